@@ -1,0 +1,1 @@
+//! The vault: live ledgers, queues and holds, behind acquire and settle.

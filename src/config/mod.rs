@@ -1,0 +1,1 @@
+//! The letterbox: text in, settings out.

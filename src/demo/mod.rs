@@ -1,0 +1,1 @@
+//! Simulated vendors that behave as the founding documents say.

@@ -1,0 +1,1 @@
+//! Reading error bodies into one tree, and the dialects that ship with the program.

@@ -1,0 +1,1 @@
+//! The workshop: the life of a call, one stage after the other.

@@ -1,0 +1,1 @@
+//! The wait we choose ourselves between attempts.

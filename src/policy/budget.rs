@@ -1,0 +1,1 @@
+//! The share of calls that may become blind retries.

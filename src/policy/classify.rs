@@ -1,0 +1,1 @@
+//! An outcome and a dialect → the class of the outcome.

@@ -1,0 +1,1 @@
+//! Who a client is: the credentials it presents → its identity, or a refusal.

@@ -1,0 +1,1 @@
+//! A dialect: how one vendor speaks when something is wrong, as data.

@@ -1,0 +1,1 @@
+//! What a response said about waiting or what remains.

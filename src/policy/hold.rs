@@ -1,0 +1,1 @@
+//! A hold: a scope closed until a moment, and the one probe that opens it.

@@ -1,0 +1,1 @@
+//! Whatever went wrong → the one problem the client reads.

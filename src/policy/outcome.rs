@@ -1,0 +1,1 @@
+//! What one exchange produced: a response, or a failure with its phase.

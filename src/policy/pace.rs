@@ -1,0 +1,1 @@
+//! How evenly slots are spent: governor's GCRA on our clock and our state.

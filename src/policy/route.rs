@@ -1,0 +1,1 @@
+//! The route table: a request head → an upstream and its policies.

@@ -1,0 +1,1 @@
+//! Who goes first among those who wait.

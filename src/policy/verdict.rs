@@ -1,0 +1,1 @@
+//! Send again at a moment, or stop, with the reason.

@@ -1,0 +1,1 @@
+//! The front door: workers, listeners, connections, drain.

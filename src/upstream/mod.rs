@@ -1,0 +1,1 @@
+//! The back door: exchanges with upstreams over connections of our own.
