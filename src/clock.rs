@@ -39,7 +39,6 @@ impl Clock {
 
     /// A future that ends at `moment`.
     #[expect(clippy::disallowed_methods, reason = "this file is where time is waited for")]
-    #[must_use]
     pub fn sleep_until(&self, moment: Moment) -> tokio::time::Sleep {
         tokio::time::sleep_until(self.instant(moment))
     }
@@ -49,6 +48,7 @@ impl Clock {
     pub fn instant(&self, moment: Moment) -> Instant {
         /// Timers further away than this are as good as never, and cannot overflow.
         const FAR: Duration = Duration::from_secs(400 * 24 * 3600);
-        self.start + Duration::from_nanos(moment.as_nanos()).min(self.now().since(Moment::START) + FAR)
+        self.start
+            + Duration::from_nanos(moment.as_nanos()).min(self.now().since(Moment::START) + FAR)
     }
 }

@@ -1,1 +1,5 @@
 //! The letterbox: text in, settings out.
+
+mod settings;
+
+pub use settings::Settings;

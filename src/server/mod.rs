@@ -1,1 +1,5 @@
 //! The front door: workers, listeners, connections, drain.
+
+mod settings;
+
+pub use settings::{Settings, Shutdown};

@@ -1,0 +1,77 @@
+//! What an operator sees of the vault: plain values, taken under the account's lock and then free.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::classify::HoldCause;
+
+/// One account.
+#[derive(Clone, Debug)]
+pub struct AccountView {
+    /// The upstreams it belongs to, by their numbers.
+    pub upstreams: Vec<usize>,
+    /// What tells it apart from other accounts of the upstream; empty for the only one. Never a
+    /// credential: account headers are refused when they name one.
+    pub key: Arc<str>,
+    /// Its allowances and its upstreams' own scopes.
+    pub scopes: Vec<ScopeView>,
+    /// Calls that wait.
+    pub waiting: usize,
+    /// How long the one in front has waited.
+    pub longest_wait: Duration,
+}
+
+/// One scope: an allowance, or an upstream as such.
+#[derive(Clone, Debug)]
+pub struct ScopeView {
+    /// The allowance's name, or the upstream's.
+    pub name: Arc<str>,
+    /// What it counts.
+    pub kind: ScopeKind,
+    /// Slots occupied now.
+    pub occupied: u32,
+    /// Calls in line for it.
+    pub waiting: usize,
+    /// Its pace, in sixteenths of the full one.
+    pub pace_sixteenths: u8,
+    /// How long until a slot is released; zero when one is free.
+    pub next_release: Duration,
+    /// The hold on it.
+    pub hold: Option<HoldView>,
+    /// It only counts.
+    pub observe: bool,
+}
+
+/// What a scope counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScopeKind {
+    /// Attempts in a window.
+    Window {
+        /// N, lowered by what the vendor said.
+        limit: u32,
+        /// N as configured.
+        configured: u32,
+        /// W.
+        window: Duration,
+    },
+    /// Attempts at the same time.
+    Concurrency {
+        /// How many.
+        limit: u32,
+    },
+    /// Nothing: an upstream as such, which only holds close.
+    Upstream,
+}
+
+/// One hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldView {
+    /// Its number, for `POST /api/v1/holds/ID/release`.
+    pub id: u64,
+    /// Why.
+    pub cause: HoldCause,
+    /// What is left of it; zero while its probe is awaited.
+    pub remaining: Duration,
+    /// Probes that failed in a row.
+    pub failures: u32,
+}

@@ -1,0 +1,49 @@
+//! How far a request has got, told by the wire while an exchange runs.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::policy::outcome::Reach;
+use crate::policy::time::Moment;
+
+/// Shared between an exchange and the attempt that waits for it; belongs to one attempt.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Nanoseconds of the latest write of this request to the wire; zero before the first.
+    written: AtomicU64,
+    /// Nanoseconds of the moment its last byte was handed to the wire; zero before that.
+    sent: AtomicU64,
+}
+
+impl Progress {
+    /// A byte, or more, of the request was written at `now`.
+    pub fn wrote(&self, now: Moment) {
+        self.written.store(now.as_nanos().max(1), Ordering::Relaxed);
+    }
+
+    /// The request is written to its end.
+    pub fn finished(&self, now: Moment) {
+        self.sent.store(now.as_nanos().max(1), Ordering::Relaxed);
+    }
+
+    /// When a byte of the request was last written.
+    pub fn last_write(&self) -> Option<Moment> {
+        moment(&self.written)
+    }
+
+    /// When its last byte was written.
+    pub fn sent(&self) -> Option<Moment> {
+        moment(&self.sent)
+    }
+
+    /// What an abandoned exchange has to assume.
+    pub fn reach(&self) -> Reach {
+        if self.last_write().is_some() { Reach::Maybe } else { Reach::Nothing }
+    }
+}
+
+fn moment(cell: &AtomicU64) -> Option<Moment> {
+    match cell.load(Ordering::Relaxed) {
+        0 => None,
+        nanos => Some(Moment::from_nanos(nanos)),
+    }
+}
