@@ -1,7 +1,23 @@
 //! The vault: live ledgers, queues and holds, behind acquire and settle.
+//!
+//! Everything outside sees only this: ask an [`Account`] for a [`Slot`] of what a call needs,
+//! perhaps wait, and settle the slot with what became of the attempt. Where the state lives
+//! (memory today) is nobody else's business.
 
+mod account;
+mod accounts;
+mod queue;
+mod recent;
+mod scope;
 mod settings;
+mod slot;
+mod state;
 mod view;
 
+pub use account::{Account, Admission, Waiting};
+pub use accounts::{Accounts, Asker, PaidRetry, UpstreamRules};
+pub use scope::Blind;
 pub use settings::{AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread};
+pub use slot::{Seat, Settlement, Slot};
+pub use state::{Aftermath, Fate, Fitness, LINGER, Refusal, RefusalReason, Want};
 pub use view::{AccountView, HoldView, ScopeKind, ScopeView};

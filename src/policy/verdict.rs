@@ -1,7 +1,37 @@
 //! Send again at a moment, or stop, with the reason.
+//!
+//! Everything the attempt loop needs to know after an outcome that is not a success is decided
+//! here, and nowhere else.
 
+use crate::policy::backoff::Backoff;
+use crate::policy::classify::{Remedy, Trouble};
 use crate::policy::outcome::FailureKind;
-use crate::policy::problem::Code;
+use crate::policy::problem::{Code, StoppedBy};
+use crate::policy::replay::{self, Repeatability};
+use crate::policy::time::Moment;
+
+/// What to do after an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Send again, not before this moment.
+    Again {
+        /// The earliest start of the next attempt.
+        at: Moment,
+        /// Whether the retry budget has to pay.
+        cost: Cost,
+    },
+    /// Answer the client now.
+    Stop(StoppedBy),
+}
+
+/// Whether a retry has to be paid by the retry budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cost {
+    /// The vendor asked for the wait, and a hold bounds it.
+    Free,
+    /// Nobody asked for it.
+    Blind,
+}
 
 /// Why an attempt is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -10,4 +40,137 @@ pub enum RetryReason {
     Failure(FailureKind),
     /// The vendor said something that this code stands for.
     Code(Code),
+}
+
+/// What is known of the call.
+#[derive(Clone, Copy, Debug)]
+pub struct Situation<'a> {
+    /// Whether it may be repeated.
+    pub call: Repeatability<'a>,
+    /// Attempts made.
+    pub attempts: u32,
+    /// Attempts allowed.
+    pub attempts_max: u32,
+    /// The wait we choose ourselves.
+    pub backoff: Backoff,
+    /// Chance in 0..1.
+    pub chance: f64,
+    /// Now.
+    pub now: Moment,
+    /// No attempt starts later.
+    pub deadline: Moment,
+    /// When the hold that this outcome ordered ends, as the vault keeps it.
+    pub held_until: Option<Moment>,
+}
+
+/// Whether the call is sent again.
+#[must_use]
+pub fn decide(trouble: &Trouble, situation: &Situation<'_>) -> Verdict {
+    if trouble.remedy == Remedy::Final {
+        return Verdict::Stop(StoppedBy::Final);
+    }
+    if let Err(why) = replay::allowed(trouble.processing, &situation.call) {
+        return Verdict::Stop(why);
+    }
+    if situation.attempts >= situation.attempts_max {
+        return Verdict::Stop(StoppedBy::Attempts);
+    }
+    let (at, cost) = next_start(trouble, situation);
+    if situation.deadline < at {
+        return Verdict::Stop(StoppedBy::Patience);
+    }
+    Verdict::Again { at, cost }
+}
+
+fn next_start(trouble: &Trouble, situation: &Situation<'_>) -> (Moment, Cost) {
+    let Situation { attempts, backoff, chance, now, .. } = *situation;
+    match (trouble.remedy, situation.held_until) {
+        (_, Some(until)) => (until, Cost::Free),
+        (Remedy::After(wait), None) => {
+            // Upward jitter only: a vendor that asks for a wait gets all of it.
+            let spread = wait.mul_f64(0.1 * chance.clamp(0.0, 1.0));
+            (now.plus(wait).plus(spread), cost_of(trouble))
+        }
+        (Remedy::Hold, None) => (now, Cost::Free),
+        (Remedy::Backoff | Remedy::Final, None) => {
+            (now.plus(backoff.wait(attempts, chance)), cost_of(trouble))
+        }
+    }
+}
+
+/// Blind is every retry that no hold bounds.
+fn cost_of(trouble: &Trouble) -> Cost {
+    if trouble.hold.is_some() { Cost::Free } else { Cost::Blind }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::Method;
+
+    use super::*;
+    use crate::policy::classify::Processing;
+    use crate::policy::replay::{BodyState, Licence};
+
+    fn trouble(processing: Processing, remedy: Remedy) -> Trouble {
+        Trouble {
+            code: Code::UpstreamError,
+            rule: "test".into(),
+            processing,
+            remedy,
+            hold: None,
+            learned: None,
+            support: None,
+            wait: None,
+        }
+    }
+
+    fn decide_for(method: &Method, attempts: u32, trouble: &Trouble) -> Verdict {
+        let situation = Situation {
+            call: Repeatability { method, licence: Licence::None, body: BodyState::Replayable },
+            attempts,
+            attempts_max: 4,
+            backoff: Backoff {
+                base: Duration::from_millis(250),
+                factor: 2.0,
+                max: Duration::from_secs(10),
+            },
+            chance: 1.0,
+            now: Moment::from_millis(1_000),
+            deadline: Moment::from_millis(30_000),
+            held_until: None,
+        };
+        decide(trouble, &situation)
+    }
+
+    #[test]
+    fn stops_for_the_first_reason_that_applies() {
+        let rows = [
+            (Method::GET, 1, Processing::Unknown, Remedy::Final, StoppedBy::Final),
+            (Method::POST, 1, Processing::Unknown, Remedy::Backoff, StoppedBy::Method),
+            (Method::GET, 4, Processing::Unknown, Remedy::Backoff, StoppedBy::Attempts),
+            (Method::GET, 1, Processing::Processed, Remedy::Backoff, StoppedBy::Final),
+            (
+                Method::GET,
+                1,
+                Processing::Unknown,
+                Remedy::After(Duration::from_secs(300)),
+                StoppedBy::Patience,
+            ),
+        ];
+        for (method, attempts, processing, remedy, why) in rows {
+            let verdict = decide_for(&method, attempts, &trouble(processing, remedy));
+            assert_eq!(verdict, Verdict::Stop(why), "{method} {attempts} {remedy:?}");
+        }
+    }
+
+    #[test]
+    fn backs_off_blindly_and_waits_as_told() {
+        let blind = decide_for(&Method::GET, 2, &trouble(Processing::Unknown, Remedy::Backoff));
+        assert_eq!(blind, Verdict::Again { at: Moment::from_millis(1_500), cost: Cost::Blind });
+        let told = Remedy::After(Duration::from_secs(1));
+        let told = decide_for(&Method::POST, 1, &trouble(Processing::NotProcessed, told));
+        assert_eq!(told, Verdict::Again { at: Moment::from_millis(2_100), cost: Cost::Blind });
+    }
 }

@@ -1,0 +1,370 @@
+//! Every account: which one a call belongs to, and what it needs of it.
+//!
+//! An account outlives the calls that found it; only one without an occupied slot, hold or waiter
+//! is ever forgotten, and beyond the bound new ones share one overflow account.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use http::{HeaderMap, HeaderName, Method};
+
+use crate::clock::Clock;
+use crate::policy::budget::{Budget, Payment};
+use crate::policy::client::Priority;
+use crate::policy::route::CallPath;
+use crate::policy::share::Rank;
+use crate::policy::time::Moment;
+
+use super::account::Account;
+use super::scope::Scope;
+use super::settings::{AccountRule, Allowance, Grant, Mode};
+use super::state::{Fitness, State, UpstreamScopes, Want};
+use super::view::AccountView;
+
+/// What the vault is told of one upstream.
+#[derive(Clone, Debug)]
+pub struct UpstreamRules {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Whom the vendor counts.
+    pub account: AccountRule,
+    /// What the vendor grants.
+    pub allowances: Vec<Allowance>,
+    /// Places in the waiting room.
+    pub queue_max: usize,
+}
+
+/// All accounts of all upstreams.
+#[derive(Debug)]
+pub struct Accounts {
+    upstreams: Vec<UpstreamAccounts>,
+    clients: Vec<Option<Arc<Account>>>,
+    accounts_max: usize,
+    numbers: AtomicU32,
+    clock: Clock,
+}
+
+#[derive(Debug)]
+struct UpstreamAccounts {
+    plan: Plan,
+    sole: Arc<Account>,
+    by_header: Option<ByHeader>,
+    budget: AtomicU64,
+}
+
+#[derive(Debug)]
+struct ByHeader {
+    header: HeaderName,
+    accounts: RwLock<HashMap<Box<[u8]>, Arc<Account>>>,
+    overflow: Arc<Account>,
+}
+
+/// Which scopes of an account one upstream's calls need.
+#[derive(Debug)]
+struct Plan {
+    scopes: Arc<[ScopeRule]>,
+    queue_max: usize,
+    upstream: UpstreamScopes,
+    allowances: Vec<(u8, Allowance)>,
+}
+
+/// How one scope of an account is made.
+#[derive(Clone, Debug)]
+enum ScopeRule {
+    Upstream(Arc<str>),
+    Allowance(Allowance),
+}
+
+/// Who asks, for the order of those who wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Asker {
+    /// How urgent it is.
+    pub priority: Priority,
+    /// When its call arrived.
+    pub arrival: Moment,
+    /// It does not start later.
+    pub deadline: Moment,
+    /// Whether it is fit to be a probe.
+    pub fit: Fitness,
+}
+
+impl Accounts {
+    /// The accounts of these upstreams and of clients with a limit of their own.
+    #[must_use]
+    pub fn new(
+        upstreams: &[UpstreamRules],
+        client_limits: &[Option<Allowance>],
+        accounts_max: usize,
+        clock: Clock,
+    ) -> Self {
+        let numbers = AtomicU32::new(0);
+        let mut named = HashMap::new();
+        let plans = upstreams.iter().map(|rules| Plan::new(rules, upstreams));
+        let upstreams = plans
+            .zip(upstreams)
+            .map(|(plan, rules)| UpstreamAccounts::new(plan, rules, &mut named, (&numbers, clock)))
+            .collect();
+        let clients = client_limits
+            .iter()
+            .map(|limit| limit.as_ref().map(|limit| client_account(limit, (&numbers, clock))))
+            .collect();
+        Self { upstreams, clients, accounts_max, numbers, clock }
+    }
+
+    /// The account a call belongs to.
+    #[must_use]
+    pub fn account(&self, upstream: usize, headers: &HeaderMap) -> Arc<Account> {
+        let accounts = &self.upstreams[upstream];
+        let Some(by_header) = &accounts.by_header else { return Arc::clone(&accounts.sole) };
+        let Some(value) = headers.get(&by_header.header) else {
+            return Arc::clone(&accounts.sole);
+        };
+        let known = by_header.accounts.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(account) = known.get(value.as_bytes()) {
+            return Arc::clone(account);
+        }
+        drop(known);
+        self.open(accounts, by_header, value.as_bytes())
+    }
+
+    /// What a call needs of its account.
+    #[must_use]
+    pub fn want(&self, upstream: usize, method: &Method, path: CallPath<'_>, asker: Asker) -> Want {
+        self.upstreams[upstream].plan.want(method, path, asker)
+    }
+
+    /// The account of a client's own limit, if it has one, and what a call needs of it.
+    #[must_use]
+    pub fn client(&self, client: usize, asker: Asker) -> Option<(&Arc<Account>, Want)> {
+        let account = self.clients.get(client)?.as_ref()?;
+        let upstream = UpstreamScopes { all: 0, counted: 0 };
+        Some((account, want(0b11, 0, upstream, asker)))
+    }
+
+    /// A call to this upstream came in and earns its share of blind retries.
+    pub fn earn_retries(&self, upstream: usize, percent: u32) {
+        let budget = &self.upstreams[upstream].budget;
+        let before = Budget::unpack(budget.load(Ordering::Relaxed));
+        // Once the savings are full, a call does not touch the shared number.
+        if before.deposit(percent) != before {
+            let deposit = |packed| Some(Budget::unpack(packed).deposit(percent).pack());
+            let _ = budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, deposit);
+        }
+    }
+
+    /// Pays a blind retry, if it can be paid; dropped when its attempt is over.
+    #[must_use]
+    pub fn pay_retry(self: &Arc<Self>, upstream: usize) -> Option<PaidRetry> {
+        let mut payment = None;
+        let withdraw = |packed| {
+            let (budget, paid) = Budget::unpack(packed).withdraw()?;
+            payment = Some(paid);
+            Some(budget.pack())
+        };
+        let budget = &self.upstreams[upstream].budget;
+        budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, withdraw).ok()?;
+        payment.map(|payment| PaidRetry { accounts: Arc::clone(self), upstream, payment })
+    }
+
+    /// Opens the scope that a hold of this number closes; whether there was one.
+    #[must_use]
+    pub fn release_hold(&self, id: u64) -> bool {
+        self.all().iter().any(|(_, _, account)| account.release_hold(id))
+    }
+
+    /// What an operator sees.
+    #[must_use]
+    pub fn view(&self) -> Vec<AccountView> {
+        let view = |(upstreams, key, account): (Vec<usize>, Arc<str>, Arc<Account>)| {
+            let (scopes, waiting, longest_wait) = account.view();
+            AccountView { upstreams, key, scopes, waiting, longest_wait }
+        };
+        self.all().into_iter().map(view).collect()
+    }
+
+    fn all(&self) -> Vec<(Vec<usize>, Arc<str>, Arc<Account>)> {
+        let mut all: Vec<(Vec<usize>, Arc<str>, Arc<Account>)> = Vec::new();
+        for (number, upstream) in self.upstreams.iter().enumerate() {
+            let shared = all.iter_mut().find(|(_, _, known)| Arc::ptr_eq(known, &upstream.sole));
+            match shared {
+                Some((upstreams, _, _)) => upstreams.push(number),
+                None => all.push((vec![number], "".into(), Arc::clone(&upstream.sole))),
+            }
+            let Some(by_header) = &upstream.by_header else { continue };
+            let accounts = by_header.accounts.read().unwrap_or_else(PoisonError::into_inner);
+            all.extend(accounts.iter().map(|(key, account)| {
+                let key = String::from_utf8_lossy(key).into_owned();
+                (vec![number], key.into(), Arc::clone(account))
+            }));
+            all.push((vec![number], "(overflow)".into(), Arc::clone(&by_header.overflow)));
+        }
+        all
+    }
+
+    fn open(&self, upstream: &UpstreamAccounts, by: &ByHeader, key: &[u8]) -> Arc<Account> {
+        let now = self.clock.now();
+        let mut accounts = by.accounts.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(account) = accounts.get(key) {
+            return Arc::clone(account);
+        }
+        if self.accounts_max <= accounts.len() {
+            // Accounts in use are held by their calls; the map's own reference is the last one
+            // of an account that nobody uses now.
+            accounts.retain(|_, account| 1 < Arc::strong_count(account) || !account.is_idle(now));
+        }
+        if self.accounts_max <= accounts.len() {
+            return Arc::clone(&by.overflow);
+        }
+        let account = upstream.plan.open((&self.numbers, self.clock));
+        accounts.insert(key.into(), Arc::clone(&account));
+        account
+    }
+}
+
+impl UpstreamAccounts {
+    fn new(
+        plan: Plan,
+        rules: &UpstreamRules,
+        named: &mut HashMap<Arc<str>, Arc<Account>>,
+        origin: (&AtomicU32, Clock),
+    ) -> Self {
+        let sole = match &rules.account {
+            AccountRule::Named(name) => {
+                let account = named.entry(Arc::clone(name)).or_insert_with(|| plan.open(origin));
+                Arc::clone(account)
+            }
+            AccountRule::Upstream | AccountRule::Header(_) => plan.open(origin),
+        };
+        let by_header = match &rules.account {
+            AccountRule::Header(header) => Some(ByHeader {
+                header: header.clone(),
+                accounts: RwLock::default(),
+                overflow: plan.open(origin),
+            }),
+            AccountRule::Upstream | AccountRule::Named(_) => None,
+        };
+        Self { plan, sole, by_header, budget: AtomicU64::new(0) }
+    }
+}
+
+impl Plan {
+    /// Upstreams of one named account see the same scopes in the same order.
+    fn new(rules: &UpstreamRules, upstreams: &[UpstreamRules]) -> Self {
+        let sharing = upstreams.iter().filter(|other| shares_account(rules, other));
+        let mut scopes: Vec<ScopeRule> = Vec::new();
+        let mut own = UpstreamScopes { all: 0, counted: 1 };
+        let mut allowances: Vec<(u8, Allowance)> = Vec::new();
+        for other in sharing {
+            let is_own = Arc::ptr_eq(&other.name, &rules.name);
+            if is_own {
+                own = UpstreamScopes { all: next(&scopes), counted: next(&scopes) + 1 };
+            }
+            scopes.push(ScopeRule::Upstream(Arc::clone(&other.name)));
+            scopes.push(ScopeRule::Upstream(Arc::clone(&other.name)));
+            for allowance in &other.allowances {
+                let number = place_of(&mut scopes, allowance);
+                if is_own {
+                    allowances.push((number, allowance.clone()));
+                }
+            }
+        }
+        Self { scopes: scopes.into(), queue_max: rules.queue_max, upstream: own, allowances }
+    }
+
+    fn open(&self, (numbers, clock): (&AtomicU32, Clock)) -> Arc<Account> {
+        let scope = |rule: &ScopeRule| match rule {
+            ScopeRule::Upstream(name) => Scope::upstream(name),
+            ScopeRule::Allowance(allowance) => Scope::allowance(allowance),
+        };
+        let number = numbers.fetch_add(1, Ordering::Relaxed);
+        let state = State::new(self.scopes.iter().map(scope).collect(), self.queue_max, number);
+        Arc::new(Account::new(state, clock))
+    }
+
+    fn want(&self, method: &Method, path: CallPath<'_>, asker: Asker) -> Want {
+        let mut scopes = 1_u64 << self.upstream.all;
+        let (mut concurrent, mut exempt) = (0, Exempt::No);
+        for (number, allowance) in &self.allowances {
+            if allowance.exempt.iter().any(|matcher| matcher.surely(method, path)) {
+                exempt = Exempt::Yes;
+                continue;
+            }
+            let counts = allowance.counts.as_ref();
+            if counts.is_none_or(|matcher| matcher.possibly(method, path)) {
+                scopes |= 1 << number;
+                let is_concurrent = matches!(allowance.grant, Grant::Concurrency { .. });
+                concurrent |= u64::from(is_concurrent) << number;
+            }
+        }
+        if exempt == Exempt::No {
+            scopes |= 1 << self.upstream.counted;
+        }
+        want(scopes, concurrent, self.upstream, asker)
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Exempt {
+    Yes,
+    No,
+}
+
+fn want(scopes: u64, concurrent: u64, upstream: UpstreamScopes, asker: Asker) -> Want {
+    Want {
+        scopes,
+        concurrent,
+        upstream,
+        rank: Rank::new(asker.priority, asker.arrival),
+        priority: asker.priority,
+        deadline: asker.deadline,
+        fit: asker.fit,
+    }
+}
+
+fn shares_account(one: &UpstreamRules, other: &UpstreamRules) -> bool {
+    match (&one.account, &other.account) {
+        (AccountRule::Named(one), AccountRule::Named(other)) => one == other,
+        _ => Arc::ptr_eq(&one.name, &other.name),
+    }
+}
+
+/// Allowances of the same name are one in a shared account.
+fn place_of(scopes: &mut Vec<ScopeRule>, allowance: &Allowance) -> u8 {
+    let same = |rule: &ScopeRule| matches!(rule, ScopeRule::Allowance(known) if known.name == allowance.name);
+    let place = scopes.iter().position(same).unwrap_or_else(|| {
+        scopes.push(ScopeRule::Allowance(allowance.clone()));
+        scopes.len() - 1
+    });
+    u8::try_from(place).unwrap_or(u8::MAX)
+}
+
+fn next(scopes: &[ScopeRule]) -> u8 {
+    u8::try_from(scopes.len()).unwrap_or(u8::MAX)
+}
+
+/// A client's own limit is an account of its own, with a single allowance.
+fn client_account(limit: &Allowance, (numbers, clock): (&AtomicU32, Clock)) -> Arc<Account> {
+    /// Calls of one client that wait for its own limit.
+    const QUEUE_MAX: usize = 1_000;
+    let limit = Allowance { mode: Mode::Enforce, ..limit.clone() };
+    let scopes = vec![Scope::upstream(&limit.name), Scope::allowance(&limit)];
+    let number = numbers.fetch_add(1, Ordering::Relaxed);
+    Arc::new(Account::new(State::new(scopes, QUEUE_MAX, number), clock))
+}
+
+/// A blind retry that the budget pays; gives a loose one back when dropped.
+#[derive(Debug)]
+pub struct PaidRetry {
+    accounts: Arc<Accounts>,
+    upstream: usize,
+    payment: Payment,
+}
+
+impl Drop for PaidRetry {
+    fn drop(&mut self) {
+        let finish = |packed| Some(Budget::unpack(packed).finish(self.payment).pack());
+        let budget = &self.accounts.upstreams[self.upstream].budget;
+        let _ = budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, finish);
+    }
+}

@@ -1,0 +1,651 @@
+//! The state of one account: its scopes, its queue, and every step they can take.
+//!
+//! A pure state machine but for the wakers it keeps; time and chance are arguments. Everything is
+//! all or nothing: a call gets a slot of every scope it needs, or none.
+
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::policy::classify::{HoldCause, HoldOrder, HoldScope, Learned};
+use crate::policy::client::Priority;
+use crate::policy::hold::Circumstances;
+use crate::policy::share::Rank;
+use crate::policy::time::Moment;
+
+use super::queue::{Queue, Ticket};
+use super::scope::{Blind, Role, Scope, Strike};
+use super::settings::SCOPES_MAX;
+use super::view::ScopeView;
+
+/// What a call needs.
+#[derive(Clone, Copy, Debug)]
+pub struct Want {
+    /// The scopes it needs, as a set of their numbers.
+    pub(super) scopes: u64,
+    /// Those of them that count attempts at the same time, until the body's end.
+    pub(super) concurrent: u64,
+    /// The scope of its upstream as such, and the one of its upstream's counted calls.
+    pub(super) upstream: UpstreamScopes,
+    /// Its place in the order.
+    pub rank: Rank,
+    /// Its priority, for estimates.
+    pub priority: Priority,
+    /// It does not start later.
+    pub deadline: Moment,
+    /// Whether it is fit to be a probe: its body can be sent again.
+    pub fit: Fitness,
+}
+
+/// The two scopes of an upstream as such.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UpstreamScopes {
+    /// Closed: nothing is sent to it.
+    pub(super) all: u8,
+    /// Closed: nothing but exempt calls is sent to it.
+    pub(super) counted: u8,
+}
+
+/// Whether a call is fit to be a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fitness {
+    /// Its body can be sent again.
+    Replayable,
+    /// If it fails, it fails for good.
+    OnlyOnce,
+}
+
+/// A slot of every scope that was wanted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Granted {
+    pub(super) want: Want,
+    /// The scopes whose hold it tests.
+    pub(super) probes: u64,
+    /// Whether an observing allowance would have made it wait.
+    pub(super) would_wait: bool,
+}
+
+/// Why there is no slot now.
+#[derive(Clone, Copy, Debug)]
+struct Blocked {
+    /// The scopes that refused.
+    awaited: u64,
+    /// When they may not refuse any more; `NEVER` when that takes an event.
+    next: Moment,
+}
+
+/// Why a call will not be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why.
+    pub reason: RefusalReason,
+    /// An honest estimate of when it could have been.
+    pub retry_after: Duration,
+}
+
+/// Why a call will not be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// No place in the waiting room.
+    QueueFull,
+    /// No slot within its patience.
+    Exhausted {
+        /// Of this allowance.
+        allowance: std::sync::Arc<str>,
+    },
+    /// A hold outlasts its patience.
+    Held {
+        /// Why it stands.
+        cause: HoldCause,
+        /// Probes that failed in a row.
+        failures: u32,
+    },
+}
+
+/// What became of an attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Report<'a> {
+    pub(super) fate: Fate,
+    pub(super) blind: Blind,
+    pub(super) order: Option<&'a HoldOrder>,
+    pub(super) learned: Option<Learned>,
+    pub(super) exhausted_for: Option<Duration>,
+    pub(super) sent: Moment,
+    pub(super) now: Moment,
+    pub(super) chance: f64,
+    /// Whether its guard has settled its slots already.
+    pub(super) counted: bool,
+}
+
+/// How an attempt ended, as far as slots go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Its head arrived.
+    Answered,
+    /// It was abandoned, or broke: it may be counted a little later.
+    Unanswered,
+    /// Not a byte of it was sent.
+    NotSent,
+}
+
+/// A vendor may count an attempt this long after we abandoned it.
+pub const LINGER: Duration = Duration::from_secs(1);
+
+/// What a report led to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Aftermath {
+    /// The end of the hold that now stands on what the attempt needed.
+    pub held_until: Option<Moment>,
+    /// Probes of that hold that failed in a row.
+    pub failures: u32,
+    /// The vendor throttled although we thought there was room.
+    pub unexpected: bool,
+    /// When one of the paid allowances has a slot again, if they are exhausted.
+    pub release: Option<Moment>,
+    /// Whether anything was closed or lowered.
+    closed: bool,
+}
+
+impl Aftermath {
+    /// Whether calls that wait may have become hopeless.
+    pub(super) const fn closes(&self) -> bool {
+        self.closed
+    }
+}
+
+/// The state of one account.
+#[derive(Debug)]
+pub(super) struct State {
+    scopes: Vec<Scope>,
+    queue: Queue,
+    queue_max: usize,
+    /// The number of the latest hold; numbers of different accounts never meet.
+    holds: u64,
+    /// Who keeps the account's timer, and for when it is set.
+    timekeeper: Option<(Ticket, Moment)>,
+}
+
+/// What entering the waiting room led to.
+#[derive(Debug)]
+pub(super) enum Entry {
+    Granted(Granted),
+    Queued(Ticket),
+    Refused(Refusal),
+}
+
+impl State {
+    pub(super) fn new(scopes: Vec<Scope>, queue_max: usize, number: u32) -> Self {
+        debug_assert!(scopes.len() <= SCOPES_MAX, "configuration bounds the scopes of an account");
+        let holds = u64::from(number) << 20;
+        Self { scopes, queue: Queue::default(), queue_max, holds, timekeeper: None }
+    }
+
+    /// A slot at once, a place in the queue, or a refusal.
+    pub(super) fn enter(&mut self, want: Want, now: Moment) -> Entry {
+        let clear = self.queue.is_empty() || self.ahead_of(&want) == 0;
+        if clear && let Ok(granted) = self.try_take(&want, now) {
+            return Entry::Granted(granted);
+        }
+        let start = self.estimate(&want, now);
+        if want.deadline < start {
+            return Entry::Refused(self.refusal(&want, start, now));
+        }
+        if self.queue_max <= self.queue.len() {
+            let retry_after = now.until(start).max(Duration::from_secs(1));
+            return Entry::Refused(Refusal { reason: RefusalReason::QueueFull, retry_after });
+        }
+        self.count_waiting(&want, Step::In);
+        Entry::Queued(self.queue.join(want, now))
+    }
+
+    /// Lets everybody go who may, in order; returns the wakers of those who got a slot.
+    pub(super) fn dispatch(&mut self, now: Moment) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        let mut next = Moment::NEVER;
+        while !self.queue.is_empty() {
+            self.appoint_probes(now, &mut wakers);
+            let (granted, soonest) = self.dispatch_one(now, &mut wakers);
+            next = soonest;
+            if !granted {
+                break;
+            }
+        }
+        self.keep_time(next, &mut wakers);
+        wakers
+    }
+
+    /// Who keeps the timer, and until when it has to be set.
+    pub(super) fn alarm(&self, ticket: Ticket) -> Option<Moment> {
+        self.timekeeper.filter(|(keeper, _)| *keeper == ticket).map(|(_, at)| at)
+    }
+
+    pub(super) fn queue(&mut self) -> &mut Queue {
+        &mut self.queue
+    }
+
+    /// A call gives up waiting; the reason it would be given.
+    pub(super) fn give_up(&mut self, ticket: Ticket, now: Moment) -> Option<Refusal> {
+        let waiter = self.queue.leave(ticket)?;
+        self.count_waiting(&waiter.want, Step::Out);
+        self.forget_timekeeper(ticket);
+        let start = self.estimate(&waiter.want, now);
+        Some(self.refusal(&waiter.want, start, now))
+    }
+
+    /// Why a call that was sent away was.
+    pub(super) fn dismissal(&mut self, want: &Want, now: Moment) -> Refusal {
+        let start = self.estimate(want, now);
+        self.refusal(want, start, now)
+    }
+
+    /// The attempt of a grant is over: settles its slots and draws every conclusion.
+    pub(super) fn report(&mut self, granted: &Granted, report: &Report<'_>) -> Aftermath {
+        let believed_room = report.order.is_some_and(|order| order.cause == HoldCause::Throttle)
+            && self.believed_room(granted, report.now);
+        self.settle(granted, report);
+        let upstream = granted.want.upstream.all;
+        if report.fate != Fate::NotSent || report.blind == Blind::Yes {
+            self.scopes[usize::from(upstream)].judge(report.blind, circumstances(report));
+        }
+        let targets = report.order.map_or(0, |order| self.strike(granted, order, report));
+        self.conclude_probes(granted.probes & !targets, report);
+        if targets != 0 || report.blind == Blind::Yes {
+            self.number_holds();
+        }
+        self.believe(granted, report);
+        if targets != 0 || report.learned.is_some() || report.exhausted_for.is_some() {
+            return self.aftermath(granted, believed_room, report.now);
+        }
+        Aftermath::default()
+    }
+
+    /// A slot that was granted and will not be used.
+    pub(super) fn cancel(&mut self, granted: &Granted) {
+        for scope in members(granted.want.scopes) {
+            self.scopes[scope].cancel();
+            self.scopes[scope].leave();
+        }
+        for scope in members(granted.probes) {
+            self.scopes[scope].probe_passed_on();
+        }
+    }
+
+    /// The guard of an attempt has passed: its windows' slots are settled, answer or not.
+    pub(super) fn settle_guarded(&mut self, granted: &Granted, at: Moment) {
+        members(granted.want.scopes).for_each(|scope| self.scopes[scope].settle(at));
+    }
+
+    /// An attempt was given up half-way: it counts, and a probe's role passes on.
+    pub(super) fn abandon(&mut self, granted: &Granted, now: Moment, counted: bool) {
+        for scope in members(granted.want.scopes) {
+            if !counted {
+                self.scopes[scope].settle(now.plus(LINGER));
+            }
+            self.scopes[scope].leave();
+        }
+        members(granted.probes).for_each(|scope| self.scopes[scope].probe_passed_on());
+    }
+
+    /// The bodies are over.
+    pub(super) fn leave(&mut self, scopes: u64) {
+        for scope in members(scopes) {
+            self.scopes[scope].leave();
+        }
+    }
+
+    /// Sends away everybody who cannot start within patience any more.
+    pub(super) fn dismiss_hopeless(&mut self, now: Moment) -> Vec<Waker> {
+        let mut ahead = [0_u32; SCOPES_MAX];
+        let mut hopeless = Vec::new();
+        let Self { queue, scopes, .. } = self;
+        for (ticket, waiter) in queue.iter() {
+            let mut start = now;
+            for scope in members(waiter.want.scopes) {
+                ahead[scope] += 1;
+                start = start.max(scopes[scope].estimate(now, ahead[scope]));
+            }
+            if waiter.want.deadline < start {
+                hopeless.push(ticket);
+                members(waiter.want.scopes).for_each(|scope| ahead[scope] -= 1);
+            }
+        }
+        hopeless.into_iter().filter_map(|ticket| self.dismiss(ticket)).collect()
+    }
+
+    /// Opens the scope that a hold of this number closes.
+    pub(super) fn release_hold(&mut self, id: u64) -> bool {
+        let held = |scope: &&mut Scope| scope.hold.is_some_and(|hold| hold.id == id);
+        let found = self.scopes.iter_mut().find(held);
+        let released = found.is_some();
+        if let Some(scope) = found {
+            scope.reopen();
+        }
+        released
+    }
+
+    pub(super) fn is_idle(&mut self, now: Moment) -> bool {
+        self.queue.is_empty() && self.scopes.iter_mut().all(|scope| scope.is_idle(now))
+    }
+
+    pub(super) fn views(&mut self, now: Moment) -> Vec<ScopeView> {
+        self.scopes.iter_mut().map(|scope| scope.view(now)).collect()
+    }
+
+    /// Takes a slot of everything wanted, or of nothing.
+    fn try_take(&mut self, want: &Want, now: Moment) -> Result<Granted, Blocked> {
+        let probes = self.ledgers_allow(want, now)?;
+        let would_wait = self.paces_allow(want, now)?;
+        for scope in members(want.scopes) {
+            self.scopes[scope].occupy(now);
+        }
+        for scope in members(probes) {
+            self.scopes[scope].probe_sent();
+        }
+        Ok(Granted { want: *want, probes, would_wait: would_wait == Observed::Would })
+    }
+
+    /// Holds and ledgers first: they only look. The probes it would have to be.
+    fn ledgers_allow(&mut self, want: &Want, now: Moment) -> Result<u64, Blocked> {
+        let mut blocked = Blocked { awaited: 0, next: now };
+        let mut probes = 0;
+        for number in members(want.scopes) {
+            let scope = &mut self.scopes[number];
+            let passage = scope.passage(now);
+            probes |= u64::from(passage == Ok(Role::Probe)) << number;
+            let room = if scope.observes() { Ok(()) } else { scope.room(now) };
+            for refused in [passage.err(), room.err()].into_iter().flatten() {
+                blocked.awaited |= 1 << number;
+                blocked.next = blocked.next.max(refused);
+            }
+        }
+        if blocked.awaited == 0 { Ok(probes) } else { Err(blocked) }
+    }
+
+    /// Then the paces; a refusal gives back the turns already taken.
+    fn paces_allow(&mut self, want: &Want, now: Moment) -> Result<Observed, Blocked> {
+        let mut taken = 0_u64;
+        let mut observed = Observed::WouldNot;
+        for number in members(want.scopes) {
+            let scope = &mut self.scopes[number];
+            if scope.observes() {
+                let refuses = scope.room(now).is_err() || scope.take_turn(now).is_err();
+                observed = if refuses { Observed::Would } else { observed };
+                continue;
+            }
+            if let Err(next) = scope.take_turn(now) {
+                members(taken).for_each(|number| self.scopes[number].give_turn_back());
+                return Err(Blocked { awaited: 1 << number, next });
+            }
+            taken |= 1 << number;
+        }
+        Ok(observed)
+    }
+
+    /// The first head that may go goes; else when one may.
+    ///
+    /// What a higher rank awaits is closed to lower ranks; calls that do not need it pass.
+    fn dispatch_one(&mut self, now: Moment, wakers: &mut Vec<Waker>) -> (bool, Moment) {
+        let (mut closed, mut next) = (0, Moment::NEVER);
+        for ticket in self.queue.heads() {
+            let Some(want) = self.queue.waiter(ticket).map(|waiter| waiter.want) else { continue };
+            if want.scopes & closed != 0 {
+                closed |= want.scopes & self.contended();
+                continue;
+            }
+            match self.try_take(&want, now) {
+                Ok(granted) => {
+                    wakers.extend(self.release_waiter(ticket, granted));
+                    return (true, next);
+                }
+                Err(blocked) => {
+                    closed |= blocked.awaited;
+                    next = next.min(blocked.next);
+                }
+            }
+        }
+        (false, next)
+    }
+
+    /// Where a hold has ended, the first waiting call that can be sent again becomes the probe,
+    /// else the first.
+    fn appoint_probes(&mut self, now: Moment, wakers: &mut Vec<Waker>) {
+        for scope in 0..self.scopes.len() {
+            if self.scopes[scope].passage(now) != Ok(Role::Probe) {
+                continue;
+            }
+            let needs = |want: &Want| want.scopes >> scope & 1 == 1;
+            let fit = |want: &Want| want.fit == Fitness::Replayable;
+            let candidates = self.queue.iter().filter(|(_, waiter)| needs(&waiter.want));
+            let (fit, unfit): (Vec<_>, Vec<_>) = candidates
+                .map(|(ticket, waiter)| (ticket, waiter.want))
+                .partition(|(_, want)| fit(want));
+            let Some((ticket, want)) = fit.first().or(unfit.first()).copied() else { continue };
+            if let Ok(granted) = self.try_take(&want, now) {
+                wakers.extend(self.release_waiter(ticket, granted));
+            }
+        }
+    }
+
+    fn release_waiter(&mut self, ticket: Ticket, granted: Granted) -> Option<Waker> {
+        self.count_waiting(&granted.want, Step::Out);
+        self.forget_timekeeper(ticket);
+        self.queue.grant(ticket, granted)?.waker
+    }
+
+    fn dismiss(&mut self, ticket: Ticket) -> Option<Waker> {
+        let waiter = self.queue.dismiss(ticket)?;
+        self.count_waiting(&waiter.want, Step::Out);
+        self.forget_timekeeper(ticket);
+        waiter.waker
+    }
+
+    /// One timer for the account, kept by whoever stands first; woken when it has to be reset.
+    fn keep_time(&mut self, next: Moment, wakers: &mut Vec<Waker>) {
+        let Some(first) = self.queue.first() else {
+            self.timekeeper = None;
+            return;
+        };
+        let keeper = self.timekeeper.map_or(first, |(keeper, _)| keeper);
+        let unchanged = self.timekeeper == Some((keeper, next));
+        self.timekeeper = Some((keeper, next));
+        if !unchanged {
+            let waker = self.queue.waiter(keeper).and_then(|waiter| waiter.waker.clone());
+            wakers.extend(waker);
+        }
+    }
+
+    fn forget_timekeeper(&mut self, ticket: Ticket) {
+        if self.timekeeper.is_some_and(|(keeper, _)| keeper == ticket) {
+            self.timekeeper = None;
+        }
+    }
+
+    fn settle(&mut self, granted: &Granted, report: &Report<'_>) {
+        if report.counted {
+            return;
+        }
+        for scope in members(granted.want.scopes) {
+            match report.fate {
+                Fate::Answered => self.scopes[scope].settle(report.now),
+                Fate::Unanswered => self.scopes[scope].settle(report.now.plus(LINGER)),
+                Fate::NotSent => self.scopes[scope].cancel(),
+            }
+        }
+    }
+
+    /// Closes what the order names; the scopes it closed.
+    fn strike(&mut self, granted: &Granted, order: &HoldOrder, report: &Report<'_>) -> u64 {
+        let targets = self.targets(&granted.want, order.scope);
+        for scope in members(targets) {
+            let role = if granted.probes >> scope & 1 == 1 { Role::Probe } else { Role::Ordinary };
+            let at = circumstances(report);
+            self.scopes[scope].strike(&Strike { order, sent: report.sent, role, at });
+        }
+        targets
+    }
+
+    /// Holds whose probe met something else open; those whose probe met nothing hold again.
+    fn conclude_probes(&mut self, probes: u64, report: &Report<'_>) {
+        for number in members(probes) {
+            let at = circumstances(report);
+            let scope = &mut self.scopes[number];
+            let outage = scope.hold.is_some_and(|hold| hold.cause == HoldCause::Outage);
+            let unanswered = report.fate != Fate::Answered;
+            if unanswered || (outage && report.blind == Blind::Yes) {
+                scope.probe_failed(at);
+            } else {
+                scope.reopen();
+            }
+        }
+    }
+
+    /// What the vendor said of its own limits: it only ever lowers what we believe.
+    fn believe(&mut self, granted: &Granted, report: &Report<'_>) {
+        let windows = members(granted.want.scopes);
+        for number in windows {
+            let scope = &mut self.scopes[number];
+            if let Some(learned) = report.learned
+                && scope.window() == Some(learned.window)
+            {
+                scope.lower(learned.limit);
+            }
+            if let Some(span) = report.exhausted_for
+                && scope.is_enforced_allowance()
+            {
+                scope.exhaust(span, report.now);
+            }
+        }
+    }
+
+    fn targets(&self, want: &Want, scope: HoldScope) -> u64 {
+        let paid = members(want.scopes).filter(|n| self.scopes[*n].is_enforced_allowance());
+        let paid: u64 = paid.map(|number| 1_u64 << number).sum();
+        let named = |window: Duration| -> u64 {
+            let same = members(paid).filter(|number| self.scopes[*number].window() == Some(window));
+            same.map(|number| 1_u64 << number).sum()
+        };
+        let counted = 1_u64 << want.upstream.counted;
+        match scope {
+            HoldScope::Upstream => 1 << want.upstream.all,
+            HoldScope::Window(window) if named(window) != 0 => named(window),
+            HoldScope::Window(_) | HoldScope::Allowance if paid != 0 => paid,
+            HoldScope::Window(_) | HoldScope::Allowance => counted,
+        }
+    }
+
+    fn aftermath(&mut self, granted: &Granted, believed_room: bool, now: Moment) -> Aftermath {
+        let holds = members(granted.want.scopes).filter_map(|number| self.scopes[number].hold);
+        let longest = holds.max_by_key(|hold| hold.until);
+        let start = self.estimate(&granted.want, now);
+        Aftermath {
+            held_until: longest.map(|hold| hold.until),
+            failures: longest.map_or(0, |hold| hold.failures),
+            unexpected: believed_room,
+            release: (now < start).then_some(start),
+            closed: true,
+        }
+    }
+
+    fn believed_room(&mut self, granted: &Granted, now: Moment) -> bool {
+        let mut counted = members(granted.want.scopes)
+            .filter(|number| self.scopes[*number].window().is_some())
+            .collect::<Vec<_>>();
+        !counted.is_empty()
+            && counted.drain(..).all(|number| self.scopes[number].believed_room(now))
+    }
+
+    fn estimate(&mut self, want: &Want, now: Moment) -> Moment {
+        let mut start = now;
+        for number in members(want.scopes) {
+            let scope = &mut self.scopes[number];
+            let ahead = ahead(&scope.waiting, want.priority);
+            start = start.max(scope.estimate(now, ahead.saturating_add(1)));
+        }
+        start
+    }
+
+    /// Calls in line before this one for anything that can be contended.
+    fn ahead_of(&self, want: &Want) -> u32 {
+        let contended = members(want.scopes).filter(|number| self.scopes[*number].is_contended());
+        contended
+            .map(|number| ahead(&self.scopes[number].waiting, want.priority))
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn contended(&self) -> u64 {
+        let contended =
+            |(number, scope): (usize, &Scope)| u64::from(scope.is_contended()) << number;
+        self.scopes.iter().enumerate().map(contended).sum()
+    }
+
+    fn refusal(&self, want: &Want, start: Moment, now: Moment) -> Refusal {
+        let retry_after = now.until(start);
+        let holds = members(want.scopes).filter_map(|number| self.scopes[number].hold);
+        let reason = match holds.max_by_key(|hold| hold.until) {
+            Some(hold) => RefusalReason::Held { cause: hold.cause, failures: hold.failures },
+            None => RefusalReason::Exhausted { allowance: self.binding(want) },
+        };
+        Refusal { reason, retry_after }
+    }
+
+    /// The name of the allowance that binds a call: the one with the most calls in line, the
+    /// upstream itself when none is limited.
+    fn binding(&self, want: &Want) -> std::sync::Arc<str> {
+        let allowances =
+            members(want.scopes).filter(|number| self.scopes[*number].is_enforced_allowance());
+        let binding = allowances.max_by_key(|number| {
+            (self.scopes[*number].waiting.iter().sum::<u32>(), self.scopes[*number].window())
+        });
+        let number = binding.unwrap_or(usize::from(want.upstream.all));
+        std::sync::Arc::clone(&self.scopes[number].name)
+    }
+
+    fn count_waiting(&mut self, want: &Want, step: Step) {
+        for number in members(want.scopes) {
+            let count = &mut self.scopes[number].waiting[want.priority as usize];
+            *count = match step {
+                Step::In => count.saturating_add(1),
+                Step::Out => count.saturating_sub(1),
+            };
+        }
+    }
+
+    /// Gives new holds their numbers.
+    fn number_holds(&mut self) {
+        for hold in self.scopes.iter_mut().filter_map(|scope| scope.hold.as_mut()) {
+            if hold.id == 0 {
+                self.holds += 1;
+                hold.id = self.holds;
+            }
+        }
+    }
+}
+
+const fn circumstances(report: &Report<'_>) -> Circumstances {
+    Circumstances { now: report.now, window: None, chance: report.chance }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    In,
+    Out,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Observed {
+    Would,
+    WouldNot,
+}
+
+fn ahead(waiting: &[u32; 3], priority: Priority) -> u32 {
+    waiting[..=priority as usize].iter().sum()
+}
+
+/// The members of a set of scope numbers.
+pub(super) fn members(mut set: u64) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let lowest = set.trailing_zeros() as usize;
+        set &= set.wrapping_sub(1);
+        (lowest < SCOPES_MAX).then_some(lowest)
+    })
+}
