@@ -14,6 +14,9 @@ mod slot;
 mod state;
 mod view;
 
+#[cfg(test)]
+mod tests;
+
 pub use account::{Account, Admission, Waiting};
 pub use accounts::{Accounts, Asker, PaidRetry, UpstreamRules};
 pub use scope::Blind;

@@ -1,0 +1,295 @@
+//! The vault under a paused clock: whole windows, many waiting calls, hold and probe.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::{HeaderMap, Method};
+
+use super::*;
+use crate::clock::Clock;
+use crate::policy::classify::{HoldCause, HoldOrder, HoldScope, Wait};
+use crate::policy::client::Priority;
+use crate::policy::problem::Basis;
+use crate::policy::route::CallPath;
+use crate::policy::time::Moment;
+use crate::random::Random;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn window(limit: u32, window: Duration, spread: Spread) -> Allowance {
+    Allowance {
+        name: "all".into(),
+        grant: Grant::Window { limit, window, spread, arrival_guard: None },
+        counts: None,
+        exempt: Vec::new(),
+        mode: Mode::Enforce,
+    }
+}
+
+fn accounts(allowances: Vec<Allowance>, clock: Clock) -> Arc<Accounts> {
+    let rules = UpstreamRules {
+        name: "vendor".into(),
+        account: AccountRule::Upstream,
+        allowances,
+        queue_max: 1_000,
+    };
+    Arc::new(Accounts::new(&[rules], &[], 10, clock))
+}
+
+fn asker(now: Moment, patience: Duration) -> Asker {
+    Asker {
+        priority: Priority::Normal,
+        arrival: now,
+        deadline: now.plus(patience),
+        fit: Fitness::Replayable,
+    }
+}
+
+fn ask(accounts: &Accounts, clock: Clock, path: &str, patience: Duration) -> Admission {
+    let now = clock.now();
+    let want = accounts.want(0, &Method::GET, CallPath::new(path), asker(now, patience));
+    accounts.account(0, &HeaderMap::new()).acquire(want, now)
+}
+
+async fn slot(accounts: &Accounts, clock: Clock, patience: Duration) -> Result<Slot, Refusal> {
+    match ask(accounts, clock, "/", patience) {
+        Admission::Granted(slot) => Ok(slot),
+        Admission::Queued(waiting) => waiting.await,
+        Admission::Refused(refusal) => Err(refusal),
+    }
+}
+
+fn plain(clock: Clock) -> Settlement<'static> {
+    Settlement::plain(clock.now())
+}
+
+fn order(cause: HoldCause, seconds: u64) -> HoldOrder {
+    HoldOrder {
+        scope: HoldScope::Upstream,
+        cause,
+        length: Some(Wait { span: Duration::from_secs(seconds), basis: Basis::Dialect }),
+        at_least: Duration::ZERO,
+        slow_sixteenths: 16,
+    }
+}
+
+/// Most arrivals in any half-open window, and the arrivals of the span after warming up.
+fn verdict(arrivals: &mut [u64], window: u64) -> usize {
+    arrivals.sort_unstable();
+    let (mut worst, mut first) = (0, 0);
+    for last in 0..arrivals.len() {
+        while arrivals[first] + window <= arrivals[last] {
+            first += 1;
+        }
+        worst = worst.max(last - first + 1);
+    }
+    worst
+}
+
+/// Clients that never stop asking, a vendor that counts anywhere between send and answer.
+async fn saturate(limit: u32, spread: Spread, windows: u32) -> (usize, f64) {
+    let clock = Clock::start();
+    let vault = accounts(vec![window(limit, MINUTE, spread)], clock);
+    let arrivals = Arc::new(Mutex::new(Vec::new()));
+    let end = clock.now().plus(MINUTE * windows);
+    let mut clients = tokio::task::JoinSet::new();
+    for client in 0..40 {
+        let (vault, arrivals) = (Arc::clone(&vault), Arc::clone(&arrivals));
+        clients.spawn(async move {
+            let random = Random::from_seed(client);
+            while clock.now() < end {
+                let granted = slot(&vault, clock, MINUTE * 10).await.unwrap();
+                let (sent, latency) =
+                    (clock.now(), Duration::from_millis(200).mul_f64(random.unit()));
+                let counted = sent.plus(latency.mul_f64(random.unit()));
+                arrivals.lock().unwrap().push(counted.as_nanos());
+                clock.sleep_until(sent.plus(latency)).await;
+                granted.settle(&plain(clock));
+            }
+        });
+    }
+    clients.join_all().await;
+    let mut arrivals = Arc::try_unwrap(arrivals).unwrap().into_inner().unwrap();
+    arrivals.retain(|arrival| *arrival < end.as_nanos());
+    let worst = verdict(&mut arrivals, 60_000_000_000);
+    (worst, arrivals.len() as f64 / f64::from(limit * windows))
+}
+
+#[tokio::test(start_paused = true)]
+async fn never_over_and_almost_nothing_wasted() {
+    for spread in [Spread::None, Spread::Even { burst: 2 }, Spread::Even { burst: 20 }] {
+        let (worst, used) = saturate(100, spread, 5).await;
+        assert!(worst <= 100, "{spread:?}: {worst} in one window");
+        assert!(used >= 0.99, "{spread:?}: only {used:.4} used");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn beyond_patience_the_answer_is_now_and_honest() {
+    let clock = Clock::start();
+    let vault = accounts(vec![window(1, MINUTE, Spread::None)], clock);
+    slot(&vault, clock, MINUTE).await.unwrap().settle(&plain(clock));
+    let Admission::Refused(refusal) = ask(&vault, clock, "/", MINUTE / 2) else {
+        panic!("it cannot start within half a minute");
+    };
+    assert_eq!(refusal.retry_after, MINUTE);
+    assert_eq!(refusal.reason, RefusalReason::Exhausted { allowance: "all".into() });
+    let started = clock.now();
+    slot(&vault, clock, MINUTE).await.unwrap().cancel();
+    assert_eq!(clock.now().since(started).as_secs(), 60);
+}
+
+#[tokio::test(start_paused = true)]
+async fn leaving_the_queue_costs_nothing_and_lets_the_next_go() {
+    let clock = Clock::start();
+    let vault = accounts(vec![window(1, MINUTE, Spread::None)], clock);
+    let first = slot(&vault, clock, MINUTE).await.unwrap();
+    let Admission::Queued(leaver) = ask(&vault, clock, "/", MINUTE * 2) else { panic!() };
+    let Admission::Queued(stayer) = ask(&vault, clock, "/", MINUTE * 3) else { panic!() };
+    first.settle(&plain(clock));
+    drop(leaver);
+    let granted = stayer.await.unwrap();
+    assert_eq!(clock.now().since(Moment::START).as_secs(), 60);
+    granted.settle(&plain(clock));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_dropped_on_the_way_counts_a_second_longer() {
+    let clock = Clock::start();
+    let vault = accounts(vec![window(1, MINUTE, Spread::None)], clock);
+    drop(slot(&vault, clock, MINUTE).await.unwrap());
+    slot(&vault, clock, MINUTE * 2).await.unwrap().cancel();
+    assert_eq!(clock.now().since(Moment::START), MINUTE + LINGER);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_hundred_wait_and_one_probe_goes() {
+    let clock = Clock::start();
+    let vault = accounts(vec![window(1_000, MINUTE, Spread::None)], clock);
+    let down = order(HoldCause::Maintenance, 300);
+    let struck = slot(&vault, clock, MINUTE).await.unwrap();
+    let mut settlement = plain(clock);
+    settlement.order = Some(&down);
+    let (aftermath, _) = struck.settle(&settlement);
+    assert!(aftermath.held_until.is_some());
+    let sends = Arc::new(Mutex::new(Vec::new()));
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let (vault, sends) = (Arc::clone(&vault), Arc::clone(&sends));
+        waiting.spawn(async move {
+            let granted = slot(&vault, clock, MINUTE * 30).await.unwrap();
+            sends.lock().unwrap().push(clock.now());
+            clock.sleep_until(clock.now().plus(Duration::from_secs(2))).await;
+            let failing = sends.lock().unwrap().len() == 1;
+            let mut settlement = plain(clock);
+            settlement.order = failing.then_some(&down);
+            granted.settle(&settlement);
+        });
+    }
+    waiting.join_all().await;
+    let sends =
+        sends.lock().unwrap().iter().map(|at| at.as_nanos() / 1_000_000_000).collect::<Vec<_>>();
+    assert_eq!(sends[..2], [300, 602], "one probe for each hold");
+    assert_eq!(sends[2..].iter().min(), Some(&604), "the rest awaits the verdict");
+    assert_eq!(sends.len(), 200);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_beyond_patience_answers_everybody_at_once() {
+    let clock = Clock::start();
+    let vault = accounts(vec![window(1, MINUTE, Spread::None)], clock);
+    let struck = slot(&vault, clock, MINUTE).await.unwrap();
+    let Admission::Queued(waiting) = ask(&vault, clock, "/", MINUTE * 2) else { panic!() };
+    let down = order(HoldCause::Maintenance, 300);
+    let mut settlement = plain(clock);
+    settlement.order = Some(&down);
+    struck.settle(&settlement);
+    let refusal = waiting.await.unwrap_err();
+    let held = RefusalReason::Held { cause: HoldCause::Maintenance, failures: 0 };
+    assert_eq!((refusal.reason, refusal.retry_after.as_secs()), (held, 300));
+    assert_eq!(clock.now(), Moment::START);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leaving_probe_passes_its_role_on() {
+    let clock = Clock::start();
+    let vault = accounts(vec![], clock);
+    let down = order(HoldCause::Throttle, 10);
+    let mut settlement = plain(clock);
+    settlement.order = Some(&down);
+    slot(&vault, clock, MINUTE).await.unwrap().settle(&settlement);
+    let probe = slot(&vault, clock, MINUTE).await.unwrap();
+    assert!(probe.is_probe());
+    let Admission::Queued(next) = ask(&vault, clock, "/", MINUTE) else { panic!() };
+    drop(probe);
+    assert!(next.await.unwrap().is_probe());
+}
+
+#[tokio::test(start_paused = true)]
+async fn forty_throttles_in_flight_are_one() {
+    let clock = Clock::start();
+    let vault = accounts(vec![window(100, MINUTE, Spread::Even { burst: 100 })], clock);
+    let mut slots = Vec::new();
+    for _ in 0..40 {
+        slots.push(slot(&vault, clock, MINUTE).await.unwrap());
+    }
+    let sent = clock.now();
+    let mut throttle = order(HoldCause::Throttle, 10);
+    (throttle.scope, throttle.slow_sixteenths) = (HoldScope::Allowance, 8);
+    for slot in slots {
+        clock.sleep_until(clock.now().plus(Duration::from_millis(10))).await;
+        let mut settlement = Settlement::plain(sent);
+        settlement.order = Some(&throttle);
+        slot.settle(&settlement);
+    }
+    let scope = &vault.view()[0].scopes[2];
+    assert_eq!(scope.pace_sixteenths, 8);
+    let hold = scope.hold.unwrap();
+    assert_eq!((hold.failures, hold.remaining.as_secs_f64().round() as u64), (0, 10));
+}
+
+#[tokio::test(start_paused = true)]
+async fn exempt_calls_pass_an_exhausted_allowance_and_its_hold() {
+    let clock = Clock::start();
+    let mut hourly = window(1, MINUTE * 60, Spread::None);
+    let auth =
+        crate::policy::route::Matcher { methods: None, path: Some("/auth/token".parse().unwrap()) };
+    hourly.exempt.push(auth);
+    let vault = accounts(vec![hourly], clock);
+    let mut throttle = order(HoldCause::Throttle, 10);
+    throttle.scope = HoldScope::Allowance;
+    let mut settlement = plain(clock);
+    settlement.order = Some(&throttle);
+    slot(&vault, clock, MINUTE).await.unwrap().settle(&settlement);
+    assert!(matches!(ask(&vault, clock, "/auth/token", MINUTE), Admission::Granted(_)));
+    assert!(matches!(ask(&vault, clock, "/data", MINUTE), Admission::Refused(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_concurrency_seat_is_kept_until_the_body_ends() {
+    let clock = Clock::start();
+    let mut parallel = window(1, MINUTE, Spread::None);
+    parallel.grant = Grant::Concurrency { limit: 1 };
+    let vault = accounts(vec![parallel], clock);
+    let (_, seat) = slot(&vault, clock, MINUTE).await.unwrap().settle(&plain(clock));
+    let Admission::Queued(next) = ask(&vault, clock, "/", MINUTE) else { panic!() };
+    drop(seat);
+    next.await.unwrap().cancel();
+    assert_eq!(clock.now(), Moment::START);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_holds_the_upstream() {
+    let clock = Clock::start();
+    let vault = accounts(vec![], clock);
+    for _ in 0..20 {
+        let mut settlement = plain(clock);
+        settlement.blind = Blind::Yes;
+        slot(&vault, clock, MINUTE).await.unwrap().settle(&settlement);
+    }
+    let Admission::Refused(refusal) = ask(&vault, clock, "/", Duration::from_secs(1)) else {
+        panic!("the upstream is held");
+    };
+    let held = RefusalReason::Held { cause: HoldCause::Outage, failures: 0 };
+    assert_eq!((refusal.reason, refusal.retry_after.as_secs()), (held, 5));
+}
