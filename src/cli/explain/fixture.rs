@@ -1,0 +1,164 @@
+//! Settings for the tests of `explain`, as the founding Wordbee sketch says them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, Method};
+
+use crate::allowance::{AccountRule, Allowance, Grant, Mode, Spread};
+use crate::config::Settings;
+use crate::policy::backoff::Backoff;
+use crate::policy::classify::HoldCause;
+use crate::policy::client::Clients;
+use crate::policy::dialect::{Dialect, Extract, HoldRule, Replay, Rule, RuleScope, When};
+use crate::policy::problem::Code;
+use crate::policy::route::{Entry, Matcher, Routes};
+use crate::{admin, gateway, server, telemetry, upstream};
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(super) fn settings() -> Settings {
+    let address = "127.0.0.1:0".parse().unwrap();
+    Settings {
+        server: server::Settings {
+            address,
+            workers: 1,
+            head_timeout: seconds(10),
+            idle_timeout: seconds(75),
+            connections_max: 100,
+            head_bytes_max: 32 << 10,
+            headers_max: 100,
+            target_bytes_max: 8 << 10,
+            streams_max: 100,
+            shutdown: server::Shutdown { delay: seconds(0), grace: seconds(30) },
+        },
+        admin: admin::Settings { address, token: None },
+        gateway: workshop(),
+        upstreams: vec![back_door()],
+        telemetry: telemetry::Settings {
+            level: "info".into(),
+            access: telemetry::Access::All,
+            format: telemetry::Format::Text,
+        },
+        state_dir: None,
+    }
+}
+
+fn workshop() -> gateway::Settings {
+    let entry = Entry { host: None, prefix: "/wordbee".into(), upstream: 0 };
+    gateway::Settings {
+        clients: Clients::anybody(HeaderName::from_static("evenkeel-key")),
+        client_limits: vec![None],
+        routes: Routes::new(vec![entry]),
+        upstreams: vec![wordbee()],
+        replay_bytes_max: 64 << 20,
+        accounts_max: 10_000,
+        via: "evenkeel".into(),
+    }
+}
+
+fn wordbee() -> gateway::Upstream {
+    let search =
+        Matcher { methods: Some(vec![Method::POST]), path: Some("/search".parse().unwrap()) };
+    let declared = gateway::CallPolicy { repeat: gateway::Repeat::Declared, ..policy() };
+    gateway::Upstream {
+        name: "wordbee".into(),
+        origin: "https://acme.example".into(),
+        base_path: "/api".into(),
+        account: AccountRule::Header(HeaderName::from_static("x-auth-accountid")),
+        allowances: vec![hourly()],
+        queue_max: 1000,
+        credential: None,
+        routes: vec![(search, declared)],
+        policy: policy(),
+    }
+}
+
+fn hourly() -> Allowance {
+    let login = Matcher { methods: None, path: Some("/auth/token".parse().unwrap()) };
+    Allowance {
+        name: "hourly".into(),
+        grant: Grant::Window {
+            limit: 1000,
+            window: seconds(3600),
+            spread: Spread::Even { burst: 20 },
+            arrival_guard: None,
+        },
+        counts: None,
+        exempt: vec![login],
+        mode: Mode::Enforce,
+    }
+}
+
+fn policy() -> gateway::CallPolicy {
+    let base = Duration::from_millis(250);
+    gateway::CallPolicy {
+        attempt_timeout: seconds(60),
+        idle_timeout: seconds(30),
+        wait: seconds(30),
+        wait_max: seconds(600),
+        attempts: 4,
+        backoff: Backoff { base, factor: 2.0, max: seconds(10) },
+        budget_percent: 10,
+        replay_body_max: 256 << 10,
+        idempotency_header: HeaderName::from_static("idempotency-key"),
+        status: gateway::StatusPolicy::Map,
+        redirects: gateway::Redirects::Rewrite,
+        client_address: gateway::ClientAddress::Drop,
+        repeat: gateway::Repeat::ByMethod,
+        inspect: gateway::Inspect::Errors,
+        require: Vec::new(),
+        expose: gateway::Expose::default(),
+        dialect: Arc::new(dialect()),
+    }
+}
+
+fn dialect() -> Dialect {
+    Dialect {
+        name: "wordbee".into(),
+        guesses: false,
+        documentation: None,
+        support: None,
+        attempt_timeout: Some(seconds(60)),
+        extract: Extract::default(),
+        rules: vec![throttled()],
+    }
+}
+
+fn throttled() -> Rule {
+    Rule {
+        name: "throttled".into(),
+        when: When { status: vec![(429, 429)], ..When::default() },
+        code: Code::RateLimited,
+        replay: Replay::ByTable,
+        retry: None,
+        hold: Some(HoldRule {
+            scope: RuleScope::Allowance,
+            cause: HoldCause::Throttle,
+            length: None,
+            at_least: seconds(10),
+            slow_sixteenths: 8,
+        }),
+        status: None,
+        support: None,
+    }
+}
+
+fn back_door() -> upstream::Settings {
+    upstream::Settings {
+        name: "wordbee".into(),
+        origin: upstream::Origin {
+            scheme: upstream::Scheme::Https,
+            authority: "acme.example".parse().unwrap(),
+            host: "acme.example".into(),
+            port: 443,
+        },
+        protocol: upstream::Protocol::Auto,
+        roots: upstream::TlsRoots::System,
+        connect_timeout: seconds(3),
+        connections_max: 256,
+        idle_timeout: seconds(15),
+    }
+}

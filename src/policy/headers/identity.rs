@@ -1,0 +1,142 @@
+//! What tells a request from others: its id, its trace, its idempotency key.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use uuid::{Builder, Uuid};
+
+use super::names::{TRACEPARENT, X_REQUEST_ID};
+
+/// Bytes of a client's request id: enough for every scheme in use, too few to fill a log.
+const REQUEST_ID_BYTES_MAX: usize = 128;
+
+/// The id a client gave to its request, when it is fit for logs and headers.
+#[must_use]
+pub fn request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
+    let id = headers.get(X_REQUEST_ID)?;
+    let length = 1..=REQUEST_ID_BYTES_MAX;
+    (length.contains(&id.len()) && id.as_bytes().iter().all(sane)).then_some(id)
+}
+
+/// An id of our own: a UUIDv7 of the wall clock and ten random bytes.
+#[must_use]
+pub fn fresh_request_id(wall_millis: u64, random: [u8; 10]) -> HeaderValue {
+    let id = Builder::from_unix_timestamp_millis(wall_millis, &random).into_uuid();
+    let mut text = Uuid::encode_buffer();
+    HeaderValue::from_str(id.hyphenated().encode_lower(&mut text))
+        .expect("hex digits and hyphens are a header value")
+}
+
+/// Whether a request carries an idempotency key under this name: any value that is not blank.
+#[must_use]
+pub fn has_idempotency_key(headers: &HeaderMap, name: &HeaderName) -> bool {
+    headers.get_all(name).iter().any(|value| !value.as_bytes().trim_ascii().is_empty())
+}
+
+/// Makes an attempt a span of its own in its client's trace. Without a valid `traceparent`
+/// nothing changes: a trace is begun by others.
+pub fn renew_traceparent(headers: &mut HeaderMap, fresh_span_id: [u8; 8]) {
+    let mut all = headers.get_all(TRACEPARENT).iter();
+    let (Some(value), None) = (all.next(), all.next()) else { return };
+    if let Some(renewed) = renewed(value.as_bytes(), fresh_span_id) {
+        headers.insert(TRACEPARENT, renewed);
+    }
+}
+
+/// `00-<trace id>-<fresh span id>-<flags>`, in the version we know, with the flags we know.
+fn renewed(value: &[u8], fresh_span_id: [u8; 8]) -> Option<HeaderValue> {
+    /// The sampled and the random flag.
+    const KNOWN_FLAGS: u8 = 0b11;
+    let (trace, flags) = parse_traceparent(value)?;
+    let span = u64::from_be_bytes(fresh_span_id).max(1);
+    HeaderValue::from_str(&format!("00-{trace}-{span:016x}-{:02x}", flags & KNOWN_FLAGS)).ok()
+}
+
+/// The trace id and the flags of a valid value.
+fn parse_traceparent(value: &[u8]) -> Option<(&str, u8)> {
+    let (known, rest) = value.split_at_checked(55)?;
+    let known = std::str::from_utf8(known).ok()?;
+    let mut parts = known.split('-');
+    let (version, trace) = (hex(parts.next()?, 2)?, hex(parts.next()?, 32)?);
+    let (span, flags) = (hex(parts.next()?, 16)?, hex(parts.next()?, 2)?);
+    let zero = |text: &str| text.bytes().all(|digit| digit == b'0');
+    let ends = rest.is_empty() || (version != "00" && rest.starts_with(b"-"));
+    if version == "ff" || zero(trace) || zero(span) || !ends {
+        return None;
+    }
+    Some((trace, u8::from_str_radix(flags, 16).ok()?))
+}
+
+fn hex(text: &str, digits: usize) -> Option<&str> {
+    let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    (text.len() == digits && text.bytes().all(lower_hex)).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(name: HeaderName, value: &str) -> HeaderMap {
+        HeaderMap::from_iter([(name, value.parse().unwrap())])
+    }
+
+    #[test]
+    fn sane_ids_are_used() {
+        let long = "x".repeat(REQUEST_ID_BYTES_MAX);
+        let longer = "x".repeat(REQUEST_ID_BYTES_MAX + 1);
+        for id in ["a", "A-1_b.c", &long] {
+            assert!(request_id(&with(X_REQUEST_ID, id)).is_some(), "{id}");
+        }
+        for id in ["", "a b", "a;b", "\"a\"", &longer] {
+            assert!(request_id(&with(X_REQUEST_ID, id)).is_none(), "{id}");
+        }
+    }
+
+    #[test]
+    fn our_ids_are_uuids_that_sort_by_time() {
+        let id = |millis| fresh_request_id(millis, [7; 10]).to_str().unwrap().to_owned();
+        let parsed: Uuid = id(1_700_000_000_000).parse().unwrap();
+        assert_eq!(parsed.get_version_num(), 7);
+        assert!(id(1_700_000_000_000) < id(1_700_000_000_001));
+        assert!(request_id(&with(X_REQUEST_ID, &id(1))).is_some());
+    }
+
+    #[test]
+    fn a_blank_key_is_no_key() {
+        let name = HeaderName::from_static("idempotency-key");
+        assert!(has_idempotency_key(&with(name.clone(), "k1"), &name));
+        assert!(!has_idempotency_key(&with(name.clone(), "  "), &name));
+        assert!(!has_idempotency_key(&HeaderMap::new(), &name));
+    }
+
+    #[test]
+    fn a_valid_trace_goes_on_under_a_fresh_span() {
+        const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+        let rows = [
+            (format!("00-{TRACE}-00f067aa0ba902b7-01"), Some("01")),
+            (format!("00-{TRACE}-00f067aa0ba902b7-ff"), Some("03")),
+            (format!("cc-{TRACE}-00f067aa0ba902b7-01-more"), Some("01")),
+            (format!("00-{TRACE}-00f067aa0ba902b7-01-more"), None),
+            (format!("ff-{TRACE}-00f067aa0ba902b7-01"), None),
+            (format!("00-{TRACE}-0000000000000000-01"), None),
+            (format!("00-{}-00f067aa0ba902b7-01", "0".repeat(32)), None),
+            (format!("00-{}-00f067aa0ba902b7-01", TRACE.to_uppercase()), None),
+            ("00-short".to_owned(), None),
+        ];
+        for (before, flags) in rows {
+            let mut headers = with(TRACEPARENT, &before);
+            renew_traceparent(&mut headers, [0, 0, 0, 0, 0, 0, 0, 0x2a]);
+            let renewed = flags.map(|flags| format!("00-{TRACE}-000000000000002a-{flags}"));
+            assert_eq!(headers[TRACEPARENT], renewed.unwrap_or(before));
+        }
+    }
+
+    #[test]
+    fn two_traceparents_are_none() {
+        let value = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let mut headers = with(TRACEPARENT, value);
+        headers.append(TRACEPARENT, value.parse().unwrap());
+        let before = headers.clone();
+        renew_traceparent(&mut headers, [1; 8]);
+        assert_eq!(headers, before);
+    }
+}

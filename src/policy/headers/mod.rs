@@ -1,0 +1,27 @@
+//! The header policy: what a vendor, and then a client, gets to see of a head.
+//!
+//! Everything here works in place on the map it is given. A head without anything to remove
+//! costs one pass over its names and no allocation; every rarer case may allocate. Values of
+//! end-to-end headers are never looked at, joined or put in another order. (Two different
+//! headers may swap places when a third is removed; no order is defined between them.)
+//!
+//! Refuses to read time or draw chance: ids are made of bytes that are passed in.
+
+mod connection;
+mod identity;
+mod incoming;
+mod location;
+pub mod names;
+mod outgoing;
+mod prefer;
+mod target;
+mod via;
+
+pub use connection::{Trailers, asks_upgrade, filter_trailers};
+pub use identity::{fresh_request_id, has_idempotency_key, renew_traceparent, request_id};
+pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming, keep_for_problem};
+pub use location::{Mapping, map_location};
+pub use outgoing::{Outgoing, outgoing};
+pub use prefer::{WAIT_SECONDS_MAX, preferred_wait};
+pub use target::{TargetFault, target};
+pub use via::{Via, looped};

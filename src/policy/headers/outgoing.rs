@@ -1,0 +1,351 @@
+//! The headers of a request on its way to a vendor.
+//!
+//! What is between a client and us stays between us: its connection's headers, its key, its
+//! address, its wish for patience. What is between us and the vendor is ours: `Via`, the
+//! injected credential. `Host` is the back door's, framing the wire's.
+
+use std::net::IpAddr;
+
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::connection::{self, Trailers};
+use super::names::{self, FORWARDED, Kind, X_FORWARDED_FOR};
+use super::{prefer, via};
+use crate::policy::client::KeyPlace;
+
+/// What must be known of a call to write its request's headers.
+#[derive(Clone, Copy, Debug)]
+pub struct Outgoing<'a> {
+    /// The header that carries clients' keys.
+    pub key_header: &'a HeaderName,
+    /// Where this client's key stood.
+    pub key: KeyPlace,
+    /// The credential that replaces the client's.
+    pub credential: Option<(&'a HeaderName, &'a HeaderValue)>,
+    /// Headers that decisions rest on, like the account's or the idempotency key's: a client
+    /// can neither nominate them away nor send a twin of them.
+    pub relied: &'a [HeaderName],
+    /// The client's address, where the vendor may know it.
+    pub peer: Option<IpAddr>,
+    /// Whether trailers reach the vendor.
+    pub trailers: Trailers,
+    /// Our `Via`, for the version the client spoke.
+    pub via: &'a HeaderValue,
+}
+
+/// Turns a client's headers into those of every attempt of its call.
+pub fn outgoing(headers: &mut HeaderMap, policy: &Outgoing<'_>) {
+    connection::strip(headers, policy.relied);
+    headers.remove(HOST);
+    let found = find(headers, policy);
+    connection::remove_all(headers, &found.doomed);
+    if found.special == Special::Some {
+        connection::settle_trailers(headers, policy.trailers);
+        prefer::remove_wait(headers);
+    }
+    if policy.key == KeyPlace::Authorization {
+        headers.remove(AUTHORIZATION);
+    }
+    add_ours(headers, policy);
+}
+
+fn add_ours(headers: &mut HeaderMap, policy: &Outgoing<'_>) {
+    if let Some((name, value)) = policy.credential {
+        headers.insert(name, value.clone());
+    }
+    if let Some(peer) = policy.peer {
+        add_peer(headers, peer);
+    }
+    via::append(headers, policy.via);
+}
+
+fn add_peer(headers: &mut HeaderMap, peer: IpAddr) {
+    let peer = peer.to_canonical();
+    let forwarded = match peer {
+        IpAddr::V4(v4) => format!("for={v4}"),
+        IpAddr::V6(v6) => format!("for=\"[{v6}]\""),
+    };
+    let value = |text: &str| HeaderValue::from_str(text).expect("an address is a header value");
+    headers.insert(FORWARDED, value(&forwarded));
+    headers.insert(X_FORWARDED_FOR, value(&peer.to_string()));
+}
+
+/// What one pass over the names found. Ordinary heads have nothing: the list stays unallocated.
+struct Found {
+    doomed: Vec<HeaderName>,
+    special: Special,
+}
+
+/// Whether there is a header that is partly sent on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Special {
+    None,
+    Some,
+}
+
+fn find(headers: &HeaderMap, policy: &Outgoing<'_>) -> Found {
+    let mut found = Found { doomed: Vec::new(), special: Special::None };
+    let twins = Twins::of(policy);
+    for name in headers.keys() {
+        match names::kind(name.as_str()) {
+            Kind::Connection | Kind::HopByHop | Kind::Hop | Kind::Forwarding | Kind::Own => {
+                found.doomed.push(name.clone())
+            }
+            Kind::Te | Kind::Trailer | Kind::Prefer => found.special = Special::Some,
+            Kind::Framing => {}
+            Kind::EndToEnd if name == policy.key_header || twins.has(name, policy) => {
+                found.doomed.push(name.clone());
+            }
+            Kind::EndToEnd => {}
+        }
+    }
+    found
+}
+
+/// Which names can have a twin (`x_api_key` beside `x-api-key`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Twins {
+    /// Only those with an underscore.
+    Underscored,
+    /// Any: a header of the policy has an underscore itself.
+    Any,
+}
+
+impl Twins {
+    fn of(policy: &Outgoing<'_>) -> Self {
+        let any = guarded(policy).any(|name| name.as_str().contains('_'));
+        if any { Self::Any } else { Self::Underscored }
+    }
+
+    /// Whether a vendor may take this header for one that a client must not set.
+    fn has(self, name: &HeaderName, policy: &Outgoing<'_>) -> bool {
+        let underscored = name.as_str().as_bytes().contains(&b'_');
+        (underscored && names::kind(&name.as_str().replace('_', "-")) != Kind::EndToEnd)
+            || ((underscored || self == Self::Any)
+                && guarded(policy).any(|guarded| names::twins(name.as_str(), guarded.as_str())))
+    }
+}
+
+fn guarded<'a>(policy: &Outgoing<'a>) -> impl Iterator<Item = &'a HeaderName> {
+    let credential = policy.credential.map(|(name, _)| name);
+    policy.relied.iter().chain(credential).chain([policy.key_header])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    static KEY: HeaderName = names::EVENKEEL_KEY;
+    static VENDOR_KEY: HeaderName = HeaderName::from_static("x-api-key");
+    static SECRET: HeaderValue = HeaderValue::from_static("ours");
+    static VIA: HeaderValue = HeaderValue::from_static("1.1 evenkeel-00000000");
+    static RELIED: [HeaderName; 1] = [HeaderName::from_static("x-auth-accountid")];
+
+    static PLAIN: Outgoing<'static> = Outgoing {
+        key_header: &KEY,
+        key: KeyPlace::Nowhere,
+        credential: None,
+        relied: &RELIED,
+        peer: None,
+        trailers: Trailers::Pass,
+        via: &VIA,
+    };
+
+    type Rows = [(&'static str, &'static str)];
+
+    fn map(rows: &Rows) -> HeaderMap {
+        let row = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        rows.iter().map(row).collect()
+    }
+
+    /// What `before` becomes, our `Via` taken off again.
+    fn sent(before: &Rows, policy: &Outgoing<'_>) -> HeaderMap {
+        let mut headers = map(before);
+        outgoing(&mut headers, policy);
+        assert_eq!(headers.remove("via"), Some(VIA.clone()));
+        headers
+    }
+
+    #[test]
+    fn end_to_end_headers_pass() {
+        let rows = [
+            ("accept", "*/*"),
+            ("authorization", "Bearer theirs"),
+            ("cookie", "a=1"),
+            ("x-many", "1"),
+            ("x-many", "2"),
+            ("content-length", "3"),
+            ("x-auth-accountid", "7"),
+            ("snake_case", "passes"),
+            ("x-request-id", "r1"),
+        ];
+        assert_eq!(sent(&rows, &PLAIN), map(&rows));
+    }
+
+    #[test]
+    fn what_is_for_us_or_the_hop_goes() {
+        let rows = [
+            ("host", "localhost"),
+            ("connection", "keep-alive"),
+            ("keep-alive", "timeout=5"),
+            ("proxy-connection", "keep-alive"),
+            ("proxy-authenticate", "Basic"),
+            ("proxy-authorization", "Basic x"),
+            ("te", "gzip"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "h2c"),
+            ("http2-settings", "AAA"),
+            ("expect", "100-continue"),
+            ("evenkeel-key", "secret"),
+            ("evenkeel-anything", "x"),
+            ("forwarded", "for=1.2.3.4"),
+            ("x-forwarded-for", "1.2.3.4"),
+            ("x-forwarded-proto", "https"),
+            ("x-real-ip", "1.2.3.4"),
+            ("x_forwarded_for", "1.2.3.4"),
+            ("evenkeel_key", "x"),
+            ("x_auth-accountid", "8"),
+            ("transfer_encoding", "chunked"),
+            ("prefer", "wait=5"),
+        ];
+        assert_eq!(sent(&rows, &PLAIN), HeaderMap::new());
+    }
+
+    #[test]
+    fn a_nomination_cannot_remove_what_counts() {
+        let credential = Some((&VENDOR_KEY, &SECRET));
+        let rows = [
+            ("connection", "x-api-key, X-Auth-AccountId, via, content-length, x-hop"),
+            ("x-auth-accountid", "7"),
+            ("content-length", "3"),
+            ("x-hop", "1"),
+        ];
+        let found = sent(&rows, &Outgoing { credential, ..PLAIN });
+        let rows = [("x-auth-accountid", "7"), ("content-length", "3"), ("x-api-key", "ours")];
+        assert_eq!(found, map(&rows));
+    }
+
+    #[test]
+    fn the_injected_credential_replaces_the_clients_and_its_twin() {
+        let rows = [("x-api-key", "a"), ("x-api-key", "b"), ("x_api_key", "c")];
+        let credential = Some((&VENDOR_KEY, &SECRET));
+        let found = sent(&rows, &Outgoing { credential, ..PLAIN });
+        assert_eq!(found, map(&[("x-api-key", "ours")]));
+        let underscored = HeaderName::from_static("x_api_key");
+        let credential = Some((&underscored, &SECRET));
+        let found = sent(&rows, &Outgoing { credential, ..PLAIN });
+        assert_eq!(found, map(&[("x_api_key", "ours")]));
+    }
+
+    #[test]
+    fn the_clients_key_stays_here() {
+        let rows = [("authorization", "Bearer for-us"), ("accept", "*/*")];
+        let found = sent(&rows, &Outgoing { key: KeyPlace::Authorization, ..PLAIN });
+        assert_eq!(found, map(&[("accept", "*/*")]));
+        let custom = HeaderName::from_static("x-team-key");
+        let rows = [("x-team-key", "for-us"), ("authorization", "Bearer theirs")];
+        let policy = Outgoing { key_header: &custom, key: KeyPlace::KeyHeader, ..PLAIN };
+        assert_eq!(sent(&rows, &policy), map(&[("authorization", "Bearer theirs")]));
+    }
+
+    #[test]
+    fn the_address_is_told_only_when_asked_for_and_only_by_us() {
+        let rows = [("x-forwarded-for", "6.6.6.6"), ("forwarded", "for=6.6.6.6")];
+        let peer = |text: &str| Outgoing { peer: Some(text.parse().unwrap()), ..PLAIN };
+        let found = sent(&rows, &peer("192.0.2.1"));
+        assert_eq!(found, map(&[("forwarded", "for=192.0.2.1"), ("x-forwarded-for", "192.0.2.1")]));
+        let found = sent(&rows, &peer("2001:db8::1"));
+        let expected = [("forwarded", "for=\"[2001:db8::1]\""), ("x-forwarded-for", "2001:db8::1")];
+        assert_eq!(found, map(&expected));
+    }
+
+    #[test]
+    fn via_is_appended() {
+        let mut headers = map(&[("via", "1.1 cdn")]);
+        outgoing(&mut headers, &PLAIN);
+        assert_eq!(
+            headers.get_all("via").iter().collect::<Vec<_>>(),
+            ["1.1 cdn", "1.1 evenkeel-00000000"]
+        );
+    }
+
+    fn any_head() -> impl Strategy<Value = HeaderMap> {
+        let name = prop::sample::select(vec![
+            "connection",
+            "keep-alive",
+            "te",
+            "trailer",
+            "transfer-encoding",
+            "upgrade",
+            "host",
+            "proxy-connection",
+            "proxy-authorization",
+            "proxy-authenticate",
+            "http2-settings",
+            "via",
+            "prefer",
+            "x-a",
+            "x_a",
+            "x-api-key",
+            "x_api_key",
+            "x-forwarded-for",
+            "cookie",
+            "evenkeel-key",
+            "content-length",
+            "x-auth-accountid",
+            "authorization",
+        ]);
+        let value = prop::sample::select(vec![
+            "close",
+            "keep-alive, x-a",
+            "trailers",
+            "gzip, trailers",
+            "wait=5, x",
+            "1",
+            "",
+            "te, upgrade, x-api-key",
+            "x-auth-accountid, connection, host, via",
+        ]);
+        let row = (name, value).prop_map(|(name, value)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        });
+        prop::collection::vec(row, 0..24).prop_map(HeaderMap::from_iter)
+    }
+
+    proptest! {
+        #[test]
+        fn a_second_run_changes_nothing(head in any_head(), send in any::<bool>()) {
+            let credential = send.then_some((&VENDOR_KEY, &SECRET));
+            let policy = Outgoing { credential, ..PLAIN };
+            let mut once = head;
+            outgoing(&mut once, &policy);
+            let mut twice = once.clone();
+            outgoing(&mut twice, &policy);
+            prop_assert_eq!(once, twice);
+        }
+
+        #[test]
+        fn no_hop_by_hop_header_survives(head in any_head(), pass in any::<bool>()) {
+            let trailers = if pass { Trailers::Pass } else { Trailers::Drop };
+            let accounts = head.get("x-auth-accountid").cloned();
+            let mut headers = head;
+            outgoing(&mut headers, &Outgoing { trailers, ..PLAIN });
+            for name in headers.keys() {
+                let allowed = match names::kind(name.as_str()) {
+                    Kind::EndToEnd | Kind::Framing | Kind::Prefer => true,
+                    Kind::Te => pass && headers["te"] == "trailers",
+                    Kind::Trailer => pass,
+                    Kind::Connection | Kind::HopByHop | Kind::Hop | Kind::Forwarding
+                    | Kind::Own => false,
+                };
+                prop_assert!(allowed, "{name}");
+            }
+            prop_assert_eq!(headers.get("x-auth-accountid").cloned(), accounts);
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! `Via`: who passed a message on, and how a gateway recognises itself in it.
+
+use http::header::VIA;
+use http::{HeaderMap, HeaderValue, Version};
+
+/// Our pseudonym and the values that carry it.
+///
+/// Every worker makes its own from the same parts: a value that is cloned into each request
+/// should not make the workers share a reference count.
+#[derive(Debug)]
+pub struct Via {
+    pseudonym: Box<str>,
+    http10: HeaderValue,
+    http11: HeaderValue,
+    http2: HeaderValue,
+}
+
+impl Via {
+    /// The pseudonym is `name-<8 hex digits>`; `id` is drawn once per process, so that a loop is
+    /// recognised and a chain of two gateways is none. Bytes of `name` that no token may hold
+    /// become hyphens.
+    #[must_use]
+    pub fn new(name: &str, id: [u8; 4]) -> Self {
+        let token = |c: char| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '-' };
+        let name: String = name.chars().map(token).collect();
+        let pseudonym = format!("{name}-{:08x}", u32::from_be_bytes(id)).into_boxed_str();
+        let value = |version: &str| {
+            HeaderValue::from_str(&format!("{version} {pseudonym}"))
+                .expect("a version, a space and a token are a header value")
+        };
+        let (http10, http11, http2) = (value("1.0"), value("1.1"), value("2"));
+        Self { pseudonym, http10, http11, http2 }
+    }
+
+    /// What we are called in `Via` and `Proxy-Status`.
+    #[must_use]
+    pub fn pseudonym(&self) -> &str {
+        &self.pseudonym
+    }
+
+    /// What is appended to a message that reached us in this version.
+    #[must_use]
+    pub fn value(&self, received: Version) -> &HeaderValue {
+        match received {
+            Version::HTTP_09 | Version::HTTP_10 => &self.http10,
+            Version::HTTP_2 => &self.http2,
+            _ => &self.http11,
+        }
+    }
+}
+
+/// Whether a request has been here before.
+#[must_use]
+pub fn looped(headers: &HeaderMap, pseudonym: &str) -> bool {
+    let ours = |value: &HeaderValue| {
+        let hops = value.as_bytes().split(|byte| *byte == b',');
+        hops.filter_map(received_by).any(|by| by.eq_ignore_ascii_case(pseudonym.as_bytes()))
+    };
+    headers.get_all(VIA).iter().any(ours)
+}
+
+/// Appends `value` unless it stands there already, so that a filter may run twice.
+pub(super) fn append(headers: &mut HeaderMap, value: &HeaderValue) {
+    match headers.entry(VIA) {
+        http::header::Entry::Vacant(vacant) => {
+            vacant.insert(value.clone());
+        }
+        http::header::Entry::Occupied(mut occupied) => {
+            if !occupied.iter().any(|present| present == value) {
+                occupied.append(value.clone());
+            }
+        }
+    }
+}
+
+/// The second word of `1.1 pseudonym (comment)`.
+fn received_by(hop: &[u8]) -> Option<&[u8]> {
+    let words = hop.split(|byte| byte.is_ascii_whitespace());
+    words.filter(|word| !word.is_empty()).nth(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loop_is_our_own_pseudonym_and_nothing_like_it() {
+        let via = Via::new("evenkeel", [0, 0xab, 1, 2]);
+        assert_eq!(via.pseudonym(), "evenkeel-00ab0102");
+        let rows = [
+            ("1.1 evenkeel-00ab0102", true),
+            ("1.0 fred, 2  Evenkeel-00AB0102 (x)", true),
+            ("1.1 evenkeel-00ab0103", false),
+            ("1.1 evenkeel-00ab01020", false),
+            ("evenkeel-00ab0102", false),
+            ("1.1 p (evenkeel-00ab0102)", false),
+            ("", false),
+        ];
+        for (value, expected) in rows {
+            let headers = HeaderMap::from_iter([(VIA, HeaderValue::from_static(value))]);
+            assert_eq!(looped(&headers, via.pseudonym()), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn the_received_version_is_told() {
+        let via = Via::new("my gate", [0; 4]);
+        assert_eq!(via.value(Version::HTTP_11), "1.1 my-gate-00000000");
+        assert_eq!(via.value(Version::HTTP_2), "2 my-gate-00000000");
+        assert_eq!(via.value(Version::HTTP_10), "1.0 my-gate-00000000");
+    }
+
+    #[test]
+    fn via_is_appended_behind_others_once() {
+        let via = Via::new("evenkeel", [0; 4]);
+        let mut headers = HeaderMap::from_iter([(VIA, HeaderValue::from_static("1.1 cdn"))]);
+        append(&mut headers, via.value(Version::HTTP_11));
+        append(&mut headers, via.value(Version::HTTP_11));
+        let values: Vec<_> = headers.get_all(VIA).iter().collect();
+        assert_eq!(values, ["1.1 cdn", "1.1 evenkeel-00000000"]);
+    }
+}
