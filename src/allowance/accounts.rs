@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, Method};
 
@@ -139,7 +140,7 @@ impl Accounts {
     pub fn client(&self, client: usize, asker: Asker) -> Option<(&Arc<Account>, Want)> {
         let account = self.clients.get(client)?.as_ref()?;
         let upstream = UpstreamScopes { all: 0, counted: 0 };
-        Some((account, want(0b11, 0, upstream, asker)))
+        Some((account, want(0b11, Kinds::default(), upstream, asker)))
     }
 
     /// A call to this upstream came in and earns its share of blind retries.
@@ -284,7 +285,8 @@ impl Plan {
 
     fn want(&self, method: &Method, path: CallPath<'_>, asker: Asker) -> Want {
         let mut scopes = 1_u64 << self.upstream.all;
-        let (mut concurrent, mut exempt) = (0, Exempt::No);
+        let mut kinds = Kinds::default();
+        let mut exempt = Exempt::No;
         for (number, allowance) in &self.allowances {
             if allowance.exempt.iter().any(|matcher| matcher.surely(method, path)) {
                 exempt = Exempt::Yes;
@@ -293,14 +295,13 @@ impl Plan {
             let counts = allowance.counts.as_ref();
             if counts.is_none_or(|matcher| matcher.possibly(method, path)) {
                 scopes |= 1 << number;
-                let is_concurrent = matches!(allowance.grant, Grant::Concurrency { .. });
-                concurrent |= u64::from(is_concurrent) << number;
+                kinds.add(*number, &allowance.grant);
             }
         }
         if exempt == Exempt::No {
             scopes |= 1 << self.upstream.counted;
         }
-        want(scopes, concurrent, self.upstream, asker)
+        want(scopes, kinds, self.upstream, asker)
     }
 }
 
@@ -310,10 +311,34 @@ enum Exempt {
     No,
 }
 
-fn want(scopes: u64, concurrent: u64, upstream: UpstreamScopes, asker: Asker) -> Want {
+/// What is particular about some of the scopes a call needs.
+#[derive(Clone, Copy, Debug, Default)]
+struct Kinds {
+    concurrent: u64,
+    guarded: u64,
+    guard: Option<Duration>,
+}
+
+impl Kinds {
+    fn add(&mut self, number: u8, grant: &Grant) {
+        match grant {
+            Grant::Concurrency { .. } => self.concurrent |= 1 << number,
+            Grant::Window { arrival_guard: Some(guard), .. } => {
+                self.guarded |= 1 << number;
+                // The longest guard is right for all of them: late is safe.
+                self.guard = self.guard.max(Some(*guard));
+            }
+            Grant::Window { arrival_guard: None, .. } => {}
+        }
+    }
+}
+
+fn want(scopes: u64, kinds: Kinds, upstream: UpstreamScopes, asker: Asker) -> Want {
     Want {
         scopes,
-        concurrent,
+        concurrent: kinds.concurrent,
+        guarded: kinds.guarded,
+        guard: kinds.guard,
         upstream,
         rank: Rank::new(asker.priority, asker.arrival),
         priority: asker.priority,

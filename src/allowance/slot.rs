@@ -15,16 +15,15 @@ use super::state::{Aftermath, Fate, Granted, Report};
 pub struct Slot {
     account: Arc<Account>,
     granted: Granted,
+    /// Scopes that the guard has settled already, before the answer.
+    settled: u64,
     phase: Phase,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Open,
-    /// Settled by its guard, before the answer: only conclusions are left to draw.
-    Guarded,
-    Settled,
-    Cancelled,
+    Closed,
 }
 
 /// What became of an attempt, and what the vendor said with it.
@@ -42,6 +41,8 @@ pub struct Settlement<'a> {
     pub exhausted_for: Option<Duration>,
     /// When the attempt was sent.
     pub sent: Moment,
+    /// When it was over: its answer's head arrived, or it was given up.
+    pub over: Moment,
     /// Chance in 0..1.
     pub chance: f64,
 }
@@ -49,7 +50,7 @@ pub struct Settlement<'a> {
 impl Settlement<'_> {
     /// An answer that says nothing special.
     #[must_use]
-    pub const fn plain(sent: Moment) -> Self {
+    pub const fn plain(sent: Moment, over: Moment) -> Self {
         Self {
             fate: Fate::Answered,
             blind: Blind::No,
@@ -57,6 +58,7 @@ impl Settlement<'_> {
             learned: None,
             exhausted_for: None,
             sent,
+            over,
             chance: 0.0,
         }
     }
@@ -64,7 +66,7 @@ impl Settlement<'_> {
 
 impl Slot {
     pub(super) const fn new(account: Arc<Account>, granted: Granted) -> Self {
-        Self { account, granted, phase: Phase::Open }
+        Self { account, granted, settled: 0, phase: Phase::Open }
     }
 
     /// Whether an observing allowance would have made the call wait.
@@ -79,22 +81,26 @@ impl Slot {
         self.granted.probes != 0
     }
 
+    /// The longest a request of it can be under way before the vendor counts it, for those of its
+    /// allowances that say so.
+    #[must_use]
+    pub const fn guard(&self) -> Option<Duration> {
+        self.granted.want.guard
+    }
+
     /// The guard has passed since the last byte was written: by now the vendor has counted the
     /// attempt, whether it answers or not.
     pub fn pass_guard(&mut self, at: Moment) {
-        if self.phase == Phase::Open {
-            self.phase = Phase::Guarded;
-            let granted = self.granted;
-            self.account.change(|state, _| state.settle_guarded(&granted, at));
+        let guarded = self.granted.want.guarded & !self.settled;
+        if guarded != 0 {
+            self.settled |= guarded;
+            self.account.change(|state, _| state.settle_scopes(guarded, at));
         }
     }
 
     /// The attempt is over: draws every conclusion and keeps what only the body's end frees.
     pub fn settle(mut self, settlement: &Settlement<'_>) -> (Aftermath, Seat) {
-        let now = self.account.clock().now();
-        let counted = self.phase == Phase::Guarded;
-        self.phase = Phase::Settled;
-        let mut state = self.account.lock();
+        self.phase = Phase::Closed;
         let report = Report {
             fate: settlement.fate,
             blind: settlement.blind,
@@ -102,13 +108,15 @@ impl Slot {
             learned: settlement.learned,
             exhausted_for: settlement.exhausted_for,
             sent: settlement.sent,
-            now,
+            now: settlement.over,
             chance: settlement.chance,
-            counted,
+            settled: self.settled,
         };
+        let mut state = self.account.lock();
         let aftermath = state.report(&self.granted, &report);
         let mut wakers = Vec::new();
         if !state.queue().is_empty() {
+            let now = self.account.clock().now();
             if aftermath.closes() {
                 wakers.extend(state.dismiss_hopeless(now));
             }
@@ -122,7 +130,7 @@ impl Slot {
 
     /// It will not be used: no byte was written.
     pub fn cancel(mut self) {
-        self.phase = Phase::Cancelled;
+        self.phase = Phase::Closed;
         let granted = self.granted;
         self.account.change(|state, _| state.cancel(&granted));
     }
@@ -130,36 +138,39 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if matches!(self.phase, Phase::Settled | Phase::Cancelled) {
-            return;
+        if self.phase == Phase::Open {
+            let (granted, settled) = (self.granted, self.settled);
+            self.account.change(|state, now| state.abandon(&granted, now, settled));
         }
-        let counted = self.phase == Phase::Guarded;
-        let granted = self.granted;
-        self.account.change(|state, now| state.abandon(&granted, now, counted));
     }
 }
 
-/// What an exchange keeps until its answer's body has ended: its place among the concurrent ones.
+/// What an exchange keeps until its answer's body has ended: its place among the concurrent ones,
+/// and whom to tell when the body breaks.
 #[derive(Debug)]
-pub struct Seat(Option<(Arc<Account>, u64)>);
+pub struct Seat {
+    account: Arc<Account>,
+    concurrent: u64,
+    upstream: u8,
+}
 
 impl Seat {
     fn of(account: &Arc<Account>, granted: &Granted) -> Self {
-        let scopes = granted.want.concurrent;
-        Self((scopes != 0).then(|| (Arc::clone(account), scopes)))
+        let Granted { want, .. } = granted;
+        let account = Arc::clone(account);
+        Self { account, concurrent: want.concurrent, upstream: want.upstream.all }
     }
 
-    /// No seat: nothing is limited by concurrency.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self(None)
+    /// The answer's body broke off: it counts towards an outage, and is never sent again.
+    pub fn broke(&self) {
+        self.account.change(|state, now| state.broke(self.upstream, now));
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if let Some((account, scopes)) = self.0.take() {
-            account.change(|state, _| state.leave(scopes));
+        if self.concurrent != 0 {
+            self.account.change(|state, _| state.leave(self.concurrent));
         }
     }
 }

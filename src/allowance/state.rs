@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::policy::classify::{HoldCause, HoldOrder, HoldScope, Learned};
 use crate::policy::client::Priority;
 use crate::policy::hold::Circumstances;
+use crate::policy::problem::Basis;
 use crate::policy::share::Rank;
 use crate::policy::time::Moment;
 
@@ -24,6 +25,9 @@ pub struct Want {
     pub(super) scopes: u64,
     /// Those of them that count attempts at the same time, until the body's end.
     pub(super) concurrent: u64,
+    /// Those of them whose slots the guard settles, and the guard.
+    pub(super) guarded: u64,
+    pub(super) guard: Option<Duration>,
     /// The scope of its upstream as such, and the one of its upstream's counted calls.
     pub(super) upstream: UpstreamScopes,
     /// Its place in the order.
@@ -112,8 +116,8 @@ pub(super) struct Report<'a> {
     pub(super) sent: Moment,
     pub(super) now: Moment,
     pub(super) chance: f64,
-    /// Whether its guard has settled its slots already.
-    pub(super) counted: bool,
+    /// The scopes that its guard has settled already.
+    pub(super) settled: u64,
 }
 
 /// How an attempt ended, as far as slots go.
@@ -135,6 +139,8 @@ pub const LINGER: Duration = Duration::from_secs(1);
 pub struct Aftermath {
     /// The end of the hold that now stands on what the attempt needed.
     pub held_until: Option<Moment>,
+    /// Who said how long it is.
+    pub basis: Option<Basis>,
     /// Probes of that hold that failed in a row.
     pub failures: u32,
     /// The vendor throttled although we thought there was room.
@@ -269,20 +275,23 @@ impl State {
         }
     }
 
-    /// The guard of an attempt has passed: its windows' slots are settled, answer or not.
-    pub(super) fn settle_guarded(&mut self, granted: &Granted, at: Moment) {
-        members(granted.want.scopes).for_each(|scope| self.scopes[scope].settle(at));
+    /// The guard of an attempt has passed: these slots are settled, answer or not.
+    pub(super) fn settle_scopes(&mut self, scopes: u64, at: Moment) {
+        members(scopes).for_each(|scope| self.scopes[scope].settle(at));
     }
 
     /// An attempt was given up half-way: it counts, and a probe's role passes on.
-    pub(super) fn abandon(&mut self, granted: &Granted, now: Moment, counted: bool) {
-        for scope in members(granted.want.scopes) {
-            if !counted {
-                self.scopes[scope].settle(now.plus(LINGER));
-            }
-            self.scopes[scope].leave();
-        }
+    pub(super) fn abandon(&mut self, granted: &Granted, now: Moment, settled: u64) {
+        self.settle_scopes(granted.want.scopes & !settled, now.plus(LINGER));
+        self.leave(granted.want.concurrent);
         members(granted.probes).for_each(|scope| self.scopes[scope].probe_passed_on());
+    }
+
+    /// The body of an answer through this upstream broke off.
+    pub(super) fn broke(&mut self, upstream: u8, now: Moment) {
+        let at = Circumstances { now, window: None, chance: 0.0 };
+        self.scopes[usize::from(upstream)].judge(Blind::Yes, at);
+        self.number_holds();
     }
 
     /// The bodies are over.
@@ -460,10 +469,7 @@ impl State {
     }
 
     fn settle(&mut self, granted: &Granted, report: &Report<'_>) {
-        if report.counted {
-            return;
-        }
-        for scope in members(granted.want.scopes) {
+        for scope in members(granted.want.scopes & !report.settled) {
             match report.fate {
                 Fate::Answered => self.scopes[scope].settle(report.now),
                 Fate::Unanswered => self.scopes[scope].settle(report.now.plus(LINGER)),
@@ -538,6 +544,7 @@ impl State {
         let start = self.estimate(&granted.want, now);
         Aftermath {
             held_until: longest.map(|hold| hold.until),
+            basis: longest.map(|hold| hold.basis),
             failures: longest.map_or(0, |hold| hold.failures),
             unexpected: believed_room,
             release: (now < start).then_some(start),

@@ -60,7 +60,7 @@ async fn slot(accounts: &Accounts, clock: Clock, patience: Duration) -> Result<S
 }
 
 fn plain(clock: Clock) -> Settlement<'static> {
-    Settlement::plain(clock.now())
+    Settlement::plain(clock.now(), clock.now())
 }
 
 fn order(cause: HoldCause, seconds: u64) -> HoldOrder {
@@ -238,7 +238,7 @@ async fn forty_throttles_in_flight_are_one() {
     (throttle.scope, throttle.slow_sixteenths) = (HoldScope::Allowance, 8);
     for slot in slots {
         clock.sleep_until(clock.now().plus(Duration::from_millis(10))).await;
-        let mut settlement = Settlement::plain(sent);
+        let mut settlement = Settlement::plain(sent, clock.now());
         settlement.order = Some(&throttle);
         slot.settle(&settlement);
     }

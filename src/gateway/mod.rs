@@ -1,7 +1,9 @@
 //! The workshop: the life of a call, one stage after the other.
 
+mod body;
 mod settings;
 
+pub use body::{Intake, Replay, ReplayPool, RequestBody, ResponseBody};
 pub use settings::{
     CallPolicy, ClientAddress, Credential, Expose, Inspect, Redirects, Repeat, Settings,
     StatusPolicy, Upstream,

@@ -1,0 +1,89 @@
+//! Reads the body of an answer that is looked at, up to a cap and for a moment.
+//!
+//! The only place that reads a response body. What is beyond the cap is not awaited: the rest is
+//! dropped, which closes an HTTP/1 connection and resets an HTTP/2 stream, unless the answer turns
+//! out to be none of ours and has to pass on whole.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body::Body;
+use http_body_util::BodyExt;
+
+use crate::clock::Clock;
+use crate::policy::outcome::{Extent, Failure};
+
+/// Bytes of an error body that are read: the largest anybody has found useful, many times over.
+const PEEK_BYTES_MAX: usize = 256 * 1024;
+
+/// How long after its head an error body may take.
+const PEEK_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What was read, and what was not.
+#[derive(Debug)]
+pub(in crate::gateway) struct Peeked<B> {
+    /// The frames read, in order, to pass them on if need be.
+    pub(in crate::gateway) chunks: VecDeque<Bytes>,
+    /// Trailers, if they were reached.
+    pub(in crate::gateway) trailers: Option<http::HeaderMap>,
+    /// Whether all was read.
+    pub(in crate::gateway) extent: Extent,
+    /// What follows.
+    pub(in crate::gateway) rest: B,
+}
+
+impl<B> Peeked<B> {
+    /// The bytes read as one.
+    pub(in crate::gateway) fn bytes(&self) -> Bytes {
+        if let [only] = self.chunks.as_slices().0
+            && self.chunks.len() == 1
+        {
+            return only.clone();
+        }
+        let mut joined = BytesMut::new();
+        self.chunks.iter().for_each(|chunk| joined.extend_from_slice(chunk));
+        joined.freeze()
+    }
+}
+
+/// Reads what may be read of `body`.
+pub(in crate::gateway) async fn peek<B>(body: B, clock: Clock) -> Peeked<B>
+where
+    B: Body<Data = Bytes, Error = Failure> + Unpin,
+{
+    let mut peeked =
+        Peeked { chunks: VecDeque::new(), trailers: None, extent: Extent::Cut, rest: body };
+    let deadline = clock.now().plus(PEEK_TIMEOUT);
+    let timer = pin!(clock.sleep_until(deadline));
+    tokio::select! {
+        biased;
+        () = read(&mut peeked) => {}
+        () = timer => {}
+    }
+    peeked
+}
+
+async fn read<B>(peeked: &mut Peeked<B>)
+where
+    B: Body<Data = Bytes, Error = Failure> + Unpin,
+{
+    let mut bytes = 0;
+    while bytes <= PEEK_BYTES_MAX {
+        match peeked.rest.frame().await {
+            None => {
+                peeked.extent = Extent::Whole;
+                return;
+            }
+            Some(Err(_broken)) => return,
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => {
+                    bytes += data.len();
+                    peeked.chunks.push_back(data);
+                }
+                Err(frame) => peeked.trailers = frame.into_trailers().ok(),
+            },
+        }
+    }
+}

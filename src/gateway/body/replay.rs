@@ -1,0 +1,431 @@
+//! A request's body that can be sent again, as long as it is small enough.
+//!
+//! While the first attempt streams it, up to `replay.max_body` bytes are kept. A larger body is
+//! not refused and not held back: it streams through and only loses its replay. Refuses to decide
+//! whether anything is sent again.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+
+use crate::policy::headers;
+use crate::policy::replay::BodyState;
+
+/// Where a request's body comes from.
+#[derive(Debug)]
+pub enum Intake {
+    /// A client's connection.
+    Wire(Incoming),
+    /// Memory: tests, and calls resumed from a record.
+    Memory(Full<Bytes>),
+}
+
+/// The bytes that all replay buffers of the program may hold together.
+#[derive(Debug)]
+pub struct ReplayPool {
+    free: AtomicUsize,
+}
+
+impl ReplayPool {
+    /// A pool of so many bytes.
+    #[must_use]
+    pub const fn new(bytes_max: usize) -> Self {
+        Self { free: AtomicUsize::new(bytes_max) }
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let take = |free: usize| free.checked_sub(bytes);
+        self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.free.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// The body of one call; hands out one [`RequestBody`] for each attempt.
+#[derive(Debug)]
+pub enum Replay {
+    /// There is none.
+    Empty,
+    /// There is one.
+    Kept(Arc<Mutex<Kept>>),
+}
+
+/// What is kept of a body.
+#[derive(Debug)]
+pub struct Kept {
+    source: Source,
+    chunks: VecDeque<Bytes>,
+    trailers: Option<HeaderMap>,
+    kept_bytes: usize,
+    bytes_max: usize,
+    pool: Arc<ReplayPool>,
+    /// Bytes of the chunks that the pool knows of.
+    pooled_bytes: usize,
+    state: BodyState,
+    /// Which attempt reads; those before it read nothing any more.
+    attempt: u32,
+    size: SizeHint,
+}
+
+#[derive(Debug)]
+enum Source {
+    Open(Intake),
+    /// Read to its end.
+    Ended,
+    /// The client's side broke.
+    Broken,
+}
+
+/// The client's side of a body broke; nobody but the client is to blame.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientBroke;
+
+impl std::fmt::Display for ClientBroke {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the client's request body broke off")
+    }
+}
+
+impl std::error::Error for ClientBroke {}
+
+impl Replay {
+    /// The body of a call, of which at most `bytes_max` are kept.
+    #[must_use]
+    pub fn new(intake: Intake, bytes_max: usize, pool: &Arc<ReplayPool>) -> Self {
+        if intake.is_end_stream() {
+            return Self::Empty;
+        }
+        let size = intake.size_hint();
+        Self::Kept(Arc::new(Mutex::new(Kept {
+            source: Source::Open(intake),
+            chunks: VecDeque::new(),
+            trailers: None,
+            kept_bytes: 0,
+            bytes_max,
+            pool: Arc::clone(pool),
+            pooled_bytes: 0,
+            state: BodyState::Replayable,
+            attempt: 0,
+            size,
+        })))
+    }
+
+    /// Whether it can be sent, once more or for the first time.
+    #[must_use]
+    pub fn state(&self) -> BodyState {
+        match self {
+            Self::Empty => BodyState::Replayable,
+            Self::Kept(kept) => locked(kept).state,
+        }
+    }
+
+    /// Whether it is certain that it can be sent again after a first attempt.
+    #[must_use]
+    pub fn outlasts_an_attempt(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Kept(kept) => {
+                let kept = locked(kept);
+                let known = kept.size.upper().and_then(|upper| usize::try_from(upper).ok());
+                kept.state == BodyState::Replayable
+                    && known.is_some_and(|upper| upper <= kept.bytes_max)
+            }
+        }
+    }
+
+    /// The body for the next attempt.
+    #[must_use]
+    pub fn next_attempt(&self) -> RequestBody {
+        match self {
+            Self::Empty => RequestBody(None),
+            Self::Kept(kept) => {
+                let mut state = locked(kept);
+                state.attempt += 1;
+                let reader = Reader {
+                    kept: Arc::clone(kept),
+                    attempt: state.attempt,
+                    next: 0,
+                    sent_bytes: 0,
+                    trailers: Trailers::Due,
+                };
+                RequestBody(Some(reader))
+            }
+        }
+    }
+
+    /// Whether the client's side of it broke.
+    #[must_use]
+    pub fn client_broke(&self) -> bool {
+        matches!(self, Self::Kept(kept) if matches!(locked(kept).source, Source::Broken))
+    }
+
+    /// Whether bytes of it are still to come from the client.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        matches!(self, Self::Kept(kept) if matches!(locked(kept).source, Source::Open(_)))
+    }
+
+    /// Reads it while its call waits, up to the bound; what is beyond stays unread.
+    pub async fn fill(&self) {
+        let Self::Kept(kept) = self else { return };
+        std::future::poll_fn(|context| locked(kept).poll_fill(context)).await;
+    }
+}
+
+impl Kept {
+    fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while self.kept_bytes < self.bytes_max {
+            if !matches!(self.source, Source::Open(_)) {
+                return Poll::Ready(());
+            }
+            ready!(self.poll_source(context));
+        }
+        Poll::Ready(())
+    }
+
+    /// Reads one frame from the client into the buffer.
+    fn poll_source(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Source::Open(intake) = &mut self.source else { return Poll::Ready(()) };
+        match ready!(intake.poll_frame(context)) {
+            Some(Ok(frame)) => self.keep(frame),
+            None => self.source = Source::Ended,
+            Some(Err(_broken)) => self.source = Source::Broken,
+        }
+        Poll::Ready(())
+    }
+
+    fn keep(&mut self, frame: Frame<Bytes>) {
+        match frame.into_data() {
+            Ok(data) => {
+                self.kept_bytes += data.len();
+                if self.pool.take(data.len()) {
+                    self.pooled_bytes += data.len();
+                } else {
+                    // The program's buffers are full: this body streams on, without replay.
+                    self.bytes_max = 0;
+                }
+                self.chunks.push_back(data);
+            }
+            Err(frame) => {
+                self.trailers = frame.into_trailers().ok().map(|mut trailers| {
+                    headers::filter_trailers(&mut trailers);
+                    trailers
+                });
+            }
+        }
+    }
+
+    /// Lets go of what was sent when the body has outgrown its bounds.
+    fn shed(&mut self, reader: &mut usize) {
+        if self.kept_bytes <= self.bytes_max {
+            return;
+        }
+        while 0 < *reader {
+            *reader -= 1;
+            self.state = BodyState::Gone;
+            let sent = self.chunks.pop_front().map_or(0, |chunk| chunk.len());
+            self.kept_bytes -= sent;
+            // Once bytes are gone, nothing that follows is worth keeping.
+            self.bytes_max = 0;
+            let pooled = sent.min(self.pooled_bytes);
+            self.pooled_bytes -= pooled;
+            self.pool.give_back(pooled);
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.pool.give_back(self.pooled_bytes);
+    }
+}
+
+/// The body of one attempt.
+#[derive(Debug)]
+pub struct RequestBody(Option<Reader>);
+
+#[derive(Debug)]
+struct Reader {
+    kept: Arc<Mutex<Kept>>,
+    attempt: u32,
+    next: usize,
+    sent_bytes: u64,
+    trailers: Trailers,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trailers {
+    Due,
+    Done,
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = ClientBroke;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+        let Some(reader) = &mut self.0 else { return Poll::Ready(None) };
+        let shared = Arc::clone(&reader.kept);
+        let mut kept = locked(&shared);
+        if kept.attempt != reader.attempt {
+            return Poll::Ready(Some(Err(ClientBroke)));
+        }
+        loop {
+            kept.shed(&mut reader.next);
+            if let Some(chunk) = kept.chunks.get(reader.next) {
+                let chunk = chunk.clone();
+                reader.next += 1;
+                reader.sent_bytes += chunk.len() as u64;
+                return Poll::Ready(Some(Ok(Frame::data(chunk))));
+            }
+            match &kept.source {
+                Source::Open(_) => ready!(kept.poll_source(context)),
+                Source::Broken => return Poll::Ready(Some(Err(ClientBroke))),
+                Source::Ended => return Poll::Ready(reader.take_trailers(&kept).map(Ok)),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let Some(reader) = &self.0 else { return SizeHint::with_exact(0) };
+        match locked(&reader.kept).size.exact() {
+            Some(exact) => SizeHint::with_exact(exact.saturating_sub(reader.sent_bytes)),
+            None => SizeHint::default(),
+        }
+    }
+}
+
+impl Reader {
+    fn take_trailers(&mut self, kept: &Kept) -> Option<Frame<Bytes>> {
+        if self.trailers == Trailers::Done {
+            return None;
+        }
+        self.trailers = Trailers::Done;
+        kept.trailers.clone().map(Frame::trailers)
+    }
+}
+
+impl Intake {
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Wire(body) => body.is_end_stream(),
+            Self::Memory(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Wire(body) => body.size_hint(),
+            Self::Memory(body) => body.size_hint(),
+        }
+    }
+
+    fn poll_frame(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+        match self {
+            Self::Wire(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(context));
+                Poll::Ready(frame.map(|frame| frame.map_err(|_| ClientBroke)))
+            }
+            Self::Memory(body) => {
+                let frame = ready!(Pin::new(body).poll_frame(context));
+                Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
+            }
+        }
+    }
+}
+
+fn locked(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    fn body(text: &'static str, bytes_max: usize, pool: usize) -> Replay {
+        let intake = Intake::Memory(Full::new(Bytes::from_static(text.as_bytes())));
+        Replay::new(intake, bytes_max, &Arc::new(ReplayPool::new(pool)))
+    }
+
+    async fn send(replay: &Replay) -> Option<Bytes> {
+        replay.next_attempt().collect().await.ok().map(|collected| collected.to_bytes())
+    }
+
+    #[tokio::test]
+    async fn a_small_body_is_sent_again_byte_for_byte() {
+        let replay = body("hello", 5, 100);
+        for _ in 0..3 {
+            assert_eq!(replay.state(), BodyState::Replayable);
+            assert_eq!(send(&replay).await.unwrap(), "hello");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_body_streams_once() {
+        for (bytes_max, pool) in [(4, 100), (100, 4)] {
+            let replay = body("hello", bytes_max, pool);
+            assert_eq!(send(&replay).await.unwrap(), "hello");
+            assert_eq!(replay.state(), BodyState::Gone);
+        }
+    }
+
+    #[tokio::test]
+    async fn waiting_reads_without_losing_anything() {
+        let replay = body("hello", 100, 100);
+        replay.fill().await;
+        assert!(!replay.is_awaited());
+        assert_eq!(send(&replay).await.unwrap(), "hello");
+        assert_eq!(replay.state(), BodyState::Replayable);
+    }
+
+    #[tokio::test]
+    async fn a_body_read_while_waiting_beyond_the_bound_can_still_be_sent_once() {
+        let replay = body("hello", 4, 100);
+        replay.fill().await;
+        assert_eq!(replay.state(), BodyState::Replayable);
+        assert_eq!(send(&replay).await.unwrap(), "hello");
+        assert_eq!(replay.state(), BodyState::Gone);
+    }
+
+    #[tokio::test]
+    async fn a_stale_attempt_reads_nothing() {
+        let replay = body("hello", 100, 100);
+        let mut stale = replay.next_attempt();
+        let _current = replay.next_attempt();
+        assert!(stale.frame().await.unwrap().is_err());
+    }
+
+    #[test]
+    fn the_pool_gets_everything_back() {
+        let pool = Arc::new(ReplayPool::new(10));
+        let intake = Intake::Memory(Full::new(Bytes::from_static(b"hello")));
+        let replay = Replay::new(intake, 100, &pool);
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let filled = std::pin::pin!(replay.fill()).poll(&mut context);
+        assert!(filled.is_ready() && pool.free.load(Ordering::Relaxed) == 5);
+        drop(replay);
+        assert_eq!(pool.free.load(Ordering::Relaxed), 10);
+    }
+}

@@ -1,0 +1,153 @@
+//! The body of an answer to a client: a problem of ours, or the vendor's bytes as they come.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use crate::allowance::Seat;
+use crate::clock::Clock;
+use crate::policy::headers;
+use crate::policy::outcome::{Failure, FailureKind, Reach};
+
+/// The body of an answer to a client.
+#[derive(Debug)]
+pub enum ResponseBody<B> {
+    /// Ours, or none.
+    Own(Option<Bytes>),
+    /// The vendor's.
+    Streamed(Streamed<B>),
+}
+
+/// A vendor's body as it comes; breaks off visibly where the vendor's does.
+#[derive(Debug)]
+pub struct Streamed<B> {
+    /// Frames that were read to look at them, and turned out to be the client's.
+    read: VecDeque<Frame<Bytes>>,
+    rest: B,
+    idle: Idle,
+    seat: Seat,
+}
+
+/// The timer between two pieces of a body; nothing is set while pieces come.
+#[derive(Debug)]
+struct Idle {
+    clock: Clock,
+    timeout: Duration,
+    timer: Option<Pin<Box<tokio::time::Sleep>>>,
+}
+
+impl<B> Streamed<B> {
+    /// A vendor's body that may be silent for `idle_timeout`, behind frames already read.
+    #[must_use]
+    pub const fn new(
+        read: VecDeque<Frame<Bytes>>,
+        rest: B,
+        (clock, idle_timeout): (Clock, Duration),
+        seat: Seat,
+    ) -> Self {
+        Self { read, rest, idle: Idle { clock, timeout: idle_timeout, timer: None }, seat }
+    }
+}
+
+impl Idle {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Self { clock, timeout, timer } = self;
+        let timer =
+            timer.get_or_insert_with(|| Box::pin(clock.sleep_until(clock.now().plus(*timeout))));
+        timer.as_mut().poll(context)
+    }
+}
+
+impl<B> Body for Streamed<B>
+where
+    B: Body<Data = Bytes, Error = Failure> + Unpin,
+{
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        let this = &mut *self;
+        if let Some(frame) = this.read.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        let Poll::Ready(frame) = Pin::new(&mut this.rest).poll_frame(context) else {
+            ready!(this.idle.poll(context));
+            let silent = "no byte of the body came in time";
+            let failure = Failure::new(FailureKind::IdleTimeout, Reach::Maybe, silent);
+            this.seat.broke();
+            return Poll::Ready(Some(Err(failure)));
+        };
+        this.idle.timer = None;
+        if let Some(Err(_)) = &frame {
+            this.seat.broke();
+        }
+        Poll::Ready(frame.map(|frame| frame.map(without_hop_by_hop)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.read.is_empty() && self.rest.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let read = self.read.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64);
+        let read: u64 = read.sum();
+        let rest = self.rest.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower() + read);
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + read);
+        }
+        hint
+    }
+}
+
+fn without_hop_by_hop(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            headers::filter_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
+    }
+}
+
+impl<B> Body for ResponseBody<B>
+where
+    B: Body<Data = Bytes, Error = Failure> + Unpin,
+{
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        match &mut *self {
+            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Streamed(streamed) => Pin::new(streamed).poll_frame(context),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(bytes) => bytes.is_none(),
+            Self::Streamed(streamed) => streamed.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
+            Self::Streamed(streamed) => streamed.size_hint(),
+        }
+    }
+}
