@@ -1,5 +1,14 @@
 //! The vendor's own door: `/_vendor/…` tells it how to behave and asks what it saw.
 //!
+//! ```text
+//! POST /_vendor/control    one command or a list of them, as JSON (see `Command`):
+//!   {"deadlock":{"times":1}}                      {"throttle":{"times":2,"style":"retry_after"}}
+//!   {"maintenance":{"for_ms":300000}}             "open"    "expire_tokens"    "behave"
+//!   {"die":{"probability":0.01}}                  {"latency":{"min_ms":0,"max_ms":200}}
+//!   {"order":{"times":1,"methods":["POST"],"path":"/api/*","act":{"fail":500}}}
+//! GET  /_vendor/log?after=N    GET /_vendor/stats    POST /_vendor/reset
+//! ```
+//!
 //! What comes in here is neither logged nor counted. It listens where the vendor listens, so a
 //! vendor belongs on loopback.
 

@@ -8,7 +8,8 @@
 //! vendor    accept, share, stop            serve     one request from head to answer
 //! arrivals  who came when, what counted    script    what it was told to do to the next ones
 //! droplink, wordbee, generic   the pages   answer    what goes back      wire   a socket that fails
-//! control   /_vendor/…: tell and ask
+//! control   /_vendor/…: tell and ask        setup     the demo's addresses and configuration
+//! tour      the story, and whether it holds         visitor   its plain client
 //! ```
 
 mod answer;
@@ -19,7 +20,10 @@ mod generic;
 mod script;
 mod serve;
 mod settings;
+mod setup;
+pub mod tour;
 mod vendor;
+mod visitor;
 mod wire;
 mod wordbee;
 
@@ -29,6 +33,7 @@ pub use settings::{
     Allowance, CONNECTIONS_MAX, Counting, Credential, Discipline, Kind, LOG_MAX, Latency, Refused,
     Throttling, VendorSettings,
 };
+pub use setup::{DemoSettings, config_yaml};
 pub use vendor::{Handle, Vendor};
 pub use wire::End;
 
@@ -59,5 +64,32 @@ impl Fingerprint {
 
     fn value(self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fingerprint;
+
+    #[test]
+    fn fingerprints_are_the_published_ones() {
+        assert_eq!(fingerprint(b""), 0xcbf2_9ce4_8422_2325);
+        assert_eq!(fingerprint(b"a"), 0xaf63_dc4c_8601_ec8c);
+        assert_eq!(fingerprint(b"foobar"), 0x8594_4171_f739_67e8);
+    }
+
+    #[test]
+    fn the_referee_borrows_only_time_and_chance() {
+        let room = concat!(env!("CARGO_MANIFEST_DIR"), "/src/demo");
+        let ours = concat!("crate", "::");
+        let mut files = 0;
+        for entry in std::fs::read_dir(room).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let foreign =
+                |rest: &str| !rest.starts_with("clock::") && !rest.starts_with("random::");
+            assert_eq!(text.split(ours).skip(1).find(|rest| foreign(rest)), None);
+            files += 1;
+        }
+        assert!(files > 10);
     }
 }

@@ -380,6 +380,17 @@ mod tests {
         ] {
             assert_eq!(serde_json::from_str::<Command>(text).unwrap(), command);
         }
+        for documented in [
+            r#"{"throttle":{"times":2,"style":"retry_after"}}"#,
+            r#"{"maintenance":{"for_ms":300000}}"#,
+            r#""expire_tokens""#,
+            r#""behave""#,
+            r#"{"die":{"probability":0.01}}"#,
+            r#"{"latency":{"min_ms":0,"max_ms":200}}"#,
+            r#"{"order":{"times":1,"methods":["POST"],"path":"/api/*","act":{"fail":500}}}"#,
+        ] {
+            assert!(serde_json::from_str::<Command>(documented).is_ok(), "{documented}");
+        }
         assert!(serde_json::from_str::<Command>(r#"{"dedlock":{"times":2}}"#).is_err());
     }
 }
