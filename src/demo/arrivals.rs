@@ -36,7 +36,8 @@ pub struct Arrival {
     pub delivered: bool,
     /// Bytes of the body that were read.
     pub body_len: u64,
-    /// [`fingerprint`](super::fingerprint) of those bytes.
+    /// [`fingerprint`](super::fingerprint) of those bytes; in JSON as sixteen hexadecimal digits.
+    #[serde(serialize_with = "as_hexadecimal")]
     pub body_hash: u64,
     /// The status answered; absent when there was none.
     pub status: Option<u16>,
@@ -278,6 +279,11 @@ impl Arrival {
             fault: None,
         }
     }
+}
+
+/// Not every reader of JSON keeps a number of 64 bits whole.
+fn as_hexadecimal<S: serde::Serializer>(hash: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{hash:016x}"))
 }
 
 /// Whole nanoseconds, at most 584 years of them.

@@ -89,7 +89,7 @@ Time runs {scale} times faster for the vendors: their hour passes in {hour} of y
 Try
   post() {{ curl -s -H 'x-api-key: demo-key' -d '{{\"title\":\"a\",\"content\":\"b\"}}' \"$@\" \\
     http://{gateway}/droplink/drop/create; }}
-  tell() {{ curl -d \"$1\" http://{droplink}/_vendor/control; }}
+  tell() {{ curl -s -d \"$1\" http://{droplink}/_vendor/control; }}
 
   # Forty drops at once: all succeed, no faster than Droplink allows.
   for n in $(seq 40); do post -o /dev/null -w '%{{http_code}} ' & done; wait
@@ -98,8 +98,8 @@ Try
   # Maintenance for five of its minutes: the call waits, one probe goes first.
   tell '{{\"maintenance\":{{\"for_ms\":300000}}}}'; post -i -H 'prefer: wait=600'
   # A foreign error in the one shape, and what the vendor saw of all this.
-  curl -i -H 'x-api-key: demo-key' http://{gateway}/droplink/nowhere
-  curl http://{droplink}/_vendor/stats
+  curl -s -i -H 'x-api-key: demo-key' http://{gateway}/droplink/nowhere
+  curl -s http://{droplink}/_vendor/stats
 "
         )
     }

@@ -620,6 +620,8 @@ mod tests {
         assert!(text.contains(r#""arrivals":1,"#) && text.contains(r#"{"400":1}"#), "{text}");
         let (_, text) = ask(&vendor, "GET /_vendor/log?after=0", "", "");
         assert!(text.contains(r#""target":"/api/v1/drop/create""#), "{text}");
+        let hash = fingerprint(br#"{"title":"a","content":"b"}"#);
+        assert!(text.contains(&format!(r#""body_hash":"{hash:016x}""#)), "{text}");
         assert_eq!(ask(&vendor, "POST /_vendor/reset", "", "").0, 204);
         assert!(vendor.log().arrivals.is_empty());
     }
