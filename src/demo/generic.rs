@@ -15,7 +15,6 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Content, Pieces};
-use super::fingerprint;
 use super::wordbee::Visit;
 
 /// Bodies are made in pieces of this size.
@@ -23,7 +22,7 @@ const PIECE: usize = 64 * 1024;
 /// The pattern of `/bytes/{n}`: byte `i` is `i % 251`, so that a shifted copy is seen.
 const PATTERN: usize = 251;
 /// Echo repeats a body up to this size.
-const ECHO_MAX: usize = 16 * 1024;
+const ECHO_BYTES_MAX: u64 = 16 * 1024;
 /// Lines or events of a stream, at most.
 const STREAM_MAX: u64 = 1_000_000;
 /// The longest pause a query may ask for.
@@ -50,13 +49,13 @@ fn echo(visit: Visit<'_>, target: &str) -> Answer {
         .iter()
         .map(|(name, value)| json!([name.as_str(), String::from_utf8_lossy(value.as_bytes())]))
         .collect();
-    let text = Some(visit.body).filter(|body| body.len() <= ECHO_MAX);
+    let text = Some(visit.body).filter(|_| visit.body_len <= ECHO_BYTES_MAX);
     let seen = json!({
         "method": visit.method,
         "target": target,
         "headers": headers,
-        "body_len": visit.body.len(),
-        "body_hash": format!("{:016x}", fingerprint(visit.body)),
+        "body_len": visit.body_len,
+        "body_hash": format!("{:016x}", visit.body_hash),
         "body": text.and_then(|body| std::str::from_utf8(body).ok()),
     });
     Answer::json(StatusCode::OK, &seen)

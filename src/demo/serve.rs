@@ -58,6 +58,13 @@ struct Call {
     death: Option<Death>,
 }
 
+/// A request's body once it was read: its beginning, and what is known of the whole.
+struct Received {
+    kept: Vec<u8>,
+    len: u64,
+    hash: u64,
+}
+
 /// Whether the arrival was over a limit, known now or when it is counted.
 enum Counted {
     Already(Option<Over>),
@@ -162,7 +169,7 @@ impl Call {
         self.head.uri.path().strip_prefix(base).filter(|rest| rest.starts_with('/'))
     }
 
-    async fn read(&self, body: Incoming) -> io::Result<Bytes> {
+    async fn read(&self, body: Incoming) -> io::Result<Received> {
         let mut metered = Metered::new(Arc::clone(&self.shared), self.number, body);
         let mut kept = Vec::new();
         while let Some(frame) = metered.frame().await {
@@ -171,7 +178,7 @@ impl Call {
                 kept.extend_from_slice(&data[..data.len().min(room)]);
             }
         }
-        Ok(kept.into())
+        Ok(Received { kept, len: metered.read, hash: metered.hash.value() })
     }
 
     /// Sends the body back while it comes in.
@@ -202,7 +209,7 @@ impl Call {
     }
 
     /// A script goes before maintenance, maintenance before the limit, the limit before the page.
-    fn decide(&self, body: &[u8], over: Option<Over>) -> Answer {
+    fn decide(&self, body: &Received, over: Option<Over>) -> Answer {
         if let Some(answer) = self.scripted() {
             return answer;
         }
@@ -270,7 +277,7 @@ impl Call {
         }
     }
 
-    fn page(&self, body: &[u8]) -> Answer {
+    fn page(&self, body: &Received) -> Answer {
         let target = self.head.uri.to_string();
         let inside = self.inside();
         let path = inside.unwrap_or(self.head.uri.path());
@@ -302,13 +309,15 @@ impl Call {
         wordbee.refusal(visit).unwrap_or_else(|| wordbee.answer(visit))
     }
 
-    fn visit<'a>(&'a self, path: &'a str, body: &'a [u8]) -> Visit<'a> {
+    fn visit<'a>(&'a self, path: &'a str, body: &'a Received) -> Visit<'a> {
         Visit {
             method: self.head.method.as_str(),
             path,
             query: self.head.uri.query().unwrap_or_default(),
             headers: &self.head.headers,
-            body,
+            body: &body.kept,
+            body_len: body.len,
+            body_hash: body.hash,
             now: self.shared.now(),
             wall: self.shared.clock.wall(),
         }

@@ -646,6 +646,13 @@ mod tests {
             assert_eq!(answered, status, "{line}");
             assert!(signs.iter().all(|sign| text.contains(sign)), "{line}: {text}");
         }
+        let long = "x".repeat(3 * 1024 * 1024);
+        let (_, text) = ask(&vendor, "POST /echo", "", &long);
+        assert!(
+            text.contains(r#""body_len":3145728,"#) && text.contains(r#""body":null"#),
+            "{text}"
+        );
+        assert!(text.contains(&format!("{:016x}", fingerprint(long.as_bytes()))), "{text}");
         let (_, text) = ask(&vendor, "POST /mirror", "content-type: a/b\r\n", "as it came");
         assert!(text.contains("content-type: a/b\r\n") && text.contains("as it came"), "{text}");
     }

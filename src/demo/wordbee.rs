@@ -58,7 +58,10 @@ pub(super) struct Visit<'a> {
     pub(super) path: &'a str,
     pub(super) query: &'a str,
     pub(super) headers: &'a HeaderMap,
+    /// The beginning of the body; a longer one is only weighed and hashed.
     pub(super) body: &'a [u8],
+    pub(super) body_len: u64,
+    pub(super) body_hash: u64,
     pub(super) now: Now,
     /// For the dates in payloads.
     pub(super) wall: SystemTime,
