@@ -1,0 +1,272 @@
+//! How the demo is set up: where everybody listens, what the vendors grant, and the gateway's
+//! configuration for meeting them, as a user would have written it.
+//!
+//! Time is compressed by one factor for all: what the vendors' documents call five minutes is
+//! five minutes divided by it, on both sides.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::settings::{Allowance, Counting, Latency, VendorSettings};
+
+/// Five minutes pass in five seconds.
+const SCALE: u32 = 60;
+/// Droplink's page names no figure (D39); the demo's own is small, so that a burst shows it.
+const DROPLINK_LIMIT: usize = 10;
+/// The window of that figure.
+const DROPLINK_WINDOW: Duration = Duration::from_secs(60);
+/// Wordbee's own sentence: a thousand an hour.
+const WORDBEE_LIMIT: usize = 1000;
+/// The window of that sentence.
+const WORDBEE_WINDOW: Duration = Duration::from_secs(3600);
+/// Long and uneven enough that counting sends instead of arrivals would go wrong.
+const LATENCY: Latency =
+    Latency { min: Duration::from_millis(600), max: Duration::from_millis(6000) };
+
+/// Where the demo listens and how fast its time runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DemoSettings {
+    /// The gateway.
+    pub gateway: SocketAddr,
+    /// The gateway's admin listener.
+    pub admin: SocketAddr,
+    /// The vendor Droplink.
+    pub droplink: SocketAddr,
+    /// The vendor Wordbee.
+    pub wordbee: SocketAddr,
+    /// How many times faster than the world the vendors' time runs; the tour needs at least 2,
+    /// lest its maintenance outlast the longest patience.
+    pub scale: u32,
+}
+
+impl Default for DemoSettings {
+    fn default() -> Self {
+        let at = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        Self {
+            gateway: at(8080),
+            admin: at(9900),
+            droplink: at(8081),
+            wordbee: at(8082),
+            scale: SCALE,
+        }
+    }
+}
+
+impl DemoSettings {
+    /// The demo's Droplink: it counts at a random point between arrival and answer.
+    #[must_use]
+    pub fn droplink_settings(&self) -> VendorSettings {
+        let allowances = vec![Allowance::new(DROPLINK_LIMIT, DROPLINK_WINDOW)];
+        VendorSettings { allowances, ..self.vendor(VendorSettings::droplink()) }
+    }
+
+    /// The demo's Wordbee.
+    #[must_use]
+    pub fn wordbee_settings(&self) -> VendorSettings {
+        let allowances = vec![Allowance::new(WORDBEE_LIMIT, WORDBEE_WINDOW)];
+        VendorSettings { allowances, ..self.vendor(VendorSettings::wordbee()) }
+    }
+
+    fn vendor(&self, usual: VendorSettings) -> VendorSettings {
+        VendorSettings { scale: self.scale, latency: LATENCY, counting: Counting::Late, ..usual }
+    }
+
+    /// What a newcomer reads: who listens where, and what to try.
+    #[must_use]
+    pub fn banner(&self) -> String {
+        let Self { gateway, droplink, wordbee, scale, .. } = self;
+        let hour = span(WORDBEE_WINDOW, *scale);
+        let drop_limit = limit(DROPLINK_LIMIT, DROPLINK_WINDOW, *scale);
+        let bee_limit = limit(WORDBEE_LIMIT, WORDBEE_WINDOW, *scale);
+        format!(
+            "Two simulated vendors and the gateway in front of them; nothing leaves this machine.
+Time runs {scale} times faster for the vendors: their hour passes in {hour} of yours.
+
+  gateway    http://{gateway}   /droplink and /wordbee
+  Droplink   http://{droplink}   grants {drop_limit}
+  Wordbee    http://{wordbee}   grants {bee_limit}
+
+Try
+  post() {{ curl -s -H 'x-api-key: demo-key' -d '{{\"title\":\"a\",\"content\":\"b\"}}' \"$@\" \\
+    http://{gateway}/droplink/drop/create; }}
+  tell() {{ curl -s -d \"$1\" http://{droplink}/_vendor/control; }}
+
+  # Forty drops at once: all succeed, no faster than Droplink allows.
+  for n in $(seq 40); do post -o /dev/null -w '%{{http_code}} ' & done; wait
+  # The next write meets a database deadlock. The client does not notice.
+  tell '{{\"deadlock\":{{\"times\":1}}}}'; post -i
+  # Maintenance for five of its minutes: the call waits, one probe goes first.
+  tell '{{\"maintenance\":{{\"for_ms\":300000}}}}'; post -i -H 'prefer: wait=600'
+  # A foreign error in the one shape, and what the vendor saw of all this.
+  curl -s -i -H 'x-api-key: demo-key' http://{gateway}/droplink/nowhere
+  curl -s http://{droplink}/_vendor/stats
+"
+        )
+    }
+}
+
+/// The gateway's configuration for the demo: upstreams, allowances and dialects, all with their
+/// times compressed. Where the gateway itself listens is not in it.
+#[must_use]
+pub fn config_yaml(droplink: SocketAddr, wordbee: SocketAddr, scale: u32) -> String {
+    let drop_limit = limit(DROPLINK_LIMIT, DROPLINK_WINDOW, scale);
+    let bee_limit = limit(WORDBEE_LIMIT, WORDBEE_WINDOW, scale);
+    let mut text = format!(
+        "version: 1
+upstreams:
+  droplink:
+    url: http://{droplink}/api/v1
+    route: /droplink
+    dialect: droplink
+    allowances:
+      all: {{ limit: {drop_limit} }}
+  wordbee:
+    url: http://{wordbee}/api
+    route: /wordbee
+    dialect: wordbee
+    account: {{ header: x-auth-accountid }}
+    allowances:
+      account: {{ limit: {bee_limit}, burst: 20, exempt: [{{ path: /auth/token }}] }}
+dialects:
+"
+    );
+    text += &compressed(DROPLINK_DIALECT, scale);
+    text += &compressed(WORDBEE_DIALECT, scale);
+    text
+}
+
+/// Droplink's page as rules; `@300s` is a span still to be compressed.
+const DROPLINK_DIALECT: &str = r"  droplink:
+    support: { contact: admin@droplink.cc, when: exhausted }
+    timeouts: { attempt: @60s }
+    extract:
+      message: [/error]
+    rules:
+      - name: deadlock
+        when: { status: 400, text: '(?i)\bdeadlock' }
+        code: transient_conflict
+        replay: any_method
+        retry: { after: @1s }
+      - name: disguised_rate_limit
+        when: { status: 400, text: '(?i)(exceed\w*|over) the (request|rate) limit|too many requests' }
+        code: rate_limited
+        hold: { scope: allowance, for: @10s, slow: 50% }
+      - name: throttled
+        when: { status: 429 }
+        code: rate_limited
+        hold: { scope: allowance, for: @10s, slow: 50% }
+      - name: maintenance
+        when: { status: 503 }
+        code: upstream_maintenance
+        hold: { scope: upstream, for: @300s }
+      - name: silence
+        when: { failure: timeout }
+        code: upstream_timeout
+        retry: { after: @300s }
+      - { name: bad_key,      when: { status: 403 }, code: credential_rejected }
+      - { name: no_header,    when: { status: 401 }, code: unauthenticated }
+      - { name: job_running,  when: { status: 409 }, code: conflict }
+      - { name: bad_endpoint, when: { status: 404 }, code: endpoint_not_found }
+      - { name: malfunction,  when: { status: 500 }, code: upstream_error, retry: {} }
+";
+
+/// Wordbee's page as rules.
+const WORDBEE_DIALECT: &str = r"  wordbee:
+    extract:
+      message: [/error/title, /error/message, /reason]
+    rules:
+      - name: throttled
+        when: { status: 429 }
+        code: rate_limited
+        hold: { scope: allowance, for: @10s, at_least: @10s, slow: 50% }
+      - name: bad_token
+        when: { status: 400, text: '(?i)token invalid or expired' }
+        code: unauthenticated
+      - name: bad_key
+        when: { status: 400, text: '(?i)invalid private key' }
+        code: credential_rejected
+      - name: missing_file
+        when: { status: 400, text: '(?i)file does not exist' }
+        code: not_found
+      - { name: bad_endpoint, when: { status: 404 }, code: endpoint_not_found }
+      - { name: malfunction,  when: { status: 500 }, code: upstream_error, retry: {} }
+";
+
+/// `text` with every `@<seconds>s` divided by `scale`; other `@`s stay.
+fn compressed(text: &str, scale: u32) -> String {
+    let mut parts = text.split('@');
+    let mut written = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let digits = part.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(part.len());
+        let (number, rest) = part.split_at(digits);
+        let seconds = number.parse().ok().map(Duration::from_secs).zip(rest.strip_prefix('s'));
+        written += &match seconds {
+            Some((seconds, rest)) => format!("{}{rest}", span(seconds, scale)),
+            None => format!("@{part}"),
+        };
+    }
+    written
+}
+
+fn limit(number: usize, window: Duration, scale: u32) -> String {
+    format!("{number}/{}", span(window, scale))
+}
+
+/// A span divided by `scale`, in whole seconds if it can be, else in milliseconds, rounded up:
+/// what is to be kept at least is kept.
+fn span(span: Duration, scale: u32) -> String {
+    let real = span / scale.max(1);
+    if real.subsec_nanos() == 0 && !real.is_zero() {
+        return format!("{}s", real.as_secs());
+    }
+    format!("{}ms", real.as_nanos().div_ceil(1_000_000).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(scale: u32) -> serde_json::Value {
+        let settings = DemoSettings::default();
+        let text = config_yaml(settings.droplink, settings.wordbee, scale);
+        serde_saphyr::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn the_configuration_is_compressed_throughout() {
+        let config = parsed(60);
+        for (pointer, value) in [
+            ("/upstreams/droplink/url", "http://127.0.0.1:8081/api/v1"),
+            ("/upstreams/droplink/allowances/all/limit", "10/1s"),
+            ("/upstreams/wordbee/allowances/account/limit", "1000/60s"),
+            ("/dialects/droplink/support/contact", "admin@droplink.cc"),
+            ("/dialects/droplink/timeouts/attempt", "1s"),
+            ("/dialects/droplink/rules/0/retry/after", "17ms"),
+            ("/dialects/droplink/rules/3/hold/for", "5s"),
+            ("/dialects/wordbee/rules/0/hold/at_least", "167ms"),
+        ] {
+            assert_eq!(config.pointer(pointer).unwrap(), value, "{pointer}");
+        }
+        assert_eq!(parsed(1)["dialects"]["droplink"]["rules"][3]["hold"]["for"], "300s");
+    }
+
+    #[test]
+    fn the_vendors_grant_what_the_configuration_says() {
+        let settings = DemoSettings::default();
+        let granted = settings.droplink_settings().allowances[0].scaled(settings.scale);
+        assert_eq!((granted.limit, granted.window), (10, Duration::from_secs(1)));
+        let granted = settings.wordbee_settings().allowances[0].scaled(settings.scale);
+        assert_eq!((granted.limit, granted.window), (1000, Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn the_banner_names_every_address_and_fits() {
+        let settings = DemoSettings::default();
+        let banner = settings.banner();
+        for address in [settings.gateway, settings.droplink, settings.wordbee] {
+            assert!(banner.contains(&address.to_string()), "{address}");
+        }
+        let widest = banner.lines().map(|line| line.chars().count()).max();
+        assert!(widest <= Some(100), "{widest:?}");
+    }
+}
