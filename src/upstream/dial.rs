@@ -165,4 +165,44 @@ mod tests {
         assert_eq!(four, ["1.1.1.1:1", "[::1]:1", "1.1.1.2:1"].map(parse));
         assert_eq!(alternate(Vec::new()), []);
     }
+
+    async fn listener(address: &str) -> (tokio::net::TcpListener, SocketAddr) {
+        let listener = tokio::net::TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        (listener, address)
+    }
+
+    #[tokio::test]
+    async fn when_one_address_refuses_the_next_is_tried_at_once() {
+        let (gone, closed) = listener("[::1]:0").await;
+        drop(gone);
+        let (_listener, open) = listener("127.0.0.1:0").await;
+        let clock = Clock::start();
+        let stream = connect(vec![closed, open], clock).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+        assert!(clock.now().since(Moment::START) < STAGGER);
+        let failure = connect(vec![closed, closed], clock).await.unwrap_err();
+        assert_eq!((failure.kind, failure.reach), (FailureKind::Refused, Reach::Nothing));
+    }
+
+    #[tokio::test]
+    async fn a_silent_address_holds_up_the_next_for_the_stagger_only() {
+        // A full backlog: the kernel drops further SYNs.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let silent = socket.local_addr().unwrap();
+        let _listener = socket.listen(1).unwrap();
+        let mut fill = JoinSet::new();
+        for _ in 0..4 {
+            fill.spawn(TcpStream::connect(silent));
+        }
+        let (_other, open) = listener("[::1]:0").await;
+        let clock = Clock::start();
+        clock.sleep_until(Moment::from_millis(50)).await;
+        let before = clock.now();
+        let stream = connect(vec![silent, open], clock).await.unwrap();
+        assert_eq!(stream.peer_addr().unwrap(), open);
+        let took = clock.now().since(before);
+        assert!(took >= STAGGER && took < STAGGER * 3, "{took:?}");
+    }
 }

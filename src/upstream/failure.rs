@@ -32,7 +32,11 @@ enum Cause {
 pub(super) fn of_head(error: &hyper::Error, pulse: &Pulse) -> Failure {
     let reach = if pulse.moved() { Reach::Maybe } else { Reach::Nothing };
     if pulse.body_failed() {
-        return Failure::new(FailureKind::Reset, reach, format!("the request's body: {}", chain(error)));
+        return Failure::new(
+            FailureKind::Reset,
+            reach,
+            format!("the request's body: {}", chain(error)),
+        );
     }
     let kind = match cause(error) {
         Cause::Local | Cause::HungUp | Cause::Ended => FailureKind::Reset,
@@ -139,10 +143,13 @@ fn of_io(error: &io::Error) -> Cause {
     if inner::<rustls::Error>(error).is_some() {
         return Cause::Tls;
     }
-    match error.kind() {
-        ErrorKind::UnexpectedEof => Cause::Ended,
-        ErrorKind::InvalidData | ErrorKind::InvalidInput => Cause::Nonsense,
-        _ => Cause::HungUp,
+    let kind = error.kind();
+    if kind == ErrorKind::UnexpectedEof {
+        Cause::Ended
+    } else if matches!(kind, ErrorKind::InvalidData | ErrorKind::InvalidInput) {
+        Cause::Nonsense
+    } else {
+        Cause::HungUp
     }
 }
 

@@ -27,8 +27,11 @@ use crate::clock::Clock;
 use crate::policy::outcome::{Failure, FailureKind, Reach};
 use crate::policy::time::Moment;
 
-/// Bytes of one answer's head; also the most that a body waits in our memory. hyper's own bound
-/// of 100 header lines stays: stating it would cost an allocation per answer.
+/// Bytes of one answer's head. hyper's own bound of 100 header lines stays: stating it would cost
+/// an allocation per answer.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// About how many bytes wait in our memory, either way, while the next place is busy.
 const BUFFER_BYTES_MAX: usize = 64 * 1024;
 
 /// How long before the vendor's own `Keep-Alive: timeout` we let go, so that its close and our
@@ -85,7 +88,7 @@ impl<B: RequestBody> Connection<B> {
         let pulse = Arc::new(Pulse::new());
         let wire = TokioIo::new(Wire::new(io, Arc::clone(&pulse), clock));
         let mut builder = http1::Builder::new();
-        builder.max_buf_size(BUFFER_BYTES_MAX).writev(true);
+        builder.max_buf_size(BUFFER_BYTES_MAX).max_header_size(HEAD_BYTES_MAX).writev(true);
         let (sender, hyper) =
             builder.handshake(wire).await.map_err(|error| failure::of_handshake(&error))?;
         let waker = Waker::from(Arc::clone(&pulse));
@@ -103,7 +106,11 @@ impl<B: RequestBody> Connection<B> {
     }
 
     /// Sends `request` and waits for the head of its answer.
-    pub(super) async fn send(mut self: Box<Self>, request: Request<B>, progress: &Progress) -> Sent<B> {
+    pub(super) async fn send(
+        mut self: Box<Self>,
+        request: Request<B>,
+        progress: &Progress,
+    ) -> Sent<B> {
         let pulse = Arc::clone(&self.pulse);
         pulse.begin();
         let no_body_follows = *request.method() == Method::HEAD;
@@ -206,7 +213,10 @@ fn answered<B: RequestBody>(
     Sent::Answered(answer, afterwards)
 }
 
-fn unanswered<B: RequestBody>(mut error: TrySendError<Request<Tracked<B>>>, pulse: &Pulse) -> Sent<B> {
+fn unanswered<B: RequestBody>(
+    mut error: TrySendError<Request<Tracked<B>>>,
+    pulse: &Pulse,
+) -> Sent<B> {
     let failure = failure::of_head(error.error(), pulse);
     match error.take_message() {
         Some(request) if !pulse.moved() => Sent::Unsent(request.map(Tracked::into_inner), failure),

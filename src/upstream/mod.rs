@@ -74,3 +74,6 @@ pub trait Exchange<B>: Send + Sync + 'static {
         progress: &Progress,
     ) -> impl Future<Output = Result<Response<Self::Body>, Failure>> + Send;
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,6 +110,3 @@ impl<B: RequestBody> fmt::Debug for Upstreams<B> {
         f.debug_struct("Upstreams").field("upstreams", &self.pools.len()).finish()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -41,11 +41,11 @@ impl Wire {
                 self.pulse.write(bytes, self.clock.now());
                 Poll::Ready(Ok(bytes))
             }
-            Poll::Ready(Err(error)) if self.pulse.moved() && hung_up(&error) => {
+            Poll::Ready(Err(ref error)) if self.pulse.moved() && hung_up(error) => {
                 self.broken = true;
                 Poll::Pending
             }
-            other => other,
+            Poll::Ready(Err(_)) | Poll::Pending => polled,
         }
     }
 }

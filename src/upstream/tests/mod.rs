@@ -4,15 +4,16 @@ mod http1;
 mod limits;
 mod vendor;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::Method;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 
 use super::*;
-use crate::upstream::{Origin, Protocol, Scheme, TlsRoots};
+use crate::clock::Clock;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type Outgoing = UnsyncBoxBody<Bytes, BoxError>;
@@ -84,5 +85,6 @@ async fn read(answer: Answer) -> Result<String, Failure> {
 
 /// Lets everything that was sent arrive.
 async fn settle() {
-    tokio::time::sleep_until(tokio::time::Instant::now() + Duration::from_millis(20)).await;
+    let clock = Clock::start();
+    clock.sleep_until(clock.now().plus(Duration::from_millis(20))).await;
 }
