@@ -1,4 +1,18 @@
 //! The back door: exchanges with upstreams over connections of our own.
+//!
+//! | file | purpose |
+//! | --- | --- |
+//! | `upstreams` | one worker's way out: chooses a connection, sends, hands back the answer |
+//! | `pool` | one worker's connections to one upstream |
+//! | `shared` | what workers share: the count of connections, trust |
+//! | `h1`, `body` | an HTTP/1.1 connection driven by its user, and the body read from it |
+//! | `dial`, `tls` | from a name to an open connection |
+//! | `wire`, `pulse`, [`Progress`] | bytes, and what they tell |
+//! | `failure` | other people's errors into ours |
+//!
+//! The rule on the door: nothing is ever sent twice. The one exception is no sending at all: a
+//! connection that was at rest and turns out to be closed before a byte was written is replaced
+//! by another in silence.
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -6,11 +20,38 @@ use http_body::Body;
 
 use crate::policy::outcome::Failure;
 
+mod body;
+mod dial;
+mod failure;
+mod h1;
+mod pool;
 mod progress;
+mod pulse;
 mod settings;
+mod shared;
+mod tls;
+mod upstreams;
+mod wire;
 
+pub use body::UpstreamBody;
 pub use progress::Progress;
 pub use settings::{Origin, Protocol, Scheme, Settings, TlsRoots};
+pub use shared::Shared;
+pub use upstreams::Upstreams;
+
+/// What the body of a request must be.
+pub trait RequestBody:
+    Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static
+{
+}
+
+impl<T> RequestBody for T where
+    T: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Send
+        + Unpin
+        + 'static
+{
+}
 
 /// One send and its answer: the seam between deciding and wire, and the only thing tests replace.
 ///
@@ -33,3 +74,6 @@ pub trait Exchange<B>: Send + Sync + 'static {
         progress: &Progress,
     ) -> impl Future<Output = Result<Response<Self::Body>, Failure>> + Send;
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! Other people's errors into ours: the only file that names those of hyper, h2 and TLS.
+//!
+//! It looks at types and kinds down the whole chain of sources, never at wording, and refuses
+//! to guess in our favour: what it does not know may have reached the upstream.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+
+use super::pulse::Pulse;
+use crate::policy::outcome::{Failure, FailureKind, Reach};
+
+/// What a chain of errors comes down to.
+enum Cause {
+    /// The request's own body.
+    Local,
+    /// The other side hung up: a reset, or an end where HTTP expected more.
+    HungUp,
+    /// The connection ended in an orderly way, in the middle of something.
+    Ended,
+    /// TLS broke after its handshake.
+    Tls,
+    /// Bytes that are not HTTP.
+    Nonsense,
+    /// The upstream says it did not process the stream.
+    Refused,
+}
+
+/// No head came. `pulse` knows whether a byte of the request went out.
+///
+/// When the request's own body broke, which is the doing of our client and not of the upstream,
+/// the failure is a `Reset` whose detail says so; the gateway knows from the body that it gave.
+pub(super) fn of_head(error: &hyper::Error, pulse: &Pulse) -> Failure {
+    let reach = if pulse.moved() { Reach::Maybe } else { Reach::Nothing };
+    if pulse.body_failed() {
+        return Failure::new(
+            FailureKind::Reset,
+            reach,
+            format!("the request's body: {}", chain(error)),
+        );
+    }
+    let kind = match cause(error) {
+        Cause::Local | Cause::HungUp | Cause::Ended => FailureKind::Reset,
+        Cause::Tls => FailureKind::Tls,
+        Cause::Nonsense => FailureKind::Protocol,
+        Cause::Refused => return refused(error),
+    };
+    Failure::new(kind, reach, chain(error))
+}
+
+/// The body of an answer broke off.
+pub(super) fn of_body(error: &hyper::Error) -> Failure {
+    let kind = match cause(error) {
+        Cause::Local | Cause::Ended => FailureKind::Truncated,
+        Cause::HungUp | Cause::Refused => FailureKind::Reset,
+        Cause::Tls => FailureKind::Tls,
+        Cause::Nonsense => FailureKind::Protocol,
+    };
+    Failure::new(kind, Reach::Maybe, chain(error))
+}
+
+/// No HTTP connection could be begun on a socket that is open.
+pub(super) fn of_handshake(error: &hyper::Error) -> Failure {
+    Failure::new(FailureKind::Reset, Reach::Nothing, chain(error))
+}
+
+/// The name did not resolve.
+pub(super) fn of_lookup(error: &io::Error) -> Failure {
+    Failure::new(FailureKind::Dns, Reach::Nothing, chain(error))
+}
+
+/// No address could be connected to.
+pub(super) fn of_connect(error: &io::Error) -> Failure {
+    let late = error.kind() == ErrorKind::TimedOut;
+    let kind = if late { FailureKind::ConnectTimeout } else { FailureKind::Refused };
+    Failure::new(kind, Reach::Nothing, chain(error))
+}
+
+/// The TLS handshake failed.
+pub(super) fn of_tls(error: &io::Error) -> Failure {
+    let distrusted = matches!(
+        inner::<rustls::Error>(error),
+        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
+    );
+    let kind = if distrusted { FailureKind::TlsCertificate } else { FailureKind::Tls };
+    Failure::new(kind, Reach::Nothing, chain(error))
+}
+
+fn refused(error: &hyper::Error) -> Failure {
+    Failure::new(FailureKind::RefusedStream, Reach::Refused, chain(error))
+}
+
+fn cause(error: &hyper::Error) -> Cause {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    let mut found = Cause::HungUp;
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            return of_h2(error);
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return of_io(error);
+        }
+        if let Some(error) = error.downcast_ref::<hyper::Error>() {
+            found = of_hyper(error);
+        }
+        next = error.source();
+    }
+    found
+}
+
+fn of_hyper(error: &hyper::Error) -> Cause {
+    if error.is_user() {
+        Cause::Local
+    } else if error.is_parse() || is_unexpected(error) {
+        Cause::Nonsense
+    } else {
+        Cause::Ended
+    }
+}
+
+/// hyper has no question for "bytes came when none were due", its only other error that stands
+/// alone.
+fn is_unexpected(error: &hyper::Error) -> bool {
+    let named = error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+    !named && error.source().is_none()
+}
+
+fn of_h2(error: &h2::Error) -> Cause {
+    if let Some(error) = error.get_io() {
+        return of_io(error);
+    }
+    let not_processed = error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    if error.is_remote() {
+        if not_processed { Cause::Refused } else { Cause::HungUp }
+    } else {
+        Cause::Nonsense
+    }
+}
+
+fn of_io(error: &io::Error) -> Cause {
+    if let Some(error) = inner::<h2::Error>(error) {
+        return of_h2(error);
+    }
+    if inner::<rustls::Error>(error).is_some() {
+        return Cause::Tls;
+    }
+    let kind = error.kind();
+    if kind == ErrorKind::UnexpectedEof {
+        Cause::Ended
+    } else if matches!(kind, ErrorKind::InvalidData | ErrorKind::InvalidInput) {
+        Cause::Nonsense
+    } else {
+        Cause::HungUp
+    }
+}
+
+/// What an I/O error wraps; its `source` would skip it.
+fn inner<E: Error + 'static>(error: &io::Error) -> Option<&E> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// An error and its sources in one line, each sentence once.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let more = error.to_string();
+        if !text.ends_with(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        next = error.source();
+    }
+    text
+}

@@ -1,0 +1,294 @@
+//! One HTTP/1.1 connection, driven by the exchange that uses it.
+//!
+//! It is not a task of its own: the exchange polls it while it waits for the head, the body of
+//! the answer polls it while it is read, and at rest nobody does. So a call stays within one
+//! task, and each event of the socket wakes it once. It refuses to send anything twice.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1};
+use hyper_util::rt::TokioIo;
+use tokio::task::coop::unconstrained;
+
+use super::failure;
+use super::pulse::{Pulse, Tracked};
+use super::shared::Permit;
+use super::wire::{Io, Wire};
+use super::{Progress, RequestBody};
+use crate::clock::Clock;
+use crate::policy::outcome::{Failure, FailureKind, Reach};
+use crate::policy::time::Moment;
+
+/// Bytes of one answer's head. hyper's own bound of 100 header lines stays: stating it would cost
+/// an allocation per answer.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// About how many bytes wait in our memory, either way, while the next place is busy.
+const BUFFER_BYTES_MAX: usize = 64 * 1024;
+
+/// How long before the vendor's own `Keep-Alive: timeout` we let go, so that its close and our
+/// next request do not cross.
+const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(2);
+
+/// The shortest time a connection is kept, whatever the vendor says.
+const KEEP_ALIVE_MIN: Duration = Duration::from_secs(1);
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// An open connection.
+pub(super) struct Connection<B: RequestBody> {
+    sender: http1::SendRequest<Tracked<B>>,
+    hyper: http1::Connection<TokioIo<Wire>, Tracked<B>>,
+    pulse: Arc<Pulse>,
+    /// The pulse, as hyper and the socket know it.
+    waker: Waker,
+    idle_since: Moment,
+    idle_limit: Duration,
+    /// How many heads it has brought.
+    answers: u64,
+    _permit: Permit,
+}
+
+/// What became of a request.
+pub(super) enum Sent<B: RequestBody> {
+    /// It was answered; with the connection, while the body is still to be read from it.
+    Answered(Response<Incoming>, Afterwards<B>),
+    /// The connection was closed, no byte was written, and here it is again.
+    Unsent(Request<B>, Failure),
+    /// It broke.
+    Failed(Failure),
+}
+
+/// What is to be done with a connection whose answer has a head.
+pub(super) enum Afterwards<B: RequestBody> {
+    /// The body flows through it.
+    Flows(Box<Connection<B>>),
+    /// It is free; what there is of a body has been read.
+    Free(Box<Connection<B>>),
+    /// It is over.
+    Over,
+}
+
+impl<B: RequestBody> Connection<B> {
+    /// Speaks HTTP/1.1 on a fresh connection.
+    pub(super) async fn open(
+        io: Io,
+        clock: Clock,
+        idle_limit: Duration,
+        permit: Permit,
+    ) -> Result<Box<Self>, Failure> {
+        let pulse = Arc::new(Pulse::new());
+        let wire = TokioIo::new(Wire::new(io, Arc::clone(&pulse), clock));
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(BUFFER_BYTES_MAX).max_header_size(HEAD_BYTES_MAX).writev(true);
+        let (sender, hyper) =
+            builder.handshake(wire).await.map_err(|error| failure::of_handshake(&error))?;
+        let waker = Waker::from(Arc::clone(&pulse));
+        let idle_since = Moment::START;
+        Ok(Box::new(Self {
+            sender,
+            hyper,
+            pulse,
+            waker,
+            idle_since,
+            idle_limit,
+            answers: 0,
+            _permit: permit,
+        }))
+    }
+
+    /// Sends `request` and waits for the head of its answer.
+    pub(super) async fn send(
+        mut self: Box<Self>,
+        request: Request<B>,
+        progress: &Progress,
+    ) -> Sent<B> {
+        let pulse = Arc::clone(&self.pulse);
+        pulse.begin();
+        let no_body_follows = *request.method() == Method::HEAD;
+        let request = request.map(|body| Tracked::new(body, Arc::clone(&pulse)));
+        let answer = pulse.quietly(|| self.sender.try_send_request(request));
+        // Nobody but this task answers, so the answer needs no waker and no budget of its own.
+        let mut answer = pin!(unconstrained(answer));
+        let mut connection = Some(self);
+        let answer = poll_fn(|cx| {
+            drive(&mut connection, cx);
+            pulse.tell(progress);
+            let polled = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            match polled {
+                Poll::Ready(answer) => Poll::Ready(Some(answer)),
+                Poll::Pending if connection.is_none() => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        pulse.answered();
+        match answer {
+            Some(Ok(answer)) => answered(answer, connection, no_body_follows),
+            Some(Err(error)) => unanswered(error, &pulse),
+            None => Sent::Failed(vanished(&pulse)),
+        }
+    }
+
+    /// Lets the connection do what can be done now; ready when it is over.
+    pub(super) fn drive(&mut self, cx: &Context<'_>) -> Poll<hyper::Result<()>> {
+        self.pulse.attend(cx.waker());
+        Pin::new(&mut self.hyper).poll(&mut Context::from_waker(&self.waker))
+    }
+
+    /// Reads what was already received, without waking the task that does it.
+    pub(super) fn quietly<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.pulse.quietly(work)
+    }
+
+    /// Whether request and answer are both complete and another may follow.
+    pub(super) fn is_free(&self) -> bool {
+        self.sender.is_ready()
+    }
+
+    /// Unused from `now` on.
+    pub(super) fn rest(&mut self, now: Moment) {
+        self.pulse.rest();
+        self.idle_since = now;
+    }
+
+    /// Whether it has been unused for too long.
+    pub(super) fn is_stale(&self, now: Moment) -> bool {
+        now.since(self.idle_since) >= self.idle_limit
+    }
+
+    /// Whether the upstream closed it, or said something unasked, while it was unused.
+    pub(super) fn is_over(&mut self) -> bool {
+        Pin::new(&mut self.hyper).poll(&mut Context::from_waker(&self.waker)).is_ready()
+    }
+
+    /// The vendor says once how long it keeps a connection; later answers repeat it.
+    fn heed(&mut self, headers: &HeaderMap) {
+        self.answers += 1;
+        if self.answers > 1 {
+            return;
+        }
+        if let Some(limit) = headers.get(KEEP_ALIVE).and_then(keep_alive) {
+            self.idle_limit = self.idle_limit.min(limit);
+        }
+    }
+}
+
+/// Drives, and drops the connection when it is over, upon which hyper answers what is open.
+fn drive<B: RequestBody>(connection: &mut Option<Box<Connection<B>>>, cx: &Context<'_>) {
+    if let Some(open) = connection
+        && open.drive(cx).is_ready()
+    {
+        *connection = None;
+    }
+}
+
+fn answered<B: RequestBody>(
+    answer: Response<Incoming>,
+    connection: Option<Box<Connection<B>>>,
+    no_body_follows: bool,
+) -> Sent<B> {
+    if let Err(failure) = framing(&answer, no_body_follows) {
+        return Sent::Failed(failure);
+    }
+    let Some(mut connection) = connection else {
+        return Sent::Answered(answer, Afterwards::Over);
+    };
+    connection.heed(answer.headers());
+    let afterwards = if connection.is_free() {
+        if has_hidden_body(&answer) { Afterwards::Over } else { Afterwards::Free(connection) }
+    } else if answer.body().is_end_stream() {
+        Afterwards::Over
+    } else {
+        Afterwards::Flows(connection)
+    };
+    Sent::Answered(answer, afterwards)
+}
+
+fn unanswered<B: RequestBody>(
+    mut error: TrySendError<Request<Tracked<B>>>,
+    pulse: &Pulse,
+) -> Sent<B> {
+    let failure = failure::of_head(error.error(), pulse);
+    match error.take_message() {
+        Some(request) if !pulse.moved() => Sent::Unsent(request.map(Tracked::into_inner), failure),
+        Some(_) | None => Sent::Failed(failure),
+    }
+}
+
+fn vanished(pulse: &Pulse) -> Failure {
+    let reach = if pulse.moved() { Reach::Maybe } else { Reach::Nothing };
+    Failure::new(FailureKind::Reset, reach, "the connection ended without a word")
+}
+
+/// Refuses the framings that hyper reads one way and somebody else may read another.
+fn framing(answer: &Response<Incoming>, no_body_follows: bool) -> Result<(), Failure> {
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(lie("101 unasked"));
+    }
+    let headers = answer.headers();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    if let Some(length) = lengths.next()
+        && (lengths.next().is_some() || length.as_bytes().contains(&b','))
+    {
+        return Err(lie("Content-Length more than once"));
+    }
+    if no_body_follows {
+        return Ok(());
+    }
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    if headers.contains_key(CONTENT_LENGTH) {
+        return Err(lie("Content-Length beside Transfer-Encoding"));
+    }
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Err(lie("a Transfer-Encoding other than chunked"));
+    }
+    Ok(())
+}
+
+fn lie(what: &'static str) -> Failure {
+    Failure::new(FailureKind::Protocol, Reach::Maybe, what)
+}
+
+/// A 204 that announces a body is about to send one, whatever the standard says.
+fn has_hidden_body(answer: &Response<Incoming>) -> bool {
+    answer.status() == StatusCode::NO_CONTENT
+        && (answer.headers().contains_key(TRANSFER_ENCODING)
+            || answer.headers().get(CONTENT_LENGTH).is_some_and(|length| length != "0"))
+}
+
+/// `timeout` of a `Keep-Alive` header, less our margin.
+fn keep_alive(value: &HeaderValue) -> Option<Duration> {
+    let seconds = value.to_str().ok()?.split(',').find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        let name = name.trim().eq_ignore_ascii_case("timeout");
+        if name { value.trim().trim_matches('"').parse::<u64>().ok() } else { None }
+    })?;
+    Some(Duration::from_secs(seconds).saturating_sub(KEEP_ALIVE_MARGIN).max(KEEP_ALIVE_MIN))
+}
+
+/// Makes `request` one of HTTP/1.1 to `host`.
+pub(super) fn prepare<B: RequestBody>(request: &mut Request<B>, host: &HeaderValue) {
+    *request.version_mut() = Version::HTTP_11;
+    request.headers_mut().insert(http::header::HOST, host.clone());
+    if needs_chunks(request) {
+        let chunked = HeaderValue::from_static("chunked");
+        request.headers_mut().insert(TRANSFER_ENCODING, chunked);
+    }
+}
+
+/// hyper leaves away a body of unknown length where it is unusual; we pass on what we are given.
+fn needs_chunks<B: RequestBody>(request: &Request<B>) -> bool {
+    !request.body().is_end_stream()
+        && request.body().size_hint().exact().is_none()
+        && !request.headers().contains_key(CONTENT_LENGTH)
+}

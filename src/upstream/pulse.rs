@@ -1,0 +1,214 @@
+//! What the wire of one connection tells those who drive it: bytes written, the moment of the
+//! latest write, the end of the request, and who is to be woken.
+//!
+//! An HTTP/1 connection is driven by the call that uses it, so nearly every wake-up that hyper
+//! sends itself while that call is running would only make the runtime poll the call once more
+//! for nothing. A pulse is therefore also the waker of its connection: told to be quiet, it
+//! swallows them. Whoever quietens it polls the connection before waiting again, so no event
+//! of the socket is lost. It refuses to decide anything.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+
+use super::{Progress, RequestBody};
+use crate::policy::time::Moment;
+
+/// Bytes of one answer's head and everything interim before it. hyper bounds one head; this
+/// bounds a flood of `1xx` answers, each of which is small.
+const HEAD_BYTES_MAX: u64 = 256 * 1024;
+
+/// Not counting: no head is awaited.
+const UNCOUNTED: u64 = u64::MAX;
+
+const BODY_OPEN: u8 = 0;
+const BODY_ENDED: u8 = 1;
+const BODY_FAILED: u8 = 2;
+
+/// Shared between a connection, its wire and the body of the request that it carries.
+pub(super) struct Pulse {
+    /// Bytes written since the connection opened.
+    written: AtomicU64,
+    /// The same at the start of the present exchange.
+    base: AtomicU64,
+    /// Nanoseconds of the latest write.
+    wrote: AtomicU64,
+    /// Nanoseconds of the moment the request was written to its end; zero before that.
+    sent: AtomicU64,
+    /// Bytes read while a head is awaited.
+    head: AtomicU64,
+    body: AtomicU8,
+    quiet: AtomicBool,
+    task: Mutex<Waker>,
+}
+
+impl Pulse {
+    pub(super) fn new() -> Self {
+        Self {
+            written: AtomicU64::new(0),
+            base: AtomicU64::new(0),
+            wrote: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            head: AtomicU64::new(UNCOUNTED),
+            body: AtomicU8::new(BODY_OPEN),
+            quiet: AtomicBool::new(false),
+            task: Mutex::new(Waker::noop().clone()),
+        }
+    }
+
+    /// A new exchange begins.
+    pub(super) fn begin(&self) {
+        self.base.store(self.written.load(Relaxed), Relaxed);
+        self.sent.store(0, Relaxed);
+        self.head.store(0, Relaxed);
+        self.body.store(BODY_OPEN, Relaxed);
+    }
+
+    /// Its head has arrived.
+    pub(super) fn answered(&self) {
+        self.head.store(UNCOUNTED, Relaxed);
+    }
+
+    /// Whether a byte was written since the exchange began.
+    pub(super) fn moved(&self) -> bool {
+        self.written.load(Relaxed) != self.base.load(Relaxed)
+    }
+
+    /// Whether it was the request's own body that broke.
+    pub(super) fn body_failed(&self) -> bool {
+        self.body.load(Relaxed) == BODY_FAILED
+    }
+
+    /// Passes on what is known to the attempt that waits.
+    pub(super) fn tell(&self, progress: &Progress) {
+        if !self.moved() {
+            return;
+        }
+        progress.wrote(Moment::from_nanos(self.wrote.load(Relaxed)));
+        let sent = self.sent.load(Relaxed);
+        if sent != 0 {
+            progress.finished(Moment::from_nanos(sent));
+        }
+    }
+
+    /// The wire took `bytes` at `now`.
+    pub(super) fn write(&self, bytes: usize, now: Moment) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.written.store(self.written.load(Relaxed).saturating_add(bytes), Relaxed);
+        self.wrote.store(now.as_nanos(), Relaxed);
+    }
+
+    /// The wire holds nothing back; when the request's body has ended too, the request is sent.
+    pub(super) fn flushed(&self) {
+        if self.body.load(Relaxed) == BODY_ENDED && self.sent.load(Relaxed) == 0 && self.moved() {
+            self.sent.store(self.wrote.load(Relaxed).max(1), Relaxed);
+        }
+    }
+
+    /// The wire gave `bytes`.
+    pub(super) fn read(&self, bytes: usize) {
+        let count = self.head.load(Relaxed);
+        if count != UNCOUNTED {
+            let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+            self.head.store(count.saturating_add(bytes).min(UNCOUNTED - 1), Relaxed);
+        }
+    }
+
+    /// Whether more was read in search of a head than any answer needs.
+    pub(super) fn flooded(&self) -> bool {
+        let count = self.head.load(Relaxed);
+        count != UNCOUNTED && count > HEAD_BYTES_MAX
+    }
+
+    /// Wake-ups go to `task` from now on.
+    pub(super) fn attend(&self, task: &Waker) {
+        let mut present = self.task();
+        if !present.will_wake(task) {
+            present.clone_from(task);
+        }
+        self.quiet.store(false, Relaxed);
+    }
+
+    /// Wake-ups go nowhere from now on, and no task is kept in memory for them.
+    pub(super) fn rest(&self) {
+        self.quiet.store(true, Relaxed);
+        *self.task() = Waker::noop().clone();
+    }
+
+    /// Does `work` without waking anybody; the caller drives the connection before it waits.
+    pub(super) fn quietly<T>(&self, work: impl FnOnce() -> T) -> T {
+        let before = self.quiet.swap(true, Relaxed);
+        let done = work();
+        self.quiet.store(before, Relaxed);
+        done
+    }
+
+    fn task(&self) -> MutexGuard<'_, Waker> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Pulse {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.quiet.load(Relaxed) {
+            self.task().wake_by_ref();
+        }
+    }
+}
+
+/// A request's body that tells the pulse when it has ended or failed.
+pub(super) struct Tracked<B> {
+    body: B,
+    end: End,
+}
+
+impl<B> Tracked<B> {
+    pub(super) fn new(body: B, pulse: Arc<Pulse>) -> Self {
+        Self { body, end: End(pulse) }
+    }
+
+    pub(super) fn into_inner(self) -> B {
+        self.body
+    }
+}
+
+impl<B: RequestBody> Body for Tracked<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        if let Poll::Ready(Some(Err(_))) = &polled {
+            self.end.0.body.store(BODY_FAILED, Relaxed);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// hyper lets go of a body as soon as it has taken everything of it.
+struct End(Arc<Pulse>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let _ = self.0.body.compare_exchange(BODY_OPEN, BODY_ENDED, Relaxed, Relaxed);
+    }
+}
