@@ -1,5 +1,29 @@
 //! The front door: workers, listeners, connections, drain.
+//!
+//! ```text
+//! Door ─ start ─► worker thread ─► connection ─► ClientStream (Gate) ─► hyper ─► head ─► Handler
+//! ```
+//!
+//! Refuses to know what is behind the [`Handler`].
 
+mod answer;
+mod connection;
+mod door;
+mod gate;
+mod handler;
+mod head;
+mod host;
 mod settings;
+mod shutdown;
+mod stream;
+mod wire;
+mod workers;
 
+#[cfg(test)]
+mod tests;
+
+pub use door::{Door, DoorFault};
+pub use handler::{ConnectionChange, Handler, Refused};
 pub use settings::{Settings, Shutdown};
+pub use shutdown::{Ended, StopRequests, StopSignals, serve_until_stopped};
+pub use workers::{House, Workers, start};

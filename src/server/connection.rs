@@ -1,0 +1,502 @@
+//! One client connection, from accept to close: protocol, deadlines, refusals, drain.
+//!
+//! The HTTP library knows one timer, and restarts it when a connection becomes idle; so its timer
+//! is off and ours decides: ten seconds for the first head, then as long as an idle connection is
+//! kept, and ten seconds again once a byte of the next head is there. The timer is touched only
+//! when a deadline comes nearer, not for every call. Refuses to know what a call is.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use super::answer;
+use super::gate::Bounds;
+use super::handler::{ConnectionChange, Handler};
+use super::head;
+use super::settings::Settings;
+use super::stream::{ClientStream, Protocol, end_writing};
+use super::wire::{Fault, Phase, Wire};
+use crate::clock::Clock;
+use crate::gateway::{Drain, Peer};
+use crate::policy::time::Moment;
+
+/// A client that takes nothing of an answer for so long has left without saying so.
+const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
+/// After our last byte, what the client still sends is read for so long: closing on unread bytes
+/// resets the connection, and the reset can overtake the answer.
+const LINGER_MAX: Duration = Duration::from_secs(1);
+/// Bytes that are read so.
+const LINGER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The library's own bounds are looser than ours, so that ours answer; as a factor.
+const LOOSER: usize = 2;
+/// The library's buffer per connection is never larger; it refuses to work below 8 KiB.
+const BUFFER_BYTES_MIN: usize = 64 * 1024;
+/// The count up to which the library keeps header indices on the stack.
+const STACK_HEADERS_MAX: usize = 100;
+/// A stream's window: what one slow upload can make us hold.
+const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
+/// A connection's window: sixteen busy streams.
+const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// What one slow reader can make us hold.
+const STREAM_SEND_BYTES_MAX: usize = 64 * 1024;
+/// Streams the client reset before we took them up (CVE-2023-44487).
+const PENDING_RESETS_MAX: usize = 20;
+/// Streams we had to reset for the client's mistakes (CVE-2025-8671).
+const LOCAL_RESETS_MAX: usize = 256;
+/// A quiet HTTP/2 connection is asked for a sign of life so often.
+const PING_INTERVAL: Duration = Duration::from_secs(20);
+/// And has so long to give it.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// After GOAWAY an idle HTTP/2 connection has so long to close.
+const GOAWAY_MAX: Duration = Duration::from_secs(5);
+
+/// What all connections of a worker share.
+pub(super) struct Worker<H> {
+    pub(super) handler: H,
+    pub(super) clock: Clock,
+    pub(super) drain: Drain,
+    head_timeout: Duration,
+    idle_timeout: Duration,
+    bounds: Bounds,
+    http1: http1::Builder,
+    http2: http2::Builder<TokioExecutor>,
+}
+
+impl<H: Handler> Worker<H> {
+    pub(super) fn new(handler: H, settings: &Settings, clock: Clock, drain: Drain) -> Self {
+        let bounds = Bounds {
+            head_bytes_max: settings.head_bytes_max,
+            headers_max: settings.headers_max,
+            target_bytes_max: settings.target_bytes_max,
+        };
+        Self {
+            handler,
+            clock,
+            drain,
+            head_timeout: settings.head_timeout,
+            idle_timeout: settings.idle_timeout,
+            bounds,
+            http1: http1_builder(bounds),
+            http2: http2_builder(settings),
+        }
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        mut request: Request<Incoming>,
+        peer: &Peer,
+    ) -> Response<H::Body> {
+        match head::check(&mut request, self.bounds) {
+            Ok(()) => self.handler.handle(request, peer).await,
+            Err(refused) => self.handler.refuse(refused, Some(request.headers())),
+        }
+    }
+}
+
+fn http1_builder(bounds: Bounds) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(None).half_close(false);
+    builder.max_buf_size(BUFFER_BYTES_MIN.max(bounds.head_bytes_max * LOOSER));
+    if bounds.headers_max > STACK_HEADERS_MAX {
+        builder.max_headers(bounds.headers_max);
+    }
+    builder
+}
+
+fn http2_builder(settings: &Settings) -> http2::Builder<TokioExecutor> {
+    let list_bytes = settings.head_bytes_max.saturating_mul(LOOSER);
+    let mut builder = http2::Builder::new(TokioExecutor::new());
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(settings.streams_max)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(STREAM_SEND_BYTES_MAX)
+        .max_header_list_size(u32::try_from(list_bytes).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(LOCAL_RESETS_MAX)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    builder
+}
+
+/// Serves one connection to its end.
+pub(super) async fn serve<H: Handler>(
+    worker: Arc<Worker<H>>,
+    socket: TcpStream,
+    address: SocketAddr,
+) {
+    let _open = Open::new(&worker);
+    let socket = Arc::new(socket);
+    let wire = Arc::new(Wire::default());
+    let accepted = worker.clock.now();
+    let opening = ClientStream::open(Arc::clone(&socket), Arc::clone(&wire), worker.bounds);
+    let opened = tokio::select! {
+        biased;
+        opened = opening => opened,
+        () = worker.clock.sleep_until(accepted.plus(worker.head_timeout)) => return,
+        () = worker.drain.over() => return,
+    };
+    let Ok(Some((stream, protocol))) = opened else { return };
+    let link = Link { worker, socket, address, wire, accepted };
+    match protocol {
+        Protocol::Http1 => link.serve_http1(stream).await,
+        Protocol::Http2 => Box::pin(link.serve_http2(stream)).await,
+    }
+}
+
+/// Tells the handler that a connection is there, and that it is gone however it ends.
+struct Open<H: Handler>(Arc<Worker<H>>);
+
+impl<H: Handler> Open<H> {
+    fn new(worker: &Arc<Worker<H>>) -> Self {
+        worker.handler.connection(ConnectionChange::Opened);
+        Self(Arc::clone(worker))
+    }
+}
+
+impl<H: Handler> Drop for Open<H> {
+    fn drop(&mut self) {
+        self.0.handler.connection(ConnectionChange::Closed);
+    }
+}
+
+/// One connection whose protocol is known.
+struct Link<H> {
+    worker: Arc<Worker<H>>,
+    socket: Arc<TcpStream>,
+    address: SocketAddr,
+    wire: Arc<Wire>,
+    accepted: Moment,
+}
+
+/// What a call needs of its connection.
+struct Line<H> {
+    worker: Arc<Worker<H>>,
+    peer: Peer,
+    wire: Arc<Wire>,
+}
+
+impl<H: Handler> Link<H> {
+    async fn serve_http1(self, stream: ClientStream) {
+        let line = self.line(Peer::new(self.address, Arc::clone(&self.socket)));
+        let service = service_fn(move |request| call(Arc::clone(&line), request));
+        let connection = self.worker.http1.serve_connection(TokioIo::new(stream), service);
+        match self.watch(connection).await {
+            End::Offended(fault) => self.refuse(fault).await,
+            End::Closed if self.wire.is_sending() => self.linger().await,
+            End::Closed | End::TimedOut => {}
+        }
+    }
+
+    async fn serve_http2(self, stream: ClientStream) {
+        let line = self.line(Peer::detached(self.address));
+        let service = service_fn(move |request| call(Arc::clone(&line), request));
+        let connection = self.worker.http2.serve_connection(TokioIo::new(stream), service);
+        self.watch(connection).await;
+    }
+
+    fn line(&self, peer: Peer) -> Arc<Line<H>> {
+        let worker = Arc::clone(&self.worker);
+        Arc::new(Line { worker, peer, wire: Arc::clone(&self.wire) })
+    }
+
+    /// Drives a connection until it ends, is refused or runs out of time.
+    async fn watch<C: Connection>(&self, connection: C) -> End {
+        let mut connection = std::pin::pin!(connection);
+        let mut patrol = Patrol::new(&self.worker, &self.wire, self.accepted);
+        let mut draining = std::pin::pin!(self.worker.drain.begun());
+        let mut closing = false;
+        std::future::poll_fn(|cx| {
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(End::Closed);
+            }
+            if patrol.is_new() {
+                // Once is enough: from then on its wake-up is this task's.
+                let _ = draining.as_mut().poll(cx);
+            }
+            if !closing && self.worker.drain.is_draining() && self.wire.phase() != Phase::Fresh {
+                closing = true;
+                connection.as_mut().close_soon();
+                if connection.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(End::Closed);
+                }
+            }
+            if let Some(fault) = self.wire.refusal_due() {
+                return Poll::Ready(End::Offended(fault));
+            }
+            std::task::ready!(patrol.poll_due(cx));
+            if patrol.is_extended() || !connection.as_mut().close_politely() {
+                return Poll::Ready(End::TimedOut);
+            }
+            patrol.extend(GOAWAY_MAX, cx);
+            connection.as_mut().poll(cx).map(|_| End::Closed)
+        })
+        .await
+    }
+
+    /// Answers what the gate refused, and closes.
+    async fn refuse(&self, fault: Fault) {
+        let response = self.worker.handler.refuse(fault.offence.refused(), None);
+        let bytes = answer::encode(response, fault.part, self.worker.clock.wall()).await;
+        let until = self.worker.clock.now().plus(self.worker.head_timeout);
+        tokio::select! {
+            written = write_all(&self.socket, &bytes) => if written.is_err() { return },
+            () = self.worker.clock.sleep_until(until) => return,
+        }
+        self.linger().await;
+    }
+
+    /// Reads and forgets what is still under way, so that our last bytes arrive.
+    async fn linger(&self) {
+        let until = self.worker.clock.now().plus(LINGER_MAX);
+        if end_writing(&self.socket).is_ok() {
+            tokio::select! {
+                () = discard(&self.socket) => {}
+                () = self.worker.clock.sleep_until(until) => {}
+            }
+        }
+    }
+}
+
+async fn write_all(socket: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        socket.writable().await?;
+        match socket.try_write(bytes) {
+            Ok(written) => bytes = &bytes[written..],
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+async fn discard(socket: &TcpStream) {
+    let mut read = 0;
+    let mut bytes = [0; 4096];
+    while read < LINGER_BYTES_MAX && socket.readable().await.is_ok() {
+        match socket.try_read(&mut bytes) {
+            Ok(0) => return,
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => return,
+        }
+    }
+}
+
+/// One call: its head is checked, answered, and its end is noted when the body's end is.
+async fn call<H: Handler>(
+    line: Arc<Line<H>>,
+    request: Request<Incoming>,
+) -> Result<Response<Tracked<H::Body>>, Infallible> {
+    let flight = Flight::new(&line.wire);
+    let response = line.worker.answer(request, &line.peer).await;
+    Ok(response.map(|body| Tracked { body, flight }))
+}
+
+/// A call under way; over when dropped.
+struct Flight(Arc<Wire>);
+
+impl Flight {
+    fn new(wire: &Arc<Wire>) -> Self {
+        wire.call_began();
+        Self(Arc::clone(wire))
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.call_ended();
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A response body whose end is the end of the call.
+    struct Tracked<B> {
+        #[pin]
+        body: B,
+        flight: Flight,
+    }
+}
+
+impl<B: Body<Data = Bytes>> Body for Tracked<B> {
+    type Data = Bytes;
+    type Error = B::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+        self.project().body.poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// How a connection ended.
+enum End {
+    Closed,
+    Offended(Fault),
+    TimedOut,
+}
+
+/// A connection of either protocol, as its watch sees it.
+trait Connection: Future<Output = hyper::Result<()>> {
+    /// No call after the present ones.
+    fn close_soon(self: Pin<&mut Self>);
+
+    /// The same for a connection whose time is up; false where it can simply be closed.
+    fn close_politely(self: Pin<&mut Self>) -> bool;
+}
+
+impl<S, B> Connection for http1::Connection<TokioIo<ClientStream>, S>
+where
+    S: hyper::service::HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+{
+    fn close_soon(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+
+    fn close_politely(self: Pin<&mut Self>) -> bool {
+        false
+    }
+}
+
+impl<S, B> Connection for http2::Connection<TokioIo<ClientStream>, S, TokioExecutor>
+where
+    S: hyper::service::HttpService<Incoming, ResBody = B>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Future: Send + 'static,
+    B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
+    B::Data: Send,
+{
+    fn close_soon(self: Pin<&mut Self>) {
+        self.graceful_shutdown();
+    }
+
+    fn close_politely(self: Pin<&mut Self>) -> bool {
+        self.graceful_shutdown();
+        true
+    }
+}
+
+/// The deadline of a connection, and the one timer that watches over it.
+struct Patrol<'a> {
+    clock: Clock,
+    wire: &'a Wire,
+    head_timeout: Duration,
+    idle_timeout: Duration,
+    /// What the deadline was computed for.
+    seen: Option<(Phase, u32)>,
+    deadline: Moment,
+    /// When the timer goes off; at the deadline or before it.
+    armed: Moment,
+    sleep: Pin<Box<Sleep>>,
+    extended: bool,
+}
+
+impl<'a> Patrol<'a> {
+    fn new<H>(worker: &Worker<H>, wire: &'a Wire, accepted: Moment) -> Self {
+        let deadline = accepted.plus(worker.head_timeout);
+        Self {
+            clock: worker.clock,
+            wire,
+            head_timeout: worker.head_timeout,
+            idle_timeout: worker.idle_timeout,
+            seen: None,
+            deadline,
+            armed: Moment::NEVER,
+            sleep: Box::pin(worker.clock.sleep_until(deadline)),
+            extended: false,
+        }
+    }
+
+    /// Whether it was never asked.
+    const fn is_new(&self) -> bool {
+        self.seen.is_none()
+    }
+
+    /// Whether the last deadline runs.
+    const fn is_extended(&self) -> bool {
+        self.extended
+    }
+
+    /// Ready when the connection's time is up.
+    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let now_seen = (self.wire.phase(), self.wire.beats());
+        if self.seen != Some(now_seen) && !self.extended {
+            self.seen = Some(now_seen);
+            self.move_deadline(now_seen.0);
+        }
+        if self.deadline < self.armed {
+            self.arm(cx);
+        }
+        if !self.sleep.is_elapsed() || self.armed == Moment::NEVER {
+            return Poll::Pending;
+        }
+        if self.clock.now() >= self.deadline {
+            return Poll::Ready(());
+        }
+        self.rearm(cx)
+    }
+
+    /// One more deadline, the last.
+    fn extend(&mut self, span: Duration, cx: &mut Context<'_>) {
+        self.deadline = self.clock.now().plus(span);
+        self.extended = true;
+        self.arm(cx);
+    }
+
+    fn move_deadline(&mut self, phase: Phase) {
+        let within = match phase {
+            Phase::Fresh => return,
+            Phase::Busy => {
+                self.deadline = Moment::NEVER;
+                return;
+            }
+            Phase::Stalled => WRITE_STALL_MAX,
+            Phase::Reading => self.head_timeout,
+            Phase::Idle => self.idle_timeout,
+        };
+        self.deadline = self.clock.now().plus(within);
+    }
+
+    /// The timer went off for a deadline that has moved away since.
+    fn rearm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.armed = Moment::NEVER;
+        if self.deadline < Moment::NEVER {
+            self.arm(cx);
+        }
+        Poll::Pending
+    }
+
+    fn arm(&mut self, cx: &mut Context<'_>) {
+        self.armed = self.deadline;
+        self.sleep.as_mut().reset(self.clock.instant(self.deadline));
+        if self.sleep.as_mut().poll(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The checks of a parsed head that the gate cannot make: HTTP/2 heads, absolute targets, Upgrade.
+//!
+//! Behind them a head has one shape whatever it came as: a `Host`, and a target of path and query.
+//! Refuses to look at what only the route table or the vendor understands.
+
+use http::header::{CONNECTION, HOST, HeaderName, UPGRADE};
+use http::uri::{Authority, Scheme};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
+
+use super::gate::Bounds;
+use super::handler::Refused;
+use super::host;
+
+/// What HTTP/2 counts for each header beside its bytes (RFC 9113 §6.5.2).
+const HEADER_OVERHEAD_BYTES: usize = 32;
+
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+
+/// Checks a head and gives it its one shape.
+pub(super) fn check<B>(request: &mut Request<B>, bounds: Bounds) -> Result<(), Refused> {
+    if request.version() == Version::HTTP_2 {
+        return check_http2(request, bounds);
+    }
+    if request.uri().authority().is_some() {
+        make_relative(request)?;
+    }
+    if request.headers().contains_key(UPGRADE) {
+        ignore_h2c(request.headers_mut())?;
+    }
+    Ok(())
+}
+
+/// An absolute target names the same host as `Host` does, and is then written without it.
+fn make_relative<B>(request: &mut Request<B>) -> Result<(), Refused> {
+    let uri = request.uri();
+    if uri.scheme() != Some(&Scheme::HTTP) {
+        let detail = "A target with another scheme than http needs a connection of that scheme.";
+        return Err(Refused::Malformed { detail });
+    }
+    let Some(authority) = uri.authority().cloned() else { return Ok(()) };
+    agree_on_host(request.headers_mut(), &authority)?;
+    *request.uri_mut() = path_and_query(request.uri());
+    Ok(())
+}
+
+fn path_and_query(uri: &Uri) -> Uri {
+    uri.path_and_query().map_or_else(|| Uri::from_static("/"), |path| path.clone().into())
+}
+
+/// The authority becomes the `Host` where there is none.
+fn agree_on_host(headers: &mut HeaderMap, authority: &Authority) -> Result<(), Refused> {
+    if !host::is_valid(authority.as_str().as_bytes()) {
+        return Err(Refused::Malformed { detail: "The request's authority names no host." });
+    }
+    let Some(host) = headers.get(HOST) else {
+        let value = HeaderValue::from_str(authority.as_str()).ok();
+        headers.extend(value.map(|value| (HOST, value)));
+        return Ok(());
+    };
+    let same = host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+    if same && headers.get_all(HOST).iter().count() == 1 {
+        return Ok(());
+    }
+    Err(Refused::Malformed { detail: "The Host header differs from the request's authority." })
+}
+
+/// `h2c` is an offer that may be ignored; everything else is a protocol we do not speak.
+fn ignore_h2c(headers: &mut HeaderMap) -> Result<(), Refused> {
+    let tokens = headers.get_all(UPGRADE).iter().flat_map(|value| value.as_bytes().split(is_comma));
+    if !tokens.into_iter().all(|token| token.trim_ascii().eq_ignore_ascii_case(b"h2c")) {
+        return Err(Refused::UpgradeUnsupported);
+    }
+    headers.remove(UPGRADE);
+    headers.remove(HTTP2_SETTINGS);
+    if headers.get(CONNECTION).is_some_and(names_only_the_offer) {
+        headers.remove(CONNECTION);
+    }
+    Ok(())
+}
+
+fn is_comma(byte: &u8) -> bool {
+    *byte == b','
+}
+
+fn names_only_the_offer(connection: &HeaderValue) -> bool {
+    let offers = [&b"upgrade"[..], b"http2-settings"];
+    connection.as_bytes().split(is_comma).all(|token| {
+        offers.iter().any(|offer| token.trim_ascii().eq_ignore_ascii_case(offer))
+    })
+}
+
+fn check_http2<B>(request: &mut Request<B>, bounds: Bounds) -> Result<(), Refused> {
+    if request.method() == Method::CONNECT {
+        return Err(Refused::UpgradeUnsupported);
+    }
+    check_size(request, bounds)?;
+    if request.uri().path() == "*" && request.method() != Method::OPTIONS {
+        return Err(Refused::Malformed { detail: "The target `*` belongs to OPTIONS." });
+    }
+    match request.uri().authority().cloned() {
+        Some(authority) => agree_on_host(request.headers_mut(), &authority)?,
+        None => check_lone_host(request.headers())?,
+    }
+    *request.uri_mut() = path_and_query(request.uri());
+    Ok(())
+}
+
+fn check_size<B>(request: &Request<B>, bounds: Bounds) -> Result<(), Refused> {
+    let target = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    if target > bounds.target_bytes_max {
+        return Err(Refused::TargetTooLong);
+    }
+    let size = |(name, value): (&HeaderName, &HeaderValue)| {
+        name.as_str().len() + value.len() + HEADER_OVERHEAD_BYTES
+    };
+    let bytes = target + request.headers().iter().map(size).sum::<usize>();
+    let fits = request.headers().len() <= bounds.headers_max && bytes <= bounds.head_bytes_max;
+    if fits { Ok(()) } else { Err(Refused::HeadersTooLarge) }
+}
+
+fn check_lone_host(headers: &HeaderMap) -> Result<(), Refused> {
+    let mut hosts = headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (Some(only), None) if host::is_valid(only.as_bytes()) => Ok(()),
+        _ => Err(Refused::Malformed { detail: "The request names no host, or more than one." }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BOUNDS: Bounds = Bounds { head_bytes_max: 400, headers_max: 3, target_bytes_max: 20 };
+
+    fn checked(version: Version, uri: &str, headers: &[(&str, &str)]) -> Result<String, Refused> {
+        let mut request = Request::builder().version(version).uri(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut request = request.body(()).unwrap();
+        check(&mut request, BOUNDS)?;
+        let value = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+        let headers = request.headers();
+        let shown = |name| headers.get(name).map(value).unwrap_or_default();
+        Ok(format!("{} {} {}", shown(HOST), request.uri(), shown(UPGRADE)))
+    }
+
+    fn http1(uri: &str, headers: &[(&str, &str)]) -> Result<String, Refused> {
+        checked(Version::HTTP_11, uri, headers)
+    }
+
+    fn http2(uri: &str, headers: &[(&str, &str)]) -> Result<String, Refused> {
+        checked(Version::HTTP_2, uri, headers)
+    }
+
+    #[test]
+    fn an_absolute_target_becomes_relative_when_the_hosts_agree() {
+        assert_eq!(http1("http://A:1/b?c", &[("host", "a:1")]).unwrap(), "a:1 /b?c ");
+        assert_eq!(http1("http://a", &[("host", "a")]).unwrap(), "a / ");
+        assert!(http1("http://a/b", &[("host", "b")]).is_err());
+        assert!(http1("https://a/b", &[("host", "a")]).is_err());
+        assert_eq!(http1("/b", &[("host", "a")]).unwrap(), "a /b ");
+    }
+
+    #[test]
+    fn only_the_offer_of_h2c_is_ignored() {
+        let offer = [("upgrade", "h2c"), ("http2-settings", "AA"), ("host", "a")];
+        assert_eq!(http1("/", &offer).unwrap(), "a / ");
+        for upgrade in ["websocket", "h2c, websocket", ""] {
+            let refused = http1("/", &[("upgrade", upgrade)]);
+            assert_eq!(refused, Err(Refused::UpgradeUnsupported), "{upgrade:?}");
+        }
+    }
+
+    #[test]
+    fn http2_heads_get_a_host_and_keep_the_bounds() {
+        assert_eq!(http2("http://a/b", &[]).unwrap(), "a /b ");
+        assert_eq!(http2("http://a/b", &[("host", "A")]).unwrap(), "A /b ");
+        assert!(http2("http://a/b", &[("host", "b")]).is_err());
+        assert!(http2("http://a/b", &[("host", "a"), ("host", "a")]).is_err());
+        assert!(http2("/b", &[]).is_err());
+        assert_eq!(http2("/b", &[("host", "a")]).unwrap(), "a /b ");
+        let long = http2("http://a/b123456789012345678901234567890", &[]);
+        assert_eq!(long, Err(Refused::TargetTooLong));
+        let many = [("a", "1"), ("b", "1"), ("c", "1"), ("d", "1")];
+        assert_eq!(http2("http://a/", &many), Err(Refused::HeadersTooLarge));
+        let large = "x".repeat(400);
+        assert_eq!(http2("http://a/", &[("a", &large)]), Err(Refused::HeadersTooLarge));
+    }
+}
