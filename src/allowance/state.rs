@@ -16,7 +16,7 @@ use crate::policy::time::Moment;
 use super::queue::{Queue, Ticket};
 use super::scope::{Blind, Role, Scope, Strike};
 use super::settings::SCOPES_MAX;
-use super::view::ScopeView;
+use super::view::{Binding, ScopeView};
 
 /// What a call needs.
 #[derive(Clone, Copy, Debug)]
@@ -337,6 +337,13 @@ impl State {
 
     pub(super) fn views(&mut self, now: Moment) -> Vec<ScopeView> {
         self.scopes.iter_mut().map(|scope| scope.view(now)).collect()
+    }
+
+    /// The allowance with the smallest share left, of those the call needs.
+    pub(super) fn binding(&mut self, want: &Want, now: Moment) -> Option<Binding> {
+        let scopes = &mut self.scopes;
+        let bindings = members(want.scopes).filter_map(|number| scopes[number].binding(now));
+        bindings.min_by_key(|it| u64::from(it.remaining) * 1_000_000 / u64::from(it.limit.max(1)))
     }
 
     /// Takes a slot of everything wanted, or of nothing.
