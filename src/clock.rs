@@ -49,6 +49,7 @@ impl Clock {
     pub fn instant(&self, moment: Moment) -> Instant {
         /// Timers further away than this are as good as never, and cannot overflow.
         const FAR: Duration = Duration::from_secs(400 * 24 * 3600);
-        self.start + Duration::from_nanos(moment.as_nanos()).min(self.now().since(Moment::START) + FAR)
+        self.start
+            + Duration::from_nanos(moment.as_nanos()).min(self.now().since(Moment::START) + FAR)
     }
 }
