@@ -597,14 +597,14 @@ impl State {
         let holds = members(want.scopes).filter_map(|number| self.scopes[number].hold);
         let reason = match holds.max_by_key(|hold| hold.until) {
             Some(hold) => RefusalReason::Held { cause: hold.cause, failures: hold.failures },
-            None => RefusalReason::Exhausted { allowance: self.binding(want) },
+            None => RefusalReason::Exhausted { allowance: self.awaited_allowance(want) },
         };
         Refusal { reason, retry_after }
     }
 
-    /// The name of the allowance that binds a call: the one with the most calls in line, the
+    /// The name of the allowance a call waits for: the one with the most calls in line, the
     /// upstream itself when none is limited.
-    fn binding(&self, want: &Want) -> std::sync::Arc<str> {
+    fn awaited_allowance(&self, want: &Want) -> std::sync::Arc<str> {
         let allowances =
             members(want.scopes).filter(|number| self.scopes[*number].is_enforced_allowance());
         let binding = allowances.max_by_key(|number| {

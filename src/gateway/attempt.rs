@@ -242,7 +242,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 if !reading.recognised {
                     self.shard.unrecognised(call.upstream);
                 }
-                let (trouble, reason) = (*trouble, RetryReason::Code(trouble.code));
+                let trouble = *trouble;
+                let reason = RetryReason::Code(trouble.code);
                 let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
                 let answer = Some((parts, reading));
                 Concluded::Trouble(Box::new(Met { trouble, answer, aftermath, reason }))
