@@ -61,9 +61,8 @@ async fn closed(twin: &TcpStream) {
             return;
         }
         // Nothing is read here: to say that it would block only asks for the next event.
-        let _ = twin.try_io(Interest::READABLE, || {
-            Err::<(), _>(std::io::ErrorKind::WouldBlock.into())
-        });
+        let _ =
+            twin.try_io(Interest::READABLE, || Err::<(), _>(std::io::ErrorKind::WouldBlock.into()));
     }
     std::future::pending().await
 }

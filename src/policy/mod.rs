@@ -26,5 +26,6 @@ pub mod budget;
 pub mod replay;
 pub mod verdict;
 
+mod names;
 pub mod normalise;
 pub mod problem;

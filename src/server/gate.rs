@@ -248,8 +248,7 @@ impl Gate {
     }
 
     fn request_line(&mut self, rest: &[u8]) -> Result<usize, Offence> {
-        let line_max =
-            self.bounds.target_bytes_max + METHOD_BYTES_MAX + REQUEST_LINE_REST_BYTES;
+        let line_max = self.bounds.target_bytes_max + METHOD_BYTES_MAX + REQUEST_LINE_REST_BYTES;
         let Some(line) = whole_line(rest)? else {
             return if rest.len() > line_max { Err(Offence::TargetLength) } else { Ok(0) };
         };

@@ -84,9 +84,10 @@ fn is_comma(byte: &u8) -> bool {
 
 fn names_only_the_offer(connection: &HeaderValue) -> bool {
     let offers = [&b"upgrade"[..], b"http2-settings"];
-    connection.as_bytes().split(is_comma).all(|token| {
-        offers.iter().any(|offer| token.trim_ascii().eq_ignore_ascii_case(offer))
-    })
+    connection
+        .as_bytes()
+        .split(is_comma)
+        .all(|token| offers.iter().any(|offer| token.trim_ascii().eq_ignore_ascii_case(offer)))
 }
 
 fn check_http2<B>(request: &mut Request<B>, bounds: Bounds) -> Result<(), Refused> {

@@ -1,5 +1,14 @@
 //! The logbook: log set-up, one event per call, every metric in one table.
+//!
+//! Refuses to decide anything, and to write down what may be a secret: no header values, no
+//! query strings, no bodies.
 
+mod cells;
+mod exposition;
+mod metrics;
 mod settings;
+mod table;
 
+pub use metrics::{Admitted, Attempted, CLIENTS_MAX, Ended, Metrics, Shard, Throttled};
 pub use settings::{Access, Format, Settings};
+pub use table::{Kind, METRICS, Metric};

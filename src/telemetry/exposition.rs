@@ -1,0 +1,493 @@
+//! The shards of all workers, added up and written in the text format of OpenMetrics.
+//!
+//! The encoder escapes; this file only says which series there are. Refuses to hold anything up:
+//! what workers write meanwhile is read a scrape later.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet, text};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::Registry;
+
+use super::cells::{BOUNDS_SECONDS, BUCKETS, Cell, Histogram, Totals, statuses};
+use super::metrics::{Admitted, METHODS, Names, Problems, Shard, UpstreamCells};
+use super::table::{self, Kind, Metric};
+use crate::allowance::{AccountView, ScopeKind, ScopeView};
+use crate::policy::classify::HoldCause;
+use crate::policy::outcome::FailureKind;
+use crate::policy::problem::{Code, Source, StoppedBy};
+
+/// The label of everything that has none of its own.
+const OTHER: &str = "_OTHER";
+
+/// Every metric as text.
+pub(super) fn text(
+    names: Arc<Names>,
+    shards: Arc<[Arc<Shard>]>,
+    accounts: &[AccountView],
+) -> String {
+    let scrape = Scrape { names, shards, accounts: accounts.to_vec() };
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(scrape));
+    let mut text = String::new();
+    // Writing to a string fails only where an encoder refuses a value, and then says nothing.
+    let _ = text::encode(&mut text, &registry);
+    text
+}
+
+/// One exposition.
+#[derive(Debug)]
+struct Scrape {
+    names: Arc<Names>,
+    shards: Arc<[Arc<Shard>]>,
+    accounts: Vec<AccountView>,
+}
+
+impl Collector for Scrape {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let out = &mut encoder;
+        self.program(out)?;
+        self.calls(out)?;
+        self.attempts(out)?;
+        self.retries(out)?;
+        self.admission(out)?;
+        self.problems(out)?;
+        self.connections(out)?;
+        self.scopes(out)?;
+        self.holds(out)?;
+        self.waiting(out)
+    }
+}
+
+impl Scrape {
+    fn program(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut info = Family::open(out, table::BUILD_INFO)?;
+        info.gauge(&[("version", env!("CARGO_PKG_VERSION"))], 1.0)?;
+        let numbers = [
+            (table::WORKERS, self.shards.len()),
+            (table::UPSTREAMS, self.names.upstreams.len()),
+            (table::CLIENTS, self.names.clients.len()),
+        ];
+        for (metric, number) in numbers {
+            Family::open(out, metric)?.gauge(&[], number as f64)?;
+        }
+        Ok(())
+    }
+
+    fn calls(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = Family::open(out, table::CALLS)?;
+        self.each_upstream(|upstream, name| {
+            statuses().try_for_each(|status| {
+                let rows = self.cells(upstream).filter_map(|cells| cells.calls.seen(status));
+                write_methods(&mut family, name, status, &rows.collect::<Vec<_>>())
+            })
+        })?;
+        let mut active = Family::open(out, table::CALLS_ACTIVE)?;
+        self.each_upstream(|upstream, name| {
+            let began = self.sum(upstream, |cells| &cells.began);
+            let ended = self.sum(upstream, |cells| &cells.ended);
+            active.gauge(&[("upstream", name)], began.saturating_sub(ended) as f64)
+        })?;
+        self.client_calls(out)
+    }
+
+    fn client_calls(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = Family::open(out, table::CLIENT_CALLS)?;
+        self.each_upstream(|upstream, name| {
+            let places = self.cells(upstream).map(|cells| cells.clients.len()).max().unwrap_or(0);
+            for place in 0..places {
+                let client = self.client_label(place, places);
+                for (way, result) in ["ok", "problem"].into_iter().enumerate() {
+                    let count = self.sum(upstream, |cells| &cells.clients[place][way]);
+                    let labels = table::CLIENT_CALLS.labels([name, client, result]);
+                    family.counter_unless_zero(&labels, count)?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The last place is that of all clients without one of their own.
+    fn client_label(&self, place: usize, places: usize) -> &str {
+        let own = self.names.clients.get(place).filter(|_| place + 1 < places);
+        own.map_or(OTHER, |name| name)
+    }
+
+    fn attempts(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = Family::open(out, table::ATTEMPTS)?;
+        self.each_upstream(|upstream, name| {
+            for status in statuses() {
+                let totals = Totals::of(
+                    self.cells(upstream).filter_map(|cells| cells.attempts.seen(status)),
+                );
+                let status = status_label(status);
+                let labels = table::ATTEMPTS.labels([name, &status, ""]);
+                family.histogram_unless_empty(&labels, &totals)?;
+            }
+            for kind in FailureKind::ALL {
+                let totals = self.failures(upstream, kind);
+                let labels = table::ATTEMPTS.labels([name, "", kind.as_str()]);
+                family.histogram_unless_empty(&labels, &totals)?;
+            }
+            Ok(())
+        })?;
+        let mut family = Family::open(out, table::ATTEMPTS_TOTAL)?;
+        self.each_upstream(|upstream, name| {
+            let answered =
+                |status| self.cells(upstream).filter_map(move |cells| cells.attempts.seen(status));
+            let answers = Totals::of(statuses().flat_map(answered)).count();
+            family.counter(&table::ATTEMPTS_TOTAL.labels([name, "answered"]), answers)?;
+            FailureKind::ALL.into_iter().try_for_each(|kind| {
+                let count = self.failures(upstream, kind).count();
+                let labels = table::ATTEMPTS_TOTAL.labels([name, kind.as_str()]);
+                family.counter_unless_zero(&labels, count)
+            })
+        })
+    }
+
+    fn failures(&self, upstream: usize, kind: FailureKind) -> Totals {
+        Totals::of(self.cells(upstream).map(|cells| &cells.failures[kind as usize]))
+    }
+
+    fn retries(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = Family::open(out, table::RETRIES)?;
+        self.each_upstream(|upstream, name| {
+            for kind in FailureKind::ALL {
+                let count = self.sum(upstream, |cells| &cells.retries_failure[kind as usize]);
+                family.counter_unless_zero(&table::RETRIES.labels([name, kind.as_str()]), count)?;
+            }
+            for code in Code::ALL {
+                let count = self.sum(upstream, |cells| &cells.retries_code[code as usize]);
+                family.counter_unless_zero(&table::RETRIES.labels([name, code.as_str()]), count)?;
+            }
+            Ok(())
+        })?;
+        let mut family = Family::open(out, table::NOT_RETRIED)?;
+        self.each_upstream(|upstream, name| {
+            StoppedBy::ALL.into_iter().try_for_each(|why| {
+                let count = self.sum(upstream, |cells| &cells.not_retried[why as usize]);
+                family.counter(&table::NOT_RETRIED.labels([name, why.as_str()]), count)
+            })
+        })
+    }
+
+    fn admission(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = Family::open(out, table::ADMITTED)?;
+        self.each_upstream(|upstream, name| {
+            Admitted::ALL.into_iter().try_for_each(|how| {
+                let count = self.sum(upstream, |cells| &cells.admitted[how as usize]);
+                family.counter(&table::ADMITTED.labels([name, how.as_str()]), count)
+            })
+        })?;
+        let mut family = Family::open(out, table::WAITED)?;
+        self.each_upstream(|upstream, name| {
+            let totals = Totals::of(self.cells(upstream).map(|cells| &cells.waited));
+            family.histogram(&[("upstream", name)], &totals)
+        })
+    }
+
+    fn problems(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = Family::open(out, table::PROBLEMS)?;
+        self.each_upstream(|upstream, name| {
+            let all = || self.cells(upstream).map(|cells| &cells.problems);
+            write_problems(&mut family, name, all)
+        })?;
+        write_problems(&mut family, "", || self.shards.iter().map(|shard| &shard.nowhere))?;
+        let counters: [(Metric, fn(&UpstreamCells) -> &Cell); 3] = [
+            (table::THROTTLED, |cells| &cells.throttled),
+            (table::UNEXPECTED, |cells| &cells.unexpected),
+            (table::UNRECOGNISED, |cells| &cells.unrecognised),
+        ];
+        for (metric, cell) in counters {
+            let mut family = Family::open(out, metric)?;
+            self.each_upstream(|upstream, name| {
+                family.counter(&[("upstream", name)], self.sum(upstream, cell))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn connections(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let sum = |cell: fn(&Shard) -> &Cell| self.shards.iter().map(|s| cell(s).read()).sum();
+        let opened: u64 = sum(|shard| &shard.connections_opened);
+        let closed: u64 = sum(|shard| &shard.connections_closed);
+        let open = opened.saturating_sub(closed) as f64;
+        Family::open(out, table::CONNECTIONS_OPEN)?.gauge(&[], open)?;
+        Family::open(out, table::CONNECTIONS)?.counter(&[], opened)
+    }
+
+    fn scopes(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let scopes = self.summed_scopes();
+        let gauges: [(Metric, fn(&Scopes) -> Option<f64>); 7] = [
+            (table::LIMIT, |scope| scope.limit.map(f64::from)),
+            (table::CONFIGURED, |scope| scope.configured.map(f64::from)),
+            (table::REMAINING, |scope| scope.remaining.map(f64::from)),
+            (table::OCCUPIED, |scope| scope.limit.map(|_| scope.occupied as f64)),
+            (table::RESET, |scope| scope.limit.map(|_| scope.next_release.as_secs_f64())),
+            (table::QUEUED, |scope| Some(scope.waiting as f64)),
+            (table::PACE, |scope| Some(f64::from(scope.pace_sixteenths) / 16.0)),
+        ];
+        for (metric, value) in gauges {
+            let mut family = Family::open(out, metric)?;
+            for ((upstream, policy), scope) in &scopes {
+                let labels = metric.labels([self.upstream_label(*upstream), *policy]);
+                value(scope).map_or(Ok(()), |value| family.gauge(&labels, value))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn holds(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let scopes = self.summed_scopes();
+        let mut family = Family::open(out, table::HOLD)?;
+        for ((upstream, policy), scope) in &scopes {
+            for cause in [HoldCause::Throttle, HoldCause::Maintenance, HoldCause::Outage] {
+                let name = self.upstream_label(*upstream);
+                let labels = table::HOLD.labels([name, *policy, cause.as_str()]);
+                family.gauge(&labels, f64::from(scope.holds[cause as usize]))?;
+            }
+        }
+        let gauges: [(Metric, fn(&Scopes) -> f64); 2] = [
+            (table::HOLD_REMAINING, |scope| scope.hold_remaining.as_secs_f64()),
+            (table::HOLD_FAILURES, |scope| f64::from(scope.hold_failures)),
+        ];
+        for (metric, value) in gauges {
+            let mut family = Family::open(out, metric)?;
+            for ((upstream, policy), scope) in &scopes {
+                let labels = metric.labels([self.upstream_label(*upstream), *policy]);
+                family.gauge(&labels, value(scope))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn waiting(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let gauges: [(Metric, fn(&[&AccountView]) -> f64); 3] = [
+            (table::WAITING, |own| own.iter().map(|a| a.waiting).sum::<usize>() as f64),
+            (table::LONGEST_WAIT, |own| {
+                own.iter().map(|a| a.longest_wait).max().unwrap_or_default().as_secs_f64()
+            }),
+            (table::ACCOUNTS, |own| own.len() as f64),
+        ];
+        for (metric, value) in gauges {
+            let mut family = Family::open(out, metric)?;
+            self.each_upstream(|upstream, name| {
+                let own = self.accounts.iter().filter(|view| view.upstreams.contains(&upstream));
+                family.gauge(&[("upstream", name)], value(&own.collect::<Vec<_>>()))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn each_upstream(&self, mut write: impl FnMut(usize, &str) -> fmt::Result) -> fmt::Result {
+        let names = self.names.upstreams.iter().enumerate();
+        names.into_iter().try_for_each(|(upstream, name)| write(upstream, name))
+    }
+
+    fn upstream_label(&self, upstream: usize) -> &str {
+        self.names.upstreams.get(upstream).map_or(OTHER, |name| name)
+    }
+
+    fn cells(&self, upstream: usize) -> impl Iterator<Item = &UpstreamCells> {
+        self.shards.iter().filter_map(move |shard| shard.upstreams.get(upstream))
+    }
+
+    fn sum<'a>(&'a self, upstream: usize, cell: impl Fn(&'a UpstreamCells) -> &'a Cell) -> u64 {
+        self.cells(upstream).map(|cells| cell(cells).read()).sum()
+    }
+
+    /// The scopes of all accounts by upstream and name: an account's key is the client's word,
+    /// so it is no label.
+    fn summed_scopes(&self) -> BTreeMap<(usize, &str), Scopes> {
+        let mut summed: BTreeMap<(usize, &str), Scopes> = BTreeMap::new();
+        for account in &self.accounts {
+            for (upstream, scope) in account
+                .upstreams
+                .iter()
+                .flat_map(|upstream| account.scopes.iter().map(move |scope| (*upstream, scope)))
+            {
+                summed.entry((upstream, &*scope.name)).or_default().add(scope);
+            }
+        }
+        summed
+    }
+}
+
+/// The calls of one status, by method; nothing for a status that nobody saw.
+fn write_methods(
+    family: &mut Family<'_>,
+    upstream: &str,
+    status: u16,
+    rows: &[&[Histogram; METHODS.len()]],
+) -> fmt::Result {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let status = status_label(status);
+    METHODS.iter().enumerate().try_for_each(|(place, method)| {
+        let totals = Totals::of(rows.iter().map(|row| &row[place]));
+        let labels = table::CALLS.labels([upstream, method, &status]);
+        family.histogram_unless_empty(&labels, &totals)
+    })
+}
+
+fn write_problems<'a, I: Iterator<Item = &'a Problems>>(
+    family: &mut Family<'_>,
+    upstream: &str,
+    all: impl Fn() -> I,
+) -> fmt::Result {
+    for code in Code::ALL {
+        for source in Source::ALL {
+            let cell = |problems: &'a Problems| &problems[code as usize][source as usize];
+            let count = all().map(|problems| cell(problems).read()).sum();
+            let labels = table::PROBLEMS.labels([upstream, code.as_str(), source.as_str()]);
+            family.counter_unless_zero(&labels, count)?;
+        }
+    }
+    Ok(())
+}
+
+fn status_label(status: u16) -> String {
+    if status < 600 { status.to_string() } else { OTHER.to_owned() }
+}
+
+/// The same scope of several accounts.
+#[derive(Debug)]
+struct Scopes {
+    limit: Option<u32>,
+    configured: Option<u32>,
+    remaining: Option<u32>,
+    occupied: u64,
+    waiting: usize,
+    pace_sixteenths: u8,
+    next_release: Duration,
+    /// Accounts that are held, by cause.
+    holds: [u32; 3],
+    hold_remaining: Duration,
+    hold_failures: u32,
+}
+
+impl Default for Scopes {
+    fn default() -> Self {
+        Self {
+            limit: None,
+            configured: None,
+            remaining: None,
+            occupied: 0,
+            waiting: 0,
+            pace_sixteenths: 16,
+            next_release: Duration::ZERO,
+            holds: [0; 3],
+            hold_remaining: Duration::ZERO,
+            hold_failures: 0,
+        }
+    }
+}
+
+impl Scopes {
+    fn add(&mut self, scope: &ScopeView) {
+        let (limit, configured) = match scope.kind {
+            ScopeKind::Window { limit, configured, .. } => (Some(limit), Some(configured)),
+            ScopeKind::Concurrency { limit } => (Some(limit), Some(limit)),
+            ScopeKind::Upstream => (None, None),
+        };
+        let remaining = limit.map(|limit| limit.saturating_sub(scope.occupied));
+        self.limit = least(self.limit, limit);
+        self.configured = least(self.configured, configured);
+        self.remaining = least(self.remaining, remaining);
+        self.occupied += u64::from(scope.occupied);
+        self.waiting += scope.waiting;
+        self.pace_sixteenths = self.pace_sixteenths.min(scope.pace_sixteenths);
+        self.next_release = self.next_release.max(scope.next_release);
+        if let Some(hold) = scope.hold {
+            self.holds[hold.cause as usize] += 1;
+            self.hold_remaining = self.hold_remaining.max(hold.remaining);
+            self.hold_failures = self.hold_failures.max(hold.failures);
+        }
+    }
+}
+
+fn least(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+impl Metric {
+    /// These values under the names of the table.
+    fn labels<'a, const N: usize>(&self, values: [&'a str; N]) -> [(&'static str, &'a str); N] {
+        debug_assert_eq!(self.labels.len(), N, "{} has other labels", self.name);
+        std::array::from_fn(|place| (self.labels[place], values[place]))
+    }
+}
+
+/// One metric's series, as they are written.
+struct Family<'a>(prometheus_client::encoding::MetricEncoder<'a>);
+
+impl<'a> Family<'a> {
+    fn open(out: &'a mut DescriptorEncoder<'_>, metric: Metric) -> Result<Self, fmt::Error> {
+        let (name, kind) = match metric.kind {
+            // The encoder appends the suffix that the table spells out.
+            Kind::Counter => (metric.name.trim_end_matches("_total"), MetricType::Counter),
+            Kind::Gauge => (metric.name, MetricType::Gauge),
+            Kind::Histogram => (metric.name, MetricType::Histogram),
+        };
+        out.encode_descriptor(name, metric.help, None, kind).map(Self)
+    }
+
+    fn counter(&mut self, labels: &[(&str, &str)], count: u64) -> fmt::Result {
+        if labels.is_empty() {
+            return self.0.encode_counter::<NoLabelSet, _, f64>(&count, None);
+        }
+        let labels = Labels(labels);
+        let mut series = self.0.encode_family(&labels)?;
+        series.encode_counter::<NoLabelSet, _, f64>(&count, None)
+    }
+
+    fn counter_unless_zero(&mut self, labels: &[(&str, &str)], count: u64) -> fmt::Result {
+        if count == 0 { Ok(()) } else { self.counter(labels, count) }
+    }
+
+    fn gauge(&mut self, labels: &[(&str, &str)], value: f64) -> fmt::Result {
+        if labels.is_empty() {
+            return self.0.encode_gauge(&value);
+        }
+        self.0.encode_family(&Labels(labels))?.encode_gauge(&value)
+    }
+
+    fn histogram(&mut self, labels: &[(&str, &str)], totals: &Totals) -> fmt::Result {
+        let bound = |place: usize| BOUNDS_SECONDS.get(place).copied().unwrap_or(f64::INFINITY);
+        let buckets: [_; BUCKETS] = std::array::from_fn(|n| (bound(n), totals.buckets[n]));
+        let labels = Labels(labels);
+        let mut series = self.0.encode_family(&labels)?;
+        let (sum, count) = (totals.seconds(), totals.count());
+        series.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+    }
+
+    fn histogram_unless_empty(&mut self, labels: &[(&str, &str)], totals: &Totals) -> fmt::Result {
+        if totals.count() == 0 { Ok(()) } else { self.histogram(labels, totals) }
+    }
+}
+
+/// Labels of one series; those without a value are left out.
+#[derive(Debug)]
+struct Labels<'a>(&'a [(&'a str, &'a str)]);
+
+impl EncodeLabelSet for Labels<'_> {
+    fn encode(
+        &self,
+        encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>,
+    ) -> fmt::Result {
+        let present: Vec<_> =
+            self.0.iter().filter(|(_, value)| !value.is_empty()).copied().collect();
+        present.as_slice().encode(encoder)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,179 @@
+//! What a scrape sees.
+
+use std::collections::HashSet;
+
+use http::{Method, StatusCode};
+
+use super::super::metrics::{Attempted, CLIENTS_MAX, Ended, Metrics, Throttled};
+use super::super::table::METRICS;
+use super::*;
+use crate::allowance::HoldView;
+use crate::policy::verdict::RetryReason;
+
+fn metrics() -> Arc<Metrics> {
+    let names = |all: &[&str]| all.iter().map(|name| (*name).into()).collect();
+    Arc::new(Metrics::new(names(&["wordbee", "od\"d\n"]), names(&["shop", "night"]), 2))
+}
+
+fn ended(method: &Method, status: u16, code: Option<Code>) -> Ended<'_> {
+    let status = StatusCode::from_u16(status).unwrap();
+    Ended { client: 1, method, status, code, took: Duration::from_millis(30) }
+}
+
+fn has(text: &str, line: &str) {
+    assert!(text.lines().any(|found| found == line), "no `{line}` in\n{text}");
+}
+
+/// The name, the labels and the value of a line.
+fn parsed(line: &str) -> (&str, &str, f64) {
+    let (series, value) = line.rsplit_once(' ').expect(line);
+    let (name, labels) = series.split_once('{').unwrap_or((series, "x}"));
+    assert!(labels.len() > 1 && labels.ends_with('}'), "{line}");
+    (name, labels, value.parse().expect(line))
+}
+
+#[test]
+fn shards_are_added_up() {
+    let metrics = metrics();
+    for worker in 0..2 {
+        let shard = metrics.shard(worker);
+        shard.call_began(0);
+        shard.call_began(0);
+        shard.call_ended(0, &ended(&Method::GET, 200, None));
+        shard.call_ended(1, &ended(&Method::from_bytes(b"BREW").unwrap(), 799, Some(Code::Gone)));
+        shard.attempted(0, Attempted::Status(StatusCode::OK), Duration::from_millis(20));
+        shard.attempted(0, Attempted::Failure(FailureKind::Reset), Duration::from_secs(300));
+        shard.retried(0, RetryReason::Failure(FailureKind::Reset));
+        shard.retried(0, RetryReason::Code(Code::TransientConflict));
+        shard.not_retried(0, StoppedBy::Patience);
+        shard.admitted(0, Admitted::Queued, Duration::from_secs(2));
+        shard.admitted(0, Admitted::Immediate, Duration::ZERO);
+        shard.problem(Some(1), Code::Gone, Source::Upstream);
+        shard.problem(None, Code::RouteNotFound, Source::Client);
+        shard.throttled(0, Throttled::Unexpected);
+        shard.throttled(0, Throttled::Expected);
+        shard.unrecognised(0);
+        shard.connection_opened();
+        shard.connection_opened();
+        shard.connection_closed();
+    }
+    let text = metrics.render(&[]);
+    let lines = [
+        "http_server_request_duration_seconds_count{upstream=\"wordbee\",http_request_method=\"GET\",http_response_status_code=\"200\"} 2",
+        "http_server_request_duration_seconds_bucket{le=\"0.025\",upstream=\"wordbee\",http_request_method=\"GET\",http_response_status_code=\"200\"} 0",
+        "http_server_request_duration_seconds_bucket{le=\"0.05\",upstream=\"wordbee\",http_request_method=\"GET\",http_response_status_code=\"200\"} 2",
+        "http_server_request_duration_seconds_count{upstream=\"od\\\"d\\n\",http_request_method=\"_OTHER\",http_response_status_code=\"_OTHER\"} 2",
+        "http_server_active_requests{upstream=\"wordbee\"} 2.0",
+        "evenkeel_client_calls_total{upstream=\"wordbee\",client=\"night\",result=\"ok\"} 2",
+        "http_client_request_duration_seconds_count{upstream=\"wordbee\",error_type=\"reset\"} 2",
+        "http_client_request_duration_seconds_bucket{le=\"120.0\",upstream=\"wordbee\",error_type=\"reset\"} 0",
+        "http_client_request_duration_seconds_bucket{le=\"+Inf\",upstream=\"wordbee\",error_type=\"reset\"} 2",
+        "evenkeel_upstream_attempts_total{upstream=\"wordbee\",outcome=\"answered\"} 2",
+        "evenkeel_upstream_attempts_total{upstream=\"wordbee\",outcome=\"reset\"} 2",
+        "evenkeel_retries_total{upstream=\"wordbee\",reason=\"transient_conflict\"} 2",
+        "evenkeel_retries_suppressed_total{upstream=\"wordbee\",reason=\"patience\"} 2",
+        "evenkeel_ratelimit_requests_total{upstream=\"wordbee\",result=\"acquired\"} 2",
+        "evenkeel_ratelimit_time_in_queue_seconds_sum{upstream=\"wordbee\"} 4.0",
+        "evenkeel_problems_total{upstream=\"od\\\"d\\n\",problem=\"gone\",source=\"upstream\"} 2",
+        "evenkeel_problems_total{problem=\"route_not_found\",source=\"client\"} 2",
+        "evenkeel_upstream_throttled_total{upstream=\"wordbee\"} 4",
+        "evenkeel_upstream_throttled_unexpected_total{upstream=\"wordbee\"} 2",
+        "evenkeel_problems_unrecognised_total{upstream=\"wordbee\"} 2",
+        "evenkeel_client_connections_open 2.0",
+        "evenkeel_client_connections_total 4",
+    ];
+    for line in lines {
+        has(&text, line);
+    }
+}
+
+fn view() -> AccountView {
+    let hold = HoldView {
+        id: 7,
+        cause: HoldCause::Maintenance,
+        remaining: Duration::from_secs(90),
+        failures: 2,
+    };
+    let window = Duration::from_secs(3600);
+    let scope = ScopeView {
+        name: "hour".into(),
+        kind: ScopeKind::Window { limit: 900, configured: 1000, window },
+        occupied: 100,
+        waiting: 3,
+        pace_sixteenths: 8,
+        next_release: Duration::from_millis(1500),
+        hold: Some(hold),
+        observe: false,
+    };
+    AccountView {
+        upstreams: vec![0],
+        key: "from a header".into(),
+        scopes: vec![scope],
+        waiting: 5,
+        longest_wait: Duration::from_secs(4),
+    }
+}
+
+#[test]
+fn accounts_are_gauges_without_their_keys() {
+    let text = metrics().render(&[view(), view()]);
+    let lines = [
+        "evenkeel_ratelimit_limit{upstream=\"wordbee\",policy=\"hour\"} 900.0",
+        "evenkeel_ratelimit_limit_configured{upstream=\"wordbee\",policy=\"hour\"} 1000.0",
+        "evenkeel_ratelimit_remaining{upstream=\"wordbee\",policy=\"hour\"} 800.0",
+        "evenkeel_ratelimit_occupied{upstream=\"wordbee\",policy=\"hour\"} 200.0",
+        "evenkeel_ratelimit_reset_seconds{upstream=\"wordbee\",policy=\"hour\"} 1.5",
+        "evenkeel_pace_ratio{upstream=\"wordbee\",policy=\"hour\"} 0.5",
+        "evenkeel_hold{upstream=\"wordbee\",policy=\"hour\",cause=\"maintenance\"} 2.0",
+        "evenkeel_hold{upstream=\"wordbee\",policy=\"hour\",cause=\"outage\"} 0.0",
+        "evenkeel_hold_remaining_seconds{upstream=\"wordbee\",policy=\"hour\"} 90.0",
+        "evenkeel_waiting_calls{upstream=\"wordbee\"} 10.0",
+        "evenkeel_longest_wait_seconds{upstream=\"wordbee\"} 4.0",
+        "evenkeel_accounts{upstream=\"wordbee\"} 2.0",
+    ];
+    for line in lines {
+        has(&text, line);
+    }
+    assert!(!text.contains("from a header"));
+}
+
+#[test]
+fn every_metric_of_the_table_is_described_and_every_line_parses() {
+    let metrics = metrics();
+    metrics.shard(0).call_ended(0, &ended(&Method::PUT, 404, Some(Code::NotFound)));
+    let text = metrics.render(&[view()]);
+    assert!(text.ends_with("# EOF\n"));
+    let mut names = HashSet::new();
+    for metric in METRICS {
+        assert!(names.insert(metric.name), "{} stands twice", metric.name);
+        let described = metric.name.trim_end_matches("_total");
+        assert!(text.contains(&format!("# HELP {described} {}\n", metric.help)), "{}", metric.name);
+        assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter);
+    }
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (name, _, _) = parsed(line);
+        let base = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end));
+        assert!(names.contains(name) || names.contains(base.unwrap_or_default()), "{line}");
+    }
+}
+
+#[test]
+fn clients_without_a_series_share_one() {
+    let names = (0..CLIENTS_MAX + 50).map(|n| format!("c{n}").into()).collect();
+    let metrics = Arc::new(Metrics::new(vec!["u".into()], names, 1));
+    for client in [CLIENTS_MAX - 1, CLIENTS_MAX, CLIENTS_MAX + 49] {
+        let ended = Ended { client, ..ended(&Method::GET, 200, None) };
+        metrics.shard(0).call_ended(0, &ended);
+    }
+    let text = metrics.render(&[]);
+    has(&text, "evenkeel_client_calls_total{upstream=\"u\",client=\"c199\",result=\"ok\"} 1");
+    has(&text, "evenkeel_client_calls_total{upstream=\"u\",client=\"_OTHER\",result=\"ok\"} 2");
+}
+
+#[test]
+fn the_expected_throttle_is_no_alarm() {
+    let metrics = metrics();
+    metrics.shard(1).throttled(0, Throttled::Expected);
+    let text = metrics.render(&[]);
+    has(&text, "evenkeel_upstream_throttled_unexpected_total{upstream=\"wordbee\"} 0");
+}
