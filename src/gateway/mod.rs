@@ -12,6 +12,9 @@ mod peer;
 mod respond;
 mod settings;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
