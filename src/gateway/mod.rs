@@ -129,6 +129,16 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         &self.exchange
     }
 
+    /// The program's clock.
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Where this worker counts.
+    pub fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
     /// Serves one call, from its head to the head of its answer.
     pub async fn handle(
         &self,
