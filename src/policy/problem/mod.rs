@@ -1,6 +1,20 @@
 //! The problem: the one documented error shape, and the only place where codes are defined.
+//!
+//! `table` has a row for each code, `body` is what the client reads, `schema` documents it.
+//! Refuses to decide which problem it is: `normalise` does.
+
+mod body;
+mod schema;
+mod table;
 
 use std::sync::Arc;
+
+pub use body::{
+    CHILDREN_MAX, Child, DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, RetryAfter, SHORT_CHARS_MAX,
+    Spoken, TYPE_PREFIX,
+};
+pub use schema::schema;
+pub use table::{Retryable, UnknownCode};
 
 /// Every meaning a problem can have. One code has one status, one title, one default source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -92,6 +106,21 @@ pub enum Source {
     Upstream,
 }
 
+impl Source {
+    /// Every source.
+    pub const ALL: [Self; 3] = [Self::Client, Self::Gateway, Self::Upstream];
+
+    /// Its name in problems, metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Gateway => "gateway",
+            Self::Upstream => "upstream",
+        }
+    }
+}
+
 /// Where a `retry_after` comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Basis {
@@ -101,6 +130,21 @@ pub enum Basis {
     Dialect,
     /// We reckoned it.
     Estimate,
+}
+
+impl Basis {
+    /// Every basis.
+    pub const ALL: [Self; 3] = [Self::Upstream, Self::Dialect, Self::Estimate];
+
+    /// Its name in problems, metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream",
+            Self::Dialect => "dialect",
+            Self::Estimate => "estimate",
+        }
+    }
 }
 
 /// Why a call was not tried again.
@@ -118,6 +162,25 @@ pub enum StoppedBy {
     Body,
     /// The same request would get the same answer.
     Final,
+}
+
+impl StoppedBy {
+    /// Every reason.
+    pub const ALL: [Self; 6] =
+        [Self::Attempts, Self::Patience, Self::Budget, Self::Method, Self::Body, Self::Final];
+
+    /// Its name in problems, metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Attempts => "attempts",
+            Self::Patience => "patience",
+            Self::Budget => "budget",
+            Self::Method => "method",
+            Self::Body => "body",
+            Self::Final => "final",
+        }
+    }
 }
 
 /// Whom to contact, and how: from the dialect.
