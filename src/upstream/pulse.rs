@@ -7,6 +7,7 @@
 //! swallows them. Whoever quietens it polls the connection before waiting again, so no event
 //! of the socket is lost. It refuses to decide anything.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -217,14 +218,14 @@ impl<B> Tracked<B> {
 
 impl<B: RequestBody> Body for Tracked<B> {
     type Data = Bytes;
-    type Error = BoxError;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         if self.end.is_abandoned(cx) {
-            return Poll::Ready(Some(Err("nobody waits for the answer".into())));
+            return Poll::Ready(Some(Err(Broken("nobody waits for the answer".into()))));
         }
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         match polled {
@@ -234,7 +235,7 @@ impl<B: RequestBody> Body for Tracked<B> {
             }
             Poll::Ready(Some(Err(error))) => {
                 self.end.pulse.body.store(BODY_FAILED, Relaxed);
-                Poll::Ready(Some(Err(error.into())))
+                Poll::Ready(Some(Err(Broken(error.into()))))
             }
             Poll::Ready(None) => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
@@ -247,6 +248,23 @@ impl<B: RequestBody> Body for Tracked<B> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// Why a request's body broke. A type of its own, because the compiler cannot prove a future
+/// `Send` that is generic over boxed errors.
+#[derive(Debug)]
+pub(super) struct Broken(BoxError);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Broken {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
     }
 }
 
