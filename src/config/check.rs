@@ -98,11 +98,12 @@ impl Checker<'_> {
     }
 
     fn misfit(&mut self, node: &Node, misfit: Misfit) -> Item {
-        let secret = misfit.sort == Sort::Secret;
+        let text = node.text().unwrap_or_default();
+        let secret = misfit.sort == Sort::Secret || may_hold_a_secret(text);
         let mut fault = self.fault(misfit.sort, node.at, misfit.message);
         if secret {
             self.faults.hide(node.at);
-        } else if let Some(text) = node.text() {
+        } else {
             fault = fault.found(text);
         }
         self.faults.push(fault.accepted(misfit.accepted).nearest(misfit.nearest));
@@ -115,7 +116,12 @@ impl Checker<'_> {
             Value::Quoted(_) => "a text in quotes",
             Value::Nothing | Value::Plain(_) | Value::List(_) | Value::Map(_) => node.noun(),
         };
-        let message = format!("`{key}` cannot be {found}");
+        let message = match &node.value {
+            Value::Nothing => format!("`{key}` has no value"),
+            Value::Plain(_) | Value::Quoted(_) | Value::List(_) | Value::Map(_) => {
+                format!("`{key}` cannot be {found}")
+            }
+        };
         let fault = self.fault(Sort::Type, node.at, message).found(found).accepted(accepted);
         self.faults.push(fault);
         faulty(node.at)
@@ -306,6 +312,11 @@ impl Checker<'_> {
     fn fault(&self, sort: Sort, at: At, message: impl Into<String>) -> Fault {
         Fault::new(sort, Some(at), message).key(self.path.join("."))
     }
+}
+
+/// A URL with a user or a query: both carry keys more often than not.
+fn may_hold_a_secret(text: &str) -> bool {
+    text.contains("://") && text.contains(['@', '?'])
 }
 
 const fn faulty(at: At) -> Item {

@@ -179,9 +179,9 @@ const fn errors(count: usize) -> &'static str {
 
 /// The most similar of some names, if one is similar enough to be meant.
 pub(super) fn nearest<'n>(found: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
-    const SIMILAR_ENOUGH: f64 = 0.75;
+    const SIMILAR_ENOUGH: f64 = 0.6;
     names
-        .map(|name| (strsim::jaro_winkler(found, name), name))
+        .map(|name| (strsim::normalized_damerau_levenshtein(found, name), name))
         .filter(|(similarity, _)| *similarity >= SIMILAR_ENOUGH)
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .map(|(_, name)| name.to_owned())

@@ -14,6 +14,7 @@
 mod check;
 mod defaults;
 mod dialects;
+mod draw;
 mod environment;
 mod fault;
 mod keys;
@@ -22,17 +23,21 @@ mod merge;
 mod provenance;
 mod resolve;
 mod scalar;
+mod schema;
 mod secret;
 mod settings;
+mod show;
 mod tree;
 mod yaml;
 
 pub use dialects::{DialectFault, Dialects};
+pub use draw::Colours;
 pub use environment::Environment;
 pub use fault::{Faults, Sort};
 pub use layers::{Flags, Request};
 pub use provenance::{Known, Origin, Provenance};
 
+pub use schema::schema;
 pub use settings::Settings;
 pub use tree::Position;
 
@@ -81,4 +86,4 @@ pub fn load(
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -166,6 +166,11 @@ impl Sources {
         &self.0[at.source]
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> &[Source] {
+        &self.0
+    }
+
     /// The place as people read it.
     pub(super) fn position(&self, at: At) -> Position {
         let name = self.of(at).name.clone();

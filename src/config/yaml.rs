@@ -4,7 +4,9 @@
 //! give for keys). Refuses what hides things from a reader or grows: aliases, tags, several
 //! documents, keys that are not text, nesting beyond a bound.
 
-use serde_saphyr::granit_parser::{Event, Parser, ScalarStyle, ScanError, Span, StrInput};
+use serde_saphyr::granit_parser::{
+    Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle,
+};
 
 use super::fault::{Fault, Faults, Sort};
 use super::tree::{At, Member, Node, Value};
@@ -22,7 +24,7 @@ pub(super) fn read(
     text: &str,
     faults: &mut Faults,
 ) -> Result<Option<Node>, Unreadable> {
-    let mut reader = Reader { events: Parser::new_from_str(text), text, source, faults };
+    let mut reader = Reader { events: Parser::new_from_str(text), text, source, faults, end: 0 };
     reader.document().map_err(|fault| {
         reader.faults.push(*fault);
         Unreadable
@@ -34,6 +36,8 @@ struct Reader<'t, 'f> {
     text: &'t str,
     source: usize,
     faults: &'f mut Faults,
+    /// The byte behind the last event.
+    end: usize,
 }
 
 type Read<T> = Result<T, Box<Fault>>;
@@ -53,7 +57,11 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn next(&mut self) -> Read<Option<(Event<'t>, Span)>> {
-        self.events.next_event().transpose().map_err(|error| self.syntax(&error))
+        let next = self.events.next_event().transpose().map_err(|error| self.syntax(&error))?;
+        if let Some((_, span)) = &next {
+            self.end = self.at(*span).end;
+        }
+        Ok(next)
     }
 
     /// The event that must come: the parser closes what it opened.
@@ -78,7 +86,14 @@ impl<'t> Reader<'t, '_> {
         } else {
             return Err(alias(at));
         };
-        Ok(Node { at, value })
+        Ok(Node { at: self.up_to_here(at, event), value })
+    }
+
+    /// A list or map in brackets reaches to its bracket; one in lines is told by its first word.
+    fn up_to_here(&self, at: At, event: &Event<'t>) -> At {
+        let flow = StructureStyle::Flow;
+        let bracketed = matches!(event, Event::SequenceStart(style, ..) | Event::MappingStart(style, ..) if *style == flow);
+        if bracketed { At { end: self.end.max(at.end), ..at } } else { at }
     }
 
     fn list(&mut self, depth: usize) -> Read<Value> {
@@ -131,16 +146,27 @@ impl<'t> Reader<'t, '_> {
         Box::new(fault.accepted("one document; more files are layered with another `-c`"))
     }
 
-    fn syntax(&self, error: &ScanError) -> Box<Fault> {
+    fn syntax(&mut self, error: &ScanError) -> Box<Fault> {
         let mark = *error.marker();
         let at = self.at(Span::empty(mark));
         let fault = Fault::new(Sort::Syntax, Some(at), format!("no YAML: {}", error.info()));
-        let line = self.text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
+        let text = self.text;
+        let line = text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
+        self.hide_possible_secret(line, &at);
         let indentation = &line[..line.len() - line.trim_start().len()];
         Box::new(match indentation.contains('\t') {
             true => fault.found("a tab in the indentation").accepted("spaces"),
             false => fault,
         })
+    }
+
+    /// A line that cannot be read may hold a secret that cannot be recognised as one.
+    fn hide_possible_secret(&mut self, line: &str, at: &At) {
+        const HOLDERS: [&str; 5] = ["key", "value", "token", "secret", "password"];
+        let behind = |name: &str| line.find(&format!("{name}:")).map(|at| at + name.len() + 1);
+        let Some(from) = HOLDERS.iter().filter_map(|name| behind(name)).min() else { return };
+        let start = self.text[..at.start].rfind('\n').map_or(0, |newline| newline + 1);
+        self.faults.hide(At { start: start + from, end: start + line.len(), ..*at });
     }
 
     fn at(&self, span: Span) -> At {

@@ -13,7 +13,12 @@ pub(super) const KIB: u64 = 1 << 10;
 pub(super) const MIB: u64 = 1 << 20;
 pub(super) const GIB: u64 = 1 << 30;
 
-pub(super) const fn key(name: &'static str, kind: Kind, fallback: Fallback, doc: &'static str) -> Key {
+pub(super) const fn key(
+    name: &'static str,
+    kind: Kind,
+    fallback: Fallback,
+    doc: &'static str,
+) -> Key {
     Key { name, kind, fallback, doc }
 }
 
@@ -50,4 +55,3 @@ pub(super) const FILE_PATH: Kind =
 pub(super) const DIALECT_NAME: Kind =
     Kind::One(Scalar::Text { accepted: "the name of a dialect, own or built in" });
 pub(super) const INSIDE: Fallback = Fallback::Means("the defaults of its keys");
-

@@ -106,7 +106,9 @@ pub(in crate::config) fn each(keys: Keys) -> impl Iterator<Item = &'static Key> 
 }
 
 /// What stands at a path, if the table reaches that far.
-pub(in crate::config) fn kind_at<'p>(mut path: impl Iterator<Item = &'p str>) -> Option<&'static Kind> {
+pub(in crate::config) fn kind_at<'p>(
+    mut path: impl Iterator<Item = &'p str>,
+) -> Option<&'static Kind> {
     static WHOLE: Kind = Kind::Map(ROOT);
     path.try_fold(&WHOLE, inside)
 }

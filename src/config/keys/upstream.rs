@@ -378,4 +378,3 @@ const EXPOSE: &[Key] = &[
         "`RateLimit` and `RateLimit-Policy` of the allowance that binds.",
     ),
 ];
-

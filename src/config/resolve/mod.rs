@@ -220,26 +220,27 @@ impl<'a> Resolver<'a> {
             let path = format!("{path}.{}", key.name);
             let path = path.trim_start_matches('.');
             match item.field(key.name) {
-                Some(field) => self.required_inside(&field.item, &key.kind, path),
+                Some(field) => self.required_inside(field, &key.kind, path),
                 None if matches!(key.fallback, Fallback::Required) => self.missing(at, key, path),
                 None => {}
             }
         }
     }
 
-    fn required_inside(&mut self, item: &Item, kind: &'static Kind, path: &str) {
-        match (&item.held, kind) {
+    /// A map that lacks something is pointed at by its key, an element of a list by itself.
+    fn required_inside(&mut self, field: &Field, kind: &'static Kind, path: &str) {
+        match (&field.item.held, kind) {
             (Held::Map(_), Kind::Map(keys) | Kind::Short { keys, .. }) => {
-                self.required(item, keys, path, Some(item.at));
+                self.required(&field.item, keys, path, Some(field.at));
             }
             (Held::Map(fields), Kind::Named { of, .. }) => {
-                for Field { key, item, .. } in fields {
-                    self.required_inside(item, of, &format!("{path}.{key}"));
+                for field in fields {
+                    self.required_inside(field, of, &format!("{path}.{}", field.key));
                 }
             }
-            (Held::List(items), Kind::List { of, .. }) => {
+            (Held::List(items), Kind::List { of: Kind::Map(keys), .. }) => {
                 for (number, item) in items.iter().enumerate() {
-                    self.required_inside(item, of, &format!("{path}.{number}"));
+                    self.required(item, keys, &format!("{path}.{number}"), Some(item.at));
                 }
             }
             _ => {}
@@ -247,8 +248,11 @@ impl<'a> Resolver<'a> {
     }
 
     fn missing(&mut self, at: Option<At>, key: &keys::Key, path: &str) {
-        let owner = path.rsplit_once('.').map_or("the configuration", |(owner, _)| owner);
-        let fault = Fault::new(Sort::MissingKey, at, format!("`{owner}` has no `{}`", key.name));
+        let owner = path.rsplit_once('.').map(|(owner, _)| format!("`{owner}`"));
+        let owner = owner.unwrap_or_else(|| "the configuration".into());
+        let first = self.faults.sources.all().first().map(|_| At::whole(0));
+        let message = format!("{owner} has no `{}`", key.name);
+        let fault = Fault::new(Sort::MissingKey, at.or(first), message);
         self.faults.push(fault.key(path).accepted(key.accepted()));
     }
 
@@ -281,7 +285,7 @@ impl<'a> Resolver<'a> {
             None => scope.fallback(path),
         };
         if let Some(value) = &value {
-            self.record(scope, path, value.to_string(), origin);
+            self.record(scope, path, value.to_yaml(), origin);
         }
         value
     }
@@ -354,6 +358,6 @@ impl<'a> Resolver<'a> {
 
     fn conflict(&mut self, item: Option<&Item>, key: String, message: String, accepted: &str) {
         let fault = Fault::new(Sort::Conflict, item.map(|item| item.at), message);
-        self.faults.push(fault.key(key).accepted(accepted));
+        self.faults.push_once(fault.key(key).accepted(accepted));
     }
 }

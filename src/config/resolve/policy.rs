@@ -165,7 +165,7 @@ pub(super) fn plain(item: &Item) -> Option<&Plain> {
 /// A value on one line.
 fn flow(item: &Item) -> String {
     match &item.held {
-        Held::Plain(plain) => plain.to_string(),
+        Held::Plain(plain) => plain.to_yaml(),
         Held::Secret(reference) => reference.shown(),
         Held::Data(node) => node.to_json().to_string(),
         Held::Faulty => String::new(),

@@ -234,6 +234,25 @@ fn token(text: &str, accepted: &'static str) -> Fit {
     Ok(Plain::Text(text.into()))
 }
 
+impl Plain {
+    /// The value as a file may write it, within brackets too: in quotes where it needs them.
+    pub(in crate::config) fn to_yaml(&self) -> String {
+        let text = self.to_string();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "_./:%*+-@~".contains(c);
+        let first = |c: char| c.is_ascii_alphanumeric() || c == '/';
+        let reserved = matches!(self, Self::Text(_)) && is_reserved(&text);
+        if text.starts_with(first) && text.chars().all(plain) && !text.ends_with(':') && !reserved {
+            return text;
+        }
+        serde_json::Value::from(text).to_string()
+    }
+}
+
+/// Whether YAML reads something else than a text in it.
+fn is_reserved(text: &str) -> bool {
+    ["null", "true", "false"].contains(&text.to_ascii_lowercase().as_str())
+}
+
 /// The value, where it is of the kind asked for.
 impl Plain {
     pub(in crate::config) const fn duration(&self) -> Option<Duration> {
@@ -311,4 +330,3 @@ impl fmt::Display for Plain {
         }
     }
 }
-

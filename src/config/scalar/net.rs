@@ -23,9 +23,11 @@ impl PartialEq for Url {
 }
 
 pub(super) const HEADERS: &str = "a header name: letters, digits and `-`";
-pub(super) const ADDRESSES: &str = "an IP address and a port: 127.0.0.1:8080, 0.0.0.0:8080, [::1]:8080";
+pub(super) const ADDRESSES: &str =
+    "an IP address and a port: 127.0.0.1:8080, 0.0.0.0:8080, [::1]:8080";
 pub(super) const HOSTS: &str = "a host name without scheme, port or path, such as `api.local`";
-pub(super) const PREFIXES: &str = "a path of whole segments, such as `/vendor`, or `/` for everything";
+pub(super) const PREFIXES: &str =
+    "a path of whole segments, such as `/vendor`, or `/` for everything";
 pub(super) const PATTERNS: &str =
     "a path behind the route's prefix: `/a/*` for one segment, `/a/**` for any rest";
 
@@ -128,23 +130,24 @@ pub(super) const URLS: &str = "an absolute URL: https://api.vendor.example/v1";
 
 pub(super) fn url(text: &str) -> Result<Url, Misfit> {
     let refuse = |message: &str| Misfit::new(Sort::Type, message, URLS);
-    let Some((scheme, rest)) = text.split_once("://") else {
-        let meant = Some(format!("https://{text}")).filter(|meant| url(meant).is_ok());
-        return Err(refuse("the URL has no scheme").nearest(meant));
-    };
-    let scheme = match scheme.to_ascii_lowercase().as_str() {
-        "https" => Scheme::Https,
-        "http" => Scheme::Http,
-        other => {
-            return Err(Misfit::new(Sort::Type, format!("`{other}` is not spoken here"), SCHEMES));
-        }
-    };
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     if authority.contains('@') {
         let remedy = "the credential under `auth`, as `{ env: NAME }` or `{ file: PATH }`";
         return Err(Misfit::new(Sort::Secret, "the URL carries a credential", remedy));
     }
+    let scheme = match scheme.to_ascii_lowercase().as_str() {
+        "https" => Scheme::Https,
+        "http" => Scheme::Http,
+        "" => {
+            let meant = Some(format!("https://{text}")).filter(|meant| url(meant).is_ok());
+            return Err(refuse("the URL has no scheme").nearest(meant));
+        }
+        other => {
+            return Err(Misfit::new(Sort::Type, format!("`{other}` is not spoken here"), SCHEMES));
+        }
+    };
     if path.contains(['?', '#']) {
         return Err(refuse("the URL has a query or a fragment, which no call would keep"));
     }

@@ -73,7 +73,7 @@ pub(super) fn time_unit(unit: &str, text: &str) -> Result<u64, Misfit> {
             unit => format!("`{}` is no unit of time", unit.trim()),
         };
         let meant = match unit {
-            "" => Some(format!("{text}s")),
+            "" => Some(if text.len() > 3 { format!("{text}ms") } else { format!("{text}s") }),
             unit => meant_unit(unit).map(|meant| text.replace(unit, meant)),
         };
         Misfit::new(Sort::Unit, message, DURATIONS).nearest(meant)
@@ -118,7 +118,7 @@ pub(super) fn size(text: &str) -> Result<u64, Misfit> {
         "" => format!("`{text}` has no unit"),
         unit => format!("`{unit}` is no unit of size"),
     };
-    let meant = unit.chars().next().and_then(|first| first.to_uppercase().next());
+    let meant = unit.chars().next().unwrap_or('B').to_uppercase().next();
     let meant = SIZE_UNITS.iter().find(|(name, _)| name.chars().next() == meant);
     let meant = meant.map(|(name, _)| format!("{number}{name}"));
     Err(Misfit::new(Sort::Unit, message, SIZES).nearest(meant))
@@ -200,7 +200,8 @@ pub(in crate::config) struct Bytes(pub(in crate::config) u64);
 
 impl fmt::Display for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let unit = SIZE_UNITS.iter().find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
+        let unit =
+            SIZE_UNITS.iter().find(|(_, factor)| self.0 > 0 && self.0.is_multiple_of(*factor));
         let (unit, factor) = unit.unwrap_or(&("B", 1));
         write!(f, "{}{unit}", self.0 / factor)
     }
