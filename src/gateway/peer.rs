@@ -36,7 +36,8 @@ impl Peer {
         self.address
     }
 
-    /// Ends when the client closed or reset the connection, even while bytes of it are unread.
+    /// Ends when the client closed or reset the connection, even while bytes of it are unread;
+    /// only a close that still queues behind bytes at the client's own end cannot be seen.
     ///
     /// The watch is a second registration of the socket and exists only while somebody waits, so
     /// a call that need not wait pays nothing. Where it cannot be had, this never ends.
