@@ -9,6 +9,8 @@ mod support;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod connections;
+#[cfg(test)]
 mod misbehaviour;
 #[cfg(test)]
 mod replay;

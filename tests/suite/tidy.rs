@@ -4,12 +4,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::source::{File, files, root, shipped};
 
 /// Fails with every finding at once.
 #[track_caller]
-fn none(rule: &str, findings: Vec<String>) {
+fn none(rule: &str, findings: impl IntoIterator<Item = String>) {
+    let findings: Vec<String> = findings.into_iter().collect();
     assert!(findings.is_empty(), "{rule}:\n  {}", findings.join("\n  "));
 }
 
@@ -253,7 +255,7 @@ fn our_header_names_have_one_home() {
 fn every_file_says_what_it_is_for() {
     let all = files("src").into_iter().chain(files("tests"));
     let silent = all.filter(|file| !file.text.starts_with("//! "));
-    none("files open with `//!`", silent.map(|file| file.path).collect());
+    none("files open with `//!`", silent.map(|file| file.path));
 }
 
 #[test]
@@ -262,15 +264,19 @@ fn lines_and_files_stay_short() {
     const LINES_MAX: usize = 500;
     let mut findings = Vec::new();
     for file in files("src").into_iter().chain(files("tests")) {
+        let shipped = file.shipped().lines().count();
         let wide = |(number, line): (usize, &str)| {
             let columns = line.chars().count();
+            // A captured payload in a test stands as it came.
+            if number >= shipped && line.contains('"') {
+                return None;
+            }
             let place = format!("{}:{}", file.path, number + 1);
             (columns > COLUMNS_MAX).then(|| format!("{place} has {columns} columns"))
         };
         findings.extend(file.text.lines().enumerate().filter_map(wide));
-        let lines = file.shipped().lines().count();
-        if lines > LINES_MAX {
-            findings.push(format!("{} has {lines} lines without tests", file.path));
+        if shipped > LINES_MAX {
+            findings.push(format!("{} has {shipped} lines without tests", file.path));
         }
     }
     none("lines and files stay short", findings);
@@ -285,7 +291,7 @@ fn nothing_is_left_for_later() {
         let marks = marks.iter().filter(|mark| file.text.contains(**mark));
         marks.map(|mark| format!("{} holds {mark}", file.path)).collect::<Vec<_>>()
     });
-    none("nothing is left for later", left.collect());
+    none("nothing is left for later", left);
 }
 
 #[test]
@@ -366,7 +372,7 @@ fn the_compiler_is_asked_to_check_the_rest() {
         "cast_possible_truncation = \"warn\"",
     ];
     let missing = lints.iter().filter(|lint| !manifest.contains(**lint));
-    none("the lint table stands", missing.map(|lint| (*lint).to_owned()).collect());
+    none("the lint table stands", missing.map(|lint| (*lint).to_owned()));
 }
 
 #[test]
@@ -387,10 +393,16 @@ fn every_dependency_gives_its_reason() {
 
 #[test]
 fn one_crypto_provider_is_linked() {
-    let lock = std::fs::read_to_string(root().join("Cargo.lock")).unwrap();
+    // Not the lock file: it also lists what a feature could bring and nobody asks for.
+    let tree = ["tree", "--offline", "--locked", "--prefix", "none", "--format", "{p}"];
+    let output = Command::new(env!("CARGO")).args(tree).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let names: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains(&"aws-lc-rs"), "the tree is read");
     let banned = ["ring", "openssl", "openssl-sys", "native-tls"];
-    let linked = banned.iter().filter(|name| lock.contains(&format!("name = \"{name}\"\n")));
-    none("not linked", linked.map(|name| (*name).to_owned()).collect());
+    let linked = banned.iter().filter(|name| names.contains(*name));
+    none("not linked", linked.map(|name| (*name).to_owned()));
 }
 
 #[test]
@@ -414,7 +426,7 @@ fn the_top_level_holds_what_the_map_says() {
     let extra = names.iter().filter(|name| !known(name)).map(|name| format!("{name} is extra"));
     let missing = REQUIRED.iter().filter(|name| !Path::new(root()).join(name).exists());
     let missing = missing.map(|name| format!("{name} is missing"));
-    none("the visible top level", extra.chain(missing).collect());
+    none("the visible top level", extra.chain(missing));
 }
 
 #[test]
@@ -425,5 +437,5 @@ fn the_map_is_read_in_one_sitting() {
         let room = file.room().to_owned();
         room != "lib" && room != "main" && !map.text.contains(&format!("[`{room}`]"))
     });
-    none("rooms that the map does not show", unknown.map(|file| file.path).collect());
+    none("rooms that the map does not show", unknown.map(|file| file.path));
 }

@@ -101,14 +101,6 @@ pub fn annotate(headers: &mut HeaderMap, notes: &Notes<'_>) {
     }
 }
 
-/// Keeps of a vendor's error what stays true when a problem replaces its body.
-pub fn keep_for_problem(headers: &mut HeaderMap) {
-    connection::strip(headers, &RELIED);
-    let doomed = headers.keys().filter(|name| !names::outlives_body(name.as_str()));
-    let doomed: Vec<HeaderName> = doomed.cloned().collect();
-    connection::remove_all(headers, &doomed);
-}
-
 fn strip(headers: &mut HeaderMap, trailers: Trailers) {
     connection::strip(headers, &RELIED);
     let doomed = headers.keys().filter(|name| goes(name.as_str(), trailers));
@@ -285,27 +277,6 @@ mod tests {
         tell_rate_limit(&mut older, &DAILY);
         assert_eq!(older, map(&[("ratelimit", "limit=5, remaining=1, reset=9")]));
         assert_eq!(quoted("a\"b\\c\u{e9}"), "\"a\\\"b\\\\c?\"");
-    }
-
-    #[test]
-    fn a_problem_does_not_inherit_the_old_body() {
-        let mut headers = map(&[
-            ("content-length", "900"),
-            ("content-type", "text/html"),
-            ("etag", "x"),
-            ("server", "vendor"),
-            ("www-authenticate", "Basic"),
-            ("x-request-id", "r"),
-            ("access-control-allow-origin", "*"),
-            ("connection", "close"),
-        ]);
-        keep_for_problem(&mut headers);
-        let kept = [
-            ("www-authenticate", "Basic"),
-            ("x-request-id", "r"),
-            ("access-control-allow-origin", "*"),
-        ];
-        assert_eq!(headers, map(&kept));
     }
 
     proptest! {

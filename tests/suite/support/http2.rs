@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, request, response};
@@ -38,6 +39,22 @@ pub(crate) fn call(address: SocketAddr, request: Request<Full<Bytes>>) -> Answer
         let (head, body) = sender.send_request(request).await.unwrap().into_parts();
         read(head, body).await
     })
+}
+
+/// Sends a request and hangs up after so long, whatever came.
+pub(crate) fn call_and_leave(address: SocketAddr, request: Request<Full<Bytes>>, after: Duration) {
+    let leaving = std::thread::spawn(move || {
+        let runtime = runtime();
+        runtime.spawn(async move {
+            let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
+            let handshake = hyper::client::conn::http2::handshake(TokioExecutor::new(), io);
+            let (mut sender, connection) = handshake.await.unwrap();
+            tokio::spawn(connection);
+            sender.send_request(request).await
+        });
+        runtime.block_on(tokio::task::spawn_blocking(move || std::thread::sleep(after)))
+    });
+    leaving.join().unwrap().unwrap();
 }
 
 async fn read(head: response::Parts, mut incoming: Incoming) -> Answer {
