@@ -133,10 +133,17 @@ fn finite(text: &str) -> Result<serde_json::Value, ()> {
 pub(super) struct Sources(Vec<Source>);
 
 /// One text that was read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) name: Name,
     pub(super) text: String,
+}
+
+impl fmt::Debug for Source {
+    /// Without the text: somebody may have written a secret into it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.name, self.text.len())
+    }
 }
 
 /// Where a text came from.

@@ -36,7 +36,7 @@ pub(in crate::config) enum Kind {
     /// A map from names of the operator's choosing.
     Named { of: &'static Self, max: usize },
     /// A list.
-    List { of: &'static Self, max: usize },
+    List { of: &'static Self, min: usize, max: usize },
     /// `{ env: NAME }` or `{ file: PATH }`.
     Secret,
     /// Data for a dialect, judged by the dialects themselves.
