@@ -60,7 +60,8 @@ fn of_kind(kind: &Kind) -> Value {
             "additionalProperties": of_kind(of),
         }),
         Kind::List { of, min, max } => {
-            json!({ "type": ["array", "null"], "minItems": min, "maxItems": max, "items": of_kind(of) })
+            let items = of_kind(of);
+            json!({ "type": ["array", "null"], "minItems": min, "maxItems": max, "items": items })
         }
         Kind::Secret => secret(),
         Kind::Data => json!({}),

@@ -93,8 +93,10 @@ impl<'t> Reader<'t, '_> {
 
     /// A list or map in brackets reaches to its bracket; one in lines is told by its first word.
     fn up_to_here(&self, at: At, event: &Event<'t>) -> At {
-        let flow = StructureStyle::Flow;
-        let bracketed = matches!(event, Event::SequenceStart(style, ..) | Event::MappingStart(style, ..) if *style == flow);
+        let (Event::SequenceStart(style, ..) | Event::MappingStart(style, ..)) = event else {
+            return at;
+        };
+        let bracketed = *style == StructureStyle::Flow;
         if bracketed { At { end: self.end.max(at.end), ..at } } else { at }
     }
 

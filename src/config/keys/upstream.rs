@@ -116,7 +116,8 @@ const ALLOWANCE: &[Key] = &[
         "arrival_guard",
         span(MILLISECOND, HOUR),
         means("1s for windows under a minute, none for longer ones"),
-        "The longest a request can be under way before the vendor counts it; the promise rests on it.",
+        "The longest a request can be under way before the vendor counts it; \
+         the promise rests on it.",
     ),
     key("match", Kind::Map(&[MATCH]), means("every call"), "Which calls it counts."),
     key(
