@@ -33,6 +33,14 @@ fn compile(name: &str, data: &Value) -> Result<Dialect, Vec<DialectFault>> {
     let mut faults = Vec::new();
     let rules = data.get("rules").and_then(Value::as_array).cloned().unwrap_or_default();
     for (number, rule) in rules.iter().enumerate() {
+        if rule.get("cod").is_some() {
+            faults.push(DialectFault {
+                pointer: format!("/rules/{number}/cod"),
+                message: "unknown key `cod`".into(),
+                accepted: "name, code".into(),
+                nearest: Some("code".into()),
+            });
+        }
         match rule.get("code").and_then(Value::as_str) {
             Some("conflict") => dialect.rules.push(conflict(rule)),
             other => faults.push(DialectFault {
