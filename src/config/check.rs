@@ -4,6 +4,8 @@
 //! stronger layer replaces the value. What is faulty stays in the tree as `Faulty`, so that the
 //! resolver can go on without complaining about the consequences.
 
+use std::ops::RangeInclusive;
+
 use super::fault::{Fault, Faults, Sort, nearest};
 use super::keys::{self, Key, Keys, Kind, Scalar};
 use super::scalar::{self, Misfit, Plain};
@@ -79,7 +81,7 @@ impl Checker<'_> {
             Kind::Map(keys) => self.map(node, keys),
             Kind::Short { key, keys } => self.short(node, key, keys),
             Kind::Named { of, max } => self.named(node, of, *max),
-            Kind::List { of, max } => self.list(node, of, *max),
+            Kind::List { of, min, max } => self.list(node, of, *min..=*max),
             Kind::Secret => self.secret(&node),
             Kind::Data => Item { at: node.at, held: Held::Data(node) },
             Kind::Later { of } => self.later(node, of),
@@ -227,7 +229,7 @@ impl Checker<'_> {
         match node.value {
             Value::Nothing => Item { at, held: Held::Map(Vec::new()) },
             Value::Map(members) => {
-                self.bound(members.len(), max, at);
+                self.bound(members.len(), &(0..=max), at);
                 let field = |member| self.entry(member, of);
                 Item { at, held: Held::Map(members.into_iter().map(field).collect()) }
             }
@@ -251,13 +253,13 @@ impl Checker<'_> {
         Field { key, at, item }
     }
 
-    fn list(&mut self, node: Node, of: &'static Kind, max: usize) -> Item {
+    fn list(&mut self, node: Node, of: &'static Kind, bounds: RangeInclusive<usize>) -> Item {
         let at = node.at;
         match node.value {
             Value::Nothing => Item { at, held: Held::List(Vec::new()) },
             Value::List(nodes) => {
-                self.bound(nodes.len(), max, at);
-                let numbered = nodes.into_iter().take(max).enumerate();
+                self.bound(nodes.len(), &bounds, at);
+                let numbered = nodes.into_iter().take(*bounds.end()).enumerate();
                 let items = numbered.map(|(number, node)| self.element(number, node, of)).collect();
                 Item { at, held: Held::List(items) }
             }
@@ -272,12 +274,12 @@ impl Checker<'_> {
         item
     }
 
-    fn bound(&mut self, found: usize, max: usize, at: At) {
-        if found > max {
+    fn bound(&mut self, found: usize, bounds: &RangeInclusive<usize>, at: At) {
+        if !bounds.contains(&found) {
             let key = self.path.last().map_or("", String::as_str);
             let message = format!("`{key}` has {found} entries");
             let fault = self.fault(Sort::Range, at, message).found(found.to_string());
-            self.faults.push(fault.accepted(format!("at most {max}")));
+            self.faults.push(fault.accepted(format!("{} to {}", bounds.start(), bounds.end())));
         }
     }
 

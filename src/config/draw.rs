@@ -6,7 +6,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+use annotate_snippets::{
+    AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
+};
 use serde_json::{Value, json};
 
 use super::fault::{Fault, Faults};
@@ -81,11 +83,12 @@ impl Faults {
     }
 
     fn group<'t>(&self, fault: &'t Fault, texts: &'t [String]) -> Group<'t> {
-        let title = Level::ERROR.primary_title(fault.message.as_str()).id(fault.sort.name());
+        let title = Level::ERROR.primary_title(visible(&fault.message)).id(fault.sort.name());
         let mut group = title.elements(self.places(fault, texts));
         let key = Some(&fault.key).filter(|key| key.contains('.'));
         if let Some(key) = key {
-            group = group.element(Level::NOTE.message(format!("the key is `{key}`")));
+            let note = format!("the key is `{}`", visible(key));
+            group = group.element(Level::NOTE.message(note));
         }
         if let Some(accepted) = &fault.accepted {
             group = group.element(Level::HELP.message(format!("accepted: {accepted}")));
@@ -99,7 +102,7 @@ impl Faults {
     fn places<'t>(&self, fault: &'t Fault, texts: &'t [String]) -> Vec<Element<'t>> {
         let Some(at) = fault.at else { return Vec::new() };
         if !self.in_text(fault.at) {
-            return vec![Origin::path(self.sources.of(at).name.to_string()).into()];
+            return vec![Origin::path(visible(&self.sources.of(at).name.to_string())).into()];
         }
         let label = fault.nearest.as_deref().map(did_you_mean);
         let mut marks = vec![(AnnotationKind::Primary, at, label.map(Cow::Owned))];
@@ -126,7 +129,7 @@ impl Faults {
             let span = on_characters(text, at.start..end);
             kind.span(span.start - first..span.end - first).label(label.clone())
         });
-        let name = self.sources.all()[source].name.to_string();
+        let name = visible(&self.sources.all()[source].name.to_string());
         let snippet = Snippet::source(&text[first..last]).line_start(number).path(name);
         snippet.annotations(annotations).into()
     }
@@ -141,7 +144,12 @@ impl Faults {
 type Mark<'t> = (AnnotationKind, At, Option<Cow<'t, str>>);
 
 fn did_you_mean(nearest: &str) -> String {
-    format!("did you mean `{nearest}`?")
+    format!("did you mean `{}`?", visible(nearest))
+}
+
+/// Text of others on a terminal: control characters become visible.
+fn visible(text: &str) -> String {
+    normalize_untrusted_str(text)
 }
 
 /// The line of a place, without its end.

@@ -5,6 +5,9 @@
 
 use super::tree::{At, Position, Sources};
 
+/// Mistakes that are kept; a file with more is not a configuration with mistakes.
+const FAULTS_MAX: usize = 1_000;
+
 /// What sort of mistake it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
@@ -116,13 +119,19 @@ impl Fault {
 pub struct Faults {
     pub(super) sources: Sources,
     pub(super) list: Vec<Fault>,
+    /// How many more there are than the list holds.
+    beyond: usize,
     /// Texts that may be secrets.
     pub(super) hidden: Vec<At>,
 }
 
 impl Faults {
     pub(super) fn push(&mut self, fault: Fault) {
-        self.list.push(fault);
+        if self.list.len() < FAULTS_MAX {
+            self.list.push(fault);
+        } else {
+            self.beyond += 1;
+        }
     }
 
     /// The same place is complained about once, however many scopes read it.
@@ -140,7 +149,7 @@ impl Faults {
     /// How many there are.
     #[must_use]
     pub const fn count(&self) -> usize {
-        self.list.len()
+        self.list.len() + self.beyond
     }
 
     /// The sorts, in the order of the places.
@@ -159,7 +168,9 @@ impl Faults {
                 None => counts.push((name, 1)),
             }
         }
-        counts.iter().map(|(name, count)| format!("{name}: {count} {}", errors(*count))).collect()
+        let line = |(name, count): &(String, usize)| format!("{name}: {count} {}", errors(*count));
+        let beyond = (self.beyond > 0).then(|| format!("and {} more", self.beyond));
+        counts.iter().map(line).chain(beyond).collect()
     }
 
     pub(super) fn position(&self, fault: &Fault) -> Option<Position> {

@@ -4,6 +4,8 @@
 //! speaks for each key: its values can carry the name of a source, but neither the place of a
 //! key nor a value that has been understood. With the number, both are picked from the layer.
 
+use std::collections::HashMap;
+
 use config::{Config, ConfigError, Map, Source, Value, ValueKind};
 
 use super::check::{Field, Held, Item};
@@ -18,8 +20,7 @@ pub(super) fn merge(layers: &[Item]) -> Result<Vec<Field>, ConfigError> {
         builder = builder.add_source(Layer { speaks: speaks(number, item) });
     }
     let speakers = builder.build()?.collect()?;
-    let mut picker = Picker { layers, path: Vec::new() };
-    Ok(picker.fields(speakers))
+    Ok(pick(speakers, &layers.iter().map(Some).collect::<Vec<_>>()))
 }
 
 /// A layer as the config crate sees it.
@@ -50,41 +51,34 @@ fn speaks(number: usize, item: &Item) -> Value {
     }
 }
 
-struct Picker<'l> {
-    layers: &'l [Item],
-    path: Vec<String>,
+/// The fields of the layers, in the order in which the layers first mention them.
+fn pick(speakers: Map<String, Value>, layers: &[Option<&Item>]) -> Vec<Field> {
+    let index: Vec<_> = layers.iter().map(|item| by_key(*item)).collect();
+    let mut fields = Vec::with_capacity(speakers.len());
+    for (key, speaker) in speakers {
+        let written: Vec<_> = index.iter().map(|fields| fields.get(&*key).copied()).collect();
+        let mention =
+            |(number, field): (usize, &Option<&Field>)| Some((number, (*field)?.at.start));
+        let mention = written.iter().enumerate().find_map(mention);
+        fields.extend(field(speaker, &written).map(|field| (mention, field)));
+    }
+    fields.sort_by_key(|(mention, _)| *mention);
+    fields.into_iter().map(|(_, field)| field).collect()
 }
 
-impl Picker<'_> {
-    /// In the order in which the layers first mention them.
-    fn fields(&mut self, speakers: Map<String, Value>) -> Vec<Field> {
-        let mut fields = Vec::with_capacity(speakers.len());
-        for (key, speaker) in speakers {
-            self.path.push(key);
-            fields.extend(self.field(speaker).map(|field| (self.first_mention(), field)));
-            self.path.pop();
-        }
-        fields.sort_by_key(|(mention, _)| *mention);
-        fields.into_iter().map(|(_, field)| field).collect()
-    }
+fn by_key(item: Option<&Item>) -> HashMap<&str, &Field> {
+    let fields = item.map_or(&[] as &[Field], Item::fields);
+    fields.iter().map(|field| (&*field.key, field)).collect()
+}
 
-    fn field(&mut self, speaker: Value) -> Option<Field> {
-        if let ValueKind::Table(speakers) = speaker.kind {
-            let mut written = self.layers.iter().find_map(|layer| self.written(layer)).cloned()?;
-            written.item.held = Held::Map(self.fields(speakers));
-            return Some(written);
-        }
-        let number = usize::try_from(speaker.into_uint().ok()?).ok()?;
-        self.written(self.layers.get(number)?).cloned()
+/// One field, as each of the layers has written it.
+fn field(speaker: Value, written: &[Option<&Field>]) -> Option<Field> {
+    if let ValueKind::Table(speakers) = speaker.kind {
+        let mut field: Field = written.iter().find_map(|field| *field)?.clone();
+        let items: Vec<_> = written.iter().map(|field| field.map(|field| &field.item)).collect();
+        field.item.held = Held::Map(pick(speakers, &items));
+        return Some(field);
     }
-
-    fn first_mention(&self) -> (usize, usize) {
-        let mention = |(number, layer)| Some((number, self.written(layer)?.at.start));
-        self.layers.iter().enumerate().find_map(mention).unwrap_or_default()
-    }
-
-    fn written<'l>(&self, layer: &'l Item) -> Option<&'l Field> {
-        let (last, parents) = self.path.split_last()?;
-        layer.find(parents.iter().map(String::as_str))?.field(last)
-    }
+    let number = usize::try_from(speaker.into_uint().ok()?).ok()?;
+    written.get(number).copied().flatten().cloned()
 }

@@ -59,8 +59,9 @@ fn of_kind(kind: &Kind) -> Value {
             "propertyNames": { "pattern": "^[a-z][a-z0-9_]{0,63}$" },
             "additionalProperties": of_kind(of),
         }),
-        Kind::List { of, max } => {
-            json!({ "type": ["array", "null"], "maxItems": max, "items": of_kind(of) })
+        Kind::List { of, min, max } => {
+            let items = of_kind(of);
+            json!({ "type": ["array", "null"], "minItems": min, "maxItems": max, "items": items })
         }
         Kind::Secret => secret(),
         Kind::Data => json!({}),

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::check::SecretRef;
@@ -43,7 +42,7 @@ impl std::fmt::Debug for Secret {
 fn from_variable(name: &str, env: &Environment) -> Result<Secret, String> {
     let value = env.value(name);
     let value = value.ok_or_else(|| format!("the variable {name} is not set, or empty"))?;
-    Ok(Secret(value.as_bytes().into()))
+    Ok(Secret(value.as_encoded_bytes().into()))
 }
 
 fn from_file(path: &Path, written: &str) -> Result<Secret, String> {

@@ -33,6 +33,14 @@ fn compile(name: &str, data: &Value) -> Result<Dialect, Vec<DialectFault>> {
     let mut faults = Vec::new();
     let rules = data.get("rules").and_then(Value::as_array).cloned().unwrap_or_default();
     for (number, rule) in rules.iter().enumerate() {
+        if rule.get("cod").is_some() {
+            faults.push(DialectFault {
+                pointer: format!("/rules/{number}/cod"),
+                message: "unknown key `cod`".into(),
+                accepted: "name, code".into(),
+                nearest: Some("code".into()),
+            });
+        }
         match rule.get("code").and_then(Value::as_str) {
             Some("conflict") => dialect.rules.push(conflict(rule)),
             other => faults.push(DialectFault {
@@ -215,7 +223,8 @@ fn load_file(file: &str) -> Result<Loaded, Vec<String>> {
 
 #[test]
 fn the_reference_says_exactly_the_defaults() {
-    let reference = load_file("config/evenkeel.yaml").unwrap().settings;
+    let reference = std::fs::read_to_string("config/evenkeel.yaml").unwrap();
+    let reference = load_text(&reference, &Environment::default(), &[]).unwrap().settings;
     let text = "upstreams: { vendor: { url: 'https://api.vendor.example' } }";
     let minimal = load_text(text, &Environment::default(), &[]).unwrap().settings;
     assert_eq!(format!("{reference:#?}"), format!("{minimal:#?}"));
@@ -426,5 +435,40 @@ fn the_schema_agrees_with_the_files() {
     {
         let text = std::fs::read_to_string(format!("{WRONG}/{wrong}.yaml")).unwrap();
         assert!(!accepts.is_valid(&data(&text)), "{wrong}");
+    }
+}
+
+#[test]
+fn control_characters_do_not_reach_a_terminal() {
+    let text =
+        "\"a\\e[31m\": 1\nupstreams: { v: { url: \"https://\\e[31m\", status: \"\\u0007\" } }";
+    let faults = load_text(text, &Environment::default(), &[]).unwrap_err();
+    let drawn = faults.human(Colours::Plain);
+    assert!(!drawn.contains(['\u{1b}', '\u{7}']), "{drawn}");
+}
+
+#[test]
+fn many_faults_are_bounded() {
+    let text: String = (0..5_000).map(|n| format!("k{n}: 1\n")).collect();
+    let faults = load_text(&text, &Environment::default(), &[]).unwrap_err();
+    assert_eq!((faults.count(), faults.list.len()), (5_001, 1_000));
+    assert!(faults.human(Colours::Plain).lines().count() < 2_000);
+}
+
+proptest::proptest! {
+    /// Whatever the text: either settings, or at least one fault, and it can be drawn.
+    #[test]
+    fn damaged_text_is_explained(
+        at in 0..SKETCH.len(),
+        cut in 0_usize..40,
+        put in "[a-z0-9{}\\[\\]:,#&*!|>'\"%@`\\-? \\n\\t\\r\u{e4}\u{1f600}]{0,6}",
+    ) {
+        let end = (at + cut).min(SKETCH.len());
+        let text = format!("{}{put}{}", &SKETCH[..at], &SKETCH[end..]);
+        if let Err(faults) = load_text(&text, &environment(), &[]) {
+            assert!(faults.count() > 0);
+            assert!(!faults.human(Colours::Plain).is_empty());
+            assert!(faults.json().as_array().is_some_and(|faults| !faults.is_empty()));
+        }
     }
 }

@@ -85,8 +85,8 @@ impl Node {
         }
     }
 
-    /// The place a JSON Pointer leads to, or the last one on the way that exists.
-    pub(super) fn at_pointer(&self, pointer: &str) -> At {
+    /// The key and the value a JSON Pointer leads to, or the last ones on the way that exist.
+    pub(super) fn at_pointer(&self, pointer: &str) -> (At, At) {
         let mut at = self.at;
         let mut node = self;
         for token in pointer.split('/').skip(1) {
@@ -94,7 +94,7 @@ impl Node {
             let Some((place, next)) = node.child(&token) else { break };
             (at, node) = (place, next);
         }
-        at
+        (at, if node.text().is_some() { node.at } else { at })
     }
 
     fn child(&self, token: &str) -> Option<(At, &Self)> {
@@ -103,8 +103,7 @@ impl Node {
             Value::List(items) => items.get(token.parse::<usize>().ok()?).map(|n| (n.at, n)),
             Value::Map(members) => {
                 let member = members.iter().find(|member| *member.key == *token)?;
-                let shown = if member.node.text().is_some() { member.node.at } else { member.at };
-                Some((shown, &member.node))
+                Some((member.at, &member.node))
             }
         }
     }
@@ -133,10 +132,17 @@ fn finite(text: &str) -> Result<serde_json::Value, ()> {
 pub(super) struct Sources(Vec<Source>);
 
 /// One text that was read.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Source {
     pub(super) name: Name,
     pub(super) text: String,
+}
+
+impl fmt::Debug for Source {
+    /// Without the text: somebody may have written a secret into it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} bytes)", self.name, self.text.len())
+    }
 }
 
 /// Where a text came from.

@@ -4,6 +4,8 @@
 //! give for keys). Refuses what hides things from a reader or grows: aliases, tags, several
 //! documents, keys that are not text, nesting beyond a bound.
 
+use std::collections::HashMap;
+
 use serde_saphyr::granit_parser::{
     Event, Parser, ScalarStyle, ScanError, Span, StrInput, StructureStyle,
 };
@@ -91,8 +93,10 @@ impl<'t> Reader<'t, '_> {
 
     /// A list or map in brackets reaches to its bracket; one in lines is told by its first word.
     fn up_to_here(&self, at: At, event: &Event<'t>) -> At {
-        let flow = StructureStyle::Flow;
-        let bracketed = matches!(event, Event::SequenceStart(style, ..) | Event::MappingStart(style, ..) if *style == flow);
+        let (Event::SequenceStart(style, ..) | Event::MappingStart(style, ..)) = event else {
+            return at;
+        };
+        let bracketed = *style == StructureStyle::Flow;
         if bracketed { At { end: self.end.max(at.end), ..at } } else { at }
     }
 
@@ -108,7 +112,8 @@ impl<'t> Reader<'t, '_> {
     }
 
     fn map(&mut self, depth: usize) -> Read<Value> {
-        let mut members: Vec<Member> = Vec::new();
+        let mut members = Vec::new();
+        let mut seen = HashMap::new();
         loop {
             let (event, span) = self.expected()?;
             if matches!(event, Event::MappingEnd) {
@@ -117,20 +122,26 @@ impl<'t> Reader<'t, '_> {
             let key = self.node(&event, span, depth + 1)?;
             let (event, span) = self.expected()?;
             let node = self.node(&event, span, depth + 1)?;
-            self.add_member(&mut members, &key, node);
+            if self.is_new(&key, &mut seen) {
+                let name = key.text().unwrap_or_default();
+                members.push(Member { key: name.into(), at: key.at, node });
+            }
         }
     }
 
-    fn add_member(&mut self, members: &mut Vec<Member>, key: &Node, node: Node) {
+    /// Whether a key is a text and stands here for the first time.
+    fn is_new(&mut self, key: &Node, seen: &mut HashMap<Box<str>, At>) -> bool {
         let Some(name) = key.text() else {
             let fault = Fault::new(Sort::Type, Some(key.at), "a key is a text");
-            return self.faults.push(fault.found(key.noun()));
+            self.faults.push(fault.found(key.noun()));
+            return false;
         };
-        let known = members.iter().find(|member| *member.key == *name);
-        match known.map(|member| member.at) {
-            Some(first) => self.faults.push(duplicate(name, key.at, first)),
-            None => members.push(Member { key: name.into(), at: key.at, node }),
+        if let Some(first) = seen.get(name) {
+            self.faults.push(duplicate(name, key.at, *first));
+            return false;
         }
+        seen.insert(name.into(), key.at);
+        true
     }
 
     fn refuse_tag(&mut self, event: &Event<'t>, at: At) {

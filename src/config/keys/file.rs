@@ -56,7 +56,8 @@ pub(super) const ROOT_KEYS: &[Key] = &[
         "dialects",
         Kind::Named { of: &Kind::Data, max: 1_000 },
         means("only the built-in ones"),
-        "Own dialects, by name; also files in `dialects/` beside the main file. A same name replaces the built-in.",
+        "Own dialects, by name; also files in `dialects/` beside the main file. \
+         A same name replaces the built-in.",
     ),
     key(
         "replay",

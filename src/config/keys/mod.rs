@@ -36,7 +36,7 @@ pub(in crate::config) enum Kind {
     /// A map from names of the operator's choosing.
     Named { of: &'static Self, max: usize },
     /// A list.
-    List { of: &'static Self, max: usize },
+    List { of: &'static Self, min: usize, max: usize },
     /// `{ env: NAME }` or `{ file: PATH }`.
     Secret,
     /// Data for a dialect, judged by the dialects themselves.
@@ -86,8 +86,8 @@ pub(in crate::config) enum Fallback {
 pub(in crate::config) const ROOT: Keys = &[file::ROOT_KEYS];
 
 /// Names of upstreams, clients, allowances and dialects, so that variables can reach them.
-pub(in crate::config) const NAMES: &str = "a name of lower-case letters, digits and `_` that begins with a \
-                                letter and has at most 64 characters";
+pub(in crate::config) const NAMES: &str =
+    "a name: lower-case letters, digits and `_`, a letter first, at most 64 characters";
 
 /// Whether a name can be used everywhere, in metrics and variables too.
 pub(in crate::config) fn is_name(text: &str) -> bool {

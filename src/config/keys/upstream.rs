@@ -40,7 +40,7 @@ pub(super) const UPSTREAM: &[Key] = &[
     ),
     key(
         "routes",
-        Kind::List { of: &Kind::Map(&[ROUTE_ENTRY, ROUTE_TIMEOUTS, POLICY]), max: 256 },
+        Kind::List { of: &Kind::Map(&[ROUTE_ENTRY, ROUTE_TIMEOUTS, POLICY]), min: 0, max: 256 },
         means("every call is treated alike"),
         "Calls that are treated differently; the first match wins.",
     ),
@@ -116,12 +116,13 @@ const ALLOWANCE: &[Key] = &[
         "arrival_guard",
         span(MILLISECOND, HOUR),
         means("1s for windows under a minute, none for longer ones"),
-        "The longest a request can be under way before the vendor counts it; the promise rests on it.",
+        "The longest a request can be under way before the vendor counts it; \
+         the promise rests on it.",
     ),
     key("match", Kind::Map(&[MATCH]), means("every call"), "Which calls it counts."),
     key(
         "exempt",
-        Kind::List { of: &Kind::Map(&[MATCH]), max: 64 },
+        Kind::List { of: &Kind::Map(&[MATCH]), min: 0, max: 64 },
         means("no call"),
         "Which calls the vendor does not count.",
     ),
@@ -136,7 +137,7 @@ const ALLOWANCE: &[Key] = &[
 const MATCH: &[Key] = &[
     key(
         "methods",
-        Kind::List { of: &Kind::One(Scalar::Method), max: 16 },
+        Kind::List { of: &Kind::One(Scalar::Method), min: 1, max: 16 },
         means("every method"),
         "Any of these methods.",
     ),
@@ -164,7 +165,7 @@ const ROUTE_ENTRY: &[Key] = &[
     ),
     key(
         "require",
-        Kind::List { of: &Kind::One(Scalar::Header), max: 16 },
+        Kind::List { of: &Kind::One(Scalar::Header), min: 0, max: 16 },
         means("no header"),
         "Headers without which a call is refused here.",
     ),

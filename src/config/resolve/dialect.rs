@@ -57,7 +57,10 @@ impl<'a> Resolver<'a> {
     fn dialect_faults(&mut self, node: &Node, key: &str, faults: &[DialectFault], root: &str) {
         for found in faults {
             let pointer = found.pointer.strip_prefix(root).unwrap_or(&found.pointer);
-            let at = node.at_pointer(pointer);
+            let (key_at, value_at) = node.at_pointer(pointer);
+            let name = pointer.rsplit('/').next().unwrap_or_default();
+            let names_the_key = found.message.contains(&format!("`{name}`"));
+            let at = if names_the_key { key_at } else { value_at };
             let key = format!("{key}{}", pointer.replace('/', "."));
             let fault = Fault::new(Sort::Type, Some(at), &found.message).key(key);
             self.faults.push(fault.accepted(&found.accepted).nearest(found.nearest.clone()));

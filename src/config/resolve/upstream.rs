@@ -1,7 +1,9 @@
 //! The upstreams: where they are, whom they count, which requests they get.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use http::HeaderValue;
@@ -12,6 +14,7 @@ use crate::allowance::{AccountRule, Allowance, Grant, SCOPES_MAX};
 use crate::config::check::{Field, Held, Item};
 use crate::config::fault::{Fault, Sort};
 use crate::config::keys::{self, Keys};
+use crate::config::layers::cannot_read;
 use crate::config::scalar::{Url, origin_text};
 use crate::config::tree::At;
 use crate::gateway::{self, CallPolicy, Credential};
@@ -267,7 +270,8 @@ impl<'a> Resolver<'a> {
         let fault = Fault::new(Sort::Range, Some(field.at), message).found(count.to_string());
         let fault = fault.key(format!("upstreams.{}.allowances", field.key));
         self.faults.push(fault.accepted(format!(
-            "at most {SCOPES_MAX}: the allowances of all upstreams of the account, and one for each upstream"
+            "at most {SCOPES_MAX}: the allowances of all upstreams of the account, \
+             and one for each upstream"
         )));
     }
 
@@ -299,15 +303,20 @@ const fn is_faulty(field: &Field) -> bool {
     matches!(field.item.held, Held::Faulty)
 }
 
-fn unreadable_pem(file: &PathBuf) -> Option<String> {
-    use rustls::pki_types::CertificateDer;
-    use rustls::pki_types::pem::PemObject as _;
-    let text = match std::fs::read(file) {
-        Ok(text) => text,
-        Err(error) => return Some(crate::config::layers::cannot_read(&error)),
-    };
-    let first = CertificateDer::pem_slice_iter(&text).next();
-    (!matches!(first, Some(Ok(_)))).then(|| "the file holds no certificate".into())
+/// A bundle of all the world's roots has a quarter of a megabyte.
+const CA_BYTES_MAX: u64 = 4 << 20;
+
+/// Whether certificates can be there; whether they are sound, the back door finds out.
+fn unreadable_pem(file: &Path) -> Option<String> {
+    let mut text = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(CA_BYTES_MAX).read_to_end(&mut text));
+    if let Err(error) = read {
+        return Some(cannot_read(&error));
+    }
+    let text = String::from_utf8_lossy(&text);
+    let block = text.split_once("-----BEGIN CERTIFICATE-----");
+    let whole = block.is_some_and(|(_, rest)| rest.contains("-----END CERTIFICATE-----"));
+    (!whole).then(|| "the file holds no certificate".into())
 }
 
 fn upstream_keys() -> Keys {
