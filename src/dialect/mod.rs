@@ -14,9 +14,6 @@ mod html;
 mod json;
 mod text;
 
-#[cfg(test)]
-mod pairs;
-
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 

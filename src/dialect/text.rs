@@ -37,11 +37,11 @@ fn parse_text(text: &str, media: &str) -> Tree {
     if trimmed.is_empty() {
         return Tree::default();
     }
-    if unreadable(trimmed) {
-        return Tree { form: Form::Unreadable, ..Tree::default() };
-    }
     if let Some(value) = json_in(trimmed, media) {
         return Tree { form: Form::Json, value, text: trimmed.to_owned() };
+    }
+    if unreadable(trimmed) {
+        return Tree { form: Form::Unreadable, ..Tree::default() };
     }
     if html::is_page(trimmed, media) {
         return page(trimmed);

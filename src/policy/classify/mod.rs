@@ -214,8 +214,8 @@ fn by_rule<'a>(rule: &'a Rule, answer: &Answer<'_>) -> Meaning<'a> {
         (Replay::AnyMethod, _) | (Replay::ByTable, Plan::Hold(_)) => Processing::NotProcessed,
         // Who writes `retry` beside a 4xx says that a repetition helps; whether it is safe
         // remains a question of the method.
-        (Replay::ByTable, Plan::Retry(_)) if table == Processing::Processed => Processing::Unknown,
-        (Replay::ByTable, Plan::Retry(_) | Plan::Final | Plan::HoldOnly(_)) => table,
+        (Replay::ByTable, Plan::Retry(_)) => general::at_most_unknown(table),
+        (Replay::ByTable, Plan::Final | Plan::HoldOnly(_)) => table,
     };
     by_rule_with(rule, plan, processing)
 }
@@ -282,6 +282,7 @@ fn trouble(
             hint::wait(answer.headers, body, throttled, wall)
         }
     };
+    let meaning = returning(meaning, said);
     let mut trouble = settle(meaning, dialect, said);
     if hint::advice(answer.headers) == Some(Advice::Stop) {
         trouble.remedy = Remedy::Final;
@@ -290,6 +291,20 @@ fn trouble(
         learn(&mut trouble, reading);
     }
     trouble
+}
+
+/// A used-up quota closes the allowance only until the moment the vendor names; without one,
+/// waiting is no cure.
+fn returning(meaning: Meaning<'_>, said: Option<Said>) -> Meaning<'_> {
+    let named = meaning.code == Code::QuotaExhausted && said.is_some();
+    match meaning.plan {
+        Plan::Final if named => Meaning {
+            plan: Plan::Hold(general::THROTTLE),
+            processing: general::at_most_unknown(meaning.processing),
+            ..meaning
+        },
+        Plan::Final | Plan::Retry(_) | Plan::Hold(_) | Plan::HoldOnly(_) => meaning,
+    }
 }
 
 fn throttled(meaning: &Meaning<'_>) -> Throttled {

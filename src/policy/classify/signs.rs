@@ -11,7 +11,7 @@ use http::header::WWW_AUTHENTICATE;
 use regex::Regex;
 use serde_json::Value;
 
-use super::general::{MAINTENANCE, THROTTLE, is_throttling, meaning, processing};
+use super::general::{MAINTENANCE, THROTTLE, at_most_unknown, is_throttling, meaning, processing};
 use super::{Meaning, Plan, Processing};
 use crate::policy::outcome::Answer;
 use crate::policy::problem::Code;
@@ -50,7 +50,7 @@ fn says_error(tree: &Value) -> bool {
 fn open<'a>(answer: &Answer<'_>, reading: &Reading, codes: &Codes) -> Option<Meaning<'a>> {
     let by_table = processing(answer);
     if codes.any(&LOCK_CODES) || DEADLOCK.is_match(&reading.text) {
-        let unsure = if by_table == Processing::Processed { Processing::Unknown } else { by_table };
+        let unsure = at_most_unknown(by_table);
         return Some(meaning(Code::TransientConflict, unsure, Plan::Retry(None)));
     }
     if over_quota(answer, reading, codes) {
