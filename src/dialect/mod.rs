@@ -95,3 +95,6 @@ pub fn read(dialect: &Dialect, answer: &Answer<'_>) -> Reading {
     }
     facts::fallback(found, guessed, tree, places)
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,7 +52,12 @@ fn parse_text(text: &str, media: &str) -> Tree {
     if let Some(value) = form::parse(trimmed, media) {
         return Tree { form: Form::Fields, value, text: trimmed.to_owned() };
     }
-    Tree { form: Form::Text, value: Value::String(trimmed.to_owned()), text: trimmed.to_owned() }
+    Tree { form: Form::Text, value: sentence(trimmed), text: trimmed.to_owned() }
+}
+
+/// JSON that is broken is no sentence.
+fn sentence(text: &str) -> Value {
+    if text.starts_with(['{', '[']) { Value::Null } else { Value::String(text.to_owned()) }
 }
 
 fn page(text: &str) -> Tree {

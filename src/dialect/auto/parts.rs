@@ -40,7 +40,7 @@ pub(super) fn children(members: &Members<'_>, facts: &mut Facts) {
 fn maps_fields(at: &str, map: &Map<String, Value>) -> bool {
     let name = plain(at.rsplit('/').next().unwrap_or_default());
     match name.as_str() {
-        "errors" | "fielderrors" | "validationerrors" => true,
+        "errors" | "fielderrors" | "validationerrors" | "modelstate" => true,
         "message" | "details" | "detail" => !map.is_empty() && map.values().all(Value::is_array),
         _ => false,
     }
@@ -158,7 +158,22 @@ fn in_object(members: &Members<'_>, outer: Option<String>, used: &mut Vec<String
     if let (None, Some((at, map))) = (&pointer, inner("source")) {
         pointer = take(&Members::of(&map, &at), &["pointer", "parameter"], used).map(as_pointer);
     }
+    name_of(members, &mut code, &mut pointer, used);
     Part { message, code, pointer }
+}
+
+/// `name` is the field, or the code where the field has a name of its own.
+fn name_of(
+    members: &Members<'_>,
+    code: &mut Option<String>,
+    pointer: &mut Option<String>,
+    used: &mut Vec<String>,
+) {
+    match (pointer.as_ref(), code.as_ref()) {
+        (None, _) => *pointer = text_of(members, &["name"], used).map(as_pointer),
+        (Some(_), None) => *code = text_of(members, &["name"], used),
+        (Some(_), Some(_)) => {}
+    }
 }
 
 fn text_of(members: &Members<'_>, names: &[&str], used: &mut Vec<String>) -> Option<String> {

@@ -77,7 +77,8 @@ fn over_quota(answer: &Answer<'_>, reading: &Reading, codes: &Codes) -> bool {
     let status = answer.status.as_u16();
     let plausible = matches!(status, 402 | 403 | 429);
     let daily = status == 403 && codes.any(&["quotaexceeded", "requestlimitexceeded"]);
-    plausible && (daily || codes.any(&QUOTA_CODES) || QUOTA_WORDS.is_match(&reading.text))
+    let said = status != 402 && QUOTA_WORDS.is_match(&reading.text);
+    plausible && (daily || codes.any(&QUOTA_CODES) || said)
 }
 
 fn throttled(answer: &Answer<'_>, reading: &Reading, codes: &Codes) -> bool {
@@ -209,7 +210,7 @@ static THROTTLE_WORDS: LazyLock<Regex> = LazyLock::new(|| {
 
 static QUOTA_WORDS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)(?:out of call volume quota|insufficient (?:credit|quota|funds)",
+        r"(?i)(?:out of call volume quota|insufficient (?:credit|quota)",
         r"|(?:daily|monthly) (?:api |request |call )*(?:limit|quota|allowance) (?:has been |was |is )?(?:reached|exceeded|exhausted|used up)",
         r"|exceeded (?:your|the) (?:daily|monthly))",
     ))
