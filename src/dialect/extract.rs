@@ -131,7 +131,7 @@ impl Finder<'_> {
         let part = Part {
             message: self.inside(item, at, &places.child_message),
             code: self.inside(item, at, &places.child_code),
-            pointer: self.inside(item, at, &places.child_pointer).map(as_pointer),
+            pointer: self.inside(item, at, &places.child_pointer).as_deref().map(as_pointer),
         };
         (part != Part::default()).then_some(part)
     }
@@ -162,8 +162,8 @@ pub(super) fn nonempty(text: &str) -> Option<String> {
 }
 
 /// A field's name as a JSON Pointer; what is one already stays.
-pub(super) fn as_pointer(field: String) -> String {
-    match field.strip_prefix('#').unwrap_or(&field) {
+pub(super) fn as_pointer(field: &str) -> String {
+    match field.strip_prefix('#').unwrap_or(field) {
         pointer if pointer.starts_with('/') => pointer.to_owned(),
         name => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
     }

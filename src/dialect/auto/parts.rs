@@ -62,12 +62,9 @@ pub(super) fn collect(list: &Value, at: &str, facts: &mut Facts) {
 /// `{"field": ["sentence"]}`, nested as deep as the vendor's own data.
 pub(super) fn field_map(map: &Map<String, Value>, at: &str, facts: &mut Facts) {
     let mut walk = Walk { facts, budget: super::MEMBERS_MAX };
-    let sentences = |value: &Value| value.is_array() || value.is_object() || value.is_string();
-    let inside_errors = !at.is_empty();
-    if inside_errors || map.values().all(|value| value.is_array() || value.is_object()) {
-        if map.values().all(sentences) || inside_errors {
-            walk.map(map, at, "", DEPTH_MAX);
-        }
+    let named = !at.is_empty();
+    if named || map.values().all(|value| value.is_array() || value.is_object()) {
+        walk.map(map, at, "", DEPTH_MAX);
     }
 }
 
@@ -156,7 +153,9 @@ fn in_object(members: &Members<'_>, outer: Option<String>, used: &mut Vec<String
     }
     let mut pointer = field_of(members, used).or(outer);
     if let (None, Some((at, map))) = (&pointer, inner("source")) {
-        pointer = take(&Members::of(&map, &at), &["pointer", "parameter"], used).map(as_pointer);
+        pointer = take(&Members::of(&map, &at), &["pointer", "parameter"], used)
+            .as_deref()
+            .map(as_pointer);
     }
     name_of(members, &mut code, &mut pointer, used);
     Part { message, code, pointer }
@@ -170,7 +169,7 @@ fn name_of(
     used: &mut Vec<String>,
 ) {
     match (pointer.as_ref(), code.as_ref()) {
-        (None, _) => *pointer = text_of(members, &["name"], used).map(as_pointer),
+        (None, _) => *pointer = text_of(members, &["name"], used).as_deref().map(as_pointer),
         (Some(_), None) => *code = text_of(members, &["name"], used),
         (Some(_), Some(_)) => {}
     }
@@ -203,7 +202,7 @@ fn code_of(members: &Members<'_>, message: Option<&str>, used: &mut Vec<String>)
 fn field_of(members: &Members<'_>, used: &mut Vec<String>) -> Option<String> {
     let mut candidates = members.named(&PART_FIELDS);
     let (at, field) = candidates.find_map(|(at, value)| match value {
-        Value::String(text) => Some((at, as_pointer(nonempty(text)?))),
+        Value::String(text) => Some((at, as_pointer(&nonempty(text)?))),
         Value::Array(steps) => {
             let step = |value: &Value| match value {
                 Value::String(text) => Some(text.replace('~', "~0").replace('/', "~1")),

@@ -169,6 +169,7 @@ pub fn classify(dialect: &Dialect, seen: &Seen<'_>, wall: SystemTime) -> Class {
 }
 
 /// What an outcome means, before the answer's own words about waiting are read.
+#[derive(Clone, Copy)]
 struct Meaning<'a> {
     code: Code,
     rule: &'a str,
@@ -320,10 +321,10 @@ fn throttled(meaning: &Meaning<'_>) -> Throttled {
 /// The allowance the vendor named closes by its own name.
 fn learn(trouble: &mut Trouble, reading: &Reading) {
     trouble.learned = hint::learned(&reading.text);
-    if let (Some(learned), Some(hold)) = (trouble.learned, &mut trouble.hold) {
-        if hold.scope == HoldScope::Allowance {
-            hold.scope = HoldScope::Window(learned.window);
-        }
+    if let (Some(learned), Some(hold)) = (trouble.learned, &mut trouble.hold)
+        && hold.scope == HoldScope::Allowance
+    {
+        hold.scope = HoldScope::Window(learned.window);
     }
 }
 

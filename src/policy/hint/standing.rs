@@ -172,7 +172,10 @@ mod tests {
 
     use super::*;
 
-    fn read(pairs: &[(&str, &str)]) -> Option<(Option<(u32, u64)>, Option<u64>)> {
+    /// Limit and window, and the seconds of exhaustion.
+    type Found = (Option<(u32, u64)>, Option<u64>);
+
+    fn read(pairs: &[(&str, &str)]) -> Option<Found> {
         let pair = |(name, value): &(&str, &str)| {
             (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
         };
