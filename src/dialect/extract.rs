@@ -129,7 +129,9 @@ impl Finder<'_> {
             return nonempty(text).map(|text| Part { message: Some(text), ..Part::default() });
         }
         let part = Part {
-            message: self.inside(item, at, &places.child_message),
+            message: self
+                .inside(item, at, &places.child_message)
+                .or_else(|| self.inside(item, at, &places.child_details)),
             code: self.inside(item, at, &places.child_code),
             pointer: self.inside(item, at, &places.child_pointer).as_deref().map(as_pointer),
         };

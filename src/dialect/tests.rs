@@ -9,6 +9,7 @@ use super::{builtin, for_failure, understand};
 use crate::policy::classify::{
     Class, HoldCause, HoldScope, Learned, Processing, Remedy, Trouble, Wait,
 };
+use crate::policy::normalise::{CallFacts, upstream_problem};
 use crate::policy::outcome::{Answer, Extent, Failure, FailureKind, Peek, Reach};
 use crate::policy::problem::Basis;
 use crate::policy::problem::Code::*;
@@ -323,4 +324,75 @@ fn a_gateway_behind_this_one_is_understood() {
     assert_eq!(full.hold.unwrap().length.unwrap().span, seconds(12));
     let silent = trouble("auto", 504, &[], &body("upstream_timeout", true));
     assert_eq!((silent.code, silent.processing), (UpstreamTimeout, Processing::Unknown));
+}
+
+#[test]
+fn a_route_bends_its_dialect() {
+    let rules = serde_json::json!([{ "name": "own", "when": { "status": 409 }, "code": "rate_limited", "retry": { "after": "5s" } }]);
+    let places = serde_json::json!({ "message": ["/why"] });
+    let rules = super::file::compile_rules(&rules).unwrap();
+    let places = super::file::compile_extract(&places).unwrap();
+    let bent = builtin("droplink").unwrap().for_route(rules, Some(places));
+    let (headers, status) = (HeaderMap::new(), StatusCode::CONFLICT);
+    let body = Peek { bytes: Bytes::from_static(b"{\"why\":\"busy\"}"), extent: Extent::Whole };
+    let answer = Answer { status, headers: &headers, body: &body };
+    let (class, reading) = understand(&bent, &answer, SystemTime::UNIX_EPOCH);
+    let Class::Trouble(found) = class else { panic!("a 409 is trouble") };
+    assert_eq!((&*found.rule, found.remedy), ("own", Remedy::After(seconds(5))));
+    assert_eq!(reading.message.as_deref(), Some("busy"));
+    assert_eq!(trouble("droplink", 409, &[], "").code, Conflict, "other routes are as before");
+}
+
+/// Bodies made to hurt: large, deep, wide, endless.
+fn hostile() -> Vec<(&'static str, String)> {
+    let size = 64 * 1024;
+    let fill = |part: &str| part.repeat(size / part.len());
+    vec![
+        ("deep lists", fill("[")),
+        ("deep maps", fill("{\"error\":")),
+        ("legal depth", "{\"error\":".repeat(100) + "1" + &"}".repeat(100)),
+        ("wide list", format!("[{}1]", fill("{\"message\":\"a\"},"))),
+        (
+            "wide map",
+            format!(
+                "{{{}\"z\":1}}",
+                (0..5_000).map(|n| format!("\"k{n}\":[\"v\"],")).collect::<String>()
+            ),
+        ),
+        ("nested maps", format!("{{\"a\":{{\"b\":[{}0]}}}}", fill("{\"c\":{\"d\":\"e\"}},"))),
+        ("long sentence", format!("{{\"error\":\"{}\"}}", fill("a < b "))),
+        ("markup", format!("{{\"error\":\"{}\"}}", fill("<b>"))),
+        ("half tags", fill("<")),
+        ("open scripts", fill("<html><script>")),
+        ("open comments", fill("<html><!--")),
+        ("headings", fill("<h1>x")),
+        ("fields", fill("a=%41&")),
+        ("quotes", fill("\"\\")),
+        ("surrogates", format!("\"{}\"", fill("\\ud800"))),
+        ("words", fill("retry after ")),
+        ("numbers", fill("try again in 1s ")),
+        ("dots", fill("10.0.0.")),
+        ("spaces", fill("{ ")),
+    ]
+}
+
+#[test]
+fn hostile_bodies_end_in_a_small_problem() {
+    for (name, body) in hostile() {
+        for dialect in ["auto", "wordbee"] {
+            let headers = HeaderMap::new();
+            let peek = Peek { bytes: body.clone().into(), extent: Extent::Whole };
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            let answer = Answer { status, headers: &headers, body: &peek };
+            let dialect = builtin(dialect).unwrap();
+            let (class, reading) = understand(&dialect, &answer, SystemTime::UNIX_EPOCH);
+            let Class::Trouble(found) = class else { panic!("{name} is trouble") };
+            let problem = upstream_problem(&found, Some(&reading), &CallFacts::default());
+            assert_eq!(problem.code, RateLimited, "{name}");
+            assert!(problem.detail.chars().count() <= 2_000, "{name}");
+            assert!(problem.errors.len() <= 100, "{name}");
+            let details = problem.upstream.and_then(|spoken| spoken.details);
+            assert!(details.is_none_or(|it| it.to_string().len() <= 4096), "{name}");
+        }
+    }
 }

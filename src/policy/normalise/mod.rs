@@ -161,6 +161,9 @@ fn relay(relayed: &Problem, call: &CallFacts<'_>) -> Problem {
     if own.is_some_and(|own| problem.retry_after.is_none_or(|said| own.seconds > said.seconds)) {
         problem.retry_after = own;
     }
+    if !is_error(problem.status) {
+        problem.status = problem.code.status();
+    }
     clean::bound_problem(&mut problem, call.scrub);
     problem
 }
