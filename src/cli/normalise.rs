@@ -453,7 +453,12 @@ mod tests {
             let value = serde_json::to_value(&problem).unwrap();
             let schema = schema();
             prop_assert!(schema.is_valid(&value), "{value}");
-            prop_assert_eq!(Problem::from_value(&value), Some(problem));
+            prop_assert_eq!(Problem::from_value(&value), Some(problem.clone()));
+            let headers = crate::policy::normalise::problem_headers(&problem, None);
+            let capture = Capture { status: problem.status, headers, body: problem.to_bytes() };
+            let auto = dialect::builtin("auto").unwrap();
+            let again = normalise(&auto, &capture, &Method::GET, wall());
+            prop_assert_eq!(again, Some(problem));
         }
     }
 

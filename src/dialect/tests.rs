@@ -213,6 +213,11 @@ fn advice_against_retrying_is_followed_under_every_dialect() {
         assert_eq!(found.remedy, Remedy::Final);
         assert!(found.hold.is_some(), "the allowance is closed all the same");
     }
+    let yes = [("stripe-should-retry", "true")];
+    let conflict = trouble("auto", 409, &yes, "");
+    assert_eq!((conflict.remedy, conflict.processing), (Remedy::Backoff, Processing::Unknown));
+    let described = trouble("droplink", 409, &yes, "");
+    assert_eq!(described.remedy, Remedy::Final, "a rule knows better");
 }
 
 #[test]

@@ -275,6 +275,8 @@ fn trouble(
     wall: SystemTime,
 ) -> Trouble {
     let (answer, reading) = seen;
+    let advice = hint::advice(answer.headers);
+    let meaning = if dialect.guesses { advised(meaning, advice) } else { meaning };
     let throttled = throttled(&meaning);
     let said = match meaning.plan {
         Plan::Final if throttled == Throttled::No => hint::explicit(answer.headers, wall),
@@ -285,13 +287,26 @@ fn trouble(
     };
     let meaning = returning(meaning, said);
     let mut trouble = settle(meaning, dialect, said);
-    if hint::advice(answer.headers) == Some(Advice::Stop) {
+    if advice == Some(Advice::Stop) {
         trouble.remedy = Remedy::Final;
     }
     if throttled == Throttled::Yes {
         learn(&mut trouble, reading);
     }
     trouble
+}
+
+/// Where nobody described the vendor, its own "retry this" counts; whether it is safe remains a
+/// question of the method.
+fn advised(meaning: Meaning<'_>, advice: Option<Advice>) -> Meaning<'_> {
+    match (meaning.plan, advice) {
+        (Plan::Final, Some(Advice::Retry)) => Meaning {
+            plan: Plan::Retry(None),
+            processing: general::at_most_unknown(meaning.processing),
+            ..meaning
+        },
+        (Plan::Final | Plan::Retry(_) | Plan::Hold(_) | Plan::HoldOnly(_), _) => meaning,
+    }
 }
 
 /// A used-up quota closes the allowance only until the moment the vendor names; without one,

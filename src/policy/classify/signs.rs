@@ -78,7 +78,15 @@ fn over_quota(answer: &Answer<'_>, reading: &Reading, codes: &Codes) -> bool {
     let plausible = matches!(status, 402 | 403 | 429);
     let daily = status == 403 && codes.any(&["quotaexceeded", "requestlimitexceeded"]);
     let said = status != 402 && QUOTA_WORDS.is_match(&reading.text);
-    plausible && (daily || codes.any(&QUOTA_CODES) || said)
+    plausible && (daily || codes.any(&QUOTA_CODES) || said || names_a_day(&reading.tree))
+}
+
+/// Google's way: a violated quota whose name says that it is one of a day.
+fn names_a_day(tree: &Value) -> bool {
+    let details = tree.pointer("/error/details").and_then(Value::as_array).into_iter().flatten();
+    let violations = details.filter_map(|it| it.get("violations")?.as_array()).flatten();
+    let mut quotas = violations.filter_map(|it| it.get("quotaId")?.as_str());
+    quotas.any(|quota| quota.contains("PerDay"))
 }
 
 fn throttled(answer: &Answer<'_>, reading: &Reading, codes: &Codes) -> bool {
