@@ -17,14 +17,16 @@ const REFERENCE_CHARS_MAX: usize = 200;
 /// What stands in the places.
 pub(super) fn facts(places: &Extract, headers: &HeaderMap, tree: &Tree) -> Facts {
     let mut finder = Finder { headers, tree, used: Vec::new() };
-    let message = finder.text(&places.message);
+    let message = finder.sentence(&places.message);
     let code = finder.text(&places.code);
     let reason = finder.text(&places.reason);
     let operation = finder.text(&places.operation);
     let date = finder.text(&places.date);
     let reference = finder.reference(&places.reference);
     let children = finder.children(places);
-    Facts { message, code, reason, reference, operation, date, children, used: finder.used }
+    let phrase = None;
+    let used = finder.used;
+    Facts { message, code, reason, reference, operation, date, children, phrase, used }
 }
 
 struct Finder<'a> {
@@ -36,6 +38,18 @@ struct Finder<'a> {
 impl Finder<'_> {
     fn text(&mut self, places: &[Place]) -> Option<String> {
         places.iter().find_map(|place| self.look(place))
+    }
+
+    /// A number is no sentence (D11).
+    fn sentence(&mut self, places: &[Place]) -> Option<String> {
+        let is_number = |place: &&Place| match place {
+            Place::Pointer(pointer) => {
+                self.tree.value.pointer(pointer).is_some_and(Value::is_number)
+            }
+            Place::Header(_) | Place::Text => false,
+        };
+        let places: Vec<&Place> = places.iter().filter(|place| !is_number(place)).collect();
+        places.into_iter().find_map(|place| self.look(place))
     }
 
     fn look(&mut self, place: &Place) -> Option<String> {
@@ -115,9 +129,11 @@ impl Finder<'_> {
             return nonempty(text).map(|text| Part { message: Some(text), ..Part::default() });
         }
         let part = Part {
-            message: self.inside(item, at, &places.child_message),
+            message: self
+                .inside(item, at, &places.child_message)
+                .or_else(|| self.inside(item, at, &places.child_details)),
             code: self.inside(item, at, &places.child_code),
-            pointer: self.inside(item, at, &places.child_pointer).map(as_pointer),
+            pointer: self.inside(item, at, &places.child_pointer).as_deref().map(as_pointer),
         };
         (part != Part::default()).then_some(part)
     }
@@ -148,8 +164,8 @@ pub(super) fn nonempty(text: &str) -> Option<String> {
 }
 
 /// A field's name as a JSON Pointer; what is one already stays.
-pub(super) fn as_pointer(field: String) -> String {
-    match field.strip_prefix('#').unwrap_or(&field) {
+pub(super) fn as_pointer(field: &str) -> String {
+    match field.strip_prefix('#').unwrap_or(field) {
         pointer if pointer.starts_with('/') => pointer.to_owned(),
         name => format!("/{}", name.replace('~', "~0").replace('/', "~1")),
     }

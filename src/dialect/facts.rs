@@ -17,6 +17,8 @@ pub(super) struct Facts {
     pub(super) operation: Option<String>,
     pub(super) date: Option<String>,
     pub(super) children: Vec<Part>,
+    /// A sentence that only repeats the status: better than none.
+    pub(super) phrase: Option<String>,
     /// Pointers to what the facts above carry.
     pub(super) used: Vec<String>,
 }
@@ -30,6 +32,7 @@ impl Facts {
         self.reference = self.reference.or(other.reference);
         self.operation = self.operation.or(other.operation);
         self.date = self.date.or(other.date);
+        self.phrase = self.phrase.or(other.phrase);
         if self.children.is_empty() {
             self.children = other.children;
         }

@@ -21,9 +21,22 @@ pub(super) fn is_page(text: &str, media: &str) -> bool {
 
 /// The title, else the first heading.
 pub(super) fn title(text: &str) -> Option<String> {
+    let text = &without_scripts(text);
     let lower = text.to_ascii_lowercase();
     let names = ["title", "h1", "h2", "h3"];
     names.iter().find_map(|name| element(text, &lower, name))
+}
+
+/// What a script writes is no title.
+fn without_scripts(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
+    let mut kept = String::with_capacity(text.len());
+    let mut at = 0;
+    while let Some(open) = lower[at..].find("<script") {
+        kept.push_str(&text[at..at + open]);
+        at = after_tag(&lower, at + open);
+    }
+    kept + &text[at..]
 }
 
 fn element(text: &str, lower: &str, name: &str) -> Option<String> {

@@ -14,9 +14,6 @@ mod html;
 mod json;
 mod text;
 
-#[cfg(test)]
-mod pairs;
-
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
@@ -81,7 +78,9 @@ pub fn for_failure(dialect: &Dialect, failure: &Failure) -> Trouble {
 #[must_use]
 pub fn read(dialect: &Dialect, answer: &Answer<'_>) -> Reading {
     let tree = text::parse(answer.headers, answer.body);
-    if let Some(problem) = Problem::from_value(&tree.value) {
+    if answer.status.as_u16() >= 400
+        && let Some(problem) = Problem::from_value(&tree.value)
+    {
         return facts::relayed(problem, tree);
     }
     let places = &dialect.extract;
@@ -98,3 +97,6 @@ pub fn read(dialect: &Dialect, answer: &Answer<'_>) -> Reading {
     }
     facts::fallback(found, guessed, tree, places)
 }
+
+#[cfg(test)]
+mod tests;

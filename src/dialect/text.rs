@@ -37,11 +37,11 @@ fn parse_text(text: &str, media: &str) -> Tree {
     if trimmed.is_empty() {
         return Tree::default();
     }
-    if unreadable(trimmed) {
-        return Tree { form: Form::Unreadable, ..Tree::default() };
-    }
     if let Some(value) = json_in(trimmed, media) {
         return Tree { form: Form::Json, value, text: trimmed.to_owned() };
+    }
+    if unreadable(trimmed) {
+        return Tree { form: Form::Unreadable, ..Tree::default() };
     }
     if html::is_page(trimmed, media) {
         return page(trimmed);
@@ -52,7 +52,12 @@ fn parse_text(text: &str, media: &str) -> Tree {
     if let Some(value) = form::parse(trimmed, media) {
         return Tree { form: Form::Fields, value, text: trimmed.to_owned() };
     }
-    Tree { form: Form::Text, value: Value::String(trimmed.to_owned()), text: trimmed.to_owned() }
+    Tree { form: Form::Text, value: sentence(trimmed), text: trimmed.to_owned() }
+}
+
+/// JSON that is broken is no sentence.
+fn sentence(text: &str) -> Value {
+    if text.starts_with(['{', '[']) { Value::Null } else { Value::String(text.to_owned()) }
 }
 
 fn page(text: &str) -> Tree {

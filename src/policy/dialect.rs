@@ -32,6 +32,17 @@ pub struct Dialect {
     pub rules: Vec<Rule>,
 }
 
+impl Dialect {
+    /// The dialect as a route bends it: its own rules first, its own places instead.
+    #[must_use]
+    pub fn for_route(&self, rules: Vec<Rule>, extract: Option<Extract>) -> Self {
+        let mut bent = self.clone();
+        bent.rules.splice(0..0, rules);
+        bent.extract = extract.unwrap_or(bent.extract);
+        bent
+    }
+}
+
 /// Where the facts of an error live; of each list the first that yields text wins.
 #[derive(Clone, Debug, Default)]
 pub struct Extract {
@@ -55,7 +66,7 @@ pub struct Extract {
     pub child_message: Vec<Place>,
     /// Inside a child: its code.
     pub child_code: Vec<Place>,
-    /// Inside a child: its details.
+    /// Inside a child: its details, which stand in for a missing sentence.
     pub child_details: Vec<Place>,
     /// Inside a child: the field it is about.
     pub child_pointer: Vec<Place>,

@@ -29,6 +29,7 @@ pub(super) fn facts(headers: &HeaderMap, tree: &Tree, status: u16) -> Facts {
         Form::Html | Form::Text => sentence(&tree.value),
         Form::Empty | Form::Xml | Form::Unreadable => Facts::default(),
     };
+    facts.message = facts.message.or(facts.phrase.take());
     facts.code = facts.code.or_else(|| header(headers, &names::CODE_HEADERS).map(names::short));
     facts.reference = facts.reference.or_else(|| header(headers, &names::REFERENCE_HEADERS));
     facts
@@ -87,10 +88,10 @@ impl Seeker {
 
     /// A list of errors; or of one envelope, as streaming end points send it.
     fn list(&self, value: &Value, items: &[Value], at: &str, depth: usize) -> Facts {
-        if let [Value::Object(only)] = items {
-            return self.object(only, &format!("{at}/0"), depth);
-        }
-        let mut facts = Facts::default();
+        let mut facts = match items {
+            [Value::Object(only)] => self.object(only, &format!("{at}/0"), depth),
+            _ => Facts::default(),
+        };
         parts::collect(value, at, &mut facts);
         promote(&mut facts);
         facts
@@ -125,6 +126,7 @@ impl Seeker {
         facts.reference = take(members, &names::REFERENCES, &mut facts.used);
         facts.date = take(members, &names::DATES, &mut facts.used);
         facts.operation = take(members, &["operation"], &mut facts.used);
+        system_id(members, &mut facts);
         self.innermost(members, &mut facts);
         self.pass_over(members, &mut facts);
         facts
@@ -152,21 +154,21 @@ impl Seeker {
         let error =
             members.named(&["error", "errors", "fault"]).find(|(_, value)| value.is_string());
         let Some((at, Value::String(text))) = error else { return };
-        let phrase = is_phrase(text, self.status);
-        if is_word(text) && !phrase {
+        if is_phrase(text, self.status) {
+            facts.phrase = nonempty(text).filter(|_| !has_message(members));
+            facts.used.push(at);
+        } else if is_word(text) {
             facts.code = facts.code.take().or_else(|| Some(text.clone()));
             facts.used.push(at);
-        } else if facts.message.is_none() && !(phrase && has_message(members)) {
+        } else if facts.message.is_none() {
             facts.message = nonempty(text);
-            facts.used.push(at);
-        } else if phrase {
             facts.used.push(at);
         }
     }
 
     fn is_code(&self, text: &str) -> bool {
         let decoy = ["error", "fail", "failed", "failure", "false", "about:blank"];
-        let repeats = text.parse() == Ok(self.status);
+        let repeats = text.parse() == Ok(self.status) || names::is_status_page(text);
         !repeats
             && !text.contains(char::is_whitespace)
             && !decoy.iter().any(|it| text.eq_ignore_ascii_case(it))
@@ -228,6 +230,14 @@ impl Seeker {
     }
 }
 
+/// `{"sys": {"type": "Error", "id": CODE}}` (Contentful).
+fn system_id(members: &Members<'_>, facts: &mut Facts) {
+    let Some((at, Value::Object(map))) = members.named(&["sys"]).next() else { return };
+    if facts.code.is_none() {
+        facts.code = take(&Members::of(map, &at), &["id"], &mut facts.used);
+    }
+}
+
 fn has_message(members: &Members<'_>) -> bool {
     members.named(&["message", "msg"]).next().is_some()
 }
@@ -253,8 +263,10 @@ fn words(at: String, value: &Value) -> Option<(String, String)> {
 /// Without a sentence of its own an error says what its first part says; a lone part that says
 /// nothing more goes.
 fn promote(facts: &mut Facts) {
-    let first = facts.children.iter().find(|child| child.message.is_some());
     if facts.message.is_none() {
+        let told = facts.children.iter().filter(|child| child.message.is_some());
+        let general = told.clone().find(|child| child.pointer.is_none());
+        let first = general.or_else(|| told.clone().next());
         facts.message = first.and_then(|child| child.message.clone());
     }
     if facts.code.is_none() {

@@ -134,7 +134,7 @@ pub(super) const LISTS: [&str; 22] = [
     "details",
     "detail",
     "message",
-    "nonfielderrors",
+    "modelstate",
     "elements",
     "problems",
     "messages",
@@ -158,18 +158,8 @@ pub(super) const PART_MESSAGES: [&str; 13] = [
 ];
 
 /// Inside a single error: its code.
-pub(super) const PART_CODES: [&str; 10] = [
-    "code",
-    "errorcode",
-    "issue",
-    "reason",
-    "type",
-    "errortype",
-    "keyword",
-    "rule",
-    "name",
-    "statuscode",
-];
+pub(super) const PART_CODES: [&str; 9] =
+    ["code", "errorcode", "issue", "reason", "type", "errortype", "keyword", "rule", "statuscode"];
 
 /// Inside a single error: the field it is about.
 pub(super) const PART_FIELDS: [&str; 14] = [
@@ -203,7 +193,7 @@ pub(super) fn plain(name: &str) -> String {
 
 /// A code without the name space before it and the address behind it (AWS).
 pub(super) fn short(code: String) -> String {
-    if code.contains("://") {
+    if code.starts_with("http") {
         return code;
     }
     let tail = code.rsplit('#').next().unwrap_or(&code);
@@ -213,14 +203,25 @@ pub(super) fn short(code: String) -> String {
     }
 }
 
+/// Pages that explain a status, not an error.
+pub(super) fn is_status_page(text: &str) -> bool {
+    let pages = [
+        "https://tools.ietf.org/html/rfc",
+        "https://www.rfc-editor.org/rfc",
+        "https://httpstatuses.",
+    ];
+    pages.iter().any(|page| text.starts_with(page))
+}
+
 /// One word, as codes are.
 pub(super) fn is_word(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '/');
     !text.is_empty() && text.chars().all(plain)
 }
 
-/// Whether a text only repeats what a status means.
+/// Whether a text only repeats what a status means; `NOT_FOUND` is a code all the same.
 pub(super) fn is_phrase(text: &str, status: u16) -> bool {
     let phrase = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    phrase.is_some_and(|phrase| plain(phrase) == plain(text))
+    let shouted = text.contains('_') || !text.contains(|c: char| c.is_ascii_lowercase());
+    !shouted && phrase.is_some_and(|phrase| plain(phrase) == plain(text))
 }

@@ -40,7 +40,7 @@ pub(super) fn children(members: &Members<'_>, facts: &mut Facts) {
 fn maps_fields(at: &str, map: &Map<String, Value>) -> bool {
     let name = plain(at.rsplit('/').next().unwrap_or_default());
     match name.as_str() {
-        "errors" | "fielderrors" | "validationerrors" => true,
+        "errors" | "fielderrors" | "validationerrors" | "modelstate" => true,
         "message" | "details" | "detail" => !map.is_empty() && map.values().all(Value::is_array),
         _ => false,
     }
@@ -62,12 +62,9 @@ pub(super) fn collect(list: &Value, at: &str, facts: &mut Facts) {
 /// `{"field": ["sentence"]}`, nested as deep as the vendor's own data.
 pub(super) fn field_map(map: &Map<String, Value>, at: &str, facts: &mut Facts) {
     let mut walk = Walk { facts, budget: super::MEMBERS_MAX };
-    let sentences = |value: &Value| value.is_array() || value.is_object() || value.is_string();
-    let inside_errors = !at.is_empty();
-    if inside_errors || map.values().all(|value| value.is_array() || value.is_object()) {
-        if map.values().all(sentences) || inside_errors {
-            walk.map(map, at, "", DEPTH_MAX);
-        }
+    let named = !at.is_empty();
+    if named || map.values().all(|value| value.is_array() || value.is_object()) {
+        walk.map(map, at, "", DEPTH_MAX);
     }
 }
 
@@ -156,9 +153,26 @@ fn in_object(members: &Members<'_>, outer: Option<String>, used: &mut Vec<String
     }
     let mut pointer = field_of(members, used).or(outer);
     if let (None, Some((at, map))) = (&pointer, inner("source")) {
-        pointer = take(&Members::of(&map, &at), &["pointer", "parameter"], used).map(as_pointer);
+        pointer = take(&Members::of(&map, &at), &["pointer", "parameter"], used)
+            .as_deref()
+            .map(as_pointer);
     }
+    name_of(members, &mut code, &mut pointer, used);
     Part { message, code, pointer }
+}
+
+/// `name` is the field, or the code where the field has a name of its own.
+fn name_of(
+    members: &Members<'_>,
+    code: &mut Option<String>,
+    pointer: &mut Option<String>,
+    used: &mut Vec<String>,
+) {
+    match (pointer.as_ref(), code.as_ref()) {
+        (None, _) => *pointer = text_of(members, &["name"], used).as_deref().map(as_pointer),
+        (Some(_), None) => *code = text_of(members, &["name"], used),
+        (Some(_), Some(_)) => {}
+    }
 }
 
 fn text_of(members: &Members<'_>, names: &[&str], used: &mut Vec<String>) -> Option<String> {
@@ -188,7 +202,7 @@ fn code_of(members: &Members<'_>, message: Option<&str>, used: &mut Vec<String>)
 fn field_of(members: &Members<'_>, used: &mut Vec<String>) -> Option<String> {
     let mut candidates = members.named(&PART_FIELDS);
     let (at, field) = candidates.find_map(|(at, value)| match value {
-        Value::String(text) => Some((at, as_pointer(nonempty(text)?))),
+        Value::String(text) => Some((at, as_pointer(&nonempty(text)?))),
         Value::Array(steps) => {
             let step = |value: &Value| match value {
                 Value::String(text) => Some(text.replace('~', "~0").replace('/', "~1")),

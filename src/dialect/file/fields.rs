@@ -135,7 +135,11 @@ impl<'a> Fields<'a> {
                 let items = items.iter().enumerate();
                 items.filter_map(|(n, item)| self.word(item, join(&at, &n.to_string()))).collect()
             }
-            one => self.word(one, at).into_iter().collect(),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Object(_) => self.word(value, at).into_iter().collect(),
         }
     }
 

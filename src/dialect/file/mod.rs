@@ -213,7 +213,7 @@ mod tests {
                 "/support",
                 "/timeouts/attempt",
                 "/extract/child/titel",
-                "/extract/message",
+                "/extract/message/0",
                 "/rules/0/when/status",
                 "/rules/0/when/text",
                 "/rules/0/code",

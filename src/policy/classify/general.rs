@@ -83,6 +83,14 @@ pub(super) fn processing(answer: &Answer<'_>) -> Processing {
     }
 }
 
+/// Where a repetition is said to help, "processed" is no longer certain; the method decides.
+pub(super) const fn at_most_unknown(processing: Processing) -> Processing {
+    match processing {
+        Processing::Processed => Processing::Unknown,
+        Processing::NotSent | Processing::NotProcessed | Processing::Unknown => processing,
+    }
+}
+
 /// Whether the answer says when to return, in a header made for it.
 fn states_return(answer: &Answer<'_>) -> bool {
     let names = [RETRY_AFTER.as_str(), "retry-after-ms", "x-ms-retry-after-ms"];

@@ -169,6 +169,7 @@ pub fn classify(dialect: &Dialect, seen: &Seen<'_>, wall: SystemTime) -> Class {
 }
 
 /// What an outcome means, before the answer's own words about waiting are read.
+#[derive(Clone, Copy)]
 struct Meaning<'a> {
     code: Code,
     rule: &'a str,
@@ -214,8 +215,8 @@ fn by_rule<'a>(rule: &'a Rule, answer: &Answer<'_>) -> Meaning<'a> {
         (Replay::AnyMethod, _) | (Replay::ByTable, Plan::Hold(_)) => Processing::NotProcessed,
         // Who writes `retry` beside a 4xx says that a repetition helps; whether it is safe
         // remains a question of the method.
-        (Replay::ByTable, Plan::Retry(_)) if table == Processing::Processed => Processing::Unknown,
-        (Replay::ByTable, Plan::Retry(_) | Plan::Final | Plan::HoldOnly(_)) => table,
+        (Replay::ByTable, Plan::Retry(_)) => general::at_most_unknown(table),
+        (Replay::ByTable, Plan::Final | Plan::HoldOnly(_)) => table,
     };
     by_rule_with(rule, plan, processing)
 }
@@ -274,6 +275,8 @@ fn trouble(
     wall: SystemTime,
 ) -> Trouble {
     let (answer, reading) = seen;
+    let advice = hint::advice(answer.headers);
+    let meaning = if dialect.guesses { advised(meaning, advice) } else { meaning };
     let throttled = throttled(&meaning);
     let said = match meaning.plan {
         Plan::Final if throttled == Throttled::No => hint::explicit(answer.headers, wall),
@@ -282,14 +285,42 @@ fn trouble(
             hint::wait(answer.headers, body, throttled, wall)
         }
     };
+    let meaning = returning(meaning, said);
     let mut trouble = settle(meaning, dialect, said);
-    if hint::advice(answer.headers) == Some(Advice::Stop) {
+    if advice == Some(Advice::Stop) {
         trouble.remedy = Remedy::Final;
     }
     if throttled == Throttled::Yes {
         learn(&mut trouble, reading);
     }
     trouble
+}
+
+/// Where nobody described the vendor, its own "retry this" counts; whether it is safe remains a
+/// question of the method.
+fn advised(meaning: Meaning<'_>, advice: Option<Advice>) -> Meaning<'_> {
+    match (meaning.plan, advice) {
+        (Plan::Final, Some(Advice::Retry)) => Meaning {
+            plan: Plan::Retry(None),
+            processing: general::at_most_unknown(meaning.processing),
+            ..meaning
+        },
+        (Plan::Final | Plan::Retry(_) | Plan::Hold(_) | Plan::HoldOnly(_), _) => meaning,
+    }
+}
+
+/// A used-up quota closes the allowance only until the moment the vendor names; without one,
+/// waiting is no cure.
+fn returning(meaning: Meaning<'_>, said: Option<Said>) -> Meaning<'_> {
+    let named = meaning.code == Code::QuotaExhausted && said.is_some();
+    match meaning.plan {
+        Plan::Final if named => Meaning {
+            plan: Plan::Hold(general::THROTTLE),
+            processing: general::at_most_unknown(meaning.processing),
+            ..meaning
+        },
+        Plan::Final | Plan::Retry(_) | Plan::Hold(_) | Plan::HoldOnly(_) => meaning,
+    }
 }
 
 fn throttled(meaning: &Meaning<'_>) -> Throttled {
@@ -305,10 +336,10 @@ fn throttled(meaning: &Meaning<'_>) -> Throttled {
 /// The allowance the vendor named closes by its own name.
 fn learn(trouble: &mut Trouble, reading: &Reading) {
     trouble.learned = hint::learned(&reading.text);
-    if let (Some(learned), Some(hold)) = (trouble.learned, &mut trouble.hold) {
-        if hold.scope == HoldScope::Allowance {
-            hold.scope = HoldScope::Window(learned.window);
-        }
+    if let (Some(learned), Some(hold)) = (trouble.learned, &mut trouble.hold)
+        && hold.scope == HoldScope::Allowance
+    {
+        hold.scope = HoldScope::Window(learned.window);
     }
 }
 

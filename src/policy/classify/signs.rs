@@ -11,7 +11,7 @@ use http::header::WWW_AUTHENTICATE;
 use regex::Regex;
 use serde_json::Value;
 
-use super::general::{MAINTENANCE, THROTTLE, is_throttling, meaning, processing};
+use super::general::{MAINTENANCE, THROTTLE, at_most_unknown, is_throttling, meaning, processing};
 use super::{Meaning, Plan, Processing};
 use crate::policy::outcome::Answer;
 use crate::policy::problem::Code;
@@ -50,7 +50,7 @@ fn says_error(tree: &Value) -> bool {
 fn open<'a>(answer: &Answer<'_>, reading: &Reading, codes: &Codes) -> Option<Meaning<'a>> {
     let by_table = processing(answer);
     if codes.any(&LOCK_CODES) || DEADLOCK.is_match(&reading.text) {
-        let unsure = if by_table == Processing::Processed { Processing::Unknown } else { by_table };
+        let unsure = at_most_unknown(by_table);
         return Some(meaning(Code::TransientConflict, unsure, Plan::Retry(None)));
     }
     if over_quota(answer, reading, codes) {
@@ -77,7 +77,16 @@ fn over_quota(answer: &Answer<'_>, reading: &Reading, codes: &Codes) -> bool {
     let status = answer.status.as_u16();
     let plausible = matches!(status, 402 | 403 | 429);
     let daily = status == 403 && codes.any(&["quotaexceeded", "requestlimitexceeded"]);
-    plausible && (daily || codes.any(&QUOTA_CODES) || QUOTA_WORDS.is_match(&reading.text))
+    let said = status != 402 && QUOTA_WORDS.is_match(&reading.text);
+    plausible && (daily || codes.any(&QUOTA_CODES) || said || names_a_day(&reading.tree))
+}
+
+/// Google's way: a violated quota whose name says that it is one of a day.
+fn names_a_day(tree: &Value) -> bool {
+    let details = tree.pointer("/error/details").and_then(Value::as_array).into_iter().flatten();
+    let violations = details.filter_map(|it| it.get("violations")?.as_array()).flatten();
+    let mut quotas = violations.filter_map(|it| it.get("quotaId")?.as_str());
+    quotas.any(|quota| quota.contains("PerDay"))
 }
 
 fn throttled(answer: &Answer<'_>, reading: &Reading, codes: &Codes) -> bool {
@@ -209,7 +218,7 @@ static THROTTLE_WORDS: LazyLock<Regex> = LazyLock::new(|| {
 
 static QUOTA_WORDS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)(?:out of call volume quota|insufficient (?:credit|quota|funds)",
+        r"(?i)(?:out of call volume quota|insufficient (?:credit|quota)",
         r"|(?:daily|monthly) (?:api |request |call )*(?:limit|quota|allowance) (?:has been |was |is )?(?:reached|exceeded|exhausted|used up)",
         r"|exceeded (?:your|the) (?:daily|monthly))",
     ))

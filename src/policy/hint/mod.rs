@@ -276,7 +276,9 @@ mod tests {
     fn a_reset_without_exhaustion_means_nothing() {
         let plenty = headers(&[("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "30")]);
         assert_eq!(millis(&plenty, Throttled::No), None);
-        assert_eq!(millis(&plenty, Throttled::Yes), Some(30_000));
+        assert_eq!(millis(&plenty, Throttled::Yes), None);
+        let silent = headers(&[("x-ratelimit-reset", "30")]);
+        assert_eq!(millis(&silent, Throttled::Yes), Some(30_000));
         let none = headers(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "30")]);
         assert_eq!(millis(&none, Throttled::No), Some(30_000));
         let draft = headers(&[("ratelimit", "\"a\";r=4;t=30")]);

@@ -54,7 +54,7 @@ fn speaks_of_rates(name: &HeaderName) -> bool {
 
 /// The wait until something remains again: on a throttle any reset, else only an exhausted one.
 pub(super) fn reset(headers: &HeaderMap, throttled: Throttled, now: SystemTime) -> Option<Said> {
-    let draft = || draft_reset(text(headers, "ratelimit")?, throttled);
+    let draft = || draft_reset(text(headers, "ratelimit")?);
     let exhausted = || exhausted_reset(headers, now);
     let any = || match throttled {
         Throttled::Yes => any_reset(headers, now),
@@ -66,19 +66,20 @@ pub(super) fn reset(headers: &HeaderMap, throttled: Throttled, now: SystemTime) 
 }
 
 /// `"default";r=0;t=30` of the drafts from 08 on, `limit=9, remaining=0, reset=30` of 07.
-fn draft_reset(line: &str, throttled: Throttled) -> Option<Duration> {
+///
+/// Only where nothing is left: a throttle with something left is about another bucket.
+fn draft_reset(line: &str) -> Option<Duration> {
     let parameters = |item| split(item, ';').skip(1);
     let wait = |item| {
-        let left = parameters(item).find_map(|it| number(it, "r"))?;
-        let closed = left == 0 || throttled == Throttled::Yes;
+        let closed = parameters(item).find_map(|it| number(it, "r"))? == 0;
         let seconds = parameters(item).find_map(|it| number(it, "t"))?;
         if closed { value::legal(Duration::from_secs(seconds)) } else { None }
     };
     let newer = split(line, ',').take(ITEMS_MAX).filter_map(wait).max();
     newer.or_else(|| {
         let left = split(line, ',').take(ITEMS_MAX).find_map(|it| number(it, "remaining"))?;
+        let closed = left == 0;
         let seconds = split(line, ',').take(ITEMS_MAX).find_map(|it| number(it, "reset"))?;
-        let closed = left == 0 || throttled == Throttled::Yes;
         if closed { value::legal(Duration::from_secs(seconds)) } else { None }
     })
 }
@@ -103,10 +104,21 @@ fn bucket_reset(headers: &HeaderMap, remaining: &str, now: SystemTime) -> Option
     })
 }
 
+/// The longest reset of a bucket that does not say that something is left.
 fn any_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let resets =
-        headers.iter().filter(|(name, _)| speaks_of_rates(name) && name.as_str().contains("reset"));
+    let resets = headers.iter().filter(|(name, _)| {
+        speaks_of_rates(name) && name.as_str().contains("reset") && !has_left(headers, name)
+    });
     resets.filter_map(|(_, value)| value::reset(value.to_str().ok()?, now)).max()
+}
+
+/// Whether the bucket of a reset says that something is left.
+fn has_left(headers: &HeaderMap, reset: &HeaderName) -> bool {
+    let spellings = ["reset-after", "reset-in", "resettime", "reset"];
+    let spelling = spellings.iter().find(|spelling| reset.as_str().contains(**spelling));
+    let remaining = spelling.map(|it| reset.as_str().replacen(it, "remaining", 1));
+    let left = remaining.and_then(|name| headers.get(name.as_str()));
+    left.is_some_and(|left| !is_zero(left.as_bytes()))
 }
 
 /// The slowest policy that counts requests: `RateLimit-Policy`, or `RateLimit-Limit` with a window.
@@ -160,7 +172,10 @@ mod tests {
 
     use super::*;
 
-    fn read(pairs: &[(&str, &str)]) -> Option<(Option<(u32, u64)>, Option<u64>)> {
+    /// Limit and window, and the seconds of exhaustion.
+    type Found = (Option<(u32, u64)>, Option<u64>);
+
+    fn read(pairs: &[(&str, &str)]) -> Option<Found> {
         let pair = |(name, value): &(&str, &str)| {
             (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
         };

@@ -32,15 +32,19 @@ const SECRET_BYTES_MIN: usize = 4;
 const MARKUP_ROUNDS_MAX: usize = 4;
 /// Bytes that are looked at of one text; more than any bound lets through.
 const LOOKED_AT_BYTES_MAX: usize = 16 * 1024;
+/// Values of a tree that are looked at; more than 4 KiB can hold and still be read.
+const VALUES_MAX: usize = 500;
 
 impl Scrub<'_> {
     /// The text as it may be shown; `None` when nothing is left.
     #[must_use]
     pub fn clean(self, text: &str, chars_max: usize) -> Option<String> {
-        let text = printable(head(text, LOOKED_AT_BYTES_MAX));
-        let text = without_markup(text);
-        let text = without_trace(&text);
+        // Secrets go first, so that no cut leaves half of one, and again when what split them
+        // is gone.
         let text = self.without_secrets(text);
+        let text = printable(head(&text, LOOKED_AT_BYTES_MAX));
+        let text = without_markup(text);
+        let text = self.without_secrets(without_trace(&text));
         let text = INTERNAL_HOST.replace_all(&text, "[internal host]");
         let text = text.trim();
         (!text.is_empty()).then(|| shortened(text, chars_max))
@@ -49,42 +53,44 @@ impl Scrub<'_> {
     /// The value as it may be shown, in at most `bytes_max` bytes of JSON.
     #[must_use]
     pub fn details(self, value: &Value, bytes_max: usize) -> Option<Value> {
-        let mut bytes_left = bytes_max;
-        fit(&self.clean_value(value)?, &mut bytes_left)
+        let (mut values_left, mut bytes_left) = (VALUES_MAX, bytes_max);
+        fit(&self.clean_value(value, &mut values_left)?, &mut bytes_left)
     }
 
-    fn clean_value(self, value: &Value) -> Option<Value> {
+    fn clean_value(self, value: &Value, values_left: &mut usize) -> Option<Value> {
+        *values_left = values_left.checked_sub(1)?;
         match value {
             Value::Null => None,
             Value::Bool(_) | Value::Number(_) => Some(value.clone()),
             Value::String(text) => self.clean(text, DETAIL_CHARS_MAX).map(Value::String),
             Value::Array(items) => {
-                let items: Vec<Value> =
-                    items.iter().filter_map(|item| self.clean_value(item)).collect();
+                let clean = |item| self.clean_value(item, values_left);
+                let items: Vec<Value> = items.iter().filter_map(clean).collect();
                 (!items.is_empty()).then_some(Value::Array(items))
             }
-            Value::Object(members) => self.clean_members(members),
+            Value::Object(members) => self.clean_members(members, values_left),
         }
     }
 
-    fn clean_members(self, members: &Map<String, Value>) -> Option<Value> {
+    fn clean_members(self, members: &Map<String, Value>, values_left: &mut usize) -> Option<Value> {
         let shown = members.iter().filter(|(name, _)| !names_a_trace(name));
         let clean: Map<String, Value> = shown
             .filter_map(|(name, value)| {
-                Some((self.clean(name, SHORT_CHARS_MAX)?, self.clean_value(value)?))
+                let value = self.clean_value(value, values_left)?;
+                Some((self.clean(name, SHORT_CHARS_MAX)?, value))
             })
             .collect();
         (!clean.is_empty()).then_some(Value::Object(clean))
     }
 
-    fn without_secrets(self, text: &str) -> Cow<'_, str> {
+    fn without_secrets<'t>(self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
         for secret in self.secrets.iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN) {
             if text.contains(&**secret) {
                 text = Cow::Owned(text.replace(&**secret, "[secret]"));
             }
         }
-        Cow::Owned(text.into_owned())
+        text
     }
 }
 

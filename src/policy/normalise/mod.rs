@@ -161,6 +161,9 @@ fn relay(relayed: &Problem, call: &CallFacts<'_>) -> Problem {
     if own.is_some_and(|own| problem.retry_after.is_none_or(|said| own.seconds > said.seconds)) {
         problem.retry_after = own;
     }
+    if !is_error(problem.status) {
+        problem.status = problem.code.status();
+    }
     clean::bound_problem(&mut problem, call.scrub);
     problem
 }
@@ -332,5 +335,148 @@ const fn held_because(cause: HoldCause) -> &'static str {
         HoldCause::Outage => {
             "The upstream has been failing; calls to it are held until it may be asked again."
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+
+    use super::*;
+    use crate::policy::classify::Processing;
+    use crate::policy::problem::{Basis, schema};
+
+    fn trouble(code: Code) -> Trouble {
+        Trouble {
+            code,
+            rule: "test".into(),
+            processing: Processing::Unknown,
+            remedy: Remedy::Backoff,
+            hold: None,
+            learned: None,
+            support: None,
+            wait: None,
+            status: None,
+        }
+    }
+
+    fn wait(seconds: u64, basis: Basis) -> Option<Wait> {
+        Some(Wait { span: Duration::from_secs(seconds), basis })
+    }
+
+    #[test]
+    fn every_code_makes_a_valid_problem() {
+        let validator = jsonschema::validator_for(&schema()).unwrap();
+        let call = CallFacts { request_id: Some("r"), upstream: Some("u"), ..CallFacts::default() };
+        for code in Code::ALL {
+            let own = own_problem(code, &call, &Remark::default());
+            assert_ne!(own.source, Source::Upstream, "{code:?}");
+            let vendors = upstream_problem(&trouble(code), Some(&Reading::default()), &call);
+            for problem in [own, vendors] {
+                let value = serde_json::from_slice(&problem.to_bytes()).unwrap();
+                assert!(validator.is_valid(&value), "{value}");
+                assert_eq!(Problem::from_value(&value), Some(problem));
+            }
+        }
+    }
+
+    #[test]
+    fn the_longer_wait_wins_and_says_who_spoke() {
+        let vendors = Trouble { wait: wait(30, Basis::Upstream), ..trouble(Code::RateLimited) };
+        let rows = [
+            (None, (30, Basis::Upstream)),
+            (wait(10, Basis::Estimate), (30, Basis::Upstream)),
+            (wait(3_599, Basis::Estimate), (3_599, Basis::Estimate)),
+        ];
+        for (retry_after, (seconds, basis)) in rows {
+            let call = CallFacts { retry_after, ..CallFacts::default() };
+            let problem = upstream_problem(&vendors, Some(&Reading::default()), &call);
+            assert_eq!(problem.retry_after, Some(RetryAfter { seconds, basis }));
+            assert_eq!(problem_headers(&problem, None)[RETRY_AFTER], seconds.to_string());
+        }
+    }
+
+    #[test]
+    fn retryable_follows_the_replay_table() {
+        let stops = |stopped_by| CallFacts { stopped_by, ..CallFacts::default() };
+        let ask = |code, remedy, stopped_by| {
+            let trouble = Trouble { remedy, ..trouble(code) };
+            upstream_problem(&trouble, None, &stops(stopped_by)).retryable
+        };
+        assert!(ask(Code::UpstreamTimeout, Remedy::Backoff, Some(StoppedBy::Attempts)));
+        assert!(!ask(Code::UpstreamTimeout, Remedy::Backoff, Some(StoppedBy::Method)));
+        assert!(!ask(Code::UpstreamError, Remedy::Final, Some(StoppedBy::Final)));
+        assert!(ask(Code::RateLimited, Remedy::Hold, Some(StoppedBy::Patience)));
+        assert!(!ask(Code::QuotaExhausted, Remedy::Final, Some(StoppedBy::Final)));
+        assert!(!ask(Code::InvalidRequest, Remedy::Final, Some(StoppedBy::Final)));
+    }
+
+    #[test]
+    fn support_is_told_only_when_its_time_has_come() {
+        let support = |when| Support { contact: "admin@droplink.cc".into(), when };
+        let told = |when, retries| {
+            let trouble =
+                Trouble { support: Some(support(when)), ..trouble(Code::UpstreamMaintenance) };
+            upstream_problem(&trouble, None, &CallFacts { retries, ..CallFacts::default() }).support
+        };
+        assert_eq!(told(SupportWhen::Exhausted, Retries::Left), None);
+        let contact = Some("admin@droplink.cc".to_owned());
+        assert_eq!(told(SupportWhen::Exhausted, Retries::UsedUp), contact);
+        assert_eq!(told(SupportWhen::Hint, Retries::Left), contact);
+        let held = support(SupportWhen::Exhausted);
+        let call =
+            CallFacts { support: Some(&held), retries: Retries::UsedUp, ..CallFacts::default() };
+        let remark = Remark { cause: Some(HoldCause::Maintenance), ..Remark::default() };
+        let problem = own_problem(Code::UpstreamHeld, &call, &remark);
+        assert_eq!(problem.support, contact);
+        assert!(problem.detail.contains("maintenance"));
+    }
+
+    #[test]
+    fn a_refused_credential_of_ours_is_not_the_clients_fault() {
+        let call = CallFacts { credential: Presenter::Gateway, ..CallFacts::default() };
+        for code in [Code::Unauthenticated, Code::CredentialRejected] {
+            let problem = upstream_problem(&trouble(code), Some(&Reading::default()), &call);
+            assert_eq!(problem.code, Code::GatewayCredentialRejected);
+            assert_eq!((problem.status.as_u16(), problem.retryable), (502, false));
+            assert!(!problem_headers(&problem, None).contains_key(WWW_AUTHENTICATE));
+        }
+    }
+
+    #[test]
+    fn status_is_by_code_unless_kept() {
+        let status = |code, sent: u16, status| {
+            let vendor_status = StatusCode::from_u16(sent).ok();
+            let call = CallFacts { vendor_status, status, ..CallFacts::default() };
+            upstream_problem(&trouble(code), Some(&Reading::default()), &call).status.as_u16()
+        };
+        assert_eq!(status(Code::RateLimited, 400, StatusPolicy::Map), 429);
+        assert_eq!(status(Code::RateLimited, 400, StatusPolicy::Keep), 400);
+        assert_eq!(status(Code::InvalidRequest, 418, StatusPolicy::Map), 418);
+        assert_eq!(status(Code::InvalidRequest, 404, StatusPolicy::Map), 400);
+        assert_eq!(status(Code::RateLimited, 200, StatusPolicy::Keep), 429);
+    }
+
+    #[test]
+    fn secrets_pass_nowhere() {
+        let secret = "sk-live-1234567890";
+        let text = || Some(format!("key {secret} is bad"));
+        let reading = Reading {
+            message: text(),
+            code: text(),
+            reason: Some(format!("{secret}!")),
+            reference: text(),
+            operation: text(),
+            occurred_at: text(),
+            details: Some(serde_json::json!({ secret: [secret] })),
+            children: vec![Part { message: text(), code: text(), pointer: text() }],
+            ..Reading::default()
+        };
+        let secrets: [Box<str>; 1] = [secret.into()];
+        let call = CallFacts { scrub: Scrub { secrets: &secrets }, ..CallFacts::default() };
+        let problem = upstream_problem(&trouble(Code::InvalidRequest), Some(&reading), &call);
+        let body = String::from_utf8(problem.to_bytes().to_vec()).unwrap();
+        assert!(!body.contains(secret) && body.contains("[secret]"), "{body}");
+        assert!(!format!("{call:?}").contains(secret));
     }
 }

@@ -25,83 +25,96 @@ pub fn schema() -> Value {
 }
 
 fn members() -> Map<String, Value> {
-    let mut members = Map::new();
-    let mut add = |name: &str, schema: Value| members.insert(name.to_owned(), schema);
-    let names = |list: &[&'static str]| json!(list);
-    add("type", kind());
-    add("title", text("The code in one stable sentence.", SHORT_CHARS_MAX));
-    add("status", status());
-    add(
-        "detail",
-        text(
-            "This occurrence: the vendor's own sentence, or ours when it gave none.",
-            DETAIL_CHARS_MAX,
+    let meaning =
+        [("type", kind()), ("title", title()), ("status", status()), ("detail", detail())];
+    let blame = [("code", code()), ("source", source()), ("retryable", retryable())];
+    let when = [("retry_after", retry_after()), ("retry_after_basis", basis())];
+    let effort = [("attempts", attempts()), ("waited_ms", waited()), ("stopped_by", stopped_by())];
+    let rest = [
+        ("outcome_unknown", outcome_unknown()),
+        ("request_id", request_id()),
+        ("upstream", upstream_or_null()),
+        ("errors", errors()),
+        (
+            "support",
+            text_or_null("Whom to contact, if this problem calls for it.", SHORT_CHARS_MAX),
         ),
-    );
-    add(
-        "code",
-        json!({ "description": "What it means. Branch on this.", "$ref": "#/$defs/codes" }),
-    );
-    add(
-        "source",
-        json!({ "enum": names(&Source::ALL.map(Source::as_str)),
-        "description": "Who speaks: `client` the request cannot be sent, `gateway` we decided or failed, `upstream` the vendor said it." }),
-    );
-    add(
-        "retryable",
-        json!({ "type": "boolean", "description": "Whether the same request can succeed later, unchanged." }),
-    );
-    add(
-        "retry_after",
-        json!({ "type": ["integer", "null"], "minimum": 0,
-        "description": "Seconds to wait, rounded up; equal to the header Retry-After." }),
-    );
-    add(
-        "retry_after_basis",
-        one_of_or_null(
-            &Basis::ALL.map(Basis::as_str),
-            "Where the wait comes from: `upstream` this answer said it, `dialect` the vendor's documents say it, `estimate` we reckoned it.",
-        ),
-    );
-    add(
-        "attempts",
-        json!({ "type": "integer", "minimum": 0, "description": "How often the request was sent." }),
-    );
-    add(
-        "waited_ms",
-        json!({ "type": "integer", "minimum": 0, "description": "Milliseconds the call waited here." }),
-    );
-    add(
-        "stopped_by",
-        one_of_or_null(
-            &StoppedBy::ALL.map(StoppedBy::as_str),
-            "Why it was not tried again: its attempts or its patience are used up, the retry budget is spent, its method or its body forbids it, or the answer is final.",
-        ),
-    );
-    add(
-        "outcome_unknown",
-        json!({ "type": "boolean", "description": "Whether the request may have been carried out all the same." }),
-    );
-    add(
-        "request_id",
-        text_or_null(
-            "The id of the call, as in Evenkeel-Request-Id and in the logs.",
-            SHORT_CHARS_MAX,
-        ),
-    );
-    add(
-        "upstream",
-        json!({ "anyOf": [{ "$ref": "#/$defs/upstream" }, { "type": "null" }],
-        "description": "What the vendor said; null when no upstream was concerned." }),
-    );
-    add(
-        "errors",
-        json!({ "type": "array", "maxItems": CHILDREN_MAX, "items": { "$ref": "#/$defs/error" },
-        "description": "Single errors, in the vendor's order." }),
-    );
-    add("support", text_or_null("Whom to contact, if this problem calls for it.", SHORT_CHARS_MAX));
-    add("documentation", text_or_null("Where the vendor documents its errors.", SHORT_CHARS_MAX));
-    members
+        ("documentation", text_or_null("Where the vendor documents its errors.", SHORT_CHARS_MAX)),
+    ];
+    let all = meaning.into_iter().chain(blame).chain(when).chain(effort).chain(rest);
+    all.map(|(name, schema)| (name.to_owned(), schema)).collect()
+}
+
+fn title() -> Value {
+    text("The code in one stable sentence.", SHORT_CHARS_MAX)
+}
+
+fn detail() -> Value {
+    text("This occurrence: the vendor's own sentence, or ours when it gave none.", DETAIL_CHARS_MAX)
+}
+
+fn code() -> Value {
+    json!({ "description": "What it means. Branch on this.", "$ref": "#/$defs/codes" })
+}
+
+fn source() -> Value {
+    json!({ "enum": Source::ALL.map(Source::as_str),
+        "description": "Who speaks: `client` the request cannot be sent, `gateway` we decided \
+            or failed, `upstream` the vendor said it." })
+}
+
+fn retryable() -> Value {
+    json!({ "type": "boolean",
+        "description": "Whether the same request can succeed later, unchanged." })
+}
+
+fn retry_after() -> Value {
+    json!({ "type": ["integer", "null"], "minimum": 0,
+        "description": "Seconds to wait, rounded up; equal to the header Retry-After." })
+}
+
+fn basis() -> Value {
+    one_of_or_null(
+        &Basis::ALL.map(Basis::as_str),
+        "Where the wait comes from: `upstream` this answer said it, `dialect` the vendor's \
+            documents say it, `estimate` we reckoned it.",
+    )
+}
+
+fn attempts() -> Value {
+    json!({ "type": "integer", "minimum": 0, "description": "How often the request was sent." })
+}
+
+fn waited() -> Value {
+    json!({ "type": "integer", "minimum": 0,
+        "description": "Milliseconds the call waited here." })
+}
+
+fn stopped_by() -> Value {
+    one_of_or_null(
+        &StoppedBy::ALL.map(StoppedBy::as_str),
+        "Why it was not tried again: its attempts or its patience are used up, the retry budget \
+            is spent, its method or its body forbids it, or the answer is final.",
+    )
+}
+
+fn outcome_unknown() -> Value {
+    json!({ "type": "boolean",
+        "description": "Whether the request may have been carried out all the same." })
+}
+
+fn request_id() -> Value {
+    text_or_null("The id of the call, as in Evenkeel-Request-Id and in the logs.", SHORT_CHARS_MAX)
+}
+
+fn upstream_or_null() -> Value {
+    json!({ "anyOf": [{ "$ref": "#/$defs/upstream" }, { "type": "null" }],
+        "description": "What the vendor said; null when no upstream was concerned." })
+}
+
+fn errors() -> Value {
+    json!({ "type": "array", "maxItems": CHILDREN_MAX, "items": { "$ref": "#/$defs/error" },
+        "description": "Single errors, in the vendor's order." })
 }
 
 fn kind() -> Value {

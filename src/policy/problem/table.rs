@@ -383,7 +383,7 @@ const ROWS: [Row; 37] = [
         code: Code::UpstreamMaintenance,
         name: "upstream_maintenance",
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "The upstream is closed for maintenance, or says when to return",
+        title: "The upstream is unavailable for a while",
         sources: &[UPSTREAM],
         retryable: Retryable::Yes,
         proxy_error: None,

@@ -1,0 +1,472 @@
+//! `evenkeel normalise`: a captured upstream error in, the problem the client would get out.
+//!
+//! It goes the way of the live gateway: decode, read, classify, normalise. Refuses to send
+//! anything.
+
+use std::io::Read;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use clap::Args;
+use http::header::DATE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+
+use crate::cli::Streams;
+use crate::dialect::decode::{self, BODY_BYTES_MAX};
+use crate::dialect::{self, AUTO};
+use crate::policy::classify::{Class, Processing, Remedy, Trouble};
+use crate::policy::dialect::Dialect;
+use crate::policy::normalise::{CallFacts, Effect, upstream_problem};
+use crate::policy::outcome::{Answer, Extent};
+use crate::policy::problem::{Problem, StoppedBy};
+
+/// What `normalise` is told.
+#[derive(Args, Debug)]
+pub struct NormaliseArgs {
+    /// How the vendor speaks: a built-in dialect, or a file of your own.
+    #[arg(long, value_name = "NAME", default_value = AUTO)]
+    pub dialect: String,
+    /// The status of the captured answer; may be left out when the capture begins with `HTTP/`,
+    /// as `curl -i` writes it.
+    #[arg(long, value_name = "N")]
+    pub status: Option<StatusCode>,
+    /// A header of the captured answer, as `Name: value`.
+    #[arg(long = "header", short = 'H', value_name = "K: V", value_parser = header)]
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// The method of the call that was answered.
+    #[arg(long, value_name = "M", default_value = "GET")]
+    pub method: Method,
+    /// When it was answered, for waits that name a moment; without it the header Date, else now.
+    #[arg(long, value_name = "RFC3339", value_parser = moment)]
+    pub at: Option<SystemTime>,
+    /// The captured body; `-` is standard input.
+    #[arg(value_name = "FILE", default_value = "-")]
+    pub file: String,
+}
+
+/// A captured answer.
+#[derive(Clone, Debug, Default)]
+pub struct Capture {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, as it came.
+    pub body: Bytes,
+}
+
+/// Reads the capture, prints the problem as JSON. `now` is asked when nothing else says when.
+pub fn run(
+    args: &NormaliseArgs,
+    streams: &mut Streams<'_>,
+    now: impl FnOnce() -> SystemTime,
+) -> ExitCode {
+    match outcome(args, streams.stdin, now) {
+        Ok(Some(problem)) => print(&problem, streams),
+        Ok(None) => complain(streams, 1, "this answer is no error; it would pass unchanged"),
+        Err((code, sentence)) => complain(streams, code, &sentence),
+    }
+}
+
+fn print(problem: &Problem, streams: &mut Streams<'_>) -> ExitCode {
+    let json = serde_json::to_string_pretty(problem).unwrap_or_default();
+    match writeln!(streams.stdout, "{json}") {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn complain(streams: &mut Streams<'_>, code: u8, sentence: &str) -> ExitCode {
+    // Nobody listens on standard error either: then the code alone must do.
+    let _ = writeln!(streams.stderr, "evenkeel normalise: {sentence}");
+    ExitCode::from(code)
+}
+
+/// An exit code and a sentence.
+type Refusal = (u8, String);
+
+/// Exit code of a wrong command line.
+const USAGE: u8 = 2;
+/// Exit code of a wrong dialect.
+const CONFIGURATION: u8 = 78;
+
+fn outcome(
+    args: &NormaliseArgs,
+    stdin: &mut dyn Read,
+    now: impl FnOnce() -> SystemTime,
+) -> Result<Option<Problem>, Refusal> {
+    let dialect = dialect_named(&args.dialect)?;
+    let mut capture = capture(args, input(&args.file, stdin)?)?;
+    for (name, value) in &args.headers {
+        capture.headers.append(name, value.clone());
+    }
+    let dated = capture.headers.get(DATE).and_then(|date| date.to_str().ok());
+    let dated = dated.and_then(|date| httpdate::parse_http_date(date).ok());
+    if let (Some(at), Some(_)) = (args.at, dated) {
+        capture.headers.insert(DATE, http_date(at));
+    }
+    let wall = args.at.or(dated).unwrap_or_else(now);
+    Ok(normalise(&dialect, &capture, &args.method, wall))
+}
+
+/// The problem of a captured answer; `None` when it is no error. A success is read as if its
+/// route had opted in.
+#[must_use]
+pub fn normalise(
+    dialect: &Dialect,
+    capture: &Capture,
+    method: &Method,
+    wall: SystemTime,
+) -> Option<Problem> {
+    let body = decode::peek(capture.body.clone(), Extent::Whole, &capture.headers);
+    let answer = Answer { status: capture.status, headers: &capture.headers, body: &body };
+    let (class, reading) = dialect::understand(dialect, &answer, wall);
+    let Class::Trouble(trouble) = class else { return None };
+    let stopped_by = stopped_by(&trouble, method);
+    let call = CallFacts {
+        attempts: 1,
+        stopped_by,
+        effect: effect(stopped_by),
+        upstream: (*dialect.name != *AUTO).then_some(&*dialect.name),
+        vendor_status: Some(capture.status),
+        documentation: dialect.documentation.as_deref(),
+        ..CallFacts::default()
+    };
+    Some(upstream_problem(&trouble, Some(&reading), &call))
+}
+
+/// Why a gateway without patience would stop here, where the answer itself says so.
+fn stopped_by(trouble: &Trouble, method: &Method) -> Option<StoppedBy> {
+    let repeatable = method.is_idempotent();
+    match (trouble.remedy, trouble.processing) {
+        (Remedy::Final, _) => Some(StoppedBy::Final),
+        (_, Processing::Unknown) if !repeatable => Some(StoppedBy::Method),
+        (_, Processing::Processed) => Some(StoppedBy::Final),
+        (_, Processing::Unknown | Processing::NotSent | Processing::NotProcessed) => None,
+    }
+}
+
+fn effect(stopped_by: Option<StoppedBy>) -> Effect {
+    if stopped_by == Some(StoppedBy::Method) { Effect::Unknown } else { Effect::Known }
+}
+
+fn dialect_named(name: &str) -> Result<std::sync::Arc<Dialect>, Refusal> {
+    if let Some(dialect) = dialect::builtin(name) {
+        return Ok(dialect);
+    }
+    let names: Vec<&str> = dialect::builtin_names().collect();
+    let Ok(text) = std::fs::read_to_string(name) else {
+        let known = names.join(", ");
+        return Err((
+            USAGE,
+            format!("no dialect is called `{name}`, and no file; built in are {known}"),
+        ));
+    };
+    let value = serde_saphyr::from_str(&text);
+    let value = value.map_err(|fault| (CONFIGURATION, format!("{name}: {fault}")))?;
+    let own = |value: &serde_json::Value| value.get("name")?.as_str().map(str::to_owned);
+    let own_name = own(&value).unwrap_or_else(|| name.to_owned());
+    dialect::compile(&own_name, &value).map(std::sync::Arc::new).map_err(|faults| {
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        (CONFIGURATION, format!("{name}:\n  {}", lines.join("\n  ")))
+    })
+}
+
+/// The captured bytes; one more than is looked at, so that what is longer shows.
+fn input(file: &str, stdin: &mut dyn Read) -> Result<Vec<u8>, Refusal> {
+    let head_bytes_max = 64 * 1024;
+    let limit = u64::try_from(BODY_BYTES_MAX + head_bytes_max).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    let read = match file {
+        "-" => stdin.take(limit).read_to_end(&mut bytes),
+        path => std::fs::File::open(path).and_then(|it| it.take(limit).read_to_end(&mut bytes)),
+    };
+    read.map_err(|fault| (1, format!("{file}: {fault}")))?;
+    Ok(bytes)
+}
+
+fn capture(args: &NormaliseArgs, bytes: Vec<u8>) -> Result<Capture, Refusal> {
+    match args.status {
+        Some(status) => Ok(Capture { status, headers: HeaderMap::new(), body: bytes.into() }),
+        None => Capture::parse(bytes).ok_or_else(|| {
+            let remedy =
+                "give --status N, or a capture that begins with `HTTP/`, as `curl -i` writes it";
+            (USAGE, remedy.to_owned())
+        }),
+    }
+}
+
+impl Capture {
+    /// An answer as `curl -i` writes it: status line, headers, a blank line, the body.
+    #[must_use]
+    pub fn parse(bytes: Vec<u8>) -> Option<Self> {
+        let bytes = Bytes::from(bytes);
+        let (head, body) = head_and_body(&bytes)?;
+        let mut lines = std::str::from_utf8(&bytes[..head]).ok()?.lines();
+        let status = lines.next()?.strip_prefix("HTTP/")?.split_whitespace().nth(1)?;
+        let headers = lines.map(|line| header(line).ok()).collect::<Option<HeaderMap>>()?;
+        Some(Self { status: status.parse().ok()?, headers, body: bytes.slice(body..) })
+    }
+}
+
+/// Where the head ends and where the body begins.
+fn head_and_body(bytes: &[u8]) -> Option<(usize, usize)> {
+    let end = |blank: &[u8]| {
+        let place = bytes.windows(blank.len()).position(|window| window == blank)?;
+        Some((place, place + blank.len()))
+    };
+    match (end(b"\r\n\r\n"), end(b"\n\n")) {
+        (Some(crlf), Some(lf)) => Some(crlf.min(lf)),
+        (crlf, lf) => crlf.or(lf),
+    }
+}
+
+fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let (name, value) = line.split_once(':').ok_or("a header reads `Name: value`")?;
+    let name = name.trim().parse().map_err(|_| format!("`{name}` is no header name"))?;
+    let value = HeaderValue::from_str(value.trim()).map_err(|fault| fault.to_string())?;
+    Ok((name, value))
+}
+
+fn moment(text: &str) -> Result<SystemTime, String> {
+    let stamp = text.parse::<jiff::Timestamp>().map_err(|fault| fault.to_string())?;
+    Ok(SystemTime::from(stamp))
+}
+
+/// HTTP dates exist for the years 1970 to 9999.
+fn http_date(at: SystemTime) -> HeaderValue {
+    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+    let at = at.clamp(SystemTime::UNIX_EPOCH, last);
+    HeaderValue::try_from(httpdate::fmt_http_date(at)).unwrap_or(HeaderValue::from_static(""))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    const FOLDER: &str = "tests/data/problems";
+
+    fn wall() -> SystemTime {
+        moment("2026-01-01T00:00:00Z").unwrap()
+    }
+
+    /// Every `.http` of the folder, in order.
+    fn captures() -> Vec<PathBuf> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER);
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let mut captures: Vec<PathBuf> =
+            entries.filter(|path| path.extension().is_some_and(|it| it == "http")).collect();
+        captures.sort();
+        captures
+    }
+
+    fn stem(path: &Path) -> &str {
+        path.file_stem().and_then(|stem| stem.to_str()).unwrap()
+    }
+
+    fn problem(path: &Path) -> Option<Problem> {
+        let name = stem(path).split('-').next().unwrap();
+        let dialect = dialect::builtin(name).unwrap_or_else(|| panic!("{name} is no dialect"));
+        let capture = Capture::parse(std::fs::read(path).unwrap());
+        let capture = capture.unwrap_or_else(|| panic!("{} is no capture", path.display()));
+        normalise(&dialect, &capture, &Method::GET, wall())
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test's own switch is no configuration")]
+    fn updates() -> bool {
+        std::env::var("UPDATE_EXPECTATIONS").is_ok_and(|it| it == "1")
+    }
+
+    #[test]
+    fn every_payload_becomes_the_problem_beside_it() {
+        let mut wrong = Vec::new();
+        for path in captures() {
+            let found = serde_json::to_string_pretty(&problem(&path)).unwrap() + "\n";
+            let expected_path = path.with_file_name(format!("{}.problem.json", stem(&path)));
+            if updates() {
+                std::fs::write(&expected_path, &found).unwrap();
+            }
+            let expected = std::fs::read_to_string(&expected_path).unwrap_or_default();
+            if found != expected {
+                wrong.push(format!("{}\n--- found\n{found}--- expected\n{expected}", stem(&path)));
+            }
+        }
+        assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
+    }
+
+    #[test]
+    fn every_problem_fits_the_published_schema() {
+        let schema = jsonschema::validator_for(&crate::policy::problem::schema()).unwrap();
+        let known: Vec<String> = names(&crate::policy::problem::schema()["properties"]);
+        for path in captures() {
+            if let Some(problem) = problem(&path) {
+                let value = serde_json::to_value(&problem).unwrap();
+                assert!(schema.is_valid(&value), "{}: {:?}", stem(&path), schema.validate(&value));
+                assert_eq!(names(&value), known, "{}", stem(&path));
+            }
+        }
+    }
+
+    fn names(value: &Value) -> Vec<String> {
+        value.as_object().unwrap().keys().cloned().collect()
+    }
+
+    #[test]
+    fn a_problem_of_ours_is_not_changed_again() {
+        for path in captures() {
+            let Some(first) = problem(&path) else { continue };
+            let headers = crate::policy::normalise::problem_headers(&first, None);
+            let capture = Capture { status: first.status, headers, body: first.to_bytes() };
+            for dialect in ["auto", "droplink", "wordbee"] {
+                let dialect = dialect::builtin(dialect).unwrap();
+                let second = normalise(&dialect, &capture, &Method::GET, wall());
+                assert_eq!(second.as_ref(), Some(&first), "{}", stem(&path));
+            }
+        }
+    }
+
+    fn run_with(arguments: &[&str], stdin: &str) -> (ExitCode, String, String) {
+        #[derive(clap::Parser)]
+        struct Command {
+            #[command(flatten)]
+            args: NormaliseArgs,
+        }
+        let line = std::iter::once(&"normalise").chain(arguments);
+        let command: Command = clap::Parser::try_parse_from(line).unwrap();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let mut input = stdin.as_bytes();
+        let mut streams = Streams { stdin: &mut input, stdout: &mut out, stderr: &mut err };
+        let code = run(&command.args, &mut streams, wall);
+        (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    #[test]
+    fn the_command_prints_a_problem() {
+        let (code, out, err) = run_with(
+            &["--dialect", "droplink", "--status", "503", "--header", "Retry-After: 7"],
+            "{\"error\":\"closed\"}",
+        );
+        let problem: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!((format!("{code:?}"), err), (format!("{:?}", ExitCode::SUCCESS), String::new()));
+        assert_eq!(problem["code"], "upstream_maintenance");
+        assert_eq!(
+            (&problem["retry_after"], &problem["retry_after_basis"]),
+            (&7.into(), &"upstream".into())
+        );
+    }
+
+    #[test]
+    fn absolute_waits_are_measured_against_at() {
+        let date = "Retry-After: Thu, 01 Jan 2026 00:01:00 GMT";
+        let rows = [
+            (vec![], 60),
+            (vec!["--at", "2026-01-01T00:00:50Z"], 10),
+            (vec!["--header", "Date: Thu, 01 Jan 2026 00:00:30 GMT"], 30),
+            (
+                vec![
+                    "--header",
+                    "Date: Thu, 01 Jan 2026 00:00:30 GMT",
+                    "--at",
+                    "2026-01-01T00:00:50Z",
+                ],
+                10,
+            ),
+        ];
+        for (more, expected) in rows {
+            let arguments: Vec<&str> =
+                ["--status", "429", "--header", date].into_iter().chain(more.clone()).collect();
+            let (_, out, _) = run_with(&arguments, "");
+            let problem: Value = serde_json::from_str(&out).unwrap();
+            assert_eq!(problem["retry_after"], expected, "{more:?}");
+        }
+    }
+
+    #[test]
+    fn no_error_and_no_capture_are_said() {
+        let failure = format!("{:?}", ExitCode::FAILURE);
+        let (code, out, err) = run_with(&["--status", "200"], "{\"ok\":true}");
+        assert_eq!((format!("{code:?}"), out), (failure, String::new()));
+        assert!(err.contains("no error"), "{err}");
+        let (code, _, err) = run_with(&[], "{}");
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
+        assert!(err.contains("--status"), "{err}");
+        let (code, _, err) = run_with(&["--dialect", "nobody", "--status", "400"], "");
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
+        assert!(err.contains("droplink"), "{err}");
+    }
+
+    #[test]
+    fn an_unsafe_method_is_told_that_the_outcome_is_unknown() {
+        let (_, out, _) = run_with(&["--status", "500", "--method", "POST"], "");
+        let problem: Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(
+            (&problem["retryable"], &problem["outcome_unknown"], &problem["stopped_by"]),
+            (&false.into(), &true.into(), &"method".into())
+        );
+    }
+
+    fn any_problem(status: u16, headers: &[(usize, Vec<u8>)], body: &[u8]) -> Option<Problem> {
+        let names = [
+            "content-type",
+            "content-encoding",
+            "retry-after",
+            "x-ratelimit-remaining",
+            "x-ratelimit-reset",
+            "www-authenticate",
+            "date",
+            "x-request-id",
+        ];
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            if let Ok(value) = HeaderValue::from_bytes(value) {
+                map.append(names[*name], value);
+            }
+        }
+        let status = StatusCode::from_u16(status).unwrap();
+        let capture = Capture { status, headers: map, body: Bytes::copy_from_slice(body) };
+        let dialect =
+            dialect::builtin(["auto", "droplink", "wordbee"][usize::from(status.as_u16()) % 3]);
+        normalise(&dialect.unwrap(), &capture, &Method::POST, wall())
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_a_problem_goes_out(
+            status in 400_u16..1000,
+            headers in proptest::collection::vec((0_usize..8, proptest::collection::vec(32_u8..=255, 0..40)), 0..5),
+            body in prop_oneof![
+                proptest::collection::vec(any::<u8>(), 0..300),
+                r#"\{("(error|errors|message|code|title|details|status|reason)":("[a-z <>.]{0,20}"|\{\}|\[("x",?)?\]|[0-9]{1,3}|null),?){0,4}\}"#
+                    .prop_map(String::into_bytes),
+                r#"\{"error":\{("(title|details|messages|errorurl|date|innererror)":("[a-z ]{0,9}"|\[\{"title":"x"\}\]|\{"code":"y"\}|null),?){0,4}\}\}"#
+                    .prop_map(|text| text.replace(",}", "}").into_bytes()),
+            ],
+        ) {
+            let problem = any_problem(status, &headers, &body);
+            let problem = problem.expect("every error status is a problem");
+            let value = serde_json::to_value(&problem).unwrap();
+            let schema = schema();
+            prop_assert!(schema.is_valid(&value), "{value}");
+            prop_assert_eq!(Problem::from_value(&value), Some(problem.clone()));
+            let headers = crate::policy::normalise::problem_headers(&problem, None);
+            let capture = Capture { status: problem.status, headers, body: problem.to_bytes() };
+            let auto = dialect::builtin("auto").unwrap();
+            let again = normalise(&auto, &capture, &Method::GET, wall());
+            prop_assert_eq!(again, Some(problem));
+        }
+    }
+
+    fn schema() -> &'static jsonschema::Validator {
+        static SCHEMA: std::sync::LazyLock<jsonschema::Validator> =
+            std::sync::LazyLock::new(|| {
+                jsonschema::validator_for(&crate::policy::problem::schema()).unwrap()
+            });
+        &SCHEMA
+    }
+}
