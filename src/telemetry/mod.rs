@@ -3,12 +3,16 @@
 //! Refuses to decide anything, and to write down what may be a secret: no header values, no
 //! query strings, no bodies.
 
+mod access;
 mod cells;
 mod exposition;
+mod log;
 mod metrics;
 mod settings;
 mod table;
 
+pub use access::{CallRecord, record};
+pub use log::{Log, LogFault};
 pub use metrics::{Admitted, Attempted, CLIENTS_MAX, Ended, Metrics, Shard, Throttled};
 pub use settings::{Access, Format, Settings};
 pub use table::{Kind, METRICS, Metric};

@@ -1,0 +1,225 @@
+//! One event per call: who asked for what, what it got, and what was done for it.
+//!
+//! The names are those of the glossary and of the problem. Refuses to carry header values, query
+//! strings or bodies, and to let control characters of a client through: a line is a line.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+
+use super::settings::Access;
+use crate::policy::problem::{Code, Source, StoppedBy};
+use crate::policy::verdict::RetryReason;
+
+/// A call that took longer, or waited longer, is slow.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// The name under which a filter finds these events.
+const TARGET: &str = "evenkeel::call";
+
+/// Everything that is written down about a call.
+#[derive(Clone, Copy, Debug)]
+pub struct CallRecord<'a> {
+    /// Its id, as the client got it.
+    pub request_id: &'a str,
+    /// The client's name.
+    pub client: &'a str,
+    /// The upstream's name.
+    pub upstream: &'a str,
+    /// The method.
+    pub method: &'a Method,
+    /// The path without its query, as the client wrote it.
+    pub path: &'a str,
+    /// The status the client got.
+    pub status: StatusCode,
+    /// The code, if it got a problem.
+    pub code: Option<Code>,
+    /// Who spoke in that problem.
+    pub source: Option<Source>,
+    /// Sends.
+    pub attempts: u32,
+    /// How long the call waited here.
+    pub waited: Duration,
+    /// How long the upstream took, over all attempts.
+    pub upstream_time: Duration,
+    /// From its head to the head of the answer.
+    pub total: Duration,
+    /// The dialect's rule that said what the answer meant.
+    pub rule: Option<&'a str>,
+    /// Why it was not tried again.
+    pub stopped_by: Option<StoppedBy>,
+    /// Seconds after which the client may come back.
+    pub retry_after: Option<u64>,
+    /// The vendor's own status, of the last attempt.
+    pub vendor_status: Option<StatusCode>,
+    /// What the last retry was to repair.
+    pub retried_because: Option<RetryReason>,
+}
+
+impl CallRecord<'_> {
+    fn is_noteworthy(&self) -> bool {
+        self.code.is_some() || self.attempts > 1 || self.waited > SLOW || self.total > SLOW
+    }
+}
+
+/// Writes a call down, if `access` wants it.
+pub fn record(access: Access, call: &CallRecord<'_>) {
+    let wanted = match access {
+        Access::None => false,
+        Access::ErrorsAndSlow => call.is_noteworthy(),
+        Access::All => true,
+    };
+    if wanted {
+        write(call);
+    }
+}
+
+fn write(call: &CallRecord<'_>) {
+    tracing::info!(
+        target: TARGET,
+        method = %call.method,
+        path = %Plain(call.path),
+        status = call.status.as_u16(),
+        code = call.code.map(Code::as_str),
+        source = call.source.map(Source::as_str),
+        client = call.client,
+        upstream = call.upstream,
+        attempts = call.attempts,
+        waited_ms = millis(call.waited),
+        upstream_ms = millis(call.upstream_time),
+        total_ms = millis(call.total),
+        rule = call.rule,
+        stopped_by = call.stopped_by.map(StoppedBy::as_str),
+        retry_after = call.retry_after,
+        upstream_status = call.vendor_status.map(|status| status.as_u16()),
+        retried_because = call.retried_because.map(reason),
+        request_id = %Plain(call.request_id),
+        "call"
+    );
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+const fn reason(reason: RetryReason) -> &'static str {
+    match reason {
+        RetryReason::Failure(kind) => kind.as_str(),
+        RetryReason::Code(code) => code.as_str(),
+    }
+}
+
+/// Text of a client with everything escaped that could pass for something else in a log.
+struct Plain<'a>(&'a str);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.split_inclusive(is_deceptive).try_for_each(|part| {
+            let last = part.chars().next_back().filter(|last| is_deceptive(*last));
+            f.write_str(&part[..part.len() - last.map_or(0, char::len_utf8)])?;
+            last.map_or(Ok(()), |last| write!(f, "{}", last.escape_default()))
+        })
+    }
+}
+
+/// Control characters, and those that turn the direction of reading or end a line.
+fn is_deceptive(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(character, '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::log::tests::captured;
+    use super::*;
+    use crate::policy::outcome::FailureKind;
+
+    const CALM: CallRecord<'static> = CallRecord {
+        request_id: "r1",
+        client: "shop",
+        upstream: "wordbee",
+        method: &Method::GET,
+        path: "/docs",
+        status: StatusCode::OK,
+        code: None,
+        source: None,
+        attempts: 1,
+        waited: Duration::ZERO,
+        upstream_time: Duration::from_millis(80),
+        total: Duration::from_millis(81),
+        rule: None,
+        stopped_by: None,
+        retry_after: None,
+        vendor_status: Some(StatusCode::OK),
+        retried_because: None,
+    };
+
+    fn lines(access: Access, call: &CallRecord<'_>) -> String {
+        captured(|| record(access, call))
+    }
+
+    #[test]
+    fn only_calls_that_say_something_are_written_by_default() {
+        let default = Access::default();
+        assert_eq!(lines(default, &CALM), "");
+        assert_eq!(lines(Access::None, &CallRecord { attempts: 2, ..CALM }), "");
+        assert!(lines(Access::All, &CALM).contains("\"path\":\"/docs\""));
+        let late = Duration::from_millis(1001);
+        let noteworthy = [
+            CallRecord { code: Some(Code::RouteNotFound), ..CALM },
+            CallRecord { attempts: 2, ..CALM },
+            CallRecord { waited: late, ..CALM },
+            CallRecord { total: late, ..CALM },
+        ];
+        for call in noteworthy {
+            assert_eq!(lines(default, &call).lines().count(), 1, "{call:?}");
+        }
+    }
+
+    #[test]
+    fn an_event_has_the_words_of_the_problem_and_no_absent_facts() {
+        let call = CallRecord {
+            status: StatusCode::TOO_MANY_REQUESTS,
+            code: Some(Code::RateLimited),
+            source: Some(Source::Upstream),
+            attempts: 4,
+            rule: Some("throttled"),
+            stopped_by: Some(StoppedBy::Patience),
+            retry_after: Some(3599),
+            retried_because: Some(RetryReason::Failure(FailureKind::Reset)),
+            ..CALM
+        };
+        let line: serde_json::Value =
+            serde_json::from_str(&lines(Access::ErrorsAndSlow, &call)).unwrap();
+        let expected = [
+            ("status", serde_json::json!(429)),
+            ("code", "rate_limited".into()),
+            ("source", "upstream".into()),
+            ("attempts", 4.into()),
+            ("upstream_ms", 80.into()),
+            ("rule", "throttled".into()),
+            ("stopped_by", "patience".into()),
+            ("retry_after", 3599.into()),
+            ("upstream_status", 200.into()),
+            ("retried_because", "reset".into()),
+            ("request_id", "r1".into()),
+        ];
+        for (field, value) in expected {
+            assert_eq!(line[field], value, "{field} in {line}");
+        }
+        let calm: serde_json::Value = serde_json::from_str(&lines(Access::All, &CALM)).unwrap();
+        for absent in ["code", "source", "rule", "stopped_by", "retry_after"] {
+            assert!(calm.get(absent).is_none(), "{absent} in {calm}");
+        }
+    }
+
+    #[test]
+    fn a_client_cannot_write_lines_of_its_own() {
+        let path = "/a\r\nERROR faked\u{1b}[31m\u{202e}\u{85}/ä";
+        let shown = Plain(path).to_string();
+        assert_eq!(shown, "/a\\r\\nERROR faked\\u{1b}[31m\\u{202e}\\u{85}/ä");
+        assert_eq!(lines(Access::All, &CallRecord { path, ..CALM }).lines().count(), 1);
+    }
+}
