@@ -32,6 +32,19 @@ impl Random {
         self.locked().u128(..).to_be_bytes()
     }
 
+    /// Ten random bytes, for ids that sort by time.
+    #[must_use]
+    pub fn bytes10(&self) -> [u8; 10] {
+        let [bytes @ .., _, _, _, _, _, _] = self.bytes16();
+        bytes
+    }
+
+    /// Eight random bytes, for the span of an attempt.
+    #[must_use]
+    pub fn bytes8(&self) -> [u8; 8] {
+        self.locked().u64(..).to_be_bytes()
+    }
+
     fn locked(&self) -> std::sync::MutexGuard<'_, fastrand::Rng> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }

@@ -15,7 +15,7 @@ use crate::policy::time::Moment;
 use super::queue::Ticket;
 use super::slot::Slot;
 use super::state::{Entry, Granted, Refusal, State, Want};
-use super::view::ScopeView;
+use super::view::{Binding, ScopeView};
 
 /// Whom the vendor counts: owns allowances, holds and the queue.
 #[derive(Debug)]
@@ -61,6 +61,12 @@ impl Account {
     /// Opens the scope that a hold of this number closes; whether there was one.
     pub fn release_hold(&self, id: u64) -> bool {
         self.change(|state, _| state.release_hold(id))
+    }
+
+    /// The allowance that binds a call of these needs.
+    pub fn binding(&self, want: &Want) -> Option<Binding> {
+        let now = self.clock.now();
+        self.lock().binding(want, now)
     }
 
     /// What an operator sees: scopes, calls that wait, and for how long the longest has.

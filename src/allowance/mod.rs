@@ -23,4 +23,4 @@ pub use scope::Blind;
 pub use settings::{AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread};
 pub use slot::{Seat, Settlement, Slot};
 pub use state::{Aftermath, Fate, Fitness, LINGER, Refusal, RefusalReason, Want};
-pub use view::{AccountView, HoldView, ScopeKind, ScopeView};
+pub use view::{AccountView, Binding, HoldView, ScopeKind, ScopeView};

@@ -14,7 +14,7 @@ use crate::policy::time::Moment;
 
 use super::recent::Recent;
 use super::settings::{Allowance, Grant, Mode, Spread};
-use super::view::{HoldView, ScopeKind, ScopeView};
+use super::view::{Binding, HoldView, ScopeKind, ScopeView};
 
 /// A slowed pace recovers by a sixteenth for each of these without a throttle.
 const RECOVERY_STEP: Duration = Duration::from_secs(30);
@@ -344,6 +344,20 @@ impl Scope {
             hold: self.hold.map(|hold| hold_view(&hold, now)),
             observe: self.observes(),
         }
+    }
+
+    pub(super) fn binding(&mut self, now: Moment) -> Option<Binding> {
+        let Kind::Window { ledger, .. } = &mut self.kind else { return None };
+        let remaining = ledger.free(now);
+        let release = ledger.next_release();
+        let known = release != Moment::NEVER;
+        Some(Binding {
+            name: Arc::clone(&self.name),
+            limit: ledger.limit(),
+            window: ledger.window(),
+            remaining,
+            reset: if known { now.until(release) } else { ledger.window() },
+        })
     }
 
     const fn pace(&self) -> Option<&Pace> {

@@ -16,7 +16,7 @@ use crate::policy::time::Moment;
 use super::queue::{Queue, Ticket};
 use super::scope::{Blind, Role, Scope, Strike};
 use super::settings::SCOPES_MAX;
-use super::view::ScopeView;
+use super::view::{Binding, ScopeView};
 
 /// What a call needs.
 #[derive(Clone, Copy, Debug)]
@@ -339,6 +339,13 @@ impl State {
         self.scopes.iter_mut().map(|scope| scope.view(now)).collect()
     }
 
+    /// The allowance with the smallest share left, of those the call needs.
+    pub(super) fn binding(&mut self, want: &Want, now: Moment) -> Option<Binding> {
+        let scopes = &mut self.scopes;
+        let bindings = members(want.scopes).filter_map(|number| scopes[number].binding(now));
+        bindings.min_by_key(|it| u64::from(it.remaining) * 1_000_000 / u64::from(it.limit.max(1)))
+    }
+
     /// Takes a slot of everything wanted, or of nothing.
     fn try_take(&mut self, want: &Want, now: Moment) -> Result<Granted, Blocked> {
         let probes = self.ledgers_allow(want, now)?;
@@ -590,14 +597,14 @@ impl State {
         let holds = members(want.scopes).filter_map(|number| self.scopes[number].hold);
         let reason = match holds.max_by_key(|hold| hold.until) {
             Some(hold) => RefusalReason::Held { cause: hold.cause, failures: hold.failures },
-            None => RefusalReason::Exhausted { allowance: self.binding(want) },
+            None => RefusalReason::Exhausted { allowance: self.awaited_allowance(want) },
         };
         Refusal { reason, retry_after }
     }
 
-    /// The name of the allowance that binds a call: the one with the most calls in line, the
+    /// The name of the allowance a call waits for: the one with the most calls in line, the
     /// upstream itself when none is limited.
-    fn binding(&self, want: &Want) -> std::sync::Arc<str> {
+    fn awaited_allowance(&self, want: &Want) -> std::sync::Arc<str> {
         let allowances =
             members(want.scopes).filter(|number| self.scopes[*number].is_enforced_allowance());
         let binding = allowances.max_by_key(|number| {

@@ -75,3 +75,18 @@ pub struct HoldView {
     /// Probes that failed in a row.
     pub failures: u32,
 }
+
+/// The allowance that binds a call, for its client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// Its name.
+    pub name: Arc<str>,
+    /// N, as believed now.
+    pub limit: u32,
+    /// W.
+    pub window: Duration,
+    /// Slots free now.
+    pub remaining: u32,
+    /// How long until more are.
+    pub reset: Duration,
+}

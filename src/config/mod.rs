@@ -1,5 +1,89 @@
 //! The letterbox: text in, settings out.
+//!
+//! ```text
+//! files, environment, --set, flags        layers      from where, in which order
+//!   → a tree with places                  yaml, tree  what was written, and where
+//!   → typed values, layer by layer        check       against the table in keys
+//!   → one tree                            merge       the config crate decides who speaks
+//!   → Settings                            resolve     what depends on more than one value
+//! ```
+//!
+//! No fault ends the reading: all of them are collected and drawn together. Nothing raw leaves
+//! this room, and no secret enters a message.
 
+mod check;
+mod defaults;
+mod dialects;
+mod draw;
+mod environment;
+mod fault;
+mod keys;
+mod layers;
+mod merge;
+mod provenance;
+mod resolve;
+mod scalar;
+mod schema;
+mod secret;
 mod settings;
+mod show;
+mod tree;
+mod yaml;
 
+pub use dialects::{DialectFault, Dialects};
+pub use draw::Colours;
+pub use environment::Environment;
+pub use fault::{Faults, Sort};
+pub use layers::{Flags, Request};
+pub use provenance::{Known, Origin, Provenance};
+
+pub use schema::schema;
 pub use settings::Settings;
+pub use tree::Position;
+
+/// A configuration that is in order.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What the program runs on.
+    pub settings: Settings,
+    /// Which line each value comes from.
+    pub provenance: Provenance,
+    /// What is allowed and still deserves a word at start.
+    pub warnings: Vec<String>,
+}
+
+/// Reads everything that was asked for.
+///
+/// # Errors
+/// Everything that is wrong with it, at once.
+pub fn load(
+    request: &Request,
+    environment: &Environment,
+    dialects: &Dialects,
+) -> Result<Loaded, Box<Faults>> {
+    let mut faults = Box::new(Faults::default());
+    let Some(layers) = layers::gather(request, environment, &mut faults) else {
+        faults.sort();
+        return Err(faults);
+    };
+    let merged = match merge::merge(&layers) {
+        Ok(fields) => layers::whole(fields),
+        Err(error) => {
+            let message = format!("the layers do not fit together: {error}");
+            faults.push(fault::Fault::new(Sort::Layer, None, message));
+            return Err(faults);
+        }
+    };
+    match resolve::resolve(&merged, environment, dialects, &mut faults) {
+        Some(resolve::Resolved { settings, provenance, warnings }) => {
+            Ok(Loaded { settings, provenance, warnings })
+        }
+        None => {
+            faults.sort();
+            Err(faults)
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,14 +1,235 @@
 //! The workshop: the life of a call, one stage after the other.
+//!
+//! One straight function with a line per stage, not a stack of generic middleware: the stages are
+//! fixed, share one call, and read like the glossary. Every decision is asked of `policy`.
 
+mod admit;
+mod attempt;
 mod body;
+mod call;
 mod drain;
 mod peer;
+mod respond;
 mod settings;
 
-pub use body::{Intake, Replay, ReplayPool, RequestBody, ResponseBody};
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+
+use crate::allowance::{Accounts, UpstreamRules};
+use crate::clock::Clock;
+use crate::policy::headers::{self, Via};
+use crate::policy::problem::Code;
+use crate::random::Random;
+use crate::policy::time::Moment;
+use crate::telemetry::{Access, Ended, Shard};
+use crate::upstream::Exchange;
+
+use attempt::Finish;
+use call::{Arrived, Call, Turned};
+
+pub use body::{Intake, ReplayPool, RequestBody, ResponseBody};
 pub use drain::Drain;
 pub use peer::Peer;
 pub use settings::{
-    CallPolicy, ClientAddress, Credential, Expose, Inspect, Redirects, Repeat, Settings,
-    StatusPolicy, Upstream,
+    CallPolicy, ClientAddress, Credential, Expose, Inspect, Redirects, Repeat, Settings, Upstream,
 };
+
+/// What all workers' gateways share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    /// Clients, routes, upstreams and their policies.
+    pub settings: Arc<Settings>,
+    /// Allowances, holds and queues.
+    pub accounts: Arc<Accounts>,
+    /// The bytes of all replay buffers.
+    pub pool: Arc<ReplayPool>,
+    /// Whether the program is stopping.
+    pub drain: Drain,
+    /// Drawn once per process, so that a loop is recognised.
+    pub instance: [u8; 4],
+    /// Which calls get a line in the log.
+    pub access: Access,
+    /// The program's clock.
+    pub clock: Clock,
+}
+
+impl Shared {
+    /// What the gateways of these settings share.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>, access: Access, drain: Drain, clock: Clock) -> Self {
+        let rules = |upstream: &Upstream| UpstreamRules {
+            name: Arc::clone(&upstream.name),
+            account: upstream.account.clone(),
+            allowances: upstream.allowances.clone(),
+            queue_max: upstream.queue_max,
+        };
+        let rules: Vec<_> = settings.upstreams.iter().map(rules).collect();
+        let limits = &settings.client_limits;
+        let accounts = Accounts::new(&rules, limits, settings.accounts_max, clock);
+        let [a, b, c, d, ..] = Random::from_entropy().bytes16();
+        Self {
+            accounts: Arc::new(accounts),
+            pool: Arc::new(ReplayPool::new(settings.replay_bytes_max)),
+            settings,
+            drain,
+            instance: [a, b, c, d],
+            access,
+            clock,
+        }
+    }
+}
+
+/// The gateway of one worker.
+#[derive(Debug)]
+pub struct Gateway<E> {
+    settings: Arc<Settings>,
+    accounts: Arc<Accounts>,
+    exchange: E,
+    shard: Arc<Shard>,
+    pool: Arc<ReplayPool>,
+    drain: Drain,
+    via: Via,
+    /// By upstream: headers that decisions about its calls rest on.
+    relied: Vec<Vec<HeaderName>>,
+    /// What never passes into a problem: the credentials we inject.
+    secrets: Vec<Box<str>>,
+    access: Access,
+    random: Random,
+    clock: Clock,
+}
+
+impl<E: Exchange<RequestBody>> Gateway<E> {
+    /// The gateway of one worker, which counts in `shard` and sends through `exchange`.
+    #[must_use]
+    pub fn new(shared: &Shared, shard: Arc<Shard>, exchange: E, random: Random) -> Self {
+        let Shared { settings, accounts, pool, drain, instance, access, clock } = shared.clone();
+        Self {
+            via: Via::new(&settings.via, instance),
+            relied: settings.upstreams.iter().map(call::relied).collect(),
+            secrets: secrets(&settings),
+            settings,
+            accounts,
+            exchange,
+            shard,
+            pool,
+            drain,
+            access,
+            random,
+            clock,
+        }
+    }
+
+    /// The worker's way to upstreams, to be tidied up now and then.
+    pub const fn exchange(&self) -> &E {
+        &self.exchange
+    }
+
+    /// The program's clock.
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Where this worker counts.
+    pub fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
+    /// Serves one call, from its head to the head of its answer.
+    pub async fn handle(
+        &self,
+        request: Request<Intake>,
+        peer: &Peer,
+    ) -> Response<ResponseBody<E::Body>> {
+        let (head, intake) = request.into_parts();
+        let arrived = Arrived { head, intake, peer, at: self.clock.now() };
+        let mut call = match self.begin(arrived) {
+            Ok(call) => call,
+            Err(turned) => return self.turn_away(&turned),
+        };
+        self.shard.call_began(call.upstream);
+        let mut leaving = Leaving::of(self, &call);
+        self.accounts.earn_retries(call.upstream, call.policy.budget_percent);
+        let finish = self.serve(&mut call, peer).await;
+        leaving.recorded = true;
+        self.respond(&call, finish)
+    }
+
+    /// The stages that may wait: the client's own limit, then attempts until one settles it.
+    async fn serve(&self, call: &mut Call<'_>, peer: &Peer) -> Finish<E::Body> {
+        match self.admit_client(call, peer).await {
+            Ok(()) => self.attempts(call, peer).await,
+            Err(stop) => Finish::Stopped(stop),
+        }
+    }
+
+    /// Answers a head that the front door refused.
+    #[must_use]
+    pub fn refuse(
+        &self,
+        code: Code,
+        detail: &'static str,
+        headers: Option<&HeaderMap>,
+    ) -> Response<ResponseBody<E::Body>> {
+        let id = headers.and_then(headers::request_id).cloned();
+        let id = id.unwrap_or_else(|| self.fresh_request_id());
+        self.turn_away(&Turned { id, code, detail, upstream: None })
+    }
+}
+
+impl<E> Gateway<E> {
+    fn fresh_request_id(&self) -> HeaderValue {
+        let wall = self.clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        headers::fresh_request_id(millis, self.random.bytes10())
+    }
+}
+
+/// Counts a call whose client left before there was an answer: its future is simply dropped.
+struct Leaving<'g> {
+    shard: &'g Shard,
+    upstream: usize,
+    client: usize,
+    method: Method,
+    clock: Clock,
+    arrival: Moment,
+    recorded: bool,
+}
+
+/// What logs and metrics say of a call whose client left; nobody is sent it.
+const CLIENT_LEFT: u16 = 499;
+
+impl<'g> Leaving<'g> {
+    fn of<E>(gateway: &'g Gateway<E>, call: &Call<'_>) -> Self {
+        Self {
+            shard: &gateway.shard,
+            upstream: call.upstream,
+            client: call.client,
+            method: call.request.method.clone(),
+            clock: gateway.clock,
+            arrival: call.arrival,
+            recorded: false,
+        }
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        if self.recorded {
+            return;
+        }
+        let status = StatusCode::from_u16(CLIENT_LEFT).unwrap_or(StatusCode::BAD_REQUEST);
+        let took = self.clock.now().since(self.arrival);
+        let ended = Ended { client: self.client, method: &self.method, status, code: None, took };
+        self.shard.call_ended(self.upstream, &ended);
+    }
+}
+
+fn secrets(settings: &Settings) -> Vec<Box<str>> {
+    let credentials = settings.upstreams.iter().filter_map(|upstream| upstream.credential.as_ref());
+    credentials.filter_map(|credential| credential.value.to_str().ok()).map(Into::into).collect()
+}

@@ -9,6 +9,7 @@ use crate::allowance::{AccountRule, Allowance};
 use crate::policy::backoff::Backoff;
 use crate::policy::client::Clients;
 use crate::policy::dialect::Dialect;
+use crate::policy::normalise::StatusPolicy;
 use crate::policy::route::{CallPath, Matcher, Routes};
 
 /// Everything the life of a call depends on; swapped whole.
@@ -108,16 +109,6 @@ pub struct CallPolicy {
     pub expose: Expose,
     /// The dialect, its route's own rules first.
     pub dialect: Arc<Dialect>,
-}
-
-/// Which status a problem has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum StatusPolicy {
-    /// The one of its code, so that one meaning has one status.
-    #[default]
-    Map,
-    /// The vendor's own.
-    Keep,
 }
 
 /// What happens to a `Location` under the upstream's URL.

@@ -16,6 +16,7 @@ pub mod pace;
 pub mod share;
 
 pub mod outcome;
+pub mod reading;
 
 pub mod classify;
 pub mod dialect;

@@ -18,6 +18,7 @@ mod shutdown;
 mod stream;
 mod wire;
 mod workers;
+mod workshop;
 
 #[cfg(test)]
 mod tests;

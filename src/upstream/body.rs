@@ -15,6 +15,7 @@ use hyper::body::Incoming;
 use super::RequestBody;
 use super::failure;
 use super::h1::Connection;
+use super::h2::Ticket;
 use super::pool::Pool;
 use crate::policy::outcome::Failure;
 
@@ -30,6 +31,8 @@ enum Source<B: RequestBody> {
     Received,
     /// From this HTTP/1 connection, which goes back to its pool afterwards.
     Connection(Box<Connection<B>>, Arc<Pool<B>>),
+    /// From an HTTP/2 connection that drives itself.
+    Stream { _ticket: Ticket },
 }
 
 impl<B: RequestBody> UpstreamBody<B> {
@@ -45,6 +48,10 @@ impl<B: RequestBody> UpstreamBody<B> {
         Self { incoming, source: Source::Connection(connection, pool) }
     }
 
+    pub(super) fn streaming(incoming: Incoming, ticket: Ticket) -> Self {
+        Self { incoming, source: Source::Stream { _ticket: ticket } }
+    }
+
     /// Lets go of what was not read. The same as dropping it, for code that says so.
     pub fn discard(self) {}
 
@@ -52,7 +59,7 @@ impl<B: RequestBody> UpstreamBody<B> {
     fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Polled {
         let incoming = Pin::new(&mut self.incoming);
         match &mut self.source {
-            Source::Received => incoming.poll_frame(cx),
+            Source::Received | Source::Stream { .. } => incoming.poll_frame(cx),
             Source::Connection(connection, _) => {
                 let noop = &mut Context::from_waker(Waker::noop());
                 let polled = connection.quietly(|| incoming.poll_frame(noop));
@@ -62,7 +69,9 @@ impl<B: RequestBody> UpstreamBody<B> {
     }
 
     fn poll_connection(&mut self, cx: &Context<'_>) -> Polled {
-        let Source::Connection(connection, _) = &mut self.source else { return Poll::Ready(None) };
+        let Source::Connection(connection, _) = &mut self.source else {
+            return Poll::Ready(None);
+        };
         let over = connection.drive(cx);
         let noop = &mut Context::from_waker(Waker::noop());
         if let Poll::Ready(over) = over {
@@ -80,7 +89,7 @@ impl<B: RequestBody> UpstreamBody<B> {
     /// The answer is complete: the connection is free, unless the request is not.
     fn settle(&mut self) {
         match std::mem::replace(&mut self.source, Source::Received) {
-            Source::Received => {}
+            Source::Received | Source::Stream { .. } => {}
             Source::Connection(connection, pool) => {
                 if connection.is_free() {
                     pool.keep(connection);

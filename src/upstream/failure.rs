@@ -110,6 +110,8 @@ fn cause(error: &hyper::Error) -> Cause {
 fn of_hyper(error: &hyper::Error) -> Cause {
     if error.is_user() {
         Cause::Local
+    } else if error.is_timeout() {
+        Cause::HungUp
     } else if error.is_parse() || is_unexpected(error) {
         Cause::Nonsense
     } else {

@@ -105,12 +105,14 @@ impl<B: RequestBody> Connection<B> {
         }))
     }
 
-    /// Sends `request` and waits for the head of its answer.
+    /// Sends `request` to `host` and waits for the head of its answer.
     pub(super) async fn send(
         mut self: Box<Self>,
-        request: Request<B>,
+        mut request: Request<B>,
+        host: &HeaderValue,
         progress: &Progress,
     ) -> Sent<B> {
+        prepare(&mut request, host);
         let pulse = Arc::clone(&self.pulse);
         pulse.begin();
         let no_body_follows = *request.method() == Method::HEAD;
@@ -277,7 +279,7 @@ fn keep_alive(value: &HeaderValue) -> Option<Duration> {
 }
 
 /// Makes `request` one of HTTP/1.1 to `host`.
-pub(super) fn prepare<B: RequestBody>(request: &mut Request<B>, host: &HeaderValue) {
+fn prepare<B: RequestBody>(request: &mut Request<B>, host: &HeaderValue) {
     *request.version_mut() = Version::HTTP_11;
     request.headers_mut().insert(http::header::HOST, host.clone());
     if needs_chunks(request) {

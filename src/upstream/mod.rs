@@ -6,6 +6,7 @@
 //! | `pool` | one worker's connections to one upstream |
 //! | `shared` | what workers share: the count of connections, trust |
 //! | `h1`, `body` | an HTTP/1.1 connection driven by its user, and the body read from it |
+//! | `h2` | an HTTP/2 connection, a task that many exchanges share |
 //! | `dial`, `tls` | from a name to an open connection |
 //! | `wire`, `pulse`, [`Progress`] | bytes, and what they tell |
 //! | `failure` | other people's errors into ours |
@@ -24,6 +25,7 @@ mod body;
 mod dial;
 mod failure;
 mod h1;
+mod h2;
 mod pool;
 mod progress;
 mod pulse;
@@ -39,19 +41,14 @@ pub use settings::{Origin, Protocol, Scheme, Settings, TlsRoots};
 pub use shared::Shared;
 pub use upstreams::Upstreams;
 
-/// What the body of a request must be.
-pub trait RequestBody:
-    Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + Unpin + 'static
-{
-}
+/// Whatever broke the body of a request.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-impl<T> RequestBody for T where
-    T: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
-        + Send
-        + Unpin
-        + 'static
-{
-}
+/// What the body of a request must be.
+pub trait RequestBody: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
+
+impl<T> RequestBody for T where T: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static
+{}
 
 /// One send and its answer: the seam between deciding and wire, and the only thing tests replace.
 ///

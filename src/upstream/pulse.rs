@@ -7,6 +7,7 @@
 //! swallows them. Whoever quietens it polls the connection before waiting again, so no event
 //! of the socket is lost. It refuses to decide anything.
 
+use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::{Progress, RequestBody};
+use super::{BoxError, Progress, RequestBody};
+use crate::clock::Clock;
 use crate::policy::time::Moment;
 
 /// Bytes of one answer's head and everything interim before it. hyper bounds one head; this
@@ -42,8 +44,13 @@ pub(super) struct Pulse {
     /// Bytes read while a head is awaited.
     head: AtomicU64,
     body: AtomicU8,
+    /// Nobody waits for the answer any more.
+    abandoned: AtomicBool,
     quiet: AtomicBool,
+    /// Who waits for the answer.
     task: Mutex<Waker>,
+    /// Who reads the request's body, where that is another task.
+    reader: Mutex<Waker>,
 }
 
 impl Pulse {
@@ -55,8 +62,10 @@ impl Pulse {
             sent: AtomicU64::new(0),
             head: AtomicU64::new(UNCOUNTED),
             body: AtomicU8::new(BODY_OPEN),
+            abandoned: AtomicBool::new(false),
             quiet: AtomicBool::new(false),
             task: Mutex::new(Waker::noop().clone()),
+            reader: Mutex::new(Waker::noop().clone()),
         }
     }
 
@@ -109,6 +118,19 @@ impl Pulse {
         }
     }
 
+    /// The request consists of its head.
+    pub(super) fn no_body(&self) {
+        self.body.store(BODY_ENDED, Relaxed);
+    }
+
+    /// The answer has ended or is of no interest any more: neither is the rest of the request.
+    pub(super) fn abandon(&self) {
+        self.abandoned.store(true, Relaxed);
+        if self.body.load(Relaxed) == BODY_OPEN {
+            lock(&self.reader).wake_by_ref();
+        }
+    }
+
     /// The wire gave `bytes`.
     pub(super) fn read(&self, bytes: usize) {
         let count = self.head.load(Relaxed);
@@ -126,7 +148,7 @@ impl Pulse {
 
     /// Wake-ups go to `task` from now on.
     pub(super) fn attend(&self, task: &Waker) {
-        let mut present = self.task();
+        let mut present = lock(&self.task);
         if !present.will_wake(task) {
             present.clone_from(task);
         }
@@ -136,7 +158,7 @@ impl Pulse {
     /// Wake-ups go nowhere from now on, and no task is kept in memory for them.
     pub(super) fn rest(&self) {
         self.quiet.store(true, Relaxed);
-        *self.task() = Waker::noop().clone();
+        *lock(&self.task) = Waker::noop().clone();
     }
 
     /// Does `work` without waking anybody; the caller drives the connection before it waits.
@@ -146,10 +168,10 @@ impl Pulse {
         self.quiet.store(before, Relaxed);
         done
     }
+}
 
-    fn task(&self) -> MutexGuard<'_, Waker> {
-        self.task.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock(waker: &Mutex<Waker>) -> MutexGuard<'_, Waker> {
+    waker.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Wake for Pulse {
@@ -159,7 +181,7 @@ impl Wake for Pulse {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if !self.quiet.load(Relaxed) {
-            self.task().wake_by_ref();
+            lock(&self.task).wake_by_ref();
         }
     }
 }
@@ -170,9 +192,23 @@ pub(super) struct Tracked<B> {
     end: End,
 }
 
+/// hyper lets go of a body as soon as it has taken everything of it.
+struct End {
+    pulse: Arc<Pulse>,
+    /// Where the body is read by another task than that of the exchange: how to tell the time
+    /// of its progress, and that the exchange is to be woken for it.
+    watch: Option<Clock>,
+}
+
 impl<B> Tracked<B> {
+    /// Read by the task of its exchange.
     pub(super) fn new(body: B, pulse: Arc<Pulse>) -> Self {
-        Self { body, end: End(pulse) }
+        Self { body, end: End { pulse, watch: None } }
+    }
+
+    /// Read by another task.
+    pub(super) fn watched(body: B, pulse: Arc<Pulse>, clock: Clock) -> Self {
+        Self { body, end: End { pulse, watch: Some(clock) } }
     }
 
     pub(super) fn into_inner(self) -> B {
@@ -182,17 +218,28 @@ impl<B> Tracked<B> {
 
 impl<B: RequestBody> Body for Tracked<B> {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = Broken;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let polled = Pin::new(&mut self.body).poll_frame(cx);
-        if let Poll::Ready(Some(Err(_))) = &polled {
-            self.end.0.body.store(BODY_FAILED, Relaxed);
+    ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if self.end.is_abandoned(cx) {
+            return Poll::Ready(Some(Err(Broken("nobody waits for the answer".into()))));
         }
-        polled
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        match polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.end.passed(&frame);
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                self.end.pulse.body.store(BODY_FAILED, Relaxed);
+                Poll::Ready(Some(Err(Broken(error.into()))))
+            }
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -204,11 +251,48 @@ impl<B: RequestBody> Body for Tracked<B> {
     }
 }
 
-/// hyper lets go of a body as soon as it has taken everything of it.
-struct End(Arc<Pulse>);
+/// Why a request's body broke. A type of its own, because the compiler cannot prove a future
+/// `Send` that is generic over boxed errors.
+#[derive(Debug)]
+pub(super) struct Broken(BoxError);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Broken {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl End {
+    /// Whether to stop. Where one task does both, the body goes with its connection.
+    fn is_abandoned(&self, cx: &Context<'_>) -> bool {
+        if self.watch.is_none() {
+            return false;
+        }
+        lock(&self.pulse.reader).clone_from(cx.waker());
+        self.pulse.abandoned.load(Relaxed)
+    }
+
+    fn passed(&self, frame: &Frame<Bytes>) {
+        if let Some(clock) = self.watch {
+            self.pulse.write(frame.data_ref().map_or(0, Bytes::len), clock.now());
+            lock(&self.pulse.task).wake_by_ref();
+        }
+    }
+}
 
 impl Drop for End {
     fn drop(&mut self) {
-        let _ = self.0.body.compare_exchange(BODY_OPEN, BODY_ENDED, Relaxed, Relaxed);
+        let pulse = &self.pulse;
+        let _ = pulse.body.compare_exchange(BODY_OPEN, BODY_ENDED, Relaxed, Relaxed);
+        if let Some(clock) = self.watch {
+            pulse.write(0, clock.now());
+            lock(&pulse.task).wake_by_ref();
+        }
     }
 }

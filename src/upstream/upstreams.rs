@@ -7,16 +7,22 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::{Request, Response};
+use hyper::body::Incoming;
 
 use super::body::UpstreamBody;
-use super::h1::{self, Afterwards, Sent};
+use super::h1::{self, Afterwards};
+use super::h2;
 use super::pool::{Line, Pool};
 use super::settings::Settings;
 use super::shared::Shared;
 use super::{Exchange, Progress, RequestBody};
 use crate::clock::Clock;
-use crate::policy::outcome::Failure;
+use crate::policy::outcome::{Failure, FailureKind, Reach};
 use crate::policy::time::Moment;
+
+/// Connections that may turn out to be closed, one after the other, for one exchange that opens
+/// or waits for them; an upstream that closes more than these refuses us.
+const STALE_MAX: usize = 8;
 
 /// The upstreams as one worker reaches them. Made on the worker's runtime and used only there:
 /// its connections live on it.
@@ -53,17 +59,23 @@ impl<B: RequestBody> Exchange<B> for Upstreams<B> {
     ) -> Result<Response<UpstreamBody<B>>, Failure> {
         let pool = &self.pools[upstream];
         let mut request = request;
-        h1::prepare(&mut request, &pool.host);
-        // Each turn uses up a connection at rest, so it ends with the last of them.
-        while let Some(connection) = pool.rested() {
-            match connection.send(request, progress).await {
-                Sent::Unsent(back, _closed) => request = back,
-                Sent::Answered(answer, afterwards) => return Ok(finish(pool, answer, afterwards)),
-                Sent::Failed(failure) => return Err(failure),
+        // Each turn uses up something that was at rest, so it ends with the last of that.
+        while let Some(line) = pool.rested() {
+            match send(pool, line, request, progress).await {
+                Turn::Over(outcome) => return outcome,
+                Turn::Again(back) => request = back,
             }
         }
         Box::pin(elsewhere(pool, request, progress)).await
     }
+}
+
+/// What one line made of a request.
+#[expect(clippy::large_enum_variant, reason = "it lives for one line")]
+enum Turn<B: RequestBody> {
+    Over(Result<Response<UpstreamBody<B>>, Failure>),
+    /// It was closed before a byte was written.
+    Again(Request<B>),
 }
 
 /// Sends on a connection that has to be opened or waited for first.
@@ -72,25 +84,54 @@ async fn elsewhere<B: RequestBody>(
     mut request: Request<B>,
     progress: &Progress,
 ) -> Result<Response<UpstreamBody<B>>, Failure> {
-    loop {
-        let (connection, fresh) = match pool.obtain().await? {
-            Line::Used(connection) => (connection, None),
-            Line::Fresh(connection) => (connection, Some(())),
-        };
-        match connection.send(request, progress).await {
-            Sent::Unsent(back, closed) => match fresh {
-                None => request = back,
-                Some(()) => return Err(closed),
-            },
-            Sent::Answered(answer, afterwards) => return Ok(finish(pool, answer, afterwards)),
-            Sent::Failed(failure) => return Err(failure),
+    for _ in 0..STALE_MAX {
+        let line = pool.obtain().await?;
+        match send(pool, line, request, progress).await {
+            Turn::Over(outcome) => return outcome,
+            Turn::Again(back) => request = back,
         }
+    }
+    let detail = "every connection was closed before it was used";
+    Err(Failure::new(FailureKind::Reset, Reach::Nothing, detail))
+}
+
+async fn send<B: RequestBody>(
+    pool: &Arc<Pool<B>>,
+    line: Line<B>,
+    request: Request<B>,
+    progress: &Progress,
+) -> Turn<B> {
+    let (connection, fresh) = match line {
+        Line::Used(connection) => (connection, None),
+        Line::Fresh(connection) => (connection, Some(())),
+        Line::Stream(stream) => return Box::pin(send_h2(pool, stream, request, progress)).await,
+    };
+    match connection.send(request, &pool.host, progress).await {
+        h1::Sent::Answered(answer, afterwards) => Turn::Over(Ok(finish(pool, answer, afterwards))),
+        h1::Sent::Unsent(_, closed) if fresh.is_some() => Turn::Over(Err(closed)),
+        h1::Sent::Unsent(request, _) => Turn::Again(request),
+        h1::Sent::Failed(failure) => Turn::Over(Err(failure)),
+    }
+}
+
+async fn send_h2<B: RequestBody>(
+    pool: &Pool<B>,
+    stream: h2::Stream<B>,
+    request: Request<B>,
+    progress: &Progress,
+) -> Turn<B> {
+    match stream.send(request, &pool.target, progress).await {
+        h2::Sent::Answered(answer, ticket) => {
+            Turn::Over(Ok(answer.map(|body| UpstreamBody::streaming(body, ticket))))
+        }
+        h2::Sent::Unsent(request) => Turn::Again(request),
+        h2::Sent::Failed(failure) => Turn::Over(Err(failure)),
     }
 }
 
 fn finish<B: RequestBody>(
     pool: &Arc<Pool<B>>,
-    answer: Response<hyper::body::Incoming>,
+    answer: Response<Incoming>,
     afterwards: Afterwards<B>,
 ) -> Response<UpstreamBody<B>> {
     match afterwards {

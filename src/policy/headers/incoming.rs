@@ -9,7 +9,7 @@ use http::header::{CONTENT_LOCATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::connection::{self, Trailers};
-use super::location::{Mapping, map_location};
+use super::location::{Rewrite, map_location};
 use super::names::{
     self, EVENKEEL_ATTEMPTS, EVENKEEL_REQUEST_ID, Kind, PREFERENCE_APPLIED, RATELIMIT,
     RATELIMIT_POLICY, SERVER_TIMING, X_REQUEST_ID,
@@ -26,7 +26,7 @@ pub struct Incoming<'a> {
     /// Our `Via`, for the version the vendor spoke.
     pub via: &'a HeaderValue,
     /// Where a `Location` under the upstream's URL leads; `None` leaves it.
-    pub redirects: Option<Mapping<'a>>,
+    pub redirects: Option<Rewrite<'a>>,
     /// Whether trailers reach the client.
     pub trailers: Trailers,
     /// What we say about the call.
@@ -75,9 +75,9 @@ pub struct RateLimit<'a> {
 /// Turns a vendor's headers into those of our answer.
 pub fn incoming(headers: &mut HeaderMap, policy: &Incoming<'_>) {
     strip(headers, policy.trailers);
-    if let Some(mapping) = &policy.redirects {
-        lead_back(headers, LOCATION, mapping);
-        lead_back(headers, CONTENT_LOCATION, mapping);
+    if let Some(rewrite) = &policy.redirects {
+        lead_back(headers, LOCATION, rewrite);
+        lead_back(headers, CONTENT_LOCATION, rewrite);
     }
     via::append(headers, policy.via);
     annotate(headers, &policy.notes);
@@ -101,14 +101,6 @@ pub fn annotate(headers: &mut HeaderMap, notes: &Notes<'_>) {
     }
 }
 
-/// Keeps of a vendor's error what stays true when a problem replaces its body.
-pub fn keep_for_problem(headers: &mut HeaderMap) {
-    connection::strip(headers, &RELIED);
-    let doomed = headers.keys().filter(|name| !names::outlives_body(name.as_str()));
-    let doomed: Vec<HeaderName> = doomed.cloned().collect();
-    connection::remove_all(headers, &doomed);
-}
-
 fn strip(headers: &mut HeaderMap, trailers: Trailers) {
     connection::strip(headers, &RELIED);
     let doomed = headers.keys().filter(|name| goes(name.as_str(), trailers));
@@ -124,9 +116,9 @@ fn goes(name: &str, trailers: Trailers) -> bool {
     }
 }
 
-fn lead_back(headers: &mut HeaderMap, name: HeaderName, mapping: &Mapping<'_>) {
+fn lead_back(headers: &mut HeaderMap, name: HeaderName, rewrite: &Rewrite<'_>) {
     if let Some(value) = headers.get_mut(name)
-        && let Some(mapped) = map_location(value, mapping)
+        && let Some(mapped) = map_location(value, rewrite)
     {
         *value = mapped;
     }
@@ -237,7 +229,7 @@ mod tests {
 
     #[test]
     fn locations_lead_back() {
-        let mapping = Mapping {
+        let rewrite = Rewrite {
             origin: "http://vendor",
             base_path: "/v1",
             scheme: "http",
@@ -245,7 +237,7 @@ mod tests {
             prefix: "/v",
         };
         let mut headers = map(&[("location", "/v1/a"), ("content-location", "http://vendor/v1/b")]);
-        incoming(&mut headers, &Incoming { redirects: Some(mapping), ..PLAIN });
+        incoming(&mut headers, &Incoming { redirects: Some(rewrite), ..PLAIN });
         assert_eq!(headers[LOCATION], "/v/a");
         assert_eq!(headers[CONTENT_LOCATION], "http://here/v/b");
     }
@@ -285,27 +277,6 @@ mod tests {
         tell_rate_limit(&mut older, &DAILY);
         assert_eq!(older, map(&[("ratelimit", "limit=5, remaining=1, reset=9")]));
         assert_eq!(quoted("a\"b\\c\u{e9}"), "\"a\\\"b\\\\c?\"");
-    }
-
-    #[test]
-    fn a_problem_does_not_inherit_the_old_body() {
-        let mut headers = map(&[
-            ("content-length", "900"),
-            ("content-type", "text/html"),
-            ("etag", "x"),
-            ("server", "vendor"),
-            ("www-authenticate", "Basic"),
-            ("x-request-id", "r"),
-            ("access-control-allow-origin", "*"),
-            ("connection", "close"),
-        ]);
-        keep_for_problem(&mut headers);
-        let kept = [
-            ("www-authenticate", "Basic"),
-            ("x-request-id", "r"),
-            ("access-control-allow-origin", "*"),
-        ];
-        assert_eq!(headers, map(&kept));
     }
 
     proptest! {

@@ -9,7 +9,7 @@ use crate::policy::route::{CallPath, Reading};
 
 /// Where an upstream is, and where a client reached it through us.
 #[derive(Clone, Copy, Debug)]
-pub struct Mapping<'a> {
+pub struct Rewrite<'a> {
     /// Scheme and authority of the upstream, like `https://api.vendor.example`.
     pub origin: &'a str,
     /// The upstream's base path, without a trailing slash.
@@ -24,11 +24,11 @@ pub struct Mapping<'a> {
 
 /// The value that leads back to us, when `value` lies under the upstream's URL.
 #[must_use]
-pub fn map_location(value: &HeaderValue, mapping: &Mapping<'_>) -> Option<HeaderValue> {
+pub fn map_location(value: &HeaderValue, rewrite: &Rewrite<'_>) -> Option<HeaderValue> {
     let text = value.to_str().ok()?;
-    let (form, path) = split(text, mapping.origin)?;
-    let rest = under(path, mapping.base_path)?;
-    HeaderValue::from_str(&rebuilt(form, rest, mapping)?).ok()
+    let (form, path) = split(text, rewrite.origin)?;
+    let rest = under(path, rewrite.base_path)?;
+    HeaderValue::from_str(&rebuilt(form, rest, rewrite)?).ok()
 }
 
 /// How a reference names its place.
@@ -77,8 +77,8 @@ fn under<'a>(path: &'a str, base_path: &str) -> Option<&'a str> {
     (!climbs && (end == 0 || rest.starts_with('/'))).then_some(rest)
 }
 
-fn rebuilt(form: Form, rest: &str, mapping: &Mapping<'_>) -> Option<String> {
-    let Mapping { scheme, authority, prefix, .. } = *mapping;
+fn rebuilt(form: Form, rest: &str, rewrite: &Rewrite<'_>) -> Option<String> {
+    let Rewrite { scheme, authority, prefix, .. } = *rewrite;
     let root = if prefix.is_empty() && !rest.starts_with('/') { "/" } else { "" };
     let path = format!("{prefix}{root}{rest}");
     match (form, authority) {
@@ -95,7 +95,7 @@ fn rebuilt(form: Form, rest: &str, mapping: &Mapping<'_>) -> Option<String> {
 mod tests {
     use super::*;
 
-    const BEHIND_PREFIX: Mapping<'_> = Mapping {
+    const BEHIND_PREFIX: Rewrite<'_> = Rewrite {
         origin: "https://api.vendor.example",
         base_path: "/v1",
         scheme: "http",
@@ -103,7 +103,7 @@ mod tests {
         prefix: "/vendor",
     };
 
-    const AT_ROOT: Mapping<'_> = Mapping {
+    const AT_ROOT: Rewrite<'_> = Rewrite {
         origin: "http://10.0.0.1:9000",
         base_path: "",
         scheme: "https",
@@ -111,9 +111,9 @@ mod tests {
         prefix: "",
     };
 
-    fn mapped(value: &str, mapping: &Mapping<'_>) -> Option<String> {
+    fn mapped(value: &str, rewrite: &Rewrite<'_>) -> Option<String> {
         let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
-        map_location(&value, mapping).map(|value| value.to_str().unwrap().to_owned())
+        map_location(&value, rewrite).map(|value| value.to_str().unwrap().to_owned())
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn no_answer_names_another_host_by_accident() {
-        let nowhere = Mapping { authority: None, ..AT_ROOT };
+        let nowhere = Rewrite { authority: None, ..AT_ROOT };
         assert_eq!(mapped("http://10.0.0.1:9000//evil/x", &nowhere), None);
         assert_eq!(mapped("http://10.0.0.1:9000/a", &nowhere).as_deref(), Some("/a"));
     }

@@ -5,7 +5,8 @@
 //! end-to-end headers are never looked at, joined or put in another order. (Two different
 //! headers may swap places when a third is removed; no order is defined between them.)
 //!
-//! Refuses to read time or draw chance: ids are made of bytes that are passed in.
+//! Refuses to decide what a problem keeps of a vendor's headers (`normalise` does), and to read
+//! time or draw chance: ids are made of bytes that are passed in.
 
 mod connection;
 mod identity;
@@ -19,8 +20,8 @@ mod via;
 
 pub use connection::{Trailers, asks_upgrade, filter_trailers};
 pub use identity::{fresh_request_id, has_idempotency_key, renew_traceparent, request_id};
-pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming, keep_for_problem};
-pub use location::{Mapping, map_location};
+pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming};
+pub use location::{Rewrite, map_location};
 pub use outgoing::{Outgoing, outgoing};
 pub use prefer::{WAIT_SECONDS_MAX, preferred_wait};
 pub use target::{TargetFault, target};

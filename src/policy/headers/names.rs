@@ -93,18 +93,6 @@ pub fn twins(one: &str, other: &str) -> bool {
         && one.bytes().map(hyphen).eq(other.bytes().map(hyphen))
 }
 
-/// Whether the header of a vendor's error stays with the problem that replaces its body.
-#[must_use]
-pub fn outlives_body(name: &str) -> bool {
-    /// Ids of a request by their usual endings: `x-amz-request-id`, `x-correlation-id`.
-    const IDS: [&str; 3] = ["request-id", "requestid", "correlation-id"];
-    /// Families: the browser's permissions and what remains of an allowance.
-    const FAMILIES: [&str; 4] = ["access-control-", "ratelimit", "x-ratelimit", "x-rate-limit"];
-    matches!(name, "retry-after" | "www-authenticate" | "allow" | "vary" | "via" | "date")
-        || FAMILIES.iter().any(|family| name.starts_with(family))
-        || IDS.iter().any(|id| name.ends_with(id))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,15 +126,5 @@ mod tests {
         assert!(twins("x-api-key", "x_api_key"));
         assert!(!twins("x-api-key", "x-api-key"));
         assert!(!twins("x-api_keys", "x-api-key"));
-    }
-
-    #[test]
-    fn a_problem_keeps_what_does_not_describe_the_old_body() {
-        for kept in ["retry-after", "x-amz-request-id", "x-ratelimit-reset", "ratelimit"] {
-            assert!(outlives_body(kept), "{kept}");
-        }
-        for dropped in ["content-length", "etag", "content-encoding", "server", "x-powered-by"] {
-            assert!(!outlives_body(dropped), "{dropped}");
-        }
     }
 }

@@ -1,40 +1,10 @@
 //! HTTP/1.1 in clear.
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
 use http::{HeaderMap, HeaderValue};
-use http_body::{Body, Frame};
-use tokio::sync::mpsc;
 
 use super::vendor::{Peer, Vendor};
 use super::*;
 use crate::policy::outcome::{FailureKind, Reach};
-
-/// A request's body that the test feeds by hand.
-struct Fed(mpsc::Receiver<Result<Frame<Bytes>, BoxError>>);
-
-impl Body for Fed {
-    type Data = Bytes;
-    type Error = BoxError;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        self.0.poll_recv(cx)
-    }
-}
-
-fn fed(method: Method) -> (mpsc::Sender<Result<Frame<Bytes>, BoxError>>, Request<Outgoing>) {
-    let (sender, receiver) = mpsc::channel(4);
-    let request = Request::builder().method(method).uri("/fed");
-    (sender, request.body(Fed(receiver).boxed_unsync()).unwrap())
-}
-
-fn data(text: &'static str) -> Result<Frame<Bytes>, BoxError> {
-    Ok(Frame::data(Bytes::from_static(text.as_bytes())))
-}
 
 #[tokio::test]
 async fn a_connection_is_used_again() {
@@ -357,7 +327,7 @@ async fn a_large_body_streams_both_ways() {
     .await;
     let worker = Worker::new(settings(vendor.port));
     for _ in 0..2 {
-        let body = Full::new(Bytes::from(vec![b'x'; LENGTH])).map_err(Into::into).boxed_unsync();
+        let body = full(vec![b'x'; LENGTH]);
         let answer = worker.send(Request::post("/").body(body).unwrap()).await.unwrap();
         assert_eq!(answer.body().size_hint().exact(), Some(LENGTH as u64));
         assert_eq!(read(answer).await.unwrap().len(), LENGTH);
@@ -443,9 +413,8 @@ async fn an_early_answer_is_heard_though_the_vendor_hangs_up_on_the_upload() {
         })
         .await;
         let worker = Worker::new(settings(vendor.port));
-        let body = Full::new(Bytes::from(vec![b'x'; 8 * 1024 * 1024])).map_err(Into::into);
-        let answer = worker.send(Request::post("/").body(body.boxed_unsync()).unwrap()).await;
-        let answer = answer.unwrap();
+        let body = full(vec![b'x'; 8 * 1024 * 1024]);
+        let answer = worker.send(Request::post("/").body(body).unwrap()).await.unwrap();
         assert_eq!(answer.status(), 413);
         assert_eq!(read(answer).await.unwrap(), "big");
     }
@@ -463,7 +432,7 @@ async fn a_request_body_that_fails_is_not_the_upstreams_doing() {
     feed.send(data("abc")).await.unwrap();
     let leave = async {
         settle().await;
-        feed.send(Err("the client left".into())).await.unwrap();
+        feed.send(Err(Left)).await.unwrap();
     };
     let (outcome, ()) = tokio::join!(worker.send(request), leave);
     let failure = outcome.unwrap_err();

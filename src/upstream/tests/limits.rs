@@ -42,6 +42,7 @@ async fn a_limit_that_stays_reached_is_a_failure_of_ours() {
         Worker::new(Settings { connections_max: 1, connect_timeout, ..settings(vendor.port) });
     let stuck = worker.upstreams.exchange(0, request(Method::GET, "/", ""), &worker.progress);
     tokio::select! {
+        biased;
         _ = stuck => panic!("nobody answers"),
         failure = worker.get("/") => {
             let failure = failure.unwrap_err();

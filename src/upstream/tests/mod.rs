@@ -1,23 +1,40 @@
 //! Exchanges over real sockets with upstreams that follow a script.
 
 mod http1;
+mod http2;
 mod limits;
+mod tls;
 mod vendor;
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
+use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
+use tokio::sync::mpsc;
 
 use super::*;
 use crate::clock::Clock;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
-type Outgoing = UnsyncBoxBody<Bytes, BoxError>;
+type Outgoing = UnsyncBoxBody<Bytes, Left>;
 type Answer = Response<UpstreamBody<Outgoing>>;
+
+/// The client left.
+#[derive(Debug)]
+struct Left;
+
+impl std::fmt::Display for Left {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the client left")
+    }
+}
+
+impl std::error::Error for Left {}
 
 /// One worker and its only upstream.
 struct Worker {
@@ -73,8 +90,36 @@ fn settings(port: u16) -> Settings {
 }
 
 fn request(method: Method, path: &str, body: &'static str) -> Request<Outgoing> {
-    let body = Full::new(Bytes::from_static(body.as_bytes())).map_err(Into::into).boxed_unsync();
-    Request::builder().method(method).uri(path).body(body).unwrap()
+    Request::builder().method(method).uri(path).body(full(body)).unwrap()
+}
+
+fn full(body: impl Into<Bytes>) -> Outgoing {
+    Full::new(body.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// A request's body that the test feeds by hand.
+struct Fed(mpsc::Receiver<Result<Frame<Bytes>, Left>>);
+
+impl Body for Fed {
+    type Data = Bytes;
+    type Error = Left;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Left>>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+fn fed(method: Method) -> (mpsc::Sender<Result<Frame<Bytes>, Left>>, Request<Outgoing>) {
+    let (sender, receiver) = mpsc::channel(4);
+    let request = Request::builder().method(method).uri("/fed");
+    (sender, request.body(Fed(receiver).boxed_unsync()).unwrap())
+}
+
+fn data(text: &'static str) -> Result<Frame<Bytes>, Left> {
+    Ok(Frame::data(Bytes::from_static(text.as_bytes())))
 }
 
 async fn read(answer: Answer) -> Result<String, Failure> {

@@ -1,0 +1,132 @@
+//! `evenkeel check`: is this configuration in order?
+//!
+//! Reads and resolves everything, sends and binds nothing.
+
+use std::io::{IsTerminal as _, Write};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+
+use super::config::ConfigSource;
+use crate::config::{Colours, Dialects, Environment, Faults, Loaded, load};
+
+/// What a configuration that is not in order ends with (sysexits.h, `EX_CONFIG`).
+pub const EXIT_CONFIG: u8 = 78;
+
+/// Checks the configuration and says everything that is wrong with it.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    #[command(flatten)]
+    source: ConfigSource,
+    /// How mistakes are written: drawn on stderr, or as JSON on stdout.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+/// How mistakes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+}
+
+/// Checks, and says what it found.
+pub fn run(
+    args: &CheckArgs,
+    dialects: &Dialects,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> ExitCode {
+    let loaded = load(&args.source.request(), &Environment::of_process(), dialects);
+    let told = match (&loaded, args.format) {
+        (Ok(loaded), Format::Human) => in_order(loaded, out, err),
+        (Ok(_), Format::Json) => writeln!(out, "[]"),
+        (Err(faults), Format::Human) => write!(err, "{}", faults.human(colours())),
+        (Err(faults), Format::Json) => writeln!(out, "{:#}", faults.json()),
+    };
+    match (loaded, told) {
+        (Ok(_), Ok(())) => ExitCode::SUCCESS,
+        (Err(_), Ok(())) => ExitCode::from(EXIT_CONFIG),
+        (Ok(_) | Err(_), Err(_)) => ExitCode::FAILURE,
+    }
+}
+
+/// Draws faults for whoever started the program, and returns the exit code they deserve.
+pub fn refuse(faults: &Faults, err: &mut dyn Write) -> ExitCode {
+    match write!(err, "{}", faults.human(colours())) {
+        Ok(()) => ExitCode::from(EXIT_CONFIG),
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn in_order(loaded: &Loaded, out: &mut dyn Write, err: &mut dyn Write) -> std::io::Result<()> {
+    for warning in &loaded.warnings {
+        writeln!(err, "warning: {warning}")?;
+    }
+    for line in loaded.settings.summary() {
+        writeln!(out, "{line}")?;
+    }
+    Ok(())
+}
+
+fn colours() -> Colours {
+    if std::io::stderr().is_terminal() { Colours::Ansi } else { Colours::Plain }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::config::tests::DIALECTS;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        check: CheckArgs,
+    }
+
+    /// Exit code, stdout, stderr.
+    fn check(line: &[&str]) -> (String, String, String) {
+        let args = Line::parse_from(std::iter::once(&"check").chain(line)).check;
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let code = run(&args, &DIALECTS, &mut out, &mut err);
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (format!("{code:?}"), text(out), text(err))
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_and_78() {
+        let wrong = "tests/data/config/62-five-at-once.yaml";
+        let (code, out, err) = check(&["-c", wrong]);
+        assert_eq!(code, format!("{:?}", ExitCode::from(78)));
+        assert_eq!(out, "");
+        assert!(err.ends_with("62-five-at-once.yaml: 5 errors\n"), "{err}");
+        let (code, out, err) = check(&["-c", wrong, "--format", "json"]);
+        assert_eq!((code, err.as_str()), (format!("{:?}", ExitCode::from(78)), ""));
+        let faults: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let first = serde_json::json!({
+            "code": "type",
+            "message": "`127.0.0.1` is no address",
+            "key": "listen.address",
+            "layer": "file",
+            "source": wrong,
+            "line": 1,
+            "column": 20,
+            "found": "127.0.0.1",
+            "accepted": "an IP address and a port: 127.0.0.1:8080, 0.0.0.0:8080, [::1]:8080",
+            "nearest": null,
+        });
+        assert_eq!((faults.as_array().unwrap().len(), &faults[0]), (5, &first));
+    }
+
+    #[test]
+    fn what_is_in_order_is_one_line_per_upstream() {
+        let (code, out, err) = check(&["-c", "config/examples/minimal.yaml"]);
+        assert_eq!(code, format!("{:?}", ExitCode::SUCCESS), "{err}");
+        assert_eq!(out, "vendor: /vendor -> https://api.vendor.example; all 10/s; dialect auto\n");
+        assert_eq!(err, "");
+    }
+}

@@ -1,0 +1,161 @@
+//! Faults as people and programs read them.
+//!
+//! People get them drawn as rustc draws its own; programs get objects with stable fields.
+//! Refuses to show a text that may be a secret: it is masked before anything is drawn.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Element, Group, Level, Origin, Renderer, Snippet};
+use serde_json::{Value, json};
+
+use super::fault::{Fault, Faults};
+use super::tree::{At, Name};
+
+/// Faults that are drawn; after so many the first ones need attention.
+const DRAWN_MAX: usize = 100;
+
+/// Whether a terminal shows them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Colours {
+    /// For files and pipes.
+    Plain,
+    /// For terminals.
+    Ansi,
+}
+
+impl Faults {
+    /// All faults drawn for people, and the summary.
+    #[must_use]
+    pub fn human(&self, colours: Colours) -> String {
+        let renderer = match colours {
+            Colours::Plain => Renderer::plain(),
+            Colours::Ansi => Renderer::styled(),
+        };
+        let texts = self.masked();
+        let drawn = self.list.iter().take(DRAWN_MAX);
+        let mut out: Vec<String> =
+            drawn.map(|fault| renderer.render(&[self.group(fault, &texts)]) + "\n").collect();
+        if self.list.len() > DRAWN_MAX {
+            out.push(format!("… and {} more\n", self.list.len() - DRAWN_MAX));
+        }
+        out.push(self.summary().join("\n"));
+        out.join("\n") + "\n"
+    }
+
+    /// All faults for programs.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        self.list.iter().map(|fault| self.object(fault)).collect()
+    }
+
+    fn object(&self, fault: &Fault) -> Value {
+        let position = self.position(fault);
+        let position = position.as_ref();
+        json!({
+            "code": fault.sort.name(),
+            "message": fault.message,
+            "key": Some(&fault.key).filter(|key| !key.is_empty()),
+            "layer": position.map(|at| at.layer()),
+            "source": position.map(|at| at.source()),
+            "line": position.and_then(|at| at.line()),
+            "column": position.and_then(|at| at.column()),
+            "found": fault.found,
+            "accepted": fault.accepted,
+            "nearest": fault.nearest,
+        })
+    }
+
+    /// The texts with stars in place of what may be a secret; every byte keeps its place.
+    fn masked(&self) -> Vec<String> {
+        let mut texts: Vec<String> =
+            self.sources.all().iter().map(|source| source.text.clone()).collect();
+        for at in &self.hidden {
+            let text = &mut texts[at.source];
+            let range = on_characters(text, at.start..at.end);
+            let stars = |c: char| if c == '\n' { "\n".into() } else { "*".repeat(c.len_utf8()) };
+            let stars: String = text[range.clone()].chars().map(stars).collect();
+            text.replace_range(range, &stars);
+        }
+        texts
+    }
+
+    fn group<'t>(&self, fault: &'t Fault, texts: &'t [String]) -> Group<'t> {
+        let title = Level::ERROR.primary_title(fault.message.as_str()).id(fault.sort.name());
+        let mut group = title.elements(self.places(fault, texts));
+        let key = Some(&fault.key).filter(|key| key.contains('.'));
+        if let Some(key) = key {
+            group = group.element(Level::NOTE.message(format!("the key is `{key}`")));
+        }
+        if let Some(accepted) = &fault.accepted {
+            group = group.element(Level::HELP.message(format!("accepted: {accepted}")));
+        }
+        if let Some(nearest) = fault.nearest.as_ref().filter(|_| !self.in_text(fault.at)) {
+            group = group.element(Level::HELP.message(did_you_mean(nearest)));
+        }
+        group
+    }
+
+    fn places<'t>(&self, fault: &'t Fault, texts: &'t [String]) -> Vec<Element<'t>> {
+        let Some(at) = fault.at else { return Vec::new() };
+        if !self.in_text(fault.at) {
+            return vec![Origin::path(self.sources.of(at).name.to_string()).into()];
+        }
+        let label = fault.nearest.as_deref().map(did_you_mean);
+        let mut marks = vec![(AnnotationKind::Primary, at, label.map(Cow::Owned))];
+        let also = fault.also.filter(|(also, _)| self.in_text(Some(*also)));
+        let Some((also, role)) = also else { return vec![self.snippet(&marks, texts)] };
+        let mark = (AnnotationKind::Context, also, Some(Cow::Borrowed(role)));
+        if also.source == at.source {
+            marks.push(mark);
+            return vec![self.snippet(&marks, texts)];
+        }
+        vec![self.snippet(&marks, texts), self.snippet(&[mark], texts)]
+    }
+
+    /// The lines that are marked, and what lies between.
+    fn snippet<'t>(&self, marks: &[Mark<'t>], texts: &'t [String]) -> Element<'t> {
+        let source = marks[0].1.source;
+        let text = texts[source].as_str();
+        let first = marks.iter().map(|(_, at, _)| line(text, *at)).min_by_key(|line| line.start);
+        let first = first.unwrap_or(0..0).start;
+        let last = marks.iter().map(|(_, at, _)| line(text, *at).end).max().unwrap_or(first);
+        let number = marks.iter().map(|(_, at, _)| at.line).min().unwrap_or(1);
+        let annotations = marks.iter().map(|(kind, at, label)| {
+            let end = at.end.min(line(text, *at).end).max(at.start);
+            let span = on_characters(text, at.start..end);
+            kind.span(span.start - first..span.end - first).label(label.clone())
+        });
+        let name = self.sources.all()[source].name.to_string();
+        let snippet = Snippet::source(&text[first..last]).line_start(number).path(name);
+        snippet.annotations(annotations).into()
+    }
+
+    fn in_text(&self, at: Option<At>) -> bool {
+        at.is_some_and(|at| {
+            at.line > 0 && matches!(self.sources.of(at).name, Name::File(_) | Name::Stdin)
+        })
+    }
+}
+
+type Mark<'t> = (AnnotationKind, At, Option<Cow<'t, str>>);
+
+fn did_you_mean(nearest: &str) -> String {
+    format!("did you mean `{nearest}`?")
+}
+
+/// The line of a place, without its end.
+fn line(text: &str, at: At) -> Range<usize> {
+    let place = on_characters(text, at.start..at.start).start;
+    let start = text[..place].rfind('\n').map_or(0, |newline| newline + 1);
+    let end = text[place..].find('\n').map_or(text.len(), |newline| place + newline);
+    start..end
+}
+
+/// The range, widened to whole characters and cut to the text.
+fn on_characters(text: &str, range: Range<usize>) -> Range<usize> {
+    let boundary = |byte: &usize| text.is_char_boundary(*byte);
+    let end = (range.end.min(text.len())..=text.len()).find(boundary).unwrap_or(text.len());
+    let start = (0..=range.start.min(end)).rev().find(boundary).unwrap_or(0);
+    start..end
+}

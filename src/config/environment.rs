@@ -1,0 +1,47 @@
+//! The environment, read once. A value from then on, so that tests need no process of their own.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+/// What a key of the configuration begins with: `EVENKEEL__LISTEN__ADDRESS`.
+const PREFIX: &str = "EVENKEEL__";
+
+/// The variables of the process.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, OsString>);
+
+impl Environment {
+    /// Those of this process, as they are now.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let named = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
+        Self(std::env::vars_os().filter_map(named).collect())
+    }
+
+    /// These variables.
+    #[must_use]
+    pub fn of<'v>(variables: impl IntoIterator<Item = (&'v str, &'v str)>) -> Self {
+        Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+    }
+
+    /// A variable's value, if there is one and it is not empty.
+    pub(super) fn value(&self, name: &str) -> Option<&OsString> {
+        self.0.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// The variables that set keys: name, path of the key, value.
+    pub(super) fn settings(&self) -> impl Iterator<Item = (&str, Vec<String>, &OsString)> {
+        self.0.iter().filter_map(|(name, value)| {
+            let path = name.strip_prefix(PREFIX)?;
+            let path = path.split("__").map(str::to_ascii_lowercase).collect();
+            Some((name.as_str(), path, value))
+        })
+    }
+}
+
+impl std::fmt::Debug for Environment {
+    /// Names only: values may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}

@@ -1,0 +1,101 @@
+//! The configuration in force, as YAML that could be loaded again, each value with its origin;
+//! and one line per upstream for the start of the program.
+
+use std::fmt::Write as _;
+
+use super::Loaded;
+use super::provenance::{Known, Provenance};
+use super::scalar::Limit;
+use super::settings::Settings;
+use crate::allowance::{Allowance, Grant, Mode};
+use crate::gateway::Upstream;
+
+impl Loaded {
+    /// The settings in force as YAML; secrets appear only as references.
+    #[must_use]
+    pub fn show(&self) -> String {
+        let mut out = String::new();
+        branches(&self.provenance).into_iter().for_each(|branch| branch.write(0, &mut out));
+        out
+    }
+}
+
+/// A key and what is below it.
+struct Branch<'k> {
+    name: &'k str,
+    known: Option<&'k Known>,
+    below: Vec<Self>,
+}
+
+fn branches(provenance: &Provenance) -> Vec<Branch<'_>> {
+    let mut root = Branch { name: "", known: None, below: Vec::new() };
+    for known in provenance.all() {
+        let leaf = known.key.split('.').fold(&mut root, |branch, name| branch.child(name));
+        leaf.known = Some(known);
+    }
+    root.below
+}
+
+impl<'k> Branch<'k> {
+    fn child(&mut self, name: &'k str) -> &mut Self {
+        let place = self.below.iter().position(|branch| branch.name == name);
+        let place = place.unwrap_or_else(|| {
+            self.below.push(Self { name, known: None, below: Vec::new() });
+            self.below.len() - 1
+        });
+        &mut self.below[place]
+    }
+
+    fn write(&self, depth: usize, out: &mut String) {
+        let indentation = "  ".repeat(depth);
+        let number = self.name.starts_with(|c: char| c.is_ascii_digit());
+        let head = if number { "-".to_owned() } else { format!("{}:", self.name) };
+        let written = match self.known {
+            Some(known) => writeln!(out, "{indentation}{head} {}  # {}", known.value, known.origin),
+            None => writeln!(out, "{indentation}{head}"),
+        };
+        written.expect("a string takes everything");
+        self.below.iter().for_each(|branch| branch.write(depth + 1, out));
+    }
+}
+
+impl Settings {
+    /// One line per upstream: where it is, what it grants, how it speaks.
+    #[must_use]
+    pub fn summary(&self) -> Vec<String> {
+        let upstreams = self.gateway.upstreams.iter().enumerate();
+        upstreams.map(|(number, upstream)| self.line(number, upstream)).collect()
+    }
+
+    fn line(&self, number: usize, upstream: &Upstream) -> String {
+        let entries = self.gateway.routes.entries().iter();
+        let routes = entries.filter(|entry| entry.upstream == number).map(|entry| {
+            let path = if entry.prefix.is_empty() { "/" } else { &*entry.prefix };
+            format!("{}{path}", entry.host.as_deref().unwrap_or_default())
+        });
+        let allowances = match upstream.allowances.as_slice() {
+            [] => "no allowance".to_owned(),
+            some => some.iter().map(words).collect::<Vec<_>>().join(", "),
+        };
+        format!(
+            "{}: {} -> {}{}; {allowances}; dialect {}",
+            upstream.name,
+            routes.collect::<Vec<_>>().join(" "),
+            upstream.origin,
+            upstream.base_path,
+            upstream.policy.dialect.name
+        )
+    }
+}
+
+fn words(allowance: &Allowance) -> String {
+    let grant = match allowance.grant {
+        Grant::Window { limit, window, .. } => Limit { calls: limit, window }.to_string(),
+        Grant::Concurrency { limit } => format!("{limit} at a time"),
+    };
+    let mode = match allowance.mode {
+        Mode::Enforce => "",
+        Mode::Observe => " (observed)",
+    };
+    format!("{} {grant}{mode}", allowance.name)
+}

@@ -1,0 +1,430 @@
+//! What the whole room promises, through `load`.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::*;
+use crate::policy::dialect::{Dialect, Extract, Replay, Rule, When};
+use crate::policy::problem::Code;
+
+/// A dialect room with just enough sense to be asked.
+pub(crate) const DIALECTS: Dialects = Dialects {
+    builtin: |name| ["auto", "droplink", "wordbee"].contains(&name).then(|| Arc::new(plain(name))),
+    names: || ["auto", "droplink", "wordbee"].map(str::to_owned).to_vec(),
+    compile,
+};
+
+fn plain(name: &str) -> Dialect {
+    let attempt_timeout = (name == "droplink").then_some(std::time::Duration::from_secs(60));
+    Dialect {
+        name: name.into(),
+        guesses: name == "auto",
+        documentation: None,
+        support: None,
+        attempt_timeout,
+        extract: Extract::default(),
+        rules: Vec::new(),
+    }
+}
+
+fn compile(name: &str, data: &Value) -> Result<Dialect, Vec<DialectFault>> {
+    let mut dialect = plain(name);
+    let mut faults = Vec::new();
+    let rules = data.get("rules").and_then(Value::as_array).cloned().unwrap_or_default();
+    for (number, rule) in rules.iter().enumerate() {
+        match rule.get("code").and_then(Value::as_str) {
+            Some("conflict") => dialect.rules.push(conflict(rule)),
+            other => faults.push(DialectFault {
+                pointer: format!("/rules/{number}/code"),
+                message: format!("no code has the name `{}`", other.unwrap_or_default()),
+                accepted: "conflict".into(),
+                nearest: Some("conflict".into()),
+            }),
+        }
+    }
+    if faults.is_empty() { Ok(dialect) } else { Err(faults) }
+}
+
+fn conflict(rule: &Value) -> Rule {
+    Rule {
+        name: rule.get("name").and_then(Value::as_str).unwrap_or_default().into(),
+        when: When::default(),
+        code: Code::Conflict,
+        replay: Replay::ByTable,
+        retry: None,
+        hold: None,
+        status: None,
+        support: None,
+    }
+}
+
+/// The sketch of the design, as far as this version goes.
+const SKETCH: &str = r"
+version: 1
+listen: { address: 127.0.0.1:8080, client_key_header: evenkeel-key }
+admin: { address: 127.0.0.1:9900 }
+clients:
+  storefront: { key: { env: STOREFRONT_KEY }, priority: interactive, share: 3 }
+  nightly:    { key: { env: NIGHTLY_KEY }, priority: batch, limit: 200/h }
+defaults:
+  timeouts: { connect: 3s, attempt: 20s, idle: 30s }
+  wait: { default: 30s, max: 10m }
+  retry: { attempts: 4, backoff: { base: 250ms, factor: 2, max: 10s }, budget: 10% }
+  replay: { max_body: 256KiB }
+upstreams:
+  wordbee:
+    url: https://acme.eu.wordbee-translator.com/api
+    route: /wordbee
+    dialect: wordbee
+    account: { header: x-auth-accountid }
+    allowances:
+      account: { limit: 1000/h, burst: 20, exempt: [{ path: /auth/token }] }
+  droplink:
+    url: https://droplink.cc/api/v1
+    dialect: droplink
+    auth: { header: x-api-key, value: { env: DROPLINK_KEY } }
+    allowances:
+      all: 5/s
+      bursty: { limit: 100/m, spread: none, arrival_guard: 500ms }
+      parallel: { concurrency: 8 }
+      drops: { limit: 100/day, match: { methods: [POST], path: /drop/* }, mode: observe }
+    routes:
+      - { match: { methods: [POST], path: /search }, repeatable: true, timeouts: { attempt: 5s } }
+      - { match: { path: /jobs/** }, inspect_success: true, require: [authorization],
+          rules: [{ name: busy, code: conflict }] }
+  payco:
+    url: https://api.payco.example
+    route: { host: api.local, path: / }
+    dialect: my_payco
+    status: keep
+    client_address: send
+dialects:
+  my_payco: { rules: [{ name: own, code: conflict }] }
+telemetry: { log: { level: info, access: all } }
+shutdown: { delay: 0s, grace: 30s }
+";
+
+fn environment() -> Environment {
+    Environment::of([
+        ("STOREFRONT_KEY", "s3cret-a"),
+        ("NIGHTLY_KEY", "s3cret-b"),
+        ("DROPLINK_KEY", "s3cret-c"),
+    ])
+}
+
+/// Loads a text as if it were a file, with these variables and `--set`s.
+fn load_text(text: &str, env: &Environment, sets: &[&str]) -> Result<Loaded, Box<Faults>> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("evenkeel.yaml");
+    std::fs::write(&file, text).unwrap();
+    let sets = sets.iter().map(|set| (*set).to_owned()).collect();
+    let request = Request { files: vec![file], sets, flags: Flags::default() };
+    load(&request, env, &DIALECTS)
+}
+
+fn messages(faults: &Faults) -> Vec<String> {
+    let line = |fault: &fault::Fault| {
+        let at = faults.position(fault).map(|at| at.to_string()).unwrap_or_default();
+        format!("{at}: {} [{}]", fault.message, fault.key)
+    };
+    faults.list.iter().map(line).collect()
+}
+
+#[test]
+fn the_sketch_of_the_design_loads() {
+    let loaded = load_text(SKETCH, &environment(), &[]).map_err(|faults| messages(&faults));
+    let settings = loaded.unwrap().settings;
+    let [wordbee, droplink, payco] = settings.gateway.upstreams.as_slice() else { panic!() };
+    assert_eq!(&*wordbee.base_path, "/api");
+    assert_eq!(wordbee.policy.attempt_timeout.as_secs(), 20);
+    assert_eq!(droplink.policy.attempt_timeout.as_secs(), 60, "the dialect beats the defaults");
+    assert_eq!(droplink.routes[0].1.attempt_timeout.as_secs(), 5, "the entry beats the dialect");
+    assert_eq!(droplink.routes[0].1.repeat, crate::gateway::Repeat::Declared);
+    assert_eq!(droplink.routes[1].1.dialect.rules.len(), 1);
+    assert_eq!(droplink.policy.dialect.rules.len(), 0);
+    assert_eq!(droplink.allowances.len(), 4);
+    assert_eq!(payco.policy.dialect.rules.len(), 1);
+    assert_eq!(settings.gateway.clients.all().len(), 2);
+    assert!(settings.gateway.client_limits[1].is_some());
+    assert!(!format!("{settings:?}").contains("s3cret"));
+}
+
+/// The folder of wrong configurations, each beside what is said about it.
+const WRONG: &str = "tests/data/config";
+
+/// What stands in the first lines of a wrong configuration: `#! env A=b`, `#! set a.b=c`,
+/// `#! flag limit=1/s`, `#! file PATH`.
+fn wrong_request(file: &std::path::Path) -> (Request, Environment) {
+    let bytes = std::fs::read(file).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
+    let told = |what: &str| -> Vec<String> {
+        let line =
+            |line: &str| Some(line.strip_prefix("#! ")?.strip_prefix(what)?.trim().to_owned());
+        text.lines().filter_map(line).collect()
+    };
+    let flag = |name: &str| told(&format!("flag {name}=")).pop();
+    let flags = Flags {
+        upstream: flag("upstream"),
+        limit: flag("limit"),
+        dialect: flag("dialect"),
+        listen: flag("listen"),
+    };
+    let more = told("file").into_iter().map(Into::into);
+    let files = std::iter::once(file.to_owned()).chain(more).collect();
+    let variables = told("env");
+    let variables = variables.iter().filter_map(|variable| variable.split_once('='));
+    let keys = [("GOOD_KEY", "s3cret-good"), ("EMPTY_KEY", "")];
+    (Request { files, sets: told("set"), flags }, Environment::of(variables.chain(keys)))
+}
+
+fn wrong_files() -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(WRONG).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|ext| ext == "yaml")).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_mistake_is_explained_as_expected() {
+    let update = Environment::of_process().value("UPDATE_EXPECTATIONS").is_some();
+    let files = wrong_files();
+    assert!(files.len() >= 35);
+    for file in files {
+        let (request, env) = wrong_request(&file);
+        let Err(faults) = load(&request, &env, &DIALECTS) else { panic!("{file:?} is in order") };
+        let drawn = faults.human(Colours::Plain);
+        assert!(!drawn.contains("s3cret"), "{file:?} shows a secret:\n{drawn}");
+        assert!(!faults.json().to_string().contains("s3cret"), "{file:?} shows a secret in JSON");
+        let expected = file.with_extension("txt");
+        if update {
+            std::fs::write(&expected, &drawn).unwrap();
+        }
+        let expected = std::fs::read_to_string(&expected).unwrap_or_default();
+        assert!(drawn == expected, "{file:?}, found:\n{drawn}\nexpected:\n{expected}");
+    }
+}
+
+fn load_file(file: &str) -> Result<Loaded, Vec<String>> {
+    let request = Request { files: vec![file.into()], ..Request::default() };
+    let keys = ["STOREFRONT_KEY", "REPORTS_KEY", "NIGHTLY_KEY", "PAYCO_TOKEN"];
+    let env = Environment::of(keys.map(|key| (key, key)));
+    load(&request, &env, &DIALECTS).map_err(|faults| messages(&faults))
+}
+
+#[test]
+fn the_reference_says_exactly_the_defaults() {
+    let reference = load_file("config/evenkeel.yaml").unwrap().settings;
+    let text = "upstreams: { vendor: { url: 'https://api.vendor.example' } }";
+    let minimal = load_text(text, &Environment::default(), &[]).unwrap().settings;
+    assert_eq!(format!("{reference:#?}"), format!("{minimal:#?}"));
+}
+
+#[test]
+fn the_reference_has_every_key() {
+    let text = std::fs::read_to_string("config/evenkeel.yaml").unwrap();
+    let text = text.replace("#? ", "");
+    let mut faults = Faults::default();
+    let source = faults.sources.add(tree::Name::Stdin, text.clone());
+    let node = yaml::read(source, &text, &mut faults).unwrap().unwrap();
+    let item = check::layer(node, &mut faults);
+    assert_eq!(messages(&faults), [""; 0]);
+    every_key(&item, keys::ROOT, "");
+}
+
+/// Walks the table and the file together; of a map from names, the first that has a key counts.
+fn every_key(item: &check::Item, keys: keys::Keys, path: &str) {
+    for key in keys::each(keys) {
+        if matches!(key.kind, keys::Kind::Later { .. }) || is_policy_of_an_upstream(path, key.name)
+        {
+            continue;
+        }
+        let field = item.field(key.name).unwrap_or_else(|| panic!("no `{path}.{}`", key.name));
+        every_key_inside(&field.item, &key.kind, &format!("{path}.{}", key.name));
+    }
+}
+
+fn every_key_inside(item: &check::Item, kind: &keys::Kind, path: &str) {
+    match kind {
+        keys::Kind::Map(keys) | keys::Kind::Short { keys, .. } => every_key(item, keys, path),
+        keys::Kind::Named {
+            of: keys::Kind::Map(keys) | keys::Kind::Short { keys, .. }, ..
+        } => {
+            every_key(&all_together(item.fields().iter().map(|field| &field.item)), keys, path);
+        }
+        keys::Kind::List { of: keys::Kind::Map(keys), .. } => {
+            let check::Held::List(items) = &item.held else { panic!("{path} is no list") };
+            every_key(&all_together(items.iter()), keys, path);
+        }
+        keys::Kind::One(_)
+        | keys::Kind::Named { .. }
+        | keys::Kind::List { .. }
+        | keys::Kind::Secret
+        | keys::Kind::Data
+        | keys::Kind::Later { .. } => {}
+    }
+}
+
+fn all_together<'i>(items: impl Iterator<Item = &'i check::Item>) -> check::Item {
+    let fields = items.flat_map(|item| item.fields().iter().cloned()).collect();
+    layers::whole(fields)
+}
+
+/// What `defaults` has shown, an upstream and a route's entry need not show again.
+fn is_policy_of_an_upstream(path: &str, key: &str) -> bool {
+    let upstream = path == ".upstreams" || path == ".upstreams.routes";
+    upstream && keys::find(keys::keys_at(&["defaults"]), key).is_some()
+}
+
+#[test]
+fn every_example_is_in_order() {
+    let mut count = 0;
+    for entry in std::fs::read_dir("config/examples").unwrap() {
+        let file = entry.unwrap().path();
+        load_file(file.to_str().unwrap()).unwrap();
+        count += 1;
+    }
+    assert!(count >= 3);
+}
+
+#[test]
+fn what_is_shown_can_be_loaded_again() {
+    for text in [SKETCH, &std::fs::read_to_string("config/evenkeel.yaml").unwrap()] {
+        let loaded = load_text(text, &environment(), &["listen.address=[::1]:8080"]).unwrap();
+        let shown = loaded.show();
+        let again = load_text(&shown, &environment(), &[]);
+        let again =
+            again.unwrap_or_else(|faults| panic!("{}\n{shown}", faults.human(Colours::Plain)));
+        assert_eq!(format!("{:#?}", again.settings), format!("{:#?}", loaded.settings), "{shown}");
+        assert!(!shown.contains("s3cret"));
+    }
+}
+
+#[test]
+fn the_stronger_layer_wins_and_the_record_says_which() {
+    let env = Environment::of([
+        ("STOREFRONT_KEY", "a"),
+        ("NIGHTLY_KEY", "b"),
+        ("DROPLINK_KEY", "c"),
+        ("EVENKEEL__UPSTREAMS__DROPLINK__ALLOWANCES__ALL", "7/s"),
+        ("EVENKEEL__UPSTREAMS__DROPLINK__TIMEOUTS__ATTEMPT", "70s"),
+        ("EVENKEEL__LISTEN__ADDRESS", "[::1]:1"),
+        ("EVENKEEL__UPSTREAMS__DROPLINK__RETRY", "{ attempts: 9 }"),
+    ]);
+    let sets = ["upstreams.droplink.timeouts.attempt=80s", "upstreams.wordbee.wait.max=1m"];
+    let loaded = load_text(SKETCH, &env, &sets).unwrap();
+    let droplink = &loaded.settings.gateway.upstreams[1];
+    assert_eq!(loaded.settings.server.address.to_string(), "[::1]:1");
+    assert_eq!((droplink.policy.attempt_timeout.as_secs(), droplink.policy.attempts), (80, 9));
+    let said = |key: &str| {
+        let known = loaded.provenance.known(key).unwrap();
+        let origin = known.origin.to_string();
+        format!("{} {}", known.value, origin.rsplit('/').next().unwrap())
+    };
+    let rows = [
+        (
+            "upstreams.droplink.allowances.all.limit",
+            "7/s environment EVENKEEL__UPSTREAMS__DROPLINK__ALLOWANCES__ALL",
+        ),
+        ("upstreams.droplink.allowances.all.burst", "1 default"),
+        ("upstreams.droplink.allowances.bursty.arrival_guard", "500ms evenkeel.yaml:27:60"),
+        ("upstreams.droplink.timeouts.attempt", "1m20s --set upstreams.droplink.timeouts.attempt"),
+        ("upstreams.droplink.routes.0.timeouts.attempt", "5s evenkeel.yaml:31:93"),
+        ("upstreams.droplink.routes.0.timeouts.idle", "30s evenkeel.yaml:9:48"),
+        ("upstreams.wordbee.wait.max", "1m --set upstreams.wordbee.wait.max"),
+        ("upstreams.wordbee.queue.max", "1000 default"),
+        ("upstreams.payco.route.path", "/ evenkeel.yaml:36:37"),
+    ];
+    for (key, expected) in rows {
+        assert_eq!(said(key), expected, "{key}");
+    }
+}
+
+#[test]
+fn the_dialect_stands_between_the_defaults_and_the_upstream() {
+    let loaded = load_text(SKETCH, &environment(), &[]).unwrap();
+    let origin = loaded.provenance.origin_of("upstreams.droplink.timeouts.attempt").unwrap();
+    assert_eq!(*origin, Origin::Dialect("droplink".into()));
+}
+
+#[test]
+fn flags_alone_are_a_configuration() {
+    let flags = Flags {
+        upstream: Some("https://api.vendor.example/v1".into()),
+        limit: Some("10/s".into()),
+        dialect: Some("droplink".into()),
+        listen: Some("127.0.0.1:0".into()),
+    };
+    let request = Request { flags, ..Request::default() };
+    let loaded = load(&request, &Environment::default(), &DIALECTS).unwrap();
+    assert_eq!(
+        loaded.settings.summary(),
+        ["upstream: / -> https://api.vendor.example/v1; all 10/s; dialect droplink"]
+    );
+    let origin = loaded.provenance.origin_of("upstreams.upstream.allowances.all.limit").unwrap();
+    assert_eq!(origin.to_string(), "--limit");
+}
+
+#[test]
+fn dialect_files_lie_beside_the_main_file() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("dialects")).unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("dialects/own.yaml", "rules: [{ name: a, code: conflict }, { name: b, code: conflict }]");
+    write("10-base.yaml", "upstreams: { vendor: { url: 'https://a.example', dialect: own } }");
+    write("20-more.yaml", "upstreams: { vendor: { route: / } }");
+    let request = Request { files: vec![folder.path().into()], ..Request::default() };
+    let loaded = load(&request, &Environment::default(), &DIALECTS).unwrap();
+    let vendor = &loaded.settings.gateway.upstreams[0];
+    assert_eq!(vendor.policy.dialect.rules.len(), 2);
+    assert_eq!(&*loaded.settings.gateway.routes.entries()[0].prefix, "");
+}
+
+#[test]
+fn files_that_are_no_configuration_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("long.yaml");
+    std::fs::write(&file, "#".repeat((1 << 20) + 1)).unwrap();
+    let request = Request { files: vec![file], ..Request::default() };
+    let faults = load(&request, &Environment::default(), &DIALECTS).unwrap_err();
+    assert!(messages(&faults)[0].contains("longer than 1MiB"));
+}
+
+#[test]
+fn without_a_file_the_places_are_named() {
+    let env = Environment::of([("XDG_CONFIG_HOME", "/nowhere")]);
+    let faults = load(&Request::default(), &env, &DIALECTS).unwrap_err();
+    let drawn = faults.human(Colours::Plain);
+    assert!(drawn.contains("/nowhere/evenkeel/evenkeel.yaml"), "{drawn}");
+}
+
+#[test]
+fn json_is_yaml() {
+    let text =
+        r#"{"upstreams": {"vendor": {"url": "https://a.example", "retry": {"attempts": 2}}}}"#;
+    let loaded = load_text(text, &Environment::default(), &[]).unwrap();
+    assert_eq!(loaded.settings.gateway.upstreams[0].policy.attempts, 2);
+}
+
+#[test]
+fn the_schema_agrees_with_the_files() {
+    let schema = schema();
+    let accepts = jsonschema::validator_for(&schema).unwrap();
+    let data = |text: &str| {
+        let mut faults = Faults::default();
+        yaml::read(0, text, &mut faults).unwrap().unwrap().to_json()
+    };
+    let reference = std::fs::read_to_string("config/evenkeel.yaml").unwrap();
+    for text in [SKETCH, &reference, &reference.replace("#? ", "")] {
+        let found =
+            accepts.iter_errors(&data(text)).map(|error| error.to_string()).collect::<Vec<_>>();
+        assert_eq!(found, [""; 0]);
+    }
+    for wrong in
+        ["09-unknown-key-nearest", "12-missing-keys", "31-unit-missing", "47-secret-written-down"]
+    {
+        let text = std::fs::read_to_string(format!("{WRONG}/{wrong}.yaml")).unwrap();
+        assert!(!accepts.is_valid(&data(&text)), "{wrong}");
+    }
+}

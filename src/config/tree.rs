@@ -1,0 +1,248 @@
+//! What was written, and where: a document as a tree in which every key and value keeps its place.
+//!
+//! Refuses to know what anything means: `check` asks the table of keys.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// A place in one of the sources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct At {
+    /// The source, by its number.
+    pub(super) source: usize,
+    /// The first byte.
+    pub(super) start: usize,
+    /// The byte behind the last.
+    pub(super) end: usize,
+    /// The line, from 1; 0 means the source as a whole.
+    pub(super) line: usize,
+    /// The column in characters, from 1.
+    pub(super) column: usize,
+}
+
+impl At {
+    /// A source as a whole, without a line.
+    pub(super) const fn whole(source: usize) -> Self {
+        Self { source, start: 0, end: 0, line: 0, column: 0 }
+    }
+}
+
+/// One value as it was written.
+#[derive(Clone, Debug)]
+pub(super) struct Node {
+    pub(super) at: At,
+    pub(super) value: Value,
+}
+
+/// What was written there.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    /// Nothing, `~` or `null`.
+    Nothing,
+    /// Text without quotes.
+    Plain(Box<str>),
+    /// Text in quotes, or a block of text.
+    Quoted(Box<str>),
+    List(Vec<Node>),
+    Map(Vec<Member>),
+}
+
+/// A key and what it holds.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) key: Box<str>,
+    pub(super) at: At,
+    pub(super) node: Node,
+}
+
+impl Node {
+    /// The text, if it is one.
+    pub(super) fn text(&self) -> Option<&str> {
+        if let Value::Plain(text) | Value::Quoted(text) = &self.value { Some(text) } else { None }
+    }
+
+    /// What kind of thing was written, for a diagnostic.
+    pub(super) const fn noun(&self) -> &'static str {
+        match &self.value {
+            Value::Nothing => "nothing",
+            Value::Plain(_) | Value::Quoted(_) => "a text",
+            Value::List(_) => "a list",
+            Value::Map(_) => "a map",
+        }
+    }
+
+    /// The same as data, with the scalars of YAML 1.2's core schema.
+    pub(super) fn to_json(&self) -> serde_json::Value {
+        match &self.value {
+            Value::Nothing => serde_json::Value::Null,
+            Value::Plain(text) => plain_to_json(text),
+            Value::Quoted(text) => serde_json::Value::String(text.to_string()),
+            Value::List(items) => items.iter().map(Self::to_json).collect(),
+            Value::Map(members) => {
+                let pair = |member: &Member| (member.key.to_string(), member.node.to_json());
+                serde_json::Value::Object(members.iter().map(pair).collect())
+            }
+        }
+    }
+
+    /// The place a JSON Pointer leads to, or the last one on the way that exists.
+    pub(super) fn at_pointer(&self, pointer: &str) -> At {
+        let mut at = self.at;
+        let mut node = self;
+        for token in pointer.split('/').skip(1) {
+            let token = token.replace("~1", "/").replace("~0", "~");
+            let Some((place, next)) = node.child(&token) else { break };
+            (at, node) = (place, next);
+        }
+        at
+    }
+
+    fn child(&self, token: &str) -> Option<(At, &Self)> {
+        match &self.value {
+            Value::Nothing | Value::Plain(_) | Value::Quoted(_) => None,
+            Value::List(items) => items.get(token.parse::<usize>().ok()?).map(|n| (n.at, n)),
+            Value::Map(members) => {
+                let member = members.iter().find(|member| *member.key == *token)?;
+                let shown = if member.node.text().is_some() { member.node.at } else { member.at };
+                Some((shown, &member.node))
+            }
+        }
+    }
+}
+
+fn plain_to_json(text: &str) -> serde_json::Value {
+    match text {
+        "true" | "True" | "TRUE" => return true.into(),
+        "false" | "False" | "FALSE" => return false.into(),
+        _ => {}
+    }
+    let number = |first: char| first.is_ascii_digit() || matches!(first, '-' | '.');
+    if !text.starts_with(number) {
+        return text.into();
+    }
+    text.parse::<i64>().map(Into::into).or_else(|_| finite(text)).unwrap_or_else(|()| text.into())
+}
+
+fn finite(text: &str) -> Result<serde_json::Value, ()> {
+    let number = text.parse::<f64>().map_err(|_| ())?;
+    serde_json::Number::from_f64(number).map(serde_json::Value::Number).ok_or(())
+}
+
+/// Everything that was read, in the order of the layers; places point into it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sources(Vec<Source>);
+
+/// One text that was read.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub(super) name: Name,
+    pub(super) text: String,
+}
+
+/// Where a text came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Name {
+    /// A file, as it was named.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+    /// A variable of the environment.
+    Variable(String),
+    /// `--set`, with its key.
+    Set(String),
+    /// Another flag, like `--limit`.
+    Flag(&'static str),
+}
+
+impl Sources {
+    /// Adds a text and returns its number.
+    pub(super) fn add(&mut self, name: Name, text: String) -> usize {
+        self.0.push(Source { name, text });
+        self.0.len() - 1
+    }
+
+    /// The source of a place.
+    pub(super) fn of(&self, at: At) -> &Source {
+        &self.0[at.source]
+    }
+
+    /// All of them.
+    pub(super) fn all(&self) -> &[Source] {
+        &self.0
+    }
+
+    /// The place as people read it.
+    pub(super) fn position(&self, at: At) -> Position {
+        let name = self.of(at).name.clone();
+        let in_text = at.line > 0 && matches!(name, Name::File(_) | Name::Stdin);
+        Position { line: in_text.then_some(at.line), column: at.column, name }
+    }
+
+    /// The folder that relative paths at this place start from.
+    pub(super) fn folder(&self, at: At) -> &Path {
+        match &self.of(at).name {
+            Name::File(path) => path.parent().unwrap_or(Path::new("")),
+            Name::Stdin | Name::Variable(_) | Name::Set(_) | Name::Flag(_) => Path::new(""),
+        }
+    }
+}
+
+/// A place as people read it: `evenkeel.yaml:12:5`, `environment EVENKEEL__A__B`, `--set a.b`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    name: Name,
+    line: Option<usize>,
+    column: usize,
+}
+
+impl Position {
+    /// The line, where the source has lines.
+    #[must_use]
+    pub const fn line(&self) -> Option<usize> {
+        self.line
+    }
+
+    /// The column in characters, where the source has lines.
+    #[must_use]
+    pub fn column(&self) -> Option<usize> {
+        self.line.map(|_| self.column)
+    }
+
+    /// The file, the variable or the flag.
+    #[must_use]
+    pub fn source(&self) -> String {
+        self.name.to_string()
+    }
+
+    /// `file`, `environment`, `set` or `flag`.
+    #[must_use]
+    pub const fn layer(&self) -> &'static str {
+        match self.name {
+            Name::File(_) | Name::Stdin => "file",
+            Name::Variable(_) => "environment",
+            Name::Set(_) => "set",
+            Name::Flag(_) => "flag",
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}:{}", self.name, self.column),
+            None => write!(f, "{}", self.name),
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Stdin => f.write_str("stdin"),
+            Self::Variable(name) => write!(f, "environment {name}"),
+            Self::Set(key) => write!(f, "--set {key}"),
+            Self::Flag(flag) => f.write_str(flag),
+        }
+    }
+}

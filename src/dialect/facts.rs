@@ -1,0 +1,156 @@
+//! Facts found in a tree → a reading: what is left over becomes the details.
+
+use serde_json::Value;
+
+use super::text::Tree;
+use crate::policy::dialect::{Extract, Place};
+use crate::policy::problem::Problem;
+use crate::policy::reading::{Form, Part, Reading};
+
+/// What was found, and where, so that nothing is told twice.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Facts {
+    pub(super) message: Option<String>,
+    pub(super) code: Option<String>,
+    pub(super) reason: Option<String>,
+    pub(super) reference: Option<String>,
+    pub(super) operation: Option<String>,
+    pub(super) date: Option<String>,
+    pub(super) children: Vec<Part>,
+    /// Pointers to what the facts above carry.
+    pub(super) used: Vec<String>,
+}
+
+impl Facts {
+    /// These facts; what is missing is taken from others.
+    pub(super) fn or(mut self, other: Self) -> Self {
+        self.message = self.message.or(other.message);
+        self.code = self.code.or(other.code);
+        self.reason = self.reason.or(other.reason);
+        self.reference = self.reference.or(other.reference);
+        self.operation = self.operation.or(other.operation);
+        self.date = self.date.or(other.date);
+        if self.children.is_empty() {
+            self.children = other.children;
+        }
+        self.used.extend(other.used);
+        self
+    }
+}
+
+/// Whether a body is what the dialect expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Recognised {
+    Yes,
+    No,
+}
+
+/// A body that is a problem of ours already.
+pub(super) fn relayed(problem: Problem, tree: Tree) -> Reading {
+    Reading {
+        form: tree.form,
+        recognised: true,
+        message: Some(problem.detail.clone()),
+        code: Some(problem.code.as_str().to_owned()),
+        text: problem.detail.clone(),
+        relayed: Some(Box::new(problem)),
+        tree: tree.value,
+        ..Reading::default()
+    }
+}
+
+/// The body is not what the dialect expects; a sentence is better than none, and no rule may
+/// rely on it.
+pub(super) fn fallback(found: Facts, guessed: Facts, tree: Tree, places: &Extract) -> Reading {
+    let decoded = tree.text.clone();
+    let facts = found.or(guessed);
+    let mut reading = reading(facts, tree, places, Recognised::No);
+    reading.text = decoded;
+    reading
+}
+
+/// A reading of these facts.
+pub(super) fn reading(
+    facts: Facts,
+    tree: Tree,
+    places: &Extract,
+    recognised: Recognised,
+) -> Reading {
+    let details = match tree.form {
+        Form::Json | Form::Fields => leftover(&facts, &tree.value, places),
+        Form::Xml => Some(Value::String(tree.text.clone())),
+        Form::Empty | Form::Html | Form::Text | Form::Unreadable => None,
+    };
+    let differs = |reason: &String| Some(reason) != facts.message.as_ref();
+    Reading {
+        form: tree.form,
+        recognised: recognised == Recognised::Yes,
+        text: facts.message.clone().unwrap_or(tree.text),
+        reason: facts.reason.filter(differs),
+        message: facts.message,
+        code: facts.code,
+        reference: facts.reference,
+        operation: facts.operation,
+        occurred_at: facts.date,
+        details,
+        children: facts.children,
+        relayed: None,
+        tree: tree.value,
+    }
+}
+
+/// What the body says and no fact carries, in the vendor's own shape.
+fn leftover(facts: &Facts, tree: &Value, places: &Extract) -> Option<Value> {
+    let mut rest = tree.clone();
+    for pointer in &facts.used {
+        if let Some(told) = rest.pointer_mut(pointer) {
+            *told = Value::Null;
+        }
+    }
+    let told = [facts.message.as_deref(), facts.reason.as_deref()];
+    let rest = pruned(rest, &|name| places.ignore.iter().any(|it| **it == *name), &told)?;
+    Some(unwrapped(rest, &places.details))
+}
+
+/// Without nulls, empty containers, ignored members and texts that are told already.
+fn pruned(value: Value, ignored: &dyn Fn(&str) -> bool, told: &[Option<&str>]) -> Option<Value> {
+    match value {
+        Value::Null => None,
+        Value::Bool(_) | Value::Number(_) => Some(value),
+        Value::String(text) => {
+            let repeats = text.trim().is_empty() || told.contains(&Some(text.as_str()));
+            (!repeats).then_some(Value::String(text))
+        }
+        Value::Array(items) => {
+            let items: Vec<Value> =
+                items.into_iter().filter_map(|item| pruned(item, ignored, told)).collect();
+            (!items.is_empty()).then_some(Value::Array(items))
+        }
+        Value::Object(members) => {
+            let kept = members.into_iter().filter(|(name, _)| !ignored(name));
+            let members: serde_json::Map<String, Value> = kept
+                .filter_map(|(name, value)| Some((name, pruned(value, ignored, told)?)))
+                .collect();
+            (!members.is_empty()).then_some(Value::Object(members))
+        }
+    }
+}
+
+/// When nothing is left but the details the dialect knows, they stand alone.
+fn unwrapped(rest: Value, places: &[Place]) -> Value {
+    let mut pointer = String::new();
+    let mut inner = &rest;
+    while let Some((name, value)) = single(inner) {
+        pointer += &format!("/{name}");
+        inner = value;
+        if places.iter().any(|place| matches!(place, Place::Pointer(it) if **it == *pointer)) {
+            return inner.clone();
+        }
+    }
+    rest
+}
+
+fn single(value: &Value) -> Option<(&String, &Value)> {
+    let members = value.as_object().filter(|members| members.len() == 1)?;
+    members.iter().next()
+}

@@ -1,0 +1,58 @@
+//! `a=b&c=d` → an object of texts.
+
+use serde_json::{Map, Value};
+
+/// Fields of a body; an error has a handful.
+const FIELDS_MAX: usize = 100;
+
+/// The fields of a text: one is enough where it is claimed, else it takes two.
+pub(super) fn parse(text: &str, media: &str) -> Option<Value> {
+    let fields_min = if media.contains("x-www-form-urlencoded") { 1 } else { 2 };
+    if text.contains(char::is_whitespace) {
+        return None;
+    }
+    let mut fields = Map::new();
+    for pair in text.split('&').take(FIELDS_MAX) {
+        let (name, value) = pair.split_once('=').filter(|(name, _)| is_name(name))?;
+        fields.insert(name.to_owned(), Value::String(decoded(value)));
+    }
+    (fields.len() >= fields_min).then_some(Value::Object(fields))
+}
+
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']');
+    !name.is_empty() && name.chars().all(plain)
+}
+
+fn decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let escaped = if *first == b'%' { hex(tail) } else { None };
+        bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
+        rest = if escaped.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn hex(digits: &[u8]) -> Option<u8> {
+    let digits = std::str::from_utf8(digits.get(..2)?).ok()?;
+    let plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    if plain { u8::from_str_radix(digits, 16).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_are_decoded() {
+        let expected = json!({ "oauth_problem": "rate limit exceeded", "advice": "50% ü" });
+        let text = "oauth_problem=rate%20limit+exceeded&advice=50%+%C3%BC";
+        assert_eq!(parse(text, "text/plain"), Some(expected));
+        assert_eq!(parse("a=b", "text/plain"), None);
+        assert_eq!(parse("a=b&c", "application/x-www-form-urlencoded"), None);
+    }
+}

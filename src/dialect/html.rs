@@ -1,0 +1,127 @@
+//! A page → its title and its visible text. Nothing of a script or a style is ever text.
+
+/// Bytes in which a page shows that it is one.
+const SNIFFED_BYTES: usize = 1024;
+/// Bytes of a page that are looked at for its visible text.
+const VISIBLE_BYTES_MAX: usize = 32 * 1024;
+
+/// Whether a text is a page: by what it contains, not by its label alone.
+pub(super) fn is_page(text: &str, media: &str) -> bool {
+    let labelled = media.contains("text/html") || media.contains("xhtml");
+    let mut end = text.len().min(SNIFFED_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let head = text[..end].to_ascii_lowercase();
+    let elements = ["<!doctype html", "<html", "<head>", "<body", "<title", "<h1", "<center>"];
+    let looks = elements.iter().any(|element| head.contains(element));
+    let fragment = ["<p", "<div", "<b>", "<h", "<br"].iter().any(|it| head.contains(it));
+    looks || (labelled && fragment)
+}
+
+/// The title, else the first heading.
+pub(super) fn title(text: &str) -> Option<String> {
+    let lower = text.to_ascii_lowercase();
+    let names = ["title", "h1", "h2", "h3"];
+    names.iter().find_map(|name| element(text, &lower, name))
+}
+
+fn element(text: &str, lower: &str, name: &str) -> Option<String> {
+    let open = lower.find(&format!("<{name}"))?;
+    let start = open + lower[open..].find('>')? + 1;
+    let end = start + lower[start..].find(&format!("</{name}"))?;
+    let content = visible(&text[start..end]);
+    (!content.is_empty()).then_some(content)
+}
+
+/// The text between the tags, in one line, its usual entities decoded.
+pub(super) fn visible(text: &str) -> String {
+    let mut end = text.len().min(VISIBLE_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let (text, lower) = (&text[..end], text[..end].to_ascii_lowercase());
+    let mut shown = String::new();
+    let mut at = 0;
+    while let Some(open) = lower[at..].find('<') {
+        shown.push_str(&text[at..at + open]);
+        shown.push(' ');
+        at = after_tag(&lower, at + open);
+    }
+    shown.push_str(&text[at..]);
+    let line = entities(&shown);
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The place behind a tag, with everything inside it that is not text.
+fn after_tag(lower: &str, open: usize) -> usize {
+    let rest = &lower[open..];
+    let hidden = [("<script", "</script"), ("<style", "</style"), ("<!--", "-->")];
+    for (start, end) in hidden {
+        if rest.starts_with(start) {
+            let close = rest.find(end).map_or(rest.len(), |close| close + end.len());
+            let tail = &rest[close..];
+            let bracket = if start == "<!--" { Some(0) } else { tail.find('>').map(|it| it + 1) };
+            return open + close + bracket.unwrap_or(tail.len());
+        }
+    }
+    if let Some(data) = rest.strip_prefix("<![cdata[") {
+        return open + rest.len() - data.len();
+    }
+    rest.find('>').map_or(lower.len(), |close| open + close + 1)
+}
+
+fn entities(text: &str) -> String {
+    if !text.contains('&') {
+        return text.to_owned();
+    }
+    let named = [
+        ("&lt;", "<"),
+        ("&gt;", ">"),
+        ("&quot;", "\""),
+        ("&#39;", "'"),
+        ("&apos;", "'"),
+        ("&nbsp;", " "),
+        ("&amp;", "&"),
+    ];
+    named.iter().fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn title_or_first_heading_without_scripts() {
+        let rows = [
+            (
+                "<html><head><title>502 Bad Gateway</title></head><body><h1>x</h1>",
+                Some("502 Bad Gateway"),
+            ),
+            ("<HTML><TITLE lang=en>\n A &amp;\n B </TITLE>", Some("A & B")),
+            ("<html><title></title><body><h1>Service <b>down</b></h1>", Some("Service down")),
+            ("<h2><script>evil()</script>Down</h2>", Some("Down")),
+            ("<html><title>never ends", None),
+            ("<p>nothing</p>", None),
+        ];
+        for (page, expected) in rows {
+            assert_eq!(title(page).as_deref(), expected, "{page}");
+        }
+    }
+
+    #[test]
+    fn scripts_styles_and_comments_are_not_text() {
+        let page = "a<script>if (1<2) b</script>c<style>d</style><!-- e > f -->g<br>h <script>i";
+        assert_eq!(visible(page), "a c g h");
+        assert_eq!(visible("<a><![CDATA[x]]></a>"), "x]]>");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(text in "[<>a-z!\\-/ ß&;=]{0,80}", any in "(?s:.{0,80})") {
+            let _ = (title(&text), visible(&text), title(&any), visible(&any), is_page(&any, ""));
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Admission: a slot now, a slot after waiting, or the reason why not.
+//!
+//! While a call waits, its body is read into its replay buffer up to the bound, the client's
+//! leaving is watched, and a drain cuts it in time. Refuses to decide who goes first.
+
+use crate::allowance::{Account, Admission, Asker, Refusal, Slot, Waiting, Want};
+use crate::policy::time::Moment;
+use crate::telemetry::Admitted;
+
+use super::call::Call;
+use super::{Gateway, Peer};
+
+/// Why a call does not start, or not start again.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The vendor's allowance, a hold or the queue.
+    Refused(Refusal),
+    /// The client's own limit.
+    ClientLimited(Refusal),
+    /// The program is stopping.
+    Draining,
+    /// The client went away; nobody reads the answer.
+    ClientLeft,
+}
+
+impl<E> Gateway<E> {
+    /// The client's own limit; charged once a call, before the account's queue.
+    pub(super) async fn admit_client(&self, call: &mut Call<'_>, peer: &Peer) -> Result<(), Stop> {
+        let asker = Asker {
+            priority: call.want.priority,
+            arrival: call.arrival,
+            deadline: call.deadline,
+            fit: call.want.fit,
+        };
+        let Some((account, want)) = self.accounts.client(call.client, asker) else { return Ok(()) };
+        let slot = self.acquire((account, want), call, peer).await.map_err(|stop| match stop {
+            Stop::Refused(refusal) => Stop::ClientLimited(refusal),
+            Stop::ClientLimited(_) | Stop::Draining | Stop::ClientLeft => stop,
+        })?;
+        let now = self.clock.now();
+        // What we impose ourselves is counted here and now: there is no vendor to hear from.
+        slot.settle(&crate::allowance::Settlement::plain(now, now));
+        Ok(())
+    }
+
+    /// A slot of everything the next attempt needs.
+    pub(super) async fn admit(&self, call: &mut Call<'_>, peer: &Peer) -> Result<Slot, Stop> {
+        let account = std::sync::Arc::clone(&call.account);
+        let slot = self.acquire((&account, call.want), call, peer).await?;
+        if slot.would_have_waited() {
+            self.shard.admitted(call.upstream, Admitted::WouldWait, call.story.waited);
+        }
+        Ok(slot)
+    }
+
+    /// Lets a moment pass without a slot: the backoff before a blind retry.
+    pub(super) async fn rest(
+        &self,
+        call: &mut Call<'_>,
+        peer: &Peer,
+        until: Moment,
+    ) -> Result<(), Stop> {
+        let began = self.clock.now();
+        let rested = tokio::select! {
+            () = self.clock.sleep_until(until) => Ok(()),
+            () = self.drain.cut() => Err(Stop::Draining),
+            () = peer.gone(), if call.body.is_awaited() => Err(Stop::ClientLeft),
+        };
+        call.story.waited += self.clock.now().since(began);
+        rested
+    }
+
+    async fn acquire(
+        &self,
+        (account, want): (&std::sync::Arc<Account>, Want),
+        call: &mut Call<'_>,
+        peer: &Peer,
+    ) -> Result<Slot, Stop> {
+        // The first attempt asks in the moment its call arrived: one look at the clock less.
+        let now = if call.story.attempts == 0 { call.arrival } else { self.clock.now() };
+        match account.acquire(want, now) {
+            Admission::Granted(slot) => {
+                self.shard.admitted(call.upstream, Admitted::Immediate, std::time::Duration::ZERO);
+                Ok(slot)
+            }
+            Admission::Refused(refusal) => {
+                self.shard.admitted(call.upstream, Admitted::Refused, std::time::Duration::ZERO);
+                Err(Stop::Refused(refusal))
+            }
+            Admission::Queued(waiting) => Box::pin(self.wait(waiting, call, peer)).await,
+        }
+    }
+
+    async fn wait(
+        &self,
+        waiting: Waiting,
+        call: &mut Call<'_>,
+        peer: &Peer,
+    ) -> Result<Slot, Stop> {
+        let began = self.clock.now();
+        let mut turn = std::pin::pin!(waiting);
+        let read_on = async {
+            call.body.fill().await;
+            match call.body.is_awaited() {
+                true => peer.gone().await,
+                false => std::future::pending().await,
+            }
+        };
+        let outcome = tokio::select! {
+            biased;
+            turn = &mut turn => turn.map_err(Stop::Refused),
+            () = self.drain.cut() => Err(Stop::Draining),
+            () = read_on => Err(Stop::ClientLeft),
+        };
+        let waited = self.clock.now().since(began);
+        call.story.waited += waited;
+        self.shard.admitted(call.upstream, how(&outcome), waited);
+        outcome
+    }
+}
+
+const fn how(outcome: &Result<Slot, Stop>) -> Admitted {
+    match outcome {
+        Ok(_) => Admitted::Queued,
+        Err(Stop::Refused(_) | Stop::ClientLimited(_)) => Admitted::Refused,
+        Err(Stop::Draining | Stop::ClientLeft) => Admitted::Left,
+    }
+}

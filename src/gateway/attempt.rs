@@ -1,0 +1,411 @@
+//! The attempt loop: the only loop in the program that sends.
+//!
+//! It has no opinions: exchange, classify, decide, wait, or return. What an outcome means is
+//! `dialect`'s and `policy::classify`'s to say, what is done about it `policy::verdict`'s.
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::time::Duration;
+
+use http::Response;
+use http::response::Parts;
+
+use crate::allowance::{Aftermath, Blind, Fate, Seat, Settlement, Slot};
+use crate::dialect;
+use crate::policy::classify::{Class, Processing, Trouble};
+use crate::policy::hint;
+use crate::policy::outcome::{Answer, Failure, FailureKind, Peek, Reach};
+use crate::policy::problem::{Code, StoppedBy};
+use crate::policy::reading::Reading;
+use crate::policy::time::Moment;
+use crate::policy::verdict::{Cost, RetryReason, Situation, Verdict, decide};
+use crate::telemetry::{Attempted, Throttled};
+use crate::upstream::{Exchange, Progress};
+
+use super::admit::Stop;
+use super::body::{Peeked, RequestBody, ResponseBody, Streamed, peek};
+use super::call::Call;
+use super::settings::Inspect;
+use super::{Gateway, Peer};
+
+/// What the client gets in the end.
+#[derive(Debug)]
+pub(super) enum Finish<B> {
+    /// The vendor's answer as it is.
+    Passed(Box<Response<ResponseBody<B>>>),
+    /// A problem made of the last outcome.
+    Troubled(Box<Troubled>),
+    /// A problem of our own.
+    Stopped(Stop),
+}
+
+/// The last outcome of a call that did not succeed.
+#[derive(Debug)]
+pub(super) struct Troubled {
+    pub(super) trouble: Trouble,
+    /// The vendor's head and what was understood of its body, if it answered.
+    pub(super) answer: Option<(Parts, Reading)>,
+    pub(super) reason: RetryReason,
+    pub(super) stopped_by: StoppedBy,
+    pub(super) aftermath: Aftermath,
+    pub(super) at: Moment,
+}
+
+/// One exchange and when it was sent and over.
+struct Exchanged<B> {
+    result: Result<Response<B>, Failure>,
+    sent: Moment,
+    over: Moment,
+}
+
+/// What one outcome means for the loop.
+enum Concluded<B> {
+    Done(Finish<B>),
+    Trouble(Box<Met>),
+}
+
+/// Trouble, and what it led to.
+struct Met {
+    trouble: Trouble,
+    answer: Option<(Parts, Reading)>,
+    aftermath: Aftermath,
+    reason: RetryReason,
+}
+
+impl<E: Exchange<RequestBody>> Gateway<E> {
+    /// Sends until there is an answer to give.
+    pub(super) async fn attempts(&self, call: &mut Call<'_>, peer: &Peer) -> Finish<E::Body> {
+        loop {
+            let mut slot = match self.admit(call, peer).await {
+                Ok(slot) => slot,
+                Err(stop) => return Finish::Stopped(stop),
+            };
+            let exchanged = self.send(call, &mut slot).await;
+            let concluded = self.conclude(call, slot, exchanged).await;
+            // The blind retry that was paid for is over.
+            call.story.paid = None;
+            let met = match concluded {
+                Concluded::Done(finish) => return finish,
+                Concluded::Trouble(met) => met,
+            };
+            match self.judge(call, &met) {
+                Err(stopped_by) => return self.give_up(call, *met, stopped_by),
+                Ok(until) => {
+                    if let Err(stop) = self.rest_if_needed(call, peer, until).await {
+                        return Finish::Stopped(stop);
+                    }
+                }
+            }
+        }
+    }
+
+    fn give_up(&self, call: &Call<'_>, met: Met, stopped_by: StoppedBy) -> Finish<E::Body> {
+        self.shard.not_retried(call.upstream, stopped_by);
+        let Met { trouble, answer, aftermath, reason } = met;
+        let at = self.clock.now();
+        let troubled = Troubled { trouble, answer, reason, stopped_by, aftermath, at };
+        Finish::Troubled(Box::new(troubled))
+    }
+
+    /// One exchange, from its first byte to its answer's head or its failure.
+    async fn send(&self, call: &mut Call<'_>, slot: &mut Slot) -> Exchanged<E::Body> {
+        let sent = if call.story.attempts == 0 && call.story.waited.is_zero() {
+            call.arrival
+        } else {
+            self.clock.now()
+        };
+        let request = call.next_request(self.random.bytes8());
+        let progress = Progress::default();
+        let exchange = self.exchange.exchange(call.upstream, request, &progress);
+        let watch = Watch {
+            began: sent,
+            guard: slot.guard(),
+            attempt_timeout: call.policy.attempt_timeout,
+            idle_timeout: call.policy.idle_timeout,
+        };
+        let result = self.watched(exchange, &progress, slot, &watch).await;
+        let over = self.clock.now();
+        call.story.upstream_time += over.since(sent);
+        Exchanged { result, sent, over }
+    }
+
+    /// Drives an exchange under the timeouts of its phases.
+    async fn watched<F, R>(
+        &self,
+        exchange: F,
+        progress: &Progress,
+        slot: &mut Slot,
+        watch: &Watch,
+    ) -> Result<R, Failure>
+    where
+        F: Future<Output = Result<R, Failure>>,
+    {
+        let mut exchange = pin!(exchange);
+        // Most exchanges end before any timer could: the first one is set when one has to wait.
+        if let Some(result) = poll_once(exchange.as_mut()).await {
+            return result;
+        }
+        let mut timer = pin!(self.clock.sleep_until(watch.first_alarm()));
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut exchange => return result,
+                () = &mut timer => {}
+            }
+            let now = self.clock.now();
+            if let (Some(sent), Some(guard)) = (progress.sent(), watch.guard)
+                && sent.plus(guard) <= now
+            {
+                slot.pass_guard(sent.plus(guard));
+            }
+            let next = watch.next_alarm(progress, now)?;
+            timer.as_mut().reset(self.clock.instant(next));
+        }
+    }
+
+    /// What an exchange's outcome means: for the account at once, for the call in return.
+    async fn conclude(
+        &self,
+        call: &Call<'_>,
+        slot: Slot,
+        exchanged: Exchanged<E::Body>,
+    ) -> Concluded<E::Body> {
+        let Exchanged { result, sent, over } = exchanged;
+        let settlement = Settlement::plain(sent, over);
+        match result {
+            Ok(response) => {
+                let attempted = Attempted::Status(response.status());
+                self.shard.attempted(call.upstream, attempted, over.since(sent));
+                if response.status().as_u16() < 400 && call.policy.inspect == Inspect::Errors {
+                    return Concluded::Done(self.pass(call, slot, response, settlement));
+                }
+                self.look(call, slot, response, settlement).await
+            }
+            Err(failure) => {
+                if call.body.client_broke() {
+                    slot.settle(&Settlement { fate: fate(&failure), ..settlement });
+                    return Concluded::Done(Finish::Stopped(Stop::ClientLeft));
+                }
+                let attempted = Attempted::Failure(failure.kind);
+                self.shard.attempted(call.upstream, attempted, over.since(sent));
+                tracing::debug!(upstream = %call.rules.name, %failure, "an exchange broke");
+                let trouble = dialect::for_failure(&call.policy.dialect, &failure);
+                let settlement = Settlement { fate: fate(&failure), ..settlement };
+                let reason = RetryReason::Failure(failure.kind);
+                let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
+                Concluded::Trouble(Box::new(Met { trouble, answer: None, aftermath, reason }))
+            }
+        }
+    }
+
+    /// A success streams through; its headers may lower what we believe of the allowance.
+    fn pass(
+        &self,
+        call: &Call<'_>,
+        slot: Slot,
+        response: Response<E::Body>,
+        mut settlement: Settlement<'_>,
+    ) -> Finish<E::Body> {
+        if let Some(standing) = hint::standing(response.headers(), || self.clock.wall()) {
+            settlement.learned = standing.limit;
+            settlement.exhausted_for = standing.exhausted_for;
+        }
+        let (_, seat) = slot.settle(&settlement);
+        let response = response.map(|body| self.streamed(call, Vec::new(), body, seat));
+        Finish::Passed(Box::new(response))
+    }
+
+    /// An answer that may be an error is looked at, up to a cap and for a moment.
+    async fn look(
+        &self,
+        call: &Call<'_>,
+        slot: Slot,
+        response: Response<E::Body>,
+        mut settlement: Settlement<'_>,
+    ) -> Concluded<E::Body> {
+        let (parts, body) = response.into_parts();
+        let peeked = peek(body, self.clock).await;
+        let seen = Peek { bytes: peeked.bytes(), extent: peeked.extent };
+        let answer = Answer { status: parts.status, headers: &parts.headers, body: &seen };
+        let wall = self.clock.wall();
+        let (class, reading) = dialect::understand(&call.policy.dialect, &answer, wall);
+        if let Some(standing) = hint::standing(&parts.headers, || wall) {
+            settlement.learned = standing.limit;
+            settlement.exhausted_for = standing.exhausted_for;
+        }
+        match class {
+            Class::Success => {
+                let (_, seat) = slot.settle(&settlement);
+                Concluded::Done(self.pass_peeked(call, parts, peeked, seat))
+            }
+            Class::Trouble(trouble) => {
+                if !reading.recognised {
+                    self.shard.unrecognised(call.upstream);
+                }
+                let trouble = *trouble;
+                let reason = RetryReason::Code(trouble.code);
+                let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
+                let answer = Some((parts, reading));
+                Concluded::Trouble(Box::new(Met { trouble, answer, aftermath, reason }))
+            }
+        }
+    }
+
+    /// A success that was looked at all the same: what was read goes first.
+    fn pass_peeked(
+        &self,
+        call: &Call<'_>,
+        parts: Parts,
+        peeked: Peeked<E::Body>,
+        seat: Seat,
+    ) -> Finish<E::Body> {
+        let Peeked { chunks, trailers, rest, .. } = peeked;
+        let data = chunks.into_iter().map(http_body::Frame::data);
+        let trailers = trailers.map(http_body::Frame::trailers);
+        let body = self.streamed(call, data.chain(trailers).collect(), rest, seat);
+        Finish::Passed(Box::new(Response::from_parts(parts, body)))
+    }
+
+    fn streamed(
+        &self,
+        call: &Call<'_>,
+        read: Vec<http_body::Frame<bytes::Bytes>>,
+        rest: E::Body,
+        seat: Seat,
+    ) -> ResponseBody<E::Body> {
+        let idle = (self.clock, call.policy.idle_timeout);
+        ResponseBody::Streamed(Streamed::new(read.into(), rest, idle, seat))
+    }
+
+    /// Settles the slot of an attempt that met trouble, with everything the account must know.
+    fn settle(
+        &self,
+        call: &Call<'_>,
+        slot: Slot,
+        (trouble, reason): (&Trouble, RetryReason),
+        settlement: Settlement<'_>,
+    ) -> Aftermath {
+        let (aftermath, _seat) = slot.settle(&Settlement {
+            blind: blind(trouble, reason),
+            order: trouble.hold.as_ref(),
+            learned: trouble.learned.or(settlement.learned),
+            chance: self.random.unit(),
+            ..settlement
+        });
+        if trouble.code == Code::RateLimited {
+            let was = if aftermath.unexpected { Throttled::Unexpected } else { Throttled::Expected };
+            self.shard.throttled(call.upstream, was);
+        }
+        aftermath
+    }
+
+    /// Whether the call is sent again, from when, and paid by whom.
+    fn judge(&self, call: &mut Call<'_>, met: &Met) -> Result<Option<Moment>, StoppedBy> {
+        let Met { trouble, aftermath, reason, .. } = met;
+        let free_again = |until: Moment| aftermath.release.map_or(until, |at| at.max(until));
+        let situation = Situation {
+            call: call.repeatability(),
+            attempts: call.story.attempts,
+            attempts_max: call.policy.attempts,
+            backoff: call.policy.backoff,
+            chance: self.random.unit(),
+            now: self.clock.now(),
+            deadline: call.deadline,
+            held_until: aftermath.held_until.map(free_again),
+        };
+        let (at, cost) = match decide(trouble, &situation) {
+            Verdict::Stop(why) => return Err(why),
+            Verdict::Again { at, cost } => (at, cost),
+        };
+        if cost == Cost::Blind {
+            let paid = self.accounts.pay_retry(call.upstream).ok_or(StoppedBy::Budget)?;
+            call.story.paid = Some(paid);
+        }
+        self.shard.retried(call.upstream, *reason);
+        call.story.retried_because = Some(*reason);
+        // Under a hold the waiting room keeps the call: it wakes its probe, and nobody else.
+        Ok((cost == Cost::Blind).then_some(at))
+    }
+
+    async fn rest_if_needed(
+        &self,
+        call: &mut Call<'_>,
+        peer: &Peer,
+        until: Option<Moment>,
+    ) -> Result<(), Stop> {
+        match until {
+            Some(until) => Box::pin(self.rest(call, peer, until)).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The timeouts of one attempt.
+#[derive(Clone, Copy, Debug)]
+struct Watch {
+    began: Moment,
+    guard: Option<Duration>,
+    attempt_timeout: Duration,
+    idle_timeout: Duration,
+}
+
+impl Watch {
+    /// Nothing can be due earlier.
+    fn first_alarm(&self) -> Moment {
+        let soonest = self.attempt_timeout.min(self.idle_timeout);
+        self.began.plus(self.guard.map_or(soonest, |guard| guard.min(soonest)))
+    }
+
+    /// When to look again, or which timeout is over.
+    fn next_alarm(&self, progress: &Progress, now: Moment) -> Result<Moment, Failure> {
+        let Some(sent) = progress.sent() else {
+            let idle = progress.last_write().unwrap_or(self.began).plus(self.idle_timeout);
+            let stuck = "the upstream does not take the request's body";
+            return alarm(idle, now, FailureKind::IdleTimeout, (progress, stuck));
+        };
+        let guard = self.guard.map(|guard| sent.plus(guard)).filter(|guard| now < *guard);
+        let silence = "no answer in time";
+        let timeout = sent.plus(self.attempt_timeout);
+        let timeout = alarm(timeout, now, FailureKind::Timeout, (progress, silence))?;
+        Ok(guard.map_or(timeout, |guard| guard.min(timeout)))
+    }
+}
+
+fn alarm(
+    due: Moment,
+    now: Moment,
+    kind: FailureKind,
+    (progress, detail): (&Progress, &'static str),
+) -> Result<Moment, Failure> {
+    if now < due { Ok(due) } else { Err(Failure::new(kind, progress.reach(), detail)) }
+}
+
+async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
+    std::future::poll_fn(|context| {
+        std::task::Poll::Ready(match future.as_mut().poll(context) {
+            std::task::Poll::Ready(output) => Some(output),
+            std::task::Poll::Pending => None,
+        })
+    })
+    .await
+}
+
+const fn fate(failure: &Failure) -> Fate {
+    match failure.reach {
+        Reach::Nothing => Fate::NotSent,
+        Reach::Refused | Reach::Maybe => Fate::Unanswered,
+    }
+}
+
+/// What counts towards an outage: nobody answered, or nobody knows what happened. Our own limit
+/// of connections says nothing about the upstream.
+fn blind(trouble: &Trouble, reason: RetryReason) -> Blind {
+    let ours = reason == RetryReason::Failure(FailureKind::ConnectionLimit);
+    match trouble.processing {
+        Processing::Unknown | Processing::NotSent if !ours => Blind::Yes,
+        Processing::Unknown
+        | Processing::NotSent
+        | Processing::NotProcessed
+        | Processing::Processed => Blind::No,
+    }
+}

@@ -1,0 +1,264 @@
+//! One client request as served by us: who, where to, under which policy, and its story so far.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::request::Parts;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+
+use crate::allowance::{Account, Asker, Fitness, PaidRetry, Want};
+use crate::policy::client::{Identified, UnknownClient};
+use crate::policy::headers::{self, Outgoing, Trailers};
+use crate::policy::problem::Code;
+use crate::policy::replay::{Licence, Repeatability};
+use crate::policy::route::{CallPath, Route};
+use crate::policy::time::Moment;
+use crate::policy::verdict::RetryReason;
+
+use super::body::{Intake, Replay, RequestBody};
+use super::settings::{CallPolicy, ClientAddress, Repeat, Upstream};
+use super::{Gateway, Peer};
+
+/// One client request as served by us.
+#[derive(Debug)]
+pub(super) struct Call<'g> {
+    pub(super) id: HeaderValue,
+    pub(super) arrival: Moment,
+    /// No attempt starts later.
+    pub(super) deadline: Moment,
+    /// The patience the client asked for and got.
+    pub(super) wait_applied: Option<Duration>,
+    pub(super) client: usize,
+    pub(super) upstream: usize,
+    pub(super) rules: &'g Upstream,
+    pub(super) policy: &'g CallPolicy,
+    pub(super) request: Outbound,
+    pub(super) inbound: Inbound,
+    pub(super) body: Replay,
+    licence: Licence,
+    pub(super) account: Arc<Account>,
+    pub(super) want: Want,
+    pub(super) story: Story,
+}
+
+/// The request as every attempt sends it.
+#[derive(Debug)]
+pub(super) struct Outbound {
+    pub(super) method: Method,
+    target: PathAndQuery,
+    headers: HeaderMap,
+}
+
+/// What is remembered of the request as it came in.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    pub(super) target: PathAndQuery,
+    /// The prefix of the target that led here.
+    pub(super) prefix_bytes: usize,
+    pub(super) host: Option<HeaderValue>,
+    pub(super) version: Version,
+}
+
+/// What has happened to a call so far.
+#[derive(Debug, Default)]
+pub(super) struct Story {
+    pub(super) attempts: u32,
+    pub(super) waited: Duration,
+    pub(super) upstream_time: Duration,
+    pub(super) retried_because: Option<RetryReason>,
+    /// The blind retry that is being paid for.
+    pub(super) paid: Option<PaidRetry>,
+}
+
+/// A request that becomes no call, and what its client is told.
+#[derive(Debug)]
+pub(super) struct Turned {
+    pub(super) id: HeaderValue,
+    pub(super) code: Code,
+    pub(super) detail: &'static str,
+    pub(super) upstream: Option<usize>,
+}
+
+impl Inbound {
+    /// The path behind the route's prefix.
+    pub(super) fn path(&self) -> CallPath<'_> {
+        CallPath::new(self.target.path().get(self.prefix_bytes..).unwrap_or_default())
+    }
+}
+
+impl Call<'_> {
+    /// What the replay table has to know.
+    pub(super) fn repeatability(&self) -> Repeatability<'_> {
+        Repeatability {
+            method: &self.request.method,
+            licence: self.licence,
+            body: self.body.state(),
+        }
+    }
+
+    /// The request of the next attempt: the same as the one before, byte for byte.
+    pub(super) fn next_request(&mut self, span_id: [u8; 8]) -> Request<RequestBody> {
+        self.story.attempts += 1;
+        let mut request = Request::new(self.body.next_attempt());
+        *request.method_mut() = self.request.method.clone();
+        *request.uri_mut() = Uri::from(self.request.target.clone());
+        *request.headers_mut() = self.request.headers.clone();
+        headers::renew_traceparent(request.headers_mut(), span_id);
+        request
+    }
+}
+
+/// A request's head and body before it is a call.
+pub(super) struct Arrived<'a> {
+    pub(super) head: Parts,
+    pub(super) intake: Intake,
+    pub(super) peer: &'a Peer,
+    pub(super) at: Moment,
+}
+
+impl<E> Gateway<E> {
+    /// Identifies the client, finds the route and makes a call of the request.
+    pub(super) fn begin(&self, arrived: Arrived<'_>) -> Result<Call<'_>, Turned> {
+        let Arrived { head, intake, peer, at } = arrived;
+        let id = self.request_id(&head.headers);
+        let turn = |code, detail, upstream| Turned { id: id.clone(), code, detail, upstream };
+        let who = self.identify(&head.headers).map_err(|(code, why)| turn(code, why, None))?;
+        let (route, target) = self.find(&head).map_err(|(code, why)| turn(code, why, None))?;
+        let inbound = Inbound {
+            host: head.headers.get(http::header::HOST).cloned(),
+            target,
+            prefix_bytes: route.prefix_bytes,
+            version: head.version,
+        };
+        let rules = &self.settings.upstreams[route.upstream];
+        let policy = rules.policy_for(&head.method, inbound.path());
+        let checked = self.check(&head.headers, policy);
+        checked.map_err(|(code, why)| turn(code, why, Some(route.upstream)))?;
+        let target = headers::target(&inbound.target, route.prefix_bytes, &rules.base_path);
+        let target = target.map_err(|_fault| {
+            turn(Code::InvalidRequest, "The path climbs out of its route.", Some(route.upstream))
+        })?;
+        let asked = headers::preferred_wait(&head.headers).map(|wait| wait.min(policy.wait_max));
+        let deadline = at.plus(asked.unwrap_or(policy.wait));
+        let body = Replay::new(intake, policy.replay_body_max, &self.pool);
+        let asker = Asker {
+            priority: self.settings.clients.all()[who.client].priority,
+            arrival: at,
+            deadline,
+            fit: fitness(&body),
+        };
+        Ok(Call {
+            id,
+            arrival: at,
+            deadline,
+            wait_applied: asked,
+            client: who.client,
+            upstream: route.upstream,
+            rules,
+            policy,
+            licence: licence(&head.headers, policy),
+            account: self.accounts.account(route.upstream, &head.headers),
+            want: self.accounts.want(route.upstream, &head.method, inbound.path(), asker),
+            request: Outbound {
+                headers: self.outgoing(head.headers, (who, route, policy), (peer, head.version)),
+                method: head.method,
+                target,
+            },
+            inbound,
+            body,
+            story: Story::default(),
+        })
+    }
+
+    fn request_id(&self, headers: &HeaderMap) -> HeaderValue {
+        let own = headers::request_id(headers);
+        own.cloned().unwrap_or_else(|| self.fresh_request_id())
+    }
+
+    fn identify(&self, headers: &HeaderMap) -> Result<Identified, (Code, &'static str)> {
+        self.settings.clients.identify(headers).map_err(|unknown| {
+            let why = match unknown {
+                UnknownClient::NoKey => "This gateway asks its clients for a key.",
+                UnknownClient::WrongKey => "The key is none of this gateway's clients'.",
+            };
+            (Code::Unauthenticated, why)
+        })
+    }
+
+    fn find(&self, head: &Parts) -> Result<(Route, PathAndQuery), (Code, &'static str)> {
+        let host = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+        let target = head.uri.path_and_query().filter(|target| target.path() != "*");
+        let target = target.ok_or((Code::RouteNotFound, "No route is for the whole server."))?;
+        match self.settings.routes.find(host, target.path()) {
+            Some(route) => Ok((route, target.clone())),
+            None if self.settings.routes.serves_host(host) => {
+                Err((Code::RouteNotFound, "No route of this gateway matches the path."))
+            }
+            None => Err((Code::Misdirected, "No route of this gateway is for this host.")),
+        }
+    }
+
+    fn check(&self, headers: &HeaderMap, policy: &CallPolicy) -> Result<(), (Code, &'static str)> {
+        if headers::looped(headers, self.via.pseudonym()) {
+            return Err((Code::LoopDetected, "The request has passed this gateway before."));
+        }
+        let missing = policy.require.iter().any(|name| !headers.contains_key(name));
+        if missing {
+            return Err((
+                Code::Unauthenticated,
+                "A header that this route requires is missing; nothing was sent.",
+            ));
+        }
+        Ok(())
+    }
+
+    fn outgoing(
+        &self,
+        mut headers: HeaderMap,
+        (who, route, policy): (Identified, Route, &CallPolicy),
+        (peer, version): (&Peer, Version),
+    ) -> HeaderMap {
+        let rules = &self.settings.upstreams[route.upstream];
+        let credential = rules.credential.as_ref();
+        let outgoing = Outgoing {
+            key_header: self.settings.clients.key_header(),
+            key: who.key,
+            credential: credential.map(|credential| (&credential.header, &credential.value)),
+            relied: &self.relied[route.upstream],
+            peer: match policy.client_address {
+                ClientAddress::Send => Some(peer.address().ip()),
+                ClientAddress::Drop => None,
+            },
+            trailers: Trailers::Pass,
+            via: self.via.value(version),
+        };
+        headers::outgoing(&mut headers, &outgoing);
+        headers
+    }
+}
+
+/// Headers that decisions about an upstream's calls rest on.
+pub(super) fn relied(rules: &Upstream) -> Vec<HeaderName> {
+    use crate::allowance::AccountRule;
+    let account = match &rules.account {
+        AccountRule::Header(name) => Some(name.clone()),
+        AccountRule::Upstream | AccountRule::Named(_) => None,
+    };
+    let policies = std::iter::once(&rules.policy).chain(rules.routes.iter().map(|(_, it)| it));
+    account.into_iter().chain(policies.map(|policy| policy.idempotency_header.clone())).collect()
+}
+
+fn licence(headers: &HeaderMap, policy: &CallPolicy) -> Licence {
+    if headers::has_idempotency_key(headers, &policy.idempotency_header) {
+        return Licence::Keyed;
+    }
+    match policy.repeat {
+        Repeat::Declared => Licence::Declared,
+        Repeat::ByMethod => Licence::None,
+    }
+}
+
+fn fitness(body: &Replay) -> Fitness {
+    if body.outlasts_an_attempt() { Fitness::Replayable } else { Fitness::OnlyOnce }
+}

@@ -1,0 +1,351 @@
+//! The answer: the vendor's own with its headers put right, or the one problem that says what went
+//! wrong; and the record of the call.
+//!
+//! Refuses to decide anything: what a problem says is `policy::normalise`'s.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::{HeaderMap, Response, StatusCode};
+
+use crate::allowance::{Refusal, RefusalReason};
+use crate::policy::classify::{Processing, Wait};
+use crate::policy::headers::{self, Incoming, Mapping, Notes, RateLimit, Timing, Trailers};
+use crate::policy::normalise::{
+    self, CallFacts, Effect, Presenter, Remark, Retries, problem_headers, proxy_status,
+};
+use crate::policy::outcome::FailureKind;
+use crate::policy::problem::{Basis, Code, Problem, Source};
+use crate::policy::verdict::RetryReason;
+use crate::telemetry::{CallRecord, Ended};
+use crate::upstream::Exchange;
+
+use super::Gateway;
+use super::admit::Stop;
+use super::attempt::{Finish, Troubled};
+use super::body::{RequestBody, ResponseBody};
+use super::call::{Call, Turned};
+use super::settings::Redirects;
+
+/// What a call's record says besides the call: what the client got, and why.
+struct Ending<'a> {
+    status: StatusCode,
+    problem: Option<&'a Problem>,
+    rule: Option<&'a str>,
+    vendor_status: Option<StatusCode>,
+}
+
+impl<E: Exchange<RequestBody>> Gateway<E> {
+    /// The answer to a call, recorded.
+    pub(super) fn respond(
+        &self,
+        call: &Call<'_>,
+        finish: Finish<E::Body>,
+    ) -> Response<ResponseBody<E::Body>> {
+        match finish {
+            Finish::Passed(response) => self.pass_on(call, *response),
+            Finish::Troubled(troubled) => self.tell_trouble(call, &troubled),
+            Finish::Stopped(stop) => self.tell_stop(call, &stop),
+        }
+    }
+
+    /// A problem for a request that became no call.
+    pub(super) fn turn_away(&self, turned: &Turned) -> Response<ResponseBody<E::Body>> {
+        let facts = CallFacts {
+            request_id: turned.id.to_str().ok(),
+            upstream: turned.upstream.map(|number| &*self.settings.upstreams[number].name),
+            ..CallFacts::default()
+        };
+        let remark = Remark {
+            source: (turned.code != Code::LoopDetected).then_some(Source::Client),
+            detail: Some(Cow::Borrowed(turned.detail)),
+            cause: None,
+        };
+        let problem = normalise::own_problem(turned.code, &facts, &remark);
+        self.shard.problem(turned.upstream, problem.code, problem.source);
+        tracing::info!(code = problem.code.as_str(), detail = turned.detail, "request turned away");
+        let mut headers = problem_headers(&problem, None);
+        let own = Some((problem.code, None));
+        headers.insert(PROXY_STATUS, proxy_status(self.via.pseudonym(), own, None, None));
+        let notes = Notes {
+            request_id: &turned.id,
+            attempts: 0,
+            wait_applied: None,
+            timing: None,
+            rate_limit: None,
+        };
+        headers::annotate(&mut headers, &notes);
+        problem_response(&problem, headers)
+    }
+
+    fn pass_on(
+        &self,
+        call: &Call<'_>,
+        mut response: Response<ResponseBody<E::Body>>,
+    ) -> Response<ResponseBody<E::Body>> {
+        let version = response.version();
+        let public = call.inbound.host.as_ref().and_then(|host| host.to_str().ok());
+        let prefix = &call.inbound.target.as_str()[..call.inbound.prefix_bytes];
+        let mapping = Mapping {
+            origin: &call.rules.origin,
+            base_path: &call.rules.base_path,
+            scheme: "http",
+            authority: public,
+            prefix,
+        };
+        let binding = self.binding(call);
+        let incoming = Incoming {
+            via: self.via.value(version),
+            redirects: match call.policy.redirects {
+                Redirects::Rewrite => Some(mapping),
+                Redirects::Pass => None,
+            },
+            trailers: Trailers::Pass,
+            notes: notes(call, binding.as_ref()),
+        };
+        headers::incoming(response.headers_mut(), &incoming);
+        let status = response.status();
+        let vendor_status = Some(status);
+        self.record(call, &Ending { status, problem: None, rule: None, vendor_status });
+        response
+    }
+
+    fn tell_trouble(
+        &self,
+        call: &Call<'_>,
+        troubled: &Troubled,
+    ) -> Response<ResponseBody<E::Body>> {
+        let answer = troubled.answer.as_ref();
+        let vendor_status = answer.map(|(parts, _)| parts.status);
+        let facts = CallFacts {
+            stopped_by: Some(troubled.stopped_by),
+            effect: effect(call, troubled),
+            retries: retries(call, troubled.aftermath.failures),
+            retry_after: reckoned(troubled),
+            vendor_status,
+            ..self.facts(call)
+        };
+        let reading = answer.map(|(_, reading)| reading);
+        let problem = normalise::upstream_problem(&troubled.trouble, reading, &facts);
+        let vendor_headers = answer.map(|(parts, _)| &parts.headers);
+        let failure = match troubled.reason {
+            RetryReason::Failure(kind) => Some(kind),
+            RetryReason::Code(_) => None,
+        };
+        let rule = Some(&*troubled.trouble.rule);
+        self.tell(call, &problem, (vendor_headers, vendor_status, failure), rule)
+    }
+
+    fn tell_stop(&self, call: &Call<'_>, stop: &Stop) -> Response<ResponseBody<E::Body>> {
+        let told = Told::of(stop);
+        let facts = CallFacts {
+            retry_after: told.retry_after,
+            retries: retries(call, told.failures),
+            ..self.facts(call)
+        };
+        let problem = normalise::own_problem(told.code, &facts, &told.remark);
+        self.tell(call, &problem, (None, None, None), None)
+    }
+
+    fn tell(
+        &self,
+        call: &Call<'_>,
+        problem: &Problem,
+        (vendor, received, failure): (Option<&HeaderMap>, Option<StatusCode>, Option<FailureKind>),
+        rule: Option<&str>,
+    ) -> Response<ResponseBody<E::Body>> {
+        self.shard.problem(Some(call.upstream), problem.code, problem.source);
+        let mut headers = problem_headers(problem, vendor);
+        let upstream = (problem.source != Source::Client).then_some(&*call.rules.name);
+        let error = Some((problem.code, failure));
+        let status = proxy_status(self.via.pseudonym(), error, upstream, received);
+        // A gateway nearer to the vendor has said its part already: ours comes after it.
+        headers.append(PROXY_STATUS, status);
+        let binding = self.binding(call);
+        headers::annotate(&mut headers, &notes(call, binding.as_ref()));
+        let ending = Ending {
+            status: problem.status,
+            problem: Some(problem),
+            rule,
+            vendor_status: received,
+        };
+        self.record(call, &ending);
+        problem_response(problem, headers)
+    }
+
+    fn facts<'a>(&'a self, call: &'a Call<'_>) -> CallFacts<'a> {
+        let dialect = &call.policy.dialect;
+        CallFacts {
+            request_id: call.id.to_str().ok(),
+            attempts: call.story.attempts,
+            waited: call.story.waited,
+            credential: match call.rules.credential {
+                Some(_) => Presenter::Gateway,
+                None => Presenter::Client,
+            },
+            upstream: Some(&call.rules.name),
+            documentation: dialect.documentation.as_deref(),
+            support: dialect.support.as_ref(),
+            status: call.policy.status,
+            scrub: normalise::Scrub { secrets: &self.secrets },
+            ..CallFacts::default()
+        }
+    }
+
+    fn binding(&self, call: &Call<'_>) -> Option<crate::allowance::Binding> {
+        call.policy.expose.rate_limit.then(|| call.account.binding(&call.want)).flatten()
+    }
+
+    fn record(&self, call: &Call<'_>, ending: &Ending<'_>) {
+        let total = self.clock.now().since(call.arrival);
+        let code = ending.problem.map(|problem| problem.code);
+        let method = &call.request.method;
+        let ended = Ended { client: call.client, method, status: ending.status, code, took: total };
+        self.shard.call_ended(call.upstream, &ended);
+        let record = CallRecord {
+            request_id: call.id.to_str().unwrap_or_default(),
+            client: &self.settings.clients.all()[call.client].name,
+            upstream: &call.rules.name,
+            method,
+            path: call.inbound.target.path(),
+            status: ending.status,
+            code,
+            source: ending.problem.map(|problem| problem.source),
+            attempts: call.story.attempts,
+            waited: call.story.waited,
+            upstream_time: call.story.upstream_time,
+            total,
+            rule: ending.rule,
+            stopped_by: ending.problem.and_then(|problem| problem.stopped_by),
+            retry_after: ending
+                .problem
+                .and_then(|problem| problem.retry_after)
+                .map(|wait| wait.seconds),
+            vendor_status: ending.vendor_status,
+            retried_because: call.story.retried_because,
+        };
+        crate::telemetry::record(self.access, &record);
+    }
+}
+
+const PROXY_STATUS: http::HeaderName = http::HeaderName::from_static("proxy-status");
+
+/// What a client is told when its call was stopped by us.
+struct Told {
+    code: Code,
+    retry_after: Option<Wait>,
+    failures: u32,
+    remark: Remark<'static>,
+}
+
+impl Told {
+    fn of(stop: &Stop) -> Self {
+        match stop {
+            Stop::Refused(refusal) => Self::refused(refusal, Code::AllowanceExhausted),
+            Stop::ClientLimited(refusal) => Self::refused(refusal, Code::ClientLimited),
+            Stop::Draining => Self {
+                retry_after: Some(estimate(DRAINING_RETRY)),
+                ..Self::plain(Code::Draining, None)
+            },
+            Stop::ClientLeft => {
+                let detail = "The request's body broke off before it was complete.";
+                Self {
+                    remark: Remark { source: Some(Source::Client), ..remark(Some(detail)) },
+                    ..Self::plain(Code::InvalidRequest, None)
+                }
+            }
+        }
+    }
+
+    fn refused(refusal: &Refusal, exhausted: Code) -> Self {
+        let retry_after = Some(estimate(refusal.retry_after));
+        let told = match &refusal.reason {
+            RefusalReason::QueueFull => Self::plain(Code::QueueFull, None),
+            RefusalReason::Exhausted { .. } => Self::plain(exhausted, None),
+            RefusalReason::Held { cause, failures } => {
+                let mut told = Self::plain(Code::UpstreamHeld, None);
+                told.remark.cause = Some(*cause);
+                Self { failures: *failures, ..told }
+            }
+        };
+        Self { retry_after, ..told }
+    }
+
+    const fn plain(code: Code, detail: Option<&'static str>) -> Self {
+        Self { code, retry_after: None, failures: 0, remark: remark(detail) }
+    }
+}
+
+/// By then a balancer has found another replica, or this one is back.
+const DRAINING_RETRY: Duration = Duration::from_secs(1);
+
+const fn remark(detail: Option<&'static str>) -> Remark<'static> {
+    Remark {
+        source: None,
+        detail: match detail {
+            Some(detail) => Some(Cow::Borrowed(detail)),
+            None => None,
+        },
+        cause: None,
+    }
+}
+
+/// An honest estimate is at least a second: "now" would invite a loop.
+fn estimate(span: Duration) -> Wait {
+    Wait { span: span.max(Duration::from_secs(1)), basis: Basis::Estimate }
+}
+
+/// Whether it is known what the request did.
+fn effect(call: &Call<'_>, troubled: &Troubled) -> Effect {
+    let unknown = troubled.trouble.processing == Processing::Unknown;
+    if unknown && !call.request.method.is_safe() { Effect::Unknown } else { Effect::Known }
+}
+
+/// "A few retries are used up": this call's attempts, or the probes of the hold that answers it.
+const fn retries(call: &Call<'_>, failures: u32) -> Retries {
+    let spent = call.policy.attempts <= call.story.attempts;
+    let probed = call.policy.attempts <= failures.saturating_add(1);
+    if spent || (probed && 0 < failures) { Retries::UsedUp } else { Retries::Left }
+}
+
+/// What the vault reckons: the end of the hold that now stands, or of the allowance's exhaustion.
+fn reckoned(troubled: &Troubled) -> Option<Wait> {
+    let aftermath = &troubled.aftermath;
+    let held = aftermath.held_until.map(|until| Wait {
+        span: troubled.at.until(until),
+        basis: aftermath.basis.unwrap_or(Basis::Estimate),
+    });
+    let release = aftermath.release.map(|at| estimate(troubled.at.until(at)));
+    match (held, release) {
+        (Some(held), Some(release)) if held.span < release.span => Some(release),
+        (Some(held), _) => Some(held),
+        (None, release) => release,
+    }
+}
+
+fn notes<'a>(
+    call: &'a Call<'_>,
+    binding: Option<&'a crate::allowance::Binding>,
+) -> Notes<'a> {
+    let timing = Timing { wait: call.story.waited, upstream: call.story.upstream_time };
+    Notes {
+        request_id: &call.id,
+        attempts: call.story.attempts,
+        wait_applied: call.wait_applied,
+        timing: call.policy.expose.server_timing.then_some(timing),
+        rate_limit: binding.map(|binding| RateLimit {
+            name: &binding.name,
+            limit: binding.limit,
+            window: binding.window,
+            remaining: binding.remaining,
+            reset: binding.reset,
+        }),
+    }
+}
+
+fn problem_response<B>(problem: &Problem, headers: HeaderMap) -> Response<ResponseBody<B>> {
+    let mut response = Response::new(ResponseBody::Own(Some(problem.to_bytes())));
+    *response.status_mut() = problem.status;
+    *response.headers_mut() = headers;
+    response
+}

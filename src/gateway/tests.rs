@@ -1,0 +1,368 @@
+//! The life of a call under a paused clock, against a script instead of a wire.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Method, Request, Response, StatusCode};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Full};
+use serde_json::Value;
+
+use super::*;
+use crate::allowance::{AccountRule, Allowance, Grant, Mode, Spread};
+use crate::policy::backoff::Backoff;
+use crate::policy::client::Clients;
+use crate::policy::normalise::StatusPolicy;
+use crate::policy::outcome::{Failure, FailureKind, Reach};
+use crate::policy::route::{Entry, Routes};
+use crate::telemetry::Metrics;
+use crate::upstream::Progress;
+
+/// What the scripted upstream does with one attempt.
+#[derive(Clone, Debug)]
+enum Step {
+    /// Answers after so many milliseconds.
+    Answer(u64, u16, &'static [(&'static str, &'static str)], &'static str),
+    /// Breaks after so many milliseconds.
+    Break(u64, FailureKind, Reach),
+    /// Never answers.
+    Silence,
+}
+
+/// One attempt as the upstream saw it.
+#[derive(Clone, Debug)]
+struct Sent {
+    at: Moment,
+    method: Method,
+    target: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+#[derive(Clone, Debug)]
+struct Script(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    steps: Mutex<VecDeque<Step>>,
+    last: Step,
+    sent: Mutex<Vec<Sent>>,
+    clock: Clock,
+}
+
+struct ScriptBody(Option<Bytes>);
+
+impl Body for ScriptBody {
+    type Data = Bytes;
+    type Error = Failure;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
+        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+}
+
+impl Exchange<RequestBody> for Script {
+    type Body = ScriptBody;
+
+    async fn exchange(
+        &self,
+        _upstream: usize,
+        request: Request<RequestBody>,
+        progress: &Progress,
+    ) -> Result<Response<ScriptBody>, Failure> {
+        let Inner { clock, .. } = *self.0;
+        let (head, body) = request.into_parts();
+        let body = body.collect().await.expect("the body is in memory").to_bytes();
+        let sent = Sent {
+            at: clock.now(),
+            method: head.method,
+            target: head.uri.to_string(),
+            headers: head.headers,
+            body,
+        };
+        self.0.sent.lock().unwrap().push(sent);
+        let step = self.0.steps.lock().unwrap().pop_front().unwrap_or(self.0.last.clone());
+        match step {
+            Step::Answer(millis, status, headers, body) => {
+                progress.wrote(clock.now());
+                progress.finished(clock.now());
+                clock.sleep_until(clock.now().plus(Duration::from_millis(millis))).await;
+                let mut response = Response::builder().status(status);
+                for (name, value) in headers {
+                    response = response.header(*name, *value);
+                }
+                Ok(response.body(ScriptBody(Some(Bytes::from_static(body.as_bytes())))).unwrap())
+            }
+            Step::Break(millis, kind, reach) => {
+                clock.sleep_until(clock.now().plus(Duration::from_millis(millis))).await;
+                Err(Failure::new(kind, reach, "scripted"))
+            }
+            Step::Silence => {
+                progress.wrote(clock.now());
+                progress.finished(clock.now());
+                std::future::pending().await
+            }
+        }
+    }
+}
+
+/// A gateway before a script, and what happened there.
+struct Bench {
+    gateway: Gateway<Script>,
+    script: Script,
+    clock: Clock,
+}
+
+/// What the client got.
+#[derive(Debug)]
+struct Got {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    after: Duration,
+}
+
+impl Got {
+    fn problem(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("a problem is JSON")
+    }
+}
+
+fn policy(dialect: &str) -> CallPolicy {
+    CallPolicy {
+        attempt_timeout: Duration::from_secs(60),
+        idle_timeout: Duration::from_secs(90),
+        wait: Duration::from_secs(30),
+        wait_max: Duration::from_secs(3600),
+        attempts: 4,
+        backoff: Backoff {
+            base: Duration::from_millis(250),
+            factor: 2.0,
+            max: Duration::from_secs(10),
+        },
+        budget_percent: 10,
+        replay_body_max: 1024,
+        idempotency_header: HeaderName::from_static("idempotency-key"),
+        status: StatusPolicy::Map,
+        redirects: Redirects::Rewrite,
+        client_address: ClientAddress::Drop,
+        repeat: Repeat::ByMethod,
+        inspect: Inspect::Errors,
+        require: Vec::new(),
+        expose: Expose::default(),
+        dialect: crate::dialect::builtin(dialect).expect("it is built in"),
+    }
+}
+
+fn bench(dialect: &str, steps: &[Step], change: impl FnOnce(&mut Upstream)) -> Bench {
+    let clock = Clock::start();
+    let mut upstream = Upstream {
+        name: "vendor".into(),
+        origin: "https://api.vendor.example".into(),
+        base_path: "/v1".into(),
+        account: AccountRule::Upstream,
+        allowances: Vec::new(),
+        queue_max: 100,
+        credential: None,
+        routes: Vec::new(),
+        policy: policy(dialect),
+    };
+    change(&mut upstream);
+    let entry = Entry { host: None, prefix: "/vendor".into(), upstream: 0 };
+    let settings = Settings {
+        clients: Clients::anybody(HeaderName::from_static("evenkeel-key")),
+        client_limits: vec![None],
+        routes: Routes::new(vec![entry]),
+        upstreams: vec![upstream],
+        replay_bytes_max: 1 << 20,
+        accounts_max: 10,
+        via: "evenkeel".into(),
+    };
+    let mut steps: VecDeque<_> = steps.to_vec().into();
+    let last = steps.back().cloned().expect("a script has steps");
+    let steps = Mutex::new(std::mem::take(&mut steps));
+    let script = Script(Arc::new(Inner { steps, last, sent: Mutex::default(), clock }));
+    let shared = Shared::new(Arc::new(settings), Access::None, Drain::new(clock), clock);
+    let metrics = Arc::new(Metrics::new(vec!["vendor".into()], vec!["default".into()], 1));
+    let random = Random::from_seed(7);
+    let gateway = Gateway::new(&shared, metrics.shard(0), script.clone(), random);
+    Bench { gateway, script, clock }
+}
+
+impl Bench {
+    async fn call(&self, method: Method, headers: &[(&'static str, &'static str)]) -> Got {
+        let mut request = Request::builder().method(method).uri("/vendor/things?q=1");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = Full::new(Bytes::from_static(b"{\"a\":1}"));
+        let request = request.body(Intake::Memory(body)).unwrap();
+        let began = self.clock.now();
+        let peer = Peer::detached(([127, 0, 0, 1], 9).into());
+        let response = self.gateway.handle(request, &peer).await;
+        let after = self.clock.now().since(began);
+        let (head, body) = response.into_parts();
+        let body = body.collect().await.expect("the body is whole").to_bytes();
+        Got { status: head.status, headers: head.headers, body, after }
+    }
+
+    fn sent(&self) -> Vec<Sent> {
+        self.script.0.sent.lock().unwrap().clone()
+    }
+
+    /// Milliseconds between the first attempt and each of the others.
+    fn gaps(&self) -> Vec<u128> {
+        let sent = self.sent();
+        sent.iter().skip(1).map(|it| it.at.since(sent[0].at).as_millis()).collect()
+    }
+}
+
+const OK: Step = Step::Answer(10, 200, &[], "fine");
+const MAINTENANCE: Step = Step::Answer(10, 503, &[], r#"{"error":"Down for maintenance."}"#);
+const DEADLOCK: Step =
+    Step::Answer(10, 400, &[], r#"{"error":"The request encountered a database deadlock."}"#);
+
+#[tokio::test(start_paused = true)]
+async fn a_success_passes_byte_for_byte() {
+    let bench = bench("droplink", &[OK], |_| {});
+    let got = bench.call(Method::POST, &[("connection", "x-mine"), ("x-mine", "1")]).await;
+    assert_eq!((got.status.as_u16(), &*got.body), (200, &b"fine"[..]));
+    let sent = &bench.sent()[0];
+    assert_eq!(sent.target, "/v1/things?q=1");
+    assert_eq!((&sent.method, &*sent.body), (&Method::POST, &b"{\"a\":1}"[..]));
+    assert!(!sent.headers.contains_key("x-mine") && sent.headers.contains_key("via"));
+    assert!(got.headers.contains_key("evenkeel-request-id"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadlock_disappears_for_any_method() {
+    let bench = bench("droplink", &[DEADLOCK, OK], |_| {});
+    let got = bench.call(Method::POST, &[]).await;
+    assert_eq!(got.status.as_u16(), 200);
+    assert_eq!(got.headers["evenkeel-attempts"], "2");
+    let [gap] = bench.gaps()[..] else { panic!("two attempts") };
+    assert!((1_000..1_200).contains(&gap), "after {gap} ms");
+    assert_eq!(bench.sent()[0].body, bench.sent()[1].body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadlock_that_persists_is_not_the_clients_mistake() {
+    let bench = bench("droplink", &[DEADLOCK], |_| {});
+    let got = bench.call(Method::POST, &[]).await;
+    let problem = got.problem();
+    assert_eq!((got.status.as_u16(), &problem["code"]), (503, &"transient_conflict".into()));
+    assert_eq!((&problem["attempts"], &problem["retryable"]), (&4.into(), &true.into()));
+    assert_eq!(problem["stopped_by"], "attempts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_retried_only_where_it_is_safe_and_fits() {
+    let bench = bench("droplink", &[Step::Silence], |_| {});
+    let got = bench.call(Method::POST, &[("prefer", "wait=3600")]).await;
+    assert_eq!((got.status.as_u16(), bench.sent().len()), (504, 1));
+    assert_eq!(got.problem()["outcome_unknown"], true);
+    assert_eq!(got.after.as_secs(), 60);
+    let got = bench.call(Method::GET, &[]).await;
+    assert_eq!(got.headers["retry-after"], "300");
+    assert_eq!(got.problem()["stopped_by"], "patience");
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_is_retried_after_five_minutes_by_key() {
+    let bench = bench("droplink", &[Step::Silence, OK], |_| {});
+    let asked = [("prefer", "wait=3600"), ("idempotency-key", "k")];
+    let got = bench.call(Method::POST, &asked).await;
+    assert_eq!(got.status.as_u16(), 200);
+    assert_eq!(got.headers["preference-applied"], "wait=3600");
+    let [gap] = bench.gaps()[..] else { panic!("two attempts") };
+    assert!((360_000..391_000).contains(&gap), "after {gap} ms");
+    assert!(!bench.sent()[0].headers.contains_key("prefer"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn maintenance_holds_the_whole_upstream() {
+    let bench = bench("droplink", &[MAINTENANCE, OK], |_| {});
+    let first = bench.call(Method::GET, &[]).await;
+    assert_eq!(first.problem()["code"], "upstream_maintenance");
+    assert!(first.problem()["support"].is_null());
+    let second = bench.call(Method::GET, &[]).await;
+    assert_eq!((second.status.as_u16(), bench.sent().len()), (503, 1));
+    assert_eq!(second.problem()["code"], "upstream_held");
+    let told: u64 = second.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((300..=330).contains(&told), "{told}");
+    let third = bench.call(Method::GET, &[("prefer", "wait=600")]).await;
+    assert_eq!((third.status.as_u16(), bench.sent().len()), (200, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_few_retries_the_support_contact_is_told() {
+    let bench = bench("droplink", &[MAINTENANCE], |_| {});
+    let got = bench.call(Method::GET, &[("prefer", "wait=3600")]).await;
+    assert_eq!((bench.sent().len(), got.status.as_u16()), (4, 503));
+    assert_eq!(got.problem()["support"], "admin@droplink.cc");
+    assert_eq!(got.problem()["stopped_by"], "attempts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn four_faults_have_four_codes() {
+    let rows = [
+        (Step::Break(1, FailureKind::Refused, Reach::Nothing), "upstream_unreachable"),
+        (Step::Break(1, FailureKind::TlsCertificate, Reach::Nothing), "upstream_tls"),
+        (Step::Break(1, FailureKind::Protocol, Reach::Maybe), "upstream_protocol"),
+        (Step::Silence, "upstream_timeout"),
+    ];
+    for (step, code) in rows {
+        let bench = bench("droplink", &[step], |_| {});
+        assert_eq!(bench.call(Method::POST, &[]).await.problem()["code"], code);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_bounds_blind_retries() {
+    let bench = bench("auto", &[Step::Answer(1, 500, &[], "{}")], |_| {});
+    let bench = Arc::new(bench);
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let bench = Arc::clone(&bench);
+        calls.spawn(async move { bench.call(Method::GET, &[]).await.status });
+    }
+    calls.join_all().await;
+    let sends = bench.sent().len();
+    assert!(sends <= 220 + 3, "{sends} sends for 200 calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_throttle_without_a_word_waits_ten_seconds_and_says_whose_number_it_is() {
+    const THROTTLED: Step = Step::Answer(
+        10,
+        429,
+        &[],
+        r#"{"error":{"type":"Throttling error","message":"Requests throttled. Maximum allowed 1000 per 01:00:00."},"reason":"Requests throttled. Maximum allowed 1000 per 01:00:00."}"#,
+    );
+    let hourly = |upstream: &mut Upstream| {
+        upstream.allowances.push(Allowance {
+            name: "account".into(),
+            grant: Grant::Window {
+                limit: 1000,
+                window: Duration::from_secs(3600),
+                spread: Spread::Even { burst: 20 },
+                arrival_guard: None,
+            },
+            counts: None,
+            exempt: Vec::new(),
+            mode: Mode::Enforce,
+        });
+    };
+    let bench = bench("wordbee", &[THROTTLED, OK], hourly);
+    let got = bench.call(Method::POST, &[]).await;
+    assert_eq!(got.status.as_u16(), 200);
+    let [gap] = bench.gaps()[..] else { panic!("two attempts") };
+    assert!((10_000..12_000).contains(&gap), "after {gap} ms");
+}

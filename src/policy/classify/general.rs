@@ -1,0 +1,171 @@
+//! The rule that stands last: what a status, a failure or a code means when nobody said better.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+
+use super::{HoldCause, Meaning, Plan, Processing};
+use crate::policy::dialect::{HoldRule, RuleScope};
+use crate::policy::outcome::{Answer, Failure, FailureKind, Reach};
+use crate::policy::problem::Code;
+
+/// Half the pace after a throttle (D29).
+const SLOW_SIXTEENTHS: u8 = 8;
+/// A hold that leaves the pace as it is.
+const UNSLOWED_SIXTEENTHS: u8 = 16;
+
+/// The hold of a throttle of which nobody says how long.
+pub(super) const THROTTLE: HoldRule = HoldRule {
+    scope: RuleScope::Allowance,
+    cause: HoldCause::Throttle,
+    length: None,
+    at_least: Duration::ZERO,
+    slow_sixteenths: SLOW_SIXTEENTHS,
+};
+
+/// The hold of an upstream that is down.
+pub(super) const MAINTENANCE: HoldRule = HoldRule {
+    scope: RuleScope::Upstream,
+    cause: HoldCause::Maintenance,
+    length: None,
+    at_least: Duration::ZERO,
+    slow_sixteenths: UNSLOWED_SIXTEENTHS,
+};
+
+/// What an error status means; an unlisted one is treated like its class (D13).
+pub(super) fn by_status<'a>(answer: &Answer<'_>) -> Option<Meaning<'a>> {
+    let status = answer.status.as_u16();
+    if status < 400 {
+        return None;
+    }
+    let (code, plan) = match status {
+        408 => (Code::RequestTimeout, Plan::Retry(None)),
+        421 => (Code::UpstreamError, Plan::Retry(None)),
+        425 => (Code::InvalidRequest, Plan::Retry(None)),
+        429 => (Code::RateLimited, Plan::Hold(THROTTLE)),
+        400..=499 => (refusal(status), Plan::Final),
+        501 | 505 => (Code::UpstreamError, Plan::Final),
+        503 | 529 if states_return(answer) => (Code::UpstreamMaintenance, Plan::Hold(MAINTENANCE)),
+        504 | 524 => (Code::UpstreamTimeout, Plan::Retry(None)),
+        _ => (Code::UpstreamError, Plan::Retry(None)),
+    };
+    Some(meaning(code, processing(answer), plan))
+}
+
+/// The code of a 4xx that the same request would meet again.
+const fn refusal(status: u16) -> Code {
+    match status {
+        401 => Code::Unauthenticated,
+        403 => Code::Forbidden,
+        404 => Code::NotFound,
+        405 => Code::MethodNotAllowed,
+        406 => Code::NotAcceptable,
+        409 => Code::Conflict,
+        410 => Code::Gone,
+        413 => Code::RequestTooLarge,
+        414 => Code::TargetTooLong,
+        415 => Code::UnsupportedMediaType,
+        422 => Code::Unprocessable,
+        431 => Code::HeadersTooLarge,
+        _ => Code::InvalidRequest,
+    }
+}
+
+/// The row of the replay table that a status stands in.
+pub(super) fn processing(answer: &Answer<'_>) -> Processing {
+    match answer.status.as_u16() {
+        408 | 421 | 425 | 429 => Processing::NotProcessed,
+        503 | 529 if states_return(answer) => Processing::NotProcessed,
+        501 | 505 => Processing::Processed,
+        500.. => Processing::Unknown,
+        _ => Processing::Processed,
+    }
+}
+
+/// Whether the answer says when to return, in a header made for it.
+fn states_return(answer: &Answer<'_>) -> bool {
+    let names = [RETRY_AFTER.as_str(), "retry-after-ms", "x-ms-retry-after-ms"];
+    names.iter().any(|name| answer.headers.get(*name).is_some_and(|value| !value.is_empty()))
+}
+
+/// What a failure means: how far the request got decides, the kind names it.
+pub(super) fn by_failure<'a>(failure: &Failure) -> Meaning<'a> {
+    let (code, plan) = match failure.kind {
+        FailureKind::Dns
+        | FailureKind::Refused
+        | FailureKind::ConnectTimeout
+        | FailureKind::ConnectionLimit
+        | FailureKind::Reset
+        | FailureKind::RefusedStream => (Code::UpstreamUnreachable, Plan::Retry(None)),
+        FailureKind::Tls => (Code::UpstreamTls, Plan::Retry(None)),
+        FailureKind::TlsCertificate => (Code::UpstreamTls, Plan::Final),
+        FailureKind::Timeout | FailureKind::IdleTimeout => {
+            (Code::UpstreamTimeout, Plan::Retry(None))
+        }
+        FailureKind::Protocol => (Code::UpstreamProtocol, Plan::Retry(None)),
+        FailureKind::Truncated => (Code::UpstreamTruncated, Plan::Retry(None)),
+    };
+    meaning(code, reached(failure.reach), plan)
+}
+
+/// The row of the replay table that a failure stands in.
+pub(super) const fn reached(reach: Reach) -> Processing {
+    match reach {
+        Reach::Nothing => Processing::NotSent,
+        Reach::Refused => Processing::NotProcessed,
+        Reach::Maybe => Processing::Unknown,
+    }
+}
+
+/// What a code means when another gateway of ours says it.
+pub(super) fn by_code<'a>(code: Code, answer: &Answer<'_>) -> Meaning<'a> {
+    let plan = match code {
+        Code::RateLimited | Code::AllowanceExhausted | Code::QueueFull | Code::ClientLimited => {
+            Plan::Hold(THROTTLE)
+        }
+        Code::UpstreamMaintenance | Code::UpstreamHeld => Plan::Hold(MAINTENANCE),
+        Code::TransientConflict
+        | Code::Draining
+        | Code::RequestTimeout
+        | Code::UpstreamError
+        | Code::UpstreamProtocol
+        | Code::UpstreamUnreachable
+        | Code::UpstreamTruncated
+        | Code::UpstreamTimeout => Plan::Retry(None),
+        Code::InvalidRequest
+        | Code::Unauthenticated
+        | Code::CredentialRejected
+        | Code::Forbidden
+        | Code::NotFound
+        | Code::EndpointNotFound
+        | Code::MethodNotAllowed
+        | Code::NotAcceptable
+        | Code::Gone
+        | Code::UnsupportedMediaType
+        | Code::Unprocessable
+        | Code::Conflict
+        | Code::RequestTooLarge
+        | Code::TargetTooLong
+        | Code::HeadersTooLarge
+        | Code::QuotaExhausted
+        | Code::UpstreamTls
+        | Code::GatewayCredentialRejected
+        | Code::RouteNotFound
+        | Code::Misdirected
+        | Code::UpgradeUnsupported
+        | Code::LoopDetected
+        | Code::GatewayError => Plan::Final,
+    };
+    meaning(code, processing(answer), plan)
+}
+
+/// A meaning without a rule.
+pub(super) const fn meaning<'a>(code: Code, processing: Processing, plan: Plan) -> Meaning<'a> {
+    Meaning { code, rule: "general", processing, plan, status: None, support: None }
+}
+
+/// Whether a status is one that carries throttling of its own.
+pub(super) fn is_throttling(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 503)
+}

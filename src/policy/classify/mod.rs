@@ -1,0 +1,368 @@
+//! An outcome and a dialect → the class of the outcome: what it means, what may be done about it.
+//!
+//! Refuses to decide whether something is done: that is `verdict`, which also knows the call.
+//! `general` is the table for what no rule covers, `signs` what `auto` guesses.
+
+mod general;
+mod matching;
+mod signs;
+
+use std::time::{Duration, SystemTime};
+
+use http::StatusCode;
+
+use crate::policy::dialect::{Dialect, HoldRule, Replay, Retry, Rule, RuleScope};
+use crate::policy::hint::{self, Advice, Said, Throttled};
+use crate::policy::outcome::{Answer, Failure, Reach};
+use crate::policy::problem::{Basis, Code, Problem, Support};
+use crate::policy::reading::Reading;
+
+/// What an exchange produced, as far as it was looked at.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'a> {
+    /// An answer, and what was understood of its body.
+    Answer {
+        /// Its head and body.
+        answer: Answer<'a>,
+        /// The facts of its body.
+        reading: &'a Reading,
+    },
+    /// No answer.
+    Failure(&'a Failure),
+}
+
+/// What an outcome means.
+#[derive(Clone, Debug)]
+pub enum Class {
+    /// The answer goes to the client as it is.
+    Success,
+    /// Something is wrong; everything known about it.
+    Trouble(Box<Trouble>),
+}
+
+/// Everything a dialect says about an outcome that is not a success.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// What it means.
+    pub code: Code,
+    /// The name of the rule that said so, for logs and `explain`.
+    pub rule: Box<str>,
+    /// The row of the replay table.
+    pub processing: Processing,
+    /// Whether sending again can help, and after which wait.
+    pub remedy: Remedy,
+    /// The hold it asks for.
+    pub hold: Option<HoldOrder>,
+    /// An allowance the vendor named ("Maximum allowed 1000 per 01:00:00"); only ever lowers.
+    pub learned: Option<Learned>,
+    /// Whom to contact, if this outcome says so.
+    pub support: Option<Support>,
+    /// What the vendor said about when to return, for the problem's `retry_after`.
+    pub wait: Option<Wait>,
+    /// The status the rule gives the client, instead of the code's own.
+    pub status: Option<StatusCode>,
+}
+
+/// How far the upstream got with the request: the rows of the replay table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Processing {
+    /// Not a byte of it arrived.
+    NotSent,
+    /// The upstream says it did nothing.
+    NotProcessed,
+    /// Nobody knows.
+    Unknown,
+    /// It was carried out, or finally refused.
+    Processed,
+}
+
+/// Whether sending the same request again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remedy {
+    /// No: the same request gets the same answer.
+    Final,
+    /// Perhaps, after our own backoff: a blind retry, which the retry budget pays.
+    Backoff,
+    /// After this wait, which the vendor or its dialect asked for, yet still without a hold.
+    After(Duration),
+    /// After the hold that comes with it.
+    Hold,
+}
+
+/// A hold as an outcome orders it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldOrder {
+    /// What it closes.
+    pub scope: HoldScope,
+    /// Throttling or maintenance.
+    pub cause: HoldCause,
+    /// How long, by the vendor's word or the dialect's; `None` means nobody said.
+    pub length: Option<Wait>,
+    /// No hold of this cause is shorter, the vendor's own word included (W19).
+    pub at_least: Duration,
+    /// The pace afterwards, in sixteenths of the present one; 16 leaves it.
+    pub slow_sixteenths: u8,
+}
+
+/// What a hold closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldScope {
+    /// Every allowance the attempt paid; without one, the upstream except its exempt calls.
+    Allowance,
+    /// The allowance whose window the vendor named, if there is one, else as `Allowance`.
+    Window(Duration),
+    /// The whole upstream, exempt calls included.
+    Upstream,
+}
+
+/// Why a scope is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HoldCause {
+    /// The vendor limits the rate.
+    Throttle,
+    /// The vendor is down for maintenance.
+    Maintenance,
+    /// Too many attempts failed blindly.
+    Outage,
+}
+
+impl HoldCause {
+    /// Its name in the API, metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Throttle => "throttle",
+            Self::Maintenance => "maintenance",
+            Self::Outage => "outage",
+        }
+    }
+}
+
+/// A wait and who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wait {
+    /// How long from now.
+    pub span: Duration,
+    /// Who says so.
+    pub basis: Basis,
+}
+
+/// An allowance as the vendor itself states it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Learned {
+    /// Calls per window.
+    pub limit: u32,
+    /// The window.
+    pub window: Duration,
+}
+
+/// The class of an outcome. The method plays no part: the replay table knows it.
+#[must_use]
+pub fn classify(dialect: &Dialect, seen: &Seen<'_>, wall: SystemTime) -> Class {
+    match seen {
+        Seen::Failure(failure) => Class::Trouble(Box::new(failed(dialect, failure))),
+        Seen::Answer { answer, reading } => meaning_of_answer(dialect, answer, reading)
+            .map_or(Class::Success, |meaning| {
+                Class::Trouble(Box::new(trouble(meaning, dialect, (answer, reading), wall)))
+            }),
+    }
+}
+
+/// What an outcome means, before the answer's own words about waiting are read.
+struct Meaning<'a> {
+    code: Code,
+    rule: &'a str,
+    processing: Processing,
+    plan: Plan,
+    status: Option<StatusCode>,
+    support: Option<&'a Support>,
+}
+
+/// What can be done about it.
+#[derive(Clone, Copy)]
+enum Plan {
+    /// Nothing.
+    Final,
+    /// Sending again may help, after this wait or our own backoff.
+    Retry(Option<Duration>),
+    /// The scope is closed, then it is sent again.
+    Hold(HoldRule),
+    /// The scope is closed, but this request is not sent again.
+    HoldOnly(HoldRule),
+}
+
+fn meaning_of_answer<'a>(
+    dialect: &'a Dialect,
+    answer: &Answer<'_>,
+    reading: &'a Reading,
+) -> Option<Meaning<'a>> {
+    if let Some(problem) = reading.relayed.as_deref() {
+        return Some(relayed(problem, answer));
+    }
+    let rule = dialect.rules.iter().find(|rule| matching::answer(&rule.when, answer, reading));
+    if let Some(rule) = rule {
+        return Some(by_rule(rule, answer));
+    }
+    let guessed = if dialect.guesses { signs::guess(answer, reading) } else { None };
+    guessed.or_else(|| general::by_status(answer))
+}
+
+fn by_rule<'a>(rule: &'a Rule, answer: &Answer<'_>) -> Meaning<'a> {
+    let plan = plan(rule);
+    let table = general::processing(answer);
+    let processing = match (rule.replay, plan) {
+        (Replay::AnyMethod, _) | (Replay::ByTable, Plan::Hold(_)) => Processing::NotProcessed,
+        // Who writes `retry` beside a 4xx says that a repetition helps; whether it is safe
+        // remains a question of the method.
+        (Replay::ByTable, Plan::Retry(_)) if table == Processing::Processed => Processing::Unknown,
+        (Replay::ByTable, Plan::Retry(_) | Plan::Final | Plan::HoldOnly(_)) => table,
+    };
+    by_rule_with(rule, plan, processing)
+}
+
+fn by_rule_with(rule: &Rule, plan: Plan, processing: Processing) -> Meaning<'_> {
+    Meaning {
+        code: rule.code,
+        rule: &rule.name,
+        processing,
+        plan,
+        status: rule.status,
+        support: rule.support.as_ref(),
+    }
+}
+
+const fn plan(rule: &Rule) -> Plan {
+    match (rule.hold, rule.retry, rule.replay) {
+        (Some(hold), _, _) => Plan::Hold(hold),
+        (None, Some(Retry { after }), _) => Plan::Retry(after),
+        (None, None, Replay::AnyMethod) => Plan::Retry(None),
+        (None, None, Replay::ByTable) => Plan::Final,
+    }
+}
+
+/// A problem of ours from a gateway behind: its code says what it means.
+fn relayed<'a>(problem: &Problem, answer: &Answer<'_>) -> Meaning<'a> {
+    let mut meaning = general::by_code(problem.code, answer);
+    if problem.outcome_unknown {
+        meaning.processing = Processing::Unknown;
+    }
+    meaning
+}
+
+/// What a failure means.
+#[must_use]
+pub fn failed(dialect: &Dialect, failure: &Failure) -> Trouble {
+    let rule = dialect.rules.iter().find(|rule| rule.when.failure.contains(&failure.kind));
+    let meaning = rule.map_or_else(
+        || general::by_failure(failure),
+        |rule| {
+            let processing = match rule.replay {
+                Replay::AnyMethod if failure.reach == Reach::Maybe => Processing::NotProcessed,
+                Replay::AnyMethod | Replay::ByTable => general::reached(failure.reach),
+            };
+            by_rule_with(rule, plan(rule), processing)
+        },
+    );
+    settle(meaning, dialect, None)
+}
+
+/// Adds what the answer itself says: about waiting, retrying and the allowance.
+fn trouble(
+    meaning: Meaning<'_>,
+    dialect: &Dialect,
+    seen: (&Answer<'_>, &Reading),
+    wall: SystemTime,
+) -> Trouble {
+    let (answer, reading) = seen;
+    let throttled = throttled(&meaning);
+    let said = match meaning.plan {
+        Plan::Final if throttled == Throttled::No => hint::explicit(answer.headers, wall),
+        Plan::Final | Plan::Retry(_) | Plan::Hold(_) | Plan::HoldOnly(_) => {
+            let body = (&reading.tree, reading.text.as_str());
+            hint::wait(answer.headers, body, throttled, wall)
+        }
+    };
+    let mut trouble = settle(meaning, dialect, said);
+    if hint::advice(answer.headers) == Some(Advice::Stop) {
+        trouble.remedy = Remedy::Final;
+    }
+    if throttled == Throttled::Yes {
+        learn(&mut trouble, reading);
+    }
+    trouble
+}
+
+fn throttled(meaning: &Meaning<'_>) -> Throttled {
+    let throttle = |hold: HoldRule| hold.cause == HoldCause::Throttle;
+    let holds = match meaning.plan {
+        Plan::Hold(hold) | Plan::HoldOnly(hold) => throttle(hold),
+        Plan::Final | Plan::Retry(_) => false,
+    };
+    let named = matches!(meaning.code, Code::RateLimited | Code::QuotaExhausted);
+    if holds || named { Throttled::Yes } else { Throttled::No }
+}
+
+/// The allowance the vendor named closes by its own name.
+fn learn(trouble: &mut Trouble, reading: &Reading) {
+    trouble.learned = hint::learned(&reading.text);
+    if let (Some(learned), Some(hold)) = (trouble.learned, &mut trouble.hold) {
+        if hold.scope == HoldScope::Allowance {
+            hold.scope = HoldScope::Window(learned.window);
+        }
+    }
+}
+
+fn settle(meaning: Meaning<'_>, dialect: &Dialect, said: Option<Said>) -> Trouble {
+    let vendors = said.map(|said| Wait { span: said.span, basis: Basis::Upstream });
+    let (remedy, hold, wait) = match meaning.plan {
+        Plan::Final => (Remedy::Final, None, vendors),
+        Plan::Retry(after) => {
+            let wait = vendors.or(after.map(documented));
+            (wait.map_or(Remedy::Backoff, |wait| Remedy::After(wait.span)), None, wait)
+        }
+        Plan::Hold(rule) => {
+            let (hold, wait) = hold(rule, vendors);
+            (Remedy::Hold, Some(hold), wait)
+        }
+        Plan::HoldOnly(rule) => {
+            let (hold, wait) = hold(rule, vendors);
+            (Remedy::Final, Some(hold), wait)
+        }
+    };
+    Trouble {
+        code: meaning.code,
+        rule: meaning.rule.into(),
+        processing: meaning.processing,
+        remedy,
+        hold,
+        learned: None,
+        support: meaning.support.or(dialect.support.as_ref()).cloned(),
+        wait,
+        status: meaning.status,
+    }
+}
+
+const fn documented(span: Duration) -> Wait {
+    Wait { span, basis: Basis::Dialect }
+}
+
+/// The hold a rule orders, and what the client is told meanwhile: never less than `at_least`.
+fn hold(rule: HoldRule, said: Option<Wait>) -> (HoldOrder, Option<Wait>) {
+    let length = said.or(rule.length.map(documented));
+    let order = HoldOrder {
+        scope: match rule.scope {
+            RuleScope::Allowance => HoldScope::Allowance,
+            RuleScope::Upstream => HoldScope::Upstream,
+        },
+        cause: rule.cause,
+        length,
+        at_least: rule.at_least,
+        slow_sixteenths: rule.slow_sixteenths,
+    };
+    let floor = (!rule.at_least.is_zero()).then_some(documented(rule.at_least));
+    let told = match (length, floor) {
+        (Some(length), Some(floor)) if length.span < floor.span => Some(floor),
+        (length, floor) => length.or(floor),
+    };
+    (order, told)
+}

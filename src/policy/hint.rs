@@ -1,1 +1,0 @@
-//! What a response said about waiting or what remains.

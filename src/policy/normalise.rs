@@ -1,1 +1,0 @@
-//! Whatever went wrong → the one problem the client reads.

@@ -1,0 +1,391 @@
+//! What may be repeated of a vendor's words: no control characters, markup, stack traces,
+//! internal hosts or secrets, and never more than the bounds.
+//!
+//! Cleaning what is clean changes nothing.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde_json::{Map, Value};
+
+use crate::policy::problem::{
+    CHILDREN_MAX, DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, SHORT_CHARS_MAX,
+};
+
+/// What never passes, whoever says it.
+#[derive(Clone, Copy, Default)]
+pub struct Scrub<'a> {
+    /// Everything we hold as a secret: credentials, keys.
+    pub secrets: &'a [Box<str>],
+}
+
+impl std::fmt::Debug for Scrub<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scrub").field("secrets", &self.secrets.len()).finish()
+    }
+}
+
+/// Secrets shorter than this are words, and hiding them would hide sentences.
+const SECRET_BYTES_MIN: usize = 4;
+/// Rounds of removing markup; markup nested deeper loses its brackets.
+const MARKUP_ROUNDS_MAX: usize = 4;
+/// Bytes that are looked at of one text; more than any bound lets through.
+const LOOKED_AT_BYTES_MAX: usize = 16 * 1024;
+
+impl Scrub<'_> {
+    /// The text as it may be shown; `None` when nothing is left.
+    #[must_use]
+    pub fn clean(self, text: &str, chars_max: usize) -> Option<String> {
+        let text = printable(head(text, LOOKED_AT_BYTES_MAX));
+        let text = without_markup(text);
+        let text = without_trace(&text);
+        let text = self.without_secrets(text);
+        let text = INTERNAL_HOST.replace_all(&text, "[internal host]");
+        let text = text.trim();
+        (!text.is_empty()).then(|| shortened(text, chars_max))
+    }
+
+    /// The value as it may be shown, in at most `bytes_max` bytes of JSON.
+    #[must_use]
+    pub fn details(self, value: &Value, bytes_max: usize) -> Option<Value> {
+        let mut bytes_left = bytes_max;
+        fit(&self.clean_value(value)?, &mut bytes_left)
+    }
+
+    fn clean_value(self, value: &Value) -> Option<Value> {
+        match value {
+            Value::Null => None,
+            Value::Bool(_) | Value::Number(_) => Some(value.clone()),
+            Value::String(text) => self.clean(text, DETAIL_CHARS_MAX).map(Value::String),
+            Value::Array(items) => {
+                let items: Vec<Value> =
+                    items.iter().filter_map(|item| self.clean_value(item)).collect();
+                (!items.is_empty()).then_some(Value::Array(items))
+            }
+            Value::Object(members) => self.clean_members(members),
+        }
+    }
+
+    fn clean_members(self, members: &Map<String, Value>) -> Option<Value> {
+        let shown = members.iter().filter(|(name, _)| !names_a_trace(name));
+        let clean: Map<String, Value> = shown
+            .filter_map(|(name, value)| {
+                Some((self.clean(name, SHORT_CHARS_MAX)?, self.clean_value(value)?))
+            })
+            .collect();
+        (!clean.is_empty()).then_some(Value::Object(clean))
+    }
+
+    fn without_secrets(self, text: &str) -> Cow<'_, str> {
+        let mut text = Cow::Borrowed(text);
+        for secret in self.secrets.iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN) {
+            if text.contains(&**secret) {
+                text = Cow::Owned(text.replace(&**secret, "[secret]"));
+            }
+        }
+        Cow::Owned(text.into_owned())
+    }
+}
+
+/// Puts a problem that came from elsewhere within our bounds.
+pub(super) fn bound_problem(problem: &mut Problem, scrub: Scrub<'_>) {
+    let detail = scrub.clean(&problem.detail, DETAIL_CHARS_MAX);
+    problem.detail = detail.unwrap_or_else(|| problem.code.title().to_owned() + ".");
+    let short = |text: &mut Option<String>, max: usize| {
+        *text = text.take().and_then(|text| scrub.clean(&text, max));
+    };
+    for text in [&mut problem.request_id, &mut problem.support, &mut problem.documentation] {
+        short(text, SHORT_CHARS_MAX);
+    }
+    if let Some(spoken) = &mut problem.upstream {
+        let details = spoken.details.take();
+        spoken.details = details.and_then(|value| scrub.details(&value, DETAILS_BYTES_MAX));
+        short(&mut spoken.reason, DETAIL_CHARS_MAX);
+        for text in [&mut spoken.name, &mut spoken.code, &mut spoken.reference] {
+            short(text, SHORT_CHARS_MAX);
+        }
+        for text in [&mut spoken.operation, &mut spoken.occurred_at] {
+            short(text, SHORT_CHARS_MAX);
+        }
+    }
+    problem.errors.truncate(CHILDREN_MAX);
+    for child in &mut problem.errors {
+        short(&mut child.detail, DETAIL_CHARS_MAX);
+        short(&mut child.code, SHORT_CHARS_MAX);
+        short(&mut child.pointer, SHORT_CHARS_MAX);
+    }
+}
+
+/// The field that a sentence names as missing or required.
+pub(super) fn missing_field(sentence: &str) -> Option<&str> {
+    let found = MISSING_FIELD.captures(sentence)?;
+    let name = found.iter().skip(1).flatten().next()?.as_str();
+    let pronoun = ["this", "it", "that", "which", "authentication", "authorization"];
+    (!pronoun.iter().any(|word| name.eq_ignore_ascii_case(word))).then_some(name)
+}
+
+fn head(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Newlines and tabs stay; other control characters and marks that turn the direction go.
+fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| hidden(c) || c == '\r' || c == '\u{2028}' || c == '\u{2029}') {
+        return Cow::Borrowed(text);
+    }
+    let lines = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
+    Cow::Owned(lines.chars().filter(|c| !hidden(*c)).collect())
+}
+
+const fn hidden(c: char) -> bool {
+    match c {
+        '\n' | '\t' | '\r' => false,
+        '\u{061c}'
+        | '\u{200b}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' => true,
+        c => c.is_ascii_control() || matches!(c, '\u{80}'..='\u{9f}'),
+    }
+}
+
+fn without_markup(mut text: Cow<'_, str>) -> String {
+    for _ in 0..MARKUP_ROUNDS_MAX {
+        if !text.contains('<') {
+            return text.into_owned();
+        }
+        let Cow::Owned(shorter) = MARKUP.replace_all(&text, "") else { return text.into_owned() };
+        text = Cow::Owned(shorter);
+    }
+    if MARKUP.is_match(&text) { text.replace('<', "") } else { text.into_owned() }
+}
+
+fn without_trace(text: &str) -> &str {
+    TRACE.find(text).map_or(text, |trace| &text[..trace.start()])
+}
+
+fn names_a_trace(name: &str) -> bool {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let names = ["stack", "stacktrace", "trace", "backtrace", "traceback", "stacktraces"];
+    names.iter().any(|trace| plain.eq_ignore_ascii_case(trace))
+}
+
+fn shortened(text: &str, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        None => text.to_owned(),
+        Some(_) => {
+            let kept: String = text.chars().take(chars_max - 1).collect();
+            kept.trim_end().to_owned() + "…"
+        }
+    }
+}
+
+/// As much of a value as fits into the bytes left; texts are cut, members left out.
+fn fit(value: &Value, bytes_left: &mut usize) -> Option<Value> {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            spend(bytes_left, value.to_string().len()).then(|| value.clone())
+        }
+        Value::String(text) => fit_text(text, bytes_left).map(Value::String),
+        Value::Array(items) => {
+            spend(bytes_left, 2).then(|| Value::Array(fit_items(items, bytes_left)))
+        }
+        Value::Object(members) => {
+            spend(bytes_left, 2).then(|| Value::Object(fit_members(members, bytes_left)))
+        }
+    }
+}
+
+fn fit_items(items: &[Value], bytes_left: &mut usize) -> Vec<Value> {
+    let mut fitting = Vec::new();
+    for item in items {
+        if !spend(bytes_left, 1) {
+            break;
+        }
+        let Some(item) = fit(item, bytes_left) else { break };
+        fitting.push(item);
+    }
+    fitting
+}
+
+fn fit_members(members: &Map<String, Value>, bytes_left: &mut usize) -> Map<String, Value> {
+    let mut fitting = Map::new();
+    for (name, value) in members {
+        if !spend(bytes_left, json_bytes(name) + 2) {
+            break;
+        }
+        let Some(value) = fit(value, bytes_left) else { break };
+        fitting.insert(name.clone(), value);
+    }
+    fitting
+}
+
+fn fit_text(text: &str, bytes_left: &mut usize) -> Option<String> {
+    if spend(bytes_left, json_bytes(text)) {
+        return Some(text.to_owned());
+    }
+    let room = bytes_left.checked_sub("\"…\"".len())?;
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += json_bytes(c.encode_utf8(&mut [0; 4])) - 2;
+        used <= room
+    };
+    let kept: String = text.chars().take_while(fits).collect();
+    *bytes_left = 0;
+    Some(kept.trim_end().to_owned() + "…")
+}
+
+fn json_bytes(text: &str) -> usize {
+    serde_json::to_string(text).map_or(usize::MAX, |json| json.len())
+}
+
+fn spend(bytes_left: &mut usize, bytes: usize) -> bool {
+    bytes_left.checked_sub(bytes).map(|left| *bytes_left = left).is_some()
+}
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("the pattern is a constant that a test compiles")
+}
+
+/// Elements of HTML, anything with an attribute, comments and declarations; scripts and styles
+/// with their content.
+static MARKUP: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?is)<script\b.*?</script\s*>|<style\b.*?</style\s*>|<!--.*?-->|<!doctype\b[^>]*>|<!\[CDATA\[|\]\]>",
+        r"|</?(?:a|abbr|article|b|base|big|blockquote|body|br|button|center|code|div|dl|dt|dd|em|embed",
+        r"|font|footer|form|frame|h[1-6]|head|header|hr|html|i|iframe|img|input|li|link|main|meta",
+        r"|nav|noscript|object|ol|p|pre|script|section|small|span|strong|style|sub|sup|svg|table",
+        r"|tbody|td|textarea|th|thead|title|tr|tt|u|ul|video)(?:\s[^<>]*)?/?>",
+        r#"|</?[a-z][\w:-]*\s+[\w:-]+\s*=\s*["'][^<>]*>"#,
+    ))
+});
+
+/// Where a stack trace begins, in the styles of the usual run-times.
+static TRACE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?m)^\s*(?:Traceback \(most recent call last\)|Stack trace:|goroutine \d+ \[|Caused by: \S",
+        r#"|File ".*", line \d+|#\d+\s+\S+\(\d+\)|\S+\.rb:\d+:in |--- End of )"#,
+        r"|\s+at\s+(?:async\s+|new\s+)?(?:[\w$<>`]+[./])+[\w$<>`]+\s?\([^)\n]*\)?",
+        r"|\s+at\s+\S+\s\([^)\n]*:\d+:\d+\)|(?m)^\s*at\s\S+:\d+:\d+$",
+    ))
+});
+
+/// Addresses and names that only mean something inside somebody's network.
+static INTERNAL_HOST: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)\b(?:(?:10|127)(?:\.\d{1,3}){3}|(?:169\.254|192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2}",
+        r"|(?:[a-z0-9_-]+\.)+(?:internal|local|localdomain|lan|corp|intranet|svc|home\.arpa)\b|localhost\b",
+        r"|(?:fe80|f[cd][0-9a-f]{2}):[0-9a-f:]+[0-9a-f])(?::\d{1,5}\b|\b)",
+    ))
+});
+
+/// The usual ways of saying that a field is missing; the name is the first group that matched.
+static MISSING_FIELD: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r#"(?i)(?:missing|required|mandatory)\s+(?:field|parameter|property|attribute|argument|header)s?\s*:?\s*['"`]([\w.\[\]-]+)['"`]"#,
+        r"|(?:missing|required|mandatory)\s+(?:field|parameter|property|attribute|argument|header)s?\s*:\s*([\w.\[\]-]+)",
+        r#"|\b(?:field|parameter|property)\s+['"`]?([\w.\[\]-]+)['"`]?\s+is\s+(?:required|missing|mandatory)"#,
+        r#"|['"`]([\w.\[\]-]+)['"`]\s+is\s+(?:a\s+)?(?:required|missing|mandatory)"#,
+        r"|^([\w.\[\]-]+)\s+is\s+(?:a\s+)?(?:required|missing|mandatory)\b",
+    ))
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn clean(text: &str) -> Option<String> {
+        Scrub { secrets: &["s3cr3t-key".into()] }.clean(text, 100)
+    }
+
+    #[test]
+    fn a_sentence_stays_as_it_is() {
+        let sentences = [
+            "The requested file does not exist.",
+            "Zeile 1\nZeile \"2\"\t„Größe“ 漢字 🙂",
+            "value must be < 3 and > 1, use <id> or List<T>",
+            "Look at it (twice) at 10:00.",
+            "Version 10.0.19041.1 of api.vendor.example",
+        ];
+        for sentence in sentences {
+            assert_eq!(clean(sentence).as_deref(), Some(sentence));
+        }
+    }
+
+    #[test]
+    fn what_must_not_pass_does_not() {
+        let rows = [
+            ("a\u{0}b\u{1b}[31m\u{202e}c\r\nd", "ab[31mc\nd"),
+            ("<b>Bad</b> <script>alert(1)</script>thing", "Bad thing"),
+            ("<scr<b>ipt>x", "x"),
+            ("<x onload=\"y\">z", "z"),
+            ("key s3cr3t-key is bad", "key [secret] is bad"),
+            ("no route to 10.1.2.3:8080", "no route to [internal host]"),
+            (
+                "db01.prod.internal:5432 refused, localhost:80",
+                "[internal host] refused, [internal host]",
+            ),
+            ("boom\n   at com.acme.Db.run(Db.java:12)\n   at x", "boom"),
+            ("boom    at Acme.Db.Run(String q) in C:\\a\\Db.cs:line 3", "boom"),
+            ("boom\nTraceback (most recent call last):\n  File \"a.py\", line 1", "boom"),
+            ("boom\n    at run (/srv/app/index.js:3:5)", "boom"),
+            ("boom\nStack trace:\n#0 /var/www/x.php(12): f()", "boom"),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(clean(text).as_deref(), Some(expected), "{text:?}");
+        }
+        assert_eq!(clean(" \u{200b}\n<br/> "), None);
+    }
+
+    #[test]
+    fn long_texts_are_cut_on_a_character() {
+        let long = clean(&"ß".repeat(300)).unwrap();
+        assert_eq!(long.chars().count(), 100);
+        assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn details_fit_and_lose_traces() {
+        let long = serde_json::json!({ "stackTrace": "x", "list": vec!["ab\"c"; 3000], "n": 1 });
+        let details = Scrub::default().details(&long, 200).unwrap();
+        let length = details.to_string().len();
+        assert!(details.get("stackTrace").is_none());
+        assert!((150..=200).contains(&length), "{length}");
+        assert_eq!(Scrub::default().details(&details, 200), Some(details.clone()));
+    }
+
+    #[test]
+    fn a_named_field_is_found() {
+        let rows = [
+            ("limit is a required field", Some("limit")),
+            ("Missing required field: title", Some("title")),
+            ("The field 'amount' is required.", Some("amount")),
+            ("\"url\" is missing", Some("url")),
+            ("The request is missing a required field.", None),
+            ("This is required", None),
+        ];
+        for (sentence, field) in rows {
+            assert_eq!(missing_field(sentence), field, "{sentence}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn cleaning_twice_is_cleaning_once(text in "(?s:.{0,200})", odd in r#"[<>/a-b ="\n\u{0}.:0-9]{0,60}"#) {
+            let text = text + &odd;
+            if let Some(once) = clean(&text) {
+                prop_assert_eq!(clean(&once), Some(once));
+            }
+        }
+    }
+}

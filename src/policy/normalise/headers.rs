@@ -1,0 +1,212 @@
+//! The headers of a problem, and its line in `Proxy-Status`.
+//!
+//! Of the vendor's headers only those that still mean something pass; whatever described the
+//! old body, or the connection, does not.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY,
+    WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::policy::outcome::FailureKind;
+use crate::policy::problem::{Code, Problem, Source};
+
+/// The media type of every problem.
+pub const PROBLEM_MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// The headers of a problem; the gateway adds its own ids, `Via` and `Proxy-Status`.
+#[must_use]
+pub fn problem_headers(problem: &Problem, vendor: Option<&HeaderMap>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    for (name, value) in vendor.into_iter().flatten() {
+        if keeps(name, problem.status) {
+            headers.append(name, value.clone());
+        }
+    }
+    headers.insert(CONTENT_TYPE, PROBLEM_MEDIA_TYPE);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(wait) = problem.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(wait.seconds));
+    }
+    if problem.status == StatusCode::UNAUTHORIZED && !headers.contains_key(WWW_AUTHENTICATE) {
+        headers.insert(WWW_AUTHENTICATE, challenge(problem.source));
+    }
+    headers
+}
+
+/// Whether a header of the vendor still means something beside a problem.
+fn keeps(name: &HeaderName, status: StatusCode) -> bool {
+    if *name == WWW_AUTHENTICATE {
+        return status == StatusCode::UNAUTHORIZED;
+    }
+    if *name == ALLOW {
+        return status == StatusCode::METHOD_NOT_ALLOWED;
+    }
+    let text = name.as_str();
+    *name == VARY || *name == ACCESS_CONTROL_ALLOW_ORIGIN || KEPT.iter().any(|mark| mark.fits(text))
+}
+
+/// What makes a header's name one that stays.
+enum Mark {
+    Begins(&'static str),
+    Contains(&'static str),
+}
+
+impl Mark {
+    fn fits(&self, name: &str) -> bool {
+        match self {
+            Self::Begins(start) => name.starts_with(start),
+            Self::Contains(part) => name.contains(part),
+        }
+    }
+}
+
+/// Allowances, ids that the vendor's support asks for, and what browsers need.
+const KEPT: [Mark; 10] = [
+    Mark::Begins("access-control-"),
+    Mark::Begins("timing-allow-origin"),
+    Mark::Begins("cross-origin-resource-policy"),
+    Mark::Contains("ratelimit"),
+    Mark::Contains("rate-limit"),
+    Mark::Contains("request-id"),
+    Mark::Contains("requestid"),
+    Mark::Contains("correlation"),
+    Mark::Contains("trace-id"),
+    Mark::Begins("cf-ray"),
+];
+
+const fn challenge(source: Source) -> HeaderValue {
+    match source {
+        Source::Client | Source::Gateway => HeaderValue::from_static("Bearer realm=\"evenkeel\""),
+        Source::Upstream => HeaderValue::from_static("Bearer realm=\"upstream\""),
+    }
+}
+
+/// This gateway's line for `Proxy-Status` (RFC 9209): an error of its own only when no answer
+/// was received.
+#[must_use]
+pub fn proxy_status(
+    gateway: &str,
+    error: Option<(Code, Option<FailureKind>)>,
+    upstream: Option<&str>,
+    received: Option<StatusCode>,
+) -> HeaderValue {
+    let mut line = item(gateway);
+    let token =
+        error.and_then(|(code, failure)| failure.map(failure_error).or_else(|| code.proxy_error()));
+    if let (Some(token), None) = (token, received) {
+        line += &format!("; error={token}");
+    }
+    if let Some(upstream) = upstream {
+        line += &format!("; next-hop={}", item(upstream));
+    }
+    if let Some(received) = received {
+        line += &format!("; received-status={}", received.as_u16());
+    }
+    HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static("evenkeel"))
+}
+
+/// The error of RFC 9209 for each way an exchange breaks.
+const fn failure_error(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Dns => "dns_error",
+        FailureKind::Refused => "connection_refused",
+        FailureKind::ConnectTimeout => "connection_timeout",
+        FailureKind::ConnectionLimit => "connection_limit_reached",
+        FailureKind::Tls => "tls_protocol_error",
+        FailureKind::TlsCertificate => "tls_certificate_error",
+        FailureKind::Reset | FailureKind::RefusedStream => "connection_terminated",
+        FailureKind::Timeout => "http_response_timeout",
+        FailureKind::IdleTimeout => "connection_read_timeout",
+        FailureKind::Protocol => "http_protocol_error",
+        FailureKind::Truncated => "http_response_incomplete",
+    }
+}
+
+/// A name as a structured-field token, or as a string when it is none.
+fn item(name: &str) -> String {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte);
+    let starts =
+        name.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'*');
+    if starts && name.bytes().all(token) {
+        return name.to_owned();
+    }
+    let plain = name.chars().filter(|c| c.is_ascii_graphic() || *c == ' ');
+    let quoted: String = plain.filter(|c| !matches!(c, '"' | '\\')).collect();
+    format!("\"{quoted}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::normalise::{CallFacts, Remark, own_problem};
+
+    fn vendor() -> HeaderMap {
+        let pairs = [
+            ("content-type", "text/html"),
+            ("content-encoding", "gzip"),
+            ("content-length", "12"),
+            ("etag", "\"x\""),
+            ("retry-after", "01:00:00"),
+            ("allow", "GET"),
+            ("x-ratelimit-remaining", "0"),
+            ("ratelimit", "\"a\";r=0;t=3"),
+            ("x-request-id", "abc"),
+            ("access-control-allow-origin", "*"),
+            ("www-authenticate", "Basic realm=\"v\""),
+            ("set-cookie", "a=b"),
+        ];
+        pairs.iter().map(|(n, v)| (n.parse::<HeaderName>().unwrap(), v.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn what_described_the_old_body_goes() {
+        let problem =
+            own_problem(Code::MethodNotAllowed, &CallFacts::default(), &Remark::default());
+        let headers = problem_headers(&problem, Some(&vendor()));
+        assert_eq!(headers[CONTENT_TYPE], "application/problem+json");
+        for kept in ["allow", "x-ratelimit-remaining", "ratelimit", "x-request-id"] {
+            assert!(headers.contains_key(kept), "{kept}");
+        }
+        for gone in ["content-encoding", "content-length", "etag", "retry-after", "set-cookie"] {
+            assert!(!headers.contains_key(gone), "{gone}");
+        }
+    }
+
+    #[test]
+    fn a_401_always_has_a_challenge() {
+        let problem = own_problem(Code::Unauthenticated, &CallFacts::default(), &Remark::default());
+        let ours = problem_headers(&problem, None);
+        assert_eq!(ours[WWW_AUTHENTICATE], "Bearer realm=\"evenkeel\"");
+        let theirs = problem_headers(&problem, Some(&vendor()));
+        assert_eq!(theirs[WWW_AUTHENTICATE], "Basic realm=\"v\"");
+    }
+
+    #[test]
+    fn proxy_status_names_an_error_only_when_nothing_was_received() {
+        let timeout = Some((Code::UpstreamTimeout, Some(FailureKind::Timeout)));
+        let rows = [
+            (
+                proxy_status("evenkeel", timeout, Some("droplink"), None),
+                "evenkeel; error=http_response_timeout; next-hop=droplink",
+            ),
+            (
+                proxy_status(
+                    "evenkeel",
+                    Some((Code::InvalidRequest, None)),
+                    Some("wordbee"),
+                    Some(StatusCode::BAD_REQUEST),
+                ),
+                "evenkeel; next-hop=wordbee; received-status=400",
+            ),
+            (
+                proxy_status("my gate\"way", Some((Code::AllowanceExhausted, None)), None, None),
+                "\"my gateway\"; error=proxy_internal_response",
+            ),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(line, expected);
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Whatever went wrong → the one problem the client reads.
+//!
+//! The live gateway and `evenkeel normalise` both come through here. Refuses to decide what an
+//! outcome means (`classify`) or what is done about it (`verdict`).
+
+mod clean;
+mod headers;
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::policy::classify::{HoldCause, Remedy, Trouble, Wait};
+use crate::policy::problem::{
+    CHILDREN_MAX, Child, Code, DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, RetryAfter, Retryable,
+    SHORT_CHARS_MAX, Source, Spoken, StoppedBy, Support, SupportWhen,
+};
+use crate::policy::reading::{Part, Reading};
+use crate::policy::time::seconds_up;
+
+pub use clean::Scrub;
+pub use headers::{PROBLEM_MEDIA_TYPE, problem_headers, proxy_status};
+
+/// What the gateway knows about a call when its problem is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallFacts<'a> {
+    /// The id of the call.
+    pub request_id: Option<&'a str>,
+    /// Sends so far.
+    pub attempts: u32,
+    /// How long the call waited here.
+    pub waited: Duration,
+    /// Why it was not tried again.
+    pub stopped_by: Option<StoppedBy>,
+    /// Whether the request may have been carried out all the same.
+    pub effect: Effect,
+    /// Whether "a few retries" have been made (D36).
+    pub retries: Retries,
+    /// Whose credential went to the vendor.
+    pub credential: Presenter,
+    /// What the gateway reckons itself; the longer of this and the vendor's word counts.
+    pub retry_after: Option<Wait>,
+    /// The upstream's name.
+    pub upstream: Option<&'a str>,
+    /// The status as the vendor sent it.
+    pub vendor_status: Option<StatusCode>,
+    /// Where the vendor documents its errors.
+    pub documentation: Option<&'a str>,
+    /// Whom to contact, when the trouble itself does not say.
+    pub support: Option<&'a Support>,
+    /// Which status the problem has.
+    pub status: StatusPolicy,
+    /// What never passes, whoever says it.
+    pub scrub: Scrub<'a>,
+}
+
+/// Whether it is known what a request did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effect {
+    /// It is known.
+    #[default]
+    Known,
+    /// It may have been carried out, or not.
+    Unknown,
+}
+
+/// Whether "a few retries" have been made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retries {
+    /// Not yet.
+    #[default]
+    Left,
+    /// This call's attempts, or the probes of the hold that answers it.
+    UsedUp,
+}
+
+/// Whose credential went to the vendor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Presenter {
+    /// The client's own.
+    #[default]
+    Client,
+    /// One that the gateway injects.
+    Gateway,
+}
+
+/// Which status a problem has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StatusPolicy {
+    /// The one of its code, so that one meaning has one status.
+    #[default]
+    Map,
+    /// The vendor's own.
+    Keep,
+}
+
+/// What is particular about a refusal or failure of our own.
+#[derive(Clone, Debug, Default)]
+pub struct Remark<'a> {
+    /// Who speaks, if not the code's usual source.
+    pub source: Option<Source>,
+    /// This occurrence in one sentence; without one, the code's or the cause's own.
+    pub detail: Option<Cow<'a, str>>,
+    /// The cause of the hold that stands.
+    pub cause: Option<HoldCause>,
+}
+
+/// The problem of an outcome: with its reading when the vendor answered, without when it did not.
+#[must_use]
+pub fn upstream_problem(
+    trouble: &Trouble,
+    reading: Option<&Reading>,
+    call: &CallFacts<'_>,
+) -> Problem {
+    if let Some(relayed) = reading.and_then(|reading| reading.relayed.as_deref()) {
+        return relay(relayed, call);
+    }
+    let code = presented_code(trouble.code, call.credential);
+    let mut problem = frame(code, call);
+    problem.source = source(code, reading);
+    problem.status = status(code, trouble, call);
+    problem.retryable = retryable(code, trouble, call);
+    problem.retry_after = longer(trouble.wait, call.retry_after);
+    problem.support = support(trouble.support.as_ref().or(call.support), call.retries);
+    problem.upstream = Some(spoken(reading, call));
+    if let Some(reading) = reading {
+        problem.errors = errors(reading, code, call.scrub);
+        if let Some(sentence) = sentence(reading, call.scrub) {
+            problem.detail = sentence;
+        }
+    }
+    problem
+}
+
+/// The problem of a refusal or a defect of our own.
+#[must_use]
+pub fn own_problem(code: Code, call: &CallFacts<'_>, remark: &Remark<'_>) -> Problem {
+    let mut problem = frame(code, call);
+    problem.source = remark.source.unwrap_or_else(|| own_source(code));
+    if let Some(detail) = own_detail(remark, call) {
+        problem.detail = detail;
+    }
+    problem.retryable = matches!(code.retryable(), Retryable::Yes);
+    problem.retry_after = longer(None, call.retry_after);
+    problem.support = support(call.support, call.retries);
+    problem.upstream = call.upstream.is_some().then(|| spoken(None, call));
+    problem
+}
+
+/// The usual source among those that are not the vendor.
+fn own_source(code: Code) -> Source {
+    let own = code.sources().iter().copied().find(|source| *source != Source::Upstream);
+    own.unwrap_or(Source::Gateway)
+}
+
+/// Another gateway of ours has said it already: nothing is said twice or otherwise.
+fn relay(relayed: &Problem, call: &CallFacts<'_>) -> Problem {
+    let mut problem = relayed.clone();
+    let own = longer(None, call.retry_after);
+    if own.is_some_and(|own| problem.retry_after.is_none_or(|said| own.seconds > said.seconds)) {
+        problem.retry_after = own;
+    }
+    clean::bound_problem(&mut problem, call.scrub);
+    problem
+}
+
+/// The parts that every problem has.
+fn frame(code: Code, call: &CallFacts<'_>) -> Problem {
+    Problem {
+        code,
+        status: code.status(),
+        detail: code.title().to_owned() + ".",
+        source: code.sources()[0],
+        retryable: false,
+        retry_after: None,
+        attempts: call.attempts,
+        waited_ms: u64::try_from(call.waited.as_millis()).unwrap_or(u64::MAX),
+        stopped_by: call.stopped_by,
+        outcome_unknown: call.effect == Effect::Unknown,
+        request_id: call.request_id.map(str::to_owned),
+        upstream: None,
+        errors: Vec::new(),
+        support: None,
+        documentation: call.documentation.map(str::to_owned),
+    }
+}
+
+/// A refused credential of our own is the operator's problem, not the client's (D22).
+const fn presented_code(code: Code, credential: Presenter) -> Code {
+    match (code, credential) {
+        (Code::Unauthenticated | Code::CredentialRejected, Presenter::Gateway) => {
+            Code::GatewayCredentialRejected
+        }
+        (code, Presenter::Gateway | Presenter::Client) => code,
+    }
+}
+
+fn source(code: Code, reading: Option<&Reading>) -> Source {
+    let speaks = if reading.is_some() { Source::Upstream } else { Source::Gateway };
+    if code.sources().contains(&speaks) { speaks } else { code.sources()[0] }
+}
+
+fn status(code: Code, trouble: &Trouble, call: &CallFacts<'_>) -> StatusCode {
+    match (call.status, call.vendor_status) {
+        (StatusPolicy::Keep, Some(sent)) if is_error(sent) => sent,
+        (StatusPolicy::Keep | StatusPolicy::Map, sent) => {
+            trouble.status.unwrap_or_else(|| mapped(code, sent))
+        }
+    }
+}
+
+/// The vendor's own 4xx stays when no code stands for it (402, 418, 451 …).
+fn mapped(code: Code, sent: Option<StatusCode>) -> StatusCode {
+    let has_row = |sent: StatusCode| Code::ALL.iter().any(|code| code.status() == sent);
+    match sent {
+        Some(sent) if code == Code::InvalidRequest && sent.is_client_error() && !has_row(sent) => {
+            sent
+        }
+        Some(_) | None => code.status(),
+    }
+}
+
+fn is_error(status: StatusCode) -> bool {
+    status.as_u16() >= 400
+}
+
+fn retryable(code: Code, trouble: &Trouble, call: &CallFacts<'_>) -> bool {
+    let helps = trouble.remedy != Remedy::Final;
+    let allowed = match call.stopped_by {
+        Some(StoppedBy::Method | StoppedBy::Final) => false,
+        Some(StoppedBy::Attempts | StoppedBy::Patience | StoppedBy::Budget | StoppedBy::Body)
+        | None => true,
+    };
+    match code.retryable() {
+        Retryable::Yes => true,
+        Retryable::AsStated => trouble.wait.is_some(),
+        Retryable::ByReplay => helps && allowed,
+        Retryable::No => helps && allowed && code != Code::GatewayCredentialRejected,
+    }
+}
+
+fn longer(said: Option<Wait>, reckoned: Option<Wait>) -> Option<RetryAfter> {
+    let longest = match (said, reckoned) {
+        (Some(said), Some(reckoned)) if reckoned.span > said.span => reckoned,
+        (Some(said), Some(_) | None) => said,
+        (None, reckoned) => reckoned?,
+    };
+    Some(RetryAfter { seconds: seconds_up(longest.span), basis: longest.basis })
+}
+
+fn support(support: Option<&Support>, retries: Retries) -> Option<String> {
+    let support = support?;
+    let told = match support.when {
+        SupportWhen::Exhausted => retries == Retries::UsedUp,
+        SupportWhen::Always | SupportWhen::Hint => true,
+    };
+    told.then(|| support.contact.as_ref().to_owned())
+}
+
+fn spoken(reading: Option<&Reading>, call: &CallFacts<'_>) -> Spoken {
+    let mut spoken = Spoken {
+        name: call.upstream.map(str::to_owned),
+        status: call.vendor_status.map(|status| status.as_u16()),
+        ..Spoken::default()
+    };
+    let Some(reading) = reading else { return spoken };
+    let short = |text: &Option<String>| {
+        text.as_deref().and_then(|text| call.scrub.clean(text, SHORT_CHARS_MAX))
+    };
+    spoken.code = short(&reading.code);
+    let reason = reading.reason.as_deref();
+    spoken.reason = reason.and_then(|reason| call.scrub.clean(reason, DETAIL_CHARS_MAX));
+    spoken.reference = short(&reading.reference);
+    spoken.operation = short(&reading.operation);
+    spoken.occurred_at = short(&reading.occurred_at);
+    let details = reading.details.as_ref();
+    spoken.details = details.and_then(|details| call.scrub.details(details, DETAILS_BYTES_MAX));
+    spoken.recognised = reading.recognised;
+    spoken
+}
+
+fn sentence(reading: &Reading, scrub: Scrub<'_>) -> Option<String> {
+    scrub.clean(reading.message.as_deref()?, DETAIL_CHARS_MAX)
+}
+
+fn errors(reading: &Reading, code: Code, scrub: Scrub<'_>) -> Vec<Child> {
+    let parts = reading.children.iter().take(CHILDREN_MAX);
+    let listed: Vec<Child> = parts.filter_map(|part| child(part, scrub)).collect();
+    if listed.is_empty() && matches!(code, Code::InvalidRequest | Code::Unprocessable) {
+        return missing_field(reading, scrub).into_iter().collect();
+    }
+    listed
+}
+
+fn child(part: &Part, scrub: Scrub<'_>) -> Option<Child> {
+    let clean =
+        |text: &Option<String>, max| text.as_deref().and_then(|text| scrub.clean(text, max));
+    let child = Child {
+        detail: clean(&part.message, DETAIL_CHARS_MAX),
+        code: clean(&part.code, SHORT_CHARS_MAX),
+        pointer: clean(&part.pointer, SHORT_CHARS_MAX),
+    };
+    (child != Child::default()).then_some(child)
+}
+
+/// The field that a sentence names as missing (D17).
+fn missing_field(reading: &Reading, scrub: Scrub<'_>) -> Option<Child> {
+    let sentence = sentence(reading, scrub)?;
+    let field = clean::missing_field(&sentence)?;
+    let pointer = Some(format!("/{}", field.replace('~', "~0").replace('/', "~1")));
+    Some(Child { detail: Some(sentence), code: None, pointer })
+}
+
+fn own_detail(remark: &Remark<'_>, call: &CallFacts<'_>) -> Option<String> {
+    let sentence = match (&remark.detail, remark.cause) {
+        (Some(detail), _) => detail.as_ref(),
+        (None, Some(cause)) => held_because(cause),
+        (None, None) => return None,
+    };
+    call.scrub.clean(sentence, DETAIL_CHARS_MAX)
+}
+
+const fn held_because(cause: HoldCause) -> &'static str {
+    match cause {
+        HoldCause::Throttle => {
+            "The upstream limited the rate of calls a moment ago; calls to it are held until it may be asked again."
+        }
+        HoldCause::Maintenance => {
+            "The upstream is closed for maintenance; calls to it are held until it may be asked again."
+        }
+        HoldCause::Outage => {
+            "The upstream has been failing; calls to it are held until it may be asked again."
+        }
+    }
+}

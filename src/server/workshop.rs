@@ -1,0 +1,32 @@
+//! The gateway as the front door's handler: calls go in, refused heads come back as problems, and
+//! the back door is tidied up between calls.
+
+use http::{HeaderMap, Request, Response};
+use hyper::body::Incoming;
+
+use super::handler::{ConnectionChange, Handler, Refused};
+use crate::gateway::{Gateway, Intake, Peer, RequestBody, ResponseBody};
+use crate::upstream::{UpstreamBody, Upstreams};
+
+impl Handler for Gateway<Upstreams<RequestBody>> {
+    type Body = ResponseBody<UpstreamBody<RequestBody>>;
+
+    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Self::Body> {
+        Self::handle(self, request.map(Intake::Wire), peer).await
+    }
+
+    fn refuse(&self, refused: Refused, headers: Option<&HeaderMap>) -> Response<Self::Body> {
+        Self::refuse(self, refused.code(), refused.detail(), headers)
+    }
+
+    fn tick(&self) {
+        self.exchange().sweep(self.clock().now());
+    }
+
+    fn connection(&self, change: ConnectionChange) {
+        match change {
+            ConnectionChange::Opened => self.shard().connection_opened(),
+            ConnectionChange::Closed => self.shard().connection_closed(),
+        }
+    }
+}

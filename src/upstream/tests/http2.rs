@@ -1,0 +1,486 @@
+//! HTTP/2 in clear, by prior knowledge.
+
+use http::{HeaderMap, HeaderValue};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::vendor::{Peer, Vendor};
+use super::*;
+use crate::policy::outcome::{FailureKind, Reach};
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+
+const CANCEL: u32 = 8;
+const REFUSED_STREAM: u32 = 7;
+const INTERNAL_ERROR: u32 = 2;
+const NO_ERROR: u32 = 0;
+
+/// `:status 200` as HPACK says it.
+const OK_HEAD: &[u8] = &[0x88];
+
+fn h2(port: u16) -> Settings {
+    Settings { protocol: Protocol::Http2, ..settings(port) }
+}
+
+/// The other end of a connection, frame by frame.
+struct Frames(TcpStream);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Frame2 {
+    kind: u8,
+    flags: u8,
+    stream: u32,
+    payload: Vec<u8>,
+}
+
+impl Frames {
+    /// Greets, with a limit of streams if one is given.
+    async fn greet(mut peer: Peer, streams_max: Option<u32>) -> Self {
+        let mut preface = [0; 24];
+        peer.stream.read_exact(&mut preface).await.unwrap();
+        assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        let mut frames = Self(peer.stream);
+        let limit =
+            streams_max.map_or(Vec::new(), |max| [&[0, 3], &max.to_be_bytes()[..]].concat());
+        frames.send(SETTINGS, 0, 0, &limit).await;
+        frames.send(SETTINGS, 1, 0, &[]).await;
+        frames
+    }
+
+    async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let mut frame = vec![length[1], length[2], length[3], kind, flags];
+        frame.extend(stream.to_be_bytes());
+        frame.extend(payload);
+        let _ = self.0.write_all(&frame).await;
+    }
+
+    async fn next(&mut self) -> Option<Frame2> {
+        let mut head = [0; 9];
+        self.0.read_exact(&mut head).await.ok()?;
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        self.0.read_exact(&mut payload).await.ok()?;
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        Some(Frame2 { kind: head[3], flags: head[4], stream, payload })
+    }
+
+    /// The next frame of `kind`.
+    async fn until(&mut self, kind: u8) -> Option<Frame2> {
+        loop {
+            let frame = self.next().await?;
+            if frame.kind == kind {
+                return Some(frame);
+            }
+        }
+    }
+
+    async fn answer(&mut self, stream: u32, body: &[u8]) {
+        self.send(HEADERS, 4, stream, OK_HEAD).await;
+        self.send(DATA, 1, stream, body).await;
+    }
+
+    async fn reset(&mut self, stream: u32, reason: u32) {
+        self.send(RST_STREAM, 0, stream, &reason.to_be_bytes()).await;
+    }
+
+    async fn go_away(&mut self, last: u32, reason: u32) {
+        let payload = [last.to_be_bytes(), reason.to_be_bytes()].concat();
+        self.send(GOAWAY, 0, 0, &payload).await;
+    }
+
+    /// Answers everything with the number of the connection.
+    async fn serve(mut self, number: usize) {
+        while let Some(head) = self.until(HEADERS).await {
+            self.answer(head.stream, number.to_string().as_bytes()).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn calls_share_a_connection_from_the_first_moment() {
+    let vendor = Vendor::start(|peer: Peer, number| async move {
+        Frames::greet(peer, None).await.serve(number).await;
+    })
+    .await;
+    let worker = Worker::new(h2(vendor.port));
+    let worker = Arc::new(worker);
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let worker = Arc::clone(&worker);
+            tokio::spawn(async move { worker.text("/").await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap(), "0");
+    }
+    assert_eq!(vendor.accepted(), 1);
+    assert_eq!((worker.shared.open(0), worker.shared.idle(0)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_dial_that_fails_fails_all_who_waited_for_it() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = closed.local_addr().unwrap().port();
+    drop(closed);
+    let worker = Worker::new(h2(port));
+    let (one, other) = tokio::join!(worker.get("/"), worker.get("/"));
+    for failure in [one.unwrap_err(), other.unwrap_err()] {
+        assert_eq!((failure.kind, failure.reach), (FailureKind::Refused, Reach::Nothing));
+    }
+}
+
+#[tokio::test]
+async fn the_limit_of_streams_opens_another_connection() {
+    let vendor = Vendor::start(|peer: Peer, number| async move {
+        let mut frames = Frames::greet(peer, Some(2)).await;
+        let first = frames.until(HEADERS).await.unwrap().stream;
+        frames.answer(first, b"first").await;
+        let mut open = Vec::new();
+        while let Some(head) = frames.until(HEADERS).await {
+            open.push(head.stream);
+            assert!(open.len() <= 2);
+            if open.len() == 2 {
+                settle().await;
+                for stream in open.drain(..) {
+                    frames.answer(stream, number.to_string().as_bytes()).await;
+                }
+            }
+        }
+    })
+    .await;
+    let worker = Worker::new(h2(vendor.port));
+    assert_eq!(worker.text("/").await, "first");
+    settle().await;
+    let (one, two, three) = tokio::join!(worker.text("/"), worker.text("/"), worker.text("/"));
+    assert_eq!((&*one, &*two, &*three), ("0", "0", "first"));
+    assert_eq!(vendor.accepted(), 2);
+}
+
+#[tokio::test]
+async fn the_target_and_the_authority_are_said_once() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sender, mut heads) = mpsc::channel(8);
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = ::h2::server::handshake(stream).await.unwrap();
+        while let Some(Ok((request, mut respond))) = connection.accept().await {
+            sender.send(request.map(|_| ())).await.unwrap();
+            let mut answer = respond.send_response(Response::new(()), false).unwrap();
+            answer.send_data(Bytes::from_static(b"ok"), false).unwrap();
+            let sum = ("x-sum".parse().unwrap(), HeaderValue::from_static("2"));
+            answer.send_trailers(HeaderMap::from_iter([sum])).unwrap();
+        }
+    });
+    let worker = Worker::new(h2(port));
+    for target in ["/", "/?", "/a//b?c?d", "/%2f/../x;y=z"] {
+        let mut request = request(Method::GET, target, "");
+        request.headers_mut().insert("host", HeaderValue::from_static("client.example"));
+        let collected = worker.send(request).await.unwrap().into_body().collect().await.unwrap();
+        assert_eq!(collected.trailers().unwrap()["x-sum"], "2");
+        let head = heads.recv().await.unwrap();
+        assert_eq!(head.uri().path_and_query().unwrap(), target);
+        assert_eq!(head.uri().authority().unwrap().as_str(), format!("127.0.0.1:{port}"));
+        assert_eq!(head.uri().scheme_str(), Some("http"));
+        assert!(!head.headers().contains_key("host"));
+    }
+}
+
+/// What an exchange comes to when the vendor does this after the head of the request.
+async fn broken_by<F>(script: impl Fn(Frames, u32) -> F + Copy + Send + Sync + 'static) -> Failure
+where
+    F: Future<Output = ()> + Send,
+{
+    let vendor = Vendor::start(move |peer: Peer, _| async move {
+        let mut frames = Frames::greet(peer, None).await;
+        let stream = frames.until(HEADERS).await.unwrap().stream;
+        script(frames, stream).await;
+    })
+    .await;
+    let worker = Worker::new(h2(vendor.port));
+    let failure = match worker.get("/").await {
+        Err(failure) => failure,
+        Ok(answer) => read(answer).await.expect_err("the answer is whole"),
+    };
+    assert_eq!(vendor.accepted(), 1, "nothing is sent twice");
+    failure
+}
+
+#[tokio::test]
+async fn a_refused_stream_was_not_processed() {
+    let failure = broken_by(|mut frames, stream| async move {
+        frames.reset(stream, REFUSED_STREAM).await;
+        settle().await;
+    })
+    .await;
+    let seen = (failure.kind, failure.reach);
+    assert_eq!(seen, (FailureKind::RefusedStream, Reach::Refused), "{failure}");
+}
+
+#[tokio::test]
+async fn a_goaway_below_our_stream_says_it_was_not_processed() {
+    for reason in [NO_ERROR, INTERNAL_ERROR] {
+        let failure = broken_by(move |mut frames, stream| async move {
+            assert_eq!(stream, 1);
+            frames.go_away(0, reason).await;
+            settle().await;
+        })
+        .await;
+        let seen = (failure.kind, failure.reach);
+        assert_eq!(seen, (FailureKind::RefusedStream, Reach::Refused), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_goaway_at_our_stream_says_nothing_of_it() {
+    for reason in [NO_ERROR, INTERNAL_ERROR] {
+        let failure = broken_by(move |mut frames, stream| async move {
+            frames.go_away(stream, reason).await;
+            settle().await;
+        })
+        .await;
+        assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn other_ends_of_a_stream_may_have_been_carried_out() {
+    let failure = broken_by(|frames, _| async move { drop(frames) }).await;
+    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+    for reason in [INTERNAL_ERROR, CANCEL] {
+        let failure = broken_by(move |mut frames, stream| async move {
+            frames.reset(stream, reason).await;
+            settle().await;
+        })
+        .await;
+        assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn nonsense_is_a_breach_of_protocol() {
+    let failure = broken_by(|mut frames, stream| async move {
+        frames.send(HEADERS, 4, stream, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff]).await;
+        settle().await;
+    })
+    .await;
+    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+    let failure = broken_by(|mut frames, _| async move {
+        let _ = frames.0.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        settle().await;
+    })
+    .await;
+    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_a_failure() {
+    let failure = broken_by(|mut frames, stream| async move {
+        frames.send(HEADERS, 4, stream, OK_HEAD).await;
+        frames.send(DATA, 0, stream, b"half").await;
+        settle().await;
+    })
+    .await;
+    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+    for reason in [INTERNAL_ERROR, REFUSED_STREAM] {
+        let failure = broken_by(move |mut frames, stream| async move {
+            frames.send(HEADERS, 4, stream, OK_HEAD).await;
+            frames.send(DATA, 0, stream, b"half").await;
+            frames.reset(stream, reason).await;
+            settle().await;
+        })
+        .await;
+        assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_went_away_at_rest_is_replaced_in_silence() {
+    let vendor = Vendor::start(|peer: Peer, number| async move {
+        let mut frames = Frames::greet(peer, None).await;
+        if number == 0 {
+            let stream = frames.until(HEADERS).await.unwrap().stream;
+            frames.answer(stream, b"first").await;
+            return frames.go_away(stream, NO_ERROR).await;
+        }
+        frames.serve(number).await;
+    })
+    .await;
+    let worker = Worker::new(h2(vendor.port));
+    assert_eq!(worker.text("/").await, "first");
+    settle().await;
+    assert_eq!(worker.text("/").await, "1");
+}
+
+/// Starts a worker whose vendor reports the first reset that it sees.
+async fn watched(answer: &'static [u8]) -> (Worker, mpsc::Receiver<u32>) {
+    let (sender, resets) = mpsc::channel(1);
+    let vendor = Vendor::start(move |peer: Peer, _| {
+        let sender = sender.clone();
+        async move {
+            let mut frames = Frames::greet(peer, None).await;
+            let stream = frames.until(HEADERS).await.unwrap().stream;
+            if !answer.is_empty() {
+                frames.send(HEADERS, 4, stream, OK_HEAD).await;
+                frames.send(DATA, 0, stream, answer).await;
+            }
+            let reset = frames.until(RST_STREAM).await.unwrap();
+            assert_eq!(reset.stream, stream);
+            let reason = u32::from_be_bytes(reset.payload.try_into().unwrap());
+            sender.send(reason).await.unwrap();
+            settle().await;
+        }
+    })
+    .await;
+    (Worker::new(h2(vendor.port)), resets)
+}
+
+#[tokio::test]
+async fn an_abandoned_exchange_resets_its_stream_and_knows_its_reach() {
+    let (worker, mut resets) = watched(b"").await;
+    {
+        let exchange =
+            worker.upstreams.exchange(0, request(Method::GET, "/", ""), &worker.progress);
+        tokio::time::timeout(Duration::from_millis(100), exchange).await.unwrap_err();
+    }
+    assert_eq!(resets.recv().await, Some(CANCEL));
+    assert_eq!(worker.progress.reach(), Reach::Maybe);
+    assert!(worker.progress.sent().is_some());
+    assert_eq!(worker.shared.open(0), 1, "the connection stays");
+}
+
+#[tokio::test]
+async fn a_body_dropped_half_way_resets_its_stream() {
+    let (worker, mut resets) = watched(b"half").await;
+    let mut answer = worker.get("/").await.unwrap();
+    assert!(answer.body_mut().frame().await.unwrap().is_ok());
+    drop(answer);
+    assert_eq!(resets.recv().await, Some(CANCEL));
+}
+
+#[tokio::test]
+async fn a_body_dropped_half_way_ends_the_upload_too() {
+    let (worker, mut resets) = watched(b"half").await;
+    let (feed, request) = fed(Method::POST);
+    let answer = worker.send(request).await.unwrap();
+    drop(answer);
+    assert!(resets.recv().await.is_some());
+    feed.closed().await;
+}
+
+#[tokio::test]
+async fn progress_tells_writing_and_end() {
+    let vendor = Vendor::start(|peer: Peer, _| async move {
+        let mut frames = Frames::greet(peer, None).await;
+        let head = frames.until(HEADERS).await.unwrap();
+        assert_eq!(frames.until(DATA).await.unwrap().payload, b"abc");
+        while frames.until(DATA).await.unwrap().flags & 1 == 0 {}
+        frames.answer(head.stream, b"done").await;
+        settle().await;
+    })
+    .await;
+    let worker = Worker::new(h2(vendor.port));
+    let (feed, request) = fed(Method::POST);
+    let watch = async {
+        settle().await;
+        let first = worker.progress.last_write().expect("handed over");
+        assert_eq!(worker.progress.sent(), None);
+        feed.send(data("abc")).await.unwrap();
+        settle().await;
+        assert!(worker.progress.last_write().unwrap() > first);
+        assert_eq!(worker.progress.sent(), None);
+        drop(feed);
+        settle().await;
+    };
+    let (answer, ()) = tokio::join!(worker.send(request), watch);
+    assert_eq!(read(answer.unwrap()).await.unwrap(), "done");
+    assert!(worker.progress.sent().is_some());
+}
+
+#[tokio::test]
+async fn a_request_body_that_fails_is_not_the_upstreams_doing() {
+    let (worker, mut resets) = watched(b"").await;
+    let (feed, request) = fed(Method::POST);
+    let leave = async {
+        settle().await;
+        feed.send(Err(Left)).await.unwrap();
+    };
+    let (outcome, ()) = tokio::join!(worker.send(request), leave);
+    let failure = outcome.unwrap_err();
+    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe));
+    assert!(failure.detail.starts_with("the request's body"), "{failure}");
+    assert!(resets.recv().await.is_some());
+}
+
+#[tokio::test]
+async fn a_large_body_streams_both_ways() {
+    const LENGTH: usize = 8 * 1024 * 1024;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let echo =
+            hyper::service::service_fn(|request: Request<hyper::body::Incoming>| async move {
+                Ok::<_, hyper::Error>(Response::new(request.into_body()))
+            });
+        let io = hyper_util::rt::TokioIo::new(stream);
+        let executor = hyper_util::rt::TokioExecutor::new();
+        hyper::server::conn::http2::Builder::new(executor).serve_connection(io, echo).await
+    });
+    let worker = Worker::new(h2(port));
+    let body = full(vec![b'x'; LENGTH]);
+    let answer = worker.send(Request::post("/").body(body).unwrap()).await.unwrap();
+    assert_eq!(answer.body().size_hint().exact(), Some(LENGTH as u64));
+    assert_eq!(read(answer).await.unwrap().len(), LENGTH);
+}
+
+#[tokio::test]
+async fn a_connection_without_streams_is_closed_in_time() {
+    let (sender, mut ended) = mpsc::channel(1);
+    let vendor = Vendor::start(move |peer: Peer, number| {
+        let sender = sender.clone();
+        async move {
+            Frames::greet(peer, None).await.serve(number).await;
+            sender.send(()).await.unwrap();
+        }
+    })
+    .await;
+    let worker = Worker::new(h2(vendor.port));
+    assert_eq!(worker.text("/").await, "0");
+    let now = worker.clock.now();
+    worker.upstreams.sweep(now.plus(Duration::from_secs(59)));
+    assert_eq!(worker.shared.idle(0), 1);
+    worker.upstreams.sweep(now.plus(Duration::from_secs(61)));
+    ended.recv().await.unwrap();
+    settle().await;
+    assert_eq!((worker.shared.open(0), worker.shared.idle(0)), (0, 0));
+}
+
+#[tokio::test]
+async fn the_limit_of_connections_holds() {
+    let vendor = Vendor::start(|peer: Peer, _| async move {
+        let mut frames = Frames::greet(peer, Some(2)).await;
+        while let Some(head) = frames.until(HEADERS).await {
+            settle().await;
+            frames.answer(head.stream, b"ok").await;
+        }
+    })
+    .await;
+    let worker = Worker::new(Settings { connections_max: 1, ..h2(vendor.port) });
+    assert_eq!(worker.text("/").await, "ok");
+    settle().await;
+    let calls = tokio::join!(
+        worker.text("/"),
+        worker.text("/"),
+        worker.text("/"),
+        worker.text("/"),
+        worker.text("/")
+    );
+    assert_eq!(calls, ["ok"; 5].map(String::from).into());
+    assert_eq!(vendor.accepted(), 1);
+}

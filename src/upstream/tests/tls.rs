@@ -1,0 +1,222 @@
+//! TLS: whom we believe, and what is agreed on.
+
+use std::io::Write;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tempfile::NamedTempFile;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::policy::outcome::{FailureKind, Reach};
+
+/// An authority, and the file that holds its certificate.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    file: NamedTempFile,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        let mut file = NamedTempFile::new().unwrap();
+        file.write_all(issuer.pem().as_bytes()).unwrap();
+        Self { issuer, file }
+    }
+
+    /// A server's configuration with a certificate for `name`.
+    fn serve(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> ServerConfig {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        config(certificate.der().clone(), &key)
+    }
+
+    fn roots(&self) -> TlsRoots {
+        TlsRoots::File(self.file.path().to_owned())
+    }
+}
+
+fn config(certificate: CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap()
+}
+
+/// Speaks what was agreed on, and says which; ends without a word for `/cut`.
+async fn serve(mut config: ServerConfig, offers: &[&str]) -> u16 {
+    config.alpn_protocols = offers.iter().map(|offer| offer.as_bytes().to_vec()).collect();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+                    return speak_h2(stream).await;
+                }
+                let mut read = vec![0; 4096];
+                while let Ok(count @ 1..) = stream.read(&mut read).await {
+                    if read[..count].starts_with(b"GET /cut") {
+                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\nhalf").await;
+                        return;
+                    }
+                    let _ =
+                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nh1").await;
+                }
+            });
+        }
+    });
+    port
+}
+
+async fn speak_h2(stream: tokio_rustls::server::TlsStream<tokio::net::TcpStream>) {
+    let mut connection = ::h2::server::handshake(stream).await.unwrap();
+    while let Some(Ok((_, mut respond))) = connection.accept().await {
+        let mut answer = respond.send_response(Response::new(()), false).unwrap();
+        answer.send_data(Bytes::from_static(b"h2"), true).unwrap();
+    }
+}
+
+fn https(port: u16, roots: TlsRoots) -> Settings {
+    let mut settings = settings(port);
+    settings.origin.scheme = Scheme::Https;
+    settings.origin.host = "localhost".into();
+    settings.connect_timeout = Duration::from_secs(3);
+    settings.roots = roots;
+    settings
+}
+
+#[tokio::test]
+async fn what_is_agreed_on_is_spoken() {
+    use Protocol::{Auto, Http1, Http2};
+    let authority = Authority::new();
+    let cases: [(Protocol, &[&str], &str); 6] = [
+        (Auto, &["h2", "http/1.1"], "h2"),
+        (Auto, &["http/1.1"], "h1"),
+        (Auto, &[], "h1"),
+        (Http1, &["h2", "http/1.1"], "h1"),
+        (Http2, &["h2", "http/1.1"], "h2"),
+        (Http1, &[], "h1"),
+    ];
+    for (protocol, offers, spoken) in cases {
+        let port = serve(authority.serve("localhost", |_| ()), offers).await;
+        let worker = Worker::new(Settings { protocol, ..https(port, authority.roots()) });
+        for _ in 0..3 {
+            assert_eq!(worker.text("/").await, spoken, "{protocol:?} {offers:?}");
+        }
+        assert_eq!(worker.shared.open(0), 1);
+    }
+}
+
+#[tokio::test]
+async fn many_first_calls_agree_once() {
+    let authority = Authority::new();
+    for (offers, connections) in [(&["h2"], 1), (&["http/1.1"], 4)] {
+        let port = serve(authority.serve("localhost", |_| ()), offers).await;
+        let worker = Worker::new(https(port, authority.roots()));
+        let calls =
+            tokio::join!(worker.text("/"), worker.text("/"), worker.text("/"), worker.text("/"));
+        assert_eq!(calls.0, calls.3);
+        assert!(worker.shared.open(0) <= connections);
+    }
+}
+
+#[tokio::test]
+async fn an_upstream_without_http2_is_no_http2_upstream() {
+    let authority = Authority::new();
+    for offers in [&["http/1.1"][..], &[]] {
+        let port = serve(authority.serve("localhost", |_| ()), offers).await;
+        let settings = Settings { protocol: Protocol::Http2, ..https(port, authority.roots()) };
+        let failure = Worker::new(settings).get("/").await.unwrap_err();
+        assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+    }
+}
+
+/// Whether a certificate is refused as one.
+async fn distrusted(server: ServerConfig, roots: TlsRoots) {
+    let port = serve(server, &[]).await;
+    let worker = Worker::new(https(port, roots));
+    let failure = worker.get("/").await.unwrap_err();
+    let seen = (failure.kind, failure.reach);
+    assert_eq!(seen, (FailureKind::TlsCertificate, Reach::Nothing), "{failure}");
+    assert_eq!(worker.shared.open(0), 0);
+}
+
+#[tokio::test]
+async fn certificates_that_are_not_to_be_trusted_are_named_so() {
+    let (known, unknown) = (Authority::new(), Authority::new());
+    distrusted(unknown.serve("localhost", |_| ()), known.roots()).await;
+    distrusted(known.serve("localhost", |_| ()), TlsRoots::System).await;
+    distrusted(known.serve("elsewhere.example", |_| ()), known.roots()).await;
+    let expired = |params: &mut CertificateParams| {
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    };
+    distrusted(known.serve("localhost", expired), known.roots()).await;
+    let early = |params: &mut CertificateParams| {
+        params.not_before = rcgen::date_time_ymd(2090, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2091, 1, 1);
+    };
+    distrusted(known.serve("localhost", early), known.roots()).await;
+    let key = KeyPair::generate().unwrap();
+    let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let own = own.self_signed(&key).unwrap();
+    distrusted(config(own.der().clone(), &key), known.roots()).await;
+}
+
+#[tokio::test]
+async fn an_address_is_checked_too() {
+    let authority = Authority::new();
+    let port = serve(authority.serve("127.0.0.1", |_| ()), &[]).await;
+    let mut settings = https(port, authority.roots());
+    settings.origin.host = "127.0.0.1".into();
+    assert_eq!(Worker::new(settings).text("/").await, "h1");
+    distrusted(authority.serve("127.0.0.1", |_| ()), authority.roots()).await;
+}
+
+#[tokio::test]
+async fn what_is_not_tls_fails_as_tls() {
+    let vendor = vendor::Vendor::start(vendor::Peer::serve).await;
+    let failure = Worker::new(https(vendor.port, TlsRoots::System)).get("/").await.unwrap_err();
+    assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+    let silent = vendor::Vendor::start(|peer: vendor::Peer, _| peer.hang()).await;
+    let mut settings = https(silent.port, TlsRoots::System);
+    settings.connect_timeout = Duration::from_millis(300);
+    let worker = Worker::new(settings);
+    worker.shared.load_trust(0).unwrap();
+    let failure = worker.get("/").await.unwrap_err();
+    assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+}
+
+#[tokio::test]
+async fn an_end_without_farewell_truncates_what_only_the_end_delimits() {
+    let authority = Authority::new();
+    let port = serve(authority.serve("localhost", |_| ()), &[]).await;
+    let worker = Worker::new(https(port, authority.roots()));
+    assert_eq!(worker.text("/").await, "h1");
+    let failure = read(worker.get("/cut").await.unwrap()).await.unwrap_err();
+    assert_eq!((failure.kind, failure.reach), (FailureKind::Truncated, Reach::Maybe), "{failure}");
+}
+
+#[tokio::test]
+async fn a_file_without_certificates_is_said_to_be_so() {
+    let empty = NamedTempFile::new().unwrap();
+    for path in [empty.path().to_owned(), "/nowhere/ca.pem".into()] {
+        let worker = Worker::new(https(1, TlsRoots::File(path)));
+        let failure = worker.shared.load_trust(0).unwrap_err();
+        assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+    }
+}

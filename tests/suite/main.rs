@@ -1,0 +1,20 @@
+//! The suite: the real program on loopback, seen by clients and by scripted upstreams.
+//!
+//! Refuses to use anything of the library: what is tested is what is shipped, and what is
+//! asserted is what travels. `support` starts things and reads bytes, and is tested itself.
+
+#[cfg(test)]
+mod support;
+
+#[cfg(test)]
+mod clients;
+#[cfg(test)]
+mod connections;
+#[cfg(test)]
+mod misbehaviour;
+#[cfg(test)]
+mod replay;
+#[cfg(test)]
+mod tidy;
+#[cfg(test)]
+mod transparency;

@@ -1,0 +1,177 @@
+//! The program under test: started on a configuration, watched, and gone when its value is.
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tempfile::TempDir;
+
+use super::time;
+use super::wire::{self, Answer, Connection};
+
+/// The program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_evenkeel");
+
+/// A running gateway.
+pub(crate) struct Gateway {
+    child: Child,
+    /// Where clients are served.
+    pub(crate) address: SocketAddr,
+    /// Where operators look in.
+    pub(crate) admin: SocketAddr,
+    logs: Arc<Mutex<String>>,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    /// Starts on this configuration; the listeners' addresses are added to it.
+    #[track_caller]
+    pub(crate) fn start(yaml: &str) -> Self {
+        Self::start_with(yaml, &[])
+    }
+
+    /// The same, with variables of the environment; it sees no others.
+    #[track_caller]
+    pub(crate) fn start_with(yaml: &str, variables: &[(&str, &str)]) -> Self {
+        let mut gateway = Self::launch(yaml, variables);
+        time::until("the gateway gets ready", || {
+            if let Some(status) = gateway.child.try_wait().unwrap() {
+                panic!("the gateway ended with {status}:\n{}", gateway.logs());
+            }
+            is_ready(gateway.admin)
+        });
+        gateway
+    }
+
+    fn launch(yaml: &str, variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("evenkeel.yaml");
+        std::fs::write(&file, yaml).unwrap();
+        let (address, admin) = (free_address(), free_address());
+        let mut child = Command::new(PROGRAM)
+            .arg("run")
+            .arg("-c")
+            .arg(&file)
+            .args(["--set", &format!("listen.address={address}")])
+            .args(["--set", &format!("admin.address={admin}")])
+            .env_clear()
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let logs = collect(child.stderr.take().unwrap());
+        Self { child, address, admin, logs, _folder: folder }
+    }
+
+    /// A connection to it.
+    pub(crate) fn connect(&self) -> Connection {
+        Connection::open(self.address)
+    }
+
+    /// One request on a connection of its own.
+    #[track_caller]
+    pub(crate) fn call(&self, request: &[u8]) -> Answer {
+        wire::call(self.address, request)
+    }
+
+    /// One GET on a connection of its own.
+    #[track_caller]
+    pub(crate) fn get(&self, target: &str) -> Answer {
+        self.call(&wire::request("GET", target, &[], b""))
+    }
+
+    /// One POST on a connection of its own.
+    #[track_caller]
+    pub(crate) fn post(&self, target: &str, body: &[u8]) -> Answer {
+        self.call(&wire::request("POST", target, &[], body))
+    }
+
+    /// Everything it has logged.
+    pub(crate) fn logs(&self) -> String {
+        self.logs.lock().unwrap().clone()
+    }
+
+    /// Its resident memory.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    /// Asks it to stop and waits until it has.
+    #[track_caller]
+    pub(crate) fn stop(mut self) -> ExitStatus {
+        signal(self.child.id(), "TERM");
+        let mut status = None;
+        time::until("the gateway stops", || {
+            status = self.child.try_wait().unwrap();
+            status.is_some()
+        });
+        status.expect("it has stopped")
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the gateway's log:\n{}", self.logs());
+        }
+    }
+}
+
+/// One upstream under `/v`, which answers as its own route; further keys are indented by four.
+pub(crate) fn one_upstream(url: &str, more: &str) -> String {
+    let more = more.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    format!("upstreams:\n  vendor:\n    url: {url}\n    route: /v\n{more}")
+}
+
+fn is_ready(admin: SocketAddr) -> bool {
+    if std::net::TcpStream::connect(admin).is_err() {
+        return false;
+    }
+    let mut connection = Connection::open(admin);
+    connection.send(&wire::request("GET", "/readyz", &[], b""));
+    connection.answer_if_any("GET").is_some_and(|answer| answer.status == 200)
+}
+
+/// An address nobody uses. Ports are taken in turn from below the range from which systems take
+/// those of outgoing connections, so that nothing of the suite is given the same one meanwhile.
+fn free_address() -> SocketAddr {
+    const FIRST: u16 = 15_000;
+    const COUNT: u16 = 15_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() * 61 % u32::from(COUNT)).unwrap();
+    loop {
+        let turn = start.wrapping_add(NEXT.fetch_add(1, Ordering::SeqCst)) % COUNT;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST + turn));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+fn collect(stderr: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
+    let logs = Arc::new(Mutex::new(String::new()));
+    let written = Arc::clone(&logs);
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            let mut text = written.lock().unwrap();
+            text.push_str(&line);
+            text.push('\n');
+        }
+    });
+    logs
+}
+
+/// Sends a signal by the shell's own `kill`, which every system has.
+fn signal(process: u32, name: &str) {
+    let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {process}")).status();
+    assert!(status.unwrap().success(), "no signal {name} to {process}");
+}

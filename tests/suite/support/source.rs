@@ -1,0 +1,184 @@
+//! The house's own text: its files, and what of them is code that ships.
+
+use std::path::{Path, PathBuf};
+
+/// One source file.
+#[derive(Clone, Debug)]
+pub(crate) struct File {
+    /// Its path below the package, with forward slashes.
+    pub(crate) path: String,
+    /// Everything that is written in it.
+    pub(crate) text: String,
+}
+
+impl File {
+    /// Its text without tests, which stand last.
+    pub(crate) fn shipped(&self) -> &str {
+        let tests = self.text.find("\n#[cfg(test)]\nmod tests {");
+        &self.text[..tests.unwrap_or(self.text.len())]
+    }
+
+    /// What is shipped, without comments; texts are emptied.
+    pub(crate) fn code(&self) -> String {
+        code(self.shipped())
+    }
+
+    /// The texts that are shipped.
+    pub(crate) fn literals(&self) -> Vec<String> {
+        parts(self.shipped()).into_iter().filter_map(Part::text).collect()
+    }
+
+    /// The room it belongs to: `gateway` of `src/gateway/attempt.rs`, `clock` of `src/clock.rs`.
+    pub(crate) fn room(&self) -> &str {
+        let inside = self.path.strip_prefix("src/").unwrap_or(&self.path);
+        inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
+    }
+}
+
+/// The package's own folder.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Every Rust file below a folder of the package, in order.
+pub(crate) fn files(folder: &str) -> Vec<File> {
+    let mut paths = Vec::new();
+    collect(&root().join(folder), &mut paths);
+    paths.sort();
+    let file = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).unwrap();
+        let path = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
+        File { path, text }
+    };
+    paths.into_iter().map(file).collect()
+}
+
+/// Every file of `src` that ships: those that only tests include are left out.
+pub(crate) fn shipped() -> Vec<File> {
+    let all = files("src");
+    let hidden: Vec<String> = all.iter().flat_map(test_modules).collect();
+    all.into_iter().filter(|file| !hidden.contains(&file.path)).collect()
+}
+
+fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, paths);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            paths.push(path);
+        }
+    }
+}
+
+/// The files behind `#[cfg(test)] mod name;` of this file.
+fn test_modules(file: &File) -> Vec<String> {
+    let folder = match file.path.strip_suffix("/mod.rs") {
+        Some(folder) => folder,
+        None => file.path.strip_suffix(".rs").unwrap_or(&file.path),
+    };
+    let lines: Vec<&str> = file.text.lines().map(str::trim).collect();
+    let marked = lines.windows(2).filter(|pair| pair[0] == "#[cfg(test)]").map(|pair| pair[1]);
+    let name = |line: &str| {
+        let module = line.rsplit("mod ").next().filter(|_| line.contains("mod "))?;
+        module.strip_suffix(';').map(str::to_owned)
+    };
+    let names = marked.filter_map(name);
+    names.flat_map(|name| ["", "/mod"].map(|end| format!("{folder}/{name}{end}.rs"))).collect()
+}
+
+/// Code, a comment, or the inside of a text.
+enum Part<'a> {
+    Code(&'a str),
+    Comment,
+    Text(&'a str),
+}
+
+impl Part<'_> {
+    fn text(self) -> Option<String> {
+        match self {
+            Part::Text(text) => Some(text.to_owned()),
+            Part::Code(_) | Part::Comment => None,
+        }
+    }
+}
+
+fn code(text: &str) -> String {
+    let mut code = String::new();
+    for part in parts(text) {
+        match part {
+            Part::Code(part) => code.push_str(part),
+            Part::Comment => {}
+            Part::Text(_) => code.push_str("\"\""),
+        }
+    }
+    code
+}
+
+/// Good enough for our own style: line comments, texts with escapes, raw texts, characters.
+fn parts(text: &str) -> Vec<Part<'_>> {
+    let mut parts = Vec::new();
+    let (mut start, mut at) = (0, 0);
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let (skip, part) = special(rest);
+        if let Some(part) = part {
+            parts.push(Part::Code(&text[start..at]));
+            parts.push(part);
+            start = at + skip;
+        }
+        at += skip;
+    }
+    parts.push(Part::Code(&text[start..]));
+    parts
+}
+
+/// What begins here, and how many bytes it has; without a part, plain code.
+fn special(rest: &str) -> (usize, Option<Part<'_>>) {
+    let first = rest.chars().next().map_or(1, char::len_utf8);
+    if rest.starts_with("//") {
+        let end = rest.find('\n').unwrap_or(rest.len());
+        return (end, Some(Part::Comment));
+    }
+    if let Some(inside) = rest.strip_prefix('"') {
+        let end = text_end(inside);
+        return (end + 2, Some(Part::Text(&inside[..end])));
+    }
+    if let Some(raw) = rest.strip_prefix("r#\"") {
+        let end = raw.find("\"#").unwrap_or(raw.len());
+        return (end + 5, Some(Part::Text(&raw[..end])));
+    }
+    for character in ["'\"'", "'\\''", "'\\\"'"] {
+        if rest.starts_with(character) {
+            return (character.len(), None);
+        }
+    }
+    (first, None)
+}
+
+fn text_end(inside: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in inside.char_indices() {
+        match (escaped, c) {
+            (true, _) => escaped = false,
+            (false, '\\') => escaped = true,
+            (false, '"') => return at,
+            (false, _) => {}
+        }
+    }
+    inside.len()
+}
+
+#[test]
+fn comments_texts_and_tests_are_told_from_code() {
+    let text = "//! doc\nlet a = \"x // \\\"y\"; // c\nlet q = '\"'; let r = r#\"z\"w\"#;\n\
+                \n#[cfg(test)]\nmod tests {\n    hidden\n}\n";
+    let file = File { path: "src/gateway/a.rs".into(), text: text.into() };
+    assert_eq!(file.code(), "\nlet a = \"\"; \nlet q = '\"'; let r = \"\";\n");
+    assert_eq!(file.literals(), ["x // \\\"y", "z\"w"]);
+    assert_eq!(file.room(), "gateway");
+    let door = File {
+        path: "src/cli/explain/mod.rs".into(),
+        text: "mod a;\n#[cfg(test)]\nmod fixture;\n".into(),
+    };
+    assert!(test_modules(&door).contains(&"src/cli/explain/fixture.rs".to_owned()));
+}

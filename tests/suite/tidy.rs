@@ -1,0 +1,441 @@
+//! The house rules, as far as text shows them: architecture.md's invariants and style.md.
+//!
+//! Refuses to repeat what the compiler and clippy check; it makes sure that they are asked to.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
+
+use crate::support::source::{File, files, root, shipped};
+
+/// Fails with every finding at once.
+#[track_caller]
+fn none(rule: &str, findings: impl IntoIterator<Item = String>) {
+    let findings: Vec<String> = findings.into_iter().collect();
+    assert!(findings.is_empty(), "{rule}:\n  {}", findings.join("\n  "));
+}
+
+/// Lines of code that hold one of these words, in the files that `applies` to.
+fn found(applies: impl Fn(&File) -> bool, words: &[&str]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for file in shipped().iter().filter(|file| applies(file)) {
+        for line in file.code().lines() {
+            if let Some(word) = words.iter().find(|word| has_word(line, word)) {
+                findings.push(format!("{}: `{word}` in: {}", file.path, line.trim()));
+            }
+        }
+    }
+    findings
+}
+
+/// Whether `line` holds `word` and not only as a part of a longer one.
+fn has_word(line: &str, word: &str) -> bool {
+    let inside = |c: char| c.is_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back().is_some_and(inside);
+        let after = line[at + word.len()..].chars().next().is_some_and(inside);
+        !(before && word.starts_with(inside) || after && word.ends_with(inside))
+    })
+}
+
+#[test]
+fn things_depend_one_way() {
+    // A room may use itself and these; settings types are looked at by everybody's `config`.
+    let arrows: BTreeMap<&str, &[&str]> = BTreeMap::from([
+        ("policy", &[][..]),
+        ("clock", &["policy"]),
+        ("random", &[]),
+        ("dialect", &["policy"]),
+        ("allowance", &["policy", "clock", "random"]),
+        ("upstream", &["policy", "clock", "random"]),
+        ("telemetry", &["policy", "clock", "allowance"]),
+        (
+            "gateway",
+            &["policy", "dialect", "allowance", "upstream", "telemetry", "clock", "random"],
+        ),
+        ("server", &["gateway", "policy", "telemetry", "clock", "random", "upstream", "allowance"]),
+        ("admin", &["gateway", "policy", "telemetry", "clock", "random", "allowance", "upstream"]),
+        (
+            "config",
+            &[
+                "policy",
+                "dialect",
+                "allowance",
+                "upstream",
+                "telemetry",
+                "gateway",
+                "server",
+                "admin",
+            ],
+        ),
+        ("demo", &["clock", "random"]),
+        (
+            "cli",
+            &[
+                "policy",
+                "dialect",
+                "allowance",
+                "upstream",
+                "telemetry",
+                "gateway",
+                "server",
+                "admin",
+                "config",
+                "demo",
+                "clock",
+                "random",
+            ],
+        ),
+        ("main", &["cli"]),
+        ("lib", &[]),
+    ]);
+    let mut findings = Vec::new();
+    for file in shipped() {
+        let allowed = arrows.get(file.room());
+        let Some(allowed) = allowed else {
+            findings.push(format!("{} is in no room that the map knows", file.path));
+            continue;
+        };
+        for room in rooms_used(&file.code()) {
+            if room != file.room() && !allowed.contains(&room.as_str()) {
+                findings.push(format!("{} uses crate::{room}", file.path));
+            }
+        }
+    }
+    none("imports against the arrows of lib.rs", findings);
+}
+
+/// The rooms named as `crate::room`, also in a group: `use crate::{a, b::c}`.
+fn rooms_used(code: &str) -> Vec<String> {
+    let mut rooms = Vec::new();
+    for (at, path) in code.match_indices("crate::").chain(code.match_indices("evenkeel::")) {
+        let rest = &code[at + path.len()..];
+        match rest.strip_prefix('{') {
+            Some(group) => rooms.extend(group_members(group)),
+            None => rooms.push(name(rest)),
+        }
+    }
+    rooms.sort();
+    rooms.dedup();
+    rooms
+}
+
+fn group_members(group: &str) -> Vec<String> {
+    let mut members = Vec::new();
+    let (mut depth, mut start) = (0, true);
+    for (at, c) in group.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => start = true,
+            c if start && c.is_alphabetic() => {
+                members.push(name(&group[at..]));
+                start = false;
+            }
+            _ => {}
+        }
+    }
+    members
+}
+
+fn name(text: &str) -> String {
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
+}
+
+#[test]
+fn the_study_only_decides() {
+    let words = [
+        "async",
+        "await",
+        "tokio",
+        "hyper",
+        "Instant",
+        "SystemTime::now",
+        "Mutex",
+        "RwLock",
+        "tracing",
+        "println",
+        "eprintln",
+        "fastrand",
+        "std::fs",
+        "std::env",
+        "std::thread",
+        "std::io",
+    ];
+    none("policy is pure", found(|file| file.room() == "policy", &words));
+}
+
+#[test]
+fn one_file_reads_time_and_one_draws() {
+    let time = [
+        "Instant::now",
+        "SystemTime::now",
+        "Timestamp::now",
+        "Zoned::now",
+        "elapsed()",
+        "time::sleep",
+        "time::timeout",
+        "time::interval",
+        "thread::sleep",
+    ];
+    none("only clock.rs reads time", found(|file| file.path != "src/clock.rs", &time));
+    let chance = ["fastrand", "getrandom", "rand", "Uuid::now_v7", "Uuid::new_v4", "RandomState"];
+    none("only random.rs draws", found(|file| file.path != "src/random.rs", &chance));
+}
+
+#[test]
+fn one_file_sends() {
+    let sends = found(|file| file.path != "src/gateway/attempt.rs", &[".exchange("]);
+    none("only gateway/attempt.rs sends", sends);
+    let attempt = shipped().into_iter().find(|file| file.path == "src/gateway/attempt.rs");
+    let sends = attempt.map(|file| file.code().matches(".exchange(").count());
+    assert_eq!(sends, Some(1), "the loop that sends has one place where it sends");
+}
+
+#[test]
+fn foreign_crates_stay_in_their_rooms() {
+    let outside = |rooms: &'static [&str]| move |file: &File| !rooms.contains(&file.room());
+    let client = found(outside(&["upstream", "demo", "cli"]), &["hyper::client"]);
+    none("only upstream names hyper's client", client);
+    let config = found(outside(&["config"]), &["use config::", " ::config::", "(config::Config"]);
+    none("only config names the config crate", config);
+    let governor = found(outside(&["policy", "allowance"]), &["governor"]);
+    none("governor is the pace and nothing else", governor);
+    none("TLS is the back door's", found(outside(&["upstream", "demo"]), &["rustls"]));
+}
+
+#[test]
+fn one_fact_has_one_home() {
+    let mut findings = Vec::new();
+    let mut metrics: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for file in shipped() {
+        if file.code().contains("enum Code ") && !file.path.starts_with("src/policy/problem") {
+            findings.push(format!("{} defines codes", file.path));
+        }
+        if file.code().contains("struct Raw") && file.room() != "config" {
+            findings.push(format!("{} holds raw configuration", file.path));
+        }
+        for text in file.literals() {
+            if text.contains("urn:evenkeel:problem") && !file.path.contains("policy/problem") {
+                findings.push(format!("{} spells a problem's type", file.path));
+            }
+            if is_metric(&text) {
+                metrics.entry(text).or_default().push(file.path.clone());
+            }
+        }
+    }
+    let astray = |(name, homes): (&String, &Vec<String>)| {
+        let home = homes.len() == 1 && homes[0].starts_with("src/telemetry");
+        (!home).then(|| format!("metric {name} is spelt in {homes:?}"))
+    };
+    findings.extend(metrics.iter().filter_map(astray));
+    none("names, codes and raw values have one home", findings);
+}
+
+fn is_metric(text: &str) -> bool {
+    let rest = text.strip_prefix("evenkeel_");
+    rest.is_some_and(|rest| rest.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+}
+
+#[test]
+fn our_header_names_have_one_home() {
+    let mut findings = Vec::new();
+    for file in shipped().iter().filter(|file| file.path != "src/policy/headers/names.rs") {
+        for line in file.shipped().lines() {
+            if line.contains("from_static(\"evenkeel-") {
+                findings.push(format!("{}: {}", file.path, line.trim()));
+            }
+        }
+    }
+    none("header names of ours live in policy/headers/names.rs", findings);
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let all = files("src").into_iter().chain(files("tests"));
+    let silent = all.filter(|file| !file.text.starts_with("//! "));
+    none("files open with `//!`", silent.map(|file| file.path));
+}
+
+#[test]
+fn lines_and_files_stay_short() {
+    const COLUMNS_MAX: usize = 100;
+    const LINES_MAX: usize = 500;
+    let mut findings = Vec::new();
+    for file in files("src").into_iter().chain(files("tests")) {
+        let shipped = file.shipped().lines().count();
+        let wide = |(number, line): (usize, &str)| {
+            let columns = line.chars().count();
+            // A captured payload in a test stands as it came.
+            if number >= shipped && line.contains('"') {
+                return None;
+            }
+            let place = format!("{}:{}", file.path, number + 1);
+            (columns > COLUMNS_MAX).then(|| format!("{place} has {columns} columns"))
+        };
+        findings.extend(file.text.lines().enumerate().filter_map(wide));
+        if shipped > LINES_MAX {
+            findings.push(format!("{} has {shipped} lines without tests", file.path));
+        }
+    }
+    none("lines and files stay short", findings);
+}
+
+#[test]
+fn nothing_is_left_for_later() {
+    // Spelt in halves, so that this file does not find itself.
+    let marks = ["TO\u{44}O", "FIX\u{4d}E", "XX\u{58}", "#[ignor\u{65}", "unimplemente\u{64}!"];
+    let all = files("src").into_iter().chain(files("tests"));
+    let left = all.flat_map(|file| {
+        let marks = marks.iter().filter(|mark| file.text.contains(**mark));
+        marks.map(|mark| format!("{} holds {mark}", file.path)).collect::<Vec<_>>()
+    });
+    none("nothing is left for later", left);
+}
+
+#[test]
+fn identifiers_use_the_glossary() {
+    // Words of its "not" column that have no other meaning in this house.
+    let banned = [
+        "caller",
+        "consumer",
+        "tenant",
+        "backend",
+        "transaction",
+        "category",
+        "cooldown",
+        "reattempt",
+        "ban",
+        "banned",
+        "roundtrip",
+    ];
+    let mut findings = Vec::new();
+    for file in shipped() {
+        let code = file.code();
+        let identifiers = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+        for identifier in identifiers {
+            let words = words_of(identifier);
+            if let Some(word) = words.iter().find(|word| banned.contains(&word.as_str())) {
+                findings.push(format!("{}: `{identifier}` says {word}", file.path));
+            }
+            if words.iter().any(|word| word == "retries") && words.iter().any(|word| word == "max")
+            {
+                findings.push(format!("{}: `{identifier}`: attempts are counted", file.path));
+            }
+        }
+    }
+    findings.dedup();
+    none("identifiers use the glossary's words", findings);
+}
+
+/// The words of `snake_case` and `CamelCase`, in lower case.
+fn words_of(identifier: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut previous = '_';
+    for c in identifier.chars() {
+        if c == '_' || (c.is_uppercase() && previous.is_lowercase()) {
+            words.push(String::new());
+        }
+        if c != '_' {
+            words.last_mut().expect("never empty").extend(c.to_lowercase());
+        }
+        previous = c;
+    }
+    words
+}
+
+#[test]
+fn fallible_taste_is_refused() {
+    let mut findings = found(|_| true, &["fn validate", "#[allow", "unreachable!", "unsafe"]);
+    let fetching = found(|_| true, &["fn get_"]);
+    findings.extend(fetching);
+    let signature_with_bool = |file: &File| {
+        let code = file.code();
+        let public = code.lines().filter(|line| line.trim_start().starts_with("pub fn"));
+        let with = public.filter(|line| line.contains(": bool,") || line.contains(": bool)"));
+        with.map(|line| format!("{}: {}", file.path, line.trim())).collect::<Vec<_>>()
+    };
+    findings.extend(shipped().iter().flat_map(signature_with_bool));
+    none("taste", findings);
+}
+
+#[test]
+fn the_compiler_is_asked_to_check_the_rest() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let lints = [
+        "unsafe_code = \"forbid\"",
+        "too_many_lines = \"warn\"",
+        "wildcard_enum_match_arm = \"warn\"",
+        "unwrap_used = \"warn\"",
+        "allow_attributes = \"warn\"",
+        "cast_possible_truncation = \"warn\"",
+    ];
+    let missing = lints.iter().filter(|lint| !manifest.contains(**lint));
+    none("the lint table stands", missing.map(|lint| (*lint).to_owned()));
+}
+
+#[test]
+fn every_dependency_gives_its_reason() {
+    let manifest = std::fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let mut findings = Vec::new();
+    let (mut inside, mut previous) = (false, "");
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            inside = line.contains("dependencies");
+        } else if inside && line.contains(" = ") && !previous.starts_with("# ") {
+            findings.push(line.to_owned());
+        }
+        previous = line;
+    }
+    none("each dependency has a sentence above it", findings);
+}
+
+#[test]
+fn one_crypto_provider_is_linked() {
+    // Not the lock file: it also lists what a feature could bring and nobody asks for.
+    let tree = ["tree", "--offline", "--locked", "--prefix", "none", "--format", "{p}"];
+    let output = Command::new(env!("CARGO")).args(tree).current_dir(root()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).unwrap();
+    let names: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+    assert!(names.contains(&"aws-lc-rs"), "the tree is read");
+    let banned = ["ring", "openssl", "openssl-sys", "native-tls"];
+    let linked = banned.iter().filter(|name| names.contains(*name));
+    none("not linked", linked.map(|name| (*name).to_owned()));
+}
+
+#[test]
+fn the_top_level_holds_what_the_map_says() {
+    const REQUIRED: [&str; 8] = [
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+        "config",
+        "tests",
+        "README.md",
+        "LICENSE-MIT",
+        "LICENSE-APACHE",
+    ];
+    // `deploy` comes with its issue; `target` is never committed.
+    const ALLOWED: [&str; 2] = ["deploy", "target"];
+    let entries = std::fs::read_dir(root()).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+    let names: Vec<String> = names.filter(|name| !name.starts_with('.')).collect();
+    let known = |name: &str| REQUIRED.contains(&name) || ALLOWED.contains(&name);
+    let extra = names.iter().filter(|name| !known(name)).map(|name| format!("{name} is extra"));
+    let missing = REQUIRED.iter().filter(|name| !Path::new(root()).join(name).exists());
+    let missing = missing.map(|name| format!("{name} is missing"));
+    none("the visible top level", extra.chain(missing));
+}
+
+#[test]
+fn the_map_is_read_in_one_sitting() {
+    let map = files("src").into_iter().find(|file| file.path == "src/lib.rs").unwrap();
+    assert!(map.text.lines().count() <= 150, "lib.rs is the map, not the house");
+    let unknown = files("src").into_iter().filter(|file| {
+        let room = file.room().to_owned();
+        room != "lib" && room != "main" && !map.text.contains(&format!("[`{room}`]"))
+    });
+    none("rooms that the map does not show", unknown.map(|file| file.path));
+}
