@@ -27,6 +27,5 @@ pub mod budget;
 pub mod replay;
 pub mod verdict;
 
-mod names;
 pub mod normalise;
 pub mod problem;
