@@ -91,12 +91,7 @@ impl<E> Gateway<E> {
         }
     }
 
-    async fn wait(
-        &self,
-        waiting: Waiting,
-        call: &mut Call<'_>,
-        peer: &Peer,
-    ) -> Result<Slot, Stop> {
+    async fn wait(&self, waiting: Waiting, call: &mut Call<'_>, peer: &Peer) -> Result<Slot, Stop> {
         let began = self.clock.now();
         let mut turn = std::pin::pin!(waiting);
         let read_on = async {

@@ -293,7 +293,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             ..settlement
         });
         if trouble.code == Code::RateLimited {
-            let was = if aftermath.unexpected { Throttled::Unexpected } else { Throttled::Expected };
+            let was =
+                if aftermath.unexpected { Throttled::Unexpected } else { Throttled::Expected };
             self.shard.throttled(call.upstream, was);
         }
         aftermath

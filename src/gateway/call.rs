@@ -57,7 +57,6 @@ pub(super) struct Inbound {
     /// The prefix of the target that led here.
     pub(super) prefix_bytes: usize,
     pub(super) host: Option<HeaderValue>,
-    pub(super) version: Version,
 }
 
 /// What has happened to a call so far.
@@ -129,7 +128,6 @@ impl<E> Gateway<E> {
             host: head.headers.get(http::header::HOST).cloned(),
             target,
             prefix_bytes: route.prefix_bytes,
-            version: head.version,
         };
         let rules = &self.settings.upstreams[route.upstream];
         let policy = rules.policy_for(&head.method, inbound.path());

@@ -24,8 +24,8 @@ use crate::allowance::{Accounts, UpstreamRules};
 use crate::clock::Clock;
 use crate::policy::headers::{self, Via};
 use crate::policy::problem::Code;
-use crate::random::Random;
 use crate::policy::time::Moment;
+use crate::random::Random;
 use crate::telemetry::{Access, Ended, Shard};
 use crate::upstream::Exchange;
 

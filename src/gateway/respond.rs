@@ -10,7 +10,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use crate::allowance::{Refusal, RefusalReason};
 use crate::policy::classify::{Processing, Wait};
-use crate::policy::headers::{self, Incoming, Mapping, Notes, RateLimit, Timing, Trailers};
+use crate::policy::headers::{self, Incoming, Notes, RateLimit, Rewrite, Timing, Trailers};
 use crate::policy::normalise::{
     self, CallFacts, Effect, Presenter, Remark, Retries, problem_headers, proxy_status,
 };
@@ -86,7 +86,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let version = response.version();
         let public = call.inbound.host.as_ref().and_then(|host| host.to_str().ok());
         let prefix = &call.inbound.target.as_str()[..call.inbound.prefix_bytes];
-        let mapping = Mapping {
+        let rewrite = Rewrite {
             origin: &call.rules.origin,
             base_path: &call.rules.base_path,
             scheme: "http",
@@ -97,7 +97,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let incoming = Incoming {
             via: self.via.value(version),
             redirects: match call.policy.redirects {
-                Redirects::Rewrite => Some(mapping),
+                Redirects::Rewrite => Some(rewrite),
                 Redirects::Pass => None,
             },
             trailers: Trailers::Pass,
@@ -323,10 +323,7 @@ fn reckoned(troubled: &Troubled) -> Option<Wait> {
     }
 }
 
-fn notes<'a>(
-    call: &'a Call<'_>,
-    binding: Option<&'a crate::allowance::Binding>,
-) -> Notes<'a> {
+fn notes<'a>(call: &'a Call<'_>, binding: Option<&'a crate::allowance::Binding>) -> Notes<'a> {
     let timing = Timing { wait: call.story.waited, upstream: call.story.upstream_time };
     Notes {
         request_id: &call.id,

@@ -122,6 +122,7 @@ mod tests {
             hold: None,
             learned: None,
             support: None,
+            status: None,
             wait: None,
         }
     }

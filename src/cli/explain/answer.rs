@@ -9,9 +9,9 @@ use super::words;
 use crate::allowance::AccountRule;
 use crate::config::Settings;
 use crate::gateway::{CallPolicy, Inspect, Redirects, Repeat, Upstream};
-use crate::policy::normalise::StatusPolicy;
 use crate::policy::client::{KeyPlace, UnknownClient};
 use crate::policy::headers::{has_idempotency_key, preferred_wait, target};
+use crate::policy::normalise::StatusPolicy;
 use crate::policy::route::{CallPath, Reading, Route};
 use crate::upstream;
 

@@ -9,9 +9,10 @@ use http::HeaderName;
 use super::{Origin, Resolver, Scope};
 use crate::config::check::{Held, Item};
 use crate::config::scalar::{Length, Plain};
-use crate::gateway::{CallPolicy, ClientAddress, Expose, Inspect, Redirects, Repeat, StatusPolicy};
+use crate::gateway::{CallPolicy, ClientAddress, Expose, Inspect, Redirects, Repeat};
 use crate::policy::backoff::Backoff;
 use crate::policy::dialect::Dialect;
+use crate::policy::normalise::StatusPolicy;
 use crate::policy::route::{Matcher, Pattern};
 
 impl<'a> Resolver<'a> {

@@ -4,7 +4,9 @@ mod peek;
 mod replay;
 mod response;
 
-pub use replay::{Intake, Replay, ReplayPool, RequestBody};
-pub use response::{ResponseBody, Streamed};
+pub use replay::{Intake, ReplayPool, RequestBody};
+pub use response::ResponseBody;
 
 pub(super) use peek::{Peeked, peek};
+pub(super) use replay::Replay;
+pub(super) use response::Streamed;

@@ -53,7 +53,7 @@ impl ReplayPool {
 
 /// The body of one call; hands out one [`RequestBody`] for each attempt.
 #[derive(Debug)]
-pub enum Replay {
+pub(in crate::gateway) enum Replay {
     /// There is none.
     Empty,
     /// There is one.
@@ -62,7 +62,7 @@ pub enum Replay {
 
 /// What is kept of a body.
 #[derive(Debug)]
-pub struct Kept {
+pub(in crate::gateway) struct Kept {
     source: Source,
     chunks: VecDeque<Bytes>,
     trailers: Option<HeaderMap>,
@@ -101,7 +101,11 @@ impl std::error::Error for ClientBroke {}
 impl Replay {
     /// The body of a call, of which at most `bytes_max` are kept.
     #[must_use]
-    pub fn new(intake: Intake, bytes_max: usize, pool: &Arc<ReplayPool>) -> Self {
+    pub(in crate::gateway) fn new(
+        intake: Intake,
+        bytes_max: usize,
+        pool: &Arc<ReplayPool>,
+    ) -> Self {
         if intake.is_end_stream() {
             return Self::Empty;
         }
@@ -122,7 +126,7 @@ impl Replay {
 
     /// Whether it can be sent, once more or for the first time.
     #[must_use]
-    pub fn state(&self) -> BodyState {
+    pub(in crate::gateway) fn state(&self) -> BodyState {
         match self {
             Self::Empty => BodyState::Replayable,
             Self::Kept(kept) => locked(kept).state,
@@ -131,7 +135,7 @@ impl Replay {
 
     /// Whether it is certain that it can be sent again after a first attempt.
     #[must_use]
-    pub fn outlasts_an_attempt(&self) -> bool {
+    pub(in crate::gateway) fn outlasts_an_attempt(&self) -> bool {
         match self {
             Self::Empty => true,
             Self::Kept(kept) => {
@@ -145,7 +149,7 @@ impl Replay {
 
     /// The body for the next attempt.
     #[must_use]
-    pub fn next_attempt(&self) -> RequestBody {
+    pub(in crate::gateway) fn next_attempt(&self) -> RequestBody {
         match self {
             Self::Empty => RequestBody(None),
             Self::Kept(kept) => {
@@ -165,18 +169,18 @@ impl Replay {
 
     /// Whether the client's side of it broke.
     #[must_use]
-    pub fn client_broke(&self) -> bool {
+    pub(in crate::gateway) fn client_broke(&self) -> bool {
         matches!(self, Self::Kept(kept) if matches!(locked(kept).source, Source::Broken))
     }
 
     /// Whether bytes of it are still to come from the client.
     #[must_use]
-    pub fn is_awaited(&self) -> bool {
+    pub(in crate::gateway) fn is_awaited(&self) -> bool {
         matches!(self, Self::Kept(kept) if matches!(locked(kept).source, Source::Open(_)))
     }
 
     /// Reads it while its call waits, up to the bound; what is beyond stays unread.
-    pub async fn fill(&self) {
+    pub(in crate::gateway) async fn fill(&self) {
         let Self::Kept(kept) = self else { return };
         std::future::poll_fn(|context| locked(kept).poll_fill(context)).await;
     }
