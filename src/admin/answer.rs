@@ -6,9 +6,9 @@ use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::policy::problem::{Code, Source};
+use crate::policy::problem::{Code, Problem, Source};
 
 /// Every body here is small and whole.
 pub(super) type Answer = Response<Full<Bytes>>;
@@ -102,32 +102,24 @@ impl Refusal {
 
 /// A problem of ours about a request to the window.
 fn problem(code: Code, detail: &str) -> Answer {
-    let body = json!({
-        "type": format!("urn:evenkeel:problem:{}", code.as_str()),
-        "title": title(code),
-        "status": code.status().as_u16(),
-        "detail": detail,
-        "code": code.as_str(),
-        "source": Source::Client.as_str(),
-        "retryable": false,
-        "retry_after": null,
-        "retry_after_basis": null,
-        "attempts": 0,
-        "waited_ms": 0,
-        "stopped_by": null,
-        "outcome_unknown": false,
-        "request_id": null,
-        "upstream": null,
-        "errors": [],
-        "support": null,
-        "documentation": null,
-    });
-    let body = serde_json::to_vec(&body).unwrap_or_default();
-    with_type(code.status(), PROBLEM, body)
-}
-
-fn title(code: Code) -> &'static str {
-    code.status().canonical_reason().unwrap_or("Refused")
+    let problem = Problem {
+        code,
+        status: code.status(),
+        detail: detail.to_owned(),
+        source: Source::Client,
+        retryable: false,
+        retry_after: None,
+        attempts: 0,
+        waited_ms: 0,
+        stopped_by: None,
+        outcome_unknown: false,
+        request_id: None,
+        upstream: None,
+        errors: Vec::new(),
+        support: None,
+        documentation: None,
+    };
+    with_type(code.status(), PROBLEM, problem.to_bytes())
 }
 
 /// What browsers say about where a request comes from.

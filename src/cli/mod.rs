@@ -1,5 +1,142 @@
 //! The command line: one file per verb.
+//!
+//! Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 runtime failure, 2 usage,
+//! 69 something needed is unreachable, 78 configuration. Refuses to decide anything itself.
 
 pub mod check;
 pub mod config;
 pub mod explain;
+pub mod healthcheck;
+pub mod run;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{DialectFault, Dialects, Environment, load};
+use crate::dialect;
+
+/// Keeps programs that depend on somebody else's HTTP API on an even keel.
+#[derive(Debug, Parser)]
+#[command(name = "evenkeel", version, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Runs the gateway in the foreground.
+    Run(run::RunArgs),
+    /// Checks the configuration; exit code 78 when something is wrong with it.
+    Check(check::CheckArgs),
+    /// Says what would happen to a request, and which line of the configuration says so.
+    Explain(ExplainArgs),
+    /// Shows the settings in force, or the schema of the configuration.
+    Config(config::ConfigArgs),
+    /// Asks a running gateway whether it is ready; for container probes.
+    Healthcheck(healthcheck::HealthcheckArgs),
+}
+
+#[derive(Args, Debug)]
+struct ExplainArgs {
+    #[command(flatten)]
+    source: config::ConfigSource,
+    #[command(flatten)]
+    words: explain::Args,
+}
+
+/// The dialect room, as the letterbox asks for it.
+const DIALECTS: Dialects = Dialects {
+    builtin: dialect::builtin,
+    names: || dialect::builtin_names().map(str::to_owned).collect(),
+    compile: |name, value| {
+        dialect::compile(name, value).map_err(|faults| faults.into_iter().map(fault).collect())
+    },
+};
+
+fn fault(fault: dialect::Fault) -> DialectFault {
+    let dialect::Fault { pointer, message, accepted, nearest } = fault;
+    DialectFault { pointer, message, accepted, nearest }
+}
+
+/// Does what the command line of this process says.
+#[must_use]
+pub fn main() -> ExitCode {
+    let CommandLine { verb } = CommandLine::parse();
+    let (out, err) = (&mut std::io::stdout(), &mut std::io::stderr());
+    match verb {
+        Verb::Run(args) => run::run(&args, &DIALECTS, err),
+        Verb::Check(args) => check::run(&args, &DIALECTS, out, err),
+        Verb::Explain(args) => explain(&args, out, err),
+        Verb::Config(args) => config::run(&args, &DIALECTS, out, err),
+        Verb::Healthcheck(args) => healthcheck::run(&args, err),
+    }
+}
+
+fn explain(args: &ExplainArgs, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let loaded = match load(&args.source.request(), &Environment::of_process(), &DIALECTS) {
+        Ok(loaded) => loaded,
+        Err(faults) => return check::refuse(&faults, err),
+    };
+    let origin = |key: &str| loaded.provenance.origin_of(key).map(ToString::to_string);
+    let text = explain::explain(&loaded.settings, &origin, &args.words.question());
+    match out.write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn lines_of_the_manual_parse() {
+        let lines = [
+            "evenkeel run -c a.yaml -c b.yaml --set listen.address=127.0.0.1:1",
+            "evenkeel run --upstream https://api.vendor.example --limit 10/s",
+            "evenkeel run --upstream https://a.example --dialect auto --listen 127.0.0.1:1",
+            "evenkeel check -c a.yaml --format json",
+            "evenkeel explain -c a.yaml GET /wordbee/documents",
+            "evenkeel config show -c a.yaml",
+            "evenkeel config schema",
+            "evenkeel healthcheck --admin 127.0.0.1:9900",
+        ];
+        for line in lines {
+            let parsed = CommandLine::try_parse_from(line.split(' '));
+            assert!(parsed.is_ok(), "{line}: {}", parsed.unwrap_err());
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let lines = [
+            "evenkeel",
+            "evenkeel runn",
+            "evenkeel run --limit 10/s",
+            "evenkeel run --upstream https://a.example -c a.yaml",
+            "evenkeel healthcheck --admin nowhere",
+        ];
+        for line in lines {
+            assert!(CommandLine::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_shipped_dialect_can_be_named() {
+        let names = (DIALECTS.names)();
+        assert!(names.iter().any(|name| name == dialect::AUTO));
+        assert!(names.iter().all(|name| (DIALECTS.builtin)(name).is_some()));
+        let faults = (DIALECTS.compile)("mine", &serde_json::json!({ "rulez": [] })).unwrap_err();
+        assert!(!faults.is_empty());
+    }
+}

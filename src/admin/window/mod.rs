@@ -68,10 +68,10 @@ impl Counter {
         let path = request.uri().path();
         let answered = match path {
             "/livez" => {
-                only(request, Method::GET).map(|()| answer::text(StatusCode::OK, "ok\n".into()))
+                only(request, &Method::GET).map(|()| answer::text(StatusCode::OK, "ok\n".into()))
             }
-            "/readyz" => only(request, Method::GET).map(|()| self.ready(request.uri().query())),
-            "/metrics" => only(request, Method::GET).map(|()| self.metrics()),
+            "/readyz" => only(request, &Method::GET).map(|()| self.ready(request.uri().query())),
+            "/metrics" => only(request, &Method::GET).map(|()| self.metrics()),
             _ => self.guarded(request, path),
         };
         answered.unwrap_or_else(Refusal::problem)
@@ -81,9 +81,9 @@ impl Counter {
     fn guarded<B>(&self, request: &Request<B>, path: &str) -> Result<Answer, Refusal> {
         self.check_host(request)?;
         match path {
-            "/api/v1/status" => only(request, Method::GET).map(|()| self.status()),
+            "/api/v1/status" => only(request, &Method::GET).map(|()| self.status()),
             "/api/v1/problem-schema" => {
-                only(request, Method::GET).map(|()| answer::json(&(self.window.problem_schema)()))
+                only(request, &Method::GET).map(|()| answer::json(&(self.window.problem_schema)()))
             }
             _ => self.change(request, path),
         }
@@ -93,7 +93,7 @@ impl Counter {
         let hold =
             path.strip_prefix("/api/v1/holds/").and_then(|rest| rest.strip_suffix("/release"));
         let hold = hold.ok_or(Refusal::NotFound)?;
-        only(request, Method::POST)?;
+        only(request, &Method::POST)?;
         self.check_token(request.headers())?;
         check_page(request.headers())?;
         let id = hold.parse().map_err(|_| Refusal::HoldNumber)?;
@@ -160,9 +160,9 @@ impl Counter {
     }
 }
 
-fn only<B>(request: &Request<B>, method: Method) -> Result<(), Refusal> {
-    let reads = method == Method::GET;
-    if *request.method() == method || (reads && *request.method() == Method::HEAD) {
+fn only<B>(request: &Request<B>, method: &Method) -> Result<(), Refusal> {
+    let reads = *method == Method::GET;
+    if request.method() == method || (reads && *request.method() == Method::HEAD) {
         return Ok(());
     }
     Err(Refusal::Method(if reads { "GET, HEAD" } else { "POST" }))
