@@ -1,5 +1,5 @@
 //! Entry: hands the command line over and returns its exit code. No logic.
 
 fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+    evenkeel::cli::main()
 }

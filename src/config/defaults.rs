@@ -31,7 +31,7 @@ pub(super) const LISTEN_CONNECTIONS: u64 = 10_000;
 pub(super) const STREAMS: u64 = 100;
 
 /// Beside the main address, and loopback: it shows traffic and releases holds.
-pub(super) const ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
+pub const ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
 
 /// Without a record nobody knows what was spent; the safe guess is everything.
 pub(super) const FIRST_START: &str = "spent";

@@ -30,6 +30,7 @@ mod show;
 mod tree;
 mod yaml;
 
+pub use defaults::ADMIN_ADDRESS;
 pub use dialects::{DialectFault, Dialects};
 pub use draw::Colours;
 pub use environment::Environment;

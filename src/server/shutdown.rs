@@ -51,6 +51,19 @@ pub enum Ended {
     Broken,
 }
 
+impl Ended {
+    /// Its name in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Drained => "drained",
+            Self::GraceOver => "grace over",
+            Self::AtOnce => "at once",
+            Self::Broken => "broken",
+        }
+    }
+}
+
 /// Serves until a stop is asked for, then drains.
 ///
 /// `stop` gives a future for the next request to stop, as [`StopSignals::next`] does.

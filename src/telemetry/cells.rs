@@ -83,15 +83,18 @@ impl Totals {
     }
 }
 
-/// Statuses of a class.
+/// How many statuses a class has.
 const CLASS: usize = 100;
 /// Classes of statuses: 1xx to 5xx, and all beyond as one.
 const CLASSES: usize = 6;
 
+/// The statuses of one class.
+type Class<T> = Box<[OnceLock<Box<T>>]>;
+
 /// Something for each status, made when the status is first seen.
 #[derive(Debug)]
 pub(super) struct ByStatus<T> {
-    classes: [OnceLock<Box<[OnceLock<Box<T>>]>>; CLASSES],
+    classes: [OnceLock<Class<T>>; CLASSES],
 }
 
 impl<T> Default for ByStatus<T> {

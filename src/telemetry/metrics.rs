@@ -102,7 +102,7 @@ pub struct Ended<'a> {
     pub status: StatusCode,
     /// The code, if the client got a problem.
     pub code: Option<Code>,
-    /// From its head to the end of the answer.
+    /// From its head to the head of the answer.
     pub took: Duration,
 }
 

@@ -92,7 +92,7 @@ const REASON: &[&str] = &["upstream", "reason"];
 pub(super) const BUILD_INFO: Metric = gauge("evenkeel_build_info", "This build", &["version"]);
 pub(super) const CALLS: Metric = histogram(
     "http_server_request_duration_seconds",
-    "Calls, from the request's head to the end of the answer",
+    "Calls, from the request's head to the answer's",
     &["upstream", "http_request_method", "http_response_status_code"],
 );
 pub(super) const CALLS_ACTIVE: Metric =

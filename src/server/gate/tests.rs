@@ -1,5 +1,6 @@
 //! The gate's tables: every vector of the framing checklist, whole and byte by byte.
 
+use super::super::handler::Refused;
 use super::*;
 
 const BOUNDS: Bounds =

@@ -24,6 +24,12 @@ use crate::policy::problem::{Code, Source, StoppedBy};
 /// The label of everything that has none of its own.
 const OTHER: &str = "_OTHER";
 
+/// How the value of a metric is read.
+type CellOf = fn(&UpstreamCells) -> &Cell;
+type ScopeOf = fn(&Scopes) -> Option<f64>;
+type HoldOf = fn(&Scopes) -> f64;
+type QueueOf = fn(&[&AccountView]) -> f64;
+
 /// Every metric as text.
 pub(super) fn text(
     names: Arc<Names>,
@@ -197,7 +203,7 @@ impl Scrape {
             write_problems(&mut family, name, all)
         })?;
         write_problems(&mut family, "", || self.shards.iter().map(|shard| &shard.nowhere))?;
-        let counters: [(Metric, fn(&UpstreamCells) -> &Cell); 3] = [
+        let counters: [(Metric, CellOf); 3] = [
             (table::THROTTLED, |cells| &cells.throttled),
             (table::UNEXPECTED, |cells| &cells.unexpected),
             (table::UNRECOGNISED, |cells| &cells.unrecognised),
@@ -222,7 +228,7 @@ impl Scrape {
 
     fn scopes(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let scopes = self.summed_scopes();
-        let gauges: [(Metric, fn(&Scopes) -> Option<f64>); 7] = [
+        let gauges: [(Metric, ScopeOf); 7] = [
             (table::LIMIT, |scope| scope.limit.map(f64::from)),
             (table::CONFIGURED, |scope| scope.configured.map(f64::from)),
             (table::REMAINING, |scope| scope.remaining.map(f64::from)),
@@ -251,7 +257,7 @@ impl Scrape {
                 family.gauge(&labels, f64::from(scope.holds[cause as usize]))?;
             }
         }
-        let gauges: [(Metric, fn(&Scopes) -> f64); 2] = [
+        let gauges: [(Metric, HoldOf); 2] = [
             (table::HOLD_REMAINING, |scope| scope.hold_remaining.as_secs_f64()),
             (table::HOLD_FAILURES, |scope| f64::from(scope.hold_failures)),
         ];
@@ -266,7 +272,7 @@ impl Scrape {
     }
 
     fn waiting(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let gauges: [(Metric, fn(&[&AccountView]) -> f64); 3] = [
+        let gauges: [(Metric, QueueOf); 3] = [
             (table::WAITING, |own| own.iter().map(|a| a.waiting).sum::<usize>() as f64),
             (table::LONGEST_WAIT, |own| {
                 own.iter().map(|a| a.longest_wait).max().unwrap_or_default().as_secs_f64()

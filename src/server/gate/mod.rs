@@ -9,11 +9,17 @@
 //!
 //! Refuses to read sockets, to answer, to keep bytes or to change any: it is a pure state machine.
 
-use memchr::memchr;
+mod lines;
+mod offence;
 
-use super::handler::Refused;
 use super::host;
 use super::wire::Part;
+use lines::{
+    check_request_line, hex_number, is_header_only, name_and_value, plain_number, take,
+    trim_spaces, whole_line,
+};
+
+pub(super) use offence::Offence;
 
 /// What a gate lets pass; from the settings of the front door.
 #[derive(Clone, Copy, Debug)]
@@ -42,100 +48,6 @@ const TRAILER_BYTES_MAX: usize = 8 * 1024;
 const TRAILERS_MAX: usize = 20;
 /// The longest body that is believed: what fits into a signed length everywhere.
 const BODY_BYTES_MAX: u64 = i64::MAX as u64;
-
-/// Why a message is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Offence {
-    /// A line that ends with LF alone.
-    BareLineFeed,
-    /// A CR that ends no line.
-    BareCarriageReturn,
-    /// NUL or another control character.
-    Control,
-    /// Not `METHOD SP target SP HTTP/1.x`.
-    RequestLine,
-    /// Another version than 1.0 and 1.1.
-    Version,
-    /// A target with no single reading.
-    Target,
-    /// A header line without a name and a colon.
-    HeaderLine,
-    /// Whitespace between name and colon.
-    SpaceBeforeColon,
-    /// A line that continues the one before.
-    Fold,
-    /// `Content-Length` that is not a plain number.
-    Length,
-    /// `Content-Length` more than once.
-    LengthTwice,
-    /// `Content-Length` and `Transfer-Encoding`.
-    LengthAndEncoding,
-    /// `Transfer-Encoding` that is not `chunked`, once.
-    Encoding,
-    /// `Transfer-Encoding` in HTTP/1.0.
-    EncodingTooOld,
-    /// No `Host` in HTTP/1.1.
-    HostMissing,
-    /// `Host` more than once.
-    HostTwice,
-    /// A `Host` that names no host.
-    Host,
-    /// A chunk whose size or end is wrong.
-    Chunk,
-    /// More chunk extensions than anybody needs.
-    ChunkExtensions,
-    /// A trailer that may not stand there.
-    Trailer,
-    /// More trailers than the bound.
-    Trailers,
-    /// More head than the bound.
-    Head,
-    /// A longer target than the bound.
-    TargetLength,
-    /// CONNECT.
-    Connect,
-}
-
-impl Offence {
-    /// What the client is told.
-    pub(super) const fn refused(self) -> Refused {
-        let detail = match self {
-            Self::Head => return Refused::HeadersTooLarge,
-            Self::TargetLength => return Refused::TargetTooLong,
-            Self::Connect => return Refused::UpgradeUnsupported,
-            Self::BareLineFeed => "A line of the request ends with LF alone instead of CRLF.",
-            Self::BareCarriageReturn => "A CR in the request ends no line.",
-            Self::Control => "The request's head contains a control character.",
-            Self::RequestLine => "The request line is not `METHOD target HTTP/1.1`.",
-            Self::Version => "The HTTP version is not 1.0, 1.1 or 2.",
-            Self::Target => "The request target is neither a path nor an absolute URL.",
-            Self::HeaderLine => "A header line is not `name: value`.",
-            Self::SpaceBeforeColon => "A header has whitespace before its colon.",
-            Self::Fold => "A header line begins with whitespace.",
-            Self::Length => "Content-Length is not a plain decimal number.",
-            Self::LengthTwice => "Content-Length stands more than once.",
-            Self::LengthAndEncoding => "Content-Length and Transfer-Encoding exclude each other.",
-            Self::Encoding => "Transfer-Encoding can only be `chunked`, once.",
-            Self::EncodingTooOld => "HTTP/1.0 has no Transfer-Encoding.",
-            Self::HostMissing => "The Host header is missing.",
-            Self::HostTwice => "The Host header stands more than once.",
-            Self::Host => "The Host header names no host.",
-            Self::Chunk => "The chunked body is malformed.",
-            Self::ChunkExtensions => "The chunked body has more than 4 KiB of extensions.",
-            Self::Trailer => "The body has a trailer that may only be a header.",
-            Self::Trailers => "The body has too many trailers.",
-        };
-        Refused::Malformed { detail }
-    }
-}
-
-impl std::fmt::Display for Offence {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.refused().detail())
-    }
-}
-
-impl std::error::Error for Offence {}
 
 /// What of the bytes shown may pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -414,164 +326,6 @@ impl Gate {
         let (name, _) = name_and_value(line)?;
         if is_header_only(name) { Err(Offence::Trailer) } else { Ok(line.len() + 2) }
     }
-}
-
-/// The first line without its end, if it is there whole.
-fn whole_line(rest: &[u8]) -> Result<Option<&[u8]>, Offence> {
-    let Some(end) = memchr(b'\n', rest) else { return Ok(None) };
-    let line = rest[..end].strip_suffix(b"\r").ok_or(Offence::BareLineFeed)?;
-    if !line.iter().fold(false, |found, byte| found | is_control(*byte)) {
-        return Ok(Some(line));
-    }
-    let lone = memchr(b'\r', line).is_some();
-    Err(if lone { Offence::BareCarriageReturn } else { Offence::Control })
-}
-
-const fn is_control(byte: u8) -> bool {
-    (byte < b' ' && byte != b'\t') || byte == 0x7f
-}
-
-fn check_request_line(line: &[u8], target_bytes_max: usize) -> Result<Version, Offence> {
-    let mut parts = line.splitn(3, |byte| *byte == b' ');
-    let method = parts.next().ok_or(Offence::RequestLine)?;
-    let target = parts.next().ok_or(Offence::RequestLine)?;
-    let version = parts.next().ok_or(Offence::RequestLine)?;
-    if method.is_empty() || method.len() > METHOD_BYTES_MAX || !method.iter().all(is_token) {
-        return Err(Offence::RequestLine);
-    }
-    if target.len() > target_bytes_max {
-        return Err(Offence::TargetLength);
-    }
-    let version = check_version(version)?;
-    check_target(method, target)?;
-    Ok(version)
-}
-
-fn check_version(version: &[u8]) -> Result<Version, Offence> {
-    match version {
-        b"HTTP/1.1" => Ok(Version::Http11),
-        b"HTTP/1.0" => Ok(Version::Http10),
-        other if other.starts_with(b"HTTP/") && !other.contains(&b' ') => Err(Offence::Version),
-        _ => Err(Offence::RequestLine),
-    }
-}
-
-fn check_target(method: &[u8], target: &[u8]) -> Result<(), Offence> {
-    if method == b"CONNECT" {
-        return Err(Offence::Connect);
-    }
-    let path = match target {
-        [b'/', ..] => target,
-        b"*" if method == b"OPTIONS" => return Ok(()),
-        _ => host::behind_authority(target).ok_or(Offence::Target)?,
-    };
-    let query = memchr(b'?', path).unwrap_or(path.len());
-    let plain = path.iter().all(|byte| is_target_byte(*byte)) && !path[..query].contains(&b'`');
-    if plain && (path.is_ascii() || std::str::from_utf8(path).is_ok()) {
-        Ok(())
-    } else {
-        Err(Offence::Target)
-    }
-}
-
-/// What a target may contain unescaped; a fragment never belongs into a request.
-const fn is_target_byte(byte: u8) -> bool {
-    byte > b' ' && !matches!(byte, 0x7f | b'#' | b'<' | b'>')
-}
-
-fn name_and_value(line: &[u8]) -> Result<(&[u8], &[u8]), Offence> {
-    if line.first().is_some_and(|byte| is_blank(*byte)) {
-        return Err(Offence::Fold);
-    }
-    let colon = memchr(b':', line).ok_or(Offence::HeaderLine)?;
-    let name = &line[..colon];
-    if name.last().is_some_and(|byte| is_blank(*byte)) {
-        return Err(Offence::SpaceBeforeColon);
-    }
-    let plain = !name.is_empty() && name.iter().all(is_token);
-    if plain { Ok((name, &line[colon + 1..])) } else { Err(Offence::HeaderLine) }
-}
-
-const fn is_blank(byte: u8) -> bool {
-    matches!(byte, b' ' | b'\t')
-}
-
-fn is_token(byte: &u8) -> bool {
-    const TOKEN: [bool; 256] = {
-        let mut table = [false; 256];
-        let mut byte = 0u8;
-        while byte < 128 {
-            table[byte as usize] = byte.is_ascii_alphanumeric()
-                || matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+')
-                || matches!(byte, b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~');
-            byte += 1;
-        }
-        table
-    };
-    TOKEN[usize::from(*byte)]
-}
-
-/// Spaces only: a tab beside a framing header has two readings out there.
-fn trim_spaces(mut value: &[u8]) -> &[u8] {
-    while let Some(rest) = value.strip_prefix(b" ") {
-        value = rest;
-    }
-    while let Some(rest) = value.strip_suffix(b" ") {
-        value = rest;
-    }
-    value
-}
-
-fn plain_number(digits: &[u8]) -> Option<u64> {
-    let plain = digits == b"0" || digits.first().is_some_and(|byte| *byte != b'0');
-    if !plain || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let number = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    (number <= BODY_BYTES_MAX).then_some(number)
-}
-
-fn hex_number(digits: &[u8]) -> Option<u64> {
-    if digits.len() > CHUNK_DIGITS_MAX {
-        return None;
-    }
-    let number = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    (number <= BODY_BYTES_MAX).then_some(number)
-}
-
-/// How many of the bytes belong to a run of `left` bytes, and what is left of it.
-fn take(rest: &[u8], left: u64) -> (usize, u64) {
-    let passed = usize::try_from(left).unwrap_or(usize::MAX).min(rest.len());
-    (passed, left - passed as u64)
-}
-
-/// Headers that steer framing, routing or credentials: in a trailer they only deceive.
-fn is_header_only(name: &[u8]) -> bool {
-    const NAMES: [&[u8]; 20] = [
-        b"authorization",
-        b"cache-control",
-        b"connection",
-        b"content-encoding",
-        b"content-length",
-        b"content-range",
-        b"content-type",
-        b"cookie",
-        b"expect",
-        b"forwarded",
-        b"host",
-        b"keep-alive",
-        b"max-forwards",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"set-cookie",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    ];
-    const PREFIX: &[u8] = b"x-forwarded-";
-    let forwarded = name.get(..PREFIX.len()).is_some_and(|n| n.eq_ignore_ascii_case(PREFIX));
-    forwarded || NAMES.iter().any(|forbidden| name.eq_ignore_ascii_case(forbidden))
 }
 
 #[cfg(test)]

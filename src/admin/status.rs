@@ -1,0 +1,83 @@
+//! `GET /api/v1/status`: what an operator asks first, as one JSON value.
+//!
+//! Refuses to show credentials: an account's key is never one, and nothing else here is secret.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::allowance::{AccountView, HoldView, ScopeKind, ScopeView};
+
+/// What is told of the program itself.
+pub(super) struct Program {
+    pub(super) uptime: Duration,
+    pub(super) ready: bool,
+    pub(super) draining: bool,
+}
+
+/// The whole status.
+pub(super) fn status(program: &Program, upstreams: &[Arc<str>], accounts: &[AccountView]) -> Value {
+    let upstreams: Vec<_> = upstreams
+        .iter()
+        .enumerate()
+        .map(|(number, name)| {
+            let own = accounts.iter().filter(|account| account.upstreams.contains(&number));
+            json!({ "name": &**name, "accounts": own.map(account).collect::<Vec<_>>() })
+        })
+        .collect();
+    json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_seconds": program.uptime.as_secs(),
+        "ready": program.ready,
+        "draining": program.draining,
+        "upstreams": upstreams,
+    })
+}
+
+fn account(account: &AccountView) -> Value {
+    json!({
+        "key": &*account.key,
+        "waiting": account.waiting,
+        "longest_wait_seconds": seconds(account.longest_wait),
+        "scopes": account.scopes.iter().map(scope).collect::<Vec<_>>(),
+    })
+}
+
+fn scope(scope: &ScopeView) -> Value {
+    let (kind, limit, configured, window) = match scope.kind {
+        ScopeKind::Window { limit, configured, window } => {
+            ("window", Some(limit), Some(configured), Some(seconds(window)))
+        }
+        ScopeKind::Concurrency { limit } => ("concurrency", Some(limit), Some(limit), None),
+        ScopeKind::Upstream => ("upstream", None, None, None),
+    };
+    json!({
+        "name": &*scope.name,
+        "kind": kind,
+        "limit": limit,
+        "limit_configured": configured,
+        "window_seconds": window,
+        "occupied": scope.occupied,
+        "remaining": limit.map(|limit| limit.saturating_sub(scope.occupied)),
+        "next_release_seconds": seconds(scope.next_release),
+        "waiting": scope.waiting,
+        "pace": f64::from(scope.pace_sixteenths) / 16.0,
+        "observe": scope.observe,
+        "hold": scope.hold.as_ref().map(hold),
+    })
+}
+
+fn hold(hold: &HoldView) -> Value {
+    json!({
+        "id": hold.id,
+        "cause": hold.cause.as_str(),
+        "remaining_seconds": seconds(hold.remaining),
+        "failed_probes": hold.failures,
+    })
+}
+
+/// With milliseconds, as people read them.
+fn seconds(span: Duration) -> f64 {
+    (span.as_secs_f64() * 1000.0).round() / 1000.0
+}

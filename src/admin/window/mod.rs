@@ -1,0 +1,190 @@
+//! What is behind each path of the admin listener.
+//!
+//! It reads through functions it was given and changes nothing but holds. Refuses to fail
+//! readiness because a vendor is down: that would take every replica away at once.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::{HeaderMap, Method, Request, StatusCode};
+use serde_json::{Value, json};
+
+use super::answer::{self, Answer, Refusal, SEC_FETCH_SITE};
+use super::host;
+use super::settings::Token;
+use super::status::{Program, status};
+use crate::allowance::AccountView;
+use crate::clock::Clock;
+use crate::gateway::Drain;
+use crate::policy::time::Moment;
+use crate::telemetry::Metrics;
+
+/// Whether a hold was released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// It is.
+    Yes,
+    /// There is none with this number.
+    Unknown,
+}
+
+/// What the window looks at.
+#[derive(Clone)]
+pub struct Window {
+    /// The program's clock; started with the program.
+    pub clock: Clock,
+    /// Whether the program is stopping.
+    pub drain: Drain,
+    /// The upstreams' names, by their numbers.
+    pub upstreams: Vec<Arc<str>>,
+    /// The accounts as they are now.
+    pub accounts: Arc<dyn Fn() -> Vec<AccountView> + Send + Sync>,
+    /// Releases a hold by its number.
+    pub release: Arc<dyn Fn(u64) -> Released + Send + Sync>,
+    /// Every metric.
+    pub metrics: Arc<Metrics>,
+    /// The published schema of problems.
+    pub problem_schema: Arc<dyn Fn() -> Value + Send + Sync>,
+}
+
+impl std::fmt::Debug for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Window").field("upstreams", &self.upstreams).finish_non_exhaustive()
+    }
+}
+
+/// A window at its address, with its token.
+#[derive(Debug)]
+pub(super) struct Counter {
+    pub(super) window: Window,
+    pub(super) address: SocketAddr,
+    pub(super) token: Option<Token>,
+}
+
+impl Counter {
+    /// Answers one request; its body is never looked at.
+    pub(super) fn answer<B>(&self, request: &Request<B>) -> Answer {
+        let path = request.uri().path();
+        let answered = match path {
+            "/livez" => {
+                only(request, &Method::GET).map(|()| answer::text(StatusCode::OK, "ok\n".into()))
+            }
+            "/readyz" => only(request, &Method::GET).map(|()| self.ready(request.uri().query())),
+            "/metrics" => only(request, &Method::GET).map(|()| self.metrics()),
+            _ => self.guarded(request, path),
+        };
+        answered.unwrap_or_else(Refusal::problem)
+    }
+
+    /// Everything that probes and scrapers have no need of.
+    fn guarded<B>(&self, request: &Request<B>, path: &str) -> Result<Answer, Refusal> {
+        self.check_host(request)?;
+        match path {
+            "/api/v1/status" => only(request, &Method::GET).map(|()| self.status()),
+            "/api/v1/problem-schema" => {
+                only(request, &Method::GET).map(|()| answer::json(&(self.window.problem_schema)()))
+            }
+            _ => self.change(request, path),
+        }
+    }
+
+    fn change<B>(&self, request: &Request<B>, path: &str) -> Result<Answer, Refusal> {
+        let hold =
+            path.strip_prefix("/api/v1/holds/").and_then(|rest| rest.strip_suffix("/release"));
+        let hold = hold.ok_or(Refusal::NotFound)?;
+        only(request, &Method::POST)?;
+        self.check_token(request.headers())?;
+        check_page(request.headers())?;
+        let id = hold.parse().map_err(|_| Refusal::HoldNumber)?;
+        match (self.window.release)(id) {
+            Released::Yes => {
+                tracing::info!(hold = id, "an operator released a hold");
+                Ok(answer::json(&json!({ "released": id })))
+            }
+            Released::Unknown => Err(Refusal::Hold),
+        }
+    }
+
+    fn check_host<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+        let named = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+        let host = request.uri().authority().map(http::uri::Authority::as_str).or(named);
+        let ours = host.is_some_and(|host| host::is_ours(host, self.address));
+        if ours { Ok(()) } else { Err(Refusal::Host) }
+    }
+
+    fn check_token(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(token) = &self.token else { return Ok(()) };
+        let shown = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+        let shown = shown.and_then(|value| value.split_at_checked("bearer ".len()));
+        let right = shown.is_some_and(|(scheme, shown)| {
+            scheme.eq_ignore_ascii_case(b"bearer ") && same(shown.trim_ascii(), token.0.as_bytes())
+        });
+        if right { Ok(()) } else { Err(Refusal::Token) }
+    }
+
+    fn ready(&self, query: Option<&str>) -> Answer {
+        let leaving = self.window.drain.is_announced();
+        let status = if leaving { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        let word = if leaving { "draining" } else { "ready" };
+        let verbose = query.is_some_and(|query| query.split('&').any(is_verbose));
+        let details = if verbose { self.details() } else { String::new() };
+        answer::text(status, format!("{word}\n{details}"))
+    }
+
+    /// One line for each scope: told, and never a reason to be unready.
+    fn details(&self) -> String {
+        let accounts = (self.window.accounts)();
+        let scopes = accounts.iter().flat_map(|account| &account.scopes);
+        let line = |scope: &crate::allowance::ScopeView| match scope.hold {
+            Some(hold) => {
+                let left = crate::policy::time::seconds_up(hold.remaining);
+                format!("{}: held ({}), {left} s left\n", scope.name, hold.cause.as_str())
+            }
+            None => format!("{}: open, {} waiting\n", scope.name, scope.waiting),
+        };
+        scopes.map(line).collect()
+    }
+
+    fn metrics(&self) -> Answer {
+        answer::metrics(self.window.metrics.render(&(self.window.accounts)()))
+    }
+
+    fn status(&self) -> Answer {
+        let program = Program {
+            uptime: self.window.clock.now().since(Moment::START),
+            ready: !self.window.drain.is_announced(),
+            draining: self.window.drain.is_draining(),
+        };
+        answer::json(&status(&program, &self.window.upstreams, &(self.window.accounts)()))
+    }
+}
+
+fn only<B>(request: &Request<B>, method: &Method) -> Result<(), Refusal> {
+    let reads = *method == Method::GET;
+    if request.method() == method || (reads && *request.method() == Method::HEAD) {
+        return Ok(());
+    }
+    Err(Refusal::Method(if reads { "GET, HEAD" } else { "POST" }))
+}
+
+fn is_verbose(part: &str) -> bool {
+    part == "verbose" || part.starts_with("verbose=")
+}
+
+/// A browser says when a page of another site asks; programs say nothing.
+fn check_page(headers: &HeaderMap) -> Result<(), Refusal> {
+    let site = headers.get(SEC_FETCH_SITE).map(|site| site.as_bytes());
+    let foreign = site.is_some_and(|site| site != b"same-origin" && site != b"none");
+    let unsaid = site.is_none() && headers.contains_key(ORIGIN);
+    if foreign || unsaid { Err(Refusal::ForeignPage) } else { Ok(()) }
+}
+
+/// Equal, in a time that does not tell how many bytes were right.
+fn same(shown: &[u8], token: &[u8]) -> bool {
+    let differing = shown.iter().zip(token).fold(0, |found, (a, b)| found | (a ^ b));
+    shown.len() == token.len() && differing == 0
+}
+
+#[cfg(test)]
+mod tests;

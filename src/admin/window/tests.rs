@@ -1,0 +1,185 @@
+//! What an operator, a probe and a hostile page get to see.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use http_body_util::BodyExt;
+
+use super::*;
+use crate::allowance::{HoldView, ScopeKind, ScopeView};
+use crate::policy::classify::HoldCause;
+
+fn account() -> AccountView {
+    let hold = HoldView {
+        id: 7,
+        cause: HoldCause::Maintenance,
+        remaining: Duration::from_millis(89_500),
+        failures: 1,
+    };
+    let window = Duration::from_secs(3600);
+    let scope = |name: &str, hold| ScopeView {
+        name: name.into(),
+        kind: ScopeKind::Window { limit: 900, configured: 1000, window },
+        occupied: 100,
+        waiting: 2,
+        pace_sixteenths: 8,
+        next_release: Duration::from_millis(1234),
+        hold,
+        observe: false,
+    };
+    AccountView {
+        upstreams: vec![1],
+        key: "team-a".into(),
+        scopes: vec![scope("hour", Some(hold)), scope("day", None)],
+        waiting: 4,
+        longest_wait: Duration::from_secs(3),
+    }
+}
+
+fn counter(token: Option<&str>) -> Counter {
+    let clock = Clock::start();
+    let upstreams: Vec<Arc<str>> = vec!["droplink".into(), "wordbee".into()];
+    let released = Mutex::new(vec![7]);
+    let release = move |id: u64| {
+        let mut open = released.lock().unwrap();
+        let before = open.len();
+        open.retain(|hold| *hold != id);
+        if open.len() < before { Released::Yes } else { Released::Unknown }
+    };
+    let window = Window {
+        clock,
+        drain: Drain::new(clock),
+        metrics: Arc::new(Metrics::new(upstreams.clone(), vec![], 1)),
+        upstreams,
+        accounts: Arc::new(|| vec![account()]),
+        release: Arc::new(release),
+        problem_schema: Arc::new(|| json!({ "title": "Problem" })),
+    };
+    let token = token.map(|token| Token(token.into()));
+    Counter { window, address: "127.0.0.1:9".parse().unwrap(), token }
+}
+
+fn ask(counter: &Counter, method: &str, uri: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let mut request = Request::builder().method(method).uri(uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = counter.answer(&request.body(()).unwrap());
+    let status = answer.status().as_u16();
+    let body = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(answer.into_body().collect())
+        .unwrap()
+        .to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+const LOCAL: (&str, &str) = ("host", "localhost:9");
+
+#[test]
+fn probes_need_no_host_and_see_the_drain() {
+    let counter = counter(Some("t"));
+    assert_eq!(ask(&counter, "GET", "/livez", &[]), (200, "ok\n".to_owned()));
+    assert_eq!(ask(&counter, "GET", "/readyz", &[("host", "10.1.1.1:9")]).0, 200);
+    let (status, text) = ask(&counter, "GET", "/readyz?verbose", &[]);
+    assert_eq!(status, 200);
+    assert_eq!(text, "ready\nhour: held (maintenance), 90 s left\nday: open, 2 waiting\n");
+    counter.window.drain.announce();
+    assert_eq!(ask(&counter, "GET", "/readyz", &[]), (503, "draining\n".to_owned()));
+    assert_eq!(ask(&counter, "GET", "/livez", &[]).0, 200);
+}
+
+#[test]
+fn a_scraper_gets_every_metric() {
+    let (status, text) = ask(&counter(None), "GET", "/metrics", &[]);
+    assert_eq!(status, 200);
+    assert!(
+        text.contains("evenkeel_ratelimit_remaining{upstream=\"wordbee\",policy=\"hour\"} 800")
+    );
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn the_status_tells_limits_queues_and_holds() {
+    let (status, text) = ask(&counter(None), "GET", "/api/v1/status", &[LOCAL]);
+    assert_eq!(status, 200);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!((&value["ready"], &value["draining"]), (&json!(true), &json!(false)));
+    assert_eq!(value["upstreams"][0], json!({ "name": "droplink", "accounts": [] }));
+    let account = &value["upstreams"][1]["accounts"][0];
+    assert_eq!((&account["key"], &account["waiting"]), (&json!("team-a"), &json!(4)));
+    let expected = json!({
+        "name": "hour", "kind": "window", "limit": 900, "limit_configured": 1000,
+        "window_seconds": 3600.0, "occupied": 100, "remaining": 800,
+        "next_release_seconds": 1.234, "waiting": 2, "pace": 0.5, "observe": false,
+        "hold": { "id": 7, "cause": "maintenance", "remaining_seconds": 89.5, "failed_probes": 1 },
+    });
+    assert_eq!(account["scopes"][0], expected);
+    assert_eq!(account["scopes"][1]["hold"], Value::Null);
+}
+
+#[test]
+fn a_hold_is_released_once_and_with_the_token_only() {
+    let counter = counter(Some("s3cret"));
+    let release = "/api/v1/holds/7/release";
+    let right = ("authorization", "Bearer s3cret");
+    assert_eq!(ask(&counter, "POST", release, &[LOCAL]).0, 401);
+    for wrong in ["Bearer s3cre", "Bearer s3crets", "Basic s3cret", "s3cret", "Bearer"] {
+        assert_eq!(ask(&counter, "POST", release, &[LOCAL, ("authorization", wrong)]).0, 401);
+    }
+    assert_eq!(ask(&counter, "GET", release, &[LOCAL, right]).0, 405);
+    let (status, text) = ask(&counter, "POST", release, &[LOCAL, right]);
+    assert_eq!((status, text.contains("\"released\": 7")), (200, true));
+    assert_eq!(ask(&counter, "POST", release, &[LOCAL, right]).0, 404);
+    assert_eq!(ask(&counter, "POST", "/api/v1/holds/x/release", &[LOCAL, right]).0, 400);
+}
+
+#[test]
+fn pages_of_others_get_nothing() {
+    let counter = counter(None);
+    let evil = ("host", "evil.example:9");
+    assert_eq!(ask(&counter, "GET", "/api/v1/status", &[evil]).0, 421);
+    assert_eq!(ask(&counter, "GET", "/api/v1/status", &[]).0, 421);
+    let release = "/api/v1/holds/7/release";
+    let foreign = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
+    for header in foreign {
+        assert_eq!(ask(&counter, "POST", release, &[LOCAL, header]).0, 403);
+    }
+    let own = ("sec-fetch-site", "same-origin");
+    let answer = ask(&counter, "POST", release, &[LOCAL, own, ("origin", "http://localhost:9")]);
+    assert_eq!(answer.0, 200);
+}
+
+#[test]
+fn refusals_are_problems() {
+    let counter = counter(None);
+    for (method, uri, status, code) in
+        [("GET", "/nothing", 404, "route_not_found"), ("POST", "/livez", 405, "method_not_allowed")]
+    {
+        let (found, text) = ask(&counter, method, uri, &[LOCAL]);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((found, &value["code"]), (status, &json!(code)), "{text}");
+        assert!(jsonschema::is_valid(&crate::policy::problem::schema(), &value), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_listener_answers_and_a_taken_address_is_named() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let settings = crate::admin::Settings { address: "127.0.0.1:0".parse().unwrap(), token: None };
+    let window = counter(None).window;
+    let listener = crate::admin::AdminListener::bind(&settings, window.clone()).await.unwrap();
+    let address = listener.address();
+    let taken = crate::admin::Settings { address, token: None };
+    let fault = crate::admin::AdminListener::bind(&taken, window).await.unwrap_err();
+    assert!(fault.to_string().contains(&address.to_string()), "{fault}");
+    tokio::spawn(listener.serve());
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let ask = b"HEAD /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    socket.write_all(ask).await.unwrap();
+    let mut text = String::new();
+    socket.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.ends_with("\r\n\r\n"), "{text}");
+}

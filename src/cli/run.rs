@@ -1,0 +1,167 @@
+//! `evenkeel run`: the gateway, in the foreground, until it is told to stop.
+//!
+//! The control thread is this one: signals, drain and the admin listener. Calls are served by
+//! worker threads, each with a gateway of its own out of the workshop below. Refuses to fork,
+//! to write pid files and to change directories.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+
+use super::check::{EXIT_CONFIG, refuse};
+use super::config::ConfigSource;
+use crate::admin::{AdminListener, Released, Window};
+use crate::clock::Clock;
+use crate::config::{Dialects, Environment, Flags, Loaded, Request, Settings, load};
+use crate::gateway::{Drain, Gateway, RequestBody, Shared};
+use crate::policy::problem;
+use crate::random::Random;
+use crate::server::{self, Door, Ended, House, StopSignals, Workers};
+use crate::telemetry::{Log, Metrics};
+use crate::upstream::{self, Upstreams};
+
+/// The gateway: from a configuration, or from flags alone.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    source: ConfigSource,
+    /// Instead of a file: the one upstream, under the route `/`.
+    #[arg(long, value_name = "URL", conflicts_with = "files")]
+    upstream: Option<String>,
+    /// What that upstream grants, like 10/s or 1000/h.
+    #[arg(long, value_name = "N/WINDOW", requires = "upstream")]
+    limit: Option<String>,
+    /// How that upstream speaks when something is wrong.
+    #[arg(long, value_name = "NAME", requires = "upstream")]
+    dialect: Option<String>,
+    /// Where clients are served.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+}
+
+impl RunArgs {
+    fn request(&self) -> Request {
+        let flags = Flags {
+            upstream: self.upstream.clone(),
+            limit: self.limit.clone(),
+            dialect: self.dialect.clone(),
+            listen: self.listen.clone(),
+        };
+        Request { flags, ..self.source.request() }
+    }
+}
+
+/// Runs until stopped; what keeps it from starting is said on `err`.
+pub fn run(args: &RunArgs, dialects: &Dialects, err: &mut dyn Write) -> ExitCode {
+    let clock = Clock::start();
+    let loaded = match load(&args.request(), &Environment::of_process(), dialects) {
+        Ok(loaded) => loaded,
+        Err(faults) => return refuse(&faults, err),
+    };
+    let _log = match Log::start(&loaded.settings.telemetry) {
+        Ok(log) => log,
+        Err(fault) => return say(err, &fault, ExitCode::from(EXIT_CONFIG)),
+    };
+    let ended = control_runtime().and_then(|runtime| runtime.block_on(serve(loaded, clock)));
+    match ended {
+        Ok(Ended::Drained) => ExitCode::SUCCESS,
+        Ok(Ended::GraceOver | Ended::AtOnce | Ended::Broken) => ExitCode::FAILURE,
+        Err(error) => say(err, &error, ExitCode::FAILURE),
+    }
+}
+
+fn say(err: &mut dyn Write, what: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {
+    // Where stderr is closed, the exit code must do.
+    let _ = writeln!(err, "error: {what}");
+    code
+}
+
+fn control_runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}
+
+/// Opens everything, says so, and serves until stopped.
+async fn serve(loaded: Loaded, clock: Clock) -> io::Result<Ended> {
+    announce(&loaded);
+    let settings = loaded.settings;
+    let mut signals = StopSignals::listen()?;
+    let drain = Drain::new(clock);
+    let door = Door::open(settings.server.address, settings.server.workers);
+    let door = door.map_err(|fault| io::Error::other(fault.to_string()))?;
+    let (front, admin) = (settings.server.clone(), settings.admin.clone());
+    let workshop = workshop(settings, clock, &drain);
+    let window = AdminListener::bind(&admin, workshop.window()).await?;
+    let (address, operators) = (door.address(), window.address());
+    let house = House { settings: front, clock, drain: drain.clone() };
+    let how = house.settings.shutdown;
+    let mut workers = open(door, &house, workshop)?;
+    workers.ready().await;
+    tokio::spawn(async move { match window.serve().await {} });
+    tracing::info!(%address, admin = %operators, workers = house.settings.workers, "ready");
+    let ended = server::serve_until_stopped(&mut workers, &mut signals, how, (clock, &drain)).await;
+    tracing::info!(how = ended.as_str(), "stopped");
+    Ok(ended)
+}
+
+/// The first lines of the log: what is served, and what deserves a word.
+fn announce(loaded: &Loaded) {
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "evenkeel starts");
+    for line in loaded.settings.summary() {
+        tracing::info!("upstream {line}");
+    }
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+}
+
+fn open(door: Door, house: &House, workshop: Workshop) -> io::Result<Workers> {
+    server::start(door, house, move |worker| workshop.gateway(worker))
+}
+
+/// Builds the gateways of all workers, and the window on them, out of what they share.
+struct Workshop {
+    shared: Shared,
+    metrics: Arc<Metrics>,
+    upstreams: Vec<upstream::Settings>,
+    ways_out: Arc<upstream::Shared>,
+    clock: Clock,
+}
+
+fn workshop(settings: Settings, clock: Clock, drain: &Drain) -> Workshop {
+    let Settings { server, gateway, upstreams, telemetry, .. } = settings;
+    let names = gateway.upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect();
+    let clients = gateway.clients.all().iter().map(|client| Arc::clone(&client.name)).collect();
+    Workshop {
+        shared: Shared::new(Arc::new(gateway), telemetry.access, drain.clone(), clock),
+        metrics: Arc::new(Metrics::new(names, clients, server.workers)),
+        ways_out: upstream::Shared::new(&upstreams),
+        upstreams,
+        clock,
+    }
+}
+
+impl Workshop {
+    /// The gateway of one worker; to be called on its thread.
+    fn gateway(&self, worker: usize) -> Gateway<Upstreams<RequestBody>> {
+        let exchange = Upstreams::new(&self.upstreams, Arc::clone(&self.ways_out), self.clock);
+        Gateway::new(&self.shared, self.metrics.shard(worker), exchange, Random::from_entropy())
+    }
+
+    fn window(&self) -> Window {
+        let (accounts, holds) =
+            (Arc::clone(&self.shared.accounts), Arc::clone(&self.shared.accounts));
+        let release =
+            move |id| if holds.release_hold(id) { Released::Yes } else { Released::Unknown };
+        Window {
+            clock: self.clock,
+            drain: self.shared.drain.clone(),
+            upstreams: self.upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect(),
+            accounts: Arc::new(move || accounts.view()),
+            release: Arc::new(release),
+            metrics: Arc::clone(&self.metrics),
+            problem_schema: Arc::new(problem::schema),
+        }
+    }
+}
