@@ -162,8 +162,10 @@ fn bodies_that_break_off() {
         let acts = vec![raw(chunked), Act::Wait(Duration::from_millis(100)), act];
         breaks_off(&format!("chunks, then {how}"), acts, b"abcde");
     }
-    let lie = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\nde";
-    breaks_off("a chunk size that is none", vec![raw(lie), Act::Silence], b"abc");
+    let begun = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
+    let lie =
+        vec![raw(begun), Act::Wait(Duration::from_millis(100)), raw("zz\r\nde"), Act::Silence];
+    breaks_off("a chunk size that is none", lie, b"abc");
     let endless = "HTTP/1.1 200 OK\r\n\r\nabc";
     let acts = vec![raw(endless), Act::Wait(Duration::from_millis(100)), Act::Reset];
     breaks_off("a body up to the end, reset", acts, b"abc");

@@ -13,7 +13,7 @@ use crate::support::http2;
 use crate::support::problem;
 use crate::support::script::{Act, Reading, Script, ok, raw, reply};
 use crate::support::time;
-use crate::support::wire::{End, request};
+use crate::support::wire::{Connection, End, request};
 
 /// Short timeouts, and retries that follow at once.
 const SHORT: &str = "\
@@ -51,10 +51,10 @@ fn posts_are_delivered_at_most_once_while_the_upstream_dies() {
             std::thread::spawn(move || {
                 for number in (client..CALLS).step_by(CLIENTS) {
                     let body = format!("call-{number}");
-                    crate::support::wire::call(
-                        address,
-                        &request("POST", "/v/a", &[], body.as_bytes()),
-                    );
+                    let mut connection = Connection::open(address);
+                    connection.send(&request("POST", "/v/a", &[], body.as_bytes()));
+                    // An answer that broke off at once may end the connection without a head.
+                    drop(connection.answer_if_any("POST"));
                 }
             })
         })

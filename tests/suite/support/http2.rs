@@ -52,7 +52,9 @@ pub(crate) fn call_and_leave(address: SocketAddr, request: Request<Full<Bytes>>,
             tokio::spawn(connection);
             sender.send_request(request).await
         });
-        runtime.block_on(tokio::task::spawn_blocking(move || std::thread::sleep(after)))
+        runtime.block_on(async move {
+            tokio::task::spawn_blocking(move || std::thread::sleep(after)).await
+        })
     });
     leaving.join().unwrap().unwrap();
 }

@@ -9,6 +9,8 @@ pub(crate) struct File {
     pub(crate) path: String,
     /// Everything that is written in it.
     pub(crate) text: String,
+    /// Whether only tests include it.
+    pub(crate) is_test: bool,
 }
 
 impl File {
@@ -21,6 +23,18 @@ impl File {
     /// What is shipped, without comments; texts are emptied.
     pub(crate) fn code(&self) -> String {
         code(self.shipped())
+    }
+
+    /// All of it line by line, texts emptied, comments kept.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let mut lines = String::new();
+        for part in parts(&self.text) {
+            match part {
+                Part::Code(part) | Part::Comment(part) => lines.push_str(part),
+                Part::Text(text) => lines.extend(text.matches('\n')),
+            }
+        }
+        lines.lines().map(str::to_owned).collect()
     }
 
     /// The texts that are shipped.
@@ -48,16 +62,19 @@ pub(crate) fn files(folder: &str) -> Vec<File> {
     let file = |path: PathBuf| {
         let text = std::fs::read_to_string(&path).unwrap();
         let path = path.strip_prefix(root()).unwrap().to_string_lossy().replace('\\', "/");
-        File { path, text }
+        File { is_test: path.starts_with("tests/"), path, text }
     };
-    paths.into_iter().map(file).collect()
+    let mut files: Vec<File> = paths.into_iter().map(file).collect();
+    let hidden: Vec<String> = files.iter().flat_map(test_modules).collect();
+    for file in &mut files {
+        file.is_test |= hidden.iter().any(|hidden| file.path.starts_with(hidden));
+    }
+    files
 }
 
-/// Every file of `src` that ships: those that only tests include are left out.
+/// Every file of `src` that ships.
 pub(crate) fn shipped() -> Vec<File> {
-    let all = files("src");
-    let hidden: Vec<String> = all.iter().flat_map(test_modules).collect();
-    all.into_iter().filter(|file| !hidden.contains(&file.path)).collect()
+    files("src").into_iter().filter(|file| !file.is_test).collect()
 }
 
 fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
@@ -71,7 +88,7 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// The files behind `#[cfg(test)] mod name;` of this file.
+/// How the paths behind `#[cfg(test)] mod name;` of this file begin.
 fn test_modules(file: &File) -> Vec<String> {
     let folder = match file.path.strip_suffix("/mod.rs") {
         Some(folder) => folder,
@@ -84,13 +101,13 @@ fn test_modules(file: &File) -> Vec<String> {
         module.strip_suffix(';').map(str::to_owned)
     };
     let names = marked.filter_map(name);
-    names.flat_map(|name| ["", "/mod"].map(|end| format!("{folder}/{name}{end}.rs"))).collect()
+    names.flat_map(|name| [".rs", "/"].map(|end| format!("{folder}/{name}{end}"))).collect()
 }
 
 /// Code, a comment, or the inside of a text.
 enum Part<'a> {
     Code(&'a str),
-    Comment,
+    Comment(&'a str),
     Text(&'a str),
 }
 
@@ -98,7 +115,7 @@ impl Part<'_> {
     fn text(self) -> Option<String> {
         match self {
             Part::Text(text) => Some(text.to_owned()),
-            Part::Code(_) | Part::Comment => None,
+            Part::Code(_) | Part::Comment(_) => None,
         }
     }
 }
@@ -108,7 +125,7 @@ fn code(text: &str) -> String {
     for part in parts(text) {
         match part {
             Part::Code(part) => code.push_str(part),
-            Part::Comment => {}
+            Part::Comment(_) => {}
             Part::Text(_) => code.push_str("\"\""),
         }
     }
@@ -137,7 +154,7 @@ fn special(rest: &str) -> (usize, Option<Part<'_>>) {
     let first = rest.chars().next().map_or(1, char::len_utf8);
     if rest.starts_with("//") {
         let end = rest.find('\n').unwrap_or(rest.len());
-        return (end, Some(Part::Comment));
+        return (end, Some(Part::Comment(&rest[..end])));
     }
     if let Some(inside) = rest.strip_prefix('"') {
         let end = text_end(inside);
@@ -172,13 +189,16 @@ fn text_end(inside: &str) -> usize {
 fn comments_texts_and_tests_are_told_from_code() {
     let text = "//! doc\nlet a = \"x // \\\"y\"; // c\nlet q = '\"'; let r = r#\"z\"w\"#;\n\
                 \n#[cfg(test)]\nmod tests {\n    hidden\n}\n";
-    let file = File { path: "src/gateway/a.rs".into(), text: text.into() };
+    let file = File { path: "src/gateway/a.rs".into(), text: text.into(), is_test: false };
     assert_eq!(file.code(), "\nlet a = \"\"; \nlet q = '\"'; let r = \"\";\n");
     assert_eq!(file.literals(), ["x // \\\"y", "z\"w"]);
+    assert_eq!(file.lines()[1], "let a = ; // c");
+    assert_eq!(file.lines().len(), text.lines().count());
     assert_eq!(file.room(), "gateway");
     let door = File {
         path: "src/cli/explain/mod.rs".into(),
         text: "mod a;\n#[cfg(test)]\nmod fixture;\n".into(),
+        is_test: false,
     };
     assert!(test_modules(&door).contains(&"src/cli/explain/fixture.rs".to_owned()));
 }
