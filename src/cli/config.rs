@@ -25,7 +25,7 @@ impl ConfigSource {
     #[must_use]
     pub fn request(&self) -> Request {
         let (files, sets) = (self.files.clone(), self.sets.clone());
-        Request { files, sets, flags: Flags::default() }
+        Request { text: None, files, sets, flags: Flags::default() }
     }
 }
 

@@ -5,15 +5,19 @@
 
 pub mod check;
 pub mod config;
+pub mod demo;
 pub mod explain;
 pub mod healthcheck;
+pub mod normalise;
+pub mod problem;
 pub mod run;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::clock::Clock;
 use crate::config::{DialectFault, Dialects, Environment, load};
 use crate::dialect;
 
@@ -29,10 +33,17 @@ struct CommandLine {
 enum Verb {
     /// Runs the gateway in the foreground.
     Run(run::RunArgs),
+    /// Two simulated vendors and the gateway in front of them, offline.
+    Demo(demo::DemoArgs),
     /// Checks the configuration; exit code 78 when something is wrong with it.
     Check(check::CheckArgs),
     /// Says what would happen to a request, and which line of the configuration says so.
     Explain(ExplainArgs),
+    /// A captured error of a vendor in, the problem a client would get out.
+    #[command(visible_alias = "normalize")]
+    Normalise(normalise::NormaliseArgs),
+    /// The error contract: its JSON Schema, or one code explained.
+    Problem(problem::ProblemArgs),
     /// Shows the settings in force, or the schema of the configuration.
     Config(config::ConfigArgs),
     /// Asks a running gateway whether it is ready; for container probes.
@@ -68,10 +79,36 @@ pub fn main() -> ExitCode {
     let (out, err) = (&mut std::io::stdout(), &mut std::io::stderr());
     match verb {
         Verb::Run(args) => run::run(&args, &DIALECTS, err),
+        Verb::Demo(args) => demo::run(&args, &DIALECTS, out, err),
         Verb::Check(args) => check::run(&args, &DIALECTS, out, err),
         Verb::Explain(args) => explain(&args, out, err),
         Verb::Config(args) => config::run(&args, &DIALECTS, out, err),
+        Verb::Normalise(args) => {
+            let stdin = &mut std::io::stdin();
+            let mut streams = Streams { stdin, stdout: out, stderr: err };
+            normalise::run(&args, &mut streams, || Clock::start().wall())
+        }
+        Verb::Problem(args) => {
+            let stdin = &mut std::io::empty();
+            problem::run(&args, &mut Streams { stdin, stdout: out, stderr: err })
+        }
         Verb::Healthcheck(args) => healthcheck::run(&args, err),
+    }
+}
+
+/// Where a verb reads and writes: results to `stdout`, everything else to `stderr`.
+pub struct Streams<'a> {
+    /// Input.
+    pub stdin: &'a mut dyn Read,
+    /// Results.
+    pub stdout: &'a mut dyn Write,
+    /// Remarks.
+    pub stderr: &'a mut dyn Write,
+}
+
+impl std::fmt::Debug for Streams<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Streams").finish_non_exhaustive()
     }
 }
 
@@ -109,6 +146,10 @@ mod tests {
             "evenkeel explain -c a.yaml GET /wordbee/documents",
             "evenkeel config show -c a.yaml",
             "evenkeel config schema",
+            "evenkeel demo --tour",
+            "evenkeel normalise --dialect wordbee --status 400 -",
+            "evenkeel normalize --status 400 --method POST",
+            "evenkeel problem schema",
             "evenkeel healthcheck --admin 127.0.0.1:9900",
         ];
         for line in lines {

@@ -5,6 +5,7 @@
 //! to write pid files and to change directories.
 
 use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use crate::config::{Dialects, Environment, Flags, Loaded, Request, Settings, loa
 use crate::gateway::{Drain, Gateway, RequestBody, Shared};
 use crate::policy::problem;
 use crate::random::Random;
-use crate::server::{self, Door, Ended, House, StopSignals, Workers};
+use crate::server::{self, Door, Ended, House, StopRequests, StopSignals, Workers};
 use crate::telemetry::{Log, Metrics};
 use crate::upstream::{self, Upstreams};
 
@@ -72,37 +73,81 @@ pub fn run(args: &RunArgs, dialects: &Dialects, err: &mut dyn Write) -> ExitCode
     }
 }
 
-fn say(err: &mut dyn Write, what: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {
+pub(super) fn say(err: &mut dyn Write, what: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {
     // Where stderr is closed, the exit code must do.
     let _ = writeln!(err, "error: {what}");
     code
 }
 
-fn control_runtime() -> io::Result<tokio::runtime::Runtime> {
+pub(super) fn control_runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 /// Opens everything, says so, and serves until stopped.
 async fn serve(loaded: Loaded, clock: Clock) -> io::Result<Ended> {
     announce(&loaded);
-    let settings = loaded.settings;
     let mut signals = StopSignals::listen()?;
-    let drain = Drain::new(clock);
-    let door = Door::open(settings.server.address, settings.server.workers);
-    let door = door.map_err(|fault| io::Error::other(fault.to_string()))?;
-    let (front, admin) = (settings.server.clone(), settings.admin.clone());
-    let workshop = workshop(settings, clock, &drain);
-    let window = AdminListener::bind(&admin, workshop.window()).await?;
-    let (address, operators) = (door.address(), window.address());
-    let house = House { settings: front, clock, drain: drain.clone() };
-    let how = house.settings.shutdown;
-    let mut workers = open(door, &house, workshop)?;
-    workers.ready().await;
-    tokio::spawn(async move { match window.serve().await {} });
-    tracing::info!(%address, admin = %operators, workers = house.settings.workers, "ready");
-    let ended = server::serve_until_stopped(&mut workers, &mut signals, how, (clock, &drain)).await;
+    let mut running = Running::open(loaded, clock).await?;
+    running.ready().await;
+    let (address, admin) = (running.address(), running.operators());
+    tracing::info!(%address, %admin, workers = running.workers_started(), "ready");
+    let ended = running.serve_until(&mut signals).await;
     tracing::info!(how = ended.as_str(), "stopped");
     Ok(ended)
+}
+
+/// A gateway with all its doors open.
+pub(super) struct Running {
+    workers: Workers,
+    window: Option<AdminListener>,
+    addresses: (SocketAddr, SocketAddr),
+    house: House,
+}
+
+impl Running {
+    /// Opens the doors; on the control thread's runtime.
+    pub(super) async fn open(loaded: Loaded, clock: Clock) -> io::Result<Self> {
+        let settings = loaded.settings;
+        let drain = Drain::new(clock);
+        let door = Door::open(settings.server.address, settings.server.workers);
+        let door = door.map_err(|fault| io::Error::other(fault.to_string()))?;
+        let (front, admin) = (settings.server.clone(), settings.admin.clone());
+        let workshop = workshop(settings, clock, &drain);
+        let window = AdminListener::bind(&admin, workshop.window()).await?;
+        let addresses = (door.address(), window.address());
+        let house = House { settings: front, clock, drain };
+        let workers = server::start(door, &house, move |worker| workshop.gateway(worker))?;
+        Ok(Self { workers, window: Some(window), addresses, house })
+    }
+
+    /// Where clients are served.
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.addresses.0
+    }
+
+    /// Where operators look in.
+    pub(super) const fn operators(&self) -> SocketAddr {
+        self.addresses.1
+    }
+
+    const fn workers_started(&self) -> usize {
+        self.house.settings.workers
+    }
+
+    /// Ends when calls are served.
+    pub(super) async fn ready(&mut self) {
+        self.workers.ready().await;
+        if let Some(window) = self.window.take() {
+            tokio::spawn(async move { match window.serve().await {} });
+        }
+    }
+
+    /// Serves until `stop` says so.
+    pub(super) async fn serve_until(&mut self, stop: &mut impl StopRequests) -> Ended {
+        let House { settings, clock, drain } = &self.house;
+        let how = settings.shutdown;
+        server::serve_until_stopped(&mut self.workers, stop, how, (*clock, drain)).await
+    }
 }
 
 /// The first lines of the log: what is served, and what deserves a word.
@@ -114,10 +159,6 @@ fn announce(loaded: &Loaded) {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-}
-
-fn open(door: Door, house: &House, workshop: Workshop) -> io::Result<Workers> {
-    server::start(door, house, move |worker| workshop.gateway(worker))
 }
 
 /// Builds the gateways of all workers, and the window on them, out of what they share.

@@ -136,7 +136,8 @@ impl Faults {
 
     fn in_text(&self, at: Option<At>) -> bool {
         at.is_some_and(|at| {
-            at.line > 0 && matches!(self.sources.of(at).name, Name::File(_) | Name::Stdin)
+            at.line > 0
+                && matches!(self.sources.of(at).name, Name::File(_) | Name::Stdin | Name::Program)
         })
     }
 }

@@ -22,6 +22,8 @@ const FOLDER_FILES_MAX: usize = 1_000;
 /// What was asked for on the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
+    /// What the program wrote itself, instead of any file: the demo does.
+    pub text: Option<String>,
     /// `-c`, in order: files, folders, or `-` for standard input.
     pub files: Vec<PathBuf>,
     /// `--set a.b=v`, in order.
@@ -82,6 +84,9 @@ struct Gatherer<'f> {
 
 impl Gatherer<'_> {
     fn files(&mut self, request: &Request, env: &Environment) {
+        if let Some(text) = &request.text {
+            return self.layer(Name::Program, Ok(text.clone()));
+        }
         let files = self.named_or_found(request, env);
         for file in &files {
             self.file_or_folder(file);

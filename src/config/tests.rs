@@ -127,7 +127,7 @@ fn load_text(text: &str, env: &Environment, sets: &[&str]) -> Result<Loaded, Box
     let file = folder.path().join("evenkeel.yaml");
     std::fs::write(&file, text).unwrap();
     let sets = sets.iter().map(|set| (*set).to_owned()).collect();
-    let request = Request { files: vec![file], sets, flags: Flags::default() };
+    let request = Request { files: vec![file], sets, ..Request::default() };
     load(&request, env, &DIALECTS)
 }
 
@@ -183,7 +183,10 @@ fn wrong_request(file: &std::path::Path) -> (Request, Environment) {
     let variables = told("env");
     let variables = variables.iter().filter_map(|variable| variable.split_once('='));
     let keys = [("GOOD_KEY", "s3cret-good"), ("EMPTY_KEY", "")];
-    (Request { files, sets: told("set"), flags }, Environment::of(variables.chain(keys)))
+    (
+        Request { text: None, files, sets: told("set"), flags },
+        Environment::of(variables.chain(keys)),
+    )
 }
 
 fn wrong_files() -> Vec<std::path::PathBuf> {

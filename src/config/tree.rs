@@ -152,6 +152,8 @@ pub(super) enum Name {
     File(PathBuf),
     /// Standard input.
     Stdin,
+    /// The program itself: the demo writes its own configuration.
+    Program,
     /// A variable of the environment.
     Variable(String),
     /// `--set`, with its key.
@@ -180,7 +182,7 @@ impl Sources {
     /// The place as people read it.
     pub(super) fn position(&self, at: At) -> Position {
         let name = self.of(at).name.clone();
-        let in_text = at.line > 0 && matches!(name, Name::File(_) | Name::Stdin);
+        let in_text = at.line > 0 && matches!(name, Name::File(_) | Name::Stdin | Name::Program);
         Position { line: in_text.then_some(at.line), column: at.column, name }
     }
 
@@ -188,7 +190,9 @@ impl Sources {
     pub(super) fn folder(&self, at: At) -> &Path {
         match &self.of(at).name {
             Name::File(path) => path.parent().unwrap_or(Path::new("")),
-            Name::Stdin | Name::Variable(_) | Name::Set(_) | Name::Flag(_) => Path::new(""),
+            Name::Stdin | Name::Program | Name::Variable(_) | Name::Set(_) | Name::Flag(_) => {
+                Path::new("")
+            }
         }
     }
 }
@@ -224,7 +228,7 @@ impl Position {
     #[must_use]
     pub const fn layer(&self) -> &'static str {
         match self.name {
-            Name::File(_) | Name::Stdin => "file",
+            Name::File(_) | Name::Stdin | Name::Program => "file",
             Name::Variable(_) => "environment",
             Name::Set(_) => "set",
             Name::Flag(_) => "flag",
@@ -246,6 +250,7 @@ impl fmt::Display for Name {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Stdin => f.write_str("stdin"),
+            Self::Program => f.write_str("built in"),
             Self::Variable(name) => write!(f, "environment {name}"),
             Self::Set(key) => write!(f, "--set {key}"),
             Self::Flag(flag) => f.write_str(flag),

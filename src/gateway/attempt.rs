@@ -14,7 +14,7 @@ use crate::allowance::{Aftermath, Blind, Fate, Seat, Settlement, Slot};
 use crate::dialect;
 use crate::policy::classify::{Class, Processing, Trouble};
 use crate::policy::hint;
-use crate::policy::outcome::{Answer, Failure, FailureKind, Peek, Reach};
+use crate::policy::outcome::{Answer, Failure, FailureKind, Reach};
 use crate::policy::problem::{Code, StoppedBy};
 use crate::policy::reading::Reading;
 use crate::policy::time::Moment;
@@ -225,7 +225,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Concluded<E::Body> {
         let (parts, body) = response.into_parts();
         let peeked = peek(body, self.clock).await;
-        let seen = Peek { bytes: peeked.bytes(), extent: peeked.extent };
+        let seen = dialect::decode::peek(peeked.bytes(), peeked.extent, &parts.headers);
         let answer = Answer { status: parts.status, headers: &parts.headers, body: &seen };
         let wall = self.clock.wall();
         let (class, reading) = dialect::understand(&call.policy.dialect, &answer, wall);

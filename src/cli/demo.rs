@@ -1,0 +1,126 @@
+//! `evenkeel demo`: two simulated vendors and the gateway in front of them, offline.
+//!
+//! The gateway is the real one, run as `run` runs it, on a configuration that the demo writes.
+//! With `--tour` the story plays by itself, and the exit code says whether every claim held.
+
+use std::io::{self, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::run::{Running, control_runtime, say};
+use crate::clock::Clock;
+use crate::config::{Dialects, Environment, Faults, Loaded, Request, load};
+use crate::demo::{DemoSettings, Handle, Vendor, VendorSettings, config_yaml, tour};
+use crate::server::{Ended, StopSignals};
+
+/// Simulated vendors with the gateway in front of them: nothing leaves this machine.
+#[derive(Args, Clone, Debug)]
+pub struct DemoArgs {
+    /// Plays the story by itself, prints what the client and the vendor saw, and ends.
+    #[arg(long)]
+    tour: bool,
+    /// How many times faster than the world the vendors' time runs.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(2..=600))]
+    scale: u32,
+}
+
+/// Why there is no demo.
+enum DemoFault {
+    Io(io::Error),
+    Config(Box<Faults>),
+    Tour(tour::TourFault),
+}
+
+impl From<io::Error> for DemoFault {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// Runs the demo until stopped, or its tour to the end.
+pub fn run(
+    args: &DemoArgs,
+    dialects: &Dialects,
+    out: &mut (dyn Write + Send),
+    err: &mut dyn Write,
+) -> ExitCode {
+    let played = control_runtime().map_err(DemoFault::Io).and_then(|runtime| {
+        runtime.block_on(async {
+            let stage = Stage::set(args, dialects).await?;
+            if args.tour { stage.tour(out).await } else { stage.stay(out).await }
+        })
+    });
+    match played {
+        Ok(code) => code,
+        Err(DemoFault::Io(error)) => say(err, &error, ExitCode::FAILURE),
+        Err(DemoFault::Tour(fault)) => say(err, &fault, ExitCode::FAILURE),
+        Err(DemoFault::Config(faults)) => super::check::refuse(&faults, err),
+    }
+}
+
+/// Vendors and gateway, running.
+struct Stage {
+    settings: DemoSettings,
+    droplink: Handle,
+    wordbee: Handle,
+    running: Running,
+}
+
+impl Stage {
+    async fn set(args: &DemoArgs, dialects: &Dialects) -> Result<Self, DemoFault> {
+        let mut settings = DemoSettings { scale: args.scale, ..DemoSettings::default() };
+        if args.tour {
+            // The tour is over in a minute and talks to itself: any free port will do.
+            let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+            (settings.droplink, settings.wordbee) = (anywhere, anywhere);
+            (settings.gateway, settings.admin) = (anywhere, anywhere);
+        }
+        let droplink = vendor(settings.droplink_settings(), settings.droplink)?;
+        let wordbee = vendor(settings.wordbee_settings(), settings.wordbee)?;
+        (settings.droplink, settings.wordbee) = (droplink.address(), wordbee.address());
+        let loaded = configuration(&settings, dialects)?;
+        let running = Running::open(loaded, Clock::start()).await?;
+        (settings.gateway, settings.admin) = (running.address(), running.operators());
+        Ok(Self { settings, droplink, wordbee, running })
+    }
+
+    async fn stay(mut self, out: &mut (dyn Write + Send)) -> Result<ExitCode, DemoFault> {
+        self.running.ready().await;
+        writeln!(out, "{}\nCtrl-C ends it.", self.settings.banner())?;
+        let mut signals = StopSignals::listen()?;
+        match self.running.serve_until(&mut signals).await {
+            Ended::Broken => Ok(ExitCode::FAILURE),
+            Ended::Drained | Ended::GraceOver | Ended::AtOnce => Ok(ExitCode::SUCCESS),
+        }
+    }
+
+    async fn tour(mut self, out: &mut (dyn Write + Send)) -> Result<ExitCode, DemoFault> {
+        self.running.ready().await;
+        let Self { settings, droplink, wordbee, .. } = &self;
+        let played = tour::tour(settings.gateway, droplink, wordbee, settings.scale, out).await;
+        let verdict = played.map_err(DemoFault::Tour)?;
+        Ok(if verdict.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+}
+
+/// A vendor on a thread of its own: an observer with a clock of its own.
+fn vendor(settings: VendorSettings, address: SocketAddr) -> Result<Handle, DemoFault> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+    let listener = TcpListener::bind(address).map_err(named)?;
+    Ok(Vendor::on_thread(settings, listener)?)
+}
+
+fn configuration(settings: &DemoSettings, dialects: &Dialects) -> Result<Loaded, DemoFault> {
+    let DemoSettings { gateway, admin, droplink, wordbee, scale } = settings;
+    let text = config_yaml(*droplink, *wordbee, *scale);
+    let own = [
+        format!("listen.address={gateway}"),
+        format!("admin.address={admin}"),
+        "telemetry.log.level=warn".to_owned(),
+    ];
+    let request = Request { text: Some(text), sets: own.into(), ..Request::default() };
+    // The demo is the same everywhere: what the environment says about a real gateway is not for it.
+    load(&request, &Environment::of([]), dialects).map_err(DemoFault::Config)
+}
