@@ -14,7 +14,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -304,7 +304,9 @@ async fn call<H: Handler>(
     request: Request<Incoming>,
 ) -> Result<Response<Tracked<H::Body>>, Infallible> {
     let flight = Flight::new(&line.wire);
-    let response = line.worker.answer(request, &line.peer).await;
+    let mut response = line.worker.answer(request, &line.peer).await;
+    // The version is a matter of this connection, whatever the answer was relayed from.
+    *response.version_mut() = Version::HTTP_11;
     Ok(response.map(|body| Tracked { body, flight }))
 }
 
