@@ -1,9 +1,7 @@
 //! One client connection, from accept to close: protocol, deadlines, refusals, drain.
 //!
-//! The HTTP library knows one timer, and restarts it when a connection becomes idle; so its timer
-//! is off and ours decides: ten seconds for the first head, then as long as an idle connection is
-//! kept, and ten seconds again once a byte of the next head is there. The timer is touched only
-//! when a deadline comes nearer, not for every call. Refuses to know what a call is.
+//! The HTTP library's own timer is off; `patrol.rs` says when a connection's time is up. Refuses
+//! to know what a call is.
 
 use std::convert::Infallible;
 use std::io;
@@ -14,19 +12,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
 
 use super::answer;
 use super::gate::Bounds;
 use super::handler::{ConnectionChange, Handler};
 use super::head;
+use super::patrol::{Limits, Patrol};
 use super::settings::Settings;
 use super::stream::{ClientStream, Protocol, end_writing};
 use super::wire::{Fault, Phase, Wire};
@@ -34,8 +32,6 @@ use crate::clock::Clock;
 use crate::gateway::{Drain, Peer};
 use crate::policy::time::Moment;
 
-/// A client that takes nothing of an answer for so long has left without saying so.
-const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
 /// After our last byte, what the client still sends is read for so long: closing on unread bytes
 /// resets the connection, and the reset can overtake the answer.
 const LINGER_MAX: Duration = Duration::from_secs(1);
@@ -210,6 +206,14 @@ impl<H: Handler> Link<H> {
         self.watch(connection).await;
     }
 
+    fn limits(&self) -> Limits {
+        Limits {
+            first_head: self.accepted.plus(self.worker.head_timeout),
+            head: self.worker.head_timeout,
+            idle: self.worker.idle_timeout,
+        }
+    }
+
     fn line(&self, peer: Peer) -> Arc<Line<H>> {
         let worker = Arc::clone(&self.worker);
         Arc::new(Line { worker, peer, wire: Arc::clone(&self.wire) })
@@ -218,7 +222,7 @@ impl<H: Handler> Link<H> {
     /// Drives a connection until it ends, is refused or runs out of time.
     async fn watch<C: Connection>(&self, connection: C) -> End {
         let mut connection = std::pin::pin!(connection);
-        let mut patrol = Patrol::new(&self.worker, &self.wire, self.accepted);
+        let mut patrol = Patrol::new(self.worker.clock, &self.wire, self.limits());
         let mut draining = std::pin::pin!(self.worker.drain.begun());
         let mut closing = false;
         std::future::poll_fn(|cx| {
@@ -304,7 +308,9 @@ async fn call<H: Handler>(
     request: Request<Incoming>,
 ) -> Result<Response<Tracked<H::Body>>, Infallible> {
     let flight = Flight::new(&line.wire);
-    let response = line.worker.answer(request, &line.peer).await;
+    let mut response = line.worker.answer(request, &line.peer).await;
+    // The version is a matter of this connection, whatever the answer was relayed from.
+    *response.version_mut() = Version::HTTP_11;
     Ok(response.map(|body| Tracked { body, flight }))
 }
 
@@ -399,104 +405,5 @@ where
     fn close_politely(self: Pin<&mut Self>) -> bool {
         self.graceful_shutdown();
         true
-    }
-}
-
-/// The deadline of a connection, and the one timer that watches over it.
-struct Patrol<'a> {
-    clock: Clock,
-    wire: &'a Wire,
-    head_timeout: Duration,
-    idle_timeout: Duration,
-    /// What the deadline was computed for.
-    seen: Option<(Phase, u32)>,
-    deadline: Moment,
-    /// When the timer goes off; at the deadline or before it.
-    armed: Moment,
-    sleep: Pin<Box<Sleep>>,
-    extended: bool,
-}
-
-impl<'a> Patrol<'a> {
-    fn new<H>(worker: &Worker<H>, wire: &'a Wire, accepted: Moment) -> Self {
-        let deadline = accepted.plus(worker.head_timeout);
-        Self {
-            clock: worker.clock,
-            wire,
-            head_timeout: worker.head_timeout,
-            idle_timeout: worker.idle_timeout,
-            seen: None,
-            deadline,
-            armed: Moment::NEVER,
-            sleep: Box::pin(worker.clock.sleep_until(deadline)),
-            extended: false,
-        }
-    }
-
-    /// Whether it was never asked.
-    const fn is_new(&self) -> bool {
-        self.seen.is_none()
-    }
-
-    /// Whether the last deadline runs.
-    const fn is_extended(&self) -> bool {
-        self.extended
-    }
-
-    /// Ready when the connection's time is up.
-    fn poll_due(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let now_seen = (self.wire.phase(), self.wire.beats());
-        if self.seen != Some(now_seen) && !self.extended {
-            self.seen = Some(now_seen);
-            self.move_deadline(now_seen.0);
-        }
-        if self.deadline < self.armed {
-            self.arm(cx);
-        }
-        if !self.sleep.is_elapsed() || self.armed == Moment::NEVER {
-            return Poll::Pending;
-        }
-        if self.clock.now() >= self.deadline {
-            return Poll::Ready(());
-        }
-        self.rearm(cx)
-    }
-
-    /// One more deadline, the last.
-    fn extend(&mut self, span: Duration, cx: &mut Context<'_>) {
-        self.deadline = self.clock.now().plus(span);
-        self.extended = true;
-        self.arm(cx);
-    }
-
-    fn move_deadline(&mut self, phase: Phase) {
-        let within = match phase {
-            Phase::Fresh => return,
-            Phase::Busy => {
-                self.deadline = Moment::NEVER;
-                return;
-            }
-            Phase::Stalled => WRITE_STALL_MAX,
-            Phase::Reading => self.head_timeout,
-            Phase::Idle => self.idle_timeout,
-        };
-        self.deadline = self.clock.now().plus(within);
-    }
-
-    /// The timer went off for a deadline that has moved away since.
-    fn rearm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.armed = Moment::NEVER;
-        if self.deadline < Moment::NEVER {
-            self.arm(cx);
-        }
-        Poll::Pending
-    }
-
-    fn arm(&mut self, cx: &mut Context<'_>) {
-        self.armed = self.deadline;
-        self.sleep.as_mut().reset(self.clock.instant(self.deadline));
-        if self.sleep.as_mut().poll(cx).is_ready() {
-            cx.waker().wake_by_ref();
-        }
     }
 }

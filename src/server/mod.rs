@@ -13,6 +13,7 @@ mod gate;
 mod handler;
 mod head;
 mod host;
+mod patrol;
 mod settings;
 mod shutdown;
 mod stream;

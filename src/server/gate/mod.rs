@@ -1,4 +1,4 @@
-//! The framing gate: raw request bytes → how many of them may pass, and what is wrong with the rest.
+//! The framing gate: raw request bytes → how many of them may pass, and what is wrong behind them.
 //!
 //! It exists because the parser behind it is lenient where lenience smuggles: it takes bare line
 //! feeds, drops a `Content-Length` that stands beside a `Transfer-Encoding`, cuts fragments off

@@ -59,15 +59,21 @@ fn shards_are_added_up() {
     }
     let text = metrics.render(&[]);
     let lines = [
-        "http_server_request_duration_seconds_count{upstream=\"wordbee\",http_request_method=\"GET\",http_response_status_code=\"200\"} 2",
-        "http_server_request_duration_seconds_bucket{le=\"0.025\",upstream=\"wordbee\",http_request_method=\"GET\",http_response_status_code=\"200\"} 0",
-        "http_server_request_duration_seconds_bucket{le=\"0.05\",upstream=\"wordbee\",http_request_method=\"GET\",http_response_status_code=\"200\"} 2",
-        "http_server_request_duration_seconds_count{upstream=\"od\\\"d\\n\",http_request_method=\"_OTHER\",http_response_status_code=\"_OTHER\"} 2",
+        "http_server_request_duration_seconds_count{upstream=\"wordbee\",http_request_method=\"GE\
+            T\",http_response_status_code=\"200\"} 2",
+        "http_server_request_duration_seconds_bucket{le=\"0.025\",upstream=\"wordbee\",http_reque\
+            st_method=\"GET\",http_response_status_code=\"200\"} 0",
+        "http_server_request_duration_seconds_bucket{le=\"0.05\",upstream=\"wordbee\",http_reques\
+            t_method=\"GET\",http_response_status_code=\"200\"} 2",
+        "http_server_request_duration_seconds_count{upstream=\"od\\\"d\\n\",http_request_method=\
+            \"_OTHER\",http_response_status_code=\"_OTHER\"} 2",
         "http_server_active_requests{upstream=\"wordbee\"} 2.0",
         "evenkeel_client_calls_total{upstream=\"wordbee\",client=\"night\",result=\"ok\"} 2",
         "http_client_request_duration_seconds_count{upstream=\"wordbee\",error_type=\"reset\"} 2",
-        "http_client_request_duration_seconds_bucket{le=\"120.0\",upstream=\"wordbee\",error_type=\"reset\"} 0",
-        "http_client_request_duration_seconds_bucket{le=\"+Inf\",upstream=\"wordbee\",error_type=\"reset\"} 2",
+        "http_client_request_duration_seconds_bucket{le=\"120.0\",upstream=\"wordbee\",error_type\
+            =\"reset\"} 0",
+        "http_client_request_duration_seconds_bucket{le=\"+Inf\",upstream=\"wordbee\",error_type=\
+            \"reset\"} 2",
         "evenkeel_upstream_attempts_total{upstream=\"wordbee\",outcome=\"answered\"} 2",
         "evenkeel_upstream_attempts_total{upstream=\"wordbee\",outcome=\"reset\"} 2",
         "evenkeel_retries_total{upstream=\"wordbee\",reason=\"transient_conflict\"} 2",
