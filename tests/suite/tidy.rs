@@ -191,7 +191,9 @@ fn one_file_reads_time_and_one_draws() {
 fn one_file_sends() {
     // The simulated vendors and their visitors send too, but never through an upstream.
     let others = |file: &File| file.path != "src/gateway/attempt.rs" && file.room() != "demo";
-    let sends = found(others, &[".exchange("]);
+    let sends = found(others, &[".exchange("]).into_iter();
+    // Without a request it is the way to somebody's `Exchange`, not a send.
+    let sends = sends.filter(|finding| !finding.contains(".exchange()"));
     none("only gateway/attempt.rs sends", sends);
     let attempt = shipped().into_iter().find(|file| file.path == "src/gateway/attempt.rs");
     let sends = attempt.map(|file| file.code().matches(".exchange(").count());

@@ -96,7 +96,7 @@ impl Case<'_> {
     /// Where a key of the upstream itself was written.
     fn own(&self, key: &str) -> String {
         let name = &self.upstream.name;
-        cited(self.origin, &[format!("upstreams.{name}.{key}"), format!("upstreams.{name}")])
+        cited(self.origin, &[format!("upstreams.{name}.{key}")])
     }
 
     /// Where a policy was written, the strongest layer first.

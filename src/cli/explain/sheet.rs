@@ -4,7 +4,8 @@
 
 use std::fmt::Write;
 
-/// Where a setting was written, by its path of keys, if it was written at all.
+/// Where a setting, or the first of a group's, was written, by its path of keys
+/// (`upstreams.wordbee.allowances.hourly`); nothing when nobody wrote it.
 pub(super) type Origin<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Rows in order.
