@@ -4,7 +4,7 @@
 //! the answer polls it while it is read, and at rest nobody does. So a call stays within one
 //! task, and each event of the socket wakes it once. It refuses to send anything twice.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -61,8 +61,8 @@ pub(super) struct Connection<B: RequestBody> {
 pub(super) enum Sent<B: RequestBody> {
     /// It was answered; with the connection, while the body is still to be read from it.
     Answered(Response<Incoming>, Afterwards<B>),
-    /// The connection was closed, no byte was written, and here it is again.
-    Unsent(Request<B>, Failure),
+    /// The connection was closed and no byte was written: the request is where it was.
+    Unsent(Failure),
     /// It broke.
     Failed(Failure),
 }
@@ -105,22 +105,23 @@ impl<B: RequestBody> Connection<B> {
         }))
     }
 
-    /// Sends `request` to `host` and waits for the head of its answer.
+    /// Sends what is in `request`, to `host`, and waits for the head of its answer. Where nothing
+    /// of it was sent, it is there again.
     pub(super) async fn send(
-        mut self: Box<Self>,
-        mut request: Request<B>,
+        self: Box<Self>,
+        request: &mut Option<Request<B>>,
         host: &HeaderValue,
         progress: &Progress,
     ) -> Sent<B> {
-        prepare(&mut request, host);
+        let Some(mut taken) = request.take() else {
+            return Sent::Failed(failure::vanished(&self.pulse));
+        };
+        prepare(&mut taken, host);
+        let bodiless = *taken.method() == Method::HEAD;
         let pulse = Arc::clone(&self.pulse);
-        pulse.begin();
-        let no_body_follows = *request.method() == Method::HEAD;
-        let request = request.map(|body| Tracked::new(body, Arc::clone(&pulse)));
-        let answer = pulse.quietly(|| self.sender.try_send_request(request));
-        // Nobody but this task answers, so the answer needs no waker and no budget of its own.
-        let mut answer = pin!(unconstrained(answer));
         let mut connection = Some(self);
+        // Nobody but this task answers, so the answer needs no waker and no budget of its own.
+        let mut answer = pin!(unconstrained(hand_over(&mut connection, taken)));
         let answer = poll_fn(|cx| {
             drive(&mut connection, cx);
             pulse.tell(progress);
@@ -134,9 +135,9 @@ impl<B: RequestBody> Connection<B> {
         .await;
         pulse.answered();
         match answer {
-            Some(Ok(answer)) => answered(answer, connection, no_body_follows),
-            Some(Err(error)) => unanswered(error, &pulse),
-            None => Sent::Failed(vanished(&pulse)),
+            Some(Ok(answer)) => answered(answer, connection, bodiless),
+            Some(Err(error)) => unanswered(error, &pulse, request),
+            None => Sent::Failed(failure::vanished(&pulse)),
         }
     }
 
@@ -156,10 +157,16 @@ impl<B: RequestBody> Connection<B> {
         self.sender.is_ready()
     }
 
-    /// Unused from `now` on.
-    pub(super) fn rest(&mut self, now: Moment) {
+    /// In use from `now` on.
+    pub(super) fn begin(&self, now: Moment) {
+        self.pulse.begin(now);
+    }
+
+    /// Unused from now on. Its rest is counted from the last write, which spares a look at the
+    /// clock; after an answer that took as long as a connection may rest, it is not missed.
+    pub(super) fn rest(&mut self) {
         self.pulse.rest();
-        self.idle_since = now;
+        self.idle_since = self.pulse.last_write();
     }
 
     /// Whether it has been unused for too long.
@@ -184,6 +191,19 @@ impl<B: RequestBody> Connection<B> {
     }
 }
 
+type Answer<B> = Result<Response<Incoming>, TrySendError<Request<Tracked<B>>>>;
+
+/// Gives a request to hyper, which begins with it when the connection is driven.
+fn hand_over<B: RequestBody>(
+    connection: &mut Option<Box<Connection<B>>>,
+    request: Request<B>,
+) -> impl Future<Output = Answer<B>> + use<B> {
+    let connection = connection.as_mut().expect("it was just put there");
+    let pulse = Arc::clone(&connection.pulse);
+    connection.pulse.quiet();
+    connection.sender.try_send_request(request.map(|body| Tracked::new(body, pulse)))
+}
+
 /// Drives, and drops the connection when it is over, upon which hyper answers what is open.
 fn drive<B: RequestBody>(connection: &mut Option<Box<Connection<B>>>, cx: &Context<'_>) {
     if let Some(open) = connection
@@ -196,9 +216,9 @@ fn drive<B: RequestBody>(connection: &mut Option<Box<Connection<B>>>, cx: &Conte
 fn answered<B: RequestBody>(
     answer: Response<Incoming>,
     connection: Option<Box<Connection<B>>>,
-    no_body_follows: bool,
+    bodiless: bool,
 ) -> Sent<B> {
-    if let Err(failure) = framing(&answer, no_body_follows) {
+    if let Err(failure) = framing(&answer, bodiless) {
         return Sent::Failed(failure);
     }
     let Some(mut connection) = connection else {
@@ -218,21 +238,20 @@ fn answered<B: RequestBody>(
 fn unanswered<B: RequestBody>(
     mut error: TrySendError<Request<Tracked<B>>>,
     pulse: &Pulse,
+    request: &mut Option<Request<B>>,
 ) -> Sent<B> {
     let failure = failure::of_head(error.error(), pulse);
     match error.take_message() {
-        Some(request) if !pulse.moved() => Sent::Unsent(request.map(Tracked::into_inner), failure),
+        Some(back) if !pulse.moved() => {
+            *request = Some(back.map(Tracked::into_inner));
+            Sent::Unsent(failure)
+        }
         Some(_) | None => Sent::Failed(failure),
     }
 }
 
-fn vanished(pulse: &Pulse) -> Failure {
-    let reach = if pulse.moved() { Reach::Maybe } else { Reach::Nothing };
-    Failure::new(FailureKind::Reset, reach, "the connection ended without a word")
-}
-
 /// Refuses the framings that hyper reads one way and somebody else may read another.
-fn framing(answer: &Response<Incoming>, no_body_follows: bool) -> Result<(), Failure> {
+fn framing(answer: &Response<Incoming>, bodiless: bool) -> Result<(), Failure> {
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(lie("101 unasked"));
     }
@@ -243,7 +262,7 @@ fn framing(answer: &Response<Incoming>, no_body_follows: bool) -> Result<(), Fai
     {
         return Err(lie("Content-Length more than once"));
     }
-    if no_body_follows {
+    if bodiless || !headers.contains_key(TRANSFER_ENCODING) {
         return Ok(());
     }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
