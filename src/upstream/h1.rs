@@ -11,12 +11,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, TRANSFER_ENCODING};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
-use tokio::task::coop::unconstrained;
+use tokio::task::coop::has_budget_remaining;
 
 use super::failure;
 use super::pulse::{Pulse, Tracked};
@@ -113,32 +113,28 @@ impl<B: RequestBody> Connection<B> {
         host: &HeaderValue,
         progress: &Progress,
     ) -> Sent<B> {
-        let Some(mut taken) = request.take() else {
+        let Some(head) = request.as_mut() else {
             return Sent::Failed(failure::vanished(&self.pulse));
         };
-        prepare(&mut taken, host);
-        let bodiless = *taken.method() == Method::HEAD;
+        prepare(head, host);
         let pulse = Arc::clone(&self.pulse);
         let mut connection = Some(self);
-        // Nobody but this task answers, so the answer needs no waker and no budget of its own.
-        let mut answer = pin!(unconstrained(hand_over(&mut connection, taken)));
-        let answer = poll_fn(|cx| {
+        let mut answer = pin!(hand_over(&mut connection, request));
+        poll_fn(|cx| {
             drive(&mut connection, cx);
             pulse.tell(progress);
-            let polled = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            match polled {
-                Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                Poll::Pending if connection.is_none() => Poll::Ready(None),
+            // This task is the only one that can bring the answer, so no waker is needed.
+            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(answer)) => Poll::Ready(answered(answer, connection.take())),
+                Poll::Ready(Err(error)) => Poll::Ready(unanswered(error, &pulse, request)),
+                Poll::Pending if !has_budget_remaining() => yield_to_others(cx),
+                Poll::Pending if connection.is_none() => {
+                    Poll::Ready(Sent::Failed(failure::vanished(&pulse)))
+                }
                 Poll::Pending => Poll::Pending,
             }
         })
-        .await;
-        pulse.answered();
-        match answer {
-            Some(Ok(answer)) => answered(answer, connection, bodiless),
-            Some(Err(error)) => unanswered(error, &pulse, request),
-            None => Sent::Failed(failure::vanished(&pulse)),
-        }
+        .await
     }
 
     /// Lets the connection do what can be done now; ready when it is over.
@@ -181,6 +177,7 @@ impl<B: RequestBody> Connection<B> {
 
     /// The vendor says once how long it keeps a connection; later answers repeat it.
     fn heed(&mut self, headers: &HeaderMap) {
+        self.pulse.answered();
         self.answers += 1;
         if self.answers > 1 {
             return;
@@ -193,15 +190,22 @@ impl<B: RequestBody> Connection<B> {
 
 type Answer<B> = Result<Response<Incoming>, TrySendError<Request<Tracked<B>>>>;
 
-/// Gives a request to hyper, which begins with it when the connection is driven.
+/// Gives the request to hyper, which begins with it when the connection is driven.
 fn hand_over<B: RequestBody>(
     connection: &mut Option<Box<Connection<B>>>,
-    request: Request<B>,
+    request: &mut Option<Request<B>>,
 ) -> impl Future<Output = Answer<B>> + use<B> {
     let connection = connection.as_mut().expect("it was just put there");
+    let request = request.take().expect("it was just prepared");
     let pulse = Arc::clone(&connection.pulse);
     connection.pulse.quiet();
     connection.sender.try_send_request(request.map(|body| Tracked::new(body, pulse)))
+}
+
+/// The runtime wants this task to pause, and the answer may be there already.
+fn yield_to_others<T>(cx: &Context<'_>) -> Poll<T> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 /// Drives, and drops the connection when it is over, upon which hyper answers what is open.
@@ -216,9 +220,8 @@ fn drive<B: RequestBody>(connection: &mut Option<Box<Connection<B>>>, cx: &Conte
 fn answered<B: RequestBody>(
     answer: Response<Incoming>,
     connection: Option<Box<Connection<B>>>,
-    bodiless: bool,
 ) -> Sent<B> {
-    if let Err(failure) = framing(&answer, bodiless) {
+    if let Err(failure) = framing(&answer) {
         return Sent::Failed(failure);
     }
     let Some(mut connection) = connection else {
@@ -251,23 +254,26 @@ fn unanswered<B: RequestBody>(
 }
 
 /// Refuses the framings that hyper reads one way and somebody else may read another.
-fn framing(answer: &Response<Incoming>, bodiless: bool) -> Result<(), Failure> {
+fn framing(answer: &Response<Incoming>) -> Result<(), Failure> {
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(lie("101 unasked"));
     }
     let headers = answer.headers();
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    if let Some(length) = lengths.next()
-        && (lengths.next().is_some() || length.as_bytes().contains(&b','))
-    {
+    let twins = headers.len() != headers.keys_len();
+    if twins && headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
         return Err(lie("Content-Length more than once"));
     }
-    if bodiless || !headers.contains_key(TRANSFER_ENCODING) {
+    let length = headers.get(CONTENT_LENGTH);
+    if length.is_some_and(|length| length.as_bytes().contains(&b',')) {
+        return Err(lie("a list of Content-Length"));
+    }
+    // hyper knows the length, so no Transfer-Encoding was heeded, or there is no body at all.
+    if answer.body().size_hint().exact().is_some() {
         return Ok(());
     }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(()) };
-    if headers.contains_key(CONTENT_LENGTH) {
+    if length.is_some() {
         return Err(lie("Content-Length beside Transfer-Encoding"));
     }
     if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {

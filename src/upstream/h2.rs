@@ -68,7 +68,6 @@ pub(super) struct Stream<B: RequestBody> {
 }
 
 /// What became of a request.
-#[expect(clippy::large_enum_variant, reason = "it lives for one line")]
 pub(super) enum Sent {
     /// It was answered; the ticket is kept until the body ends.
     Answered(Response<Incoming>, Ticket),

@@ -92,7 +92,6 @@ async fn elsewhere<B: RequestBody>(
 }
 
 /// What one line made of a request.
-#[expect(clippy::large_enum_variant, reason = "it lives for one line")]
 enum Turn<B: RequestBody> {
     Over(Result<Response<UpstreamBody<B>>, Failure>),
     /// It was closed before a byte was written.

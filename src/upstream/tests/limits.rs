@@ -23,7 +23,7 @@ async fn the_limit_of_connections_holds_and_those_who_wait_get_the_next() {
     let all = std::future::poll_fn(|cx| {
         calls.retain_mut(|call| call.as_mut().poll(cx).is_pending());
         assert!(worker.shared.open(0) <= 2);
-        if calls.is_empty() { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        if calls.is_empty() { Poll::Ready(()) } else { Poll::Pending }
     });
     all.await;
     assert_eq!(vendor.accepted(), 2, "connections are handed on, not opened anew");
