@@ -47,6 +47,12 @@ pub(super) fn of_head(error: &hyper::Error, pulse: &Pulse) -> Failure {
     Failure::new(kind, reach, chain(error))
 }
 
+/// The connection ended without telling why.
+pub(super) fn vanished(pulse: &Pulse) -> Failure {
+    let reach = if pulse.moved() { Reach::Maybe } else { Reach::Nothing };
+    Failure::new(FailureKind::Reset, reach, "the connection ended without a word")
+}
+
 /// The body of an answer broke off.
 pub(super) fn of_body(error: &hyper::Error) -> Failure {
     let kind = match cause(error) {

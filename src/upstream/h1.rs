@@ -4,19 +4,19 @@
 //! the answer polls it while it is read, and at rest nobody does. So a call stays within one
 //! task, and each event of the socket wakes it once. It refuses to send anything twice.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, TRANSFER_ENCODING};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
-use tokio::task::coop::unconstrained;
+use tokio::task::coop::has_budget_remaining;
 
 use super::failure;
 use super::pulse::{Pulse, Tracked};
@@ -61,8 +61,8 @@ pub(super) struct Connection<B: RequestBody> {
 pub(super) enum Sent<B: RequestBody> {
     /// It was answered; with the connection, while the body is still to be read from it.
     Answered(Response<Incoming>, Afterwards<B>),
-    /// The connection was closed, no byte was written, and here it is again.
-    Unsent(Request<B>, Failure),
+    /// The connection was closed and no byte was written: the request is where it was.
+    Unsent(Failure),
     /// It broke.
     Failed(Failure),
 }
@@ -105,39 +105,36 @@ impl<B: RequestBody> Connection<B> {
         }))
     }
 
-    /// Sends `request` to `host` and waits for the head of its answer.
+    /// Sends what is in `request`, to `host`, and waits for the head of its answer. Where nothing
+    /// of it was sent, it is there again.
     pub(super) async fn send(
-        mut self: Box<Self>,
-        mut request: Request<B>,
+        self: Box<Self>,
+        request: &mut Option<Request<B>>,
         host: &HeaderValue,
         progress: &Progress,
     ) -> Sent<B> {
-        prepare(&mut request, host);
+        let Some(head) = request.as_mut() else {
+            return Sent::Failed(failure::vanished(&self.pulse));
+        };
+        prepare(head, host);
         let pulse = Arc::clone(&self.pulse);
-        pulse.begin();
-        let no_body_follows = *request.method() == Method::HEAD;
-        let request = request.map(|body| Tracked::new(body, Arc::clone(&pulse)));
-        let answer = pulse.quietly(|| self.sender.try_send_request(request));
-        // Nobody but this task answers, so the answer needs no waker and no budget of its own.
-        let mut answer = pin!(unconstrained(answer));
         let mut connection = Some(self);
-        let answer = poll_fn(|cx| {
+        let mut answer = pin!(hand_over(&mut connection, request));
+        poll_fn(|cx| {
             drive(&mut connection, cx);
             pulse.tell(progress);
-            let polled = answer.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            match polled {
-                Poll::Ready(answer) => Poll::Ready(Some(answer)),
-                Poll::Pending if connection.is_none() => Poll::Ready(None),
+            // This task is the only one that can bring the answer, so no waker is needed.
+            match answer.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Ok(answer)) => Poll::Ready(answered(answer, connection.take())),
+                Poll::Ready(Err(error)) => Poll::Ready(unanswered(error, &pulse, request)),
+                Poll::Pending if !has_budget_remaining() => yield_to_others(cx),
+                Poll::Pending if connection.is_none() => {
+                    Poll::Ready(Sent::Failed(failure::vanished(&pulse)))
+                }
                 Poll::Pending => Poll::Pending,
             }
         })
-        .await;
-        pulse.answered();
-        match answer {
-            Some(Ok(answer)) => answered(answer, connection, no_body_follows),
-            Some(Err(error)) => unanswered(error, &pulse),
-            None => Sent::Failed(vanished(&pulse)),
-        }
+        .await
     }
 
     /// Lets the connection do what can be done now; ready when it is over.
@@ -156,10 +153,16 @@ impl<B: RequestBody> Connection<B> {
         self.sender.is_ready()
     }
 
-    /// Unused from `now` on.
-    pub(super) fn rest(&mut self, now: Moment) {
+    /// In use from `now` on.
+    pub(super) fn begin(&self, now: Moment) {
+        self.pulse.begin(now);
+    }
+
+    /// Unused from now on. Its rest is counted from the last write, which spares a look at the
+    /// clock; after an answer that took as long as a connection may rest, it is not missed.
+    pub(super) fn rest(&mut self) {
         self.pulse.rest();
-        self.idle_since = now;
+        self.idle_since = self.pulse.last_write();
     }
 
     /// Whether it has been unused for too long.
@@ -174,6 +177,7 @@ impl<B: RequestBody> Connection<B> {
 
     /// The vendor says once how long it keeps a connection; later answers repeat it.
     fn heed(&mut self, headers: &HeaderMap) {
+        self.pulse.answered();
         self.answers += 1;
         if self.answers > 1 {
             return;
@@ -182,6 +186,26 @@ impl<B: RequestBody> Connection<B> {
             self.idle_limit = self.idle_limit.min(limit);
         }
     }
+}
+
+type Answer<B> = Result<Response<Incoming>, TrySendError<Request<Tracked<B>>>>;
+
+/// Gives the request to hyper, which begins with it when the connection is driven.
+fn hand_over<B: RequestBody>(
+    connection: &mut Option<Box<Connection<B>>>,
+    request: &mut Option<Request<B>>,
+) -> impl Future<Output = Answer<B>> + use<B> {
+    let connection = connection.as_mut().expect("it was just put there");
+    let request = request.take().expect("it was just prepared");
+    let pulse = Arc::clone(&connection.pulse);
+    connection.pulse.quiet();
+    connection.sender.try_send_request(request.map(|body| Tracked::new(body, pulse)))
+}
+
+/// The runtime wants this task to pause, and the answer may be there already.
+fn yield_to_others<T>(cx: &Context<'_>) -> Poll<T> {
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }
 
 /// Drives, and drops the connection when it is over, upon which hyper answers what is open.
@@ -196,9 +220,8 @@ fn drive<B: RequestBody>(connection: &mut Option<Box<Connection<B>>>, cx: &Conte
 fn answered<B: RequestBody>(
     answer: Response<Incoming>,
     connection: Option<Box<Connection<B>>>,
-    no_body_follows: bool,
 ) -> Sent<B> {
-    if let Err(failure) = framing(&answer, no_body_follows) {
+    if let Err(failure) = framing(&answer) {
         return Sent::Failed(failure);
     }
     let Some(mut connection) = connection else {
@@ -218,37 +241,39 @@ fn answered<B: RequestBody>(
 fn unanswered<B: RequestBody>(
     mut error: TrySendError<Request<Tracked<B>>>,
     pulse: &Pulse,
+    request: &mut Option<Request<B>>,
 ) -> Sent<B> {
     let failure = failure::of_head(error.error(), pulse);
     match error.take_message() {
-        Some(request) if !pulse.moved() => Sent::Unsent(request.map(Tracked::into_inner), failure),
+        Some(back) if !pulse.moved() => {
+            *request = Some(back.map(Tracked::into_inner));
+            Sent::Unsent(failure)
+        }
         Some(_) | None => Sent::Failed(failure),
     }
 }
 
-fn vanished(pulse: &Pulse) -> Failure {
-    let reach = if pulse.moved() { Reach::Maybe } else { Reach::Nothing };
-    Failure::new(FailureKind::Reset, reach, "the connection ended without a word")
-}
-
 /// Refuses the framings that hyper reads one way and somebody else may read another.
-fn framing(answer: &Response<Incoming>, no_body_follows: bool) -> Result<(), Failure> {
+fn framing(answer: &Response<Incoming>) -> Result<(), Failure> {
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Err(lie("101 unasked"));
     }
     let headers = answer.headers();
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    if let Some(length) = lengths.next()
-        && (lengths.next().is_some() || length.as_bytes().contains(&b','))
-    {
+    let twins = headers.len() != headers.keys_len();
+    if twins && headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
         return Err(lie("Content-Length more than once"));
     }
-    if no_body_follows {
+    let length = headers.get(CONTENT_LENGTH);
+    if length.is_some_and(|length| length.as_bytes().contains(&b',')) {
+        return Err(lie("a list of Content-Length"));
+    }
+    // hyper knows the length, so no Transfer-Encoding was heeded, or there is no body at all.
+    if answer.body().size_hint().exact().is_some() {
         return Ok(());
     }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(()) };
-    if headers.contains_key(CONTENT_LENGTH) {
+    if length.is_some() {
         return Err(lie("Content-Length beside Transfer-Encoding"));
     }
     if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {

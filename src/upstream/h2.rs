@@ -15,7 +15,7 @@ use http::header::HOST;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme, Uri};
 use http::{Request, Response, Version};
 use hyper::body::Incoming;
-use hyper::client::conn::http2;
+use hyper::client::conn::{TrySendError, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
 use super::failure;
@@ -68,12 +68,11 @@ pub(super) struct Stream<B: RequestBody> {
 }
 
 /// What became of a request.
-#[expect(clippy::large_enum_variant, reason = "it lives for one line")]
-pub(super) enum Sent<B: RequestBody> {
+pub(super) enum Sent {
     /// It was answered; the ticket is kept until the body ends.
     Answered(Response<Incoming>, Ticket),
-    /// The connection was closed, no byte was written, and here it is again.
-    Unsent(Request<B>),
+    /// The connection was closed and no byte was written: the request is where it was.
+    Unsent(Failure),
     /// It broke.
     Failed(Failure),
 }
@@ -133,19 +132,21 @@ fn builder() -> http2::Builder<TokioExecutor> {
 }
 
 impl<B: RequestBody> Stream<B> {
-    /// Sends `request` to `target` and waits for the head of its answer.
+    /// Sends what is in `request`, to `target`, and waits for the head of its answer. Where
+    /// nothing of it was sent, it is there again.
     pub(super) async fn send(
         mut self,
-        mut request: Request<B>,
+        request: &mut Option<Request<B>>,
         target: &Target,
         progress: &Progress,
-    ) -> Sent<B> {
-        target.apply(&mut request);
+    ) -> Sent {
         let clock = self.place.load.clock;
         let pulse = Arc::new(Pulse::new());
-        pulse.begin();
-        let request = request.map(|body| tracked(body, &pulse, clock));
-        let answer = self.sender.try_send_request(request);
+        let Some(mut taken) = request.take() else {
+            return Sent::Failed(failure::vanished(&pulse));
+        };
+        target.apply(&mut taken);
+        let answer = self.sender.try_send_request(taken.map(|body| tracked(body, &pulse, clock)));
         pulse.write(1, clock.now());
         let ticket = Ticket { pulse, place: self.place };
         let mut answer = pin!(answer);
@@ -160,10 +161,7 @@ impl<B: RequestBody> Stream<B> {
         ticket.place.load.ask();
         match answer {
             Ok(answer) => Sent::Answered(answer, ticket),
-            Err(mut error) => match error.take_message() {
-                Some(request) => Sent::Unsent(restored(request)),
-                None => Sent::Failed(failure::of_head(error.error(), &ticket.pulse)),
-            },
+            Err(error) => ticket.unanswered(error, request),
         }
     }
 }
@@ -211,6 +209,20 @@ fn path_and_query(uri: &Uri) -> PathAndQuery {
 pub(super) struct Ticket {
     pulse: Arc<Pulse>,
     place: Place,
+}
+
+impl Ticket {
+    fn unanswered<B: RequestBody>(
+        &self,
+        mut error: TrySendError<Request<Tracked<B>>>,
+        request: &mut Option<Request<B>>,
+    ) -> Sent {
+        let Some(back) = error.take_message() else {
+            return Sent::Failed(failure::of_head(error.error(), &self.pulse));
+        };
+        *request = Some(restored(back));
+        Sent::Unsent(failure::of_head(error.error(), &Pulse::new()))
+    }
 }
 
 impl Drop for Ticket {

@@ -79,10 +79,10 @@ impl<B: RequestBody> Pool<B> {
         pool
     }
 
-    /// What can be used at once, unless it is promised to those who wait already.
-    pub(super) fn rested(&self) -> Option<Line<B>> {
+    /// A connection at rest, unless those who wait have a claim to it.
+    pub(super) fn rested(&self) -> Option<Box<Connection<B>>> {
         let promised = self.queue.waiting.load(Relaxed);
-        if promised > 0 && self.idle().len() <= promised { None } else { self.take() }
+        if promised > 0 && self.idle().len() <= promised { None } else { self.take_idle() }
     }
 
     /// Something to send on, by opening it, or by waiting where the limit forbids that.
@@ -90,7 +90,10 @@ impl<B: RequestBody> Pool<B> {
         let arrived = self.clock.now();
         match self.common.version() {
             Version::Http1 => self.another(arrived).await,
-            Version::Http2 | Version::Unknown => self.shared_dial(arrived).await,
+            Version::Http2 | Version::Unknown => match self.stream() {
+                Some(stream) => Ok(Line::Stream(stream)),
+                None => self.shared_dial(arrived).await,
+            },
         }
     }
 
@@ -101,7 +104,7 @@ impl<B: RequestBody> Pool<B> {
         if self.common.is_starving() || (here == 0 && self.common.waiting() > 0) {
             return;
         }
-        connection.rest(self.clock.now());
+        connection.rest();
         self.idle().push_back(connection);
         self.queue.call();
     }
@@ -118,6 +121,11 @@ impl<B: RequestBody> Pool<B> {
         });
     }
 
+    /// A stream, unless those who wait have a claim to it.
+    fn stream(&self) -> Option<Stream<B>> {
+        if self.queue.waiting.load(Relaxed) > 0 { None } else { self.take_stream() }
+    }
+
     fn take(&self) -> Option<Line<B>> {
         match self.common.version() {
             Version::Http2 => self.take_stream().map(Line::Stream),
@@ -129,12 +137,15 @@ impl<B: RequestBody> Pool<B> {
     fn take_idle(&self) -> Option<Box<Connection<B>>> {
         let mut idle = self.idle();
         let connection = idle.pop_back()?;
-        if connection.is_stale(self.clock.now()) {
+        let now = self.clock.now();
+        if connection.is_stale(now) {
             // Limits differ between connections only where the vendor named one, so what
             // rested longer than this one is of no use either.
             idle.clear();
             return None;
         }
+        drop(idle);
+        connection.begin(now);
         Some(connection)
     }
 
@@ -182,7 +193,9 @@ impl<B: RequestBody> Pool<B> {
             Version::Http2 => self.open_session(io, permit).await,
             Version::Http1 | Version::Unknown => {
                 let idle_limit = self.settings.idle_timeout;
-                Connection::open(io, self.clock, idle_limit, permit).await.map(Line::Fresh)
+                let connection = Connection::open(io, self.clock, idle_limit, permit).await?;
+                connection.begin(self.clock.now());
+                Ok(Line::Fresh(connection))
             }
         }
     }

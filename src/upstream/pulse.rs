@@ -37,6 +37,8 @@ pub(super) struct Pulse {
     written: AtomicU64,
     /// The same at the start of the present exchange.
     base: AtomicU64,
+    /// Nanoseconds of the start of the present exchange; zero once its first poll is over.
+    began: AtomicU64,
     /// Nanoseconds of the latest write.
     wrote: AtomicU64,
     /// Nanoseconds of the moment the request was written to its end; zero before that.
@@ -58,6 +60,7 @@ impl Pulse {
         Self {
             written: AtomicU64::new(0),
             base: AtomicU64::new(0),
+            began: AtomicU64::new(0),
             wrote: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             head: AtomicU64::new(UNCOUNTED),
@@ -69,8 +72,9 @@ impl Pulse {
         }
     }
 
-    /// A new exchange begins.
-    pub(super) fn begin(&self) {
+    /// A new exchange begins at `now`, and is about to be written.
+    pub(super) fn begin(&self, now: Moment) {
+        self.began.store(now.as_nanos(), Relaxed);
         self.base.store(self.written.load(Relaxed), Relaxed);
         self.sent.store(0, Relaxed);
         self.head.store(0, Relaxed);
@@ -92,8 +96,14 @@ impl Pulse {
         self.body.load(Relaxed) == BODY_FAILED
     }
 
+    /// The moment of the latest write.
+    pub(super) fn last_write(&self) -> Moment {
+        Moment::from_nanos(self.wrote.load(Relaxed))
+    }
+
     /// Passes on what is known to the attempt that waits.
     pub(super) fn tell(&self, progress: &Progress) {
+        self.began.store(0, Relaxed);
         if !self.moved() {
             return;
         }
@@ -104,7 +114,17 @@ impl Pulse {
         }
     }
 
-    /// The wire took `bytes` at `now`.
+    /// The wire took `bytes`. What is written as an exchange begins was written when it began;
+    /// the clock is asked for later writes.
+    pub(super) fn write_by(&self, bytes: usize, clock: Clock) {
+        let now = match self.began.load(Relaxed) {
+            0 => clock.now(),
+            began => Moment::from_nanos(began),
+        };
+        self.write(bytes, now);
+    }
+
+    /// `bytes` were taken at `now`.
     pub(super) fn write(&self, bytes: usize, now: Moment) {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         self.written.store(self.written.load(Relaxed).saturating_add(bytes), Relaxed);
@@ -159,6 +179,11 @@ impl Pulse {
     pub(super) fn rest(&self) {
         self.quiet.store(true, Relaxed);
         *lock(&self.task) = Waker::noop().clone();
+    }
+
+    /// Wakes nobody until it attends again.
+    pub(super) fn quiet(&self) {
+        self.quiet.store(true, Relaxed);
     }
 
     /// Does `work` without waking anybody; the caller drives the connection before it waits.

@@ -17,7 +17,7 @@ use super::settings::Settings;
 use super::shared::Shared;
 use super::{Exchange, Progress, RequestBody};
 use crate::clock::Clock;
-use crate::policy::outcome::{Failure, FailureKind, Reach};
+use crate::policy::outcome::Failure;
 use crate::policy::time::Moment;
 
 /// Connections that may turn out to be closed, one after the other, for one exchange that opens
@@ -58,58 +58,61 @@ impl<B: RequestBody> Exchange<B> for Upstreams<B> {
         progress: &Progress,
     ) -> Result<Response<UpstreamBody<B>>, Failure> {
         let pool = &self.pools[upstream];
-        let mut request = request;
-        // Each turn uses up something that was at rest, so it ends with the last of that.
-        while let Some(line) = pool.rested() {
-            match send(pool, line, request, progress).await {
-                Turn::Over(outcome) => return outcome,
-                Turn::Again(back) => request = back,
+        // It stays in this place until hyper takes it: futures in futures would each copy it.
+        let mut request = Some(request);
+        // Each turn uses up a connection at rest, so it ends with the last of them.
+        while let Some(connection) = pool.rested() {
+            match connection.send(&mut request, &pool.host, progress).await {
+                h1::Sent::Answered(answer, afterwards) => {
+                    return Ok(finish(pool, answer, afterwards));
+                }
+                h1::Sent::Unsent(_) => {}
+                h1::Sent::Failed(failure) => return Err(failure),
             }
         }
         Box::pin(elsewhere(pool, request, progress)).await
     }
 }
 
+/// Sends on a stream of HTTP/2, or on a connection that has to be opened or waited for first.
+async fn elsewhere<B: RequestBody>(
+    pool: &Arc<Pool<B>>,
+    mut request: Option<Request<B>>,
+    progress: &Progress,
+) -> Result<Response<UpstreamBody<B>>, Failure> {
+    let mut last = None;
+    for _ in 0..STALE_MAX {
+        let line = pool.obtain().await?;
+        match send(pool, line, &mut request, progress).await {
+            Turn::Over(outcome) => return outcome,
+            Turn::Again(closed) => last = Some(closed),
+        }
+    }
+    Err(last.expect("a turn was taken"))
+}
+
 /// What one line made of a request.
-#[expect(clippy::large_enum_variant, reason = "it lives for one line")]
 enum Turn<B: RequestBody> {
     Over(Result<Response<UpstreamBody<B>>, Failure>),
     /// It was closed before a byte was written.
-    Again(Request<B>),
-}
-
-/// Sends on a connection that has to be opened or waited for first.
-async fn elsewhere<B: RequestBody>(
-    pool: &Arc<Pool<B>>,
-    mut request: Request<B>,
-    progress: &Progress,
-) -> Result<Response<UpstreamBody<B>>, Failure> {
-    for _ in 0..STALE_MAX {
-        let line = pool.obtain().await?;
-        match send(pool, line, request, progress).await {
-            Turn::Over(outcome) => return outcome,
-            Turn::Again(back) => request = back,
-        }
-    }
-    let detail = "every connection was closed before it was used";
-    Err(Failure::new(FailureKind::Reset, Reach::Nothing, detail))
+    Again(Failure),
 }
 
 async fn send<B: RequestBody>(
     pool: &Arc<Pool<B>>,
     line: Line<B>,
-    request: Request<B>,
+    request: &mut Option<Request<B>>,
     progress: &Progress,
 ) -> Turn<B> {
     let (connection, fresh) = match line {
         Line::Used(connection) => (connection, None),
         Line::Fresh(connection) => (connection, Some(())),
-        Line::Stream(stream) => return Box::pin(send_h2(pool, stream, request, progress)).await,
+        Line::Stream(stream) => return send_h2(pool, stream, request, progress).await,
     };
     match connection.send(request, &pool.host, progress).await {
         h1::Sent::Answered(answer, afterwards) => Turn::Over(Ok(finish(pool, answer, afterwards))),
-        h1::Sent::Unsent(_, closed) if fresh.is_some() => Turn::Over(Err(closed)),
-        h1::Sent::Unsent(request, _) => Turn::Again(request),
+        h1::Sent::Unsent(closed) if fresh.is_some() => Turn::Over(Err(closed)),
+        h1::Sent::Unsent(closed) => Turn::Again(closed),
         h1::Sent::Failed(failure) => Turn::Over(Err(failure)),
     }
 }
@@ -117,14 +120,14 @@ async fn send<B: RequestBody>(
 async fn send_h2<B: RequestBody>(
     pool: &Pool<B>,
     stream: h2::Stream<B>,
-    request: Request<B>,
+    request: &mut Option<Request<B>>,
     progress: &Progress,
 ) -> Turn<B> {
     match stream.send(request, &pool.target, progress).await {
         h2::Sent::Answered(answer, ticket) => {
             Turn::Over(Ok(answer.map(|body| UpstreamBody::streaming(body, ticket))))
         }
-        h2::Sent::Unsent(request) => Turn::Again(request),
+        h2::Sent::Unsent(closed) => Turn::Again(closed),
         h2::Sent::Failed(failure) => Turn::Over(Err(failure)),
     }
 }

@@ -38,7 +38,7 @@ impl Wire {
     fn noted(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match polled {
             Poll::Ready(Ok(bytes)) => {
-                self.pulse.write(bytes, self.clock.now());
+                self.pulse.write_by(bytes, self.clock);
                 Poll::Ready(Ok(bytes))
             }
             Poll::Ready(Err(ref error)) if self.pulse.moved() && hung_up(error) => {
