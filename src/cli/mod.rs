@@ -18,7 +18,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::{DialectFault, Dialects, Environment, load};
+use crate::config::{DialectFault, Dialects, Environment, Origin, Provenance, load};
 use crate::dialect;
 
 /// Keeps programs that depend on somebody else's HTTP API on an even keel.
@@ -117,12 +117,22 @@ fn explain(args: &ExplainArgs, out: &mut dyn Write, err: &mut dyn Write) -> Exit
         Ok(loaded) => loaded,
         Err(faults) => return check::refuse(&faults, err),
     };
-    let origin = |key: &str| loaded.provenance.origin_of(key).map(ToString::to_string);
+    let origin = |key: &str| written(&loaded.provenance, key);
     let text = explain::explain(&loaded.settings, &origin, &args.words.question());
     match out.write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+/// Where a key, or the first one below a group of keys, was written.
+fn written(provenance: &Provenance, group: &str) -> Option<String> {
+    let inside = |key: &str| key.strip_prefix(group).is_some_and(|rest| rest.starts_with('.'));
+    let known = provenance.all().iter().filter(|known| known.key == group || inside(&known.key));
+    known.map(|known| &known.origin).find_map(|origin| match origin {
+        Origin::Written(_) | Origin::Dialect(_) => Some(origin.to_string()),
+        Origin::Default => None,
+    })
 }
 
 #[cfg(test)]
@@ -169,6 +179,33 @@ mod tests {
         ];
         for line in lines {
             assert!(CommandLine::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_explanation_cites_the_first_written_key_of_a_group() {
+        let request = crate::config::Request {
+            files: vec!["config/examples/founding-vendors.yaml".into()],
+            ..crate::config::Request::default()
+        };
+        let provenance = load(&request, &Environment::of([]), &DIALECTS).unwrap().provenance;
+        let rows = [
+            ("upstreams.wordbee.url", Some("founding-vendors.yaml:4:10")),
+            ("upstreams.wordbee.account", Some("founding-vendors.yaml:6:24")),
+            ("upstreams.wordbee.allowances.account", Some("founding-vendors.yaml:8:25")),
+            ("upstreams.droplink.routes.0", Some("founding-vendors.yaml:17:18")),
+            ("upstreams.droplink.timeouts.attempt", Some("dialect droplink")),
+            ("upstreams.wordbee.timeouts.attempt", None),
+            ("upstreams.wordbee.acc", None),
+        ];
+        for (key, place) in rows {
+            let told = written(&provenance, key);
+            let as_wanted = match (&told, place) {
+                (Some(told), Some(place)) => told.ends_with(place),
+                (None, None) => true,
+                (Some(_), None) | (None, Some(_)) => false,
+            };
+            assert!(as_wanted, "{key}: {told:?}, not {place:?}");
         }
     }
 

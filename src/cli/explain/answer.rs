@@ -1,6 +1,5 @@
 //! The explanation itself: one stage of the life of a call after the other.
 
-use http::Method;
 use http::header::HOST;
 
 use super::Question;
@@ -12,6 +11,7 @@ use crate::gateway::{CallPolicy, Inspect, Redirects, Repeat, Upstream};
 use crate::policy::client::{KeyPlace, UnknownClient};
 use crate::policy::headers::{has_idempotency_key, preferred_wait, target};
 use crate::policy::normalise::StatusPolicy;
+use crate::policy::replay::is_idempotent;
 use crate::policy::route::{CallPath, Reading, Route};
 use crate::upstream;
 
@@ -262,7 +262,7 @@ impl Case<'_> {
         let header = &self.policy.idempotency_header;
         let method = &self.question.method;
         let yes = |why: String| format!("if nobody knows (timeout, reset, 500, 502, 504): {why}");
-        if is_repeatable(method) {
+        if is_idempotent(method) {
             return (yes(format!("yes, {method} may be performed twice")), None);
         }
         if self.policy.repeat == Repeat::Declared {
@@ -305,13 +305,6 @@ impl Case<'_> {
     }
 }
 
-/// Methods whose second performance changes nothing (RFC 9110, 9.2.2), and which we repeat.
-fn is_repeatable(method: &Method) -> bool {
-    const REPEATABLE: [Method; 6] =
-        [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];
-    REPEATABLE.contains(method)
-}
-
 fn ordinal(number: usize) -> String {
     match number {
         1 => "the first".into(),
@@ -323,6 +316,8 @@ fn ordinal(number: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+
     use super::super::fixture::settings;
     use super::*;
 

@@ -6,7 +6,6 @@ use http::Method;
 
 use crate::allowance::{Allowance, Grant, Mode, Spread};
 use crate::policy::dialect::{HoldRule, Place, Replay, Rule, RuleScope, When};
-use crate::policy::problem::Code;
 use crate::policy::route::Matcher;
 
 /// A duration in its two largest units.
@@ -80,7 +79,7 @@ pub(super) fn matcher(matcher: &Matcher) -> String {
 
 /// A rule of a dialect: when, what it means, what is done.
 pub(super) fn rule(rule: &Rule) -> String {
-    let mut effects = vec![code(rule.code)];
+    let mut effects = vec![rule.code.as_str().to_owned()];
     match rule.replay {
         Replay::ByTable => {}
         Replay::AnyMethod => effects.push("any method may be replayed".into()),
@@ -93,18 +92,6 @@ pub(super) fn rule(rule: &Rule) -> String {
     }
     effects.extend(rule.hold.as_ref().map(hold));
     format!("{}: {} → {}", rule.name, when(&rule.when), effects.join(", "))
-}
-
-/// A code in its published spelling.
-pub(super) fn code(code: Code) -> String {
-    let mut text = String::new();
-    for c in format!("{code:?}").chars() {
-        if c.is_ascii_uppercase() && !text.is_empty() {
-            text.push('_');
-        }
-        text.push(c.to_ascii_lowercase());
-    }
-    text
 }
 
 fn hold(hold: &HoldRule) -> String {
@@ -175,11 +162,5 @@ mod tests {
         assert_eq!(size(256 << 10), "256KiB");
         assert_eq!(size(1000), "1000B");
         assert_eq!(size(0), "0B");
-    }
-
-    #[test]
-    fn codes_are_spelt_as_published() {
-        assert_eq!(code(Code::RateLimited), "rate_limited");
-        assert_eq!(code(Code::GatewayCredentialRejected), "gateway_credential_rejected");
     }
 }
