@@ -3,6 +3,7 @@
 //! It reads through functions it was given and changes nothing but holds. Refuses to fail
 //! readiness because a vendor is down: that would take every replica away at once.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -14,10 +15,10 @@ use super::answer::{self, Answer, Refusal, SEC_FETCH_SITE};
 use super::host;
 use super::settings::Token;
 use super::status::{Program, status};
-use crate::allowance::AccountView;
+use crate::allowance::{AccountView, HoldView, ScopeKind, ScopeView};
 use crate::clock::Clock;
 use crate::gateway::Drain;
-use crate::policy::time::Moment;
+use crate::policy::time::{Moment, seconds_up};
 use crate::telemetry::Metrics;
 
 /// Whether a hold was released.
@@ -132,18 +133,36 @@ impl Counter {
         answer::text(status, format!("{word}\n{details}"))
     }
 
-    /// One line for each scope: told, and never a reason to be unready.
+    /// One line for each scope, its accounts together: told, and never a reason to be unready.
     fn details(&self) -> String {
-        let accounts = (self.window.accounts)();
-        let scopes = accounts.iter().flat_map(|account| &account.scopes);
-        let line = |scope: &crate::allowance::ScopeView| match scope.hold {
-            Some(hold) => {
-                let left = crate::policy::time::seconds_up(hold.remaining);
-                format!("{}: held ({}), {left} s left\n", scope.name, hold.cause.as_str())
+        let mut all: BTreeMap<String, Standing> = BTreeMap::new();
+        for account in (self.window.accounts)() {
+            for (name, standing) in self.standings(&account) {
+                all.entry(name).or_default().join(&standing);
             }
-            None => format!("{}: open, {} waiting\n", scope.name, scope.waiting),
-        };
-        scopes.map(line).collect()
+        }
+        all.iter().map(|(name, standing)| format!("{name}: {standing}\n")).collect()
+    }
+
+    /// An upstream has two scopes of one name, for all its calls and for those that count:
+    /// whoever waits for both is one.
+    fn standings(&self, account: &AccountView) -> BTreeMap<String, Standing> {
+        let mut standings: BTreeMap<String, Standing> = BTreeMap::new();
+        for scope in &account.scopes {
+            standings.entry(self.name(account, scope)).or_default().overlay(scope);
+        }
+        standings
+    }
+
+    /// `wordbee` for an upstream as such, `wordbee/hour` for an allowance.
+    fn name(&self, account: &AccountView, scope: &ScopeView) -> String {
+        if scope.kind == ScopeKind::Upstream {
+            return scope.name.to_string();
+        }
+        let names =
+            account.upstreams.iter().filter_map(|number| self.window.upstreams.get(*number));
+        let names: Vec<&str> = names.map(|name| &**name).collect();
+        format!("{}/{}", names.join("+"), scope.name)
     }
 
     fn metrics(&self) -> Answer {
@@ -157,6 +176,42 @@ impl Counter {
             draining: self.window.drain.is_draining(),
         };
         answer::json(&status(&program, &self.window.upstreams, &(self.window.accounts)()))
+    }
+}
+
+/// How a scope stands, over all accounts.
+#[derive(Default)]
+struct Standing {
+    waiting: usize,
+    /// The longest.
+    hold: Option<HoldView>,
+}
+
+impl Standing {
+    fn overlay(&mut self, scope: &ScopeView) {
+        self.waiting = self.waiting.max(scope.waiting);
+        self.hold = longer(self.hold, scope.hold);
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.waiting += other.waiting;
+        self.hold = longer(self.hold, other.hold);
+    }
+}
+
+fn longer(one: Option<HoldView>, other: Option<HoldView>) -> Option<HoldView> {
+    one.into_iter().chain(other).max_by_key(|hold| hold.remaining)
+}
+
+impl std::fmt::Display for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.hold {
+            Some(hold) => {
+                let left = seconds_up(hold.remaining);
+                write!(f, "held ({}), {left} s left", hold.cause.as_str())
+            }
+            None => write!(f, "open, {} waiting", self.waiting),
+        }
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 
 use super::*;
-use crate::allowance::{HoldView, ScopeKind, ScopeView};
 use crate::policy::classify::HoldCause;
 
 fn account() -> AccountView {
@@ -84,10 +83,34 @@ fn probes_need_no_host_and_see_the_drain() {
     assert_eq!(ask(&counter, "GET", "/readyz", &[("host", "10.1.1.1:9")]).0, 200);
     let (status, text) = ask(&counter, "GET", "/readyz?verbose", &[]);
     assert_eq!(status, 200);
-    assert_eq!(text, "ready\nhour: held (maintenance), 90 s left\nday: open, 2 waiting\n");
+    assert_eq!(
+        text,
+        "ready\nwordbee/day: open, 2 waiting\nwordbee/hour: held (maintenance), 90 s left\n"
+    );
     counter.window.drain.announce();
     assert_eq!(ask(&counter, "GET", "/readyz", &[]), (503, "draining\n".to_owned()));
     assert_eq!(ask(&counter, "GET", "/livez", &[]).0, 200);
+}
+
+#[test]
+fn readiness_tells_each_scope_once_however_many_accounts_there_are() {
+    let mut counter = counter(None);
+    let own = |hold| ScopeView {
+        name: "wordbee".into(),
+        kind: ScopeKind::Upstream,
+        hold,
+        ..account().scopes[1].clone()
+    };
+    let held = account().scopes[0].hold;
+    let busy = AccountView { scopes: vec![own(None), own(held)], ..account() };
+    counter.window.accounts = Arc::new(move || vec![busy.clone(), busy.clone(), account()]);
+    let (_, text) = ask(&counter, "GET", "/readyz?verbose", &[]);
+    let scopes = "wordbee: held (maintenance), 90 s left\nwordbee/day: open, 2 waiting\n";
+    assert!(text.starts_with(&format!("ready\n{scopes}")), "{text}");
+    let busy = AccountView { scopes: vec![own(None), own(None)], ..account() };
+    counter.window.accounts = Arc::new(move || vec![busy.clone(), busy.clone()]);
+    let (_, text) = ask(&counter, "GET", "/readyz?verbose", &[]);
+    assert_eq!(text, "ready\nwordbee: open, 4 waiting\n");
 }
 
 #[test]
