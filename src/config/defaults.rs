@@ -11,7 +11,7 @@ pub(super) const LISTEN_ADDRESS: SocketAddr =
     SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 /// Our own name, so that a client's `Authorization` for the vendor stays free.
 pub(super) const CLIENT_KEY_HEADER: &str = "evenkeel-key";
-/// The pseudonym of RFC 9110 §7.6.3; chained gateways need different ones to tell loops.
+/// The pseudonym of RFC 9110 §7.6.3; a mark drawn at start tells loops from chains.
 pub(super) const VIA: &str = "evenkeel";
 /// One per core: workers share nothing.
 pub(super) const WORKERS: &str = "auto";

@@ -290,6 +290,14 @@ fn is_policy_of_an_upstream(path: &str, key: &str) -> bool {
 }
 
 #[test]
+fn shares_are_accepted_with_a_word() {
+    let warnings = load_file("config/examples/shared-service.yaml").unwrap().warnings;
+    let about = |warning: &&String| warning.starts_with("clients.storefront.share: ");
+    assert_eq!(warnings.iter().filter(about).count(), 1, "{warnings:?}");
+    assert!(!warnings.iter().any(|warning| warning.starts_with("clients.reports")), "{warnings:?}");
+}
+
+#[test]
 fn every_example_is_in_order() {
     let mut count = 0;
     for entry in std::fs::read_dir("config/examples").unwrap() {

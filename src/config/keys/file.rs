@@ -87,7 +87,7 @@ const LISTEN: &[Key] = &[
         "via",
         Kind::One(Scalar::Token { accepted: "a name of letters, digits and `-`" }),
         Fallback::Is(|| text(d::VIA)),
-        "Our name in `Via` and `Proxy-Status`; gateways in a chain need different ones.",
+        "Our name in `Via` and `Proxy-Status`; each process adds a mark of its own.",
     ),
     key(
         "workers",
@@ -158,7 +158,7 @@ const ADMIN: &[Key] = &[
         "token",
         Kind::Secret,
         means("no token, and loopback only"),
-        "The bearer token that what changes something must carry.",
+        "The bearer token that what changes something must carry; reading needs none.",
     ),
 ];
 
@@ -189,7 +189,7 @@ const CLIENT: &[Key] = &[
         "share",
         count(1, 1_000),
         Fallback::Is(|| Plain::Count(d::SHARE)),
-        "Its weight among the waiting clients.",
+        "Its weight among the waiting clients; accepted, and not in force yet.",
     ),
     key(
         "limit",

@@ -40,7 +40,7 @@ impl<'a> Resolver<'a> {
             "batch" => Priority::Batch,
             _ => Priority::Normal,
         };
-        let share = self.small(&scope, &["share"]);
+        let share = self.share(&scope);
         let limit = self.limit_of(&scope, &field.key);
         let key: Box<[u8]> = self.secret(&scope, &["key"])?.bytes().into();
         let at = scope.own(&["key"]).map_or(field.at, |item| item.at);
@@ -50,6 +50,17 @@ impl<'a> Resolver<'a> {
             self.faults.push(fault.accepted("a key of its own for each").also(first, "the other"));
         }
         Some(((Client { name: (*field.key).into(), priority, share }, key), limit))
+    }
+
+    /// A weight that changes nothing yet deserves a word.
+    fn share(&mut self, scope: &Scope<'a>) -> u32 {
+        let share = self.small(scope, &["share"]);
+        if share != 1 {
+            let key = scope.key(&["share"]);
+            let order = "within a priority it is first come, first served";
+            self.warnings.push(format!("{key}: shares are not in force yet: {order}"));
+        }
+        share
     }
 
     fn limit_of(&mut self, scope: &Scope<'a>, name: &str) -> Option<Allowance> {
