@@ -21,10 +21,33 @@
 //! # Which way things depend
 //!
 //! ```text
-//! main → cli → { config, server, admin, demo }      config → settings types of every room
-//! server → gateway → { upstream, allowance, dialect } → policy     telemetry → policy
-//! clock → policy::time      random → nothing      policy → nothing of ours
+//! main → cli → every room        config → settings types of the rooms it composes
+//! server, admin → gateway → { upstream, allowance, dialect, telemetry } → policy
+//! telemetry → allowance, for what it shows        policy → nothing of ours
+//! clock → policy::time        random → nothing
+//! demo → clock, random: the referee shares no word with the gateway
 //! ```
+//!
+//! `clock` and `random` are open to whoever acts. A test refuses an import against the arrows.
+//!
+//! # From the command line to a call
+//!
+//! `cli::run` wires: [`config`] makes [`config::Settings`] of text (it is handed the dialects as
+//! functions, so that it need not know the room); one [`gateway::Shared`] holds what all workers
+//! share; [`server`] starts a worker for each core, and each makes its own [`gateway::Gateway`]
+//! over its own [`upstream::Upstreams`]. `server/workshop.rs` makes the gateway the front door's
+//! handler. The control thread keeps signals, the drain and the [`admin`] listener.
+//!
+//! | stage of a call | acts | decides, in `policy` |
+//! | --- | --- | --- |
+//! | accept, read the head | `server/{connection, gate, head}` | – |
+//! | who, where to, under which policy | `gateway/call` | `client`, `route`, `headers` |
+//! | wait for a slot | `gateway/admit`, [`allowance`] | `ledger`, `pace`, `hold`, `share` |
+//! | exchange | `gateway/attempt`, [`upstream`] | – |
+//! | understand | `gateway/body/peek`, [`dialect`] | `outcome`, `reading`, `classify`, `hint` |
+//! | again, or not | `gateway/attempt` | `replay`, `backoff`, `budget`, `verdict` |
+//! | answer | `gateway/respond` | `normalise`, `problem`, `headers` |
+//! | record | [`telemetry`] | – |
 //!
 //! # Invariants
 //!
@@ -34,11 +57,11 @@
 //!    [`policy::time::Moment`].
 //! 3. Only `gateway/attempt.rs` sends again.
 //! 4. A slot is acquired before the first byte and settled exactly once, on every path,
-//!    cancellation included.
+//!    cancellation included: [`allowance::Slot`] settles itself when it is dropped.
 //! 5. A response body is read only to understand an error, only up to a cap. Every other body
 //!    streams.
-//! 6. Only `upstream` names hyper's client errors; only `config` names the config crate; only
-//!    `policy/problem.rs` defines codes.
+//! 6. Only `upstream` names hyper's client (the demo's visitor apart); only `config` names the
+//!    config crate; only `policy/problem` defines codes.
 //! 7. No raw value leaves `config`; settings cannot be invalid.
 //! 8. Every queue, map, buffer and loop has a bound with a name.
 //! 9. Metric names, header names, defaults and codes have one home each.

@@ -1,7 +1,7 @@
 //! The command line: one file per verb.
 //!
 //! Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 runtime failure, 2 usage,
-//! 69 something needed is unreachable, 78 configuration. Refuses to decide anything itself.
+//! 78 configuration. Refuses to decide anything itself.
 
 pub mod check;
 pub mod config;
