@@ -13,6 +13,8 @@ mod connections;
 #[cfg(test)]
 mod misbehaviour;
 #[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod tidy;

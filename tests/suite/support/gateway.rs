@@ -35,7 +35,20 @@ impl Gateway {
     /// The same, with variables of the environment; it sees no others.
     #[track_caller]
     pub(crate) fn start_with(yaml: &str, variables: &[(&str, &str)]) -> Self {
-        let mut gateway = Self::launch(yaml, variables);
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("evenkeel.yaml");
+        std::fs::write(&file, yaml).unwrap();
+        Self::ready(Self::launch(&["-c", &file.to_string_lossy()], variables, folder))
+    }
+
+    /// Starts on flags alone; those of its listeners' addresses are added to them.
+    #[track_caller]
+    pub(crate) fn start_on_flags(flags: &[&str]) -> Self {
+        Self::ready(Self::launch(flags, &[], tempfile::tempdir().unwrap()))
+    }
+
+    #[track_caller]
+    fn ready(mut gateway: Self) -> Self {
         time::until("the gateway gets ready", || {
             if let Some(status) = gateway.child.try_wait().unwrap() {
                 panic!("the gateway ended with {status}:\n{}", gateway.logs());
@@ -45,15 +58,11 @@ impl Gateway {
         gateway
     }
 
-    fn launch(yaml: &str, variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("evenkeel.yaml");
-        std::fs::write(&file, yaml).unwrap();
+    fn launch(flags: &[&str], variables: &[(&str, &str)], folder: TempDir) -> Self {
         let (address, admin) = (free_address(), free_address());
         let mut child = Command::new(PROGRAM)
             .arg("run")
-            .arg("-c")
-            .arg(&file)
+            .args(flags)
             .args(["--set", &format!("listen.address={address}")])
             .args(["--set", &format!("admin.address={admin}")])
             .env_clear()
