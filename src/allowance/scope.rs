@@ -346,7 +346,11 @@ impl Scope {
         }
     }
 
+    /// What it would say in `RateLimit`; what only observes binds nobody.
     pub(super) fn binding(&mut self, now: Moment) -> Option<Binding> {
+        if self.observes() {
+            return None;
+        }
         let Kind::Window { ledger, .. } = &mut self.kind else { return None };
         let remaining = ledger.free(now);
         let release = ledger.next_release();

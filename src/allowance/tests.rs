@@ -11,7 +11,7 @@ use crate::policy::classify::{HoldCause, HoldOrder, HoldScope, Wait};
 use crate::policy::client::Priority;
 use crate::policy::problem::Basis;
 use crate::policy::route::CallPath;
-use crate::policy::time::Moment;
+use crate::policy::time::{Moment, seconds_up};
 use crate::random::Random;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -245,7 +245,7 @@ async fn forty_throttles_in_flight_are_one() {
     let scope = &vault.view()[0].scopes[2];
     assert_eq!(scope.pace_sixteenths, 8);
     let hold = scope.hold.unwrap();
-    assert_eq!((hold.failures, hold.remaining.as_secs_f64().round() as u64), (0, 10));
+    assert_eq!((hold.failures, seconds_up(hold.remaining)), (0, 10));
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,6 +263,21 @@ async fn exempt_calls_pass_an_exhausted_allowance_and_its_hold() {
     slot(&vault, clock, MINUTE).await.unwrap().settle(&settlement);
     assert!(matches!(ask(&vault, clock, "/auth/token", MINUTE), Admission::Granted(_)));
     assert!(matches!(ask(&vault, clock, "/data", MINUTE), Admission::Refused(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_allowance_that_only_observes_binds_nobody() {
+    let clock = Clock::start();
+    let observed = Allowance {
+        name: "observed".into(),
+        mode: Mode::Observe,
+        ..window(1, MINUTE, Spread::None)
+    };
+    let vault = accounts(vec![observed, window(10, MINUTE, Spread::None)], clock);
+    slot(&vault, clock, MINUTE).await.unwrap().settle(&plain(clock));
+    let want = vault.want(0, &Method::GET, CallPath::new("/"), asker(clock.now(), MINUTE));
+    let binding = vault.account(0, &HeaderMap::new()).binding(&want).unwrap();
+    assert_eq!((&*binding.name, binding.remaining), ("all", 9));
 }
 
 #[tokio::test(start_paused = true)]
