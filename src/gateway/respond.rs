@@ -63,7 +63,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         let problem = normalise::own_problem(turned.code, &facts, &remark);
         self.shard.problem(turned.upstream, problem.code, problem.source);
-        tracing::info!(code = problem.code.as_str(), detail = turned.detail, "request turned away");
+        let (code, request_id) = (problem.code.as_str(), problem.request_id.as_deref());
+        tracing::info!(code, detail = turned.detail, request_id, "request turned away");
         let mut headers = problem_headers(&problem, None);
         let own = Some((problem.code, None));
         headers.insert(PROXY_STATUS, proxy_status(self.via.pseudonym(), own, None, None));
