@@ -139,10 +139,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     fn tell_stop(&self, call: &Call<'_>, stop: &Stop) -> Response<ResponseBody<E::Body>> {
         let told = Told::of(stop);
+        let facts = self.facts(call);
+        let about_hold = told.remark.cause.map(|cause| call.policy.dialect.support_under(cause));
         let facts = CallFacts {
             retry_after: told.retry_after,
             retries: retries(call, told.failures),
-            ..self.facts(call)
+            support: about_hold.unwrap_or(facts.support),
+            ..facts
         };
         let problem = normalise::own_problem(told.code, &facts, &told.remark);
         self.tell(call, &problem, (None, None, None), None)

@@ -41,6 +41,14 @@ impl Dialect {
         bent.extract = extract.unwrap_or(bent.extract);
         bent
     }
+
+    /// Whom to contact about a hold of this cause: as the rule says that orders such holds.
+    #[must_use]
+    pub fn support_under(&self, cause: HoldCause) -> Option<&Support> {
+        let orders = |rule: &&Rule| rule.hold.is_some_and(|hold| hold.cause == cause);
+        let own = self.rules.iter().filter(orders).find_map(|rule| rule.support.as_ref());
+        own.or(self.support.as_ref())
+    }
 }
 
 /// Where the facts of an error live; of each list the first that yields text wins.

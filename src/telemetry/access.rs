@@ -75,28 +75,56 @@ pub fn record(access: Access, call: &CallRecord<'_>) {
     }
 }
 
+/// An event's level is fixed where it is written: one line, three levels.
+macro_rules! line {
+    ($level:ident, $call:expr) => {
+        tracing::$level!(
+            target: TARGET,
+            method = %$call.method,
+            path = %Plain($call.path),
+            status = $call.status.as_u16(),
+            code = $call.code.map(Code::as_str),
+            source = $call.source.map(Source::as_str),
+            client = $call.client,
+            upstream = $call.upstream,
+            attempts = $call.attempts,
+            waited_ms = millis($call.waited),
+            upstream_ms = millis($call.upstream_time),
+            total_ms = millis($call.total),
+            rule = $call.rule,
+            stopped_by = $call.stopped_by.map(StoppedBy::as_str),
+            retry_after = $call.retry_after,
+            upstream_status = $call.vendor_status.map(|status| status.as_u16()),
+            retried_because = $call.retried_because.map(reason),
+            request_id = %Plain($call.request_id),
+            "call"
+        )
+    };
+}
+
 fn write(call: &CallRecord<'_>) {
-    tracing::info!(
-        target: TARGET,
-        method = %call.method,
-        path = %Plain(call.path),
-        status = call.status.as_u16(),
-        code = call.code.map(Code::as_str),
-        source = call.source.map(Source::as_str),
-        client = call.client,
-        upstream = call.upstream,
-        attempts = call.attempts,
-        waited_ms = millis(call.waited),
-        upstream_ms = millis(call.upstream_time),
-        total_ms = millis(call.total),
-        rule = call.rule,
-        stopped_by = call.stopped_by.map(StoppedBy::as_str),
-        retry_after = call.retry_after,
-        upstream_status = call.vendor_status.map(|status| status.as_u16()),
-        retried_because = call.retried_because.map(reason),
-        request_id = %Plain(call.request_id),
-        "call"
-    );
+    match call.code.map_or(Alarm::None, alarm) {
+        Alarm::None => line!(info, call),
+        Alarm::Abnormal => line!(warn, call),
+        Alarm::Operator => line!(error, call),
+    }
+}
+
+/// Who should hear of a call.
+enum Alarm {
+    /// Whoever asks.
+    None,
+    /// Whoever watches: this normally does not happen (W29).
+    Abnormal,
+    /// The operator: nobody else can repair it (D22).
+    Operator,
+}
+
+const fn alarm(code: Code) -> Alarm {
+    if matches!(code, Code::GatewayCredentialRejected | Code::GatewayError) {
+        return Alarm::Operator;
+    }
+    if matches!(code, Code::UpstreamError) { Alarm::Abnormal } else { Alarm::None }
 }
 
 fn millis(span: Duration) -> u64 {
