@@ -253,9 +253,12 @@ impl Scope {
     /// An attempt through this upstream failed blindly, or not; enough of them are an outage.
     pub(super) fn judge(&mut self, failed: Blind, at: Circumstances) {
         self.recent.ended(at.now, failed == Blind::Yes);
+        if failed == Blind::No {
+            return;
+        }
         let (ended, failures) = self.recent.ended_and_failed(at.now);
         let outage = OUTAGE_ATTEMPTS_MIN <= ended && ended <= failures.saturating_mul(2);
-        if failed == Blind::Yes && outage && self.hold.is_none() {
+        if outage && self.hold.is_none() {
             self.hold = Some(Hold::begin(&outage_order(), at));
             self.last_cut = at.now;
         }

@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use crate::allowance::{Account, Asker, Fitness, PaidRetry, Want};
 use crate::policy::client::{Identified, UnknownClient};
-use crate::policy::headers::{self, Outgoing, Trailers};
+use crate::policy::headers::{self, Outgoing, Survey, Trailers};
 use crate::policy::problem::Code;
 use crate::policy::replay::{Licence, Repeatability};
 use crate::policy::route::{CallPath, Route};
@@ -47,7 +47,32 @@ pub(super) struct Call<'g> {
 pub(super) struct Outbound {
     pub(super) method: Method,
     target: PathAndQuery,
-    headers: HeaderMap,
+    headers: Headers,
+}
+
+/// The headers of every attempt.
+///
+/// Most calls need one attempt, so the first takes the map itself; a plain list, far cheaper than
+/// a second map, is kept for the others.
+#[derive(Debug)]
+enum Headers {
+    Unsent(HeaderMap),
+    Sent(Box<[(HeaderName, HeaderValue)]>),
+}
+
+impl Headers {
+    /// The headers of the next attempt.
+    fn next(&mut self) -> HeaderMap {
+        match self {
+            Self::Sent(list) => list.iter().cloned().collect(),
+            Self::Unsent(map) => {
+                let list = map.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+                let map = std::mem::take(map);
+                *self = Self::Sent(list);
+                map
+            }
+        }
+    }
 }
 
 /// What is remembered of the request as it came in.
@@ -102,7 +127,7 @@ impl Call<'_> {
         let mut request = Request::new(self.body.next_attempt());
         *request.method_mut() = self.request.method.clone();
         *request.uri_mut() = Uri::from(self.request.target.clone());
-        *request.headers_mut() = self.request.headers.clone();
+        *request.headers_mut() = self.request.headers.next();
         headers::renew_traceparent(request.headers_mut(), span_id);
         request
     }
@@ -120,7 +145,9 @@ impl<E> Gateway<E> {
     /// Identifies the client, finds the route and makes a call of the request.
     pub(super) fn begin(&self, arrived: Arrived<'_>) -> Result<Call<'_>, Turned> {
         let Arrived { head, intake, peer, at } = arrived;
-        let id = self.request_id(&head.headers);
+        let survey = Survey::of(&head.headers);
+        let own_id = survey.request_id(&head.headers).cloned();
+        let id = own_id.unwrap_or_else(|| self.fresh_request_id());
         let turn = |code, detail, upstream| Turned { id: id.clone(), code, detail, upstream };
         let who = self.identify(&head.headers).map_err(|(code, why)| turn(code, why, None))?;
         let (route, target) = self.find(&head).map_err(|(code, why)| turn(code, why, None))?;
@@ -131,13 +158,13 @@ impl<E> Gateway<E> {
         };
         let rules = &self.settings.upstreams[route.upstream];
         let policy = rules.policy_for(&head.method, inbound.path());
-        let checked = self.check(&head.headers, policy);
+        let checked = self.check(&head.headers, survey, policy);
         checked.map_err(|(code, why)| turn(code, why, Some(route.upstream)))?;
         let target = headers::target(&inbound.target, route.prefix_bytes, &rules.base_path);
         let target = target.map_err(|_fault| {
             turn(Code::InvalidRequest, "The path climbs out of its route.", Some(route.upstream))
         })?;
-        let asked = headers::preferred_wait(&head.headers).map(|wait| wait.min(policy.wait_max));
+        let asked = survey.preferred_wait(&head.headers).map(|wait| wait.min(policy.wait_max));
         let deadline = at.plus(asked.unwrap_or(policy.wait));
         let body = Replay::new(intake, policy.replay_body_max, &self.pool);
         let asker = Asker {
@@ -159,7 +186,11 @@ impl<E> Gateway<E> {
             account: self.accounts.account(route.upstream, &head.headers),
             want: self.accounts.want(route.upstream, &head.method, inbound.path(), asker),
             request: Outbound {
-                headers: self.outgoing(head.headers, (who, route, policy), (peer, head.version)),
+                headers: Headers::Unsent(self.outgoing(
+                    head.headers,
+                    (who, route, policy),
+                    (peer, head.version),
+                )),
                 method: head.method,
                 target,
             },
@@ -167,11 +198,6 @@ impl<E> Gateway<E> {
             body,
             story: Story::default(),
         })
-    }
-
-    fn request_id(&self, headers: &HeaderMap) -> HeaderValue {
-        let own = headers::request_id(headers);
-        own.cloned().unwrap_or_else(|| self.fresh_request_id())
     }
 
     fn identify(&self, headers: &HeaderMap) -> Result<Identified, (Code, &'static str)> {
@@ -197,8 +223,13 @@ impl<E> Gateway<E> {
         }
     }
 
-    fn check(&self, headers: &HeaderMap, policy: &CallPolicy) -> Result<(), (Code, &'static str)> {
-        if headers::looped(headers, self.via.pseudonym()) {
+    fn check(
+        &self,
+        headers: &HeaderMap,
+        survey: Survey,
+        policy: &CallPolicy,
+    ) -> Result<(), (Code, &'static str)> {
+        if survey.looped(headers, self.via.pseudonym()) {
             return Err((Code::LoopDetected, "The request has passed this gateway before."));
         }
         let missing = policy.require.iter().any(|name| !headers.contains_key(name));

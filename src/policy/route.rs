@@ -10,6 +10,8 @@ use http::Method;
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     entries: Vec<Entry>,
+    /// Whether any entry asks for a host; most tables never look at one.
+    by_host: bool,
 }
 
 /// One way to an upstream.
@@ -38,7 +40,8 @@ impl Routes {
     pub fn new(mut entries: Vec<Entry>) -> Self {
         let rank = |entry: &Entry| (entry.host.is_none(), std::cmp::Reverse(entry.prefix.len()));
         entries.sort_by_key(rank);
-        Self { entries }
+        let by_host = entries.iter().any(|entry| entry.host.is_some());
+        Self { entries, by_host }
     }
 
     /// The entries, the most specific first.
@@ -50,7 +53,7 @@ impl Routes {
     /// The route of a request; `host` as the client wrote it, with or without port.
     #[must_use]
     pub fn find(&self, host: Option<&str>, path: &str) -> Option<Route> {
-        let host = host.map(without_port);
+        let host = host.filter(|_| self.by_host).map(without_port);
         let entry = self.entries.iter().find(|entry| entry.matches(host, path))?;
         Some(Route { upstream: entry.upstream, prefix_bytes: entry.prefix.len() })
     }

@@ -1,7 +1,8 @@
 //! The suite: the real program on loopback, seen by clients and by scripted upstreams.
 //!
-//! Refuses to use anything of the library: what is tested is what is shipped, and what is
-//! asserted is what travels. `support` starts things and reads bytes, and is tested itself.
+//! Refuses to use anything of the library but its simulated vendors: what is tested is what is
+//! shipped, and what is asserted is what travels. `support` starts things and reads bytes, and is
+//! tested itself.
 
 #[cfg(test)]
 mod support;
@@ -12,6 +13,8 @@ mod clients;
 mod connections;
 #[cfg(test)]
 mod misbehaviour;
+#[cfg(test)]
+mod promises;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]

@@ -162,6 +162,9 @@ fn bodies_that_break_off() {
         let acts = vec![raw(chunked), Act::Wait(Duration::from_millis(100)), act];
         breaks_off(&format!("chunks, then {how}"), acts, b"abcde");
     }
+    // What came before the break goes out even if the break is known before anything was sent.
+    breaks_off("a counted body, then FIN at once", vec![raw(counted), Act::Close], b"abc");
+    breaks_off("chunks, then FIN at once", vec![raw(chunked), Act::Close], b"abcde");
     let begun = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
     let lie =
         vec![raw(begun), Act::Wait(Duration::from_millis(100)), raw("zz\r\nde"), Act::Silence];

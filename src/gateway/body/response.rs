@@ -29,6 +29,8 @@ pub struct Streamed<B> {
     read: VecDeque<Frame<Bytes>>,
     rest: B,
     idle: Idle,
+    /// The break, while what came before it goes out.
+    broken: Option<Failure>,
     seat: Seat,
 }
 
@@ -49,7 +51,16 @@ impl<B> Streamed<B> {
         (clock, idle_timeout): (Clock, Duration),
         seat: Seat,
     ) -> Self {
-        Self { read, rest, idle: Idle { clock, timeout: idle_timeout, timer: None }, seat }
+        let idle = Idle { clock, timeout: idle_timeout, timer: None };
+        Self { read, rest, idle, broken: None, seat }
+    }
+
+    /// Tells the break at the next look, not at this one: a server writes what it was given, the
+    /// head included, only when nothing more is ready, and forgets it when a body fails before.
+    fn break_off(&mut self, failure: Failure, context: &Context<'_>) {
+        self.seat.broke();
+        self.broken = Some(failure);
+        context.waker().wake_by_ref();
     }
 }
 
@@ -77,22 +88,29 @@ where
         if let Some(frame) = this.read.pop_front() {
             return Poll::Ready(Some(Ok(frame)));
         }
+        if let Some(failure) = this.broken.take() {
+            return Poll::Ready(Some(Err(failure)));
+        }
         let Poll::Ready(frame) = Pin::new(&mut this.rest).poll_frame(context) else {
             ready!(this.idle.poll(context));
             let silent = "no byte of the body came in time";
-            let failure = Failure::new(FailureKind::IdleTimeout, Reach::Maybe, silent);
             this.seat.broke();
+            let failure = Failure::new(FailureKind::IdleTimeout, Reach::Maybe, silent);
             return Poll::Ready(Some(Err(failure)));
         };
         this.idle.timer = None;
-        if let Some(Err(_)) = &frame {
-            this.seat.broke();
+        match frame {
+            Some(Ok(frame)) => Poll::Ready(Some(Ok(without_hop_by_hop(frame)))),
+            Some(Err(failure)) => {
+                this.break_off(failure, context);
+                Poll::Pending
+            }
+            None => Poll::Ready(None),
         }
-        Poll::Ready(frame.map(|frame| frame.map(without_hop_by_hop)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.read.is_empty() && self.rest.is_end_stream()
+        self.read.is_empty() && self.broken.is_none() && self.rest.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -9,6 +9,7 @@ use http::header::{CONNECTION, TE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::names::{Kind, kind};
+use super::survey;
 
 /// Whether trailers reach the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,9 @@ pub enum Trailers {
 
 /// Removes `Connection` and what it nominates, except `relied` headers.
 pub(super) fn strip(headers: &mut HeaderMap, relied: &[HeaderName]) {
+    if !survey::has(headers, &CONNECTION) {
+        return;
+    }
     let nominations = headers.get_all(CONNECTION).iter().filter(|value| nominates(value));
     let nominations: Vec<HeaderValue> = nominations.cloned().collect();
     headers.remove(CONNECTION);

@@ -4,6 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::{Builder, Uuid};
 
 use super::names::{TRACEPARENT, X_REQUEST_ID};
+use super::survey;
 
 /// Bytes of a client's request id: enough for every scheme in use, too few to fill a log.
 const REQUEST_ID_BYTES_MAX: usize = 128;
@@ -29,12 +30,16 @@ pub fn fresh_request_id(wall_millis: u64, random: [u8; 10]) -> HeaderValue {
 /// Whether a request carries an idempotency key under this name: any value that is not blank.
 #[must_use]
 pub fn has_idempotency_key(headers: &HeaderMap, name: &HeaderName) -> bool {
-    headers.get_all(name).iter().any(|value| !value.as_bytes().trim_ascii().is_empty())
+    survey::has(headers, name)
+        && headers.get_all(name).iter().any(|value| !value.as_bytes().trim_ascii().is_empty())
 }
 
 /// Makes an attempt a span of its own in its client's trace. Without a valid `traceparent`
 /// nothing changes: a trace is begun by others.
 pub fn renew_traceparent(headers: &mut HeaderMap, fresh_span_id: [u8; 8]) {
+    if !survey::has(headers, &TRACEPARENT) {
+        return;
+    }
     let mut all = headers.get_all(TRACEPARENT).iter();
     let (Some(value), None) = (all.next(), all.next()) else { return };
     if let Some(renewed) = renewed(value.as_bytes(), fresh_span_id) {

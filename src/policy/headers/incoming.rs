@@ -14,7 +14,7 @@ use super::names::{
     self, EVENKEEL_ATTEMPTS, EVENKEEL_REQUEST_ID, Kind, PREFERENCE_APPLIED, RATELIMIT,
     RATELIMIT_POLICY, SERVER_TIMING, X_REQUEST_ID,
 };
-use super::via;
+use super::{survey, via};
 use crate::policy::time::seconds_up;
 
 /// Headers of an answer that a vendor cannot nominate away: clients and we rely on them.
@@ -86,7 +86,9 @@ pub fn incoming(headers: &mut HeaderMap, policy: &Incoming<'_>) {
 /// Adds our answer headers.
 pub fn annotate(headers: &mut HeaderMap, notes: &Notes<'_>) {
     headers.insert(EVENKEEL_REQUEST_ID, notes.request_id.clone());
-    headers.entry(X_REQUEST_ID).or_insert_with(|| notes.request_id.clone());
+    if !survey::has(headers, &X_REQUEST_ID) {
+        headers.insert(X_REQUEST_ID, notes.request_id.clone());
+    }
     if notes.attempts > 1 {
         headers.insert(EVENKEEL_ATTEMPTS, notes.attempts.into());
     }
@@ -117,7 +119,8 @@ fn goes(name: &str, trailers: Trailers) -> bool {
 }
 
 fn lead_back(headers: &mut HeaderMap, name: HeaderName, rewrite: &Rewrite<'_>) {
-    if let Some(value) = headers.get_mut(name)
+    if survey::has(headers, &name)
+        && let Some(value) = headers.get_mut(name)
         && let Some(mapped) = map_location(value, rewrite)
     {
         *value = mapped;

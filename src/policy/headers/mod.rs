@@ -15,6 +15,7 @@ mod location;
 pub mod names;
 mod outgoing;
 mod prefer;
+mod survey;
 mod target;
 mod via;
 
@@ -24,5 +25,6 @@ pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming};
 pub use location::{Rewrite, map_location};
 pub use outgoing::{Outgoing, outgoing};
 pub use prefer::{WAIT_SECONDS_MAX, preferred_wait};
+pub use survey::Survey;
 pub use target::{TargetFault, target};
 pub use via::{Via, looped};

@@ -1,0 +1,143 @@
+//! The program under test: started on a configuration, read through /proc and its own metrics,
+//! gone when its value is.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+
+use evenkeel::clock::Clock;
+use evenkeel::policy::time::Moment;
+use tempfile::TempDir;
+
+/// A start takes milliseconds; on a busy machine some seconds.
+const READY_WITHIN: Duration = Duration::from_secs(20);
+/// The unit of CPU times in /proc, the same on every architecture in use.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A running gateway.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    child: Child,
+    /// Where clients are served.
+    pub(crate) address: SocketAddr,
+    admin: SocketAddr,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    /// Starts the program before one upstream under `/v`; `more` are further keys of it.
+    pub(crate) fn before(url: &str, more: &str) -> Self {
+        let more: String = more.lines().map(|line| format!("    {line}\n")).collect();
+        let yaml = format!("upstreams:\n  vendor:\n    url: {url}\n    route: /v\n{more}");
+        let folder = tempfile::tempdir().expect("a scratch folder");
+        let file = folder.path().join("evenkeel.yaml");
+        fs::write(&file, yaml).expect("a configuration can be written");
+        let (address, admin) = (free_address(), free_address());
+        let child = Command::new(env!("CARGO_BIN_EXE_evenkeel"))
+            .args(["run", "-c"])
+            .arg(&file)
+            .args(["--set", &format!("listen.address={address}")])
+            .args(["--set", &format!("admin.address={admin}")])
+            .args(["--set", "telemetry.log.level=off"])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let mut gateway = Self { child, address, admin, _folder: folder };
+        gateway.await_ready();
+        gateway
+    }
+
+    fn await_ready(&mut self) {
+        let clock = Clock::start();
+        while !self.ask("/readyz").is_some_and(|answer| answer.contains(" 200 ")) {
+            let ended = self.child.try_wait().expect("a child can be asked");
+            assert_eq!(ended, None, "the gateway ended instead of serving");
+            assert!(clock.now().since(Moment::START) < READY_WITHIN, "it never got ready");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Attempts it says it has made, whatever came of them.
+    pub(crate) fn attempts(&self) -> u64 {
+        self.metric("evenkeel_upstream_attempts_total{")
+    }
+
+    /// Calls that wait now.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.metric("evenkeel_waiting_calls{")
+    }
+
+    /// Throttles it had not expected: the metric that must stay 0.
+    pub(crate) fn throttled_unexpected(&self) -> u64 {
+        self.metric("evenkeel_upstream_throttled_unexpected_total{")
+    }
+
+    /// The sum over all lines that begin so.
+    fn metric(&self, start: &str) -> u64 {
+        let text = self.ask("/metrics").expect("metrics can be asked for");
+        let lines = text.lines().filter(|line| line.starts_with(start));
+        // Gauges are written with a fraction, which is 0 for everything that is counted here.
+        let whole = |line: &str| line.rsplit(' ').next()?.split('.').next()?.parse::<u64>().ok();
+        lines.filter_map(whole).sum()
+    }
+
+    /// Its resident memory in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        let text = self.proc("status");
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kib.expect("a process has a size") * 1024
+    }
+
+    /// User and system time of all its threads so far.
+    pub(crate) fn cpu(&self) -> Duration {
+        let text = self.proc("stat");
+        let after_name = text.rsplit(") ").next().unwrap_or_default();
+        let ticks: Vec<u32> =
+            after_name.split(' ').skip(11).take(2).filter_map(|word| word.parse().ok()).collect();
+        TICK * ticks.iter().sum()
+    }
+
+    fn proc(&self, file: &str) -> String {
+        fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("it is running")
+    }
+
+    /// What the admin listener answers, head and all; nothing where nobody answers.
+    fn ask(&self, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(self.admin).ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // It may have ended by itself; then there is nothing to kill.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// An address nobody uses, below the range from which systems take outgoing ports, and apart
+/// from those of the suite's other gateways.
+pub(crate) fn free_address() -> SocketAddr {
+    const FIRST: u16 = 10_000;
+    const COUNT: u16 = 5_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() * 61 % u32::from(COUNT)).unwrap_or(0);
+    loop {
+        let turn = (start + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, FIRST + turn));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! The heavy demonstrations for a few seconds each: windows, deaths, outages, waits.
+//!
+//! `cargo bench --bench promises` plays the same with weight. Unlike the rest of the suite this
+//! uses the library's simulated vendors: a vendor that counts on its own is the point.
+
+#[path = "../bench/promises/play/mod.rs"]
+mod play;
+
+use std::time::Duration;
+
+use play::outage::{Down, DownPlan, MaintenancePlan, play_down, play_maintenance};
+use play::verdict::Verdict;
+use play::{once, waiting, windows};
+
+/// Fails with everything that broke.
+#[track_caller]
+fn hold(verdict: &Verdict) {
+    assert!(verdict.broken.is_empty(), "{:#?}\nfigures: {:#?}", verdict.broken, verdict.figures);
+}
+
+/// Two seconds stand for a minute, 7 ms for 200 ms of latency.
+fn short(limit: usize, spread: &'static str) -> windows::Plan {
+    // A busy machine may be late by more than a hundredth of such a window.
+    windows::Plan { scale: 30, use_least: 0.9, ..windows::Plan::new(limit, spread) }
+}
+
+#[test]
+fn an_even_spread_stays_inside_the_allowance_and_uses_it() {
+    hold(&windows::play(&short(200, "even")));
+}
+
+#[test]
+fn a_spent_allowance_comes_back_as_a_whole_and_no_sooner() {
+    hold(&windows::play(&windows::Plan { accounts: 2, ..short(200, "none") }));
+}
+
+#[test]
+fn retries_and_clients_that_leave_are_inside_the_allowance() {
+    // A client that leaves occupies its slot for the linger's second more: half of such a window.
+    let least = 0.6;
+    let trouble =
+        windows::Plan { failure_in: 20, leaving: 0.2, use_least: least, ..short(400, "even") };
+    hold(&windows::play(&trouble));
+}
+
+#[test]
+fn no_post_is_delivered_twice() {
+    let storm_pause = Duration::from_millis(20);
+    hold(&once::play(&once::Plan { posts: 2_000, storm_posts: 1_000, clients: 32, storm_pause }));
+}
+
+#[test]
+fn a_dead_vendor_sees_little_more_than_the_calls() {
+    for down in [Down::Refused, Down::Resets, Down::Answers500, Down::Partly] {
+        hold(&play_down(&DownPlan { down, calls: 300, per_second: 150 }));
+    }
+}
+
+#[test]
+fn maintenance_costs_one_probe_for_each_hold() {
+    let down = Duration::from_millis(2_500);
+    hold(&play_maintenance(&MaintenancePlan { calls: 100, down, told: 1, pace: 100 }));
+}
+
+#[test]
+fn waiting_costs_no_work_and_little_memory() {
+    hold(&waiting::play(&waiting::Plan { calls: 200, watch: Duration::from_secs(1) }));
+}
