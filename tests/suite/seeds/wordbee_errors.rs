@@ -86,7 +86,9 @@ fn w4_the_date_keeps_its_seven_digits_and_is_never_fatal() {
 #[test]
 fn w5_the_title_is_the_message() {
     for title in ["The import failed.", "Größe \"12\" — не найдено", "a < b"] {
-        assert_eq!(of_error(&error(&json!({ "title": title })))["detail"], title);
+        let body = json!({ "error": error(&json!({ "title": title })), "reason": "Not I." });
+        let (answer, _) = answer_to("400 Bad Request", body.to_string().as_bytes());
+        assert_eq!(super::problem(&answer)["detail"], title);
     }
 }
 
