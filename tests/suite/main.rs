@@ -1,8 +1,8 @@
 //! The suite: the real program on loopback, seen by clients and by scripted upstreams.
 //!
-//! Refuses to use anything of the library but the simulated vendors, which know nothing of the
-//! gateway: what is tested is what is shipped, and what is asserted is what travels. `support`
-//! starts things and reads bytes, and is tested itself.
+//! Refuses to use anything of the library but its simulated vendors: what is tested is what is
+//! shipped, and what is asserted is what travels. `support` starts things and reads bytes, and is
+//! tested itself.
 
 #[cfg(test)]
 mod support;
