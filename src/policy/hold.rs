@@ -82,13 +82,12 @@ impl Hold {
     #[must_use]
     pub fn begin(order: &HoldOrder, at: Circumstances) -> Self {
         let length = order.length.map_or(FIRST, |wait| wait.span).max(order.at_least);
-        let basis = order.length.map_or(Basis::Estimate, |wait| wait.basis);
         Self {
             id: 0,
             cause: order.cause,
             until: at.now.plus(jittered(length, at.chance)),
             length,
-            basis,
+            basis: basis(length, order),
             failures: 0,
             probe: Probe::Due,
         }
@@ -98,12 +97,11 @@ impl Hold {
     #[must_use]
     pub fn prolonged(self, order: &HoldOrder, at: Circumstances) -> Self {
         let length = self.next_length(order, at.window).max(order.at_least);
-        let basis = order.length.map_or(Basis::Estimate, |wait| wait.basis);
         Self {
             cause: order.cause,
             until: at.now.plus(jittered(length, at.chance)),
             length,
-            basis,
+            basis: basis(length, order),
             failures: self.failures.saturating_add(1),
             probe: Probe::Due,
             ..self
@@ -123,7 +121,11 @@ impl Hold {
             },
             slow_sixteenths: crate::policy::pace::FULL,
         };
-        self.prolonged(&order, at)
+        let basis = match self.cause {
+            HoldCause::Maintenance => self.basis,
+            HoldCause::Throttle | HoldCause::Outage => Basis::Estimate,
+        };
+        Self { basis, ..self.prolonged(&order, at) }
     }
 
     /// The hold after a late answer to an attempt that was sent before it began: longer perhaps,
@@ -131,12 +133,12 @@ impl Hold {
     #[must_use]
     pub fn lengthened(self, order: &HoldOrder, now: Moment) -> Self {
         let asked = order.length.map_or(Duration::ZERO, |wait| wait.span);
-        let until = now.plus(asked.max(order.at_least));
+        let length = asked.max(order.at_least);
+        let until = now.plus(length);
         if until <= self.until {
             return self;
         }
-        let basis = order.length.map_or(self.basis, |wait| wait.basis);
-        Self { until, length: asked.max(order.at_least), basis, ..self }
+        Self { until, length, basis: basis(length, order), ..self }
     }
 
     /// What it says to a call that wants to pass at `now`.
@@ -161,6 +163,15 @@ impl Hold {
             HoldCause::Throttle => doubled(window.unwrap_or(DOUBLED_MAX)),
             HoldCause::Outage => doubled(OUTAGE_MAX),
         }
+    }
+}
+
+/// Who said that a hold of this order is so long: whoever named just this length, else nobody.
+fn basis(length: Duration, order: &HoldOrder) -> Basis {
+    match order.length {
+        Some(wait) if wait.span == length => wait.basis,
+        Some(_) | None if order.at_least == length => Basis::Dialect,
+        Some(_) | None => Basis::Estimate,
     }
 }
 
@@ -226,6 +237,22 @@ mod tests {
         said.at_least = Duration::from_secs(10);
         assert_eq!(seconds(Hold::begin(&said, at(0))), 10);
         assert_eq!(seconds(Hold::begin(&said, at(0)).prolonged(&said, at(0))), 10);
+    }
+
+    #[test]
+    fn a_length_is_told_as_the_word_of_whoever_said_it() {
+        let begun = |order: &HoldOrder| Hold::begin(order, at(0)).basis;
+        let mut hinted = order(HoldCause::Throttle, Some(20), Basis::Upstream);
+        hinted.at_least = Duration::from_secs(10);
+        assert_eq!(begun(&hinted), Basis::Upstream);
+        hinted.length = order(HoldCause::Throttle, Some(2), Basis::Upstream).length;
+        assert_eq!(begun(&hinted), Basis::Dialect, "the floor is the dialect's word");
+        hinted.length = None;
+        assert_eq!(begun(&hinted), Basis::Dialect);
+        let doubled = Hold::begin(&hinted, at(0)).prolonged(&hinted, at(10));
+        assert_eq!((seconds(doubled), doubled.basis), (20, Basis::Estimate));
+        let maintenance = order(HoldCause::Maintenance, Some(120), Basis::Upstream);
+        assert_eq!(Hold::begin(&maintenance, at(0)).failed(at(120)).basis, Basis::Upstream);
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(super) fn of_head(error: &hyper::Error, pulse: &Pulse) -> Failure {
         );
     }
     let kind = match cause(error) {
+        Cause::Ended if pulse.heard() => FailureKind::Truncated,
         Cause::Local | Cause::HungUp | Cause::Ended => FailureKind::Reset,
         Cause::Tls => FailureKind::Tls,
         Cause::Nonsense => FailureKind::Protocol,

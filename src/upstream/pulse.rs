@@ -91,6 +91,11 @@ impl Pulse {
         self.written.load(Relaxed) != self.base.load(Relaxed)
     }
 
+    /// Whether a head is awaited and something of it has come.
+    pub(super) fn heard(&self) -> bool {
+        !matches!(self.head.load(Relaxed), 0 | UNCOUNTED)
+    }
+
     /// Whether it was the request's own body that broke.
     pub(super) fn body_failed(&self) -> bool {
         self.body.load(Relaxed) == BODY_FAILED

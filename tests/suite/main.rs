@@ -20,6 +20,8 @@ mod readme;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod seeds;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod transparency;

@@ -151,6 +151,19 @@ async fn d34_nothing_is_sent_for_three_hundred_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn d34_jitter_only_lengthens_the_five_minutes() {
+    let mut gaps = Vec::new();
+    for seed in 0..40 {
+        let bench = seeded(seed, "droplink", &[MAINTENANCE, OK], |_| {});
+        assert_eq!(bench.call(Method::GET, &[PATIENT]).await.status.as_u16(), 200);
+        gaps.extend(bench.gaps());
+    }
+    gaps.sort_unstable();
+    assert!(300_010 <= gaps[0], "a probe {} ms after the call", gaps[0]);
+    assert!(gaps[39] <= 330_020 && gaps[0] + 10_000 < gaps[39], "{gaps:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn d34_the_vendors_own_word_replaces_the_five_minutes() {
     const TWO: Step =
         Step::Answer(10, 503, &[("retry-after", "120")], r#"{"error":"Down for maintenance."}"#);

@@ -126,7 +126,8 @@ pub(super) fn bound_problem(problem: &mut Problem, scrub: Scrub<'_>) {
 /// The field that a sentence names as missing or required.
 pub(super) fn missing_field(sentence: &str) -> Option<&str> {
     let found = MISSING_FIELD.captures(sentence)?;
-    let name = found.iter().skip(1).flatten().next()?.as_str();
+    // A dot inside a name is a path; one behind it ends the sentence.
+    let name = found.iter().skip(1).flatten().next()?.as_str().trim_end_matches('.');
     let pronoun = ["this", "it", "that", "which", "authentication", "authorization"];
     (!pronoun.iter().any(|word| name.eq_ignore_ascii_case(word))).then_some(name)
 }
@@ -375,6 +376,7 @@ mod tests {
         let rows = [
             ("limit is a required field", Some("limit")),
             ("Missing required field: title", Some("title")),
+            ("Missing required field: address.city.", Some("address.city")),
             ("The field 'amount' is required.", Some("amount")),
             ("\"url\" is missing", Some("url")),
             ("The request is missing a required field.", None),

@@ -149,14 +149,14 @@ async fn broken_by(answer: &'static str, reset: bool) -> Result<Failure, Failure
 
 #[tokio::test]
 async fn every_way_to_break_before_the_head_has_its_kind() {
-    use FailureKind::{Protocol, Reset};
+    use FailureKind::{Protocol, Reset, Truncated};
     let cases = [
         ("", false, Reset),
         ("", true, Reset),
-        ("HTTP/1.1 200", false, Reset),
-        ("HTTP/1.1 200 OK\r\ncontent-", false, Reset),
+        ("HTTP/1.1 200", false, Truncated),
+        ("HTTP/1.1 200 OK\r\ncontent-", false, Truncated),
         ("HTTP/1.1 200 OK\r\ncontent-", true, Reset),
-        ("HTTP/1.1 100 Continue\r\n\r\n", false, Reset),
+        ("HTTP/1.1 100 Continue\r\n\r\n", false, Truncated),
         ("SSH-2.0-OpenSSH_9.2\r\n", false, Protocol),
         ("HTTP/0.9 200 OK\r\n\r\n", false, Protocol),
         ("HTTP/1.1 20 OK\r\n\r\n", false, Protocol),
