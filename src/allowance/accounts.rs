@@ -356,7 +356,10 @@ fn shares_account(one: &UpstreamRules, other: &UpstreamRules) -> bool {
 
 /// Allowances of the same name are one in a shared account.
 fn place_of(scopes: &mut Vec<ScopeRule>, allowance: &Allowance) -> u8 {
-    let same = |rule: &ScopeRule| matches!(rule, ScopeRule::Allowance(known) if known.name == allowance.name);
+    let same = |rule: &ScopeRule| match rule {
+        ScopeRule::Allowance(known) => known.name == allowance.name,
+        ScopeRule::Upstream(_) => false,
+    };
     let place = scopes.iter().position(same).unwrap_or_else(|| {
         scopes.push(ScopeRule::Allowance(allowance.clone()));
         scopes.len() - 1

@@ -22,7 +22,8 @@ pub struct DemoArgs {
     #[arg(long)]
     tour: bool,
     /// How many times faster than the world the vendors' time runs.
-    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(u32).range(2..=600))]
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u32).range(2..=600))]
     scale: u32,
 }
 
@@ -121,6 +122,6 @@ fn configuration(settings: &DemoSettings, dialects: &Dialects) -> Result<Loaded,
         "telemetry.log.level=warn".to_owned(),
     ];
     let request = Request { text: Some(text), sets: own.into(), ..Request::default() };
-    // The demo is the same everywhere: what the environment says about a real gateway is not for it.
+    // The demo is the same everywhere: what the environment says is for a real gateway.
     load(&request, &Environment::of([]), dialects).map_err(DemoFault::Config)
 }

@@ -439,7 +439,10 @@ mod tests {
         #[test]
         fn whatever_comes_a_problem_goes_out(
             status in 400_u16..1000,
-            headers in proptest::collection::vec((0_usize..8, proptest::collection::vec(32_u8..=255, 0..40)), 0..5),
+            headers in proptest::collection::vec(
+                (0_usize..8, proptest::collection::vec(32_u8..=255, 0..40)),
+                0..5,
+            ),
             body in prop_oneof![
                 proptest::collection::vec(any::<u8>(), 0..300),
                 r#"\{("(error|errors|message|code|title|details|status|reason)":("[a-z <>.]{0,20}"|\{\}|\[("x",?)?\]|[0-9]{1,3}|null),?){0,4}\}"#

@@ -7,7 +7,7 @@
 //! ```text
 //! vendor    accept, share, stop            serve     one request from head to answer
 //! arrivals  who came when, what counted    script    what it was told to do to the next ones
-//! droplink, wordbee, generic   the pages   answer    what goes back      wire   a socket that fails
+//! droplink, wordbee, generic   the pages   answer    what goes back   wire   a failing socket
 //! control   /_vendor/…: tell and ask        setup     the demo's addresses and configuration
 //! tour      the story, and whether it holds         visitor   its plain client
 //! ```

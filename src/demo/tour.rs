@@ -133,7 +133,10 @@ impl Stage<'_> {
         book.row("through the gateway", tally(&replies), seen.busiest(granted.window))?;
         let worst = seen.worst_window(granted.window);
         let throttled = seen.arrivals.iter().filter(|one| one.status == Some(429)).count();
-        book.claim(all_ok(&replies), format!("the client got {calls} successes and no throttle"))?;
+        book.claim(
+            replies.iter().all(|reply| reply.status == 200),
+            format!("the client got {calls} successes and no throttle"),
+        )?;
         book.claim(
             worst <= granted.limit,
             format!("no window held more than {} arrivals: at most {worst}", granted.limit),
@@ -187,7 +190,10 @@ impl Stage<'_> {
         for line in lines {
             book.row("", "", line)?;
         }
-        book.claim(all_ok(&replies), "every waiting call was served")?;
+        book.claim(
+            replies.iter().all(|reply| reply.status == 200),
+            "every waiting call was served",
+        )?;
         let holds = usize::try_from(nanos(closed) / nanos(hold).max(1)).unwrap_or(usize::MAX);
         book.claim(
             door.failed_probes.len() <= holds,
@@ -468,10 +474,6 @@ impl Playbook<'_> {
         writeln!(self.out, "{}", text.trim_end()).map_err(TourFault::Unprintable)?;
         self.out.flush().map_err(TourFault::Unprintable)
     }
-}
-
-fn all_ok(replies: &[Reply]) -> bool {
-    replies.iter().all(|reply| reply.status == 200)
 }
 
 /// Replies by status, and when the last one came.

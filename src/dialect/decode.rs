@@ -197,7 +197,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics(raw in proptest::collection::vec(any::<u8>(), 0..300), coding in 0_usize..4) {
+        fn nothing_panics(
+            raw in proptest::collection::vec(any::<u8>(), 0..300),
+            coding in 0_usize..4,
+        ) {
             let encoding = ["gzip", "deflate", "br", "zstd"][coding];
             let peek = encoded(raw, encoding);
             prop_assert!(peek.bytes.len() <= BODY_BYTES_MAX);

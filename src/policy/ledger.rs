@@ -266,7 +266,11 @@ mod tests {
 
         /// Releases are exact up to a grain: nothing stays occupied longer than it must.
         #[test]
-        fn a_grain_late_at_most(limit in prop_oneof![Just(1_u32), Just(2_000)], window in 256_u64..1_000_000, settled in 0_u64..1_000_000) {
+        fn a_grain_late_at_most(
+            limit in prop_oneof![Just(1_u32), Just(2_000)],
+            window in 256_u64..1_000_000,
+            settled in 0_u64..1_000_000,
+        ) {
             let mut ledger = Ledger::new(limit, span(window));
             ledger.grant(at(settled)).unwrap();
             ledger.settle(at(settled));

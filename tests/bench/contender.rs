@@ -51,7 +51,7 @@ impl Program {
         }
     }
 
-    /// Whether its listener can be asked over HTTP/1.1 too; nginx before 1.25 serves one or the other.
+    /// Whether its listener can be asked over HTTP/1.1 too; nginx before 1.25 serves one of them.
     pub(crate) fn hears_http1(self, client: ClientWire) -> bool {
         client == ClientWire::Http1 || self != Self::Nginx
     }

@@ -359,7 +359,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics(name in 0_usize..9, bytes in proptest::collection::vec(32_u8..=255, 0..60), text in "(?s:.{0,120})") {
+        fn nothing_panics(
+            name in 0_usize..9,
+            bytes in proptest::collection::vec(32_u8..=255, 0..60),
+            text in "(?s:.{0,120})",
+        ) {
             let names = ["retry-after", "retry-after-ms", "ratelimit", "ratelimit-policy", "x-ratelimit-reset",
                 "x-ratelimit-remaining", "date", "ratelimit-limit", "x-should-retry"];
             let mut map = headers(&[("x-ratelimit-remaining-a", "0")]);

@@ -4,6 +4,7 @@
 //! Refuses to decide which problem it is: `normalise` does.
 
 mod body;
+mod rows;
 mod schema;
 mod table;
 

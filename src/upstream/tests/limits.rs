@@ -46,7 +46,8 @@ async fn a_limit_that_stays_reached_is_a_failure_of_ours() {
         _ = stuck => panic!("nobody answers"),
         failure = worker.get("/") => {
             let failure = failure.unwrap_err();
-            assert_eq!((failure.kind, failure.reach), (FailureKind::ConnectionLimit, Reach::Nothing));
+            assert_eq!(failure.kind, FailureKind::ConnectionLimit);
+            assert_eq!(failure.reach, Reach::Nothing);
         }
     }
     assert_eq!(worker.shared.waiting(0), 0);
