@@ -21,6 +21,8 @@ pub(super) enum Stop {
     Draining,
     /// The client went away; nobody reads the answer.
     ClientLeft,
+    /// The client stopped sending its request's body.
+    ClientStalled,
 }
 
 impl<E> Gateway<E> {
@@ -35,7 +37,9 @@ impl<E> Gateway<E> {
         let Some((account, want)) = self.accounts.client(call.client, asker) else { return Ok(()) };
         let slot = self.acquire((account, want), call, peer).await.map_err(|stop| match stop {
             Stop::Refused(refusal) => Stop::ClientLimited(refusal),
-            Stop::ClientLimited(_) | Stop::Draining | Stop::ClientLeft => stop,
+            Stop::ClientLimited(_) | Stop::Draining | Stop::ClientLeft | Stop::ClientStalled => {
+                stop
+            }
         })?;
         let now = self.clock.now();
         // What we impose ourselves is counted here and now: there is no vendor to hear from.
@@ -118,6 +122,6 @@ const fn how(outcome: &Result<Slot, Stop>) -> Admitted {
     match outcome {
         Ok(_) => Admitted::Queued,
         Err(Stop::Refused(_) | Stop::ClientLimited(_)) => Admitted::Refused,
-        Err(Stop::Draining | Stop::ClientLeft) => Admitted::Left,
+        Err(Stop::Draining | Stop::ClientLeft | Stop::ClientStalled) => Admitted::Left,
     }
 }

@@ -182,9 +182,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 self.look(call, slot, response, settlement).await
             }
             Err(failure) => {
-                if call.body.client_broke() {
+                if let Some(stop) = blames_client(call, &failure) {
                     slot.settle(&Settlement { fate: fate(&failure), ..settlement });
-                    return Concluded::Done(Finish::Stopped(Stop::ClientLeft));
+                    return Concluded::Done(Finish::Stopped(stop));
                 }
                 let attempted = Attempted::Failure(failure.kind);
                 self.shard.attempted(call.upstream, attempted, over.since(sent));
@@ -389,6 +389,15 @@ async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
         })
     })
     .await
+}
+
+/// Whether an exchange broke on the client's side: nobody but the client is to blame for that.
+fn blames_client(call: &Call<'_>, failure: &Failure) -> Option<Stop> {
+    if call.body.client_broke() {
+        return Some(Stop::ClientLeft);
+    }
+    let stalled = failure.kind == FailureKind::IdleTimeout && call.body.keeps_waiting();
+    stalled.then_some(Stop::ClientStalled)
 }
 
 const fn fate(failure: &Failure) -> Fate {

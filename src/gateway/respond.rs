@@ -251,6 +251,13 @@ impl Told {
                 retry_after: Some(estimate(DRAINING_RETRY)),
                 ..Self::plain(Code::Draining, None)
             },
+            Stop::ClientStalled => {
+                let detail = "The request's body stopped coming.";
+                Self {
+                    remark: Remark { source: Some(Source::Client), ..remark(Some(detail)) },
+                    ..Self::plain(Code::RequestTimeout, None)
+                }
+            }
             Stop::ClientLeft => {
                 let detail = "The request's body broke off before it was complete.";
                 Self {

@@ -437,3 +437,15 @@ fn nothing_of_the_vendors_inside_leaks() {
     assert!(!answer.text().contains("Internal.java"), "{}", answer.text());
     assert_eq!((answer.header("server"), answer.header("x-powered-by")), (None, None));
 }
+
+/// A client that stops sending its body is told so itself: nobody blames the vendor.
+#[test]
+fn a_body_that_stops_coming_is_the_clients_own_timeout() {
+    let script = Script::always(ok("fine"));
+    let gateway = before(&script.url());
+    let mut client = gateway.connect();
+    client.send(b"POST /v/a HTTP/1.1\r\nhost: h\r\ncontent-length: 10\r\n\r\nhel");
+    let problem = problem::expect(&client.answer(), 408, "request_timeout", "client");
+    assert_eq!(problem["retryable"], false);
+    time::until("the connection to the vendor is given up", || script.open() == 0);
+}

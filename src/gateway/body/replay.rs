@@ -72,9 +72,18 @@ pub(in crate::gateway) struct Kept {
     /// Bytes of the chunks that the pool knows of.
     pooled_bytes: usize,
     state: BodyState,
+    /// Whether somebody asked for the next bytes and the client has not sent them yet.
+    hunger: Hunger,
     /// Which attempt reads; those before it read nothing any more.
     attempt: u32,
     size: SizeHint,
+}
+
+/// Whether the next bytes of a body are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hunger {
+    Sated,
+    Hungry,
 }
 
 #[derive(Debug)]
@@ -119,6 +128,7 @@ impl Replay {
             pool: Arc::clone(pool),
             pooled_bytes: 0,
             state: BodyState::Replayable,
+            hunger: Hunger::Sated,
             attempt: 0,
             size,
         })))
@@ -173,6 +183,11 @@ impl Replay {
         matches!(self, Self::Kept(kept) if matches!(locked(kept).source, Source::Broken))
     }
 
+    /// Whether an attempt waits for bytes that the client does not send.
+    pub(in crate::gateway) fn keeps_waiting(&self) -> bool {
+        matches!(self, Self::Kept(kept) if locked(kept).hunger == Hunger::Hungry)
+    }
+
     /// Whether bytes of it are still to come from the client.
     #[must_use]
     pub(in crate::gateway) fn is_awaited(&self) -> bool {
@@ -200,7 +215,10 @@ impl Kept {
     /// Reads one frame from the client into the buffer.
     fn poll_source(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let Source::Open(intake) = &mut self.source else { return Poll::Ready(()) };
-        match ready!(intake.poll_frame(context)) {
+        self.hunger = Hunger::Hungry;
+        let frame = ready!(intake.poll_frame(context));
+        self.hunger = Hunger::Sated;
+        match frame {
             Some(Ok(frame)) => self.keep(frame),
             None => self.source = Source::Ended,
             Some(Err(_broken)) => self.source = Source::Broken,
