@@ -22,5 +22,5 @@ pub use accounts::{Accounts, Asker, PaidRetry, UpstreamRules};
 pub use scope::Blind;
 pub use settings::{AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread};
 pub use slot::{Seat, Settlement, Slot};
-pub use state::{Aftermath, Fate, Fitness, LINGER, Refusal, RefusalReason, Want};
+pub use state::{Aftermath, Fate, Fitness, HoldNews, LINGER, Refusal, RefusalReason, Want};
 pub use view::{AccountView, Binding, HoldView, ScopeKind, ScopeView};

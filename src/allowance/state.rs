@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::policy::classify::{HoldCause, HoldOrder, HoldScope, Learned};
 use crate::policy::client::Priority;
-use crate::policy::hold::Circumstances;
+use crate::policy::hold::{Circumstances, Hold};
 use crate::policy::problem::Basis;
 use crate::policy::share::Rank;
 use crate::policy::time::Moment;
@@ -147,8 +147,21 @@ pub struct Aftermath {
     pub unexpected: bool,
     /// When one of the paid allowances has a slot again, if they are exhausted.
     pub release: Option<Moment>,
+    /// What happened to the holds on what the attempt needed.
+    pub news: Option<HoldNews>,
     /// Whether anything was closed or lowered.
     closed: bool,
+}
+
+/// What an operator wants to hear of holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldNews {
+    /// One begins.
+    Began(Hold),
+    /// One goes on: its probe failed.
+    WentOn(Hold),
+    /// One has ended: its probe met something open.
+    Ended(Hold),
 }
 
 impl Aftermath {
@@ -248,6 +261,7 @@ impl State {
         let believed_room = report.order.is_some_and(|order| order.cause == HoldCause::Throttle)
             && self.believed_room(granted, report.now);
         self.settle(granted, report);
+        let before = self.longest_hold(granted.want.scopes);
         let upstream = granted.want.upstream.all;
         if report.fate != Fate::NotSent || report.blind == Blind::Yes {
             self.scopes[usize::from(upstream)].judge(report.blind, circumstances(report));
@@ -258,10 +272,17 @@ impl State {
             self.number_holds();
         }
         self.believe(granted, report);
-        if targets != 0 || report.learned.is_some() || report.exhausted_for.is_some() {
-            return self.aftermath(granted, believed_room, report.now);
+        let news = news(before, self.longest_hold(granted.want.scopes));
+        let lowered = report.learned.is_some() || report.exhausted_for.is_some();
+        if targets != 0 || lowered || news.is_some() {
+            return Aftermath { news, ..self.aftermath(granted, believed_room, report.now) };
         }
         Aftermath::default()
+    }
+
+    fn longest_hold(&self, scopes: u64) -> Option<Hold> {
+        let holds = members(scopes).filter_map(|number| self.scopes[number].hold);
+        holds.max_by_key(|hold| hold.until)
     }
 
     /// A slot that was granted and will not be used.
@@ -546,14 +567,14 @@ impl State {
     }
 
     fn aftermath(&mut self, granted: &Granted, believed_room: bool, now: Moment) -> Aftermath {
-        let holds = members(granted.want.scopes).filter_map(|number| self.scopes[number].hold);
-        let longest = holds.max_by_key(|hold| hold.until);
+        let longest = self.longest_hold(granted.want.scopes);
         let start = self.estimate(&granted.want, now);
         Aftermath {
             held_until: longest.map(|hold| hold.until),
             basis: longest.map(|hold| hold.basis),
             failures: longest.map_or(0, |hold| hold.failures),
             unexpected: believed_room,
+            news: None,
             release: (now < start).then_some(start),
             closed: true,
         }
@@ -594,8 +615,7 @@ impl State {
 
     fn refusal(&self, want: &Want, start: Moment, now: Moment) -> Refusal {
         let retry_after = now.until(start);
-        let holds = members(want.scopes).filter_map(|number| self.scopes[number].hold);
-        let reason = match holds.max_by_key(|hold| hold.until) {
+        let reason = match self.longest_hold(want.scopes) {
             Some(hold) => RefusalReason::Held { cause: hold.cause, failures: hold.failures },
             None => RefusalReason::Exhausted { allowance: self.awaited_allowance(want) },
         };
@@ -632,6 +652,18 @@ impl State {
                 hold.id = self.holds;
             }
         }
+    }
+}
+
+fn news(before: Option<Hold>, after: Option<Hold>) -> Option<HoldNews> {
+    match (before, after) {
+        (None, Some(after)) => Some(HoldNews::Began(after)),
+        (Some(before), None) => Some(HoldNews::Ended(before)),
+        (Some(before), Some(after)) if before.failures < after.failures => {
+            Some(HoldNews::WentOn(after))
+        }
+        (Some(before), Some(after)) if before.id != after.id => Some(HoldNews::Began(after)),
+        (Some(_) | None, _) => None,
     }
 }
 

@@ -203,7 +203,8 @@ async fn a_hold_beyond_patience_answers_everybody_at_once() {
     let down = order(HoldCause::Maintenance, 300);
     let mut settlement = plain(clock);
     settlement.order = Some(&down);
-    struck.settle(&settlement);
+    let (aftermath, _) = struck.settle(&settlement);
+    assert!(matches!(aftermath.news, Some(HoldNews::Began(_))));
     let refusal = waiting.await.unwrap_err();
     let held = RefusalReason::Held { cause: HoldCause::Maintenance, failures: 0 };
     assert_eq!((refusal.reason, refusal.retry_after.as_secs()), (held, 300));

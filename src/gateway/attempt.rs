@@ -19,7 +19,7 @@ use crate::policy::problem::{Code, StoppedBy};
 use crate::policy::reading::Reading;
 use crate::policy::time::Moment;
 use crate::policy::verdict::{Cost, RetryReason, Situation, Verdict, decide};
-use crate::telemetry::{Attempted, Throttled};
+use crate::telemetry::{self, Attempted, Throttled};
 use crate::upstream::{Exchange, Progress};
 
 use super::admit::Stop;
@@ -210,7 +210,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             settlement.learned = standing.limit;
             settlement.exhausted_for = standing.exhausted_for;
         }
-        let (_, seat) = slot.settle(&settlement);
+        let (aftermath, seat) = slot.settle(&settlement);
+        self.tell_operator(call, &aftermath, settlement.over);
         let response = response.map(|body| self.streamed(call, Vec::new(), body, seat));
         Finish::Passed(Box::new(response))
     }
@@ -235,7 +236,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
         match class {
             Class::Success => {
-                let (_, seat) = slot.settle(&settlement);
+                let (aftermath, seat) = slot.settle(&settlement);
+                self.tell_operator(call, &aftermath, settlement.over);
                 Concluded::Done(self.pass_peeked(call, parts, peeked, seat))
             }
             Class::Trouble(trouble) => {
@@ -292,12 +294,19 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             chance: self.random.unit(),
             ..settlement
         });
+        self.tell_operator(call, &aftermath, settlement.over);
         if trouble.code == Code::RateLimited {
             let was =
                 if aftermath.unexpected { Throttled::Unexpected } else { Throttled::Expected };
             self.shard.throttled(call.upstream, was);
         }
         aftermath
+    }
+
+    /// One line when a hold begins, goes on or ends.
+    fn tell_operator(&self, call: &Call<'_>, aftermath: &Aftermath, now: Moment) {
+        let Some(news) = aftermath.news else { return };
+        telemetry::hold(&call.rules.name, &news, now);
     }
 
     /// Whether the call is sent again, from when, and paid by whom.

@@ -6,12 +6,14 @@
 mod access;
 mod cells;
 mod exposition;
+mod holds;
 mod log;
 mod metrics;
 mod settings;
 mod table;
 
 pub use access::{CallRecord, record};
+pub use holds::hold;
 pub use log::{Log, LogFault};
 pub use metrics::{Admitted, Attempted, CLIENTS_MAX, Ended, Metrics, Shard, Throttled};
 pub use settings::{Access, Format, Settings};

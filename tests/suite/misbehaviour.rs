@@ -449,3 +449,17 @@ fn a_body_that_stops_coming_is_the_clients_own_timeout() {
     assert_eq!(problem["retryable"], false);
     time::until("the connection to the vendor is given up", || script.open() == 0);
 }
+
+/// An operator reads in the log that an upstream is held, and that it is open again.
+#[test]
+fn holds_are_told_in_the_log() {
+    let script = Script::answering(|seen| match seen.target() {
+        "/down" => vec![reply("503 Service Unavailable", &["retry-after: 1"], b"{}")],
+        _ => ok("fine"),
+    });
+    let gateway = Gateway::start(&one_upstream(&script.url(), "wait: { default: 0s }"));
+    gateway.get("/v/down");
+    time::until("the hold is told", || gateway.logs().contains("a hold begins"));
+    time::until("the hold ends", || gateway.get("/v/up").status == 200);
+    time::until("its end is told", || gateway.logs().contains("a hold has ended"));
+}
