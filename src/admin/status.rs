@@ -51,6 +51,7 @@ fn scope(scope: &ScopeView) -> Value {
         }
         ScopeKind::Concurrency { limit } => ("concurrency", Some(limit), Some(limit), None),
         ScopeKind::Upstream => ("upstream", None, None, None),
+        ScopeKind::Counted => ("counted_calls", None, None, None),
     };
     json!({
         "name": &*scope.name,

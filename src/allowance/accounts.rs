@@ -18,7 +18,7 @@ use crate::policy::share::Rank;
 use crate::policy::time::Moment;
 
 use super::account::Account;
-use super::scope::Scope;
+use super::scope::{Calls, Scope};
 use super::settings::{AccountRule, Allowance, Grant, Mode};
 use super::state::{Fitness, State, UpstreamScopes, Want};
 use super::view::AccountView;
@@ -73,7 +73,7 @@ struct Plan {
 /// How one scope of an account is made.
 #[derive(Clone, Debug)]
 enum ScopeRule {
-    Upstream(Arc<str>),
+    Upstream(Arc<str>, Calls),
     Allowance(Allowance),
 }
 
@@ -261,8 +261,8 @@ impl Plan {
             if is_own {
                 own = UpstreamScopes { all: next(&scopes), counted: next(&scopes) + 1 };
             }
-            scopes.push(ScopeRule::Upstream(Arc::clone(&other.name)));
-            scopes.push(ScopeRule::Upstream(Arc::clone(&other.name)));
+            let both = [Calls::All, Calls::Counted];
+            scopes.extend(both.map(|calls| ScopeRule::Upstream(Arc::clone(&other.name), calls)));
             for allowance in &other.allowances {
                 let number = place_of(&mut scopes, allowance);
                 if is_own {
@@ -275,7 +275,7 @@ impl Plan {
 
     fn open(&self, (numbers, clock): (&AtomicU32, Clock)) -> Arc<Account> {
         let scope = |rule: &ScopeRule| match rule {
-            ScopeRule::Upstream(name) => Scope::upstream(name),
+            ScopeRule::Upstream(name, calls) => Scope::upstream(name, *calls),
             ScopeRule::Allowance(allowance) => Scope::allowance(allowance),
         };
         let number = numbers.fetch_add(1, Ordering::Relaxed);
@@ -358,7 +358,7 @@ fn shares_account(one: &UpstreamRules, other: &UpstreamRules) -> bool {
 fn place_of(scopes: &mut Vec<ScopeRule>, allowance: &Allowance) -> u8 {
     let same = |rule: &ScopeRule| match rule {
         ScopeRule::Allowance(known) => known.name == allowance.name,
-        ScopeRule::Upstream(_) => false,
+        ScopeRule::Upstream(..) => false,
     };
     let place = scopes.iter().position(same).unwrap_or_else(|| {
         scopes.push(ScopeRule::Allowance(allowance.clone()));
@@ -376,7 +376,7 @@ fn client_account(limit: &Allowance, (numbers, clock): (&AtomicU32, Clock)) -> A
     /// Calls of one client that wait for its own limit.
     const QUEUE_MAX: usize = 1_000;
     let limit = Allowance { mode: Mode::Enforce, ..limit.clone() };
-    let scopes = vec![Scope::upstream(&limit.name), Scope::allowance(&limit)];
+    let scopes = vec![Scope::upstream(&limit.name, Calls::All), Scope::allowance(&limit)];
     let number = numbers.fetch_add(1, Ordering::Relaxed);
     Arc::new(Account::new(State::new(scopes, QUEUE_MAX, number), clock))
 }

@@ -48,7 +48,16 @@ pub(super) struct Scope {
 enum Kind {
     Window { ledger: Ledger, pace: Option<Pace>, configured: u32, spread: Spread },
     Concurrency { limit: u32, used: u32 },
-    Upstream { pace: Option<Pace> },
+    Upstream { pace: Option<Pace>, calls: Calls },
+}
+
+/// Which of an upstream's calls a scope of its own covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Calls {
+    /// All of them.
+    All,
+    /// Those that are not exempt.
+    Counted,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,8 +86,8 @@ pub(super) enum Role {
 
 impl Scope {
     /// The scope of an upstream as such.
-    pub(super) fn upstream(name: &Arc<str>) -> Self {
-        Self::new(name, Kind::Upstream { pace: None }, Mode::Enforce)
+    pub(super) fn upstream(name: &Arc<str>, calls: Calls) -> Self {
+        Self::new(name, Kind::Upstream { pace: None, calls }, Mode::Enforce)
     }
 
     /// The scope of an allowance.
@@ -114,7 +123,7 @@ impl Scope {
     pub(super) fn is_contended(&self) -> bool {
         match &self.kind {
             Kind::Window { .. } | Kind::Concurrency { .. } => self.mode == Mode::Enforce,
-            Kind::Upstream { pace } => pace.is_some() || self.hold.is_some(),
+            Kind::Upstream { pace, .. } => pace.is_some() || self.hold.is_some(),
         }
     }
 
@@ -331,7 +340,8 @@ impl Scope {
             Kind::Concurrency { limit, used } => {
                 (ScopeKind::Concurrency { limit: *limit }, *used, now)
             }
-            Kind::Upstream { .. } => (ScopeKind::Upstream, 0, now),
+            Kind::Upstream { calls: Calls::All, .. } => (ScopeKind::Upstream, 0, now),
+            Kind::Upstream { calls: Calls::Counted, .. } => (ScopeKind::Counted, 0, now),
         };
         ScopeView {
             name: Arc::clone(&self.name),
@@ -369,7 +379,7 @@ impl Scope {
 
     const fn pace(&self) -> Option<&Pace> {
         match &self.kind {
-            Kind::Window { pace, .. } | Kind::Upstream { pace } => pace.as_ref(),
+            Kind::Window { pace, .. } | Kind::Upstream { pace, .. } => pace.as_ref(),
             Kind::Concurrency { .. } => None,
         }
     }
@@ -406,7 +416,7 @@ impl Scope {
                 (pace, Some(rate))
             }
             Kind::Window { pace, spread: Spread::Even { .. }, .. } => (pace, None),
-            Kind::Upstream { pace } => (pace, Some(recent_rate(&self.recent, now, sixteenths))),
+            Kind::Upstream { pace, .. } => (pace, Some(recent_rate(&self.recent, now, sixteenths))),
             Kind::Concurrency { .. } => return,
         };
         match (&mut *pace, temporary) {

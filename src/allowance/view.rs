@@ -61,6 +61,8 @@ pub enum ScopeKind {
     },
     /// Nothing: an upstream as such, which only holds close.
     Upstream,
+    /// Nothing: an upstream's calls that are not exempt, where no allowance counts them.
+    Counted,
 }
 
 /// One hold.

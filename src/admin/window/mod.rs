@@ -156,7 +156,7 @@ impl Counter {
 
     /// `wordbee` for an upstream as such, `wordbee/hour` for an allowance.
     fn name(&self, account: &AccountView, scope: &ScopeView) -> String {
-        if scope.kind == ScopeKind::Upstream {
+        if matches!(scope.kind, ScopeKind::Upstream | ScopeKind::Counted) {
             return scope.name.to_string();
         }
         let names =

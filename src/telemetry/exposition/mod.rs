@@ -399,7 +399,7 @@ impl Scopes {
         let (limit, configured) = match scope.kind {
             ScopeKind::Window { limit, configured, .. } => (Some(limit), Some(configured)),
             ScopeKind::Concurrency { limit } => (Some(limit), Some(limit)),
-            ScopeKind::Upstream => (None, None),
+            ScopeKind::Upstream | ScopeKind::Counted => (None, None),
         };
         let remaining = limit.map(|limit| limit.saturating_sub(scope.occupied));
         self.limit = least(self.limit, limit);
