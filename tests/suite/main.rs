@@ -14,6 +14,8 @@ mod connections;
 #[cfg(test)]
 mod misbehaviour;
 #[cfg(test)]
+mod payloads;
+#[cfg(test)]
 mod promises;
 #[cfg(test)]
 mod readme;
