@@ -64,5 +64,5 @@ fn maintenance_costs_one_probe_for_each_hold() {
 
 #[test]
 fn waiting_costs_no_work_and_little_memory() {
-    hold(&waiting::play(&waiting::Plan { calls: 200, watch: Duration::from_secs(1) }));
+    hold(&waiting::play(&waiting::Plan { calls: 1_000, watch: Duration::from_secs(1) }));
 }
