@@ -47,8 +47,12 @@ pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// What the body of a request must be.
 pub trait RequestBody: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
 
-impl<T> RequestBody for T where T: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static
-{}
+impl<T> RequestBody for T
+where
+    T: Body<Data = Bytes> + Send + Unpin + 'static,
+    T::Error: Into<BoxError>,
+{
+}
 
 /// One send and its answer: the seam between deciding and wire, and the only thing tests replace.
 ///
