@@ -14,8 +14,9 @@ use crate::policy::time::Moment;
 
 use super::queue::Ticket;
 use super::slot::Slot;
-use super::state::{Entry, Granted, Refusal, State, Want};
+use super::state::{Entry, State};
 use super::view::{Binding, ScopeView};
+use super::want::{Granted, Refusal, Want};
 
 /// Whom the vendor counts: owns allowances, holds and the queue.
 #[derive(Debug)]

@@ -20,8 +20,9 @@ use crate::policy::time::Moment;
 use super::account::Account;
 use super::scope::{Calls, Scope};
 use super::settings::{AccountRule, Allowance, Grant, Mode};
-use super::state::{Fitness, State, UpstreamScopes, Want};
+use super::state::State;
 use super::view::AccountView;
+use super::want::{Fitness, UpstreamScopes, Want};
 
 /// What the vault is told of one upstream.
 #[derive(Clone, Debug)]

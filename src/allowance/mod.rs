@@ -8,19 +8,23 @@ mod account;
 mod accounts;
 mod queue;
 mod recent;
+mod report;
 mod scope;
 mod settings;
 mod slot;
 mod state;
 mod view;
+mod want;
 
 #[cfg(test)]
 mod tests;
 
 pub use account::{Account, Admission, Waiting};
 pub use accounts::{Accounts, Asker, PaidRetry, UpstreamRules};
+pub use report::{Aftermath, Fate, HoldNews, LINGER};
 pub use scope::Blind;
 pub use settings::{AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread};
 pub use slot::{Seat, Settlement, Slot};
-pub use state::{Aftermath, Fate, Fitness, HoldNews, LINGER, Refusal, RefusalReason, Want};
+
 pub use view::{AccountView, Binding, HoldView, ScopeKind, ScopeView};
+pub use want::{Fitness, Refusal, RefusalReason, Want};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::policy::share::Rank;
 use crate::policy::time::Moment;
 
-use super::state::{Granted, Want};
+use super::want::{Granted, Want};
 
 /// Lines of one account; further sets of scopes share the last one, which only costs them
 /// overtaking.

@@ -7,8 +7,9 @@ use crate::policy::classify::{HoldOrder, Learned};
 use crate::policy::time::Moment;
 
 use super::account::{Account, wake};
+use super::report::{Aftermath, Fate, Report};
 use super::scope::Blind;
-use super::state::{Aftermath, Fate, Granted, Report};
+use super::want::Granted;
 
 /// A slot of everything a call needs. Dropped unsettled, it counts as sent and unanswered.
 #[derive(Debug)]

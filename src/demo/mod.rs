@@ -9,7 +9,7 @@
 //! arrivals  who came when, what counted    script    what it was told to do to the next ones
 //! droplink, wordbee, generic   the pages   answer    what goes back   wire   a failing socket
 //! control   /_vendor/…: tell and ask        setup     the demo's addresses and configuration
-//! tour      the story, and whether it holds         visitor   its plain client
+//! tour      the story, and whether it holds  playbook  as it is printed  visitor   its client
 //! ```
 
 mod answer;
@@ -17,6 +17,7 @@ mod arrivals;
 mod control;
 mod droplink;
 mod generic;
+mod playbook;
 mod script;
 mod serve;
 mod settings;

@@ -5,7 +5,6 @@
 //! tour can fail, and says so. Refuses to look inside the gateway.
 
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,10 +12,12 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::arrivals::{Arrival, nanos};
+use super::playbook::Playbook;
 use super::script::{Act, Canned, Command, Order};
 use super::vendor::Handle;
 use super::visitor::{Letter, Reply, Visitor};
 
+pub use super::playbook::{Check, Scene, TourVerdict};
 pub use super::visitor::TourFault;
 
 /// The burst is so many times what one window grants.
@@ -39,46 +40,6 @@ const MEMBERS: [&str; 9] =
     ["type", "title", "status", "detail", "code", "source", "retryable", "request_id", "upstream"];
 /// A new drop.
 const DROP: &str = r#"{"title":"a","content":"b"}"#;
-/// Columns of a row: what was done, what the client saw, what the vendor saw.
-const COLUMNS: (usize, usize) = (22, 34);
-
-/// One claim, and whether the logs bear it out.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// In words, with its figures.
-    pub claim: String,
-    /// Whether it is so.
-    pub holds: bool,
-}
-
-/// One part of the story.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Scene {
-    /// What it shows.
-    pub title: &'static str,
-    /// What it claims.
-    pub checks: Vec<Check>,
-}
-
-/// What the tour found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TourVerdict {
-    /// In the order played.
-    pub scenes: Vec<Scene>,
-}
-
-impl TourVerdict {
-    /// Whether every claim of every scene holds.
-    #[must_use]
-    pub fn passed(&self) -> bool {
-        !self.scenes.is_empty() && self.failed().next().is_none()
-    }
-
-    /// The claims that do not hold.
-    pub fn failed(&self) -> impl Iterator<Item = &Check> {
-        self.scenes.iter().flat_map(|scene| &scene.checks).filter(|check| !check.holds)
-    }
-}
 
 /// Plays the story against the gateway at `gateway`, with `/droplink` and `/wordbee` routed to
 /// these vendors. Nobody else should call them meanwhile.
@@ -93,7 +54,7 @@ pub async fn tour(
     out: &mut (dyn Write + Send),
 ) -> Result<TourVerdict, TourFault> {
     let stage = Stage { gateway, droplink, wordbee, scale: scale.max(1) };
-    let mut book = Playbook { out, scenes: Vec::new() };
+    let mut book = Playbook::new(out);
     stage.burst(&mut book).await?;
     stage.deadlock(&mut book).await?;
     stage.maintenance(&mut book).await?;
@@ -417,62 +378,6 @@ impl Trial {
 
     fn media_type(&self) -> &str {
         self.read.header("content-type").unwrap_or("(no media type)")
-    }
-}
-
-/// The printed story and the claims made so far.
-struct Playbook<'a> {
-    out: &'a mut (dyn Write + Send),
-    scenes: Vec<Scene>,
-}
-
-impl Playbook<'_> {
-    fn open(&mut self, title: &'static str) -> Result<(), TourFault> {
-        self.scenes.push(Scene { title, checks: Vec::new() });
-        let number = self.scenes.len();
-        self.line(format!("\n{number}  {title}"))
-    }
-
-    fn say(&mut self, text: impl Display) -> Result<(), TourFault> {
-        self.line(format!("   {text}"))
-    }
-
-    fn columns(&mut self) -> Result<(), TourFault> {
-        self.say("")?;
-        self.row("", "the client saw", "the vendor saw")
-    }
-
-    fn row(
-        &mut self,
-        what: &str,
-        client: impl Display,
-        vendor: impl Display,
-    ) -> Result<(), TourFault> {
-        let (first, second) = COLUMNS;
-        self.say(format!("{what:first$}{:second$}{vendor}", client.to_string()))
-    }
-
-    fn claim(&mut self, holds: bool, claim: impl Into<String>) -> Result<(), TourFault> {
-        let claim = claim.into();
-        self.say(format!("{}   {claim}", if holds { "ok  " } else { "FAIL" }))?;
-        let scene = self.scenes.last_mut().expect("a scene is opened before it claims anything");
-        scene.checks.push(Check { claim, holds });
-        Ok(())
-    }
-
-    fn close(mut self) -> Result<TourVerdict, TourFault> {
-        let verdict = TourVerdict { scenes: std::mem::take(&mut self.scenes) };
-        let made: usize = verdict.scenes.iter().map(|scene| scene.checks.len()).sum();
-        let held = made - verdict.failed().count();
-        self.line(format!("\n{held} of {made} claims hold"))?;
-        Ok(verdict)
-    }
-
-    /// Trailing blanks help nobody.
-    fn line(&mut self, text: impl Display) -> Result<(), TourFault> {
-        let text = text.to_string();
-        writeln!(self.out, "{}", text.trim_end()).map_err(TourFault::Unprintable)?;
-        self.out.flush().map_err(TourFault::Unprintable)
     }
 }
 

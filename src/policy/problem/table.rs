@@ -1,4 +1,4 @@
-//! What is known of each code: name, status, title, sources, `retryable`, Proxy-Status, explanation.
+//! What is known of each code: name, status, title, sources, `retryable`, explanation.
 //!
 //! The facts themselves are in `rows`, their only home; documents and schemas are made from it.
 

@@ -52,7 +52,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// A minute on a clock ten times as fast, enough clients for a whole window at once, no trouble.
+    /// A minute on a clock ten times as fast, clients for a whole window at once, no trouble.
     pub(crate) const fn new(limit: usize, spread: &'static str) -> Self {
         Self {
             limit,
