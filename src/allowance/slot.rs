@@ -14,17 +14,11 @@ use super::want::Granted;
 /// A slot of everything a call needs. Dropped unsettled, it counts as sent and unanswered.
 #[derive(Debug)]
 pub struct Slot {
-    account: Arc<Account>,
+    /// Gone once it is settled.
+    account: Option<Arc<Account>>,
     granted: Granted,
     /// Scopes that the guard has settled already, before the answer.
     settled: u64,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Open,
-    Closed,
 }
 
 /// What became of an attempt, and what the vendor said with it.
@@ -67,7 +61,7 @@ impl Settlement<'_> {
 
 impl Slot {
     pub(super) const fn new(account: Arc<Account>, granted: Granted) -> Self {
-        Self { account, granted, settled: 0, phase: Phase::Open }
+        Self { account: Some(account), granted, settled: 0 }
     }
 
     /// Whether an observing allowance would have made the call wait.
@@ -93,15 +87,15 @@ impl Slot {
     /// attempt, whether it answers or not.
     pub fn pass_guard(&mut self, at: Moment) {
         let guarded = self.granted.want.guarded & !self.settled;
-        if guarded != 0 {
+        if let Some(account) = self.account.as_ref().filter(|_| guarded != 0) {
             self.settled |= guarded;
-            self.account.change(|state, _| state.settle_scopes(guarded, at));
+            account.change(|state, _| state.settle_scopes(guarded, at));
         }
     }
 
     /// The attempt is over: draws every conclusion and keeps what only the body's end frees.
     pub fn settle(mut self, settlement: &Settlement<'_>) -> (Aftermath, Seat) {
-        self.phase = Phase::Closed;
+        let account = self.account.take().expect("a slot is settled once");
         let report = Report {
             fate: settlement.fate,
             blind: settlement.blind,
@@ -113,35 +107,35 @@ impl Slot {
             chance: settlement.chance,
             settled: self.settled,
         };
-        let mut state = self.account.lock();
+        let mut state = account.lock();
         let aftermath = state.report(&self.granted, &report);
-        let mut wakers = Vec::new();
         if !state.queue().is_empty() {
-            let now = self.account.clock().now();
+            let mut wakers = Vec::new();
+            let now = account.clock().now();
             if aftermath.closes() {
                 wakers.extend(state.dismiss_hopeless(now));
             }
             wakers.extend(state.dispatch(now));
+            drop(state);
+            wake(wakers);
+        } else {
+            drop(state);
         }
-        drop(state);
-        wake(wakers);
-        let seat = Seat::of(&self.account, &self.granted);
-        (aftermath, seat)
+        (aftermath, Seat::of(account, &self.granted))
     }
 
     /// It will not be used: no byte was written.
     pub fn cancel(mut self) {
-        self.phase = Phase::Closed;
-        let granted = self.granted;
-        self.account.change(|state, _| state.cancel(&granted));
+        if let Some(account) = self.account.take() {
+            account.change(|state, _| state.cancel(&self.granted));
+        }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if self.phase == Phase::Open {
-            let (granted, settled) = (self.granted, self.settled);
-            self.account.change(|state, now| state.abandon(&granted, now, settled));
+        if let Some(account) = self.account.take() {
+            account.change(|state, now| state.abandon(&self.granted, now, self.settled));
         }
     }
 }
@@ -156,9 +150,8 @@ pub struct Seat {
 }
 
 impl Seat {
-    fn of(account: &Arc<Account>, granted: &Granted) -> Self {
+    const fn of(account: Arc<Account>, granted: &Granted) -> Self {
         let Granted { want, .. } = granted;
-        let account = Arc::clone(account);
         Self { account, concurrent: want.concurrent, upstream: want.upstream.all }
     }
 

@@ -3,12 +3,14 @@
 //! While a call waits, its body is read into its replay buffer up to the bound, the client's
 //! leaving is watched, and a drain cuts it in time. Refuses to decide who goes first.
 
-use crate::allowance::{Account, Admission, Asker, Refusal, Slot, Waiting, Want};
+use crate::allowance::{Admission, Asker, Refusal, Slot, Waiting};
 use crate::policy::time::Moment;
 use crate::telemetry::Admitted;
+use crate::upstream::Exchange;
 
+use super::body::RequestBody;
 use super::call::Call;
-use super::{Gateway, Peer};
+use super::{Gateway, Peer, Rare};
 
 /// Why a call does not start, or not start again.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub(super) enum Stop {
     ClientStalled,
 }
 
-impl<E> Gateway<E> {
+impl<E: Exchange<RequestBody>> Gateway<E> {
     /// The client's own limit; charged once a call, before the account's queue.
     pub(super) async fn admit_client(&self, call: &mut Call<'_>, peer: &Peer) -> Result<(), Stop> {
         let asker = Asker {
@@ -35,7 +37,8 @@ impl<E> Gateway<E> {
             fit: call.want.fit,
         };
         let Some((account, want)) = self.accounts.client(call.client, asker) else { return Ok(()) };
-        let slot = self.acquire((account, want), call, peer).await.map_err(|stop| match stop {
+        let admission = account.acquire(want, self.asking(call));
+        let slot = self.admitted(admission, call, peer).await.map_err(|stop| match stop {
             Stop::Refused(refusal) => Stop::ClientLimited(refusal),
             Stop::ClientLimited(_) | Stop::Draining | Stop::ClientLeft | Stop::ClientStalled => {
                 stop
@@ -49,8 +52,8 @@ impl<E> Gateway<E> {
 
     /// A slot of everything the next attempt needs.
     pub(super) async fn admit(&self, call: &mut Call<'_>, peer: &Peer) -> Result<Slot, Stop> {
-        let account = std::sync::Arc::clone(&call.account);
-        let slot = self.acquire((&account, call.want), call, peer).await?;
+        let admission = call.account.acquire(call.want, self.asking(call));
+        let slot = self.admitted(admission, call, peer).await?;
         if slot.would_have_waited() {
             self.shard.admitted(call.upstream, Admitted::WouldWait, call.story.waited);
         }
@@ -74,15 +77,18 @@ impl<E> Gateway<E> {
         rested
     }
 
-    async fn acquire(
+    /// The first attempt asks in the moment its call arrived: one look at the clock less.
+    fn asking(&self, call: &Call<'_>) -> Moment {
+        if call.story.attempts == 0 { call.arrival } else { self.clock.now() }
+    }
+
+    async fn admitted(
         &self,
-        (account, want): (&std::sync::Arc<Account>, Want),
+        admission: Admission,
         call: &mut Call<'_>,
         peer: &Peer,
     ) -> Result<Slot, Stop> {
-        // The first attempt asks in the moment its call arrived: one look at the clock less.
-        let now = if call.story.attempts == 0 { call.arrival } else { self.clock.now() };
-        match account.acquire(want, now) {
+        match admission {
             Admission::Granted(slot) => {
                 self.shard.admitted(call.upstream, Admitted::Immediate, std::time::Duration::ZERO);
                 Ok(slot)
@@ -91,11 +97,21 @@ impl<E> Gateway<E> {
                 self.shard.admitted(call.upstream, Admitted::Refused, std::time::Duration::ZERO);
                 Err(Stop::Refused(refusal))
             }
-            Admission::Queued(waiting) => Box::pin(self.wait(waiting, call, peer)).await,
+            Admission::Queued(waiting) => self.wait(waiting, call, peer).await,
         }
     }
 
-    async fn wait(&self, waiting: Waiting, call: &mut Call<'_>, peer: &Peer) -> Result<Slot, Stop> {
+    #[cold]
+    fn wait<'a>(
+        &'a self,
+        waiting: Waiting,
+        call: &'a mut Call<'_>,
+        peer: &'a Peer,
+    ) -> Rare<'a, Result<Slot, Stop>> {
+        Box::pin(self.turn(waiting, call, peer))
+    }
+
+    async fn turn(&self, waiting: Waiting, call: &mut Call<'_>, peer: &Peer) -> Result<Slot, Stop> {
         let began = self.clock.now();
         let mut turn = std::pin::pin!(waiting);
         let read_on = async {

@@ -5,10 +5,11 @@
 
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::task::{Poll, ready};
 use std::time::Duration;
 
-use http::Response;
 use http::response::Parts;
+use http::{Response, StatusCode};
 
 use crate::allowance::{Aftermath, Blind, Fate, Seat, Settlement, Slot};
 use crate::dialect;
@@ -26,7 +27,7 @@ use super::admit::Stop;
 use super::body::{Peeked, RequestBody, ResponseBody, Streamed, peek};
 use super::call::Call;
 use super::settings::Inspect;
-use super::{Gateway, Peer};
+use super::{Gateway, Peer, Rare};
 
 /// What the client gets in the end.
 #[derive(Debug)]
@@ -80,8 +81,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 Ok(slot) => slot,
                 Err(stop) => return Finish::Stopped(stop),
             };
-            let exchanged = self.send(call, &mut slot).await;
-            let concluded = self.conclude(call, slot, exchanged).await;
+            let Exchanged { result, sent, over } = self.send(call, peer, &mut slot).await;
+            let settlement = Settlement::plain(sent, over);
+            let concluded = match result {
+                Ok(response) if passes(call, &response) => {
+                    return self.pass_at_once(call, slot, response, settlement);
+                }
+                result => self.conclude(call, slot, result, settlement).await,
+            };
             // The blind retry that was paid for is over.
             call.story.paid = None;
             let met = match concluded {
@@ -99,6 +106,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
     }
 
+    #[cold]
     fn give_up(&self, call: &Call<'_>, met: Met, stopped_by: StoppedBy) -> Finish<E::Body> {
         self.shard.not_retried(call.upstream, stopped_by);
         let Met { trouble, answer, aftermath, reason } = met;
@@ -108,94 +116,120 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 
     /// One exchange, from its first byte to its answer's head or its failure.
-    async fn send(&self, call: &mut Call<'_>, slot: &mut Slot) -> Exchanged<E::Body> {
+    async fn send(&self, call: &mut Call<'_>, peer: &Peer, slot: &mut Slot) -> Exchanged<E::Body> {
         let sent = if call.story.attempts == 0 && call.story.waited.is_zero() {
             call.arrival
         } else {
             self.clock.now()
         };
-        let request = call.next_request(self.random.bytes8());
-        let progress = Progress::default();
-        let exchange = self.exchange.exchange(call.upstream, request, &progress);
+        let request = call.next_request(|| self.random.bytes8());
+        let progress = Progress::begun(sent);
+        let exchange = pin!(self.exchange.exchange(call.upstream, request, &progress));
         let watch = Watch {
             began: sent,
             guard: slot.guard(),
             attempt_timeout: call.policy.attempt_timeout,
             idle_timeout: call.policy.idle_timeout,
         };
-        let result = self.watched(exchange, &progress, slot, &watch).await;
+        let result = self.watched(exchange, (&progress, slot), &watch, peer).await;
         let over = self.clock.now();
         call.story.upstream_time += over.since(sent);
+        call.story.answered = Some(over);
         Exchanged { result, sent, over }
     }
 
     /// Drives an exchange under the timeouts of its phases.
     async fn watched<F, R>(
         &self,
-        exchange: F,
-        progress: &Progress,
-        slot: &mut Slot,
+        mut exchange: Pin<&mut F>,
+        (progress, slot): (&Progress, &mut Slot),
         watch: &Watch,
+        peer: &Peer,
     ) -> Result<R, Failure>
     where
         F: Future<Output = Result<R, Failure>>,
     {
-        let mut exchange = pin!(exchange);
-        // Most exchanges end before any timer could: the first one is set when one has to wait.
-        if let Some(result) = poll_once(exchange.as_mut()).await {
-            return result;
-        }
-        let mut timer = pin!(self.clock.sleep_until(watch.first_alarm()));
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut exchange => return result,
-                () = &mut timer => {}
+        let mut due = watch.first_alarm();
+        let mut alarm = None;
+        let result = std::future::poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(result) = exchange.as_mut().poll(cx) {
+                    return Poll::Ready(result);
+                }
+                let alarm = alarm.get_or_insert_with(|| peer.alarm.take(self.clock, due));
+                ready!(alarm.poll(due, cx));
+                let now = self.clock.now();
+                watch.settle_guarded(progress, slot, now);
+                match watch.next_alarm(progress, now) {
+                    Ok(next) => due = next,
+                    Err(failure) => return Poll::Ready(Err(failure)),
+                }
             }
-            let now = self.clock.now();
-            if let (Some(sent), Some(guard)) = (progress.sent(), watch.guard)
-                && sent.plus(guard) <= now
-            {
-                slot.pass_guard(sent.plus(guard));
-            }
-            let next = watch.next_alarm(progress, now)?;
-            timer.as_mut().reset(self.clock.instant(next));
+        });
+        let result = result.await;
+        if let Some(alarm) = alarm {
+            peer.alarm.keep(alarm);
         }
+        result
+    }
+
+    /// Most answers are neither errors nor looked at: they pass without any further stage.
+    fn pass_at_once(
+        &self,
+        call: &mut Call<'_>,
+        slot: Slot,
+        response: Response<E::Body>,
+        settlement: Settlement<'_>,
+    ) -> Finish<E::Body> {
+        call.story.paid = None;
+        self.count_answer(call, response.status(), &settlement);
+        self.pass(call, slot, response, settlement)
+    }
+
+    fn count_answer(&self, call: &Call<'_>, status: StatusCode, settlement: &Settlement<'_>) {
+        let took = settlement.over.since(settlement.sent);
+        self.shard.attempted(call.upstream, Attempted::Status(status), took);
     }
 
     /// What an exchange's outcome means: for the account at once, for the call in return.
-    async fn conclude(
+    #[cold]
+    fn conclude<'a>(
+        &'a self,
+        call: &'a Call<'_>,
+        slot: Slot,
+        result: Result<Response<E::Body>, Failure>,
+        settlement: Settlement<'a>,
+    ) -> Rare<'a, Concluded<E::Body>> {
+        Box::pin(async move {
+            match result {
+                Ok(response) => {
+                    self.count_answer(call, response.status(), &settlement);
+                    self.look(call, slot, response, settlement).await
+                }
+                Err(failure) => self.conclude_failure(call, slot, &failure, settlement),
+            }
+        })
+    }
+
+    fn conclude_failure(
         &self,
         call: &Call<'_>,
         slot: Slot,
-        exchanged: Exchanged<E::Body>,
+        failure: &Failure,
+        settlement: Settlement<'_>,
     ) -> Concluded<E::Body> {
-        let Exchanged { result, sent, over } = exchanged;
-        let settlement = Settlement::plain(sent, over);
-        match result {
-            Ok(response) => {
-                let attempted = Attempted::Status(response.status());
-                self.shard.attempted(call.upstream, attempted, over.since(sent));
-                if response.status().as_u16() < 400 && call.policy.inspect == Inspect::Errors {
-                    return Concluded::Done(self.pass(call, slot, response, settlement));
-                }
-                self.look(call, slot, response, settlement).await
-            }
-            Err(failure) => {
-                if let Some(stop) = blames_client(call, &failure) {
-                    slot.settle(&Settlement { fate: fate(&failure), ..settlement });
-                    return Concluded::Done(Finish::Stopped(stop));
-                }
-                let attempted = Attempted::Failure(failure.kind);
-                self.shard.attempted(call.upstream, attempted, over.since(sent));
-                tracing::debug!(upstream = %call.rules.name, %failure, "an exchange broke");
-                let trouble = dialect::for_failure(&call.policy.dialect, &failure);
-                let settlement = Settlement { fate: fate(&failure), ..settlement };
-                let reason = RetryReason::Failure(failure.kind);
-                let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
-                Concluded::Trouble(Box::new(Met { trouble, answer: None, aftermath, reason }))
-            }
+        let settlement = Settlement { fate: fate(failure), ..settlement };
+        if let Some(stop) = blames_client(call, failure) {
+            slot.settle(&settlement);
+            return Concluded::Done(Finish::Stopped(stop));
         }
+        let took = settlement.over.since(settlement.sent);
+        self.shard.attempted(call.upstream, Attempted::Failure(failure.kind), took);
+        tracing::debug!(upstream = %call.rules.name, %failure, "an exchange broke");
+        let trouble = dialect::for_failure(&call.policy.dialect, failure);
+        let reason = RetryReason::Failure(failure.kind);
+        let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
+        Concluded::Trouble(Box::new(Met { trouble, answer: None, aftermath, reason }))
     }
 
     /// A success streams through; its headers may lower what we believe of the allowance.
@@ -310,6 +344,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 
     /// Whether the call is sent again, from when, and paid by whom.
+    #[cold]
     fn judge(&self, call: &mut Call<'_>, met: &Met) -> Result<Option<Moment>, StoppedBy> {
         let Met { trouble, aftermath, reason, .. } = met;
         let free_again = |until: Moment| aftermath.release.map_or(until, |at| at.max(until));
@@ -337,16 +372,19 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         Ok((cost == Cost::Blind).then_some(at))
     }
 
-    async fn rest_if_needed(
-        &self,
-        call: &mut Call<'_>,
-        peer: &Peer,
+    #[cold]
+    fn rest_if_needed<'a>(
+        &'a self,
+        call: &'a mut Call<'_>,
+        peer: &'a Peer,
         until: Option<Moment>,
-    ) -> Result<(), Stop> {
-        match until {
-            Some(until) => Box::pin(self.rest(call, peer, until)).await,
-            None => Ok(()),
-        }
+    ) -> Rare<'a, Result<(), Stop>> {
+        Box::pin(async move {
+            match until {
+                Some(until) => self.rest(call, peer, until).await,
+                None => Ok(()),
+            }
+        })
     }
 }
 
@@ -364,6 +402,15 @@ impl Watch {
     fn first_alarm(&self) -> Moment {
         let soonest = self.attempt_timeout.min(self.idle_timeout);
         self.began.plus(self.guard.map_or(soonest, |guard| guard.min(soonest)))
+    }
+
+    /// Once the guard has passed, the vendor has counted the attempt, answer or not.
+    fn settle_guarded(&self, progress: &Progress, slot: &mut Slot, now: Moment) {
+        if let (Some(sent), Some(guard)) = (progress.sent(), self.guard)
+            && sent.plus(guard) <= now
+        {
+            slot.pass_guard(sent.plus(guard));
+        }
     }
 
     /// When to look again, or which timeout is over.
@@ -390,14 +437,9 @@ fn alarm(
     if now < due { Ok(due) } else { Err(Failure::new(kind, progress.reach(), detail)) }
 }
 
-async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Option<F::Output> {
-    std::future::poll_fn(|context| {
-        std::task::Poll::Ready(match future.as_mut().poll(context) {
-            std::task::Poll::Ready(output) => Some(output),
-            std::task::Poll::Pending => None,
-        })
-    })
-    .await
+/// Whether nobody needs to know what an answer says.
+fn passes<B>(call: &Call<'_>, response: &Response<B>) -> bool {
+    response.status().as_u16() < 400 && call.policy.inspect == Inspect::Errors
 }
 
 /// Whether an exchange broke on the client's side: nobody but the client is to blame for that.

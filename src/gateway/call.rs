@@ -66,9 +66,10 @@ impl Headers {
         match self {
             Self::Sent(list) => list.iter().cloned().collect(),
             Self::Unsent(map) => {
-                let list = map.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+                let mut list = Vec::with_capacity(map.len());
+                list.extend(map.iter().map(|(name, value)| (name.clone(), value.clone())));
                 let map = std::mem::take(map);
-                *self = Self::Sent(list);
+                *self = Self::Sent(list.into_boxed_slice());
                 map
             }
         }
@@ -90,6 +91,8 @@ pub(super) struct Story {
     pub(super) attempts: u32,
     pub(super) waited: Duration,
     pub(super) upstream_time: Duration,
+    /// When the latest exchange was over.
+    pub(super) answered: Option<Moment>,
     pub(super) retried_because: Option<RetryReason>,
     /// The blind retry that is being paid for.
     pub(super) paid: Option<PaidRetry>,
@@ -122,7 +125,10 @@ impl Call<'_> {
     }
 
     /// The request of the next attempt: the same as the one before, byte for byte.
-    pub(super) fn next_request(&mut self, span_id: [u8; 8]) -> Request<RequestBody> {
+    pub(super) fn next_request(
+        &mut self,
+        span_id: impl FnOnce() -> [u8; 8],
+    ) -> Request<RequestBody> {
         self.story.attempts += 1;
         let mut request = Request::new(self.body.next_attempt());
         *request.method_mut() = self.request.method.clone();
@@ -143,19 +149,21 @@ pub(super) struct Arrived<'a> {
 
 impl<E> Gateway<E> {
     /// Identifies the client, finds the route and makes a call of the request.
-    pub(super) fn begin(&self, arrived: Arrived<'_>) -> Result<Call<'_>, Turned> {
-        let Arrived { head, intake, peer, at } = arrived;
+    ///
+    /// Boxed, because a future that holds it is copied before it runs.
+    pub(super) fn begin(&self, arrived: Arrived<'_>) -> Result<Box<Call<'_>>, Turned> {
+        let Arrived { mut head, intake, peer, at } = arrived;
         let survey = Survey::of(&head.headers);
         let own_id = survey.request_id(&head.headers).cloned();
         let id = own_id.unwrap_or_else(|| self.fresh_request_id());
         let turn = |code, detail, upstream| Turned { id: id.clone(), code, detail, upstream };
         let who = self.identify(&head.headers).map_err(|(code, why)| turn(code, why, None))?;
-        let (route, target) = self.find(&head).map_err(|(code, why)| turn(code, why, None))?;
-        let inbound = Inbound {
-            host: head.headers.get(http::header::HOST).cloned(),
-            target,
-            prefix_bytes: route.prefix_bytes,
-        };
+        // Nobody else wants it: towards the upstream it is another.
+        let host = head.headers.remove(http::header::HOST);
+        let target = std::mem::take(&mut head.uri).into_parts().path_and_query;
+        let found = self.find(host.as_ref(), target);
+        let (route, target) = found.map_err(|(code, why)| turn(code, why, None))?;
+        let inbound = Inbound { host, target, prefix_bytes: route.prefix_bytes };
         let rules = &self.settings.upstreams[route.upstream];
         let policy = rules.policy_for(&head.method, inbound.path());
         let checked = self.check(&head.headers, survey, policy);
@@ -173,7 +181,7 @@ impl<E> Gateway<E> {
             deadline,
             fit: fitness(&body),
         };
-        Ok(Call {
+        Ok(Box::new(Call {
             id,
             arrival: at,
             deadline,
@@ -197,7 +205,7 @@ impl<E> Gateway<E> {
             inbound,
             body,
             story: Story::default(),
-        })
+        }))
     }
 
     fn identify(&self, headers: &HeaderMap) -> Result<Identified, (Code, &'static str)> {
@@ -210,12 +218,16 @@ impl<E> Gateway<E> {
         })
     }
 
-    fn find(&self, head: &Parts) -> Result<(Route, PathAndQuery), (Code, &'static str)> {
-        let host = head.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
-        let target = head.uri.path_and_query().filter(|target| target.path() != "*");
+    fn find(
+        &self,
+        host: Option<&HeaderValue>,
+        target: Option<PathAndQuery>,
+    ) -> Result<(Route, PathAndQuery), (Code, &'static str)> {
+        let host = host.and_then(|host| host.to_str().ok());
+        let target = target.filter(|target| target.path() != "*");
         let target = target.ok_or((Code::RouteNotFound, "No route is for the whole server."))?;
         match self.settings.routes.find(host, target.path()) {
-            Some(route) => Ok((route, target.clone())),
+            Some(route) => Ok((route, target)),
             None if self.settings.routes.serves_host(host) => {
                 Err((Code::RouteNotFound, "No route of this gateway matches the path."))
             }

@@ -4,6 +4,7 @@
 //! fixed, share one call, and read like the glossary. Every decision is asked of `policy`.
 
 mod admit;
+mod alarm;
 mod attempt;
 mod body;
 mod call;
@@ -15,14 +16,15 @@ mod settings;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::allowance::{Accounts, UpstreamRules};
 use crate::clock::Clock;
-use crate::policy::headers::{self, Via};
+use crate::policy::headers::{self, RequestIds, Via};
 use crate::policy::problem::Code;
 use crate::policy::time::Moment;
 use crate::random::Random;
@@ -84,6 +86,10 @@ impl Shared {
     }
 }
 
+/// What few calls ever do. It is kept apart from the straight path, whose code should stay small
+/// enough for the processor to hold: hence the box, and the type that nobody can inline.
+type Rare<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
 /// The gateway of one worker.
 #[derive(Debug)]
 pub struct Gateway<E> {
@@ -100,6 +106,7 @@ pub struct Gateway<E> {
     secrets: Vec<Box<str>>,
     access: Access,
     random: Random,
+    ids: Mutex<RequestIds>,
     clock: Clock,
 }
 
@@ -120,6 +127,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             drain,
             access,
             random,
+            ids: Mutex::default(),
             clock,
         }
     }
@@ -140,30 +148,31 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 
     /// Serves one call, from its head to the head of its answer.
-    pub async fn handle(
+    ///
+    /// It has begun when this returns, so that its future need not carry the request it came as.
+    pub fn handle(
         &self,
-        request: Request<Intake>,
+        request: Request<impl Into<Intake>>,
         peer: &Peer,
-    ) -> Response<ResponseBody<E::Body>> {
+    ) -> impl Future<Output = Response<ResponseBody<E::Body>>> + Send {
         let (head, intake) = request.into_parts();
-        let arrived = Arrived { head, intake, peer, at: self.clock.now() };
-        let mut call = match self.begin(arrived) {
-            Ok(call) => call,
-            Err(turned) => return self.turn_away(&turned),
-        };
-        self.shard.call_began(call.upstream);
-        let mut leaving = Leaving::of(self, &call);
-        self.accounts.earn_retries(call.upstream, call.policy.budget_percent);
-        let finish = self.serve(&mut call, peer).await;
-        leaving.recorded = true;
-        self.respond(&call, finish)
-    }
-
-    /// The stages that may wait: the client's own limit, then attempts until one settles it.
-    async fn serve(&self, call: &mut Call<'_>, peer: &Peer) -> Finish<E::Body> {
-        match self.admit_client(call, peer).await {
-            Ok(()) => self.attempts(call, peer).await,
-            Err(stop) => Finish::Stopped(stop),
+        let mut begun =
+            self.begin(Arrived { head, intake: intake.into(), peer, at: self.clock.now() });
+        async move {
+            // Only borrowed from here on: what is moved within a future has two places in it.
+            let call = match &mut begun {
+                Ok(call) => call,
+                Err(turned) => return self.turn_away(turned),
+            };
+            self.shard.call_began(call.upstream);
+            let mut leaving = Leaving::of(self, call);
+            self.accounts.earn_retries(call.upstream, call.policy.budget_percent);
+            let finish = match self.admit_client(call, peer).await {
+                Ok(()) => self.attempts(call, peer).await,
+                Err(stop) => Finish::Stopped(stop),
+            };
+            leaving.recorded = true;
+            self.respond(call, finish)
         }
     }
 
@@ -185,7 +194,8 @@ impl<E> Gateway<E> {
     fn fresh_request_id(&self) -> HeaderValue {
         let wall = self.clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
-        headers::fresh_request_id(millis, self.random.bytes10())
+        let random = self.random.bytes10();
+        self.ids.lock().unwrap_or_else(PoisonError::into_inner).fresh(millis, random)
     }
 }
 

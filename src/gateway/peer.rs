@@ -9,25 +9,29 @@ use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use super::alarm::AlarmPlace;
+
 /// The client behind a connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Peer {
     address: SocketAddr,
     /// Watched only where nobody else would notice the end: HTTP/1, one call at a time.
     socket: Option<Arc<TcpStream>>,
+    /// The timer over its calls' attempts.
+    pub(super) alarm: AlarmPlace,
 }
 
 impl Peer {
     /// The client at the other end of `socket`.
     #[must_use]
     pub const fn new(address: SocketAddr, socket: Arc<TcpStream>) -> Self {
-        Self { address, socket: Some(socket) }
+        Self { address, socket: Some(socket), alarm: AlarmPlace::empty() }
     }
 
     /// A client whose leaving drops the call's future, or nobody's: HTTP/2 streams, and tests.
     #[must_use]
     pub const fn detached(address: SocketAddr) -> Self {
-        Self { address, socket: None }
+        Self { address, socket: None, alarm: AlarmPlace::empty() }
     }
 
     /// Its address.

@@ -17,14 +17,14 @@ use crate::policy::normalise::{
 use crate::policy::outcome::FailureKind;
 use crate::policy::problem::{Basis, Code, Problem, Source};
 use crate::policy::verdict::RetryReason;
-use crate::telemetry::{CallRecord, Ended};
+use crate::telemetry::{CallRecord, Ended, Gist};
 use crate::upstream::Exchange;
 
 use super::Gateway;
 use super::admit::Stop;
 use super::attempt::{Finish, Troubled};
 use super::body::{RequestBody, ResponseBody};
-use super::call::{Call, Turned};
+use super::call::{Call, Story, Turned};
 use super::settings::Redirects;
 
 /// What a call's record says besides the call: what the client got, and why.
@@ -50,6 +50,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 
     /// A problem for a request that became no call.
+    #[cold]
     pub(super) fn turn_away(&self, turned: &Turned) -> Response<ResponseBody<E::Body>> {
         let facts = CallFacts {
             request_id: turned.id.to_str().ok(),
@@ -111,6 +112,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         response
     }
 
+    #[cold]
     fn tell_trouble(
         &self,
         call: &Call<'_>,
@@ -137,6 +139,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         self.tell(call, &problem, (vendor_headers, vendor_status, failure), rule)
     }
 
+    #[cold]
     fn tell_stop(&self, call: &Call<'_>, stop: &Stop) -> Response<ResponseBody<E::Body>> {
         let told = Told::of(stop);
         let facts = self.facts(call);
@@ -201,19 +204,33 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 
     fn record(&self, call: &Call<'_>, ending: &Ending<'_>) {
-        let total = self.clock.now().since(call.arrival);
+        // An answer that passes is told of the moment its head came, which was just now.
+        let passed = if ending.problem.is_none() { call.story.answered } else { None };
+        let total = passed.unwrap_or_else(|| self.clock.now()).since(call.arrival);
         let code = ending.problem.map(|problem| problem.code);
         let method = &call.request.method;
         let ended = Ended { client: call.client, method, status: ending.status, code, took: total };
         self.shard.call_ended(call.upstream, &ended);
-        let record = CallRecord {
+        let Story { attempts, waited, .. } = call.story;
+        let gist = Gist { code, attempts, waited, total };
+        crate::telemetry::record(self.access, &gist, || self.full_record(call, ending, total));
+    }
+
+    #[cold]
+    fn full_record<'a>(
+        &'a self,
+        call: &'a Call<'_>,
+        ending: &Ending<'a>,
+        total: Duration,
+    ) -> CallRecord<'a> {
+        CallRecord {
             request_id: call.id.to_str().unwrap_or_default(),
             client: &self.settings.clients.all()[call.client].name,
             upstream: &call.rules.name,
-            method,
+            method: &call.request.method,
             path: call.inbound.target.path(),
             status: ending.status,
-            code,
+            code: ending.problem.map(|problem| problem.code),
             source: ending.problem.map(|problem| problem.source),
             attempts: call.story.attempts,
             waited: call.story.waited,
@@ -227,8 +244,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 .map(|wait| wait.seconds),
             vendor_status: ending.vendor_status,
             retried_because: call.story.retried_because,
-        };
-        crate::telemetry::record(self.access, &record);
+        }
     }
 }
 

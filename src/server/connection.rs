@@ -90,17 +90,6 @@ impl<H: Handler> Worker<H> {
             http2: http2_builder(settings),
         }
     }
-
-    async fn answer(
-        self: &Arc<Self>,
-        mut request: Request<Incoming>,
-        peer: &Peer,
-    ) -> Response<H::Body> {
-        match head::check(&mut request, self.bounds) {
-            Ok(()) => self.handler.handle(request, peer).await,
-            Err(refused) => self.handler.refuse(refused, Some(request.headers())),
-        }
-    }
 }
 
 fn http1_builder(bounds: Bounds) -> http1::Builder {
@@ -303,15 +292,22 @@ async fn discard(socket: &TcpStream) {
 }
 
 /// One call: its head is checked, answered, and its end is noted when the body's end is.
-async fn call<H: Handler>(
+fn call<H: Handler>(
     line: Arc<Line<H>>,
-    request: Request<Incoming>,
-) -> Result<Response<Tracked<H::Body>>, Infallible> {
+    mut request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<Tracked<H::Body>>, Infallible>> {
     let flight = Flight::new(&line.wire);
-    let mut response = line.worker.answer(request, &line.peer).await;
-    // The version is a matter of this connection, whatever the answer was relayed from.
-    *response.version_mut() = Version::HTTP_11;
-    Ok(response.map(|body| Tracked { body, flight }))
+    let checked = head::check(&mut request, line.worker.bounds);
+    async move {
+        let handler = &line.worker.handler;
+        let mut response = match checked {
+            Ok(()) => handler.handle(request, &line.peer).await,
+            Err(refused) => handler.refuse(refused, Some(request.headers())),
+        };
+        // The version is a matter of this connection, whatever the answer was relayed from.
+        *response.version_mut() = Version::HTTP_11;
+        Ok(response.map(|body| Tracked { body, flight }))
+    }
 }
 
 /// A call under way; over when dropped.

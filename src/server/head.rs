@@ -24,7 +24,8 @@ pub(super) fn check<B>(request: &mut Request<B>, bounds: Bounds) -> Result<(), R
     if request.uri().authority().is_some() {
         make_relative(request)?;
     }
-    if request.headers().contains_key(UPGRADE) {
+    // Heads are short: comparing names costs less than hashing one.
+    if request.headers().keys().any(|name| *name == UPGRADE) {
         ignore_h2c(request.headers_mut())?;
     }
     Ok(())

@@ -4,8 +4,32 @@
 
 /// Whether `value` is a host with or without a port, and nothing else.
 pub(super) fn is_valid(value: &[u8]) -> bool {
-    let (name, port) = split_port(value);
-    !name.is_empty() && is_name(name) && port.iter().all(u8::is_ascii_digit)
+    if let Some(rest) = value.strip_prefix(b"[") {
+        return is_bracketed(rest);
+    }
+    let name = name_bytes(value);
+    0 < name && is_port(&value[name..])
+}
+
+/// An address in brackets, behind the first, with or without a port.
+fn is_bracketed(rest: &[u8]) -> bool {
+    let Some(end) = rest.iter().position(|byte| *byte == b']') else { return false };
+    let plain = |byte: &u8| is_name_byte(*byte) || *byte == b':';
+    0 < end && rest[..end].iter().all(plain) && is_port(&rest[end + 1..])
+}
+
+/// Nothing, or a colon and perhaps digits.
+fn is_port(rest: &[u8]) -> bool {
+    match rest {
+        [] => true,
+        [b':', digits @ ..] => digits.iter().all(u8::is_ascii_digit),
+        _ => false,
+    }
+}
+
+/// How many bytes of a name it begins with.
+fn name_bytes(value: &[u8]) -> usize {
+    value.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(value.len())
 }
 
 /// What follows the authority of `http://host…` or `https://host…`; empty for none.
@@ -20,32 +44,20 @@ fn after_scheme<'a>(target: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// The name and the digits behind its last colon, brackets respected.
-fn split_port(value: &[u8]) -> (&[u8], &[u8]) {
-    let name_end = value.iter().rposition(|byte| *byte == b']').map_or(0, |end| end + 1);
-    match value[name_end..].iter().position(|byte| *byte == b':') {
-        Some(colon) => (&value[..name_end + colon], &value[name_end + colon + 1..]),
-        None => (value, b""),
-    }
-}
-
-fn is_name(name: &[u8]) -> bool {
-    match name.strip_prefix(b"[").map(|rest| rest.strip_suffix(b"]")) {
-        Some(inside) => inside.is_some_and(is_ip_literal),
-        None => name.iter().all(|byte| is_name_byte(*byte)),
-    }
-}
-
-fn is_ip_literal(inside: &[u8]) -> bool {
-    let plain = |byte: &u8| is_name_byte(*byte) || *byte == b':';
-    !inside.is_empty() && inside.iter().all(plain)
-}
-
 /// RFC 3986 `reg-name` without the comma, which proxies use to join two headers into one.
-const fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-        || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%')
-        || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b';' | b'=')
+fn is_name_byte(byte: u8) -> bool {
+    const NAME: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut byte = 0u8;
+        while byte < 128 {
+            table[byte as usize] = byte.is_ascii_alphanumeric()
+                || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%' | b'!' | b'$' | b'&' | b'\'')
+                || matches!(byte, b'(' | b')' | b'*' | b'+' | b';' | b'=');
+            byte += 1;
+        }
+        table
+    };
+    NAME[usize::from(byte)]
 }
 
 #[cfg(test)]

@@ -5,14 +5,18 @@ use http::{HeaderMap, Request, Response};
 use hyper::body::Incoming;
 
 use super::handler::{ConnectionChange, Handler, Refused};
-use crate::gateway::{Gateway, Intake, Peer, RequestBody, ResponseBody};
+use crate::gateway::{Gateway, Peer, RequestBody, ResponseBody};
 use crate::upstream::{UpstreamBody, Upstreams};
 
 impl Handler for Gateway<Upstreams<RequestBody>> {
     type Body = ResponseBody<UpstreamBody<RequestBody>>;
 
-    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Self::Body> {
-        Self::handle(self, request.map(Intake::Wire), peer).await
+    fn handle(
+        &self,
+        request: Request<Incoming>,
+        peer: &Peer,
+    ) -> impl Future<Output = Response<Self::Body>> + Send {
+        Self::handle(self, request, peer)
     }
 
     fn refuse(&self, refused: Refused, headers: Option<&HeaderMap>) -> Response<Self::Body> {

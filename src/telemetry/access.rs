@@ -57,21 +57,34 @@ pub struct CallRecord<'a> {
     pub retried_because: Option<RetryReason>,
 }
 
-impl CallRecord<'_> {
+/// What decides whether a call is written down.
+#[derive(Clone, Copy, Debug)]
+pub struct Gist {
+    /// The code, if the client got a problem.
+    pub code: Option<Code>,
+    /// Sends.
+    pub attempts: u32,
+    /// How long the call waited here.
+    pub waited: Duration,
+    /// From its head to the head of the answer.
+    pub total: Duration,
+}
+
+impl Gist {
     fn is_noteworthy(&self) -> bool {
         self.code.is_some() || self.attempts > 1 || self.waited > SLOW || self.total > SLOW
     }
 }
 
-/// Writes a call down, if `access` wants it.
-pub fn record(access: Access, call: &CallRecord<'_>) {
+/// Writes a call down, if `access` wants it; nearly none is, so `call` is asked for only then.
+pub fn record<'a>(access: Access, gist: &Gist, call: impl FnOnce() -> CallRecord<'a>) {
     let wanted = match access {
         Access::None => false,
-        Access::ErrorsAndSlow => call.is_noteworthy(),
+        Access::ErrorsAndSlow => gist.is_noteworthy(),
         Access::All => true,
     };
     if wanted {
-        write(call);
+        write(&call());
     }
 }
 
@@ -102,6 +115,7 @@ macro_rules! line {
     };
 }
 
+#[cold]
 fn write(call: &CallRecord<'_>) {
     match call.code.map_or(Alarm::None, alarm) {
         Alarm::None => line!(info, call),
@@ -185,7 +199,13 @@ mod tests {
     };
 
     fn lines(access: Access, call: &CallRecord<'_>) -> String {
-        captured(|| record(access, call))
+        let gist = Gist {
+            code: call.code,
+            attempts: call.attempts,
+            waited: call.waited,
+            total: call.total,
+        };
+        captured(|| record(access, &gist, || *call))
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod metrics;
 mod settings;
 mod table;
 
-pub use access::{CallRecord, record};
+pub use access::{CallRecord, Gist, record};
 pub use holds::hold;
 pub use log::{Log, LogFault};
 pub use metrics::{Admitted, Attempted, CLIENTS_MAX, Ended, Metrics, Shard, Throttled};

@@ -80,9 +80,14 @@ impl<B: RequestBody> Pool<B> {
     }
 
     /// A connection at rest, unless those who wait have a claim to it.
-    pub(super) fn rested(&self) -> Option<Box<Connection<B>>> {
+    pub(super) fn rested(&self, now: Moment) -> Option<Box<Connection<B>>> {
         let promised = self.queue.waiting.load(Relaxed);
-        if promised > 0 && self.idle().len() <= promised { None } else { self.take_idle() }
+        if promised > 0 && self.idle().len() <= promised { None } else { self.take_idle(now) }
+    }
+
+    /// The present moment.
+    pub(super) fn now(&self) -> Moment {
+        self.clock.now()
     }
 
     /// Something to send on, by opening it, or by waiting where the limit forbids that.
@@ -129,15 +134,14 @@ impl<B: RequestBody> Pool<B> {
     fn take(&self) -> Option<Line<B>> {
         match self.common.version() {
             Version::Http2 => self.take_stream().map(Line::Stream),
-            Version::Http1 | Version::Unknown => self.take_idle().map(Line::Used),
+            Version::Http1 | Version::Unknown => self.take_idle(self.now()).map(Line::Used),
         }
     }
 
     /// The one used last that has not rested too long.
-    fn take_idle(&self) -> Option<Box<Connection<B>>> {
+    fn take_idle(&self, now: Moment) -> Option<Box<Connection<B>>> {
         let mut idle = self.idle();
         let connection = idle.pop_back()?;
-        let now = self.clock.now();
         if connection.is_stale(now) {
             // Limits differ between connections only where the vendor named one, so what
             // rested longer than this one is of no use either.

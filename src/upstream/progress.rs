@@ -8,6 +8,8 @@ use crate::policy::time::Moment;
 /// Shared between an exchange and the attempt that waits for it; belongs to one attempt.
 #[derive(Debug, Default)]
 pub struct Progress {
+    /// Nanoseconds of the moment the attempt began; zero where nobody said.
+    began: AtomicU64,
     /// Nanoseconds of the latest write of this request to the wire; zero before the first.
     written: AtomicU64,
     /// Nanoseconds of the moment its last byte was handed to the wire; zero before that.
@@ -15,6 +17,17 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// That of an attempt which begins at `now`: who sends it need not look at the clock again.
+    #[must_use]
+    pub fn begun(now: Moment) -> Self {
+        Self { began: AtomicU64::new(now.as_nanos()), ..Self::default() }
+    }
+
+    /// When the attempt began, if somebody said.
+    pub fn began(&self) -> Option<Moment> {
+        moment(&self.began)
+    }
+
     /// A byte, or more, of the request was written at `now`.
     pub fn wrote(&self, now: Moment) {
         self.written.store(now.as_nanos().max(1), Ordering::Relaxed);

@@ -4,6 +4,7 @@
 //! connection it was given to had been closed, goes to another connection; nothing else does.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{Request, Response};
@@ -51,49 +52,59 @@ impl<B: RequestBody> Upstreams<B> {
 impl<B: RequestBody> Exchange<B> for Upstreams<B> {
     type Body = UpstreamBody<B>;
 
-    async fn exchange(
+    fn exchange(
         &self,
         upstream: usize,
         request: Request<B>,
         progress: &Progress,
-    ) -> Result<Response<UpstreamBody<B>>, Failure> {
+    ) -> impl Future<Output = Result<Response<UpstreamBody<B>>, Failure>> + Send {
         let pool = &self.pools[upstream];
-        // It stays in this place until hyper takes it: futures in futures would each copy it.
+        // It stays in this place until hyper takes it: every future around it would copy it.
         let mut request = Some(request);
-        // Each turn uses up a connection at rest, so it ends with the last of them.
-        while let Some(connection) = pool.rested() {
-            match connection.send(&mut request, &pool.host, progress).await {
-                h1::Sent::Answered(answer, afterwards) => {
-                    return Ok(finish(pool, answer, afterwards));
+        async move {
+            let mut now = progress.began().unwrap_or_else(|| pool.now());
+            // Each turn uses up a connection at rest, so it ends with the last of them.
+            while let Some(connection) = pool.rested(now) {
+                match connection.send(&mut request, &pool.host, progress).await {
+                    h1::Sent::Answered(answer, afterwards) => {
+                        return Ok(finish(pool, answer, afterwards));
+                    }
+                    h1::Sent::Unsent(_) => now = pool.now(),
+                    h1::Sent::Failed(failure) => return Err(failure),
                 }
-                h1::Sent::Unsent(_) => {}
-                h1::Sent::Failed(failure) => return Err(failure),
             }
+            elsewhere(pool, &mut request, progress).await
         }
-        Box::pin(elsewhere(pool, request, progress)).await
     }
 }
 
 /// Sends on a stream of HTTP/2, or on a connection that has to be opened or waited for first.
-async fn elsewhere<B: RequestBody>(
-    pool: &Arc<Pool<B>>,
-    mut request: Option<Request<B>>,
-    progress: &Progress,
-) -> Result<Response<UpstreamBody<B>>, Failure> {
-    let mut last = None;
-    for _ in 0..STALE_MAX {
-        let line = pool.obtain().await?;
-        match send(pool, line, &mut request, progress).await {
-            Turn::Over(outcome) => return outcome,
-            Turn::Again(closed) => last = Some(closed),
+///
+/// Boxed, and of a type that nobody can inline: the straight path goes without.
+#[cold]
+fn elsewhere<'a, B: RequestBody>(
+    pool: &'a Arc<Pool<B>>,
+    request: &'a mut Option<Request<B>>,
+    progress: &'a Progress,
+) -> Pin<Box<dyn Future<Output = Outcome<B>> + Send + 'a>> {
+    Box::pin(async move {
+        let mut last = None;
+        for _ in 0..STALE_MAX {
+            let line = pool.obtain().await?;
+            match send(pool, line, request, progress).await {
+                Turn::Over(outcome) => return outcome,
+                Turn::Again(closed) => last = Some(closed),
+            }
         }
-    }
-    Err(last.expect("a turn was taken"))
+        Err(last.expect("a turn was taken"))
+    })
 }
+
+type Outcome<B> = Result<Response<UpstreamBody<B>>, Failure>;
 
 /// What one line made of a request.
 enum Turn<B: RequestBody> {
-    Over(Result<Response<UpstreamBody<B>>, Failure>),
+    Over(Outcome<B>),
     /// It was closed before a byte was written.
     Again(Failure),
 }

@@ -344,6 +344,12 @@ impl Reader {
     }
 }
 
+impl From<Incoming> for Intake {
+    fn from(body: Incoming) -> Self {
+        Self::Wire(body)
+    }
+}
+
 impl Intake {
     fn is_end_stream(&self) -> bool {
         match self {

@@ -9,7 +9,7 @@ use http::header::{CONNECTION, TE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::names::{Kind, kind};
-use super::survey;
+use super::survey::Presence;
 
 /// Whether trailers reach the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,19 +20,27 @@ pub enum Trailers {
     Drop,
 }
 
-/// Removes `Connection` and what it nominates, except `relied` headers.
-pub(super) fn strip(headers: &mut HeaderMap, relied: &[HeaderName]) {
-    if !survey::has(headers, &CONNECTION) {
-        return;
-    }
-    let nominations = headers.get_all(CONNECTION).iter().filter(|value| nominates(value));
-    let nominations: Vec<HeaderValue> = nominations.cloned().collect();
-    headers.remove(CONNECTION);
-    for value in &nominations {
+/// Removes `Connection` and what it nominates, except `relied` headers; whether it nominated
+/// anything.
+pub(super) fn strip(headers: &mut HeaderMap, relied: &[HeaderName]) -> Presence {
+    let further = further_values(headers);
+    let first = headers.remove(CONNECTION);
+    let mut nominated = Presence::Absent;
+    for value in first.iter().chain(&further).filter(|value| nominates(value)) {
+        nominated = Presence::Present;
         for name in options(value).filter(|name| may_go(name, relied)) {
             headers.remove(name);
         }
     }
+    nominated
+}
+
+/// The values of `Connection` behind its first; no head that a program wrote has any.
+fn further_values(headers: &HeaderMap) -> Vec<HeaderValue> {
+    if headers.len() == headers.keys_len() {
+        return Vec::new();
+    }
+    headers.get_all(CONNECTION).iter().skip(1).cloned().collect()
 }
 
 /// Removes headers by name; the names were found by a pass over the map.

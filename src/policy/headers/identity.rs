@@ -1,5 +1,6 @@
 //! What tells a request from others: its id, its trace, its idempotency key.
 
+use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::{Builder, Uuid};
 
@@ -18,13 +19,32 @@ pub fn request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
     (length.contains(&id.len()) && id.as_bytes().iter().all(sane)).then_some(id)
 }
 
-/// An id of our own: a UUIDv7 of the wall clock and ten random bytes.
-#[must_use]
-pub fn fresh_request_id(wall_millis: u64, random: [u8; 10]) -> HeaderValue {
-    let id = Builder::from_unix_timestamp_millis(wall_millis, &random).into_uuid();
-    let mut text = Uuid::encode_buffer();
-    HeaderValue::from_str(id.hyphenated().encode_lower(&mut text))
-        .expect("hex digits and hyphens are a header value")
+/// Ids of our own: UUIDv7 of the wall clock and ten random bytes.
+///
+/// Each is cut from a sheet that holds many, so that it costs no memory of its own: an id is
+/// copied into several headers and let go soon.
+#[derive(Debug, Default)]
+pub struct RequestIds {
+    sheet: BytesMut,
+}
+
+/// Ids on a sheet; one of them, kept for long, keeps so many times its length.
+const IDS_PER_SHEET: usize = 32;
+
+impl RequestIds {
+    /// The next id.
+    #[must_use]
+    pub fn fresh(&mut self, wall_millis: u64, random: [u8; 10]) -> HeaderValue {
+        let id = Builder::from_unix_timestamp_millis(wall_millis, &random).into_uuid();
+        let mut text = Uuid::encode_buffer();
+        let text = id.hyphenated().encode_lower(&mut text).as_bytes();
+        if self.sheet.capacity() < text.len() {
+            self.sheet = BytesMut::with_capacity(text.len() * IDS_PER_SHEET);
+        }
+        self.sheet.extend_from_slice(text);
+        HeaderValue::from_maybe_shared(self.sheet.split().freeze())
+            .expect("hex digits and hyphens are a header value")
+    }
 }
 
 /// Whether a request carries an idempotency key under this name: any value that is not blank.
@@ -36,13 +56,13 @@ pub fn has_idempotency_key(headers: &HeaderMap, name: &HeaderName) -> bool {
 
 /// Makes an attempt a span of its own in its client's trace. Without a valid `traceparent`
 /// nothing changes: a trace is begun by others.
-pub fn renew_traceparent(headers: &mut HeaderMap, fresh_span_id: [u8; 8]) {
+pub fn renew_traceparent(headers: &mut HeaderMap, fresh_span_id: impl FnOnce() -> [u8; 8]) {
     if !survey::has(headers, &TRACEPARENT) {
         return;
     }
     let mut all = headers.get_all(TRACEPARENT).iter();
     let (Some(value), None) = (all.next(), all.next()) else { return };
-    if let Some(renewed) = renewed(value.as_bytes(), fresh_span_id) {
+    if let Some(renewed) = renewed(value.as_bytes(), fresh_span_id()) {
         headers.insert(TRACEPARENT, renewed);
     }
 }
@@ -98,11 +118,14 @@ mod tests {
 
     #[test]
     fn our_ids_are_uuids_that_sort_by_time() {
-        let id = |millis| fresh_request_id(millis, [7; 10]).to_str().unwrap().to_owned();
+        let mut ids = RequestIds::default();
+        let mut id = |millis| ids.fresh(millis, [7; 10]).to_str().unwrap().to_owned();
         let parsed: Uuid = id(1_700_000_000_000).parse().unwrap();
         assert_eq!(parsed.get_version_num(), 7);
         assert!(id(1_700_000_000_000) < id(1_700_000_000_001));
         assert!(request_id(&with(X_REQUEST_ID, &id(1))).is_some());
+        let many: Vec<String> = (0..100).map(id).collect();
+        assert!(many.is_sorted() && many.iter().all(|id| id.len() == 36));
     }
 
     #[test]
@@ -129,7 +152,7 @@ mod tests {
         ];
         for (before, flags) in rows {
             let mut headers = with(TRACEPARENT, &before);
-            renew_traceparent(&mut headers, [0, 0, 0, 0, 0, 0, 0, 0x2a]);
+            renew_traceparent(&mut headers, || [0, 0, 0, 0, 0, 0, 0, 0x2a]);
             let renewed = flags.map(|flags| format!("00-{TRACE}-000000000000002a-{flags}"));
             assert_eq!(headers[TRACEPARENT], renewed.unwrap_or(before));
         }
@@ -141,7 +164,7 @@ mod tests {
         let mut headers = with(TRACEPARENT, value);
         headers.append(TRACEPARENT, value.parse().unwrap());
         let before = headers.clone();
-        renew_traceparent(&mut headers, [1; 8]);
+        renew_traceparent(&mut headers, || [1; 8]);
         assert_eq!(headers, before);
     }
 }

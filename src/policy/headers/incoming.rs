@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_LOCATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONNECTION, CONTENT_LOCATION, LOCATION, RETRY_AFTER, VIA, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::connection::{self, Trailers};
@@ -14,7 +14,8 @@ use super::names::{
     self, EVENKEEL_ATTEMPTS, EVENKEEL_REQUEST_ID, Kind, PREFERENCE_APPLIED, RATELIMIT,
     RATELIMIT_POLICY, SERVER_TIMING, X_REQUEST_ID,
 };
-use super::{survey, via};
+use super::survey::{self, Presence};
+use super::via;
 use crate::policy::time::seconds_up;
 
 /// Headers of an answer that a vendor cannot nominate away: clients and we rely on them.
@@ -74,19 +75,27 @@ pub struct RateLimit<'a> {
 
 /// Turns a vendor's headers into those of our answer.
 pub fn incoming(headers: &mut HeaderMap, policy: &Incoming<'_>) {
-    strip(headers, policy.trailers);
-    if let Some(rewrite) = &policy.redirects {
+    let found = strip(headers, policy.trailers);
+    if let (Presence::Present, Some(rewrite)) = (found.location, &policy.redirects) {
         lead_back(headers, LOCATION, rewrite);
         lead_back(headers, CONTENT_LOCATION, rewrite);
     }
-    via::append(headers, policy.via);
-    annotate(headers, &policy.notes);
+    match found.via {
+        Presence::Absent => drop(headers.insert(VIA, policy.via.clone())),
+        Presence::Present => via::append(headers, policy.via),
+    }
+    add_notes(headers, found.request_id, &policy.notes);
 }
 
 /// Adds our answer headers.
 pub fn annotate(headers: &mut HeaderMap, notes: &Notes<'_>) {
+    let request_id = survey::has(headers, &X_REQUEST_ID);
+    add_notes(headers, if request_id { Presence::Present } else { Presence::Absent }, notes);
+}
+
+fn add_notes(headers: &mut HeaderMap, request_id: Presence, notes: &Notes<'_>) {
     headers.insert(EVENKEEL_REQUEST_ID, notes.request_id.clone());
-    if !survey::has(headers, &X_REQUEST_ID) {
+    if request_id == Presence::Absent {
         headers.insert(X_REQUEST_ID, notes.request_id.clone());
     }
     if notes.attempts > 1 {
@@ -103,11 +112,44 @@ pub fn annotate(headers: &mut HeaderMap, notes: &Notes<'_>) {
     }
 }
 
-fn strip(headers: &mut HeaderMap, trailers: Trailers) {
-    connection::strip(headers, &RELIED);
-    let doomed = headers.keys().filter(|name| goes(name.as_str(), trailers));
-    let doomed: Vec<HeaderName> = doomed.cloned().collect();
-    connection::remove_all(headers, &doomed);
+/// What one pass over an answer's names found. Ordinary heads have nothing that goes but
+/// `Connection`: the list stays unallocated.
+#[derive(Default)]
+struct Found {
+    connection: Presence,
+    /// A `Location` or a `Content-Location`.
+    location: Presence,
+    via: Presence,
+    request_id: Presence,
+    doomed: Vec<HeaderName>,
+}
+
+/// Removes what does not go on; what there is of the rest.
+fn strip(headers: &mut HeaderMap, trailers: Trailers) -> Found {
+    let mut found = find(headers, trailers);
+    if found.connection == Presence::Present
+        && connection::strip(headers, &RELIED) == Presence::Present
+    {
+        found = find(headers, trailers);
+    }
+    connection::remove_all(headers, &found.doomed);
+    found
+}
+
+fn find(headers: &HeaderMap, trailers: Trailers) -> Found {
+    let mut found = Found::default();
+    for name in headers.keys() {
+        match name.as_str().len() {
+            3 if *name == VIA => found.via = Presence::Present,
+            8 if *name == LOCATION => found.location = Presence::Present,
+            10 if *name == CONNECTION => found.connection = Presence::Present,
+            12 if *name == X_REQUEST_ID => found.request_id = Presence::Present,
+            16 if *name == CONTENT_LOCATION => found.location = Presence::Present,
+            _ if goes(name.as_str(), trailers) => found.doomed.push(name.clone()),
+            _ => {}
+        }
+    }
+    found
 }
 
 fn goes(name: &str, trailers: Trailers) -> bool {
@@ -119,8 +161,7 @@ fn goes(name: &str, trailers: Trailers) -> bool {
 }
 
 fn lead_back(headers: &mut HeaderMap, name: HeaderName, rewrite: &Rewrite<'_>) {
-    if survey::has(headers, &name)
-        && let Some(value) = headers.get_mut(name)
+    if let Some(value) = headers.get_mut(name)
         && let Some(mapped) = map_location(value, rewrite)
     {
         *value = mapped;

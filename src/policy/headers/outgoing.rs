@@ -6,12 +6,12 @@
 
 use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, CONNECTION};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::connection::{self, Trailers};
 use super::names::{self, FORWARDED, Kind, X_FORWARDED_FOR};
-use super::{prefer, via};
+use super::{prefer, survey, via};
 use crate::policy::client::KeyPlace;
 
 /// What must be known of a call to write its request's headers.
@@ -36,8 +36,9 @@ pub struct Outgoing<'a> {
 
 /// Turns a client's headers into those of every attempt of its call.
 pub fn outgoing(headers: &mut HeaderMap, policy: &Outgoing<'_>) {
-    connection::strip(headers, policy.relied);
-    headers.remove(HOST);
+    if survey::has(headers, &CONNECTION) {
+        connection::strip(headers, policy.relied);
+    }
     let found = find(headers, policy);
     connection::remove_all(headers, &found.doomed);
     if found.special == Special::Some {

@@ -20,8 +20,9 @@ pub struct Survey {
     request_id: Presence,
 }
 
+/// Whether something is there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Presence {
+pub(super) enum Presence {
     #[default]
     Absent,
     Present,

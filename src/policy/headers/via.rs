@@ -61,15 +61,8 @@ pub fn looped(headers: &HeaderMap, pseudonym: &str) -> bool {
 
 /// Appends `value` unless it stands there already, so that a filter may run twice.
 pub(super) fn append(headers: &mut HeaderMap, value: &HeaderValue) {
-    match headers.entry(VIA) {
-        http::header::Entry::Vacant(vacant) => {
-            vacant.insert(value.clone());
-        }
-        http::header::Entry::Occupied(mut occupied) => {
-            if !occupied.iter().any(|present| present == value) {
-                occupied.append(value.clone());
-            }
-        }
+    if !headers.get_all(VIA).iter().any(|present| present == value) {
+        headers.append(VIA, value.clone());
     }
 }
 
