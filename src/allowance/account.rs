@@ -134,14 +134,17 @@ impl Waiting {
         if let Some(waiter) = state.queue().waiter(ticket) {
             waiter.waker = Some(waker.clone());
         }
-        let wakers = state.dispatch(now);
+        let mut wakers = state.dispatch(now);
         let outcome = if let Some(granted) = state.queue().collect(ticket) {
             Ok(Ok(granted))
         } else if state.queue().collect_dismissal(ticket) {
             Ok(Err(state.dismissal(&self.want, now)))
         } else if self.want.deadline <= now {
             let refusal = state.give_up(ticket, now);
-            Ok(Err(refusal.unwrap_or_else(|| state.dismissal(&self.want, now))))
+            let refusal = refusal.unwrap_or_else(|| state.dismissal(&self.want, now));
+            // It may have kept the account's timer: somebody else has to from now on.
+            wakers.extend(state.dispatch(now));
+            Ok(Err(refusal))
         } else {
             Err(state.alarm(ticket).unwrap_or(Moment::NEVER).min(self.want.deadline))
         };

@@ -309,3 +309,20 @@ async fn an_outage_holds_the_upstream() {
     let held = RefusalReason::Held { cause: HoldCause::Outage, failures: 0 };
     assert_eq!((refusal.reason, refusal.retry_after.as_secs()), (held, 5));
 }
+
+/// The account's timer was lost once, when the call that kept it gave up at its own deadline.
+#[tokio::test(start_paused = true)]
+async fn giving_up_hands_the_timer_on() {
+    let clock = Clock::start();
+    let second = Duration::from_secs(1);
+    let vault = accounts(vec![window(1, MINUTE, Spread::None)], clock);
+    let first = slot(&vault, clock, MINUTE).await.unwrap();
+    let Admission::Queued(keeper) = ask(&vault, clock, "/", second * 70) else { panic!() };
+    let Admission::Queued(next) = ask(&vault, clock, "/", second * 200) else { panic!() };
+    let (keeper, next) = (tokio::spawn(keeper), tokio::spawn(next));
+    clock.sleep_until(Moment::from_millis(15_000)).await;
+    first.settle(&plain(clock));
+    assert!(keeper.await.unwrap().is_err(), "its slot is released five seconds too late for it");
+    next.await.unwrap().unwrap().cancel();
+    assert_eq!(clock.now().since(Moment::START).as_secs(), 75);
+}
