@@ -17,14 +17,14 @@ mod settings;
 mod tests;
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::allowance::{Accounts, UpstreamRules};
 use crate::clock::Clock;
-use crate::policy::headers::{self, RequestIds, Via};
+use crate::policy::headers::{self, Via};
 use crate::policy::problem::Code;
 use crate::policy::time::Moment;
 use crate::random::Random;
@@ -106,7 +106,6 @@ pub struct Gateway<E> {
     secrets: Vec<Box<str>>,
     access: Access,
     random: Random,
-    ids: Mutex<RequestIds>,
     clock: Clock,
 }
 
@@ -127,7 +126,6 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             drain,
             access,
             random,
-            ids: Mutex::default(),
             clock,
         }
     }
@@ -194,8 +192,7 @@ impl<E> Gateway<E> {
     fn fresh_request_id(&self) -> HeaderValue {
         let wall = self.clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
-        let random = self.random.bytes10();
-        self.ids.lock().unwrap_or_else(PoisonError::into_inner).fresh(millis, random)
+        headers::fresh_request_id(millis, self.random.bytes10())
     }
 }
 

@@ -3,20 +3,155 @@
 //!
 //! Refuses to do I/O: what touches a socket belongs to the table.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::{
+    ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, SERVER, USER_AGENT,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+
+use evenkeel::allowance::{
+    AccountRule, Accounts, Admission, Allowance, Asker, Fitness, Grant, Mode, Settlement, Spread,
+    UpstreamRules,
+};
+use evenkeel::clock::Clock;
+use evenkeel::policy::client::{KeyPlace, Priority};
+use evenkeel::policy::headers::{self, Incoming, Notes, Outgoing, Trailers, Via, names};
+use evenkeel::policy::route::{CallPath, Entry, Routes};
 use evenkeel::policy::time::Moment;
 
 use crate::measure::{Case, timed};
 
 /// Every case, in the order of the table. The bounds they are held to are in `targets.rs`, which
 /// finds a case by its name: the one for a grant is to be called `grant and settle`.
-pub(crate) const ALL: &[Case] = &[Case { name: "moment arithmetic", run: moment_arithmetic }];
+pub(crate) const ALL: &[Case] = &[
+    Case { name: "moment arithmetic", run: moment_arithmetic },
+    Case { name: "grant and settle", run: grant_and_settle },
+    Case { name: "route", run: route },
+    Case { name: "request's headers", run: request_headers },
+    Case { name: "answer's headers", run: answer_headers },
+];
 
 fn moment_arithmetic(iterations: u64) -> Duration {
     let window = Duration::from_secs(60);
     timed(iterations, |turn| {
         let settled = Moment::from_nanos(turn);
         settled.plus(window).since(Moment::from_millis(turn))
+    })
+}
+
+/// One allowance of a window, as most upstreams have it, with room: calls half a millisecond
+/// apart, each answered in twenty milliseconds, and a ledger as long as that makes it.
+fn grant_and_settle(iterations: u64) -> Duration {
+    let accounts = Accounts::new(&[rules()], &[], 1, Clock::start());
+    let account = accounts.account(0, &HeaderMap::new());
+    timed(iterations, |turn| {
+        let now = Moment::from_nanos(turn * 500_000);
+        let asker = Asker {
+            priority: Priority::Normal,
+            arrival: now,
+            deadline: now.plus(Duration::from_secs(30)),
+            fit: Fitness::Replayable,
+        };
+        let want = accounts.want(0, &Method::GET, CallPath::new("/things/1"), asker);
+        let Admission::Granted(slot) = account.acquire(want, now) else {
+            unreachable!("the allowance has room")
+        };
+        let answered = now.plus(Duration::from_millis(20));
+        slot.settle(&Settlement::plain(now, answered))
+    })
+}
+
+fn rules() -> UpstreamRules {
+    let grant = Grant::Window {
+        limit: 1_000_000,
+        window: Duration::from_secs(60),
+        spread: Spread::None,
+        arrival_guard: None,
+    };
+    let allowance = Allowance {
+        name: "all".into(),
+        grant,
+        counts: None,
+        exempt: Vec::new(),
+        mode: Mode::Enforce,
+    };
+    UpstreamRules {
+        name: Arc::from("vendor"),
+        account: AccountRule::Upstream,
+        allowances: vec![allowance],
+        queue_max: 1_000,
+    }
+}
+
+/// The last of ten routes, which is the one that everything else takes.
+fn route(iterations: u64) -> Duration {
+    let entry = |number: usize| Entry {
+        host: None,
+        prefix: if number == 0 { "".into() } else { format!("/vendor-{number}").into() },
+        upstream: number,
+    };
+    let routes = Routes::new((0..10).map(entry).collect());
+    timed(iterations, |_| routes.find(Some("gateway.example:8080"), "/things/1"))
+}
+
+fn map(rows: &[(HeaderName, &'static str)]) -> HeaderMap {
+    let row = |(name, value): &(HeaderName, &'static str)| {
+        (name.clone(), HeaderValue::from_static(value))
+    };
+    rows.iter().map(row).collect()
+}
+
+/// What a common client says; the time includes the copy that is worked on.
+fn request_headers(iterations: u64) -> Duration {
+    let head = map(&[
+        (HOST, "gateway.example:8080"),
+        (USER_AGENT, "python-requests/2.32.5"),
+        (ACCEPT, "*/*"),
+        (CONNECTION, "keep-alive"),
+        (CONTENT_TYPE, "application/json"),
+        (CONTENT_LENGTH, "17"),
+    ]);
+    let via = Via::new("evenkeel", [1, 2, 3, 4]);
+    let policy = Outgoing {
+        key_header: &names::EVENKEEL_KEY,
+        key: KeyPlace::Nowhere,
+        credential: None,
+        relied: &[names::IDEMPOTENCY_KEY],
+        peer: None,
+        trailers: Trailers::Pass,
+        via: via.value(Version::HTTP_11),
+    };
+    timed(iterations, |_| {
+        let mut headers = head.clone();
+        headers::outgoing(&mut headers, &policy);
+        headers
+    })
+}
+
+/// What a common vendor says; the time includes the copy that is worked on.
+fn answer_headers(iterations: u64) -> Duration {
+    let head = map(&[
+        (SERVER, "vendor"),
+        (DATE, "Sat, 21 Nov 2026 20:00:00 GMT"),
+        (CONTENT_TYPE, "application/json"),
+        (CONTENT_LENGTH, "257"),
+        (CONNECTION, "keep-alive"),
+    ]);
+    let via = Via::new("evenkeel", [1, 2, 3, 4]);
+    let id = HeaderValue::from_static("01927d5e-7b3c-7000-8000-000000000000");
+    let notes =
+        Notes { request_id: &id, attempts: 1, wait_applied: None, timing: None, rate_limit: None };
+    let policy = Incoming {
+        via: via.value(Version::HTTP_11),
+        redirects: None,
+        trailers: Trailers::Pass,
+        notes,
+    };
+    timed(iterations, |_| {
+        let mut headers = head.clone();
+        headers::incoming(&mut headers, &policy);
+        headers
     })
 }

@@ -87,7 +87,7 @@ enum Special {
 
 fn find(headers: &HeaderMap, policy: &Outgoing<'_>) -> Found {
     let mut found = Found { doomed: Vec::new(), special: Special::None };
-    let twins = Twins::of(policy);
+    let mut twins = None;
     for name in headers.keys() {
         match names::kind(name.as_str()) {
             Kind::Connection | Kind::HopByHop | Kind::Hop | Kind::Forwarding | Kind::Own => {
@@ -95,10 +95,12 @@ fn find(headers: &HeaderMap, policy: &Outgoing<'_>) -> Found {
             }
             Kind::Te | Kind::Trailer | Kind::Prefer => found.special = Special::Some,
             Kind::Framing => {}
-            Kind::EndToEnd if name == policy.key_header || twins.has(name, policy) => {
-                found.doomed.push(name.clone());
+            Kind::EndToEnd => {
+                let twins = *twins.get_or_insert_with(|| Twins::of(policy));
+                if name == policy.key_header || twins.has(name, policy) {
+                    found.doomed.push(name.clone());
+                }
             }
-            Kind::EndToEnd => {}
         }
     }
     found

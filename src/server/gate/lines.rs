@@ -71,24 +71,16 @@ const fn is_target_byte(byte: u8) -> bool {
 }
 
 pub(super) fn name_and_value(line: &[u8]) -> Result<(&[u8], &[u8]), Offence> {
-    let end = line.iter().position(|byte| !is_token(byte)).unwrap_or(line.len());
-    match &line[end..] {
-        [b':', value @ ..] if 0 < end => Ok((&line[..end], value)),
-        _ => Err(header_offence(line)),
-    }
-}
-
-/// What is wrong with a line that does not begin with a name and a colon.
-#[cold]
-fn header_offence(line: &[u8]) -> Offence {
-    let name = memchr(b':', line).map(|colon| &line[..colon]);
     if line.first().is_some_and(|byte| is_blank(*byte)) {
-        Offence::Fold
-    } else if name.and_then(<[u8]>::last).is_some_and(|byte| is_blank(*byte)) {
-        Offence::SpaceBeforeColon
-    } else {
-        Offence::HeaderLine
+        return Err(Offence::Fold);
     }
+    let colon = memchr(b':', line).ok_or(Offence::HeaderLine)?;
+    let name = &line[..colon];
+    if name.last().is_some_and(|byte| is_blank(*byte)) {
+        return Err(Offence::SpaceBeforeColon);
+    }
+    let plain = !name.is_empty() && name.iter().all(is_token);
+    if plain { Ok((name, &line[colon + 1..])) } else { Err(Offence::HeaderLine) }
 }
 
 const fn is_blank(byte: u8) -> bool {
