@@ -60,6 +60,24 @@ struct ByHeader {
     header: HeaderName,
     accounts: RwLock<HashMap<Box<[u8]>, Arc<Account>>>,
     overflow: Arc<Account>,
+    /// Nanoseconds of the latest sweep.
+    swept: AtomicU64,
+}
+
+/// A full map is looked through at most so often: keys are a client's to invent, and a look at
+/// every account must not be.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+impl ByHeader {
+    /// Whether it is time to look for accounts that nobody uses; under the map's lock.
+    fn may_sweep(&self, now: Moment) -> bool {
+        let last = Moment::from_nanos(self.swept.load(Ordering::Relaxed));
+        let due = last == Moment::START || last.plus(SWEEP_INTERVAL) <= now;
+        if due {
+            self.swept.store(now.as_nanos(), Ordering::Relaxed);
+        }
+        due
+    }
 }
 
 /// Which scopes of an account one upstream's calls need.
@@ -210,7 +228,7 @@ impl Accounts {
         if let Some(account) = accounts.get(key) {
             return Arc::clone(account);
         }
-        if self.accounts_max <= accounts.len() {
+        if self.accounts_max <= accounts.len() && by.may_sweep(now) {
             // Accounts in use are held by their calls; the map's own reference is the last one
             // of an account that nobody uses now.
             accounts.retain(|_, account| 1 < Arc::strong_count(account) || !account.is_idle(now));
@@ -243,6 +261,7 @@ impl UpstreamAccounts {
                 header: header.clone(),
                 accounts: RwLock::default(),
                 overflow: plan.open(origin),
+                swept: AtomicU64::new(0),
             }),
             AccountRule::Upstream | AccountRule::Named(_) => None,
         };

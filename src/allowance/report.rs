@@ -170,7 +170,10 @@ impl State {
             let scope = &mut self.scopes[number];
             let outage = scope.hold.is_some_and(|hold| hold.cause == HoldCause::Outage);
             let unanswered = report.fate != Fate::Answered;
-            if unanswered || (outage && report.blind == Blind::Yes) {
+            if report.fate == Fate::NotSent && report.blind == Blind::No {
+                // Nothing was asked, for a reason of ours: the next one may.
+                scope.probe_passed_on();
+            } else if unanswered || (outage && report.blind == Blind::Yes) {
                 scope.probe_failed(at);
             } else {
                 scope.reopen();

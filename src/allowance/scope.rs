@@ -279,11 +279,10 @@ impl Scope {
             && limit < ledger.limit()
         {
             ledger.lower(limit);
-            let speed = self.speed.sixteenths;
-            *pace = even_pace(limit, ledger.window(), *spread).map(|mut lower| {
-                lower.set_speed(speed);
-                lower
-            });
+            if let (Some(pace), Spread::Even { burst }) = (pace, *spread) {
+                let rate = even_rate(limit, ledger.window(), burst);
+                pace.set_rate(rate, self.speed.sixteenths);
+            }
         }
     }
 
@@ -439,11 +438,13 @@ pub enum Blind {
 
 fn even_pace(limit: u32, window: Duration, spread: Spread) -> Option<Pace> {
     match spread {
-        Spread::Even { burst } => {
-            Some(Pace::new(Rate { slots: limit, over: window, burst: burst.min(limit) }, FULL))
-        }
+        Spread::Even { burst } => Some(Pace::new(even_rate(limit, window, burst), FULL)),
         Spread::None => None,
     }
+}
+
+fn even_rate(limit: u32, window: Duration, burst: u32) -> Rate {
+    Rate { slots: limit, over: window, burst: burst.min(limit) }
 }
 
 /// The rate of the last seconds, and so much that its slowed form is at least one a second.

@@ -37,7 +37,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             fit: call.want.fit,
         };
         let Some((account, want)) = self.accounts.client(call.client, asker) else { return Ok(()) };
-        let admission = account.acquire(want, self.asking(call));
+        let admission = account.acquire(want, self.moment_of(call));
         let slot = self.admitted(admission, call, peer).await.map_err(|stop| match stop {
             Stop::Refused(refusal) => Stop::ClientLimited(refusal),
             Stop::ClientLimited(_) | Stop::Draining | Stop::ClientLeft | Stop::ClientStalled => {
@@ -52,7 +52,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     /// A slot of everything the next attempt needs.
     pub(super) async fn admit(&self, call: &mut Call<'_>, peer: &Peer) -> Result<Slot, Stop> {
-        let admission = call.account.acquire(call.want, self.asking(call));
+        let admission = call.account.acquire(call.want, self.moment_of(call));
         let slot = self.admitted(admission, call, peer).await?;
         if slot.would_have_waited() {
             self.shard.admitted(call.upstream, Admitted::WouldWait, call.story.waited);
@@ -77,9 +77,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         rested
     }
 
-    /// The first attempt asks in the moment its call arrived: one look at the clock less.
-    fn asking(&self, call: &Call<'_>) -> Moment {
-        if call.story.attempts == 0 { call.arrival } else { self.clock.now() }
+    /// Now: as long as nothing has waited or been sent, the moment the call arrived, which is one
+    /// look at the clock less.
+    pub(super) fn moment_of(&self, call: &Call<'_>) -> Moment {
+        let fresh = call.story.attempts == 0 && call.story.waited.is_zero();
+        if fresh { call.arrival } else { self.clock.now() }
     }
 
     async fn admitted(

@@ -8,8 +8,9 @@ use std::pin::{Pin, pin};
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use http::header::CONTENT_TYPE;
 use http::response::Parts;
-use http::{Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::allowance::{Aftermath, Blind, Fate, Seat, Settlement, Slot};
 use crate::dialect;
@@ -117,11 +118,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     /// One exchange, from its first byte to its answer's head or its failure.
     async fn send(&self, call: &mut Call<'_>, peer: &Peer, slot: &mut Slot) -> Exchanged<E::Body> {
-        let sent = if call.story.attempts == 0 && call.story.waited.is_zero() {
-            call.arrival
-        } else {
-            self.clock.now()
-        };
+        let sent = self.moment_of(call);
         let request = call.next_request(|| self.random.bytes8());
         let progress = Progress::begun(sent);
         let exchange = pin!(self.exchange.exchange(call.upstream, request, &progress));
@@ -220,7 +217,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Concluded<E::Body> {
         let settlement = Settlement { fate: fate(failure), ..settlement };
         if let Some(stop) = blames_client(call, failure) {
-            slot.settle(&settlement);
+            // As when its client left: it counts if it was sent, says nothing about the upstream,
+            // and passes a probe's role on.
+            match settlement.fate {
+                Fate::NotSent => slot.cancel(),
+                Fate::Answered | Fate::Unanswered => drop(slot),
+            }
             return Concluded::Done(Finish::Stopped(stop));
         }
         let took = settlement.over.since(settlement.sent);
@@ -246,7 +248,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
         let (aftermath, seat) = slot.settle(&settlement);
         self.tell_operator(call, &aftermath, settlement.over);
-        let response = response.map(|body| self.streamed(call, Vec::new(), body, seat));
+        let idle_timeout = idle_timeout(call, response.headers());
+        let response = response.map(|body| self.streamed(idle_timeout, Vec::new(), body, seat));
         Finish::Passed(Box::new(response))
     }
 
@@ -298,18 +301,19 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let Peeked { chunks, trailers, rest, .. } = peeked;
         let data = chunks.into_iter().map(http_body::Frame::data);
         let trailers = trailers.map(http_body::Frame::trailers);
-        let body = self.streamed(call, data.chain(trailers).collect(), rest, seat);
+        let read = data.chain(trailers).collect();
+        let body = self.streamed(idle_timeout(call, &parts.headers), read, rest, seat);
         Finish::Passed(Box::new(Response::from_parts(parts, body)))
     }
 
     fn streamed(
         &self,
-        call: &Call<'_>,
+        idle_timeout: Duration,
         read: Vec<http_body::Frame<bytes::Bytes>>,
         rest: E::Body,
         seat: Seat,
     ) -> ResponseBody<E::Body> {
-        let idle = (self.clock, call.policy.idle_timeout);
+        let idle = (self.clock, idle_timeout);
         ResponseBody::Streamed(Streamed::new(read.into(), rest, idle, seat))
     }
 
@@ -348,13 +352,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     fn judge(&self, call: &mut Call<'_>, met: &Met) -> Result<Option<Moment>, StoppedBy> {
         let Met { trouble, aftermath, reason, .. } = met;
         let free_again = |until: Moment| aftermath.release.map_or(until, |at| at.max(until));
+        let now = self.clock.now();
         let situation = Situation {
             call: call.repeatability(),
             attempts: call.story.attempts,
             attempts_max: call.policy.attempts,
             backoff: call.policy.backoff,
             chance: self.random.unit(),
-            now: self.clock.now(),
+            now,
             deadline: call.deadline,
             held_until: aftermath.held_until.map(free_again),
         };
@@ -369,7 +374,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         self.shard.retried(call.upstream, *reason);
         call.story.retried_because = Some(*reason);
         // Under a hold the waiting room keeps the call: it wakes its probe, and nobody else.
-        Ok((cost == Cost::Blind).then_some(at))
+        Ok((now < at).then_some(at))
     }
 
     #[cold]
@@ -435,6 +440,17 @@ fn alarm(
     (progress, detail): (&Progress, &'static str),
 ) -> Result<Moment, Failure> {
     if now < due { Ok(due) } else { Err(Failure::new(kind, progress.reach(), detail)) }
+}
+
+/// How long a stream of events may be silent: they come when something happens.
+const EVENT_STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
+
+/// How long the body of an answer may be silent.
+fn idle_timeout(call: &Call<'_>, headers: &HeaderMap) -> Duration {
+    let own = call.policy.idle_timeout;
+    let media_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let events = media_type.is_some_and(|it| it.starts_with(b"text/event-stream"));
+    if events { own.max(EVENT_STREAM_IDLE) } else { own }
 }
 
 /// Whether nobody needs to know what an answer says.

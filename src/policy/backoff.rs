@@ -26,6 +26,17 @@ impl Backoff {
     }
 }
 
+/// Jitter on a wait that somebody asked for only ever lengthens it, by this share at most: replicas
+/// do not come back in step, and nobody comes early.
+const UPWARD_JITTER_MAX: f64 = 0.1;
+
+/// A wait that was asked for, or a little more; `unit` is chance in 0..1.
+#[must_use]
+pub fn at_least(asked: Duration, unit: f64) -> Duration {
+    let share = 1.0 + UPWARD_JITTER_MAX * unit.clamp(0.0, 1.0);
+    Duration::try_from_secs_f64(asked.as_secs_f64() * share).unwrap_or(asked)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

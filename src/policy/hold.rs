@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::policy::backoff;
 use crate::policy::classify::{HoldCause, HoldOrder};
 use crate::policy::problem::Basis;
 use crate::policy::time::Moment;
@@ -22,10 +23,6 @@ pub const OUTAGE_FIRST: Duration = Duration::from_secs(5);
 
 /// The longest hold of an outage.
 const OUTAGE_MAX: Duration = Duration::from_secs(60);
-
-/// Jitter only ever lengthens a hold, by this share at most: replicas do not probe in step, and
-/// nobody comes early.
-const JITTER_MAX: f64 = 0.1;
 
 /// A scope that is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +82,7 @@ impl Hold {
         Self {
             id: 0,
             cause: order.cause,
-            until: at.now.plus(jittered(length, at.chance)),
+            until: at.now.plus(backoff::at_least(length, at.chance)),
             length,
             basis: basis(length, order),
             failures: 0,
@@ -99,7 +96,7 @@ impl Hold {
         let length = self.next_length(order, at.window).max(order.at_least);
         Self {
             cause: order.cause,
-            until: at.now.plus(jittered(length, at.chance)),
+            until: at.now.plus(backoff::at_least(length, at.chance)),
             length,
             basis: basis(length, order),
             failures: self.failures.saturating_add(1),
@@ -173,11 +170,6 @@ fn basis(length: Duration, order: &HoldOrder) -> Basis {
         Some(_) | None if order.at_least == length => Basis::Dialect,
         Some(_) | None => Basis::Estimate,
     }
-}
-
-fn jittered(length: Duration, chance: f64) -> Duration {
-    let share = 1.0 + JITTER_MAX * chance.clamp(0.0, 1.0);
-    Duration::try_from_secs_f64(length.as_secs_f64() * share).unwrap_or(length)
 }
 
 #[cfg(test)]

@@ -68,6 +68,11 @@ impl Pace {
         self.rate
     }
 
+    /// A new rate on the same state: what was spent of the burst stays spent.
+    pub fn set_rate(&mut self, rate: Rate, sixteenths: u8) {
+        *self = Self::on(self.dial.clone(), rate, sixteenths);
+    }
+
     /// A new limiter on the same state: changing speed neither forgets nor refills.
     pub fn set_speed(&mut self, sixteenths: u8) {
         *self = Self::on(self.dial.clone(), self.rate, sixteenths);
@@ -204,6 +209,15 @@ mod tests {
         assert_eq!(pace.take(ms(1_050)), Err(ms(1_100)));
         assert_eq!(pace.take(ms(1_100)), Ok(()));
         assert_eq!(pace.take(ms(1_200)), Err(ms(1_300)));
+    }
+
+    #[test]
+    fn a_lower_rate_refills_no_burst() {
+        let mut pace = Pace::new(second(2), FULL);
+        assert_eq!((pace.take(ms(1_000)), pace.take(ms(1_000))), (Ok(()), Ok(())));
+        pace.set_rate(Rate { slots: 5, ..second(2) }, FULL);
+        assert_eq!(pace.take(ms(1_000)), Ok(()), "the slower rate's own tolerance");
+        assert!(pace.take(ms(1_000)).is_err());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! It depends on what happened, not only on the method: nothing that may have been carried out is
 //! repeated unless repeating it is harmless by definition, by key or by declaration.
 
-use http::{Method, StatusCode};
+use http::Method;
 
 use crate::policy::classify::Processing;
 use crate::policy::problem::StoppedBy;
@@ -55,23 +55,10 @@ pub fn allowed(processing: Processing, call: &Repeatability<'_>) -> Result<(), S
     }
 }
 
-/// Whether performing the call twice does no harm.
+/// Whether performing the call twice does no harm: RFC 9110 9.2.2, a key, or a declaration.
 #[must_use]
 pub fn repeats_harmlessly(call: &Repeatability<'_>) -> bool {
-    call.licence != Licence::None || is_idempotent(call.method)
-}
-
-/// RFC 9110 9.2.2: performing it twice intends the same as once.
-#[must_use]
-pub fn is_idempotent(method: &Method) -> bool {
-    [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE]
-        .contains(method)
-}
-
-/// Statuses that no repetition can change, whatever a dialect says about waiting.
-#[must_use]
-pub fn is_beyond_repeating(status: StatusCode) -> bool {
-    matches!(status, StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED)
+    call.licence != Licence::None || call.method.is_idempotent()
 }
 
 #[cfg(test)]

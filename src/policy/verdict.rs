@@ -3,7 +3,7 @@
 //! Everything the attempt loop needs to know after an outcome that is not a success is decided
 //! here, and nowhere else.
 
-use crate::policy::backoff::Backoff;
+use crate::policy::backoff::{Backoff, at_least};
 use crate::policy::classify::{Remedy, Trouble};
 use crate::policy::outcome::FailureKind;
 use crate::policy::problem::{Code, StoppedBy};
@@ -15,7 +15,7 @@ use crate::policy::time::Moment;
 pub enum Verdict {
     /// Send again, not before this moment.
     Again {
-        /// The earliest start of the next attempt.
+        /// The earliest start of the next attempt, holds apart.
         at: Moment,
         /// Whether the retry budget has to pay.
         cost: Cost,
@@ -75,26 +75,21 @@ pub fn decide(trouble: &Trouble, situation: &Situation<'_>) -> Verdict {
     if situation.attempts >= situation.attempts_max {
         return Verdict::Stop(StoppedBy::Attempts);
     }
-    let (at, cost) = next_start(trouble, situation);
-    if situation.deadline < at {
+    let at = own_start(trouble, situation);
+    let start = situation.held_until.map_or(at, |until| until.max(at));
+    if situation.deadline < start {
         return Verdict::Stop(StoppedBy::Patience);
     }
-    Verdict::Again { at, cost }
+    Verdict::Again { at, cost: cost_of(trouble) }
 }
 
-fn next_start(trouble: &Trouble, situation: &Situation<'_>) -> (Moment, Cost) {
+/// When the call would start again if nothing were held; holds are kept by the waiting room.
+fn own_start(trouble: &Trouble, situation: &Situation<'_>) -> Moment {
     let Situation { attempts, backoff, chance, now, .. } = *situation;
-    match (trouble.remedy, situation.held_until) {
-        (_, Some(until)) => (until, Cost::Free),
-        (Remedy::After(wait), None) => {
-            // Upward jitter only: a vendor that asks for a wait gets all of it.
-            let spread = wait.mul_f64(0.1 * chance.clamp(0.0, 1.0));
-            (now.plus(wait).plus(spread), cost_of(trouble))
-        }
-        (Remedy::Hold, None) => (now, Cost::Free),
-        (Remedy::Backoff | Remedy::Final, None) => {
-            (now.plus(backoff.wait(attempts, chance)), cost_of(trouble))
-        }
+    match trouble.remedy {
+        Remedy::After(wait) => now.plus(at_least(wait, chance)),
+        Remedy::Hold => now,
+        Remedy::Backoff | Remedy::Final => now.plus(backoff.wait(attempts, chance)),
     }
 }
 
@@ -128,7 +123,11 @@ mod tests {
     }
 
     fn decide_for(method: &Method, attempts: u32, trouble: &Trouble) -> Verdict {
-        let situation = Situation {
+        decide(trouble, &situation(method, attempts))
+    }
+
+    fn situation(method: &Method, attempts: u32) -> Situation<'_> {
+        Situation {
             call: Repeatability { method, licence: Licence::None, body: BodyState::Replayable },
             attempts,
             attempts_max: 4,
@@ -141,8 +140,19 @@ mod tests {
             now: Moment::from_millis(1_000),
             deadline: Moment::from_millis(30_000),
             held_until: None,
+        }
+    }
+
+    #[test]
+    fn a_hold_that_others_caused_delays_a_blind_retry_and_does_not_pay_for_it() {
+        let blind = trouble(Processing::Unknown, Remedy::Backoff);
+        let held = |second: u64| Situation {
+            held_until: Some(Moment::from_millis(second * 1_000)),
+            ..situation(&Method::GET, 1)
         };
-        decide(trouble, &situation)
+        let again = Verdict::Again { at: Moment::from_millis(1_250), cost: Cost::Blind };
+        assert_eq!(decide(&blind, &held(6)), again);
+        assert_eq!(decide(&blind, &held(31)), Verdict::Stop(StoppedBy::Patience));
     }
 
     #[test]

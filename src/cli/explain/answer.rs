@@ -11,7 +11,6 @@ use crate::gateway::{CallPolicy, Inspect, Redirects, Repeat, Upstream};
 use crate::policy::client::{KeyPlace, UnknownClient};
 use crate::policy::headers::{has_idempotency_key, preferred_wait, target};
 use crate::policy::normalise::StatusPolicy;
-use crate::policy::replay::is_idempotent;
 use crate::policy::route::{CallPath, Reading, Route};
 use crate::upstream;
 
@@ -262,7 +261,7 @@ impl Case<'_> {
         let header = &self.policy.idempotency_header;
         let method = &self.question.method;
         let yes = |why: String| format!("if nobody knows (timeout, reset, 500, 502, 504): {why}");
-        if is_idempotent(method) {
+        if method.is_idempotent() {
             return (yes(format!("yes, {method} may be performed twice")), None);
         }
         if self.policy.repeat == Repeat::Declared {
