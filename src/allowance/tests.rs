@@ -310,6 +310,25 @@ async fn an_outage_holds_the_upstream() {
     assert_eq!((refusal.reason, refusal.retry_after.as_secs()), (held, 5));
 }
 
+#[test]
+fn scopes_are_counted_as_they_are_made() {
+    let named = |name: &str| Allowance { name: name.into(), ..window(1, MINUTE, Spread::None) };
+    let upstream = |name: &str, allowances: Vec<Allowance>| UpstreamRules {
+        name: name.into(),
+        account: AccountRule::Named("shared".into()),
+        allowances,
+        queue_max: 1,
+    };
+    let rules = [
+        upstream("one", vec![named("a"), named("b")]),
+        upstream("two", vec![named("b"), named("c")]),
+        upstream("three", vec![]),
+    ];
+    let vault = Accounts::new(&rules, &[], 10, Clock::start());
+    let counted = scopes_of(rules.iter().map(|upstream| &upstream.allowances[..]));
+    assert_eq!((vault.view()[0].scopes.len(), counted), (9, 9));
+}
+
 /// The account's timer was lost once, when the call that kept it gave up at its own deadline.
 #[tokio::test(start_paused = true)]
 async fn giving_up_hands_the_timer_on() {
