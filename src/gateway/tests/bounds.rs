@@ -1,0 +1,28 @@
+//! Bounds that only time or numbers show: how long a body may be silent.
+
+use super::*;
+
+/// How the body ended that was silent for so long, and how long after the head.
+async fn silent_for(seconds: u64, media_type: &'static str) -> (Option<FailureKind>, u64) {
+    let bench = bench("auto", &[Step::Slow(media_type, seconds)], |_| {});
+    let (head, body, _) = bench.stream(Method::GET, &[]).await;
+    assert_eq!(head.status, StatusCode::OK);
+    (body.err().map(|failure| failure.kind), bench.clock.now().since(Moment::START).as_secs())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_events_may_be_silent_for_five_minutes() {
+    const EVENTS: &str = "text/event-stream; charset=utf-8";
+    assert_eq!(silent_for(299, EVENTS).await, (None, 299));
+    assert_eq!(silent_for(1_000, EVENTS).await, (Some(FailureKind::IdleTimeout), 300));
+    assert_eq!(silent_for(89, "application/json").await, (None, 89));
+    assert_eq!(silent_for(299, "application/json").await, (Some(FailureKind::IdleTimeout), 90));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_idle_timeout_of_ones_own_holds_for_streams_of_events_too() {
+    let steps = [Step::Slow("text/event-stream", 599)];
+    let patient = |upstream: &mut Upstream| upstream.policy.idle_timeout = Duration::from_secs(600);
+    let bench = bench("auto", &steps, patient);
+    assert_eq!(bench.call(Method::GET, &[]).await.body, "slow");
+}
