@@ -1,4 +1,5 @@
-//! Bounds that only time or numbers show: how long a body may be silent.
+//! Bounds that only time or numbers show: how long a body may be silent, how often a call is
+//! counted.
 
 use super::*;
 
@@ -25,4 +26,22 @@ async fn a_longer_idle_timeout_of_ones_own_holds_for_streams_of_events_too() {
     let patient = |upstream: &mut Upstream| upstream.policy.idle_timeout = Duration::from_secs(600);
     let bench = bench("auto", &steps, patient);
     assert_eq!(bench.call(Method::GET, &[]).await.body, "slow");
+}
+
+/// Two calls of a client that may make one a minute.
+#[tokio::test(start_paused = true)]
+async fn asking_for_a_slot_is_counted_once_for_each_limit() {
+    let limit = window("client", 1, 60, Spread::None);
+    let bench = limited(7, "auto", (&[OK], Some(limit)), |_| {});
+    assert_eq!(bench.call(Method::GET, &[]).await.status, 200);
+    assert_eq!(bench.call(Method::GET, &[]).await.problem()["code"], "client_limited");
+    let text = bench.metrics.render(&[]);
+    let asked = |limit_of: &str, result: &str| {
+        let series = "evenkeel_ratelimit_requests_total{upstream=\"vendor\",";
+        let series = format!("{series}limit_of=\"{limit_of}\",result=\"{result}\"}} ");
+        let count = text.lines().find_map(|line| line.strip_prefix(&*series));
+        count.map_or(0, |count| count.parse::<u64>().unwrap())
+    };
+    assert_eq!((asked("upstream", "acquired"), asked("upstream", "rejected")), (1, 0));
+    assert_eq!((asked("client", "acquired"), asked("client", "rejected")), (1, 1));
 }

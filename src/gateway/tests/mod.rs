@@ -148,6 +148,7 @@ impl Exchange<RequestBody> for Script {
 struct Bench {
     gateway: Gateway<Script>,
     script: Script,
+    metrics: Arc<Metrics>,
     clock: Clock,
 }
 
@@ -199,6 +200,16 @@ fn bench(dialect: &str, steps: &[Step], change: impl FnOnce(&mut Upstream)) -> B
 
 /// The same with a chance of its own.
 fn seeded(seed: u64, dialect: &str, steps: &[Step], change: impl FnOnce(&mut Upstream)) -> Bench {
+    limited(seed, dialect, (steps, None), change)
+}
+
+/// The same for a client with a limit of its own.
+fn limited(
+    seed: u64,
+    dialect: &str,
+    (steps, limit): (&[Step], Option<Allowance>),
+    change: impl FnOnce(&mut Upstream),
+) -> Bench {
     let clock = Clock::start();
     let mut upstream = Upstream {
         name: "vendor".into(),
@@ -215,7 +226,7 @@ fn seeded(seed: u64, dialect: &str, steps: &[Step], change: impl FnOnce(&mut Ups
     let entry = Entry { host: None, prefix: "/vendor".into(), upstream: 0 };
     let settings = Settings {
         clients: Clients::anybody(HeaderName::from_static("evenkeel-key")),
-        client_limits: vec![None],
+        client_limits: vec![limit],
         routes: Routes::new(vec![entry]),
         upstreams: vec![upstream],
         replay_bytes_max: 1 << 20,
@@ -230,7 +241,7 @@ fn seeded(seed: u64, dialect: &str, steps: &[Step], change: impl FnOnce(&mut Ups
     let metrics = Arc::new(Metrics::new(vec!["vendor".into()], vec!["default".into()], 1));
     let random = Random::from_seed(seed);
     let gateway = Gateway::new(&shared, metrics.shard(0), script.clone(), random);
-    Bench { gateway, script, clock }
+    Bench { gateway, script, metrics, clock }
 }
 
 impl Bench {
