@@ -16,6 +16,15 @@ use super::settings::SCOPES_MAX;
 use super::view::{Binding, ScopeView};
 use super::want::{Fitness, Granted, Refusal, RefusalReason, Want};
 
+/// Bits of a hold's number that count the holds of one account; the account's own number stands
+/// above them. At a hold a second they last for twelve days of nothing else, and where numbers
+/// meet all the same, a release by hand opens another account's hold: no promise rests on them.
+const HOLD_BITS: u32 = 20;
+
+/// Shares of what is left are compared in millionths: whole numbers, and finer than one slot of
+/// any allowance that is kept exactly.
+const WHOLE_SHARE: u64 = 1_000_000;
+
 /// Why there is no slot now.
 #[derive(Clone, Copy, Debug)]
 struct Blocked {
@@ -48,7 +57,7 @@ pub(super) enum Entry {
 impl State {
     pub(super) fn new(scopes: Vec<Scope>, queue_max: usize, number: u32) -> Self {
         debug_assert!(scopes.len() <= SCOPES_MAX, "configuration bounds the scopes of an account");
-        let holds = u64::from(number) << 20;
+        let holds = u64::from(number) << HOLD_BITS;
         Self { scopes, queue: Queue::default(), queue_max, holds, timekeeper: None }
     }
 
@@ -157,7 +166,7 @@ impl State {
     pub(super) fn binding(&mut self, want: &Want, now: Moment) -> Option<Binding> {
         let scopes = &mut self.scopes;
         let bindings = members(want.scopes).filter_map(|number| scopes[number].binding(now));
-        bindings.min_by_key(|it| u64::from(it.remaining) * 1_000_000 / u64::from(it.limit.max(1)))
+        bindings.min_by_key(|it| u64::from(it.remaining) * WHOLE_SHARE / u64::from(it.limit.max(1)))
     }
 
     /// Takes a slot of everything wanted, or of nothing.
