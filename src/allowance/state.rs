@@ -42,6 +42,8 @@ pub(super) struct State {
     queue_max: usize,
     /// The number of the latest hold; numbers of different accounts never meet.
     pub(super) holds: u64,
+    /// How many grants there were.
+    grants: u64,
     /// Who keeps the account's timer, and for when it is set.
     timekeeper: Option<(Ticket, Moment)>,
 }
@@ -58,7 +60,7 @@ impl State {
     pub(super) fn new(scopes: Vec<Scope>, queue_max: usize, number: u32) -> Self {
         debug_assert!(scopes.len() <= SCOPES_MAX, "configuration bounds the scopes of an account");
         let holds = u64::from(number) << HOLD_BITS;
-        Self { scopes, queue: Queue::default(), queue_max, holds, timekeeper: None }
+        Self { scopes, queue: Queue::default(), queue_max, holds, grants: 0, timekeeper: None }
     }
 
     /// A slot at once, a place in the queue, or a refusal.
@@ -173,13 +175,15 @@ impl State {
     fn try_take(&mut self, want: &Want, now: Moment) -> Result<Granted, Blocked> {
         let probes = self.ledgers_allow(want, now)?;
         let would_wait = self.paces_allow(want, now)?;
+        self.grants += 1;
+        let number = self.grants;
         for scope in members(want.scopes) {
-            self.scopes[scope].occupy(now);
+            self.scopes[scope].occupy(number, now);
         }
         for scope in members(probes) {
             self.scopes[scope].probe_sent();
         }
-        Ok(Granted { want: *want, probes, would_wait: would_wait == Observed::Would })
+        Ok(Granted { want: *want, probes, number, would_wait: would_wait == Observed::Would })
     }
 
     /// Holds and ledgers first: they only look. The probes it would have to be.
