@@ -210,8 +210,11 @@ impl State {
         for number in members(want.scopes) {
             let scope = &mut self.scopes[number];
             if scope.observes() {
-                let refuses = scope.room(now).is_err() || scope.take_turn(now).is_err();
-                observed = if refuses { Observed::Would } else { observed };
+                if scope.room(now).is_err() || scope.take_turn(now).is_err() {
+                    observed = Observed::Would;
+                } else {
+                    taken |= 1 << number;
+                }
                 continue;
             }
             if let Err(next) = scope.take_turn(now) {

@@ -366,6 +366,27 @@ fn ask_granted(vault: &Accounts, clock: Clock) -> Slot {
     }
 }
 
+/// A refusal of one allowance takes nothing of another, one that only observes included.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_takes_no_turn_of_what_only_observes() {
+    let clock = Clock::start();
+    let observed = Allowance {
+        name: "observed".into(),
+        mode: Mode::Observe,
+        ..window(30, MINUTE, Spread::Even { burst: 2 })
+    };
+    let strict = window(60, MINUTE, Spread::Even { burst: 1 });
+    let vault = accounts(vec![observed, strict], clock);
+    ask_granted(&vault, clock).settle(&plain(clock));
+    for _ in 0..5 {
+        assert!(matches!(ask(&vault, clock, "/", Duration::ZERO), Admission::Refused(_)));
+    }
+    clock.sleep_until(Moment::from_millis(1_000)).await;
+    let second = ask_granted(&vault, clock);
+    assert!(!second.would_have_waited(), "two are within its burst");
+    second.settle(&plain(clock));
+}
+
 /// Whatever is given back, what was sent is spaced as if nothing else had ever been granted.
 #[tokio::test(start_paused = true)]
 async fn what_was_sent_keeps_the_pace_whatever_was_not() {
