@@ -1,5 +1,5 @@
-//! Bounds that only time or numbers show: how long a body may be silent, how often a call is
-//! counted.
+//! Bounds that only time or numbers show: how long a body may be silent, what retries add up to,
+//! how often a call is counted.
 
 use super::*;
 
@@ -44,4 +44,31 @@ async fn asking_for_a_slot_is_counted_once_for_each_limit() {
     };
     assert_eq!((asked("upstream", "acquired"), asked("upstream", "rejected")), (1, 0));
     assert_eq!((asked("client", "acquired"), asked("client", "rejected")), (1, 1));
+}
+
+/// Every fifth answer is a 500: too few for the outage hold, so the budget alone stands.
+async fn sends_of(calls: u32, pause: Duration) -> usize {
+    let failing = Step::Answer(1, 500, &[], "{}");
+    let steps: Vec<_> = [OK, OK, OK, OK, failing].into_iter().cycle().take(10_000).collect();
+    let bench = Arc::new(bench("auto", &steps, |_| {}));
+    let mut all = tokio::task::JoinSet::new();
+    for number in 0..calls {
+        bench.clock.sleep_until(Moment::START.plus(pause * number)).await;
+        let bench = Arc::clone(&bench);
+        all.spawn(async move { bench.call(Method::GET, &[]).await.status });
+    }
+    all.join_all().await;
+    bench.sent().len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_vendor_that_fails_in_part_sees_a_tenth_more() {
+    let sends = sends_of(4_000, Duration::from_millis(20)).await;
+    assert!(sends <= 4_400 + 10, "{sends} sends for 4,000 calls");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_vendor_that_fails_in_part_sees_every_retry() {
+    let sends = sends_of(400, Duration::from_secs(1)).await;
+    assert_eq!(sends, 499, "a fifth of the sends failed, and the last one did not");
 }
