@@ -164,7 +164,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             };
             self.shard.call_began(call.upstream);
             let mut leaving = Leaving::of(self, call);
-            self.accounts.earn_retries(call.upstream, call.policy.budget_percent);
+            let percent = call.policy.budget_percent;
+            self.accounts.earn_retries(call.upstream, percent, call.arrival);
             let finish = match self.admit_client(call, peer).await {
                 Ok(()) => self.attempts(call, peer).await,
                 Err(stop) => Finish::Stopped(stop),

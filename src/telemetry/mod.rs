@@ -15,6 +15,6 @@ mod table;
 pub use access::{CallRecord, Gist, record};
 pub use holds::hold;
 pub use log::{Log, LogFault};
-pub use metrics::{Admitted, Attempted, CLIENTS_MAX, Ended, Metrics, Shard, Throttled};
+pub use metrics::{Admitted, Attempted, CLIENTS_MAX, Ended, LimitOf, Metrics, Shard, Throttled};
 pub use settings::{Access, Format, Settings};
 pub use table::{Kind, METRICS, Metric};
