@@ -183,6 +183,9 @@ impl State {
 
     /// What the vendor said of its own limits: it only ever lowers what we believe.
     fn believe(&mut self, granted: &Granted, report: &Report<'_>) {
+        if report.learned.is_none() && report.exhausted_for.is_none() {
+            return;
+        }
         let windows = members(granted.want.scopes);
         for number in windows {
             let scope = &mut self.scopes[number];

@@ -166,12 +166,14 @@ impl Scope {
 
     /// Whether a slot is free at `now`, else when one will be.
     pub(super) fn room(&mut self, now: Moment) -> Result<(), Moment> {
-        let (free, release) = match &mut self.kind {
-            Kind::Window { ledger, .. } => (ledger.free(now), ledger.next_release()),
-            Kind::Concurrency { limit, used } => (limit.saturating_sub(*used), Moment::NEVER),
-            Kind::Upstream { .. } => return Ok(()),
-        };
-        if free == 0 { Err(release) } else { Ok(()) }
+        match &mut self.kind {
+            Kind::Window { ledger, .. } => match ledger.free(now) {
+                0 => Err(ledger.next_release()),
+                _ => Ok(()),
+            },
+            Kind::Concurrency { limit, used } if *limit <= *used => Err(Moment::NEVER),
+            Kind::Concurrency { .. } | Kind::Upstream { .. } => Ok(()),
+        }
     }
 
     /// Takes a turn of the pace, if there is one.

@@ -122,8 +122,8 @@ impl State {
     }
 
     pub(super) fn longest_hold(&self, scopes: u64) -> Option<Hold> {
-        let holds = members(scopes).filter_map(|number| self.scopes[number].hold);
-        holds.max_by_key(|hold| hold.until)
+        let holds = members(scopes).filter_map(|number| self.scopes[number].hold.as_ref());
+        holds.max_by_key(|hold| hold.until).copied()
     }
 
     /// Sends away everybody who cannot start within patience any more.
@@ -193,10 +193,13 @@ impl State {
         for number in members(want.scopes) {
             let scope = &mut self.scopes[number];
             let passage = scope.passage(now);
-            probes |= u64::from(passage == Ok(Role::Probe)) << number;
             let room = if scope.observes() { Ok(()) } else { scope.room(now) };
+            if let (Ok(role), Ok(())) = (passage, room) {
+                probes |= u64::from(role == Role::Probe) << number;
+                continue;
+            }
+            blocked.awaited |= 1 << number;
             for refused in [passage.err(), room.err()].into_iter().flatten() {
-                blocked.awaited |= 1 << number;
                 blocked.next = blocked.next.max(refused);
             }
         }

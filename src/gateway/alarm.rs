@@ -14,8 +14,27 @@ use tokio::time::Sleep;
 use crate::clock::Clock;
 use crate::policy::time::Moment;
 
+/// An alarm in use; dropped, it goes back to where the next call finds it.
+pub(super) struct Lent<'a> {
+    place: &'a AlarmPlace,
+    alarm: Option<Alarm>,
+}
+
+impl Lent<'_> {
+    /// Ready when `due` has come.
+    pub(super) fn poll(&mut self, due: Moment, cx: &mut Context<'_>) -> Poll<()> {
+        self.alarm.as_mut().map_or(Poll::Pending, |alarm| alarm.poll(due, cx))
+    }
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        *self.place.locked() = self.alarm.take();
+    }
+}
+
 /// A timer that can be used again.
-pub(super) struct Alarm {
+struct Alarm {
     clock: Clock,
     sleep: Pin<Box<Sleep>>,
     /// When it goes off; at the moment that is waited for, or before it.
@@ -29,8 +48,7 @@ impl Alarm {
         Self { clock, sleep: Box::pin(clock.sleep_until(due)), set: due, waker: None }
     }
 
-    /// Ready when `due` has come.
-    pub(super) fn poll(&mut self, due: Moment, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, due: Moment, cx: &mut Context<'_>) -> Poll<()> {
         if due < self.set || self.sleep.is_elapsed() {
             self.sleep.as_mut().reset(self.clock.instant(due));
             (self.set, self.waker) = (due, None);
@@ -52,13 +70,10 @@ impl AlarmPlace {
     }
 
     /// The alarm kept here, or a new one; two calls at the same time have one each.
-    pub(super) fn take(&self, clock: Clock, due: Moment) -> Alarm {
-        self.locked().take().unwrap_or_else(|| Alarm::new(clock, due))
-    }
-
-    /// Keeps it for the next call.
-    pub(super) fn keep(&self, alarm: Alarm) {
-        *self.locked() = Some(alarm);
+    pub(super) fn lend(&self, clock: Clock, due: Moment) -> Lent<'_> {
+        let kept = self.locked().take();
+        let alarm = kept.unwrap_or_else(|| Alarm::new(clock, due));
+        Lent { place: self, alarm: Some(alarm) }
     }
 
     fn locked(&self) -> std::sync::MutexGuard<'_, Option<Alarm>> {
@@ -79,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    async fn rings(alarm: &mut Alarm, due: Moment) {
+    async fn rings(alarm: &mut Lent<'_>, due: Moment) {
         poll_fn(|cx| alarm.poll(due, cx)).await;
     }
 
@@ -89,14 +104,13 @@ mod tests {
         let place = AlarmPlace::empty();
         let after = |seconds| clock.now().plus(Duration::from_secs(seconds));
         for (set, due) in [(60, 60), (60, 5), (5, 60), (60, 61)] {
-            let mut alarm = place.take(clock, after(set));
+            let mut alarm = place.lend(clock, after(set));
             let first = after(set);
             let pending = poll_fn(|cx| Poll::Ready(alarm.poll(first, cx).is_pending())).await;
             assert!(pending, "{set}");
             let due = after(due);
             rings(&mut alarm, due).await;
             assert!(due <= clock.now() && clock.now() <= due.plus(Duration::from_millis(5)));
-            place.keep(alarm);
         }
     }
 
@@ -104,7 +118,8 @@ mod tests {
     async fn it_wakes_the_task_that_asked_last() {
         let clock = Clock::start();
         let due = clock.now().plus(Duration::from_secs(60));
-        let mut alarm = AlarmPlace::empty().take(clock, due);
+        let place = AlarmPlace::empty();
+        let mut alarm = place.lend(clock, due);
         let noop = &mut Context::from_waker(Waker::noop());
         assert!(alarm.poll(due, noop).is_pending());
         rings(&mut alarm, due).await;

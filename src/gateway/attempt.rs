@@ -3,14 +3,15 @@
 //! It has no opinions: exchange, classify, decide, wait, or return. What an outcome means is
 //! `dialect`'s and `policy::classify`'s to say, what is done about it `policy::verdict`'s.
 
-use std::future::Future;
-use std::pin::{Pin, pin};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use http::response::Parts;
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::allowance::{Aftermath, Blind, Fate, Seat, Settlement, Slot};
 use crate::dialect;
@@ -34,7 +35,7 @@ use super::{Gateway, Peer, Rare};
 #[derive(Debug)]
 pub(super) enum Finish<B> {
     /// The vendor's answer as it is.
-    Passed(Box<Response<ResponseBody<B>>>),
+    Passed(Response<ResponseBody<B>>),
     /// A problem made of the last outcome.
     Troubled(Box<Troubled>),
     /// A problem of our own.
@@ -51,13 +52,6 @@ pub(super) struct Troubled {
     pub(super) stopped_by: StoppedBy,
     pub(super) aftermath: Aftermath,
     pub(super) at: Moment,
-}
-
-/// One exchange and when it was sent and over.
-struct Exchanged<B> {
-    result: Result<Response<B>, Failure>,
-    sent: Moment,
-    over: Moment,
 }
 
 /// What one outcome means for the loop.
@@ -82,8 +76,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 Ok(slot) => slot,
                 Err(stop) => return Finish::Stopped(stop),
             };
-            let Exchanged { result, sent, over } = self.send(call, peer, &mut slot).await;
-            let settlement = Settlement::plain(sent, over);
+            let sent = self.moment_of(call);
+            let result = self.send(call, peer, &mut slot, sent).await;
+            let settlement = self.exchanged(call, sent);
             let concluded = match result {
                 Ok(response) if passes(call, &response) => {
                     return self.pass_at_once(call, slot, response, settlement);
@@ -116,58 +111,48 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         Finish::Troubled(Box::new(troubled))
     }
 
-    /// One exchange, from its first byte to its answer's head or its failure.
-    async fn send(&self, call: &mut Call<'_>, peer: &Peer, slot: &mut Slot) -> Exchanged<E::Body> {
-        let sent = self.moment_of(call);
+    /// One exchange, from its first byte to its answer's head or its failure, under the timeouts
+    /// of its phases.
+    async fn send(
+        &self,
+        call: &mut Call<'_>,
+        peer: &Peer,
+        slot: &mut Slot,
+        sent: Moment,
+    ) -> Result<Response<E::Body>, Failure> {
         let request = call.next_request(|| self.random.bytes8());
         let progress = Progress::begun(sent);
-        let exchange = pin!(self.exchange.exchange(call.upstream, request, &progress));
+        let mut exchange = pin!(self.exchange.exchange(call.upstream, request, &progress));
         let watch = Watch {
             began: sent,
             guard: slot.guard(),
             attempt_timeout: call.policy.attempt_timeout,
             idle_timeout: call.policy.idle_timeout,
         };
-        let result = self.watched(exchange, (&progress, slot), &watch, peer).await;
-        let over = self.clock.now();
-        call.story.upstream_time += over.since(sent);
-        call.story.answered = Some(over);
-        Exchanged { result, sent, over }
-    }
-
-    /// Drives an exchange under the timeouts of its phases.
-    async fn watched<F, R>(
-        &self,
-        mut exchange: Pin<&mut F>,
-        (progress, slot): (&Progress, &mut Slot),
-        watch: &Watch,
-        peer: &Peer,
-    ) -> Result<R, Failure>
-    where
-        F: Future<Output = Result<R, Failure>>,
-    {
         let mut due = watch.first_alarm();
         let mut alarm = None;
-        let result = std::future::poll_fn(|cx| {
+        poll_fn(|cx| {
             loop {
                 if let Poll::Ready(result) = exchange.as_mut().poll(cx) {
                     return Poll::Ready(result);
                 }
-                let alarm = alarm.get_or_insert_with(|| peer.alarm.take(self.clock, due));
+                let alarm = alarm.get_or_insert_with(|| peer.alarm.lend(self.clock, due));
                 ready!(alarm.poll(due, cx));
-                let now = self.clock.now();
-                watch.settle_guarded(progress, slot, now);
-                match watch.next_alarm(progress, now) {
+                match watch.look_again(&progress, slot, self.clock.now()) {
                     Ok(next) => due = next,
                     Err(failure) => return Poll::Ready(Err(failure)),
                 }
             }
-        });
-        let result = result.await;
-        if let Some(alarm) = alarm {
-            peer.alarm.keep(alarm);
-        }
-        result
+        })
+        .await
+    }
+
+    /// An exchange that began at `sent` is over now.
+    fn exchanged(&self, call: &mut Call<'_>, sent: Moment) -> Settlement<'static> {
+        let over = self.clock.now();
+        call.story.upstream_time += over.since(sent);
+        call.story.answered = Some(over);
+        Settlement::plain(sent, over)
     }
 
     /// Most answers are neither errors nor looked at: they pass without any further stage.
@@ -249,8 +234,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let (aftermath, seat) = slot.settle(&settlement);
         self.tell_operator(call, &aftermath, settlement.over);
         let idle_timeout = idle_timeout(call, response.headers());
-        let response = response.map(|body| self.streamed(idle_timeout, Vec::new(), body, seat));
-        Finish::Passed(Box::new(response))
+        Finish::Passed(
+            response.map(|body| self.streamed(idle_timeout, VecDeque::new(), body, seat)),
+        )
     }
 
     /// An answer that may be an error is looked at, up to a cap and for a moment.
@@ -303,18 +289,18 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let trailers = trailers.map(http_body::Frame::trailers);
         let read = data.chain(trailers).collect();
         let body = self.streamed(idle_timeout(call, &parts.headers), read, rest, seat);
-        Finish::Passed(Box::new(Response::from_parts(parts, body)))
+        Finish::Passed(Response::from_parts(parts, body))
     }
 
     fn streamed(
         &self,
         idle_timeout: Duration,
-        read: Vec<http_body::Frame<bytes::Bytes>>,
+        read: VecDeque<http_body::Frame<bytes::Bytes>>,
         rest: E::Body,
         seat: Seat,
     ) -> ResponseBody<E::Body> {
         let idle = (self.clock, idle_timeout);
-        ResponseBody::Streamed(Streamed::new(read.into(), rest, idle, seat))
+        ResponseBody::Streamed(Box::new(Streamed::new(read, rest, idle, seat)))
     }
 
     /// Settles the slot of an attempt that met trouble, with everything the account must know.
@@ -409,6 +395,18 @@ impl Watch {
         self.began.plus(self.guard.map_or(soonest, |guard| guard.min(soonest)))
     }
 
+    /// After an alarm: what it was for is done, and when to look again, or which timeout is over.
+    #[cold]
+    fn look_again(
+        &self,
+        progress: &Progress,
+        slot: &mut Slot,
+        now: Moment,
+    ) -> Result<Moment, Failure> {
+        self.settle_guarded(progress, slot, now);
+        self.next_alarm(progress, now)
+    }
+
     /// Once the guard has passed, the vendor has counted the attempt, answer or not.
     fn settle_guarded(&self, progress: &Progress, slot: &mut Slot, now: Moment) {
         if let (Some(sent), Some(guard)) = (progress.sent(), self.guard)
@@ -448,8 +446,9 @@ const EVENT_STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
 /// How long the body of an answer may be silent.
 fn idle_timeout(call: &Call<'_>, headers: &HeaderMap) -> Duration {
     let own = call.policy.idle_timeout;
-    let media_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let events = media_type.is_some_and(|it| it.starts_with(b"text/event-stream"));
+    // Heads are short: comparing names costs less than hashing one.
+    let media_type = headers.iter().find(|(name, _)| *name == CONTENT_TYPE);
+    let events = media_type.is_some_and(|(_, it)| it.as_bytes().starts_with(b"text/event-stream"));
     if events { own.max(EVENT_STREAM_IDLE) } else { own }
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
 use crate::allowance::{Account, Asker, Fitness, PaidRetry, Want};
 use crate::policy::client::{Identified, UnknownClient};
-use crate::policy::headers::{self, Outgoing, Survey, Trailers};
+use crate::policy::headers::{self, Guarded, Outgoing, Survey, Trailers};
 use crate::policy::problem::Code;
 use crate::policy::replay::{Licence, Repeatability};
 use crate::policy::route::{CallPath, Route};
@@ -17,7 +17,8 @@ use crate::policy::time::Moment;
 use crate::policy::verdict::RetryReason;
 
 use super::body::{Intake, Replay, RequestBody};
-use super::settings::{CallPolicy, ClientAddress, Repeat, Upstream};
+use super::resend::Headers;
+use super::settings::{CallPolicy, ClientAddress, Repeat, Settings, Upstream};
 use super::{Gateway, Peer};
 
 /// One client request as served by us.
@@ -48,32 +49,6 @@ pub(super) struct Outbound {
     pub(super) method: Method,
     target: PathAndQuery,
     headers: Headers,
-}
-
-/// The headers of every attempt.
-///
-/// Most calls need one attempt, so the first takes the map itself; a plain list, far cheaper than
-/// a second map, is kept for the others.
-#[derive(Debug)]
-enum Headers {
-    Unsent(HeaderMap),
-    Sent(Box<[(HeaderName, HeaderValue)]>),
-}
-
-impl Headers {
-    /// The headers of the next attempt.
-    fn next(&mut self) -> HeaderMap {
-        match self {
-            Self::Sent(list) => list.iter().cloned().collect(),
-            Self::Unsent(map) => {
-                let mut list = Vec::with_capacity(map.len());
-                list.extend(map.iter().map(|(name, value)| (name.clone(), value.clone())));
-                let map = std::mem::take(map);
-                *self = Self::Sent(list.into_boxed_slice());
-                map
-            }
-        }
-    }
 }
 
 /// What is remembered of the request as it came in.
@@ -109,7 +84,7 @@ pub(super) struct Turned {
 
 impl Inbound {
     /// The path behind the route's prefix.
-    pub(super) fn path(&self) -> CallPath<'_> {
+    fn path(&self) -> CallPath<'_> {
         CallPath::new(self.target.path().get(self.prefix_bytes..).unwrap_or_default())
     }
 }
@@ -165,7 +140,8 @@ impl<E> Gateway<E> {
         let (route, target) = found.map_err(|(code, why)| turn(code, why, None))?;
         let inbound = Inbound { host, target, prefix_bytes: route.prefix_bytes };
         let rules = &self.settings.upstreams[route.upstream];
-        let policy = rules.policy_for(&head.method, inbound.path());
+        let path = inbound.path();
+        let policy = rules.policy_for(&head.method, path);
         let checked = self.check(&head.headers, survey, policy);
         checked.map_err(|(code, why)| turn(code, why, Some(route.upstream)))?;
         let target = headers::target(&inbound.target, route.prefix_bytes, &rules.base_path);
@@ -181,6 +157,11 @@ impl<E> Gateway<E> {
             deadline,
             fit: fitness(&body),
         };
+        let licence = licence(&head.headers, policy);
+        let account = self.accounts.account(route.upstream, &head.headers);
+        let want = self.accounts.want(route.upstream, &head.method, path, asker);
+        let version = head.version;
+        self.outgoing(&mut head.headers, (who, route, policy), (peer, version));
         Ok(Box::new(Call {
             id,
             arrival: at,
@@ -190,17 +171,13 @@ impl<E> Gateway<E> {
             upstream: route.upstream,
             rules,
             policy,
-            licence: licence(&head.headers, policy),
-            account: self.accounts.account(route.upstream, &head.headers),
-            want: self.accounts.want(route.upstream, &head.method, inbound.path(), asker),
+            licence,
+            account,
+            want,
             request: Outbound {
-                headers: Headers::Unsent(self.outgoing(
-                    head.headers,
-                    (who, route, policy),
-                    (peer, head.version),
-                )),
                 method: head.method,
                 target,
+                headers: Headers::Unsent(head.headers),
             },
             inbound,
             body,
@@ -256,17 +233,16 @@ impl<E> Gateway<E> {
 
     fn outgoing(
         &self,
-        mut headers: HeaderMap,
+        headers: &mut HeaderMap,
         (who, route, policy): (Identified, Route, &CallPolicy),
         (peer, version): (&Peer, Version),
-    ) -> HeaderMap {
+    ) {
         let rules = &self.settings.upstreams[route.upstream];
         let credential = rules.credential.as_ref();
         let outgoing = Outgoing {
-            key_header: self.settings.clients.key_header(),
+            guarded: &self.guarded[route.upstream],
             key: who.key,
             credential: credential.map(|credential| (&credential.header, &credential.value)),
-            relied: &self.relied[route.upstream],
             peer: match policy.client_address {
                 ClientAddress::Send => Some(peer.address().ip()),
                 ClientAddress::Drop => None,
@@ -274,20 +250,23 @@ impl<E> Gateway<E> {
             trailers: Trailers::Pass,
             via: self.via.value(version),
         };
-        headers::outgoing(&mut headers, &outgoing);
-        headers
+        headers::outgoing(headers, &outgoing);
     }
 }
 
-/// Headers that decisions about an upstream's calls rest on.
-pub(super) fn relied(rules: &Upstream) -> Vec<HeaderName> {
+/// The headers of an upstream's calls that are not a client's to set: those that decisions rest
+/// on, the key's and the credential's.
+pub(super) fn guarded(settings: &Settings, rules: &Upstream) -> Guarded {
     use crate::allowance::AccountRule;
     let account = match &rules.account {
         AccountRule::Header(name) => Some(name.clone()),
         AccountRule::Upstream | AccountRule::Named(_) => None,
     };
     let policies = std::iter::once(&rules.policy).chain(rules.routes.iter().map(|(_, it)| it));
-    account.into_iter().chain(policies.map(|policy| policy.idempotency_header.clone())).collect()
+    let keys = policies.map(|policy| policy.idempotency_header.clone());
+    let credential = rules.credential.as_ref().map(|credential| credential.header.clone());
+    let key_header = settings.clients.key_header().clone();
+    Guarded::new(key_header, credential, account.into_iter().chain(keys).collect())
 }
 
 fn licence(headers: &HeaderMap, policy: &CallPolicy) -> Licence {

@@ -10,6 +10,7 @@ mod body;
 mod call;
 mod drain;
 mod peer;
+mod resend;
 mod respond;
 mod settings;
 
@@ -20,11 +21,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::allowance::{Accounts, UpstreamRules};
 use crate::clock::Clock;
-use crate::policy::headers::{self, Via};
+use crate::policy::headers::{self, Guarded, Via};
 use crate::policy::problem::Code;
 use crate::policy::time::Moment;
 use crate::random::Random;
@@ -100,8 +101,8 @@ pub struct Gateway<E> {
     pool: Arc<ReplayPool>,
     drain: Drain,
     via: Via,
-    /// By upstream: headers that decisions about its calls rest on.
-    relied: Vec<Vec<HeaderName>>,
+    /// By upstream: the headers of its calls that are not a client's to set.
+    guarded: Vec<Guarded>,
     /// What never passes into a problem: the credentials we inject.
     secrets: Vec<Box<str>>,
     access: Access,
@@ -116,7 +117,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let Shared { settings, accounts, pool, drain, instance, access, clock } = shared.clone();
         Self {
             via: Via::new(&settings.via, instance),
-            relied: settings.upstreams.iter().map(call::relied).collect(),
+            guarded: settings.upstreams.iter().map(|it| call::guarded(&settings, it)).collect(),
             secrets: secrets(&settings),
             settings,
             accounts,

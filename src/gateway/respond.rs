@@ -43,7 +43,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         finish: Finish<E::Body>,
     ) -> Response<ResponseBody<E::Body>> {
         match finish {
-            Finish::Passed(response) => self.pass_on(call, *response),
+            Finish::Passed(response) => self.pass_on(call, response),
             Finish::Troubled(troubled) => self.tell_trouble(call, &troubled),
             Finish::Stopped(stop) => self.tell_stop(call, &stop),
         }

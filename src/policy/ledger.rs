@@ -87,9 +87,17 @@ impl Ledger {
     /// The attempt is over at `at`, which may lie ahead (linger): its slot is released W later.
     pub fn settle(&mut self, at: Moment) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        let at = at.as_nanos().div_ceil(self.grain).saturating_mul(self.grain);
-        let place = self.settled.partition_point(|settled| settled.at < at);
         self.settled_slots += 1;
+        let at = at.as_nanos();
+        match self.settled.back_mut() {
+            // Most settle in the grain of the one before: that takes no division.
+            Some(last) if at <= last.at && last.at - at < self.grain => last.slots += 1,
+            _ => self.settle_apart(at.div_ceil(self.grain).saturating_mul(self.grain)),
+        }
+    }
+
+    fn settle_apart(&mut self, at: u64) {
+        let place = self.settled.partition_point(|settled| settled.at < at);
         match self.settled.get_mut(place) {
             Some(settled) if settled.at == at => settled.slots += 1,
             _ => self.settled.insert(place, Settled { at, slots: 1 }),

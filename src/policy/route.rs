@@ -130,7 +130,8 @@ impl<'a> CallPath<'a> {
 
 fn reading(path: &str) -> Reading {
     let suspicious = |byte: &u8| matches!(byte, b'%' | b'\\' | b';' | b'.');
-    if !path.as_bytes().iter().any(suspicious) && !path.contains("//") {
+    let doubled = |pair: &[u8]| pair == b"//";
+    if !path.as_bytes().iter().any(suspicious) && !path.as_bytes().windows(2).any(doubled) {
         return Reading::Plain;
     }
     let plain = path.to_ascii_lowercase().replace("%2e", ".");

@@ -295,54 +295,59 @@ async fn discard(socket: &TcpStream) {
 fn call<H: Handler>(
     line: Arc<Line<H>>,
     mut request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Tracked<H::Body>>, Infallible>> {
-    let flight = Flight::new(&line.wire);
-    let checked = head::check(&mut request, line.worker.bounds);
+) -> impl Future<Output = Result<Response<Tracked<H>>, Infallible>> {
+    let flight = Flight::new(line);
+    let checked = head::check(&mut request, flight.line.worker.bounds);
     async move {
-        let handler = &line.worker.handler;
+        let Line { worker, peer, .. } = &*flight.line;
         let mut response = match checked {
-            Ok(()) => handler.handle(request, &line.peer).await,
-            Err(refused) => handler.refuse(refused, Some(request.headers())),
+            Ok(()) => worker.handler.handle(request, peer).await,
+            Err(refused) => worker.handler.refuse(refused, Some(request.headers())),
         };
         // The version is a matter of this connection, whatever the answer was relayed from.
         *response.version_mut() = Version::HTTP_11;
-        Ok(response.map(|body| Tracked { body, flight }))
+        Ok(response.map(|body| Tracked { body, _flight: flight }))
     }
 }
 
 /// A call under way; over when dropped.
-struct Flight(Arc<Wire>);
+struct Flight<H> {
+    line: Arc<Line<H>>,
+}
 
-impl Flight {
-    fn new(wire: &Arc<Wire>) -> Self {
-        wire.call_began();
-        Self(Arc::clone(wire))
+impl<H> Flight<H> {
+    fn new(line: Arc<Line<H>>) -> Self {
+        line.wire.call_began();
+        Self { line }
     }
 }
 
-impl Drop for Flight {
+impl<H> Drop for Flight<H> {
     fn drop(&mut self) {
-        self.0.call_ended();
+        self.line.wire.call_ended();
     }
 }
 
 pin_project_lite::pin_project! {
     /// A response body whose end is the end of the call.
-    struct Tracked<B> {
+    struct Tracked<H>
+    where
+        H: Handler,
+    {
         #[pin]
-        body: B,
-        flight: Flight,
+        body: H::Body,
+        _flight: Flight<H>,
     }
 }
 
-impl<B: Body<Data = Bytes>> Body for Tracked<B> {
+impl<H: Handler> Body for Tracked<H> {
     type Data = Bytes;
-    type Error = B::Error;
+    type Error = <H::Body as Body>::Error;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         self.project().body.poll_frame(cx)
     }
 

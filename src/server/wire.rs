@@ -79,13 +79,13 @@ impl Wire {
     }
 
     pub(super) fn call_began(&self) {
-        self.in_flight.fetch_add(1, Relaxed);
+        self.in_flight.store(self.in_flight.load(Relaxed) + 1, Relaxed);
         self.calls.store(1, Relaxed);
         self.beat();
     }
 
     pub(super) fn call_ended(&self) {
-        self.in_flight.fetch_sub(1, Relaxed);
+        self.in_flight.store(self.in_flight.load(Relaxed) - 1, Relaxed);
         self.unflushed.store(true, Relaxed);
         self.beat();
     }
@@ -99,7 +99,8 @@ impl Wire {
     }
 
     pub(super) fn wrote(&self) {
-        if self.write_blocked.swap(false, Relaxed) {
+        if self.write_blocked.load(Relaxed) {
+            self.write_blocked.store(false, Relaxed);
             self.beat();
         }
     }

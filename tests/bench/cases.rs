@@ -17,7 +17,7 @@ use evenkeel::allowance::{
 };
 use evenkeel::clock::Clock;
 use evenkeel::policy::client::{KeyPlace, Priority};
-use evenkeel::policy::headers::{self, Incoming, Notes, Outgoing, Trailers, Via, names};
+use evenkeel::policy::headers::{self, Guarded, Incoming, Notes, Outgoing, Trailers, Via, names};
 use evenkeel::policy::route::{CallPath, Entry, Routes};
 use evenkeel::policy::time::Moment;
 
@@ -114,11 +114,11 @@ fn request_headers(iterations: u64) -> Duration {
         (CONTENT_LENGTH, "17"),
     ]);
     let via = Via::new("evenkeel", [1, 2, 3, 4]);
+    let guarded = Guarded::new(names::EVENKEEL_KEY, None, vec![names::IDEMPOTENCY_KEY]);
     let policy = Outgoing {
-        key_header: &names::EVENKEEL_KEY,
+        guarded: &guarded,
         key: KeyPlace::Nowhere,
         credential: None,
-        relied: &[names::IDEMPOTENCY_KEY],
         peer: None,
         trailers: Trailers::Pass,
         via: via.value(Version::HTTP_11),

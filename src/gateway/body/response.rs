@@ -18,8 +18,8 @@ use crate::policy::outcome::{Failure, FailureKind, Reach};
 pub enum ResponseBody<B> {
     /// Ours, or none.
     Own(Option<Bytes>),
-    /// The vendor's.
-    Streamed(Streamed<B>),
+    /// The vendor's; boxed, because an answer is handed on many times before it is written.
+    Streamed(Box<Streamed<B>>),
 }
 
 /// A vendor's body as it comes; breaks off visibly where the vendor's does.

@@ -1,7 +1,9 @@
 //! What tells a request from others: its id, its trace, its idempotency key.
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use uuid::{Builder, Uuid};
+use uuid::Builder;
+use uuid::fmt::Hyphenated;
 
 use super::names::{TRACEPARENT, X_REQUEST_ID};
 use super::survey;
@@ -22,8 +24,10 @@ pub fn request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
 #[must_use]
 pub fn fresh_request_id(wall_millis: u64, random: [u8; 10]) -> HeaderValue {
     let id = Builder::from_unix_timestamp_millis(wall_millis, &random).into_uuid();
-    let mut text = Uuid::encode_buffer();
-    HeaderValue::from_str(id.hyphenated().encode_lower(&mut text))
+    let mut text = [0; Hyphenated::LENGTH];
+    id.hyphenated().encode_lower(&mut text);
+    // With an owner of its own, it is cloned into headers without another allocation.
+    HeaderValue::from_maybe_shared(Bytes::from_owner(text))
         .expect("hex digits and hyphens are a header value")
 }
 
@@ -78,6 +82,8 @@ fn hex(text: &str, digits: usize) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     fn with(name: HeaderName, value: &str) -> HeaderMap {

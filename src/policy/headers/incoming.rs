@@ -80,10 +80,7 @@ pub fn incoming(headers: &mut HeaderMap, policy: &Incoming<'_>) {
         lead_back(headers, LOCATION, rewrite);
         lead_back(headers, CONTENT_LOCATION, rewrite);
     }
-    match found.via {
-        Presence::Absent => drop(headers.insert(VIA, policy.via.clone())),
-        Presence::Present => via::append(headers, policy.via),
-    }
+    via::add(headers, found.via, policy.via);
     add_notes(headers, found.request_id, &policy.notes);
 }
 

@@ -23,7 +23,7 @@ pub use connection::{Trailers, asks_upgrade, filter_trailers};
 pub use identity::{fresh_request_id, has_idempotency_key, renew_traceparent, request_id};
 pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming};
 pub use location::{Rewrite, map_location};
-pub use outgoing::{Outgoing, outgoing};
+pub use outgoing::{Guarded, Outgoing, outgoing};
 pub use prefer::{WAIT_SECONDS_MAX, preferred_wait};
 pub use survey::Survey;
 pub use target::{TargetFault, target};

@@ -6,26 +6,24 @@
 
 use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, CONNECTION};
+use http::header::{AUTHORIZATION, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::connection::{self, Trailers};
 use super::names::{self, FORWARDED, Kind, X_FORWARDED_FOR};
-use super::{prefer, survey, via};
+use super::survey::Presence;
+use super::{prefer, via};
 use crate::policy::client::KeyPlace;
 
 /// What must be known of a call to write its request's headers.
 #[derive(Clone, Copy, Debug)]
 pub struct Outgoing<'a> {
-    /// The header that carries clients' keys.
-    pub key_header: &'a HeaderName,
+    /// The headers that are not a client's to set.
+    pub guarded: &'a Guarded,
     /// Where this client's key stood.
     pub key: KeyPlace,
     /// The credential that replaces the client's.
     pub credential: Option<(&'a HeaderName, &'a HeaderValue)>,
-    /// Headers that decisions rest on, like the account's or the idempotency key's: a client
-    /// can neither nominate them away nor send a twin of them.
-    pub relied: &'a [HeaderName],
     /// The client's address, where the vendor may know it.
     pub peer: Option<IpAddr>,
     /// Whether trailers reach the vendor.
@@ -34,31 +32,73 @@ pub struct Outgoing<'a> {
     pub via: &'a HeaderValue,
 }
 
+/// The headers of an upstream's calls that a client can neither nominate away nor send a twin of
+/// (`x_api_key` beside `x-api-key`).
+#[derive(Clone, Debug)]
+pub struct Guarded {
+    /// Those that decisions rest on, like the account's or the idempotency key's.
+    relied: Vec<HeaderName>,
+    /// The one that carries clients' keys, which stays here.
+    key_header: HeaderName,
+    /// The one of the credential that replaces the client's.
+    credential: Option<HeaderName>,
+    twins: Twins,
+}
+
+/// Which names can have a twin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Twins {
+    /// Only those with an underscore.
+    Underscored,
+    /// Any: a guarded header has an underscore itself.
+    Any,
+}
+
+impl Guarded {
+    /// Guards these.
+    #[must_use]
+    pub fn new(
+        key_header: HeaderName,
+        credential: Option<HeaderName>,
+        relied: Vec<HeaderName>,
+    ) -> Self {
+        let mut guarded = Self { relied, key_header, credential, twins: Twins::Underscored };
+        if guarded.names().any(|name| name.as_str().contains('_')) {
+            guarded.twins = Twins::Any;
+        }
+        guarded
+    }
+
+    fn names(&self) -> impl Iterator<Item = &HeaderName> {
+        self.relied.iter().chain(&self.credential).chain([&self.key_header])
+    }
+
+    /// Whether a vendor may take this header for one that a client must not set.
+    fn has_twin(&self, name: &str) -> bool {
+        let underscored = name.as_bytes().contains(&b'_');
+        (underscored && names::kind(&name.replace('_', "-")) != Kind::EndToEnd)
+            || ((underscored || self.twins == Twins::Any)
+                && self.names().any(|guarded| names::twins(name, guarded.as_str())))
+    }
+}
+
 /// Turns a client's headers into those of every attempt of its call.
 pub fn outgoing(headers: &mut HeaderMap, policy: &Outgoing<'_>) {
-    if survey::has(headers, &CONNECTION) {
-        connection::strip(headers, policy.relied);
-    }
-    let found = find(headers, policy);
-    connection::remove_all(headers, &found.doomed);
-    if found.special == Special::Some {
+    let found = strip(headers, policy.guarded);
+    if found.special == Presence::Present {
         connection::settle_trailers(headers, policy.trailers);
         prefer::remove_wait(headers);
     }
     if policy.key == KeyPlace::Authorization {
         headers.remove(AUTHORIZATION);
     }
-    add_ours(headers, policy);
-}
-
-fn add_ours(headers: &mut HeaderMap, policy: &Outgoing<'_>) {
     if let Some((name, value)) = policy.credential {
         headers.insert(name, value.clone());
     }
     if let Some(peer) = policy.peer {
         add_peer(headers, peer);
     }
-    via::append(headers, policy.via);
+    via::add(headers, found.via, policy.via);
 }
 
 fn add_peer(headers: &mut HeaderMap, peer: IpAddr) {
@@ -72,32 +112,42 @@ fn add_peer(headers: &mut HeaderMap, peer: IpAddr) {
     headers.insert(X_FORWARDED_FOR, value(&peer.to_string()));
 }
 
-/// What one pass over the names found. Ordinary heads have nothing: the list stays unallocated.
+/// What one pass over the names found. Ordinary heads have nothing that goes but `Connection`:
+/// the list stays unallocated.
+#[derive(Default)]
 struct Found {
+    connection: Presence,
+    via: Presence,
+    /// A header that is partly sent on.
+    special: Presence,
     doomed: Vec<HeaderName>,
-    special: Special,
 }
 
-/// Whether there is a header that is partly sent on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Special {
-    None,
-    Some,
+/// Removes what does not go on; what there is of the rest.
+fn strip(headers: &mut HeaderMap, guarded: &Guarded) -> Found {
+    let mut found = find(headers, guarded);
+    if found.connection == Presence::Present
+        && connection::strip(headers, &guarded.relied) == Presence::Present
+    {
+        found = find(headers, guarded);
+    }
+    connection::remove_all(headers, &found.doomed);
+    found
 }
 
-fn find(headers: &HeaderMap, policy: &Outgoing<'_>) -> Found {
-    let mut found = Found { doomed: Vec::new(), special: Special::None };
-    let mut twins = None;
+fn find(headers: &HeaderMap, guarded: &Guarded) -> Found {
+    let mut found = Found::default();
     for name in headers.keys() {
         match names::kind(name.as_str()) {
-            Kind::Connection | Kind::HopByHop | Kind::Hop | Kind::Forwarding | Kind::Own => {
-                found.doomed.push(name.clone())
+            Kind::Connection => found.connection = Presence::Present,
+            Kind::HopByHop | Kind::Hop | Kind::Forwarding | Kind::Own => {
+                found.doomed.push(name.clone());
             }
-            Kind::Te | Kind::Trailer | Kind::Prefer => found.special = Special::Some,
+            Kind::Te | Kind::Trailer | Kind::Prefer => found.special = Presence::Present,
             Kind::Framing => {}
+            Kind::EndToEnd if *name == VIA => found.via = Presence::Present,
             Kind::EndToEnd => {
-                let twins = *twins.get_or_insert_with(|| Twins::of(policy));
-                if name == policy.key_header || twins.has(name, policy) {
+                if *name == guarded.key_header || guarded.has_twin(name.as_str()) {
                     found.doomed.push(name.clone());
                 }
             }
@@ -106,56 +156,39 @@ fn find(headers: &HeaderMap, policy: &Outgoing<'_>) -> Found {
     found
 }
 
-/// Which names can have a twin (`x_api_key` beside `x-api-key`).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Twins {
-    /// Only those with an underscore.
-    Underscored,
-    /// Any: a header of the policy has an underscore itself.
-    Any,
-}
-
-impl Twins {
-    fn of(policy: &Outgoing<'_>) -> Self {
-        let any = guarded(policy).any(|name| name.as_str().contains('_'));
-        if any { Self::Any } else { Self::Underscored }
-    }
-
-    /// Whether a vendor may take this header for one that a client must not set.
-    fn has(self, name: &HeaderName, policy: &Outgoing<'_>) -> bool {
-        let underscored = name.as_str().as_bytes().contains(&b'_');
-        (underscored && names::kind(&name.as_str().replace('_', "-")) != Kind::EndToEnd)
-            || ((underscored || self == Self::Any)
-                && guarded(policy).any(|guarded| names::twins(name.as_str(), guarded.as_str())))
-    }
-}
-
-fn guarded<'a>(policy: &Outgoing<'a>) -> impl Iterator<Item = &'a HeaderName> {
-    let credential = policy.credential.map(|(name, _)| name);
-    policy.relied.iter().chain(credential).chain([policy.key_header])
-}
-
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    static KEY: HeaderName = names::EVENKEEL_KEY;
     static VENDOR_KEY: HeaderName = HeaderName::from_static("x-api-key");
     static SECRET: HeaderValue = HeaderValue::from_static("ours");
-    static VIA: HeaderValue = HeaderValue::from_static("1.1 evenkeel-00000000");
-    static RELIED: [HeaderName; 1] = [HeaderName::from_static("x-auth-accountid")];
+    static OURS: HeaderValue = HeaderValue::from_static("1.1 evenkeel-00000000");
 
-    static PLAIN: Outgoing<'static> = Outgoing {
-        key_header: &KEY,
+    static GUARDED: LazyLock<Guarded> = LazyLock::new(|| guarded(names::EVENKEEL_KEY, None));
+    static PLAIN: LazyLock<Outgoing<'static>> = LazyLock::new(|| Outgoing {
+        guarded: &GUARDED,
         key: KeyPlace::Nowhere,
         credential: None,
-        relied: &RELIED,
         peer: None,
         trailers: Trailers::Pass,
-        via: &VIA,
-    };
+        via: &OURS,
+    });
+
+    fn guarded(key_header: HeaderName, credential: Option<&HeaderName>) -> Guarded {
+        let relied = vec![HeaderName::from_static("x-auth-accountid")];
+        Guarded::new(key_header, credential.cloned(), relied)
+    }
+
+    /// What `before` becomes where a credential is injected under this name.
+    fn sent_with(before: &Rows, name: &HeaderName) -> HeaderMap {
+        let guarded = guarded(names::EVENKEEL_KEY, Some(name));
+        let credential = Some((name, &SECRET));
+        sent(before, &Outgoing { guarded: &guarded, credential, ..*PLAIN })
+    }
 
     type Rows = [(&'static str, &'static str)];
 
@@ -170,7 +203,7 @@ mod tests {
     fn sent(before: &Rows, policy: &Outgoing<'_>) -> HeaderMap {
         let mut headers = map(before);
         outgoing(&mut headers, policy);
-        assert_eq!(headers.remove("via"), Some(VIA.clone()));
+        assert_eq!(headers.remove("via"), Some(OURS.clone()));
         headers
     }
 
@@ -221,14 +254,13 @@ mod tests {
 
     #[test]
     fn a_nomination_cannot_remove_what_counts() {
-        let credential = Some((&VENDOR_KEY, &SECRET));
         let rows = [
             ("connection", "x-api-key, X-Auth-AccountId, via, content-length, x-hop"),
             ("x-auth-accountid", "7"),
             ("content-length", "3"),
             ("x-hop", "1"),
         ];
-        let found = sent(&rows, &Outgoing { credential, ..PLAIN });
+        let found = sent_with(&rows, &VENDOR_KEY);
         let rows = [("x-auth-accountid", "7"), ("content-length", "3"), ("x-api-key", "ours")];
         assert_eq!(found, map(&rows));
     }
@@ -236,30 +268,28 @@ mod tests {
     #[test]
     fn the_injected_credential_replaces_the_clients_and_its_twin() {
         let rows = [("x-api-key", "a"), ("x-api-key", "b"), ("x_api_key", "c")];
-        let credential = Some((&VENDOR_KEY, &SECRET));
-        let found = sent(&rows, &Outgoing { credential, ..PLAIN });
+        let found = sent_with(&rows, &VENDOR_KEY);
         assert_eq!(found, map(&[("x-api-key", "ours")]));
-        let underscored = HeaderName::from_static("x_api_key");
-        let credential = Some((&underscored, &SECRET));
-        let found = sent(&rows, &Outgoing { credential, ..PLAIN });
+        let found = sent_with(&rows, &HeaderName::from_static("x_api_key"));
         assert_eq!(found, map(&[("x_api_key", "ours")]));
     }
 
     #[test]
     fn the_clients_key_stays_here() {
         let rows = [("authorization", "Bearer for-us"), ("accept", "*/*")];
-        let found = sent(&rows, &Outgoing { key: KeyPlace::Authorization, ..PLAIN });
+        let found = sent(&rows, &Outgoing { key: KeyPlace::Authorization, ..*PLAIN });
         assert_eq!(found, map(&[("accept", "*/*")]));
         let custom = HeaderName::from_static("x-team-key");
         let rows = [("x-team-key", "for-us"), ("authorization", "Bearer theirs")];
-        let policy = Outgoing { key_header: &custom, key: KeyPlace::KeyHeader, ..PLAIN };
+        let guarded = guarded(custom, None);
+        let policy = Outgoing { guarded: &guarded, key: KeyPlace::KeyHeader, ..*PLAIN };
         assert_eq!(sent(&rows, &policy), map(&[("authorization", "Bearer theirs")]));
     }
 
     #[test]
     fn the_address_is_told_only_when_asked_for_and_only_by_us() {
         let rows = [("x-forwarded-for", "6.6.6.6"), ("forwarded", "for=6.6.6.6")];
-        let peer = |text: &str| Outgoing { peer: Some(text.parse().unwrap()), ..PLAIN };
+        let peer = |text: &str| Outgoing { peer: Some(text.parse().unwrap()), ..*PLAIN };
         let found = sent(&rows, &peer("192.0.2.1"));
         assert_eq!(found, map(&[("forwarded", "for=192.0.2.1"), ("x-forwarded-for", "192.0.2.1")]));
         let found = sent(&rows, &peer("2001:db8::1"));
@@ -324,7 +354,8 @@ mod tests {
         #[test]
         fn a_second_run_changes_nothing(head in any_head(), send in any::<bool>()) {
             let credential = send.then_some((&VENDOR_KEY, &SECRET));
-            let policy = Outgoing { credential, ..PLAIN };
+            let guarded = guarded(names::EVENKEEL_KEY, send.then_some(&VENDOR_KEY));
+            let policy = Outgoing { guarded: &guarded, credential, ..*PLAIN };
             let mut once = head;
             outgoing(&mut once, &policy);
             let mut twice = once.clone();
@@ -337,7 +368,7 @@ mod tests {
             let trailers = if pass { Trailers::Pass } else { Trailers::Drop };
             let accounts = head.get("x-auth-accountid").cloned();
             let mut headers = head;
-            outgoing(&mut headers, &Outgoing { trailers, ..PLAIN });
+            outgoing(&mut headers, &Outgoing { trailers, ..*PLAIN });
             for name in headers.keys() {
                 let allowed = match names::kind(name.as_str()) {
                     Kind::EndToEnd | Kind::Framing | Kind::Prefer => true,

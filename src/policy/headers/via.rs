@@ -3,6 +3,8 @@
 use http::header::VIA;
 use http::{HeaderMap, HeaderValue, Version};
 
+use super::survey::Presence;
+
 /// Our pseudonym and the values that carry it.
 ///
 /// Every worker makes its own from the same parts: a value that is cloned into each request
@@ -59,8 +61,16 @@ pub fn looped(headers: &HeaderMap, pseudonym: &str) -> bool {
     headers.get_all(VIA).iter().any(ours)
 }
 
+/// Adds `value` behind what is `present`.
+pub(super) fn add(headers: &mut HeaderMap, present: Presence, value: &HeaderValue) {
+    match present {
+        Presence::Absent => drop(headers.insert(VIA, value.clone())),
+        Presence::Present => append(headers, value),
+    }
+}
+
 /// Appends `value` unless it stands there already, so that a filter may run twice.
-pub(super) fn append(headers: &mut HeaderMap, value: &HeaderValue) {
+fn append(headers: &mut HeaderMap, value: &HeaderValue) {
     if !headers.get_all(VIA).iter().any(|present| present == value) {
         headers.append(VIA, value.clone());
     }

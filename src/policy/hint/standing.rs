@@ -46,10 +46,11 @@ fn spelt_out(headers: &HeaderMap, wall: SystemTime) -> Option<Standing> {
 
 /// Whether a header is one of the `RateLimit` family, in any vendor's spelling.
 fn speaks_of_rates(name: &HeaderName) -> bool {
-    let name = name.as_str();
-    name.len() >= "ratelimit".len()
-        && matches!(name.as_bytes()[0], b'r' | b'x' | b'a')
-        && (name.contains("ratelimit") || name.contains("rate-limit"))
+    let name = name.as_str().as_bytes();
+    let spelt = |at: &[u8]| at.starts_with(b"ratelimit") || at.starts_with(b"rate-limit");
+    name.len() >= b"ratelimit".len()
+        && matches!(name[0], b'r' | b'x' | b'a')
+        && name.windows(4).enumerate().any(|(at, four)| four == b"rate" && spelt(&name[at..]))
 }
 
 /// The wait until something remains again: on a throttle any reset, else only an exhausted one.

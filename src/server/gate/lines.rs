@@ -11,23 +11,41 @@ use super::{BODY_BYTES_MAX, CHUNK_DIGITS_MAX, METHOD_BYTES_MAX, Offence, Version
 pub(super) fn whole_line(rest: &[u8]) -> Result<Option<&[u8]>, Offence> {
     let Some(end) = memchr(b'\n', rest) else { return Ok(None) };
     let line = rest[..end].strip_suffix(b"\r").ok_or(Offence::BareLineFeed)?;
-    if !line.iter().fold(false, |found, byte| found | is_control(*byte)) {
-        return Ok(Some(line));
-    }
-    let lone = memchr(b'\r', line).is_some();
-    Err(if lone { Offence::BareCarriageReturn } else { Offence::Control })
+    if has_control(line) { Err(control_offence(line)) } else { Ok(Some(line)) }
+}
+
+/// Bytes that are looked at together.
+const BLOCK_BYTES: usize = 16;
+
+fn has_control(line: &[u8]) -> bool {
+    let Some(last) = line.last_chunk::<BLOCK_BYTES>() else {
+        return line.iter().any(|byte| is_control(*byte));
+    };
+    // The last block overlaps the one before it, so that no byte is looked at alone.
+    let (blocks, _) = line.as_chunks::<BLOCK_BYTES>();
+    blocks.iter().any(block_has_control) || block_has_control(last)
+}
+
+fn block_has_control(block: &[u8; BLOCK_BYTES]) -> bool {
+    block.iter().fold(false, |found, byte| found | is_control(*byte))
 }
 
 const fn is_control(byte: u8) -> bool {
-    (byte < b' ' && byte != b'\t') || byte == 0x7f
+    (byte < b' ') & (byte != b'\t') | (byte == 0x7f)
+}
+
+#[cold]
+fn control_offence(line: &[u8]) -> Offence {
+    if memchr(b'\r', line).is_some() { Offence::BareCarriageReturn } else { Offence::Control }
 }
 
 pub(super) fn check_request_line(line: &[u8], target_bytes_max: usize) -> Result<Version, Offence> {
-    let mut parts = line.splitn(3, |byte| *byte == b' ');
-    let method = parts.next().ok_or(Offence::RequestLine)?;
-    let target = parts.next().ok_or(Offence::RequestLine)?;
-    let version = parts.next().ok_or(Offence::RequestLine)?;
-    if method.is_empty() || method.len() > METHOD_BYTES_MAX || !method.iter().all(is_token) {
+    let (method, [b' ', rest @ ..]) = line.split_at(token_bytes(line)) else {
+        return Err(Offence::RequestLine);
+    };
+    let space = memchr(b' ', rest).ok_or(Offence::RequestLine)?;
+    let (target, version) = (&rest[..space], &rest[space + 1..]);
+    if method.is_empty() || method.len() > METHOD_BYTES_MAX {
         return Err(Offence::RequestLine);
     }
     if target.len() > target_bytes_max {
@@ -71,23 +89,32 @@ const fn is_target_byte(byte: u8) -> bool {
 }
 
 pub(super) fn name_and_value(line: &[u8]) -> Result<(&[u8], &[u8]), Offence> {
+    match line.split_at(token_bytes(line)) {
+        (name, [b':', value @ ..]) if !name.is_empty() => Ok((name, value)),
+        _ => Err(name_offence(line)),
+    }
+}
+
+#[cold]
+fn name_offence(line: &[u8]) -> Offence {
     if line.first().is_some_and(|byte| is_blank(*byte)) {
-        return Err(Offence::Fold);
+        return Offence::Fold;
     }
-    let colon = memchr(b':', line).ok_or(Offence::HeaderLine)?;
-    let name = &line[..colon];
-    if name.last().is_some_and(|byte| is_blank(*byte)) {
-        return Err(Offence::SpaceBeforeColon);
-    }
-    let plain = !name.is_empty() && name.iter().all(is_token);
-    if plain { Ok((name, &line[colon + 1..])) } else { Err(Offence::HeaderLine) }
+    let name = &line[..memchr(b':', line).unwrap_or(0)];
+    let spaced = name.last().is_some_and(|byte| is_blank(*byte));
+    if spaced { Offence::SpaceBeforeColon } else { Offence::HeaderLine }
+}
+
+/// How many bytes of a token it begins with.
+fn token_bytes(line: &[u8]) -> usize {
+    line.iter().position(|byte| !is_token(*byte)).unwrap_or(line.len())
 }
 
 const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-pub(super) fn is_token(byte: &u8) -> bool {
+fn is_token(byte: u8) -> bool {
     const TOKEN: [bool; 256] = {
         let mut table = [false; 256];
         let mut byte = 0u8;
@@ -99,7 +126,7 @@ pub(super) fn is_token(byte: &u8) -> bool {
         }
         table
     };
-    TOKEN[usize::from(*byte)]
+    TOKEN[usize::from(byte)]
 }
 
 /// Spaces only: a tab beside a framing header has two readings out there.
