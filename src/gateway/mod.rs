@@ -35,7 +35,7 @@ use crate::upstream::Exchange;
 use attempt::Finish;
 use call::{Arrived, Call, Turned};
 
-pub use body::{Intake, ReplayPool, RequestBody, ResponseBody};
+pub use body::{ClientBroke, Intake, ReplayPool, RequestBody, ResponseBody};
 pub use drain::Drain;
 pub use peer::Peer;
 pub use settings::{

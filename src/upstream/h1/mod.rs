@@ -4,14 +4,10 @@
 //! the answer polls it while it is read, and at rest nobody does. So a call stays within one
 //! task, and each event of the socket wakes it once. It refuses to send anything twice.
 //!
-//! | file | purpose |
-//! | --- | --- |
-//! | `head` | heads as bytes: a request's, written; an answer's, read |
-//! | `chunks` | an answer's body in chunks |
-//! | `outgoing` | a request on its way out |
+//! `head` writes a request's head and reads an answer's.
 
 use std::future::{Future, poll_fn};
-use std::io;
+use std::io::{self, ErrorKind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
@@ -22,20 +18,17 @@ use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::{Frame, SizeHint};
 use tokio::io::AsyncReadExt;
 
-use self::chunks::Piece;
 use self::head::{Found, Framing, Head, Memory};
-use self::outgoing::{Outgoing, Stop, Witness};
 use super::failure;
 use super::shared::Permit;
 use super::wire::Io;
 use super::{Progress, RequestBody};
 use crate::clock::Clock;
+use crate::http1::{self, Lie, Outgoing, Piece, Stop};
 use crate::policy::outcome::{Failure, Reach};
 use crate::policy::time::Moment;
 
-mod chunks;
 mod head;
-mod outgoing;
 
 /// Bytes of one answer's head and everything interim before it: this bounds a flood of `1xx`
 /// answers, each of which is small.
@@ -67,6 +60,9 @@ pub(super) struct Connection<B: RequestBody> {
     room: usize,
     memory: Memory,
     outgoing: Outgoing,
+    /// It takes nothing more of a request that it has begun to take.
+    hung_up: bool,
+    last_write: Moment,
     /// The rest of a request whose answer came early.
     upload: Option<B>,
     /// What is still to come of the answer's body.
@@ -140,7 +136,9 @@ impl<B: RequestBody> Connection<B> {
             received: BytesMut::new(),
             room: READ_BYTES_MIN,
             memory: Memory::default(),
-            outgoing: Outgoing::new(),
+            outgoing: Outgoing::default(),
+            hung_up: false,
+            last_write: Moment::START,
             upload: None,
             framing: Framing::Length(0),
             spare: HeaderMap::new(),
@@ -180,7 +178,7 @@ impl<B: RequestBody> Connection<B> {
         if exchange.stage == Stage::Before {
             self.begin_exchange(exchange, cx)?;
         }
-        if !self.outgoing.is_sent() {
+        if !self.outgoing.is_sent() && !self.hung_up {
             self.poll_request(exchange, cx)?;
         }
         if exchange.stage == Stage::First {
@@ -214,9 +212,18 @@ impl<B: RequestBody> Connection<B> {
             return Err(Broken::Unsent(failure));
         }
         let request = exchange.request.as_ref().expect("a request is sent once");
-        self.outgoing.begin(request, exchange.host, self.version);
+        let (host, version) = (exchange.host, self.version);
+        self.outgoing.begin(|out| head::write(out, request, host, version));
         exchange.stage = Stage::First;
         Ok(())
+    }
+
+    /// Whether the upstream hung up after some of the request was out. What it said before may
+    /// still lie in the socket, so the reading side has the last word.
+    fn is_hung_up(&mut self, error: &io::Error) -> bool {
+        let hung_up = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
+        self.hung_up = hung_up && self.outgoing.has_moved();
+        self.hung_up
     }
 
     /// Lets the request go on.
@@ -226,11 +233,17 @@ impl<B: RequestBody> Connection<B> {
         cx: &mut Context<'_>,
     ) -> Result<(), Broken> {
         let body = exchange.request.as_mut().map(Request::body_mut);
+        // What is written as an exchange begins was written when it began.
         let began = (exchange.stage == Stage::First).then_some(self.began);
-        let witness = Witness { clock: self.clock, began, progress: Some(exchange.progress) };
-        match self.outgoing.poll(&mut self.io, body, cx, &witness) {
+        let (clock, last_write) = (self.clock, &mut self.last_write);
+        let wrote = || {
+            *last_write = began.unwrap_or_else(|| clock.now());
+            exchange.progress.wrote(*last_write);
+        };
+        match self.outgoing.poll(&mut self.io, body, cx, wrote) {
             Poll::Pending => Ok(()),
             Poll::Ready(Ok(())) => {
+                exchange.progress.finished(self.last_write);
                 // The map of its headers serves those of the answer.
                 if let Some(mut sent) = exchange.request.take() {
                     self.spare = std::mem::take(sent.headers_mut());
@@ -238,6 +251,7 @@ impl<B: RequestBody> Connection<B> {
                 }
                 Ok(())
             }
+            Poll::Ready(Err(Stop::Socket(error))) if self.is_hung_up(&error) => Ok(()),
             Poll::Ready(Err(stop)) => {
                 let failure = match &stop {
                     Stop::Body(error) => failure::of_request_body(error.as_ref(), self.reach()),
@@ -289,7 +303,7 @@ impl<B: RequestBody> Connection<B> {
         }
         *answer.body_mut() = match &mut self.framing {
             Framing::Length(left) if *left <= self.received.len() as u64 => {
-                let body = chunks::data(left, &mut self.received);
+                let body = http1::data(left, &mut self.received);
                 if self.is_free() { Rest::Free(body, self) } else { Rest::Over(body) }
             }
             Framing::Length(_) | Framing::Chunks(_) | Framing::Close => {
@@ -302,11 +316,11 @@ impl<B: RequestBody> Connection<B> {
 
     /// The next frame of the answer's body.
     pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<PolledFrame>> {
-        if !self.outgoing.is_sent() {
-            let witness = Witness { clock: self.clock, began: None, progress: None };
-            match self.outgoing.poll(&mut self.io, self.upload.as_mut(), cx, &witness) {
+        if !self.outgoing.is_sent() && !self.hung_up {
+            match self.outgoing.poll(&mut self.io, self.upload.as_mut(), cx, || ()) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.upload = None,
+                Poll::Ready(Err(Stop::Socket(error))) if self.is_hung_up(&error) => {}
                 Poll::Ready(Err(stop)) => return Poll::Ready(Some(Err(of_stopped_body(&stop)))),
             }
         }
@@ -330,13 +344,13 @@ impl<B: RequestBody> Connection<B> {
     }
 
     /// Takes the next piece of the answer's body out of what was received.
-    fn take(&mut self) -> Result<Piece, head::Lie> {
+    fn take(&mut self) -> Result<Piece, Lie> {
         let received = &mut self.received;
         match &mut self.framing {
             Framing::Length(0) => Ok(Piece::End),
             Framing::Chunks(chunks) => chunks.take(received),
             Framing::Length(_) | Framing::Close if received.is_empty() => Ok(Piece::More),
-            Framing::Length(left) => Ok(Piece::Data(chunks::data(left, received))),
+            Framing::Length(left) => Ok(Piece::Data(http1::data(left, received))),
             Framing::Close => Ok(Piece::Data(received.split().freeze())),
         }
     }
@@ -373,7 +387,7 @@ impl<B: RequestBody> Connection<B> {
     /// clock; after an answer that took as long as a connection may rest, it is not missed.
     pub(super) fn rest(&mut self) {
         self.outgoing.rest();
-        self.idle_since = self.outgoing.last_write();
+        self.idle_since = self.last_write;
     }
 
     /// Whether it has been unused for too long.

@@ -6,7 +6,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 
-use super::head::{self, Lie};
+use super::Lie;
+use super::lines::{self, Lines, Names};
 
 /// Digits of a chunk's size: 64 bits.
 const SIZE_DIGITS_MAX: usize = 16;
@@ -19,8 +20,10 @@ const TRAILER_BYTES_MAX: usize = 16 * 1024;
 
 /// What comes next out of a body.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub enum Piece {
+    /// Bytes of it.
     Data(Bytes),
+    /// What stands behind it.
     Trailers(HeaderMap),
     /// It is over.
     End,
@@ -30,7 +33,7 @@ pub(super) enum Piece {
 
 /// Where in a body of chunks the next byte stands.
 #[derive(Debug, Default)]
-pub(super) struct Chunks {
+pub struct Chunks {
     place: Place,
     extension_bytes: usize,
 }
@@ -50,7 +53,10 @@ enum Place {
 
 impl Chunks {
     /// Takes the next piece off `received`.
-    pub(super) fn take(&mut self, received: &mut BytesMut) -> Result<Piece, Lie> {
+    ///
+    /// # Errors
+    /// What stands there is no chunk.
+    pub fn take(&mut self, received: &mut BytesMut) -> Result<Piece, Lie> {
         loop {
             match &mut self.place {
                 Place::Size => {
@@ -86,7 +92,8 @@ impl Chunks {
     }
 
     /// Whether nothing more is to come.
-    pub(super) fn is_over(&self) -> bool {
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
         matches!(self.place, Place::End)
     }
 
@@ -114,7 +121,7 @@ impl Chunks {
 }
 
 /// Takes what is there of `left` bytes.
-pub(super) fn data(left: &mut u64, received: &mut BytesMut) -> Bytes {
+pub fn data(left: &mut u64, received: &mut BytesMut) -> Bytes {
     let there = received.len();
     let taken = usize::try_from(*left).map_or(there, |left| left.min(there));
     *left -= taken as u64;
@@ -134,11 +141,18 @@ fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
         received.advance(2);
         return Ok(Some(HeaderMap::new()));
     }
-    let Some(length) = head::end(received, 0) else {
-        let endless = received.len() > TRAILER_BYTES_MAX;
-        return if endless { Err(Lie("trailers without end")) } else { Ok(None) };
+    let length = match lines::end(received, 0) {
+        Some(length) if length <= TRAILER_BYTES_MAX => length,
+        None if received.len() <= TRAILER_BYTES_MAX => return Ok(None),
+        Some(_) | None => return Err(Lie("trailers without end")),
     };
-    head::trailers(&received.split_to(length).freeze()).map(Some)
+    let text = received.split_to(length).freeze();
+    let (mut trailers, mut names) = (HeaderMap::new(), Names::default());
+    for (number, line) in Lines::of(&text).enumerate() {
+        let (name, value) = lines::read_line(&text, line, number, &mut names)?;
+        trailers.append(name, value);
+    }
+    Ok(Some(trailers))
 }
 
 #[cfg(test)]

@@ -1,22 +1,19 @@
-//! A request on its way out: its head, then its body, piece by piece, and what the socket has
+//! A message on its way out: its head, then its body, piece by piece, and what the socket has
 //! taken of them.
 //!
 //! It refuses to run ahead: the next piece is asked for when the last one is out.
 
+use std::error::Error;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
-use http::{HeaderMap, HeaderValue, Request, Version};
+use http::HeaderMap;
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
-use super::head::{self, Length};
-use crate::clock::Clock;
-use crate::policy::time::Moment;
-use crate::upstream::wire::Io;
-use crate::upstream::{BoxError, Progress, RequestBody};
+use super::lines;
 
 /// A piece of a body up to this size is copied behind what precedes it: two buffers cost the
 /// kernel more than that.
@@ -29,42 +26,31 @@ const CHUNK_END: &[u8] = b"\r\n";
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 const CHUNK_AND_BODY_END: &[u8] = b"\r\n0\r\n\r\n";
 
-/// Why a request cannot go on.
+/// How the end of a body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// There is no body.
+    None,
+    /// So many bytes are still to come.
+    Exactly(u64),
+    /// In chunks.
+    Chunks,
+    /// By the end of the connection.
+    Close,
+}
+
+/// Why a message cannot go on.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub enum Stop {
     /// The socket.
     Socket(io::Error),
-    /// The request's own body.
-    Body(BoxError),
-}
-
-/// Who is told how far a request has got, and by which clock.
-pub(super) struct Witness<'a> {
-    pub(super) clock: Clock,
-    /// While an exchange begins, its beginning: what is written then was written at that moment.
-    pub(super) began: Option<Moment>,
-    /// The attempt, while it waits for the head.
-    pub(super) progress: Option<&'a Progress>,
-}
-
-impl Witness<'_> {
-    fn wrote(&self) -> Moment {
-        let now = self.began.unwrap_or_else(|| self.clock.now());
-        if let Some(progress) = self.progress {
-            progress.wrote(now);
-        }
-        now
-    }
-
-    fn sent(&self, last_write: Moment) {
-        if let Some(progress) = self.progress {
-            progress.finished(last_write);
-        }
-    }
+    /// The message's own body.
+    Body(Box<dyn Error + Send + Sync>),
 }
 
 /// What is out and what is not.
-pub(super) struct Outgoing {
+#[derive(Debug)]
+pub struct Outgoing {
     /// Head, sizes of chunks, small pieces, trailers.
     text: Vec<u8>,
     /// How much of it is out.
@@ -74,17 +60,15 @@ pub(super) struct Outgoing {
     /// The end of the chunk behind that.
     tail: &'static [u8],
     left: Length,
+    /// Whether trailers are passed on.
+    trailers: bool,
     body: BodyState,
-    /// A write failed after some of the request was out. What the upstream said before it hung
-    /// up may still lie in the socket, so the reading side has the last word.
-    broken: bool,
     moved: bool,
-    last_write: Moment,
     /// Everything is out.
     sent: bool,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BodyState {
     /// Nothing has been taken of it.
     Whole,
@@ -92,55 +76,56 @@ enum BodyState {
     Ended,
 }
 
-impl Outgoing {
-    pub(super) fn new() -> Self {
+impl Default for Outgoing {
+    /// Nothing is under way.
+    fn default() -> Self {
         Self {
             text: Vec::new(),
             text_out: 0,
             data: Bytes::new(),
             tail: b"",
             left: Length::None,
+            trailers: true,
             body: BodyState::Ended,
-            broken: false,
             moved: false,
-            last_write: Moment::START,
             sent: true,
         }
     }
+}
 
-    /// Begins with `request`.
-    pub(super) fn begin<B: RequestBody>(
-        &mut self,
-        request: &Request<B>,
-        host: &HeaderValue,
-        version: Version,
-    ) {
-        let body = request.body();
-        let length = match body.size_hint().exact() {
-            _ if body.is_end_stream() => Length::None,
-            Some(bytes) => Length::Exactly(bytes),
-            None => Length::Unknown,
-        };
+impl Outgoing {
+    /// Begins with a message whose head is what `head` writes; it says how long the body is.
+    pub fn begin(&mut self, head: impl FnOnce(&mut Vec<u8>) -> Length) {
         self.text.clear();
         self.text_out = 0;
-        self.left = head::write(&mut self.text, request, host, length, version);
-        self.body = if length == Length::None { BodyState::Ended } else { BodyState::Whole };
+        self.left = head(&mut self.text);
+        self.body = if self.left == Length::None { BodyState::Ended } else { BodyState::Whole };
         (self.moved, self.sent) = (false, false);
     }
 
-    /// Sends what can be sent now; ready when all of it is out.
-    pub(super) fn poll<B: RequestBody>(
+    /// Whether who reads the message wants what stands behind its body.
+    pub const fn allow_trailers(&mut self, allowed: bool) {
+        self.trailers = allowed;
+    }
+
+    /// Sends what can be sent now, and calls `wrote` after each write; ready when all of it is
+    /// out.
+    ///
+    /// # Errors
+    /// The socket took nothing more, or the body broke.
+    pub fn poll<W, B>(
         &mut self,
-        io: &mut Io,
+        io: &mut W,
         body: Option<&mut B>,
         cx: &mut Context<'_>,
-        witness: &Witness<'_>,
-    ) -> Poll<Result<(), Stop>> {
+        mut wrote: impl FnMut(),
+    ) -> Poll<Result<(), Stop>>
+    where
+        W: AsyncWrite + Unpin,
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+    {
         let mut body = body;
         while !self.sent {
-            if self.broken {
-                return Poll::Pending;
-            }
             let asked = self.ask(body.as_deref_mut(), cx)?;
             let written = if self.is_empty() {
                 // What TLS holds back goes out even while the body has nothing more yet.
@@ -151,17 +136,13 @@ impl Outgoing {
                 self.write(io, cx)
             };
             match ready!(written) {
-                Ok(0) if self.is_empty() => {
-                    self.sent = true;
-                    witness.sent(self.last_write);
-                }
+                Ok(0) if self.is_empty() => self.sent = true,
                 Ok(0) => return Poll::Ready(Err(Stop::Socket(ErrorKind::WriteZero.into()))),
                 Ok(bytes) => {
                     self.advance(bytes);
                     self.moved = true;
-                    self.last_write = witness.wrote();
+                    wrote();
                 }
-                Err(error) if self.moved && hung_up(&error) => self.broken = true,
                 Err(error) => return Poll::Ready(Err(Stop::Socket(error))),
             }
         }
@@ -169,11 +150,10 @@ impl Outgoing {
     }
 
     /// Asks the body for its next piece once the last one is out; ready when it has ended.
-    fn ask<B: RequestBody>(
-        &mut self,
-        body: Option<&mut B>,
-        cx: &mut Context<'_>,
-    ) -> Result<Poll<()>, Stop> {
+    fn ask<B>(&mut self, body: Option<&mut B>, cx: &mut Context<'_>) -> Result<Poll<()>, Stop>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+    {
         if self.body == BodyState::Ended {
             return Ok(Poll::Ready(()));
         }
@@ -214,11 +194,12 @@ impl Outgoing {
                 }
             }
             // An empty chunk would be the last one.
-            Length::Unknown if data.is_empty() => tail = if last { LAST_CHUNK } else { b"" },
-            Length::Unknown => {
+            Length::Chunks if data.is_empty() => tail = if last { LAST_CHUNK } else { b"" },
+            Length::Chunks => {
                 let _ = io::Write::write_fmt(&mut self.text, format_args!("{bytes:X}\r\n"));
                 tail = if last { CHUNK_AND_BODY_END } else { CHUNK_END };
             }
+            Length::Close => {}
             Length::None => return Err(unlike("longer")),
         }
         if last {
@@ -237,21 +218,26 @@ impl Outgoing {
     fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Stop> {
         self.body = BodyState::Ended;
         match self.left {
-            Length::Unknown => self.text.extend_from_slice(LAST_CHUNK),
-            Length::None | Length::Exactly(0) => {}
+            Length::Chunks => self.text.extend_from_slice(LAST_CHUNK),
+            Length::None | Length::Exactly(0) | Length::Close => {}
             Length::Exactly(_) => return Err(unlike("shorter")),
         }
-        if let (Length::Unknown, Some(trailers)) = (self.left, trailers) {
+        let trailers = trailers.filter(|_| self.trailers);
+        if let (Length::Chunks, Some(trailers)) = (self.left, trailers) {
             self.text.truncate(self.text.len() - CHUNK_END.len());
             for (name, value) in trailers {
-                head::line(&mut self.text, name.as_str(), value.as_bytes());
+                lines::line(&mut self.text, name.as_str(), value.as_bytes());
             }
             self.text.extend_from_slice(CHUNK_END);
         }
         Ok(())
     }
 
-    fn write(&self, io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn write<W: AsyncWrite + Unpin>(
+        &self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         let text = &self.text[self.text_out..];
         let io = Pin::new(io);
         // Most requests are one piece, and a plain write of it costs the kernel less.
@@ -274,28 +260,26 @@ impl Outgoing {
         self.text_out == self.text.len() && self.data.is_empty() && self.tail.is_empty()
     }
 
-    /// Whether all of the request is out.
-    pub(super) fn is_sent(&self) -> bool {
+    /// Whether all of the message is out.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
         self.sent
     }
 
-    /// Whether a byte of the request is out.
-    pub(super) fn has_moved(&self) -> bool {
+    /// Whether a byte of the message is out.
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
         self.moved
     }
 
-    /// Whether the request can still be given to another connection.
-    pub(super) fn is_untouched(&self) -> bool {
+    /// Whether the message can still be given to another connection.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
         !self.moved && self.body != BodyState::Begun
     }
 
-    /// The moment of the latest write.
-    pub(super) fn last_write(&self) -> Moment {
-        self.last_write
-    }
-
     /// Keeps no large buffer while nothing is under way.
-    pub(super) fn rest(&mut self) {
+    pub fn rest(&mut self) {
         if self.text.capacity() > SPARE_BYTES_MAX {
             self.text = Vec::new();
         }
@@ -304,8 +288,4 @@ impl Outgoing {
 
 fn unlike(how: &str) -> Stop {
     Stop::Body(format!("it is {how} than its Content-Length").into())
-}
-
-fn hung_up(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset)
 }
