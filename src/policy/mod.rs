@@ -29,3 +29,5 @@ pub mod verdict;
 
 pub mod normalise;
 pub mod problem;
+
+pub mod json;
