@@ -31,3 +31,4 @@ pub mod normalise;
 pub mod problem;
 
 pub mod json;
+pub mod pointer;
