@@ -4,6 +4,7 @@
 //! outcome means (`classify`) or what is done about it (`verdict`).
 
 mod clean;
+mod field;
 mod harmless;
 mod headers;
 
@@ -304,8 +305,9 @@ fn child(part: &Part, scrub: Scrub<'_>) -> Option<Child> {
 
 /// The field that a sentence names as missing (D17).
 fn missing_field(sentence: &str) -> Option<Child> {
-    let field = clean::missing_field(sentence)?;
-    let pointer = Some(format!("/{}", field.replace('~', "~0").replace('/', "~1")));
+    let field = field::missing_field(sentence)?;
+    // The pattern admits no letter that a pointer would have to escape.
+    let pointer = Some(["/", field].concat());
     Some(Child { detail: Some(sentence.to_owned()), code: None, pointer })
 }
 

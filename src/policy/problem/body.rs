@@ -106,7 +106,7 @@ impl Problem {
     /// Its URI.
     #[must_use]
     pub fn kind(&self) -> String {
-        format!("{TYPE_PREFIX}{}", self.code.as_str())
+        [TYPE_PREFIX, self.code.as_str()].concat()
     }
 
     /// The body, compact.
