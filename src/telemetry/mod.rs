@@ -7,6 +7,8 @@ mod access;
 mod cells;
 mod exposition;
 mod holds;
+mod json;
+mod lines;
 mod log;
 mod metrics;
 mod settings;
