@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -180,10 +180,14 @@ impl<H: Handler> Link<H> {
     async fn serve_http1(self, stream: ClientStream) {
         let line = self.line(Peer::new(self.address, Arc::clone(&self.socket)));
         let service = service_fn(move |request| call(Arc::clone(&line), request));
-        let connection = self.worker.http1.serve_connection(TokioIo::new(stream), service);
-        match self.watch(connection).await {
-            End::Offended(fault) => self.refuse(fault).await,
-            End::Closed if self.wire.is_sending() => self.linger().await,
+        let end = {
+            let connection = self.worker.http1.serve_connection(TokioIo::new(stream), service);
+            self.watch(pin!(connection)).await
+        };
+        match end {
+            // What hardly any connection comes to must not make all of them larger.
+            End::Offended(fault) => Box::pin(self.refuse(fault)).await,
+            End::Closed if self.wire.is_sending() => Box::pin(self.linger()).await,
             End::Closed | End::TimedOut => {}
         }
     }
@@ -192,7 +196,7 @@ impl<H: Handler> Link<H> {
         let line = self.line(Peer::detached(self.address));
         let service = service_fn(move |request| call(Arc::clone(&line), request));
         let connection = self.worker.http2.serve_connection(TokioIo::new(stream), service);
-        self.watch(connection).await;
+        self.watch(pin!(connection)).await;
     }
 
     fn limits(&self) -> Limits {
@@ -209,10 +213,11 @@ impl<H: Handler> Link<H> {
     }
 
     /// Drives a connection until it ends, is refused or runs out of time.
-    async fn watch<C: Connection>(&self, connection: C) -> End {
-        let mut connection = std::pin::pin!(connection);
+    ///
+    /// It is borrowed: a future that took it over would have two places for it.
+    async fn watch<C: Connection>(&self, mut connection: Pin<&mut C>) -> End {
         let mut patrol = Patrol::new(self.worker.clock, &self.wire, self.limits());
-        let mut draining = std::pin::pin!(self.worker.drain.begun());
+        let mut draining = pin!(self.worker.drain.begun());
         let mut closing = false;
         std::future::poll_fn(|cx| {
             if connection.as_mut().poll(cx).is_ready() {
