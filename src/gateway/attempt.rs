@@ -79,12 +79,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             let sent = self.moment_of(call);
             let result = self.send(call, peer, &mut slot, sent).await;
             let settlement = self.exchanged(call, sent);
-            let concluded = match result {
+            let concluding = match result {
                 Ok(response) if passes(call, &response) => {
                     return self.pass_at_once(call, slot, response, settlement);
                 }
-                result => self.conclude(call, slot, result, settlement).await,
+                result => self.conclude(call, slot, result, settlement),
             };
+            // Awaited out here, where the result is gone: the future need not keep a place for it.
+            let concluded = concluding.await;
             // The blind retry that was paid for is over.
             call.story.paid = None;
             let met = match concluded {

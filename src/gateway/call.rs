@@ -38,6 +38,7 @@ pub(super) struct Call<'g> {
     pub(super) inbound: Inbound,
     pub(super) body: Replay,
     licence: Licence,
+    survey: Survey,
     pub(super) account: Arc<Account>,
     pub(super) want: Want,
     pub(super) story: Story,
@@ -109,7 +110,7 @@ impl Call<'_> {
         *request.method_mut() = self.request.method.clone();
         *request.uri_mut() = Uri::from(self.request.target.clone());
         *request.headers_mut() = self.request.headers.next();
-        headers::renew_traceparent(request.headers_mut(), span_id);
+        self.survey.renew_traceparent(request.headers_mut(), span_id);
         request
     }
 }
@@ -172,6 +173,7 @@ impl<E> Gateway<E> {
             rules,
             policy,
             licence,
+            survey,
             account,
             want,
             request: Outbound {
@@ -200,12 +202,13 @@ impl<E> Gateway<E> {
         host: Option<&HeaderValue>,
         target: Option<PathAndQuery>,
     ) -> Result<(Route, PathAndQuery), (Code, &'static str)> {
-        let host = host.and_then(|host| host.to_str().ok());
+        let routes = &self.settings.routes;
+        let host = host.filter(|_| routes.by_host()).and_then(|host| host.to_str().ok());
         let target = target.filter(|target| target.path() != "*");
         let target = target.ok_or((Code::RouteNotFound, "No route is for the whole server."))?;
-        match self.settings.routes.find(host, target.path()) {
+        match routes.find(host, target.path()) {
             Some(route) => Ok((route, target)),
-            None if self.settings.routes.serves_host(host) => {
+            None if routes.serves_host(host) => {
                 Err((Code::RouteNotFound, "No route of this gateway matches the path."))
             }
             None => Err((Code::Misdirected, "No route of this gateway is for this host.")),

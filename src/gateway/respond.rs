@@ -86,13 +86,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         mut response: Response<ResponseBody<E::Body>>,
     ) -> Response<ResponseBody<E::Body>> {
         let version = response.version();
-        let public = call.inbound.host.as_ref().and_then(|host| host.to_str().ok());
         let prefix = &call.inbound.target.as_str()[..call.inbound.prefix_bytes];
         let rewrite = Rewrite {
             origin: &call.rules.origin,
             base_path: &call.rules.base_path,
             scheme: "http",
-            authority: public,
+            authority: call.inbound.host.as_ref(),
             prefix,
         };
         let binding = self.binding(call);

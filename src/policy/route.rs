@@ -50,10 +50,16 @@ impl Routes {
         &self.entries
     }
 
+    /// Whether any route asks for a host; else it need not be read.
+    #[must_use]
+    pub const fn by_host(&self) -> bool {
+        self.by_host
+    }
+
     /// The route of a request; `host` as the client wrote it, with or without port.
     #[must_use]
     pub fn find(&self, host: Option<&str>, path: &str) -> Option<Route> {
-        let host = host.filter(|_| self.by_host).map(without_port);
+        let host = host.map(without_port);
         let entry = self.entries.iter().find(|entry| entry.matches(host, path))?;
         Some(Route { upstream: entry.upstream, prefix_bytes: entry.prefix.len() })
     }

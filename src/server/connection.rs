@@ -167,11 +167,12 @@ impl<H: Handler> Link<H> {
         let line = self.line(Peer::new(self.address, Arc::clone(&self.socket)));
         let end = {
             let serving = pin!(h1::serve(stream, line));
-            self.watch(Http1 { serving, wire: &self.wire }).await
+            self.watch(pin!(Http1 { serving, wire: &self.wire })).await
         };
         match end {
-            End::Offended(fault) => self.refuse(fault).await,
-            End::Closed if self.wire.is_sending() => self.linger().await,
+            // What hardly any connection comes to must not make all of them larger.
+            End::Offended(fault) => Box::pin(self.refuse(fault)).await,
+            End::Closed if self.wire.is_sending() => Box::pin(self.linger()).await,
             End::Closed | End::TimedOut => {}
         }
     }
@@ -183,7 +184,7 @@ impl<H: Handler> Link<H> {
             async move { Ok::<_, Infallible>(call.await) }
         });
         let connection = self.worker.http2.serve_connection(TokioIo::new(stream), service);
-        self.watch(connection).await;
+        self.watch(pin!(connection)).await;
     }
 
     fn limits(&self) -> Limits {
@@ -200,10 +201,11 @@ impl<H: Handler> Link<H> {
     }
 
     /// Drives a connection until it ends, is refused or runs out of time.
-    async fn watch<C: Connection>(&self, connection: C) -> End {
-        let mut connection = std::pin::pin!(connection);
+    ///
+    /// It is borrowed: a future that took it over would have two places for it.
+    async fn watch<C: Connection>(&self, mut connection: Pin<&mut C>) -> End {
         let mut patrol = Patrol::new(self.worker.clock, &self.wire, self.limits());
-        let mut draining = std::pin::pin!(self.worker.drain.begun());
+        let mut draining = pin!(self.worker.drain.begun());
         let mut closing = false;
         std::future::poll_fn(|cx| {
             if connection.as_mut().poll(cx).is_ready() {

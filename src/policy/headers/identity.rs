@@ -40,10 +40,7 @@ pub fn has_idempotency_key(headers: &HeaderMap, name: &HeaderName) -> bool {
 
 /// Makes an attempt a span of its own in its client's trace. Without a valid `traceparent`
 /// nothing changes: a trace is begun by others.
-pub fn renew_traceparent(headers: &mut HeaderMap, fresh_span_id: impl FnOnce() -> [u8; 8]) {
-    if !survey::has(headers, &TRACEPARENT) {
-        return;
-    }
+pub(super) fn renew_traceparent(headers: &mut HeaderMap, fresh_span_id: impl FnOnce() -> [u8; 8]) {
     let mut all = headers.get_all(TRACEPARENT).iter();
     let (Some(value), None) = (all.next(), all.next()) else { return };
     if let Some(renewed) = renewed(value.as_bytes(), fresh_span_id()) {

@@ -270,11 +270,12 @@ mod tests {
 
     #[test]
     fn locations_lead_back() {
+        let here = HeaderValue::from_static("here");
         let rewrite = Rewrite {
             origin: "http://vendor",
             base_path: "/v1",
             scheme: "http",
-            authority: Some("here"),
+            authority: Some(&here),
             prefix: "/v",
         };
         let mut headers = map(&[("location", "/v1/a"), ("content-location", "http://vendor/v1/b")]);

@@ -17,7 +17,7 @@ pub struct Rewrite<'a> {
     /// The scheme by which the client reached us.
     pub scheme: &'a str,
     /// The authority by which it did; without one, answers stay relative to it.
-    pub authority: Option<&'a str>,
+    pub authority: Option<&'a HeaderValue>,
     /// The prefix of the route.
     pub prefix: &'a str,
 }
@@ -79,6 +79,7 @@ fn under<'a>(path: &'a str, base_path: &str) -> Option<&'a str> {
 
 fn rebuilt(form: Form, rest: &str, rewrite: &Rewrite<'_>) -> Option<String> {
     let Rewrite { scheme, authority, prefix, .. } = *rewrite;
+    let authority = authority.and_then(|authority| authority.to_str().ok());
     let root = if prefix.is_empty() && !rest.starts_with('/') { "/" } else { "" };
     let path = format!("{prefix}{root}{rest}");
     match (form, authority) {
@@ -95,19 +96,22 @@ fn rebuilt(form: Form, rest: &str, rewrite: &Rewrite<'_>) -> Option<String> {
 mod tests {
     use super::*;
 
-    const BEHIND_PREFIX: Rewrite<'_> = Rewrite {
+    static LOCALHOST: HeaderValue = HeaderValue::from_static("localhost:8080");
+    static API: HeaderValue = HeaderValue::from_static("api.local");
+
+    static BEHIND_PREFIX: Rewrite<'_> = Rewrite {
         origin: "https://api.vendor.example",
         base_path: "/v1",
         scheme: "http",
-        authority: Some("localhost:8080"),
+        authority: Some(&LOCALHOST),
         prefix: "/vendor",
     };
 
-    const AT_ROOT: Rewrite<'_> = Rewrite {
+    static AT_ROOT: Rewrite<'_> = Rewrite {
         origin: "http://10.0.0.1:9000",
         base_path: "",
         scheme: "https",
-        authority: Some("api.local"),
+        authority: Some(&API),
         prefix: "",
     };
 

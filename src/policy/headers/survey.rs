@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::header::VIA;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::names::{PREFER, X_REQUEST_ID};
+use super::names::{PREFER, TRACEPARENT, X_REQUEST_ID};
 use super::{identity, prefer, via};
 
 /// Which headers a request's head has.
@@ -18,6 +18,7 @@ pub struct Survey {
     via: Presence,
     prefer: Presence,
     request_id: Presence,
+    traceparent: Presence,
 }
 
 /// Whether something is there.
@@ -37,6 +38,7 @@ impl Survey {
             match name.as_str().len() {
                 3 if *name == VIA => survey.via = Presence::Present,
                 6 if *name == PREFER => survey.prefer = Presence::Present,
+                11 if *name == TRACEPARENT => survey.traceparent = Presence::Present,
                 12 if *name == X_REQUEST_ID => survey.request_id = Presence::Present,
                 _ => {}
             }
@@ -60,6 +62,17 @@ impl Survey {
     #[must_use]
     pub fn request_id(self, headers: &HeaderMap) -> Option<&HeaderValue> {
         (self.request_id == Presence::Present).then(|| identity::request_id(headers)).flatten()
+    }
+
+    /// Makes an attempt a span of its own in its client's trace, if there is one.
+    pub fn renew_traceparent(
+        self,
+        headers: &mut HeaderMap,
+        fresh_span_id: impl FnOnce() -> [u8; 8],
+    ) {
+        if self.traceparent == Presence::Present {
+            identity::renew_traceparent(headers, fresh_span_id);
+        }
     }
 }
 
@@ -87,6 +100,7 @@ mod tests {
         let all = Survey::of(&headers);
         assert_eq!(all.preferred_wait(&headers), Some(Duration::from_secs(3)));
         assert!(all.looped(&headers, "me") && all.request_id(&headers).is_some());
+        none.renew_traceparent(&mut headers, || panic!("there was no trace"));
         assert!(has(&headers, &VIA) && !has(&headers, &http::header::AGE));
     }
 }
