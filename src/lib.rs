@@ -8,6 +8,7 @@
 //! | [`policy`] | the study: decides; pure values in, pure values out |
 //! | [`dialect`] | bytes of an error body into one tree, and the dialects as data |
 //! | [`allowance`] | the vault: live ledgers, queues and holds; acquire, then settle |
+//! | [`http1`] | the bytes of HTTP/1.1, the same at both doors |
 //! | [`upstream`] | the back door: connections to upstreams and what went wrong on them |
 //! | [`gateway`] | the workshop: the life of a call |
 //! | [`server`] | the front door: workers, listeners, connections, drain |
@@ -24,6 +25,7 @@
 //! main → cli → every room        config → settings types of the rooms it composes
 //! server, admin → gateway → { upstream, allowance, dialect, telemetry } → policy
 //! telemetry → allowance, for what it shows        policy → nothing of ours
+//! upstream, server → http1 → nothing of ours
 //! clock → policy::time        random → nothing
 //! demo → clock, random: the referee shares no word with the gateway
 //! ```
@@ -40,7 +42,7 @@
 //!
 //! | stage of a call | acts | decides, in `policy` |
 //! | --- | --- | --- |
-//! | accept, read the head | `server/{connection, gate, head}` | – |
+//! | accept, read the head | `server/{connection, gate, h1, head}` | – |
 //! | who, where to, under which policy | `gateway/call` | `client`, `route`, `headers` |
 //! | wait for a slot | `gateway/admit`, [`allowance`] | `ledger`, `pace`, `hold`, `share` |
 //! | exchange | `gateway/attempt`, [`upstream`] | – |
@@ -74,6 +76,7 @@ pub mod random;
 
 pub mod allowance;
 pub mod dialect;
+pub mod http1;
 pub mod upstream;
 
 pub mod gateway;

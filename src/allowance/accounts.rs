@@ -163,22 +163,22 @@ impl Accounts {
     }
 
     /// A call to this upstream came in and earns its share of blind retries.
-    pub fn earn_retries(&self, upstream: usize, percent: u32) {
+    pub fn earn_retries(&self, upstream: usize, percent: u32, now: Moment) {
         let budget = &self.upstreams[upstream].budget;
         let before = Budget::unpack(budget.load(Ordering::Relaxed));
         // Once the savings are full, a call does not touch the shared number.
-        if before.deposit(percent) != before {
-            let deposit = |packed| Some(Budget::unpack(packed).deposit(percent).pack());
+        if before.deposit(percent, now) != before {
+            let deposit = |packed| Some(Budget::unpack(packed).deposit(percent, now).pack());
             let _ = budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, deposit);
         }
     }
 
     /// Pays a blind retry, if it can be paid; dropped when its attempt is over.
     #[must_use]
-    pub fn pay_retry(self: &Arc<Self>, upstream: usize) -> Option<PaidRetry> {
+    pub fn pay_retry(self: &Arc<Self>, upstream: usize, now: Moment) -> Option<PaidRetry> {
         let mut payment = None;
         let withdraw = |packed| {
-            let (budget, paid) = Budget::unpack(packed).withdraw()?;
+            let (budget, paid) = Budget::unpack(packed).withdraw(now)?;
             payment = Some(paid);
             Some(budget.pack())
         };

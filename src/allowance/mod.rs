@@ -23,7 +23,7 @@ pub use account::{Account, Admission, Waiting};
 pub use accounts::{Accounts, Asker, PaidRetry, UpstreamRules};
 pub use report::{Aftermath, Fate, HoldNews, LINGER};
 pub use scope::Blind;
-pub use settings::{AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread};
+pub use settings::{AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread, scopes_of};
 pub use slot::{Seat, Settlement, Slot};
 
 pub use view::{AccountView, Binding, HoldView, ScopeKind, ScopeView};

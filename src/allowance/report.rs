@@ -108,7 +108,7 @@ impl State {
     /// A slot that was granted and will not be used.
     pub(super) fn cancel(&mut self, granted: &Granted) {
         for scope in members(granted.want.scopes) {
-            self.scopes[scope].cancel();
+            self.scopes[scope].cancel(granted.number);
             self.scopes[scope].leave();
         }
         for scope in members(granted.probes) {
@@ -147,7 +147,7 @@ impl State {
             match report.fate {
                 Fate::Answered => self.scopes[scope].settle(report.now),
                 Fate::Unanswered => self.scopes[scope].settle(report.now.plus(LINGER)),
-                Fate::NotSent => self.scopes[scope].cancel(),
+                Fate::NotSent => self.scopes[scope].cancel(granted.number),
             }
         }
     }

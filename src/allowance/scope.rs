@@ -37,8 +37,10 @@ pub(super) struct Scope {
     /// The vendor said that nothing remains until then.
     exhausted_until: Moment,
     speed: Speed,
-    /// The pace before the latest turn was taken.
-    mark: Option<Mark>,
+    /// The pace before a turn that is taken while a grant is tried.
+    tried: Option<Mark>,
+    /// The latest turn that was granted.
+    latest: Option<Turn>,
     recent: Recent,
     /// Calls in line for it, by priority.
     pub(super) waiting: [u32; 3],
@@ -58,6 +60,15 @@ pub(super) enum Calls {
     All,
     /// Those that are not exempt.
     Counted,
+}
+
+/// A turn of the pace, as long as it can be given back: until the next one is taken. Before that
+/// the pace is what it would be had the turn never been; afterwards nobody can tell, and it is
+/// lost, which is late and never over.
+#[derive(Clone, Copy, Debug)]
+struct Turn {
+    grant: u64,
+    before: Mark,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -113,7 +124,8 @@ impl Scope {
             last_cut: Moment::START,
             exhausted_until: Moment::START,
             speed: Speed { sixteenths: FULL, since: Moment::START },
-            mark: None,
+            tried: None,
+            latest: None,
             recent: Recent::default(),
             waiting: [0; 3],
         }
@@ -170,21 +182,24 @@ impl Scope {
         let Some(pace) = self.pace() else { return Ok(()) };
         let mark = pace.mark();
         pace.take(now)?;
-        self.mark = Some(mark);
+        self.tried = Some(mark);
         Ok(())
     }
 
-    /// Gives the latest turn back.
+    /// Gives the turn back that was just taken: the grant failed elsewhere.
     pub(super) fn give_turn_back(&mut self) {
-        if let Some(mark) = self.mark.take()
+        if let Some(before) = self.tried.take()
             && let Some(pace) = self.pace()
         {
-            pace.restore(mark);
+            pace.restore(before);
         }
     }
 
-    /// Takes a slot that `room` has promised, or that only observing takes.
-    pub(super) fn occupy(&mut self, now: Moment) {
+    /// Takes a slot that `room` has promised, or that only observing takes; and keeps the turn.
+    pub(super) fn occupy(&mut self, grant: u64, now: Moment) {
+        if let Some(before) = self.tried.take() {
+            self.latest = Some(Turn { grant, before });
+        }
         match &mut self.kind {
             Kind::Window { ledger, .. } => ledger.force(),
             Kind::Concurrency { used, .. } => *used = used.saturating_add(1),
@@ -203,10 +218,15 @@ impl Scope {
         }
     }
 
-    /// Nothing was sent: the slot is free at once.
-    pub(super) const fn cancel(&mut self) {
+    /// Nothing was sent: the slot is free at once, and its turn if nobody took one since.
+    pub(super) fn cancel(&mut self, grant: u64) {
         if let Kind::Window { ledger, .. } = &mut self.kind {
             ledger.cancel();
+        }
+        if let Some(turn) = self.latest.take_if(|turn| turn.grant == grant)
+            && let Some(pace) = self.pace()
+        {
+            pace.restore(turn.before);
         }
     }
 
@@ -421,7 +441,10 @@ impl Scope {
             Kind::Concurrency { .. } => return,
         };
         match (&mut *pace, temporary) {
-            (Some(_), Some(_)) if sixteenths == FULL => *pace = None,
+            (Some(_), Some(_)) if sixteenths == FULL => {
+                *pace = None;
+                self.latest = None;
+            }
             (Some(pace), _) => pace.set_speed(sixteenths),
             (None, Some(rate)) if sixteenths < FULL => *pace = Some(Pace::new(rate, sixteenths)),
             (None, _) => {}

@@ -1,5 +1,6 @@
 //! What the vault must know of one upstream's account and its allowances.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,20 @@ use crate::policy::route::Matcher;
 
 /// Most allowances of one account, its upstreams' own scopes included: they share a 64-bit set.
 pub const SCOPES_MAX: usize = 64;
+
+/// Scopes that every upstream has besides its allowances: all its calls, and the counted ones.
+const UPSTREAM_SCOPES: usize = 2;
+
+/// How many scopes one account has whose upstreams have these allowances: in a shared account
+/// those of the same name are one.
+pub fn scopes_of<'a>(upstreams: impl IntoIterator<Item = &'a [Allowance]>) -> usize {
+    let (mut count, mut names) = (0, HashSet::new());
+    for allowances in upstreams {
+        count += UPSTREAM_SCOPES;
+        names.extend(allowances.iter().map(|allowance| &*allowance.name));
+    }
+    count + names.len()
+}
 
 /// Whom the vendor counts.
 #[derive(Clone, Debug, PartialEq, Eq)]

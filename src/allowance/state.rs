@@ -16,6 +16,15 @@ use super::settings::SCOPES_MAX;
 use super::view::{Binding, ScopeView};
 use super::want::{Fitness, Granted, Refusal, RefusalReason, Want};
 
+/// Bits of a hold's number that count the holds of one account; the account's own number stands
+/// above them. At a hold a second they last for twelve days of nothing else, and where numbers
+/// meet all the same, a release by hand opens another account's hold: no promise rests on them.
+const HOLD_BITS: u32 = 20;
+
+/// Shares of what is left are compared in millionths: whole numbers, and finer than one slot of
+/// any allowance that is kept exactly.
+const WHOLE_SHARE: u64 = 1_000_000;
+
 /// Why there is no slot now.
 #[derive(Clone, Copy, Debug)]
 struct Blocked {
@@ -33,6 +42,8 @@ pub(super) struct State {
     queue_max: usize,
     /// The number of the latest hold; numbers of different accounts never meet.
     pub(super) holds: u64,
+    /// How many grants there were.
+    grants: u64,
     /// Who keeps the account's timer, and for when it is set.
     timekeeper: Option<(Ticket, Moment)>,
 }
@@ -48,8 +59,8 @@ pub(super) enum Entry {
 impl State {
     pub(super) fn new(scopes: Vec<Scope>, queue_max: usize, number: u32) -> Self {
         debug_assert!(scopes.len() <= SCOPES_MAX, "configuration bounds the scopes of an account");
-        let holds = u64::from(number) << 20;
-        Self { scopes, queue: Queue::default(), queue_max, holds, timekeeper: None }
+        let holds = u64::from(number) << HOLD_BITS;
+        Self { scopes, queue: Queue::default(), queue_max, holds, grants: 0, timekeeper: None }
     }
 
     /// A slot at once, a place in the queue, or a refusal.
@@ -157,20 +168,22 @@ impl State {
     pub(super) fn binding(&mut self, want: &Want, now: Moment) -> Option<Binding> {
         let scopes = &mut self.scopes;
         let bindings = members(want.scopes).filter_map(|number| scopes[number].binding(now));
-        bindings.min_by_key(|it| u64::from(it.remaining) * 1_000_000 / u64::from(it.limit.max(1)))
+        bindings.min_by_key(|it| u64::from(it.remaining) * WHOLE_SHARE / u64::from(it.limit.max(1)))
     }
 
     /// Takes a slot of everything wanted, or of nothing.
     fn try_take(&mut self, want: &Want, now: Moment) -> Result<Granted, Blocked> {
         let probes = self.ledgers_allow(want, now)?;
         let would_wait = self.paces_allow(want, now)?;
+        self.grants += 1;
+        let number = self.grants;
         for scope in members(want.scopes) {
-            self.scopes[scope].occupy(now);
+            self.scopes[scope].occupy(number, now);
         }
         for scope in members(probes) {
             self.scopes[scope].probe_sent();
         }
-        Ok(Granted { want: *want, probes, would_wait: would_wait == Observed::Would })
+        Ok(Granted { want: *want, probes, number, would_wait: would_wait == Observed::Would })
     }
 
     /// Holds and ledgers first: they only look. The probes it would have to be.
@@ -200,8 +213,11 @@ impl State {
         for number in members(want.scopes) {
             let scope = &mut self.scopes[number];
             if scope.observes() {
-                let refuses = scope.room(now).is_err() || scope.take_turn(now).is_err();
-                observed = if refuses { Observed::Would } else { observed };
+                if scope.room(now).is_err() || scope.take_turn(now).is_err() {
+                    observed = Observed::Would;
+                } else {
+                    taken |= 1 << number;
+                }
                 continue;
             }
             if let Err(next) = scope.take_turn(now) {

@@ -310,6 +310,121 @@ async fn an_outage_holds_the_upstream() {
     assert_eq!((refusal.reason, refusal.retry_after.as_secs()), (held, 5));
 }
 
+#[test]
+fn scopes_are_counted_as_they_are_made() {
+    let named = |name: &str| Allowance { name: name.into(), ..window(1, MINUTE, Spread::None) };
+    let upstream = |name: &str, allowances: Vec<Allowance>| UpstreamRules {
+        name: name.into(),
+        account: AccountRule::Named("shared".into()),
+        allowances,
+        queue_max: 1,
+    };
+    let rules = [
+        upstream("one", vec![named("a"), named("b")]),
+        upstream("two", vec![named("b"), named("c")]),
+        upstream("three", vec![]),
+    ];
+    let vault = Accounts::new(&rules, &[], 10, Clock::start());
+    let counted = scopes_of(rules.iter().map(|upstream| &upstream.allowances[..]));
+    assert_eq!((vault.view()[0].scopes.len(), counted), (9, 9));
+}
+
+/// A turn of the pace is a slot's place in time: not sent, it goes back like the slot.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_sent_gives_its_turn_of_the_pace_back() {
+    let clock = Clock::start();
+    let vault = accounts(vec![window(60, MINUTE, Spread::Even { burst: 1 })], clock);
+    let mut unsent = plain(clock);
+    unsent.fate = Fate::NotSent;
+    slot(&vault, clock, MINUTE).await.unwrap().settle(&unsent);
+    slot(&vault, clock, MINUTE).await.unwrap().cancel();
+    let sent = slot(&vault, clock, MINUTE).await.unwrap();
+    let Admission::Queued(next) = ask(&vault, clock, "/", MINUTE) else {
+        panic!("the turn after it is a second away");
+    };
+    sent.cancel();
+    next.await.unwrap().settle(&plain(clock));
+    assert_eq!(clock.now(), Moment::START);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_is_kept_once_somebody_took_the_next() {
+    let clock = Clock::start();
+    let vault = accounts(vec![window(60, MINUTE, Spread::Even { burst: 2 })], clock);
+    let first = slot(&vault, clock, MINUTE).await.unwrap();
+    let second = slot(&vault, clock, MINUTE).await.unwrap();
+    first.cancel();
+    assert!(matches!(ask(&vault, clock, "/", Duration::ZERO), Admission::Refused(_)));
+    second.cancel();
+    ask_granted(&vault, clock).cancel();
+}
+
+fn ask_granted(vault: &Accounts, clock: Clock) -> Slot {
+    match ask(vault, clock, "/", Duration::ZERO) {
+        Admission::Granted(slot) => slot,
+        Admission::Queued(_) | Admission::Refused(_) => panic!("there is room"),
+    }
+}
+
+/// A refusal of one allowance takes nothing of another, one that only observes included.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_takes_no_turn_of_what_only_observes() {
+    let clock = Clock::start();
+    let observed = Allowance {
+        name: "observed".into(),
+        mode: Mode::Observe,
+        ..window(30, MINUTE, Spread::Even { burst: 2 })
+    };
+    let strict = window(60, MINUTE, Spread::Even { burst: 1 });
+    let vault = accounts(vec![observed, strict], clock);
+    ask_granted(&vault, clock).settle(&plain(clock));
+    for _ in 0..5 {
+        assert!(matches!(ask(&vault, clock, "/", Duration::ZERO), Admission::Refused(_)));
+    }
+    clock.sleep_until(Moment::from_millis(1_000)).await;
+    let second = ask_granted(&vault, clock);
+    assert!(!second.would_have_waited(), "two are within its burst");
+    second.settle(&plain(clock));
+}
+
+/// Whatever is given back, what was sent is spaced as if nothing else had ever been granted.
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_keeps_the_pace_whatever_was_not() {
+    const BURST: usize = 3;
+    for seed in 0..50 {
+        let (clock, random) = (Clock::start(), Random::from_seed(seed));
+        let spread = Spread::Even { burst: 3 };
+        let vault = accounts(vec![window(60, MINUTE, spread)], clock);
+        let (mut sent, mut open) = (Vec::new(), Vec::new());
+        for _ in 0..200 {
+            let pause = Duration::from_secs(3).mul_f64(random.unit().powi(3));
+            clock.sleep_until(clock.now().plus(pause)).await;
+            if let Admission::Granted(slot) = ask(&vault, clock, "/", Duration::ZERO) {
+                open.push((slot, clock.now()));
+            }
+            while !open.is_empty() && random.unit() < 0.5 {
+                let place = usize::from(random.bytes8()[0]) % open.len();
+                let (slot, granted) = open.swap_remove(place);
+                if random.unit() < 0.4 {
+                    slot.cancel();
+                } else {
+                    slot.settle(&Settlement::plain(granted, clock.now()));
+                    sent.push(granted);
+                }
+            }
+        }
+        sent.extend(open.iter().map(|(_, granted)| *granted));
+        sent.sort_unstable();
+        for (place, first) in sent.iter().enumerate() {
+            for (ahead, last) in sent[place..].iter().enumerate().skip(BURST) {
+                let least = Duration::from_secs((ahead + 1 - BURST) as u64);
+                assert!(least <= last.since(*first), "seed {seed}: {ahead} after {first:?}");
+            }
+        }
+        assert!(sent.len() > 50, "seed {seed}: {} sent", sent.len());
+    }
+}
+
 /// The account's timer was lost once, when the call that kept it gave up at its own deadline.
 #[tokio::test(start_paused = true)]
 async fn giving_up_hands_the_timer_on() {

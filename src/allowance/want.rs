@@ -54,6 +54,8 @@ pub(super) struct Granted {
     pub(super) want: Want,
     /// The scopes whose hold it tests.
     pub(super) probes: u64,
+    /// Its number within the account, by which it finds the turns it took.
+    pub(super) number: u64,
     /// Whether an observing allowance would have made it wait.
     pub(super) would_wait: bool,
 }

@@ -61,7 +61,7 @@ pub fn run(args: &RunArgs, dialects: &Dialects, err: &mut dyn Write) -> ExitCode
         Ok(loaded) => loaded,
         Err(faults) => return refuse(&faults, err),
     };
-    let _log = match Log::start(&loaded.settings.telemetry) {
+    let _log = match Log::start(&loaded.settings.telemetry, clock) {
         Ok(log) => log,
         Err(fault) => return say(err, &fault, ExitCode::from(EXIT_CONFIG)),
     };

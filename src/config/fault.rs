@@ -152,11 +152,6 @@ impl Faults {
         self.list.len() + self.beyond
     }
 
-    /// The sorts, in the order of the places.
-    pub fn sorts(&self) -> impl Iterator<Item = Sort> {
-        self.list.iter().map(|fault| fault.sort)
-    }
-
     /// In how many places each source is wrong: `evenkeel.yaml: 2 errors`, one line a source.
     #[must_use]
     pub fn summary(&self) -> Vec<String> {

@@ -1,7 +1,5 @@
 //! Settings: the composition of every room's own. They cannot be invalid.
 
-use std::path::PathBuf;
-
 use crate::{admin, gateway, server, telemetry, upstream};
 
 /// Everything the program runs on.
@@ -17,6 +15,4 @@ pub struct Settings {
     pub upstreams: Vec<upstream::Settings>,
     /// The logbook.
     pub telemetry: telemetry::Settings,
-    /// Where state may be kept.
-    pub state_dir: Option<PathBuf>,
 }

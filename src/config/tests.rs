@@ -298,6 +298,16 @@ fn shares_are_accepted_with_a_word() {
 }
 
 #[test]
+fn what_a_shared_account_names_twice_is_one_scope() {
+    let allowances: String = (0..40).map(|n| format!("a{n}: {}/h, ", n + 1)).collect();
+    let shared = format!("account: {{ name: shared }}, allowances: {{ {allowances} }}");
+    let upstream = |name: &str, rest: &str| format!("  {name}: {{ url: https://a.b, {rest} }}\n");
+    let both = upstream("one", &shared) + &upstream("two", &shared);
+    let namesake = upstream("shared", "allowances: { a0: 9/s }");
+    load_text(&format!("upstreams:\n{both}{namesake}"), &environment(), &[]).unwrap();
+}
+
+#[test]
 fn every_example_is_in_order() {
     let mut count = 0;
     for entry in std::fs::read_dir("config/examples").unwrap() {

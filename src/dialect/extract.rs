@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::facts::Facts;
 use super::text::Tree;
 use crate::policy::dialect::{Extract, Place};
+use crate::policy::pointer;
 use crate::policy::problem::CHILDREN_MAX;
 use crate::policy::reading::Part;
 
@@ -42,20 +43,20 @@ impl Finder<'_> {
 
     /// A number is no sentence (D11).
     fn sentence(&mut self, places: &[Place]) -> Option<String> {
+        let tree = self.tree;
         let is_number = |place: &&Place| match place {
             Place::Pointer(pointer) => {
-                self.tree.value.pointer(pointer).is_some_and(Value::is_number)
+                pointer::at(&tree.value, pointer).is_some_and(Value::is_number)
             }
             Place::Header(_) | Place::Text => false,
         };
-        let places: Vec<&Place> = places.iter().filter(|place| !is_number(place)).collect();
-        places.into_iter().find_map(|place| self.look(place))
+        places.iter().filter(|place| !is_number(place)).find_map(|place| self.look(place))
     }
 
     fn look(&mut self, place: &Place) -> Option<String> {
         match place {
             Place::Pointer(pointer) => {
-                let text = scalar(self.tree.value.pointer(pointer)?)?;
+                let text = scalar(pointer::at(&self.tree.value, pointer)?)?;
                 self.used.push(pointer.to_string());
                 Some(text)
             }
@@ -102,7 +103,9 @@ impl Finder<'_> {
 
     fn list(&mut self, at: &str, places: &Extract, depth_left: usize, into: &mut Vec<Part>) {
         let Some(depth_left) = depth_left.checked_sub(1) else { return };
-        let Some(items) = self.tree.value.pointer(at).and_then(Value::as_array) else { return };
+        let Some(items) = pointer::at(&self.tree.value, at).and_then(Value::as_array) else {
+            return;
+        };
         for (place, item) in items.iter().enumerate() {
             if into.len() >= CHILDREN_MAX {
                 return;
@@ -141,7 +144,7 @@ impl Finder<'_> {
     fn inside(&mut self, item: &Value, at: &str, places: &[Place]) -> Option<String> {
         places.iter().find_map(|place| match place {
             Place::Pointer(pointer) => {
-                let text = scalar(item.pointer(pointer)?)?;
+                let text = scalar(pointer::at(item, pointer)?)?;
                 self.used.push(format!("{at}{pointer}"));
                 Some(text)
             }

@@ -1,9 +1,10 @@
 //! Facts found in a tree → a reading: what is left over becomes the details.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::text::Tree;
 use crate::policy::dialect::{Extract, Place};
+use crate::policy::pointer;
 use crate::policy::problem::Problem;
 use crate::policy::reading::{Form, Part, Reading};
 
@@ -104,43 +105,60 @@ pub(super) fn reading(
 
 /// What the body says and no fact carries, in the vendor's own shape.
 fn leftover(facts: &Facts, tree: &Value, places: &Extract) -> Option<Value> {
-    let mut rest = tree.clone();
-    for pointer in &facts.used {
-        if let Some(told) = rest.pointer_mut(pointer) {
-            *told = Value::Null;
-        }
-    }
-    let told = [facts.message.as_deref(), facts.reason.as_deref()];
-    let rest = pruned(rest, &|name| places.ignore.iter().any(|it| **it == *name), &told)?;
-    Some(unwrapped(rest, &places.details))
+    let rest = Rest {
+        used: facts.used.iter().filter_map(|place| pointer::at(tree, place)).collect(),
+        told: [facts.message.as_deref(), facts.reason.as_deref()],
+        ignored: &places.ignore,
+    };
+    Some(unwrapped(rest.of(tree)?, &places.details))
 }
 
-/// Without nulls, empty containers, ignored members and texts that are told already.
-fn pruned(value: Value, ignored: &dyn Fn(&str) -> bool, told: &[Option<&str>]) -> Option<Value> {
-    match value {
-        Value::Null => None,
-        Value::Bool(_) | Value::Number(_) => Some(value),
-        Value::String(text) => {
-            let repeats = text.trim().is_empty() || told.contains(&Some(text.as_str()));
-            (!repeats).then_some(Value::String(text))
+/// What is left over once it is known what is told.
+struct Rest<'a> {
+    /// Values that facts carry, wherever they stand.
+    used: Vec<&'a Value>,
+    /// Texts that are told, wherever they stand again.
+    told: [Option<&'a str>; 2],
+    ignored: &'a [Box<str>],
+}
+
+impl Rest<'_> {
+    /// Without nulls, empty containers, ignored members and texts that are told already.
+    fn of(&self, value: &Value) -> Option<Value> {
+        if self.used.iter().any(|used| std::ptr::eq(*used, value)) {
+            return None;
         }
-        Value::Array(items) => {
-            let items: Vec<Value> =
-                items.into_iter().filter_map(|item| pruned(item, ignored, told)).collect();
-            (!items.is_empty()).then_some(Value::Array(items))
+        match value {
+            Value::Null => None,
+            Value::Bool(_) | Value::Number(_) => Some(value.clone()),
+            Value::String(text) => {
+                let repeats = text.trim().is_empty() || self.told.contains(&Some(text.as_str()));
+                (!repeats).then(|| value.clone())
+            }
+            Value::Array(items) => {
+                let items: Vec<Value> = items.iter().filter_map(|item| self.of(item)).collect();
+                (!items.is_empty()).then_some(Value::Array(items))
+            }
+            Value::Object(members) => self.of_members(members).map(Value::Object),
         }
-        Value::Object(members) => {
-            let kept = members.into_iter().filter(|(name, _)| !ignored(name));
-            let members: serde_json::Map<String, Value> = kept
-                .filter_map(|(name, value)| Some((name, pruned(value, ignored, told)?)))
-                .collect();
-            (!members.is_empty()).then_some(Value::Object(members))
-        }
+    }
+
+    fn of_members(&self, members: &Map<String, Value>) -> Option<Map<String, Value>> {
+        let ignored = |name: &str| self.ignored.iter().any(|it| **it == *name);
+        let kept = members.iter().filter(|(name, _)| !ignored(name));
+        let mut kept = kept.filter_map(|(name, value)| Some((name.clone(), self.of(value)?)));
+        let first = kept.next()?;
+        let mut rest = Map::with_capacity(members.len());
+        rest.extend(std::iter::once(first).chain(kept));
+        Some(rest)
     }
 }
 
 /// When nothing is left but the details the dialect knows, they stand alone.
 fn unwrapped(rest: Value, places: &[Place]) -> Value {
+    if places.is_empty() {
+        return rest;
+    }
     let mut pointer = String::new();
     let mut inner = &rest;
     while let Some((name, value)) = single(inner) {

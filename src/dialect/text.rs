@@ -83,16 +83,16 @@ fn media_type(headers: &HeaderMap) -> &str {
 
 /// By byte-order mark, else UTF-8, else what `charset` names, else with replacements.
 fn decoded<'a>(headers: &HeaderMap, bytes: &'a [u8]) -> Cow<'a, str> {
-    let charset = media_type(headers).to_ascii_lowercase();
+    let names = |charset: &str| media_type(headers).to_ascii_lowercase().contains(charset);
     match bytes {
         [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest),
         [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
         [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        [0, _, ..] if charset.contains("utf-16") => utf16(bytes, u16::from_be_bytes),
+        [0, _, ..] if names("utf-16") => utf16(bytes, u16::from_be_bytes),
         [_, 0, ..] => utf16(bytes, u16::from_le_bytes),
         _ => match std::str::from_utf8(bytes) {
             Ok(text) => Cow::Borrowed(text),
-            Err(_) if charset.contains("8859-1") || charset.contains("windows-1252") => {
+            Err(_) if names("8859-1") || names("windows-1252") => {
                 Cow::Owned(bytes.iter().map(|byte| char::from(*byte)).collect())
             }
             Err(_) => String::from_utf8_lossy(bytes),

@@ -3,9 +3,11 @@
 //! While a call waits, its body is read into its replay buffer up to the bound, the client's
 //! leaving is watched, and a drain cuts it in time. Refuses to decide who goes first.
 
+use std::time::Duration;
+
 use crate::allowance::{Admission, Asker, Refusal, Slot, Waiting};
 use crate::policy::time::Moment;
-use crate::telemetry::Admitted;
+use crate::telemetry::{Admitted, LimitOf};
 use crate::upstream::Exchange;
 
 use super::body::RequestBody;
@@ -38,7 +40,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         let Some((account, want)) = self.accounts.client(call.client, asker) else { return Ok(()) };
         let admission = account.acquire(want, self.moment_of(call));
-        let slot = self.admitted(admission, call, peer).await.map_err(|stop| match stop {
+        let admitted = self.admitted(admission, LimitOf::Client, call, peer).await;
+        let slot = admitted.map_err(|stop| match stop {
             Stop::Refused(refusal) => Stop::ClientLimited(refusal),
             Stop::ClientLimited(_) | Stop::Draining | Stop::ClientLeft | Stop::ClientStalled => {
                 stop
@@ -53,9 +56,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// A slot of everything the next attempt needs.
     pub(super) async fn admit(&self, call: &mut Call<'_>, peer: &Peer) -> Result<Slot, Stop> {
         let admission = call.account.acquire(call.want, self.moment_of(call));
-        let slot = self.admitted(admission, call, peer).await?;
+        let slot = self.admitted(admission, LimitOf::Upstream, call, peer).await?;
         if slot.would_have_waited() {
-            self.shard.admitted(call.upstream, Admitted::WouldWait, call.story.waited);
+            let waited = call.story.waited;
+            self.shard.admitted(call.upstream, LimitOf::Upstream, Admitted::WouldWait, waited);
         }
         Ok(slot)
     }
@@ -87,33 +91,39 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     async fn admitted(
         &self,
         admission: Admission,
+        of: LimitOf,
         call: &mut Call<'_>,
         peer: &Peer,
     ) -> Result<Slot, Stop> {
         match admission {
             Admission::Granted(slot) => {
-                self.shard.admitted(call.upstream, Admitted::Immediate, std::time::Duration::ZERO);
+                self.shard.admitted(call.upstream, of, Admitted::Immediate, Duration::ZERO);
                 Ok(slot)
             }
             Admission::Refused(refusal) => {
-                self.shard.admitted(call.upstream, Admitted::Refused, std::time::Duration::ZERO);
+                self.shard.admitted(call.upstream, of, Admitted::Refused, Duration::ZERO);
                 Err(Stop::Refused(refusal))
             }
-            Admission::Queued(waiting) => self.wait(waiting, call, peer).await,
+            Admission::Queued(waiting) => self.wait((waiting, of), call, peer).await,
         }
     }
 
     #[cold]
     fn wait<'a>(
         &'a self,
-        waiting: Waiting,
+        waiting: (Waiting, LimitOf),
         call: &'a mut Call<'_>,
         peer: &'a Peer,
     ) -> Rare<'a, Result<Slot, Stop>> {
         Box::pin(self.turn(waiting, call, peer))
     }
 
-    async fn turn(&self, waiting: Waiting, call: &mut Call<'_>, peer: &Peer) -> Result<Slot, Stop> {
+    async fn turn(
+        &self,
+        (waiting, of): (Waiting, LimitOf),
+        call: &mut Call<'_>,
+        peer: &Peer,
+    ) -> Result<Slot, Stop> {
         let began = self.clock.now();
         let mut turn = std::pin::pin!(waiting);
         let read_on = async {
@@ -131,7 +141,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         let waited = self.clock.now().since(began);
         call.story.waited += waited;
-        self.shard.admitted(call.upstream, how(&outcome), waited);
+        self.shard.admitted(call.upstream, of, how(&outcome), waited);
         outcome
     }
 }

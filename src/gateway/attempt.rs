@@ -356,7 +356,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Verdict::Again { at, cost } => (at, cost),
         };
         if cost == Cost::Blind {
-            let paid = self.accounts.pay_retry(call.upstream).ok_or(StoppedBy::Budget)?;
+            let paid = self.accounts.pay_retry(call.upstream, now).ok_or(StoppedBy::Budget)?;
             call.story.paid = Some(paid);
         }
         self.shard.retried(call.upstream, *reason);

@@ -35,7 +35,7 @@ use crate::upstream::Exchange;
 use attempt::Finish;
 use call::{Arrived, Call, Turned};
 
-pub use body::{Intake, ReplayPool, RequestBody, ResponseBody};
+pub use body::{ClientBroke, Intake, ReplayPool, RequestBody, ResponseBody};
 pub use drain::Drain;
 pub use peer::Peer;
 pub use settings::{
@@ -165,7 +165,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             };
             self.shard.call_began(call.upstream);
             let mut leaving = Leaving::of(self, call);
-            self.accounts.earn_retries(call.upstream, call.policy.budget_percent);
+            let percent = call.policy.budget_percent;
+            self.accounts.earn_retries(call.upstream, percent, call.arrival);
             let finish = match self.admit_client(call, peer).await {
                 Ok(()) => self.attempts(call, peer).await,
                 Err(stop) => Finish::Stopped(stop),

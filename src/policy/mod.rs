@@ -29,3 +29,6 @@ pub mod verdict;
 
 pub mod normalise;
 pub mod problem;
+
+pub mod json;
+pub mod pointer;

@@ -94,7 +94,9 @@ impl Pace {
         Mark(self.dial.arrival())
     }
 
-    /// Gives back every turn taken since the mark.
+    /// Gives back every turn taken since the mark: the pace is as if they had never been. With
+    /// others behind the one that is to be given back there is no way: GCRA keeps one moment, and
+    /// what it would have been without that turn cannot be read from it.
     pub fn restore(&self, mark: Mark) {
         self.dial.set_arrival(mark.0);
     }

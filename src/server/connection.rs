@@ -1,6 +1,6 @@
 //! One client connection, from accept to close: protocol, deadlines, refusals, drain.
 //!
-//! The HTTP library's own timer is off; `patrol.rs` says when a connection's time is up. Refuses
+//! No HTTP code has a timer of its own; `patrol.rs` says when a connection's time is up. Refuses
 //! to know what a call is.
 
 use std::convert::Infallible;
@@ -15,14 +15,16 @@ use bytes::Bytes;
 use http::{Request, Response, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 use super::answer;
+use super::body::ClientBody;
 use super::gate::Bounds;
-use super::handler::{ConnectionChange, Handler};
+use super::h1;
+use super::handler::{ConnectionChange, Handler, Refused};
 use super::head;
 use super::patrol::{Limits, Patrol};
 use super::settings::Settings;
@@ -39,10 +41,6 @@ const LINGER_MAX: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The library's own bounds are looser than ours, so that ours answer; as a factor.
 const LOOSER: usize = 2;
-/// The library's buffer per connection is never larger; it refuses to work below 8 KiB.
-const BUFFER_BYTES_MIN: usize = 64 * 1024;
-/// The count up to which the library keeps header indices on the stack.
-const STACK_HEADERS_MAX: usize = 100;
 /// A stream's window: what one slow upload can make us hold.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 /// A connection's window: sixteen busy streams.
@@ -68,7 +66,6 @@ pub(super) struct Worker<H> {
     head_timeout: Duration,
     idle_timeout: Duration,
     bounds: Bounds,
-    http1: http1::Builder,
     http2: http2::Builder<TokioExecutor>,
 }
 
@@ -86,20 +83,9 @@ impl<H: Handler> Worker<H> {
             head_timeout: settings.head_timeout,
             idle_timeout: settings.idle_timeout,
             bounds,
-            http1: http1_builder(bounds),
             http2: http2_builder(settings),
         }
     }
-}
-
-fn http1_builder(bounds: Bounds) -> http1::Builder {
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(None).half_close(false);
-    builder.max_buf_size(BUFFER_BYTES_MIN.max(bounds.head_bytes_max * LOOSER));
-    if bounds.headers_max > STACK_HEADERS_MAX {
-        builder.max_headers(bounds.headers_max);
-    }
-    builder
 }
 
 fn http2_builder(settings: &Settings) -> http2::Builder<TokioExecutor> {
@@ -170,19 +156,18 @@ struct Link<H> {
 }
 
 /// What a call needs of its connection.
-struct Line<H> {
-    worker: Arc<Worker<H>>,
+pub(super) struct Line<H> {
+    pub(super) worker: Arc<Worker<H>>,
     peer: Peer,
-    wire: Arc<Wire>,
+    pub(super) wire: Arc<Wire>,
 }
 
 impl<H: Handler> Link<H> {
     async fn serve_http1(self, stream: ClientStream) {
         let line = self.line(Peer::new(self.address, Arc::clone(&self.socket)));
-        let service = service_fn(move |request| call(Arc::clone(&line), request));
         let end = {
-            let connection = self.worker.http1.serve_connection(TokioIo::new(stream), service);
-            self.watch(pin!(connection)).await
+            let serving = pin!(h1::serve(stream, line));
+            self.watch(pin!(Http1 { serving, wire: &self.wire })).await
         };
         match end {
             // What hardly any connection comes to must not make all of them larger.
@@ -194,7 +179,10 @@ impl<H: Handler> Link<H> {
 
     async fn serve_http2(self, stream: ClientStream) {
         let line = self.line(Peer::detached(self.address));
-        let service = service_fn(move |request| call(Arc::clone(&line), request));
+        let service = service_fn(move |request: Request<Incoming>| {
+            let call = call(Arc::clone(&line), Ok(request.map(ClientBody::http2)));
+            async move { Ok::<_, Infallible>(call.await) }
+        });
         let connection = self.worker.http2.serve_connection(TokioIo::new(stream), service);
         self.watch(pin!(connection)).await;
     }
@@ -297,26 +285,28 @@ async fn discard(socket: &TcpStream) {
 }
 
 /// One call: its head is checked, answered, and its end is noted when the body's end is.
-fn call<H: Handler>(
+pub(super) fn call<H: Handler>(
     line: Arc<Line<H>>,
-    mut request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Tracked<H>>, Infallible>> {
+    request: Result<Request<ClientBody>, Refused>,
+) -> impl Future<Output = Response<Tracked<H>>> {
     let flight = Flight::new(line);
-    let checked = head::check(&mut request, flight.line.worker.bounds);
     async move {
         let Line { worker, peer, .. } = &*flight.line;
-        let mut response = match checked {
-            Ok(()) => worker.handler.handle(request, peer).await,
-            Err(refused) => worker.handler.refuse(refused, Some(request.headers())),
+        let mut response = match request {
+            Ok(mut request) => match head::check(&mut request, worker.bounds) {
+                Ok(()) => worker.handler.handle(request, peer).await,
+                Err(refused) => worker.handler.refuse(refused, Some(request.headers())),
+            },
+            Err(refused) => worker.handler.refuse(refused, None),
         };
         // The version is a matter of this connection, whatever the answer was relayed from.
         *response.version_mut() = Version::HTTP_11;
-        Ok(response.map(|body| Tracked { body, _flight: flight }))
+        response.map(|body| Tracked { body, _flight: flight })
     }
 }
 
 /// A call under way; over when dropped.
-struct Flight<H> {
+pub(super) struct Flight<H> {
     line: Arc<Line<H>>,
 }
 
@@ -333,16 +323,10 @@ impl<H> Drop for Flight<H> {
     }
 }
 
-pin_project_lite::pin_project! {
-    /// A response body whose end is the end of the call.
-    struct Tracked<H>
-    where
-        H: Handler,
-    {
-        #[pin]
-        body: H::Body,
-        _flight: Flight<H>,
-    }
+/// A response body whose end is the end of the call.
+pub(super) struct Tracked<H: Handler> {
+    body: H::Body,
+    _flight: Flight<H>,
 }
 
 impl<H: Handler> Body for Tracked<H> {
@@ -350,10 +334,10 @@ impl<H: Handler> Body for Tracked<H> {
     type Error = <H::Body as Body>::Error;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.project().body.poll_frame(cx)
+        Pin::new(&mut self.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
@@ -373,7 +357,7 @@ enum End {
 }
 
 /// A connection of either protocol, as its watch sees it.
-trait Connection: Future<Output = hyper::Result<()>> {
+trait Connection: Future {
     /// No call after the present ones.
     fn close_soon(self: Pin<&mut Self>);
 
@@ -381,14 +365,23 @@ trait Connection: Future<Output = hyper::Result<()>> {
     fn close_politely(self: Pin<&mut Self>) -> bool;
 }
 
-impl<S, B> Connection for http1::Connection<TokioIo<ClientStream>, S>
-where
-    S: hyper::service::HttpService<Incoming, ResBody = B>,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
-{
+/// An HTTP/1.1 connection, and how it is told.
+struct Http1<'a, F> {
+    serving: Pin<&'a mut F>,
+    wire: &'a Wire,
+}
+
+impl<F: Future> Future for Http1<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.serving.as_mut().poll(cx)
+    }
+}
+
+impl<F: Future> Connection for Http1<'_, F> {
     fn close_soon(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+        self.wire.close_soon();
     }
 
     fn close_politely(self: Pin<&mut Self>) -> bool {

@@ -8,15 +8,18 @@ use std::error::Error;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::Body;
-use hyper::body::Incoming;
 
+use super::body::ClientBody;
 use crate::gateway::Peer;
 use crate::policy::problem::Code;
 
 /// Answers the requests of one worker.
 pub trait Handler: Send + Sync + 'static {
     /// The body of its responses.
-    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Send + 'static;
+    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
+        + Send
+        + Unpin
+        + 'static;
 
     /// Answers one request.
     ///
@@ -25,7 +28,7 @@ pub trait Handler: Send + Sync + 'static {
     /// the path and query alone, or `*`. The future is dropped when the client is seen to leave.
     fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: &Peer,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 

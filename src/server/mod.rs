@@ -1,15 +1,18 @@
 //! The front door: workers, listeners, connections, drain.
 //!
 //! ```text
-//! Door ─ start ─► worker thread ─► connection ─► ClientStream (Gate) ─► hyper ─► head ─► Handler
+//! Door ─ start ─► worker thread ─► connection ─► ClientStream (Gate) ─► h1 or hyper's h2
+//!     ─► head ─► Handler
 //! ```
 //!
 //! Refuses to know what is behind the [`Handler`].
 
 mod answer;
+mod body;
 mod connection;
 mod door;
 mod gate;
+mod h1;
 mod handler;
 mod head;
 mod host;
@@ -24,6 +27,7 @@ mod workshop;
 #[cfg(test)]
 mod tests;
 
+pub use body::ClientBody;
 pub use door::{Door, DoorFault};
 pub use handler::{ConnectionChange, Handler, Refused};
 pub use settings::{Settings, Shutdown};

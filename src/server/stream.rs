@@ -1,6 +1,6 @@
-//! A client's socket as the HTTP library reads and writes it, with the framing gate in between.
+//! A client's socket as HTTP reads and writes it, with the framing gate in between.
 //!
-//! Bytes are read straight into the library's buffer and inspected there; only what the gate
+//! Bytes are read straight into the reader's buffer and inspected there; only what the gate
 //! has not cleared (the beginning of a line) is taken back and kept until the rest arrives.
 //! Refuses to hand over a byte that was not cleared.
 
@@ -39,8 +39,7 @@ pub(super) enum Protocol {
 /// One client's socket.
 #[derive(Debug)]
 pub(super) struct ClientStream {
-    socket: Arc<TcpStream>,
-    wire: Arc<Wire>,
+    writer: ClientWriter,
     /// HTTP/2 frames pass without it: their length is never in doubt.
     gate: Option<Gate>,
     /// Bytes read and not handed over.
@@ -61,7 +60,7 @@ impl ClientStream {
             Protocol::Http1 => (Some(Gate::new(bounds)), 0),
             Protocol::Http2 => (None, held.len()),
         };
-        let mut stream = Self { socket, wire, gate, held, cleared };
+        let mut stream = Self { writer: ClientWriter { socket, wire }, gate, held, cleared };
         stream.inspect_held();
         Ok(Some((stream, protocol)))
     }
@@ -69,7 +68,7 @@ impl ClientStream {
     /// Bytes that wait for the rest of their line, and what may be handed over of them.
     fn inspect_held(&mut self) {
         if self.cleared == 0 {
-            self.cleared = inspect(&mut self.gate, &self.wire, &self.held);
+            self.cleared = inspect(&mut self.gate, &self.writer.wire, &self.held);
         }
     }
 
@@ -86,21 +85,21 @@ impl ClientStream {
     /// Reads behind the beginning of a line.
     fn poll_read_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.held.reserve(HELD_STEP_BYTES);
-        let read = ready!(poll_read_into(&self.socket, cx, &mut self.held))?;
+        let read = ready!(poll_read_into(&self.writer.socket, cx, &mut self.held))?;
         self.inspect_held();
         Poll::Ready(Ok(read))
     }
 
-    /// Reads straight into the library's buffer; what is not cleared is taken back.
+    /// Reads straight into the reader's buffer; what is not cleared is taken back.
     fn poll_read_straight(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<usize>> {
         let before = buffer.filled().len();
-        let read = ready!(poll_read_into(&self.socket, cx, buffer))?;
+        let read = ready!(poll_read_into(&self.writer.socket, cx, buffer))?;
         let fresh = &buffer.filled()[before..];
-        let cleared = inspect(&mut self.gate, &self.wire, fresh);
+        let cleared = inspect(&mut self.gate, &self.writer.wire, fresh);
         if cleared < read {
             self.held.extend_from_slice(&fresh[cleared..]);
             buffer.set_filled(before + cleared);
@@ -190,11 +189,11 @@ impl AsyncRead for ClientStream {
                 this.hand_over(buffer);
                 continue;
             }
-            match this.wire.fault() {
+            match this.writer.wire.fault() {
                 Some(Fault { offence, part: Part::Body }) => {
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, offence)));
                 }
-                // The watch answers it; the library must neither see these bytes nor an end.
+                // The watch answers it; the reader must neither see these bytes nor an end.
                 Some(Fault { part: Part::Head | Part::HeadOfHead, .. }) => return Poll::Pending,
                 None => {}
             }
@@ -204,7 +203,7 @@ impl AsyncRead for ClientStream {
                 ready!(this.poll_read_held(cx))?
             };
             if read == 0 {
-                this.wire.read_ended();
+                this.writer.wire.read_ended();
                 break;
             }
         }
@@ -213,6 +212,25 @@ impl AsyncRead for ClientStream {
 }
 
 impl ClientStream {
+    /// The writing half, for whoever answers while somebody else reads.
+    pub(super) fn writer(&self) -> ClientWriter {
+        self.writer.clone()
+    }
+
+    /// Whether nothing of a message that is not complete has been read.
+    pub(super) fn is_between_messages(&self) -> bool {
+        self.held.is_empty() && self.gate.as_ref().is_none_or(Gate::between_messages)
+    }
+}
+
+/// A client's socket as it is written.
+#[derive(Clone, Debug)]
+pub(super) struct ClientWriter {
+    socket: Arc<TcpStream>,
+    wire: Arc<Wire>,
+}
+
+impl ClientWriter {
     /// Writes when the socket takes something; a full one is noted, for somebody may not read.
     fn poll_write_with(
         &self,
@@ -235,7 +253,7 @@ impl ClientStream {
     }
 }
 
-impl AsyncWrite for ClientStream {
+impl AsyncWrite for ClientWriter {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -268,6 +286,36 @@ impl AsyncWrite for ClientStream {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(end_writing(&self.socket))
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.writer).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.writer).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.writer).poll_shutdown(cx)
     }
 }
 

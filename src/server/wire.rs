@@ -22,6 +22,8 @@ pub(super) struct Wire {
     /// The end of a response has not been written to the socket yet.
     unflushed: AtomicBool,
     read_ended: AtomicBool,
+    /// No call after the present one.
+    closing: AtomicBool,
     fault: OnceLock<Fault>,
 }
 
@@ -119,6 +121,14 @@ impl Wire {
     /// Whether the client may still be sending a body that nobody reads.
     pub(super) fn is_sending(&self) -> bool {
         self.body_open.load(Relaxed) && !self.read_ended.load(Relaxed)
+    }
+
+    pub(super) fn close_soon(&self) {
+        self.closing.store(true, Relaxed);
+    }
+
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.load(Relaxed)
     }
 
     pub(super) fn offend(&self, fault: Fault) {

@@ -2,8 +2,8 @@
 //! the back door is tidied up between calls.
 
 use http::{HeaderMap, Request, Response};
-use hyper::body::Incoming;
 
+use super::body::ClientBody;
 use super::handler::{ConnectionChange, Handler, Refused};
 use crate::gateway::{Gateway, Peer, RequestBody, ResponseBody};
 use crate::upstream::{UpstreamBody, Upstreams};
@@ -13,7 +13,7 @@ impl Handler for Gateway<Upstreams<RequestBody>> {
 
     fn handle(
         &self,
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         peer: &Peer,
     ) -> impl Future<Output = Response<Self::Body>> + Send {
         Self::handle(self, request, peer)

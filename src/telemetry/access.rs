@@ -157,6 +157,9 @@ struct Plain<'a>(&'a str);
 
 impl fmt::Display for Plain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+            return f.write_str(self.0);
+        }
         self.0.split_inclusive(is_deceptive).try_for_each(|part| {
             let last = part.chars().next_back().filter(|last| is_deceptive(*last));
             f.write_str(&part[..part.len() - last.map_or(0, char::len_utf8)])?;

@@ -1,25 +1,19 @@
 //! The log: text for a person at a terminal, JSON for a machine, always on stderr.
 //!
-//! Lines are handed to a thread of their own over a bounded channel: a reader that stops reading
-//! stderr costs lines, which are counted, and never calls. Refuses to write files or to rotate.
+//! Refuses to write files or to rotate.
 
-use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Duration;
+use std::io::{self, IsTerminal};
 
 use tracing::Subscriber;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::{MakeWriter, format::FmtSpan};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::{EnvFilter, Registry};
 
+use super::json::JsonLines;
+use super::lines::{self, Lines, Scribe};
 use super::settings::{Format, Settings};
-
-/// Lines that may wait for the writing thread; a line is some hundred bytes.
-const LINES_MAX: usize = 4096;
-
-/// How long the end of the program waits for the last lines; stderr may be stuck.
-const LAST_LINES_MAX: Duration = Duration::from_secs(1);
+use crate::clock::Clock;
 
 /// The log could not be set up.
 #[derive(Debug)]
@@ -54,9 +48,7 @@ impl std::error::Error for LogFault {}
 /// Keeps the log running; when dropped, what waits is written first.
 #[derive(Debug)]
 pub struct Log {
-    sender: SyncSender<Line>,
-    /// Ends when the writing thread has.
-    written: Receiver<()>,
+    _scribe: Scribe,
 }
 
 impl Log {
@@ -64,30 +56,12 @@ impl Log {
     ///
     /// # Errors
     /// The level is not understood, or the system gives no thread.
-    pub fn start(settings: &Settings) -> Result<Self, LogFault> {
+    pub fn start(settings: &Settings, clock: Clock) -> Result<Self, LogFault> {
         let filter = filter(&settings.level)?;
-        let (sender, receiver) = sync_channel(LINES_MAX);
-        let (done, written) = sync_channel(1);
-        let lines = Lines { sender: sender.clone(), lost: Arc::default() };
-        let lost = Arc::clone(&lines.lost);
-        let write = move || {
-            write_lines(&receiver, &lost, io::stderr());
-            drop(done);
-        };
-        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(write);
-        thread.map_err(LogFault::Thread)?;
-        let subscriber = subscriber(lines, filter, Look::of(settings.format));
+        let (lines, scribe) = lines::start().map_err(LogFault::Thread)?;
+        let subscriber = subscriber(lines, filter, Look::of(settings.format), clock);
         tracing::subscriber::set_global_default(subscriber).map_err(|_| LogFault::Twice)?;
-        Ok(Self { sender, written })
-    }
-}
-
-impl Drop for Log {
-    fn drop(&mut self) {
-        // The subscriber keeps its sender for ever, so the end is said, not deduced.
-        if self.sender.try_send(Line::End).is_ok() {
-            let _ = self.written.recv_timeout(LAST_LINES_MAX);
-        }
+        Ok(Self { _scribe: scribe })
     }
 }
 
@@ -123,12 +97,15 @@ impl Look {
 
 type Boxed = Box<dyn Subscriber + Send + Sync>;
 
-fn subscriber<W>(writer: W, filter: EnvFilter, look: Look) -> Boxed
-where
-    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
-{
+fn subscriber(lines: Lines, filter: EnvFilter, look: Look, clock: Clock) -> Boxed {
+    // Whoever debugs sees the spans of libraries too, which our own lines do not know.
+    let debugs = filter.max_level_hint().is_none_or(|level| level > LevelFilter::INFO);
+    if look == Look::Json && !debugs {
+        let json = JsonLines { lines, clock };
+        return Box::new(Registry::default().with(json).with(filter));
+    }
     let builder = tracing_subscriber::fmt()
-        .with_writer(writer)
+        .with_writer(lines)
         .with_env_filter(filter)
         .with_span_events(FmtSpan::NONE);
     match look {
@@ -139,105 +116,21 @@ where
     }
 }
 
-#[derive(Debug)]
-enum Line {
-    Text(Vec<u8>),
-    End,
-}
-
-/// Where lines are handed in.
-#[derive(Clone, Debug)]
-struct Lines {
-    sender: SyncSender<Line>,
-    /// Lines that found no room.
-    lost: Arc<AtomicU64>,
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = &'a Self;
-
-    fn make_writer(&'a self) -> &'a Self {
-        self
-    }
-}
-
-/// One write is one line: the formatter hands over complete events.
-impl Write for &Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if self.sender.try_send(Line::Text(line.to_vec())).is_err() {
-            self.lost.fetch_add(1, Relaxed);
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn write_lines(lines: &Receiver<Line>, lost: &AtomicU64, mut out: impl Write) {
-    while let Ok(Line::Text(line)) = lines.recv() {
-        // Nobody can be told that stderr is closed.
-        let _ = out.write_all(&line);
-        let lost = lost.swap(0, Relaxed);
-        if lost > 0 {
-            let _ = writeln!(
-                out,
-                "{{\"level\":\"WARN\",\"message\":\"log lines lost\",\"lost\":{lost}}}"
-            );
-        }
-    }
-    let _ = out.flush();
-}
-
 #[cfg(test)]
 pub(super) mod tests {
-    use std::sync::Mutex;
-
+    use super::super::lines::tests::kept;
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Kept(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Kept {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl Kept {
-        fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-        }
-    }
 
     /// What is logged meanwhile, as JSON lines.
     pub(in crate::telemetry) fn captured(act: impl FnOnce()) -> String {
-        let kept = Kept::default();
-        let writer = kept.clone();
-        let subscriber = subscriber(move || writer.clone(), filter("info").unwrap(), Look::Json);
-        tracing::subscriber::with_default(subscriber, act);
-        kept.text()
+        captured_at("info", act)
     }
 
-    #[test]
-    fn lines_are_written_in_order_and_lost_ones_counted() {
-        let (sender, receiver) = sync_channel(2);
-        let lines = Lines { sender, lost: Arc::default() };
-        for line in ["1\n", "2\n", "3\n"] {
-            (&lines).write_all(line.as_bytes()).unwrap();
-        }
-        let kept = Kept::default();
-        let Lines { sender, lost } = lines;
-        drop(sender);
-        write_lines(&receiver, &lost, kept.clone());
-        let expected = "1\n{\"level\":\"WARN\",\"message\":\"log lines lost\",\"lost\":1}\n2\n";
-        assert_eq!(kept.text(), expected);
+    fn captured_at(level: &str, act: impl FnOnce()) -> String {
+        kept(|lines| {
+            let subscriber = subscriber(lines, filter(level).unwrap(), Look::Json, Clock::start());
+            tracing::subscriber::with_default(subscriber, act);
+        })
     }
 
     #[test]
@@ -254,5 +147,16 @@ pub(super) mod tests {
             tracing::warn!(error = "x", "shown");
         });
         assert!(!text.contains("hidden") && text.contains("\"message\":\"shown\""), "{text}");
+    }
+
+    #[test]
+    fn who_debugs_sees_spans() {
+        let act = || {
+            let _span = tracing::debug_span!("outer", depth = 1).entered();
+            tracing::info!("inside");
+        };
+        let text = captured_at("debug", act);
+        assert!(text.contains("\"span\":{\"depth\":1,\"name\":\"outer\"}"), "{text}");
+        assert!(!captured(act).contains("outer"));
     }
 }

@@ -83,8 +83,7 @@ pub(super) struct UpstreamCells {
     pub(super) retries_failure: [Cell; FailureKind::ALL.len()],
     pub(super) retries_code: Box<[Cell]>,
     pub(super) not_retried: [Cell; StoppedBy::ALL.len()],
-    pub(super) admitted: [Cell; Admitted::ALL.len()],
-    pub(super) waited: Histogram,
+    pub(super) asked: [Asked; LimitOf::ALL.len()],
     pub(super) problems: Problems,
     pub(super) throttled: Cell,
     pub(super) unexpected: Cell,
@@ -115,6 +114,36 @@ pub enum Attempted {
     Failure(FailureKind),
 }
 
+/// What came of asking for slots of one limit.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    pub(super) admitted: [Cell; Admitted::ALL.len()],
+    pub(super) waited: Histogram,
+}
+
+/// Whose limit a slot was asked of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LimitOf {
+    /// What the vendor grants; every attempt asks.
+    Upstream,
+    /// What we impose on the client; a call asks once.
+    Client,
+}
+
+impl LimitOf {
+    /// Either.
+    pub const ALL: [Self; 2] = [Self::Upstream, Self::Client];
+
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream",
+            Self::Client => "client",
+        }
+    }
+}
+
 /// What came of asking for a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admitted {
@@ -126,7 +155,7 @@ pub enum Admitted {
     Refused,
     /// The client left while it waited.
     Left,
-    /// Under `mode: observe`: it would have waited.
+    /// Under `mode: observe`: it would have waited. Counted besides what came of it.
     WouldWait,
 }
 
@@ -204,13 +233,14 @@ impl Shard {
         self.with(upstream, |cells| cells.not_retried[why as usize].add(1));
     }
 
-    /// An attempt asked for a slot.
-    pub fn admitted(&self, upstream: usize, how: Admitted, waited: Duration) {
+    /// A slot was asked for: by an attempt, or by a call of its client's own limit.
+    pub fn admitted(&self, upstream: usize, limit_of: LimitOf, how: Admitted, waited: Duration) {
         self.with(upstream, |cells| {
-            cells.admitted[how as usize].add(1);
+            let asked = &cells.asked[limit_of as usize];
+            asked.admitted[how as usize].add(1);
             match how {
                 Admitted::Queued | Admitted::Refused | Admitted::Left => {
-                    cells.waited.observe(waited);
+                    asked.waited.observe(waited);
                 }
                 Admitted::Immediate | Admitted::WouldWait => {}
             }
@@ -270,8 +300,7 @@ impl UpstreamCells {
             retries_failure: Default::default(),
             retries_code: Code::ALL.iter().map(|_| Cell::default()).collect(),
             not_retried: Default::default(),
-            admitted: Default::default(),
-            waited: Histogram::default(),
+            asked: Default::default(),
             problems: problems(),
             throttled: Cell::default(),
             unexpected: Cell::default(),

@@ -121,13 +121,14 @@ pub(super) const NOT_RETRIED: Metric = counter(
 );
 pub(super) const ADMITTED: Metric = counter(
     "evenkeel_ratelimit_requests_total",
-    "Attempts that asked for a slot, by what came of it",
-    &["upstream", "result"],
+    "What asked for a slot, by what came of it: attempts (limit_of upstream), and once each the \
+     calls of clients with a limit of their own (limit_of client); shadow_rejected counts besides",
+    &["upstream", "limit_of", "result"],
 );
 pub(super) const WAITED: Metric = histogram(
     "evenkeel_ratelimit_time_in_queue_seconds",
-    "How long attempts waited for their slot",
-    UPSTREAM,
+    "How long what asked for a slot waited for it, unless it got one at once",
+    &["upstream", "limit_of"],
 );
 pub(super) const PROBLEMS: Metric = counter(
     "evenkeel_problems_total",

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -21,85 +21,42 @@ use crate::policy::outcome::Failure;
 
 /// The body of an answer.
 pub struct UpstreamBody<B: RequestBody> {
-    incoming: Incoming,
     source: Source<B>,
 }
 
 /// Where the rest of a body comes from.
 enum Source<B: RequestBody> {
-    /// From nowhere: all there is has been received.
-    Received,
+    /// From here.
+    Received(Bytes),
     /// From this HTTP/1 connection, which goes back to its pool afterwards.
     Connection(Box<Connection<B>>, Arc<Pool<B>>),
     /// From an HTTP/2 connection that drives itself.
-    Stream { _ticket: Ticket },
+    Stream { incoming: Incoming, _ticket: Ticket },
 }
 
 impl<B: RequestBody> UpstreamBody<B> {
-    pub(super) fn received(incoming: Incoming) -> Self {
-        Self { incoming, source: Source::Received }
+    pub(super) fn received(bytes: Bytes) -> Self {
+        Self { source: Source::Received(bytes) }
     }
 
-    pub(super) fn flowing(
-        incoming: Incoming,
-        connection: Box<Connection<B>>,
-        pool: Arc<Pool<B>>,
-    ) -> Self {
-        Self { incoming, source: Source::Connection(connection, pool) }
+    pub(super) fn flowing(connection: Box<Connection<B>>, pool: Arc<Pool<B>>) -> Self {
+        Self { source: Source::Connection(connection, pool) }
     }
 
     pub(super) fn streaming(incoming: Incoming, ticket: Ticket) -> Self {
-        Self { incoming, source: Source::Stream { _ticket: ticket } }
+        Self { source: Source::Stream { incoming, _ticket: ticket } }
     }
 
-    /// Lets go of what was not read. The same as dropping it, for code that says so.
-    pub fn discard(self) {}
-
-    /// Takes what is there, from the connection if need be.
-    fn poll_incoming(&mut self, cx: &mut Context<'_>) -> Polled {
-        let incoming = Pin::new(&mut self.incoming);
-        match &mut self.source {
-            Source::Received | Source::Stream { .. } => incoming.poll_frame(cx),
-            Source::Connection(connection, _) => {
-                let noop = &mut Context::from_waker(Waker::noop());
-                let polled = connection.quietly(|| incoming.poll_frame(noop));
-                if polled.is_ready() { polled } else { self.poll_connection(cx) }
-            }
-        }
-    }
-
-    fn poll_connection(&mut self, cx: &Context<'_>) -> Polled {
-        let Source::Connection(connection, _) = &mut self.source else {
-            return Poll::Ready(None);
-        };
-        let over = connection.drive(cx);
-        let noop = &mut Context::from_waker(Waker::noop());
-        if let Poll::Ready(over) = over {
-            // hyper tells the body of a broken connection only that it broke.
-            self.source = Source::Received;
-            let polled = Pin::new(&mut self.incoming).poll_frame(noop);
-            return match (polled, over) {
-                (Poll::Ready(Some(Err(_))), Err(cause)) => Poll::Ready(Some(Err(cause))),
-                (polled, _) => polled,
-            };
-        }
-        connection.quietly(|| Pin::new(&mut self.incoming).poll_frame(noop))
-    }
-
-    /// The answer is complete: the connection is free, unless the request is not.
+    /// Lets go of the connection: it is free, unless the request is not complete.
     fn settle(&mut self) {
-        match std::mem::replace(&mut self.source, Source::Received) {
-            Source::Received | Source::Stream { .. } => {}
-            Source::Connection(connection, pool) => {
-                if connection.is_free() {
-                    pool.keep(connection);
-                }
-            }
+        let nothing = Source::Received(Bytes::new());
+        if let Source::Connection(connection, pool) = std::mem::replace(&mut self.source, nothing)
+            && connection.is_free()
+        {
+            pool.keep(connection);
         }
     }
 }
-
-type Polled = Poll<Option<Result<Frame<Bytes>, hyper::Error>>>;
 
 impl<B: RequestBody> Body for UpstreamBody<B> {
     type Data = Bytes;
@@ -110,31 +67,46 @@ impl<B: RequestBody> Body for UpstreamBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = self.get_mut();
-        match this.poll_incoming(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(Ok(frame))) => {
-                if this.incoming.is_end_stream() {
-                    this.settle();
+        let frame = match &mut this.source {
+            Source::Received(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            Source::Received(bytes) => {
+                return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))));
+            }
+            Source::Stream { incoming, .. } => {
+                let frame = ready!(Pin::new(incoming).poll_frame(cx));
+                return Poll::Ready(frame.map(|f| f.map_err(|error| failure::of_body(&error))));
+            }
+            Source::Connection(connection, _) => {
+                let frame = ready!(connection.poll_body(cx));
+                let goes_on = matches!(frame, Some(Ok(_))) && !connection.is_body_over();
+                if goes_on {
+                    return Poll::Ready(frame);
                 }
-                Poll::Ready(Some(Ok(frame)))
+                frame
             }
-            Poll::Ready(Some(Err(error))) => {
-                this.source = Source::Received;
-                Poll::Ready(Some(Err(failure::of_body(&error))))
-            }
-            Poll::Ready(None) => {
-                this.settle();
-                Poll::Ready(None)
-            }
+        };
+        if matches!(frame, Some(Err(_))) {
+            this.source = Source::Received(Bytes::new());
+        } else {
+            this.settle();
         }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.incoming.is_end_stream()
+        match &self.source {
+            Source::Received(bytes) => bytes.is_empty(),
+            Source::Connection(connection, _) => connection.is_body_over(),
+            Source::Stream { incoming, .. } => incoming.is_end_stream(),
+        }
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.incoming.size_hint()
+        match &self.source {
+            Source::Received(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Connection(connection, _) => connection.body_size(),
+            Source::Stream { incoming, .. } => incoming.size_hint(),
+        }
     }
 }
 

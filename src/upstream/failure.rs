@@ -25,21 +25,13 @@ enum Cause {
     Refused,
 }
 
-/// No head came. `pulse` knows whether a byte of the request went out.
-///
-/// When the request's own body broke, which is the doing of our client and not of the upstream,
-/// the failure is a `Reset` whose detail says so; the gateway knows from the body that it gave.
+/// No head came over HTTP/2. `pulse` knows whether the request was handed over.
 pub(super) fn of_head(error: &hyper::Error, pulse: &Pulse) -> Failure {
     let reach = if pulse.moved() { Reach::Maybe } else { Reach::Nothing };
     if pulse.body_failed() {
-        return Failure::new(
-            FailureKind::Reset,
-            reach,
-            format!("the request's body: {}", chain(error)),
-        );
+        return of_request_body(error, reach);
     }
     let kind = match cause(error) {
-        Cause::Ended if pulse.heard() => FailureKind::Truncated,
         Cause::Local | Cause::HungUp | Cause::Ended => FailureKind::Reset,
         Cause::Tls => FailureKind::Tls,
         Cause::Nonsense => FailureKind::Protocol,
@@ -48,21 +40,54 @@ pub(super) fn of_head(error: &hyper::Error, pulse: &Pulse) -> Failure {
     Failure::new(kind, reach, chain(error))
 }
 
-/// The connection ended without telling why.
-pub(super) fn vanished(pulse: &Pulse) -> Failure {
-    let reach = if pulse.moved() { Reach::Maybe } else { Reach::Nothing };
-    Failure::new(FailureKind::Reset, reach, "the connection ended without a word")
+/// The request's own body broke, which is the doing of our client and not of the upstream: a
+/// `Reset` whose detail says so; the gateway knows from the body that it gave.
+pub(super) fn of_request_body(error: &(dyn Error + 'static), reach: Reach) -> Failure {
+    Failure::new(FailureKind::Reset, reach, format!("the request's body: {}", chain(error)))
 }
 
-/// The body of an answer broke off.
+/// No head came over HTTP/1.1; `heard` says whether something of it did.
+pub(super) fn of_head_io(error: &io::Error, reach: Reach, heard: bool) -> Failure {
+    let kind = match of_io(error) {
+        Cause::Ended if heard => FailureKind::Truncated,
+        Cause::Local | Cause::HungUp | Cause::Ended | Cause::Refused => FailureKind::Reset,
+        Cause::Tls => FailureKind::Tls,
+        Cause::Nonsense => FailureKind::Protocol,
+    };
+    Failure::new(kind, reach, chain(error))
+}
+
+/// The body of an HTTP/1.1 answer broke off.
+pub(super) fn of_body_io(error: &io::Error) -> Failure {
+    Failure::new(of_broken_body(&of_io(error)), Reach::Maybe, chain(error))
+}
+
+/// The upstream closed the connection in an orderly way, before its answer or, where something of
+/// that was `heard`, in the middle of it.
+pub(super) fn of_end(reach: Reach, heard: bool) -> Failure {
+    if heard {
+        return Failure::new(FailureKind::Truncated, reach, "closed in the middle of the answer");
+    }
+    Failure::new(FailureKind::Reset, reach, "closed before the answer")
+}
+
+/// What the upstream said is not HTTP as we read it.
+pub(super) fn of_lie(what: &'static str) -> Failure {
+    Failure::new(FailureKind::Protocol, Reach::Maybe, what)
+}
+
+/// The body of an HTTP/2 answer broke off.
 pub(super) fn of_body(error: &hyper::Error) -> Failure {
-    let kind = match cause(error) {
+    Failure::new(of_broken_body(&cause(error)), Reach::Maybe, chain(error))
+}
+
+fn of_broken_body(cause: &Cause) -> FailureKind {
+    match cause {
         Cause::Local | Cause::Ended => FailureKind::Truncated,
         Cause::HungUp | Cause::Refused => FailureKind::Reset,
         Cause::Tls => FailureKind::Tls,
         Cause::Nonsense => FailureKind::Protocol,
-    };
-    Failure::new(kind, Reach::Maybe, chain(error))
+    }
 }
 
 /// No HTTP connection could be begun on a socket that is open.

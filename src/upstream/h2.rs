@@ -22,7 +22,7 @@ use super::failure;
 use super::pool::Queue;
 use super::pulse::{Pulse, Tracked};
 use super::shared::Permit;
-use super::wire::{Io, Wire};
+use super::wire::Io;
 use super::{Progress, RequestBody};
 use crate::clock::Clock;
 use crate::policy::outcome::Failure;
@@ -85,8 +85,7 @@ impl<B: RequestBody> Session<B> {
         permit: Permit,
         queue: Arc<Queue>,
     ) -> Result<Self, Failure> {
-        let wire = TokioIo::new(Wire::new(io, Arc::new(Pulse::new()), clock));
-        let opened = builder().handshake(wire).await;
+        let opened = builder().handshake(TokioIo::new(io)).await;
         let (sender, connection) = opened.map_err(|error| failure::of_handshake(&error))?;
         let load = Arc::new(Load::new(clock, queue));
         let driver = Driver { connection, load: Arc::clone(&load), _permit: permit };
@@ -142,18 +141,14 @@ impl<B: RequestBody> Stream<B> {
     ) -> Sent {
         let clock = self.place.load.clock;
         let pulse = Arc::new(Pulse::new());
-        let Some(mut taken) = request.take() else {
-            return Sent::Failed(failure::vanished(&pulse));
-        };
+        let mut taken = request.take().expect("a request is sent once");
         target.apply(&mut taken);
         let answer = self.sender.try_send_request(taken.map(|body| tracked(body, &pulse, clock)));
-        pulse.write(1, clock.now());
+        pulse.wrote(clock.now());
         let ticket = Ticket { pulse, place: self.place };
         let mut answer = pin!(answer);
         let answer = poll_fn(|cx| {
-            ticket.pulse.attend(cx.waker());
-            ticket.pulse.flushed();
-            ticket.pulse.tell(progress);
+            ticket.pulse.tell(progress, cx.waker());
             answer.as_mut().poll(cx)
         })
         .await;
@@ -166,14 +161,12 @@ impl<B: RequestBody> Stream<B> {
     }
 }
 
-/// A body that is already at its end needs no watching.
+/// A body that is already at its end brings no news.
 fn tracked<B: RequestBody>(body: B, pulse: &Arc<Pulse>, clock: Clock) -> Tracked<B> {
     if body.is_end_stream() {
         pulse.no_body();
-        Tracked::new(body, Arc::clone(pulse))
-    } else {
-        Tracked::watched(body, Arc::clone(pulse), clock)
     }
+    Tracked::new(body, Arc::clone(pulse), clock)
 }
 
 /// What HTTP/2 says in place of `Host`.
@@ -298,7 +291,7 @@ impl Load {
 
 /// The task that a connection is.
 struct Driver<B: RequestBody> {
-    connection: http2::Connection<TokioIo<Wire>, Tracked<B>, TokioExecutor>,
+    connection: http2::Connection<TokioIo<Io>, Tracked<B>, TokioExecutor>,
     load: Arc<Load>,
     _permit: Permit,
 }

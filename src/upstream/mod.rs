@@ -8,7 +8,8 @@
 //! | `h1`, `body` | an HTTP/1.1 connection driven by its user, and the body read from it |
 //! | `h2` | an HTTP/2 connection, a task that many exchanges share |
 //! | `dial`, `tls` | from a name to an open connection |
-//! | `wire`, `pulse`, [`Progress`] | bytes, and what they tell |
+//! | `wire` | the bytes under both |
+//! | `pulse`, [`Progress`] | how far a request has got |
 //! | `failure` | other people's errors into ours |
 //!
 //! The rule on the door: nothing is ever sent twice. The one exception is no sending at all: a

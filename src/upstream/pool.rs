@@ -141,7 +141,7 @@ impl<B: RequestBody> Pool<B> {
     /// The one used last that has not rested too long.
     fn take_idle(&self, now: Moment) -> Option<Box<Connection<B>>> {
         let mut idle = self.idle();
-        let connection = idle.pop_back()?;
+        let mut connection = idle.pop_back()?;
         if connection.is_stale(now) {
             // Limits differ between connections only where the vendor named one, so what
             // rested longer than this one is of no use either.
@@ -197,7 +197,7 @@ impl<B: RequestBody> Pool<B> {
             Version::Http2 => self.open_session(io, permit).await,
             Version::Http1 | Version::Unknown => {
                 let idle_limit = self.settings.idle_timeout;
-                let connection = Connection::open(io, self.clock, idle_limit, permit).await?;
+                let mut connection = Connection::open(io, self.clock, idle_limit, permit);
                 connection.begin(self.clock.now());
                 Ok(Line::Fresh(connection))
             }

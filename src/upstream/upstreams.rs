@@ -1,17 +1,16 @@
 //! One worker's way out: chooses a connection, sends, and hands back the head of the answer.
 //!
-//! It refuses to send twice: a request that hyper hands back untouched, because the resting
-//! connection it was given to had been closed, goes to another connection; nothing else does.
+//! It refuses to send twice: a request that comes back untouched, because the resting connection
+//! it was given to had been closed, goes to another connection; nothing else does.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use http::{Request, Response};
-use hyper::body::Incoming;
 
 use super::body::UpstreamBody;
-use super::h1::{self, Afterwards};
+use super::h1;
 use super::h2;
 use super::pool::{Line, Pool};
 use super::settings::Settings;
@@ -59,16 +58,14 @@ impl<B: RequestBody> Exchange<B> for Upstreams<B> {
         progress: &Progress,
     ) -> impl Future<Output = Result<Response<UpstreamBody<B>>, Failure>> + Send {
         let pool = &self.pools[upstream];
-        // It stays in this place until hyper takes it: every future around it would copy it.
+        // It stays in this place while it is sent: every future around it would copy it.
         let mut request = Some(request);
         async move {
             let mut now = progress.began().unwrap_or_else(|| pool.now());
             // Each turn uses up a connection at rest, so it ends with the last of them.
             while let Some(connection) = pool.rested(now) {
                 match connection.send(&mut request, &pool.host, progress).await {
-                    h1::Sent::Answered(answer, afterwards) => {
-                        return Ok(finish(pool, answer, afterwards));
-                    }
+                    h1::Sent::Answered(answer) => return Ok(finish(pool, answer)),
                     h1::Sent::Unsent(_) => now = pool.now(),
                     h1::Sent::Failed(failure) => return Err(failure),
                 }
@@ -121,7 +118,7 @@ async fn send<B: RequestBody>(
         Line::Stream(stream) => return send_h2(pool, stream, request, progress).await,
     };
     match connection.send(request, &pool.host, progress).await {
-        h1::Sent::Answered(answer, afterwards) => Turn::Over(Ok(finish(pool, answer, afterwards))),
+        h1::Sent::Answered(answer) => Turn::Over(Ok(finish(pool, answer))),
         h1::Sent::Unsent(closed) if fresh.is_some() => Turn::Over(Err(closed)),
         h1::Sent::Unsent(closed) => Turn::Again(closed),
         h1::Sent::Failed(failure) => Turn::Over(Err(failure)),
@@ -145,19 +142,16 @@ async fn send_h2<B: RequestBody>(
 
 fn finish<B: RequestBody>(
     pool: &Arc<Pool<B>>,
-    answer: Response<Incoming>,
-    afterwards: Afterwards<B>,
+    answer: Response<h1::Rest<B>>,
 ) -> Response<UpstreamBody<B>> {
-    match afterwards {
-        Afterwards::Over => answer.map(UpstreamBody::received),
-        Afterwards::Free(connection) => {
+    answer.map(|rest| match rest {
+        h1::Rest::Over(bytes) => UpstreamBody::received(bytes),
+        h1::Rest::Free(bytes, connection) => {
             pool.keep(connection);
-            answer.map(UpstreamBody::received)
+            UpstreamBody::received(bytes)
         }
-        Afterwards::Flows(connection) => {
-            answer.map(|body| UpstreamBody::flowing(body, connection, Arc::clone(pool)))
-        }
-    }
+        h1::Rest::Flows(connection) => UpstreamBody::flowing(connection, Arc::clone(pool)),
+    })
 }
 
 impl<B: RequestBody> fmt::Debug for Upstreams<B> {

@@ -42,7 +42,6 @@ pub(super) fn settings() -> Settings {
             access: telemetry::Access::All,
             format: telemetry::Format::Text,
         },
-        state_dir: None,
     }
 }
 

@@ -149,14 +149,7 @@ impl<'a> Resolver<'a> {
         let telemetry = self.telemetry(&root);
         let (behind, upstreams): (Vec<_>, Vec<_>) = upstreams.into_iter().flatten().unzip();
         let gateway = gateway::Settings { upstreams: behind, ..gateway };
-        Some(Settings {
-            server: server?,
-            admin: admin?,
-            gateway,
-            upstreams,
-            telemetry,
-            state_dir: None,
-        })
+        Some(Settings { server: server?, admin: admin?, gateway, upstreams, telemetry })
     }
 
     fn server(&mut self, root: &Scope<'a>) -> Option<server::Settings> {

@@ -10,7 +10,7 @@ use http::HeaderValue;
 
 use super::policy::matcher;
 use super::{Origin, Record, Resolver, Scope};
-use crate::allowance::{AccountRule, Allowance, Grant, SCOPES_MAX};
+use crate::allowance::{AccountRule, Allowance, Grant, SCOPES_MAX, scopes_of};
 use crate::config::check::{Field, Held, Item};
 use crate::config::fault::{Fault, Sort};
 use crate::config::keys::{self, Keys};
@@ -224,17 +224,18 @@ impl<'a> Resolver<'a> {
 
     /// What upstreams that share an account must agree on, and how many scopes it may have.
     fn accounts(&mut self, fields: &'a [Field], upstreams: &[Both]) {
-        let mut shared: BTreeMap<&str, Vec<(&'a Field, &gateway::Upstream)>> = BTreeMap::new();
+        let mut own = BTreeMap::<&str, Vec<(&'a Field, &gateway::Upstream)>>::new();
+        let mut shared = own.clone();
         for (field, (front, _)) in
             fields.iter().zip(upstreams).filter_map(|(field, both)| Some((field, both.as_ref()?)))
         {
-            let account = match &front.account {
-                AccountRule::Named(name) => name,
-                AccountRule::Upstream | AccountRule::Header(_) => &front.name,
+            let (accounts, name) = match &front.account {
+                AccountRule::Named(name) => (&mut shared, name),
+                AccountRule::Upstream | AccountRule::Header(_) => (&mut own, &front.name),
             };
-            shared.entry(account).or_default().push((field, front));
+            accounts.entry(name).or_default().push((field, front));
         }
-        for members in shared.values() {
+        for members in own.values().chain(shared.values()) {
             self.agreement(members);
             self.scopes(members);
         }
@@ -261,7 +262,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn scopes(&mut self, members: &[(&Field, &gateway::Upstream)]) {
-        let count: usize = members.iter().map(|(_, front)| front.allowances.len() + 1).sum();
+        let count = scopes_of(members.iter().map(|(_, front)| &front.allowances[..]));
         if count <= SCOPES_MAX {
             return;
         }
@@ -270,8 +271,8 @@ impl<'a> Resolver<'a> {
         let fault = Fault::new(Sort::Range, Some(field.at), message).found(count.to_string());
         let fault = fault.key(format!("upstreams.{}.allowances", field.key));
         self.faults.push(fault.accepted(format!(
-            "at most {SCOPES_MAX}: the allowances of all upstreams of the account, \
-             and one for each upstream"
+            "at most {SCOPES_MAX}: the allowances of all upstreams of the account, those of one \
+             name being one, and two for each upstream"
         )));
     }
 

@@ -4,7 +4,7 @@ mod peek;
 mod replay;
 mod response;
 
-pub use replay::{Intake, ReplayPool, RequestBody};
+pub use replay::{ClientBroke, Intake, ReplayPool, RequestBody};
 pub use response::ResponseBody;
 
 pub(super) use peek::{Peeked, peek};

@@ -14,18 +14,28 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
-use hyper::body::Incoming;
 
 use crate::policy::headers;
 use crate::policy::replay::BodyState;
 
 /// Where a request's body comes from.
-#[derive(Debug)]
 pub enum Intake {
+    /// From nowhere: there is none.
+    Nothing,
     /// A client's connection.
-    Wire(Incoming),
+    Wire(Pin<Box<dyn Body<Data = Bytes, Error = ClientBroke> + Send>>),
     /// Memory: tests, and calls resumed from a record.
     Memory(Full<Bytes>),
+}
+
+impl std::fmt::Debug for Intake {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Nothing => "Nothing",
+            Self::Wire(_) => "Wire",
+            Self::Memory(_) => "Memory",
+        })
+    }
 }
 
 /// The bytes that all replay buffers of the program may hold together.
@@ -344,15 +354,15 @@ impl Reader {
     }
 }
 
-impl From<Incoming> for Intake {
-    fn from(body: Incoming) -> Self {
-        Self::Wire(body)
-    }
-}
-
 impl Intake {
+    /// A client's body; most requests have none, and cost nothing.
+    pub fn of(body: impl Body<Data = Bytes, Error = ClientBroke> + Send + 'static) -> Self {
+        if body.is_end_stream() { Self::Nothing } else { Self::Wire(Box::pin(body)) }
+    }
+
     fn is_end_stream(&self) -> bool {
         match self {
+            Self::Nothing => true,
             Self::Wire(body) => body.is_end_stream(),
             Self::Memory(body) => body.is_end_stream(),
         }
@@ -360,6 +370,7 @@ impl Intake {
 
     fn size_hint(&self) -> SizeHint {
         match self {
+            Self::Nothing => SizeHint::with_exact(0),
             Self::Wire(body) => body.size_hint(),
             Self::Memory(body) => body.size_hint(),
         }
@@ -370,10 +381,8 @@ impl Intake {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
         match self {
-            Self::Wire(body) => {
-                let frame = ready!(Pin::new(body).poll_frame(context));
-                Poll::Ready(frame.map(|frame| frame.map_err(|_| ClientBroke)))
-            }
+            Self::Nothing => Poll::Ready(None),
+            Self::Wire(body) => body.as_mut().poll_frame(context),
             Self::Memory(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(context));
                 Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))

@@ -1,7 +1,9 @@
 //! The life of a call under a paused clock, against a script instead of a wire.
 //!
 //! `droplink` and `wordbee` hold the founding documents' own numbers: there an hour costs nothing.
+//! `bounds` holds what only a long time or many calls show.
 
+mod bounds;
 mod droplink;
 mod wordbee;
 
@@ -36,6 +38,8 @@ enum Step {
     Break(u64, FailureKind, Reach),
     /// Never answers.
     Silence,
+    /// Answers at once with a body of this media type, which is silent for so many seconds first.
+    Slow(&'static str, u64),
 }
 
 /// One attempt as the upstream saw it.
@@ -59,7 +63,17 @@ struct Inner {
     clock: Clock,
 }
 
-struct ScriptBody(Option<Bytes>);
+struct ScriptBody {
+    bytes: Option<Bytes>,
+    silence: Pin<Box<tokio::time::Sleep>>,
+}
+
+impl ScriptBody {
+    fn new(bytes: &'static str, clock: Clock, silence: Duration) -> Self {
+        let silence = Box::pin(clock.sleep_until(clock.now().plus(silence)));
+        Self { bytes: Some(Bytes::from_static(bytes.as_bytes())), silence }
+    }
+}
 
 impl Body for ScriptBody {
     type Data = Bytes;
@@ -67,9 +81,14 @@ impl Body for ScriptBody {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
-        Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+        let Some(bytes) = self.bytes.take() else { return Poll::Ready(None) };
+        if self.silence.as_mut().poll(context).is_pending() {
+            self.bytes = Some(bytes);
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 }
 
@@ -103,7 +122,7 @@ impl Exchange<RequestBody> for Script {
                 for (name, value) in headers {
                     response = response.header(*name, *value);
                 }
-                Ok(response.body(ScriptBody(Some(Bytes::from_static(body.as_bytes())))).unwrap())
+                Ok(response.body(ScriptBody::new(body, clock, Duration::ZERO)).unwrap())
             }
             Step::Break(millis, kind, reach) => {
                 clock.sleep_until(clock.now().plus(Duration::from_millis(millis))).await;
@@ -114,6 +133,13 @@ impl Exchange<RequestBody> for Script {
                 progress.finished(clock.now());
                 std::future::pending().await
             }
+            Step::Slow(media_type, seconds) => {
+                progress.wrote(clock.now());
+                progress.finished(clock.now());
+                let response = Response::builder().header("content-type", media_type);
+                let body = ScriptBody::new("slow", clock, Duration::from_secs(seconds));
+                Ok(response.body(body).unwrap())
+            }
         }
     }
 }
@@ -122,6 +148,7 @@ impl Exchange<RequestBody> for Script {
 struct Bench {
     gateway: Gateway<Script>,
     script: Script,
+    metrics: Arc<Metrics>,
     clock: Clock,
 }
 
@@ -173,6 +200,16 @@ fn bench(dialect: &str, steps: &[Step], change: impl FnOnce(&mut Upstream)) -> B
 
 /// The same with a chance of its own.
 fn seeded(seed: u64, dialect: &str, steps: &[Step], change: impl FnOnce(&mut Upstream)) -> Bench {
+    limited(seed, dialect, (steps, None), change)
+}
+
+/// The same for a client with a limit of its own.
+fn limited(
+    seed: u64,
+    dialect: &str,
+    (steps, limit): (&[Step], Option<Allowance>),
+    change: impl FnOnce(&mut Upstream),
+) -> Bench {
     let clock = Clock::start();
     let mut upstream = Upstream {
         name: "vendor".into(),
@@ -189,7 +226,7 @@ fn seeded(seed: u64, dialect: &str, steps: &[Step], change: impl FnOnce(&mut Ups
     let entry = Entry { host: None, prefix: "/vendor".into(), upstream: 0 };
     let settings = Settings {
         clients: Clients::anybody(HeaderName::from_static("evenkeel-key")),
-        client_limits: vec![None],
+        client_limits: vec![limit],
         routes: Routes::new(vec![entry]),
         upstreams: vec![upstream],
         replay_bytes_max: 1 << 20,
@@ -204,11 +241,22 @@ fn seeded(seed: u64, dialect: &str, steps: &[Step], change: impl FnOnce(&mut Ups
     let metrics = Arc::new(Metrics::new(vec!["vendor".into()], vec!["default".into()], 1));
     let random = Random::from_seed(seed);
     let gateway = Gateway::new(&shared, metrics.shard(0), script.clone(), random);
-    Bench { gateway, script, clock }
+    Bench { gateway, script, metrics, clock }
 }
 
 impl Bench {
     async fn call(&self, method: Method, headers: &[(&'static str, &'static str)]) -> Got {
+        let (head, body, after) = self.stream(method, headers).await;
+        let body = body.expect("the body is whole");
+        Got { status: head.status, headers: head.headers, body, after }
+    }
+
+    /// The same, with a body that may have broken off; and when the head came.
+    async fn stream(
+        &self,
+        method: Method,
+        headers: &[(&'static str, &'static str)],
+    ) -> (http::response::Parts, Result<Bytes, Failure>, Duration) {
         let mut request = Request::builder().method(method).uri("/vendor/things?q=1");
         for (name, value) in headers {
             request = request.header(*name, *value);
@@ -220,8 +268,8 @@ impl Bench {
         let response = self.gateway.handle(request, &peer).await;
         let after = self.clock.now().since(began);
         let (head, body) = response.into_parts();
-        let body = body.collect().await.expect("the body is whole").to_bytes();
-        Got { status: head.status, headers: head.headers, body, after }
+        let body = body.collect().await.map(http_body_util::Collected::to_bytes);
+        (head, body, after)
     }
 
     fn sent(&self) -> Vec<Sent> {

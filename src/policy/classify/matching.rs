@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::policy::dialect::{Place, When};
 use crate::policy::outcome::Answer;
+use crate::policy::pointer;
 use crate::policy::reading::Reading;
 
 /// Whether every condition that is given holds for an answer.
@@ -36,7 +37,7 @@ fn code(when: &When, reading: &Reading) -> bool {
 
 fn holds(place: &Place, wanted: &[Box<str>], answer: &Answer<'_>, reading: &Reading) -> bool {
     match place {
-        Place::Pointer(pointer) => match reading.tree.pointer(pointer) {
+        Place::Pointer(pointer) => match pointer::at(&reading.tree, pointer) {
             Some(Value::String(text)) => contains(wanted, text),
             Some(value @ (Value::Number(_) | Value::Bool(_))) => {
                 contains(wanted, &value.to_string())

@@ -14,6 +14,7 @@ use serde_json::Value;
 use super::general::{MAINTENANCE, THROTTLE, at_most_unknown, is_throttling, meaning, processing};
 use super::{Meaning, Plan, Processing};
 use crate::policy::outcome::Answer;
+use crate::policy::pointer;
 use crate::policy::problem::Code;
 use crate::policy::reading::Reading;
 
@@ -83,7 +84,8 @@ fn over_quota(answer: &Answer<'_>, reading: &Reading, codes: &Codes) -> bool {
 
 /// Google's way: a violated quota whose name says that it is one of a day.
 fn names_a_day(tree: &Value) -> bool {
-    let details = tree.pointer("/error/details").and_then(Value::as_array).into_iter().flatten();
+    let details =
+        pointer::at(tree, "/error/details").and_then(Value::as_array).into_iter().flatten();
     let violations = details.filter_map(|it| it.get("violations")?.as_array()).flatten();
     let mut quotas = violations.filter_map(|it| it.get("quotaId")?.as_str());
     quotas.any(|quota| quota.contains("PerDay"))

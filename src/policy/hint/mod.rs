@@ -10,12 +10,13 @@ mod value;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
-use http::header::{DATE, RETRY_AFTER};
+use http::header::{AsHeaderName, DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName};
 use regex::Regex;
 use serde_json::Value;
 
 use crate::policy::classify::Learned;
+use crate::policy::pointer;
 
 pub use standing::{Standing, standing};
 pub use value::{LEGAL_MAX, duration, retry_after};
@@ -64,6 +65,11 @@ pub enum Advice {
     Stop,
 }
 
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const X_MS_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const STRIPE_SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
+
 /// The wait an answer states, in the order of precedence.
 #[must_use]
 pub fn wait(
@@ -82,10 +88,10 @@ pub fn wait(
 /// The wait in the headers made for it, believed with any status.
 #[must_use]
 pub fn explicit(headers: &HeaderMap, wall: SystemTime) -> Option<Said> {
-    let milliseconds = ["retry-after-ms", "x-ms-retry-after-ms"];
+    let milliseconds = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS];
     let precise = milliseconds.iter().find_map(|name| value::milliseconds(text(headers, name)?));
     said(precise, Voice::Milliseconds).or_else(|| {
-        let stated = text(headers, RETRY_AFTER.as_str())?;
+        let stated = text(headers, RETRY_AFTER)?;
         said(retry_after(stated, now(headers, wall)), Voice::RetryAfter)
     })
 }
@@ -93,7 +99,7 @@ pub fn explicit(headers: &HeaderMap, wall: SystemTime) -> Option<Said> {
 /// What the answer advises about retrying at all.
 #[must_use]
 pub fn advice(headers: &HeaderMap) -> Option<Advice> {
-    let names = ["x-should-retry", "stripe-should-retry"];
+    let names = [X_SHOULD_RETRY, STRIPE_SHOULD_RETRY];
     match names.iter().find_map(|name| text(headers, name))?.trim() {
         "true" => Some(Advice::Retry),
         "false" => Some(Advice::Stop),
@@ -112,12 +118,10 @@ pub fn learned(sentence: &str) -> Option<Learned> {
 
 /// The vendor's own now, if it states one: absolute moments are measured against it.
 fn now(headers: &HeaderMap, wall: SystemTime) -> SystemTime {
-    text(headers, DATE.as_str())
-        .and_then(|date| httpdate::parse_http_date(date).ok())
-        .unwrap_or(wall)
+    text(headers, DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(wall)
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
@@ -173,7 +177,7 @@ fn member(name: &str, value: &Value) -> Option<Duration> {
 
 /// GraphQL cost accounts: what is missing, at the rate it comes back.
 fn query_cost(tree: &Value) -> Option<Duration> {
-    let cost = tree.pointer("/extensions/cost")?;
+    let cost = pointer::at(tree, "/extensions/cost")?;
     let requested = cost.get("requestedQueryCost")?.as_f64()?;
     let status = cost.get("throttleStatus")?;
     let available = status.get("currentlyAvailable")?.as_f64()?;
@@ -224,7 +228,7 @@ static PLAIN_IN_PROSE: LazyLock<Regex> = LazyLock::new(|| {
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use http::{HeaderName, HeaderValue};
+    use http::HeaderValue;
     use proptest::prelude::*;
     use serde_json::json;
 

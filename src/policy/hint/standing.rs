@@ -34,7 +34,7 @@ pub fn standing(headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Optio
 /// Kept apart so that the hot path stays small.
 #[cold]
 fn spelt_out(headers: &HeaderMap, wall: SystemTime) -> Option<Standing> {
-    let cached = text(headers, AGE.as_str()).is_some_and(|age| age.trim() != "0");
+    let cached = text(headers, AGE).is_some_and(|age| age.trim() != "0");
     if cached {
         return None;
     }
@@ -101,7 +101,7 @@ fn bucket_reset(headers: &HeaderMap, remaining: &str, now: SystemTime) -> Option
     let spellings = ["reset-after", "reset-in", "resettime", "reset"];
     spellings.iter().find_map(|spelling| {
         let name = remaining.replacen("remaining", spelling, 1);
-        value::reset(text(headers, &name)?, now)
+        value::reset(text(headers, name.as_str())?, now)
     })
 }
 
@@ -127,7 +127,7 @@ fn policy(headers: &HeaderMap) -> Option<Learned> {
     let lines = ["ratelimit-policy", "ratelimit-limit", "x-ratelimit-limit"];
     let items = lines
         .iter()
-        .filter_map(|name| text(headers, name))
+        .filter_map(|name| text(headers, *name))
         .flat_map(|line| split(line, ',').take(ITEMS_MAX).filter_map(policy_item));
     items.min_by(|a, b| rate(a).total_cmp(&rate(b)))
 }

@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
+use super::harmless::is_harmless;
+use crate::policy::json::quoted_bytes;
 use crate::policy::problem::{
     CHILDREN_MAX, DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, SHORT_CHARS_MAX,
 };
@@ -35,10 +37,17 @@ const LOOKED_AT_BYTES_MAX: usize = 16 * 1024;
 /// Values of a tree that are looked at; more than 4 KiB can hold and still be read.
 const VALUES_MAX: usize = 500;
 
-impl Scrub<'_> {
+impl<'a> Scrub<'a> {
     /// The text as it may be shown; `None` when nothing is left.
     #[must_use]
     pub fn clean(self, text: &str, chars_max: usize) -> Option<String> {
+        if text.len() <= LOOKED_AT_BYTES_MAX && is_harmless(text) && !self.holds_secret(text) {
+            return shown(text, chars_max);
+        }
+        self.clean_thoroughly(text, chars_max)
+    }
+
+    fn clean_thoroughly(self, text: &str, chars_max: usize) -> Option<String> {
         // Secrets go first, so that no cut leaves half of one, and again when what split them
         // is gone.
         let text = self.without_secrets(text);
@@ -46,15 +55,15 @@ impl Scrub<'_> {
         let text = without_markup(text);
         let text = self.without_secrets(without_trace(&text));
         let text = INTERNAL_HOST.replace_all(&text, "[internal host]");
-        let text = text.trim();
-        (!text.is_empty()).then(|| shortened(text, chars_max))
+        shown(&text, chars_max)
     }
 
     /// The value as it may be shown, in at most `bytes_max` bytes of JSON.
     #[must_use]
     pub fn details(self, value: &Value, bytes_max: usize) -> Option<Value> {
         let (mut values_left, mut bytes_left) = (VALUES_MAX, bytes_max);
-        fit(&self.clean_value(value, &mut values_left)?, &mut bytes_left)
+        let clean = self.clean_value(value, &mut values_left)?;
+        if bytes(&clean) <= bytes_max { Some(clean) } else { fit(&clean, &mut bytes_left) }
     }
 
     fn clean_value(self, value: &Value, values_left: &mut usize) -> Option<Value> {
@@ -74,20 +83,31 @@ impl Scrub<'_> {
 
     fn clean_members(self, members: &Map<String, Value>, values_left: &mut usize) -> Option<Value> {
         let shown = members.iter().filter(|(name, _)| !names_a_trace(name));
-        let clean: Map<String, Value> = shown
-            .filter_map(|(name, value)| {
-                let value = self.clean_value(value, values_left)?;
-                Some((self.clean(name, SHORT_CHARS_MAX)?, value))
-            })
-            .collect();
-        (!clean.is_empty()).then_some(Value::Object(clean))
+        let mut members_clean = shown.filter_map(|(name, value)| {
+            let value = self.clean_value(value, values_left)?;
+            Some((self.clean(name, SHORT_CHARS_MAX)?, value))
+        });
+        let first = members_clean.next()?;
+        let mut clean = Map::with_capacity(members.len());
+        clean.extend(std::iter::once(first).chain(members_clean));
+        Some(Value::Object(clean))
+    }
+
+    fn holds_secret(self, text: &str) -> bool {
+        self.hidden().any(|secret| text.contains(secret))
+    }
+
+    /// The secrets that are looked for.
+    fn hidden(self) -> impl Iterator<Item = &'a str> {
+        let long = self.secrets.iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN);
+        long.map(|secret| &**secret)
     }
 
     fn without_secrets<'t>(self, text: &'t str) -> Cow<'t, str> {
         let mut text = Cow::Borrowed(text);
-        for secret in self.secrets.iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN) {
-            if text.contains(&**secret) {
-                text = Cow::Owned(text.replace(&**secret, "[secret]"));
+        for secret in self.hidden() {
+            if text.contains(secret) {
+                text = Cow::Owned(text.replace(secret, "[secret]"));
             }
         }
         text
@@ -121,15 +141,6 @@ pub(super) fn bound_problem(problem: &mut Problem, scrub: Scrub<'_>) {
         short(&mut child.code, SHORT_CHARS_MAX);
         short(&mut child.pointer, SHORT_CHARS_MAX);
     }
-}
-
-/// The field that a sentence names as missing or required.
-pub(super) fn missing_field(sentence: &str) -> Option<&str> {
-    let found = MISSING_FIELD.captures(sentence)?;
-    // A dot inside a name is a path; one behind it ends the sentence.
-    let name = found.iter().skip(1).flatten().next()?.as_str().trim_end_matches('.');
-    let pronoun = ["this", "it", "that", "which", "authentication", "authorization"];
-    (!pronoun.iter().any(|word| name.eq_ignore_ascii_case(word))).then_some(name)
 }
 
 fn head(text: &str, bytes_max: usize) -> &str {
@@ -181,17 +192,39 @@ fn without_trace(text: &str) -> &str {
 }
 
 fn names_a_trace(name: &str) -> bool {
-    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    let plain = || name.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase());
     let names = ["stack", "stacktrace", "trace", "backtrace", "traceback", "stacktraces"];
-    names.iter().any(|trace| plain.eq_ignore_ascii_case(trace))
+    names.iter().any(|trace| plain().eq(trace.bytes()))
+}
+
+/// The text as it is told: without blanks around it, and not too long.
+fn shown(text: &str, chars_max: usize) -> Option<String> {
+    let text = text.trim();
+    (!text.is_empty()).then(|| shortened(text, chars_max))
 }
 
 fn shortened(text: &str, chars_max: usize) -> String {
+    if text.len() <= chars_max {
+        return text.to_owned();
+    }
     match text.char_indices().nth(chars_max) {
         None => text.to_owned(),
         Some(_) => {
             let kept: String = text.chars().take(chars_max - 1).collect();
             kept.trim_end().to_owned() + "…"
+        }
+    }
+}
+
+/// What `fit` spends on a value of which nothing is cut.
+fn bytes(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string().len(),
+        Value::String(text) => quoted_bytes(text),
+        Value::Array(items) => items.iter().map(|item| 1 + bytes(item)).sum::<usize>() + 2,
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| quoted_bytes(name) + 2 + bytes(value);
+            members.iter().map(member).sum::<usize>() + 2
         }
     }
 }
@@ -227,7 +260,7 @@ fn fit_items(items: &[Value], bytes_left: &mut usize) -> Vec<Value> {
 fn fit_members(members: &Map<String, Value>, bytes_left: &mut usize) -> Map<String, Value> {
     let mut fitting = Map::new();
     for (name, value) in members {
-        if !spend(bytes_left, json_bytes(name) + 2) {
+        if !spend(bytes_left, quoted_bytes(name) + 2) {
             break;
         }
         let Some(value) = fit(value, bytes_left) else { break };
@@ -237,22 +270,18 @@ fn fit_members(members: &Map<String, Value>, bytes_left: &mut usize) -> Map<Stri
 }
 
 fn fit_text(text: &str, bytes_left: &mut usize) -> Option<String> {
-    if spend(bytes_left, json_bytes(text)) {
+    if spend(bytes_left, quoted_bytes(text)) {
         return Some(text.to_owned());
     }
     let room = bytes_left.checked_sub("\"…\"".len())?;
     let mut used = 0;
     let fits = |c: &char| {
-        used += json_bytes(c.encode_utf8(&mut [0; 4])) - 2;
+        used += quoted_bytes(c.encode_utf8(&mut [0; 4])) - 2;
         used <= room
     };
     let kept: String = text.chars().take_while(fits).collect();
     *bytes_left = 0;
     Some(kept.trim_end().to_owned() + "…")
-}
-
-fn json_bytes(text: &str) -> usize {
-    serde_json::to_string(text).map_or(usize::MAX, |json| json.len())
 }
 
 fn spend(bytes_left: &mut usize, bytes: usize) -> bool {
@@ -295,21 +324,62 @@ static INTERNAL_HOST: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// The usual ways of saying that a field is missing; the name is the first group that matched.
-static MISSING_FIELD: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r#"(?i)(?:missing|required|mandatory)\s+(?:field|parameter|property|attribute|argument|header)s?\s*:?\s*['"`]([\w.\[\]-]+)['"`]"#,
-        r"|(?:missing|required|mandatory)\s+(?:field|parameter|property|attribute|argument|header)s?\s*:\s*([\w.\[\]-]+)",
-        r#"|\b(?:field|parameter|property)\s+['"`]?([\w.\[\]-]+)['"`]?\s+is\s+(?:required|missing|mandatory)"#,
-        r#"|['"`]([\w.\[\]-]+)['"`]\s+is\s+(?:a\s+)?(?:required|missing|mandatory)"#,
-        r"|^([\w.\[\]-]+)\s+is\s+(?:a\s+)?(?:required|missing|mandatory)\b",
-    ))
-});
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Parts of what the patterns find, to be put together by chance.
+    const TRIGGERS: [&str; 48] = [
+        "Traceback (most recent call last)",
+        "Stack trace:",
+        "goroutine ",
+        "7",
+        " [",
+        "Caused by: ",
+        "File \"",
+        "\", line ",
+        "#0",
+        " f(1)",
+        "a.rb",
+        ":5",
+        ":in ",
+        "--- End of ",
+        "\n",
+        "\n  at ",
+        " at ",
+        "at ",
+        "async ",
+        "new ",
+        "a.b",
+        "(",
+        ")",
+        " (",
+        "x.js:3:5",
+        "<b>",
+        "</b",
+        "<!-- x -->",
+        "]]>",
+        "<",
+        "10.1.2.3",
+        "127",
+        ".0",
+        ".1",
+        "192.168",
+        "172.16",
+        "a.internal",
+        ".local",
+        ".svc",
+        "localhost",
+        "LOCAL",
+        "HOST",
+        "fe80",
+        "fd00",
+        "::1",
+        ":ab",
+        "s3cr3t-key",
+        "loca\u{17f}t",
+    ];
 
     fn clean(text: &str) -> Option<String> {
         Scrub { secrets: &["s3cr3t-key".into()] }.clean(text, 100)
@@ -371,23 +441,31 @@ mod tests {
         assert_eq!(Scrub::default().details(&details, 200), Some(details.clone()));
     }
 
-    #[test]
-    fn a_named_field_is_found() {
-        let rows = [
-            ("limit is a required field", Some("limit")),
-            ("Missing required field: title", Some("title")),
-            ("Missing required field: address.city.", Some("address.city")),
-            ("The field 'amount' is required.", Some("amount")),
-            ("\"url\" is missing", Some("url")),
-            ("The request is missing a required field.", None),
-            ("This is required", None),
-        ];
-        for (sentence, field) in rows {
-            assert_eq!(missing_field(sentence), field, "{sentence}");
-        }
-    }
-
     proptest! {
+        #[test]
+        fn what_looks_harmless_is(
+            words in proptest::collection::vec(
+                prop_oneof![
+                    proptest::sample::select(TRIGGERS.as_slice()).prop_map(str::to_owned),
+                    r"[ -~\n\t]{0,4}".prop_map(String::from),
+                    "(?s:.{0,3})".prop_map(String::from),
+                ],
+                0..6,
+            ),
+        ) {
+            let text = words.concat();
+            let scrub = Scrub { secrets: &["s3cr3t-key".into()] };
+            prop_assert_eq!(scrub.clean(&text, 100), scrub.clean_thoroughly(&text, 100));
+        }
+
+        #[test]
+        fn what_fits_is_what_is_counted(text in "(?s:.{0,30})", n in any::<i64>()) {
+            let value = serde_json::json!({ "a": [text, n, null, true], &text: { "b": {} } });
+            let all = bytes(&value);
+            prop_assert_eq!(fit(&value, &mut all.clone()), Some(value.clone()));
+            prop_assert_ne!(fit(&value, &mut (all - 1)), Some(value));
+        }
+
         #[test]
         fn cleaning_twice_is_cleaning_once(text in "(?s:.{0,200})", odd in r#"[<>/a-b ="\n\u{0}.:0-9]{0,60}"#) {
             let text = text + &odd;

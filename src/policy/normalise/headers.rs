@@ -3,10 +3,7 @@
 //! Of the vendor's headers only those that still mean something pass; whatever described the
 //! old body, or the connection, does not.
 
-use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY,
-    WWW_AUTHENTICATE,
-};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::policy::outcome::FailureKind;
@@ -43,38 +40,29 @@ fn keeps(name: &HeaderName, status: StatusCode) -> bool {
     if *name == ALLOW {
         return status == StatusCode::METHOD_NOT_ALLOWED;
     }
-    let text = name.as_str();
-    *name == VARY || *name == ACCESS_CONTROL_ALLOW_ORIGIN || KEPT.iter().any(|mark| mark.fits(text))
+    *name == VARY || says_more(name.as_str().as_bytes())
 }
 
-/// What makes a header's name one that stays.
-enum Mark {
-    Begins(&'static str),
-    Contains(&'static str),
+/// What browsers need, allowances, and ids that the vendor's support asks for.
+fn says_more(name: &[u8]) -> bool {
+    BEGINNINGS.iter().any(|start| name.starts_with(start))
+        || (0..name.len()).any(|place| contained(&name[place..]))
 }
 
-impl Mark {
-    fn fits(&self, name: &str) -> bool {
-        match self {
-            Self::Begins(start) => name.starts_with(start),
-            Self::Contains(part) => name.contains(part),
-        }
-    }
-}
+const BEGINNINGS: [&[u8]; 4] =
+    [b"access-control-", b"timing-allow-origin", b"cross-origin-resource-policy", b"cf-ray"];
 
-/// Allowances, ids that the vendor's support asks for, and what browsers need.
-const KEPT: [Mark; 10] = [
-    Mark::Begins("access-control-"),
-    Mark::Begins("timing-allow-origin"),
-    Mark::Begins("cross-origin-resource-policy"),
-    Mark::Contains("ratelimit"),
-    Mark::Contains("rate-limit"),
-    Mark::Contains("request-id"),
-    Mark::Contains("requestid"),
-    Mark::Contains("correlation"),
-    Mark::Contains("trace-id"),
-    Mark::Begins("cf-ray"),
-];
+/// Whether a name goes on with one of the words that make it stay.
+fn contained(rest: &[u8]) -> bool {
+    let words: &[&[u8]] = match rest {
+        [b'r', b'a', ..] => &[b"ratelimit", b"rate-limit"],
+        [b'r', b'e', ..] => &[b"request-id", b"requestid"],
+        [b'c', b'o', ..] => &[b"correlation"],
+        [b't', b'r', ..] => &[b"trace-id"],
+        _ => &[],
+    };
+    words.iter().any(|word| rest.starts_with(word))
+}
 
 const fn challenge(source: Source) -> HeaderValue {
     match source {
@@ -82,6 +70,9 @@ const fn challenge(source: Source) -> HeaderValue {
         Source::Upstream => HeaderValue::from_static("Bearer realm=\"upstream\""),
     }
 }
+
+/// Bytes set aside for a line of `Proxy-Status`; names are short.
+const LINE_BYTES: usize = 96;
 
 /// This gateway's line for `Proxy-Status` (RFC 9209): an error of its own only when no answer
 /// was received.
@@ -92,17 +83,21 @@ pub fn proxy_status(
     upstream: Option<&str>,
     received: Option<StatusCode>,
 ) -> HeaderValue {
-    let mut line = item(gateway);
+    let mut line = String::with_capacity(LINE_BYTES);
+    push_item(&mut line, gateway);
     let token =
         error.and_then(|(code, failure)| failure.map(failure_error).or_else(|| code.proxy_error()));
     if let (Some(token), None) = (token, received) {
-        line += &format!("; error={token}");
+        line += "; error=";
+        line += token;
     }
     if let Some(upstream) = upstream {
-        line += &format!("; next-hop={}", item(upstream));
+        line += "; next-hop=";
+        push_item(&mut line, upstream);
     }
     if let Some(received) = received {
-        line += &format!("; received-status={}", received.as_u16());
+        line += "; received-status=";
+        line += received.as_str();
     }
     HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static("evenkeel"))
 }
@@ -125,16 +120,18 @@ const fn failure_error(kind: FailureKind) -> &'static str {
 }
 
 /// A name as a structured-field token, or as a string when it is none.
-fn item(name: &str) -> String {
+fn push_item(line: &mut String, name: &str) {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte);
     let starts =
         name.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'*');
     if starts && name.bytes().all(token) {
-        return name.to_owned();
+        *line += name;
+        return;
     }
     let plain = name.chars().filter(|c| c.is_ascii_graphic() || *c == ' ');
-    let quoted: String = plain.filter(|c| !matches!(c, '"' | '\\')).collect();
-    format!("\"{quoted}\"")
+    line.push('"');
+    line.extend(plain.filter(|c| !matches!(c, '"' | '\\')));
+    line.push('"');
 }
 
 #[cfg(test)]
@@ -166,7 +163,13 @@ mod tests {
             own_problem(Code::MethodNotAllowed, &CallFacts::default(), &Remark::default());
         let headers = problem_headers(&problem, Some(&vendor()));
         assert_eq!(headers[CONTENT_TYPE], "application/problem+json");
-        for kept in ["allow", "x-ratelimit-remaining", "ratelimit", "x-request-id"] {
+        for kept in [
+            "access-control-allow-origin",
+            "allow",
+            "x-ratelimit-remaining",
+            "ratelimit",
+            "x-request-id",
+        ] {
             assert!(headers.contains_key(kept), "{kept}");
         }
         for gone in ["content-encoding", "content-length", "etag", "retry-after", "set-cookie"] {

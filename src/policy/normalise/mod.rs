@@ -4,6 +4,8 @@
 //! outcome means (`classify`) or what is done about it (`verdict`).
 
 mod clean;
+mod field;
+mod harmless;
 mod headers;
 
 use std::borrow::Cow;
@@ -117,30 +119,24 @@ pub fn upstream_problem(
         return relay(relayed, call);
     }
     let code = presented_code(trouble.code, call.credential);
-    let mut problem = frame(code, call);
+    let sentence = reading.and_then(|reading| sentence(reading, call.scrub));
+    let errors = reading.map(|reading| errors(reading, sentence.as_deref(), code, call.scrub));
+    let mut problem = frame(code, sentence, call);
+    problem.errors = errors.unwrap_or_default();
     problem.source = source(code, reading);
     problem.status = status(code, trouble, call);
     problem.retryable = retryable(code, trouble, call);
     problem.retry_after = longer(trouble.wait, call.retry_after);
     problem.support = support(trouble.support.as_ref().or(call.support), call.retries);
     problem.upstream = Some(spoken(reading, call));
-    if let Some(reading) = reading {
-        problem.errors = errors(reading, code, call.scrub);
-        if let Some(sentence) = sentence(reading, call.scrub) {
-            problem.detail = sentence;
-        }
-    }
     problem
 }
 
 /// The problem of a refusal or a defect of our own.
 #[must_use]
 pub fn own_problem(code: Code, call: &CallFacts<'_>, remark: &Remark<'_>) -> Problem {
-    let mut problem = frame(code, call);
+    let mut problem = frame(code, own_detail(remark, call), call);
     problem.source = remark.source.unwrap_or_else(|| own_source(code));
-    if let Some(detail) = own_detail(remark, call) {
-        problem.detail = detail;
-    }
     problem.retryable = matches!(code.retryable(), Retryable::Yes);
     problem.retry_after = longer(None, call.retry_after);
     problem.support = support(call.support, call.retries);
@@ -168,12 +164,12 @@ fn relay(relayed: &Problem, call: &CallFacts<'_>) -> Problem {
     problem
 }
 
-/// The parts that every problem has.
-fn frame(code: Code, call: &CallFacts<'_>) -> Problem {
+/// The parts that every problem has; without a sentence the code's own.
+fn frame(code: Code, sentence: Option<String>, call: &CallFacts<'_>) -> Problem {
     Problem {
         code,
         status: code.status(),
-        detail: code.title().to_owned() + ".",
+        detail: sentence.unwrap_or_else(|| code.title().to_owned() + "."),
         source: code.sources()[0],
         retryable: false,
         retry_after: None,
@@ -287,11 +283,11 @@ fn sentence(reading: &Reading, scrub: Scrub<'_>) -> Option<String> {
     scrub.clean(reading.message.as_deref()?, DETAIL_CHARS_MAX)
 }
 
-fn errors(reading: &Reading, code: Code, scrub: Scrub<'_>) -> Vec<Child> {
+fn errors(reading: &Reading, sentence: Option<&str>, code: Code, scrub: Scrub<'_>) -> Vec<Child> {
     let parts = reading.children.iter().take(CHILDREN_MAX);
     let listed: Vec<Child> = parts.filter_map(|part| child(part, scrub)).collect();
     if listed.is_empty() && matches!(code, Code::InvalidRequest | Code::Unprocessable) {
-        return missing_field(reading, scrub).into_iter().collect();
+        return sentence.and_then(missing_field).into_iter().collect();
     }
     listed
 }
@@ -308,11 +304,11 @@ fn child(part: &Part, scrub: Scrub<'_>) -> Option<Child> {
 }
 
 /// The field that a sentence names as missing (D17).
-fn missing_field(reading: &Reading, scrub: Scrub<'_>) -> Option<Child> {
-    let sentence = sentence(reading, scrub)?;
-    let field = clean::missing_field(&sentence)?;
-    let pointer = Some(format!("/{}", field.replace('~', "~0").replace('/', "~1")));
-    Some(Child { detail: Some(sentence), code: None, pointer })
+fn missing_field(sentence: &str) -> Option<Child> {
+    let field = field::missing_field(sentence)?;
+    // The pattern admits no letter that a pointer would have to escape.
+    let pointer = Some(["/", field].concat());
+    Some(Child { detail: Some(sentence.to_owned()), code: None, pointer })
 }
 
 fn own_detail(remark: &Remark<'_>, call: &CallFacts<'_>) -> Option<String> {

@@ -5,10 +5,10 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::Value;
 
 use super::{Basis, Code, Source, StoppedBy};
+use crate::policy::json::{self, Members};
 
 /// What the `type` of every problem of ours begins with; its code follows.
 pub const TYPE_PREFIX: &str = "urn:evenkeel:problem:";
@@ -20,6 +20,9 @@ pub const DETAILS_BYTES_MAX: usize = 4 * 1024;
 pub const CHILDREN_MAX: usize = 100;
 /// Characters of every other text a vendor fills in: codes, references, dates.
 pub const SHORT_CHARS_MAX: usize = 300;
+
+/// Bytes set aside for a body beside its sentences: most need no more.
+const BODY_BYTES: usize = 1024;
 
 /// One problem, complete.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,13 +106,16 @@ impl Problem {
     /// Its URI.
     #[must_use]
     pub fn kind(&self) -> String {
-        format!("{TYPE_PREFIX}{}", self.code.as_str())
+        [TYPE_PREFIX, self.code.as_str()].concat()
     }
 
     /// The body, compact.
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        serde_json::to_vec(self).map(Bytes::from).unwrap_or_default()
+        let texts = self.errors.iter().filter_map(|child| child.detail.as_ref()).map(String::len);
+        let mut body = Vec::with_capacity(BODY_BYTES + self.detail.len() + texts.sum::<usize>());
+        json::object(&mut body, |members| self.tell(members));
+        body.into()
     }
 
     /// Reads a problem of ours back; `None` when the value is none.
@@ -182,54 +188,48 @@ fn children(value: Option<&Value>) -> Vec<Child> {
     list.iter().take(CHILDREN_MAX).map(child).collect()
 }
 
-impl Serialize for Problem {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut body = serializer.serialize_struct("Problem", 19)?;
-        body.serialize_field("type", &self.kind())?;
-        body.serialize_field("title", self.code.title())?;
-        body.serialize_field("status", &self.status.as_u16())?;
-        body.serialize_field("detail", &self.detail)?;
-        body.serialize_field("code", self.code.as_str())?;
-        body.serialize_field("source", self.source.as_str())?;
-        body.serialize_field("retryable", &self.retryable)?;
-        body.serialize_field("retry_after", &self.retry_after.map(|wait| wait.seconds))?;
+impl Problem {
+    fn tell(&self, body: &mut Members<'_>) {
+        body.text("type", &self.kind());
+        body.text("title", self.code.title());
+        body.value("status", &self.status.as_u16());
+        body.text("detail", &self.detail);
+        body.text("code", self.code.as_str());
+        body.text("source", self.source.as_str());
+        body.value("retryable", &self.retryable);
+        body.value("retry_after", &self.retry_after.map(|wait| wait.seconds));
         let basis = self.retry_after.map(|wait| wait.basis.as_str());
-        body.serialize_field("retry_after_basis", &basis)?;
-        body.serialize_field("attempts", &self.attempts)?;
-        body.serialize_field("waited_ms", &self.waited_ms)?;
-        body.serialize_field("stopped_by", &self.stopped_by.map(StoppedBy::as_str))?;
-        body.serialize_field("outcome_unknown", &self.outcome_unknown)?;
-        body.serialize_field("request_id", &self.request_id)?;
-        body.serialize_field("upstream", &self.upstream)?;
-        body.serialize_field("errors", &self.errors)?;
-        body.serialize_field("support", &self.support)?;
-        body.serialize_field("documentation", &self.documentation)?;
-        body.end()
+        body.text_or_null("retry_after_basis", basis);
+        body.value("attempts", &self.attempts);
+        body.value("waited_ms", &self.waited_ms);
+        body.text_or_null("stopped_by", self.stopped_by.map(StoppedBy::as_str));
+        body.value("outcome_unknown", &self.outcome_unknown);
+        body.text_or_null("request_id", self.request_id.as_deref());
+        body.object_or_null("upstream", self.upstream.as_ref(), Spoken::tell);
+        body.objects("errors", &self.errors, Child::tell);
+        body.text_or_null("support", self.support.as_deref());
+        body.text_or_null("documentation", self.documentation.as_deref());
     }
 }
 
-impl Serialize for Spoken {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut body = serializer.serialize_struct("Spoken", 9)?;
-        body.serialize_field("name", &self.name)?;
-        body.serialize_field("status", &self.status)?;
-        body.serialize_field("code", &self.code)?;
-        body.serialize_field("reason", &self.reason)?;
-        body.serialize_field("reference", &self.reference)?;
-        body.serialize_field("operation", &self.operation)?;
-        body.serialize_field("occurred_at", &self.occurred_at)?;
-        body.serialize_field("details", &self.details)?;
-        body.serialize_field("recognised", &self.recognised)?;
-        body.end()
+impl Spoken {
+    fn tell(&self, body: &mut Members<'_>) {
+        body.text_or_null("name", self.name.as_deref());
+        body.value("status", &self.status);
+        body.text_or_null("code", self.code.as_deref());
+        body.text_or_null("reason", self.reason.as_deref());
+        body.text_or_null("reference", self.reference.as_deref());
+        body.text_or_null("operation", self.operation.as_deref());
+        body.text_or_null("occurred_at", self.occurred_at.as_deref());
+        body.value("details", &self.details);
+        body.value("recognised", &self.recognised);
     }
 }
 
-impl Serialize for Child {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut body = serializer.serialize_struct("Child", 3)?;
-        body.serialize_field("detail", &self.detail)?;
-        body.serialize_field("code", &self.code)?;
-        body.serialize_field("pointer", &self.pointer)?;
-        body.end()
+impl Child {
+    fn tell(&self, body: &mut Members<'_>) {
+        body.text_or_null("detail", self.detail.as_deref());
+        body.text_or_null("code", self.code.as_deref());
+        body.text_or_null("pointer", self.pointer.as_deref());
     }
 }

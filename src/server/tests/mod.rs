@@ -13,7 +13,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 
 use super::*;
 use crate::clock::Clock;
@@ -40,7 +39,7 @@ struct Seen {
 impl Handler for Echo {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, request: Request<Incoming>, peer: &Peer) -> Response<Full<Bytes>> {
+    async fn handle(&self, request: Request<ClientBody>, peer: &Peer) -> Response<Full<Bytes>> {
         let line = format!("{} {}", request.method(), request.uri());
         self.seen.requests.lock().unwrap().push(line.clone());
         match request.uri().path() {

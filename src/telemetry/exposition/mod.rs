@@ -3,23 +3,26 @@
 //! The encoder escapes; this file only says which series there are. Refuses to hold anything up:
 //! what workers write meanwhile is read a scrape later.
 
+mod family;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet, text};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
-use super::cells::{BOUNDS_SECONDS, BUCKETS, Cell, Histogram, Totals, statuses};
-use super::metrics::{Admitted, METHODS, Names, Problems, Shard, UpstreamCells};
-use super::table::{self, Kind, Metric};
+use super::cells::{Cell, Histogram, Totals, statuses};
+use super::metrics::{Admitted, LimitOf, METHODS, Names, Problems, Shard, UpstreamCells};
+use super::table::{self, Metric};
 use crate::allowance::{AccountView, ScopeKind, ScopeView};
 use crate::policy::classify::HoldCause;
 use crate::policy::outcome::FailureKind;
 use crate::policy::problem::{Code, Source, StoppedBy};
+
+use family::Family;
 
 /// The label of everything that has none of its own.
 const OTHER: &str = "_OTHER";
@@ -184,15 +187,32 @@ impl Scrape {
     fn admission(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut family = Family::open(out, table::ADMITTED)?;
         self.each_upstream(|upstream, name| {
-            Admitted::ALL.into_iter().try_for_each(|how| {
-                let count = self.sum(upstream, |cells| &cells.admitted[how as usize]);
-                family.counter(&table::ADMITTED.labels([name, how.as_str()]), count)
-            })
+            for of in LimitOf::ALL {
+                for how in Admitted::ALL {
+                    let (of_place, how_place) = (of as usize, how as usize);
+                    let count =
+                        self.sum(upstream, |cells| &cells.asked[of_place].admitted[how_place]);
+                    let labels = table::ADMITTED.labels([name, of.as_str(), how.as_str()]);
+                    match of {
+                        LimitOf::Upstream => family.counter(&labels, count)?,
+                        // Few clients have a limit of their own.
+                        LimitOf::Client => family.counter_unless_zero(&labels, count)?,
+                    }
+                }
+            }
+            Ok(())
         })?;
         let mut family = Family::open(out, table::WAITED)?;
         self.each_upstream(|upstream, name| {
-            let totals = Totals::of(self.cells(upstream).map(|cells| &cells.waited));
-            family.histogram(&[("upstream", name)], &totals)
+            LimitOf::ALL.into_iter().try_for_each(|of| {
+                let asked = self.cells(upstream).map(|cells| &cells.asked[of as usize]);
+                let totals = Totals::of(asked.map(|asked| &asked.waited));
+                let labels = table::WAITED.labels([name, of.as_str()]);
+                match of {
+                    LimitOf::Upstream => family.histogram(&labels, &totals),
+                    LimitOf::Client => family.histogram_unless_empty(&labels, &totals),
+                }
+            })
         })
     }
 
@@ -429,69 +449,6 @@ impl Metric {
     fn labels<'a, const N: usize>(&self, values: [&'a str; N]) -> [(&'static str, &'a str); N] {
         debug_assert_eq!(self.labels.len(), N, "{} has other labels", self.name);
         std::array::from_fn(|place| (self.labels[place], values[place]))
-    }
-}
-
-/// One metric's series, as they are written.
-struct Family<'a>(prometheus_client::encoding::MetricEncoder<'a>);
-
-impl<'a> Family<'a> {
-    fn open(out: &'a mut DescriptorEncoder<'_>, metric: Metric) -> Result<Self, fmt::Error> {
-        let (name, kind) = match metric.kind {
-            // The encoder appends the suffix that the table spells out.
-            Kind::Counter => (metric.name.trim_end_matches("_total"), MetricType::Counter),
-            Kind::Gauge => (metric.name, MetricType::Gauge),
-            Kind::Histogram => (metric.name, MetricType::Histogram),
-        };
-        out.encode_descriptor(name, metric.help, None, kind).map(Self)
-    }
-
-    fn counter(&mut self, labels: &[(&str, &str)], count: u64) -> fmt::Result {
-        if labels.is_empty() {
-            return self.0.encode_counter::<NoLabelSet, _, f64>(&count, None);
-        }
-        let labels = Labels(labels);
-        let mut series = self.0.encode_family(&labels)?;
-        series.encode_counter::<NoLabelSet, _, f64>(&count, None)
-    }
-
-    fn counter_unless_zero(&mut self, labels: &[(&str, &str)], count: u64) -> fmt::Result {
-        if count == 0 { Ok(()) } else { self.counter(labels, count) }
-    }
-
-    fn gauge(&mut self, labels: &[(&str, &str)], value: f64) -> fmt::Result {
-        if labels.is_empty() {
-            return self.0.encode_gauge(&value);
-        }
-        self.0.encode_family(&Labels(labels))?.encode_gauge(&value)
-    }
-
-    fn histogram(&mut self, labels: &[(&str, &str)], totals: &Totals) -> fmt::Result {
-        let bound = |place: usize| BOUNDS_SECONDS.get(place).copied().unwrap_or(f64::INFINITY);
-        let buckets: [_; BUCKETS] = std::array::from_fn(|n| (bound(n), totals.buckets[n]));
-        let labels = Labels(labels);
-        let mut series = self.0.encode_family(&labels)?;
-        let (sum, count) = (totals.seconds(), totals.count());
-        series.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
-    }
-
-    fn histogram_unless_empty(&mut self, labels: &[(&str, &str)], totals: &Totals) -> fmt::Result {
-        if totals.count() == 0 { Ok(()) } else { self.histogram(labels, totals) }
-    }
-}
-
-/// Labels of one series; those without a value are left out.
-#[derive(Debug)]
-struct Labels<'a>(&'a [(&'a str, &'a str)]);
-
-impl EncodeLabelSet for Labels<'_> {
-    fn encode(
-        &self,
-        encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>,
-    ) -> fmt::Result {
-        let present: Vec<_> =
-            self.0.iter().filter(|(_, value)| !value.is_empty()).copied().collect();
-        present.as_slice().encode(encoder)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use http::{Method, StatusCode};
 
 use super::super::metrics::{Attempted, CLIENTS_MAX, Ended, Metrics, Throttled};
-use super::super::table::METRICS;
+use super::super::table::{Kind, METRICS};
 use super::*;
 use crate::allowance::HoldView;
 use crate::policy::verdict::RetryReason;
@@ -46,8 +46,9 @@ fn shards_are_added_up() {
         shard.retried(0, RetryReason::Failure(FailureKind::Reset));
         shard.retried(0, RetryReason::Code(Code::TransientConflict));
         shard.not_retried(0, StoppedBy::Patience);
-        shard.admitted(0, Admitted::Queued, Duration::from_secs(2));
-        shard.admitted(0, Admitted::Immediate, Duration::ZERO);
+        shard.admitted(0, LimitOf::Upstream, Admitted::Queued, Duration::from_secs(2));
+        shard.admitted(0, LimitOf::Upstream, Admitted::Immediate, Duration::ZERO);
+        shard.admitted(0, LimitOf::Client, Admitted::Left, Duration::from_secs(1));
         shard.problem(Some(1), Code::Gone, Source::Upstream);
         shard.problem(None, Code::RouteNotFound, Source::Client);
         shard.throttled(0, Throttled::Unexpected);
@@ -78,8 +79,12 @@ fn shards_are_added_up() {
         "evenkeel_upstream_attempts_total{upstream=\"wordbee\",outcome=\"reset\"} 2",
         "evenkeel_retries_total{upstream=\"wordbee\",reason=\"transient_conflict\"} 2",
         "evenkeel_retries_suppressed_total{upstream=\"wordbee\",reason=\"patience\"} 2",
-        "evenkeel_ratelimit_requests_total{upstream=\"wordbee\",result=\"acquired\"} 2",
-        "evenkeel_ratelimit_time_in_queue_seconds_sum{upstream=\"wordbee\"} 4.0",
+        "evenkeel_ratelimit_requests_total{upstream=\"wordbee\",limit_of=\"upstream\",result=\"acquir\
+            ed\"} 2",
+        "evenkeel_ratelimit_requests_total{upstream=\"wordbee\",limit_of=\"client\",result=\"cancell\
+            ed\"} 2",
+        "evenkeel_ratelimit_time_in_queue_seconds_sum{upstream=\"wordbee\",limit_of=\"upstream\"} 4.0",
+        "evenkeel_ratelimit_time_in_queue_seconds_sum{upstream=\"wordbee\",limit_of=\"client\"} 2.0",
         "evenkeel_problems_total{upstream=\"od\\\"d\\n\",problem=\"gone\",source=\"upstream\"} 2",
         "evenkeel_problems_total{problem=\"route_not_found\",source=\"client\"} 2",
         "evenkeel_upstream_throttled_total{upstream=\"wordbee\"} 4",

@@ -20,9 +20,14 @@ use super::line::densest;
 use super::verdict::{Verdict, at_least, at_most};
 use super::windows::open;
 
-/// Retries that are always allowed at once; what a play sends in its last moments may exceed the
-/// share by so much. What calls have earned before is spent by then.
+/// Sends for each call.
+const RATIO_MAX: f64 = 1.1;
+/// Retries that a quiet upstream may have at once; what a play sends in its last moments may exceed
+/// the share by so much. What calls have earned before is spent by then.
 const FLOOR: f64 = 3.0;
+/// An upstream is quiet for its first thirty calls. Of these one in five fails, and each of those
+/// is sent again three times at most.
+const QUIET_RETRIES_MAX: f64 = 18.0;
 /// How long a call may be held while the vendor is down: long enough for every retry.
 const PATIENCE: &str = "wait: { default: 2s }\n";
 
@@ -40,12 +45,11 @@ pub(crate) enum Down {
 }
 
 impl Down {
-    /// Sends for each call. Beyond its share the budget lets three retries be under way at any
-    /// time, which adds to a vendor that fails in part, where no outage hold ends it.
-    const fn ratio_max(self) -> f64 {
+    /// What may be sent beyond the share.
+    const fn beyond_max(self) -> f64 {
         match self {
-            Self::Refused | Self::Resets | Self::Answers500 => 1.1,
-            Self::Partly => 1.25,
+            Self::Refused | Self::Resets | Self::Answers500 => FLOOR,
+            Self::Partly => QUIET_RETRIES_MAX,
         }
     }
 }
@@ -74,7 +78,7 @@ pub(crate) fn play_down(plan: &DownPlan) -> Verdict {
         seen.failed.get(),
         seen.held.get(),
     ));
-    let most = plan.down.ratio_max() * f64::from(plan.calls) + FLOOR;
+    let most = RATIO_MAX * f64::from(plan.calls) + plan.down.beyond_max();
     verdict.promise(at_most("sends", sends as f64, most));
     verdict.promise(at_least("sends", sends, 20));
     verdict.promise(at_most("calls without an answer", seen.nothing.get(), 0));

@@ -1,0 +1,224 @@
+//! A body in chunks, taken out of the bytes that bring it.
+//!
+//! It refuses to be lenient: a size is hexadecimal digits, a line ends in CRLF, and what stands
+//! between data and the next size is nothing else.
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::HeaderMap;
+
+use super::Lie;
+use super::lines::{self, Lines, Names};
+
+/// Digits of a chunk's size: 64 bits.
+const SIZE_DIGITS_MAX: usize = 16;
+
+/// Bytes of chunk extensions of one body; nobody uses them, attackers did (CVE-2023-39326).
+const EXTENSION_BYTES_MAX: usize = 4 * 1024;
+
+/// Bytes of a body's trailers.
+const TRAILER_BYTES_MAX: usize = 16 * 1024;
+
+/// What comes next out of a body.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Piece {
+    /// Bytes of it.
+    Data(Bytes),
+    /// What stands behind it.
+    Trailers(HeaderMap),
+    /// It is over.
+    End,
+    /// Not known before more bytes are there.
+    More,
+}
+
+/// Where in a body of chunks the next byte stands.
+#[derive(Debug, Default)]
+pub struct Chunks {
+    place: Place,
+    extension_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+enum Place {
+    /// In the line with a chunk's size.
+    #[default]
+    Size,
+    /// So many bytes before the end of a chunk's data.
+    Data(u64),
+    /// Behind a chunk's data.
+    Behind,
+    Trailers,
+    End,
+}
+
+impl Chunks {
+    /// Takes the next piece off `received`.
+    ///
+    /// # Errors
+    /// What stands there is no chunk.
+    pub fn take(&mut self, received: &mut BytesMut) -> Result<Piece, Lie> {
+        loop {
+            match &mut self.place {
+                Place::Size => {
+                    let Some(size) = self.size(received)? else { return Ok(Piece::More) };
+                    self.place = if size == 0 { Place::Trailers } else { Place::Data(size) };
+                }
+                Place::Data(_) if received.is_empty() => return Ok(Piece::More),
+                Place::Data(left) => {
+                    let data = data(left, received);
+                    if *left == 0 {
+                        self.place = Place::Behind;
+                    }
+                    return Ok(Piece::Data(data));
+                }
+                Place::Behind => {
+                    let Some(end) = received.first_chunk::<2>() else { return Ok(Piece::More) };
+                    if end != b"\r\n" {
+                        return Err(Lie("a chunk longer than its size"));
+                    }
+                    received.advance(2);
+                    self.place = Place::Size;
+                }
+                Place::Trailers => {
+                    let Some(trailers) = trailers(received)? else { return Ok(Piece::More) };
+                    self.place = Place::End;
+                    if !trailers.is_empty() {
+                        return Ok(Piece::Trailers(trailers));
+                    }
+                }
+                Place::End => return Ok(Piece::End),
+            }
+        }
+    }
+
+    /// Whether nothing more is to come.
+    #[must_use]
+    pub const fn is_over(&self) -> bool {
+        matches!(self.place, Place::End)
+    }
+
+    /// Takes a line with a size off `received`, once it is whole.
+    fn size(&mut self, received: &mut BytesMut) -> Result<Option<u64>, Lie> {
+        let line_max = SIZE_DIGITS_MAX + EXTENSION_BYTES_MAX + 2;
+        let Some(end) = memchr::memchr(b'\n', &received[..received.len().min(line_max)]) else {
+            let endless = received.len() >= line_max;
+            return if endless { Err(Lie("a chunk size without end")) } else { Ok(None) };
+        };
+        let line = received[..end].strip_suffix(b"\r").ok_or(Lie("a bare line end in chunks"))?;
+        let digits = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
+        let (digits, extension) = line.split_at(digits);
+        if !matches!(extension.trim_ascii_start().first(), None | Some(b';')) {
+            return Err(Lie("a chunk size that is none"));
+        }
+        self.extension_bytes += extension.len();
+        if self.extension_bytes > EXTENSION_BYTES_MAX {
+            return Err(Lie("too many chunk extensions"));
+        }
+        let size = hexadecimal(digits).ok_or(Lie("a chunk size that is none"))?;
+        received.advance(end + 1);
+        Ok(Some(size))
+    }
+}
+
+/// Takes what is there of `left` bytes.
+pub fn data(left: &mut u64, received: &mut BytesMut) -> Bytes {
+    let there = received.len();
+    let taken = usize::try_from(*left).map_or(there, |left| left.min(there));
+    *left -= taken as u64;
+    received.split_to(taken).freeze()
+}
+
+fn hexadecimal(digits: &[u8]) -> Option<u64> {
+    if digits.len() > SIZE_DIGITS_MAX {
+        return None;
+    }
+    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+}
+
+/// Takes trailers and the empty line behind them off `received`, once they are whole.
+fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
+    if received.starts_with(b"\r\n") {
+        received.advance(2);
+        return Ok(Some(HeaderMap::new()));
+    }
+    let length = match lines::end(received, 0) {
+        Some(length) if length <= TRAILER_BYTES_MAX => length,
+        None if received.len() <= TRAILER_BYTES_MAX => return Ok(None),
+        Some(_) | None => return Err(Lie("trailers without end")),
+    };
+    let text = received.split_to(length).freeze();
+    let (mut trailers, mut names) = (HeaderMap::new(), Names::default());
+    for (number, line) in Lines::of(&text).enumerate() {
+        let (name, value) = lines::read_line(&text, line, number, &mut names)?;
+        trailers.append(name, value);
+    }
+    Ok(Some(trailers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything that comes out of `wire`, cut into parts of `step` bytes.
+    fn taken(wire: &str, step: usize) -> Result<(String, HeaderMap, usize), Lie> {
+        let (mut chunks, mut received) = (Chunks::default(), BytesMut::new());
+        let (mut body, mut trailers) = (String::new(), HeaderMap::new());
+        let mut parts = wire.as_bytes().chunks(step);
+        loop {
+            match chunks.take(&mut received)? {
+                Piece::Data(data) => body.push_str(std::str::from_utf8(&data).unwrap()),
+                Piece::Trailers(found) => trailers = found,
+                Piece::End => return Ok((body, trailers, received.len())),
+                Piece::More => received.extend_from_slice(parts.next().ok_or(Lie("part"))?),
+            }
+        }
+    }
+
+    #[test]
+    fn bodies_come_out_however_they_are_cut() {
+        let wire = "3\r\nabc\r\nA;x=y\r\n0123456789\r\n000 \t;z\r\nx-sum: 1\r\nX-Sum: 2\r\n\r\n";
+        for step in 1..wire.len() {
+            let (body, trailers, left) = taken(wire, step).unwrap();
+            assert_eq!((&*body, left), ("abc0123456789", 0));
+            assert_eq!(trailers.get_all("x-sum").iter().collect::<Vec<_>>(), ["1", "2"]);
+        }
+        assert_eq!(taken("0\r\n\r\nHTTP", 99), Ok((String::new(), HeaderMap::new(), 4)));
+    }
+
+    #[test]
+    fn what_others_may_read_differently_is_refused() {
+        let lies = [
+            "\r\n",
+            "x\r\n",
+            "-1\r\n",
+            "+1\r\n",
+            "0x1\r\n",
+            " 1\r\na",
+            "1 1\r\na",
+            "1\na\n0\n\n",
+            "1\r\nab\r\n",
+            "1\r\na\n0\r\n\r\n",
+            "10000000000000000\r\n",
+            "0\r\nno colon\r\n\r\n",
+            "0\r\nx : 1\r\n\r\n",
+        ];
+        for lie in lies {
+            for step in [1, 99] {
+                let fault = taken(lie, step).expect_err(lie);
+                assert_ne!(fault, Lie("part"), "{lie:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_without_end() {
+        let long = "y".repeat(2 * EXTENSION_BYTES_MAX);
+        let often = "1;yyyy\r\nz\r\n".repeat(EXTENSION_BYTES_MAX / 5 + 1);
+        let trailers = format!("0\r\n{}", "x: yyyy\r\n".repeat(TRAILER_BYTES_MAX / 9 + 1));
+        let trailer = format!("0\r\nx: {}", "y".repeat(TRAILER_BYTES_MAX));
+        for endless in [format!("1;{long}"), format!("1;{long}\r\n"), often, trailers, trailer] {
+            let fault = taken(&endless, 1000).unwrap_err();
+            assert_ne!(fault, Lie("part"), "{}", &endless[..40]);
+        }
+    }
+}

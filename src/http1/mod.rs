@@ -1,0 +1,63 @@
+//! The bytes of HTTP/1.1, the same at both doors: header lines, bodies in chunks, and a message on
+//! its way out.
+//!
+//! | file | purpose |
+//! | --- | --- |
+//! | `lines` | where a head ends, and its lines |
+//! | `chunks` | a body in chunks, taken out of the bytes that bring it |
+//! | `outgoing` | a message on its way out, and how much of it is out |
+//!
+//! It refuses to know who speaks: what a first line says, and what a head means, is each door's.
+
+use std::fmt;
+
+mod chunks;
+mod lines;
+mod outgoing;
+
+pub use chunks::{Chunks, Piece, data};
+pub use lines::{Lines, Names, end, is_listed, line, number, read_line};
+pub use outgoing::{Length, Outgoing, Stop};
+
+/// Bytes that are not HTTP as we read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lie(pub &'static str);
+
+impl fmt::Display for Lie {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::convert::Infallible;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use bytes::Bytes;
+    use http_body::{Body, Frame, SizeHint};
+
+    /// A body of which only the length counts, if it has one.
+    pub(crate) struct Long(pub(crate) Option<u64>);
+
+    impl Body for Long {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Pending
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.0 == Some(0)
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            self.0.map_or_else(SizeHint::default, SizeHint::with_exact)
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! A message on its way out: its head, then its body, piece by piece, and what the socket has
+//! taken of them.
+//!
+//! It refuses to run ahead: the next piece is asked for when the last one is out.
+
+use std::error::Error;
+use std::io::{self, ErrorKind, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use http::HeaderMap;
+use http_body::{Body, Frame};
+use tokio::io::AsyncWrite;
+
+use super::lines;
+
+/// A piece of a body up to this size is copied behind what precedes it: two buffers cost the
+/// kernel more than that.
+const COPIED_BYTES_MAX: usize = 4 * 1024;
+
+/// What is kept of the buffer between exchanges; most heads fit.
+const SPARE_BYTES_MAX: usize = 8 * 1024;
+
+const CHUNK_END: &[u8] = b"\r\n";
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+const CHUNK_AND_BODY_END: &[u8] = b"\r\n0\r\n\r\n";
+
+/// How the end of a body is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    /// There is no body.
+    None,
+    /// So many bytes are still to come.
+    Exactly(u64),
+    /// In chunks.
+    Chunks,
+    /// By the end of the connection.
+    Close,
+}
+
+/// Why a message cannot go on.
+#[derive(Debug)]
+pub enum Stop {
+    /// The socket.
+    Socket(io::Error),
+    /// The message's own body.
+    Body(Box<dyn Error + Send + Sync>),
+}
+
+/// What is out and what is not.
+#[derive(Debug)]
+pub struct Outgoing {
+    /// Head, sizes of chunks, small pieces, trailers.
+    text: Vec<u8>,
+    /// How much of it is out.
+    text_out: usize,
+    /// A large piece behind it.
+    data: Bytes,
+    /// The end of the chunk behind that.
+    tail: &'static [u8],
+    left: Length,
+    /// Whether trailers are passed on.
+    trailers: bool,
+    body: BodyState,
+    moved: bool,
+    /// Everything is out.
+    sent: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BodyState {
+    /// Nothing has been taken of it.
+    Whole,
+    Begun,
+    Ended,
+}
+
+impl Default for Outgoing {
+    /// Nothing is under way.
+    fn default() -> Self {
+        Self {
+            text: Vec::new(),
+            text_out: 0,
+            data: Bytes::new(),
+            tail: b"",
+            left: Length::None,
+            trailers: true,
+            body: BodyState::Ended,
+            moved: false,
+            sent: true,
+        }
+    }
+}
+
+impl Outgoing {
+    /// Begins with a message whose head is what `head` writes; it says how long the body is.
+    pub fn begin(&mut self, head: impl FnOnce(&mut Vec<u8>) -> Length) {
+        self.text.clear();
+        self.text_out = 0;
+        self.left = head(&mut self.text);
+        self.body = if self.left == Length::None { BodyState::Ended } else { BodyState::Whole };
+        (self.moved, self.sent) = (false, false);
+    }
+
+    /// Whether who reads the message wants what stands behind its body.
+    pub const fn allow_trailers(&mut self, allowed: bool) {
+        self.trailers = allowed;
+    }
+
+    /// Sends what can be sent now, and calls `wrote` after each write; ready when all of it is
+    /// out.
+    ///
+    /// # Errors
+    /// The socket took nothing more, or the body broke.
+    pub fn poll<W, B>(
+        &mut self,
+        io: &mut W,
+        body: Option<&mut B>,
+        cx: &mut Context<'_>,
+        mut wrote: impl FnMut(),
+    ) -> Poll<Result<(), Stop>>
+    where
+        W: AsyncWrite + Unpin,
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+    {
+        let mut body = body;
+        while !self.sent {
+            let asked = self.ask(body.as_deref_mut(), cx)?;
+            let written = if self.is_empty() {
+                // What TLS holds back goes out even while the body has nothing more yet.
+                let flushed = Pin::new(&mut *io).poll_flush(cx);
+                ready!(asked);
+                flushed.map_ok(|()| 0)
+            } else {
+                self.write(io, cx)
+            };
+            match ready!(written) {
+                Ok(0) if self.is_empty() => self.sent = true,
+                Ok(0) => return Poll::Ready(Err(Stop::Socket(ErrorKind::WriteZero.into()))),
+                Ok(bytes) => {
+                    self.advance(bytes);
+                    self.moved = true;
+                    wrote();
+                }
+                Err(error) => return Poll::Ready(Err(Stop::Socket(error))),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Asks the body for its next piece once the last one is out; ready when it has ended.
+    fn ask<B>(&mut self, body: Option<&mut B>, cx: &mut Context<'_>) -> Result<Poll<()>, Stop>
+    where
+        B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
+    {
+        if self.body == BodyState::Ended {
+            return Ok(Poll::Ready(()));
+        }
+        // Only the head waits for the first piece, so that both go out as one.
+        if self.body == BodyState::Begun && !self.is_empty() {
+            return Ok(Poll::Pending);
+        }
+        let Some(body) = body else { return Err(Stop::Body("it is gone".into())) };
+        match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Pending => return Ok(Poll::Pending),
+            Poll::Ready(Some(Err(error))) => return Err(Stop::Body(error.into())),
+            Poll::Ready(Some(Ok(frame))) => self.take(frame, body.is_end_stream())?,
+            Poll::Ready(None) => self.end(None)?,
+        }
+        Ok(if self.body == BodyState::Ended { Poll::Ready(()) } else { Poll::Pending })
+    }
+
+    fn take(&mut self, frame: Frame<Bytes>, last: bool) -> Result<(), Stop> {
+        if self.body == BodyState::Begun {
+            self.text.clear();
+            self.text_out = 0;
+        }
+        self.body = BodyState::Begun;
+        match frame.into_data() {
+            Ok(data) => self.take_data(data, last),
+            Err(frame) => self.end(frame.trailers_ref()),
+        }
+    }
+
+    fn take_data(&mut self, data: Bytes, last: bool) -> Result<(), Stop> {
+        let bytes = data.len() as u64;
+        let mut tail: &'static [u8] = b"";
+        match &mut self.left {
+            Length::Exactly(left) => {
+                *left = left.checked_sub(bytes).ok_or_else(|| unlike("longer"))?;
+                if last && *left > 0 {
+                    return Err(unlike("shorter"));
+                }
+            }
+            // An empty chunk would be the last one.
+            Length::Chunks if data.is_empty() => tail = if last { LAST_CHUNK } else { b"" },
+            Length::Chunks => {
+                let _ = io::Write::write_fmt(&mut self.text, format_args!("{bytes:X}\r\n"));
+                tail = if last { CHUNK_AND_BODY_END } else { CHUNK_END };
+            }
+            Length::Close => {}
+            Length::None => return Err(unlike("longer")),
+        }
+        if last {
+            self.body = BodyState::Ended;
+        }
+        if data.len() > COPIED_BYTES_MAX {
+            self.data = data;
+            self.tail = tail;
+        } else {
+            self.text.extend_from_slice(&data);
+            self.text.extend_from_slice(tail);
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Stop> {
+        self.body = BodyState::Ended;
+        match self.left {
+            Length::Chunks => self.text.extend_from_slice(LAST_CHUNK),
+            Length::None | Length::Exactly(0) | Length::Close => {}
+            Length::Exactly(_) => return Err(unlike("shorter")),
+        }
+        let trailers = trailers.filter(|_| self.trailers);
+        if let (Length::Chunks, Some(trailers)) = (self.left, trailers) {
+            self.text.truncate(self.text.len() - CHUNK_END.len());
+            for (name, value) in trailers {
+                lines::line(&mut self.text, name.as_str(), value.as_bytes());
+            }
+            self.text.extend_from_slice(CHUNK_END);
+        }
+        Ok(())
+    }
+
+    fn write<W: AsyncWrite + Unpin>(
+        &self,
+        io: &mut W,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let text = &self.text[self.text_out..];
+        let io = Pin::new(io);
+        // Most requests are one piece, and a plain write of it costs the kernel less.
+        if self.data.is_empty() && self.tail.is_empty() {
+            return io.poll_write(cx, text);
+        }
+        let pieces = [text, &self.data, self.tail].map(IoSlice::new);
+        io.poll_write_vectored(cx, if text.is_empty() { &pieces[1..] } else { &pieces })
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        let of_text = bytes.min(self.text.len() - self.text_out);
+        self.text_out += of_text;
+        let of_data = (bytes - of_text).min(self.data.len());
+        self.data.advance(of_data);
+        self.tail = &self.tail[bytes - of_text - of_data..];
+    }
+
+    fn is_empty(&self) -> bool {
+        self.text_out == self.text.len() && self.data.is_empty() && self.tail.is_empty()
+    }
+
+    /// Whether all of the message is out.
+    #[must_use]
+    pub fn is_sent(&self) -> bool {
+        self.sent
+    }
+
+    /// Whether a byte of the message is out.
+    #[must_use]
+    pub fn has_moved(&self) -> bool {
+        self.moved
+    }
+
+    /// Whether the message can still be given to another connection.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        !self.moved && self.body != BodyState::Begun
+    }
+
+    /// Keeps no large buffer while nothing is under way.
+    pub fn rest(&mut self) {
+        if self.text.capacity() > SPARE_BYTES_MAX {
+            self.text = Vec::new();
+        }
+    }
+}
+
+fn unlike(how: &str) -> Stop {
+    Stop::Body(format!("it is {how} than its Content-Length").into())
+}

@@ -1,0 +1,172 @@
+//! One HTTP/1.1 connection of a client: a head in, a call, its answer out, and again.
+//!
+//! Everything it reads has passed the framing gate, so there is one reading of it. The call is
+//! polled by the connection's own task, and between its polls the connection is watched for a
+//! client that leaves: a call that nobody waits for is dropped. Refuses to decide what is
+//! answered.
+//!
+//! | file | purpose |
+//! | --- | --- |
+//! | `request` | a head out of its bytes |
+//! | `response` | a head into bytes |
+//! | `inbound` | what the client sends: heads, and the body of the call under way |
+
+mod inbound;
+mod request;
+mod response;
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use http::{HeaderMap, Method, Request, Response};
+use tokio::io::AsyncWrite;
+
+pub(super) use inbound::RequestFlow;
+
+use self::inbound::{Inbound, Watched};
+use self::request::Head;
+use super::body::ClientBody;
+use super::connection::{Line, Tracked, call};
+use super::handler::{Handler, Refused};
+use super::stream::{ClientStream, ClientWriter};
+use crate::http1::Outgoing;
+
+/// Serves calls until the connection ends.
+pub(super) async fn serve<H: Handler>(stream: ClientStream, line: Arc<Line<H>>) {
+    let writer = stream.writer();
+    let inbound = Arc::new(Mutex::new(Inbound::new(stream)));
+    let (outgoing, spare) = (Outgoing::default(), HeaderMap::new());
+    let mut connection = Connection { inbound, writer, outgoing, spare, line };
+    while let Some(arrived) = connection.next_request().await {
+        if connection.answer(arrived).await == Next::Close {
+            return;
+        }
+    }
+}
+
+struct Connection<H: Handler> {
+    inbound: Arc<Mutex<Inbound>>,
+    writer: ClientWriter,
+    outgoing: Outgoing,
+    /// An empty map with room, for the headers of the next request.
+    spare: HeaderMap,
+    line: Arc<Line<H>>,
+}
+
+/// A request, or what is wrong with its head, and what the head says about the exchange.
+struct Arrived {
+    request: Result<Request<ClientBody>, Refused>,
+    head: Head,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Another request may come.
+    Keep,
+    Close,
+}
+
+impl<H: Handler> Connection<H> {
+    /// The next request; `None` when the connection is over.
+    async fn next_request(&mut self) -> Option<Arrived> {
+        poll_fn(|cx| self.poll_head(cx)).await
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arrived>> {
+        let mut inbound = lock(&self.inbound);
+        loop {
+            if let Some(bytes) = inbound.take_head() {
+                let headers = std::mem::take(&mut self.spare);
+                let (request, head) = request::read(&bytes, inbound.names(), headers);
+                let flow = inbound.expect_body(&head).then(|| Arc::clone(&self.inbound));
+                let body = flow.map_or_else(ClientBody::none, |flow| {
+                    ClientBody::http1(RequestFlow::new(flow, head.body))
+                });
+                let request = request.map(|request| request.map(|()| body));
+                return Poll::Ready(Some(Arrived { request, head }));
+            }
+            if self.line.wire.is_closing() && inbound.is_between_messages() {
+                return Poll::Ready(None);
+            }
+            match std::task::ready!(inbound.poll_read(cx)) {
+                Ok(bytes) if bytes > 0 => {}
+                Ok(_) | Err(_) => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// Answers one request.
+    async fn answer(&mut self, Arrived { request, head }: Arrived) -> Next {
+        let method = request.as_ref().map_or(Method::GET, |request| request.method().clone());
+        let line = Arc::clone(&self.line);
+        let mut call = pin!(call(line, request));
+        let Some(mut response) = poll_fn(|cx| self.poll_call(call.as_mut(), cx)).await else {
+            return Next::Close;
+        };
+        let keeps = self.begin_response(&mut response, &method, &head);
+        let sent = poll_fn(|cx| self.poll_response(&mut response, cx)).await;
+        self.spare = std::mem::take(response.headers_mut());
+        self.spare.clear();
+        // The end of its body is the end of the call, and what follows belongs to the next.
+        drop(response);
+        let flushed = poll_fn(|cx| Pin::new(&mut self.writer).poll_flush(cx)).await;
+        let over = lock(&self.inbound).finish_body();
+        if keeps && over && sent && flushed.is_ok() { Next::Keep } else { Next::Close }
+    }
+
+    /// Polls the call, and sees whether its client still waits.
+    fn poll_call<F, T>(&self, call: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Option<T>>
+    where
+        F: Future<Output = T>,
+    {
+        if let Poll::Ready(response) = call.poll(cx) {
+            return Poll::Ready(Some(response));
+        }
+        match lock(&self.inbound).watch(cx) {
+            Watched::Waits => Poll::Pending,
+            Watched::Left => Poll::Ready(None),
+        }
+    }
+
+    /// Writes the head of an answer; whether the connection may go on behind it.
+    fn begin_response(
+        &mut self,
+        response: &mut Response<Tracked<H>>,
+        method: &Method,
+        head: &Head,
+    ) -> bool {
+        let mut inbound = lock(&self.inbound);
+        inbound.forget_expectation();
+        let closing = self.line.wire.is_closing();
+        let mut keeps = head.persists && !closing && inbound.may_finish_body();
+        drop(inbound);
+        let clock = self.line.worker.clock;
+        self.outgoing.begin(|out| {
+            response::write(out, response, (method, head.version), &mut keeps, || clock.wall())
+        });
+        self.outgoing.allow_trailers(head.takes_trailers);
+        keeps
+    }
+
+    /// Writes what can be written; whether all of it went out.
+    fn poll_response(
+        &mut self,
+        response: &mut Response<Tracked<H>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<bool> {
+        let body = Some(response.body_mut());
+        match self.outgoing.poll(&mut self.writer, body, cx, || ()) {
+            Poll::Ready(sent) => Poll::Ready(sent.is_ok()),
+            Poll::Pending => match lock(&self.inbound).watch(cx) {
+                Watched::Waits => Poll::Pending,
+                Watched::Left => Poll::Ready(false),
+            },
+        }
+    }
+}
+
+fn lock(inbound: &Mutex<Inbound>) -> MutexGuard<'_, Inbound> {
+    inbound.lock().unwrap_or_else(PoisonError::into_inner)
+}

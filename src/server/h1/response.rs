@@ -1,0 +1,173 @@
+//! The head of an answer, into bytes.
+//!
+//! It says of the connection and of the body's end what holds on this connection, whatever the
+//! answer was relayed from.
+
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
+use http::{Method, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::ext::ReasonPhrase;
+
+use crate::http1::{Length, is_listed, line, number};
+
+/// Writes the head of `response` to a request of this method and version, and says how the end of
+/// its body is told. `keeps` is whether the connection may go on, and becomes whether it does.
+pub(super) fn write<B: Body<Data = Bytes>>(
+    out: &mut Vec<u8>,
+    response: &Response<B>,
+    (method, version): (&Method, Version),
+    keeps: &mut bool,
+    wall: impl FnOnce() -> SystemTime,
+) -> Length {
+    let status = response.status();
+    status_line(out, response);
+    let bodiless = *method == Method::HEAD
+        || status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let lengthless = status.is_informational() || status == StatusCode::NO_CONTENT;
+    let (mut dated, mut length) = (false, None);
+    for (name, value) in response.headers() {
+        if name == CONNECTION {
+            *keeps &= !is_listed(value, "close");
+            continue;
+        }
+        if name == TRANSFER_ENCODING || (name == CONTENT_LENGTH && lengthless) {
+            continue;
+        }
+        if name == CONTENT_LENGTH {
+            length = number(value.as_bytes());
+        }
+        dated |= name == DATE;
+        line(out, name.as_str(), value.as_bytes());
+    }
+    let body = response.body();
+    let exact = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
+    let told = match (length, exact) {
+        (Some(length), _) => Length::Exactly(length),
+        (None, Some(exact)) => {
+            // Of an answer to HEAD, none is not known to be the length.
+            if !lengthless && (!bodiless || exact > 0) {
+                line(out, CONTENT_LENGTH.as_str(), exact.to_string().as_bytes());
+            }
+            Length::Exactly(exact)
+        }
+        (None, None) if version == Version::HTTP_10 => Length::Close,
+        (None, None) => {
+            if !bodiless {
+                line(out, TRANSFER_ENCODING.as_str(), b"chunked");
+            }
+            Length::Chunks
+        }
+    };
+    let told = if bodiless || told == Length::Exactly(0) { Length::None } else { told };
+    *keeps &= told != Length::Close;
+    match (*keeps, version) {
+        (false, _) => line(out, CONNECTION.as_str(), b"close"),
+        (true, Version::HTTP_10) => line(out, CONNECTION.as_str(), b"keep-alive"),
+        (true, _) => {}
+    }
+    if !dated {
+        line(out, DATE.as_str(), httpdate::fmt_http_date(wall()).as_bytes());
+    }
+    out.extend_from_slice(b"\r\n");
+    told
+}
+
+fn status_line<B>(out: &mut Vec<u8>, response: &Response<B>) {
+    let status = response.status();
+    if status == StatusCode::OK && response.extensions().is_empty() {
+        return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+    }
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(status.as_str().as_bytes());
+    out.push(b' ');
+    let own = response.extensions().get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+    let usual = || status.canonical_reason().unwrap_or_default().as_bytes();
+    out.extend_from_slice(own.unwrap_or_else(usual));
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::tests::Long;
+
+    fn written(
+        (status, lines): (u16, &[(&'static str, &'static str)]),
+        length: Option<u64>,
+        to: (&Method, Version),
+    ) -> (String, Length, bool) {
+        let mut response = Response::builder().status(status);
+        for (name, value) in lines {
+            response = response.header(*name, *value);
+        }
+        let response = response.body(Long(length)).unwrap();
+        let (mut out, mut keeps) = (Vec::new(), true);
+        let told = write(&mut out, &response, to, &mut keeps, || SystemTime::UNIX_EPOCH);
+        let text = String::from_utf8(out).unwrap();
+        let dated = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+        assert_eq!(text.matches("date: ").count(), 1);
+        (text.replace(dated, "").replace("\r\n", "|"), told, keeps)
+    }
+
+    #[test]
+    fn the_end_of_a_body_is_told_once() {
+        let (get, head) = (&Method::GET, &Method::HEAD);
+        let (new, old) = (Version::HTTP_11, Version::HTTP_10);
+        let length = [("content-length", "7")];
+        let chunked = [("transfer-encoding", "gzip, chunked")];
+        let cases = [
+            (
+                written((200, &length), Some(7), (get, new)),
+                "200 OK|content-length: 7||",
+                Length::Exactly(7),
+            ),
+            (
+                written((200, &[]), Some(7), (get, new)),
+                "200 OK|content-length: 7||",
+                Length::Exactly(7),
+            ),
+            (written((200, &[]), Some(0), (get, new)), "200 OK|content-length: 0||", Length::None),
+            (
+                written((200, &chunked), None, (get, new)),
+                "200 OK|transfer-encoding: chunked||",
+                Length::Chunks,
+            ),
+            (
+                written((200, &length), Some(0), (head, new)),
+                "200 OK|content-length: 7||",
+                Length::None,
+            ),
+            (written((200, &[]), Some(0), (head, new)), "200 OK||", Length::None),
+            (written((204, &length), Some(0), (get, new)), "204 No Content||", Length::None),
+            (
+                written((304, &length), Some(0), (get, new)),
+                "304 Not Modified|content-length: 7||",
+                Length::None,
+            ),
+            (
+                written((200, &length), Some(7), (get, old)),
+                "200 OK|content-length: 7|connection: keep-alive||",
+                Length::Exactly(7),
+            ),
+        ];
+        for ((text, told, keeps), expected, length) in cases {
+            assert_eq!((&*text, told), (&*format!("HTTP/1.1 {expected}"), length));
+            assert!(keeps, "{text}");
+        }
+        let (text, told, keeps) = written((200, &[]), None, (get, old));
+        assert_eq!((&*text, told), ("HTTP/1.1 200 OK|connection: close||", Length::Close));
+        assert!(!keeps, "the end of the body is the end of the connection");
+    }
+
+    #[test]
+    fn an_answer_that_closes_says_so_once() {
+        let close = [("connection", "Close")];
+        let (text, _, keeps) = written((400, &close), Some(0), (&Method::GET, Version::HTTP_11));
+        assert_eq!(text, "HTTP/1.1 400 Bad Request|content-length: 0|connection: close||");
+        assert!(!keeps);
+    }
+}

@@ -1,0 +1,400 @@
+//! Heads of HTTP/1.1 as bytes: a request's, written; an answer's, read.
+//!
+//! It refuses to read what another reader could read differently: an answer has one length or
+//! none, and that it is in chunks is said once and in one word.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version};
+use http_body::Body;
+use hyper::ext::ReasonPhrase;
+
+use crate::http1::{Chunks, Length, Lie, Lines, Names, end, is_listed, line, number, read_line};
+
+/// Header lines of one answer; what hyper allows a client, too.
+const HEADERS_MAX: usize = 100;
+
+/// Bytes of one answer's head.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// Writes the head of `request` to `host`, and says how the end of its body is told. `version` is
+/// what the upstream speaks.
+pub(super) fn write<B: Body>(
+    out: &mut Vec<u8>,
+    request: &Request<B>,
+    host: &HeaderValue,
+    version: Version,
+) -> Length {
+    let length = match request.body().size_hint().exact() {
+        _ if request.body().is_end_stream() => Length::None,
+        Some(bytes) => Length::Exactly(bytes),
+        None => Length::Chunks,
+    };
+    let target = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
+    // A request in chunks cannot be one of HTTP/1.0.
+    let is_old = version == Version::HTTP_10 && length != Length::Chunks;
+    for part in [request.method().as_str(), " ", target] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    out.extend_from_slice(if is_old { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
+    line(out, HOST.as_str(), host.as_bytes());
+    let mut promised = length;
+    let mut said = false;
+    for (name, value) in request.headers() {
+        if name == HOST || name == TRANSFER_ENCODING {
+            continue;
+        }
+        if name == CONTENT_LENGTH {
+            said = true;
+            if let (Length::Chunks, Some(bytes)) = (length, number(value.as_bytes())) {
+                promised = Length::Exactly(bytes);
+            }
+        }
+        line(out, name.as_str(), value.as_bytes());
+    }
+    match promised {
+        Length::Exactly(bytes) if !said => {
+            line(out, CONTENT_LENGTH.as_str(), bytes.to_string().as_bytes());
+        }
+        Length::Chunks => line(out, TRANSFER_ENCODING.as_str(), b"chunked"),
+        Length::None | Length::Exactly(_) | Length::Close => {}
+    }
+    if is_old {
+        line(out, CONNECTION.as_str(), b"keep-alive");
+    }
+    out.extend_from_slice(b"\r\n");
+    promised
+}
+
+/// An answer's head, but for its headers.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) status: StatusCode,
+    pub(super) version: Version,
+    /// What the vendor called the status, where that is not what everybody calls it.
+    pub(super) reason: Option<ReasonPhrase>,
+    pub(super) framing: Framing,
+    /// Whether the connection goes on after it, as far as the head says.
+    pub(super) persists: bool,
+}
+
+/// How the end of an answer's body is told.
+#[derive(Debug)]
+pub(super) enum Framing {
+    /// So many bytes are still to come.
+    Length(u64),
+    Chunks(Chunks),
+    /// By the end of the connection.
+    Close,
+}
+
+/// What stands at the front of the received bytes.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// Part of a head.
+    Part,
+    /// An interim answer, taken off.
+    Interim,
+    /// The head, taken off.
+    Head(Head),
+}
+
+/// Takes one head off `received`, its headers into `headers`, which is empty; `method` is what it
+/// answers.
+pub(super) fn read(
+    received: &mut BytesMut,
+    memory: &mut Memory,
+    headers: &mut HeaderMap,
+    method: &Method,
+) -> Result<Found, Lie> {
+    let Some(length) = end(received, memory.searched) else {
+        memory.searched = received.len();
+        // Nonsense need not be awaited to its end.
+        if !received.iter().zip(START).all(|(received, expected)| received == expected) {
+            return Err(NO_STATUS_LINE);
+        }
+        return if received.len() > HEAD_BYTES_MAX { Err(TOO_LARGE) } else { Ok(Found::Part) };
+    };
+    memory.searched = 0;
+    if length > HEAD_BYTES_MAX {
+        return Err(TOO_LARGE);
+    }
+    parse(&received.split_to(length).freeze(), &mut memory.names, headers, method)
+}
+
+/// What a connection remembers from one read to the next.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    /// Bytes received that hold no end of a head.
+    searched: usize,
+    names: Names,
+}
+
+/// How every answer begins.
+const START: &[u8] = b"HTTP/1.";
+
+const NO_STATUS_LINE: Lie = Lie("no status line");
+const TOO_LARGE: Lie = Lie("a head too large");
+
+/// Reads one whole head. Values share its bytes.
+fn parse(
+    head: &Bytes,
+    names: &mut Names,
+    headers: &mut HeaderMap,
+    method: &Method,
+) -> Result<Found, Lie> {
+    let mut lines = Lines::of(head);
+    let (version, status, reason) = status_line(&head[lines.next().unwrap_or_default()])?;
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Err(Lie("101 unasked"));
+    }
+    if status.is_informational() {
+        return Ok(Found::Interim);
+    }
+    let mut said = Said::default();
+    for (number, line) in lines.enumerate() {
+        if number >= HEADERS_MAX {
+            return Err(Lie("too many header lines"));
+        }
+        let (name, value) = read_line(head, line, number, names)?;
+        said.hear(&name, &value)?;
+        headers.append(name, value);
+    }
+    let framing = said.framing(status, version, method)?;
+    let persists = said.persists(status, version) && !matches!(framing, Framing::Close);
+    Ok(Found::Head(Head { status, version, reason, framing, persists }))
+}
+
+type StatusLine = (Version, StatusCode, Option<ReasonPhrase>);
+
+fn status_line(line: &[u8]) -> Result<StatusLine, Lie> {
+    let rest = line.strip_prefix(START).ok_or(NO_STATUS_LINE)?;
+    let (version, rest) = match rest {
+        [b'1', b' ', rest @ ..] => (Version::HTTP_11, rest),
+        [b'0', b' ', rest @ ..] => (Version::HTTP_10, rest),
+        _ => return Err(NO_STATUS_LINE),
+    };
+    let (digits, reason) = rest.split_at_checked(3).ok_or(NO_STATUS_LINE)?;
+    let status = StatusCode::from_bytes(digits).map_err(|_| Lie("a status that is none"))?;
+    let reason = match reason {
+        [] | [b' '] => return Ok((version, status, None)),
+        [b' ', reason @ ..] => reason,
+        _ => return Err(NO_STATUS_LINE),
+    };
+    if status.canonical_reason().is_some_and(|usual| usual.as_bytes() == reason) {
+        return Ok((version, status, None));
+    }
+    let reason = ReasonPhrase::try_from(reason).map_err(|_| Lie("a bad reason"))?;
+    Ok((version, status, Some(reason)))
+}
+
+/// What the headers say about the message itself.
+#[derive(Default)]
+struct Said {
+    length: Option<Option<u64>>,
+    coding: Option<Coding>,
+    close: bool,
+    keep_alive: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Coding {
+    Chunked,
+    /// Another one, or several.
+    Other,
+}
+
+impl Said {
+    fn hear(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), Lie> {
+        if *name == CONTENT_LENGTH {
+            if self.length.is_some() {
+                return Err(Lie("Content-Length more than once"));
+            }
+            self.length = Some(number(value.as_bytes()));
+        } else if *name == TRANSFER_ENCODING {
+            let only = self.coding.is_none() && value.as_bytes().eq_ignore_ascii_case(b"chunked");
+            self.coding = Some(if only { Coding::Chunked } else { Coding::Other });
+        } else if *name == CONNECTION {
+            self.close |= is_listed(value, "close");
+            self.keep_alive |= is_listed(value, "keep-alive");
+        }
+        Ok(())
+    }
+
+    fn framing(&self, status: StatusCode, version: Version, to: &Method) -> Result<Framing, Lie> {
+        let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if bodiless || *to == Method::HEAD {
+            return Ok(Framing::Length(0));
+        }
+        match (self.coding, self.length) {
+            (Some(Coding::Other), _) => Err(Lie("a Transfer-Encoding other than chunked")),
+            (Some(_), Some(_)) => Err(Lie("Content-Length beside Transfer-Encoding")),
+            (Some(_), None) if version == Version::HTTP_10 => Err(Lie("HTTP/1.0 in chunks")),
+            (Some(Coding::Chunked), None) => Ok(Framing::Chunks(Chunks::default())),
+            (None, Some(Some(length))) => Ok(Framing::Length(length)),
+            (None, Some(None)) => Err(Lie("a Content-Length that is none")),
+            (None, None) => Ok(Framing::Close),
+        }
+    }
+
+    fn persists(&self, status: StatusCode, version: Version) -> bool {
+        // A 204 that announces a body is about to send one, whatever the standard says.
+        let hides = status == StatusCode::NO_CONTENT
+            && (self.coding.is_some() || self.length.is_some_and(|length| length != Some(0)));
+        !hides && !self.close && (self.keep_alive || version == Version::HTTP_11)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http1::tests::Long;
+
+    /// The head that stands alone in `wire`, which answers `method`, and its headers.
+    fn found(wire: &str, method: &Method) -> Result<(Head, HeaderMap), Lie> {
+        let mut headers = HeaderMap::new();
+        let mut received = BytesMut::from(wire);
+        let Found::Head(head) = read(&mut received, &mut Memory::default(), &mut headers, method)?
+        else {
+            panic!("no head in {wire:?}");
+        };
+        assert!(received.is_empty(), "{received:?} is left of {wire:?}");
+        Ok((head, headers))
+    }
+
+    #[test]
+    fn a_head_is_found_however_it_is_cut() {
+        for end in ["\r\n\r\n", "\n\n", "\r\n\n", "\n\r\n"] {
+            let wire = format!("HTTP/1.1 200 OK\r\nA: b{end}rest");
+            for step in 1..wire.len() {
+                let (mut received, mut memory) = (BytesMut::new(), Memory::default());
+                let mut headers = HeaderMap::new();
+                let head = wire.as_bytes().chunks(step).find_map(|part| {
+                    received.extend_from_slice(part);
+                    match read(&mut received, &mut memory, &mut headers, &Method::GET) {
+                        Ok(Found::Part) => None,
+                        Ok(Found::Head(head)) => Some(head),
+                        Ok(Found::Interim) | Err(_) => panic!("{wire:?} cut by {step}"),
+                    }
+                });
+                assert_eq!(head.expect("it is there").status, StatusCode::OK, "{wire:?} {step}");
+                assert_eq!((headers.len(), &headers["a"]), (1, &HeaderValue::from_static("b")));
+                assert!(b"rest".starts_with(&received), "{received:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_end_of_a_body_is_told_in_one_way() {
+        let framed = |lines: &str, status: u16, method: &Method| {
+            let wire = format!("HTTP/1.1 {status} OK\r\n{lines}\r\n");
+            found(&wire, method).map(|(head, _)| (format!("{:?}", head.framing), head.persists))
+        };
+        let told = |framing: &str, persists| Ok((framing.to_owned(), persists));
+        let get = Method::GET;
+        assert_eq!(framed("content-length: 7\r\n", 200, &get), told("Length(7)", true));
+        assert_eq!(framed("", 200, &get), told("Close", false));
+        assert_eq!(framed("content-length: 7\r\n", 304, &get), told("Length(0)", true));
+        assert_eq!(framed("content-length: 7\r\n", 204, &get), told("Length(0)", false));
+        assert_eq!(framed("transfer-encoding: chunked\r\n", 204, &get), told("Length(0)", false));
+        assert_eq!(
+            framed("transfer-encoding: gzip\r\n", 200, &Method::HEAD),
+            told("Length(0)", true)
+        );
+        assert!(
+            framed("Transfer-Encoding: CHUNKED\r\n", 200, &get).unwrap().0.starts_with("Chunks")
+        );
+        assert_eq!(
+            framed("content-length: 0\r\nconnection: x, Close\r\n", 200, &get),
+            told("Length(0)", false)
+        );
+        for lie in ["18446744073709551616", "+1", "", "1 2", "0x1"] {
+            assert!(framed(&format!("content-length: {lie}\r\n"), 200, &get).is_err(), "{lie}");
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_this_head_whatever_the_last_one_said() {
+        let heads = ["a: 1\r\nb: 2", "A:1\r\nc: 2\r\na:", "ab: 1", "a:  1 \t\r\nB: 2\r\nb: 3", ""];
+        let read = |head: &str, memory: &mut Memory| {
+            let wire =
+                format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n").replace("\r\n\r\n\r\n", "\r\n\r\n");
+            let mut headers = HeaderMap::new();
+            let found = read(&mut BytesMut::from(&*wire), memory, &mut headers, &Method::HEAD);
+            assert!(matches!(found, Ok(Found::Head(_))), "{wire:?}");
+            headers
+        };
+        let mut memory = Memory::default();
+        for head in heads.iter().chain(heads.iter().rev()) {
+            assert_eq!(read(head, &mut memory), read(head, &mut Memory::default()), "{head:?}");
+        }
+        let headers = read("a:  1 \t\r\nB: 2\r\nb: 3", &mut memory);
+        assert_eq!(headers["a"], "1");
+        assert_eq!(headers.get_all("b").iter().collect::<Vec<_>>(), ["2", "3"]);
+    }
+
+    #[test]
+    fn a_reason_of_the_vendors_own_is_kept() {
+        let reason = |said: &str| {
+            let (head, _) = found(&format!("HTTP/1.1 {said}\r\n\r\n"), &Method::HEAD).unwrap();
+            head.reason.map(|reason| String::from_utf8(reason.as_bytes().to_vec()).unwrap())
+        };
+        assert_eq!(reason("404 Not Found"), None);
+        assert_eq!(reason("404 No Such Job"), Some("No Such Job".into()));
+    }
+
+    #[test]
+    fn a_request_says_its_length_once() {
+        let said = |lines: &[(&'static str, &'static str)], length, version| {
+            let mut request = Request::post("/a?b").body(Long(length)).unwrap();
+            for (name, value) in lines {
+                request.headers_mut().append(*name, HeaderValue::from_static(value));
+            }
+            let (host, mut out) = (HeaderValue::from_static("vendor"), Vec::new());
+            let promised = write(&mut out, &request, &host, version);
+            let text = String::from_utf8(out).unwrap();
+            let rest = text.strip_prefix("POST /a?b HTTP/1.").expect("the line");
+            let rest = rest.replacen("\r\nhost: vendor\r\n", " ", 1);
+            (rest.replace("\r\n", "|"), promised)
+        };
+        let (old, new) = (Version::HTTP_10, Version::HTTP_11);
+        let length = [("content-length", "7")];
+        let cases = [
+            (
+                said(&[("host", "x"), ("a", "1"), ("a", "2")], Some(0), new),
+                "1 a: 1|a: 2||",
+                Length::None,
+            ),
+            (said(&[], Some(7), new), "1 content-length: 7||", Length::Exactly(7)),
+            (said(&length, Some(7), new), "1 content-length: 7||", Length::Exactly(7)),
+            (said(&length, None, new), "1 content-length: 7||", Length::Exactly(7)),
+            (
+                said(&[("transfer-encoding", "x")], None, old),
+                "1 transfer-encoding: chunked||",
+                Length::Chunks,
+            ),
+            (said(&[], Some(0), old), "0 connection: keep-alive||", Length::None),
+        ];
+        for ((written, promised), expected, length) in cases {
+            assert_eq!((&*written, promised), (expected, length));
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_is_refused() {
+        let lies = [
+            "\r\n\r\n",
+            "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+            "HTTP/2.0 200 OK\r\n\r\n",
+            "HTTP/1.1 99 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na : b\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: b\rc\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n",
+            "HTTP/1.1 200 OK\r\na: \0\r\n\r\n",
+        ];
+        for lie in lies {
+            assert!(found(lie, &Method::GET).is_err(), "{lie:?}");
+        }
+    }
+}

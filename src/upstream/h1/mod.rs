@@ -1,0 +1,449 @@
+//! One HTTP/1.1 connection, driven by the exchange that uses it.
+//!
+//! It is not a task of its own: the exchange polls it while it waits for the head, the body of
+//! the answer polls it while it is read, and at rest nobody does. So a call stays within one
+//! task, and each event of the socket wakes it once. It refuses to send anything twice.
+//!
+//! `head` writes a request's head and reads an answer's.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, ErrorKind};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{HeaderMap, HeaderName};
+use http::{HeaderValue, Method, Request, Response, Version};
+use http_body::{Frame, SizeHint};
+use tokio::io::AsyncReadExt;
+
+use self::head::{Found, Framing, Head, Memory};
+use super::failure;
+use super::shared::Permit;
+use super::wire::Io;
+use super::{Progress, RequestBody};
+use crate::clock::Clock;
+use crate::http1::{self, Lie, Outgoing, Piece, Stop};
+use crate::policy::outcome::{Failure, Reach};
+use crate::policy::time::Moment;
+
+mod head;
+
+/// Bytes of one answer's head and everything interim before it: this bounds a flood of `1xx`
+/// answers, each of which is small.
+const INTERIM_BYTES_MAX: usize = 256 * 1024;
+
+/// Room for one read: small answers fit at once, and a large body gets more as it comes.
+const READ_BYTES_MIN: usize = 8 * 1024;
+const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// With less room than this left, a read is not worth its while.
+const READ_ROOM_MIN: usize = 2 * 1024;
+
+/// How long before the vendor's own `Keep-Alive: timeout` we let go, so that its close and our
+/// next request do not cross.
+const KEEP_ALIVE_MARGIN: Duration = Duration::from_secs(2);
+
+/// The shortest time a connection is kept, whatever the vendor says.
+const KEEP_ALIVE_MIN: Duration = Duration::from_secs(1);
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// An open connection.
+pub(super) struct Connection<B: RequestBody> {
+    io: Io,
+    clock: Clock,
+    /// What was read and not used yet.
+    received: BytesMut,
+    /// Room for the next read.
+    room: usize,
+    memory: Memory,
+    outgoing: Outgoing,
+    /// It takes nothing more of a request that it has begun to take.
+    hung_up: bool,
+    last_write: Moment,
+    /// The rest of a request whose answer came early.
+    upload: Option<B>,
+    /// What is still to come of the answer's body.
+    framing: Framing,
+    /// An empty map with room, for the headers of the next answer.
+    spare: HeaderMap,
+    /// What the upstream speaks, as far as it has said.
+    version: Version,
+    /// Whether another exchange may follow this one.
+    persists: bool,
+    /// When the present exchange began.
+    began: Moment,
+    idle_since: Moment,
+    idle_limit: Duration,
+    /// It has brought an answer.
+    proven: bool,
+    _permit: Permit,
+}
+
+/// What became of a request.
+pub(super) enum Sent<B: RequestBody> {
+    /// It was answered.
+    Answered(Response<Rest<B>>),
+    /// The connection was closed and no byte was written: the request is where it was.
+    Unsent(Failure),
+    /// It broke.
+    Failed(Failure),
+}
+
+/// The body of an answer whose head is there, and what is to be done with its connection.
+pub(super) enum Rest<B: RequestBody> {
+    /// It flows through the connection.
+    Flows(Box<Connection<B>>),
+    /// It is here, and the connection is free.
+    Free(Bytes, Box<Connection<B>>),
+    /// It is here, and the connection is over.
+    Over(Bytes),
+}
+
+/// What one exchange needs to know of itself until its head is there.
+struct Exchange<'a, B> {
+    /// Empty once all of it is out.
+    request: &'a mut Option<Request<B>>,
+    host: &'a HeaderValue,
+    progress: &'a Progress,
+    method: Method,
+    stage: Stage,
+    /// Bytes read in search of a head.
+    read: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Before,
+    First,
+    Later,
+}
+
+/// How an exchange ended without a head.
+enum Broken {
+    Unsent(Failure),
+    Failed(Failure),
+}
+
+impl<B: RequestBody> Connection<B> {
+    /// Speaks HTTP/1.1 on a fresh connection.
+    pub(super) fn open(io: Io, clock: Clock, idle_limit: Duration, permit: Permit) -> Box<Self> {
+        Box::new(Self {
+            io,
+            clock,
+            received: BytesMut::new(),
+            room: READ_BYTES_MIN,
+            memory: Memory::default(),
+            outgoing: Outgoing::default(),
+            hung_up: false,
+            last_write: Moment::START,
+            upload: None,
+            framing: Framing::Length(0),
+            spare: HeaderMap::new(),
+            version: Version::HTTP_11,
+            persists: true,
+            began: Moment::START,
+            idle_since: Moment::START,
+            idle_limit,
+            proven: false,
+            _permit: permit,
+        })
+    }
+
+    /// Sends what is in `request`, to `host`, and waits for the head of its answer. Where nothing
+    /// of it was sent, it is there again.
+    pub(super) async fn send(
+        mut self: Box<Self>,
+        request: &mut Option<Request<B>>,
+        host: &HeaderValue,
+        progress: &Progress,
+    ) -> Sent<B> {
+        let method = request.as_ref().map_or(Method::GET, |request| request.method().clone());
+        let stage = Stage::Before;
+        let mut exchange = Exchange { request, host, progress, method, stage, read: 0 };
+        match poll_fn(|cx| self.poll_head(&mut exchange, cx)).await {
+            Ok((head, headers)) => self.answered(head, headers, request.take()),
+            Err(Broken::Unsent(failure)) => Sent::Unsent(failure),
+            Err(Broken::Failed(failure)) => Sent::Failed(failure),
+        }
+    }
+
+    fn poll_head(
+        &mut self,
+        exchange: &mut Exchange<'_, B>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(Head, HeaderMap), Broken>> {
+        if exchange.stage == Stage::Before {
+            self.begin_exchange(exchange, cx)?;
+        }
+        if !self.outgoing.is_sent() && !self.hung_up {
+            self.poll_request(exchange, cx)?;
+        }
+        if exchange.stage == Stage::First {
+            // It was just asked whether there is something to read.
+            exchange.stage = Stage::Later;
+            return Poll::Pending;
+        }
+        loop {
+            let heard = match ready!(self.poll_read(cx)) {
+                Ok(0) => Err(failure::of_end(self.reach(), exchange.read > 0)),
+                Ok(bytes) => self.hear(exchange, bytes),
+                Err(error) => Err(failure::of_head_io(&error, self.reach(), exchange.read > 0)),
+            };
+            if let Some(head) = heard.map_err(Broken::Failed)? {
+                return Poll::Ready(Ok(head));
+            }
+        }
+    }
+
+    /// A connection that was closed, or that spoke unasked, is of no use to anybody.
+    fn begin_exchange(
+        &mut self,
+        exchange: &mut Exchange<'_, B>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Broken> {
+        if let Poll::Ready(read) = self.poll_read(cx) {
+            let failure = match read {
+                Ok(_) => failure::of_end(Reach::Nothing, false),
+                Err(error) => failure::of_head_io(&error, Reach::Nothing, false),
+            };
+            return Err(Broken::Unsent(failure));
+        }
+        let request = exchange.request.as_ref().expect("a request is sent once");
+        let (host, version) = (exchange.host, self.version);
+        self.outgoing.begin(|out| head::write(out, request, host, version));
+        exchange.stage = Stage::First;
+        Ok(())
+    }
+
+    /// Whether the upstream hung up after some of the request was out. What it said before may
+    /// still lie in the socket, so the reading side has the last word.
+    fn is_hung_up(&mut self, error: &io::Error) -> bool {
+        let hung_up = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
+        self.hung_up = hung_up && self.outgoing.has_moved();
+        self.hung_up
+    }
+
+    /// Lets the request go on.
+    fn poll_request(
+        &mut self,
+        exchange: &mut Exchange<'_, B>,
+        cx: &mut Context<'_>,
+    ) -> Result<(), Broken> {
+        let body = exchange.request.as_mut().map(Request::body_mut);
+        // What is written as an exchange begins was written when it began.
+        let began = (exchange.stage == Stage::First).then_some(self.began);
+        let (clock, last_write) = (self.clock, &mut self.last_write);
+        let wrote = || {
+            *last_write = began.unwrap_or_else(|| clock.now());
+            exchange.progress.wrote(*last_write);
+        };
+        match self.outgoing.poll(&mut self.io, body, cx, wrote) {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(())) => {
+                exchange.progress.finished(self.last_write);
+                // The map of its headers serves those of the answer.
+                if let Some(mut sent) = exchange.request.take() {
+                    self.spare = std::mem::take(sent.headers_mut());
+                    self.spare.clear();
+                }
+                Ok(())
+            }
+            Poll::Ready(Err(Stop::Socket(error))) if self.is_hung_up(&error) => Ok(()),
+            Poll::Ready(Err(stop)) => {
+                let failure = match &stop {
+                    Stop::Body(error) => failure::of_request_body(error.as_ref(), self.reach()),
+                    Stop::Socket(error) => failure::of_head_io(error, self.reach(), false),
+                };
+                let untouched = self.outgoing.is_untouched() && matches!(stop, Stop::Socket(_));
+                Err(if untouched { Broken::Unsent(failure) } else { Broken::Failed(failure) })
+            }
+        }
+    }
+
+    /// Takes the head out of what was received, once it is whole.
+    fn hear(
+        &mut self,
+        exchange: &mut Exchange<'_, B>,
+        bytes: usize,
+    ) -> Result<Option<(Head, HeaderMap)>, Failure> {
+        exchange.read += bytes;
+        let mut headers = std::mem::take(&mut self.spare);
+        let (received, memory) = (&mut self.received, &mut self.memory);
+        loop {
+            match head::read(received, memory, &mut headers, &exchange.method) {
+                Ok(Found::Head(head)) => return Ok(Some((head, headers))),
+                Ok(Found::Interim) if exchange.read <= INTERIM_BYTES_MAX => {}
+                Ok(Found::Interim) => return Err(failure::of_lie("interim answers without end")),
+                Ok(Found::Part) => {
+                    self.spare = headers;
+                    return Ok(None);
+                }
+                Err(lie) => return Err(failure::of_lie(lie.0)),
+            }
+        }
+    }
+
+    fn answered(
+        mut self: Box<Self>,
+        head: Head,
+        headers: HeaderMap,
+        request: Option<Request<B>>,
+    ) -> Sent<B> {
+        self.heed(&headers);
+        (self.version, self.persists, self.framing) = (head.version, head.persists, head.framing);
+        let mut answer = Response::new(Rest::Over(Bytes::new()));
+        *answer.status_mut() = head.status;
+        *answer.version_mut() = head.version;
+        *answer.headers_mut() = headers;
+        if let Some(reason) = head.reason {
+            answer.extensions_mut().insert(reason);
+        }
+        *answer.body_mut() = match &mut self.framing {
+            Framing::Length(left) if *left <= self.received.len() as u64 => {
+                let body = http1::data(left, &mut self.received);
+                if self.is_free() { Rest::Free(body, self) } else { Rest::Over(body) }
+            }
+            Framing::Length(_) | Framing::Chunks(_) | Framing::Close => {
+                self.upload = request.map(Request::into_body);
+                Rest::Flows(self)
+            }
+        };
+        Sent::Answered(answer)
+    }
+
+    /// The next frame of the answer's body.
+    pub(super) fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<Option<PolledFrame>> {
+        if !self.outgoing.is_sent() && !self.hung_up {
+            match self.outgoing.poll(&mut self.io, self.upload.as_mut(), cx, || ()) {
+                Poll::Pending => {}
+                Poll::Ready(Ok(())) => self.upload = None,
+                Poll::Ready(Err(Stop::Socket(error))) if self.is_hung_up(&error) => {}
+                Poll::Ready(Err(stop)) => return Poll::Ready(Some(Err(of_stopped_body(&stop)))),
+            }
+        }
+        loop {
+            match self.take() {
+                Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                Ok(Piece::Trailers(map)) => return Poll::Ready(Some(Ok(Frame::trailers(map)))),
+                Ok(Piece::End) => return Poll::Ready(None),
+                Ok(Piece::More) => {}
+                Err(lie) => return Poll::Ready(Some(Err(failure::of_lie(lie.0)))),
+            }
+            match ready!(self.poll_read(cx)) {
+                Ok(0) if matches!(self.framing, Framing::Close) => {
+                    self.framing = Framing::Length(0)
+                }
+                Ok(0) => return Poll::Ready(Some(Err(failure::of_end(Reach::Maybe, true)))),
+                Ok(_) => {}
+                Err(error) => return Poll::Ready(Some(Err(failure::of_body_io(&error)))),
+            }
+        }
+    }
+
+    /// Takes the next piece of the answer's body out of what was received.
+    fn take(&mut self) -> Result<Piece, Lie> {
+        let received = &mut self.received;
+        match &mut self.framing {
+            Framing::Length(0) => Ok(Piece::End),
+            Framing::Chunks(chunks) => chunks.take(received),
+            Framing::Length(_) | Framing::Close if received.is_empty() => Ok(Piece::More),
+            Framing::Length(left) => Ok(Piece::Data(http1::data(left, received))),
+            Framing::Close => Ok(Piece::Data(received.split().freeze())),
+        }
+    }
+
+    /// Whether the answer's body is at its end.
+    pub(super) fn is_body_over(&self) -> bool {
+        match &self.framing {
+            Framing::Length(left) => *left == 0,
+            Framing::Chunks(chunks) => chunks.is_over(),
+            Framing::Close => false,
+        }
+    }
+
+    /// How much of the answer's body is still to come.
+    pub(super) fn body_size(&self) -> SizeHint {
+        match &self.framing {
+            Framing::Length(left) => SizeHint::with_exact(*left),
+            Framing::Chunks(_) | Framing::Close => SizeHint::default(),
+        }
+    }
+
+    /// Whether request and answer are both complete and another may follow.
+    pub(super) fn is_free(&self) -> bool {
+        let complete = self.outgoing.is_sent() && self.is_body_over();
+        complete && self.persists && self.received.is_empty()
+    }
+
+    /// In use from `now` on.
+    pub(super) fn begin(&mut self, now: Moment) {
+        self.began = now;
+    }
+
+    /// Unused from now on. Its rest is counted from the last write, which spares a look at the
+    /// clock; after an answer that took as long as a connection may rest, it is not missed.
+    pub(super) fn rest(&mut self) {
+        self.outgoing.rest();
+        self.idle_since = self.last_write;
+    }
+
+    /// Whether it has been unused for too long.
+    pub(super) fn is_stale(&self, now: Moment) -> bool {
+        now.since(self.idle_since) >= self.idle_limit
+    }
+
+    /// Whether the upstream closed it, or said something unasked, while it was unused. No task is
+    /// kept in memory for its sake from here on.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.poll_read(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    /// Reads once, behind what was received.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.received.capacity() - self.received.len() < READ_ROOM_MIN {
+            self.received.reserve(self.room);
+        }
+        let room = self.received.capacity() - self.received.len();
+        let read = ready!(pin!(self.io.read_buf(&mut self.received)).poll(cx));
+        if matches!(read, Ok(bytes) if bytes == room) {
+            self.room = (self.room * 2).min(READ_BYTES_MAX);
+        }
+        Poll::Ready(read)
+    }
+
+    fn reach(&self) -> Reach {
+        if self.outgoing.has_moved() { Reach::Maybe } else { Reach::Nothing }
+    }
+
+    /// The vendor says once how long it keeps a connection; later answers repeat it.
+    fn heed(&mut self, headers: &HeaderMap) {
+        if std::mem::replace(&mut self.proven, true) {
+            return;
+        }
+        if let Some(limit) = headers.get(KEEP_ALIVE).and_then(keep_alive) {
+            self.idle_limit = self.idle_limit.min(limit);
+        }
+    }
+}
+
+type PolledFrame = Result<Frame<Bytes>, Failure>;
+
+fn of_stopped_body(stop: &Stop) -> Failure {
+    match stop {
+        Stop::Socket(error) => failure::of_body_io(error),
+        Stop::Body(error) => failure::of_request_body(error.as_ref(), Reach::Maybe),
+    }
+}
+
+/// `timeout` of a `Keep-Alive` header, less our margin.
+fn keep_alive(value: &HeaderValue) -> Option<Duration> {
+    let seconds = value.to_str().ok()?.split(',').find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        let name = name.trim().eq_ignore_ascii_case("timeout");
+        if name { value.trim().trim_matches('"').parse::<u64>().ok() } else { None }
+    })?;
+    Some(Duration::from_secs(seconds).saturating_sub(KEEP_ALIVE_MARGIN).max(KEEP_ALIVE_MIN))
+}
