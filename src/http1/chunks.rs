@@ -149,8 +149,8 @@ fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
     let text = received.split_to(length).freeze();
     let (mut trailers, mut names) = (HeaderMap::new(), Names::default());
     for (number, line) in Lines::of(&text).enumerate() {
-        let (name, value) = lines::read_line(&text, line, number, &mut names)?;
-        trailers.append(name, value);
+        let line = lines::read_line(&text, line, number, &mut names)?;
+        trailers.append(line.name, line.value);
     }
     Ok(Some(trailers))
 }

@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
 use super::Lie;
@@ -13,7 +14,38 @@ use super::Lie;
 /// The names of the last message's lines, by their number. Who speaks repeats himself, and to
 /// recognise a name costs much less than to read it.
 #[derive(Debug, Default)]
-pub struct Names(Vec<HeaderName>);
+pub struct Names(Vec<Known>);
+
+#[derive(Debug)]
+struct Known {
+    /// As it was written, with its colon.
+    written: Box<[u8]>,
+    name: HeaderName,
+    concerns: Concerns,
+}
+
+/// Whom a header line concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concerns {
+    /// The two ends of this connection too: where the message ends and what follows it.
+    Connection,
+    /// Only who reads the message.
+    Message,
+}
+
+/// What is said to the other end of a connection.
+const OF_CONNECTION: [HeaderName; 5] = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, TE];
+
+/// One header line, read.
+#[derive(Debug)]
+pub struct Line {
+    /// Its name.
+    pub name: HeaderName,
+    /// Its value, which shares the bytes of the head.
+    pub value: HeaderValue,
+    /// Whom it concerns.
+    pub concerns: Concerns,
+}
 
 /// Where the first head in `bytes` ends, behind its empty line; `searched` bytes have been seen
 /// to hold no end.
@@ -55,8 +87,7 @@ impl Iterator for Lines<'_> {
     }
 }
 
-/// Reads the header line that stands at `line` in `head`, the one of this `number`. Its value
-/// shares the bytes of the head.
+/// Reads the header line that stands at `line` in `head`, the one of this `number`.
 ///
 /// # Errors
 /// It is none.
@@ -65,37 +96,31 @@ pub fn read_line(
     line: Range<usize>,
     number: usize,
     names: &mut Names,
-) -> Result<(HeaderName, HeaderValue), Lie> {
+) -> Result<Line, Lie> {
     let text = &head[line.clone()];
-    let name = match names.0.get(number) {
-        Some(name) if begins(text, name) => name.clone(),
+    let known = match names.0.get(number) {
+        Some(known) if text.starts_with(&known.written) => known,
         Some(_) | None => names.learn(text, number)?,
     };
-    let behind = name.as_str().len() + 1;
-    let value = text[behind..].trim_ascii_start();
+    let value = text[known.written.len()..].trim_ascii_start();
     let start = line.end - value.len();
     let end = start + value.trim_ascii_end().len();
     let value = HeaderValue::from_maybe_shared(head.slice(start..end));
-    Ok((name, value.map_err(|_| Lie("a bad header value"))?))
-}
-
-/// Whether a line begins with this name.
-fn begins(line: &[u8], name: &HeaderName) -> bool {
-    let name = name.as_str().as_bytes();
-    line.split_at_checked(name.len()).is_some_and(|(start, rest)| {
-        rest.first() == Some(&b':') && start.eq_ignore_ascii_case(name)
-    })
+    let value = value.map_err(|_| Lie("a bad header value"))?;
+    Ok(Line { name: known.name.clone(), value, concerns: known.concerns })
 }
 
 impl Names {
     /// Reads the name of a line that is not the one of last time.
     #[cold]
-    fn learn(&mut self, line: &[u8], number: usize) -> Result<HeaderName, Lie> {
+    fn learn(&mut self, line: &[u8], number: usize) -> Result<&Known, Lie> {
         let colon = memchr::memchr(b':', line).ok_or(Lie("a header line without a colon"))?;
         let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| Lie("a bad header name"))?;
+        let of_connection = OF_CONNECTION.contains(&name);
+        let concerns = if of_connection { Concerns::Connection } else { Concerns::Message };
         self.0.truncate(number);
-        self.0.push(name.clone());
-        Ok(name)
+        self.0.push(Known { written: line[..=colon].into(), name, concerns });
+        Ok(&self.0[number])
     }
 }
 

@@ -16,7 +16,7 @@ mod lines;
 mod outgoing;
 
 pub use chunks::{Chunks, Piece, data};
-pub use lines::{Lines, Names, end, is_listed, line, number, read_line};
+pub use lines::{Concerns, Line, Lines, Names, end, is_listed, line, number, read_line};
 pub use outgoing::{Length, Outgoing, Stop};
 
 /// Bytes that are not HTTP as we read it.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Request, Uri, Version};
 
-use crate::http1::{self, Length, Lines, Names};
+use crate::http1::{self, Concerns, Length, Line, Lines, Names};
 use crate::server::handler::Refused;
 
 /// What a head says about the exchange.
@@ -68,7 +68,11 @@ fn read_into(
     *request.uri_mut() = Uri::from_maybe_shared(target).ok()?;
     let (mut close, mut keep_alive) = (false, false);
     for (number, line) in lines.enumerate() {
-        let (name, value) = http1::read_line(bytes, line, number, names).ok()?;
+        let Line { name, value, concerns } = http1::read_line(bytes, line, number, names).ok()?;
+        if concerns == Concerns::Message {
+            request.headers_mut().append(name, value);
+            continue;
+        }
         if name == CONTENT_LENGTH {
             head.body = Length::Exactly(http1::number(value.as_bytes())?);
         } else if name == TRANSFER_ENCODING {

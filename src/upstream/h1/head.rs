@@ -9,7 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Vers
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::http1::{Chunks, Length, Lie, Lines, Names, end, is_listed, line, number, read_line};
+use crate::http1::{
+    Chunks, Concerns, Length, Lie, Lines, Names, end, is_listed, line, number, read_line,
+};
 
 /// Header lines of one answer; what hyper allows a client, too.
 const HEADERS_MAX: usize = 100;
@@ -156,9 +158,11 @@ fn parse(
         if number >= HEADERS_MAX {
             return Err(Lie("too many header lines"));
         }
-        let (name, value) = read_line(head, line, number, names)?;
-        said.hear(&name, &value)?;
-        headers.append(name, value);
+        let line = read_line(head, line, number, names)?;
+        if line.concerns == Concerns::Connection {
+            said.hear(&line.name, &line.value)?;
+        }
+        headers.append(line.name, line.value);
     }
     let framing = said.framing(status, version, method)?;
     let persists = said.persists(status, version) && !matches!(framing, Framing::Close);
