@@ -105,6 +105,9 @@ impl<H: Handler> Connection<H> {
         let Some(mut response) = poll_fn(|cx| self.poll_call(call.as_mut(), cx)).await else {
             return Next::Close;
         };
+        // Answers that come in one turn go out together: whoever waits for several of them is
+        // woken once, and each of those wake-ups would cost us more than everything else here.
+        tokio::task::yield_now().await;
         let keeps = self.begin_response(&mut response, &method, &head);
         let sent = poll_fn(|cx| self.poll_response(&mut response, cx)).await;
         self.spare = std::mem::take(response.headers_mut());
