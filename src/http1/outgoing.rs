@@ -64,6 +64,8 @@ pub struct Outgoing {
     trailers: bool,
     body: BodyState,
     touched: Touched,
+    /// What was written waits in the connection: TLS has not got rid of it.
+    held: bool,
     /// Everything is out.
     sent: bool,
 }
@@ -98,6 +100,7 @@ impl Default for Outgoing {
             trailers: true,
             body: BodyState::Ended,
             touched: Touched::Nothing,
+            held: false,
             sent: true,
         }
     }
@@ -118,8 +121,8 @@ impl Outgoing {
         self.trailers = allowed;
     }
 
-    /// Sends what can be sent now, and calls `wrote` after each write; ready when all of it is
-    /// out.
+    /// Sends what can be sent now, and calls `wrote` after each write, and when what TLS held back
+    /// is out; ready when all of it is.
     ///
     /// # Errors
     /// The socket took nothing more, or the body broke.
@@ -140,6 +143,10 @@ impl Outgoing {
             let written = if self.is_empty() {
                 // What TLS holds back goes out even while the body has nothing more yet.
                 let flushed = Pin::new(&mut *io).poll_flush(cx);
+                let was_held = std::mem::replace(&mut self.held, flushed.is_pending());
+                if was_held && !self.held {
+                    wrote();
+                }
                 ready!(asked);
                 flushed.map_ok(|()| 0)
             } else {
@@ -412,6 +419,37 @@ mod tests {
         let mut outgoing = begun(Length::None);
         let polled = outgoing.poll(&mut Closed, None::<&mut Frames>, &mut cx, || ());
         assert!(matches!(polled, Poll::Ready(Err(_))) && outgoing.is_untouched());
+    }
+
+    /// A connection that takes everything and lets go of it at the second request.
+    struct Slow(bool);
+
+    impl AsyncWrite for Slow {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let asked_before = std::mem::replace(&mut self.0, true);
+            if asked_before { Poll::Ready(Ok(())) } else { Poll::Pending }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_was_held_back_is_out_when_it_is_let_go() {
+        let (mut outgoing, mut io, mut writes) = (begun(Length::None), Slow(false), 0);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut poll = || outgoing.poll(&mut io, None::<&mut Frames>, &mut cx, || writes += 1);
+        assert!(poll().is_pending() && poll().is_ready());
+        assert_eq!(writes, 2, "its last byte is out later than it was written");
     }
 
     #[test]
