@@ -13,7 +13,7 @@ use crate::http1::{
     Chunks, Concerns, Length, Lie, Lines, Names, end, is_listed, line, number, read_line,
 };
 
-/// Header lines of one answer; what hyper allows a client, too.
+/// Header lines of one answer; far more than any vendor sends.
 const HEADERS_MAX: usize = 100;
 
 /// Bytes of one answer's head.
