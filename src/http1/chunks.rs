@@ -147,6 +147,10 @@ fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
         Some(_) | None => return Err(Lie("trailers without end")),
     };
     let text = received.split_to(length).freeze();
+    let is_bare = |end: usize| end == 0 || text[end - 1] != b'\r';
+    if memchr::memchr_iter(b'\n', &text).any(is_bare) {
+        return Err(Lie("a bare line end in trailers"));
+    }
     let (mut trailers, mut names) = (HeaderMap::new(), Names::default());
     for (number, line) in Lines::of(&text).enumerate() {
         let line = lines::read_line(&text, line, number, &mut names)?;
@@ -201,6 +205,8 @@ mod tests {
             "10000000000000000\r\n",
             "0\r\nno colon\r\n\r\n",
             "0\r\nx : 1\r\n\r\n",
+            "0\r\nx: 1\n\r\n",
+            "0\r\n\nHTTP/1.1 200 OK\r\n\r\n",
         ];
         for lie in lies {
             for step in [1, 99] {

@@ -24,6 +24,9 @@ struct Known {
     concerns: Concerns,
 }
 
+/// A longer name is read anew each time: an idle connection must not keep whatever it was told.
+const KNOWN_BYTES_MAX: usize = 64;
+
 /// Whom a header line concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concerns {
@@ -98,29 +101,33 @@ pub fn read_line(
     names: &mut Names,
 ) -> Result<Line, Lie> {
     let text = &head[line.clone()];
-    let known = match names.0.get(number) {
-        Some(known) if text.starts_with(&known.written) => known,
+    let (name, concerns, colon) = match names.0.get(number) {
+        Some(Known { written, name, concerns }) if text.starts_with(written) => {
+            (name.clone(), *concerns, written.len() - 1)
+        }
         Some(_) | None => names.learn(text, number)?,
     };
-    let value = text[known.written.len()..].trim_ascii_start();
+    let value = text[colon + 1..].trim_ascii_start();
     let start = line.end - value.len();
     let end = start + value.trim_ascii_end().len();
     let value = HeaderValue::from_maybe_shared(head.slice(start..end));
     let value = value.map_err(|_| Lie("a bad header value"))?;
-    Ok(Line { name: known.name.clone(), value, concerns: known.concerns })
+    Ok(Line { name, value, concerns })
 }
 
 impl Names {
-    /// Reads the name of a line that is not the one of last time.
+    /// Reads the name of a line that is not the one of last time, and where its colon stands.
     #[cold]
-    fn learn(&mut self, line: &[u8], number: usize) -> Result<&Known, Lie> {
+    fn learn(&mut self, line: &[u8], number: usize) -> Result<(HeaderName, Concerns, usize), Lie> {
         let colon = memchr::memchr(b':', line).ok_or(Lie("a header line without a colon"))?;
         let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| Lie("a bad header name"))?;
         let of_connection = OF_CONNECTION.contains(&name);
         let concerns = if of_connection { Concerns::Connection } else { Concerns::Message };
         self.0.truncate(number);
-        self.0.push(Known { written: line[..=colon].into(), name, concerns });
-        Ok(&self.0[number])
+        if self.0.len() == number && colon < KNOWN_BYTES_MAX {
+            self.0.push(Known { written: line[..=colon].into(), name: name.clone(), concerns });
+        }
+        Ok((name, concerns, colon))
     }
 }
 
@@ -144,4 +151,25 @@ pub fn is_listed(list: &HeaderValue, word: &str) -> bool {
 pub fn number(digits: &[u8]) -> Option<u64> {
     let plain = digits.iter().all(u8::is_ascii_digit);
     if plain { std::str::from_utf8(digits).ok()?.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_are_read_but_not_remembered() {
+        let long = "x".repeat(KNOWN_BYTES_MAX);
+        let mut names = Names::default();
+        for head in [format!("a: 1\r\n{long}: 2\r\nb: 3\r\n\r\n"), "a: 1\r\nb: 3\r\n\r\n".into()] {
+            let head = Bytes::from(head);
+            for (number, line) in Lines::of(&head).enumerate() {
+                let text = String::from_utf8(head[line.clone()].to_vec()).unwrap();
+                let line = read_line(&head, line, number, &mut names).unwrap();
+                assert_eq!(format!("{}: {}", line.name, line.value.to_str().unwrap()), text);
+            }
+            assert!(names.0.iter().all(|known| known.written.len() <= KNOWN_BYTES_MAX));
+        }
+        assert_eq!(names.0.len(), 2);
+    }
 }

@@ -63,9 +63,21 @@ pub struct Outgoing {
     /// Whether trailers are passed on.
     trailers: bool,
     body: BodyState,
-    moved: bool,
+    touched: Touched,
+    /// What was written waits in the connection: TLS has not got rid of it.
+    held: bool,
     /// Everything is out.
     sent: bool,
+}
+
+/// What keeps a message from being given to another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Touched {
+    Nothing,
+    /// A piece of its body was taken, and would be missing there.
+    Body,
+    /// A byte of it is out.
+    Wire,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +99,8 @@ impl Default for Outgoing {
             left: Length::None,
             trailers: true,
             body: BodyState::Ended,
-            moved: false,
+            touched: Touched::Nothing,
+            held: false,
             sent: true,
         }
     }
@@ -100,7 +113,7 @@ impl Outgoing {
         self.text_out = 0;
         self.left = head(&mut self.text);
         self.body = if self.left == Length::None { BodyState::Ended } else { BodyState::Whole };
-        (self.moved, self.sent) = (false, false);
+        (self.touched, self.sent) = (Touched::Nothing, false);
     }
 
     /// Whether who reads the message wants what stands behind its body.
@@ -108,8 +121,8 @@ impl Outgoing {
         self.trailers = allowed;
     }
 
-    /// Sends what can be sent now, and calls `wrote` after each write; ready when all of it is
-    /// out.
+    /// Sends what can be sent now, and calls `wrote` after each write, and when what TLS held back
+    /// is out; ready when all of it is.
     ///
     /// # Errors
     /// The socket took nothing more, or the body broke.
@@ -130,6 +143,10 @@ impl Outgoing {
             let written = if self.is_empty() {
                 // What TLS holds back goes out even while the body has nothing more yet.
                 let flushed = Pin::new(&mut *io).poll_flush(cx);
+                let was_held = std::mem::replace(&mut self.held, flushed.is_pending());
+                if was_held && !self.held {
+                    wrote();
+                }
                 ready!(asked);
                 flushed.map_ok(|()| 0)
             } else {
@@ -140,7 +157,7 @@ impl Outgoing {
                 Ok(0) => return Poll::Ready(Err(Stop::Socket(ErrorKind::WriteZero.into()))),
                 Ok(bytes) => {
                     self.advance(bytes);
-                    self.moved = true;
+                    self.touched = Touched::Wire;
                     wrote();
                 }
                 Err(error) => return Poll::Ready(Err(Stop::Socket(error))),
@@ -162,13 +179,19 @@ impl Outgoing {
             return Ok(Poll::Pending);
         }
         let Some(body) = body else { return Err(Stop::Body("it is gone".into())) };
-        match Pin::new(&mut *body).poll_frame(cx) {
-            Poll::Pending => return Ok(Poll::Pending),
-            Poll::Ready(Some(Err(error))) => return Err(Stop::Body(error.into())),
-            Poll::Ready(Some(Ok(frame))) => self.take(frame, body.is_end_stream())?,
-            Poll::Ready(None) => self.end(None)?,
+        while self.body != BodyState::Ended {
+            match Pin::new(&mut *body).poll_frame(cx) {
+                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Ready(Some(Err(error))) => return Err(Stop::Body(error.into())),
+                Poll::Ready(Some(Ok(frame))) => self.take(frame, body.is_end_stream())?,
+                Poll::Ready(None) => self.end(None)?,
+            }
+            // Behind a piece without bytes nobody would wake us: there is nothing to write.
+            if self.body == BodyState::Begun && !self.is_empty() {
+                return Ok(Poll::Pending);
+            }
         }
-        Ok(if self.body == BodyState::Ended { Poll::Ready(()) } else { Poll::Pending })
+        Ok(Poll::Ready(()))
     }
 
     fn take(&mut self, frame: Frame<Bytes>, last: bool) -> Result<(), Stop> {
@@ -177,6 +200,9 @@ impl Outgoing {
             self.text_out = 0;
         }
         self.body = BodyState::Begun;
+        if self.touched == Touched::Nothing {
+            self.touched = Touched::Body;
+        }
         match frame.into_data() {
             Ok(data) => self.take_data(data, last),
             Err(frame) => self.end(frame.trailers_ref()),
@@ -253,6 +279,10 @@ impl Outgoing {
         self.text_out += of_text;
         let of_data = (bytes - of_text).min(self.data.len());
         self.data.advance(of_data);
+        if self.data.is_empty() {
+            // Even of no length it would keep the buffer it was read into.
+            self.data = Bytes::new();
+        }
         self.tail = &self.tail[bytes - of_text - of_data..];
     }
 
@@ -269,13 +299,13 @@ impl Outgoing {
     /// Whether a byte of the message is out.
     #[must_use]
     pub fn has_moved(&self) -> bool {
-        self.moved
+        self.touched == Touched::Wire
     }
 
     /// Whether the message can still be given to another connection.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
-        !self.moved && self.body != BodyState::Begun
+        self.touched == Touched::Nothing
     }
 
     /// Keeps no large buffer while nothing is under way.
@@ -288,4 +318,147 @@ impl Outgoing {
 
 fn unlike(how: &str) -> Stop {
     Stop::Body(format!("it is {how} than its Content-Length").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+    use std::convert::Infallible;
+    use std::task::Waker;
+
+    use super::*;
+
+    /// A body of these frames that wakes nobody; whether it knows which one is the last.
+    struct Frames(VecDeque<Frame<Bytes>>, bool);
+
+    impl Frames {
+        fn of(texts: &[&'static str], tells: bool) -> Self {
+            let frame = |text: &&'static str| Frame::data(Bytes::from_static(text.as_bytes()));
+            Self(texts.iter().map(frame).collect(), tells)
+        }
+    }
+
+    impl Body for Frames {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(self.0.pop_front().map(Ok))
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.1 && self.0.is_empty()
+        }
+    }
+
+    /// A socket whose other end is gone.
+    struct Closed;
+
+    impl AsyncWrite for Closed {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn begun(length: Length) -> Outgoing {
+        let mut outgoing = Outgoing::default();
+        outgoing.begin(|out| {
+            out.extend_from_slice(b"head|");
+            length
+        });
+        outgoing
+    }
+
+    /// What one poll writes of a message whose body is all there.
+    fn written(length: Length, mut body: Frames) -> String {
+        let (mut outgoing, mut out) = (begun(length), Vec::new());
+        let mut cx = Context::from_waker(Waker::noop());
+        let polled = outgoing.poll(&mut out, Some(&mut body), &mut cx, || ());
+        assert!(matches!(polled, Poll::Ready(Ok(()))), "{polled:?} without a wake-up to come");
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_piece_without_bytes_neither_stops_nor_ends_a_message() {
+        for tells in [false, true] {
+            for texts in [&["ab", "", "c", ""][..], &["", "", "ab", "", "", "c"]] {
+                let frames = || Frames::of(texts, tells);
+                assert_eq!(written(Length::Exactly(3), frames()), "head|abc");
+                assert_eq!(written(Length::Close, frames()), "head|abc");
+                let chunks = written(Length::Chunks, frames());
+                assert_eq!(chunks, "head|2\r\nab\r\n1\r\nc\r\n0\r\n\r\n");
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_of_whose_body_something_was_taken_is_not_given_away() {
+        let mut cx = Context::from_waker(Waker::noop());
+        for (texts, tells) in [(&["ab"][..], true), (&["ab"], false), (&["", "ab"], true)] {
+            let mut outgoing = begun(Length::Exactly(2));
+            let mut body = Frames::of(texts, tells);
+            let polled = outgoing.poll(&mut Closed, Some(&mut body), &mut cx, || ());
+            assert!(matches!(polled, Poll::Ready(Err(Stop::Socket(_)))));
+            assert!(!outgoing.is_untouched(), "{texts:?}");
+        }
+        let mut outgoing = begun(Length::None);
+        let polled = outgoing.poll(&mut Closed, None::<&mut Frames>, &mut cx, || ());
+        assert!(matches!(polled, Poll::Ready(Err(_))) && outgoing.is_untouched());
+    }
+
+    /// A connection that takes everything and lets go of it at the second request.
+    struct Slow(bool);
+
+    impl AsyncWrite for Slow {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let asked_before = std::mem::replace(&mut self.0, true);
+            if asked_before { Poll::Ready(Ok(())) } else { Poll::Pending }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_was_held_back_is_out_when_it_is_let_go() {
+        let (mut outgoing, mut io, mut writes) = (begun(Length::None), Slow(false), 0);
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut poll = || outgoing.poll(&mut io, None::<&mut Frames>, &mut cx, || writes += 1);
+        assert!(poll().is_pending() && poll().is_ready());
+        assert_eq!(writes, 2, "its last byte is out later than it was written");
+    }
+
+    #[test]
+    fn what_is_out_is_not_kept() {
+        let (mut outgoing, mut out) = (begun(Length::Close), Vec::new());
+        let piece = Bytes::from(vec![b'x'; 2 * COPIED_BYTES_MAX]);
+        let mut body = Frames(VecDeque::from([Frame::data(piece.clone())]), true);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(outgoing.poll(&mut out, Some(&mut body), &mut cx, || ()).is_ready());
+        assert!(piece.is_unique(), "an idle connection keeps the last piece");
+    }
 }

@@ -1,4 +1,4 @@
-//! The answer to a head that never reached the HTTP library, written to the socket by us.
+//! The answer to a head that the gate held back, written to the socket by us.
 //!
 //! Refuses to be fast or to stream: the body is a small problem, collected first, and the
 //! connection ends behind it.

@@ -1,9 +1,8 @@
 //! The patrol: when the time of a connection is up.
 //!
-//! The HTTP library knows one timer, and restarts it when a connection becomes idle; so its timer
-//! is off and this one decides: ten seconds for the first head, then as long as an idle connection
-//! is kept, and ten seconds again once a byte of the next head is there. The timer is touched only
-//! when a deadline comes nearer, not for every call. Refuses to close anything.
+//! One timer decides: ten seconds for the first head, then as long as an idle connection is kept,
+//! and ten seconds again once a byte of the next head is there. The timer is touched only when a
+//! deadline comes nearer, not for every call. Refuses to close anything.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

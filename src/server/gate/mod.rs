@@ -1,11 +1,10 @@
 //! The framing gate: raw request bytes → how many of them may pass, and what is wrong behind them.
 //!
-//! It exists because the parser behind it is lenient where lenience smuggles: it takes bare line
-//! feeds, drops a `Content-Length` that stands beside a `Transfer-Encoding`, cuts fragments off
-//! targets and lets any `Host` through. The gate follows the messages of one HTTP/1 connection
-//! and lets only whole lines and bodies pass that have one reading; where it and the parser
-//! could disagree, there is nothing left to parse. A body of known length costs it one
-//! subtraction.
+//! It exists because the parsers behind it are lenient where lenience smuggles: they take bare
+//! line feeds, cut fragments off targets and let any `Host` through. The gate follows the
+//! messages of one HTTP/1 connection and lets only whole lines and bodies pass that have one
+//! reading; where it and a parser could disagree, there is nothing left to parse. A body of known
+//! length costs it one subtraction.
 //!
 //! Refuses to read sockets, to answer, to keep bytes or to change any: it is a pure state machine.
 

@@ -26,6 +26,10 @@ const READ_BYTES_MAX: usize = 64 * 1024;
 /// With less room than this left, a read in search of a head is not worth its while.
 const READ_ROOM_MIN: usize = 512;
 
+/// So much of a body that nobody reads is read and forgotten, so that the connection can be kept;
+/// for more, another connection costs less.
+const FORGOTTEN_BYTES_MAX: usize = 256 * 1024;
+
 /// What is said to a client that asks before it sends a body.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -40,6 +44,8 @@ pub(super) struct Inbound {
     /// Room for the next read.
     room: usize,
     names: Names,
+    /// Grows with every request: a body knows by it whether its request is the present one.
+    requests: u64,
     body: Coming,
     /// What of `100 Continue` has to be said before the body is read.
     interim: &'static [u8],
@@ -68,6 +74,7 @@ impl Inbound {
             searched: 0,
             room: READ_BYTES_MIN,
             names: Names::default(),
+            requests: 0,
             body: Coming::Sized(0),
             interim: b"",
         }
@@ -96,8 +103,14 @@ impl Inbound {
         self.received.is_empty() && self.stream.is_between_messages()
     }
 
-    /// A request with this head has begun; whether it has a body.
-    pub(super) fn expect_body(&mut self, head: &Head) -> bool {
+    /// A request with this head has begun; its body, if it has one, read from here, which `shared`
+    /// is.
+    pub(super) fn expect_body(
+        &mut self,
+        head: &Head,
+        shared: &Arc<Mutex<Self>>,
+    ) -> Option<RequestFlow> {
+        self.requests += 1;
         self.body = match head.body {
             Length::Exactly(bytes) => Coming::Sized(bytes),
             Length::Chunks => Coming::Chunks(Chunks::default()),
@@ -105,13 +118,15 @@ impl Inbound {
         };
         let more = !self.is_body_over();
         self.interim = if more && head.asks_first { CONTINUE } else { b"" };
-        more
+        let left = if let Length::Exactly(bytes) = head.body { Some(bytes) } else { None };
+        more.then(|| RequestFlow { inbound: Arc::clone(shared), request: self.requests, left })
     }
 
-    /// The answer begins: nobody is asked to go on any more. What is half said is said to its
-    /// end, which the socket has had room for ever since.
-    pub(super) fn forget_expectation(&mut self) {
-        self.interim = b"";
+    /// The answer begins: nobody is asked to go on any more. What is half said has to be said to
+    /// its end, in front of the answer.
+    pub(super) fn forget_expectation(&mut self) -> &'static [u8] {
+        let unsaid = std::mem::take(&mut self.interim);
+        if unsaid == CONTINUE { b"" } else { unsaid }
     }
 
     fn is_body_over(&self) -> bool {
@@ -122,16 +137,28 @@ impl Inbound {
         }
     }
 
-    /// Whether the client can have sent its body by the time it has its answer: one that waits
-    /// to be asked has not.
+    /// Whether the client can send its body to the end behind an answer that begins now: one that
+    /// waits to be asked does not.
     pub(super) fn may_finish_body(&self) -> bool {
-        self.is_body_over() || !matches!(self.body, Coming::Broken)
+        let goes_on = !matches!(self.body, Coming::Broken) && self.interim != CONTINUE;
+        goes_on || self.is_body_over()
     }
 
-    /// Forgets what is here of a body that nobody read; whether that was the rest of it.
-    pub(super) fn finish_body(&mut self) -> bool {
-        while let Ok(Piece::Data(_) | Piece::Trailers(_)) = self.take() {}
-        self.is_body_over()
+    /// Forgets what is here of a body that nobody reads any more; whether that was the rest of it.
+    pub(super) fn finish_body(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut forgotten = 0;
+        loop {
+            match self.take() {
+                Ok(Piece::Data(_) | Piece::Trailers(_)) => continue,
+                Ok(Piece::End) => return true,
+                Ok(Piece::More) if forgotten < FORGOTTEN_BYTES_MAX => {}
+                Ok(Piece::More) | Err(_) => return false,
+            }
+            match self.poll_read_into(cx, READ_ROOM_MIN) {
+                Poll::Ready(Ok(bytes)) if bytes > 0 => forgotten += bytes,
+                Poll::Ready(_) | Poll::Pending => return false,
+            }
+        }
     }
 
     /// Reads on behalf of nobody, to see the client leave: as far as there is room, and only
@@ -147,8 +174,12 @@ impl Inbound {
         Watched::Waits
     }
 
-    /// Reads in search of a head.
-    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    /// Reads in search of a head. Before its first byte there is no more room than for a head,
+    /// whatever the last body had.
+    pub(super) fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.room > READ_BYTES_MIN && self.received.is_empty() {
+            (self.room, self.received) = (READ_BYTES_MIN, BytesMut::new());
+        }
         self.poll_read_into(cx, READ_ROOM_MIN)
     }
 
@@ -192,7 +223,7 @@ impl Inbound {
                 Ok(Piece::More) => {}
                 Err(_) => return self.broke(),
             }
-            match ready!(self.poll_read(cx)) {
+            match ready!(self.poll_read_into(cx, READ_ROOM_MIN)) {
                 Ok(bytes) if bytes > 0 => {}
                 Ok(_) | Err(_) => return self.broke(),
             }
@@ -208,15 +239,10 @@ impl Inbound {
 /// The body of a request as it comes in.
 pub(in crate::server) struct RequestFlow {
     inbound: Arc<Mutex<Inbound>>,
+    /// The number of its request.
+    request: u64,
     /// How long the head says it is, less what was read.
     left: Option<u64>,
-}
-
-impl RequestFlow {
-    pub(super) fn new(inbound: Arc<Mutex<Inbound>>, length: Length) -> Self {
-        let left = if let Length::Exactly(bytes) = length { Some(bytes) } else { None };
-        Self { inbound, left }
-    }
 }
 
 impl Body for RequestFlow {
@@ -227,7 +253,12 @@ impl Body for RequestFlow {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
-        let frame = ready!(super::lock(&self.inbound).poll_body(cx));
+        let mut inbound = super::lock(&self.inbound);
+        if inbound.requests != self.request {
+            return Poll::Ready(Some(Err(ClientBroke)));
+        }
+        let frame = ready!(inbound.poll_body(cx));
+        drop(inbound);
         if let (Some(left), Some(Ok(frame))) = (&mut self.left, &frame) {
             *left -= frame.data_ref().map_or(0, |data| data.len() as u64);
         }
@@ -240,5 +271,83 @@ impl Body for RequestFlow {
 
     fn size_hint(&self) -> SizeHint {
         self.left.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::task::Waker;
+
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::server::gate::Bounds;
+
+    async fn connected() -> (TcpStream, Arc<Mutex<Inbound>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        client.write_all(b"POST / HTTP/1.1\r\n").await.unwrap();
+        let bounds = Bounds { head_bytes_max: 1024, headers_max: 9, target_bytes_max: 99 };
+        let opened = ClientStream::open(Arc::new(socket), Arc::default(), bounds).await.unwrap();
+        (client, Arc::new(Mutex::new(Inbound::new(opened.expect("it is open").0))))
+    }
+
+    /// The body of the next request, which is of so many bytes.
+    async fn next_body(inbound: &Arc<Mutex<Inbound>>, bytes: u64) -> RequestFlow {
+        let text = poll_fn(|cx| {
+            let mut inbound = super::super::lock(inbound);
+            loop {
+                if let Some(text) = inbound.take_head() {
+                    return Poll::Ready(text);
+                }
+                ready!(inbound.poll_read_head(cx)).unwrap();
+            }
+        });
+        let (_, head) =
+            super::super::request::read(&text.await, &mut Names::default(), Default::default());
+        assert_eq!(head.body, Length::Exactly(bytes));
+        let flow = super::super::lock(inbound).expect_body(&head, inbound);
+        flow.expect("there is a body")
+    }
+
+    async fn read(flow: &mut RequestFlow) -> u64 {
+        let mut read = 0;
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut *flow).poll_frame(cx)).await {
+            read += frame.unwrap().data_ref().map_or(0, |data| data.len() as u64);
+        }
+        read
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_keeps_nothing_of_an_upload() {
+        let (mut client, inbound) = connected().await;
+        client.write_all(b"Host: h\r\nContent-Length: 900000\r\n\r\n").await.unwrap();
+        let mut flow = next_body(&inbound, 900_000).await;
+        let sending = tokio::spawn(async move {
+            client.write_all(&vec![b'x'; 900_000]).await.unwrap();
+            client
+        });
+        assert_eq!(read(&mut flow).await, 900_000);
+        let _client = sending.await.unwrap();
+        let mut inbound = super::super::lock(&inbound);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(inbound.poll_read_head(&mut cx).is_pending());
+        assert_eq!((inbound.room, inbound.received.capacity()), (READ_BYTES_MIN, READ_BYTES_MIN));
+    }
+
+    #[tokio::test]
+    async fn the_body_of_a_call_that_is_over_reads_nothing_of_the_next() {
+        let (mut client, inbound) = connected().await;
+        let post = "Host: h\r\nContent-Length: 2\r\n\r\nhi";
+        client.write_all(format!("{post}POST / HTTP/1.1\r\n{post}").as_bytes()).await.unwrap();
+        let mut old = next_body(&inbound, 2).await;
+        let over = poll_fn(|cx| Poll::Ready(super::super::lock(&inbound).finish_body(cx)));
+        assert!(over.await);
+        let mut new = next_body(&inbound, 2).await;
+        assert!(poll_fn(|cx| Pin::new(&mut old).poll_frame(cx)).await.unwrap().is_err());
+        assert_eq!(read(&mut new).await, 2);
     }
 }

@@ -80,17 +80,15 @@ impl<H: Handler> Connection<H> {
             if let Some(bytes) = inbound.take_head() {
                 let headers = std::mem::take(&mut self.spare);
                 let (request, head) = request::read(&bytes, inbound.names(), headers);
-                let flow = inbound.expect_body(&head).then(|| Arc::clone(&self.inbound));
-                let body = flow.map_or_else(ClientBody::none, |flow| {
-                    ClientBody::http1(RequestFlow::new(flow, head.body))
-                });
+                let flow = inbound.expect_body(&head, &self.inbound);
+                let body = flow.map_or_else(ClientBody::none, ClientBody::http1);
                 let request = request.map(|request| request.map(|()| body));
                 return Poll::Ready(Some(Arrived { request, head }));
             }
             if self.line.wire.is_closing() && inbound.is_between_messages() {
                 return Poll::Ready(None);
             }
-            match std::task::ready!(inbound.poll_read(cx)) {
+            match std::task::ready!(inbound.poll_read_head(cx)) {
                 Ok(bytes) if bytes > 0 => {}
                 Ok(_) | Err(_) => return Poll::Ready(None),
             }
@@ -108,15 +106,19 @@ impl<H: Handler> Connection<H> {
         // Answers that come in one turn go out together: whoever waits for several of them is
         // woken once, and each of those wake-ups would cost us more than everything else here.
         tokio::task::yield_now().await;
-        let keeps = self.begin_response(&mut response, &method, &head);
+        let mut begin =
+            |cx: &mut Context<'_>| self.begin_response(&mut response, (&method, &head), cx);
+        let keeps = poll_fn(|cx| Poll::Ready(begin(cx))).await;
         let sent = poll_fn(|cx| self.poll_response(&mut response, cx)).await;
         self.spare = std::mem::take(response.headers_mut());
         self.spare.clear();
         // The end of its body is the end of the call, and what follows belongs to the next.
         drop(response);
         let flushed = poll_fn(|cx| Pin::new(&mut self.writer).poll_flush(cx)).await;
-        let over = lock(&self.inbound).finish_body();
-        if keeps && over && sent && flushed.is_ok() { Next::Keep } else { Next::Close }
+        self.outgoing.rest();
+        let goes_on = keeps && sent && flushed.is_ok();
+        let over = poll_fn(|cx| Poll::Ready(goes_on && lock(&self.inbound).finish_body(cx))).await;
+        if over { Next::Keep } else { Next::Close }
     }
 
     /// Polls the call, and sees whether its client still waits.
@@ -137,16 +139,18 @@ impl<H: Handler> Connection<H> {
     fn begin_response(
         &mut self,
         response: &mut Response<Tracked<H>>,
-        method: &Method,
-        head: &Head,
+        (method, head): (&Method, &Head),
+        cx: &mut Context<'_>,
     ) -> bool {
         let mut inbound = lock(&self.inbound);
-        inbound.forget_expectation();
-        let closing = self.line.wire.is_closing();
-        let mut keeps = head.persists && !closing && inbound.may_finish_body();
+        let nobody_reads = Arc::strong_count(&self.inbound) == 1;
+        let ends = if nobody_reads { inbound.finish_body(cx) } else { inbound.may_finish_body() };
+        let mut keeps = head.persists && !self.line.wire.is_closing() && ends;
+        let half_said = inbound.forget_expectation();
         drop(inbound);
         let clock = self.line.worker.clock;
         self.outgoing.begin(|out| {
+            out.extend_from_slice(half_said);
             response::write(out, response, (method, head.version), &mut keeps, || clock.wall())
         });
         self.outgoing.allow_trailers(head.takes_trailers);

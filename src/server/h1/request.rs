@@ -73,10 +73,18 @@ fn read_into(
             request.headers_mut().append(name, value);
             continue;
         }
-        if name == CONTENT_LENGTH {
-            head.body = Length::Exactly(http1::number(value.as_bytes())?);
-        } else if name == TRANSFER_ENCODING {
-            head.body = Length::Chunks;
+        if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
+            // The gate lets no second one pass; should it ever, nothing is to be guessed here.
+            if head.body != Length::None {
+                return None;
+            }
+            head.body = if name == CONTENT_LENGTH {
+                Length::Exactly(http1::number(value.as_bytes())?)
+            } else if value.as_bytes().eq_ignore_ascii_case(b"chunked") {
+                Length::Chunks
+            } else {
+                return None;
+            };
         } else if name == CONNECTION {
             close |= http1::is_listed(&value, "close");
             keep_alive |= http1::is_listed(&value, "keep-alive");
@@ -148,8 +156,14 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_refused() {
-        for line in ["GET", "GET /", "GET /\u{7f} HTTP/1.1", "G@T / HTTP/1.1", "GET / HTTP/2.0"] {
-            let (request, said) = head(line);
+        let lengths = ["1\r\ncontent-length: 1", "x", "0\r\ntransfer-encoding: chunked"];
+        let lengths = lengths.map(|length| format!("GET / HTTP/1.1\r\ncontent-length: {length}"));
+        let encodings = ["gzip", "chunked, chunked", "chunked\r\ncontent-length: 1"];
+        let encodings = encodings.map(|e| format!("GET / HTTP/1.1\r\ntransfer-encoding: {e}"));
+        let lines = ["GET", "GET /", "GET /\u{7f} HTTP/1.1", "G@T / HTTP/1.1", "GET / HTTP/2.0"];
+        let lines = lines.map(str::to_owned).into_iter().chain(lengths).chain(encodings);
+        for line in lines {
+            let (request, said) = head(&line);
             assert!(matches!(request, Err(Refused::Malformed { .. })), "{line:?}");
             assert!(!said.persists);
         }

@@ -34,11 +34,16 @@ pub(super) fn write<B: Body<Data = Bytes>>(
             *keeps &= !is_listed(value, "close");
             continue;
         }
-        if name == TRANSFER_ENCODING || (name == CONTENT_LENGTH && lengthless) {
+        if name == TRANSFER_ENCODING {
             continue;
         }
         if name == CONTENT_LENGTH {
-            length = number(value.as_bytes());
+            // What HTTP/2 brought may be there twice.
+            let first = if length.is_none() { number(value.as_bytes()) } else { None };
+            if lengthless || first.is_none() {
+                continue;
+            }
+            length = first;
         }
         dated |= name == DATE;
         line(out, name.as_str(), value.as_bytes());
@@ -118,6 +123,7 @@ mod tests {
         let (get, head) = (&Method::GET, &Method::HEAD);
         let (new, old) = (Version::HTTP_11, Version::HTTP_10);
         let length = [("content-length", "7")];
+        let twice = [("content-length", "7"), ("content-length", "5"), ("content-length", "x")];
         let chunked = [("transfer-encoding", "gzip, chunked")];
         let cases = [
             (
@@ -127,6 +133,11 @@ mod tests {
             ),
             (
                 written((200, &[]), Some(7), (get, new)),
+                "200 OK|content-length: 7||",
+                Length::Exactly(7),
+            ),
+            (
+                written((200, &twice), Some(7), (get, new)),
                 "200 OK|content-length: 7||",
                 Length::Exactly(7),
             ),

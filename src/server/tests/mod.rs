@@ -1,5 +1,6 @@
 //! The front door over real sockets: what a client sees, byte for byte.
 
+mod bodies;
 mod draining;
 mod http2;
 mod refusals;

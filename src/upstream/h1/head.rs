@@ -13,7 +13,7 @@ use crate::http1::{
     Chunks, Concerns, Length, Lie, Lines, Names, end, is_listed, line, number, read_line,
 };
 
-/// Header lines of one answer; what hyper allows a client, too.
+/// Header lines of one answer; far more than any vendor sends.
 const HEADERS_MAX: usize = 100;
 
 /// Bytes of one answer's head.
@@ -47,10 +47,15 @@ pub(super) fn write<B: Body>(
             continue;
         }
         if name == CONTENT_LENGTH {
-            said = true;
-            if let (Length::Chunks, Some(bytes)) = (length, number(value.as_bytes())) {
-                promised = Length::Exactly(bytes);
+            // What HTTP/2 brought may be there twice, or belong to no body.
+            let announced = if said { None } else { number(value.as_bytes()) };
+            match (length, announced) {
+                (Length::Chunks, Some(bytes)) => promised = Length::Exactly(bytes),
+                (Length::Exactly(bytes), Some(announced)) if bytes == announced => {}
+                (Length::None, Some(0)) => {}
+                (Length::None | Length::Exactly(_) | Length::Chunks | Length::Close, _) => continue,
             }
+            said = true;
         }
         line(out, name.as_str(), value.as_bytes());
     }
@@ -363,6 +368,7 @@ mod tests {
         };
         let (old, new) = (Version::HTTP_10, Version::HTTP_11);
         let length = [("content-length", "7")];
+        let twice = [("content-length", "7"), ("content-length", "5")];
         let cases = [
             (
                 said(&[("host", "x"), ("a", "1"), ("a", "2")], Some(0), new),
@@ -372,6 +378,10 @@ mod tests {
             (said(&[], Some(7), new), "1 content-length: 7||", Length::Exactly(7)),
             (said(&length, Some(7), new), "1 content-length: 7||", Length::Exactly(7)),
             (said(&length, None, new), "1 content-length: 7||", Length::Exactly(7)),
+            (said(&twice, Some(7), new), "1 content-length: 7||", Length::Exactly(7)),
+            (said(&twice, None, new), "1 content-length: 7||", Length::Exactly(7)),
+            (said(&length, Some(5), new), "1 content-length: 5||", Length::Exactly(5)),
+            (said(&length, Some(0), new), "1 |", Length::None),
             (
                 said(&[("transfer-encoding", "x")], None, old),
                 "1 transfer-encoding: chunked||",

@@ -233,11 +233,11 @@ impl<B: RequestBody> Connection<B> {
         cx: &mut Context<'_>,
     ) -> Result<(), Broken> {
         let body = exchange.request.as_mut().map(Request::body_mut);
-        // What is written as an exchange begins was written when it began.
-        let began = (exchange.stage == Stage::First).then_some(self.began);
+        // What is written first as an exchange begins was written when it began.
+        let mut began = (exchange.stage == Stage::First).then_some(self.began);
         let (clock, last_write) = (self.clock, &mut self.last_write);
         let wrote = || {
-            *last_write = began.unwrap_or_else(|| clock.now());
+            *last_write = began.take().unwrap_or_else(|| clock.now());
             exchange.progress.wrote(*last_write);
         };
         match self.outgoing.poll(&mut self.io, body, cx, wrote) {
@@ -387,6 +387,9 @@ impl<B: RequestBody> Connection<B> {
     /// clock; after an answer that took as long as a connection may rest, it is not missed.
     pub(super) fn rest(&mut self) {
         self.outgoing.rest();
+        if self.room > READ_BYTES_MIN {
+            (self.room, self.received) = (READ_BYTES_MIN, BytesMut::new());
+        }
         self.idle_since = self.last_write;
     }
 
