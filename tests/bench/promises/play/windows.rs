@@ -95,9 +95,10 @@ impl Plan {
 
     fn upstream(&self) -> String {
         let (limit, window) = (self.limit, self.real_window().as_millis());
-        let spread = self.spread;
+        let (spread, patience) = (self.spread, PATIENCE_MIN.as_millis().max(2 * window));
         format!(
             "account: {{ header: x-auth-accountid }}\n\
+             wait: {{ default: {patience}ms }}\n\
              connections: {{ max: 1000 }}\n\
              allowances: {{ all: {{ limit: {limit}/{window}ms, spread: {spread} }} }}\n"
         )
@@ -105,6 +106,9 @@ impl Plan {
 }
 
 const LATENCY_MAX: Duration = Duration::from_millis(200);
+
+/// Nobody is sent away because a window takes longer than calls wait by default.
+const PATIENCE_MIN: Duration = Duration::from_secs(30);
 
 /// What the clients saw.
 #[derive(Debug, Default)]
