@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `lines` | where a head ends, and its lines |
 //! | `chunks` | a body in chunks, taken out of the bytes that bring it |
+//! | `received` | what was read and not used yet |
 //! | `outgoing` | a message on its way out, and how much of it is out |
 //!
 //! It refuses to know who speaks: what a first line says, and what a head means, is each door's.
@@ -14,10 +15,12 @@ use std::fmt;
 mod chunks;
 mod lines;
 mod outgoing;
+mod received;
 
 pub use chunks::{Chunks, Piece, data};
 pub use lines::{Concerns, Line, Lines, Names, end, is_listed, line, number, read_line};
 pub use outgoing::{Length, Outgoing, Stop};
+pub use received::Received;
 
 /// Bytes that are not HTTP as we read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,25 +3,23 @@
 //! Shared between the connection, which reads heads, and the body of the call under way. Refuses
 //! to read ahead of a call by more than a buffer.
 
-use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use http_body::{Body, Frame, SizeHint};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 use super::request::Head;
 use crate::gateway::ClientBroke;
-use crate::http1::{self, Chunks, Length, Names, Piece};
+use crate::http1::{self, Chunks, Length, Names, Piece, Received};
 use crate::server::stream::{ClientStream, ClientWriter};
 
 /// Room for one read: most heads fit at once, an idle connection holds little, and an upload gets
 /// more as it comes.
-const READ_BYTES_MIN: usize = 2 * 1024;
-const READ_BYTES_MAX: usize = 64 * 1024;
+const READ_BYTES: usize = 2 * 1024;
 
 /// With less room than this left, a read in search of a head is not worth its while.
 const READ_ROOM_MIN: usize = 512;
@@ -38,11 +36,9 @@ pub(super) struct Inbound {
     stream: ClientStream,
     writer: ClientWriter,
     /// What was read and not used yet.
-    received: BytesMut,
+    received: Received,
     /// Bytes of it that hold no end of a head.
     searched: usize,
-    /// Room for the next read.
-    room: usize,
     names: Names,
     /// Grows with every request: a body knows by it whether its request is the present one.
     requests: u64,
@@ -70,9 +66,8 @@ impl Inbound {
         Self {
             writer: stream.writer(),
             stream,
-            received: BytesMut::new(),
+            received: Received::new(READ_BYTES),
             searched: 0,
-            room: READ_BYTES_MIN,
             names: Names::default(),
             requests: 0,
             body: Coming::Sized(0),
@@ -87,20 +82,20 @@ impl Inbound {
     /// Takes a whole head.
     pub(super) fn take_head(&mut self) -> Option<Bytes> {
         // The gate lets one empty line pass before a head.
-        if self.received.starts_with(b"\r\n") {
-            self.received.advance(2);
+        if self.received.bytes.starts_with(b"\r\n") {
+            self.received.bytes.advance(2);
         }
-        let Some(length) = http1::end(&self.received, self.searched) else {
-            self.searched = self.received.len();
+        let Some(length) = http1::end(&self.received.bytes, self.searched) else {
+            self.searched = self.received.bytes.len();
             return None;
         };
         self.searched = 0;
-        Some(self.received.split_to(length).freeze())
+        Some(self.received.bytes.split_to(length).freeze())
     }
 
     /// Whether nothing of another request is here.
     pub(super) fn is_between_messages(&self) -> bool {
-        self.received.is_empty() && self.stream.is_between_messages()
+        self.received.bytes.is_empty() && self.stream.is_between_messages()
     }
 
     /// A request with this head has begun; its body, if it has one, read from here, which `shared`
@@ -164,7 +159,7 @@ impl Inbound {
     /// Reads on behalf of nobody, to see the client leave: as far as there is room, and only
     /// where no body is to be read.
     pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> Watched {
-        while self.is_body_over() && self.received.len() < READ_BYTES_MIN {
+        while self.is_body_over() && self.received.bytes.len() < READ_BYTES {
             match self.poll_read_into(cx, 1) {
                 Poll::Ready(Ok(bytes)) if bytes > 0 => {}
                 Poll::Ready(_) => return Watched::Left,
@@ -177,30 +172,20 @@ impl Inbound {
     /// Reads in search of a head. Before its first byte there is no more room than for a head,
     /// whatever the last body had.
     pub(super) fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.room > READ_BYTES_MIN && self.received.is_empty() {
-            (self.room, self.received) = (READ_BYTES_MIN, BytesMut::new());
-        }
+        self.received.shrink();
         self.poll_read_into(cx, READ_ROOM_MIN)
     }
 
     fn poll_read_into(&mut self, cx: &mut Context<'_>, room_min: usize) -> Poll<io::Result<usize>> {
-        if self.received.capacity() - self.received.len() < room_min {
-            self.received.reserve(self.room);
-        }
-        let room = self.received.capacity() - self.received.len();
-        let read = ready!(pin!(self.stream.read_buf(&mut self.received)).poll(cx));
-        if matches!(read, Ok(bytes) if bytes == room) {
-            self.room = (self.room * 2).min(READ_BYTES_MAX);
-        }
-        Poll::Ready(read)
+        self.received.poll_read(&mut self.stream, cx, room_min)
     }
 
     fn take(&mut self) -> Result<Piece, http1::Lie> {
         match &mut self.body {
             Coming::Sized(0) => Ok(Piece::End),
-            Coming::Sized(_) if self.received.is_empty() => Ok(Piece::More),
-            Coming::Sized(left) => Ok(Piece::Data(http1::data(left, &mut self.received))),
-            Coming::Chunks(chunks) => chunks.take(&mut self.received),
+            Coming::Sized(_) if self.received.bytes.is_empty() => Ok(Piece::More),
+            Coming::Sized(left) => Ok(Piece::Data(http1::data(left, &mut self.received.bytes))),
+            Coming::Chunks(chunks) => chunks.take(&mut self.received.bytes),
             Coming::Broken => Err(http1::Lie("it is broken")),
         }
     }
@@ -335,7 +320,7 @@ mod tests {
         let mut inbound = super::super::lock(&inbound);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(inbound.poll_read_head(&mut cx).is_pending());
-        assert_eq!((inbound.room, inbound.received.capacity()), (READ_BYTES_MIN, READ_BYTES_MIN));
+        assert_eq!(inbound.received.bytes.capacity(), READ_BYTES);
     }
 
     #[tokio::test]

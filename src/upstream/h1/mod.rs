@@ -6,17 +6,15 @@
 //!
 //! `head` writes a request's head and reads an answer's.
 
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::io::{self, ErrorKind};
-use std::pin::pin;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName};
 use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::{Frame, SizeHint};
-use tokio::io::AsyncReadExt;
 
 use self::head::{Found, Framing, Head, Memory};
 use super::failure;
@@ -24,7 +22,7 @@ use super::shared::Permit;
 use super::wire::Io;
 use super::{Progress, RequestBody};
 use crate::clock::Clock;
-use crate::http1::{self, Lie, Outgoing, Piece, Stop};
+use crate::http1::{self, Lie, Outgoing, Piece, Received, Stop};
 use crate::policy::outcome::{Failure, Reach};
 use crate::policy::time::Moment;
 
@@ -35,8 +33,7 @@ mod head;
 const INTERIM_BYTES_MAX: usize = 256 * 1024;
 
 /// Room for one read: small answers fit at once, and a large body gets more as it comes.
-const READ_BYTES_MIN: usize = 8 * 1024;
-const READ_BYTES_MAX: usize = 64 * 1024;
+const READ_BYTES: usize = 8 * 1024;
 
 /// With less room than this left, a read is not worth its while.
 const READ_ROOM_MIN: usize = 2 * 1024;
@@ -55,9 +52,7 @@ pub(super) struct Connection<B: RequestBody> {
     io: Io,
     clock: Clock,
     /// What was read and not used yet.
-    received: BytesMut,
-    /// Room for the next read.
-    room: usize,
+    received: Received,
     memory: Memory,
     outgoing: Outgoing,
     /// It takes nothing more of a request that it has begun to take.
@@ -133,8 +128,7 @@ impl<B: RequestBody> Connection<B> {
         Box::new(Self {
             io,
             clock,
-            received: BytesMut::new(),
-            room: READ_BYTES_MIN,
+            received: Received::new(READ_BYTES),
             memory: Memory::default(),
             outgoing: Outgoing::default(),
             hung_up: false,
@@ -271,7 +265,7 @@ impl<B: RequestBody> Connection<B> {
     ) -> Result<Option<(Head, HeaderMap)>, Failure> {
         exchange.read += bytes;
         let mut headers = std::mem::take(&mut self.spare);
-        let (received, memory) = (&mut self.received, &mut self.memory);
+        let (received, memory) = (&mut self.received.bytes, &mut self.memory);
         loop {
             match head::read(received, memory, &mut headers, &exchange.method) {
                 Ok(Found::Head(head)) => return Ok(Some((head, headers))),
@@ -302,8 +296,8 @@ impl<B: RequestBody> Connection<B> {
             answer.extensions_mut().insert(reason);
         }
         *answer.body_mut() = match &mut self.framing {
-            Framing::Length(left) if *left <= self.received.len() as u64 => {
-                let body = http1::data(left, &mut self.received);
+            Framing::Length(left) if *left <= self.received.bytes.len() as u64 => {
+                let body = http1::data(left, &mut self.received.bytes);
                 if self.is_free() { Rest::Free(body, self) } else { Rest::Over(body) }
             }
             Framing::Length(_) | Framing::Chunks(_) | Framing::Close => {
@@ -345,7 +339,7 @@ impl<B: RequestBody> Connection<B> {
 
     /// Takes the next piece of the answer's body out of what was received.
     fn take(&mut self) -> Result<Piece, Lie> {
-        let received = &mut self.received;
+        let received = &mut self.received.bytes;
         match &mut self.framing {
             Framing::Length(0) => Ok(Piece::End),
             Framing::Chunks(chunks) => chunks.take(received),
@@ -375,7 +369,7 @@ impl<B: RequestBody> Connection<B> {
     /// Whether request and answer are both complete and another may follow.
     pub(super) fn is_free(&self) -> bool {
         let complete = self.outgoing.is_sent() && self.is_body_over();
-        complete && self.persists && self.received.is_empty()
+        complete && self.persists && self.received.bytes.is_empty()
     }
 
     /// In use from `now` on.
@@ -387,9 +381,7 @@ impl<B: RequestBody> Connection<B> {
     /// clock; after an answer that took as long as a connection may rest, it is not missed.
     pub(super) fn rest(&mut self) {
         self.outgoing.rest();
-        if self.room > READ_BYTES_MIN {
-            (self.room, self.received) = (READ_BYTES_MIN, BytesMut::new());
-        }
+        self.received.shrink();
         self.idle_since = self.last_write;
     }
 
@@ -406,15 +398,7 @@ impl<B: RequestBody> Connection<B> {
 
     /// Reads once, behind what was received.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.received.capacity() - self.received.len() < READ_ROOM_MIN {
-            self.received.reserve(self.room);
-        }
-        let room = self.received.capacity() - self.received.len();
-        let read = ready!(pin!(self.io.read_buf(&mut self.received)).poll(cx));
-        if matches!(read, Ok(bytes) if bytes == room) {
-            self.room = (self.room * 2).min(READ_BYTES_MAX);
-        }
-        Poll::Ready(read)
+        self.received.poll_read(&mut self.io, cx, READ_ROOM_MIN)
     }
 
     fn reach(&self) -> Reach {
