@@ -19,6 +19,7 @@ use super::handler::Handler;
 use super::settings::Settings;
 use crate::clock::Clock;
 use crate::gateway::Drain;
+use crate::turn;
 
 /// After accept failed for want of file descriptors or memory: asking at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -59,7 +60,8 @@ where
     for (index, listener) in door.listeners.into_iter().enumerate() {
         let post = Post { listener, places: Arc::clone(&places), report: report.clone() };
         let (house, factory) = (house.clone(), Arc::clone(&factory));
-        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let mut runtime = Builder::new_current_thread();
+        let runtime = runtime.enable_all().event_interval(turn::POLLS_MAX).build()?;
         std::thread::Builder::new()
             .name(format!("worker-{index}"))
             .spawn(move || work(&runtime, post, &house, || factory(index)))?;

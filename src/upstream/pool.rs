@@ -141,15 +141,13 @@ impl<B: RequestBody> Pool<B> {
     /// The one used last that has not rested too long.
     fn take_idle(&self, now: Moment) -> Option<Box<Connection<B>>> {
         let mut idle = self.idle();
-        let mut connection = idle.pop_back()?;
+        let connection = idle.pop_back()?;
         if connection.is_stale(now) {
             // Limits differ between connections only where the vendor named one, so what
             // rested longer than this one is of no use either.
             idle.clear();
             return None;
         }
-        drop(idle);
-        connection.begin(now);
         Some(connection)
     }
 
@@ -197,9 +195,7 @@ impl<B: RequestBody> Pool<B> {
             Version::Http2 => self.open_session(io, permit).await,
             Version::Http1 | Version::Unknown => {
                 let idle_limit = self.settings.idle_timeout;
-                let mut connection = Connection::open(io, self.clock, idle_limit, permit);
-                connection.begin(self.clock.now());
-                Ok(Line::Fresh(connection))
+                Ok(Line::Fresh(Connection::open(io, self.clock, idle_limit, permit)))
             }
         }
     }

@@ -32,6 +32,7 @@ use super::connection::{Line, Tracked, call};
 use super::handler::{Handler, Refused};
 use super::stream::{ClientStream, ClientWriter};
 use crate::http1::Outgoing;
+use crate::turn;
 
 /// Serves calls until the connection ends.
 pub(super) async fn serve<H: Handler>(stream: ClientStream, line: Arc<Line<H>>) {
@@ -103,9 +104,7 @@ impl<H: Handler> Connection<H> {
         let Some(mut response) = poll_fn(|cx| self.poll_call(call.as_mut(), cx)).await else {
             return Next::Close;
         };
-        // Answers that come in one turn go out together: whoever waits for several of them is
-        // woken once, and each of those wake-ups would cost us more than everything else here.
-        tokio::task::yield_now().await;
+        turn::behind_the_others().await;
         let mut begin =
             |cx: &mut Context<'_>| self.begin_response(&mut response, (&method, &head), cx);
         let keeps = poll_fn(|cx| Poll::Ready(begin(cx))).await;

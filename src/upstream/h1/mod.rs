@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::http1::{self, Lie, Outgoing, Piece, Received, Stop};
 use crate::policy::outcome::{Failure, Reach};
 use crate::policy::time::Moment;
+use crate::turn;
 
 mod head;
 
@@ -68,8 +69,6 @@ pub(super) struct Connection<B: RequestBody> {
     version: Version,
     /// Whether another exchange may follow this one.
     persists: bool,
-    /// When the present exchange began.
-    began: Moment,
     idle_since: Moment,
     idle_limit: Duration,
     /// It has brought an answer.
@@ -138,7 +137,6 @@ impl<B: RequestBody> Connection<B> {
             spare: HeaderMap::new(),
             version: Version::HTTP_11,
             persists: true,
-            began: Moment::START,
             idle_since: Moment::START,
             idle_limit,
             proven: false,
@@ -171,6 +169,7 @@ impl<B: RequestBody> Connection<B> {
     ) -> Poll<Result<(Head, HeaderMap), Broken>> {
         if exchange.stage == Stage::Before {
             self.begin_exchange(exchange, cx)?;
+            return turn::come_back(cx);
         }
         if !self.outgoing.is_sent() && !self.hung_up {
             self.poll_request(exchange, cx)?;
@@ -227,11 +226,9 @@ impl<B: RequestBody> Connection<B> {
         cx: &mut Context<'_>,
     ) -> Result<(), Broken> {
         let body = exchange.request.as_mut().map(Request::body_mut);
-        // What is written first as an exchange begins was written when it began.
-        let mut began = (exchange.stage == Stage::First).then_some(self.began);
         let (clock, last_write) = (self.clock, &mut self.last_write);
         let wrote = || {
-            *last_write = began.take().unwrap_or_else(|| clock.now());
+            *last_write = clock.now();
             exchange.progress.wrote(*last_write);
         };
         match self.outgoing.poll(&mut self.io, body, cx, wrote) {
@@ -370,11 +367,6 @@ impl<B: RequestBody> Connection<B> {
     pub(super) fn is_free(&self) -> bool {
         let complete = self.outgoing.is_sent() && self.is_body_over();
         complete && self.persists && self.received.bytes.is_empty()
-    }
-
-    /// In use from `now` on.
-    pub(super) fn begin(&mut self, now: Moment) {
-        self.began = now;
     }
 
     /// Unused from now on. Its rest is counted from the last write, which spares a look at the
