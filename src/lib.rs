@@ -18,7 +18,7 @@
 //! | [`demo`] | simulated vendors that obey the founding documents |
 //! | [`cli`] | one file per verb |
 //! | [`clock`], [`random`] | the only files that read time and draw chance |
-//! | [`turn`] | the turns of a worker's event loop: first everybody reads, then everybody writes |
+//! | [`turn`] | the turns of an event loop: first everybody reads, then everybody writes |
 //!
 //! # Which way things depend
 //!
@@ -43,7 +43,7 @@
 //!
 //! | stage of a call | acts | decides, in `policy` |
 //! | --- | --- | --- |
-//! | accept, read the head | `server/{connection, gate, h1, head}` | – |
+//! | accept, read the head | `server/{connection, h1, head}` | – |
 //! | who, where to, under which policy | `gateway/call` | `client`, `route`, `headers` |
 //! | wait for a slot | `gateway/admit`, [`allowance`] | `ledger`, `pace`, `hold`, `share` |
 //! | exchange | `gateway/attempt`, [`upstream`] | – |

@@ -1,13 +1,14 @@
 //! A body in chunks, taken out of the bytes that bring it.
 //!
 //! It refuses to be lenient: a size is hexadecimal digits, a line ends in CRLF, and what stands
-//! between data and the next size is nothing else.
+//! between data and the next size is nothing else. Only of an upstream are blanks behind a size
+//! taken, because there are some that pad it.
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 
 use super::Lie;
-use super::lines::{self, Lines, Names};
+use super::lines::{self, Lines, Names, is_blank};
 
 /// Digits of a chunk's size: 64 bits.
 const SIZE_DIGITS_MAX: usize = 16;
@@ -16,7 +17,13 @@ const SIZE_DIGITS_MAX: usize = 16;
 const EXTENSION_BYTES_MAX: usize = 4 * 1024;
 
 /// Bytes of a body's trailers.
-const TRAILER_BYTES_MAX: usize = 16 * 1024;
+const TRAILER_BYTES_MAX: usize = 8 * 1024;
+
+/// Trailer lines.
+const TRAILERS_MAX: usize = 20;
+
+/// The largest chunk that is believed: what fits into a signed length everywhere.
+const SIZE_MAX: u64 = i64::MAX as u64;
 
 /// What comes next out of a body.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,16 +39,25 @@ pub enum Piece {
 }
 
 /// Where in a body of chunks the next byte stands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Chunks {
     place: Place,
+    padding: Padding,
     extension_bytes: usize,
 }
 
-#[derive(Debug, Default)]
+/// Whether blanks may stand behind the size of a chunk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    /// They may.
+    Taken,
+    /// They may not.
+    Refused,
+}
+
+#[derive(Debug)]
 enum Place {
     /// In the line with a chunk's size.
-    #[default]
     Size,
     /// So many bytes before the end of a chunk's data.
     Data(u64),
@@ -52,6 +68,12 @@ enum Place {
 }
 
 impl Chunks {
+    /// Before the first chunk.
+    #[must_use]
+    pub const fn new(padding: Padding) -> Self {
+        Self { place: Place::Size, padding, extension_bytes: 0 }
+    }
+
     /// Takes the next piece off `received`.
     ///
     /// # Errors
@@ -107,8 +129,15 @@ impl Chunks {
         let line = received[..end].strip_suffix(b"\r").ok_or(Lie("a bare line end in chunks"))?;
         let digits = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
         let (digits, extension) = line.split_at(digits);
-        if !matches!(extension.trim_ascii_start().first(), None | Some(b';')) {
+        let first = match self.padding {
+            Padding::Taken => extension.iter().find(|byte| !is_blank(**byte)),
+            Padding::Refused => extension.first(),
+        };
+        if !matches!(first, None | Some(b';')) {
             return Err(Lie("a chunk size that is none"));
+        }
+        if extension.iter().any(|byte| byte.is_ascii_control() && !is_blank(*byte)) {
+            return Err(Lie("a control character in a chunk extension"));
         }
         self.extension_bytes += extension.len();
         if self.extension_bytes > EXTENSION_BYTES_MAX {
@@ -132,8 +161,11 @@ fn hexadecimal(digits: &[u8]) -> Option<u64> {
     if digits.len() > SIZE_DIGITS_MAX {
         return None;
     }
-    u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    let size = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    (size <= SIZE_MAX).then_some(size)
 }
+
+const BARE_END: Lie = Lie("a bare line end in trailers");
 
 /// Takes trailers and the empty line behind them off `received`, once they are whole.
 fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
@@ -141,18 +173,27 @@ fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
         received.advance(2);
         return Ok(Some(HeaderMap::new()));
     }
-    let length = match lines::end(received, 0) {
+    if received.starts_with(b"\n") {
+        return Err(BARE_END);
+    }
+    let mut lines = Lines::default();
+    let length = match lines.find(received) {
         Some(length) if length <= TRAILER_BYTES_MAX => length,
         None if received.len() <= TRAILER_BYTES_MAX => return Ok(None),
         Some(_) | None => return Err(Lie("trailers without end")),
     };
     let text = received.split_to(length).freeze();
-    let is_bare = |end: usize| end == 0 || text[end - 1] != b'\r';
-    if memchr::memchr_iter(b'\n', &text).any(is_bare) {
-        return Err(Lie("a bare line end in trailers"));
-    }
     let (mut trailers, mut names) = (HeaderMap::new(), Names::default());
-    for (number, line) in Lines::of(&text).enumerate() {
+    for (number, line) in lines.of(&text).enumerate() {
+        if text[line.end] != b'\r' {
+            return Err(BARE_END);
+        }
+        if line.is_empty() {
+            break;
+        }
+        if number == TRAILERS_MAX {
+            return Err(Lie("too many trailers"));
+        }
         let line = lines::read_line(&text, line, number, &mut names)?;
         trailers.append(line.name, line.value);
     }
@@ -165,7 +206,15 @@ mod tests {
 
     /// Everything that comes out of `wire`, cut into parts of `step` bytes.
     fn taken(wire: &str, step: usize) -> Result<(String, HeaderMap, usize), Lie> {
-        let (mut chunks, mut received) = (Chunks::default(), BytesMut::new());
+        taken_with(Padding::Taken, wire, step)
+    }
+
+    fn taken_with(
+        padding: Padding,
+        wire: &str,
+        step: usize,
+    ) -> Result<(String, HeaderMap, usize), Lie> {
+        let (mut chunks, mut received) = (Chunks::new(padding), BytesMut::new());
         let (mut body, mut trailers) = (String::new(), HeaderMap::new());
         let mut parts = wire.as_bytes().chunks(step);
         loop {
@@ -203,6 +252,19 @@ mod tests {
             "1\r\nab\r\n",
             "1\r\na\n0\r\n\r\n",
             "10000000000000000\r\n",
+            "00000000000000001\r\nx\r\n",
+            "ffffffffffffffff\r\nx\r\n",
+            "1_0\r\nx\r\n",
+            "g\r\nx\r\n",
+            ";a\r\nx\r\n",
+            "1;a\nx\r\n",
+            "1;a\rb\r\nx\r\n",
+            "1;\0\r\nx\r\n",
+            "1\r\nx\n0\r\n\r\n",
+            "1\r\nx0\r\n\r\n",
+            "1\r\nx\r0\r\n\r\n",
+            "0\n\r\n",
+            "0\r\n\n",
             "0\r\nno colon\r\n\r\n",
             "0\r\nx : 1\r\n\r\n",
             "0\r\nx: 1\n\r\n",
@@ -217,12 +279,24 @@ mod tests {
     }
 
     #[test]
+    fn padded_sizes_are_taken_of_upstreams_alone() {
+        for padded in ["1 \r\nx\r\n0\r\n\r\n", "1\t ;a\r\nx\r\n0 \r\n\r\n"] {
+            assert_eq!(taken(padded, 1).unwrap().0, "x");
+            assert!(taken_with(Padding::Refused, padded, 1).is_err(), "{padded:?}");
+        }
+        assert_eq!(taken_with(Padding::Refused, "1;a \r\nx\r\n0\r\n\r\n", 1).unwrap().0, "x");
+    }
+
+    #[test]
     fn nothing_is_without_end() {
         let long = "y".repeat(2 * EXTENSION_BYTES_MAX);
         let often = "1;yyyy\r\nz\r\n".repeat(EXTENSION_BYTES_MAX / 5 + 1);
         let trailers = format!("0\r\n{}", "x: yyyy\r\n".repeat(TRAILER_BYTES_MAX / 9 + 1));
         let trailer = format!("0\r\nx: {}", "y".repeat(TRAILER_BYTES_MAX));
-        for endless in [format!("1;{long}"), format!("1;{long}\r\n"), often, trailers, trailer] {
+        let many = format!("0\r\n{}\r\n", "x: y\r\n".repeat(TRAILERS_MAX + 1));
+        let endless =
+            [format!("1;{long}"), format!("1;{long}\r\n"), often, trailers, trailer, many];
+        for endless in endless {
             let fault = taken(&endless, 1000).unwrap_err();
             assert_ne!(fault, Lie("part"), "{}", &endless[..40]);
         }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
 use super::Lie;
@@ -30,14 +30,15 @@ const KNOWN_BYTES_MAX: usize = 64;
 /// Whom a header line concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Concerns {
-    /// The two ends of this connection too: where the message ends and what follows it.
+    /// The two ends of this connection too: whose the message is, where it ends, what follows it.
     Connection,
     /// Only who reads the message.
     Message,
 }
 
 /// What is said to the other end of a connection.
-const OF_CONNECTION: [HeaderName; 5] = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, TE];
+const OF_CONNECTION: [HeaderName; 6] =
+    [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, TE];
 
 /// One header line, read.
 #[derive(Debug)]
@@ -50,43 +51,60 @@ pub struct Line {
     pub concerns: Concerns,
 }
 
-/// Where the first head in `bytes` ends, behind its empty line; `searched` bytes have been seen
-/// to hold no end.
-#[must_use]
-pub fn end(bytes: &[u8], searched: usize) -> Option<usize> {
-    // The last bytes may have been the first of an end.
-    let from = searched.saturating_sub(3);
-    memchr::memchr_iter(b'\n', &bytes[from..]).find_map(|at| match bytes[from + at + 1..] {
-        [b'\n', ..] => Some(from + at + 2),
-        [b'\r', b'\n', ..] => Some(from + at + 3),
-        _ => None,
-    })
+/// Where the lines of a head stand, found as its bytes come.
+#[derive(Debug, Default)]
+pub struct Lines {
+    /// Where each ends: the place of its line feed.
+    ends: Vec<usize>,
+    /// Bytes that were looked at.
+    searched: usize,
 }
 
-/// Where the lines of a head stand, without their ends, up to the empty one.
-#[derive(Debug)]
-pub struct Lines<'a> {
-    text: &'a [u8],
-    at: usize,
-}
+/// Room for so many lines is kept between heads.
+const LINES_KEPT_MAX: usize = 64;
 
-impl<'a> Lines<'a> {
-    /// The lines of `text`.
-    #[must_use]
-    pub const fn of(text: &'a [u8]) -> Self {
-        Self { text, at: 0 }
+impl Lines {
+    /// Looks at what has come of a head, from its first byte; how long it is, with its empty line,
+    /// once that is there.
+    pub fn find(&mut self, bytes: &[u8]) -> Option<usize> {
+        let from = self.searched;
+        for at in memchr::memchr_iter(b'\n', &bytes[from..]) {
+            let end = from + at;
+            let start = self.ends.last().map_or(0, |last| last + 1);
+            self.ends.push(end);
+            // An empty line before everything else ends nothing.
+            if 0 < start && matches!(bytes[start..end], [] | [b'\r']) {
+                self.searched = end + 1;
+                return Some(end + 1);
+            }
+        }
+        self.searched = bytes.len();
+        None
     }
-}
 
-impl Iterator for Lines<'_> {
-    type Item = Range<usize>;
+    /// How many lines were found.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.ends.len()
+    }
 
-    fn next(&mut self) -> Option<Range<usize>> {
-        let start = self.at;
-        let end = start + memchr::memchr(b'\n', &self.text[start..])?;
-        self.at = end + 1;
-        let end = if self.text[start..end].ends_with(b"\r") { end - 1 } else { end };
-        (start < end).then_some(start..end)
+    /// The lines that were found in `bytes`, without their ends; the empty one is among them.
+    pub fn of<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = Range<usize>> + 'a {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let line = start..end - usize::from(start < *end && bytes[end - 1] == b'\r');
+            start = end + 1;
+            line
+        })
+    }
+
+    /// Another head is to be looked at.
+    pub fn forget(&mut self) {
+        self.searched = 0;
+        self.ends.clear();
+        if self.ends.capacity() > LINES_KEPT_MAX {
+            self.ends = Vec::new();
+        }
     }
 }
 
@@ -107,12 +125,30 @@ pub fn read_line(
         }
         Some(_) | None => names.learn(text, number)?,
     };
-    let value = text[colon + 1..].trim_ascii_start();
-    let start = line.end - value.len();
-    let end = start + value.trim_ascii_end().len();
-    let value = HeaderValue::from_maybe_shared(head.slice(start..end));
+    let value = trim(text, colon + 1);
+    let value = head.slice(line.start + value.start..line.start + value.end);
+    let value = HeaderValue::from_maybe_shared(value);
     let value = value.map_err(|_| Lie("a bad header value"))?;
     Ok(Line { name, value, concerns })
+}
+
+/// What stands in `text` behind `start`, without the blanks around it: spaces and tabs, and nothing
+/// that a reader less strict would take for such.
+fn trim(text: &[u8], mut start: usize) -> Range<usize> {
+    let mut end = text.len();
+    while start < end && is_blank(text[start]) {
+        start += 1;
+    }
+    while start < end && is_blank(text[end - 1]) {
+        end -= 1;
+    }
+    start..end
+}
+
+/// Whether it is a space or a tab.
+#[must_use]
+pub const fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 impl Names {
@@ -149,8 +185,11 @@ pub fn is_listed(list: &HeaderValue, word: &str) -> bool {
 /// A whole number in digits and nothing else.
 #[must_use]
 pub fn number(digits: &[u8]) -> Option<u64> {
-    let plain = digits.iter().all(u8::is_ascii_digit);
-    if plain { std::str::from_utf8(digits).ok()?.parse().ok() } else { None }
+    let more = |number: u64, digit: &u8| {
+        let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
+        number.checked_mul(10)?.checked_add(digit)
+    };
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, more) }
 }
 
 #[cfg(test)]
@@ -158,12 +197,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_number_is_digits_and_fits() {
+        let rows = [("0", Some(0)), ("007", Some(7)), ("18446744073709551615", Some(u64::MAX))];
+        for (digits, expected) in rows {
+            assert_eq!(number(digits.as_bytes()), expected, "{digits}");
+        }
+        for none in ["", "+1", "-1", " 1", "1 ", "1_0", "0x1", "18446744073709551616"] {
+            assert_eq!(number(none.as_bytes()), None, "{none}");
+        }
+    }
+
+    #[test]
     fn long_names_are_read_but_not_remembered() {
         let long = "x".repeat(KNOWN_BYTES_MAX);
         let mut names = Names::default();
         for head in [format!("a: 1\r\n{long}: 2\r\nb: 3\r\n\r\n"), "a: 1\r\nb: 3\r\n\r\n".into()] {
             let head = Bytes::from(head);
-            for (number, line) in Lines::of(&head).enumerate() {
+            let mut lines = Lines::default();
+            assert_eq!(lines.find(&head), Some(head.len()));
+            for (number, line) in lines.of(&head).take_while(|line| !line.is_empty()).enumerate() {
                 let text = String::from_utf8(head[line.clone()].to_vec()).unwrap();
                 let line = read_line(&head, line, number, &mut names).unwrap();
                 assert_eq!(format!("{}: {}", line.name, line.value.to_str().unwrap()), text);

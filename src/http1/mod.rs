@@ -17,8 +17,8 @@ mod lines;
 mod outgoing;
 mod received;
 
-pub use chunks::{Chunks, Piece, data};
-pub use lines::{Concerns, Line, Lines, Names, end, is_listed, line, number, read_line};
+pub use chunks::{Chunks, Padding, Piece, data};
+pub use lines::{Concerns, Line, Lines, Names, is_blank, is_listed, line, number, read_line};
 pub use outgoing::{Length, Outgoing, Stop};
 pub use received::Received;
 

@@ -20,16 +20,14 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
-use super::answer;
 use super::body::ClientBody;
-use super::gate::Bounds;
 use super::h1;
 use super::handler::{ConnectionChange, Handler, Refused};
-use super::head;
+use super::head::{self, Bounds};
 use super::patrol::{Limits, Patrol};
 use super::settings::Settings;
 use super::stream::{ClientStream, Protocol, end_writing};
-use super::wire::{Fault, Phase, Wire};
+use super::wire::{Phase, Wire};
 use crate::clock::Clock;
 use crate::gateway::{Drain, Peer};
 use crate::policy::time::Moment;
@@ -65,7 +63,7 @@ pub(super) struct Worker<H> {
     pub(super) drain: Drain,
     head_timeout: Duration,
     idle_timeout: Duration,
-    bounds: Bounds,
+    pub(super) bounds: Bounds,
     http2: http2::Builder<TokioExecutor>,
 }
 
@@ -115,7 +113,7 @@ pub(super) async fn serve<H: Handler>(
     let socket = Arc::new(socket);
     let wire = Arc::new(Wire::default());
     let accepted = worker.clock.now();
-    let opening = ClientStream::open(Arc::clone(&socket), Arc::clone(&wire), worker.bounds);
+    let opening = ClientStream::open(Arc::clone(&socket), Arc::clone(&wire));
     let opened = tokio::select! {
         biased;
         opened = opening => opened,
@@ -171,8 +169,7 @@ impl<H: Handler> Link<H> {
         };
         match end {
             // What hardly any connection comes to must not make all of them larger.
-            End::Offended(fault) => Box::pin(self.refuse(fault)).await,
-            End::Closed if self.wire.is_sending() => Box::pin(self.linger()).await,
+            End::Closed if self.wire.is_unread() => Box::pin(self.linger()).await,
             End::Closed | End::TimedOut => {}
         }
     }
@@ -222,9 +219,6 @@ impl<H: Handler> Link<H> {
                     return Poll::Ready(End::Closed);
                 }
             }
-            if let Some(fault) = self.wire.refusal_due() {
-                return Poll::Ready(End::Offended(fault));
-            }
             std::task::ready!(patrol.poll_due(cx));
             if patrol.is_extended() || !connection.as_mut().close_politely() {
                 return Poll::Ready(End::TimedOut);
@@ -233,18 +227,6 @@ impl<H: Handler> Link<H> {
             connection.as_mut().poll(cx).map(|_| End::Closed)
         })
         .await
-    }
-
-    /// Answers what the gate refused, and closes.
-    async fn refuse(&self, fault: Fault) {
-        let response = self.worker.handler.refuse(fault.offence.refused(), None);
-        let bytes = answer::encode(response, fault.part, self.worker.clock.wall()).await;
-        let until = self.worker.clock.now().plus(self.worker.head_timeout);
-        tokio::select! {
-            written = write_all(&self.socket, &bytes) => if written.is_err() { return },
-            () = self.worker.clock.sleep_until(until) => return,
-        }
-        self.linger().await;
     }
 
     /// Reads and forgets what is still under way, so that our last bytes arrive.
@@ -257,18 +239,6 @@ impl<H: Handler> Link<H> {
             }
         }
     }
-}
-
-async fn write_all(socket: &TcpStream, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        socket.writable().await?;
-        match socket.try_write(bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 async fn discard(socket: &TcpStream) {
@@ -352,7 +322,6 @@ impl<H: Handler> Body for Tracked<H> {
 /// How a connection ended.
 enum End {
     Closed,
-    Offended(Fault),
     TimedOut,
 }
 

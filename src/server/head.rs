@@ -1,4 +1,4 @@
-//! The checks of a parsed head that the gate cannot make: HTTP/2 heads, absolute targets, Upgrade.
+//! What is checked of a head whatever it came as: absolute targets, Upgrade, HTTP/2's own.
 //!
 //! Behind them a head has one shape whatever it came as: a `Host`, and a target of path and query.
 //! Refuses to look at what only the route table or the vendor understands.
@@ -7,9 +7,19 @@ use http::header::{CONNECTION, HOST, HeaderName, UPGRADE};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
-use super::gate::Bounds;
 use super::handler::Refused;
 use super::host;
+
+/// What a head may be; from the settings of the front door.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Bytes of a head, its request line included.
+    pub(super) head_bytes_max: usize,
+    /// Header lines of a head.
+    pub(super) headers_max: usize,
+    /// Bytes of a request target.
+    pub(super) target_bytes_max: usize,
+}
 
 /// What HTTP/2 counts for each header beside its bytes (RFC 9113 §6.5.2).
 const HEADER_OVERHEAD_BYTES: usize = 32;

@@ -1,17 +1,15 @@
 //! The front door: workers, listeners, connections, drain.
 //!
 //! ```text
-//! Door ─ start ─► worker thread ─► connection ─► ClientStream (Gate) ─► h1 or hyper's h2
-//!     ─► head ─► Handler
+//! Door ─ start ─► worker thread ─► connection ─► ClientStream ─► h1 or hyper's h2 ─► head
+//!     ─► Handler
 //! ```
 //!
 //! Refuses to know what is behind the [`Handler`].
 
-mod answer;
 mod body;
 mod connection;
 mod door;
-mod gate;
 mod h1;
 mod handler;
 mod head;

@@ -1,8 +1,7 @@
-//! A client's socket as HTTP reads and writes it, with the framing gate in between.
+//! A client's socket as HTTP reads and writes it.
 //!
-//! Bytes are read straight into the reader's buffer and inspected there; only what the gate
-//! has not cleared (the beginning of a line) is taken back and kept until the rest arrives.
-//! Refuses to hand over a byte that was not cleared.
+//! The first bytes say which HTTP it is, and are handed over like all others. Refuses to look at
+//! any byte behind them.
 
 use std::io;
 use std::net::Shutdown;
@@ -10,18 +9,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::{Buf, Bytes};
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::gate::{Bounds, Gate};
-use super::wire::{Fault, Part, Wire};
+use super::wire::Wire;
 
 /// What a client sends first to speak HTTP/2 without having asked.
 const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// Bytes read at once while the beginning of a line is kept.
-const HELD_STEP_BYTES: usize = 2 * 1024;
 
 /// Answers up to so many bytes, head and body, go out in one plain write; larger ones are not
 /// worth copying.
@@ -40,12 +36,8 @@ pub(super) enum Protocol {
 #[derive(Debug)]
 pub(super) struct ClientStream {
     writer: ClientWriter,
-    /// HTTP/2 frames pass without it: their length is never in doubt.
-    gate: Option<Gate>,
-    /// Bytes read and not handed over.
-    held: Vec<u8>,
-    /// So many of them may be.
-    cleared: usize,
+    /// What was read to learn the protocol, and not handed over.
+    first: Bytes,
 }
 
 impl ClientStream {
@@ -53,58 +45,10 @@ impl ClientStream {
     pub(super) async fn open(
         socket: Arc<TcpStream>,
         wire: Arc<Wire>,
-        bounds: Bounds,
     ) -> io::Result<Option<(Self, Protocol)>> {
-        let Some((held, protocol)) = first_bytes(&socket).await? else { return Ok(None) };
-        let (gate, cleared) = match protocol {
-            Protocol::Http1 => (Some(Gate::new(bounds)), 0),
-            Protocol::Http2 => (None, held.len()),
-        };
-        let mut stream = Self { writer: ClientWriter { socket, wire }, gate, held, cleared };
-        stream.inspect_held();
+        let Some((first, protocol)) = first_bytes(&socket).await? else { return Ok(None) };
+        let stream = Self { writer: ClientWriter { socket, wire }, first: first.into() };
         Ok(Some((stream, protocol)))
-    }
-
-    /// Bytes that wait for the rest of their line, and what may be handed over of them.
-    fn inspect_held(&mut self) {
-        if self.cleared == 0 {
-            self.cleared = inspect(&mut self.gate, &self.writer.wire, &self.held);
-        }
-    }
-
-    fn hand_over(&mut self, buffer: &mut ReadBuf<'_>) {
-        let fits = self.cleared.min(buffer.remaining());
-        buffer.put_slice(&self.held[..fits]);
-        self.held.drain(..fits);
-        self.cleared -= fits;
-        if self.held.is_empty() {
-            self.held = Vec::new();
-        }
-    }
-
-    /// Reads behind the beginning of a line.
-    fn poll_read_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.held.reserve(HELD_STEP_BYTES);
-        let read = ready!(poll_read_into(&self.writer.socket, cx, &mut self.held))?;
-        self.inspect_held();
-        Poll::Ready(Ok(read))
-    }
-
-    /// Reads straight into the reader's buffer; what is not cleared is taken back.
-    fn poll_read_straight(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<usize>> {
-        let before = buffer.filled().len();
-        let read = ready!(poll_read_into(&self.writer.socket, cx, buffer))?;
-        let fresh = &buffer.filled()[before..];
-        let cleared = inspect(&mut self.gate, &self.writer.wire, fresh);
-        if cleared < read {
-            self.held.extend_from_slice(&fresh[cleared..]);
-            buffer.set_filled(before + cleared);
-        }
-        Poll::Ready(Ok(read))
     }
 }
 
@@ -139,17 +83,6 @@ fn join<'b>(parts: &[io::IoSlice<'_>], buffer: &'b mut [u8]) -> Option<&'b [u8]>
     Some(&buffer[..filled])
 }
 
-/// How many of these bytes may pass; what is wrong behind them is noted.
-fn inspect(gate: &mut Option<Gate>, wire: &Wire, bytes: &[u8]) -> usize {
-    let Some(gate) = gate else { return bytes.len() };
-    let cleared = gate.inspect(bytes);
-    wire.read(gate, bytes.len() - cleared.bytes);
-    if let Some(offence) = cleared.offence {
-        wire.offend(Fault { offence, part: gate.part() });
-    }
-    cleared.bytes
-}
-
 /// Reads what is there. A read that does not fill the buffer has emptied the socket, so the
 /// socket counts as dry until the next event: that saves a second, failing read per request.
 fn poll_read_into(
@@ -182,32 +115,13 @@ impl AsyncRead for ClientStream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let before = buffer.filled().len();
-        while buffer.filled().len() == before && buffer.remaining() > 0 {
-            if this.cleared > 0 {
-                this.hand_over(buffer);
-                continue;
-            }
-            match this.writer.wire.fault() {
-                Some(Fault { offence, part: Part::Body }) => {
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, offence)));
-                }
-                // The watch answers it; the reader must neither see these bytes nor an end.
-                Some(Fault { part: Part::Head | Part::HeadOfHead, .. }) => return Poll::Pending,
-                None => {}
-            }
-            let read = if this.held.is_empty() {
-                ready!(this.poll_read_straight(cx, buffer))?
-            } else {
-                ready!(this.poll_read_held(cx))?
-            };
-            if read == 0 {
-                this.writer.wire.read_ended();
-                break;
-            }
+        if !self.first.is_empty() {
+            let fits = self.first.len().min(buffer.remaining());
+            buffer.put_slice(&self.first[..fits]);
+            self.first.advance(fits);
+            return Poll::Ready(Ok(()));
         }
-        Poll::Ready(Ok(()))
+        poll_read_into(&self.writer.socket, cx, buffer).map_ok(|_| ())
     }
 }
 
@@ -217,9 +131,9 @@ impl ClientStream {
         self.writer.clone()
     }
 
-    /// Whether nothing of a message that is not complete has been read.
-    pub(super) fn is_between_messages(&self) -> bool {
-        self.held.is_empty() && self.gate.as_ref().is_none_or(Gate::between_messages)
+    /// Whether everything that was read was handed over.
+    pub(super) fn is_empty(&self) -> bool {
+        self.first.is_empty()
     }
 }
 
@@ -280,7 +194,6 @@ impl AsyncWrite for ClientWriter {
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.wire.flushed();
         Poll::Ready(Ok(()))
     }
 

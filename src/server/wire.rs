@@ -3,10 +3,7 @@
 //! All of them run on one worker's thread, one after the other; the atomics only satisfy the
 //! compiler and cost next to nothing. Refuses to act: the watch in `connection.rs` does.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
-
-use super::gate::{Gate, Offence};
 
 /// The state of one connection.
 #[derive(Debug, Default)]
@@ -16,34 +13,13 @@ pub(super) struct Wire {
     /// Grows whenever something begins or moves on: a new beat is a new deadline.
     beats: AtomicU32,
     calls: AtomicU32,
+    /// A head is on its way in.
     head_open: AtomicBool,
-    body_open: AtomicBool,
+    /// The end of the connection left something unread.
+    unread: AtomicBool,
     write_blocked: AtomicBool,
-    /// The end of a response has not been written to the socket yet.
-    unflushed: AtomicBool,
-    read_ended: AtomicBool,
     /// No call after the present one.
     closing: AtomicBool,
-    fault: OnceLock<Fault>,
-}
-
-/// What was wrong with what the client sent.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fault {
-    pub(super) offence: Offence,
-    /// Where in the message it was.
-    pub(super) part: Part,
-}
-
-/// A part of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    /// The head of a request whose answer may have a body.
-    Head,
-    /// The head of a HEAD request.
-    HeadOfHead,
-    /// The body.
-    Body,
 }
 
 /// What a connection is doing, as far as deadlines are concerned.
@@ -88,12 +64,7 @@ impl Wire {
 
     pub(super) fn call_ended(&self) {
         self.in_flight.store(self.in_flight.load(Relaxed) - 1, Relaxed);
-        self.unflushed.store(true, Relaxed);
         self.beat();
-    }
-
-    pub(super) fn flushed(&self) {
-        self.unflushed.store(false, Relaxed);
     }
 
     pub(super) fn write_blocked(&self) {
@@ -107,20 +78,18 @@ impl Wire {
         }
     }
 
-    /// Where the gate stands after what was read; `held` bytes wait for the rest of their line.
-    pub(super) fn read(&self, gate: &Gate, held: usize) {
-        let open = held > 0 || !gate.between_messages();
+    /// Whether a part of a head is there.
+    pub(super) fn reads_head(&self, open: bool) {
         self.head_open.store(open, Relaxed);
-        self.body_open.store(gate.in_body(), Relaxed);
     }
 
-    pub(super) fn read_ended(&self) {
-        self.read_ended.store(true, Relaxed);
+    pub(super) fn leaves_unread(&self) {
+        self.unread.store(true, Relaxed);
     }
 
-    /// Whether the client may still be sending a body that nobody reads.
-    pub(super) fn is_sending(&self) -> bool {
-        self.body_open.load(Relaxed) && !self.read_ended.load(Relaxed)
+    /// Whether the client may still be sending what nobody reads.
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread.load(Relaxed)
     }
 
     pub(super) fn close_soon(&self) {
@@ -129,22 +98,6 @@ impl Wire {
 
     pub(super) fn is_closing(&self) -> bool {
         self.closing.load(Relaxed)
-    }
-
-    pub(super) fn offend(&self, fault: Fault) {
-        // Only the first fault counts: the stream ends with it.
-        let _ = self.fault.set(fault);
-    }
-
-    pub(super) fn fault(&self) -> Option<Fault> {
-        self.fault.get().copied()
-    }
-
-    /// The refused head, once everything before it is answered.
-    pub(super) fn refusal_due(&self) -> Option<Fault> {
-        let fault = self.fault().filter(|fault| fault.part != Part::Body)?;
-        let quiet = self.in_flight.load(Relaxed) == 0 && !self.unflushed.load(Relaxed);
-        quiet.then_some(fault)
     }
 
     fn beat(&self) {

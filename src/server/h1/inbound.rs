@@ -8,13 +8,15 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, Request, header};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::AsyncWrite;
 
-use super::request::Head;
+use super::request::{Head, Heads, Offending};
 use crate::gateway::ClientBroke;
-use crate::http1::{self, Chunks, Length, Names, Piece, Received};
+use crate::http1::{self, Chunks, Length, Lie, Padding, Piece, Received};
+use crate::server::head::Bounds;
 use crate::server::stream::{ClientStream, ClientWriter};
 
 /// Room for one read: most heads fit at once, an idle connection holds little, and an upload gets
@@ -37,21 +39,21 @@ pub(super) struct Inbound {
     writer: ClientWriter,
     /// What was read and not used yet.
     received: Received,
-    /// Bytes of it that hold no end of a head.
-    searched: usize,
-    names: Names,
+    heads: Heads,
     /// Grows with every request: a body knows by it whether its request is the present one.
     requests: u64,
     body: Coming,
     /// What of `100 Continue` has to be said before the body is read.
     interim: &'static [u8],
+    /// The client sends nothing more.
+    ended: bool,
 }
 
 /// What is still to come of a request's body.
 enum Coming {
     Sized(u64),
     Chunks(Chunks),
-    /// It broke: nothing behind it can be read.
+    /// Nothing of it, or of what is behind it, can be read.
     Broken,
 }
 
@@ -67,35 +69,37 @@ impl Inbound {
             writer: stream.writer(),
             stream,
             received: Received::new(READ_BYTES),
-            searched: 0,
-            names: Names::default(),
+            heads: Heads::default(),
             requests: 0,
             body: Coming::Sized(0),
             interim: b"",
+            ended: false,
         }
     }
 
-    pub(super) fn names(&mut self) -> &mut Names {
-        &mut self.names
-    }
-
-    /// Takes a whole head.
-    pub(super) fn take_head(&mut self) -> Option<Bytes> {
-        // The gate lets one empty line pass before a head.
-        if self.received.bytes.starts_with(b"\r\n") {
-            self.received.bytes.advance(2);
-        }
-        let Some(length) = http1::end(&self.received.bytes, self.searched) else {
-            self.searched = self.received.bytes.len();
-            return None;
-        };
-        self.searched = 0;
-        Some(self.received.bytes.split_to(length).freeze())
+    /// Takes the next head, once it is whole, its headers into `headers`, which is empty then.
+    pub(super) fn take_head(
+        &mut self,
+        headers: &mut HeaderMap,
+        bounds: Bounds,
+    ) -> Result<Option<(Request<()>, Head)>, Offending> {
+        self.heads.take(&mut self.received.bytes, headers, bounds)
     }
 
     /// Whether nothing of another request is here.
     pub(super) fn is_between_messages(&self) -> bool {
-        self.received.bytes.is_empty() && self.stream.is_between_messages()
+        self.received.bytes.is_empty() && self.stream.is_empty()
+    }
+
+    /// Whether the client may still be sending something that nobody will read.
+    pub(super) fn is_cut_off(&self) -> bool {
+        !self.ended && !self.is_body_over()
+    }
+
+    /// A head was refused: what stands behind it has no beginning.
+    pub(super) fn refuse(&mut self) {
+        self.body = Coming::Broken;
+        self.interim = b"";
     }
 
     /// A request with this head has begun; its body, if it has one, read from here, which `shared`
@@ -108,7 +112,7 @@ impl Inbound {
         self.requests += 1;
         self.body = match head.body {
             Length::Exactly(bytes) => Coming::Sized(bytes),
-            Length::Chunks => Coming::Chunks(Chunks::default()),
+            Length::Chunks => Coming::Chunks(Chunks::new(Padding::Refused)),
             Length::None | Length::Close => Coming::Sized(0),
         };
         let more = !self.is_body_over();
@@ -177,16 +181,18 @@ impl Inbound {
     }
 
     fn poll_read_into(&mut self, cx: &mut Context<'_>, room_min: usize) -> Poll<io::Result<usize>> {
-        self.received.poll_read(&mut self.stream, cx, room_min)
+        let read = ready!(self.received.poll_read(&mut self.stream, cx, room_min));
+        self.ended |= matches!(read, Ok(0));
+        Poll::Ready(read)
     }
 
-    fn take(&mut self) -> Result<Piece, http1::Lie> {
+    fn take(&mut self) -> Result<Piece, Lie> {
         match &mut self.body {
             Coming::Sized(0) => Ok(Piece::End),
             Coming::Sized(_) if self.received.bytes.is_empty() => Ok(Piece::More),
             Coming::Sized(left) => Ok(Piece::Data(http1::data(left, &mut self.received.bytes))),
             Coming::Chunks(chunks) => chunks.take(&mut self.received.bytes),
-            Coming::Broken => Err(http1::Lie("it is broken")),
+            Coming::Broken => Err(Lie("it is broken")),
         }
     }
 
@@ -203,10 +209,12 @@ impl Inbound {
         loop {
             match self.take() {
                 Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
-                Ok(Piece::Trailers(map)) => return Poll::Ready(Some(Ok(Frame::trailers(map)))),
+                Ok(Piece::Trailers(map)) if !map.keys().any(is_header_only) => {
+                    return Poll::Ready(Some(Ok(Frame::trailers(map))));
+                }
                 Ok(Piece::End) => return Poll::Ready(None),
                 Ok(Piece::More) => {}
-                Err(_) => return self.broke(),
+                Ok(Piece::Trailers(_)) | Err(_) => return self.broke(),
             }
             match ready!(self.poll_read_into(cx, READ_ROOM_MIN)) {
                 Ok(bytes) if bytes > 0 => {}
@@ -219,6 +227,33 @@ impl Inbound {
         self.body = Coming::Broken;
         Poll::Ready(Some(Err(ClientBroke)))
     }
+}
+
+/// Headers that steer framing, routing or credentials: in a trailer they only deceive.
+fn is_header_only(name: &HeaderName) -> bool {
+    const NAMES: [HeaderName; 20] = [
+        header::AUTHORIZATION,
+        header::CACHE_CONTROL,
+        header::CONNECTION,
+        header::CONTENT_ENCODING,
+        header::CONTENT_LENGTH,
+        header::CONTENT_RANGE,
+        header::CONTENT_TYPE,
+        header::COOKIE,
+        header::EXPECT,
+        header::FORWARDED,
+        header::HOST,
+        HeaderName::from_static("keep-alive"),
+        header::MAX_FORWARDS,
+        header::PROXY_AUTHORIZATION,
+        HeaderName::from_static("proxy-connection"),
+        header::SET_COOKIE,
+        header::TE,
+        header::TRAILER,
+        header::TRANSFER_ENCODING,
+        header::UPGRADE,
+    ];
+    name.as_str().starts_with("x-forwarded-") || NAMES.contains(name)
 }
 
 /// The body of a request as it comes in.
@@ -268,31 +303,29 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
-    use crate::server::gate::Bounds;
 
     async fn connected() -> (TcpStream, Arc<Mutex<Inbound>>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, _) = listener.accept().await.unwrap();
         client.write_all(b"POST / HTTP/1.1\r\n").await.unwrap();
-        let bounds = Bounds { head_bytes_max: 1024, headers_max: 9, target_bytes_max: 99 };
-        let opened = ClientStream::open(Arc::new(socket), Arc::default(), bounds).await.unwrap();
+        let opened = ClientStream::open(Arc::new(socket), Arc::default()).await.unwrap();
         (client, Arc::new(Mutex::new(Inbound::new(opened.expect("it is open").0))))
     }
 
     /// The body of the next request, which is of so many bytes.
     async fn next_body(inbound: &Arc<Mutex<Inbound>>, bytes: u64) -> RequestFlow {
-        let text = poll_fn(|cx| {
+        let bounds = Bounds { head_bytes_max: 1024, headers_max: 9, target_bytes_max: 99 };
+        let head = poll_fn(|cx| {
             let mut inbound = super::super::lock(inbound);
             loop {
-                if let Some(text) = inbound.take_head() {
-                    return Poll::Ready(text);
+                if let Some((_, head)) = inbound.take_head(&mut HeaderMap::new(), bounds).unwrap() {
+                    return Poll::Ready(head);
                 }
                 ready!(inbound.poll_read_head(cx)).unwrap();
             }
         });
-        let (_, head) =
-            super::super::request::read(&text.await, &mut Names::default(), Default::default());
+        let head = head.await;
         assert_eq!(head.body, Length::Exactly(bytes));
         let flow = super::super::lock(inbound).expect_body(&head, inbound);
         flow.expect("there is a body")

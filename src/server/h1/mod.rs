@@ -1,32 +1,38 @@
 //! One HTTP/1.1 connection of a client: a head in, a call, its answer out, and again.
 //!
-//! Everything it reads has passed the framing gate, so there is one reading of it. The call is
-//! polled by the connection's own task, and between its polls the connection is watched for a
-//! client that leaves: a call that nobody waits for is dropped. Refuses to decide what is
-//! answered.
+//! What it takes from a client has one reading, and what has two is refused, so that nobody behind
+//! it reads another. The call is polled by the connection's own task, and between its polls the
+//! connection is watched for a client that leaves: a call that nobody waits for is dropped.
+//! Refuses to decide what is answered.
 //!
 //! | file | purpose |
 //! | --- | --- |
 //! | `request` | a head out of its bytes |
+//! | `rules` | what its lines may look like |
+//! | `offence` | what is refused of it, and how that is told |
 //! | `response` | a head into bytes |
 //! | `inbound` | what the client sends: heads, and the body of the call under way |
 
 mod inbound;
+mod offence;
 mod request;
 mod response;
+mod rules;
+
+#[cfg(test)]
+mod tests;
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, Method, Request, Response};
-use tokio::io::AsyncWrite;
+use http::{HeaderMap, Request, Response};
 
 pub(super) use inbound::RequestFlow;
 
 use self::inbound::{Inbound, Watched};
-use self::request::Head;
+use self::request::{Head, Offending};
 use super::body::ClientBody;
 use super::connection::{Line, Tracked, call};
 use super::handler::{Handler, Refused};
@@ -42,8 +48,11 @@ pub(super) async fn serve<H: Handler>(stream: ClientStream, line: Arc<Line<H>>) 
     let mut connection = Connection { inbound, writer, outgoing, spare, line };
     while let Some(arrived) = connection.next_request().await {
         if connection.answer(arrived).await == Next::Close {
-            return;
+            break;
         }
+    }
+    if lock(&connection.inbound).is_cut_off() {
+        connection.line.wire.leaves_unread();
     }
 }
 
@@ -78,17 +87,27 @@ impl<H: Handler> Connection<H> {
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arrived>> {
         let mut inbound = lock(&self.inbound);
         loop {
-            if let Some(bytes) = inbound.take_head() {
-                let headers = std::mem::take(&mut self.spare);
-                let (request, head) = request::read(&bytes, inbound.names(), headers);
-                let flow = inbound.expect_body(&head, &self.inbound);
-                let body = flow.map_or_else(ClientBody::none, ClientBody::http1);
-                let request = request.map(|request| request.map(|()| body));
-                return Poll::Ready(Some(Arrived { request, head }));
+            match inbound.take_head(&mut self.spare, self.line.worker.bounds) {
+                Ok(Some((request, head))) => {
+                    self.line.wire.reads_head(false);
+                    let flow = inbound.expect_body(&head, &self.inbound);
+                    let body = flow.map_or_else(ClientBody::none, ClientBody::http1);
+                    return Poll::Ready(Some(Arrived {
+                        request: Ok(request.map(|()| body)),
+                        head,
+                    }));
+                }
+                Ok(None) => {}
+                Err(Offending { offence, head }) => {
+                    inbound.refuse();
+                    return Poll::Ready(Some(Arrived { request: Err(offence.refused()), head }));
+                }
             }
-            if self.line.wire.is_closing() && inbound.is_between_messages() {
+            let between = inbound.is_between_messages();
+            if self.line.wire.is_closing() && between {
                 return Poll::Ready(None);
             }
+            self.line.wire.reads_head(!between);
             match std::task::ready!(inbound.poll_read_head(cx)) {
                 Ok(bytes) if bytes > 0 => {}
                 Ok(_) | Err(_) => return Poll::Ready(None),
@@ -98,24 +117,21 @@ impl<H: Handler> Connection<H> {
 
     /// Answers one request.
     async fn answer(&mut self, Arrived { request, head }: Arrived) -> Next {
-        let method = request.as_ref().map_or(Method::GET, |request| request.method().clone());
         let line = Arc::clone(&self.line);
         let mut call = pin!(call(line, request));
         let Some(mut response) = poll_fn(|cx| self.poll_call(call.as_mut(), cx)).await else {
             return Next::Close;
         };
         turn::behind_the_others().await;
-        let mut begin =
-            |cx: &mut Context<'_>| self.begin_response(&mut response, (&method, &head), cx);
+        let mut begin = |cx: &mut Context<'_>| self.begin_response(&mut response, &head, cx);
         let keeps = poll_fn(|cx| Poll::Ready(begin(cx))).await;
         let sent = poll_fn(|cx| self.poll_response(&mut response, cx)).await;
         self.spare = std::mem::take(response.headers_mut());
         self.spare.clear();
         // The end of its body is the end of the call, and what follows belongs to the next.
         drop(response);
-        let flushed = poll_fn(|cx| Pin::new(&mut self.writer).poll_flush(cx)).await;
         self.outgoing.rest();
-        let goes_on = keeps && sent && flushed.is_ok();
+        let goes_on = keeps && sent;
         let over = poll_fn(|cx| Poll::Ready(goes_on && lock(&self.inbound).finish_body(cx))).await;
         if over { Next::Keep } else { Next::Close }
     }
@@ -138,7 +154,7 @@ impl<H: Handler> Connection<H> {
     fn begin_response(
         &mut self,
         response: &mut Response<Tracked<H>>,
-        (method, head): (&Method, &Head),
+        head: &Head,
         cx: &mut Context<'_>,
     ) -> bool {
         let mut inbound = lock(&self.inbound);
@@ -150,7 +166,9 @@ impl<H: Handler> Connection<H> {
         let clock = self.line.worker.clock;
         self.outgoing.begin(|out| {
             out.extend_from_slice(half_said);
-            response::write(out, response, (method, head.version), &mut keeps, || clock.wall())
+            response::write(out, response, (&head.method, head.version), &mut keeps, || {
+                clock.wall()
+            })
         });
         self.outgoing.allow_trailers(head.takes_trailers);
         keeps

@@ -1,19 +1,23 @@
 //! The head of a request, out of its bytes.
 //!
-//! The gate has let it pass, so it has one reading; what is refused here is what the gate does
-//! not look at.
+//! Refuses every head that others could read differently: what is refused and why is `offence`'s,
+//! what a line may look like is `rules`'.
 
-use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, TE, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Request, Uri, Version};
+use bytes::{Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
+use super::offence::Offence;
+use super::rules::{self, RequestLine, header_offence, is_chunked, is_endless};
 use crate::http1::{self, Concerns, Length, Line, Lines, Names};
-use crate::server::handler::Refused;
+use crate::server::head::Bounds;
+use crate::server::host;
 
 /// What a head says about the exchange.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) version: Version,
+    pub(super) method: Method,
     /// How the end of the body is told.
     pub(super) body: Length,
     /// Whether the client wants another exchange after this one.
@@ -23,149 +27,216 @@ pub(super) struct Head {
     pub(super) takes_trailers: bool,
 }
 
-/// Reads a whole head, its headers into `headers`, which is empty.
-pub(super) fn read(
-    bytes: &Bytes,
-    names: &mut Names,
-    headers: HeaderMap,
-) -> (Result<Request<()>, Refused>, Head) {
-    let mut head = Head {
-        version: Version::HTTP_11,
-        body: Length::None,
-        persists: true,
-        asks_first: false,
-        takes_trailers: false,
-    };
-    let mut request = Request::new(());
-    *request.headers_mut() = headers;
-    let Some(()) = read_into(bytes, names, &mut request, &mut head) else {
-        head.persists = false;
-        let detail = "The request's head cannot be read.";
-        return (Err(Refused::Malformed { detail }), head);
-    };
-    (Ok(request), head)
+/// Why a head goes no further, and how the exchange goes then.
+#[derive(Debug)]
+pub(super) struct Offending {
+    pub(super) offence: Offence,
+    pub(super) head: Head,
 }
 
-fn read_into(
-    bytes: &Bytes,
-    names: &mut Names,
-    request: &mut Request<()>,
-    head: &mut Head,
-) -> Option<()> {
-    let mut lines = Lines::of(bytes);
-    let line = lines.next()?;
-    let text = &bytes[line.clone()];
-    let method = memchr::memchr(b' ', text)?;
-    let target = memchr::memrchr(b' ', text)?;
-    head.version = match &text[target + 1..] {
-        b"HTTP/1.1" => Version::HTTP_11,
-        b"HTTP/1.0" => Version::HTTP_10,
-        _ => return None,
-    };
-    *request.version_mut() = head.version;
-    *request.method_mut() = Method::from_bytes(&text[..method]).ok()?;
-    let target = bytes.slice(line.start + method + 1..line.start + target);
-    *request.uri_mut() = Uri::from_maybe_shared(target).ok()?;
-    let (mut close, mut keep_alive) = (false, false);
-    for (number, line) in lines.enumerate() {
-        let Line { name, value, concerns } = http1::read_line(bytes, line, number, names).ok()?;
-        if concerns == Concerns::Message {
-            request.headers_mut().append(name, value);
-            continue;
-        }
-        if name == CONTENT_LENGTH || name == TRANSFER_ENCODING {
-            // The gate lets no second one pass; should it ever, nothing is to be guessed here.
-            if head.body != Length::None {
-                return None;
-            }
-            head.body = if name == CONTENT_LENGTH {
-                Length::Exactly(http1::number(value.as_bytes())?)
-            } else if value.as_bytes().eq_ignore_ascii_case(b"chunked") {
-                Length::Chunks
-            } else {
-                return None;
-            };
-        } else if name == CONNECTION {
-            close |= http1::is_listed(&value, "close");
-            keep_alive |= http1::is_listed(&value, "keep-alive");
-        } else if name == EXPECT {
-            head.asks_first = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-        } else if name == TE {
-            head.takes_trailers |= http1::is_listed(&value, "trailers");
-        }
-        request.headers_mut().append(name, value);
-    }
-    let is_new = head.version == Version::HTTP_11;
-    head.persists = !close && (is_new || keep_alive);
-    head.asks_first &= is_new;
-    head.takes_trailers &= is_new;
-    Some(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn head(text: &str) -> (Result<Request<()>, Refused>, Head) {
-        let text = Bytes::from(format!("{text}\r\n\r\n"));
-        read(&text, &mut Names::default(), HeaderMap::new())
-    }
-
-    #[test]
-    fn a_head_becomes_a_request() {
-        let (request, said) = head("PUT /a/../b?c=%20 HTTP/1.1\r\nHost: h\r\nX-A:  1 \r\nx-a:2");
-        let request = request.unwrap();
-        assert_eq!(
-            (request.method(), request.uri().to_string()),
-            (&Method::PUT, "/a/../b?c=%20".into())
-        );
-        assert_eq!(request.headers().get_all("x-a").iter().collect::<Vec<_>>(), ["1", "2"]);
-        let expected = Head {
+impl Offending {
+    /// `bytes` are those that are here of the head.
+    #[cold]
+    fn new(offence: Offence, bytes: &[u8]) -> Self {
+        let bodiless = bytes.trim_ascii_start().starts_with(b"HEAD ");
+        let head = Head {
             version: Version::HTTP_11,
+            method: if bodiless { Method::HEAD } else { Method::GET },
             body: Length::None,
-            persists: true,
+            persists: false,
             asks_first: false,
             takes_trailers: false,
         };
-        assert_eq!(said, expected);
-        for target in ["*", "http://h/x"] {
-            let (request, _) = head(&format!("OPTIONS {target} HTTP/1.1"));
-            assert_eq!(request.unwrap().uri().to_string(), target);
-        }
+        Self { offence, head }
     }
+}
 
-    #[test]
-    fn it_says_how_the_exchange_goes() {
-        let persists = |version: &str, connection: &str| {
-            head(&format!("GET / {version}\r\nconnection: {connection}")).1.persists
+/// Takes the heads of one connection out of what is received.
+#[derive(Debug, Default)]
+pub(super) struct Heads {
+    lines: Lines,
+    names: Names,
+}
+
+impl Heads {
+    /// Takes a head off `received`, once it is whole, its headers into `headers`, which is empty.
+    pub(super) fn take(
+        &mut self,
+        received: &mut BytesMut,
+        headers: &mut HeaderMap,
+        bounds: Bounds,
+    ) -> Result<Option<(Request<()>, Head)>, Offending> {
+        let known = self.lines.count();
+        let Some(length) = self.lines.find(received) else {
+            let checked = self.check_part(received, known, bounds);
+            return checked.map(|()| None).map_err(|offence| Offending::new(offence, received));
         };
-        assert!(persists("HTTP/1.1", "x"));
-        assert!(!persists("HTTP/1.1", "x, Close"));
-        assert!(!persists("HTTP/1.0", "x"));
-        assert!(persists("HTTP/1.0", "Keep-Alive"));
-        let (_, said) =
-            head("POST / HTTP/1.1\r\ncontent-length: 5\r\nexpect: 100-Continue\r\nte: trailers");
-        assert_eq!(
-            (said.body, said.asks_first, said.takes_trailers),
-            (Length::Exactly(5), true, true)
-        );
-        let (_, said) = head("POST / HTTP/1.0\r\ncontent-length: 5\r\nexpect: 100-continue");
-        assert!(!said.asks_first);
-        assert_eq!(head("POST / HTTP/1.1\r\ntransfer-encoding: chunked").1.body, Length::Chunks);
+        if length > bounds.head_bytes_max {
+            return Err(Offending::new(Offence::Head, received));
+        }
+        let bytes = received.split_to(length).freeze();
+        let read = self.read(&bytes, headers, bounds);
+        self.lines.forget();
+        read.map(Some).map_err(|offence| Offending::new(offence, &bytes))
     }
 
-    #[test]
-    fn what_cannot_be_read_is_refused() {
-        let lengths = ["1\r\ncontent-length: 1", "x", "0\r\ntransfer-encoding: chunked"];
-        let lengths = lengths.map(|length| format!("GET / HTTP/1.1\r\ncontent-length: {length}"));
-        let encodings = ["gzip", "chunked, chunked", "chunked\r\ncontent-length: 1"];
-        let encodings = encodings.map(|e| format!("GET / HTTP/1.1\r\ntransfer-encoding: {e}"));
-        let lines = ["GET", "GET /", "GET /\u{7f} HTTP/1.1", "G@T / HTTP/1.1", "GET / HTTP/2.0"];
-        let lines = lines.map(str::to_owned).into_iter().chain(lengths).chain(encodings);
-        for line in lines {
-            let (request, said) = head(&line);
-            assert!(matches!(request, Err(Refused::Malformed { .. })), "{line:?}");
-            assert!(!said.persists);
+    fn read(
+        &mut self,
+        bytes: &Bytes,
+        headers: &mut HeaderMap,
+        bounds: Bounds,
+    ) -> Result<(Request<()>, Head), Offence> {
+        let (mut request, mut said) = (Request::new(()), Said::default());
+        *request.headers_mut() = std::mem::take(headers);
+        read_lines(bytes, &self.lines, &mut self.names, (&mut request, &mut said, bounds))?;
+        let head = said.head(&request)?;
+        Ok((request, head))
+    }
+
+    /// What is wrong already with the part of a head that is here, of which so many lines were
+    /// `known`: who goes wrong in the first line need not be listened to until the last.
+    fn check_part(&self, part: &[u8], known: usize, bounds: Bounds) -> Result<(), Offence> {
+        if self.lines.count() == 0 && is_endless(part.len(), bounds.target_bytes_max) {
+            return Err(Offence::TargetLength);
         }
+        if part.len() > bounds.head_bytes_max {
+            return Err(Offence::Head);
+        }
+        if self.lines.count() == known {
+            return Ok(());
+        }
+        let (mut request, mut said, mut names) = Default::default();
+        let part = Bytes::copy_from_slice(part);
+        read_lines(&part, &self.lines, &mut names, (&mut request, &mut said, bounds))
+    }
+}
+
+fn read_lines(
+    bytes: &Bytes,
+    lines: &Lines,
+    names: &mut Names,
+    (request, said, bounds): (&mut Request<()>, &mut Said, Bounds),
+) -> Result<(), Offence> {
+    let mut lines = lines.of(bytes);
+    let Some(mut line) = lines.next() else { return Ok(()) };
+    ends_rightly(bytes, line.end)?;
+    if line.is_empty() {
+        // One may stand before a head: old clients send it behind a body.
+        let Some(second) = lines.next() else { return Ok(()) };
+        line = second;
+        ends_rightly(bytes, line.end)?;
+    }
+    let text = &bytes[line];
+    let RequestLine { method, target, version } =
+        rules::request_line(text, bounds.target_bytes_max)
+            .map_err(|fault| rules::offence(text, fault))?;
+    *request.version_mut() = version;
+    *request.method_mut() = Method::from_bytes(method).map_err(|_| Offence::RequestLine)?;
+    let target = bytes.slice_ref(target);
+    *request.uri_mut() = Uri::from_maybe_shared(target).map_err(|_| Offence::Target)?;
+    for (number, line) in lines.enumerate() {
+        ends_rightly(bytes, line.end)?;
+        if line.is_empty() {
+            return Ok(());
+        }
+        if number == bounds.headers_max {
+            return Err(Offence::Head);
+        }
+        let text = &bytes[line.clone()];
+        let Line { name, value, concerns } =
+            http1::read_line(bytes, line, number, names).map_err(|_lie| header_offence(text))?;
+        if concerns == Concerns::Connection {
+            said.hear(&name, &value, (&text[name.as_str().len() + 1..], version))?;
+        }
+        request.headers_mut().append(name, value);
+    }
+    Ok(())
+}
+
+/// A line whose end another reader may not see has two readings.
+fn ends_rightly(bytes: &[u8], end: usize) -> Result<(), Offence> {
+    if bytes[end] == b'\r' { Ok(()) } else { Err(Offence::BareLineFeed) }
+}
+
+/// What the headers say about the message itself.
+#[derive(Default)]
+struct Said {
+    host: bool,
+    body: Option<Length>,
+    /// Whether another message may follow; to close has the last word.
+    persists: Option<bool>,
+    asks_first: bool,
+    takes_trailers: bool,
+}
+
+impl Said {
+    /// `raw` is the value with the blanks around it.
+    fn hear(
+        &mut self,
+        name: &HeaderName,
+        value: &HeaderValue,
+        (raw, version): (&[u8], Version),
+    ) -> Result<(), Offence> {
+        if *name == HOST {
+            return self.hear_host(value);
+        } else if *name == CONTENT_LENGTH {
+            return self.hear_length(raw);
+        } else if *name == TRANSFER_ENCODING {
+            return self.hear_encoding(raw, version);
+        } else if *name == CONNECTION {
+            if http1::is_listed(value, "close") {
+                self.persists = Some(false);
+            } else if self.persists.is_none() && http1::is_listed(value, "keep-alive") {
+                self.persists = Some(true);
+            }
+        } else if *name == EXPECT {
+            self.asks_first = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+        } else if *name == TE {
+            self.takes_trailers |= http1::is_listed(value, "trailers");
+        }
+        Ok(())
+    }
+
+    fn hear_host(&mut self, value: &HeaderValue) -> Result<(), Offence> {
+        if std::mem::replace(&mut self.host, true) {
+            return Err(Offence::HostTwice);
+        }
+        if host::is_valid(value.as_bytes()) { Ok(()) } else { Err(Offence::Host) }
+    }
+
+    fn hear_length(&mut self, raw: &[u8]) -> Result<(), Offence> {
+        let length = rules::length(raw)?;
+        match self.body.replace(Length::Exactly(length)) {
+            Some(Length::Chunks) => Err(Offence::LengthAndEncoding),
+            Some(_) => Err(Offence::LengthTwice),
+            None => Ok(()),
+        }
+    }
+
+    fn hear_encoding(&mut self, raw: &[u8], version: Version) -> Result<(), Offence> {
+        if version == Version::HTTP_10 {
+            return Err(Offence::EncodingTooOld);
+        }
+        match self.body.replace(Length::Chunks) {
+            Some(Length::Exactly(_)) => Err(Offence::LengthAndEncoding),
+            None if is_chunked(raw) => Ok(()),
+            Some(_) | None => Err(Offence::Encoding),
+        }
+    }
+
+    fn head(&self, request: &Request<()>) -> Result<Head, Offence> {
+        let version = request.version();
+        let is_new = version == Version::HTTP_11;
+        if !self.host && is_new {
+            return Err(Offence::HostMissing);
+        }
+        Ok(Head {
+            version,
+            method: request.method().clone(),
+            body: self.body.unwrap_or(Length::None),
+            persists: self.persists.unwrap_or(is_new),
+            asks_first: self.asks_first && is_new,
+            takes_trailers: self.takes_trailers && is_new,
+        })
     }
 }

@@ -10,7 +10,7 @@ use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use crate::http1::{
-    Chunks, Concerns, Length, Lie, Lines, Names, end, is_listed, line, number, read_line,
+    Chunks, Concerns, Length, Lie, Lines, Names, Padding, is_listed, line, number, read_line,
 };
 
 /// Header lines of one answer; far more than any vendor sends.
@@ -114,26 +114,25 @@ pub(super) fn read(
     headers: &mut HeaderMap,
     method: &Method,
 ) -> Result<Found, Lie> {
-    let Some(length) = end(received, memory.searched) else {
-        memory.searched = received.len();
+    let Some(length) = memory.lines.find(received) else {
         // Nonsense need not be awaited to its end.
         if !received.iter().zip(START).all(|(received, expected)| received == expected) {
             return Err(NO_STATUS_LINE);
         }
         return if received.len() > HEAD_BYTES_MAX { Err(TOO_LARGE) } else { Ok(Found::Part) };
     };
-    memory.searched = 0;
     if length > HEAD_BYTES_MAX {
         return Err(TOO_LARGE);
     }
-    parse(&received.split_to(length).freeze(), &mut memory.names, headers, method)
+    let found = parse(&received.split_to(length).freeze(), memory, headers, method);
+    memory.lines.forget();
+    found
 }
 
 /// What a connection remembers from one read to the next.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
-    /// Bytes received that hold no end of a head.
-    searched: usize,
+    lines: Lines,
     names: Names,
 }
 
@@ -146,11 +145,11 @@ const TOO_LARGE: Lie = Lie("a head too large");
 /// Reads one whole head. Values share its bytes.
 fn parse(
     head: &Bytes,
-    names: &mut Names,
+    Memory { lines, names }: &mut Memory,
     headers: &mut HeaderMap,
     method: &Method,
 ) -> Result<Found, Lie> {
-    let mut lines = Lines::of(head);
+    let mut lines = lines.of(head);
     let (version, status, reason) = status_line(&head[lines.next().unwrap_or_default()])?;
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Lie("101 unasked"));
@@ -159,7 +158,7 @@ fn parse(
         return Ok(Found::Interim);
     }
     let mut said = Said::default();
-    for (number, line) in lines.enumerate() {
+    for (number, line) in lines.take_while(|line| !line.is_empty()).enumerate() {
         if number >= HEADERS_MAX {
             return Err(Lie("too many header lines"));
         }
@@ -239,7 +238,7 @@ impl Said {
             (Some(Coding::Other), _) => Err(Lie("a Transfer-Encoding other than chunked")),
             (Some(_), Some(_)) => Err(Lie("Content-Length beside Transfer-Encoding")),
             (Some(_), None) if version == Version::HTTP_10 => Err(Lie("HTTP/1.0 in chunks")),
-            (Some(Coding::Chunked), None) => Ok(Framing::Chunks(Chunks::default())),
+            (Some(Coding::Chunked), None) => Ok(Framing::Chunks(Chunks::new(Padding::Taken))),
             (None, Some(Some(length))) => Ok(Framing::Length(length)),
             (None, Some(None)) => Err(Lie("a Content-Length that is none")),
             (None, None) => Ok(Framing::Close),

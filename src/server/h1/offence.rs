@@ -1,10 +1,10 @@
-//! What the gate refuses, and how it is told to the client.
+//! What is refused of a head, and how it is told to the client.
 
-use super::super::handler::Refused;
+use crate::server::handler::Refused;
 
-/// Why a message is refused.
+/// Why a head is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::server) enum Offence {
+pub(super) enum Offence {
     /// A line that ends with LF alone.
     BareLineFeed,
     /// A CR that ends no line.
@@ -39,14 +39,6 @@ pub(in crate::server) enum Offence {
     HostTwice,
     /// A `Host` that names no host.
     Host,
-    /// A chunk whose size or end is wrong.
-    Chunk,
-    /// More chunk extensions than anybody needs.
-    ChunkExtensions,
-    /// A trailer that may not stand there.
-    Trailer,
-    /// More trailers than the bound.
-    Trailers,
     /// More head than the bound.
     Head,
     /// A longer target than the bound.
@@ -57,7 +49,7 @@ pub(in crate::server) enum Offence {
 
 impl Offence {
     /// What the client is told.
-    pub(in crate::server) const fn refused(self) -> Refused {
+    pub(super) const fn refused(self) -> Refused {
         let detail = match self {
             Self::Head => return Refused::HeadersTooLarge,
             Self::TargetLength => return Refused::TargetTooLong,
@@ -79,19 +71,7 @@ impl Offence {
             Self::HostMissing => "The Host header is missing.",
             Self::HostTwice => "The Host header stands more than once.",
             Self::Host => "The Host header names no host.",
-            Self::Chunk => "The chunked body is malformed.",
-            Self::ChunkExtensions => "The chunked body has more than 4 KiB of extensions.",
-            Self::Trailer => "The body has a trailer that may only be a header.",
-            Self::Trailers => "The body has too many trailers.",
         };
         Refused::Malformed { detail }
     }
 }
-
-impl std::fmt::Display for Offence {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.refused().detail())
-    }
-}
-
-impl std::error::Error for Offence {}
