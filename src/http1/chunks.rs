@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 
 use super::Lie;
-use super::lines::{self, Lines, Names, is_blank};
+use super::lines::{Lines, is_blank};
 
 /// Digits of a chunk's size: 64 bits.
 const SIZE_DIGITS_MAX: usize = 16;
@@ -183,18 +183,19 @@ fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
         Some(_) | None => return Err(Lie("trailers without end")),
     };
     let text = received.split_to(length).freeze();
-    let (mut trailers, mut names) = (HeaderMap::new(), Names::default());
-    for (number, line) in lines.of(&text).enumerate() {
-        if text[line.end] != b'\r' {
+    let mut trailers = HeaderMap::new();
+    for number in 0..lines.count() {
+        let place = lines.place(&text, number);
+        if text[place.end] != b'\r' {
             return Err(BARE_END);
         }
-        if line.is_empty() {
+        if place.is_empty() {
             break;
         }
         if number == TRAILERS_MAX {
             return Err(Lie("too many trailers"));
         }
-        let line = lines::read_line(&text, line, number, &mut names)?;
+        let line = lines.read(&text, number)?;
         trailers.append(line.name, line.value);
     }
     Ok(Some(trailers))

@@ -18,7 +18,7 @@ mod outgoing;
 mod received;
 
 pub use chunks::{Chunks, Padding, Piece, data};
-pub use lines::{Concerns, Line, Lines, Names, is_blank, is_listed, line, number, read_line};
+pub use lines::{Concerns, Line, Lines, is_blank, is_listed, line, number};
 pub use outgoing::{Length, Outgoing, Stop};
 pub use received::Received;
 

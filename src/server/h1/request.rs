@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use super::offence::Offence;
 use super::rules::{self, RequestLine, header_offence, is_chunked, is_endless};
-use crate::http1::{self, Concerns, Length, Line, Lines, Names};
+use crate::http1::{self, Concerns, Length, Line, Lines};
 use crate::server::head::Bounds;
 use crate::server::host;
 
@@ -55,7 +55,6 @@ impl Offending {
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     lines: Lines,
-    names: Names,
 }
 
 impl Heads {
@@ -88,14 +87,14 @@ impl Heads {
     ) -> Result<(Request<()>, Head), Offence> {
         let (mut request, mut said) = (Request::new(()), Said::default());
         *request.headers_mut() = std::mem::take(headers);
-        read_lines(bytes, &self.lines, &mut self.names, (&mut request, &mut said, bounds))?;
+        read_lines(bytes, &mut self.lines, (&mut request, &mut said, bounds))?;
         let head = said.head(&request)?;
         Ok((request, head))
     }
 
     /// What is wrong already with the part of a head that is here, of which so many lines were
     /// `known`: who goes wrong in the first line need not be listened to until the last.
-    fn check_part(&self, part: &[u8], known: usize, bounds: Bounds) -> Result<(), Offence> {
+    fn check_part(&mut self, part: &[u8], known: usize, bounds: Bounds) -> Result<(), Offence> {
         if self.lines.count() == 0 && is_endless(part.len(), bounds.target_bytes_max) {
             return Err(Offence::TargetLength);
         }
@@ -105,27 +104,26 @@ impl Heads {
         if self.lines.count() == known {
             return Ok(());
         }
-        let (mut request, mut said, mut names) = Default::default();
+        let (mut request, mut said) = Default::default();
         let part = Bytes::copy_from_slice(part);
-        read_lines(&part, &self.lines, &mut names, (&mut request, &mut said, bounds))
+        read_lines(&part, &mut self.lines, (&mut request, &mut said, bounds))
     }
 }
 
 fn read_lines(
     bytes: &Bytes,
-    lines: &Lines,
-    names: &mut Names,
+    lines: &mut Lines,
     (request, said, bounds): (&mut Request<()>, &mut Said, Bounds),
 ) -> Result<(), Offence> {
-    let mut lines = lines.of(bytes);
-    let Some(mut line) = lines.next() else { return Ok(()) };
-    ends_rightly(bytes, line.end)?;
-    if line.is_empty() {
-        // One may stand before a head: old clients send it behind a body.
-        let Some(second) = lines.next() else { return Ok(()) };
-        line = second;
-        ends_rightly(bytes, line.end)?;
+    let leading = lines.place(bytes, 0);
+    // An empty line may stand before a head: old clients send it behind a body.
+    let first = usize::from(leading.is_empty());
+    ends_rightly(bytes, leading.end)?;
+    if lines.count() == first {
+        return Ok(());
     }
+    let line = lines.place(bytes, first);
+    ends_rightly(bytes, line.end)?;
     let text = &bytes[line];
     let RequestLine { method, target, version } =
         rules::request_line(text, bounds.target_bytes_max)
@@ -134,17 +132,18 @@ fn read_lines(
     *request.method_mut() = Method::from_bytes(method).map_err(|_| Offence::RequestLine)?;
     let target = bytes.slice_ref(target);
     *request.uri_mut() = Uri::from_maybe_shared(target).map_err(|_| Offence::Target)?;
-    for (number, line) in lines.enumerate() {
-        ends_rightly(bytes, line.end)?;
-        if line.is_empty() {
+    for number in first + 1..lines.count() {
+        let place = lines.place(bytes, number);
+        ends_rightly(bytes, place.end)?;
+        if place.is_empty() {
             return Ok(());
         }
-        if number == bounds.headers_max {
+        if number - first > bounds.headers_max {
             return Err(Offence::Head);
         }
-        let text = &bytes[line.clone()];
-        let Line { name, value, concerns } =
-            http1::read_line(bytes, line, number, names).map_err(|_lie| header_offence(text))?;
+        let text = &bytes[place];
+        let line = lines.read(bytes, number).map_err(|_lie| header_offence(text))?;
+        let Line { name, value, concerns } = line;
         if concerns == Concerns::Connection {
             said.hear(&name, &value, (&text[name.as_str().len() + 1..], version))?;
         }

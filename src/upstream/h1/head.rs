@@ -9,9 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Vers
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::http1::{
-    Chunks, Concerns, Length, Lie, Lines, Names, Padding, is_listed, line, number, read_line,
-};
+use crate::http1::{Chunks, Concerns, Length, Lie, Lines, Padding, is_listed, line, number};
 
 /// Header lines of one answer; far more than any vendor sends.
 const HEADERS_MAX: usize = 100;
@@ -110,11 +108,11 @@ pub(super) enum Found {
 /// answers.
 pub(super) fn read(
     received: &mut BytesMut,
-    memory: &mut Memory,
+    lines: &mut Lines,
     headers: &mut HeaderMap,
     method: &Method,
 ) -> Result<Found, Lie> {
-    let Some(length) = memory.lines.find(received) else {
+    let Some(length) = lines.find(received) else {
         // Nonsense need not be awaited to its end.
         if !received.iter().zip(START).all(|(received, expected)| received == expected) {
             return Err(NO_STATUS_LINE);
@@ -124,16 +122,9 @@ pub(super) fn read(
     if length > HEAD_BYTES_MAX {
         return Err(TOO_LARGE);
     }
-    let found = parse(&received.split_to(length).freeze(), memory, headers, method);
-    memory.lines.forget();
+    let found = parse(&received.split_to(length).freeze(), lines, headers, method);
+    lines.forget();
     found
-}
-
-/// What a connection remembers from one read to the next.
-#[derive(Debug, Default)]
-pub(super) struct Memory {
-    lines: Lines,
-    names: Names,
 }
 
 /// How every answer begins.
@@ -145,12 +136,11 @@ const TOO_LARGE: Lie = Lie("a head too large");
 /// Reads one whole head. Values share its bytes.
 fn parse(
     head: &Bytes,
-    Memory { lines, names }: &mut Memory,
+    lines: &mut Lines,
     headers: &mut HeaderMap,
     method: &Method,
 ) -> Result<Found, Lie> {
-    let mut lines = lines.of(head);
-    let (version, status, reason) = status_line(&head[lines.next().unwrap_or_default()])?;
+    let (version, status, reason) = status_line(&head[lines.place(head, 0)])?;
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Lie("101 unasked"));
     }
@@ -158,11 +148,12 @@ fn parse(
         return Ok(Found::Interim);
     }
     let mut said = Said::default();
-    for (number, line) in lines.take_while(|line| !line.is_empty()).enumerate() {
-        if number >= HEADERS_MAX {
+    // The last line is the empty one.
+    for number in 1..lines.count() - 1 {
+        if number > HEADERS_MAX {
             return Err(Lie("too many header lines"));
         }
-        let line = read_line(head, line, number, names)?;
+        let line = lines.read(head, number)?;
         if line.concerns == Concerns::Connection {
             said.hear(&line.name, &line.value)?;
         }
@@ -262,7 +253,7 @@ mod tests {
     fn found(wire: &str, method: &Method) -> Result<(Head, HeaderMap), Lie> {
         let mut headers = HeaderMap::new();
         let mut received = BytesMut::from(wire);
-        let Found::Head(head) = read(&mut received, &mut Memory::default(), &mut headers, method)?
+        let Found::Head(head) = read(&mut received, &mut Lines::default(), &mut headers, method)?
         else {
             panic!("no head in {wire:?}");
         };
@@ -275,11 +266,11 @@ mod tests {
         for end in ["\r\n\r\n", "\n\n", "\r\n\n", "\n\r\n"] {
             let wire = format!("HTTP/1.1 200 OK\r\nA: b{end}rest");
             for step in 1..wire.len() {
-                let (mut received, mut memory) = (BytesMut::new(), Memory::default());
+                let (mut received, mut lines) = (BytesMut::new(), Lines::default());
                 let mut headers = HeaderMap::new();
                 let head = wire.as_bytes().chunks(step).find_map(|part| {
                     received.extend_from_slice(part);
-                    match read(&mut received, &mut memory, &mut headers, &Method::GET) {
+                    match read(&mut received, &mut lines, &mut headers, &Method::GET) {
                         Ok(Found::Part) => None,
                         Ok(Found::Head(head)) => Some(head),
                         Ok(Found::Interim) | Err(_) => panic!("{wire:?} cut by {step}"),
@@ -324,19 +315,19 @@ mod tests {
     #[test]
     fn names_are_those_of_this_head_whatever_the_last_one_said() {
         let heads = ["a: 1\r\nb: 2", "A:1\r\nc: 2\r\na:", "ab: 1", "a:  1 \t\r\nB: 2\r\nb: 3", ""];
-        let read = |head: &str, memory: &mut Memory| {
+        let read = |head: &str, lines: &mut Lines| {
             let wire =
                 format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n").replace("\r\n\r\n\r\n", "\r\n\r\n");
             let mut headers = HeaderMap::new();
-            let found = read(&mut BytesMut::from(&*wire), memory, &mut headers, &Method::HEAD);
+            let found = read(&mut BytesMut::from(&*wire), lines, &mut headers, &Method::HEAD);
             assert!(matches!(found, Ok(Found::Head(_))), "{wire:?}");
             headers
         };
-        let mut memory = Memory::default();
+        let mut lines = Lines::default();
         for head in heads.iter().chain(heads.iter().rev()) {
-            assert_eq!(read(head, &mut memory), read(head, &mut Memory::default()), "{head:?}");
+            assert_eq!(read(head, &mut lines), read(head, &mut Lines::default()), "{head:?}");
         }
-        let headers = read("a:  1 \t\r\nB: 2\r\nb: 3", &mut memory);
+        let headers = read("a:  1 \t\r\nB: 2\r\nb: 3", &mut lines);
         assert_eq!(headers["a"], "1");
         assert_eq!(headers.get_all("b").iter().collect::<Vec<_>>(), ["2", "3"]);
     }

@@ -16,13 +16,13 @@ use http::header::{HeaderMap, HeaderName};
 use http::{HeaderValue, Method, Request, Response, Version};
 use http_body::{Frame, SizeHint};
 
-use self::head::{Found, Framing, Head, Memory};
+use self::head::{Found, Framing, Head};
 use super::failure;
 use super::shared::Permit;
 use super::wire::Io;
 use super::{Progress, RequestBody};
 use crate::clock::Clock;
-use crate::http1::{self, Lie, Outgoing, Piece, Received, Stop};
+use crate::http1::{self, Lie, Lines, Outgoing, Piece, Received, Stop};
 use crate::policy::outcome::{Failure, Reach};
 use crate::policy::time::Moment;
 use crate::turn;
@@ -54,7 +54,7 @@ pub(super) struct Connection<B: RequestBody> {
     clock: Clock,
     /// What was read and not used yet.
     received: Received,
-    memory: Memory,
+    lines: Lines,
     outgoing: Outgoing,
     /// It takes nothing more of a request that it has begun to take.
     hung_up: bool,
@@ -128,7 +128,7 @@ impl<B: RequestBody> Connection<B> {
             io,
             clock,
             received: Received::new(READ_BYTES),
-            memory: Memory::default(),
+            lines: Lines::default(),
             outgoing: Outgoing::default(),
             hung_up: false,
             last_write: Moment::START,
@@ -262,9 +262,9 @@ impl<B: RequestBody> Connection<B> {
     ) -> Result<Option<(Head, HeaderMap)>, Failure> {
         exchange.read += bytes;
         let mut headers = std::mem::take(&mut self.spare);
-        let (received, memory) = (&mut self.received.bytes, &mut self.memory);
+        let (received, lines) = (&mut self.received.bytes, &mut self.lines);
         loop {
-            match head::read(received, memory, &mut headers, &exchange.method) {
+            match head::read(received, lines, &mut headers, &exchange.method) {
                 Ok(Found::Head(head)) => return Ok(Some((head, headers))),
                 Ok(Found::Interim) if exchange.read <= INTERIM_BYTES_MAX => {}
                 Ok(Found::Interim) => return Err(failure::of_lie("interim answers without end")),
