@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Request, header};
+use http::{HeaderName, Request, header};
 use http_body::{Body, Frame, SizeHint};
 use tokio::io::AsyncWrite;
 
@@ -77,13 +77,13 @@ impl Inbound {
         }
     }
 
-    /// Takes the next head, once it is whole, its headers into `headers`, which is empty then.
+    /// Takes the next head into `request`, once it is whole.
     pub(super) fn take_head(
         &mut self,
-        headers: &mut HeaderMap,
+        request: &mut Request<()>,
         bounds: Bounds,
-    ) -> Result<Option<(Request<()>, Head)>, Offending> {
-        self.heads.take(&mut self.received.bytes, headers, bounds)
+    ) -> Result<Option<Head>, Offending> {
+        self.heads.take(&mut self.received.bytes, request, bounds)
     }
 
     /// Whether nothing of another request is here.
@@ -319,7 +319,7 @@ mod tests {
         let head = poll_fn(|cx| {
             let mut inbound = super::super::lock(inbound);
             loop {
-                if let Some((_, head)) = inbound.take_head(&mut HeaderMap::new(), bounds).unwrap() {
+                if let Some(head) = inbound.take_head(&mut Request::new(()), bounds).unwrap() {
                     return Poll::Ready(head);
                 }
                 ready!(inbound.poll_read_head(cx)).unwrap();

@@ -27,7 +27,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 
 pub(super) use inbound::RequestFlow;
 
@@ -44,8 +44,8 @@ use crate::turn;
 pub(super) async fn serve<H: Handler>(stream: ClientStream, line: Arc<Line<H>>) {
     let writer = stream.writer();
     let inbound = Arc::new(Mutex::new(Inbound::new(stream)));
-    let (outgoing, spare) = (Outgoing::default(), HeaderMap::new());
-    let mut connection = Connection { inbound, writer, outgoing, spare, line };
+    let (outgoing, request) = (Outgoing::default(), Request::new(()));
+    let mut connection = Connection { inbound, writer, outgoing, request, line };
     while let Some(arrived) = connection.next_request().await {
         if connection.answer(arrived).await == Next::Close {
             break;
@@ -60,15 +60,15 @@ struct Connection<H: Handler> {
     inbound: Arc<Mutex<Inbound>>,
     writer: ClientWriter,
     outgoing: Outgoing,
-    /// An empty map with room, for the headers of the next request.
-    spare: HeaderMap,
+    /// Where the next request is put together; its map of headers is an old one, with room.
+    request: Request<()>,
     line: Arc<Line<H>>,
 }
 
-/// A request, or what is wrong with its head, and what the head says about the exchange.
+/// What a head says about the exchange, and what follows it, or what is wrong with it.
 struct Arrived {
-    request: Result<Request<ClientBody>, Refused>,
     head: Head,
+    body: Result<ClientBody, Refused>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -87,20 +87,17 @@ impl<H: Handler> Connection<H> {
     fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Option<Arrived>> {
         let mut inbound = lock(&self.inbound);
         loop {
-            match inbound.take_head(&mut self.spare, self.line.worker.bounds) {
-                Ok(Some((request, head))) => {
+            match inbound.take_head(&mut self.request, self.line.worker.bounds) {
+                Ok(Some(head)) => {
                     self.line.wire.reads_head(false);
                     let flow = inbound.expect_body(&head, &self.inbound);
-                    let body = flow.map_or_else(ClientBody::none, ClientBody::http1);
-                    return Poll::Ready(Some(Arrived {
-                        request: Ok(request.map(|()| body)),
-                        head,
-                    }));
+                    let body = Ok(flow.map_or_else(ClientBody::none, ClientBody::http1));
+                    return Poll::Ready(Some(Arrived { head, body }));
                 }
                 Ok(None) => {}
                 Err(Offending { offence, head }) => {
                     inbound.refuse();
-                    return Poll::Ready(Some(Arrived { request: Err(offence.refused()), head }));
+                    return Poll::Ready(Some(Arrived { head, body: Err(offence.refused()) }));
                 }
             }
             let between = inbound.is_between_messages();
@@ -116,8 +113,9 @@ impl<H: Handler> Connection<H> {
     }
 
     /// Answers one request.
-    async fn answer(&mut self, Arrived { request, head }: Arrived) -> Next {
+    async fn answer(&mut self, Arrived { head, body }: Arrived) -> Next {
         let line = Arc::clone(&self.line);
+        let request = body.map(|body| std::mem::take(&mut self.request).map(|()| body));
         let mut call = pin!(call(line, request));
         let Some(mut response) = poll_fn(|cx| self.poll_call(call.as_mut(), cx)).await else {
             return Next::Close;
@@ -126,8 +124,8 @@ impl<H: Handler> Connection<H> {
         let mut begin = |cx: &mut Context<'_>| self.begin_response(&mut response, &head, cx);
         let keeps = poll_fn(|cx| Poll::Ready(begin(cx))).await;
         let sent = poll_fn(|cx| self.poll_response(&mut response, cx)).await;
-        self.spare = std::mem::take(response.headers_mut());
-        self.spare.clear();
+        std::mem::swap(self.request.headers_mut(), response.headers_mut());
+        self.request.headers_mut().clear();
         // The end of its body is the end of the call, and what follows belongs to the next.
         drop(response);
         self.outgoing.rest();

@@ -5,7 +5,7 @@
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use super::offence::Offence;
 use super::rules::{self, RequestLine, header_offence, is_chunked, is_endless};
@@ -58,13 +58,16 @@ pub(super) struct Heads {
 }
 
 impl Heads {
-    /// Takes a head off `received`, once it is whole, its headers into `headers`, which is empty.
+    /// Takes a head off `received`, once it is whole, and puts it into `request`, which has none.
     pub(super) fn take(
         &mut self,
         received: &mut BytesMut,
-        headers: &mut HeaderMap,
+        request: &mut Request<()>,
         bounds: Bounds,
-    ) -> Result<Option<(Request<()>, Head)>, Offending> {
+    ) -> Result<Option<Head>, Offending> {
+        if received.is_empty() {
+            return Ok(None);
+        }
         let known = self.lines.count();
         let Some(length) = self.lines.find(received) else {
             let checked = self.check_part(received, known, bounds);
@@ -74,22 +77,11 @@ impl Heads {
             return Err(Offending::new(Offence::Head, received));
         }
         let bytes = received.split_to(length).freeze();
-        let read = self.read(&bytes, headers, bounds);
+        let mut said = Said::default();
+        let read = read_lines(&bytes, &mut self.lines, (request, &mut said, bounds));
         self.lines.forget();
-        read.map(Some).map_err(|offence| Offending::new(offence, &bytes))
-    }
-
-    fn read(
-        &mut self,
-        bytes: &Bytes,
-        headers: &mut HeaderMap,
-        bounds: Bounds,
-    ) -> Result<(Request<()>, Head), Offence> {
-        let (mut request, mut said) = (Request::new(()), Said::default());
-        *request.headers_mut() = std::mem::take(headers);
-        read_lines(bytes, &mut self.lines, (&mut request, &mut said, bounds))?;
-        let head = said.head(&request)?;
-        Ok((request, head))
+        let head = read.and_then(|()| said.head(request));
+        head.map(Some).map_err(|offence| Offending::new(offence, &bytes))
     }
 
     /// What is wrong already with the part of a head that is here, of which so many lines were

@@ -1,7 +1,7 @@
 //! The tables of heads: every vector of the framing checklist, whole and in pieces.
 
 use bytes::BytesMut;
-use http::{HeaderMap, Method, Request, Version};
+use http::{Method, Request, Version};
 
 use super::offence::Offence;
 use super::request::{Head, Heads, Offending};
@@ -19,8 +19,9 @@ fn taken(input: &[u8], piece: usize) -> Option<Taken> {
     let (mut heads, mut received) = (Heads::default(), BytesMut::new());
     input.chunks(piece).find_map(|part| {
         received.extend_from_slice(part);
-        let taken = heads.take(&mut received, &mut HeaderMap::new(), BOUNDS).transpose()?;
-        Some(taken.map(|(request, head)| (request, head, received.clone())))
+        let mut request = Request::new(());
+        let taken = heads.take(&mut received, &mut request, BOUNDS).transpose()?;
+        Some(taken.map(|head| (request, head, received.clone())))
     })
 }
 
