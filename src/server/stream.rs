@@ -131,6 +131,16 @@ impl ClientStream {
         self.writer.clone()
     }
 
+    /// Ready when a read has something to tell; to ask costs less than to try.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.first.is_empty() {
+            // What is wrong with the socket, the read will say.
+            self.writer.socket.poll_read_ready(cx).map(|_| ())
+        } else {
+            Poll::Ready(())
+        }
+    }
+
     /// Whether everything that was read was handed over.
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_empty()

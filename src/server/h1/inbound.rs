@@ -181,6 +181,7 @@ impl Inbound {
     }
 
     fn poll_read_into(&mut self, cx: &mut Context<'_>, room_min: usize) -> Poll<io::Result<usize>> {
+        ready!(self.stream.poll_readable(cx));
         let read = ready!(self.received.poll_read(&mut self.stream, cx, room_min));
         self.ended |= matches!(read, Ok(0));
         Poll::Ready(read)
