@@ -100,6 +100,10 @@ impl Lines {
                 self.found.push(Found { end: start + known.written.len() - 1, known: true });
                 continue;
             }
+            if 0 < start && rest.starts_with(b"\r\n") {
+                self.found.push(Found { end: start + 1, known: false });
+                return Some(start + 2);
+            }
             let from = self.searched.max(start);
             let Some(at) = memchr::memchr(b'\n', &bytes[from..]) else {
                 self.searched = bytes.len();
@@ -107,8 +111,8 @@ impl Lines {
             };
             let end = from + at;
             self.found.push(Found { end, known: false });
-            // An empty line before everything else ends nothing.
-            if 0 < start && matches!(bytes[start..end], [] | [b'\r']) {
+            // An empty line before everything else ends nothing. This one lacks its CR.
+            if 0 < start && start == end {
                 return Some(end + 1);
             }
         }

@@ -354,7 +354,7 @@ mod tests {
         let mut inbound = super::super::lock(&inbound);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(inbound.poll_read_head(&mut cx).is_pending());
-        assert_eq!(inbound.received.bytes.capacity(), READ_BYTES);
+        assert!(inbound.received.bytes.capacity() <= READ_BYTES);
     }
 
     #[tokio::test]
