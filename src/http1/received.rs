@@ -38,7 +38,9 @@ impl Received {
         cx: &mut Context<'_>,
         least: usize,
     ) -> Poll<io::Result<usize>> {
-        if self.bytes.capacity() - self.bytes.len() < least {
+        // Where nothing is left of what was read, its room is used again, warm as it is.
+        let warm = self.bytes.is_empty() && self.bytes.try_reclaim(self.room);
+        if !warm && self.bytes.capacity() - self.bytes.len() < least {
             self.bytes.reserve(self.room);
         }
         let room = self.bytes.capacity() - self.bytes.len();
