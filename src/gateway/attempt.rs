@@ -122,14 +122,15 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         slot: &mut Slot,
         sent: Moment,
     ) -> Result<Response<E::Body>, Failure> {
-        let request = call.next_request(|| self.random.bytes8());
+        let (upstream, policy) = (call.upstream, call.policy);
+        let (head, body) = call.next_request(|| self.random.bytes8());
         let progress = Progress::begun(sent);
-        let mut exchange = pin!(self.exchange.exchange(call.upstream, request, &progress));
+        let mut exchange = pin!(self.exchange.exchange(upstream, head, body, &progress));
         let watch = Watch {
             began: sent,
             guard: slot.guard(),
-            attempt_timeout: call.policy.attempt_timeout,
-            idle_timeout: call.policy.idle_timeout,
+            attempt_timeout: policy.attempt_timeout,
+            idle_timeout: policy.idle_timeout,
         };
         let mut due = watch.first_alarm();
         let mut alarm = None;
@@ -166,6 +167,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         settlement: Settlement<'_>,
     ) -> Finish<E::Body> {
         call.story.paid = None;
+        self.exchange.reuse(call.upstream, &mut call.request.headers);
         self.count_answer(call, response.status(), &settlement);
         self.pass(call, slot, response, settlement)
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
+use http::{HeaderMap, HeaderValue, Version};
 
 use crate::allowance::{Account, Asker, Fitness, PaidRetry, Want};
 use crate::policy::client::{Identified, UnknownClient};
@@ -15,9 +15,9 @@ use crate::policy::replay::{Licence, Repeatability};
 use crate::policy::route::{CallPath, Route};
 use crate::policy::time::Moment;
 use crate::policy::verdict::RetryReason;
+use crate::upstream::RequestHead;
 
 use super::body::{Intake, Replay, RequestBody};
-use super::resend::Headers;
 use super::settings::{CallPolicy, ClientAddress, Repeat, Settings, Upstream};
 use super::{Gateway, Peer};
 
@@ -34,7 +34,8 @@ pub(super) struct Call<'g> {
     pub(super) upstream: usize,
     pub(super) rules: &'g Upstream,
     pub(super) policy: &'g CallPolicy,
-    pub(super) request: Outbound,
+    /// The request as every attempt sends it.
+    pub(super) request: RequestHead,
     pub(super) inbound: Inbound,
     pub(super) body: Replay,
     licence: Licence,
@@ -42,14 +43,6 @@ pub(super) struct Call<'g> {
     pub(super) account: Arc<Account>,
     pub(super) want: Want,
     pub(super) story: Story,
-}
-
-/// The request as every attempt sends it.
-#[derive(Debug)]
-pub(super) struct Outbound {
-    pub(super) method: Method,
-    target: PathAndQuery,
-    headers: Headers,
 }
 
 /// What is remembered of the request as it came in.
@@ -100,18 +93,15 @@ impl Call<'_> {
         }
     }
 
-    /// The request of the next attempt: the same as the one before, byte for byte.
+    /// The request of the next attempt: the same as the one before, byte for byte, but that it is
+    /// a span of its own in the client's trace.
     pub(super) fn next_request(
         &mut self,
         span_id: impl FnOnce() -> [u8; 8],
-    ) -> Request<RequestBody> {
+    ) -> (&RequestHead, RequestBody) {
         self.story.attempts += 1;
-        let mut request = Request::new(self.body.next_attempt());
-        *request.method_mut() = self.request.method.clone();
-        *request.uri_mut() = Uri::from(self.request.target.clone());
-        *request.headers_mut() = self.request.headers.next();
-        self.survey.renew_traceparent(request.headers_mut(), span_id);
-        request
+        self.survey.renew_traceparent(&mut self.request.headers, span_id);
+        (&self.request, self.body.next_attempt())
     }
 }
 
@@ -176,11 +166,7 @@ impl<E> Gateway<E> {
             survey,
             account,
             want,
-            request: Outbound {
-                method: head.method,
-                target,
-                headers: Headers::Unsent(head.headers),
-            },
+            request: RequestHead { method: head.method, target, headers: head.headers },
             inbound,
             body,
             story: Story::default(),

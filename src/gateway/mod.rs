@@ -10,7 +10,6 @@ mod body;
 mod call;
 mod drain;
 mod peer;
-mod resend;
 mod respond;
 mod settings;
 

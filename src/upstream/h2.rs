@@ -12,18 +12,18 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use http::header::HOST;
-use http::uri::{Authority, Parts, PathAndQuery, Scheme, Uri};
-use http::{Request, Response, Version};
-use hyper::body::Incoming;
+use http::uri::{Authority, Parts, Scheme, Uri};
+use http::{Request, Version};
 use hyper::client::conn::{TrySendError, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 
+use super::asked::{Asked, Broken};
 use super::failure;
 use super::pool::Queue;
 use super::pulse::{Pulse, Tracked};
 use super::shared::Permit;
 use super::wire::Io;
-use super::{Progress, RequestBody};
+use super::{Progress, RequestBody, RequestHead, UpstreamBody};
 use crate::clock::Clock;
 use crate::policy::outcome::Failure;
 use crate::policy::time::Moment;
@@ -65,16 +65,6 @@ pub(super) struct Session<B: RequestBody> {
 pub(super) struct Stream<B: RequestBody> {
     sender: http2::SendRequest<Tracked<B>>,
     place: Place,
-}
-
-/// What became of a request.
-pub(super) enum Sent {
-    /// It was answered; the ticket is kept until the body ends.
-    Answered(Response<Incoming>, Ticket),
-    /// The connection was closed and no byte was written: the request is where it was.
-    Unsent(Failure),
-    /// It broke.
-    Failed(Failure),
 }
 
 impl<B: RequestBody> Session<B> {
@@ -131,19 +121,19 @@ fn builder() -> http2::Builder<TokioExecutor> {
 }
 
 impl<B: RequestBody> Stream<B> {
-    /// Sends what is in `request`, to `target`, and waits for the head of its answer. Where
-    /// nothing of it was sent, it is there again.
+    /// Sends what is asked, to `target`, and waits for the head of its answer. Where nothing of it
+    /// was sent, it is as it was.
     pub(super) async fn send(
         mut self,
-        request: &mut Option<Request<B>>,
+        asked: &mut Asked<'_, B>,
         target: &Target,
         progress: &Progress,
-    ) -> Sent {
+    ) -> Result<(), Broken> {
         let clock = self.place.load.clock;
         let pulse = Arc::new(Pulse::new());
-        let mut taken = request.take().expect("a request is sent once");
-        target.apply(&mut taken);
-        let answer = self.sender.try_send_request(taken.map(|body| tracked(body, &pulse, clock)));
+        let body = asked.body.take().expect("a request is sent once");
+        let request = target.request(asked.head, tracked(body, &pulse, clock));
+        let answer = self.sender.try_send_request(request);
         pulse.wrote(clock.now());
         let ticket = Ticket { pulse, place: self.place };
         let mut answer = pin!(answer);
@@ -155,8 +145,11 @@ impl<B: RequestBody> Stream<B> {
         ticket.pulse.rest();
         ticket.place.load.ask();
         match answer {
-            Ok(answer) => Sent::Answered(answer, ticket),
-            Err(error) => ticket.unanswered(error, request),
+            Ok(answer) => {
+                asked.answer = answer.map(|body| UpstreamBody::streaming(body, ticket));
+                Ok(())
+            }
+            Err(error) => Err(ticket.unanswered(error, &mut asked.body)),
         }
     }
 }
@@ -176,26 +169,20 @@ pub(super) struct Target {
 }
 
 impl Target {
-    fn apply<B>(&self, request: &mut Request<B>) {
+    /// A request to it.
+    fn request<B>(&self, head: &RequestHead, body: B) -> Request<B> {
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method.clone();
         *request.version_mut() = Version::HTTP_2;
+        *request.headers_mut() = head.headers.clone();
         request.headers_mut().remove(HOST);
         let mut parts = Parts::default();
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(path_and_query(request.uri()));
+        parts.path_and_query = Some(head.target.clone());
         *request.uri_mut() = Uri::from_parts(parts).expect("all three parts are there");
+        request
     }
-}
-
-/// As it was before it was addressed.
-fn restored<B: RequestBody>(request: Request<Tracked<B>>) -> Request<B> {
-    let mut request = request.map(Tracked::into_inner);
-    *request.uri_mut() = Uri::from(path_and_query(request.uri()));
-    request
-}
-
-fn path_and_query(uri: &Uri) -> PathAndQuery {
-    uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"))
 }
 
 /// Kept until an answer's body has ended; dropped before that, it ends the request's body too.
@@ -208,13 +195,13 @@ impl Ticket {
     fn unanswered<B: RequestBody>(
         &self,
         mut error: TrySendError<Request<Tracked<B>>>,
-        request: &mut Option<Request<B>>,
-    ) -> Sent {
+        body: &mut Option<B>,
+    ) -> Broken {
         let Some(back) = error.take_message() else {
-            return Sent::Failed(failure::of_head(error.error(), &self.pulse));
+            return Broken::Failed(failure::of_head(error.error(), &self.pulse));
         };
-        *request = Some(restored(back));
-        Sent::Unsent(failure::of_head(error.error(), &Pulse::new()))
+        *body = Some(back.into_body().into_inner());
+        Broken::Unsent(failure::of_head(error.error(), &Pulse::new()))
     }
 }
 

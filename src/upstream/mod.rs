@@ -5,6 +5,7 @@
 //! | `upstreams` | one worker's way out: chooses a connection, sends, hands back the answer |
 //! | `pool` | one worker's connections to one upstream |
 //! | `shared` | what workers share: the count of connections, trust |
+//! | [`RequestHead`] | what is sent, and where its answer goes |
 //! | `h1`, `body` | an HTTP/1.1 connection driven by its user, and the body read from it |
 //! | `h2` | an HTTP/2 connection, a task that many exchanges share |
 //! | `dial`, `tls` | from a name to an open connection |
@@ -17,11 +18,12 @@
 //! by another in silence.
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{HeaderMap, Response};
 use http_body::Body;
 
 use crate::policy::outcome::Failure;
 
+mod asked;
 mod body;
 mod dial;
 mod failure;
@@ -36,6 +38,7 @@ mod tls;
 mod upstreams;
 mod wire;
 
+pub use asked::RequestHead;
 pub use body::UpstreamBody;
 pub use progress::Progress;
 pub use settings::{Origin, Protocol, Scheme, Settings, TlsRoots};
@@ -62,19 +65,22 @@ pub trait Exchange<B>: Send + Sync + 'static {
     /// The body of an answer.
     type Body: Body<Data = Bytes, Error = Failure> + Send + Unpin + 'static;
 
-    /// Sends `request` to upstream number `upstream` and returns the head of its answer.
+    /// Sends a request to upstream number `upstream` and returns the head of its answer.
     ///
-    /// `request` carries the path and query as they go on the wire and the final headers, `Host`
-    /// excepted, which is the upstream's own. The future owns the attempt: dropping it abandons
-    /// the exchange, closes an HTTP/1 connection and resets an HTTP/2 stream. It applies the
-    /// connect timeout and no other; how far the request got is told through `progress` while
-    /// it runs.
+    /// The future owns the attempt: dropping it abandons the exchange, closes an HTTP/1 connection
+    /// and resets an HTTP/2 stream. It applies the connect timeout and no other; how far the
+    /// request got is told through `progress` while it runs.
     fn exchange(
         &self,
         upstream: usize,
-        request: Request<B>,
+        head: &RequestHead,
+        body: B,
         progress: &Progress,
     ) -> impl Future<Output = Result<Response<Self::Body>, Failure>> + Send;
+
+    /// Takes headers that are not sent any more: their map may serve those of an answer, which
+    /// costs less than to make one. An empty one is left in its place.
+    fn reuse(&self, upstream: usize, headers: &mut HeaderMap);
 }
 
 #[cfg(test)]

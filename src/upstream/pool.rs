@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use http::HeaderValue;
 use http::uri;
+use http::{HeaderMap, HeaderValue};
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
@@ -33,6 +33,9 @@ pub(super) struct Pool<B: RequestBody> {
     clock: Clock,
     /// HTTP/1 at rest; the one used last stands at the back.
     idle: Mutex<VecDeque<Box<Connection<B>>>>,
+    /// An empty map with room, for the headers of the next answer over HTTP/1: each takes one
+    /// along, and leaves that of its request.
+    spare: Mutex<HeaderMap>,
     /// HTTP/2, whatever they do.
     sessions: Mutex<Vec<Session<B>>>,
     /// Connections of this worker, whatever they do.
@@ -69,6 +72,7 @@ impl<B: RequestBody> Pool<B> {
             common,
             clock,
             idle: Mutex::new(VecDeque::new()),
+            spare: Mutex::new(HeaderMap::new()),
             sessions: Mutex::new(Vec::new()),
             held: Arc::new(AtomicUsize::new(0)),
             queue: Arc::new(Queue::default()),
@@ -112,6 +116,18 @@ impl<B: RequestBody> Pool<B> {
         connection.rest();
         self.idle().push_back(connection);
         self.queue.call();
+    }
+
+    /// Puts the map that was kept in the place of `blank`, which has nothing in it.
+    pub(super) fn lend(&self, blank: &mut HeaderMap) {
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut *spare, blank);
+    }
+
+    /// Keeps the map of `headers`, which are not needed any more.
+    pub(super) fn reuse(&self, headers: &mut HeaderMap) {
+        headers.clear();
+        self.lend(headers);
     }
 
     /// Closes what has rested too long at `now`, was closed by the other side, or is needed

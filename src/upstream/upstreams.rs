@@ -7,15 +7,14 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use http::{Request, Response};
+use http::{HeaderMap, Response};
 
+use super::asked::{Asked, Broken};
 use super::body::UpstreamBody;
-use super::h1;
-use super::h2;
 use super::pool::{Line, Pool};
 use super::settings::Settings;
 use super::shared::Shared;
-use super::{Exchange, Progress, RequestBody};
+use super::{Exchange, Progress, RequestBody, RequestHead};
 use crate::clock::Clock;
 use crate::policy::outcome::Failure;
 use crate::policy::time::Moment;
@@ -54,24 +53,29 @@ impl<B: RequestBody> Exchange<B> for Upstreams<B> {
     fn exchange(
         &self,
         upstream: usize,
-        request: Request<B>,
+        head: &RequestHead,
+        body: B,
         progress: &Progress,
     ) -> impl Future<Output = Result<Response<UpstreamBody<B>>, Failure>> + Send {
         let pool = &self.pools[upstream];
-        // It stays in this place while it is sent: every future around it would copy it.
-        let mut request = Some(request);
+        let mut asked = Asked::new(head, body);
         async move {
             let mut now = progress.began().unwrap_or_else(|| pool.now());
             // Each turn uses up a connection at rest, so it ends with the last of them.
             while let Some(connection) = pool.rested(now) {
-                match connection.send(&mut request, &pool.host, progress).await {
-                    h1::Sent::Answered(answer) => return Ok(finish(pool, answer)),
-                    h1::Sent::Unsent(_) => now = pool.now(),
-                    h1::Sent::Failed(failure) => return Err(failure),
+                match connection.send(&mut asked, pool, progress).await {
+                    Ok(()) => return Ok(asked.answer),
+                    Err(Broken::Unsent(_)) => now = pool.now(),
+                    Err(Broken::Failed(failure)) => return Err(failure),
                 }
             }
-            elsewhere(pool, &mut request, progress).await
+            elsewhere(pool, &mut asked, progress).await?;
+            Ok(asked.answer)
         }
+    }
+
+    fn reuse(&self, upstream: usize, headers: &mut HeaderMap) {
+        self.pools[upstream].reuse(headers);
     }
 }
 
@@ -81,76 +85,27 @@ impl<B: RequestBody> Exchange<B> for Upstreams<B> {
 #[cold]
 fn elsewhere<'a, B: RequestBody>(
     pool: &'a Arc<Pool<B>>,
-    request: &'a mut Option<Request<B>>,
+    asked: &'a mut Asked<'_, B>,
     progress: &'a Progress,
-) -> Pin<Box<dyn Future<Output = Outcome<B>> + Send + 'a>> {
+) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
     Box::pin(async move {
         let mut last = None;
         for _ in 0..STALE_MAX {
             let line = pool.obtain().await?;
-            match send(pool, line, request, progress).await {
-                Turn::Over(outcome) => return outcome,
-                Turn::Again(closed) => last = Some(closed),
+            let fresh = matches!(line, Line::Fresh(_));
+            let sent = match line {
+                Line::Used(connection) | Line::Fresh(connection) => {
+                    connection.send(asked, pool, progress).await
+                }
+                Line::Stream(stream) => stream.send(asked, &pool.target, progress).await,
+            };
+            match sent {
+                Ok(()) => return Ok(()),
+                Err(Broken::Unsent(closed)) if !fresh => last = Some(closed),
+                Err(Broken::Unsent(failure) | Broken::Failed(failure)) => return Err(failure),
             }
         }
         Err(last.expect("a turn was taken"))
-    })
-}
-
-type Outcome<B> = Result<Response<UpstreamBody<B>>, Failure>;
-
-/// What one line made of a request.
-enum Turn<B: RequestBody> {
-    Over(Outcome<B>),
-    /// It was closed before a byte was written.
-    Again(Failure),
-}
-
-async fn send<B: RequestBody>(
-    pool: &Arc<Pool<B>>,
-    line: Line<B>,
-    request: &mut Option<Request<B>>,
-    progress: &Progress,
-) -> Turn<B> {
-    let (connection, fresh) = match line {
-        Line::Used(connection) => (connection, None),
-        Line::Fresh(connection) => (connection, Some(())),
-        Line::Stream(stream) => return send_h2(pool, stream, request, progress).await,
-    };
-    match connection.send(request, &pool.host, progress).await {
-        h1::Sent::Answered(answer) => Turn::Over(Ok(finish(pool, answer))),
-        h1::Sent::Unsent(closed) if fresh.is_some() => Turn::Over(Err(closed)),
-        h1::Sent::Unsent(closed) => Turn::Again(closed),
-        h1::Sent::Failed(failure) => Turn::Over(Err(failure)),
-    }
-}
-
-async fn send_h2<B: RequestBody>(
-    pool: &Pool<B>,
-    stream: h2::Stream<B>,
-    request: &mut Option<Request<B>>,
-    progress: &Progress,
-) -> Turn<B> {
-    match stream.send(request, &pool.target, progress).await {
-        h2::Sent::Answered(answer, ticket) => {
-            Turn::Over(Ok(answer.map(|body| UpstreamBody::streaming(body, ticket))))
-        }
-        h2::Sent::Unsent(closed) => Turn::Again(closed),
-        h2::Sent::Failed(failure) => Turn::Over(Err(failure)),
-    }
-}
-
-fn finish<B: RequestBody>(
-    pool: &Arc<Pool<B>>,
-    answer: Response<h1::Rest<B>>,
-) -> Response<UpstreamBody<B>> {
-    answer.map(|rest| match rest {
-        h1::Rest::Over(bytes) => UpstreamBody::received(bytes),
-        h1::Rest::Free(bytes, connection) => {
-            pool.keep(connection);
-            UpstreamBody::received(bytes)
-        }
-        h1::Rest::Flows(connection) => UpstreamBody::flowing(connection, Arc::clone(pool)),
     })
 }
 

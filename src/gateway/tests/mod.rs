@@ -7,7 +7,7 @@ mod bounds;
 mod droplink;
 mod wordbee;
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -27,7 +27,7 @@ use crate::policy::normalise::StatusPolicy;
 use crate::policy::outcome::{Failure, FailureKind, Reach};
 use crate::policy::route::{Entry, Routes};
 use crate::telemetry::Metrics;
-use crate::upstream::Progress;
+use crate::upstream::{Progress, RequestHead};
 
 /// What the scripted upstream does with one attempt.
 #[derive(Clone, Debug)]
@@ -98,17 +98,17 @@ impl Exchange<RequestBody> for Script {
     async fn exchange(
         &self,
         _upstream: usize,
-        request: Request<RequestBody>,
+        head: &RequestHead,
+        body: RequestBody,
         progress: &Progress,
     ) -> Result<Response<ScriptBody>, Failure> {
         let Inner { clock, .. } = *self.0;
-        let (head, body) = request.into_parts();
         let body = body.collect().await.expect("the body is in memory").to_bytes();
         let sent = Sent {
             at: clock.now(),
-            method: head.method,
-            target: head.uri.to_string(),
-            headers: head.headers,
+            method: head.method.clone(),
+            target: head.target.to_string(),
+            headers: head.headers.clone(),
             body,
         };
         self.0.sent.lock().unwrap().push(sent);
@@ -141,6 +141,10 @@ impl Exchange<RequestBody> for Script {
                 Ok(response.body(body).unwrap())
             }
         }
+    }
+
+    fn reuse(&self, _upstream: usize, headers: &mut HeaderMap) {
+        headers.clear();
     }
 }
 
@@ -346,6 +350,28 @@ async fn a_deadlock_disappears_for_any_method() {
     let [gap] = bench.gaps()[..] else { panic!("two attempts") };
     assert!((1_000..1_200).contains(&gap), "after {gap} ms");
     assert_eq!(bench.sent()[0].body, bench.sent()[1].body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_attempt_says_the_same_but_for_its_span() {
+    const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-";
+    const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let bench = bench("droplink", &[DEADLOCK, DEADLOCK, OK], |_| {});
+    let asked = [("traceparent", PARENT), ("x-empty", ""), ("x-many", "1"), ("x-many", "\t2, 3")];
+    let got = bench.call(Method::GET, &asked).await;
+    assert_eq!(got.headers["evenkeel-attempts"], "3");
+    let sent = bench.sent();
+    let mut spans = HashSet::new();
+    for attempt in &sent {
+        let mut headers = attempt.headers.clone();
+        let span = headers.insert("traceparent", sent[0].headers["traceparent"].clone()).unwrap();
+        assert!(span.to_str().unwrap().starts_with(TRACE), "{span:?}");
+        spans.insert(span);
+        assert_eq!((&headers, &attempt.target), (&sent[0].headers, &sent[0].target));
+        assert_eq!(headers.get_all("x-many").iter().collect::<Vec<_>>(), ["1", "\t2, 3"]);
+    }
+    assert_eq!(spans.len(), 3);
+    assert!(spans.iter().all(|span| span != PARENT));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,11 +5,12 @@
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Version};
+use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use crate::http1::{Chunks, Concerns, Length, Lie, Lines, Padding, is_listed, line, number};
+use crate::upstream::RequestHead;
 
 /// Header lines of one answer; far more than any vendor sends.
 const HEADERS_MAX: usize = 100;
@@ -17,30 +18,29 @@ const HEADERS_MAX: usize = 100;
 /// Bytes of one answer's head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// Writes the head of `request` to `host`, and says how the end of its body is told. `version` is
-/// what the upstream speaks.
+/// Writes the head of a request with this body to `host`, and says how the body's end is told.
+/// `version` is what the upstream speaks.
 pub(super) fn write<B: Body>(
     out: &mut Vec<u8>,
-    request: &Request<B>,
+    (head, body): (&RequestHead, &B),
     host: &HeaderValue,
     version: Version,
 ) -> Length {
-    let length = match request.body().size_hint().exact() {
-        _ if request.body().is_end_stream() => Length::None,
+    let length = match body.size_hint().exact() {
+        _ if body.is_end_stream() => Length::None,
         Some(bytes) => Length::Exactly(bytes),
         None => Length::Chunks,
     };
-    let target = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
     // A request in chunks cannot be one of HTTP/1.0.
     let is_old = version == Version::HTTP_10 && length != Length::Chunks;
-    for part in [request.method().as_str(), " ", target] {
+    for part in [head.method.as_str(), " ", head.target.as_str()] {
         out.extend_from_slice(part.as_bytes());
     }
     out.extend_from_slice(if is_old { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
     line(out, HOST.as_str(), host.as_bytes());
     let mut promised = length;
     let mut said = false;
-    for (name, value) in request.headers() {
+    for (name, value) in &head.headers {
         if name == HOST || name == TRANSFER_ENCODING {
             continue;
         }
@@ -71,13 +71,9 @@ pub(super) fn write<B: Body>(
     promised
 }
 
-/// An answer's head, but for its headers.
+/// What an answer's head says about the connection.
 #[derive(Debug)]
 pub(super) struct Head {
-    pub(super) status: StatusCode,
-    pub(super) version: Version,
-    /// What the vendor called the status, where that is not what everybody calls it.
-    pub(super) reason: Option<ReasonPhrase>,
     pub(super) framing: Framing,
     /// Whether the connection goes on after it, as far as the head says.
     pub(super) persists: bool,
@@ -104,13 +100,12 @@ pub(super) enum Found {
     Head(Head),
 }
 
-/// Takes one head off `received`, its headers into `headers`, which is empty; `method` is what it
-/// answers.
-pub(super) fn read(
+/// Takes one head off `received` and into `answer`, which is blank; `method` is what it answers.
+pub(super) fn read<B>(
     received: &mut BytesMut,
     lines: &mut Lines,
-    headers: &mut HeaderMap,
     method: &Method,
+    answer: &mut Response<B>,
 ) -> Result<Found, Lie> {
     let Some(length) = lines.find(received) else {
         // Nonsense need not be awaited to its end.
@@ -122,7 +117,7 @@ pub(super) fn read(
     if length > HEAD_BYTES_MAX {
         return Err(TOO_LARGE);
     }
-    let found = parse(&received.split_to(length).freeze(), lines, headers, method);
+    let found = parse(&received.split_to(length).freeze(), lines, method, answer);
     lines.forget();
     found
 }
@@ -134,11 +129,11 @@ const NO_STATUS_LINE: Lie = Lie("no status line");
 const TOO_LARGE: Lie = Lie("a head too large");
 
 /// Reads one whole head. Values share its bytes.
-fn parse(
+fn parse<B>(
     head: &Bytes,
     lines: &mut Lines,
-    headers: &mut HeaderMap,
     method: &Method,
+    answer: &mut Response<B>,
 ) -> Result<Found, Lie> {
     let (version, status, reason) = status_line(&head[lines.place(head, 0)])?;
     if status == StatusCode::SWITCHING_PROTOCOLS {
@@ -147,6 +142,12 @@ fn parse(
     if status.is_informational() {
         return Ok(Found::Interim);
     }
+    (*answer.status_mut(), *answer.version_mut()) = (status, version);
+    if let Some(reason) = reason {
+        // What the vendor calls the status, where that is not what everybody calls it.
+        answer.extensions_mut().insert(reason);
+    }
+    let headers = answer.headers_mut();
     let mut said = Said::default();
     // The last line is the empty one.
     for number in 1..lines.count() - 1 {
@@ -161,7 +162,7 @@ fn parse(
     }
     let framing = said.framing(status, version, method)?;
     let persists = said.persists(status, version) && !matches!(framing, Framing::Close);
-    Ok(Found::Head(Head { status, version, reason, framing, persists }))
+    Ok(Found::Head(Head { framing, persists }))
 }
 
 type StatusLine = (Version, StatusCode, Option<ReasonPhrase>);
@@ -246,19 +247,22 @@ impl Said {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderMap;
+    use http::uri::PathAndQuery;
+
     use super::*;
     use crate::http1::tests::Long;
 
-    /// The head that stands alone in `wire`, which answers `method`, and its headers.
-    fn found(wire: &str, method: &Method) -> Result<(Head, HeaderMap), Lie> {
-        let mut headers = HeaderMap::new();
+    /// The head that stands alone in `wire`, which answers `method`.
+    fn found(wire: &str, method: &Method) -> Result<(Head, Response<()>), Lie> {
+        let mut answer = Response::default();
         let mut received = BytesMut::from(wire);
-        let Found::Head(head) = read(&mut received, &mut Lines::default(), &mut headers, method)?
+        let Found::Head(head) = read(&mut received, &mut Lines::default(), method, &mut answer)?
         else {
             panic!("no head in {wire:?}");
         };
         assert!(received.is_empty(), "{received:?} is left of {wire:?}");
-        Ok((head, headers))
+        Ok((head, answer))
     }
 
     #[test]
@@ -267,16 +271,18 @@ mod tests {
             let wire = format!("HTTP/1.1 200 OK\r\nA: b{end}rest");
             for step in 1..wire.len() {
                 let (mut received, mut lines) = (BytesMut::new(), Lines::default());
-                let mut headers = HeaderMap::new();
-                let head = wire.as_bytes().chunks(step).find_map(|part| {
+                let mut answer = Response::new(());
+                *answer.status_mut() = StatusCode::IM_A_TEAPOT;
+                let found = wire.as_bytes().chunks(step).any(|part| {
                     received.extend_from_slice(part);
-                    match read(&mut received, &mut lines, &mut headers, &Method::GET) {
-                        Ok(Found::Part) => None,
-                        Ok(Found::Head(head)) => Some(head),
+                    match read(&mut received, &mut lines, &Method::GET, &mut answer) {
+                        Ok(Found::Part) => false,
+                        Ok(Found::Head(_)) => true,
                         Ok(Found::Interim) | Err(_) => panic!("{wire:?} cut by {step}"),
                     }
                 });
-                assert_eq!(head.expect("it is there").status, StatusCode::OK, "{wire:?} {step}");
+                assert!(found && answer.status() == StatusCode::OK, "{wire:?} {step}");
+                let headers = answer.headers();
                 assert_eq!((headers.len(), &headers["a"]), (1, &HeaderValue::from_static("b")));
                 assert!(b"rest".starts_with(&received), "{received:?}");
             }
@@ -318,10 +324,10 @@ mod tests {
         let read = |head: &str, lines: &mut Lines| {
             let wire =
                 format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n").replace("\r\n\r\n\r\n", "\r\n\r\n");
-            let mut headers = HeaderMap::new();
-            let found = read(&mut BytesMut::from(&*wire), lines, &mut headers, &Method::HEAD);
+            let mut answer = Response::new(());
+            let found = read(&mut BytesMut::from(&*wire), lines, &Method::HEAD, &mut answer);
             assert!(matches!(found, Ok(Found::Head(_))), "{wire:?}");
-            headers
+            std::mem::take(answer.headers_mut())
         };
         let mut lines = Lines::default();
         for head in heads.iter().chain(heads.iter().rev()) {
@@ -335,8 +341,9 @@ mod tests {
     #[test]
     fn a_reason_of_the_vendors_own_is_kept() {
         let reason = |said: &str| {
-            let (head, _) = found(&format!("HTTP/1.1 {said}\r\n\r\n"), &Method::HEAD).unwrap();
-            head.reason.map(|reason| String::from_utf8(reason.as_bytes().to_vec()).unwrap())
+            let (_, answer) = found(&format!("HTTP/1.1 {said}\r\n\r\n"), &Method::HEAD).unwrap();
+            let reason = answer.extensions().get::<ReasonPhrase>();
+            reason.map(|reason| String::from_utf8(reason.as_bytes().to_vec()).unwrap())
         };
         assert_eq!(reason("404 Not Found"), None);
         assert_eq!(reason("404 No Such Job"), Some("No Such Job".into()));
@@ -345,12 +352,13 @@ mod tests {
     #[test]
     fn a_request_says_its_length_once() {
         let said = |lines: &[(&'static str, &'static str)], length, version| {
-            let mut request = Request::post("/a?b").body(Long(length)).unwrap();
+            let target = PathAndQuery::from_static("/a?b");
+            let mut head = RequestHead { method: Method::POST, target, headers: HeaderMap::new() };
             for (name, value) in lines {
-                request.headers_mut().append(*name, HeaderValue::from_static(value));
+                head.headers.append(*name, HeaderValue::from_static(value));
             }
             let (host, mut out) = (HeaderValue::from_static("vendor"), Vec::new());
-            let promised = write(&mut out, &request, &host, version);
+            let promised = write(&mut out, (&head, &Long(length)), &host, version);
             let text = String::from_utf8(out).unwrap();
             let rest = text.strip_prefix("POST /a?b HTTP/1.").expect("the line");
             let rest = rest.replacen("\r\nhost: vendor\r\n", " ", 1);

@@ -8,19 +8,22 @@
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName};
-use http::{HeaderValue, Method, Request, Response, Version};
+use http::{HeaderValue, Version};
 use http_body::{Frame, SizeHint};
 
-use self::head::{Found, Framing, Head};
+use self::head::{Found, Framing};
+use super::asked::{Asked, Broken};
 use super::failure;
+use super::pool::Pool;
 use super::shared::Permit;
 use super::wire::Io;
-use super::{Progress, RequestBody};
+use super::{Progress, RequestBody, UpstreamBody};
 use crate::clock::Clock;
 use crate::http1::{self, Lie, Lines, Outgoing, Piece, Received, Stop};
 use crate::policy::outcome::{Failure, Reach};
@@ -63,8 +66,6 @@ pub(super) struct Connection<B: RequestBody> {
     upload: Option<B>,
     /// What is still to come of the answer's body.
     framing: Framing,
-    /// An empty map with room, for the headers of the next answer.
-    spare: HeaderMap,
     /// What the upstream speaks, as far as it has said.
     version: Version,
     /// Whether another exchange may follow this one.
@@ -76,33 +77,11 @@ pub(super) struct Connection<B: RequestBody> {
     _permit: Permit,
 }
 
-/// What became of a request.
-pub(super) enum Sent<B: RequestBody> {
-    /// It was answered.
-    Answered(Response<Rest<B>>),
-    /// The connection was closed and no byte was written: the request is where it was.
-    Unsent(Failure),
-    /// It broke.
-    Failed(Failure),
-}
-
-/// The body of an answer whose head is there, and what is to be done with its connection.
-pub(super) enum Rest<B: RequestBody> {
-    /// It flows through the connection.
-    Flows(Box<Connection<B>>),
-    /// It is here, and the connection is free.
-    Free(Bytes, Box<Connection<B>>),
-    /// It is here, and the connection is over.
-    Over(Bytes),
-}
-
 /// What one exchange needs to know of itself until its head is there.
-struct Exchange<'a, B> {
-    /// Empty once all of it is out.
-    request: &'a mut Option<Request<B>>,
-    host: &'a HeaderValue,
+struct Exchange<'a, 'h, B: RequestBody> {
+    asked: &'a mut Asked<'h, B>,
+    pool: &'a Pool<B>,
     progress: &'a Progress,
-    method: Method,
     stage: Stage,
     /// Bytes read in search of a head.
     read: usize,
@@ -115,10 +94,11 @@ enum Stage {
     Later,
 }
 
-/// How an exchange ended without a head.
-enum Broken {
-    Unsent(Failure),
-    Failed(Failure),
+/// Whether a head is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Heard {
+    Part,
+    Head,
 }
 
 impl<B: RequestBody> Connection<B> {
@@ -134,7 +114,6 @@ impl<B: RequestBody> Connection<B> {
             last_write: Moment::START,
             upload: None,
             framing: Framing::Length(0),
-            spare: HeaderMap::new(),
             version: Version::HTTP_11,
             persists: true,
             idle_since: Moment::START,
@@ -144,29 +123,25 @@ impl<B: RequestBody> Connection<B> {
         })
     }
 
-    /// Sends what is in `request`, to `host`, and waits for the head of its answer. Where nothing
-    /// of it was sent, it is there again.
+    /// Sends what is asked and waits for the head of its answer. Where nothing of it was sent, it
+    /// is as it was. A connection that is free goes back to `pool`.
     pub(super) async fn send(
         mut self: Box<Self>,
-        request: &mut Option<Request<B>>,
-        host: &HeaderValue,
+        asked: &mut Asked<'_, B>,
+        pool: &Arc<Pool<B>>,
         progress: &Progress,
-    ) -> Sent<B> {
-        let method = request.as_ref().map_or(Method::GET, |request| request.method().clone());
-        let stage = Stage::Before;
-        let mut exchange = Exchange { request, host, progress, method, stage, read: 0 };
-        match poll_fn(|cx| self.poll_head(&mut exchange, cx)).await {
-            Ok((head, headers)) => self.answered(head, headers, request.take()),
-            Err(Broken::Unsent(failure)) => Sent::Unsent(failure),
-            Err(Broken::Failed(failure)) => Sent::Failed(failure),
-        }
+    ) -> Result<(), Broken> {
+        let mut exchange = Exchange { asked, pool, progress, stage: Stage::Before, read: 0 };
+        poll_fn(|cx| self.poll_head(&mut exchange, cx)).await?;
+        self.give_body(asked, pool);
+        Ok(())
     }
 
     fn poll_head(
         &mut self,
-        exchange: &mut Exchange<'_, B>,
+        exchange: &mut Exchange<'_, '_, B>,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(Head, HeaderMap), Broken>> {
+    ) -> Poll<Result<(), Broken>> {
         if exchange.stage == Stage::Before {
             self.begin_exchange(exchange, cx)?;
             return turn::come_back(cx);
@@ -185,8 +160,8 @@ impl<B: RequestBody> Connection<B> {
                 Ok(bytes) => self.hear(exchange, bytes),
                 Err(error) => Err(failure::of_head_io(&error, self.reach(), exchange.read > 0)),
             };
-            if let Some(head) = heard.map_err(Broken::Failed)? {
-                return Poll::Ready(Ok(head));
+            if heard.map_err(Broken::Failed)? == Heard::Head {
+                return Poll::Ready(Ok(()));
             }
         }
     }
@@ -194,7 +169,7 @@ impl<B: RequestBody> Connection<B> {
     /// A connection that was closed, or that spoke unasked, is of no use to anybody.
     fn begin_exchange(
         &mut self,
-        exchange: &mut Exchange<'_, B>,
+        exchange: &mut Exchange<'_, '_, B>,
         cx: &mut Context<'_>,
     ) -> Result<(), Broken> {
         if let Poll::Ready(read) = self.poll_read(cx) {
@@ -204,9 +179,10 @@ impl<B: RequestBody> Connection<B> {
             };
             return Err(Broken::Unsent(failure));
         }
-        let request = exchange.request.as_ref().expect("a request is sent once");
-        let (host, version) = (exchange.host, self.version);
-        self.outgoing.begin(|out| head::write(out, request, host, version));
+        let Asked { head, body, .. } = &*exchange.asked;
+        let body = body.as_ref().expect("a request is sent once");
+        let (host, version) = (&exchange.pool.host, self.version);
+        self.outgoing.begin(|out| head::write(out, (head, body), host, version));
         exchange.stage = Stage::First;
         Ok(())
     }
@@ -222,10 +198,10 @@ impl<B: RequestBody> Connection<B> {
     /// Lets the request go on.
     fn poll_request(
         &mut self,
-        exchange: &mut Exchange<'_, B>,
+        exchange: &mut Exchange<'_, '_, B>,
         cx: &mut Context<'_>,
     ) -> Result<(), Broken> {
-        let body = exchange.request.as_mut().map(Request::body_mut);
+        let body = exchange.asked.body.as_mut();
         let (clock, last_write) = (self.clock, &mut self.last_write);
         let wrote = || {
             *last_write = clock.now();
@@ -235,11 +211,7 @@ impl<B: RequestBody> Connection<B> {
             Poll::Pending => Ok(()),
             Poll::Ready(Ok(())) => {
                 exchange.progress.finished(self.last_write);
-                // The map of its headers serves those of the answer.
-                if let Some(mut sent) = exchange.request.take() {
-                    self.spare = std::mem::take(sent.headers_mut());
-                    self.spare.clear();
-                }
+                exchange.asked.body = None;
                 Ok(())
             }
             Poll::Ready(Err(Stop::Socket(error))) if self.is_hung_up(&error) => Ok(()),
@@ -255,54 +227,44 @@ impl<B: RequestBody> Connection<B> {
     }
 
     /// Takes the head out of what was received, once it is whole.
-    fn hear(
-        &mut self,
-        exchange: &mut Exchange<'_, B>,
-        bytes: usize,
-    ) -> Result<Option<(Head, HeaderMap)>, Failure> {
+    fn hear(&mut self, exchange: &mut Exchange<'_, '_, B>, bytes: usize) -> Result<Heard, Failure> {
+        let Asked { head, answer, .. } = &mut *exchange.asked;
+        if exchange.read == 0 {
+            exchange.pool.lend(answer.headers_mut());
+        }
         exchange.read += bytes;
-        let mut headers = std::mem::take(&mut self.spare);
-        let (received, lines) = (&mut self.received.bytes, &mut self.lines);
         loop {
-            match head::read(received, lines, &mut headers, &exchange.method) {
-                Ok(Found::Head(head)) => return Ok(Some((head, headers))),
+            let (received, lines) = (&mut self.received.bytes, &mut self.lines);
+            match head::read(received, lines, &head.method, answer) {
+                Ok(Found::Head(rest)) => {
+                    self.heed(answer.headers());
+                    (self.version, self.persists) = (answer.version(), rest.persists);
+                    self.framing = rest.framing;
+                    return Ok(Heard::Head);
+                }
                 Ok(Found::Interim) if exchange.read <= INTERIM_BYTES_MAX => {}
                 Ok(Found::Interim) => return Err(failure::of_lie("interim answers without end")),
-                Ok(Found::Part) => {
-                    self.spare = headers;
-                    return Ok(None);
-                }
+                Ok(Found::Part) => return Ok(Heard::Part),
                 Err(lie) => return Err(failure::of_lie(lie.0)),
             }
         }
     }
 
-    fn answered(
-        mut self: Box<Self>,
-        head: Head,
-        headers: HeaderMap,
-        request: Option<Request<B>>,
-    ) -> Sent<B> {
-        self.heed(&headers);
-        (self.version, self.persists, self.framing) = (head.version, head.persists, head.framing);
-        let mut answer = Response::new(Rest::Over(Bytes::new()));
-        *answer.status_mut() = head.status;
-        *answer.version_mut() = head.version;
-        *answer.headers_mut() = headers;
-        if let Some(reason) = head.reason {
-            answer.extensions_mut().insert(reason);
-        }
-        *answer.body_mut() = match &mut self.framing {
+    /// Gives the answer its body: it flows through the connection, unless all of it is here.
+    fn give_body(mut self: Box<Self>, asked: &mut Asked<'_, B>, pool: &Arc<Pool<B>>) {
+        *asked.answer.body_mut() = match &mut self.framing {
             Framing::Length(left) if *left <= self.received.bytes.len() as u64 => {
                 let body = http1::data(left, &mut self.received.bytes);
-                if self.is_free() { Rest::Free(body, self) } else { Rest::Over(body) }
+                if self.is_free() {
+                    pool.keep(self);
+                }
+                UpstreamBody::received(body)
             }
             Framing::Length(_) | Framing::Chunks(_) | Framing::Close => {
-                self.upload = request.map(Request::into_body);
-                Rest::Flows(self)
+                self.upload = asked.body.take();
+                UpstreamBody::flowing(self, Arc::clone(pool))
             }
         };
-        Sent::Answered(answer)
     }
 
     /// The next frame of the answer's body.

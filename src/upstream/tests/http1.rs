@@ -455,8 +455,8 @@ async fn an_abandoned_exchange_closes_its_connection_and_knows_its_reach() {
     .await;
     let worker = Worker::new(settings(vendor.port));
     {
-        let exchange =
-            worker.upstreams.exchange(0, request(Method::GET, "/", ""), &worker.progress);
+        let (head, body) = parted(request(Method::GET, "/", ""));
+        let exchange = worker.upstreams.exchange(0, &head, body, &worker.progress);
         tokio::time::timeout(Duration::from_millis(100), exchange).await.unwrap_err();
     }
     assert_eq!(worker.progress.reach(), Reach::Maybe);
@@ -532,7 +532,8 @@ async fn futures_and_bodies_can_change_threads() {
         value
     }
     let worker = Worker::new(settings(1));
-    drop(sent(worker.upstreams.exchange(0, request(Method::GET, "/", ""), &worker.progress)));
+    let (head, body) = parted(request(Method::GET, "/", ""));
+    drop(sent(worker.upstreams.exchange(0, &head, body, &worker.progress)));
     fn checked<T: Send + Sync>() {}
     checked::<Upstreams<Outgoing>>();
     fn moved<T: Send + Unpin>() {}

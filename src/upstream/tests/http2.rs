@@ -344,8 +344,8 @@ async fn watched(answer: &'static [u8]) -> (Worker, mpsc::Receiver<u32>) {
 async fn an_abandoned_exchange_resets_its_stream_and_knows_its_reach() {
     let (worker, mut resets) = watched(b"").await;
     {
-        let exchange =
-            worker.upstreams.exchange(0, request(Method::GET, "/", ""), &worker.progress);
+        let (head, body) = parted(request(Method::GET, "/", ""));
+        let exchange = worker.upstreams.exchange(0, &head, body, &worker.progress);
         tokio::time::timeout(Duration::from_millis(100), exchange).await.unwrap_err();
     }
     assert_eq!(resets.recv().await, Some(CANCEL));

@@ -40,7 +40,8 @@ async fn a_limit_that_stays_reached_is_a_failure_of_ours() {
     let connect_timeout = Duration::from_millis(50);
     let worker =
         Worker::new(Settings { connections_max: 1, connect_timeout, ..settings(vendor.port) });
-    let stuck = worker.upstreams.exchange(0, request(Method::GET, "/", ""), &worker.progress);
+    let (head, body) = parted(request(Method::GET, "/", ""));
+    let stuck = worker.upstreams.exchange(0, &head, body, &worker.progress);
     tokio::select! {
         biased;
         _ = stuck => panic!("nobody answers"),

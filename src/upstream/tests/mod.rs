@@ -12,7 +12,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, Request};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -58,7 +58,8 @@ impl Worker {
     }
 
     async fn send(&self, request: Request<Outgoing>) -> Result<Answer, Failure> {
-        let exchange = self.upstreams.exchange(0, request, &self.progress);
+        let (head, body) = parted(request);
+        let exchange = self.upstreams.exchange(0, &head, body, &self.progress);
         tokio::time::timeout(Duration::from_secs(5), exchange).await.expect("the exchange hangs")
     }
 
@@ -91,6 +92,12 @@ fn settings(port: u16) -> Settings {
 
 fn request(method: Method, path: &str, body: &'static str) -> Request<Outgoing> {
     Request::builder().method(method).uri(path).body(full(body)).unwrap()
+}
+
+fn parted(request: Request<Outgoing>) -> (RequestHead, Outgoing) {
+    let (head, body) = request.into_parts();
+    let target = head.uri.into_parts().path_and_query.unwrap();
+    (RequestHead { method: head.method, target, headers: head.headers }, body)
 }
 
 fn full(body: impl Into<Bytes>) -> Outgoing {
