@@ -238,9 +238,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let (aftermath, seat) = slot.settle(&settlement);
         self.tell_operator(call, &aftermath, settlement.over);
         let idle_timeout = idle_timeout(call, response.headers());
-        Finish::Passed(
-            response.map(|body| self.streamed(idle_timeout, VecDeque::new(), body, seat)),
-        )
+        let idle = (self.clock, idle_timeout);
+        Finish::Passed(response.map(|body| ResponseBody::of_vendor(body, idle, seat)))
     }
 
     /// An answer that may be an error is looked at, up to a cap and for a moment.

@@ -367,7 +367,7 @@ fn notes<'a>(call: &'a Call<'_>, binding: Option<&'a crate::allowance::Binding>)
 }
 
 fn problem_response<B>(problem: &Problem, headers: HeaderMap) -> Response<ResponseBody<B>> {
-    let mut response = Response::new(ResponseBody::Own(Some(problem.to_bytes())));
+    let mut response = Response::new(ResponseBody::Whole(Some(problem.to_bytes())));
     *response.status_mut() = problem.status;
     *response.headers_mut() = headers;
     response

@@ -12,11 +12,11 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::RequestBody;
 use super::failure;
 use super::h1::Connection;
 use super::h2::Ticket;
 use super::pool::Pool;
+use super::{AnswerBody, RequestBody};
 use crate::policy::outcome::Failure;
 
 /// The body of an answer.
@@ -54,6 +54,15 @@ impl<B: RequestBody> UpstreamBody<B> {
             && connection.is_free()
         {
             pool.keep(connection);
+        }
+    }
+}
+
+impl<B: RequestBody> AnswerBody for UpstreamBody<B> {
+    fn take_whole(&mut self) -> Option<Bytes> {
+        match &mut self.source {
+            Source::Received(bytes) => Some(std::mem::take(bytes)),
+            Source::Connection(..) | Source::Stream { .. } => None,
         }
     }
 }

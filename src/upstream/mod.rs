@@ -58,12 +58,19 @@ where
 {
 }
 
+/// What the body of an answer is.
+pub trait AnswerBody: Body<Data = Bytes, Error = Failure> + Send + Unpin + 'static {
+    /// Takes what is left of it, if all of that is here: then the exchange is over, and nothing
+    /// can break it off any more.
+    fn take_whole(&mut self) -> Option<Bytes>;
+}
+
 /// One send and its answer: the seam between deciding and wire, and the only thing tests replace.
 ///
 /// `B` is the body of the requests it sends.
 pub trait Exchange<B>: Send + Sync + 'static {
     /// The body of an answer.
-    type Body: Body<Data = Bytes, Error = Failure> + Send + Unpin + 'static;
+    type Body: AnswerBody;
 
     /// Sends a request to upstream number `upstream` and returns the head of its answer.
     ///

@@ -12,14 +12,26 @@ use crate::allowance::Seat;
 use crate::clock::Clock;
 use crate::policy::headers;
 use crate::policy::outcome::{Failure, FailureKind, Reach};
+use crate::upstream::AnswerBody;
 
 /// The body of an answer to a client.
 #[derive(Debug)]
 pub enum ResponseBody<B> {
-    /// Ours, or none.
-    Own(Option<Bytes>),
+    /// All of it is here, or there is none.
+    Whole(Option<Bytes>),
     /// The vendor's; boxed, because an answer is handed on many times before it is written.
     Streamed(Box<Streamed<B>>),
+}
+
+impl<B: AnswerBody> ResponseBody<B> {
+    /// A vendor's body. One that is here is not watched any more, and its seat is free.
+    #[must_use]
+    pub fn of_vendor(mut body: B, idle: (Clock, Duration), seat: Seat) -> Self {
+        match body.take_whole() {
+            Some(bytes) => Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            None => Self::Streamed(Box::new(Streamed::new(VecDeque::new(), body, idle, seat))),
+        }
+    }
 }
 
 /// A vendor's body as it comes; breaks off visibly where the vendor's does.
@@ -148,21 +160,21 @@ where
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         match &mut *self {
-            Self::Own(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Streamed(streamed) => Pin::new(streamed).poll_frame(context),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Own(bytes) => bytes.is_none(),
+            Self::Whole(bytes) => bytes.is_none(),
             Self::Streamed(streamed) => streamed.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Own(bytes) => {
+            Self::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Self::Streamed(streamed) => streamed.size_hint(),

@@ -27,7 +27,7 @@ use crate::policy::normalise::StatusPolicy;
 use crate::policy::outcome::{Failure, FailureKind, Reach};
 use crate::policy::route::{Entry, Routes};
 use crate::telemetry::Metrics;
-use crate::upstream::{Progress, RequestHead};
+use crate::upstream::{AnswerBody, Progress, RequestHead};
 
 /// What the scripted upstream does with one attempt.
 #[derive(Clone, Debug)]
@@ -89,6 +89,12 @@ impl Body for ScriptBody {
             return Poll::Pending;
         }
         Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+}
+
+impl AnswerBody for ScriptBody {
+    fn take_whole(&mut self) -> Option<Bytes> {
+        None
     }
 }
 

@@ -167,7 +167,13 @@ fn parse<B>(
 
 type StatusLine = (Version, StatusCode, Option<ReasonPhrase>);
 
+/// How most answers begin, which need not be taken apart.
+const PLAIN_OK: &[u8] = b"HTTP/1.1 200 OK";
+
 fn status_line(line: &[u8]) -> Result<StatusLine, Lie> {
+    if line == PLAIN_OK {
+        return Ok((Version::HTTP_11, StatusCode::OK, None));
+    }
     let rest = line.strip_prefix(START).ok_or(NO_STATUS_LINE)?;
     let (version, rest) = match rest {
         [b'1', b' ', rest @ ..] => (Version::HTTP_11, rest),

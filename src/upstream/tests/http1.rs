@@ -482,6 +482,28 @@ async fn a_body_dropped_half_way_closes_its_connection() {
 }
 
 #[tokio::test]
+async fn only_a_body_that_is_here_is_taken_whole() {
+    let vendor = Vendor::start(|mut peer: Peer, _| async move {
+        peer.head().await;
+        peer.say("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhere").await;
+        peer.head().await;
+        peer.say("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha").await;
+        settle().await;
+        peer.say("lf").await;
+        peer.hang().await;
+    })
+    .await;
+    let worker = Worker::new(settings(vendor.port));
+    let mut answer = worker.get("/").await.unwrap();
+    assert_eq!(worker.shared.idle(0), 1);
+    assert_eq!(answer.body_mut().take_whole().unwrap(), "here");
+    assert!(answer.body().is_end_stream());
+    let mut answer = worker.get("/").await.unwrap();
+    assert_eq!(answer.body_mut().take_whole(), None);
+    assert_eq!(read(answer).await.unwrap(), "half");
+}
+
+#[tokio::test]
 async fn a_fresh_connection_that_is_closed_at_once_reached_nobody_or_says_maybe() {
     let vendor = Vendor::start(|peer: Peer, _| async move { drop(peer) }).await;
     let worker = Worker::new(settings(vendor.port));
