@@ -6,7 +6,7 @@
 //! Alone in its turn, a task runs again at once.
 
 use std::future::{Future, poll_fn};
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 /// So many polls of tasks end a turn, whoever still waits: a call takes four, and more calls than
 /// these few hundred in one turn would make sockets and timers wait for milliseconds.
@@ -19,15 +19,10 @@ pub fn behind_the_others() -> impl Future<Output = ()> {
         if std::mem::replace(&mut waited, true) {
             return Poll::Ready(());
         }
-        come_back(cx)
+        // Who wakes himself while he runs stands at the end of the queue.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     })
-}
-
-/// Has the task polled again behind all others that this turn has woken so far; never ready.
-pub fn come_back<T>(cx: &Context<'_>) -> Poll<T> {
-    // Who wakes himself while he runs stands at the end of the queue.
-    cx.waker().wake_by_ref();
-    Poll::Pending
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@ use super::wire::{Phase, Wire};
 use crate::clock::Clock;
 use crate::gateway::{Drain, Peer};
 use crate::policy::time::Moment;
+use crate::turn;
 
 /// After our last byte, what the client still sends is read for so long: closing on unread bytes
 /// resets the connection, and the reset can overtake the answer.
@@ -178,7 +179,10 @@ impl<H: Handler> Link<H> {
         let line = self.line(Peer::detached(self.address));
         let service = service_fn(move |request: Request<Incoming>| {
             let call = call(Arc::clone(&line), Ok(request.map(ClientBody::http2)));
-            async move { Ok::<_, Infallible>(call.await) }
+            async move {
+                turn::behind_the_others().await;
+                Ok::<_, Infallible>(call.await)
+            }
         });
         let connection = self.worker.http2.serve_connection(TokioIo::new(stream), service);
         self.watch(pin!(connection)).await;

@@ -117,6 +117,8 @@ impl<H: Handler> Connection<H> {
         let line = Arc::clone(&self.line);
         let request = body.map(|body| std::mem::take(&mut self.request).map(|()| body));
         let mut call = pin!(call(line, request));
+        // The call writes to its upstream as soon as it runs.
+        turn::behind_the_others().await;
         let Some(mut response) = poll_fn(|cx| self.poll_call(call.as_mut(), cx)).await else {
             return Next::Close;
         };

@@ -28,7 +28,6 @@ use crate::clock::Clock;
 use crate::http1::{self, Lie, Lines, Outgoing, Piece, Received, Stop};
 use crate::policy::outcome::{Failure, Reach};
 use crate::policy::time::Moment;
-use crate::turn;
 
 mod head;
 
@@ -90,8 +89,7 @@ struct Exchange<'a, 'h, B: RequestBody> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stage {
     Before,
-    First,
-    Later,
+    Begun,
 }
 
 /// Whether a head is there.
@@ -142,16 +140,15 @@ impl<B: RequestBody> Connection<B> {
         exchange: &mut Exchange<'_, '_, B>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), Broken>> {
-        if exchange.stage == Stage::Before {
+        let begins = exchange.stage == Stage::Before;
+        if begins {
             self.begin_exchange(exchange, cx)?;
-            return turn::come_back(cx);
         }
         if !self.outgoing.is_sent() && !self.hung_up {
             self.poll_request(exchange, cx)?;
         }
-        if exchange.stage == Stage::First {
+        if begins {
             // It was just asked whether there is something to read.
-            exchange.stage = Stage::Later;
             return Poll::Pending;
         }
         loop {
@@ -183,7 +180,7 @@ impl<B: RequestBody> Connection<B> {
         let body = body.as_ref().expect("a request is sent once");
         let (host, version) = (&exchange.pool.host, self.version);
         self.outgoing.begin(|out| head::write(out, (head, body), host, version));
-        exchange.stage = Stage::First;
+        exchange.stage = Stage::Begun;
         Ok(())
     }
 
