@@ -86,7 +86,10 @@ struct Plan {
     scopes: Arc<[ScopeRule]>,
     queue_max: usize,
     upstream: UpstreamScopes,
-    allowances: Vec<(u8, Allowance)>,
+    /// What every call needs: the upstream, and the allowances that count whatever comes.
+    always: Needs,
+    /// The allowances that look at a call first.
+    choosy: Vec<(u8, Allowance)>,
 }
 
 /// How one scope of an account is made.
@@ -159,7 +162,8 @@ impl Accounts {
     pub fn client(&self, client: usize, asker: Asker) -> Option<(&Arc<Account>, Want)> {
         let account = self.clients.get(client)?.as_ref()?;
         let upstream = UpstreamScopes { all: 0, counted: 0 };
-        Some((account, want(0b11, Kinds::default(), upstream, asker)))
+        let needs = Needs { scopes: 0b11, ..Needs::default() };
+        Some((account, want(needs, upstream, asker)))
     }
 
     /// A call to this upstream came in and earns its share of blind retries.
@@ -290,7 +294,12 @@ impl Plan {
                 }
             }
         }
-        Self { scopes: scopes.into(), queue_max: rules.queue_max, upstream: own, allowances }
+        let (choosy, plain): (Vec<_>, Vec<_>) = allowances
+            .into_iter()
+            .partition(|(_, it)| it.counts.is_some() || !it.exempt.is_empty());
+        let mut always = Needs { scopes: 1 << own.all, ..Needs::default() };
+        plain.iter().for_each(|(number, allowance)| always.add(*number, &allowance.grant));
+        Self { scopes: scopes.into(), queue_max: rules.queue_max, upstream: own, always, choosy }
     }
 
     fn open(&self, (numbers, clock): (&AtomicU32, Clock)) -> Arc<Account> {
@@ -304,24 +313,22 @@ impl Plan {
     }
 
     fn want(&self, method: &Method, path: CallPath<'_>, asker: Asker) -> Want {
-        let mut scopes = 1_u64 << self.upstream.all;
-        let mut kinds = Kinds::default();
+        let mut needs = self.always;
         let mut exempt = Exempt::No;
-        for (number, allowance) in &self.allowances {
+        for (number, allowance) in &self.choosy {
             if allowance.exempt.iter().any(|matcher| matcher.surely(method, path)) {
                 exempt = Exempt::Yes;
                 continue;
             }
             let counts = allowance.counts.as_ref();
             if counts.is_none_or(|matcher| matcher.possibly(method, path)) {
-                scopes |= 1 << number;
-                kinds.add(*number, &allowance.grant);
+                needs.add(*number, &allowance.grant);
             }
         }
         if exempt == Exempt::No {
-            scopes |= 1 << self.upstream.counted;
+            needs.scopes |= 1 << self.upstream.counted;
         }
-        want(scopes, kinds, self.upstream, asker)
+        want(needs, self.upstream, asker)
     }
 }
 
@@ -331,16 +338,18 @@ enum Exempt {
     No,
 }
 
-/// What is particular about some of the scopes a call needs.
+/// The scopes a call needs, and what is particular about some of them.
 #[derive(Clone, Copy, Debug, Default)]
-struct Kinds {
+struct Needs {
+    scopes: u64,
     concurrent: u64,
     guarded: u64,
     guard: Option<Duration>,
 }
 
-impl Kinds {
+impl Needs {
     fn add(&mut self, number: u8, grant: &Grant) {
+        self.scopes |= 1 << number;
         match grant {
             Grant::Concurrency { .. } => self.concurrent |= 1 << number,
             Grant::Window { arrival_guard: Some(guard), .. } => {
@@ -353,12 +362,12 @@ impl Kinds {
     }
 }
 
-fn want(scopes: u64, kinds: Kinds, upstream: UpstreamScopes, asker: Asker) -> Want {
+fn want(needs: Needs, upstream: UpstreamScopes, asker: Asker) -> Want {
     Want {
-        scopes,
-        concurrent: kinds.concurrent,
-        guarded: kinds.guarded,
-        guard: kinds.guard,
+        scopes: needs.scopes,
+        concurrent: needs.concurrent,
+        guarded: needs.guarded,
+        guard: needs.guard,
         upstream,
         rank: Rank::new(asker.priority, asker.arrival),
         priority: asker.priority,

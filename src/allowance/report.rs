@@ -29,6 +29,17 @@ pub(super) struct Report<'a> {
     pub(super) settled: u64,
 }
 
+impl Report<'_> {
+    /// Whether it is an answer that says nothing, as most are: then no hold begins or changes.
+    fn is_plain(&self) -> bool {
+        self.fate == Fate::Answered
+            && self.blind == Blind::No
+            && self.order.is_none()
+            && self.learned.is_none()
+            && self.exhausted_for.is_none()
+    }
+}
+
 /// How an attempt ended, as far as slots go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -86,6 +97,11 @@ impl State {
         let believed_room = report.order.is_some_and(|order| order.cause == HoldCause::Throttle)
             && self.believed_room(granted, report.now);
         self.settle(granted, report);
+        if report.is_plain() && granted.probes == 0 {
+            let upstream = usize::from(granted.want.upstream.all);
+            self.scopes[upstream].judge(Blind::No, circumstances(report));
+            return Aftermath::default();
+        }
         let before = self.longest_hold(granted.want.scopes);
         let upstream = granted.want.upstream.all;
         if report.fate != Fate::NotSent || report.blind == Blind::Yes {
