@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Version};
+use http::{HeaderMap, HeaderValue, Request, Version};
 
 use crate::allowance::{Account, Asker, Fitness, PaidRetry, Want};
 use crate::policy::client::{Identified, UnknownClient};
@@ -105,42 +104,42 @@ impl Call<'_> {
     }
 }
 
-/// A request's head and body before it is a call.
-pub(super) struct Arrived<'a> {
-    pub(super) head: Parts,
-    pub(super) intake: Intake,
+/// A request before it is a call, which takes out of it what it needs.
+pub(super) struct Arrived<'a, B> {
+    pub(super) request: &'a mut Request<B>,
     pub(super) peer: &'a Peer,
     pub(super) at: Moment,
 }
 
 impl<E> Gateway<E> {
     /// Identifies the client, finds the route and makes a call of the request.
-    ///
-    /// Boxed, because a future that holds it is copied before it runs.
-    pub(super) fn begin(&self, arrived: Arrived<'_>) -> Result<Box<Call<'_>>, Turned> {
-        let Arrived { mut head, intake, peer, at } = arrived;
-        let survey = Survey::of(&head.headers);
-        let own_id = survey.request_id(&head.headers).cloned();
+    pub(super) fn begin<B: Into<Intake> + Default>(
+        &self,
+        arrived: Arrived<'_, B>,
+    ) -> Result<Call<'_>, Turned> {
+        let Arrived { request, peer, at } = arrived;
+        let survey = Survey::of(request.headers());
+        let own_id = survey.request_id(request.headers()).cloned();
         let id = own_id.unwrap_or_else(|| self.fresh_request_id());
         let turn = |code, detail, upstream| Turned { id: id.clone(), code, detail, upstream };
-        let who = self.identify(&head.headers).map_err(|(code, why)| turn(code, why, None))?;
+        let who = self.identify(request.headers()).map_err(|(code, why)| turn(code, why, None))?;
         // Nobody else wants it: towards the upstream it is another.
-        let host = head.headers.remove(http::header::HOST);
-        let target = std::mem::take(&mut head.uri).into_parts().path_and_query;
-        let found = self.find(host.as_ref(), target);
+        let host = request.headers_mut().remove(http::header::HOST);
+        let found = self.find(host.as_ref(), request.uri().path_and_query().cloned());
         let (route, target) = found.map_err(|(code, why)| turn(code, why, None))?;
         let inbound = Inbound { host, target, prefix_bytes: route.prefix_bytes };
         let rules = &self.settings.upstreams[route.upstream];
         let path = inbound.path();
-        let policy = rules.policy_for(&head.method, path);
-        let checked = self.check(&head.headers, survey, policy);
+        let policy = rules.policy_for(request.method(), path);
+        let checked = self.check(request.headers(), survey, policy);
         checked.map_err(|(code, why)| turn(code, why, Some(route.upstream)))?;
         let target = headers::target(&inbound.target, route.prefix_bytes, &rules.base_path);
         let target = target.map_err(|_fault| {
             turn(Code::InvalidRequest, "The path climbs out of its route.", Some(route.upstream))
         })?;
-        let asked = survey.preferred_wait(&head.headers).map(|wait| wait.min(policy.wait_max));
+        let asked = survey.preferred_wait(request.headers()).map(|wait| wait.min(policy.wait_max));
         let deadline = at.plus(asked.unwrap_or(policy.wait));
+        let intake = std::mem::take(request.body_mut()).into();
         let body = Replay::new(intake, policy.replay_body_max, &self.pool);
         let asker = Asker {
             priority: self.settings.clients.all()[who.client].priority,
@@ -148,12 +147,12 @@ impl<E> Gateway<E> {
             deadline,
             fit: fitness(&body),
         };
-        let licence = licence(&head.headers, policy);
-        let account = self.accounts.account(route.upstream, &head.headers);
-        let want = self.accounts.want(route.upstream, &head.method, path, asker);
-        let version = head.version;
-        self.outgoing(&mut head.headers, (who, route, policy), (peer, version));
-        Ok(Box::new(Call {
+        let licence = licence(request.headers(), policy);
+        let account = self.accounts.account(route.upstream, request.headers());
+        let want = self.accounts.want(route.upstream, request.method(), path, asker);
+        let version = request.version();
+        self.outgoing(request.headers_mut(), (who, route, policy), (peer, version));
+        Ok(Call {
             id,
             arrival: at,
             deadline,
@@ -166,11 +165,15 @@ impl<E> Gateway<E> {
             survey,
             account,
             want,
-            request: RequestHead { method: head.method, target, headers: head.headers },
+            request: RequestHead {
+                method: std::mem::take(request.method_mut()),
+                target,
+                headers: std::mem::take(request.headers_mut()),
+            },
             inbound,
             body,
             story: Story::default(),
-        }))
+        })
     }
 
     fn identify(&self, headers: &HeaderMap) -> Result<Identified, (Code, &'static str)> {

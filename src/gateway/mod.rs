@@ -147,32 +147,29 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     /// Serves one call, from its head to the head of its answer.
     ///
-    /// It has begun when this returns, so that its future need not carry the request it came as.
-    pub fn handle(
+    /// What it needs of the request it takes out of it: a request is large, and who hands it on
+    /// copies it.
+    pub async fn handle<B: Into<Intake> + Default + Send>(
         &self,
-        request: Request<impl Into<Intake>>,
+        request: &mut Request<B>,
         peer: &Peer,
-    ) -> impl Future<Output = Response<ResponseBody<E::Body>>> + Send {
-        let (head, intake) = request.into_parts();
-        let mut begun =
-            self.begin(Arrived { head, intake: intake.into(), peer, at: self.clock.now() });
-        async move {
-            // Only borrowed from here on: what is moved within a future has two places in it.
-            let call = match &mut begun {
-                Ok(call) => call,
-                Err(turned) => return self.turn_away(turned),
-            };
-            self.shard.call_began(call.upstream);
-            let mut leaving = Leaving::of(self, call);
-            let percent = call.policy.budget_percent;
-            self.accounts.earn_retries(call.upstream, percent, call.arrival);
-            let finish = match self.admit_client(call, peer).await {
-                Ok(()) => self.attempts(call, peer).await,
-                Err(stop) => Finish::Stopped(stop),
-            };
-            leaving.recorded = true;
-            self.respond(call, finish)
-        }
+    ) -> Response<ResponseBody<E::Body>> {
+        let mut begun = self.begin(Arrived { request, peer, at: self.clock.now() });
+        // Only borrowed from here on, for the same reason.
+        let call = match &mut begun {
+            Ok(call) => call,
+            Err(turned) => return self.turn_away(turned),
+        };
+        self.shard.call_began(call.upstream);
+        let mut leaving = Leaving::of(self, call);
+        let percent = call.policy.budget_percent;
+        self.accounts.earn_retries(call.upstream, percent, call.arrival);
+        let finish = match self.admit_client(call, peer).await {
+            Ok(()) => self.attempts(call, peer).await,
+            Err(stop) => Finish::Stopped(stop),
+        };
+        leaving.recorded = true;
+        self.respond(call, finish)
     }
 
     /// Answers a head that the front door refused.

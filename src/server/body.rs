@@ -14,11 +14,14 @@ use crate::gateway::{ClientBroke, Intake};
 
 /// The body of a client's request.
 #[expect(missing_debug_implementations, reason = "a connection has no state worth showing")]
+#[derive(Default)]
 pub struct ClientBody {
     source: Source,
 }
 
+#[derive(Default)]
 enum Source {
+    #[default]
     None,
     Http1(RequestFlow),
     Http2(Incoming),

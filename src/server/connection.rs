@@ -178,10 +178,11 @@ impl<H: Handler> Link<H> {
     async fn serve_http2(self, stream: ClientStream) {
         let line = self.line(Peer::detached(self.address));
         let service = service_fn(move |request: Request<Incoming>| {
-            let call = call(Arc::clone(&line), Ok(request.map(ClientBody::http2)));
+            let flight = Flight::new(Arc::clone(&line));
+            let mut request = Ok(request.map(ClientBody::http2));
             async move {
                 turn::behind_the_others().await;
-                Ok::<_, Infallible>(call.await)
+                Ok::<_, Infallible>(call(flight, &mut request).await)
             }
         });
         let connection = self.worker.http2.serve_connection(TokioIo::new(stream), service);
@@ -259,24 +260,27 @@ async fn discard(socket: &TcpStream) {
 }
 
 /// One call: its head is checked, answered, and its end is noted when the body's end is.
-pub(super) fn call<H: Handler>(
-    line: Arc<Line<H>>,
-    request: Result<Request<ClientBody>, Refused>,
-) -> impl Future<Output = Response<Tracked<H>>> {
-    let flight = Flight::new(line);
-    async move {
-        let Line { worker, peer, .. } = &*flight.line;
-        let mut response = match request {
-            Ok(mut request) => match head::check(&mut request, worker.bounds) {
-                Ok(()) => worker.handler.handle(request, peer).await,
+pub(super) async fn call<H: Handler>(
+    flight: Flight<H>,
+    request: &mut Result<Request<ClientBody>, Refused>,
+) -> Response<Tracked<H>> {
+    let Line { worker, peer, .. } = &*flight.line;
+    let mut response = match request {
+        Ok(request) => {
+            let response = match head::check(request, worker.bounds) {
+                // Pinned where it is made: awaited as it is, it would be copied to its place.
+                Ok(()) => pin!(worker.handler.handle(request, peer)).await,
                 Err(refused) => worker.handler.refuse(refused, Some(request.headers())),
-            },
-            Err(refused) => worker.handler.refuse(refused, None),
-        };
-        // The version is a matter of this connection, whatever the answer was relayed from.
-        *response.version_mut() = Version::HTTP_11;
-        response.map(|body| Tracked { body, _flight: flight })
-    }
+            };
+            // What was not taken of its body nobody will read.
+            *request.body_mut() = ClientBody::none();
+            response
+        }
+        Err(refused) => worker.handler.refuse(*refused, None),
+    };
+    // The version is a matter of this connection, whatever the answer was relayed from.
+    *response.version_mut() = Version::HTTP_11;
+    response.map(|body| Tracked { body, _flight: flight })
 }
 
 /// A call under way; over when dropped.
@@ -285,7 +289,7 @@ pub(super) struct Flight<H> {
 }
 
 impl<H> Flight<H> {
-    fn new(line: Arc<Line<H>>) -> Self {
+    pub(super) fn new(line: Arc<Line<H>>) -> Self {
         line.wire.call_began();
         Self { line }
     }

@@ -25,10 +25,11 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// The head is within the front door's bounds; `Host` is there, once and valid, whatever the
     /// version of HTTP was (except in HTTP/1.0, where it may be missing); an HTTP/1 target is
-    /// the path and query alone, or `*`. The future is dropped when the client is seen to leave.
+    /// the path and query alone, or `*`. What is needed of the request is taken out of it. The
+    /// future is dropped when the client is seen to leave.
     fn handle(
         &self,
-        request: Request<ClientBody>,
+        request: &mut Request<ClientBody>,
         peer: &Peer,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 

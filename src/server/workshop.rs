@@ -13,7 +13,7 @@ impl Handler for Gateway<Upstreams<RequestBody>> {
 
     fn handle(
         &self,
-        request: Request<ClientBody>,
+        request: &mut Request<ClientBody>,
         peer: &Peer,
     ) -> impl Future<Output = Response<Self::Body>> + Send {
         Self::handle(self, request, peer)

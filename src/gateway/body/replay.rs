@@ -19,8 +19,10 @@ use crate::policy::headers;
 use crate::policy::replay::BodyState;
 
 /// Where a request's body comes from.
+#[derive(Default)]
 pub enum Intake {
     /// From nowhere: there is none.
+    #[default]
     Nothing,
     /// A client's connection.
     Wire(Pin<Box<dyn Body<Data = Bytes, Error = ClientBroke> + Send>>),

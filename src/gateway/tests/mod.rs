@@ -272,10 +272,10 @@ impl Bench {
             request = request.header(*name, *value);
         }
         let body = Full::new(Bytes::from_static(b"{\"a\":1}"));
-        let request = request.body(Intake::Memory(body)).unwrap();
+        let mut request = request.body(Intake::Memory(body)).unwrap();
         let began = self.clock.now();
         let peer = Peer::detached(([127, 0, 0, 1], 9).into());
-        let response = self.gateway.handle(request, &peer).await;
+        let response = self.gateway.handle(&mut request, &peer).await;
         let after = self.clock.now().since(began);
         let (head, body) = response.into_parts();
         let body = body.collect().await.map(http_body_util::Collected::to_bytes);

@@ -34,7 +34,7 @@ pub(super) use inbound::RequestFlow;
 use self::inbound::{Inbound, Watched};
 use self::request::{Head, Offending};
 use super::body::ClientBody;
-use super::connection::{Line, Tracked, call};
+use super::connection::{Flight, Line, Tracked, call};
 use super::handler::{Handler, Refused};
 use super::stream::{ClientStream, ClientWriter};
 use crate::http1::Outgoing;
@@ -114,9 +114,9 @@ impl<H: Handler> Connection<H> {
 
     /// Answers one request.
     async fn answer(&mut self, Arrived { head, body }: Arrived) -> Next {
-        let line = Arc::clone(&self.line);
-        let request = body.map(|body| std::mem::take(&mut self.request).map(|()| body));
-        let mut call = pin!(call(line, request));
+        let flight = Flight::new(Arc::clone(&self.line));
+        let mut request = body.map(|body| std::mem::take(&mut self.request).map(|()| body));
+        let mut call = pin!(call(flight, &mut request));
         // The call writes to its upstream as soon as it runs.
         turn::behind_the_others().await;
         let Some(mut response) = poll_fn(|cx| self.poll_call(call.as_mut(), cx)).await else {

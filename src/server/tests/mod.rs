@@ -40,7 +40,11 @@ struct Seen {
 impl Handler for Echo {
     type Body = Full<Bytes>;
 
-    async fn handle(&self, request: Request<ClientBody>, peer: &Peer) -> Response<Full<Bytes>> {
+    async fn handle(
+        &self,
+        request: &mut Request<ClientBody>,
+        peer: &Peer,
+    ) -> Response<Full<Bytes>> {
         let line = format!("{} {}", request.method(), request.uri());
         self.seen.requests.lock().unwrap().push(line.clone());
         match request.uri().path() {
@@ -57,7 +61,7 @@ impl Handler for Echo {
             "/large" => return Response::new(Full::from(vec![b'x'; 64 * 1024 * 1024])),
             _ => {}
         }
-        match request.into_body().collect().await {
+        match request.body_mut().collect().await {
             Ok(body) => {
                 let body = [line.as_bytes(), b" ", &body.to_bytes()].concat();
                 let mut response = Response::new(Full::from(body));
