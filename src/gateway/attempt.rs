@@ -9,13 +9,13 @@ use std::pin::pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use http::header::CONTENT_TYPE;
 use http::response::Parts;
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use crate::allowance::{Aftermath, Blind, Fate, Seat, Settlement, Slot};
 use crate::dialect;
 use crate::policy::classify::{Class, Processing, Trouble};
+use crate::policy::headers::AnswerSurvey;
 use crate::policy::hint;
 use crate::policy::outcome::{Answer, Failure, FailureKind, Reach};
 use crate::policy::problem::{Code, StoppedBy};
@@ -34,8 +34,8 @@ use super::{Gateway, Peer, Rare};
 /// What the client gets in the end.
 #[derive(Debug)]
 pub(super) enum Finish<B> {
-    /// The vendor's answer as it is.
-    Passed(Response<ResponseBody<B>>),
+    /// The vendor's answer as it is, and what its head has.
+    Passed(Response<ResponseBody<B>>, AnswerSurvey),
     /// A problem made of the last outcome.
     Troubled(Box<Troubled>),
     /// A problem of our own.
@@ -231,15 +231,18 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         response: Response<E::Body>,
         mut settlement: Settlement<'_>,
     ) -> Finish<E::Body> {
-        if let Some(standing) = hint::standing(response.headers(), || self.clock.wall()) {
+        let survey = AnswerSurvey::of(response.headers());
+        if survey.speaks_of_rates()
+            && let Some(standing) = hint::standing(response.headers(), || self.clock.wall())
+        {
             settlement.learned = standing.limit;
             settlement.exhausted_for = standing.exhausted_for;
         }
         let (aftermath, seat) = slot.settle(&settlement);
         self.tell_operator(call, &aftermath, settlement.over);
-        let idle_timeout = idle_timeout(call, response.headers());
-        let idle = (self.clock, idle_timeout);
-        Finish::Passed(response.map(|body| ResponseBody::of_vendor(body, idle, seat)))
+        let idle = (self.clock, idle_timeout(call, survey));
+        let body = |body| ResponseBody::of_vendor(body, idle, seat);
+        Finish::Passed(response.map(body), survey)
     }
 
     /// An answer that may be an error is looked at, up to a cap and for a moment.
@@ -291,8 +294,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let data = chunks.into_iter().map(http_body::Frame::data);
         let trailers = trailers.map(http_body::Frame::trailers);
         let read = data.chain(trailers).collect();
-        let body = self.streamed(idle_timeout(call, &parts.headers), read, rest, seat);
-        Finish::Passed(Response::from_parts(parts, body))
+        let survey = AnswerSurvey::of(&parts.headers);
+        let body = self.streamed(idle_timeout(call, survey), read, rest, seat);
+        Finish::Passed(Response::from_parts(parts, body), survey)
     }
 
     fn streamed(
@@ -447,12 +451,9 @@ fn alarm(
 const EVENT_STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
 
 /// How long the body of an answer may be silent.
-fn idle_timeout(call: &Call<'_>, headers: &HeaderMap) -> Duration {
+fn idle_timeout(call: &Call<'_>, survey: AnswerSurvey) -> Duration {
     let own = call.policy.idle_timeout;
-    // Heads are short: comparing names costs less than hashing one.
-    let media_type = headers.iter().find(|(name, _)| *name == CONTENT_TYPE);
-    let events = media_type.is_some_and(|(_, it)| it.as_bytes().starts_with(b"text/event-stream"));
-    if events { own.max(EVENT_STREAM_IDLE) } else { own }
+    if survey.is_event_stream() { own.max(EVENT_STREAM_IDLE) } else { own }
 }
 
 /// Whether nobody needs to know what an answer says.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Version};
 
@@ -123,8 +124,7 @@ impl<E> Gateway<E> {
         let id = own_id.unwrap_or_else(|| self.fresh_request_id());
         let turn = |code, detail, upstream| Turned { id: id.clone(), code, detail, upstream };
         let who = self.identify(request.headers()).map_err(|(code, why)| turn(code, why, None))?;
-        // Nobody else wants it: towards the upstream it is another.
-        let host = request.headers_mut().remove(http::header::HOST);
+        let host = host(request.headers()).cloned();
         let found = self.find(host.as_ref(), request.uri().path_and_query().cloned());
         let (route, target) = found.map_err(|(code, why)| turn(code, why, None))?;
         let inbound = Inbound { host, target, prefix_bytes: route.prefix_bytes };
@@ -147,11 +147,11 @@ impl<E> Gateway<E> {
             deadline,
             fit: fitness(&body),
         };
-        let licence = licence(request.headers(), policy);
+        let licence = licence(request.headers(), survey, policy);
         let account = self.accounts.account(route.upstream, request.headers());
         let want = self.accounts.want(route.upstream, request.method(), path, asker);
         let version = request.version();
-        self.outgoing(request.headers_mut(), (who, route, policy), (peer, version));
+        self.outgoing((request.headers_mut(), survey), (who, route, policy), (peer, version));
         Ok(Call {
             id,
             arrival: at,
@@ -225,7 +225,7 @@ impl<E> Gateway<E> {
 
     fn outgoing(
         &self,
-        headers: &mut HeaderMap,
+        (headers, survey): (&mut HeaderMap, Survey),
         (who, route, policy): (Identified, Route, &CallPolicy),
         (peer, version): (&Peer, Version),
     ) {
@@ -242,7 +242,7 @@ impl<E> Gateway<E> {
             trailers: Trailers::Pass,
             via: self.via.value(version),
         };
-        headers::outgoing(headers, &outgoing);
+        headers::outgoing(headers, survey, &outgoing);
     }
 }
 
@@ -261,8 +261,14 @@ pub(super) fn guarded(settings: &Settings, rules: &Upstream) -> Guarded {
     Guarded::new(key_header, credential, account.into_iter().chain(keys).collect())
 }
 
-fn licence(headers: &HeaderMap, policy: &CallPolicy) -> Licence {
-    if headers::has_idempotency_key(headers, &policy.idempotency_header) {
+/// It stays among the headers: the back door has its own, and writes that in its place.
+fn host(headers: &HeaderMap) -> Option<&HeaderValue> {
+    // Nearly always it is the first: that is found sooner than a name is hashed.
+    headers.iter().find(|(name, _)| *name == HOST).map(|(_, host)| host)
+}
+
+fn licence(headers: &HeaderMap, survey: Survey, policy: &CallPolicy) -> Licence {
+    if survey.has_idempotency_key(headers, &policy.idempotency_header) {
         return Licence::Keyed;
     }
     match policy.repeat {

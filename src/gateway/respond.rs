@@ -10,7 +10,9 @@ use http::{HeaderMap, Response, StatusCode};
 
 use crate::allowance::{Refusal, RefusalReason};
 use crate::policy::classify::{Processing, Wait};
-use crate::policy::headers::{self, Incoming, Notes, RateLimit, Rewrite, Timing, Trailers};
+use crate::policy::headers::{
+    self, AnswerSurvey, Incoming, Notes, RateLimit, Rewrite, Timing, Trailers,
+};
 use crate::policy::normalise::{
     self, CallFacts, Effect, Presenter, Remark, Retries, problem_headers, proxy_status,
 };
@@ -43,7 +45,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         finish: Finish<E::Body>,
     ) -> Response<ResponseBody<E::Body>> {
         match finish {
-            Finish::Passed(response) => self.pass_on(call, response),
+            Finish::Passed(mut response, survey) => {
+                self.pass_on(call, &mut response, survey);
+                response
+            }
             Finish::Troubled(troubled) => self.tell_trouble(call, &troubled),
             Finish::Stopped(stop) => self.tell_stop(call, &stop),
         }
@@ -80,11 +85,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         problem_response(&problem, headers)
     }
 
-    fn pass_on(
-        &self,
-        call: &Call<'_>,
-        mut response: Response<ResponseBody<E::Body>>,
-    ) -> Response<ResponseBody<E::Body>> {
+    fn pass_on<B>(&self, call: &Call<'_>, response: &mut Response<B>, survey: AnswerSurvey) {
         let version = response.version();
         let prefix = &call.inbound.target.as_str()[..call.inbound.prefix_bytes];
         let rewrite = Rewrite {
@@ -104,11 +105,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             trailers: Trailers::Pass,
             notes: notes(call, binding.as_ref()),
         };
-        headers::incoming(response.headers_mut(), &incoming);
+        headers::incoming(response.headers_mut(), survey, &incoming);
         let status = response.status();
         let vendor_status = Some(status);
         self.record(call, &Ending { status, problem: None, rule: None, vendor_status });
-        response
     }
 
     #[cold]

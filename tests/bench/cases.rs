@@ -17,7 +17,9 @@ use evenkeel::allowance::{
 };
 use evenkeel::clock::Clock;
 use evenkeel::policy::client::{KeyPlace, Priority};
-use evenkeel::policy::headers::{self, Guarded, Incoming, Notes, Outgoing, Trailers, Via, names};
+use evenkeel::policy::headers::{
+    self, AnswerSurvey, Guarded, Incoming, Notes, Outgoing, Survey, Trailers, Via, names,
+};
 use evenkeel::policy::route::{CallPath, Entry, Routes};
 use evenkeel::policy::time::Moment;
 
@@ -125,7 +127,8 @@ fn request_headers(iterations: u64) -> Duration {
     };
     timed(iterations, |_| {
         let mut headers = head.clone();
-        headers::outgoing(&mut headers, &policy);
+        let survey = Survey::of(&headers);
+        headers::outgoing(&mut headers, survey, &policy);
         headers
     })
 }
@@ -151,7 +154,8 @@ fn answer_headers(iterations: u64) -> Duration {
     };
     timed(iterations, |_| {
         let mut headers = head.clone();
-        headers::incoming(&mut headers, &policy);
+        let survey = AnswerSurvey::of(&headers);
+        headers::incoming(&mut headers, survey, &policy);
         headers
     })
 }

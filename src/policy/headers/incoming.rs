@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use http::header::{CONNECTION, CONTENT_LOCATION, LOCATION, RETRY_AFTER, VIA, WWW_AUTHENTICATE};
+use http::header::{CONTENT_LOCATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::connection::{self, Trailers};
@@ -14,7 +14,7 @@ use super::names::{
     self, EVENKEEL_ATTEMPTS, EVENKEEL_REQUEST_ID, Kind, PREFERENCE_APPLIED, RATELIMIT,
     RATELIMIT_POLICY, SERVER_TIMING, X_REQUEST_ID,
 };
-use super::survey::{self, Presence};
+use super::survey::{self, AnswerSurvey, Presence};
 use super::via;
 use crate::policy::time::seconds_up;
 
@@ -73,15 +73,15 @@ pub struct RateLimit<'a> {
     pub reset: Duration,
 }
 
-/// Turns a vendor's headers into those of our answer.
-pub fn incoming(headers: &mut HeaderMap, policy: &Incoming<'_>) {
-    let found = strip(headers, policy.trailers);
-    if let (Presence::Present, Some(rewrite)) = (found.location, &policy.redirects) {
+/// Turns a vendor's headers, of which `survey` is true, into those of our answer.
+pub fn incoming(headers: &mut HeaderMap, survey: AnswerSurvey, policy: &Incoming<'_>) {
+    let survey = strip(headers, survey, policy.trailers);
+    if let (Presence::Present, Some(rewrite)) = (survey.location, &policy.redirects) {
         lead_back(headers, LOCATION, rewrite);
         lead_back(headers, CONTENT_LOCATION, rewrite);
     }
-    via::add(headers, found.via, policy.via);
-    add_notes(headers, found.request_id, &policy.notes);
+    via::add(headers, survey.via, policy.via);
+    add_notes(headers, survey.request_id, &policy.notes);
 }
 
 /// Adds our answer headers.
@@ -109,44 +109,21 @@ fn add_notes(headers: &mut HeaderMap, request_id: Presence, notes: &Notes<'_>) {
     }
 }
 
-/// What one pass over an answer's names found. Ordinary heads have nothing that goes but
-/// `Connection`: the list stays unallocated.
-#[derive(Default)]
-struct Found {
-    connection: Presence,
-    /// A `Location` or a `Content-Location`.
-    location: Presence,
-    via: Presence,
-    request_id: Presence,
-    doomed: Vec<HeaderName>,
-}
-
-/// Removes what does not go on; what there is of the rest.
-fn strip(headers: &mut HeaderMap, trailers: Trailers) -> Found {
-    let mut found = find(headers, trailers);
-    if found.connection == Presence::Present
+/// Removes what does not go on; the survey of the rest.
+fn strip(headers: &mut HeaderMap, mut survey: AnswerSurvey, trailers: Trailers) -> AnswerSurvey {
+    if survey.connection == Presence::Present
         && connection::strip(headers, &RELIED) == Presence::Present
     {
-        found = find(headers, trailers);
+        survey = AnswerSurvey::of(headers);
     }
-    connection::remove_all(headers, &found.doomed);
-    found
+    if survey.doomed == Presence::Present {
+        connection::remove_all(headers, &doomed(headers, trailers));
+    }
+    survey
 }
 
-fn find(headers: &HeaderMap, trailers: Trailers) -> Found {
-    let mut found = Found::default();
-    for name in headers.keys() {
-        match name.as_str().len() {
-            3 if *name == VIA => found.via = Presence::Present,
-            8 if *name == LOCATION => found.location = Presence::Present,
-            10 if *name == CONNECTION => found.connection = Presence::Present,
-            12 if *name == X_REQUEST_ID => found.request_id = Presence::Present,
-            16 if *name == CONTENT_LOCATION => found.location = Presence::Present,
-            _ if goes(name.as_str(), trailers) => found.doomed.push(name.clone()),
-            _ => {}
-        }
-    }
-    found
+fn doomed(headers: &HeaderMap, trailers: Trailers) -> Vec<HeaderName> {
+    headers.keys().filter(|name| goes(name.as_str(), trailers)).cloned().collect()
 }
 
 fn goes(name: &str, trailers: Trailers) -> bool {
@@ -232,6 +209,10 @@ mod tests {
         rows.iter().map(row).collect()
     }
 
+    fn incoming(headers: &mut HeaderMap, policy: &Incoming<'_>) {
+        super::incoming(headers, AnswerSurvey::of(headers), policy);
+    }
+
     #[test]
     fn a_success_keeps_everything_that_is_end_to_end() {
         let rows = [
@@ -264,7 +245,8 @@ mod tests {
             ("retry-after", "7"),
             ("content-type", "text/plain"),
         ]);
-        strip(&mut headers, Trailers::Drop);
+        let survey = AnswerSurvey::of(&headers);
+        strip(&mut headers, survey, Trailers::Drop);
         assert_eq!(headers, map(&[("retry-after", "7"), ("content-type", "text/plain")]));
     }
 

@@ -25,6 +25,6 @@ pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming};
 pub use location::{Rewrite, map_location};
 pub use outgoing::{Guarded, Outgoing, outgoing};
 pub use prefer::{WAIT_SECONDS_MAX, preferred_wait};
-pub use survey::Survey;
+pub use survey::{AnswerSurvey, Survey};
 pub use target::{TargetFault, target};
 pub use via::{Via, looped};

@@ -38,7 +38,8 @@ pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key
 pub enum Kind {
     /// For the other end: it passes.
     EndToEnd,
-    /// Frames or describes the body for whoever reads next: no nomination removes it.
+    /// Frames, describes or addresses the message for whoever reads next: no nomination removes
+    /// it, and who writes it to a wire puts its own in the place of what differs there.
     Framing,
     /// Names the connection's own headers.
     Connection,
@@ -72,9 +73,9 @@ pub fn kind(name: &str) -> Kind {
         | b"http2-settings" => Kind::HopByHop,
         b"te" => Kind::Te,
         b"trailer" => Kind::Trailer,
-        b"host" | b"expect" => Kind::Hop,
+        b"expect" => Kind::Hop,
         b"prefer" => Kind::Prefer,
-        b"content-length" | b"content-type" | b"content-encoding" | b"content-range" => {
+        b"host" | b"content-length" | b"content-type" | b"content-encoding" | b"content-range" => {
             Kind::Framing
         }
         b"forwarded" | b"x-real-ip" => Kind::Forwarding,
@@ -105,7 +106,7 @@ mod tests {
             ("upgrade", Kind::HopByHop),
             ("te", Kind::Te),
             ("trailer", Kind::Trailer),
-            ("host", Kind::Hop),
+            ("host", Kind::Framing),
             ("expect", Kind::Hop),
             ("prefer", Kind::Prefer),
             ("content-length", Kind::Framing),

@@ -6,12 +6,12 @@
 
 use std::net::IpAddr;
 
-use http::header::{AUTHORIZATION, VIA};
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::connection::{self, Trailers};
 use super::names::{self, FORWARDED, Kind, X_FORWARDED_FOR};
-use super::survey::Presence;
+use super::survey::{Presence, Survey};
 use super::{prefer, via};
 use crate::policy::client::KeyPlace;
 
@@ -73,6 +73,14 @@ impl Guarded {
         self.relied.iter().chain(&self.credential).chain([&self.key_header])
     }
 
+    /// Whether anything of such a head may have to go; of most heads nothing has.
+    fn may_doom(&self, survey: Survey) -> bool {
+        survey.doomed == Presence::Present
+            || survey.underscored == Presence::Present
+            || self.twins == Twins::Any
+            || survey.may_have(&self.key_header)
+    }
+
     /// Whether a vendor may take this header for one that a client must not set.
     fn has_twin(&self, name: &str) -> bool {
         let underscored = name.as_bytes().contains(&b'_');
@@ -82,11 +90,13 @@ impl Guarded {
     }
 }
 
-/// Turns a client's headers into those of every attempt of its call.
-pub fn outgoing(headers: &mut HeaderMap, policy: &Outgoing<'_>) {
-    let found = strip(headers, policy.guarded);
-    if found.special == Presence::Present {
+/// Turns a client's headers, of which `survey` is true, into those of every attempt of its call.
+pub fn outgoing(headers: &mut HeaderMap, survey: Survey, policy: &Outgoing<'_>) {
+    let survey = strip(headers, survey, policy.guarded);
+    if survey.trailers == Presence::Present {
         connection::settle_trailers(headers, policy.trailers);
+    }
+    if survey.prefer == Presence::Present {
         prefer::remove_wait(headers);
     }
     if policy.key == KeyPlace::Authorization {
@@ -98,7 +108,7 @@ pub fn outgoing(headers: &mut HeaderMap, policy: &Outgoing<'_>) {
     if let Some(peer) = policy.peer {
         add_peer(headers, peer);
     }
-    via::add(headers, found.via, policy.via);
+    via::add(headers, survey.via, policy.via);
 }
 
 fn add_peer(headers: &mut HeaderMap, peer: IpAddr) {
@@ -112,48 +122,26 @@ fn add_peer(headers: &mut HeaderMap, peer: IpAddr) {
     headers.insert(X_FORWARDED_FOR, value(&peer.to_string()));
 }
 
-/// What one pass over the names found. Ordinary heads have nothing that goes but `Connection`:
-/// the list stays unallocated.
-#[derive(Default)]
-struct Found {
-    connection: Presence,
-    via: Presence,
-    /// A header that is partly sent on.
-    special: Presence,
-    doomed: Vec<HeaderName>,
-}
-
-/// Removes what does not go on; what there is of the rest.
-fn strip(headers: &mut HeaderMap, guarded: &Guarded) -> Found {
-    let mut found = find(headers, guarded);
-    if found.connection == Presence::Present
+/// Removes what does not go on; the survey of the rest.
+fn strip(headers: &mut HeaderMap, mut survey: Survey, guarded: &Guarded) -> Survey {
+    if survey.connection == Presence::Present
         && connection::strip(headers, &guarded.relied) == Presence::Present
     {
-        found = find(headers, guarded);
+        survey = Survey::of(headers);
     }
-    connection::remove_all(headers, &found.doomed);
-    found
+    if guarded.may_doom(survey) {
+        connection::remove_all(headers, &doomed(headers, guarded));
+    }
+    survey
 }
 
-fn find(headers: &HeaderMap, guarded: &Guarded) -> Found {
-    let mut found = Found::default();
-    for name in headers.keys() {
-        match names::kind(name.as_str()) {
-            Kind::Connection => found.connection = Presence::Present,
-            Kind::HopByHop | Kind::Hop | Kind::Forwarding | Kind::Own => {
-                found.doomed.push(name.clone());
-            }
-            Kind::Te | Kind::Trailer | Kind::Prefer => found.special = Presence::Present,
-            Kind::Framing => {}
-            Kind::EndToEnd if *name == VIA => found.via = Presence::Present,
-            Kind::EndToEnd => {
-                if *name == guarded.key_header || guarded.has_twin(name.as_str()) {
-                    found.doomed.push(name.clone());
-                }
-            }
-        }
-    }
-    found
+fn doomed(headers: &HeaderMap, guarded: &Guarded) -> Vec<HeaderName> {
+    let doomed = |name: &&HeaderName| match names::kind(name.as_str()) {
+        Kind::HopByHop | Kind::Hop | Kind::Forwarding | Kind::Own => true,
+        Kind::Connection | Kind::Te | Kind::Trailer | Kind::Prefer | Kind::Framing => false,
+        Kind::EndToEnd => **name == guarded.key_header || guarded.has_twin(name.as_str()),
+    };
+    headers.keys().filter(doomed).cloned().collect()
 }
 
 #[cfg(test)]
@@ -199,6 +187,10 @@ mod tests {
         rows.iter().map(row).collect()
     }
 
+    fn outgoing(headers: &mut HeaderMap, policy: &Outgoing<'_>) {
+        super::outgoing(headers, Survey::of(headers), policy);
+    }
+
     /// What `before` becomes, our `Via` taken off again.
     fn sent(before: &Rows, policy: &Outgoing<'_>) -> HeaderMap {
         let mut headers = map(before);
@@ -210,6 +202,7 @@ mod tests {
     #[test]
     fn end_to_end_headers_pass() {
         let rows = [
+            ("host", "localhost"),
             ("accept", "*/*"),
             ("authorization", "Bearer theirs"),
             ("cookie", "a=1"),
@@ -226,7 +219,6 @@ mod tests {
     #[test]
     fn what_is_for_us_or_the_hop_goes() {
         let rows = [
-            ("host", "localhost"),
             ("connection", "keep-alive"),
             ("keep-alive", "timeout=5"),
             ("proxy-connection", "keep-alive"),

@@ -25,7 +25,7 @@ const ITEMS_MAX: usize = 16;
 /// What the headers of an answer say about the allowance; `wall` is asked only when needed.
 #[must_use]
 pub fn standing(headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Option<Standing> {
-    if !headers.keys().any(speaks_of_rates) {
+    if !headers.keys().any(|name| speaks_of_rates(name.as_str())) {
         return None;
     }
     spelt_out(headers, wall())
@@ -45,8 +45,9 @@ fn spelt_out(headers: &HeaderMap, wall: SystemTime) -> Option<Standing> {
 }
 
 /// Whether a header is one of the `RateLimit` family, in any vendor's spelling.
-fn speaks_of_rates(name: &HeaderName) -> bool {
-    let name = name.as_str().as_bytes();
+#[must_use]
+pub fn speaks_of_rates(name: &str) -> bool {
+    let name = name.as_bytes();
     let spelt = |at: &[u8]| at.starts_with(b"ratelimit") || at.starts_with(b"rate-limit");
     name.len() >= b"ratelimit".len()
         && matches!(name[0], b'r' | b'x' | b'a')
@@ -88,7 +89,9 @@ fn draft_reset(line: &str) -> Option<Duration> {
 /// The longest reset among the buckets of which nothing remains.
 fn exhausted_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let empty = headers.iter().filter(|(name, value)| {
-        speaks_of_rates(name) && name.as_str().contains("remaining") && is_zero(value.as_bytes())
+        speaks_of_rates(name.as_str())
+            && name.as_str().contains("remaining")
+            && is_zero(value.as_bytes())
     });
     empty.filter_map(|(name, _)| bucket_reset(headers, name.as_str(), now)).max()
 }
@@ -108,7 +111,9 @@ fn bucket_reset(headers: &HeaderMap, remaining: &str, now: SystemTime) -> Option
 /// The longest reset of a bucket that does not say that something is left.
 fn any_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let resets = headers.iter().filter(|(name, _)| {
-        speaks_of_rates(name) && name.as_str().contains("reset") && !has_left(headers, name)
+        speaks_of_rates(name.as_str())
+            && name.as_str().contains("reset")
+            && !has_left(headers, name)
     });
     resets.filter_map(|(_, value)| value::reset(value.to_str().ok()?, now)).max()
 }
