@@ -40,7 +40,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         let Some((account, want)) = self.accounts.client(call.client, asker) else { return Ok(()) };
         let admission = account.acquire(want, self.moment_of(call));
-        let admitted = self.admitted(admission, LimitOf::Client, call, peer).await;
+        let admitted = match self.admitted(admission, LimitOf::Client, call, peer) {
+            Ok(slot) => Ok(slot),
+            Err(later) => later.await,
+        };
         let slot = admitted.map_err(|stop| match stop {
             Stop::Refused(refusal) => Stop::ClientLimited(refusal),
             Stop::ClientLimited(_) | Stop::Draining | Stop::ClientLeft | Stop::ClientStalled => {
@@ -56,7 +59,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// A slot of everything the next attempt needs.
     pub(super) async fn admit(&self, call: &mut Call<'_>, peer: &Peer) -> Result<Slot, Stop> {
         let admission = call.account.acquire(call.want, self.moment_of(call));
-        let slot = self.admitted(admission, LimitOf::Upstream, call, peer).await?;
+        let slot = match self.admitted(admission, LimitOf::Upstream, call, peer) {
+            Ok(slot) => slot,
+            Err(later) => later.await?,
+        };
         if slot.would_have_waited() {
             let waited = call.story.waited;
             self.shard.admitted(call.upstream, LimitOf::Upstream, Admitted::WouldWait, waited);
@@ -88,13 +94,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         if fresh { call.arrival } else { self.clock.now() }
     }
 
-    async fn admitted(
-        &self,
+    /// A slot at once, or what it takes to know whether there will be one.
+    fn admitted<'a>(
+        &'a self,
         admission: Admission,
         of: LimitOf,
-        call: &mut Call<'_>,
-        peer: &Peer,
-    ) -> Result<Slot, Stop> {
+        call: &'a mut Call<'_>,
+        peer: &'a Peer,
+    ) -> Result<Slot, Rare<'a, Result<Slot, Stop>>> {
         match admission {
             Admission::Granted(slot) => {
                 self.shard.admitted(call.upstream, of, Admitted::Immediate, Duration::ZERO);
@@ -102,9 +109,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             }
             Admission::Refused(refusal) => {
                 self.shard.admitted(call.upstream, of, Admitted::Refused, Duration::ZERO);
-                Err(Stop::Refused(refusal))
+                Err(Box::pin(std::future::ready(Err(Stop::Refused(refusal)))))
             }
-            Admission::Queued(waiting) => self.wait((waiting, of), call, peer).await,
+            Admission::Queued(waiting) => Err(self.wait((waiting, of), call, peer)),
         }
     }
 

@@ -17,7 +17,7 @@ use crate::policy::time::Moment;
 /// An alarm in use; dropped, it goes back to where the next call finds it.
 pub(super) struct Lent<'a> {
     place: &'a AlarmPlace,
-    alarm: Option<Alarm>,
+    alarm: Option<Box<Alarm>>,
 }
 
 impl Lent<'_> {
@@ -62,7 +62,7 @@ impl Alarm {
 }
 
 /// Where a connection keeps its alarm between calls.
-pub(super) struct AlarmPlace(Mutex<Option<Alarm>>);
+pub(super) struct AlarmPlace(Mutex<Option<Box<Alarm>>>);
 
 impl AlarmPlace {
     pub(super) const fn empty() -> Self {
@@ -72,11 +72,11 @@ impl AlarmPlace {
     /// The alarm kept here, or a new one; two calls at the same time have one each.
     pub(super) fn lend(&self, clock: Clock, due: Moment) -> Lent<'_> {
         let kept = self.locked().take();
-        let alarm = kept.unwrap_or_else(|| Alarm::new(clock, due));
+        let alarm = kept.unwrap_or_else(|| Box::new(Alarm::new(clock, due)));
         Lent { place: self, alarm: Some(alarm) }
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, Option<Alarm>> {
+    fn locked(&self) -> std::sync::MutexGuard<'_, Option<Box<Alarm>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -87,19 +87,18 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     fn pass_on<B>(&self, call: &Call<'_>, response: &mut Response<B>, survey: AnswerSurvey) {
         let version = response.version();
-        let prefix = &call.inbound.target.as_str()[..call.inbound.prefix_bytes];
-        let rewrite = Rewrite {
+        let rewrite = || Rewrite {
             origin: &call.rules.origin,
             base_path: &call.rules.base_path,
             scheme: "http",
             authority: call.inbound.host.as_ref(),
-            prefix,
+            prefix: &call.inbound.target.as_str()[..call.inbound.prefix_bytes],
         };
         let binding = self.binding(call);
         let incoming = Incoming {
             via: self.via.value(version),
             redirects: match call.policy.redirects {
-                Redirects::Rewrite => Some(rewrite),
+                Redirects::Rewrite => survey.has_location().then(rewrite),
                 Redirects::Pass => None,
             },
             trailers: Trailers::Pass,

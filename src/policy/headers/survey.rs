@@ -167,6 +167,12 @@ impl AnswerSurvey {
         *noted = Presence::Present;
     }
 
+    /// Whether it leads anywhere.
+    #[must_use]
+    pub fn has_location(self) -> bool {
+        self.location == Presence::Present
+    }
+
     /// Whether it says anything about the allowance.
     #[must_use]
     pub fn speaks_of_rates(self) -> bool {
