@@ -18,7 +18,6 @@
 //! | [`demo`] | simulated vendors that obey the founding documents |
 //! | [`cli`] | one file per verb |
 //! | [`clock`], [`random`] | the only files that read time and draw chance |
-//! | [`turn`] | the turns of an event loop: first everybody reads, then everybody writes |
 //!
 //! # Which way things depend
 //!
@@ -27,11 +26,11 @@
 //! server, admin → gateway → { upstream, allowance, dialect, telemetry } → policy
 //! telemetry → allowance, for what it shows        policy → nothing of ours
 //! upstream, server → http1 → nothing of ours
-//! clock → policy::time        random, turn → nothing
+//! clock → policy::time        random → nothing
 //! demo → clock, random: the referee shares no word with the gateway
 //! ```
 //!
-//! `clock`, `random` and `turn` are open to whoever acts. A test refuses an import against the arrows.
+//! `clock` and `random` are open to whoever acts. A test refuses an import against the arrows.
 //!
 //! # From the command line to a call
 //!
@@ -74,7 +73,6 @@ pub mod policy;
 
 pub mod clock;
 pub mod random;
-pub mod turn;
 
 pub mod allowance;
 pub mod dialect;

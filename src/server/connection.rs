@@ -27,11 +27,11 @@ use super::head::{self, Bounds};
 use super::patrol::{Limits, Patrol};
 use super::settings::Settings;
 use super::stream::{ClientStream, Protocol, end_writing};
+use super::turn;
 use super::wire::{Phase, Wire};
 use crate::clock::Clock;
 use crate::gateway::{Drain, Peer};
 use crate::policy::time::Moment;
-use crate::turn;
 
 /// After our last byte, what the client still sends is read for so long: closing on unread bytes
 /// resets the connection, and the reset can overtake the answer.

@@ -18,6 +18,7 @@ mod patrol;
 mod settings;
 mod shutdown;
 mod stream;
+mod turn;
 mod wire;
 mod workers;
 mod workshop;

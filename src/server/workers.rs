@@ -17,9 +17,9 @@ use super::connection::{Worker, serve};
 use super::door::Door;
 use super::handler::Handler;
 use super::settings::Settings;
+use super::turn;
 use crate::clock::Clock;
 use crate::gateway::Drain;
-use crate::turn;
 
 /// After accept failed for want of file descriptors or memory: asking at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

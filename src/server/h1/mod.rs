@@ -37,8 +37,8 @@ use super::body::ClientBody;
 use super::connection::{Flight, Line, Tracked, call};
 use super::handler::{Handler, Refused};
 use super::stream::{ClientStream, ClientWriter};
+use super::turn;
 use crate::http1::Outgoing;
-use crate::turn;
 
 /// Serves calls until the connection ends.
 pub(super) async fn serve<H: Handler>(stream: ClientStream, line: Arc<Line<H>>) {

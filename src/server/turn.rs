@@ -10,10 +10,10 @@ use std::task::Poll;
 
 /// So many polls of tasks end a turn, whoever still waits: a call takes four, and more calls than
 /// these few hundred in one turn would make sockets and timers wait for milliseconds.
-pub const POLLS_MAX: u32 = 512;
+pub(super) const POLLS_MAX: u32 = 512;
 
 /// Ends when all others that this turn has woken so far have run.
-pub fn behind_the_others() -> impl Future<Output = ()> {
+pub(super) fn behind_the_others() -> impl Future<Output = ()> {
     let mut waited = false;
     poll_fn(move |cx| {
         if std::mem::replace(&mut waited, true) {
