@@ -22,6 +22,10 @@ use crate::clock::Clock;
 use crate::policy::outcome::{Failure, FailureKind, Reach};
 use crate::policy::time::Moment;
 
+/// Headers that a map kept for others has room for: most heads have fewer, and who sends many must
+/// not make every connection that a map comes by larger.
+const SPARE_HEADERS_MAX: usize = 64;
+
 /// One worker's connections to one upstream.
 pub(super) struct Pool<B: RequestBody> {
     settings: Settings,
@@ -124,8 +128,12 @@ impl<B: RequestBody> Pool<B> {
         std::mem::swap(&mut *spare, blank);
     }
 
-    /// Keeps the map of `headers`, which are not needed any more.
+    /// Keeps the map of `headers`, which are not needed any more, unless it is large.
     pub(super) fn reuse(&self, headers: &mut HeaderMap) {
+        if headers.capacity() > SPARE_HEADERS_MAX {
+            *headers = HeaderMap::new();
+            return;
+        }
         headers.clear();
         self.lend(headers);
     }

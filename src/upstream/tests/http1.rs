@@ -1,6 +1,6 @@
 //! HTTP/1.1 in clear.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::vendor::{Peer, Vendor};
 use super::*;
@@ -560,4 +560,21 @@ async fn futures_and_bodies_can_change_threads() {
     checked::<Upstreams<Outgoing>>();
     fn moved<T: Send + Unpin>() {}
     moved::<UpstreamBody<Outgoing>>();
+}
+
+#[tokio::test]
+async fn old_headers_leave_room_for_those_of_an_answer_and_nothing_else() {
+    let vendor = Vendor::start(Peer::serve).await;
+    let worker = Worker::new(settings(vendor.port));
+    for (count, keeps_room) in [(20, true), (2_000, false), (0, false)] {
+        let number = |number| HeaderName::from_bytes(format!("x-{number}").as_bytes()).unwrap();
+        let row = |it| (number(it), HeaderValue::from_static("secret"));
+        let mut old: HeaderMap = (0..count).map(row).collect();
+        worker.upstreams.reuse(0, &mut old);
+        assert!(old.is_empty());
+        let answer = worker.get("/").await.unwrap();
+        let names: Vec<_> = answer.headers().keys().collect();
+        assert_eq!(names, ["content-length"]);
+        assert_eq!(20 <= answer.headers().capacity(), keeps_room, "{count}");
+    }
 }
