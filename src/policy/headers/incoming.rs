@@ -77,8 +77,7 @@ pub struct RateLimit<'a> {
 pub fn incoming(headers: &mut HeaderMap, survey: AnswerSurvey, policy: &Incoming<'_>) {
     let survey = strip(headers, survey, policy.trailers);
     if let (Presence::Present, Some(rewrite)) = (survey.location, &policy.redirects) {
-        lead_back(headers, LOCATION, rewrite);
-        lead_back(headers, CONTENT_LOCATION, rewrite);
+        lead_back(headers, rewrite);
     }
     via::add(headers, survey.via, policy.via);
     add_notes(headers, survey.request_id, &policy.notes);
@@ -134,11 +133,14 @@ fn goes(name: &str, trailers: Trailers) -> bool {
     }
 }
 
-fn lead_back(headers: &mut HeaderMap, name: HeaderName, rewrite: &Rewrite<'_>) {
-    if let Some(value) = headers.get_mut(name)
-        && let Some(mapped) = map_location(value, rewrite)
-    {
-        *value = mapped;
+/// Every `Location`, should there be several: nobody knows which one a client follows.
+fn lead_back(headers: &mut HeaderMap, rewrite: &Rewrite<'_>) {
+    for (name, value) in headers {
+        if (*name == LOCATION || *name == CONTENT_LOCATION)
+            && let Some(mapped) = map_location(value, rewrite)
+        {
+            *value = mapped;
+        }
     }
 }
 
@@ -264,6 +266,10 @@ mod tests {
         incoming(&mut headers, &Incoming { redirects: Some(rewrite), ..PLAIN });
         assert_eq!(headers[LOCATION], "/v/a");
         assert_eq!(headers[CONTENT_LOCATION], "http://here/v/b");
+        let mut headers = map(&[("location", "/v1/a"), ("location", "http://vendor/v1/b")]);
+        incoming(&mut headers, &Incoming { redirects: Some(rewrite), ..PLAIN });
+        let all: Vec<_> = headers.get_all(LOCATION).iter().collect();
+        assert_eq!(all, ["/v/a", "http://here/v/b"], "whichever a client follows");
     }
 
     #[test]
