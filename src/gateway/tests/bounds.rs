@@ -28,6 +28,32 @@ async fn a_longer_idle_timeout_of_ones_own_holds_for_streams_of_events_too() {
     assert_eq!(bench.call(Method::GET, &[]).await.body, "slow");
 }
 
+/// What a second call gets of a vendor that takes one at a time while the first one's answer is
+/// unread, and what was sent once that is gone and a third has been answered.
+async fn beside_unread(first: Step) -> (StatusCode, usize) {
+    let single = |upstream: &mut Upstream| {
+        let grant = Grant::Concurrency { limit: 1 };
+        upstream.allowances.push(Allowance { grant, ..window("all", 1, 1, Spread::None) });
+    };
+    let bench = bench("auto", &[first, OK], single);
+    let mut request = Request::builder().uri("/vendor/things").body(Intake::Nothing).unwrap();
+    let peer = Peer::detached(([127, 0, 0, 1], 9).into());
+    let unread = bench.gateway.handle(&mut request, &peer).await;
+    let second = bench.call(Method::GET, &[("prefer", "wait=1")]).await.status;
+    drop(unread);
+    assert_eq!(bench.call(Method::GET, &[]).await.status, 200);
+    (second, bench.sent().len())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_reader_of_what_is_here_keeps_nobody_waiting() {
+    assert_eq!(beside_unread(OK).await, (StatusCode::OK, 3));
+    assert_eq!(
+        beside_unread(Step::Slow("text/plain", 5)).await,
+        (StatusCode::TOO_MANY_REQUESTS, 2)
+    );
+}
+
 /// Two calls of a client that may make one a minute.
 #[tokio::test(start_paused = true)]
 async fn asking_for_a_slot_is_counted_once_for_each_limit() {

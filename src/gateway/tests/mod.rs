@@ -65,13 +65,19 @@ struct Inner {
 
 struct ScriptBody {
     bytes: Option<Bytes>,
-    silence: Pin<Box<tokio::time::Sleep>>,
+    silence: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
 impl ScriptBody {
-    fn new(bytes: &'static str, clock: Clock, silence: Duration) -> Self {
+    /// All of it is here.
+    fn whole(bytes: &'static str) -> Self {
+        Self { bytes: Some(Bytes::from_static(bytes.as_bytes())), silence: None }
+    }
+
+    /// It comes after a silence.
+    fn slow(bytes: &'static str, clock: Clock, silence: Duration) -> Self {
         let silence = Box::pin(clock.sleep_until(clock.now().plus(silence)));
-        Self { bytes: Some(Bytes::from_static(bytes.as_bytes())), silence }
+        Self { silence: Some(silence), ..Self::whole(bytes) }
     }
 }
 
@@ -84,7 +90,9 @@ impl Body for ScriptBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let Some(bytes) = self.bytes.take() else { return Poll::Ready(None) };
-        if self.silence.as_mut().poll(context).is_pending() {
+        if let Some(silence) = &mut self.silence
+            && silence.as_mut().poll(context).is_pending()
+        {
             self.bytes = Some(bytes);
             return Poll::Pending;
         }
@@ -94,7 +102,7 @@ impl Body for ScriptBody {
 
 impl AnswerBody for ScriptBody {
     fn take_whole(&mut self) -> Option<Bytes> {
-        None
+        if self.silence.is_some() { None } else { Some(self.bytes.take().unwrap_or_default()) }
     }
 }
 
@@ -128,7 +136,7 @@ impl Exchange<RequestBody> for Script {
                 for (name, value) in headers {
                     response = response.header(*name, *value);
                 }
-                Ok(response.body(ScriptBody::new(body, clock, Duration::ZERO)).unwrap())
+                Ok(response.body(ScriptBody::whole(body)).unwrap())
             }
             Step::Break(millis, kind, reach) => {
                 clock.sleep_until(clock.now().plus(Duration::from_millis(millis))).await;
@@ -143,7 +151,7 @@ impl Exchange<RequestBody> for Script {
                 progress.wrote(clock.now());
                 progress.finished(clock.now());
                 let response = Response::builder().header("content-type", media_type);
-                let body = ScriptBody::new("slow", clock, Duration::from_secs(seconds));
+                let body = ScriptBody::slow("slow", clock, Duration::from_secs(seconds));
                 Ok(response.body(body).unwrap())
             }
         }
