@@ -18,7 +18,7 @@ pub struct RequestHead {
     pub method: Method,
     /// Path and query, as they go on the wire.
     pub target: PathAndQuery,
-    /// Its headers, `Host` excepted, which is the upstream's own.
+    /// Its headers. A `Host` among them stays here: the upstream's own goes in its place.
     pub headers: HeaderMap,
 }
 

@@ -5,7 +5,7 @@
 //! | `upstreams` | one worker's way out: chooses a connection, sends, hands back the answer |
 //! | `pool` | one worker's connections to one upstream |
 //! | `shared` | what workers share: the count of connections, trust |
-//! | [`RequestHead`] | what is sent, and where its answer goes |
+//! | `asked`, [`RequestHead`] | what is sent, and where its answer goes |
 //! | `h1`, `body` | an HTTP/1.1 connection driven by its user, and the body read from it |
 //! | `h2` | an HTTP/2 connection, a task that many exchanges share |
 //! | `dial`, `tls` | from a name to an open connection |

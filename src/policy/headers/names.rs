@@ -49,7 +49,7 @@ pub enum Kind {
     Te,
     /// Announces trailers.
     Trailer,
-    /// Ours to set, or ours to answer.
+    /// Ours to answer.
     Hop,
     /// Preferences, of which one is for us.
     Prefer,
