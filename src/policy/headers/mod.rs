@@ -27,4 +27,4 @@ pub use outgoing::{Guarded, Outgoing, outgoing};
 pub use prefer::{WAIT_SECONDS_MAX, preferred_wait};
 pub use survey::{AnswerSurvey, Survey};
 pub use target::{TargetFault, target};
-pub use via::{Via, looped};
+pub use via::Via;

@@ -52,8 +52,7 @@ impl Via {
 }
 
 /// Whether a request has been here before.
-#[must_use]
-pub fn looped(headers: &HeaderMap, pseudonym: &str) -> bool {
+pub(super) fn looped(headers: &HeaderMap, pseudonym: &str) -> bool {
     let ours = |value: &HeaderValue| {
         let hops = value.as_bytes().split(|byte| *byte == b',');
         hops.filter_map(received_by).any(|by| by.eq_ignore_ascii_case(pseudonym.as_bytes()))
