@@ -27,7 +27,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 
 pub(super) use inbound::RequestFlow;
 
@@ -39,6 +39,9 @@ use super::handler::{Handler, Refused};
 use super::stream::{ClientStream, ClientWriter};
 use super::turn;
 use crate::http1::Outgoing;
+
+/// Headers that an idle connection has room for: most heads have fewer.
+const SPARE_HEADERS_MAX: usize = 64;
 
 /// Serves calls until the connection ends.
 pub(super) async fn serve<H: Handler>(stream: ClientStream, line: Arc<Line<H>>) {
@@ -126,14 +129,21 @@ impl<H: Handler> Connection<H> {
         let mut begin = |cx: &mut Context<'_>| self.begin_response(&mut response, &head, cx);
         let keeps = poll_fn(|cx| Poll::Ready(begin(cx))).await;
         let sent = poll_fn(|cx| self.poll_response(&mut response, cx)).await;
-        std::mem::swap(self.request.headers_mut(), response.headers_mut());
-        self.request.headers_mut().clear();
+        self.reuse(response.headers_mut());
         // The end of its body is the end of the call, and what follows belongs to the next.
         drop(response);
         self.outgoing.rest();
         let goes_on = keeps && sent;
         let over = poll_fn(|cx| Poll::Ready(goes_on && lock(&self.inbound).finish_body(cx))).await;
         if over { Next::Keep } else { Next::Close }
+    }
+
+    /// Keeps the map of `headers` for those of the next request, unless it is large.
+    fn reuse(&mut self, headers: &mut HeaderMap) {
+        if headers.capacity() <= SPARE_HEADERS_MAX {
+            headers.clear();
+            std::mem::swap(self.request.headers_mut(), headers);
+        }
     }
 
     /// Polls the call, and sees whether its client still waits.
