@@ -316,7 +316,7 @@ mod tests {
 
     /// The body of the next request, which is of so many bytes.
     async fn next_body(inbound: &Arc<Mutex<Inbound>>, bytes: u64) -> RequestFlow {
-        let bounds = Bounds { head_bytes_max: 1024, headers_max: 9, target_bytes_max: 99 };
+        let bounds = Bounds { head_bytes_max: 64 * 1024, headers_max: 200, target_bytes_max: 99 };
         let head = poll_fn(|cx| {
             let mut inbound = super::super::lock(inbound);
             loop {
@@ -355,6 +355,27 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(inbound.poll_read_head(&mut cx).is_pending());
         assert!(inbound.received.bytes.capacity() <= READ_BYTES);
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_keeps_nothing_of_a_head_that_came_in_drops() {
+        let (mut client, inbound) = connected().await;
+        let sending = tokio::spawn(async move {
+            for _ in 0..150 {
+                client.write_all(&[b"X: ", &[b'x'; 195][..], b"\r\n"].concat()).await.unwrap();
+                // So that it is read before the next one comes.
+                tokio::task::yield_now().await;
+            }
+            client.write_all(b"Host: h\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
+            client
+        });
+        let mut flow = next_body(&inbound, 2).await;
+        assert_eq!(read(&mut flow).await, 2);
+        let _client = sending.await.unwrap();
+        let mut inbound = super::super::lock(&inbound);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(inbound.poll_read_head(&mut cx).is_pending());
+        assert!(!inbound.received.bytes.try_reclaim(2 * READ_BYTES), "there is more room");
     }
 
     #[tokio::test]
