@@ -192,7 +192,13 @@ impl Inbound {
             Coming::Sized(0) => Ok(Piece::End),
             Coming::Sized(_) if self.received.bytes.is_empty() => Ok(Piece::More),
             Coming::Sized(left) => Ok(Piece::Data(http1::data(left, &mut self.received.bytes))),
-            Coming::Chunks(chunks) => chunks.take(&mut self.received.bytes),
+            Coming::Chunks(chunks) => {
+                let piece = chunks.take(&mut self.received.bytes)?;
+                if matches!(&piece, Piece::Trailers(map) if map.keys().any(is_header_only)) {
+                    return Err(Lie("a trailer that belongs into a head"));
+                }
+                Ok(piece)
+            }
             Coming::Broken => Err(Lie("it is broken")),
         }
     }
@@ -210,12 +216,10 @@ impl Inbound {
         loop {
             match self.take() {
                 Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
-                Ok(Piece::Trailers(map)) if !map.keys().any(is_header_only) => {
-                    return Poll::Ready(Some(Ok(Frame::trailers(map))));
-                }
+                Ok(Piece::Trailers(map)) => return Poll::Ready(Some(Ok(Frame::trailers(map)))),
                 Ok(Piece::End) => return Poll::Ready(None),
                 Ok(Piece::More) => {}
-                Ok(Piece::Trailers(_)) | Err(_) => return self.broke(),
+                Err(_) => return self.broke(),
             }
             match ready!(self.poll_read_into(cx, READ_ROOM_MIN)) {
                 Ok(bytes) if bytes > 0 => {}
