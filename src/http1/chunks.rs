@@ -167,7 +167,8 @@ fn hexadecimal(digits: &[u8]) -> Option<u64> {
 
 const BARE_END: Lie = Lie("a bare line end in trailers");
 
-/// Takes trailers and the empty line behind them off `received`, once they are whole.
+/// Takes trailers and the empty line behind them off `received`, once they are whole; who goes
+/// wrong in the first line is not listened to until the last.
 fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
     if received.starts_with(b"\r\n") {
         received.advance(2);
@@ -176,14 +177,15 @@ fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
     if received.starts_with(b"\n") {
         return Err(BARE_END);
     }
-    let mut lines = Lines::default();
-    let length = match lines.find(received) {
-        Some(length) if length <= TRAILER_BYTES_MAX => length,
-        None if received.len() <= TRAILER_BYTES_MAX => return Ok(None),
-        Some(_) | None => return Err(Lie("trailers without end")),
+    let (mut lines, mut trailers) = (Lines::default(), HeaderMap::new());
+    let length = lines.find(received);
+    if length.unwrap_or(received.len()) > TRAILER_BYTES_MAX {
+        return Err(Lie("trailers without end"));
+    }
+    let text = match length {
+        Some(length) => received.split_to(length).freeze(),
+        None => Bytes::copy_from_slice(received),
     };
-    let text = received.split_to(length).freeze();
-    let mut trailers = HeaderMap::new();
     for number in 0..lines.count() {
         let place = lines.place(&text, number);
         if text[place.end] != b'\r' {
@@ -198,7 +200,7 @@ fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
         let line = lines.read(&text, number)?;
         trailers.append(line.name, line.value);
     }
-    Ok(Some(trailers))
+    Ok(length.map(|_| trailers))
 }
 
 #[cfg(test)]
@@ -277,6 +279,18 @@ mod tests {
                 assert_ne!(fault, Lie("part"), "{lie:?}");
             }
         }
+    }
+
+    #[test]
+    fn trailers_that_went_wrong_are_not_awaited_to_their_end() {
+        let many = format!("0\r\n{}", "x: y\r\n".repeat(TRAILERS_MAX + 1));
+        for wrong in ["0\r\nx: 1\n", "0\r\nx : 1\r\n", "0\r\nx: 1\r\n y\r\n", &many] {
+            for step in [1, 999] {
+                let fault = taken(wrong, step).expect_err(wrong);
+                assert_ne!(fault, Lie("part"), "{wrong:?}");
+            }
+        }
+        assert_eq!(taken("0\r\nx: 1\r\ny: 2\r\n", 1), Err(Lie("part")));
     }
 
     #[test]

@@ -62,7 +62,14 @@ const MISSES_MAX: u8 = 8;
 const FOUND_KEPT_MAX: usize = 64;
 
 /// What these say is not kept beyond its message.
-const SECRET: [HeaderName; 4] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE, SET_COOKIE];
+const SECRET: [HeaderName; 6] = [
+    AUTHORIZATION,
+    PROXY_AUTHORIZATION,
+    COOKIE,
+    SET_COOKIE,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("x-auth-token"),
+];
 
 /// Whom a header line concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,18 +192,17 @@ impl Known {
     /// Learns a line, `written` with its end.
     #[cold]
     fn of(line: &Line, written: &[u8]) -> Self {
+        let name_bytes = line.name.as_str().len();
+        if name_bytes >= KNOWN_BYTES_MAX {
+            return Self::nothing();
+        }
         let whole = written.len() <= KNOWN_BYTES_MAX && written.ends_with(b"\r\n");
         let value = if whole && !SECRET.contains(&line.name) {
             HeaderValue::from_bytes(line.value.as_bytes()).ok()
         } else {
             None
         };
-        let name_bytes = line.name.as_str().len();
-        let kept = match value {
-            Some(_) => written,
-            None if name_bytes < KNOWN_BYTES_MAX => &written[..=name_bytes],
-            None => &[],
-        };
+        let kept = if value.is_some() { written } else { &written[..=name_bytes] };
         Self {
             written: kept.into(),
             name: line.name.clone(),
@@ -204,6 +210,12 @@ impl Known {
             concerns: line.concerns,
             misses: 0,
         }
+    }
+
+    /// Like no line: not even its name is worth keeping.
+    fn nothing() -> Self {
+        let (written, concerns) = (Box::default(), Concerns::Message);
+        Self { written, name: HOST, value: None, concerns, misses: 0 }
     }
 
     fn name_bytes(&self) -> usize {
@@ -353,10 +365,23 @@ mod tests {
         let kept = |known: &Known| (known.value.is_some(), known.written.len());
         let kept: Vec<_> = lines.known.iter().map(kept).collect();
         assert_eq!(kept, [(false, 14), (false, 2), (false, 0)]);
+        assert!(lines.known.iter().all(|known| known.name.as_str().len() < KNOWN_BYTES_MAX));
         let many = format!("GET /\r\n{}\r\n", "a: b\r\n".repeat(2 * KNOWN_MAX));
         assert_eq!(read(&mut lines, &many).len(), 2 * KNOWN_MAX);
         assert_eq!(lines.known.len(), KNOWN_MAX);
         assert!(!format!("{lines:?}").contains("a: b"));
+    }
+
+    #[test]
+    fn keys_are_not_kept_whatever_their_header_is_called() {
+        for name in SECRET {
+            let mut lines = Lines::default();
+            read(&mut lines, &format!("GET /\r\n{name}: s3cret\r\n\r\n"));
+            assert!(lines.known[0].value.is_none(), "{name}");
+        }
+        for name in ["authorization", "x-api-key", "x-auth-token"] {
+            assert!(SECRET.iter().any(|secret| secret == name), "{name}");
+        }
     }
 
     #[test]

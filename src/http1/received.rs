@@ -1,6 +1,6 @@
 //! What was read of a connection and not used yet.
 //!
-//! It refuses to keep much: room grows while large bodies come, and is let go of behind them.
+//! It refuses to keep much: room grows while something large comes, and is let go of behind it.
 
 use std::future::Future;
 use std::io;
@@ -22,13 +22,15 @@ pub struct Received {
     room: usize,
     /// Room for the first.
     room_min: usize,
+    /// There was far more of it once: what waits for its rest grows even from small reads.
+    grown: bool,
 }
 
 impl Received {
     /// Nothing, with room for `room_min` bytes at first.
     #[must_use]
     pub fn new(room_min: usize) -> Self {
-        Self { bytes: BytesMut::new(), room: room_min, room_min }
+        Self { bytes: BytesMut::new(), room: room_min, room_min, grown: false }
     }
 
     /// Reads once, behind what is there, into room for `least` bytes or more.
@@ -42,6 +44,7 @@ impl Received {
         let warm = self.bytes.is_empty() && self.bytes.try_reclaim(self.room);
         if !warm && self.bytes.capacity() - self.bytes.len() < least {
             self.bytes.reserve(self.room);
+            self.grown |= self.bytes.capacity() > 2 * self.room_min;
         }
         let room = self.bytes.capacity() - self.bytes.len();
         let read = ready!(pin!(io.read_buf(&mut self.bytes)).poll(cx));
@@ -51,9 +54,9 @@ impl Received {
         Poll::Ready(read)
     }
 
-    /// Gives back the room that a large body had, once nothing of it is left.
+    /// Gives back the room that something large had, once nothing of it is left.
     pub fn shrink(&mut self) {
-        if self.room > self.room_min && self.bytes.is_empty() {
+        if (self.grown || self.room > self.room_min) && self.bytes.is_empty() {
             *self = Self::new(self.room_min);
         }
     }

@@ -50,12 +50,19 @@ fn make_relative<B>(request: &mut Request<B>) -> Result<(), Refused> {
     }
     let Some(authority) = uri.authority().cloned() else { return Ok(()) };
     agree_on_host(request.headers_mut(), &authority)?;
-    *request.uri_mut() = path_and_query(request.uri());
+    *request.uri_mut() = path_and_query(request.uri())?;
     Ok(())
 }
 
-fn path_and_query(uri: &Uri) -> Uri {
-    uri.path_and_query().map_or_else(|| Uri::from_static("/"), |path| path.clone().into())
+/// A query that stands alone behind an authority is the root's.
+fn path_and_query(uri: &Uri) -> Result<Uri, Refused> {
+    match uri.path_and_query() {
+        Some(path) if path.as_str().starts_with('?') => {
+            Uri::try_from(format!("/{}", path.as_str())).map_err(|_| Refused::TargetTooLong)
+        }
+        Some(path) => Ok(path.clone().into()),
+        None => Ok(Uri::from_static("/")),
+    }
 }
 
 /// The authority becomes the `Host` where there is none.
@@ -113,7 +120,7 @@ fn check_http2<B>(request: &mut Request<B>, bounds: Bounds) -> Result<(), Refuse
         Some(authority) => agree_on_host(request.headers_mut(), &authority)?,
         None => check_lone_host(request.headers())?,
     }
-    *request.uri_mut() = path_and_query(request.uri());
+    *request.uri_mut() = path_and_query(request.uri())?;
     Ok(())
 }
 
@@ -154,7 +161,8 @@ mod tests {
         let value = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         let headers = request.headers();
         let shown = |name| headers.get(name).map(value).unwrap_or_default();
-        Ok(format!("{} {} {}", shown(HOST), request.uri(), shown(UPGRADE)))
+        let target = request.uri().path_and_query().unwrap().as_str();
+        Ok(format!("{} {target} {}", shown(HOST), shown(UPGRADE)))
     }
 
     fn http1(uri: &str, headers: &[(&str, &str)]) -> Result<String, Refused> {
@@ -169,6 +177,7 @@ mod tests {
     fn an_absolute_target_becomes_relative_when_the_hosts_agree() {
         assert_eq!(http1("http://A:1/b?c", &[("host", "a:1")]).unwrap(), "a:1 /b?c ");
         assert_eq!(http1("http://a", &[("host", "a")]).unwrap(), "a / ");
+        assert_eq!(http1("http://a?c", &[("host", "a")]).unwrap(), "a /?c ");
         assert!(http1("http://a/b", &[("host", "b")]).is_err());
         assert!(http1("https://a/b", &[("host", "a")]).is_err());
         assert_eq!(http1("/b", &[("host", "a")]).unwrap(), "a /b ");

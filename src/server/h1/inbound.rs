@@ -192,7 +192,13 @@ impl Inbound {
             Coming::Sized(0) => Ok(Piece::End),
             Coming::Sized(_) if self.received.bytes.is_empty() => Ok(Piece::More),
             Coming::Sized(left) => Ok(Piece::Data(http1::data(left, &mut self.received.bytes))),
-            Coming::Chunks(chunks) => chunks.take(&mut self.received.bytes),
+            Coming::Chunks(chunks) => {
+                let piece = chunks.take(&mut self.received.bytes)?;
+                if matches!(&piece, Piece::Trailers(map) if map.keys().any(is_header_only)) {
+                    return Err(Lie("a trailer that belongs into a head"));
+                }
+                Ok(piece)
+            }
             Coming::Broken => Err(Lie("it is broken")),
         }
     }
@@ -210,12 +216,10 @@ impl Inbound {
         loop {
             match self.take() {
                 Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
-                Ok(Piece::Trailers(map)) if !map.keys().any(is_header_only) => {
-                    return Poll::Ready(Some(Ok(Frame::trailers(map))));
-                }
+                Ok(Piece::Trailers(map)) => return Poll::Ready(Some(Ok(Frame::trailers(map)))),
                 Ok(Piece::End) => return Poll::Ready(None),
                 Ok(Piece::More) => {}
-                Ok(Piece::Trailers(_)) | Err(_) => return self.broke(),
+                Err(_) => return self.broke(),
             }
             match ready!(self.poll_read_into(cx, READ_ROOM_MIN)) {
                 Ok(bytes) if bytes > 0 => {}
@@ -316,7 +320,7 @@ mod tests {
 
     /// The body of the next request, which is of so many bytes.
     async fn next_body(inbound: &Arc<Mutex<Inbound>>, bytes: u64) -> RequestFlow {
-        let bounds = Bounds { head_bytes_max: 1024, headers_max: 9, target_bytes_max: 99 };
+        let bounds = Bounds { head_bytes_max: 64 * 1024, headers_max: 200, target_bytes_max: 99 };
         let head = poll_fn(|cx| {
             let mut inbound = super::super::lock(inbound);
             loop {
@@ -355,6 +359,27 @@ mod tests {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(inbound.poll_read_head(&mut cx).is_pending());
         assert!(inbound.received.bytes.capacity() <= READ_BYTES);
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_keeps_nothing_of_a_head_that_came_in_drops() {
+        let (mut client, inbound) = connected().await;
+        let sending = tokio::spawn(async move {
+            for _ in 0..150 {
+                client.write_all(&[b"X: ", &[b'x'; 195][..], b"\r\n"].concat()).await.unwrap();
+                // So that it is read before the next one comes.
+                tokio::task::yield_now().await;
+            }
+            client.write_all(b"Host: h\r\nContent-Length: 2\r\n\r\nhi").await.unwrap();
+            client
+        });
+        let mut flow = next_body(&inbound, 2).await;
+        assert_eq!(read(&mut flow).await, 2);
+        let _client = sending.await.unwrap();
+        let mut inbound = super::super::lock(&inbound);
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(inbound.poll_read_head(&mut cx).is_pending());
+        assert!(!inbound.received.bytes.try_reclaim(2 * READ_BYTES), "there is more room");
     }
 
     #[tokio::test]

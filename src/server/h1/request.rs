@@ -13,6 +13,9 @@ use crate::http1::{self, Concerns, Length, Line, Lines};
 use crate::server::head::Bounds;
 use crate::server::host;
 
+/// An empty line.
+const LEADING_BYTES: usize = 2;
+
 /// What a head says about the exchange.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Head {
@@ -68,9 +71,9 @@ impl Heads {
         if received.is_empty() {
             return Ok(None);
         }
-        let known = self.lines.count();
+        let seen = self.lines.count();
         let Some(length) = self.lines.find(received) else {
-            let checked = self.check_part(received, known, bounds);
+            let checked = self.check_part(received, seen, bounds);
             return checked.map(|()| None).map_err(|offence| Offending::new(offence, received));
         };
         if length > bounds.head_bytes_max {
@@ -85,20 +88,23 @@ impl Heads {
     }
 
     /// What is wrong already with the part of a head that is here, of which so many lines were
-    /// `known`: who goes wrong in the first line need not be listened to until the last.
-    fn check_part(&mut self, part: &[u8], known: usize, bounds: Bounds) -> Result<(), Offence> {
-        if self.lines.count() == 0 && is_endless(part.len(), bounds.target_bytes_max) {
+    /// `seen`: who goes wrong in the first line need not be listened to until the last.
+    fn check_part(&mut self, part: &[u8], seen: usize, bounds: Bounds) -> Result<(), Offence> {
+        let count = self.lines.count();
+        if seen < count {
+            let (mut request, mut said) = Default::default();
+            let part = Bytes::copy_from_slice(part);
+            read_lines(&part, &mut self.lines, (&mut request, &mut said, bounds))?;
+        }
+        let request_line_bytes = match count {
+            0 => part.len(),
+            1 if self.lines.place(part, 0).is_empty() => part.len() - LEADING_BYTES,
+            _ => 0,
+        };
+        if is_endless(request_line_bytes, bounds.target_bytes_max) {
             return Err(Offence::TargetLength);
         }
-        if part.len() > bounds.head_bytes_max {
-            return Err(Offence::Head);
-        }
-        if self.lines.count() == known {
-            return Ok(());
-        }
-        let (mut request, mut said) = Default::default();
-        let part = Bytes::copy_from_slice(part);
-        read_lines(&part, &mut self.lines, (&mut request, &mut said, bounds))
+        if part.len() > bounds.head_bytes_max { Err(Offence::Head) } else { Ok(()) }
     }
 }
 

@@ -240,6 +240,7 @@ fn heads_keep_their_bounds() {
     assert_eq!(offence(&target(8 * 1024 + 1)), Some(Offence::TargetLength));
     let endless = format!("GET /{}", "x".repeat(9 * 1024));
     assert_eq!(offence(endless.as_bytes()), Some(Offence::TargetLength));
+    assert_eq!(offence(format!("\r\n{endless}").as_bytes()), Some(Offence::TargetLength));
     let headers = |count: usize| with(&"X: y\r\n".repeat(count - 1)[..6 * (count - 1) - 2]);
     assert_eq!(offence(&headers(100)), None);
     assert_eq!(offence(&headers(101)), Some(Offence::Head));

@@ -50,6 +50,16 @@ fn a_body_that_cannot_be_awaited_ends_the_connection_and_the_answer_says_so() {
 }
 
 #[test]
+fn trailers_that_deceive_end_the_connection_whether_anybody_reads_them_or_not() {
+    let door = running(settings());
+    let head = "POST /early HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let smuggled = format!("{head}2\r\nhi\r\n0\r\nContent-Length: 9\r\n\r\n");
+    let (text, _) = door.exchange(&[smuggled.as_bytes(), GET].concat());
+    assert!(text.contains("\r\nconnection: close\r\n") && text.ends_with("early"), "{text}");
+    assert_eq!(door.requests(), ["POST /early"]);
+}
+
+#[test]
 fn a_body_ends_in_the_same_place_wherever_it_is_cut() {
     let door = running(settings());
     let mut socket = door.connect();
