@@ -16,6 +16,9 @@ use crate::server::host;
 /// An empty line.
 const LEADING_BYTES: usize = 2;
 
+/// So many lines are judged before the last one is here: each look is at all of them.
+const EARLY_LINES_MAX: usize = 128;
+
 /// What a head says about the exchange.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Head {
@@ -91,7 +94,7 @@ impl Heads {
     /// `seen`: who goes wrong in the first line need not be listened to until the last.
     fn check_part(&mut self, part: &[u8], seen: usize, bounds: Bounds) -> Result<(), Offence> {
         let count = self.lines.count();
-        if seen < count {
+        if seen < count && count <= EARLY_LINES_MAX {
             let (mut request, mut said) = Default::default();
             let part = Bytes::copy_from_slice(part);
             read_lines(&part, &mut self.lines, (&mut request, &mut said, bounds))?;
