@@ -217,7 +217,7 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 fn level(text: &str) -> Fit {
     let directives = text.contains(['=', ',']);
     let known = LEVELS.contains(&text)
-        || directives && text.parse::<tracing_subscriber::EnvFilter>().is_ok();
+        || directives && text.parse::<tracing_subscriber::filter::Targets>().is_ok();
     if known {
         return Ok(Plain::Text(text.into()));
     }
