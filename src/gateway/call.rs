@@ -169,6 +169,7 @@ impl<E> Gateway<E> {
                 method: std::mem::take(request.method_mut()),
                 target,
                 headers: std::mem::take(request.headers_mut()),
+                client: peer.connection(),
             },
             inbound,
             body,
