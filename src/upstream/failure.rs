@@ -6,6 +6,9 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
+use rustix::io::Errno;
+use socket2::{Domain, Socket, Type};
+
 use crate::policy::outcome::{Failure, FailureKind, Reach};
 
 /// What a chain of errors comes down to.
@@ -91,14 +94,28 @@ pub(super) fn of_handshake(error: &h2::Error) -> Failure {
 
 /// The name did not resolve.
 pub(super) fn of_lookup(error: &io::Error) -> Failure {
-    Failure::new(FailureKind::Dns, Reach::Nothing, chain(error))
+    // The resolver hides what it lacked itself, so it is tried: it needs a socket.
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None);
+    let local = is_local(error) || socket.is_err_and(|error| is_local(&error));
+    let kind = if local { FailureKind::LocalResources } else { FailureKind::Dns };
+    Failure::new(kind, Reach::Nothing, chain(error))
 }
 
 /// No address could be connected to.
 pub(super) fn of_connect(error: &io::Error) -> Failure {
     let late = error.kind() == ErrorKind::TimedOut;
-    let kind = if late { FailureKind::ConnectTimeout } else { FailureKind::Refused };
+    let other = if late { FailureKind::ConnectTimeout } else { FailureKind::Refused };
+    let kind = if is_local(error) { FailureKind::LocalResources } else { other };
     Failure::new(kind, Reach::Nothing, chain(error))
+}
+
+/// Whether this program or its system lacks something, which says nothing about the other side.
+fn is_local(error: &io::Error) -> bool {
+    /// No more open files, in the system or in this program; no memory for sockets.
+    const LACKS: [Errno; 4] = [Errno::NFILE, Errno::MFILE, Errno::NOBUFS, Errno::NOMEM];
+    let lacks = Errno::from_io_error(error).is_some_and(|number| LACKS.contains(&number));
+    // No port is left for a connection to there.
+    lacks || error.kind() == ErrorKind::AddrNotAvailable
 }
 
 /// The TLS handshake failed.

@@ -223,7 +223,7 @@ impl Begun {
         progress: &Progress,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<RecvStream>, Broken>> {
-        self.ticket.listed.sent.tell(progress);
+        self.ticket.listed.sent.tell(progress, cx.waker());
         if let Poll::Ready(answer) = Pin::new(&mut self.answer).poll(cx) {
             self.ticket.heard = Heard::Something;
             self.ticket.load().answer();

@@ -5,7 +5,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -22,6 +22,8 @@ pub(super) struct Sent {
     moved: AtomicU64,
     /// Nanoseconds of the moment its last byte left; zero before that.
     ended: AtomicU64,
+    /// The exchange, which passes on that the last byte left as soon as it has.
+    exchange: Mutex<Option<Waker>>,
 }
 
 impl Sent {
@@ -30,15 +32,32 @@ impl Sent {
         self.moved.load(Relaxed) != 0
     }
 
-    /// Passes on what is known.
-    pub(super) fn tell(&self, progress: &Progress) {
+    /// Passes on what is known; `exchange` is woken for the end.
+    pub(super) fn tell(&self, progress: &Progress, exchange: &Waker) {
         let (moved, ended) = (self.moved.load(Relaxed), self.ended.load(Relaxed));
+        if ended == 0 {
+            let mut present = self.exchange();
+            if !present.as_ref().is_some_and(|present| present.will_wake(exchange)) {
+                *present = Some(exchange.clone());
+            }
+        }
         if moved != 0 {
             progress.wrote(Moment::from_nanos(moved));
         }
         if ended != 0 && progress.sent().is_none() {
             progress.finished(Moment::from_nanos(ended));
         }
+    }
+
+    fn end(&self, now: u64) {
+        self.ended.store(now, Relaxed);
+        if let Some(exchange) = self.exchange().take() {
+            exchange.wake();
+        }
+    }
+
+    fn exchange(&self) -> MutexGuard<'_, Option<Waker>> {
+        self.exchange.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -134,7 +153,7 @@ impl Watched {
         let mut streams = self.traffic.streams();
         for stream in self.unflushed.drain(..) {
             if let Some(sent) = streams.remove(&stream) {
-                sent.ended.store(now, Relaxed);
+                sent.end(now);
             }
         }
     }

@@ -48,7 +48,8 @@ async fn answer_slowly(mut frames: Frames, open: Arc<Open>, delay: u64) {
             head = frames.until(HEADERS) => match head {
                 Some(head) => {
                     open.begin();
-                    pending.push_back((head.stream, clock.now().plus(Duration::from_millis(delay))));
+                    let due = clock.now().plus(Duration::from_millis(delay));
+                    pending.push_back((head.stream, due));
                 }
                 None => return,
             },
