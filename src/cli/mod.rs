@@ -7,6 +7,7 @@ pub mod check;
 pub mod config;
 pub mod demo;
 pub mod explain;
+mod files;
 pub mod healthcheck;
 pub mod normalise;
 pub mod problem;

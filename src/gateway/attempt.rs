@@ -217,6 +217,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let took = settlement.over.since(settlement.sent);
         self.shard.attempted(call.upstream, Attempted::Failure(failure.kind), took);
         tracing::debug!(upstream = %call.rules.name, %failure, "an exchange broke");
+        if failure.kind == FailureKind::LocalResources {
+            telemetry::shortage(failure, settlement.over);
+        }
         let trouble = dialect::for_failure(&call.policy.dialect, failure);
         let reason = RetryReason::Failure(failure.kind);
         let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
@@ -477,10 +480,13 @@ const fn fate(failure: &Failure) -> Fate {
     }
 }
 
-/// What counts towards an outage: nobody answered, or nobody knows what happened. Our own limit
-/// of connections says nothing about the upstream.
+/// What counts towards an outage: nobody answered, or nobody knows what happened. Limits on
+/// our own side say nothing about the upstream.
 fn blind(trouble: &Trouble, reason: RetryReason) -> Blind {
-    let ours = reason == RetryReason::Failure(FailureKind::ConnectionLimit);
+    let ours = matches!(
+        reason,
+        RetryReason::Failure(FailureKind::ConnectionLimit | FailureKind::LocalResources)
+    );
     match trouble.processing {
         Processing::Unknown | Processing::NotSent if !ours => Blind::Yes,
         Processing::Unknown

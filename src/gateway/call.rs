@@ -59,6 +59,8 @@ pub(super) struct Inbound {
 pub(super) struct Story {
     pub(super) attempts: u32,
     pub(super) waited: Duration,
+    /// How long the client took to send a body that was read first.
+    pub(super) received: Duration,
     pub(super) upstream_time: Duration,
     /// When the latest exchange was over.
     pub(super) answered: Option<Moment>,
@@ -91,6 +93,13 @@ impl Call<'_> {
             licence: self.licence,
             body: self.body.state(),
         }
+    }
+
+    /// The client took so long to send its body: only now the call could begin to wait.
+    pub(super) fn wait_for_body(&mut self, took: Duration) {
+        self.story.received = took;
+        self.deadline = self.deadline.plus(took);
+        self.want.deadline = self.deadline;
     }
 
     /// The request of the next attempt: the same as the one before, byte for byte, but that it is
@@ -169,6 +178,7 @@ impl<E> Gateway<E> {
                 method: std::mem::take(request.method_mut()),
                 target,
                 headers: std::mem::take(request.headers_mut()),
+                client: peer.connection(),
             },
             inbound,
             body,

@@ -10,6 +10,7 @@ mod body;
 mod call;
 mod drain;
 mod peer;
+mod receive;
 mod respond;
 mod settings;
 
@@ -164,7 +165,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut leaving = Leaving::of(self, call);
         let percent = call.policy.budget_percent;
         self.accounts.earn_retries(call.upstream, percent, call.arrival);
-        let finish = match self.admit_client(call, peer).await {
+        let admitted = match self.receive(call).await {
+            Ok(()) => self.admit_client(call, peer).await,
+            Err(stop) => Err(stop),
+        };
+        let finish = match admitted {
             Ok(()) => self.attempts(call, peer).await,
             Err(stop) => Finish::Stopped(stop),
         };

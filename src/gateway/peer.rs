@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -14,6 +15,8 @@ use super::alarm::AlarmPlace;
 /// The client behind a connection.
 #[derive(Debug)]
 pub struct Peer {
+    /// The number of its connection, which no other one of the program has.
+    connection: u64,
     address: SocketAddr,
     /// Watched only where nobody else would notice the end: HTTP/1, one call at a time.
     socket: Option<Arc<TcpStream>>,
@@ -24,14 +27,25 @@ pub struct Peer {
 impl Peer {
     /// The client at the other end of `socket`.
     #[must_use]
-    pub const fn new(address: SocketAddr, socket: Arc<TcpStream>) -> Self {
-        Self { address, socket: Some(socket), alarm: AlarmPlace::empty() }
+    pub fn new(address: SocketAddr, socket: Arc<TcpStream>) -> Self {
+        Self {
+            connection: next_number(),
+            address,
+            socket: Some(socket),
+            alarm: AlarmPlace::empty(),
+        }
     }
 
     /// A client whose leaving drops the call's future, or nobody's: HTTP/2 streams, and tests.
     #[must_use]
-    pub const fn detached(address: SocketAddr) -> Self {
-        Self { address, socket: None, alarm: AlarmPlace::empty() }
+    pub fn detached(address: SocketAddr) -> Self {
+        Self { connection: next_number(), address, socket: None, alarm: AlarmPlace::empty() }
+    }
+
+    /// The number of its connection, which no other one of the program has.
+    #[must_use]
+    pub const fn connection(&self) -> u64 {
+        self.connection
     }
 
     /// Its address.
@@ -51,6 +65,11 @@ impl Peer {
             None => std::future::pending().await,
         }
     }
+}
+
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The same connection under another number, so that its readiness is reported twice.

@@ -12,6 +12,8 @@ mod clients;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod misbehaviour;
 #[cfg(test)]
 mod payloads;

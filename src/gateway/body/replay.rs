@@ -206,10 +206,38 @@ impl Replay {
         matches!(self, Self::Kept(kept) if matches!(locked(kept).source, Source::Open(_)))
     }
 
+    /// Whether its length is known and all of it is kept.
+    #[must_use]
+    pub(in crate::gateway) fn fits_whole(&self) -> bool {
+        match self {
+            Self::Empty => false,
+            Self::Kept(kept) => {
+                let kept = locked(kept);
+                let exact = kept.size.exact().and_then(|exact| usize::try_from(exact).ok());
+                exact.is_some_and(|exact| exact <= kept.bytes_max)
+            }
+        }
+    }
+
+    /// Bytes of it that are here.
+    pub(in crate::gateway) fn kept_bytes(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Kept(kept) => locked(kept).kept_bytes,
+        }
+    }
+
+    /// Reads what is there, up to the bound; ready when there is no more to read.
+    pub(in crate::gateway) fn poll_fill(&self, context: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Empty => Poll::Ready(()),
+            Self::Kept(kept) => locked(kept).poll_fill(context),
+        }
+    }
+
     /// Reads it while its call waits, up to the bound; what is beyond stays unread.
     pub(in crate::gateway) async fn fill(&self) {
-        let Self::Kept(kept) = self else { return };
-        std::future::poll_fn(|context| locked(kept).poll_fill(context)).await;
+        std::future::poll_fn(|context| self.poll_fill(context)).await;
     }
 }
 

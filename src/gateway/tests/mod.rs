@@ -5,6 +5,7 @@
 
 mod bounds;
 mod droplink;
+mod receive;
 mod wordbee;
 
 use std::collections::{HashSet, VecDeque};

@@ -103,9 +103,11 @@ pub(super) fn by_failure<'a>(failure: &Failure) -> Meaning<'a> {
         FailureKind::Dns
         | FailureKind::Refused
         | FailureKind::ConnectTimeout
-        | FailureKind::ConnectionLimit
         | FailureKind::Reset
         | FailureKind::RefusedStream => (Code::UpstreamUnreachable, Plan::Retry(None)),
+        FailureKind::ConnectionLimit | FailureKind::LocalResources => {
+            (Code::ConnectionsExhausted, Plan::Retry(None))
+        }
         FailureKind::Tls => (Code::UpstreamTls, Plan::Retry(None)),
         FailureKind::TlsCertificate => (Code::UpstreamTls, Plan::Final),
         FailureKind::Timeout | FailureKind::IdleTimeout => {
@@ -135,6 +137,7 @@ pub(super) fn by_code<'a>(code: Code, answer: &Answer<'_>) -> Meaning<'a> {
         Code::UpstreamMaintenance | Code::UpstreamHeld => Plan::Hold(MAINTENANCE),
         Code::TransientConflict
         | Code::Draining
+        | Code::ConnectionsExhausted
         | Code::RequestTimeout
         | Code::UpstreamError
         | Code::UpstreamProtocol

@@ -109,6 +109,7 @@ const fn failure_error(kind: FailureKind) -> &'static str {
         FailureKind::Refused => "connection_refused",
         FailureKind::ConnectTimeout => "connection_timeout",
         FailureKind::ConnectionLimit => "connection_limit_reached",
+        FailureKind::LocalResources => "proxy_internal_error",
         FailureKind::Tls => "tls_protocol_error",
         FailureKind::TlsCertificate => "tls_certificate_error",
         FailureKind::Reset | FailureKind::RefusedStream => "connection_terminated",
