@@ -352,7 +352,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let situation = Situation {
             call: call.repeatability(),
             attempts: call.story.attempts,
-            attempts_max: call.policy.attempts,
+            attempts_max: call.attempts_max,
             backoff: call.policy.backoff,
             chance: self.random.unit(),
             now,

@@ -7,6 +7,7 @@ use http::uri::Authority;
 
 use super::{Fit, Misfit, Plain};
 use crate::config::fault::{Sort, nearest};
+use crate::policy::authority;
 use crate::upstream::{Origin, Scheme};
 
 /// Where an upstream is.
@@ -91,6 +92,7 @@ pub(super) fn address(text: &str) -> Fit {
 
 pub(super) fn host(text: &str) -> Fit {
     let misfit = || Misfit::new(Sort::Type, format!("`{text}` is no host"), HOSTS);
+    let text = authority::without_final_dot(text);
     let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     let bracketed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     let ipv6 = bracketed.is_some_and(|inside| inside.parse::<std::net::Ipv6Addr>().is_ok());
@@ -167,14 +169,14 @@ pub(super) fn origin(scheme: Scheme, authority: &str) -> Option<Origin> {
         Scheme::Https => 443,
     };
     let written: Authority = authority.to_ascii_lowercase().parse().ok()?;
-    let host = written.host().to_owned();
-    let port_text = written.as_str().strip_prefix(&host)?;
+    let port_text = written.as_str().strip_prefix(written.host())?;
+    let host = authority::without_final_dot(written.host()).to_owned();
     let port = match port_text.strip_prefix(':') {
         Some(port) => port.parse().ok().filter(|port| *port != 0)?,
         None => standard,
     };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host_is_plain(&host).then_some(())?;
+    host_is_plain(written.host()).then_some(())?;
     let shown = if port == standard { host.clone() } else { format!("{host}:{port}") };
     Some(Origin { scheme, authority: shown.parse().ok()?, host: bare.into(), port })
 }
@@ -206,6 +208,8 @@ mod tests {
     fn urls_are_origins_with_a_plain_path() {
         let rows = [
             ("https://API.vendor.example:443/v1/", "https://api.vendor.example/v1", 443),
+            ("https://api.vendor.example./v1", "https://api.vendor.example/v1", 443),
+            ("https://api.vendor.example.:8443", "https://api.vendor.example:8443", 8443),
             ("http://[::1]:8080", "http://[::1]:8080", 8080),
             ("http://127.0.0.1:80/", "http://127.0.0.1", 80),
         ];
@@ -223,6 +227,8 @@ mod tests {
             "https://a:0",
             "https://a:99999",
             "https://a b",
+            "https://a..",
+            "https://.",
             "https://a/%2e",
             "https://a/../b",
         ];

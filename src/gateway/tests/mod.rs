@@ -6,6 +6,7 @@
 mod bounds;
 mod droplink;
 mod receive;
+mod spelling;
 mod wordbee;
 
 use std::collections::{HashSet, VecDeque};
@@ -276,7 +277,28 @@ impl Bench {
         method: Method,
         headers: &[(&'static str, &'static str)],
     ) -> (http::response::Parts, Result<Bytes, Failure>, Duration) {
-        let mut request = Request::builder().method(method).uri("/vendor/things?q=1");
+        self.stream_to(method, "/vendor/things?q=1", headers).await
+    }
+
+    /// The same for another target than the usual one.
+    async fn call_to(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> Got {
+        let (head, body, after) = self.stream_to(method, target, headers).await;
+        let body = body.expect("the body is whole");
+        Got { status: head.status, headers: head.headers, body, after }
+    }
+
+    async fn stream_to(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> (http::response::Parts, Result<Bytes, Failure>, Duration) {
+        let mut request = Request::builder().method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
