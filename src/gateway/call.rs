@@ -7,7 +7,7 @@ use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Version};
 
-use crate::allowance::{Account, Asker, Fitness, PaidRetry, Want};
+use crate::allowance::{Account, Asker, Fitness, Want};
 use crate::policy::client::{Identified, UnknownClient};
 use crate::policy::headers::{self, Guarded, Outgoing, Survey, Trailers};
 use crate::policy::problem::Code;
@@ -63,8 +63,8 @@ pub(super) struct Story {
     /// When the latest exchange was over.
     pub(super) answered: Option<Moment>,
     pub(super) retried_because: Option<RetryReason>,
-    /// The blind retry that is being paid for.
-    pub(super) paid: Option<PaidRetry>,
+    /// Retries after a hold that the probe of another call opened.
+    pub(super) hold_retries: u32,
 }
 
 /// A request that becomes no call, and what its client is told.

@@ -12,6 +12,8 @@ mod drain;
 mod peer;
 mod respond;
 mod settings;
+mod unread;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -162,8 +164,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         self.shard.call_began(call.upstream);
         let mut leaving = Leaving::of(self, call);
-        let percent = call.policy.budget_percent;
-        self.accounts.earn_retries(call.upstream, percent, call.arrival);
+        self.accounts.call_came(call.upstream, call.arrival);
         let finish = match self.admit_client(call, peer).await {
             Ok(()) => self.attempts(call, peer).await,
             Err(stop) => Finish::Stopped(stop),

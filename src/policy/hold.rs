@@ -234,6 +234,45 @@ mod tests {
     }
 
     #[test]
+    fn no_hold_is_shorter_than_a_second() {
+        for cause in HoldCause::ALL {
+            let mut short = order(cause, None, Basis::Upstream);
+            short.length = Some(Wait { span: Duration::from_millis(200), basis: Basis::Upstream });
+            let hold = Hold::begin(&short, at(0));
+            assert_eq!(hold.length, FLOOR, "{cause:?}");
+            assert!(FLOOR <= hold.prolonged(&short, at(1)).length, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_failed_three_times_no_longer_counts() {
+        let rows = [
+            (HoldCause::Throttle, Basis::Upstream, [2, 2, 2, 4, 8, 16, 32, 60, 60]),
+            (HoldCause::Maintenance, Basis::Upstream, [2, 2, 2, 4, 8, 16, 32, 60, 60]),
+            (HoldCause::Maintenance, Basis::Dialect, [2; 9]),
+            (HoldCause::Pause, Basis::Upstream, [2; 9]),
+        ];
+        for (cause, basis, expected) in rows {
+            let order = order(cause, Some(2), basis);
+            let next = |hold: &Hold| Some(hold.prolonged(&order, at(0)));
+            let first = Hold::begin(&order, at(0));
+            let lengths: Vec<_> =
+                std::iter::successors(Some(first), next).take(9).map(seconds).collect();
+            assert_eq!(lengths, expected, "{cause:?} {basis:?}");
+        }
+        let order = order(HoldCause::Throttle, Some(2), Basis::Upstream);
+        let thrice = Hold { failures: 2, ..Hold::begin(&order, at(0)) };
+        let long = HoldOrder { length: Some(Wait { span: LONG, basis: Basis::Upstream }), ..order };
+        assert_eq!(
+            thrice.prolonged(&long, at(0)).length,
+            LONG,
+            "a fresh longer word is kept whole"
+        );
+    }
+
+    const LONG: Duration = Duration::from_secs(3_000);
+
+    #[test]
     fn the_floor_binds_the_vendors_word_too() {
         let mut said = order(HoldCause::Throttle, Some(2), Basis::Upstream);
         said.at_least = Duration::from_secs(10);
