@@ -7,7 +7,7 @@ use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
 
-use crate::allowance::{Account, AccountRule, Asker, Fitness, PaidRetry, Want};
+use crate::allowance::{Account, AccountRule, Asker, Fitness, Want};
 use crate::policy::authority;
 use crate::policy::client::{Identified, UnknownClient};
 use crate::policy::headers::{self, Guarded, Outgoing, Rewrite, Survey, Trailers, Unclear};
@@ -71,8 +71,8 @@ pub(super) struct Story {
     /// When the latest exchange was over.
     pub(super) answered: Option<Moment>,
     pub(super) retried_because: Option<RetryReason>,
-    /// The blind retry that is being paid for.
-    pub(super) paid: Option<PaidRetry>,
+    /// Retries after a hold that the probe of another call opened.
+    pub(super) hold_retries: u32,
 }
 
 /// A request that becomes no call, and what its client is told.

@@ -13,6 +13,8 @@ mod peer;
 mod receive;
 mod respond;
 mod settings;
+mod unread;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -169,8 +171,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         self.shard.call_began(call.upstream);
         let mut leaving = Leaving::of(self, call);
-        let percent = call.policy.budget_percent;
-        self.accounts.earn_retries(call.upstream, percent, call.arrival);
+        self.accounts.call_came(call.upstream, call.arrival);
         let admitted = match self.receive(call).await {
             Ok(()) => self.admit_client(call, peer).await,
             Err(stop) => Err(stop),

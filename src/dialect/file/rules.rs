@@ -278,7 +278,7 @@ fn default_hold(code: Option<Code>) -> HoldRule {
 const fn usual_slow(cause: HoldCause) -> u8 {
     match cause {
         HoldCause::Throttle => SLOW_SIXTEENTHS,
-        HoldCause::Maintenance | HoldCause::Outage => 16,
+        HoldCause::Maintenance | HoldCause::Outage | HoldCause::Pause => 16,
     }
 }
 

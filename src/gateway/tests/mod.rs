@@ -1,12 +1,14 @@
 //! The life of a call under a paused clock, against a script instead of a wire.
 //!
 //! `droplink` and `wordbee` hold the founding documents' own numbers: there an hour costs nothing.
-//! `bounds` holds what only a long time or many calls show.
+//! `bounds` holds what only a long time or many calls show, `holds` what short, wrong and broken
+//! words of a vendor lead to.
 
 mod bounds;
 mod droplink;
 mod receive;
 mod spelling;
+mod holds;
 mod wordbee;
 
 use std::collections::{HashSet, VecDeque};
@@ -42,6 +44,8 @@ enum Step {
     Silence,
     /// Answers at once with a body of this media type, which is silent for so many seconds first.
     Slow(&'static str, u64),
+    /// Answers at once with a head whose body never comes.
+    Stall(u16, &'static [(&'static str, &'static str)]),
 }
 
 /// One attempt as the upstream saw it.
@@ -148,6 +152,16 @@ impl Exchange<RequestBody> for Script {
                 progress.wrote(clock.now());
                 progress.finished(clock.now());
                 std::future::pending().await
+            }
+            Step::Stall(status, headers) => {
+                progress.wrote(clock.now());
+                progress.finished(clock.now());
+                let mut response = Response::builder().status(status);
+                for (name, value) in headers {
+                    response = response.header(*name, *value);
+                }
+                let body = ScriptBody::slow("late", clock, Duration::from_secs(3_600));
+                Ok(response.body(body).unwrap())
             }
             Step::Slow(media_type, seconds) => {
                 progress.wrote(clock.now());

@@ -333,6 +333,9 @@ const fn held_because(cause: HoldCause) -> &'static str {
         HoldCause::Outage => {
             "The upstream has been failing; calls to it are held until it may be asked again."
         }
+        HoldCause::Pause => {
+            "The upstream asked for a pause; calls to it are held until it may be asked again."
+        }
     }
 }
 
