@@ -4,12 +4,13 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::alarm::AlarmPlace;
+use crate::upstream::{Interim, Names};
 
 /// The client behind a connection.
 #[derive(Debug)]
@@ -19,25 +20,82 @@ pub struct Peer {
     socket: Option<Arc<TcpStream>>,
     /// The timer over its calls' attempts.
     pub(super) alarm: AlarmPlace,
+    /// What an HTTP/1.1 connection and its call tell each other beside request and answer.
+    aside: Mutex<Aside>,
+}
+
+#[derive(Debug)]
+struct Aside {
+    /// How the request's names were written.
+    request_names: Option<Arc<Names>>,
+    /// How the names of the vendor's answer were written.
+    answer_names: Option<Arc<Names>>,
+    /// What the vendor said before its answer.
+    interim: Vec<Interim>,
 }
 
 impl Peer {
     /// The client at the other end of `socket`.
     #[must_use]
     pub const fn new(address: SocketAddr, socket: Arc<TcpStream>) -> Self {
-        Self { address, socket: Some(socket), alarm: AlarmPlace::empty() }
+        let aside = Mutex::new(Aside::EMPTY);
+        Self { address, socket: Some(socket), alarm: AlarmPlace::empty(), aside }
     }
 
     /// A client whose leaving drops the call's future, or nobody's: HTTP/2 streams, and tests.
     #[must_use]
     pub const fn detached(address: SocketAddr) -> Self {
-        Self { address, socket: None, alarm: AlarmPlace::empty() }
+        let aside = Mutex::new(Aside::EMPTY);
+        Self { address, socket: None, alarm: AlarmPlace::empty(), aside }
     }
 
     /// Its address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The names of the next call's headers, as the client wrote them.
+    pub fn tell_request_names(&self, names: Arc<Names>) {
+        self.aside().request_names = Some(names);
+    }
+
+    /// Takes them; over HTTP/2 there are none.
+    pub(super) fn take_request_names(&self) -> Option<Arc<Names>> {
+        if self.is_http1() { self.aside().request_names.take() } else { None }
+    }
+
+    /// The names of the answer's headers, as the vendor wrote them.
+    pub(super) fn tell_answer_names(&self, names: Option<Arc<Names>>) {
+        if self.is_http1() {
+            self.aside().answer_names = names;
+        }
+    }
+
+    /// Takes them.
+    pub fn take_answer_names(&self) -> Option<Arc<Names>> {
+        self.aside().answer_names.take()
+    }
+
+    /// The vendor said something before its answer. To HTTP/2 clients it cannot be passed: the
+    /// library has no place for it.
+    pub(super) fn tell_interim(&self, interim: Interim) {
+        if self.is_http1() {
+            self.aside().interim.push(interim);
+        }
+    }
+
+    /// Takes what the vendor said before its answer.
+    pub fn take_interim(&self) -> Vec<Interim> {
+        std::mem::take(&mut self.aside().interim)
+    }
+
+    const fn is_http1(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    fn aside(&self) -> MutexGuard<'_, Aside> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends when the client closed or reset the connection, even while bytes of it are unread;
@@ -51,6 +109,10 @@ impl Peer {
             None => std::future::pending().await,
         }
     }
+}
+
+impl Aside {
+    const EMPTY: Self = Self { request_names: None, answer_names: None, interim: Vec::new() };
 }
 
 /// The same connection under another number, so that its readiness is reported twice.

@@ -76,6 +76,11 @@ pub(super) fn of_lie(what: &'static str) -> Failure {
     Failure::new(FailureKind::Protocol, Reach::Maybe, what)
 }
 
+/// The answer's head is over a bound of ours: the vendor answered, and did nothing wrong.
+pub(super) fn of_own_bound(what: &'static str) -> Failure {
+    Failure::new(FailureKind::HeadTooLarge, Reach::Maybe, what)
+}
+
 /// The body of an HTTP/2 answer broke off.
 pub(super) fn of_body(error: &hyper::Error) -> Failure {
     Failure::new(of_broken_body(&cause(error)), Reach::Maybe, chain(error))

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use http::header::HOST;
+use http::header::{HOST, HeaderMap};
 use http::uri::{Authority, Parts, Scheme, Uri};
 use http::{Request, Version};
 use hyper::client::conn::{TrySendError, http2};
@@ -21,6 +21,7 @@ use super::asked::{Asked, Broken};
 use super::failure;
 use super::pool::Queue;
 use super::pulse::{Pulse, Tracked};
+use super::settings::AnswerBounds;
 use super::shared::Permit;
 use super::wire::Io;
 use super::{Progress, RequestBody, RequestHead, UpstreamBody};
@@ -47,8 +48,12 @@ const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// What of a request's body may wait in our memory.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
-/// Bytes of an answer's header list, as HTTP/2 counts them.
-const HEAD_BYTES_MAX: u32 = 64 * 1024;
+/// The library's bound of a head is so many times ours: what it refuses looks like a mistake of the
+/// vendor's, so ours has to answer first.
+const LOOSER: usize = 16;
+
+/// What HTTP/2 counts for each header beside its bytes (RFC 9113 §6.5.2).
+const HEADER_OVERHEAD_BYTES: usize = 32;
 
 /// Silence, with streams open, after which the connection is asked whether it lives, and how long
 /// it may take to say so.
@@ -71,13 +76,13 @@ impl<B: RequestBody> Session<B> {
     /// Speaks HTTP/2 on a fresh connection.
     pub(super) async fn open(
         io: Io,
-        clock: Clock,
+        (clock, bounds): (Clock, AnswerBounds),
         permit: Permit,
         queue: Arc<Queue>,
     ) -> Result<Self, Failure> {
-        let opened = builder().handshake(TokioIo::new(io)).await;
+        let opened = builder(bounds).handshake(TokioIo::new(io)).await;
         let (sender, connection) = opened.map_err(|error| failure::of_handshake(&error))?;
-        let load = Arc::new(Load::new(clock, queue));
+        let load = Arc::new(Load::new((clock, bounds), queue));
         let driver = Driver { connection, load: Arc::clone(&load), _permit: permit };
         tokio::spawn(driver);
         Ok(Self { sender, load })
@@ -104,7 +109,8 @@ impl<B: RequestBody> Session<B> {
     }
 }
 
-fn builder() -> http2::Builder<TokioExecutor> {
+fn builder(bounds: AnswerBounds) -> http2::Builder<TokioExecutor> {
+    let list_bytes = u32::try_from(bounds.head_bytes_max.saturating_mul(LOOSER));
     let mut builder = http2::Builder::new(TokioExecutor::new());
     builder
         .timer(TokioTimer::new())
@@ -112,7 +118,7 @@ fn builder() -> http2::Builder<TokioExecutor> {
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .initial_max_send_streams(STREAMS_UNASKED)
-        .max_header_list_size(HEAD_BYTES_MAX)
+        .max_header_list_size(list_bytes.unwrap_or(u32::MAX))
         .max_send_buf_size(SEND_BUFFER_BYTES)
         .keep_alive_interval(PING_INTERVAL)
         .keep_alive_timeout(PING_TIMEOUT)
@@ -146,12 +152,27 @@ impl<B: RequestBody> Stream<B> {
         ticket.place.load.ask();
         match answer {
             Ok(answer) => {
+                check_size(answer.headers(), ticket.place.load.bounds).map_err(Broken::Failed)?;
                 asked.answer = answer.map(|body| UpstreamBody::streaming(body, ticket));
                 Ok(())
             }
             Err(error) => Err(ticket.unanswered(error, &mut asked.body)),
         }
     }
+}
+
+/// Whether a head is within our bounds.
+fn check_size(headers: &HeaderMap, bounds: AnswerBounds) -> Result<(), Failure> {
+    if headers.len() > bounds.headers_max {
+        return Err(failure::of_own_bound("the answer has more headers than `head.headers`"));
+    }
+    let size = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD_BYTES);
+    if size.sum::<usize>() > bounds.head_bytes_max {
+        return Err(failure::of_own_bound("the answer's head has more bytes than `head.max`"));
+    }
+    Ok(())
 }
 
 /// A body that is already at its end brings no news.
@@ -241,18 +262,20 @@ struct Load {
     streams_max: AtomicUsize,
     idle_since: AtomicU64,
     clock: Clock,
+    bounds: AnswerBounds,
     queue: Arc<Queue>,
     /// The driver, while it does not know how many streams the upstream takes.
     driver: Mutex<Option<Waker>>,
 }
 
 impl Load {
-    fn new(clock: Clock, queue: Arc<Queue>) -> Self {
+    fn new((clock, bounds): (Clock, AnswerBounds), queue: Arc<Queue>) -> Self {
         Self {
             streams: AtomicUsize::new(0),
             streams_max: AtomicUsize::new(STREAMS_ASSUMED),
             idle_since: AtomicU64::new(clock.now().as_nanos()),
             clock,
+            bounds,
             queue,
             driver: Mutex::new(None),
         }

@@ -40,10 +40,12 @@ mod wire;
 
 pub use asked::RequestHead;
 pub use body::UpstreamBody;
-pub use progress::Progress;
-pub use settings::{Origin, Protocol, Scheme, Settings, TlsRoots};
+pub use progress::{Interim, Progress};
+pub use settings::{AnswerBounds, Origin, Protocol, Scheme, Settings, TlsRoots};
 pub use shared::Shared;
 pub use upstreams::Upstreams;
+
+pub use crate::http1::{Names, Spelling};
 
 /// Whatever broke the body of a request.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -16,7 +16,7 @@ use super::RequestBody;
 use super::dial::dial;
 use super::h1::Connection;
 use super::h2::{Session, Stream, Target};
-use super::settings::{Scheme, Settings};
+use super::settings::{AnswerBounds, Scheme, Settings};
 use super::shared::{Common, Holder, Permit, Version};
 use crate::clock::Clock;
 use crate::policy::outcome::{Failure, FailureKind, Reach};
@@ -91,6 +91,11 @@ impl<B: RequestBody> Pool<B> {
     pub(super) fn rested(&self, now: Moment) -> Option<Box<Connection<B>>> {
         let promised = self.queue.waiting.load(Relaxed);
         if promised > 0 && self.idle().len() <= promised { None } else { self.take_idle(now) }
+    }
+
+    /// How large the head of an answer may be.
+    pub(super) const fn answer_bounds(&self) -> AnswerBounds {
+        self.settings.answer_bounds
     }
 
     /// The present moment.
@@ -226,7 +231,8 @@ impl<B: RequestBody> Pool<B> {
 
     async fn open_session(&self, io: super::wire::Io, permit: Permit) -> Result<Line<B>, Failure> {
         let queue = Arc::clone(&self.queue);
-        let session = Session::open(io, self.clock, permit, queue).await?;
+        let bounds = self.settings.answer_bounds;
+        let session = Session::open(io, (self.clock, bounds), permit, queue).await?;
         let stream = session.stream().expect("a fresh connection takes a stream");
         self.sessions().push(session);
         Ok(Line::Stream(stream))

@@ -12,6 +12,8 @@ mod clients;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod fidelity;
+#[cfg(test)]
 mod misbehaviour;
 #[cfg(test)]
 mod payloads;

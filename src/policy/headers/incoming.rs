@@ -83,6 +83,15 @@ pub fn incoming(headers: &mut HeaderMap, survey: AnswerSurvey, policy: &Incoming
     add_notes(headers, survey.request_id, &policy.notes);
 }
 
+/// Turns the headers of a vendor's interim answer into those that pass.
+pub fn interim(headers: &mut HeaderMap, redirects: Option<&Rewrite<'_>>, via: &HeaderValue) {
+    let survey = strip(headers, AnswerSurvey::of(headers), Trailers::Drop);
+    if let (Presence::Present, Some(rewrite)) = (survey.location, redirects) {
+        lead_back(headers, rewrite);
+    }
+    via::add(headers, survey.via, via);
+}
+
 /// Adds our answer headers.
 pub fn annotate(headers: &mut HeaderMap, notes: &Notes<'_>) {
     let request_id = survey::has(headers, &X_REQUEST_ID);

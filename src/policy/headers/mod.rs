@@ -19,9 +19,9 @@ mod survey;
 mod target;
 mod via;
 
-pub use connection::{Trailers, asks_upgrade, filter_trailers};
+pub use connection::{Trailers, count_hop, filter_trailers, insists_on_upgrade, is_last_hop};
 pub use identity::{fresh_request_id, has_idempotency_key, request_id};
-pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming};
+pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming, interim};
 pub use location::{Rewrite, map_location};
 pub use outgoing::{Guarded, Outgoing, outgoing};
 pub use prefer::{WAIT_SECONDS_MAX, preferred_wait};
