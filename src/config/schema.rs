@@ -133,7 +133,7 @@ fn plain(value: &Plain) -> Value {
         | Plain::Limit(_)
         | Plain::Word(_)
         | Plain::Text(_)
-        | Plain::Header(_)
+        | Plain::Header(..)
         | Plain::Method(_)
         | Plain::Address(_)
         | Plain::Host(_)

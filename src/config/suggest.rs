@@ -175,7 +175,7 @@ fn carried(path: &[&'static str], found: &str, text: &str, keys: Keys) -> Option
         | Plain::Method(_)
         | Plain::Address(_)) => Some(plain.to_yaml()),
         Plain::Text(_)
-        | Plain::Header(_)
+        | Plain::Header(..)
         | Plain::Host(_)
         | Plain::Prefix(_)
         | Plain::Pattern(..)

@@ -132,10 +132,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         slot: &mut Slot,
         sent: Moment,
     ) -> Result<Response<E::Body>, Failure> {
-        let (upstream, policy) = (call.upstream, call.policy);
-        let (head, body) = call.next_request(|| self.random.bytes8());
+        let body = call.next_attempt(|| self.random.bytes8());
+        let (call, policy) = (&*call, call.policy);
         let progress = Progress::begun(sent);
-        let mut exchange = pin!(self.exchange.exchange(upstream, head, body, &progress));
+        let exchange = self.exchange.exchange(call.upstream, &call.request, body, &progress);
+        let mut exchange = pin!(exchange);
         let watch = Watch {
             began: sent,
             guard: slot.guard(),
@@ -147,7 +148,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut alarm = None;
         poll_fn(|cx| {
             loop {
-                if let Poll::Ready(result) = exchange.as_mut().poll(cx) {
+                let polled = exchange.as_mut().poll(cx);
+                let interim = progress.take_interim();
+                if !interim.is_empty() {
+                    self.pass_interim(call, peer, interim);
+                }
+                if let Poll::Ready(result) = polled {
+                    peer.tell_answer_names(progress.take_names());
                     return Poll::Ready(result);
                 }
                 let alarm = alarm.get_or_insert_with(|| peer.alarm.lend(self.clock, due));
@@ -461,7 +468,9 @@ const fn fate(failure: &Failure) -> Fate {
 fn blind(trouble: &Trouble, reason: RetryReason) -> Blind {
     let ours = matches!(
         reason,
-        RetryReason::Failure(FailureKind::ConnectionLimit | FailureKind::LocalResources)
+        RetryReason::Failure(
+            FailureKind::ConnectionLimit | FailureKind::LocalResources | FailureKind::HeadTooLarge
+        )
     );
     match trouble.processing {
         Processing::Unknown | Processing::NotSent if !ours => Blind::Yes,

@@ -17,7 +17,7 @@ use crate::policy::replay::{Licence, Repeatability};
 use crate::policy::route::{AbsoluteForm, CallPath, Route};
 use crate::policy::time::Moment;
 use crate::policy::verdict::RetryReason;
-use crate::upstream::RequestHead;
+use crate::upstream::{RequestHead, Spelling};
 
 use super::body::{Intake, Replay, RequestBody};
 use super::settings::{CallPolicy, ClientAddress, Policies, Redirects, Repeat, Settings, Upstream};
@@ -128,15 +128,12 @@ impl Call<'_> {
         self.want.deadline = self.deadline;
     }
 
-    /// The request of the next attempt: the same as the one before, byte for byte, but that it is
-    /// a span of its own in the client's trace.
-    pub(super) fn next_request(
-        &mut self,
-        span_id: impl FnOnce() -> [u8; 8],
-    ) -> (&RequestHead, RequestBody) {
+    /// Begins another attempt, whose body this is. Its request is the same as the one before, byte
+    /// for byte, but that it is a span of its own in the client's trace.
+    pub(super) fn next_attempt(&mut self, span_id: impl FnOnce() -> [u8; 8]) -> RequestBody {
         self.story.attempts += 1;
         self.survey.renew_traceparent(&mut self.request.headers, span_id);
-        (&self.request, self.body.next_attempt())
+        self.body.next_attempt()
     }
 }
 
@@ -158,6 +155,9 @@ impl<E> Gateway<E> {
         let own_id = survey.request_id(request.headers()).cloned();
         let id = own_id.unwrap_or_else(|| self.fresh_request_id());
         let turn = |code, detail, upstream| Turned { id: id.clone(), code, detail, upstream };
+        if is_echo(request.method()) {
+            return Err(turn(Code::MethodNotAllowed, ECHO_REFUSED, None));
+        }
         let who = self.identify(request.headers()).map_err(|(code, why)| turn(code, why, None))?;
         let inbound = self.find(request, peer);
         let (upstream, inbound) = inbound.map_err(|(code, why)| turn(code, why, None))?;
@@ -194,6 +194,9 @@ impl<E> Gateway<E> {
         let version = request.version();
         let crossing = (who, upstream, certain.client_address);
         self.outgoing((request.headers_mut(), survey), crossing, (peer, version));
+        if sent == Method::OPTIONS {
+            headers::count_hop(request.headers_mut());
+        }
         Ok(Call {
             id,
             arrival: at,
@@ -214,6 +217,10 @@ impl<E> Gateway<E> {
                 target,
                 headers: std::mem::take(request.headers_mut()),
                 client: peer.connection(),
+                spelling: Spelling {
+                    received: peer.take_request_names(),
+                    configured: rules.credential.as_ref().map(|it| Arc::clone(&it.written)),
+                },
             },
             inbound,
             body,
@@ -339,6 +346,15 @@ pub(super) fn guarded(settings: &Settings, rules: &Upstream) -> Arc<Guarded> {
     let relied = account.into_iter().chain(keys.cloned()).collect();
     Arc::new(Guarded::new(key_header, credential, relied))
 }
+
+/// Whether a server may answer this method with the request itself, credentials included. Some read
+/// methods in any case of letters, and TRACK is what one of them calls TRACE.
+fn is_echo(method: &Method) -> bool {
+    ["TRACE", "TRACK"].iter().any(|echo| method.as_str().eq_ignore_ascii_case(echo))
+}
+
+const ECHO_REFUSED: &str = "TRACE is not sent on: its answer repeats the request, and with it \
+                            credentials that are not the client's to see.";
 
 /// It stays among the headers: the back door has its own, and writes that in its place.
 fn host(headers: &HeaderMap) -> Option<&HeaderValue> {

@@ -163,6 +163,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         request: &mut Request<B>,
         peer: &Peer,
     ) -> Response<ResponseBody<E::Body>> {
+        if *request.method() == Method::OPTIONS && headers::is_last_hop(request.headers()) {
+            return self.answer_options(request.headers());
+        }
         let mut begun = self.begin(Arrived { request, peer, at: self.clock.now() });
         // Only borrowed from here on, for the same reason.
         let call = match &mut begun {

@@ -4,14 +4,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::alarm::AlarmPlace;
 use crate::policy::authority;
+use crate::upstream::{Interim, Names};
 
 /// The client behind a connection.
 #[derive(Debug)]
@@ -23,24 +24,41 @@ pub struct Peer {
     socket: Option<Arc<TcpStream>>,
     /// The timer over its calls' attempts.
     pub(super) alarm: AlarmPlace,
+    /// What an HTTP/1.1 connection and its call tell each other beside request and answer.
+    aside: Mutex<Aside>,
+}
+
+#[derive(Debug)]
+struct Aside {
+    /// How the request's names were written.
+    request_names: Option<Arc<Names>>,
+    /// How the names of the vendor's answer were written.
+    answer_names: Option<Arc<Names>>,
+    /// What the vendor said before its answer.
+    interim: Vec<Interim>,
 }
 
 impl Peer {
     /// The client at the other end of `socket`.
     #[must_use]
     pub fn new(address: SocketAddr, socket: Arc<TcpStream>) -> Self {
-        Self {
-            connection: next_number(),
-            address,
-            socket: Some(socket),
-            alarm: AlarmPlace::empty(),
-        }
+        Self::with(address, Some(socket))
     }
 
     /// A client whose leaving drops the call's future, or nobody's: HTTP/2 streams, and tests.
     #[must_use]
     pub fn detached(address: SocketAddr) -> Self {
-        Self { connection: next_number(), address, socket: None, alarm: AlarmPlace::empty() }
+        Self::with(address, None)
+    }
+
+    fn with(address: SocketAddr, socket: Option<Arc<TcpStream>>) -> Self {
+        Self {
+            connection: next_number(),
+            address,
+            socket,
+            alarm: AlarmPlace::empty(),
+            aside: Mutex::new(Aside::EMPTY),
+        }
     }
 
     /// The number of its connection, which no other one of the program has.
@@ -71,6 +89,49 @@ impl Peer {
         ours && authority::port(authority, PORT) == Some(local.port())
     }
 
+    /// The names of the next call's headers, as the client wrote them.
+    pub fn tell_request_names(&self, names: Arc<Names>) {
+        self.aside().request_names = Some(names);
+    }
+
+    /// Takes them; over HTTP/2 there are none.
+    pub(super) fn take_request_names(&self) -> Option<Arc<Names>> {
+        if self.is_http1() { self.aside().request_names.take() } else { None }
+    }
+
+    /// The names of the answer's headers, as the vendor wrote them.
+    pub(super) fn tell_answer_names(&self, names: Option<Arc<Names>>) {
+        if self.is_http1() {
+            self.aside().answer_names = names;
+        }
+    }
+
+    /// Takes them.
+    pub fn take_answer_names(&self) -> Option<Arc<Names>> {
+        self.aside().answer_names.take()
+    }
+
+    /// The vendor said something before its answer. To HTTP/2 clients it cannot be passed: the
+    /// library has no place for it.
+    pub(super) fn tell_interim(&self, interim: Interim) {
+        if self.is_http1() {
+            self.aside().interim.push(interim);
+        }
+    }
+
+    /// Takes what the vendor said before its answer.
+    pub fn take_interim(&self) -> Vec<Interim> {
+        std::mem::take(&mut self.aside().interim)
+    }
+
+    const fn is_http1(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    fn aside(&self) -> MutexGuard<'_, Aside> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Ends when the client closed or reset the connection, even while bytes of it are unread;
     /// only a close that still queues behind bytes at the client's own end cannot be seen.
     ///
@@ -87,6 +148,10 @@ impl Peer {
 fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+impl Aside {
+    const EMPTY: Self = Self { request_names: None, answer_names: None, interim: Vec::new() };
 }
 
 /// The same connection under another number, so that its readiness is reported twice.

@@ -6,11 +6,15 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::header::ALLOW;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
+use http_body::Body;
 
 use crate::allowance::{Refusal, RefusalReason};
 use crate::policy::classify::{Processing, Wait};
-use crate::policy::headers::{self, AnswerSurvey, Incoming, Notes, RateLimit, Timing, Trailers};
+use crate::policy::headers::{
+    self, AnswerSurvey, Incoming, Notes, RateLimit, Rewrite, Timing, Trailers,
+};
 use crate::policy::normalise::{
     self, CallFacts, Effect, Presenter, Remark, Retries, Scrub, problem_headers, proxy_status,
 };
@@ -18,14 +22,14 @@ use crate::policy::outcome::FailureKind;
 use crate::policy::problem::{Basis, Code, Problem, Source};
 use crate::policy::verdict::RetryReason;
 use crate::telemetry::{CallRecord, Ended, Gist};
-use crate::upstream::Exchange;
+use crate::upstream::{Exchange, Interim};
 
-use super::Gateway;
 use super::admit::Stop;
 use super::attempt::{Finish, Troubled};
 use super::body::{RequestBody, ResponseBody};
 use super::call::{Call, Story, Turned};
 use super::settings::Redirects;
+use super::{Gateway, Peer};
 
 /// What a call's record says besides the call: what the client got, and why.
 struct Ending<'a> {
@@ -72,27 +76,43 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut headers = problem_headers(&problem, None, Scrub::default());
         let own = Some((problem.code, None));
         headers.insert(PROXY_STATUS, proxy_status(self.via.pseudonym(), own, None, None));
-        let notes = Notes {
-            request_id: &turned.id,
-            attempts: 0,
-            wait_applied: None,
-            timing: None,
-            rate_limit: None,
-        };
-        headers::annotate(&mut headers, &notes);
+        if problem.code == Code::MethodNotAllowed {
+            headers.insert(ALLOW, METHODS_ALLOWED);
+        }
+        headers::annotate(&mut headers, &uncalled(&turned.id));
         problem_response(&problem, headers)
     }
 
-    fn pass_on<B>(&self, call: &Call<'_>, response: &mut Response<B>, survey: AnswerSurvey) {
+    /// What the gateway says of itself: the answer to an OPTIONS request that may go no further.
+    #[cold]
+    pub(super) fn answer_options(&self, asked: &HeaderMap) -> Response<ResponseBody<E::Body>> {
+        let id = headers::request_id(asked).cloned().unwrap_or_else(|| self.fresh_request_id());
+        let mut response = Response::new(ResponseBody::Whole(None));
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response.headers_mut().insert(ALLOW, METHODS_ALLOWED);
+        headers::annotate(response.headers_mut(), &uncalled(&id));
+        response
+    }
+
+    /// Passes on what the vendor said before its answer. `100 Continue` is ours to say.
+    #[cold]
+    pub(super) fn pass_interim(&self, call: &Call<'_>, peer: &Peer, interim: Vec<Interim>) {
+        for mut interim in interim {
+            if interim.status != StatusCode::CONTINUE {
+                let via = self.via.value(Version::HTTP_11);
+                headers::incoming_bare(&mut interim.headers, via, redirects(call).as_ref());
+                peer.tell_interim(interim);
+            }
+        }
+    }
+
+    fn pass_on<B: Body>(&self, call: &Call<'_>, response: &mut Response<B>, survey: AnswerSurvey) {
         let version = response.version();
         let binding = self.binding(call);
         let incoming = Incoming {
             via: self.via.value(version),
-            redirects: match call.policy.redirects {
-                Redirects::Rewrite => survey.has_reference().then(|| call.rewrite()),
-                Redirects::Pass => None,
-            },
-            trailers: Trailers::Pass,
+            redirects: if survey.has_reference() { redirects(call) } else { None },
+            trailers: trailers(version, response.body()),
             notes: notes(call, binding.as_ref()),
         };
         headers::incoming(response.headers_mut(), survey, &incoming);
@@ -122,12 +142,15 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             ..self.facts(call)
         };
         let reading = answer.map(|(_, reading)| reading);
-        let problem = normalise::upstream_problem(&troubled.trouble, reading, &facts);
+        let mut problem = normalise::upstream_problem(&troubled.trouble, reading, &facts);
         let vendor_headers = answer.map(|(parts, _)| &parts.headers);
         let failure = match troubled.reason {
             RetryReason::Failure(kind) => Some(kind),
             RetryReason::Code(_) => None,
         };
+        if failure == Some(FailureKind::HeadTooLarge) {
+            problem.detail = HEAD_TOO_LARGE.into();
+        }
         let rule = Some(&*troubled.trouble.rule);
         self.tell(call, &problem, (vendor_headers, vendor_status, failure), rule)
     }
@@ -181,7 +204,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Redirects::Pass => None,
         };
         let via = self.via.value(parts.version);
-        headers::incoming_of_error(&mut parts.headers, via, rewrite.as_ref());
+        headers::incoming_bare(&mut parts.headers, via, rewrite.as_ref());
     }
 
     fn scrub(&self) -> Scrub<'_> {
@@ -256,6 +279,20 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 }
 
+/// The methods with a meaning everywhere, less those that are refused: TRACE and CONNECT. Others
+/// are sent on as they are.
+const METHODS_ALLOWED: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
+/// What is said of a request that became no call.
+const fn uncalled(request_id: &HeaderValue) -> Notes<'_> {
+    Notes { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
+}
+
+/// Names the limit as ours: the vendor did nothing wrong, and the request may have been carried out.
+const HEAD_TOO_LARGE: &str = "The vendor answered, but the head of its answer is larger than this \
+                              gateway reads. Its operator can raise `head.max` or `head.headers`.";
+
 const PROXY_STATUS: http::HeaderName = http::HeaderName::from_static("proxy-status");
 
 /// What a client is told when its call was stopped by us.
@@ -328,6 +365,20 @@ const fn remark(detail: Option<&'static str>) -> Remark<'static> {
 /// An honest estimate is at least a second: "now" would invite a loop.
 fn estimate(span: Duration) -> Wait {
     Wait { span: span.max(Duration::from_secs(1)), basis: Basis::Estimate }
+}
+
+/// Where an answer that leads to the vendor leads instead.
+fn redirects<'a>(call: &'a Call<'_>) -> Option<Rewrite<'a>> {
+    match call.policy.redirects {
+        Redirects::Rewrite => Some(call.rewrite()),
+        Redirects::Pass => None,
+    }
+}
+
+/// In HTTP/1.1 no trailers follow a body whose length is known.
+fn trailers<B: Body>(version: Version, body: &B) -> Trailers {
+    let sized = version != Version::HTTP_2 && body.size_hint().exact().is_some();
+    if sized { Trailers::Drop } else { Trailers::Pass }
 }
 
 /// Whether it is known what the request did.

@@ -102,6 +102,8 @@ pub struct Policies<'a> {
 pub struct Credential {
     /// The header that carries it.
     pub header: HeaderName,
+    /// The header's name as the configuration writes it.
+    pub written: Arc<str>,
     /// Its value.
     pub value: HeaderValue,
 }

@@ -61,13 +61,15 @@ pub enum FailureKind {
     IdleTimeout,
     /// The answer was not HTTP, or lied about its framing.
     Protocol,
+    /// The answer's head is over our own bound.
+    HeadTooLarge,
     /// The answer's body broke off.
     Truncated,
 }
 
 impl FailureKind {
     /// Every kind, for tables of metrics and for parsing dialects.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Dns,
         Self::Refused,
         Self::ConnectTimeout,
@@ -80,6 +82,7 @@ impl FailureKind {
         Self::Timeout,
         Self::IdleTimeout,
         Self::Protocol,
+        Self::HeadTooLarge,
         Self::Truncated,
     ];
 
@@ -99,6 +102,7 @@ impl FailureKind {
             Self::Timeout => "timeout",
             Self::IdleTimeout => "idle_timeout",
             Self::Protocol => "protocol",
+            Self::HeadTooLarge => "head_too_large",
             Self::Truncated => "truncated",
         }
     }

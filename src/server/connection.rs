@@ -12,7 +12,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, Version};
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
@@ -20,7 +21,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
-use super::body::ClientBody;
+use super::body::{self, ClientBody};
 use super::h1;
 use super::handler::{ConnectionChange, Handler, Refused};
 use super::head::{self, Bounds};
@@ -157,7 +158,7 @@ struct Link<H> {
 /// What a call needs of its connection.
 pub(super) struct Line<H> {
     pub(super) worker: Arc<Worker<H>>,
-    peer: Peer,
+    pub(super) peer: Peer,
     pub(super) wire: Arc<Wire>,
 }
 
@@ -177,12 +178,16 @@ impl<H: Handler> Link<H> {
 
     async fn serve_http2(self, stream: ClientStream) {
         let line = self.line(Peer::detached(self.address));
+        let clock = self.worker.clock;
         let service = service_fn(move |request: Request<Incoming>| {
             let flight = Flight::new(Arc::clone(&line));
-            let mut request = Ok(request.map(ClientBody::http2));
+            let mut request = request.map(ClientBody::http2);
             async move {
                 turn::behind_the_others().await;
-                Ok::<_, Infallible>(call(flight, &mut request).await)
+                body::state_length(&mut request, clock).await;
+                let method = request.method().clone();
+                let response = call(flight, &mut Ok(request)).await;
+                Ok::<_, Infallible>(without_excess(&method, response))
             }
         });
         let connection = self.worker.http2.serve_connection(TokioIo::new(stream), service);
@@ -280,7 +285,28 @@ pub(super) async fn call<H: Handler>(
     };
     // The version is a matter of this connection, whatever the answer was relayed from.
     *response.version_mut() = Version::HTTP_11;
-    response.map(|body| Tracked { body, _flight: flight })
+    response.map(|body| Tracked { body, ends_with_head: false, _flight: flight })
+}
+
+/// What HTTP/2 must not send: a body where the answer ends with its head, or the length of one
+/// behind a 204. The client would take it for a fault of the whole connection.
+fn without_excess<H: Handler>(
+    method: &Method,
+    mut response: Response<Tracked<H>>,
+) -> Response<Tracked<H>> {
+    let status = response.status();
+    if !h1::has_no_body(method, status) {
+        return response;
+    }
+    let length = response.body().size_hint().exact().filter(|bytes| 0 < *bytes);
+    let headers = response.headers_mut();
+    if status == StatusCode::NO_CONTENT {
+        headers.remove(CONTENT_LENGTH);
+    } else if let (Some(length), false) = (length, headers.contains_key(CONTENT_LENGTH)) {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+    response.body_mut().ends_with_head = true;
+    response
 }
 
 /// A call under way; over when dropped.
@@ -304,6 +330,8 @@ impl<H> Drop for Flight<H> {
 /// A response body whose end is the end of the call.
 pub(super) struct Tracked<H: Handler> {
     body: H::Body,
+    /// Nothing of the body is sent.
+    ends_with_head: bool,
     _flight: Flight<H>,
 }
 
@@ -315,11 +343,14 @@ impl<H: Handler> Body for Tracked<H> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.ends_with_head {
+            return Poll::Ready(None);
+        }
         Pin::new(&mut self.body).poll_frame(cx)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.ends_with_head || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {

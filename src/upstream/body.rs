@@ -48,7 +48,8 @@ impl<B: RequestBody> UpstreamBody<B> {
     /// Lets go of the connection: it is free, unless the request is not complete.
     fn settle(&mut self) {
         let nothing = Source::Received(Bytes::new());
-        if let Source::Connection(connection, pool) = std::mem::replace(&mut self.source, nothing)
+        if let Source::Connection(mut connection, pool) =
+            std::mem::replace(&mut self.source, nothing)
             && connection.is_free()
         {
             pool.keep(connection);

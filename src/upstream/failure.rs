@@ -73,6 +73,11 @@ pub(super) fn of_lie(what: &'static str) -> Failure {
     Failure::new(FailureKind::Protocol, Reach::Maybe, what)
 }
 
+/// The answer's head is over a bound of ours: the vendor answered, and did nothing wrong.
+pub(super) fn of_own_bound(what: &'static str) -> Failure {
+    Failure::new(FailureKind::HeadTooLarge, Reach::Maybe, what)
+}
+
 /// The body of an HTTP/2 answer broke off.
 pub(super) fn of_body(error: &h2::Error) -> Failure {
     Failure::new(of_broken_body(&of_h2(error)), Reach::Maybe, chain(error))

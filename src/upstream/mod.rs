@@ -43,10 +43,16 @@ mod wire;
 
 pub use asked::RequestHead;
 pub use body::UpstreamBody;
-pub use progress::Progress;
-pub use settings::{Origin, Protocol, Scheme, Settings, TlsRoots};
+pub use progress::{Interim, Progress};
+pub use settings::{AnswerBounds, Origin, Protocol, Scheme, Settings, TlsRoots};
 pub use shared::Shared;
 pub use upstreams::Upstreams;
+
+pub use crate::http1::{Names, Spelling};
+
+/// Bytes of everything before one answer's head: this bounds a flood of `1xx` answers or empty
+/// lines, each of which is small.
+const INTERIM_BYTES_MAX: usize = 256 * 1024;
 
 /// Whatever broke the body of a request.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

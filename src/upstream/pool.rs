@@ -17,7 +17,7 @@ use super::h1::Connection;
 use super::h2::{SETTINGS_TIMEOUT, Session, Stream, Target};
 use super::queue::Handed;
 use super::reserve::Reserve;
-use super::settings::{Scheme, Settings};
+use super::settings::{AnswerBounds, Scheme, Settings};
 use super::shared::{Common, Holder, Permit, Version};
 use super::wire::Io;
 use crate::clock::Clock;
@@ -110,6 +110,11 @@ impl<B: RequestBody> Pool<B> {
         }
         let promised = self.common.queue.len();
         if promised > 0 && self.idle().len() <= promised { None } else { self.take_idle(now) }
+    }
+
+    /// How large the head of an answer may be.
+    pub(super) const fn answer_bounds(&self) -> AnswerBounds {
+        self.settings.answer_bounds
     }
 
     /// The present moment.
@@ -281,7 +286,8 @@ impl<B: RequestBody> Pool<B> {
         sharing: Sharing,
     ) -> Result<Option<Stream>, Failure> {
         let common = Arc::clone(&self.common);
-        let session = Session::open(io, self.clock, permit, common).await?;
+        let bounds = self.settings.answer_bounds;
+        let session = Session::open(io, (self.clock, bounds), permit, common).await?;
         self.common.learn(Version::Http2);
         let stream = session.stream();
         if sharing == Sharing::Shared {

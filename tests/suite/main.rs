@@ -14,6 +14,8 @@ mod clients;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod fidelity;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod misbehaviour;

@@ -228,6 +228,22 @@ pub(super) const CONNECTION: &[Key] = &[
         "Which HTTP the vendor is spoken to in.",
     ),
     key("tls", Kind::Map(&[TLS]), INSIDE, "Whose certificates are believed."),
+    key("head", Kind::Map(&[HEAD]), INSIDE, "How large the head of an answer may be."),
+];
+
+const HEAD: &[Key] = &[
+    key(
+        "max",
+        size(KIB, MIB),
+        Fallback::Is(|| Plain::Size(d::ANSWER_HEAD)),
+        "Bytes of an answer's head; a larger one is a 502 that names this key.",
+    ),
+    key(
+        "headers",
+        count(1, 10_000),
+        Fallback::Is(|| Plain::Count(d::ANSWER_HEADERS)),
+        "Header lines of an answer; more are a 502 that names this key.",
+    ),
 ];
 
 const QUEUE: &[Key] = &[key(

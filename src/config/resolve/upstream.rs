@@ -19,7 +19,7 @@ use crate::config::scalar::{Url, origin_text};
 use crate::config::tree::At;
 use crate::gateway::{self, CallPolicy, Credential};
 use crate::policy::route::{Entry, Matcher, Routes};
-use crate::upstream::{self, Protocol, Scheme, TlsRoots};
+use crate::upstream::{self, AnswerBounds, Protocol, Scheme, TlsRoots};
 
 /// One upstream as the workshop and the back door see it; `None` when it is faulty.
 pub(super) type Both = Option<(gateway::Upstream, upstream::Settings)>;
@@ -100,6 +100,10 @@ impl<'a> Resolver<'a> {
             connect_timeout: self.duration(scope, &["timeouts", "connect"]),
             connections_max: self.number(scope, &["connections", "max"]),
             idle_timeout: self.duration(scope, &["connections", "idle"]),
+            answer_bounds: AnswerBounds {
+                head_bytes_max: self.bytes(scope, &["head", "max"]),
+                headers_max: self.number(scope, &["head", "headers"]),
+            },
             origin: url?.origin.clone(),
         })
     }
@@ -140,7 +144,8 @@ impl<'a> Resolver<'a> {
     }
 
     fn credential(&mut self, scope: &Scope<'a>) -> Option<Credential> {
-        let header = self.header(scope, &["auth", "header"])?;
+        let header = self.option(scope, &["auth", "header"])?;
+        let (header, written) = (header.header()?, header.to_string().into());
         let scheme = self.option(scope, &["auth", "scheme"]);
         let secret = self.secret(scope, &["auth", "value"])?;
         let word = scheme.as_ref().map(|scheme| format!("{scheme} ").to_ascii_lowercase());
@@ -154,7 +159,7 @@ impl<'a> Resolver<'a> {
         bytes.extend_from_slice(secret.bytes());
         let mut value = HeaderValue::from_bytes(&bytes).ok()?;
         value.set_sensitive(true);
-        Some(Credential { header, value })
+        Some(Credential { header, written, value })
     }
 
     fn route_entries(&mut self, scope: &Scope<'a>) -> Option<Vec<(Matcher, CallPolicy)>> {

@@ -35,7 +35,8 @@ pub(in crate::config) enum Plain {
     /// One of the words that the key knows.
     Word(&'static str),
     Text(Box<str>),
-    Header(HeaderName),
+    /// A header's name, and as it is written.
+    Header(HeaderName, Box<str>),
     Method(Method),
     Address(SocketAddr),
     Host(Box<str>),
@@ -299,7 +300,7 @@ impl Plain {
     }
 
     pub(in crate::config) fn header(&self) -> Option<HeaderName> {
-        if let Self::Header(name) = self { Some(name.clone()) } else { None }
+        if let Self::Header(name, _) = self { Some(name.clone()) } else { None }
     }
 
     pub(in crate::config) fn method(&self) -> Option<Method> {
@@ -334,7 +335,7 @@ impl fmt::Display for Plain {
             Self::Size(bytes) => write!(f, "{}", Bytes(*bytes)),
             Self::Limit(limit) => write!(f, "{limit}"),
             Self::Word(word) => f.write_str(word),
-            Self::Header(name) => f.write_str(name.as_str()),
+            Self::Header(_, written) => f.write_str(written),
             Self::Method(method) => f.write_str(method.as_str()),
             Self::Address(address) => write!(f, "{address}"),
             Self::Prefix(prefix) if prefix.is_empty() => f.write_str("/"),

@@ -52,7 +52,7 @@ pub(super) fn header(text: &str) -> Fit {
         let message = format!("`{text}` belongs to the connection");
         return Err(Misfit::new(Sort::Conflict, message, "any other header"));
     }
-    Ok(Plain::Header(name))
+    Ok(Plain::Header(name, text.into()))
 }
 
 /// Headers that carry credentials: a renewed token is the same account, and keys are shown.

@@ -6,9 +6,9 @@
 
 mod bounds;
 mod droplink;
+mod holds;
 mod receive;
 mod spelling;
-mod holds;
 mod wordbee;
 
 use std::collections::{HashSet, VecDeque};

@@ -107,6 +107,8 @@ pub(super) fn by_failure<'a>(failure: &Failure) -> Meaning<'a> {
             (Code::UpstreamTimeout, Plan::Retry(None))
         }
         FailureKind::Protocol => (Code::UpstreamProtocol, Plan::Retry(None)),
+        // The vendor answered, and would answer the same again; what, we did not read.
+        FailureKind::HeadTooLarge => (Code::UpstreamProtocol, Plan::Final),
         FailureKind::Truncated => (Code::UpstreamTruncated, Plan::Retry(None)),
     };
     meaning(code, reached(failure.reach), plan)

@@ -84,13 +84,9 @@ pub fn incoming(headers: &mut HeaderMap, survey: AnswerSurvey, policy: &Incoming
     add_notes(headers, survey.request_id, &policy.notes);
 }
 
-/// Turns the headers of a vendor's error into those that may stand beside a problem: the same,
-/// without trailers and without what we say about the call.
-pub fn incoming_of_error(
-    headers: &mut HeaderMap,
-    via: &HeaderValue,
-    redirects: Option<&Rewrite<'_>>,
-) {
+/// Turns the headers of a vendor's error into those that may stand beside a problem, and those of
+/// an interim answer into those that pass: without trailers and without what we say about the call.
+pub fn incoming_bare(headers: &mut HeaderMap, via: &HeaderValue, redirects: Option<&Rewrite<'_>>) {
     let survey = strip(headers, AnswerSurvey::of(headers), Trailers::Drop);
     if let (Presence::Present, Some(rewrite)) = (survey.reference, redirects) {
         references::lead_back(headers, rewrite);

@@ -22,10 +22,10 @@ mod survey;
 mod target;
 mod via;
 
-pub use connection::{Trailers, asks_upgrade, filter_trailers};
+pub use connection::{Trailers, count_hop, filter_trailers, insists_on_upgrade, is_last_hop};
 pub use destination::{OutOfRoute, lead_forward};
 pub use identity::{Unclear, decisive_value, fresh_request_id, has_idempotency_key, request_id};
-pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming, incoming_of_error};
+pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming, incoming_bare};
 pub use location::Rewrite;
 pub use outgoing::{Guarded, Outgoing, outgoing};
 pub use prefer::{WAIT_SECONDS_MAX, preferred_wait};

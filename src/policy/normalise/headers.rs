@@ -120,6 +120,7 @@ const fn failure_error(kind: FailureKind) -> &'static str {
         FailureKind::Timeout => "http_response_timeout",
         FailureKind::IdleTimeout => "connection_read_timeout",
         FailureKind::Protocol => "http_protocol_error",
+        FailureKind::HeadTooLarge => "http_response_header_section_size",
         FailureKind::Truncated => "http_response_incomplete",
     }
 }

@@ -85,11 +85,12 @@ pub(super) const ROWS: [Row; 38] = [
         name: "method_not_allowed",
         status: StatusCode::METHOD_NOT_ALLOWED,
         title: "The endpoint does not know this method",
-        sources: &[UPSTREAM],
+        sources: &[UPSTREAM, CLIENT],
         retryable: Retryable::No,
         proxy_error: None,
         about: "The endpoint exists and does not take this method. `Allow` names those it takes, if \
-                the vendor said so.",
+                the vendor said so. TRACE is refused by the gateway itself: its answer would repeat \
+                credentials.",
     },
     Row {
         code: Code::NotAcceptable,
@@ -315,7 +316,8 @@ pub(super) const ROWS: [Row; 38] = [
         sources: &[GATEWAY, UPSTREAM],
         retryable: Retryable::ByReplay,
         proxy_error: Some("http_protocol_error"),
-        about: "What came back was not an HTTP answer, or broke the rules of its framing. \
+        about: "What came back was not an HTTP answer, broke the rules of its framing, or has a \
+                larger head than `head.max` and `head.headers` allow: then `detail` says so. \
                 `outcome_unknown` says whether the request may have been carried out.",
     },
     Row {

@@ -11,6 +11,7 @@ use super::wire::Traffic;
 use crate::clock::Clock;
 use crate::policy::outcome::Failure;
 use crate::policy::time::Moment;
+use crate::upstream::settings::AnswerBounds;
 use crate::upstream::shared::Common;
 
 /// Streams on one connection, however many the upstream would take: more than this many calls
@@ -40,11 +41,12 @@ pub(super) struct Load {
     driver: Mutex<Waker>,
     pub(super) traffic: Arc<Traffic>,
     pub(super) clock: Clock,
+    pub(super) bounds: AnswerBounds,
     common: Arc<Common>,
 }
 
 impl Load {
-    pub(super) fn new(clock: Clock, common: Arc<Common>) -> Self {
+    pub(super) fn new((clock, bounds): (Clock, AnswerBounds), common: Arc<Common>) -> Self {
         Self {
             streams: AtomicUsize::new(0),
             idle_since: AtomicU64::new(clock.now().as_nanos()),
@@ -57,6 +59,7 @@ impl Load {
             driver: Mutex::new(Waker::noop().clone()),
             traffic: Arc::new(Traffic::new(clock)),
             clock,
+            bounds,
             common,
         }
     }

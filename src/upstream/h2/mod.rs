@@ -33,9 +33,10 @@ use self::wire::{Listed, Watched};
 use super::asked::{Asked, Broken};
 use super::authentication;
 use super::failure;
+use super::settings::AnswerBounds;
 use super::shared::{Common, Permit};
 use super::wire::Io;
-use super::{Progress, RequestBody, RequestHead, UpstreamBody};
+use super::{INTERIM_BYTES_MAX, Interim, Progress, RequestBody, RequestHead, UpstreamBody};
 use crate::clock::Clock;
 use crate::policy::outcome::{Failure, FailureKind, Reach};
 use crate::policy::time::Moment;
@@ -57,8 +58,12 @@ const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// What of a request's body may wait in our memory.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
-/// Bytes of an answer's header list, as HTTP/2 counts them.
-const HEAD_BYTES_MAX: u32 = 64 * 1024;
+/// The h2 crate's bound of an answer's head is so many times ours: what the crate refuses looks like
+/// a mistake of the vendor's, so ours has to be checked first.
+const CRATE_HEAD_FACTOR: usize = 16;
+
+/// What HTTP/2 counts for each header beside its bytes (RFC 9113 §6.5.2).
+const HEADER_OVERHEAD_BYTES: usize = 32;
 
 /// How long the upstream's SETTINGS may take once the socket is open. Nothing is sent before they
 /// are there, so a slow one delays and does no harm.
@@ -89,15 +94,15 @@ impl Session {
     /// Speaks HTTP/2 on a fresh connection, and waits for the upstream to do so.
     pub(super) async fn open(
         io: Io,
-        clock: Clock,
+        (clock, bounds): (Clock, AnswerBounds),
         permit: Permit,
         common: Arc<Common>,
     ) -> Result<Self, Failure> {
         let end = clock.instant(clock.now().plus(SETTINGS_TIMEOUT));
-        let load = Arc::new(Load::new(clock, common));
+        let load = Arc::new(Load::new((clock, bounds), common));
         let io = Watched::new(io, Arc::clone(&load.traffic));
         let opening = async {
-            let opened = builder().handshake(io).await;
+            let opened = builder(bounds).handshake(io).await;
             let (sender, connection) = opened.map_err(|error| failure::of_handshake(&error))?;
             let session = Self { sender, load: Arc::clone(&load) };
             tokio::spawn(Driver::new(connection, Arc::clone(&load), permit));
@@ -148,14 +153,15 @@ impl Drop for Session {
     }
 }
 
-fn builder() -> client::Builder {
+fn builder(bounds: AnswerBounds) -> client::Builder {
+    let list_bytes = u32::try_from(bounds.head_bytes_max.saturating_mul(CRATE_HEAD_FACTOR));
     let mut builder = client::Builder::new();
     builder
         .enable_push(false)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .initial_max_send_streams(NOT_GREETED)
-        .max_header_list_size(HEAD_BYTES_MAX)
+        .max_header_list_size(list_bytes.unwrap_or(u32::MAX))
         .max_send_buffer_size(SEND_BUFFER_BYTES);
     builder
 }
@@ -195,8 +201,10 @@ impl Stream {
         // The h2 crate may send it from now on, and cannot be told not to.
         progress.wrote(load.clock.now());
         let upload = (!ends).then(|| Upload::new(upload));
-        let mut exchange = Begun { answer, upload, ticket: Ticket::new(listed, place) };
+        let mut exchange =
+            Begun { answer, upload, ticket: Ticket::new(listed, place), interim_bytes: 0 };
         let (head, stream) = poll_fn(|cx| exchange.poll(asked, progress, cx)).await?.into_parts();
+        check_size(&head.headers, load.bounds).map_err(Broken::Failed)?;
         if authentication::challenges(head.status, &head.headers) {
             load.retire();
         }
@@ -208,12 +216,31 @@ impl Stream {
     }
 }
 
+/// Whether a head is within our bounds.
+fn check_size(headers: &HeaderMap, bounds: AnswerBounds) -> Result<(), Failure> {
+    if headers.len() > bounds.headers_max {
+        return Err(failure::of_own_bound("the answer has more headers than `head.headers`"));
+    }
+    if size_of_head(headers) > bounds.head_bytes_max {
+        return Err(failure::of_own_bound("the answer's head has more bytes than `head.max`"));
+    }
+    Ok(())
+}
+
+fn size_of_head(headers: &HeaderMap) -> usize {
+    let size = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD_BYTES);
+    size.sum()
+}
+
 /// An exchange whose request was handed over. Dropped, it resets its stream.
 struct Begun {
     answer: ResponseFuture,
     /// Gone when the request is complete.
     upload: Option<Upload>,
     ticket: Ticket,
+    interim_bytes: usize,
 }
 
 impl Begun {
@@ -224,6 +251,15 @@ impl Begun {
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<RecvStream>, Broken>> {
         self.ticket.listed.sent.tell(progress, cx.waker());
+        while let Poll::Ready(Some(Ok(interim))) = self.answer.poll_informational(cx) {
+            let (head, ()) = interim.into_parts();
+            self.interim_bytes += size_of_head(&head.headers);
+            if self.interim_bytes > INTERIM_BYTES_MAX {
+                let failure = failure::of_lie("interim answers without end");
+                return Poll::Ready(Err(Broken::Failed(failure)));
+            }
+            progress.heard_interim(Interim { status: head.status, headers: head.headers });
+        }
         if let Poll::Ready(answer) = Pin::new(&mut self.answer).poll(cx) {
             self.ticket.heard = Heard::Something;
             self.ticket.load().answer();

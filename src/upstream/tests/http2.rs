@@ -14,6 +14,7 @@ pub(super) const RST_STREAM: u8 = 3;
 pub(super) const SETTINGS: u8 = 4;
 pub(super) const PING: u8 = 6;
 pub(super) const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
 
 const CANCEL: u32 = 8;
 pub(super) const REFUSED_STREAM: u32 = 7;
@@ -292,6 +293,32 @@ async fn nonsense_is_a_breach_of_protocol() {
     })
     .await;
     assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+}
+
+#[tokio::test]
+async fn a_head_over_our_bounds_is_no_breach_of_protocol() {
+    for bytes in [66_000_usize, 200_000] {
+        let failure = broken_by(move |mut frames, stream| async move {
+            // A literal without indexing, its value's length in HPACK's own form.
+            let mut block = vec![0x88, 0x00, 1, b'a', 0x7f];
+            let mut rest = bytes - 0x7f;
+            while rest >= 0x80 {
+                block.push(u8::try_from(rest % 0x80).unwrap() | 0x80);
+                rest /= 0x80;
+            }
+            block.push(u8::try_from(rest).unwrap());
+            block.resize(block.len() + bytes, b'y');
+            let parts: Vec<_> = block.chunks(16_000).collect();
+            for (number, part) in parts.iter().enumerate() {
+                let kind = if number == 0 { HEADERS } else { CONTINUATION };
+                let flags = if number + 1 == parts.len() { 4 } else { 0 };
+                frames.send(kind, flags, stream, part).await;
+            }
+            settle().await;
+        })
+        .await;
+        assert_eq!(failure.kind, FailureKind::HeadTooLarge, "{failure}");
+    }
 }
 
 #[tokio::test]

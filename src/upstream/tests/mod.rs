@@ -104,6 +104,7 @@ fn settings(port: u16) -> Settings {
         connect_timeout: Duration::from_millis(500),
         connections_max: 8,
         idle_timeout: Duration::from_secs(60),
+        answer_bounds: AnswerBounds { head_bytes_max: 64 * 1024, headers_max: 256 },
     }
 }
 
@@ -114,7 +115,8 @@ fn request(method: Method, path: &str, body: &'static str) -> Request<Outgoing> 
 fn parted(request: Request<Outgoing>) -> (RequestHead, Outgoing) {
     let (head, body) = request.into_parts();
     let target = head.uri.into_parts().path_and_query.unwrap();
-    (RequestHead { method: head.method, target, headers: head.headers, client: 0 }, body)
+    let spelling = Spelling::default();
+    (RequestHead { method: head.method, target, headers: head.headers, client: 0, spelling }, body)
 }
 
 fn full(body: impl Into<Bytes>) -> Outgoing {
