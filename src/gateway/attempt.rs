@@ -127,12 +127,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let progress = Progress::begun(sent);
         let mut exchange = pin!(self.exchange.exchange(upstream, head, body, &progress));
         let watch = Watch {
-            began: sent,
             guard: slot.guard(),
             attempt_timeout: policy.attempt_timeout,
             idle_timeout: policy.idle_timeout,
         };
-        let mut due = watch.first_alarm();
+        let mut due = watch.soonest(sent);
         let mut alarm = None;
         poll_fn(|cx| {
             loop {
@@ -392,17 +391,16 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 /// The timeouts of one attempt.
 #[derive(Clone, Copy, Debug)]
 struct Watch {
-    began: Moment,
     guard: Option<Duration>,
     attempt_timeout: Duration,
     idle_timeout: Duration,
 }
 
 impl Watch {
-    /// Nothing can be due earlier.
-    fn first_alarm(&self) -> Moment {
+    /// Nothing can be due earlier after `moment`.
+    fn soonest(&self, moment: Moment) -> Moment {
         let soonest = self.attempt_timeout.min(self.idle_timeout);
-        self.began.plus(self.guard.map_or(soonest, |guard| guard.min(soonest)))
+        moment.plus(self.guard.map_or(soonest, |guard| guard.min(soonest)))
     }
 
     /// After an alarm: what it was for is done, and when to look again, or which timeout is over.
@@ -429,7 +427,11 @@ impl Watch {
     /// When to look again, or which timeout is over.
     fn next_alarm(&self, progress: &Progress, now: Moment) -> Result<Moment, Failure> {
         let Some(sent) = progress.sent() else {
-            let idle = progress.last_write().unwrap_or(self.began).plus(self.idle_timeout);
+            // Before its first byte the connection is awaited, under timeouts of its own.
+            let Some(written) = progress.last_write() else {
+                return Ok(self.soonest(now));
+            };
+            let idle = written.plus(self.idle_timeout);
             let stuck = "the upstream does not take the request's body";
             return alarm(idle, now, FailureKind::IdleTimeout, (progress, stuck));
         };
@@ -483,10 +485,7 @@ const fn fate(failure: &Failure) -> Fate {
 /// What counts towards an outage: nobody answered, or nobody knows what happened. Limits on
 /// our own side say nothing about the upstream.
 fn blind(trouble: &Trouble, reason: RetryReason) -> Blind {
-    let ours = matches!(
-        reason,
-        RetryReason::Failure(FailureKind::ConnectionLimit | FailureKind::LocalResources)
-    );
+    let ours = matches!(reason, RetryReason::Failure(kind) if kind.is_ours());
     match trouble.processing {
         Processing::Unknown | Processing::NotSent if !ours => Blind::Yes,
         Processing::Unknown
