@@ -8,6 +8,8 @@
 mod support;
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod connections;
@@ -25,6 +27,8 @@ mod readme;
 mod replay;
 #[cfg(test)]
 mod seeds;
+#[cfg(test)]
+mod spelling;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

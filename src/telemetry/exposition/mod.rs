@@ -271,7 +271,7 @@ impl Scrape {
         let scopes = self.summed_scopes();
         let mut family = Family::open(out, table::HOLD)?;
         for ((upstream, policy), scope) in &scopes {
-            for cause in [HoldCause::Throttle, HoldCause::Maintenance, HoldCause::Outage] {
+            for cause in HoldCause::ALL {
                 let name = self.upstream_label(*upstream);
                 let labels = table::HOLD.labels([name, *policy, cause.as_str()]);
                 family.gauge(&labels, f64::from(scope.holds[cause as usize]))?;
@@ -392,7 +392,7 @@ struct Scopes {
     pace_sixteenths: u8,
     next_release: Duration,
     /// Accounts that are held, by cause.
-    holds: [u32; 3],
+    holds: [u32; HoldCause::ALL.len()],
     hold_remaining: Duration,
     hold_failures: u32,
 }
@@ -407,7 +407,7 @@ impl Default for Scopes {
             waiting: 0,
             pace_sixteenths: 16,
             next_release: Duration::ZERO,
-            holds: [0; 3],
+            holds: [0; HoldCause::ALL.len()],
             hold_remaining: Duration::ZERO,
             hold_failures: 0,
         }
