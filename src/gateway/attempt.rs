@@ -466,12 +466,7 @@ const fn fate(failure: &Failure) -> Fate {
 /// What counts towards an outage: nobody answered, or nobody knows what happened. Limits on
 /// our own side say nothing about the upstream.
 fn blind(trouble: &Trouble, reason: RetryReason) -> Blind {
-    let ours = matches!(
-        reason,
-        RetryReason::Failure(
-            FailureKind::ConnectionLimit | FailureKind::LocalResources | FailureKind::HeadTooLarge
-        )
-    );
+    let ours = matches!(reason, RetryReason::Failure(kind) if kind.is_ours());
     match trouble.processing {
         Processing::Unknown | Processing::NotSent if !ours => Blind::Yes,
         Processing::Unknown

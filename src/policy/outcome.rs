@@ -86,6 +86,25 @@ impl FailureKind {
         Self::Truncated,
     ];
 
+    /// Whether a limit on our own side broke it, which says nothing about the upstream.
+    #[must_use]
+    pub const fn is_ours(self) -> bool {
+        match self {
+            Self::ConnectionLimit | Self::LocalResources => true,
+            Self::Dns
+            | Self::Refused
+            | Self::ConnectTimeout
+            | Self::Tls
+            | Self::TlsCertificate
+            | Self::Reset
+            | Self::RefusedStream
+            | Self::Timeout
+            | Self::IdleTimeout
+            | Self::Protocol
+            | Self::Truncated => false,
+        }
+    }
+
     /// Its name in dialects, metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

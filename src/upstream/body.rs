@@ -29,7 +29,7 @@ enum Source<B: RequestBody> {
     /// From this HTTP/1 connection, which goes back to its pool afterwards.
     Connection(Box<Connection<B>>, Arc<Pool<B>>),
     /// From a stream of an HTTP/2 connection, which drives itself.
-    Stream(Incoming<B>),
+    Stream(Box<Incoming<B>>),
 }
 
 impl<B: RequestBody> UpstreamBody<B> {
@@ -42,7 +42,7 @@ impl<B: RequestBody> UpstreamBody<B> {
     }
 
     pub(super) fn streaming(incoming: Incoming<B>) -> Self {
-        Self { source: Source::Stream(incoming) }
+        Self { source: Source::Stream(Box::new(incoming)) }
     }
 
     /// Lets go of the connection: it is free, unless the request is not complete.

@@ -306,6 +306,9 @@ impl<B: RequestBody> Pool<B> {
             let mut changed = pin!(self.common.queue.changed());
             changed.as_mut().enable();
             if let Some(line) = self.take().or_else(|| self.common.borrow().map(line)) {
+                // There may be more than one.
+                drop(waiting);
+                self.common.nudge();
                 return Ok(line);
             }
             if awaited == Awaited::Anything {

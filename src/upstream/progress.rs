@@ -68,6 +68,11 @@ impl Progress {
         self.sent.store(now.as_nanos().max(1), Ordering::Relaxed);
     }
 
+    /// Nothing of it was written after all, and nothing will be.
+    pub(super) fn took_back(&self) {
+        self.written.store(0, Ordering::Relaxed);
+    }
+
     /// When a byte of the request was last written.
     pub fn last_write(&self) -> Option<Moment> {
         moment(&self.written)

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::support::frames::{Slow, Upstream};
 use crate::support::gateway::{Gateway, one_upstream};
 use crate::support::script::{Script, ok};
 use crate::support::wire::request;
@@ -16,6 +17,42 @@ fn one_connection_serves_the_calls_of_all_workers() {
         assert_eq!(gateway.get("/v/a").text(), "ok");
     }
     assert_eq!(script.connections(), 1);
+}
+
+#[test]
+fn workers_that_share_one_connection_all_get_their_turn() {
+    let script = Script::always(ok("ok"));
+    let yaml = one_upstream(&script.url(), "connections: { max: 1 }");
+    let gateway = Gateway::start(&format!("{yaml}\nlisten: {{ workers: 2 }}\n"));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..25 {
+                    assert_eq!(gateway.get("/v/a").text(), "ok");
+                }
+            });
+        }
+    });
+    assert_eq!((script.arrivals(), script.connections()), (200, 1));
+}
+
+#[test]
+fn workers_share_the_streams_of_one_http2_connection() {
+    let (settings, answer) = (Duration::from_millis(50), Duration::from_millis(2));
+    let upstream = Upstream::slow(Slow { settings, streams: 3, answer });
+    let more = "protocol: http2\nconnections: { max: 1 }";
+    let yaml = one_upstream(&format!("http://{}", upstream.address), more);
+    let gateway = Gateway::start(&format!("{yaml}\nlisten: {{ workers: 2 }}\n"));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..25 {
+                    assert_eq!(gateway.get("/v/a").status, 200);
+                }
+            });
+        }
+    });
+    assert_eq!(upstream.arrived().len(), 200);
 }
 
 #[test]
@@ -43,6 +80,39 @@ fn slow_uploads_take_no_connection_from_others() {
     }
 }
 
+/// 100 clients before an allowance of 20 a second, over HTTP/2.
+#[track_caller]
+fn stays_inside(plan: Slow) {
+    const LIMIT: usize = 20;
+    let upstream = Upstream::slow(plan);
+    let more = "protocol: http2\nallowances: { all: { limit: 20/s, spread: none } }";
+    let gateway = Gateway::start(&one_upstream(&format!("http://{}", upstream.address), more));
+    std::thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| assert_eq!(gateway.get("/v/a").status, 200, "{plan:?}"));
+        }
+    });
+    let arrived = upstream.arrived();
+    assert_eq!(arrived.len(), 100, "{plan:?}: nothing is sent twice");
+    for (first, at) in arrived.iter().enumerate() {
+        let inside = |it: &&std::time::Instant| **it - *at < Duration::from_secs(1);
+        let count = arrived[first..].iter().take_while(inside).count();
+        assert!(count <= LIMIT, "{plan:?}: {count} in one second");
+    }
+}
+
+#[test]
+fn an_allowance_holds_where_settings_come_late() {
+    let late = Duration::from_secs(3);
+    stays_inside(Slow { settings: late, streams: 100, answer: Duration::ZERO });
+}
+
+#[test]
+fn an_allowance_holds_where_few_streams_are_granted() {
+    let (settings, answer) = (Duration::ZERO, Duration::from_millis(700));
+    stays_inside(Slow { settings, streams: 2, answer });
+}
+
 #[test]
 fn an_expectation_is_answered_before_the_body_is_read() {
     let script = Script::answering(|seen| ok(&String::from_utf8_lossy(&seen.body)));
@@ -61,7 +131,7 @@ fn a_lack_of_open_files_is_told_as_such() {
     let script = Script::always(ok("ok"));
     let yaml = one_upstream(&script.url(), "retry: { attempts: 1 }");
     let gateway = Gateway::start_with_files(&format!("{yaml}\nlisten: {{ workers: 1 }}\n"), 48);
-    assert!(gateway.logs().contains("the system allows 48 open files"), "{}", gateway.logs());
+    time::until("a warning", || gateway.logs().contains("the system allows 48 open files"));
     let mut caller = gateway.connect();
     caller.send(&request("GET", "/v/a", &[("connection", "keep-alive")], b""));
     assert_eq!(caller.answer().status, 200);

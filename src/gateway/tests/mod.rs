@@ -40,6 +40,8 @@ enum Step {
     Answer(u64, u16, &'static [(&'static str, &'static str)], &'static str),
     /// Breaks after so many milliseconds.
     Break(u64, FailureKind, Reach),
+    /// Waits so many seconds for a connection, then answers.
+    Connect(u64),
     /// Never answers.
     Silence,
     /// Answers at once with a body of this media type, which is silent for so many seconds first.
@@ -147,6 +149,12 @@ impl Exchange<RequestBody> for Script {
             Step::Break(millis, kind, reach) => {
                 clock.sleep_until(clock.now().plus(Duration::from_millis(millis))).await;
                 Err(Failure::new(kind, reach, "scripted"))
+            }
+            Step::Connect(seconds) => {
+                clock.sleep_until(clock.now().plus(Duration::from_secs(seconds))).await;
+                progress.wrote(clock.now());
+                progress.finished(clock.now());
+                Ok(Response::new(ScriptBody::whole("ok")))
             }
             Step::Silence => {
                 progress.wrote(clock.now());

@@ -147,3 +147,16 @@ async fn a_lack_of_our_own_is_told_as_such_and_closes_nothing() {
         assert_eq!(bench.sent().len(), 40, "nothing was charged, and nothing is held");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_waits_for_its_connection_has_not_timed_out() {
+    let bench = bench("auto", &[Step::Connect(20), Step::Silence], |upstream| {
+        upstream.policy.attempt_timeout = Duration::from_secs(5);
+        upstream.policy.idle_timeout = Duration::from_secs(3);
+        upstream.policy.attempts = 1;
+    });
+    let got = bench.call(Method::POST, &[]).await;
+    assert_eq!((got.status.as_u16(), got.after.as_secs()), (200, 20));
+    let got = bench.call(Method::POST, &[]).await;
+    assert_eq!((got.status.as_u16(), got.after.as_secs()), (504, 5));
+}

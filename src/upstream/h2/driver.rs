@@ -35,8 +35,8 @@ pub(super) const NOT_GREETED: usize = usize::MAX - 1;
 pub(super) struct Driver {
     connection: client::Connection<Watched, Bytes>,
     pulse: Pulse,
-    /// How many streams the upstream granted when it was last looked at.
-    granted: usize,
+    /// How many streams the upstream granted when it was last looked at, if it had by then.
+    granted: Option<usize>,
     load: Arc<Load>,
     _permit: Permit,
 }
@@ -49,18 +49,14 @@ impl Driver {
     ) -> Self {
         let pings = connection.ping_pong().expect("it is taken once");
         let pulse = Pulse { pings, asked: None, interval: PING_AFTER, timer: None };
-        Self { connection, pulse, granted: 0, load, _permit: permit }
+        Self { connection, pulse, granted: None, load, _permit: permit }
     }
 
     fn learn(&mut self) {
         let granted = self.connection.max_concurrent_send_streams();
-        if granted == NOT_GREETED || granted == self.granted {
-            return;
-        }
-        let more = granted > self.granted;
-        self.granted = granted;
-        self.load.greet();
-        if more {
+        if granted != NOT_GREETED && self.granted != Some(granted) {
+            self.granted = Some(granted);
+            self.load.greet();
             self.load.nudge();
         }
     }
@@ -77,9 +73,6 @@ impl Future for Driver {
             return Poll::Ready(());
         }
         this.learn();
-        if this.granted == 0 && this.connection.max_concurrent_send_streams() == 0 {
-            this.load.greet();
-        }
         ready!(this.pulse.poll(&this.load, cx));
         // Its streams learn that the connection is gone when it is dropped.
         this.load.finish(None);
@@ -109,7 +102,9 @@ impl Pulse {
             self.interval = (self.interval * 2).min(PING_AFTER_MAX);
             load.trust();
         }
-        if self.asked.is_none() && load.is_suspect() {
+        // A connection that is to end does so at once, unless its socket takes nothing more.
+        let ending = load.is_retired() && load.streams() == 0;
+        if self.asked.is_none() && (ending || load.is_suspect()) {
             self.ask(load);
         }
         if self.asked.is_none() && load.streams() == 0 {

@@ -263,7 +263,7 @@ impl Begun {
         if let Poll::Ready(answer) = Pin::new(&mut self.answer).poll(cx) {
             self.ticket.heard = Heard::Something;
             self.ticket.load().answer();
-            return Poll::Ready(answer.map_err(|error| self.broke(&error)));
+            return Poll::Ready(answer.map_err(|error| self.broke(&error, progress)));
         }
         if let Some(upload) = &mut self.upload
             && let Poll::Ready(done) = upload.poll(&mut asked.body, cx)
@@ -280,10 +280,11 @@ impl Begun {
 
     /// The stream ended without an answer. Where it was never open, the connection has ended, and
     /// nothing of the request can leave any more.
-    fn broke(&self, error: &h2::Error) -> Broken {
+    fn broke(&self, error: &h2::Error, progress: &Progress) -> Broken {
         if self.ticket.listed.sent.is_open() {
             return Broken::Failed(failure::of_head(error, Reach::Maybe));
         }
+        progress.took_back();
         let failure = failure::of_head(error, Reach::Nothing);
         match self.upload {
             None => Broken::Unsent(failure),

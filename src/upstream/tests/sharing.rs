@@ -37,6 +37,22 @@ async fn one_http2_connection_serves_all_workers() {
 }
 
 #[tokio::test]
+async fn streams_that_are_granted_later_serve_the_calls_of_all_workers() {
+    let vendor = Vendor::start(|peer: Peer, number| async move {
+        let mut frames = Frames::greet(peer, Some(0)).await;
+        settle().await;
+        settle().await;
+        frames.settings(Some(9)).await;
+        frames.serve(number).await;
+    })
+    .await;
+    let (one, other) = workers(Settings { connections_max: 1, ..h2(vendor.port) });
+    let third = Worker::beside(h2(vendor.port), Arc::clone(&one.shared));
+    let calls = tokio::join!(one.text("/"), one.text("/"), other.text("/"), third.text("/"));
+    assert_eq!(calls, ["0"; 4].map(String::from).into());
+}
+
+#[tokio::test]
 async fn calls_of_all_workers_take_turns_on_what_there_is() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
         while let Some(head) = peer.head().await {
