@@ -242,8 +242,8 @@ impl Scope {
         let Strike { order, sent, role, at } = *strike;
         let at = Circumstances { window: self.window(), ..at };
         match (self.hold, role) {
+            // It was served, so the hold is over: the pause is a new one.
             (Some(_), Role::Probe) if order.cause == HoldCause::Pause => {
-                // It was served, so the hold is over: the pause is a new one.
                 self.reopen();
                 self.hold = Some(Hold::begin(order, at));
             }
@@ -260,8 +260,7 @@ impl Scope {
         }
     }
 
-    /// The body of an answer says more than its head, which closed this scope already: it may
-    /// lengthen the hold, and never double, slow or begin one again.
+    /// A body says more than its head, which closed this scope: it may only lengthen the hold.
     pub(super) fn refine(&mut self, order: &HoldOrder, now: Moment) {
         self.hold = self.hold.map(|hold| hold.lengthened(order, now));
     }
@@ -386,7 +385,7 @@ impl Scope {
             } else {
                 now.until(release)
             },
-            hold: self.hold.map(|hold| hold_view(&hold, now)),
+            hold: self.hold.map(|hold| HoldView::of(&hold, now)),
             observe: self.observes(),
         }
     }
@@ -497,14 +496,5 @@ const fn outage_order() -> HoldOrder {
         length: Some(Wait { span: OUTAGE_FIRST, basis: Basis::Estimate }),
         at_least: Duration::ZERO,
         slow_sixteenths: FULL,
-    }
-}
-
-fn hold_view(hold: &Hold, now: Moment) -> HoldView {
-    HoldView {
-        id: hold.id,
-        cause: hold.cause,
-        remaining: now.until(hold.until),
-        failures: hold.failures,
     }
 }

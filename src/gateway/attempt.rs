@@ -26,7 +26,7 @@ use crate::telemetry::{self, Attempted, Throttled};
 use crate::upstream::{Exchange, Progress};
 
 use super::admit::{Again, Ended, Payment, Stop};
-use super::body::{Peeked, RequestBody, ResponseBody, Streamed, peek};
+use super::body::{Peeked, RequestBody, ResponseBody, Streamed};
 use super::call::Call;
 use super::settings::Inspect;
 use super::unread::Unread;
@@ -287,10 +287,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         mut settlement: Settlement<'_>,
     ) -> Concluded<E::Body> {
         let (parts, body) = response.into_parts();
-        let probe = role(&slot);
+        let (probe, status) = (role(&slot), parts.status);
         let mut unread = Unread { gateway: self, call, open: Some((slot, parts)), settlement };
-        unread.close_by_head();
-        let peeked = peek(body, self.clock).await;
+        let peeked = unread.read(body, status).await;
         let (slot, parts) = unread.open.take().expect("it is taken once, here");
         let seen = dialect::decode::peek(peeked.bytes(), peeked.extent, &parts.headers);
         let answer = Answer { status: parts.status, headers: &parts.headers, body: &seen };

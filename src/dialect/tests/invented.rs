@@ -9,7 +9,7 @@ const EXHAUSTED: &[(&str, &str)] = &[("x-ratelimit-remaining", "0"), ("x-ratelim
 
 #[test]
 fn what_only_mentions_a_limit_is_no_throttle() {
-    let rows: [Answered; 20] = [
+    let rows: [Answered; 28] = [
         (404, &[], r#"{"code":3001,"message":"The customer does not exist."}"#),
         (400, &[], r#"{"code":20429,"message":"The number is not in service."}"#),
         (422, &[], r#"{"message":"Rate limit must be between 1 and 100."}"#),
@@ -41,6 +41,22 @@ fn what_only_mentions_a_limit_is_no_throttle() {
         (403, &[], "<html><title>Forbidden</title><body>Read about our rate limits.</body></html>"),
         (403, EXHAUSTED, r#"{"message":"Must have admin rights to Repository."}"#),
         (400, &[], r#"{"throttling":"on","limits":{"rate_limit":5}}"#),
+        (500, &[], r#"{"message":"The request exceeded the time limit."}"#),
+        (400, &[], r#"{"message":"Too many pending friend requests"}"#),
+        (400, &[], r#"{"message":"Too many requests in one batch: 30 of 20"}"#),
+        (409, &[], r#"{"message":"The exchange rate exceeded the tolerance."}"#),
+        (
+            400,
+            &[],
+            r#"{"errors":[{"field":"throttle","code":"required"}],"message":"throttle is required"}"#,
+        ),
+        (400, &[("retry-after", "5")], r#"{"message":"The name is taken."}"#),
+        (
+            403,
+            &[],
+            r#"{"message":"Your plan has no access to rate limits. Upgrade at https://x.example/too-many-requests"}"#,
+        ),
+        (402, &[], r#"{"message":"Payment required: quota of seats exceeded"}"#),
         (500, &[], r#"{"message":"Cannot load the rate limit settings."}"#),
     ];
     for (status, headers, body) in rows {
@@ -139,6 +155,8 @@ fn a_word_out_of_grammar_that_is_clear_all_the_same_holds_and_repeats_no_post() 
         assert_eq!(found.processing, Processing::Unknown, "{value}");
         assert!(found.hold.unwrap().length.is_some(), "{value}");
     }
+    let mention = trouble("auto", 503, &[], r#"{"message":"The rate limit service is down"}"#);
+    assert_eq!(mention.processing, Processing::Unknown, "a mention repeats no POST");
     let words = trouble("auto", 503, &[], "Down for maintenance");
     assert_eq!((words.code, words.processing), (UpstreamMaintenance, Processing::Unknown));
     for (name, value) in [

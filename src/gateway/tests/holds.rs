@@ -92,6 +92,10 @@ async fn the_head_of_a_throttle_decides_while_its_body_stalls() {
         leaving(&bench, 100, Duration::from_millis(20), patience).await;
         assert_eq!(bench.sent().len(), 1, "clients that wait {patience:?}");
     }
+    let late = Arc::new(bench("auto", &[Step::Stall(429, &[])], |_| {}));
+    leaving(&late, 100, Duration::from_millis(20), Duration::from_secs(5)).await;
+    let sends = late.sent().len();
+    assert!(sends <= 10, "{sends}: a body that is late does not keep the head from deciding");
     let silent = Arc::new(bench("auto", &[Step::Stall(429, &[])], |_| {}));
     leaving(&silent, 1, Duration::from_secs(1), Duration::from_millis(100)).await;
     let view = silent.gateway.accounts.view();

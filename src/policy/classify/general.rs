@@ -170,8 +170,3 @@ pub(super) const fn by_code<'a>(code: Code, processing: Processing) -> Meaning<'
 pub(super) const fn meaning<'a>(code: Code, processing: Processing, plan: Plan) -> Meaning<'a> {
     Meaning { code, rule: "general", processing, plan, status: None, support: None }
 }
-
-/// Whether a status is one that carries throttling of its own.
-pub(super) fn is_throttling(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 503)
-}

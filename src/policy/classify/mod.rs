@@ -174,14 +174,15 @@ pub fn classify(dialect: &Dialect, seen: &Seen<'_>, wall: SystemTime) -> Class {
     }
 }
 
-/// The hold that an answer's head orders by itself: a refusal of the rate or of everything with a
-/// stated wait closes its scope before the body is read, which can only refine it.
+/// Whether a status refuses the rate, or everything: then its head may close a scope by itself.
+#[must_use]
+pub fn refuses(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 503 | 529)
+}
+
+/// The hold that an answer orders by its head alone.
 #[must_use]
 pub fn by_head(dialect: &Dialect, head: &Answer<'_>, wall: SystemTime) -> Option<HoldOrder> {
-    let refuses = matches!(head.status.as_u16(), 429 | 503 | 529);
-    if !refuses || hint::explicit(head.headers, wall).is_none() {
-        return None;
-    }
     let seen = Seen::Answer { answer: *head, reading: &Reading::default() };
     match classify(dialect, &seen, wall) {
         Class::Success => None,

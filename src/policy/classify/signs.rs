@@ -15,7 +15,7 @@ use http::header::WWW_AUTHENTICATE;
 use regex::Regex;
 use serde_json::Value;
 
-use super::general::{MAINTENANCE, THROTTLE, at_most_unknown, is_throttling, meaning};
+use super::general::{MAINTENANCE, THROTTLE, at_most_unknown, meaning};
 use super::{Meaning, Plan, Processing};
 use crate::policy::hint;
 use crate::policy::outcome::Answer;
@@ -80,7 +80,8 @@ impl Signs<'_> {
             return Some(meaning(Code::QuotaExhausted, table, Plan::Final));
         }
         if self.throttled() {
-            let sure = is_throttling(self.answer.status);
+            let status = self.answer.status.as_u16();
+            let sure = status == 429 || status == 503 && self.says_throttled();
             let processing = if sure { Processing::NotProcessed } else { Processing::Unknown };
             return Some(meaning(Code::RateLimited, processing, Plan::Hold(THROTTLE)));
         }
@@ -95,7 +96,7 @@ impl Signs<'_> {
     fn met_a_lock(&self) -> bool {
         let plausible = !has_own_meaning(self.answer.status)
             && !matches!(self.answer.status.as_u16(), 401..=403);
-        let said = || DEADLOCK.is_match(&self.sentence);
+        let said = || DEADLOCK.is_match(&self.sentence) && !REQUIRES.is_match(&self.sentence);
         plausible && (self.codes.any(&LOCK_CODES) || said())
     }
 
@@ -290,8 +291,9 @@ fn pattern(text: &str) -> Regex {
 /// Sentences that say that there were too many calls.
 static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)(?:\btoo many (?:\w+ ){0,2}(?:requests|calls)\b",
-        r"|\b(?:rate|request|call|throttl(?:e|ing))[ _-]?(?:limits?|quota)?(?: for [^.]{1,80}?| of [^.]{1,40}?)?",
+        r"(?i)(?:\btoo many (?:api |http |concurrent |simultaneous |parallel |recent ){0,2}(?:requests|calls)\b",
+        r"|(?:\b(?:rate|request|call)s?[ _-]?(?:limits?|quota)|\bthrottle|\brequest rate|^\W*rate)",
+        r"(?: for [^.]{1,80}?| of [^.]{1,40}?)?",
         r" ?(?:has been |have been |was |were |is |are )?(?:exceeded|reached|hit)\b",
         r"|\bexceed(?:s|ed|ing)? (?:\w+ ){0,3}(?:request|rate|call)s? (?:limits?|rate|quota)\b",
         r"|\b(?:reach|hit)(?:ed|ing)? (?:\w+ ){0,3}(?:request|rate|call)s? (?:limits?|quota)\b",
@@ -313,7 +315,7 @@ static REQUIRES: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\b(?:(?:must|should|cannot|can.?t|may|shall|can)(?: not)? (?:be (?:\w+ ){0,2}(?:between|than|at|less|greater|positive|an?|of|set|one|integer)|exceed|contain|have)",
         r"|exceed(?:s|ed|ing)? (?:the |its )?(?:maximum|max|allowed|permitted|range|value)",
-        r"|is not (?:a valid|valid|allowed)|invalid value|is required|unknown (?:field|parameter))\b",
+        r"|is not (?:a valid|valid|allowed)|invalid value|is required|unknown (?:field|parameter)|in (?:\w+ ){0,2}batch)\b",
     ))
 });
 
