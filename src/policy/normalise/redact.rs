@@ -63,7 +63,8 @@ impl Redactor {
     }
 
     /// Whether a text holds a secret.
-    pub(super) fn finds(&self, text: &[u8]) -> bool {
+    #[must_use]
+    pub fn finds(&self, text: &[u8]) -> bool {
         self.all.as_ref().is_some_and(|patterns| !patterns.places(text).is_empty())
     }
 
