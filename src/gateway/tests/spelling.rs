@@ -102,6 +102,16 @@ async fn a_header_that_decides_has_one_reading() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_required_header_reaches_the_vendor() {
+    let bench = bench("auto", &[OK], generous);
+    let asked = [TEAM, ("connection", "x-team"), ("x_team", "8")];
+    let got = bench.call_to(Method::GET, "/vendor/things/a", &asked).await;
+    assert_eq!(got.status.as_u16(), 200);
+    let sent = &bench.sent()[0].headers;
+    assert_eq!((&sent["x-team"], sent.contains_key("x_team")), (&"7".parse().unwrap(), false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_account_has_one_allowance_however_it_is_named() {
     let by_header = |upstream: &mut Upstream| {
         upstream.account = AccountRule::Header(HeaderName::from_static("x-account"));
