@@ -14,7 +14,7 @@ use crate::policy::headers::{self, Guarded, Outgoing, Rewrite, Survey, Trailers,
 use crate::policy::method::CallMethod;
 use crate::policy::problem::Code;
 use crate::policy::replay::{Licence, Repeatability};
-use crate::policy::route::{AbsoluteForm, CallPath, Route};
+use crate::policy::route::{AbsoluteForm, CallPath, Matcher, Route};
 use crate::policy::time::Moment;
 use crate::policy::verdict::RetryReason;
 use crate::upstream::{RequestHead, Spelling};
@@ -261,8 +261,12 @@ impl<E> Gateway<E> {
         if absolute && !named.is_some_and(|named| self.answers_for(named, upstream, peer)) {
             return Err((Code::Misdirected, FOREIGN_HOST));
         }
-        let target = target.clone();
-        Ok((upstream, Inbound { target, prefix_bytes, host }))
+        let inbound = Inbound { target: target.clone(), prefix_bytes, host };
+        let path = inbound.path();
+        if self.elsewhere[upstream].iter().any(|other| other.possibly(&Method::GET, path)) {
+            return Err((Code::InvalidRequest, OTHER_ROUTE));
+        }
+        Ok((upstream, inbound))
     }
 
     /// Whether a request that names its host in the target may mean this upstream by it.
@@ -329,6 +333,7 @@ impl<E> Gateway<E> {
 
 const FOREIGN_HOST: &str = "The target names a host that is neither this gateway's, the route's nor \
                             the upstream's; this gateway is no open proxy.";
+const OTHER_ROUTE: &str = "The path may be read as one of another route; spell it plainly.";
 const OUT_OF_ROUTE: &str = "The Destination header leads out of the request's route.";
 
 /// The headers of an upstream's calls that are not a client's to set: those that decisions rest
@@ -355,6 +360,24 @@ fn is_echo(method: &Method) -> bool {
 
 const ECHO_REFUSED: &str = "TRACE is not sent on: its answer repeats the request, and with it \
                             credentials that are not the client's to see.";
+
+/// The paths behind an upstream's prefix that a longer prefix leads to another upstream of the same
+/// vendor, where they have another policy: no spelling may lead them here.
+pub(super) fn elsewhere(settings: &Settings, upstream: usize) -> Vec<Matcher> {
+    let here = &settings.upstreams[upstream];
+    let entries = settings.routes.entries();
+    let own = entries.iter().filter(|entry| entry.upstream == upstream);
+    let pairs = own.flat_map(|own| entries.iter().map(move |other| (own, other)));
+    let nested = pairs.filter_map(|(own, other)| {
+        let there = &settings.upstreams[other.upstream];
+        let rest = other.prefix.strip_prefix(&*own.prefix).filter(|rest| rest.starts_with('/'))?;
+        let same_place = there.origin == here.origin
+            && own.host == other.host
+            && there.base_path.strip_prefix(&*here.base_path) == Some(rest);
+        same_place.then(|| [rest, "/**"].concat())
+    });
+    nested.map(|path| Matcher { methods: None, path: path.parse().ok() }).collect()
+}
 
 /// It stays among the headers: the back door has its own, and writes that in its place.
 fn host(headers: &HeaderMap) -> Option<&HeaderValue> {

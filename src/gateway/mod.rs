@@ -30,6 +30,7 @@ use crate::clock::Clock;
 use crate::policy::headers::{self, Guarded, Via};
 use crate::policy::normalise::Redactor;
 use crate::policy::problem::Code;
+use crate::policy::route::Matcher;
 use crate::policy::time::Moment;
 use crate::random::Random;
 use crate::telemetry::{Access, Ended, Shard};
@@ -110,6 +111,8 @@ pub struct Gateway<E> {
     via: Via,
     /// By upstream: the headers of its calls that are not a client's to set.
     guarded: Vec<Arc<Guarded>>,
+    /// By upstream: the paths that lead elsewhere at the same vendor, were they spelled plainly.
+    elsewhere: Vec<Vec<Matcher>>,
     /// Removes the credentials we inject from what the client reads.
     redactor: Arc<Redactor>,
     access: Access,
@@ -126,6 +129,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         Self {
             via: Via::new(&settings.via, instance),
             guarded: settings.upstreams.iter().map(|it| call::guarded(&settings, it)).collect(),
+            elsewhere: (0..settings.upstreams.len())
+                .map(|it| call::elsewhere(&settings, it))
+                .collect(),
             redactor,
             settings,
             accounts,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
+use hyper::ext::ReasonPhrase;
 
 use crate::allowance::{Refusal, RefusalReason};
 use crate::policy::classify::{Processing, Wait};
@@ -118,6 +119,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         headers::incoming(response.headers_mut(), survey, &incoming);
         if call.rules.credential.is_some() {
             self.redactor.redact_passing(response.headers_mut());
+            let phrase = response.extensions().get::<ReasonPhrase>();
+            if phrase.is_some_and(|phrase| self.redactor.finds(phrase.as_bytes())) {
+                response.extensions_mut().remove::<ReasonPhrase>();
+            }
         }
         let status = response.status();
         let vendor_status = Some(status);

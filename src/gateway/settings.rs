@@ -147,7 +147,7 @@ pub struct CallPolicy {
     pub dialect: Arc<Dialect>,
 }
 
-/// What happens to a `Location` under the upstream's URL.
+/// What happens to references under the upstream's URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Redirects {
     /// It is mapped back to where the client reached us.

@@ -71,7 +71,7 @@ pub fn overrides(sent: &Method, headers: &HeaderMap, query: Option<&str>) -> Vec
         (bare || name == OVERRIDING_PARAMETER || overrides_method(&name)).then_some(value)
     });
     let others = listed.chain(asked).filter_map(|text| {
-        let word = text.trim();
+        let word = text.trim().trim_matches('"');
         (!word.is_empty() && !word.eq_ignore_ascii_case(sent.as_str())).then(|| word.into())
     });
     others.take(OVERRIDES_MAX + 1).collect()
@@ -150,7 +150,7 @@ mod tests {
         let rows: [Row; 17] = [
             (&[("x-http-method-override", "DELETE")], None, &["DELETE"]),
             (&[("x-http-method", " merge ")], None, &["merge"]),
-            (&[("x-method-override", "put, PATCH")], None, &["put", "PATCH"]),
+            (&[("x-method-override", "put, \"PATCH\"")], None, &["put", "PATCH"]),
             (&[("x_http_method_override", "PUT")], None, &["PUT"]),
             (&[("x-http_method", "PUT")], None, &["PUT"]),
             (&[("x-http-method-override", "POST")], None, &[]),

@@ -90,7 +90,7 @@ impl FailureKind {
     #[must_use]
     pub const fn is_ours(self) -> bool {
         match self {
-            Self::ConnectionLimit | Self::LocalResources => true,
+            Self::ConnectionLimit | Self::LocalResources | Self::HeadTooLarge => true,
             Self::Dns
             | Self::Refused
             | Self::ConnectTimeout

@@ -47,9 +47,13 @@ fn a_success_loses_our_token_from_its_headers_and_nothing_else() {
     let headers = [format!("Location: /v/a?key={TOKEN}"), "ETag: \"x\"".to_owned()];
     let script = Script::answering(move |_| {
         let headers: Vec<&str> = headers.iter().map(|header| &**header).collect();
-        vec![reply("302 Found", &headers, TOKEN.as_bytes())]
+        vec![reply(&format!("302 Found {TOKEN}"), &headers, TOKEN.as_bytes())]
     });
     let gateway = Gateway::start_with(&one_upstream(&script.url(), AUTH), &[("TOKEN", TOKEN)]);
+    let mut connection = gateway.connect();
+    connection.send(&request("GET", "/v/a", &[("Connection", "close")], b""));
+    let line = String::from_utf8(connection.bytes("HTTP/1.1 302 Found\r".len())).unwrap();
+    assert_eq!(line, "HTTP/1.1 302 Found\r");
     let answer = gateway.get("/v/a");
     assert_eq!(answer.header("location"), Some("/v/v/a?key=[secret]"));
     assert_eq!((answer.header("etag"), answer.text().as_str()), (Some("\"x\""), TOKEN));

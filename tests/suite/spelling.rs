@@ -131,3 +131,22 @@ fn a_host_with_a_final_dot_is_the_same_host() {
     let sent = format!("localhost:{}", script.address.port());
     assert!(seen.iter().all(|seen| seen.all("host") == [&*sent]), "the dot stays here");
 }
+
+#[test]
+fn no_spelling_leads_around_a_longer_route() {
+    let script = Script::always(ok("ok"));
+    let upstreams = format!(
+        "upstreams:\n  all:\n    url: {0}\n    route: /v\n  writes:\n    url: {0}/write\n    route: /v/write\n    \
+         wait: {{ default: 1s }}\n    allowances:\n      some: {{ limit: 1/h }}\n",
+        script.url()
+    );
+    let gateway = Gateway::start(&upstreams);
+    assert_eq!(gateway.post("/v/write/a", b"").status, 200);
+    problem::expect(&gateway.post("/v/write/a", b""), 429, "allowance_exhausted", "gateway");
+    for target in ["/v/%77rite/a", "/v/Write/a", "/v//write/a", "/v/write%2Fa"] {
+        problem::expect(&gateway.post(target, b""), 400, "invalid_request", "client");
+    }
+    assert_eq!(gateway.post("/v/read/write", b"").status, 200);
+    let targets: Vec<_> = script.requests().iter().map(|seen| seen.target().to_owned()).collect();
+    assert_eq!(targets, ["/write/a", "/read/write"]);
+}

@@ -306,7 +306,7 @@ pub(super) const POLICY: &[Key] = &[
         "redirects",
         word(&["rewrite", "pass"]),
         Fallback::Is(|| Plain::Word(d::REDIRECTS)),
-        "Whether a `Location` under `url` is mapped back to us.",
+        "Whether URLs and paths under `url` in answer headers are mapped back to us, and `Destination` forward.",
     ),
     key(
         "client_address",

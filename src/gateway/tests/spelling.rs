@@ -3,6 +3,8 @@
 use super::*;
 use crate::policy::route::Matcher;
 
+type Headers = &'static [(&'static str, &'static str)];
+
 const BROKEN: Step = Step::Answer(1, 500, &[], "{}");
 
 /// A route with everything that a route can grant and demand.
@@ -47,7 +49,7 @@ async fn a_spelling_gains_nothing_from_a_route_and_escapes_none_of_its_demands()
 #[tokio::test(start_paused = true)]
 async fn an_overridden_method_promises_nothing() {
     let usual = "/vendor/things?q=1";
-    let rows: [(&str, &[(&str, &str)], bool); 8] = [
+    let rows: [(&str, Headers, bool); 8] = [
         (usual, &[], true),
         (usual, &[("x-http-method-override", "DELETE")], false),
         (usual, &[("x-http-method", "PATCH")], false),
@@ -78,7 +80,7 @@ async fn a_header_that_decides_has_one_reading() {
         generous(upstream);
     };
     let usual = "/vendor/things?q=1";
-    let rows: [(&str, &[(&str, &str)], u16); 8] = [
+    let rows: [(&str, Headers, u16); 8] = [
         (usual, &[("x-account", "7")], 200),
         (usual, &[("x-account", "7"), ("x-account", "7")], 400),
         (usual, &[("x-account", " 7")], 400),
@@ -100,17 +102,27 @@ async fn a_header_that_decides_has_one_reading() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_required_header_reaches_the_vendor() {
+    let bench = bench("auto", &[OK], generous);
+    let asked = [TEAM, ("connection", "x-team"), ("x_team", "8")];
+    let got = bench.call_to(Method::GET, "/vendor/things/a", &asked).await;
+    assert_eq!(got.status.as_u16(), 200);
+    let sent = &bench.sent()[0].headers;
+    assert_eq!((&sent["x-team"], sent.contains_key("x_team")), (&"7".parse().unwrap(), false));
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_account_has_one_allowance_however_it_is_named() {
     let by_header = |upstream: &mut Upstream| {
         upstream.account = AccountRule::Header(HeaderName::from_static("x-account"));
         upstream.allowances.push(window("all", 1, 3_600, Spread::None));
     };
-    let same: [&[(&str, &str)]; 3] = [
+    let same: [Headers; 3] = [
         &[("x-account", "7")],
         &[("x-account", "7"), ("connection", "x-account")],
         &[("x-account", "7"), ("x_account", "8")],
     ];
-    let none: [&[(&str, &str)]; 4] =
+    let none: [Headers; 4] =
         [&[], &[("x-account", "")], &[("x-account", " ")], &[("x_account", "8")]];
     for spellings in [&same[..], &none[..]] {
         let bench = bench("auto", &[OK], by_header);

@@ -31,11 +31,11 @@ pub fn fresh_request_id(wall_millis: u64, random: [u8; 10]) -> HeaderValue {
         .expect("hex digits and hyphens are a header value")
 }
 
-/// Whether a request carries an idempotency key under this name: any value that is not blank.
+/// Whether a request carries an idempotency key under this name: one value that is not blank. Of
+/// several a vendor may read any.
 #[must_use]
 pub fn has_idempotency_key(headers: &HeaderMap, name: &HeaderName) -> bool {
-    survey::has(headers, name)
-        && headers.get_all(name).iter().any(|value| !value.as_bytes().trim_ascii().is_empty())
+    survey::has(headers, name) && matches!(decisive_value(headers, name), Ok(Some(_)))
 }
 
 /// Why a header on which a decision rests could be read otherwise by the vendor.
@@ -176,6 +176,9 @@ mod tests {
         assert!(has_idempotency_key(&with(name.clone(), "k1"), &name));
         assert!(!has_idempotency_key(&with(name.clone(), "  "), &name));
         assert!(!has_idempotency_key(&HeaderMap::new(), &name));
+        let mut twice = with(name.clone(), "");
+        twice.append(name.clone(), HeaderValue::from_static("k1"));
+        assert!(!has_idempotency_key(&twice, &name), "a vendor may read the blank one");
     }
 
     #[test]

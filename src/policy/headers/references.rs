@@ -46,7 +46,7 @@ fn is_url(value: &[u8]) -> bool {
     let starts = |scheme: &[u8]| {
         value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     };
-    starts(b"http://") || starts(b"https://")
+    matches!(value.first(), Some(b'h' | b'H')) && (starts(b"http://") || starts(b"https://"))
 }
 
 /// Headers whose values are compared with origins, not followed.

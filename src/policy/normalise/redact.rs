@@ -1,6 +1,6 @@
 //! The credentials that the gateway injects, removed from whatever a client reads, in the usual
 //! encodings: as they are and in any letter case, percent-encoded, as entities of HTML and XML, as
-//! escapes of JSON, in hexadecimal, and in base64 at every alignment and in both alphabets.
+//! escapes of JSON and of JSON Pointer, in hexadecimal, and in base64 at every alignment and in both alphabets.
 //!
 //! Escapes are decoded, also inside each other, and the patterns run over every stage; what is
 //! found is removed from the text as it came. A secret in pieces (one half in each of two members)
@@ -63,7 +63,8 @@ impl Redactor {
     }
 
     /// Whether a text holds a secret.
-    pub(super) fn finds(&self, text: &[u8]) -> bool {
+    #[must_use]
+    pub fn finds(&self, text: &[u8]) -> bool {
         self.all.as_ref().is_some_and(|patterns| !patterns.places(text).is_empty())
     }
 
@@ -140,18 +141,23 @@ impl Patterns {
             return places;
         }
         self.look(text, |range| range, &mut places);
-        let mut stage = Stage::joined(text);
+        let stage = Stage::joined(text);
         if let Some(stage) = &stage {
             self.look(&stage.bytes, |range| stage.place(range), &mut places);
         }
-        for _ in 0..DECODINGS_MAX {
-            let decoded = match &stage {
-                Some(stage) => stage.decoded(),
-                None => Stage::whole(text).decoded(),
-            };
-            let Some(decoded) = decoded else { break };
+        if text.contains(&b'~')
+            && let Some(decoded) = Stage::whole(text).decoded(pointer_escape)
+        {
             self.look(&decoded.bytes, |range| decoded.place(range), &mut places);
-            stage = Some(decoded);
+        }
+        if !text.iter().any(|byte| matches!(byte, b'%' | b'&' | b'\\')) {
+            return places;
+        }
+        let mut stage = stage.unwrap_or_else(|| Stage::whole(text));
+        for _ in 0..DECODINGS_MAX {
+            let Some(decoded) = stage.decoded(escape) else { break };
+            self.look(&decoded.bytes, |range| decoded.place(range), &mut places);
+            stage = decoded;
         }
         places
     }
@@ -205,10 +211,7 @@ impl Stage {
     }
 
     /// With every escape replaced by what it stands for; `None` when there is none.
-    fn decoded(&self) -> Option<Self> {
-        if !self.bytes.iter().any(|byte| matches!(byte, b'%' | b'&' | b'\\')) {
-            return None;
-        }
+    fn decoded(&self, escape: fn(&[u8]) -> Option<(Escaped, usize)>) -> Option<Self> {
         let mut decoded = Self { bytes: Vec::new(), places: Vec::new() };
         let (mut at, mut changes) = (0, false);
         while at < self.bytes.len() {
@@ -253,6 +256,12 @@ fn escape(text: &[u8]) -> Option<(Escaped, usize)> {
         [b'%', one, two, ..] => {
             Some((Escaped::Byte(u8::try_from(number(&[*one, *two], 16)?).ok()?), 3))
         }
+        [b'\\', b'u', b'{', rest @ ..] => {
+            let digits = rest.iter().take(6).take_while(|byte| byte.is_ascii_hexdigit()).count();
+            let closed = rest.get(digits) == Some(&b'}');
+            let code = number(&rest[..digits], 16).filter(|_| closed)?;
+            Some((character(code)?, digits + 4))
+        }
         [b'\\', b'u', digits @ ..] => Some((character(number(digits.get(..4)?, 16)?)?, 6)),
         [b'\\', b'x', digits @ ..] => Some((character(number(digits.get(..2)?, 16)?)?, 4)),
         [b'\\', mark @ (b'/' | b'"' | b'\\' | b'\''), ..] => Some((Escaped::Byte(*mark), 2)),
@@ -268,6 +277,16 @@ fn escape(text: &[u8]) -> Option<(Escaped, usize)> {
             let (name, byte) = NAMED.iter().find(named)?;
             Some((Escaped::Byte(*byte), 1 + name.len()))
         }
+        _ => None,
+    }
+}
+
+/// The same for the escapes of JSON Pointer, under which a member's name is told. Apart from the
+/// others: `~1` is also a part of tokens.
+fn pointer_escape(text: &[u8]) -> Option<(Escaped, usize)> {
+    match text {
+        [b'~', b'0', ..] => Some((Escaped::Byte(b'~'), 2)),
+        [b'~', b'1', ..] => Some((Escaped::Byte(b'/'), 2)),
         _ => None,
     }
 }
@@ -452,6 +471,8 @@ mod tests {
             each(|c| format!("\\u{c:04x}")),
             each(|c| format!("\\\\u{c:04X}")),
             each(|c| format!("\\x{c:02x}")),
+            each(|c| format!("\\u{{{c:x}}}")),
+            TOKEN.replace('~', "~0").replace('/', "~1"),
             TOKEN.replace('/', "\\/"),
             TOKEN.replace('/', "\\\\/"),
             hexadecimal(TOKEN.as_bytes()),
@@ -513,7 +534,7 @@ mod tests {
             assert!(!redacted.contains(secret), "{value}: {redacted}");
             assert_eq!(redactor.redact(&redacted), redacted, "{value}");
         }
-        let long = "0123456789abcdef".repeat(4 * 1024);
+        let long = "0123456789abcdef".repeat(640);
         let redacted = Redactor::new([long.as_bytes()]).redact(&format!("<{long}>")).into_owned();
         assert!(redacted.len() < 300 && !redacted.contains("0123"), "{redacted}");
     }
