@@ -4,12 +4,15 @@
 
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::alarm::AlarmPlace;
+use crate::policy::time::nanos;
 use crate::upstream::{Interim, Names};
 
 /// The client behind a connection.
@@ -22,6 +25,8 @@ pub struct Peer {
     pub(super) alarm: AlarmPlace,
     /// What an HTTP/1.1 connection and its call tell each other beside request and answer.
     aside: Mutex<Aside>,
+    /// Nanoseconds for which it may take nothing of the latest answer; zero where nobody said.
+    pause_max: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -39,20 +44,34 @@ impl Peer {
     #[must_use]
     pub const fn new(address: SocketAddr, socket: Arc<TcpStream>) -> Self {
         let aside = Mutex::new(Aside::EMPTY);
-        Self { address, socket: Some(socket), alarm: AlarmPlace::empty(), aside }
+        let pause_max = AtomicU64::new(0);
+        Self { address, socket: Some(socket), alarm: AlarmPlace::empty(), aside, pause_max }
     }
 
     /// A client whose leaving drops the call's future, or nobody's: HTTP/2 streams, and tests.
     #[must_use]
     pub const fn detached(address: SocketAddr) -> Self {
         let aside = Mutex::new(Aside::EMPTY);
-        Self { address, socket: None, alarm: AlarmPlace::empty(), aside }
+        let pause_max = AtomicU64::new(0);
+        Self { address, socket: None, alarm: AlarmPlace::empty(), aside, pause_max }
     }
 
     /// Its address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// It may take nothing of the answer that comes next for so long.
+    pub(super) fn allow_pause(&self, pause_max: Duration) {
+        self.pause_max.store(nanos(pause_max), Relaxed);
+    }
+
+    /// For how long it may, if an upstream's settings say so.
+    #[must_use]
+    pub fn pause_max(&self) -> Option<Duration> {
+        let nanos = self.pause_max.load(Relaxed);
+        (nanos != 0).then(|| Duration::from_nanos(nanos))
     }
 
     /// The names of the next call's headers, as the client wrote them.
