@@ -3,7 +3,6 @@
 //! It has no opinions: exchange, classify, decide, wait, or return. What an outcome means is
 //! `dialect`'s and `policy::classify`'s to say, what is done about it `policy::verdict`'s.
 
-use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Poll, ready};
@@ -269,7 +268,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let (aftermath, seat) = slot.settle(&settlement);
         self.tell_operator(call, &aftermath, settlement.over);
         let idle = (self.clock, idle_timeout(call, survey));
-        let body = |body| ResponseBody::of_vendor(body, idle, seat);
+        let record = self.body_record(call, response.status());
+        let body = |body| ResponseBody::of_vendor(body, idle, seat, record);
         Finish::Passed(response.map(body), survey)
     }
 
@@ -334,19 +334,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let trailers = trailers.map(http_body::Frame::trailers);
         let read = data.chain(trailers).collect();
         let survey = AnswerSurvey::of(&parts.headers);
-        let body = self.streamed(idle_timeout(call, survey), read, rest, seat);
+        let idle = (self.clock, idle_timeout(call, survey));
+        let record = self.body_record(call, parts.status)();
+        let body = Streamed::new((read, rest), idle, seat, record);
+        let body = ResponseBody::Streamed(Box::new(body));
         Finish::Passed(Response::from_parts(parts, body), survey)
-    }
-
-    fn streamed(
-        &self,
-        idle_timeout: Duration,
-        read: VecDeque<http_body::Frame<bytes::Bytes>>,
-        rest: E::Body,
-        seat: Seat,
-    ) -> ResponseBody<E::Body> {
-        let idle = (self.clock, idle_timeout);
-        ResponseBody::Streamed(Box::new(Streamed::new(read, rest, idle, seat)))
     }
 
     /// Settles the slot of an attempt that met trouble, with everything the account must know.
@@ -439,6 +431,14 @@ const EVENT_STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
 fn idle_timeout(call: &Call<'_>, survey: AnswerSurvey) -> Duration {
     let own = call.policy.idle_timeout;
     if survey.is_event_stream() { own.max(EVENT_STREAM_IDLE) } else { own }
+}
+
+/// For how long the client may take nothing of what it gets.
+pub(super) fn pause_max<B>(call: &Call<'_>, finish: &Finish<B>) -> Duration {
+    match finish {
+        Finish::Passed(_, survey) => idle_timeout(call, *survey),
+        Finish::Troubled(_) | Finish::Stopped(_) => call.policy.idle_timeout,
+    }
 }
 
 /// Whether nobody needs to know what an answer says.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::header::HOST;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 
 use crate::allowance::{Account, AccountRule, Asker, Fitness, Want};
 use crate::policy::authority;
@@ -19,7 +19,7 @@ use crate::policy::time::Moment;
 use crate::policy::verdict::RetryReason;
 use crate::upstream::{RequestHead, Spelling};
 
-use super::body::{Intake, Replay, RequestBody};
+use super::body::{BodyRecord, Intake, Replay, RequestBody};
 use super::settings::{CallPolicy, ClientAddress, Policies, Redirects, Repeat, Settings, Upstream};
 use super::{Gateway, Peer};
 
@@ -307,6 +307,26 @@ impl<E> Gateway<E> {
             }
         }
         Ok(())
+    }
+
+    /// What is recorded of a body that breaks off; most bodies are here as a whole and need none.
+    pub(super) fn body_record<'a>(
+        &'a self,
+        call: &'a Call<'_>,
+        status: StatusCode,
+    ) -> impl FnOnce() -> BodyRecord + 'a {
+        move || BodyRecord {
+            settings: Arc::clone(&self.settings),
+            shard: Arc::clone(&self.shard),
+            access: self.access,
+            client: call.client,
+            upstream: call.upstream,
+            method: call.request.method.clone(),
+            target: call.inbound.target.clone(),
+            status,
+            request_id: call.id.clone(),
+            arrival: call.arrival,
+        }
     }
 
     fn outgoing(

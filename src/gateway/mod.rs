@@ -39,7 +39,7 @@ use crate::upstream::Exchange;
 use attempt::Finish;
 use call::{Arrived, Call, Turned};
 
-pub use body::{ClientBroke, Intake, ReplayPool, RequestBody, ResponseBody};
+pub use body::{BodyRecord, ClientBroke, Intake, ReplayPool, RequestBody, ResponseBody};
 pub use drain::Drain;
 pub use peer::Peer;
 pub use settings::{
@@ -190,6 +190,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Err(stop) => Finish::Stopped(stop),
         };
         leaving.recorded = true;
+        peer.allow_pause(attempt::pause_max(call, &finish));
         self.respond(call, finish)
     }
 

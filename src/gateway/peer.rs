@@ -4,14 +4,16 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::alarm::AlarmPlace;
 use crate::policy::authority;
+use crate::policy::time::nanos;
 use crate::upstream::{Interim, Names};
 
 /// The client behind a connection.
@@ -26,6 +28,8 @@ pub struct Peer {
     pub(super) alarm: AlarmPlace,
     /// What an HTTP/1.1 connection and its call tell each other beside request and answer.
     aside: Mutex<Aside>,
+    /// Nanoseconds for which it may take nothing of the latest answer; zero where nobody said.
+    pause_max: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -58,6 +62,7 @@ impl Peer {
             socket,
             alarm: AlarmPlace::empty(),
             aside: Mutex::new(Aside::EMPTY),
+            pause_max: AtomicU64::new(0),
         }
     }
 
@@ -87,6 +92,18 @@ impl Peer {
             Err(_) => ip.is_loopback() && name.eq_ignore_ascii_case("localhost"),
         };
         ours && authority::port(authority, PORT) == Some(local.port())
+    }
+
+    /// It may take nothing of the answer that comes next for so long.
+    pub(super) fn allow_pause(&self, pause_max: Duration) {
+        self.pause_max.store(nanos(pause_max), Relaxed);
+    }
+
+    /// For how long it may, if an upstream's settings say so.
+    #[must_use]
+    pub fn pause_max(&self) -> Option<Duration> {
+        let nanos = self.pause_max.load(Relaxed);
+        (nanos != 0).then(|| Duration::from_nanos(nanos))
     }
 
     /// The names of the next call's headers, as the client wrote them.
@@ -147,7 +164,7 @@ impl Peer {
 
 fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    NEXT.fetch_add(1, Ordering::Relaxed)
+    NEXT.fetch_add(1, Relaxed)
 }
 
 impl Aside {

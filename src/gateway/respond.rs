@@ -294,7 +294,7 @@ const fn uncalled(request_id: &HeaderValue) -> Notes<'_> {
     Notes { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
 }
 
-/// Names the limit as ours: the vendor did nothing wrong, and the request may have been carried out.
+/// Names the limit as ours: the vendor did nothing wrong, and may have carried out the request.
 const HEAD_TOO_LARGE: &str = "The vendor answered, but the head of its answer is larger than this \
                               gateway reads. Its operator can raise `head.max` or `head.headers`.";
 

@@ -18,14 +18,16 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
 use super::body::{self, ClientBody};
+use super::frames::Checked;
 use super::h1;
-use super::handler::{ConnectionChange, Handler, Refused};
+use super::handler::{ConnectionChange, Handler, Refused, Sending};
 use super::head::{self, Bounds};
 use super::patrol::{Limits, Patrol};
+use super::reader::{Reader, Streams};
 use super::settings::Settings;
 use super::stream::{ClientStream, Protocol, end_writing};
 use super::turn;
@@ -66,7 +68,7 @@ pub(super) struct Worker<H> {
     head_timeout: Duration,
     idle_timeout: Duration,
     pub(super) bounds: Bounds,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<Streams>,
 }
 
 impl<H: Handler> Worker<H> {
@@ -83,14 +85,14 @@ impl<H: Handler> Worker<H> {
             head_timeout: settings.head_timeout,
             idle_timeout: settings.idle_timeout,
             bounds,
-            http2: http2_builder(settings),
+            http2: http2_builder(settings, clock),
         }
     }
 }
 
-fn http2_builder(settings: &Settings) -> http2::Builder<TokioExecutor> {
+fn http2_builder(settings: &Settings, clock: Clock) -> http2::Builder<Streams> {
     let list_bytes = settings.head_bytes_max.saturating_mul(LOOSER);
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(Streams { clock });
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(settings.streams_max)
@@ -187,10 +189,11 @@ impl<H: Handler> Link<H> {
                 body::state_length(&mut request, clock).await;
                 let method = request.method().clone();
                 let response = call(flight, &mut Ok(request)).await;
-                Ok::<_, Infallible>(without_excess(&method, response))
+                Ok::<_, Infallible>(for_http2(&method, response))
             }
         });
-        let connection = self.worker.http2.serve_connection(TokioIo::new(stream), service);
+        let connection =
+            self.worker.http2.serve_connection(TokioIo::new(Checked::new(stream)), service);
         self.watch(pin!(connection)).await;
     }
 
@@ -285,15 +288,23 @@ pub(super) async fn call<H: Handler>(
     };
     // The version is a matter of this connection, whatever the answer was relayed from.
     *response.version_mut() = Version::HTTP_11;
-    response.map(|body| Tracked { body, ends_with_head: false, _flight: flight })
+    if let Some(pause_max) = flight.line.peer.pause_max() {
+        flight.line.wire.allow_pause(pause_max);
+    }
+    response.map(|body| Tracked { body, ends_with_head: false, reader: None, flight })
 }
 
-/// What HTTP/2 must not send: a body where the answer ends with its head, or the length of one
-/// behind a 204. The client would take it for a fault of the whole connection.
-fn without_excess<H: Handler>(
+/// An answer as HTTP/2 may send it: without a body where it ends with its head, and without the
+/// length of one behind a 204. The client would take either for a fault of the whole connection.
+fn for_http2<H: Handler>(
     method: &Method,
     mut response: Response<Tracked<H>>,
 ) -> Response<Tracked<H>> {
+    let body = response.body_mut();
+    body.reader = Reader::of_this_task();
+    if let Some(reader) = &body.reader {
+        reader.allow_pause(body.flight.line.wire.pause_max());
+    }
     let status = response.status();
     if !h1::has_no_body(method, status) {
         return response;
@@ -332,7 +343,16 @@ pub(super) struct Tracked<H: Handler> {
     body: H::Body,
     /// Nothing of the body is sent.
     ends_with_head: bool,
-    _flight: Flight<H>,
+    /// The client of an HTTP/2 stream.
+    reader: Option<Arc<Reader>>,
+    flight: Flight<H>,
+}
+
+impl<H: Handler> Tracked<H> {
+    /// All of it went out.
+    pub(super) fn was_sent(&mut self) {
+        self.body.was_sent();
+    }
 }
 
 impl<H: Handler> Body for Tracked<H> {
@@ -346,7 +366,17 @@ impl<H: Handler> Body for Tracked<H> {
         if self.ends_with_head {
             return Poll::Ready(None);
         }
-        Pin::new(&mut self.body).poll_frame(cx)
+        let Self { body, reader, .. } = &mut *self;
+        let Some(reader) = reader else { return Pin::new(body).poll_frame(cx) };
+        reader.asks();
+        let polled = Pin::new(&mut *body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(_))) if !body.is_end_stream() => reader.was_given(),
+            // What the library was given it sends, or says itself that it cannot.
+            Poll::Ready(Some(Ok(_)) | None) => body.was_sent(),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
@@ -397,7 +427,7 @@ impl<F: Future> Connection for Http1<'_, F> {
     }
 }
 
-impl<S, B> Connection for http2::Connection<TokioIo<ClientStream>, S, TokioExecutor>
+impl<S, B> Connection for http2::Connection<TokioIo<Checked<ClientStream>>, S, Streams>
 where
     S: hyper::service::HttpService<Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -9,8 +9,8 @@ use http_body_util::Full;
 
 use crate::support::gateway::{Gateway, one_upstream};
 use crate::support::script::{Act, Script, ok, raw, reply};
-use crate::support::wire::{End, request};
-use crate::support::{http2, problem};
+use crate::support::wire::{self, End, request};
+use crate::support::{http2, problem, time};
 
 #[track_caller]
 fn before(script: &Script) -> Gateway {
@@ -227,4 +227,83 @@ fn a_later_minor_version_is_read_as_the_one_we_know() {
         assert_eq!(connection.answer().text(), "ok");
     }
     assert_eq!(script.requests().pop().unwrap().line, "GET /a HTTP/1.1");
+}
+
+/// What the log says of the body that broke off.
+fn broken(gateway: &Gateway) -> serde_json::Value {
+    let mut line = None;
+    time::until("the break is recorded", || {
+        let logs = gateway.logs();
+        line = logs.lines().find(|line| line.contains("body broke off")).map(str::to_owned);
+        line.is_some()
+    });
+    serde_json::from_str(&line.unwrap()).expect("a line of JSON")
+}
+
+fn breaks(gateway: &Gateway, by: &str) -> bool {
+    let metrics = wire::call(gateway.admin, &request("GET", "/metrics", &[], b"")).text();
+    let name = format!("evenkeel_bodies_broken_total{{upstream=\"vendor\",by=\"{by}\"}} 1");
+    metrics.lines().any(|line| line == name)
+}
+
+#[test]
+fn a_body_that_the_vendor_breaks_off_is_recorded_at_its_end() {
+    let text = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf of it";
+    let script = Script::always(vec![raw(text), Act::Wait(PAUSE), Act::Close]);
+    let gateway = before(&script);
+    assert_eq!(gateway.get("/v/a?secret").end, End::Broken);
+    let line = broken(&gateway);
+    assert_eq!((&line["outcome"], &line["by"]), (&"broken".into(), &"upstream".into()), "{line}");
+    assert_eq!((&line["bytes"], &line["path"]), (&10.into(), &"/v/a".into()), "{line}");
+    assert!(line["cause"].as_str().unwrap().starts_with("truncated"), "{line}");
+    assert!(breaks(&gateway, "upstream") && !line.to_string().contains("secret"));
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_is_recorded() {
+    let text = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf of it";
+    let script = Script::always(vec![raw(text), Act::Silence]);
+    let gateway = before(&script);
+    let mut connection = gateway.connect();
+    connection.send(&request("GET", "/v/a", &[], b""));
+    connection.head().expect("a head");
+    assert_eq!(connection.bytes(10), b"half of it");
+    drop(connection);
+    let line = broken(&gateway);
+    assert_eq!((&line["by"], &line["cause"]), (&"client".into(), &"the client left".into()));
+    assert_eq!(line["bytes"], 10, "{line}");
+    assert!(breaks(&gateway, "client"));
+}
+
+const PAUSE: Duration = Duration::from_millis(200);
+
+#[test]
+fn a_client_that_does_not_read_is_cut_off_after_the_idle_timeout() {
+    let body = vec![b'x'; 32 << 20];
+    let script = Script::always(vec![reply("200 OK", &[], &body)]);
+    let gateway = Gateway::start(&one_upstream(&script.url(), "timeouts: { idle: 1s }"));
+    let mut connection = gateway.connect();
+    connection.send(&request("GET", "/v/a", &[], b""));
+    let began = time::now();
+    let line = broken(&gateway);
+    assert_eq!(line["cause"], "the client did not read", "{line}");
+    let took = began.elapsed();
+    assert!(Duration::from_millis(900) < took && took < Duration::from_secs(8), "{took:?}");
+    assert_eq!(connection.answer().end, End::Broken);
+}
+
+#[test]
+fn over_http2_only_the_stream_that_stands_still_is_cut_off() {
+    let body = vec![b'x'; 4 << 20];
+    let script = Script::always(vec![reply("200 OK", &[], &body)]);
+    let gateway = Gateway::start(&one_upstream(&script.url(), "timeouts: { idle: 1s }"));
+    let ask = || {
+        let request = Request::get(format!("http://{}/v/a", gateway.address));
+        request.body(Full::new(Bytes::new())).unwrap()
+    };
+    let paused = http2::call_and_pause(gateway.address, ask(), Duration::from_millis(2500));
+    assert!(paused.broken && paused.body.len() < body.len());
+    assert_eq!(broken(&gateway)["cause"], "the client did not read");
+    let slow = http2::call_and_pause(gateway.address, ask(), PAUSE);
+    assert!(!slow.broken && slow.body.len() == body.len(), "a short pause is none");
 }

@@ -134,6 +134,9 @@ impl<H: Handler> Connection<H> {
         let mut begin = |cx: &mut Context<'_>| self.begin_response(&mut response, &head, cx);
         let keeps = poll_fn(|cx| Poll::Ready(begin(cx))).await;
         let sent = poll_fn(|cx| self.poll_response(&mut response, cx)).await;
+        if sent {
+            response.body_mut().was_sent();
+        }
         self.reuse(response.headers_mut());
         // The end of its body is the end of the call, and what follows belongs to the next.
         drop(response);

@@ -127,6 +127,66 @@ impl http_body::Body for Pieces {
     }
 }
 
+/// Sends requests of these blocks on streams of their own, one after the other, with trailers where
+/// there are any; which were reset, and the connection's end if it ended.
+fn sent_by_hand(door: &Running, streams: &[(&[u8], Option<&[u8]>)]) -> Vec<(u8, u32, Vec<u8>)> {
+    let frame = |kind: u8, flags: u8, stream: usize, payload: &[u8]| {
+        let head = [0, 0, u8::try_from(payload.len()).unwrap(), kind, flags, 0, 0, 0];
+        [&head[..], &[u8::try_from(stream).unwrap()], payload].concat()
+    };
+    let mut socket = door.connect();
+    socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    socket.write_all(&frame(4, 0, 0, &[])).unwrap();
+    for (number, (head, trailers)) in streams.iter().enumerate() {
+        let stream = 2 * number + 1;
+        let flags = if trailers.is_some() { 4 } else { 5 };
+        socket.write_all(&frame(1, flags, stream, head)).unwrap();
+        if let Some(trailers) = trailers {
+            socket.write_all(&frame(0, 0, stream, b"body")).unwrap();
+            socket.write_all(&frame(1, 5, stream, trailers)).unwrap();
+        }
+    }
+    let mut frames: Vec<(u8, u32, Vec<u8>)> = Vec::new();
+    // Heads and resets of all streams, or GOAWAY.
+    while frames.iter().filter(|(kind, ..)| [1, 3].contains(kind)).count() < streams.len() {
+        let mut head = [0; 9];
+        socket.read_exact(&mut head).unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let mut payload = vec![0; length];
+        socket.read_exact(&mut payload).unwrap();
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        frames.push((head[3], stream, payload));
+        assert_ne!(head[3], 7, "GOAWAY: {frames:?}");
+    }
+    frames
+}
+
+#[test]
+fn what_the_library_overlooks_resets_its_stream_and_no_other() {
+    const RST_STREAM: u8 = 3;
+    const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
+    let good: &[u8] = b"\x82\x86\x41\x01h\x04\x02/a";
+    let fragment: &[u8] = b"\x82\x86\x01\x01h\x44\x04/a#b";
+    let door = running(settings());
+    let streams = [
+        (good, None),
+        (fragment, None),
+        (&b"\x82\x86\xbf\xbe"[..], None),
+        (good, Some(&b"\x00\x05x-sum\x011"[..])),
+        (good, Some(&b"\x00\x07:status\x03200"[..])),
+        (good, None),
+    ];
+    let frames = sent_by_hand(&door, &streams);
+    let resets: Vec<_> = frames
+        .iter()
+        .filter(|(kind, ..)| *kind == RST_STREAM)
+        .map(|(_, stream, code)| (*stream, &code[..]))
+        .collect();
+    let expected = [3, 5, 9].map(|stream| (stream, &PROTOCOL_ERROR[..]));
+    assert_eq!(resets, expected, "{frames:?}");
+    assert!(door.requests().iter().all(|request| !request.contains("b")));
+}
+
 #[test]
 fn an_idle_connection_is_told_to_go() {
     let door = running(Settings { idle_timeout: ms(200), ..settings() });

@@ -101,6 +101,10 @@ impl Handler for Echo {
     }
 }
 
+impl Sending for Full<Bytes> {
+    fn was_sent(&mut self) {}
+}
+
 struct Dropped(Arc<Seen>);
 
 impl Drop for Dropped {
