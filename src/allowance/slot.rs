@@ -4,14 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::classify::{HoldOrder, Learned};
+use crate::policy::hint::Standing;
 use crate::policy::time::Moment;
 
 use super::account::{Account, wake};
+use super::health::Blind;
+use super::places::Leave;
 use super::report::{Aftermath, Fate, Report};
-use super::scope::Blind;
-use super::want::Granted;
+use super::want::{Granted, Want};
 
-/// A slot of everything a call needs. Dropped unsettled, it counts as sent and unanswered.
+/// A slot of everything a call needs. Dropped unsettled, it counts as sent and unanswered, unless
+/// it is known that not a byte was written.
 #[derive(Debug)]
 pub struct Slot {
     /// Gone once it is settled.
@@ -19,6 +22,16 @@ pub struct Slot {
     granted: Granted,
     /// Scopes that the guard has settled already, before the answer.
     settled: u64,
+    wire: Wire,
+}
+
+/// What is known of the attempt of a slot that is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wire {
+    /// Some of it may have been written.
+    Used,
+    /// Not a byte of it was.
+    Untouched,
 }
 
 /// What became of an attempt, and what the vendor said with it.
@@ -32,8 +45,8 @@ pub struct Settlement<'a> {
     pub order: Option<&'a HoldOrder>,
     /// An allowance that the vendor named.
     pub learned: Option<Learned>,
-    /// For how long nothing remains, as the vendor says.
-    pub exhausted_for: Option<Duration>,
+    /// What its headers say of the vendor's limits.
+    pub said: Option<&'a Standing>,
     /// When the attempt was sent.
     pub sent: Moment,
     /// When it was over: its answer's head arrived, or it was given up.
@@ -51,7 +64,7 @@ impl Settlement<'_> {
             blind: Blind::No,
             order: None,
             learned: None,
-            exhausted_for: None,
+            said: None,
             sent,
             over,
             chance: 0.0,
@@ -61,7 +74,7 @@ impl Settlement<'_> {
 
 impl Slot {
     pub(super) const fn new(account: Arc<Account>, granted: Granted) -> Self {
-        Self { account: Some(account), granted, settled: 0 }
+        Self { account: Some(account), granted, settled: 0, wire: Wire::Used }
     }
 
     /// Whether an observing allowance would have made the call wait.
@@ -77,10 +90,11 @@ impl Slot {
     }
 
     /// The longest a request of it can be under way before the vendor counts it, for those of its
-    /// allowances that say so.
+    /// allowances that say so; `None` once it has passed.
     #[must_use]
     pub const fn guard(&self) -> Option<Duration> {
-        self.granted.want.guard
+        let open = self.granted.want.guarded & !self.settled;
+        if open == 0 { None } else { self.granted.want.guard }
     }
 
     /// The guard has passed since the last byte was written: by now the vendor has counted the
@@ -101,7 +115,7 @@ impl Slot {
             blind: settlement.blind,
             order: settlement.order,
             learned: settlement.learned,
-            exhausted_for: settlement.exhausted_for,
+            said: settlement.said,
             sent: settlement.sent,
             now: settlement.over,
             chance: settlement.chance,
@@ -121,13 +135,22 @@ impl Slot {
         } else {
             drop(state);
         }
-        (aftermath, Seat::of(account, &self.granted))
+        let leave = match settlement.fate {
+            Fate::Answered | Fate::Unanswered => Leave::GivenUp,
+            Fate::Refused | Fate::NotSent => Leave::Done,
+        };
+        (aftermath, Seat { account, want: self.granted.want, leave })
+    }
+
+    /// The attempt ends here, and not a byte of it was written.
+    pub const fn mark_unsent(&mut self) {
+        self.wire = Wire::Untouched;
     }
 
     /// It will not be used: no byte was written.
     pub fn cancel(mut self) {
         if let Some(account) = self.account.take() {
-            account.change(|state, _| state.cancel(&self.granted));
+            account.change(|state, now| state.cancel(&self.granted, now));
         }
     }
 }
@@ -135,36 +158,40 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(account) = self.account.take() {
-            account.change(|state, now| state.abandon(&self.granted, now, self.settled));
+            account.change(|state, now| match self.wire {
+                Wire::Used => state.abandon(&self.granted, now, self.settled),
+                Wire::Untouched => state.cancel(&self.granted, now),
+            });
         }
     }
 }
 
 /// What an exchange keeps until its answer's body has ended: its place among the concurrent ones,
-/// and whom to tell when the body breaks.
+/// and whom to tell when the body breaks. Dropped before that, the vendor may still be at work.
 #[derive(Debug)]
 pub struct Seat {
     account: Arc<Account>,
-    concurrent: u64,
-    upstream: u8,
+    want: Want,
+    leave: Leave,
 }
 
 impl Seat {
-    const fn of(account: Arc<Account>, granted: &Granted) -> Self {
-        let Granted { want, .. } = granted;
-        Self { account, concurrent: want.concurrent, upstream: want.upstream.all }
+    /// The answer's body has ended.
+    pub const fn end(&mut self) {
+        self.leave = Leave::Done;
     }
 
     /// The answer's body broke off: it counts towards an outage, and is never sent again.
     pub fn broke(&self) {
-        self.account.change(|state, now| state.broke(self.upstream, now));
+        self.account.broke(&self.want);
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if self.concurrent != 0 {
-            self.account.change(|state, _| state.leave(self.concurrent));
+        if self.want.concurrent != 0 {
+            let (concurrent, leave) = (self.want.concurrent, self.leave);
+            self.account.change(|state, now| state.leave(concurrent, leave, now));
         }
     }
 }

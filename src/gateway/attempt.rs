@@ -17,7 +17,7 @@ use crate::dialect;
 use crate::policy::classify::{Class, Processing, Trouble};
 use crate::policy::headers::AnswerSurvey;
 use crate::policy::hint;
-use crate::policy::outcome::{Answer, Failure, FailureKind, Reach};
+use crate::policy::outcome::{Answer, Extent, Failure, FailureKind, Reach};
 use crate::policy::problem::{Code, StoppedBy};
 use crate::policy::reading::Reading;
 use crate::policy::time::Moment;
@@ -29,6 +29,7 @@ use super::admit::Stop;
 use super::body::{Peeked, RequestBody, ResponseBody, Streamed, peek};
 use super::call::Call;
 use super::settings::Inspect;
+use super::timeouts::{Sending, Watch, guarded};
 use super::{Gateway, Peer, Rare};
 
 /// What the client gets in the end.
@@ -109,6 +110,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         self.shard.not_retried(call.upstream, stopped_by);
         let Met { trouble, answer, aftermath, reason } = met;
         let at = self.clock.now();
+        let blind = blind(&trouble, reason);
+        if blind != Blind::No {
+            let outage = call.account.call_failed(&call.want, blind, self.random.unit());
+            self.tell_operator(call, &outage, (None, at));
+        }
         let troubled = Troubled { trouble, answer, reason, stopped_by, aftermath, at };
         Finish::Troubled(Box::new(troubled))
     }
@@ -125,29 +131,33 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let (upstream, policy) = (call.upstream, call.policy);
         let (head, body) = call.next_request(|| self.random.bytes8());
         let progress = Progress::begun(sent);
+        let mut sending = Sending { slot, progress: &progress, ended: false };
         let mut exchange = pin!(self.exchange.exchange(upstream, head, body, &progress));
         let watch = Watch {
             began: sent,
-            guard: slot.guard(),
+            guard: sending.slot.guard(),
             attempt_timeout: policy.attempt_timeout,
             idle_timeout: policy.idle_timeout,
         };
         let mut due = watch.first_alarm();
         let mut alarm = None;
-        poll_fn(|cx| {
+        let result = poll_fn(|cx| {
             loop {
                 if let Poll::Ready(result) = exchange.as_mut().poll(cx) {
                     return Poll::Ready(result);
                 }
+                due = guarded(due, sending.slot, &progress);
                 let alarm = alarm.get_or_insert_with(|| peer.alarm.lend(self.clock, due));
                 ready!(alarm.poll(due, cx));
-                match watch.look_again(&progress, slot, self.clock.now()) {
+                match watch.look_again(&progress, sending.slot, self.clock.now()) {
                     Ok(next) => due = next,
                     Err(failure) => return Poll::Ready(Err(failure)),
                 }
             }
         })
-        .await
+        .await;
+        sending.ended = true;
+        result
     }
 
     /// An exchange that began at `sent` is over now.
@@ -210,7 +220,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             // and passes a probe's role on.
             match settlement.fate {
                 Fate::NotSent => slot.cancel(),
-                Fate::Answered | Fate::Unanswered => drop(slot),
+                Fate::Answered | Fate::Unanswered | Fate::Refused => drop(slot),
             }
             return Concluded::Done(Finish::Stopped(stop));
         }
@@ -219,7 +229,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         tracing::debug!(upstream = %call.rules.name, %failure, "an exchange broke");
         let trouble = dialect::for_failure(&call.policy.dialect, failure);
         let reason = RetryReason::Failure(failure.kind);
-        let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
+        let (aftermath, _given_up) = self.settle(call, slot, (&trouble, reason), settlement);
         Concluded::Trouble(Box::new(Met { trouble, answer: None, aftermath, reason }))
     }
 
@@ -229,17 +239,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         call: &Call<'_>,
         slot: Slot,
         response: Response<E::Body>,
-        mut settlement: Settlement<'_>,
+        settlement: Settlement<'_>,
     ) -> Finish<E::Body> {
         let survey = AnswerSurvey::of(response.headers());
-        if survey.speaks_of_rates()
-            && let Some(standing) = hint::standing(response.headers(), || self.clock.wall())
-        {
-            settlement.learned = standing.limit;
-            settlement.exhausted_for = standing.exhausted_for;
-        }
+        let said = survey.speaks_of_rates();
+        let said = said.then(|| hint::standing(response.headers(), || self.clock.wall())).flatten();
+        let settlement = Settlement { said: said.as_ref(), ..settlement };
         let (aftermath, seat) = slot.settle(&settlement);
-        self.tell_operator(call, &aftermath, settlement.over);
+        self.tell_operator(call, &aftermath, (None, settlement.over));
         let idle = (self.clock, idle_timeout(call, survey));
         let body = |body| ResponseBody::of_vendor(body, idle, seat);
         Finish::Passed(response.map(body), survey)
@@ -251,7 +258,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         call: &Call<'_>,
         slot: Slot,
         response: Response<E::Body>,
-        mut settlement: Settlement<'_>,
+        settlement: Settlement<'_>,
     ) -> Concluded<E::Body> {
         let (parts, body) = response.into_parts();
         let peeked = peek(body, self.clock).await;
@@ -259,14 +266,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let answer = Answer { status: parts.status, headers: &parts.headers, body: &seen };
         let wall = self.clock.wall();
         let (class, reading) = dialect::understand(&call.policy.dialect, &answer, wall);
-        if let Some(standing) = hint::standing(&parts.headers, || wall) {
-            settlement.learned = standing.limit;
-            settlement.exhausted_for = standing.exhausted_for;
-        }
+        let said = hint::standing(&parts.headers, || wall);
+        let settlement = Settlement { said: said.as_ref(), ..settlement };
         match class {
             Class::Success => {
                 let (aftermath, seat) = slot.settle(&settlement);
-                self.tell_operator(call, &aftermath, settlement.over);
+                self.tell_operator(call, &aftermath, (None, settlement.over));
                 Concluded::Done(self.pass_peeked(call, parts, peeked, seat))
             }
             Class::Trouble(trouble) => {
@@ -275,7 +280,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 }
                 let trouble = *trouble;
                 let reason = RetryReason::Code(trouble.code);
-                let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
+                let (aftermath, mut seat) = self.settle(call, slot, (&trouble, reason), settlement);
+                if peeked.extent == Extent::Whole {
+                    seat.end();
+                }
                 let answer = Some((parts, reading));
                 Concluded::Trouble(Box::new(Met { trouble, answer, aftermath, reason }))
             }
@@ -317,27 +325,33 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         slot: Slot,
         (trouble, reason): (&Trouble, RetryReason),
         settlement: Settlement<'_>,
-    ) -> Aftermath {
-        let (aftermath, _seat) = slot.settle(&Settlement {
+    ) -> (Aftermath, Seat) {
+        let (aftermath, seat) = slot.settle(&Settlement {
             blind: blind(trouble, reason),
             order: trouble.hold.as_ref(),
-            learned: trouble.learned.or(settlement.learned),
+            learned: trouble.learned,
             chance: self.random.unit(),
             ..settlement
         });
-        self.tell_operator(call, &aftermath, settlement.over);
+        self.tell_operator(call, &aftermath, (Some(&trouble.rule), settlement.over));
         if trouble.code == Code::RateLimited {
             let was =
                 if aftermath.unexpected { Throttled::Unexpected } else { Throttled::Expected };
             self.shard.throttled(call.upstream, was);
         }
-        aftermath
+        (aftermath, seat)
     }
 
-    /// One line when a hold begins, goes on or ends.
-    fn tell_operator(&self, call: &Call<'_>, aftermath: &Aftermath, now: Moment) {
-        let Some(news) = aftermath.news else { return };
-        telemetry::hold(&call.rules.name, &news, now);
+    /// One line for each scope whose hold begins, goes on or ends, with the rule that said so.
+    fn tell_operator(
+        &self,
+        call: &Call<'_>,
+        aftermath: &Aftermath,
+        (rule, now): (Option<&str>, Moment),
+    ) {
+        for news in &aftermath.news {
+            telemetry::hold((&call.rules.name, call.account.key()), news, rule, now);
+        }
     }
 
     /// Whether the call is sent again, from when, and paid by whom.
@@ -386,67 +400,6 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 }
 
-/// The timeouts of one attempt.
-#[derive(Clone, Copy, Debug)]
-struct Watch {
-    began: Moment,
-    guard: Option<Duration>,
-    attempt_timeout: Duration,
-    idle_timeout: Duration,
-}
-
-impl Watch {
-    /// Nothing can be due earlier.
-    fn first_alarm(&self) -> Moment {
-        let soonest = self.attempt_timeout.min(self.idle_timeout);
-        self.began.plus(self.guard.map_or(soonest, |guard| guard.min(soonest)))
-    }
-
-    /// After an alarm: what it was for is done, and when to look again, or which timeout is over.
-    #[cold]
-    fn look_again(
-        &self,
-        progress: &Progress,
-        slot: &mut Slot,
-        now: Moment,
-    ) -> Result<Moment, Failure> {
-        self.settle_guarded(progress, slot, now);
-        self.next_alarm(progress, now)
-    }
-
-    /// Once the guard has passed, the vendor has counted the attempt, answer or not.
-    fn settle_guarded(&self, progress: &Progress, slot: &mut Slot, now: Moment) {
-        if let (Some(sent), Some(guard)) = (progress.sent(), self.guard)
-            && sent.plus(guard) <= now
-        {
-            slot.pass_guard(sent.plus(guard));
-        }
-    }
-
-    /// When to look again, or which timeout is over.
-    fn next_alarm(&self, progress: &Progress, now: Moment) -> Result<Moment, Failure> {
-        let Some(sent) = progress.sent() else {
-            let idle = progress.last_write().unwrap_or(self.began).plus(self.idle_timeout);
-            let stuck = "the upstream does not take the request's body";
-            return alarm(idle, now, FailureKind::IdleTimeout, (progress, stuck));
-        };
-        let guard = self.guard.map(|guard| sent.plus(guard)).filter(|guard| now < *guard);
-        let silence = "no answer in time";
-        let timeout = sent.plus(self.attempt_timeout);
-        let timeout = alarm(timeout, now, FailureKind::Timeout, (progress, silence))?;
-        Ok(guard.map_or(timeout, |guard| guard.min(timeout)))
-    }
-}
-
-fn alarm(
-    due: Moment,
-    now: Moment,
-    kind: FailureKind,
-    (progress, detail): (&Progress, &'static str),
-) -> Result<Moment, Failure> {
-    if now < due { Ok(due) } else { Err(Failure::new(kind, progress.reach(), detail)) }
-}
-
 /// How long a stream of events may be silent: they come when something happens.
 const EVENT_STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
 
@@ -473,19 +426,20 @@ fn blames_client(call: &Call<'_>, failure: &Failure) -> Option<Stop> {
 const fn fate(failure: &Failure) -> Fate {
     match failure.reach {
         Reach::Nothing => Fate::NotSent,
-        Reach::Refused | Reach::Maybe => Fate::Unanswered,
+        Reach::Refused => Fate::Refused,
+        Reach::Maybe => Fate::Unanswered,
     }
 }
 
 /// What counts towards an outage: nobody answered, or nobody knows what happened. Our own limit
 /// of connections says nothing about the upstream.
 fn blind(trouble: &Trouble, reason: RetryReason) -> Blind {
-    let ours = reason == RetryReason::Failure(FailureKind::ConnectionLimit);
+    if reason == RetryReason::Failure(FailureKind::ConnectionLimit) {
+        return Blind::No;
+    }
     match trouble.processing {
-        Processing::Unknown | Processing::NotSent if !ours => Blind::Yes,
-        Processing::Unknown
-        | Processing::NotSent
-        | Processing::NotProcessed
-        | Processing::Processed => Blind::No,
+        Processing::Unknown => Blind::OnPath,
+        Processing::NotSent => Blind::OnConnection,
+        Processing::NotProcessed | Processing::Processed => Blind::No,
     }
 }

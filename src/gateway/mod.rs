@@ -12,6 +12,7 @@ mod drain;
 mod peer;
 mod respond;
 mod settings;
+mod timeouts;
 
 #[cfg(test)]
 mod tests;

@@ -26,9 +26,12 @@ pub enum ResponseBody<B> {
 impl<B: AnswerBody> ResponseBody<B> {
     /// A vendor's body. One that is here is not watched any more, and its seat is free.
     #[must_use]
-    pub fn of_vendor(mut body: B, idle: (Clock, Duration), seat: Seat) -> Self {
+    pub fn of_vendor(mut body: B, idle: (Clock, Duration), mut seat: Seat) -> Self {
         match body.take_whole() {
-            Some(bytes) => Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            Some(bytes) => {
+                seat.end();
+                Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
+            }
             None => Self::Streamed(Box::new(Streamed::new(VecDeque::new(), body, idle, seat))),
         }
     }
@@ -112,12 +115,21 @@ where
         };
         this.idle.timer = None;
         match frame {
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(without_hop_by_hop(frame)))),
+            Some(Ok(frame)) => {
+                // A server that knows the length does not ask whether there is more.
+                if this.rest.is_end_stream() {
+                    this.seat.end();
+                }
+                Poll::Ready(Some(Ok(without_hop_by_hop(frame))))
+            }
             Some(Err(failure)) => {
                 this.break_off(failure, context);
                 Poll::Pending
             }
-            None => Poll::Ready(None),
+            None => {
+                this.seat.end();
+                Poll::Ready(None)
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! The life of a call under a paused clock, against a script instead of a wire.
 //!
 //! `droplink` and `wordbee` hold the founding documents' own numbers: there an hour costs nothing.
-//! `bounds` holds what only a long time or many calls show.
+//! `bounds` holds what only a long time or many calls show, `allowances` what answers do to the
+//! allowances, holds and outages of a whole gateway.
 
+mod allowances;
 mod bounds;
 mod droplink;
 mod wordbee;
@@ -40,6 +42,8 @@ enum Step {
     Silence,
     /// Answers at once with a body of this media type, which is silent for so many seconds first.
     Slow(&'static str, u64),
+    /// Takes the request in so many milliseconds and answers it so many milliseconds later.
+    Upload(u64, u64),
 }
 
 /// One attempt as the upstream saw it.
@@ -60,6 +64,8 @@ struct Inner {
     steps: Mutex<VecDeque<Step>>,
     last: Step,
     sent: Mutex<Vec<Sent>>,
+    /// Targets that begin like this are answered 500, whatever the steps say.
+    broken: Mutex<Option<&'static str>>,
     clock: Clock,
 }
 
@@ -126,7 +132,12 @@ impl Exchange<RequestBody> for Script {
             body,
         };
         self.0.sent.lock().unwrap().push(sent);
-        let step = self.0.steps.lock().unwrap().pop_front().unwrap_or(self.0.last.clone());
+        let broken =
+            self.0.broken.lock().unwrap().is_some_and(|it| head.target.as_str().starts_with(it));
+        let step = match broken {
+            true => Step::Answer(10, 500, &[], "{}"),
+            false => self.0.steps.lock().unwrap().pop_front().unwrap_or(self.0.last.clone()),
+        };
         match step {
             Step::Answer(millis, status, headers, body) => {
                 progress.wrote(clock.now());
@@ -146,6 +157,13 @@ impl Exchange<RequestBody> for Script {
                 progress.wrote(clock.now());
                 progress.finished(clock.now());
                 std::future::pending().await
+            }
+            Step::Upload(taken, answered) => {
+                progress.wrote(clock.now());
+                clock.sleep_until(clock.now().plus(Duration::from_millis(taken))).await;
+                progress.finished(clock.now());
+                clock.sleep_until(clock.now().plus(Duration::from_millis(answered))).await;
+                Ok(Response::new(ScriptBody::whole("taken")))
             }
             Step::Slow(media_type, seconds) => {
                 progress.wrote(clock.now());
@@ -254,7 +272,13 @@ fn limited(
     let mut steps: VecDeque<_> = steps.to_vec().into();
     let last = steps.back().cloned().expect("a script has steps");
     let steps = Mutex::new(std::mem::take(&mut steps));
-    let script = Script(Arc::new(Inner { steps, last, sent: Mutex::default(), clock }));
+    let script = Script(Arc::new(Inner {
+        steps,
+        last,
+        sent: Mutex::default(),
+        broken: Mutex::default(),
+        clock,
+    }));
     let shared = Shared::new(Arc::new(settings), Access::None, Drain::new(clock), clock);
     let metrics = Arc::new(Metrics::new(vec!["vendor".into()], vec!["default".into()], 1));
     let random = Random::from_seed(seed);
@@ -269,13 +293,27 @@ impl Bench {
         Got { status: head.status, headers: head.headers, body, after }
     }
 
+    /// The status of a GET of this path behind the route's prefix.
+    async fn get(&self, path: &str) -> u16 {
+        let request = Request::builder().uri(format!("/vendor{path}"));
+        self.answer(request, &[]).await.0.status.as_u16()
+    }
+
     /// The same, with a body that may have broken off; and when the head came.
     async fn stream(
         &self,
         method: Method,
         headers: &[(&'static str, &'static str)],
     ) -> (http::response::Parts, Result<Bytes, Failure>, Duration) {
-        let mut request = Request::builder().method(method).uri("/vendor/things?q=1");
+        let request = Request::builder().method(method).uri("/vendor/things?q=1");
+        self.answer(request, headers).await
+    }
+
+    async fn answer(
+        &self,
+        mut request: http::request::Builder,
+        headers: &[(&'static str, &'static str)],
+    ) -> (http::response::Parts, Result<Bytes, Failure>, Duration) {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -332,6 +370,7 @@ fn window(name: &str, limit: u32, seconds: u64, spread: Spread) -> Allowance {
         counts: None,
         exempt: Vec::new(),
         mode: Mode::Enforce,
+        linger: Duration::from_secs(1),
     }
 }
 

@@ -1,0 +1,100 @@
+//! The timeouts of one attempt, and the guard of its slot: when to look at it, and what is due then.
+
+use std::time::Duration;
+
+use crate::allowance::Slot;
+use crate::policy::outcome::{Failure, FailureKind, Reach};
+use crate::policy::time::Moment;
+use crate::upstream::Progress;
+
+/// An attempt on its way. Dropped before it has ended, because its client left, it tells its slot
+/// if not a byte was written.
+pub(super) struct Sending<'a> {
+    pub(super) slot: &'a mut Slot,
+    pub(super) progress: &'a Progress,
+    pub(super) ended: bool,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        if !self.ended && self.progress.reach() == Reach::Nothing {
+            self.slot.mark_unsent();
+        }
+    }
+}
+
+/// The timeouts of one attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Watch {
+    pub(super) began: Moment,
+    pub(super) guard: Option<Duration>,
+    pub(super) attempt_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+}
+
+/// Where another task writes the request, its last byte is looked for once in a guard, and no more
+/// often than this.
+const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(50);
+
+impl Watch {
+    /// Nothing can be due earlier.
+    pub(super) fn first_alarm(&self) -> Moment {
+        let soonest = self.attempt_timeout.min(self.idle_timeout);
+        self.began.plus(self.guard.map_or(soonest, |guard| guard.min(soonest)))
+    }
+
+    /// After an alarm: what it was for is done, and when to look again, or which timeout is over.
+    #[cold]
+    pub(super) fn look_again(
+        &self,
+        progress: &Progress,
+        slot: &mut Slot,
+        now: Moment,
+    ) -> Result<Moment, Failure> {
+        self.settle_guarded(progress, slot, now);
+        self.next_alarm(progress, now)
+    }
+
+    /// Once the guard has passed, the vendor has counted the attempt, answer or not.
+    fn settle_guarded(&self, progress: &Progress, slot: &mut Slot, now: Moment) {
+        if let (Some(sent), Some(guard)) = (progress.sent(), self.guard)
+            && sent.plus(guard) <= now
+        {
+            slot.pass_guard(sent.plus(guard));
+        }
+    }
+
+    /// When to look again, or which timeout is over.
+    fn next_alarm(&self, progress: &Progress, now: Moment) -> Result<Moment, Failure> {
+        let Some(sent) = progress.sent() else {
+            let idle = progress.last_write().unwrap_or(self.began).plus(self.idle_timeout);
+            let stuck = "the upstream does not take the request's body";
+            let idle = alarm(idle, now, FailureKind::IdleTimeout, (progress, stuck))?;
+            let look = self.guard.map(|guard| now.plus(guard.max(LOOK_INTERVAL_MIN)));
+            return Ok(look.map_or(idle, |look| look.min(idle)));
+        };
+        let guard = self.guard.map(|guard| sent.plus(guard)).filter(|guard| now < *guard);
+        let silence = "no answer in time";
+        let timeout = sent.plus(self.attempt_timeout);
+        let timeout = alarm(timeout, now, FailureKind::Timeout, (progress, silence))?;
+        Ok(guard.map_or(timeout, |guard| guard.min(timeout)))
+    }
+}
+
+/// The alarm, or the end of the guard where that comes first: it counts from the last byte, which
+/// may have been written just now, whatever the alarm was set for.
+pub(super) fn guarded(due: Moment, slot: &Slot, progress: &Progress) -> Moment {
+    match (slot.guard(), progress.sent()) {
+        (Some(guard), Some(sent)) => due.min(sent.plus(guard)),
+        (Some(_) | None, _) => due,
+    }
+}
+
+fn alarm(
+    due: Moment,
+    now: Moment,
+    kind: FailureKind,
+    (progress, detail): (&Progress, &'static str),
+) -> Result<Moment, Failure> {
+    if now < due { Ok(due) } else { Err(Failure::new(kind, progress.reach(), detail)) }
+}
