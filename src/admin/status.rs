@@ -63,6 +63,7 @@ fn scope(scope: &ScopeView) -> Value {
         "remaining": limit.map(|limit| limit.saturating_sub(scope.occupied)),
         "next_release_seconds": seconds(scope.next_release),
         "waiting": scope.waiting,
+        "drift": scope.drift,
         "pace": f64::from(scope.pace_sixteenths) / 16.0,
         "observe": scope.observe,
         "hold": scope.hold.as_ref().map(hold),

@@ -10,9 +10,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::clock::Clock;
+use crate::policy::hold::Circumstances;
 use crate::policy::time::Moment;
 
+use super::health::Blind;
 use super::queue::Ticket;
+use super::report::Aftermath;
 use super::slot::Slot;
 use super::state::{Entry, State};
 use super::view::{Binding, ScopeView};
@@ -22,6 +25,9 @@ use super::want::{Granted, Refusal, Want};
 #[derive(Debug)]
 pub struct Account {
     state: Mutex<State>,
+    /// The account whose state serves instead, while calls of one key find none of their own.
+    shared: Option<Arc<Self>>,
+    key: Arc<str>,
     clock: Clock,
 }
 
@@ -37,8 +43,26 @@ pub enum Admission {
 }
 
 impl Account {
-    pub(super) fn new(state: State, clock: Clock) -> Self {
-        Self { state: Mutex::new(state), clock }
+    pub(super) fn new(state: State, key: Arc<str>, clock: Clock) -> Self {
+        Self { state: Mutex::new(state), shared: None, key, clock }
+    }
+
+    /// Another face of this account, to know whether its calls are over.
+    pub(super) fn shared(self: &Arc<Self>) -> Self {
+        let state = Mutex::new(State::new(Vec::new(), 0, 0));
+        Self {
+            state,
+            shared: Some(Arc::clone(self)),
+            key: Arc::clone(&self.key),
+            clock: self.clock,
+        }
+    }
+
+    /// What tells it apart from other accounts of its upstream; empty for the only one. Never a
+    /// credential: account headers are refused when they name one.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
     }
 
     /// Asks for a slot of everything wanted.
@@ -59,9 +83,22 @@ impl Account {
         }
     }
 
-    /// Opens the scope that a hold of this number closes; whether there was one.
+    /// Opens what the answer closed that began a hold of this number; whether there was one.
     pub fn release_hold(&self, id: u64) -> bool {
-        self.change(|state, _| state.release_hold(id))
+        self.change(|state, now| state.release_hold(id, now))
+    }
+
+    /// A call failed blindly, all its attempts included: it counts towards an outage.
+    pub fn call_failed(&self, want: &Want, blind: Blind, chance: f64) -> Aftermath {
+        self.outage(|state, now| {
+            let at = Circumstances { now, window: None, chance };
+            state.call_failed(want, blind, at)
+        })
+    }
+
+    /// The body of an answer broke off.
+    pub(super) fn broke(&self, want: &Want) -> Aftermath {
+        self.outage(|state, now| state.broke(want, now))
     }
 
     /// The allowance that binds a call of these needs.
@@ -77,6 +114,12 @@ impl Account {
         let oldest = state.queue().oldest();
         let waiting = state.queue().len();
         (state.views(now), waiting, oldest.map_or(Duration::ZERO, |since| now.since(since)))
+    }
+
+    /// Takes over what the calls of its key may have spent in that one.
+    pub(super) fn inherit(&self, from: &Self, now: Moment) {
+        let spent = from.lock();
+        self.lock().inherit(&spent, now);
     }
 
     pub(super) fn is_idle(&self, now: Moment) -> bool {
@@ -101,10 +144,22 @@ impl Account {
         value
     }
 
+    /// What may begin an outage, and then sends those away who cannot start within patience.
+    fn outage(&self, judge: impl FnOnce(&mut State, Moment) -> Aftermath) -> Aftermath {
+        let (aftermath, dismissed) = self.change(|state, now| {
+            let aftermath = judge(state, now);
+            let hopeless = aftermath.closes().then(|| state.dismiss_hopeless(now));
+            (aftermath, hopeless.unwrap_or_default())
+        });
+        wake(dismissed);
+        aftermath
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // A panic under the lock is a defect; the state is counts, and refusing to count would
         // stop every client of the vendor.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let state = self.shared.as_ref().map_or(&self.state, |shared| &shared.state);
+        state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -183,7 +238,7 @@ impl Drop for Waiting {
         let Some(ticket) = self.ticket.take() else { return };
         self.account.change(|state, now| {
             if let Some(granted) = state.queue().collect(ticket) {
-                state.cancel(&granted);
+                state.cancel(&granted, now);
             }
             state.queue().collect_dismissal(ticket);
             state.give_up(ticket, now)

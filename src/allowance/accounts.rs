@@ -1,14 +1,14 @@
 //! Every account: which one a call belongs to, and what it needs of it.
 //!
 //! An account outlives the calls that found it; only one without an occupied slot, hold or waiter
-//! is ever forgotten, and beyond the bound new ones share one overflow account.
+//! is ever forgotten. The accounts that a header tells apart are in `keyed.rs`.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
 use crate::clock::Clock;
 use crate::policy::client::Priority;
@@ -18,12 +18,13 @@ use crate::policy::share::Rank;
 use crate::policy::time::Moment;
 
 use super::account::Account;
+use super::keyed::{AccountsBound, Keyed};
 use super::retries::Retries;
 use super::scope::{Calls, Scope};
 use super::settings::{AccountRule, Allowance, Grant, Mode};
 use super::state::State;
 use super::view::AccountView;
-use super::want::{Fitness, UpstreamScopes, Want};
+use super::want::{Fitness, PathId, UpstreamScopes, Want};
 
 /// What the vault is told of one upstream.
 #[derive(Clone, Debug)]
@@ -43,7 +44,7 @@ pub struct UpstreamRules {
 pub struct Accounts {
     upstreams: Vec<UpstreamAccounts>,
     clients: Vec<Option<Arc<Account>>>,
-    accounts_max: usize,
+    bound: AccountsBound,
     numbers: AtomicU32,
     clock: Clock,
 }
@@ -52,33 +53,8 @@ pub struct Accounts {
 struct UpstreamAccounts {
     plan: Plan,
     sole: Arc<Account>,
-    by_header: Option<ByHeader>,
+    by_header: Option<Keyed>,
     retries: Retries,
-}
-
-#[derive(Debug)]
-struct ByHeader {
-    header: HeaderName,
-    accounts: RwLock<HashMap<Box<[u8]>, Arc<Account>>>,
-    overflow: Arc<Account>,
-    /// Nanoseconds of the latest sweep.
-    swept: AtomicU64,
-}
-
-/// A full map is looked through at most so often: keys are a client's to invent, and a look at
-/// every account must not be.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
-
-impl ByHeader {
-    /// Whether it is time to look for accounts that nobody uses; under the map's lock.
-    fn may_sweep(&self, now: Moment) -> bool {
-        let last = Moment::from_nanos(self.swept.load(Ordering::Relaxed));
-        let due = last == Moment::START || last.plus(SWEEP_INTERVAL) <= now;
-        if due {
-            self.swept.store(now.as_nanos(), Ordering::Relaxed);
-        }
-        due
-    }
 }
 
 /// Which scopes of an account one upstream's calls need.
@@ -133,7 +109,8 @@ impl Accounts {
             .iter()
             .map(|limit| limit.as_ref().map(|limit| client_account(limit, (&numbers, clock))))
             .collect();
-        Self { upstreams, clients, accounts_max, numbers, clock }
+        let bound = AccountsBound::new(accounts_max);
+        Self { upstreams, clients, bound, numbers, clock }
     }
 
     /// The account a call belongs to.
@@ -143,16 +120,12 @@ impl Accounts {
         let Some(by_header) = &accounts.by_header else { return Arc::clone(&accounts.sole) };
         // A blank value names no account to the vendor either.
         let value =
-            headers.get(&by_header.header).filter(|it| !it.as_bytes().trim_ascii().is_empty());
+            headers.get(by_header.header()).filter(|it| !it.as_bytes().trim_ascii().is_empty());
         let Some(value) = value else {
             return Arc::clone(&accounts.sole);
         };
-        let known = by_header.accounts.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = known.get(value.as_bytes()) {
-            return Arc::clone(account);
-        }
-        drop(known);
-        self.open(accounts, by_header, value.as_bytes())
+        let key = value.as_bytes();
+        by_header.known(key).unwrap_or_else(|| self.open(accounts, by_header, key))
     }
 
     /// What a call needs of its account.
@@ -173,7 +146,7 @@ impl Accounts {
         let account = self.clients.get(client)?.as_ref()?;
         let upstream = UpstreamScopes { all: 0, counted: 0 };
         let needs = Needs { scopes: 0b11, ..Needs::default() };
-        Some((account, want(needs, upstream, asker)))
+        Some((account, want((needs, PathId::default()), upstream, asker)))
     }
 
     /// The retry budget of an upstream: a call to it came in.
@@ -208,7 +181,8 @@ impl Accounts {
     pub fn view(&self) -> Vec<AccountView> {
         let view = |(upstreams, key, account): (Vec<usize>, Arc<str>, Arc<Account>)| {
             let (scopes, waiting, longest_wait) = account.view();
-            AccountView { upstreams, key, scopes, waiting, longest_wait }
+            let overflow_calls = self.overflow_calls(&account);
+            AccountView { upstreams, key, scopes, waiting, longest_wait, overflow_calls }
         };
         self.all().into_iter().map(view).collect()
     }
@@ -222,33 +196,27 @@ impl Accounts {
                 None => all.push((vec![number], "".into(), Arc::clone(&upstream.sole))),
             }
             let Some(by_header) = &upstream.by_header else { continue };
-            let accounts = by_header.accounts.read().unwrap_or_else(PoisonError::into_inner);
-            all.extend(accounts.iter().map(|(key, account)| {
-                let key = String::from_utf8_lossy(key).into_owned();
-                (vec![number], key.into(), Arc::clone(account))
-            }));
-            all.push((vec![number], "(overflow)".into(), Arc::clone(&by_header.overflow)));
+            let keyed = by_header.all().into_iter();
+            all.extend(keyed.map(|account| (vec![number], account.key().into(), account)));
         }
         all
     }
 
-    fn open(&self, upstream: &UpstreamAccounts, by: &ByHeader, key: &[u8]) -> Arc<Account> {
+    /// How many calls this account has served that found none of their own, if it is for those.
+    fn overflow_calls(&self, account: &Arc<Account>) -> Option<u64> {
+        let keyed = self.upstreams.iter().filter_map(|upstream| upstream.by_header.as_ref());
+        keyed.filter_map(|keyed| keyed.overflow_calls(account)).next()
+    }
+
+    #[cold]
+    fn open(&self, upstream: &UpstreamAccounts, keyed: &Keyed, key: &[u8]) -> Arc<Account> {
         let now = self.clock.now();
-        let mut accounts = by.accounts.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(account) = accounts.get(key) {
-            return Arc::clone(account);
+        if self.bound.may_sweep(now) {
+            let all = self.upstreams.iter().filter_map(|upstream| upstream.by_header.as_ref());
+            self.bound.free(all.map(|keyed| keyed.sweep(now)).sum());
         }
-        if self.accounts_max <= accounts.len() && by.may_sweep(now) {
-            // Accounts in use are held by their calls; the map's own reference is the last one
-            // of an account that nobody uses now.
-            accounts.retain(|_, account| 1 < Arc::strong_count(account) || !account.is_idle(now));
-        }
-        if self.accounts_max <= accounts.len() {
-            return Arc::clone(&by.overflow);
-        }
-        let account = upstream.plan.open((&self.numbers, self.clock));
-        accounts.insert(key.into(), Arc::clone(&account));
-        account
+        let open = |key| upstream.plan.open(key, (&self.numbers, self.clock));
+        keyed.open(key, &self.bound, now, open)
     }
 }
 
@@ -261,18 +229,16 @@ impl UpstreamAccounts {
     ) -> Self {
         let sole = match &rules.account {
             AccountRule::Named(name) => {
-                let account = named.entry(Arc::clone(name)).or_insert_with(|| plan.open(origin));
+                let account =
+                    named.entry(Arc::clone(name)).or_insert_with(|| plan.open(sole(), origin));
                 Arc::clone(account)
             }
-            AccountRule::Upstream | AccountRule::Header(_) => plan.open(origin),
+            AccountRule::Upstream | AccountRule::Header(_) => plan.open(sole(), origin),
         };
         let by_header = match &rules.account {
-            AccountRule::Header(header) => Some(ByHeader {
-                header: header.clone(),
-                accounts: RwLock::default(),
-                overflow: plan.open(origin),
-                swept: AtomicU64::new(0),
-            }),
+            AccountRule::Header(header) => {
+                Some(Keyed::new(header.clone(), |key| plan.open(key, origin)))
+            }
             AccountRule::Upstream | AccountRule::Named(_) => None,
         };
         Self { plan, sole, by_header, retries: Retries::default() }
@@ -308,14 +274,14 @@ impl Plan {
         Self { scopes: scopes.into(), queue_max: rules.queue_max, upstream: own, always, choosy }
     }
 
-    fn open(&self, (numbers, clock): (&AtomicU32, Clock)) -> Arc<Account> {
+    fn open(&self, key: Arc<str>, (numbers, clock): (&AtomicU32, Clock)) -> Arc<Account> {
         let scope = |rule: &ScopeRule| match rule {
             ScopeRule::Upstream(name, calls) => Scope::upstream(name, *calls),
             ScopeRule::Allowance(allowance) => Scope::allowance(allowance),
         };
         let number = numbers.fetch_add(1, Ordering::Relaxed);
         let state = State::new(self.scopes.iter().map(scope).collect(), self.queue_max, number);
-        Arc::new(Account::new(state, clock))
+        Arc::new(Account::new(state, key, clock))
     }
 
     fn want(&self, method: CallMethod<'_>, path: CallPath<'_>, asker: Asker) -> Want {
@@ -334,8 +300,13 @@ impl Plan {
         if exempt == Exempt::No {
             needs.scopes |= 1 << self.upstream.counted;
         }
-        want(needs, self.upstream, asker)
+        want((needs, PathId::of(path.as_str())), self.upstream, asker)
     }
+}
+
+/// The key of an account that no other has to be told apart from.
+fn sole() -> Arc<str> {
+    Arc::from("")
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -368,13 +339,14 @@ impl Needs {
     }
 }
 
-fn want(needs: Needs, upstream: UpstreamScopes, asker: Asker) -> Want {
+fn want((needs, path): (Needs, PathId), upstream: UpstreamScopes, asker: Asker) -> Want {
     Want {
         scopes: needs.scopes,
         concurrent: needs.concurrent,
         guarded: needs.guarded,
         guard: needs.guard,
         upstream,
+        path,
         rank: Rank::new(asker.priority, asker.arrival),
         priority: asker.priority,
         deadline: asker.deadline,
@@ -413,5 +385,5 @@ fn client_account(limit: &Allowance, (numbers, clock): (&AtomicU32, Clock)) -> A
     let limit = Allowance { mode: Mode::Enforce, ..limit.clone() };
     let scopes = vec![Scope::upstream(&limit.name, Calls::All), Scope::allowance(&limit)];
     let number = numbers.fetch_add(1, Ordering::Relaxed);
-    Arc::new(Account::new(State::new(scopes, QUEUE_MAX, number), clock))
+    Arc::new(Account::new(State::new(scopes, QUEUE_MAX, number), sole(), clock))
 }

@@ -6,6 +6,10 @@
 
 mod account;
 mod accounts;
+mod health;
+mod heed;
+mod keyed;
+mod places;
 mod queue;
 mod recent;
 mod report;
@@ -14,16 +18,18 @@ mod scope;
 mod settings;
 mod slot;
 mod state;
+mod temporary;
 mod view;
 mod want;
+mod window;
 
 #[cfg(test)]
 mod tests;
 
 pub use account::{Account, Admission, Waiting};
 pub use accounts::{Accounts, Asker, UpstreamRules};
-pub use report::{Aftermath, Fate, HoldNews, LINGER};
-pub use scope::Blind;
+pub use health::Blind;
+pub use report::{Aftermath, Fate, HoldEvent, HoldNews};
 pub use settings::{AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread, scopes_of};
 pub use slot::{Seat, Settlement, Slot};
 

@@ -1,16 +1,19 @@
 //! What became of an attempt, and every conclusion the account draws from it.
 //!
-//! Pure steps of the state, like those in `state.rs`: slots are settled, holds begin, go on and
-//! end, and what the vendor said of its own limits lowers what we believe.
+//! Pure steps of the state, like those in `state.rs`: slots are settled, and holds begin, go on and
+//! end. What the vendor said of its own limits is heeded in `heed.rs`.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use crate::policy::classify::{HoldCause, HoldOrder, HoldScope, Learned};
+use crate::policy::hint::Standing;
 use crate::policy::hold::{Circumstances, Hold};
 use crate::policy::problem::Basis;
 use crate::policy::time::Moment;
 
-use super::scope::{Blind, Role, Strike};
+use super::health::Blind;
+use super::places::Leave;
+use super::scope::{Role, Strike};
 use super::state::{State, members};
 use super::want::{Granted, Want};
 
@@ -21,7 +24,7 @@ pub(super) struct Report<'a> {
     pub(super) blind: Blind,
     pub(super) order: Option<&'a HoldOrder>,
     pub(super) learned: Option<Learned>,
-    pub(super) exhausted_for: Option<Duration>,
+    pub(super) said: Option<&'a Standing>,
     pub(super) sent: Moment,
     pub(super) now: Moment,
     pub(super) chance: f64,
@@ -38,7 +41,7 @@ impl Report<'_> {
             && self.blind == Blind::No
             && self.order.is_none()
             && self.learned.is_none()
-            && self.exhausted_for.is_none()
+            && self.said.is_none()
     }
 }
 
@@ -47,17 +50,16 @@ impl Report<'_> {
 pub enum Fate {
     /// Its head arrived.
     Answered,
-    /// It was abandoned, or broke: it may be counted a little later.
+    /// It was abandoned, or broke: it may be counted a little later, and be worked on for longer.
     Unanswered,
+    /// The vendor refused it unprocessed: it may be counted, and is not worked on.
+    Refused,
     /// Not a byte of it was sent.
     NotSent,
 }
 
-/// A vendor may count an attempt this long after we abandoned it.
-pub const LINGER: Duration = Duration::from_secs(1);
-
 /// What a report led to.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Aftermath {
     /// The end of the hold that now stands on what the attempt needed.
     pub held_until: Option<Moment>,
@@ -65,25 +67,37 @@ pub struct Aftermath {
     pub basis: Option<Basis>,
     /// Probes of that hold that failed in a row.
     pub failures: u32,
-    /// The vendor throttled although we thought there was room.
+    /// The vendor throttled although a configured allowance had room.
     pub unexpected: bool,
     /// When one of the paid allowances has a slot again, if they are exhausted.
     pub release: Option<Moment>,
-    /// What happened to the holds on what the attempt needed.
-    pub news: Option<HoldNews>,
+    /// What happened to the holds on what the attempt needed, scope by scope.
+    pub news: Vec<HoldNews>,
     /// Whether anything was closed or lowered.
     closed: bool,
 }
 
-/// What an operator wants to hear of holds.
+/// What an operator wants to hear of the hold on one scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HoldNews {
+    /// What happened to it.
+    pub event: HoldEvent,
+    /// As it stands now, or stood before it ended.
+    pub hold: Hold,
+    /// The allowance that it closes; `upstream` for all calls of an upstream, `counted_calls` for
+    /// those that are not exempt.
+    pub scope: Arc<str>,
+}
+
+/// What happens to a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HoldNews {
-    /// One begins.
-    Began(Hold),
-    /// One goes on: its probe failed.
-    WentOn(Hold),
-    /// One has ended: its probe met something open.
-    Ended(Hold),
+pub enum HoldEvent {
+    /// It begins.
+    Began,
+    /// It goes on: its probe failed.
+    WentOn,
+    /// It has ended: its probe met something open.
+    Ended,
 }
 
 impl Aftermath {
@@ -96,38 +110,35 @@ impl Aftermath {
 impl State {
     /// The attempt of a grant is over: settles its slots and draws every conclusion.
     pub(super) fn report(&mut self, granted: &Granted, report: &Report<'_>) -> Aftermath {
-        let believed_room = report.order.is_some_and(|order| order.cause == HoldCause::Throttle)
-            && self.believed_room(granted, report.now);
+        let unexpected = report.order.is_some_and(|order| {
+            order.cause == HoldCause::Throttle && self.is_unexpected(granted, order, report)
+        });
         self.settle(granted, report);
+        let upstream = usize::from(granted.want.upstream.all);
+        if report.fate == Fate::Answered && report.blind == Blind::No && report.order.is_none() {
+            self.scopes[upstream].succeeded(granted.want.path, report.now);
+        }
         if report.is_plain() && granted.probes == 0 {
-            let upstream = usize::from(granted.want.upstream.all);
-            self.scopes[upstream].judge(Blind::No, circumstances(report));
             return Aftermath::default();
         }
-        let before = self.longest_hold(granted.want.scopes);
-        let upstream = granted.want.upstream.all;
-        if report.fate != Fate::NotSent || report.blind == Blind::Yes {
-            self.scopes[usize::from(upstream)].judge(report.blind, circumstances(report));
-        }
+        let before = self.holds_on(granted.want.scopes);
         let targets = report.order.map_or(0, |order| self.strike(granted, order, report));
-        self.conclude_probes(granted.probes & !targets, report);
-        if targets != 0 || report.blind == Blind::Yes {
-            self.number_holds();
+        self.conclude_probes(granted, granted.probes & !targets, report);
+        let used_up = self.heed(granted, report);
+        self.number_holds(targets | used_up);
+        let news = self.news(&before);
+        let lowered = report.learned.is_some() || report.said.is_some();
+        if targets | used_up != 0 || report.learned.is_some() || !news.is_empty() {
+            return Aftermath { news, ..self.aftermath(granted, unexpected, report.now) };
         }
-        self.believe(granted, report);
-        let news = news(before, self.longest_hold(granted.want.scopes));
-        let lowered = report.learned.is_some() || report.exhausted_for.is_some();
-        if targets != 0 || lowered || news.is_some() {
-            return Aftermath { news, ..self.aftermath(granted, believed_room, report.now) };
-        }
-        Aftermath::default()
+        Aftermath { closed: lowered, ..Aftermath::default() }
     }
 
     /// A slot that was granted and will not be used.
-    pub(super) fn cancel(&mut self, granted: &Granted) {
+    pub(super) fn cancel(&mut self, granted: &Granted, now: Moment) {
         for scope in members(granted.want.scopes) {
             self.scopes[scope].cancel(granted.number);
-            self.scopes[scope].leave();
+            self.scopes[scope].leave(Leave::Done, now);
         }
         for scope in members(granted.probes) {
             self.scopes[scope].probe_passed_on();
@@ -142,44 +153,80 @@ impl State {
     /// An attempt was given up half-way, bytes of it written: it counts, and what it was to probe
     /// has not answered. Whoever leaves, a hold has one probe.
     pub(super) fn abandon(&mut self, granted: &Granted, now: Moment, settled: u64) {
-        self.settle_scopes(granted.want.scopes & !settled, now.plus(LINGER));
-        self.leave(granted.want.concurrent);
+        let open = granted.want.scopes & !settled;
+        members(open).for_each(|scope| self.scopes[scope].settle_given_up(now));
+        self.leave(granted.want.concurrent, Leave::GivenUp, now);
         let at = Circumstances { now, window: None, chance: 0.0 };
-        members(granted.probes).for_each(|scope| self.scopes[scope].probe_failed(at));
+        members(granted.probes)
+            .for_each(|scope| self.scopes[scope].probe_failed(granted.want.path, at));
     }
 
     /// The head of an answer closes what its order names before the body is read; the scopes that
     /// it closed. What they were probed by has its verdict.
     pub(super) fn close(&mut self, granted: &mut Granted, report: &Report<'_>) -> (u64, Aftermath) {
         let Some(order) = report.order else { return (0, Aftermath::default()) };
-        let before = self.longest_hold(granted.want.scopes);
+        let unexpected =
+            order.cause == HoldCause::Throttle && self.is_unexpected(granted, order, report);
+        let before = self.holds_on(granted.want.scopes);
         let closed = self.strike(granted, order, report);
         granted.probes &= !closed;
-        self.number_holds();
-        let news = news(before, self.longest_hold(granted.want.scopes));
-        (closed, Aftermath { news, ..self.aftermath(granted, false, report.now) })
+        self.number_holds(closed);
+        let news = self.news(&before);
+        (closed, Aftermath { news, ..self.aftermath(granted, unexpected, report.now) })
     }
 
-    /// The body of an answer through this upstream broke off.
-    pub(super) fn broke(&mut self, upstream: u8, now: Moment) {
+    /// A call failed blindly, all its attempts included.
+    pub(super) fn call_failed(
+        &mut self,
+        want: &Want,
+        blind: Blind,
+        at: Circumstances,
+    ) -> Aftermath {
+        self.outage(want, |state, upstream| state.scopes[upstream].failed(want.path, blind, at))
+    }
+
+    /// The body of an answer to a call broke off.
+    pub(super) fn broke(&mut self, want: &Want, now: Moment) -> Aftermath {
         let at = Circumstances { now, window: None, chance: 0.0 };
-        self.scopes[usize::from(upstream)].judge(Blind::Yes, at);
-        self.number_holds();
+        self.outage(want, |state, upstream| state.scopes[upstream].broke(want.path, at))
     }
 
-    /// The bodies are over.
-    pub(super) fn leave(&mut self, scopes: u64) {
+    /// The bodies are over, or given up.
+    pub(super) fn leave(&mut self, scopes: u64, how: Leave, now: Moment) {
         for scope in members(scopes) {
-            self.scopes[scope].leave();
+            self.scopes[scope].leave(how, now);
         }
     }
 
+    /// What may begin the hold of an outage.
+    fn outage(&mut self, want: &Want, failure: impl FnOnce(&mut Self, usize)) -> Aftermath {
+        let scope = 1 << want.upstream.all;
+        let before = self.holds_on(scope);
+        failure(self, usize::from(want.upstream.all));
+        let news = self.news(&before);
+        if !news.is_empty() {
+            self.number_holds(scope);
+        }
+        Aftermath { closed: !news.is_empty(), news: self.news(&before), ..Aftermath::default() }
+    }
+
     fn settle(&mut self, granted: &Granted, report: &Report<'_>) {
+        if report.fate == Fate::Answered {
+            for number in members(granted.want.scopes) {
+                let scope = &mut self.scopes[number];
+                scope.hear(granted.number);
+                if report.settled >> number & 1 == 0 {
+                    scope.settle(report.now);
+                }
+            }
+            return;
+        }
         for scope in members(granted.want.scopes & !report.settled) {
             match report.fate {
-                Fate::Answered => self.scopes[scope].settle(report.now),
-                Fate::Unanswered => self.scopes[scope].settle(report.now.plus(LINGER)),
                 Fate::NotSent => self.scopes[scope].cancel(granted.number),
+                Fate::Answered | Fate::Unanswered | Fate::Refused => {
+                    self.scopes[scope].settle_given_up(report.now);
+                }
             }
         }
     }
@@ -199,7 +246,7 @@ impl State {
     }
 
     /// Holds whose probe met something else open; those whose probe met nothing hold again.
-    fn conclude_probes(&mut self, probes: u64, report: &Report<'_>) {
+    fn conclude_probes(&mut self, granted: &Granted, probes: u64, report: &Report<'_>) {
         for number in members(probes) {
             let at = circumstances(report);
             let scope = &mut self.scopes[number];
@@ -208,31 +255,10 @@ impl State {
             if report.fate == Fate::NotSent && report.blind == Blind::No {
                 // Nothing was asked, for a reason of ours: the next one may.
                 scope.probe_passed_on();
-            } else if unanswered || (outage && report.blind == Blind::Yes) {
-                scope.probe_failed(at);
+            } else if unanswered || (outage && report.blind != Blind::No) {
+                scope.probe_failed(granted.want.path, at);
             } else {
-                scope.reopen();
-            }
-        }
-    }
-
-    /// What the vendor said of its own limits: it only ever lowers what we believe.
-    fn believe(&mut self, granted: &Granted, report: &Report<'_>) {
-        if report.learned.is_none() && report.exhausted_for.is_none() {
-            return;
-        }
-        let windows = members(granted.want.scopes);
-        for number in windows {
-            let scope = &mut self.scopes[number];
-            if let Some(learned) = report.learned
-                && scope.window() == Some(learned.window)
-            {
-                scope.lower(learned.limit);
-            }
-            if let Some(span) = report.exhausted_for
-                && scope.is_enforced_allowance()
-            {
-                scope.exhaust(span, report.now);
+                scope.reopen(report.now);
             }
         }
     }
@@ -240,7 +266,7 @@ impl State {
     fn targets(&self, want: &Want, scope: HoldScope) -> u64 {
         let paid = members(want.scopes).filter(|n| self.scopes[*n].is_enforced_allowance());
         let paid: u64 = paid.map(|number| 1_u64 << number).sum();
-        let named = |window: Duration| -> u64 {
+        let named = |window| -> u64 {
             let same = members(paid).filter(|number| self.scopes[*number].window() == Some(window));
             same.map(|number| 1_u64 << number).sum()
         };
@@ -253,51 +279,80 @@ impl State {
         }
     }
 
-    fn aftermath(&mut self, granted: &Granted, believed_room: bool, now: Moment) -> Aftermath {
+    fn aftermath(&mut self, granted: &Granted, unexpected: bool, now: Moment) -> Aftermath {
         let longest = self.longest_hold(granted.want.scopes);
         let start = self.estimate(&granted.want, now);
         Aftermath {
             held_until: longest.map(|hold| hold.until),
             basis: longest.map(|hold| hold.basis),
             failures: longest.map_or(0, |hold| hold.failures),
-            unexpected: believed_room,
-            news: None,
+            unexpected,
+            news: Vec::new(),
             release: (now < start).then_some(start),
             closed: true,
         }
     }
 
-    fn believed_room(&mut self, granted: &Granted, now: Moment) -> bool {
-        let mut counted = members(granted.want.scopes)
-            .filter(|number| self.scopes[*number].window().is_some())
-            .collect::<Vec<_>>();
-        !counted.is_empty()
-            && counted.drain(..).all(|number| self.scopes[number].believed_room(now))
+    /// Whether a configured allowance should have prevented this throttle: one that is enforced,
+    /// that the vendor means, and that had room. A probe asks in doubt.
+    fn is_unexpected(&mut self, granted: &Granted, order: &HoldOrder, report: &Report<'_>) -> bool {
+        let meant = |window| match order.scope {
+            HoldScope::Window(named) => window == named,
+            HoldScope::Allowance | HoldScope::Upstream => true,
+        };
+        let (mut any, mut room) = (false, true);
+        for number in members(granted.want.scopes) {
+            let scope = &mut self.scopes[number];
+            if scope.is_enforced_allowance() && scope.window().is_some_and(meant) {
+                any = true;
+                room &= scope.believed_room(report.sent, report.now);
+            }
+        }
+        any && room && granted.probes == 0
     }
 
-    /// Gives new holds their numbers.
-    fn number_holds(&mut self) {
-        for hold in self.scopes.iter_mut().filter_map(|scope| scope.hold.as_mut()) {
-            if hold.id == 0 {
+    fn holds_on(&self, scopes: u64) -> Vec<(usize, Option<Hold>)> {
+        members(scopes).map(|number| (number, self.scopes[number].hold)).collect()
+    }
+
+    /// Gives new holds their numbers, and those that one answer closed the same order.
+    pub(super) fn number_holds(&mut self, closed: u64) {
+        if closed == 0 {
+            return;
+        }
+        self.orders += 1;
+        for number in members(closed) {
+            let scope = &mut self.scopes[number];
+            scope.order = self.orders;
+            if let Some(hold) = scope.hold.as_mut().filter(|hold| hold.id == 0) {
                 self.holds += 1;
                 hold.id = self.holds;
             }
         }
     }
+
+    fn news(&self, before: &[(usize, Option<Hold>)]) -> Vec<HoldNews> {
+        let news = before.iter().filter_map(|(number, before)| {
+            let scope = &self.scopes[*number];
+            let (event, hold) = change(*before, scope.hold)?;
+            Some(HoldNews { event, hold, scope: scope.label() })
+        });
+        news.collect()
+    }
 }
 
-fn news(before: Option<Hold>, after: Option<Hold>) -> Option<HoldNews> {
+fn change(before: Option<Hold>, after: Option<Hold>) -> Option<(HoldEvent, Hold)> {
     match (before, after) {
-        (None, Some(after)) => Some(HoldNews::Began(after)),
-        (Some(before), None) => Some(HoldNews::Ended(before)),
+        (None, Some(after)) => Some((HoldEvent::Began, after)),
+        (Some(before), None) => Some((HoldEvent::Ended, before)),
         (Some(before), Some(after)) if before.failures < after.failures => {
-            Some(HoldNews::WentOn(after))
+            Some((HoldEvent::WentOn, after))
         }
-        (Some(before), Some(after)) if before.id != after.id => Some(HoldNews::Began(after)),
+        (Some(before), Some(after)) if before.id != after.id => Some((HoldEvent::Began, after)),
         (Some(_) | None, _) => None,
     }
 }
 
-const fn circumstances(report: &Report<'_>) -> Circumstances {
+pub(super) const fn circumstances(report: &Report<'_>) -> Circumstances {
     Circumstances { now: report.now, window: None, chance: report.chance }
 }

@@ -49,6 +49,9 @@ pub struct Allowance {
     pub exempt: Vec<Matcher>,
     /// Whether it holds calls back.
     pub mode: Mode,
+    /// An attempt that was given up counts as over so much later: until then the vendor may still
+    /// count it, or be at work on it.
+    pub linger: Duration,
 }
 
 /// What the vendor grants.

@@ -5,14 +5,16 @@ use std::task::Waker;
 use std::time::Duration;
 
 use crate::policy::classify::{HoldOrder, Learned};
+use crate::policy::hint::Standing;
 use crate::policy::outcome::Reach;
 use crate::policy::time::Moment;
 
 use super::account::{Account, wake};
+use super::health::Blind;
+use super::places::Leave;
 use super::report::{Aftermath, Fate, Report};
-use super::scope::Blind;
 use super::state::State;
-use super::want::Granted;
+use super::want::{Granted, Want};
 
 /// A slot of everything a call needs. Dropped unsettled, it counts as sent and unanswered, unless
 /// it is known that nothing was written.
@@ -25,6 +27,8 @@ pub struct Slot {
     settled: u64,
     /// Scopes that the answer's head has closed already, before its body.
     closed: u64,
+    /// What was thought of the allowances when that head closed them.
+    unexpected: bool,
     /// How far the request got, if it is given up now.
     reach: Reach,
 }
@@ -40,8 +44,8 @@ pub struct Settlement<'a> {
     pub order: Option<&'a HoldOrder>,
     /// An allowance that the vendor named.
     pub learned: Option<Learned>,
-    /// For how long nothing remains, as the vendor says.
-    pub exhausted_for: Option<Duration>,
+    /// What its headers say of the vendor's limits.
+    pub said: Option<&'a Standing>,
     /// When the attempt was sent.
     pub sent: Moment,
     /// When it was over: its answer's head arrived, or it was given up.
@@ -59,7 +63,7 @@ impl Settlement<'_> {
             blind: Blind::No,
             order: None,
             learned: None,
-            exhausted_for: None,
+            said: None,
             sent,
             over,
             chance: 0.0,
@@ -70,7 +74,7 @@ impl Settlement<'_> {
 impl Slot {
     pub(super) const fn new(account: Arc<Account>, granted: Granted) -> Self {
         let reach = Reach::Maybe;
-        Self { account: Some(account), granted, settled: 0, closed: 0, reach }
+        Self { account: Some(account), granted, settled: 0, closed: 0, unexpected: false, reach }
     }
 
     /// Whether an observing allowance would have made the call wait.
@@ -86,10 +90,11 @@ impl Slot {
     }
 
     /// The longest a request of it can be under way before the vendor counts it, for those of its
-    /// allowances that say so.
+    /// allowances that say so; `None` once it has passed.
     #[must_use]
     pub const fn guard(&self) -> Option<Duration> {
-        self.granted.want.guard
+        let open = self.granted.want.guarded & !self.settled;
+        if open == 0 { None } else { self.granted.want.guard }
     }
 
     /// The guard has passed since the last byte was written: by now the vendor has counted the
@@ -114,6 +119,7 @@ impl Slot {
         let mut state = account.lock();
         let (closed, aftermath) = state.close(&mut self.granted, &report);
         self.closed |= closed;
+        self.unexpected |= aftermath.unexpected;
         let now = account.clock().now();
         let wakers = send_on(&mut state, now);
         drop(state);
@@ -126,7 +132,8 @@ impl Slot {
         let account = self.account.take().expect("a slot is settled once");
         let report = self.report(settlement);
         let mut state = account.lock();
-        let aftermath = state.report(&self.granted, &report);
+        let mut aftermath = state.report(&self.granted, &report);
+        aftermath.unexpected |= self.unexpected;
         if !state.queue().is_empty() {
             let mut wakers = Vec::new();
             let now = account.clock().now();
@@ -139,7 +146,11 @@ impl Slot {
         } else {
             drop(state);
         }
-        (aftermath, Seat::of(account, &self.granted))
+        let leave = match settlement.fate {
+            Fate::Answered | Fate::Unanswered => Leave::GivenUp,
+            Fate::Refused | Fate::NotSent => Leave::Done,
+        };
+        (aftermath, Seat { account, want: self.granted.want, leave })
     }
 
     const fn report<'a>(&self, settlement: &Settlement<'a>) -> Report<'a> {
@@ -148,7 +159,7 @@ impl Slot {
             blind: settlement.blind,
             order: settlement.order,
             learned: settlement.learned,
-            exhausted_for: settlement.exhausted_for,
+            said: settlement.said,
             sent: settlement.sent,
             now: settlement.over,
             chance: settlement.chance,
@@ -160,7 +171,7 @@ impl Slot {
     /// It will not be used: no byte was written.
     pub fn cancel(mut self) {
         if let Some(account) = self.account.take() {
-            account.change(|state, _| state.cancel(&self.granted));
+            account.change(|state, now| state.cancel(&self.granted, now));
         }
     }
 }
@@ -169,7 +180,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let Some(account) = self.account.take() else { return };
         match self.reach {
-            Reach::Nothing => account.change(|state, _| state.cancel(&self.granted)),
+            Reach::Nothing => account.change(|state, now| state.cancel(&self.granted, now)),
             Reach::Refused | Reach::Maybe => {
                 let mut state = account.lock();
                 let now = account.clock().now();
@@ -193,30 +204,31 @@ fn send_on(state: &mut State, now: Moment) -> Vec<Waker> {
 }
 
 /// What an exchange keeps until its answer's body has ended: its place among the concurrent ones,
-/// and whom to tell when the body breaks.
+/// and whom to tell when the body breaks. Dropped before that, the vendor may still be at work.
 #[derive(Debug)]
 pub struct Seat {
     account: Arc<Account>,
-    concurrent: u64,
-    upstream: u8,
+    want: Want,
+    leave: Leave,
 }
 
 impl Seat {
-    const fn of(account: Arc<Account>, granted: &Granted) -> Self {
-        let Granted { want, .. } = granted;
-        Self { account, concurrent: want.concurrent, upstream: want.upstream.all }
+    /// The answer's body has ended.
+    pub const fn end(&mut self) {
+        self.leave = Leave::Done;
     }
 
     /// The answer's body broke off: it counts towards an outage, and is never sent again.
     pub fn broke(&self) {
-        self.account.change(|state, now| state.broke(self.upstream, now));
+        self.account.broke(&self.want);
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if self.concurrent != 0 {
-            self.account.change(|state, _| state.leave(self.concurrent));
+        if self.want.concurrent != 0 {
+            let (concurrent, leave) = (self.want.concurrent, self.leave);
+            self.account.change(|state, now| state.leave(concurrent, leave, now));
         }
     }
 }

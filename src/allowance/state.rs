@@ -42,6 +42,8 @@ pub(super) struct State {
     queue_max: usize,
     /// The number of the latest hold; numbers of different accounts never meet.
     pub(super) holds: u64,
+    /// How many orders closed anything; each has a number of its own.
+    pub(super) orders: u64,
     /// How many grants there were.
     grants: u64,
     /// Who keeps the account's timer, and for when it is set.
@@ -60,7 +62,15 @@ impl State {
     pub(super) fn new(scopes: Vec<Scope>, queue_max: usize, number: u32) -> Self {
         debug_assert!(scopes.len() <= SCOPES_MAX, "configuration bounds the scopes of an account");
         let holds = u64::from(number) << HOLD_BITS;
-        Self { scopes, queue: Queue::default(), queue_max, holds, grants: 0, timekeeper: None }
+        Self {
+            scopes,
+            queue: Queue::default(),
+            queue_max,
+            holds,
+            orders: 0,
+            grants: 0,
+            timekeeper: None,
+        }
     }
 
     /// A slot at once, a place in the queue, or a refusal.
@@ -145,15 +155,28 @@ impl State {
         hopeless.into_iter().filter_map(|ticket| self.dismiss(ticket)).collect()
     }
 
-    /// Opens the scope that a hold of this number closes.
-    pub(super) fn release_hold(&mut self, id: u64) -> bool {
-        let held = |scope: &&mut Scope| scope.hold.is_some_and(|hold| hold.id == id);
-        let found = self.scopes.iter_mut().find(held);
-        let released = found.is_some();
-        if let Some(scope) = found {
-            scope.reopen();
+    /// Opens the scope that a hold of this number closes, and those that the same answer closed.
+    pub(super) fn release_hold(&mut self, id: u64, now: Moment) -> bool {
+        let held = |scope: &&Scope| scope.hold.is_some_and(|hold| hold.id == id);
+        let Some(order) = self.scopes.iter().find(held).map(|scope| scope.order) else {
+            return false;
+        };
+        let closed = |scope: &&mut Scope| scope.order == order && scope.hold.is_some();
+        self.scopes.iter_mut().filter(closed).for_each(|scope| scope.reopen(now));
+        true
+    }
+
+    /// Takes over what the calls of this account may have spent while they shared that one.
+    pub(super) fn inherit(&mut self, from: &Self, now: Moment) {
+        for (own, other) in self.scopes.iter_mut().zip(&from.scopes) {
+            own.inherit(other, now);
+            own.order = other.order;
+            if let Some(hold) = &mut own.hold {
+                self.holds += 1;
+                hold.id = self.holds;
+            }
         }
-        released
+        self.orders = from.orders;
     }
 
     pub(super) fn is_idle(&mut self, now: Moment) -> bool {
@@ -255,19 +278,19 @@ impl State {
     }
 
     /// Where a hold has ended, the first waiting call that can be sent again becomes the probe,
-    /// else the first.
+    /// else the first; after an outage a call to another path than the worst one goes before.
     fn appoint_probes(&mut self, now: Moment, wakers: &mut Vec<Waker>) {
         for scope in 0..self.scopes.len() {
             if self.scopes[scope].passage(now) != Ok(Role::Probe) {
                 continue;
             }
-            let needs = |want: &Want| want.scopes >> scope & 1 == 1;
-            let fit = |want: &Want| want.fit == Fitness::Replayable;
-            let candidates = self.queue.iter().filter(|(_, waiter)| needs(&waiter.want));
-            let (fit, unfit): (Vec<_>, Vec<_>) = candidates
-                .map(|(ticket, waiter)| (ticket, waiter.want))
-                .partition(|(_, want)| fit(want));
-            let Some((ticket, want)) = fit.first().or(unfit.first()).copied() else { continue };
+            let candidates = self.queue.iter().map(|(ticket, waiter)| (ticket, waiter.want));
+            let needing = candidates.filter(|(_, want)| want.scopes >> scope & 1 == 1);
+            // The first of those that suit best: `min_by_key` keeps the first of equals.
+            let unfit = |(_, want): &(Ticket, Want)| {
+                (self.scopes[scope].avoids(want.path), want.fit != Fitness::Replayable)
+            };
+            let Some((ticket, want)) = needing.min_by_key(unfit) else { continue };
             if let Ok(granted) = self.try_take(&want, now) {
                 wakers.extend(self.release_waiter(ticket, granted));
             }

@@ -21,6 +21,8 @@ pub struct AccountView {
     pub waiting: usize,
     /// How long the one in front has waited.
     pub longest_wait: Duration,
+    /// For the account that keys share which find none of their own: how many calls it has served.
+    pub overflow_calls: Option<u64>,
 }
 
 /// One scope: an allowance, or an upstream as such.
@@ -38,6 +40,9 @@ pub struct ScopeView {
     pub pace_sixteenths: u8,
     /// How long until a slot is released; zero when one is free.
     pub next_release: Duration,
+    /// By how much the vendor's latest word exceeds what was believed: of the slots that remain,
+    /// else of the limit. Above zero less is used than is granted, below zero others use it too.
+    pub drift: Option<i64>,
     /// The hold on it.
     pub hold: Option<HoldView>,
     /// It only counts.

@@ -20,6 +20,8 @@ pub struct Want {
     pub(super) guard: Option<Duration>,
     /// The scope of its upstream as such, and the one of its upstream's counted calls.
     pub(super) upstream: UpstreamScopes,
+    /// Which part of the upstream it is about.
+    pub(super) path: PathId,
     /// Its place in the order.
     pub rank: Rank,
     /// Its priority, for estimates.
@@ -28,6 +30,40 @@ pub struct Want {
     pub deadline: Moment,
     /// Whether it is fit to be a probe: its body can be sent again.
     pub fit: Fitness,
+}
+
+/// The identity of a path, as far as a broken one differs from others: a hash, in which segments
+/// with a digit are all the same, because they are the numbers of things and not of operations.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct PathId(u32);
+
+impl PathId {
+    /// Bytes of a path that are looked at: operations differ before that.
+    const BYTES_MAX: usize = 128;
+
+    /// The identity of a path without its query.
+    pub(super) fn of(path: &str) -> Self {
+        // FNV-1a; a collision only takes two paths for one.
+        const START: u32 = 0x811c_9dc5;
+        const PRIME: u32 = 0x0100_0193;
+        let bytes = path.as_bytes();
+        let (mut hash, mut before_segment, mut numbered) = (START, START, false);
+        for byte in &bytes[..bytes.len().min(Self::BYTES_MAX)] {
+            match byte {
+                b'/' => {
+                    hash = (hash ^ u32::from(b'/')).wrapping_mul(PRIME);
+                    (before_segment, numbered) = (hash, false);
+                }
+                _ if numbered => {}
+                b'0'..=b'9' => {
+                    hash = (before_segment ^ u32::from(b'0')).wrapping_mul(PRIME);
+                    numbered = true;
+                }
+                _ => hash = (hash ^ u32::from(*byte)).wrapping_mul(PRIME),
+            }
+        }
+        Self(hash)
+    }
 }
 
 /// The two scopes of an upstream as such.
@@ -86,4 +122,26 @@ pub enum RefusalReason {
         /// Probes that failed in a row.
         failures: u32,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_known_by_its_words() {
+        let same = [
+            ("/orders/17", "/orders/4711"),
+            ("/v1/orders/0193a/lines", "/v2/orders/b7f00/lines"),
+            ("/orders/7c-x", "/orders/x-7c"),
+        ];
+        for (one, other) in same {
+            assert_eq!(PathId::of(one), PathId::of(other), "{one} {other}");
+        }
+        let different =
+            [("/orders", "/users"), ("/orders/17", "/orders"), ("/orders/17/a", "/orders/17/b")];
+        for (one, other) in different {
+            assert_ne!(PathId::of(one), PathId::of(other), "{one} {other}");
+        }
+    }
 }

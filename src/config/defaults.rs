@@ -99,6 +99,10 @@ pub(super) const MODE: &str = "enforce";
 pub(super) const BURST_DIVISOR: u32 = 50;
 /// Windows under this need a guard: below it the exact rule costs more than 1 % of the calls.
 pub(super) const GUARDED_BELOW: Duration = Duration::from_secs(60);
+/// A vendor counts a call when it arrives, which is at most a little after it was given up.
+pub(super) const LINGER: Duration = Duration::from_secs(1);
+/// A call that was given up may keep the vendor at work: as long as most time-outs of servers.
+pub(super) const LINGER_AT_WORK: Duration = Duration::from_secs(30);
 /// A request that is a second under way has met a fault, not a network.
 pub(super) const ARRIVAL_GUARD: Duration = Duration::from_secs(1);
 

@@ -16,7 +16,7 @@ use crate::dialect;
 use crate::policy::classify::{self, Class, HoldOrder, Processing, Remedy, Trouble};
 use crate::policy::headers::AnswerSurvey;
 use crate::policy::hint;
-use crate::policy::outcome::{Answer, Failure, FailureKind, Reach};
+use crate::policy::outcome::{Answer, Extent, Failure, FailureKind, Reach};
 use crate::policy::problem::{Code, StoppedBy};
 use crate::policy::reading::Reading;
 use crate::policy::time::Moment;
@@ -29,7 +29,7 @@ use super::body::{Peeked, RequestBody, ResponseBody, Streamed};
 use super::call::Call;
 use super::settings::Inspect;
 use super::unread::Unread;
-use super::watch::{Sending, Watch};
+use super::watch::{Sending, Watch, guarded};
 use super::{Gateway, Peer, Rare};
 
 /// What the client gets in the end.
@@ -118,6 +118,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         self.shard.not_retried(call.upstream, stopped_by);
         let Met { trouble, answer, aftermath, reason, .. } = met;
         let at = self.clock.now();
+        let blind = blind(&trouble, reason);
+        if blind != Blind::No {
+            let outage = call.account.call_failed(&call.want, blind, self.random.unit());
+            self.tell_operator(call, &outage, (None, at));
+        }
         let troubled = Troubled { trouble, answer, reason, stopped_by, aftermath, at };
         Finish::Troubled(Box::new(troubled))
     }
@@ -156,6 +161,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                     peer.tell_answer_names(progress.take_names());
                     return Poll::Ready(result);
                 }
+                due = guarded(due, sending.slot, &progress);
                 let alarm = alarm.get_or_insert_with(|| peer.alarm.lend(self.clock, due));
                 ready!(alarm.poll(due, cx));
                 match watch.look_again(&progress, sending.slot, self.clock.now()) {
@@ -228,7 +234,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             // and passes a probe's role on.
             match settlement.fate {
                 Fate::NotSent => slot.cancel(),
-                Fate::Answered | Fate::Unanswered => drop(slot),
+                Fate::Answered | Fate::Unanswered | Fate::Refused => drop(slot),
             }
             return Concluded::Done(Finish::Stopped(stop));
         }
@@ -240,7 +246,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
         let trouble = dialect::for_failure(&call.policy.dialect, failure);
         let reason = RetryReason::Failure(failure.kind);
-        let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
+        let (aftermath, _given_up) = self.settle(call, slot, (&trouble, reason), settlement);
         Concluded::Trouble(Box::new(Met { trouble, answer: None, aftermath, reason, probe }))
     }
 
@@ -258,15 +264,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             true => self.pause(response.status(), response.headers()),
             false => None,
         };
-        let mut settlement = Settlement { order: pause.as_ref(), ..settlement };
-        if survey.speaks_of_rates()
-            && let Some(standing) = hint::standing(response.headers(), || self.clock.wall())
-        {
-            settlement.learned = standing.limit;
-            settlement.exhausted_for = standing.exhausted_for;
-        }
+        let said = survey.speaks_of_rates();
+        let said = said.then(|| hint::standing(response.headers(), || self.clock.wall())).flatten();
+        let settlement = Settlement { order: pause.as_ref(), said: said.as_ref(), ..settlement };
         let (aftermath, seat) = slot.settle(&settlement);
-        self.tell_operator(call, &aftermath, settlement.over);
+        self.tell_operator(call, &aftermath, (None, settlement.over));
         let idle = (self.clock, idle_timeout(call, survey));
         let record = self.body_record(call, response.status());
         let body = |body| ResponseBody::of_vendor(body, idle, seat, record);
@@ -284,7 +286,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         call: &Call<'_>,
         slot: Slot,
         response: Response<E::Body>,
-        mut settlement: Settlement<'_>,
+        settlement: Settlement<'_>,
     ) -> Concluded<E::Body> {
         let (parts, body) = response.into_parts();
         let (probe, status) = (role(&slot), parts.status);
@@ -295,17 +297,15 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let answer = Answer { status: parts.status, headers: &parts.headers, body: &seen };
         let wall = self.clock.wall();
         let (class, reading) = dialect::understand(&call.policy.dialect, &answer, wall);
-        if let Some(standing) = hint::standing(&parts.headers, || wall) {
-            settlement.learned = standing.limit;
-            settlement.exhausted_for = standing.exhausted_for;
-        }
+        let said = hint::standing(&parts.headers, || wall);
+        let settlement = Settlement { said: said.as_ref(), ..settlement };
         match class {
             Class::Success => {
                 self.accounts.answered(call.upstream);
                 let pause = self.pause(parts.status, &parts.headers);
                 let settlement = Settlement { order: pause.as_ref(), ..settlement };
                 let (aftermath, seat) = slot.settle(&settlement);
-                self.tell_operator(call, &aftermath, settlement.over);
+                self.tell_operator(call, &aftermath, (None, settlement.over));
                 Concluded::Done(self.pass_peeked(call, parts, peeked, seat))
             }
             Class::Trouble(trouble) => {
@@ -314,7 +314,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 }
                 let trouble = *trouble;
                 let reason = RetryReason::Code(trouble.code);
-                let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
+                let (aftermath, mut seat) = self.settle(call, slot, (&trouble, reason), settlement);
+                if peeked.extent == Extent::Whole {
+                    seat.end();
+                }
                 let answer = Some((parts, reading));
                 Concluded::Trouble(Box::new(Met { trouble, answer, aftermath, reason, probe }))
             }
@@ -348,28 +351,28 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         slot: Slot,
         (trouble, reason): (&Trouble, RetryReason),
         settlement: Settlement<'_>,
-    ) -> Aftermath {
+    ) -> (Aftermath, Seat) {
         let blind = blind(trouble, reason);
         self.note_for_budget(call, trouble, blind);
-        let (aftermath, _seat) = slot.settle(&Settlement {
+        let (aftermath, seat) = slot.settle(&Settlement {
             blind,
             order: trouble.hold.as_ref(),
-            learned: trouble.learned.or(settlement.learned),
+            learned: trouble.learned,
             chance: self.random.unit(),
             ..settlement
         });
-        self.tell_operator(call, &aftermath, settlement.over);
+        self.tell_operator(call, &aftermath, (Some(&trouble.rule), settlement.over));
         if trouble.code == Code::RateLimited {
             let was =
                 if aftermath.unexpected { Throttled::Unexpected } else { Throttled::Expected };
             self.shard.throttled(call.upstream, was);
         }
-        aftermath
+        (aftermath, seat)
     }
 
     /// What an outcome means for the retry budget: a call that failed, or an upstream that lives.
     fn note_for_budget(&self, call: &Call<'_>, trouble: &Trouble, blind: Blind) {
-        let failed = blind == Blind::Yes || trouble.remedy != Remedy::Final;
+        let failed = blind != Blind::No || trouble.remedy != Remedy::Final;
         match (failed, &trouble.hold) {
             (true, None) if call.story.attempts == 1 => {
                 self.accounts.call_failed(call.upstream, self.clock.now());
@@ -379,10 +382,16 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
     }
 
-    /// One line when a hold begins, goes on or ends.
-    pub(super) fn tell_operator(&self, call: &Call<'_>, aftermath: &Aftermath, now: Moment) {
-        let Some(news) = aftermath.news else { return };
-        telemetry::hold(&call.rules.name, &news, now);
+    /// One line for each scope whose hold begins, goes on or ends, with the rule that said so.
+    pub(super) fn tell_operator(
+        &self,
+        call: &Call<'_>,
+        aftermath: &Aftermath,
+        (rule, now): (Option<&str>, Moment),
+    ) {
+        for news in &aftermath.news {
+            telemetry::hold((&call.rules.name, call.account.key()), news, rule, now);
+        }
     }
 
     /// Whether the call is sent again, from when, and paid by whom.
@@ -458,19 +467,20 @@ fn blames_client(call: &Call<'_>, failure: &Failure) -> Option<Stop> {
 const fn fate(failure: &Failure) -> Fate {
     match failure.reach {
         Reach::Nothing => Fate::NotSent,
-        Reach::Refused | Reach::Maybe => Fate::Unanswered,
+        Reach::Refused => Fate::Refused,
+        Reach::Maybe => Fate::Unanswered,
     }
 }
 
 /// What counts towards an outage: nobody answered, or nobody knows what happened. Limits on
 /// our own side say nothing about the upstream.
 fn blind(trouble: &Trouble, reason: RetryReason) -> Blind {
-    let ours = matches!(reason, RetryReason::Failure(kind) if kind.is_ours());
+    if matches!(reason, RetryReason::Failure(kind) if kind.is_ours()) {
+        return Blind::No;
+    }
     match trouble.processing {
-        Processing::Unknown | Processing::NotSent if !ours => Blind::Yes,
-        Processing::Unknown
-        | Processing::NotSent
-        | Processing::NotProcessed
-        | Processing::Processed => Blind::No,
+        Processing::Unknown => Blind::OnPath,
+        Processing::NotSent => Blind::OnConnection,
+        Processing::NotProcessed | Processing::Processed => Blind::No,
     }
 }

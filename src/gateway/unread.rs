@@ -55,7 +55,7 @@ impl<E: Exchange<RequestBody>> Unread<'_, '_, E> {
             let chance = gateway.random.unit();
             let settlement = Settlement { order: order.as_ref(), chance, ..*settlement };
             let aftermath = slot.close(&settlement);
-            gateway.tell_operator(call, &aftermath, settlement.over);
+            gateway.tell_operator(call, &aftermath, (None, settlement.over));
         }
     }
 

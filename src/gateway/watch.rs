@@ -16,6 +16,10 @@ pub(super) struct Watch {
     pub(super) idle_timeout: Duration,
 }
 
+/// Where another task writes the request, its last byte is looked for once in a guard, and no more
+/// often than this.
+const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(50);
+
 impl Watch {
     /// Nothing can be due earlier.
     pub(super) fn first_alarm(&self) -> Moment {
@@ -56,13 +60,24 @@ impl Watch {
             let Some(written) = progress.last_write() else { return Ok(self.soonest(now)) };
             let idle = written.plus(self.idle_timeout);
             let stuck = "the upstream does not take the request's body";
-            return alarm(idle, now, FailureKind::IdleTimeout, (progress, stuck));
+            let idle = alarm(idle, now, FailureKind::IdleTimeout, (progress, stuck))?;
+            let look = self.guard.map(|guard| now.plus(guard.max(LOOK_INTERVAL_MIN)));
+            return Ok(look.map_or(idle, |look| look.min(idle)));
         };
         let guard = self.guard.map(|guard| sent.plus(guard)).filter(|guard| now < *guard);
         let silence = "no answer in time";
         let timeout = sent.plus(self.attempt_timeout);
         let timeout = alarm(timeout, now, FailureKind::Timeout, (progress, silence))?;
         Ok(guard.map_or(timeout, |guard| guard.min(timeout)))
+    }
+}
+
+/// The alarm, or the end of the guard where that comes first: it counts from the last byte, which
+/// may have been written just now, whatever the alarm was set for.
+pub(super) fn guarded(due: Moment, slot: &Slot, progress: &Progress) -> Moment {
+    match (slot.guard(), progress.sent()) {
+        (Some(guard), Some(sent)) => due.min(sent.plus(guard)),
+        (Some(_) | None, _) => due,
     }
 }
 

@@ -62,9 +62,17 @@ impl Ledger {
         Duration::from_nanos(self.window)
     }
 
-    /// Believes less from now on; what is occupied stays so. More is never believed.
-    pub fn lower(&mut self, limit: u32) {
-        self.limit = self.limit.min(limit.max(1));
+    /// Believes this N from the next grant on; what is occupied stays so.
+    pub fn set_limit(&mut self, limit: u32) {
+        self.limit = limit.max(1);
+    }
+
+    /// Takes over the settled slots of another ledger of the same allowance, which has not been
+    /// used yet: its own slots may be among them.
+    pub fn inherit(&mut self, from: &Self) {
+        debug_assert_eq!((self.window, self.grain, self.occupied()), (from.window, from.grain, 0));
+        self.settled.clone_from(&from.settled);
+        self.settled_slots = from.settled_slots;
     }
 
     /// Takes a slot at `now`, or says when one will be released, if that is known.
@@ -126,27 +134,47 @@ impl Ledger {
         self.in_flight.saturating_add(self.settled_slots)
     }
 
+    /// When less than `limit` slots are occupied, if no answer has to come first.
+    #[must_use]
+    pub fn below(&self, limit: u32) -> Moment {
+        // Beyond the limit (lowered, or forced) several have to go before one is free.
+        let surplus = self.occupied().checked_sub(limit);
+        surplus.map_or(Moment::START, |surplus| {
+            self.release_after(surplus).filter(|_| limit > 0).unwrap_or(Moment::NEVER)
+        })
+    }
+
     /// When the next slot is released, if no answer has to come first.
     #[must_use]
     pub fn next_release(&self) -> Moment {
-        // Beyond the limit (lowered, or forced) several have to go before one is free.
-        let surplus = self.occupied().saturating_sub(self.limit);
-        self.release_after(surplus).unwrap_or(Moment::NEVER)
+        self.release_after(self.occupied().saturating_sub(self.limit)).unwrap_or(Moment::NEVER)
     }
 
-    /// When the `position`-th newcomer from now would start, `position` counted from 1.
+    /// When the `position`-th newcomer from `start` would start if the limit were `limit`;
+    /// `position` is counted from 1. `start` may lie ahead: nothing is released by asking.
     ///
     /// Exact as long as attempts under way settle at once; optimistic by their latency otherwise.
     #[must_use]
-    pub fn estimate(&mut self, now: Moment, position: u32) -> Moment {
-        let free = self.free(now);
-        let surplus = self.occupied().saturating_sub(self.limit);
-        let Some(behind) = position.checked_sub(free + 1) else { return now };
-        let behind = behind.saturating_add(surplus);
-        let rounds = u64::from(behind / self.limit.max(1));
-        let base = self.release_after(behind % self.limit.max(1));
-        let base = base.unwrap_or(now.plus(self.window())).max(now);
+    pub fn estimate(&self, limit: u32, start: Moment, position: u32) -> Moment {
+        if limit == 0 {
+            return Moment::NEVER;
+        }
+        let released = self.released_by(start);
+        let occupied = self.occupied() - released;
+        let free = limit.saturating_sub(occupied);
+        let surplus = occupied.saturating_sub(limit);
+        let Some(behind) = position.checked_sub(free.saturating_add(1)) else { return start };
+        let rounds = u64::from(behind / limit);
+        let before = released.saturating_add(surplus).saturating_add(behind % limit);
+        let base = self.release_after(before);
+        let base = base.unwrap_or(start.plus(self.window())).max(start);
         base.plus(Duration::from_nanos(self.window.saturating_mul(rounds)))
+    }
+
+    /// Slots that will have been released by then, of those still kept.
+    fn released_by(&self, then: Moment) -> u32 {
+        let over = |settled: &&Settled| settled.at.saturating_add(self.window) <= then.as_nanos();
+        self.settled.iter().take_while(over).map(|settled| settled.slots).sum()
     }
 
     /// The release of the slot that `skip` others go before.
@@ -206,18 +234,19 @@ mod tests {
     }
 
     #[test]
-    fn a_lowered_limit_binds_the_next_grant_and_is_never_raised() {
+    fn a_lowered_limit_binds_the_next_grant() {
         let mut ledger = Ledger::new(3, span(100));
         for _ in 0..3 {
             ledger.grant(at(0)).unwrap();
             ledger.settle(at(0));
         }
-        ledger.lower(1);
-        ledger.lower(5);
+        ledger.set_limit(1);
         assert_eq!(ledger.limit(), 1);
         assert_eq!(ledger.grant(at(99)), Err(at(100)));
         assert_eq!(ledger.grant(at(100)), Ok(()));
         assert_eq!(ledger.grant(at(100)), Err(Moment::NEVER));
+        ledger.set_limit(2);
+        assert_eq!(ledger.grant(at(100)), Ok(()));
     }
 
     #[test]
@@ -227,9 +256,34 @@ mod tests {
             ledger.grant(at(0)).unwrap();
             ledger.settle(at(settled));
         }
-        let starts = (1..=4).map(|n| ledger.estimate(at(50), n).as_nanos()).collect::<Vec<_>>();
-        assert_eq!(starts, [110, 140, 210, 240]);
-        assert_eq!(ledger.estimate(at(115), 1), at(115));
+        let estimate = |start, position| ledger.estimate(2, at(start), position).as_nanos();
+        assert_eq!([1, 2, 3, 4].map(|position| estimate(50, position)), [110, 140, 210, 240]);
+        assert_eq!([1, 2, 3].map(|position| estimate(115, position)), [115, 140, 215]);
+        assert_eq!(
+            [1, 2].map(|position| ledger.estimate(1, at(50), position).as_nanos()),
+            [140, 240]
+        );
+        assert_eq!(ledger.estimate(0, at(50), 1), Moment::NEVER);
+    }
+
+    #[test]
+    fn an_estimate_for_a_later_start_releases_nothing() {
+        let mut ledger = Ledger::new(1, span(100));
+        ledger.grant(at(0)).unwrap();
+        ledger.settle(at(0));
+        assert_eq!(ledger.estimate(1, at(500), 1), at(500));
+        assert_eq!(ledger.grant(at(99)), Err(at(100)));
+    }
+
+    #[test]
+    fn an_heir_waits_for_every_settled_slot() {
+        let mut spent = Ledger::new(3, span(100));
+        (0..3).for_each(|_| spent.force());
+        spent.settle(at(10));
+        spent.settle(at(20));
+        let mut heir = Ledger::new(3, span(100));
+        heir.inherit(&spent);
+        assert_eq!((heir.free(at(109)), heir.free(at(110)), heir.free(at(120))), (1, 2, 3));
     }
 
     /// Most arrivals in any half-open window of this length.

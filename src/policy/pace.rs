@@ -38,6 +38,13 @@ impl Rate {
         let interval = (self.over.as_nanos() * u128::from(FULL)).div_ceil(slots);
         Duration::from_nanos(u64::try_from(interval).unwrap_or(u64::MAX).max(1))
     }
+
+    /// How many at once after rest at `sixteenths` of this rate, at least one.
+    #[must_use]
+    pub fn burst(&self, sixteenths: u8) -> NonZeroU32 {
+        let part = u64::from(self.burst) * u64::from(sixteenths.clamp(1, FULL)) / u64::from(FULL);
+        u32::try_from(part).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
+    }
 }
 
 /// The pace of one allowance.
@@ -45,6 +52,8 @@ impl Rate {
 pub struct Pace {
     rate: Rate,
     interval: Duration,
+    /// How many at once after rest, at the present speed.
+    burst: u32,
     dial: Dial,
     limiter: Limiter,
 }
@@ -73,7 +82,8 @@ impl Pace {
         *self = Self::on(self.dial.clone(), rate, sixteenths);
     }
 
-    /// A new limiter on the same state: changing speed neither forgets nor refills.
+    /// A new limiter on the same state: changing speed neither forgets nor refills. A slower pace
+    /// has a burst as much smaller, so that nobody leaves a throttle's hold as a crowd.
     pub fn set_speed(&mut self, sixteenths: u8) {
         *self = Self::on(self.dial.clone(), self.rate, sixteenths);
     }
@@ -86,6 +96,18 @@ impl Pace {
         self.dial.show(now);
         let turn = self.limiter.check();
         turn.map_err(|wait| Moment::from_nanos(wait.earliest_possible().as_u64()))
+    }
+
+    /// Spends what has been saved of the burst: the next turn comes one interval from now.
+    pub fn spend_burst(&self, now: Moment) {
+        let ahead = nanos(self.interval).saturating_mul(u64::from(self.burst));
+        let spent = now.as_nanos().saturating_add(ahead);
+        self.dial.set_arrival(self.dial.arrival().max(spent));
+    }
+
+    /// Takes over what another pace has spent.
+    pub fn inherit(&self, from: &Self) {
+        self.dial.set_arrival(self.dial.arrival().max(from.dial.arrival()));
     }
 
     /// The state before a turn is taken, to give it back.
@@ -106,7 +128,7 @@ impl Pace {
     pub fn estimate(&self, now: Moment, position: u32) -> Moment {
         let interval = nanos(self.interval);
         let turns = interval.saturating_mul(u64::from(position.saturating_sub(1)));
-        let tolerance = interval.saturating_mul(u64::from(self.rate.burst.saturating_sub(1)));
+        let tolerance = interval.saturating_mul(u64::from(self.burst.saturating_sub(1)));
         let arrival = self.dial.arrival().max(now.as_nanos());
         Moment::from_nanos(arrival.saturating_add(turns).saturating_sub(tolerance)).max(now)
     }
@@ -114,11 +136,11 @@ impl Pace {
     fn on(dial: Dial, rate: Rate, sixteenths: u8) -> Self {
         let interval = rate.interval(sixteenths);
         let quota = Quota::with_period(interval).expect("an interval is at least a nanosecond");
-        let burst = NonZeroU32::new(rate.burst).unwrap_or(NonZeroU32::MIN);
+        let burst = rate.burst(sixteenths);
         // governor counts from the moment a limiter is made: all of ours are made at the start.
         dial.show(Moment::START);
         let limiter = Limiter::new(quota.allow_burst(burst), dial.clone(), dial.clone());
-        Self { rate, interval, dial, limiter }
+        Self { rate, interval, burst: burst.get(), dial, limiter }
     }
 }
 
@@ -211,6 +233,29 @@ mod tests {
         assert_eq!(pace.take(ms(1_050)), Err(ms(1_100)));
         assert_eq!(pace.take(ms(1_100)), Ok(()));
         assert_eq!(pace.take(ms(1_200)), Err(ms(1_300)));
+    }
+
+    #[test]
+    fn a_slower_pace_has_a_smaller_burst_and_regains_it() {
+        let mut pace = Pace::new(second(8), FULL);
+        let at_once = |pace: &Pace, now| (0..20).filter(|_| pace.take(ms(now)).is_ok()).count();
+        pace.set_speed(FULL / 2);
+        assert_eq!(at_once(&pace, 10_000), 4);
+        pace.set_speed(1);
+        assert_eq!(at_once(&pace, 100_000), 1);
+        pace.set_speed(FULL);
+        assert_eq!(at_once(&pace, 200_000), 8);
+    }
+
+    #[test]
+    fn a_spent_burst_leaves_evenly_spaced_turns() {
+        let pace = Pace::new(second(5), FULL);
+        pace.spend_burst(ms(1_000));
+        assert_eq!(pace.estimate(ms(1_000), 2), ms(1_200));
+        for turn in 1..=3 {
+            assert_eq!(pace.take(ms(1_000 + turn * 100 - 1)), Err(ms(1_000 + turn * 100)));
+            assert_eq!(pace.take(ms(1_000 + turn * 100)), Ok(()));
+        }
     }
 
     #[test]

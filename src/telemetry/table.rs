@@ -29,7 +29,7 @@ pub enum Kind {
 }
 
 /// Every metric, in the order of exposition.
-pub const METRICS: [Metric; 33] = [
+pub const METRICS: [Metric; 35] = [
     BUILD_INFO,
     CALLS,
     CALLS_ACTIVE,
@@ -52,6 +52,7 @@ pub const METRICS: [Metric; 33] = [
     REMAINING,
     OCCUPIED,
     RESET,
+    DRIFT,
     QUEUED,
     PACE,
     HOLD,
@@ -60,6 +61,7 @@ pub const METRICS: [Metric; 33] = [
     WAITING,
     LONGEST_WAIT,
     ACCOUNTS,
+    OVERFLOW,
     WORKERS,
     UPSTREAMS,
     CLIENTS,
@@ -143,7 +145,7 @@ pub(super) const THROTTLED: Metric = counter(
 );
 pub(super) const UNEXPECTED: Metric = counter(
     "evenkeel_upstream_throttled_unexpected_total",
-    "Of these, those that came while the ledger had room; must stay 0",
+    "Of these, those that a configured allowance with room should have prevented; must stay 0",
     UPSTREAM,
 );
 pub(super) const UNRECOGNISED: Metric = counter(
@@ -169,6 +171,12 @@ pub(super) const REMAINING: Metric =
 pub(super) const OCCUPIED: Metric = gauge("evenkeel_ratelimit_occupied", "Occupied slots", POLICY);
 pub(super) const RESET: Metric =
     gauge("evenkeel_ratelimit_reset_seconds", "Until the next slot is released", POLICY);
+pub(super) const DRIFT: Metric = gauge(
+    "evenkeel_ratelimit_drift",
+    "What the vendor last said less what was believed: of the slots that remain, else of the limit; \
+     above 0 less is used than is granted, below 0 others use it too",
+    POLICY,
+);
 pub(super) const QUEUED: Metric =
     gauge("evenkeel_ratelimit_queued_requests", "Calls in line for the allowance", POLICY);
 pub(super) const PACE: Metric =
@@ -183,6 +191,11 @@ pub(super) const WAITING: Metric = gauge("evenkeel_waiting_calls", "Calls that w
 pub(super) const LONGEST_WAIT: Metric =
     gauge("evenkeel_longest_wait_seconds", "How long the call in front has waited", UPSTREAM);
 pub(super) const ACCOUNTS: Metric = gauge("evenkeel_accounts", "Accounts told apart now", UPSTREAM);
+pub(super) const OVERFLOW: Metric = counter(
+    "evenkeel_accounts_overflow_calls_total",
+    "Calls whose account had no place in the full table, and that shared one",
+    UPSTREAM,
+);
 pub(super) const WORKERS: Metric = gauge("evenkeel_workers", "Workers", &[]);
 pub(super) const UPSTREAMS: Metric = gauge("evenkeel_upstreams", "Upstreams configured", &[]);
 pub(super) const CLIENTS: Metric = gauge("evenkeel_clients", "Clients configured", &[]);

@@ -78,6 +78,7 @@ fn rules() -> UpstreamRules {
         counts: None,
         exempt: Vec::new(),
         mode: Mode::Enforce,
+        linger: Duration::from_secs(1),
     };
     UpstreamRules {
         name: Arc::from("vendor"),

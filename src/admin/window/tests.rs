@@ -23,6 +23,7 @@ fn account() -> AccountView {
         waiting: 2,
         pace_sixteenths: 8,
         next_release: Duration::from_millis(1234),
+        drift: Some(-3),
         hold,
         observe: false,
     };
@@ -32,6 +33,7 @@ fn account() -> AccountView {
         scopes: vec![scope("hour", Some(hold)), scope("day", None)],
         waiting: 4,
         longest_wait: Duration::from_secs(3),
+        overflow_calls: None,
     }
 }
 
@@ -136,7 +138,8 @@ fn the_status_tells_limits_queues_and_holds() {
     let expected = json!({
         "name": "hour", "kind": "window", "limit": 900, "limit_configured": 1000,
         "window_seconds": 3600.0, "occupied": 100, "remaining": 800,
-        "next_release_seconds": 1.234, "waiting": 2, "pace": 0.5, "observe": false,
+        "next_release_seconds": 1.234, "waiting": 2,
+            "drift": -3, "pace": 0.5, "observe": false,
         "hold": { "id": 7, "cause": "maintenance", "remaining_seconds": 89.5, "failed_probes": 1 },
     });
     assert_eq!(account["scopes"][0], expected);

@@ -88,6 +88,7 @@ fn hourly() -> Allowance {
         counts: None,
         exempt: vec![login],
         mode: Mode::Enforce,
+        linger: Duration::from_secs(1),
     }
 }
 

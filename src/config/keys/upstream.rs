@@ -119,6 +119,12 @@ const ALLOWANCE: &[Key] = &[
         "The longest a request can be under way before the vendor counts it; \
          the promise rests on it.",
     ),
+    key(
+        "linger",
+        span(Duration::ZERO, HOUR),
+        means("1s beside `limit`, 30s beside `concurrency`"),
+        "An attempt without an answer counts as over so long after it was given up.",
+    ),
     key("match", Kind::Map(&[MATCH]), means("every call"), "Which calls it counts."),
     key(
         "exempt",

@@ -42,7 +42,19 @@ impl<'a> Resolver<'a> {
             _ => Mode::Enforce,
         };
         let exempt = self.exempt(&scope);
-        Some(Allowance { name: (*field.key).into(), grant: grant?, counts, exempt, mode })
+        let grant = grant?;
+        let linger = self.linger(&scope, &grant);
+        Some(Allowance { name: (*field.key).into(), grant, counts, exempt, mode, linger })
+    }
+
+    fn linger(&mut self, scope: &Scope<'a>, grant: &Grant) -> Duration {
+        let derived = match grant {
+            Grant::Window { .. } => defaults::LINGER,
+            Grant::Concurrency { .. } => defaults::LINGER_AT_WORK,
+        };
+        let written = self.option(scope, &["linger"]).and_then(|written| written.duration());
+        self.record_derived(scope, "linger", Length(derived).to_string());
+        written.unwrap_or(derived)
     }
 
     fn exempt(&mut self, scope: &Scope<'a>) -> Vec<Matcher> {
@@ -149,7 +161,13 @@ impl<'a> Resolver<'a> {
     /// What we impose on a client.
     pub(super) fn client_limit(&mut self, scope: &Scope<'a>, name: &str) -> Option<Allowance> {
         let grant = self.window(scope, Counter::Ourselves)?;
-        let name = Arc::from(name);
-        Some(Allowance { name, grant, counts: None, exempt: Vec::new(), mode: Mode::Enforce })
+        Some(Allowance {
+            name: Arc::from(name),
+            grant,
+            counts: None,
+            exempt: Vec::new(),
+            mode: Mode::Enforce,
+            linger: Duration::ZERO,
+        })
     }
 }

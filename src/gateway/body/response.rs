@@ -36,11 +36,14 @@ impl<B: AnswerBody> ResponseBody<B> {
     pub fn of_vendor(
         mut body: B,
         idle: (Clock, Duration),
-        seat: Seat,
+        mut seat: Seat,
         record: impl FnOnce() -> BodyRecord,
     ) -> Self {
         match body.take_whole() {
-            Some(bytes) => Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            Some(bytes) => {
+                seat.end();
+                Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
+            }
             None => {
                 let body = (VecDeque::new(), body);
                 Self::Streamed(Box::new(Streamed::new(body, idle, seat, record())))
@@ -222,13 +225,20 @@ where
         match frame {
             Some(Ok(frame)) => {
                 this.hand_on(&frame);
+                // A server that knows the length does not ask whether there is more.
+                if this.rest.is_end_stream() {
+                    this.seat.end();
+                }
                 Poll::Ready(Some(Ok(without_hop_by_hop(frame))))
             }
             Some(Err(failure)) => {
                 this.break_off(failure, context);
                 Poll::Pending
             }
-            None => Poll::Ready(None),
+            None => {
+                this.seat.end();
+                Poll::Ready(None)
+            }
         }
     }
 

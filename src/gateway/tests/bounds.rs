@@ -33,7 +33,8 @@ async fn a_longer_idle_timeout_of_ones_own_holds_for_streams_of_events_too() {
 async fn beside_unread(first: Step) -> (StatusCode, usize) {
     let single = |upstream: &mut Upstream| {
         let grant = Grant::Concurrency { limit: 1 };
-        upstream.allowances.push(Allowance { grant, ..window("all", 1, 1, Spread::None) });
+        let linger = Duration::from_secs(30);
+        upstream.allowances.push(Allowance { grant, linger, ..window("all", 1, 1, Spread::None) });
     };
     let bench = bench("auto", &[first, OK], single);
     let mut request = Request::builder().uri("/vendor/things").body(Intake::Nothing).unwrap();
@@ -41,7 +42,7 @@ async fn beside_unread(first: Step) -> (StatusCode, usize) {
     let unread = bench.gateway.handle(&mut request, &peer).await;
     let second = bench.call(Method::GET, &[("prefer", "wait=1")]).await.status;
     drop(unread);
-    assert_eq!(bench.call(Method::GET, &[]).await.status, 200);
+    assert_eq!(bench.call(Method::GET, &[PATIENT]).await.status, 200);
     (second, bench.sent().len())
 }
 

@@ -2,8 +2,10 @@
 //!
 //! `droplink` and `wordbee` hold the founding documents' own numbers: there an hour costs nothing.
 //! `bounds` holds what only a long time or many calls show, `holds` what short, wrong and broken
-//! words of a vendor lead to.
+//! words of a vendor lead to, `allowances` what answers do to the allowances, holds and outages of a
+//! whole gateway.
 
+mod allowances;
 mod bounds;
 mod droplink;
 mod holds;
@@ -48,6 +50,8 @@ enum Step {
     Slow(&'static str, u64),
     /// Answers at once with a head whose body never comes.
     Stall(u16, &'static [(&'static str, &'static str)]),
+    /// Takes the request in so many milliseconds and answers it so many milliseconds later.
+    Upload(u64, u64),
 }
 
 /// One attempt as the upstream saw it.
@@ -68,6 +72,8 @@ struct Inner {
     steps: Mutex<VecDeque<Step>>,
     last: Step,
     sent: Mutex<Vec<Sent>>,
+    /// Targets that begin like this are answered 500, whatever the steps say.
+    broken: Mutex<Option<&'static str>>,
     clock: Clock,
 }
 
@@ -134,7 +140,12 @@ impl Exchange<RequestBody> for Script {
             body,
         };
         self.0.sent.lock().unwrap().push(sent);
-        let step = self.0.steps.lock().unwrap().pop_front().unwrap_or(self.0.last.clone());
+        let broken =
+            self.0.broken.lock().unwrap().is_some_and(|it| head.target.as_str().starts_with(it));
+        let step = match broken {
+            true => Step::Answer(10, 500, &[], "{}"),
+            false => self.0.steps.lock().unwrap().pop_front().unwrap_or(self.0.last.clone()),
+        };
         match step {
             Step::Answer(millis, status, headers, body) => {
                 progress.wrote(clock.now());
@@ -170,6 +181,13 @@ impl Exchange<RequestBody> for Script {
                 }
                 let body = ScriptBody::slow("late", clock, Duration::from_secs(3_600));
                 Ok(response.body(body).unwrap())
+            }
+            Step::Upload(taken, answered) => {
+                progress.wrote(clock.now());
+                clock.sleep_until(clock.now().plus(Duration::from_millis(taken))).await;
+                progress.finished(clock.now());
+                clock.sleep_until(clock.now().plus(Duration::from_millis(answered))).await;
+                Ok(Response::new(ScriptBody::whole("taken")))
             }
             Step::Slow(media_type, seconds) => {
                 progress.wrote(clock.now());
@@ -278,7 +296,13 @@ fn limited(
     let mut steps: VecDeque<_> = steps.to_vec().into();
     let last = steps.back().cloned().expect("a script has steps");
     let steps = Mutex::new(std::mem::take(&mut steps));
-    let script = Script(Arc::new(Inner { steps, last, sent: Mutex::default(), clock }));
+    let script = Script(Arc::new(Inner {
+        steps,
+        last,
+        sent: Mutex::default(),
+        broken: Mutex::default(),
+        clock,
+    }));
     let shared = Shared::new(Arc::new(settings), Access::None, Drain::new(clock), clock);
     let metrics = Arc::new(Metrics::new(vec!["vendor".into()], vec!["default".into()], 1));
     let random = Random::from_seed(seed);
@@ -291,6 +315,12 @@ impl Bench {
         let (head, body, after) = self.stream(method, headers).await;
         let body = body.expect("the body is whole");
         Got { status: head.status, headers: head.headers, body, after }
+    }
+
+    /// The status of a GET of this path behind the route's prefix.
+    async fn get(&self, path: &str) -> u16 {
+        let request = Request::builder().uri(format!("/vendor{path}"));
+        self.answer(request, &[]).await.0.status.as_u16()
     }
 
     /// The same, with a body that may have broken off; and when the head came.
@@ -320,7 +350,14 @@ impl Bench {
         target: &str,
         headers: &[(&'static str, &'static str)],
     ) -> (http::response::Parts, Result<Bytes, Failure>, Duration) {
-        let mut request = Request::builder().method(method).uri(target);
+        self.answer(Request::builder().method(method).uri(target), headers).await
+    }
+
+    async fn answer(
+        &self,
+        mut request: http::request::Builder,
+        headers: &[(&'static str, &'static str)],
+    ) -> (http::response::Parts, Result<Bytes, Failure>, Duration) {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -377,6 +414,7 @@ fn window(name: &str, limit: u32, seconds: u64, spread: Spread) -> Allowance {
         counts: None,
         exempt: Vec::new(),
         mode: Mode::Enforce,
+        linger: Duration::from_secs(1),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::policy::classify::Learned;
 use crate::policy::pointer;
 
 pub use prose::without_links;
-pub use standing::{Standing, speaks_of_rates, standing};
+pub use standing::{Bucket, Standing, speaks_of_rates, standing};
 pub use value::{LEGAL_MAX, duration, retry_after};
 
 /// A wait that an answer states.

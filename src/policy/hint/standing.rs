@@ -8,19 +8,33 @@ use http::header::AGE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::{Said, Throttled, Voice, now, said, text, unit, value};
-use crate::policy::classify::Learned;
 
-/// What an answer says about the allowance: it only ever lowers what we believe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What an answer says about the vendor's limits, bucket by bucket; never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
-    /// The allowance as the vendor states it; the slowest one of several.
-    pub limit: Option<Learned>,
-    /// Nothing remains, for this long.
-    pub exhausted_for: Option<Duration>,
+    /// What is said of each; those of which nothing remains come last.
+    pub buckets: Vec<Bucket>,
+}
+
+/// What an answer says about one bucket that counts requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bucket {
+    /// Requests per window.
+    pub limit: Option<u32>,
+    /// The window, where it is stated.
+    pub window: Option<Duration>,
+    /// Requests that remain. Zero is also said of buckets that count other things: without them
+    /// there is no request either.
+    pub remaining: Option<u32>,
+    /// Until more remain.
+    pub reset: Option<Duration>,
 }
 
 /// Items of a header's list that are looked at.
 const ITEMS_MAX: usize = 16;
+
+/// Buckets of an answer that are looked at.
+const BUCKETS_MAX: usize = 32;
 
 /// What the headers of an answer say about the allowance; `wall` is asked only when needed.
 #[must_use]
@@ -38,10 +52,18 @@ fn spelt_out(headers: &HeaderMap, wall: SystemTime) -> Option<Standing> {
     if cached {
         return None;
     }
-    let exhausted = reset(headers, Throttled::No, now(headers, wall));
-    let standing =
-        Standing { limit: policy(headers), exhausted_for: exhausted.map(|said| said.span) };
-    (standing.limit.is_some() || standing.exhausted_for.is_some()).then_some(standing)
+    let policies: Vec<_> = policies(headers).collect();
+    let mut buckets = remaining(headers, &policies, now(headers, wall));
+    for policy in policies.iter().filter(|policy| policy.unit == Unit::Requests) {
+        let known = buckets.iter().any(|bucket| bucket.window == Some(policy.window));
+        if !known {
+            let (limit, window) = (Some(policy.limit), Some(policy.window));
+            buckets.push(Bucket { limit, window, ..Bucket::default() });
+        }
+    }
+    buckets.truncate(BUCKETS_MAX);
+    buckets.sort_by_key(|bucket| bucket.remaining == Some(0));
+    (!buckets.is_empty()).then_some(Standing { buckets })
 }
 
 /// Whether a header is one of the `RateLimit` family, in any vendor's spelling.
@@ -134,32 +156,158 @@ fn has_left(headers: &HeaderMap, reset: &HeaderName) -> bool {
     })
 }
 
-/// The slowest policy that counts requests: `RateLimit-Policy`, or `RateLimit-Limit` with a window.
-fn policy(headers: &HeaderMap) -> Option<Learned> {
-    let lines = ["ratelimit-policy", "ratelimit-limit", "x-ratelimit-limit"];
-    let items = lines
-        .iter()
-        .filter_map(|name| text(headers, *name))
-        .flat_map(|line| split(line, ',').take(ITEMS_MAX).filter_map(policy_item));
-    items.min_by(|a, b| rate(a).total_cmp(&rate(b)))
+/// What a bucket counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Requests,
+    Other,
+}
+
+/// One item of a policy.
+#[derive(Clone, Copy, Debug)]
+struct Policy<'a> {
+    /// Its name, or the quota that stands in its place.
+    name: &'a str,
+    limit: u32,
+    window: Duration,
+    unit: Unit,
+}
+
+/// The items of `RateLimit-Policy`, or of `RateLimit-Limit` with a window.
+fn policies(headers: &HeaderMap) -> impl Iterator<Item = Policy<'_>> {
+    let names = ["ratelimit-policy", "ratelimit-limit", "x-ratelimit-limit", "x-ratelimit-policy"];
+    let lines = names.into_iter().flat_map(|name| headers.get_all(name));
+    let lines = lines.filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| split(line, ',').take(ITEMS_MAX).filter_map(policy_item))
 }
 
 /// `"burst";q=100;w=60` or `100;w=60`.
-fn policy_item(item: &str) -> Option<Learned> {
-    let mut parts = split(item, ';');
-    let head = parts.next()?.trim();
+fn policy_item(item: &str) -> Option<Policy<'_>> {
+    let name = split(item, ';').next()?.trim();
     let other_unit = item.contains("qu=") && !item.contains("qu=\"request");
-    if other_unit {
-        return None;
-    }
-    let quota = split(item, ';').find_map(|it| number(it, "q")).or_else(|| head.parse().ok())?;
+    let unit = if other_unit { Unit::Other } else { Unit::Requests };
+    let quota = split(item, ';').find_map(|it| number(it, "q")).or_else(|| name.parse().ok())?;
     let window = split(item, ';').find_map(|it| number(it, "w")).filter(|window| *window > 0)?;
     let window = value::legal(Duration::from_secs(window))?;
-    u32::try_from(quota).ok().filter(|limit| *limit > 0).map(|limit| Learned { limit, window })
+    let limit = u32::try_from(quota).ok().filter(|limit| *limit > 0)?;
+    Some(Policy { name, limit, window, unit })
 }
 
-fn rate(learned: &Learned) -> f64 {
-    f64::from(learned.limit) / learned.window.as_secs_f64()
+/// What is said to remain, of every bucket.
+fn remaining(headers: &HeaderMap, policies: &[Policy<'_>], now: SystemTime) -> Vec<Bucket> {
+    let mut buckets = Vec::new();
+    for line in headers.get_all("ratelimit").iter().filter_map(|line| line.to_str().ok()) {
+        let items = split(line, ',').take(ITEMS_MAX);
+        buckets.extend(items.filter_map(|item| draft_item(item, policies)));
+        buckets.extend(older_draft(line, policies));
+    }
+    for (name, value) in headers {
+        let name = name.as_str();
+        if speaks_of_rates(name)
+            && name.contains("remaining")
+            && let Some(left) = value.to_str().ok().and_then(whole)
+        {
+            buckets.extend(vendors_own(headers, (name, left), policies, now));
+        }
+    }
+    buckets
+}
+
+/// `"default";r=0;t=30` of the drafts from 08 on.
+fn draft_item(item: &str, policies: &[Policy<'_>]) -> Option<Bucket> {
+    let name = split(item, ';').next()?.trim();
+    let left = split(item, ';').skip(1).find_map(|it| number(it, "r"))?;
+    let reset = split(item, ';').skip(1).find_map(|it| number(it, "t"));
+    let named = policies.iter().find(|policy| policy.name == name);
+    let only = || policies.first().filter(|_| policies.len() == 1);
+    let policy = named.or_else(only);
+    bucket(left, seconds(reset), policy, None)
+}
+
+/// `limit=9, remaining=0, reset=30` of draft 07.
+fn older_draft(line: &str, policies: &[Policy<'_>]) -> Option<Bucket> {
+    let value = |name| split(line, ',').take(ITEMS_MAX).find_map(|it| number(it, name));
+    let limit = value("limit").and_then(|limit| u32::try_from(limit).ok());
+    bucket(value("remaining")?, seconds(value("reset")), of_limit(policies, limit), limit)
+}
+
+/// A bucket in a vendor's own headers, known by the one that says what remains.
+fn vendors_own(
+    headers: &HeaderMap,
+    (name, left): (&str, u64),
+    policies: &[Policy<'_>],
+    now: SystemTime,
+) -> Option<Bucket> {
+    let unit = if counts_requests(name) { Unit::Requests } else { Unit::Other };
+    if unit == Unit::Other && left > 0 {
+        return None;
+    }
+    let limit = text(headers, name.replacen("remaining", "limit", 1).as_str());
+    let limit = limit.and_then(|limit| whole(split(limit, ',').next()?));
+    let limit = limit.and_then(|limit| u32::try_from(limit).ok());
+    let found = bucket(left, bucket_reset(headers, name, now), of_limit(policies, limit), limit)?;
+    let window = found.window.or_else(|| window_in(name));
+    Some(match unit {
+        Unit::Requests => Bucket { window, ..found },
+        Unit::Other => Bucket { limit: None, window: None, ..found },
+    })
+}
+
+fn bucket(
+    left: u64,
+    reset: Option<Duration>,
+    policy: Option<&Policy<'_>>,
+    limit: Option<u32>,
+) -> Option<Bucket> {
+    let remaining = Some(u32::try_from(left).unwrap_or(u32::MAX));
+    match policy {
+        Some(policy) if policy.unit == Unit::Other && left > 0 => None,
+        Some(policy) if policy.unit == Unit::Other => {
+            Some(Bucket { limit: None, window: None, remaining, reset })
+        }
+        Some(policy) => {
+            let (limit, window) = (Some(policy.limit), Some(policy.window));
+            Some(Bucket { limit, window, remaining, reset })
+        }
+        None => Some(Bucket { limit, window: None, remaining, reset }),
+    }
+}
+
+/// The policy of a bucket that names none: the only one, or the one of its limit.
+fn of_limit<'a>(policies: &'a [Policy<'a>], limit: Option<u32>) -> Option<&'a Policy<'a>> {
+    match policies {
+        [only] if limit.is_none_or(|limit| limit == only.limit) => Some(only),
+        several => several.iter().find(|policy| Some(policy.limit) == limit),
+    }
+}
+
+/// Whether a header's name does not say that it counts something else.
+fn counts_requests(name: &str) -> bool {
+    const OTHERS: [&str; 7] = ["token", "byte", "char", "credit", "point", "cost", "unit"];
+    !OTHERS.iter().any(|unit| name.contains(unit))
+}
+
+/// The window that a header's name says: `x-ratelimit-remaining-minute`.
+fn window_in(name: &str) -> Option<Duration> {
+    let seconds = name.split('-').find_map(|word| match word {
+        "second" => Some(1),
+        "minute" => Some(60),
+        "hour" | "hourly" => Some(3_600),
+        "day" | "daily" => Some(86_400),
+        _ => None,
+    });
+    seconds.map(Duration::from_secs)
+}
+
+/// A whole number, or one with decimals that is rounded down.
+fn whole(text: &str) -> Option<u64> {
+    let digits = text.trim().split('.').next()?;
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { Some(digits.parse().unwrap_or(u64::MAX)) } else { None }
+}
+
+fn seconds(number: Option<u64>) -> Option<Duration> {
+    value::legal(Duration::from_secs(number?))
 }
 
 /// `name=12` with a whole number.
@@ -183,49 +331,67 @@ mod tests {
 
     use super::*;
 
-    /// Limit and window, and the seconds of exhaustion.
-    type Found = (Option<(u32, u64)>, Option<u64>);
+    /// Limit, window, what remains and the reset of a bucket.
+    type Found = (Option<u32>, Option<u64>, Option<u32>, Option<u64>);
 
-    fn read(pairs: &[(&str, &str)]) -> Option<Found> {
+    fn read(pairs: &[(&str, &str)]) -> Vec<Found> {
         let pair = |(name, value): &(&str, &str)| {
             (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
         };
         let headers: HeaderMap = pairs.iter().map(pair).collect();
         let wall = || UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-        standing(&headers, wall).map(|found| {
-            let limit = found.limit.map(|it| (it.limit, it.window.as_secs()));
-            (limit, found.exhausted_for.map(|span| span.as_secs()))
-        })
+        let buckets = standing(&headers, wall).map(|found| found.buckets).unwrap_or_default();
+        let seconds = |span: Option<Duration>| span.map(|span| span.as_secs());
+        let found = |it: Bucket| (it.limit, seconds(it.window), it.remaining, seconds(it.reset));
+        buckets.into_iter().map(found).collect()
     }
 
     #[test]
     fn ordinary_answers_have_no_standing() {
-        assert_eq!(read(&[("content-type", "text/html"), ("retry-after", "3")]), None);
-        assert_eq!(read(&[("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "3")]), None);
-        assert_eq!(read(&[("ratelimit", "garbage;;;=,\"")]), None);
+        assert_eq!(read(&[("content-type", "text/html"), ("retry-after", "3")]), []);
+        assert_eq!(read(&[("ratelimit", "garbage;;;=,\"")]), []);
+        assert_eq!(read(&[("x-ratelimit-remaining", "some"), ("x-ratelimit-reset", "3")]), []);
+        assert_eq!(read(&[("x-ratelimit-reset", "3")]), [], "a reset alone means nothing");
     }
 
     #[test]
-    fn exhaustion_closes_until_its_own_reset() {
-        let rows: [(&[(&str, &str)], u64); 6] = [
-            (&[("ratelimit", "\"a\";r=5;t=9, \"b\";r=0;t=30")], 30),
-            (&[("ratelimit", "limit=10, remaining=0, reset=7")], 7),
-            (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1767225641")], 41),
+    fn what_remains_is_read_in_every_spelling() {
+        let rows: [(&[(&str, &str)], Found); 9] = [
             (
-                &[
-                    ("x-ratelimit-remaining-tokens", "0"),
-                    ("x-ratelimit-reset-tokens", "6m0s"),
-                    ("x-ratelimit-remaining-requests", "5"),
-                    ("x-ratelimit-reset-requests", "9h"),
-                ],
-                360,
+                &[("ratelimit", "limit=10, remaining=0, reset=7")],
+                (Some(10), None, Some(0), Some(7)),
+            ),
+            (
+                &[("ratelimit", "limit=10, remaining=4, reset=7"), ("ratelimit-policy", "10;w=60")],
+                (Some(10), Some(60), Some(4), Some(7)),
+            ),
+            (
+                &[("ratelimit", "\"a\";r=4;t=7"), ("ratelimit-policy", "\"a\";q=10;w=60")],
+                (Some(10), Some(60), Some(4), Some(7)),
+            ),
+            (
+                &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1767225641")],
+                (None, None, Some(0), Some(41)),
+            ),
+            (
+                &[("x-ratelimit-limit", "60"), ("x-ratelimit-remaining", "12")],
+                (Some(60), None, Some(12), None),
+            ),
+            (
+                &[("x-ratelimit-limit-minute", "5"), ("x-ratelimit-remaining-minute", "4")],
+                (Some(5), Some(60), Some(4), None),
+            ),
+            (
+                &[("ratelimit-limit", "100, 100;w=60"), ("ratelimit-remaining", "3.0")],
+                (Some(100), Some(60), Some(3), None),
             ),
             (
                 &[
+                    ("anthropic-ratelimit-requests-limit", "50"),
                     ("anthropic-ratelimit-requests-remaining", "0"),
                     ("anthropic-ratelimit-requests-reset", "2026-01-01T00:00:20Z"),
                 ],
-                20,
+                (Some(50), None, Some(0), Some(20)),
             ),
             (
                 &[
@@ -233,34 +399,72 @@ mod tests {
                     ("x-ratelimit-reset", "1767225641"),
                     ("date", "Thu, 01 Jan 2026 00:00:40 GMT"),
                 ],
-                1,
+                (None, None, Some(0), Some(1)),
             ),
         ];
         for (headers, expected) in rows {
-            assert_eq!(read(headers), Some((None, Some(expected))), "{headers:?}");
+            assert_eq!(read(headers), [expected], "{headers:?}");
         }
     }
 
     #[test]
-    fn the_slowest_policy_is_the_limit() {
+    fn each_bucket_is_its_own_and_used_up_ones_come_last() {
+        let two = [
+            ("ratelimit", "\"b\";r=0;t=30, \"a\";r=5;t=9"),
+            ("ratelimit-policy", "\"a\";q=10;w=60, \"b\";q=1000;w=3600, \"c\";q=9;w=1"),
+        ];
+        let expected = [
+            (Some(10), Some(60), Some(5), Some(9)),
+            (Some(9), Some(1), None, None),
+            (Some(1000), Some(3600), Some(0), Some(30)),
+        ];
+        assert_eq!(read(&two), expected);
+    }
+
+    #[test]
+    fn what_is_not_counted_in_requests_only_matters_when_it_is_used_up() {
+        let tokens = |left| {
+            read(&[
+                ("x-ratelimit-limit-tokens", "1000"),
+                ("x-ratelimit-remaining-tokens", left),
+                ("x-ratelimit-reset-tokens", "6m0s"),
+            ])
+        };
+        assert_eq!(tokens("7"), []);
+        assert_eq!(tokens("0"), [(None, None, Some(0), Some(360))]);
+        let bytes = |left| {
+            let line = format!("\"x\";r={left};t=9");
+            read(&[
+                ("ratelimit", &line),
+                ("ratelimit-policy", "\"x\";q=1;w=60;qu=\"content-bytes\""),
+            ])
+        };
+        assert_eq!(bytes(1), []);
+        assert_eq!(bytes(0), [(None, None, Some(0), Some(9))]);
+    }
+
+    #[test]
+    fn every_policy_is_told_with_its_window() {
+        let two: &[_] = &[(100, 60), (1000, 86_400)];
+        let other_unit = "\"a,b;w=1\";q=7;w=60, \"x\";q=1;w=60;qu=\"content-bytes\"";
         let rows = [
-            ("ratelimit-policy", "\"burst\";q=100;w=60,\"daily\";q=1000;w=86400", (1000, 86_400)),
-            ("ratelimit-limit", "100;w=21600", (100, 21_600)),
-            ("ratelimit-policy", "100;w=60", (100, 60)),
-            (
-                "ratelimit-policy",
-                "\"a,b;w=1\";q=7;w=60, \"x\";q=1;w=60;qu=\"content-bytes\"",
-                (7, 60),
-            ),
+            ("ratelimit-policy", "\"burst\";q=100;w=60,\"daily\";q=1000;w=86400", two),
+            ("ratelimit-limit", "100;w=21600", &[(100, 21_600)]),
+            ("ratelimit-policy", "100;w=60", &[(100, 60)]),
+            ("ratelimit-policy", other_unit, &[(7, 60)]),
         ];
         for (name, value, expected) in rows {
-            assert_eq!(read(&[(name, value)]), Some((Some(expected), None)), "{value}");
+            let expected: Vec<Found> = expected
+                .iter()
+                .map(|(limit, window)| (Some(*limit), Some(*window), None, None))
+                .collect();
+            assert_eq!(read(&[(name, value)]), expected, "{value}");
         }
     }
 
     #[test]
     fn a_cached_answer_says_nothing() {
         let stale = [("ratelimit", "\"a\";r=0;t=9"), ("age", "12")];
-        assert_eq!(read(&stale), None);
+        assert_eq!(read(&stale), []);
     }
 }

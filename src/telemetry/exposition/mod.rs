@@ -255,12 +255,13 @@ impl Scrape {
 
     fn scopes(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let scopes = self.summed_scopes();
-        let gauges: [(Metric, ScopeOf); 7] = [
+        let gauges: [(Metric, ScopeOf); 8] = [
             (table::LIMIT, |scope| scope.limit.map(f64::from)),
             (table::CONFIGURED, |scope| scope.configured.map(f64::from)),
             (table::REMAINING, |scope| scope.remaining.map(f64::from)),
             (table::OCCUPIED, |scope| scope.limit.map(|_| scope.occupied as f64)),
             (table::RESET, |scope| scope.limit.map(|_| scope.next_release.as_secs_f64())),
+            (table::DRIFT, |scope| scope.drift.map(|drift| drift as f64)),
             (table::QUEUED, |scope| Some(scope.waiting as f64)),
             (table::PACE, |scope| Some(f64::from(scope.pace_sixteenths) / 16.0)),
         ];
@@ -313,7 +314,12 @@ impl Scrape {
                 family.gauge(&[("upstream", name)], value(&own.collect::<Vec<_>>()))
             })?;
         }
-        Ok(())
+        let mut overflow = Family::open(out, table::OVERFLOW)?;
+        self.each_upstream(|upstream, name| {
+            let own = self.accounts.iter().filter(|view| view.upstreams.contains(&upstream));
+            let calls = own.filter_map(|view| view.overflow_calls).sum();
+            overflow.counter(&[("upstream", name)], calls)
+        })
     }
 
     fn each_upstream(&self, mut write: impl FnMut(usize, &str) -> fmt::Result) -> fmt::Result {
@@ -398,6 +404,8 @@ struct Scopes {
     waiting: usize,
     pace_sixteenths: u8,
     next_release: Duration,
+    /// The largest, whatever its sign.
+    drift: Option<i64>,
     /// Accounts that are held, by cause.
     holds: [u32; HoldCause::ALL.len()],
     hold_remaining: Duration,
@@ -414,6 +422,7 @@ impl Default for Scopes {
             waiting: 0,
             pace_sixteenths: 16,
             next_release: Duration::ZERO,
+            drift: None,
             holds: [0; HoldCause::ALL.len()],
             hold_remaining: Duration::ZERO,
             hold_failures: 0,
@@ -436,6 +445,7 @@ impl Scopes {
         self.waiting += scope.waiting;
         self.pace_sixteenths = self.pace_sixteenths.min(scope.pace_sixteenths);
         self.next_release = self.next_release.max(scope.next_release);
+        self.drift = self.drift.into_iter().chain(scope.drift).max_by_key(|it| it.unsigned_abs());
         if let Some(hold) = scope.hold {
             self.holds[hold.cause as usize] += 1;
             self.hold_remaining = self.hold_remaining.max(hold.remaining);

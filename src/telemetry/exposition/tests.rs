@@ -113,6 +113,7 @@ fn view() -> AccountView {
         waiting: 3,
         pace_sixteenths: 8,
         next_release: Duration::from_millis(1500),
+        drift: Some(-3),
         hold: Some(hold),
         observe: false,
     };
@@ -122,6 +123,7 @@ fn view() -> AccountView {
         scopes: vec![scope],
         waiting: 5,
         longest_wait: Duration::from_secs(4),
+        overflow_calls: Some(6),
     }
 }
 
@@ -141,6 +143,8 @@ fn accounts_are_gauges_without_their_keys() {
         "evenkeel_waiting_calls{upstream=\"wordbee\"} 10.0",
         "evenkeel_longest_wait_seconds{upstream=\"wordbee\"} 4.0",
         "evenkeel_accounts{upstream=\"wordbee\"} 2.0",
+        "evenkeel_accounts_overflow_calls_total{upstream=\"wordbee\"} 12",
+        "evenkeel_ratelimit_drift{upstream=\"wordbee\",policy=\"hour\"} -3.0",
     ];
     for line in lines {
         has(&text, line);

@@ -1,5 +1,8 @@
 //! The vault under a paused clock: whole windows, many waiting calls, hold and probe.
 
+mod accounts;
+mod holds;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,6 +18,9 @@ use crate::policy::route::CallPath;
 use crate::policy::time::{Moment, seconds_up};
 use crate::random::Random;
 
+/// How much later an attempt that was given up counts as over.
+const LINGER: Duration = Duration::from_secs(1);
+
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn window(limit: u32, window: Duration, spread: Spread) -> Allowance {
@@ -24,6 +30,7 @@ fn window(limit: u32, window: Duration, spread: Spread) -> Allowance {
         counts: None,
         exempt: Vec::new(),
         mode: Mode::Enforce,
+        linger: LINGER,
     }
 }
 
@@ -205,7 +212,7 @@ async fn a_hold_beyond_patience_answers_everybody_at_once() {
     let mut settlement = plain(clock);
     settlement.order = Some(&down);
     let (aftermath, _) = struck.settle(&settlement);
-    assert!(matches!(aftermath.news, Some(HoldNews::Began(_))));
+    assert!(matches!(&aftermath.news[..], [HoldNews { event: HoldEvent::Began, .. }]));
     let refusal = waiting.await.unwrap_err();
     let held = RefusalReason::Held { cause: HoldCause::Maintenance, failures: 0 };
     assert_eq!((refusal.reason, refusal.retry_after.as_secs()), (held, 300));
@@ -296,8 +303,9 @@ async fn a_concurrency_seat_is_kept_until_the_body_ends() {
     let mut parallel = window(1, MINUTE, Spread::None);
     parallel.grant = Grant::Concurrency { limit: 1 };
     let vault = accounts(vec![parallel], clock);
-    let (_, seat) = slot(&vault, clock, MINUTE).await.unwrap().settle(&plain(clock));
+    let (_, mut seat) = slot(&vault, clock, MINUTE).await.unwrap().settle(&plain(clock));
     let Admission::Queued(next) = ask(&vault, clock, "/", MINUTE) else { panic!() };
+    seat.end();
     drop(seat);
     next.await.unwrap().cancel();
     assert_eq!(clock.now(), Moment::START);
@@ -307,10 +315,14 @@ async fn a_concurrency_seat_is_kept_until_the_body_ends() {
 async fn an_outage_holds_the_upstream() {
     let clock = Clock::start();
     let vault = accounts(vec![], clock);
-    for _ in 0..20 {
+    for call in 1..=20 {
         let mut settlement = plain(clock);
-        settlement.blind = Blind::Yes;
+        (settlement.blind, settlement.fate) = (Blind::OnConnection, Fate::NotSent);
         slot(&vault, clock, MINUTE).await.unwrap().settle(&settlement);
+        let want = vault.want(0, &Method::GET, CallPath::new("/"), asker(clock.now(), MINUTE));
+        let account = vault.account(0, &HeaderMap::new());
+        let news = account.call_failed(&want, Blind::OnConnection, 0.0).news;
+        assert_eq!(news.len(), usize::from(call == 20));
     }
     let Admission::Refused(refusal) = ask(&vault, clock, "/", Duration::from_secs(1)) else {
         panic!("the upstream is held");
