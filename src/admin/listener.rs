@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use super::settings::Settings;
 use super::window::{Counter, Window};
 use crate::clock::Clock;
+use crate::telemetry;
 
 /// Connections at the same time: probes, a scraper and some people.
 const CONNECTIONS_MAX: usize = 64;
@@ -75,7 +76,7 @@ impl AdminListener {
                     });
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the admin listener cannot accept at the moment");
+                    telemetry::shortage(&error, clock.now());
                     clock.sleep_until(clock.now().plus(ACCEPT_PAUSE)).await;
                 }
             }

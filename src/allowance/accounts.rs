@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName};
 
 use crate::clock::Clock;
 use crate::policy::client::Priority;
+use crate::policy::method::CallMethod;
 use crate::policy::route::CallPath;
 use crate::policy::share::Rank;
 use crate::policy::time::Moment;
@@ -140,7 +141,10 @@ impl Accounts {
     pub fn account(&self, upstream: usize, headers: &HeaderMap) -> Arc<Account> {
         let accounts = &self.upstreams[upstream];
         let Some(by_header) = &accounts.by_header else { return Arc::clone(&accounts.sole) };
-        let Some(value) = headers.get(&by_header.header) else {
+        // A blank value names no account to the vendor either.
+        let value =
+            headers.get(&by_header.header).filter(|it| !it.as_bytes().trim_ascii().is_empty());
+        let Some(value) = value else {
             return Arc::clone(&accounts.sole);
         };
         let known = by_header.accounts.read().unwrap_or_else(PoisonError::into_inner);
@@ -153,8 +157,14 @@ impl Accounts {
 
     /// What a call needs of its account.
     #[must_use]
-    pub fn want(&self, upstream: usize, method: &Method, path: CallPath<'_>, asker: Asker) -> Want {
-        self.upstreams[upstream].plan.want(method, path, asker)
+    pub fn want<'m>(
+        &self,
+        upstream: usize,
+        method: impl Into<CallMethod<'m>>,
+        path: CallPath<'_>,
+        asker: Asker,
+    ) -> Want {
+        self.upstreams[upstream].plan.want(method.into(), path, asker)
     }
 
     /// The account of a client's own limit, if it has one, and what a call needs of it.
@@ -308,7 +318,7 @@ impl Plan {
         Arc::new(Account::new(state, clock))
     }
 
-    fn want(&self, method: &Method, path: CallPath<'_>, asker: Asker) -> Want {
+    fn want(&self, method: CallMethod<'_>, path: CallPath<'_>, asker: Asker) -> Want {
         let mut needs = self.always;
         let mut exempt = Exempt::No;
         for (number, allowance) in &self.choosy {

@@ -12,7 +12,7 @@ use crate::telemetry::{Admitted, LimitOf};
 use crate::upstream::Exchange;
 
 use super::body::RequestBody;
-use super::call::Call;
+use super::call::{Call, Story};
 use super::{Gateway, Peer, Rare};
 
 /// Why a call does not start, or not start again.
@@ -135,7 +135,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Now: as long as nothing has waited or been sent, the moment the call arrived, which is one
     /// look at the clock less.
     pub(super) fn moment_of(&self, call: &Call<'_>) -> Moment {
-        let fresh = call.story.attempts == 0 && call.story.waited.is_zero();
+        let Story { attempts, waited, received, .. } = &call.story;
+        let fresh = *attempts == 0 && waited.is_zero() && received.is_zero();
         if fresh { call.arrival } else { self.clock.now() }
     }
 

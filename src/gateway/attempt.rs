@@ -3,7 +3,6 @@
 //! It has no opinions: exchange, classify, decide, wait, or return. What an outcome means is
 //! `dialect`'s and `policy::classify`'s to say, what is done about it `policy::verdict`'s.
 
-use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Poll, ready};
@@ -132,10 +131,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         slot: &mut Slot,
         sent: Moment,
     ) -> Result<Response<E::Body>, Failure> {
-        let (upstream, policy) = (call.upstream, call.policy);
-        let (head, body) = call.next_request(|| self.random.bytes8());
+        let body = call.next_attempt(|| self.random.bytes8());
+        let (call, policy) = (&*call, call.policy);
         let progress = Progress::begun(sent);
-        let mut exchange = pin!(self.exchange.exchange(upstream, head, body, &progress));
+        let exchange = self.exchange.exchange(call.upstream, &call.request, body, &progress);
+        let mut exchange = pin!(exchange);
         let watch = Watch {
             began: sent,
             guard: slot.guard(),
@@ -147,7 +147,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut alarm = None;
         poll_fn(|cx| {
             loop {
-                if let Poll::Ready(result) = exchange.as_mut().poll(cx) {
+                let polled = exchange.as_mut().poll(cx);
+                let interim = progress.take_interim();
+                if !interim.is_empty() {
+                    self.pass_interim(call, peer, interim);
+                }
+                if let Poll::Ready(result) = polled {
+                    peer.tell_answer_names(progress.take_names());
                     return Poll::Ready(result);
                 }
                 let alarm = alarm.get_or_insert_with(|| peer.alarm.lend(self.clock, due));
@@ -229,6 +235,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let took = settlement.over.since(settlement.sent);
         self.shard.attempted(call.upstream, Attempted::Failure(failure.kind), took);
         tracing::debug!(upstream = %call.rules.name, %failure, "an exchange broke");
+        if failure.kind == FailureKind::LocalResources {
+            telemetry::shortage(failure, settlement.over);
+        }
         let trouble = dialect::for_failure(&call.policy.dialect, failure);
         let reason = RetryReason::Failure(failure.kind);
         let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
@@ -259,7 +268,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let (aftermath, seat) = slot.settle(&settlement);
         self.tell_operator(call, &aftermath, settlement.over);
         let idle = (self.clock, idle_timeout(call, survey));
-        let body = |body| ResponseBody::of_vendor(body, idle, seat);
+        let record = self.body_record(call, response.status());
+        let body = |body| ResponseBody::of_vendor(body, idle, seat, record);
         Finish::Passed(response.map(body), survey)
     }
 
@@ -324,19 +334,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let trailers = trailers.map(http_body::Frame::trailers);
         let read = data.chain(trailers).collect();
         let survey = AnswerSurvey::of(&parts.headers);
-        let body = self.streamed(idle_timeout(call, survey), read, rest, seat);
+        let idle = (self.clock, idle_timeout(call, survey));
+        let record = self.body_record(call, parts.status)();
+        let body = Streamed::new((read, rest), idle, seat, record);
+        let body = ResponseBody::Streamed(Box::new(body));
         Finish::Passed(Response::from_parts(parts, body), survey)
-    }
-
-    fn streamed(
-        &self,
-        idle_timeout: Duration,
-        read: VecDeque<http_body::Frame<bytes::Bytes>>,
-        rest: E::Body,
-        seat: Seat,
-    ) -> ResponseBody<E::Body> {
-        let idle = (self.clock, idle_timeout);
-        ResponseBody::Streamed(Box::new(Streamed::new(read, rest, idle, seat)))
     }
 
     /// Settles the slot of an attempt that met trouble, with everything the account must know.
@@ -392,7 +394,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let situation = Situation {
             call: call.repeatability(),
             attempts: call.story.attempts,
-            attempts_max: call.policy.attempts,
+            attempts_max: call.attempts_max,
             backoff: call.policy.backoff,
             chance: self.random.unit(),
             now,
@@ -431,6 +433,14 @@ fn idle_timeout(call: &Call<'_>, survey: AnswerSurvey) -> Duration {
     if survey.is_event_stream() { own.max(EVENT_STREAM_IDLE) } else { own }
 }
 
+/// For how long the client may take nothing of what it gets.
+pub(super) fn pause_max<B>(call: &Call<'_>, finish: &Finish<B>) -> Duration {
+    match finish {
+        Finish::Passed(_, survey) => idle_timeout(call, *survey),
+        Finish::Troubled(_) | Finish::Stopped(_) => call.policy.idle_timeout,
+    }
+}
+
 /// Whether nobody needs to know what an answer says.
 fn passes<B>(call: &Call<'_>, response: &Response<B>) -> bool {
     response.status().as_u16() < 400 && call.policy.inspect == Inspect::Errors
@@ -452,10 +462,10 @@ const fn fate(failure: &Failure) -> Fate {
     }
 }
 
-/// What counts towards an outage: nobody answered, or nobody knows what happened. Our own limit
-/// of connections says nothing about the upstream.
+/// What counts towards an outage: nobody answered, or nobody knows what happened. Limits on
+/// our own side say nothing about the upstream.
 fn blind(trouble: &Trouble, reason: RetryReason) -> Blind {
-    let ours = reason == RetryReason::Failure(FailureKind::ConnectionLimit);
+    let ours = matches!(reason, RetryReason::Failure(kind) if kind.is_ours());
     match trouble.processing {
         Processing::Unknown | Processing::NotSent if !ours => Blind::Yes,
         Processing::Unknown

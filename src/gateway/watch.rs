@@ -19,8 +19,13 @@ pub(super) struct Watch {
 impl Watch {
     /// Nothing can be due earlier.
     pub(super) fn first_alarm(&self) -> Moment {
+        self.soonest(self.began)
+    }
+
+    /// Nothing can be due earlier for what begins at `moment`.
+    fn soonest(&self, moment: Moment) -> Moment {
         let soonest = self.attempt_timeout.min(self.idle_timeout);
-        self.began.plus(self.guard.map_or(soonest, |guard| guard.min(soonest)))
+        moment.plus(self.guard.map_or(soonest, |guard| guard.min(soonest)))
     }
 
     /// After an alarm: what it was for is done, and when to look again, or which timeout is over.
@@ -47,7 +52,9 @@ impl Watch {
     /// When to look again, or which timeout is over.
     fn next_alarm(&self, progress: &Progress, now: Moment) -> Result<Moment, Failure> {
         let Some(sent) = progress.sent() else {
-            let idle = progress.last_write().unwrap_or(self.began).plus(self.idle_timeout);
+            // Before its first byte the connection is awaited, under timeouts of its own.
+            let Some(written) = progress.last_write() else { return Ok(self.soonest(now)) };
+            let idle = written.plus(self.idle_timeout);
             let stuck = "the upstream does not take the request's body";
             return alarm(idle, now, FailureKind::IdleTimeout, (progress, stuck));
         };

@@ -14,9 +14,6 @@ use super::wire::{Phase, Wire};
 use crate::clock::Clock;
 use crate::policy::time::Moment;
 
-/// A client that takes nothing of an answer for so long has left without saying so.
-const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
-
 /// How long a connection may take for what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -99,7 +96,7 @@ impl<'a> Patrol<'a> {
                 self.deadline = Moment::NEVER;
                 return;
             }
-            Phase::Stalled => WRITE_STALL_MAX,
+            Phase::Stalled => self.wire.pause_max(),
             Phase::Reading => self.limits.head,
             Phase::Idle => self.limits.idle,
         };

@@ -12,11 +12,13 @@ mod lines;
 mod log;
 mod metrics;
 mod settings;
+mod shortage;
 mod table;
 
-pub use access::{CallRecord, Gist, record};
+pub use access::{BrokenBody, BrokenBy, CallRecord, Gist, body_broke, record};
 pub use holds::hold;
 pub use log::{Log, LogFault};
 pub use metrics::{Admitted, Attempted, CLIENTS_MAX, Ended, LimitOf, Metrics, Shard, Throttled};
 pub use settings::{Access, Format, Settings};
+pub use shortage::shortage;
 pub use table::{Kind, METRICS, Metric};

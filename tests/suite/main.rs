@@ -8,9 +8,15 @@
 mod support;
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod connections;
+#[cfg(test)]
+mod fidelity;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod misbehaviour;
 #[cfg(test)]
@@ -23,6 +29,8 @@ mod readme;
 mod replay;
 #[cfg(test)]
 mod seeds;
+#[cfg(test)]
+mod spelling;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

@@ -7,6 +7,8 @@
 mod bounds;
 mod droplink;
 mod holds;
+mod receive;
+mod spelling;
 mod wordbee;
 
 use std::collections::{HashSet, VecDeque};
@@ -38,6 +40,8 @@ enum Step {
     Answer(u64, u16, &'static [(&'static str, &'static str)], &'static str),
     /// Breaks after so many milliseconds.
     Break(u64, FailureKind, Reach),
+    /// Waits so many seconds for a connection, then answers.
+    Connect(u64),
     /// Never answers.
     Silence,
     /// Answers at once with a body of this media type, which is silent for so many seconds first.
@@ -145,6 +149,12 @@ impl Exchange<RequestBody> for Script {
             Step::Break(millis, kind, reach) => {
                 clock.sleep_until(clock.now().plus(Duration::from_millis(millis))).await;
                 Err(Failure::new(kind, reach, "scripted"))
+            }
+            Step::Connect(seconds) => {
+                clock.sleep_until(clock.now().plus(Duration::from_secs(seconds))).await;
+                progress.wrote(clock.now());
+                progress.finished(clock.now());
+                Ok(Response::new(ScriptBody::whole("ok")))
             }
             Step::Silence => {
                 progress.wrote(clock.now());
@@ -289,7 +299,28 @@ impl Bench {
         method: Method,
         headers: &[(&'static str, &'static str)],
     ) -> (http::response::Parts, Result<Bytes, Failure>, Duration) {
-        let mut request = Request::builder().method(method).uri("/vendor/things?q=1");
+        self.stream_to(method, "/vendor/things?q=1", headers).await
+    }
+
+    /// The same for another target than the usual one.
+    async fn call_to(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> Got {
+        let (head, body, after) = self.stream_to(method, target, headers).await;
+        let body = body.expect("the body is whole");
+        Got { status: head.status, headers: head.headers, body, after }
+    }
+
+    async fn stream_to(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> (http::response::Parts, Result<Bytes, Failure>, Duration) {
+        let mut request = Request::builder().method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -96,15 +96,19 @@ pub(super) fn by_failure<'a>(failure: &Failure) -> Meaning<'a> {
         FailureKind::Dns
         | FailureKind::Refused
         | FailureKind::ConnectTimeout
-        | FailureKind::ConnectionLimit
         | FailureKind::Reset
         | FailureKind::RefusedStream => (Code::UpstreamUnreachable, Plan::Retry(None)),
+        FailureKind::ConnectionLimit | FailureKind::LocalResources => {
+            (Code::ConnectionsExhausted, Plan::Retry(None))
+        }
         FailureKind::Tls => (Code::UpstreamTls, Plan::Retry(None)),
         FailureKind::TlsCertificate => (Code::UpstreamTls, Plan::Final),
         FailureKind::Timeout | FailureKind::IdleTimeout => {
             (Code::UpstreamTimeout, Plan::Retry(None))
         }
         FailureKind::Protocol => (Code::UpstreamProtocol, Plan::Retry(None)),
+        // The vendor answered, and would answer the same again; what, we did not read.
+        FailureKind::HeadTooLarge => (Code::UpstreamProtocol, Plan::Final),
         FailureKind::Truncated => (Code::UpstreamTruncated, Plan::Retry(None)),
     };
     meaning(code, reached(failure.reach), plan)
@@ -128,6 +132,7 @@ pub(super) const fn by_code<'a>(code: Code, processing: Processing) -> Meaning<'
         Code::UpstreamMaintenance | Code::UpstreamHeld => Plan::Hold(MAINTENANCE),
         Code::TransientConflict
         | Code::Draining
+        | Code::ConnectionsExhausted
         | Code::RequestTimeout
         | Code::UpstreamError
         | Code::UpstreamProtocol

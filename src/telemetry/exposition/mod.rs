@@ -14,6 +14,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
+use super::access::BrokenBy;
 use super::cells::{Cell, Histogram, Totals, statuses};
 use super::metrics::{Admitted, LimitOf, METHODS, Names, Problems, Shard, UpstreamCells};
 use super::table::{self, Metric};
@@ -234,7 +235,13 @@ impl Scrape {
                 family.counter(&[("upstream", name)], self.sum(upstream, cell))
             })?;
         }
-        Ok(())
+        let mut family = Family::open(out, table::BROKEN)?;
+        self.each_upstream(|upstream, name| {
+            BrokenBy::ALL.into_iter().try_for_each(|by| {
+                let broken = self.cells(upstream).map(|cells| cells.broken[by as usize].read());
+                family.counter(&table::BROKEN.labels([name, by.as_str()]), broken.sum())
+            })
+        })
     }
 
     fn connections(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
