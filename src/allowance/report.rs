@@ -150,8 +150,8 @@ impl State {
         members(scopes).for_each(|scope| self.scopes[scope].settle(at));
     }
 
-    /// An attempt was given up half-way, bytes of it written: it counts, and what it was to probe
-    /// has not answered. Whoever leaves, a hold has one probe.
+    /// An attempt was given up after bytes of it were written: it counts, and as a probe it has
+    /// failed, so that a hold has one probe however many clients leave.
     pub(super) fn abandon(&mut self, granted: &Granted, now: Moment, settled: u64) {
         let open = granted.want.scopes & !settled;
         members(open).for_each(|scope| self.scopes[scope].settle_given_up(now));
@@ -161,8 +161,8 @@ impl State {
             .for_each(|scope| self.scopes[scope].probe_failed(granted.want.path, at));
     }
 
-    /// The head of an answer closes what its order names before the body is read; the scopes that
-    /// it closed. What they were probed by has its verdict.
+    /// The head of an answer closes what its order names before the body is read. Returns the
+    /// scopes that it closed; where the attempt was their probe, the probe has its verdict.
     pub(super) fn close(&mut self, granted: &mut Granted, report: &Report<'_>) -> (u64, Aftermath) {
         let Some(order) = report.order else { return (0, Aftermath::default()) };
         let unexpected =

@@ -193,7 +193,8 @@ impl Drop for Slot {
     }
 }
 
-/// After a hold began or went on: who cannot start in time any more is told so, the rest goes on.
+/// After a hold began or went on: dismisses the calls that cannot start in time any more, and
+/// dispatches the rest.
 fn send_on(state: &mut State, now: Moment) -> Vec<Waker> {
     if state.queue().is_empty() {
         return Vec::new();

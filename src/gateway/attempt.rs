@@ -339,9 +339,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let survey = AnswerSurvey::of(&parts.headers);
         let idle = (self.clock, idle_timeout(call, survey));
         let record = self.body_record(call, parts.status)();
-        let body = Streamed::new((read, rest), idle, seat, record);
-        let body = ResponseBody::Streamed(Box::new(body));
-        Finish::Passed(Response::from_parts(parts, body), survey)
+        let body = Box::new(Streamed::new((read, rest), idle, seat, record));
+        Finish::Passed(Response::from_parts(parts, ResponseBody::Streamed(body)), survey)
     }
 
     /// Settles the slot of an attempt that met trouble, with everything the account must know.

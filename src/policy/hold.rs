@@ -14,7 +14,8 @@ use crate::policy::time::Moment;
 /// The first hold when nobody said how long.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// No hold is shorter, whatever was said: one probe a second is what a vendor in trouble can bear.
+/// No hold is shorter, whatever the vendor said: one probe a second is what one in trouble can
+/// bear. Only a documented length may be, which is the operator's own number.
 pub const FLOOR: Duration = Duration::from_secs(1);
 
 /// From this failed probe in a row on a hold is at least twice the one before it, the vendor's own
@@ -85,7 +86,8 @@ impl Hold {
     /// The hold that an order begins on an open scope.
     #[must_use]
     pub fn begin(order: &HoldOrder, at: Circumstances) -> Self {
-        let length = order.length.map_or(FIRST, |wait| wait.span).max(order.at_least).max(FLOOR);
+        let length = order.length.map_or(FIRST, |wait| wait.span).max(order.at_least);
+        let length = length.max(floor(order));
         Self {
             id: 0,
             cause: order.cause,
@@ -100,7 +102,7 @@ impl Hold {
     /// The hold after its probe met the same trouble again.
     #[must_use]
     pub fn prolonged(self, order: &HoldOrder, at: Circumstances) -> Self {
-        let length = self.next_length(order, at.window).max(order.at_least).max(FLOOR);
+        let length = self.next_length(order, at.window).max(order.at_least).max(floor(order));
         Self {
             cause: order.cause,
             until: at.now.plus(backoff::at_least(length, at.chance)),
@@ -174,6 +176,13 @@ impl Hold {
     }
 }
 
+fn floor(order: &HoldOrder) -> Duration {
+    match order.length {
+        Some(Wait { span, basis: Basis::Dialect }) if !span.is_zero() => Duration::ZERO,
+        Some(_) | None => FLOOR,
+    }
+}
+
 /// Who said that a hold of this order is so long: whoever named just this length, else nobody.
 fn basis(length: Duration, order: &HoldOrder) -> Basis {
     match order.length {
@@ -241,6 +250,8 @@ mod tests {
             let hold = Hold::begin(&short, at(0));
             assert_eq!(hold.length, FLOOR, "{cause:?}");
             assert!(FLOOR <= hold.prolonged(&short, at(1)).length, "{cause:?}");
+            short.length = Some(Wait { span: Duration::ZERO, basis: Basis::Dialect });
+            assert_eq!(Hold::begin(&short, at(0)).length, FLOOR, "{cause:?}");
         }
     }
 

@@ -108,8 +108,8 @@ fn ordered_wait(order: &HoldOrder) -> Duration {
     said.max(order.at_least).max(hold::FLOOR)
 }
 
-/// Free is what a hold bounds: its one probe, and once for each call that it made wait. Whoever
-/// was let go with the others and is refused again pays: the vendor's word has failed.
+/// Free is what a hold bounds: its one probe, and one retry of each call that it made wait. A call
+/// that is refused again after that pays, because the vendor's word has failed.
 fn cost_of(trouble: &Trouble, situation: &Situation<'_>) -> Cost {
     let bounded = trouble.hold.is_some() && situation.held_until.is_some();
     if bounded && situation.hold_retries == 0 { Cost::Free } else { Cost::Blind }

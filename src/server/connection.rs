@@ -233,6 +233,18 @@ impl<H: Handler> Link<H> {
                 }
             }
             std::task::ready!(patrol.poll_due(cx));
+            if self.wire.phase() == Phase::Stalled && !patrol.is_extended() {
+                let beats = self.wire.beats();
+                self.wire.probe();
+                if connection.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(End::Closed);
+                }
+                if self.wire.beats() != beats {
+                    // It reads, only slowly; its deadline has moved.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
             if patrol.is_extended() || !connection.as_mut().close_politely() {
                 return Poll::Ready(End::TimedOut);
             }

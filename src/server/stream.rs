@@ -159,12 +159,13 @@ impl ClientWriter {
     fn poll_write_with(
         &self,
         cx: &mut Context<'_>,
+        first: &[u8],
         write: impl Fn(&TcpStream) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
             if self.socket.poll_write_ready(cx)?.is_pending() {
                 self.wire.write_blocked();
-                return Poll::Pending;
+                return if self.wire.takes_probe() { self.probe(first) } else { Poll::Pending };
             }
             match write(&self.socket) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -177,13 +178,29 @@ impl ClientWriter {
     }
 }
 
+impl ClientWriter {
+    /// Tries to write without being told that there is room. The system tells of it only once a
+    /// third of its buffer is free, and a slow client may take longer for that than it may pause.
+    #[cold]
+    fn probe(&self, first: &[u8]) -> Poll<io::Result<usize>> {
+        match SockRef::from(&*self.socket).send(first) {
+            Ok(bytes) if 0 < bytes => {
+                self.wire.wrote();
+                Poll::Ready(Ok(bytes))
+            }
+            // What is wrong with the socket, the next write will say.
+            Ok(_) | Err(_) => Poll::Pending,
+        }
+    }
+}
+
 impl AsyncWrite for ClientWriter {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.poll_write_with(cx, |socket| socket.try_write(bytes))
+        self.poll_write_with(cx, bytes, |socket| socket.try_write(bytes))
     }
 
     fn poll_write_vectored(
@@ -194,8 +211,11 @@ impl AsyncWrite for ClientWriter {
         // A head and a small body in one plain write cost the kernel less than their vector.
         let mut joined = [0; JOINED_BYTES_MAX];
         match join(parts, &mut joined) {
-            Some(bytes) => self.poll_write_with(cx, |socket| socket.try_write(bytes)),
-            None => self.poll_write_with(cx, |socket| socket.try_write_vectored(parts)),
+            Some(bytes) => self.poll_write_with(cx, bytes, |socket| socket.try_write(bytes)),
+            None => {
+                let first = parts.iter().find(|part| !part.is_empty()).map_or(&b""[..], |it| it);
+                self.poll_write_with(cx, first, |socket| socket.try_write_vectored(parts))
+            }
         }
     }
 

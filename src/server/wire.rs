@@ -25,6 +25,8 @@ pub(super) struct Wire {
     /// The end of the connection left something unread.
     unread: AtomicBool,
     write_blocked: AtomicBool,
+    /// The next write is tried although the system reports no room.
+    probes: AtomicBool,
     /// No call after the present one.
     closing: AtomicBool,
     /// Nanoseconds for which the client may take nothing of an answer; zero where nobody said.
@@ -85,6 +87,16 @@ impl Wire {
             self.write_blocked.store(false, Relaxed);
             self.beat();
         }
+    }
+
+    /// The next write is to be tried although the system reports no room.
+    pub(super) fn probe(&self) {
+        self.probes.store(true, Relaxed);
+    }
+
+    /// Whether this is that write.
+    pub(super) fn takes_probe(&self) -> bool {
+        self.probes.swap(false, Relaxed)
     }
 
     /// Whether a part of a head is there.

@@ -1,6 +1,8 @@
 //! Connections and protocols in front of and behind the gateway: kept, half-closed, of another
 //! version, translated, refused, drained. What travels on them is `transparency`'s.
 
+use std::collections::HashMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -47,6 +49,45 @@ fn a_client_connection_serves_many_calls() {
     assert_eq!(connection.answer().text(), "6 /6");
     assert_eq!(connection.answer().text(), "7 /7");
     assert_eq!(script.connections(), 1, "one upstream connection is enough");
+}
+
+#[test]
+fn a_connection_that_authenticated_itself_serves_the_client_it_did_so_for() {
+    let names = Mutex::new(HashMap::new());
+    let script = Script::answering(move |seen| {
+        let mut names = names.lock().unwrap();
+        let challenge = |value| vec![reply("401 Unauthorized", &[value], b"")];
+        match seen.all("authorization").first().and_then(|value| value.strip_prefix("NTLM ")) {
+            Some("hello") => challenge("WWW-Authenticate: NTLM challenge"),
+            Some(name) => {
+                names.insert(seen.connection, name.to_owned());
+                ok(name)
+            }
+            None => match names.get(&seen.connection) {
+                Some(name) => ok(name),
+                None => challenge("WWW-Authenticate: NTLM"),
+            },
+        }
+    });
+    let gateway = before(&script);
+    let get = |token: Option<&str>| {
+        let value = token.map(|token| format!("NTLM {token}"));
+        let headers = value.as_deref().map(|value| ("authorization", value));
+        request("GET", "/v/a", &headers.into_iter().collect::<Vec<_>>(), b"")
+    };
+    let mut clients = [(gateway.connect(), "alice"), (gateway.connect(), "bob")];
+    for step in 0..20 {
+        for (client, name) in &mut clients {
+            let token = [None, Some("hello"), Some(*name)];
+            client.send(&get(if step < 3 { token[step] } else { None }));
+            let answer = client.answer();
+            match step {
+                0 | 1 => assert_eq!(answer.status, 401),
+                _ => assert_eq!(answer.text(), *name, "step {step}"),
+            }
+        }
+    }
+    assert_eq!(gateway.get("/v/a").status, 401, "another client is nobody");
 }
 
 #[test]

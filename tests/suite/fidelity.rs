@@ -1,11 +1,14 @@
 //! What changes between one version of HTTP and another, and nothing else: names, cookies,
 //! lengths, interim answers, methods that end here (semantics §9).
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
+use socket2::{Domain, Socket, Type};
 
 use crate::support::gateway::{Gateway, one_upstream};
 use crate::support::script::{Act, Script, ok, raw, reply};
@@ -290,6 +293,24 @@ fn a_client_that_does_not_read_is_cut_off_after_the_idle_timeout() {
     let took = began.elapsed();
     assert!(Duration::from_millis(900) < took && took < Duration::from_secs(8), "{took:?}");
     assert_eq!(connection.answer().end, End::Broken);
+}
+
+#[test]
+fn a_client_that_reads_slowly_is_not_cut_off() {
+    let body = vec![b'x'; 32 << 20];
+    let script = Script::always(vec![reply("200 OK", &[], &body)]);
+    let gateway = Gateway::start(&one_upstream(&script.url(), "timeouts: { idle: 1s }"));
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(64 << 10).unwrap();
+    socket.connect(&gateway.address.into()).unwrap();
+    let mut client = TcpStream::from(socket);
+    client.write_all(&request("GET", "/v/a", &[], b"")).unwrap();
+    let (mut piece, began) = (vec![0; 60_000], time::now());
+    while began.elapsed() < Duration::from_secs(4) {
+        assert!(client.read(&mut piece).unwrap() > 0);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(!gateway.logs().contains("body broke off"), "{}", gateway.logs());
 }
 
 #[test]

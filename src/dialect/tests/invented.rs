@@ -270,6 +270,8 @@ fn prose_states_a_wait_only_where_it_speaks_of_trying_again() {
         "Try again in 2 days and 1 month.",
         "Try again in 2 hours and a half.",
         "Try again in 1 hour 30.",
+        "Try again in an hour and a half.",
+        "Try again in a few minutes.",
         "See https://x.example/retry-after/30 for more.",
         "Password resets in 5 steps.",
         "Wait 30 seconds while the report is made.",
@@ -285,6 +287,10 @@ fn prose_states_a_wait_only_where_it_speaks_of_trying_again() {
 #[test]
 fn a_span_is_read_whole() {
     let rows = [
+        ("Try again in an hour.", 3_600),
+        ("Try again in one hour and two minutes.", 3_720),
+        ("Try again in 1 hour (3600 seconds)", 3_600),
+        ("You can make your next request in 5 seconds", 5),
         ("Try again in 2 hours, 3 minutes.", 7_380),
         ("Try again in 1h30m", 5_400),
         ("Please retry in 1 minute and 30 seconds.", 90),

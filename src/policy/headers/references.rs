@@ -61,17 +61,24 @@ fn names_origins(name: &str) -> bool {
 pub(super) fn lead_back(headers: &mut HeaderMap, rewrite: &Rewrite<'_>) {
     for (name, value) in headers {
         let Some(form) = form(name.as_str(), value.as_bytes()) else { continue };
-        let Ok(text) = value.to_str() else { continue };
+        // A byte beyond ASCII is one character here, and the same byte again afterwards.
+        let text: String = value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
         let mapped = match form {
-            Form::Reference | Form::Url => map_reference(text, rewrite),
-            Form::Links => map_links(text, rewrite),
-            Form::Refresh => map_refresh(text, rewrite),
-            Form::Cookie => map_cookie(text, rewrite),
+            Form::Reference | Form::Url => map_reference(&text, rewrite),
+            Form::Links => map_links(&text, rewrite),
+            Form::Refresh => map_refresh(&text, rewrite),
+            Form::Cookie => map_cookie(&text, rewrite),
         };
-        if let Some(mapped) = mapped.and_then(|mapped| HeaderValue::try_from(mapped).ok()) {
+        if let Some(mapped) = mapped.and_then(|mapped| bytes_of(&mapped)) {
             *value = mapped;
         }
     }
+}
+
+/// A text of one character a byte as a value.
+fn bytes_of(text: &str) -> Option<HeaderValue> {
+    let bytes: Option<Vec<u8>> = text.chars().map(|it| u8::try_from(it).ok()).collect();
+    HeaderValue::from_bytes(&bytes?).ok()
 }
 
 /// A `Link` (RFC 8288) with the targets between its angle brackets mapped.
@@ -138,14 +145,15 @@ mod tests {
         prefix: "/v",
     };
 
-    fn led_back(name: &'static str, value: &'static str) -> String {
-        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+    fn led_back(name: &'static str, value: &str) -> String {
+        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+        let name = HeaderName::from_static(name);
         let seen = may_refer(name.as_str(), &value);
         let before = value.clone();
         let mut headers = HeaderMap::from_iter([(name.clone(), value)]);
         lead_back(&mut headers, &REWRITE);
         assert!(seen || headers[&name] == before, "{name} is noticed");
-        headers[&name].to_str().unwrap().to_owned()
+        String::from_utf8(headers[&name].as_bytes().to_vec()).unwrap()
     }
 
     #[test]
@@ -178,6 +186,8 @@ mod tests {
             ("refresh", "0;URL='https://api.vendor.example/v1/a'", "0;URL='http://here:8080/v/a'"),
             ("refresh", "5", "5"),
             ("set-cookie", "a=/v1; Path=/v1/x", "a=/v1; Path=/v/x"),
+            ("location", "/v1/caf\u{e9}?\u{4f60}", "/v/caf\u{e9}?\u{4f60}"),
+            ("set-cookie", "a=\u{e9}; Path=/v1", "a=\u{e9}; Path=/v"),
             ("x-path", "/v1/a", "/v1/a"),
             ("x-next-page", "https://other.example/v1/p", "https://other.example/v1/p"),
             (

@@ -60,8 +60,8 @@ fn ends(rest: &str) -> bool {
     let trimmed = rest.trim_start_matches([' ', '\t']);
     let Some(first) = trimmed.chars().next() else { return true };
     match first {
-        '\n' | '\r' | '.' | ';' | '!' | '?' | ')' | ']' | '}' | '<' | '|' => true,
-        ',' | ':' | '(' => !trimmed[1..].trim_start().starts_with(|c: char| c.is_ascii_digit()),
+        '\n' | '\r' | '.' | ';' | '!' | '?' | '(' | ')' | ']' | '}' | '<' | '|' => true,
+        ',' | ':' => !trimmed[1..].trim_start().starts_with(|c: char| c.is_ascii_digit()),
         '\'' | '"' => ends(&trimmed[1..]),
         _ if trimmed.len() == rest.len() => false,
         _ => {
@@ -93,7 +93,7 @@ static LINK: LazyLock<Regex> = LazyLock::new(|| {
 
 /// What leads to a moment or a span: the speaker's "again", and what stands between it and "in".
 const AGAIN: &str = concat!(
-    r"(?i)(?:\b(?:re-?try(?:ing)?|re-?submit|re-?send|repeat|(?:come|check|call) back",
+    r"(?i)(?:\b(?:re-?try(?:ing)?|re-?submit|re-?send|repeat|(?:come|check|call) back|next (?:request|call|attempt|try)",
     r"|try(?:ing)?(?: \w+){0,3}? again)",
     r"(?:[ -](?:your|the|this|that|it|again|later|request|requests|call|calls|operation|query",
     r"|please|only|once|no|not|sooner|earlier|than))*",

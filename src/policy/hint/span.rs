@@ -40,8 +40,28 @@ fn after_separator(text: &str) -> &str {
     text.strip_prefix("and ").unwrap_or(text).trim_start_matches(' ')
 }
 
+/// Numbers that are written as words.
+const WORDS: [(&str, f64); 12] = [
+    ("an ", 1.0),
+    ("a ", 1.0),
+    ("one ", 1.0),
+    ("two ", 2.0),
+    ("three ", 3.0),
+    ("four ", 4.0),
+    ("five ", 5.0),
+    ("six ", 6.0),
+    ("seven ", 7.0),
+    ("eight ", 8.0),
+    ("nine ", 9.0),
+    ("ten ", 10.0),
+];
+
 /// A number, in quotes or not; of a range its end.
 fn number(text: &str) -> Option<(f64, &str)> {
+    let worded = WORDS.iter().find_map(|(word, number)| Some((*number, text.strip_prefix(word)?)));
+    if worded.is_some() {
+        return worded;
+    }
     let (first, rest) = digits(text.strip_prefix(['\'', '"']).unwrap_or(text))?;
     for between in ["-", "–", " - ", " – ", " to ", " or "] {
         if let Some((last, rest)) = rest.strip_prefix(between).and_then(digits) {

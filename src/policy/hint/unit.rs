@@ -24,7 +24,7 @@ pub(super) enum Relation {
     Moment,
 }
 
-/// What a member of a body waits for.
+/// What the member of a body is a wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
     /// Another try.

@@ -1,7 +1,7 @@
 //! One value of a hint → a span: numbers, dates, durations in every spelling met.
 //!
 //! Out of grammar is `None`. So is anything longer than 31 days, which no vendor means, and a word
-//! of zero or of the past: whoever says "again, at once" beside a refusal has said nothing.
+//! of zero or of the past: "again, at once" beside a refusal says nothing.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -58,8 +58,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// What of a request's body may wait in our memory.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
-/// The h2 crate's bound of an answer's head is so many times ours: what the crate refuses looks like
-/// a mistake of the vendor's, so ours has to be checked first.
+/// The h2 crate's bound of an answer's head is so many times ours: what the crate refuses looks
+/// like a mistake of the vendor's, so ours has to be checked first.
 const CRATE_HEAD_FACTOR: usize = 16;
 
 /// What HTTP/2 counts for each header beside its bytes (RFC 9113 §6.5.2).

@@ -325,6 +325,8 @@ fn d32_a_malfunction_is_retried_where_it_is_safe() {
     assert_eq!(statuses(&vendor), [500, 200, 500]);
     vendor.control(&Command::Behave);
     tell(&vendor, 9, Act::Fail(500));
+    // One more gateway, because the three free retries are of ten seconds, not of a call.
+    let gateway = before(&vendor, "");
     let problem = expect(&get(&gateway, "/echo"), 502, "upstream_error", "upstream");
     assert_eq!((&problem["attempts"], arrivals(&vendor)), (&4.into(), 7), "few");
 }
