@@ -6,6 +6,7 @@
 
 mod account;
 mod accounts;
+mod awaited;
 mod queue;
 mod recent;
 mod report;
@@ -26,5 +27,6 @@ pub use scope::Blind;
 pub use settings::{AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread, scopes_of};
 pub use slot::{Seat, Settlement, Slot};
 
+pub use awaited::{Awaited, Barrier};
 pub use view::{AccountView, Binding, HoldView, ScopeKind, ScopeView};
 pub use want::{Fitness, Refusal, RefusalReason, Want};

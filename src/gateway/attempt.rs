@@ -17,7 +17,7 @@ use crate::dialect;
 use crate::policy::classify::{Class, Processing, Trouble};
 use crate::policy::headers::AnswerSurvey;
 use crate::policy::hint;
-use crate::policy::outcome::{Answer, Failure, FailureKind, Reach};
+use crate::policy::outcome::{Answer, Failure, FailureKind, Reach, cause};
 use crate::policy::problem::{Code, StoppedBy};
 use crate::policy::reading::Reading;
 use crate::policy::time::Moment;
@@ -48,7 +48,8 @@ pub(super) struct Troubled {
     pub(super) trouble: Trouble,
     /// The vendor's head and what was understood of its body, if it answered.
     pub(super) answer: Option<(Parts, Reading)>,
-    pub(super) reason: RetryReason,
+    /// How the last exchange broke, if it did.
+    pub(super) failure: Option<Failure>,
     pub(super) stopped_by: StoppedBy,
     pub(super) aftermath: Aftermath,
     pub(super) at: Moment,
@@ -66,6 +67,7 @@ struct Met {
     answer: Option<(Parts, Reading)>,
     aftermath: Aftermath,
     reason: RetryReason,
+    failure: Option<Failure>,
 }
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
@@ -107,9 +109,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     #[cold]
     fn give_up(&self, call: &Call<'_>, met: Met, stopped_by: StoppedBy) -> Finish<E::Body> {
         self.shard.not_retried(call.upstream, stopped_by);
-        let Met { trouble, answer, aftermath, reason } = met;
+        let Met { trouble, answer, aftermath, failure, .. } = met;
         let at = self.clock.now();
-        let troubled = Troubled { trouble, answer, reason, stopped_by, aftermath, at };
+        let troubled = Troubled { trouble, answer, failure, stopped_by, aftermath, at };
         Finish::Troubled(Box::new(troubled))
     }
 
@@ -167,6 +169,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         settlement: Settlement<'_>,
     ) -> Finish<E::Body> {
         call.story.paid = None;
+        self.remember_if_noteworthy(call, settlement.over);
         self.exchange.reuse(call.upstream, &mut call.request.headers);
         self.count_answer(call, response.status(), &settlement);
         self.pass(call, slot, response, settlement)
@@ -220,7 +223,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let trouble = dialect::for_failure(&call.policy.dialect, failure);
         let reason = RetryReason::Failure(failure.kind);
         let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
-        Concluded::Trouble(Box::new(Met { trouble, answer: None, aftermath, reason }))
+        let failure = Some(failure.clone());
+        Concluded::Trouble(Box::new(Met { trouble, answer: None, aftermath, reason, failure }))
     }
 
     /// A success streams through; its headers may lower what we believe of the allowance.
@@ -277,7 +281,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 let reason = RetryReason::Code(trouble.code);
                 let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
                 let answer = Some((parts, reading));
-                Concluded::Trouble(Box::new(Met { trouble, answer, aftermath, reason }))
+                let failure = None;
+                Concluded::Trouble(Box::new(Met { trouble, answer, aftermath, reason, failure }))
             }
         }
     }
@@ -366,6 +371,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
         self.shard.retried(call.upstream, *reason);
         call.story.retried_because = Some(*reason);
+        call.story.failure = met.failure.clone().map(Box::new);
         // Under a hold the waiting room keeps the call: it wakes its probe, and nobody else.
         Ok((now < at).then_some(at))
     }
@@ -411,7 +417,18 @@ impl Watch {
         now: Moment,
     ) -> Result<Moment, Failure> {
         self.settle_guarded(progress, slot, now);
-        self.next_alarm(progress, now)
+        self.next_alarm(progress, now).map_err(|failure| self.with_its_limit(&failure))
+    }
+
+    /// The operator is told which setting was over, and how long it is.
+    fn with_its_limit(&self, failure: &Failure) -> Failure {
+        let idle = failure.kind == FailureKind::IdleTimeout;
+        let (setting, limit) = match idle {
+            true => ("timeouts.idle", self.idle_timeout),
+            false => ("timeouts.attempt", self.attempt_timeout),
+        };
+        let detail = format!("{} ({setting}: {limit:?})", failure.detail);
+        Failure::new(failure.kind, failure.reach, detail).because(failure.cause)
     }
 
     /// Once the guard has passed, the vendor has counted the attempt, answer or not.
@@ -427,8 +444,7 @@ impl Watch {
     fn next_alarm(&self, progress: &Progress, now: Moment) -> Result<Moment, Failure> {
         let Some(sent) = progress.sent() else {
             let idle = progress.last_write().unwrap_or(self.began).plus(self.idle_timeout);
-            let stuck = "the upstream does not take the request's body";
-            return alarm(idle, now, FailureKind::IdleTimeout, (progress, stuck));
+            return alarm(idle, now, FailureKind::IdleTimeout, (progress, cause::BODY_STUCK));
         };
         let guard = self.guard.map(|guard| sent.plus(guard)).filter(|guard| now < *guard);
         let silence = "no answer in time";

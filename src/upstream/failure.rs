@@ -5,9 +5,11 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 
+use super::handshake;
 use super::pulse::Pulse;
-use crate::policy::outcome::{Failure, FailureKind, Reach};
+use crate::policy::outcome::{Failure, FailureKind, Reach, cause};
 
 /// What a chain of errors comes down to.
 enum Cause {
@@ -96,25 +98,51 @@ pub(super) fn of_handshake(error: &hyper::Error) -> Failure {
 }
 
 /// The name did not resolve.
-pub(super) fn of_lookup(error: &io::Error) -> Failure {
-    Failure::new(FailureKind::Dns, Reach::Nothing, chain(error))
+pub(super) fn of_lookup(error: &io::Error, host: &str) -> Failure {
+    let detail = format!("`{host}` does not resolve: {}", chain(error));
+    Failure::new(FailureKind::Dns, Reach::Nothing, detail)
 }
 
-/// No address could be connected to.
-pub(super) fn of_connect(error: &io::Error) -> Failure {
-    let late = error.kind() == ErrorKind::TimedOut;
-    let kind = if late { FailureKind::ConnectTimeout } else { FailureKind::Refused };
-    Failure::new(kind, Reach::Nothing, chain(error))
+/// No address could be connected to; this was the last that was tried.
+#[expect(clippy::wildcard_enum_match_arm, reason = "others may add kinds; the rest is alike")]
+pub(super) fn of_connect(error: &io::Error, address: SocketAddr) -> Failure {
+    let detail = format!("{address}: {}", chain(error));
+    let failed = |kind| Failure::new(kind, Reach::Nothing, detail);
+    match error.kind() {
+        ErrorKind::TimedOut => failed(FailureKind::ConnectTimeout),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+            failed(FailureKind::Refused).because(cause::UNREACHABLE)
+        }
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => {
+            failed(FailureKind::Refused).because("the connection was reset while it was opened")
+        }
+        ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable | ErrorKind::PermissionDenied => {
+            let ours = "this machine has no port or no permission for another connection";
+            failed(FailureKind::Refused).because(ours)
+        }
+        _ => failed(FailureKind::Refused),
+    }
 }
 
-/// The TLS handshake failed.
-pub(super) fn of_tls(error: &io::Error) -> Failure {
-    let distrusted = matches!(
-        inner::<rustls::Error>(error),
-        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
-    );
-    let kind = if distrusted { FailureKind::TlsCertificate } else { FailureKind::Tls };
-    Failure::new(kind, Reach::Nothing, chain(error))
+/// The TLS handshake with `host` failed.
+#[expect(clippy::wildcard_enum_match_arm, reason = "others may add kinds; the rest is alike")]
+pub(super) fn of_tls(error: &io::Error, host: &str) -> Failure {
+    match inner::<rustls::Error>(error) {
+        Some(found) => handshake::failure(found, host),
+        None => {
+            let ended = match error.kind() {
+                ErrorKind::UnexpectedEof => {
+                    "the upstream closed the connection during the handshake"
+                }
+                ErrorKind::ConnectionReset => {
+                    "the upstream reset the connection during the handshake"
+                }
+                _ => FailureKind::Tls.words(),
+            };
+            let detail = format!("{ended}: {}", chain(error));
+            Failure::new(FailureKind::Tls, Reach::Nothing, detail).because(ended)
+        }
+    }
 }
 
 fn refused(error: &hyper::Error) -> Failure {

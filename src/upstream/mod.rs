@@ -25,10 +25,12 @@ use crate::policy::outcome::Failure;
 
 mod asked;
 mod body;
+mod certificate;
 mod dial;
 mod failure;
 mod h1;
 mod h2;
+mod handshake;
 mod pool;
 mod progress;
 mod pulse;
@@ -40,6 +42,7 @@ mod wire;
 
 pub use asked::RequestHead;
 pub use body::UpstreamBody;
+pub use certificate::{Certificate, Role, read as certificates};
 pub use progress::Progress;
 pub use settings::{Origin, Protocol, Scheme, Settings, TlsRoots};
 pub use shared::Shared;

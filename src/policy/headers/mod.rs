@@ -20,7 +20,7 @@ mod target;
 mod via;
 
 pub use connection::{Trailers, asks_upgrade, filter_trailers};
-pub use identity::{fresh_request_id, has_idempotency_key, request_id};
+pub use identity::{fresh_request_id, has_idempotency_key, request_id, trace_id};
 pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming};
 pub use location::{Rewrite, map_location};
 pub use outgoing::{Guarded, Outgoing, outgoing};
