@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::policy::hold::Circumstances;
 use crate::policy::time::Moment;
 
+use super::awaited::Awaited;
 use super::health::Blind;
 use super::queue::Ticket;
 use super::report::Aftermath;
@@ -75,10 +76,11 @@ impl Account {
             }
             Entry::Refused(refusal) => Admission::Refused(refusal),
             Entry::Queued(ticket) => {
+                let awaited = state.awaited(&want, now);
                 let wakers = state.dispatch(now);
                 drop(state);
                 wake(wakers);
-                Admission::Queued(Waiting::new(Arc::clone(self), want, ticket))
+                Admission::Queued(Waiting::new(Arc::clone(self), want, ticket, awaited))
             }
         }
     }
@@ -173,13 +175,21 @@ pub struct Waiting {
     account: Arc<Account>,
     want: Want,
     ticket: Option<Ticket>,
+    /// What it waits for, as it was when it joined.
+    awaited: Awaited,
     timer: Pin<Box<tokio::time::Sleep>>,
 }
 
 impl Waiting {
-    fn new(account: Arc<Account>, want: Want, ticket: Ticket) -> Self {
+    fn new(account: Arc<Account>, want: Want, ticket: Ticket, awaited: Awaited) -> Self {
         let timer = Box::pin(account.clock.sleep_until(want.deadline));
-        Self { account, want, ticket: Some(ticket), timer }
+        Self { account, want, ticket: Some(ticket), awaited, timer }
+    }
+
+    /// What it waits for.
+    #[must_use]
+    pub const fn awaited(&self) -> &Awaited {
+        &self.awaited
     }
 
     /// One look at the state: granted, sent away, or until when to sleep.

@@ -6,6 +6,7 @@
 
 mod account;
 mod accounts;
+mod awaited;
 mod health;
 mod heed;
 mod keyed;
@@ -33,5 +34,6 @@ pub use report::{Aftermath, Fate, HoldEvent, HoldNews};
 pub use settings::{AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread, scopes_of};
 pub use slot::{Seat, Settlement, Slot};
 
+pub use awaited::{Awaited, Barrier};
 pub use view::{AccountView, Binding, HoldView, ScopeKind, ScopeView};
 pub use want::{Fitness, Refusal, RefusalReason, Want};

@@ -341,6 +341,12 @@ impl State {
         start
     }
 
+    /// Calls in line before this one, wherever most are.
+    pub(super) fn ahead_in(&self, want: &Want) -> u32 {
+        let lines = members(want.scopes).map(|number| &self.scopes[number].waiting);
+        lines.map(|waiting| ahead(waiting, want.priority)).max().unwrap_or(0)
+    }
+
     /// Calls in line before this one for anything that can be contended.
     fn ahead_of(&self, want: &Want) -> u32 {
         let contended = members(want.scopes).filter(|number| self.scopes[*number].is_contended());

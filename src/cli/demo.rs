@@ -3,7 +3,7 @@
 //! The gateway is the real one, run as `run` runs it, on a configuration that the demo writes.
 //! With `--tour` the story plays by itself, and the exit code says whether every claim held.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::process::ExitCode;
 
@@ -100,10 +100,25 @@ impl Stage {
     async fn tour(mut self, out: &mut (dyn Write + Send)) -> Result<ExitCode, DemoFault> {
         self.running.ready().await;
         let Self { settings, droplink, wordbee, .. } = &self;
-        let played = tour::tour(settings.gateway, droplink, wordbee, settings.scale, out).await;
+        let kind = match io::stdout().is_terminal() {
+            true => tour::ScreenKind::Terminal,
+            false => tour::ScreenKind::Plain,
+        };
+        let screen = tour::Screen { out, kind };
+        let played = tour::tour(settings.gateway, droplink, wordbee, settings.scale, screen).await;
         let verdict = played.map_err(DemoFault::Tour)?;
+        write!(out, "{}", next_command(&std::env::args().next().unwrap_or_default()))?;
         Ok(if verdict.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
+}
+
+/// What to type after the tour, with the program as it was started.
+fn next_command(program: &str) -> String {
+    let program = if program.is_empty() { "evenkeel" } else { program };
+    format!(
+        "\nNext, in front of your own vendor:\n  \
+         {program} run --upstream https://api.vendor.example --limit 10/s\n"
+    )
 }
 
 /// A vendor on a thread of its own: an observer with a clock of its own.

@@ -348,6 +348,32 @@ fn secrets_that_are_sent_otherwise_than_meant_are_warned_of() {
 }
 
 #[test]
+fn a_tls_ca_that_is_no_authority_is_warned_of() {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+    let folder = tempfile::tempdir().unwrap();
+    for (is_ca, count) in [(IsCa::ExplicitNoCa, 1), (IsCa::Ca(BasicConstraints::Unconstrained), 0)]
+    {
+        let mut params = CertificateParams::new(vec!["a.b".to_owned()]).unwrap();
+        (params.is_ca, params.not_after) = (is_ca, rcgen::date_time_ymd(2077, 5, 6));
+        let own = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, own.pem()).unwrap();
+        let tls = format!("tls: {{ ca: {} }}", file.display());
+        let text = format!(
+            "upstreams: {{ v: {{ url: 'https://a.b', allowances: {{ a: 1/s }}, {tls} }} }}"
+        );
+        let warnings = warnings_of(&text);
+        let about =
+            |it: &&String| it.contains("tls.ca") && it.contains("(a pin), until 2077-05-06");
+        assert_eq!(warnings.iter().filter(about).count(), count, "{warnings:?}");
+        std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+            .unwrap();
+        let faults = load_text(&text, &Environment::default(), &[]).unwrap_err();
+        assert!(messages(&faults)[0].contains("not X.509"), "{:?}", messages(&faults));
+    }
+}
+
+#[test]
 fn what_a_shared_account_names_twice_is_one_scope() {
     let allowances: String = (0..40).map(|n| format!("a{n}: {}/h, ", n + 1)).collect();
     let shared = format!("account: {{ name: shared }}, allowances: {{ {allowances} }}");

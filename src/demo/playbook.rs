@@ -50,13 +50,57 @@ impl TourVerdict {
 
 /// The printed story and the claims made so far.
 pub(super) struct Playbook<'a> {
-    out: &'a mut (dyn Write + Send),
+    screen: Screen<'a>,
     scenes: Vec<Scene>,
+    /// A line that moves stands on the screen.
+    moving: bool,
 }
 
+/// Where the story is printed.
+pub struct Screen<'a> {
+    /// What takes the lines.
+    pub out: &'a mut (dyn Write + Send),
+    /// Whether a line can be written over.
+    pub kind: ScreenKind,
+}
+
+impl std::fmt::Debug for Screen<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Screen").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// What kind of screen it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScreenKind {
+    /// A terminal: a line that moves is written over.
+    Terminal,
+    /// A file or a pipe: it is another line each time.
+    Plain,
+}
+
+/// Back to the first column, and the line is empty.
+const CLEAR_LINE: &str = "\r\x1b[K";
+
 impl<'a> Playbook<'a> {
-    pub(super) fn new(out: &'a mut (dyn Write + Send)) -> Self {
-        Self { out, scenes: Vec::new() }
+    pub(super) fn new(screen: Screen<'a>) -> Self {
+        Self { screen, scenes: Vec::new(), moving: false }
+    }
+
+    /// A sign of life: what is going on right now.
+    pub(super) fn now(&mut self, text: impl Display) -> Result<(), TourFault> {
+        match self.screen.kind {
+            ScreenKind::Plain => self.say(format!("… {text}")),
+            ScreenKind::Terminal => {
+                self.moving = true;
+                self.print(&format!("{CLEAR_LINE}   … {text}"))
+            }
+        }
+    }
+
+    /// What precedes the first scene.
+    pub(super) fn foreword(&mut self, text: &str) -> Result<(), TourFault> {
+        self.line(text)
     }
 
     pub(super) fn open(&mut self, title: &'static str) -> Result<(), TourFault> {
@@ -103,7 +147,37 @@ impl<'a> Playbook<'a> {
     /// Trailing blanks help nobody.
     fn line(&mut self, text: impl Display) -> Result<(), TourFault> {
         let text = text.to_string();
-        writeln!(self.out, "{}", text.trim_end()).map_err(TourFault::Unprintable)?;
-        self.out.flush().map_err(TourFault::Unprintable)
+        let clear = if std::mem::take(&mut self.moving) { CLEAR_LINE } else { "" };
+        self.print(&format!("{clear}{}\n", text.trim_end()))
+    }
+
+    fn print(&mut self, text: &str) -> Result<(), TourFault> {
+        let out = &mut self.screen.out;
+        let printed = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        printed.map_err(TourFault::Unprintable)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn printed(kind: ScreenKind) -> String {
+        let mut out = Vec::new();
+        let mut book = Playbook::new(Screen { out: &mut out, kind });
+        book.now("12 calls wait").unwrap();
+        book.now("11 calls wait").unwrap();
+        book.say("all served").unwrap();
+        book.say("the end").unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_terminal_shows_one_line_that_moves_and_a_file_plain_ones() {
+        let plain = "   … 12 calls wait\n   … 11 calls wait\n   all served\n   the end\n";
+        assert_eq!(printed(ScreenKind::Plain), plain);
+        let moving = "\r\x1b[K   … 12 calls wait\r\x1b[K   … 11 calls wait\r\x1b[K   all served\n   \
+                      the end\n";
+        assert_eq!(printed(ScreenKind::Terminal), moving);
     }
 }

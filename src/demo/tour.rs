@@ -5,7 +5,6 @@
 //! tour can fail, and says so. Refuses to look inside the gateway.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -16,8 +15,9 @@ use super::playbook::Playbook;
 use super::script::{Act, Canned, Command, Order};
 use super::vendor::Handle;
 use super::visitor::{Letter, Reply, Visitor};
+use crate::clock::Clock;
 
-pub use super::playbook::{Check, Scene, TourVerdict};
+pub use super::playbook::{Check, Scene, Screen, ScreenKind, TourVerdict};
 pub use super::visitor::TourFault;
 
 /// The burst is so many times what one window grants.
@@ -51,15 +51,40 @@ pub async fn tour(
     droplink: &Handle,
     wordbee: &Handle,
     scale: u32,
-    out: &mut (dyn Write + Send),
+    screen: Screen<'_>,
 ) -> Result<TourVerdict, TourFault> {
     let stage = Stage { gateway, droplink, wordbee, scale: scale.max(1) };
-    let mut book = Playbook::new(out);
+    let mut book = Playbook::new(screen);
+    book.foreword(&opening(stage.scale))?;
     stage.burst(&mut book).await?;
     stage.deadlock(&mut book).await?;
     stage.maintenance(&mut book).await?;
     stage.errors(&mut book).await?;
     book.close()
+}
+
+/// What will be seen, in one sentence.
+fn opening(scale: u32) -> String {
+    format!(
+        "You will see one client call two simulated vendors through the gateway: a burst, a\n\
+         deadlock, a maintenance window and three errors, what client and vendor saw of each, and\n\
+         which claims hold; the vendors' time runs {scale} times faster than yours."
+    )
+}
+
+/// Signs of life during a wait: so many, and no further apart than this.
+const SIGNS: u32 = 8;
+const SIGN_PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// What goes on while the vendor is closed, so long after it closed.
+fn waiting(calls: usize, since: Duration, closed: Duration, hold: Duration) -> String {
+    if let Some(left) = closed.checked_sub(since) {
+        return format!("{calls} calls wait; Droplink opens again in {}", seconds(left));
+    }
+    let holds = nanos(since) / nanos(hold).max(1) + 1;
+    let probe = hold.saturating_mul(u32::try_from(holds).unwrap_or(u32::MAX));
+    let left = seconds(probe.saturating_sub(since));
+    format!("{calls} calls wait; Droplink is open again, the next probe finds it in {left} or less")
 }
 
 /// Who takes part.
@@ -141,7 +166,14 @@ impl Stage<'_> {
         let for_ms = u64::try_from(MAINTENANCE.as_millis()).unwrap_or(u64::MAX);
         self.droplink.control(&Command::Maintenance { for_ms, retry_after_s: None });
         let gateway = self.visitor(self.gateway);
-        let replies = gateway.send_at_once(&self.drop(), WAITING_CALLS).await?;
+        let clock = Clock::start();
+        let pause = (closed / SIGNS).min(SIGN_PAUSE_MAX);
+        let mut tell = |calls: usize| {
+            let since = Duration::from_nanos(clock.now().as_nanos());
+            book.now(waiting(calls, since, closed, hold))
+        };
+        let letter = self.drop();
+        let replies = gateway.send_and_watch(&letter, WAITING_CALLS, (pause, &mut tell)).await?;
         let seen = Seen::by(self.droplink, mark, "demo-key");
         let door = Doorstep::of(&seen);
         let what = format!("{WAITING_CALLS} calls at once");
@@ -422,7 +454,6 @@ mod tests {
 
     use super::super::{DemoSettings, Vendor, VendorSettings};
     use super::*;
-    use crate::clock::Clock;
 
     /// A window of Droplink's is a fifth of a second.
     const SCALE: u32 = 300;
@@ -549,7 +580,8 @@ mod tests {
         let mut printed = Vec::new();
         let verdict = runtime.block_on(async {
             let gateway = stand_in.open().await;
-            tour(gateway, &droplink, &wordbee, SCALE, &mut printed).await.unwrap()
+            let screen = Screen { out: &mut printed, kind: ScreenKind::Plain };
+            tour(gateway, &droplink, &wordbee, SCALE, screen).await.unwrap()
         });
         (verdict, String::from_utf8(printed).unwrap())
     }
@@ -561,6 +593,8 @@ mod tests {
         assert!(printed.contains("40 arrivals, 40 in its busiest 0.2 s"), "{printed}");
         assert!(printed.contains("503 to a probe"), "{printed}");
         assert!(printed.contains("13 of 13 claims hold"), "{printed}");
+        assert!(printed.starts_with("You will see"), "{printed}");
+        assert!(printed.contains("… 12 calls wait; Droplink opens again in 1."), "{printed}");
         let widest = printed.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(100), "{widest:?}: {printed}");
     }

@@ -117,15 +117,33 @@ impl Visitor {
         letter: &Letter,
         count: usize,
     ) -> Result<Vec<Reply>, TourFault> {
+        self.send_and_watch(letter, count, (Duration::MAX, &mut |_| Ok(()))).await
+    }
+
+    /// The same, and `tell` hears how many still wait, once in every `pause`.
+    pub(super) async fn send_and_watch(
+        self,
+        letter: &Letter,
+        count: usize,
+        (pause, tell): (Duration, &mut (dyn FnMut(usize) -> Result<(), TourFault> + Send)),
+    ) -> Result<Vec<Reply>, TourFault> {
         let mut calls = tokio::task::JoinSet::new();
         for _ in 0..count {
             calls.spawn(self.send(letter.clone()));
         }
+        let clock = Clock::start();
+        let mut due = clock.now().plus(pause);
         let mut replies = Vec::with_capacity(count);
-        while let Some(reply) = calls.join_next().await {
-            replies.push(reply.map_err(|_| TourFault::Lost)??);
+        loop {
+            match tokio::time::timeout_at(clock.instant(due), calls.join_next()).await {
+                Ok(Some(reply)) => replies.push(reply.map_err(|_| TourFault::Lost)??),
+                Ok(None) => return Ok(replies),
+                Err(_) => {
+                    tell(count - replies.len())?;
+                    due = clock.now().plus(pause);
+                }
+            }
         }
-        Ok(replies)
     }
 
     async fn exchange(self, letter: Letter) -> Result<Reply, TourFault> {

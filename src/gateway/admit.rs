@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::allowance::{Admission, Asker, Refusal, Slot, Waiting};
+use crate::allowance::{Admission, Asker, Awaited, Barrier, Refusal, Slot, Waiting};
 use crate::policy::time::Moment;
 use crate::policy::verdict::RetryReason;
 use crate::telemetry::{Admitted, LimitOf};
@@ -178,6 +178,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         peer: &Peer,
     ) -> Result<Slot, Stop> {
         let began = self.clock.now();
+        let awaited = waiting.awaited().clone();
         let mut turn = std::pin::pin!(waiting);
         let read_on = async {
             call.body.fill().await;
@@ -194,6 +195,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         let waited = self.clock.now().since(began);
         call.story.waited += waited;
+        if call.story.awaited.as_ref().is_none_or(|(longest, _)| *longest <= waited) {
+            let awaited = match of {
+                LimitOf::Upstream => awaited,
+                LimitOf::Client => Awaited { what: Barrier::Client, ..awaited },
+            };
+            call.story.awaited = Some((waited, awaited));
+        }
         self.shard.admitted(call.upstream, of, how(&outcome), waited);
         outcome
     }

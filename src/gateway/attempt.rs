@@ -49,7 +49,8 @@ pub(super) struct Troubled {
     pub(super) trouble: Trouble,
     /// The vendor's head and what was understood of its body, if it answered.
     pub(super) answer: Option<(Parts, Reading)>,
-    pub(super) reason: RetryReason,
+    /// How the last exchange broke, if it did.
+    pub(super) failure: Option<Failure>,
     pub(super) stopped_by: StoppedBy,
     pub(super) aftermath: Aftermath,
     pub(super) at: Moment,
@@ -67,6 +68,8 @@ struct Met {
     answer: Option<(Parts, Reading)>,
     aftermath: Aftermath,
     reason: RetryReason,
+    /// How the exchange broke, if it did.
+    failure: Option<Failure>,
     /// Whether the attempt was the probe of a hold.
     probe: Probe,
 }
@@ -116,14 +119,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     #[cold]
     fn give_up(&self, call: &Call<'_>, met: Met, stopped_by: StoppedBy) -> Finish<E::Body> {
         self.shard.not_retried(call.upstream, stopped_by);
-        let Met { trouble, answer, aftermath, reason, .. } = met;
+        let Met { trouble, answer, aftermath, reason, failure, .. } = met;
         let at = self.clock.now();
         let blind = blind(&trouble, reason);
         if blind != Blind::No {
             let outage = call.account.call_failed(&call.want, blind, self.random.unit());
             self.tell_operator(call, &outage, (None, at));
         }
-        let troubled = Troubled { trouble, answer, reason, stopped_by, aftermath, at };
+        let troubled = Troubled { trouble, answer, failure, stopped_by, aftermath, at };
         Finish::Troubled(Box::new(troubled))
     }
 
@@ -190,6 +193,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         settlement: Settlement<'_>,
     ) -> Finish<E::Body> {
         self.accounts.answered(call.upstream);
+        self.remember_if_noteworthy(call, settlement.over);
         self.exchange.reuse(call.upstream, &mut call.request.headers);
         self.count_answer(call, response.status(), &settlement);
         self.pass(call, slot, response, settlement)
@@ -247,7 +251,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let trouble = dialect::for_failure(&call.policy.dialect, failure);
         let reason = RetryReason::Failure(failure.kind);
         let (aftermath, _given_up) = self.settle(call, slot, (&trouble, reason), settlement);
-        Concluded::Trouble(Box::new(Met { trouble, answer: None, aftermath, reason, probe }))
+        let failure = Some(failure.clone());
+        let met = Met { trouble, answer: None, aftermath, reason, failure, probe };
+        Concluded::Trouble(Box::new(met))
     }
 
     /// A success streams through; its headers may lower what we believe of the allowance, and ask
@@ -319,7 +325,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                     seat.end();
                 }
                 let answer = Some((parts, reading));
-                Concluded::Trouble(Box::new(Met { trouble, answer, aftermath, reason, probe }))
+                let failure = None;
+                let met = Met { trouble, answer, aftermath, reason, failure, probe };
+                Concluded::Trouble(Box::new(met))
             }
         }
     }
@@ -423,6 +431,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         if trouble.hold.is_some() && *probe == Probe::No {
             call.story.hold_retries += 1;
         }
+        call.story.failure = met.failure.clone().map(Box::new);
         // Under a hold the waiting room keeps the call: it wakes its probe, and nobody else.
         Ok(Again { at: (now < at).then_some(at), payment, reason: *reason })
     }

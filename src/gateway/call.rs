@@ -7,11 +7,12 @@ use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 
-use crate::allowance::{Account, AccountRule, Asker, Fitness, Want};
+use crate::allowance::{Account, AccountRule, Asker, Awaited, Fitness, Want};
 use crate::policy::authority;
 use crate::policy::client::{Identified, UnknownClient};
 use crate::policy::headers::{self, Guarded, Outgoing, Rewrite, Survey, Trailers, Unclear};
 use crate::policy::method::CallMethod;
+use crate::policy::outcome::Failure;
 use crate::policy::problem::Code;
 use crate::policy::replay::{Licence, Repeatability};
 use crate::policy::route::{AbsoluteForm, CallPath, Matcher, Route};
@@ -73,6 +74,39 @@ pub(super) struct Story {
     pub(super) retried_because: Option<RetryReason>,
     /// Retries after a hold that the probe of another call opened.
     pub(super) hold_retries: u32,
+    /// How the exchange broke that the latest retry was to repair.
+    pub(super) failure: Option<Box<Failure>>,
+    /// What it waited for the longest, and how long.
+    pub(super) awaited: Option<(Duration, Awaited)>,
+    /// Whose call it is, kept where the request's headers are given away.
+    pub(super) identity: Option<Box<Identity>>,
+}
+
+/// What the log says of a call besides its request: the vendor's account and the trace.
+#[derive(Debug, Default)]
+pub(super) struct Identity {
+    pub(super) account: Option<Box<str>>,
+    pub(super) trace_id: Option<Box<str>>,
+}
+
+/// Characters of an account that the log shows; the value is a client's to choose.
+const ACCOUNT_CHARS_MAX: usize = 64;
+
+impl Identity {
+    /// As the request has it.
+    pub(super) fn of(call: &Call<'_>) -> Self {
+        let headers = &call.request.headers;
+        let shown = |value: &HeaderValue| {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            text.trim().chars().take(ACCOUNT_CHARS_MAX).collect::<String>().into()
+        };
+        let account = match &call.rules.account {
+            AccountRule::Upstream => None,
+            AccountRule::Named(name) => Some((**name).into()),
+            AccountRule::Header(header) => headers.get(header).map(shown),
+        };
+        Self { account, trace_id: headers::trace_id(headers).map(Into::into) }
+    }
 }
 
 /// A request that becomes no call, and what its client is told.

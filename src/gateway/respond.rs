@@ -4,6 +4,7 @@
 //! Refuses to decide anything: what a problem says is `policy::normalise`'s.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::ALLOW;
@@ -11,33 +12,46 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::allowance::{Refusal, RefusalReason};
+use crate::allowance::{Awaited, Barrier, Grant, Refusal, RefusalReason};
 use crate::policy::classify::{Processing, Wait};
 use crate::policy::headers::{
     self, AnswerSurvey, Incoming, Notes, RateLimit, Rewrite, Timing, Trailers,
 };
 use crate::policy::normalise::{
-    self, CallFacts, Effect, Presenter, Remark, Retries, Scrub, problem_headers, proxy_status,
+    self, CallFacts, Effect, Presenter, ProxyError, Remark, Retries, Scrub, problem_headers,
+    proxy_status,
 };
-use crate::policy::outcome::FailureKind;
+use crate::policy::outcome::{Failure, FailureKind};
 use crate::policy::problem::{Basis, Code, Problem, Source};
-use crate::policy::verdict::RetryReason;
+use crate::policy::time::Moment;
 use crate::telemetry::{CallRecord, Ended, Gist};
 use crate::upstream::{Exchange, Interim};
 
 use super::admit::Stop;
 use super::attempt::{Finish, Troubled};
 use super::body::{RequestBody, ResponseBody};
-use super::call::{Call, Story, Turned};
+use super::call::{Call, Identity, Story, Turned};
 use super::settings::Redirects;
 use super::{Gateway, Peer};
 
 /// What a call's record says besides the call: what the client got, and why.
+#[derive(Default)]
 struct Ending<'a> {
     status: StatusCode,
     problem: Option<&'a Problem>,
-    rule: Option<&'a str>,
+    why: Why<'a>,
     vendor_status: Option<StatusCode>,
+}
+
+/// Why a client is told what it is told.
+#[derive(Clone, Copy, Default)]
+struct Why<'a> {
+    /// The dialect's rule that said what the answer meant.
+    rule: Option<&'a str>,
+    /// How the last exchange broke.
+    failure: Option<&'a Failure>,
+    /// What there was no slot of.
+    awaited: Option<&'a Awaited>,
 }
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
@@ -75,8 +89,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let (code, request_id) = (problem.code.as_str(), problem.request_id.as_deref());
         tracing::info!(code, detail = turned.detail, request_id, "request turned away");
         let mut headers = problem_headers(&problem, None, Scrub::default());
-        let own = Some((problem.code, None));
-        headers.insert(PROXY_STATUS, proxy_status(self.via.pseudonym(), own, None, None));
+        let own = ProxyError::own(problem.code, Some(turned.detail.into()));
+        headers.insert(PROXY_STATUS, proxy_status(self.via.pseudonym(), Some(&own), None, None));
         if problem.code == Code::MethodNotAllowed {
             headers.insert(ALLOW, METHODS_ALLOWED);
         }
@@ -126,7 +140,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
         let status = response.status();
         let vendor_status = Some(status);
-        self.record(call, &Ending { status, problem: None, rule: None, vendor_status });
+        self.record(call, &Ending { status, vendor_status, ..Ending::default() });
     }
 
     #[cold]
@@ -149,20 +163,17 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let reading = answer.map(|(_, reading)| reading);
         let mut problem = normalise::upstream_problem(&troubled.trouble, reading, &facts);
         let vendor_headers = answer.map(|(parts, _)| &parts.headers);
-        let failure = match troubled.reason {
-            RetryReason::Failure(kind) => Some(kind),
-            RetryReason::Code(_) => None,
-        };
-        if failure == Some(FailureKind::HeadTooLarge) {
+        if troubled.failure.as_ref().is_some_and(|it| it.kind == FailureKind::HeadTooLarge) {
             problem.detail = HEAD_TOO_LARGE.into();
         }
         let rule = Some(&*troubled.trouble.rule);
-        self.tell(call, &problem, (vendor_headers, vendor_status, failure), rule)
+        let why = Why { rule, failure: troubled.failure.as_ref(), awaited: None };
+        self.tell(call, &problem, (vendor_headers, vendor_status), why)
     }
 
     #[cold]
     fn tell_stop(&self, call: &Call<'_>, stop: &Stop) -> Response<ResponseBody<E::Body>> {
-        let told = Told::of(stop);
+        let told = Told::of(stop, call);
         let facts = self.facts(call);
         let about_hold = told.remark.cause.map(|cause| call.policy.dialect.support_under(cause));
         let facts = CallFacts {
@@ -172,31 +183,32 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             ..facts
         };
         let problem = normalise::own_problem(told.code, &facts, &told.remark);
-        self.tell(call, &problem, (None, None, None), None)
+        let awaited = awaited(stop, call);
+        let why = Why { awaited: awaited.as_ref(), ..Why::default() };
+        self.tell(call, &problem, (None, None), why)
     }
 
     fn tell(
         &self,
         call: &Call<'_>,
         problem: &Problem,
-        (vendor, received, failure): (Option<&HeaderMap>, Option<StatusCode>, Option<FailureKind>),
-        rule: Option<&str>,
+        (vendor, received): (Option<&HeaderMap>, Option<StatusCode>),
+        why: Why<'_>,
     ) -> Response<ResponseBody<E::Body>> {
         self.shard.problem(Some(call.upstream), problem.code, problem.source);
         let mut headers = problem_headers(problem, vendor, self.scrub());
         let upstream = (problem.source != Source::Client).then_some(&*call.rules.name);
-        let error = Some((problem.code, failure));
-        let status = proxy_status(self.via.pseudonym(), error, upstream, received);
+        let error = match why.failure {
+            Some(failure) => ProxyError::broken(problem.code, failure),
+            None => ProxyError::own(problem.code, why.awaited.map(|it| it.to_string().into())),
+        };
+        let status = proxy_status(self.via.pseudonym(), Some(&error), upstream, received);
         // A gateway nearer to the vendor has said its part already: ours comes after it.
         headers.append(PROXY_STATUS, status);
         let binding = self.binding(call);
         headers::annotate(&mut headers, &notes(call, binding.as_ref()));
-        let ending = Ending {
-            status: problem.status,
-            problem: Some(problem),
-            rule,
-            vendor_status: received,
-        };
+        let ending =
+            Ending { status: problem.status, problem: Some(problem), why, vendor_status: received };
         self.record(call, &ending);
         problem_response(problem, headers)
     }
@@ -249,7 +261,26 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         self.shard.call_ended(call.upstream, &ended);
         let Story { attempts, waited, .. } = call.story;
         let gist = Gist { code, attempts, waited, total };
-        crate::telemetry::record(self.access, &gist, || self.full_record(call, ending, total));
+        crate::telemetry::record(self.access, &gist, || {
+            let identity = match &call.story.identity {
+                Some(known) => (known.account.clone(), known.trace_id.clone()),
+                None => {
+                    let Identity { account, trace_id } = Identity::of(call);
+                    (account, trace_id)
+                }
+            };
+            self.full_record(call, ending, total, identity)
+        });
+    }
+
+    /// The request's headers are given away with the answer; what the log says of them is kept
+    /// before, of the few calls that will have a line.
+    pub(super) fn remember_if_noteworthy(&self, call: &mut Call<'_>, now: Moment) {
+        let Story { attempts, waited, .. } = call.story;
+        let gist = Gist { code: None, attempts, waited, total: now.since(call.arrival) };
+        if gist.is_wanted(self.access) {
+            call.story.identity = Some(Box::new(Identity::of(call)));
+        }
     }
 
     #[cold]
@@ -258,8 +289,15 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         call: &'a Call<'_>,
         ending: &Ending<'a>,
         total: Duration,
+        (account, trace_id): (Option<Box<str>>, Option<Box<str>>),
     ) -> CallRecord<'a> {
+        let of_retry = call.story.failure.as_deref();
+        let waited = call.story.awaited.as_ref().map(|(_, awaited)| awaited);
         CallRecord {
+            account,
+            trace_id,
+            failure: ending.why.failure.or(of_retry),
+            awaited: ending.why.awaited.or(waited),
             request_id: call.id.to_str().unwrap_or_default(),
             client: &self.settings.clients.all()[call.client].name,
             upstream: &call.rules.name,
@@ -272,7 +310,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             waited: call.story.waited,
             upstream_time: call.story.upstream_time,
             total,
-            rule: ending.rule,
+            rule: ending.why.rule,
             stopped_by: ending.problem.and_then(|problem| problem.stopped_by),
             retry_after: ending
                 .problem
@@ -308,8 +346,50 @@ struct Told {
     remark: Remark<'static>,
 }
 
+/// What a call was refused a slot of, if it was.
+fn awaited(stop: &Stop, call: &Call<'_>) -> Option<Awaited> {
+    let (refusal, of_client) = match stop {
+        Stop::Refused(refusal) => (refusal, false),
+        Stop::ClientLimited(refusal) => (refusal, true),
+        Stop::Draining | Stop::ClientLeft | Stop::ClientStalled => return None,
+    };
+    let upstream = || Arc::clone(&call.rules.name);
+    Some(match &refusal.reason {
+        RefusalReason::QueueFull => Awaited { what: Barrier::Queue, name: upstream() },
+        RefusalReason::Held { cause, .. } => {
+            Awaited { what: Barrier::Hold(*cause), name: upstream() }
+        }
+        RefusalReason::Exhausted { allowance } => {
+            let configured = call.rules.allowances.iter().find(|it| it.name == *allowance);
+            let what = match configured.map(|allowance| &allowance.grant) {
+                _ if of_client => Barrier::Client,
+                Some(Grant::Window { .. }) => Barrier::Allowance,
+                Some(Grant::Concurrency { .. }) => Barrier::Concurrency,
+                None => Barrier::Pace,
+            };
+            Awaited { what, name: Arc::clone(allowance) }
+        }
+    })
+}
+
 impl Told {
-    fn of(stop: &Stop) -> Self {
+    fn of(stop: &Stop, call: &Call<'_>) -> Self {
+        let told = Self::plainly(stop);
+        let sentence = awaited(stop, call).and_then(|awaited| {
+            let what = match awaited.what {
+                Barrier::Allowance => "slot of the allowance",
+                Barrier::Concurrency => "place of the allowance",
+                Barrier::Client => "slot of the limit of the client",
+                Barrier::Pace | Barrier::Hold(_) | Barrier::Queue => return None,
+            };
+            let name = awaited.name;
+            Some(format!("No {what} `{name}` is free within the time this call may wait."))
+        });
+        let detail = sentence.map(Cow::Owned).or(told.remark.detail.clone());
+        Self { remark: Remark { detail, ..told.remark }, ..told }
+    }
+
+    fn plainly(stop: &Stop) -> Self {
         match stop {
             Stop::Refused(refusal) => Self::refused(refusal, Code::AllowanceExhausted),
             Stop::ClientLimited(refusal) => Self::refused(refusal, Code::ClientLimited),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::allowance::Slot;
-use crate::policy::outcome::{Failure, FailureKind};
+use crate::policy::outcome::{Failure, FailureKind, cause};
 use crate::policy::time::Moment;
 use crate::upstream::Progress;
 
@@ -41,7 +41,17 @@ impl Watch {
         now: Moment,
     ) -> Result<Moment, Failure> {
         self.settle_guarded(progress, slot, now);
-        self.next_alarm(progress, now)
+        self.next_alarm(progress, now).map_err(|failure| self.with_its_limit(&failure))
+    }
+
+    /// The operator is told which setting was over, and how long it is.
+    fn with_its_limit(&self, failure: &Failure) -> Failure {
+        let (setting, limit) = match failure.kind == FailureKind::IdleTimeout {
+            true => ("timeouts.idle", self.idle_timeout),
+            false => ("timeouts.attempt", self.attempt_timeout),
+        };
+        let detail = format!("{} ({setting}: {limit:?})", failure.detail);
+        Failure::new(failure.kind, failure.reach, detail).because(failure.cause)
     }
 
     /// Once the guard has passed, the vendor has counted the attempt, answer or not.
@@ -59,8 +69,7 @@ impl Watch {
             // Before its first byte the connection is awaited, under timeouts of its own.
             let Some(written) = progress.last_write() else { return Ok(self.soonest(now)) };
             let idle = written.plus(self.idle_timeout);
-            let stuck = "the upstream does not take the request's body";
-            let idle = alarm(idle, now, FailureKind::IdleTimeout, (progress, stuck))?;
+            let idle = alarm(idle, now, FailureKind::IdleTimeout, (progress, cause::BODY_STUCK))?;
             let look = self.guard.map(|guard| now.plus(guard.max(LOOK_INTERVAL_MIN)));
             return Ok(look.map_or(idle, |look| look.min(idle)));
         };

@@ -17,12 +17,47 @@ pub struct Failure {
     pub reach: Reach,
     /// For the operator's log; never shown to a client, because it may name internal hosts.
     pub detail: Cow<'static, str>,
+    /// The same for everybody, in words of the program itself: no host and no secret is in them.
+    pub cause: &'static str,
+}
+
+/// Causes that have an error type of their own in RFC 9209.
+pub mod cause {
+    /// The name was not resolved in time.
+    pub const LOOKUP_LATE: &str = "the upstream's name was not resolved within the connect timeout";
+    /// No way leads to the upstream's address.
+    pub const UNREACHABLE: &str = "no way leads to the upstream's address";
+    /// The upstream ended the TLS handshake with an alert.
+    pub const NOTHING_SHARED: &str =
+        "the upstream shares no TLS version, cipher suite or key exchange with this gateway";
+    /// Likewise, about the protocol.
+    pub const NO_PROTOCOL: &str = "the upstream shares no HTTP version with this gateway";
+    /// Likewise, about the name.
+    pub const UNKNOWN_NAME: &str = "the upstream does not serve this name over TLS";
+    /// Likewise, about our certificate.
+    pub const CLIENT_CERTIFICATE: &str = "the upstream asks for a client certificate";
+    /// Likewise, about something else.
+    pub const ALERT: &str = "the upstream ended the TLS handshake with an alert";
+    /// The upstream stopped reading.
+    pub const BODY_STUCK: &str = "the upstream does not take the request's body";
 }
 
 impl Failure {
-    /// A failure with its detail.
+    /// A failure with its detail. A detail that is a text of the program is its cause too; one
+    /// that was put together may name hosts, so that its kind has to say the cause.
     pub fn new(kind: FailureKind, reach: Reach, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { kind, reach, detail: detail.into() }
+        let detail = detail.into();
+        let cause = match &detail {
+            Cow::Borrowed(text) => text,
+            Cow::Owned(_) => kind.words(),
+        };
+        Self { kind, reach, detail, cause }
+    }
+
+    /// The same with this cause.
+    #[must_use]
+    pub fn because(self, cause: &'static str) -> Self {
+        Self { cause, ..self }
     }
 }
 
@@ -102,6 +137,45 @@ impl FailureKind {
             | Self::IdleTimeout
             | Self::Protocol
             | Self::Truncated => false,
+        }
+    }
+
+    /// What happened, in words for everybody.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Dns => "the upstream's name does not resolve",
+            Self::Refused => "the upstream refused the connection",
+            Self::ConnectTimeout => "no connection within the connect timeout",
+            Self::ConnectionLimit => "this gateway's own limit of connections to the upstream",
+            Self::LocalResources => "this gateway has no open files, ports or socket memory left",
+            Self::Tls => "the TLS handshake failed",
+            Self::TlsCertificate => "the upstream's certificate is not trusted",
+            Self::Reset => "the connection ended before an answer",
+            Self::RefusedStream => "the upstream did not process the stream",
+            Self::Timeout => "no answer in time",
+            Self::IdleTimeout => "silence in the middle of a body",
+            Self::Protocol => "the answer is not HTTP as this gateway reads it",
+            Self::HeadTooLarge => "the answer's head is larger than this gateway's own limit",
+            Self::Truncated => "the answer broke off",
+        }
+    }
+
+    /// The phase of an exchange in which it happens.
+    #[must_use]
+    pub const fn phase(self) -> &'static str {
+        match self {
+            Self::Dns => "lookup",
+            Self::Refused | Self::ConnectTimeout | Self::ConnectionLimit | Self::LocalResources => {
+                "connect"
+            }
+            Self::Tls | Self::TlsCertificate => "tls",
+            Self::Reset
+            | Self::RefusedStream
+            | Self::Timeout
+            | Self::Protocol
+            | Self::HeadTooLarge => "answer",
+            Self::IdleTimeout | Self::Truncated => "body",
         }
     }
 

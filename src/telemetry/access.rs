@@ -9,6 +9,8 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use super::settings::Access;
+use crate::allowance::Awaited;
+use crate::policy::outcome::Failure;
 use crate::policy::problem::{Code, Source, StoppedBy};
 use crate::policy::verdict::RetryReason;
 
@@ -19,7 +21,7 @@ const SLOW: Duration = Duration::from_secs(1);
 const TARGET: &str = "evenkeel::call";
 
 /// Everything that is written down about a call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct CallRecord<'a> {
     /// Its id, as the client got it.
     pub request_id: &'a str,
@@ -55,6 +57,14 @@ pub struct CallRecord<'a> {
     pub vendor_status: Option<StatusCode>,
     /// What the last retry was to repair.
     pub retried_because: Option<RetryReason>,
+    /// The vendor's account, where one upstream has several or several upstreams share one.
+    pub account: Option<Box<str>>,
+    /// The trace that the client's request belongs to.
+    pub trace_id: Option<Box<str>>,
+    /// How the last exchange broke, or the one that a retry repaired.
+    pub failure: Option<&'a Failure>,
+    /// What the call waited for, or was refused a slot of.
+    pub awaited: Option<&'a Awaited>,
 }
 
 /// An answer whose body broke off behind its head.
@@ -157,6 +167,16 @@ pub struct Gist {
 }
 
 impl Gist {
+    /// Whether a call has a line.
+    #[must_use]
+    pub fn is_wanted(&self, access: Access) -> bool {
+        match access {
+            Access::None => false,
+            Access::ErrorsAndSlow => self.is_noteworthy(),
+            Access::All => true,
+        }
+    }
+
     fn is_noteworthy(&self) -> bool {
         self.code.is_some() || self.attempts > 1 || self.waited > SLOW || self.total > SLOW
     }
@@ -164,12 +184,7 @@ impl Gist {
 
 /// Writes a call down, if `access` wants it; nearly none is, so `call` is asked for only then.
 pub fn record<'a>(access: Access, gist: &Gist, call: impl FnOnce() -> CallRecord<'a>) {
-    let wanted = match access {
-        Access::None => false,
-        Access::ErrorsAndSlow => gist.is_noteworthy(),
-        Access::All => true,
-    };
-    if wanted {
+    if gist.is_wanted(access) {
         write(&call());
     }
 }
@@ -186,6 +201,11 @@ macro_rules! line {
             source = $call.source.map(Source::as_str),
             client = $call.client,
             upstream = $call.upstream,
+            account = $call.account.as_deref().map(|account| display(Plain(account))),
+            phase = $call.failure.map(|failure| failure.kind.phase()),
+            failure = $call.failure.map(|failure| failure.kind.as_str()),
+            cause = $call.failure.map(|failure| display(Plain(words(failure)))),
+            waited_for = $call.awaited.map(display),
             attempts = $call.attempts,
             waited_ms = millis($call.waited),
             upstream_ms = millis($call.upstream_time),
@@ -196,6 +216,7 @@ macro_rules! line {
             upstream_status = $call.vendor_status.map(|status| status.as_u16()),
             retried_because = $call.retried_because.map(reason),
             request_id = %Plain($call.request_id),
+            trace_id = $call.trace_id.as_deref(),
             "call"
         )
     };
@@ -229,6 +250,11 @@ const fn alarm(code: Code) -> Alarm {
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// What is known of a failure; where only its kind is, that in words.
+fn words(failure: &Failure) -> &str {
+    if failure.detail.is_empty() { failure.cause } else { &failure.detail }
 }
 
 const fn reason(reason: RetryReason) -> &'static str {
@@ -265,7 +291,8 @@ fn is_deceptive(character: char) -> bool {
 mod tests {
     use super::super::log::tests::captured;
     use super::*;
-    use crate::policy::outcome::FailureKind;
+    use crate::allowance::Barrier;
+    use crate::policy::outcome::{FailureKind, Reach};
 
     const CALM: CallRecord<'static> = CallRecord {
         request_id: "r1",
@@ -285,6 +312,10 @@ mod tests {
         retry_after: None,
         vendor_status: Some(StatusCode::OK),
         retried_because: None,
+        account: None,
+        trace_id: None,
+        failure: None,
+        awaited: None,
     };
 
     fn lines(access: Access, call: &CallRecord<'_>) -> String {
@@ -294,7 +325,7 @@ mod tests {
             waited: call.waited,
             total: call.total,
         };
-        captured(|| record(access, &gist, || *call))
+        captured(|| record(access, &gist, || call.clone()))
     }
 
     #[test]
@@ -350,6 +381,34 @@ mod tests {
         for absent in ["code", "source", "rule", "stopped_by", "retry_after"] {
             assert!(calm.get(absent).is_none(), "{absent} in {calm}");
         }
+    }
+
+    #[test]
+    fn why_is_in_the_line() {
+        let detail = "the certificate is for a.example, not for `b.example`".to_owned();
+        let failure = Failure::new(FailureKind::TlsCertificate, Reach::Nothing, detail);
+        let awaited = Awaited { what: Barrier::Allowance, name: "hour".into() };
+        let call = CallRecord {
+            account: Some("acme\u{1b}".into()),
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
+            failure: Some(&failure),
+            awaited: Some(&awaited),
+            ..CALM
+        };
+        let line: serde_json::Value = serde_json::from_str(&lines(Access::All, &call)).unwrap();
+        let expected = [
+            ("account", "acme\\u{1b}"),
+            ("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736"),
+            ("phase", "tls"),
+            ("failure", "tls_certificate"),
+            ("cause", "the certificate is for a.example, not for `b.example`"),
+            ("waited_for", "allowance hour"),
+        ];
+        for (field, value) in expected {
+            assert_eq!(line[field], value, "{field} in {line}");
+        }
+        let calm: serde_json::Value = serde_json::from_str(&lines(Access::All, &CALM)).unwrap();
+        assert!(expected.iter().all(|(absent, _)| calm.get(absent).is_none()), "{calm}");
     }
 
     #[test]

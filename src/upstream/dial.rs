@@ -21,7 +21,7 @@ use super::shared::Version;
 use super::tls::Trust;
 use super::wire::Io;
 use crate::clock::Clock;
-use crate::policy::outcome::{Failure, FailureKind, Reach};
+use crate::policy::outcome::{Failure, FailureKind, Reach, cause};
 use crate::policy::time::Moment;
 
 /// How long one address has before the next one is tried beside it (RFC 8305 §5).
@@ -62,9 +62,18 @@ impl Limit {
         step: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let end = self.clock.instant(self.end);
-        let late = |_| Err(failed(kind, "not finished within the connect timeout"));
-        timeout_at(end, step).await.unwrap_or_else(late)
+        timeout_at(end, step).await.unwrap_or_else(|_| Err(late(kind)))
     }
+}
+
+/// A step of the connecting that took too long.
+fn late(kind: FailureKind) -> Failure {
+    let told = [
+        (FailureKind::Dns, cause::LOOKUP_LATE),
+        (FailureKind::Tls, "the TLS handshake was not finished within the connect timeout"),
+    ];
+    let told = told.into_iter().find(|(known, _)| *known == kind);
+    failed(kind, told.map_or(kind.words(), |(_, cause)| cause))
 }
 
 fn in_clear(protocol: Protocol) -> Version {
@@ -79,7 +88,8 @@ async fn addresses(settings: &Settings) -> Result<Vec<SocketAddr>, Failure> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    let found = lookup_host((host, port)).await.map_err(|error| failure::of_lookup(&error))?;
+    let found = lookup_host((host, port)).await;
+    let found = found.map_err(|error| failure::of_lookup(&error, host))?;
     let found = alternate(found.take(ADDRESSES_MAX).collect());
     if found.is_empty() { Err(failed(FailureKind::Dns, "no address")) } else { Ok(found) }
 }
@@ -106,14 +116,16 @@ async fn connect(addresses: Vec<SocketAddr>, clock: Clock) -> Result<TcpStream, 
     let mut last = failed(FailureKind::Refused, "no address");
     loop {
         if let Some(address) = rest.next() {
-            racing.spawn(TcpStream::connect(address));
+            racing.spawn(async move {
+                TcpStream::connect(address).await.map_err(|error| (error, address))
+            });
         } else if racing.is_empty() {
             return Err(last);
         }
         let pause = if rest.len() == 0 { Moment::NEVER } else { clock.now().plus(STAGGER) };
         match timeout_at(clock.instant(pause), racing.join_next()).await {
             Ok(Some(Ok(Ok(stream)))) => return Ok(stream),
-            Ok(Some(Ok(Err(error)))) => last = failure::of_connect(&error),
+            Ok(Some(Ok(Err((error, address))))) => last = failure::of_connect(&error, address),
             Ok(Some(Err(_)) | None) | Err(_) => {}
         }
     }
@@ -131,7 +143,8 @@ async fn secure(
     let name = ServerName::try_from(settings.origin.host.to_string())
         .map_err(|error| failed(FailureKind::Tls, error.to_string()))?;
     let connecting = TlsConnector::from(config).connect(name, stream);
-    let stream = connecting.await.map_err(|error: io::Error| failure::of_tls(&error))?;
+    let host = &settings.origin.host;
+    let stream = connecting.await.map_err(|error: io::Error| failure::of_tls(&error, host))?;
     let version = match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => Version::Http2,
         Some(_) | None => Version::Http1,

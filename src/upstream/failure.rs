@@ -5,11 +5,13 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
 
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
-use crate::policy::outcome::{Failure, FailureKind, Reach};
+use super::handshake;
+use crate::policy::outcome::{Failure, FailureKind, Reach, cause};
 
 /// What a chain of errors comes down to.
 enum Cause {
@@ -98,20 +100,34 @@ pub(super) fn of_handshake(error: &h2::Error) -> Failure {
 }
 
 /// The name did not resolve.
-pub(super) fn of_lookup(error: &io::Error) -> Failure {
+pub(super) fn of_lookup(error: &io::Error, host: &str) -> Failure {
     // The resolver hides what it lacked itself, so it is tried: it needs a socket.
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None);
     let local = is_local(error) || socket.is_err_and(|error| is_local(&error));
     let kind = if local { FailureKind::LocalResources } else { FailureKind::Dns };
-    Failure::new(kind, Reach::Nothing, chain(error))
+    Failure::new(kind, Reach::Nothing, format!("`{host}` does not resolve: {}", chain(error)))
 }
 
-/// No address could be connected to.
-pub(super) fn of_connect(error: &io::Error) -> Failure {
-    let late = error.kind() == ErrorKind::TimedOut;
-    let other = if late { FailureKind::ConnectTimeout } else { FailureKind::Refused };
-    let kind = if is_local(error) { FailureKind::LocalResources } else { other };
-    Failure::new(kind, Reach::Nothing, chain(error))
+/// No address could be connected to; this was the last that was tried.
+#[expect(clippy::wildcard_enum_match_arm, reason = "others may add kinds; the rest is alike")]
+pub(super) fn of_connect(error: &io::Error, address: SocketAddr) -> Failure {
+    let detail = format!("{address}: {}", chain(error));
+    let failed = |kind| Failure::new(kind, Reach::Nothing, detail);
+    if is_local(error) {
+        return failed(FailureKind::LocalResources);
+    }
+    match error.kind() {
+        ErrorKind::TimedOut => failed(FailureKind::ConnectTimeout),
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
+            failed(FailureKind::Refused).because(cause::UNREACHABLE)
+        }
+        ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => {
+            failed(FailureKind::Refused).because("the connection was reset while it was opened")
+        }
+        ErrorKind::PermissionDenied => failed(FailureKind::Refused)
+            .because("this machine does not permit a connection to the upstream"),
+        _ => failed(FailureKind::Refused),
+    }
 }
 
 /// Whether this program or its system lacks something, which says nothing about the other side.
@@ -120,17 +136,28 @@ fn is_local(error: &io::Error) -> bool {
     const LACKS: [Errno; 4] = [Errno::NFILE, Errno::MFILE, Errno::NOBUFS, Errno::NOMEM];
     let lacks = Errno::from_io_error(error).is_some_and(|number| LACKS.contains(&number));
     // No port is left for a connection to there.
-    lacks || error.kind() == ErrorKind::AddrNotAvailable
+    lacks || matches!(error.kind(), ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse)
 }
 
-/// The TLS handshake failed.
-pub(super) fn of_tls(error: &io::Error) -> Failure {
-    let distrusted = matches!(
-        inner::<rustls::Error>(error),
-        Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented)
-    );
-    let kind = if distrusted { FailureKind::TlsCertificate } else { FailureKind::Tls };
-    Failure::new(kind, Reach::Nothing, chain(error))
+/// The TLS handshake with `host` failed.
+#[expect(clippy::wildcard_enum_match_arm, reason = "others may add kinds; the rest is alike")]
+pub(super) fn of_tls(error: &io::Error, host: &str) -> Failure {
+    match inner::<rustls::Error>(error) {
+        Some(found) => handshake::failure(found, host),
+        None => {
+            let ended = match error.kind() {
+                ErrorKind::UnexpectedEof => {
+                    "the upstream closed the connection during the handshake"
+                }
+                ErrorKind::ConnectionReset => {
+                    "the upstream reset the connection during the handshake"
+                }
+                _ => FailureKind::Tls.words(),
+            };
+            let detail = format!("{ended}: {}", chain(error));
+            Failure::new(FailureKind::Tls, Reach::Nothing, detail).because(ended)
+        }
+    }
 }
 
 fn refused(error: &h2::Error) -> Failure {

@@ -2,14 +2,20 @@
 //!
 //! It refuses to believe anybody else: there is no way to turn checking off.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, UNIX_EPOCH};
 
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 
+use super::certificate::{self, Certificate, Role};
 use super::settings::{Protocol, TlsRoots};
 use crate::policy::outcome::{Failure, FailureKind, Reach};
 
@@ -42,16 +48,18 @@ impl Trust {
 }
 
 fn configure(roots: &TlsRoots, protocol: Protocol) -> Result<Arc<ClientConfig>, Failure> {
-    let roots = match roots {
-        TlsRoots::System => system_roots()?,
-        TlsRoots::File(path) => file_roots(path)?,
-    };
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(error.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .map_err(|error| unusable(error.to_string()))?;
+    let builder = match roots {
+        TlsRoots::System => builder.with_root_certificates(system_roots()?),
+        TlsRoots::File(path) => {
+            let believed = Believed::of_file(path, provider)?;
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(believed))
+        }
+    };
+    let mut config = builder.with_no_client_auth();
     config.alpn_protocols = offered(protocol);
     Ok(Arc::new(config))
 }
@@ -78,18 +86,108 @@ fn system_roots() -> Result<Arc<RootCertStore>, Failure> {
     Ok(Arc::clone(ROOTS.get_or_init(|| Arc::new(roots))))
 }
 
-fn file_roots(path: &Path) -> Result<Arc<RootCertStore>, Failure> {
-    let fault = |error: &dyn std::fmt::Display| unusable(format!("{}: {error}", path.display()));
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(PathBuf::from(path)).map_err(|e| fault(&e))? {
-        roots.add(certificate.map_err(|e| fault(&e))?).map_err(|e| fault(&e))?;
+/// What `tls.ca` names: authorities, which may sign others, and certificates of servers, each of
+/// which is believed when it is shown itself (a pin). A pin is checked for its name and its dates
+/// like any other; who issued it no longer matters.
+#[derive(Debug)]
+struct Believed {
+    authorities: Option<Arc<WebPkiServerVerifier>>,
+    pins: Vec<CertificateDer<'static>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Believed {
+    fn of_file(path: &Path, provider: Arc<CryptoProvider>) -> Result<Self, Failure> {
+        let fault =
+            |error: &dyn std::fmt::Display| unusable(format!("{}: {error}", path.display()));
+        let pins = certificate::of_file(path).map_err(|error| fault(&error))?;
+        let mut roots = RootCertStore::empty();
+        for der in &pins {
+            let known = Certificate::of(der).ok_or_else(|| fault(&"a certificate is not X.509"))?;
+            if known.role == Role::Authority {
+                roots.add(der.clone()).map_err(|error| fault(&error))?;
+            }
+        }
+        let authorities = if roots.is_empty() {
+            None
+        } else {
+            let provider = Arc::clone(&provider);
+            let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+            Some(built.build().map_err(|error| fault(&error))?)
+        };
+        Ok(Self { authorities, pins, provider })
     }
-    if roots.is_empty() {
-        return Err(fault(&"no certificate in it"));
+
+    /// Whether a certificate that is pinned is for this host, today.
+    fn pinned(
+        end_entity: &CertificateDer<'_>,
+        server_name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let parsed = ParsedCertificate::try_from(end_entity)?;
+        rustls::client::verify_server_name(&parsed, server_name)?;
+        let known = Certificate::of(end_entity).ok_or(CertificateError::BadEncoding)?;
+        let now = UNIX_EPOCH + Duration::from_secs(now.as_secs());
+        if known.not_after < now {
+            return Err(CertificateError::Expired.into());
+        }
+        if now < known.not_before {
+            return Err(CertificateError::NotValidYet.into());
+        }
+        Ok(ServerCertVerified::assertion())
     }
-    Ok(Arc::new(roots))
+}
+
+impl ServerCertVerifier for Believed {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.pins.iter().any(|pin| pin.as_ref() == end_entity.as_ref()) {
+            return Self::pinned(end_entity, server_name, now);
+        }
+        match &self.authorities {
+            Some(authorities) => authorities.verify_server_cert(
+                end_entity,
+                intermediates,
+                server_name,
+                ocsp_response,
+                now,
+            ),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
 }
 
 fn unusable(detail: String) -> Failure {
     Failure::new(FailureKind::Tls, Reach::Nothing, detail)
+        .because("the certificates to believe cannot be read")
 }

@@ -118,6 +118,10 @@ impl<'a> Resolver<'a> {
             let fault = Fault::new(Sort::File, Some(item.at), message).key(scope.key(&path));
             let accepted = "a PEM file with at least one certificate";
             self.faults.push_once(fault.found(written.to_string()).accepted(accepted));
+        } else if let Some(message) = only_pins(&file) {
+            let place = self.faults.sources.position(item.at);
+            let warning = format!("{}: {message} ({place})", scope.key(&path));
+            self.warnings.extend(Some(warning).filter(|it| !self.warnings.contains(it)));
         }
         let clear = url.is_some_and(|url| url.origin.scheme == Scheme::Http);
         if clear && scope.own(&path).is_some() {
@@ -333,7 +337,24 @@ fn unreadable_pem(file: &Path) -> Option<String> {
     let text = String::from_utf8_lossy(&text);
     let block = text.split_once("-----BEGIN CERTIFICATE-----");
     let whole = block.is_some_and(|(_, rest)| rest.contains("-----END CERTIFICATE-----"));
-    (!whole).then(|| "the file holds no certificate".into())
+    if !whole {
+        return Some("the file holds no certificate".into());
+    }
+    upstream::certificates(file).err()
+}
+
+/// What a file without an authority means, if it is one.
+fn only_pins(file: &Path) -> Option<String> {
+    let certificates = upstream::certificates(file).ok()?;
+    if certificates.iter().any(|it| it.role == upstream::Role::Authority) {
+        return None;
+    }
+    let last = certificates.iter().map(|it| it.not_after).min()?;
+    let last = jiff::Timestamp::try_from(last).ok()?.strftime("%Y-%m-%d").to_string();
+    Some(format!(
+        "the file holds no CA, so exactly its certificate is believed (a pin), until {last}: when \
+         the vendor renews it, every call fails until the file is renewed too"
+    ))
 }
 
 fn upstream_keys() -> Keys {

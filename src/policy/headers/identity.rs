@@ -110,6 +110,14 @@ pub(super) fn renew_traceparent(headers: &mut HeaderMap, fresh_span_id: impl FnO
     }
 }
 
+/// The trace that a request belongs to.
+#[must_use]
+pub fn trace_id(headers: &HeaderMap) -> Option<&str> {
+    let mut all = headers.get_all(TRACEPARENT).iter();
+    let (Some(value), None) = (all.next(), all.next()) else { return None };
+    parse_traceparent(value.as_bytes()).map(|(trace, _)| trace)
+}
+
 /// `00-<trace id>-<fresh span id>-<flags>`, in the version we know, with the flags we know.
 fn renewed(value: &[u8], fresh_span_id: [u8; 8]) -> Option<HeaderValue> {
     /// The sampled and the random flag.

@@ -3,13 +3,15 @@
 //! Of the vendor's end-to-end headers all pass but those that described the old body, and none
 //! with a secret of ours.
 
+use std::borrow::Cow;
+
 use http::header::{
     CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::Scrub;
-use crate::policy::outcome::FailureKind;
+use crate::policy::outcome::{Failure, FailureKind, cause};
 use crate::policy::problem::{Code, Problem, Source};
 
 /// The media type of every problem.
@@ -78,20 +80,48 @@ const fn challenge(source: Source) -> HeaderValue {
 /// Bytes set aside for a line of `Proxy-Status`; names are short.
 const LINE_BYTES: usize = 96;
 
+/// What this gateway says about an answer that it made itself.
+#[derive(Clone, Debug)]
+pub struct ProxyError<'a> {
+    /// The code of the problem.
+    pub code: Code,
+    /// How the exchange broke, if one did.
+    pub failure: Option<&'a Failure>,
+    /// Why, in words that name no host.
+    pub details: Option<Cow<'a, str>>,
+}
+
+impl<'a> ProxyError<'a> {
+    /// A problem that no exchange led to.
+    #[must_use]
+    pub const fn own(code: Code, details: Option<Cow<'a, str>>) -> Self {
+        Self { code, failure: None, details }
+    }
+
+    /// A broken exchange.
+    #[must_use]
+    pub const fn broken(code: Code, failure: &'a Failure) -> Self {
+        Self { code, failure: Some(failure), details: Some(Cow::Borrowed(failure.cause)) }
+    }
+
+    fn token(&self) -> Option<&'static str> {
+        self.failure.map(failure_error).or_else(|| self.code.proxy_error())
+    }
+}
+
 /// This gateway's line for `Proxy-Status` (RFC 9209): an error of its own only when no answer
 /// was received.
 #[must_use]
 pub fn proxy_status(
     gateway: &str,
-    error: Option<(Code, Option<FailureKind>)>,
+    error: Option<&ProxyError<'_>>,
     upstream: Option<&str>,
     received: Option<StatusCode>,
 ) -> HeaderValue {
     let mut line = String::with_capacity(LINE_BYTES);
     push_item(&mut line, gateway);
-    let token =
-        error.and_then(|(code, failure)| failure.map(failure_error).or_else(|| code.proxy_error()));
-    if let (Some(token), None) = (token, received) {
+    let error = error.filter(|_| received.is_none());
+    if let Some(token) = error.and_then(ProxyError::token) {
         line += "; error=";
         line += token;
     }
@@ -103,12 +133,30 @@ pub fn proxy_status(
         line += "; received-status=";
         line += received.as_str();
     }
+    if let Some(details) = error.and_then(|error| error.details.as_deref()) {
+        line += "; details=";
+        push_text(&mut line, details);
+    }
     HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static("evenkeel"))
 }
 
-/// The error of RFC 9209 for each way an exchange breaks.
-const fn failure_error(kind: FailureKind) -> &'static str {
-    match kind {
+/// The error of RFC 9209 for each way an exchange breaks; some causes have one of their own.
+fn failure_error(failure: &Failure) -> &'static str {
+    const ALERTS: [&str; 5] = [
+        cause::NOTHING_SHARED,
+        cause::NO_PROTOCOL,
+        cause::UNKNOWN_NAME,
+        cause::CLIENT_CERTIFICATE,
+        cause::ALERT,
+    ];
+    match failure.cause {
+        cause::LOOKUP_LATE => return "dns_timeout",
+        cause::UNREACHABLE => return "destination_ip_unroutable",
+        cause::BODY_STUCK => return "connection_write_timeout",
+        alert if ALERTS.contains(&alert) => return "tls_alert_received",
+        _ => {}
+    }
+    match failure.kind {
         FailureKind::Dns => "dns_error",
         FailureKind::Refused => "connection_refused",
         FailureKind::ConnectTimeout => "connection_timeout",
@@ -140,11 +188,50 @@ fn push_item(line: &mut String, name: &str) {
     line.push('"');
 }
 
+/// A text as a structured-field string, which is printable ASCII.
+fn push_text(line: &mut String, text: &str) {
+    line.push('"');
+    for c in text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ') {
+        if matches!(c, '"' | '\\') {
+            line.push('\\');
+        }
+        line.push(c);
+    }
+    line.push('"');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::policy::normalise::{CallFacts, Redactor, Remark, own_problem};
+    use crate::policy::outcome::Reach;
     use crate::policy::problem::Spoken;
+
+    #[test]
+    fn details_name_no_host_and_every_cause_its_error() {
+        let internal = "connect to db-7.internal:443 (10.0.0.7) with key s3cret";
+        let broken = |kind, cause: Option<&'static str>| {
+            let failure = Failure::new(kind, Reach::Nothing, internal.to_owned());
+            let failure = cause.map_or(failure.clone(), |cause| failure.because(cause));
+            let error = ProxyError::broken(Code::UpstreamUnreachable, &failure);
+            proxy_status("evenkeel", Some(&error), None, None).to_str().unwrap().to_owned()
+        };
+        for kind in FailureKind::ALL {
+            let line = broken(kind, None);
+            assert!(!line.contains("internal:") && !line.contains("10.0"), "{line}");
+            assert!(line.contains(kind.words()), "{line}");
+        }
+        let rows = [
+            (FailureKind::Dns, cause::LOOKUP_LATE, "dns_timeout"),
+            (FailureKind::Refused, cause::UNREACHABLE, "destination_ip_unroutable"),
+            (FailureKind::Tls, cause::NOTHING_SHARED, "tls_alert_received"),
+            (FailureKind::IdleTimeout, cause::BODY_STUCK, "connection_write_timeout"),
+        ];
+        for (kind, cause, error) in rows {
+            let line = broken(kind, Some(cause));
+            assert!(line.starts_with(&format!("evenkeel; error={error};")), "{line}");
+        }
+    }
 
     fn vendor() -> HeaderMap {
         let pairs = [
@@ -263,24 +350,30 @@ mod tests {
 
     #[test]
     fn proxy_status_names_an_error_only_when_nothing_was_received() {
-        let timeout = Some((Code::UpstreamTimeout, Some(FailureKind::Timeout)));
+        let silence = Failure::new(FailureKind::Timeout, Reach::Maybe, "no answer in time");
+        let timeout = ProxyError::broken(Code::UpstreamTimeout, &silence);
+        let invalid = ProxyError::own(Code::InvalidRequest, None);
+        let exhausted =
+            ProxyError::own(Code::AllowanceExhausted, Some("allowance \"hour\" ä".into()));
         let rows = [
             (
-                proxy_status("evenkeel", timeout, Some("droplink"), None),
-                "evenkeel; error=http_response_timeout; next-hop=droplink",
+                proxy_status("evenkeel", Some(&timeout), Some("droplink"), None),
+                "evenkeel; error=http_response_timeout; next-hop=droplink; \
+                 details=\"no answer in time\"",
             ),
             (
                 proxy_status(
                     "evenkeel",
-                    Some((Code::InvalidRequest, None)),
+                    Some(&invalid),
                     Some("wordbee"),
                     Some(StatusCode::BAD_REQUEST),
                 ),
                 "evenkeel; next-hop=wordbee; received-status=400",
             ),
             (
-                proxy_status("my gate\"way", Some((Code::AllowanceExhausted, None)), None, None),
-                "\"my gateway\"; error=proxy_internal_response",
+                proxy_status("my gate\"way", Some(&exhausted), None, None),
+                "\"my gateway\"; error=proxy_internal_response; \
+                 details=\"allowance \\\"hour\\\" \"",
             ),
         ];
         for (line, expected) in rows {

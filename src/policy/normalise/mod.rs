@@ -23,7 +23,7 @@ use crate::policy::reading::{Part, Reading};
 use crate::policy::time::seconds_up;
 
 pub use clean::Scrub;
-pub use headers::{PROBLEM_MEDIA_TYPE, problem_headers, proxy_status};
+pub use headers::{PROBLEM_MEDIA_TYPE, ProxyError, problem_headers, proxy_status};
 pub use redact::Redactor;
 
 /// What the gateway knows about a call when its problem is written.

@@ -177,6 +177,138 @@ async fn certificates_that_are_not_to_be_trusted_are_named_so() {
     distrusted(config(own.der().clone(), &key), known.roots()).await;
 }
 
+/// A file with this certificate.
+fn file_of(pem: &str) -> (NamedTempFile, TlsRoots) {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(pem.as_bytes()).unwrap();
+    let roots = TlsRoots::File(file.path().to_owned());
+    (file, roots)
+}
+
+/// A server whose certificate is signed by itself, and that certificate.
+fn self_signed(name: &str, change: impl FnOnce(&mut CertificateParams)) -> (ServerConfig, String) {
+    let key = KeyPair::generate().unwrap();
+    let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    change(&mut params);
+    let own = params.self_signed(&key).unwrap();
+    (config(own.der().clone(), &key), own.pem())
+}
+
+#[tokio::test]
+async fn a_self_signed_certificate_is_believed_as_a_pin() {
+    let kinds = [IsCa::NoCa, IsCa::ExplicitNoCa, IsCa::Ca(BasicConstraints::Unconstrained)];
+    for is_ca in kinds {
+        let (server, pem) = self_signed("localhost", |params| params.is_ca = is_ca);
+        let (_file, roots) = file_of(&pem);
+        let port = serve(server, &[]).await;
+        let worker = Worker::new(https(port, roots.clone()));
+        assert_eq!(worker.get("/").await.map(|_| ()), Ok(()), "{is_ca:?}");
+        // Another one for the same name is not the one that was named.
+        distrusted(self_signed("localhost", |_| ()).0, roots).await;
+    }
+}
+
+#[tokio::test]
+async fn a_pin_is_checked_for_its_name_and_its_dates_and_signs_nothing() {
+    let authority = Authority::new();
+    let (server, pem) = self_signed("elsewhere.example", |_| ());
+    let (_file, roots) = file_of(&pem);
+    distrusted(server, roots).await;
+    let (server, pem) = self_signed("localhost", |params| {
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    });
+    let (_file, roots) = file_of(&pem);
+    distrusted(server, roots).await;
+
+    // The certificate of one server, issued by an authority that is not named.
+    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.is_ca = IsCa::ExplicitNoCa;
+    let leaf = CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &authority.issuer);
+    let leaf = leaf.unwrap();
+    let (_file, roots) = file_of(&leaf.pem());
+    let port = serve(config(leaf.der().clone(), leaf.key()), &[]).await;
+    assert_eq!(Worker::new(https(port, roots.clone())).text("/").await, "h1");
+    distrusted(authority.serve("localhost", |_| ()), roots.clone()).await;
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let below = params.signed_by(&key, &leaf).unwrap();
+    distrusted(config(below.der().clone(), &key), roots).await;
+}
+
+/// The failure of a call to a server with this configuration.
+async fn failure_of(server: ServerConfig, offers: &[&str], roots: TlsRoots) -> Failure {
+    let port = serve(server, offers).await;
+    Worker::new(https(port, roots)).get("/").await.unwrap_err()
+}
+
+#[tokio::test]
+async fn a_distrusted_certificate_is_told_with_its_reason() {
+    let (known, unknown) = (Authority::new(), Authority::new());
+    let told = |failure: Failure, cause: &str, detail: &str| {
+        assert_eq!(failure.cause, cause);
+        assert!(failure.detail.contains(detail), "{failure}");
+    };
+    let failure = failure_of(unknown.serve("localhost", |_| ()), &[], known.roots()).await;
+    told(failure, "the certificate is not signed by an authority that is believed", "tls.ca");
+    let (server, _) = self_signed("localhost", |params| {
+        params.distinguished_name.push(rcgen::DnType::CommonName, "nobody we know");
+    });
+    let failure = failure_of(server, &[], known.roots()).await;
+    told(failure, "the certificate's issuer is unknown", "tls.ca");
+    let server = known.serve("elsewhere.example", |_| ());
+    let failure = failure_of(server, &[], known.roots()).await;
+    told(failure, "the certificate is for another name", "elsewhere.example");
+    let expired = |params: &mut CertificateParams| {
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    };
+    let failure = failure_of(known.serve("localhost", expired), &[], known.roots()).await;
+    told(failure, "the certificate has expired", "expired");
+    let early = |params: &mut CertificateParams| {
+        params.not_before = rcgen::date_time_ymd(2090, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2091, 1, 1);
+    };
+    let failure = failure_of(known.serve("localhost", early), &[], known.roots()).await;
+    told(failure, "the certificate is not valid yet; are the clocks right?", "valid");
+    let failure = failure_of(known.serve("localhost", |_| ()), &["foo"], known.roots()).await;
+    told(failure, "the upstream shares no HTTP version with this gateway", "alert");
+}
+
+/// Says these bytes to whoever connects, whatever was said before.
+async fn saying(bytes: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut read = vec![0; 4096];
+            let _ = stream.read(&mut read).await;
+            let _ = stream.write_all(bytes).await;
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_broken_handshake_is_told_with_its_reason() {
+    let rows: [(&[u8], &str); 6] = [
+        (b"\x15\x03\x03\x00\x02\x02\x28", "RSA key exchange and CBC are not"),
+        (b"\x15\x03\x01\x00\x02\x02\x46", "shares no TLS version"),
+        (b"\x15\x03\x03\x00\x02\x02\x70", "does not serve this name"),
+        (b"\x15\x03\x03\x00\x02\x02\x50", "with an alert"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "is not TLS"),
+        (b"", "closed the connection during the handshake"),
+    ];
+    let authority = Authority::new();
+    for (bytes, words) in rows {
+        let port = saying(bytes).await;
+        let worker = Worker::new(https(port, authority.roots()));
+        let failure = worker.get("/").await.unwrap_err();
+        assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+        assert!(failure.detail.contains(words), "{words}: {failure}");
+    }
+}
+
 #[tokio::test]
 async fn an_address_is_checked_too() {
     let authority = Authority::new();

@@ -1,0 +1,96 @@
+//! What keeps a call waiting, by the name that the configuration gives it.
+//!
+//! One value for the log line, the problem and `Proxy-Status`, so that they never differ.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::policy::classify::HoldCause;
+use crate::policy::time::Moment;
+
+use super::state::{State, members};
+use super::want::Want;
+
+/// What a call waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Awaited {
+    /// What it is.
+    pub what: Barrier,
+    /// Its name: of the allowance, else of the upstream or the client.
+    pub name: Arc<str>,
+}
+
+/// What can keep a call waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Barrier {
+    /// No slot of an allowance is free.
+    Allowance,
+    /// Slots are free, and spread over the window.
+    Pace,
+    /// As many calls as are allowed are under way.
+    Concurrency,
+    /// A hold stands.
+    Hold(HoldCause),
+    /// The client's own limit.
+    Client,
+    /// The waiting room has no place left.
+    Queue,
+}
+
+impl Barrier {
+    /// Its name in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allowance => "allowance",
+            Self::Pace => "pace of",
+            Self::Concurrency => "concurrency",
+            Self::Hold(HoldCause::Throttle) => "throttle hold on",
+            Self::Hold(HoldCause::Maintenance) => "maintenance hold on",
+            Self::Hold(HoldCause::Outage) => "outage hold on",
+            Self::Hold(HoldCause::Pause) => "pause of",
+            Self::Client => "limit of client",
+            Self::Queue => "queue of",
+        }
+    }
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.what.as_str(), self.name)
+    }
+}
+
+impl State {
+    /// What keeps a call waiting now: of everything it needs, what is free last.
+    pub(super) fn awaited(&mut self, want: &Want, now: Moment) -> Awaited {
+        let ahead = self.ahead_in(want);
+        let last = members(want.scopes).max_by_key(|number| {
+            let scope = &mut self.scopes[*number];
+            let closed = scope.passage(now).is_err() || scope.room(now).is_err();
+            let waiting: u32 = scope.waiting.iter().sum();
+            (scope.estimate(now, ahead.saturating_add(1)), closed, waiting)
+        });
+        let number = last.unwrap_or(usize::from(want.upstream.all));
+        let scope = &mut self.scopes[number];
+        Awaited { what: scope.barrier(now), name: Arc::clone(&scope.name) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_reads_as_a_person_says_it() {
+        let rows = [
+            (Barrier::Allowance, "allowance hour"),
+            (Barrier::Pace, "pace of hour"),
+            (Barrier::Hold(HoldCause::Maintenance), "maintenance hold on hour"),
+            (Barrier::Queue, "queue of hour"),
+        ];
+        for (what, text) in rows {
+            assert_eq!(Awaited { what, name: "hour".into() }.to_string(), text);
+        }
+    }
+}
