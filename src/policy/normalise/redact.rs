@@ -1,6 +1,7 @@
 //! The credentials that the gateway injects, removed from whatever a client reads, in the usual
 //! encodings: as they are and in any letter case, percent-encoded, as entities of HTML and XML, as
-//! escapes of JSON and of JSON Pointer, in hexadecimal, and in base64 at every alignment and in both alphabets.
+//! escapes of JSON and of JSON Pointer, in hexadecimal, and in base64 at every alignment and in
+//! both alphabets.
 //!
 //! Escapes are decoded, also inside each other, and the patterns run over every stage; what is
 //! found is removed from the text as it came. A secret in pieces (one half in each of two members)
