@@ -166,10 +166,7 @@ async fn a_blip_is_mended_though_the_budget_is_small() {
 async fn a_call_that_a_hold_does_not_cover_waits_as_told_and_pays() {
     let exempt = |upstream: &mut Upstream| {
         let mut limited = window("all", 100, 60, Spread::None);
-        limited.exempt.push(crate::policy::route::Matcher {
-            methods: None,
-            path: Some("/things".parse().unwrap()),
-        });
+        limited.exempt.push(Matcher { methods: None, path: Some("/things".parse().unwrap()) });
         upstream.allowances.push(limited);
     };
     let bench = Arc::new(bench("auto", &[Step::Answer(1, 429, SECOND, "{}")], exempt));
