@@ -27,7 +27,7 @@ pub struct Slot {
     settled: u64,
     /// Scopes that the answer's head has closed already, before its body.
     closed: u64,
-    /// What was thought of the allowances when that head closed them.
+    /// Whether a configured allowance should have prevented what the head says.
     unexpected: bool,
     /// How far the request got, if it is given up now.
     reach: Reach,
@@ -132,8 +132,7 @@ impl Slot {
         let account = self.account.take().expect("a slot is settled once");
         let report = self.report(settlement);
         let mut state = account.lock();
-        let mut aftermath = state.report(&self.granted, &report);
-        aftermath.unexpected |= self.unexpected;
+        let aftermath = state.report(&self.granted, &report);
         if !state.queue().is_empty() {
             let mut wakers = Vec::new();
             let now = account.clock().now();
@@ -165,6 +164,7 @@ impl Slot {
             chance: settlement.chance,
             settled: self.settled,
             closed: self.closed,
+            unexpected: self.unexpected,
         }
     }
 

@@ -28,8 +28,8 @@ impl Scope {
         let Strike { order, sent, role, at } = *strike;
         let at = Circumstances { window: self.window(), ..at };
         match (self.hold, role) {
-            // It was served, so the hold is over: the pause is a new one.
             (Some(_), Role::Probe) if order.cause == HoldCause::Pause => {
+                // It was served, so the hold is over: the pause is a new one.
                 self.reopen(at.now);
                 self.hold = Some(Hold::begin(order, at));
             }
@@ -46,6 +46,12 @@ impl Scope {
         }
     }
 
+    /// The body of an answer says more than its head, which closed this scope already: it may
+    /// lengthen the hold, and never double, slow or begin one again.
+    pub(in crate::allowance) fn refine(&mut self, order: &HoldOrder, now: Moment) {
+        self.hold = self.hold.map(|hold| hold.lengthened(order, now));
+    }
+
     /// Closes it because nothing remains, as the vendor says; of a hold that stands it is a late
     /// word, which lengthens it perhaps.
     pub(in crate::allowance) fn close(&mut self, order: &HoldOrder, at: Circumstances) {
@@ -57,11 +63,6 @@ impl Scope {
                 Hold::begin(order, at)
             }
         });
-    }
-
-    /// A body says more than its head, which closed this scope: it may only lengthen the hold.
-    pub(in crate::allowance) fn refine(&mut self, order: &HoldOrder, now: Moment) {
-        self.hold = self.hold.map(|hold| hold.lengthened(order, now));
     }
 
     /// Its probe got no answer.
