@@ -13,6 +13,7 @@ mod places;
 mod queue;
 mod recent;
 mod report;
+mod retries;
 mod scope;
 mod settings;
 mod slot;
@@ -26,7 +27,7 @@ mod window;
 mod tests;
 
 pub use account::{Account, Admission, Waiting};
-pub use accounts::{Accounts, Asker, PaidRetry, UpstreamRules};
+pub use accounts::{Accounts, Asker, UpstreamRules};
 pub use health::Blind;
 pub use report::{Aftermath, Fate, HoldEvent, HoldNews};
 pub use settings::{AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread, scopes_of};

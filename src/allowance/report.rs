@@ -30,6 +30,10 @@ pub(super) struct Report<'a> {
     pub(super) chance: f64,
     /// The scopes that its guard has settled already.
     pub(super) settled: u64,
+    /// The scopes that its head has closed already.
+    pub(super) closed: u64,
+    /// Whether its head was unexpected.
+    pub(super) unexpected: bool,
 }
 
 impl Report<'_> {
@@ -108,12 +112,11 @@ impl Aftermath {
 impl State {
     /// The attempt of a grant is over: settles its slots and draws every conclusion.
     pub(super) fn report(&mut self, granted: &Granted, report: &Report<'_>) -> Aftermath {
-        let unexpected = report.order.is_some_and(|order| {
-            order.cause == HoldCause::Throttle && self.is_unexpected(granted, order, report)
-        });
+        let unexpected = report.unexpected || self.is_unexpected(granted, report);
         self.settle(granted, report);
         let upstream = usize::from(granted.want.upstream.all);
-        if report.fate == Fate::Answered && report.blind == Blind::No && report.order.is_none() {
+        let served = report.order.is_none_or(|order| order.cause == HoldCause::Pause);
+        if report.fate == Fate::Answered && report.blind == Blind::No && served {
             self.scopes[upstream].succeeded(granted.want.path, report.now);
         }
         if report.is_plain() && granted.probes == 0 {
@@ -123,7 +126,7 @@ impl State {
         let targets = report.order.map_or(0, |order| self.strike(granted, order, report));
         self.conclude_probes(granted, granted.probes & !targets, report);
         let used_up = self.heed(granted, report);
-        self.number_holds(targets | used_up);
+        self.number_holds((targets & !report.closed) | used_up);
         let news = self.news(&before);
         let lowered = report.learned.is_some() || report.said.is_some();
         if targets | used_up != 0 || report.learned.is_some() || !news.is_empty() {
@@ -148,12 +151,28 @@ impl State {
         members(scopes).for_each(|scope| self.scopes[scope].settle(at));
     }
 
-    /// An attempt was given up half-way: it counts, and a probe's role passes on.
+    /// An attempt was given up half-way, bytes of it written: it counts, and what it was to probe
+    /// has not answered. Whoever leaves, a hold has one probe.
     pub(super) fn abandon(&mut self, granted: &Granted, now: Moment, settled: u64) {
         let open = granted.want.scopes & !settled;
         members(open).for_each(|scope| self.scopes[scope].settle_given_up(now));
         self.leave(granted.want.concurrent, Leave::GivenUp, now);
-        members(granted.probes).for_each(|scope| self.scopes[scope].probe_passed_on());
+        let at = Circumstances { now, window: None, chance: 0.0 };
+        let path = granted.want.path;
+        members(granted.probes).for_each(|scope| self.scopes[scope].probe_failed(path, at));
+    }
+
+    /// The head of an answer closes what its order names before the body is read; the scopes that
+    /// it closed. What they were probed by has its verdict.
+    pub(super) fn close(&mut self, granted: &mut Granted, report: &Report<'_>) -> (u64, Aftermath) {
+        let Some(order) = report.order else { return (0, Aftermath::default()) };
+        let unexpected = self.is_unexpected(granted, report);
+        let before = self.holds_on(granted.want.scopes);
+        let closed = self.strike(granted, order, report);
+        granted.probes &= !closed;
+        self.number_holds(closed);
+        let news = self.news(&before);
+        (closed, Aftermath { news, ..self.aftermath(granted, unexpected, report.now) })
     }
 
     /// A call failed blindly, all its attempts included.
@@ -215,7 +234,10 @@ impl State {
     /// Closes what the order names; the scopes it closed.
     fn strike(&mut self, granted: &Granted, order: &HoldOrder, report: &Report<'_>) -> u64 {
         let targets = self.targets(&granted.want, order.scope);
-        for scope in members(targets) {
+        for scope in members(targets & report.closed) {
+            self.scopes[scope].refine(order, report.now);
+        }
+        for scope in members(targets & !report.closed) {
             let role = if granted.probes >> scope & 1 == 1 { Role::Probe } else { Role::Ordinary };
             let at = circumstances(report);
             self.scopes[scope].strike(&Strike { order, sent: report.sent, role, at });
@@ -273,7 +295,10 @@ impl State {
 
     /// Whether a configured allowance should have prevented this throttle: one that is enforced,
     /// that the vendor means, and that had room. A probe asks in doubt.
-    fn is_unexpected(&mut self, granted: &Granted, order: &HoldOrder, report: &Report<'_>) -> bool {
+    fn is_unexpected(&mut self, granted: &Granted, report: &Report<'_>) -> bool {
+        let Some(order) = report.order.filter(|order| order.cause == HoldCause::Throttle) else {
+            return false;
+        };
         let meant = |window| match order.scope {
             HoldScope::Window(named) => window == named,
             HoldScope::Allowance | HoldScope::Upstream => true,

@@ -1,20 +1,23 @@
 //! A slot: from grant to settle, exactly once on every path, cancellation included.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use crate::policy::classify::{HoldOrder, Learned};
 use crate::policy::hint::Standing;
+use crate::policy::outcome::Reach;
 use crate::policy::time::Moment;
 
 use super::account::{Account, wake};
 use super::health::Blind;
 use super::places::Leave;
 use super::report::{Aftermath, Fate, Report};
+use super::state::State;
 use super::want::{Granted, Want};
 
 /// A slot of everything a call needs. Dropped unsettled, it counts as sent and unanswered, unless
-/// it is known that not a byte was written.
+/// it is known that nothing was written.
 #[derive(Debug)]
 pub struct Slot {
     /// Gone once it is settled.
@@ -22,16 +25,12 @@ pub struct Slot {
     granted: Granted,
     /// Scopes that the guard has settled already, before the answer.
     settled: u64,
-    wire: Wire,
-}
-
-/// What is known of the attempt of a slot that is dropped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wire {
-    /// Some of it may have been written.
-    Used,
-    /// Not a byte of it was.
-    Untouched,
+    /// Scopes that the answer's head has closed already, before its body.
+    closed: u64,
+    /// Whether a configured allowance should have prevented what the head says.
+    unexpected: bool,
+    /// How far the request got, if it is given up now.
+    reach: Reach,
 }
 
 /// What became of an attempt, and what the vendor said with it.
@@ -74,7 +73,8 @@ impl Settlement<'_> {
 
 impl Slot {
     pub(super) const fn new(account: Arc<Account>, granted: Granted) -> Self {
-        Self { account: Some(account), granted, settled: 0, wire: Wire::Used }
+        let reach = Reach::Maybe;
+        Self { account: Some(account), granted, settled: 0, closed: 0, unexpected: false, reach }
     }
 
     /// Whether an observing allowance would have made the call wait.
@@ -107,20 +107,30 @@ impl Slot {
         }
     }
 
+    /// How far the request got when its exchange was given up.
+    pub const fn given_up(&mut self, reach: Reach) {
+        self.reach = reach;
+    }
+
+    /// The answer's head orders a hold: closes its scope before the body is read.
+    pub fn close(&mut self, settlement: &Settlement<'_>) -> Aftermath {
+        let report = self.report(settlement);
+        let Some(account) = &self.account else { return Aftermath::default() };
+        let mut state = account.lock();
+        let (closed, aftermath) = state.close(&mut self.granted, &report);
+        self.closed |= closed;
+        self.unexpected |= aftermath.unexpected;
+        let now = account.clock().now();
+        let wakers = send_on(&mut state, now);
+        drop(state);
+        wake(wakers);
+        aftermath
+    }
+
     /// The attempt is over: draws every conclusion and keeps what only the body's end frees.
     pub fn settle(mut self, settlement: &Settlement<'_>) -> (Aftermath, Seat) {
         let account = self.account.take().expect("a slot is settled once");
-        let report = Report {
-            fate: settlement.fate,
-            blind: settlement.blind,
-            order: settlement.order,
-            learned: settlement.learned,
-            said: settlement.said,
-            sent: settlement.sent,
-            now: settlement.over,
-            chance: settlement.chance,
-            settled: self.settled,
-        };
+        let report = self.report(settlement);
         let mut state = account.lock();
         let aftermath = state.report(&self.granted, &report);
         if !state.queue().is_empty() {
@@ -142,9 +152,20 @@ impl Slot {
         (aftermath, Seat { account, want: self.granted.want, leave })
     }
 
-    /// The attempt ends here, and not a byte of it was written.
-    pub const fn mark_unsent(&mut self) {
-        self.wire = Wire::Untouched;
+    const fn report<'a>(&self, settlement: &Settlement<'a>) -> Report<'a> {
+        Report {
+            fate: settlement.fate,
+            blind: settlement.blind,
+            order: settlement.order,
+            learned: settlement.learned,
+            said: settlement.said,
+            sent: settlement.sent,
+            now: settlement.over,
+            chance: settlement.chance,
+            settled: self.settled,
+            closed: self.closed,
+            unexpected: self.unexpected,
+        }
     }
 
     /// It will not be used: no byte was written.
@@ -157,13 +178,29 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(account) = self.account.take() {
-            account.change(|state, now| match self.wire {
-                Wire::Used => state.abandon(&self.granted, now, self.settled),
-                Wire::Untouched => state.cancel(&self.granted, now),
-            });
+        let Some(account) = self.account.take() else { return };
+        match self.reach {
+            Reach::Nothing => account.change(|state, now| state.cancel(&self.granted, now)),
+            Reach::Refused | Reach::Maybe => {
+                let mut state = account.lock();
+                let now = account.clock().now();
+                state.abandon(&self.granted, now, self.settled);
+                let wakers = send_on(&mut state, now);
+                drop(state);
+                wake(wakers);
+            }
         }
     }
+}
+
+/// After a hold began or went on: who cannot start in time any more is told so, the rest goes on.
+fn send_on(state: &mut State, now: Moment) -> Vec<Waker> {
+    if state.queue().is_empty() {
+        return Vec::new();
+    }
+    let mut wakers = state.dismiss_hopeless(now);
+    wakers.extend(state.dispatch(now));
+    wakers
 }
 
 /// What an exchange keeps until its answer's body has ended: its place among the concurrent ones,

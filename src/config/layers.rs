@@ -11,6 +11,7 @@ use super::check::{self, Field, Held, Item};
 use super::environment::Environment;
 use super::fault::{Fault, Faults, Sort};
 use super::keys::{self, Kind};
+use super::secret::SecretsRead;
 use super::tree::{At, Member, Name, Node, Value};
 use super::yaml;
 
@@ -30,6 +31,8 @@ pub struct Request {
     pub sets: Vec<String>,
     /// The form without a file.
     pub flags: Flags,
+    /// Whether secrets are read.
+    pub secrets: SecretsRead,
 }
 
 /// The form without a file: one upstream with the route `/`.
@@ -48,19 +51,22 @@ pub struct Flags {
 /// The name of the upstream that `--upstream` describes.
 const FLAG_UPSTREAM: &str = "upstream";
 
-/// Reads all layers, the weakest first; nothing if one cannot be read at all, because what it
-/// says would be missed.
-pub(super) fn gather(
-    request: &Request,
-    env: &Environment,
-    faults: &mut Faults,
-) -> Option<Vec<Item>> {
+/// All layers, the weakest first.
+pub(super) struct Gathered {
+    pub(super) layers: Vec<Item>,
+    /// How many texts could not be read: what they say is missing.
+    pub(super) unread: usize,
+}
+
+/// Reads all layers. One that cannot be read does not keep the others from being checked.
+pub(super) fn gather(request: &Request, env: &Environment, faults: &mut Faults) -> Gathered {
     let mut gatherer = Gatherer { faults, layers: Vec::new(), unread: 0 };
     gatherer.files(request, env);
     gatherer.environment(env);
     request.sets.iter().for_each(|set| gatherer.set(set));
     gatherer.flags(&request.flags);
-    (gatherer.unread == 0).then_some(gatherer.layers)
+    let Gatherer { layers, unread, .. } = gatherer;
+    Gathered { layers, unread }
 }
 
 /// Where a file is looked for when none is named.

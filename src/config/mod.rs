@@ -15,6 +15,7 @@ mod check;
 mod defaults;
 mod dialects;
 mod draw;
+mod elsewhere;
 mod environment;
 mod fault;
 mod keys;
@@ -27,6 +28,7 @@ mod schema;
 mod secret;
 mod settings;
 mod show;
+mod suggest;
 mod tree;
 mod yaml;
 
@@ -39,6 +41,7 @@ pub use layers::{Flags, Request};
 pub use provenance::{Known, Origin, Provenance};
 
 pub use schema::schema;
+pub use secret::SecretsRead;
 pub use settings::Settings;
 pub use tree::Position;
 
@@ -63,10 +66,7 @@ pub fn load(
     dialects: &Dialects,
 ) -> Result<Loaded, Box<Faults>> {
     let mut faults = Box::new(Faults::default());
-    let Some(layers) = layers::gather(request, environment, &mut faults) else {
-        faults.sort();
-        return Err(faults);
-    };
+    let layers::Gathered { layers, unread } = layers::gather(request, environment, &mut faults);
     let merged = match merge::merge(&layers) {
         Ok(fields) => layers::whole(fields),
         Err(error) => {
@@ -75,11 +75,16 @@ pub fn load(
             return Err(faults);
         }
     };
-    match resolve::resolve(&merged, environment, dialects, &mut faults) {
+    let given = resolve::Given { env: environment, dialects, secrets: request.secrets };
+    let before = faults.list.len();
+    match resolve::resolve(&merged, given, &mut faults) {
         Some(resolve::Resolved { settings, provenance, warnings }) => {
             Ok(Loaded { settings, provenance, warnings })
         }
         None => {
+            if unread > 0 {
+                faults.forget_consequences(before);
+            }
             faults.sort();
             Err(faults)
         }

@@ -10,11 +10,11 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use http::response::Parts;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::allowance::{Aftermath, Blind, Fate, Seat, Settlement, Slot};
 use crate::dialect;
-use crate::policy::classify::{Class, Processing, Trouble};
+use crate::policy::classify::{self, Class, HoldOrder, Processing, Remedy, Trouble};
 use crate::policy::headers::AnswerSurvey;
 use crate::policy::hint;
 use crate::policy::outcome::{Answer, Extent, Failure, FailureKind, Reach};
@@ -25,11 +25,12 @@ use crate::policy::verdict::{Cost, RetryReason, Situation, Verdict, decide};
 use crate::telemetry::{self, Attempted, Throttled};
 use crate::upstream::{Exchange, Progress};
 
-use super::admit::Stop;
+use super::admit::{Again, Ended, Payment, Stop};
 use super::body::{Peeked, RequestBody, ResponseBody, Streamed, peek};
 use super::call::Call;
 use super::settings::Inspect;
-use super::timeouts::{Sending, Watch, guarded};
+use super::unread::Unread;
+use super::watch::{Sending, Watch, guarded};
 use super::{Gateway, Peer, Rare};
 
 /// What the client gets in the end.
@@ -67,6 +68,15 @@ struct Met {
     answer: Option<(Parts, Reading)>,
     aftermath: Aftermath,
     reason: RetryReason,
+    /// Whether the attempt was the probe of a hold.
+    probe: Probe,
+}
+
+/// Whether an attempt was the probe of a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    Yes,
+    No,
 }
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
@@ -88,19 +98,18 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             };
             // Awaited out here, where the result is gone: the future need not keep a place for it.
             let concluded = concluding.await;
-            // The blind retry that was paid for is over.
-            call.story.paid = None;
             let met = match concluded {
                 Concluded::Done(finish) => return finish,
                 Concluded::Trouble(met) => met,
             };
-            match self.judge(call, &met) {
+            let again = match self.judge(call, &met) {
+                Ok(again) => again,
                 Err(stopped_by) => return self.give_up(call, *met, stopped_by),
-                Ok(until) => {
-                    if let Err(stop) = self.rest_if_needed(call, peer, until).await {
-                        return Finish::Stopped(stop);
-                    }
-                }
+            };
+            match self.prepare(call, peer, again).await {
+                Ok(()) => {}
+                Err(Ended::Stopped(stop)) => return Finish::Stopped(stop),
+                Err(Ended::Unpaid) => return self.give_up(call, *met, StoppedBy::Budget),
             }
         }
     }
@@ -108,7 +117,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     #[cold]
     fn give_up(&self, call: &Call<'_>, met: Met, stopped_by: StoppedBy) -> Finish<E::Body> {
         self.shard.not_retried(call.upstream, stopped_by);
-        let Met { trouble, answer, aftermath, reason } = met;
+        let Met { trouble, answer, aftermath, reason, .. } = met;
         let at = self.clock.now();
         let blind = blind(&trouble, reason);
         if blind != Blind::No {
@@ -131,17 +140,17 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let (upstream, policy) = (call.upstream, call.policy);
         let (head, body) = call.next_request(|| self.random.bytes8());
         let progress = Progress::begun(sent);
-        let mut sending = Sending { slot, progress: &progress, ended: false };
         let mut exchange = pin!(self.exchange.exchange(upstream, head, body, &progress));
         let watch = Watch {
             began: sent,
-            guard: sending.slot.guard(),
+            guard: slot.guard(),
             attempt_timeout: policy.attempt_timeout,
             idle_timeout: policy.idle_timeout,
         };
+        let sending = Sending { slot, progress: &progress };
         let mut due = watch.first_alarm();
         let mut alarm = None;
-        let result = poll_fn(|cx| {
+        poll_fn(|cx| {
             loop {
                 if let Poll::Ready(result) = exchange.as_mut().poll(cx) {
                     return Poll::Ready(result);
@@ -155,9 +164,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 }
             }
         })
-        .await;
-        sending.ended = true;
-        result
+        .await
     }
 
     /// An exchange that began at `sent` is over now.
@@ -176,7 +183,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         response: Response<E::Body>,
         settlement: Settlement<'_>,
     ) -> Finish<E::Body> {
-        call.story.paid = None;
+        self.accounts.answered(call.upstream);
         self.exchange.reuse(call.upstream, &mut call.request.headers);
         self.count_answer(call, response.status(), &settlement);
         self.pass(call, slot, response, settlement)
@@ -215,6 +222,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         settlement: Settlement<'_>,
     ) -> Concluded<E::Body> {
         let settlement = Settlement { fate: fate(failure), ..settlement };
+        let probe = role(&slot);
         if let Some(stop) = blames_client(call, failure) {
             // As when its client left: it counts if it was sent, says nothing about the upstream,
             // and passes a probe's role on.
@@ -227,13 +235,17 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let took = settlement.over.since(settlement.sent);
         self.shard.attempted(call.upstream, Attempted::Failure(failure.kind), took);
         tracing::debug!(upstream = %call.rules.name, %failure, "an exchange broke");
+        if failure.kind == FailureKind::LocalResources {
+            telemetry::shortage(failure, settlement.over);
+        }
         let trouble = dialect::for_failure(&call.policy.dialect, failure);
         let reason = RetryReason::Failure(failure.kind);
         let (aftermath, _given_up) = self.settle(call, slot, (&trouble, reason), settlement);
-        Concluded::Trouble(Box::new(Met { trouble, answer: None, aftermath, reason }))
+        Concluded::Trouble(Box::new(Met { trouble, answer: None, aftermath, reason, probe }))
     }
 
-    /// A success streams through; its headers may lower what we believe of the allowance.
+    /// A success streams through; its headers may lower what we believe of the allowance, and ask
+    /// for a pause.
     fn pass(
         &self,
         call: &Call<'_>,
@@ -242,14 +254,25 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         settlement: Settlement<'_>,
     ) -> Finish<E::Body> {
         let survey = AnswerSurvey::of(response.headers());
-        let said = survey.speaks_of_rates();
-        let said = said.then(|| hint::standing(response.headers(), || self.clock.wall())).flatten();
-        let settlement = Settlement { said: said.as_ref(), ..settlement };
+        let pause = match survey.speaks_of_rates() {
+            true => self.pause(response.status(), response.headers()),
+            false => None,
+        };
+        let said = match survey.speaks_of_rates() {
+            true => hint::standing(response.headers(), || self.clock.wall()),
+            false => None,
+        };
+        let settlement = Settlement { order: pause.as_ref(), said: said.as_ref(), ..settlement };
         let (aftermath, seat) = slot.settle(&settlement);
         self.tell_operator(call, &aftermath, (None, settlement.over));
         let idle = (self.clock, idle_timeout(call, survey));
         let body = |body| ResponseBody::of_vendor(body, idle, seat);
         Finish::Passed(response.map(body), survey)
+    }
+
+    /// The hold that a vendor asks for while it still serves.
+    fn pause(&self, status: StatusCode, headers: &HeaderMap) -> Option<HoldOrder> {
+        hint::pause(status, headers, self.clock.wall()).map(classify::pause)
     }
 
     /// An answer that may be an error is looked at, up to a cap and for a moment.
@@ -261,7 +284,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         settlement: Settlement<'_>,
     ) -> Concluded<E::Body> {
         let (parts, body) = response.into_parts();
+        let probe = role(&slot);
+        let mut unread = Unread { gateway: self, call, open: Some((slot, parts)), settlement };
+        unread.close_by_head();
         let peeked = peek(body, self.clock).await;
+        let (slot, parts) = unread.open.take().expect("it is taken once, here");
         let seen = dialect::decode::peek(peeked.bytes(), peeked.extent, &parts.headers);
         let answer = Answer { status: parts.status, headers: &parts.headers, body: &seen };
         let wall = self.clock.wall();
@@ -270,6 +297,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let settlement = Settlement { said: said.as_ref(), ..settlement };
         match class {
             Class::Success => {
+                self.accounts.answered(call.upstream);
+                let pause = self.pause(parts.status, &parts.headers);
+                let settlement = Settlement { order: pause.as_ref(), ..settlement };
                 let (aftermath, seat) = slot.settle(&settlement);
                 self.tell_operator(call, &aftermath, (None, settlement.over));
                 Concluded::Done(self.pass_peeked(call, parts, peeked, seat))
@@ -285,7 +315,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                     seat.end();
                 }
                 let answer = Some((parts, reading));
-                Concluded::Trouble(Box::new(Met { trouble, answer, aftermath, reason }))
+                Concluded::Trouble(Box::new(Met { trouble, answer, aftermath, reason, probe }))
             }
         }
     }
@@ -319,15 +349,17 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 
     /// Settles the slot of an attempt that met trouble, with everything the account must know.
-    fn settle(
+    pub(super) fn settle(
         &self,
         call: &Call<'_>,
         slot: Slot,
         (trouble, reason): (&Trouble, RetryReason),
         settlement: Settlement<'_>,
     ) -> (Aftermath, Seat) {
+        let blind = blind(trouble, reason);
+        self.note_for_budget(call, trouble, blind);
         let (aftermath, seat) = slot.settle(&Settlement {
-            blind: blind(trouble, reason),
+            blind,
             order: trouble.hold.as_ref(),
             learned: trouble.learned,
             chance: self.random.unit(),
@@ -342,8 +374,20 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         (aftermath, seat)
     }
 
+    /// What an outcome means for the retry budget: a call that failed, or an upstream that lives.
+    fn note_for_budget(&self, call: &Call<'_>, trouble: &Trouble, blind: Blind) {
+        let failed = blind != Blind::No || trouble.remedy != Remedy::Final;
+        match (failed, &trouble.hold) {
+            (true, None) if call.story.attempts == 1 => {
+                self.accounts.call_failed(call.upstream, self.clock.now());
+            }
+            (false, None) => self.accounts.answered(call.upstream),
+            (true, None) | (_, Some(_)) => {}
+        }
+    }
+
     /// One line for each scope whose hold begins, goes on or ends, with the rule that said so.
-    fn tell_operator(
+    pub(super) fn tell_operator(
         &self,
         call: &Call<'_>,
         aftermath: &Aftermath,
@@ -356,48 +400,41 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     /// Whether the call is sent again, from when, and paid by whom.
     #[cold]
-    fn judge(&self, call: &mut Call<'_>, met: &Met) -> Result<Option<Moment>, StoppedBy> {
-        let Met { trouble, aftermath, reason, .. } = met;
+    fn judge(&self, call: &mut Call<'_>, met: &Met) -> Result<Again, StoppedBy> {
+        let Met { trouble, aftermath, reason, probe, .. } = met;
         let free_again = |until: Moment| aftermath.release.map_or(until, |at| at.max(until));
         let now = self.clock.now();
         let situation = Situation {
             call: call.repeatability(),
             attempts: call.story.attempts,
-            attempts_max: call.policy.attempts,
+            attempts_max: call.attempts_max,
             backoff: call.policy.backoff,
             chance: self.random.unit(),
             now,
             deadline: call.deadline,
             held_until: aftermath.held_until.map(free_again),
+            hold_retries: if *probe == Probe::Yes { 0 } else { call.story.hold_retries },
         };
         let (at, cost) = match decide(trouble, &situation) {
             Verdict::Stop(why) => return Err(why),
             Verdict::Again { at, cost } => (at, cost),
         };
-        if cost == Cost::Blind {
-            let paid = self.accounts.pay_retry(call.upstream, now).ok_or(StoppedBy::Budget)?;
-            call.story.paid = Some(paid);
+        let payment = match (cost, trouble.remedy) {
+            (Cost::Free, _) => Payment::Settled,
+            (Cost::Blind, Remedy::Backoff) => Payment::Due,
+            (Cost::Blind, _) if self.pay(call, now) => Payment::Settled,
+            (Cost::Blind, _) => return Err(StoppedBy::Budget),
+        };
+        if trouble.hold.is_some() && *probe == Probe::No {
+            call.story.hold_retries += 1;
         }
-        self.shard.retried(call.upstream, *reason);
-        call.story.retried_because = Some(*reason);
         // Under a hold the waiting room keeps the call: it wakes its probe, and nobody else.
-        Ok((now < at).then_some(at))
+        Ok(Again { at: (now < at).then_some(at), payment, reason: *reason })
     }
+}
 
-    #[cold]
-    fn rest_if_needed<'a>(
-        &'a self,
-        call: &'a mut Call<'_>,
-        peer: &'a Peer,
-        until: Option<Moment>,
-    ) -> Rare<'a, Result<(), Stop>> {
-        Box::pin(async move {
-            match until {
-                Some(until) => self.rest(call, peer, until).await,
-                None => Ok(()),
-            }
-        })
-    }
+fn role(slot: &Slot) -> Probe {
+    if slot.is_probe() { Probe::Yes } else { Probe::No }
 }
 
 /// How long a stream of events may be silent: they come when something happens.
@@ -431,15 +468,19 @@ const fn fate(failure: &Failure) -> Fate {
     }
 }
 
-/// What counts towards an outage: nobody answered, or nobody knows what happened. Our own limit
-/// of connections says nothing about the upstream.
+/// What counts towards an outage: nobody answered, or nobody knows what happened. Limits on
+/// our own side say nothing about the upstream.
 fn blind(trouble: &Trouble, reason: RetryReason) -> Blind {
-    if reason == RetryReason::Failure(FailureKind::ConnectionLimit) {
-        return Blind::No;
-    }
+    let ours = matches!(
+        reason,
+        RetryReason::Failure(FailureKind::ConnectionLimit | FailureKind::LocalResources)
+    );
     match trouble.processing {
-        Processing::Unknown => Blind::OnPath,
-        Processing::NotSent => Blind::OnConnection,
-        Processing::NotProcessed | Processing::Processed => Blind::No,
+        Processing::Unknown if !ours => Blind::OnPath,
+        Processing::NotSent if !ours => Blind::OnConnection,
+        Processing::Unknown
+        | Processing::NotSent
+        | Processing::NotProcessed
+        | Processing::Processed => Blind::No,
     }
 }

@@ -2,18 +2,22 @@
 //!
 //! Refuses to read or write: the front door owns the bytes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::alarm::AlarmPlace;
+use crate::policy::authority;
 
 /// The client behind a connection.
 #[derive(Debug)]
 pub struct Peer {
+    /// The number of its connection, which no other one of the program has.
+    connection: u64,
     address: SocketAddr,
     /// Watched only where nobody else would notice the end: HTTP/1, one call at a time.
     socket: Option<Arc<TcpStream>>,
@@ -24,20 +28,47 @@ pub struct Peer {
 impl Peer {
     /// The client at the other end of `socket`.
     #[must_use]
-    pub const fn new(address: SocketAddr, socket: Arc<TcpStream>) -> Self {
-        Self { address, socket: Some(socket), alarm: AlarmPlace::empty() }
+    pub fn new(address: SocketAddr, socket: Arc<TcpStream>) -> Self {
+        Self {
+            connection: next_number(),
+            address,
+            socket: Some(socket),
+            alarm: AlarmPlace::empty(),
+        }
     }
 
     /// A client whose leaving drops the call's future, or nobody's: HTTP/2 streams, and tests.
     #[must_use]
-    pub const fn detached(address: SocketAddr) -> Self {
-        Self { address, socket: None, alarm: AlarmPlace::empty() }
+    pub fn detached(address: SocketAddr) -> Self {
+        Self { connection: next_number(), address, socket: None, alarm: AlarmPlace::empty() }
+    }
+
+    /// The number of its connection, which no other one of the program has.
+    #[must_use]
+    pub const fn connection(&self) -> u64 {
+        self.connection
     }
 
     /// Its address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether an authority is the address at which the client reached us.
+    #[must_use]
+    pub fn reached_us_at(&self, authority: &str) -> bool {
+        /// Only targets of the scheme `http` get this far.
+        const PORT: u16 = 80;
+        let local = self.socket.as_deref().and_then(|socket| socket.local_addr().ok());
+        let Some(local) = local else { return false };
+        let (name, ip) = (authority::host(authority), local.ip().to_canonical());
+        let plain = name.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(name);
+        let ours = match plain.parse::<IpAddr>() {
+            Ok(address) => address.to_canonical() == ip,
+            Err(_) => ip.is_loopback() && name.eq_ignore_ascii_case("localhost"),
+        };
+        ours && authority::port(authority, PORT) == Some(local.port())
     }
 
     /// Ends when the client closed or reset the connection, even while bytes of it are unread;
@@ -51,6 +82,11 @@ impl Peer {
             None => std::future::pending().await,
         }
     }
+}
+
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 /// The same connection under another number, so that its readiness is reported twice.
@@ -110,6 +146,19 @@ mod tests {
         tokio::task::yield_now().await;
         drop(client);
         timeout(LATE, waiting).await.expect("seen").unwrap();
+    }
+
+    #[tokio::test]
+    async fn only_the_address_that_was_reached_is_ours() {
+        let (client, peer) = pair().await;
+        let port = client.peer_addr().unwrap().port();
+        for name in ["127.0.0.1", "localhost", "LOCALHOST.", "[::ffff:127.0.0.1]"] {
+            assert!(peer.reached_us_at(&format!("{name}:{port}")), "{name}");
+        }
+        for name in ["127.0.0.2", "other.example", "localhost.example", "[::1]"] {
+            assert!(!peer.reached_us_at(&format!("{name}:{port}")), "{name}");
+        }
+        assert!(!peer.reached_us_at("127.0.0.1") && !peer.reached_us_at("localhost:1"));
     }
 
     #[tokio::test]

@@ -10,11 +10,9 @@ use http::{HeaderMap, Response, StatusCode};
 
 use crate::allowance::{Refusal, RefusalReason};
 use crate::policy::classify::{Processing, Wait};
-use crate::policy::headers::{
-    self, AnswerSurvey, Incoming, Notes, RateLimit, Rewrite, Timing, Trailers,
-};
+use crate::policy::headers::{self, AnswerSurvey, Incoming, Notes, RateLimit, Timing, Trailers};
 use crate::policy::normalise::{
-    self, CallFacts, Effect, Presenter, Remark, Retries, problem_headers, proxy_status,
+    self, CallFacts, Effect, Presenter, Remark, Retries, Scrub, problem_headers, proxy_status,
 };
 use crate::policy::outcome::FailureKind;
 use crate::policy::problem::{Basis, Code, Problem, Source};
@@ -49,7 +47,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 self.pass_on(call, &mut response, survey);
                 response
             }
-            Finish::Troubled(troubled) => self.tell_trouble(call, &troubled),
+            Finish::Troubled(mut troubled) => self.tell_trouble(call, &mut troubled),
             Finish::Stopped(stop) => self.tell_stop(call, &stop),
         }
     }
@@ -71,7 +69,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         self.shard.problem(turned.upstream, problem.code, problem.source);
         let (code, request_id) = (problem.code.as_str(), problem.request_id.as_deref());
         tracing::info!(code, detail = turned.detail, request_id, "request turned away");
-        let mut headers = problem_headers(&problem, None);
+        let mut headers = problem_headers(&problem, None, Scrub::default());
         let own = Some((problem.code, None));
         headers.insert(PROXY_STATUS, proxy_status(self.via.pseudonym(), own, None, None));
         let notes = Notes {
@@ -87,24 +85,20 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     fn pass_on<B>(&self, call: &Call<'_>, response: &mut Response<B>, survey: AnswerSurvey) {
         let version = response.version();
-        let rewrite = || Rewrite {
-            origin: &call.rules.origin,
-            base_path: &call.rules.base_path,
-            scheme: "http",
-            authority: call.inbound.host.as_ref(),
-            prefix: &call.inbound.target.as_str()[..call.inbound.prefix_bytes],
-        };
         let binding = self.binding(call);
         let incoming = Incoming {
             via: self.via.value(version),
             redirects: match call.policy.redirects {
-                Redirects::Rewrite => survey.has_location().then(rewrite),
+                Redirects::Rewrite => survey.has_reference().then(|| call.rewrite()),
                 Redirects::Pass => None,
             },
             trailers: Trailers::Pass,
             notes: notes(call, binding.as_ref()),
         };
         headers::incoming(response.headers_mut(), survey, &incoming);
+        if call.rules.credential.is_some() {
+            self.redactor.redact_passing(response.headers_mut());
+        }
         let status = response.status();
         let vendor_status = Some(status);
         self.record(call, &Ending { status, problem: None, rule: None, vendor_status });
@@ -114,8 +108,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     fn tell_trouble(
         &self,
         call: &Call<'_>,
-        troubled: &Troubled,
+        troubled: &mut Troubled,
     ) -> Response<ResponseBody<E::Body>> {
+        self.relay_headers(call, troubled);
         let answer = troubled.answer.as_ref();
         let vendor_status = answer.map(|(parts, _)| parts.status);
         let facts = CallFacts {
@@ -160,7 +155,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         rule: Option<&str>,
     ) -> Response<ResponseBody<E::Body>> {
         self.shard.problem(Some(call.upstream), problem.code, problem.source);
-        let mut headers = problem_headers(problem, vendor);
+        let mut headers = problem_headers(problem, vendor, self.scrub());
         let upstream = (problem.source != Source::Client).then_some(&*call.rules.name);
         let error = Some((problem.code, failure));
         let status = proxy_status(self.via.pseudonym(), error, upstream, received);
@@ -178,6 +173,21 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         problem_response(problem, headers)
     }
 
+    /// Turns the headers of the vendor's answer into those that may stand beside a problem.
+    fn relay_headers(&self, call: &Call<'_>, troubled: &mut Troubled) {
+        let Some((parts, _)) = &mut troubled.answer else { return };
+        let rewrite = match call.policy.redirects {
+            Redirects::Rewrite => Some(call.rewrite()),
+            Redirects::Pass => None,
+        };
+        let via = self.via.value(parts.version);
+        headers::incoming_of_error(&mut parts.headers, via, rewrite.as_ref());
+    }
+
+    fn scrub(&self) -> Scrub<'_> {
+        Scrub::of(&self.redactor)
+    }
+
     fn facts<'a>(&'a self, call: &'a Call<'_>) -> CallFacts<'a> {
         let dialect = &call.policy.dialect;
         CallFacts {
@@ -192,7 +202,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             documentation: dialect.documentation.as_deref(),
             support: dialect.support.as_ref(),
             status: call.policy.status,
-            scrub: normalise::Scrub { secrets: &self.secrets },
+            scrub: self.scrub(),
             ..CallFacts::default()
         }
     }
@@ -323,13 +333,13 @@ fn estimate(span: Duration) -> Wait {
 /// Whether it is known what the request did.
 fn effect(call: &Call<'_>, troubled: &Troubled) -> Effect {
     let unknown = troubled.trouble.processing == Processing::Unknown;
-    if unknown && !call.request.method.is_safe() { Effect::Unknown } else { Effect::Known }
+    if unknown && !call.promised_method().is_safe() { Effect::Unknown } else { Effect::Known }
 }
 
 /// "A few retries are used up": this call's attempts, or the probes of the hold that answers it.
 const fn retries(call: &Call<'_>, failures: u32) -> Retries {
-    let spent = call.policy.attempts <= call.story.attempts;
-    let probed = call.policy.attempts <= failures.saturating_add(1);
+    let spent = call.attempts_max <= call.story.attempts;
+    let probed = call.attempts_max <= failures.saturating_add(1);
     if spent || (probed && 0 < failures) { Retries::UsedUp } else { Retries::Left }
 }
 

@@ -45,6 +45,8 @@ pub enum FailureKind {
     ConnectTimeout,
     /// Our own limit of connections to this upstream left none free in time.
     ConnectionLimit,
+    /// This program has no resources of its own left: file descriptors, ports, memory for sockets.
+    LocalResources,
     /// The TLS handshake failed for another reason than the certificate.
     Tls,
     /// The upstream's certificate is not to be trusted.
@@ -65,11 +67,12 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind, for tables of metrics and for parsing dialects.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Dns,
         Self::Refused,
         Self::ConnectTimeout,
         Self::ConnectionLimit,
+        Self::LocalResources,
         Self::Tls,
         Self::TlsCertificate,
         Self::Reset,
@@ -88,6 +91,7 @@ impl FailureKind {
             Self::Refused => "refused",
             Self::ConnectTimeout => "connect_timeout",
             Self::ConnectionLimit => "connection_limit",
+            Self::LocalResources => "local_resources",
             Self::Tls => "tls",
             Self::TlsCertificate => "tls_certificate",
             Self::Reset => "reset",

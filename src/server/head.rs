@@ -9,6 +9,8 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
 use super::handler::Refused;
 use super::host;
+use crate::policy::authority;
+use crate::policy::route::AbsoluteForm;
 
 /// What a head may be; from the settings of the front door.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +25,10 @@ pub(super) struct Bounds {
 
 /// What HTTP/2 counts for each header beside its bytes (RFC 9113 §6.5.2).
 const HEADER_OVERHEAD_BYTES: usize = 32;
+
+/// The ports of authorities that name none.
+const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
 
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 
@@ -49,8 +55,9 @@ fn make_relative<B>(request: &mut Request<B>) -> Result<(), Refused> {
         return Err(Refused::Malformed { detail });
     }
     let Some(authority) = uri.authority().cloned() else { return Ok(()) };
-    agree_on_host(request.headers_mut(), &authority)?;
+    agree_on_host(request.headers_mut(), &authority, HTTP_PORT)?;
     *request.uri_mut() = path_and_query(request.uri())?;
+    request.extensions_mut().insert(AbsoluteForm);
     Ok(())
 }
 
@@ -66,7 +73,11 @@ fn path_and_query(uri: &Uri) -> Result<Uri, Refused> {
 }
 
 /// The authority becomes the `Host` where there is none.
-fn agree_on_host(headers: &mut HeaderMap, authority: &Authority) -> Result<(), Refused> {
+fn agree_on_host(
+    headers: &mut HeaderMap,
+    authority: &Authority,
+    default_port: u16,
+) -> Result<(), Refused> {
     if !host::is_valid(authority.as_str().as_bytes()) {
         return Err(Refused::Malformed { detail: "The request's authority names no host." });
     }
@@ -75,7 +86,8 @@ fn agree_on_host(headers: &mut HeaderMap, authority: &Authority) -> Result<(), R
         headers.extend(value.map(|value| (HOST, value)));
         return Ok(());
     };
-    let same = host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+    let host = host.to_str().unwrap_or_default();
+    let same = authority::same(host, authority.as_str(), default_port);
     if same && headers.get_all(HOST).iter().count() == 1 {
         return Ok(());
     }
@@ -117,7 +129,11 @@ fn check_http2<B>(request: &mut Request<B>, bounds: Bounds) -> Result<(), Refuse
         return Err(Refused::Malformed { detail: "The target `*` belongs to OPTIONS." });
     }
     match request.uri().authority().cloned() {
-        Some(authority) => agree_on_host(request.headers_mut(), &authority)?,
+        Some(authority) => {
+            let secure = request.uri().scheme() == Some(&Scheme::HTTPS);
+            let default_port = if secure { HTTPS_PORT } else { HTTP_PORT };
+            agree_on_host(request.headers_mut(), &authority, default_port)?;
+        }
         None => check_lone_host(request.headers())?,
     }
     *request.uri_mut() = path_and_query(request.uri())?;
@@ -178,7 +194,10 @@ mod tests {
         assert_eq!(http1("http://A:1/b?c", &[("host", "a:1")]).unwrap(), "a:1 /b?c ");
         assert_eq!(http1("http://a", &[("host", "a")]).unwrap(), "a / ");
         assert_eq!(http1("http://a?c", &[("host", "a")]).unwrap(), "a /?c ");
+        assert_eq!(http1("http://a:80/b", &[("host", "A.")]).unwrap(), "A. /b ");
         assert!(http1("http://a/b", &[("host", "b")]).is_err());
+        assert!(http1("http://a:81/b", &[("host", "a")]).is_err());
+        assert!(http1("http://u:p@a/b", &[("host", "a")]).is_err());
         assert!(http1("https://a/b", &[("host", "a")]).is_err());
         assert_eq!(http1("/b", &[("host", "a")]).unwrap(), "a /b ");
     }
@@ -197,7 +216,9 @@ mod tests {
     fn http2_heads_get_a_host_and_keep_the_bounds() {
         assert_eq!(http2("http://a/b", &[]).unwrap(), "a /b ");
         assert_eq!(http2("http://a/b", &[("host", "A")]).unwrap(), "A /b ");
+        assert_eq!(http2("https://a.:443/b", &[("host", "a")]).unwrap(), "a /b ");
         assert!(http2("http://a/b", &[("host", "b")]).is_err());
+        assert!(http2("http://u@a/b", &[]).is_err());
         assert!(http2("http://a/b", &[("host", "a"), ("host", "a")]).is_err());
         assert!(http2("/b", &[]).is_err());
         assert_eq!(http2("/b", &[("host", "a")]).unwrap(), "a /b ");

@@ -12,6 +12,7 @@ mod lines;
 mod log;
 mod metrics;
 mod settings;
+mod shortage;
 mod table;
 
 pub use access::{CallRecord, Gist, record};
@@ -19,4 +20,5 @@ pub use holds::hold;
 pub use log::{Log, LogFault};
 pub use metrics::{Admitted, Attempted, CLIENTS_MAX, Ended, LimitOf, Metrics, Shard, Throttled};
 pub use settings::{Access, Format, Settings};
+pub use shortage::shortage;
 pub use table::{Kind, METRICS, Metric};

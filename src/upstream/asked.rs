@@ -20,6 +20,9 @@ pub struct RequestHead {
     pub target: PathAndQuery,
     /// Its headers. A `Host` among them stays here: the upstream's own goes in its place.
     pub headers: HeaderMap,
+    /// The client's connection, by a number that no other one ever has: a connection to the
+    /// upstream that authenticated itself serves only the one it did so for.
+    pub client: u64,
 }
 
 impl fmt::Debug for RequestHead {

@@ -8,9 +8,13 @@
 mod support;
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod connections;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod misbehaviour;
 #[cfg(test)]
@@ -23,6 +27,8 @@ mod readme;
 mod replay;
 #[cfg(test)]
 mod seeds;
+#[cfg(test)]
+mod spelling;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

@@ -28,6 +28,11 @@ impl Scope {
         let Strike { order, sent, role, at } = *strike;
         let at = Circumstances { window: self.window(), ..at };
         match (self.hold, role) {
+            (Some(_), Role::Probe) if order.cause == HoldCause::Pause => {
+                // It was served, so the hold is over: the pause is a new one.
+                self.reopen(at.now);
+                self.hold = Some(Hold::begin(order, at));
+            }
             (Some(hold), Role::Probe) => {
                 self.hold = Some(hold.prolonged(order, at));
                 self.cut(order, at.now);
@@ -39,6 +44,12 @@ impl Scope {
                 self.cut(order, at.now);
             }
         }
+    }
+
+    /// The body of an answer says more than its head, which closed this scope already: it may
+    /// lengthen the hold, and never double, slow or begin one again.
+    pub(in crate::allowance) fn refine(&mut self, order: &HoldOrder, now: Moment) {
+        self.hold = self.hold.map(|hold| hold.lengthened(order, now));
     }
 
     /// Closes it because nothing remains, as the vendor says; of a hold that stands it is a late

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::form::*;
-use super::{Fallback, Key, Kind, Scalar};
+use super::{Data, Fallback, Key, Kind, Scalar};
 use crate::config::defaults as d;
 use crate::config::scalar::Plain;
 
@@ -177,7 +177,7 @@ const ROUTE_ENTRY: &[Key] = &[
     ),
     key(
         "rules",
-        Kind::Data,
+        Kind::Data(Data::Rules),
         means("no rules of its own"),
         "Rules that stand before the dialect's.",
     ),

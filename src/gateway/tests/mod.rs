@@ -1,12 +1,15 @@
 //! The life of a call under a paused clock, against a script instead of a wire.
 //!
 //! `droplink` and `wordbee` hold the founding documents' own numbers: there an hour costs nothing.
-//! `bounds` holds what only a long time or many calls show, `allowances` what answers do to the
-//! allowances, holds and outages of a whole gateway.
+//! `bounds` holds what only a long time or many calls show, `holds` what short, wrong and broken
+//! words of a vendor lead to, `allowances` what answers do to allowances and outages.
 
 mod allowances;
 mod bounds;
 mod droplink;
+mod holds;
+mod receive;
+mod spelling;
 mod wordbee;
 
 use std::collections::{HashSet, VecDeque};
@@ -44,6 +47,8 @@ enum Step {
     Slow(&'static str, u64),
     /// Takes the request in so many milliseconds and answers it so many milliseconds later.
     Upload(u64, u64),
+    /// Answers at once with a head whose body never comes.
+    Stall(u16, &'static [(&'static str, &'static str)]),
 }
 
 /// One attempt as the upstream saw it.
@@ -164,6 +169,16 @@ impl Exchange<RequestBody> for Script {
                 progress.finished(clock.now());
                 clock.sleep_until(clock.now().plus(Duration::from_millis(answered))).await;
                 Ok(Response::new(ScriptBody::whole("taken")))
+            }
+            Step::Stall(status, headers) => {
+                progress.wrote(clock.now());
+                progress.finished(clock.now());
+                let mut response = Response::builder().status(status);
+                for (name, value) in headers {
+                    response = response.header(*name, *value);
+                }
+                let body = ScriptBody::slow("late", clock, Duration::from_secs(3_600));
+                Ok(response.body(body).unwrap())
             }
             Step::Slow(media_type, seconds) => {
                 progress.wrote(clock.now());
@@ -295,8 +310,8 @@ impl Bench {
 
     /// The status of a GET of this path behind the route's prefix.
     async fn get(&self, path: &str) -> u16 {
-        let request = Request::builder().uri(format!("/vendor{path}"));
-        self.answer(request, &[]).await.0.status.as_u16()
+        let target = format!("/vendor{path}");
+        self.stream_to(Method::GET, &target, &[]).await.0.status.as_u16()
     }
 
     /// The same, with a body that may have broken off; and when the head came.
@@ -305,15 +320,28 @@ impl Bench {
         method: Method,
         headers: &[(&'static str, &'static str)],
     ) -> (http::response::Parts, Result<Bytes, Failure>, Duration) {
-        let request = Request::builder().method(method).uri("/vendor/things?q=1");
-        self.answer(request, headers).await
+        self.stream_to(method, "/vendor/things?q=1", headers).await
     }
 
-    async fn answer(
+    /// The same for another target than the usual one.
+    async fn call_to(
         &self,
-        mut request: http::request::Builder,
+        method: Method,
+        target: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> Got {
+        let (head, body, after) = self.stream_to(method, target, headers).await;
+        let body = body.expect("the body is whole");
+        Got { status: head.status, headers: head.headers, body, after }
+    }
+
+    async fn stream_to(
+        &self,
+        method: Method,
+        target: &str,
         headers: &[(&'static str, &'static str)],
     ) -> (http::response::Parts, Result<Bytes, Failure>, Duration) {
+        let mut request = Request::builder().method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::names::{Kind, kind};
 use super::survey::Presence;
+use crate::policy::method;
 
 /// Whether trailers reach the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub(super) fn settle_trailers(headers: &mut HeaderMap, trailers: Trailers) {
     }
 }
 
-/// Removes from trailers what only a head may carry: framing, routing, credentials.
+/// Removes from trailers what only a head may carry: framing, routing, credentials, methods.
 pub fn filter_trailers(trailers: &mut HeaderMap) {
     let doomed = trailers.keys().filter(|name| !may_trail(name.as_str()));
     let doomed: Vec<HeaderName> = doomed.cloned().collect();
@@ -110,6 +111,7 @@ fn may_go(name: &str, relied: &[HeaderName]) -> bool {
 
 fn may_trail(name: &str) -> bool {
     match kind(name) {
+        Kind::EndToEnd if method::overrides_method(name) => false,
         Kind::EndToEnd => !matches!(
             name,
             "authorization"

@@ -73,6 +73,17 @@ impl Guarded {
         self.relied.iter().chain(&self.credential).chain([&self.key_header])
     }
 
+    /// Removes from the trailers of a request what only a head may carry, and what a vendor that
+    /// joins trailers to the head could take for a header that decisions rest on.
+    pub fn filter_trailers(&self, trailers: &mut HeaderMap) {
+        connection::filter_trailers(trailers);
+        let doomed = |name: &&HeaderName| {
+            self.names().any(|guarded| guarded == *name) || self.has_twin(name.as_str())
+        };
+        let doomed: Vec<HeaderName> = trailers.keys().filter(doomed).cloned().collect();
+        connection::remove_all(trailers, &doomed);
+    }
+
     /// Whether anything of such a head may have to go; of most heads nothing has.
     fn may_doom(&self, survey: Survey) -> bool {
         survey.doomed == Presence::Present

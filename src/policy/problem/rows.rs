@@ -9,7 +9,7 @@ const CLIENT: Source = Source::Client;
 const GATEWAY: Source = Source::Gateway;
 const UPSTREAM: Source = Source::Upstream;
 
-pub(super) const ROWS: [Row; 37] = [
+pub(super) const ROWS: [Row; 38] = [
     Row {
         code: Code::InvalidRequest,
         name: "invalid_request",
@@ -282,6 +282,18 @@ pub(super) const ROWS: [Row; 37] = [
         about: "The vendor throttled, closed for maintenance or failed a moment ago, and the time to \
                 return has not come; so this call was answered without asking it. `retry_after` is \
                 what is left.",
+    },
+    Row {
+        code: Code::ConnectionsExhausted,
+        name: "connections_exhausted",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "The gateway has no connection to the upstream left",
+        sources: &[GATEWAY],
+        retryable: Retryable::Yes,
+        proxy_error: Some("connection_limit_reached"),
+        about: "All connections that the gateway may have to this upstream (`connections.max`) \
+                stayed in use, or the system gives it no more files to open. Nothing was sent, and \
+                it says nothing about the vendor. A matter for the operator: raise the limit.",
     },
     Row {
         code: Code::UpstreamError,

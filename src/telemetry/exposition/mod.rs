@@ -272,7 +272,7 @@ impl Scrape {
         let scopes = self.summed_scopes();
         let mut family = Family::open(out, table::HOLD)?;
         for ((upstream, policy), scope) in &scopes {
-            for cause in [HoldCause::Throttle, HoldCause::Maintenance, HoldCause::Outage] {
+            for cause in HoldCause::ALL {
                 let name = self.upstream_label(*upstream);
                 let labels = table::HOLD.labels([name, *policy, cause.as_str()]);
                 family.gauge(&labels, f64::from(scope.holds[cause as usize]))?;
@@ -400,7 +400,7 @@ struct Scopes {
     /// The largest, whatever its sign.
     drift: Option<i64>,
     /// Accounts that are held, by cause.
-    holds: [u32; 3],
+    holds: [u32; HoldCause::ALL.len()],
     hold_remaining: Duration,
     hold_failures: u32,
 }
@@ -416,7 +416,7 @@ impl Default for Scopes {
             pace_sixteenths: 16,
             next_release: Duration::ZERO,
             drift: None,
-            holds: [0; 3],
+            holds: [0; HoldCause::ALL.len()],
             hold_remaining: Duration::ZERO,
             hold_failures: 0,
         }

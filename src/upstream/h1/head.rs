@@ -359,7 +359,8 @@ mod tests {
     fn a_request_says_its_length_once() {
         let said = |lines: &[(&'static str, &'static str)], length, version| {
             let target = PathAndQuery::from_static("/a?b");
-            let mut head = RequestHead { method: Method::POST, target, headers: HeaderMap::new() };
+            let mut head =
+                RequestHead { method: Method::POST, target, headers: HeaderMap::new(), client: 0 };
             for (name, value) in lines {
                 head.headers.append(*name, HeaderValue::from_static(value));
             }

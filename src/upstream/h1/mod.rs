@@ -19,6 +19,7 @@ use http_body::{Frame, SizeHint};
 
 use self::head::{Found, Framing};
 use super::asked::{Asked, Broken};
+use super::authentication;
 use super::failure;
 use super::pool::Pool;
 use super::shared::Permit;
@@ -73,6 +74,8 @@ pub(super) struct Connection<B: RequestBody> {
     idle_limit: Duration,
     /// It has brought an answer.
     proven: bool,
+    /// The client's connection that it authenticated itself for: it serves no other.
+    reserved_for: Option<u64>,
     _permit: Permit,
 }
 
@@ -117,6 +120,7 @@ impl<B: RequestBody> Connection<B> {
             idle_since: Moment::START,
             idle_limit,
             proven: false,
+            reserved_for: None,
             _permit: permit,
         })
     }
@@ -178,6 +182,9 @@ impl<B: RequestBody> Connection<B> {
         }
         let Asked { head, body, .. } = &*exchange.asked;
         let body = body.as_ref().expect("a request is sent once");
+        if authentication::binds(&head.headers) {
+            self.reserved_for = Some(head.client);
+        }
         let (host, version) = (&exchange.pool.host, self.version);
         self.outgoing.begin(|out| head::write(out, (head, body), host, version));
         exchange.stage = Stage::Begun;
@@ -235,6 +242,9 @@ impl<B: RequestBody> Connection<B> {
             match head::read(received, lines, &head.method, answer) {
                 Ok(Found::Head(rest)) => {
                     self.heed(answer.headers());
+                    if authentication::challenges(answer.status(), answer.headers()) {
+                        self.reserved_for = Some(head.client);
+                    }
                     (self.version, self.persists) = (answer.version(), rest.persists);
                     self.framing = rest.framing;
                     return Ok(Heard::Head);
@@ -334,6 +344,11 @@ impl<B: RequestBody> Connection<B> {
         self.outgoing.rest();
         self.received.shrink();
         self.idle_since = self.last_write;
+    }
+
+    /// The only client's connection that it may serve, if it is not free for all.
+    pub(super) fn reserved_for(&self) -> Option<u64> {
+        self.reserved_for
     }
 
     /// Whether it has been unused for too long.

@@ -1,27 +1,11 @@
-//! The timeouts of one attempt, and the guard of its slot: when to look at it, and what is due then.
+//! One exchange under the timeouts of its phases, and what is known when it is given up.
 
 use std::time::Duration;
 
 use crate::allowance::Slot;
-use crate::policy::outcome::{Failure, FailureKind, Reach};
+use crate::policy::outcome::{Failure, FailureKind};
 use crate::policy::time::Moment;
 use crate::upstream::Progress;
-
-/// An attempt on its way. Dropped before it has ended, because its client left, it tells its slot
-/// if not a byte was written.
-pub(super) struct Sending<'a> {
-    pub(super) slot: &'a mut Slot,
-    pub(super) progress: &'a Progress,
-    pub(super) ended: bool,
-}
-
-impl Drop for Sending<'_> {
-    fn drop(&mut self) {
-        if !self.ended && self.progress.reach() == Reach::Nothing {
-            self.slot.mark_unsent();
-        }
-    }
-}
 
 /// The timeouts of one attempt.
 #[derive(Clone, Copy, Debug)]
@@ -97,4 +81,17 @@ fn alarm(
     (progress, detail): (&Progress, &'static str),
 ) -> Result<Moment, Failure> {
     if now < due { Ok(due) } else { Err(Failure::new(kind, progress.reach(), detail)) }
+}
+
+/// The slot of an exchange under way: when the exchange is over or given up, the slot knows how far
+/// the request got.
+pub(super) struct Sending<'a> {
+    pub(super) slot: &'a mut Slot,
+    pub(super) progress: &'a Progress,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.slot.given_up(self.progress.reach());
+    }
 }

@@ -1,0 +1,84 @@
+//! Limits on our own side: connections to the upstream, open files, slow uploads.
+
+use std::time::Duration;
+
+use crate::support::gateway::{Gateway, one_upstream};
+use crate::support::script::{Script, ok};
+use crate::support::wire::request;
+use crate::support::{problem, time};
+
+#[test]
+fn one_connection_serves_the_calls_of_all_workers() {
+    let script = Script::always(ok("ok"));
+    let yaml = one_upstream(&script.url(), "connections: { max: 1 }");
+    let gateway = Gateway::start(&format!("{yaml}\nlisten: {{ workers: 2 }}\n"));
+    for _ in 0..30 {
+        assert_eq!(gateway.get("/v/a").text(), "ok");
+    }
+    assert_eq!(script.connections(), 1);
+}
+
+#[test]
+fn slow_uploads_take_no_connection_from_others() {
+    let script = Script::always(ok("ok"));
+    let gateway = Gateway::start(&one_upstream(&script.url(), "connections: { max: 2 }"));
+    let head = b"POST /v/slow HTTP/1.1\r\nHost: g\r\nContent-Length: 8192\r\n\r\nfirst bytes";
+    let slow: Vec<_> = (0..10)
+        .map(|_| {
+            let mut connection = gateway.connect();
+            connection.send(head);
+            connection
+        })
+        .collect();
+    for _ in 0..5 {
+        let began = time::now();
+        assert_eq!(gateway.get("/v/quick").status, 200);
+        assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    }
+    assert_eq!(script.arrivals(), 5, "nothing of the slow ones was sent");
+    for (number, mut connection) in slow.into_iter().enumerate() {
+        connection.send(&[b'x'; 8192 - 11]);
+        assert_eq!(connection.answer().status, 200);
+        assert_eq!(script.arrivals(), 6 + number);
+    }
+}
+
+#[test]
+fn an_expectation_is_answered_before_the_body_is_read() {
+    let script = Script::answering(|seen| ok(&String::from_utf8_lossy(&seen.body)));
+    let gateway = Gateway::start(&one_upstream(&script.url(), ""));
+    let mut connection = gateway.connect();
+    connection.send(b"POST /v/a HTTP/1.1\r\nHost: g\r\nExpect: 100-continue\r\n");
+    connection.send(b"Content-Length: 4\r\n\r\n");
+    assert_eq!(connection.head().unwrap().status, 100);
+    assert_eq!(script.arrivals(), 0);
+    connection.send(b"body");
+    assert_eq!(connection.answer().text(), "body");
+}
+
+#[test]
+fn a_lack_of_open_files_is_told_as_such() {
+    let script = Script::always(ok("ok"));
+    let yaml = one_upstream(&script.url(), "retry: { attempts: 1 }");
+    let gateway = Gateway::start_with_files(&format!("{yaml}\nlisten: {{ workers: 1 }}\n"), 48);
+    assert!(gateway.logs().contains("the system allows 48 open files"), "{}", gateway.logs());
+    let mut caller = gateway.connect();
+    caller.send(&request("GET", "/v/a", &[("connection", "keep-alive")], b""));
+    assert_eq!(caller.answer().status, 200);
+    // The connection to the upstream is closed when it has been idle for long enough.
+    time::within(Duration::from_secs(25), "the upstream connection ends", || script.open() == 0);
+    let crowd: Vec<_> = (0..60).map(|_| gateway.connect()).collect();
+    time::until("files are used up", || gateway.logs().contains("want of resources"));
+    for _ in 0..30 {
+        caller.send(&request("POST", "/v/a", &[], b""));
+        let problem = problem::expect(&caller.answer(), 503, "connections_exhausted", "gateway");
+        assert_eq!(problem["outcome_unknown"], false, "{problem:#}");
+    }
+    assert_eq!(gateway.logs().matches("want of resources").count(), 1, "{}", gateway.logs());
+    drop(crowd);
+    time::until("the upstream is reached again", || {
+        caller.send(&request("GET", "/v/a", &[], b""));
+        caller.answer().status == 200
+    });
+    assert!(!gateway.logs().contains("hold"), "{}", gateway.logs());
+}
