@@ -62,7 +62,7 @@ impl AccountsBound {
             tracing::warn!(
                 max = self.max,
                 %header,
-                "the table of accounts is full: further ones share one account; raise `accounts.max`"
+                "the table of accounts is full, further ones share one: raise `accounts.max`"
             );
         }
     }
