@@ -12,7 +12,6 @@ use crate::policy::pace::{FULL, Mark, Pace, Rate};
 use crate::policy::problem::Basis;
 use crate::policy::time::Moment;
 
-use super::awaited::Barrier;
 use super::recent::Recent;
 use super::settings::{Allowance, Grant, Mode, Spread};
 use super::view::{Binding, HoldView, ScopeKind, ScopeView};
@@ -162,21 +161,6 @@ impl Scope {
             Some(Passage::AsProbe) => Ok(Role::Probe),
             Some(Passage::ClosedUntil(until)) => Err(until),
             Some(Passage::AwaitProbe) => Err(Moment::NEVER),
-        }
-    }
-
-    /// What keeps a call waiting here.
-    pub(super) fn barrier(&mut self, now: Moment) -> Barrier {
-        if let Some(hold) = &self.hold {
-            return Barrier::Hold(hold.cause);
-        }
-        match &mut self.kind {
-            Kind::Concurrency { .. } => Barrier::Concurrency,
-            Kind::Window { ledger, .. } => {
-                let spent = ledger.free(now) == 0 || now < self.exhausted_until;
-                if spent { Barrier::Allowance } else { Barrier::Pace }
-            }
-            Kind::Upstream { .. } => Barrier::Pace,
         }
     }
 
