@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::policy::classify::HoldCause;
 use crate::policy::time::Moment;
 
+use super::scope::Scope;
 use super::state::{State, members};
 use super::want::Want;
 
@@ -73,8 +74,20 @@ impl State {
         });
         let number = last.unwrap_or(usize::from(want.upstream.all));
         let scope = &mut self.scopes[number];
-        Awaited { what: scope.barrier(now), name: Arc::clone(&scope.name) }
+        Awaited { what: barrier(scope, now), name: Arc::clone(&scope.name) }
     }
+}
+
+/// What keeps a call waiting at one scope.
+fn barrier(scope: &mut Scope, now: Moment) -> Barrier {
+    if let Some(hold) = &scope.hold {
+        return Barrier::Hold(hold.cause);
+    }
+    if scope.is_enforced_allowance() && scope.window().is_none() {
+        return Barrier::Concurrency;
+    }
+    let spent = scope.room(now).is_err() || scope.passage(now).is_err();
+    if spent { Barrier::Allowance } else { Barrier::Pace }
 }
 
 #[cfg(test)]

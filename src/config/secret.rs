@@ -110,7 +110,8 @@ fn invisible(bytes: &[u8]) -> Option<(usize, char)> {
     let text = std::str::from_utf8(bytes).ok()?;
     text.char_indices().find(|(_, c)| {
         matches!(c, '\u{80}'..='\u{a0}' | '\u{ad}' | '\u{feff}')
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}' | '\u{2060}'..='\u{2069}')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}')
+            || matches!(c, '\u{2060}'..='\u{2069}')
     })
 }
 

@@ -41,17 +41,11 @@ impl Watch {
         now: Moment,
     ) -> Result<Moment, Failure> {
         self.settle_guarded(progress, slot, now);
-        self.next_alarm(progress, now).map_err(|failure| self.with_its_limit(&failure))
-    }
-
-    /// The operator is told which setting was over, and how long it is.
-    fn with_its_limit(&self, failure: &Failure) -> Failure {
-        let (setting, limit) = match failure.kind == FailureKind::IdleTimeout {
-            true => ("timeouts.idle", self.idle_timeout),
-            false => ("timeouts.attempt", self.attempt_timeout),
-        };
-        let detail = format!("{} ({setting}: {limit:?})", failure.detail);
-        Failure::new(failure.kind, failure.reach, detail).because(failure.cause)
+        self.next_alarm(progress, now).map_err(|failure| {
+            let idle = failure.kind == FailureKind::IdleTimeout;
+            let idle = idle.then_some(("timeouts.idle", self.idle_timeout));
+            failure.beyond(idle.unwrap_or(("timeouts.attempt", self.attempt_timeout)))
+        })
     }
 
     /// Once the guard has passed, the vendor has counted the attempt, answer or not.

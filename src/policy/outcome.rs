@@ -4,6 +4,7 @@
 //! system and TLS into these values before anybody decides anything.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
@@ -52,6 +53,12 @@ impl Failure {
             Cow::Owned(_) => kind.words(),
         };
         Self { kind, reach, detail, cause }
+    }
+
+    /// The same, and the operator is told which setting was over, and how long it is.
+    #[must_use]
+    pub fn beyond(self, (setting, limit): (&str, Duration)) -> Self {
+        Self { detail: format!("{} ({setting}: {limit:?})", self.detail).into(), ..self }
     }
 
     /// The same with this cause.

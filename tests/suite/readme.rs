@@ -80,8 +80,37 @@ fn its_transcripts_are_what_the_program_prints() {
         let command = command.strip_prefix("$ evenkeel ").expect("a transcript of the program");
         let output = evenkeel(&command.split(' ').collect::<Vec<_>>(), &[]);
         let printed = printed(&output);
-        assert!(is_as_told(&printed, expected), "{command}\nprints\n{printed}\nnot\n{expected}");
+        let told = is_as_told(&printed, expected);
+        assert!(told, "{command}: {}", first_difference(&printed, expected));
     }
+}
+
+/// The first line in which the program differs from the README, past the lines left out.
+fn first_difference(printed: &str, told: &str) -> String {
+    let mut lines = printed.lines();
+    let mut left_out = false;
+    for (number, line) in told.lines().enumerate() {
+        if line == "⋮" {
+            left_out = true;
+            continue;
+        }
+        let found = if left_out { lines.find(|found| *found == line) } else { lines.next() };
+        left_out = false;
+        if found != Some(line) {
+            let found = found.unwrap_or("(no such line)");
+            return format!("line {} shown is\n  {line}\nand printed is\n  {found}", number + 1);
+        }
+    }
+    format!("printed beyond what is shown is\n  {}", lines.next().unwrap_or("(nothing)"))
+}
+
+#[test]
+fn a_difference_is_one_line() {
+    let told = first_difference("a\nb\nc\n", "a\nx\nc\n");
+    assert_eq!(told, "line 2 shown is\n  x\nand printed is\n  b");
+    let told = first_difference("a\nb\nc\n", "a\n⋮\nd\n");
+    assert_eq!(told, "line 3 shown is\n  d\nand printed is\n  (no such line)");
+    assert!(first_difference("a\nb\n", "a\n").ends_with("  b"));
 }
 
 /// Whether `printed` is `told`, whose lines `⋮` stand for any others.
@@ -120,7 +149,8 @@ fn its_problem_is_one_that_the_gateway_says() {
     said["retry_after"] = 3600.into();
     said["request_id"] = "01939f0e-8c5e-7d3a-9b1e-0c5a7f2e4d61".into();
     let shown: Value = serde_json::from_str(&kind("json live").concat()).unwrap();
-    assert_eq!(shown, said, "the README shows\n{shown:#}\nand the gateway says\n{said:#}");
+    let (shown_text, said_text) = (format!("{shown:#}"), format!("{said:#}"));
+    assert!(shown == said, "{}", first_difference(&said_text, &shown_text));
     assert_eq!(upstream.arrivals(), 1);
 }
 

@@ -14,7 +14,6 @@ use crate::policy::hold::{Circumstances, Hold, Probe};
 use crate::policy::pace::{FULL, Mark};
 use crate::policy::time::Moment;
 
-use super::awaited::Barrier;
 use super::health::Health;
 use super::places::{Leave, Places};
 use super::recent::Recent;
@@ -184,21 +183,6 @@ impl Scope {
         match &self.kind {
             Kind::Window(window) => Some(window.configured()),
             Kind::Places(_) | Kind::Upstream(_) => None,
-        }
-    }
-
-    /// What keeps a call waiting here.
-    pub(super) fn barrier(&mut self, now: Moment) -> Barrier {
-        if let Some(hold) = &self.hold {
-            return Barrier::Hold(hold.cause);
-        }
-        match &mut self.kind {
-            Kind::Places(_) => Barrier::Concurrency,
-            Kind::Window(window) => match window.room(now) {
-                Ok(()) => Barrier::Pace,
-                Err(_) => Barrier::Allowance,
-            },
-            Kind::Upstream(_) => Barrier::Pace,
         }
     }
 

@@ -539,7 +539,11 @@ async fn four_faults_have_four_codes() {
     ];
     for (step, code) in rows {
         let bench = bench("droplink", &[step], |_| {});
-        assert_eq!(bench.call(Method::POST, &[]).await.problem()["code"], code);
+        let got = bench.call(Method::POST, &[]).await;
+        assert_eq!(got.problem()["code"], code);
+        let why = if code == "upstream_timeout" { "no answer in time" } else { "scripted" };
+        let told = got.headers["proxy-status"].to_str().unwrap();
+        assert!(told.ends_with(&format!("; details=\"{why}\"")), "{told}");
     }
 }
 

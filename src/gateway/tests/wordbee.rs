@@ -66,6 +66,10 @@ async fn w20_a_spent_hour_is_told_as_an_hour_and_not_as_ten_seconds() {
     let got = bench.call(Method::GET, &[]).await;
     assert_eq!(got.problem()["code"], "allowance_exhausted");
     assert_eq!((got.status.as_u16(), got.after, bench.sent().len()), (429, Duration::ZERO, 1000));
+    let detail = got.problem()["detail"].to_string();
+    assert!(detail.contains("No slot of the allowance `account` is free"), "{detail}");
+    let told = got.headers["proxy-status"].to_str().unwrap();
+    assert!(told.contains("details=\"allowance account\""), "{told}");
     assert_eq!(got.retry_after(), 3600, "the oldest call leaves the window, rounded up");
     bench.until(11.0).await;
     let got = bench.call(Method::GET, &[]).await;

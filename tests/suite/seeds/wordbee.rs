@@ -230,7 +230,7 @@ fn w23_each_customer_has_its_own_limit() {
 #[test]
 fn w29_an_internal_error_is_abnormal_in_log_and_metrics() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = before(&vendor, "allowances: { all: 100/s }");
     expect(&gateway.post("/wordbee/missing", b""), 401, "unauthenticated", "upstream");
     assert!(!gateway.logs().contains("WARN"), "{}", gateway.logs());
     tell(&vendor, 1, Act::Fail(500));
