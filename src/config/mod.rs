@@ -32,7 +32,8 @@ mod suggest;
 mod tree;
 mod yaml;
 
-pub use defaults::ADMIN_ADDRESS;
+use std::net::SocketAddr;
+
 pub use dialects::{DialectFault, Dialects};
 pub use draw::Colours;
 pub use environment::Environment;
@@ -66,7 +67,9 @@ pub fn load(
     dialects: &Dialects,
 ) -> Result<Loaded, Box<Faults>> {
     let mut faults = Box::new(Faults::default());
-    let layers::Gathered { layers, unread } = layers::gather(request, environment, &mut faults);
+    let absence = layers::Absence::Fault;
+    let gathered = layers::gather(request, environment, absence, &mut faults);
+    let layers::Gathered { layers, unread } = gathered;
     let merged = match merge::merge(&layers) {
         Ok(fields) => layers::whole(fields),
         Err(error) => {
@@ -89,6 +92,31 @@ pub fn load(
             Err(faults)
         }
     }
+}
+
+/// Where the admin listener of a gateway on this configuration is; the rest of it need not be in
+/// order, and without any it is the default.
+///
+/// # Errors
+/// A file that cannot be read, or no address where one should be.
+pub fn admin_address(
+    request: &Request,
+    environment: &Environment,
+) -> Result<SocketAddr, Box<Faults>> {
+    let mut faults = Box::new(Faults::default());
+    let absence = layers::Absence::Defaults;
+    let gathered = layers::gather(request, environment, absence, &mut faults);
+    let layers = Some(gathered.layers).filter(|_| gathered.unread == 0);
+    let merged = layers.and_then(|layers| Some(layers::whole(merge::merge(&layers).ok()?)));
+    let address = match merged.as_ref().map(|merged| merged.find(["admin", "address"])) {
+        Some(None) => return Ok(defaults::ADMIN_ADDRESS),
+        Some(Some(check::Item { held: check::Held::Plain(value), .. })) => value.address(),
+        Some(Some(_)) | None => None,
+    };
+    address.ok_or_else(|| {
+        faults.sort();
+        faults
+    })
 }
 
 #[cfg(test)]

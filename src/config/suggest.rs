@@ -170,6 +170,7 @@ fn carried(path: &[&'static str], found: &str, text: &str, keys: Keys) -> Option
         | Plain::Percent(_)
         | Plain::Duration(_)
         | Plain::Size(_)
+        | Plain::Rate(_)
         | Plain::Limit(_)
         | Plain::Word(_)
         | Plain::Method(_)

@@ -29,6 +29,7 @@ use super::body::{Peeked, RequestBody, ResponseBody, Streamed};
 use super::call::Call;
 use super::settings::Inspect;
 use super::unread::Unread;
+use super::upload::UploadWatch;
 use super::watch::{Sending, Watch, guarded};
 use super::{Gateway, Peer, Rare};
 
@@ -85,7 +86,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Sends until there is an answer to give.
     pub(super) async fn attempts(&self, call: &mut Call<'_>, peer: &Peer) -> Finish<E::Body> {
         loop {
-            let mut slot = match self.admit(call, peer).await {
+            let mut slot = match self.admit(call).await {
                 Ok(slot) => slot,
                 Err(stop) => return Finish::Stopped(stop),
             };
@@ -108,7 +109,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 Ok(again) => again,
                 Err(stopped_by) => return self.give_up(call, *met, stopped_by),
             };
-            match self.prepare(call, peer, again).await {
+            match self.prepare(call, again).await {
                 Ok(()) => {}
                 Err(Ended::Stopped(stop)) => return Finish::Stopped(stop),
                 Err(Ended::Unpaid) => return self.give_up(call, *met, StoppedBy::Budget),
@@ -139,6 +140,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         slot: &mut Slot,
         sent: Moment,
     ) -> Result<Response<E::Body>, Failure> {
+        let mut upload = UploadWatch::of(call, sent);
         let body = call.next_attempt(|| self.random.bytes8());
         let (call, policy) = (&*call, call.policy);
         let progress = Progress::begun(sent);
@@ -151,7 +153,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             idle_timeout: policy.idle_timeout,
         };
         let sending = Sending { slot, progress: &progress };
-        let mut due = watch.first_alarm();
+        let mut due = upload.first_alarm(watch.first_alarm());
         let mut alarm = None;
         poll_fn(|cx| {
             loop {
@@ -167,7 +169,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 due = guarded(due, sending.slot, &progress);
                 let alarm = alarm.get_or_insert_with(|| peer.alarm.lend(self.clock, due));
                 ready!(alarm.poll(due, cx));
-                match watch.look_again(&progress, sending.slot, self.clock.now()) {
+                let now = self.clock.now();
+                let looked = watch.look_again(&progress, sending.slot, now);
+                match looked.and_then(|due| upload.look_again(&progress, due, now)) {
                     Ok(next) => due = next,
                     Err(failure) => return Poll::Ready(Err(failure)),
                 }
@@ -201,7 +205,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     fn count_answer(&self, call: &Call<'_>, status: StatusCode, settlement: &Settlement<'_>) {
         let took = settlement.over.since(settlement.sent);
-        self.shard.attempted(call.upstream, Attempted::Status(status), took);
+        let method = &call.request.method;
+        self.shard.attempted(call.upstream, method, Attempted::Status(status), took);
     }
 
     /// What an exchange's outcome means: for the account at once, for the call in return.
@@ -243,7 +248,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             return Concluded::Done(Finish::Stopped(stop));
         }
         let took = settlement.over.since(settlement.sent);
-        self.shard.attempted(call.upstream, Attempted::Failure(failure.kind), took);
+        let (method, failed) = (&call.request.method, Attempted::Failure(failure.kind));
+        self.shard.attempted(call.upstream, method, failed, took);
         tracing::debug!(upstream = %call.rules.name, %failure, "an exchange broke");
         if failure.kind == FailureKind::LocalResources {
             telemetry::shortage(failure, settlement.over);

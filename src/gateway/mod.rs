@@ -14,6 +14,7 @@ mod receive;
 mod respond;
 mod settings;
 mod unread;
+mod upload;
 mod watch;
 
 #[cfg(test)]
@@ -40,7 +41,7 @@ use attempt::Finish;
 use call::{Arrived, Call, Turned};
 
 pub use body::{BodyRecord, ClientBroke, Intake, ReplayPool, RequestBody, ResponseBody};
-pub use drain::Drain;
+pub use drain::{Drain, Stage};
 pub use peer::Peer;
 pub use settings::{
     CallPolicy, ClientAddress, Credential, Expose, Inspect, Policies, Redirects, Repeat, Settings,
@@ -182,7 +183,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut leaving = Leaving::of(self, call);
         self.accounts.call_came(call.upstream, call.arrival);
         let admitted = match self.receive(call).await {
-            Ok(()) => self.admit_client(call, peer).await,
+            Ok(()) => self.admit_client(call).await,
             Err(stop) => Err(stop),
         };
         let finish = match admitted {

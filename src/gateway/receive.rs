@@ -17,11 +17,6 @@ use super::admit::Stop;
 use super::body::RequestBody;
 use super::call::Call;
 use super::{Gateway, Rare};
-
-/// Bytes a second that a client must send, averaged over the time that a body may be silent: a
-/// client below that is stuck, or holds its place on purpose.
-const REQUEST_RATE_MIN: u64 = 1024;
-
 impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Reads the body of `call` if it is small. Its patience begins when the body is there.
     pub(super) async fn receive(&self, call: &mut Call<'_>) -> Result<(), Stop> {
@@ -48,7 +43,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     async fn read_steadily(&self, call: &Call<'_>) -> Result<(), Stop> {
         let window = call.policy.idle_timeout;
-        let least = REQUEST_RATE_MIN.saturating_mul(window.as_secs().max(1));
+        let least = call.policy.request_rate.saturating_mul(window.as_secs().max(1));
         loop {
             let before = call.body.kept_bytes();
             tokio::select! {

@@ -27,6 +27,8 @@ pub(super) struct Wire {
     write_blocked: AtomicBool,
     /// The next write is tried although the system reports no room.
     probes: AtomicBool,
+    /// Bytes that the socket has taken, wrapping.
+    taken_bytes: AtomicU32,
     /// No call after the present one.
     closing: AtomicBool,
     /// Nanoseconds for which the client may take nothing of an answer; zero where nobody said.
@@ -82,7 +84,9 @@ impl Wire {
         self.write_blocked.store(true, Relaxed);
     }
 
-    pub(super) fn wrote(&self) {
+    pub(super) fn wrote(&self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.taken_bytes.store(self.taken_bytes().wrapping_add(bytes), Relaxed);
         if self.write_blocked.load(Relaxed) {
             self.write_blocked.store(false, Relaxed);
             self.beat();
@@ -97,6 +101,10 @@ impl Wire {
     /// Whether this is that write.
     pub(super) fn takes_probe(&self) -> bool {
         self.probes.swap(false, Relaxed)
+    }
+
+    pub(super) fn taken_bytes(&self) -> u32 {
+        self.taken_bytes.load(Relaxed)
     }
 
     /// Whether a part of a head is there.

@@ -11,6 +11,7 @@ mod json;
 mod lines;
 mod log;
 mod metrics;
+mod process;
 mod settings;
 mod shortage;
 mod table;
@@ -18,7 +19,9 @@ mod table;
 pub use access::{BrokenBody, BrokenBy, CallRecord, Gist, body_broke, record};
 pub use holds::hold;
 pub use log::{Log, LogFault};
-pub use metrics::{Admitted, Attempted, CLIENTS_MAX, Ended, LimitOf, Metrics, Shard, Throttled};
+pub use metrics::{
+    Admitted, Attempted, CLIENTS_MAX, Ended, LimitOf, Metrics, Shard, Throttled, UpstreamLabels,
+};
 pub use settings::{Access, Format, Settings};
 pub use shortage::shortage;
 pub use table::{Kind, METRICS, Metric};

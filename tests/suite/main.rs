@@ -16,9 +16,13 @@ mod connections;
 #[cfg(test)]
 mod fidelity;
 #[cfg(test)]
+mod leaving;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod misbehaviour;
+#[cfg(test)]
+mod operating;
 #[cfg(test)]
 mod payloads;
 #[cfg(test)]

@@ -23,6 +23,10 @@ pub(super) fn value(text: &str, scalar: &Scalar) -> Option<String> {
             let bytes = extreme(text, *min, *max).or_else(|| size(text))?;
             Some(Bytes(bytes).to_string())
         }
+        Scalar::Rate { .. } => {
+            let amount = text.split(['/', 'p']).next().unwrap_or(text);
+            Some(format!("{}/s", Bytes(size(amount.trim())?)))
+        }
         Scalar::Percent { .. } => percent(text),
         Scalar::Count { min, max } => {
             Some(extreme(text, *min, *max).or_else(|| count(text))?.to_string())

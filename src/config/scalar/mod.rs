@@ -31,6 +31,8 @@ pub(in crate::config) enum Plain {
     Percent(u32),
     Duration(Duration),
     Size(u64),
+    /// Bytes a second.
+    Rate(u64),
     Limit(Limit),
     /// One of the words that the key knows.
     Word(&'static str),
@@ -98,6 +100,7 @@ fn parse(text: &str, scalar: &Scalar) -> Result<Plain, Vec<Misfit>> {
         Scalar::Percent { max } => percent(text, max),
         Scalar::Duration { min, max } => duration_within(text, min, max),
         Scalar::Size { min, max } => size_within(text, min, max),
+        Scalar::Rate { min, max } => rate_within(text, min, max),
         Scalar::Word(words) => word(text, words),
         Scalar::Text { accepted } => non_empty(text, accepted),
         Scalar::Level => level(text),
@@ -130,6 +133,7 @@ impl Scalar {
             Self::Percent { max } => format!("0% to {max}%"),
             Self::Duration { .. } => DURATIONS.into(),
             Self::Size { .. } => SIZES.into(),
+            Self::Rate { .. } => RATES.into(),
             Self::Limit => LIMITS.into(),
             Self::Word(words) => words.join(", "),
             Self::Text { accepted } | Self::Token { accepted } => (*accepted).into(),
@@ -279,6 +283,10 @@ impl Plain {
         if let Self::Size(bytes) = self { Some(*bytes) } else { None }
     }
 
+    pub(in crate::config) const fn rate(&self) -> Option<u64> {
+        if let Self::Rate(bytes) = self { Some(*bytes) } else { None }
+    }
+
     pub(in crate::config) const fn count(&self) -> Option<u64> {
         if let Self::Count(number) = self { Some(*number) } else { None }
     }
@@ -333,6 +341,7 @@ impl fmt::Display for Plain {
             Self::Percent(number) => write!(f, "{number}%"),
             Self::Duration(length) => write!(f, "{}", Length(*length)),
             Self::Size(bytes) => write!(f, "{}", Bytes(*bytes)),
+            Self::Rate(bytes) => write!(f, "{}/s", Bytes(*bytes)),
             Self::Limit(limit) => write!(f, "{limit}"),
             Self::Word(word) => f.write_str(word),
             Self::Header(_, written) => f.write_str(written),

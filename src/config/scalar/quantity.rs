@@ -105,6 +105,22 @@ pub(super) fn size(text: &str) -> Result<u64, Misfit> {
     Err(Misfit::new(Sort::Unit, message, SIZES))
 }
 
+pub(super) const RATES: &str = "bytes a second such as 512B/s, 1KiB/s or 2MiB/s";
+
+pub(super) fn rate_within(text: &str, min: u64, max: u64) -> Fit {
+    let Some(amount) = text.strip_suffix("/s") else {
+        let message = format!("`{text}` does not say per what");
+        return Err(Misfit::new(Sort::Unit, message, RATES));
+    };
+    let bytes = size(amount)
+        .map_err(|misfit| Misfit::new(misfit.sort, format!("`{text}` is not a rate"), RATES))?;
+    if (min..=max).contains(&bytes) {
+        return Ok(Plain::Rate(bytes));
+    }
+    let accepted = format!("{}/s to {}/s", Bytes(min), Bytes(max));
+    Err(Misfit::new(Sort::Range, format!("{text} is out of bounds"), accepted))
+}
+
 pub(super) const LIMITS: &str = "calls per window: 10/s, 40/2s, 500/15m, 1000/h, 100/day";
 /// No vendor counts faster; below it the timers are the error.
 pub(super) const WINDOW_MIN: Duration = Duration::from_millis(10);
@@ -246,6 +262,13 @@ mod tests {
         for (text, bytes) in rows {
             assert_eq!(size(text).unwrap(), bytes, "{text}");
             assert_eq!(Bytes(bytes).to_string(), text);
+        }
+        for (text, bytes) in [("1KiB/s", 1024), ("0B/s", 0), ("3MiB/s", 3 << 20)] {
+            let rate = rate_within(text, 0, 1 << 30).unwrap();
+            assert_eq!((&rate, rate.to_string().as_str()), (&Plain::Rate(bytes), text));
+        }
+        for text in ["1KiB", "1KB/s", "2GiB/s"] {
+            assert!(rate_within(text, 0, 1 << 30).is_err(), "{text}");
         }
         for text in ["", "64", "KiB", "1KiB2", "99999999999999GiB"] {
             assert!(size(text).is_err(), "{text}");

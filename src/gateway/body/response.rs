@@ -12,6 +12,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
+use super::merging::Merging;
 use crate::allowance::Seat;
 use crate::clock::Clock;
 use crate::gateway::Settings;
@@ -107,7 +108,7 @@ impl BodyRecord {
 pub struct Streamed<B> {
     /// Frames that were read to look at them, and turned out to be the client's.
     read: VecDeque<Frame<Bytes>>,
-    rest: B,
+    rest: Merging<B, Failure>,
     idle: Idle,
     /// The break, while what came before it goes out.
     broken: Option<Failure>,
@@ -148,6 +149,7 @@ impl<B> Streamed<B> {
     ) -> Self {
         let idle = Idle { clock, timeout: idle_timeout, timer: None };
         let (broken, handed_at, end) = (None, record.arrival, BodyEnd::Open);
+        let rest = Merging::new(rest);
         Self { read, rest, idle, broken, seat, record, bytes: 0, handed_at, end }
     }
 
