@@ -3,11 +3,14 @@
 //! Refuses to be cached, framed or guessed at by a browser.
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use serde_json::Value;
 
+use super::format::Format;
 use crate::policy::problem::{Code, Problem, Source};
 
 /// Every body here is small and whole.
@@ -18,6 +21,7 @@ const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+const CLASSIC: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// A JSON value.
 pub(super) fn json(value: &Value) -> Answer {
@@ -31,9 +35,15 @@ pub(super) fn text(status: StatusCode, text: String) -> Answer {
     with_type(status, TEXT, text)
 }
 
-/// An exposition.
-pub(super) fn metrics(text: String) -> Answer {
-    with_type(StatusCode::OK, OPEN_METRICS, text)
+/// An exposition in this format.
+pub(super) fn metrics(format: Format, text: String) -> Answer {
+    let kind = match format {
+        Format::OpenMetrics => OPEN_METRICS,
+        Format::Classic => CLASSIC,
+    };
+    let mut answer = with_type(StatusCode::OK, kind, text);
+    answer.headers_mut().insert(VARY, ACCEPT.into());
+    answer
 }
 
 fn with_type(status: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> Answer {

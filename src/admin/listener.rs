@@ -1,25 +1,29 @@
 //! The admin listener: few connections, short heads, short lives.
 //!
-//! It runs on the control thread's runtime, so a flood of calls cannot starve it. Refuses
-//! HTTP/2, bodies and everything that takes long.
+//! It runs on the control thread's runtime, so a flood of calls cannot starve it, and connections
+//! that nobody uses cannot either: beyond the bound, the one that was silent longest makes room.
+//! Refuses HTTP/2, bodies and everything that takes long.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::task::AbortHandle;
 
 use super::settings::Settings;
 use super::window::{Counter, Window};
 use crate::clock::Clock;
 
-/// Connections at the same time: probes, a scraper and some people.
+/// Connections at the same time: probes, a scraper and some people. A further one is accepted all
+/// the same, and the one that was silent longest is closed.
 const CONNECTIONS_MAX: usize = 64;
 /// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -61,19 +65,13 @@ impl AdminListener {
 
     /// Answers until dropped.
     pub async fn serve(self) -> Infallible {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let open = Arc::new(Open::default());
         let clock = self.counter.window.clock;
+        let mut number = 0;
         loop {
-            let place = Arc::clone(&places).acquire_owned().await;
-            let place = place.expect("the places are never closed");
+            number += 1;
             match self.listener.accept().await {
-                Ok((socket, _)) => {
-                    let counter = Arc::clone(&self.counter);
-                    tokio::spawn(async move {
-                        connection(socket, counter, clock).await;
-                        drop(place);
-                    });
-                }
+                Ok((socket, _)) => open.admit(number, socket, &self.counter),
                 Err(error) => {
                     tracing::warn!(%error, "the admin listener cannot accept at the moment");
                     clock.sleep_until(clock.now().plus(ACCEPT_PAUSE)).await;
@@ -83,8 +81,45 @@ impl AdminListener {
     }
 }
 
-async fn connection(socket: TcpStream, counter: Arc<Counter>, clock: Clock) {
+/// The open connections, by number.
+#[derive(Default)]
+struct Open(Mutex<HashMap<u64, Connection>>);
+
+struct Connection {
+    task: AbortHandle,
+    /// Nanoseconds of the moment it was accepted or asked last.
+    used: Arc<AtomicU64>,
+}
+
+impl Open {
+    /// Serves one more connection; where there are too many, the most silent one ends.
+    fn admit(self: &Arc<Self>, number: u64, socket: TcpStream, counter: &Arc<Counter>) {
+        let clock = counter.window.clock;
+        let used = Arc::new(AtomicU64::new(clock.now().as_nanos()));
+        let mut open = self.locked();
+        if open.len() >= CONNECTIONS_MAX {
+            let silent = open.iter().min_by_key(|(_, connection)| connection.used.load(Relaxed));
+            let silent = silent.map(|(number, _)| *number);
+            if let Some(connection) = silent.and_then(|number| open.remove(&number)) {
+                connection.task.abort();
+            }
+        }
+        let (this, counter, uses) = (Arc::clone(self), Arc::clone(counter), Arc::clone(&used));
+        let task = tokio::spawn(async move {
+            connection(socket, counter, uses, clock).await;
+            this.locked().remove(&number);
+        });
+        open.insert(number, Connection { task: task.abort_handle(), used });
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<u64, Connection>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn connection(socket: TcpStream, counter: Arc<Counter>, used: Arc<AtomicU64>, clock: Clock) {
     let service = service_fn(move |request| {
+        used.store(clock.now().as_nanos(), Relaxed);
         let answer = counter.answer(&request);
         async move { Ok::<_, Infallible>(answer) }
     });

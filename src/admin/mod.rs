@@ -4,6 +4,7 @@
 //! not ours.
 
 mod answer;
+mod format;
 mod host;
 mod listener;
 mod settings;

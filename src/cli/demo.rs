@@ -21,6 +21,10 @@ pub struct DemoArgs {
     /// Plays the story by itself, prints what the client and the vendor saw, and ends.
     #[arg(long)]
     tour: bool,
+    /// The gateway's port; the vendors and the admin listener take the next three. 0 takes any.
+    #[arg(long, value_name = "PORT", conflicts_with = "tour")]
+    #[arg(value_parser = clap::value_parser!(u16).range(..=65_532))]
+    port: Option<u16>,
     /// How many times faster than the world the vendors' time runs.
     #[arg(long, value_name = "N", default_value_t = 60)]
     #[arg(value_parser = clap::value_parser!(u32).range(2..=600))]
@@ -72,11 +76,9 @@ struct Stage {
 impl Stage {
     async fn set(args: &DemoArgs, dialects: &Dialects) -> Result<Self, DemoFault> {
         let mut settings = DemoSettings { scale: args.scale, ..DemoSettings::default() };
-        if args.tour {
-            // The tour is over in a minute and talks to itself: any free port will do.
-            let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
-            (settings.droplink, settings.wordbee) = (anywhere, anywhere);
-            (settings.gateway, settings.admin) = (anywhere, anywhere);
+        // The tour is over in a minute and talks to itself: any free port will do.
+        if let Some(port) = args.port.or(args.tour.then_some(0)) {
+            settings.move_to(port);
         }
         let droplink = vendor(settings.droplink_settings(), settings.droplink)?;
         let wordbee = vendor(settings.wordbee_settings(), settings.wordbee)?;

@@ -92,7 +92,7 @@ pub fn main() -> ExitCode {
             let stdin = &mut std::io::empty();
             problem::run(&args, &mut Streams { stdin, stdout: out, stderr: err })
         }
-        Verb::Healthcheck(args) => healthcheck::run(&args, err),
+        Verb::Healthcheck(args) => healthcheck::run(&args, &Environment::of_process(), err),
     }
 }
 
@@ -156,11 +156,15 @@ mod tests {
             "evenkeel explain -c a.yaml GET /wordbee/documents",
             "evenkeel config show -c a.yaml",
             "evenkeel config schema",
+            "evenkeel run --upstream https://a.example --admin 127.0.0.1:1",
+            "evenkeel run -c a.yaml --admin [::1]:9901",
             "evenkeel demo --tour",
+            "evenkeel demo --port 9000",
             "evenkeel normalise --dialect wordbee --status 400 -",
             "evenkeel normalize --status 400 --method POST",
             "evenkeel problem schema",
             "evenkeel healthcheck --admin 127.0.0.1:9900",
+            "evenkeel healthcheck -c a.yaml --set admin.address=127.0.0.1:1",
         ];
         for line in lines {
             let parsed = CommandLine::try_parse_from(line.split(' '));
@@ -176,6 +180,8 @@ mod tests {
             "evenkeel run --limit 10/s",
             "evenkeel run --upstream https://a.example -c a.yaml",
             "evenkeel healthcheck --admin nowhere",
+            "evenkeel demo --port 65533",
+            "evenkeel demo --tour --port 9000",
         ];
         for line in lines {
             assert!(CommandLine::try_parse_from(line.split(' ')).is_err(), "{line}");

@@ -18,9 +18,10 @@ use crate::clock::Clock;
 use crate::config::{Dialects, Environment, Flags, Loaded, Request, Settings, load};
 use crate::gateway::{Drain, Gateway, RequestBody, Shared};
 use crate::policy::problem;
+use crate::policy::route::Entry;
 use crate::random::Random;
 use crate::server::{self, Door, Ended, House, StopRequests, StopSignals, Workers};
-use crate::telemetry::{Log, Metrics};
+use crate::telemetry::{Log, Metrics, UpstreamLabels};
 use crate::upstream::{self, Upstreams};
 
 /// The gateway: from a configuration, or from flags alone.
@@ -40,6 +41,9 @@ pub struct RunArgs {
     /// Where clients are served.
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
+    /// Where operators look in: health, metrics, status.
+    #[arg(long, value_name = "ADDR")]
+    admin: Option<String>,
 }
 
 impl RunArgs {
@@ -49,6 +53,7 @@ impl RunArgs {
             limit: self.limit.clone(),
             dialect: self.dialect.clone(),
             listen: self.listen.clone(),
+            admin: self.admin.clone(),
         };
         Request { flags, ..self.source.request() }
     }
@@ -172,15 +177,27 @@ struct Workshop {
 
 fn workshop(settings: Settings, clock: Clock, drain: &Drain) -> Workshop {
     let Settings { server, gateway, upstreams, telemetry, .. } = settings;
-    let names = gateway.upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect();
+    let entries = gateway.routes.entries();
+    let labels = upstreams.iter().enumerate().map(|(number, upstream)| UpstreamLabels {
+        name: Arc::clone(&upstream.name),
+        address: Arc::clone(&upstream.origin.host),
+        port: upstream.origin.port,
+        route: entries.iter().find(|entry| entry.upstream == number).map_or("/".into(), path),
+    });
+    let labels = labels.collect();
     let clients = gateway.clients.all().iter().map(|client| Arc::clone(&client.name)).collect();
     Workshop {
         shared: Shared::new(Arc::new(gateway), telemetry.access, drain.clone(), clock),
-        metrics: Arc::new(Metrics::new(names, clients, server.workers)),
+        metrics: Arc::new(Metrics::new(labels, clients, server.workers)),
         ways_out: upstream::Shared::new(&upstreams),
         upstreams,
         clock,
     }
+}
+
+/// The path of a route, as the configuration has it.
+fn path(entry: &Entry) -> Arc<str> {
+    if entry.prefix.is_empty() { "/".into() } else { (*entry.prefix).into() }
 }
 
 impl Workshop {

@@ -31,7 +31,7 @@ pub(super) const LISTEN_CONNECTIONS: u64 = 10_000;
 pub(super) const STREAMS: u64 = 100;
 
 /// Beside the main address, and loopback: it shows traffic and releases holds.
-pub const ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
+pub(super) const ADMIN_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9900);
 
 /// Without a record nobody knows what was spent; the safe guess is everything.
 pub(super) const FIRST_START: &str = "spent";
@@ -47,6 +47,8 @@ pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// A body that pauses longer has broken off.
 pub(super) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// A modem of 1995 sends three times as fast; a client below it only keeps a place from others.
+pub(super) const REQUEST_RATE: u64 = KIB;
 /// What people and most HTTP clients still wait for.
 pub(super) const WAIT: Duration = Duration::from_secs(30);
 /// Longer waits outlive connections on the way.

@@ -6,6 +6,9 @@ use std::ffi::OsString;
 /// What a key of the configuration begins with: `EVENKEEL__LISTEN__ADDRESS`.
 const PREFIX: &str = "EVENKEEL__";
 
+/// The same for a default that every file beats: for images, `EVENKEEL_DEFAULT__LISTEN__ADDRESS`.
+const DEFAULT_PREFIX: &str = "EVENKEEL_DEFAULT__";
+
 /// The variables of the process.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, OsString>);
@@ -30,14 +33,26 @@ impl Environment {
     }
 
     /// The variables that set keys: name, path of the key, value.
-    pub(super) fn settings(&self) -> impl Iterator<Item = (&str, Vec<String>, &OsString)> {
-        self.0.iter().filter_map(|(name, value)| {
-            let path = name.strip_prefix(PREFIX)?;
+    pub(super) fn settings(&self) -> impl Iterator<Item = Variable<'_>> {
+        self.prefixed(PREFIX)
+    }
+
+    /// Those that set defaults.
+    pub(super) fn defaults(&self) -> impl Iterator<Item = Variable<'_>> {
+        self.prefixed(DEFAULT_PREFIX)
+    }
+
+    fn prefixed(&self, prefix: &'static str) -> impl Iterator<Item = Variable<'_>> {
+        self.0.iter().filter_map(move |(name, value)| {
+            let path = name.strip_prefix(prefix)?;
             let path = path.split("__").map(str::to_ascii_lowercase).collect();
             Some((name.as_str(), path, value))
         })
     }
 }
+
+/// The name of a variable, the path of its key, and its value.
+type Variable<'e> = (&'e str, Vec<String>, &'e OsString);
 
 impl std::fmt::Debug for Environment {
     /// Names only: values may be secrets.

@@ -1,8 +1,10 @@
 //! From where configuration is read, and in which order.
 //!
-//! Weakest first: dialect files, files as given, the environment, `--set`, other flags. What
-//! cannot be read is a fault; everything else is read all the same.
+//! Weakest first: dialect files, an image's defaults in the environment, files as given, the
+//! environment, `--set`, other flags. What cannot be read is a fault; everything else is read all
+//! the same.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -43,6 +45,17 @@ pub struct Flags {
     pub dialect: Option<String>,
     /// `--listen ADDRESS`
     pub listen: Option<String>,
+    /// `--admin ADDRESS`
+    pub admin: Option<String>,
+}
+
+/// What it means that no configuration is named and none is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absence {
+    /// There is nothing to run on.
+    Fault,
+    /// Everything has its default.
+    Defaults,
 }
 
 /// The name of the upstream that `--upstream` describes.
@@ -53,11 +66,13 @@ const FLAG_UPSTREAM: &str = "upstream";
 pub(super) fn gather(
     request: &Request,
     env: &Environment,
+    absence: Absence,
     faults: &mut Faults,
 ) -> Option<Vec<Item>> {
-    let mut gatherer = Gatherer { faults, layers: Vec::new(), unread: 0 };
+    let mut gatherer = Gatherer { faults, layers: Vec::new(), absence, unread: 0 };
+    gatherer.variables(env.defaults(), "EVENKEEL_DEFAULT__A__B, for the key a.b");
     gatherer.files(request, env);
-    gatherer.environment(env);
+    gatherer.variables(env.settings(), "EVENKEEL__A__B, for the key a.b");
     request.sets.iter().for_each(|set| gatherer.set(set));
     gatherer.flags(&request.flags);
     (gatherer.unread == 0).then_some(gatherer.layers)
@@ -78,6 +93,7 @@ fn search_path(env: &Environment) -> Vec<PathBuf> {
 struct Gatherer<'f> {
     faults: &'f mut Faults,
     layers: Vec<Item>,
+    absence: Absence,
     /// Texts that could not be read.
     unread: usize,
 }
@@ -111,7 +127,7 @@ impl Gatherer<'_> {
         let places = search_path(env);
         let found = places.iter().find(|place| place.exists()).cloned();
         let without = env.settings().next().is_some() || !request.sets.is_empty();
-        if found.is_none() && !without {
+        if found.is_none() && !without && self.absence == Absence::Fault {
             self.nothing_found(&places);
         }
         found.into_iter().collect()
@@ -190,8 +206,12 @@ impl Gatherer<'_> {
         }
     }
 
-    fn environment(&mut self, env: &Environment) {
-        for (name, path, value) in env.settings().filter(|(_, _, value)| !value.is_empty()) {
+    fn variables<'e>(
+        &mut self,
+        variables: impl Iterator<Item = (&'e str, Vec<String>, &'e OsString)>,
+        accepted: &str,
+    ) {
+        for (name, path, value) in variables.filter(|(_, _, value)| !value.is_empty()) {
             let Some(text) = value.to_str() else {
                 let at = self.source(Name::Variable(name.into()), String::new());
                 let fault = Fault::new(Sort::Layer, Some(at), format!("{name} is not UTF-8"));
@@ -199,7 +219,7 @@ impl Gatherer<'_> {
                 continue;
             };
             let at = self.source(Name::Variable(name.into()), text.into());
-            self.assignment(at, &path, "EVENKEEL__A__B, for the key a.b");
+            self.assignment(at, &path, accepted);
         }
     }
 
@@ -240,6 +260,7 @@ impl Gatherer<'_> {
 
     fn flags(&mut self, flags: &Flags) {
         self.flag("--listen", flags.listen.as_deref(), &["listen", "address"]);
+        self.flag("--admin", flags.admin.as_deref(), &["admin", "address"]);
         self.flag("--upstream", flags.upstream.as_deref(), &["upstreams", FLAG_UPSTREAM, "url"]);
         if flags.upstream.is_some() {
             let at = self.source(Name::Flag("--upstream"), "/".into());

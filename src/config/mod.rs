@@ -30,7 +30,8 @@ mod show;
 mod tree;
 mod yaml;
 
-pub use defaults::ADMIN_ADDRESS;
+use std::net::SocketAddr;
+
 pub use dialects::{DialectFault, Dialects};
 pub use draw::Colours;
 pub use environment::Environment;
@@ -63,7 +64,8 @@ pub fn load(
     dialects: &Dialects,
 ) -> Result<Loaded, Box<Faults>> {
     let mut faults = Box::new(Faults::default());
-    let Some(layers) = layers::gather(request, environment, &mut faults) else {
+    let absence = layers::Absence::Fault;
+    let Some(layers) = layers::gather(request, environment, absence, &mut faults) else {
         faults.sort();
         return Err(faults);
     };
@@ -84,6 +86,30 @@ pub fn load(
             Err(faults)
         }
     }
+}
+
+/// Where the admin listener of a gateway on this configuration is; the rest of it need not be in
+/// order, and without any it is the default.
+///
+/// # Errors
+/// A file that cannot be read, or no address where one should be.
+pub fn admin_address(
+    request: &Request,
+    environment: &Environment,
+) -> Result<SocketAddr, Box<Faults>> {
+    let mut faults = Box::new(Faults::default());
+    let absence = layers::Absence::Defaults;
+    let layers = layers::gather(request, environment, absence, &mut faults);
+    let merged = layers.and_then(|layers| Some(layers::whole(merge::merge(&layers).ok()?)));
+    let address = match merged.as_ref().map(|merged| merged.find(["admin", "address"])) {
+        Some(None) => return Ok(defaults::ADMIN_ADDRESS),
+        Some(Some(check::Item { held: check::Held::Plain(value), .. })) => value.address(),
+        Some(Some(_)) | None => None,
+    };
+    address.ok_or_else(|| {
+        faults.sort();
+        faults
+    })
 }
 
 #[cfg(test)]

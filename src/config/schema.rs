@@ -100,6 +100,7 @@ fn of_scalar(scalar: &Scalar) -> Value {
         Scalar::Percent { .. } => pattern("^[0-9]+%$"),
         Scalar::Duration { .. } => pattern("^([0-9]+(day|d|h|ms|m|s))+$"),
         Scalar::Size { .. } => pattern("^[0-9]+(B|KiB|MiB|GiB)$"),
+        Scalar::Rate { .. } => pattern("^[0-9]+(B|KiB|MiB|GiB)/s$"),
         Scalar::Limit => pattern("^[0-9]+/([0-9]+)?(day|d|h|ms|m|s)([0-9]+(h|ms|m|s))*$"),
         Scalar::Header | Scalar::AccountHeader | Scalar::Token { .. } => {
             pattern("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
@@ -125,6 +126,7 @@ fn plain(value: &Plain) -> Value {
         Plain::Percent(_)
         | Plain::Duration(_)
         | Plain::Size(_)
+        | Plain::Rate(_)
         | Plain::Limit(_)
         | Plain::Word(_)
         | Plain::Text(_)

@@ -177,6 +177,7 @@ fn wrong_request(file: &std::path::Path) -> (Request, Environment) {
         limit: flag("limit"),
         dialect: flag("dialect"),
         listen: flag("listen"),
+        admin: flag("admin"),
     };
     let more = told("file").into_iter().map(Into::into);
     let files = std::iter::once(file.to_owned()).chain(more).collect();
@@ -385,6 +386,7 @@ fn flags_alone_are_a_configuration() {
         limit: Some("10/s".into()),
         dialect: Some("droplink".into()),
         listen: Some("127.0.0.1:0".into()),
+        admin: Some("[::1]:9".into()),
     };
     let request = Request { flags, ..Request::default() };
     let loaded = load(&request, &Environment::default(), &DIALECTS).unwrap();

@@ -53,6 +53,14 @@ impl Default for DemoSettings {
 }
 
 impl DemoSettings {
+    /// Moves everybody to ports from this one on, or to any free ones for 0.
+    pub fn move_to(&mut self, port: u16) {
+        let all = [&mut self.gateway, &mut self.droplink, &mut self.wordbee, &mut self.admin];
+        for (address, next) in all.into_iter().zip(0..) {
+            address.set_port(if port == 0 { 0 } else { port + next });
+        }
+    }
+
     /// The demo's Droplink: it counts at a random point between arrival and answer.
     #[must_use]
     pub fn droplink_settings(&self) -> VendorSettings {

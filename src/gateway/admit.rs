@@ -1,7 +1,8 @@
 //! Admission: a slot now, a slot after waiting, or the reason why not.
 //!
-//! While a call waits, its body is read into its replay buffer up to the bound, the client's
-//! leaving is watched, and a drain cuts it in time. Refuses to decide who goes first.
+//! While a call waits, its body is read into its replay buffer up to the bound, and a drain cuts it
+//! in time. A client that leaves is seen by the front door, which drops the call; only a body that
+//! breaks off is seen here. Refuses to decide who goes first.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::upstream::Exchange;
 
 use super::body::RequestBody;
 use super::call::Call;
-use super::{Gateway, Peer, Rare};
+use super::{Gateway, Rare};
 
 /// Why a call does not start, or not start again.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(super) enum Stop {
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
     /// The client's own limit; charged once a call, before the account's queue.
-    pub(super) async fn admit_client(&self, call: &mut Call<'_>, peer: &Peer) -> Result<(), Stop> {
+    pub(super) async fn admit_client(&self, call: &mut Call<'_>) -> Result<(), Stop> {
         let asker = Asker {
             priority: call.want.priority,
             arrival: call.arrival,
@@ -40,7 +41,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         let Some((account, want)) = self.accounts.client(call.client, asker) else { return Ok(()) };
         let admission = account.acquire(want, self.moment_of(call));
-        let admitted = match self.admitted(admission, LimitOf::Client, call, peer) {
+        let admitted = match self.admitted(admission, LimitOf::Client, call) {
             Ok(slot) => Ok(slot),
             Err(later) => later.await,
         };
@@ -57,9 +58,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 
     /// A slot of everything the next attempt needs.
-    pub(super) async fn admit(&self, call: &mut Call<'_>, peer: &Peer) -> Result<Slot, Stop> {
+    pub(super) async fn admit(&self, call: &mut Call<'_>) -> Result<Slot, Stop> {
         let admission = call.account.acquire(call.want, self.moment_of(call));
-        let slot = match self.admitted(admission, LimitOf::Upstream, call, peer) {
+        let slot = match self.admitted(admission, LimitOf::Upstream, call) {
             Ok(slot) => slot,
             Err(later) => later.await?,
         };
@@ -71,17 +72,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 
     /// Lets a moment pass without a slot: the backoff before a blind retry.
-    pub(super) async fn rest(
-        &self,
-        call: &mut Call<'_>,
-        peer: &Peer,
-        until: Moment,
-    ) -> Result<(), Stop> {
+    pub(super) async fn rest(&self, call: &mut Call<'_>, until: Moment) -> Result<(), Stop> {
         let began = self.clock.now();
         let rested = tokio::select! {
             () = self.clock.sleep_until(until) => Ok(()),
             () = self.drain.cut() => Err(Stop::Draining),
-            () = peer.gone(), if call.body.is_awaited() => Err(Stop::ClientLeft),
         };
         call.story.waited += self.clock.now().since(began);
         rested
@@ -100,7 +95,6 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         admission: Admission,
         of: LimitOf,
         call: &'a mut Call<'_>,
-        peer: &'a Peer,
     ) -> Result<Slot, Rare<'a, Result<Slot, Stop>>> {
         match admission {
             Admission::Granted(slot) => {
@@ -111,7 +105,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 self.shard.admitted(call.upstream, of, Admitted::Refused, Duration::ZERO);
                 Err(Box::pin(std::future::ready(Err(Stop::Refused(refusal)))))
             }
-            Admission::Queued(waiting) => Err(self.wait((waiting, of), call, peer)),
+            Admission::Queued(waiting) => Err(self.wait((waiting, of), call)),
         }
     }
 
@@ -120,31 +114,29 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         &'a self,
         waiting: (Waiting, LimitOf),
         call: &'a mut Call<'_>,
-        peer: &'a Peer,
     ) -> Rare<'a, Result<Slot, Stop>> {
-        Box::pin(self.turn(waiting, call, peer))
+        Box::pin(self.turn(waiting, call))
     }
 
     async fn turn(
         &self,
         (waiting, of): (Waiting, LimitOf),
         call: &mut Call<'_>,
-        peer: &Peer,
     ) -> Result<Slot, Stop> {
         let began = self.clock.now();
         let mut turn = std::pin::pin!(waiting);
-        let read_on = async {
+        let broken = async {
             call.body.fill().await;
-            match call.body.is_awaited() {
-                true => peer.gone().await,
-                false => std::future::pending().await,
+            if !call.body.client_broke() {
+                std::future::pending::<()>().await;
             }
         };
         let outcome = tokio::select! {
             biased;
+            // First: a call whose client has left must not take the slot that is free now.
+            () = broken => Err(Stop::ClientLeft),
             turn = &mut turn => turn.map_err(Stop::Refused),
             () = self.drain.cut() => Err(Stop::Draining),
-            () = read_on => Err(Stop::ClientLeft),
         };
         let waited = self.clock.now().since(began);
         call.story.waited += waited;

@@ -29,6 +29,7 @@ use super::admit::Stop;
 use super::body::{Peeked, RequestBody, ResponseBody, Streamed, peek};
 use super::call::Call;
 use super::settings::Inspect;
+use super::upload::UploadWatch;
 use super::{Gateway, Peer, Rare};
 
 /// What the client gets in the end.
@@ -72,7 +73,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Sends until there is an answer to give.
     pub(super) async fn attempts(&self, call: &mut Call<'_>, peer: &Peer) -> Finish<E::Body> {
         loop {
-            let mut slot = match self.admit(call, peer).await {
+            let mut slot = match self.admit(call).await {
                 Ok(slot) => slot,
                 Err(stop) => return Finish::Stopped(stop),
             };
@@ -96,7 +97,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             match self.judge(call, &met) {
                 Err(stopped_by) => return self.give_up(call, *met, stopped_by),
                 Ok(until) => {
-                    if let Err(stop) = self.rest_if_needed(call, peer, until).await {
+                    if let Err(stop) = self.rest_if_needed(call, until).await {
                         return Finish::Stopped(stop);
                     }
                 }
@@ -123,6 +124,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         sent: Moment,
     ) -> Result<Response<E::Body>, Failure> {
         let (upstream, policy) = (call.upstream, call.policy);
+        let mut upload = UploadWatch::of(call, sent);
         let (head, body) = call.next_request(|| self.random.bytes8());
         let progress = Progress::begun(sent);
         let mut exchange = pin!(self.exchange.exchange(upstream, head, body, &progress));
@@ -132,7 +134,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             attempt_timeout: policy.attempt_timeout,
             idle_timeout: policy.idle_timeout,
         };
-        let mut due = watch.first_alarm();
+        let mut due = upload.first_alarm(watch.first_alarm());
         let mut alarm = None;
         poll_fn(|cx| {
             loop {
@@ -141,7 +143,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 }
                 let alarm = alarm.get_or_insert_with(|| peer.alarm.lend(self.clock, due));
                 ready!(alarm.poll(due, cx));
-                match watch.look_again(&progress, slot, self.clock.now()) {
+                let now = self.clock.now();
+                let looked = watch.look_again(&progress, slot, now);
+                match looked.and_then(|due| upload.look_again(&progress, due, now)) {
                     Ok(next) => due = next,
                     Err(failure) => return Poll::Ready(Err(failure)),
                 }
@@ -174,7 +178,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     fn count_answer(&self, call: &Call<'_>, status: StatusCode, settlement: &Settlement<'_>) {
         let took = settlement.over.since(settlement.sent);
-        self.shard.attempted(call.upstream, Attempted::Status(status), took);
+        let method = &call.request.method;
+        self.shard.attempted(call.upstream, method, Attempted::Status(status), took);
     }
 
     /// What an exchange's outcome means: for the account at once, for the call in return.
@@ -215,7 +220,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             return Concluded::Done(Finish::Stopped(stop));
         }
         let took = settlement.over.since(settlement.sent);
-        self.shard.attempted(call.upstream, Attempted::Failure(failure.kind), took);
+        let (method, failed) = (&call.request.method, Attempted::Failure(failure.kind));
+        self.shard.attempted(call.upstream, method, failed, took);
         tracing::debug!(upstream = %call.rules.name, %failure, "an exchange broke");
         let trouble = dialect::for_failure(&call.policy.dialect, failure);
         let reason = RetryReason::Failure(failure.kind);
@@ -374,12 +380,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     fn rest_if_needed<'a>(
         &'a self,
         call: &'a mut Call<'_>,
-        peer: &'a Peer,
         until: Option<Moment>,
     ) -> Rare<'a, Result<(), Stop>> {
         Box::pin(async move {
             match until {
-                Some(until) => self.rest(call, peer, until).await,
+                Some(until) => self.rest(call, until).await,
                 None => Ok(()),
             }
         })

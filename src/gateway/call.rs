@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HOST;
+use http::header::{CONTENT_TYPE, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Version};
 
@@ -91,6 +91,17 @@ impl Call<'_> {
             licence: self.licence,
             body: self.body.state(),
         }
+    }
+
+    /// Whether its body is a stream of events or messages, which come when they happen.
+    pub(super) fn sends_events(&self) -> bool {
+        let kind = self.request.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        kind.is_some_and(|kind| {
+            let starts = |name: &[u8]| {
+                kind.get(..name.len()).is_some_and(|it| it.eq_ignore_ascii_case(name))
+            };
+            starts(b"text/event-stream") || starts(b"application/grpc")
+        })
     }
 
     /// The request of the next attempt: the same as the one before, byte for byte, but that it is

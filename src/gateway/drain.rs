@@ -25,7 +25,19 @@ struct State {
     announced: AtomicBool,
     /// Nanoseconds of the deadline; the largest number before the drain begins.
     deadline: AtomicU64,
-    begun: Notify,
+    /// Tells of every new stage.
+    stages: Notify,
+}
+
+/// How far stopping has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Nobody asked to stop.
+    Serving,
+    /// Readiness is off and everything is still served; clients are told to go elsewhere.
+    Announced,
+    /// Connections end after the call they carry.
+    Begun,
 }
 
 impl Drain {
@@ -34,25 +46,25 @@ impl Drain {
     pub fn new(clock: Clock) -> Self {
         let deadline = AtomicU64::new(Moment::NEVER.as_nanos());
         let announced = AtomicBool::new(false);
-        Self(Arc::new(State { clock, announced, deadline, begun: Notify::new() }))
+        Self(Arc::new(State { clock, announced, deadline, stages: Notify::new() }))
     }
 
     /// Readiness goes off; everything is still served.
     pub fn announce(&self) {
-        self.0.announced.store(true, Ordering::Relaxed);
+        self.0.announced.store(true, Ordering::Release);
+        self.0.stages.notify_waiters();
     }
 
     /// Whether readiness is off.
     #[must_use]
     pub fn is_announced(&self) -> bool {
-        self.0.announced.load(Ordering::Relaxed)
+        self.0.announced.load(Ordering::Acquire)
     }
 
     /// Connections end after the call they carry; all is over at `deadline`.
     pub fn begin(&self, deadline: Moment) {
-        self.announce();
         self.0.deadline.fetch_min(deadline.as_nanos(), Ordering::AcqRel);
-        self.0.begun.notify_waiters();
+        self.announce();
     }
 
     /// Whether connections are ending.
@@ -67,14 +79,29 @@ impl Drain {
         Moment::from_nanos(self.0.deadline.load(Ordering::Acquire))
     }
 
-    /// Ends when connections begin to end.
-    pub async fn begun(&self) {
-        while !self.is_draining() {
-            let notified = self.0.begun.notified();
-            if !self.is_draining() {
+    /// How far stopping has got.
+    #[must_use]
+    pub fn stage(&self) -> Stage {
+        match (self.is_draining(), self.is_announced()) {
+            (true, _) => Stage::Begun,
+            (false, true) => Stage::Announced,
+            (false, false) => Stage::Serving,
+        }
+    }
+
+    /// Ends when stopping has got so far.
+    pub async fn reached(&self, stage: Stage) {
+        while self.stage() < stage {
+            let notified = self.0.stages.notified();
+            if self.stage() < stage {
                 notified.await;
             }
         }
+    }
+
+    /// Ends when connections begin to end.
+    pub async fn begun(&self) {
+        self.reached(Stage::Begun).await;
     }
 
     /// Ends when a call that still waits must be answered: a second before the deadline.

@@ -12,6 +12,7 @@ mod drain;
 mod peer;
 mod respond;
 mod settings;
+mod upload;
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ use attempt::Finish;
 use call::{Arrived, Call, Turned};
 
 pub use body::{ClientBroke, Intake, ReplayPool, RequestBody, ResponseBody};
-pub use drain::Drain;
+pub use drain::{Drain, Stage};
 pub use peer::Peer;
 pub use settings::{
     CallPolicy, ClientAddress, Credential, Expose, Inspect, Redirects, Repeat, Settings, Upstream,
@@ -164,7 +165,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut leaving = Leaving::of(self, call);
         let percent = call.policy.budget_percent;
         self.accounts.earn_retries(call.upstream, percent, call.arrival);
-        let finish = match self.admit_client(call, peer).await {
+        let finish = match self.admit_client(call).await {
             Ok(()) => self.attempts(call, peer).await,
             Err(stop) => Finish::Stopped(stop),
         };

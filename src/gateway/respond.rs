@@ -266,7 +266,7 @@ impl Told {
                 ..Self::plain(Code::Draining, None)
             },
             Stop::ClientStalled => {
-                let detail = "The request's body stopped coming.";
+                let detail = "The request's body stopped coming, or came too slowly.";
                 Self {
                     remark: Remark { source: Some(Source::Client), ..remark(Some(detail)) },
                     ..Self::plain(Code::RequestTimeout, None)

@@ -79,6 +79,8 @@ pub struct CallPolicy {
     pub attempt_timeout: Duration,
     /// Between two pieces of a body, either way.
     pub idle_timeout: Duration,
+    /// Bytes a second that a client must send of its request's body while that holds a place.
+    pub request_rate: u64,
     /// The patience of a call that does not ask.
     pub wait: Duration,
     /// The most patience a call may ask for.

@@ -26,11 +26,11 @@ use super::handler::{ConnectionChange, Handler, Refused};
 use super::head::{self, Bounds};
 use super::patrol::{Limits, Patrol};
 use super::settings::Settings;
-use super::stream::{ClientStream, Protocol, end_writing};
+use super::stream::{ClientStream, InTurns, Protocol, end_writing};
 use super::turn;
 use super::wire::{Phase, Wire};
 use crate::clock::Clock;
-use crate::gateway::{Drain, Peer};
+use crate::gateway::{Drain, Peer, Stage};
 use crate::policy::time::Moment;
 
 /// After our last byte, what the client still sends is read for so long: closing on unread bytes
@@ -56,6 +56,9 @@ const PING_INTERVAL: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// After GOAWAY an idle HTTP/2 connection has so long to close.
 const GOAWAY_MAX: Duration = Duration::from_secs(5);
+/// Once connections end, one that carries no call has so long to begin one or to close: longer
+/// than a request that is under way, short enough not to delay the end.
+const DRAIN_IDLE_MAX: Duration = Duration::from_secs(1);
 
 /// What all connections of a worker share.
 pub(super) struct Worker<H> {
@@ -84,6 +87,13 @@ impl<H: Handler> Worker<H> {
             bounds,
             http2: http2_builder(settings),
         }
+    }
+
+    /// Ends so long after connections began to end, or when all is over.
+    async fn drained_for(&self, span: Duration) {
+        self.drain.begun().await;
+        let until = self.clock.now().plus(span).min(self.drain.deadline());
+        self.clock.sleep_until(until).await;
     }
 }
 
@@ -119,7 +129,7 @@ pub(super) async fn serve<H: Handler>(
         biased;
         opened = opening => opened,
         () = worker.clock.sleep_until(accepted.plus(worker.head_timeout)) => return,
-        () = worker.drain.over() => return,
+        () = worker.drained_for(DRAIN_IDLE_MAX) => return,
     };
     let Ok(Some((stream, protocol))) = opened else { return };
     let link = Link { worker, socket, address, wire, accepted };
@@ -185,7 +195,8 @@ impl<H: Handler> Link<H> {
                 Ok::<_, Infallible>(call(flight, &mut request).await)
             }
         });
-        let connection = self.worker.http2.serve_connection(TokioIo::new(stream), service);
+        let connection =
+            self.worker.http2.serve_connection(TokioIo::new(InTurns::new(stream)), service);
         self.watch(pin!(connection)).await;
     }
 
@@ -206,26 +217,34 @@ impl<H: Handler> Link<H> {
     ///
     /// It is borrowed: a future that took it over would have two places for it.
     async fn watch<C: Connection>(&self, mut connection: Pin<&mut C>) -> End {
+        let drain = &self.worker.drain;
         let mut patrol = Patrol::new(self.worker.clock, &self.wire, self.limits());
-        let mut draining = pin!(self.worker.drain.begun());
-        let mut closing = false;
+        let mut stage = Stage::Serving;
+        let mut next_stage = pin!(drain.reached(Stage::Announced));
+        let mut told = stage;
         std::future::poll_fn(|cx| {
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(End::Closed);
             }
-            if patrol.is_new() {
-                // Once is enough: from then on its wake-up is this task's.
-                let _ = draining.as_mut().poll(cx);
+            // Polled once for each stage: from then on its wake-up is this task's.
+            if patrol.is_new() || drain.stage() != stage {
+                while stage != Stage::Begun && next_stage.as_mut().poll(cx).is_ready() {
+                    stage = drain.stage();
+                    next_stage.set(drain.reached(Stage::Begun));
+                }
+                if stage == Stage::Begun {
+                    patrol.hurry(DRAIN_IDLE_MAX);
+                }
             }
-            if !closing && self.worker.drain.is_draining() && self.wire.phase() != Phase::Fresh {
-                closing = true;
-                connection.as_mut().close_soon();
+            if told < stage && connection.as_mut().tell(stage, self.wire.phase()) {
+                told = stage;
                 if connection.as_mut().poll(cx).is_ready() {
                     return Poll::Ready(End::Closed);
                 }
             }
             std::task::ready!(patrol.poll_due(cx));
-            if patrol.is_extended() || !connection.as_mut().close_politely() {
+            let told_already = patrol.is_extended() || stage == Stage::Begun;
+            if told_already || !connection.as_mut().close_politely() {
                 return Poll::Ready(End::TimedOut);
             }
             patrol.extend(GOAWAY_MAX, cx);
@@ -335,10 +354,11 @@ enum End {
 
 /// A connection of either protocol, as its watch sees it.
 trait Connection: Future {
-    /// No call after the present ones.
-    fn close_soon(self: Pin<&mut Self>);
+    /// Stopping has got so far; false where it is too early to tell the client.
+    fn tell(self: Pin<&mut Self>, stage: Stage, phase: Phase) -> bool;
 
-    /// The same for a connection whose time is up; false where it can simply be closed.
+    /// No call after the present ones, for a connection whose time is up; false where it can
+    /// simply be closed.
     fn close_politely(self: Pin<&mut Self>) -> bool;
 }
 
@@ -357,8 +377,13 @@ impl<F: Future> Future for Http1<'_, F> {
 }
 
 impl<F: Future> Connection for Http1<'_, F> {
-    fn close_soon(self: Pin<&mut Self>) {
-        self.wire.close_soon();
+    /// Answers say it. A fresh connection may be about to ask: its first answer says it too.
+    fn tell(self: Pin<&mut Self>, stage: Stage, phase: Phase) -> bool {
+        let due = stage == Stage::Begun && phase != Phase::Fresh;
+        if due {
+            self.wire.close_soon();
+        }
+        due
     }
 
     fn close_politely(self: Pin<&mut Self>) -> bool {
@@ -366,7 +391,7 @@ impl<F: Future> Connection for Http1<'_, F> {
     }
 }
 
-impl<S, B> Connection for http2::Connection<TokioIo<ClientStream>, S, TokioExecutor>
+impl<S, B> Connection for http2::Connection<TokioIo<InTurns>, S, TokioExecutor>
 where
     S: hyper::service::HttpService<Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -374,8 +399,14 @@ where
     B: Body<Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send + 'static,
     B::Data: Send,
 {
-    fn close_soon(self: Pin<&mut Self>) {
-        self.graceful_shutdown();
+    /// GOAWAY lets streams end that are under way; while everything is served, a newcomer may
+    /// open its first.
+    fn tell(self: Pin<&mut Self>, stage: Stage, phase: Phase) -> bool {
+        let due = stage == Stage::Begun || phase != Phase::Fresh;
+        if due {
+            self.graceful_shutdown();
+        }
+        due
     }
 
     fn close_politely(self: Pin<&mut Self>) -> bool {

@@ -17,6 +17,10 @@ use crate::policy::time::Moment;
 /// A client that takes nothing of an answer for so long has left without saying so.
 const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
 
+/// For every so many bytes that it takes it has that time anew: 1 KiB a second, as with uploads.
+/// Only time in which the socket is full counts, so a vendor that sends slowly never meets it.
+const TAKEN_BYTES_MIN: u32 = 30 * 1024;
+
 /// How long a connection may take for what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
@@ -28,6 +32,15 @@ pub(super) struct Limits {
     pub(super) idle: Duration,
 }
 
+/// How long a client may still let us wait until it has taken its least.
+#[derive(Clone, Copy, Debug)]
+struct Stall {
+    left: Duration,
+    /// When the socket was found full, if it is.
+    since: Option<Moment>,
+    taken_before: u32,
+}
+
 /// The deadline of a connection, and the one timer that watches over it.
 pub(super) struct Patrol<'a> {
     clock: Clock,
@@ -36,6 +49,7 @@ pub(super) struct Patrol<'a> {
     /// What the deadline was computed for.
     seen: Option<(Phase, u32)>,
     deadline: Moment,
+    stall: Stall,
     /// When the timer goes off; at the deadline or before it.
     armed: Moment,
     sleep: Pin<Box<Sleep>>,
@@ -50,6 +64,7 @@ impl<'a> Patrol<'a> {
             limits,
             seen: None,
             deadline: limits.first_head,
+            stall: Stall { left: WRITE_STALL_MAX, since: None, taken_before: 0 },
             armed: Moment::NEVER,
             sleep: Box::pin(clock.sleep_until(limits.first_head)),
             extended: false,
@@ -64,6 +79,16 @@ impl<'a> Patrol<'a> {
     /// Whether the last deadline runs.
     pub(super) const fn is_extended(&self) -> bool {
         self.extended
+    }
+
+    /// From now on a connection without a call has no more than `span`.
+    pub(super) fn hurry(&mut self, span: Duration) {
+        let Limits { first_head, head, idle } = self.limits;
+        let first_head = first_head.min(self.clock.now().plus(span));
+        self.limits = Limits { first_head, head: head.min(span), idle: idle.min(span) };
+        if !self.extended {
+            self.move_deadline(self.wire.phase());
+        }
     }
 
     /// Ready when the connection's time is up.
@@ -93,17 +118,37 @@ impl<'a> Patrol<'a> {
     }
 
     fn move_deadline(&mut self, phase: Phase) {
+        if let Some(since) = self.stall.since.take() {
+            let waited = self.clock.now().since(since);
+            self.stall.left = self.stall.left.saturating_sub(waited);
+        }
         let within = match phase {
-            Phase::Fresh => return,
+            Phase::Fresh => {
+                self.deadline = self.limits.first_head;
+                return;
+            }
             Phase::Busy => {
                 self.deadline = Moment::NEVER;
                 return;
             }
-            Phase::Stalled => WRITE_STALL_MAX,
+            Phase::Stalled => {
+                self.deadline = self.stalled_until(self.clock.now());
+                return;
+            }
             Phase::Reading => self.limits.head,
             Phase::Idle => self.limits.idle,
         };
         self.deadline = self.clock.now().plus(within);
+    }
+
+    /// What is left for a client that is behind, whose socket is full from now on.
+    fn stalled_until(&mut self, now: Moment) -> Moment {
+        let taken = self.wire.taken_bytes();
+        if taken.wrapping_sub(self.stall.taken_before) >= TAKEN_BYTES_MIN {
+            self.stall = Stall { left: WRITE_STALL_MAX, since: None, taken_before: taken };
+        }
+        self.stall.since = Some(now);
+        now.plus(self.stall.left)
     }
 
     /// The timer went off for a deadline that has moved away since.
@@ -121,5 +166,45 @@ impl<'a> Patrol<'a> {
         if self.sleep.as_mut().poll(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    /// After how many seconds the time of a client is up that takes so many bytes every second,
+    /// in pieces between which the socket is full.
+    async fn cut_after(bytes_a_second: usize) -> Option<u64> {
+        let (clock, wire) = (Clock::start(), Wire::default());
+        let long = Duration::from_secs(1000);
+        let limits = Limits { first_head: clock.now().plus(long), head: long, idle: long };
+        let mut patrol = Patrol::new(clock, &wire, limits);
+        wire.call_began();
+        for second in 0..200 {
+            wire.write_blocked();
+            let due = poll_fn(|cx| Poll::Ready(patrol.poll_due(cx).is_ready())).await;
+            if due {
+                return Some(second);
+            }
+            clock.sleep_until(clock.now().plus(Duration::from_secs(1))).await;
+            if bytes_a_second > 0 {
+                wire.wrote(bytes_a_second);
+                let idle = poll_fn(|cx| Poll::Ready(patrol.poll_due(cx).is_ready())).await;
+                assert!(!idle, "a client that has just taken something is not cut for it");
+            }
+        }
+        None
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_takes_too_little_of_its_answer_is_cut() {
+        assert_eq!(cut_after(0).await, Some(30));
+        assert!(cut_after(1).await.is_some_and(|second| (30..33).contains(&second)));
+        assert!(cut_after(900).await.is_some_and(|second| (30..33).contains(&second)));
+        assert_eq!(cut_after(1100).await, None);
+        assert_eq!(cut_after(1 << 20).await, None);
     }
 }

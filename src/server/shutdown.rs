@@ -1,9 +1,10 @@
 //! Stopping: signals in, the stages of the drain out.
 //!
-//! The first signal stops the program politely, the second at once. Refuses to end the process:
-//! the caller does, with an exit code.
+//! The first signal stops the program politely, a second one a second later at once. Refuses to
+//! end the process: the caller does, with an exit code.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -12,28 +13,46 @@ use super::workers::Workers;
 use crate::clock::Clock;
 use crate::gateway::Drain;
 
-/// The signals that stop the program.
+/// Supervisors and shells repeat themselves: signals within this time are one request to stop.
+const SAME_REQUEST: Duration = Duration::from_secs(1);
+
+/// The signals that stop the program, and those that would kill it if nobody listened.
 #[derive(Debug)]
 pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    user1: Signal,
+    user2: Signal,
 }
 
 impl StopSignals {
-    /// Listens for SIGTERM and SIGINT from now on.
+    /// Listens for SIGTERM and SIGINT from now on, and answers SIGHUP, SIGUSR1 and SIGUSR2 with a
+    /// line in the log.
     ///
     /// # Errors
     /// The system refuses.
     pub fn listen() -> io::Result<Self> {
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Self { terminate, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+            user1: signal(SignalKind::user_defined1())?,
+            user2: signal(SignalKind::user_defined2())?,
+        })
     }
 
-    /// Ends with the next signal.
+    /// Ends with the next signal that asks to stop.
     pub async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        loop {
+            let ignored = tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => "SIGHUP: no reload yet; restart to read the configuration",
+                _ = self.user1.recv() => "SIGUSR1: ignored, it means nothing here",
+                _ = self.user2.recv() => "SIGUSR2: ignored, it means nothing here",
+            };
+            tracing::warn!("{ignored}");
         }
     }
 }
@@ -77,11 +96,18 @@ pub async fn serve_until_stopped(
         () = workers.ended() => return Ended::Broken,
         () = stop.next() => {}
     }
+    let asked = clock.now();
     tracing::info!("stopping: no longer ready");
     drain.announce();
+    let asked_again = async {
+        stop.next().await;
+        while clock.now() < asked.plus(SAME_REQUEST) {
+            stop.next().await;
+        }
+    };
     tokio::select! {
         ended = wind_down(workers, how, clock, drain) => ended,
-        () = stop.next() => Ended::AtOnce,
+        () = asked_again => Ended::AtOnce,
     }
 }
 

@@ -141,9 +141,74 @@ impl ClientStream {
         }
     }
 
+    /// Ends when the client has closed its side or reset the connection, also behind unread bytes;
+    /// only a close that still queues behind bytes at the client's own end cannot be seen.
+    pub(super) fn left(&self) -> impl Future<Output = ()> + Send + use<> {
+        let socket = Arc::clone(&self.writer.socket);
+        async move {
+            // Readiness for urgent data is also told of the end of the stream, and not of bytes.
+            while let Ok(ready) = socket.ready(Interest::PRIORITY).await {
+                if ready.is_read_closed() {
+                    return;
+                }
+                // Urgent bytes are nobody's: to say that it would block asks for the next event.
+                let _ = socket
+                    .try_io(Interest::PRIORITY, || Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+            }
+        }
+    }
+
     /// Whether everything that was read was handed over.
     pub(super) fn is_empty(&self) -> bool {
         self.first.is_empty()
+    }
+}
+
+/// A client's socket as HTTP/2 reads it: after some bytes the tasks of its streams get their turn.
+///
+/// Otherwise all that is here would be cut into frames before any of them is read, and the library
+/// takes thousands of small ones that nobody has read for an attack.
+#[derive(Debug)]
+pub(super) struct InTurns {
+    stream: ClientStream,
+    /// Bytes that were read since others had their turn.
+    read_bytes: usize,
+    /// How often they have had it since.
+    passes: u8,
+}
+
+/// Bytes of one turn, but for the last read's: of frames of one byte, which take ten, the library
+/// tolerates 2,000 unread.
+const TURN_BYTES: usize = 8 * 1024;
+
+/// How often the others run between two turns: a call yields before it begins, and then reads.
+const PASSES: u8 = 3;
+
+impl InTurns {
+    pub(super) const fn new(stream: ClientStream) -> Self {
+        Self { stream, read_bytes: 0, passes: 0 }
+    }
+}
+
+impl AsyncRead for InTurns {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.read_bytes >= TURN_BYTES {
+            if self.passes < PASSES {
+                self.passes += 1;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            (self.read_bytes, self.passes) = (0, 0);
+        }
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let read = buffer.filled().len() - before;
+        self.read_bytes = if polled.is_pending() { 0 } else { self.read_bytes + read };
+        polled
     }
 }
 
@@ -169,7 +234,7 @@ impl ClientWriter {
             match write(&self.socket) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => {
-                    self.wire.wrote();
+                    self.wire.wrote(*result.as_ref().unwrap_or(&0));
                     return Poll::Ready(result);
                 }
             }
@@ -239,6 +304,36 @@ impl AsyncWrite for ClientStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.writer).poll_shutdown(cx)
+    }
+}
+
+impl AsyncWrite for InTurns {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

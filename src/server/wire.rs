@@ -18,6 +18,8 @@ pub(super) struct Wire {
     /// The end of the connection left something unread.
     unread: AtomicBool,
     write_blocked: AtomicBool,
+    /// Bytes that the socket has taken, wrapping.
+    taken_bytes: AtomicU32,
     /// No call after the present one.
     closing: AtomicBool,
 }
@@ -71,11 +73,17 @@ impl Wire {
         self.write_blocked.store(true, Relaxed);
     }
 
-    pub(super) fn wrote(&self) {
+    pub(super) fn wrote(&self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.taken_bytes.store(self.taken_bytes().wrapping_add(bytes), Relaxed);
         if self.write_blocked.load(Relaxed) {
             self.write_blocked.store(false, Relaxed);
             self.beat();
         }
+    }
+
+    pub(super) fn taken_bytes(&self) -> u32 {
+        self.taken_bytes.load(Relaxed)
     }
 
     /// Whether a part of a head is there.

@@ -3,7 +3,7 @@
 //! Writing costs a few loads and stores: no lock, no hashing, and no allocation but for the first
 //! answer of a status. Refuses to decide what counts as what; it is told.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -32,14 +32,27 @@ pub struct Metrics {
 /// Labels from the configuration.
 #[derive(Debug)]
 pub(super) struct Names {
-    pub(super) upstreams: Vec<Arc<str>>,
+    pub(super) upstreams: Vec<UpstreamLabels>,
     pub(super) clients: Vec<Arc<str>>,
+}
+
+/// What series say of an upstream.
+#[derive(Clone, Debug)]
+pub struct UpstreamLabels {
+    /// Its name in the configuration.
+    pub name: Arc<str>,
+    /// The host that is dialled.
+    pub address: Arc<str>,
+    /// The port that is dialled.
+    pub port: u16,
+    /// The path of its route.
+    pub route: Arc<str>,
 }
 
 impl Metrics {
     /// Metrics for these upstreams and clients, by their numbers, and so many workers.
     #[must_use]
-    pub fn new(upstreams: Vec<Arc<str>>, clients: Vec<Arc<str>>, workers: usize) -> Self {
+    pub fn new(upstreams: Vec<UpstreamLabels>, clients: Vec<Arc<str>>, workers: usize) -> Self {
         let shard = |_| Arc::new(Shard::new(upstreams.len(), clients.len()));
         let shards = (0..workers.max(1)).map(shard).collect();
         Self { names: Arc::new(Names { upstreams, clients }), shards }
@@ -56,6 +69,12 @@ impl Metrics {
     pub fn render(&self, accounts: &[AccountView]) -> String {
         exposition::text(Arc::clone(&self.names), Arc::clone(&self.shards), accounts)
     }
+
+    /// The same in the older text format of Prometheus, 0.0.4.
+    #[must_use]
+    pub fn render_classic(&self, accounts: &[AccountView]) -> String {
+        exposition::classic(&self.render(accounts))
+    }
 }
 
 /// The numbers of one worker.
@@ -68,6 +87,9 @@ pub struct Shard {
     pub(super) connections_closed: Cell,
 }
 
+/// Durations by method.
+pub(super) type ByMethod = [Histogram; METHODS.len()];
+
 pub(super) type Problems = Box<[[Cell; Source::ALL.len()]]>;
 
 /// The numbers of one worker about one upstream.
@@ -75,11 +97,11 @@ pub(super) type Problems = Box<[[Cell; Source::ALL.len()]]>;
 pub(super) struct UpstreamCells {
     pub(super) began: Cell,
     pub(super) ended: Cell,
-    pub(super) calls: ByStatus<[Histogram; METHODS.len()]>,
+    pub(super) calls: ByStatus<ByMethod>,
     /// Calls that ended well, and with a problem.
     pub(super) clients: Box<[[Cell; 2]]>,
-    pub(super) attempts: ByStatus<Histogram>,
-    pub(super) failures: [Histogram; FailureKind::ALL.len()],
+    pub(super) attempts: ByStatus<ByMethod>,
+    pub(super) failures: [OnceLock<Box<ByMethod>>; FailureKind::ALL.len()],
     pub(super) retries_failure: [Cell; FailureKind::ALL.len()],
     pub(super) retries_code: Box<[Cell]>,
     pub(super) not_retried: [Cell; StoppedBy::ALL.len()],
@@ -213,10 +235,13 @@ impl Shard {
     }
 
     /// An attempt ended: with an answer's head, or without.
-    pub fn attempted(&self, upstream: usize, result: Attempted, took: Duration) {
-        self.with(upstream, |cells| match result {
-            Attempted::Status(status) => cells.attempts.at(status).observe(took),
-            Attempted::Failure(kind) => cells.failures[kind as usize].observe(took),
+    pub fn attempted(&self, upstream: usize, method: &Method, result: Attempted, took: Duration) {
+        self.with(upstream, |cells| {
+            let by_method = match result {
+                Attempted::Status(status) => cells.attempts.at(status),
+                Attempted::Failure(kind) => cells.failures[kind as usize].get_or_init(Box::default),
+            };
+            by_method[method_place(method)].observe(took);
         });
     }
 
@@ -306,6 +331,13 @@ impl UpstreamCells {
             unexpected: Cell::default(),
             unrecognised: Cell::default(),
         }
+    }
+}
+
+#[cfg(test)]
+impl From<&str> for UpstreamLabels {
+    fn from(name: &str) -> Self {
+        Self { name: name.into(), address: "vendor.example".into(), port: 443, route: "/v".into() }
     }
 }
 

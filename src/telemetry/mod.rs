@@ -11,12 +11,15 @@ mod json;
 mod lines;
 mod log;
 mod metrics;
+mod process;
 mod settings;
 mod table;
 
 pub use access::{CallRecord, Gist, record};
 pub use holds::hold;
 pub use log::{Log, LogFault};
-pub use metrics::{Admitted, Attempted, CLIENTS_MAX, Ended, LimitOf, Metrics, Shard, Throttled};
+pub use metrics::{
+    Admitted, Attempted, CLIENTS_MAX, Ended, LimitOf, Metrics, Shard, Throttled, UpstreamLabels,
+};
 pub use settings::{Access, Format, Settings};
 pub use table::{Kind, METRICS, Metric};

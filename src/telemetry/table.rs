@@ -1,8 +1,9 @@
 //! Every metric, in one table: name, meaning, type and labels.
 //!
-//! Names: OpenTelemetry's HTTP conventions where they have one, so that ready-made dashboards
-//! fit; `evenkeel_` before everything else. No label ever comes from a request: upstreams,
-//! clients and policies are those of the configuration, everything else is a closed list.
+//! Names: OpenTelemetry's HTTP conventions where they have one, and those of Prometheus' own
+//! clients for the process, so that ready-made dashboards fit; `evenkeel_` before everything else.
+//! No label ever comes from a request: upstreams, clients and policies are those of the
+//! configuration, everything else is a closed list.
 
 /// One metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub enum Kind {
 }
 
 /// Every metric, in the order of exposition.
-pub const METRICS: [Metric; 32] = [
+pub const METRICS: [Metric; 39] = [
     BUILD_INFO,
     CALLS,
     CALLS_ACTIVE,
@@ -62,6 +63,13 @@ pub const METRICS: [Metric; 32] = [
     WORKERS,
     UPSTREAMS,
     CLIENTS,
+    CPU,
+    RESIDENT,
+    VIRTUAL,
+    OPEN_FILES,
+    OPEN_FILES_MAX,
+    THREADS,
+    STARTED,
 ];
 
 const fn counter(
@@ -93,7 +101,14 @@ pub(super) const BUILD_INFO: Metric = gauge("evenkeel_build_info", "This build",
 pub(super) const CALLS: Metric = histogram(
     "http_server_request_duration_seconds",
     "Calls, from the request's head to the answer's",
-    &["upstream", "http_request_method", "http_response_status_code"],
+    &[
+        "upstream",
+        "http_request_method",
+        "url_scheme",
+        "http_route",
+        "http_response_status_code",
+        "error_type",
+    ],
 );
 pub(super) const CALLS_ACTIVE: Metric =
     gauge("http_server_active_requests", "Calls under way", UPSTREAM);
@@ -105,7 +120,14 @@ pub(super) const CLIENT_CALLS: Metric = counter(
 pub(super) const ATTEMPTS: Metric = histogram(
     "http_client_request_duration_seconds",
     "Attempts, from their beginning to the answer's head or the failure",
-    &["upstream", "http_response_status_code", "error_type"],
+    &[
+        "upstream",
+        "http_request_method",
+        "server_address",
+        "server_port",
+        "http_response_status_code",
+        "error_type",
+    ],
 );
 pub(super) const ATTEMPTS_TOTAL: Metric = counter(
     "evenkeel_upstream_attempts_total",
@@ -180,3 +202,15 @@ pub(super) const ACCOUNTS: Metric = gauge("evenkeel_accounts", "Accounts told ap
 pub(super) const WORKERS: Metric = gauge("evenkeel_workers", "Workers", &[]);
 pub(super) const UPSTREAMS: Metric = gauge("evenkeel_upstreams", "Upstreams configured", &[]);
 pub(super) const CLIENTS: Metric = gauge("evenkeel_clients", "Clients configured", &[]);
+pub(super) const CPU: Metric =
+    counter("process_cpu_seconds_total", "CPU time of the process, user and system", &[]);
+pub(super) const RESIDENT: Metric =
+    gauge("process_resident_memory_bytes", "Resident memory of the process", &[]);
+pub(super) const VIRTUAL: Metric =
+    gauge("process_virtual_memory_bytes", "Virtual memory of the process", &[]);
+pub(super) const OPEN_FILES: Metric = gauge("process_open_fds", "Open file descriptors", &[]);
+pub(super) const OPEN_FILES_MAX: Metric =
+    gauge("process_max_fds", "File descriptors that may be open", &[]);
+pub(super) const THREADS: Metric = gauge("process_threads", "Threads of the process", &[]);
+pub(super) const STARTED: Metric =
+    gauge("process_start_time_seconds", "When the process started, in seconds since 1970", &[]);

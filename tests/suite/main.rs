@@ -12,7 +12,11 @@ mod clients;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod leaving;
+#[cfg(test)]
 mod misbehaviour;
+#[cfg(test)]
+mod operating;
 #[cfg(test)]
 mod payloads;
 #[cfg(test)]

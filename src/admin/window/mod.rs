@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::{self, Answer, Refusal, SEC_FETCH_SITE};
+use super::format::Format;
 use super::host;
 use super::settings::Token;
 use super::status::{Program, status};
@@ -72,7 +73,7 @@ impl Counter {
                 only(request, &Method::GET).map(|()| answer::text(StatusCode::OK, "ok\n".into()))
             }
             "/readyz" => only(request, &Method::GET).map(|()| self.ready(request.uri().query())),
-            "/metrics" => only(request, &Method::GET).map(|()| self.metrics()),
+            "/metrics" => only(request, &Method::GET).map(|()| self.metrics(request.headers())),
             _ => self.guarded(request, path),
         };
         answered.unwrap_or_else(Refusal::problem)
@@ -165,8 +166,14 @@ impl Counter {
         format!("{}/{}", names.join("+"), scope.name)
     }
 
-    fn metrics(&self) -> Answer {
-        answer::metrics(self.window.metrics.render(&(self.window.accounts)()))
+    fn metrics(&self, headers: &HeaderMap) -> Answer {
+        let Window { metrics, accounts, .. } = &self.window;
+        let format = Format::of(headers);
+        let text = match format {
+            Format::OpenMetrics => metrics.render(&accounts()),
+            Format::Classic => metrics.render_classic(&accounts()),
+        };
+        answer::metrics(format, text)
     }
 
     fn status(&self) -> Answer {

@@ -48,7 +48,7 @@ fn counter(token: Option<&str>) -> Counter {
     let window = Window {
         clock,
         drain: Drain::new(clock),
-        metrics: Arc::new(Metrics::new(upstreams.clone(), vec![], 1)),
+        metrics: Arc::new(Metrics::new(vec!["droplink".into(), "wordbee".into()], vec![], 1)),
         upstreams,
         accounts: Arc::new(|| vec![account()]),
         release: Arc::new(release),

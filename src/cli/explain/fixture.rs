@@ -96,6 +96,7 @@ fn policy() -> gateway::CallPolicy {
     gateway::CallPolicy {
         attempt_timeout: seconds(60),
         idle_timeout: seconds(30),
+        request_rate: 1024,
         wait: seconds(30),
         wait_max: seconds(600),
         attempts: 4,

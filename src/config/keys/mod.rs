@@ -56,6 +56,7 @@ pub(in crate::config) enum Scalar {
     Percent { max: u32 },
     Duration { min: Duration, max: Duration },
     Size { min: u64, max: u64 },
+    Rate { min: u64, max: u64 },
     Limit,
     Word(&'static [&'static str]),
     Text { accepted: &'static str },

@@ -211,6 +211,12 @@ const TIMEOUTS: &[Key] = &[
         Fallback::Is(|| Plain::Duration(d::IDLE_TIMEOUT)),
         "Between two pieces of a body, either way.",
     ),
+    key(
+        "request_rate",
+        Kind::One(Scalar::Rate { min: 0, max: GIB }),
+        Fallback::Is(|| Plain::Rate(d::REQUEST_RATE)),
+        "The least average over 30s at which a client must send its request's body; 0B/s for none.",
+    ),
 ];
 
 pub(super) const CONNECTION: &[Key] = &[

@@ -24,6 +24,7 @@ impl<'a> Resolver<'a> {
         let policy = CallPolicy {
             attempt_timeout,
             idle_timeout: self.duration(scope, &["timeouts", "idle"]),
+            request_rate: self.rate(scope, &["timeouts", "request_rate"]),
             wait,
             wait_max,
             attempts: self.small(scope, &["retry", "attempts"]),
@@ -123,6 +124,10 @@ impl<'a> Resolver<'a> {
             "send" => ClientAddress::Send,
             _ => ClientAddress::Drop,
         }
+    }
+
+    fn rate(&mut self, scope: &Scope<'a>, path: &[&str]) -> u64 {
+        self.setting(scope, path).rate().expect("the table says rate")
     }
 
     fn percent(&mut self, scope: &Scope<'a>, path: &[&str]) -> u32 {

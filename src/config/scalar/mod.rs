@@ -29,6 +29,8 @@ pub(in crate::config) enum Plain {
     Percent(u32),
     Duration(Duration),
     Size(u64),
+    /// Bytes a second.
+    Rate(u64),
     Limit(Limit),
     /// One of the words that the key knows.
     Word(&'static str),
@@ -75,6 +77,7 @@ pub(in crate::config) fn read(text: &str, scalar: &Scalar) -> Fit {
         Scalar::Percent { max } => percent(text, max),
         Scalar::Duration { min, max } => duration_within(text, min, max),
         Scalar::Size { min, max } => size_within(text, min, max),
+        Scalar::Rate { min, max } => rate_within(text, min, max),
         Scalar::Limit => limit(text).map(Plain::Limit),
         Scalar::Word(words) => word(text, words),
         Scalar::Text { accepted } => non_empty(text, accepted),
@@ -108,6 +111,7 @@ impl Scalar {
             Self::Percent { max } => format!("0% to {max}%"),
             Self::Duration { .. } => DURATIONS.into(),
             Self::Size { .. } => SIZES.into(),
+            Self::Rate { .. } => RATES.into(),
             Self::Limit => LIMITS.into(),
             Self::Word(words) => words.join(", "),
             Self::Text { accepted } | Self::Token { accepted } => (*accepted).into(),
@@ -263,6 +267,10 @@ impl Plain {
         if let Self::Size(bytes) = self { Some(*bytes) } else { None }
     }
 
+    pub(in crate::config) const fn rate(&self) -> Option<u64> {
+        if let Self::Rate(bytes) = self { Some(*bytes) } else { None }
+    }
+
     pub(in crate::config) const fn count(&self) -> Option<u64> {
         if let Self::Count(number) = self { Some(*number) } else { None }
     }
@@ -317,6 +325,7 @@ impl fmt::Display for Plain {
             Self::Percent(number) => write!(f, "{number}%"),
             Self::Duration(length) => write!(f, "{}", Length(*length)),
             Self::Size(bytes) => write!(f, "{}", Bytes(*bytes)),
+            Self::Rate(bytes) => write!(f, "{}/s", Bytes(*bytes)),
             Self::Limit(limit) => write!(f, "{limit}"),
             Self::Word(word) => f.write_str(word),
             Self::Header(name) => f.write_str(name.as_str()),

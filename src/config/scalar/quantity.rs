@@ -124,6 +124,26 @@ pub(super) fn size(text: &str) -> Result<u64, Misfit> {
     Err(Misfit::new(Sort::Unit, message, SIZES).nearest(meant))
 }
 
+pub(super) const RATES: &str = "bytes a second such as 512B/s, 1KiB/s or 2MiB/s";
+
+pub(super) fn rate_within(text: &str, min: u64, max: u64) -> Fit {
+    let Some(amount) = text.strip_suffix("/s") else {
+        let meant = size(text).ok().map(|bytes| format!("{}/s", Bytes(bytes)));
+        let message = format!("`{text}` does not say per what");
+        return Err(Misfit::new(Sort::Unit, message, RATES).nearest(meant));
+    };
+    let bytes = size(amount).map_err(|misfit| {
+        let nearest = misfit.nearest.map(|meant| format!("{meant}/s"));
+        let message = format!("`{text}` is not a rate");
+        Misfit::new(misfit.sort, message, RATES).nearest(nearest)
+    })?;
+    if (min..=max).contains(&bytes) {
+        return Ok(Plain::Rate(bytes));
+    }
+    let accepted = format!("{}/s to {}/s", Bytes(min), Bytes(max));
+    Err(Misfit::new(Sort::Range, format!("{text} is out of bounds"), accepted))
+}
+
 pub(super) const LIMITS: &str = "calls per window: 10/s, 40/2s, 500/15m, 1000/h, 100/day";
 /// No vendor counts faster; below it the timers are the error.
 pub(super) const WINDOW_MIN: Duration = Duration::from_millis(10);
@@ -264,6 +284,15 @@ mod tests {
             assert_eq!(Bytes(bytes).to_string(), text);
         }
         assert_eq!(size("64KB").unwrap_err().nearest.unwrap(), "64KiB");
+        for (text, bytes) in [("1KiB/s", 1024), ("0B/s", 0), ("3MiB/s", 3 << 20)] {
+            let rate = rate_within(text, 0, 1 << 30).unwrap();
+            assert_eq!((&rate, rate.to_string().as_str()), (&Plain::Rate(bytes), text));
+        }
+        for (text, meant) in [("1KiB", Some("1KiB/s")), ("1KB/s", Some("1KiB/s")), ("2GiB/s", None)]
+        {
+            let misfit = rate_within(text, 0, 1 << 30).unwrap_err();
+            assert_eq!(misfit.nearest.as_deref(), meant, "{text}");
+        }
         for text in ["", "64", "KiB", "1KiB2", "99999999999999GiB"] {
             assert!(size(text).is_err(), "{text}");
         }

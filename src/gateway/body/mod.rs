@@ -1,6 +1,9 @@
 //! Bodies on their way through: replayed requests, peeked errors, streamed answers.
 
+mod merging;
 mod peek;
+mod pieces;
+mod rate;
 mod replay;
 mod response;
 
@@ -8,5 +11,6 @@ pub use replay::{ClientBroke, Intake, ReplayPool, RequestBody};
 pub use response::ResponseBody;
 
 pub(super) use peek::{Peeked, peek};
+pub(super) use rate::UploadRate;
 pub(super) use replay::Replay;
 pub(super) use response::Streamed;

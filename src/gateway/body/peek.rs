@@ -4,14 +4,14 @@
 //! dropped, which closes an HTTP/1 connection and resets an HTTP/2 stream, unless the answer turns
 //! out to be none of ours and has to pass on whole.
 
-use std::collections::VecDeque;
 use std::pin::pin;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::Body;
 use http_body_util::BodyExt;
 
+use super::pieces::Pieces;
 use crate::clock::Clock;
 use crate::policy::outcome::{Extent, Failure};
 
@@ -24,8 +24,8 @@ const PEEK_TIMEOUT: Duration = Duration::from_secs(2);
 /// What was read, and what was not.
 #[derive(Debug)]
 pub(in crate::gateway) struct Peeked<B> {
-    /// The frames read, in order, to pass them on if need be.
-    pub(in crate::gateway) chunks: VecDeque<Bytes>,
+    /// What was read, to pass it on if need be.
+    pub(in crate::gateway) chunks: Pieces,
     /// Trailers, if they were reached.
     pub(in crate::gateway) trailers: Option<http::HeaderMap>,
     /// Whether all was read.
@@ -37,14 +37,7 @@ pub(in crate::gateway) struct Peeked<B> {
 impl<B> Peeked<B> {
     /// The bytes read as one.
     pub(in crate::gateway) fn bytes(&self) -> Bytes {
-        if let [only] = self.chunks.as_slices().0
-            && self.chunks.len() == 1
-        {
-            return only.clone();
-        }
-        let mut joined = BytesMut::new();
-        self.chunks.iter().for_each(|chunk| joined.extend_from_slice(chunk));
-        joined.freeze()
+        self.chunks.joined()
     }
 }
 
@@ -54,7 +47,7 @@ where
     B: Body<Data = Bytes, Error = Failure> + Unpin,
 {
     let mut peeked =
-        Peeked { chunks: VecDeque::new(), trailers: None, extent: Extent::Cut, rest: body };
+        Peeked { chunks: Pieces::default(), trailers: None, extent: Extent::Cut, rest: body };
     let deadline = clock.now().plus(PEEK_TIMEOUT);
     let timer = pin!(clock.sleep_until(deadline));
     tokio::select! {
@@ -69,8 +62,7 @@ async fn read<B>(peeked: &mut Peeked<B>)
 where
     B: Body<Data = Bytes, Error = Failure> + Unpin,
 {
-    let mut bytes = 0;
-    while bytes <= PEEK_BYTES_MAX {
+    while peeked.chunks.bytes() <= PEEK_BYTES_MAX {
         match peeked.rest.frame().await {
             None => {
                 peeked.extent = Extent::Whole;
@@ -78,10 +70,7 @@ where
             }
             Some(Err(_broken)) => return,
             Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => {
-                    bytes += data.len();
-                    peeked.chunks.push_back(data);
-                }
+                Ok(data) => peeked.chunks.push(data),
                 Err(frame) => peeked.trailers = frame.into_trailers().ok(),
             },
         }

@@ -4,7 +4,6 @@
 //! not refused and not held back: it streams through and only loses its replay. Refuses to decide
 //! whether anything is sent again.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +14,9 @@ use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 
+use super::merging::Merging;
+use super::pieces::{Pieces, Place};
+use super::rate::Upload;
 use crate::policy::headers;
 use crate::policy::replay::BodyState;
 
@@ -64,7 +66,7 @@ impl ReplayPool {
 }
 
 /// The body of one call; hands out one [`RequestBody`] for each attempt.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::gateway) enum Replay {
     /// There is none.
     Empty,
@@ -76,19 +78,29 @@ pub(in crate::gateway) enum Replay {
 #[derive(Debug)]
 pub(in crate::gateway) struct Kept {
     source: Source,
-    chunks: VecDeque<Bytes>,
+    pieces: Pieces,
     trailers: Option<HeaderMap>,
-    kept_bytes: usize,
     bytes_max: usize,
     pool: Arc<ReplayPool>,
-    /// Bytes of the chunks that the pool knows of.
+    /// Bytes of memory for the pieces that the pool knows of.
     pooled_bytes: usize,
+    /// Bytes that the client has sent.
+    received_bytes: u64,
     state: BodyState,
     /// Whether somebody asked for the next bytes and the client has not sent them yet.
     hunger: Hunger,
     /// Which attempt reads; those before it read nothing any more.
     attempt: u32,
     size: SizeHint,
+}
+
+/// What becomes of a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keep {
+    /// An attempt reads it at once.
+    ForAttempt,
+    /// It waits with its call, so it must hold no more memory than it counts.
+    ForLater,
 }
 
 /// Whether the next bytes of a body are missing.
@@ -133,12 +145,12 @@ impl Replay {
         let size = intake.size_hint();
         Self::Kept(Arc::new(Mutex::new(Kept {
             source: Source::Open(intake),
-            chunks: VecDeque::new(),
+            pieces: Pieces::default(),
             trailers: None,
-            kept_bytes: 0,
             bytes_max,
             pool: Arc::clone(pool),
             pooled_bytes: 0,
+            received_bytes: 0,
             state: BodyState::Replayable,
             hunger: Hunger::Sated,
             attempt: 0,
@@ -180,7 +192,7 @@ impl Replay {
                 let reader = Reader {
                     kept: Arc::clone(kept),
                     attempt: state.attempt,
-                    next: 0,
+                    next: Place::default(),
                     sent_bytes: 0,
                     trailers: Trailers::Due,
                 };
@@ -197,13 +209,14 @@ impl Replay {
 
     /// Whether an attempt waits for bytes that the client does not send.
     pub(in crate::gateway) fn keeps_waiting(&self) -> bool {
-        matches!(self, Self::Kept(kept) if locked(kept).hunger == Hunger::Hungry)
+        self.upload().is_some_and(|upload| upload.awaited)
     }
 
-    /// Whether bytes of it are still to come from the client.
-    #[must_use]
-    pub(in crate::gateway) fn is_awaited(&self) -> bool {
-        matches!(self, Self::Kept(kept) if matches!(locked(kept).source, Source::Open(_)))
+    /// How far it is; nothing where there is none.
+    pub(in crate::gateway) fn upload(&self) -> Option<Upload> {
+        let Self::Kept(kept) = self else { return None };
+        let kept = locked(kept);
+        Some(Upload { received_bytes: kept.received_bytes, awaited: kept.hunger == Hunger::Hungry })
     }
 
     /// Reads it while its call waits, up to the bound; what is beyond stays unread.
@@ -215,66 +228,77 @@ impl Replay {
 
 impl Kept {
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        while self.kept_bytes < self.bytes_max {
+        while self.pieces.bytes() < self.bytes_max {
             if !matches!(self.source, Source::Open(_)) {
                 return Poll::Ready(());
             }
-            ready!(self.poll_source(context));
+            ready!(self.poll_source(Keep::ForLater, context));
         }
         Poll::Ready(())
     }
 
     /// Reads one frame from the client into the buffer.
-    fn poll_source(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    fn poll_source(&mut self, keep: Keep, context: &mut Context<'_>) -> Poll<()> {
         let Source::Open(intake) = &mut self.source else { return Poll::Ready(()) };
         self.hunger = Hunger::Hungry;
         let frame = ready!(intake.poll_frame(context));
         self.hunger = Hunger::Sated;
         match frame {
-            Some(Ok(frame)) => self.keep(frame),
-            None => self.source = Source::Ended,
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => self.keep(data, keep),
+                Err(frame) => self.keep_trailers(frame),
+            },
+            None => {
+                self.source = Source::Ended;
+                self.pieces.seal();
+            }
             Some(Err(_broken)) => self.source = Source::Broken,
         }
         Poll::Ready(())
     }
 
-    fn keep(&mut self, frame: Frame<Bytes>) {
-        match frame.into_data() {
-            Ok(data) => {
-                self.kept_bytes += data.len();
-                if self.pool.take(data.len()) {
-                    self.pooled_bytes += data.len();
-                } else {
-                    // The program's buffers are full: this body streams on, without replay.
-                    self.bytes_max = 0;
-                }
-                self.chunks.push_back(data);
-            }
-            Err(frame) => {
-                self.trailers = frame.into_trailers().ok().map(|mut trailers| {
-                    headers::filter_trailers(&mut trailers);
-                    trailers
-                });
-            }
+    fn keep(&mut self, data: Bytes, keep: Keep) {
+        self.received_bytes += data.len() as u64;
+        if self.bytes_max == 0 {
+            // It streams: the piece goes as soon as it is sent.
+            return self.pieces.append(data);
+        }
+        let as_it_is = keep == Keep::ForAttempt && self.pieces.bytes() == 0;
+        let cost = if as_it_is { data.len() } else { self.pieces.cost(&data) };
+        if !self.pool.take(cost) {
+            // The program's buffers are full: this body streams on, without replay.
+            self.bytes_max = 0;
+            return self.pieces.append(data);
+        }
+        self.pooled_bytes += cost;
+        match keep {
+            Keep::ForAttempt => self.pieces.push(data),
+            Keep::ForLater => self.pieces.merge(data),
         }
     }
 
+    fn keep_trailers(&mut self, frame: Frame<Bytes>) {
+        self.trailers = frame.into_trailers().ok().map(|mut trailers| {
+            headers::filter_trailers(&mut trailers);
+            trailers
+        });
+    }
+
     /// Lets go of what was sent when the body has outgrown its bounds.
-    fn shed(&mut self, reader: &mut usize) {
-        if self.kept_bytes <= self.bytes_max {
+    fn shed(&mut self, reader: &mut Place) {
+        if self.pieces.bytes() <= self.bytes_max {
             return;
         }
-        while 0 < *reader {
-            *reader -= 1;
-            self.state = BodyState::Gone;
-            let sent = self.chunks.pop_front().map_or(0, |chunk| chunk.len());
-            self.kept_bytes -= sent;
-            // Once bytes are gone, nothing that follows is worth keeping.
-            self.bytes_max = 0;
-            let pooled = sent.min(self.pooled_bytes);
-            self.pooled_bytes -= pooled;
-            self.pool.give_back(pooled);
+        let sent = self.pieces.forget_before(reader);
+        if sent == 0 {
+            return;
         }
+        self.state = BodyState::Gone;
+        // Once bytes are gone, nothing that follows is worth keeping.
+        self.bytes_max = 0;
+        let pooled = sent.min(self.pooled_bytes);
+        self.pooled_bytes -= pooled;
+        self.pool.give_back(pooled);
     }
 }
 
@@ -292,7 +316,7 @@ pub struct RequestBody(Option<Reader>);
 struct Reader {
     kept: Arc<Mutex<Kept>>,
     attempt: u32,
-    next: usize,
+    next: Place,
     sent_bytes: u64,
     trailers: Trailers,
 }
@@ -319,14 +343,12 @@ impl Body for RequestBody {
         }
         loop {
             kept.shed(&mut reader.next);
-            if let Some(chunk) = kept.chunks.get(reader.next) {
-                let chunk = chunk.clone();
-                reader.next += 1;
+            if let Some(chunk) = kept.pieces.read(&mut reader.next) {
                 reader.sent_bytes += chunk.len() as u64;
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
             match &kept.source {
-                Source::Open(_) => ready!(kept.poll_source(context)),
+                Source::Open(_) => ready!(kept.poll_source(Keep::ForAttempt, context)),
                 Source::Broken => return Poll::Ready(Some(Err(ClientBroke))),
                 Source::Ended => return Poll::Ready(reader.take_trailers(&kept).map(Ok)),
             }
@@ -358,8 +380,8 @@ impl Reader {
 
 impl Intake {
     /// A client's body; most requests have none, and cost nothing.
-    pub fn of(body: impl Body<Data = Bytes, Error = ClientBroke> + Send + 'static) -> Self {
-        if body.is_end_stream() { Self::Nothing } else { Self::Wire(Box::pin(body)) }
+    pub fn of(body: impl Body<Data = Bytes, Error = ClientBroke> + Send + Unpin + 'static) -> Self {
+        if body.is_end_stream() { Self::Nothing } else { Self::Wire(Box::pin(Merging::new(body))) }
     }
 
     fn is_end_stream(&self) -> bool {
@@ -432,16 +454,16 @@ mod tests {
 
     #[tokio::test]
     async fn waiting_reads_without_losing_anything() {
-        let replay = body("hello", 100, 100);
+        let replay = body("hello", 100, 1000);
         replay.fill().await;
-        assert!(!replay.is_awaited());
+        assert_eq!(replay.upload().unwrap().received_bytes, 5);
         assert_eq!(send(&replay).await.unwrap(), "hello");
         assert_eq!(replay.state(), BodyState::Replayable);
     }
 
     #[tokio::test]
     async fn a_body_read_while_waiting_beyond_the_bound_can_still_be_sent_once() {
-        let replay = body("hello", 4, 100);
+        let replay = body("hello", 4, 1000);
         replay.fill().await;
         assert_eq!(replay.state(), BodyState::Replayable);
         assert_eq!(send(&replay).await.unwrap(), "hello");
@@ -458,13 +480,13 @@ mod tests {
 
     #[test]
     fn the_pool_gets_everything_back() {
-        let pool = Arc::new(ReplayPool::new(10));
+        let pool = Arc::new(ReplayPool::new(1000));
         let intake = Intake::Memory(Full::new(Bytes::from_static(b"hello")));
         let replay = Replay::new(intake, 100, &pool);
         let mut context = Context::from_waker(std::task::Waker::noop());
         let filled = std::pin::pin!(replay.fill()).poll(&mut context);
-        assert!(filled.is_ready() && pool.free.load(Ordering::Relaxed) == 5);
+        assert!(filled.is_ready() && pool.free.load(Ordering::Relaxed) < 995);
         drop(replay);
-        assert_eq!(pool.free.load(Ordering::Relaxed), 10);
+        assert_eq!(pool.free.load(Ordering::Relaxed), 1000);
     }
 }

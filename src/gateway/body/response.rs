@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::merging::Merging;
 use crate::allowance::Seat;
 use crate::clock::Clock;
 use crate::policy::headers;
@@ -39,7 +40,7 @@ impl<B: AnswerBody> ResponseBody<B> {
 pub struct Streamed<B> {
     /// Frames that were read to look at them, and turned out to be the client's.
     read: VecDeque<Frame<Bytes>>,
-    rest: B,
+    rest: Merging<B, Failure>,
     idle: Idle,
     /// The break, while what came before it goes out.
     broken: Option<Failure>,
@@ -64,7 +65,7 @@ impl<B> Streamed<B> {
         seat: Seat,
     ) -> Self {
         let idle = Idle { clock, timeout: idle_timeout, timer: None };
-        Self { read, rest, idle, broken: None, seat }
+        Self { read, rest: Merging::new(rest), idle, broken: None, seat }
     }
 
     /// Tells the break at the next look, not at this one: a server writes what it was given, the

@@ -5,6 +5,7 @@
 
 mod bounds;
 mod droplink;
+mod uploads;
 mod wordbee;
 
 use std::collections::{HashSet, VecDeque};
@@ -190,6 +191,7 @@ fn policy(dialect: &str) -> CallPolicy {
     CallPolicy {
         attempt_timeout: dialect.attempt_timeout.unwrap_or(Duration::from_secs(30)),
         idle_timeout: Duration::from_secs(90),
+        request_rate: 1024,
         wait: Duration::from_secs(30),
         wait_max: Duration::from_secs(3600),
         attempts: 4,
@@ -229,6 +231,34 @@ fn limited(
     change: impl FnOnce(&mut Upstream),
 ) -> Bench {
     let clock = Clock::start();
+    let mut steps: VecDeque<_> = steps.to_vec().into();
+    let last = steps.back().cloned().expect("a script has steps");
+    let steps = Mutex::new(std::mem::take(&mut steps));
+    let script = Script(Arc::new(Inner { steps, last, sent: Mutex::default(), clock }));
+    let metrics = Arc::new(Metrics::new(vec!["vendor".into()], vec!["default".into()], 1));
+    let shared = shared(dialect, limit, clock, change);
+    let random = Random::from_seed(seed);
+    let gateway = Gateway::new(&shared, metrics.shard(0), script.clone(), random);
+    Bench { gateway, script, metrics, clock }
+}
+
+/// A gateway before another upstream than a script.
+fn before<E: Exchange<RequestBody>>(
+    exchange: E,
+    clock: Clock,
+    change: impl FnOnce(&mut Upstream),
+) -> Gateway<E> {
+    let metrics = Arc::new(Metrics::new(vec!["vendor".into()], vec!["default".into()], 1));
+    let shared = shared("auto", None, clock, change);
+    Gateway::new(&shared, metrics.shard(0), exchange, Random::from_seed(7))
+}
+
+fn shared(
+    dialect: &str,
+    limit: Option<Allowance>,
+    clock: Clock,
+    change: impl FnOnce(&mut Upstream),
+) -> Shared {
     let mut upstream = Upstream {
         name: "vendor".into(),
         origin: "https://api.vendor.example".into(),
@@ -251,15 +281,7 @@ fn limited(
         accounts_max: 10,
         via: "evenkeel".into(),
     };
-    let mut steps: VecDeque<_> = steps.to_vec().into();
-    let last = steps.back().cloned().expect("a script has steps");
-    let steps = Mutex::new(std::mem::take(&mut steps));
-    let script = Script(Arc::new(Inner { steps, last, sent: Mutex::default(), clock }));
-    let shared = Shared::new(Arc::new(settings), Access::None, Drain::new(clock), clock);
-    let metrics = Arc::new(Metrics::new(vec!["vendor".into()], vec!["default".into()], 1));
-    let random = Random::from_seed(seed);
-    let gateway = Gateway::new(&shared, metrics.shard(0), script.clone(), random);
-    Bench { gateway, script, metrics, clock }
+    Shared::new(Arc::new(settings), Access::None, Drain::new(clock), clock)
 }
 
 impl Bench {

@@ -3,6 +3,7 @@
 //! Shared between the connection, which reads heads, and the body of the call under way. Refuses
 //! to read ahead of a call by more than a buffer.
 
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -47,7 +48,11 @@ pub(super) struct Inbound {
     interim: &'static [u8],
     /// The client sends nothing more.
     ended: bool,
+    /// Ends when the client leaves; there while that is behind bytes that are not to be read.
+    leaving: Option<Leaving>,
 }
+
+type Leaving = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What is still to come of a request's body.
 enum Coming {
@@ -74,6 +79,7 @@ impl Inbound {
             body: Coming::Sized(0),
             interim: b"",
             ended: false,
+            leaving: None,
         }
     }
 
@@ -110,6 +116,7 @@ impl Inbound {
         shared: &Arc<Mutex<Self>>,
     ) -> Option<RequestFlow> {
         self.requests += 1;
+        self.leaving = None;
         self.body = match head.body {
             Length::Exactly(bytes) => Coming::Sized(bytes),
             Length::Chunks => Coming::Chunks(Chunks::new(Padding::Refused)),
@@ -160,17 +167,23 @@ impl Inbound {
         }
     }
 
-    /// Reads on behalf of nobody, to see the client leave: as far as there is room, and only
-    /// where no body is to be read.
+    /// Sees the client leave: by reading, where no body is to be read and as far as there is room,
+    /// and otherwise by what the system reports behind unread bytes.
     pub(super) fn watch(&mut self, cx: &mut Context<'_>) -> Watched {
         while self.is_body_over() && self.received.bytes.len() < READ_BYTES {
             match self.poll_read_into(cx, 1) {
                 Poll::Ready(Ok(bytes)) if bytes > 0 => {}
                 Poll::Ready(_) => return Watched::Left,
-                Poll::Pending => break,
+                Poll::Pending => return Watched::Waits,
             }
         }
-        Watched::Waits
+        let stream = &self.stream;
+        let leaving = self.leaving.get_or_insert_with(|| Box::pin(stream.left()));
+        if leaving.as_mut().poll(cx).is_pending() {
+            return Watched::Waits;
+        }
+        self.leaving = Some(Box::pin(std::future::ready(())));
+        Watched::Left
     }
 
     /// Reads in search of a head. Before its first byte there is no more room than for a head,

@@ -2,7 +2,7 @@
 //!
 //! What it takes from a client has one reading, and what has two is refused, so that nobody behind
 //! it reads another. The call is polled by the connection's own task, and between its polls the
-//! connection is watched for a client that leaves: a call that nobody waits for is dropped.
+//! connection is watched for a client that leaves, in whatever state: its call is dropped.
 //! Refuses to decide what is answered.
 //!
 //! | file | purpose |
@@ -170,7 +170,8 @@ impl<H: Handler> Connection<H> {
         let mut inbound = lock(&self.inbound);
         let nobody_reads = Arc::strong_count(&self.inbound) == 1;
         let ends = if nobody_reads { inbound.finish_body(cx) } else { inbound.may_finish_body() };
-        let mut keeps = head.persists && !self.line.wire.is_closing() && ends;
+        let stops = self.line.wire.is_closing() || self.line.worker.drain.is_announced();
+        let mut keeps = head.persists && ends && !stops;
         let half_said = inbound.forget_expectation();
         drop(inbound);
         let clock = self.line.worker.clock;

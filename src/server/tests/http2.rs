@@ -68,3 +68,38 @@ fn a_drain_lets_streams_end() {
         assert!(ended.unwrap().is_ok());
     });
 }
+
+#[test]
+fn idle_connections_are_told_to_go_when_the_stop_is_announced() {
+    let door = running(settings());
+    door.runtime.block_on(async {
+        let (mut used, used_ended) = connect(door.address).await;
+        ask(&mut used, Request::builder().uri("http://h/")).await;
+        door.drain.announce();
+        let ended = tokio::time::timeout(ms(1500), used_ended).await.expect("told to go");
+        assert!(ended.unwrap().is_ok());
+        let (mut late, ended) = connect(door.address).await;
+        let slow = Request::builder().uri("http://h/slow");
+        assert_eq!(ask(&mut late, slow).await, (200, "GET /slow ".to_owned()));
+        tokio::time::timeout(ms(1500), ended).await.expect("told to go").unwrap().unwrap();
+    });
+}
+
+#[test]
+fn an_upload_in_tiny_frames_is_no_attack() {
+    const HEAD: &[u8] = b"\0\0\x09\x01\x04\0\0\0\x01\x83\x86\x44\x02/b\x41\x01h";
+    const FRAMES: usize = 20_000;
+    let door = running(settings());
+    let mut socket = door.connect();
+    let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    socket.write_all(&[&preface[..], HEAD].concat()).unwrap();
+    socket.write_all(&b"\0\0\x01\0\0\0\0\0\x01x".repeat(FRAMES)).unwrap();
+    socket.write_all(b"\0\0\0\0\x01\0\0\0\x01").unwrap();
+    let (mut got, mut bytes) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&got).contains(&"x".repeat(FRAMES / 2)) {
+        let read = socket.read(&mut bytes).unwrap();
+        let said = String::from_utf8_lossy(&got[got.len().saturating_sub(200)..]).into_owned();
+        assert!(read > 0, "the connection ended: {said:?}");
+        got.extend_from_slice(&bytes[..read]);
+    }
+}

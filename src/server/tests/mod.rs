@@ -3,6 +3,7 @@
 mod bodies;
 mod draining;
 mod http2;
+mod leaving;
 mod refusals;
 
 use std::io::{Read, Write};
@@ -30,7 +31,6 @@ struct Echo {
 struct Seen {
     requests: Mutex<Vec<String>>,
     refused: Mutex<Vec<Refused>>,
-    gone: AtomicUsize,
     dropped: AtomicUsize,
     ticks: AtomicUsize,
     opened: AtomicUsize,
@@ -43,16 +43,12 @@ impl Handler for Echo {
     async fn handle(
         &self,
         request: &mut Request<ClientBody>,
-        peer: &Peer,
+        _peer: &Peer,
     ) -> Response<Full<Bytes>> {
         let line = format!("{} {}", request.method(), request.uri());
         self.seen.requests.lock().unwrap().push(line.clone());
         match request.uri().path() {
             "/slow" => self.clock.sleep_until(self.clock.now().plus(ms(300))).await,
-            "/gone" => {
-                peer.gone().await;
-                self.seen.gone.fetch_add(1, Ordering::SeqCst);
-            }
             "/never" => {
                 let _dropped = Dropped(Arc::clone(&self.seen));
                 std::future::pending().await
@@ -306,30 +302,6 @@ fn an_early_answer_arrives_although_the_body_is_not_read() {
     let _ = socket.write_all(&vec![b'x'; 2 << 20]);
     let text = rest_of(&mut socket);
     assert!(text.ends_with("early"), "{text}");
-}
-
-#[test]
-fn a_client_that_leaves_is_noticed_behind_an_unread_body() {
-    let door = running(settings());
-    let mut socket = door.connect();
-    let head = b"POST /gone HTTP/1.1\r\nHost: h\r\nContent-Length: 50000\r\n\r\n";
-    socket.write_all(head).unwrap();
-    socket.write_all(&vec![b'x'; 50_000]).unwrap();
-    std::thread::sleep(ms(100));
-    assert_eq!(door.seen.gone.load(Ordering::SeqCst), 0);
-    drop(socket);
-    eventually(|| door.seen.gone.load(Ordering::SeqCst) == 1);
-}
-
-#[test]
-fn the_future_of_a_client_that_leaves_is_dropped() {
-    let door = running(settings());
-    let mut socket = door.connect();
-    socket.write_all(b"GET /never HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
-    std::thread::sleep(ms(100));
-    assert_eq!(door.seen.dropped.load(Ordering::SeqCst), 0);
-    drop(socket);
-    eventually(|| door.seen.dropped.load(Ordering::SeqCst) == 1);
 }
 
 fn eventually(holds: impl Fn() -> bool) {

@@ -36,6 +36,10 @@ impl<'a> Family<'a> {
         series.encode_counter::<NoLabelSet, _, f64>(&count, None)
     }
 
+    pub(super) fn seconds_counter(&mut self, seconds: f64) -> fmt::Result {
+        self.0.encode_counter::<NoLabelSet, _, f64>(&seconds, None)
+    }
+
     pub(super) fn counter_unless_zero(
         &mut self,
         labels: &[(&str, &str)],

@@ -3,6 +3,7 @@
 //! The encoder escapes; this file only says which series there are. Refuses to hold anything up:
 //! what workers write meanwhile is read a scrape later.
 
+mod classic;
 mod family;
 
 use std::collections::BTreeMap;
@@ -14,18 +15,29 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
-use super::cells::{Cell, Histogram, Totals, statuses};
-use super::metrics::{Admitted, LimitOf, METHODS, Names, Problems, Shard, UpstreamCells};
+use super::cells::{Cell, Totals, statuses};
+use super::metrics::{
+    Admitted, ByMethod, LimitOf, METHODS, Names, Problems, Shard, UpstreamCells, UpstreamLabels,
+};
+use super::process::Process;
 use super::table::{self, Metric};
 use crate::allowance::{AccountView, ScopeKind, ScopeView};
 use crate::policy::classify::HoldCause;
 use crate::policy::outcome::FailureKind;
 use crate::policy::problem::{Code, Source, StoppedBy};
 
+pub(super) use classic::classic;
 use family::Family;
 
 /// The label of everything that has none of its own.
 const OTHER: &str = "_OTHER";
+
+/// Clients are served in clear.
+const URL_SCHEME: &str = "http";
+
+/// From which status on an exchange is an error, by OpenTelemetry: for a client and for a server.
+const CLIENT_ERROR: u16 = 400;
+const SERVER_ERROR: u16 = 500;
 
 /// How the value of a metric is read.
 type CellOf = fn(&UpstreamCells) -> &Cell;
@@ -68,7 +80,8 @@ impl Collector for Scrape {
         self.connections(out)?;
         self.scopes(out)?;
         self.holds(out)?;
-        self.waiting(out)
+        self.waiting(out)?;
+        Process::read().map_or(Ok(()), |process| write_process(out, &process))
     }
 }
 
@@ -92,7 +105,12 @@ impl Scrape {
         self.each_upstream(|upstream, name| {
             statuses().try_for_each(|status| {
                 let rows = self.cells(upstream).filter_map(|cells| cells.calls.seen(status));
-                write_methods(&mut family, name, status, &rows.collect::<Vec<_>>())
+                let (route, code) = (&*self.labels_of(upstream).route, status_label(status));
+                let error = error_label(status, SERVER_ERROR);
+                by_method(&rows.collect::<Vec<_>>(), |method, totals| {
+                    let labels = [name, method, URL_SCHEME, route, &code, &error];
+                    family.histogram_unless_empty(&table::CALLS.labels(labels), totals)
+                })
             })
         })?;
         let mut active = Family::open(out, table::CALLS_ACTIVE)?;
@@ -129,18 +147,21 @@ impl Scrape {
     fn attempts(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut family = Family::open(out, table::ATTEMPTS)?;
         self.each_upstream(|upstream, name| {
+            let UpstreamLabels { address, port, .. } = self.labels_of(upstream);
+            let port = port.to_string();
+            let mut write = |rows: &[&ByMethod], status: &str, error: &str| {
+                by_method(rows, |method, totals| {
+                    let labels = [name, method, address, &port, status, error];
+                    family.histogram_unless_empty(&table::ATTEMPTS.labels(labels), totals)
+                })
+            };
             for status in statuses() {
-                let totals = Totals::of(
-                    self.cells(upstream).filter_map(|cells| cells.attempts.seen(status)),
-                );
-                let status = status_label(status);
-                let labels = table::ATTEMPTS.labels([name, &status, ""]);
-                family.histogram_unless_empty(&labels, &totals)?;
+                let rows = self.cells(upstream).filter_map(|cells| cells.attempts.seen(status));
+                let error = error_label(status, CLIENT_ERROR);
+                write(&rows.collect::<Vec<_>>(), &status_label(status), &error)?;
             }
             for kind in FailureKind::ALL {
-                let totals = self.failures(upstream, kind);
-                let labels = table::ATTEMPTS.labels([name, "", kind.as_str()]);
-                family.histogram_unless_empty(&labels, &totals)?;
+                write(&self.failures(upstream, kind).collect::<Vec<_>>(), "", kind.as_str())?;
             }
             Ok(())
         })?;
@@ -148,18 +169,20 @@ impl Scrape {
         self.each_upstream(|upstream, name| {
             let answered =
                 |status| self.cells(upstream).filter_map(move |cells| cells.attempts.seen(status));
-            let answers = Totals::of(statuses().flat_map(answered)).count();
+            let answers = Totals::of(statuses().flat_map(answered).flatten()).count();
             family.counter(&table::ATTEMPTS_TOTAL.labels([name, "answered"]), answers)?;
             FailureKind::ALL.into_iter().try_for_each(|kind| {
-                let count = self.failures(upstream, kind).count();
+                let count = Totals::of(self.failures(upstream, kind).flatten()).count();
                 let labels = table::ATTEMPTS_TOTAL.labels([name, kind.as_str()]);
                 family.counter_unless_zero(&labels, count)
             })
         })
     }
 
-    fn failures(&self, upstream: usize, kind: FailureKind) -> Totals {
-        Totals::of(self.cells(upstream).map(|cells| &cells.failures[kind as usize]))
+    fn failures(&self, upstream: usize, kind: FailureKind) -> impl Iterator<Item = &ByMethod> {
+        let seen =
+            self.cells(upstream).filter_map(move |cells| cells.failures[kind as usize].get());
+        seen.map(|row| &**row)
     }
 
     fn retries(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -311,11 +334,15 @@ impl Scrape {
 
     fn each_upstream(&self, mut write: impl FnMut(usize, &str) -> fmt::Result) -> fmt::Result {
         let names = self.names.upstreams.iter().enumerate();
-        names.into_iter().try_for_each(|(upstream, name)| write(upstream, name))
+        names.into_iter().try_for_each(|(upstream, labels)| write(upstream, &labels.name))
+    }
+
+    fn labels_of(&self, upstream: usize) -> &UpstreamLabels {
+        &self.names.upstreams[upstream]
     }
 
     fn upstream_label(&self, upstream: usize) -> &str {
-        self.names.upstreams.get(upstream).map_or(OTHER, |name| name)
+        self.names.upstreams.get(upstream).map_or(OTHER, |labels| &labels.name)
     }
 
     fn cells(&self, upstream: usize) -> impl Iterator<Item = &UpstreamCells> {
@@ -343,22 +370,30 @@ impl Scrape {
     }
 }
 
-/// The calls of one status, by method; nothing for a status that nobody saw.
-fn write_methods(
-    family: &mut Family<'_>,
-    upstream: &str,
-    status: u16,
-    rows: &[&[Histogram; METHODS.len()]],
+/// The durations of all workers by method; nothing where none was observed.
+fn by_method(
+    rows: &[&ByMethod],
+    mut write: impl FnMut(&str, &Totals) -> fmt::Result,
 ) -> fmt::Result {
     if rows.is_empty() {
         return Ok(());
     }
-    let status = status_label(status);
     METHODS.iter().enumerate().try_for_each(|(place, method)| {
-        let totals = Totals::of(rows.iter().map(|row| &row[place]));
-        let labels = table::CALLS.labels([upstream, method, &status]);
-        family.histogram_unless_empty(&labels, &totals)
+        write(method, &Totals::of(rows.iter().map(|row| &row[place])))
     })
+}
+
+fn write_process(out: &mut DescriptorEncoder<'_>, process: &Process) -> fmt::Result {
+    Family::open(out, table::CPU)?.seconds_counter(process.cpu_seconds)?;
+    let gauges = [
+        (table::RESIDENT, process.resident_bytes),
+        (table::VIRTUAL, process.virtual_bytes),
+        (table::OPEN_FILES, process.open_files),
+        (table::OPEN_FILES_MAX, process.open_files_max),
+        (table::THREADS, process.threads),
+        (table::STARTED, process.start_seconds),
+    ];
+    gauges.into_iter().try_for_each(|(metric, value)| Family::open(out, metric)?.gauge(&[], value))
 }
 
 fn write_problems<'a, I: Iterator<Item = &'a Problems>>(
@@ -379,6 +414,11 @@ fn write_problems<'a, I: Iterator<Item = &'a Problems>>(
 
 fn status_label(status: u16) -> String {
     if status < 600 { status.to_string() } else { OTHER.to_owned() }
+}
+
+/// The status as the kind of error, where it is one.
+fn error_label(status: u16, least: u16) -> String {
+    if status < least { String::new() } else { status_label(status) }
 }
 
 /// The same scope of several accounts.

@@ -11,8 +11,8 @@ use crate::allowance::HoldView;
 use crate::policy::verdict::RetryReason;
 
 fn metrics() -> Arc<Metrics> {
-    let names = |all: &[&str]| all.iter().map(|name| (*name).into()).collect();
-    Arc::new(Metrics::new(names(&["wordbee", "od\"d\n"]), names(&["shop", "night"]), 2))
+    let upstreams = ["wordbee", "od\"d\n"].map(Into::into).into();
+    Arc::new(Metrics::new(upstreams, ["shop", "night"].map(Into::into).into(), 2))
 }
 
 fn ended(method: &Method, status: u16, code: Option<Code>) -> Ended<'_> {
@@ -41,8 +41,10 @@ fn shards_are_added_up() {
         shard.call_began(0);
         shard.call_ended(0, &ended(&Method::GET, 200, None));
         shard.call_ended(1, &ended(&Method::from_bytes(b"BREW").unwrap(), 799, Some(Code::Gone)));
-        shard.attempted(0, Attempted::Status(StatusCode::OK), Duration::from_millis(20));
-        shard.attempted(0, Attempted::Failure(FailureKind::Reset), Duration::from_secs(300));
+        let bad = Attempted::Status(StatusCode::BAD_REQUEST);
+        shard.attempted(0, &Method::PUT, bad, Duration::from_millis(20));
+        let reset = Attempted::Failure(FailureKind::Reset);
+        shard.attempted(0, &Method::GET, reset, Duration::from_secs(300));
         shard.retried(0, RetryReason::Failure(FailureKind::Reset));
         shard.retried(0, RetryReason::Code(Code::TransientConflict));
         shard.not_retried(0, StoppedBy::Patience);
@@ -61,20 +63,23 @@ fn shards_are_added_up() {
     let text = metrics.render(&[]);
     let lines = [
         "http_server_request_duration_seconds_count{upstream=\"wordbee\",http_request_method=\"GE\
-            T\",http_response_status_code=\"200\"} 2",
+            T\",url_scheme=\"http\",http_route=\"/v\",http_response_status_code=\"200\"} 2",
         "http_server_request_duration_seconds_bucket{le=\"0.025\",upstream=\"wordbee\",http_reque\
-            st_method=\"GET\",http_response_status_code=\"200\"} 0",
-        "http_server_request_duration_seconds_bucket{le=\"0.05\",upstream=\"wordbee\",http_reques\
-            t_method=\"GET\",http_response_status_code=\"200\"} 2",
+            st_method=\"GET\",url_scheme=\"http\",http_route=\"/v\",http_response_status_code=\"2\
+            00\"} 0",
         "http_server_request_duration_seconds_count{upstream=\"od\\\"d\\n\",http_request_method=\
-            \"_OTHER\",http_response_status_code=\"_OTHER\"} 2",
+            \"_OTHER\",url_scheme=\"http\",http_route=\"/v\",http_response_status_code=\"_OTHER\"\
+            ,error_type=\"_OTHER\"} 2",
         "http_server_active_requests{upstream=\"wordbee\"} 2.0",
         "evenkeel_client_calls_total{upstream=\"wordbee\",client=\"night\",result=\"ok\"} 2",
-        "http_client_request_duration_seconds_count{upstream=\"wordbee\",error_type=\"reset\"} 2",
-        "http_client_request_duration_seconds_bucket{le=\"120.0\",upstream=\"wordbee\",error_type\
-            =\"reset\"} 0",
-        "http_client_request_duration_seconds_bucket{le=\"+Inf\",upstream=\"wordbee\",error_type=\
-            \"reset\"} 2",
+        "http_client_request_duration_seconds_count{upstream=\"wordbee\",http_request_method=\"PU\
+            T\",server_address=\"vendor.example\",server_port=\"443\",http_response_status_code=\"\
+            400\",error_type=\"400\"} 2",
+        "http_client_request_duration_seconds_count{upstream=\"wordbee\",http_request_method=\"GE\
+            T\",server_address=\"vendor.example\",server_port=\"443\",error_type=\"reset\"} 2",
+        "http_client_request_duration_seconds_bucket{le=\"120.0\",upstream=\"wordbee\",http_reque\
+            st_method=\"GET\",server_address=\"vendor.example\",server_port=\"443\",error_type=\"\
+            reset\"} 0",
         "evenkeel_upstream_attempts_total{upstream=\"wordbee\",outcome=\"answered\"} 2",
         "evenkeel_upstream_attempts_total{upstream=\"wordbee\",outcome=\"reset\"} 2",
         "evenkeel_retries_total{upstream=\"wordbee\",reason=\"transient_conflict\"} 2",

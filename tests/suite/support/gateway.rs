@@ -111,10 +111,18 @@ impl Gateway {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+
     /// Asks it to stop and waits until it has.
     #[track_caller]
     pub(crate) fn stop(mut self) -> ExitStatus {
-        signal(self.child.id(), "TERM");
+        // It may have stopped by itself, when it was told before.
+        if self.child.try_wait().unwrap().is_none() {
+            self.signal("TERM");
+        }
         let mut status = None;
         time::until("the gateway stops", || {
             status = self.child.try_wait().unwrap();
