@@ -5,9 +5,12 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use crate::policy::authority;
+
 /// Whether `host`, as the request says it, is one of ours.
 pub(super) fn is_ours(host: &str, bound: SocketAddr) -> bool {
     let (name, port) = split(host);
+    let name = authority::without_final_dot(name);
     let right_port = port.is_none_or(|port| port == bound.port());
     right_port && (name.eq_ignore_ascii_case("localhost") || is_our_address(name, bound.ip()))
 }
@@ -40,6 +43,7 @@ mod tests {
         let rows = [
             ("localhost:9", "127.0.0.1:9", true),
             ("LOCALHOST", "127.0.0.1:9", true),
+            ("localhost.:9", "127.0.0.1:9", true),
             ("127.0.0.1:9", "127.0.0.1:9", true),
             ("[::1]:9", "127.0.0.1:9", true),
             ("127.0.0.1:8", "127.0.0.1:9", false),

@@ -21,6 +21,7 @@ use tokio::task::AbortHandle;
 use super::settings::Settings;
 use super::window::{Counter, Window};
 use crate::clock::Clock;
+use crate::telemetry;
 
 /// Connections at the same time: probes, a scraper and some people. A further one is accepted all
 /// the same, and the one that was silent longest is closed.
@@ -73,7 +74,7 @@ impl AdminListener {
             match self.listener.accept().await {
                 Ok((socket, _)) => open.admit(number, socket, &self.counter),
                 Err(error) => {
-                    tracing::warn!(%error, "the admin listener cannot accept at the moment");
+                    telemetry::shortage(&error, clock.now());
                     clock.sleep_until(clock.now().plus(ACCEPT_PAUSE)).await;
                 }
             }

@@ -8,16 +8,17 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, Method};
+use http::{HeaderMap, HeaderName};
 
 use crate::clock::Clock;
-use crate::policy::budget::{Budget, Payment};
 use crate::policy::client::Priority;
+use crate::policy::method::CallMethod;
 use crate::policy::route::CallPath;
 use crate::policy::share::Rank;
 use crate::policy::time::Moment;
 
 use super::account::Account;
+use super::retries::Retries;
 use super::scope::{Calls, Scope};
 use super::settings::{AccountRule, Allowance, Grant, Mode};
 use super::state::State;
@@ -52,7 +53,7 @@ struct UpstreamAccounts {
     plan: Plan,
     sole: Arc<Account>,
     by_header: Option<ByHeader>,
-    budget: AtomicU64,
+    retries: Retries,
 }
 
 #[derive(Debug)]
@@ -140,7 +141,10 @@ impl Accounts {
     pub fn account(&self, upstream: usize, headers: &HeaderMap) -> Arc<Account> {
         let accounts = &self.upstreams[upstream];
         let Some(by_header) = &accounts.by_header else { return Arc::clone(&accounts.sole) };
-        let Some(value) = headers.get(&by_header.header) else {
+        // A blank value names no account to the vendor either.
+        let value =
+            headers.get(&by_header.header).filter(|it| !it.as_bytes().trim_ascii().is_empty());
+        let Some(value) = value else {
             return Arc::clone(&accounts.sole);
         };
         let known = by_header.accounts.read().unwrap_or_else(PoisonError::into_inner);
@@ -153,8 +157,14 @@ impl Accounts {
 
     /// What a call needs of its account.
     #[must_use]
-    pub fn want(&self, upstream: usize, method: &Method, path: CallPath<'_>, asker: Asker) -> Want {
-        self.upstreams[upstream].plan.want(method, path, asker)
+    pub fn want<'m>(
+        &self,
+        upstream: usize,
+        method: impl Into<CallMethod<'m>>,
+        path: CallPath<'_>,
+        asker: Asker,
+    ) -> Want {
+        self.upstreams[upstream].plan.want(method.into(), path, asker)
     }
 
     /// The account of a client's own limit, if it has one, and what a call needs of it.
@@ -166,29 +176,25 @@ impl Accounts {
         Some((account, want(needs, upstream, asker)))
     }
 
-    /// A call to this upstream came in and earns its share of blind retries.
-    pub fn earn_retries(&self, upstream: usize, percent: u32, now: Moment) {
-        let budget = &self.upstreams[upstream].budget;
-        let before = Budget::unpack(budget.load(Ordering::Relaxed));
-        // Once the savings are full, a call does not touch the shared number.
-        if before.deposit(percent, now) != before {
-            let deposit = |packed| Some(Budget::unpack(packed).deposit(percent, now).pack());
-            let _ = budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, deposit);
-        }
+    /// The retry budget of an upstream: a call to it came in.
+    pub fn call_came(&self, upstream: usize, now: Moment) {
+        self.upstreams[upstream].retries.call(now);
     }
 
-    /// Pays a blind retry, if it can be paid; dropped when its attempt is over.
+    /// The retry budget of an upstream: a call's first attempt failed blindly.
+    pub fn call_failed(&self, upstream: usize, now: Moment) {
+        self.upstreams[upstream].retries.call_failed(now);
+    }
+
+    /// The retry budget of an upstream: it gave a good answer.
+    pub fn answered(&self, upstream: usize) {
+        self.upstreams[upstream].retries.answered();
+    }
+
+    /// Pays a blind retry, if it can be paid.
     #[must_use]
-    pub fn pay_retry(self: &Arc<Self>, upstream: usize, now: Moment) -> Option<PaidRetry> {
-        let mut payment = None;
-        let withdraw = |packed| {
-            let (budget, paid) = Budget::unpack(packed).withdraw(now)?;
-            payment = Some(paid);
-            Some(budget.pack())
-        };
-        let budget = &self.upstreams[upstream].budget;
-        budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, withdraw).ok()?;
-        payment.map(|payment| PaidRetry { accounts: Arc::clone(self), upstream, payment })
+    pub fn pay_retry(&self, upstream: usize, percent: u32, now: Moment) -> bool {
+        self.upstreams[upstream].retries.pay(percent, now)
     }
 
     /// Opens the scope that a hold of this number closes; whether there was one.
@@ -269,7 +275,7 @@ impl UpstreamAccounts {
             }),
             AccountRule::Upstream | AccountRule::Named(_) => None,
         };
-        Self { plan, sole, by_header, budget: AtomicU64::new(0) }
+        Self { plan, sole, by_header, retries: Retries::default() }
     }
 }
 
@@ -312,7 +318,7 @@ impl Plan {
         Arc::new(Account::new(state, clock))
     }
 
-    fn want(&self, method: &Method, path: CallPath<'_>, asker: Asker) -> Want {
+    fn want(&self, method: CallMethod<'_>, path: CallPath<'_>, asker: Asker) -> Want {
         let mut needs = self.always;
         let mut exempt = Exempt::No;
         for (number, allowance) in &self.choosy {
@@ -408,20 +414,4 @@ fn client_account(limit: &Allowance, (numbers, clock): (&AtomicU32, Clock)) -> A
     let scopes = vec![Scope::upstream(&limit.name, Calls::All), Scope::allowance(&limit)];
     let number = numbers.fetch_add(1, Ordering::Relaxed);
     Arc::new(Account::new(State::new(scopes, QUEUE_MAX, number), clock))
-}
-
-/// A blind retry that the budget pays; gives a loose one back when dropped.
-#[derive(Debug)]
-pub struct PaidRetry {
-    accounts: Arc<Accounts>,
-    upstream: usize,
-    payment: Payment,
-}
-
-impl Drop for PaidRetry {
-    fn drop(&mut self) {
-        let finish = |packed| Some(Budget::unpack(packed).finish(self.payment).pack());
-        let budget = &self.accounts.upstreams[self.upstream].budget;
-        let _ = budget.fetch_update(Ordering::Relaxed, Ordering::Relaxed, finish);
-    }
 }

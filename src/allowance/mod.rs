@@ -9,6 +9,7 @@ mod accounts;
 mod queue;
 mod recent;
 mod report;
+mod retries;
 mod scope;
 mod settings;
 mod slot;
@@ -20,7 +21,7 @@ mod want;
 mod tests;
 
 pub use account::{Account, Admission, Waiting};
-pub use accounts::{Accounts, Asker, PaidRetry, UpstreamRules};
+pub use accounts::{Accounts, Asker, UpstreamRules};
 pub use report::{Aftermath, Fate, HoldNews, LINGER};
 pub use scope::Blind;
 pub use settings::{AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread, scopes_of};

@@ -27,6 +27,8 @@ pub(super) struct Report<'a> {
     pub(super) chance: f64,
     /// The scopes that its guard has settled already.
     pub(super) settled: u64,
+    /// The scopes that its head has closed already.
+    pub(super) closed: u64,
 }
 
 impl Report<'_> {
@@ -137,11 +139,25 @@ impl State {
         members(scopes).for_each(|scope| self.scopes[scope].settle(at));
     }
 
-    /// An attempt was given up half-way: it counts, and a probe's role passes on.
+    /// An attempt was given up half-way, bytes of it written: it counts, and what it was to probe
+    /// has not answered. Whoever leaves, a hold has one probe.
     pub(super) fn abandon(&mut self, granted: &Granted, now: Moment, settled: u64) {
         self.settle_scopes(granted.want.scopes & !settled, now.plus(LINGER));
         self.leave(granted.want.concurrent);
-        members(granted.probes).for_each(|scope| self.scopes[scope].probe_passed_on());
+        let at = Circumstances { now, window: None, chance: 0.0 };
+        members(granted.probes).for_each(|scope| self.scopes[scope].probe_failed(at));
+    }
+
+    /// The head of an answer closes what its order names before the body is read; the scopes that
+    /// it closed. What they were probed by has its verdict.
+    pub(super) fn close(&mut self, granted: &mut Granted, report: &Report<'_>) -> (u64, Aftermath) {
+        let Some(order) = report.order else { return (0, Aftermath::default()) };
+        let before = self.longest_hold(granted.want.scopes);
+        let closed = self.strike(granted, order, report);
+        granted.probes &= !closed;
+        self.number_holds();
+        let news = news(before, self.longest_hold(granted.want.scopes));
+        (closed, Aftermath { news, ..self.aftermath(granted, false, report.now) })
     }
 
     /// The body of an answer through this upstream broke off.
@@ -171,7 +187,10 @@ impl State {
     /// Closes what the order names; the scopes it closed.
     fn strike(&mut self, granted: &Granted, order: &HoldOrder, report: &Report<'_>) -> u64 {
         let targets = self.targets(&granted.want, order.scope);
-        for scope in members(targets) {
+        for scope in members(targets & report.closed) {
+            self.scopes[scope].refine(order, report.now);
+        }
+        for scope in members(targets & !report.closed) {
             let role = if granted.probes >> scope & 1 == 1 { Role::Probe } else { Role::Ordinary };
             let at = circumstances(report);
             self.scopes[scope].strike(&Strike { order, sent: report.sent, role, at });

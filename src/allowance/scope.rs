@@ -242,6 +242,11 @@ impl Scope {
         let Strike { order, sent, role, at } = *strike;
         let at = Circumstances { window: self.window(), ..at };
         match (self.hold, role) {
+            // It was served, so the hold is over: the pause is a new one.
+            (Some(_), Role::Probe) if order.cause == HoldCause::Pause => {
+                self.reopen();
+                self.hold = Some(Hold::begin(order, at));
+            }
             (Some(hold), Role::Probe) => {
                 self.hold = Some(hold.prolonged(order, at));
                 self.cut(order, at.now);
@@ -253,6 +258,11 @@ impl Scope {
                 self.cut(order, at.now);
             }
         }
+    }
+
+    /// A body says more than its head, which closed this scope: it may only lengthen the hold.
+    pub(super) fn refine(&mut self, order: &HoldOrder, now: Moment) {
+        self.hold = self.hold.map(|hold| hold.lengthened(order, now));
     }
 
     /// Its probe got no answer.
@@ -375,7 +385,7 @@ impl Scope {
             } else {
                 now.until(release)
             },
-            hold: self.hold.map(|hold| hold_view(&hold, now)),
+            hold: self.hold.map(|hold| HoldView::of(&hold, now)),
             observe: self.observes(),
         }
     }
@@ -486,14 +496,5 @@ const fn outage_order() -> HoldOrder {
         length: Some(Wait { span: OUTAGE_FIRST, basis: Basis::Estimate }),
         at_least: Duration::ZERO,
         slow_sixteenths: FULL,
-    }
-}
-
-fn hold_view(hold: &Hold, now: Moment) -> HoldView {
-    HoldView {
-        id: hold.id,
-        cause: hold.cause,
-        remaining: now.until(hold.until),
-        failures: hold.failures,
     }
 }

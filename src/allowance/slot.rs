@@ -1,17 +1,21 @@
 //! A slot: from grant to settle, exactly once on every path, cancellation included.
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use crate::policy::classify::{HoldOrder, Learned};
+use crate::policy::outcome::Reach;
 use crate::policy::time::Moment;
 
 use super::account::{Account, wake};
 use super::report::{Aftermath, Fate, Report};
 use super::scope::Blind;
+use super::state::State;
 use super::want::Granted;
 
-/// A slot of everything a call needs. Dropped unsettled, it counts as sent and unanswered.
+/// A slot of everything a call needs. Dropped unsettled, it counts as sent and unanswered, unless
+/// it is known that nothing was written.
 #[derive(Debug)]
 pub struct Slot {
     /// Gone once it is settled.
@@ -19,6 +23,10 @@ pub struct Slot {
     granted: Granted,
     /// Scopes that the guard has settled already, before the answer.
     settled: u64,
+    /// Scopes that the answer's head has closed already, before its body.
+    closed: u64,
+    /// How far the request got, if it is given up now.
+    reach: Reach,
 }
 
 /// What became of an attempt, and what the vendor said with it.
@@ -61,7 +69,8 @@ impl Settlement<'_> {
 
 impl Slot {
     pub(super) const fn new(account: Arc<Account>, granted: Granted) -> Self {
-        Self { account: Some(account), granted, settled: 0 }
+        let reach = Reach::Maybe;
+        Self { account: Some(account), granted, settled: 0, closed: 0, reach }
     }
 
     /// Whether an observing allowance would have made the call wait.
@@ -93,20 +102,29 @@ impl Slot {
         }
     }
 
+    /// How far the request got when its exchange was given up.
+    pub const fn given_up(&mut self, reach: Reach) {
+        self.reach = reach;
+    }
+
+    /// The answer's head orders a hold: closes its scope before the body is read.
+    pub fn close(&mut self, settlement: &Settlement<'_>) -> Aftermath {
+        let report = self.report(settlement);
+        let Some(account) = &self.account else { return Aftermath::default() };
+        let mut state = account.lock();
+        let (closed, aftermath) = state.close(&mut self.granted, &report);
+        self.closed |= closed;
+        let now = account.clock().now();
+        let wakers = send_on(&mut state, now);
+        drop(state);
+        wake(wakers);
+        aftermath
+    }
+
     /// The attempt is over: draws every conclusion and keeps what only the body's end frees.
     pub fn settle(mut self, settlement: &Settlement<'_>) -> (Aftermath, Seat) {
         let account = self.account.take().expect("a slot is settled once");
-        let report = Report {
-            fate: settlement.fate,
-            blind: settlement.blind,
-            order: settlement.order,
-            learned: settlement.learned,
-            exhausted_for: settlement.exhausted_for,
-            sent: settlement.sent,
-            now: settlement.over,
-            chance: settlement.chance,
-            settled: self.settled,
-        };
+        let report = self.report(settlement);
         let mut state = account.lock();
         let aftermath = state.report(&self.granted, &report);
         if !state.queue().is_empty() {
@@ -124,6 +142,21 @@ impl Slot {
         (aftermath, Seat::of(account, &self.granted))
     }
 
+    const fn report<'a>(&self, settlement: &Settlement<'a>) -> Report<'a> {
+        Report {
+            fate: settlement.fate,
+            blind: settlement.blind,
+            order: settlement.order,
+            learned: settlement.learned,
+            exhausted_for: settlement.exhausted_for,
+            sent: settlement.sent,
+            now: settlement.over,
+            chance: settlement.chance,
+            settled: self.settled,
+            closed: self.closed,
+        }
+    }
+
     /// It will not be used: no byte was written.
     pub fn cancel(mut self) {
         if let Some(account) = self.account.take() {
@@ -134,10 +167,29 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(account) = self.account.take() {
-            account.change(|state, now| state.abandon(&self.granted, now, self.settled));
+        let Some(account) = self.account.take() else { return };
+        match self.reach {
+            Reach::Nothing => account.change(|state, _| state.cancel(&self.granted)),
+            Reach::Refused | Reach::Maybe => {
+                let mut state = account.lock();
+                let now = account.clock().now();
+                state.abandon(&self.granted, now, self.settled);
+                let wakers = send_on(&mut state, now);
+                drop(state);
+                wake(wakers);
+            }
         }
     }
+}
+
+/// After a hold began or went on: who cannot start in time any more is told so, the rest goes on.
+fn send_on(state: &mut State, now: Moment) -> Vec<Waker> {
+    if state.queue().is_empty() {
+        return Vec::new();
+    }
+    let mut wakers = state.dismiss_hopeless(now);
+    wakers.extend(state.dispatch(now));
+    wakers
 }
 
 /// What an exchange keeps until its answer's body has ended: its place among the concurrent ones,

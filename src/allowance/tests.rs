@@ -9,6 +9,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::policy::classify::{HoldCause, HoldOrder, HoldScope, Wait};
 use crate::policy::client::Priority;
+use crate::policy::outcome::Reach;
 use crate::policy::problem::Basis;
 use crate::policy::route::CallPath;
 use crate::policy::time::{Moment, seconds_up};
@@ -212,18 +213,26 @@ async fn a_hold_beyond_patience_answers_everybody_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leaving_probe_passes_its_role_on() {
+async fn a_leaving_probe_passes_its_role_on_before_its_first_byte() {
     let clock = Clock::start();
     let vault = accounts(vec![], clock);
     let down = order(HoldCause::Throttle, 10);
     let mut settlement = plain(clock);
     settlement.order = Some(&down);
     slot(&vault, clock, MINUTE).await.unwrap().settle(&settlement);
-    let probe = slot(&vault, clock, MINUTE).await.unwrap();
+    let mut probe = slot(&vault, clock, MINUTE).await.unwrap();
     assert!(probe.is_probe());
     let Admission::Queued(next) = ask(&vault, clock, "/", MINUTE) else { panic!() };
+    probe.given_up(Reach::Nothing);
     drop(probe);
-    assert!(next.await.unwrap().is_probe());
+    let next = next.await.unwrap();
+    assert!(next.is_probe());
+    let before = clock.now();
+    let Admission::Queued(later) = ask(&vault, clock, "/", MINUTE) else { panic!() };
+    drop(next);
+    assert!(later.await.unwrap().is_probe());
+    let doubled = clock.now().since(before).as_secs();
+    assert!((20..=22).contains(&doubled), "bytes of it were written: {doubled} s");
 }
 
 #[tokio::test(start_paused = true)]

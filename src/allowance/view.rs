@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::policy::classify::HoldCause;
+use crate::policy::hold::Hold;
+use crate::policy::time::Moment;
 
 /// One account.
 #[derive(Clone, Debug)]
@@ -76,6 +78,13 @@ pub struct HoldView {
     pub remaining: Duration,
     /// Probes that failed in a row.
     pub failures: u32,
+}
+
+impl HoldView {
+    pub(super) fn of(hold: &Hold, now: Moment) -> Self {
+        let Hold { id, cause, failures, .. } = *hold;
+        Self { id, cause, remaining: now.until(hold.until), failures }
+    }
 }
 
 /// The allowance that binds a call, for its client.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::config::ConfigSource;
+use super::config::LookedAt;
 use crate::config::{Colours, Dialects, Environment, Faults, Loaded, load};
 
 /// What a configuration that is not in order ends with (sysexits.h, `EX_CONFIG`).
@@ -17,7 +17,7 @@ pub const EXIT_CONFIG: u8 = 78;
 #[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
     #[command(flatten)]
-    source: ConfigSource,
+    source: LookedAt,
     /// How mistakes are written: drawn on stderr, or as JSON on stdout.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
@@ -117,7 +117,7 @@ mod tests {
             "column": 20,
             "found": "127.0.0.1",
             "accepted": "an IP address and a port: 127.0.0.1:8080, 0.0.0.0:8080, [::1]:8080",
-            "nearest": null,
+            "nearest": "127.0.0.1:8080",
         });
         assert_eq!((faults.as_array().unwrap().len(), &faults[0]), (5, &first));
     }

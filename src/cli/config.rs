@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::check::refuse;
-use crate::config::{Dialects, Environment, Flags, Request, load, schema};
+use crate::config::{Dialects, Environment, Flags, Request, SecretsRead, load, schema};
 
 /// From where the configuration is read; the same for every verb.
 #[derive(Args, Clone, Debug, Default)]
@@ -25,7 +25,26 @@ impl ConfigSource {
     #[must_use]
     pub fn request(&self) -> Request {
         let (files, sets) = (self.files.clone(), self.sets.clone());
-        Request { text: None, files, sets, flags: Flags::default() }
+        Request { text: None, files, sets, flags: Flags::default(), secrets: SecretsRead::Yes }
+    }
+}
+
+/// A configuration that is only looked at: the secrets it names need not be there.
+#[derive(Args, Clone, Debug, Default)]
+pub struct LookedAt {
+    #[command(flatten)]
+    source: ConfigSource,
+    /// Reads no secret, so that it works where the secrets are not.
+    #[arg(long)]
+    without_secrets: bool,
+}
+
+impl LookedAt {
+    /// What to ask the loader for.
+    #[must_use]
+    pub fn request(&self) -> Request {
+        let secrets = if self.without_secrets { SecretsRead::No } else { SecretsRead::Yes };
+        Request { secrets, ..self.source.request() }
     }
 }
 
@@ -40,7 +59,7 @@ pub struct ConfigArgs {
 #[derive(Clone, Debug, Subcommand)]
 enum What {
     /// The settings in force as YAML, each with where it comes from; secrets hidden.
-    Show(ConfigSource),
+    Show(LookedAt),
     /// The JSON Schema of the configuration, for editors.
     Schema,
 }
@@ -53,7 +72,7 @@ pub fn run(
     err: &mut dyn Write,
 ) -> ExitCode {
     let text = match &args.what {
-        What::Schema => format!("{:#}\n", schema()),
+        What::Schema => format!("{:#}\n", schema(dialects)),
         What::Show(source) => match load(&source.request(), &Environment::of_process(), dialects) {
             Ok(loaded) => loaded.show(),
             Err(faults) => return refuse(&faults, err),
@@ -97,6 +116,15 @@ mod tests {
         ] {
             assert!(out.contains(line), "{line} is not in\n{out}");
         }
+    }
+
+    #[test]
+    fn secrets_need_not_be_there_to_be_shown() {
+        let file = "config/examples/shared-service.yaml";
+        let (code, out, err) = config(&["show", "--without-secrets", "-c", file]);
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS), "{err}");
+        assert!(out.contains("key: { env: STOREFRONT_KEY }"), "{out}");
+        assert!(!out.contains("unread"), "{out}");
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod check;
 pub mod config;
 pub mod demo;
 pub mod explain;
+mod files;
 pub mod healthcheck;
 pub mod normalise;
 pub mod problem;
@@ -53,7 +54,7 @@ enum Verb {
 #[derive(Args, Debug)]
 struct ExplainArgs {
     #[command(flatten)]
-    source: config::ConfigSource,
+    source: config::LookedAt,
     #[command(flatten)]
     words: explain::Args,
 }
@@ -65,6 +66,7 @@ const DIALECTS: Dialects = Dialects {
     compile: |name, value| {
         dialect::compile(name, value).map_err(|faults| faults.into_iter().map(fault).collect())
     },
+    schema: dialect::schema,
 };
 
 fn fault(fault: dialect::Fault) -> DialectFault {
@@ -154,7 +156,9 @@ mod tests {
             "evenkeel run --upstream https://a.example --dialect auto --listen 127.0.0.1:1",
             "evenkeel check -c a.yaml --format json",
             "evenkeel explain -c a.yaml GET /wordbee/documents",
-            "evenkeel config show -c a.yaml",
+            "evenkeel config show -c a.yaml --without-secrets",
+            "evenkeel check --without-secrets -c a.yaml",
+            "evenkeel explain --without-secrets GET /wordbee/documents",
             "evenkeel config schema",
             "evenkeel run --upstream https://a.example --admin 127.0.0.1:1",
             "evenkeel run -c a.yaml --admin [::1]:9901",
@@ -213,6 +217,21 @@ mod tests {
             };
             assert!(as_wanted, "{key}: {told:?}, not {place:?}");
         }
+    }
+
+    #[test]
+    fn the_reference_with_everything_in_it_is_in_order() {
+        let text = std::fs::read_to_string("config/evenkeel.yaml").unwrap();
+        let text = text.replace("#? ca: ", "# ca: ").replace("#?   name: acme", "# name: acme");
+        let text = text.replace("#? ", "").replace("concurrency: 8", "concurrency: 9");
+        let secrets = crate::config::SecretsRead::No;
+        let request = crate::config::Request {
+            text: Some(text),
+            secrets,
+            ..crate::config::Request::default()
+        };
+        let loaded = load(&request, &Environment::of([]), &DIALECTS);
+        loaded.unwrap_or_else(|faults| panic!("{}", faults.human(crate::config::Colours::Plain)));
     }
 
     #[test]

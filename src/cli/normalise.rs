@@ -257,6 +257,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::policy::normalise::{Scrub, problem_headers};
 
     const FOLDER: &str = "tests/data/problems";
 
@@ -329,7 +330,7 @@ mod tests {
     fn a_problem_of_ours_is_not_changed_again() {
         for path in captures() {
             let Some(first) = problem(&path) else { continue };
-            let headers = crate::policy::normalise::problem_headers(&first, None);
+            let headers = problem_headers(&first, None, Scrub::default());
             let capture = Capture { status: first.status, headers, body: first.to_bytes() };
             for dialect in ["auto", "droplink", "wordbee"] {
                 let dialect = dialect::builtin(dialect).unwrap();
@@ -465,7 +466,7 @@ mod tests {
             let schema = schema();
             prop_assert!(schema.is_valid(&value), "{value}");
             prop_assert_eq!(Problem::from_value(&value), Some(problem.clone()));
-            let headers = crate::policy::normalise::problem_headers(&problem, None);
+            let headers = problem_headers(&problem, None, Scrub::default());
             let capture = Capture { status: problem.status, headers, body: problem.to_bytes() };
             let auto = dialect::builtin("auto").unwrap();
             let again = normalise(&auto, &capture, &Method::GET, wall());

@@ -13,6 +13,7 @@ use clap::Args;
 
 use super::check::{EXIT_CONFIG, refuse};
 use super::config::ConfigSource;
+use super::files;
 use crate::admin::{AdminListener, Released, Window};
 use crate::clock::Clock;
 use crate::config::{Dialects, Environment, Flags, Loaded, Request, Settings, load};
@@ -91,6 +92,9 @@ pub(super) fn control_runtime() -> io::Result<tokio::runtime::Runtime> {
 /// Opens everything, says so, and serves until stopped.
 async fn serve(loaded: Loaded, clock: Clock) -> io::Result<Ended> {
     announce(&loaded);
+    if let Some(shortage) = files::too_few(files::raise(), &loaded.settings) {
+        tracing::warn!("{shortage}");
+    }
     let mut signals = StopSignals::listen()?;
     let mut running = Running::open(loaded, clock).await?;
     running.ready().await;

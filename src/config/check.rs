@@ -6,9 +6,10 @@
 
 use std::ops::RangeInclusive;
 
-use super::fault::{Fault, Faults, Sort, nearest};
+use super::fault::{Fault, Faults, Sort};
 use super::keys::{self, Key, Keys, Kind, Scalar};
 use super::scalar::{self, Misfit, Plain};
+use super::suggest::{self, Meant};
 use super::tree::{At, Member, Node, Value};
 
 /// A typed value and where it was written.
@@ -73,6 +74,7 @@ struct Checker<'f> {
 }
 
 const SECRETS: &str = "`{ env: NAME }` or `{ file: PATH }`";
+const NAMED: &str = "a map from names to their settings";
 
 impl Checker<'_> {
     fn item(&mut self, node: Node, kind: &'static Kind) -> Item {
@@ -83,7 +85,7 @@ impl Checker<'_> {
             Kind::Named { of, max } => self.named(node, of, *max),
             Kind::List { of, min, max } => self.list(node, of, *min..=*max),
             Kind::Secret => self.secret(&node),
-            Kind::Data => Item { at: node.at, held: Held::Data(node) },
+            Kind::Data(_) => Item { at: node.at, held: Held::Data(node) },
             Kind::Later { of } => self.later(node, of),
         }
     }
@@ -91,15 +93,36 @@ impl Checker<'_> {
     fn one(&mut self, node: &Node, scalar: &Scalar) -> Item {
         let quoted = matches!(node.value, Value::Quoted(_)) && scalar.is_unquoted();
         let Some(text) = node.text().filter(|_| !quoted) else {
-            return self.wrong_type(node, scalar.accepted());
+            let meant = node.text().and_then(|text| scalar::meant(text, scalar));
+            return self.wrong_type(node, scalar.accepted(), meant.map(|plain| plain.to_yaml()));
         };
+        if scalar::variable(text).or_else(|| scalar::variable_inside(text)).is_some() {
+            return self.unreplaced(node);
+        }
         match scalar::read(text, scalar) {
             Ok(plain) => Item { at: node.at, held: Held::Plain(plain) },
-            Err(misfit) => self.misfit(node, misfit),
+            Err(misfits) => {
+                misfits.into_iter().for_each(|misfit| self.misfit(node, misfit));
+                faulty(node.at)
+            }
         }
     }
 
-    fn misfit(&mut self, node: &Node, misfit: Misfit) -> Item {
+    /// `${NAME}` means nothing in a file; the variable that sets the key does.
+    fn unreplaced(&mut self, node: &Node) -> Item {
+        let message = "variables are not replaced inside a file";
+        let listed = self.path.iter().any(|part| part.starts_with(|c: char| c.is_ascii_digit()));
+        let variable = self.path.join("__").to_ascii_uppercase();
+        let accepted = match listed || self.path.is_empty() {
+            true => "the value itself".to_owned(),
+            false => format!("the value itself, or no key here and EVENKEEL__{variable} set"),
+        };
+        let fault = self.fault(Sort::Type, node.at, message).accepted(accepted);
+        self.faults.push(fault);
+        faulty(node.at)
+    }
+
+    fn misfit(&mut self, node: &Node, misfit: Misfit) {
         let text = node.text().unwrap_or_default();
         let secret = misfit.sort == Sort::Secret || may_hold_a_secret(text);
         let mut fault = self.fault(misfit.sort, node.at, misfit.message);
@@ -109,10 +132,14 @@ impl Checker<'_> {
             fault = fault.found(text);
         }
         self.faults.push(fault.accepted(misfit.accepted).nearest(misfit.nearest));
-        faulty(node.at)
     }
 
-    fn wrong_type(&mut self, node: &Node, accepted: impl Into<String>) -> Item {
+    fn wrong_type(
+        &mut self,
+        node: &Node,
+        accepted: impl Into<String>,
+        meant: Option<String>,
+    ) -> Item {
         let key = self.path.last().cloned().unwrap_or_else(|| "the file".to_owned());
         let found = match &node.value {
             Value::Quoted(_) => "a text in quotes",
@@ -125,7 +152,7 @@ impl Checker<'_> {
             }
         };
         let fault = self.fault(Sort::Type, node.at, message).found(found).accepted(accepted);
-        self.faults.push(fault);
+        self.faults.push(fault.nearest(meant));
         faulty(node.at)
     }
 
@@ -136,19 +163,33 @@ impl Checker<'_> {
             Value::Map(members) => Item { at, held: Held::Map(self.members(members, keys)) },
             Value::Plain(_) | Value::Quoted(_) | Value::List(_) => {
                 self.hide_where_secret(&node, keys);
-                self.wrong_type(&node, format!("a map with {}", listed(keys)))
+                let meant = self.meant_map(&node, keys);
+                self.wrong_type(&node, format!("a map with {}", listed(keys)), meant)
             }
         }
     }
 
-    /// A misspelt key takes the place of the one that was meant, so that it is not missed too.
+    fn meant_map(&mut self, node: &Node, keys: Keys) -> Option<String> {
+        let text = node.text().filter(|text| !may_hold_a_secret(text))?;
+        let last =
+            self.path.iter().rev().find(|part| !part.starts_with(|c: char| c.is_ascii_digit()));
+        suggest::of_text(last.map_or("", String::as_str), text, keys)
+    }
+
+    /// A misspelt key takes the place of the one that was meant, so that it is not missed too. Of
+    /// a key that stands here twice both values are checked, and the first counts.
     fn members(&mut self, members: Vec<Member>, keys: Keys) -> Vec<Field> {
         let (known, unknown): (Vec<_>, Vec<_>) = members
             .into_iter()
             .map(|member| (keys::find(keys, &member.key), member))
             .partition(|(key, _)| key.is_some());
-        let mut fields: Vec<Field> =
-            known.into_iter().filter_map(|(key, member)| Some(self.known(member, key?))).collect();
+        let mut fields: Vec<Field> = Vec::with_capacity(known.len());
+        for (key, member) in known {
+            let field = key.map(|key| self.known(member, key));
+            let new = |field: &Field| !fields.iter().any(|other| other.key == field.key);
+            let field = field.filter(new);
+            fields.extend(field);
+        }
         for (_, member) in unknown {
             let meant = self.unknown(&member, keys);
             let meant = meant.filter(|meant| !fields.iter().any(|field| *field.key == **meant));
@@ -170,21 +211,38 @@ impl Checker<'_> {
     }
 
     /// Returns the key that was probably meant.
-    fn unknown(&mut self, member: &Member, keys: Keys) -> Option<String> {
+    fn unknown(&mut self, member: &Member, keys: Keys) -> Option<&'static str> {
         self.hide_where_secret(&member.node, keys);
+        self.hide_behind_names(&member.key, &member.node);
         self.path.push(member.key.to_string());
         let message = format!("no such key: `{}`", member.key);
-        let nearest = nearest(&member.key, keys::each(keys).map(|key| key.name));
+        let Meant { key, words, remark } = suggest::of_key(&member.key, &member.node, keys);
         let fault = self.fault(Sort::UnknownKey, member.at, message).found(&*member.key);
-        self.faults.push(fault.accepted(listed(keys)).nearest(nearest.clone()));
+        let accepted = remark.map_or_else(|| listed(keys), str::to_owned);
+        self.faults.push(fault.accepted(accepted).nearest(words));
         self.path.pop();
-        nearest
+        key
     }
 
     /// Beside a key for a secret, a misspelt key or a misplaced text may well be the secret.
     fn hide_where_secret(&mut self, node: &Node, keys: Keys) {
         if keys::each(keys).any(|key| matches!(key.kind, Kind::Secret)) {
             self.hide(node);
+        }
+    }
+
+    /// `api_key: …` and the like are no keys of ours, and hold a secret all the same.
+    fn hide_behind_names(&mut self, key: &str, node: &Node) {
+        if suggest::names_a_secret(key) {
+            return self.hide(node);
+        }
+        match &node.value {
+            Value::Plain(text) | Value::Quoted(text) if may_hold_a_secret(text) => self.hide(node),
+            Value::Nothing | Value::Plain(_) | Value::Quoted(_) => {}
+            Value::List(items) => items.iter().for_each(|item| self.hide_behind_names("", item)),
+            Value::Map(members) => {
+                members.iter().for_each(|member| self.hide_behind_names(&member.key, &member.node));
+            }
         }
     }
 
@@ -216,10 +274,8 @@ impl Checker<'_> {
             Value::Map(_) => self.map(node, keys),
             Value::Nothing | Value::List(_) => {
                 let Kind::One(scalar) = &main.kind else { return faulty(node.at) };
-                self.wrong_type(
-                    &node,
-                    format!("{}, or a map with {}", scalar.accepted(), listed(keys)),
-                )
+                let accepted = format!("{}, or a map with {}", scalar.accepted(), listed(keys));
+                self.wrong_type(&node, accepted, None)
             }
         }
     }
@@ -230,11 +286,22 @@ impl Checker<'_> {
             Value::Nothing => Item { at, held: Held::Map(Vec::new()) },
             Value::Map(members) => {
                 self.bound(members.len(), &(0..=max), at);
-                let field = |member| self.entry(member, of);
-                Item { at, held: Held::Map(members.into_iter().map(field).collect()) }
+                let mut fields: Vec<Field> = Vec::with_capacity(members.len());
+                for member in members {
+                    let field = self.entry(member, of);
+                    if !fields.iter().any(|other| other.key == field.key) {
+                        fields.push(field);
+                    }
+                }
+                Item { at, held: Held::Map(fields) }
             }
             Value::Plain(_) | Value::Quoted(_) | Value::List(_) => {
-                self.wrong_type(&node, "a map from names to their settings")
+                let (Kind::Map(keys) | Kind::Short { keys, .. }) = of else {
+                    return self.wrong_type(&node, NAMED, None);
+                };
+                self.hide_where_secret(&node, keys);
+                let meant = self.meant_map(&node, keys).map(|map| format!("{{ NAME: {map} }}"));
+                self.wrong_type(&node, NAMED, meant)
             }
         }
     }
@@ -263,7 +330,15 @@ impl Checker<'_> {
                 let items = numbered.map(|(number, node)| self.element(number, node, of)).collect();
                 Item { at, held: Held::List(items) }
             }
-            Value::Plain(_) | Value::Quoted(_) | Value::Map(_) => self.wrong_type(&node, "a list"),
+            Value::Plain(_) | Value::Quoted(_) => {
+                let text = node.text().filter(|text| !may_hold_a_secret(text));
+                let meant = text.and_then(|text| {
+                    let Kind::Map(keys) = of else { return suggest::of_items(text, of) };
+                    Some(format!("[{}]", self.meant_map(&node, keys)?))
+                });
+                self.wrong_type(&node, "a list", meant)
+            }
+            Value::Map(_) => self.wrong_type(&node, "a list: `- ` begins each entry", None),
         }
     }
 
@@ -289,20 +364,41 @@ impl Checker<'_> {
             && let [member] = members.as_slice()
             && let Some(text) = member.node.text().filter(|text| !text.is_empty())
         {
-            match &*member.key {
-                "env" => return Item { at, held: Held::Secret(SecretRef::Env(text.into())) },
-                "file" => return Item { at, held: Held::Secret(SecretRef::File(text.into())) },
+            match (&*member.key, scalar::variable(text)) {
+                ("env", None) => {
+                    return Item { at, held: Held::Secret(SecretRef::Env(text.into())) };
+                }
+                ("file", None) => {
+                    return Item { at, held: Held::Secret(SecretRef::File(text.into())) };
+                }
+                ("env" | "file", Some(name)) => return self.secret_of_variable(node, name),
                 _ => {}
             }
         }
+        if let Some(name) = node.text().and_then(scalar::variable) {
+            return self.secret_of_variable(node, name);
+        }
         self.hide(node);
+        let file = node.text().and_then(secret_file);
         let message = match &node.value {
+            Value::Plain(_) | Value::Quoted(_) if file.is_some() => "a path alone is no reference",
             Value::Plain(_) | Value::Quoted(_) => "a secret is written down here",
             Value::Nothing | Value::List(_) | Value::Map(_) => "this is no reference to a secret",
         };
-        let fault = self.fault(Sort::Secret, at, message).accepted(SECRETS);
+        let inside = node.text().and_then(scalar::variable_inside);
+        let meant = file.map(|path| format!("{{ file: {path} }}"));
+        let meant = meant.or_else(|| inside.map(|name| format!("{{ env: {name} }}")));
+        let fault = self.fault(Sort::Secret, at, message).accepted(SECRETS).nearest(meant);
         self.faults.push(fault);
         faulty(at)
+    }
+
+    /// `${NAME}` holds no secret, so it may be shown.
+    fn secret_of_variable(&mut self, node: &Node, name: &str) -> Item {
+        let message = "variables are not replaced inside a file";
+        let fault = self.fault(Sort::Secret, node.at, message).accepted(SECRETS);
+        self.faults.push(fault.nearest(Some(format!("{{ env: {name} }}"))));
+        faulty(node.at)
     }
 
     fn later(&mut self, node: Node, of: &'static Kind) -> Item {
@@ -318,7 +414,15 @@ impl Checker<'_> {
 
 /// A URL with a user or a query: both carry keys more often than not.
 fn may_hold_a_secret(text: &str) -> bool {
-    text.contains("://") && text.contains(['@', '?'])
+    text.contains("://") && text.contains(['@', '?', '#'])
+}
+
+/// The path that a text is, where it can be nothing else: folders that hold secrets are known.
+fn secret_file(text: &str) -> Option<&str> {
+    const FOLDERS: [&str; 5] = ["/run/secrets/", "/var/run/secrets/", "/etc/", "./", "../"];
+    let path = text.strip_prefix("file:").unwrap_or(text).trim();
+    let explicit = text.starts_with("file:") && path.starts_with(['/', '.']);
+    (explicit || FOLDERS.iter().any(|folder| path.starts_with(folder))).then_some(path)
 }
 
 const fn faulty(at: At) -> Item {

@@ -75,6 +75,10 @@ pub(super) const QUEUE: u64 = 1_000;
 pub(super) const CONNECTIONS: u64 = 256;
 /// Shorter than the 20 s and more after which servers close: they never race us.
 pub(super) const CONNECTION_IDLE: Duration = Duration::from_secs(15);
+/// Cookies and security policies included, heads stay under a quarter of it.
+pub(super) const ANSWER_HEAD: u64 = 64 * KIB;
+/// Twice what the most talkative vendors send.
+pub(super) const ANSWER_HEADERS: u64 = 256;
 /// A thousand customers of ten vendors, in some 20 MiB.
 pub(super) const ACCOUNTS: u64 = 10_000;
 /// It recognises what it was never told.

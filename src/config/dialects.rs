@@ -13,6 +13,8 @@ pub struct Dialects {
     pub names: fn() -> Vec<String>,
     /// Compiles a dialect from data, or says everything that is wrong with it.
     pub compile: fn(&str, &serde_json::Value) -> Result<Dialect, Vec<DialectFault>>,
+    /// The JSON Schema of a dialect's data.
+    pub schema: fn() -> serde_json::Value,
 }
 
 /// One mistake in a dialect.

@@ -172,6 +172,16 @@ impl Faults {
         fault.at.map(|at| self.sources.position(at))
     }
 
+    /// Forgets those found after the first `known` that a layer which could not be read may
+    /// explain: what it says is not known, so nothing is known to be missing or contradicted.
+    pub(super) fn forget_consequences(&mut self, known: usize) {
+        let stands = |fault: &Fault| {
+            !matches!(fault.sort, Sort::MissingKey | Sort::Reference | Sort::Conflict)
+        };
+        let later = self.list.split_off(known.min(self.list.len()));
+        self.list.extend(later.into_iter().filter(stands));
+    }
+
     /// Puts them in the order of the text, whatever order they were found in.
     pub(super) fn sort(&mut self) {
         let place = |fault: &Fault| fault.at.map(|at| (at.source, at.start));

@@ -13,6 +13,7 @@ use super::check::{self, Field, Held, Item};
 use super::environment::Environment;
 use super::fault::{Fault, Faults, Sort};
 use super::keys::{self, Kind};
+use super::secret::SecretsRead;
 use super::tree::{At, Member, Name, Node, Value};
 use super::yaml;
 
@@ -32,6 +33,8 @@ pub struct Request {
     pub sets: Vec<String>,
     /// The form without a file.
     pub flags: Flags,
+    /// Whether secrets are read.
+    pub secrets: SecretsRead,
 }
 
 /// The form without a file: one upstream with the route `/`.
@@ -61,21 +64,28 @@ pub(super) enum Absence {
 /// The name of the upstream that `--upstream` describes.
 const FLAG_UPSTREAM: &str = "upstream";
 
-/// Reads all layers, the weakest first; nothing if one cannot be read at all, because what it
-/// says would be missed.
+/// All layers, the weakest first.
+pub(super) struct Gathered {
+    pub(super) layers: Vec<Item>,
+    /// How many texts could not be read: what they say is missing.
+    pub(super) unread: usize,
+}
+
+/// Reads all layers. One that cannot be read does not keep the others from being checked.
 pub(super) fn gather(
     request: &Request,
     env: &Environment,
     absence: Absence,
     faults: &mut Faults,
-) -> Option<Vec<Item>> {
+) -> Gathered {
     let mut gatherer = Gatherer { faults, layers: Vec::new(), absence, unread: 0 };
     gatherer.variables(env.defaults(), "EVENKEEL_DEFAULT__A__B, for the key a.b");
     gatherer.files(request, env);
     gatherer.variables(env.settings(), "EVENKEEL__A__B, for the key a.b");
     request.sets.iter().for_each(|set| gatherer.set(set));
     gatherer.flags(&request.flags);
-    (gatherer.unread == 0).then_some(gatherer.layers)
+    let Gatherer { layers, unread, .. } = gatherer;
+    Gathered { layers, unread }
 }
 
 /// Where a file is looked for when none is named.

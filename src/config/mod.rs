@@ -15,6 +15,7 @@ mod check;
 mod defaults;
 mod dialects;
 mod draw;
+mod elsewhere;
 mod environment;
 mod fault;
 mod keys;
@@ -27,6 +28,7 @@ mod schema;
 mod secret;
 mod settings;
 mod show;
+mod suggest;
 mod tree;
 mod yaml;
 
@@ -40,6 +42,7 @@ pub use layers::{Flags, Request};
 pub use provenance::{Known, Origin, Provenance};
 
 pub use schema::schema;
+pub use secret::SecretsRead;
 pub use settings::Settings;
 pub use tree::Position;
 
@@ -65,10 +68,8 @@ pub fn load(
 ) -> Result<Loaded, Box<Faults>> {
     let mut faults = Box::new(Faults::default());
     let absence = layers::Absence::Fault;
-    let Some(layers) = layers::gather(request, environment, absence, &mut faults) else {
-        faults.sort();
-        return Err(faults);
-    };
+    let gathered = layers::gather(request, environment, absence, &mut faults);
+    let layers::Gathered { layers, unread } = gathered;
     let merged = match merge::merge(&layers) {
         Ok(fields) => layers::whole(fields),
         Err(error) => {
@@ -77,11 +78,16 @@ pub fn load(
             return Err(faults);
         }
     };
-    match resolve::resolve(&merged, environment, dialects, &mut faults) {
+    let given = resolve::Given { env: environment, dialects, secrets: request.secrets };
+    let before = faults.list.len();
+    match resolve::resolve(&merged, given, &mut faults) {
         Some(resolve::Resolved { settings, provenance, warnings }) => {
             Ok(Loaded { settings, provenance, warnings })
         }
         None => {
+            if unread > 0 {
+                faults.forget_consequences(before);
+            }
             faults.sort();
             Err(faults)
         }
@@ -99,7 +105,8 @@ pub fn admin_address(
 ) -> Result<SocketAddr, Box<Faults>> {
     let mut faults = Box::new(Faults::default());
     let absence = layers::Absence::Defaults;
-    let layers = layers::gather(request, environment, absence, &mut faults);
+    let gathered = layers::gather(request, environment, absence, &mut faults);
+    let layers = Some(gathered.layers).filter(|_| gathered.unread == 0);
     let merged = layers.and_then(|layers| Some(layers::whole(merge::merge(&layers).ok()?)));
     let address = match merged.as_ref().map(|merged| merged.find(["admin", "address"])) {
         Some(None) => return Ok(defaults::ADMIN_ADDRESS),

@@ -4,13 +4,14 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Fallback, Key, Keys, Kind, Scalar};
+use super::dialects::Dialects;
+use super::keys::{self, Data, Fallback, Key, Keys, Kind, Scalar};
 use super::scalar::Plain;
 
 /// The JSON Schema (2020-12) of the configuration.
 #[must_use]
-pub fn schema() -> Value {
-    let Value::Object(whole) = object(keys::ROOT) else { return Value::Null };
+pub fn schema(dialects: &Dialects) -> Value {
+    let Value::Object(whole) = object(keys::ROOT, dialects) else { return Value::Null };
     let mut head = Map::new();
     head.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
     head.insert("title".into(), "evenkeel.yaml".into());
@@ -18,9 +19,9 @@ pub fn schema() -> Value {
     Value::Object(head)
 }
 
-fn object(keys: Keys) -> Value {
+fn object(keys: Keys, dialects: &Dialects) -> Value {
     let properties: Map<_, _> =
-        keys::each(keys).map(|key| (key.name.to_owned(), described(key))).collect();
+        keys::each(keys).map(|key| (key.name.to_owned(), described(key, dialects))).collect();
     let required = |key: &&'static Key| matches!(key.fallback, Fallback::Required);
     let required: Vec<_> = keys::each(keys).filter(required).map(|key| key.name).collect();
     json!({
@@ -31,13 +32,13 @@ fn object(keys: Keys) -> Value {
     })
 }
 
-fn described(key: &Key) -> Value {
+fn described(key: &Key, dialects: &Dialects) -> Value {
     let description = match &key.fallback {
         Fallback::Is(_) => key.doc.to_owned(),
         Fallback::Means(words) => format!("{} Absent: {words}.", key.doc),
         Fallback::Required => format!("{} Required.", key.doc),
     };
-    let mut schema = of_kind(&key.kind);
+    let mut schema = of_kind(&key.kind, dialects);
     schema["description"] = description.into();
     if let Fallback::Is(value) = &key.fallback {
         schema["default"] = plain(&value());
@@ -45,32 +46,36 @@ fn described(key: &Key) -> Value {
     schema
 }
 
-fn of_kind(kind: &Kind) -> Value {
+fn of_kind(kind: &Kind, dialects: &Dialects) -> Value {
     match kind {
         Kind::One(scalar) => of_scalar(scalar),
-        Kind::Map(keys) => object(keys),
+        Kind::Map(keys) => object(keys, dialects),
         Kind::Short { key, keys } => match keys::find(keys, key) {
-            Some(main) => json!({ "anyOf": [without_requirement(keys), of_kind(&main.kind)] }),
-            None => object(keys),
+            Some(main) => {
+                json!({ "anyOf": [filled(keys, dialects), of_kind(&main.kind, dialects)] })
+            }
+            None => object(keys, dialects),
         },
         Kind::Named { of, max } => json!({
             "type": ["object", "null"],
             "maxProperties": max,
             "propertyNames": { "pattern": "^[a-z][a-z0-9_]{0,63}$" },
-            "additionalProperties": of_kind(of),
+            "additionalProperties": of_kind(of, dialects),
         }),
         Kind::List { of, min, max } => {
-            let items = of_kind(of);
+            let items = of_kind(of, dialects);
             json!({ "type": ["array", "null"], "minItems": min, "maxItems": max, "items": items })
         }
         Kind::Secret => secret(),
-        Kind::Data => json!({}),
+        Kind::Data(Data::Dialect) => (dialects.schema)(),
+        Kind::Data(Data::Rules) => (dialects.schema)()["properties"]["rules"].take(),
+        Kind::Data(Data::Free) => json!({}),
         Kind::Later { .. } => json!({ "not": {} }),
     }
 }
 
-fn without_requirement(keys: Keys) -> Value {
-    let mut schema = object(keys);
+fn filled(keys: Keys, dialects: &Dialects) -> Value {
+    let mut schema = object(keys, dialects);
     schema["type"] = "object".into();
     schema
 }
@@ -130,7 +135,7 @@ fn plain(value: &Plain) -> Value {
         | Plain::Limit(_)
         | Plain::Word(_)
         | Plain::Text(_)
-        | Plain::Header(_)
+        | Plain::Header(..)
         | Plain::Method(_)
         | Plain::Address(_)
         | Plain::Host(_)

@@ -13,6 +13,7 @@ pub(crate) const DIALECTS: Dialects = Dialects {
     builtin: |name| ["auto", "droplink", "wordbee"].contains(&name).then(|| Arc::new(plain(name))),
     names: || ["auto", "droplink", "wordbee"].map(str::to_owned).to_vec(),
     compile,
+    schema: crate::dialect::schema,
 };
 
 fn plain(name: &str) -> Dialect {
@@ -100,7 +101,7 @@ upstreams:
     routes:
       - { match: { methods: [POST], path: /search }, repeatable: true, timeouts: { attempt: 5s } }
       - { match: { path: /jobs/** }, inspect_success: true, require: [authorization],
-          rules: [{ name: busy, code: conflict }] }
+          rules: [{ name: busy, when: { status: 409 }, code: conflict }] }
   payco:
     url: https://api.payco.example
     route: { host: api.local, path: / }
@@ -108,7 +109,7 @@ upstreams:
     status: keep
     client_address: send
 dialects:
-  my_payco: { rules: [{ name: own, code: conflict }] }
+  my_payco: { rules: [{ name: own, when: { status: 409 }, code: conflict }] }
 telemetry: { log: { level: info, access: all } }
 shutdown: { delay: 0s, grace: 30s }
 ";
@@ -158,6 +159,15 @@ fn the_sketch_of_the_design_loads() {
     assert!(!format!("{settings:?}").contains("s3cret"));
 }
 
+/// What is warned of in a configuration that is in order.
+#[track_caller]
+pub(super) fn warnings_of(text: &str) -> Vec<String> {
+    match load_text(text, &Environment::default(), &[]) {
+        Ok(loaded) => loaded.warnings,
+        Err(faults) => panic!("{}", faults.human(Colours::Plain)),
+    }
+}
+
 /// The folder of wrong configurations, each beside what is said about it.
 const WRONG: &str = "tests/data/config";
 
@@ -185,7 +195,7 @@ fn wrong_request(file: &std::path::Path) -> (Request, Environment) {
     let variables = variables.iter().filter_map(|variable| variable.split_once('='));
     let keys = [("GOOD_KEY", "s3cret-good"), ("EMPTY_KEY", "")];
     (
-        Request { text: None, files, sets: told("set"), flags },
+        Request { files, sets: told("set"), flags, ..Request::default() },
         Environment::of(variables.chain(keys)),
     )
 }
@@ -214,8 +224,32 @@ fn every_mistake_is_explained_as_expected() {
             std::fs::write(&expected, &drawn).unwrap();
         }
         let expected = std::fs::read_to_string(&expected).unwrap_or_default();
-        assert!(drawn == expected, "{file:?}, found:\n{drawn}\nexpected:\n{expected}");
+        assert!(drawn == expected, "{}: {}", file.display(), first_difference(&drawn, &expected));
     }
+}
+
+/// The first line in which two texts differ, so that nobody compares two dumps by eye.
+fn first_difference(found: &str, expected: &str) -> String {
+    let (mut found, mut expected) = (found.lines(), expected.lines());
+    for number in 1.. {
+        match (found.next(), expected.next()) {
+            (None, None) => break,
+            (found, expected) if found != expected => {
+                let shown = |line: Option<&str>| line.unwrap_or("(nothing)").to_owned();
+                let (found, expected) = (shown(found), shown(expected));
+                return format!("line {number} is\n  {found}\nnot\n  {expected}");
+            }
+            _ => {}
+        }
+    }
+    "only the line ends differ".to_owned()
+}
+
+#[test]
+fn a_difference_is_one_line() {
+    let told = first_difference("a\nb\nc\n", "a\nx\nc\n");
+    assert_eq!(told, "line 2 is\n  b\nnot\n  x");
+    assert_eq!(first_difference("a\n", "a\nb\n"), "line 2 is\n  (nothing)\nnot\n  b");
 }
 
 fn load_file(file: &str) -> Result<Loaded, Vec<String>> {
@@ -231,7 +265,8 @@ fn the_reference_says_exactly_the_defaults() {
     let reference = load_text(&reference, &Environment::default(), &[]).unwrap().settings;
     let text = "upstreams: { vendor: { url: 'https://api.vendor.example' } }";
     let minimal = load_text(text, &Environment::default(), &[]).unwrap().settings;
-    assert_eq!(format!("{reference:#?}"), format!("{minimal:#?}"));
+    let (reference, minimal) = (format!("{reference:#?}"), format!("{minimal:#?}"));
+    assert!(reference == minimal, "{}", first_difference(&reference, &minimal));
 }
 
 #[test]
@@ -274,7 +309,7 @@ fn every_key_inside(item: &check::Item, kind: &keys::Kind, path: &str) {
         | keys::Kind::Named { .. }
         | keys::Kind::List { .. }
         | keys::Kind::Secret
-        | keys::Kind::Data
+        | keys::Kind::Data(_)
         | keys::Kind::Later { .. } => {}
     }
 }
@@ -296,6 +331,21 @@ fn shares_are_accepted_with_a_word() {
     let about = |warning: &&String| warning.starts_with("clients.storefront.share: ");
     assert_eq!(warnings.iter().filter(about).count(), 1, "{warnings:?}");
     assert!(!warnings.iter().any(|warning| warning.starts_with("clients.reports")), "{warnings:?}");
+}
+
+#[test]
+fn secrets_that_are_sent_otherwise_than_meant_are_warned_of() {
+    let env = Environment::of([("QUOTED", "\"s3cret\""), ("TOKEN", "bearer s3cret")]);
+    let auth = "auth: { header: authorization, scheme: Bearer, value: { env: TOKEN } }";
+    let upstream =
+        format!("upstreams: {{ v: {{ url: 'https://a.b', allowances: {{ a: 1/s }}, {auth} }} }}");
+    let text = format!("clients: {{ a: {{ key: {{ env: QUOTED }} }} }}\n{upstream}");
+    let warnings = load_text(&text, &env, &[]).unwrap().warnings;
+    for (key, words) in [("clients.a.key", "in quotes"), ("upstreams.v.auth.scheme", "already")] {
+        let about = |it: &&String| it.starts_with(key) && it.contains(words);
+        assert_eq!(warnings.iter().filter(about).count(), 1, "{warnings:?}");
+    }
+    assert!(!warnings.concat().contains("s3cret"));
 }
 
 #[test]
@@ -327,7 +377,8 @@ fn what_is_shown_can_be_loaded_again() {
         let again = load_text(&shown, &environment(), &[]);
         let again =
             again.unwrap_or_else(|faults| panic!("{}\n{shown}", faults.human(Colours::Plain)));
-        assert_eq!(format!("{:#?}", again.settings), format!("{:#?}", loaded.settings), "{shown}");
+        let (again, first) = (format!("{:#?}", again.settings), format!("{:#?}", loaded.settings));
+        assert!(again == first, "{}\n{shown}", first_difference(&again, &first));
         assert!(!shown.contains("s3cret"));
     }
 }
@@ -424,6 +475,29 @@ fn files_that_are_no_configuration_are_refused() {
 }
 
 #[test]
+fn one_file_that_cannot_be_read_does_not_hide_the_faults_of_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("10-broken.yaml", "upstreams: [");
+    write("20-secret.yaml", "clients: { a: { key: { env: NO_SUCH_KEY } } }");
+    write("30-dialect.yaml", "dialects: { own: { rules: [{ code: conflcit }] } }");
+    write("40-value.yaml", "upstreams: { vendor: { timeouts: { attempt: 30 } } }");
+    let request = Request { files: vec![folder.path().into()], ..Request::default() };
+    let faults = load(&request, &Environment::default(), &DIALECTS).unwrap_err();
+    let summary = faults.summary();
+    assert_eq!(summary.len(), 4, "{summary:?}");
+    let missing = |fault: &&fault::Fault| fault.sort == Sort::MissingKey;
+    assert_eq!(faults.list.iter().find(missing).map(|fault| &fault.message), None);
+}
+
+#[test]
+fn a_log_filter_of_odd_characters_is_refused() {
+    let text = "telemetry: { log: { level: \" A\u{e4}=\" } }";
+    let faults = load_text(text, &Environment::default(), &[]).unwrap_err();
+    assert!(faults.list.iter().any(|fault| fault.key == "telemetry.log.level"));
+}
+
+#[test]
 fn without_a_file_the_places_are_named() {
     let env = Environment::of([("XDG_CONFIG_HOME", "/nowhere")]);
     let faults = load(&Request::default(), &env, &DIALECTS).unwrap_err();
@@ -441,7 +515,7 @@ fn json_is_yaml() {
 
 #[test]
 fn the_schema_agrees_with_the_files() {
-    let schema = schema();
+    let schema = schema(&DIALECTS);
     let accepts = jsonschema::validator_for(&schema).unwrap();
     let data = |text: &str| {
         let mut faults = Faults::default();
@@ -453,12 +527,83 @@ fn the_schema_agrees_with_the_files() {
             accepts.iter_errors(&data(text)).map(|error| error.to_string()).collect::<Vec<_>>();
         assert_eq!(found, [""; 0]);
     }
+    let whole = data(&reference.replace("#? ", ""));
+    every_property(&schema["properties"]["dialects"], &whole["dialects"], "dialects");
     for wrong in
         ["09-unknown-key-nearest", "12-missing-keys", "31-unit-missing", "47-secret-written-down"]
     {
         let text = std::fs::read_to_string(format!("{WRONG}/{wrong}.yaml")).unwrap();
         assert!(!accepts.is_valid(&data(&text)), "{wrong}");
     }
+}
+
+/// Every property of a schema stands in the data: of several entries, in one of them.
+fn every_property(schema: &Value, data: &Value, path: &str) {
+    for inside in [&schema["items"], &schema["additionalProperties"]] {
+        let Some(properties) = inside["properties"].as_object() else { continue };
+        let together = together(data);
+        for (name, property) in properties {
+            let path = format!("{path}.{name}");
+            let found = together.get(name).unwrap_or_else(|| panic!("no `{path}`"));
+            every_property_of(property, found, &path);
+        }
+    }
+}
+
+fn every_property_of(schema: &Value, data: &Value, path: &str) {
+    every_property(schema, data, path);
+    let maps = schema["anyOf"].as_array().cloned().unwrap_or_default();
+    for schema in maps.iter().chain([schema]) {
+        for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+            let found = data.get(name);
+            let path = format!("{path}.{name}");
+            every_property_of(property, found.unwrap_or_else(|| panic!("no `{path}`")), &path);
+        }
+    }
+}
+
+/// All entries of a list or a map in one, maps inside them too.
+fn together(data: &Value) -> Value {
+    let entries: Vec<&Value> = match (data.as_array(), data.as_object()) {
+        (Some(items), _) => items.iter().collect(),
+        (None, Some(members)) => members.values().collect(),
+        (None, None) => Vec::new(),
+    };
+    let mut whole = Value::Null;
+    entries.into_iter().for_each(|entry| add(&mut whole, entry));
+    whole
+}
+
+fn add(whole: &mut Value, entry: &Value) {
+    let Some(members) = entry.as_object() else {
+        *whole = entry.clone();
+        return;
+    };
+    for (name, value) in members {
+        add(&mut whole[name], value);
+    }
+}
+
+/// The headers that are read of answers stand in the reference.
+#[test]
+fn the_reference_names_every_header_that_is_read() {
+    let reference = std::fs::read_to_string("config/evenkeel.yaml").unwrap().to_ascii_lowercase();
+    let mut names = std::collections::BTreeSet::new();
+    for entry in std::fs::read_dir("src/policy/hint").unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let quoted = shipped.split('"').skip(1).step_by(2).map(str::to_owned);
+        names.extend(quoted.filter(|text| is_header_name(text)));
+    }
+    assert!(names.len() >= 6, "{names:?}");
+    let missing: Vec<_> = names.iter().filter(|name| !reference.contains(*name)).collect();
+    assert_eq!(missing, [""; 0]);
+}
+
+/// Words with a hyphen between them: a header, or what the name of one ends with.
+fn is_header_name(text: &str) -> bool {
+    let letters = text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    letters && text.contains('-') && text.len() > 6
 }
 
 #[test]

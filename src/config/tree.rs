@@ -79,8 +79,12 @@ impl Node {
             Value::Quoted(text) => serde_json::Value::String(text.to_string()),
             Value::List(items) => items.iter().map(Self::to_json).collect(),
             Value::Map(members) => {
-                let pair = |member: &Member| (member.key.to_string(), member.node.to_json());
-                serde_json::Value::Object(members.iter().map(pair).collect())
+                // Of a key that stands here twice the first counts, as everywhere.
+                let mut map = serde_json::Map::with_capacity(members.len());
+                for member in members {
+                    map.entry(&*member.key).or_insert_with(|| member.node.to_json());
+                }
+                serde_json::Value::Object(map)
             }
         }
     }

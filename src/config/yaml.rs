@@ -122,26 +122,23 @@ impl<'t> Reader<'t, '_> {
             let key = self.node(&event, span, depth + 1)?;
             let (event, span) = self.expected()?;
             let node = self.node(&event, span, depth + 1)?;
-            if self.is_new(&key, &mut seen) {
-                let name = key.text().unwrap_or_default();
+            // The second value is kept as well, so that what is wrong with it is said at once.
+            self.look_for_duplicate(&key, &mut seen);
+            if let Some(name) = key.text() {
                 members.push(Member { key: name.into(), at: key.at, node });
             }
         }
     }
 
-    /// Whether a key is a text and stands here for the first time.
-    fn is_new(&mut self, key: &Node, seen: &mut HashMap<Box<str>, At>) -> bool {
+    fn look_for_duplicate(&mut self, key: &Node, seen: &mut HashMap<Box<str>, At>) {
         let Some(name) = key.text() else {
             let fault = Fault::new(Sort::Type, Some(key.at), "a key is a text");
-            self.faults.push(fault.found(key.noun()));
-            return false;
+            return self.faults.push(fault.found(key.noun()));
         };
         if let Some(first) = seen.get(name) {
-            self.faults.push(duplicate(name, key.at, *first));
-            return false;
+            return self.faults.push(duplicate(name, key.at, *first));
         }
         seen.insert(name.into(), key.at);
-        true
     }
 
     fn refuse_tag(&mut self, event: &Event<'t>, at: At) {
@@ -165,9 +162,12 @@ impl<'t> Reader<'t, '_> {
         let line = text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
         self.hide_possible_secret(line, &at);
         let indentation = &line[..line.len() - line.trim_start().len()];
-        Box::new(match indentation.contains('\t') {
-            true => fault.found("a tab in the indentation").accepted("spaces"),
-            false => fault,
+        Box::new(if indentation.contains('\t') {
+            fault.found("a tab in the indentation").accepted("spaces")
+        } else if ["${", "{{", ": %"].iter().any(|mark| line.contains(mark)) {
+            fault.found("a variable of another program").accepted(VARIABLES)
+        } else {
+            fault
         })
     }
 
@@ -187,6 +187,10 @@ impl<'t> Reader<'t, '_> {
         At { source: self.source, start, end, line, column }
     }
 }
+
+/// What takes the place of `${NAME}`, which is no YAML between braces.
+const VARIABLES: &str = "variables are not replaced inside a file: a secret is `{ env: NAME }`, \
+                         and EVENKEEL__A__B in the environment sets the key a.b";
 
 fn scalar(text: &str, style: ScalarStyle) -> Value {
     match (style, text) {

@@ -106,6 +106,10 @@ impl Finder<'_> {
         let Some(items) = pointer::at(&self.tree.value, at).and_then(Value::as_array) else {
             return;
         };
+        if items.is_empty() {
+            // An empty list of errors is told by our own.
+            self.used.push(at.to_owned());
+        }
         for (place, item) in items.iter().enumerate() {
             if into.len() >= CHILDREN_MAX {
                 return;

@@ -123,7 +123,7 @@ struct Rest<'a> {
 }
 
 impl Rest<'_> {
-    /// Without nulls, empty containers, ignored members and texts that are told already.
+    /// Without null members, ignored members, and what is told already or held nothing else.
     fn of(&self, value: &Value) -> Option<Value> {
         if self.used.iter().any(|used| std::ptr::eq(*used, value)) {
             return None;
@@ -136,9 +136,12 @@ impl Rest<'_> {
                 (!repeats).then(|| value.clone())
             }
             Value::Array(items) => {
-                let items: Vec<Value> = items.iter().filter_map(|item| self.of(item)).collect();
-                (!items.is_empty()).then_some(Value::Array(items))
+                let kept =
+                    |item: &Value| if item.is_null() { Some(Value::Null) } else { self.of(item) };
+                let rest: Vec<Value> = items.iter().filter_map(kept).collect();
+                (rest.is_empty() == items.is_empty()).then_some(Value::Array(rest))
             }
+            Value::Object(members) if members.is_empty() => Some(value.clone()),
             Value::Object(members) => self.of_members(members).map(Value::Object),
         }
     }

@@ -1,6 +1,7 @@
 //! Text → JSON, forgiving where vendors are known to err.
 //!
-//! Depth is bounded by the parser (128). Of a key that occurs twice the last one counts.
+//! Depth is bounded by the parser (128). Of a key that occurs twice the last one counts. A number
+//! keeps the digits it was written with.
 
 use serde_json::Value;
 
@@ -32,8 +33,8 @@ fn unwrapped(mut value: Value) -> Value {
     value
 }
 
-/// The text with `NaN`, numbers beyond reach, lone surrogates and raw control characters made
-/// readable.
+/// The text with `NaN`, numbers that JSON does not know, lone surrogates and raw control characters
+/// made readable.
 fn mended(text: &str) -> String {
     let mut mended = String::with_capacity(text.len() + 16);
     let mut rest = text;
@@ -142,7 +143,7 @@ mod tests {
     #[test]
     fn what_vendors_send_is_read() {
         let rows = [
-            (r#"{"a":NaN,"b":-Infinity,"c":1e999999}"#, json!({"a":null,"b":null,"c":"1e999999"})),
+            (r#"{"a":NaN,"b":-Infinity,"c":01}"#, json!({"a":null,"b":null,"c":"01"})),
             (
                 r#"{"a":"\ud800x\udc00","b":"\ud83d\ude00"}"#,
                 json!({"a":"\u{fffd}x\u{fffd}","b":"😀"}),
@@ -157,6 +158,15 @@ mod tests {
         for (text, expected) in rows {
             assert_eq!(parse(text), Some(expected), "{text}");
         }
+    }
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        let numbers = "[1.0,1e+400,12345678901234567890,-0,0.1000000000000000055,1.50e-7]";
+        assert_eq!(parse(numbers).unwrap().to_string(), numbers);
+        let mended = numbers.replace("[1.0", "[NaN,1.0");
+        assert_eq!(parse(&mended).unwrap().to_string(), numbers.replace("[1.0", "[null,1.0"));
+        assert_eq!(parse("[1E5,1e400]").unwrap().to_string(), "[1e+5,1e+400]", "the same numbers");
     }
 
     #[test]

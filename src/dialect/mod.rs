@@ -23,7 +23,7 @@ use crate::policy::outcome::{Answer, Failure};
 use crate::policy::problem::Problem;
 use crate::policy::reading::Reading;
 
-pub use file::{Fault, compile};
+pub use file::{Fault, compile, schema};
 
 /// The name of the dialect for everybody who has no own one.
 pub const AUTO: &str = "auto";

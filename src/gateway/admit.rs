@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use crate::allowance::{Admission, Asker, Refusal, Slot, Waiting};
 use crate::policy::time::Moment;
+use crate::policy::verdict::RetryReason;
 use crate::telemetry::{Admitted, LimitOf};
 use crate::upstream::Exchange;
 
 use super::body::RequestBody;
-use super::call::Call;
+use super::call::{Call, Story};
 use super::{Gateway, Rare};
 
 /// Why a call does not start, or not start again.
@@ -28,6 +29,30 @@ pub(super) enum Stop {
     ClientLeft,
     /// The client stopped sending its request's body.
     ClientStalled,
+}
+
+/// When a call is sent again, and what that costs then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Again {
+    /// Not before this moment.
+    pub(super) at: Option<Moment>,
+    pub(super) payment: Payment,
+    pub(super) reason: RetryReason,
+}
+
+/// Whether a retry is still to be paid when its wait is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Payment {
+    Settled,
+    /// After our own short wait: by then others have shown whether the upstream lives.
+    Due,
+}
+
+/// Why a call that was to be sent again is not.
+#[derive(Debug)]
+pub(super) enum Ended {
+    Stopped(Stop),
+    Unpaid,
 }
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
@@ -71,8 +96,32 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         Ok(slot)
     }
 
+    pub(super) fn pay(&self, call: &Call<'_>, now: Moment) -> bool {
+        self.accounts.pay_retry(call.upstream, call.policy.budget_percent, now)
+    }
+
+    /// Waits until a retry may start, and pays for it where that is due.
+    #[cold]
+    pub(super) fn prepare<'a>(
+        &'a self,
+        call: &'a mut Call<'_>,
+        again: Again,
+    ) -> Rare<'a, Result<(), Ended>> {
+        Box::pin(async move {
+            if let Some(at) = again.at {
+                self.rest(call, at).await.map_err(Ended::Stopped)?;
+            }
+            if again.payment == Payment::Due && !self.pay(call, self.clock.now()) {
+                return Err(Ended::Unpaid);
+            }
+            self.shard.retried(call.upstream, again.reason);
+            call.story.retried_because = Some(again.reason);
+            Ok(())
+        })
+    }
+
     /// Lets a moment pass without a slot: the backoff before a blind retry.
-    pub(super) async fn rest(&self, call: &mut Call<'_>, until: Moment) -> Result<(), Stop> {
+    async fn rest(&self, call: &mut Call<'_>, until: Moment) -> Result<(), Stop> {
         let began = self.clock.now();
         let rested = tokio::select! {
             () = self.clock.sleep_until(until) => Ok(()),
@@ -85,7 +134,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Now: as long as nothing has waited or been sent, the moment the call arrived, which is one
     /// look at the clock less.
     pub(super) fn moment_of(&self, call: &Call<'_>) -> Moment {
-        let fresh = call.story.attempts == 0 && call.story.waited.is_zero();
+        let Story { attempts, waited, received, .. } = &call.story;
+        let fresh = *attempts == 0 && waited.is_zero() && received.is_zero();
         if fresh { call.arrival } else { self.clock.now() }
     }
 

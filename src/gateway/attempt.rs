@@ -3,18 +3,17 @@
 //! It has no opinions: exchange, classify, decide, wait, or return. What an outcome means is
 //! `dialect`'s and `policy::classify`'s to say, what is done about it `policy::verdict`'s.
 
-use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
 use http::response::Parts;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::allowance::{Aftermath, Blind, Fate, Seat, Settlement, Slot};
 use crate::dialect;
-use crate::policy::classify::{Class, Processing, Trouble};
+use crate::policy::classify::{self, Class, HoldOrder, Processing, Remedy, Trouble};
 use crate::policy::headers::AnswerSurvey;
 use crate::policy::hint;
 use crate::policy::outcome::{Answer, Failure, FailureKind, Reach};
@@ -25,11 +24,13 @@ use crate::policy::verdict::{Cost, RetryReason, Situation, Verdict, decide};
 use crate::telemetry::{self, Attempted, Throttled};
 use crate::upstream::{Exchange, Progress};
 
-use super::admit::Stop;
-use super::body::{Peeked, RequestBody, ResponseBody, Streamed, peek};
+use super::admit::{Again, Ended, Payment, Stop};
+use super::body::{Peeked, RequestBody, ResponseBody, Streamed};
 use super::call::Call;
 use super::settings::Inspect;
+use super::unread::Unread;
 use super::upload::UploadWatch;
+use super::watch::{Sending, Watch};
 use super::{Gateway, Peer, Rare};
 
 /// What the client gets in the end.
@@ -67,6 +68,15 @@ struct Met {
     answer: Option<(Parts, Reading)>,
     aftermath: Aftermath,
     reason: RetryReason,
+    /// Whether the attempt was the probe of a hold.
+    probe: Probe,
+}
+
+/// Whether an attempt was the probe of a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Probe {
+    Yes,
+    No,
 }
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
@@ -88,19 +98,18 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             };
             // Awaited out here, where the result is gone: the future need not keep a place for it.
             let concluded = concluding.await;
-            // The blind retry that was paid for is over.
-            call.story.paid = None;
             let met = match concluded {
                 Concluded::Done(finish) => return finish,
                 Concluded::Trouble(met) => met,
             };
-            match self.judge(call, &met) {
+            let again = match self.judge(call, &met) {
+                Ok(again) => again,
                 Err(stopped_by) => return self.give_up(call, *met, stopped_by),
-                Ok(until) => {
-                    if let Err(stop) = self.rest_if_needed(call, until).await {
-                        return Finish::Stopped(stop);
-                    }
-                }
+            };
+            match self.prepare(call, again).await {
+                Ok(()) => {}
+                Err(Ended::Stopped(stop)) => return Finish::Stopped(stop),
+                Err(Ended::Unpaid) => return self.give_up(call, *met, StoppedBy::Budget),
             }
         }
     }
@@ -108,7 +117,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     #[cold]
     fn give_up(&self, call: &Call<'_>, met: Met, stopped_by: StoppedBy) -> Finish<E::Body> {
         self.shard.not_retried(call.upstream, stopped_by);
-        let Met { trouble, answer, aftermath, reason } = met;
+        let Met { trouble, answer, aftermath, reason, .. } = met;
         let at = self.clock.now();
         let troubled = Troubled { trouble, answer, reason, stopped_by, aftermath, at };
         Finish::Troubled(Box::new(troubled))
@@ -123,28 +132,36 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         slot: &mut Slot,
         sent: Moment,
     ) -> Result<Response<E::Body>, Failure> {
-        let (upstream, policy) = (call.upstream, call.policy);
         let mut upload = UploadWatch::of(call, sent);
-        let (head, body) = call.next_request(|| self.random.bytes8());
+        let body = call.next_attempt(|| self.random.bytes8());
+        let (call, policy) = (&*call, call.policy);
         let progress = Progress::begun(sent);
-        let mut exchange = pin!(self.exchange.exchange(upstream, head, body, &progress));
+        let exchange = self.exchange.exchange(call.upstream, &call.request, body, &progress);
+        let mut exchange = pin!(exchange);
         let watch = Watch {
             began: sent,
             guard: slot.guard(),
             attempt_timeout: policy.attempt_timeout,
             idle_timeout: policy.idle_timeout,
         };
+        let sending = Sending { slot, progress: &progress };
         let mut due = upload.first_alarm(watch.first_alarm());
         let mut alarm = None;
         poll_fn(|cx| {
             loop {
-                if let Poll::Ready(result) = exchange.as_mut().poll(cx) {
+                let polled = exchange.as_mut().poll(cx);
+                let interim = progress.take_interim();
+                if !interim.is_empty() {
+                    self.pass_interim(call, peer, interim);
+                }
+                if let Poll::Ready(result) = polled {
+                    peer.tell_answer_names(progress.take_names());
                     return Poll::Ready(result);
                 }
                 let alarm = alarm.get_or_insert_with(|| peer.alarm.lend(self.clock, due));
                 ready!(alarm.poll(due, cx));
                 let now = self.clock.now();
-                let looked = watch.look_again(&progress, slot, now);
+                let looked = watch.look_again(&progress, sending.slot, now);
                 match looked.and_then(|due| upload.look_again(&progress, due, now)) {
                     Ok(next) => due = next,
                     Err(failure) => return Poll::Ready(Err(failure)),
@@ -170,7 +187,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         response: Response<E::Body>,
         settlement: Settlement<'_>,
     ) -> Finish<E::Body> {
-        call.story.paid = None;
+        self.accounts.answered(call.upstream);
         self.exchange.reuse(call.upstream, &mut call.request.headers);
         self.count_answer(call, response.status(), &settlement);
         self.pass(call, slot, response, settlement)
@@ -210,6 +227,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         settlement: Settlement<'_>,
     ) -> Concluded<E::Body> {
         let settlement = Settlement { fate: fate(failure), ..settlement };
+        let probe = role(&slot);
         if let Some(stop) = blames_client(call, failure) {
             // As when its client left: it counts if it was sent, says nothing about the upstream,
             // and passes a probe's role on.
@@ -223,21 +241,30 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let (method, failed) = (&call.request.method, Attempted::Failure(failure.kind));
         self.shard.attempted(call.upstream, method, failed, took);
         tracing::debug!(upstream = %call.rules.name, %failure, "an exchange broke");
+        if failure.kind == FailureKind::LocalResources {
+            telemetry::shortage(failure, settlement.over);
+        }
         let trouble = dialect::for_failure(&call.policy.dialect, failure);
         let reason = RetryReason::Failure(failure.kind);
         let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
-        Concluded::Trouble(Box::new(Met { trouble, answer: None, aftermath, reason }))
+        Concluded::Trouble(Box::new(Met { trouble, answer: None, aftermath, reason, probe }))
     }
 
-    /// A success streams through; its headers may lower what we believe of the allowance.
+    /// A success streams through; its headers may lower what we believe of the allowance, and ask
+    /// for a pause.
     fn pass(
         &self,
         call: &Call<'_>,
         slot: Slot,
         response: Response<E::Body>,
-        mut settlement: Settlement<'_>,
+        settlement: Settlement<'_>,
     ) -> Finish<E::Body> {
         let survey = AnswerSurvey::of(response.headers());
+        let pause = match survey.speaks_of_rates() {
+            true => self.pause(response.status(), response.headers()),
+            false => None,
+        };
+        let mut settlement = Settlement { order: pause.as_ref(), ..settlement };
         if survey.speaks_of_rates()
             && let Some(standing) = hint::standing(response.headers(), || self.clock.wall())
         {
@@ -247,8 +274,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let (aftermath, seat) = slot.settle(&settlement);
         self.tell_operator(call, &aftermath, settlement.over);
         let idle = (self.clock, idle_timeout(call, survey));
-        let body = |body| ResponseBody::of_vendor(body, idle, seat);
+        let record = self.body_record(call, response.status());
+        let body = |body| ResponseBody::of_vendor(body, idle, seat, record);
         Finish::Passed(response.map(body), survey)
+    }
+
+    /// The hold that a vendor asks for while it still serves.
+    fn pause(&self, status: StatusCode, headers: &HeaderMap) -> Option<HoldOrder> {
+        hint::pause(status, headers, self.clock.wall()).map(classify::pause)
     }
 
     /// An answer that may be an error is looked at, up to a cap and for a moment.
@@ -260,7 +293,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         mut settlement: Settlement<'_>,
     ) -> Concluded<E::Body> {
         let (parts, body) = response.into_parts();
-        let peeked = peek(body, self.clock).await;
+        let (probe, status) = (role(&slot), parts.status);
+        let mut unread = Unread { gateway: self, call, open: Some((slot, parts)), settlement };
+        let peeked = unread.read(body, status).await;
+        let (slot, parts) = unread.open.take().expect("it is taken once, here");
         let seen = dialect::decode::peek(peeked.bytes(), peeked.extent, &parts.headers);
         let answer = Answer { status: parts.status, headers: &parts.headers, body: &seen };
         let wall = self.clock.wall();
@@ -271,6 +307,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
         match class {
             Class::Success => {
+                self.accounts.answered(call.upstream);
+                let pause = self.pause(parts.status, &parts.headers);
+                let settlement = Settlement { order: pause.as_ref(), ..settlement };
                 let (aftermath, seat) = slot.settle(&settlement);
                 self.tell_operator(call, &aftermath, settlement.over);
                 Concluded::Done(self.pass_peeked(call, parts, peeked, seat))
@@ -283,7 +322,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 let reason = RetryReason::Code(trouble.code);
                 let aftermath = self.settle(call, slot, (&trouble, reason), settlement);
                 let answer = Some((parts, reading));
-                Concluded::Trouble(Box::new(Met { trouble, answer, aftermath, reason }))
+                Concluded::Trouble(Box::new(Met { trouble, answer, aftermath, reason, probe }))
             }
         }
     }
@@ -301,31 +340,25 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let trailers = trailers.map(http_body::Frame::trailers);
         let read = data.chain(trailers).collect();
         let survey = AnswerSurvey::of(&parts.headers);
-        let body = self.streamed(idle_timeout(call, survey), read, rest, seat);
+        let idle = (self.clock, idle_timeout(call, survey));
+        let record = self.body_record(call, parts.status)();
+        let body = Streamed::new((read, rest), idle, seat, record);
+        let body = ResponseBody::Streamed(Box::new(body));
         Finish::Passed(Response::from_parts(parts, body), survey)
     }
 
-    fn streamed(
-        &self,
-        idle_timeout: Duration,
-        read: VecDeque<http_body::Frame<bytes::Bytes>>,
-        rest: E::Body,
-        seat: Seat,
-    ) -> ResponseBody<E::Body> {
-        let idle = (self.clock, idle_timeout);
-        ResponseBody::Streamed(Box::new(Streamed::new(read, rest, idle, seat)))
-    }
-
     /// Settles the slot of an attempt that met trouble, with everything the account must know.
-    fn settle(
+    pub(super) fn settle(
         &self,
         call: &Call<'_>,
         slot: Slot,
         (trouble, reason): (&Trouble, RetryReason),
         settlement: Settlement<'_>,
     ) -> Aftermath {
+        let blind = blind(trouble, reason);
+        self.note_for_budget(call, trouble, blind);
         let (aftermath, _seat) = slot.settle(&Settlement {
-            blind: blind(trouble, reason),
+            blind,
             order: trouble.hold.as_ref(),
             learned: trouble.learned.or(settlement.learned),
             chance: self.random.unit(),
@@ -340,116 +373,61 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         aftermath
     }
 
+    /// What an outcome means for the retry budget: a call that failed, or an upstream that lives.
+    fn note_for_budget(&self, call: &Call<'_>, trouble: &Trouble, blind: Blind) {
+        let failed = blind == Blind::Yes || trouble.remedy != Remedy::Final;
+        match (failed, &trouble.hold) {
+            (true, None) if call.story.attempts == 1 => {
+                self.accounts.call_failed(call.upstream, self.clock.now());
+            }
+            (false, None) => self.accounts.answered(call.upstream),
+            (true, None) | (_, Some(_)) => {}
+        }
+    }
+
     /// One line when a hold begins, goes on or ends.
-    fn tell_operator(&self, call: &Call<'_>, aftermath: &Aftermath, now: Moment) {
+    pub(super) fn tell_operator(&self, call: &Call<'_>, aftermath: &Aftermath, now: Moment) {
         let Some(news) = aftermath.news else { return };
         telemetry::hold(&call.rules.name, &news, now);
     }
 
     /// Whether the call is sent again, from when, and paid by whom.
     #[cold]
-    fn judge(&self, call: &mut Call<'_>, met: &Met) -> Result<Option<Moment>, StoppedBy> {
-        let Met { trouble, aftermath, reason, .. } = met;
+    fn judge(&self, call: &mut Call<'_>, met: &Met) -> Result<Again, StoppedBy> {
+        let Met { trouble, aftermath, reason, probe, .. } = met;
         let free_again = |until: Moment| aftermath.release.map_or(until, |at| at.max(until));
         let now = self.clock.now();
         let situation = Situation {
             call: call.repeatability(),
             attempts: call.story.attempts,
-            attempts_max: call.policy.attempts,
+            attempts_max: call.attempts_max,
             backoff: call.policy.backoff,
             chance: self.random.unit(),
             now,
             deadline: call.deadline,
             held_until: aftermath.held_until.map(free_again),
+            hold_retries: if *probe == Probe::Yes { 0 } else { call.story.hold_retries },
         };
         let (at, cost) = match decide(trouble, &situation) {
             Verdict::Stop(why) => return Err(why),
             Verdict::Again { at, cost } => (at, cost),
         };
-        if cost == Cost::Blind {
-            let paid = self.accounts.pay_retry(call.upstream, now).ok_or(StoppedBy::Budget)?;
-            call.story.paid = Some(paid);
-        }
-        self.shard.retried(call.upstream, *reason);
-        call.story.retried_because = Some(*reason);
-        // Under a hold the waiting room keeps the call: it wakes its probe, and nobody else.
-        Ok((now < at).then_some(at))
-    }
-
-    #[cold]
-    fn rest_if_needed<'a>(
-        &'a self,
-        call: &'a mut Call<'_>,
-        until: Option<Moment>,
-    ) -> Rare<'a, Result<(), Stop>> {
-        Box::pin(async move {
-            match until {
-                Some(until) => self.rest(call, until).await,
-                None => Ok(()),
-            }
-        })
-    }
-}
-
-/// The timeouts of one attempt.
-#[derive(Clone, Copy, Debug)]
-struct Watch {
-    began: Moment,
-    guard: Option<Duration>,
-    attempt_timeout: Duration,
-    idle_timeout: Duration,
-}
-
-impl Watch {
-    /// Nothing can be due earlier.
-    fn first_alarm(&self) -> Moment {
-        let soonest = self.attempt_timeout.min(self.idle_timeout);
-        self.began.plus(self.guard.map_or(soonest, |guard| guard.min(soonest)))
-    }
-
-    /// After an alarm: what it was for is done, and when to look again, or which timeout is over.
-    #[cold]
-    fn look_again(
-        &self,
-        progress: &Progress,
-        slot: &mut Slot,
-        now: Moment,
-    ) -> Result<Moment, Failure> {
-        self.settle_guarded(progress, slot, now);
-        self.next_alarm(progress, now)
-    }
-
-    /// Once the guard has passed, the vendor has counted the attempt, answer or not.
-    fn settle_guarded(&self, progress: &Progress, slot: &mut Slot, now: Moment) {
-        if let (Some(sent), Some(guard)) = (progress.sent(), self.guard)
-            && sent.plus(guard) <= now
-        {
-            slot.pass_guard(sent.plus(guard));
-        }
-    }
-
-    /// When to look again, or which timeout is over.
-    fn next_alarm(&self, progress: &Progress, now: Moment) -> Result<Moment, Failure> {
-        let Some(sent) = progress.sent() else {
-            let idle = progress.last_write().unwrap_or(self.began).plus(self.idle_timeout);
-            let stuck = "the upstream does not take the request's body";
-            return alarm(idle, now, FailureKind::IdleTimeout, (progress, stuck));
+        let payment = match (cost, trouble.remedy) {
+            (Cost::Free, _) => Payment::Settled,
+            (Cost::Blind, Remedy::Backoff) => Payment::Due,
+            (Cost::Blind, _) if self.pay(call, now) => Payment::Settled,
+            (Cost::Blind, _) => return Err(StoppedBy::Budget),
         };
-        let guard = self.guard.map(|guard| sent.plus(guard)).filter(|guard| now < *guard);
-        let silence = "no answer in time";
-        let timeout = sent.plus(self.attempt_timeout);
-        let timeout = alarm(timeout, now, FailureKind::Timeout, (progress, silence))?;
-        Ok(guard.map_or(timeout, |guard| guard.min(timeout)))
+        if trouble.hold.is_some() && *probe == Probe::No {
+            call.story.hold_retries += 1;
+        }
+        // Under a hold the waiting room keeps the call: it wakes its probe, and nobody else.
+        Ok(Again { at: (now < at).then_some(at), payment, reason: *reason })
     }
 }
 
-fn alarm(
-    due: Moment,
-    now: Moment,
-    kind: FailureKind,
-    (progress, detail): (&Progress, &'static str),
-) -> Result<Moment, Failure> {
-    if now < due { Ok(due) } else { Err(Failure::new(kind, progress.reach(), detail)) }
+fn role(slot: &Slot) -> Probe {
+    if slot.is_probe() { Probe::Yes } else { Probe::No }
 }
 
 /// How long a stream of events may be silent: they come when something happens.
@@ -459,6 +437,14 @@ const EVENT_STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
 fn idle_timeout(call: &Call<'_>, survey: AnswerSurvey) -> Duration {
     let own = call.policy.idle_timeout;
     if survey.is_event_stream() { own.max(EVENT_STREAM_IDLE) } else { own }
+}
+
+/// For how long the client may take nothing of what it gets.
+pub(super) fn pause_max<B>(call: &Call<'_>, finish: &Finish<B>) -> Duration {
+    match finish {
+        Finish::Passed(_, survey) => idle_timeout(call, *survey),
+        Finish::Troubled(_) | Finish::Stopped(_) => call.policy.idle_timeout,
+    }
 }
 
 /// Whether nobody needs to know what an answer says.
@@ -482,10 +468,10 @@ const fn fate(failure: &Failure) -> Fate {
     }
 }
 
-/// What counts towards an outage: nobody answered, or nobody knows what happened. Our own limit
-/// of connections says nothing about the upstream.
+/// What counts towards an outage: nobody answered, or nobody knows what happened. Limits on
+/// our own side say nothing about the upstream.
 fn blind(trouble: &Trouble, reason: RetryReason) -> Blind {
-    let ours = reason == RetryReason::Failure(FailureKind::ConnectionLimit);
+    let ours = matches!(reason, RetryReason::Failure(kind) if kind.is_ours());
     match trouble.processing {
         Processing::Unknown | Processing::NotSent if !ours => Blind::Yes,
         Processing::Unknown

@@ -5,20 +5,22 @@ use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, HOST};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Request, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 
-use crate::allowance::{Account, Asker, Fitness, PaidRetry, Want};
+use crate::allowance::{Account, AccountRule, Asker, Fitness, Want};
+use crate::policy::authority;
 use crate::policy::client::{Identified, UnknownClient};
-use crate::policy::headers::{self, Guarded, Outgoing, Survey, Trailers};
+use crate::policy::headers::{self, Guarded, Outgoing, Rewrite, Survey, Trailers, Unclear};
+use crate::policy::method::CallMethod;
 use crate::policy::problem::Code;
 use crate::policy::replay::{Licence, Repeatability};
-use crate::policy::route::{CallPath, Route};
+use crate::policy::route::{AbsoluteForm, CallPath, Matcher, Route};
 use crate::policy::time::Moment;
 use crate::policy::verdict::RetryReason;
-use crate::upstream::RequestHead;
+use crate::upstream::{RequestHead, Spelling};
 
-use super::body::{Intake, Replay, RequestBody};
-use super::settings::{CallPolicy, ClientAddress, Repeat, Settings, Upstream};
+use super::body::{BodyRecord, Intake, Replay, RequestBody};
+use super::settings::{CallPolicy, ClientAddress, Policies, Redirects, Repeat, Settings, Upstream};
 use super::{Gateway, Peer};
 
 /// One client request as served by us.
@@ -34,11 +36,15 @@ pub(super) struct Call<'g> {
     pub(super) upstream: usize,
     pub(super) rules: &'g Upstream,
     pub(super) policy: &'g CallPolicy,
+    /// Sends in total, the first included.
+    pub(super) attempts_max: u32,
     /// The request as every attempt sends it.
     pub(super) request: RequestHead,
     pub(super) inbound: Inbound,
     pub(super) body: Replay,
     licence: Licence,
+    /// The methods that the request names beside its own.
+    overrides: Vec<Box<str>>,
     survey: Survey,
     pub(super) account: Arc<Account>,
     pub(super) want: Want,
@@ -59,12 +65,14 @@ pub(super) struct Inbound {
 pub(super) struct Story {
     pub(super) attempts: u32,
     pub(super) waited: Duration,
+    /// How long the client took to send a body that was read first.
+    pub(super) received: Duration,
     pub(super) upstream_time: Duration,
     /// When the latest exchange was over.
     pub(super) answered: Option<Moment>,
     pub(super) retried_because: Option<RetryReason>,
-    /// The blind retry that is being paid for.
-    pub(super) paid: Option<PaidRetry>,
+    /// Retries after a hold that the probe of another call opened.
+    pub(super) hold_retries: u32,
 }
 
 /// A request that becomes no call, and what its client is told.
@@ -81,13 +89,33 @@ impl Inbound {
     fn path(&self) -> CallPath<'_> {
         CallPath::new(self.target.path().get(self.prefix_bytes..).unwrap_or_default())
     }
+
+    fn rewrite<'a>(&'a self, rules: &'a Upstream) -> Rewrite<'a> {
+        Rewrite {
+            origin: &rules.origin,
+            base_path: &rules.base_path,
+            scheme: "http",
+            authority: self.host.as_ref(),
+            prefix: &self.target.as_str()[..self.prefix_bytes],
+        }
+    }
 }
 
 impl Call<'_> {
+    /// The method by which the call may be repeated: one that is overridden promises nothing.
+    pub(super) const fn promised_method(&self) -> &Method {
+        if self.overrides.is_empty() { &self.request.method } else { &Method::POST }
+    }
+
+    /// Where the upstream's URLs and paths are to the client.
+    pub(super) fn rewrite(&self) -> Rewrite<'_> {
+        self.inbound.rewrite(self.rules)
+    }
+
     /// What the replay table has to know.
     pub(super) fn repeatability(&self) -> Repeatability<'_> {
         Repeatability {
-            method: &self.request.method,
+            method: self.promised_method(),
             licence: self.licence,
             body: self.body.state(),
         }
@@ -104,15 +132,19 @@ impl Call<'_> {
         })
     }
 
-    /// The request of the next attempt: the same as the one before, byte for byte, but that it is
-    /// a span of its own in the client's trace.
-    pub(super) fn next_request(
-        &mut self,
-        span_id: impl FnOnce() -> [u8; 8],
-    ) -> (&RequestHead, RequestBody) {
+    /// The client took so long to send its body: only now the call could begin to wait.
+    pub(super) fn wait_for_body(&mut self, took: Duration) {
+        self.story.received = took;
+        self.deadline = self.deadline.plus(took);
+        self.want.deadline = self.deadline;
+    }
+
+    /// Begins another attempt, whose body this is. Its request is the same as the one before, byte
+    /// for byte, but that it is a span of its own in the client's trace.
+    pub(super) fn next_attempt(&mut self, span_id: impl FnOnce() -> [u8; 8]) -> RequestBody {
         self.story.attempts += 1;
         self.survey.renew_traceparent(&mut self.request.headers, span_id);
-        (&self.request, self.body.next_attempt())
+        self.body.next_attempt()
     }
 }
 
@@ -134,52 +166,72 @@ impl<E> Gateway<E> {
         let own_id = survey.request_id(request.headers()).cloned();
         let id = own_id.unwrap_or_else(|| self.fresh_request_id());
         let turn = |code, detail, upstream| Turned { id: id.clone(), code, detail, upstream };
+        if is_echo(request.method()) {
+            return Err(turn(Code::MethodNotAllowed, ECHO_REFUSED, None));
+        }
         let who = self.identify(request.headers()).map_err(|(code, why)| turn(code, why, None))?;
-        let host = host(request.headers()).cloned();
-        let found = self.find(host.as_ref(), request.uri().path_and_query().cloned());
-        let (route, target) = found.map_err(|(code, why)| turn(code, why, None))?;
-        let inbound = Inbound { host, target, prefix_bytes: route.prefix_bytes };
-        let rules = &self.settings.upstreams[route.upstream];
-        let path = inbound.path();
-        let policy = rules.policy_for(request.method(), path);
-        let checked = self.check(request.headers(), survey, policy);
-        checked.map_err(|(code, why)| turn(code, why, Some(route.upstream)))?;
-        let target = headers::target(&inbound.target, route.prefix_bytes, &rules.base_path);
+        let inbound = self.find(request, peer);
+        let (upstream, inbound) = inbound.map_err(|(code, why)| turn(code, why, None))?;
+        let refused = |(code, why)| turn(code, why, Some(upstream));
+        let (rules, path) = (&self.settings.upstreams[upstream], inbound.path());
+        let sent = std::mem::take(request.method_mut());
+        let overrides = survey.overrides(&sent, request.headers(), inbound.target.query());
+        let method = CallMethod::new(&sent, &overrides);
+        self.check(request.headers(), survey, (rules, method, path)).map_err(refused)?;
+        let target = headers::target(&inbound.target, inbound.prefix_bytes, &rules.base_path);
         let target = target.map_err(|_fault| {
-            turn(Code::InvalidRequest, "The path climbs out of its route.", Some(route.upstream))
+            refused((Code::InvalidRequest, "The path climbs out of its route."))
         })?;
-        let asked = survey.preferred_wait(request.headers()).map(|wait| wait.min(policy.wait_max));
-        let deadline = at.plus(asked.unwrap_or(policy.wait));
+        let Policies { applied: policy, certain } = rules.policies_for(method, path);
+        let asked = survey.preferred_wait(request.headers());
+        let asked = asked.map(|wait| wait.min(policy.wait_max).min(certain.wait_max));
+        let deadline = at.plus(asked.unwrap_or_else(|| policy.wait.min(certain.wait)));
         let intake = std::mem::take(request.body_mut()).into();
-        let body = Replay::new(intake, policy.replay_body_max, &self.pool);
+        let replay_bytes_max = policy.replay_body_max.min(certain.replay_body_max);
+        let body = Replay::new(intake, replay_bytes_max, (&self.pool, &self.guarded[upstream]));
         let asker = Asker {
             priority: self.settings.clients.all()[who.client].priority,
             arrival: at,
             deadline,
             fit: fitness(&body),
         };
-        let licence = licence(request.headers(), survey, policy);
-        let account = self.accounts.account(route.upstream, request.headers());
-        let want = self.accounts.want(route.upstream, request.method(), path, asker);
+        let licence = licence(request.headers(), survey, certain);
+        let account = self.accounts.account(upstream, request.headers());
+        let want = self.accounts.want(upstream, method, path, asker);
+        if survey.has_destination() && policy.redirects == Redirects::Rewrite {
+            let led = headers::lead_forward(request.headers_mut(), &inbound.rewrite(rules));
+            led.map_err(|_out| refused((Code::InvalidRequest, OUT_OF_ROUTE)))?;
+        }
         let version = request.version();
-        self.outgoing((request.headers_mut(), survey), (who, route, policy), (peer, version));
+        let crossing = (who, upstream, certain.client_address);
+        self.outgoing((request.headers_mut(), survey), crossing, (peer, version));
+        if sent == Method::OPTIONS {
+            headers::count_hop(request.headers_mut());
+        }
         Ok(Call {
             id,
             arrival: at,
             deadline,
             wait_applied: asked,
             client: who.client,
-            upstream: route.upstream,
+            upstream,
             rules,
             policy,
+            attempts_max: policy.attempts.min(certain.attempts),
             licence,
+            overrides,
             survey,
             account,
             want,
             request: RequestHead {
-                method: std::mem::take(request.method_mut()),
+                method: sent,
                 target,
                 headers: std::mem::take(request.headers_mut()),
+                client: peer.connection(),
+                spelling: Spelling {
+                    received: peer.take_request_names(),
+                    configured: rules.credential.as_ref().map(|it| Arc::clone(&it.written)),
+                },
             },
             inbound,
             body,
@@ -197,56 +249,109 @@ impl<E> Gateway<E> {
         })
     }
 
-    fn find(
+    /// The upstream of a request, and what has to be remembered of the request.
+    fn find<B>(
         &self,
-        host: Option<&HeaderValue>,
-        target: Option<PathAndQuery>,
-    ) -> Result<(Route, PathAndQuery), (Code, &'static str)> {
+        request: &Request<B>,
+        peer: &Peer,
+    ) -> Result<(usize, Inbound), (Code, &'static str)> {
         let routes = &self.settings.routes;
-        let host = host.filter(|_| routes.by_host()).and_then(|host| host.to_str().ok());
-        let target = target.filter(|target| target.path() != "*");
+        let host = host(request.headers()).cloned();
+        let named = host.as_ref().and_then(|host| host.to_str().ok());
+        let target = request.uri().path_and_query().filter(|target| target.path() != "*");
         let target = target.ok_or((Code::RouteNotFound, "No route is for the whole server."))?;
-        match routes.find(host, target.path()) {
-            Some(route) => Ok((route, target)),
-            None if routes.serves_host(host) => {
-                Err((Code::RouteNotFound, "No route of this gateway matches the path."))
-            }
-            None => Err((Code::Misdirected, "No route of this gateway is for this host.")),
+        let asked = named.filter(|_| routes.by_host());
+        let Some(Route { upstream, prefix_bytes }) = routes.find(asked, target.path()) else {
+            return Err(if routes.serves_host(asked) {
+                (Code::RouteNotFound, "No route of this gateway matches the path.")
+            } else {
+                (Code::Misdirected, "No route of this gateway is for this host.")
+            });
+        };
+        let absolute = request.extensions().get::<AbsoluteForm>().is_some();
+        if absolute && !named.is_some_and(|named| self.answers_for(named, upstream, peer)) {
+            return Err((Code::Misdirected, FOREIGN_HOST));
         }
+        let inbound = Inbound { target: target.clone(), prefix_bytes, host };
+        let path = inbound.path();
+        if self.elsewhere[upstream].iter().any(|other| other.possibly(&Method::GET, path)) {
+            return Err((Code::InvalidRequest, OTHER_ROUTE));
+        }
+        Ok((upstream, inbound))
+    }
+
+    /// Whether a request that names its host in the target may mean this upstream by it.
+    fn answers_for(&self, named: &str, upstream: usize, peer: &Peer) -> bool {
+        let origin = &self.settings.upstreams[upstream].origin;
+        let (scheme, there) = origin.split_once("://").unwrap_or(("", origin));
+        let standard = if scheme == "https" { 443 } else { 80 };
+        let (port, asked) = (authority::port(there, standard), authority::port(named, 80));
+        // `http://api.vendor.example` also means a vendor that is reached over TLS.
+        let same_port = asked == port || (asked == Some(80) && port == Some(standard));
+        (authority::same_host(named, there) && same_port)
+            || self.settings.routes.names_host(named, upstream)
+            || peer.reached_us_at(named)
     }
 
     fn check(
         &self,
         headers: &HeaderMap,
         survey: Survey,
-        policy: &CallPolicy,
+        (rules, method, path): (&Upstream, CallMethod<'_>, CallPath<'_>),
     ) -> Result<(), (Code, &'static str)> {
         if survey.looped(headers, self.via.pseudonym()) {
             return Err((Code::LoopDetected, "The request has passed this gateway before."));
         }
-        let missing = policy.require.iter().any(|name| !headers.contains_key(name));
-        if missing {
-            return Err((
-                Code::Unauthenticated,
-                "A header that this route requires is missing; nothing was sent.",
-            ));
+        let unclear = |unclear: Unclear| (Code::InvalidRequest, unclear.remedy());
+        for name in rules.required(method, path) {
+            if headers::decisive_value(headers, name).map_err(unclear)?.is_none() {
+                return Err((
+                    Code::Unauthenticated,
+                    "A header that this route requires is missing; nothing was sent.",
+                ));
+            }
+        }
+        if let AccountRule::Header(name) = &rules.account {
+            let account = headers::decisive_value(headers, name).map_err(unclear)?;
+            if account.is_some_and(|account| account.as_bytes().contains(&b',')) {
+                return Err(unclear(Unclear::List));
+            }
         }
         Ok(())
+    }
+
+    /// What is recorded of a body that breaks off; most bodies are here as a whole and need none.
+    pub(super) fn body_record<'a>(
+        &'a self,
+        call: &'a Call<'_>,
+        status: StatusCode,
+    ) -> impl FnOnce() -> BodyRecord + 'a {
+        move || BodyRecord {
+            settings: Arc::clone(&self.settings),
+            shard: Arc::clone(&self.shard),
+            access: self.access,
+            client: call.client,
+            upstream: call.upstream,
+            method: call.request.method.clone(),
+            target: call.inbound.target.clone(),
+            status,
+            request_id: call.id.clone(),
+            arrival: call.arrival,
+        }
     }
 
     fn outgoing(
         &self,
         (headers, survey): (&mut HeaderMap, Survey),
-        (who, route, policy): (Identified, Route, &CallPolicy),
+        (who, upstream, client_address): (Identified, usize, ClientAddress),
         (peer, version): (&Peer, Version),
     ) {
-        let rules = &self.settings.upstreams[route.upstream];
-        let credential = rules.credential.as_ref();
+        let credential = self.settings.upstreams[upstream].credential.as_ref();
         let outgoing = Outgoing {
-            guarded: &self.guarded[route.upstream],
+            guarded: &self.guarded[upstream],
             key: who.key,
             credential: credential.map(|credential| (&credential.header, &credential.value)),
-            peer: match policy.client_address {
+            peer: match client_address {
                 ClientAddress::Send => Some(peer.address().ip()),
                 ClientAddress::Drop => None,
             },
@@ -257,19 +362,52 @@ impl<E> Gateway<E> {
     }
 }
 
+const FOREIGN_HOST: &str = "The target names a host that is neither this gateway's, the route's nor \
+                            the upstream's; this gateway is no open proxy.";
+const OTHER_ROUTE: &str = "The path may be read as one of another route; spell it plainly.";
+const OUT_OF_ROUTE: &str = "The Destination header leads out of the request's route.";
+
 /// The headers of an upstream's calls that are not a client's to set: those that decisions rest
 /// on, the key's and the credential's.
-pub(super) fn guarded(settings: &Settings, rules: &Upstream) -> Guarded {
-    use crate::allowance::AccountRule;
+pub(super) fn guarded(settings: &Settings, rules: &Upstream) -> Arc<Guarded> {
     let account = match &rules.account {
         AccountRule::Header(name) => Some(name.clone()),
         AccountRule::Upstream | AccountRule::Named(_) => None,
     };
     let policies = std::iter::once(&rules.policy).chain(rules.routes.iter().map(|(_, it)| it));
-    let keys = policies.map(|policy| policy.idempotency_header.clone());
+    let keys =
+        policies.flat_map(|policy| policy.require.iter().chain([&policy.idempotency_header]));
     let credential = rules.credential.as_ref().map(|credential| credential.header.clone());
     let key_header = settings.clients.key_header().clone();
-    Guarded::new(key_header, credential, account.into_iter().chain(keys).collect())
+    let relied = account.into_iter().chain(keys.cloned()).collect();
+    Arc::new(Guarded::new(key_header, credential, relied))
+}
+
+/// Whether a server may answer this method with the request itself, credentials included. Some read
+/// methods in any case of letters, and TRACK is what one of them calls TRACE.
+fn is_echo(method: &Method) -> bool {
+    ["TRACE", "TRACK"].iter().any(|echo| method.as_str().eq_ignore_ascii_case(echo))
+}
+
+const ECHO_REFUSED: &str = "TRACE is not sent on: its answer repeats the request, and with it \
+                            credentials that are not the client's to see.";
+
+/// The paths behind an upstream's prefix that a longer prefix leads to another upstream of the same
+/// vendor, where they have another policy: no spelling may lead them here.
+pub(super) fn elsewhere(settings: &Settings, upstream: usize) -> Vec<Matcher> {
+    let here = &settings.upstreams[upstream];
+    let entries = settings.routes.entries();
+    let own = entries.iter().filter(|entry| entry.upstream == upstream);
+    let pairs = own.flat_map(|own| entries.iter().map(move |other| (own, other)));
+    let nested = pairs.filter_map(|(own, other)| {
+        let there = &settings.upstreams[other.upstream];
+        let rest = other.prefix.strip_prefix(&*own.prefix).filter(|rest| rest.starts_with('/'))?;
+        let same_place = there.origin == here.origin
+            && own.host == other.host
+            && there.base_path.strip_prefix(&*here.base_path) == Some(rest);
+        same_place.then(|| [rest, "/**"].concat())
+    });
+    nested.map(|path| Matcher { methods: None, path: path.parse().ok() }).collect()
 }
 
 /// It stays among the headers: the back door has its own, and writes that in its place.

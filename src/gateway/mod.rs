@@ -10,9 +10,12 @@ mod body;
 mod call;
 mod drain;
 mod peer;
+mod receive;
 mod respond;
 mod settings;
+mod unread;
 mod upload;
+mod watch;
 
 #[cfg(test)]
 mod tests;
@@ -26,7 +29,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use crate::allowance::{Accounts, UpstreamRules};
 use crate::clock::Clock;
 use crate::policy::headers::{self, Guarded, Via};
+use crate::policy::normalise::Redactor;
 use crate::policy::problem::Code;
+use crate::policy::route::Matcher;
 use crate::policy::time::Moment;
 use crate::random::Random;
 use crate::telemetry::{Access, Ended, Shard};
@@ -35,11 +40,12 @@ use crate::upstream::Exchange;
 use attempt::Finish;
 use call::{Arrived, Call, Turned};
 
-pub use body::{ClientBroke, Intake, ReplayPool, RequestBody, ResponseBody};
+pub use body::{BodyRecord, ClientBroke, Intake, ReplayPool, RequestBody, ResponseBody};
 pub use drain::{Drain, Stage};
 pub use peer::Peer;
 pub use settings::{
-    CallPolicy, ClientAddress, Credential, Expose, Inspect, Redirects, Repeat, Settings, Upstream,
+    CallPolicy, ClientAddress, Credential, Expose, Inspect, Policies, Redirects, Repeat, Settings,
+    Upstream,
 };
 
 /// What all workers' gateways share.
@@ -49,6 +55,8 @@ pub struct Shared {
     pub settings: Arc<Settings>,
     /// Allowances, holds and queues.
     pub accounts: Arc<Accounts>,
+    /// Removes the credentials we inject from what clients read.
+    pub redactor: Arc<Redactor>,
     /// The bytes of all replay buffers.
     pub pool: Arc<ReplayPool>,
     /// Whether the program is stopping.
@@ -77,6 +85,7 @@ impl Shared {
         let [a, b, c, d, ..] = Random::from_entropy().bytes16();
         Self {
             accounts: Arc::new(accounts),
+            redactor: Arc::new(redactor(&settings)),
             pool: Arc::new(ReplayPool::new(settings.replay_bytes_max)),
             settings,
             drain,
@@ -102,9 +111,11 @@ pub struct Gateway<E> {
     drain: Drain,
     via: Via,
     /// By upstream: the headers of its calls that are not a client's to set.
-    guarded: Vec<Guarded>,
-    /// What never passes into a problem: the credentials we inject.
-    secrets: Vec<Box<str>>,
+    guarded: Vec<Arc<Guarded>>,
+    /// By upstream: the paths that lead elsewhere at the same vendor, were they spelled plainly.
+    elsewhere: Vec<Vec<Matcher>>,
+    /// Removes the credentials we inject from what the client reads.
+    redactor: Arc<Redactor>,
     access: Access,
     random: Random,
     clock: Clock,
@@ -114,11 +125,15 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// The gateway of one worker, which counts in `shard` and sends through `exchange`.
     #[must_use]
     pub fn new(shared: &Shared, shard: Arc<Shard>, exchange: E, random: Random) -> Self {
-        let Shared { settings, accounts, pool, drain, instance, access, clock } = shared.clone();
+        let Shared { settings, accounts, redactor, pool, drain, instance, access, clock } =
+            shared.clone();
         Self {
             via: Via::new(&settings.via, instance),
             guarded: settings.upstreams.iter().map(|it| call::guarded(&settings, it)).collect(),
-            secrets: secrets(&settings),
+            elsewhere: (0..settings.upstreams.len())
+                .map(|it| call::elsewhere(&settings, it))
+                .collect(),
+            redactor,
             settings,
             accounts,
             exchange,
@@ -155,6 +170,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         request: &mut Request<B>,
         peer: &Peer,
     ) -> Response<ResponseBody<E::Body>> {
+        if *request.method() == Method::OPTIONS && headers::is_last_hop(request.headers()) {
+            return self.answer_options(request.headers());
+        }
         let mut begun = self.begin(Arrived { request, peer, at: self.clock.now() });
         // Only borrowed from here on, for the same reason.
         let call = match &mut begun {
@@ -163,13 +181,17 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         self.shard.call_began(call.upstream);
         let mut leaving = Leaving::of(self, call);
-        let percent = call.policy.budget_percent;
-        self.accounts.earn_retries(call.upstream, percent, call.arrival);
-        let finish = match self.admit_client(call).await {
+        self.accounts.call_came(call.upstream, call.arrival);
+        let admitted = match self.receive(call).await {
+            Ok(()) => self.admit_client(call).await,
+            Err(stop) => Err(stop),
+        };
+        let finish = match admitted {
             Ok(()) => self.attempts(call, peer).await,
             Err(stop) => Finish::Stopped(stop),
         };
         leaving.recorded = true;
+        peer.allow_pause(attempt::pause_max(call, &finish));
         self.respond(call, finish)
     }
 
@@ -235,7 +257,7 @@ impl Drop for Leaving<'_> {
     }
 }
 
-fn secrets(settings: &Settings) -> Vec<Box<str>> {
+fn redactor(settings: &Settings) -> Redactor {
     let credentials = settings.upstreams.iter().filter_map(|upstream| upstream.credential.as_ref());
-    credentials.filter_map(|credential| credential.value.to_str().ok()).map(Into::into).collect()
+    Redactor::new(credentials.map(|credential| credential.value.as_bytes()))
 }

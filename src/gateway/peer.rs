@@ -2,42 +2,151 @@
 //!
 //! Refuses to read or write: the front door owns the bytes.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::alarm::AlarmPlace;
+use crate::policy::authority;
+use crate::policy::time::nanos;
+use crate::upstream::{Interim, Names};
 
 /// The client behind a connection.
 #[derive(Debug)]
 pub struct Peer {
+    /// The number of its connection, which no other one of the program has.
+    connection: u64,
     address: SocketAddr,
     /// Watched only where nobody else would notice the end: HTTP/1, one call at a time.
     socket: Option<Arc<TcpStream>>,
     /// The timer over its calls' attempts.
     pub(super) alarm: AlarmPlace,
+    /// What an HTTP/1.1 connection and its call tell each other beside request and answer.
+    aside: Mutex<Aside>,
+    /// Nanoseconds for which it may take nothing of the latest answer; zero where nobody said.
+    pause_max: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Aside {
+    /// How the request's names were written.
+    request_names: Option<Arc<Names>>,
+    /// How the names of the vendor's answer were written.
+    answer_names: Option<Arc<Names>>,
+    /// What the vendor said before its answer.
+    interim: Vec<Interim>,
 }
 
 impl Peer {
     /// The client at the other end of `socket`.
     #[must_use]
-    pub const fn new(address: SocketAddr, socket: Arc<TcpStream>) -> Self {
-        Self { address, socket: Some(socket), alarm: AlarmPlace::empty() }
+    pub fn new(address: SocketAddr, socket: Arc<TcpStream>) -> Self {
+        Self::with(address, Some(socket))
     }
 
     /// A client whose leaving drops the call's future, or nobody's: HTTP/2 streams, and tests.
     #[must_use]
-    pub const fn detached(address: SocketAddr) -> Self {
-        Self { address, socket: None, alarm: AlarmPlace::empty() }
+    pub fn detached(address: SocketAddr) -> Self {
+        Self::with(address, None)
+    }
+
+    fn with(address: SocketAddr, socket: Option<Arc<TcpStream>>) -> Self {
+        Self {
+            connection: next_number(),
+            address,
+            socket,
+            alarm: AlarmPlace::empty(),
+            aside: Mutex::new(Aside::EMPTY),
+            pause_max: AtomicU64::new(0),
+        }
+    }
+
+    /// The number of its connection, which no other one of the program has.
+    #[must_use]
+    pub const fn connection(&self) -> u64 {
+        self.connection
     }
 
     /// Its address.
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Whether an authority is the address at which the client reached us.
+    #[must_use]
+    pub fn reached_us_at(&self, authority: &str) -> bool {
+        /// Only targets of the scheme `http` get this far.
+        const PORT: u16 = 80;
+        let local = self.socket.as_deref().and_then(|socket| socket.local_addr().ok());
+        let Some(local) = local else { return false };
+        let (name, ip) = (authority::host(authority), local.ip().to_canonical());
+        let plain = name.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(name);
+        let ours = match plain.parse::<IpAddr>() {
+            Ok(address) => address.to_canonical() == ip,
+            Err(_) => ip.is_loopback() && name.eq_ignore_ascii_case("localhost"),
+        };
+        ours && authority::port(authority, PORT) == Some(local.port())
+    }
+
+    /// It may take nothing of the answer that comes next for so long.
+    pub(super) fn allow_pause(&self, pause_max: Duration) {
+        self.pause_max.store(nanos(pause_max), Relaxed);
+    }
+
+    /// For how long it may, if an upstream's settings say so.
+    #[must_use]
+    pub fn pause_max(&self) -> Option<Duration> {
+        let nanos = self.pause_max.load(Relaxed);
+        (nanos != 0).then(|| Duration::from_nanos(nanos))
+    }
+
+    /// The names of the next call's headers, as the client wrote them.
+    pub fn tell_request_names(&self, names: Arc<Names>) {
+        self.aside().request_names = Some(names);
+    }
+
+    /// Takes them; over HTTP/2 there are none.
+    pub(super) fn take_request_names(&self) -> Option<Arc<Names>> {
+        if self.is_http1() { self.aside().request_names.take() } else { None }
+    }
+
+    /// The names of the answer's headers, as the vendor wrote them.
+    pub(super) fn tell_answer_names(&self, names: Option<Arc<Names>>) {
+        if self.is_http1() {
+            self.aside().answer_names = names;
+        }
+    }
+
+    /// Takes them.
+    pub fn take_answer_names(&self) -> Option<Arc<Names>> {
+        self.aside().answer_names.take()
+    }
+
+    /// The vendor said something before its answer. To HTTP/2 clients it cannot be passed: the
+    /// library has no place for it.
+    pub(super) fn tell_interim(&self, interim: Interim) {
+        if self.is_http1() {
+            self.aside().interim.push(interim);
+        }
+    }
+
+    /// Takes what the vendor said before its answer.
+    pub fn take_interim(&self) -> Vec<Interim> {
+        std::mem::take(&mut self.aside().interim)
+    }
+
+    const fn is_http1(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    fn aside(&self) -> MutexGuard<'_, Aside> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends when the client closed or reset the connection, even while bytes of it are unread;
@@ -51,6 +160,15 @@ impl Peer {
             None => std::future::pending().await,
         }
     }
+}
+
+fn next_number() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Relaxed)
+}
+
+impl Aside {
+    const EMPTY: Self = Self { request_names: None, answer_names: None, interim: Vec::new() };
 }
 
 /// The same connection under another number, so that its readiness is reported twice.
@@ -110,6 +228,19 @@ mod tests {
         tokio::task::yield_now().await;
         drop(client);
         timeout(LATE, waiting).await.expect("seen").unwrap();
+    }
+
+    #[tokio::test]
+    async fn only_the_address_that_was_reached_is_ours() {
+        let (client, peer) = pair().await;
+        let port = client.peer_addr().unwrap().port();
+        for name in ["127.0.0.1", "localhost", "LOCALHOST.", "[::ffff:127.0.0.1]"] {
+            assert!(peer.reached_us_at(&format!("{name}:{port}")), "{name}");
+        }
+        for name in ["127.0.0.2", "other.example", "localhost.example", "[::1]"] {
+            assert!(!peer.reached_us_at(&format!("{name}:{port}")), "{name}");
+        }
+        assert!(!peer.reached_us_at("127.0.0.1") && !peer.reached_us_at("localhost:1"));
     }
 
     #[tokio::test]

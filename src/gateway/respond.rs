@@ -6,7 +6,10 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::header::ALLOW;
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
+use http_body::Body;
+use hyper::ext::ReasonPhrase;
 
 use crate::allowance::{Refusal, RefusalReason};
 use crate::policy::classify::{Processing, Wait};
@@ -14,20 +17,20 @@ use crate::policy::headers::{
     self, AnswerSurvey, Incoming, Notes, RateLimit, Rewrite, Timing, Trailers,
 };
 use crate::policy::normalise::{
-    self, CallFacts, Effect, Presenter, Remark, Retries, problem_headers, proxy_status,
+    self, CallFacts, Effect, Presenter, Remark, Retries, Scrub, problem_headers, proxy_status,
 };
 use crate::policy::outcome::FailureKind;
 use crate::policy::problem::{Basis, Code, Problem, Source};
 use crate::policy::verdict::RetryReason;
 use crate::telemetry::{CallRecord, Ended, Gist};
-use crate::upstream::Exchange;
+use crate::upstream::{Exchange, Interim};
 
-use super::Gateway;
 use super::admit::Stop;
 use super::attempt::{Finish, Troubled};
 use super::body::{RequestBody, ResponseBody};
 use super::call::{Call, Story, Turned};
 use super::settings::Redirects;
+use super::{Gateway, Peer};
 
 /// What a call's record says besides the call: what the client got, and why.
 struct Ending<'a> {
@@ -49,7 +52,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 self.pass_on(call, &mut response, survey);
                 response
             }
-            Finish::Troubled(troubled) => self.tell_trouble(call, &troubled),
+            Finish::Troubled(mut troubled) => self.tell_trouble(call, &mut troubled),
             Finish::Stopped(stop) => self.tell_stop(call, &stop),
         }
     }
@@ -71,40 +74,56 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         self.shard.problem(turned.upstream, problem.code, problem.source);
         let (code, request_id) = (problem.code.as_str(), problem.request_id.as_deref());
         tracing::info!(code, detail = turned.detail, request_id, "request turned away");
-        let mut headers = problem_headers(&problem, None);
+        let mut headers = problem_headers(&problem, None, Scrub::default());
         let own = Some((problem.code, None));
         headers.insert(PROXY_STATUS, proxy_status(self.via.pseudonym(), own, None, None));
-        let notes = Notes {
-            request_id: &turned.id,
-            attempts: 0,
-            wait_applied: None,
-            timing: None,
-            rate_limit: None,
-        };
-        headers::annotate(&mut headers, &notes);
+        if problem.code == Code::MethodNotAllowed {
+            headers.insert(ALLOW, METHODS_ALLOWED);
+        }
+        headers::annotate(&mut headers, &uncalled(&turned.id));
         problem_response(&problem, headers)
     }
 
-    fn pass_on<B>(&self, call: &Call<'_>, response: &mut Response<B>, survey: AnswerSurvey) {
+    /// What the gateway says of itself: the answer to an OPTIONS request that may go no further.
+    #[cold]
+    pub(super) fn answer_options(&self, asked: &HeaderMap) -> Response<ResponseBody<E::Body>> {
+        let id = headers::request_id(asked).cloned().unwrap_or_else(|| self.fresh_request_id());
+        let mut response = Response::new(ResponseBody::Whole(None));
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        response.headers_mut().insert(ALLOW, METHODS_ALLOWED);
+        headers::annotate(response.headers_mut(), &uncalled(&id));
+        response
+    }
+
+    /// Passes on what the vendor said before its answer. `100 Continue` is ours to say.
+    #[cold]
+    pub(super) fn pass_interim(&self, call: &Call<'_>, peer: &Peer, interim: Vec<Interim>) {
+        for mut interim in interim {
+            if interim.status != StatusCode::CONTINUE {
+                let via = self.via.value(Version::HTTP_11);
+                headers::incoming_bare(&mut interim.headers, via, redirects(call).as_ref());
+                peer.tell_interim(interim);
+            }
+        }
+    }
+
+    fn pass_on<B: Body>(&self, call: &Call<'_>, response: &mut Response<B>, survey: AnswerSurvey) {
         let version = response.version();
-        let rewrite = || Rewrite {
-            origin: &call.rules.origin,
-            base_path: &call.rules.base_path,
-            scheme: "http",
-            authority: call.inbound.host.as_ref(),
-            prefix: &call.inbound.target.as_str()[..call.inbound.prefix_bytes],
-        };
         let binding = self.binding(call);
         let incoming = Incoming {
             via: self.via.value(version),
-            redirects: match call.policy.redirects {
-                Redirects::Rewrite => survey.has_location().then(rewrite),
-                Redirects::Pass => None,
-            },
-            trailers: Trailers::Pass,
+            redirects: if survey.has_reference() { redirects(call) } else { None },
+            trailers: trailers(version, response.body()),
             notes: notes(call, binding.as_ref()),
         };
         headers::incoming(response.headers_mut(), survey, &incoming);
+        if call.rules.credential.is_some() {
+            self.redactor.redact_passing(response.headers_mut());
+            let phrase = response.extensions().get::<ReasonPhrase>();
+            if phrase.is_some_and(|phrase| self.redactor.finds(phrase.as_bytes())) {
+                response.extensions_mut().remove::<ReasonPhrase>();
+            }
+        }
         let status = response.status();
         let vendor_status = Some(status);
         self.record(call, &Ending { status, problem: None, rule: None, vendor_status });
@@ -114,8 +133,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     fn tell_trouble(
         &self,
         call: &Call<'_>,
-        troubled: &Troubled,
+        troubled: &mut Troubled,
     ) -> Response<ResponseBody<E::Body>> {
+        self.relay_headers(call, troubled);
         let answer = troubled.answer.as_ref();
         let vendor_status = answer.map(|(parts, _)| parts.status);
         let facts = CallFacts {
@@ -127,12 +147,15 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             ..self.facts(call)
         };
         let reading = answer.map(|(_, reading)| reading);
-        let problem = normalise::upstream_problem(&troubled.trouble, reading, &facts);
+        let mut problem = normalise::upstream_problem(&troubled.trouble, reading, &facts);
         let vendor_headers = answer.map(|(parts, _)| &parts.headers);
         let failure = match troubled.reason {
             RetryReason::Failure(kind) => Some(kind),
             RetryReason::Code(_) => None,
         };
+        if failure == Some(FailureKind::HeadTooLarge) {
+            problem.detail = HEAD_TOO_LARGE.into();
+        }
         let rule = Some(&*troubled.trouble.rule);
         self.tell(call, &problem, (vendor_headers, vendor_status, failure), rule)
     }
@@ -160,7 +183,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         rule: Option<&str>,
     ) -> Response<ResponseBody<E::Body>> {
         self.shard.problem(Some(call.upstream), problem.code, problem.source);
-        let mut headers = problem_headers(problem, vendor);
+        let mut headers = problem_headers(problem, vendor, self.scrub());
         let upstream = (problem.source != Source::Client).then_some(&*call.rules.name);
         let error = Some((problem.code, failure));
         let status = proxy_status(self.via.pseudonym(), error, upstream, received);
@@ -178,6 +201,21 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         problem_response(problem, headers)
     }
 
+    /// Turns the headers of the vendor's answer into those that may stand beside a problem.
+    fn relay_headers(&self, call: &Call<'_>, troubled: &mut Troubled) {
+        let Some((parts, _)) = &mut troubled.answer else { return };
+        let rewrite = match call.policy.redirects {
+            Redirects::Rewrite => Some(call.rewrite()),
+            Redirects::Pass => None,
+        };
+        let via = self.via.value(parts.version);
+        headers::incoming_bare(&mut parts.headers, via, rewrite.as_ref());
+    }
+
+    fn scrub(&self) -> Scrub<'_> {
+        Scrub::of(&self.redactor)
+    }
+
     fn facts<'a>(&'a self, call: &'a Call<'_>) -> CallFacts<'a> {
         let dialect = &call.policy.dialect;
         CallFacts {
@@ -192,7 +230,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             documentation: dialect.documentation.as_deref(),
             support: dialect.support.as_ref(),
             status: call.policy.status,
-            scrub: normalise::Scrub { secrets: &self.secrets },
+            scrub: self.scrub(),
             ..CallFacts::default()
         }
     }
@@ -245,6 +283,20 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
     }
 }
+
+/// The methods with a meaning everywhere, less those that are refused: TRACE and CONNECT. Others
+/// are sent on as they are.
+const METHODS_ALLOWED: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
+/// What is said of a request that became no call.
+const fn uncalled(request_id: &HeaderValue) -> Notes<'_> {
+    Notes { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
+}
+
+/// Names the limit as ours: the vendor did nothing wrong, and may have carried out the request.
+const HEAD_TOO_LARGE: &str = "The vendor answered, but the head of its answer is larger than this \
+                              gateway reads. Its operator can raise `head.max` or `head.headers`.";
 
 const PROXY_STATUS: http::HeaderName = http::HeaderName::from_static("proxy-status");
 
@@ -320,16 +372,30 @@ fn estimate(span: Duration) -> Wait {
     Wait { span: span.max(Duration::from_secs(1)), basis: Basis::Estimate }
 }
 
+/// Where an answer that leads to the vendor leads instead.
+fn redirects<'a>(call: &'a Call<'_>) -> Option<Rewrite<'a>> {
+    match call.policy.redirects {
+        Redirects::Rewrite => Some(call.rewrite()),
+        Redirects::Pass => None,
+    }
+}
+
+/// In HTTP/1.1 no trailers follow a body whose length is known.
+fn trailers<B: Body>(version: Version, body: &B) -> Trailers {
+    let sized = version != Version::HTTP_2 && body.size_hint().exact().is_some();
+    if sized { Trailers::Drop } else { Trailers::Pass }
+}
+
 /// Whether it is known what the request did.
 fn effect(call: &Call<'_>, troubled: &Troubled) -> Effect {
     let unknown = troubled.trouble.processing == Processing::Unknown;
-    if unknown && !call.request.method.is_safe() { Effect::Unknown } else { Effect::Known }
+    if unknown && !call.promised_method().is_safe() { Effect::Unknown } else { Effect::Known }
 }
 
 /// "A few retries are used up": this call's attempts, or the probes of the hold that answers it.
 const fn retries(call: &Call<'_>, failures: u32) -> Retries {
-    let spent = call.policy.attempts <= call.story.attempts;
-    let probed = call.policy.attempts <= failures.saturating_add(1);
+    let spent = call.attempts_max <= call.story.attempts;
+    let probed = call.attempts_max <= failures.saturating_add(1);
     if spent || (probed && 0 < failures) { Retries::UsedUp } else { Retries::Left }
 }
 

@@ -9,6 +9,7 @@ use crate::allowance::{AccountRule, Allowance};
 use crate::policy::backoff::Backoff;
 use crate::policy::client::Clients;
 use crate::policy::dialect::Dialect;
+use crate::policy::method::CallMethod;
 use crate::policy::normalise::StatusPolicy;
 use crate::policy::route::{CallPath, Matcher, Routes};
 
@@ -55,12 +56,45 @@ pub struct Upstream {
 }
 
 impl Upstream {
-    /// The policy of a call: its method and the path behind the prefix decide.
+    /// The policies of a call: its method and the path behind the prefix decide.
     #[must_use]
-    pub fn policy_for(&self, method: &http::Method, path: CallPath<'_>) -> &CallPolicy {
-        let special = self.routes.iter().find(|(matcher, _)| matcher.surely(method, path));
-        special.map_or(&self.policy, |(_, policy)| policy)
+    pub fn policies_for<'m>(
+        &self,
+        method: impl Into<CallMethod<'m>>,
+        path: CallPath<'_>,
+    ) -> Policies<'_> {
+        let method = method.into();
+        let mut routes = self.routes.iter();
+        if let Some((_, policy)) = routes.find(|(matcher, _)| matcher.surely(method, path)) {
+            return Policies { applied: policy, certain: policy };
+        }
+        let likely = self.routes.iter().find(|(matcher, _)| matcher.possibly(method, path));
+        let applied = likely.map_or(&self.policy, |(_, policy)| policy);
+        Policies { applied, certain: &self.policy }
     }
+
+    /// The headers without which a call is refused: those of every route that it may be meant
+    /// for.
+    pub fn required<'a>(
+        &'a self,
+        method: CallMethod<'a>,
+        path: CallPath<'a>,
+    ) -> impl Iterator<Item = &'a HeaderName> {
+        let demanding = self.routes.iter().filter(|(_, policy)| !policy.require.is_empty());
+        let meant = demanding.filter(move |(matcher, _)| matcher.possibly(method, path));
+        meant.flat_map(|(_, policy)| &policy.require)
+    }
+}
+
+/// The policies of one call. They differ only where a vendor may read its method or path
+/// differently than it is spelled.
+#[derive(Clone, Copy, Debug)]
+pub struct Policies<'a> {
+    /// The policy of the first route that the call may be meant for: timeouts, dialect, and which
+    /// answers are looked at.
+    pub applied: &'a CallPolicy,
+    /// The policy that applies beyond doubt: nothing relaxes more than it does.
+    pub certain: &'a CallPolicy,
 }
 
 /// A credential that the gateway injects; the value is marked sensitive and never printed.
@@ -68,6 +102,8 @@ impl Upstream {
 pub struct Credential {
     /// The header that carries it.
     pub header: HeaderName,
+    /// The header's name as the configuration writes it.
+    pub written: Arc<str>,
     /// Its value.
     pub value: HeaderValue,
 }
@@ -97,7 +133,7 @@ pub struct CallPolicy {
     pub idempotency_header: HeaderName,
     /// Which status a problem has.
     pub status: StatusPolicy,
-    /// What happens to a `Location` under the upstream's URL.
+    /// What happens to references under the upstream's URL.
     pub redirects: Redirects,
     /// Whether the vendor learns the client's address.
     pub client_address: ClientAddress,
@@ -113,7 +149,7 @@ pub struct CallPolicy {
     pub dialect: Arc<Dialect>,
 }
 
-/// What happens to a `Location` under the upstream's URL.
+/// What happens to references under the upstream's URL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Redirects {
     /// It is mapped back to where the client reached us.

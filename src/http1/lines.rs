@@ -163,6 +163,16 @@ impl Lines {
         Ok(line)
     }
 
+    /// The names of the header lines of `head`, which begin with number `first`, as they were
+    /// written.
+    pub fn names<'a>(&'a self, head: &'a [u8], first: usize) -> impl Iterator<Item = &'a [u8]> {
+        // The last line is the empty one.
+        (first..self.found.len() - 1).map(move |number| {
+            let line = &head[self.place(head, number)];
+            &line[..memchr::memchr(b':', line).unwrap_or(0)]
+        })
+    }
+
     /// Another head is to be looked at.
     pub fn forget(&mut self) {
         self.searched = 0;
@@ -257,8 +267,8 @@ pub const fn is_blank(byte: u8) -> bool {
 }
 
 /// Writes one header line.
-pub fn line(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    out.extend_from_slice(name.as_bytes());
+pub fn line(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[u8]) {
+    out.extend_from_slice(name.as_ref());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");

@@ -4,6 +4,7 @@
 //! | file | purpose |
 //! | --- | --- |
 //! | `lines` | where a head ends, and its lines |
+//! | `names` | how the names of header lines were written |
 //! | `chunks` | a body in chunks, taken out of the bytes that bring it |
 //! | `received` | what was read and not used yet |
 //! | `outgoing` | a message on its way out, and how much of it is out |
@@ -14,11 +15,13 @@ use std::fmt;
 
 mod chunks;
 mod lines;
+mod names;
 mod outgoing;
 mod received;
 
 pub use chunks::{Chunks, Padding, Piece, data};
 pub use lines::{Concerns, Line, Lines, is_blank, is_listed, line, number};
+pub use names::{Lookup, NameMemory, Names, Spelling};
 pub use outgoing::{Length, Outgoing, Stop};
 pub use received::Received;
 

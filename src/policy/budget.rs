@@ -1,178 +1,134 @@
 //! The share of calls that may become blind retries.
 //!
-//! A dead upstream sees at most its share more than the calls themselves (10 % by default). A
-//! quiet one may have a few retries under way beyond it, so that it gets any at all; a busy one
-//! may not, for whom they would add up to more than the share. Waits that the vendor asked for are
-//! none of its business: holds bound those.
+//! A vendor that is down sees at most this share more than the calls themselves (10 % by default),
+//! or, of few calls, three retries in ten seconds. Two bounds make that true. Retries of the last
+//! ten seconds stay below the share of the calls of the last ten seconds: what was saved ages. And
+//! since the last good answer they stay below the share of the calls that failed since: what good
+//! times earned is not spent on a dead vendor, while one good answer frees the rest again, so that
+//! a short break costs few calls. The first retry after a stated wait is none of the budget's
+//! business: holds bound those.
 
 use super::time::Moment;
 
-/// Blind retries under way at once beyond the share of a quiet upstream.
-pub const LOOSE_MAX: u16 = 3;
+/// Retries in ten seconds that need no share, so that a quiet upstream gets any at all.
+pub const FREE_MAX: u32 = 3;
 
-/// An upstream is quiet up to so many calls in ten seconds: until its share, at 10 %, is as many
-/// retries as it may have beyond it.
-const QUIET_CALLS_MAX: u64 = 30;
+/// How long calls and retries are remembered.
+pub const MEMORY_SECONDS: usize = 10;
 
-/// How long those calls are remembered, each behind the one before: a lasting rate above three a
-/// second is busy.
-const QUIET_MS: u64 = 10_000;
-
-/// Calls beyond the quiet ones are remembered up to as many again: quiet is back within the ten
-/// seconds.
-const MEMORY_MS_MAX: u64 = 2 * QUIET_MS;
-
-/// Blind retries that can be saved up: what 1,000 calls earn at 10 %.
-const SAVED_MAX: u32 = 100;
-
-/// A hundredth of a retry is the unit of account, so that a share in per cent is exact.
-const RETRY: u32 = 100;
-
-/// The balance of one upstream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Blind retries of one upstream, and the failures they answer.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Budget {
-    saved: u32,
-    loose: u16,
-    /// When, in milliseconds, the calls of late are forgotten. Not kept up while the savings are
-    /// full: it only matters once they are spent.
-    forgotten_ms: u64,
-}
-
-/// How a blind retry is paid; given back when its attempt is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Payment {
-    /// From what calls have earned.
-    Saved,
-    /// One of the few that a quiet upstream may have at once.
-    Loose,
+    retries: Seconds,
+    /// Since the latest good answer.
+    failed_calls: Seconds,
+    failed_retries: Seconds,
 }
 
 impl Budget {
-    /// A call came in and earns its share.
-    #[must_use]
-    pub fn deposit(self, percent: u32, now: Moment) -> Self {
-        const CALL_MS: u64 = QUIET_MS / QUIET_CALLS_MAX;
-        if self.saved == SAVED_MAX * RETRY {
-            return self;
+    /// A call's first attempt failed blindly.
+    pub fn call_failed(&mut self, now: Moment) {
+        self.failed_calls.count(now);
+    }
+
+    /// The upstream gave a good answer: it is not down.
+    pub fn answered(&mut self) {
+        (self.failed_calls, self.failed_retries) = (Seconds::default(), Seconds::default());
+    }
+
+    /// Pays one blind retry, if it can be paid: `calls` came in during the last ten seconds, and
+    /// `percent` of them may be retries.
+    pub fn withdraw(&mut self, calls: u32, percent: u32, now: Moment) -> bool {
+        let share = |calls: u32| {
+            let share = u64::from(calls) * u64::from(percent) / 100;
+            u32::try_from(share).unwrap_or(u32::MAX).max(FREE_MAX)
+        };
+        let payable = self.retries.sum(now) < share(calls)
+            && self.failed_retries.sum(now) < share(self.failed_calls.sum(now));
+        if payable {
+            self.retries.count(now);
+            self.failed_retries.count(now);
         }
-        let saved = self.saved.saturating_add(percent).min(SAVED_MAX * RETRY);
-        let now_ms = millis(now);
-        let forgotten_ms = (self.forgotten_ms.max(now_ms) + CALL_MS).min(now_ms + MEMORY_MS_MAX);
-        Self { saved, forgotten_ms, ..self }
-    }
-
-    /// One blind retry, if it can be paid.
-    #[must_use]
-    pub fn withdraw(self, now: Moment) -> Option<(Self, Payment)> {
-        if let Some(saved) = self.saved.checked_sub(RETRY) {
-            return Some((Self { saved, ..self }, Payment::Saved));
-        }
-        let loose = self.loose + 1;
-        let allowed = loose <= LOOSE_MAX && self.is_quiet(now);
-        allowed.then_some((Self { loose, ..self }, Payment::Loose))
-    }
-
-    const fn is_quiet(self, now: Moment) -> bool {
-        self.forgotten_ms <= millis(now) + QUIET_MS
-    }
-
-    /// The attempt it paid for is over.
-    #[must_use]
-    pub const fn finish(self, payment: Payment) -> Self {
-        match payment {
-            Payment::Saved => self,
-            Payment::Loose => Self { loose: self.loose.saturating_sub(1), ..self },
-        }
-    }
-
-    /// The balance as one number, for an atomic.
-    #[must_use]
-    pub fn pack(self) -> u64 {
-        self.forgotten_ms << 24 | u64::from(self.saved) << 8 | u64::from(self.loose)
-    }
-
-    /// The balance from that number.
-    #[must_use]
-    pub fn unpack(packed: u64) -> Self {
-        let saved = u32::try_from(packed >> 8 & 0xFFFF).unwrap_or(u32::MAX);
-        let loose = u16::try_from(packed & 0xFF).unwrap_or(u16::MAX);
-        Self { saved, loose, forgotten_ms: packed >> 24 }
+        payable
     }
 }
 
-/// Forty bits of them, all that the packed form has room for, last for 34 years.
-const fn millis(now: Moment) -> u64 {
-    now.as_nanos() / 1_000_000
+/// Seconds that are kept: the present one is not over yet, so one more than is remembered.
+const SLOTS: usize = MEMORY_SECONDS + 1;
+
+/// Counts by the second; a slot is cleared when its second comes round again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seconds {
+    slots: [(u64, u32); SLOTS],
+}
+
+impl Seconds {
+    fn count(&mut self, now: Moment) {
+        let second = second_of(now);
+        let place = usize::try_from(second % SLOTS as u64).unwrap_or_default();
+        let slot = &mut self.slots[place];
+        if slot.0 != second {
+            *slot = (second, 0);
+        }
+        slot.1 = slot.1.saturating_add(1);
+    }
+
+    fn sum(&self, now: Moment) -> u32 {
+        let oldest = second_of(now).saturating_sub(MEMORY_SECONDS as u64);
+        let live = self.slots.iter().filter(|(second, _)| oldest <= *second);
+        live.fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+}
+
+/// The second that a moment belongs to.
+#[must_use]
+pub const fn second_of(now: Moment) -> u64 {
+    now.as_nanos() / 1_000_000_000
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    const NOW: Moment = Moment::from_millis(60_000);
+    fn at(second: u64) -> Moment {
+        Moment::from_millis(second * 1_000)
+    }
 
-    /// So many calls, evenly over so long.
-    fn calls(mut budget: Budget, count: u64, over: Duration) -> (Budget, Moment) {
-        let mut now = NOW;
-        for _ in 0..count {
-            now = now.plus(over / u32::try_from(count).unwrap());
-            budget = budget.deposit(10, now);
-        }
-        (budget, now)
+    /// Retries that are paid of so many that are asked for.
+    fn paid(budget: &mut Budget, calls: u32, asked: u32, now: Moment) -> u32 {
+        (0..asked).map(|_| u32::from(budget.withdraw(calls, 10, now))).sum()
     }
 
     #[test]
-    fn ten_calls_earn_one_retry_at_ten_per_cent() {
-        let mut budget = Budget { loose: LOOSE_MAX, ..Budget::default() };
-        for _ in 0..9 {
-            budget = budget.deposit(10, NOW);
+    fn a_dead_vendor_sees_a_tenth_more_whatever_was_saved() {
+        for (failed, calls, most) in
+            [(1, 1, 3), (29, 5_000, 3), (60, 1_560, 6), (200, 200, 20), (200, 40, 4)]
+        {
+            let mut budget = Budget::default();
+            (0..failed).for_each(|_| budget.call_failed(at(60)));
+            assert_eq!(paid(&mut budget, calls, 3 * failed, at(60)), most, "{failed} of {calls}");
         }
-        assert_eq!(budget.withdraw(NOW), None);
-        let (budget, payment) = budget.deposit(10, NOW).withdraw(NOW).unwrap();
-        assert_eq!((budget.saved, payment), (0, Payment::Saved));
     }
 
     #[test]
-    fn three_at_once_are_allowed_to_a_quiet_upstream() {
+    fn three_are_free_in_ten_seconds() {
         let mut budget = Budget::default();
-        for _ in 0..LOOSE_MAX {
-            let (next, payment) = budget.withdraw(NOW).unwrap();
-            assert_eq!(payment, Payment::Loose);
-            budget = next;
-        }
-        assert_eq!(budget.withdraw(NOW), None);
-        assert!(budget.finish(Payment::Loose).withdraw(NOW).is_some());
+        budget.call_failed(at(60));
+        assert_eq!(paid(&mut budget, 1, 9, at(60)), FREE_MAX);
+        assert_eq!(paid(&mut budget, 1, 9, at(70)), 0);
+        assert_eq!(paid(&mut budget, 1, 9, at(71)), FREE_MAX);
     }
 
     #[test]
-    fn a_busy_upstream_has_its_share_and_no_more() {
-        let second = Duration::from_secs(1);
-        // Calls, over how long, and what may be sent again at once beyond the share.
-        let rows = [
-            (1, second, true),
-            (30, second / 1000, true),
-            (31, second / 1000, false),
-            (300, second * 120, true),
-            (480, second * 120, false),
-            (100_000, second, false),
-        ];
-        for (count, over, allowed) in rows {
-            let (budget, now) = calls(Budget::default(), count, over);
-            let spent = Budget { saved: 0, ..budget };
-            assert_eq!(spent.withdraw(now).is_some(), allowed, "{count} calls in {over:?}");
-            let later = now.plus(Duration::from_millis(MEMORY_MS_MAX - QUIET_MS));
-            assert!(spent.withdraw(later).is_some(), "{count} calls in {over:?}, long ago");
+    fn a_good_answer_frees_the_share_of_all_calls_and_no_more() {
+        let mut budget = Budget::default();
+        (0..50).for_each(|_| budget.call_failed(at(60)));
+        assert_eq!(paid(&mut budget, 1_000, 100, at(60)), 5);
+        let mut all = 5;
+        for _ in 0..100 {
+            budget.answered();
+            all += paid(&mut budget, 1_000, 100, at(61));
         }
-    }
-
-    #[test]
-    fn savings_are_bounded_and_survive_packing() {
-        let budget = Budget { loose: 2, ..Budget::default() };
-        let (budget, _) = calls(budget, 100_000, Duration::from_secs(10));
-        assert_eq!(budget.saved, SAVED_MAX * RETRY);
-        assert_eq!(budget.deposit(10, NOW), budget, "a full budget is not written");
-        assert_eq!(Budget::unpack(budget.pack()), budget);
+        assert_eq!(all, 100);
     }
 }

@@ -7,12 +7,19 @@
 use std::time::Duration;
 
 use crate::policy::backoff;
-use crate::policy::classify::{HoldCause, HoldOrder};
+use crate::policy::classify::{HoldCause, HoldOrder, HoldScope, Wait};
 use crate::policy::problem::Basis;
 use crate::policy::time::Moment;
 
 /// The first hold when nobody said how long.
 const FIRST: Duration = Duration::from_secs(1);
+
+/// No hold is shorter, whatever was said: one probe a second is what a vendor in trouble can bear.
+pub const FLOOR: Duration = Duration::from_secs(1);
+
+/// From this failed probe in a row on a hold is at least twice the one before it, the vendor's own
+/// word included: twice it may have been a close call, three times it is no word to go by.
+const DISBELIEVED_FROM: u32 = 3;
 
 /// The longest hold that doubling leads to, for a scope whose window is unknown.
 pub const DOUBLED_MAX: Duration = Duration::from_secs(15 * 60);
@@ -78,7 +85,7 @@ impl Hold {
     /// The hold that an order begins on an open scope.
     #[must_use]
     pub fn begin(order: &HoldOrder, at: Circumstances) -> Self {
-        let length = order.length.map_or(FIRST, |wait| wait.span).max(order.at_least);
+        let length = order.length.map_or(FIRST, |wait| wait.span).max(order.at_least).max(FLOOR);
         Self {
             id: 0,
             cause: order.cause,
@@ -93,7 +100,7 @@ impl Hold {
     /// The hold after its probe met the same trouble again.
     #[must_use]
     pub fn prolonged(self, order: &HoldOrder, at: Circumstances) -> Self {
-        let length = self.next_length(order, at.window).max(order.at_least);
+        let length = self.next_length(order, at.window).max(order.at_least).max(FLOOR);
         Self {
             cause: order.cause,
             until: at.now.plus(backoff::at_least(length, at.chance)),
@@ -108,21 +115,18 @@ impl Hold {
     /// The hold after its probe failed without an answer.
     #[must_use]
     pub fn failed(self, at: Circumstances) -> Self {
+        let length = match self.cause {
+            HoldCause::Maintenance => Some(Wait { span: self.length, basis: self.basis }),
+            HoldCause::Throttle | HoldCause::Outage | HoldCause::Pause => None,
+        };
         let order = HoldOrder {
-            scope: crate::policy::classify::HoldScope::Upstream,
+            scope: HoldScope::Upstream,
             cause: self.cause,
-            length: None,
-            at_least: match self.cause {
-                HoldCause::Maintenance => self.length,
-                HoldCause::Throttle | HoldCause::Outage => Duration::ZERO,
-            },
+            length,
+            at_least: Duration::ZERO,
             slow_sixteenths: crate::policy::pace::FULL,
         };
-        let basis = match self.cause {
-            HoldCause::Maintenance => self.basis,
-            HoldCause::Throttle | HoldCause::Outage => Basis::Estimate,
-        };
-        Self { basis, ..self.prolonged(&order, at) }
+        self.prolonged(&order, at)
     }
 
     /// The hold after a late answer to an attempt that was sent before it began: longer perhaps,
@@ -148,17 +152,24 @@ impl Hold {
         }
     }
 
-    /// Maintenance lasts as long as the vendor says each time; throttling without the vendor's
-    /// own word doubles, because its documented wait has just proved too short.
+    /// As long as was said each time; throttling without the vendor's own word doubles, because
+    /// its documented wait has just proved too short. After several failures the word no longer
+    /// counts, except for a documented maintenance, which lasts as long as its document says.
     fn next_length(&self, order: &HoldOrder, window: Option<Duration>) -> Duration {
         let said = order.length.map(|wait| wait.span);
-        let by_vendor = order.length.is_some_and(|wait| wait.basis == Basis::Upstream);
+        let by = order.length.map(|wait| wait.basis);
         let doubled = |most: Duration| (self.length * 2).min(most.max(self.length));
+        let by_window = doubled(window.unwrap_or(DOUBLED_MAX));
+        let documented = by == Some(Basis::Dialect);
+        let believed = self.failures.saturating_add(1) < DISBELIEVED_FROM;
         match order.cause {
-            HoldCause::Maintenance => said.unwrap_or(self.length),
-            HoldCause::Throttle if by_vendor => said.unwrap_or(self.length),
-            HoldCause::Throttle => doubled(window.unwrap_or(DOUBLED_MAX)),
             HoldCause::Outage => doubled(OUTAGE_MAX),
+            HoldCause::Maintenance if believed || documented => said.unwrap_or(self.length),
+            HoldCause::Throttle if believed && by == Some(Basis::Upstream) => {
+                said.unwrap_or(self.length)
+            }
+            HoldCause::Pause => said.unwrap_or(self.length),
+            HoldCause::Maintenance | HoldCause::Throttle => said.unwrap_or_default().max(by_window),
         }
     }
 }
@@ -175,7 +186,6 @@ fn basis(length: Duration, order: &HoldOrder) -> Basis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::classify::{HoldScope, Wait};
 
     fn order(cause: HoldCause, seconds: Option<u64>, basis: Basis) -> HoldOrder {
         let length = seconds.map(|s| Wait { span: Duration::from_secs(s), basis });
@@ -222,6 +232,45 @@ mod tests {
         let said = order(HoldCause::Throttle, Some(90), Basis::Upstream);
         assert_eq!(seconds(Hold::begin(&said, at(0)).prolonged(&said, at(90))), 90);
     }
+
+    #[test]
+    fn no_hold_is_shorter_than_a_second() {
+        for cause in HoldCause::ALL {
+            let mut short = order(cause, None, Basis::Upstream);
+            short.length = Some(Wait { span: Duration::from_millis(200), basis: Basis::Upstream });
+            let hold = Hold::begin(&short, at(0));
+            assert_eq!(hold.length, FLOOR, "{cause:?}");
+            assert!(FLOOR <= hold.prolonged(&short, at(1)).length, "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_that_failed_three_times_no_longer_counts() {
+        let rows = [
+            (HoldCause::Throttle, Basis::Upstream, [2, 2, 2, 4, 8, 16, 32, 60, 60]),
+            (HoldCause::Maintenance, Basis::Upstream, [2, 2, 2, 4, 8, 16, 32, 60, 60]),
+            (HoldCause::Maintenance, Basis::Dialect, [2; 9]),
+            (HoldCause::Pause, Basis::Upstream, [2; 9]),
+        ];
+        for (cause, basis, expected) in rows {
+            let order = order(cause, Some(2), basis);
+            let next = |hold: &Hold| Some(hold.prolonged(&order, at(0)));
+            let first = Hold::begin(&order, at(0));
+            let lengths: Vec<_> =
+                std::iter::successors(Some(first), next).take(9).map(seconds).collect();
+            assert_eq!(lengths, expected, "{cause:?} {basis:?}");
+        }
+        let order = order(HoldCause::Throttle, Some(2), Basis::Upstream);
+        let thrice = Hold { failures: 2, ..Hold::begin(&order, at(0)) };
+        let long = HoldOrder { length: Some(Wait { span: LONG, basis: Basis::Upstream }), ..order };
+        assert_eq!(
+            thrice.prolonged(&long, at(0)).length,
+            LONG,
+            "a fresh longer word is kept whole"
+        );
+    }
+
+    const LONG: Duration = Duration::from_secs(3_000);
 
     #[test]
     fn the_floor_binds_the_vendors_word_too() {

@@ -6,9 +6,13 @@
 
 pub mod time;
 
+pub mod authority;
 pub mod client;
 pub mod headers;
+pub mod method;
+pub mod path;
 pub mod route;
+mod spelling;
 
 pub mod hold;
 pub mod ledger;

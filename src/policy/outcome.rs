@@ -45,6 +45,8 @@ pub enum FailureKind {
     ConnectTimeout,
     /// Our own limit of connections to this upstream left none free in time.
     ConnectionLimit,
+    /// This program has no resources of its own left: file descriptors, ports, memory for sockets.
+    LocalResources,
     /// The TLS handshake failed for another reason than the certificate.
     Tls,
     /// The upstream's certificate is not to be trusted.
@@ -59,17 +61,20 @@ pub enum FailureKind {
     IdleTimeout,
     /// The answer was not HTTP, or lied about its framing.
     Protocol,
+    /// The answer's head is over our own bound.
+    HeadTooLarge,
     /// The answer's body broke off.
     Truncated,
 }
 
 impl FailureKind {
     /// Every kind, for tables of metrics and for parsing dialects.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Dns,
         Self::Refused,
         Self::ConnectTimeout,
         Self::ConnectionLimit,
+        Self::LocalResources,
         Self::Tls,
         Self::TlsCertificate,
         Self::Reset,
@@ -77,8 +82,28 @@ impl FailureKind {
         Self::Timeout,
         Self::IdleTimeout,
         Self::Protocol,
+        Self::HeadTooLarge,
         Self::Truncated,
     ];
+
+    /// Whether a limit on our own side broke it, which says nothing about the upstream.
+    #[must_use]
+    pub const fn is_ours(self) -> bool {
+        match self {
+            Self::ConnectionLimit | Self::LocalResources | Self::HeadTooLarge => true,
+            Self::Dns
+            | Self::Refused
+            | Self::ConnectTimeout
+            | Self::Tls
+            | Self::TlsCertificate
+            | Self::Reset
+            | Self::RefusedStream
+            | Self::Timeout
+            | Self::IdleTimeout
+            | Self::Protocol
+            | Self::Truncated => false,
+        }
+    }
 
     /// Its name in dialects, metrics and logs.
     #[must_use]
@@ -88,6 +113,7 @@ impl FailureKind {
             Self::Refused => "refused",
             Self::ConnectTimeout => "connect_timeout",
             Self::ConnectionLimit => "connection_limit",
+            Self::LocalResources => "local_resources",
             Self::Tls => "tls",
             Self::TlsCertificate => "tls_certificate",
             Self::Reset => "reset",
@@ -95,6 +121,7 @@ impl FailureKind {
             Self::Timeout => "timeout",
             Self::IdleTimeout => "idle_timeout",
             Self::Protocol => "protocol",
+            Self::HeadTooLarge => "head_too_large",
             Self::Truncated => "truncated",
         }
     }

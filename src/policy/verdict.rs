@@ -3,8 +3,11 @@
 //! Everything the attempt loop needs to know after an outcome that is not a success is decided
 //! here, and nowhere else.
 
+use std::time::Duration;
+
 use crate::policy::backoff::{Backoff, at_least};
-use crate::policy::classify::{Remedy, Trouble};
+use crate::policy::classify::{HoldOrder, Remedy, Trouble};
+use crate::policy::hold;
 use crate::policy::outcome::FailureKind;
 use crate::policy::problem::{Code, StoppedBy};
 use crate::policy::replay::{self, Repeatability};
@@ -29,7 +32,7 @@ pub enum Verdict {
 pub enum Cost {
     /// The vendor asked for the wait, and a hold bounds it.
     Free,
-    /// Nobody asked for it.
+    /// Nothing else bounds it.
     Blind,
 }
 
@@ -59,8 +62,11 @@ pub struct Situation<'a> {
     pub now: Moment,
     /// No attempt starts later.
     pub deadline: Moment,
-    /// When the hold that this outcome ordered ends, as the vault keeps it.
+    /// When the hold that this outcome ordered ends, as the vault keeps it; none where no hold
+    /// covers the call.
     pub held_until: Option<Moment>,
+    /// Retries of this call after a hold that others' probe opened: one each is free.
+    pub hold_retries: u32,
 }
 
 /// Whether the call is sent again.
@@ -80,32 +86,42 @@ pub fn decide(trouble: &Trouble, situation: &Situation<'_>) -> Verdict {
     if situation.deadline < start {
         return Verdict::Stop(StoppedBy::Patience);
     }
-    Verdict::Again { at, cost: cost_of(trouble) }
+    Verdict::Again { at, cost: cost_of(trouble, situation) }
 }
 
 /// When the call would start again if nothing were held; holds are kept by the waiting room.
 fn own_start(trouble: &Trouble, situation: &Situation<'_>) -> Moment {
     let Situation { attempts, backoff, chance, now, .. } = *situation;
-    match trouble.remedy {
-        Remedy::After(wait) => now.plus(at_least(wait, chance)),
-        Remedy::Hold => now,
-        Remedy::Backoff | Remedy::Final => now.plus(backoff.wait(attempts, chance)),
+    match (trouble.remedy, &trouble.hold) {
+        (Remedy::After(wait), _) => now.plus(at_least(wait, chance)),
+        (Remedy::Hold, Some(order)) if situation.held_until.is_none() => {
+            now.plus(at_least(ordered_wait(order), chance))
+        }
+        (Remedy::Hold, _) => now,
+        (Remedy::Backoff | Remedy::Final, _) => now.plus(backoff.wait(attempts, chance)),
     }
 }
 
-/// Blind is every retry that no hold bounds.
-fn cost_of(trouble: &Trouble) -> Cost {
-    if trouble.hold.is_some() { Cost::Free } else { Cost::Blind }
+/// The wait of a call that the hold it led to does not cover, because it is exempt.
+fn ordered_wait(order: &HoldOrder) -> Duration {
+    let said = order.length.map_or(Duration::ZERO, |wait| wait.span);
+    said.max(order.at_least).max(hold::FLOOR)
+}
+
+/// Free is what a hold bounds: its one probe, and once for each call that it made wait. Whoever
+/// was let go with the others and is refused again pays: the vendor's word has failed.
+fn cost_of(trouble: &Trouble, situation: &Situation<'_>) -> Cost {
+    let bounded = trouble.hold.is_some() && situation.held_until.is_some();
+    if bounded && situation.hold_retries == 0 { Cost::Free } else { Cost::Blind }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http::Method;
 
     use super::*;
-    use crate::policy::classify::Processing;
+    use crate::policy::classify::{HoldCause, HoldScope, Processing, Wait};
+    use crate::policy::problem::Basis;
     use crate::policy::replay::{BodyState, Licence};
 
     fn trouble(processing: Processing, remedy: Remedy) -> Trouble {
@@ -140,6 +156,7 @@ mod tests {
             now: Moment::from_millis(1_000),
             deadline: Moment::from_millis(30_000),
             held_until: None,
+            hold_retries: 0,
         }
     }
 
@@ -153,6 +170,29 @@ mod tests {
         let again = Verdict::Again { at: Moment::from_millis(1_250), cost: Cost::Blind };
         assert_eq!(decide(&blind, &held(6)), again);
         assert_eq!(decide(&blind, &held(31)), Verdict::Stop(StoppedBy::Patience));
+    }
+
+    #[test]
+    fn a_hold_bounds_one_retry_of_each_call_that_it_covers() {
+        let order = HoldOrder {
+            scope: HoldScope::Allowance,
+            cause: HoldCause::Throttle,
+            length: Some(Wait { span: Duration::from_millis(200), basis: Basis::Upstream }),
+            at_least: Duration::ZERO,
+            slow_sixteenths: 8,
+        };
+        let mut held = trouble(Processing::NotProcessed, Remedy::Hold);
+        held.hold = Some(order);
+        let covered = |hold_retries| Situation {
+            held_until: Some(Moment::from_millis(2_000)),
+            hold_retries,
+            ..situation(&Method::POST, 1)
+        };
+        let at = |millis, cost| Verdict::Again { at: Moment::from_millis(millis), cost };
+        assert_eq!(decide(&held, &covered(0)), at(1_000, Cost::Free));
+        assert_eq!(decide(&held, &covered(1)), at(1_000, Cost::Blind));
+        let exempt = situation(&Method::POST, 1);
+        assert_eq!(decide(&held, &exempt), at(2_100, Cost::Blind), "a second, and a tenth more");
     }
 
     #[test]

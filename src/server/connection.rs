@@ -12,19 +12,22 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response, Version};
+use http::header::CONTENT_LENGTH;
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 
-use super::body::ClientBody;
+use super::body::{self, ClientBody};
+use super::frames::Checked;
 use super::h1;
-use super::handler::{ConnectionChange, Handler, Refused};
+use super::handler::{ConnectionChange, Handler, Refused, Sending};
 use super::head::{self, Bounds};
 use super::patrol::{Limits, Patrol};
+use super::reader::{Reader, Streams};
 use super::settings::Settings;
 use super::stream::{ClientStream, InTurns, Protocol, end_writing};
 use super::turn;
@@ -68,7 +71,7 @@ pub(super) struct Worker<H> {
     head_timeout: Duration,
     idle_timeout: Duration,
     pub(super) bounds: Bounds,
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<Streams>,
 }
 
 impl<H: Handler> Worker<H> {
@@ -85,7 +88,7 @@ impl<H: Handler> Worker<H> {
             head_timeout: settings.head_timeout,
             idle_timeout: settings.idle_timeout,
             bounds,
-            http2: http2_builder(settings),
+            http2: http2_builder(settings, clock),
         }
     }
 
@@ -97,9 +100,9 @@ impl<H: Handler> Worker<H> {
     }
 }
 
-fn http2_builder(settings: &Settings) -> http2::Builder<TokioExecutor> {
+fn http2_builder(settings: &Settings, clock: Clock) -> http2::Builder<Streams> {
     let list_bytes = settings.head_bytes_max.saturating_mul(LOOSER);
-    let mut builder = http2::Builder::new(TokioExecutor::new());
+    let mut builder = http2::Builder::new(Streams { clock });
     builder
         .timer(TokioTimer::new())
         .max_concurrent_streams(settings.streams_max)
@@ -167,7 +170,7 @@ struct Link<H> {
 /// What a call needs of its connection.
 pub(super) struct Line<H> {
     pub(super) worker: Arc<Worker<H>>,
-    peer: Peer,
+    pub(super) peer: Peer,
     pub(super) wire: Arc<Wire>,
 }
 
@@ -187,16 +190,22 @@ impl<H: Handler> Link<H> {
 
     async fn serve_http2(self, stream: ClientStream) {
         let line = self.line(Peer::detached(self.address));
+        let clock = self.worker.clock;
         let service = service_fn(move |request: Request<Incoming>| {
             let flight = Flight::new(Arc::clone(&line));
-            let mut request = Ok(request.map(ClientBody::http2));
+            let mut request = request.map(ClientBody::http2);
             async move {
                 turn::behind_the_others().await;
-                Ok::<_, Infallible>(call(flight, &mut request).await)
+                body::state_length(&mut request, clock).await;
+                let method = request.method().clone();
+                let response = call(flight, &mut Ok(request)).await;
+                Ok::<_, Infallible>(for_http2(&method, response))
             }
         });
-        let connection =
-            self.worker.http2.serve_connection(TokioIo::new(InTurns::new(stream)), service);
+        let connection = self
+            .worker
+            .http2
+            .serve_connection(TokioIo::new(Checked::new(InTurns::new(stream))), service);
         self.watch(pin!(connection)).await;
     }
 
@@ -299,7 +308,36 @@ pub(super) async fn call<H: Handler>(
     };
     // The version is a matter of this connection, whatever the answer was relayed from.
     *response.version_mut() = Version::HTTP_11;
-    response.map(|body| Tracked { body, _flight: flight })
+    if let Some(pause_max) = flight.line.peer.pause_max() {
+        flight.line.wire.allow_pause(pause_max);
+    }
+    response.map(|body| Tracked { body, ends_with_head: false, reader: None, flight })
+}
+
+/// An answer as HTTP/2 may send it: without a body where it ends with its head, and without the
+/// length of one behind a 204. The client would take either for a fault of the whole connection.
+fn for_http2<H: Handler>(
+    method: &Method,
+    mut response: Response<Tracked<H>>,
+) -> Response<Tracked<H>> {
+    let body = response.body_mut();
+    body.reader = Reader::of_this_task();
+    if let Some(reader) = &body.reader {
+        reader.allow_pause(body.flight.line.wire.pause_max());
+    }
+    let status = response.status();
+    if !h1::has_no_body(method, status) {
+        return response;
+    }
+    let length = response.body().size_hint().exact().filter(|bytes| 0 < *bytes);
+    let headers = response.headers_mut();
+    if status == StatusCode::NO_CONTENT {
+        headers.remove(CONTENT_LENGTH);
+    } else if let (Some(length), false) = (length, headers.contains_key(CONTENT_LENGTH)) {
+        headers.insert(CONTENT_LENGTH, length.into());
+    }
+    response.body_mut().ends_with_head = true;
+    response
 }
 
 /// A call under way; over when dropped.
@@ -323,7 +361,18 @@ impl<H> Drop for Flight<H> {
 /// A response body whose end is the end of the call.
 pub(super) struct Tracked<H: Handler> {
     body: H::Body,
-    _flight: Flight<H>,
+    /// Nothing of the body is sent.
+    ends_with_head: bool,
+    /// The client of an HTTP/2 stream.
+    reader: Option<Arc<Reader>>,
+    flight: Flight<H>,
+}
+
+impl<H: Handler> Tracked<H> {
+    /// All of it went out.
+    pub(super) fn was_sent(&mut self) {
+        self.body.was_sent();
+    }
 }
 
 impl<H: Handler> Body for Tracked<H> {
@@ -334,11 +383,24 @@ impl<H: Handler> Body for Tracked<H> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        if self.ends_with_head {
+            return Poll::Ready(None);
+        }
+        let Self { body, reader, .. } = &mut *self;
+        let Some(reader) = reader else { return Pin::new(body).poll_frame(cx) };
+        reader.asks();
+        let polled = Pin::new(&mut *body).poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(_))) if !body.is_end_stream() => reader.was_given(),
+            // What the library was given it sends, or says itself that it cannot.
+            Poll::Ready(Some(Ok(_)) | None) => body.was_sent(),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        polled
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.ends_with_head || self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -391,7 +453,7 @@ impl<F: Future> Connection for Http1<'_, F> {
     }
 }
 
-impl<S, B> Connection for http2::Connection<TokioIo<InTurns>, S, TokioExecutor>
+impl<S, B> Connection for http2::Connection<TokioIo<Checked<InTurns>>, S, Streams>
 where
     S: hyper::service::HttpService<Incoming, ResBody = B>,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,

@@ -16,7 +16,7 @@ use crate::policy::problem::Code;
 /// Answers the requests of one worker.
 pub trait Handler: Send + Sync + 'static {
     /// The body of its responses.
-    type Body: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
+    type Body: Sending<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
         + Send
         + Unpin
         + 'static;
@@ -41,6 +41,12 @@ pub trait Handler: Send + Sync + 'static {
 
     /// A connection came or went.
     fn connection(&self, _change: ConnectionChange) {}
+}
+
+/// A body that is told when all of it went out. Dropped before that, it broke off.
+pub trait Sending: Body {
+    /// All of it went out.
+    fn was_sent(&mut self);
 }
 
 /// What happened to a client connection.

@@ -3,12 +3,15 @@
 //! Behind them a head has one shape whatever it came as: a `Host`, and a target of path and query.
 //! Refuses to look at what only the route table or the vendor understands.
 
-use http::header::{CONNECTION, HOST, HeaderName, UPGRADE};
+use http::header::{COOKIE, HOST, HeaderName, UPGRADE};
 use http::uri::{Authority, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
 use super::handler::Refused;
 use super::host;
+use crate::policy::authority;
+use crate::policy::headers::insists_on_upgrade;
+use crate::policy::route::AbsoluteForm;
 
 /// What a head may be; from the settings of the front door.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +27,9 @@ pub(super) struct Bounds {
 /// What HTTP/2 counts for each header beside its bytes (RFC 9113 §6.5.2).
 const HEADER_OVERHEAD_BYTES: usize = 32;
 
-const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+/// The ports of authorities that name none.
+const HTTP_PORT: u16 = 80;
+const HTTPS_PORT: u16 = 443;
 
 /// Checks a head and gives it its one shape.
 pub(super) fn check<B>(request: &mut Request<B>, bounds: Bounds) -> Result<(), Refused> {
@@ -35,8 +40,11 @@ pub(super) fn check<B>(request: &mut Request<B>, bounds: Bounds) -> Result<(), R
         make_relative(request)?;
     }
     // Heads are short: comparing names costs less than hashing one.
-    if request.headers().keys().any(|name| *name == UPGRADE) {
-        ignore_h2c(request.headers_mut())?;
+    let offers = request.headers().keys().any(|name| *name == UPGRADE);
+    // HTTP/1.0 has no Upgrade, so there it says nothing.
+    let insists = offers && request.version() == Version::HTTP_11;
+    if insists && insists_on_upgrade(request.headers()) {
+        return Err(Refused::UpgradeUnsupported);
     }
     Ok(())
 }
@@ -49,8 +57,9 @@ fn make_relative<B>(request: &mut Request<B>) -> Result<(), Refused> {
         return Err(Refused::Malformed { detail });
     }
     let Some(authority) = uri.authority().cloned() else { return Ok(()) };
-    agree_on_host(request.headers_mut(), &authority)?;
+    agree_on_host(request.headers_mut(), &authority, HTTP_PORT)?;
     *request.uri_mut() = path_and_query(request.uri())?;
+    request.extensions_mut().insert(AbsoluteForm);
     Ok(())
 }
 
@@ -66,7 +75,11 @@ fn path_and_query(uri: &Uri) -> Result<Uri, Refused> {
 }
 
 /// The authority becomes the `Host` where there is none.
-fn agree_on_host(headers: &mut HeaderMap, authority: &Authority) -> Result<(), Refused> {
+fn agree_on_host(
+    headers: &mut HeaderMap,
+    authority: &Authority,
+    default_port: u16,
+) -> Result<(), Refused> {
     if !host::is_valid(authority.as_str().as_bytes()) {
         return Err(Refused::Malformed { detail: "The request's authority names no host." });
     }
@@ -75,37 +88,25 @@ fn agree_on_host(headers: &mut HeaderMap, authority: &Authority) -> Result<(), R
         headers.extend(value.map(|value| (HOST, value)));
         return Ok(());
     };
-    let same = host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes());
+    let host = host.to_str().unwrap_or_default();
+    let same = authority::same(host, authority.as_str(), default_port);
     if same && headers.get_all(HOST).iter().count() == 1 {
         return Ok(());
     }
     Err(Refused::Malformed { detail: "The Host header differs from the request's authority." })
 }
 
-/// `h2c` is an offer that may be ignored; everything else is a protocol we do not speak.
-fn ignore_h2c(headers: &mut HeaderMap) -> Result<(), Refused> {
-    let tokens = headers.get_all(UPGRADE).iter().flat_map(|value| value.as_bytes().split(is_comma));
-    if !tokens.into_iter().all(|token| token.trim_ascii().eq_ignore_ascii_case(b"h2c")) {
-        return Err(Refused::UpgradeUnsupported);
+/// HTTP/2 may send each cookie in a field of its own; whoever reads HTTP/1.1 expects one field
+/// (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.len() == headers.keys_len() || headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return;
     }
-    headers.remove(UPGRADE);
-    headers.remove(HTTP2_SETTINGS);
-    if headers.get(CONNECTION).is_some_and(names_only_the_offer) {
-        headers.remove(CONNECTION);
+    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(mut joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        joined.set_sensitive(headers[COOKIE].is_sensitive());
+        headers.insert(COOKIE, joined);
     }
-    Ok(())
-}
-
-fn is_comma(byte: &u8) -> bool {
-    *byte == b','
-}
-
-fn names_only_the_offer(connection: &HeaderValue) -> bool {
-    let offers = [&b"upgrade"[..], b"http2-settings"];
-    connection
-        .as_bytes()
-        .split(is_comma)
-        .all(|token| offers.iter().any(|offer| token.trim_ascii().eq_ignore_ascii_case(offer)))
 }
 
 fn check_http2<B>(request: &mut Request<B>, bounds: Bounds) -> Result<(), Refused> {
@@ -117,10 +118,15 @@ fn check_http2<B>(request: &mut Request<B>, bounds: Bounds) -> Result<(), Refuse
         return Err(Refused::Malformed { detail: "The target `*` belongs to OPTIONS." });
     }
     match request.uri().authority().cloned() {
-        Some(authority) => agree_on_host(request.headers_mut(), &authority)?,
+        Some(authority) => {
+            let secure = request.uri().scheme() == Some(&Scheme::HTTPS);
+            let default_port = if secure { HTTPS_PORT } else { HTTP_PORT };
+            agree_on_host(request.headers_mut(), &authority, default_port)?;
+        }
         None => check_lone_host(request.headers())?,
     }
     *request.uri_mut() = path_and_query(request.uri())?;
+    join_cookies(request.headers_mut());
     Ok(())
 }
 
@@ -162,7 +168,7 @@ mod tests {
         let headers = request.headers();
         let shown = |name| headers.get(name).map(value).unwrap_or_default();
         let target = request.uri().path_and_query().unwrap().as_str();
-        Ok(format!("{} {target} {}", shown(HOST), shown(UPGRADE)))
+        Ok(format!("{} {target} {}", shown(HOST), shown(COOKIE)))
     }
 
     fn http1(uri: &str, headers: &[(&str, &str)]) -> Result<String, Refused> {
@@ -178,26 +184,43 @@ mod tests {
         assert_eq!(http1("http://A:1/b?c", &[("host", "a:1")]).unwrap(), "a:1 /b?c ");
         assert_eq!(http1("http://a", &[("host", "a")]).unwrap(), "a / ");
         assert_eq!(http1("http://a?c", &[("host", "a")]).unwrap(), "a /?c ");
+        assert_eq!(http1("http://a:80/b", &[("host", "A.")]).unwrap(), "A. /b ");
         assert!(http1("http://a/b", &[("host", "b")]).is_err());
+        assert!(http1("http://a:81/b", &[("host", "a")]).is_err());
+        assert!(http1("http://u:p@a/b", &[("host", "a")]).is_err());
         assert!(http1("https://a/b", &[("host", "a")]).is_err());
         assert_eq!(http1("/b", &[("host", "a")]).unwrap(), "a /b ");
     }
 
     #[test]
-    fn only_the_offer_of_h2c_is_ignored() {
-        let offer = [("upgrade", "h2c"), ("http2-settings", "AA"), ("host", "a")];
-        assert_eq!(http1("/", &offer).unwrap(), "a / ");
-        for upgrade in ["websocket", "h2c, websocket", ""] {
-            let refused = http1("/", &[("upgrade", upgrade)]);
-            assert_eq!(refused, Err(Refused::UpgradeUnsupported), "{upgrade:?}");
+    fn an_offer_to_upgrade_is_ignored_unless_the_client_insists() {
+        for upgrade in ["h2c", "TLS/1.2", "TLS/1.0, HTTP/1.1", ""] {
+            let offer = [("connection", "upgrade"), ("upgrade", upgrade), ("host", "a")];
+            assert_eq!(http1("/", &offer).unwrap(), "a / ", "{upgrade:?}");
         }
+        let socket = [("connection", "upgrade"), ("upgrade", "websocket"), ("host", "a")];
+        assert_eq!(http1("/", &socket), Err(Refused::UpgradeUnsupported));
+        assert_eq!(checked(Version::HTTP_10, "/", &socket).unwrap(), "a / ", "HTTP/1.0 has none");
+    }
+
+    #[test]
+    fn cookies_of_http2_become_one_field() {
+        let crumbs = [("host", "a"), ("cookie", "a=1"), ("x", "1"), ("cookie", "b=\"2\"; c=3")];
+        assert_eq!(http2("http://a/b", &crumbs).unwrap_err(), Refused::HeadersTooLarge);
+        let crumbs = [("cookie", "a=1"), ("cookie", "b=\"2\"; c=3"), ("cookie", "d")];
+        assert_eq!(http2("http://a/b", &crumbs).unwrap(), "a /b a=1; b=\"2\"; c=3; d");
+        assert_eq!(http2("http://a/b", &crumbs[..1]).unwrap(), "a /b a=1");
+        let old = [("host", "a"), crumbs[0], crumbs[1]];
+        assert_eq!(http1("/b", &old).unwrap(), "a /b a=1", "HTTP/1.1 passes as it is");
     }
 
     #[test]
     fn http2_heads_get_a_host_and_keep_the_bounds() {
         assert_eq!(http2("http://a/b", &[]).unwrap(), "a /b ");
         assert_eq!(http2("http://a/b", &[("host", "A")]).unwrap(), "A /b ");
+        assert_eq!(http2("https://a.:443/b", &[("host", "a")]).unwrap(), "a /b ");
         assert!(http2("http://a/b", &[("host", "b")]).is_err());
+        assert!(http2("http://u@a/b", &[]).is_err());
         assert!(http2("http://a/b", &[("host", "a"), ("host", "a")]).is_err());
         assert!(http2("/b", &[]).is_err());
         assert_eq!(http2("/b", &[("host", "a")]).unwrap(), "a /b ");

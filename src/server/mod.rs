@@ -10,11 +10,14 @@
 mod body;
 mod connection;
 mod door;
+mod frames;
 mod h1;
 mod handler;
 mod head;
 mod host;
+mod hpack;
 mod patrol;
+mod reader;
 mod settings;
 mod shutdown;
 mod stream;
@@ -28,7 +31,7 @@ mod tests;
 
 pub use body::ClientBody;
 pub use door::{Door, DoorFault};
-pub use handler::{ConnectionChange, Handler, Refused};
+pub use handler::{ConnectionChange, Handler, Refused, Sending};
 pub use settings::{Settings, Shutdown};
 pub use shutdown::{Ended, StopRequests, StopSignals, serve_until_stopped};
 pub use workers::{House, Workers, start};

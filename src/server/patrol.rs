@@ -14,12 +14,10 @@ use super::wire::{Phase, Wire};
 use crate::clock::Clock;
 use crate::policy::time::Moment;
 
-/// A client that takes nothing of an answer for so long has left without saying so.
-const WRITE_STALL_MAX: Duration = Duration::from_secs(30);
-
-/// For every so many bytes that it takes it has that time anew: 1 KiB a second, as with uploads.
-/// Only time in which the socket is full counts, so a vendor that sends slowly never meets it.
-const TAKEN_BYTES_MIN: u32 = 30 * 1024;
+/// For every second of the pause that a client may make it takes so many bytes of an answer, or its
+/// time is up: as with uploads, a place at the vendor is not kept for less. Only time in which the
+/// socket is full counts, so a vendor that sends slowly never meets it.
+const TAKEN_BYTES_MIN: u64 = 1024;
 
 /// How long a connection may take for what.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +33,8 @@ pub(super) struct Limits {
 /// How long a client may still let us wait until it has taken its least.
 #[derive(Clone, Copy, Debug)]
 struct Stall {
-    left: Duration,
+    /// Nothing was waited for yet.
+    left: Option<Duration>,
     /// When the socket was found full, if it is.
     since: Option<Moment>,
     taken_before: u32,
@@ -64,7 +63,7 @@ impl<'a> Patrol<'a> {
             limits,
             seen: None,
             deadline: limits.first_head,
-            stall: Stall { left: WRITE_STALL_MAX, since: None, taken_before: 0 },
+            stall: Stall { left: None, since: None, taken_before: 0 },
             armed: Moment::NEVER,
             sleep: Box::pin(clock.sleep_until(limits.first_head)),
             extended: false,
@@ -120,7 +119,7 @@ impl<'a> Patrol<'a> {
     fn move_deadline(&mut self, phase: Phase) {
         if let Some(since) = self.stall.since.take() {
             let waited = self.clock.now().since(since);
-            self.stall.left = self.stall.left.saturating_sub(waited);
+            self.stall.left = self.stall.left.map(|left| left.saturating_sub(waited));
         }
         let within = match phase {
             Phase::Fresh => {
@@ -143,12 +142,16 @@ impl<'a> Patrol<'a> {
 
     /// What is left for a client that is behind, whose socket is full from now on.
     fn stalled_until(&mut self, now: Moment) -> Moment {
-        let taken = self.wire.taken_bytes();
-        if taken.wrapping_sub(self.stall.taken_before) >= TAKEN_BYTES_MIN {
-            self.stall = Stall { left: WRITE_STALL_MAX, since: None, taken_before: taken };
+        let (taken, pause_max) = (self.wire.taken_bytes(), self.wire.pause_max());
+        let least = TAKEN_BYTES_MIN.saturating_mul(pause_max.as_secs().max(1));
+        let enough = u64::from(taken.wrapping_sub(self.stall.taken_before)) >= least;
+        let left = self.stall.left.filter(|_| !enough);
+        if left.is_none() {
+            self.stall.taken_before = taken;
         }
-        self.stall.since = Some(now);
-        now.plus(self.stall.left)
+        let left = left.unwrap_or(pause_max);
+        (self.stall.left, self.stall.since) = (Some(left), Some(now));
+        now.plus(left)
     }
 
     /// The timer went off for a deadline that has moved away since.

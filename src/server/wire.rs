@@ -3,7 +3,14 @@
 //! All of them run on one worker's thread, one after the other; the atomics only satisfy the
 //! compiler and cost next to nothing. Refuses to act: the watch in `connection.rs` does.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use crate::policy::time::nanos;
+
+/// For so long a client may take nothing of an answer that comes from no upstream, which would
+/// have a setting for it: what that is by default.
+const PAUSE_DEFAULT: Duration = Duration::from_secs(30);
 
 /// The state of one connection.
 #[derive(Debug, Default)]
@@ -22,6 +29,8 @@ pub(super) struct Wire {
     taken_bytes: AtomicU32,
     /// No call after the present one.
     closing: AtomicBool,
+    /// Nanoseconds for which the client may take nothing of an answer; zero where nobody said.
+    pause_max: AtomicU64,
 }
 
 /// What a connection is doing, as far as deadlines are concerned.
@@ -98,6 +107,19 @@ impl Wire {
     /// Whether the client may still be sending what nobody reads.
     pub(super) fn is_unread(&self) -> bool {
         self.unread.load(Relaxed)
+    }
+
+    /// The client may take nothing of the present answer for so long.
+    pub(super) fn allow_pause(&self, pause_max: Duration) {
+        self.pause_max.store(nanos(pause_max), Relaxed);
+    }
+
+    /// For how long it may.
+    pub(super) fn pause_max(&self) -> Duration {
+        match self.pause_max.load(Relaxed) {
+            0 => PAUSE_DEFAULT,
+            nanos => Duration::from_nanos(nanos),
+        }
     }
 
     pub(super) fn close_soon(&self) {

@@ -20,6 +20,7 @@ use super::settings::Settings;
 use super::turn;
 use crate::clock::Clock;
 use crate::gateway::Drain;
+use crate::telemetry;
 
 /// After accept failed for want of file descriptors or memory: asking at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -205,8 +206,8 @@ impl<H: Handler> Hall<'_, H> {
         if own.contains(&error.kind()) {
             return;
         }
-        tracing::warn!(%error, "connections cannot be accepted at the moment");
         let clock = self.worker.clock;
+        telemetry::shortage(error, clock.now());
         clock.sleep_until(clock.now().plus(ACCEPT_PAUSE)).await;
     }
 }

@@ -4,9 +4,15 @@
 use http::{HeaderMap, Request, Response};
 
 use super::body::ClientBody;
-use super::handler::{ConnectionChange, Handler, Refused};
+use super::handler::{ConnectionChange, Handler, Refused, Sending};
 use crate::gateway::{Gateway, Peer, RequestBody, ResponseBody};
 use crate::upstream::{UpstreamBody, Upstreams};
+
+impl Sending for ResponseBody<UpstreamBody<RequestBody>> {
+    fn was_sent(&mut self) {
+        Self::was_sent(self);
+    }
+}
 
 impl Handler for Gateway<Upstreams<RequestBody>> {
     type Body = ResponseBody<UpstreamBody<RequestBody>>;

@@ -57,6 +57,92 @@ pub struct CallRecord<'a> {
     pub retried_because: Option<RetryReason>,
 }
 
+/// An answer whose body broke off behind its head.
+#[derive(Clone, Copy)]
+pub struct BrokenBody<'a> {
+    /// The call's id, as the client got it.
+    pub request_id: &'a str,
+    /// The client's name.
+    pub client: &'a str,
+    /// The upstream's name.
+    pub upstream: &'a str,
+    /// The method.
+    pub method: &'a Method,
+    /// The path without its query, as the client wrote it.
+    pub path: &'a str,
+    /// The status the client got.
+    pub status: StatusCode,
+    /// Bytes of the body that were handed on.
+    pub bytes: u64,
+    /// Whose side broke.
+    pub by: BrokenBy,
+    /// What happened.
+    pub cause: &'a dyn fmt::Display,
+    /// From the call's head to the break.
+    pub total: Duration,
+}
+
+impl fmt::Debug for BrokenBody<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BrokenBody").field("by", &self.by).field("bytes", &self.bytes).finish()
+    }
+}
+
+/// Whose side a body broke off on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenBy {
+    /// The vendor stopped in the middle, or said nothing for too long.
+    Upstream,
+    /// The client left, or did not read for too long.
+    Client,
+}
+
+impl BrokenBy {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Upstream, Self::Client];
+
+    /// Its name in metrics and logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Upstream => "upstream",
+            Self::Client => "client",
+        }
+    }
+}
+
+/// Writes down that a body broke off, at its end: the line of the call, if there was one, was
+/// written when its head came.
+#[cold]
+pub fn body_broke(access: Access, body: &BrokenBody<'_>) {
+    if access == Access::None {
+        return;
+    }
+    macro_rules! broken {
+        ($level:ident) => {
+            tracing::$level!(
+                target: TARGET,
+                outcome = "broken",
+                method = %body.method,
+                path = %Plain(body.path),
+                status = body.status.as_u16(),
+                client = body.client,
+                upstream = body.upstream,
+                by = body.by.as_str(),
+                cause = %body.cause,
+                bytes = body.bytes,
+                total_ms = millis(body.total),
+                request_id = %Plain(body.request_id),
+                "body broke off"
+            )
+        };
+    }
+    match body.by {
+        BrokenBy::Upstream => broken!(warn),
+        BrokenBy::Client => broken!(info),
+    }
+}
+
 /// What decides whether a call is written down.
 #[derive(Clone, Copy, Debug)]
 pub struct Gist {

@@ -6,9 +6,9 @@ use std::io::{self, IsTerminal};
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::format::FmtSpan;
+use tracing_subscriber::filter::{ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::{EnvFilter, Registry};
+use tracing_subscriber::{Registry, fmt};
 
 use super::json::JsonLines;
 use super::lines::{self, Lines, Scribe};
@@ -69,12 +69,10 @@ impl Log {
 ///
 /// # Errors
 /// It is not; with what is wrong.
-fn filter(level: &str) -> Result<EnvFilter, LogFault> {
-    let fault = |cause: tracing_subscriber::filter::ParseError| LogFault::Level {
-        found: level.to_owned(),
-        cause: cause.to_string(),
-    };
-    EnvFilter::try_new(level).map_err(fault)
+fn filter(level: &str) -> Result<Targets, LogFault> {
+    let fault =
+        |cause: ParseError| LogFault::Level { found: level.to_owned(), cause: cause.to_string() };
+    level.parse().map_err(fault)
 }
 
 /// What a line looks like.
@@ -97,22 +95,19 @@ impl Look {
 
 type Boxed = Box<dyn Subscriber + Send + Sync>;
 
-fn subscriber(lines: Lines, filter: EnvFilter, look: Look, clock: Clock) -> Boxed {
-    // Whoever debugs sees the spans of libraries too, which our own lines do not know.
-    let debugs = filter.max_level_hint().is_none_or(|level| level > LevelFilter::INFO);
+fn subscriber(lines: Lines, filter: Targets, look: Look, clock: Clock) -> Boxed {
+    // At debug level the spans of libraries are shown too, which our own lines do not know.
+    let debugs = filter.default_level().is_none_or(|level| level > LevelFilter::INFO);
+    let filtered = Registry::default().with(filter);
     if look == Look::Json && !debugs {
-        let json = JsonLines { lines, clock };
-        return Box::new(Registry::default().with(json).with(filter));
+        return Box::new(filtered.with(JsonLines { lines, clock }));
     }
-    let builder = tracing_subscriber::fmt()
-        .with_writer(lines)
-        .with_env_filter(filter)
-        .with_span_events(FmtSpan::NONE);
+    let layer = fmt::layer().with_writer(lines);
     match look {
-        // The builder itself honours NO_COLOR.
-        Look::Colourful => Box::new(builder.with_target(false).compact().finish()),
-        Look::Text => Box::new(builder.with_ansi(false).with_target(false).compact().finish()),
-        Look::Json => Box::new(builder.json().flatten_event(true).finish()),
+        // The layer itself honours NO_COLOR.
+        Look::Colourful => Box::new(filtered.with(layer.with_target(false).compact())),
+        Look::Text => Box::new(filtered.with(layer.with_ansi(false).with_target(false).compact())),
+        Look::Json => Box::new(filtered.with(layer.json().flatten_event(true))),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
+use super::access::BrokenBy;
 use super::cells::{ByStatus, Cell, Histogram};
 use super::exposition;
 use crate::allowance::AccountView;
@@ -110,6 +111,7 @@ pub(super) struct UpstreamCells {
     pub(super) throttled: Cell,
     pub(super) unexpected: Cell,
     pub(super) unrecognised: Cell,
+    pub(super) broken: [Cell; BrokenBy::ALL.len()],
 }
 
 /// How a call ended.
@@ -295,6 +297,11 @@ impl Shard {
         self.with(upstream, |cells| cells.unrecognised.add(1));
     }
 
+    /// A body broke off behind its head.
+    pub fn body_broke(&self, upstream: usize, by: BrokenBy) {
+        self.with(upstream, |cells| cells.broken[by as usize].add(1));
+    }
+
     /// A client connected.
     pub fn connection_opened(&self) {
         self.connections_opened.add(1);
@@ -330,6 +337,7 @@ impl UpstreamCells {
             throttled: Cell::default(),
             unexpected: Cell::default(),
             unrecognised: Cell::default(),
+            broken: Default::default(),
         }
     }
 }

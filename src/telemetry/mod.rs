@@ -13,13 +13,15 @@ mod log;
 mod metrics;
 mod process;
 mod settings;
+mod shortage;
 mod table;
 
-pub use access::{CallRecord, Gist, record};
+pub use access::{BrokenBody, BrokenBy, CallRecord, Gist, body_broke, record};
 pub use holds::hold;
 pub use log::{Log, LogFault};
 pub use metrics::{
     Admitted, Attempted, CLIENTS_MAX, Ended, LimitOf, Metrics, Shard, Throttled, UpstreamLabels,
 };
 pub use settings::{Access, Format, Settings};
+pub use shortage::shortage;
 pub use table::{Kind, METRICS, Metric};

@@ -30,7 +30,7 @@ pub enum Kind {
 }
 
 /// Every metric, in the order of exposition.
-pub const METRICS: [Metric; 39] = [
+pub const METRICS: [Metric; 40] = [
     BUILD_INFO,
     CALLS,
     CALLS_ACTIVE,
@@ -45,6 +45,7 @@ pub const METRICS: [Metric; 39] = [
     THROTTLED,
     UNEXPECTED,
     UNRECOGNISED,
+    BROKEN,
     CONNECTIONS_OPEN,
     CONNECTIONS,
     LIMIT,
@@ -171,6 +172,11 @@ pub(super) const UNRECOGNISED: Metric = counter(
     "evenkeel_problems_unrecognised_total",
     "Error bodies that no dialect understood",
     UPSTREAM,
+);
+pub(super) const BROKEN: Metric = counter(
+    "evenkeel_bodies_broken_total",
+    "Answers whose body broke off behind their head, by whose side broke",
+    &["upstream", "by"],
 );
 pub(super) const CONNECTIONS_OPEN: Metric =
     gauge("evenkeel_client_connections_open", "Client connections", &[]);

@@ -10,6 +10,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Response};
 
 use super::{RequestBody, UpstreamBody};
+use crate::http1::Spelling;
 use crate::policy::outcome::Failure;
 
 /// The head of a request, which every attempt sends alike.
@@ -20,6 +21,11 @@ pub struct RequestHead {
     pub target: PathAndQuery,
     /// Its headers. A `Host` among them stays here: the upstream's own goes in its place.
     pub headers: HeaderMap,
+    /// The client's connection, by a number that no other one ever has: a connection to the
+    /// upstream that authenticated itself serves only the one it did so for.
+    pub client: u64,
+    /// How the names of the headers are written over HTTP/1.1.
+    pub spelling: Spelling,
 }
 
 impl fmt::Debug for RequestHead {

@@ -10,11 +10,9 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 
-use super::failure;
 use super::h1::Connection;
-use super::h2::Ticket;
+use super::h2::Incoming;
 use super::pool::Pool;
 use super::{AnswerBody, RequestBody};
 use crate::policy::outcome::Failure;
@@ -30,8 +28,8 @@ enum Source<B: RequestBody> {
     Received(Bytes),
     /// From this HTTP/1 connection, which goes back to its pool afterwards.
     Connection(Box<Connection<B>>, Arc<Pool<B>>),
-    /// From an HTTP/2 connection that drives itself.
-    Stream { incoming: Incoming, _ticket: Ticket },
+    /// From a stream of an HTTP/2 connection, which drives itself.
+    Stream(Box<Incoming<B>>),
 }
 
 impl<B: RequestBody> UpstreamBody<B> {
@@ -43,14 +41,15 @@ impl<B: RequestBody> UpstreamBody<B> {
         Self { source: Source::Connection(connection, pool) }
     }
 
-    pub(super) fn streaming(incoming: Incoming, ticket: Ticket) -> Self {
-        Self { source: Source::Stream { incoming, _ticket: ticket } }
+    pub(super) fn streaming(incoming: Incoming<B>) -> Self {
+        Self { source: Source::Stream(Box::new(incoming)) }
     }
 
     /// Lets go of the connection: it is free, unless the request is not complete.
     fn settle(&mut self) {
         let nothing = Source::Received(Bytes::new());
-        if let Source::Connection(connection, pool) = std::mem::replace(&mut self.source, nothing)
+        if let Source::Connection(mut connection, pool) =
+            std::mem::replace(&mut self.source, nothing)
             && connection.is_free()
         {
             pool.keep(connection);
@@ -62,7 +61,7 @@ impl<B: RequestBody> AnswerBody for UpstreamBody<B> {
     fn take_whole(&mut self) -> Option<Bytes> {
         match &mut self.source {
             Source::Received(bytes) => Some(std::mem::take(bytes)),
-            Source::Connection(..) | Source::Stream { .. } => None,
+            Source::Connection(..) | Source::Stream(_) => None,
         }
     }
 }
@@ -81,10 +80,7 @@ impl<B: RequestBody> Body for UpstreamBody<B> {
             Source::Received(bytes) => {
                 return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))));
             }
-            Source::Stream { incoming, .. } => {
-                let frame = ready!(Pin::new(incoming).poll_frame(cx));
-                return Poll::Ready(frame.map(|f| f.map_err(|error| failure::of_body(&error))));
-            }
+            Source::Stream(incoming) => return Pin::new(incoming).poll_frame(cx),
             Source::Connection(connection, _) => {
                 let frame = ready!(connection.poll_body(cx));
                 let goes_on = matches!(frame, Some(Ok(_))) && !connection.is_body_over();
@@ -106,7 +102,7 @@ impl<B: RequestBody> Body for UpstreamBody<B> {
         match &self.source {
             Source::Received(bytes) => bytes.is_empty(),
             Source::Connection(connection, _) => connection.is_body_over(),
-            Source::Stream { incoming, .. } => incoming.is_end_stream(),
+            Source::Stream(incoming) => incoming.is_end_stream(),
         }
     }
 
@@ -114,7 +110,7 @@ impl<B: RequestBody> Body for UpstreamBody<B> {
         match &self.source {
             Source::Received(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Source::Connection(connection, _) => connection.body_size(),
-            Source::Stream { incoming, .. } => incoming.size_hint(),
+            Source::Stream(incoming) => incoming.size_hint(),
         }
     }
 }

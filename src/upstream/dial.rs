@@ -125,7 +125,7 @@ async fn secure(
     stream: TcpStream,
 ) -> Result<(Io, Version), Failure> {
     let config = match trust.ready() {
-        Some(config) => config?,
+        Some(config) => config,
         None => load(Arc::clone(trust)).await?,
     };
     let name = ServerName::try_from(settings.origin.host.to_string())

@@ -1,4 +1,4 @@
-//! Other people's errors into ours: the only file that names those of hyper, h2 and TLS.
+//! Other people's errors into ours: the only file that names those of h2 and TLS.
 //!
 //! It looks at types and kinds down the whole chain of sources, never at wording, and refuses
 //! to guess in our favour: what it does not know may have reached the upstream.
@@ -6,13 +6,13 @@
 use std::error::Error;
 use std::io::{self, ErrorKind};
 
-use super::pulse::Pulse;
+use rustix::io::Errno;
+use socket2::{Domain, Socket, Type};
+
 use crate::policy::outcome::{Failure, FailureKind, Reach};
 
 /// What a chain of errors comes down to.
 enum Cause {
-    /// The request's own body.
-    Local,
     /// The other side hung up: a reset, or an end where HTTP expected more.
     HungUp,
     /// The connection ended in an orderly way, in the middle of something.
@@ -25,16 +25,13 @@ enum Cause {
     Refused,
 }
 
-/// No head came over HTTP/2. `pulse` knows whether the request was handed over.
-pub(super) fn of_head(error: &hyper::Error, pulse: &Pulse) -> Failure {
-    let reach = if pulse.moved() { Reach::Maybe } else { Reach::Nothing };
-    if pulse.body_failed() {
-        return of_request_body(error, reach);
-    }
-    let kind = match cause(error) {
-        Cause::Local | Cause::HungUp | Cause::Ended => FailureKind::Reset,
+/// No head came over HTTP/2.
+pub(super) fn of_head(error: &h2::Error, reach: Reach) -> Failure {
+    let kind = match of_h2(error) {
+        Cause::HungUp | Cause::Ended => FailureKind::Reset,
         Cause::Tls => FailureKind::Tls,
         Cause::Nonsense => FailureKind::Protocol,
+        Cause::Refused if reach == Reach::Nothing => FailureKind::Reset,
         Cause::Refused => return refused(error),
     };
     Failure::new(kind, reach, chain(error))
@@ -50,7 +47,7 @@ pub(super) fn of_request_body(error: &(dyn Error + 'static), reach: Reach) -> Fa
 pub(super) fn of_head_io(error: &io::Error, reach: Reach, heard: bool) -> Failure {
     let kind = match of_io(error) {
         Cause::Ended if heard => FailureKind::Truncated,
-        Cause::Local | Cause::HungUp | Cause::Ended | Cause::Refused => FailureKind::Reset,
+        Cause::HungUp | Cause::Ended | Cause::Refused => FailureKind::Reset,
         Cause::Tls => FailureKind::Tls,
         Cause::Nonsense => FailureKind::Protocol,
     };
@@ -76,35 +73,54 @@ pub(super) fn of_lie(what: &'static str) -> Failure {
     Failure::new(FailureKind::Protocol, Reach::Maybe, what)
 }
 
+/// The answer's head is over a bound of ours: the vendor answered, and did nothing wrong.
+pub(super) fn of_own_bound(what: &'static str) -> Failure {
+    Failure::new(FailureKind::HeadTooLarge, Reach::Maybe, what)
+}
+
 /// The body of an HTTP/2 answer broke off.
-pub(super) fn of_body(error: &hyper::Error) -> Failure {
-    Failure::new(of_broken_body(&cause(error)), Reach::Maybe, chain(error))
+pub(super) fn of_body(error: &h2::Error) -> Failure {
+    Failure::new(of_broken_body(&of_h2(error)), Reach::Maybe, chain(error))
 }
 
 fn of_broken_body(cause: &Cause) -> FailureKind {
     match cause {
-        Cause::Local | Cause::Ended => FailureKind::Truncated,
+        Cause::Ended => FailureKind::Truncated,
         Cause::HungUp | Cause::Refused => FailureKind::Reset,
         Cause::Tls => FailureKind::Tls,
         Cause::Nonsense => FailureKind::Protocol,
     }
 }
 
-/// No HTTP connection could be begun on a socket that is open.
-pub(super) fn of_handshake(error: &hyper::Error) -> Failure {
-    Failure::new(FailureKind::Reset, Reach::Nothing, chain(error))
+/// No HTTP/2 connection could be begun on a socket that is open.
+pub(super) fn of_handshake(error: &h2::Error) -> Failure {
+    of_head(error, Reach::Nothing)
 }
 
 /// The name did not resolve.
 pub(super) fn of_lookup(error: &io::Error) -> Failure {
-    Failure::new(FailureKind::Dns, Reach::Nothing, chain(error))
+    // The resolver hides what it lacked itself, so it is tried: it needs a socket.
+    let socket = Socket::new(Domain::IPV4, Type::DGRAM, None);
+    let local = is_local(error) || socket.is_err_and(|error| is_local(&error));
+    let kind = if local { FailureKind::LocalResources } else { FailureKind::Dns };
+    Failure::new(kind, Reach::Nothing, chain(error))
 }
 
 /// No address could be connected to.
 pub(super) fn of_connect(error: &io::Error) -> Failure {
     let late = error.kind() == ErrorKind::TimedOut;
-    let kind = if late { FailureKind::ConnectTimeout } else { FailureKind::Refused };
+    let other = if late { FailureKind::ConnectTimeout } else { FailureKind::Refused };
+    let kind = if is_local(error) { FailureKind::LocalResources } else { other };
     Failure::new(kind, Reach::Nothing, chain(error))
+}
+
+/// Whether this program or its system lacks something, which says nothing about the other side.
+fn is_local(error: &io::Error) -> bool {
+    /// No more open files, in the system or in this program; no memory for sockets.
+    const LACKS: [Errno; 4] = [Errno::NFILE, Errno::MFILE, Errno::NOBUFS, Errno::NOMEM];
+    let lacks = Errno::from_io_error(error).is_some_and(|number| LACKS.contains(&number));
+    // No port is left for a connection to there.
+    lacks || error.kind() == ErrorKind::AddrNotAvailable
 }
 
 /// The TLS handshake failed.
@@ -117,45 +133,8 @@ pub(super) fn of_tls(error: &io::Error) -> Failure {
     Failure::new(kind, Reach::Nothing, chain(error))
 }
 
-fn refused(error: &hyper::Error) -> Failure {
+fn refused(error: &h2::Error) -> Failure {
     Failure::new(FailureKind::RefusedStream, Reach::Refused, chain(error))
-}
-
-fn cause(error: &hyper::Error) -> Cause {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    let mut found = Cause::HungUp;
-    while let Some(error) = next {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            return of_h2(error);
-        }
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return of_io(error);
-        }
-        if let Some(error) = error.downcast_ref::<hyper::Error>() {
-            found = of_hyper(error);
-        }
-        next = error.source();
-    }
-    found
-}
-
-fn of_hyper(error: &hyper::Error) -> Cause {
-    if error.is_user() {
-        Cause::Local
-    } else if error.is_timeout() {
-        Cause::HungUp
-    } else if error.is_parse() || is_unexpected(error) {
-        Cause::Nonsense
-    } else {
-        Cause::Ended
-    }
-}
-
-/// hyper has no question for "bytes came when none were due", its only other error that stands
-/// alone.
-fn is_unexpected(error: &hyper::Error) -> bool {
-    let named = error.is_incomplete_message() || error.is_canceled() || error.is_closed();
-    !named && error.source().is_none()
 }
 
 fn of_h2(error: &h2::Error) -> Cause {

@@ -3,14 +3,15 @@
 //! | file | purpose |
 //! | --- | --- |
 //! | `upstreams` | one worker's way out: chooses a connection, sends, hands back the answer |
-//! | `pool` | one worker's connections to one upstream |
-//! | `shared` | what workers share: the count of connections, trust |
+//! | `pool`, `reserve` | one worker's connections to one upstream |
+//! | `shared`, `queue` | what workers share: the count of connections, who waits for one, trust |
+//! | `authentication` | whether a connection may serve others afterwards |
 //! | `asked`, [`RequestHead`] | what is sent, and where its answer goes |
 //! | `h1`, `body` | an HTTP/1.1 connection driven by its user, and the body read from it |
 //! | `h2` | an HTTP/2 connection, a task that many exchanges share |
 //! | `dial`, `tls` | from a name to an open connection |
 //! | `wire` | the bytes under both |
-//! | `pulse`, [`Progress`] | how far a request has got |
+//! | [`Progress`] | how far a request has got |
 //! | `failure` | other people's errors into ours |
 //!
 //! The rule on the door: nothing is ever sent twice. The one exception is no sending at all: a
@@ -24,6 +25,7 @@ use http_body::Body;
 use crate::policy::outcome::Failure;
 
 mod asked;
+mod authentication;
 mod body;
 mod dial;
 mod failure;
@@ -31,7 +33,8 @@ mod h1;
 mod h2;
 mod pool;
 mod progress;
-mod pulse;
+mod queue;
+mod reserve;
 mod settings;
 mod shared;
 mod tls;
@@ -40,10 +43,16 @@ mod wire;
 
 pub use asked::RequestHead;
 pub use body::UpstreamBody;
-pub use progress::Progress;
-pub use settings::{Origin, Protocol, Scheme, Settings, TlsRoots};
+pub use progress::{Interim, Progress};
+pub use settings::{AnswerBounds, Origin, Protocol, Scheme, Settings, TlsRoots};
 pub use shared::Shared;
 pub use upstreams::Upstreams;
+
+pub use crate::http1::{Names, Spelling};
+
+/// Bytes of everything before one answer's head: this bounds a flood of `1xx` answers or empty
+/// lines, each of which is small.
+const INTERIM_BYTES_MAX: usize = 256 * 1024;
 
 /// Whatever broke the body of a request.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

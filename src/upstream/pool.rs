@@ -1,23 +1,25 @@
 //! The connections of one worker to one upstream: those at rest, and how to get another.
 //!
-//! The one used last is used next, so that few stay busy and the rest can go. It refuses to
-//! send: it only hands out connections.
+//! The one used last is used next, so that few stay busy and the rest can go. Where all that the
+//! bound allows are in use, calls wait in one line for all workers (`queue`).
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use http::uri;
 use http::{HeaderMap, HeaderValue};
-use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
 use super::RequestBody;
 use super::dial::dial;
 use super::h1::Connection;
-use super::h2::{Session, Stream, Target};
-use super::settings::{Scheme, Settings};
+use super::h2::{SETTINGS_TIMEOUT, Session, Stream, Target};
+use super::queue::Handed;
+use super::reserve::Reserve;
+use super::settings::{AnswerBounds, Scheme, Settings};
 use super::shared::{Common, Holder, Permit, Version};
+use super::wire::Io;
 use crate::clock::Clock;
 use crate::policy::outcome::{Failure, FailureKind, Reach};
 use crate::policy::time::Moment;
@@ -37,14 +39,13 @@ pub(super) struct Pool<B: RequestBody> {
     clock: Clock,
     /// HTTP/1 at rest; the one used last stands at the back.
     idle: Mutex<VecDeque<Box<Connection<B>>>>,
+    /// HTTP/1 at rest that serves one client only.
+    reserved: Reserve<B>,
     /// An empty map with room, for the headers of the next answer over HTTP/1: each takes one
     /// along, and leaves that of its request.
     spare: Mutex<HeaderMap>,
     /// HTTP/2, whatever they do.
-    sessions: Mutex<Vec<Session<B>>>,
-    /// Connections of this worker, whatever they do.
-    held: Arc<AtomicUsize>,
-    queue: Arc<Queue>,
+    sessions: Mutex<Vec<Session>>,
     /// Held by the call that dials where others may share what comes of it; with the last
     /// failure to do so.
     dialling: tokio::sync::Mutex<Option<(Moment, Failure)>>,
@@ -57,7 +58,23 @@ pub(super) enum Line<B: RequestBody> {
     /// Just opened.
     Fresh(Box<Connection<B>>),
     /// A stream of a connection that others may have used before.
-    Stream(Stream<B>),
+    Stream(Stream),
+}
+
+/// Whether other calls may use an HTTP/2 connection too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sharing {
+    Shared,
+    Alone,
+}
+
+/// What a call that waits may be given.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    /// Whatever becomes free, or leave to dial.
+    Anything,
+    /// A stream: another connection would not help.
+    Stream,
 }
 
 impl<B: RequestBody> Pool<B> {
@@ -76,10 +93,9 @@ impl<B: RequestBody> Pool<B> {
             common,
             clock,
             idle: Mutex::new(VecDeque::new()),
+            reserved: Reserve::default(),
             spare: Mutex::new(HeaderMap::new()),
             sessions: Mutex::new(Vec::new()),
-            held: Arc::new(AtomicUsize::new(0)),
-            queue: Arc::new(Queue::default()),
             dialling: tokio::sync::Mutex::new(None),
         });
         let holder: Weak<dyn Holder> = Arc::downgrade(&pool) as Weak<dyn Holder>;
@@ -87,10 +103,18 @@ impl<B: RequestBody> Pool<B> {
         pool
     }
 
-    /// A connection at rest, unless those who wait have a claim to it.
-    pub(super) fn rested(&self, now: Moment) -> Option<Box<Connection<B>>> {
-        let promised = self.queue.waiting.load(Relaxed);
+    /// A connection at rest that `client` may use, unless those who wait have a claim to it.
+    pub(super) fn rested(&self, now: Moment, client: u64) -> Option<Box<Connection<B>>> {
+        if let Some(own) = self.reserved.take(client) {
+            return Some(own);
+        }
+        let promised = self.common.queue.len();
         if promised > 0 && self.idle().len() <= promised { None } else { self.take_idle(now) }
+    }
+
+    /// How large the head of an answer may be.
+    pub(super) const fn answer_bounds(&self) -> AnswerBounds {
+        self.settings.answer_bounds
     }
 
     /// The present moment.
@@ -99,10 +123,13 @@ impl<B: RequestBody> Pool<B> {
     }
 
     /// Something to send on, by opening it, or by waiting where the limit forbids that.
-    pub(super) async fn obtain(&self) -> Result<Line<B>, Failure> {
+    pub(super) async fn obtain(&self, sharing: Sharing) -> Result<Line<B>, Failure> {
         let arrived = self.clock.now();
         match self.common.version() {
             Version::Http1 => self.another(arrived).await,
+            Version::Http2 | Version::Unknown if sharing == Sharing::Alone => {
+                self.alone(arrived).await
+            }
             Version::Http2 | Version::Unknown => match self.stream() {
                 Some(stream) => Ok(Line::Stream(stream)),
                 None => self.shared_dial(arrived).await,
@@ -110,16 +137,26 @@ impl<B: RequestBody> Pool<B> {
         }
     }
 
-    /// Takes a connection back whose exchange is complete, or lets go of it where others need
-    /// the room more: a worker that has none, or calls elsewhere while none waits here.
+    /// Takes a connection back whose exchange is complete.
     pub(super) fn keep(&self, mut connection: Box<Connection<B>>) {
-        let here = self.queue.waiting.load(Relaxed);
-        if self.common.is_starving() || (here == 0 && self.common.waiting() > 0) {
-            return;
-        }
         connection.rest();
+        if let Some(client) = connection.reserved_for() {
+            return self.reserved.keep(client, connection);
+        }
         self.idle().push_back(connection);
-        self.queue.call();
+        if self.common.queue.len() > 0 {
+            self.hand_over();
+        }
+    }
+
+    /// Gives what rests to those who wait.
+    #[cold]
+    fn hand_over(&self) {
+        let Some(connection) = self.idle().pop_back() else { return };
+        let Err(back) = self.common.queue.hand(Box::new(Line::Used(connection))) else { return };
+        if let Line::Used(connection) = line(back) {
+            self.idle().push_back(connection);
+        }
     }
 
     /// Puts the map that was kept in the place of `blank`, which has nothing in it.
@@ -138,21 +175,20 @@ impl<B: RequestBody> Pool<B> {
         self.lend(headers);
     }
 
-    /// Closes what has rested too long at `now`, was closed by the other side, or is needed
-    /// more elsewhere.
+    /// Closes what has rested too long at `now` or was closed by the other side.
     pub(super) fn sweep(&self, now: Moment) {
-        self.idle().retain_mut(|connection| !connection.is_stale(now) && !connection.is_over());
+        let rests = |connection: &mut Box<Connection<B>>| {
+            !connection.is_stale(now) && !connection.is_over()
+        };
+        self.idle().retain_mut(rests);
+        self.reserved.retain(rests);
         let limit = self.settings.idle_timeout;
-        let needed = self.common.waiting() > self.queue.waiting.load(Relaxed);
-        self.sessions().retain(|session| {
-            let useless = session.is_stale(now, limit) || (needed && session.is_idle());
-            !session.is_closed() && !useless
-        });
+        self.sessions().retain_mut(|session| !session.is_closed() && !session.is_stale(now, limit));
     }
 
     /// A stream, unless those who wait have a claim to it.
-    fn stream(&self) -> Option<Stream<B>> {
-        if self.queue.waiting.load(Relaxed) > 0 { None } else { self.take_stream() }
+    fn stream(&self) -> Option<Stream> {
+        if self.common.queue.len() > 0 { None } else { self.take_stream() }
     }
 
     fn take(&self) -> Option<Line<B>> {
@@ -176,16 +212,16 @@ impl<B: RequestBody> Pool<B> {
     }
 
     /// A stream of the first connection that takes another one.
-    fn take_stream(&self) -> Option<Stream<B>> {
+    fn take_stream(&self) -> Option<Stream> {
         let mut sessions = self.sessions();
-        sessions.retain(|session| !session.is_closed());
+        sessions.retain_mut(|session| !session.is_closed());
         sessions.iter().find_map(Session::stream)
     }
 
     /// Where one connection serves many calls, one call dials and the others wait for what comes
     /// of it; a failure is that of all who waited.
     async fn shared_dial(&self, arrived: Moment) -> Result<Line<B>, Failure> {
-        let patience = self.clock.instant(self.wait_end(arrived));
+        let patience = self.clock.instant(self.wait_end(arrived).plus(SETTINGS_TIMEOUT));
         let Ok(mut last) = timeout_at(patience, self.dialling.lock()).await else {
             return Err(exhausted());
         };
@@ -206,51 +242,90 @@ impl<B: RequestBody> Pool<B> {
     }
 
     async fn another(&self, arrived: Moment) -> Result<Line<B>, Failure> {
-        match self.common.permit(&self.held) {
-            Some(permit) => self.open(permit).await,
-            None => self.wait(arrived).await,
+        if self.sessions().iter().any(Session::is_barred) {
+            return self.wait(arrived, Awaited::Stream).await;
+        }
+        let opened = match self.common.permit() {
+            Some(permit) => self.open(permit, Sharing::Shared).await?,
+            None => return self.wait(arrived, Awaited::Anything).await,
+        };
+        match opened {
+            Some(line) => Ok(line),
+            None => self.wait(arrived, Awaited::Stream).await,
         }
     }
 
-    async fn open(&self, permit: Permit) -> Result<Line<B>, Failure> {
+    /// A connection that no other call uses.
+    async fn alone(&self, arrived: Moment) -> Result<Line<B>, Failure> {
+        let end = self.clock.instant(self.wait_end(arrived));
+        let permit = timeout_at(end, self.common.next_permit()).await.map_err(|_| exhausted())?;
+        self.open(permit, Sharing::Alone).await?.ok_or_else(barred)
+    }
+
+    /// Opens a connection; nothing comes of it where the upstream grants it no stream.
+    async fn open(&self, permit: Permit, sharing: Sharing) -> Result<Option<Line<B>>, Failure> {
         let (io, version) = dial(&self.settings, self.common.trust.as_ref(), self.clock).await?;
-        self.common.learn(version);
         match version {
-            Version::Http2 => self.open_session(io, permit).await,
+            Version::Http2 => {
+                let stream = self.open_session(io, permit, sharing).await?;
+                Ok(stream.map(Line::Stream))
+            }
             Version::Http1 | Version::Unknown => {
+                self.common.learn(version);
                 let idle_limit = self.settings.idle_timeout;
-                Ok(Line::Fresh(Connection::open(io, self.clock, idle_limit, permit)))
+                let connection = Connection::open(io, self.clock, idle_limit, permit);
+                Ok(Some(Line::Fresh(connection)))
             }
         }
     }
 
-    async fn open_session(&self, io: super::wire::Io, permit: Permit) -> Result<Line<B>, Failure> {
-        let queue = Arc::clone(&self.queue);
-        let session = Session::open(io, self.clock, permit, queue).await?;
-        let stream = session.stream().expect("a fresh connection takes a stream");
-        self.sessions().push(session);
-        Ok(Line::Stream(stream))
+    async fn open_session(
+        &self,
+        io: Io,
+        permit: Permit,
+        sharing: Sharing,
+    ) -> Result<Option<Stream>, Failure> {
+        let common = Arc::clone(&self.common);
+        let bounds = self.settings.answer_bounds;
+        let session = Session::open(io, (self.clock, bounds), permit, common).await?;
+        self.common.learn(Version::Http2);
+        let stream = session.stream();
+        if sharing == Sharing::Shared {
+            self.sessions().push(session);
+        }
+        Ok(stream)
     }
 
-    /// Waits for something of this worker or for leave to open a connection, as long as a
+    /// Waits for something of any worker or for leave to open a connection, as long as a
     /// connection may take to open.
-    async fn wait(&self, arrived: Moment) -> Result<Line<B>, Failure> {
-        let waiting = (self.common.wait(self.held.load(Relaxed)), Waiting::new(&self.queue));
-        let permit = tokio::select! {
-            biased;
-            permit = self.common.next_permit(&self.held) => permit,
-            line = self.next_rested() => return Ok(line),
-            () = self.clock.sleep_until(self.wait_end(arrived)) => return Err(exhausted()),
-        };
-        drop(waiting);
-        self.open(permit).await
-    }
-
-    async fn next_rested(&self) -> Line<B> {
+    async fn wait(&self, arrived: Moment, awaited: Awaited) -> Result<Line<B>, Failure> {
+        let mut waiting = self.common.queue.join();
+        let mut permit = pin!(self.common.next_permit());
+        let mut end = pin!(self.clock.sleep_until(self.wait_end(arrived)));
         loop {
-            self.queue.freed.notified().await;
-            if let Some(line) = self.take() {
-                return line;
+            let mut changed = pin!(self.common.queue.changed());
+            changed.as_mut().enable();
+            if let Some(line) = self.take().or_else(|| self.common.borrow().map(line)) {
+                // There may be more than one.
+                drop(waiting);
+                self.common.nudge();
+                return Ok(line);
+            }
+            if awaited == Awaited::Anything {
+                self.common.make_room();
+            }
+            tokio::select! {
+                biased;
+                handed = waiting.handed() => return Ok(line(handed)),
+                permit = &mut permit, if awaited == Awaited::Anything => {
+                    drop(waiting);
+                    return self.open(permit, Sharing::Shared).await?.ok_or_else(barred);
+                }
+                () = changed => {}
+                () = &mut end => return Err(match awaited {
+                    Awaited::Anything => exhausted(),
+                    Awaited::Stream => barred(),
+                }),
             }
         }
     }
@@ -263,7 +338,7 @@ impl<B: RequestBody> Pool<B> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sessions(&self) -> MutexGuard<'_, Vec<Session<B>>> {
+    fn sessions(&self) -> MutexGuard<'_, Vec<Session>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -273,51 +348,27 @@ fn exhausted() -> Failure {
     Failure::new(FailureKind::ConnectionLimit, Reach::Nothing, detail)
 }
 
-/// The calls of this worker that wait for a connection.
-#[derive(Default)]
-pub(super) struct Queue {
-    waiting: AtomicUsize,
-    freed: Notify,
+fn barred() -> Failure {
+    let detail = "the upstream granted no HTTP/2 stream in time";
+    Failure::new(FailureKind::ConnectTimeout, Reach::Nothing, detail)
 }
 
-impl Queue {
-    /// Something became free.
-    pub(super) fn call(&self) {
-        if self.waiting.load(Relaxed) > 0 {
-            self.freed.notify_one();
-        }
-    }
-}
-
-/// One of them.
-struct Waiting<'a>(&'a Queue);
-
-impl<'a> Waiting<'a> {
-    fn new(queue: &'a Queue) -> Self {
-        queue.waiting.fetch_add(1, Relaxed);
-        Self(queue)
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Relaxed);
-    }
+/// What one worker hands over, another one knows: they all send the same.
+fn line<B: RequestBody>(handed: Handed) -> Line<B> {
+    *handed.downcast().expect("all workers of an upstream send the same type of body")
 }
 
 impl<B: RequestBody> Holder for Pool<B> {
     fn idle(&self) -> usize {
         let sessions = self.sessions().iter().filter(|session| session.is_idle()).count();
-        Self::idle(self).len() + sessions
+        Self::idle(self).len() + self.reserved.len() + sessions
     }
 
-    fn close_idle(&self) -> bool {
-        let mut sessions = self.sessions();
-        if let Some(unused) = sessions.iter().position(Session::is_idle) {
-            sessions.remove(unused);
-            return true;
-        }
-        let oldest = Self::idle(self).pop_front();
-        oldest.is_some()
+    fn give(&self) -> Option<Handed> {
+        Some(Box::new(self.take()?))
+    }
+
+    fn close_reserved(&self) -> bool {
+        self.reserved.close_oldest()
     }
 }

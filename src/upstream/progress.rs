@@ -1,7 +1,12 @@
 //! How far a request has got, told by the wire while an exchange runs.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use http::{HeaderMap, StatusCode};
+
+use crate::http1::Names;
 use crate::policy::outcome::Reach;
 use crate::policy::time::Moment;
 
@@ -14,6 +19,31 @@ pub struct Progress {
     written: AtomicU64,
     /// Nanoseconds of the moment its last byte was handed to the wire; zero before that.
     sent: AtomicU64,
+    heard: Mutex<Heard>,
+    /// Whether interim answers wait to be taken.
+    has_interim: AtomicBool,
+}
+
+/// What the upstream said beside its answer.
+#[derive(Debug, Default)]
+struct Heard {
+    interim: Vec<Interim>,
+    names: Option<Arc<Names>>,
+}
+
+/// An answer before the answer, such as 103 Early Hints.
+pub struct Interim {
+    /// Its status, which is 1xx.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+}
+
+impl fmt::Debug for Interim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Headers may hold secrets.
+        f.debug_struct("Interim").field("status", &self.status).finish_non_exhaustive()
+    }
 }
 
 impl Progress {
@@ -38,6 +68,11 @@ impl Progress {
         self.sent.store(now.as_nanos().max(1), Ordering::Relaxed);
     }
 
+    /// Nothing of it was written after all, and nothing will be.
+    pub(super) fn took_back(&self) {
+        self.written.store(0, Ordering::Relaxed);
+    }
+
     /// When a byte of the request was last written.
     pub fn last_write(&self) -> Option<Moment> {
         moment(&self.written)
@@ -46,6 +81,35 @@ impl Progress {
     /// When its last byte was written.
     pub fn sent(&self) -> Option<Moment> {
         moment(&self.sent)
+    }
+
+    /// An interim answer came.
+    pub(super) fn heard_interim(&self, interim: Interim) {
+        self.heard().interim.push(interim);
+        self.has_interim.store(true, Ordering::Relaxed);
+    }
+
+    /// The names of the answer's headers, as they were written.
+    pub(super) fn heard_names(&self, names: Arc<Names>) {
+        self.heard().names = Some(names);
+    }
+
+    /// Takes the interim answers that came since it was last asked.
+    pub fn take_interim(&self) -> Vec<Interim> {
+        if self.has_interim.load(Ordering::Relaxed) {
+            self.has_interim.store(false, Ordering::Relaxed);
+            return std::mem::take(&mut self.heard().interim);
+        }
+        Vec::new()
+    }
+
+    /// Takes the names of the answer's headers, where the upstream spoke HTTP/1.1.
+    pub fn take_names(&self) -> Option<Arc<Names>> {
+        self.heard().names.take()
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What an abandoned exchange has to assume.

@@ -23,6 +23,17 @@ pub struct Settings {
     pub connections_max: usize,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
+    /// How large the head of an answer may be.
+    pub answer_bounds: AnswerBounds,
+}
+
+/// What the head of an answer may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AnswerBounds {
+    /// Bytes of a head, its status line included.
+    pub head_bytes_max: usize,
+    /// Header lines of a head.
+    pub headers_max: usize,
 }
 
 /// Scheme, host and port.

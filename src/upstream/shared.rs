@@ -5,11 +5,12 @@
 //! those belong to workers.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::queue::{Handed, Queue};
 use super::settings::{Protocol, Scheme, Settings};
 use super::tls::Trust;
 use crate::policy::outcome::Failure;
@@ -37,13 +38,13 @@ impl Shared {
     /// How many of them are unused at present.
     #[must_use]
     pub fn idle(&self, upstream: usize) -> usize {
-        self.upstreams[upstream].holders().iter().filter_map(Weak::upgrade).map(|h| h.idle()).sum()
+        self.upstreams[upstream].workers().iter().map(|worker| worker.idle()).sum()
     }
 
     /// How many calls wait for a connection because all are in use.
     #[must_use]
     pub fn waiting(&self, upstream: usize) -> usize {
-        self.upstreams[upstream].waiting.load(Relaxed)
+        self.upstreams[upstream].queue.len()
     }
 
     /// Reads the certificates that upstream number `upstream` is checked against, which otherwise
@@ -74,17 +75,17 @@ impl fmt::Debug for Shared {
 pub(super) trait Holder: Send + Sync {
     /// How many are unused.
     fn idle(&self) -> usize;
-    /// Closes the one that has been unused longest; whether there was one.
-    fn close_idle(&self) -> bool;
+    /// Something that a call of any worker can be sent on.
+    fn give(&self) -> Option<Handed>;
+    /// Closes an unused connection that is reserved for one client; whether there was one.
+    fn close_reserved(&self) -> bool;
 }
 
 /// What all workers share of one upstream.
 pub(super) struct Common {
     permits: Arc<Semaphore>,
     connections_max: usize,
-    /// Calls that wait for a connection, and those of them whose worker has none at all.
-    waiting: AtomicUsize,
-    starving: AtomicUsize,
+    pub(super) queue: Queue,
     /// The version that was last negotiated.
     version: AtomicU8,
     pub(super) trust: Option<Arc<Trust>>,
@@ -110,8 +111,7 @@ impl Common {
         let common = Self {
             permits: Arc::new(Semaphore::new(connections_max)),
             connections_max,
-            waiting: AtomicUsize::new(0),
-            starving: AtomicUsize::new(0),
+            queue: Queue::default(),
             version: AtomicU8::new(0),
             trust,
             holders: Mutex::new(Vec::new()),
@@ -147,38 +147,33 @@ impl Common {
     }
 
     /// Leave to open a connection, if there is one left.
-    pub(super) fn permit(&self, held: &Arc<AtomicUsize>) -> Option<Permit> {
-        let permit = Arc::clone(&self.permits).try_acquire_owned().ok()?;
-        Some(Permit::new(permit, held))
+    pub(super) fn permit(&self) -> Option<Permit> {
+        Some(Permit { _permit: Arc::clone(&self.permits).try_acquire_owned().ok()? })
     }
 
     /// Leave to open a connection, in the order of asking.
-    pub(super) async fn next_permit(&self, held: &Arc<AtomicUsize>) -> Permit {
+    pub(super) async fn next_permit(&self) -> Permit {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
-        Permit::new(permit.expect("the semaphore is never closed"), held)
+        Permit { _permit: permit.expect("the semaphore is never closed") }
     }
 
-    /// Whether a worker without a connection of its own waits for one.
-    pub(super) fn is_starving(&self) -> bool {
-        self.starving.load(Relaxed) > 0
+    /// Something unused of any worker.
+    pub(super) fn borrow(&self) -> Option<Handed> {
+        self.workers().iter().find_map(|worker| worker.give())
     }
 
-    /// How many calls of all workers wait for a connection.
-    pub(super) fn waiting(&self) -> usize {
-        self.waiting.load(Relaxed)
+    /// Closes a connection that waits for its client, to make room for a call that waits.
+    pub(super) fn make_room(&self) {
+        let _ = self.workers().iter().any(|worker| worker.close_reserved());
     }
 
-    /// Counts a call that waits until the return value is dropped; what is idle elsewhere makes
-    /// room for it.
-    pub(super) fn wait(self: &Arc<Self>, held: usize) -> Waiting {
-        self.waiting.fetch_add(1, Relaxed);
-        let starving = held == 0;
-        if starving {
-            self.starving.fetch_add(1, Relaxed);
-        }
-        let holders: Vec<_> = self.holders().iter().filter_map(Weak::upgrade).collect();
-        let _ = holders.iter().any(|holder| holder.close_idle());
-        Waiting { common: Arc::clone(self), starving }
+    /// There may be room for a call that waits.
+    pub(super) fn nudge(&self) {
+        self.queue.nudge();
+    }
+
+    fn workers(&self) -> Vec<Arc<dyn Holder>> {
+        self.holders().iter().filter_map(Weak::upgrade).collect()
     }
 
     fn holders(&self) -> MutexGuard<'_, Vec<Weak<dyn Holder>>> {
@@ -194,37 +189,7 @@ fn expected(settings: &Settings) -> Version {
     }
 }
 
-/// A call that waits for a connection.
-pub(super) struct Waiting {
-    common: Arc<Common>,
-    starving: bool,
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.common.waiting.fetch_sub(1, Relaxed);
-        if self.starving {
-            self.common.starving.fetch_sub(1, Relaxed);
-        }
-    }
-}
-
 /// Leave to have one connection open; ends when it is dropped.
 pub(super) struct Permit {
     _permit: OwnedSemaphorePermit,
-    /// The connections of this worker.
-    held: Arc<AtomicUsize>,
-}
-
-impl Permit {
-    fn new(permit: OwnedSemaphorePermit, held: &Arc<AtomicUsize>) -> Self {
-        held.fetch_add(1, Relaxed);
-        Self { _permit: permit, held: Arc::clone(held) }
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.held.fetch_sub(1, Relaxed);
-    }
 }

@@ -17,7 +17,8 @@ use crate::policy::outcome::{Failure, FailureKind, Reach};
 pub(super) struct Trust {
     roots: TlsRoots,
     protocol: Protocol,
-    config: OnceLock<Result<Arc<ClientConfig>, Failure>>,
+    /// Only what could be read: what could not is tried again.
+    config: OnceLock<Arc<ClientConfig>>,
 }
 
 impl Trust {
@@ -26,13 +27,17 @@ impl Trust {
     }
 
     /// The configuration if it has been read.
-    pub(super) fn ready(&self) -> Option<Result<Arc<ClientConfig>, Failure>> {
+    pub(super) fn ready(&self) -> Option<Arc<ClientConfig>> {
         self.config.get().cloned()
     }
 
     /// The configuration; blocks for reading it the first time.
     pub(super) fn config(&self) -> Result<Arc<ClientConfig>, Failure> {
-        self.config.get_or_init(|| configure(&self.roots, self.protocol)).clone()
+        if let Some(config) = self.ready() {
+            return Ok(config);
+        }
+        let config = configure(&self.roots, self.protocol)?;
+        Ok(Arc::clone(self.config.get_or_init(|| config)))
     }
 }
 
@@ -62,15 +67,15 @@ fn offered(protocol: Protocol) -> Vec<Vec<u8>> {
 /// Those of the operating system, read once for all upstreams.
 fn system_roots() -> Result<Arc<RootCertStore>, Failure> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
-    let roots = ROOTS.get_or_init(|| {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        Arc::new(roots)
-    });
+    if let Some(roots) = ROOTS.get() {
+        return Ok(Arc::clone(roots));
+    }
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
         return Err(unusable("the operating system trusts nobody".to_owned()));
     }
-    Ok(Arc::clone(roots))
+    Ok(Arc::clone(ROOTS.get_or_init(|| Arc::new(roots))))
 }
 
 fn file_roots(path: &Path) -> Result<Arc<RootCertStore>, Failure> {

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use http::{HeaderMap, Response};
 
 use super::asked::{Asked, Broken};
+use super::authentication;
 use super::body::UpstreamBody;
-use super::pool::{Line, Pool};
+use super::pool::{Line, Pool, Sharing};
 use super::settings::Settings;
 use super::shared::Shared;
 use super::{Exchange, Progress, RequestBody, RequestHead};
@@ -62,7 +63,7 @@ impl<B: RequestBody> Exchange<B> for Upstreams<B> {
         async move {
             let mut now = progress.began().unwrap_or_else(|| pool.now());
             // Each turn uses up a connection at rest, so it ends with the last of them.
-            while let Some(connection) = pool.rested(now) {
+            while let Some(connection) = pool.rested(now, head.client) {
                 match connection.send(&mut asked, pool, progress).await {
                     Ok(()) => return Ok(asked.answer),
                     Err(Broken::Unsent(_)) => now = pool.now(),
@@ -90,8 +91,10 @@ fn elsewhere<'a, B: RequestBody>(
 ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
     Box::pin(async move {
         let mut last = None;
+        let bound = authentication::binds(&asked.head.headers);
+        let sharing = if bound { Sharing::Alone } else { Sharing::Shared };
         for _ in 0..STALE_MAX {
-            let line = pool.obtain().await?;
+            let line = pool.obtain(sharing).await?;
             let fresh = matches!(line, Line::Fresh(_));
             let sent = match line {
                 Line::Used(connection) | Line::Fresh(connection) => {

@@ -29,8 +29,11 @@ pub(crate) struct Args {
     only: Vec<String>,
     /// Only these contenders; the floor is always there.
     #[arg(long, value_name = "NAME", value_delimiter = ',',
-          value_parser = ["floor", "direct", "evenkeel", "nginx", "haproxy", "envoy", "traefik", "caddy"])]
+          value_parser = ["floor", "direct", "evenkeel", "baseline", "nginx", "haproxy", "envoy", "traefik", "caddy"])]
     contenders: Vec<String>,
+    /// An earlier build of evenkeel to measure beside this one, for before and after in one run.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
     /// The core of the upstream and the generator.
     #[arg(long, default_value_t = 0)]
     pub(crate) generator_core: usize,

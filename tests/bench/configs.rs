@@ -30,7 +30,7 @@ pub(crate) fn command(contender: &Contender, site: &Site) -> Result<Vec<String>,
                 upstream,
             ]
         }
-        Program::Evenkeel => {
+        Program::Evenkeel | Program::Baseline => {
             vec!["run".into(), "-c".into(), write("evenkeel.yaml", evenkeel(site))?]
         }
         Program::Nginx => {

@@ -25,6 +25,8 @@ pub(crate) enum Program {
     Floor,
     Direct,
     Evenkeel,
+    /// An earlier build of evenkeel, given by `--baseline`.
+    Baseline,
     Nginx,
     Haproxy,
     Envoy,
@@ -43,6 +45,7 @@ impl Program {
             Self::Floor => "floor",
             Self::Direct => "direct",
             Self::Evenkeel => "evenkeel",
+            Self::Baseline => "baseline",
             Self::Nginx => "nginx",
             Self::Haproxy => "haproxy",
             Self::Envoy => "envoy",
@@ -60,7 +63,9 @@ impl Program {
         match self {
             Self::Nginx | Self::Haproxy => "-v",
             Self::Traefik | Self::Caddy => "version",
-            Self::Floor | Self::Direct | Self::Evenkeel | Self::Envoy => "--version",
+            Self::Floor | Self::Direct | Self::Evenkeel | Self::Baseline | Self::Envoy => {
+                "--version"
+            }
         }
     }
 }
@@ -198,7 +203,7 @@ pub(crate) fn wait(
 /// Evenkeel says itself when it is ready; a peer is when a call through it succeeds.
 fn answers(program: Program, site: &Site) -> bool {
     let ok = |address, path| http1::ask(address, path).is_ok_and(|answer| answer.status == 200);
-    if program == Program::Evenkeel {
+    if matches!(program, Program::Evenkeel | Program::Baseline) {
         return ok(site.admin, "/readyz");
     }
     if program.hears_http1(site.client) {

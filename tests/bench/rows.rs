@@ -47,6 +47,7 @@ const PASSED: Expected = Expected::Body(200, OK_BODY);
 /// The lines of the error row.
 pub(crate) const NORMALISED: &str = "evenkeel, normalised";
 const PASSED_AS_200: &str = "evenkeel, passed as 200";
+const BASELINE_NORMALISED: &str = "baseline, normalised";
 
 pub(crate) fn pass(stage: &Stage, contenders: &[Contender], figures: &mut Figures) {
     let variants =
@@ -77,6 +78,7 @@ fn between(
         Program::Direct => None,
         Program::Floor => Some(variant(each, (Wire::Http1, ClientWire::Http1))),
         Program::Evenkeel
+        | Program::Baseline
         | Program::Nginx
         | Program::Haproxy
         | Program::Envoy
@@ -109,6 +111,7 @@ pub(crate) fn error(stage: &Stage, contenders: &[Contender], figures: &mut Figur
     add("floor", Program::Floor, "/error", Expected::Body(400, ERROR_BODY));
     add(PASSED_AS_200, Program::Evenkeel, "/error-as-200", Expected::Body(200, ERROR_BODY));
     add(NORMALISED, Program::Evenkeel, "/error", Expected::Problem);
+    add(BASELINE_NORMALISED, Program::Baseline, "/error", Expected::Problem);
     let lines = measure(stage, variants);
     print("error", &lines, figures);
     print_normalising(&lines, figures);

@@ -155,18 +155,19 @@ fn decisions(_: &Stage, _: &[Contender], figures: &mut Figures) {
     report::print_table(&["decision", "ns each"], cells.collect());
 }
 
-/// The program as users build it.
+/// The program as it is shipped.
 ///
 /// cargo offers benches a binary too, but one that shares its libraries with the tests: with
 /// tokio's pausable clock in it, which costs every call.
 fn shipped_binary() -> Result<PathBuf, Unmeasured> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/target/shipped");
-    let build = ["build", "--release", "--locked", "--bin", "evenkeel", "--target-dir", folder];
+    let build =
+        ["build", "--profile", "dist", "--locked", "--bin", "evenkeel", "--target-dir", folder];
     let status = Command::new(env!("CARGO")).args(build).status()?;
     if !status.success() {
-        return Err(std::io::Error::other("cargo could not build the release binary").into());
+        return Err(std::io::Error::other("cargo could not build the binary").into());
     }
-    Ok(PathBuf::from(folder).join("release/evenkeel"))
+    Ok(PathBuf::from(folder).join("dist/evenkeel"))
 }
 
 /// The floor, no proxy at all, evenkeel, and the peers found; those asked for.
@@ -178,6 +179,8 @@ fn contenders(args: &Args) -> Result<Vec<Contender>, Unmeasured> {
         Contender { program: Program::Direct, binary: own },
         Contender { program: Program::Evenkeel, binary: evenkeel },
     ];
+    let baseline = args.baseline.clone();
+    all.extend(baseline.map(|binary| Contender { program: Program::Baseline, binary }));
     all.extend(contender::peers_found());
     all.retain(|contender| {
         contender.program == Program::Floor || args.wants_program(contender.program.name())

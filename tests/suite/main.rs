@@ -8,11 +8,17 @@
 mod support;
 
 #[cfg(test)]
+mod answers;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod fidelity;
+#[cfg(test)]
 mod leaving;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod misbehaviour;
 #[cfg(test)]
@@ -27,6 +33,8 @@ mod readme;
 mod replay;
 #[cfg(test)]
 mod seeds;
+#[cfg(test)]
+mod spelling;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]

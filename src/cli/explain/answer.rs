@@ -9,7 +9,8 @@ use crate::allowance::AccountRule;
 use crate::config::Settings;
 use crate::gateway::{CallPolicy, Inspect, Redirects, Repeat, Upstream};
 use crate::policy::client::{KeyPlace, UnknownClient};
-use crate::policy::headers::{has_idempotency_key, preferred_wait, target};
+use crate::policy::headers::{decisive_value, has_idempotency_key, preferred_wait, target};
+use crate::policy::method::{CallMethod, overrides};
 use crate::policy::normalise::StatusPolicy;
 use crate::policy::route::{CallPath, Reading, Route};
 use crate::upstream;
@@ -53,6 +54,8 @@ struct Case<'a> {
     policy: &'a CallPolicy,
     /// The number of the special route that matched.
     special: Option<usize>,
+    /// Methods that the request names beside its own.
+    overrides: &'a [Box<str>],
     origin: Origin<'a>,
 }
 
@@ -64,15 +67,18 @@ fn explain_routed(
 ) {
     let upstream = &settings.gateway.upstreams[route.upstream];
     let path = behind_prefix(question, route);
+    let overrides = overrides(&question.method, &question.headers, question.target.query());
+    let method = CallMethod::new(&question.method, &overrides);
     let mut specials = upstream.routes.iter();
-    let special = specials.position(|(matcher, _)| matcher.surely(&question.method, path));
+    let special = specials.position(|(matcher, _)| matcher.surely(method, path));
     let case = Case {
         question,
         route,
         upstream,
         wire: &settings.upstreams[route.upstream],
-        policy: upstream.policy_for(&question.method, path),
+        policy: upstream.policies_for(method, path).applied,
         special,
+        overrides: &overrides,
         origin,
     };
     case.explain_way(sheet);
@@ -90,6 +96,10 @@ fn behind_prefix(question: &Question, route: Route) -> CallPath<'_> {
 impl Case<'_> {
     fn path(&self) -> CallPath<'_> {
         behind_prefix(self.question, self.route)
+    }
+
+    const fn method(&self) -> CallMethod<'_> {
+        CallMethod::new(&self.question.method, self.overrides)
     }
 
     /// Where a key of the upstream itself was written.
@@ -121,6 +131,11 @@ impl Case<'_> {
         }
         if self.path().reading() == Reading::Ambiguous {
             let text = "vendors may read this path differently: no exemption, and it counts";
+            sheet.say("sends to", text);
+        }
+        if !self.overrides.is_empty() {
+            let others = self.overrides.join(", ");
+            let text = format!("it names {others} as its method too: both count, neither exempts");
             sheet.say("sends to", text);
         }
         if let Some(number) = self.special {
@@ -157,10 +172,14 @@ impl Case<'_> {
                 sheet.say("client", "unknown: answered 401, this key is nobody's");
             }
         }
-        for name in &self.policy.require {
-            if !self.question.headers.contains_key(name) {
-                let text = format!("refused here without the header {name}");
-                sheet.cite("client", text, self.layered("require"));
+        for name in self.upstream.required(self.method(), self.path()) {
+            match decisive_value(&self.question.headers, name) {
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    let text = format!("refused here without the header {name}");
+                    sheet.cite("client", text, self.layered("require"));
+                }
+                Err(unclear) => sheet.say("client", format!("answered 400: {name}: {unclear}")),
             }
         }
     }
@@ -168,10 +187,11 @@ impl Case<'_> {
     fn explain_account(&self, sheet: &mut Sheet) {
         let account = match &self.upstream.account {
             AccountRule::Upstream => "everybody who uses this upstream".to_owned(),
-            AccountRule::Header(name) if self.question.headers.contains_key(name) => {
-                format!("the one that {name} names")
-            }
-            AccountRule::Header(name) => format!("the one of requests without {name}"),
+            AccountRule::Header(name) => match decisive_value(&self.question.headers, name) {
+                Ok(Some(_)) => format!("the one that {name} names"),
+                Ok(None) => format!("the one of requests without {name}"),
+                Err(unclear) => format!("none, answered 400: {name}: {unclear}"),
+            },
             AccountRule::Named(name) => format!("{name}, shared by every upstream that names it"),
         };
         sheet.cite("account", account, self.own("account"));
@@ -192,7 +212,7 @@ impl Case<'_> {
 
     /// What an allowance is, or why it does not count this call.
     fn counting(&self, allowance: &crate::allowance::Allowance) -> String {
-        let (method, path) = (&self.question.method, self.path());
+        let (method, path) = (self.method(), self.path());
         let exempt = allowance.exempt.iter().find(|matcher| matcher.surely(method, path));
         let counts = allowance.counts.as_ref();
         match (exempt, counts.is_none_or(|matcher| matcher.possibly(method, path))) {
@@ -261,7 +281,7 @@ impl Case<'_> {
         let header = &self.policy.idempotency_header;
         let method = &self.question.method;
         let yes = |why: String| format!("if nobody knows (timeout, reset, 500, 502, 504): {why}");
-        if method.is_idempotent() {
+        if method.is_idempotent() && self.overrides.is_empty() {
             return (yes(format!("yes, {method} may be performed twice")), None);
         }
         if self.policy.repeat == Repeat::Declared {

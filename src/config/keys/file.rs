@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::form::*;
 use super::upstream::{CONNECTION, DEFAULTS_OWN, POLICY, UPSTREAM};
-use super::{Fallback, Key, Kind, Scalar};
+use super::{Data, Fallback, Key, Kind, Scalar};
 use crate::config::defaults as d;
 use crate::config::scalar::Plain;
 
@@ -30,7 +30,7 @@ pub(super) const ROOT_KEYS: &[Key] = &[
     ),
     key(
         "store",
-        Kind::Later { of: &Kind::Data },
+        Kind::Later { of: &Kind::Data(Data::Free) },
         means("every process counts for itself"),
         "Where replicas share allowances.",
     ),
@@ -54,7 +54,7 @@ pub(super) const ROOT_KEYS: &[Key] = &[
     ),
     key(
         "dialects",
-        Kind::Named { of: &Kind::Data, max: 1_000 },
+        Kind::Named { of: &Kind::Data(Data::Dialect), max: 1_000 },
         means("only the built-in ones"),
         "Own dialects, by name; also files in `dialects/` beside the main file. \
          A same name replaces the built-in.",

@@ -47,7 +47,7 @@ pub(super) fn text(text: &str) -> Plain {
 }
 
 pub(super) fn header(name: &'static str) -> Plain {
-    Plain::Header(http::HeaderName::from_static(name))
+    Plain::Header(http::HeaderName::from_static(name), name.into())
 }
 
 pub(super) const FILE_PATH: Kind =

@@ -40,9 +40,20 @@ pub(in crate::config) enum Kind {
     /// `{ env: NAME }` or `{ file: PATH }`.
     Secret,
     /// Data for a dialect, judged by the dialects themselves.
-    Data,
+    Data(Data),
     /// Understood, and refused until it is built.
     Later { of: &'static Self },
+}
+
+/// What data for a dialect describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Data {
+    /// A whole dialect.
+    Dialect,
+    /// A list of rules.
+    Rules,
+    /// Nothing that this version knows.
+    Free,
 }
 
 /// What one value looks like.
@@ -123,7 +134,7 @@ impl Key {
             Kind::Short { .. } | Kind::Map(_) => format!("a map: {}", self.doc),
             Kind::Named { .. } => format!("a map from names to their settings: {}", self.doc),
             Kind::List { .. } => format!("a list: {}", self.doc),
-            Kind::Data | Kind::Later { .. } => self.doc.into(),
+            Kind::Data(_) | Kind::Later { .. } => self.doc.into(),
         }
     }
 }
@@ -134,7 +145,7 @@ fn inside(kind: &'static Kind, segment: &str) -> Option<&'static Kind> {
         Kind::Named { of, .. } => Some(of),
         Kind::Later { of } => inside(of, segment),
         Kind::List { of, .. } => (segment == ANY).then_some(*of),
-        Kind::One(_) | Kind::Secret | Kind::Data => None,
+        Kind::One(_) | Kind::Secret | Kind::Data(_) => None,
     }
 }
 

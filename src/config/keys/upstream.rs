@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::form::*;
-use super::{Fallback, Key, Kind, Scalar};
+use super::{Data, Fallback, Key, Kind, Scalar};
 use crate::config::defaults as d;
 use crate::config::scalar::Plain;
 
@@ -171,7 +171,7 @@ const ROUTE_ENTRY: &[Key] = &[
     ),
     key(
         "rules",
-        Kind::Data,
+        Kind::Data(Data::Rules),
         means("no rules of its own"),
         "Rules that stand before the dialect's.",
     ),
@@ -234,6 +234,22 @@ pub(super) const CONNECTION: &[Key] = &[
         "Which HTTP the vendor is spoken to in.",
     ),
     key("tls", Kind::Map(&[TLS]), INSIDE, "Whose certificates are believed."),
+    key("head", Kind::Map(&[HEAD]), INSIDE, "How large the head of an answer may be."),
+];
+
+const HEAD: &[Key] = &[
+    key(
+        "max",
+        size(KIB, MIB),
+        Fallback::Is(|| Plain::Size(d::ANSWER_HEAD)),
+        "Bytes of an answer's head; a larger one is a 502 that names this key.",
+    ),
+    key(
+        "headers",
+        count(1, 10_000),
+        Fallback::Is(|| Plain::Count(d::ANSWER_HEADERS)),
+        "Header lines of an answer; more are a 502 that names this key.",
+    ),
 ];
 
 const QUEUE: &[Key] = &[key(
@@ -296,7 +312,7 @@ pub(super) const POLICY: &[Key] = &[
         "redirects",
         word(&["rewrite", "pass"]),
         Fallback::Is(|| Plain::Word(d::REDIRECTS)),
-        "Whether a `Location` under `url` is mapped back to us.",
+        "Whether URLs and paths under `url` in answer headers are mapped back to us, and `Destination` forward.",
     ),
     key(
         "client_address",

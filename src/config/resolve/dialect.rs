@@ -22,6 +22,11 @@ impl Known {
     pub(super) fn new(room: Dialects) -> Self {
         Self { room, own: BTreeMap::new() }
     }
+
+    /// The own dialect of a name, where it was understood.
+    pub(super) fn known(&self, name: &str) -> Option<Arc<Dialect>> {
+        self.own.get(name)?.clone()
+    }
 }
 
 impl<'a> Resolver<'a> {

@@ -6,7 +6,9 @@
 mod allowance;
 mod clients;
 mod dialect;
+mod futile;
 mod policy;
+mod reach;
 mod upstream;
 
 use std::net::SocketAddr;
@@ -19,7 +21,7 @@ use super::fault::{Fault, Faults, Sort};
 use super::keys::{self, Fallback, Keys, Kind};
 use super::provenance::{Origin, Provenance};
 use super::scalar::Plain;
-use super::secret::Secret;
+use super::secret::{Secret, SecretsRead};
 use super::settings::Settings;
 use super::tree::At;
 use crate::{admin, gateway, server, telemetry};
@@ -31,20 +33,24 @@ pub(super) struct Resolved {
     pub(super) warnings: Vec<String>,
 }
 
+/// What a configuration is resolved with.
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    pub(super) env: &'a Environment,
+    pub(super) dialects: &'a Dialects,
+    pub(super) secrets: SecretsRead,
+}
+
 /// Resolves a merged tree. Settings come only if there was no fault at all, before or here.
-pub(super) fn resolve(
-    root: &Item,
-    env: &Environment,
-    dialects: &Dialects,
-    faults: &mut Faults,
-) -> Option<Resolved> {
+pub(super) fn resolve(root: &Item, given: Given<'_>, faults: &mut Faults) -> Option<Resolved> {
     let mut resolver = Resolver {
         root,
-        env,
+        env: given.env,
+        secrets: given.secrets,
         faults,
         provenance: Provenance::default(),
         warnings: Vec::new(),
-        dialects: dialect::Known::new(*dialects),
+        dialects: dialect::Known::new(*given.dialects),
     };
     resolver.required(root, keys::ROOT, "", None);
     let settings = resolver.settings();
@@ -56,6 +62,7 @@ pub(super) fn resolve(
 struct Resolver<'a> {
     root: &'a Item,
     env: &'a Environment,
+    secrets: SecretsRead,
     faults: &'a mut Faults,
     provenance: Provenance,
     warnings: Vec<String>,
@@ -117,7 +124,7 @@ impl<'a> Scope<'a> {
             | Kind::Named { .. }
             | Kind::List { .. }
             | Kind::Secret
-            | Kind::Data
+            | Kind::Data(_)
             | Kind::Later { .. } => None,
         };
         let keys = parents.iter().try_fold(self.keys, step)?;
@@ -134,6 +141,7 @@ impl<'a> Resolver<'a> {
         self.option(&root, &["version"]);
         let server = self.server(&root);
         let admin = self.admin(&root);
+        self.two_listeners(&root, server.as_ref(), admin.as_ref());
         let (clients, client_limits) = self.clients(&root);
         self.define_dialects();
         let upstreams = self.upstreams();
@@ -147,6 +155,9 @@ impl<'a> Resolver<'a> {
             upstreams: Vec::new(),
         };
         let telemetry = self.telemetry(&root);
+        if let Some(server) = &server {
+            self.warn_of_futile_whole(&root, server);
+        }
         let (behind, upstreams): (Vec<_>, Vec<_>) = upstreams.into_iter().flatten().unzip();
         let gateway = gateway::Settings { upstreams: behind, ..gateway };
         Some(Settings { server: server?, admin: admin?, gateway, upstreams, telemetry })
@@ -187,6 +198,26 @@ impl<'a> Resolver<'a> {
             self.faults.push(fault.found(address.to_string()).accepted(accepted));
         }
         Some(admin::Settings { address, token })
+    }
+
+    /// Both listeners cannot have one address; port 0 is another port each time.
+    fn two_listeners(
+        &mut self,
+        root: &Scope<'a>,
+        server: Option<&server::Settings>,
+        admin: Option<&admin::Settings>,
+    ) {
+        let (Some(server), Some(admin)) = (server, admin) else { return };
+        let (here, there) = (server.address, admin.address);
+        let meets =
+            here.ip() == there.ip() || here.ip().is_unspecified() || there.ip().is_unspecified();
+        if here.port() == there.port() && here.port() != 0 && meets {
+            let written = root.written(&["admin", "address"]);
+            let written = written.or_else(|| root.written(&["listen", "address"]));
+            let message = format!("`listen.address` {here} and `admin.address` {there} collide");
+            let key = "admin.address".to_owned();
+            self.conflict(written, key, message, "two addresses, or two ports");
+        }
     }
 
     fn telemetry(&mut self, root: &Scope<'a>) -> telemetry::Settings {
@@ -329,12 +360,21 @@ impl<'a> Resolver<'a> {
     fn secret(&mut self, scope: &Scope<'a>, path: &[&str]) -> Option<Secret> {
         let item = scope.written(path)?;
         let Held::Secret(reference) = &item.held else { return None };
-        let origin = Origin::Written(self.faults.sources.position(item.at));
-        self.record(scope, path, reference.shown(), origin);
-        self.reveal(reference, item.at, &scope.key(path))
+        let place = self.faults.sources.position(item.at);
+        self.record(scope, path, reference.shown(), Origin::Written(place.clone()));
+        let key = scope.key(path);
+        let secret = self.reveal(reference, item.at, &key)?;
+        if let [b'"', .., b'"'] | [b'\'', .., b'\''] = secret.bytes() {
+            let message = "the secret stands in quotes, which are sent as a part of it";
+            self.warnings.push(format!("{key}: {message} ({place})"));
+        }
+        Some(secret)
     }
 
     fn reveal(&mut self, reference: &SecretRef, at: At, key: &str) -> Option<Secret> {
+        if self.secrets == SecretsRead::No {
+            return Some(Secret::unread(key));
+        }
         let folder = self.faults.sources.folder(at).to_owned();
         match Secret::resolve(reference, self.env, &folder) {
             Ok(secret) if http::HeaderValue::from_bytes(secret.bytes()).is_ok() => Some(secret),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::HeaderValue;
 
 use super::policy::matcher;
-use super::{Origin, Record, Resolver, Scope};
+use super::{Origin, Record, Resolver, Scope, futile};
 use crate::allowance::{AccountRule, Allowance, Grant, SCOPES_MAX, scopes_of};
 use crate::config::check::{Field, Held, Item};
 use crate::config::fault::{Fault, Sort};
@@ -19,7 +19,7 @@ use crate::config::scalar::{Url, origin_text};
 use crate::config::tree::At;
 use crate::gateway::{self, CallPolicy, Credential};
 use crate::policy::route::{Entry, Matcher, Routes};
-use crate::upstream::{self, Protocol, Scheme, TlsRoots};
+use crate::upstream::{self, AnswerBounds, Protocol, Scheme, TlsRoots};
 
 /// One upstream as the workshop and the back door see it; `None` when it is faulty.
 pub(super) type Both = Option<(gateway::Upstream, upstream::Settings)>;
@@ -55,6 +55,10 @@ impl<'a> Resolver<'a> {
         let routes = self.route_entries(&scope);
         let queue_max = self.number(&scope, &["queue", "max"]);
         let back = self.back_door(field, &scope, url.as_ref());
+        let (url_seen, allowances_seen) = (url.as_ref(), allowances.as_slice());
+        let seen =
+            futile::Seen { field, scope: &scope, url: url_seen, allowances: allowances_seen };
+        self.warn_of_futile(&seen);
         let (url, name) = (url?, Arc::from(&*field.key));
         let front = gateway::Upstream {
             name,
@@ -96,6 +100,10 @@ impl<'a> Resolver<'a> {
             connect_timeout: self.duration(scope, &["timeouts", "connect"]),
             connections_max: self.number(scope, &["connections", "max"]),
             idle_timeout: self.duration(scope, &["connections", "idle"]),
+            answer_bounds: AnswerBounds {
+                head_bytes_max: self.bytes(scope, &["head", "max"]),
+                headers_max: self.number(scope, &["head", "headers"]),
+            },
             origin: url?.origin.clone(),
         })
     }
@@ -136,14 +144,22 @@ impl<'a> Resolver<'a> {
     }
 
     fn credential(&mut self, scope: &Scope<'a>) -> Option<Credential> {
-        let header = self.header(scope, &["auth", "header"])?;
+        let header = self.option(scope, &["auth", "header"])?;
+        let (header, written) = (header.header()?, header.to_string().into());
         let scheme = self.option(scope, &["auth", "scheme"]);
         let secret = self.secret(scope, &["auth", "value"])?;
+        let word = scheme.as_ref().map(|scheme| format!("{scheme} ").to_ascii_lowercase());
+        let twice =
+            |word: &String| secret.bytes().to_ascii_lowercase().starts_with(word.as_bytes());
+        if word.as_ref().is_some_and(twice) {
+            let key = scope.key(&["auth", "scheme"]);
+            self.warnings.push(format!("{key}: the secret begins with the scheme already"));
+        }
         let mut bytes = scheme.map(|scheme| format!("{scheme} ").into_bytes()).unwrap_or_default();
         bytes.extend_from_slice(secret.bytes());
         let mut value = HeaderValue::from_bytes(&bytes).ok()?;
         value.set_sensitive(true);
-        Some(Credential { header, value })
+        Some(Credential { header, written, value })
     }
 
     fn route_entries(&mut self, scope: &Scope<'a>) -> Option<Vec<(Matcher, CallPolicy)>> {

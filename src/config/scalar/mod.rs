@@ -2,6 +2,7 @@
 //!
 //! Knows the forms, not the keys; bounds come from the table of keys.
 
+mod meant;
 mod net;
 mod quantity;
 
@@ -11,10 +12,11 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
+pub(super) use meant::{variable, variable_inside};
 pub(super) use net::{Url, origin_text};
 pub(super) use quantity::{Bytes, Length, Limit};
 
-use super::fault::{Sort, nearest};
+use super::fault::Sort;
 use super::keys::Scalar;
 use crate::policy::route::Pattern;
 use net::*;
@@ -35,7 +37,8 @@ pub(in crate::config) enum Plain {
     /// One of the words that the key knows.
     Word(&'static str),
     Text(Box<str>),
-    Header(HeaderName),
+    /// A header's name, and as it is written.
+    Header(HeaderName, Box<str>),
     Method(Method),
     Address(SocketAddr),
     Host(Box<str>),
@@ -58,17 +61,37 @@ impl Misfit {
     fn new(sort: Sort, message: impl Into<String>, accepted: impl Into<String>) -> Self {
         Self { sort, message: message.into(), accepted: accepted.into(), nearest: None }
     }
-
-    fn nearest(self, nearest: Option<String>) -> Self {
-        Self { nearest, ..self }
-    }
 }
 
 type Fit = Result<Plain, Misfit>;
 
+/// The value that a text of another form probably means.
+pub(in crate::config) fn meant(text: &str, scalar: &Scalar) -> Option<Plain> {
+    parse(text, scalar).ok().or_else(|| parse(&meant::value(text, scalar)?, scalar).ok())
+}
+
 /// Reads a text as what a key wants.
-pub(in crate::config) fn read(text: &str, scalar: &Scalar) -> Fit {
-    match *scalar {
+///
+/// # Errors
+/// Everything that is wrong with it, at once; the first misfit says what was probably meant.
+pub(in crate::config) fn read(text: &str, scalar: &Scalar) -> Result<Plain, Vec<Misfit>> {
+    let fits = |meant: &String| parse(meant, scalar).is_ok();
+    parse(text, scalar).map_err(|mut misfits| {
+        if let Some(first) = misfits.first_mut() {
+            first.nearest = meant::value(text, scalar).filter(fits);
+        }
+        // What was meant cures both halves of a limit.
+        if matches!(scalar, Scalar::Limit) && misfits.iter().any(|it| it.nearest.is_some()) {
+            misfits.truncate(1);
+        }
+        misfits
+    })
+}
+
+fn parse(text: &str, scalar: &Scalar) -> Result<Plain, Vec<Misfit>> {
+    let fit = match *scalar {
+        Scalar::Limit => return limit(text).map(Plain::Limit),
+        Scalar::Url => return url(text).map(Plain::Url),
         Scalar::Flag => flag(text),
         Scalar::Count { min, max } => count(text, min, max),
         Scalar::Workers { max } => workers(text, max),
@@ -78,7 +101,6 @@ pub(in crate::config) fn read(text: &str, scalar: &Scalar) -> Fit {
         Scalar::Duration { min, max } => duration_within(text, min, max),
         Scalar::Size { min, max } => size_within(text, min, max),
         Scalar::Rate { min, max } => rate_within(text, min, max),
-        Scalar::Limit => limit(text).map(Plain::Limit),
         Scalar::Word(words) => word(text, words),
         Scalar::Text { accepted } => non_empty(text, accepted),
         Scalar::Level => level(text),
@@ -89,9 +111,9 @@ pub(in crate::config) fn read(text: &str, scalar: &Scalar) -> Fit {
         Scalar::Host => host(text),
         Scalar::Prefix => prefix(text),
         Scalar::Pattern => pattern(text),
-        Scalar::Url => url(text).map(Plain::Url),
         Scalar::Token { accepted } => token(text, accepted),
-    }
+    };
+    fit.map_err(|misfit| vec![misfit])
 }
 
 impl Scalar {
@@ -131,13 +153,7 @@ fn flag(text: &str) -> Fit {
     match text {
         "true" | "True" | "TRUE" => Ok(Plain::Flag(true)),
         "false" | "False" | "FALSE" => Ok(Plain::Flag(false)),
-        other => {
-            let yes = matches!(other, "yes" | "on" | "1" | "Yes" | "On");
-            let no = matches!(other, "no" | "off" | "0" | "No" | "Off");
-            let meant = yes.then_some("true").or(no.then_some("false"));
-            let misfit = Misfit::new(Sort::Type, format!("`{other}` is no boolean"), TRUTH);
-            Err(misfit.nearest(meant.map(str::to_owned)))
-        }
+        other => Err(Misfit::new(Sort::Type, format!("`{other}` is no boolean"), TRUTH)),
     }
 }
 
@@ -188,8 +204,7 @@ fn percent(text: &str, max: u32) -> Fit {
     let accepted = format!("0% to {max}%");
     let Some(digits) = text.strip_suffix('%') else {
         let message = format!("`{text}` has no unit");
-        let meant = text.parse::<u32>().ok().map(|number| format!("{number}%"));
-        return Err(Misfit::new(Sort::Unit, message, accepted).nearest(meant));
+        return Err(Misfit::new(Sort::Unit, message, accepted));
     };
     match digits.trim_end().parse::<u32>() {
         Ok(number) if number <= max => Ok(Plain::Percent(number)),
@@ -205,8 +220,7 @@ fn word(text: &str, words: &'static [&'static str]) -> Fit {
         return Ok(Plain::Word(word));
     }
     let listed = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-    let misfit = Misfit::new(Sort::Type, format!("`{text}` is not known here"), listed);
-    Err(misfit.nearest(nearest(text, words.iter().copied())))
+    Err(Misfit::new(Sort::Type, format!("`{text}` is not known here"), listed))
 }
 
 fn non_empty(text: &str, accepted: &'static str) -> Fit {
@@ -220,14 +234,16 @@ const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 fn level(text: &str) -> Fit {
     let directives = text.contains(['=', ',']);
+    // Targets are module paths of Rust: ASCII.
     let known = LEVELS.contains(&text)
-        || directives && text.parse::<tracing_subscriber::EnvFilter>().is_ok();
+        || directives
+            && text.is_ascii()
+            && text.parse::<tracing_subscriber::filter::Targets>().is_ok();
     if known {
         return Ok(Plain::Text(text.into()));
     }
     let accepted = format!("{}, or directives such as `info,evenkeel=debug`", LEVELS.join(", "));
-    let misfit = Misfit::new(Sort::Type, format!("`{text}` is no log level"), accepted);
-    Err(misfit.nearest(nearest(text, LEVELS.into_iter())))
+    Err(Misfit::new(Sort::Type, format!("`{text}` is no log level"), accepted))
 }
 
 fn token(text: &str, accepted: &'static str) -> Fit {
@@ -292,7 +308,7 @@ impl Plain {
     }
 
     pub(in crate::config) fn header(&self) -> Option<HeaderName> {
-        if let Self::Header(name) = self { Some(name.clone()) } else { None }
+        if let Self::Header(name, _) = self { Some(name.clone()) } else { None }
     }
 
     pub(in crate::config) fn method(&self) -> Option<Method> {
@@ -328,7 +344,7 @@ impl fmt::Display for Plain {
             Self::Rate(bytes) => write!(f, "{}/s", Bytes(*bytes)),
             Self::Limit(limit) => write!(f, "{limit}"),
             Self::Word(word) => f.write_str(word),
-            Self::Header(name) => f.write_str(name.as_str()),
+            Self::Header(_, written) => f.write_str(written),
             Self::Method(method) => f.write_str(method.as_str()),
             Self::Address(address) => write!(f, "{address}"),
             Self::Prefix(prefix) if prefix.is_empty() => f.write_str("/"),

@@ -6,7 +6,8 @@ use http::HeaderName;
 use http::uri::Authority;
 
 use super::{Fit, Misfit, Plain};
-use crate::config::fault::{Sort, nearest};
+use crate::config::fault::Sort;
+use crate::policy::authority;
 use crate::upstream::{Origin, Scheme};
 
 /// Where an upstream is.
@@ -45,15 +46,13 @@ pub(super) const FRAMING: [&str; 9] = [
 ];
 
 pub(super) fn header(text: &str) -> Fit {
-    let name = HeaderName::try_from(text.to_ascii_lowercase()).map_err(|_| {
-        Misfit::new(Sort::Type, format!("`{text}` is no header name"), HEADERS)
-            .nearest(text.strip_suffix(':').map(str::to_owned))
-    })?;
+    let name = HeaderName::try_from(text.to_ascii_lowercase())
+        .map_err(|_| Misfit::new(Sort::Type, format!("`{text}` is no header name"), HEADERS))?;
     if FRAMING.contains(&name.as_str()) {
         let message = format!("`{text}` belongs to the connection");
         return Err(Misfit::new(Sort::Conflict, message, "any other header"));
     }
-    Ok(Plain::Header(name))
+    Ok(Plain::Header(name, text.into()))
 }
 
 /// Headers that carry credentials: a renewed token is the same account, and keys are shown.
@@ -77,20 +76,19 @@ pub(super) fn method(text: &str) -> Fit {
     if METHODS.contains(&text) {
         return Ok(Plain::Method(text.parse().expect("the list holds methods")));
     }
-    let misfit = Misfit::new(Sort::Type, format!("`{text}` is no method"), METHODS.join(", "));
-    Err(misfit.nearest(nearest(&text.to_ascii_uppercase(), METHODS.into_iter())))
+    let accepted = format!("{}; without `methods` every method", METHODS.join(", "));
+    Err(Misfit::new(Sort::Type, format!("`{text}` is no method"), accepted))
 }
 
 pub(super) fn address(text: &str) -> Fit {
-    text.parse().map(Plain::Address).map_err(|_| {
-        let meant = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
-        let meant = meant.or_else(|| text.strip_prefix(':').map(|port| format!("0.0.0.0:{port}")));
-        Misfit::new(Sort::Type, format!("`{text}` is no address"), ADDRESSES).nearest(meant)
-    })
+    text.parse()
+        .map(Plain::Address)
+        .map_err(|_| Misfit::new(Sort::Type, format!("`{text}` is no address"), ADDRESSES))
 }
 
 pub(super) fn host(text: &str) -> Fit {
     let misfit = || Misfit::new(Sort::Type, format!("`{text}` is no host"), HOSTS);
+    let text = authority::without_final_dot(text);
     let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     let bracketed = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
     let ipv6 = bracketed.is_some_and(|inside| inside.parse::<std::net::Ipv6Addr>().is_ok());
@@ -103,9 +101,8 @@ pub(super) fn host(text: &str) -> Fit {
 
 pub(super) fn prefix(text: &str) -> Fit {
     if !text.starts_with('/') {
-        let meant = Some(format!("/{text}")).filter(|meant| usable_prefix(meant));
         let message = format!("`{text}` does not begin with a slash");
-        return Err(Misfit::new(Sort::Type, message, PREFIXES).nearest(meant));
+        return Err(Misfit::new(Sort::Type, message, PREFIXES));
     }
     if !usable_prefix(text) {
         return Err(Misfit::new(Sort::Type, format!("`{text}` is no prefix"), PREFIXES));
@@ -128,35 +125,50 @@ pub(super) fn pattern(text: &str) -> Fit {
 
 pub(super) const URLS: &str = "an absolute URL: https://api.vendor.example/v1";
 
-pub(super) fn url(text: &str) -> Result<Url, Misfit> {
-    let refuse = |message: &str| Misfit::new(Sort::Type, message, URLS);
+pub(super) fn url(text: &str) -> Result<Url, Vec<Misfit>> {
     let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
+    let (authority, behind) = rest.split_at(end);
+    let (path, extra) = behind.split_at(behind.find(['?', '#']).unwrap_or(behind.len()));
+    let path = path.trim_end_matches('/');
+    let mut misfits = Vec::new();
+    let mut refuse = |sort, message: &str, accepted: &str| {
+        misfits.push(Misfit::new(sort, message, accepted));
+    };
     if authority.contains('@') {
         let remedy = "the credential under `auth`, as `{ env: NAME }` or `{ file: PATH }`";
-        return Err(Misfit::new(Sort::Secret, "the URL carries a credential", remedy));
+        refuse(Sort::Secret, "the URL carries a credential", remedy);
     }
     let scheme = match scheme.to_ascii_lowercase().as_str() {
-        "https" => Scheme::Https,
-        "http" => Scheme::Http,
+        "https" => Some(Scheme::Https),
+        "http" => Some(Scheme::Http),
         "" => {
-            let meant = Some(format!("https://{text}")).filter(|meant| url(meant).is_ok());
-            return Err(refuse("the URL has no scheme").nearest(meant));
+            refuse(Sort::Type, "the URL has no scheme", URLS);
+            None
         }
         other => {
-            return Err(Misfit::new(Sort::Type, format!("`{other}` is not spoken here"), SCHEMES));
+            refuse(Sort::Type, &format!("`{other}` is not spoken here"), SCHEMES);
+            None
         }
     };
-    if path.contains(['?', '#']) {
-        return Err(refuse("the URL has a query or a fragment, which no call would keep"));
+    if extra.starts_with('?') {
+        refuse(Sort::Type, "the URL has a query, which no call would keep", URLS);
     }
-    let origin = origin(scheme, authority).ok_or_else(|| refuse("the URL has no usable host"))?;
-    let path = path.trim_end_matches('/');
+    if extra.contains('#') {
+        refuse(Sort::Type, "the URL has a fragment, which no call would keep", URLS);
+    }
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    let origin = origin(scheme.unwrap_or(Scheme::Https), host);
+    if origin.is_none() {
+        refuse(Sort::Type, "the URL has no usable host", URLS);
+    }
     if !path.is_empty() && !usable_prefix(path) {
-        return Err(refuse("the URL's path is not plain"));
+        refuse(Sort::Type, "the URL's path is not plain", URLS);
     }
-    Ok(Url { origin, path: path.into() })
+    match origin {
+        Some(origin) if misfits.is_empty() => Ok(Url { origin, path: path.into() }),
+        Some(_) | None => Err(misfits),
+    }
 }
 
 pub(super) const SCHEMES: &str = "`https://` or `http://`";
@@ -167,14 +179,14 @@ pub(super) fn origin(scheme: Scheme, authority: &str) -> Option<Origin> {
         Scheme::Https => 443,
     };
     let written: Authority = authority.to_ascii_lowercase().parse().ok()?;
-    let host = written.host().to_owned();
-    let port_text = written.as_str().strip_prefix(&host)?;
+    let port_text = written.as_str().strip_prefix(written.host())?;
+    let host = authority::without_final_dot(written.host()).to_owned();
     let port = match port_text.strip_prefix(':') {
         Some(port) => port.parse().ok().filter(|port| *port != 0)?,
         None => standard,
     };
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host_is_plain(&host).then_some(())?;
+    host_is_plain(written.host()).then_some(())?;
     let shown = if port == standard { host.clone() } else { format!("{host}:{port}") };
     Some(Origin { scheme, authority: shown.parse().ok()?, host: bare.into(), port })
 }
@@ -206,6 +218,8 @@ mod tests {
     fn urls_are_origins_with_a_plain_path() {
         let rows = [
             ("https://API.vendor.example:443/v1/", "https://api.vendor.example/v1", 443),
+            ("https://api.vendor.example./v1", "https://api.vendor.example/v1", 443),
+            ("https://api.vendor.example.:8443", "https://api.vendor.example:8443", 8443),
             ("http://[::1]:8080", "http://[::1]:8080", 8080),
             ("http://127.0.0.1:80/", "http://127.0.0.1", 80),
         ];
@@ -223,6 +237,8 @@ mod tests {
             "https://a:0",
             "https://a:99999",
             "https://a b",
+            "https://a..",
+            "https://.",
             "https://a/%2e",
             "https://a/../b",
         ];

@@ -5,6 +5,7 @@
 
 mod fields;
 mod rules;
+mod schema;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use serde_json::Value;
 use crate::policy::dialect::{Dialect, Extract, Place, Rule};
 use crate::policy::problem::{Support, SupportWhen};
 use fields::{Fields, Sink};
+
+pub use schema::schema;
 
 /// One thing that is wrong in a dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,14 +48,42 @@ pub const RULES_MAX: usize = 200;
 /// The longest attempt a dialect may promise.
 const ATTEMPT_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 
+/// The keys of a dialect.
+const DIALECT_KEYS: [&str; 7] =
+    ["name", "documentation", "support", "timeouts", "guess", "extract", "rules"];
+/// The keys of `timeouts`.
+const TIMEOUT_KEYS: [&str; 1] = ["attempt"];
+/// The keys of `extract`.
+const EXTRACT_KEYS: [&str; 10] = [
+    "message",
+    "code",
+    "reason",
+    "details",
+    "reference",
+    "date",
+    "operation",
+    "children",
+    "child",
+    "ignore",
+];
+/// The keys of `extract.child`.
+const CHILD_KEYS: [&str; 4] = ["message", "code", "details", "pointer"];
+/// The keys of `support`.
+const SUPPORT_KEYS: [&str; 2] = ["contact", "when"];
+/// When the support contact is told.
+const SUPPORT_WHENS: [(&str, SupportWhen); 3] = [
+    ("exhausted", SupportWhen::Exhausted),
+    ("always", SupportWhen::Always),
+    ("hint", SupportWhen::Hint),
+];
+
 /// A dialect from its value.
 ///
 /// # Errors
 /// Every fault of the value, in the order of its text.
 pub fn compile(name: &str, value: &Value) -> Result<Dialect, Vec<Fault>> {
     let sink = Sink::default();
-    let known = ["name", "documentation", "support", "timeouts", "guess", "extract", "rules"];
-    let fields = Fields::of(value, "", &known, &sink);
+    let fields = Fields::of(value, "", &DIALECT_KEYS, &sink);
     let _ = fields.text("name");
     let dialect = Dialect {
         name: Arc::from(name),
@@ -60,7 +91,7 @@ pub fn compile(name: &str, value: &Value) -> Result<Dialect, Vec<Fault>> {
         documentation: fields.text("documentation").map(Arc::from),
         support: fields.get("support").and_then(|(value, at)| support(value, &at, &sink)),
         attempt_timeout: fields.get("timeouts").and_then(|(value, at)| {
-            let timeouts = Fields::of(value, &at, &["attempt"], &sink);
+            let timeouts = Fields::of(value, &at, &TIMEOUT_KEYS, &sink);
             timeouts.duration("attempt", ATTEMPT_TIMEOUT_MAX)
         }),
         extract: fields
@@ -94,26 +125,14 @@ pub fn compile_extract(value: &Value) -> Result<Extract, Vec<Fault>> {
 }
 
 fn extract(value: &Value, at: &str, sink: &Sink) -> Extract {
-    let known = [
-        "message",
-        "code",
-        "reason",
-        "details",
-        "reference",
-        "date",
-        "operation",
-        "children",
-        "child",
-        "ignore",
-    ];
-    let fields = Fields::of(value, at, &known, sink);
+    let fields = Fields::of(value, at, &EXTRACT_KEYS, sink);
     let places = |fields: &Fields<'_>, name: &str| {
         let words = fields.words(name);
         words.into_iter().filter_map(|(text, at)| place(&text, &at, sink)).collect()
     };
     let empty = Value::Object(serde_json::Map::new());
     let (child, child_at) = fields.get("child").unwrap_or((&empty, String::new()));
-    let child = Fields::of(child, &child_at, &["message", "code", "details", "pointer"], sink);
+    let child = Fields::of(child, &child_at, &CHILD_KEYS, sink);
     Extract {
         message: places(&fields, "message"),
         code: places(&fields, "code"),
@@ -150,13 +169,8 @@ fn support(value: &Value, at: &str, sink: &Sink) -> Option<Support> {
     if let Value::String(contact) = value {
         return Some(Support { contact: contact.as_str().into(), when: SupportWhen::Exhausted });
     }
-    let fields = Fields::of(value, at, &["contact", "when"], sink);
-    let whens = [
-        ("exhausted", SupportWhen::Exhausted),
-        ("always", SupportWhen::Always),
-        ("hint", SupportWhen::Hint),
-    ];
-    let when = fields.choice("when", &whens).unwrap_or(SupportWhen::Exhausted);
+    let fields = Fields::of(value, at, &SUPPORT_KEYS, sink);
+    let when = fields.choice("when", &SUPPORT_WHENS).unwrap_or(SupportWhen::Exhausted);
     let Some(contact) = fields.text("contact") else {
         return sink.fault(at, "whom to contact is missing", "a `contact`");
     };

@@ -17,13 +17,32 @@ use crate::policy::problem::{Code, Source};
 /// Memory of one compiled pattern.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
 /// Characters of one pattern.
-const PATTERN_CHARS_MAX: usize = 1_000;
+pub(super) const PATTERN_CHARS_MAX: usize = 1_000;
 /// Groups inside groups of one pattern.
 const PATTERN_NESTING_MAX: u32 = 40;
 /// The pace is counted in sixteenths.
 const SIXTEENTHS: u32 = 16;
 /// What a throttle leaves of the pace when nobody says (D29).
 const SLOW_SIXTEENTHS: u8 = 8;
+
+/// The keys of a rule.
+pub(super) const RULE_KEYS: [&str; 8] =
+    ["name", "when", "code", "replay", "retry", "hold", "status", "support"];
+/// The conditions of a rule.
+pub(super) const WHEN_KEYS: [&str; 6] = ["status", "text", "code", "body", "header", "failure"];
+/// The keys of `retry`.
+pub(super) const RETRY_KEYS: [&str; 1] = ["after"];
+/// The keys of `hold`.
+pub(super) const HOLD_KEYS: [&str; 5] = ["scope", "cause", "for", "at_least", "slow"];
+/// What a rule knows about sending again.
+pub(super) const REPLAYS: [(&str, Replay); 2] =
+    [("by_table", Replay::ByTable), ("any_method", Replay::AnyMethod)];
+/// What a hold closes.
+pub(super) const SCOPES: [(&str, RuleScope); 2] =
+    [("allowance", RuleScope::Allowance), ("upstream", RuleScope::Upstream)];
+/// Why it does.
+pub(super) const CAUSES: [(&str, HoldCause); 2] =
+    [("throttle", HoldCause::Throttle), ("maintenance", HoldCause::Maintenance)];
 
 /// The rules of a list.
 pub(super) fn list(value: &Value, at: &str, sink: &Sink) -> Vec<Rule> {
@@ -41,8 +60,7 @@ pub(super) fn list(value: &Value, at: &str, sink: &Sink) -> Vec<Rule> {
 }
 
 fn rule(value: &Value, at: &str, sink: &Sink) -> Option<Rule> {
-    let known = ["name", "when", "code", "replay", "retry", "hold", "status", "support"];
-    let fields = Fields::of(value, at, &known, sink);
+    let fields = Fields::of(value, at, &RULE_KEYS, sink);
     if !value.is_object() {
         return None;
     }
@@ -51,8 +69,7 @@ fn rule(value: &Value, at: &str, sink: &Sink) -> Option<Rule> {
         |(value, at)| conditions(value, &at, sink),
     );
     let code = code(&fields, at, sink);
-    let replays = [("by_table", Replay::ByTable), ("any_method", Replay::AnyMethod)];
-    let replay = fields.choice("replay", &replays).unwrap_or_default();
+    let replay = fields.choice("replay", &REPLAYS).unwrap_or_default();
     let hold = fields.get("hold").and_then(|(value, at)| hold(value, &at, code, sink));
     let hold = hold.or_else(|| bare(&fields, "hold").then(|| default_hold(code)));
     let retry = fields.get("retry").map(|(value, at)| retry(value, &at, sink));
@@ -88,17 +105,28 @@ fn code(fields: &Fields<'_>, at: &str, sink: &Sink) -> Option<Code> {
         return sink.fault(at, "a rule says what it means", "a `code`");
     };
     let word = fields.text("code")?;
-    let own = [Code::AllowanceExhausted, Code::QueueFull, Code::ClientLimited, Code::UpstreamHeld];
-    let more =
-        [Code::LoopDetected, Code::Draining, Code::GatewayError, Code::GatewayCredentialRejected];
+    let valid: Vec<&str> = codes().map(Code::as_str).collect();
+    let found = word.parse().ok().filter(|code| codes().any(|valid| valid == *code));
+    found.or_else(|| sink.unknown(&place, "code", word, &valid))
+}
+
+/// The codes that a rule can give.
+pub(super) fn codes() -> impl Iterator<Item = Code> {
+    const OURS: [Code; 8] = [
+        Code::AllowanceExhausted,
+        Code::QueueFull,
+        Code::ClientLimited,
+        Code::UpstreamHeld,
+        Code::LoopDetected,
+        Code::Draining,
+        Code::GatewayError,
+        Code::GatewayCredentialRejected,
+    ];
     let vendors = |code: &Code| {
         let client_only = code.sources() == [Source::Client].as_slice();
-        !own.contains(code) && !more.contains(code) && !client_only
+        !OURS.contains(code) && !client_only
     };
-    let valid: Vec<&str> =
-        Code::ALL.iter().filter(|code| vendors(code)).map(|it| it.as_str()).collect();
-    let found = word.parse().ok().filter(vendors);
-    found.or_else(|| sink.unknown(&place, "code", word, &valid))
+    Code::ALL.iter().copied().filter(vendors)
 }
 
 fn status_of(fields: &Fields<'_>, sink: &Sink) -> Option<StatusCode> {
@@ -112,8 +140,7 @@ fn status_of(fields: &Fields<'_>, sink: &Sink) -> Option<StatusCode> {
 }
 
 fn conditions(value: &Value, at: &str, sink: &Sink) -> Option<When> {
-    let known = ["status", "text", "code", "body", "header", "failure"];
-    let fields = Fields::of(value, at, &known, sink);
+    let fields = Fields::of(value, at, &WHEN_KEYS, sink);
     let when = When {
         status: statuses(&fields, sink),
         text: fields.text("text").and_then(|text| pattern(text, &join(at, "text"), sink)),
@@ -123,11 +150,11 @@ fn conditions(value: &Value, at: &str, sink: &Sink) -> Option<When> {
         failure: failures(&fields, sink),
     };
     let written = |name: &&str| fields.get(name).is_some();
-    if !known.iter().any(written) {
+    if !WHEN_KEYS.iter().any(written) {
         return sink.fault(
             at,
             "a rule without a condition would match everything",
-            &known.join(", "),
+            &WHEN_KEYS.join(", "),
         );
     }
     let about_answers = ["status", "text", "code", "body", "header"];
@@ -240,21 +267,19 @@ fn failures(fields: &Fields<'_>, sink: &Sink) -> Vec<FailureKind> {
 }
 
 fn retry(value: &Value, at: &str, sink: &Sink) -> Retry {
-    let fields = Fields::of(value, at, &["after"], sink);
+    let fields = Fields::of(value, at, &RETRY_KEYS, sink);
     Retry { after: fields.duration("after", LEGAL_MAX) }
 }
 
 fn hold(value: &Value, at: &str, code: Option<Code>, sink: &Sink) -> Option<HoldRule> {
-    let fields = Fields::of(value, at, &["scope", "cause", "for", "at_least", "slow"], sink);
+    let fields = Fields::of(value, at, &HOLD_KEYS, sink);
     if !value.is_object() {
         return None;
     }
     let usual = default_hold(code);
-    let scopes = [("allowance", RuleScope::Allowance), ("upstream", RuleScope::Upstream)];
-    let causes = [("throttle", HoldCause::Throttle), ("maintenance", HoldCause::Maintenance)];
-    let cause = fields.choice("cause", &causes).unwrap_or(usual.cause);
+    let cause = fields.choice("cause", &CAUSES).unwrap_or(usual.cause);
     Some(HoldRule {
-        scope: fields.choice("scope", &scopes).unwrap_or(usual.scope),
+        scope: fields.choice("scope", &SCOPES).unwrap_or(usual.scope),
         cause,
         length: fields.duration("for", LEGAL_MAX),
         at_least: fields.duration("at_least", LEGAL_MAX).unwrap_or_default(),
@@ -278,7 +303,7 @@ fn default_hold(code: Option<Code>) -> HoldRule {
 const fn usual_slow(cause: HoldCause) -> u8 {
     match cause {
         HoldCause::Throttle => SLOW_SIXTEENTHS,
-        HoldCause::Maintenance | HoldCause::Outage => 16,
+        HoldCause::Maintenance | HoldCause::Outage | HoldCause::Pause => 16,
     }
 }
 

@@ -8,7 +8,7 @@ mod replay;
 mod response;
 
 pub use replay::{ClientBroke, Intake, ReplayPool, RequestBody};
-pub use response::ResponseBody;
+pub use response::{BodyRecord, ResponseBody};
 
 pub(super) use peek::{Peeked, peek};
 pub(super) use rate::UploadRate;

@@ -17,7 +17,7 @@ use http_body_util::Full;
 use super::merging::Merging;
 use super::pieces::{Pieces, Place};
 use super::rate::Upload;
-use crate::policy::headers;
+use crate::policy::headers::Guarded;
 use crate::policy::replay::BodyState;
 
 /// Where a request's body comes from.
@@ -80,6 +80,8 @@ pub(in crate::gateway) struct Kept {
     source: Source,
     pieces: Pieces,
     trailers: Option<HeaderMap>,
+    /// What trailers may not carry.
+    guarded: Arc<Guarded>,
     bytes_max: usize,
     pool: Arc<ReplayPool>,
     /// Bytes of memory for the pieces that the pool knows of.
@@ -137,7 +139,7 @@ impl Replay {
     pub(in crate::gateway) fn new(
         intake: Intake,
         bytes_max: usize,
-        pool: &Arc<ReplayPool>,
+        (pool, guarded): (&Arc<ReplayPool>, &Arc<Guarded>),
     ) -> Self {
         if intake.is_end_stream() {
             return Self::Empty;
@@ -147,6 +149,7 @@ impl Replay {
             source: Source::Open(intake),
             pieces: Pieces::default(),
             trailers: None,
+            guarded: Arc::clone(guarded),
             bytes_max,
             pool: Arc::clone(pool),
             pooled_bytes: 0,
@@ -219,10 +222,38 @@ impl Replay {
         Some(Upload { received_bytes: kept.received_bytes, awaited: kept.hunger == Hunger::Hungry })
     }
 
+    /// Whether its length is known and all of it is kept.
+    #[must_use]
+    pub(in crate::gateway) fn fits_whole(&self) -> bool {
+        match self {
+            Self::Empty => false,
+            Self::Kept(kept) => {
+                let kept = locked(kept);
+                let exact = kept.size.exact().and_then(|exact| usize::try_from(exact).ok());
+                exact.is_some_and(|exact| exact <= kept.bytes_max)
+            }
+        }
+    }
+
+    /// Bytes of it that are here.
+    pub(in crate::gateway) fn kept_bytes(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Kept(kept) => locked(kept).pieces.bytes(),
+        }
+    }
+
+    /// Reads what is there, up to the bound; ready when there is no more to read.
+    pub(in crate::gateway) fn poll_fill(&self, context: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Empty => Poll::Ready(()),
+            Self::Kept(kept) => locked(kept).poll_fill(context),
+        }
+    }
+
     /// Reads it while its call waits, up to the bound; what is beyond stays unread.
     pub(in crate::gateway) async fn fill(&self) {
-        let Self::Kept(kept) = self else { return };
-        std::future::poll_fn(|context| locked(kept).poll_fill(context)).await;
+        std::future::poll_fn(|context| self.poll_fill(context)).await;
     }
 }
 
@@ -279,7 +310,7 @@ impl Kept {
 
     fn keep_trailers(&mut self, frame: Frame<Bytes>) {
         self.trailers = frame.into_trailers().ok().map(|mut trailers| {
-            headers::filter_trailers(&mut trailers);
+            self.guarded.filter_trailers(&mut trailers);
             trailers
         });
     }
@@ -421,13 +452,19 @@ fn locked(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderName, HeaderValue};
     use http_body_util::BodyExt;
 
     use super::*;
 
+    fn guarded() -> Arc<Guarded> {
+        let account = HeaderName::from_static("x-account");
+        Arc::new(Guarded::new(HeaderName::from_static("evenkeel-key"), None, vec![account]))
+    }
+
     fn body(text: &'static str, bytes_max: usize, pool: usize) -> Replay {
         let intake = Intake::Memory(Full::new(Bytes::from_static(text.as_bytes())));
-        Replay::new(intake, bytes_max, &Arc::new(ReplayPool::new(pool)))
+        Replay::new(intake, bytes_max, (&Arc::new(ReplayPool::new(pool)), &guarded()))
     }
 
     async fn send(replay: &Replay) -> Option<Bytes> {
@@ -471,6 +508,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn trailers_carry_nothing_that_decisions_rest_on() {
+        let names = ["x-account", "x_account", "x-http-method-override", "authorization", "x-sum"];
+        let row = |name| (HeaderName::from_static(name), HeaderValue::from_static("7"));
+        let trailers: HeaderMap = names.map(row).into_iter().collect();
+        let body = Full::new(Bytes::from_static(b"hello"));
+        let body = body.with_trailers(std::future::ready(Some(Ok(trailers))));
+        let intake = Intake::of(body.map_err(|never| match never {}));
+        let replay = Replay::new(intake, 100, (&Arc::new(ReplayPool::new(100)), &guarded()));
+        let sent = replay.next_attempt().collect().await.unwrap();
+        let names: Vec<_> = sent.trailers().unwrap().keys().map(HeaderName::as_str).collect();
+        assert_eq!(names, ["x-sum"]);
+    }
+
+    #[tokio::test]
     async fn a_stale_attempt_reads_nothing() {
         let replay = body("hello", 100, 100);
         let mut stale = replay.next_attempt();
@@ -482,7 +533,7 @@ mod tests {
     fn the_pool_gets_everything_back() {
         let pool = Arc::new(ReplayPool::new(1000));
         let intake = Intake::Memory(Full::new(Bytes::from_static(b"hello")));
-        let replay = Replay::new(intake, 100, &pool);
+        let replay = Replay::new(intake, 100, (&pool, &guarded()));
         let mut context = Context::from_waker(std::task::Waker::noop());
         let filled = std::pin::pin!(replay.fill()).poll(&mut context);
         assert!(filled.is_ready() && pool.free.load(Ordering::Relaxed) < 995);

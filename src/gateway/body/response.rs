@@ -1,18 +1,25 @@
 //! The body of an answer to a client: a problem of ours, or the vendor's bytes as they come.
 
 use std::collections::VecDeque;
+use std::fmt::Display;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::uri::PathAndQuery;
+use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::merging::Merging;
 use crate::allowance::Seat;
 use crate::clock::Clock;
+use crate::gateway::Settings;
 use crate::policy::headers;
 use crate::policy::outcome::{Failure, FailureKind, Reach};
+use crate::policy::time::Moment;
+use crate::telemetry::{self, Access, BrokenBody, BrokenBy, Shard};
 use crate::upstream::AnswerBody;
 
 /// The body of an answer to a client.
@@ -27,11 +34,69 @@ pub enum ResponseBody<B> {
 impl<B: AnswerBody> ResponseBody<B> {
     /// A vendor's body. One that is here is not watched any more, and its seat is free.
     #[must_use]
-    pub fn of_vendor(mut body: B, idle: (Clock, Duration), seat: Seat) -> Self {
+    pub fn of_vendor(
+        mut body: B,
+        idle: (Clock, Duration),
+        seat: Seat,
+        record: impl FnOnce() -> BodyRecord,
+    ) -> Self {
         match body.take_whole() {
             Some(bytes) => Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty())),
-            None => Self::Streamed(Box::new(Streamed::new(VecDeque::new(), body, idle, seat))),
+            None => {
+                let body = (VecDeque::new(), body);
+                Self::Streamed(Box::new(Streamed::new(body, idle, seat, record())))
+            }
         }
+    }
+
+    /// All of it went out.
+    pub fn was_sent(&mut self) {
+        if let Self::Streamed(streamed) = self {
+            streamed.end = BodyEnd::Told;
+        }
+    }
+}
+
+/// What is recorded of an answer whose body breaks off.
+#[derive(Debug)]
+pub struct BodyRecord {
+    pub(in crate::gateway) settings: Arc<Settings>,
+    pub(in crate::gateway) shard: Arc<Shard>,
+    pub(in crate::gateway) access: Access,
+    pub(in crate::gateway) client: usize,
+    pub(in crate::gateway) upstream: usize,
+    pub(in crate::gateway) method: Method,
+    pub(in crate::gateway) target: PathAndQuery,
+    pub(in crate::gateway) status: StatusCode,
+    pub(in crate::gateway) request_id: HeaderValue,
+    pub(in crate::gateway) arrival: Moment,
+}
+
+impl BodyRecord {
+    #[cold]
+    fn broke(&self, by: BrokenBy, cause: &dyn Display, (bytes, now): (u64, Moment)) {
+        self.shard.body_broke(self.upstream, by);
+        telemetry::body_broke(
+            self.access,
+            &BrokenBody {
+                request_id: self.request_id.to_str().unwrap_or_default(),
+                client: &self.settings.clients.all()[self.client].name,
+                upstream: &self.settings.upstreams[self.upstream].name,
+                method: &self.method,
+                path: self.target.path(),
+                status: self.status,
+                bytes,
+                by,
+                cause,
+                total: now.since(self.arrival),
+            },
+        );
+    }
+
+    /// Whether an answer like this has no body, so that none can break off.
+    fn is_bodiless(&self) -> bool {
+        self.method == Method::HEAD
+            || matches!(self.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
     }
 }
 
@@ -45,6 +110,21 @@ pub struct Streamed<B> {
     /// The break, while what came before it goes out.
     broken: Option<Failure>,
     seat: Seat,
+    record: BodyRecord,
+    /// Bytes that were handed on.
+    bytes: u64,
+    /// When the latest of them were.
+    handed_at: Moment,
+    end: BodyEnd,
+}
+
+/// Whether the end of a body is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum BodyEnd {
+    /// Not yet: dropped now, it breaks off on the client's side.
+    Open,
+    /// It is: all of it went out, or its break is recorded.
+    Told,
 }
 
 /// The timer between two pieces of a body; nothing is set while pieces come.
@@ -58,22 +138,50 @@ struct Idle {
 impl<B> Streamed<B> {
     /// A vendor's body that may be silent for `idle_timeout`, behind frames already read.
     #[must_use]
-    pub const fn new(
-        read: VecDeque<Frame<Bytes>>,
-        rest: B,
+    pub fn new(
+        (read, rest): (VecDeque<Frame<Bytes>>, B),
         (clock, idle_timeout): (Clock, Duration),
         seat: Seat,
+        record: BodyRecord,
     ) -> Self {
         let idle = Idle { clock, timeout: idle_timeout, timer: None };
-        Self { read, rest: Merging::new(rest), idle, broken: None, seat }
+        let (broken, handed_at, end) = (None, record.arrival, BodyEnd::Open);
+        let rest = Merging::new(rest);
+        Self { read, rest, idle, broken, seat, record, bytes: 0, handed_at, end }
+    }
+
+    /// A frame goes on to the client.
+    fn hand_on(&mut self, frame: &Frame<Bytes>) {
+        self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        self.handed_at = self.idle.clock.now();
+    }
+
+    /// The vendor's side broke off.
+    fn broke(&mut self, failure: &Failure) {
+        self.seat.broke();
+        self.end = BodyEnd::Told;
+        self.record.broke(BrokenBy::Upstream, failure, (self.bytes, self.idle.clock.now()));
     }
 
     /// Tells the break at the next look, not at this one: a server writes what it was given, the
     /// head included, only when nothing more is ready, and forgets it when a body fails before.
     fn break_off(&mut self, failure: Failure, context: &Context<'_>) {
-        self.seat.broke();
+        self.broke(&failure);
         self.broken = Some(failure);
         context.waker().wake_by_ref();
+    }
+}
+
+/// Dropped before it was sent: the client left, or was cut off because it did not read.
+impl<B> Drop for Streamed<B> {
+    fn drop(&mut self) {
+        if self.end == BodyEnd::Told || self.record.is_bodiless() {
+            return;
+        }
+        let now = self.idle.clock.now();
+        let paused = now.since(self.handed_at) >= self.idle.timeout;
+        let cause = if paused { "the client did not read" } else { "the client left" };
+        self.record.broke(BrokenBy::Client, &cause, (self.bytes, now));
     }
 }
 
@@ -99,6 +207,7 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = &mut *self;
         if let Some(frame) = this.read.pop_front() {
+            this.hand_on(&frame);
             return Poll::Ready(Some(Ok(frame)));
         }
         if let Some(failure) = this.broken.take() {
@@ -107,13 +216,16 @@ where
         let Poll::Ready(frame) = Pin::new(&mut this.rest).poll_frame(context) else {
             ready!(this.idle.poll(context));
             let silent = "no byte of the body came in time";
-            this.seat.broke();
             let failure = Failure::new(FailureKind::IdleTimeout, Reach::Maybe, silent);
+            this.broke(&failure);
             return Poll::Ready(Some(Err(failure)));
         };
         this.idle.timer = None;
         match frame {
-            Some(Ok(frame)) => Poll::Ready(Some(Ok(without_hop_by_hop(frame)))),
+            Some(Ok(frame)) => {
+                this.hand_on(&frame);
+                Poll::Ready(Some(Ok(without_hop_by_hop(frame))))
+            }
             Some(Err(failure)) => {
                 this.break_off(failure, context);
                 Poll::Pending

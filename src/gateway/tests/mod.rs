@@ -1,10 +1,14 @@
 //! The life of a call under a paused clock, against a script instead of a wire.
 //!
 //! `droplink` and `wordbee` hold the founding documents' own numbers: there an hour costs nothing.
-//! `bounds` holds what only a long time or many calls show.
+//! `bounds` holds what only a long time or many calls show, `holds` what short, wrong and broken
+//! words of a vendor lead to.
 
 mod bounds;
 mod droplink;
+mod holds;
+mod receive;
+mod spelling;
 mod uploads;
 mod wordbee;
 
@@ -37,10 +41,14 @@ enum Step {
     Answer(u64, u16, &'static [(&'static str, &'static str)], &'static str),
     /// Breaks after so many milliseconds.
     Break(u64, FailureKind, Reach),
+    /// Waits so many seconds for a connection, then answers.
+    Connect(u64),
     /// Never answers.
     Silence,
     /// Answers at once with a body of this media type, which is silent for so many seconds first.
     Slow(&'static str, u64),
+    /// Answers at once with a head whose body never comes.
+    Stall(u16, &'static [(&'static str, &'static str)]),
 }
 
 /// One attempt as the upstream saw it.
@@ -143,10 +151,26 @@ impl Exchange<RequestBody> for Script {
                 clock.sleep_until(clock.now().plus(Duration::from_millis(millis))).await;
                 Err(Failure::new(kind, reach, "scripted"))
             }
+            Step::Connect(seconds) => {
+                clock.sleep_until(clock.now().plus(Duration::from_secs(seconds))).await;
+                progress.wrote(clock.now());
+                progress.finished(clock.now());
+                Ok(Response::new(ScriptBody::whole("ok")))
+            }
             Step::Silence => {
                 progress.wrote(clock.now());
                 progress.finished(clock.now());
                 std::future::pending().await
+            }
+            Step::Stall(status, headers) => {
+                progress.wrote(clock.now());
+                progress.finished(clock.now());
+                let mut response = Response::builder().status(status);
+                for (name, value) in headers {
+                    response = response.header(*name, *value);
+                }
+                let body = ScriptBody::slow("late", clock, Duration::from_secs(3_600));
+                Ok(response.body(body).unwrap())
             }
             Step::Slow(media_type, seconds) => {
                 progress.wrote(clock.now());
@@ -297,7 +321,28 @@ impl Bench {
         method: Method,
         headers: &[(&'static str, &'static str)],
     ) -> (http::response::Parts, Result<Bytes, Failure>, Duration) {
-        let mut request = Request::builder().method(method).uri("/vendor/things?q=1");
+        self.stream_to(method, "/vendor/things?q=1", headers).await
+    }
+
+    /// The same for another target than the usual one.
+    async fn call_to(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> Got {
+        let (head, body, after) = self.stream_to(method, target, headers).await;
+        let body = body.expect("the body is whole");
+        Got { status: head.status, headers: head.headers, body, after }
+    }
+
+    async fn stream_to(
+        &self,
+        method: Method,
+        target: &str,
+        headers: &[(&'static str, &'static str)],
+    ) -> (http::response::Parts, Result<Bytes, Failure>, Duration) {
+        let mut request = Request::builder().method(method).uri(target);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use http::header::RETRY_AFTER;
 
 use super::{HoldCause, Meaning, Plan, Processing};
 use crate::policy::dialect::{HoldRule, RuleScope};
+use crate::policy::hint::Stated;
 use crate::policy::outcome::{Answer, Failure, FailureKind, Reach};
 use crate::policy::problem::Code;
 
@@ -34,7 +34,7 @@ pub(super) const MAINTENANCE: HoldRule = HoldRule {
 };
 
 /// What an error status means; an unlisted one is treated like its class (D13).
-pub(super) fn by_status<'a>(answer: &Answer<'_>) -> Option<Meaning<'a>> {
+pub(super) fn by_status<'a>(answer: &Answer<'_>, stated: Option<Stated>) -> Option<Meaning<'a>> {
     let status = answer.status.as_u16();
     if status < 400 {
         return None;
@@ -46,11 +46,11 @@ pub(super) fn by_status<'a>(answer: &Answer<'_>) -> Option<Meaning<'a>> {
         429 => (Code::RateLimited, Plan::Hold(THROTTLE)),
         400..=499 => (refusal(status), Plan::Final),
         501 | 505 => (Code::UpstreamError, Plan::Final),
-        503 | 529 if states_return(answer) => (Code::UpstreamMaintenance, Plan::Hold(MAINTENANCE)),
+        503 | 529 if stated.is_some() => (Code::UpstreamMaintenance, Plan::Hold(MAINTENANCE)),
         504 | 524 => (Code::UpstreamTimeout, Plan::Retry(None)),
         _ => (Code::UpstreamError, Plan::Retry(None)),
     };
-    Some(meaning(code, processing(answer), plan))
+    Some(meaning(code, processing(answer.status, stated), plan))
 }
 
 /// The code of a 4xx that the same request would meet again.
@@ -73,13 +73,12 @@ const fn refusal(status: u16) -> Code {
 }
 
 /// The row of the replay table that a status stands in.
-pub(super) fn processing(answer: &Answer<'_>) -> Processing {
-    match answer.status.as_u16() {
-        408 | 421 | 425 | 429 => Processing::NotProcessed,
-        503 | 529 if states_return(answer) => Processing::NotProcessed,
-        501 | 505 => Processing::Processed,
-        500.. => Processing::Unknown,
-        _ => Processing::Processed,
+pub(super) const fn processing(status: StatusCode, stated: Option<Stated>) -> Processing {
+    match (status.as_u16(), stated) {
+        (408 | 421 | 425 | 429, _) | (503 | 529, Some(Stated::Legally)) => Processing::NotProcessed,
+        (501 | 505, _) => Processing::Processed,
+        (500.., _) => Processing::Unknown,
+        (_, _) => Processing::Processed,
     }
 }
 
@@ -91,27 +90,25 @@ pub(super) const fn at_most_unknown(processing: Processing) -> Processing {
     }
 }
 
-/// Whether the answer says when to return, in a header made for it.
-fn states_return(answer: &Answer<'_>) -> bool {
-    let names = [RETRY_AFTER.as_str(), "retry-after-ms", "x-ms-retry-after-ms"];
-    names.iter().any(|name| answer.headers.get(*name).is_some_and(|value| !value.is_empty()))
-}
-
 /// What a failure means: how far the request got decides, the kind names it.
 pub(super) fn by_failure<'a>(failure: &Failure) -> Meaning<'a> {
     let (code, plan) = match failure.kind {
         FailureKind::Dns
         | FailureKind::Refused
         | FailureKind::ConnectTimeout
-        | FailureKind::ConnectionLimit
         | FailureKind::Reset
         | FailureKind::RefusedStream => (Code::UpstreamUnreachable, Plan::Retry(None)),
+        FailureKind::ConnectionLimit | FailureKind::LocalResources => {
+            (Code::ConnectionsExhausted, Plan::Retry(None))
+        }
         FailureKind::Tls => (Code::UpstreamTls, Plan::Retry(None)),
         FailureKind::TlsCertificate => (Code::UpstreamTls, Plan::Final),
         FailureKind::Timeout | FailureKind::IdleTimeout => {
             (Code::UpstreamTimeout, Plan::Retry(None))
         }
         FailureKind::Protocol => (Code::UpstreamProtocol, Plan::Retry(None)),
+        // The vendor answered, and would answer the same again; what, we did not read.
+        FailureKind::HeadTooLarge => (Code::UpstreamProtocol, Plan::Final),
         FailureKind::Truncated => (Code::UpstreamTruncated, Plan::Retry(None)),
     };
     meaning(code, reached(failure.reach), plan)
@@ -127,7 +124,7 @@ pub(super) const fn reached(reach: Reach) -> Processing {
 }
 
 /// What a code means when another gateway of ours says it.
-pub(super) fn by_code<'a>(code: Code, answer: &Answer<'_>) -> Meaning<'a> {
+pub(super) const fn by_code<'a>(code: Code, processing: Processing) -> Meaning<'a> {
     let plan = match code {
         Code::RateLimited | Code::AllowanceExhausted | Code::QueueFull | Code::ClientLimited => {
             Plan::Hold(THROTTLE)
@@ -135,6 +132,7 @@ pub(super) fn by_code<'a>(code: Code, answer: &Answer<'_>) -> Meaning<'a> {
         Code::UpstreamMaintenance | Code::UpstreamHeld => Plan::Hold(MAINTENANCE),
         Code::TransientConflict
         | Code::Draining
+        | Code::ConnectionsExhausted
         | Code::RequestTimeout
         | Code::UpstreamError
         | Code::UpstreamProtocol
@@ -165,15 +163,10 @@ pub(super) fn by_code<'a>(code: Code, answer: &Answer<'_>) -> Meaning<'a> {
         | Code::LoopDetected
         | Code::GatewayError => Plan::Final,
     };
-    meaning(code, processing(answer), plan)
+    meaning(code, processing, plan)
 }
 
 /// A meaning without a rule.
 pub(super) const fn meaning<'a>(code: Code, processing: Processing, plan: Plan) -> Meaning<'a> {
     Meaning { code, rule: "general", processing, plan, status: None, support: None }
-}
-
-/// Whether a status is one that carries throttling of its own.
-pub(super) fn is_throttling(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 503)
 }

@@ -124,9 +124,14 @@ pub enum HoldCause {
     Maintenance,
     /// Too many attempts failed blindly.
     Outage,
+    /// The vendor asks for a pause while it still serves.
+    Pause,
 }
 
 impl HoldCause {
+    /// Every cause, for tables of metrics.
+    pub const ALL: [Self; 4] = [Self::Throttle, Self::Maintenance, Self::Outage, Self::Pause];
+
     /// Its name in the API, metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -134,6 +139,7 @@ impl HoldCause {
             Self::Throttle => "throttle",
             Self::Maintenance => "maintenance",
             Self::Outage => "outage",
+            Self::Pause => "pause",
         }
     }
 }
@@ -161,10 +167,38 @@ pub struct Learned {
 pub fn classify(dialect: &Dialect, seen: &Seen<'_>, wall: SystemTime) -> Class {
     match seen {
         Seen::Failure(failure) => Class::Trouble(Box::new(failed(dialect, failure))),
-        Seen::Answer { answer, reading } => meaning_of_answer(dialect, answer, reading)
+        Seen::Answer { answer, reading } => meaning_of_answer(dialect, (answer, reading), wall)
             .map_or(Class::Success, |meaning| {
                 Class::Trouble(Box::new(trouble(meaning, dialect, (answer, reading), wall)))
             }),
+    }
+}
+
+/// Whether a status refuses the rate, or everything: then its head may close a scope by itself.
+#[must_use]
+pub fn refuses(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 429 | 503 | 529)
+}
+
+/// The hold that an answer orders by its head alone.
+#[must_use]
+pub fn by_head(dialect: &Dialect, head: &Answer<'_>, wall: SystemTime) -> Option<HoldOrder> {
+    let seen = Seen::Answer { answer: *head, reading: &Reading::default() };
+    match classify(dialect, &seen, wall) {
+        Class::Success => None,
+        Class::Trouble(trouble) => trouble.hold,
+    }
+}
+
+/// The hold that a vendor asks for while it still serves.
+#[must_use]
+pub const fn pause(span: Duration) -> HoldOrder {
+    HoldOrder {
+        scope: HoldScope::Allowance,
+        cause: HoldCause::Pause,
+        length: Some(Wait { span, basis: Basis::Upstream }),
+        at_least: Duration::ZERO,
+        slow_sixteenths: crate::policy::pace::FULL,
     }
 }
 
@@ -194,23 +228,24 @@ enum Plan {
 
 fn meaning_of_answer<'a>(
     dialect: &'a Dialect,
-    answer: &Answer<'_>,
-    reading: &'a Reading,
+    (answer, reading): (&Answer<'_>, &'a Reading),
+    wall: SystemTime,
 ) -> Option<Meaning<'a>> {
+    let stated = hint::stated(answer.headers, wall);
+    let table = general::processing(answer.status, stated);
     if let Some(problem) = reading.relayed.as_deref() {
-        return Some(relayed(problem, answer));
+        return Some(relayed(problem, table));
     }
     let rule = dialect.rules.iter().find(|rule| matching::answer(&rule.when, answer, reading));
     if let Some(rule) = rule {
-        return Some(by_rule(rule, answer));
+        return Some(by_rule(rule, table));
     }
-    let guessed = if dialect.guesses { signs::guess(answer, reading) } else { None };
-    guessed.or_else(|| general::by_status(answer))
+    let guessed = if dialect.guesses { signs::guess((answer, reading), table, wall) } else { None };
+    guessed.or_else(|| general::by_status(answer, stated))
 }
 
-fn by_rule<'a>(rule: &'a Rule, answer: &Answer<'_>) -> Meaning<'a> {
+fn by_rule(rule: &Rule, table: Processing) -> Meaning<'_> {
     let plan = plan(rule);
-    let table = general::processing(answer);
     let processing = match (rule.replay, plan) {
         (Replay::AnyMethod, _) | (Replay::ByTable, Plan::Hold(_)) => Processing::NotProcessed,
         // Who writes `retry` beside a 4xx says that a repetition helps; whether it is safe
@@ -242,8 +277,8 @@ const fn plan(rule: &Rule) -> Plan {
 }
 
 /// A problem of ours from a gateway behind: its code says what it means.
-fn relayed<'a>(problem: &Problem, answer: &Answer<'_>) -> Meaning<'a> {
-    let mut meaning = general::by_code(problem.code, answer);
+fn relayed<'a>(problem: &Problem, table: Processing) -> Meaning<'a> {
+    let mut meaning = general::by_code(problem.code, table);
     if problem.outcome_unknown {
         meaning.processing = Processing::Unknown;
     }

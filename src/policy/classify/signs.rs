@@ -3,38 +3,171 @@
 //!
 //! Refuses to grant by words what only a vendor's documents can: throttling that is only read
 //! from words never makes an unsafe method repeatable, and inside a success nothing is repeated.
+//! A false alarm stops everybody, a miss costs one call: so a mention of a limit is no throttle,
+//! and no vendor's private number means anything here.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
+use std::time::SystemTime;
 
-use http::HeaderMap;
+use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use regex::Regex;
 use serde_json::Value;
 
-use super::general::{MAINTENANCE, THROTTLE, at_most_unknown, is_throttling, meaning, processing};
+use super::general::{MAINTENANCE, THROTTLE, at_most_unknown, meaning};
 use super::{Meaning, Plan, Processing};
+use crate::policy::hint;
 use crate::policy::outcome::Answer;
 use crate::policy::pointer;
 use crate::policy::problem::Code;
-use crate::policy::reading::Reading;
+use crate::policy::reading::{Form, Reading};
 
-/// What the usual signs say; `None` leaves it to the status.
-pub(super) fn guess<'a>(answer: &Answer<'_>, reading: &Reading) -> Option<Meaning<'a>> {
-    let codes = Codes::of(reading);
-    let mut meaning = if answer.status.as_u16() < 400 {
-        hidden(reading, &codes)?
-    } else {
-        open(answer, reading, &codes)?
+/// What the usual signs say; `None` leaves it to the status. `table` is the status's own row of
+/// the replay table.
+pub(super) fn guess<'a>(
+    (answer, reading): (&Answer<'_>, &Reading),
+    table: Processing,
+    wall: SystemTime,
+) -> Option<Meaning<'a>> {
+    let signs = Signs {
+        answer,
+        reading,
+        codes: Codes::of(reading),
+        sentence: hint::without_links(sentence(reading)),
+        wall,
     };
+    let mut meaning =
+        if answer.status.as_u16() < 400 { signs.hidden()? } else { signs.open(table)? };
     meaning.rule = "auto";
     Some(meaning)
 }
 
-/// Throttling inside a success: only where the body itself says that it is an error.
-fn hidden<'a>(reading: &Reading, codes: &Codes) -> Option<Meaning<'a>> {
-    let throttled = codes.any(&THROTTLE_CODES) || THROTTLE_WORDS.is_match(&reading.text);
-    let found = says_error(&reading.tree) && throttled;
-    found.then(|| meaning(Code::RateLimited, Processing::Processed, Plan::HoldOnly(THROTTLE)))
+/// What an answer is judged by.
+struct Signs<'a> {
+    answer: &'a Answer<'a>,
+    reading: &'a Reading,
+    codes: Codes,
+    /// The vendor's words, without addresses.
+    sentence: Cow<'a, str>,
+    wall: SystemTime,
+}
+
+/// The words of an answer. The names of a JSON body's members are none.
+fn sentence(reading: &Reading) -> &str {
+    match (&reading.message, reading.form) {
+        (Some(message), _) => message,
+        (None, Form::Json | Form::Fields) => "",
+        (None, Form::Empty | Form::Html | Form::Text | Form::Xml | Form::Unreadable) => {
+            &reading.text
+        }
+    }
+}
+
+impl Signs<'_> {
+    /// Throttling inside a success: only where the body itself says that it is an error.
+    fn hidden<'m>(&self) -> Option<Meaning<'m>> {
+        let found = says_error(&self.reading.tree) && self.says_throttled();
+        found.then(|| meaning(Code::RateLimited, Processing::Processed, Plan::HoldOnly(THROTTLE)))
+    }
+
+    fn open<'m>(&self, table: Processing) -> Option<Meaning<'m>> {
+        if self.met_a_lock() {
+            let unsure = at_most_unknown(table);
+            return Some(meaning(Code::TransientConflict, unsure, Plan::Retry(None)));
+        }
+        if self.over_quota() {
+            return Some(meaning(Code::QuotaExhausted, table, Plan::Final));
+        }
+        if self.throttled() {
+            let status = self.answer.status.as_u16();
+            let sure = status == 429 || status == 503 && self.says_throttled();
+            let processing = if sure { Processing::NotProcessed } else { Processing::Unknown };
+            return Some(meaning(Code::RateLimited, processing, Plan::Hold(THROTTLE)));
+        }
+        if self.answer.status.as_u16() == 503 && MAINTENANCE_WORDS.is_match(&self.sentence) {
+            return Some(meaning(Code::UpstreamMaintenance, table, Plan::Hold(MAINTENANCE)));
+        }
+        self.refused_credential()
+            .then(|| meaning(Code::CredentialRejected, Processing::Processed, Plan::Final))
+    }
+
+    /// A deadlock; under a status that has a meaning of its own it is only a word.
+    fn met_a_lock(&self) -> bool {
+        let plausible = !has_own_meaning(self.answer.status)
+            && !matches!(self.answer.status.as_u16(), 401..=403);
+        let said = || DEADLOCK.is_match(&self.sentence) && !REQUIRES.is_match(&self.sentence);
+        plausible && (self.codes.any(&LOCK_CODES) || said())
+    }
+
+    /// Waiting a little does not cure these.
+    fn over_quota(&self) -> bool {
+        let Self { answer, reading, codes, .. } = self;
+        let status = answer.status.as_u16();
+        let plausible = matches!(status, 402 | 403 | 429);
+        let daily = status == 403 && codes.any(&["quotaexceeded", "requestlimitexceeded"]);
+        let said = status != 402 && QUOTA_WORDS.is_match(&self.sentence);
+        plausible && (daily || codes.any(&QUOTA_CODES) || said || names_a_day(&reading.tree))
+    }
+
+    fn throttled(&self) -> bool {
+        let status = self.answer.status.as_u16();
+        let says = || self.says_throttled();
+        match status {
+            420 | 429 => true,
+            503 => says() || self.mentions_limit() || self.nothing_remains(),
+            // GitHub's way, answering HEAD: nothing remains, and there are no words to say so.
+            403 if self.reading.form == Form::Empty && self.nothing_remains() => true,
+            _ if has_own_meaning(self.answer.status) => {
+                let head = hint::explicit(self.answer.headers, self.wall).is_some()
+                    || self.nothing_remains();
+                head && says()
+            }
+            _ => says() || self.mentions_limit() && self.is_corroborated(),
+        }
+    }
+
+    /// It says that a limit was exceeded or reached, or that calls were too many.
+    fn says_throttled(&self) -> bool {
+        let said = THROTTLED.is_match(&self.sentence) && !REQUIRES.is_match(&self.sentence);
+        said || self.codes.any(&THROTTLED_CODES)
+    }
+
+    /// It speaks of a limit of the rate, perhaps of one that a field must keep.
+    fn mentions_limit(&self) -> bool {
+        let said = LIMIT_WORDS.is_match(&self.sentence) && !REQUIRES.is_match(&self.sentence);
+        said || self.codes.any(&LIMIT_CODES)
+    }
+
+    /// Something else than words says that it is about too many calls.
+    fn is_corroborated(&self) -> bool {
+        let body = (&self.reading.tree, &*self.sentence);
+        self.nothing_remains()
+            || hint::asks_to_return(self.answer.headers, body, self.wall)
+            || WAIT_A_LITTLE.is_match(&self.sentence)
+    }
+
+    fn nothing_remains(&self) -> bool {
+        hint::nothing_remains(self.answer.headers)
+    }
+
+    fn refused_credential(&self) -> bool {
+        let answer = self.answer;
+        let challenged = answer.headers.get_all(WWW_AUTHENTICATE).iter().any(|value| {
+            value.to_str().is_ok_and(|value| value.contains("error=\"invalid_token\""))
+        });
+        let named = self.codes.any(&CREDENTIAL_CODES);
+        match answer.status.as_u16() {
+            401 => challenged || named || CREDENTIAL_WORDS.is_match(&self.sentence),
+            400 | 403 => named,
+            _ => false,
+        }
+    }
+}
+
+/// Statuses that words never turn into a throttle: a missing page is one whatever it says.
+fn has_own_meaning(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 404 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 416 | 422 | 431 | 451)
 }
 
 fn says_error(tree: &Value) -> bool {
@@ -48,40 +181,6 @@ fn says_error(tree: &Value) -> bool {
     refused("ok") || refused("success") || given("errors") || given("error")
 }
 
-fn open<'a>(answer: &Answer<'_>, reading: &Reading, codes: &Codes) -> Option<Meaning<'a>> {
-    let by_table = processing(answer);
-    if codes.any(&LOCK_CODES) || DEADLOCK.is_match(&reading.text) {
-        let unsure = at_most_unknown(by_table);
-        return Some(meaning(Code::TransientConflict, unsure, Plan::Retry(None)));
-    }
-    if over_quota(answer, reading, codes) {
-        return Some(meaning(Code::QuotaExhausted, by_table, Plan::Final));
-    }
-    if throttled(answer, reading, codes) {
-        let sure = is_throttling(answer.status);
-        let processing = if sure { Processing::NotProcessed } else { Processing::Unknown };
-        return Some(meaning(Code::RateLimited, processing, Plan::Hold(THROTTLE)));
-    }
-    if answer.status.as_u16() == 503 && MAINTENANCE_WORDS.is_match(&reading.text) {
-        return Some(meaning(
-            Code::UpstreamMaintenance,
-            Processing::NotProcessed,
-            Plan::Hold(MAINTENANCE),
-        ));
-    }
-    refused_credential(answer, reading, codes)
-        .then(|| meaning(Code::CredentialRejected, Processing::Processed, Plan::Final))
-}
-
-/// Waiting a little does not cure these.
-fn over_quota(answer: &Answer<'_>, reading: &Reading, codes: &Codes) -> bool {
-    let status = answer.status.as_u16();
-    let plausible = matches!(status, 402 | 403 | 429);
-    let daily = status == 403 && codes.any(&["quotaexceeded", "requestlimitexceeded"]);
-    let said = status != 402 && QUOTA_WORDS.is_match(&reading.text);
-    plausible && (daily || codes.any(&QUOTA_CODES) || said || names_a_day(&reading.tree))
-}
-
 /// Google's way: a violated quota whose name says that it is one of a day.
 fn names_a_day(tree: &Value) -> bool {
     let details =
@@ -89,35 +188,6 @@ fn names_a_day(tree: &Value) -> bool {
     let violations = details.filter_map(|it| it.get("violations")?.as_array()).flatten();
     let mut quotas = violations.filter_map(|it| it.get("quotaId")?.as_str());
     quotas.any(|quota| quota.contains("PerDay"))
-}
-
-fn throttled(answer: &Answer<'_>, reading: &Reading, codes: &Codes) -> bool {
-    let status = answer.status.as_u16();
-    let used_up = matches!(status, 403 | 503) && nothing_remains(answer.headers);
-    matches!(status, 420 | 429)
-        || used_up
-        || codes.any(&THROTTLE_CODES)
-        || THROTTLE_WORDS.is_match(&reading.text)
-}
-
-/// GitHub's way: a 403 whose `x-ratelimit-remaining` is 0.
-fn nothing_remains(headers: &HeaderMap) -> bool {
-    let names = ["x-ratelimit-remaining", "ratelimit-remaining", "x-rate-limit-remaining"];
-    names.iter().any(|name| headers.get(*name).is_some_and(|value| value.as_bytes() == b"0"))
-}
-
-fn refused_credential(answer: &Answer<'_>, reading: &Reading, codes: &Codes) -> bool {
-    let challenged =
-        answer.headers.get_all(WWW_AUTHENTICATE).iter().any(|value| {
-            value.to_str().is_ok_and(|value| value.contains("error=\"invalid_token\""))
-        });
-    match answer.status.as_u16() {
-        401 => {
-            challenged || codes.any(&CREDENTIAL_CODES) || CREDENTIAL_WORDS.is_match(&reading.text)
-        }
-        400 | 403 => codes.any(&CREDENTIAL_CODES),
-        _ => false,
-    }
 }
 
 /// The machine codes of a body, in one spelling.
@@ -141,38 +211,48 @@ const CODES_MAX: usize = 20;
 
 fn plain(code: &str) -> String {
     let letters = code.chars().filter(char::is_ascii_alphanumeric).take(60);
-    let plain: String = letters.map(|c| c.to_ascii_lowercase()).collect();
-    plain.strip_suffix("exception").map(str::to_owned).unwrap_or(plain)
+    letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
-const THROTTLE_CODES: [&str; 27] = [
+/// Codes that say by themselves that there were too many calls.
+const THROTTLED_CODES: [&str; 22] = [
     "throttled",
-    "throttling",
+    "throttledexception",
+    "throttlingexception",
     "throttlingerror",
-    "throttle",
     "throttleexceeded",
     "throttledrequest",
     "requestthrottled",
+    "requestthrottledexception",
     "requestlimitexceeded",
     "provisionedthroughputexceeded",
+    "provisionedthroughputexceededexception",
     "toomanyrequests",
-    "limitexceeded",
-    "bandwidthlimitexceeded",
+    "toomanyrequestsexception",
     "slowdown",
-    "prioritylimitexceeded",
-    "ratelimit",
-    "ratelimits",
     "ratelimited",
     "ratelimitexceeded",
-    "ratelimiterror",
+    "ratelimitexceededexception",
     "ratelimitreached",
     "userratelimitexceeded",
-    "quotaexceeded",
-    "resourceexhausted",
     "concurrentlimitexceeded",
     "requestratetoolarge",
-    "20429",
-    "3001",
+    "prioritylimitexceeded",
+];
+
+/// Codes that may also name a field, or a limit of things instead of calls.
+const LIMIT_CODES: [&str; 11] = [
+    "throttling",
+    "throttle",
+    "ratelimit",
+    "ratelimits",
+    "ratelimiterror",
+    "limitexceeded",
+    "limitexceededexception",
+    "bandwidthlimitexceeded",
+    "quotaexceeded",
+    "resourceexhausted",
+    "ratelimiting",
 ];
 
 const QUOTA_CODES: [&str; 7] = [
@@ -208,14 +288,40 @@ fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("the pattern is a constant that a test compiles")
 }
 
-/// Sentences that speak of too many calls, and not of lengths, sizes or ranges.
-static THROTTLE_WORDS: LazyLock<Regex> = LazyLock::new(|| {
+/// Sentences that say that there were too many calls.
+static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)\b(?:rate[ -]?limit(?:s|ed|ing)?|too many (?:api )?(?:requests|calls)|throttl(?:ed|ing)",
-        r"|(?:request|api call|call) limit (?:has been |was |is )?(?:reached|exceeded|hit)",
-        r"|exceed(?:s|ed|ing)? (?:the |your )?(?:request|rate|api call|call)s? (?:limit|rate)",
-        r"|abuse detection|slow down|^\s*retry later\s*$|enhance your calm)\b",
+        r"(?i)(?:\btoo many (?:api |http |concurrent |simultaneous |parallel |recent ){0,2}(?:requests|calls)\b",
+        r"|(?:\b(?:rate|request|call)s?[ _-]?(?:limits?|quota)|\bthrottle|\brequest rate|^\W*rate)",
+        r"(?: for [^.]{1,80}?| of [^.]{1,40}?)?",
+        r" ?(?:has been |have been |was |were |is |are )?(?:exceeded|reached|hit)\b",
+        r"|\bexceed(?:s|ed|ing)? (?:\w+ ){0,3}(?:request|rate|call)s? (?:limits?|rate|quota)\b",
+        r"|\b(?:reach|hit)(?:ed|ing)? (?:\w+ ){0,3}(?:request|rate|call)s? (?:limits?|quota)\b",
+        r"|\b(?:been|being|was|were) (?:throttled|rate[ -]limited)\b",
+        r"|\benhance your calm\b)",
     ))
+});
+
+/// Sentences that speak of a limit of the rate.
+static LIMIT_WORDS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)(?:\b(?:rate[ -]?limit(?:s|ed|ing)?|(?:request|api call|call) (?:limit|rate)s?",
+        r"|throttl(?:ed|ing)|abuse detection|slow down)\b|^\s*retry later\s*$)",
+    ))
+});
+
+/// Sentences that say what a value must be, however much they speak of limits.
+static REQUIRES: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)\b(?:(?:must|should|cannot|can.?t|may|shall|can)(?: not)? (?:be (?:\w+ ){0,2}(?:between|than|at|less|greater|positive|an?|of|set|one|integer)|exceed|contain|have)",
+        r"|exceed(?:s|ed|ing)? (?:the |its )?(?:maximum|max|allowed|permitted|range|value)",
+        r"|is not (?:a valid|valid|allowed)|invalid value|is required|unknown (?:field|parameter)|in (?:\w+ ){0,2}batch)\b",
+    ))
+});
+
+/// A wait that is stated without a number.
+static WAIT_A_LITTLE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)\bwait (?:a |for a )?(?:few|couple of|some|while|moment|little)\b")
 });
 
 static QUOTA_WORDS: LazyLock<Regex> = LazyLock::new(|| {

@@ -5,18 +5,19 @@
 //! the body or that a decision of ours rests on: `Connection: authorization` must not be a way
 //! to take somebody's credential away (CVE-2025-48865).
 
-use http::header::{CONNECTION, TE, TRAILER, UPGRADE};
+use http::header::{CONNECTION, MAX_FORWARDS, SEC_WEBSOCKET_KEY, TE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::names::{Kind, kind};
 use super::survey::Presence;
+use crate::policy::method;
 
-/// Whether trailers reach the other side.
+/// Whether trailers can follow the body of this message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trailers {
-    /// They do.
+    /// They can.
     Pass,
-    /// They do not, so nobody announces them.
+    /// They cannot, so `Trailer` announces none. `TE` stays: it is about the answer.
     Drop,
 }
 
@@ -56,34 +57,69 @@ pub(super) fn settle_trailers(headers: &mut HeaderMap, trailers: Trailers) {
         let codings = value.as_bytes().split(|byte| *byte == b',');
         codings.map(<[u8]>::trim_ascii).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
     });
-    match (trailers, welcome) {
-        (Trailers::Pass, true) => {
-            headers.insert(TE, HeaderValue::from_static("trailers"));
-        }
-        (Trailers::Pass, false) => {
-            headers.remove(TE);
-        }
-        (Trailers::Drop, _) => {
-            headers.remove(TE);
-            headers.remove(TRAILER);
-        }
+    if welcome {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    } else {
+        headers.remove(TE);
+    }
+    if trailers == Trailers::Drop {
+        headers.remove(TRAILER);
     }
 }
 
-/// Removes from trailers what only a head may carry: framing, routing, credentials.
+/// Removes from trailers what only a head may carry: framing, routing, credentials, methods.
 pub fn filter_trailers(trailers: &mut HeaderMap) {
     let doomed = trailers.keys().filter(|name| !may_trail(name.as_str()));
     let doomed: Vec<HeaderName> = doomed.cloned().collect();
     remove_all(trailers, &doomed);
 }
 
-/// Whether a client asks for another protocol on its connection; `h2c` may be ignored.
+/// Protocols in which the request means something that it does not mean in HTTP/1.1, so that a
+/// client which asks for one cannot use a plain answer.
+const BOUND_PROTOCOLS: [&str; 6] =
+    ["websocket", "connect-udp", "connect-ip", "connect-tcp", "tcp", "spdy"];
+
+/// Whether an HTTP/1.1 request makes sense only in another protocol.
+///
+/// `Upgrade` is an offer that a server may ignore (RFC 9110 §7.8): with `TLS/1.2` or `h2c` the
+/// request means the same without it. A client insists when it offers one of the protocols above
+/// and says so in `Connection`, or carries the handshake of a WebSocket.
 #[must_use]
-pub fn asks_upgrade(headers: &HeaderMap) -> bool {
-    let Some(protocol) = headers.get(UPGRADE) else { return false };
+pub fn insists_on_upgrade(headers: &HeaderMap) -> bool {
+    let offers = headers.get_all(UPGRADE).iter().flat_map(options);
+    let is_bound = |offer: &str| {
+        let name = offer.split('/').next().unwrap_or_default();
+        BOUND_PROTOCOLS.iter().any(|bound| name.eq_ignore_ascii_case(bound))
+    };
+    if !offers.into_iter().any(is_bound) {
+        return false;
+    }
     let named = |value| options(value).any(|option| option.eq_ignore_ascii_case("upgrade"));
-    headers.get_all(CONNECTION).iter().any(named)
-        && !protocol.as_bytes().trim_ascii().eq_ignore_ascii_case(b"h2c")
+    headers.get_all(CONNECTION).iter().any(named) || headers.contains_key(SEC_WEBSOCKET_KEY)
+}
+
+/// Whether `Max-Forwards` forbids that an OPTIONS request is sent on (RFC 9110 §7.6.2).
+#[must_use]
+pub fn is_last_hop(headers: &HeaderMap) -> bool {
+    headers.get_all(MAX_FORWARDS).iter().any(|value| hops(value) == Some(0))
+}
+
+/// Counts this hop in the `Max-Forwards` of an OPTIONS request. What is not a number stays.
+pub fn count_hop(headers: &mut HeaderMap) {
+    if let http::header::Entry::Occupied(mut entry) = headers.entry(MAX_FORWARDS) {
+        for value in entry.iter_mut() {
+            if let Some(hops) = hops(value) {
+                *value = HeaderValue::from(hops.saturating_sub(1));
+            }
+        }
+    }
+}
+
+/// The number that `Max-Forwards` says; one beyond 64 bits is as good as the largest.
+fn hops(value: &HeaderValue) -> Option<u64> {
+    let digits = value.to_str().ok()?;
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
 /// Whether a value holds an option beyond those that go with the hop anyway.
@@ -110,6 +146,7 @@ fn may_go(name: &str, relied: &[HeaderName]) -> bool {
 
 fn may_trail(name: &str) -> bool {
     match kind(name) {
+        Kind::EndToEnd if method::overrides_method(name) => false,
         Kind::EndToEnd => !matches!(
             name,
             "authorization"
@@ -175,7 +212,7 @@ mod tests {
             ("gzip, Trailers", Trailers::Pass, Some("trailers")),
             ("gzip", Trailers::Pass, None),
             ("trailers;q=1", Trailers::Pass, None),
-            ("trailers", Trailers::Drop, None),
+            ("trailers", Trailers::Drop, Some("trailers")),
         ];
         for (value, trailers, expected) in rows {
             let mut headers = map(&[("te", value), ("trailer", "x-sum")]);
@@ -201,15 +238,41 @@ mod tests {
     }
 
     #[test]
-    fn an_upgrade_counts_when_it_is_nominated_and_not_h2c() {
-        let rows = [
-            (map(&[("connection", "keep-alive, Upgrade"), ("upgrade", "websocket")]), true),
-            (map(&[("connection", "Upgrade, HTTP2-Settings"), ("upgrade", "h2c")]), false),
-            (map(&[("upgrade", "websocket")]), false),
-            (map(&[("connection", "upgrade")]), false),
-        ];
-        for (headers, expected) in rows {
-            assert_eq!(asks_upgrade(&headers), expected, "{headers:?}");
+    fn a_client_insists_on_protocols_that_change_the_meaning_of_its_request() {
+        let offer = |protocols: &'static str| {
+            map(&[("connection", "keep-alive, Upgrade"), ("upgrade", protocols)])
+        };
+        for protocols in ["websocket", "WebSocket", "h2c, websocket", "SPDY/3.1", "connect-udp"] {
+            assert!(insists_on_upgrade(&offer(protocols)), "{protocols}");
         }
+        for protocols in ["h2c", "TLS/1.2", "TLS/1.0, HTTP/1.1", "HTTP/2.0", "foo/2", "", ","] {
+            assert!(!insists_on_upgrade(&offer(protocols)), "{protocols}");
+        }
+        let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        assert!(insists_on_upgrade(&map(&[("upgrade", "websocket"), key])));
+        assert!(!insists_on_upgrade(&map(&[("upgrade", "websocket")])), "not nominated: void");
+        assert!(!insists_on_upgrade(&map(&[("connection", "upgrade"), key])), "no offer");
+    }
+
+    #[test]
+    fn max_forwards_is_counted_down_and_ends_at_zero() {
+        let rows = [
+            ("0", true, "0"),
+            ("000", true, "0"),
+            ("1", false, "0"),
+            ("17", false, "16"),
+            ("99999999999999999999999", false, "18446744073709551614"),
+            ("", false, ""),
+            ("-1", false, "-1"),
+            ("1.0", false, "1.0"),
+        ];
+        for (value, last, counted) in rows {
+            let mut headers = map(&[("max-forwards", value)]);
+            assert_eq!(is_last_hop(&headers), last, "{value}");
+            count_hop(&mut headers);
+            assert_eq!(headers["max-forwards"], counted, "{value}");
+        }
+        let twice = map(&[("max-forwards", "5"), ("max-forwards", "0")]);
+        assert!(is_last_hop(&twice) && !is_last_hop(&map(&[])));
     }
 }

@@ -31,11 +31,73 @@ pub fn fresh_request_id(wall_millis: u64, random: [u8; 10]) -> HeaderValue {
         .expect("hex digits and hyphens are a header value")
 }
 
-/// Whether a request carries an idempotency key under this name: any value that is not blank.
+/// Whether a request carries an idempotency key under this name: one value that is not blank. Of
+/// several a vendor may read any.
 #[must_use]
 pub fn has_idempotency_key(headers: &HeaderMap, name: &HeaderName) -> bool {
-    survey::has(headers, name)
-        && headers.get_all(name).iter().any(|value| !value.as_bytes().trim_ascii().is_empty())
+    survey::has(headers, name) && matches!(decisive_value(headers, name), Ok(Some(_)))
+}
+
+/// Why a header on which a decision rests could be read otherwise by the vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unclear {
+    /// It is there more than once.
+    Repeated,
+    /// Blanks stand around its value, which HTTP/1.1 does not carry.
+    Padded,
+    /// It holds a list, of which some vendors read a part.
+    List,
+}
+
+impl std::fmt::Display for Unclear {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.remedy())
+    }
+}
+
+impl std::error::Error for Unclear {}
+
+impl Unclear {
+    /// What is wrong and what to do, as a sentence.
+    #[must_use]
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::Repeated => {
+                "A header that names the account or is required here was sent more than once; \
+                 send it once."
+            }
+            Self::Padded => {
+                "A header that names the account or is required here has blanks around its \
+                 value; send it without them."
+            }
+            Self::List => {
+                "The header that names the account holds a comma, so vendors may read it as \
+                 several values; send one account."
+            }
+        }
+    }
+}
+
+/// The one value of a header on which a decision rests, as every vendor reads it; a blank one is
+/// none.
+///
+/// # Errors
+/// It could be read in more than one way.
+pub fn decisive_value<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'h HeaderValue>, Unclear> {
+    let mut all = headers.get_all(name).iter();
+    let Some(value) = all.next() else { return Ok(None) };
+    if all.next().is_some() {
+        return Err(Unclear::Repeated);
+    }
+    let trimmed = value.as_bytes().trim_ascii();
+    match trimmed.len() {
+        0 => Ok(None),
+        length if length < value.len() => Err(Unclear::Padded),
+        _ => Ok(Some(value)),
+    }
 }
 
 /// Makes an attempt a span of its own in its client's trace. Without a valid `traceparent`
@@ -114,6 +176,33 @@ mod tests {
         assert!(has_idempotency_key(&with(name.clone(), "k1"), &name));
         assert!(!has_idempotency_key(&with(name.clone(), "  "), &name));
         assert!(!has_idempotency_key(&HeaderMap::new(), &name));
+        let mut twice = with(name.clone(), "");
+        twice.append(name.clone(), HeaderValue::from_static("k1"));
+        assert!(!has_idempotency_key(&twice, &name), "a vendor may read the blank one");
+    }
+
+    #[test]
+    fn a_decisive_header_has_one_reading() {
+        let name = HeaderName::from_static("x-account");
+        let found = |values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(name.clone(), HeaderValue::from_static(value));
+            }
+            decisive_value(&headers, &name)
+                .map(|found| found.map(|it| it.to_str().unwrap().to_owned()))
+        };
+        assert_eq!(found(&["7"]), Ok(Some("7".to_owned())));
+        assert_eq!(found(&["a b"]), Ok(Some("a b".to_owned())));
+        for none in [&[][..], &[""], &["  "]] {
+            assert_eq!(found(none), Ok(None), "{none:?}");
+        }
+        for padded in [" 7", "7 ", "\t7"] {
+            assert_eq!(found(&[padded]), Err(Unclear::Padded), "{padded:?}");
+        }
+        for repeated in [["7", "7"], ["7", "8"], ["", "7"]] {
+            assert_eq!(found(&repeated), Err(Unclear::Repeated), "{repeated:?}");
+        }
     }
 
     #[test]

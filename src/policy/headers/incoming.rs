@@ -5,15 +5,16 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_LOCATION, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::connection::{self, Trailers};
-use super::location::{Rewrite, map_location};
+use super::location::Rewrite;
 use super::names::{
     self, EVENKEEL_ATTEMPTS, EVENKEEL_REQUEST_ID, Kind, PREFERENCE_APPLIED, RATELIMIT,
     RATELIMIT_POLICY, SERVER_TIMING, X_REQUEST_ID,
 };
+use super::references;
 use super::survey::{self, AnswerSurvey, Presence};
 use super::via;
 use crate::policy::time::seconds_up;
@@ -26,7 +27,7 @@ const RELIED: [HeaderName; 3] = [LOCATION, RETRY_AFTER, WWW_AUTHENTICATE];
 pub struct Incoming<'a> {
     /// Our `Via`, for the version the vendor spoke.
     pub via: &'a HeaderValue,
-    /// Where a `Location` under the upstream's URL leads; `None` leaves it.
+    /// Where URLs and paths of the upstream lead; `None` leaves them.
     pub redirects: Option<Rewrite<'a>>,
     /// Whether trailers reach the client.
     pub trailers: Trailers,
@@ -76,11 +77,21 @@ pub struct RateLimit<'a> {
 /// Turns a vendor's headers, of which `survey` is true, into those of our answer.
 pub fn incoming(headers: &mut HeaderMap, survey: AnswerSurvey, policy: &Incoming<'_>) {
     let survey = strip(headers, survey, policy.trailers);
-    if let (Presence::Present, Some(rewrite)) = (survey.location, &policy.redirects) {
-        lead_back(headers, rewrite);
+    if let (Presence::Present, Some(rewrite)) = (survey.reference, &policy.redirects) {
+        references::lead_back(headers, rewrite);
     }
     via::add(headers, survey.via, policy.via);
     add_notes(headers, survey.request_id, &policy.notes);
+}
+
+/// Turns the headers of a vendor's error into those that may stand beside a problem, and those of
+/// an interim answer into those that pass: without trailers and without what we say about the call.
+pub fn incoming_bare(headers: &mut HeaderMap, via: &HeaderValue, redirects: Option<&Rewrite<'_>>) {
+    let survey = strip(headers, AnswerSurvey::of(headers), Trailers::Drop);
+    if let (Presence::Present, Some(rewrite)) = (survey.reference, redirects) {
+        references::lead_back(headers, rewrite);
+    }
+    via::add(headers, survey.via, via);
 }
 
 /// Adds our answer headers.
@@ -130,17 +141,6 @@ fn goes(name: &str, trailers: Trailers) -> bool {
         Kind::Connection | Kind::HopByHop | Kind::Te | Kind::Own => true,
         Kind::Trailer => trailers == Trailers::Drop,
         Kind::EndToEnd | Kind::Framing | Kind::Hop | Kind::Prefer | Kind::Forwarding => false,
-    }
-}
-
-/// Every `Location`, should there be several: nobody knows which one a client follows.
-fn lead_back(headers: &mut HeaderMap, rewrite: &Rewrite<'_>) {
-    for (name, value) in headers {
-        if (*name == LOCATION || *name == CONTENT_LOCATION)
-            && let Some(mapped) = map_location(value, rewrite)
-        {
-            *value = mapped;
-        }
     }
 }
 
@@ -265,7 +265,7 @@ mod tests {
         let mut headers = map(&[("location", "/v1/a"), ("content-location", "http://vendor/v1/b")]);
         incoming(&mut headers, &Incoming { redirects: Some(rewrite), ..PLAIN });
         assert_eq!(headers[LOCATION], "/v/a");
-        assert_eq!(headers[CONTENT_LOCATION], "http://here/v/b");
+        assert_eq!(headers["content-location"], "http://here/v/b");
         let mut headers = map(&[("location", "/v1/a"), ("location", "http://vendor/v1/b")]);
         incoming(&mut headers, &Incoming { redirects: Some(rewrite), ..PLAIN });
         let all: Vec<_> = headers.get_all(LOCATION).iter().collect();

@@ -1,10 +1,11 @@
-//! `Location` and `Content-Location` under an upstream's URL are mapped back to where the client
-//! reached us, so that a redirect does not lead around the gateway.
+//! A reference under an upstream's URL is mapped back to where the client reached us, so that a
+//! redirect does not lead around the gateway.
 //!
 //! Refuses to touch a URL that is somebody else's, relative, or not surely what it says.
 
 use http::HeaderValue;
 
+use crate::policy::authority;
 use crate::policy::route::{CallPath, Reading};
 
 /// Where an upstream is, and where a client reached it through us.
@@ -22,13 +23,11 @@ pub struct Rewrite<'a> {
     pub prefix: &'a str,
 }
 
-/// The value that leads back to us, when `value` lies under the upstream's URL.
-#[must_use]
-pub fn map_location(value: &HeaderValue, rewrite: &Rewrite<'_>) -> Option<HeaderValue> {
-    let text = value.to_str().ok()?;
+/// The reference that leads back to us, when `text` lies under the upstream's URL.
+pub(super) fn map_reference(text: &str, rewrite: &Rewrite<'_>) -> Option<String> {
     let (form, path) = split(text, rewrite.origin)?;
     let rest = under(path, rewrite.base_path)?;
-    HeaderValue::from_str(&rebuilt(form, rest, rewrite)?).ok()
+    rebuilt(form, rest, rewrite)
 }
 
 /// How a reference names its place.
@@ -59,18 +58,17 @@ fn split<'a>(text: &'a str, origin: &str) -> Option<(Form, &'a str)> {
         .then_some((Form::Absolute, path))
 }
 
-fn split_authority(rest: &str) -> (&str, &str) {
+pub(super) fn split_authority(rest: &str) -> (&str, &str) {
     rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()))
 }
 
 fn same_authority(scheme: &str, one: &str, other: &str) -> bool {
-    let default = if scheme.eq_ignore_ascii_case("https") { ":443" } else { ":80" };
-    let bare = |authority: &str| authority.strip_suffix(default).unwrap_or(authority).len();
-    one[..bare(one)].eq_ignore_ascii_case(&other[..bare(other)])
+    let default = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
+    authority::same(one, other, default)
 }
 
 /// What follows the base path, when the path lies under it on whole segments and surely.
-fn under<'a>(path: &'a str, base_path: &str) -> Option<&'a str> {
+pub(super) fn under<'a>(path: &'a str, base_path: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(base_path)?;
     let end = rest.find(['?', '#']).unwrap_or(rest.len());
     let climbs = CallPath::new(&rest[..end]).reading() == Reading::Climbing;
@@ -116,8 +114,7 @@ mod tests {
     };
 
     fn mapped(value: &str, rewrite: &Rewrite<'_>) -> Option<String> {
-        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
-        map_location(&value, rewrite).map(|value| value.to_str().unwrap().to_owned())
+        map_reference(value, rewrite)
     }
 
     #[test]
@@ -128,6 +125,7 @@ mod tests {
                 "HTTPS://API.vendor.example:443/v1/a?b=/v1#c",
                 "http://localhost:8080/vendor/a?b=/v1#c",
             ),
+            ("https://api.vendor.example./v1/a", "http://localhost:8080/vendor/a"),
             ("https://api.vendor.example/v1", "http://localhost:8080/vendor"),
             ("https://api.vendor.example/v1?x", "http://localhost:8080/vendor?x"),
             ("//api.vendor.example/v1/a", "//localhost:8080/vendor/a"),
@@ -168,7 +166,6 @@ mod tests {
             "#top",
             "",
             "mailto:a@b",
-            "/v1/\u{e9}",
         ];
         for value in foreign {
             assert_eq!(mapped(value, &BEHIND_PREFIX), None, "{value}");

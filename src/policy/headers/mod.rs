@@ -9,20 +9,24 @@
 //! time or draw chance: ids are made of bytes that are passed in.
 
 mod connection;
+mod cookie;
+mod destination;
 mod identity;
 mod incoming;
 mod location;
 pub mod names;
 mod outgoing;
 mod prefer;
+mod references;
 mod survey;
 mod target;
 mod via;
 
-pub use connection::{Trailers, asks_upgrade, filter_trailers};
-pub use identity::{fresh_request_id, has_idempotency_key, request_id};
-pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming};
-pub use location::{Rewrite, map_location};
+pub use connection::{Trailers, count_hop, filter_trailers, insists_on_upgrade, is_last_hop};
+pub use destination::{OutOfRoute, lead_forward};
+pub use identity::{Unclear, decisive_value, fresh_request_id, has_idempotency_key, request_id};
+pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming, incoming_bare};
+pub use location::Rewrite;
 pub use outgoing::{Guarded, Outgoing, outgoing};
 pub use prefer::{WAIT_SECONDS_MAX, preferred_wait};
 pub use survey::{AnswerSurvey, Survey};

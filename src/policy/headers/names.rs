@@ -30,6 +30,8 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 /// The same, in the form that everybody reads.
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The second resource of a COPY or a MOVE (RFC 4918).
+pub const DESTINATION: HeaderName = HeaderName::from_static("destination");
 /// Makes a request safe to repeat, unless the configuration names another header.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 

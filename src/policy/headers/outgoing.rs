@@ -73,6 +73,17 @@ impl Guarded {
         self.relied.iter().chain(&self.credential).chain([&self.key_header])
     }
 
+    /// Removes from the trailers of a request what only a head may carry, and what a vendor that
+    /// joins trailers to the head could take for a header that decisions rest on.
+    pub fn filter_trailers(&self, trailers: &mut HeaderMap) {
+        connection::filter_trailers(trailers);
+        let doomed = |name: &&HeaderName| {
+            self.names().any(|guarded| guarded == *name) || self.has_twin(name.as_str())
+        };
+        let doomed: Vec<HeaderName> = trailers.keys().filter(doomed).cloned().collect();
+        connection::remove_all(trailers, &doomed);
+    }
+
     /// Whether anything of such a head may have to go; of most heads nothing has.
     fn may_doom(&self, survey: Survey) -> bool {
         survey.doomed == Presence::Present
@@ -364,7 +375,7 @@ mod tests {
             for name in headers.keys() {
                 let allowed = match names::kind(name.as_str()) {
                     Kind::EndToEnd | Kind::Framing | Kind::Prefer => true,
-                    Kind::Te => pass && headers["te"] == "trailers",
+                    Kind::Te => headers["te"] == "trailers",
                     Kind::Trailer => pass,
                     Kind::Connection | Kind::HopByHop | Kind::Hop | Kind::Forwarding
                     | Kind::Own => false,

@@ -6,12 +6,13 @@
 
 use std::time::Duration;
 
-use http::header::{CONTENT_LOCATION, CONTENT_TYPE, LOCATION, VIA};
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, VIA};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::names::{self, Kind, TRACEPARENT, X_REQUEST_ID};
-use super::{identity, prefer, via};
+use super::names::{self, DESTINATION, Kind, TRACEPARENT, X_REQUEST_ID};
+use super::{identity, prefer, references, via};
 use crate::policy::hint;
+use crate::policy::method;
 
 /// Which headers a request's head has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,9 @@ pub struct Survey {
     pub(super) underscored: Presence,
     request_id: Presence,
     traceparent: Presence,
+    destination: Presence,
+    /// A field that overrides the method at some vendors.
+    overriding: Presence,
     lengths: Lengths,
 }
 
@@ -35,8 +39,8 @@ pub struct AnswerSurvey {
     pub(super) connection: Presence,
     pub(super) via: Presence,
     pub(super) request_id: Presence,
-    /// A `Location` or a `Content-Location`.
-    pub(super) location: Presence,
+    /// A field that may name a URL or a path of the vendor's.
+    pub(super) reference: Presence,
     /// A name that is for this hop or ours, or `Trailer`.
     pub(super) doomed: Presence,
     rates: Presence,
@@ -90,7 +94,15 @@ impl Survey {
             Kind::EndToEnd => match text.len() {
                 3 if *name == VIA => &mut self.via,
                 11 if *name == TRACEPARENT => &mut self.traceparent,
+                11 if *name == DESTINATION => &mut self.destination,
                 12 if *name == X_REQUEST_ID => &mut self.request_id,
+                13 | 17 | 22 if method::overrides_method(text) => {
+                    self.overriding = Presence::Present;
+                    if !text.bytes().any(|byte| byte == b'_') {
+                        return;
+                    }
+                    &mut self.underscored
+                }
                 _ if text.bytes().any(|byte| byte == b'_') => &mut self.underscored,
                 _ => return,
             },
@@ -127,6 +139,27 @@ impl Survey {
         self.may_have(name) && identity::has_idempotency_key(headers, name)
     }
 
+    /// The methods that the request names beside the one on its request line.
+    #[must_use]
+    pub fn overrides(
+        self,
+        sent: &Method,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Vec<Box<str>> {
+        let asked = query.is_some_and(method::query_may_override);
+        if asked || self.overriding == Presence::Present {
+            return method::overrides(sent, headers, query);
+        }
+        Vec::new()
+    }
+
+    /// Whether the request names a second resource, as COPY and MOVE do.
+    #[must_use]
+    pub fn has_destination(self) -> bool {
+        self.destination == Presence::Present
+    }
+
     /// Makes an attempt a span of its own in its client's trace, if there is one.
     pub fn renew_traceparent(
         self,
@@ -157,9 +190,8 @@ impl AnswerSurvey {
             Kind::Framing | Kind::Hop | Kind::Prefer | Kind::Forwarding => return,
             Kind::EndToEnd => match text.len() {
                 3 if *name == VIA => &mut self.via,
-                8 if *name == LOCATION => &mut self.location,
                 12 if *name == X_REQUEST_ID => &mut self.request_id,
-                16 if *name == CONTENT_LOCATION => &mut self.location,
+                _ if references::may_refer(text, value) => &mut self.reference,
                 _ if hint::speaks_of_rates(text) => &mut self.rates,
                 _ => return,
             },
@@ -167,10 +199,10 @@ impl AnswerSurvey {
         *noted = Presence::Present;
     }
 
-    /// Whether it leads anywhere.
+    /// Whether a field of it may name a URL or a path of the vendor's.
     #[must_use]
-    pub fn has_location(self) -> bool {
-        self.location == Presence::Present
+    pub fn has_reference(self) -> bool {
+        self.reference == Presence::Present
     }
 
     /// Whether it says anything about the allowance.

@@ -4,20 +4,24 @@
 //! it; nothing here decides whether to wait. Hints are hostile input: out of grammar means
 //! unsaid, more than 31 days means unsaid, and nothing panics.
 
+mod prose;
+mod span;
 mod standing;
+mod unit;
 mod value;
 
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use http::header::{AsHeaderName, DATE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName};
+use http::header::{AGE, AsHeaderName, DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, StatusCode};
 use regex::Regex;
 use serde_json::Value;
 
 use crate::policy::classify::Learned;
 use crate::policy::pointer;
 
+pub use prose::without_links;
 pub use standing::{Standing, speaks_of_rates, standing};
 pub use value::{LEGAL_MAX, duration, retry_after};
 
@@ -56,6 +60,15 @@ pub enum Throttled {
     No,
 }
 
+/// How an answer says when to return, in a header made for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stated {
+    /// As the header's grammar has it: the vendor refused on purpose, and did nothing.
+    Legally,
+    /// Out of grammar and clear all the same: good for a wait, not for repeating anything.
+    Loosely,
+}
+
 /// What `x-should-retry` and its kin say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
@@ -79,21 +92,68 @@ pub fn wait(
     wall: SystemTime,
 ) -> Option<Said> {
     let (tree, text) = body;
+    let now = now(headers, wall);
     explicit(headers, wall)
-        .or_else(|| standing::reset(headers, throttled, now(headers, wall)))
-        .or_else(|| said(in_body(tree), Voice::Body))
-        .or_else(|| said(in_prose(text, now(headers, wall)), Voice::Prose))
+        .or_else(|| standing::reset(headers, throttled, now))
+        .or_else(|| said(in_body(tree, throttled, now), Voice::Body))
+        .or_else(|| said(prose::wait(text, now), Voice::Prose))
 }
 
 /// The wait in the headers made for it, believed with any status.
 #[must_use]
 pub fn explicit(headers: &HeaderMap, wall: SystemTime) -> Option<Said> {
-    let milliseconds = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS];
-    let precise = milliseconds.iter().find_map(|name| value::milliseconds(text(headers, name)?));
-    said(precise, Voice::Milliseconds).or_else(|| {
-        let stated = text(headers, RETRY_AFTER)?;
+    said(precise(headers), Voice::Milliseconds).or_else(|| {
+        let stated = sole(headers, RETRY_AFTER)?;
         said(retry_after(stated, now(headers, wall)), Voice::RetryAfter)
     })
+}
+
+/// Whether an answer says when to return, in a header made for it.
+#[must_use]
+pub fn stated(headers: &HeaderMap, wall: SystemTime) -> Option<Stated> {
+    let by_grammar = || {
+        let stated = sole(headers, RETRY_AFTER)?;
+        value::strict_retry_after(stated.trim(), now(headers, wall))
+    };
+    if precise(headers).or_else(by_grammar).is_some() {
+        return Some(Stated::Legally);
+    }
+    explicit(headers, wall).map(|_| Stated::Loosely)
+}
+
+/// Whether an answer asks to return after a stated wait: in a header, the body or a sentence.
+#[must_use]
+pub fn asks_to_return(headers: &HeaderMap, body: (&Value, &str), wall: SystemTime) -> bool {
+    let (tree, text) = body;
+    let now = now(headers, wall);
+    explicit(headers, wall).is_some()
+        || in_body(tree, Throttled::No, now).is_some()
+        || prose::wait(text, now).is_some()
+}
+
+/// Whether an answer says of some bucket that nothing remains.
+#[must_use]
+pub fn nothing_remains(headers: &HeaderMap) -> bool {
+    headers.iter().any(|(name, left)| {
+        let name = name.as_str();
+        speaks_of_rates(name) && name.contains("remaining") && standing::is_zero(left.as_bytes())
+    })
+}
+
+/// The pause that a vendor asks for while it still serves: `Retry-After` with rate headers beside
+/// it. Alone, and on a redirect, the header speaks of that operation only; on a 202 also where the
+/// rate headers say that something is left, because some vendors send those with every answer.
+#[must_use]
+pub fn pause(status: StatusCode, headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
+    let said = explicit(headers, wall).filter(|_| status.is_success())?;
+    let left = |(name, left): (&HeaderName, &http::HeaderValue)| {
+        let name = name.as_str();
+        speaks_of_rates(name) && name.contains("remaining") && !standing::is_zero(left.as_bytes())
+    };
+    let of_operation = status == StatusCode::ACCEPTED && headers.iter().any(left);
+    let beside = headers.keys().any(|name| speaks_of_rates(name.as_str()));
+    let cached = text(headers, AGE).is_some_and(|age| age.trim() != "0");
+    (beside && !of_operation && !cached).then_some(said.span)
 }
 
 /// What the answer advises about retrying at all.
@@ -112,7 +172,7 @@ pub fn advice(headers: &HeaderMap) -> Option<Advice> {
 pub fn learned(sentence: &str) -> Option<Learned> {
     let found = ALLOWANCE.captures(sentence)?;
     let limit = found[1].parse().ok().filter(|limit| *limit > 0)?;
-    let window = value::time_span(&found[2]).filter(|window| !window.is_zero())?;
+    let window = span::time_span(&found[2]).and_then(value::legal)?;
     Some(Learned { limit, window })
 }
 
@@ -125,6 +185,19 @@ fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// The one value of a header; lines that differ contradict each other, and say nothing.
+fn sole(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next()?;
+    if lines.all(|line| line == first) { first.to_str().ok() } else { None }
+}
+
+/// The wait in milliseconds.
+fn precise(headers: &HeaderMap) -> Option<Duration> {
+    let names = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS];
+    names.iter().find_map(|name| value::milliseconds(sole(headers, name)?))
+}
+
 fn said(span: Option<Duration>, voice: Voice) -> Option<Said> {
     span.map(|span| Said { span, voice })
 }
@@ -134,44 +207,50 @@ const VALUES_MAX: usize = 2_000;
 /// Members deeper than this are not looked at.
 const DEPTH_MAX: usize = 8;
 
-fn in_body(tree: &Value) -> Option<Duration> {
-    let mut values_left = VALUES_MAX;
-    search(tree, DEPTH_MAX, &mut values_left).or_else(|| query_cost(tree))
+/// Characters of a member's value; longer ones are sentences.
+const MEMBER_CHARS_MAX: usize = 40;
+
+fn in_body(tree: &Value, throttled: Throttled, now: SystemTime) -> Option<Duration> {
+    let mut search = Search { values_left: VALUES_MAX, throttled, now };
+    search.look(tree, DEPTH_MAX).or_else(|| query_cost(tree))
 }
 
-fn search(value: &Value, depth_left: usize, values_left: &mut usize) -> Option<Duration> {
-    *values_left = values_left.checked_sub(1)?;
-    let depth_left = depth_left.checked_sub(1)?;
-    match value {
-        Value::Object(members) => {
-            let own = members.iter().find_map(|(name, value)| member(name, value));
-            own.or_else(|| {
-                members.values().find_map(|value| search(value, depth_left, values_left))
-            })
-        }
-        Value::Array(items) => items.iter().find_map(|item| search(item, depth_left, values_left)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
-    }
+struct Search {
+    values_left: usize,
+    throttled: Throttled,
+    now: SystemTime,
 }
 
-/// A member whose name says that it is a wait, and in which unit.
-fn member(name: &str, value: &Value) -> Option<Duration> {
-    if name.len() > 24 || !name.starts_with(['r', 'R']) {
-        return None;
-    }
-    let plain = name.replace(['_', '-'], "").to_ascii_lowercase();
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Number(number) => number.to_string(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
-    match plain.as_str() {
-        "retryafter" | "retryafterseconds" | "retryafters" | "retryinseconds" => {
-            value::delay(&text)
+impl Search {
+    fn look(&mut self, value: &Value, depth_left: usize) -> Option<Duration> {
+        self.values_left = self.values_left.checked_sub(1)?;
+        let depth_left = depth_left.checked_sub(1)?;
+        match value {
+            Value::Object(members) => {
+                let own = members.iter().find_map(|(name, value)| self.member(name, value));
+                own.or_else(|| members.values().find_map(|value| self.look(value, depth_left)))
+            }
+            Value::Array(items) => items.iter().find_map(|item| self.look(item, depth_left)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
         }
-        "retryafterms" | "retryaftermilliseconds" | "retryinms" => value::milliseconds(&text),
-        "retrydelay" => duration(&text),
-        _ => None,
+    }
+
+    /// A member whose name says that it is a wait.
+    fn member(&self, name: &str, value: &Value) -> Option<Duration> {
+        let text = match value {
+            Value::String(text) if text.len() <= MEMBER_CHARS_MAX => text.clone(),
+            Value::Number(number) => number.to_string(),
+            Value::String(_)
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Array(_)
+            | Value::Object(_) => {
+                return None;
+            }
+        };
+        let (event, named) = unit::of_member(name)?;
+        let believed = event == unit::Event::Retry || self.throttled == Throttled::Yes;
+        if believed { value::named(&text, named, self.now) } else { None }
     }
 }
 
@@ -185,43 +264,12 @@ fn query_cost(tree: &Value) -> Option<Duration> {
     value::legal(Duration::try_from_secs_f64(((requested - available) / rate).max(0.0)).ok()?)
 }
 
-fn in_prose(text: &str, now: SystemTime) -> Option<Duration> {
-    if let Some(found) = MOMENT_IN_PROSE.captures(text) {
-        return value::until(&found[1], now);
-    }
-    if let Some(found) = SPAN_IN_PROSE.captures(text) {
-        return duration(&found[1]);
-    }
-    PLAIN_IN_PROSE.captures(text).and_then(|found| value::delay(&found[1]))
-}
-
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("the pattern is a constant that a test compiles")
 }
 
 static ALLOWANCE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"(?i)maximum allowed (\d{1,9}) per ((?:\d{1,5}\.)?\d{1,2}:\d{2}:\d{2})(?:\D|$)")
-});
-
-static MOMENT_IN_PROSE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r"(?i)(?:retry|try again|available|resets?)(?:\s+\w+){0,2}?\s+(?:after|at|until|on)\s+['\x22]?",
-        r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)",
-    ))
-});
-
-static SPAN_IN_PROSE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r"(?i)(?:retry|try again|available|resets?|replenished|wait|blocked)\b[^\d.]{0,40}?['\x22]?",
-        r"((?:\d{1,5}\.)?\d{1,2}:\d{2}:\d{2}",
-        r"|(?:\d{1,9}(?:\.\d+)?'?\s*(?:ms|milliseconds?|secs?|seconds?|s|mins?|minutes?|m|hours?|hrs?|h|days?|d)(?:\(s\))?\s*)+)(?:[^\w]|$)",
-    ))
-});
-
-static PLAIN_IN_PROSE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(
-        r"(?i)retry(?:ing)?[- ]?(?:after|in)\s*:?\s*['\x22]?(\d{1,9}(?:\.\d+)?)(?:[^\w.:-]|\.?$|\.\s)",
-    )
 });
 
 #[cfg(test)]
@@ -304,9 +352,11 @@ mod tests {
             ),
         ];
         for (body, expected) in rows {
-            assert_eq!(in_body(&body).unwrap().as_millis(), expected, "{body}");
+            let found = in_body(&body, Throttled::Yes, wall());
+            assert_eq!(found.unwrap().as_millis(), expected, "{body}");
         }
-        assert_eq!(in_body(&json!({ "retry_after": "never", "retries": 3 })), None);
+        let none = json!({ "retry_after": "never", "retries": 3 });
+        assert_eq!(in_body(&none, Throttled::Yes, wall()), None);
     }
 
     #[test]
@@ -332,7 +382,7 @@ mod tests {
             ("try again in 400 days", None),
         ];
         for (sentence, expected) in rows {
-            let found = in_prose(sentence, wall()).map(|span| span.as_millis());
+            let found = prose::wait(sentence, wall()).map(|span| span.as_millis());
             assert_eq!(found, expected, "{sentence}");
         }
     }

@@ -5,9 +5,9 @@
 use std::time::{Duration, SystemTime};
 
 use http::header::AGE;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::{Said, Throttled, Voice, now, said, text, value};
+use super::{Said, Throttled, Voice, now, said, text, unit, value};
 use crate::policy::classify::Learned;
 
 /// What an answer says about the allowance: it only ever lowers what we believe.
@@ -96,35 +96,42 @@ fn exhausted_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     empty.filter_map(|(name, _)| bucket_reset(headers, name.as_str(), now)).max()
 }
 
-fn is_zero(value: &[u8]) -> bool {
+pub(super) fn is_zero(value: &[u8]) -> bool {
     !value.is_empty() && value.iter().all(|byte| *byte == b'0')
 }
 
+/// The reset of the bucket that this header says remains.
 fn bucket_reset(headers: &HeaderMap, remaining: &str, now: SystemTime) -> Option<Duration> {
-    let spellings = ["reset-after", "reset-in", "resettime", "reset"];
-    spellings.iter().find_map(|spelling| {
-        let name = remaining.replacen("remaining", spelling, 1);
-        value::reset(text(headers, name.as_str())?, now)
-    })
+    let bucket = unit::bucket(remaining);
+    let mut own = resets(headers).filter(|(name, _)| unit::bucket(name.as_str()) == bucket);
+    own.find_map(|(name, value)| wait_of(name, value, now))
 }
 
 /// The longest reset of a bucket that does not say that something is left.
 fn any_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let resets = headers.iter().filter(|(name, _)| {
-        speaks_of_rates(name.as_str())
-            && name.as_str().contains("reset")
-            && !has_left(headers, name)
-    });
-    resets.filter_map(|(_, value)| value::reset(value.to_str().ok()?, now)).max()
+    let open = resets(headers).filter(|(name, _)| !has_left(headers, name));
+    open.filter_map(|(name, value)| wait_of(name, value, now)).max()
+}
+
+fn resets(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    let is_reset = |name: &str| speaks_of_rates(name) && name.contains("reset");
+    headers.iter().filter(move |(name, _)| is_reset(name.as_str()))
+}
+
+fn wait_of(name: &HeaderName, value: &HeaderValue, now: SystemTime) -> Option<Duration> {
+    value::named(value.to_str().ok()?, unit::of_header(name.as_str()), now)
 }
 
 /// Whether the bucket of a reset says that something is left.
 fn has_left(headers: &HeaderMap, reset: &HeaderName) -> bool {
-    let spellings = ["reset-after", "reset-in", "resettime", "reset"];
-    let spelling = spellings.iter().find(|spelling| reset.as_str().contains(**spelling));
-    let remaining = spelling.map(|it| reset.as_str().replacen(it, "remaining", 1));
-    let left = remaining.and_then(|name| headers.get(name.as_str()));
-    left.is_some_and(|left| !is_zero(left.as_bytes()))
+    let bucket = unit::bucket(reset.as_str());
+    headers.iter().any(|(name, left)| {
+        let name = name.as_str();
+        speaks_of_rates(name)
+            && name.contains("remaining")
+            && unit::bucket(name) == bucket
+            && !is_zero(left.as_bytes())
+    })
 }
 
 /// The slowest policy that counts requests: `RateLimit-Policy`, or `RateLimit-Limit` with a window.
@@ -173,8 +180,6 @@ fn split(line: &str, separator: char) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use std::time::UNIX_EPOCH;
-
-    use http::HeaderValue;
 
     use super::*;
 

@@ -1,8 +1,12 @@
 //! One value of a hint → a span: numbers, dates, durations in every spelling met.
 //!
-//! Out of grammar is `None`. So is anything longer than 31 days: no vendor means that.
+//! Out of grammar is `None`. So is anything longer than 31 days, which no vendor means, and a word
+//! of zero or of the past: whoever says "again, at once" beside a refusal has said nothing.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::span;
+use super::unit::{Named, Relation};
 
 /// No legal word is longer.
 pub const LEGAL_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
@@ -16,26 +20,40 @@ const EPOCH_MILLIS_MIN: f64 = 1e11;
 /// `Retry-After`: seconds, decimals, three forms of dates, and what people send instead.
 #[must_use]
 pub fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
-    reset(text, now)
+    named(text, Named::default(), now)
 }
 
-/// A reset: a delay or a moment, told apart by its form and its magnitude.
-pub(super) fn reset(text: &str, now: SystemTime) -> Option<Duration> {
+/// `Retry-After` as RFC 9110 10.2.3 writes it: whole seconds, or a date.
+pub(super) fn strict_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+    match text.bytes().all(|byte| byte.is_ascii_digit()) {
+        true => decimal(text).and_then(seconds),
+        false => legal(httpdate::parse_http_date(text).ok()?.duration_since(now).ok()?),
+    }
+}
+
+/// A value under a name that may say its unit, and whether it is a delay or a moment; what the
+/// name leaves open is told apart by form and magnitude.
+pub(super) fn named(text: &str, name: Named, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if text.len() > CHARS_MAX {
         return None;
     }
-    match decimal(text) {
-        Some(number) if number >= EPOCH_MILLIS_MIN => from_epoch(number / 1000.0, now),
-        Some(number) if number >= EPOCH_SECONDS_MIN => from_epoch(number, now),
-        Some(number) => seconds(number),
-        None => duration(text).or_else(|| until(text, now)),
+    let Some(number) = decimal(text) else {
+        let moment = || until(text, now);
+        return match name.relation {
+            Relation::Delay => duration(text).and_then(legal),
+            Relation::Moment => moment(),
+            Relation::Open => duration(text).and_then(legal).or_else(moment),
+        };
+    };
+    let scaled = number * name.unit.map_or(1.0, |unit| unit.as_secs_f64());
+    let epoch = if scaled >= EPOCH_MILLIS_MIN { scaled / 1000.0 } else { scaled };
+    match name.relation {
+        Relation::Delay => seconds(scaled),
+        Relation::Moment => from_epoch(epoch, now),
+        Relation::Open if epoch >= EPOCH_SECONDS_MIN => from_epoch(epoch, now),
+        Relation::Open => seconds(scaled),
     }
-}
-
-/// A number of seconds, or a duration with its unit.
-pub(super) fn delay(text: &str) -> Option<Duration> {
-    decimal(text.trim()).and_then(seconds).or_else(|| duration(text))
 }
 
 /// A number of milliseconds.
@@ -43,55 +61,29 @@ pub(super) fn milliseconds(text: &str) -> Option<Duration> {
     seconds(decimal(text.trim())? / 1000.0)
 }
 
-/// A span with units (`6m0s`, `370ms`, `2.12 days`) or as a clock shows it (`00:05:00`).
+/// A span with units (`6m0s`, `370ms`, `2.12 days`, `PT30S`) or as a clock shows it (`00:05:00`).
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     if text.is_empty() || text.len() > CHARS_MAX {
         return None;
     }
-    if text.contains(':') { time_span(text) } else { with_units(text) }
+    let (span, rest) = span::leading(text)?;
+    (rest.is_empty() && span <= LEGAL_MAX).then_some(span)
 }
 
-/// `hh:mm:ss` or `d.hh:mm:ss`.
-pub(super) fn time_span(text: &str) -> Option<Duration> {
-    let mut parts = text.split(':');
-    let (days, hours) = days_and_hours(parts.next()?)?;
-    let (minutes, rest) = (whole(parts.next()?)?, parts.next()?);
-    if parts.next().is_some() || minutes > 59 {
-        return None;
-    }
-    let last = decimal(rest).filter(|last| *last < 60.0)?;
-    let minutes =
-        days.checked_mul(24)?.checked_add(hours)?.checked_mul(60)?.checked_add(minutes)?;
-    let last = Duration::try_from_secs_f64(last).ok()?;
-    legal(Duration::from_secs(minutes.checked_mul(60)?).checked_add(last)?)
-}
-
-/// The span from now until a date; a date that has passed is now.
+/// The span from now until a date.
 pub(super) fn until(text: &str, now: SystemTime) -> Option<Duration> {
-    legal(moment(text)?.duration_since(now).unwrap_or(Duration::ZERO))
+    legal(moment(text)?.duration_since(now).ok()?)
 }
 
 /// The span, if it is a legal word.
 pub(super) fn legal(span: Duration) -> Option<Duration> {
-    (span <= LEGAL_MAX).then_some(span)
-}
-
-fn days_and_hours(text: &str) -> Option<(u64, u64)> {
-    match text.split_once('.') {
-        Some((days, hours)) => Some((whole(days)?, whole(hours)?)),
-        None => Some((0, whole(text)?)),
-    }
-}
-
-fn whole(text: &str) -> Option<u64> {
-    let digits = (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
-    if digits { text.parse().ok() } else { None }
+    (!span.is_zero() && span <= LEGAL_MAX).then_some(span)
 }
 
 /// Digits with at most one point: neither signs, exponents nor `inf`.
-fn decimal(text: &str) -> Option<f64> {
+pub(super) fn decimal(text: &str) -> Option<f64> {
     let starts = text.bytes().next().is_some_and(|first| first.is_ascii_digit());
     let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     if starts && plain && text.len() <= 30 { text.parse().ok() } else { None }
@@ -103,36 +95,7 @@ fn seconds(number: f64) -> Option<Duration> {
 
 fn from_epoch(seconds: f64, now: SystemTime) -> Option<Duration> {
     let moment = UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?)?;
-    legal(moment.duration_since(now).unwrap_or(Duration::ZERO))
-}
-
-fn with_units(text: &str) -> Option<Duration> {
-    let mut rest = text;
-    let mut sum = Duration::ZERO;
-    while !rest.is_empty() {
-        let number = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let (digits, tail) = rest.split_at(number);
-        let tail = tail.trim_start_matches(['\'', ' ']);
-        let unit = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
-        let (name, tail) = tail.split_at(unit);
-        let span = decimal(digits)? * unit_seconds(name)?;
-        sum = sum.checked_add(Duration::try_from_secs_f64(span).ok()?)?;
-        rest = tail.trim_start_matches("(s)").trim_start_matches([',', ' ']);
-    }
-    legal(sum)
-}
-
-fn unit_seconds(name: &str) -> Option<f64> {
-    let plain = name.to_ascii_lowercase();
-    let seconds = match plain.as_str() {
-        "ms" | "millisecond" | "milliseconds" => 0.001,
-        "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
-        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
-        "h" | "hr" | "hrs" | "hour" | "hours" => 3_600.0,
-        "d" | "day" | "days" => 86_400.0,
-        _ => return None,
-    };
-    Some(seconds)
+    legal(moment.duration_since(now).ok()?)
 }
 
 /// HTTP dates in their three forms, RFC 3339, and RFC 3339 without seconds or zone.
@@ -157,14 +120,12 @@ mod tests {
     fn every_form_of_the_catalogue() {
         let rows = [
             ("120", Some(120_000)),
-            ("0", Some(0)),
             ("2.0", Some(2_000)),
             ("0.5", Some(500)),
             ("64.57", Some(64_570)),
             ("Thu, 01 Jan 2026 00:00:30 GMT", Some(30_000)),
             ("Thursday, 01-Jan-26 00:00:30 GMT", Some(30_000)),
             ("Thu Jan  1 00:00:30 2026", Some(30_000)),
-            ("Fri, 31 Dec 1999 23:59:59 GMT", Some(0)),
             ("1767225641", Some(41_000)),
             ("1767225641.5", Some(41_500)),
             ("1767225641000", Some(41_000)),
@@ -180,6 +141,10 @@ mod tests {
             ("1.00:00:00", Some(86_400_000)),
             ("2.5 days", Some(216_000_000)),
             ("30s", Some(30_000)),
+            ("1 minute and 30 seconds", Some(90_000)),
+            ("1 day, 2:03:04", Some(93_784_000)),
+            ("PT1H30M", Some(5_400_000)),
+            ("P1DT0.5S", Some(86_400_500)),
             ("2678400", Some(2_678_400_000)),
         ];
         for (text, expected) in rows {
@@ -193,6 +158,15 @@ mod tests {
         let illegal = [
             "",
             " ",
+            "0",
+            "00:00:00",
+            "0s",
+            "Fri, 31 Dec 1999 23:59:59 GMT",
+            "2025-12-31T23:59:59Z",
+            "P1M",
+            "PT",
+            "P",
+            "1h30",
             "-10",
             "invalid",
             "2678401",

@@ -6,30 +6,23 @@
 use std::borrow::Cow;
 use std::sync::LazyLock;
 
+use http::{HeaderName, HeaderValue};
 use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::harmless::is_harmless;
+use super::redact::Redactor;
 use crate::policy::json::quoted_bytes;
 use crate::policy::problem::{
     CHILDREN_MAX, DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, SHORT_CHARS_MAX,
 };
 
 /// What never passes, whoever says it.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Scrub<'a> {
-    /// Everything we hold as a secret: credentials, keys.
-    pub secrets: &'a [Box<str>],
+    /// Finds what we hold as a secret.
+    redactor: Option<&'a Redactor>,
 }
-
-impl std::fmt::Debug for Scrub<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scrub").field("secrets", &self.secrets.len()).finish()
-    }
-}
-
-/// Secrets shorter than this are words, and hiding them would hide sentences.
-const SECRET_BYTES_MIN: usize = 4;
 /// Rounds of removing markup; markup nested deeper loses its brackets.
 const MARKUP_ROUNDS_MAX: usize = 4;
 /// Bytes that are looked at of one text; more than any bound lets through.
@@ -38,6 +31,12 @@ const LOOKED_AT_BYTES_MAX: usize = 16 * 1024;
 const VALUES_MAX: usize = 500;
 
 impl<'a> Scrub<'a> {
+    /// Also without these secrets.
+    #[must_use]
+    pub const fn of(redactor: &'a Redactor) -> Self {
+        Self { redactor: Some(redactor) }
+    }
+
     /// The text as it may be shown; `None` when nothing is left.
     #[must_use]
     pub fn clean(self, text: &str, chars_max: usize) -> Option<String> {
@@ -69,14 +68,19 @@ impl<'a> Scrub<'a> {
     fn clean_value(self, value: &Value, values_left: &mut usize) -> Option<Value> {
         *values_left = values_left.checked_sub(1)?;
         match value {
-            Value::Null => None,
-            Value::Bool(_) | Value::Number(_) => Some(value.clone()),
+            Value::Null | Value::Bool(_) => Some(value.clone()),
+            Value::Number(number) => {
+                let text = number.to_string();
+                let secret = self.holds_secret(&text);
+                Some(if secret { self.without_secrets(&text).into() } else { value.clone() })
+            }
             Value::String(text) => self.clean(text, DETAIL_CHARS_MAX).map(Value::String),
             Value::Array(items) => {
                 let clean = |item| self.clean_value(item, values_left);
-                let items: Vec<Value> = items.iter().filter_map(clean).collect();
-                (!items.is_empty()).then_some(Value::Array(items))
+                let clean: Vec<Value> = items.iter().filter_map(clean).collect();
+                (clean.is_empty() == items.is_empty()).then_some(Value::Array(clean))
             }
+            Value::Object(members) if members.is_empty() => Some(value.clone()),
             Value::Object(members) => self.clean_members(members, values_left),
         }
     }
@@ -94,23 +98,20 @@ impl<'a> Scrub<'a> {
     }
 
     fn holds_secret(self, text: &str) -> bool {
-        self.hidden().any(|secret| text.contains(secret))
+        self.redactor.is_some_and(|redactor| redactor.finds(text.as_bytes()))
     }
 
-    /// The secrets that are looked for.
-    fn hidden(self) -> impl Iterator<Item = &'a str> {
-        let long = self.secrets.iter().filter(|secret| secret.len() >= SECRET_BYTES_MIN);
-        long.map(|secret| &**secret)
+    fn without_secrets(self, text: &str) -> Cow<'_, str> {
+        self.redactor.map_or(Cow::Borrowed(text), |redactor| redactor.redact(text))
     }
 
-    fn without_secrets<'t>(self, text: &'t str) -> Cow<'t, str> {
-        let mut text = Cow::Borrowed(text);
-        for secret in self.hidden() {
-            if text.contains(secret) {
-                text = Cow::Owned(text.replace(secret, "[secret]"));
-            }
+    /// A header of the vendor's as it may be shown; `None` when its name is a secret.
+    pub(super) fn header(self, name: &HeaderName, value: &HeaderValue) -> Option<HeaderValue> {
+        if self.holds_secret(name.as_str()) {
+            return None;
         }
-        text
+        let redacted = self.redactor.and_then(|redactor| redactor.redact_value(value));
+        Some(redacted.unwrap_or_else(|| value.clone()))
     }
 }
 
@@ -381,8 +382,10 @@ mod tests {
         "loca\u{17f}t",
     ];
 
+    static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new([&b"s3cr3t-key"[..]]));
+
     fn clean(text: &str) -> Option<String> {
-        Scrub { secrets: &["s3cr3t-key".into()] }.clean(text, 100)
+        Scrub::of(&REDACTOR).clean(text, 100)
     }
 
     #[test]
@@ -425,6 +428,19 @@ mod tests {
     }
 
     #[test]
+    fn details_keep_what_the_vendor_wrote() {
+        let text = r#"{"a":1.0,"b":1e+400,"c":12345678901234567890,"d":-0,"e":[],"f":{},"g":[{},null,[]],"h":0.1000000000000000055,"i":1e+5}"#;
+        let details: Value = serde_json::from_str(text).unwrap();
+        let shown = Scrub::default().details(&details, 4096).unwrap();
+        assert_eq!(shown.to_string(), text);
+        let numbers = Redactor::new([&b"1234567890"[..]]);
+        let shown = Scrub::of(&numbers).details(&serde_json::json!({ "n": 1_234_567_890 }), 4096);
+        assert_eq!(shown, Some(serde_json::json!({ "n": "[secret]" })));
+        let traced = serde_json::json!({ "inner": { "stack": "x" }, "lines": [" "] });
+        assert_eq!(Scrub::default().details(&traced, 4096), None);
+    }
+
+    #[test]
     fn long_texts_are_cut_on_a_character() {
         let long = clean(&"ß".repeat(300)).unwrap();
         assert_eq!(long.chars().count(), 100);
@@ -454,7 +470,7 @@ mod tests {
             ),
         ) {
             let text = words.concat();
-            let scrub = Scrub { secrets: &["s3cr3t-key".into()] };
+            let scrub = Scrub::of(&REDACTOR);
             prop_assert_eq!(scrub.clean(&text, 100), scrub.clean_thoroughly(&text, 100));
         }
 

@@ -1,24 +1,35 @@
 //! The headers of a problem, and its line in `Proxy-Status`.
 //!
-//! Of the vendor's headers only those that still mean something pass; whatever described the
-//! old body, or the connection, does not.
+//! Of the vendor's end-to-end headers all pass but those that described the old body, and none
+//! with a secret of ours.
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
+use http::header::{
+    CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::Scrub;
 use crate::policy::outcome::FailureKind;
 use crate::policy::problem::{Code, Problem, Source};
 
 /// The media type of every problem.
 pub const PROBLEM_MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// The headers of a problem; the gateway adds its own ids, `Via` and `Proxy-Status`.
+/// The headers of a problem, beside those of the vendor's that go on to clients anyway; the
+/// gateway adds its own ids and `Proxy-Status`.
 #[must_use]
-pub fn problem_headers(problem: &Problem, vendor: Option<&HeaderMap>) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
+pub fn problem_headers(
+    problem: &Problem,
+    vendor: Option<&HeaderMap>,
+    scrub: Scrub<'_>,
+) -> HeaderMap {
+    let kept = vendor.map_or(0, HeaderMap::len);
+    let mut headers = HeaderMap::with_capacity(kept + OWN_HEADERS);
     for (name, value) in vendor.into_iter().flatten() {
-        if keeps(name, problem.status) {
-            headers.append(name, value.clone());
+        if keeps(name, problem)
+            && let Some(value) = scrub.header(name, value)
+        {
+            headers.append(name, value);
         }
     }
     headers.insert(CONTENT_TYPE, PROBLEM_MEDIA_TYPE);
@@ -32,36 +43,29 @@ pub fn problem_headers(problem: &Problem, vendor: Option<&HeaderMap>) -> HeaderM
     headers
 }
 
-/// Whether a header of the vendor still means something beside a problem.
-fn keeps(name: &HeaderName, status: StatusCode) -> bool {
+/// Headers that an answer gets from us, as a rule.
+const OWN_HEADERS: usize = 8;
+
+/// Whether a header of the vendor's still means something beside a problem.
+fn keeps(name: &HeaderName, problem: &Problem) -> bool {
+    let sent = problem.upstream.as_ref().and_then(|spoken| spoken.status);
+    let answers = |status: StatusCode| sent == Some(status.as_u16());
+    if *name == CONTENT_RANGE {
+        return answers(StatusCode::RANGE_NOT_SATISFIABLE);
+    }
+    if *name == ETAG || *name == LAST_MODIFIED {
+        return answers(StatusCode::PRECONDITION_FAILED);
+    }
     if *name == WWW_AUTHENTICATE {
-        return status == StatusCode::UNAUTHORIZED;
+        // A challenge to our own credential is not the client's to answer.
+        return problem.code != Code::GatewayCredentialRejected;
     }
-    if *name == ALLOW {
-        return status == StatusCode::METHOD_NOT_ALLOWED;
-    }
-    *name == VARY || says_more(name.as_str().as_bytes())
+    // How long to wait, and for whom to keep the answer, is told by the problem itself.
+    *name != RETRY_AFTER && *name != CACHE_CONTROL && !describes_body(name.as_str())
 }
 
-/// What browsers need, allowances, and ids that the vendor's support asks for.
-fn says_more(name: &[u8]) -> bool {
-    BEGINNINGS.iter().any(|start| name.starts_with(start))
-        || (0..name.len()).any(|place| contained(&name[place..]))
-}
-
-const BEGINNINGS: [&[u8]; 4] =
-    [b"access-control-", b"timing-allow-origin", b"cross-origin-resource-policy", b"cf-ray"];
-
-/// Whether a name goes on with one of the words that make it stay.
-fn contained(rest: &[u8]) -> bool {
-    let words: &[&[u8]] = match rest {
-        [b'r', b'a', ..] => &[b"ratelimit", b"rate-limit"],
-        [b'r', b'e', ..] => &[b"request-id", b"requestid"],
-        [b'c', b'o', ..] => &[b"correlation"],
-        [b't', b'r', ..] => &[b"trace-id"],
-        _ => &[],
-    };
-    words.iter().any(|word| rest.starts_with(word))
+fn describes_body(name: &str) -> bool {
+    name.starts_with("content-") || matches!(name, "digest" | "repr-digest" | "trailer")
 }
 
 const fn challenge(source: Source) -> HeaderValue {
@@ -109,12 +113,14 @@ const fn failure_error(kind: FailureKind) -> &'static str {
         FailureKind::Refused => "connection_refused",
         FailureKind::ConnectTimeout => "connection_timeout",
         FailureKind::ConnectionLimit => "connection_limit_reached",
+        FailureKind::LocalResources => "proxy_internal_error",
         FailureKind::Tls => "tls_protocol_error",
         FailureKind::TlsCertificate => "tls_certificate_error",
         FailureKind::Reset | FailureKind::RefusedStream => "connection_terminated",
         FailureKind::Timeout => "http_response_timeout",
         FailureKind::IdleTimeout => "connection_read_timeout",
         FailureKind::Protocol => "http_protocol_error",
+        FailureKind::HeadTooLarge => "http_response_header_section_size",
         FailureKind::Truncated => "http_response_incomplete",
     }
 }
@@ -137,7 +143,8 @@ fn push_item(line: &mut String, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::normalise::{CallFacts, Remark, own_problem};
+    use crate::policy::normalise::{CallFacts, Redactor, Remark, own_problem};
+    use crate::policy::problem::Spoken;
 
     fn vendor() -> HeaderMap {
         let pairs = [
@@ -153,36 +160,104 @@ mod tests {
             ("access-control-allow-origin", "*"),
             ("www-authenticate", "Basic realm=\"v\""),
             ("set-cookie", "a=b"),
+            ("set-cookie", "c=d"),
+            ("last-modified", "Sat, 21 Nov 2026 20:00:00 GMT"),
+            ("content-range", "bytes */9"),
+            ("content-security-policy", "default-src"),
+            ("digest", "sha-256=x"),
+            ("repr-digest", "sha-256=:x:"),
+            ("trailer", "x-sum"),
+            ("cache-control", "max-age=9"),
+            ("dpop-nonce", "n"),
+            ("x-ms-error-code", "e"),
+            ("link", "<a>"),
+            ("server", "s"),
+            ("vary", "accept"),
         ];
         pairs.iter().map(|(n, v)| (n.parse::<HeaderName>().unwrap(), v.parse().unwrap())).collect()
     }
 
+    /// A problem that answers the vendor's status.
+    fn about(code: Code, status: u16) -> Problem {
+        let mut problem = own_problem(code, &CallFacts::default(), &Remark::default());
+        problem.upstream = Some(Spoken { status: Some(status), ..Spoken::default() });
+        problem
+    }
+
+    fn names(headers: &HeaderMap) -> Vec<&str> {
+        headers.keys().map(HeaderName::as_str).collect()
+    }
+
     #[test]
-    fn what_described_the_old_body_goes() {
-        let problem =
-            own_problem(Code::MethodNotAllowed, &CallFacts::default(), &Remark::default());
-        let headers = problem_headers(&problem, Some(&vendor()));
+    fn what_described_the_old_body_goes_and_all_else_stays() {
+        let problem = about(Code::MethodNotAllowed, 405);
+        let headers = problem_headers(&problem, Some(&vendor()), Scrub::default());
         assert_eq!(headers[CONTENT_TYPE], "application/problem+json");
-        for kept in [
-            "access-control-allow-origin",
+        assert_eq!(headers[CACHE_CONTROL], "no-store");
+        let kept = [
             "allow",
             "x-ratelimit-remaining",
             "ratelimit",
             "x-request-id",
-        ] {
-            assert!(headers.contains_key(kept), "{kept}");
-        }
-        for gone in ["content-encoding", "content-length", "etag", "retry-after", "set-cookie"] {
-            assert!(!headers.contains_key(gone), "{gone}");
-        }
+            "access-control-allow-origin",
+            "www-authenticate",
+            "set-cookie",
+            "dpop-nonce",
+            "x-ms-error-code",
+            "link",
+            "server",
+            "vary",
+            "content-type",
+            "cache-control",
+        ];
+        let (mut found, mut kept) = (names(&headers), kept.to_vec());
+        found.sort_unstable();
+        kept.sort_unstable();
+        assert_eq!(found, kept);
+        let cookies: Vec<_> = headers.get_all("set-cookie").iter().collect();
+        assert_eq!(cookies, ["a=b", "c=d"]);
+    }
+
+    #[test]
+    fn validators_and_ranges_stay_where_they_are_the_answer() {
+        let kept = |status: u16| {
+            let problem = about(Code::InvalidRequest, status);
+            let headers = problem_headers(&problem, Some(&vendor()), Scrub::default());
+            [ETAG, LAST_MODIFIED, CONTENT_RANGE].map(|name| headers.contains_key(name))
+        };
+        assert_eq!(kept(412), [true, true, false]);
+        assert_eq!(kept(416), [false, false, true]);
+        assert_eq!(kept(400), [false, false, false]);
+    }
+
+    #[test]
+    fn no_header_carries_a_secret() {
+        let redactor = Redactor::new([&b"Bearer tok-12345"[..]]);
+        let rows = [
+            ("x-request-id", "tok-12345"),
+            ("allow", "GET, tok-12345"),
+            ("x-key-tok-12345", "a"),
+            ("x-echo", "Bearer tok%2D12345"),
+            ("x-base64", "dG9rLTEyMzQ1"),
+            ("x-other", "b"),
+        ];
+        let row = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let vendor: HeaderMap = rows.map(row).into_iter().collect();
+        let problem = about(Code::NotFound, 404);
+        let headers = problem_headers(&problem, Some(&vendor), Scrub::of(&redactor));
+        let shown = format!("{headers:?}").to_lowercase();
+        assert!(!shown.contains("12345") && !shown.contains("dg9rlt"), "{shown}");
+        assert_eq!(headers["x-request-id"], "[secret]");
+        assert_eq!(headers["allow"], "GET, [secret]");
+        assert_eq!(headers["x-other"], "b");
     }
 
     #[test]
     fn a_401_always_has_a_challenge() {
         let problem = own_problem(Code::Unauthenticated, &CallFacts::default(), &Remark::default());
-        let ours = problem_headers(&problem, None);
+        let ours = problem_headers(&problem, None, Scrub::default());
         assert_eq!(ours[WWW_AUTHENTICATE], "Bearer realm=\"evenkeel\"");
-        let theirs = problem_headers(&problem, Some(&vendor()));
+        let theirs = problem_headers(&problem, Some(&vendor()), Scrub::default());
         assert_eq!(theirs[WWW_AUTHENTICATE], "Basic realm=\"v\"");
     }
 

@@ -7,6 +7,7 @@ mod clean;
 mod field;
 mod harmless;
 mod headers;
+mod redact;
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::policy::time::seconds_up;
 
 pub use clean::Scrub;
 pub use headers::{PROBLEM_MEDIA_TYPE, problem_headers, proxy_status};
+pub use redact::Redactor;
 
 /// What the gateway knows about a call when its problem is written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -331,12 +333,16 @@ const fn held_because(cause: HoldCause) -> &'static str {
         HoldCause::Outage => {
             "The upstream has been failing; calls to it are held until it may be asked again."
         }
+        HoldCause::Pause => {
+            "The upstream asked for a pause; calls to it are held until it may be asked again."
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+    use http::{HeaderMap, HeaderValue};
 
     use super::*;
     use crate::policy::classify::Processing;
@@ -388,7 +394,8 @@ mod tests {
             let call = CallFacts { retry_after, ..CallFacts::default() };
             let problem = upstream_problem(&vendors, Some(&Reading::default()), &call);
             assert_eq!(problem.retry_after, Some(RetryAfter { seconds, basis }));
-            assert_eq!(problem_headers(&problem, None)[RETRY_AFTER], seconds.to_string());
+            let headers = problem_headers(&problem, None, Scrub::default());
+            assert_eq!(headers[RETRY_AFTER], seconds.to_string());
         }
     }
 
@@ -435,7 +442,10 @@ mod tests {
             let problem = upstream_problem(&trouble(code), Some(&Reading::default()), &call);
             assert_eq!(problem.code, Code::GatewayCredentialRejected);
             assert_eq!((problem.status.as_u16(), problem.retryable), (502, false));
-            assert!(!problem_headers(&problem, None).contains_key(WWW_AUTHENTICATE));
+            let challenge = HeaderValue::from_static("Bearer realm=\"vendor\"");
+            let vendor = HeaderMap::from_iter([(WWW_AUTHENTICATE, challenge)]);
+            let headers = problem_headers(&problem, Some(&vendor), Scrub::default());
+            assert!(!headers.contains_key(WWW_AUTHENTICATE));
         }
     }
 
@@ -464,12 +474,12 @@ mod tests {
             reference: text(),
             operation: text(),
             occurred_at: text(),
-            details: Some(serde_json::json!({ secret: [secret] })),
+            details: Some(serde_json::json!({ secret: [secret, { "a": secret }] })),
             children: vec![Part { message: text(), code: text(), pointer: text() }],
             ..Reading::default()
         };
-        let secrets: [Box<str>; 1] = [secret.into()];
-        let call = CallFacts { scrub: Scrub { secrets: &secrets }, ..CallFacts::default() };
+        let redactor = Redactor::new([secret.as_bytes()]);
+        let call = CallFacts { scrub: Scrub::of(&redactor), ..CallFacts::default() };
         let problem = upstream_problem(&trouble(Code::InvalidRequest), Some(&reading), &call);
         let body = String::from_utf8(problem.to_bytes().to_vec()).unwrap();
         assert!(!body.contains(secret) && body.contains("[secret]"), "{body}");

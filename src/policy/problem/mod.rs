@@ -68,6 +68,8 @@ pub enum Code {
     UpstreamMaintenance,
     /// A hold stands; answered without asking the vendor.
     UpstreamHeld,
+    /// No connection to the vendor is left, because of a limit on our side.
+    ConnectionsExhausted,
     /// The vendor failed.
     UpstreamError,
     /// The vendor's answer was not HTTP as agreed.

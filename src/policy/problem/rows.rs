@@ -9,7 +9,7 @@ const CLIENT: Source = Source::Client;
 const GATEWAY: Source = Source::Gateway;
 const UPSTREAM: Source = Source::Upstream;
 
-pub(super) const ROWS: [Row; 37] = [
+pub(super) const ROWS: [Row; 38] = [
     Row {
         code: Code::InvalidRequest,
         name: "invalid_request",
@@ -85,11 +85,12 @@ pub(super) const ROWS: [Row; 37] = [
         name: "method_not_allowed",
         status: StatusCode::METHOD_NOT_ALLOWED,
         title: "The endpoint does not know this method",
-        sources: &[UPSTREAM],
+        sources: &[UPSTREAM, CLIENT],
         retryable: Retryable::No,
         proxy_error: None,
         about: "The endpoint exists and does not take this method. `Allow` names those it takes, if \
-                the vendor said so.",
+                the vendor said so. TRACE is refused by the gateway itself: its answer would repeat \
+                credentials.",
     },
     Row {
         code: Code::NotAcceptable,
@@ -284,6 +285,18 @@ pub(super) const ROWS: [Row; 37] = [
                 what is left.",
     },
     Row {
+        code: Code::ConnectionsExhausted,
+        name: "connections_exhausted",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "The gateway has no connection to the upstream left",
+        sources: &[GATEWAY],
+        retryable: Retryable::Yes,
+        proxy_error: Some("connection_limit_reached"),
+        about: "All connections that the gateway may have to this upstream (`connections.max`) \
+                stayed in use, or the system gives it no more files to open. Nothing was sent, and \
+                it says nothing about the vendor. A matter for the operator: raise the limit.",
+    },
+    Row {
         code: Code::UpstreamError,
         name: "upstream_error",
         status: StatusCode::BAD_GATEWAY,
@@ -303,7 +316,8 @@ pub(super) const ROWS: [Row; 37] = [
         sources: &[GATEWAY, UPSTREAM],
         retryable: Retryable::ByReplay,
         proxy_error: Some("http_protocol_error"),
-        about: "What came back was not an HTTP answer, or broke the rules of its framing. \
+        about: "What came back was not an HTTP answer, broke the rules of its framing, or has a \
+                larger head than `head.max` and `head.headers` allow: then `detail` says so. \
                 `outcome_unknown` says whether the request may have been carried out.",
     },
     Row {

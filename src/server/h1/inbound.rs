@@ -16,7 +16,7 @@ use tokio::io::AsyncWrite;
 
 use super::request::{Head, Heads, Offending};
 use crate::gateway::ClientBroke;
-use crate::http1::{self, Chunks, Length, Lie, Padding, Piece, Received};
+use crate::http1::{self, Chunks, Length, Lie, Names, Padding, Piece, Received};
 use crate::server::head::Bounds;
 use crate::server::stream::{ClientStream, ClientWriter};
 
@@ -90,6 +90,16 @@ impl Inbound {
         bounds: Bounds,
     ) -> Result<Option<Head>, Offending> {
         self.heads.take(&mut self.received.bytes, request, bounds)
+    }
+
+    /// The names of the latest head's lines, as they were written.
+    pub(super) fn names(&self) -> Arc<Names> {
+        self.heads.names()
+    }
+
+    /// Whether the client waits to be told to go on, or was told so in part.
+    pub(super) fn owes_continue(&self) -> bool {
+        !self.interim.is_empty()
     }
 
     /// Whether nothing of another request is here.
@@ -190,6 +200,7 @@ impl Inbound {
     /// whatever the last body had.
     pub(super) fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.received.shrink();
+        self.heads.rest();
         self.poll_read_into(cx, READ_ROOM_MIN)
     }
 

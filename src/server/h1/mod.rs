@@ -27,9 +27,11 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, Version};
+use tokio::io::AsyncWrite;
 
 pub(super) use inbound::RequestFlow;
+pub(super) use response::has_no_body;
 
 use self::inbound::{Inbound, Watched};
 use self::request::{Head, Offending};
@@ -38,7 +40,7 @@ use super::connection::{Flight, Line, Tracked, call};
 use super::handler::{Handler, Refused};
 use super::stream::{ClientStream, ClientWriter};
 use super::turn;
-use crate::http1::Outgoing;
+use crate::http1::{Outgoing, Spelling};
 
 /// Headers that an idle connection has room for: most heads have fewer.
 const SPARE_HEADERS_MAX: usize = 64;
@@ -48,7 +50,8 @@ pub(super) async fn serve<H: Handler>(stream: ClientStream, line: Arc<Line<H>>) 
     let writer = stream.writer();
     let inbound = Arc::new(Mutex::new(Inbound::new(stream)));
     let (outgoing, request) = (Outgoing::default(), Request::new(()));
-    let mut connection = Connection { inbound, writer, outgoing, request, line };
+    let interim = Vec::new();
+    let mut connection = Connection { inbound, writer, outgoing, interim, request, line };
     while let Some(arrived) = connection.next_request().await {
         if connection.answer(arrived).await == Next::Close {
             break;
@@ -63,6 +66,8 @@ struct Connection<H: Handler> {
     inbound: Arc<Mutex<Inbound>>,
     writer: ClientWriter,
     outgoing: Outgoing,
+    /// What the vendor said before its answer, and the client has not taken yet.
+    interim: Vec<u8>,
     /// Where the next request is put together; its map of headers is an old one, with room.
     request: Request<()>,
     line: Arc<Line<H>>,
@@ -93,6 +98,7 @@ impl<H: Handler> Connection<H> {
             match inbound.take_head(&mut self.request, self.line.worker.bounds) {
                 Ok(Some(head)) => {
                     self.line.wire.reads_head(false);
+                    self.line.peer.tell_request_names(inbound.names());
                     let flow = inbound.expect_body(&head, &self.inbound);
                     let body = Ok(flow.map_or_else(ClientBody::none, ClientBody::http1));
                     return Poll::Ready(Some(Arrived { head, body }));
@@ -122,13 +128,15 @@ impl<H: Handler> Connection<H> {
         let mut call = pin!(call(flight, &mut request));
         // The call writes to its upstream as soon as it runs.
         turn::behind_the_others().await;
-        let Some(mut response) = poll_fn(|cx| self.poll_call(call.as_mut(), cx)).await else {
-            return Next::Close;
-        };
+        let answered = poll_fn(|cx| self.poll_call(call.as_mut(), &head, cx)).await;
+        let Some(mut response) = answered else { return Next::Close };
         turn::behind_the_others().await;
         let mut begin = |cx: &mut Context<'_>| self.begin_response(&mut response, &head, cx);
         let keeps = poll_fn(|cx| Poll::Ready(begin(cx))).await;
         let sent = poll_fn(|cx| self.poll_response(&mut response, cx)).await;
+        if sent {
+            response.body_mut().was_sent();
+        }
         self.reuse(response.headers_mut());
         // The end of its body is the end of the call, and what follows belongs to the next.
         drop(response);
@@ -147,16 +155,45 @@ impl<H: Handler> Connection<H> {
     }
 
     /// Polls the call, and sees whether its client still waits.
-    fn poll_call<F, T>(&self, call: Pin<&mut F>, cx: &mut Context<'_>) -> Poll<Option<T>>
+    fn poll_call<F, T>(
+        &mut self,
+        call: Pin<&mut F>,
+        head: &Head,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<T>>
     where
         F: Future<Output = T>,
     {
-        if let Poll::Ready(response) = call.poll(cx) {
+        let polled = call.poll(cx);
+        let interim = self.line.peer.take_interim();
+        if !interim.is_empty() && head.version == Version::HTTP_11 {
+            interim.iter().for_each(|it| response::write_interim(&mut self.interim, it));
+        }
+        if let Poll::Ready(response) = polled {
             return Poll::Ready(Some(response));
+        }
+        if !self.interim.is_empty() {
+            self.send_interim(cx);
         }
         match lock(&self.inbound).watch(cx) {
             Watched::Waits => Poll::Pending,
             Watched::Left => Poll::Ready(None),
+        }
+    }
+
+    /// Writes what the vendor said before its answer, as far as the client takes it now; the rest
+    /// goes out with the answer. A client that waits for `100 Continue` is told that first.
+    #[cold]
+    fn send_interim(&mut self, cx: &mut Context<'_>) {
+        if lock(&self.inbound).owes_continue() {
+            return;
+        }
+        while let Poll::Ready(Ok(bytes)) = Pin::new(&mut self.writer).poll_write(cx, &self.interim)
+        {
+            self.interim.drain(..bytes);
+            if self.interim.is_empty() || bytes == 0 {
+                return;
+            }
         }
     }
 
@@ -175,11 +212,13 @@ impl<H: Handler> Connection<H> {
         let half_said = inbound.forget_expectation();
         drop(inbound);
         let clock = self.line.worker.clock;
+        let interim = std::mem::take(&mut self.interim);
+        let received = self.line.peer.take_answer_names();
+        let spelling = Spelling { received, configured: None };
         self.outgoing.begin(|out| {
             out.extend_from_slice(half_said);
-            response::write(out, response, (&head.method, head.version), &mut keeps, || {
-                clock.wall()
-            })
+            out.extend_from_slice(&interim);
+            response::write(out, response, (head, &spelling), &mut keeps, || clock.wall())
         });
         self.outgoing.allow_trailers(head.takes_trailers);
         keeps

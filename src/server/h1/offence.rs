@@ -13,7 +13,7 @@ pub(super) enum Offence {
     Control,
     /// Not `METHOD SP target SP HTTP/1.x`.
     RequestLine,
-    /// Another version than 1.0 and 1.1.
+    /// Another major version than 1.
     Version,
     /// A target with no single reading.
     Target,
@@ -58,7 +58,7 @@ impl Offence {
             Self::BareCarriageReturn => "A CR in the request ends no line.",
             Self::Control => "The request's head contains a control character.",
             Self::RequestLine => "The request line is not `METHOD target HTTP/1.1`.",
-            Self::Version => "The HTTP version is not 1.0, 1.1 or 2.",
+            Self::Version => "The HTTP version is neither 1 nor 2.",
             Self::Target => "The request target is neither a path nor an absolute URL.",
             Self::HeaderLine => "A header line is not `name: value`.",
             Self::SpaceBeforeColon => "A header has whitespace before its colon.",

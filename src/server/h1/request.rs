@@ -3,13 +3,15 @@
 //! Refuses every head that others could read differently: what is refused and why is `offence`'s,
 //! what a line may look like is `rules`'.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use super::offence::Offence;
 use super::rules::{self, RequestLine, header_offence, is_chunked, is_endless};
-use crate::http1::{self, Concerns, Length, Line, Lines};
+use crate::http1::{self, Concerns, Length, Line, Lines, NameMemory, Names};
 use crate::server::head::Bounds;
 use crate::server::host;
 
@@ -61,6 +63,7 @@ impl Offending {
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     lines: Lines,
+    names: NameMemory,
 }
 
 impl Heads {
@@ -85,9 +88,24 @@ impl Heads {
         let bytes = received.split_to(length).freeze();
         let mut said = Said::default();
         let read = read_lines(&bytes, &mut self.lines, (request, &mut said, bounds));
+        if read.is_ok() {
+            // An empty line may stand before the request line.
+            let first = 1 + usize::from(self.lines.place(&bytes, 0).is_empty());
+            self.names.learn(self.lines.names(&bytes, first));
+        }
         self.lines.forget();
         let head = read.and_then(|()| said.head(request));
         head.map(Some).map_err(|offence| Offending::new(offence, &bytes))
+    }
+
+    /// The names of the latest head's lines, as they were written.
+    pub(super) fn names(&self) -> Arc<Names> {
+        self.names.latest()
+    }
+
+    /// Keeps little while the connection is idle.
+    pub(super) fn rest(&mut self) {
+        self.names.rest();
     }
 
     /// What is wrong already with the part of a head that is here, of which so many lines were

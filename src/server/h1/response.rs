@@ -6,29 +6,30 @@
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
 use http::{Method, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::http1::{Length, is_listed, line, number};
+use super::request::Head;
+use crate::http1::{Length, Spelling, is_listed, line, number};
+use crate::upstream::Interim;
 
-/// Writes the head of `response` to a request of this method and version, and says how the end of
-/// its body is told. `keeps` is whether the connection may go on, and becomes whether it does.
+/// Writes the head of `response` to a request with this head, and says how the end of its body is
+/// told. `keeps` is whether the connection may go on, and becomes whether it does.
 pub(super) fn write<B: Body<Data = Bytes>>(
     out: &mut Vec<u8>,
     response: &Response<B>,
-    (method, version): (&Method, Version),
+    (to, spelling): (&Head, &Spelling),
     keeps: &mut bool,
     wall: impl FnOnce() -> SystemTime,
 ) -> Length {
-    let status = response.status();
+    let mut spelling = spelling.lookup();
+    let (status, version) = (response.status(), to.version);
     status_line(out, response);
-    let bodiless = *method == Method::HEAD
-        || status.is_informational()
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let bodiless = has_no_body(&to.method, status);
     let lengthless = status.is_informational() || status == StatusCode::NO_CONTENT;
-    let (mut dated, mut length) = (false, None);
+    let (mut dated, mut length, mut trailer) = (false, None, false);
     for (name, value) in response.headers() {
         if name == CONNECTION {
             *keeps &= !is_listed(value, "close");
@@ -45,8 +46,12 @@ pub(super) fn write<B: Body<Data = Bytes>>(
             }
             length = first;
         }
+        if name == TRAILER {
+            trailer = true;
+            continue;
+        }
         dated |= name == DATE;
-        line(out, name.as_str(), value.as_bytes());
+        line(out, spelling.written(name), value.as_bytes());
     }
     let body = response.body();
     let exact = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
@@ -55,18 +60,23 @@ pub(super) fn write<B: Body<Data = Bytes>>(
         (None, Some(exact)) => {
             // Of an answer to HEAD, none is not known to be the length.
             if !lengthless && (!bodiless || exact > 0) {
-                line(out, CONTENT_LENGTH.as_str(), exact.to_string().as_bytes());
+                line(out, spelling.written(&CONTENT_LENGTH), exact.to_string().as_bytes());
             }
             Length::Exactly(exact)
         }
         (None, None) if version == Version::HTTP_10 => Length::Close,
         (None, None) => {
             if !bodiless {
-                line(out, TRANSFER_ENCODING.as_str(), b"chunked");
+                line(out, spelling.written(&TRANSFER_ENCODING), b"chunked");
             }
             Length::Chunks
         }
     };
+    if trailer && to.takes_trailers && told == Length::Chunks && !bodiless {
+        for value in response.headers().get_all(TRAILER) {
+            line(out, spelling.written(&TRAILER), value.as_bytes());
+        }
+    }
     let told = if bodiless || told == Length::Exactly(0) { Length::None } else { told };
     *keeps &= told != Length::Close;
     match (*keeps, version) {
@@ -79,6 +89,28 @@ pub(super) fn write<B: Body<Data = Bytes>>(
     }
     out.extend_from_slice(b"\r\n");
     told
+}
+
+/// Writes an interim answer, which has no body whatever it says.
+#[cold]
+pub(super) fn write_interim(out: &mut Vec<u8>, interim: &Interim) {
+    let reason = interim.status.canonical_reason().unwrap_or_default();
+    for part in ["HTTP/1.1 ", interim.status.as_str(), " ", reason, "\r\n"] {
+        out.extend_from_slice(part.as_bytes());
+    }
+    for (name, value) in &interim.headers {
+        if ![CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name) {
+            line(out, name.as_str(), value.as_bytes());
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// Whether an answer of this status to this method ends with its head (RFC 9110 §6.4.1).
+pub(in crate::server) fn has_no_body(method: &Method, status: StatusCode) -> bool {
+    *method == Method::HEAD
+        || status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 fn status_line<B>(out: &mut Vec<u8>, response: &Response<B>) {
@@ -111,7 +143,16 @@ mod tests {
         }
         let response = response.body(Long(length)).unwrap();
         let (mut out, mut keeps) = (Vec::new(), true);
-        let told = write(&mut out, &response, to, &mut keeps, || SystemTime::UNIX_EPOCH);
+        let head = Head {
+            version: to.1,
+            method: to.0.clone(),
+            body: Length::None,
+            persists: true,
+            asks_first: false,
+            takes_trailers: to.1 == Version::HTTP_11,
+        };
+        let asked = (&head, &Spelling::default());
+        let told = write(&mut out, &response, asked, &mut keeps, || SystemTime::UNIX_EPOCH);
         let text = String::from_utf8(out).unwrap();
         let dated = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
         assert_eq!(text.matches("date: ").count(), 1);
@@ -172,6 +213,23 @@ mod tests {
         let (text, told, keeps) = written((200, &[]), None, (get, old));
         assert_eq!((&*text, told), ("HTTP/1.1 200 OK|connection: close||", Length::Close));
         assert!(!keeps, "the end of the body is the end of the connection");
+    }
+
+    #[test]
+    fn trailers_are_announced_only_where_they_follow() {
+        let (get, new) = (&Method::GET, Version::HTTP_11);
+        let announced = [("trailer", "x-sum"), ("trailer", "x-more")];
+        let (text, ..) = written((200, &announced), None, (get, new));
+        assert!(text.ends_with("chunked|trailer: x-sum|trailer: x-more||"), "{text}");
+        let rows = [
+            written((200, &announced), Some(7), (get, new)),
+            written((200, &announced), None, (&Method::HEAD, new)),
+            written((304, &announced), None, (get, new)),
+            written((200, &announced), None, (get, Version::HTTP_10)),
+        ];
+        for (text, ..) in rows {
+            assert!(!text.contains("trailer"), "{text}");
+        }
     }
 
     #[test]

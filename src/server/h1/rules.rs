@@ -54,6 +54,8 @@ fn check_version(version: &[u8]) -> Result<Version, Offence> {
     match version {
         b"HTTP/1.1" => Ok(Version::HTTP_11),
         b"HTTP/1.0" => Ok(Version::HTTP_10),
+        // A later minor version is read as the one we know (RFC 9110 §2.5).
+        [b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'2'..=b'9'] => Ok(Version::HTTP_11),
         other if other.starts_with(b"HTTP/") && !other.contains(&b' ') => Err(Offence::Version),
         _ => Err(Offence::RequestLine),
     }

@@ -71,6 +71,16 @@ fn a_head_becomes_a_request() {
 }
 
 #[test]
+fn a_later_minor_version_is_read_as_the_one_we_know() {
+    for version in ["HTTP/1.2", "HTTP/1.9"] {
+        let (request, head) = read(&format!("GET / {version}\r\nHost: h\r\n\r\n"));
+        assert_eq!((request.version(), head.version), (Version::HTTP_11, Version::HTTP_11));
+        assert!(head.persists, "{version}");
+    }
+    assert_eq!(offence(b"GET / HTTP/1.2\r\n\r\n"), Some(Offence::HostMissing));
+}
+
+#[test]
 fn it_says_how_the_exchange_goes() {
     let persists = |version: &str, connection: &str| {
         read(&format!("GET / {version}\r\nhost: h\r\nconnection: {connection}\r\n\r\n")).1.persists
@@ -214,7 +224,7 @@ fn f12_f13_f16_request_lines_and_hosts_have_one_reading() {
         (b"\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Offence::RequestLine),
         (b"GET /\tHTTP/1.1\r\nHost: a\r\n\r\n", Offence::RequestLine),
         (b"GET / http/1.1\r\nHost: a\r\n\r\n", Offence::RequestLine),
-        (b"GET / HTTP/1.2\r\nHost: a\r\n\r\n", Offence::Version),
+        (b"GET / HTTP/1.22\r\nHost: a\r\n\r\n", Offence::Version),
         (b"GET / HTTP/2.0\r\nHost: a\r\n\r\n", Offence::Version),
         (b"GET / HTTP/11\r\nHost: a\r\n\r\n", Offence::Version),
         (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Offence::Version),

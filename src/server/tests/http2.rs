@@ -41,6 +41,152 @@ fn prior_knowledge_is_enough_and_heads_are_checked_alike() {
     });
 }
 
+/// The answer to one request, whose connection has to stay usable.
+async fn answered(
+    send: &mut SendRequest<Full<Bytes>>,
+    request: Request<Full<Bytes>>,
+) -> (Response<()>, usize) {
+    send.ready().await.unwrap();
+    let (head, body) = send.send_request(request).await.unwrap().into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (Response::from_parts(head, ()), body.len())
+}
+
+#[test]
+fn an_answer_that_ends_with_its_head_has_no_body() {
+    let door = running(settings());
+    door.runtime.block_on(async {
+        let (mut send, _) = connect(door.address).await;
+        let refused = Request::head("http://h/").header("host", "other");
+        let (head, bytes) = answered(&mut send, refused.body(Full::default()).unwrap()).await;
+        assert_eq!((head.status().as_u16(), bytes), (400, 0));
+        assert_eq!(head.headers()["content-length"], "15", "that of the body it stands for");
+        for path in ["/a", "/204", "/304"] {
+            let method = if path == "/a" { "HEAD" } else { "GET" };
+            let request = Request::builder().method(method).uri(format!("http://h{path}"));
+            let (head, bytes) = answered(&mut send, request.body(Full::default()).unwrap()).await;
+            assert_eq!(bytes, 0, "{path}");
+            let length = head.headers().contains_key("content-length");
+            assert_eq!(length, head.status() != 204, "{path}");
+        }
+        assert_eq!(ask(&mut send, Request::builder().uri("http://h/a")).await.0, 200);
+    });
+}
+
+#[test]
+fn a_request_says_how_long_its_body_is() {
+    let door = running(settings());
+    let length = |method: &str, body: Vec<&'static str>, pause| {
+        door.runtime.block_on(async {
+            let socket = tokio::net::TcpStream::connect(door.address).await.unwrap();
+            let io = TokioIo::new(socket);
+            let (mut send, connection) = handshake(TokioExecutor::new(), io).await.unwrap();
+            tokio::spawn(connection);
+            let request = Request::builder().method(method).uri("http://h/length");
+            let request = request.body(Pieces(body.into(), (door.clock, pause), None)).unwrap();
+            let answer = send.send_request(request).await.unwrap();
+            let text = answer.into_body().collect().await.unwrap().to_bytes();
+            String::from_utf8(text.to_vec()).unwrap()
+        })
+    };
+    for method in ["POST", "PUT", "PATCH"] {
+        assert_eq!(length(method, vec![], ms(0)), "Some(\"0\") Some(0)", "{method}");
+    }
+    assert_eq!(length("DELETE", vec![], ms(0)), "None Some(0)");
+    assert_eq!(length("POST", vec!["small", "", " and whole"], ms(0)), "None Some(15)");
+    assert_eq!(length("POST", vec!["slow", "er"], ms(60)), "None None");
+}
+
+/// A body that does not know its length, with a pause before each piece.
+struct Pieces(std::collections::VecDeque<&'static str>, (Clock, Duration), Option<Timer>);
+
+type Timer = std::pin::Pin<Box<tokio::time::Sleep>>;
+
+impl http_body::Body for Pieces {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
+        let Self(pieces, (clock, pause), timer) = &mut *self;
+        if pieces.is_empty() {
+            return std::task::Poll::Ready(None);
+        }
+        if !pause.is_zero() {
+            let timer =
+                timer.get_or_insert_with(|| Box::pin(clock.sleep_until(clock.now().plus(*pause))));
+            std::task::ready!(timer.as_mut().poll(cx));
+        }
+        self.2 = None;
+        let piece = self.0.pop_front().unwrap_or_default();
+        std::task::Poll::Ready(Some(Ok(http_body::Frame::data(Bytes::from_static(
+            piece.as_bytes(),
+        )))))
+    }
+}
+
+/// Sends requests of these blocks on streams of their own, one after the other, with trailers where
+/// there are any; which were reset, and the connection's end if it ended.
+fn sent_by_hand(door: &Running, streams: &[(&[u8], Option<&[u8]>)]) -> Vec<(u8, u32, Vec<u8>)> {
+    let frame = |kind: u8, flags: u8, stream: usize, payload: &[u8]| {
+        let head = [0, 0, u8::try_from(payload.len()).unwrap(), kind, flags, 0, 0, 0];
+        [&head[..], &[u8::try_from(stream).unwrap()], payload].concat()
+    };
+    let mut socket = door.connect();
+    socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
+    socket.write_all(&frame(4, 0, 0, &[])).unwrap();
+    for (number, (head, trailers)) in streams.iter().enumerate() {
+        let stream = 2 * number + 1;
+        let flags = if trailers.is_some() { 4 } else { 5 };
+        socket.write_all(&frame(1, flags, stream, head)).unwrap();
+        if let Some(trailers) = trailers {
+            socket.write_all(&frame(0, 0, stream, b"body")).unwrap();
+            socket.write_all(&frame(1, 5, stream, trailers)).unwrap();
+        }
+    }
+    let mut frames: Vec<(u8, u32, Vec<u8>)> = Vec::new();
+    // Heads and resets of all streams, or GOAWAY.
+    while frames.iter().filter(|(kind, ..)| [1, 3].contains(kind)).count() < streams.len() {
+        let mut head = [0; 9];
+        socket.read_exact(&mut head).unwrap();
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
+        let mut payload = vec![0; length];
+        socket.read_exact(&mut payload).unwrap();
+        let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
+        frames.push((head[3], stream, payload));
+        assert_ne!(head[3], 7, "GOAWAY: {frames:?}");
+    }
+    frames
+}
+
+#[test]
+fn what_the_library_overlooks_resets_its_stream_and_no_other() {
+    const RST_STREAM: u8 = 3;
+    const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
+    let good: &[u8] = b"\x82\x86\x41\x01h\x04\x02/a";
+    let fragment: &[u8] = b"\x82\x86\x01\x01h\x44\x04/a#b";
+    let door = running(settings());
+    let streams = [
+        (good, None),
+        (fragment, None),
+        (&b"\x82\x86\xbf\xbe"[..], None),
+        (good, Some(&b"\x00\x05x-sum\x011"[..])),
+        (good, Some(&b"\x00\x07:status\x03200"[..])),
+        (good, None),
+    ];
+    let frames = sent_by_hand(&door, &streams);
+    let resets: Vec<_> = frames
+        .iter()
+        .filter(|(kind, ..)| *kind == RST_STREAM)
+        .map(|(_, stream, code)| (*stream, &code[..]))
+        .collect();
+    let expected = [3, 5, 9].map(|stream| (stream, &PROTOCOL_ERROR[..]));
+    assert_eq!(resets, expected, "{frames:?}");
+    assert!(door.requests().iter().all(|request| !request.contains("b")));
+}
+
 #[test]
 fn an_idle_connection_is_told_to_go() {
     let door = running(Settings { idle_timeout: ms(200), ..settings() });

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Full};
 
 use super::*;
@@ -53,6 +54,14 @@ impl Handler for Echo {
                 let _dropped = Dropped(Arc::clone(&self.seen));
                 std::future::pending().await
             }
+            "/204" => return answer(StatusCode::NO_CONTENT, "never sent"),
+            "/304" => return answer(StatusCode::NOT_MODIFIED, "never sent"),
+            "/length" => {
+                let stated = request.headers().get("content-length");
+                let stated = stated.map(|value| value.to_str().unwrap().to_owned());
+                let known = request.body().size_hint().exact();
+                return Response::new(Full::from(format!("{stated:?} {known:?}")));
+            }
             "/early" => return Response::new(Full::from("early")),
             "/large" => return Response::new(Full::from(vec![b'x'; 64 * 1024 * 1024])),
             _ => {}
@@ -86,6 +95,10 @@ impl Handler for Echo {
             ConnectionChange::Closed => self.seen.closed.fetch_add(1, Ordering::SeqCst),
         };
     }
+}
+
+impl Sending for Full<Bytes> {
+    fn was_sent(&mut self) {}
 }
 
 struct Dropped(Arc<Seen>);

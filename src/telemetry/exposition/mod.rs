@@ -15,6 +15,7 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
+use super::access::BrokenBy;
 use super::cells::{Cell, Totals, statuses};
 use super::metrics::{
     Admitted, ByMethod, LimitOf, METHODS, Names, Problems, Shard, UpstreamCells, UpstreamLabels,
@@ -257,7 +258,13 @@ impl Scrape {
                 family.counter(&[("upstream", name)], self.sum(upstream, cell))
             })?;
         }
-        Ok(())
+        let mut family = Family::open(out, table::BROKEN)?;
+        self.each_upstream(|upstream, name| {
+            BrokenBy::ALL.into_iter().try_for_each(|by| {
+                let broken = self.cells(upstream).map(|cells| cells.broken[by as usize].read());
+                family.counter(&table::BROKEN.labels([name, by.as_str()]), broken.sum())
+            })
+        })
     }
 
     fn connections(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -294,7 +301,7 @@ impl Scrape {
         let scopes = self.summed_scopes();
         let mut family = Family::open(out, table::HOLD)?;
         for ((upstream, policy), scope) in &scopes {
-            for cause in [HoldCause::Throttle, HoldCause::Maintenance, HoldCause::Outage] {
+            for cause in HoldCause::ALL {
                 let name = self.upstream_label(*upstream);
                 let labels = table::HOLD.labels([name, *policy, cause.as_str()]);
                 family.gauge(&labels, f64::from(scope.holds[cause as usize]))?;
@@ -432,7 +439,7 @@ struct Scopes {
     pace_sixteenths: u8,
     next_release: Duration,
     /// Accounts that are held, by cause.
-    holds: [u32; 3],
+    holds: [u32; HoldCause::ALL.len()],
     hold_remaining: Duration,
     hold_failures: u32,
 }
@@ -447,7 +454,7 @@ impl Default for Scopes {
             waiting: 0,
             pace_sixteenths: 16,
             next_release: Duration::ZERO,
-            holds: [0; 3],
+            holds: [0; HoldCause::ALL.len()],
             hold_remaining: Duration::ZERO,
             hold_failures: 0,
         }

@@ -3,20 +3,16 @@
 //! It refuses to read what another reader could read differently: an answer has one length or
 //! none, and that it is in chunks is said once and in one word.
 
-use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderName, HeaderValue, Method, Response, StatusCode, Version};
+use bytes::{Buf, Bytes, BytesMut};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::http1::{Chunks, Concerns, Length, Lie, Lines, Padding, is_listed, line, number};
-use crate::upstream::RequestHead;
-
-/// Header lines of one answer; far more than any vendor sends.
-const HEADERS_MAX: usize = 100;
-
-/// Bytes of one answer's head.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+use crate::http1::{
+    Chunks, Concerns, Length, Lie, Lines, NameMemory, Padding, is_listed, line, number,
+};
+use crate::upstream::{AnswerBounds, Interim, RequestHead};
 
 /// Writes the head of a request with this body to `host`, and says how the body's end is told.
 /// `version` is what the upstream speaks.
@@ -29,7 +25,7 @@ pub(super) fn write<B: Body>(
     let length = match body.size_hint().exact() {
         _ if body.is_end_stream() => Length::None,
         Some(bytes) => Length::Exactly(bytes),
-        None => Length::Chunks,
+        None => announced(&head.headers).map_or(Length::Chunks, Length::Exactly),
     };
     // A request in chunks cannot be one of HTTP/1.0.
     let is_old = version == Version::HTTP_10 && length != Length::Chunks;
@@ -37,9 +33,9 @@ pub(super) fn write<B: Body>(
         out.extend_from_slice(part.as_bytes());
     }
     out.extend_from_slice(if is_old { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
-    line(out, HOST.as_str(), host.as_bytes());
-    let mut promised = length;
-    let mut said = false;
+    let mut spelling = head.spelling.lookup();
+    line(out, spelling.written(&HOST), host.as_bytes());
+    let (mut said, mut takes_trailers) = (false, false);
     for (name, value) in &head.headers {
         if name == HOST || name == TRANSFER_ENCODING {
             continue;
@@ -48,27 +44,40 @@ pub(super) fn write<B: Body>(
             // What HTTP/2 brought may be there twice, or belong to no body.
             let announced = if said { None } else { number(value.as_bytes()) };
             match (length, announced) {
-                (Length::Chunks, Some(bytes)) => promised = Length::Exactly(bytes),
                 (Length::Exactly(bytes), Some(announced)) if bytes == announced => {}
                 (Length::None, Some(0)) => {}
                 (Length::None | Length::Exactly(_) | Length::Chunks | Length::Close, _) => continue,
             }
             said = true;
         }
-        line(out, name.as_str(), value.as_bytes());
-    }
-    match promised {
-        Length::Exactly(bytes) if !said => {
-            line(out, CONTENT_LENGTH.as_str(), bytes.to_string().as_bytes());
+        // Trailers follow chunks and nothing else.
+        if name == TRAILER && length != Length::Chunks {
+            continue;
         }
-        Length::Chunks => line(out, TRANSFER_ENCODING.as_str(), b"chunked"),
+        takes_trailers |= name == TE;
+        line(out, spelling.written(name), value.as_bytes());
+    }
+    match length {
+        Length::Exactly(bytes) if !said => {
+            line(out, spelling.written(&CONTENT_LENGTH), bytes.to_string().as_bytes());
+        }
+        Length::Chunks => line(out, spelling.written(&TRANSFER_ENCODING), b"chunked"),
         Length::None | Length::Exactly(_) | Length::Close => {}
     }
-    if is_old {
-        line(out, CONNECTION.as_str(), b"keep-alive");
+    match (is_old, takes_trailers) {
+        (false, false) => {}
+        // `TE` is about this connection only, and has to say so (RFC 9110 §10.1.4).
+        (false, true) => line(out, CONNECTION.as_str(), b"te"),
+        (true, false) => line(out, CONNECTION.as_str(), b"keep-alive"),
+        (true, true) => line(out, CONNECTION.as_str(), b"keep-alive, te"),
     }
     out.extend_from_slice(b"\r\n");
-    promised
+    length
+}
+
+/// The length that the headers state of a body that does not know its own.
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH).and_then(|value| number(value.as_bytes()))
 }
 
 /// What an answer's head says about the connection.
@@ -95,64 +104,113 @@ pub(super) enum Found {
     /// Part of a head.
     Part,
     /// An interim answer, taken off.
-    Interim,
+    Interim(Interim),
     /// The head, taken off.
     Head(Head),
+}
+
+/// Why a head cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unusable {
+    /// It is not HTTP/1.1.
+    Malformed(Lie),
+    /// It is over one of our own bounds; the vendor did nothing wrong.
+    OverBound(&'static str),
+}
+
+impl From<Lie> for Unusable {
+    fn from(lie: Lie) -> Self {
+        Self::Malformed(lie)
+    }
 }
 
 /// Takes one head off `received` and into `answer`, which is blank; `method` is what it answers.
 pub(super) fn read<B>(
     received: &mut BytesMut,
-    lines: &mut Lines,
-    method: &Method,
+    (lines, names): (&mut Lines, &mut NameMemory),
+    (method, bounds): (&Method, AnswerBounds),
     answer: &mut Response<B>,
-) -> Result<Found, Lie> {
+) -> Result<Found, Unusable> {
+    if skip_empty_lines(received) {
+        return Ok(Found::Part);
+    }
     let Some(length) = lines.find(received) else {
         // Nonsense need not be awaited to its end.
         if !received.iter().zip(START).all(|(received, expected)| received == expected) {
-            return Err(NO_STATUS_LINE);
+            return Err(NO_STATUS_LINE.into());
         }
-        return if received.len() > HEAD_BYTES_MAX { Err(TOO_LARGE) } else { Ok(Found::Part) };
+        let fits = received.len() <= bounds.head_bytes_max;
+        return if fits { Ok(Found::Part) } else { Err(TOO_LARGE) };
     };
-    if length > HEAD_BYTES_MAX {
+    if length > bounds.head_bytes_max {
         return Err(TOO_LARGE);
     }
-    let found = parse(&received.split_to(length).freeze(), lines, method, answer);
+    let head = received.split_to(length).freeze();
+    let found = parse(&head, lines, (method, bounds.headers_max), answer);
+    if let Ok(Found::Head(_)) = &found {
+        names.learn(lines.names(&head, 1));
+    }
     lines.forget();
     found
+}
+
+/// Takes empty lines off the front, which some vendors send behind a body, perhaps late; whether
+/// nothing else is here, the beginning of another one apart.
+pub(super) fn skip_empty_lines(received: &mut BytesMut) -> bool {
+    while received.starts_with(b"\r\n") {
+        received.advance(2);
+    }
+    matches!(**received, [] | [b'\r'])
 }
 
 /// How every answer begins.
 const START: &[u8] = b"HTTP/1.";
 
 const NO_STATUS_LINE: Lie = Lie("no status line");
-const TOO_LARGE: Lie = Lie("a head too large");
+const TOO_LARGE: Unusable = Unusable::OverBound("the answer's head has more bytes than `head.max`");
+const TOO_MANY: Unusable = Unusable::OverBound("the answer has more headers than `head.headers`");
 
 /// Reads one whole head. Values share its bytes.
 fn parse<B>(
     head: &Bytes,
     lines: &mut Lines,
-    method: &Method,
+    (method, headers_max): (&Method, usize),
     answer: &mut Response<B>,
-) -> Result<Found, Lie> {
+) -> Result<Found, Unusable> {
     let (version, status, reason) = status_line(&head[lines.place(head, 0)])?;
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Lie("101 unasked"));
+        return Err(Lie("101 unasked").into());
     }
     if status.is_informational() {
-        return Ok(Found::Interim);
+        let mut headers = HeaderMap::new();
+        let said = header_lines(head, lines, headers_max, &mut headers)?;
+        // It has no body whatever it says, but what it says has to be possible.
+        said.framing(StatusCode::OK, version, &Method::GET)?;
+        return Ok(Found::Interim(Interim { status, headers }));
     }
     (*answer.status_mut(), *answer.version_mut()) = (status, version);
     if let Some(reason) = reason {
         // What the vendor calls the status, where that is not what everybody calls it.
         answer.extensions_mut().insert(reason);
     }
-    let headers = answer.headers_mut();
+    let said = header_lines(head, lines, headers_max, answer.headers_mut())?;
+    let framing = said.framing(status, version, method)?;
+    let persists = said.persists(status, version) && !matches!(framing, Framing::Close);
+    Ok(Found::Head(Head { framing, persists }))
+}
+
+/// Reads the header lines of one whole head into `headers`.
+fn header_lines(
+    head: &Bytes,
+    lines: &mut Lines,
+    headers_max: usize,
+    headers: &mut HeaderMap,
+) -> Result<Said, Unusable> {
     let mut said = Said::default();
-    // The last line is the empty one.
+    // The first line is the status, the last one is empty.
     for number in 1..lines.count() - 1 {
-        if number > HEADERS_MAX {
-            return Err(Lie("too many header lines"));
+        if number > headers_max {
+            return Err(TOO_MANY);
         }
         let line = lines.read(head, number)?;
         if line.concerns == Concerns::Connection {
@@ -160,9 +218,7 @@ fn parse<B>(
         }
         headers.append(line.name, line.value);
     }
-    let framing = said.framing(status, version, method)?;
-    let persists = said.persists(status, version) && !matches!(framing, Framing::Close);
-    Ok(Found::Head(Head { framing, persists }))
+    Ok(said)
 }
 
 type StatusLine = (Version, StatusCode, Option<ReasonPhrase>);
@@ -176,8 +232,9 @@ fn status_line(line: &[u8]) -> Result<StatusLine, Lie> {
     }
     let rest = line.strip_prefix(START).ok_or(NO_STATUS_LINE)?;
     let (version, rest) = match rest {
-        [b'1', b' ', rest @ ..] => (Version::HTTP_11, rest),
         [b'0', b' ', rest @ ..] => (Version::HTTP_10, rest),
+        // A later minor version is read as the one we know (RFC 9110 §2.5).
+        [b'1'..=b'9', b' ', rest @ ..] => (Version::HTTP_11, rest),
         _ => return Err(NO_STATUS_LINE),
     };
     let (digits, reason) = rest.split_at_checked(3).ok_or(NO_STATUS_LINE)?;
@@ -253,18 +310,32 @@ impl Said {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderMap;
     use http::uri::PathAndQuery;
 
     use super::*;
+    use crate::http1::Spelling;
     use crate::http1::tests::Long;
 
+    /// What nothing is remembered in.
+    macro_rules! fresh {
+        () => {
+            (&mut Lines::default(), &mut NameMemory::default())
+        };
+    }
+
+    fn request(target: PathAndQuery) -> RequestHead {
+        let (method, headers) = (Method::POST, HeaderMap::new());
+        RequestHead { method, target, headers, client: 0, spelling: Spelling::default() }
+    }
+
+    const BOUNDS: AnswerBounds = AnswerBounds { head_bytes_max: 64 * 1024, headers_max: 256 };
+
     /// The head that stands alone in `wire`, which answers `method`.
-    fn found(wire: &str, method: &Method) -> Result<(Head, Response<()>), Lie> {
+    fn found(wire: &str, method: &Method) -> Result<(Head, Response<()>), Unusable> {
         let mut answer = Response::default();
         let mut received = BytesMut::from(wire);
-        let Found::Head(head) = read(&mut received, &mut Lines::default(), method, &mut answer)?
-        else {
+        let asked = (method, BOUNDS);
+        let Found::Head(head) = read(&mut received, fresh!(), asked, &mut answer)? else {
             panic!("no head in {wire:?}");
         };
         assert!(received.is_empty(), "{received:?} is left of {wire:?}");
@@ -281,10 +352,16 @@ mod tests {
                 *answer.status_mut() = StatusCode::IM_A_TEAPOT;
                 let found = wire.as_bytes().chunks(step).any(|part| {
                     received.extend_from_slice(part);
-                    match read(&mut received, &mut lines, &Method::GET, &mut answer) {
+                    let asked = (&Method::GET, BOUNDS);
+                    match read(
+                        &mut received,
+                        (&mut lines, &mut NameMemory::default()),
+                        asked,
+                        &mut answer,
+                    ) {
                         Ok(Found::Part) => false,
                         Ok(Found::Head(_)) => true,
-                        Ok(Found::Interim) | Err(_) => panic!("{wire:?} cut by {step}"),
+                        Ok(Found::Interim(_)) | Err(_) => panic!("{wire:?} cut by {step}"),
                     }
                 });
                 assert!(found && answer.status() == StatusCode::OK, "{wire:?} {step}");
@@ -331,7 +408,9 @@ mod tests {
             let wire =
                 format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n").replace("\r\n\r\n\r\n", "\r\n\r\n");
             let mut answer = Response::new(());
-            let found = read(&mut BytesMut::from(&*wire), lines, &Method::HEAD, &mut answer);
+            let asked = (&Method::HEAD, BOUNDS);
+            let memory = (lines, &mut NameMemory::default());
+            let found = read(&mut BytesMut::from(&*wire), memory, asked, &mut answer);
             assert!(matches!(found, Ok(Found::Head(_))), "{wire:?}");
             std::mem::take(answer.headers_mut())
         };
@@ -359,7 +438,7 @@ mod tests {
     fn a_request_says_its_length_once() {
         let said = |lines: &[(&'static str, &'static str)], length, version| {
             let target = PathAndQuery::from_static("/a?b");
-            let mut head = RequestHead { method: Method::POST, target, headers: HeaderMap::new() };
+            let mut head = request(target);
             for (name, value) in lines {
                 head.headers.append(*name, HeaderValue::from_static(value));
             }
@@ -399,9 +478,100 @@ mod tests {
     }
 
     #[test]
+    fn what_is_about_the_connection_is_said_in_connection() {
+        let said = |lines: &[(&'static str, &'static str)], length, version| {
+            let target = PathAndQuery::from_static("/");
+            let mut head = request(target);
+            head.headers.extend(lines.iter().map(|(name, value)| {
+                (HeaderName::from_static(name), HeaderValue::from_static(value))
+            }));
+            let mut out = Vec::new();
+            write(&mut out, (&head, &Long(length)), &HeaderValue::from_static("vendor"), version);
+            String::from_utf8(out).unwrap().replace("\r\n", "|")
+        };
+        let (old, new) = (Version::HTTP_10, Version::HTTP_11);
+        let te = [("te", "trailers")];
+        assert!(said(&te, Some(0), new).ends_with("|te: trailers|connection: te||"));
+        assert!(said(&te, Some(0), old).ends_with("|te: trailers|connection: keep-alive, te||"));
+        let announced = [("trailer", "x-sum"), ("content-length", "7")];
+        assert!(said(&announced[..1], None, new).contains("|trailer: x-sum|"));
+        for length in [Some(0), Some(7)] {
+            assert!(!said(&announced[..1], length, new).contains("trailer"), "{length:?}");
+        }
+        assert!(!said(&announced, None, new).contains("trailer"), "a length is stated");
+    }
+
+    #[test]
+    fn an_interim_answer_is_read_like_any_other() {
+        let read = |wire: &str| {
+            let (mut received, mut answer) = (BytesMut::from(wire), Response::new(()));
+            let found = read(&mut received, fresh!(), (&Method::GET, BOUNDS), &mut answer);
+            assert!(answer.headers().is_empty(), "they are not the answer's");
+            found
+        };
+        let wire = "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nlink: </b>\r\n\r\n";
+        let Ok(Found::Interim(Interim { status, headers })) = read(wire) else { panic!("{wire}") };
+        assert_eq!((status.as_u16(), headers.get_all("link").iter().count()), (103, 2));
+        let lies = [
+            "HTTP/1.1 103 x\r\nno colon\r\n\r\n",
+            "HTTP/1.1 103 x\r\na : b\r\n\r\n",
+            "HTTP/1.1 102 x\r\na: b\rc\r\n\r\n",
+            "HTTP/1.1 100 x\r\na: \0\r\n\r\n",
+            "HTTP/1.1 103 x\r\n folded: 1\r\n\r\n",
+            "HTTP/1.1 103 x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+            "HTTP/1.1 103 x\r\ncontent-length: 1\r\ntransfer-encoding: chunked\r\n\r\n",
+            "HTTP/1.1 103 x\r\ntransfer-encoding: gzip\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n",
+        ];
+        for lie in lies {
+            assert!(matches!(read(lie), Err(Unusable::Malformed(_))), "{lie:?}");
+        }
+    }
+
+    #[test]
+    fn an_empty_line_before_an_answer_says_nothing() {
+        for before in ["\r\n", "\r\n\r\n"] {
+            let wire = format!("{before}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            for step in 1..wire.len() {
+                let (mut received, mut lines) = (BytesMut::new(), Lines::default());
+                let mut answer = Response::new(());
+                let found = wire.as_bytes().chunks(step).any(|part| {
+                    received.extend_from_slice(part);
+                    let asked = (&Method::GET, BOUNDS);
+                    let memory = (&mut lines, &mut NameMemory::default());
+                    let found = read(&mut received, memory, asked, &mut answer);
+                    matches!(found.unwrap(), Found::Head(_))
+                });
+                assert!(found && b"ok".starts_with(&received), "{step}: {received:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_for_us_is_no_fault_of_the_vendors() {
+        let answer = |headers: usize, bytes: usize| {
+            let lines = "a: b\r\n".repeat(headers - 1);
+            format!("HTTP/1.1 200 OK\r\n{lines}x: {}\r\n\r\n", "y".repeat(bytes))
+        };
+        assert!(found(&answer(256, 1), &Method::HEAD).is_ok());
+        assert!(found(&answer(1, 64_000), &Method::HEAD).is_ok());
+        let part = answer(1, 66_000);
+        for wire in [&answer(257, 1), &answer(1, 66_000), &part[..65_900]] {
+            let over = found(wire, &Method::HEAD).map(drop);
+            assert!(matches!(over, Err(Unusable::OverBound(_))), "{over:?}");
+        }
+    }
+
+    #[test]
+    fn a_later_minor_version_is_read_as_the_one_we_know() {
+        let (head, answer) =
+            found("HTTP/1.2 200 OK\r\ncontent-length: 0\r\n\r\n", &Method::GET).expect("an answer");
+        assert!(head.persists && answer.version() == Version::HTTP_11);
+    }
+
+    #[test]
     fn what_is_no_answer_is_refused() {
         let lies = [
-            "\r\n\r\n",
             "SSH-2.0-OpenSSH_9.2\r\n\r\n",
             "HTTP/2.0 200 OK\r\n\r\n",
             "HTTP/1.1 99 OK\r\n\r\n",

@@ -17,23 +17,23 @@ use http::header::{HeaderMap, HeaderName};
 use http::{HeaderValue, Version};
 use http_body::{Frame, SizeHint};
 
-use self::head::{Found, Framing};
+use self::head::{Found, Framing, Unusable};
 use super::asked::{Asked, Broken};
+use super::authentication;
 use super::failure;
 use super::pool::Pool;
 use super::shared::Permit;
 use super::wire::Io;
-use super::{Progress, RequestBody, UpstreamBody};
+use super::{INTERIM_BYTES_MAX, Progress, RequestBody, UpstreamBody};
 use crate::clock::Clock;
-use crate::http1::{self, Lie, Lines, Outgoing, Piece, Received, Stop};
+use crate::http1::{self, Lie, Lines, NameMemory, Outgoing, Piece, Received, Stop};
 use crate::policy::outcome::{Failure, Reach};
 use crate::policy::time::Moment;
 
 mod head;
 
-/// Bytes of one answer's head and everything interim before it: this bounds a flood of `1xx`
-/// answers, each of which is small.
-const INTERIM_BYTES_MAX: usize = 256 * 1024;
+/// Bytes that may come late behind an answer: two empty lines, which some vendors send.
+const LATE_BYTES_MAX: usize = 4;
 
 /// Room for one read: small answers fit at once, and a large body gets more as it comes.
 const READ_BYTES: usize = 8 * 1024;
@@ -57,6 +57,7 @@ pub(super) struct Connection<B: RequestBody> {
     /// What was read and not used yet.
     received: Received,
     lines: Lines,
+    names: NameMemory,
     outgoing: Outgoing,
     /// It takes nothing more of a request that it has begun to take.
     hung_up: bool,
@@ -73,6 +74,8 @@ pub(super) struct Connection<B: RequestBody> {
     idle_limit: Duration,
     /// It has brought an answer.
     proven: bool,
+    /// The client's connection that it authenticated itself for: it serves no other.
+    reserved_for: Option<u64>,
     _permit: Permit,
 }
 
@@ -107,6 +110,7 @@ impl<B: RequestBody> Connection<B> {
             clock,
             received: Received::new(READ_BYTES),
             lines: Lines::default(),
+            names: NameMemory::default(),
             outgoing: Outgoing::default(),
             hung_up: false,
             last_write: Moment::START,
@@ -117,6 +121,7 @@ impl<B: RequestBody> Connection<B> {
             idle_since: Moment::START,
             idle_limit,
             proven: false,
+            reserved_for: None,
             _permit: permit,
         })
     }
@@ -169,7 +174,7 @@ impl<B: RequestBody> Connection<B> {
         exchange: &mut Exchange<'_, '_, B>,
         cx: &mut Context<'_>,
     ) -> Result<(), Broken> {
-        if let Poll::Ready(read) = self.poll_read(cx) {
+        if let Poll::Ready(read) = self.poll_unasked(cx) {
             let failure = match read {
                 Ok(_) => failure::of_end(Reach::Nothing, false),
                 Err(error) => failure::of_head_io(&error, Reach::Nothing, false),
@@ -178,6 +183,9 @@ impl<B: RequestBody> Connection<B> {
         }
         let Asked { head, body, .. } = &*exchange.asked;
         let body = body.as_ref().expect("a request is sent once");
+        if authentication::binds(&head.headers) {
+            self.reserved_for = Some(head.client);
+        }
         let (host, version) = (&exchange.pool.host, self.version);
         self.outgoing.begin(|out| head::write(out, (head, body), host, version));
         exchange.stage = Stage::Begun;
@@ -230,19 +238,28 @@ impl<B: RequestBody> Connection<B> {
             exchange.pool.lend(answer.headers_mut());
         }
         exchange.read += bytes;
+        let bounds = exchange.pool.answer_bounds();
+        let floods = exchange.read > INTERIM_BYTES_MAX.saturating_add(bounds.head_bytes_max);
         loop {
-            let (received, lines) = (&mut self.received.bytes, &mut self.lines);
-            match head::read(received, lines, &head.method, answer) {
+            let (received, memory) = (&mut self.received.bytes, (&mut self.lines, &mut self.names));
+            match head::read(received, memory, (&head.method, bounds), answer) {
                 Ok(Found::Head(rest)) => {
+                    exchange.progress.heard_names(self.names.latest());
                     self.heed(answer.headers());
+                    if authentication::challenges(answer.status(), answer.headers()) {
+                        self.reserved_for = Some(head.client);
+                    }
                     (self.version, self.persists) = (answer.version(), rest.persists);
                     self.framing = rest.framing;
                     return Ok(Heard::Head);
                 }
-                Ok(Found::Interim) if exchange.read <= INTERIM_BYTES_MAX => {}
-                Ok(Found::Interim) => return Err(failure::of_lie("interim answers without end")),
+                Ok(Found::Interim(_) | Found::Part) if floods => {
+                    return Err(failure::of_lie("interim answers without end"));
+                }
+                Ok(Found::Interim(interim)) => exchange.progress.heard_interim(interim),
                 Ok(Found::Part) => return Ok(Heard::Part),
-                Err(lie) => return Err(failure::of_lie(lie.0)),
+                Err(Unusable::Malformed(lie)) => return Err(failure::of_lie(lie.0)),
+                Err(Unusable::OverBound(what)) => return Err(failure::of_own_bound(what)),
             }
         }
     }
@@ -323,17 +340,23 @@ impl<B: RequestBody> Connection<B> {
     }
 
     /// Whether request and answer are both complete and another may follow.
-    pub(super) fn is_free(&self) -> bool {
+    pub(super) fn is_free(&mut self) -> bool {
         let complete = self.outgoing.is_sent() && self.is_body_over();
-        complete && self.persists && self.received.bytes.is_empty()
+        complete && self.persists && head::skip_empty_lines(&mut self.received.bytes)
     }
 
     /// Unused from now on. Its rest is counted from the last write, which spares a look at the
     /// clock; after an answer that took as long as a connection may rest, it is not missed.
     pub(super) fn rest(&mut self) {
         self.outgoing.rest();
+        self.names.rest();
         self.received.shrink();
         self.idle_since = self.last_write;
+    }
+
+    /// The only client's connection that it may serve, if it is not free for all.
+    pub(super) fn reserved_for(&self) -> Option<u64> {
+        self.reserved_for
     }
 
     /// Whether it has been unused for too long.
@@ -344,7 +367,19 @@ impl<B: RequestBody> Connection<B> {
     /// Whether the upstream closed it, or said something unasked, while it was unused. No task is
     /// kept in memory for its sake from here on.
     pub(super) fn is_over(&mut self) -> bool {
-        self.poll_read(&mut Context::from_waker(Waker::noop())).is_ready()
+        self.poll_unasked(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    /// Ready when the upstream closed the connection or said something that nobody asked for. An
+    /// empty line that comes late says nothing.
+    fn poll_unasked(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        loop {
+            let read = ready!(self.poll_read(cx));
+            let late = matches!(read, Ok(bytes) if 0 < bytes && bytes <= LATE_BYTES_MAX);
+            if !late || !head::skip_empty_lines(&mut self.received.bytes) {
+                return Poll::Ready(read);
+            }
+        }
     }
 
     /// Reads once, behind what was received.

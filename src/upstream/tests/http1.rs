@@ -225,7 +225,7 @@ async fn interim_answers_are_dropped_but_not_without_end() {
 async fn a_head_too_large_is_refused() {
     let vendor = Vendor::start(|mut peer: Peer, number| async move {
         peer.head().await;
-        let (lines, length) = if number == 0 { (101, 1) } else { (10, 8000) };
+        let (lines, length) = if number == 0 { (257, 1) } else { (10, 8000) };
         let line = format!("x: {}\r\n", "y".repeat(length)).repeat(lines);
         peer.say(&format!("HTTP/1.1 200 OK\r\n{line}\r\n")).await;
         peer.hang().await;
@@ -234,7 +234,35 @@ async fn a_head_too_large_is_refused() {
     let worker = Worker::new(settings(vendor.port));
     for _ in 0..2 {
         let failure = worker.get("/").await.map(|_| ()).unwrap_err();
-        assert_eq!(failure.kind, FailureKind::Protocol, "{failure}");
+        assert_eq!(failure.kind, FailureKind::HeadTooLarge, "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_line_behind_an_answer_loses_no_call() {
+    for late in ["before the request", "before the answer"] {
+        let vendor = Vendor::start(move |mut peer: Peer, _| async move {
+            while peer.head().await.is_some() {
+                if late == "before the answer" {
+                    peer.say("\r\n").await;
+                    settle().await;
+                }
+                peer.ok("ok").await;
+                if late == "before the request" {
+                    peer.say("\r").await;
+                    settle().await;
+                    peer.say("\n").await;
+                }
+            }
+        })
+        .await;
+        let worker = Worker::new(settings(vendor.port));
+        for _ in 0..4 {
+            assert_eq!(worker.text("/").await, "ok", "{late}");
+            settle().await;
+            settle().await;
+        }
+        assert_eq!(worker.shared.open(0), 1, "{late}: the connection goes on");
     }
 }
 

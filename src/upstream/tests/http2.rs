@@ -8,50 +8,67 @@ use super::vendor::{Peer, Vendor};
 use super::*;
 use crate::policy::outcome::{FailureKind, Reach};
 
-const DATA: u8 = 0;
-const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
+pub(super) const DATA: u8 = 0;
+pub(super) const HEADERS: u8 = 1;
+pub(super) const RST_STREAM: u8 = 3;
+pub(super) const SETTINGS: u8 = 4;
+pub(super) const PING: u8 = 6;
+pub(super) const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
 
 const CANCEL: u32 = 8;
-const REFUSED_STREAM: u32 = 7;
+pub(super) const REFUSED_STREAM: u32 = 7;
 const INTERNAL_ERROR: u32 = 2;
-const NO_ERROR: u32 = 0;
+pub(super) const NO_ERROR: u32 = 0;
 
 /// `:status 200` as HPACK says it.
 const OK_HEAD: &[u8] = &[0x88];
 
-fn h2(port: u16) -> Settings {
+pub(super) fn h2(port: u16) -> Settings {
     Settings { protocol: Protocol::Http2, ..settings(port) }
 }
 
 /// The other end of a connection, frame by frame.
-struct Frames(TcpStream);
+pub(super) struct Frames(TcpStream);
 
 #[derive(Debug, PartialEq, Eq)]
-struct Frame2 {
-    kind: u8,
+pub(super) struct Frame2 {
+    pub(super) kind: u8,
     flags: u8,
-    stream: u32,
-    payload: Vec<u8>,
+    pub(super) stream: u32,
+    pub(super) payload: Vec<u8>,
 }
 
 impl Frames {
     /// Greets, with a limit of streams if one is given.
-    async fn greet(mut peer: Peer, streams_max: Option<u32>) -> Self {
-        let mut preface = [0; 24];
-        peer.stream.read_exact(&mut preface).await.unwrap();
-        assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-        let mut frames = Self(peer.stream);
-        let limit =
-            streams_max.map_or(Vec::new(), |max| [&[0, 3], &max.to_be_bytes()[..]].concat());
-        frames.send(SETTINGS, 0, 0, &limit).await;
+    pub(super) async fn greet(peer: Peer, streams_max: Option<u32>) -> Self {
+        let mut frames = Self::prefaced(peer).await;
+        frames.settings(streams_max).await;
         frames.send(SETTINGS, 1, 0, &[]).await;
         frames
     }
 
-    async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+    /// Reads the client's preface and says nothing.
+    pub(super) async fn prefaced(mut peer: Peer) -> Self {
+        let mut preface = [0; 24];
+        peer.stream.read_exact(&mut preface).await.unwrap();
+        assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        Self(peer.stream)
+    }
+
+    /// States its settings, with a limit of streams if one is given.
+    pub(super) async fn settings(&mut self, streams_max: Option<u32>) {
+        let limit =
+            streams_max.map_or(Vec::new(), |max| [&[0, 3], &max.to_be_bytes()[..]].concat());
+        self.send(SETTINGS, 0, 0, &limit).await;
+    }
+
+    /// Answers a PING.
+    pub(super) async fn pong(&mut self, ping: &Frame2) {
+        self.send(PING, 1, 0, &ping.payload).await;
+    }
+
+    pub(super) async fn send(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let mut frame = vec![length[1], length[2], length[3], kind, flags];
         frame.extend(stream.to_be_bytes());
@@ -59,7 +76,7 @@ impl Frames {
         let _ = self.0.write_all(&frame).await;
     }
 
-    async fn next(&mut self) -> Option<Frame2> {
+    pub(super) async fn next(&mut self) -> Option<Frame2> {
         let mut head = [0; 9];
         self.0.read_exact(&mut head).await.ok()?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
@@ -70,7 +87,7 @@ impl Frames {
     }
 
     /// The next frame of `kind`.
-    async fn until(&mut self, kind: u8) -> Option<Frame2> {
+    pub(super) async fn until(&mut self, kind: u8) -> Option<Frame2> {
         loop {
             let frame = self.next().await?;
             if frame.kind == kind {
@@ -79,22 +96,22 @@ impl Frames {
         }
     }
 
-    async fn answer(&mut self, stream: u32, body: &[u8]) {
+    pub(super) async fn answer(&mut self, stream: u32, body: &[u8]) {
         self.send(HEADERS, 4, stream, OK_HEAD).await;
         self.send(DATA, 1, stream, body).await;
     }
 
-    async fn reset(&mut self, stream: u32, reason: u32) {
+    pub(super) async fn reset(&mut self, stream: u32, reason: u32) {
         self.send(RST_STREAM, 0, stream, &reason.to_be_bytes()).await;
     }
 
-    async fn go_away(&mut self, last: u32, reason: u32) {
+    pub(super) async fn go_away(&mut self, last: u32, reason: u32) {
         let payload = [last.to_be_bytes(), reason.to_be_bytes()].concat();
         self.send(GOAWAY, 0, 0, &payload).await;
     }
 
     /// Answers everything with the number of the connection.
-    async fn serve(mut self, number: usize) {
+    pub(super) async fn serve(mut self, number: usize) {
         while let Some(head) = self.until(HEADERS).await {
             self.answer(head.stream, number.to_string().as_bytes()).await;
         }
@@ -276,6 +293,32 @@ async fn nonsense_is_a_breach_of_protocol() {
     })
     .await;
     assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+}
+
+#[tokio::test]
+async fn a_head_over_our_bounds_is_no_breach_of_protocol() {
+    for bytes in [66_000_usize, 200_000] {
+        let failure = broken_by(move |mut frames, stream| async move {
+            // A literal without indexing, its value's length in HPACK's own form.
+            let mut block = vec![0x88, 0x00, 1, b'a', 0x7f];
+            let mut rest = bytes - 0x7f;
+            while rest >= 0x80 {
+                block.push(u8::try_from(rest % 0x80).unwrap() | 0x80);
+                rest /= 0x80;
+            }
+            block.push(u8::try_from(rest).unwrap());
+            block.resize(block.len() + bytes, b'y');
+            let parts: Vec<_> = block.chunks(16_000).collect();
+            for (number, part) in parts.iter().enumerate() {
+                let kind = if number == 0 { HEADERS } else { CONTINUATION };
+                let flags = if number + 1 == parts.len() { 4 } else { 0 };
+                frames.send(kind, flags, stream, part).await;
+            }
+            settle().await;
+        })
+        .await;
+        assert_eq!(failure.kind, FailureKind::HeadTooLarge, "{failure}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 mod http1;
 mod http2;
 mod limits;
+mod sharing;
+mod streams;
 mod tls;
 mod vendor;
 
@@ -58,9 +60,24 @@ impl Worker {
     }
 
     async fn send(&self, request: Request<Outgoing>) -> Result<Answer, Failure> {
-        let (head, body) = parted(request);
+        self.send_for(0, request).await
+    }
+
+    /// Sends for the client's connection of this number.
+    async fn send_for(&self, client: u64, request: Request<Outgoing>) -> Result<Answer, Failure> {
+        let (mut head, body) = parted(request);
+        head.client = client;
         let exchange = self.upstreams.exchange(0, &head, body, &self.progress);
         tokio::time::timeout(Duration::from_secs(5), exchange).await.expect("the exchange hangs")
+    }
+
+    /// A GET that is given up after `limit`, and how far it got.
+    async fn get_for(&self, limit: Duration) -> (Option<Result<Answer, Failure>>, Progress) {
+        let progress = Progress::default();
+        let (head, body) = parted(request(Method::GET, "/", ""));
+        let exchange = self.upstreams.exchange(0, &head, body, &progress);
+        let outcome = tokio::time::timeout(limit, exchange).await.ok();
+        (outcome, progress)
     }
 
     async fn get(&self, path: &str) -> Result<Answer, Failure> {
@@ -87,6 +104,7 @@ fn settings(port: u16) -> Settings {
         connect_timeout: Duration::from_millis(500),
         connections_max: 8,
         idle_timeout: Duration::from_secs(60),
+        answer_bounds: AnswerBounds { head_bytes_max: 64 * 1024, headers_max: 256 },
     }
 }
 
@@ -97,7 +115,8 @@ fn request(method: Method, path: &str, body: &'static str) -> Request<Outgoing> 
 fn parted(request: Request<Outgoing>) -> (RequestHead, Outgoing) {
     let (head, body) = request.into_parts();
     let target = head.uri.into_parts().path_and_query.unwrap();
-    (RequestHead { method: head.method, target, headers: head.headers }, body)
+    let spelling = Spelling::default();
+    (RequestHead { method: head.method, target, headers: head.headers, client: 0, spelling }, body)
 }
 
 fn full(body: impl Into<Bytes>) -> Outgoing {

@@ -3,8 +3,11 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::time;
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +18,17 @@ pub(crate) enum Fate {
     Reset(u32),
     /// GOAWAY that names this stream as the last one processed.
     GoAway(u32),
+}
+
+/// An upstream that takes its time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Slow {
+    /// Its SETTINGS come so long after the client's preface.
+    pub(crate) settings: Duration,
+    /// Streams that it grants on a connection.
+    pub(crate) streams: u32,
+    /// An answer comes so long after its request.
+    pub(crate) answer: Duration,
 }
 
 /// RST_STREAM's word for "I did nothing".
@@ -40,9 +54,30 @@ const PREFACE_BYTES: usize = 24;
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     arrivals: Arc<AtomicUsize>,
+    arrived: Arc<Mutex<Vec<Instant>>>,
 }
 
 impl Upstream {
+    /// Starts one that takes its time and notes when requests come.
+    pub(crate) fn slow(plan: Slow) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let arrived = Arc::new(Mutex::new(Vec::new()));
+        let noted = Arc::clone(&arrived);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let noted = Arc::clone(&noted);
+                std::thread::spawn(move || serve_slowly(stream, plan, &noted).unwrap_or(()));
+            }
+        });
+        Self { address, arrivals: Arc::default(), arrived }
+    }
+
+    /// When requests came to an upstream that takes its time.
+    pub(crate) fn arrived(&self) -> Vec<Instant> {
+        self.arrived.lock().unwrap().clone()
+    }
+
     /// Starts it.
     pub(crate) fn start(fates: &'static [Fate]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -56,7 +91,7 @@ impl Upstream {
                 std::thread::spawn(move || serve(stream, fates, &counted).unwrap_or(()));
             }
         });
-        Self { address, arrivals }
+        Self { address, arrivals, arrived: Arc::default() }
     }
 
     /// How many requests came.
@@ -82,6 +117,39 @@ fn serve(mut stream: TcpStream, fates: &[Fate], arrivals: &AtomicUsize) -> std::
         }
         if matches!(kind, HEADERS | DATA) && flags & END_STREAM != 0 {
             carry_out(&mut stream, fate, id)?;
+        }
+    }
+}
+
+fn serve_slowly(
+    mut stream: TcpStream,
+    plan: Slow,
+    noted: &Mutex<Vec<Instant>>,
+) -> std::io::Result<()> {
+    const MAX_CONCURRENT_STREAMS: [u8; 2] = [0, 3];
+    stream.read_exact(&mut [0; PREFACE_BYTES])?;
+    std::thread::sleep(plan.settings);
+    let settings = [&MAX_CONCURRENT_STREAMS, &plan.streams.to_be_bytes()[..]].concat();
+    send(&mut stream, SETTINGS, 0, (0, &settings))?;
+    let writer = Arc::new(Mutex::new(stream.try_clone()?));
+    loop {
+        let (kind, flags, id, payload) = receive(&mut stream)?;
+        match kind {
+            SETTINGS if flags & ACK == 0 => {
+                send(&mut writer.lock().unwrap(), SETTINGS, ACK, (0, &[]))?;
+            }
+            PING if flags & ACK == 0 => {
+                send(&mut writer.lock().unwrap(), PING, ACK, (0, &payload))?;
+            }
+            HEADERS => {
+                noted.lock().unwrap().push(time::now());
+                let writer = Arc::clone(&writer);
+                std::thread::spawn(move || {
+                    std::thread::sleep(plan.answer);
+                    carry_out(&mut writer.lock().unwrap(), Fate::Answered, id).unwrap_or(());
+                });
+            }
+            _ => {}
         }
     }
 }

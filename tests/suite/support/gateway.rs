@@ -41,6 +41,17 @@ impl Gateway {
         Self::ready(Self::launch(&["-c", &file.to_string_lossy()], variables, folder))
     }
 
+    /// Starts with so many open files allowed.
+    #[track_caller]
+    pub(crate) fn start_with_files(yaml: &str, files: u32) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("evenkeel.yaml");
+        std::fs::write(&file, yaml).unwrap();
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\""), PROGRAM]);
+        Self::ready(Self::spawn(shell, &["-c", &file.to_string_lossy()], &[], folder))
+    }
+
     /// Starts on flags alone; those of its listeners' addresses are added to them.
     #[track_caller]
     pub(crate) fn start_on_flags(flags: &[&str]) -> Self {
@@ -59,8 +70,17 @@ impl Gateway {
     }
 
     fn launch(flags: &[&str], variables: &[(&str, &str)], folder: TempDir) -> Self {
+        Self::spawn(Command::new(PROGRAM), flags, variables, folder)
+    }
+
+    fn spawn(
+        mut program: Command,
+        flags: &[&str],
+        variables: &[(&str, &str)],
+        folder: TempDir,
+    ) -> Self {
         let (address, admin) = (free_address(), free_address());
-        let mut child = Command::new(PROGRAM)
+        let mut child = program
             .arg("run")
             .args(flags)
             .args(["--set", &format!("listen.address={address}")])

@@ -41,6 +41,25 @@ pub(crate) fn call(address: SocketAddr, request: Request<Full<Bytes>>) -> Answer
     })
 }
 
+/// One request whose answer is not read for so long; then what is left of it.
+pub(crate) fn call_and_pause(
+    address: SocketAddr,
+    request: Request<Full<Bytes>>,
+    pause: Duration,
+) -> Answer {
+    const WINDOW_BYTES: u32 = 64 << 10;
+    runtime().block_on(async {
+        let io = TokioIo::new(TcpStream::connect(address).await.unwrap());
+        let mut builder = hyper::client::conn::http2::Builder::new(TokioExecutor::new());
+        builder.initial_stream_window_size(WINDOW_BYTES);
+        let (mut sender, connection) = builder.handshake(io).await.unwrap();
+        tokio::spawn(connection);
+        let (head, body) = sender.send_request(request).await.unwrap().into_parts();
+        tokio::task::spawn_blocking(move || std::thread::sleep(pause)).await.unwrap();
+        read(head, body).await
+    })
+}
+
 /// Sends a request and hangs up after so long, whatever came.
 pub(crate) fn call_and_leave(address: SocketAddr, request: Request<Full<Bytes>>, after: Duration) {
     let leaving = std::thread::spawn(move || {

@@ -1,5 +1,7 @@
 //! Tables of outcomes and the classes they must have, through the dialects that ship.
 
+mod invented;
+
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;

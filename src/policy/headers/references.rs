@@ -1,0 +1,203 @@
+//! URLs and paths of a vendor in the headers of its answers, led back to where the client reached
+//! us.
+//!
+//! `Location` and its kin hold a URL or a path, `Link` and `Refresh` hold some, cookies have a
+//! scope; any other header may hold a URL as its whole value (`X-Next-Page`, `X-Upload-Url`).
+//! Refuses to touch a path in a header that is not known to hold one, and lists of origins.
+
+use http::{HeaderMap, HeaderValue};
+
+use super::cookie::map_cookie;
+use super::location::{Rewrite, map_reference};
+
+/// How a header refers to resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Its value is a URL or a path.
+    Reference,
+    /// Its value is a URL, as it looks.
+    Url,
+    /// `<reference>; rel=next, <reference>`.
+    Links,
+    /// `5; url=reference`.
+    Refresh,
+    /// A cookie with a domain and a path.
+    Cookie,
+}
+
+/// Whether a header of this (lower-case) name and value may name a URL or a path of the vendor's.
+pub(super) fn may_refer(name: &str, value: &HeaderValue) -> bool {
+    form(name, value.as_bytes()).is_some()
+}
+
+fn form(name: &str, value: &[u8]) -> Option<Form> {
+    match name {
+        "link" => Some(Form::Links),
+        "refresh" => Some(Form::Refresh),
+        "set-cookie" => Some(Form::Cookie),
+        name if name.ends_with("location") || name == "azure-asyncoperation" => {
+            Some(Form::Reference)
+        }
+        name => (is_url(value) && !names_origins(name)).then_some(Form::Url),
+    }
+}
+
+fn is_url(value: &[u8]) -> bool {
+    let starts = |scheme: &[u8]| {
+        value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+    };
+    matches!(value.first(), Some(b'h' | b'H')) && (starts(b"http://") || starts(b"https://"))
+}
+
+/// Headers whose values are compared with origins, not followed.
+fn names_origins(name: &str) -> bool {
+    name.starts_with("access-control-")
+        || name.starts_with("cross-origin-")
+        || matches!(name, "origin" | "timing-allow-origin" | "content-security-policy")
+}
+
+/// Leads every reference of an answer's headers back; where one header is there several times, all
+/// of them: it is unknown which one a client follows.
+pub(super) fn lead_back(headers: &mut HeaderMap, rewrite: &Rewrite<'_>) {
+    for (name, value) in headers {
+        let Some(form) = form(name.as_str(), value.as_bytes()) else { continue };
+        let Ok(text) = value.to_str() else { continue };
+        let mapped = match form {
+            Form::Reference | Form::Url => map_reference(text, rewrite),
+            Form::Links => map_links(text, rewrite),
+            Form::Refresh => map_refresh(text, rewrite),
+            Form::Cookie => map_cookie(text, rewrite),
+        };
+        if let Some(mapped) = mapped.and_then(|mapped| HeaderValue::try_from(mapped).ok()) {
+            *value = mapped;
+        }
+    }
+}
+
+/// A `Link` (RFC 8288) with the targets between its angle brackets mapped.
+fn map_links(text: &str, rewrite: &Rewrite<'_>) -> Option<String> {
+    let mut mapped = String::with_capacity(text.len());
+    let (mut rest, mut changes) = (text, false);
+    while let Some(open) = unquoted(rest, b'<') {
+        let (before, target) = rest.split_at(open + 1);
+        let target = &target[..target.find('>')?];
+        mapped.push_str(before);
+        match map_reference(target.trim(), rewrite) {
+            Some(reference) => {
+                mapped.push_str(&reference);
+                changes = true;
+            }
+            None => mapped.push_str(target),
+        }
+        rest = &rest[before.len() + target.len()..];
+    }
+    changes.then(|| mapped + rest)
+}
+
+/// Where a byte stands first outside quoted strings.
+fn unquoted(text: &str, wanted: u8) -> Option<usize> {
+    let (mut quoted, mut escaped) = (false, false);
+    text.bytes().position(|byte| {
+        let found = byte == wanted && !quoted;
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = quoted,
+            b'"' => quoted = !quoted,
+            _ => {}
+        }
+        found
+    })
+}
+
+/// `5; url=/v1/a`, as browsers read it: any letter case, the URL perhaps in quotes.
+fn map_refresh(text: &str, rewrite: &Rewrite<'_>) -> Option<String> {
+    let name = text.to_ascii_lowercase().find("url")?;
+    let equals = name + text[name..].find('=')?;
+    let value = text[equals + 1..].trim_start();
+    let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''));
+    let value = quote.map_or(value, |_| &value[1..]);
+    let url = quote.and_then(|quote| value.split(quote).next()).unwrap_or(value).trim_end();
+    let mapped = map_reference(url, rewrite)?;
+    let start = text.len() - value.len();
+    Some([&text[..start], &mapped, &text[start + url.len()..]].concat())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    static HERE: HeaderValue = HeaderValue::from_static("here:8080");
+
+    static REWRITE: Rewrite<'_> = Rewrite {
+        origin: "https://api.vendor.example",
+        base_path: "/v1",
+        scheme: "http",
+        authority: Some(&HERE),
+        prefix: "/v",
+    };
+
+    fn led_back(name: &'static str, value: &'static str) -> String {
+        let (name, value) = (HeaderName::from_static(name), HeaderValue::from_static(value));
+        let seen = may_refer(name.as_str(), &value);
+        let before = value.clone();
+        let mut headers = HeaderMap::from_iter([(name.clone(), value)]);
+        lead_back(&mut headers, &REWRITE);
+        assert!(seen || headers[&name] == before, "{name} is noticed");
+        headers[&name].to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn references_lead_back_in_every_header_that_holds_them() {
+        let rows = [
+            ("location", "/v1/a", "/v/a"),
+            ("content-location", "https://api.vendor.example/v1/b", "http://here:8080/v/b"),
+            ("operation-location", "https://api.vendor.example/v1/o?x", "http://here:8080/v/o?x"),
+            ("azure-asyncoperation", "https://API.vendor.example:443/v1/o", "http://here:8080/v/o"),
+            ("x-resource-location", "/v1/r", "/v/r"),
+            (
+                "x-next-page",
+                "https://api.vendor.example/v1/p?page=2",
+                "http://here:8080/v/p?page=2",
+            ),
+            ("x-goog-upload-url", "HTTPS://api.vendor.example/v1/u", "http://here:8080/v/u"),
+            (
+                "link",
+                "<https://api.vendor.example/v1/a?page=2>; rel=\"next\", </v1/a?page=9>; rel=last",
+                "<http://here:8080/v/a?page=2>; rel=\"next\", </v/a?page=9>; rel=last",
+            ),
+            (
+                "link",
+                "<https://other.example/x>; title=\"<a> \\\" </v1/b>\"; rel=up,</v1/c>",
+                "<https://other.example/x>; title=\"<a> \\\" </v1/b>\"; rel=up,</v/c>",
+            ),
+            ("link", "<?page=2>; rel=next", "<?page=2>; rel=next"),
+            ("link", "</v1/a", "</v1/a"),
+            ("refresh", "5; url=/v1/a", "5; url=/v/a"),
+            ("refresh", "0;URL='https://api.vendor.example/v1/a'", "0;URL='http://here:8080/v/a'"),
+            ("refresh", "5", "5"),
+            ("set-cookie", "a=/v1; Path=/v1/x", "a=/v1; Path=/v/x"),
+            ("x-path", "/v1/a", "/v1/a"),
+            ("x-next-page", "https://other.example/v1/p", "https://other.example/v1/p"),
+            (
+                "access-control-allow-origin",
+                "https://api.vendor.example/v1",
+                "https://api.vendor.example/v1",
+            ),
+        ];
+        for (name, value, expected) in rows {
+            assert_eq!(led_back(name, value), expected, "{name}: {value}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_panics(text in "(?s:.{0,60})", odd in "[<>/v1urlURL=;,'\"\\\\ a]{0,60}") {
+            for text in [text, odd] {
+                let _ = (map_links(&text, &REWRITE), map_refresh(&text, &REWRITE));
+                let _ = map_cookie(&text, &REWRITE);
+            }
+        }
+    }
+}

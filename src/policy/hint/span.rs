@@ -1,0 +1,133 @@
+//! A span at the start of a text, in every spelling met, and what follows it.
+//!
+//! Compound spans are read whole, so that a wait never ends earlier than it was said.
+
+use std::time::Duration;
+
+use super::value::decimal;
+
+/// Parts of one span; hostile texts have more.
+const PARTS_MAX: usize = 8;
+
+/// The span a text begins with (`6m0s`, `'372' seconds`, `2 hours, 3 minutes`, `5-10 minutes`,
+/// `1 day, 2:03:04`, `00:05:00`, `PT30S`), and the rest.
+pub(super) fn leading(text: &str) -> Option<(Duration, &str)> {
+    if text.starts_with(['P', 'p']) {
+        return iso(&text[1..]);
+    }
+    let (mut sum, mut rest) = part(text)?;
+    for _ in 1..PARTS_MAX {
+        let Some((more, tail)) = part(after_separator(rest)) else { break };
+        (sum, rest) = (sum.checked_add(more)?, tail);
+    }
+    Some((sum, rest))
+}
+
+/// One number with its unit, or one time as a clock shows it.
+fn part(text: &str) -> Option<(Duration, &str)> {
+    clock(text).or_else(|| {
+        let (number, rest) = number(text)?;
+        let (unit, rest) = unit(rest)?;
+        let span = Duration::try_from_secs_f64(number * unit).ok()?;
+        Some((span, rest))
+    })
+}
+
+/// What may stand between two parts: nothing, blanks, a comma, an "and".
+fn after_separator(text: &str) -> &str {
+    let text = text.trim_start_matches(' ');
+    let text = text.strip_prefix(',').unwrap_or(text).trim_start_matches(' ');
+    text.strip_prefix("and ").unwrap_or(text).trim_start_matches(' ')
+}
+
+/// A number, in quotes or not; of a range its end.
+fn number(text: &str) -> Option<(f64, &str)> {
+    let (first, rest) = digits(text.strip_prefix(['\'', '"']).unwrap_or(text))?;
+    for between in ["-", "–", " - ", " – ", " to ", " or "] {
+        if let Some((last, rest)) = rest.strip_prefix(between).and_then(digits) {
+            return Some((decimal(first)?.max(decimal(last)?), rest));
+        }
+    }
+    Some((decimal(first)?, rest.strip_prefix(['\'', '"']).unwrap_or(rest)))
+}
+
+fn digits(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let plain = text[..end].trim_end_matches('.');
+    (!plain.is_empty()).then(|| text.split_at(plain.len()))
+}
+
+/// The seconds of a unit.
+fn unit(text: &str) -> Option<(f64, &str)> {
+    let text = text.trim_start_matches(' ');
+    let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let plain = name.to_ascii_lowercase();
+    let seconds = match plain.as_str() {
+        "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => 0.001,
+        "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
+        "m" | "min" | "mins" | "minute" | "minutes" => 60.0,
+        "h" | "hr" | "hrs" | "hour" | "hours" => 3_600.0,
+        "d" | "day" | "days" => 86_400.0,
+        "w" | "week" | "weeks" => 604_800.0,
+        _ => return None,
+    };
+    Some((seconds, rest.strip_prefix("(s)").unwrap_or(rest)))
+}
+
+/// A time as a clock shows it; a full stop behind it ends the sentence.
+fn clock(text: &str) -> Option<(Duration, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.');
+    let shown = text[..end.unwrap_or(text.len())].trim_end_matches('.');
+    Some((time_span(shown)?, &text[shown.len()..]))
+}
+
+/// `hh:mm:ss` or `d.hh:mm:ss`, and nothing else.
+pub(super) fn time_span(text: &str) -> Option<Duration> {
+    let mut parts = text.split(':');
+    let (days, hours) = days_and_hours(parts.next()?)?;
+    let (minutes, rest) = (whole(parts.next()?)?, parts.next()?);
+    if parts.next().is_some() || minutes > 59 {
+        return None;
+    }
+    let last = decimal(rest).filter(|last| *last < 60.0)?;
+    let minutes =
+        days.checked_mul(24)?.checked_add(hours)?.checked_mul(60)?.checked_add(minutes)?;
+    let last = Duration::try_from_secs_f64(last).ok()?;
+    Duration::from_secs(minutes.checked_mul(60)?).checked_add(last)
+}
+
+fn days_and_hours(text: &str) -> Option<(u64, u64)> {
+    match text.split_once('.') {
+        Some((days, hours)) => Some((whole(days)?, whole(hours)?)),
+        None => Some((0, whole(text)?)),
+    }
+}
+
+fn whole(text: &str) -> Option<u64> {
+    let digits = (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { text.parse().ok() } else { None }
+}
+
+/// What follows the `P` of an ISO 8601 duration; months and years have no length.
+fn iso(text: &str) -> Option<(Duration, &str)> {
+    let (mut rest, mut sum, mut parts) = (text, Duration::ZERO, 0);
+    let mut in_time = false;
+    loop {
+        if let Some(time) = rest.strip_prefix(['T', 't']).filter(|_| !in_time) {
+            (rest, in_time) = (time, true);
+        }
+        let Some((number, tail)) = digits(rest) else { break };
+        let unit = match (tail.chars().next()?.to_ascii_uppercase(), in_time) {
+            ('W', false) => 604_800.0,
+            ('D', false) => 86_400.0,
+            ('H', true) => 3_600.0,
+            ('M', true) => 60.0,
+            ('S', true) => 1.0,
+            _ => return None,
+        };
+        let part = Duration::try_from_secs_f64(decimal(number)? * unit).ok()?;
+        (sum, rest, parts) = (sum.checked_add(part)?, &tail[1..], parts + 1);
+    }
+    (parts > 0).then_some((sum, rest))
+}
