@@ -193,9 +193,8 @@ impl<E> Gateway<E> {
     /// Identifies the client, finds the route and makes a call of the request.
     pub(super) fn begin<B: Into<Intake> + Default>(
         &self,
-        arrived: Arrived<'_, B>,
+        Arrived { request, peer, at }: Arrived<'_, B>,
     ) -> Result<Call<'_>, Turned> {
-        let Arrived { request, peer, at } = arrived;
         let survey = Survey::of(request.headers());
         let own_id = survey.request_id(request.headers()).cloned();
         let id = own_id.unwrap_or_else(|| self.fresh_request_id());
@@ -212,10 +211,8 @@ impl<E> Gateway<E> {
         let overrides = survey.overrides(&sent, request.headers(), inbound.target.query());
         let method = CallMethod::new(&sent, &overrides);
         self.check(request.headers(), survey, (rules, method, path)).map_err(refused)?;
-        let target = headers::target(&inbound.target, inbound.prefix_bytes, &rules.base_path);
-        let target = target.map_err(|_fault| {
-            refused((Code::InvalidRequest, "The path climbs out of its route."))
-        })?;
+        let target = headers::target(&inbound.target, inbound.prefix_bytes, &rules.base_path)
+            .map_err(|_fault| refused((Code::InvalidRequest, CLIMBS_OUT)))?;
         let Policies { applied: policy, certain } = rules.policies_for(method, path);
         let asked = survey.preferred_wait(request.headers());
         let asked = asked.map(|wait| wait.min(policy.wait_max).min(certain.wait_max));
@@ -262,10 +259,7 @@ impl<E> Gateway<E> {
                 target,
                 headers: std::mem::take(request.headers_mut()),
                 client: peer.connection(),
-                spelling: Spelling {
-                    received: peer.take_request_names(),
-                    configured: rules.credential.as_ref().map(|it| Arc::clone(&it.written)),
-                },
+                spelling: spelling(peer, rules),
             },
             inbound,
             body,
@@ -399,6 +393,7 @@ impl<E> Gateway<E> {
 const FOREIGN_HOST: &str = "The target names a host that is neither this gateway's, the route's nor \
                             the upstream's; this gateway is no open proxy.";
 const OTHER_ROUTE: &str = "The path may be read as one of another route; spell it plainly.";
+const CLIMBS_OUT: &str = "The path climbs out of its route.";
 const OUT_OF_ROUTE: &str = "The Destination header leads out of the request's route.";
 
 /// The headers of an upstream's calls that are not a client's to set: those that decisions rest
@@ -415,6 +410,14 @@ pub(super) fn guarded(settings: &Settings, rules: &Upstream) -> Arc<Guarded> {
     let key_header = settings.clients.key_header().clone();
     let relied = account.into_iter().chain(keys.cloned()).collect();
     Arc::new(Guarded::new(key_header, credential, relied))
+}
+
+/// How the names of a call's headers are written: as the client or the configuration wrote them.
+fn spelling(peer: &Peer, rules: &Upstream) -> Spelling {
+    Spelling {
+        received: peer.take_request_names(),
+        configured: rules.credential.as_ref().map(|it| Arc::clone(&it.written)),
+    }
 }
 
 /// Whether a server may answer this method with the request itself, credentials included. Some read
