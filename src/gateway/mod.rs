@@ -11,6 +11,7 @@ mod call;
 mod drain;
 mod peer;
 mod receive;
+mod record;
 mod respond;
 mod settings;
 mod unread;

@@ -175,7 +175,7 @@ fn early_hints_pass_to_clients_that_can_take_them() {
         for status in [103, 103, 102] {
             let hint = connection.head().expect("a hint");
             assert_eq!(hint.status, status);
-            let link = (status == 103).then_some("</v1/a.css>; rel=preload");
+            let link = (status == 103).then_some("</v/v1/a.css>; rel=preload");
             assert_eq!(hint.header("link"), link);
             assert_eq!((hint.header("x-hop"), hint.header("connection")), (None, None));
         }

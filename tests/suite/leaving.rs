@@ -53,7 +53,8 @@ fn clients_that_leave_the_queue_cost_the_vendor_nothing() {
         connection.send(bytes);
         leaving.push(connection);
     }
-    let count = u32::try_from(leaving.len()).unwrap();
+    // The two with a small body of stated length are read before they stand in line.
+    let count = u32::try_from(leaving.len() - 2 * 2).unwrap();
     time::until("all of them wait", || waiting(&gateway) == count);
     // Every second one ends its side and stays.
     let mut half = leaving.split_off(states.len());

@@ -2,8 +2,7 @@
 //!
 //! `droplink` and `wordbee` hold the founding documents' own numbers: there an hour costs nothing.
 //! `bounds` holds what only a long time or many calls show, `holds` what short, wrong and broken
-//! words of a vendor lead to, `allowances` what answers do to the allowances, holds and outages of a
-//! whole gateway.
+//! words of a vendor lead to, `allowances` what answers do to allowances, holds and outages.
 
 mod allowances;
 mod bounds;

@@ -5,11 +5,11 @@
 
 mod classic;
 mod family;
+mod scopes;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
@@ -22,13 +22,14 @@ use super::metrics::{
 };
 use super::process::Process;
 use super::table::{self, Metric};
-use crate::allowance::{AccountView, ScopeKind, ScopeView};
+use crate::allowance::AccountView;
 use crate::policy::classify::HoldCause;
 use crate::policy::outcome::FailureKind;
 use crate::policy::problem::{Code, Source, StoppedBy};
 
 pub(super) use classic::classic;
 use family::Family;
+use scopes::Scopes;
 
 /// The label of everything that has none of its own.
 const OTHER: &str = "_OTHER";
@@ -432,73 +433,6 @@ fn status_label(status: u16) -> String {
 /// The status as the kind of error, where it is one.
 fn error_label(status: u16, least: u16) -> String {
     if status < least { String::new() } else { status_label(status) }
-}
-
-/// The same scope of several accounts.
-#[derive(Debug)]
-struct Scopes {
-    limit: Option<u32>,
-    configured: Option<u32>,
-    remaining: Option<u32>,
-    occupied: u64,
-    waiting: usize,
-    pace_sixteenths: u8,
-    next_release: Duration,
-    /// The largest, whatever its sign.
-    drift: Option<i64>,
-    /// Accounts that are held, by cause.
-    holds: [u32; HoldCause::ALL.len()],
-    hold_remaining: Duration,
-    hold_failures: u32,
-}
-
-impl Default for Scopes {
-    fn default() -> Self {
-        Self {
-            limit: None,
-            configured: None,
-            remaining: None,
-            occupied: 0,
-            waiting: 0,
-            pace_sixteenths: 16,
-            next_release: Duration::ZERO,
-            drift: None,
-            holds: [0; HoldCause::ALL.len()],
-            hold_remaining: Duration::ZERO,
-            hold_failures: 0,
-        }
-    }
-}
-
-impl Scopes {
-    fn add(&mut self, scope: &ScopeView) {
-        let (limit, configured) = match scope.kind {
-            ScopeKind::Window { limit, configured, .. } => (Some(limit), Some(configured)),
-            ScopeKind::Concurrency { limit } => (Some(limit), Some(limit)),
-            ScopeKind::Upstream | ScopeKind::Counted => (None, None),
-        };
-        let remaining = limit.map(|limit| limit.saturating_sub(scope.occupied));
-        self.limit = least(self.limit, limit);
-        self.configured = least(self.configured, configured);
-        self.remaining = least(self.remaining, remaining);
-        self.occupied += u64::from(scope.occupied);
-        self.waiting += scope.waiting;
-        self.pace_sixteenths = self.pace_sixteenths.min(scope.pace_sixteenths);
-        self.next_release = self.next_release.max(scope.next_release);
-        self.drift = self.drift.into_iter().chain(scope.drift).max_by_key(|it| it.unsigned_abs());
-        if let Some(hold) = scope.hold {
-            self.holds[hold.cause as usize] += 1;
-            self.hold_remaining = self.hold_remaining.max(hold.remaining);
-            self.hold_failures = self.hold_failures.max(hold.failures);
-        }
-    }
-}
-
-fn least(one: Option<u32>, other: Option<u32>) -> Option<u32> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
 }
 
 impl Metric {

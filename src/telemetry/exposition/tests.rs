@@ -1,6 +1,7 @@
 //! What a scrape sees.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 
@@ -8,6 +9,7 @@ use super::super::metrics::{Attempted, CLIENTS_MAX, Ended, Metrics, Throttled};
 use super::super::table::{Kind, METRICS};
 use super::*;
 use crate::allowance::HoldView;
+use crate::allowance::{ScopeKind, ScopeView};
 use crate::policy::verdict::RetryReason;
 
 fn metrics() -> Arc<Metrics> {

@@ -202,7 +202,7 @@ fn d8_the_five_minutes_are_told_and_not_slept() {
 #[test]
 fn d18_a_limit_in_disguise_is_waited_for_and_slows() {
     let vendor = vendor();
-    let gateway = compressed(&url(&vendor), "");
+    let gateway = compressed(&url(&vendor), "allowances: { all: 20/s }");
     vendor.control(&Command::Throttle { times: 1, style: Throttling::Disguised });
     assert_eq!(create(&gateway, &[]).status, 200);
     assert_eq!(statuses(&vendor), [400, 200]);

@@ -251,14 +251,15 @@ fn w30_few_retries_where_safe_then_a_breaker() {
     assert_eq!(statuses(&vendor), [500, 200], "a GET is sent again");
     tell(&vendor, 60, Act::Fail(500));
     let mut sent = 0;
-    let hasty = request("POST", "/wordbee/echo", &[("Prefer", "wait=0")], b"");
-    while gateway.call(&hasty).status == 502 {
+    let hasty = |path: &str| request("POST", path, &[("Prefer", "wait=0")], b"");
+    let paths = ["/wordbee/echo", "/wordbee/jobs", "/wordbee/orders"];
+    while gateway.call(&hasty(paths[sent % paths.len()])).status == 502 {
         sent += 1;
         assert!(sent < 40, "nothing opens");
     }
     let before = arrivals(&vendor);
     assert_eq!(before, 2 + sent, "a POST is not");
-    expect(&gateway.call(&hasty), 503, "upstream_held", "gateway");
+    expect(&gateway.call(&hasty(paths[0])), 503, "upstream_held", "gateway");
     assert_eq!(arrivals(&vendor), before, "nothing is sent while it is open");
 }
 
