@@ -1,14 +1,13 @@
-//! The other end of a client's connection: its address, and whether it is still there.
+//! The other end of a client's connection: its address, and what connection and call tell each
+//! other beside request and answer.
 //!
 //! Refuses to read or write: the front door owns the bytes.
 
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 use super::alarm::AlarmPlace;
@@ -22,7 +21,7 @@ pub struct Peer {
     /// The number of its connection, which no other one of the program has.
     connection: u64,
     address: SocketAddr,
-    /// Watched only where nobody else would notice the end: HTTP/1, one call at a time.
+    /// Absent over HTTP/2, and in tests.
     socket: Option<Arc<TcpStream>>,
     /// The timer over its calls' attempts.
     pub(super) alarm: AlarmPlace,
@@ -49,7 +48,7 @@ impl Peer {
         Self::with(address, Some(socket))
     }
 
-    /// A client whose leaving drops the call's future, or nobody's: HTTP/2 streams, and tests.
+    /// A client without a socket of its own: an HTTP/2 stream, or a test.
     #[must_use]
     pub fn detached(address: SocketAddr) -> Self {
         Self::with(address, None)
@@ -148,18 +147,6 @@ impl Peer {
     fn aside(&self) -> MutexGuard<'_, Aside> {
         self.aside.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Ends when the client closed or reset the connection, even while bytes of it are unread;
-    /// only a close that still queues behind bytes at the client's own end cannot be seen.
-    ///
-    /// The watch is a second registration of the socket and exists only while somebody waits, so
-    /// a call that need not wait pays nothing. Where it cannot be had, this never ends.
-    pub async fn gone(&self) {
-        match self.socket.as_deref().and_then(twin) {
-            Some(twin) => closed(&twin).await,
-            None => std::future::pending().await,
-        }
-    }
 }
 
 fn next_number() -> u64 {
@@ -171,32 +158,9 @@ impl Aside {
     const EMPTY: Self = Self { request_names: None, answer_names: None, interim: Vec::new() };
 }
 
-/// The same connection under another number, so that its readiness is reported twice.
-fn twin(socket: &TcpStream) -> Option<TcpStream> {
-    let twin = socket.as_fd().try_clone_to_owned().ok()?;
-    TcpStream::from_std(twin.into()).ok()
-}
-
-/// Readiness is edge-triggered: unread bytes are reported once, the end of the stream again.
-async fn closed(twin: &TcpStream) {
-    while let Ok(event) = twin.ready(Interest::READABLE).await {
-        if event.is_read_closed() {
-            return;
-        }
-        // Nothing is read here: to say that it would block only asks for the next event.
-        let _ =
-            twin.try_io(Interest::READABLE, || Err::<(), _>(std::io::ErrorKind::WouldBlock.into()));
-    }
-    std::future::pending().await
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
-    use tokio::time::timeout;
 
     use super::*;
 
@@ -205,29 +169,6 @@ mod tests {
         let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (socket, address) = listener.accept().await.unwrap();
         (client, Peer::new(address, Arc::new(socket)))
-    }
-
-    const SOON: Duration = Duration::from_millis(100);
-    const LATE: Duration = Duration::from_secs(5);
-
-    #[tokio::test]
-    async fn a_close_is_seen_behind_unread_bytes() {
-        let (mut client, peer) = pair().await;
-        client.write_all(b"unread").await.unwrap();
-        assert!(timeout(SOON, peer.gone()).await.is_err(), "still there");
-        client.write_all(b"and more").await.unwrap();
-        assert!(timeout(SOON, peer.gone()).await.is_err(), "still there");
-        drop(client);
-        timeout(LATE, peer.gone()).await.expect("seen");
-    }
-
-    #[tokio::test]
-    async fn a_close_is_seen_while_waiting() {
-        let (client, peer) = pair().await;
-        let waiting = tokio::spawn(async move { peer.gone().await });
-        tokio::task::yield_now().await;
-        drop(client);
-        timeout(LATE, waiting).await.expect("seen").unwrap();
     }
 
     #[tokio::test]
@@ -241,11 +182,5 @@ mod tests {
             assert!(!peer.reached_us_at(&format!("{name}:{port}")), "{name}");
         }
         assert!(!peer.reached_us_at("127.0.0.1") && !peer.reached_us_at("localhost:1"));
-    }
-
-    #[tokio::test]
-    async fn nobody_is_never_gone() {
-        let peer = Peer::detached(([127, 0, 0, 1], 1).into());
-        assert!(timeout(SOON, peer.gone()).await.is_err());
     }
 }
