@@ -239,8 +239,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let settlement = Settlement { fate: fate(failure), ..settlement };
         let probe = role(&slot);
         if let Some(stop) = blames_client(call, failure) {
-            // As when its client left: it counts if it was sent, says nothing about the upstream,
-            // and passes a probe's role on.
+            // As when its client left: it counts if it was sent, and then a probe has failed;
+            // unsent, it passes a probe's role on.
             match settlement.fate {
                 Fate::NotSent => slot.cancel(),
                 Fate::Answered | Fate::Unanswered | Fate::Refused => drop(slot),

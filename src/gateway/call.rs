@@ -78,7 +78,7 @@ pub(super) struct Story {
     pub(super) failure: Option<Box<Failure>>,
     /// What it waited for the longest, and how long.
     pub(super) awaited: Option<(Duration, Awaited)>,
-    /// Whose call it is, kept where the request's headers are given away.
+    /// The account and the trace, kept because the request's headers are given away later.
     pub(super) identity: Option<Box<Identity>>,
 }
 

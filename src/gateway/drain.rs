@@ -32,7 +32,7 @@ struct State {
 /// How far stopping has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
-    /// Nobody asked to stop.
+    /// No stop was requested.
     Serving,
     /// Readiness is off and everything is still served; clients are told to go elsewhere.
     Announced,

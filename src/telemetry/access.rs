@@ -84,7 +84,7 @@ pub struct BrokenBody<'a> {
     pub status: StatusCode,
     /// Bytes of the body that were handed on.
     pub bytes: u64,
-    /// Whose side broke.
+    /// The side that broke.
     pub by: BrokenBy,
     /// What happened.
     pub cause: &'a dyn fmt::Display,
@@ -98,7 +98,7 @@ impl fmt::Debug for BrokenBody<'_> {
     }
 }
 
-/// Whose side a body broke off on.
+/// The side on which a body broke off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BrokenBy {
     /// The vendor stopped in the middle, or said nothing for too long.

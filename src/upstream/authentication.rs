@@ -1,7 +1,7 @@
 //! Authentication that holds for a connection instead of a request: NTLM, and Negotiate where it
 //! stands for NTLM or where the server remembers.
 //!
-//! Whoever sends on such a connection is served as the one who authenticated. So an HTTP/1.1
+//! Every request on such a connection is served as the client that authenticated. So an HTTP/1.1
 //! connection that saw it serves the client's connection it saw it for, and no other; over HTTP/2,
 //! where requests of many clients share a connection, such a request gets a connection of its own.
 

@@ -85,7 +85,7 @@ fn a_connection_without_a_call_does_not_delay_the_drain() {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     let mut door =
         running(Settings { head_timeout: ms(9000), idle_timeout: ms(9000), ..settings() });
-    // None of them reads, so none of them answers a PING.
+    // These clients do not read, so they do not answer a PING.
     let mut fresh = door.connect();
     fresh.write_all(PREFACE).unwrap();
     let silent = door.connect();
