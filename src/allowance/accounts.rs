@@ -73,6 +73,7 @@ struct Plan {
 #[derive(Clone, Debug)]
 enum ScopeRule {
     Upstream(Arc<str>, Calls),
+    Ramp(Arc<str>),
     Allowance(Allowance),
 }
 
@@ -144,8 +145,8 @@ impl Accounts {
     #[must_use]
     pub fn client(&self, client: usize, asker: Asker) -> Option<(&Arc<Account>, Want)> {
         let account = self.clients.get(client)?.as_ref()?;
-        let upstream = UpstreamScopes { all: 0, counted: 0 };
-        let needs = Needs { scopes: 0b11, ..Needs::default() };
+        let upstream = UpstreamScopes { all: 0, counted: 0, ramp: 1 };
+        let needs = Needs { scopes: 0b101, ..Needs::default() };
         Some((account, want((needs, PathId::default()), upstream, asker)))
     }
 
@@ -250,15 +251,17 @@ impl Plan {
     fn new(rules: &UpstreamRules, upstreams: &[UpstreamRules]) -> Self {
         let sharing = upstreams.iter().filter(|other| shares_account(rules, other));
         let mut scopes: Vec<ScopeRule> = Vec::new();
-        let mut own = UpstreamScopes { all: 0, counted: 1 };
+        let mut own = UpstreamScopes { all: 0, counted: 1, ramp: 2 };
         let mut allowances: Vec<(u8, Allowance)> = Vec::new();
         for other in sharing {
             let is_own = Arc::ptr_eq(&other.name, &rules.name);
             if is_own {
-                own = UpstreamScopes { all: next(&scopes), counted: next(&scopes) + 1 };
+                let all = next(&scopes);
+                own = UpstreamScopes { all, counted: all + 1, ramp: all + 2 };
             }
             let both = [Calls::All, Calls::Counted];
             scopes.extend(both.map(|calls| ScopeRule::Upstream(Arc::clone(&other.name), calls)));
+            scopes.push(ScopeRule::Ramp(Arc::clone(&other.name)));
             for allowance in &other.allowances {
                 let number = place_of(&mut scopes, allowance);
                 if is_own {
@@ -277,6 +280,7 @@ impl Plan {
     fn open(&self, key: Arc<str>, (numbers, clock): (&AtomicU32, Clock)) -> Arc<Account> {
         let scope = |rule: &ScopeRule| match rule {
             ScopeRule::Upstream(name, calls) => Scope::upstream(name, *calls),
+            ScopeRule::Ramp(name) => Scope::ramp(name),
             ScopeRule::Allowance(allowance) => Scope::allowance(allowance),
         };
         let number = numbers.fetch_add(1, Ordering::Relaxed);
@@ -365,7 +369,7 @@ fn shares_account(one: &UpstreamRules, other: &UpstreamRules) -> bool {
 fn place_of(scopes: &mut Vec<ScopeRule>, allowance: &Allowance) -> u8 {
     let same = |rule: &ScopeRule| match rule {
         ScopeRule::Allowance(known) => known.name == allowance.name,
-        ScopeRule::Upstream(..) => false,
+        ScopeRule::Upstream(..) | ScopeRule::Ramp(_) => false,
     };
     let place = scopes.iter().position(same).unwrap_or_else(|| {
         scopes.push(ScopeRule::Allowance(allowance.clone()));
@@ -383,7 +387,8 @@ fn client_account(limit: &Allowance, (numbers, clock): (&AtomicU32, Clock)) -> A
     /// Calls of one client that wait for its own limit.
     const QUEUE_MAX: usize = 1_000;
     let limit = Allowance { mode: Mode::Enforce, ..limit.clone() };
-    let scopes = vec![Scope::upstream(&limit.name, Calls::All), Scope::allowance(&limit)];
+    let upstream = [Scope::upstream(&limit.name, Calls::All), Scope::ramp(&limit.name)];
+    let scopes = upstream.into_iter().chain([Scope::allowance(&limit)]).collect();
     let number = numbers.fetch_add(1, Ordering::Relaxed);
     Arc::new(Account::new(State::new(scopes, QUEUE_MAX, number), sole(), clock))
 }

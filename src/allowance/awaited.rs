@@ -86,6 +86,9 @@ fn barrier(scope: &mut Scope, now: Moment) -> Barrier {
     if scope.is_enforced_allowance() && scope.window().is_none() {
         return Barrier::Concurrency;
     }
+    if scope.ramp_mut().is_some() {
+        return Barrier::Pace;
+    }
     let spent = scope.room(now).is_err() || scope.passage(now).is_err();
     if spent { Barrier::Allowance } else { Barrier::Pace }
 }

@@ -12,6 +12,7 @@ mod heed;
 mod keyed;
 mod places;
 mod queue;
+mod ramp;
 mod recent;
 mod report;
 mod retries;

@@ -242,7 +242,21 @@ impl State {
             let at = circumstances(report);
             self.scopes[scope].strike(&Strike { order, sent: report.sent, role, at });
         }
+        if targets & !report.closed != 0 {
+            self.close_ramp(&granted.want, order, report.sent);
+        }
         targets
+    }
+
+    /// Retries after the hold begin with one again. Where the vendor turned a call away soon after
+    /// its own word was over, those that nobody has paid are not sent on that word any more.
+    /// Throttling slows the pace instead, and lets them wait.
+    fn close_ramp(&mut self, want: &Want, order: &HoldOrder, sent: Moment) {
+        let ramp = self.scopes[usize::from(want.upstream.ramp)].ramp_mut();
+        let early = ramp.is_some_and(|ramp| ramp.close(sent));
+        if early && order.cause == HoldCause::Maintenance {
+            self.failed_words |= 1 << want.upstream.ramp;
+        }
     }
 
     /// Holds whose probe met something else open; those whose probe met nothing hold again.
@@ -259,6 +273,8 @@ impl State {
                 scope.probe_failed(granted.want.path, at);
             } else {
                 scope.reopen(report.now);
+                let ramp = &mut self.scopes[usize::from(granted.want.upstream.ramp)];
+                ramp.ramp_mut().into_iter().for_each(|ramp| ramp.reopen(report.now));
             }
         }
     }

@@ -11,8 +11,9 @@ use crate::policy::route::Matcher;
 /// Most allowances of one account, its upstreams' own scopes included: they share a 64-bit set.
 pub const SCOPES_MAX: usize = 64;
 
-/// Scopes that every upstream has besides its allowances: all its calls, and the counted ones.
-const UPSTREAM_SCOPES: usize = 2;
+/// Scopes that every upstream has besides its allowances: all its calls, the counted ones, and the
+/// retries after a hold.
+const UPSTREAM_SCOPES: usize = 3;
 
 /// How many scopes one account has whose upstreams have these allowances: in a shared account
 /// those of the same name are one.

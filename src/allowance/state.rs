@@ -46,6 +46,9 @@ pub(super) struct State {
     pub(super) orders: u64,
     /// How many grants there were.
     grants: u64,
+    /// The ramps of upstreams whose hold ended too early by their own word, until the unpaid
+    /// retries that wait there have been sent away.
+    pub(super) failed_words: u64,
     /// Who keeps the account's timer, and for when it is set.
     timekeeper: Option<(Ticket, Moment)>,
 }
@@ -69,6 +72,7 @@ impl State {
             holds,
             orders: 0,
             grants: 0,
+            failed_words: 0,
             timekeeper: None,
         }
     }
@@ -136,10 +140,12 @@ impl State {
         holds.max_by_key(|hold| hold.until).copied()
     }
 
-    /// Sends away everybody who cannot start within patience any more.
+    /// Sends away everybody who cannot start within patience any more, and the unpaid retries of an
+    /// upstream whose word has failed.
     pub(super) fn dismiss_hopeless(&mut self, now: Moment) -> Vec<Waker> {
         let mut ahead = [0_u32; SCOPES_MAX];
         let mut hopeless = Vec::new();
+        let failed = std::mem::take(&mut self.failed_words);
         let Self { queue, scopes, .. } = self;
         for (ticket, waiter) in queue.iter() {
             let mut start = now;
@@ -147,7 +153,7 @@ impl State {
                 ahead[scope] += 1;
                 start = start.max(scopes[scope].estimate(now, ahead[scope]));
             }
-            if waiter.want.deadline < start {
+            if waiter.want.deadline < start || waiter.want.scopes & failed != 0 {
                 hopeless.push(ticket);
                 members(waiter.want.scopes).for_each(|scope| ahead[scope] -= 1);
             }
@@ -184,7 +190,7 @@ impl State {
     }
 
     pub(super) fn views(&mut self, now: Moment) -> Vec<ScopeView> {
-        self.scopes.iter_mut().map(|scope| scope.view(now)).collect()
+        self.scopes.iter_mut().filter_map(|scope| scope.view(now)).collect()
     }
 
     /// The allowance with the smallest share left, of those the call needs.

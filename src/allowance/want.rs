@@ -18,7 +18,7 @@ pub struct Want {
     /// Those of them whose slots the guard settles, and the guard.
     pub(super) guarded: u64,
     pub(super) guard: Option<Duration>,
-    /// The scope of its upstream as such, and the one of its upstream's counted calls.
+    /// The scopes of its upstream as such.
     pub(super) upstream: UpstreamScopes,
     /// Which part of the upstream it is about.
     pub(super) path: PathId,
@@ -66,13 +66,27 @@ impl PathId {
     }
 }
 
-/// The two scopes of an upstream as such.
+/// The scopes of an upstream as such.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct UpstreamScopes {
     /// Closed: nothing is sent to it.
     pub(super) all: u8,
     /// Closed: nothing but exempt calls is sent to it.
     pub(super) counted: u8,
+    /// What retries after a hold need that no budget has paid.
+    pub(super) ramp: u8,
+}
+
+impl Want {
+    /// Its next attempt is a retry after a hold that no budget has paid.
+    pub const fn join_ramp(&mut self) {
+        self.scopes |= 1 << self.upstream.ramp;
+    }
+
+    /// Its next attempt is paid for.
+    pub const fn leave_ramp(&mut self) {
+        self.scopes &= !(1 << self.upstream.ramp);
+    }
 }
 
 /// Whether a call is fit to be a probe.

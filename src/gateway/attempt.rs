@@ -428,8 +428,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Verdict::Stop(why) => return Err(why),
             Verdict::Again { at, cost } => (at, cost),
         };
+        call.want.leave_ramp();
         let payment = match (cost, trouble.remedy) {
-            (Cost::Free, _) => Payment::Settled,
+            (Cost::Bounded, _) if *probe == Probe::Yes || self.pay(call, now) => Payment::Settled,
+            (Cost::Bounded, _) => {
+                call.want.join_ramp();
+                Payment::Settled
+            }
             (Cost::Blind, Remedy::Backoff) => Payment::Due,
             (Cost::Blind, _) if self.pay(call, now) => Payment::Settled,
             (Cost::Blind, _) => return Err(StoppedBy::Budget),

@@ -5,8 +5,8 @@
 //! ten seconds stay below the share of the calls of the last ten seconds: what was saved ages. And
 //! since the last good answer they stay below the share of the calls that failed since: what good
 //! times earned is not spent on a dead vendor, while one good answer frees the rest again, so that
-//! a short break costs few calls. The first retry after a stated wait is none of the budget's
-//! business: holds bound those.
+//! a short break costs few calls. A retry after a stated wait draws on the budget too, and what it
+//! does not cover the first time is bounded by the ramp after the hold (`allowance::ramp`).
 
 use super::time::Moment;
 

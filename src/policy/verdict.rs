@@ -30,8 +30,9 @@ pub enum Verdict {
 /// Whether a retry has to be paid by the retry budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cost {
-    /// The vendor asked for the wait, and a hold bounds it.
-    Free,
+    /// The vendor asked for the wait: what the budget does not pay is sent as the answers of others
+    /// permit.
+    Bounded,
     /// Nothing else bounds it.
     Blind,
 }
@@ -65,7 +66,7 @@ pub struct Situation<'a> {
     /// When the hold that this outcome ordered ends, as the vault keeps it; none where no hold
     /// covers the call.
     pub held_until: Option<Moment>,
-    /// Retries of this call after a hold that others' probe opened: one each is free.
+    /// Retries of this call after a hold that others' probe opened: for one each the hold is a bound.
     pub hold_retries: u32,
 }
 
@@ -108,11 +109,11 @@ fn ordered_wait(order: &HoldOrder) -> Duration {
     said.max(order.at_least).max(hold::FLOOR)
 }
 
-/// Free is what a hold bounds: its one probe, and one retry of each call that it made wait. A call
-/// that is refused again after that pays, because the vendor's word has failed.
+/// A hold bounds its one probe, and one retry of each call that it made wait. A call that is refused
+/// again after that pays, because the vendor's word has failed.
 fn cost_of(trouble: &Trouble, situation: &Situation<'_>) -> Cost {
     let bounded = trouble.hold.is_some() && situation.held_until.is_some();
-    if bounded && situation.hold_retries == 0 { Cost::Free } else { Cost::Blind }
+    if bounded && situation.hold_retries == 0 { Cost::Bounded } else { Cost::Blind }
 }
 
 #[cfg(test)]
@@ -189,7 +190,7 @@ mod tests {
             ..situation(&Method::POST, 1)
         };
         let at = |millis, cost| Verdict::Again { at: Moment::from_millis(millis), cost };
-        assert_eq!(decide(&held, &covered(0)), at(1_000, Cost::Free));
+        assert_eq!(decide(&held, &covered(0)), at(1_000, Cost::Bounded));
         assert_eq!(decide(&held, &covered(1)), at(1_000, Cost::Blind));
         let exempt = situation(&Method::POST, 1);
         assert_eq!(decide(&held, &exempt), at(2_100, Cost::Blind), "a second, and a tenth more");

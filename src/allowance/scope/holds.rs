@@ -107,7 +107,7 @@ impl Scope {
                     self.latest = None;
                 }
             }
-            Kind::Window(_) | Kind::Places(_) => {}
+            Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) => {}
         }
     }
 
@@ -138,7 +138,7 @@ impl Scope {
     pub(in crate::allowance) fn avoids(&self, path: PathId) -> bool {
         match &self.kind {
             Kind::Upstream(upstream) => upstream.avoid == Some(path),
-            Kind::Window(_) | Kind::Places(_) => false,
+            Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) => false,
         }
     }
 
@@ -179,7 +179,7 @@ impl Scope {
                 let slow = order.slow_sixteenths;
                 upstream.temporary = Temporary::after(before, busiest, slow, now);
             }
-            Kind::Places(_) => {}
+            Kind::Places(_) | Kind::Ramp(_) => {}
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::policy::time::Moment;
 
 use super::health::Health;
 use super::places::{Leave, Places};
+use super::ramp::Ramp;
 use super::recent::Recent;
 use super::settings::{Allowance, Grant, Mode};
 use super::temporary::Temporary;
@@ -53,6 +54,7 @@ pub(super) struct Scope {
 enum Kind {
     Window(Window),
     Places(Places),
+    Ramp(Ramp),
     Upstream(Box<Upstream>),
 }
 
@@ -122,6 +124,11 @@ impl Scope {
         Self::new(name, Kind::Upstream(Box::new(upstream)), Mode::Enforce)
     }
 
+    /// The retries after a hold of an upstream.
+    pub(super) fn ramp(name: &Arc<str>) -> Self {
+        Self::new(name, Kind::Ramp(Ramp::new()), Mode::Enforce)
+    }
+
     /// The scope of an allowance.
     pub(super) fn allowance(allowance: &Allowance) -> Self {
         let linger = allowance.linger;
@@ -154,27 +161,34 @@ impl Scope {
     /// Whether calls can be in each other's way here.
     pub(super) fn is_contended(&self) -> bool {
         match &self.kind {
-            Kind::Window(_) | Kind::Places(_) => self.mode == Mode::Enforce,
+            Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) => self.mode == Mode::Enforce,
             Kind::Upstream(upstream) => upstream.temporary.is_some() || self.hold.is_some(),
         }
     }
 
     /// Whether it is an allowance that holds calls back, so that a hold on it closes something.
     pub(super) fn is_enforced_allowance(&self) -> bool {
-        self.mode == Mode::Enforce && !matches!(self.kind, Kind::Upstream(_))
+        self.mode == Mode::Enforce && matches!(self.kind, Kind::Window(_) | Kind::Places(_))
+    }
+
+    pub(super) const fn ramp_mut(&mut self) -> Option<&mut Ramp> {
+        match &mut self.kind {
+            Kind::Ramp(ramp) => Some(ramp),
+            Kind::Window(_) | Kind::Places(_) | Kind::Upstream(_) => None,
+        }
     }
 
     pub(super) const fn window(&self) -> Option<Duration> {
         match &self.kind {
             Kind::Window(window) => Some(window.length()),
-            Kind::Places(_) | Kind::Upstream(_) => None,
+            Kind::Places(_) | Kind::Ramp(_) | Kind::Upstream(_) => None,
         }
     }
 
     pub(super) const fn window_mut(&mut self) -> Option<&mut Window> {
         match &mut self.kind {
             Kind::Window(window) => Some(window),
-            Kind::Places(_) | Kind::Upstream(_) => None,
+            Kind::Places(_) | Kind::Ramp(_) | Kind::Upstream(_) => None,
         }
     }
 
@@ -182,7 +196,7 @@ impl Scope {
     pub(super) const fn configured_limit(&self) -> Option<u32> {
         match &self.kind {
             Kind::Window(window) => Some(window.configured()),
-            Kind::Places(_) | Kind::Upstream(_) => None,
+            Kind::Places(_) | Kind::Ramp(_) | Kind::Upstream(_) => None,
         }
     }
 
@@ -191,6 +205,7 @@ impl Scope {
         match &mut self.kind {
             Kind::Window(window) => window.room(now),
             Kind::Places(places) => places.room(now),
+            Kind::Ramp(ramp) => ramp.room(),
             Kind::Upstream(_) => Ok(()),
         }
     }
@@ -207,7 +222,7 @@ impl Scope {
                 Some(pace) => (pace.mark(), pace.take(now)),
                 None => return Ok(()),
             },
-            Kind::Places(_) => return Ok(()),
+            Kind::Places(_) | Kind::Ramp(_) => return Ok(()),
         };
         // A pace that recovers is faster by then.
         let faster = self.speed.since.plus(RECOVERY_STEP);
@@ -232,6 +247,7 @@ impl Scope {
         match &mut self.kind {
             Kind::Window(window) => window.occupy(),
             Kind::Places(places) => places.occupy(),
+            Kind::Ramp(ramp) => ramp.occupy(),
             Kind::Upstream(upstream) => upstream.recent.sent(now),
         }
     }
@@ -240,22 +256,30 @@ impl Scope {
         matches!(self.mode, Mode::Observe)
     }
 
-    /// The window's part of a slot is over at `at`.
+    /// The window's part of a slot is over at `at`, because it was answered.
     pub(super) fn settle(&mut self, at: Moment) {
-        if let Kind::Window(window) = &mut self.kind {
-            window.settle(at);
+        match &mut self.kind {
+            Kind::Window(window) => window.settle(at),
+            Kind::Ramp(ramp) => ramp.answered(),
+            Kind::Places(_) | Kind::Upstream(_) => {}
         }
     }
 
     /// The attempt was given up at `now`: the vendor may count it a little later.
     pub(super) fn settle_given_up(&mut self, now: Moment) {
-        self.settle(now.plus(self.linger));
+        match &mut self.kind {
+            Kind::Window(window) => window.settle(now.plus(self.linger)),
+            Kind::Ramp(ramp) => ramp.ended(),
+            Kind::Places(_) | Kind::Upstream(_) => {}
+        }
     }
 
     /// Nothing was sent: the slot is free at once, and its turn if nobody took one since.
     pub(super) fn cancel(&mut self, grant: u64) {
-        if let Kind::Window(window) = &mut self.kind {
-            window.cancel();
+        match &mut self.kind {
+            Kind::Window(window) => window.cancel(),
+            Kind::Ramp(ramp) => ramp.ended(),
+            Kind::Places(_) | Kind::Upstream(_) => {}
         }
         if let Some(turn) = self.latest.take_if(|turn| turn.grant == grant) {
             self.restore(turn.before);
@@ -288,6 +312,7 @@ impl Scope {
         match &self.kind {
             Kind::Window(window) => window.estimate(open, position),
             Kind::Places(places) => places.estimate(open, position),
+            Kind::Ramp(_) => open,
             Kind::Upstream(upstream) => match &upstream.temporary {
                 Some(pace) => pace.estimate(open, position),
                 None => open,
@@ -300,6 +325,7 @@ impl Scope {
         let unused = match &mut self.kind {
             Kind::Window(window) => window.is_idle(now),
             Kind::Places(places) => places.taken(now) == 0,
+            Kind::Ramp(_) => true,
             Kind::Upstream(upstream) => upstream.temporary.is_none(),
         };
         unused && self.hold.is_none() && self.waiting == [0; 3]
@@ -314,7 +340,7 @@ impl Scope {
             (Kind::Upstream(own), Kind::Upstream(other)) => {
                 own.temporary = other.temporary.as_ref().map(Temporary::copy);
             }
-            (Kind::Window(_) | Kind::Places(_) | Kind::Upstream(_), _) => {}
+            (Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) | Kind::Upstream(_), _) => {}
         }
         self.hold = from.hold.map(|hold| Hold { id: 0, probe: Probe::Due, ..hold });
         (self.last_cut, self.speed) = (from.last_cut, from.speed);
@@ -326,7 +352,7 @@ impl Scope {
                 Some(pace) => pace.sixteenths(),
                 None => FULL,
             },
-            Kind::Window(_) | Kind::Places(_) => self.speed.sixteenths,
+            Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) => self.speed.sixteenths,
         }
     }
 
@@ -336,7 +362,7 @@ impl Scope {
             Kind::Upstream(upstream) => {
                 upstream.temporary.iter().for_each(|pace| pace.restore(mark));
             }
-            Kind::Places(_) => {}
+            Kind::Places(_) | Kind::Ramp(_) => {}
         }
     }
 
@@ -359,7 +385,7 @@ impl Scope {
                 upstream.temporary = pace.and_then(|pace| pace.recovered(now));
                 self.latest = self.latest.filter(|_| upstream.temporary.is_some());
             }
-            Kind::Window(_) | Kind::Places(_) | Kind::Upstream(_) => {}
+            Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) | Kind::Upstream(_) => {}
         }
     }
 }

@@ -8,11 +8,12 @@ use super::{Calls, Kind, Scope};
 use crate::allowance::view::{Binding, HoldView, ScopeKind, ScopeView};
 
 impl Scope {
-    pub(in crate::allowance) fn view(&mut self, now: Moment) -> ScopeView {
+    /// Nothing of a ramp: it is part of its upstream.
+    pub(in crate::allowance) fn view(&mut self, now: Moment) -> Option<ScopeView> {
         self.recover(now);
-        let (kind, occupied, release) = self.measures(now);
+        let (kind, occupied, release) = self.measures(now)?;
         let drift = self.window_mut().and_then(|window| window.drift());
-        ScopeView {
+        Some(ScopeView {
             name: Arc::clone(&self.name),
             kind,
             occupied,
@@ -22,13 +23,13 @@ impl Scope {
             drift,
             hold: self.hold.map(|hold| HoldView::of(&hold, now)),
             observe: self.observes(),
-        }
+        })
     }
 
     /// What the log calls it.
     pub(in crate::allowance) fn label(&self) -> Arc<str> {
         match &self.kind {
-            Kind::Window(_) | Kind::Places(_) => Arc::clone(&self.name),
+            Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) => Arc::clone(&self.name),
             Kind::Upstream(upstream) => match upstream.calls {
                 Calls::All => Arc::from("upstream"),
                 Calls::Counted => Arc::from("counted_calls"),
@@ -37,8 +38,8 @@ impl Scope {
     }
 
     /// What it counts, how much of it is occupied, and when a slot is free.
-    fn measures(&mut self, now: Moment) -> (ScopeKind, u32, Moment) {
-        match &mut self.kind {
+    fn measures(&mut self, now: Moment) -> Option<(ScopeKind, u32, Moment)> {
+        Some(match &mut self.kind {
             Kind::Window(window) => {
                 let occupied = window.occupied(now);
                 let release = window.room(now).err().filter(|at| *at != Moment::NEVER);
@@ -58,7 +59,8 @@ impl Scope {
                 Calls::All => (ScopeKind::Upstream, 0, now),
                 Calls::Counted => (ScopeKind::Counted, 0, now),
             },
-        }
+            Kind::Ramp(_) => return None,
+        })
     }
 
     /// What it would say in `RateLimit`; what only observes binds nobody.

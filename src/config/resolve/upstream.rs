@@ -292,7 +292,7 @@ impl<'a> Resolver<'a> {
         let fault = fault.key(format!("upstreams.{}.allowances", field.key));
         self.faults.push(fault.accepted(format!(
             "at most {SCOPES_MAX}: the allowances of all upstreams of the account, those of one \
-             name being one, and two for each upstream"
+             name being one, and three for each upstream"
         )));
     }
 

@@ -65,6 +65,44 @@ async fn sustained_calls_to_a_vendor_that_says_zero_cost_a_tenth_more_at_most() 
     }
 }
 
+/// Answers in turn: this one, then an OK, and so on.
+fn flapping(status: u16, headers: Headers, millis: u64) -> Arc<Bench> {
+    let pair = [Step::Answer(millis, status, headers, "{}"), Step::Answer(millis, 200, &[], "ok")];
+    let steps: Vec<_> = pair.iter().cycle().take(2_000).cloned().collect();
+    Arc::new(bench("auto", &steps, |_| {}))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vendor_that_refuses_every_other_call_sees_few_of_them_again() {
+    for (status, millis) in [(503, 1), (503, 500), (503, 3_000), (429, 1), (429, 500)] {
+        let bench = flapping(status, SECOND, millis);
+        together(&bench, Method::POST, 100).await;
+        let sends = bench.sent().len();
+        assert!(sends <= 135, "{status} after {millis} ms: {sends} sends of 100 calls");
+        let bench = flapping(status, SECOND, millis);
+        leaving(&bench, 600, Duration::from_millis(20), Duration::from_secs(60)).await;
+        let sends = bench.sent().len();
+        assert!(sends <= 720, "{status} after {millis} ms, sustained: {sends} sends of 600 calls");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_is_over_when_it_ends_costs_no_call() {
+    for (status, millis) in [(503, 1), (503, 500), (429, 1), (429, 500)] {
+        let mut steps = vec![Step::Answer(millis, status, SECOND, "{}"); 100];
+        steps.push(Step::Answer(millis, 200, &[], "ok"));
+        let bench = Arc::new(bench("auto", &steps, |_| {}));
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..100 {
+            let bench = Arc::clone(&bench);
+            all.spawn(async move { bench.call(Method::POST, &[]).await.status });
+        }
+        let statuses = all.join_all().await;
+        assert!(statuses.iter().all(|status| *status == 200), "{status} after {millis} ms");
+        assert_eq!(bench.sent().len(), 200);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_word_that_keeps_failing_is_believed_three_times() {
     let bench = answers(429, SECOND);
