@@ -2,7 +2,7 @@
 //!
 //! The calls that the vendor refused before a hold are retries. Where it still refuses some calls
 //! when the hold ends, sending all of them at once would double its traffic. So they start like a
-//! TCP connection: one, and one more for each that was answered, which doubles with each round
+//! TCP connection: one, and one more for each that was served, which doubles with each round
 //! trip. A new hold begins again with one. Calls that have not been sent yet are no retries, and
 //! do not need this.
 
@@ -33,13 +33,12 @@ impl Ramp {
         self.under_way = self.under_way.saturating_add(1);
     }
 
-    /// One of them was answered. A refusal begins a hold, and that begins again.
-    pub(super) const fn answered(&mut self) {
-        self.ended();
+    /// One of them was served: the vendor can bear more.
+    pub(super) const fn served(&mut self) {
         self.open = self.open.saturating_add(1);
     }
 
-    /// One of them is over, and nothing is known.
+    /// One of them is over.
     pub(super) const fn ended(&mut self) {
         self.under_way = self.under_way.saturating_sub(1);
     }
@@ -83,12 +82,15 @@ mod tests {
         for expected in [2, 4, 8, 16] {
             let taken = fill(&mut ramp);
             assert_eq!(taken, expected);
-            (0..taken).for_each(|_| ramp.answered());
+            for _ in 0..taken {
+                ramp.ended();
+                ramp.served();
+            }
         }
     }
 
     #[test]
-    fn what_ends_without_an_answer_makes_room_and_no_more() {
+    fn what_fails_makes_room_and_no_more() {
         let mut ramp = Ramp::new();
         assert_eq!(fill(&mut ramp), 1);
         ramp.ended();
@@ -100,7 +102,7 @@ mod tests {
         let mut ramp = Ramp::new();
         assert!(!ramp.close(at(1)), "there was none");
         ramp.reopen(at(3));
-        (0..9).for_each(|_| ramp.answered());
+        (0..9).for_each(|_| ramp.served());
         assert!(!ramp.close(at(2)), "it was sent before");
         assert_eq!(fill(&mut ramp), 1);
         ramp.reopen(at(5));

@@ -13,6 +13,7 @@ use crate::policy::time::Moment;
 
 use super::health::Blind;
 use super::places::Leave;
+use super::ramp::Ramp;
 use super::scope::{Role, Strike};
 use super::state::{State, members};
 use super::want::{Granted, Want};
@@ -118,6 +119,10 @@ impl State {
         let served = report.order.is_none_or(|order| order.cause == HoldCause::Pause);
         if report.fate == Fate::Answered && report.blind == Blind::No && served {
             self.scopes[upstream].succeeded(granted.want.path, report.now);
+            if granted.want.is_on_ramp() {
+                let ramp = self.scopes[usize::from(granted.want.upstream.ramp)].ramp_mut();
+                ramp.into_iter().for_each(Ramp::served);
+            }
         }
         if report.is_plain() && granted.probes == 0 {
             return Aftermath::default();

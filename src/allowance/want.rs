@@ -87,6 +87,10 @@ impl Want {
     pub const fn leave_ramp(&mut self) {
         self.scopes &= !(1 << self.upstream.ramp);
     }
+
+    pub(super) const fn is_on_ramp(&self) -> bool {
+        self.scopes >> self.upstream.ramp & 1 == 1
+    }
 }
 
 /// Whether a call is fit to be a probe.

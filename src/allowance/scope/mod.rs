@@ -260,7 +260,7 @@ impl Scope {
     pub(super) fn settle(&mut self, at: Moment) {
         match &mut self.kind {
             Kind::Window(window) => window.settle(at),
-            Kind::Ramp(ramp) => ramp.answered(),
+            Kind::Ramp(ramp) => ramp.ended(),
             Kind::Places(_) | Kind::Upstream(_) => {}
         }
     }

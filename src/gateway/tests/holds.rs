@@ -87,6 +87,18 @@ async fn a_vendor_that_refuses_every_other_call_sees_few_of_them_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_vendor_that_fails_after_the_hold_it_asked_for_gets_the_calls_one_by_one() {
+    let mut steps = vec![Step::Answer(10, 503, SECOND, "{}"); 100];
+    steps.extend([Step::Answer(10, 200, &[], "ok"), Step::Answer(10, 503, ZERO, "{}")]);
+    let bench = Arc::new(bench("auto", &steps, |_| {}));
+    together(&bench, Method::POST, 100).await;
+    let later = bench.gaps().split_off(100);
+    let burst = |start: &u128| later.iter().filter(|at| (*start..*start + 5).contains(at)).count();
+    let most = later.iter().map(burst).max();
+    assert!(most.is_some_and(|most| most <= 13), "the budget's ten, and two: {later:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hold_that_is_over_when_it_ends_costs_no_call() {
     for (status, millis) in [(503, 1), (503, 500), (429, 1), (429, 500)] {
         let mut steps = vec![Step::Answer(millis, status, SECOND, "{}"); 100];
