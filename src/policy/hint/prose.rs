@@ -87,6 +87,7 @@ pub fn without_links(text: &str) -> Cow<'_, str> {
 static LINK: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\b[a-z][a-z0-9+.-]*://\S*|\bwww\.\S*|\bmailto:\S*|\S+@\S+",
+        r"|\[[^\]]{1,100}\]\([^)]*\)|<a\b[^>]*>[^<]{0,100}</a>",
         r"|\b[a-z0-9-]+(?:\.[a-z0-9-]+)+/\S*|(?:^|[\s(\x22'=])/[a-z0-9_~.-]\S*",
     ))
 });

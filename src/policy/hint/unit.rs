@@ -46,6 +46,8 @@ enum Word {
 /// Longer names are no hint.
 const NAME_CHARS_MAX: usize = 40;
 
+const NANO: Duration = Duration::from_nanos(1);
+const MICRO: Duration = Duration::from_micros(1);
 const MILLI: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -53,7 +55,15 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Units, as words of a name. A singular names a bucket, not a unit: `x-ratelimit-reset-minute`.
-const UNITS: [(&str, Duration); 17] = [
+const UNITS: [(&str, Duration); 25] = [
+    ("nanoseconds", NANO),
+    ("nanos", NANO),
+    ("nsec", NANO),
+    ("ns", NANO),
+    ("microseconds", MICRO),
+    ("micros", MICRO),
+    ("usec", MICRO),
+    ("us", MICRO),
     ("milliseconds", MILLI),
     ("millisecond", MILLI),
     ("millisec", MILLI),
