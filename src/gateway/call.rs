@@ -355,6 +355,7 @@ impl<E> Gateway<E> {
         status: StatusCode,
     ) -> impl FnOnce() -> BodyRecord + 'a {
         move || BodyRecord {
+            redactor: call.rules.credential.as_ref().map(|_| Arc::clone(&self.redactor)),
             settings: Arc::clone(&self.settings),
             shard: Arc::clone(&self.shard),
             access: self.access,

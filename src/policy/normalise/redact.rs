@@ -142,25 +142,31 @@ impl Patterns {
             return places;
         }
         self.look(text, |range| range, &mut places);
-        let stage = Stage::joined(text);
-        if let Some(stage) = &stage {
+        let joined = Stage::joined(text);
+        if let Some(stage) = &joined {
             self.look(&stage.bytes, |range| stage.place(range), &mut places);
         }
-        if text.contains(&b'~')
-            && let Some(decoded) = Stage::whole(text).decoded(pointer_escape)
-        {
-            self.look(&decoded.bytes, |range| decoded.place(range), &mut places);
-        }
-        if !text.iter().any(|byte| matches!(byte, b'%' | b'&' | b'\\')) {
+        let (escaped, pointer) =
+            (text.iter().any(|byte| b"%&\\".contains(byte)), text.contains(&b'~'));
+        if !escaped && !pointer {
             return places;
         }
-        let mut stage = stage.unwrap_or_else(|| Stage::whole(text));
-        for _ in 0..DECODINGS_MAX {
-            let Some(decoded) = stage.decoded(escape) else { break };
+        let stage = joined.unwrap_or_else(|| Stage::whole(text));
+        if pointer && let Some(decoded) = stage.decoded(pointer_escape) {
             self.look(&decoded.bytes, |range| decoded.place(range), &mut places);
+            self.look_deeper(decoded, &mut places);
+        }
+        self.look_deeper(stage, &mut places);
+        places
+    }
+
+    /// Looks behind escapes, also inside each other.
+    fn look_deeper(&self, mut stage: Stage, places: &mut Vec<Range<usize>>) {
+        for _ in 0..DECODINGS_MAX {
+            let Some(decoded) = stage.decoded(escape) else { return };
+            self.look(&decoded.bytes, |range| decoded.place(range), places);
             stage = decoded;
         }
-        places
     }
 
     fn look(
@@ -395,8 +401,10 @@ fn base64_core(secret: &[u8], shift: usize) -> String {
     characters.map(letter).collect()
 }
 
+/// In one piece, or byte by byte as dumps and lists show it: `73:6b`, `0x73, 0x6b`.
 fn hexadecimal(secret: &[u8]) -> String {
-    secret.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits: Vec<String> = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    digits.join("[ :,-]{0,2}(?:0x)?")
 }
 
 fn literal(secret: &[u8]) -> String {
@@ -461,6 +469,11 @@ mod tests {
             TOKEN.to_uppercase(),
             TOKEN.to_lowercase(),
             each(|c| format!("%{c:02X}")),
+            each(|c| format!(":{c:02x}"))[1..].to_owned(),
+            each(|c| format!(" {c:02X}"))[1..].to_owned(),
+            each(|c| format!(", 0x{c:02x}"))[4..].to_owned(),
+            TOKEN.replace('~', "~0").replace('/', "\\~1"),
+            TOKEN.replace('~', "~0").replace("/9", "\n~19"),
             each(|c| format!("%{c:02x}")),
             each(|c| format!("%25{c:02x}")),
             TOKEN.replace('/', "%2F").replace('+', "%2b"),
@@ -476,8 +489,8 @@ mod tests {
             TOKEN.replace('~', "~0").replace('/', "~1"),
             TOKEN.replace('/', "\\/"),
             TOKEN.replace('/', "\\\\/"),
-            hexadecimal(TOKEN.as_bytes()),
-            hexadecimal(format!("Bearer {TOKEN}").as_bytes()).to_uppercase(),
+            each(|c| format!("{c:02x}")),
+            format!("42656172657220{}", each(|c| format!("{c:02X}"))),
             TOKEN.replace('9', "9\r\n"),
         ];
         for alphabet in [*BASE64, url_safe()] {
