@@ -228,6 +228,9 @@ fn a_zero_is_passed_over_for_the_next_voice() {
 fn units_in_names_are_read() {
     let headers = [
         ("X-RateLimit-Reset-Us", "8000000", 8),
+        ("X-RateLimit-ResetInMs", "8000", 8),
+        ("X-RateLimit-TimeToResetMs", "8000", 8),
+        ("X-RateLimit-Reset_Ms", "8000", 8),
         ("X-RateLimit-Reset-Nanos", "8000000000", 8),
         ("X-RateLimit-Retry-After", "8", 8),
         ("X-Rate-Limit-Retry-After-Seconds", "8", 8),
@@ -311,6 +314,7 @@ fn prose_states_a_wait_only_where_it_speaks_of_trying_again() {
         "Average wait time is 30 minutes.",
         "Limits: 60 requests in 1 minute. Please try again later.",
         "Try again in 2 months.",
+        "Please try again in 2027.",
         "Try again in 2 days and 1 month.",
         "Try again in 2 hours and a half.",
         "Try again in 1 hour 30.",
@@ -333,6 +337,9 @@ fn a_span_is_read_whole() {
     let rows = [
         ("Try again in an hour.", 3_600),
         ("Try again in 1 hr. 5 min.", 3_900),
+        (r"Try again in\n2 hours, 3 minutes.", 7_380),
+        (r"Try again in 2\u00a0hours, 3\u202fminutes.", 7_380),
+        ("Try again in <b>2 hours, 3 minutes</b>.", 7_380),
         ("Try again in 2 hours; 3 minutes.", 7_380),
         ("Try again in 2 hours & 3 minutes.", 7_380),
         ("Try again in 2 hours plus 3 minutes.", 7_380),
