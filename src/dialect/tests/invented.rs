@@ -97,7 +97,10 @@ fn what_a_sentence_only_names_is_no_throttle() {
 fn a_throttle_under_another_status_is_one_that_is_corroborated() {
     const REMAINING: &[(&str, &str)] = &[("x-ratelimit-remaining", "0")];
     const AFTER: &[(&str, &str)] = &[("retry-after", "30")];
-    let rows: [Answered; 23] = [
+    let rows: [Answered; 26] = [
+        (400, &[], r#"{"message":"You have exceeded the 'reads per second' rate limit."}"#),
+        (400, &[], r#"{"message":"Rate limit exceeded\nafter 100 requests"}"#),
+        (403, &[], r#"{"message":"You have reached your hourly call limit today"}"#),
         (400, &[], r#"{"message":"Exchange rate API: rate limit exceeded"}"#),
         (400, &[], r#"{"message":"Error: \"Rate limit exceeded\""}"#),
         (400, &[], r#"{"message":"\"Too many requests\""}"#),

@@ -60,7 +60,8 @@ struct Signs<'a> {
 /// is unknown`) and rates that are not of calls (`interest rate limit exceeded`).
 fn claims(sentence: &str) -> String {
     let told = OTHER_RATES.replace_all(sentence, " ");
-    NAMED.replace_all(&told, "$1 $2").into_owned()
+    let told = NAMED.replace_all(&told, "$1 $2");
+    told.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The words of an answer. The names of a JSON body's members are none.
@@ -315,13 +316,14 @@ static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(&format!(r"(?i)(?:{said}|\b{past}|\benhance your calm\b)"))
 });
 
-/// What may follow such words. Another noun makes a name of them: "a rate limit bug", "too many
-/// calls scheduled", "the call limits exceeded flag".
+/// What may follow such words: the end, a number, or a word that begins another part of the
+/// sentence. A noun makes a name of them: "a rate limit bug", "the call limits exceeded flag".
 const CLAIM_ENDS: &str = concat!(
-    r"(?: (?:window|threshold|policy|allowance))?",
-    r"(?:\W*$|\s*[^\w\s%]|\s+\d+(?:[^\d%]|$)|\s+(?:a|again|allowed|already|an|and|are|as|at|be|because|been|being|but|by",
-    r"|currently|due|error|exception|for|from|has|have|if|in|is|made|now|of|on|or|per|please|received|recently",
-    r"|retry|sent|set|since|slow|so|that|the|this|to|try|until|wait|was|we|were|when|while|with|within|you|your)\b)",
+    r"(?: (?:window|threshold|policy|allowance))?(?:\W*$| ?[^\w\s%]| \d+(?:[^\d%]|$)",
+    r"| (?:a|after|again|against|allowed|already|an|and|any|are|as|at|be|because|been|before|being|but|by|can",
+    r"|currently|do|due|during|error|every|exception|for|from|has|have|if|in|is|it|its|made|may|more|must|no|not|now",
+    r"|of|on|only|or|over|per|please|received|recently|retry|sent|set|since|slow|so|that|the|then|there|these|they",
+    r"|this|through|to|today|too|try|under|until|using|via|wait|was|we|were|when|while|will|with|within|you|your)\b)",
 );
 
 /// Words that a sentence uses as a name, and the word before or behind them.

@@ -102,7 +102,8 @@ static LINK: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// What stands inside a sentence without being a part of it: an inline tag, and a blank that is no space.
+/// What stands inside a sentence without being a part of it: an inline tag, and a blank that is no
+/// space.
 static TAG_OR_SPACE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)</?(?:b|i|u|em|strong|span|code|tt|mark|small)\b[^<>]{0,100}>|[\x{a0}\x{2009}\x{202f}]",

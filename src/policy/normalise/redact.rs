@@ -37,6 +37,10 @@ pub struct Redactor {
 struct Patterns {
     /// Secrets as they are, in any letter case, and in hexadecimal.
     plain: Regex,
+    /// Secrets byte by byte, as dumps and lists show them: `73:6b`, `0x73, 0x6b`.
+    dumped: Regex,
+    /// No shorter text holds one so.
+    dumped_bytes_min: usize,
     /// Secrets in base64, without the characters that depend on their neighbours.
     coded: Regex,
     label: &'static str,
@@ -101,12 +105,15 @@ impl Patterns {
         let pieces = || pieces().filter(|piece| piece.len() >= SECRET_BYTES_MIN);
         let plain = pieces().flat_map(|piece| [literal(piece), hexadecimal(piece)]);
         let plain: Vec<String> = plain.collect();
+        let dumped: Vec<String> = pieces().map(dump).collect();
         let coded = pieces().flat_map(|piece| [0, 1, 2].map(|shift| base64_core(piece, shift)));
         let coded: Vec<String> = coded.collect();
         let plain = compiled(&plain, true);
         let free = |label: &&&str| !plain.is_match(label.as_bytes());
         let label = LABELS.iter().find(free).unwrap_or(&LABELS[LABELS.len() - 1]);
-        Some(Self { coded: compiled(&coded, false), plain, label, bytes_min })
+        let (dumped, coded) = (compiled(&dumped, true), compiled(&coded, false));
+        let dumped_bytes_min = 3 * bytes_min - 1;
+        Some(Self { plain, dumped, dumped_bytes_min, coded, label, bytes_min })
     }
 
     fn redact_value(&self, value: &HeaderValue) -> Option<HeaderValue> {
@@ -176,6 +183,9 @@ impl Patterns {
         places: &mut Vec<Range<usize>>,
     ) {
         places.extend(self.plain.find_iter(text).map(|found| origin(found.range())));
+        if self.dumped_bytes_min <= text.len() {
+            places.extend(self.dumped.find_iter(text).map(|found| origin(found.range())));
+        }
         let coded = self.coded.find_iter(text).map(|found| run_around(text, found.range()));
         places.extend(coded.map(origin));
     }
@@ -401,10 +411,16 @@ fn base64_core(secret: &[u8], shift: usize) -> String {
     characters.map(letter).collect()
 }
 
-/// In one piece, or byte by byte as dumps and lists show it: `73:6b`, `0x73, 0x6b`.
 fn hexadecimal(secret: &[u8]) -> String {
-    let digits: Vec<String> = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-    digits.join("[ :,-]{0,2}(?:0x)?")
+    hexadecimal_digits(secret).concat()
+}
+
+fn dump(secret: &[u8]) -> String {
+    hexadecimal_digits(secret).join("[ :,-]{1,2}(?:0x)?")
+}
+
+fn hexadecimal_digits(secret: &[u8]) -> Vec<String> {
+    secret.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn literal(secret: &[u8]) -> String {
