@@ -89,6 +89,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Ok(slot) => slot,
             Err(later) => later.await?,
         };
+        call.want.leave_ramp();
         if slot.would_have_waited() {
             let waited = call.story.waited;
             self.shard.admitted(call.upstream, LimitOf::Upstream, Admitted::WouldWait, waited);
@@ -98,6 +99,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     pub(super) fn pay(&self, call: &Call<'_>, now: Moment) -> bool {
         self.accounts.pay_retry(call.upstream, call.policy.budget_percent, now)
+    }
+
+    /// Pays the retry of a call that a hold makes wait; one that cannot be paid waits for the ramp.
+    pub(super) fn pay_after_hold(&self, call: &mut Call<'_>, now: Moment) -> Payment {
+        if !self.pay(call, now) {
+            call.want.join_ramp();
+        }
+        Payment::Settled
     }
 
     /// Waits until a retry may start, and pays for it where that is due.

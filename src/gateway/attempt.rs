@@ -428,20 +428,15 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Verdict::Stop(why) => return Err(why),
             Verdict::Again { at, cost } => (at, cost),
         };
-        call.want.leave_ramp();
         let payment = match (cost, trouble.remedy) {
-            (Cost::Bounded, _) if *probe == Probe::Yes || self.pay(call, now) => Payment::Settled,
-            (Cost::Bounded, _) => {
-                call.want.join_ramp();
-                Payment::Settled
-            }
+            (Cost::Bounded, _) if *probe == Probe::Yes => Payment::Settled,
+            (Cost::Bounded, _) => self.pay_after_hold(call, now),
             (Cost::Blind, Remedy::Backoff) => Payment::Due,
             (Cost::Blind, _) if self.pay(call, now) => Payment::Settled,
             (Cost::Blind, _) => return Err(StoppedBy::Budget),
         };
-        if trouble.hold.is_some() && *probe == Probe::No {
-            call.story.hold_retries += 1;
-        }
+        let waits = trouble.hold.is_some() && *probe == Probe::No;
+        call.story.hold_retries += u32::from(waits);
         call.story.failure = met.failure.clone().map(Box::new);
         // Under a hold the waiting room keeps the call: it wakes its probe, and nobody else.
         Ok(Again { at: (now < at).then_some(at), payment, reason: *reason })

@@ -66,7 +66,7 @@ pub struct Situation<'a> {
     /// When the hold that this outcome ordered ends, as the vault keeps it; none where no hold
     /// covers the call.
     pub held_until: Option<Moment>,
-    /// Retries of this call after a hold that others' probe opened: for one each the hold is a bound.
+    /// Retries of this call after a hold that others' probe opened: one each is bounded by that.
     pub hold_retries: u32,
 }
 
@@ -109,8 +109,8 @@ fn ordered_wait(order: &HoldOrder) -> Duration {
     said.max(order.at_least).max(hold::FLOOR)
 }
 
-/// A hold bounds its one probe, and one retry of each call that it made wait. A call that is refused
-/// again after that pays, because the vendor's word has failed.
+/// A hold bounds its one probe, and one retry of each call that it made wait. A call that is
+/// refused again after that pays, because the vendor's word has failed.
 fn cost_of(trouble: &Trouble, situation: &Situation<'_>) -> Cost {
     let bounded = trouble.hold.is_some() && situation.held_until.is_some();
     if bounded && situation.hold_retries == 0 { Cost::Bounded } else { Cost::Blind }
