@@ -4,7 +4,7 @@
 //! Refuses to read or write: the front door owns the bytes.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ pub struct Peer {
     pub(super) alarm: AlarmPlace,
     /// What an HTTP/1.1 connection and its call tell each other beside request and answer.
     aside: Mutex<Aside>,
+    /// Whether interim answers wait to be taken.
+    has_interim: AtomicBool,
     /// Nanoseconds for which it may take nothing of the latest answer; zero where nobody said.
     pause_max: AtomicU64,
 }
@@ -61,6 +63,7 @@ impl Peer {
             socket,
             alarm: AlarmPlace::empty(),
             aside: Mutex::new(Aside::EMPTY),
+            has_interim: AtomicBool::new(false),
             pause_max: AtomicU64::new(0),
         }
     }
@@ -132,11 +135,16 @@ impl Peer {
     pub(super) fn tell_interim(&self, interim: Interim) {
         if self.is_http1() {
             self.aside().interim.push(interim);
+            self.has_interim.store(true, Relaxed);
         }
     }
 
     /// Takes what the vendor said before its answer.
     pub fn take_interim(&self) -> Vec<Interim> {
+        if !self.has_interim.load(Relaxed) {
+            return Vec::new();
+        }
+        self.has_interim.store(false, Relaxed);
         std::mem::take(&mut self.aside().interim)
     }
 

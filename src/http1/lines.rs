@@ -5,12 +5,14 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
 use super::Lie;
+use super::names::{NameMemory, Names};
 
 /// The lines of one head after the other, as one end of a connection sends them.
 ///
@@ -24,6 +26,7 @@ pub struct Lines {
     /// Bytes of it that were looked at.
     searched: usize,
     known: Vec<Known>,
+    names: NameMemory,
 }
 
 struct Found {
@@ -91,6 +94,7 @@ impl Lines {
     /// Looks at what has come of a head, from its first byte; how long it is, with its empty line,
     /// once that is there.
     pub fn find(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.names.begin();
         loop {
             let start = self.found.last().map_or(0, |last| last.end + 1);
             let rest = &bytes[start..];
@@ -136,6 +140,13 @@ impl Lines {
     /// # Errors
     /// It is none.
     pub fn read(&mut self, head: &Bytes, number: usize) -> Result<Line, Lie> {
+        let line = self.read_line(head, number)?;
+        let start = self.place(head, number).start;
+        self.names.learn(&line.name, &head[start..start + line.name.as_str().len()]);
+        Ok(line)
+    }
+
+    fn read_line(&mut self, head: &Bytes, number: usize) -> Result<Line, Lie> {
         let place = self.place(head, number);
         let Found { end, known: is_known } = self.found[number];
         let known = number.checked_sub(1).and_then(|slot| self.known.get_mut(slot));
@@ -163,14 +174,14 @@ impl Lines {
         Ok(line)
     }
 
-    /// The names of the header lines of `head`, which begin with number `first`, as they were
-    /// written.
-    pub fn names<'a>(&'a self, head: &'a [u8], first: usize) -> impl Iterator<Item = &'a [u8]> {
-        // The last line is the empty one.
-        (first..self.found.len() - 1).map(move |number| {
-            let line = &head[self.place(head, number)];
-            &line[..memchr::memchr(b':', line).unwrap_or(0)]
-        })
+    /// The names of the latest head's lines, as they were written.
+    pub fn names(&mut self) -> Arc<Names> {
+        self.names.latest()
+    }
+
+    /// Lets go of what is large while the connection is idle.
+    pub fn rest(&mut self) {
+        self.names.rest();
     }
 
     /// Another head is to be looked at.

@@ -21,7 +21,7 @@ mod received;
 
 pub use chunks::{Chunks, Padding, Piece, data};
 pub use lines::{Concerns, Line, Lines, is_blank, is_listed, line, number};
-pub use names::{Lookup, NameMemory, Names, Spelling};
+pub use names::{Lookup, Names, Spelling};
 pub use outgoing::{Length, Outgoing, Stop};
 pub use received::Received;
 

@@ -5,6 +5,7 @@
 //! written again at the other end. A program writes its names alike in every head: what is known
 //! is only compared, and copied when it changes. Values are not kept.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use http::HeaderName;
@@ -15,60 +16,69 @@ const KEPT_BYTES_MAX: usize = 1024;
 /// The names of one head's lines, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
+    names: Vec<Name>,
+    /// The written forms, one behind the other.
     text: Vec<u8>,
-    /// Where each of them ends in the text.
-    ends: Vec<usize>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Name {
+    name: HeaderName,
+    /// Where its written form stands in the text.
+    written: Range<usize>,
 }
 
 impl Names {
-    fn name(&self, number: usize) -> Option<&[u8]> {
-        let end = *self.ends.get(number)?;
-        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
-        Some(&self.text[start..end])
+    fn written(&self, number: usize) -> Option<&[u8]> {
+        self.names.get(number).map(|name| &self.text[name.written.clone()])
     }
 
     fn truncate(&mut self, count: usize) {
-        self.ends.truncate(count);
-        self.text.truncate(self.ends.last().copied().unwrap_or(0));
+        self.names.truncate(count);
+        self.text.truncate(self.names.last().map_or(0, |last| last.written.end));
     }
 
-    fn push(&mut self, name: &[u8]) {
-        self.text.extend_from_slice(name);
-        self.ends.push(self.text.len());
+    fn push(&mut self, name: HeaderName, written: &[u8]) {
+        let start = self.text.len();
+        self.text.extend_from_slice(written);
+        self.names.push(Name { name, written: start..self.text.len() });
     }
 }
 
 /// The names of the latest head of one end of a connection.
 #[derive(Debug, Default)]
-pub struct NameMemory {
+pub(super) struct NameMemory {
     names: Arc<Names>,
+    /// How many of the head that is being read were learned.
+    learned: usize,
 }
 
 impl NameMemory {
-    /// Remembers the names of another head.
-    pub fn learn<'a>(&mut self, written: impl Iterator<Item = &'a [u8]>) {
-        let mut count = 0;
-        for name in written {
-            if self.names.name(count) != Some(name) {
-                let names = Arc::make_mut(&mut self.names);
-                names.truncate(count);
-                names.push(name);
-            }
-            count += 1;
-        }
-        if count < self.names.ends.len() {
-            Arc::make_mut(&mut self.names).truncate(count);
-        }
+    /// Another head is to be read.
+    pub(super) fn begin(&mut self) {
+        self.learned = 0;
     }
 
-    /// Those of the latest head.
-    #[must_use]
-    pub fn latest(&self) -> Arc<Names> {
+    /// Learns the name of its next line.
+    pub(super) fn learn(&mut self, name: &HeaderName, written: &[u8]) {
+        if self.names.written(self.learned) != Some(written) {
+            let names = Arc::make_mut(&mut self.names);
+            names.truncate(self.learned);
+            names.push(name.clone(), written);
+        }
+        self.learned += 1;
+    }
+
+    /// Those of the head that was read.
+    pub(super) fn latest(&mut self) -> Arc<Names> {
+        if self.learned < self.names.names.len() {
+            Arc::make_mut(&mut self.names).truncate(self.learned);
+        }
         Arc::clone(&self.names)
     }
 
     /// Lets go of what is large while the connection is idle.
-    pub fn rest(&mut self) {
+    pub(super) fn rest(&mut self) {
         if KEPT_BYTES_MAX < self.names.text.capacity() {
             self.names = Arc::default();
         }
@@ -107,28 +117,21 @@ impl<'a> Lookup<'a> {
         'a: 'n,
     {
         let lower = name.as_str().as_bytes();
-        let is_it = |written: &[u8]| written.eq_ignore_ascii_case(lower);
         if let Some(configured) = self.configured
-            && is_it(configured.as_bytes())
+            && configured.as_bytes().eq_ignore_ascii_case(lower)
         {
             return configured.as_bytes();
         }
         let Some(names) = self.names else { return lower };
-        if let Some(written) = names.name(self.next)
-            && is_it(written)
-        {
-            self.next += 1;
-            return written;
+        // Lengths differ nearly always, and cost less to compare.
+        let is_it = |it: &Name| it.written.len() == lower.len() && it.name == *name;
+        if !names.names.get(self.next).is_some_and(is_it) {
+            let Some(found) = names.names.iter().position(is_it) else { return lower };
+            self.next = found;
         }
-        for number in 0..names.ends.len() {
-            if let Some(written) = names.name(number)
-                && is_it(written)
-            {
-                self.next = number + 1;
-                return written;
-            }
-        }
-        lower
+        let found = &names.names[self.next];
+        self.next += 1;
+        &names.text[found.written.clone()]
     }
 }
 
@@ -137,7 +140,10 @@ mod tests {
     use super::*;
 
     fn learned(memory: &mut NameMemory, names: &[&str]) -> Spelling {
-        memory.learn(names.iter().map(|name| name.as_bytes()));
+        memory.begin();
+        for name in names {
+            memory.learn(&name.parse().unwrap(), name.as_bytes());
+        }
         Spelling { received: Some(memory.latest()), configured: None }
     }
 

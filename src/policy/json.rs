@@ -30,12 +30,12 @@ pub struct Members<'a> {
 
 impl Members<'_> {
     /// A text.
-    pub fn text(&mut self, name: &str, text: &str) {
+    pub fn text(&mut self, name: &'static str, text: &str) {
         self.member(name, |out| quoted(out, text));
     }
 
     /// A text, or null.
-    pub fn text_or_null(&mut self, name: &str, text: Option<&str>) {
+    pub fn text_or_null(&mut self, name: &'static str, text: Option<&str>) {
         self.member(name, |out| match text {
             Some(text) => quoted(out, text),
             None => null(out),
@@ -43,14 +43,14 @@ impl Members<'_> {
     }
 
     /// Whatever serde can write: numbers, truths, trees; what it cannot is null.
-    pub fn value<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
+    pub fn value<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) {
         self.member(name, |out| written(out, value));
     }
 
     /// An object inside this one, or null.
     pub fn object_or_null<T>(
         &mut self,
-        name: &str,
+        name: &'static str,
         value: Option<&T>,
         tell: impl FnOnce(&T, &mut Members<'_>),
     ) {
@@ -61,7 +61,12 @@ impl Members<'_> {
     }
 
     /// A list of objects.
-    pub fn objects<T>(&mut self, name: &str, list: &[T], tell: impl Fn(&T, &mut Members<'_>)) {
+    pub fn objects<T>(
+        &mut self,
+        name: &'static str,
+        list: &[T],
+        tell: impl Fn(&T, &mut Members<'_>),
+    ) {
         self.member(name, |out| {
             out.push(b'[');
             let start = out.len();
@@ -73,9 +78,11 @@ impl Members<'_> {
         });
     }
 
-    fn member(&mut self, name: &str, value: impl FnOnce(&mut Vec<u8>)) {
-        quoted(self.out, name);
-        self.out.push(b':');
+    fn member(&mut self, name: &'static str, value: impl FnOnce(&mut Vec<u8>)) {
+        debug_assert!(is_plain(name), "the program's own names need no escapes: {name}");
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
         value(self.out);
         self.out.push(b',');
     }
@@ -104,28 +111,11 @@ pub fn quoted_bytes(text: &str) -> usize {
     if is_plain(text) { text.len() + 2 } else { text.bytes().map(escaped).sum::<usize>() + 2 }
 }
 
-/// Whether nothing in a text has to be escaped; eight bytes are looked at in one step.
+/// Whether nothing in a text has to be escaped. It has no early end, so that the compiler looks at
+/// many bytes in one step.
 fn is_plain(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let Some(last) = bytes.last_chunk() else {
-        return !bytes.iter().any(|byte| *byte < b' ' || *byte == b'"' || *byte == b'\\');
-    };
-    // The last eight overlap the ones before, so that no byte is left over.
-    let (eights, _) = bytes.as_chunks();
-    eights.iter().all(are_plain) && are_plain(last)
-}
-
-/// Whether none of eight bytes is a quote, a backslash or a control character.
-const fn are_plain(eight: &[u8; 8]) -> bool {
-    const EACH: u64 = u64::MAX / 255;
-    /// The top bit of every byte that was below `floor`: it alone borrows from it.
-    const fn below(bytes: u64, floor: u8) -> u64 {
-        bytes.wrapping_sub(EACH * floor as u64) & !bytes
-    }
-    let bytes = u64::from_ne_bytes(*eight);
-    let quote = below(bytes ^ (EACH * b'"' as u64), 1);
-    let backslash = below(bytes ^ (EACH * b'\\' as u64), 1);
-    (below(bytes, b' ') | quote | backslash) & (EACH << 7) == 0
+    let is_special = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    !text.bytes().fold(false, |found, byte| found | is_special(byte))
 }
 
 fn null(out: &mut Vec<u8>) {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Response};
 
-use super::{RequestBody, UpstreamBody};
+use super::{RequestBody, UpstreamBody, authentication};
 use crate::http1::Spelling;
 use crate::policy::outcome::Failure;
 
@@ -38,6 +38,8 @@ impl fmt::Debug for RequestHead {
 /// A request, and its answer once there is one.
 pub(super) struct Asked<'a, B: RequestBody> {
     pub(super) head: &'a RequestHead,
+    /// Whether it authenticates the connection that it is sent on.
+    pub(super) binds: bool,
     /// Gone once all of it is out, or out of our hands.
     pub(super) body: Option<B>,
     pub(super) answer: Response<UpstreamBody<B>>,
@@ -46,7 +48,8 @@ pub(super) struct Asked<'a, B: RequestBody> {
 impl<'a, B: RequestBody> Asked<'a, B> {
     pub(super) fn new(head: &'a RequestHead, body: B) -> Self {
         let answer = Response::new(UpstreamBody::received(Bytes::new()));
-        Self { head, body: Some(body), answer }
+        let binds = authentication::binds(&head.headers);
+        Self { head, binds, body: Some(body), answer }
     }
 }
 

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use http::{HeaderMap, Response};
 
 use super::asked::{Asked, Broken};
-use super::authentication;
 use super::body::UpstreamBody;
 use super::pool::{Line, Pool, Sharing};
 use super::settings::Settings;
@@ -91,8 +90,7 @@ fn elsewhere<'a, B: RequestBody>(
 ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
     Box::pin(async move {
         let mut last = None;
-        let bound = authentication::binds(&asked.head.headers);
-        let sharing = if bound { Sharing::Alone } else { Sharing::Shared };
+        let sharing = if asked.binds { Sharing::Alone } else { Sharing::Shared };
         for _ in 0..STALE_MAX {
             let line = pool.obtain(sharing).await?;
             let fresh = matches!(line, Line::Fresh(_));

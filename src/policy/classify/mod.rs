@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use http::StatusCode;
 
 use crate::policy::dialect::{Dialect, HoldRule, Replay, Retry, Rule, RuleScope};
-use crate::policy::hint::{self, Advice, Said, Throttled};
+use crate::policy::hint::{self, Advice, Said, Stated, Throttled};
 use crate::policy::outcome::{Answer, Failure, Reach};
 use crate::policy::problem::{Basis, Code, Problem, Support};
 use crate::policy::reading::Reading;
@@ -167,10 +167,13 @@ pub struct Learned {
 pub fn classify(dialect: &Dialect, seen: &Seen<'_>, wall: SystemTime) -> Class {
     match seen {
         Seen::Failure(failure) => Class::Trouble(Box::new(failed(dialect, failure))),
-        Seen::Answer { answer, reading } => meaning_of_answer(dialect, (answer, reading), wall)
-            .map_or(Class::Success, |meaning| {
-                Class::Trouble(Box::new(trouble(meaning, dialect, (answer, reading), wall)))
-            }),
+        Seen::Answer { answer, reading } => {
+            let stated = hint::stated(answer.headers, wall);
+            let seen = (answer, *reading, stated);
+            meaning_of_answer(dialect, seen, wall).map_or(Class::Success, |meaning| {
+                Class::Trouble(Box::new(trouble(meaning, dialect, seen, wall)))
+            })
+        }
     }
 }
 
@@ -232,10 +235,9 @@ enum Plan {
 
 fn meaning_of_answer<'a>(
     dialect: &'a Dialect,
-    (answer, reading): (&Answer<'_>, &'a Reading),
+    (answer, reading, stated): (&Answer<'_>, &'a Reading, Option<Stated>),
     wall: SystemTime,
 ) -> Option<Meaning<'a>> {
-    let stated = hint::stated(answer.headers, wall);
     let table = general::processing(answer.status, stated);
     if let Some(problem) = reading.relayed.as_deref() {
         return Some(relayed(problem, table));
@@ -310,15 +312,16 @@ pub fn failed(dialect: &Dialect, failure: &Failure) -> Trouble {
 fn trouble(
     meaning: Meaning<'_>,
     dialect: &Dialect,
-    seen: (&Answer<'_>, &Reading),
+    (answer, reading, stated): (&Answer<'_>, &Reading, Option<Stated>),
     wall: SystemTime,
 ) -> Trouble {
-    let (answer, reading) = seen;
     let advice = hint::advice(answer.headers);
     let meaning = if dialect.guesses { advised(meaning, advice) } else { meaning };
     let throttled = throttled(&meaning);
     let said = match meaning.plan {
-        Plan::Final if throttled == Throttled::No => hint::explicit(answer.headers, wall),
+        Plan::Final if throttled == Throttled::No => {
+            stated.and_then(|_| hint::explicit(answer.headers, wall))
+        }
         Plan::Final | Plan::Retry(_) | Plan::Hold(_) | Plan::HoldOnly(_) => {
             let body = (&reading.tree, reading.text.as_str());
             hint::wait(answer.headers, body, throttled, wall)

@@ -111,14 +111,14 @@ pub fn explicit(headers: &HeaderMap, wall: SystemTime) -> Option<Said> {
 /// Whether an answer says when to return, in a header made for it.
 #[must_use]
 pub fn stated(headers: &HeaderMap, wall: SystemTime) -> Option<Stated> {
-    let by_grammar = || {
-        let stated = sole(headers, RETRY_AFTER)?;
-        value::strict_retry_after(stated.trim(), now(headers, wall))
-    };
-    if precise(headers).or_else(by_grammar).is_some() {
+    if precise(headers).is_some() {
         return Some(Stated::Legally);
     }
-    explicit(headers, wall).map(|_| Stated::Loosely)
+    let (stated, now) = (sole(headers, RETRY_AFTER)?, now(headers, wall));
+    if value::strict_retry_after(stated.trim(), now).is_some() {
+        return Some(Stated::Legally);
+    }
+    retry_after(stated, now).map(|_| Stated::Loosely)
 }
 
 /// Whether an answer asks to return after a stated wait: in a header, the body or a sentence.

@@ -93,7 +93,7 @@ impl Inbound {
     }
 
     /// The names of the latest head's lines, as they were written.
-    pub(super) fn names(&self) -> Arc<Names> {
+    pub(super) fn names(&mut self) -> Arc<Names> {
         self.heads.names()
     }
 

@@ -11,7 +11,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use super::offence::Offence;
 use super::rules::{self, RequestLine, header_offence, is_chunked, is_endless};
-use crate::http1::{self, Concerns, Length, Line, Lines, NameMemory, Names};
+use crate::http1::{self, Concerns, Length, Line, Lines, Names};
 use crate::server::head::Bounds;
 use crate::server::host;
 
@@ -63,7 +63,6 @@ impl Offending {
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     lines: Lines,
-    names: NameMemory,
 }
 
 impl Heads {
@@ -88,24 +87,19 @@ impl Heads {
         let bytes = received.split_to(length).freeze();
         let mut said = Said::default();
         let read = read_lines(&bytes, &mut self.lines, (request, &mut said, bounds));
-        if read.is_ok() {
-            // An empty line may stand before the request line.
-            let first = 1 + usize::from(self.lines.place(&bytes, 0).is_empty());
-            self.names.learn(self.lines.names(&bytes, first));
-        }
         self.lines.forget();
         let head = read.and_then(|()| said.head(request));
         head.map(Some).map_err(|offence| Offending::new(offence, &bytes))
     }
 
     /// The names of the latest head's lines, as they were written.
-    pub(super) fn names(&self) -> Arc<Names> {
-        self.names.latest()
+    pub(super) fn names(&mut self) -> Arc<Names> {
+        self.lines.names()
     }
 
     /// Keeps little while the connection is idle.
     pub(super) fn rest(&mut self) {
-        self.names.rest();
+        self.lines.rest();
     }
 
     /// What is wrong already with the part of a head that is here, of which so many lines were

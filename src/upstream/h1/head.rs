@@ -9,9 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Ver
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::http1::{
-    Chunks, Concerns, Length, Lie, Lines, NameMemory, Padding, is_listed, line, number,
-};
+use crate::http1::{Chunks, Concerns, Length, Lie, Lines, Padding, is_listed, line, number};
 use crate::upstream::{AnswerBounds, Interim, RequestHead};
 
 /// Writes the head of a request with this body to `host`, and says how the body's end is told.
@@ -127,7 +125,7 @@ impl From<Lie> for Unusable {
 /// Takes one head off `received` and into `answer`, which is blank; `method` is what it answers.
 pub(super) fn read<B>(
     received: &mut BytesMut,
-    (lines, names): (&mut Lines, &mut NameMemory),
+    lines: &mut Lines,
     (method, bounds): (&Method, AnswerBounds),
     answer: &mut Response<B>,
 ) -> Result<Found, Unusable> {
@@ -147,9 +145,6 @@ pub(super) fn read<B>(
     }
     let head = received.split_to(length).freeze();
     let found = parse(&head, lines, (method, bounds.headers_max), answer);
-    if let Ok(Found::Head(_)) = &found {
-        names.learn(lines.names(&head, 1));
-    }
     lines.forget();
     found
 }
@@ -316,13 +311,6 @@ mod tests {
     use crate::http1::Spelling;
     use crate::http1::tests::Long;
 
-    /// What nothing is remembered in.
-    macro_rules! fresh {
-        () => {
-            (&mut Lines::default(), &mut NameMemory::default())
-        };
-    }
-
     fn request(target: PathAndQuery) -> RequestHead {
         let (method, headers) = (Method::POST, HeaderMap::new());
         RequestHead { method, target, headers, client: 0, spelling: Spelling::default() }
@@ -335,7 +323,8 @@ mod tests {
         let mut answer = Response::default();
         let mut received = BytesMut::from(wire);
         let asked = (method, BOUNDS);
-        let Found::Head(head) = read(&mut received, fresh!(), asked, &mut answer)? else {
+        let Found::Head(head) = read(&mut received, &mut Lines::default(), asked, &mut answer)?
+        else {
             panic!("no head in {wire:?}");
         };
         assert!(received.is_empty(), "{received:?} is left of {wire:?}");
@@ -353,12 +342,7 @@ mod tests {
                 let found = wire.as_bytes().chunks(step).any(|part| {
                     received.extend_from_slice(part);
                     let asked = (&Method::GET, BOUNDS);
-                    match read(
-                        &mut received,
-                        (&mut lines, &mut NameMemory::default()),
-                        asked,
-                        &mut answer,
-                    ) {
+                    match read(&mut received, &mut lines, asked, &mut answer) {
                         Ok(Found::Part) => false,
                         Ok(Found::Head(_)) => true,
                         Ok(Found::Interim(_)) | Err(_) => panic!("{wire:?} cut by {step}"),
@@ -409,8 +393,7 @@ mod tests {
                 format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n").replace("\r\n\r\n\r\n", "\r\n\r\n");
             let mut answer = Response::new(());
             let asked = (&Method::HEAD, BOUNDS);
-            let memory = (lines, &mut NameMemory::default());
-            let found = read(&mut BytesMut::from(&*wire), memory, asked, &mut answer);
+            let found = read(&mut BytesMut::from(&*wire), lines, asked, &mut answer);
             assert!(matches!(found, Ok(Found::Head(_))), "{wire:?}");
             std::mem::take(answer.headers_mut())
         };
@@ -505,7 +488,8 @@ mod tests {
     fn an_interim_answer_is_read_like_any_other() {
         let read = |wire: &str| {
             let (mut received, mut answer) = (BytesMut::from(wire), Response::new(()));
-            let found = read(&mut received, fresh!(), (&Method::GET, BOUNDS), &mut answer);
+            let found =
+                read(&mut received, &mut Lines::default(), (&Method::GET, BOUNDS), &mut answer);
             assert!(answer.headers().is_empty(), "they are not the answer's");
             found
         };
@@ -538,8 +522,7 @@ mod tests {
                 let found = wire.as_bytes().chunks(step).any(|part| {
                     received.extend_from_slice(part);
                     let asked = (&Method::GET, BOUNDS);
-                    let memory = (&mut lines, &mut NameMemory::default());
-                    let found = read(&mut received, memory, asked, &mut answer);
+                    let found = read(&mut received, &mut lines, asked, &mut answer);
                     matches!(found.unwrap(), Found::Head(_))
                 });
                 assert!(found && b"ok".starts_with(&received), "{step}: {received:?}");

@@ -26,7 +26,7 @@ use super::shared::Permit;
 use super::wire::Io;
 use super::{INTERIM_BYTES_MAX, Progress, RequestBody, UpstreamBody};
 use crate::clock::Clock;
-use crate::http1::{self, Lie, Lines, NameMemory, Outgoing, Piece, Received, Stop};
+use crate::http1::{self, Lie, Lines, Outgoing, Piece, Received, Stop};
 use crate::policy::outcome::{Failure, Reach};
 use crate::policy::time::Moment;
 
@@ -57,7 +57,6 @@ pub(super) struct Connection<B: RequestBody> {
     /// What was read and not used yet.
     received: Received,
     lines: Lines,
-    names: NameMemory,
     outgoing: Outgoing,
     /// It takes nothing more of a request that it has begun to take.
     hung_up: bool,
@@ -110,7 +109,6 @@ impl<B: RequestBody> Connection<B> {
             clock,
             received: Received::new(READ_BYTES),
             lines: Lines::default(),
-            names: NameMemory::default(),
             outgoing: Outgoing::default(),
             hung_up: false,
             last_write: Moment::START,
@@ -181,9 +179,9 @@ impl<B: RequestBody> Connection<B> {
             };
             return Err(Broken::Unsent(failure));
         }
-        let Asked { head, body, .. } = &*exchange.asked;
+        let Asked { head, binds, body, .. } = &*exchange.asked;
         let body = body.as_ref().expect("a request is sent once");
-        if authentication::binds(&head.headers) {
+        if *binds {
             self.reserved_for = Some(head.client);
         }
         let (host, version) = (&exchange.pool.host, self.version);
@@ -241,10 +239,10 @@ impl<B: RequestBody> Connection<B> {
         let bounds = exchange.pool.answer_bounds();
         let floods = exchange.read > INTERIM_BYTES_MAX.saturating_add(bounds.head_bytes_max);
         loop {
-            let (received, memory) = (&mut self.received.bytes, (&mut self.lines, &mut self.names));
-            match head::read(received, memory, (&head.method, bounds), answer) {
+            let received = &mut self.received.bytes;
+            match head::read(received, &mut self.lines, (&head.method, bounds), answer) {
                 Ok(Found::Head(rest)) => {
-                    exchange.progress.heard_names(self.names.latest());
+                    exchange.progress.heard_names(self.lines.names());
                     self.heed(answer.headers());
                     if authentication::challenges(answer.status(), answer.headers()) {
                         self.reserved_for = Some(head.client);
@@ -349,7 +347,7 @@ impl<B: RequestBody> Connection<B> {
     /// clock; after an answer that took as long as a connection may rest, it is not missed.
     pub(super) fn rest(&mut self) {
         self.outgoing.rest();
-        self.names.rest();
+        self.lines.rest();
         self.received.shrink();
         self.idle_since = self.last_write;
     }
