@@ -1,8 +1,8 @@
 //! A text that does not fit → the text that was probably meant, in the form the key accepts.
 //!
 //! Reads the ways in which people and other programs write words, paths and URLs (`yes`, `h2`,
-//! `^/orders/.*`); `amount` reads numbers with units (`500rpm`, `1.5 hours`). A suggestion is only made where it fits: the
-//! caller reads every one of them before it is shown.
+//! `^/orders/.*`); `amount` reads numbers with units (`500rpm`, `1.5 hours`). A suggestion is only
+//! made where it fits: the caller reads every one of them before it is shown.
 
 use super::amount::{NOTHING, count, duration, endless, extreme, limit, percent, size};
 use super::quantity::{Bytes, Length};
