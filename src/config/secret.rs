@@ -112,6 +112,7 @@ fn invisible(bytes: &[u8]) -> Option<(usize, char)> {
         matches!(c, '\u{80}'..='\u{a0}' | '\u{ad}' | '\u{feff}')
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202f}')
             || matches!(c, '\u{2060}'..='\u{2069}')
+            || (c.is_whitespace() && !c.is_ascii())
     })
 }
 
@@ -168,6 +169,8 @@ mod tests {
             assert!(!message.contains("s3c"), "{message}");
         }
         assert!(cut("key\u{a0}".as_bytes()).unwrap_err().contains("U+00A0"));
+        assert!(cut("\u{3000}key".as_bytes()).unwrap_err().contains("U+3000"));
+        assert!(cut("key\u{2003}".as_bytes()).unwrap_err().contains("U+2003"));
         assert!(cut("\u{feff}\u{feff}key".as_bytes()).unwrap_err().contains("U+FEFF"));
     }
 

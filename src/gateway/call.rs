@@ -199,7 +199,7 @@ impl<E> Gateway<E> {
         let own_id = survey.request_id(request.headers()).cloned();
         let id = own_id.unwrap_or_else(|| self.fresh_request_id());
         let turn = |code, detail, upstream| Turned { id: id.clone(), code, detail, upstream };
-        if is_echo(request.method()) {
+        if CallMethod::from(request.method()).may_echo() {
             return Err(turn(Code::MethodNotAllowed, ECHO_REFUSED, None));
         }
         let who = self.identify(request.headers()).map_err(|(code, why)| turn(code, why, None))?;
@@ -327,6 +327,9 @@ impl<E> Gateway<E> {
         survey: Survey,
         (rules, method, path): (&Upstream, CallMethod<'_>, CallPath<'_>),
     ) -> Result<(), (Code, &'static str)> {
+        if method.may_echo() {
+            return Err((Code::MethodNotAllowed, ECHO_REFUSED));
+        }
         if survey.looped(headers, self.via.pseudonym()) {
             return Err((Code::LoopDetected, "The request has passed this gateway before."));
         }
@@ -340,10 +343,7 @@ impl<E> Gateway<E> {
             }
         }
         if let AccountRule::Header(name) = &rules.account {
-            let account = headers::decisive_value(headers, name).map_err(unclear)?;
-            if account.is_some_and(|account| account.as_bytes().contains(&b',')) {
-                return Err(unclear(Unclear::List));
-            }
+            headers::account_value(headers, name).map_err(unclear)?;
         }
         Ok(())
     }
@@ -355,6 +355,7 @@ impl<E> Gateway<E> {
         status: StatusCode,
     ) -> impl FnOnce() -> BodyRecord + 'a {
         move || BodyRecord {
+            redactor: call.rules.credential.as_ref().map(|_| Arc::clone(&self.redactor)),
             settings: Arc::clone(&self.settings),
             shard: Arc::clone(&self.shard),
             access: self.access,
@@ -419,12 +420,6 @@ fn spelling(peer: &Peer, rules: &Upstream) -> Spelling {
         received: peer.take_request_names(),
         configured: rules.credential.as_ref().map(|it| Arc::clone(&it.written)),
     }
-}
-
-/// Whether a server may answer this method with the request itself, credentials included. Some read
-/// methods in any case of letters, and TRACK is what one of them calls TRACE.
-fn is_echo(method: &Method) -> bool {
-    ["TRACE", "TRACK"].iter().any(|echo| method.as_str().eq_ignore_ascii_case(echo))
 }
 
 const ECHO_REFUSED: &str = "TRACE is not sent on: its answer repeats the request, and with it \

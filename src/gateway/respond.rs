@@ -95,6 +95,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             if interim.status != StatusCode::CONTINUE {
                 let via = self.via.value(Version::HTTP_11);
                 headers::incoming_bare(&mut interim.headers, via, redirects(call).as_ref());
+                if call.rules.credential.is_some() {
+                    self.redactor.redact_passing(&mut interim.headers);
+                }
                 peer.tell_interim(interim);
             }
         }

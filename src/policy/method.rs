@@ -13,6 +13,8 @@ const OVERRIDING_PARAMETER: &str = "_method";
 const BARE_PARAMETER: &str = "method";
 /// The methods that `method` can stand for; every other value is a word of the vendor's.
 const METHODS: [&str; 7] = ["delete", "get", "head", "options", "patch", "post", "put"];
+/// Methods that are answered with the request itself.
+const ECHOES: [&str; 2] = ["TRACE", "TRACK"];
 /// Overrides that are told apart; a request with more of them may have any method.
 const OVERRIDES_MAX: usize = 8;
 
@@ -42,6 +44,16 @@ impl<'a> CallMethod<'a> {
         self.overrides.is_empty() && self.sent == method
     }
 
+    /// Whether some vendor may answer with the request itself, credentials included. Some read
+    /// methods in any letter case, and TRACK is what one of them calls TRACE.
+    #[must_use]
+    pub fn may_echo(self) -> bool {
+        let echoes = |text: &str| ECHOES.iter().any(|echo| text.eq_ignore_ascii_case(echo));
+        OVERRIDES_MAX < self.overrides.len()
+            || echoes(self.sent.as_str())
+            || self.overrides.iter().any(|text| echoes(text))
+    }
+
     /// Whether some vendor may take the call for one of this method: in any letter case, by an
     /// override, and HEAD where GET is named, which most vendors serve as one.
     #[must_use]
@@ -66,12 +78,12 @@ pub fn overrides(sent: &Method, headers: &HeaderMap, query: Option<&str>) -> Vec
     let pairs = query.into_iter().flat_map(|query| query.split(['&', ';']));
     let asked = pairs.filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
-        let (name, value) = (decoded(name).to_ascii_lowercase(), decoded(value));
+        let (name, value) = (parameter_name(name), decoded(value));
         let bare = name == BARE_PARAMETER && METHODS.contains(&&*value.trim().to_ascii_lowercase());
         (bare || name == OVERRIDING_PARAMETER || overrides_method(&name)).then_some(value)
     });
     let others = listed.chain(asked).filter_map(|text| {
-        let word = text.trim().trim_matches('"');
+        let word = until_nul(&text).trim_matches(|c| is_blank(c) || c == '"');
         (!word.is_empty() && !word.eq_ignore_ascii_case(sent.as_str())).then(|| word.into())
     });
     others.take(OVERRIDES_MAX + 1).collect()
@@ -96,6 +108,24 @@ pub fn query_may_override(query: &str) -> bool {
         b'm' | b'M' => word(&bytes[at..]),
         byte => *byte == b'%',
     })
+}
+
+/// The name of a query's parameter as some framework reads it. PHP drops blanks before it, ends it
+/// at a NUL, and reads a blank, a dot or a bracket at its start as `_`; a list is named like its
+/// items (`_method[]`).
+fn parameter_name(text: &str) -> String {
+    let text = decoded(text).to_ascii_lowercase();
+    let name = until_nul(&text).trim_matches(is_blank);
+    let bracket = name.char_indices().skip(1).find(|(_, c)| *c == '[');
+    name[..bracket.map_or(name.len(), |(at, _)| at)].replace([' ', '.', '['], "_")
+}
+
+fn until_nul(text: &str) -> &str {
+    text.split('\0').next().unwrap_or_default()
+}
+
+fn is_blank(c: char) -> bool {
+    c.is_whitespace() || c.is_control()
 }
 
 /// A name or a value of a query without its escapes, also nested ones.
@@ -147,7 +177,16 @@ mod tests {
             Option<&'static str>,
             &'static [&'static str],
         );
-        let rows: [Row; 17] = [
+        let rows: [Row; 26] = [
+            (&[], Some("%20_method=PUT"), &["PUT"]),
+            (&[], Some("+_method=PUT"), &["PUT"]),
+            (&[], Some(".method=PUT"), &["PUT"]),
+            (&[], Some("%5bmethod=PUT"), &["PUT"]),
+            (&[], Some("_method[]=PUT"), &["PUT"]),
+            (&[], Some("_method%5B0%5D=PUT"), &["PUT"]),
+            (&[], Some("_method%00x=PUT%00y"), &["PUT"]),
+            (&[], Some("_method=%09PUT%0a"), &["PUT"]),
+            (&[], Some("[method]=PUT&method[=PUT"), &["PUT"]),
             (&[("x-http-method-override", "DELETE")], None, &["DELETE"]),
             (&[("x-http-method", " merge ")], None, &["merge"]),
             (&[("x-method-override", "put, \"PATCH\"")], None, &["put", "PATCH"]),
@@ -174,6 +213,17 @@ mod tests {
             assert!(seen, "{query:?} is looked at");
         }
         assert!(!query_may_override("page=2&mode=x&thod=1"));
+    }
+
+    #[test]
+    fn an_echo_is_one_by_an_override_too() {
+        let traced: [Box<str>; 2] = ["put".into(), "Trace".into()];
+        let many: Vec<Box<str>> = (0..=OVERRIDES_MAX).map(|n| n.to_string().into()).collect();
+        let lower = Method::from_bytes(b"track").unwrap();
+        assert!(CallMethod::from(&lower).may_echo() && CallMethod::from(&Method::TRACE).may_echo());
+        assert!(CallMethod::new(&Method::POST, &traced).may_echo(), "one of several");
+        assert!(CallMethod::new(&Method::POST, &many).may_echo(), "too many to tell");
+        assert!(!CallMethod::new(&Method::POST, &traced[..1]).may_echo());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use crate::support::gateway::{Gateway, one_upstream};
 use crate::support::problem;
-use crate::support::script::{Script, ok, reply};
+use crate::support::script::{Script, ok, raw, reply};
 use crate::support::wire::request;
 
 const AUTH: &str = "auth: { header: authorization, scheme: Bearer, value: { env: TOKEN } }\n";
@@ -57,6 +57,26 @@ fn a_success_loses_our_token_from_its_headers_and_nothing_else() {
     let answer = gateway.get("/v/a");
     assert_eq!(answer.header("location"), Some("/v/v/a?key=[secret]"));
     assert_eq!((answer.header("etag"), answer.text().as_str()), (Some("\"x\""), TOKEN));
+}
+
+#[test]
+fn our_token_passes_in_no_trailer_and_in_no_interim_answer() {
+    let text = format!(
+        "HTTP/1.1 103 Early Hints\r\nX-Hint: {TOKEN}\r\n\r\nHTTP/1.1 200 OK\r\n\
+         Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: {TOKEN}\r\n\
+         X-Coded: {}\r\nX-Plain: 5\r\n\r\n",
+        CODED[2]
+    );
+    let script = Script::always(vec![raw(&text)]);
+    let gateway = Gateway::start_with(&one_upstream(&script.url(), AUTH), &[("TOKEN", TOKEN)]);
+    let mut connection = gateway.connect();
+    let welcome = [("TE", "trailers"), ("Connection", "TE")];
+    connection.send(&request("GET", "/v/a", &welcome, b""));
+    let hint = connection.head().expect("a hint");
+    assert_eq!((hint.status, hint.header("x-hint")), (103, Some("[secret]")));
+    let answer = connection.answer();
+    let trailers: Vec<&str> = answer.trailers.iter().map(|(_, value)| &**value).collect();
+    assert_eq!((answer.text().as_str(), trailers), ("ok", vec!["[secret]", "[secret]", "5"]));
 }
 
 #[test]
@@ -152,8 +172,7 @@ fn a_destination_is_mapped_forward() {
 
 #[test]
 fn numbers_and_empty_values_stay_as_the_vendor_wrote_them() {
-    let details =
-        r#"{"a":1.0,"b":12345678901234567890,"c":-0,"d":0.1000000000000000055,"e":[],"f":{}}"#;
+    let details = r#"{"a":1.0,"b":12345678901234567890,"c":-0,"d":0.1000000000000000055,"e":[],"f":{},"g":1e400,"h":1E-7}"#;
     let body = format!(r#"{{"error":{{"message":"no","meta":{details}}}}}"#);
     let script = Script::always(vec![reply("400 Bad Request", &[], body.as_bytes())]);
     let gateway = Gateway::start(&one_upstream(&script.url(), ""));

@@ -137,6 +137,12 @@ fn trace_ends_here() {
         assert!(answer.header("allow").is_some_and(|allow| !allow.contains("TRACE")));
     }
     assert_eq!(over_http2(&gateway, "TRACE", &[]).head.status, 405);
+    for name in ["X-HTTP-Method-Override", "X-HTTP-Method", "x_method_override"] {
+        let answer = gateway.call(&request("POST", "/v/a", &[(name, "trace")], b""));
+        problem::expect(&answer, 405, "method_not_allowed", "client");
+    }
+    let answer = gateway.post("/v/a?%20_method=TRACE", b"");
+    problem::expect(&answer, 405, "method_not_allowed", "client");
     assert_eq!(script.arrivals(), 0);
 }
 

@@ -35,6 +35,7 @@ fn every_spelling_of_a_path_is_counted() {
         "/v/drop%2Fcreate",
         "/v/drop\\create",
         "/v/drop/create?_method=GET",
+        "/v/drop/create?.method=GET",
     ];
     for target in spellings {
         let answer = gateway.post(target, b"");
@@ -71,6 +72,9 @@ fn one_account_is_one_however_it_is_sent() {
     let nominated = call(&[("X-Account", "7"), ("Connection", "x-account")]);
     problem::expect(&nominated, 429, "allowance_exhausted", "gateway");
     problem::expect(&call(&[("X-Account", " 7\t")]), 429, "allowance_exhausted", "gateway");
+    for foreign in ["7\u{a0}", "\u{200b}7"] {
+        problem::expect(&call(&[("X-Account", foreign)]), 400, "invalid_request", "client");
+    }
     for padded in [" 7", "7 ", "\t7"] {
         let asked = http2_request(&gateway, "GET", "/v/a").header("x-account", padded);
         let answer = http2::call(gateway.address, asked.body(Full::new(Bytes::new())).unwrap());

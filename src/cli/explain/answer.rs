@@ -9,7 +9,9 @@ use crate::allowance::AccountRule;
 use crate::config::Settings;
 use crate::gateway::{CallPolicy, Inspect, Redirects, Repeat, Upstream};
 use crate::policy::client::{KeyPlace, UnknownClient};
-use crate::policy::headers::{decisive_value, has_idempotency_key, preferred_wait, target};
+use crate::policy::headers::{
+    account_value, decisive_value, has_idempotency_key, preferred_wait, target,
+};
 use crate::policy::method::{CallMethod, overrides};
 use crate::policy::normalise::StatusPolicy;
 use crate::policy::route::{CallPath, Reading, Route};
@@ -187,7 +189,7 @@ impl Case<'_> {
     fn explain_account(&self, sheet: &mut Sheet) {
         let account = match &self.upstream.account {
             AccountRule::Upstream => "everybody who uses this upstream".to_owned(),
-            AccountRule::Header(name) => match decisive_value(&self.question.headers, name) {
+            AccountRule::Header(name) => match account_value(&self.question.headers, name) {
                 Ok(Some(_)) => format!("the one that {name} names"),
                 Ok(None) => format!("the one of requests without {name}"),
                 Err(unclear) => format!("none, answered 400: {name}: {unclear}"),

@@ -66,10 +66,50 @@ fn what_only_mentions_a_limit_is_no_throttle() {
 }
 
 #[test]
+fn what_a_sentence_only_names_is_no_throttle() {
+    let rows: [Answered; 18] = [
+        (400, &[], r#"{"message":"You hit a rate limit bug"}"#),
+        (400, &[], r#"{"message":"You hit a rate limit bug in the calculator."}"#),
+        (400, &[], r#"{"message":"Please set the call limits exceeded flag."}"#),
+        (400, &[], r#"{"message":"Notification 'rate limit exceeded' has no template."}"#),
+        (400, &[], r#"{"message":"\"Too many requests\" is no event type."}"#),
+        (400, &[], r#"{"message":"No alert rule named rate limit exceeded."}"#),
+        (400, &[], r#"{"message":"Interest rate limit exceeded."}"#),
+        (409, &[], r#"{"message":"Exchange rate limit hit: EURUSD 1.2"}"#),
+        (400, &[], r#"{"message":"The loan rate limit was reached for this borrower."}"#),
+        (400, &[], r#"{"message":"Margin call limit exceeded"}"#),
+        (400, &[], r#"{"message":"Frame-rate limit exceeded: 120 > 60"}"#),
+        (400, &[], r#"{"message":"Throttle exceeded 100% opening"}"#),
+        (400, &[], r#"{"message":"Too many requests in the array `requests`: at most 20."}"#),
+        (400, &[], r#"{"message":"Too many requests in payload; the batch may hold 50."}"#),
+        (400, &[], r#"{"error":"Too many calls scheduled for this agent"}"#),
+        (400, &[], r#"{"message":"See [Rate limit exceeded](https://docs.example.com/x)"}"#),
+        (400, &[], r#"{"message":"See <a href='https://x.example'>Too many requests</a>"}"#),
+        (400, &[], r#"{"message":"The value 'rate limit exceeded' of reason is invalid."}"#),
+    ];
+    for (status, headers, body) in rows {
+        let found = trouble("auto", status, headers, body);
+        assert_eq!((found.code == RateLimited, found.hold), (false, None), "{status} {body}");
+    }
+}
+
+#[test]
 fn a_throttle_under_another_status_is_one_that_is_corroborated() {
     const REMAINING: &[(&str, &str)] = &[("x-ratelimit-remaining", "0")];
     const AFTER: &[(&str, &str)] = &[("retry-after", "30")];
-    let rows: [Answered; 14] = [
+    let rows: [Answered; 26] = [
+        (400, &[], r#"{"message":"You have exceeded the 'reads per second' rate limit."}"#),
+        (400, &[], r#"{"message":"Rate limit exceeded\nafter 100 requests"}"#),
+        (403, &[], r#"{"message":"You have reached your hourly call limit today"}"#),
+        (400, &[], r#"{"message":"Exchange rate API: rate limit exceeded"}"#),
+        (400, &[], r#"{"message":"Error: \"Rate limit exceeded\""}"#),
+        (400, &[], r#"{"message":"\"Too many requests\""}"#),
+        (400, &[], r#"{"message":"You've hit your call limit, don't retry yet"}"#),
+        (400, &[], r#"{"message":"Rate limit exceeded (see docs)"}"#),
+        (400, &[], r#"{"message":"Too many requests have been made"}"#),
+        (400, &[], r#"{"message":"Too many requests please slow down"}"#),
+        (400, &[], r#"{"message":"Request limit exceeded 500 per hour"}"#),
+        (400, &[], r#"{"message":"You exceeded the rate limit window of 60s"}"#),
         (420, &[], ""),
         (429, &[], r#"{"message":"slow"}"#),
         (503, &[], r#"{"message":"Please slow down"}"#),
@@ -190,6 +230,15 @@ fn a_zero_is_passed_over_for_the_next_voice() {
 #[test]
 fn units_in_names_are_read() {
     let headers = [
+        ("X-RateLimit-Reset-Us", "8000000", 8),
+        ("X-RateLimit-ResetInMs", "8000", 8),
+        ("X-RateLimit-TimeToResetMs", "8000", 8),
+        ("X-RateLimit-Reset_Ms", "8000", 8),
+        ("X-RateLimit-Reset-Nanos", "8000000000", 8),
+        ("X-RateLimit-Retry-After", "8", 8),
+        ("X-Rate-Limit-Retry-After-Seconds", "8", 8),
+        ("X-Retry-After-Ms", "8000", 8),
+        ("X-Retry-After", "8", 8),
         ("X-Rate-Limit-Window-Reset-Ms", "8000", 8),
         ("X-RateLimit-Reset-Millis", "8000", 8),
         ("X-RateLimit-Reset-Milliseconds", "8000", 8),
@@ -211,6 +260,7 @@ fn units_in_names_are_read() {
         assert_eq!(found.map(|wait| up(wait.span)), Some(expected), "{name}: {value}");
     }
     let bodies = [
+        (r#"{"retry_after_us":8000000}"#, 8),
         (r#"{"reset_in_minutes":2}"#, 120),
         (r#"{"resetInMs":8000}"#, 8),
         (r#"{"retry_after_minutes":2}"#, 120),
@@ -267,6 +317,7 @@ fn prose_states_a_wait_only_where_it_speaks_of_trying_again() {
         "Average wait time is 30 minutes.",
         "Limits: 60 requests in 1 minute. Please try again later.",
         "Try again in 2 months.",
+        "Please try again in 2027.",
         "Try again in 2 days and 1 month.",
         "Try again in 2 hours and a half.",
         "Try again in 1 hour 30.",
@@ -288,6 +339,18 @@ fn prose_states_a_wait_only_where_it_speaks_of_trying_again() {
 fn a_span_is_read_whole() {
     let rows = [
         ("Try again in an hour.", 3_600),
+        ("Try again in 1 hr. 5 min.", 3_900),
+        (r"Try again in\n2 hours, 3 minutes.", 7_380),
+        (r"Try again in 2\u00a0hours, 3\u202fminutes.", 7_380),
+        ("Try again in <b>2 hours, 3 minutes</b>.", 7_380),
+        ("Try again in 2 hours; 3 minutes.", 7_380),
+        ("Try again in 2 hours & 3 minutes.", 7_380),
+        ("Try again in 2 hours plus 3 minutes.", 7_380),
+        ("Try again in 2 hours and half an hour.", 9_000),
+        ("Try again in half an hour.", 1_800),
+        ("Try again in thirty seconds.", 30),
+        ("Try again in 1,000 seconds.", 1_000),
+        ("Retry in 5s. 2 more requests are open.", 5),
         ("Try again in one hour and two minutes.", 3_720),
         ("Try again in 1 hour (3600 seconds)", 3_600),
         ("You can make your next request in 5 seconds", 5),

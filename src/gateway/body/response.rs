@@ -17,6 +17,7 @@ use crate::clock::Clock;
 use crate::gateway::Settings;
 use crate::gateway::call::Identity;
 use crate::policy::headers;
+use crate::policy::normalise::Redactor;
 use crate::policy::outcome::{Failure, FailureKind, Reach};
 use crate::policy::time::Moment;
 use crate::telemetry::{self, Access, BodyFault, BrokenBody, BrokenBy, Shard};
@@ -60,9 +61,11 @@ impl<B: AnswerBody> ResponseBody<B> {
     }
 }
 
-/// What is recorded of an answer whose body breaks off.
+/// What is known of an answer whose body streams: for the record of a break, and for its trailers.
 #[derive(Debug)]
 pub struct BodyRecord {
+    /// Looks for the credential that was injected, if one was.
+    pub(in crate::gateway) redactor: Option<Arc<Redactor>>,
     pub(in crate::gateway) settings: Arc<Settings>,
     pub(in crate::gateway) shard: Arc<Shard>,
     pub(in crate::gateway) access: Access,
@@ -97,6 +100,20 @@ impl BodyRecord {
                 total: now.since(self.arrival),
             },
         );
+    }
+
+    /// A frame as the client may see it: of trailers, only what may trail, and no secret.
+    fn for_client(&self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        match frame.into_trailers() {
+            Ok(mut trailers) => {
+                headers::filter_trailers(&mut trailers);
+                if let Some(redactor) = &self.redactor {
+                    redactor.redact_passing(&mut trailers);
+                }
+                Frame::trailers(trailers)
+            }
+            Err(frame) => frame,
+        }
     }
 
     /// Whether an answer like this has no body, so that none can break off.
@@ -220,7 +237,7 @@ where
         let this = &mut *self;
         if let Some(frame) = this.read.pop_front() {
             this.hand_on(&frame);
-            return Poll::Ready(Some(Ok(frame)));
+            return Poll::Ready(Some(Ok(this.record.for_client(frame))));
         }
         if let Some(failure) = this.broken.take() {
             return Poll::Ready(Some(Err(failure)));
@@ -240,7 +257,7 @@ where
                 if this.rest.is_end_stream() {
                     this.seat.end();
                 }
-                Poll::Ready(Some(Ok(without_hop_by_hop(frame))))
+                Poll::Ready(Some(Ok(this.record.for_client(frame))))
             }
             Some(Err(failure)) => {
                 this.break_off(failure, context);
@@ -267,16 +284,6 @@ where
             hint.set_upper(upper + read);
         }
         hint
-    }
-}
-
-fn without_hop_by_hop(frame: Frame<Bytes>) -> Frame<Bytes> {
-    match frame.into_trailers() {
-        Ok(mut trailers) => {
-            headers::filter_trailers(&mut trailers);
-            Frame::trailers(trailers)
-        }
-        Err(frame) => frame,
     }
 }
 

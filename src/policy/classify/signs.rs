@@ -34,6 +34,7 @@ pub(super) fn guess<'a>(
         answer,
         reading,
         codes: Codes::of(reading),
+        claims: claims(&hint::without_links(sentence(reading))),
         sentence: hint::without_links(sentence(reading)),
         wall,
     };
@@ -50,7 +51,17 @@ struct Signs<'a> {
     codes: Codes,
     /// The vendor's words, without addresses.
     sentence: Cow<'a, str>,
+    /// The same without what it only names.
+    claims: String,
     wall: SystemTime,
+}
+
+/// A sentence without what it names instead of saying it: quoted words (`event 'too many requests'
+/// is unknown`) and rates that are not of calls (`interest rate limit exceeded`).
+fn claims(sentence: &str) -> String {
+    let told = OTHER_RATES.replace_all(sentence, " ");
+    let told = NAMED.replace_all(&told, "$1 $2");
+    told.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The words of an answer. The names of a JSON body's members are none.
@@ -129,13 +140,13 @@ impl Signs<'_> {
 
     /// It says that a limit was exceeded or reached, or that calls were too many.
     fn says_throttled(&self) -> bool {
-        let said = THROTTLED.is_match(&self.sentence) && !REQUIRES.is_match(&self.sentence);
+        let said = THROTTLED.is_match(&self.claims) && !REQUIRES.is_match(&self.sentence);
         said || self.codes.any(&THROTTLED_CODES)
     }
 
     /// It speaks of a limit of the rate, perhaps of one that a field must keep.
     fn mentions_limit(&self) -> bool {
-        let said = LIMIT_WORDS.is_match(&self.sentence) && !REQUIRES.is_match(&self.sentence);
+        let said = LIMIT_WORDS.is_match(&self.claims) && !REQUIRES.is_match(&self.sentence);
         said || self.codes.any(&LIMIT_CODES)
     }
 
@@ -290,15 +301,44 @@ fn pattern(text: &str) -> Regex {
 
 /// Sentences that say that there were too many calls.
 static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r"(?i)(?:\btoo many (?:api |http |concurrent |simultaneous |parallel |recent ){0,2}(?:requests|calls)\b",
-        r"|(?:\b(?:rate|request|call)s?[ _-]?(?:limits?|quota)|\bthrottle|\brequest rate|^\W*rate)",
+    let many = "too many (?:api |http |concurrent |simultaneous |parallel |recent ){0,2}(?:requests|calls)";
+    let limit = concat!(
+        r"(?:\b(?:rate|request|call)s?[ _-]?(?:limits?|quota)|\bthrottle|\brequest rate|^\W*rate)",
         r"(?: for [^.]{1,80}?| of [^.]{1,40}?)?",
-        r" ?(?:has been |have been |was |were |is |are )?(?:exceeded|reached|hit)\b",
-        r"|\bexceed(?:s|ed|ing)? (?:\w+ ){0,3}(?:request|rate|call)s? (?:limits?|rate|quota)\b",
-        r"|\b(?:reach|hit)(?:ed|ing)? (?:\w+ ){0,3}(?:request|rate|call)s? (?:limits?|quota)\b",
-        r"|\b(?:been|being|was|were) (?:throttled|rate[ -]limited)\b",
-        r"|\benhance your calm\b)",
+        r" ?(?:has been |have been |was |were |is |are )?(?:exceeded|reached|hit)",
+    );
+    let exceeded =
+        r"exceed(?:s|ed|ing)? (?:\w+ ){0,3}(?:request|rate|call)s? (?:limits?|rate|quota)";
+    let reached =
+        r"(?:reach|hit)(?:ed|ing)? (?:\w+ ){0,3}(?:request|rate|call)s? (?:limits?|quota)";
+    let past = r"(?:been|being|was|were) (?:throttled|rate[ -]limited)\b";
+    let said = format!(r"(?:\b{many}|{limit}|\b{exceeded}|\b{reached}){CLAIM_ENDS}");
+    pattern(&format!(r"(?i)(?:{said}|\b{past}|\benhance your calm\b)"))
+});
+
+/// What may follow such words: the end, a number, or a word that begins another part of the
+/// sentence. A noun makes a name of them: "a rate limit bug", "the call limits exceeded flag".
+const CLAIM_ENDS: &str = concat!(
+    r"(?: (?:window|threshold|policy|allowance))?(?:\W*$| ?[^\w\s%]| \d+(?:[^\d%]|$)",
+    r"| (?:a|after|again|against|allowed|already|an|and|any|are|as|at|be|because|been|before|being|but|by|can",
+    r"|currently|do|due|during|error|every|exception|for|from|has|have|if|in|is|it|its|made|may|more|must|no|not|now",
+    r"|of|on|only|or|over|per|please|received|recently|retry|sent|set|since|slow|so|that|the|then|there|these|they",
+    r"|this|through|to|today|too|try|under|until|using|via|wait|was|we|were|when|while|will|with|within|you|your)\b)",
+);
+
+/// Words that a sentence uses as a name, and the word before or behind them.
+static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+    let quoted = r#"(?:"[^"]{1,80}"|`[^`]{1,80}`|'[^']{1,80}'|“[^”]{1,80}”|‘[^’]{1,80}’)"#;
+    let called = r"\b(?:named|called|titled)\s+[^.,;:]{1,60}";
+    pattern(&format!(r"(?i)(\w\s+){quoted}|^\W*{quoted}(\s+\w)|{called}"))
+});
+
+/// Rates and calls of other things than an API's.
+static OTHER_RATES: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)\b(?:interest|exchange|currency|fx|swap|tax|vat|loan|mortgage|commission|discount|wage|pay|room|shipping",
+        r"|conversion|growth|inflation|birth|heart|pulse|infusion|flow|frame|bit|baud|sampl(?:e|ing)|refresh|margin)",
+        r"[ -](?:rate|call)s?\b",
     ))
 });
 
@@ -315,7 +355,7 @@ static REQUIRES: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\b(?:(?:must|should|cannot|can.?t|may|shall|can)(?: not)? (?:be (?:\w+ ){0,2}(?:between|than|at|less|greater|positive|an?|of|set|one|integer)|exceed|contain|have)",
         r"|exceed(?:s|ed|ing)? (?:the |its )?(?:maximum|max|allowed|permitted|range|value)",
-        r"|is not (?:a valid|valid|allowed)|invalid value|is required|unknown (?:field|parameter)|in (?:\w+ ){0,2}batch)\b",
+        r"|is not (?:a valid|valid|allowed)|invalid value|is required|unknown (?:field|parameter)|in (?:\w+ ){0,2}(?:batch|array|list|payload|body|bulk|document|file))\b",
     ))
 });
 

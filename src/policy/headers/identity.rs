@@ -47,6 +47,8 @@ pub enum Unclear {
     Padded,
     /// It holds a list, of which some vendors read a part.
     List,
+    /// It holds bytes beyond ASCII, which vendors decode in different ways, or trim as blanks.
+    BeyondAscii,
 }
 
 impl std::fmt::Display for Unclear {
@@ -74,7 +76,27 @@ impl Unclear {
                 "The header that names the account holds a comma, so vendors may read it as \
                  several values; send one account."
             }
+            Self::BeyondAscii => {
+                "The header that names the account holds characters beyond ASCII, which vendors \
+                 may read differently; send the account as they name it."
+            }
         }
+    }
+}
+
+/// The value of the header that names the account, as every vendor reads it.
+///
+/// # Errors
+/// It could be read in more than one way.
+pub fn account_value<'h>(
+    headers: &'h HeaderMap,
+    name: &HeaderName,
+) -> Result<Option<&'h HeaderValue>, Unclear> {
+    let account = decisive_value(headers, name)?;
+    match account.map(HeaderValue::as_bytes) {
+        Some(account) if account.contains(&b',') => Err(Unclear::List),
+        Some(account) if !account.is_ascii() => Err(Unclear::BeyondAscii),
+        Some(_) | None => Ok(account),
     }
 }
 
@@ -187,6 +209,22 @@ mod tests {
         let mut twice = with(name.clone(), "");
         twice.append(name.clone(), HeaderValue::from_static("k1"));
         assert!(!has_idempotency_key(&twice, &name), "a vendor may read the blank one");
+    }
+
+    #[test]
+    fn an_account_is_one_value_in_ascii() {
+        let name = HeaderName::from_static("x-account");
+        let found = |value: &[u8]| {
+            let value = HeaderValue::from_bytes(value).unwrap();
+            let headers = HeaderMap::from_iter([(name.clone(), value)]);
+            account_value(&headers, &name).map(|account| account.is_some())
+        };
+        assert_eq!(found(b"acme"), Ok(true));
+        assert_eq!(found(b""), Ok(false));
+        assert_eq!(found(b"a,b"), Err(Unclear::List));
+        for odd in [&b"acme\xa0"[..], b"\xe2\x80\x8bacme", "\u{3000}acme".as_bytes(), b"\xff"] {
+            assert_eq!(found(odd), Err(Unclear::BeyondAscii), "{odd:?}");
+        }
     }
 
     #[test]

@@ -25,7 +25,8 @@ mod via;
 pub use connection::{Trailers, count_hop, filter_trailers, insists_on_upgrade, is_last_hop};
 pub use destination::{OutOfRoute, lead_forward};
 pub use identity::{
-    Unclear, decisive_value, fresh_request_id, has_idempotency_key, request_id, trace_id,
+    Unclear, account_value, decisive_value, fresh_request_id, has_idempotency_key, request_id,
+    trace_id,
 };
 pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming, incoming_bare};
 pub use location::Rewrite;

@@ -55,7 +55,8 @@ pub enum Kind {
     Hop,
     /// Preferences, of which one is for us.
     Prefer,
-    /// Says who a client is or was.
+    /// Says who a client is or was, or what it asked for before somebody rewrote it: some servers
+    /// take that for the target or the method.
     Forwarding,
     /// Our own name space.
     Own,
@@ -80,7 +81,8 @@ pub fn kind(name: &str) -> Kind {
         b"host" | b"content-length" | b"content-type" | b"content-encoding" | b"content-range" => {
             Kind::Framing
         }
-        b"forwarded" | b"x-real-ip" => Kind::Forwarding,
+        b"forwarded" | b"x-real-ip" | b"x-original-url" | b"x-original-uri" | b"x-rewrite-url"
+        | b"x-original-method" => Kind::Forwarding,
         other if other.starts_with(b"x-forwarded-") => Kind::Forwarding,
         other if other.starts_with(b"evenkeel-") => Kind::Own,
         _ => Kind::EndToEnd,
@@ -113,6 +115,9 @@ mod tests {
             ("prefer", Kind::Prefer),
             ("content-length", Kind::Framing),
             ("x-forwarded-anything", Kind::Forwarding),
+            ("x-original-url", Kind::Forwarding),
+            ("x-rewrite-url", Kind::Forwarding),
+            ("x-original-method", Kind::Forwarding),
             ("evenkeel-key", Kind::Own),
             ("evenkeel", Kind::EndToEnd),
             ("authorization", Kind::EndToEnd),

@@ -35,9 +35,8 @@ fn form(name: &str, value: &[u8]) -> Option<Form> {
         "link" => Some(Form::Links),
         "refresh" => Some(Form::Refresh),
         "set-cookie" => Some(Form::Cookie),
-        name if name.ends_with("location") || name == "azure-asyncoperation" => {
-            Some(Form::Reference)
-        }
+        "azure-asyncoperation" | "sourcemap" | "x-sourcemap" => Some(Form::Reference),
+        name if name.ends_with("location") => Some(Form::Reference),
         name => (is_url(value) && !names_origins(name)).then_some(Form::Url),
     }
 }
@@ -116,11 +115,13 @@ fn unquoted(text: &str, wanted: u8) -> Option<usize> {
     })
 }
 
-/// `5; url=/v1/a`, as browsers read it: any letter case, the URL perhaps in quotes.
+/// `5; url=/v1/a`, as browsers read it: any letter case, the URL perhaps in quotes, `url=` perhaps
+/// left out.
 fn map_refresh(text: &str, rewrite: &Rewrite<'_>) -> Option<String> {
-    let name = text.to_ascii_lowercase().find("url")?;
-    let equals = name + text[name..].find('=')?;
-    let value = text[equals + 1..].trim_start();
+    let behind_delay = text[text.find([';', ','])? + 1..].trim_start();
+    let named = behind_delay.get(..3).filter(|name| name.eq_ignore_ascii_case("url"));
+    let named = named.and_then(|_| behind_delay[3..].trim_start().strip_prefix('='));
+    let value = named.unwrap_or(behind_delay).trim_start();
     let quote = value.chars().next().filter(|first| matches!(first, '"' | '\''));
     let value = quote.map_or(value, |_| &value[1..]);
     let url = quote.and_then(|quote| value.split(quote).next()).unwrap_or(value).trim_end();
@@ -184,7 +185,11 @@ mod tests {
             ("link", "</v1/a", "</v1/a"),
             ("refresh", "5; url=/v1/a", "5; url=/v/a"),
             ("refresh", "0;URL='https://api.vendor.example/v1/a'", "0;URL='http://here:8080/v/a'"),
+            ("refresh", "0; /v1/a", "0; /v/a"),
+            ("refresh", "5,URL = /v1/a", "5,URL = /v/a"),
+            ("refresh", "0; url", "0; url"),
             ("refresh", "5", "5"),
+            ("sourcemap", "/v1/a.js.map", "/v/a.js.map"),
             ("set-cookie", "a=/v1; Path=/v1/x", "a=/v1; Path=/v/x"),
             ("location", "/v1/caf\u{e9}?\u{4f60}", "/v/caf\u{e9}?\u{4f60}"),
             ("set-cookie", "a=\u{e9}; Path=/v1", "a=\u{e9}; Path=/v"),

@@ -7,27 +7,37 @@ use std::borrow::Cow;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use regex::Regex;
+use regex::{Captures, Regex};
 
 use super::{pattern, span, value};
 
 /// The wait that a text states.
 pub(super) fn wait(text: &str, now: SystemTime) -> Option<Duration> {
     let text = without_links(text);
+    let text = TAG_OR_SPACE.replace_all(
+        &text,
+        |found: &Captures<'_>| {
+            if found[0].starts_with('<') { "" } else { " " }
+        },
+    );
     let moment = AGAIN_AT.find_iter(&text).find_map(|lead| {
         let rest = text[lead.end()..].trim_start_matches(['\'', '"']);
         let found = MOMENT.find(rest)?;
         value::until(found.as_str(), now)
     });
-    let again = || AGAIN_IN.find_iter(&text).find_map(|lead| again_in(&text[lead.end()..]));
+    let again =
+        || AGAIN_IN.find_iter(&text).find_map(|lead| again_in(lead.as_str(), &text[lead.end()..]));
     let waiting = || WAIT_FOR.find_iter(&text).find_map(|lead| wait_for(&text[lead.end()..]));
     moment.or_else(again).or_else(waiting)
 }
 
-/// "… in 57 seconds", "… after 134".
-fn again_in(rest: &str) -> Option<Duration> {
+/// "… in 57 seconds", "… after 134"; without a unit, "… in 2027" is no wait.
+fn again_in(lead: &str, rest: &str) -> Option<Duration> {
     if let Some((span, rest)) = span::leading(rest) {
         return value::legal(span).filter(|_| ends(rest));
+    }
+    if lead.trim_end().to_ascii_lowercase().ends_with(" in") {
+        return None;
     }
     let plain = rest.strip_prefix(['\'', '"']).unwrap_or(rest);
     let end = plain.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(plain.len());
@@ -87,8 +97,17 @@ pub fn without_links(text: &str) -> Cow<'_, str> {
 static LINK: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\b[a-z][a-z0-9+.-]*://\S*|\bwww\.\S*|\bmailto:\S*|\S+@\S+",
+        r"|\[[^\]]{1,100}\]\([^)]*\)|<a\b[^>]*>[^<]{0,100}</a>",
         r"|\b[a-z0-9-]+(?:\.[a-z0-9-]+)+/\S*|(?:^|[\s(\x22'=])/[a-z0-9_~.-]\S*",
     ))
+});
+
+/// What stands inside a sentence without being a part of it: an inline tag, and a blank that is no
+/// space.
+static TAG_OR_SPACE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)</?(?:b|i|u|em|strong|span|code|tt|mark|small)\b[^<>]{0,100}>|[\x{a0}\x{2009}\x{202f}]",
+    )
 });
 
 /// What leads to a moment or a span: the speaker's "again", and what stands between it and "in".
@@ -109,12 +128,12 @@ const ABOUT: &str =
 static AGAIN_IN: LazyLock<Regex> = LazyLock::new(|| {
     let for_so_long = r"(?i)\b(?:blocked|throttled|rate[ -]limited) +for +";
     let not_for = r"(?i)\b(?:not|n't|cannot|never) (?:re-?try|try again)(?: \w+){0,3}? +for +";
-    let in_so_long = format!(r"{AGAIN}[ -](?:in|after)(?: *:)? +{ABOUT}");
+    let in_so_long = format!(r"{AGAIN}[ -](?:in|after)(?: *:)?\s+{ABOUT}");
     pattern(&format!("(?:{in_so_long})|(?:{for_so_long})|(?:{not_for})"))
 });
 
 static AGAIN_AT: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(&format!(r"{AGAIN}[ -](?:in|after|at|until|on|from)(?: *:)? +['\x22]?"))
+    pattern(&format!(r"{AGAIN}[ -](?:in|after|at|until|on|from)(?: *:)?\s+['\x22]?"))
 });
 
 static MOMENT: LazyLock<Regex> = LazyLock::new(|| {

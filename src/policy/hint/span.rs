@@ -33,15 +33,27 @@ fn part(text: &str) -> Option<(Duration, &str)> {
     })
 }
 
-/// What may stand between two parts: nothing, blanks, a comma, an "and".
+/// What may stand between two parts: nothing, blanks, a comma, the dot of an abbreviation, an
+/// "and".
 fn after_separator(text: &str) -> &str {
     let text = text.trim_start_matches(' ');
-    let text = text.strip_prefix(',').unwrap_or(text).trim_start_matches(' ');
-    text.strip_prefix("and ").unwrap_or(text).trim_start_matches(' ')
+    let text = text.strip_prefix([',', ';', '.']).unwrap_or(text).trim_start_matches(' ');
+    let joined = ["and ", "plus ", "& ", "+ "].iter().find_map(|word| text.strip_prefix(word));
+    joined.unwrap_or(text).trim_start_matches(' ')
 }
 
 /// Numbers that are written as words.
-const WORDS: [(&str, f64); 12] = [
+const WORDS: [(&str, f64); 22] = [
+    ("half an ", 0.5),
+    ("half a ", 0.5),
+    ("eleven ", 11.0),
+    ("twelve ", 12.0),
+    ("fifteen ", 15.0),
+    ("twenty ", 20.0),
+    ("thirty ", 30.0),
+    ("forty ", 40.0),
+    ("forty-five ", 45.0),
+    ("sixty ", 60.0),
     ("an ", 1.0),
     ("a ", 1.0),
     ("one ", 1.0),
@@ -62,13 +74,28 @@ fn number(text: &str) -> Option<(f64, &str)> {
     if worded.is_some() {
         return worded;
     }
-    let (first, rest) = digits(text.strip_prefix(['\'', '"']).unwrap_or(text))?;
+    let (first, rest) = amount(text.strip_prefix(['\'', '"']).unwrap_or(text))?;
     for between in ["-", "–", " - ", " – ", " to ", " or "] {
-        if let Some((last, rest)) = rest.strip_prefix(between).and_then(digits) {
-            return Some((decimal(first)?.max(decimal(last)?), rest));
+        if let Some((last, rest)) = rest.strip_prefix(between).and_then(amount) {
+            return Some((first.max(last), rest));
         }
     }
-    Some((decimal(first)?, rest.strip_prefix(['\'', '"']).unwrap_or(rest)))
+    Some((first, rest.strip_prefix(['\'', '"']).unwrap_or(rest)))
+}
+
+/// A plain number, perhaps with its thousands apart: `1,000`.
+fn amount(text: &str) -> Option<(f64, &str)> {
+    let (plain, mut rest) = digits(text)?;
+    let mut written = plain.to_owned();
+    while plain.len() <= 3
+        && let Some(group) = rest.strip_prefix(',').and_then(|behind| behind.get(..3))
+        && group.bytes().all(|byte| byte.is_ascii_digit())
+        && !rest[4..].starts_with(|c: char| c.is_ascii_digit())
+    {
+        written.push_str(group);
+        rest = &rest[4..];
+    }
+    Some((decimal(&written)?, rest))
 }
 
 fn digits(text: &str) -> Option<(&str, &str)> {

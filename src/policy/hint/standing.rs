@@ -136,8 +136,16 @@ fn any_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 fn resets(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    let is_reset = |name: &str| speaks_of_rates(name) && name.contains("reset");
+    let is_reset =
+        |name: &str| (speaks_of_rates(name) && name.contains("reset")) || is_own_retry_after(name);
     headers.iter().filter(move |(name, _)| is_reset(name.as_str()))
+}
+
+/// Whether a header is a vendor's own `Retry-After`: `X-Rate-Limit-Retry-After-Seconds`.
+fn is_own_retry_after(name: &str) -> bool {
+    (name.starts_with("x-") || speaks_of_rates(name))
+        && name.contains("retry-after")
+        && !name.contains("max")
 }
 
 fn wait_of(name: &HeaderName, value: &HeaderValue, now: SystemTime) -> Option<Duration> {

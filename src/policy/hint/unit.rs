@@ -46,6 +46,8 @@ enum Word {
 /// Longer names are no hint.
 const NAME_CHARS_MAX: usize = 40;
 
+const NANO: Duration = Duration::from_nanos(1);
+const MICRO: Duration = Duration::from_micros(1);
 const MILLI: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -53,7 +55,15 @@ const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// Units, as words of a name. A singular names a bucket, not a unit: `x-ratelimit-reset-minute`.
-const UNITS: [(&str, Duration); 17] = [
+const UNITS: [(&str, Duration); 25] = [
+    ("nanoseconds", NANO),
+    ("nanos", NANO),
+    ("nsec", NANO),
+    ("ns", NANO),
+    ("microseconds", MICRO),
+    ("micros", MICRO),
+    ("usec", MICRO),
+    ("us", MICRO),
     ("milliseconds", MILLI),
     ("millisecond", MILLI),
     ("millisec", MILLI),
@@ -106,8 +116,11 @@ const BESIDE: [&str; 6] = ["ratelimit", "throttling", "throttle", "window", "quo
 pub(super) fn of_header(name: &str) -> Named {
     let mut named = Named::default();
     let mut before = "";
-    for word in name.split('-') {
-        let word = word.strip_prefix("reset").unwrap_or(word);
+    for word in name.split(['-', '_']) {
+        if let Some(found) = behind_reset(word) {
+            named.unit = found.unit.or(named.unit);
+            named.relation = stronger(named.relation, found.relation);
+        }
         // `15-minutes` names a bucket.
         let counted = before.bytes().all(|byte| byte.is_ascii_digit()) && !before.is_empty();
         if let Some(unit) = exactly(&UNITS, word).filter(|_| !counted) {
@@ -124,13 +137,18 @@ pub(super) fn of_header(name: &str) -> Named {
 /// The name of a header without what it says of its value: what is left names the bucket.
 pub(super) fn bucket(name: &str) -> String {
     let own = |word: &&str| {
-        let word = word.strip_prefix("reset").unwrap_or(word);
-        !(word.is_empty()
-            || word == "remaining"
+        !(behind_reset(word).is_some()
+            || *word == "remaining"
             || exactly(&UNITS, word).is_some()
             || exactly(&RELATIONS, word).is_some())
     };
-    name.split('-').filter(own).collect()
+    name.split(['-', '_']).filter(own).collect()
+}
+
+/// What stands behind `reset` in one word: `resetms`, `timetoresetinms`; all of it must be known.
+fn behind_reset(word: &str) -> Option<Named> {
+    let (_, rest) = word.split_once("reset")?;
+    Member::default().read(rest).map(|found| found.named)
 }
 
 /// What the name of a body's member says, if it is the name of a wait: every word of it is known,
@@ -208,6 +226,9 @@ mod tests {
             ("x-ratelimit-reset-in-minutes", Some(MINUTE), Relation::Delay),
             ("x-ratelimit-reset-epoch-ms", Some(MILLI), Relation::Moment),
             ("x-ratelimit-reset-at", None, Relation::Moment),
+            ("x-ratelimit-resetinms", Some(MILLI), Relation::Delay),
+            ("x-ratelimit-timetoresetms", Some(MILLI), Relation::Open),
+            ("x-ratelimit-reset_ms", Some(MILLI), Relation::Open),
             ("x-ratelimit-resettime", None, Relation::Open),
             ("x-ratelimit-reset-minute", None, Relation::Open),
             ("x-ratelimit-15-minutes-reset", None, Relation::Open),
@@ -222,6 +243,7 @@ mod tests {
     fn remaining_and_reset_of_one_bucket_find_each_other() {
         let rows = [
             ("x-ratelimit-remaining", "x-ratelimit-reset-after"),
+            ("x-ratelimit-remaining", "x-ratelimit-resetinms"),
             ("x-rate-limit-window-remaining", "x-rate-limit-window-reset-ms"),
             ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"),
             ("ratelimit-remaining", "ratelimit-resettime"),

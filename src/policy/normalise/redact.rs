@@ -37,6 +37,10 @@ pub struct Redactor {
 struct Patterns {
     /// Secrets as they are, in any letter case, and in hexadecimal.
     plain: Regex,
+    /// Secrets byte by byte, as dumps and lists show them: `73:6b`, `0x73, 0x6b`.
+    dumped: Regex,
+    /// No shorter text holds one so.
+    dumped_bytes_min: usize,
     /// Secrets in base64, without the characters that depend on their neighbours.
     coded: Regex,
     label: &'static str,
@@ -101,12 +105,15 @@ impl Patterns {
         let pieces = || pieces().filter(|piece| piece.len() >= SECRET_BYTES_MIN);
         let plain = pieces().flat_map(|piece| [literal(piece), hexadecimal(piece)]);
         let plain: Vec<String> = plain.collect();
+        let dumped: Vec<String> = pieces().map(dump).collect();
         let coded = pieces().flat_map(|piece| [0, 1, 2].map(|shift| base64_core(piece, shift)));
         let coded: Vec<String> = coded.collect();
         let plain = compiled(&plain, true);
         let free = |label: &&&str| !plain.is_match(label.as_bytes());
         let label = LABELS.iter().find(free).unwrap_or(&LABELS[LABELS.len() - 1]);
-        Some(Self { coded: compiled(&coded, false), plain, label, bytes_min })
+        let (dumped, coded) = (compiled(&dumped, true), compiled(&coded, false));
+        let dumped_bytes_min = 3 * bytes_min - 1;
+        Some(Self { plain, dumped, dumped_bytes_min, coded, label, bytes_min })
     }
 
     fn redact_value(&self, value: &HeaderValue) -> Option<HeaderValue> {
@@ -142,25 +149,31 @@ impl Patterns {
             return places;
         }
         self.look(text, |range| range, &mut places);
-        let stage = Stage::joined(text);
-        if let Some(stage) = &stage {
+        let joined = Stage::joined(text);
+        if let Some(stage) = &joined {
             self.look(&stage.bytes, |range| stage.place(range), &mut places);
         }
-        if text.contains(&b'~')
-            && let Some(decoded) = Stage::whole(text).decoded(pointer_escape)
-        {
-            self.look(&decoded.bytes, |range| decoded.place(range), &mut places);
-        }
-        if !text.iter().any(|byte| matches!(byte, b'%' | b'&' | b'\\')) {
+        let (escaped, pointer) =
+            (text.iter().any(|byte| b"%&\\".contains(byte)), text.contains(&b'~'));
+        if !escaped && !pointer {
             return places;
         }
-        let mut stage = stage.unwrap_or_else(|| Stage::whole(text));
-        for _ in 0..DECODINGS_MAX {
-            let Some(decoded) = stage.decoded(escape) else { break };
+        let stage = joined.unwrap_or_else(|| Stage::whole(text));
+        if pointer && let Some(decoded) = stage.decoded(pointer_escape) {
             self.look(&decoded.bytes, |range| decoded.place(range), &mut places);
+            self.look_deeper(decoded, &mut places);
+        }
+        self.look_deeper(stage, &mut places);
+        places
+    }
+
+    /// Looks behind escapes, also inside each other.
+    fn look_deeper(&self, mut stage: Stage, places: &mut Vec<Range<usize>>) {
+        for _ in 0..DECODINGS_MAX {
+            let Some(decoded) = stage.decoded(escape) else { return };
+            self.look(&decoded.bytes, |range| decoded.place(range), places);
             stage = decoded;
         }
-        places
     }
 
     fn look(
@@ -170,6 +183,9 @@ impl Patterns {
         places: &mut Vec<Range<usize>>,
     ) {
         places.extend(self.plain.find_iter(text).map(|found| origin(found.range())));
+        if self.dumped_bytes_min <= text.len() {
+            places.extend(self.dumped.find_iter(text).map(|found| origin(found.range())));
+        }
         let coded = self.coded.find_iter(text).map(|found| run_around(text, found.range()));
         places.extend(coded.map(origin));
     }
@@ -396,6 +412,14 @@ fn base64_core(secret: &[u8], shift: usize) -> String {
 }
 
 fn hexadecimal(secret: &[u8]) -> String {
+    hexadecimal_digits(secret).concat()
+}
+
+fn dump(secret: &[u8]) -> String {
+    hexadecimal_digits(secret).join("[ :,-]{1,2}(?:0x)?")
+}
+
+fn hexadecimal_digits(secret: &[u8]) -> Vec<String> {
     secret.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -461,6 +485,11 @@ mod tests {
             TOKEN.to_uppercase(),
             TOKEN.to_lowercase(),
             each(|c| format!("%{c:02X}")),
+            each(|c| format!(":{c:02x}"))[1..].to_owned(),
+            each(|c| format!(" {c:02X}"))[1..].to_owned(),
+            each(|c| format!(", 0x{c:02x}"))[4..].to_owned(),
+            TOKEN.replace('~', "~0").replace('/', "\\~1"),
+            TOKEN.replace('~', "~0").replace("/9", "\n~19"),
             each(|c| format!("%{c:02x}")),
             each(|c| format!("%25{c:02x}")),
             TOKEN.replace('/', "%2F").replace('+', "%2b"),
@@ -476,8 +505,8 @@ mod tests {
             TOKEN.replace('~', "~0").replace('/', "~1"),
             TOKEN.replace('/', "\\/"),
             TOKEN.replace('/', "\\\\/"),
-            hexadecimal(TOKEN.as_bytes()),
-            hexadecimal(format!("Bearer {TOKEN}").as_bytes()).to_uppercase(),
+            each(|c| format!("{c:02x}")),
+            format!("42656172657220{}", each(|c| format!("{c:02X}"))),
             TOKEN.replace('9', "9\r\n"),
         ];
         for alphabet in [*BASE64, url_safe()] {

@@ -23,7 +23,7 @@ use h2::RecvStream;
 use h2::client::{self, ResponseFuture, SendRequest};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Authority, Parts, Scheme, Uri};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use tokio::time::timeout_at;
 
 use self::driver::{Driver, NOT_GREETED};
@@ -203,8 +203,10 @@ impl Stream {
         let upload = (!ends).then(|| Upload::new(upload));
         let mut exchange =
             Begun { answer, upload, ticket: Ticket::new(listed, place), interim_bytes: 0 };
-        let (head, stream) = poll_fn(|cx| exchange.poll(asked, progress, cx)).await?.into_parts();
+        let answer = poll_fn(|cx| exchange.poll(asked, progress, cx)).await?;
+        let (mut head, stream) = answer.into_parts();
         check_size(&head.headers, load.bounds).map_err(Broken::Failed)?;
+        trim_values(&mut head.headers);
         if authentication::challenges(head.status, &head.headers) {
             load.retire();
         }
@@ -225,6 +227,19 @@ fn check_size(headers: &HeaderMap, bounds: AnswerBounds) -> Result<(), Failure> 
         return Err(failure::of_own_bound("the answer's head has more bytes than `head.max`"));
     }
     Ok(())
+}
+
+/// Removes blanks around values, which HTTP/2 forbids (RFC 9113 §8.2.1): a strict peer closes the
+/// connection for them, and with it the calls of others.
+fn trim_values(headers: &mut HeaderMap) {
+    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
+    for value in headers.values_mut() {
+        let bytes = value.as_bytes();
+        if is_blank(bytes.first()) || is_blank(bytes.last()) {
+            let trimmed = HeaderValue::from_bytes(bytes.trim_ascii());
+            *value = trimmed.expect("a part of a value is a value");
+        }
+    }
 }
 
 fn size_of_head(headers: &HeaderMap) -> usize {
@@ -252,7 +267,12 @@ impl Begun {
     ) -> Poll<Result<Response<RecvStream>, Broken>> {
         self.ticket.listed.sent.tell(progress, cx.waker());
         while let Poll::Ready(Some(Ok(interim))) = self.answer.poll_informational(cx) {
-            let (head, ()) = interim.into_parts();
+            let (mut head, ()) = interim.into_parts();
+            if head.status == StatusCode::SWITCHING_PROTOCOLS {
+                let failure = failure::of_lie("101 has no meaning in HTTP/2");
+                return Poll::Ready(Err(Broken::Failed(failure)));
+            }
+            trim_values(&mut head.headers);
             self.interim_bytes += size_of_head(&head.headers);
             if self.interim_bytes > INTERIM_BYTES_MAX {
                 let failure = failure::of_lie("interim answers without end");
@@ -319,6 +339,7 @@ impl Target {
 /// Headers of HTTP/1.1 as HTTP/2 says them (RFC 9113 §8.2.2); a length that is known is stated.
 fn adapt(headers: &mut HeaderMap, method: &Method, length: Option<u64>) {
     headers.remove(HOST);
+    trim_values(headers);
     for name in &OF_CONNECTION {
         headers.remove(name);
     }

@@ -296,6 +296,30 @@ async fn nonsense_is_a_breach_of_protocol() {
 }
 
 #[tokio::test]
+async fn switching_protocols_is_no_interim_answer() {
+    let failure = broken_by(|mut frames, stream| async move {
+        frames.send(HEADERS, 4, stream, &[0x08, 3, b'1', b'0', b'1']).await;
+        frames.answer(stream, b"ok").await;
+        settle().await;
+    })
+    .await;
+    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+}
+
+#[tokio::test]
+async fn blanks_around_a_value_are_no_part_of_it() {
+    let vendor = Vendor::start(|peer: Peer, _| async move {
+        let mut frames = Frames::greet(peer, None).await;
+        let stream = frames.until(HEADERS).await.unwrap().stream;
+        frames.send(HEADERS, 5, stream, &[0x88, 0x00, 1, b'x', 3, b' ', b'a', b'\t']).await;
+        settle().await;
+    })
+    .await;
+    let answer = Worker::new(h2(vendor.port)).get("/").await.unwrap();
+    assert_eq!(answer.headers()["x"], "a");
+}
+
+#[tokio::test]
 async fn a_head_over_our_bounds_is_no_breach_of_protocol() {
     for bytes in [66_000_usize, 200_000] {
         let failure = broken_by(move |mut frames, stream| async move {
