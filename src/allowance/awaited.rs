@@ -39,6 +39,42 @@ pub enum Barrier {
 }
 
 impl Barrier {
+    /// One of each kind that has a label of its own in metrics, which are few.
+    pub const KINDS: [Self; 6] = [
+        Self::Allowance,
+        Self::Pace,
+        Self::Concurrency,
+        Self::Hold(HoldCause::Throttle),
+        Self::Client,
+        Self::Queue,
+    ];
+
+    /// Its place among the kinds.
+    #[must_use]
+    pub const fn kind(self) -> usize {
+        match self {
+            Self::Allowance => 0,
+            Self::Pace => 1,
+            Self::Concurrency => 2,
+            Self::Hold(_) => 3,
+            Self::Client => 4,
+            Self::Queue => 5,
+        }
+    }
+
+    /// Its name in metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Allowance => "allowance",
+            Self::Pace => "pace",
+            Self::Concurrency => "concurrency",
+            Self::Hold(_) => "hold",
+            Self::Client => "client_limit",
+            Self::Queue => "queue",
+        }
+    }
+
     /// Its name in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -182,3 +182,28 @@ impl Known {
         face
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::captured;
+
+    #[test]
+    fn a_full_table_is_told_once_a_minute_with_its_bound_and_header() {
+        let bound = AccountsBound::new(3);
+        let header = HeaderName::from_static("x-account");
+        let text = captured(|| {
+            (1..=120).for_each(|second| bound.warn(&header, Moment::from_millis(second * 1_000)));
+        });
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        for line in lines {
+            assert_eq!((&line["level"], &line["max"]), (&"WARN".into(), &3.into()), "{line}");
+            assert_eq!(line["header"], "x-account", "{line}");
+            let message =
+                "the table of accounts is full, further ones share one: raise `accounts.max`";
+            assert_eq!(line["message"], message);
+        }
+    }
+}

@@ -158,13 +158,15 @@ impl State {
 
     /// An attempt was given up after bytes of it were written: it counts, and as a probe it has
     /// failed, so that a hold has one probe however many clients leave.
-    pub(super) fn abandon(&mut self, granted: &Granted, now: Moment, settled: u64) {
+    pub(super) fn abandon(&mut self, granted: &Granted, now: Moment, settled: u64) -> Aftermath {
+        let before = self.holds_on(granted.probes);
         let open = granted.want.scopes & !settled;
         members(open).for_each(|scope| self.scopes[scope].settle_given_up(now));
         self.leave(granted.want.concurrent, Leave::GivenUp, now);
         let at = Circumstances { now, window: None, chance: 0.0 };
         let path = granted.want.path;
         members(granted.probes).for_each(|scope| self.scopes[scope].probe_failed(path, at));
+        Aftermath { news: self.news(&before), ..Aftermath::default() }
     }
 
     /// The head of an answer closes what its order names before the body is read. Returns the

@@ -112,6 +112,23 @@ impl Slot {
         self.reach = reach;
     }
 
+    /// The exchange was given up: it counts as sent and unanswered, unless it is known that nothing
+    /// was written. Says what that means for the hold whose probe it was.
+    pub fn abandon(&mut self) -> Aftermath {
+        let Some(account) = self.account.take() else { return Aftermath::default() };
+        if self.reach == Reach::Nothing {
+            account.change(|state, now| state.cancel(&self.granted, now));
+            return Aftermath::default();
+        }
+        let mut state = account.lock();
+        let now = account.clock().now();
+        let aftermath = state.abandon(&self.granted, now, self.settled);
+        let wakers = send_on(&mut state, now);
+        drop(state);
+        wake(wakers);
+        aftermath
+    }
+
     /// The answer's head orders a hold: closes its scope before the body is read.
     pub fn close(&mut self, settlement: &Settlement<'_>) -> Aftermath {
         let report = self.report(settlement);
@@ -178,18 +195,7 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        let Some(account) = self.account.take() else { return };
-        match self.reach {
-            Reach::Nothing => account.change(|state, now| state.cancel(&self.granted, now)),
-            Reach::Refused | Reach::Maybe => {
-                let mut state = account.lock();
-                let now = account.clock().now();
-                state.abandon(&self.granted, now, self.settled);
-                let wakers = send_on(&mut state, now);
-                drop(state);
-                wake(wakers);
-            }
-        }
+        self.abandon();
     }
 }
 
@@ -220,8 +226,14 @@ impl Seat {
     }
 
     /// The answer's body broke off: it counts towards an outage, and is never sent again.
-    pub fn broke(&self) {
-        self.account.broke(&self.want);
+    pub fn broke(&self) -> Aftermath {
+        self.account.broke(&self.want)
+    }
+
+    /// What tells the account apart from others of the upstream.
+    #[must_use]
+    pub fn account_key(&self) -> &str {
+        self.account.key()
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use super::config::LookedAt;
+use super::files;
 use crate::config::{Colours, Dialects, Environment, Faults, Loaded, load};
 
 /// What a configuration that is not in order ends with (sysexits.h, `EX_CONFIG`).
@@ -41,8 +42,12 @@ pub fn run(
 ) -> ExitCode {
     let loaded = load(&args.source.request(), &Environment::of_process(), dialects);
     let told = match (&loaded, args.format) {
-        (Ok(loaded), Format::Human) => in_order(loaded, out, err),
-        (Ok(_), Format::Json) => writeln!(out, "[]"),
+        (Ok(loaded), Format::Human) => {
+            warn(loaded, files::allowed(), err).and_then(|()| summarise(loaded, out))
+        }
+        (Ok(loaded), Format::Json) => {
+            warn(loaded, files::allowed(), err).and_then(|()| writeln!(out, "[]"))
+        }
         (Err(faults), Format::Human) => write!(err, "{}", faults.human(colours())),
         (Err(faults), Format::Json) => writeln!(out, "{:#}", faults.json()),
     };
@@ -61,14 +66,20 @@ pub fn refuse(faults: &Faults, err: &mut dyn Write) -> ExitCode {
     }
 }
 
-fn in_order(loaded: &Loaded, out: &mut dyn Write, err: &mut dyn Write) -> std::io::Result<()> {
+/// What can never work, and what this machine has too little of; it may be another one than the
+/// gateway will run on.
+fn warn(loaded: &Loaded, files: Option<u64>, err: &mut dyn Write) -> std::io::Result<()> {
     for warning in &loaded.warnings {
         writeln!(err, "warning: {warning}")?;
     }
-    for line in loaded.settings.summary() {
-        writeln!(out, "{line}")?;
+    match files::too_few(files, &loaded.settings) {
+        Some(shortage) => writeln!(err, "warning: on this machine {shortage}"),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+fn summarise(loaded: &Loaded, out: &mut dyn Write) -> std::io::Result<()> {
+    loaded.settings.summary().iter().try_for_each(|line| writeln!(out, "{line}"))
 }
 
 fn colours() -> Colours {
@@ -120,6 +131,22 @@ mod tests {
             "nearest": "127.0.0.1:8080",
         });
         assert_eq!((faults.as_array().unwrap().len(), &faults[0]), (5, &first));
+    }
+
+    #[test]
+    fn connections_that_the_machine_has_no_files_for_are_warned_of() {
+        let args = Line::parse_from(["check", "-c", "config/examples/minimal.yaml"]).check;
+        let loaded = load(&args.source.request(), &Environment::default(), &DIALECTS).unwrap();
+        let warned = |files| {
+            let mut err = Vec::new();
+            warn(&loaded, files, &mut err).unwrap();
+            String::from_utf8(err).unwrap()
+        };
+        assert_eq!((warned(None), warned(Some(20_000))), (String::new(), String::new()));
+        let text = warned(Some(1_024));
+        let begins = "warning: on this machine the system allows 1024 open files, fewer than";
+        assert!(text.starts_with(begins) && text.lines().count() == 1, "{text}");
+        assert!(text.contains("`connections.max` of all upstreams 256"), "{text}");
     }
 
     #[test]

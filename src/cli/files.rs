@@ -18,6 +18,11 @@ pub(super) struct TooFewFiles {
     upstreams: usize,
 }
 
+/// What `raise` would reach here.
+pub(super) fn allowed() -> Option<u64> {
+    getrlimit(Resource::Nofile).maximum
+}
+
 /// Raises the soft limit to the hard one; what is allowed then, unless it is unlimited.
 pub(super) fn raise() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

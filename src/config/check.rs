@@ -286,6 +286,13 @@ impl Checker<'_> {
             Value::Nothing => Item { at, held: Held::Map(Vec::new()) },
             Value::Map(members) => {
                 self.bound(members.len(), &(0..=max), at);
+                let key = self.path.last().map_or("", String::as_str);
+                if let Some(meant) = suggest::of_unnamed(key, &members, of) {
+                    let message = format!("`{key}` has settings where the names of its entries go");
+                    let fault = self.fault(Sort::Type, at, message).accepted(NAMED);
+                    self.faults.push(fault.nearest(Some(meant)));
+                    return faulty(at);
+                }
                 let mut fields: Vec<Field> = Vec::with_capacity(members.len());
                 for member in members {
                     let field = self.entry(member, of);

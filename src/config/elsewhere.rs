@@ -3,7 +3,7 @@
 //! Only names: what becomes of them, `suggest` knows.
 
 /// Maps that people switch on and off, and what that means.
-pub(super) const SWITCHES: [(&str, &str, &str); 9] = [
+pub(super) const SWITCHES: [(&str, &str, &str); 11] = [
     ("retry", "{ attempts: 1 }", "{ attempts: 4 }"),
     ("queue", "{ max: 0 }", "{ max: 1000 }"),
     ("wait", "{ default: 0s }", "{ default: 30s }"),
@@ -16,6 +16,9 @@ pub(super) const SWITCHES: [(&str, &str, &str); 9] = [
     ),
     ("log", "{ level: off }", "{ level: info }"),
     ("telemetry", "{ log: { level: off } }", "{ log: { level: info } }"),
+    // Neither can be switched off.
+    ("admin", "", ""),
+    ("tls", "", ""),
     ("shutdown", "{ delay: 0s, grace: 0s }", "{ delay: 0s, grace: 30s }"),
 ];
 
@@ -30,7 +33,7 @@ pub(super) const FIRST_KEYS: [(&str, &str); 6] = [
 ];
 
 /// Our place for it, and what it is called elsewhere; folded, the first place that exists counts.
-pub(super) const SYNONYMS: [(&str, &[&str]); 42] = [
+pub(super) const SYNONYMS: [(&str, &[&str]); 44] = [
     (
         "url",
         &[
@@ -271,6 +274,11 @@ pub(super) const SYNONYMS: [(&str, &[&str]); 42] = [
             "authtoken",
         ],
     ),
+    (
+        "value",
+        &["token", "key", "secret", "password", "apikey", "credential", "env", "file", "bearer"],
+    ),
+    ("scheme", &["type", "kind", "prefix", "method"]),
     ("match.path", &["path", "prefix", "pattern", "url"]),
 ];
 

@@ -8,7 +8,7 @@ use super::elsewhere::{FIRST_KEYS, REMARKS, SWITCHES, SYNONYMS};
 use super::fault::nearest;
 use super::keys::{self, Key, Keys, Kind, Scalar};
 use super::scalar::{self, Plain};
-use super::tree::Node;
+use super::tree::{Member, Node, Value};
 
 /// What an unknown key probably means.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -32,6 +32,7 @@ pub(super) fn of_key(found: &str, node: &Node, keys: Keys) -> Meant {
         return Meant { remark: Some(remark), ..Meant::default() };
     }
     let named = named_elsewhere(&plain, keys).or_else(|| inside(&plain, keys));
+    let named = named.or_else(|| joined(&plain, keys));
     if let Some(path) = named {
         let key = keys::find(keys, path[0]).map(|key| key.name);
         let words = Some(written(&path, found, node, keys));
@@ -46,9 +47,6 @@ pub(super) fn of_key(found: &str, node: &Node, keys: Keys) -> Meant {
 
 /// The map that a text in its place probably stands for: `retry: false`, `wait: 30s`.
 pub(super) fn of_text(key: &str, text: &str, keys: Keys) -> Option<String> {
-    if keys::each(keys).any(|key| matches!(key.kind, Kind::Secret)) {
-        return secret_map(keys);
-    }
     let said = text.trim().to_ascii_lowercase();
     let off = ["false", "off", "no", "none", "disabled", "never", "0"].contains(&&*said);
     let on = ["true", "on", "yes", "enabled"].contains(&&*said);
@@ -58,8 +56,19 @@ pub(super) fn of_text(key: &str, text: &str, keys: Keys) -> Option<String> {
             .filter(|words| !words.is_empty())
             .map(str::to_owned);
     }
+    if keys::each(keys).any(|key| matches!(key.kind, Kind::Secret)) && key != "admin" {
+        return secret_map(keys);
+    }
     if off || on {
         return None;
+    }
+    // A name has no hyphen, most headers have one.
+    if key == "account" && text.contains('-') {
+        return Some(format!("{{ header: {} }}", scalar::meant(text, &Scalar::Header)?.to_yaml()));
+    }
+    if text.starts_with('/') && keys::find(keys, "match").is_some() {
+        let path = scalar::meant(text, &Scalar::Pattern)?.to_yaml();
+        return Some(format!("{{ match: {{ path: {path} }} }}"));
     }
     if key == "retry"
         && let Ok(retries) = said.parse::<u64>()
@@ -130,7 +139,7 @@ fn folded(name: &str) -> String {
 fn written(path: &[&'static str], found: &str, node: &Node, keys: Keys) -> String {
     let value = node.text().and_then(|text| {
         let kind = kind_of(path, keys)?;
-        let Kind::Map(inside) = kind else { return carried(path, found, text, keys) };
+        let Kind::Map(inside) = kind else { return carried(path, found, text, leaf(kind)?) };
         of_text(path.last()?, text, inside)
     });
     let secret = matches!(kind_of(path, keys), Some(Kind::Secret));
@@ -147,8 +156,12 @@ fn written(path: &[&'static str], found: &str, node: &Node, keys: Keys) -> Strin
 }
 
 /// The value, if it is of a kind that is never a secret.
-fn carried(path: &[&'static str], found: &str, text: &str, keys: Keys) -> Option<String> {
-    let scalar = kind_of(path, keys).and_then(leaf)?;
+fn carried(
+    path: &[&'static str],
+    found: &str,
+    text: &str,
+    scalar: &'static Scalar,
+) -> Option<String> {
     if folded(found).contains("retr") && path.last() == Some(&"attempts") {
         let retries = text.trim().parse::<u64>().ok()?.saturating_add(1);
         return scalar::read(&retries.to_string(), scalar).ok().map(|plain| plain.to_yaml());
@@ -241,6 +254,59 @@ fn inside(plain: &str, keys: Keys) -> Option<Vec<&'static str>> {
     keys::each(keys).find_map(below)
 }
 
+/// Where the keys on the way to one were written as one word: `shutdown_grace`, `attemptTimeout`.
+fn joined(plain: &str, keys: Keys) -> Option<Vec<&'static str>> {
+    let below = |key: &'static Key| {
+        let (Kind::Map(inside) | Kind::Short { keys: inside, .. }) = &key.kind else { return None };
+        let name = folded(key.name);
+        let single = name.trim_end_matches('s').to_owned();
+        let starts = [&name, &single].into_iter().find_map(|name| plain.strip_prefix(&**name));
+        let ends = [&name, &single].into_iter().find_map(|name| plain.strip_suffix(&**name));
+        [starts, ends].into_iter().flatten().find_map(|rest| {
+            let found = keys::each(inside).find(|below| folded(below.name) == rest);
+            let path = found.map(|found| vec![found.name]).or_else(|| joined(rest, inside));
+            path.map(|path| [vec![key.name], path].concat())
+        })
+    };
+    let prefixed = |key: &&'static Key| {
+        let name = folded(key.name);
+        KEY_LETTERS_MIN <= name.len() && plain.starts_with(&name)
+    };
+    let path = keys::each(keys).find_map(below);
+    path.or_else(|| keys::each(keys).find(prefixed).map(|key| vec![key.name]))
+}
+
+/// A shorter key at the beginning of an unknown one is chance.
+const KEY_LETTERS_MIN: usize = 4;
+
+/// The settings of one entry that stand where its name should: `allowances: { concurrency: 8 }`.
+pub(super) fn of_unnamed(key: &str, members: &[Member], of: &'static Kind) -> Option<String> {
+    let (Kind::Map(inside) | Kind::Short { keys: inside, .. }) = of else { return None };
+    let known = |member: &Member| keys::find(inside, &member.key);
+    let entry = |member: &Member| match (&member.node.value, of) {
+        (Value::Map(fields), _) => fields.iter().any(|field| known(field).is_some()),
+        (Value::Plain(text) | Value::Quoted(text), Kind::Short { key, .. }) => {
+            keys::find(inside, key)
+                .and_then(|key| leaf(&key.kind))
+                .is_some_and(|scalar| scalar::read(text, scalar).is_ok())
+        }
+        (Value::Nothing | Value::Plain(_) | Value::Quoted(_) | Value::List(_), _) => false,
+    };
+    let all_known = !members.is_empty() && members.iter().all(|member| known(member).is_some());
+    if !all_known || members.iter().all(entry) {
+        return None;
+    }
+    let shown = |member: &Member| {
+        let scalar = known(member).and_then(|key| leaf(&key.kind));
+        let text = member.node.text().filter(|_| !names_a_secret(&member.key));
+        let value = text.and_then(|text| carried(&[], "", text, scalar?));
+        format!("{}: {}", member.key, value.as_deref().unwrap_or("…"))
+    };
+    let name = if key == "allowances" { "all" } else { "NAME" };
+    let shown: Vec<_> = members.iter().map(shown).collect();
+    Some(format!("{{ {name}: {{ {} }} }}", shown.join(", ")))
+}
+
 /// A key of that name in another part of the file.
 fn outside(plain: &str) -> Option<String> {
     if let Some(path) = inside(plain, keys::keys_at(&["defaults"])) {
@@ -301,6 +367,9 @@ mod tests {
             ("max-body", "1MB", "replay: { max_body: 1MiB }"),
             ("prefix", "/v", "route: { path: … }"),
             ("retry_budget", "0.2", "retry: { budget: 20% }"),
+            ("attemptTimeout", "5", "timeouts: { attempt: 5s }"),
+            ("timeouts_request_rate", "2KB/s", "timeouts: { request_rate: 2KiB/s }"),
+            ("head_max", "1MB", "head: { max: 1MiB }"),
         ];
         for (found, value, meant) in rows {
             let words = of_key(found, &node(value), upstream).words;
@@ -310,6 +379,9 @@ mod tests {
             ("port", "8080", "listen: { address: 127.0.0.1:8080 }"),
             ("log_level", "INFO", "telemetry: { log: { level: info } }"),
             ("backends", "", "upstreams"),
+            ("shutdown_grace", "10", "shutdown: { grace: 10s }"),
+            ("listen.head.max", "64KB", "listen: { head: { max: 64KiB } }"),
+            ("telemetryLogFormat", "json", "telemetry: { log: { format: json } }"),
             ("timeouts", "", "defaults: { timeouts: … }"),
             ("url", "", "upstreams: { NAME: { url: … } }"),
         ];
@@ -317,9 +389,38 @@ mod tests {
             let words = of_key(found, &node(value), keys::ROOT).words;
             assert_eq!(words.as_deref(), Some(meant), "{found}");
         }
+        let auth = keys::keys_at(&["upstreams", keys::ANY, "auth"]);
+        for (found, meant) in
+            [("token", "value: { env: NAME }"), ("env", "value: { env: NAME }"), ("type", "scheme")]
+        {
+            let words = of_key(found, &node("s3cret"), auth).words;
+            assert_eq!(words.as_deref(), Some(meant), "{found}");
+        }
+        let timeouts = keys::keys_at(&["defaults", "timeouts"]);
+        assert_eq!(of_key("idleTimeout", &node(""), timeouts).words.as_deref(), Some("idle"));
         let nothing = of_key("zebra", &node(""), upstream);
         assert_eq!(nothing, Meant::default());
         assert!(of_key("verify_ssl", &node("false"), upstream).remark.is_some());
+    }
+
+    #[test]
+    fn a_text_in_place_of_a_map_stands_for_what_was_meant() {
+        let upstream = |key| keys::keys_at(&["upstreams", keys::ANY, key]);
+        let rows = [
+            ("account", "x-acc", Some("{ header: x-acc }")),
+            ("account", "acme", Some("{ name: acme }")),
+            ("tls", "false", None),
+            ("tls", "on", None),
+        ];
+        for (key, text, meant) in rows {
+            assert_eq!(of_text(key, text, upstream(key)).as_deref(), meant, "{key}: {text}");
+        }
+        assert_eq!(of_text("admin", "false", keys::keys_at(&["admin"])), None);
+        let port = of_text("admin", "9901", keys::keys_at(&["admin"]));
+        assert_eq!(port.as_deref(), Some("{ address: 127.0.0.1:9901 }"));
+        let routes = keys::keys_at(&["upstreams", keys::ANY, "routes", keys::ANY]);
+        let meant = of_text("routes", "/a/*", routes);
+        assert_eq!(meant.as_deref(), Some("{ match: { path: /a/* } }"));
     }
 
     #[test]
@@ -339,7 +440,7 @@ mod tests {
 
     #[test]
     fn every_place_of_a_synonym_exists() {
-        let maps: [&[&str]; 12] = [
+        let maps: [&[&str]; 13] = [
             &[],
             &["listen"],
             &["listen", "head"],
@@ -348,6 +449,7 @@ mod tests {
             &["upstreams", keys::ANY, "allowances", keys::ANY],
             &["upstreams", keys::ANY, "routes", keys::ANY],
             &["upstreams", keys::ANY, "tls"],
+            &["upstreams", keys::ANY, "auth"],
             &["defaults", "retry"],
             &["defaults", "retry", "backoff"],
             &["defaults", "timeouts"],

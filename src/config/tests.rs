@@ -367,10 +367,36 @@ fn a_tls_ca_that_is_no_authority_is_warned_of() {
         let about =
             |it: &&String| it.contains("tls.ca") && it.contains("(a pin), until 2077-05-06");
         assert_eq!(warnings.iter().filter(about).count(), count, "{warnings:?}");
+        params.not_after = rcgen::date_time_ymd(2001, 1, 1);
+        let expired = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        std::fs::write(&file, expired.pem()).unwrap();
+        let warnings = warnings_of(&text);
+        let told = |it: &&String| it.contains("which expired on 2001-01-01: every call fails");
+        assert_eq!(warnings.iter().filter(told).count(), count, "{warnings:?}");
         std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
             .unwrap();
         let faults = load_text(&text, &Environment::default(), &[]).unwrap_err();
         assert!(messages(&faults)[0].contains("not X.509"), "{:?}", messages(&faults));
+    }
+}
+
+#[test]
+fn a_header_that_carries_a_key_names_no_account() {
+    let a = "allowances: { a: 1/s }";
+    let auth = "auth: { header: x-vendor-token, value: { env: K } }";
+    let rows = [
+        ("", "evenkeel-key", "the client's key"),
+        ("listen: { client_key_header: x-our-key }", "X-Our-Key", "the client's key"),
+        ("", "x-vendor-token", "the credential under `auth`"),
+    ];
+    let env = Environment::of([("K", "s3cret")]);
+    for (listen, header, words) in rows {
+        let account = format!("account: {{ header: {header} }}");
+        let text = format!(
+            "{listen}\nupstreams: {{ v: {{ url: 'https://a.b', {a}, {auth}, {account} }} }}"
+        );
+        let faults = load_text(&text, &env, &[]).unwrap_err();
+        assert!(messages(&faults)[0].contains(words), "{header}: {:?}", messages(&faults));
     }
 }
 

@@ -78,13 +78,22 @@ const SIGN_PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// What goes on while the vendor is closed, so long after it closed.
 fn waiting(calls: usize, since: Duration, closed: Duration, hold: Duration) -> String {
-    if let Some(left) = closed.checked_sub(since) {
-        return format!("{calls} calls wait; Droplink opens again in {}", seconds(left));
+    let waiting =
+        if calls == 1 { "1 call waits".to_owned() } else { format!("{calls} calls wait") };
+    if calls < WAITING_CALLS {
+        return format!(
+            "{waiting}; a probe found Droplink open, and the others follow at its pace"
+        );
     }
+    if let Some(left) = closed.checked_sub(since) {
+        return format!("{waiting}; Droplink opens again in {}", seconds(left));
+    }
+    // A hold may be a tenth longer than the vendor said, so that probes of many do not meet.
+    let hold = hold + hold / 10;
     let holds = nanos(since) / nanos(hold).max(1) + 1;
     let probe = hold.saturating_mul(u32::try_from(holds).unwrap_or(u32::MAX));
     let left = seconds(probe.saturating_sub(since));
-    format!("{calls} calls wait; Droplink is open again, the next probe finds it in {left} or less")
+    format!("{waiting}; Droplink is open again, the next probe finds it in {left} or less")
 }
 
 /// Who takes part.
@@ -161,7 +170,6 @@ impl Stage<'_> {
             seconds(closed),
             seconds(hold)
         ))?;
-        book.columns()?;
         let mark = self.droplink.log().last_number();
         let for_ms = u64::try_from(MAINTENANCE.as_millis()).unwrap_or(u64::MAX);
         self.droplink.control(&Command::Maintenance { for_ms, retry_after_s: None });
@@ -174,6 +182,7 @@ impl Stage<'_> {
         };
         let letter = self.drop();
         let replies = gateway.send_and_watch(&letter, WAITING_CALLS, (pause, &mut tell)).await?;
+        book.columns()?;
         let seen = Seen::by(self.droplink, mark, "demo-key");
         let door = Doorstep::of(&seen);
         let what = format!("{WAITING_CALLS} calls at once");
@@ -190,7 +199,10 @@ impl Stage<'_> {
         let holds = usize::try_from(nanos(closed) / nanos(hold).max(1)).unwrap_or(usize::MAX);
         book.claim(
             door.failed_probes.len() <= holds,
-            format!("{} probe(s) met the closed door, one for each hold", door.failed_probes.len()),
+            match door.failed_probes.len() {
+                1 => "1 probe met the closed door, one for each hold".to_owned(),
+                probes => format!("{probes} probes met the closed door, one for each hold"),
+            },
         )?;
         book.claim(
             door.opener_was_alone,
@@ -607,6 +619,23 @@ mod tests {
             assert!(scene.checks.iter().any(|check| !check.holds), "{}: {printed}", scene.title);
         }
         assert_eq!(verdict.scenes.len(), 4);
+    }
+
+    #[test]
+    fn what_goes_on_meanwhile_is_said_in_whole_sentences() {
+        let (closed, hold) = (Duration::from_millis(7_500), Duration::from_secs(5));
+        let rows = [
+            (12, 1_000, "12 calls wait; Droplink opens again in 6.5 s"),
+            (12, 8_000, "12 calls wait; Droplink is open again, the next probe finds it in 3.0 s"),
+            (12, 10_900, "the next probe finds it in 0.1 s or less"),
+            (9, 11_500, "9 calls wait; a probe found Droplink open, and the others follow"),
+            (1, 12_000, "1 call waits; a probe found Droplink open"),
+        ];
+        for (calls, millis, words) in rows {
+            let text = waiting(calls, Duration::from_millis(millis), closed, hold);
+            assert!(text.contains(words), "{text}");
+            assert!(text.len() <= 90, "{text}");
+        }
     }
 
     #[test]

@@ -4,9 +4,12 @@
 //! in time. A client that leaves is seen by the front door, which drops the call; only a body that
 //! breaks off is seen here. Refuses to decide who goes first.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::allowance::{Admission, Asker, Awaited, Barrier, Refusal, Slot, Waiting};
+use crate::allowance::{
+    Admission, Asker, Awaited, Barrier, Grant, Refusal, RefusalReason, Slot, Waiting,
+};
 use crate::policy::time::Moment;
 use crate::policy::verdict::RetryReason;
 use crate::telemetry::{Admitted, LimitOf};
@@ -91,8 +94,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         call.want.leave_ramp();
         if slot.would_have_waited() {
-            let waited = call.story.waited;
-            self.shard.admitted(call.upstream, LimitOf::Upstream, Admitted::WouldWait, waited);
+            self.shard.admitted(call.upstream, LimitOf::Upstream, Admitted::WouldWait, None);
         }
         Ok(slot)
     }
@@ -157,11 +159,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Result<Slot, Rare<'a, Result<Slot, Stop>>> {
         match admission {
             Admission::Granted(slot) => {
-                self.shard.admitted(call.upstream, of, Admitted::Immediate, Duration::ZERO);
+                self.shard.admitted(call.upstream, of, Admitted::Immediate, None);
                 Ok(slot)
             }
             Admission::Refused(refusal) => {
-                self.shard.admitted(call.upstream, of, Admitted::Refused, Duration::ZERO);
+                let what = refused_by(&refusal, of, call).what;
+                let waited = Some((what, Duration::ZERO));
+                self.shard.admitted(call.upstream, of, Admitted::Refused, waited);
                 Err(Box::pin(std::future::ready(Err(Stop::Refused(refusal)))))
             }
             Admission::Queued(waiting) => Err(self.wait((waiting, of), call)),
@@ -200,15 +204,36 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         let waited = self.clock.now().since(began);
         call.story.waited += waited;
+        let awaited = match of {
+            LimitOf::Upstream => awaited,
+            LimitOf::Client => Awaited { what: Barrier::Client, ..awaited },
+        };
+        self.shard.admitted(call.upstream, of, how(&outcome), Some((awaited.what, waited)));
         if call.story.awaited.as_ref().is_none_or(|(longest, _)| *longest <= waited) {
-            let awaited = match of {
-                LimitOf::Upstream => awaited,
-                LimitOf::Client => Awaited { what: Barrier::Client, ..awaited },
-            };
             call.story.awaited = Some((waited, awaited));
         }
-        self.shard.admitted(call.upstream, of, how(&outcome), waited);
         outcome
+    }
+}
+
+/// What there was no slot of.
+pub(super) fn refused_by(refusal: &Refusal, of: LimitOf, call: &Call<'_>) -> Awaited {
+    let upstream = || Arc::clone(&call.rules.name);
+    match &refusal.reason {
+        RefusalReason::QueueFull => Awaited { what: Barrier::Queue, name: upstream() },
+        RefusalReason::Held { cause, .. } => {
+            Awaited { what: Barrier::Hold(*cause), name: upstream() }
+        }
+        RefusalReason::Exhausted { allowance } => {
+            let configured = call.rules.allowances.iter().find(|it| it.name == *allowance);
+            let what = match (of, configured.map(|allowance| &allowance.grant)) {
+                (LimitOf::Client, _) => Barrier::Client,
+                (LimitOf::Upstream, Some(Grant::Window { .. })) => Barrier::Allowance,
+                (LimitOf::Upstream, Some(Grant::Concurrency { .. })) => Barrier::Concurrency,
+                (LimitOf::Upstream, None) => Barrier::Pace,
+            };
+            Awaited { what, name: Arc::clone(allowance) }
+        }
     }
 }
 

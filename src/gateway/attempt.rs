@@ -27,6 +27,7 @@ use crate::upstream::{Exchange, Progress};
 use super::admit::{Again, Ended, Payment, Stop};
 use super::body::{Peeked, RequestBody, ResponseBody, Streamed};
 use super::call::Call;
+use super::record::BY_RATE_HEADERS;
 use super::settings::Inspect;
 use super::unread::Unread;
 use super::upload::UploadWatch;
@@ -152,10 +153,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             attempt_timeout: policy.attempt_timeout,
             idle_timeout: policy.idle_timeout,
         };
-        let sending = Sending { slot, progress: &progress };
+        let mut sending = Sending { gateway: self, call, slot, progress: &progress, over: false };
         let mut due = upload.first_alarm(watch.first_alarm());
         let mut alarm = None;
-        poll_fn(|cx| {
+        let result = poll_fn(|cx| {
             loop {
                 let polled = exchange.as_mut().poll(cx);
                 let interim = progress.take_interim();
@@ -177,7 +178,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 }
             }
         })
-        .await
+        .await;
+        sending.over = true;
+        result
     }
 
     /// An exchange that began at `sent` is over now.
@@ -198,9 +201,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Finish<E::Body> {
         self.accounts.answered(call.upstream);
         self.remember_if_noteworthy(call, settlement.over);
-        self.exchange.reuse(call.upstream, &mut call.request.headers);
         self.count_answer(call, response.status(), &settlement);
-        self.pass(call, slot, response, settlement)
+        let finish = self.pass(call, slot, response, settlement);
+        self.exchange.reuse(call.upstream, &mut call.request.headers);
+        finish
     }
 
     fn count_answer(&self, call: &Call<'_>, status: StatusCode, settlement: &Settlement<'_>) {
@@ -232,7 +236,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     fn conclude_failure(
         &self,
         call: &Call<'_>,
-        slot: Slot,
+        mut slot: Slot,
         failure: &Failure,
         settlement: Settlement<'_>,
     ) -> Concluded<E::Body> {
@@ -243,7 +247,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             // unsent, it passes a probe's role on.
             match settlement.fate {
                 Fate::NotSent => slot.cancel(),
-                Fate::Answered | Fate::Unanswered | Fate::Refused => drop(slot),
+                Fate::Answered | Fate::Unanswered | Fate::Refused => self.abandon(call, &mut slot),
             }
             return Concluded::Done(Finish::Stopped(stop));
         }
@@ -280,7 +284,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let said = said.then(|| hint::standing(response.headers(), || self.clock.wall())).flatten();
         let settlement = Settlement { order: pause.as_ref(), said: said.as_ref(), ..settlement };
         let (aftermath, seat) = slot.settle(&settlement);
-        self.tell_operator(call, &aftermath, (None, settlement.over));
+        self.tell_operator(call, &aftermath, (Some(BY_RATE_HEADERS), settlement.over));
         let idle = (self.clock, idle_timeout(call, survey));
         let record = self.body_record(call, response.status());
         let body = |body| ResponseBody::of_vendor(body, idle, seat, record);
@@ -288,7 +292,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 
     /// The hold that a vendor asks for while it still serves.
-    fn pause(&self, status: StatusCode, headers: &HeaderMap) -> Option<HoldOrder> {
+    pub(super) fn pause(&self, status: StatusCode, headers: &HeaderMap) -> Option<HoldOrder> {
         hint::pause(status, headers, self.clock.wall()).map(classify::pause)
     }
 
@@ -313,11 +317,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let settlement = Settlement { said: said.as_ref(), ..settlement };
         match class {
             Class::Success => {
-                self.accounts.answered(call.upstream);
-                let pause = self.pause(parts.status, &parts.headers);
-                let settlement = Settlement { order: pause.as_ref(), ..settlement };
-                let (aftermath, seat) = slot.settle(&settlement);
-                self.tell_operator(call, &aftermath, (None, settlement.over));
+                let seat = self.settle_success(call, slot, &parts, settlement);
                 Concluded::Done(self.pass_peeked(call, parts, peeked, seat))
             }
             Class::Trouble(trouble) => {
@@ -392,18 +392,6 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             }
             (false, None) => self.accounts.answered(call.upstream),
             (true, None) | (_, Some(_)) => {}
-        }
-    }
-
-    /// One line for each scope whose hold begins, goes on or ends, with the rule that said so.
-    pub(super) fn tell_operator(
-        &self,
-        call: &Call<'_>,
-        aftermath: &Aftermath,
-        (rule, now): (Option<&str>, Moment),
-    ) {
-        for news in &aftermath.news {
-            telemetry::hold((&call.rules.name, call.account.key()), news, rule, now);
         }
     }
 

@@ -84,9 +84,9 @@ pub(super) struct Story {
 
 /// What the log says of a call besides its request: the vendor's account and the trace.
 #[derive(Debug, Default)]
-pub(super) struct Identity {
-    pub(super) account: Option<Box<str>>,
-    pub(super) trace_id: Option<Box<str>>,
+pub(in crate::gateway) struct Identity {
+    pub(in crate::gateway) account: Option<Box<str>>,
+    pub(in crate::gateway) trace_id: Option<Box<str>>,
 }
 
 /// Characters of an account that the log shows; the value is a client's to choose.
@@ -366,6 +366,7 @@ impl<E> Gateway<E> {
             status,
             request_id: call.id.clone(),
             arrival: call.arrival,
+            identity: Identity::of(call),
         }
     }
 

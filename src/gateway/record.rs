@@ -1,14 +1,15 @@
-//! The record of a call: one for the metrics, and a line in the log where it is wanted.
+//! The record of a call: one for the metrics, a line in the log where it is wanted, and a line for
+//! each hold that it began, prolonged or ended.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::allowance::Awaited;
+use crate::allowance::{Aftermath, Awaited, Slot};
 use crate::policy::outcome::Failure;
 use crate::policy::problem::Problem;
 use crate::policy::time::Moment;
-use crate::telemetry::{CallRecord, Ended, Gist};
+use crate::telemetry::{self, CallRecord, Ended, Gist};
 use crate::upstream::Exchange;
 
 use super::Gateway;
@@ -35,6 +36,10 @@ pub(super) struct Why<'a> {
     pub(super) awaited: Option<&'a Awaited>,
 }
 
+/// What the log names in place of a rule where a vendor that serves says in its headers that
+/// nothing remains, or asks for a pause.
+pub(super) const BY_RATE_HEADERS: &str = "rate headers";
+
 impl<E: Exchange<RequestBody>> Gateway<E> {
     pub(super) fn record(&self, call: &Call<'_>, ending: &Ending<'_>) {
         // An answer that passes is told of the moment its head came, which was just now.
@@ -46,7 +51,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         self.shard.call_ended(call.upstream, &ended);
         let Story { attempts, waited, .. } = call.story;
         let gist = Gist { code, attempts, waited, total };
-        crate::telemetry::record(self.access, &gist, || {
+        telemetry::record(self.access, &gist, || {
             let identity = match &call.story.identity {
                 Some(known) => (known.account.clone(), known.trace_id.clone()),
                 None => {
@@ -56,6 +61,25 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             };
             self.full_record(call, ending, total, identity)
         });
+    }
+
+    /// An exchange was given up; the hold whose probe it was may go on for that.
+    #[cold]
+    pub(super) fn abandon(&self, call: &Call<'_>, slot: &mut Slot) {
+        let aftermath = slot.abandon();
+        self.tell_operator(call, &aftermath, (None, self.clock.now()));
+    }
+
+    /// One line for each scope whose hold begins, goes on or ends, with the rule that said so.
+    pub(super) fn tell_operator(
+        &self,
+        call: &Call<'_>,
+        aftermath: &Aftermath,
+        (rule, now): (Option<&str>, Moment),
+    ) {
+        for news in &aftermath.news {
+            telemetry::hold((&call.rules.name, call.account.key()), news, rule, now);
+        }
     }
 
     /// The request's headers are given away with the answer; what the log says of them is kept

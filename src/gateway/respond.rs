@@ -4,7 +4,6 @@
 //! Refuses to decide anything: what a problem says is `policy::normalise`'s.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::ALLOW;
@@ -12,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::allowance::{Awaited, Barrier, Grant, Refusal, RefusalReason};
+use crate::allowance::{Awaited, Barrier, Refusal, RefusalReason};
 use crate::policy::classify::{Processing, Wait};
 use crate::policy::headers::{
     self, AnswerSurvey, Incoming, Notes, RateLimit, Rewrite, Timing, Trailers,
@@ -23,9 +22,10 @@ use crate::policy::normalise::{
 };
 use crate::policy::outcome::FailureKind;
 use crate::policy::problem::{Basis, Code, Problem, Source};
+use crate::telemetry::LimitOf;
 use crate::upstream::{Exchange, Interim};
 
-use super::admit::Stop;
+use super::admit::{Stop, refused_by};
 use super::attempt::{Finish, Troubled};
 use super::body::{RequestBody, ResponseBody};
 use super::call::{Call, Turned};
@@ -260,28 +260,11 @@ struct Told {
 
 /// What a call was refused a slot of, if it was.
 fn awaited(stop: &Stop, call: &Call<'_>) -> Option<Awaited> {
-    let (refusal, of_client) = match stop {
-        Stop::Refused(refusal) => (refusal, false),
-        Stop::ClientLimited(refusal) => (refusal, true),
-        Stop::Draining | Stop::ClientLeft | Stop::ClientStalled => return None,
-    };
-    let upstream = || Arc::clone(&call.rules.name);
-    Some(match &refusal.reason {
-        RefusalReason::QueueFull => Awaited { what: Barrier::Queue, name: upstream() },
-        RefusalReason::Held { cause, .. } => {
-            Awaited { what: Barrier::Hold(*cause), name: upstream() }
-        }
-        RefusalReason::Exhausted { allowance } => {
-            let configured = call.rules.allowances.iter().find(|it| it.name == *allowance);
-            let what = match configured.map(|allowance| &allowance.grant) {
-                _ if of_client => Barrier::Client,
-                Some(Grant::Window { .. }) => Barrier::Allowance,
-                Some(Grant::Concurrency { .. }) => Barrier::Concurrency,
-                None => Barrier::Pace,
-            };
-            Awaited { what, name: Arc::clone(allowance) }
-        }
-    })
+    match stop {
+        Stop::Refused(refusal) => Some(refused_by(refusal, LimitOf::Upstream, call)),
+        Stop::ClientLimited(refusal) => Some(refused_by(refusal, LimitOf::Client, call)),
+        Stop::Draining | Stop::ClientLeft | Stop::ClientStalled => None,
+    }
 }
 
 impl Told {

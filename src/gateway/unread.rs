@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::response::Parts;
 use http_body::Body;
 
-use crate::allowance::{Settlement, Slot};
+use crate::allowance::{Seat, Settlement, Slot};
 use crate::dialect;
 use crate::policy::classify::{self, Class};
 use crate::policy::hint;
@@ -20,6 +20,7 @@ use crate::upstream::Exchange;
 use super::Gateway;
 use super::body::{Peeked, RequestBody, peek};
 use super::call::Call;
+use super::record::BY_RATE_HEADERS;
 
 /// The slot of an answer whose body is being read. Dropped before that has ended, because the
 /// client left, it is settled by what the head alone says.
@@ -50,12 +51,12 @@ impl<E: Exchange<RequestBody>> Unread<'_, '_, E> {
         let Self { gateway, call, open, settlement } = self;
         let Some((slot, parts)) = open else { return };
         let head = Answer { status: parts.status, headers: &parts.headers, body: &UNREAD };
-        let order = classify::by_head(&call.policy.dialect, &head, gateway.clock.wall());
-        if order.is_some() {
+        let ordered = classify::by_head(&call.policy.dialect, &head, gateway.clock.wall());
+        if let Some((order, rule)) = &ordered {
             let chance = gateway.random.unit();
-            let settlement = Settlement { order: order.as_ref(), chance, ..*settlement };
+            let settlement = Settlement { order: Some(order), chance, ..*settlement };
             let aftermath = slot.close(&settlement);
-            gateway.tell_operator(call, &aftermath, (None, settlement.over));
+            gateway.tell_operator(call, &aftermath, (Some(rule), settlement.over));
         }
     }
 
@@ -90,12 +91,32 @@ impl<E: Exchange<RequestBody>> Drop for Unread<'_, '_, E> {
         let Self { gateway, call, settlement, .. } = self;
         let head = Answer { status: parts.status, headers: &parts.headers, body: &UNREAD };
         let wall = gateway.clock.wall();
+        let said = hint::standing(&parts.headers, || wall);
+        let settlement = Settlement { said: said.as_ref(), ..*settlement };
         match dialect::understand(&call.policy.dialect, &head, wall).0 {
-            Class::Success => drop(slot.settle(settlement)),
+            Class::Success => drop(gateway.settle_success(call, slot, &parts, settlement)),
             Class::Trouble(trouble) => {
                 let reason = RetryReason::Code(trouble.code);
-                gateway.settle(call, slot, (&trouble, reason), *settlement);
+                gateway.settle(call, slot, (&trouble, reason), settlement);
             }
         }
+    }
+}
+
+impl<E: Exchange<RequestBody>> Gateway<E> {
+    /// Settles the slot of an answer that was looked at and is a success.
+    pub(super) fn settle_success(
+        &self,
+        call: &Call<'_>,
+        slot: Slot,
+        parts: &Parts,
+        settlement: Settlement<'_>,
+    ) -> Seat {
+        self.accounts.answered(call.upstream);
+        let pause = self.pause(parts.status, &parts.headers);
+        let settlement = Settlement { order: pause.as_ref(), ..settlement };
+        let (aftermath, seat) = slot.settle(&settlement);
+        self.tell_operator(call, &aftermath, (Some(BY_RATE_HEADERS), settlement.over));
+        seat
     }
 }

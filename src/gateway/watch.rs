@@ -5,7 +5,11 @@ use std::time::Duration;
 use crate::allowance::Slot;
 use crate::policy::outcome::{Failure, FailureKind, cause};
 use crate::policy::time::Moment;
-use crate::upstream::Progress;
+use crate::upstream::{Exchange, Progress};
+
+use super::Gateway;
+use super::body::RequestBody;
+use super::call::Call;
 
 /// The timeouts of one attempt.
 #[derive(Clone, Copy, Debug)]
@@ -93,15 +97,21 @@ fn alarm(
     if now < due { Ok(due) } else { Err(Failure::new(kind, progress.reach(), detail)) }
 }
 
-/// The slot of an exchange under way: when the exchange is over or given up, the slot knows how far
-/// the request got.
-pub(super) struct Sending<'a> {
+/// The slot of an exchange under way: when the exchange is over, the slot knows how far the request
+/// got. Dropped before that, because the client left, the slot is given up.
+pub(super) struct Sending<'a, E: Exchange<RequestBody>> {
+    pub(super) gateway: &'a Gateway<E>,
+    pub(super) call: &'a Call<'a>,
     pub(super) slot: &'a mut Slot,
     pub(super) progress: &'a Progress,
+    pub(super) over: bool,
 }
 
-impl Drop for Sending<'_> {
+impl<E: Exchange<RequestBody>> Drop for Sending<'_, E> {
     fn drop(&mut self) {
         self.slot.given_up(self.progress.reach());
+        if !self.over {
+            self.gateway.abandon(self.call, self.slot);
+        }
     }
 }

@@ -33,6 +33,8 @@ pub mod cause {
         "the upstream shares no TLS version, cipher suite or key exchange with this gateway";
     /// Likewise, about the protocol.
     pub const NO_PROTOCOL: &str = "the upstream shares no HTTP version with this gateway";
+    /// No alert, and no agreement either.
+    pub const NO_HTTP2: &str = "the upstream did not agree to HTTP/2";
     /// Likewise, about the name.
     pub const UNKNOWN_NAME: &str = "the upstream does not serve this name over TLS";
     /// Likewise, about our certificate.

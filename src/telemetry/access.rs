@@ -68,7 +68,7 @@ pub struct CallRecord<'a> {
 }
 
 /// An answer whose body broke off behind its head.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct BrokenBody<'a> {
     /// The call's id, as the client got it.
     pub request_id: &'a str,
@@ -87,15 +87,22 @@ pub struct BrokenBody<'a> {
     /// The side that broke.
     pub by: BrokenBy,
     /// What happened.
-    pub cause: &'a dyn fmt::Display,
+    pub why: BodyFault<'a>,
+    /// The vendor's account, where one upstream has several or several upstreams share one.
+    pub account: Option<&'a str>,
+    /// The trace that the client's request belongs to.
+    pub trace_id: Option<&'a str>,
     /// From the call's head to the break.
     pub total: Duration,
 }
 
-impl fmt::Debug for BrokenBody<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BrokenBody").field("by", &self.by).field("bytes", &self.bytes).finish()
-    }
+/// What happened to a body that broke off.
+#[derive(Clone, Copy, Debug)]
+pub enum BodyFault<'a> {
+    /// The exchange with the vendor broke.
+    Failure(&'a Failure),
+    /// Something on the client's side, in words.
+    Words(&'a str),
 }
 
 /// The side on which a body broke off.
@@ -128,6 +135,10 @@ pub fn body_broke(access: Access, body: &BrokenBody<'_>) {
     if access == Access::None {
         return;
     }
+    let (failure, cause) = match body.why {
+        BodyFault::Failure(failure) => (Some(failure.kind.as_str()), words(failure)),
+        BodyFault::Words(words) => (None, words),
+    };
     macro_rules! broken {
         ($level:ident) => {
             tracing::$level!(
@@ -138,11 +149,15 @@ pub fn body_broke(access: Access, body: &BrokenBody<'_>) {
                 status = body.status.as_u16(),
                 client = body.client,
                 upstream = body.upstream,
+                account = body.account.map(|account| display(Plain(account))),
                 by = body.by.as_str(),
-                cause = %body.cause,
+                phase = failure.map(|_| "body"),
+                failure,
+                cause = %Plain(cause),
                 bytes = body.bytes,
                 total_ms = millis(body.total),
                 request_id = %Plain(body.request_id),
+                trace_id = body.trace_id,
                 "body broke off"
             )
         };
@@ -409,6 +424,45 @@ mod tests {
         }
         let calm: serde_json::Value = serde_json::from_str(&lines(Access::All, &CALM)).unwrap();
         assert!(expected.iter().all(|(absent, _)| calm.get(absent).is_none()), "{calm}");
+    }
+
+    #[test]
+    fn a_broken_body_says_where_whose_and_why() {
+        let failure = Failure::new(FailureKind::Reset, Reach::Maybe, "reset by peer".to_owned());
+        let body = BrokenBody {
+            request_id: "r1",
+            client: "shop",
+            upstream: "wordbee",
+            method: &Method::GET,
+            path: "/docs",
+            status: StatusCode::OK,
+            bytes: 70_000,
+            by: BrokenBy::Upstream,
+            why: BodyFault::Failure(&failure),
+            account: Some("acme"),
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736"),
+            total: Duration::from_secs(2),
+        };
+        let parsed = |body: &BrokenBody<'_>| -> serde_json::Value {
+            serde_json::from_str(&captured(|| body_broke(Access::default(), body))).unwrap()
+        };
+        let line = parsed(&body);
+        let expected = [
+            ("outcome", "broken"),
+            ("by", "upstream"),
+            ("phase", "body"),
+            ("failure", "reset"),
+            ("cause", "reset by peer"),
+            ("account", "acme"),
+            ("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        ];
+        for (field, value) in expected {
+            assert_eq!(line[field], value, "{field} in {line}");
+        }
+        let why = BodyFault::Words("the client left");
+        let line = parsed(&BrokenBody { by: BrokenBy::Client, why, account: None, ..body });
+        assert_eq!((&line["by"], &line["cause"]), (&"client".into(), &"the client left".into()));
+        assert!(["phase", "failure", "account"].iter().all(|it| line.get(it).is_none()), "{line}");
     }
 
     #[test]

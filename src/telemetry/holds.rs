@@ -40,3 +40,52 @@ pub fn hold((upstream, account): (&str, &str), news: &HoldNews, rule: Option<&st
 fn tenths(span: Duration) -> f64 {
     (span.as_secs_f64() * 10.0).round() / 10.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::log::tests::captured;
+    use super::*;
+    use crate::policy::classify::HoldCause;
+    use crate::policy::hold::{Hold, Probe};
+    use crate::policy::problem::Basis;
+
+    #[test]
+    fn each_event_has_scope_account_rule_and_what_is_left() {
+        let hold = Hold {
+            id: 7,
+            cause: HoldCause::Throttle,
+            until: Moment::from_millis(12_340),
+            length: Duration::from_secs(10),
+            basis: Basis::Upstream,
+            failures: 2,
+            probe: Probe::Due,
+        };
+        let rows = [
+            (HoldEvent::Began, "WARN", "a hold begins"),
+            (HoldEvent::WentOn, "WARN", "a hold goes on: its probe failed"),
+            (HoldEvent::Ended, "INFO", "a hold has ended"),
+        ];
+        for (event, level, message) in rows {
+            let news = HoldNews { event, hold, scope: "hour".into() };
+            let line = captured(|| {
+                super::hold(("payco", "acme"), &news, Some("busy"), Moment::from_millis(2_000));
+            });
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            let open = event != HoldEvent::Ended;
+            let expected: [(&str, serde_json::Value); 9] = [
+                ("level", level.into()),
+                ("message", message.into()),
+                ("upstream", "payco".into()),
+                ("scope", "hour".into()),
+                ("account", "acme".into()),
+                ("cause", "throttle".into()),
+                ("id", 7.into()),
+                ("rule", if open { "busy".into() } else { serde_json::Value::Null }),
+                ("seconds", if open { 10.3.into() } else { serde_json::Value::Null }),
+            ];
+            for (field, value) in expected {
+                assert_eq!(line.get(field).cloned().unwrap_or_default(), value, "{field}: {line}");
+            }
+        }
+    }
+}

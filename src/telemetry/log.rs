@@ -117,7 +117,7 @@ pub(super) mod tests {
     use super::*;
 
     /// What is logged meanwhile, as JSON lines.
-    pub(in crate::telemetry) fn captured(act: impl FnOnce()) -> String {
+    pub(crate) fn captured(act: impl FnOnce()) -> String {
         captured_at("info", act)
     }
 

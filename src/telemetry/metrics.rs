@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 use super::access::BrokenBy;
 use super::cells::{ByStatus, Cell, Histogram};
 use super::exposition;
-use crate::allowance::AccountView;
+use crate::allowance::{AccountView, Barrier};
 use crate::policy::outcome::FailureKind;
 use crate::policy::problem::{Code, Source, StoppedBy};
 use crate::policy::verdict::RetryReason;
@@ -142,7 +142,8 @@ pub enum Attempted {
 #[derive(Debug, Default)]
 pub(super) struct Asked {
     pub(super) admitted: [Cell; Admitted::ALL.len()],
-    pub(super) waited: Histogram,
+    /// By what was waited for.
+    pub(super) waited: [Histogram; Barrier::KINDS.len()],
 }
 
 /// Whose limit a slot was asked of.
@@ -260,16 +261,20 @@ impl Shard {
         self.with(upstream, |cells| cells.not_retried[why as usize].add(1));
     }
 
-    /// A slot was asked for: by an attempt, or by a call of its client's own limit.
-    pub fn admitted(&self, upstream: usize, limit_of: LimitOf, how: Admitted, waited: Duration) {
+    /// A slot was asked for: by an attempt, or by a call of its client's own limit. `waited` is for
+    /// what and how long, unless there was one at once.
+    pub fn admitted(
+        &self,
+        upstream: usize,
+        limit_of: LimitOf,
+        how: Admitted,
+        waited: Option<(Barrier, Duration)>,
+    ) {
         self.with(upstream, |cells| {
             let asked = &cells.asked[limit_of as usize];
             asked.admitted[how as usize].add(1);
-            match how {
-                Admitted::Queued | Admitted::Refused | Admitted::Left => {
-                    asked.waited.observe(waited);
-                }
-                Admitted::Immediate | Admitted::WouldWait => {}
+            if let Some((barrier, took)) = waited {
+                asked.waited[barrier.kind()].observe(took);
             }
         });
     }

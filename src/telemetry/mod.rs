@@ -16,8 +16,10 @@ mod settings;
 mod shortage;
 mod table;
 
-pub use access::{BrokenBody, BrokenBy, CallRecord, Gist, body_broke, record};
+pub use access::{BodyFault, BrokenBody, BrokenBy, CallRecord, Gist, body_broke, record};
 pub use holds::hold;
+#[cfg(test)]
+pub(crate) use log::tests::captured;
 pub use log::{Log, LogFault};
 pub use metrics::{
     Admitted, Attempted, CLIENTS_MAX, Ended, LimitOf, Metrics, Shard, Throttled, UpstreamLabels,

@@ -152,8 +152,8 @@ pub(super) const ADMITTED: Metric = counter(
 );
 pub(super) const WAITED: Metric = histogram(
     "evenkeel_ratelimit_time_in_queue_seconds",
-    "How long what asked for a slot waited for it, unless it got one at once",
-    &["upstream", "limit_of"],
+    "How long what asked for a slot waited, and for what, unless it got one at once",
+    &["upstream", "limit_of", "waited_for"],
 );
 pub(super) const PROBLEMS: Metric = counter(
     "evenkeel_problems_total",

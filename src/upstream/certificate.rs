@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
+use crate::clock::Clock;
+
 /// Whether a certificate may sign others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -50,6 +52,12 @@ pub(super) fn of_file(file: &Path) -> Result<Vec<CertificateDer<'static>>, Strin
 }
 
 impl Certificate {
+    /// Whether it was valid, and is not any more.
+    #[must_use]
+    pub fn has_expired(&self) -> bool {
+        self.not_after < Clock::start().wall()
+    }
+
     /// What is known of these bytes.
     pub(super) fn of(der: &[u8]) -> Option<Self> {
         let (whole, _) = element(der, SEQUENCE)?;

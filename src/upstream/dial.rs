@@ -36,7 +36,7 @@ pub(super) async fn dial(
     trust: Option<&Arc<Trust>>,
     clock: Clock,
 ) -> Result<(Io, Version), Failure> {
-    let limit = Limit { clock, end: clock.now().plus(settings.connect_timeout) };
+    let limit = Limit { clock, end: clock.now().plus(settings.connect_timeout), settings };
     let addresses = limit.keep(FailureKind::Dns, addresses(settings)).await?;
     let stream = limit.keep(FailureKind::ConnectTimeout, connect(addresses, clock)).await?;
     // Without it, a small write after another waits for an acknowledgement. A socket that
@@ -49,12 +49,13 @@ pub(super) async fn dial(
 }
 
 /// The end of the connect timeout.
-struct Limit {
+struct Limit<'a> {
     clock: Clock,
     end: Moment,
+    settings: &'a Settings,
 }
 
-impl Limit {
+impl Limit<'_> {
     /// `step`, or a failure of `kind` when it takes too long.
     async fn keep<T>(
         &self,
@@ -62,18 +63,21 @@ impl Limit {
         step: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Failure> {
         let end = self.clock.instant(self.end);
-        timeout_at(end, step).await.unwrap_or_else(|_| Err(late(kind)))
+        timeout_at(end, step).await.unwrap_or_else(|_| Err(self.late(kind)))
     }
-}
 
-/// A step of the connecting that took too long.
-fn late(kind: FailureKind) -> Failure {
-    let told = [
-        (FailureKind::Dns, cause::LOOKUP_LATE),
-        (FailureKind::Tls, "the TLS handshake was not finished within the connect timeout"),
-    ];
-    let told = told.into_iter().find(|(known, _)| *known == kind);
-    failed(kind, told.map_or(kind.words(), |(_, cause)| cause))
+    /// A step of the connecting that took too long.
+    fn late(&self, kind: FailureKind) -> Failure {
+        let told = [
+            (FailureKind::Dns, cause::LOOKUP_LATE),
+            (FailureKind::Tls, "the TLS handshake was not finished within the connect timeout"),
+        ];
+        let told = told.into_iter().find(|(known, _)| *known == kind);
+        let cause = told.map_or(kind.words(), |(_, cause)| cause);
+        let Settings { origin, connect_timeout, .. } = self.settings;
+        let detail = format!("{}:{}: {cause}", origin.host, origin.port);
+        failed(kind, detail).because(cause).beyond(("timeouts.connect", *connect_timeout))
+    }
 }
 
 fn in_clear(protocol: Protocol) -> Version {
@@ -150,7 +154,8 @@ async fn secure(
         Some(_) | None => Version::Http1,
     };
     if settings.protocol == Protocol::Http2 && version != Version::Http2 {
-        return Err(failed(FailureKind::Tls, "the upstream did not agree to HTTP/2"));
+        let detail = format!("{}, which `protocol: http2` asks for", cause::NO_HTTP2);
+        return Err(failed(FailureKind::Tls, detail).because(cause::NO_HTTP2));
     }
     Ok((Io::Tls(Box::new(stream)), version))
 }

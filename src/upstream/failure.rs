@@ -29,6 +29,9 @@ enum Cause {
 
 /// No head came over HTTP/2.
 pub(super) fn of_head(error: &h2::Error, reach: Reach) -> Failure {
+    if let Some(broken) = error.get_io().and_then(|error| of_late_alert(error, reach)) {
+        return broken;
+    }
     let kind = match of_h2(error) {
         Cause::HungUp | Cause::Ended => FailureKind::Reset,
         Cause::Tls => FailureKind::Tls,
@@ -47,6 +50,9 @@ pub(super) fn of_request_body(error: &(dyn Error + 'static), reach: Reach) -> Fa
 
 /// No head came over HTTP/1.1; `heard` says whether something of it did.
 pub(super) fn of_head_io(error: &io::Error, reach: Reach, heard: bool) -> Failure {
+    if let Some(broken) = of_late_alert(error, reach) {
+        return broken;
+    }
     let kind = match of_io(error) {
         Cause::Ended if heard => FailureKind::Truncated,
         Cause::HungUp | Cause::Ended | Cause::Refused => FailureKind::Reset,
@@ -54,6 +60,17 @@ pub(super) fn of_head_io(error: &io::Error, reach: Reach, heard: bool) -> Failur
         Cause::Nonsense => FailureKind::Protocol,
     };
     Failure::new(kind, reach, chain(error))
+}
+
+/// TLS broke on a connection that was open already. In TLS 1.3 a client takes the handshake for
+/// complete before the upstream has judged it, so that its refusal of a missing client certificate
+/// arrives in place of an answer.
+fn of_late_alert(error: &io::Error, reach: Reach) -> Option<Failure> {
+    let broken = match inner::<rustls::Error>(error) {
+        Some(found) => handshake::failure(found, ""),
+        None => handshake::of_alert_text(&error.to_string())?,
+    };
+    Some(Failure { reach, ..broken })
 }
 
 /// The body of an HTTP/1.1 answer broke off.

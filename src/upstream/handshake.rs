@@ -30,6 +30,15 @@ pub(super) fn failure(error: &Error, host: &str) -> Failure {
     }
 }
 
+/// The failure that an alert means of which only its text is left: the h2 crate keeps no more of
+/// what breaks below it.
+pub(super) fn of_alert_text(text: &str) -> Option<Failure> {
+    use AlertDescription as Alert;
+    let known = [Alert::CertificateRequired, Alert::AccessDenied, Alert::UnknownCA];
+    let told = |alert: &AlertDescription| Error::AlertReceived(*alert).to_string() == text;
+    known.into_iter().find(told).map(of_alert)
+}
+
 /// What this gateway has to offer.
 const SPOKEN: &str = "TLS 1.2 and 1.3 are spoken here, with ECDHE and AES-GCM or ChaCha20; \
                       RSA key exchange and CBC are not";
@@ -75,9 +84,13 @@ fn of_certificate(error: &CertificateError, host: &str) -> Failure {
         Fault::NotValidForNameContext { presented, .. } => {
             let names = match presented.as_slice() {
                 [] => "it names no host at all (no subjectAltName)".to_owned(),
-                names => format!("it is for {}, not for `{host}`", names.join(", ")),
+                names => {
+                    let names: Vec<_> = names.iter().map(|name| plain_name(name)).collect();
+                    format!("it is for {}, not for `{host}`", names.join(", "))
+                }
             };
-            ("the certificate is for another name", Some(names))
+            let cause = "the certificate is for another name";
+            return distrusted(cause, format!("{cause}: {names}"));
         }
         Fault::UnknownIssuer => (
             "the certificate's issuer is unknown",
@@ -109,7 +122,17 @@ fn of_certificate(error: &CertificateError, host: &str) -> Failure {
         Some(more) => format!("{cause}: {more} ({error})"),
         None => format!("{cause} ({error})"),
     };
+    distrusted(cause, detail)
+}
+
+fn distrusted(cause: &'static str, detail: String) -> Failure {
     Failure::new(FailureKind::TlsCertificate, Reach::Nothing, detail).because(cause)
+}
+
+/// `vendor.example` of rustls' `DnsName("vendor.example")`.
+fn plain_name(presented: &str) -> &str {
+    let inside = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+    inside.unwrap_or(presented).trim_matches('"')
 }
 
 #[cfg(test)]

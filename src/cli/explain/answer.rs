@@ -247,6 +247,11 @@ impl Case<'_> {
         sheet.cite("timeouts", text, self.attempt_timeout_origin());
         let idle = format!("idle {} between pieces of a body", words::span(policy.idle_timeout));
         sheet.cite("timeouts", idle, self.layered("timeouts.idle"));
+        let rate = match policy.request_rate {
+            0 => "a request's body may come as slowly as it likes".to_owned(),
+            rate => format!("request's body {}/s at least, on average", words::bytes_of(rate)),
+        };
+        sheet.cite("timeouts", rate, self.layered("timeouts.request_rate"));
     }
 
     fn attempts(&self) -> String {
@@ -373,6 +378,7 @@ attempts    4 in total; backoff 250ms × 2 up to 10s                           e
 timeouts    connect 3s                                                        (default)
             attempt 1m, from the request sent to the answer's head            dialect wordbee
             idle 30s between pieces of a body                                 (default)
+            request's body 1KiB/s at least, on average                        (default)
 replayed    if not a byte was sent: yes
             if the vendor did nothing (429, refused, by rule): yes
             if nobody knows (timeout, reset, 500, 502, 504): no; send idempotency-key, or \

@@ -24,6 +24,11 @@ pub(super) fn span(span: Duration) -> String {
 
 /// A size in the largest unit that divides it.
 pub(super) fn size(bytes: usize) -> String {
+    bytes_of(bytes as u64)
+}
+
+/// The same of a number that no buffer has to hold.
+pub(super) fn bytes_of(bytes: u64) -> String {
     for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
         if bytes >= unit && bytes.is_multiple_of(unit) {
             return format!("{}{name}", bytes / unit);

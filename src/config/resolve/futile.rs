@@ -4,7 +4,7 @@
 //! Such settings are warned of and not refused: they harm nobody, and generated files may have
 //! them for a while.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::policy::plain;
@@ -14,7 +14,7 @@ use crate::allowance::{Allowance, Grant, Mode};
 use crate::config::check::{Field, Held, Item};
 use crate::config::scalar::{Length, Plain, Url};
 use crate::config::tree::At;
-use crate::policy::dialect::{Rule, When};
+use crate::policy::dialect::When;
 use crate::server;
 use crate::upstream::Scheme;
 
@@ -36,6 +36,9 @@ const USUAL_HEADERS: [&str; 9] = [
     "x-api-key",
     "x-request-id",
 ];
+
+/// Words that switch something on or off elsewhere, and are names of headers here.
+const SWITCH_WORDS: [&str; 8] = ["false", "true", "off", "on", "no", "yes", "none", "null"];
 
 /// One upstream as far as it was understood.
 pub(super) struct Seen<'s, 'a> {
@@ -129,6 +132,13 @@ impl<'a> Resolver<'a> {
             );
             self.warn(item.at, &scope.key(&path), &message);
         }
+        if SWITCH_WORDS.contains(&name.as_str()) {
+            let message = format!(
+                "`{name}` is taken for the name of a header; without one no request is safe to \
+                 repeat by its key, which is harmless"
+            );
+            self.warn(item.at, &scope.key(&path), &message);
+        }
     }
 
     /// Without HTTP/2 every call needs a connection of its own.
@@ -177,7 +187,7 @@ impl<'a> Resolver<'a> {
             let key = scope.key(&["routes", &number.to_string(), "match"]);
             all.extend(entry.field("match").map(|field| (key, &field.item)));
         }
-        let prefix = prefix(seen);
+        let prefix = prefix_of(seen.field);
         let base = seen.url.map_or("", |url| &*url.path);
         for (key, item) in all {
             if let Some(field) = item.field("path")
@@ -186,7 +196,36 @@ impl<'a> Resolver<'a> {
             {
                 self.warn(field.item.at, &format!("{key}.path"), &message);
             }
+            self.behind_another_route(seen, (&key, item), &prefix);
             self.methods_never_sent(&key, item);
+        }
+    }
+
+    /// The longest route wins, so calls below the route of another upstream never come here.
+    fn behind_another_route(
+        &mut self,
+        seen: &Seen<'_, 'a>,
+        (key, item): (&str, &'a Item),
+        own: &str,
+    ) {
+        let Some(path) = item.field("path") else { return };
+        let Some(Plain::Pattern(text, _)) = plain(&path.item) else { return };
+        let literal = format!("{own}{}", text.split_once("/*").map_or(&**text, |(start, _)| start));
+        let host = |field: &'a Field| field.item.find(["route", "host"]).and_then(plain);
+        let upstreams = self.root.field("upstreams").map_or(&[] as &[Field], |it| it.item.fields());
+        let longer = upstreams.iter().find(|other| {
+            let theirs = prefix_of(other);
+            let below = literal.strip_prefix(&*theirs).is_some_and(|rest| {
+                own.len() < theirs.len() && (rest.is_empty() || rest.starts_with('/'))
+            });
+            below && host(other) == host(seen.field)
+        });
+        if let Some(other) = longer {
+            let message = format!(
+                "no call gets here: those to `{literal}` go to `upstreams.{}`, whose route is longer",
+                other.key
+            );
+            self.warn(path.item.at, &format!("{key}.path"), &message);
         }
     }
 
@@ -234,6 +273,14 @@ impl<'a> Resolver<'a> {
                 let message = "every call that the allowance counts is exempt, so it counts none";
                 self.warn(exempt[number].at, &key, message);
             }
+            for (number, item) in exempt.iter().enumerate() {
+                if !Reach::of(item).meets(&counted) {
+                    let number = number.to_string();
+                    let key = seen.scope.key(&["allowances", &field.key, "exempt", &number]);
+                    let message = "it exempts nothing: `match` counts none of these calls";
+                    self.warn(item.at, &key, message);
+                }
+            }
         }
     }
 
@@ -263,11 +310,15 @@ impl<'a> Resolver<'a> {
     }
 
     /// What concerns the whole file.
-    pub(super) fn warn_of_futile_whole(&mut self, root: &Scope<'a>, server: &server::Settings) {
+    pub(super) fn warn_of_futile_whole(
+        &mut self,
+        root: &Scope<'a>,
+        (server, admin): (&server::Settings, SocketAddr),
+    ) {
         self.silent_access_log(root);
         self.unread_dialects();
         self.replay_larger_than_all(root);
-        self.upstreams_that_are_ourselves(server);
+        self.upstreams_that_are_ourselves(server, admin);
     }
 
     fn silent_access_log(&mut self, root: &Scope<'a>) {
@@ -304,7 +355,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// A call to ourselves is refused as a loop, every time.
-    fn upstreams_that_are_ourselves(&mut self, server: &server::Settings) {
+    fn upstreams_that_are_ourselves(&mut self, server: &server::Settings, admin: SocketAddr) {
         let upstreams = self.root.field("upstreams").map_or(&[] as &[Field], |it| it.item.fields());
         for field in upstreams {
             let Some(item) = field.item.find(["url"]) else { continue };
@@ -314,9 +365,14 @@ impl<'a> Resolver<'a> {
                 Ok(address) => address == server.address.ip() || both_local(address, server),
                 Err(_) => host == "localhost" && server_is_local(server),
             };
+            let key = format!("upstreams.{}.url", field.key);
             if here && url.origin.port == server.address.port() {
-                let key = format!("upstreams.{}.url", field.key);
                 let message = "this is the gateway's own `listen.address`: every call is a loop";
+                self.warn(item.at, &key, message);
+            }
+            if here && url.origin.port == admin.port() {
+                let message = "this is the gateway's own `admin.address`: clients would reach what \
+                               is for operators";
                 self.warn(item.at, &key, message);
             }
         }
@@ -334,7 +390,10 @@ impl<'a> Resolver<'a> {
                 let message = "no upstream speaks this dialect; `dialect: NAME` names it there";
                 self.warn(field.at, &format!("dialects.{}", field.key), message);
             }
-            self.unreached_rules_of(field);
+            // Of a dialect that lies ready beside the file nothing is expected.
+            if self.provenance.all().iter().any(used) {
+                self.unreached_rules_of(field);
+            }
         }
     }
 
@@ -343,7 +402,7 @@ impl<'a> Resolver<'a> {
         let Some(dialect) = self.dialects.known(&field.key) else { return };
         let looked_at = self.looks_at_successes();
         for (number, rule) in dialect.rules.iter().enumerate() {
-            let earlier = dialect.rules[..number].iter().find(|it| hides(it, rule));
+            let earlier = dialect.rules[..number].iter().find(|it| hides(&it.when, &rule.when));
             let only_success = !rule.when.status.is_empty()
                 && rule.when.status.iter().all(|(_, last)| *last < 400);
             let message = match earlier {
@@ -380,8 +439,7 @@ fn both_local(address: IpAddr, server: &server::Settings) -> bool {
 }
 
 /// Whether every outcome that a rule is for meets another one first.
-fn hides(earlier: &Rule, later: &Rule) -> bool {
-    let (wide, narrow) = (&earlier.when, &later.when);
+fn hides(wide: &When, narrow: &When) -> bool {
     let only_status = |it: &When| {
         it.text.is_none() && it.code.is_empty() && it.body.is_empty() && it.header.is_empty()
     };
@@ -391,6 +449,15 @@ fn hides(earlier: &Rule, later: &Rule) -> bool {
     let of_answers = wide.failure.is_empty() && narrow.failure.is_empty();
     if of_answers && only_status(wide) && !wide.status.is_empty() && !narrow.status.is_empty() {
         return narrow.status.iter().all(inside);
+    }
+    let only_text = wide.code.is_empty() && wide.body.is_empty() && wide.header.is_empty();
+    let same_text = match (&wide.text, &narrow.text) {
+        (Some(wide), Some(narrow)) => wide.as_str() == narrow.as_str(),
+        (None, _) | (_, None) => false,
+    };
+    if of_answers && only_text && same_text {
+        return wide.status.is_empty()
+            || !narrow.status.is_empty() && narrow.status.iter().all(inside);
     }
     let failures = !wide.failure.is_empty() && !narrow.failure.is_empty();
     failures && narrow.failure.iter().all(|kind| wide.failure.contains(kind))
@@ -418,18 +485,19 @@ fn always_first(stricter: &Grant, wider: &Grant, named_first: bool) -> bool {
     }
 }
 
-/// The prefix that the route removes, without a trailing slash.
-fn prefix(seen: &Seen<'_, '_>) -> String {
-    let written = seen.scope.own(&["route", "path"]).and_then(|item| plain(item)?.prefix());
+/// The prefix that the route of an upstream removes, without a trailing slash.
+fn prefix_of(upstream: &Field) -> String {
+    let written = upstream.item.find(["route", "path"]).and_then(|item| plain(item)?.prefix());
     match written {
         Some(prefix) => prefix.to_string(),
-        None if seen.scope.own(&["route", "host"]).is_some() => String::new(),
-        None => format!("/{}", seen.field.key),
+        None if upstream.item.find(["route", "host"]).is_some() => String::new(),
+        None => format!("/{}", upstream.key),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::config::tests::warnings_of;
 
     /// Whether exactly one warning is about this key, and says this.
@@ -527,6 +595,21 @@ mod tests {
             ("a: { concurrency: 4 }, b: { concurrency: 8 }", "b", "never reached"),
             ("a: 10/s, b: { limit: 700/m, match: { path: /x } }", "b", "never reached"),
             ("a: { limit: 1/s, match: { methods: [CONNECT] } }", "a.match.methods", "never sent"),
+            (
+                "a: { limit: 1/s, match: { path: /x }, exempt: [{ path: /y }] }",
+                "a.exempt.0",
+                "exempts nothing",
+            ),
+            (
+                "a: { limit: 1/s, match: { methods: [GET] }, exempt: [{ path: /y, methods: [PUT] }] }",
+                "a.exempt.0",
+                "exempts nothing",
+            ),
+            (
+                "a: { limit: 1/s, match: { path: /x/* }, exempt: [{ path: /x }, { path: /x/y }] }",
+                "a.exempt.0",
+                "exempts nothing",
+            ),
         ];
         for (allowances, key, words) in rows {
             let text = vendor(&format!("allowances: {{ {allowances} }}"));
@@ -537,6 +620,9 @@ mod tests {
             "a: { limit: 10/s, match: { path: /x } }, b: 1000/m",
             "a: { limit: 10/s, mode: observe }, b: 1000/m",
             "a: { limit: 1/s, exempt: [{ path: /x }] }",
+            "a: { limit: 1/s, match: { path: /x }, exempt: [{ path: /X/ }] }",
+            "a: { limit: 1/s, match: { methods: [GET] }, exempt: [{ methods: [HEAD] }] }",
+            "a: { limit: 1/s, match: { path: /x/** }, exempt: [{ path: /*/y }] }",
             "a: 10/s, b: { concurrency: 4 }",
         ] {
             let warnings = warnings_of(&vendor(&format!("allowances: {{ {fine} }}")));
@@ -602,6 +688,56 @@ mod tests {
         ];
         for (text, key, words) in rows {
             warned(&text, &key, words);
+        }
+    }
+
+    #[test]
+    fn routes_and_words_that_mean_something_else_are_warned_of() {
+        let rows: [(String, String, &str); 3] = [
+            (
+                vendor("allowances: { all: 1/s }, idempotency_header: false"),
+                "upstreams.vendor.idempotency_header".into(),
+                "taken for the name of a header",
+            ),
+            (
+                "upstreams: { me: { url: 'http://127.0.0.1:9900', allowances: { a: 1/s } } }"
+                    .into(),
+                "upstreams.me.url".into(),
+                "for operators",
+            ),
+            (
+                "upstreams: { a: { url: 'https://a.b', route: /x, allowances: { a: { limit: 1/s,
+                match: { path: /y/z } } } }, b: { url: 'https://b.c', route: /x/y,
+                allowances: { a: 1/s } } }"
+                    .into(),
+                "upstreams.a.allowances.a.match.path".into(),
+                "go to `upstreams.b`",
+            ),
+        ];
+        for (text, key, words) in rows {
+            warned(&text, &key, words);
+        }
+        let other =
+            "upstreams: { a: { url: 'https://a.b', route: /x, allowances: { a: { limit: 1/s,
+            match: { path: /* } } } }, b: { url: 'https://b.c', route: /x/y,
+            allowances: { a: 1/s } } }";
+        assert_eq!(warnings_of(other), [""; 0]);
+    }
+
+    #[test]
+    fn a_rule_behind_one_with_the_same_text_is_never_met() {
+        let when = |text: &str, status: &[(u16, u16)]| When {
+            text: Some(regex::Regex::new(text).unwrap()),
+            status: status.to_vec(),
+            ..When::default()
+        };
+        let (busy, errors) = (when("busy", &[]), when("busy", &[(400, 499)]));
+        let (late, not_found) = (when("late", &[]), when("busy", &[(404, 404)]));
+        for (earlier, later) in [(&busy, &busy), (&busy, &errors), (&errors, &not_found)] {
+            assert!(hides(earlier, later), "{earlier:?} {later:?}");
+        }
+        for (earlier, later) in [(&busy, &late), (&errors, &busy), (&not_found, &errors)] {
+            assert!(!hides(earlier, later), "{earlier:?} {later:?}");
         }
     }
 }

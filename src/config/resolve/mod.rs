@@ -155,8 +155,8 @@ impl<'a> Resolver<'a> {
             upstreams: Vec::new(),
         };
         let telemetry = self.telemetry(&root);
-        if let Some(server) = &server {
-            self.warn_of_futile_whole(&root, server);
+        if let (Some(server), Some(admin)) = (&server, &admin) {
+            self.warn_of_futile_whole(&root, (server, admin.address));
         }
         let (behind, upstreams): (Vec<_>, Vec<_>) = upstreams.into_iter().flatten().unzip();
         let gateway = gateway::Settings { upstreams: behind, ..gateway };

@@ -101,6 +101,42 @@ impl Reach {
         };
         methods && covers(&self.segments, &other.segments)
     }
+
+    /// Whether some call may be one of both, by the widest reading of its path and method.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        // Where GET is counted HEAD is too.
+        let same = |a: &String, b: &String| {
+            a == b || [a, b].iter().all(|it| matches!(it.as_str(), "GET" | "HEAD"))
+        };
+        let methods = match (&self.methods, &other.methods) {
+            (None, _) | (_, None) => true,
+            (Some(own), Some(others)) => {
+                others.iter().any(|it| own.iter().any(|own| same(own, it)))
+            }
+        };
+        methods && meet(trimmed(&self.segments), trimmed(&other.segments))
+    }
+}
+
+/// Without a slash at the end.
+fn trimmed(segments: &[String]) -> &[String] {
+    match segments {
+        [rest @ .., last] if last.is_empty() => rest,
+        segments => segments,
+    }
+}
+
+fn meet(one: &[String], other: &[String]) -> bool {
+    match (one.split_first(), other.split_first()) {
+        (Some((first, _)), _) | (_, Some((first, _))) if first == "**" => true,
+        (_, Some((first, _))) if first == "**" => true,
+        (None, None) => true,
+        (None, Some(_)) | (Some(_), None) => false,
+        (Some((first, one)), Some((second, other))) => {
+            let any = first == "*" || second == "*" || first.eq_ignore_ascii_case(second);
+            any && meet(one, other)
+        }
+    }
 }
 
 fn covers(wide: &[String], narrow: &[String]) -> bool {

@@ -6,9 +6,9 @@ use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 
-use super::policy::matcher;
+use super::policy::{matcher, plain};
 use super::{Origin, Record, Resolver, Scope, futile};
 use crate::allowance::{AccountRule, Allowance, Grant, SCOPES_MAX, scopes_of};
 use crate::config::check::{Field, Held, Item};
@@ -141,10 +141,30 @@ impl<'a> Resolver<'a> {
                 self.conflict(item, scope.key(&["account", "name"]), message, "one of the two");
                 None
             }
-            (Some(header), None) => Some(AccountRule::Header(header)),
+            (Some(header), None) => {
+                self.account_is_no_key(scope, &header);
+                Some(AccountRule::Header(header))
+            }
             (None, Some(name)) => Some(AccountRule::Named(name.to_string().into())),
             (None, None) => Some(AccountRule::Upstream),
         }
+    }
+
+    /// Accounts are named in logs, metrics and the status; a key must not be.
+    fn account_is_no_key(&mut self, scope: &Scope<'a>, header: &HeaderName) {
+        let client_key = self.root.find(["listen", "client_key_header"]);
+        let client_key = client_key.and_then(|item| plain(item)?.header());
+        let fallback = || HeaderName::from_static(crate::config::defaults::CLIENT_KEY_HEADER);
+        let own = scope.own(&["auth", "header"]).and_then(|item| plain(item)?.header());
+        let carried = match header {
+            header if *header == client_key.unwrap_or_else(fallback) => "the client's key",
+            header if Some(header) == own.as_ref() => "the credential under `auth`",
+            _ => return,
+        };
+        let path = ["account", "header"];
+        let message = format!("`{header}` carries {carried}, which is not an account");
+        let accepted = "a header that names the account and is no secret";
+        self.conflict(scope.own(&path), scope.key(&path), message, accepted);
     }
 
     fn credential(&mut self, scope: &Scope<'a>) -> Option<Credential> {
@@ -349,8 +369,15 @@ fn only_pins(file: &Path) -> Option<String> {
     if certificates.iter().any(|it| it.role == upstream::Role::Authority) {
         return None;
     }
-    let last = certificates.iter().map(|it| it.not_after).min()?;
+    let first = certificates.iter().min_by_key(|it| it.not_after)?;
+    let (last, expired) = (first.not_after, first.has_expired());
     let last = jiff::Timestamp::try_from(last).ok()?.strftime("%Y-%m-%d").to_string();
+    if expired {
+        return Some(format!(
+            "the file holds no CA but a certificate to be believed itself (a pin), which expired on \
+             {last}: every call fails"
+        ));
+    }
     Some(format!(
         "the file holds no CA, so exactly its certificate is believed (a pin), until {last}: when \
          the vendor renews it, every call fails until the file is renewed too"

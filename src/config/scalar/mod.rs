@@ -2,6 +2,7 @@
 //!
 //! Knows the forms, not the keys; bounds come from the table of keys.
 
+mod amount;
 mod meant;
 mod net;
 mod quantity;

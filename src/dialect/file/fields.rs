@@ -22,6 +22,18 @@ impl Sink {
         None
     }
 
+    /// One more fault, and what was probably meant.
+    pub(super) fn meant<T>(
+        &self,
+        at: &str,
+        message: &str,
+        accepted: &str,
+        meant: Option<String>,
+    ) -> Option<T> {
+        self.push(at, message, accepted, meant);
+        None
+    }
+
     /// A word that is none of the valid ones.
     pub(super) fn unknown<T>(&self, at: &str, kind: &str, word: &str, valid: &[&str]) -> Option<T> {
         let nearest = nearest(word, valid).map(str::to_owned);
@@ -50,7 +62,20 @@ fn nearest<'a>(word: &str, valid: &[&'a str]) -> Option<&'a str> {
     let distance = |candidate: &&&str| strsim::damerau_levenshtein(word, candidate);
     let nearest = valid.iter().min_by_key(distance)?;
     let prefix = !word.is_empty() && (nearest.starts_with(word) || word.starts_with(nearest));
-    (prefix || distance(&nearest) <= NEAREST_DISTANCE_MAX).then_some(*nearest)
+    // `connection_refused` is `refused`.
+    let inside = valid.iter().filter(|valid| word.split('_').any(|part| part == **valid));
+    let near = (prefix || distance(&nearest) <= NEAREST_DISTANCE_MAX).then_some(nearest);
+    near.or_else(|| inside.max_by_key(|valid| valid.len())).copied()
+}
+
+/// A bare number is one of seconds.
+fn with_unit(value: &Value) -> Option<String> {
+    let number = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.trim().to_owned(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| format!("{number}s"))
 }
 
 /// One object, its place, and where its faults go.
@@ -123,7 +148,10 @@ impl<'a> Fields<'a> {
         );
         let found = value.as_str().and_then(hint::duration).filter(|span| *span <= max);
         found.or_else(|| {
-            self.sink.fault(&at, &format!("{value} is no duration that fits here"), &accepted)
+            let message = format!("{value} is no duration that fits here");
+            let fits = |text: &String| hint::duration(text).is_some_and(|span| span <= max);
+            let meant = with_unit(value).filter(fits);
+            self.sink.meant(&at, &message, &accepted, meant)
         })
     }
 

@@ -249,6 +249,26 @@ mod tests {
     }
 
     #[test]
+    fn values_as_people_write_them_get_a_suggestion() {
+        let rule = |when: Value, hold: Value| json!({ "rules": [{ "when": when, "code": "rate_limited", "hold": hold }] });
+        let (status, nothing) = (json!({ "status": 429 }), json!({}));
+        let rows = [
+            (rule(json!({ "status": "400..409" }), nothing.clone()), "400-409"),
+            (rule(json!({ "status": "4XX" }), nothing.clone()), "4xx"),
+            (rule(json!({ "status": "5**" }), nothing.clone()), "5xx"),
+            (rule(json!({ "failure": "connection_refused" }), nothing), "refused"),
+            (rule(status.clone(), json!({ "for": 30 })), "30s"),
+            (rule(status.clone(), json!({ "at_least": "60" })), "60s"),
+            (rule(status.clone(), json!({ "slow": 0.5 })), "50%"),
+            (rule(status, json!({ "slow": 50 })), "50%"),
+        ];
+        for (value, meant) in rows {
+            let found = faults(&value);
+            assert_eq!(found[0].2.as_deref(), Some(meant), "{value} {found:?}");
+        }
+    }
+
+    #[test]
     fn a_regex_cannot_grow_without_bounds() {
         let greedy = json!({ "rules": [{ "when": { "text": "(((a{999}){999}){999})" }, "code": "conflict" }] });
         assert_eq!(faults(&greedy)[0].0, "/rules/0/when/text");

@@ -175,7 +175,12 @@ fn statuses(fields: &Fields<'_>, sink: &Sink) -> Vec<(u16, u16)> {
     words
         .filter_map(|(word, at)| {
             let range = status_range(&word);
-            range.or_else(|| sink.fault(&at, &format!("`{word}` is no status"), accepted))
+            let other = || {
+                let other = word.to_lowercase().replace("..=", "-").replace("..", "-");
+                let other = other.replace(" to ", "-").replace(['*', '?'], "x").replace(' ', "");
+                status_range(&other).map(|_| other)
+            };
+            range.or_else(|| sink.meant(&at, &format!("`{word}` is no status"), accepted, other()))
         })
         .collect()
 }
@@ -316,10 +321,10 @@ fn slow(fields: &Fields<'_>, sink: &Sink) -> Option<u8> {
     let sixteenths = percent.map(|percent| (percent * SIXTEENTHS / 100).max(1));
     let sixteenths = sixteenths.and_then(|sixteenths| u8::try_from(sixteenths).ok());
     sixteenths.or_else(|| {
-        sink.fault(
-            &at,
-            &format!("{value} is no share of the pace"),
-            "a percentage from 1% to 100%, like 50%",
-        )
+        let share = value.as_f64().filter(|share| 0.0 < *share && *share <= 100.0);
+        let share = share.map(|share| if share <= 1.0 { share * 100.0 } else { share });
+        let meant = share.map(|share| format!("{}%", share.round().max(1.0)));
+        let message = format!("{value} is no share of the pace");
+        sink.meant(&at, &message, "a percentage from 1% to 100%, like 50%", meant)
     })
 }

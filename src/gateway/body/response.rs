@@ -1,7 +1,6 @@
 //! The body of an answer to a client: a problem of ours, or the vendor's bytes as they come.
 
 use std::collections::VecDeque;
-use std::fmt::Display;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -16,11 +15,12 @@ use super::merging::Merging;
 use crate::allowance::Seat;
 use crate::clock::Clock;
 use crate::gateway::Settings;
+use crate::gateway::call::Identity;
 use crate::policy::headers;
 use crate::policy::normalise::Redactor;
 use crate::policy::outcome::{Failure, FailureKind, Reach};
 use crate::policy::time::Moment;
-use crate::telemetry::{self, Access, BrokenBody, BrokenBy, Shard};
+use crate::telemetry::{self, Access, BodyFault, BrokenBody, BrokenBy, Shard};
 use crate::upstream::AnswerBody;
 
 /// The body of an answer to a client.
@@ -76,11 +76,12 @@ pub struct BodyRecord {
     pub(in crate::gateway) status: StatusCode,
     pub(in crate::gateway) request_id: HeaderValue,
     pub(in crate::gateway) arrival: Moment,
+    pub(in crate::gateway) identity: Identity,
 }
 
 impl BodyRecord {
     #[cold]
-    fn broke(&self, by: BrokenBy, cause: &dyn Display, (bytes, now): (u64, Moment)) {
+    fn broke(&self, (by, why): (BrokenBy, BodyFault<'_>), (bytes, now): (u64, Moment)) {
         self.shard.body_broke(self.upstream, by);
         telemetry::body_broke(
             self.access,
@@ -93,7 +94,9 @@ impl BodyRecord {
                 status: self.status,
                 bytes,
                 by,
-                cause,
+                why,
+                account: self.identity.account.as_deref(),
+                trace_id: self.identity.trace_id.as_deref(),
                 total: now.since(self.arrival),
             },
         );
@@ -178,9 +181,15 @@ impl<B> Streamed<B> {
 
     /// The vendor's side broke off.
     fn broke(&mut self, failure: &Failure) {
-        self.seat.broke();
+        let now = self.idle.clock.now();
+        let aftermath = self.seat.broke();
         self.end = BodyEnd::Told;
-        self.record.broke(BrokenBy::Upstream, failure, (self.bytes, self.idle.clock.now()));
+        let why = BodyFault::Failure(failure);
+        self.record.broke((BrokenBy::Upstream, why), (self.bytes, now));
+        let upstream = &self.record.settings.upstreams[self.record.upstream].name;
+        for news in &aftermath.news {
+            telemetry::hold((upstream, self.seat.account_key()), news, None, now);
+        }
     }
 
     /// Tells the break at the next look, not at this one: a server writes what it was given, the
@@ -201,7 +210,7 @@ impl<B> Drop for Streamed<B> {
         let now = self.idle.clock.now();
         let paused = now.since(self.handed_at) >= self.idle.timeout;
         let cause = if paused { "the client did not read" } else { "the client left" };
-        self.record.broke(BrokenBy::Client, &cause, (self.bytes, now));
+        self.record.broke((BrokenBy::Client, BodyFault::Words(cause)), (self.bytes, now));
     }
 }
 

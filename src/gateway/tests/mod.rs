@@ -2,7 +2,8 @@
 //!
 //! `droplink` and `wordbee` hold the founding documents' own numbers: there an hour costs nothing.
 //! `bounds` holds what only a long time or many calls show, `holds` what short, wrong and broken
-//! words of a vendor lead to, `allowances` what answers do to allowances, holds and outages.
+//! words of a vendor lead to, `allowances` what answers do to allowances, holds and outages, and
+//! `told` what the log says of holds.
 
 mod allowances;
 mod bounds;
@@ -10,6 +11,7 @@ mod droplink;
 mod holds;
 mod receive;
 mod spelling;
+mod told;
 mod uploads;
 mod wordbee;
 

@@ -183,13 +183,17 @@ pub fn refuses(status: StatusCode) -> bool {
     matches!(status.as_u16(), 429 | 503 | 529)
 }
 
-/// The hold that an answer orders by its head alone.
+/// The hold that an answer orders by its head alone, and the rule that says so.
 #[must_use]
-pub fn by_head(dialect: &Dialect, head: &Answer<'_>, wall: SystemTime) -> Option<HoldOrder> {
+pub fn by_head(
+    dialect: &Dialect,
+    head: &Answer<'_>,
+    wall: SystemTime,
+) -> Option<(HoldOrder, Box<str>)> {
     let seen = Seen::Answer { answer: *head, reading: &Reading::default() };
     match classify(dialect, &seen, wall) {
         Class::Success => None,
-        Class::Trouble(trouble) => trouble.hold,
+        Class::Trouble(trouble) => trouble.hold.map(|hold| (hold, trouble.rule)),
     }
 }
 

@@ -22,7 +22,7 @@ use super::metrics::{
 };
 use super::process::Process;
 use super::table::{self, Metric};
-use crate::allowance::AccountView;
+use crate::allowance::{AccountView, Barrier};
 use crate::policy::classify::HoldCause;
 use crate::policy::outcome::FailureKind;
 use crate::policy::problem::{Code, Source, StoppedBy};
@@ -230,13 +230,17 @@ impl Scrape {
         let mut family = Family::open(out, table::WAITED)?;
         self.each_upstream(|upstream, name| {
             LimitOf::ALL.into_iter().try_for_each(|of| {
-                let asked = self.cells(upstream).map(|cells| &cells.asked[of as usize]);
-                let totals = Totals::of(asked.map(|asked| &asked.waited));
-                let labels = table::WAITED.labels([name, of.as_str()]);
-                match of {
-                    LimitOf::Upstream => family.histogram(&labels, &totals),
-                    LimitOf::Client => family.histogram_unless_empty(&labels, &totals),
-                }
+                Barrier::KINDS.into_iter().try_for_each(|barrier| {
+                    let asked = self.cells(upstream).map(|cells| &cells.asked[of as usize]);
+                    let totals = Totals::of(asked.map(|asked| &asked.waited[barrier.kind()]));
+                    let labels = table::WAITED.labels([name, of.as_str(), barrier.label()]);
+                    // One series of each upstream is always there, so that none is never new.
+                    if (of, barrier) == (LimitOf::Upstream, Barrier::Allowance) {
+                        family.histogram(&labels, &totals)
+                    } else {
+                        family.histogram_unless_empty(&labels, &totals)
+                    }
+                })
             })
         })
     }

@@ -34,6 +34,9 @@ fn parsed(line: &str) -> (&str, &str, f64) {
     (name, labels, value.parse().expect(line))
 }
 
+const QUEUED: Option<(Barrier, Duration)> = Some((Barrier::Pace, Duration::from_secs(2)));
+const LEFT: Option<(Barrier, Duration)> = Some((Barrier::Client, Duration::from_secs(1)));
+
 #[test]
 fn shards_are_added_up() {
     let metrics = metrics();
@@ -50,9 +53,9 @@ fn shards_are_added_up() {
         shard.retried(0, RetryReason::Failure(FailureKind::Reset));
         shard.retried(0, RetryReason::Code(Code::TransientConflict));
         shard.not_retried(0, StoppedBy::Patience);
-        shard.admitted(0, LimitOf::Upstream, Admitted::Queued, Duration::from_secs(2));
-        shard.admitted(0, LimitOf::Upstream, Admitted::Immediate, Duration::ZERO);
-        shard.admitted(0, LimitOf::Client, Admitted::Left, Duration::from_secs(1));
+        shard.admitted(0, LimitOf::Upstream, Admitted::Queued, QUEUED);
+        shard.admitted(0, LimitOf::Upstream, Admitted::Immediate, None);
+        shard.admitted(0, LimitOf::Client, Admitted::Left, LEFT);
         shard.problem(Some(1), Code::Gone, Source::Upstream);
         shard.problem(None, Code::RouteNotFound, Source::Client);
         shard.throttled(0, Throttled::Unexpected);
@@ -90,8 +93,10 @@ fn shards_are_added_up() {
             ed\"} 2",
         "evenkeel_ratelimit_requests_total{upstream=\"wordbee\",limit_of=\"client\",result=\"cancell\
             ed\"} 2",
-        "evenkeel_ratelimit_time_in_queue_seconds_sum{upstream=\"wordbee\",limit_of=\"upstream\"} 4.0",
-        "evenkeel_ratelimit_time_in_queue_seconds_sum{upstream=\"wordbee\",limit_of=\"client\"} 2.0",
+        "evenkeel_ratelimit_time_in_queue_seconds_sum{upstream=\"wordbee\",limit_of=\"upstream\",wa\
+            ited_for=\"pace\"} 4.0",
+        "evenkeel_ratelimit_time_in_queue_seconds_sum{upstream=\"wordbee\",limit_of=\"client\",wait\
+            ed_for=\"client_limit\"} 2.0",
         "evenkeel_problems_total{upstream=\"od\\\"d\\n\",problem=\"gone\",source=\"upstream\"} 2",
         "evenkeel_problems_total{problem=\"route_not_found\",source=\"client\"} 2",
         "evenkeel_upstream_throttled_total{upstream=\"wordbee\"} 4",

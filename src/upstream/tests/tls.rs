@@ -310,6 +310,63 @@ async fn a_broken_handshake_is_told_with_its_reason() {
 }
 
 #[tokio::test]
+async fn a_client_certificate_that_is_asked_for_is_told() {
+    let authority = Authority::new();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(authority.issuer.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        Arc::new(roots),
+        Arc::clone(&provider),
+    );
+    let verifier = verifier.build().unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let certificate = params.signed_by(&key, &authority.issuer).unwrap();
+    for versions in [&[&rustls::version::TLS12][..], &[&rustls::version::TLS13]] {
+        for offers in [&["http/1.1"][..], &["h2"]] {
+            let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+                .with_protocol_versions(versions)
+                .unwrap()
+                .with_client_cert_verifier(Arc::clone(&verifier));
+            let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+            let server = server.with_single_cert(vec![certificate.der().clone()], key).unwrap();
+            let failure = failure_of(server, offers, authority.roots()).await;
+            assert_eq!(failure.kind, FailureKind::Tls, "{offers:?}: {failure}");
+            assert_eq!(failure.cause, "the upstream asks for a client certificate", "{failure}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn names_of_a_certificate_are_told_as_people_write_them() {
+    let authority = Authority::new();
+    let server = authority.serve("elsewhere.example", |params| {
+        let more = rcgen::SanType::IpAddress([10, 0, 0, 1].into());
+        params.subject_alt_names.push(more);
+    });
+    let failure = failure_of(server, &[], authority.roots()).await;
+    let words = "the certificate is for another name: it is for elsewhere.example, ";
+    assert!(failure.detail.starts_with(words), "{failure}");
+    assert!(failure.detail.ends_with("not for `localhost`"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_connect_timeout_names_the_address_and_the_setting() {
+    let silent = vendor::Vendor::start(|peer: vendor::Peer, _| peer.hang()).await;
+    let authority = Authority::new();
+    let mut settings = https(silent.port, authority.roots());
+    settings.connect_timeout = Duration::from_millis(300);
+    let worker = Worker::new(settings);
+    worker.shared.load_trust(0).unwrap();
+    let failure = worker.get("/").await.unwrap_err();
+    let place = format!("localhost:{}: the TLS handshake", silent.port);
+    assert!(failure.detail.starts_with(&place), "{failure}");
+    assert!(failure.detail.ends_with("(timeouts.connect: 300ms)"), "{failure}");
+    assert!(!failure.cause.contains("localhost"), "{failure:?}");
+}
+
+#[tokio::test]
 async fn an_address_is_checked_too() {
     let authority = Authority::new();
     let port = serve(authority.serve("127.0.0.1", |_| ()), &[]).await;
