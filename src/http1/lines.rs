@@ -140,24 +140,21 @@ impl Lines {
     /// # Errors
     /// It is none.
     pub fn read(&mut self, head: &Bytes, number: usize) -> Result<Line, Lie> {
-        let line = self.read_line(head, number)?;
-        let start = self.place(head, number).start;
-        self.names.learn(&line.name, &head[start..start + line.name.as_str().len()]);
-        Ok(line)
-    }
-
-    fn read_line(&mut self, head: &Bytes, number: usize) -> Result<Line, Lie> {
         let place = self.place(head, number);
         let Found { end, known: is_known } = self.found[number];
+        let start = place.start;
+        let spelled = |name: &HeaderName| &head[start..start + name.as_str().len()];
         let known = number.checked_sub(1).and_then(|slot| self.known.get_mut(slot));
         let Some(known) = known else {
             let line = read_new(head, place.clone())?;
+            self.names.learn(&line.name, spelled(&line.name));
             if self.known.len() + 1 == number && number <= KNOWN_MAX {
                 self.known.push(Known::of(&line, &head[place.start..=end]));
             }
             return Ok(line);
         };
         if is_known && let Some(value) = &known.value {
+            self.names.learn(&known.name, spelled(&known.name));
             let (name, value) = (known.name.clone(), value.clone());
             return Ok(Line { name, value, concerns: known.concerns });
         }
@@ -167,6 +164,7 @@ impl Lines {
         } else {
             read_new(head, place.clone())?
         };
+        self.names.learn(&line.name, spelled(&line.name));
         known.misses += 1;
         if known.misses == MISSES_MAX {
             *known = Known::of(&line, &head[place.start..=end]);

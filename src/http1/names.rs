@@ -28,6 +28,14 @@ struct Name {
     written: Range<usize>,
 }
 
+impl Name {
+    /// Whether it is this name, whose text is `lower`: lengths differ nearly always, and cost less
+    /// to compare.
+    fn is(&self, name: &HeaderName, lower: &[u8]) -> bool {
+        self.written.len() == lower.len() && self.name == *name
+    }
+}
+
 impl Names {
     fn written(&self, number: usize) -> Option<&[u8]> {
         self.names.get(number).map(|name| &self.text[name.written.clone()])
@@ -112,6 +120,7 @@ pub struct Lookup<'a> {
 
 impl<'a> Lookup<'a> {
     /// The name as it is to be written: in lower case where nothing else is known.
+    #[inline]
     pub fn written<'n>(&mut self, name: &'n HeaderName) -> &'n [u8]
     where
         'a: 'n,
@@ -123,15 +132,20 @@ impl<'a> Lookup<'a> {
             return configured.as_bytes();
         }
         let Some(names) = self.names else { return lower };
-        // Lengths differ nearly always, and cost less to compare.
-        let is_it = |it: &Name| it.written.len() == lower.len() && it.name == *name;
-        if !names.names.get(self.next).is_some_and(is_it) {
-            let Some(found) = names.names.iter().position(is_it) else { return lower };
-            self.next = found;
+        match names.names.get(self.next).filter(|it| it.is(name, lower)) {
+            Some(found) => {
+                self.next += 1;
+                &names.text[found.written.clone()]
+            }
+            None => self.elsewhere(names, name).unwrap_or(lower),
         }
-        let found = &names.names[self.next];
-        self.next += 1;
-        &names.text[found.written.clone()]
+    }
+
+    fn elsewhere(&mut self, names: &'a Names, name: &HeaderName) -> Option<&'a [u8]> {
+        let lower = name.as_str().as_bytes();
+        let number = names.names.iter().position(|it| it.is(name, lower))?;
+        self.next = number + 1;
+        names.written(number)
     }
 }
 
