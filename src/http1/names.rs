@@ -28,14 +28,6 @@ struct Name {
     written: Range<usize>,
 }
 
-impl Name {
-    /// Whether it is this name, whose text is `lower`: lengths differ nearly always, and cost less
-    /// to compare.
-    fn is(&self, name: &HeaderName, lower: &[u8]) -> bool {
-        self.written.len() == lower.len() && self.name == *name
-    }
-}
-
 impl Names {
     fn written(&self, number: usize) -> Option<&[u8]> {
         self.names.get(number).map(|name| &self.text[name.written.clone()])
@@ -106,7 +98,11 @@ impl Spelling {
     /// Looks names up, one after the other.
     #[must_use]
     pub fn lookup(&self) -> Lookup<'_> {
-        Lookup { configured: self.configured.as_deref(), names: self.received.as_deref(), next: 0 }
+        let (names, text) = match &self.received {
+            Some(received) => (&*received.names, &*received.text),
+            None => (&[][..], &[][..]),
+        };
+        Lookup { configured: self.configured.as_deref(), names, text, next: 0 }
     }
 }
 
@@ -114,7 +110,8 @@ impl Spelling {
 #[derive(Debug)]
 pub struct Lookup<'a> {
     configured: Option<&'a str>,
-    names: Option<&'a Names>,
+    names: &'a [Name],
+    text: &'a [u8],
     next: usize,
 }
 
@@ -125,27 +122,23 @@ impl<'a> Lookup<'a> {
     where
         'a: 'n,
     {
-        let lower = name.as_str().as_bytes();
         if let Some(configured) = self.configured
-            && configured.as_bytes().eq_ignore_ascii_case(lower)
+            && configured.eq_ignore_ascii_case(name.as_str())
         {
             return configured.as_bytes();
         }
-        let Some(names) = self.names else { return lower };
-        match names.names.get(self.next).filter(|it| it.is(name, lower)) {
-            Some(found) => {
-                self.next += 1;
-                &names.text[found.written.clone()]
-            }
-            None => self.elsewhere(names, name).unwrap_or(lower),
-        }
-    }
-
-    fn elsewhere(&mut self, names: &'a Names, name: &HeaderName) -> Option<&'a [u8]> {
-        let lower = name.as_str().as_bytes();
-        let number = names.names.iter().position(|it| it.is(name, lower))?;
-        self.next = number + 1;
-        names.written(number)
+        let found = match self.names.get(self.next) {
+            Some(next) if next.name == *name => next,
+            _ => match self.names.iter().position(|it| it.name == *name) {
+                Some(number) => {
+                    self.next = number;
+                    &self.names[number]
+                }
+                None => return name.as_str().as_bytes(),
+            },
+        };
+        self.next += 1;
+        &self.text[found.written.clone()]
     }
 }
 
