@@ -164,7 +164,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                     self.pass_interim(call, peer, interim);
                 }
                 if let Poll::Ready(result) = polled {
-                    peer.tell_answer_names(progress.take_names());
+                    peer.tell_answer_head(progress.take_head());
                     return Poll::Ready(result);
                 }
                 due = guarded(due, sending.slot, &progress);

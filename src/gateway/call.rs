@@ -417,7 +417,7 @@ pub(super) fn guarded(settings: &Settings, rules: &Upstream) -> Arc<Guarded> {
 /// How the names of a call's headers are written: as the client or the configuration wrote them.
 fn spelling(peer: &Peer, rules: &Upstream) -> Spelling {
     Spelling {
-        received: peer.take_request_names(),
+        received: peer.take_request_head(),
         configured: rules.credential.as_ref().map(|it| Arc::clone(&it.written)),
     }
 }

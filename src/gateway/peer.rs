@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use super::alarm::AlarmPlace;
 use crate::policy::authority;
 use crate::policy::time::nanos;
-use crate::upstream::{Interim, Names};
+use crate::upstream::{Interim, RawHead};
 
 /// The client behind a connection.
 #[derive(Debug)]
@@ -35,10 +35,10 @@ pub struct Peer {
 
 #[derive(Debug)]
 struct Aside {
-    /// How the request's names were written.
-    request_names: Option<Arc<Names>>,
-    /// How the names of the vendor's answer were written.
-    answer_names: Option<Arc<Names>>,
+    /// The request's head as it was received.
+    request_head: Option<RawHead>,
+    /// The head of the vendor's answer as it was received.
+    answer_head: Option<RawHead>,
     /// What the vendor said before its answer.
     interim: Vec<Interim>,
 }
@@ -108,26 +108,26 @@ impl Peer {
         (nanos != 0).then(|| Duration::from_nanos(nanos))
     }
 
-    /// The names of the next call's headers, as the client wrote them.
-    pub fn tell_request_names(&self, names: Arc<Names>) {
-        self.aside().request_names = Some(names);
+    /// The head of the next call's request as it was received.
+    pub fn tell_request_head(&self, head: RawHead) {
+        self.aside().request_head = Some(head);
     }
 
     /// Takes them; over HTTP/2 there are none.
-    pub(super) fn take_request_names(&self) -> Option<Arc<Names>> {
-        if self.is_http1() { self.aside().request_names.take() } else { None }
+    pub(super) fn take_request_head(&self) -> Option<RawHead> {
+        if self.is_http1() { self.aside().request_head.take() } else { None }
     }
 
-    /// The names of the answer's headers, as the vendor wrote them.
-    pub(super) fn tell_answer_names(&self, names: Option<Arc<Names>>) {
+    /// The head of the answer as it was received.
+    pub(super) fn tell_answer_head(&self, head: Option<RawHead>) {
         if self.is_http1() {
-            self.aside().answer_names = names;
+            self.aside().answer_head = head;
         }
     }
 
     /// Takes them.
-    pub fn take_answer_names(&self) -> Option<Arc<Names>> {
-        self.aside().answer_names.take()
+    pub fn take_answer_head(&self) -> Option<RawHead> {
+        self.aside().answer_head.take()
     }
 
     /// The vendor said something before its answer. To HTTP/2 clients it cannot be passed: the
@@ -163,7 +163,7 @@ fn next_number() -> u64 {
 }
 
 impl Aside {
-    const EMPTY: Self = Self { request_names: None, answer_names: None, interim: Vec::new() };
+    const EMPTY: Self = Self { request_head: None, answer_head: None, interim: Vec::new() };
 }
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, StatusCode};
 
-use crate::http1::Names;
+use crate::http1::RawHead;
 use crate::policy::outcome::Reach;
 use crate::policy::time::Moment;
 
@@ -28,7 +28,7 @@ pub struct Progress {
 #[derive(Debug, Default)]
 struct Heard {
     interim: Vec<Interim>,
-    names: Option<Arc<Names>>,
+    head: Option<RawHead>,
 }
 
 /// An answer before the answer, such as 103 Early Hints.
@@ -89,9 +89,9 @@ impl Progress {
         self.has_interim.store(true, Ordering::Relaxed);
     }
 
-    /// The names of the answer's headers, as they were written.
-    pub(super) fn heard_names(&self, names: Arc<Names>) {
-        self.heard().names = Some(names);
+    /// The answer's head as it was received.
+    pub(super) fn heard_head(&self, head: RawHead) {
+        self.heard().head = Some(head);
     }
 
     /// Takes the interim answers that came since it was last asked.
@@ -103,9 +103,9 @@ impl Progress {
         Vec::new()
     }
 
-    /// Takes the names of the answer's headers, where the upstream spoke HTTP/1.1.
-    pub fn take_names(&self) -> Option<Arc<Names>> {
-        self.heard().names.take()
+    /// Takes the answer's head as it was received, if the upstream spoke HTTP/1.1.
+    pub fn take_head(&self) -> Option<RawHead> {
+        self.heard().head.take()
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {

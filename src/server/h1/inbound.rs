@@ -16,7 +16,7 @@ use tokio::io::AsyncWrite;
 
 use super::request::{Head, Heads, Offending};
 use crate::gateway::ClientBroke;
-use crate::http1::{self, Chunks, Length, Lie, Names, Padding, Piece, Received};
+use crate::http1::{self, Chunks, Length, Lie, Padding, Piece, RawHead, Received};
 use crate::server::head::Bounds;
 use crate::server::stream::{ClientStream, ClientWriter};
 
@@ -92,9 +92,9 @@ impl Inbound {
         self.heads.take(&mut self.received.bytes, request, bounds)
     }
 
-    /// The names of the latest head's lines, as they were written.
-    pub(super) fn names(&mut self) -> Arc<Names> {
-        self.heads.names()
+    /// The latest head as it was received.
+    pub(super) fn take_raw_head(&mut self) -> RawHead {
+        self.heads.take_raw()
     }
 
     /// Whether the client waits to be told to go on, or was told so in part.
@@ -200,7 +200,6 @@ impl Inbound {
     /// whatever the last body had.
     pub(super) fn poll_read_head(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.received.shrink();
-        self.heads.rest();
         self.poll_read_into(cx, READ_ROOM_MIN)
     }
 

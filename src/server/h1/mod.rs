@@ -98,7 +98,7 @@ impl<H: Handler> Connection<H> {
             match inbound.take_head(&mut self.request, self.line.worker.bounds) {
                 Ok(Some(head)) => {
                     self.line.wire.reads_head(false);
-                    self.line.peer.tell_request_names(inbound.names());
+                    self.line.peer.tell_request_head(inbound.take_raw_head());
                     let flow = inbound.expect_body(&head, &self.inbound);
                     let body = Ok(flow.map_or_else(ClientBody::none, ClientBody::http1));
                     return Poll::Ready(Some(Arrived { head, body }));
@@ -213,7 +213,7 @@ impl<H: Handler> Connection<H> {
         drop(inbound);
         let clock = self.line.worker.clock;
         let interim = std::mem::take(&mut self.interim);
-        let received = self.line.peer.take_answer_names();
+        let received = self.line.peer.take_answer_head();
         let spelling = Spelling { received, configured: None };
         self.outgoing.begin(|out| {
             out.extend_from_slice(half_said);

@@ -3,15 +3,13 @@
 //! Refuses every head that others could read differently: what is refused and why is `offence`'s,
 //! what a line may look like is `rules`'.
 
-use std::sync::Arc;
-
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use super::offence::Offence;
 use super::rules::{self, RequestLine, header_offence, is_chunked, is_endless};
-use crate::http1::{self, Concerns, Length, Line, Lines, Names};
+use crate::http1::{self, Concerns, Length, Line, Lines, RawHead};
 use crate::server::head::Bounds;
 use crate::server::host;
 
@@ -63,6 +61,8 @@ impl Offending {
 #[derive(Debug, Default)]
 pub(super) struct Heads {
     lines: Lines,
+    /// The latest one, until it is taken.
+    raw: RawHead,
 }
 
 impl Heads {
@@ -87,19 +87,14 @@ impl Heads {
         let bytes = received.split_to(length).freeze();
         let mut said = Said::default();
         let read = read_lines(&bytes, &mut self.lines, (request, &mut said, bounds));
-        self.lines.forget();
+        self.raw = self.lines.raw(bytes.clone());
         let head = read.and_then(|()| said.head(request));
         head.map(Some).map_err(|offence| Offending::new(offence, &bytes))
     }
 
-    /// The names of the latest head's lines, as they were written.
-    pub(super) fn names(&mut self) -> Arc<Names> {
-        self.lines.names()
-    }
-
-    /// Keeps little while the connection is idle.
-    pub(super) fn rest(&mut self) {
-        self.lines.rest();
+    /// The latest head as it was received.
+    pub(super) fn take_raw(&mut self) -> RawHead {
+        std::mem::take(&mut self.raw)
     }
 
     /// What is wrong already with the part of a head that is here, of which so many lines were

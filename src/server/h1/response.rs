@@ -24,7 +24,6 @@ pub(super) fn write<B: Body<Data = Bytes>>(
     keeps: &mut bool,
     wall: impl FnOnce() -> SystemTime,
 ) -> Length {
-    let mut spelling = spelling.lookup();
     let (status, version) = (response.status(), to.version);
     status_line(out, response);
     let bodiless = has_no_body(&to.method, status);
@@ -51,7 +50,7 @@ pub(super) fn write<B: Body<Data = Bytes>>(
             continue;
         }
         dated |= name == DATE;
-        line(out, spelling.written(name), value.as_bytes());
+        spelling.write(out, name, value);
     }
     let body = response.body();
     let exact = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
@@ -60,21 +59,21 @@ pub(super) fn write<B: Body<Data = Bytes>>(
         (None, Some(exact)) => {
             // Of an answer to HEAD, none is not known to be the length.
             if !lengthless && (!bodiless || exact > 0) {
-                line(out, spelling.written(&CONTENT_LENGTH), exact.to_string().as_bytes());
+                line(out, spelling.name(&CONTENT_LENGTH), exact.to_string().as_bytes());
             }
             Length::Exactly(exact)
         }
         (None, None) if version == Version::HTTP_10 => Length::Close,
         (None, None) => {
             if !bodiless {
-                line(out, spelling.written(&TRANSFER_ENCODING), b"chunked");
+                line(out, spelling.name(&TRANSFER_ENCODING), b"chunked");
             }
             Length::Chunks
         }
     };
     if trailer && to.takes_trailers && told == Length::Chunks && !bodiless {
         for value in response.headers().get_all(TRAILER) {
-            line(out, spelling.written(&TRAILER), value.as_bytes());
+            spelling.write(out, &TRAILER, value);
         }
     }
     let told = if bodiless || told == Length::Exactly(0) { Length::None } else { told };

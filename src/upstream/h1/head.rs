@@ -9,7 +9,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Ver
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::http1::{Chunks, Concerns, Length, Lie, Lines, Padding, is_listed, line, number};
+use crate::http1::{
+    Chunks, Concerns, Length, Lie, Lines, Padding, RawHead, is_listed, line, number,
+};
 use crate::upstream::{AnswerBounds, Interim, RequestHead};
 
 /// Writes the head of a request with this body to `host`, and says how the body's end is told.
@@ -31,8 +33,8 @@ pub(super) fn write<B: Body>(
         out.extend_from_slice(part.as_bytes());
     }
     out.extend_from_slice(if is_old { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
-    let mut spelling = head.spelling.lookup();
-    line(out, spelling.written(&HOST), host.as_bytes());
+    let spelling = &head.spelling;
+    spelling.write(out, &HOST, host);
     let (mut said, mut takes_trailers) = (false, false);
     for (name, value) in &head.headers {
         if name == HOST || name == TRANSFER_ENCODING {
@@ -53,13 +55,13 @@ pub(super) fn write<B: Body>(
             continue;
         }
         takes_trailers |= name == TE;
-        line(out, spelling.written(name), value.as_bytes());
+        spelling.write(out, name, value);
     }
     match length {
         Length::Exactly(bytes) if !said => {
-            line(out, spelling.written(&CONTENT_LENGTH), bytes.to_string().as_bytes());
+            line(out, spelling.name(&CONTENT_LENGTH), bytes.to_string().as_bytes());
         }
-        Length::Chunks => line(out, spelling.written(&TRANSFER_ENCODING), b"chunked"),
+        Length::Chunks => line(out, spelling.name(&TRANSFER_ENCODING), b"chunked"),
         Length::None | Length::Exactly(_) | Length::Close => {}
     }
     match (is_old, takes_trailers) {
@@ -103,8 +105,8 @@ pub(super) enum Found {
     Part,
     /// An interim answer, taken off.
     Interim(Interim),
-    /// The head, taken off.
-    Head(Head),
+    /// The head, taken off, and as it was received.
+    Head(Head, RawHead),
 }
 
 /// Why a head cannot be used.
@@ -144,9 +146,12 @@ pub(super) fn read<B>(
         return Err(TOO_LARGE);
     }
     let head = received.split_to(length).freeze();
-    let found = parse(&head, lines, (method, bounds.headers_max), answer);
-    lines.forget();
-    found
+    let parsed = parse(&head, lines, (method, bounds.headers_max), answer);
+    let raw = lines.raw(head);
+    Ok(match parsed? {
+        Parsed::Interim(interim) => Found::Interim(interim),
+        Parsed::Head(head) => Found::Head(head, raw),
+    })
 }
 
 /// Takes empty lines off the front, which some vendors send behind a body, perhaps late; whether
@@ -165,13 +170,19 @@ const NO_STATUS_LINE: Lie = Lie("no status line");
 const TOO_LARGE: Unusable = Unusable::OverBound("the answer's head has more bytes than `head.max`");
 const TOO_MANY: Unusable = Unusable::OverBound("the answer has more headers than `head.headers`");
 
+/// What one whole head is.
+enum Parsed {
+    Interim(Interim),
+    Head(Head),
+}
+
 /// Reads one whole head. Values share its bytes.
 fn parse<B>(
     head: &Bytes,
     lines: &mut Lines,
     (method, headers_max): (&Method, usize),
     answer: &mut Response<B>,
-) -> Result<Found, Unusable> {
+) -> Result<Parsed, Unusable> {
     let (version, status, reason) = status_line(&head[lines.place(head, 0)])?;
     if status == StatusCode::SWITCHING_PROTOCOLS {
         return Err(Lie("101 unasked").into());
@@ -181,7 +192,7 @@ fn parse<B>(
         let said = header_lines(head, lines, headers_max, &mut headers)?;
         // It has no body whatever it says, but what it says has to be possible.
         said.framing(StatusCode::OK, version, &Method::GET)?;
-        return Ok(Found::Interim(Interim { status, headers }));
+        return Ok(Parsed::Interim(Interim { status, headers }));
     }
     (*answer.status_mut(), *answer.version_mut()) = (status, version);
     if let Some(reason) = reason {
@@ -191,7 +202,7 @@ fn parse<B>(
     let said = header_lines(head, lines, headers_max, answer.headers_mut())?;
     let framing = said.framing(status, version, method)?;
     let persists = said.persists(status, version) && !matches!(framing, Framing::Close);
-    Ok(Found::Head(Head { framing, persists }))
+    Ok(Parsed::Head(Head { framing, persists }))
 }
 
 /// Reads the header lines of one whole head into `headers`.
@@ -323,7 +334,7 @@ mod tests {
         let mut answer = Response::default();
         let mut received = BytesMut::from(wire);
         let asked = (method, BOUNDS);
-        let Found::Head(head) = read(&mut received, &mut Lines::default(), asked, &mut answer)?
+        let Found::Head(head, _) = read(&mut received, &mut Lines::default(), asked, &mut answer)?
         else {
             panic!("no head in {wire:?}");
         };
@@ -344,7 +355,7 @@ mod tests {
                     let asked = (&Method::GET, BOUNDS);
                     match read(&mut received, &mut lines, asked, &mut answer) {
                         Ok(Found::Part) => false,
-                        Ok(Found::Head(_)) => true,
+                        Ok(Found::Head(..)) => true,
                         Ok(Found::Interim(_)) | Err(_) => panic!("{wire:?} cut by {step}"),
                     }
                 });
@@ -394,7 +405,7 @@ mod tests {
             let mut answer = Response::new(());
             let asked = (&Method::HEAD, BOUNDS);
             let found = read(&mut BytesMut::from(&*wire), lines, asked, &mut answer);
-            assert!(matches!(found, Ok(Found::Head(_))), "{wire:?}");
+            assert!(matches!(found, Ok(Found::Head(..))), "{wire:?}");
             std::mem::take(answer.headers_mut())
         };
         let mut lines = Lines::default();
@@ -523,7 +534,7 @@ mod tests {
                     received.extend_from_slice(part);
                     let asked = (&Method::GET, BOUNDS);
                     let found = read(&mut received, &mut lines, asked, &mut answer);
-                    matches!(found.unwrap(), Found::Head(_))
+                    matches!(found.unwrap(), Found::Head(..))
                 });
                 assert!(found && b"ok".starts_with(&received), "{step}: {received:?}");
             }

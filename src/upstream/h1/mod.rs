@@ -241,8 +241,8 @@ impl<B: RequestBody> Connection<B> {
         loop {
             let received = &mut self.received.bytes;
             match head::read(received, &mut self.lines, (&head.method, bounds), answer) {
-                Ok(Found::Head(rest)) => {
-                    exchange.progress.heard_names(self.lines.names());
+                Ok(Found::Head(rest, raw)) => {
+                    exchange.progress.heard_head(raw);
                     self.heed(answer.headers());
                     if authentication::challenges(answer.status(), answer.headers()) {
                         self.reserved_for = Some(head.client);
@@ -347,7 +347,6 @@ impl<B: RequestBody> Connection<B> {
     /// clock; after an answer that took as long as a connection may rest, it is not missed.
     pub(super) fn rest(&mut self) {
         self.outgoing.rest();
-        self.lines.rest();
         self.received.shrink();
         self.idle_since = self.last_write;
     }
