@@ -143,7 +143,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Result<Response<E::Body>, Failure> {
         let mut upload = UploadWatch::of(call, sent);
         let body = call.next_attempt(|| self.random.bytes8());
-        let (call, policy) = (&*call, call.policy);
+        let policy = call.policy;
         let progress = Progress::begun(sent);
         let exchange = self.exchange.exchange(call.upstream, &call.request, body, &progress);
         let mut exchange = pin!(exchange);
@@ -163,9 +163,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 if !interim.is_empty() {
                     self.pass_interim(call, peer, interim);
                 }
-                if let Poll::Ready(result) = polled {
-                    peer.tell_answer_head(progress.take_head());
-                    return Poll::Ready(result);
+                if polled.is_ready() {
+                    return polled;
                 }
                 due = guarded(due, sending.slot, &progress);
                 let alarm = alarm.get_or_insert_with(|| peer.alarm.lend(self.clock, due));
@@ -180,6 +179,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         })
         .await;
         sending.over = true;
+        drop(sending);
+        call.story.answer_head = progress.take_head();
         result
     }
 

@@ -18,7 +18,7 @@ use crate::policy::replay::{Licence, Repeatability};
 use crate::policy::route::{AbsoluteForm, CallPath, Matcher, Route};
 use crate::policy::time::Moment;
 use crate::policy::verdict::RetryReason;
-use crate::upstream::{RequestHead, Spelling};
+use crate::upstream::{OriginalHead, RequestHead, Spelling};
 
 use super::body::{BodyRecord, Intake, Replay, RequestBody};
 use super::settings::{CallPolicy, ClientAddress, Policies, Redirects, Repeat, Settings, Upstream};
@@ -69,6 +69,8 @@ pub(super) struct Story {
     /// How long the client took to send a body that was read first.
     pub(super) received: Duration,
     pub(super) upstream_time: Duration,
+    /// The head of the latest answer as HTTP/1.1 brought it.
+    pub(super) answer_head: Option<OriginalHead>,
     /// When the latest exchange was over.
     pub(super) answered: Option<Moment>,
     pub(super) retried_because: Option<RetryReason>,
@@ -185,6 +187,7 @@ impl Call<'_> {
 /// A request before it is a call, which takes out of it what it needs.
 pub(super) struct Arrived<'a, B> {
     pub(super) request: &'a mut Request<B>,
+    pub(super) original_head: Option<OriginalHead>,
     pub(super) peer: &'a Peer,
     pub(super) at: Moment,
 }
@@ -193,7 +196,7 @@ impl<E> Gateway<E> {
     /// Identifies the client, finds the route and makes a call of the request.
     pub(super) fn begin<B: Into<Intake> + Default>(
         &self,
-        Arrived { request, peer, at }: Arrived<'_, B>,
+        Arrived { request, original_head, peer, at }: Arrived<'_, B>,
     ) -> Result<Call<'_>, Turned> {
         let survey = Survey::of(request.headers());
         let own_id = survey.request_id(request.headers()).cloned();
@@ -259,7 +262,7 @@ impl<E> Gateway<E> {
                 target,
                 headers: std::mem::take(request.headers_mut()),
                 client: peer.connection(),
-                spelling: spelling(peer, rules),
+                spelling: spelling(original_head, rules),
             },
             inbound,
             body,
@@ -414,12 +417,10 @@ pub(super) fn guarded(settings: &Settings, rules: &Upstream) -> Arc<Guarded> {
     Arc::new(Guarded::new(key_header, credential, relied))
 }
 
-/// How the names of a call's headers are written: as the client or the configuration wrote them.
-fn spelling(peer: &Peer, rules: &Upstream) -> Spelling {
-    Spelling {
-        received: peer.take_request_head(),
-        configured: rules.credential.as_ref().map(|it| Arc::clone(&it.written)),
-    }
+/// How header lines are written: as the client or the configuration wrote them.
+fn spelling(received: Option<OriginalHead>, rules: &Upstream) -> Spelling {
+    let configured = rules.credential.as_ref().map(|it| Arc::clone(&it.written));
+    Spelling { received, configured }
 }
 
 const ECHO_REFUSED: &str = "TRACE is not sent on: its answer repeats the request, and with it \

@@ -43,7 +43,7 @@ use call::{Arrived, Call, Turned};
 
 pub use body::{BodyRecord, ClientBroke, Intake, ReplayPool, RequestBody, ResponseBody};
 pub use drain::{Drain, Stage};
-pub use peer::Peer;
+pub use peer::{OriginalHeads, Peer};
 pub use settings::{
     CallPolicy, ClientAddress, Credential, Expose, Inspect, Policies, Redirects, Repeat, Settings,
     Upstream,
@@ -169,12 +169,18 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     pub async fn handle<B: Into<Intake> + Default + Send>(
         &self,
         request: &mut Request<B>,
+        heads: &mut OriginalHeads,
         peer: &Peer,
     ) -> Response<ResponseBody<E::Body>> {
         if *request.method() == Method::OPTIONS && headers::is_last_hop(request.headers()) {
             return self.answer_options(request.headers());
         }
-        let mut begun = self.begin(Arrived { request, peer, at: self.clock.now() });
+        let mut begun = self.begin(Arrived {
+            request,
+            original_head: heads.request.take(),
+            peer,
+            at: self.clock.now(),
+        });
         // Only borrowed from here on, for the same reason.
         let call = match &mut begun {
             Ok(call) => call,
@@ -192,6 +198,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Err(stop) => Finish::Stopped(stop),
         };
         leaving.recorded = true;
+        heads.answer = call.story.answer_head.take();
         peer.allow_pause(attempt::pause_max(call, &finish));
         self.respond(call, finish)
     }

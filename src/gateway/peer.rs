@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use super::alarm::AlarmPlace;
 use crate::policy::authority;
 use crate::policy::time::nanos;
-use crate::upstream::{Interim, RawHead};
+use crate::upstream::{Interim, OriginalHead};
 
 /// The client behind a connection.
 #[derive(Debug)]
@@ -25,22 +25,21 @@ pub struct Peer {
     socket: Option<Arc<TcpStream>>,
     /// The timer over its calls' attempts.
     pub(super) alarm: AlarmPlace,
-    /// What an HTTP/1.1 connection and its call tell each other beside request and answer.
-    aside: Mutex<Aside>,
-    /// Whether interim answers wait to be taken.
+    /// What the vendor said before its answer.
+    interim: Mutex<Vec<Interim>>,
+    /// Whether it waits to be taken.
     has_interim: AtomicBool,
     /// Nanoseconds for which it may take nothing of the latest answer; zero where nobody said.
     pause_max: AtomicU64,
 }
 
-#[derive(Debug)]
-struct Aside {
-    /// The request's head as it was received.
-    request_head: Option<RawHead>,
-    /// The head of the vendor's answer as it was received.
-    answer_head: Option<RawHead>,
-    /// What the vendor said before its answer.
-    interim: Vec<Interim>,
+/// The heads of a call as HTTP/1.1 brought them: their lines go out as they came in.
+#[derive(Debug, Default)]
+pub struct OriginalHeads {
+    /// The client's request.
+    pub request: Option<OriginalHead>,
+    /// The vendor's answer; there once the call is answered.
+    pub answer: Option<OriginalHead>,
 }
 
 impl Peer {
@@ -62,7 +61,7 @@ impl Peer {
             address,
             socket,
             alarm: AlarmPlace::empty(),
-            aside: Mutex::new(Aside::EMPTY),
+            interim: Mutex::default(),
             has_interim: AtomicBool::new(false),
             pause_max: AtomicU64::new(0),
         }
@@ -108,33 +107,11 @@ impl Peer {
         (nanos != 0).then(|| Duration::from_nanos(nanos))
     }
 
-    /// The head of the next call's request as it was received.
-    pub fn tell_request_head(&self, head: RawHead) {
-        self.aside().request_head = Some(head);
-    }
-
-    /// Takes them; over HTTP/2 there are none.
-    pub(super) fn take_request_head(&self) -> Option<RawHead> {
-        if self.is_http1() { self.aside().request_head.take() } else { None }
-    }
-
-    /// The head of the answer as it was received.
-    pub(super) fn tell_answer_head(&self, head: Option<RawHead>) {
-        if self.is_http1() {
-            self.aside().answer_head = head;
-        }
-    }
-
-    /// Takes them.
-    pub fn take_answer_head(&self) -> Option<RawHead> {
-        self.aside().answer_head.take()
-    }
-
     /// The vendor said something before its answer. To HTTP/2 clients it cannot be passed: the
     /// library has no place for it.
     pub(super) fn tell_interim(&self, interim: Interim) {
         if self.is_http1() {
-            self.aside().interim.push(interim);
+            self.interim().push(interim);
             self.has_interim.store(true, Relaxed);
         }
     }
@@ -145,25 +122,21 @@ impl Peer {
             return Vec::new();
         }
         self.has_interim.store(false, Relaxed);
-        std::mem::take(&mut self.aside().interim)
+        std::mem::take(&mut *self.interim())
     }
 
     const fn is_http1(&self) -> bool {
         self.socket.is_some()
     }
 
-    fn aside(&self) -> MutexGuard<'_, Aside> {
-        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
+    fn interim(&self) -> MutexGuard<'_, Vec<Interim>> {
+        self.interim.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 fn next_number() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Relaxed)
-}
-
-impl Aside {
-    const EMPTY: Self = Self { request_head: None, answer_head: None, interim: Vec::new() };
 }
 
 #[cfg(test)]

@@ -197,7 +197,7 @@ fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
         if number == TRAILERS_MAX {
             return Err(Lie("too many trailers"));
         }
-        let line = lines.read(&text, number)?;
+        let line = lines.read(&text, place)?;
         trailers.append(line.name, line.value);
     }
     Ok(length.map(|_| trailers))

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
-use super::raw::RawHead;
+use super::original::OriginalHead;
 use super::{Lie, names};
 
 /// The lines of one head after the other, as one end of a connection sends them.
@@ -19,7 +19,7 @@ pub struct Lines {
     ends: Vec<usize>,
     /// Bytes of it that were looked at.
     searched: usize,
-    /// The lengths of its names, as [`RawHead`] knows them.
+    /// The lengths of its names, as [`OriginalHead`] knows them.
     name_lengths: u64,
 }
 
@@ -87,43 +87,40 @@ impl Lines {
         start..if start < end && head[end - 1] == b'\r' { end - 1 } else { end }
     }
 
-    /// Reads the header line of this number.
+    /// Reads the header line that stands at this place.
     ///
     /// # Errors
     /// It is none.
-    pub fn read(&mut self, head: &Bytes, number: usize) -> Result<Line, Lie> {
-        let place = self.place(head, number);
+    pub fn read(&mut self, head: &Bytes, place: Range<usize>) -> Result<Line, Lie> {
         let text = &head[place.clone()];
-        let colon = memchr::memchr(b':', text).ok_or(Lie("a header line without a colon"))?;
+        // Names are short: a search in large steps would take longer to begin.
+        let colon = text.iter().position(|byte| *byte == b':');
+        let colon = colon.ok_or(Lie("a header line without a colon"))?;
         let (name, concerns) = names::read(&text[..colon])?;
-        self.name_lengths |= RawHead::length_bit(&name);
+        self.name_lengths |= OriginalHead::length_bit(&name);
         let value = value(head, place.start + colon + 1..place.end)?;
         Ok(Line { name, value, concerns })
     }
 
     /// The head that was read, whose bytes these are. Another one is to be looked at.
-    pub fn raw(&mut self, head: Bytes) -> RawHead {
+    pub fn original(&mut self, head: Bytes) -> OriginalHead {
         self.searched = 0;
         self.ends.clear();
         if self.ends.capacity() > LINES_KEPT_MAX {
             self.ends = Vec::new();
         }
-        RawHead::new(head, std::mem::take(&mut self.name_lengths))
+        OriginalHead::new(head, std::mem::take(&mut self.name_lengths))
     }
 }
 
 /// The value that stands there, without the blanks around it: spaces and tabs, and nothing that
 /// a reader less strict would take for such.
 fn value(head: &Bytes, place: Range<usize>) -> Result<HeaderValue, Lie> {
-    let Range { mut start, mut end } = place;
-    while start < end && is_blank(head[start]) {
-        start += 1;
-    }
-    while start < end && is_blank(head[end - 1]) {
-        end -= 1;
-    }
-    let value = HeaderValue::from_maybe_shared(head.slice(start..end));
-    value.map_err(|_| Lie("a bad header value"))
+    let text = &head[place.clone()];
+    let leading = text.iter().take_while(|byte| is_blank(**byte)).count();
+    let trailing = text[leading..].iter().rev().take_while(|byte| is_blank(**byte)).count();
+    let value = head.slice(place.start + leading..place.end - trailing);
+    HeaderValue::from_maybe_shared(value).map_err(|_| Lie("a bad header value"))
 }
 
 /// Whether it is a space or a tab.
@@ -190,8 +187,8 @@ mod tests {
     fn read_all(lines: &mut Lines, head: &str) {
         let head = Bytes::copy_from_slice(head.as_bytes());
         for number in 1..lines.count() - 1 {
-            lines.read(&head, number).unwrap();
+            lines.read(&head, lines.place(&head, number)).unwrap();
         }
-        lines.raw(head);
+        lines.original(head);
     }
 }

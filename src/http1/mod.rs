@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `lines` | where a head ends, and its lines |
 //! | `names` | header names that were read before |
-//! | `raw` | a head as it was received, so that its lines go out as they came in |
+//! | `original` | a head as it was received, so that its lines go out as they came in |
 //! | `chunks` | a body in chunks, taken out of the bytes that bring it |
 //! | `received` | what was read and not used yet |
 //! | `outgoing` | a message on its way out, and how much of it is out |
@@ -17,14 +17,14 @@ use std::fmt;
 mod chunks;
 mod lines;
 mod names;
+mod original;
 mod outgoing;
-mod raw;
 mod received;
 
 pub use chunks::{Chunks, Padding, Piece, data};
 pub use lines::{Concerns, Line, Lines, is_blank, is_listed, line, number};
+pub use original::{OriginalHead, Spelling};
 pub use outgoing::{Length, Outgoing, Stop};
-pub use raw::{RawHead, Spelling};
 pub use received::Received;
 
 /// Bytes that are not HTTP as we read it.

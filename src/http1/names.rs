@@ -1,7 +1,7 @@
 //! Header names that this worker has read before.
 //!
 //! Programs write the same few names in every head. To compare one with its last written form
-//! takes less time than to parse it: 4 % of a call.
+//! takes less time than to parse it: it saves 3 % of a call.
 
 use std::cell::RefCell;
 

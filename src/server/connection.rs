@@ -33,7 +33,7 @@ use super::stream::{ClientStream, InTurns, Protocol, end_writing};
 use super::turn;
 use super::wire::{Phase, Wire};
 use crate::clock::Clock;
-use crate::gateway::{Drain, Peer, Stage};
+use crate::gateway::{Drain, OriginalHeads, Peer, Stage};
 use crate::policy::time::Moment;
 
 /// After our last byte, what the client still sends is read for so long: closing on unread bytes
@@ -198,7 +198,7 @@ impl<H: Handler> Link<H> {
                 turn::behind_the_others().await;
                 body::state_length(&mut request, clock).await;
                 let method = request.method().clone();
-                let response = call(flight, &mut Ok(request)).await;
+                let response = call(flight, &mut Ok(request), &mut OriginalHeads::default()).await;
                 Ok::<_, Infallible>(for_http2(&method, response))
             }
         });
@@ -303,13 +303,14 @@ async fn discard(socket: &TcpStream) {
 pub(super) async fn call<H: Handler>(
     flight: Flight<H>,
     request: &mut Result<Request<ClientBody>, Refused>,
+    heads: &mut OriginalHeads,
 ) -> Response<Tracked<H>> {
     let Line { worker, peer, .. } = &*flight.line;
     let mut response = match request {
         Ok(request) => {
             let response = match head::check(request, worker.bounds) {
                 // Pinned where it is made: awaited as it is, it would be copied to its place.
-                Ok(()) => pin!(worker.handler.handle(request, peer)).await,
+                Ok(()) => pin!(worker.handler.handle(request, heads, peer)).await,
                 Err(refused) => worker.handler.refuse(refused, Some(request.headers())),
             };
             // What was not taken of its body nobody will read.

@@ -10,7 +10,7 @@ use http::{HeaderMap, Request, Response};
 use http_body::Body;
 
 use super::body::ClientBody;
-use crate::gateway::Peer;
+use crate::gateway::{OriginalHeads, Peer};
 use crate::policy::problem::Code;
 
 /// Answers the requests of one worker.
@@ -25,11 +25,13 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// The head is within the front door's bounds; `Host` is there, once and valid, whatever the
     /// version of HTTP was (except in HTTP/1.0, where it may be missing); an HTTP/1 target is
-    /// the path and query alone, or `*`. What is needed of the request is taken out of it. The
-    /// future is dropped when the client is seen to leave.
+    /// the path and query alone, or `*`. What is needed of the request is taken out of it, and
+    /// `heads` is how HTTP/1.1 brought it and the vendor's answer. The future is dropped when the
+    /// client is seen to leave.
     fn handle(
         &self,
         request: &mut Request<ClientBody>,
+        heads: &mut OriginalHeads,
         peer: &Peer,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 

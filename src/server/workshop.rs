@@ -5,7 +5,7 @@ use http::{HeaderMap, Request, Response};
 
 use super::body::ClientBody;
 use super::handler::{ConnectionChange, Handler, Refused, Sending};
-use crate::gateway::{Gateway, Peer, RequestBody, ResponseBody};
+use crate::gateway::{Gateway, OriginalHeads, Peer, RequestBody, ResponseBody};
 use crate::upstream::{UpstreamBody, Upstreams};
 
 impl Sending for ResponseBody<UpstreamBody<RequestBody>> {
@@ -20,9 +20,10 @@ impl Handler for Gateway<Upstreams<RequestBody>> {
     fn handle(
         &self,
         request: &mut Request<ClientBody>,
+        heads: &mut OriginalHeads,
         peer: &Peer,
     ) -> impl Future<Output = Response<Self::Body>> + Send {
-        Self::handle(self, request, peer)
+        Self::handle(self, request, heads, peer)
     }
 
     fn refuse(&self, refused: Refused, headers: Option<&HeaderMap>) -> Response<Self::Body> {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, StatusCode};
 
-use crate::http1::RawHead;
+use crate::http1::OriginalHead;
 use crate::policy::outcome::Reach;
 use crate::policy::time::Moment;
 
@@ -28,7 +28,7 @@ pub struct Progress {
 #[derive(Debug, Default)]
 struct Heard {
     interim: Vec<Interim>,
-    head: Option<RawHead>,
+    head: Option<OriginalHead>,
 }
 
 /// An answer before the answer, such as 103 Early Hints.
@@ -90,7 +90,7 @@ impl Progress {
     }
 
     /// The answer's head as it was received.
-    pub(super) fn heard_head(&self, head: RawHead) {
+    pub(super) fn heard_head(&self, head: OriginalHead) {
         self.heard().head = Some(head);
     }
 
@@ -104,7 +104,7 @@ impl Progress {
     }
 
     /// Takes the answer's head as it was received, if the upstream spoke HTTP/1.1.
-    pub fn take_head(&self) -> Option<RawHead> {
+    pub fn take_head(&self) -> Option<OriginalHead> {
         self.heard().head.take()
     }
 

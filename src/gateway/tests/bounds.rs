@@ -39,7 +39,7 @@ async fn beside_unread(first: Step) -> (StatusCode, usize) {
     let bench = bench("auto", &[first, OK], single);
     let mut request = Request::builder().uri("/vendor/things").body(Intake::Nothing).unwrap();
     let peer = Peer::detached(([127, 0, 0, 1], 9).into());
-    let unread = bench.gateway.handle(&mut request, &peer).await;
+    let unread = bench.gateway.handle(&mut request, &mut OriginalHeads::default(), &peer).await;
     let second = bench.call(Method::GET, &[("prefer", "wait=1")]).await.status;
     drop(unread);
     assert_eq!(bench.call(Method::GET, &[PATIENT]).await.status, 200);

@@ -388,7 +388,8 @@ impl Bench {
         let mut request = request.body(Intake::Memory(body)).unwrap();
         let began = self.clock.now();
         let peer = Peer::detached(([127, 0, 0, 1], 9).into());
-        let response = self.gateway.handle(&mut request, &peer).await;
+        let response =
+            self.gateway.handle(&mut request, &mut OriginalHeads::default(), &peer).await;
         let after = self.clock.now().since(began);
         let (head, body) = response.into_parts();
         let body = body.collect().await.map(http_body_util::Collected::to_bytes);

@@ -67,7 +67,8 @@ impl Bench {
         let mut request = request.body(Intake::of(body)).unwrap();
         let peer = Peer::detached(([127, 0, 0, 1], 9).into());
         let began = self.clock.now();
-        let status = self.gateway.handle(&mut request, &peer).await.status();
+        let status =
+            self.gateway.handle(&mut request, &mut OriginalHeads::default(), &peer).await.status();
         (status.as_u16(), self.clock.now().since(began).as_secs())
     }
 }

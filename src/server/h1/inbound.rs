@@ -16,7 +16,7 @@ use tokio::io::AsyncWrite;
 
 use super::request::{Head, Heads, Offending};
 use crate::gateway::ClientBroke;
-use crate::http1::{self, Chunks, Length, Lie, Padding, Piece, RawHead, Received};
+use crate::http1::{self, Chunks, Length, Lie, OriginalHead, Padding, Piece, Received};
 use crate::server::head::Bounds;
 use crate::server::stream::{ClientStream, ClientWriter};
 
@@ -93,8 +93,8 @@ impl Inbound {
     }
 
     /// The latest head as it was received.
-    pub(super) fn take_raw_head(&mut self) -> RawHead {
-        self.heads.take_raw()
+    pub(super) fn take_original_head(&mut self) -> OriginalHead {
+        self.heads.take_original()
     }
 
     /// Whether the client waits to be told to go on, or was told so in part.

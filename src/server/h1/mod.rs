@@ -40,6 +40,7 @@ use super::connection::{Flight, Line, Tracked, call};
 use super::handler::{Handler, Refused};
 use super::stream::{ClientStream, ClientWriter};
 use super::turn;
+use crate::gateway::OriginalHeads;
 use crate::http1::{Outgoing, Spelling};
 
 /// Headers that an idle connection has room for: most heads have fewer.
@@ -76,6 +77,7 @@ struct Connection<H: Handler> {
 /// What a head says about the exchange, and what follows it, or what is wrong with it.
 struct Arrived {
     head: Head,
+    heads: OriginalHeads,
     body: Result<ClientBody, Refused>,
 }
 
@@ -98,15 +100,17 @@ impl<H: Handler> Connection<H> {
             match inbound.take_head(&mut self.request, self.line.worker.bounds) {
                 Ok(Some(head)) => {
                     self.line.wire.reads_head(false);
-                    self.line.peer.tell_request_head(inbound.take_raw_head());
+                    let heads =
+                        OriginalHeads { request: Some(inbound.take_original_head()), answer: None };
                     let flow = inbound.expect_body(&head, &self.inbound);
                     let body = Ok(flow.map_or_else(ClientBody::none, ClientBody::http1));
-                    return Poll::Ready(Some(Arrived { head, body }));
+                    return Poll::Ready(Some(Arrived { head, heads, body }));
                 }
                 Ok(None) => {}
                 Err(Offending { offence, head }) => {
                     inbound.refuse();
-                    return Poll::Ready(Some(Arrived { head, body: Err(offence.refused()) }));
+                    let (heads, body) = (OriginalHeads::default(), Err(offence.refused()));
+                    return Poll::Ready(Some(Arrived { head, heads, body }));
                 }
             }
             let between = inbound.is_between_messages();
@@ -122,16 +126,21 @@ impl<H: Handler> Connection<H> {
     }
 
     /// Answers one request.
-    async fn answer(&mut self, Arrived { head, body }: Arrived) -> Next {
+    async fn answer(&mut self, Arrived { head, mut heads, body }: Arrived) -> Next {
         let flight = Flight::new(Arc::clone(&self.line));
         let mut request = body.map(|body| std::mem::take(&mut self.request).map(|()| body));
-        let mut call = pin!(call(flight, &mut request));
-        // The call writes to its upstream as soon as it runs.
-        turn::behind_the_others().await;
-        let answered = poll_fn(|cx| self.poll_call(call.as_mut(), &head, cx)).await;
+        let answered = {
+            let mut call = pin!(call(flight, &mut request, &mut heads));
+            // The call writes to its upstream as soon as it runs.
+            turn::behind_the_others().await;
+            poll_fn(|cx| self.poll_call(call.as_mut(), &head, cx)).await
+        };
         let Some(mut response) = answered else { return Next::Close };
         turn::behind_the_others().await;
-        let mut begin = |cx: &mut Context<'_>| self.begin_response(&mut response, &head, cx);
+        let received = heads.answer;
+        let spelling = Spelling { received, configured: None };
+        let to = (&head, &spelling);
+        let mut begin = |cx: &mut Context<'_>| self.begin_response(&mut response, to, cx);
         let keeps = poll_fn(|cx| Poll::Ready(begin(cx))).await;
         let sent = poll_fn(|cx| self.poll_response(&mut response, cx)).await;
         if sent {
@@ -201,7 +210,7 @@ impl<H: Handler> Connection<H> {
     fn begin_response(
         &mut self,
         response: &mut Response<Tracked<H>>,
-        head: &Head,
+        (head, spelling): (&Head, &Spelling),
         cx: &mut Context<'_>,
     ) -> bool {
         let mut inbound = lock(&self.inbound);
@@ -213,12 +222,10 @@ impl<H: Handler> Connection<H> {
         drop(inbound);
         let clock = self.line.worker.clock;
         let interim = std::mem::take(&mut self.interim);
-        let received = self.line.peer.take_answer_head();
-        let spelling = Spelling { received, configured: None };
         self.outgoing.begin(|out| {
             out.extend_from_slice(half_said);
             out.extend_from_slice(&interim);
-            response::write(out, response, (head, &spelling), &mut keeps, || clock.wall())
+            response::write(out, response, (head, spelling), &mut keeps, || clock.wall())
         });
         self.outgoing.allow_trailers(head.takes_trailers);
         keeps

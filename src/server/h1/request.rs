@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use super::offence::Offence;
 use super::rules::{self, RequestLine, header_offence, is_chunked, is_endless};
-use crate::http1::{self, Concerns, Length, Line, Lines, RawHead};
+use crate::http1::{self, Concerns, Length, Line, Lines, OriginalHead};
 use crate::server::head::Bounds;
 use crate::server::host;
 
@@ -62,7 +62,7 @@ impl Offending {
 pub(super) struct Heads {
     lines: Lines,
     /// The latest one, until it is taken.
-    raw: RawHead,
+    original: OriginalHead,
 }
 
 impl Heads {
@@ -87,14 +87,14 @@ impl Heads {
         let bytes = received.split_to(length).freeze();
         let mut said = Said::default();
         let read = read_lines(&bytes, &mut self.lines, (request, &mut said, bounds));
-        self.raw = self.lines.raw(bytes.clone());
+        self.original = self.lines.original(bytes.clone());
         let head = read.and_then(|()| said.head(request));
         head.map(Some).map_err(|offence| Offending::new(offence, &bytes))
     }
 
     /// The latest head as it was received.
-    pub(super) fn take_raw(&mut self) -> RawHead {
-        std::mem::take(&mut self.raw)
+    pub(super) fn take_original(&mut self) -> OriginalHead {
+        std::mem::take(&mut self.original)
     }
 
     /// What is wrong already with the part of a head that is here, of which so many lines were
@@ -149,8 +149,8 @@ fn read_lines(
         if number - first > bounds.headers_max {
             return Err(Offence::Head);
         }
-        let text = &bytes[place];
-        let line = lines.read(bytes, number).map_err(|_lie| header_offence(text))?;
+        let text = &bytes[place.clone()];
+        let line = lines.read(bytes, place).map_err(|_lie| header_offence(text))?;
         let Line { name, value, concerns } = line;
         if concerns == Concerns::Connection {
             said.hear(&name, &value, (&text[name.as_str().len() + 1..], version))?;

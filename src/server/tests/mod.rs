@@ -19,6 +19,7 @@ use http_body_util::{BodyExt, Full};
 
 use super::*;
 use crate::clock::Clock;
+use crate::gateway::OriginalHeads;
 use crate::gateway::{Drain, Peer};
 use crate::policy::time::Moment;
 
@@ -44,6 +45,7 @@ impl Handler for Echo {
     async fn handle(
         &self,
         request: &mut Request<ClientBody>,
+        _heads: &mut OriginalHeads,
         _peer: &Peer,
     ) -> Response<Full<Bytes>> {
         let line = format!("{} {}", request.method(), request.uri());

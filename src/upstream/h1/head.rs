@@ -10,7 +10,7 @@ use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use crate::http1::{
-    Chunks, Concerns, Length, Lie, Lines, Padding, RawHead, is_listed, line, number,
+    Chunks, Concerns, Length, Lie, Lines, OriginalHead, Padding, is_listed, line, number,
 };
 use crate::upstream::{AnswerBounds, Interim, RequestHead};
 
@@ -106,7 +106,7 @@ pub(super) enum Found {
     /// An interim answer, taken off.
     Interim(Interim),
     /// The head, taken off, and as it was received.
-    Head(Head, RawHead),
+    Head(Head, OriginalHead),
 }
 
 /// Why a head cannot be used.
@@ -147,10 +147,10 @@ pub(super) fn read<B>(
     }
     let head = received.split_to(length).freeze();
     let parsed = parse(&head, lines, (method, bounds.headers_max), answer);
-    let raw = lines.raw(head);
+    let original = lines.original(head);
     Ok(match parsed? {
         Parsed::Interim(interim) => Found::Interim(interim),
-        Parsed::Head(head) => Found::Head(head, raw),
+        Parsed::Head(head) => Found::Head(head, original),
     })
 }
 
@@ -218,7 +218,7 @@ fn header_lines(
         if number > headers_max {
             return Err(TOO_MANY);
         }
-        let line = lines.read(head, number)?;
+        let line = lines.read(head, lines.place(head, number))?;
         if line.concerns == Concerns::Connection {
             said.hear(&line.name, &line.value)?;
         }

@@ -241,8 +241,8 @@ impl<B: RequestBody> Connection<B> {
         loop {
             let received = &mut self.received.bytes;
             match head::read(received, &mut self.lines, (&head.method, bounds), answer) {
-                Ok(Found::Head(rest, raw)) => {
-                    exchange.progress.heard_head(raw);
+                Ok(Found::Head(rest, original)) => {
+                    exchange.progress.heard_head(original);
                     self.heed(answer.headers());
                     if authentication::challenges(answer.status(), answer.headers()) {
                         self.reserved_for = Some(head.client);

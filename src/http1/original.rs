@@ -14,13 +14,13 @@ use super::lines;
 
 /// The bytes of one head, whose values are slices of them.
 #[derive(Clone, Default)]
-pub struct RawHead {
+pub struct OriginalHead {
     bytes: Bytes,
     /// One bit for each length that a name in it has.
     name_lengths: u64,
 }
 
-impl RawHead {
+impl OriginalHead {
     pub(super) const fn new(bytes: Bytes, name_lengths: u64) -> Self {
         Self { bytes, name_lengths }
     }
@@ -51,24 +51,30 @@ impl RawHead {
             return None;
         }
         let name = name.as_str().as_bytes();
-        let mut lines = self.bytes.split(|byte| *byte == b'\n');
-        lines.find_map(|line| {
-            let (written, rest) = line.split_at_checked(name.len())?;
-            (rest.starts_with(b":") && written.eq_ignore_ascii_case(name)).then_some(written)
-        })
+        let starts = memchr::memchr_iter(b'\n', &self.bytes).map(|end| end + 1);
+        let mut lines = starts.filter_map(|start| self.bytes[start..].split_at_checked(name.len()));
+        let line = lines.find(|(written, rest)| rest.starts_with(b":") && is_name(written, name));
+        line.map(|(written, _)| written)
     }
 }
 
-/// Whether the two are the same but for the case of their letters. It has no early end: for short
-/// names that is quicker. (`^` and `~` are alike to it: nothing else is, of what a name may have.)
+/// Whether the two, equally long, are the same but for the case of their letters. (`^` and `~` are
+/// alike to it: nothing else is, of what a name may have.)
 fn is_name(written: &[u8], name: &[u8]) -> bool {
-    written.iter().zip(name).fold(0, |odd, (a, b)| odd | ((a ^ b) & !0x20)) == 0
+    let ((wide, narrow), (wide_name, narrow_name)) = (written.as_chunks(), name.as_chunks());
+    let differ = |a: &[u8; 8], b: &[u8; 8]| u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b);
+    let wide = wide.iter().zip(wide_name).fold(0, |odd, (a, b)| odd | differ(a, b));
+    let narrow = narrow.iter().zip(narrow_name).fold(0, |odd, (a, b)| odd | (a ^ b));
+    wide & !u64::from_ne_bytes([LETTER_CASE; 8]) == 0 && narrow & !LETTER_CASE == 0
 }
 
-impl fmt::Debug for RawHead {
+/// The bit in which a small letter differs from its capital.
+const LETTER_CASE: u8 = 0x20;
+
+impl fmt::Debug for OriginalHead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Headers may hold secrets.
-        f.debug_struct("RawHead").finish_non_exhaustive()
+        f.debug_struct("OriginalHead").finish_non_exhaustive()
     }
 }
 
@@ -79,7 +85,7 @@ const COLON: &[u8] = b": ";
 #[derive(Clone, Debug, Default)]
 pub struct Spelling {
     /// The head as the other side sent it, if it did over HTTP/1.1.
-    pub received: Option<RawHead>,
+    pub received: Option<OriginalHead>,
     /// The name of the header that the configuration adds or replaces, as it is written there.
     pub configured: Option<Arc<str>>,
 }
@@ -117,11 +123,11 @@ mod tests {
         let mut lines = Lines::default();
         lines.find(&bytes).unwrap();
         let read = (1..lines.count() - 1).map(|number| {
-            let Line { name, value, .. } = lines.read(&bytes, number).unwrap();
+            let Line { name, value, .. } = lines.read(&bytes, lines.place(&bytes, number)).unwrap();
             (name, value)
         });
         let read = read.collect();
-        let received = Some(lines.raw(bytes));
+        let received = Some(lines.original(bytes));
         (read, Spelling { received, configured: None })
     }
 
