@@ -93,11 +93,9 @@ impl Lines {
     /// It is none.
     pub fn read(&mut self, head: &Bytes, place: Range<usize>) -> Result<Line, Lie> {
         let text = &head[place.clone()];
-        // Names are short: a search in large steps would take longer to begin.
-        let colon = text.iter().position(|byte| *byte == b':');
-        let colon = colon.ok_or(Lie("a header line without a colon"))?;
+        let colon = memchr::memchr(b':', text).ok_or(Lie("a header line without a colon"))?;
         let (name, concerns) = names::read(&text[..colon])?;
-        self.name_lengths |= OriginalHead::length_bit(&name);
+        self.name_lengths |= OriginalHead::length_bit(colon);
         let value = value(head, place.start + colon + 1..place.end)?;
         Ok(Line { name, value, concerns })
     }
@@ -116,10 +114,14 @@ impl Lines {
 /// The value that stands there, without the blanks around it: spaces and tabs, and nothing that
 /// a reader less strict would take for such.
 fn value(head: &Bytes, place: Range<usize>) -> Result<HeaderValue, Lie> {
-    let text = &head[place.clone()];
-    let leading = text.iter().take_while(|byte| is_blank(**byte)).count();
-    let trailing = text[leading..].iter().rev().take_while(|byte| is_blank(**byte)).count();
-    let value = head.slice(place.start + leading..place.end - trailing);
+    let Range { mut start, mut end } = place;
+    while start < end && is_blank(head[start]) {
+        start += 1;
+    }
+    while start < end && is_blank(head[end - 1]) {
+        end -= 1;
+    }
+    let value = head.slice(start..end);
     HeaderValue::from_maybe_shared(value).map_err(|_| Lie("a bad header value"))
 }
 

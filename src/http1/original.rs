@@ -25,9 +25,9 @@ impl OriginalHead {
         Self { bytes, name_lengths }
     }
 
-    /// The bit of names that are as long as this one.
-    pub(super) fn length_bit(name: &HeaderName) -> u64 {
-        1 << name.as_str().len().min(63)
+    /// The bit of names of so many bytes.
+    pub(super) fn length_bit(bytes: usize) -> u64 {
+        1 << bytes.min(63)
     }
 
     /// The line with its end in which `value` came, if it is here, under this name.
@@ -47,10 +47,10 @@ impl OriginalHead {
 
     /// A name as it was written here.
     fn name(&self, name: &HeaderName) -> Option<&[u8]> {
-        if self.name_lengths & Self::length_bit(name) == 0 {
+        let name = name.as_str().as_bytes();
+        if self.name_lengths & Self::length_bit(name.len()) == 0 {
             return None;
         }
-        let name = name.as_str().as_bytes();
         let starts = memchr::memchr_iter(b'\n', &self.bytes).map(|end| end + 1);
         let mut lines = starts.filter_map(|start| self.bytes[start..].split_at_checked(name.len()));
         let line = lines.find(|(written, rest)| rest.starts_with(b":") && is_name(written, name));
@@ -61,11 +61,17 @@ impl OriginalHead {
 /// Whether the two, equally long, are the same but for the case of their letters. (`^` and `~` are
 /// alike to it: nothing else is, of what a name may have.)
 fn is_name(written: &[u8], name: &[u8]) -> bool {
-    let ((wide, narrow), (wide_name, narrow_name)) = (written.as_chunks(), name.as_chunks());
+    let (Some(start), Some(end)) = (written.first_chunk(), written.last_chunk()) else {
+        return written.eq_ignore_ascii_case(name);
+    };
+    let (Some(name_start), Some(name_end)) = (name.first_chunk(), name.last_chunk()) else {
+        return false;
+    };
+    // Most names have 8 to 16 bytes: two words that overlap are all of them.
     let differ = |a: &[u8; 8], b: &[u8; 8]| u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b);
-    let wide = wide.iter().zip(wide_name).fold(0, |odd, (a, b)| odd | differ(a, b));
-    let narrow = narrow.iter().zip(narrow_name).fold(0, |odd, (a, b)| odd | (a ^ b));
-    wide & !u64::from_ne_bytes([LETTER_CASE; 8]) == 0 && narrow & !LETTER_CASE == 0
+    let odd = differ(start, name_start) | differ(end, name_end);
+    odd & !u64::from_ne_bytes([LETTER_CASE; 8]) == 0
+        && (written.len() <= 16 || written.eq_ignore_ascii_case(name))
 }
 
 /// The bit in which a small letter differs from its capital.

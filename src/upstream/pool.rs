@@ -24,6 +24,9 @@ use crate::clock::Clock;
 use crate::policy::outcome::{Failure, FailureKind, Reach};
 use crate::policy::time::Moment;
 
+/// A map of headers is made for so many: most answers have fewer, and growing costs more.
+const USUAL_HEADERS: usize = 12;
+
 /// Headers that a map kept for others has room for: most heads have fewer, and who sends many must
 /// not make every connection that a map comes by larger.
 const SPARE_HEADERS_MAX: usize = 64;
@@ -163,6 +166,9 @@ impl<B: RequestBody> Pool<B> {
     pub(super) fn lend(&self, blank: &mut HeaderMap) {
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::swap(&mut *spare, blank);
+        if blank.capacity() == 0 {
+            *blank = HeaderMap::with_capacity(USUAL_HEADERS);
+        }
     }
 
     /// Keeps the map of `headers`, which are not needed any more, unless it is large.
@@ -172,7 +178,8 @@ impl<B: RequestBody> Pool<B> {
             return;
         }
         headers.clear();
-        self.lend(headers);
+        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut *spare, headers);
     }
 
     /// Closes what has rested too long at `now` or was closed by the other side.
