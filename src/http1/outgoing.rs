@@ -3,6 +3,7 @@
 //!
 //! It refuses to run ahead: the next piece is asked for when the last one is out.
 
+use std::cell::RefCell;
 use std::error::Error;
 use std::io::{self, ErrorKind, IoSlice};
 use std::pin::Pin;
@@ -19,8 +20,16 @@ use super::lines;
 /// kernel more than that.
 const COPIED_BYTES_MAX: usize = 4 * 1024;
 
-/// What is kept of the buffer between exchanges; most heads fit.
+/// A buffer of up to so many bytes is used again; most heads fit.
 const SPARE_BYTES_MAX: usize = 8 * 1024;
+
+/// Buffers that a worker keeps; what is written at once needs one.
+const SPARES_MAX: usize = 4;
+
+thread_local! {
+    /// The latest is used first: its bytes are still in the caches.
+    static SPARES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
 
 const CHUNK_END: &[u8] = b"\r\n";
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -109,6 +118,9 @@ impl Default for Outgoing {
 impl Outgoing {
     /// Begins with a message whose head is what `head` writes; it says how long the body is.
     pub fn begin(&mut self, head: impl FnOnce(&mut Vec<u8>) -> Length) {
+        if self.text.capacity() == 0 {
+            self.text = SPARES.with_borrow_mut(Vec::pop).unwrap_or_default();
+        }
         self.text.clear();
         self.text_out = 0;
         self.left = head(&mut self.text);
@@ -153,7 +165,7 @@ impl Outgoing {
                 self.write(io, cx)
             };
             match ready!(written) {
-                Ok(0) if self.is_empty() => self.sent = true,
+                Ok(0) if self.is_empty() => self.finish(),
                 Ok(0) => return Poll::Ready(Err(Stop::Socket(ErrorKind::WriteZero.into()))),
                 Ok(bytes) => {
                     self.advance(bytes);
@@ -308,11 +320,16 @@ impl Outgoing {
         self.touched == Touched::Nothing
     }
 
-    /// Keeps no large buffer while nothing is under way.
-    pub fn rest(&mut self) {
-        if self.text.capacity() > SPARE_BYTES_MAX {
-            self.text = Vec::new();
-        }
+    /// All of it is out: the buffer is free for another message.
+    fn finish(&mut self) {
+        self.sent = true;
+        self.text_out = 0;
+        let text = std::mem::take(&mut self.text);
+        SPARES.with_borrow_mut(|spares| {
+            if text.capacity() <= SPARE_BYTES_MAX && spares.len() < SPARES_MAX {
+                spares.push(text);
+            }
+        });
     }
 }
 

@@ -149,7 +149,6 @@ impl<H: Handler> Connection<H> {
         self.reuse(response.headers_mut());
         // The end of its body is the end of the call, and what follows belongs to the next.
         drop(response);
-        self.outgoing.rest();
         let goes_on = keeps && sent;
         let over = poll_fn(|cx| Poll::Ready(goes_on && lock(&self.inbound).finish_body(cx))).await;
         if over { Next::Keep } else { Next::Close }

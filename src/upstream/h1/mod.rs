@@ -346,7 +346,6 @@ impl<B: RequestBody> Connection<B> {
     /// Unused from now on. Its rest is counted from the last write, which spares a look at the
     /// clock; after an answer that took as long as a connection may rest, it is not missed.
     pub(super) fn rest(&mut self) {
-        self.outgoing.rest();
         self.received.shrink();
         self.idle_since = self.last_write;
     }
