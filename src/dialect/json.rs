@@ -126,7 +126,7 @@ fn mend_escape(text: &str, mended: &mut String) -> usize {
     taken
 }
 
-/// The number of a `\uXXXX` at the start of a text.
+/// The number of a `\u` escape (four hex digits) at the start of a text.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -1,4 +1,4 @@
-//! Header lines: found, read and written.
+//! Header lines: found and read.
 //!
 //! It refuses what has two readings: a name is a token with its colon right behind it, a line is
 //! not continued in the next, and a value has no control characters.
@@ -6,11 +6,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue};
 
+use super::Lie;
+use super::names::{self, Concerns};
 use super::original::OriginalHead;
-use super::{Lie, names};
 
 /// The lines of one head after the other, as one end of a connection sends them.
 #[derive(Debug, Default)]
@@ -25,22 +25,6 @@ pub struct Lines {
 
 /// Room for so many lines is kept between heads.
 const LINES_KEPT_MAX: usize = 64;
-
-/// Whom a header line concerns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Concerns {
-    /// The two ends of this connection too: whose the message is, where it ends, what follows it.
-    Connection,
-    /// Only who reads the message.
-    Message,
-}
-
-impl Concerns {
-    pub(super) fn of(name: &HeaderName) -> Self {
-        let of_connection = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, TE];
-        if of_connection.contains(name) { Self::Connection } else { Self::Message }
-    }
-}
 
 /// One header line, read.
 #[derive(Debug)]
@@ -129,14 +113,6 @@ fn value(head: &Bytes, place: Range<usize>) -> Result<HeaderValue, Lie> {
 #[must_use]
 pub const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
-}
-
-/// Writes one header line.
-pub fn line(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[u8]) {
-    out.extend_from_slice(name.as_ref());
-    out.extend_from_slice(b": ");
-    out.extend_from_slice(value);
-    out.extend_from_slice(b"\r\n");
 }
 
 /// Whether a comma-separated list has this word in it.

@@ -22,9 +22,10 @@ mod outgoing;
 mod received;
 
 pub use chunks::{Chunks, Padding, Piece, data};
-pub use lines::{Concerns, Line, Lines, is_blank, is_listed, line, number};
+pub use lines::{Line, Lines, is_blank, is_listed, number};
+pub use names::Concerns;
 pub use original::{OriginalHead, Spelling};
-pub use outgoing::{Length, Outgoing, Stop};
+pub use outgoing::{Length, Outgoing, Stop, line};
 pub use received::Received;
 
 /// Bytes that are not HTTP as we read it.

@@ -6,9 +6,25 @@
 use std::cell::RefCell;
 
 use http::HeaderName;
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
 
 use super::Lie;
-use super::lines::Concerns;
+
+/// Whom a header line concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concerns {
+    /// The two ends of this connection too: whose the message is, where it ends, what follows it.
+    Connection,
+    /// Only who reads the message.
+    Message,
+}
+
+impl Concerns {
+    fn of(name: &HeaderName) -> Self {
+        let of_connection = [HOST, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, EXPECT, TE];
+        if of_connection.contains(name) { Self::Connection } else { Self::Message }
+    }
+}
 
 /// Names that are remembered; most programs use fewer.
 const SLOTS: usize = 128;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
-use super::lines;
+use super::outgoing;
 
 /// The bytes of one head, whose values are slices of them.
 #[derive(Clone, Default)]
@@ -101,7 +101,7 @@ impl Spelling {
     pub fn write(&self, out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
         match self.received.as_ref().and_then(|head| head.line(name, value)) {
             Some(line) => out.extend_from_slice(line),
-            None => lines::line(out, self.name(name), value.as_bytes()),
+            None => outgoing::line(out, self.name(name), value.as_bytes()),
         }
     }
 

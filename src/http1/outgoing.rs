@@ -14,8 +14,6 @@ use http::HeaderMap;
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
-use super::lines;
-
 /// A piece of a body up to this size is copied behind what precedes it: two buffers cost the
 /// kernel more than that.
 const COPIED_BYTES_MAX: usize = 4 * 1024;
@@ -264,7 +262,7 @@ impl Outgoing {
         if let (Length::Chunks, Some(trailers)) = (self.left, trailers) {
             self.text.truncate(self.text.len() - CHUNK_END.len());
             for (name, value) in trailers {
-                lines::line(&mut self.text, name.as_str(), value.as_bytes());
+                line(&mut self.text, name.as_str(), value.as_bytes());
             }
             self.text.extend_from_slice(CHUNK_END);
         }
@@ -331,6 +329,14 @@ impl Outgoing {
             }
         });
     }
+}
+
+/// Writes one header line.
+pub fn line(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[u8]) {
+    out.extend_from_slice(name.as_ref());
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 fn unlike(how: &str) -> Stop {

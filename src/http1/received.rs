@@ -38,14 +38,14 @@ pub struct Received {
 }
 
 impl Received {
-    /// Nothing, with room for `room_min` bytes at first.
+    /// Nothing, with room for `room_min` bytes at first, or as many as the shared buffer has.
     #[must_use]
     pub fn new(room_min: usize) -> Self {
         let room_min = room_min.min(SHARED_BYTES);
         Self { bytes: BytesMut::new(), room: room_min, room_min, grown: false }
     }
 
-    /// Reads once, behind what is there, into room for `least` bytes or more.
+    /// Reads once, behind what is there; room of its own is for `least` bytes or more.
     pub fn poll_read(
         &mut self,
         io: &mut (impl AsyncRead + Unpin),
@@ -55,7 +55,9 @@ impl Received {
         let (read, room) = if self.room == self.room_min {
             (ready!(self.poll_read_shared(io, cx)), self.room)
         } else {
-            if self.bytes.capacity() - self.bytes.len() < least {
+            // Where nothing is left of what was read, its room is used again.
+            let again = self.bytes.is_empty() && self.bytes.try_reclaim(self.room);
+            if !again && self.bytes.capacity() - self.bytes.len() < least {
                 self.bytes.reserve(self.room);
             }
             let room = self.bytes.capacity() - self.bytes.len();
@@ -85,6 +87,53 @@ impl Received {
     pub fn shrink(&mut self) {
         if (self.grown || self.room > self.room_min) && self.bytes.is_empty() {
             *self = Self::new(self.room_min);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    const KIB: usize = 1024;
+
+    /// Has so many bytes for each read.
+    struct Steady(usize);
+
+    impl AsyncRead for Steady {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let bytes = self.0.min(buffer.remaining());
+            buffer.put_slice(&vec![b'x'; bytes]);
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn read(received: &mut Received, bytes: usize) -> usize {
+        let mut cx = Context::from_waker(Waker::noop());
+        let Poll::Ready(read) = received.poll_read(&mut Steady(bytes), &mut cx, 2 * KIB) else {
+            panic!("it always has something");
+        };
+        read.unwrap()
+    }
+
+    #[test]
+    fn the_room_of_a_large_body_is_used_again_from_its_front() {
+        let mut received = Received::new(8 * KIB);
+        let taken = |received: &mut Received, bytes| {
+            let read = read(received, bytes);
+            assert_eq!(received.bytes.split(), vec![b'x'; read], "of {bytes}");
+            read / KIB
+        };
+        let growing = [8, 16, 32, 64].map(|_| taken(&mut received, 64 * KIB));
+        assert_eq!(growing, [8, 16, 32, 64]);
+        for _ in 0..20 {
+            assert_eq!(taken(&mut received, 50 * KIB), 50);
         }
     }
 }

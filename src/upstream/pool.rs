@@ -162,10 +162,10 @@ impl<B: RequestBody> Pool<B> {
         }
     }
 
-    /// Puts the map that was kept in the place of `blank`, which has nothing in it.
+    /// Puts the map that was kept in the place of `blank`, which has nothing in it, or a new one
+    /// with room.
     pub(super) fn lend(&self, blank: &mut HeaderMap) {
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut *spare, blank);
+        std::mem::swap(&mut *self.spare(), blank);
         if blank.capacity() == 0 {
             *blank = HeaderMap::with_capacity(USUAL_HEADERS);
         }
@@ -178,8 +178,11 @@ impl<B: RequestBody> Pool<B> {
             return;
         }
         headers.clear();
-        let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut *spare, headers);
+        std::mem::swap(&mut *self.spare(), headers);
+    }
+
+    fn spare(&self) -> MutexGuard<'_, HeaderMap> {
+        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Closes what has rested too long at `now` or was closed by the other side.
