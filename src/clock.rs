@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use crate::policy::time::{Moment, nanos};
+use crate::time::{Moment, nanos};
 
 /// Where moments are counted from, and how to wait for one. Copy it freely; all copies agree.
 #[derive(Clone, Copy, Debug)]

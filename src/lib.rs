@@ -1,20 +1,25 @@
 //! Evenkeel keeps programs that depend on somebody else's HTTP API on an even keel: it stays
 //! inside the vendor's allowance, gives every error one shape, and retries without doing harm.
 //!
-//! # The house, in reading order
+//! # Rooms, in reading order
 //!
 //! | room | purpose |
 //! | --- | --- |
-//! | [`policy`] | the study: decides; pure values in, pure values out |
-//! | [`dialect`] | bytes of an error body into one tree, and the dialects as data |
-//! | [`allowance`] | the vault: live ledgers, queues and holds; acquire, then settle |
-//! | [`http1`] | the bytes of HTTP/1.1, the same at both doors |
-//! | [`upstream`] | the back door: connections to upstreams and what went wrong on them |
-//! | [`gateway`] | the workshop: the life of a call |
-//! | [`server`] | the front door: workers, listeners, connections, drain |
-//! | [`admin`] | the window: health, metrics, the API |
-//! | [`telemetry`] | the logbook: log set-up, one event per call, every metric |
-//! | [`config`] | the letterbox: text in, settings out |
+//! | [`time`] | moments and spans as values |
+//! | [`outcome`] | what an exchange produced and what it means, as data |
+//! | [`allowance`] | never over the allowance: ledgers, pace, holds, queues; acquire, then settle |
+//! | [`dialect`] | how a vendor speaks when something is wrong: error body to classification |
+//! | [`problem`] | the documented error: schema, building, redaction, rendering |
+//! | [`retry`] | may it be sent again, when, and who pays |
+//! | [`routing`] | a request head becomes client, upstream and route |
+//! | [`headers`] | what passes, what is added, what is removed |
+//! | [`gateway`] | the life of a call |
+//! | [`upstream`] | connections to vendors |
+//! | [`server`] | connections from clients |
+//! | [`http1`] | what both sides share of HTTP/1.1 |
+//! | [`admin`] | health, metrics, the API |
+//! | [`telemetry`] | log set-up, one event per call, every metric |
+//! | [`config`] | text in, settings out |
 //! | [`demo`] | simulated vendors that obey the founding documents |
 //! | [`cli`] | one file per verb |
 //! | [`clock`], [`random`] | the only files that read time and draw chance |
@@ -23,14 +28,14 @@
 //!
 //! ```text
 //! main → cli → every room        config → settings types of the rooms it composes
-//! server, admin → gateway → { upstream, allowance, dialect, telemetry } → policy
-//! telemetry → allowance, for what it shows        policy → nothing of ours
-//! upstream, server → http1 → nothing of ours
-//! clock → policy::time        random → nothing
-//! demo → clock, random: the referee shares no word with the gateway
+//! server, admin → gateway → { upstream, allowance, dialect, problem, retry, routing, headers,
+//!                             telemetry }
+//! dialect, retry, problem → outcome       headers → routing, outcome
+//! allowance → outcome, routing, retry
+//! upstream → outcome, http1        server → http1        telemetry → outcome, retry, allowance
+//! outcome → time        clock → time        routing, time, random, http1 → nothing
+//! demo → clock, random: the simulated vendors share no code with the gateway
 //! ```
-//!
-//! `clock` and `random` are open to whoever acts. A test refuses an import against the arrows.
 //!
 //! # From the command line to a call
 //!
@@ -40,42 +45,50 @@
 //! over its own [`upstream::Upstreams`]. `server/workshop.rs` makes the gateway the front door's
 //! handler. The control thread keeps signals, the drain and the [`admin`] listener.
 //!
-//! | stage of a call | acts | decides, in `policy` |
+//! | stage of a call | acts | decides |
 //! | --- | --- | --- |
 //! | accept, read the head | `server/{connection, h1, head}` | – |
-//! | who, where to, under which policy | `gateway/call` | `client`, `route`, `headers` |
-//! | wait for a slot | `gateway/admit`, [`allowance`] | `ledger`, `pace`, `hold`, `share` |
+//! | identify client, match route | `gateway/call` | [`routing`], [`headers`] |
+//! | wait for a slot | `gateway/admit`, [`allowance`] | `allowance`: ledger, pace, hold, shares |
 //! | exchange | `gateway/attempt`, [`upstream`] | – |
-//! | understand | `gateway/body/peek`, [`dialect`] | `outcome`, `reading`, `classify`, `hint` |
-//! | again, or not | `gateway/attempt` | `replay`, `backoff`, `budget`, `verdict` |
-//! | answer | `gateway/respond` | `normalise`, `problem`, `headers` |
+//! | understand | `gateway/body/peek`, [`dialect`] | [`dialect`] |
+//! | again, or not | `gateway/attempt` | [`retry`] |
+//! | answer | `gateway/respond` | [`problem`], [`headers`] |
 //! | record | [`telemetry`] | – |
 //!
 //! # Invariants
 //!
-//! 1. `policy` has no async, runtime, clock, randomness, lock, I/O or logging. It returns
-//!    reasons; others record them.
+//! 1. The pure rooms and files have no async, runtime, clock, randomness, lock, I/O or logging.
+//!    They return reasons; others record them.
 //! 2. Only `clock.rs` reads time; only `random.rs` draws. Time on the inside is a
-//!    [`policy::time::Moment`].
+//!    [`time::Moment`].
 //! 3. Only `gateway/attempt.rs` sends again.
 //! 4. A slot is acquired before the first byte and settled exactly once, on every path,
 //!    cancellation included: [`allowance::Slot`] settles itself when it is dropped.
 //! 5. A response body is read only to understand an error, only up to a cap. Every other body
 //!    streams.
 //! 6. Only `upstream` names hyper's client (the demo's visitor apart); only `config` names the
-//!    config crate; only `policy/problem` defines codes.
+//!    config crate; only `outcome/code.rs` defines codes.
 //! 7. No raw value leaves `config`; settings cannot be invalid.
 //! 8. Every queue, map, buffer and loop has a bound with a name.
 //! 9. Metric names, header names, defaults and codes have one home each.
 //! 10. Refusal, failure and problem are three types, never one.
 
-pub mod policy;
+pub mod time;
+
+pub mod outcome;
+
+pub mod allowance;
+pub mod dialect;
+pub mod problem;
+pub mod retry;
+
+pub mod headers;
+pub mod routing;
 
 pub mod clock;
 pub mod random;
 
-pub mod allowance;
-pub mod dialect;
 pub mod http1;
 pub mod upstream;
 

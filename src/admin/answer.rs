@@ -11,7 +11,8 @@ use http_body_util::Full;
 use serde_json::Value;
 
 use super::format::Format;
-use crate::policy::problem::{Code, Problem, Source};
+use crate::outcome::{Code, Source};
+use crate::problem::Problem;
 
 /// Every body here is small and whole.
 pub(super) type Answer = Response<Full<Bytes>>;

@@ -5,7 +5,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::policy::authority;
+use crate::routing::authority;
 
 /// Whether `host`, as the request says it, is one of ours.
 pub(super) fn is_ours(host: &str, bound: SocketAddr) -> bool {

@@ -9,18 +9,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use crate::allowance::hold::Circumstances;
 use crate::clock::Clock;
-use crate::policy::hold::Circumstances;
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
 use super::awaited::Awaited;
 use super::health::Blind;
 use super::queue::Ticket;
-use super::report::Aftermath;
+use super::settle::SettleOutcome;
 use super::slot::Slot;
+use super::slot_request::{Granted, Refusal, SlotRequest};
 use super::state::{Entry, State};
 use super::view::{Binding, ScopeView};
-use super::want::{Granted, Refusal, Want};
 
 /// Whom the vendor counts: owns allowances, holds and the queue.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ impl Account {
     }
 
     /// Asks for a slot of everything wanted.
-    pub fn acquire(self: &Arc<Self>, want: Want, now: Moment) -> Admission {
+    pub fn acquire(self: &Arc<Self>, want: SlotRequest, now: Moment) -> Admission {
         let mut state = self.lock();
         match state.enter(want, now) {
             Entry::Granted(granted) => {
@@ -91,7 +91,7 @@ impl Account {
     }
 
     /// A call failed blindly, all its attempts included: it counts towards an outage.
-    pub fn call_failed(&self, want: &Want, blind: Blind, chance: f64) -> Aftermath {
+    pub fn call_failed(&self, want: &SlotRequest, blind: Blind, chance: f64) -> SettleOutcome {
         self.outage(|state, now| {
             let at = Circumstances { now, window: None, chance };
             state.call_failed(want, blind, at)
@@ -99,12 +99,12 @@ impl Account {
     }
 
     /// The body of an answer broke off.
-    pub(super) fn broke(&self, want: &Want) -> Aftermath {
+    pub(super) fn broke(&self, want: &SlotRequest) -> SettleOutcome {
         self.outage(|state, now| state.broke(want, now))
     }
 
     /// The allowance that binds a call of these needs.
-    pub fn binding(&self, want: &Want) -> Option<Binding> {
+    pub fn binding(&self, want: &SlotRequest) -> Option<Binding> {
         let now = self.clock.now();
         self.lock().binding(want, now)
     }
@@ -147,7 +147,7 @@ impl Account {
     }
 
     /// What may begin an outage, and then sends those away who cannot start within patience.
-    fn outage(&self, judge: impl FnOnce(&mut State, Moment) -> Aftermath) -> Aftermath {
+    fn outage(&self, judge: impl FnOnce(&mut State, Moment) -> SettleOutcome) -> SettleOutcome {
         let (aftermath, dismissed) = self.change(|state, now| {
             let aftermath = judge(state, now);
             let hopeless = aftermath.closes().then(|| state.dismiss_hopeless(now));
@@ -173,7 +173,7 @@ pub(super) fn wake(wakers: Vec<Waker>) {
 #[derive(Debug)]
 pub struct Waiting {
     account: Arc<Account>,
-    want: Want,
+    want: SlotRequest,
     ticket: Option<Ticket>,
     /// What it waits for, as it was when it joined.
     awaited: Awaited,
@@ -181,7 +181,7 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    fn new(account: Arc<Account>, want: Want, ticket: Ticket, awaited: Awaited) -> Self {
+    fn new(account: Arc<Account>, want: SlotRequest, ticket: Ticket, awaited: Awaited) -> Self {
         let timer = Box::pin(account.clock.sleep_until(want.deadline));
         Self { account, want, ticket: Some(ticket), awaited, timer }
     }

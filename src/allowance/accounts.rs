@@ -10,21 +10,21 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use crate::allowance::shares::Rank;
 use crate::clock::Clock;
-use crate::policy::client::Priority;
-use crate::policy::method::CallMethod;
-use crate::policy::route::CallPath;
-use crate::policy::share::Rank;
-use crate::policy::time::Moment;
+use crate::routing::client::Priority;
+use crate::routing::method::CallMethod;
+use crate::routing::route::CallPath;
+use crate::time::Moment;
 
 use super::account::Account;
 use super::keyed::{AccountsBound, Keyed};
 use super::retries::Retries;
 use super::scope::{Calls, Scope};
 use super::settings::{AccountRule, Allowance, Grant, Mode};
+use super::slot_request::{Fitness, PathId, SlotRequest, UpstreamScopes};
 use super::state::State;
 use super::view::AccountView;
-use super::want::{Fitness, PathId, UpstreamScopes, Want};
 
 /// What the vault is told of one upstream.
 #[derive(Clone, Debug)]
@@ -137,13 +137,13 @@ impl Accounts {
         method: impl Into<CallMethod<'m>>,
         path: CallPath<'_>,
         asker: Asker,
-    ) -> Want {
+    ) -> SlotRequest {
         self.upstreams[upstream].plan.want(method.into(), path, asker)
     }
 
     /// The account of a client's own limit, if it has one, and what a call needs of it.
     #[must_use]
-    pub fn client(&self, client: usize, asker: Asker) -> Option<(&Arc<Account>, Want)> {
+    pub fn client(&self, client: usize, asker: Asker) -> Option<(&Arc<Account>, SlotRequest)> {
         let account = self.clients.get(client)?.as_ref()?;
         let upstream = UpstreamScopes { all: 0, counted: 0, ramp: 1 };
         let needs = Needs { scopes: 0b101, ..Needs::default() };
@@ -288,7 +288,7 @@ impl Plan {
         Arc::new(Account::new(state, key, clock))
     }
 
-    fn want(&self, method: CallMethod<'_>, path: CallPath<'_>, asker: Asker) -> Want {
+    fn want(&self, method: CallMethod<'_>, path: CallPath<'_>, asker: Asker) -> SlotRequest {
         let mut needs = self.always;
         let mut exempt = Exempt::No;
         for (number, allowance) in &self.choosy {
@@ -343,8 +343,8 @@ impl Needs {
     }
 }
 
-fn want((needs, path): (Needs, PathId), upstream: UpstreamScopes, asker: Asker) -> Want {
-    Want {
+fn want((needs, path): (Needs, PathId), upstream: UpstreamScopes, asker: Asker) -> SlotRequest {
+    SlotRequest {
         scopes: needs.scopes,
         concurrent: needs.concurrent,
         guarded: needs.guarded,

@@ -5,12 +5,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::policy::classify::HoldCause;
-use crate::policy::time::Moment;
+use crate::outcome::HoldCause;
+use crate::time::Moment;
 
 use super::scope::Scope;
+use super::slot_request::SlotRequest;
 use super::state::{State, members};
-use super::want::Want;
 
 /// What a call waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +100,7 @@ impl fmt::Display for Awaited {
 
 impl State {
     /// What keeps a call waiting now: of everything it needs, what is free last.
-    pub(super) fn awaited(&mut self, want: &Want, now: Moment) -> Awaited {
+    pub(super) fn awaited(&mut self, want: &SlotRequest, now: Moment) -> Awaited {
         let ahead = self.ahead_in(want);
         let last = members(want.scopes).max_by_key(|number| {
             let scope = &mut self.scopes[*number];

@@ -4,9 +4,9 @@
 //! must have failed, and half of those to other paths than the worst one too, unless there was no
 //! connection to be had. Paths are known by a hash. Refuses to know of holds.
 
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
-use super::want::PathId;
+use super::slot_request::PathId;
 
 /// What became of calls is remembered for so many seconds.
 const SECONDS: u32 = 10;

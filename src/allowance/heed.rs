@@ -5,15 +5,13 @@
 
 use std::time::Duration;
 
-use crate::policy::classify::{HoldCause, HoldOrder, HoldScope, Wait};
-use crate::policy::hint::Bucket;
-use crate::policy::hold::Circumstances;
-use crate::policy::pace::FULL;
-use crate::policy::problem::Basis;
+use crate::allowance::hold::Circumstances;
+use crate::outcome::FULL_PACE;
+use crate::outcome::{Basis, Bucket, HoldCause, HoldOrder, HoldScope, Wait};
 
-use super::report::{Report, circumstances};
+use super::settle::{Report, circumstances};
+use super::slot_request::Granted;
 use super::state::{State, members};
-use super::want::Granted;
 
 impl State {
     /// Heeds what an answer says; the scopes that it closes, because nothing remains.
@@ -117,6 +115,6 @@ const fn used_up(span: Duration) -> HoldOrder {
         cause: HoldCause::Throttle,
         length: Some(Wait { span, basis: Basis::Upstream }),
         at_least: Duration::ZERO,
-        slow_sixteenths: FULL,
+        slow_sixteenths: FULL_PACE,
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
 use super::account::Account;
 

@@ -7,22 +7,26 @@
 mod account;
 mod accounts;
 mod awaited;
+mod concurrency;
 mod health;
 mod heed;
+pub mod hold;
 mod keyed;
-mod places;
+pub mod ledger;
+pub mod pace;
 mod queue;
 mod ramp;
 mod recent;
-mod report;
 mod retries;
 mod scope;
 mod settings;
+mod settle;
+pub mod shares;
 mod slot;
+mod slot_request;
 mod state;
 mod temporary;
 mod view;
-mod want;
 mod window;
 
 #[cfg(test)]
@@ -31,10 +35,10 @@ mod tests;
 pub use account::{Account, Admission, Waiting};
 pub use accounts::{Accounts, Asker, UpstreamRules};
 pub use health::Blind;
-pub use report::{Aftermath, Fate, HoldEvent, HoldNews};
 pub use settings::{AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread, scopes_of};
-pub use slot::{Seat, Settlement, Slot};
+pub use settle::{AttemptEnd, HoldEvent, HoldNews, SettleOutcome};
+pub use slot::{ConcurrencyPermit, Settlement, Slot};
 
 pub use awaited::{Awaited, Barrier};
+pub use slot_request::{Fitness, Refusal, RefusalReason, SlotRequest};
 pub use view::{AccountView, Binding, HoldView, ScopeKind, ScopeView};
-pub use want::{Fitness, Refusal, RefusalReason, Want};

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::policy::share::Rank;
-use crate::policy::time::Moment;
+use crate::allowance::shares::Rank;
+use crate::time::Moment;
 
-use super::want::{Granted, Want};
+use super::slot_request::{Granted, SlotRequest};
 
 /// Lines of one account; further sets of scopes share the last one, which only costs them
 /// overtaking.
@@ -24,7 +24,7 @@ pub(super) struct Ticket {
 /// One call that waits.
 #[derive(Debug)]
 pub(super) struct Waiter {
-    pub(super) want: Want,
+    pub(super) want: SlotRequest,
     pub(super) since: Moment,
     pub(super) waker: Option<std::task::Waker>,
 }
@@ -82,7 +82,7 @@ impl Queue {
         heads
     }
 
-    pub(super) fn join(&mut self, want: Want, since: Moment) -> Ticket {
+    pub(super) fn join(&mut self, want: SlotRequest, since: Moment) -> Ticket {
         self.numbers += 1;
         let ticket = Ticket { rank: want.rank, number: self.numbers };
         self.line_for(want.scopes).tickets.insert(ticket);

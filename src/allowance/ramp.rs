@@ -6,7 +6,7 @@
 //! trip. A new hold begins again with one. Calls that have not been sent yet are no retries, and
 //! do not need this.
 
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
 /// Retries after a hold, of one upstream.
 #[derive(Clone, Copy, Debug)]

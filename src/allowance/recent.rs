@@ -1,6 +1,6 @@
 //! How many attempts were sent in the last ten seconds, by the second.
 
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
 use super::health::second_of;
 

@@ -6,8 +6,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::policy::budget::{Budget, MEMORY_SECONDS, second_of};
-use crate::policy::time::Moment;
+use crate::retry::budget::{Budget, MEMORY_SECONDS, second_of};
+use crate::time::Moment;
 
 /// Blind retries of one upstream, and the calls that earn them.
 #[derive(Debug, Default)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
-use crate::policy::route::Matcher;
+use crate::routing::route::Matcher;
 
 /// Most allowances of one account, its upstreams' own scopes included: they share a 64-bit set.
 pub const SCOPES_MAX: usize = 64;

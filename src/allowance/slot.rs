@@ -4,17 +4,15 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::policy::classify::{HoldOrder, Learned};
-use crate::policy::hint::Standing;
-use crate::policy::outcome::Reach;
-use crate::policy::time::Moment;
+use crate::outcome::{HoldOrder, Learned, Reach, Standing};
+use crate::time::Moment;
 
 use super::account::{Account, wake};
+use super::concurrency::Leave;
 use super::health::Blind;
-use super::places::Leave;
-use super::report::{Aftermath, Fate, Report};
+use super::settle::{AttemptEnd, Report, SettleOutcome};
+use super::slot_request::{Granted, SlotRequest};
 use super::state::State;
-use super::want::{Granted, Want};
 
 /// A slot of everything a call needs. Dropped unsettled, it counts as sent and unanswered, unless
 /// it is known that nothing was written.
@@ -37,7 +35,7 @@ pub struct Slot {
 #[derive(Clone, Copy, Debug)]
 pub struct Settlement<'a> {
     /// How it ended.
-    pub fate: Fate,
+    pub fate: AttemptEnd,
     /// Whether it failed blindly.
     pub blind: Blind,
     /// The hold it orders.
@@ -59,7 +57,7 @@ impl Settlement<'_> {
     #[must_use]
     pub const fn plain(sent: Moment, over: Moment) -> Self {
         Self {
-            fate: Fate::Answered,
+            fate: AttemptEnd::Answered,
             blind: Blind::No,
             order: None,
             learned: None,
@@ -114,11 +112,11 @@ impl Slot {
 
     /// The exchange was given up: it counts as sent and unanswered, unless it is known that nothing
     /// was written. Says what that means for the hold whose probe it was.
-    pub fn abandon(&mut self) -> Aftermath {
-        let Some(account) = self.account.take() else { return Aftermath::default() };
+    pub fn abandon(&mut self) -> SettleOutcome {
+        let Some(account) = self.account.take() else { return SettleOutcome::default() };
         if self.reach == Reach::Nothing {
             account.change(|state, now| state.cancel(&self.granted, now));
-            return Aftermath::default();
+            return SettleOutcome::default();
         }
         let mut state = account.lock();
         let now = account.clock().now();
@@ -130,9 +128,9 @@ impl Slot {
     }
 
     /// The answer's head orders a hold: closes its scope before the body is read.
-    pub fn close(&mut self, settlement: &Settlement<'_>) -> Aftermath {
+    pub fn close(&mut self, settlement: &Settlement<'_>) -> SettleOutcome {
         let report = self.report(settlement);
-        let Some(account) = &self.account else { return Aftermath::default() };
+        let Some(account) = &self.account else { return SettleOutcome::default() };
         let mut state = account.lock();
         let (closed, aftermath) = state.close(&mut self.granted, &report);
         self.closed |= closed;
@@ -145,7 +143,7 @@ impl Slot {
     }
 
     /// The attempt is over: draws every conclusion and keeps what only the body's end frees.
-    pub fn settle(mut self, settlement: &Settlement<'_>) -> (Aftermath, Seat) {
+    pub fn settle(mut self, settlement: &Settlement<'_>) -> (SettleOutcome, ConcurrencyPermit) {
         let account = self.account.take().expect("a slot is settled once");
         let report = self.report(settlement);
         let mut state = account.lock();
@@ -163,10 +161,10 @@ impl Slot {
             drop(state);
         }
         let leave = match settlement.fate {
-            Fate::Answered | Fate::Unanswered => Leave::GivenUp,
-            Fate::Refused | Fate::NotSent => Leave::Done,
+            AttemptEnd::Answered | AttemptEnd::Unanswered => Leave::GivenUp,
+            AttemptEnd::Refused | AttemptEnd::NotSent => Leave::Done,
         };
-        (aftermath, Seat { account, want: self.granted.want, leave })
+        (aftermath, ConcurrencyPermit { account, want: self.granted.want, leave })
     }
 
     const fn report<'a>(&self, settlement: &Settlement<'a>) -> Report<'a> {
@@ -213,20 +211,20 @@ fn send_on(state: &mut State, now: Moment) -> Vec<Waker> {
 /// What an exchange keeps until its answer's body has ended: its place among the concurrent ones,
 /// and whom to tell when the body breaks. Dropped before that, the vendor may still be at work.
 #[derive(Debug)]
-pub struct Seat {
+pub struct ConcurrencyPermit {
     account: Arc<Account>,
-    want: Want,
+    want: SlotRequest,
     leave: Leave,
 }
 
-impl Seat {
+impl ConcurrencyPermit {
     /// The answer's body has ended.
     pub const fn end(&mut self) {
         self.leave = Leave::Done;
     }
 
     /// The answer's body broke off: it counts towards an outage, and is never sent again.
-    pub fn broke(&self) -> Aftermath {
+    pub fn broke(&self) -> SettleOutcome {
         self.account.broke(&self.want)
     }
 
@@ -237,7 +235,7 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConcurrencyPermit {
     fn drop(&mut self) {
         if self.want.concurrent != 0 {
             let (concurrent, leave) = (self.want.concurrent, self.leave);

@@ -6,15 +6,15 @@
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::policy::client::Priority;
-use crate::policy::hold::Hold;
-use crate::policy::time::Moment;
+use crate::allowance::hold::Hold;
+use crate::routing::client::Priority;
+use crate::time::Moment;
 
 use super::queue::{Queue, Ticket};
 use super::scope::{Role, Scope};
 use super::settings::SCOPES_MAX;
+use super::slot_request::{Fitness, Granted, Refusal, RefusalReason, SlotRequest};
 use super::view::{Binding, ScopeView};
-use super::want::{Fitness, Granted, Refusal, RefusalReason, Want};
 
 /// Bits of a hold's number that count the holds of one account; the account's own number stands
 /// above them. At a hold a second they last for twelve days of nothing else, and where numbers
@@ -78,7 +78,7 @@ impl State {
     }
 
     /// A slot at once, a place in the queue, or a refusal.
-    pub(super) fn enter(&mut self, want: Want, now: Moment) -> Entry {
+    pub(super) fn enter(&mut self, want: SlotRequest, now: Moment) -> Entry {
         let clear = self.queue.is_empty() || self.ahead_of(&want) == 0;
         if clear && let Ok(granted) = self.try_take(&want, now) {
             return Entry::Granted(granted);
@@ -130,7 +130,7 @@ impl State {
     }
 
     /// Why a call that was sent away was.
-    pub(super) fn dismissal(&mut self, want: &Want, now: Moment) -> Refusal {
+    pub(super) fn dismissal(&mut self, want: &SlotRequest, now: Moment) -> Refusal {
         let start = self.estimate(want, now);
         self.refusal(want, start, now)
     }
@@ -194,14 +194,14 @@ impl State {
     }
 
     /// The allowance with the smallest share left, of those the call needs.
-    pub(super) fn binding(&mut self, want: &Want, now: Moment) -> Option<Binding> {
+    pub(super) fn binding(&mut self, want: &SlotRequest, now: Moment) -> Option<Binding> {
         let scopes = &mut self.scopes;
         let bindings = members(want.scopes).filter_map(|number| scopes[number].binding(now));
         bindings.min_by_key(|it| u64::from(it.remaining) * WHOLE_SHARE / u64::from(it.limit.max(1)))
     }
 
     /// Takes a slot of everything wanted, or of nothing.
-    fn try_take(&mut self, want: &Want, now: Moment) -> Result<Granted, Blocked> {
+    fn try_take(&mut self, want: &SlotRequest, now: Moment) -> Result<Granted, Blocked> {
         let probes = self.ledgers_allow(want, now)?;
         let would_wait = self.paces_allow(want, now)?;
         self.grants += 1;
@@ -216,7 +216,7 @@ impl State {
     }
 
     /// Holds and ledgers first: they only look. The probes it would have to be.
-    fn ledgers_allow(&mut self, want: &Want, now: Moment) -> Result<u64, Blocked> {
+    fn ledgers_allow(&mut self, want: &SlotRequest, now: Moment) -> Result<u64, Blocked> {
         let mut blocked = Blocked { awaited: 0, next: now };
         let mut probes = 0;
         for number in members(want.scopes) {
@@ -236,7 +236,7 @@ impl State {
     }
 
     /// Then the paces; a refusal gives back the turns already taken.
-    fn paces_allow(&mut self, want: &Want, now: Moment) -> Result<Observed, Blocked> {
+    fn paces_allow(&mut self, want: &SlotRequest, now: Moment) -> Result<Observed, Blocked> {
         let mut taken = 0_u64;
         let mut observed = Observed::WouldNot;
         for number in members(want.scopes) {
@@ -293,7 +293,7 @@ impl State {
             let candidates = self.queue.iter().map(|(ticket, waiter)| (ticket, waiter.want));
             let needing = candidates.filter(|(_, want)| want.scopes >> scope & 1 == 1);
             // The first of those that suit best: `min_by_key` keeps the first of equals.
-            let unfit = |(_, want): &(Ticket, Want)| {
+            let unfit = |(_, want): &(Ticket, SlotRequest)| {
                 (self.scopes[scope].avoids(want.path), want.fit != Fitness::Replayable)
             };
             let Some((ticket, want)) = needing.min_by_key(unfit) else { continue };
@@ -337,7 +337,7 @@ impl State {
         }
     }
 
-    pub(super) fn estimate(&mut self, want: &Want, now: Moment) -> Moment {
+    pub(super) fn estimate(&mut self, want: &SlotRequest, now: Moment) -> Moment {
         let mut start = now;
         for number in members(want.scopes) {
             let scope = &mut self.scopes[number];
@@ -348,13 +348,13 @@ impl State {
     }
 
     /// Calls in line before this one, wherever most are.
-    pub(super) fn ahead_in(&self, want: &Want) -> u32 {
+    pub(super) fn ahead_in(&self, want: &SlotRequest) -> u32 {
         let lines = members(want.scopes).map(|number| &self.scopes[number].waiting);
         lines.map(|waiting| ahead(waiting, want.priority)).max().unwrap_or(0)
     }
 
     /// Calls in line before this one for anything that can be contended.
-    fn ahead_of(&self, want: &Want) -> u32 {
+    fn ahead_of(&self, want: &SlotRequest) -> u32 {
         let contended = members(want.scopes).filter(|number| self.scopes[*number].is_contended());
         contended
             .map(|number| ahead(&self.scopes[number].waiting, want.priority))
@@ -368,7 +368,7 @@ impl State {
         self.scopes.iter().enumerate().map(contended).sum()
     }
 
-    fn refusal(&self, want: &Want, start: Moment, now: Moment) -> Refusal {
+    fn refusal(&self, want: &SlotRequest, start: Moment, now: Moment) -> Refusal {
         let retry_after = now.until(start);
         let reason = match self.longest_hold(want.scopes) {
             Some(hold) => RefusalReason::Held { cause: hold.cause, failures: hold.failures },
@@ -379,7 +379,7 @@ impl State {
 
     /// The name of the allowance a call waits for: the one with the most calls in line, the
     /// upstream itself when none is limited.
-    fn awaited_allowance(&self, want: &Want) -> std::sync::Arc<str> {
+    fn awaited_allowance(&self, want: &SlotRequest) -> std::sync::Arc<str> {
         let allowances =
             members(want.scopes).filter(|number| self.scopes[*number].is_enforced_allowance());
         let binding = allowances.max_by_key(|number| {
@@ -389,7 +389,7 @@ impl State {
         std::sync::Arc::clone(&self.scopes[number].name)
     }
 
-    fn count_waiting(&mut self, want: &Want, step: Step) {
+    fn count_waiting(&mut self, want: &SlotRequest, step: Step) {
         for number in members(want.scopes) {
             let count = &mut self.scopes[number].waiting[want.priority as usize];
             *count = match step {

@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use crate::policy::pace::{FULL, Mark, Pace, Rate};
-use crate::policy::time::Moment;
+use crate::allowance::pace::{Mark, Pace, Rate};
+use crate::outcome::FULL_PACE;
+use crate::time::Moment;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -42,7 +43,7 @@ impl Temporary {
         now: Moment,
     ) -> Option<Self> {
         let slowed = |rate: u32| {
-            let part = u64::from(rate) * u64::from(sixteenths) / u64::from(FULL);
+            let part = u64::from(rate) * u64::from(sixteenths) / u64::from(FULL_PACE);
             u32::try_from(part).unwrap_or(u32::MAX).max(1)
         };
         let (rate, seen) = match &before {
@@ -50,8 +51,9 @@ impl Temporary {
             None if busiest < SEEN_MIN => return None,
             None => (slowed(busiest), busiest),
         };
-        let mut pace = before.map_or_else(|| Pace::new(even(rate), FULL), |before| before.pace);
-        pace.set_rate(even(rate), FULL);
+        let mut pace =
+            before.map_or_else(|| Pace::new(even(rate), FULL_PACE), |before| before.pace);
+        pace.set_rate(even(rate), FULL_PACE);
         Some(Self { pace, rate, seen, since: now })
     }
 
@@ -66,7 +68,7 @@ impl Temporary {
             }
         }
         if before != self.rate {
-            self.pace.set_rate(even(self.rate), FULL);
+            self.pace.set_rate(even(self.rate), FULL_PACE);
         }
         Some(self)
     }
@@ -103,7 +105,7 @@ impl Temporary {
             if self.seen.saturating_mul(ENDS_AT) <= rate || left == 0 {
                 return at;
             }
-            let interval = even(rate).interval(FULL);
+            let interval = even(rate).interval(FULL_PACE);
             let turns = at.until(doubles).as_nanos() / interval.as_nanos();
             let turns = u32::try_from(turns).unwrap_or(u32::MAX);
             if left <= turns {
@@ -116,13 +118,13 @@ impl Temporary {
 
     /// Its part of the rate that was seen, in sixteenths.
     pub(super) fn sixteenths(&self) -> u8 {
-        let part = u64::from(self.rate) * u64::from(FULL) / u64::from(self.seen.max(1));
-        u8::try_from(part.clamp(1, u64::from(FULL))).unwrap_or(FULL)
+        let part = u64::from(self.rate) * u64::from(FULL_PACE) / u64::from(self.seen.max(1));
+        u8::try_from(part.clamp(1, u64::from(FULL_PACE))).unwrap_or(FULL_PACE)
     }
 
     /// Takes over what another one has spent.
     pub(super) fn copy(&self) -> Self {
-        let pace = Pace::new(even(self.rate), FULL);
+        let pace = Pace::new(even(self.rate), FULL_PACE);
         pace.inherit(&self.pace);
         Self { pace, ..*self }
     }
@@ -145,7 +147,7 @@ mod tests {
     }
 
     fn after(busiest: u32) -> Option<Temporary> {
-        Temporary::after(None, busiest, FULL / 2, at(100))
+        Temporary::after(None, busiest, FULL_PACE / 2, at(100))
     }
 
     #[test]
@@ -166,11 +168,12 @@ mod tests {
     fn further_throttles_halve_it_down_to_one_a_second() {
         let mut pace = after(40);
         for rate in [10, 5, 2, 1, 1] {
-            pace = Temporary::after(pace, 40, FULL / 2, at(101));
+            pace = Temporary::after(pace, 40, FULL_PACE / 2, at(101));
             assert_eq!(pace.as_ref().map(|it| it.rate), Some(rate));
         }
         let doubled = after(40).and_then(|it| it.recovered(at(115)));
-        let again = Temporary::after(doubled, 30, FULL / 2, at(115)).map(|it| (it.rate, it.seen));
+        let again =
+            Temporary::after(doubled, 30, FULL_PACE / 2, at(115)).map(|it| (it.rate, it.seen));
         assert_eq!(again, Some((15, 40)), "half of what was really sent");
     }
 

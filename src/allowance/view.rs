@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::policy::classify::HoldCause;
-use crate::policy::hold::Hold;
-use crate::policy::time::Moment;
+use crate::allowance::hold::Hold;
+use crate::outcome::HoldCause;
+use crate::time::Moment;
 
 /// One account.
 #[derive(Clone, Debug)]

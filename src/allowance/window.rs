@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
-use crate::policy::ledger::Ledger;
-use crate::policy::pace::{FULL, Pace, Rate};
-use crate::policy::time::Moment;
+use crate::allowance::ledger::Ledger;
+use crate::allowance::pace::{Pace, Rate};
+use crate::outcome::FULL_PACE;
+use crate::time::Moment;
 
 use super::settings::Spread;
 
@@ -40,7 +41,7 @@ struct Floor {
 impl Window {
     pub(super) fn new(limit: u32, window: Duration, spread: Spread) -> Self {
         let pace = match spread {
-            Spread::Even { burst } => Some(Pace::new(even_rate(limit, window, burst), FULL)),
+            Spread::Even { burst } => Some(Pace::new(even_rate(limit, window, burst), FULL_PACE)),
             Spread::None => None,
         };
         Self {
@@ -48,7 +49,7 @@ impl Window {
             configured: limit,
             spread,
             pace,
-            sixteenths: FULL,
+            sixteenths: FULL_PACE,
             learned_until: None,
             floor: None,
             drift: None,
@@ -161,7 +162,7 @@ impl Window {
 
     /// Whether anything would be lost if it were forgotten.
     pub(super) fn is_idle(&mut self, now: Moment) -> bool {
-        self.occupied(now) == 0 && self.sixteenths == FULL
+        self.occupied(now) == 0 && self.sixteenths == FULL_PACE
     }
 
     /// Takes over what was spent of another one of the same allowance; not what the vendor said.
@@ -178,9 +179,9 @@ impl Window {
     pub(super) fn set_speed(&mut self, sixteenths: u8, now: Moment) {
         self.sixteenths = sixteenths;
         match (&mut self.pace, self.spread) {
-            (Some(_), Spread::None) if sixteenths == FULL => self.pace = None,
+            (Some(_), Spread::None) if sixteenths == FULL_PACE => self.pace = None,
             (Some(pace), _) => pace.set_speed(sixteenths),
-            (None, Spread::None) if sixteenths < FULL => {
+            (None, Spread::None) if sixteenths < FULL_PACE => {
                 let pace = Pace::new(self.full_rate(), sixteenths);
                 pace.spend_burst(now);
                 self.pace = Some(pace);

@@ -13,13 +13,12 @@ use http::header::DATE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::cli::Streams;
+use crate::dialect::Dialect;
 use crate::dialect::decode::{self, BODY_BYTES_MAX};
 use crate::dialect::{self, AUTO};
-use crate::policy::classify::{Class, Processing, Remedy, Trouble};
-use crate::policy::dialect::Dialect;
-use crate::policy::normalise::{CallFacts, Effect, upstream_problem};
-use crate::policy::outcome::{Answer, Extent};
-use crate::policy::problem::{Problem, StoppedBy};
+use crate::outcome::{Answer, Class, Extent, Processing, Remedy, StoppedBy, Trouble};
+use crate::problem::Problem;
+use crate::problem::normalise::{CallFacts, Effect, upstream_problem};
 
 /// What `normalise` is told.
 #[derive(Args, Debug)]
@@ -257,7 +256,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::policy::normalise::{Scrub, problem_headers};
+    use crate::problem::normalise::{Scrub, problem_headers};
 
     const FOLDER: &str = "tests/data/problems";
 
@@ -311,8 +310,8 @@ mod tests {
 
     #[test]
     fn every_problem_fits_the_published_schema() {
-        let schema = jsonschema::validator_for(&crate::policy::problem::schema()).unwrap();
-        let known: Vec<String> = names(&crate::policy::problem::schema()["properties"]);
+        let schema = jsonschema::validator_for(&crate::problem::schema()).unwrap();
+        let known: Vec<String> = names(&crate::problem::schema()["properties"]);
         for path in captures() {
             if let Some(problem) = problem(&path) {
                 let value = serde_json::from_slice(&problem.to_bytes()).unwrap();
@@ -477,7 +476,7 @@ mod tests {
     fn schema() -> &'static jsonschema::Validator {
         static SCHEMA: std::sync::LazyLock<jsonschema::Validator> =
             std::sync::LazyLock::new(|| {
-                jsonschema::validator_for(&crate::policy::problem::schema()).unwrap()
+                jsonschema::validator_for(&crate::problem::schema()).unwrap()
             });
         &SCHEMA
     }

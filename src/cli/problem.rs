@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::Streams;
-use crate::policy::problem::{Code, Retryable, TYPE_PREFIX, UnknownCode, schema};
+use crate::outcome::Code;
+use crate::problem::{Retryable, TYPE_PREFIX, UnknownCode, schema};
 
 /// What `problem` is asked.
 #[derive(Args, Debug)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::policy::dialect::Dialect;
+use crate::dialect::Dialect;
 
 /// What the loader needs of the dialect room.
 #[derive(Clone, Copy, Debug)]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::*;
-use crate::policy::dialect::{Dialect, Extract, Replay, Rule, When};
-use crate::policy::problem::Code;
+use crate::dialect::{Dialect, Extract, Replay, Rule, When};
+use crate::outcome::Code;
 
 /// A dialect room with just enough sense to be asked.
 pub(crate) const DIALECTS: Dialects = Dialects {
@@ -641,7 +641,7 @@ fn add(whole: &mut Value, entry: &Value) {
 fn the_reference_names_every_header_that_is_read() {
     let reference = std::fs::read_to_string("config/evenkeel.yaml").unwrap().to_ascii_lowercase();
     let mut names = std::collections::BTreeSet::new();
-    for entry in std::fs::read_dir("src/policy/hint").unwrap() {
+    for entry in std::fs::read_dir("src/dialect/hint").unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         let shipped = text.split("#[cfg(test)]").next().unwrap_or_default();
         let quoted = shipped.split('"').skip(1).step_by(2).map(str::to_owned);

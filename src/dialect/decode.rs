@@ -11,7 +11,7 @@ use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
-use crate::policy::outcome::{Extent, Peek};
+use crate::outcome::{Extent, Peek};
 
 /// Bytes of a body that are looked at, decoded: far more than any error needs.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;

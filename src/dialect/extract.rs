@@ -5,10 +5,10 @@ use serde_json::Value;
 
 use super::facts::Facts;
 use super::text::Tree;
-use crate::policy::dialect::{Extract, Place};
-use crate::policy::pointer;
-use crate::policy::problem::CHILDREN_MAX;
-use crate::policy::reading::Part;
+use crate::dialect::pointer;
+use crate::dialect::{Extract, Place};
+use crate::outcome::Part;
+use crate::problem::CHILDREN_MAX;
 
 /// Children inside children are read this deep.
 const CHILD_DEPTH_MAX: usize = 4;

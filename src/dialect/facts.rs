@@ -3,10 +3,10 @@
 use serde_json::{Map, Value};
 
 use super::text::Tree;
-use crate::policy::dialect::{Extract, Place};
-use crate::policy::pointer;
-use crate::policy::problem::Problem;
-use crate::policy::reading::{Form, Part, Reading};
+use crate::dialect::pointer;
+use crate::dialect::{Extract, Place};
+use crate::outcome::{Form, Part, Reading};
+use crate::problem::Problem;
 
 /// What was found, and where, so that nothing is told twice.
 #[derive(Clone, Debug, Default)]

@@ -5,24 +5,27 @@
 //! Refuses to decide what the facts mean: `policy::classify` does.
 
 mod auto;
+pub mod classify;
 pub mod decode;
+mod definition;
 mod extract;
 mod facts;
 pub mod file;
 mod form;
+pub mod hint;
 mod html;
 mod json;
+pub mod pointer;
 mod text;
 
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
-use crate::policy::classify::{Class, Seen, Trouble, classify};
-use crate::policy::dialect::Dialect;
-use crate::policy::outcome::{Answer, Failure};
-use crate::policy::problem::Problem;
-use crate::policy::reading::Reading;
+use crate::outcome::{Answer, Class, Failure, Reading, Trouble};
+use crate::problem::Problem;
+use classify::{Seen, classify};
 
+pub use definition::{Dialect, Extract, HoldRule, Place, Replay, Retry, Rule, RuleScope, When};
 pub use file::{Fault, compile, schema};
 
 /// The name of the dialect for everybody who has no own one.
@@ -71,7 +74,7 @@ pub fn understand(dialect: &Dialect, answer: &Answer<'_>, wall: SystemTime) -> (
 /// What a failure means.
 #[must_use]
 pub fn for_failure(dialect: &Dialect, failure: &Failure) -> Trouble {
-    crate::policy::classify::failed(dialect, failure)
+    classify::failed(dialect, failure)
 }
 
 /// The facts of an answer's body.

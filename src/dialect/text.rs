@@ -7,8 +7,7 @@ use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
 use super::{form, html, json};
-use crate::policy::outcome::{Extent, Peek};
-use crate::policy::reading::Form;
+use crate::outcome::{Extent, Form, Peek};
 
 /// A body as one tree.
 #[derive(Clone, Debug, Default)]

@@ -10,14 +10,14 @@ use std::time::Duration;
 use crate::allowance::{
     Admission, Asker, Awaited, Barrier, Grant, Refusal, RefusalReason, Slot, Waiting,
 };
-use crate::policy::time::Moment;
-use crate::policy::verdict::RetryReason;
+use crate::retry::decision::RetryReason;
 use crate::telemetry::{Admitted, LimitOf};
+use crate::time::Moment;
 use crate::upstream::Exchange;
 
 use super::body::RequestBody;
-use super::call::{Call, Story};
-use super::{Gateway, Rare};
+use super::call::{Call, CallHistory};
+use super::{BoxFuture, Gateway};
 
 /// Why a call does not start, or not start again.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         &'a self,
         call: &'a mut Call<'_>,
         again: Again,
-    ) -> Rare<'a, Result<(), Ended>> {
+    ) -> BoxFuture<'a, Result<(), Ended>> {
         Box::pin(async move {
             if let Some(at) = again.at {
                 self.rest(call, at).await.map_err(Ended::Stopped)?;
@@ -145,7 +145,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Now: as long as nothing has waited or been sent, the moment the call arrived, which is one
     /// look at the clock less.
     pub(super) fn moment_of(&self, call: &Call<'_>) -> Moment {
-        let Story { attempts, waited, received, .. } = &call.story;
+        let CallHistory { attempts, waited, received, .. } = &call.story;
         let fresh = *attempts == 0 && waited.is_zero() && received.is_zero();
         if fresh { call.arrival } else { self.clock.now() }
     }
@@ -156,7 +156,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         admission: Admission,
         of: LimitOf,
         call: &'a mut Call<'_>,
-    ) -> Result<Slot, Rare<'a, Result<Slot, Stop>>> {
+    ) -> Result<Slot, BoxFuture<'a, Result<Slot, Stop>>> {
         match admission {
             Admission::Granted(slot) => {
                 self.shard.admitted(call.upstream, of, Admitted::Immediate, None);
@@ -177,7 +177,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         &'a self,
         waiting: (Waiting, LimitOf),
         call: &'a mut Call<'_>,
-    ) -> Rare<'a, Result<Slot, Stop>> {
+    ) -> BoxFuture<'a, Result<Slot, Stop>> {
         Box::pin(self.turn(waiting, call))
     }
 

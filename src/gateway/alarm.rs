@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::time::Sleep;
 
 use crate::clock::Clock;
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
 /// An alarm in use; dropped, it goes back to where the next call finds it.
 pub(super) struct Lent<'a> {

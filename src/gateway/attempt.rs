@@ -11,17 +11,18 @@ use std::time::Duration;
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
-use crate::allowance::{Aftermath, Blind, Fate, Seat, Settlement, Slot};
+use crate::allowance::{AttemptEnd, Blind, ConcurrencyPermit, SettleOutcome, Settlement, Slot};
 use crate::dialect;
-use crate::policy::classify::{self, Class, HoldOrder, Processing, Remedy, Trouble};
-use crate::policy::headers::AnswerSurvey;
-use crate::policy::hint;
-use crate::policy::outcome::{Answer, Extent, Failure, FailureKind, Reach};
-use crate::policy::problem::{Code, StoppedBy};
-use crate::policy::reading::Reading;
-use crate::policy::time::Moment;
-use crate::policy::verdict::{Cost, RetryReason, Situation, Verdict, decide};
+use crate::dialect::classify::{self};
+use crate::dialect::hint;
+use crate::headers::AnswerSurvey;
+use crate::outcome::{
+    Answer, Class, Code, Extent, Failure, FailureKind, HoldOrder, Processing, Reach, Reading,
+    Remedy, StoppedBy, Trouble,
+};
+use crate::retry::decision::{Cost, RetryReason, Situation, Verdict, decide};
 use crate::telemetry::{self, Attempted, Throttled};
+use crate::time::Moment;
 use crate::upstream::{Exchange, Progress};
 
 use super::admit::{Again, Ended, Payment, Stop};
@@ -32,7 +33,7 @@ use super::settings::Inspect;
 use super::unread::Unread;
 use super::upload::UploadWatch;
 use super::watch::{Sending, Watch, guarded};
-use super::{Gateway, Peer, Rare};
+use super::{BoxFuture, Gateway, Peer};
 
 /// What the client gets in the end.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ pub(super) struct Troubled {
     /// How the last exchange broke, if it did.
     pub(super) failure: Option<Failure>,
     pub(super) stopped_by: StoppedBy,
-    pub(super) aftermath: Aftermath,
+    pub(super) aftermath: SettleOutcome,
     pub(super) at: Moment,
 }
 
@@ -68,7 +69,7 @@ enum Concluded<B> {
 struct Met {
     trouble: Trouble,
     answer: Option<(Parts, Reading)>,
-    aftermath: Aftermath,
+    aftermath: SettleOutcome,
     reason: RetryReason,
     /// How the exchange broke, if it did.
     failure: Option<Failure>,
@@ -222,7 +223,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         slot: Slot,
         result: Result<Response<E::Body>, Failure>,
         settlement: Settlement<'a>,
-    ) -> Rare<'a, Concluded<E::Body>> {
+    ) -> BoxFuture<'a, Concluded<E::Body>> {
         Box::pin(async move {
             match result {
                 Ok(response) => {
@@ -247,8 +248,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             // As when its client left: it counts if it was sent, and then a probe has failed;
             // unsent, it passes a probe's role on.
             match settlement.fate {
-                Fate::NotSent => slot.cancel(),
-                Fate::Answered | Fate::Unanswered | Fate::Refused => self.abandon(call, &mut slot),
+                AttemptEnd::NotSent => slot.cancel(),
+                AttemptEnd::Answered | AttemptEnd::Unanswered | AttemptEnd::Refused => {
+                    self.abandon(call, &mut slot)
+                }
             }
             return Concluded::Done(Finish::Stopped(stop));
         }
@@ -345,7 +348,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         call: &Call<'_>,
         parts: Parts,
         peeked: Peeked<E::Body>,
-        seat: Seat,
+        seat: ConcurrencyPermit,
     ) -> Finish<E::Body> {
         let Peeked { chunks, trailers, rest, .. } = peeked;
         let data = chunks.into_iter().map(http_body::Frame::data);
@@ -365,7 +368,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         slot: Slot,
         (trouble, reason): (&Trouble, RetryReason),
         settlement: Settlement<'_>,
-    ) -> (Aftermath, Seat) {
+    ) -> (SettleOutcome, ConcurrencyPermit) {
         let blind = blind(trouble, reason);
         self.note_for_budget(call, trouble, blind);
         let (aftermath, seat) = slot.settle(&Settlement {
@@ -467,11 +470,11 @@ fn blames_client(call: &Call<'_>, failure: &Failure) -> Option<Stop> {
     stalled.then_some(Stop::ClientStalled)
 }
 
-const fn fate(failure: &Failure) -> Fate {
+const fn fate(failure: &Failure) -> AttemptEnd {
     match failure.reach {
-        Reach::Nothing => Fate::NotSent,
-        Reach::Refused => Fate::Refused,
-        Reach::Maybe => Fate::Unanswered,
+        Reach::Nothing => AttemptEnd::NotSent,
+        Reach::Refused => AttemptEnd::Refused,
+        Reach::Maybe => AttemptEnd::Unanswered,
     }
 }
 

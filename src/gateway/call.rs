@@ -7,17 +7,16 @@ use http::header::{CONTENT_TYPE, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 
-use crate::allowance::{Account, AccountRule, Asker, Awaited, Fitness, Want};
-use crate::policy::authority;
-use crate::policy::client::{Identified, UnknownClient};
-use crate::policy::headers::{self, Guarded, Outgoing, Rewrite, Survey, Trailers, Unclear};
-use crate::policy::method::CallMethod;
-use crate::policy::outcome::Failure;
-use crate::policy::problem::Code;
-use crate::policy::replay::{Licence, Repeatability};
-use crate::policy::route::{AbsoluteForm, CallPath, Matcher, Route};
-use crate::policy::time::Moment;
-use crate::policy::verdict::RetryReason;
+use crate::allowance::{Account, AccountRule, Asker, Awaited, Fitness, SlotRequest};
+use crate::headers::{self, Guarded, Outgoing, Rewrite, Survey, Trailers, Unclear};
+use crate::outcome::{Code, Failure};
+use crate::retry::decision::RetryReason;
+use crate::retry::replay::{Licence, Repeatability};
+use crate::routing::authority;
+use crate::routing::client::{Identified, UnknownClient};
+use crate::routing::method::CallMethod;
+use crate::routing::route::{AbsoluteForm, CallPath, Matcher, Route};
+use crate::time::Moment;
 use crate::upstream::{OriginalHead, RequestHead, Spelling};
 
 use super::body::{BodyRecord, Intake, Replay, RequestBody};
@@ -48,8 +47,8 @@ pub(super) struct Call<'g> {
     overrides: Vec<Box<str>>,
     survey: Survey,
     pub(super) account: Arc<Account>,
-    pub(super) want: Want,
-    pub(super) story: Story,
+    pub(super) want: SlotRequest,
+    pub(super) story: CallHistory,
 }
 
 /// What is remembered of the request as it came in.
@@ -63,7 +62,7 @@ pub(super) struct Inbound {
 
 /// What has happened to a call so far.
 #[derive(Debug, Default)]
-pub(super) struct Story {
+pub(super) struct CallHistory {
     pub(super) attempts: u32,
     pub(super) waited: Duration,
     /// How long the client took to send a body that was read first.
@@ -113,7 +112,7 @@ impl Identity {
 
 /// A request that becomes no call, and what its client is told.
 #[derive(Debug)]
-pub(super) struct Turned {
+pub(super) struct Rejection {
     pub(super) id: HeaderValue,
     pub(super) code: Code,
     pub(super) detail: &'static str,
@@ -197,11 +196,11 @@ impl<E> Gateway<E> {
     pub(super) fn begin<B: Into<Intake> + Default>(
         &self,
         Arrived { request, original_head, peer, at }: Arrived<'_, B>,
-    ) -> Result<Call<'_>, Turned> {
+    ) -> Result<Call<'_>, Rejection> {
         let survey = Survey::of(request.headers());
         let own_id = survey.request_id(request.headers()).cloned();
         let id = own_id.unwrap_or_else(|| self.fresh_request_id());
-        let turn = |code, detail, upstream| Turned { id: id.clone(), code, detail, upstream };
+        let turn = |code, detail, upstream| Rejection { id: id.clone(), code, detail, upstream };
         if CallMethod::from(request.method()).may_echo() {
             return Err(turn(Code::MethodNotAllowed, ECHO_REFUSED, None));
         }
@@ -266,7 +265,7 @@ impl<E> Gateway<E> {
             },
             inbound,
             body,
-            story: Story::default(),
+            story: CallHistory::default(),
         })
     }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::clock::Clock;
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
 /// Waiting calls are told so long before the deadline, so that the answer still goes out.
 const CUT_BEFORE: Duration = Duration::from_secs(1);

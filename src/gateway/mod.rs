@@ -29,17 +29,17 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::allowance::{Accounts, UpstreamRules};
 use crate::clock::Clock;
-use crate::policy::headers::{self, Guarded, Via};
-use crate::policy::normalise::Redactor;
-use crate::policy::problem::Code;
-use crate::policy::route::Matcher;
-use crate::policy::time::Moment;
+use crate::headers::{self, Guarded, Via};
+use crate::outcome::Code;
+use crate::problem::normalise::Redactor;
 use crate::random::Random;
+use crate::routing::route::Matcher;
 use crate::telemetry::{Access, Ended, Shard};
+use crate::time::Moment;
 use crate::upstream::Exchange;
 
 use attempt::Finish;
-use call::{Arrived, Call, Turned};
+use call::{Arrived, Call, Rejection};
 
 pub use body::{BodyRecord, ClientBroke, Intake, ReplayPool, RequestBody, ResponseBody};
 pub use drain::{Drain, Stage};
@@ -99,7 +99,7 @@ impl Shared {
 
 /// What few calls ever do. It is kept apart from the straight path, whose code should stay small
 /// enough for the processor to hold: hence the box, and the type that nobody can inline.
-type Rare<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The gateway of one worker.
 #[derive(Debug)]
@@ -213,7 +213,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Response<ResponseBody<E::Body>> {
         let id = headers.and_then(headers::request_id).cloned();
         let id = id.unwrap_or_else(|| self.fresh_request_id());
-        self.turn_away(&Turned { id, code, detail, upstream: None })
+        self.turn_away(&Rejection { id, code, detail, upstream: None })
     }
 }
 

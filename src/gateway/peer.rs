@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 
 use super::alarm::AlarmPlace;
-use crate::policy::authority;
-use crate::policy::time::nanos;
+use crate::routing::authority;
+use crate::time::nanos;
 use crate::upstream::{Interim, OriginalHead};
 
 /// The client behind a connection.

@@ -16,7 +16,7 @@ use crate::upstream::Exchange;
 use super::admit::Stop;
 use super::body::RequestBody;
 use super::call::Call;
-use super::{Gateway, Rare};
+use super::{BoxFuture, Gateway};
 impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Reads the body of `call` if it is small. Its patience begins when the body is there.
     pub(super) async fn receive(&self, call: &mut Call<'_>) -> Result<(), Stop> {
@@ -32,7 +32,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 
     #[cold]
-    fn read<'a>(&'a self, call: &'a mut Call<'_>) -> Rare<'a, Result<(), Stop>> {
+    fn read<'a>(&'a self, call: &'a mut Call<'_>) -> BoxFuture<'a, Result<(), Stop>> {
         Box::pin(async move {
             let began = self.clock.now();
             let read = self.read_steadily(call).await;

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::allowance::{Aftermath, Awaited, Slot};
-use crate::policy::outcome::Failure;
-use crate::policy::problem::Problem;
-use crate::policy::time::Moment;
+use crate::allowance::{Awaited, SettleOutcome, Slot};
+use crate::outcome::Failure;
+use crate::problem::Problem;
 use crate::telemetry::{self, CallRecord, Ended, Gist};
+use crate::time::Moment;
 use crate::upstream::Exchange;
 
 use super::Gateway;
 use super::body::RequestBody;
-use super::call::{Call, Identity, Story};
+use super::call::{Call, CallHistory, Identity};
 
 /// What a call's record says besides the call: what the client got, and why.
 #[derive(Default)]
@@ -49,7 +49,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let method = &call.request.method;
         let ended = Ended { client: call.client, method, status: ending.status, code, took: total };
         self.shard.call_ended(call.upstream, &ended);
-        let Story { attempts, waited, .. } = call.story;
+        let CallHistory { attempts, waited, .. } = call.story;
         let gist = Gist { code, attempts, waited, total };
         telemetry::record(self.access, &gist, || {
             let identity = match &call.story.identity {
@@ -74,7 +74,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     pub(super) fn tell_operator(
         &self,
         call: &Call<'_>,
-        aftermath: &Aftermath,
+        aftermath: &SettleOutcome,
         (rule, now): (Option<&str>, Moment),
     ) {
         for news in &aftermath.news {
@@ -85,7 +85,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// The request's headers are given away with the answer; what the log says of them is kept
     /// before, of the few calls that will have a line.
     pub(super) fn remember_if_noteworthy(&self, call: &mut Call<'_>, now: Moment) {
-        let Story { attempts, waited, .. } = call.story;
+        let CallHistory { attempts, waited, .. } = call.story;
         let gist = Gist { code: None, attempts, waited, total: now.since(call.arrival) };
         if gist.is_wanted(self.access) {
             call.story.identity = Some(Box::new(Identity::of(call)));

@@ -12,23 +12,20 @@ use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use crate::allowance::{Awaited, Barrier, Refusal, RefusalReason};
-use crate::policy::classify::{Processing, Wait};
-use crate::policy::headers::{
-    self, AnswerSurvey, Incoming, Notes, RateLimit, Rewrite, Timing, Trailers,
-};
-use crate::policy::normalise::{
+use crate::headers::{self, AnswerSurvey, Incoming, Notes, RateLimit, Rewrite, Timing, Trailers};
+use crate::outcome::{Basis, Code, FailureKind, Processing, Source, Wait};
+use crate::problem::Problem;
+use crate::problem::normalise::{
     self, CallFacts, Effect, Presenter, ProxyError, Remark, Retries, Scrub, problem_headers,
     proxy_status,
 };
-use crate::policy::outcome::FailureKind;
-use crate::policy::problem::{Basis, Code, Problem, Source};
 use crate::telemetry::LimitOf;
 use crate::upstream::{Exchange, Interim};
 
 use super::admit::{Stop, refused_by};
 use super::attempt::{Finish, Troubled};
 use super::body::{RequestBody, ResponseBody};
-use super::call::{Call, Turned};
+use super::call::{Call, Rejection};
 use super::record::{Ending, Why};
 use super::settings::Redirects;
 use super::{Gateway, Peer};
@@ -52,7 +49,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     /// A problem for a request that became no call.
     #[cold]
-    pub(super) fn turn_away(&self, turned: &Turned) -> Response<ResponseBody<E::Body>> {
+    pub(super) fn turn_away(&self, turned: &Rejection) -> Response<ResponseBody<E::Body>> {
         let facts = CallFacts {
             request_id: turned.id.to_str().ok(),
             upstream: turned.upstream.map(|number| &*self.settings.upstreams[number].name),

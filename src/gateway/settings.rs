@@ -6,12 +6,12 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 
 use crate::allowance::{AccountRule, Allowance};
-use crate::policy::backoff::Backoff;
-use crate::policy::client::Clients;
-use crate::policy::dialect::Dialect;
-use crate::policy::method::CallMethod;
-use crate::policy::normalise::StatusPolicy;
-use crate::policy::route::{CallPath, Matcher, Routes};
+use crate::dialect::Dialect;
+use crate::problem::normalise::StatusPolicy;
+use crate::retry::backoff::Backoff;
+use crate::routing::client::Clients;
+use crate::routing::method::CallMethod;
+use crate::routing::route::{CallPath, Matcher, Routes};
 
 /// Everything the life of a call depends on; swapped whole.
 #[derive(Debug)]

@@ -9,12 +9,12 @@ use http::StatusCode;
 use http::response::Parts;
 use http_body::Body;
 
-use crate::allowance::{Seat, Settlement, Slot};
+use crate::allowance::{ConcurrencyPermit, Settlement, Slot};
 use crate::dialect;
-use crate::policy::classify::{self, Class};
-use crate::policy::hint;
-use crate::policy::outcome::{Answer, Extent, Failure, Peek};
-use crate::policy::verdict::RetryReason;
+use crate::dialect::classify::{self};
+use crate::dialect::hint;
+use crate::outcome::{Answer, Class, Extent, Failure, Peek};
+use crate::retry::decision::RetryReason;
 use crate::upstream::Exchange;
 
 use super::Gateway;
@@ -111,7 +111,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         slot: Slot,
         parts: &Parts,
         settlement: Settlement<'_>,
-    ) -> Seat {
+    ) -> ConcurrencyPermit {
         self.accounts.answered(call.upstream);
         let pause = self.pause(parts.status, &parts.headers);
         let settlement = Settlement { order: pause.as_ref(), ..settlement };

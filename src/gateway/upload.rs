@@ -2,8 +2,8 @@
 //!
 //! What the rate is and who is to blame, `body/rate.rs` decides.
 
-use crate::policy::outcome::{Failure, FailureKind};
-use crate::policy::time::Moment;
+use crate::outcome::{Failure, FailureKind};
+use crate::time::Moment;
 use crate::upstream::Progress;
 
 use super::body::{Replay, UploadRate};

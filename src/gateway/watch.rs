@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::allowance::Slot;
-use crate::policy::outcome::{Failure, FailureKind, cause};
-use crate::policy::time::Moment;
+use crate::outcome::{Failure, FailureKind, cause};
+use crate::time::Moment;
 use crate::upstream::{Exchange, Progress};
 
 use super::Gateway;

@@ -7,7 +7,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 
-use super::Lie;
+use super::ParseError;
 use super::lines::{Lines, is_blank};
 
 /// Digits of a chunk's size: 64 bits.
@@ -78,7 +78,7 @@ impl Chunks {
     ///
     /// # Errors
     /// What stands there is no chunk.
-    pub fn take(&mut self, received: &mut BytesMut) -> Result<Piece, Lie> {
+    pub fn take(&mut self, received: &mut BytesMut) -> Result<Piece, ParseError> {
         loop {
             match &mut self.place {
                 Place::Size => {
@@ -96,7 +96,7 @@ impl Chunks {
                 Place::Behind => {
                     let Some(end) = received.first_chunk::<2>() else { return Ok(Piece::More) };
                     if end != b"\r\n" {
-                        return Err(Lie("a chunk longer than its size"));
+                        return Err(ParseError("a chunk longer than its size"));
                     }
                     received.advance(2);
                     self.place = Place::Size;
@@ -120,13 +120,14 @@ impl Chunks {
     }
 
     /// Takes a line with a size off `received`, once it is whole.
-    fn size(&mut self, received: &mut BytesMut) -> Result<Option<u64>, Lie> {
+    fn size(&mut self, received: &mut BytesMut) -> Result<Option<u64>, ParseError> {
         let line_max = SIZE_DIGITS_MAX + EXTENSION_BYTES_MAX + 2;
         let Some(end) = memchr::memchr(b'\n', &received[..received.len().min(line_max)]) else {
             let endless = received.len() >= line_max;
-            return if endless { Err(Lie("a chunk size without end")) } else { Ok(None) };
+            return if endless { Err(ParseError("a chunk size without end")) } else { Ok(None) };
         };
-        let line = received[..end].strip_suffix(b"\r").ok_or(Lie("a bare line end in chunks"))?;
+        let line =
+            received[..end].strip_suffix(b"\r").ok_or(ParseError("a bare line end in chunks"))?;
         let digits = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
         let (digits, extension) = line.split_at(digits);
         let first = match self.padding {
@@ -134,16 +135,16 @@ impl Chunks {
             Padding::Refused => extension.first(),
         };
         if !matches!(first, None | Some(b';')) {
-            return Err(Lie("a chunk size that is none"));
+            return Err(ParseError("a chunk size that is none"));
         }
         if extension.iter().any(|byte| byte.is_ascii_control() && !is_blank(*byte)) {
-            return Err(Lie("a control character in a chunk extension"));
+            return Err(ParseError("a control character in a chunk extension"));
         }
         self.extension_bytes += extension.len();
         if self.extension_bytes > EXTENSION_BYTES_MAX {
-            return Err(Lie("too many chunk extensions"));
+            return Err(ParseError("too many chunk extensions"));
         }
-        let size = hexadecimal(digits).ok_or(Lie("a chunk size that is none"))?;
+        let size = hexadecimal(digits).ok_or(ParseError("a chunk size that is none"))?;
         received.advance(end + 1);
         Ok(Some(size))
     }
@@ -165,11 +166,11 @@ fn hexadecimal(digits: &[u8]) -> Option<u64> {
     (size <= SIZE_MAX).then_some(size)
 }
 
-const BARE_END: Lie = Lie("a bare line end in trailers");
+const BARE_END: ParseError = ParseError("a bare line end in trailers");
 
 /// Takes trailers and the empty line behind them off `received`, once they are whole; who goes
 /// wrong in the first line is not listened to until the last.
-fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
+fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, ParseError> {
     if received.starts_with(b"\r\n") {
         received.advance(2);
         return Ok(Some(HeaderMap::new()));
@@ -180,7 +181,7 @@ fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
     let (mut lines, mut trailers) = (Lines::default(), HeaderMap::new());
     let length = lines.find(received);
     if length.unwrap_or(received.len()) > TRAILER_BYTES_MAX {
-        return Err(Lie("trailers without end"));
+        return Err(ParseError("trailers without end"));
     }
     let text = match length {
         Some(length) => received.split_to(length).freeze(),
@@ -195,7 +196,7 @@ fn trailers(received: &mut BytesMut) -> Result<Option<HeaderMap>, Lie> {
             break;
         }
         if number == TRAILERS_MAX {
-            return Err(Lie("too many trailers"));
+            return Err(ParseError("too many trailers"));
         }
         let line = lines.read(&text, place)?;
         trailers.append(line.name, line.value);
@@ -208,7 +209,7 @@ mod tests {
     use super::*;
 
     /// Everything that comes out of `wire`, cut into parts of `step` bytes.
-    fn taken(wire: &str, step: usize) -> Result<(String, HeaderMap, usize), Lie> {
+    fn taken(wire: &str, step: usize) -> Result<(String, HeaderMap, usize), ParseError> {
         taken_with(Padding::Taken, wire, step)
     }
 
@@ -216,7 +217,7 @@ mod tests {
         padding: Padding,
         wire: &str,
         step: usize,
-    ) -> Result<(String, HeaderMap, usize), Lie> {
+    ) -> Result<(String, HeaderMap, usize), ParseError> {
         let (mut chunks, mut received) = (Chunks::new(padding), BytesMut::new());
         let (mut body, mut trailers) = (String::new(), HeaderMap::new());
         let mut parts = wire.as_bytes().chunks(step);
@@ -225,7 +226,7 @@ mod tests {
                 Piece::Data(data) => body.push_str(std::str::from_utf8(&data).unwrap()),
                 Piece::Trailers(found) => trailers = found,
                 Piece::End => return Ok((body, trailers, received.len())),
-                Piece::More => received.extend_from_slice(parts.next().ok_or(Lie("part"))?),
+                Piece::More => received.extend_from_slice(parts.next().ok_or(ParseError("part"))?),
             }
         }
     }
@@ -276,7 +277,7 @@ mod tests {
         for lie in lies {
             for step in [1, 99] {
                 let fault = taken(lie, step).expect_err(lie);
-                assert_ne!(fault, Lie("part"), "{lie:?}");
+                assert_ne!(fault, ParseError("part"), "{lie:?}");
             }
         }
     }
@@ -287,10 +288,10 @@ mod tests {
         for wrong in ["0\r\nx: 1\n", "0\r\nx : 1\r\n", "0\r\nx: 1\r\n y\r\n", &many] {
             for step in [1, 999] {
                 let fault = taken(wrong, step).expect_err(wrong);
-                assert_ne!(fault, Lie("part"), "{wrong:?}");
+                assert_ne!(fault, ParseError("part"), "{wrong:?}");
             }
         }
-        assert_eq!(taken("0\r\nx: 1\r\ny: 2\r\n", 1), Err(Lie("part")));
+        assert_eq!(taken("0\r\nx: 1\r\ny: 2\r\n", 1), Err(ParseError("part")));
     }
 
     #[test]
@@ -313,7 +314,7 @@ mod tests {
             [format!("1;{long}"), format!("1;{long}\r\n"), often, trailers, trailer, many];
         for endless in endless {
             let fault = taken(&endless, 1000).unwrap_err();
-            assert_ne!(fault, Lie("part"), "{}", &endless[..40]);
+            assert_ne!(fault, ParseError("part"), "{}", &endless[..40]);
         }
     }
 }

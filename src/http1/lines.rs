@@ -8,7 +8,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
-use super::Lie;
+use super::ParseError;
 use super::names::{self, Concerns};
 use super::original::OriginalHead;
 
@@ -75,9 +75,10 @@ impl Lines {
     ///
     /// # Errors
     /// It is none.
-    pub fn read(&mut self, head: &Bytes, place: Range<usize>) -> Result<Line, Lie> {
+    pub fn read(&mut self, head: &Bytes, place: Range<usize>) -> Result<Line, ParseError> {
         let text = &head[place.clone()];
-        let colon = memchr::memchr(b':', text).ok_or(Lie("a header line without a colon"))?;
+        let colon =
+            memchr::memchr(b':', text).ok_or(ParseError("a header line without a colon"))?;
         let (name, concerns) = names::read(&text[..colon])?;
         self.name_lengths |= OriginalHead::length_bit(colon);
         let value = value(head, place.start + colon + 1..place.end)?;
@@ -97,7 +98,7 @@ impl Lines {
 
 /// The value that stands there, without the blanks around it: spaces and tabs, and nothing that
 /// a reader less strict would take for such.
-fn value(head: &Bytes, place: Range<usize>) -> Result<HeaderValue, Lie> {
+fn value(head: &Bytes, place: Range<usize>) -> Result<HeaderValue, ParseError> {
     let Range { mut start, mut end } = place;
     while start < end && is_blank(head[start]) {
         start += 1;
@@ -106,7 +107,7 @@ fn value(head: &Bytes, place: Range<usize>) -> Result<HeaderValue, Lie> {
         end -= 1;
     }
     let value = head.slice(start..end);
-    HeaderValue::from_maybe_shared(value).map_err(|_| Lie("a bad header value"))
+    HeaderValue::from_maybe_shared(value).map_err(|_| ParseError("a bad header value"))
 }
 
 /// Whether it is a space or a tab.

@@ -30,9 +30,9 @@ pub use received::Received;
 
 /// Bytes that are not HTTP as we read it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lie(pub &'static str);
+pub struct ParseError(pub &'static str);
 
-impl fmt::Display for Lie {
+impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.0)
     }

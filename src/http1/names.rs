@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use http::HeaderName;
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
 
-use super::Lie;
+use super::ParseError;
 
 /// Whom a header line concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ thread_local! {
 }
 
 /// The name that is written like this, and whom it concerns.
-pub(super) fn read(written: &[u8]) -> Result<(HeaderName, Concerns), Lie> {
+pub(super) fn read(written: &[u8]) -> Result<(HeaderName, Concerns), ParseError> {
     let Some(slot) = slot(written) else { return parse(written) };
     NAMES.with_borrow_mut(|names| match &mut names[slot] {
         Some(known) if known.written() == written => Ok((known.name.clone(), known.concerns)),
@@ -76,8 +76,8 @@ fn slot(written: &[u8]) -> Option<usize> {
 }
 
 #[cold]
-fn parse(written: &[u8]) -> Result<(HeaderName, Concerns), Lie> {
-    let name = HeaderName::from_bytes(written).map_err(|_| Lie("a bad header name"))?;
+fn parse(written: &[u8]) -> Result<(HeaderName, Concerns), ParseError> {
+    let name = HeaderName::from_bytes(written).map_err(|_| ParseError("a bad header name"))?;
     let concerns = Concerns::of(&name);
     Ok((name, concerns))
 }

@@ -34,7 +34,7 @@ use super::turn;
 use super::wire::{Phase, Wire};
 use crate::clock::Clock;
 use crate::gateway::{Drain, OriginalHeads, Peer, Stage};
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
 /// After our last byte, what the client still sends is read for so long: closing on unread bytes
 /// resets the connection, and the reset can overtake the answer.

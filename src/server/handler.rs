@@ -11,7 +11,7 @@ use http_body::Body;
 
 use super::body::ClientBody;
 use crate::gateway::{OriginalHeads, Peer};
-use crate::policy::problem::Code;
+use crate::outcome::Code;
 
 /// Answers the requests of one worker.
 pub trait Handler: Send + Sync + 'static {

@@ -9,9 +9,9 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
 use super::handler::Refused;
 use super::host;
-use crate::policy::authority;
-use crate::policy::headers::insists_on_upgrade;
-use crate::policy::route::AbsoluteForm;
+use crate::headers::insists_on_upgrade;
+use crate::routing::authority;
+use crate::routing::route::AbsoluteForm;
 
 /// What a head may be; from the settings of the front door.
 #[derive(Clone, Copy, Debug)]

@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 
 use super::wire::{Phase, Wire};
 use crate::clock::Clock;
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
 /// For every second of the pause that a client may make it takes so many bytes of an answer, or its
 /// time is up: as with uploads, a place at the vendor is not kept for less. Only time in which the

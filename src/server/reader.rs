@@ -15,7 +15,7 @@ use std::time::Duration;
 use hyper::rt::Executor;
 
 use crate::clock::Clock;
-use crate::policy::time::{Moment, nanos};
+use crate::time::{Moment, nanos};
 
 tokio::task_local! {
     /// The reader of the stream whose task this is.

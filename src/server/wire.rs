@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::policy::time::nanos;
+use crate::time::nanos;
 
 /// For so long a client may take nothing of an answer that comes from no upstream, which would
 /// have a setting for it: what that is by default.

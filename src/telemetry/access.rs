@@ -10,9 +10,8 @@ use http::{Method, StatusCode};
 
 use super::settings::Access;
 use crate::allowance::Awaited;
-use crate::policy::outcome::Failure;
-use crate::policy::problem::{Code, Source, StoppedBy};
-use crate::policy::verdict::RetryReason;
+use crate::outcome::{Code, Failure, Source, StoppedBy};
+use crate::retry::decision::RetryReason;
 
 /// A call that took longer, or waited longer, is slow.
 const SLOW: Duration = Duration::from_secs(1);
@@ -307,7 +306,7 @@ mod tests {
     use super::super::log::tests::captured;
     use super::*;
     use crate::allowance::Barrier;
-    use crate::policy::outcome::{FailureKind, Reach};
+    use crate::outcome::{FailureKind, Reach};
 
     const CALM: CallRecord<'static> = CallRecord {
         request_id: "r1",

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::policy::time::nanos;
+use crate::time::nanos;
 
 /// A counter with one writer.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::allowance::{HoldEvent, HoldNews};
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
 /// Writes down what happened to a hold on a scope of this upstream and account, and which rule of
 /// the dialect said so, where one did.
@@ -45,9 +45,8 @@ fn tenths(span: Duration) -> f64 {
 mod tests {
     use super::super::log::tests::captured;
     use super::*;
-    use crate::policy::classify::HoldCause;
-    use crate::policy::hold::{Hold, Probe};
-    use crate::policy::problem::Basis;
+    use crate::allowance::hold::{Hold, Probe};
+    use crate::outcome::{Basis, HoldCause};
 
     #[test]
     fn each_event_has_scope_account_rule_and_what_is_left() {

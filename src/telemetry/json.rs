@@ -16,7 +16,7 @@ use tracing_subscriber::layer::{Context, Layer};
 
 use super::lines::Lines;
 use crate::clock::Clock;
-use crate::policy::json::{self, Members};
+use crate::problem::json::{self, Members};
 
 /// Bytes set aside for a line; that of a failed call is a little shorter.
 const LINE_BYTES: usize = 512;

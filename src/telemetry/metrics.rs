@@ -12,9 +12,8 @@ use super::access::BrokenBy;
 use super::cells::{ByStatus, Cell, Histogram};
 use super::exposition;
 use crate::allowance::{AccountView, Barrier};
-use crate::policy::outcome::FailureKind;
-use crate::policy::problem::{Code, Source, StoppedBy};
-use crate::policy::verdict::RetryReason;
+use crate::outcome::{Code, FailureKind, Source, StoppedBy};
+use crate::retry::decision::RetryReason;
 
 /// Clients with a series of their own; the others share one, so that keys can be many.
 pub const CLIENTS_MAX: usize = 200;

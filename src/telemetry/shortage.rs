@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
 /// As long as the shortage lasts, it is said once in so long.
 const SAID_AGAIN_AFTER: Duration = Duration::from_secs(60);

@@ -15,7 +15,7 @@ use super::h1::Connection;
 use super::h2::Incoming;
 use super::pool::Pool;
 use super::{AnswerBody, RequestBody};
-use crate::policy::outcome::Failure;
+use crate::outcome::Failure;
 
 /// The body of an answer.
 pub struct UpstreamBody<B: RequestBody> {

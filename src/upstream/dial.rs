@@ -21,8 +21,8 @@ use super::shared::Version;
 use super::tls::Trust;
 use super::wire::Io;
 use crate::clock::Clock;
-use crate::policy::outcome::{Failure, FailureKind, Reach, cause};
-use crate::policy::time::Moment;
+use crate::outcome::{Failure, FailureKind, Reach, cause};
+use crate::time::Moment;
 
 /// How long one address has before the next one is tried beside it (RFC 8305 §5).
 const STAGGER: Duration = Duration::from_millis(250);

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
 use super::handshake;
-use crate::policy::outcome::{Failure, FailureKind, Reach, cause};
+use crate::outcome::{Failure, FailureKind, Reach, cause};
 
 /// What a chain of errors comes down to.
 enum Cause {

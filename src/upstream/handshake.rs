@@ -6,7 +6,7 @@
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-use crate::policy::outcome::{Failure, FailureKind, Reach, cause};
+use crate::outcome::{Failure, FailureKind, Reach, cause};
 
 /// The failure of a handshake with `host`.
 #[expect(clippy::wildcard_enum_match_arm, reason = "others may add kinds; the rest is alike")]

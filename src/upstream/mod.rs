@@ -22,9 +22,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body::Body;
 
-use crate::policy::outcome::Failure;
+use crate::outcome::Failure;
 
-mod asked;
 mod authentication;
 mod body;
 mod certificate;
@@ -36,6 +35,7 @@ mod handshake;
 mod pool;
 mod progress;
 mod queue;
+mod request;
 mod reserve;
 mod settings;
 mod shared;
@@ -43,10 +43,10 @@ mod tls;
 mod upstreams;
 mod wire;
 
-pub use asked::RequestHead;
 pub use body::UpstreamBody;
 pub use certificate::{Certificate, Role, read as certificates};
 pub use progress::{Interim, Progress};
+pub use request::RequestHead;
 pub use settings::{AnswerBounds, Origin, Protocol, Scheme, Settings, TlsRoots};
 pub use shared::Shared;
 pub use upstreams::Upstreams;

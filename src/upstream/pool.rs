@@ -21,8 +21,8 @@ use super::settings::{AnswerBounds, Scheme, Settings};
 use super::shared::{Common, Holder, Permit, Version};
 use super::wire::Io;
 use crate::clock::Clock;
-use crate::policy::outcome::{Failure, FailureKind, Reach};
-use crate::policy::time::Moment;
+use crate::outcome::{Failure, FailureKind, Reach};
+use crate::time::Moment;
 
 /// A map of headers is made for so many: most answers have fewer, and growing costs more.
 const USUAL_HEADERS: usize = 12;

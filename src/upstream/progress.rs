@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use http::{HeaderMap, StatusCode};
 
 use crate::http1::OriginalHead;
-use crate::policy::outcome::Reach;
-use crate::policy::time::Moment;
+use crate::outcome::Reach;
+use crate::time::Moment;
 
 /// Shared between an exchange and the attempt that waits for it; belongs to one attempt.
 #[derive(Debug, Default)]

@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::queue::{Handed, Queue};
 use super::settings::{Protocol, Scheme, Settings};
 use super::tls::Trust;
-use crate::policy::outcome::Failure;
+use crate::outcome::Failure;
 
 /// What the workers' [`Upstreams`](super::Upstreams) have in common; made once per configuration.
 pub struct Shared {

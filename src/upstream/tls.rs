@@ -17,7 +17,7 @@ use rustls::{
 
 use super::certificate::{self, Certificate, Role};
 use super::settings::{Protocol, TlsRoots};
-use crate::policy::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Failure, FailureKind, Reach};
 
 /// How the TLS of one upstream is checked; read when it is first needed.
 pub(super) struct Trust {

@@ -9,15 +9,15 @@ use std::sync::Arc;
 
 use http::{HeaderMap, Response};
 
-use super::asked::{Asked, Broken};
 use super::body::UpstreamBody;
 use super::pool::{Line, Pool, Sharing};
+use super::request::{Broken, UpstreamRequest};
 use super::settings::Settings;
 use super::shared::Shared;
 use super::{Exchange, Progress, RequestBody, RequestHead};
 use crate::clock::Clock;
-use crate::policy::outcome::Failure;
-use crate::policy::time::Moment;
+use crate::outcome::Failure;
+use crate::time::Moment;
 
 /// Connections that may turn out to be closed, one after the other, for one exchange that opens
 /// or waits for them; an upstream that closes more than these refuses us.
@@ -58,7 +58,7 @@ impl<B: RequestBody> Exchange<B> for Upstreams<B> {
         progress: &Progress,
     ) -> impl Future<Output = Result<Response<UpstreamBody<B>>, Failure>> + Send {
         let pool = &self.pools[upstream];
-        let mut asked = Asked::new(head, body);
+        let mut asked = UpstreamRequest::new(head, body);
         async move {
             let mut now = progress.began().unwrap_or_else(|| pool.now());
             // Each turn uses up a connection at rest, so it ends with the last of them.
@@ -85,7 +85,7 @@ impl<B: RequestBody> Exchange<B> for Upstreams<B> {
 #[cold]
 fn elsewhere<'a, B: RequestBody>(
     pool: &'a Arc<Pool<B>>,
-    asked: &'a mut Asked<'_, B>,
+    asked: &'a mut UpstreamRequest<'_, B>,
     progress: &'a Progress,
 ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
     Box::pin(async move {

@@ -16,12 +16,12 @@ use evenkeel::allowance::{
     UpstreamRules,
 };
 use evenkeel::clock::Clock;
-use evenkeel::policy::client::{KeyPlace, Priority};
-use evenkeel::policy::headers::{
+use evenkeel::headers::{
     self, AnswerSurvey, Guarded, Incoming, Notes, Outgoing, Survey, Trailers, Via, names,
 };
-use evenkeel::policy::route::{CallPath, Entry, Routes};
-use evenkeel::policy::time::Moment;
+use evenkeel::routing::client::{KeyPlace, Priority};
+use evenkeel::routing::route::{CallPath, Entry, Routes};
+use evenkeel::time::Moment;
 
 use crate::measure::{Case, timed};
 

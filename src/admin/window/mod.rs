@@ -19,8 +19,8 @@ use super::status::{Program, status};
 use crate::allowance::{AccountView, HoldView, ScopeKind, ScopeView};
 use crate::clock::Clock;
 use crate::gateway::Drain;
-use crate::policy::time::{Moment, seconds_up};
 use crate::telemetry::Metrics;
+use crate::time::{Moment, seconds_up};
 
 /// Whether a hold was released.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 
 use super::*;
-use crate::policy::classify::HoldCause;
+use crate::outcome::HoldCause;
 
 fn account() -> AccountView {
     let hold = HoldView {
@@ -187,7 +187,7 @@ fn refusals_are_problems() {
         let (found, text) = ask(&counter, method, uri, &[LOCAL]);
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((found, &value["code"]), (status, &json!(code)), "{text}");
-        assert!(jsonschema::is_valid(&crate::policy::problem::schema(), &value), "{text}");
+        assert!(jsonschema::is_valid(&crate::problem::schema(), &value), "{text}");
     }
 }
 

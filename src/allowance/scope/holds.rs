@@ -2,15 +2,14 @@
 
 use std::time::Duration;
 
-use crate::policy::classify::{HoldCause, HoldOrder, HoldScope, Wait};
-use crate::policy::hold::{Circumstances, Hold, OUTAGE_FIRST, Passage, Probe};
-use crate::policy::pace::FULL;
-use crate::policy::problem::Basis;
-use crate::policy::time::Moment;
+use crate::allowance::hold::{Circumstances, Hold, OUTAGE_FIRST, Passage, Probe};
+use crate::outcome::FULL_PACE;
+use crate::outcome::{Basis, HoldCause, HoldOrder, HoldScope, Wait};
+use crate::time::Moment;
 
 use super::{Kind, Role, Scope, Speed, Strike, Temporary};
 use crate::allowance::health::Blind;
-use crate::allowance::want::PathId;
+use crate::allowance::slot_request::PathId;
 
 impl Scope {
     /// Whether a call may pass its hold at `now`, and in which role.
@@ -101,13 +100,13 @@ impl Scope {
                     self.latest = None;
                 }
             }
-            Kind::Window(window) if self.speed.sixteenths < FULL => {
+            Kind::Window(window) if self.speed.sixteenths < FULL_PACE => {
                 if let Some(pace) = &window.pace {
                     pace.spend_burst(now);
                     self.latest = None;
                 }
             }
-            Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) => {}
+            Kind::Window(_) | Kind::ConcurrencyLimit(_) | Kind::Ramp(_) => {}
         }
     }
 
@@ -138,7 +137,7 @@ impl Scope {
     pub(in crate::allowance) fn avoids(&self, path: PathId) -> bool {
         match &self.kind {
             Kind::Upstream(upstream) => upstream.avoid == Some(path),
-            Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) => false,
+            Kind::Window(_) | Kind::ConcurrencyLimit(_) | Kind::Ramp(_) => false,
         }
     }
 
@@ -161,7 +160,7 @@ impl Scope {
 
     fn cut(&mut self, order: &HoldOrder, now: Moment) {
         self.last_cut = now;
-        if FULL <= order.slow_sixteenths {
+        if FULL_PACE <= order.slow_sixteenths {
             return;
         }
         self.latest = None;
@@ -169,7 +168,8 @@ impl Scope {
         match &mut self.kind {
             Kind::Window(window) => {
                 let product = u16::from(self.speed.sixteenths) * u16::from(order.slow_sixteenths);
-                let slowed = u8::try_from(product / u16::from(FULL)).unwrap_or(FULL).max(1);
+                let slowed =
+                    u8::try_from(product / u16::from(FULL_PACE)).unwrap_or(FULL_PACE).max(1);
                 self.speed = Speed { sixteenths: slowed, since: now };
                 window.set_speed(slowed, now);
             }
@@ -179,7 +179,7 @@ impl Scope {
                 let slow = order.slow_sixteenths;
                 upstream.temporary = Temporary::after(before, busiest, slow, now);
             }
-            Kind::Places(_) | Kind::Ramp(_) => {}
+            Kind::ConcurrencyLimit(_) | Kind::Ramp(_) => {}
         }
     }
 }
@@ -190,6 +190,6 @@ const fn outage_order() -> HoldOrder {
         cause: HoldCause::Outage,
         length: Some(Wait { span: OUTAGE_FIRST, basis: Basis::Estimate }),
         at_least: Duration::ZERO,
-        slow_sixteenths: FULL,
+        slow_sixteenths: FULL_PACE,
     }
 }

@@ -9,18 +9,19 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::policy::classify::HoldOrder;
-use crate::policy::hold::{Circumstances, Hold, Probe};
-use crate::policy::pace::{FULL, Mark};
-use crate::policy::time::Moment;
+use crate::allowance::hold::{Circumstances, Hold, Probe};
+use crate::allowance::pace::Mark;
+use crate::outcome::FULL_PACE;
+use crate::outcome::HoldOrder;
+use crate::time::Moment;
 
+use super::concurrency::{ConcurrencyLimit, Leave};
 use super::health::Health;
-use super::places::{Leave, Places};
 use super::ramp::Ramp;
 use super::recent::Recent;
 use super::settings::{Allowance, Grant, Mode};
+use super::slot_request::PathId;
 use super::temporary::Temporary;
-use super::want::PathId;
 use super::window::Window;
 
 /// A slowed pace recovers by a sixteenth for each of these without a throttle.
@@ -53,7 +54,7 @@ pub(super) struct Scope {
 #[derive(Debug)]
 enum Kind {
     Window(Window),
-    Places(Places),
+    ConcurrencyLimit(ConcurrencyLimit),
     Ramp(Ramp),
     Upstream(Box<Upstream>),
 }
@@ -133,7 +134,9 @@ impl Scope {
     pub(super) fn allowance(allowance: &Allowance) -> Self {
         let linger = allowance.linger;
         let kind = match allowance.grant {
-            Grant::Concurrency { limit } => Kind::Places(Places::new(limit, linger)),
+            Grant::Concurrency { limit } => {
+                Kind::ConcurrencyLimit(ConcurrencyLimit::new(limit, linger))
+            }
             Grant::Window { limit, window, spread, .. } => {
                 Kind::Window(Window::new(limit, window, spread))
             }
@@ -151,7 +154,7 @@ impl Scope {
             order: 0,
             last_cut: Moment::START,
             heard: 0,
-            speed: Speed { sixteenths: FULL, since: Moment::START },
+            speed: Speed { sixteenths: FULL_PACE, since: Moment::START },
             tried: None,
             latest: None,
             waiting: [0; 3],
@@ -161,34 +164,37 @@ impl Scope {
     /// Whether calls can be in each other's way here.
     pub(super) fn is_contended(&self) -> bool {
         match &self.kind {
-            Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) => self.mode == Mode::Enforce,
+            Kind::Window(_) | Kind::ConcurrencyLimit(_) | Kind::Ramp(_) => {
+                self.mode == Mode::Enforce
+            }
             Kind::Upstream(upstream) => upstream.temporary.is_some() || self.hold.is_some(),
         }
     }
 
     /// Whether it is an allowance that holds calls back, so that a hold on it closes something.
     pub(super) fn is_enforced_allowance(&self) -> bool {
-        self.mode == Mode::Enforce && matches!(self.kind, Kind::Window(_) | Kind::Places(_))
+        self.mode == Mode::Enforce
+            && matches!(self.kind, Kind::Window(_) | Kind::ConcurrencyLimit(_))
     }
 
     pub(super) const fn ramp_mut(&mut self) -> Option<&mut Ramp> {
         match &mut self.kind {
             Kind::Ramp(ramp) => Some(ramp),
-            Kind::Window(_) | Kind::Places(_) | Kind::Upstream(_) => None,
+            Kind::Window(_) | Kind::ConcurrencyLimit(_) | Kind::Upstream(_) => None,
         }
     }
 
     pub(super) const fn window(&self) -> Option<Duration> {
         match &self.kind {
             Kind::Window(window) => Some(window.length()),
-            Kind::Places(_) | Kind::Ramp(_) | Kind::Upstream(_) => None,
+            Kind::ConcurrencyLimit(_) | Kind::Ramp(_) | Kind::Upstream(_) => None,
         }
     }
 
     pub(super) const fn window_mut(&mut self) -> Option<&mut Window> {
         match &mut self.kind {
             Kind::Window(window) => Some(window),
-            Kind::Places(_) | Kind::Ramp(_) | Kind::Upstream(_) => None,
+            Kind::ConcurrencyLimit(_) | Kind::Ramp(_) | Kind::Upstream(_) => None,
         }
     }
 
@@ -196,7 +202,7 @@ impl Scope {
     pub(super) const fn configured_limit(&self) -> Option<u32> {
         match &self.kind {
             Kind::Window(window) => Some(window.configured()),
-            Kind::Places(_) | Kind::Ramp(_) | Kind::Upstream(_) => None,
+            Kind::ConcurrencyLimit(_) | Kind::Ramp(_) | Kind::Upstream(_) => None,
         }
     }
 
@@ -204,7 +210,7 @@ impl Scope {
     pub(super) fn room(&mut self, now: Moment) -> Result<(), Moment> {
         match &mut self.kind {
             Kind::Window(window) => window.room(now),
-            Kind::Places(places) => places.room(now),
+            Kind::ConcurrencyLimit(places) => places.room(now),
             Kind::Ramp(ramp) => ramp.room(),
             Kind::Upstream(_) => Ok(()),
         }
@@ -222,11 +228,11 @@ impl Scope {
                 Some(pace) => (pace.mark(), pace.take(now)),
                 None => return Ok(()),
             },
-            Kind::Places(_) | Kind::Ramp(_) => return Ok(()),
+            Kind::ConcurrencyLimit(_) | Kind::Ramp(_) => return Ok(()),
         };
         // A pace that recovers is faster by then.
         let faster = self.speed.since.plus(RECOVERY_STEP);
-        let recovering = self.speed.sixteenths < FULL;
+        let recovering = self.speed.sixteenths < FULL_PACE;
         taken.map_err(|next| if recovering { next.min(faster) } else { next })?;
         self.tried = Some(mark);
         Ok(())
@@ -246,7 +252,7 @@ impl Scope {
         }
         match &mut self.kind {
             Kind::Window(window) => window.occupy(),
-            Kind::Places(places) => places.occupy(),
+            Kind::ConcurrencyLimit(places) => places.occupy(),
             Kind::Ramp(ramp) => ramp.occupy(),
             Kind::Upstream(upstream) => upstream.recent.sent(now),
         }
@@ -261,7 +267,7 @@ impl Scope {
         match &mut self.kind {
             Kind::Window(window) => window.settle(at),
             Kind::Ramp(ramp) => ramp.ended(),
-            Kind::Places(_) | Kind::Upstream(_) => {}
+            Kind::ConcurrencyLimit(_) | Kind::Upstream(_) => {}
         }
     }
 
@@ -270,7 +276,7 @@ impl Scope {
         match &mut self.kind {
             Kind::Window(window) => window.settle(now.plus(self.linger)),
             Kind::Ramp(ramp) => ramp.ended(),
-            Kind::Places(_) | Kind::Upstream(_) => {}
+            Kind::ConcurrencyLimit(_) | Kind::Upstream(_) => {}
         }
     }
 
@@ -279,7 +285,7 @@ impl Scope {
         match &mut self.kind {
             Kind::Window(window) => window.cancel(),
             Kind::Ramp(ramp) => ramp.ended(),
-            Kind::Places(_) | Kind::Upstream(_) => {}
+            Kind::ConcurrencyLimit(_) | Kind::Upstream(_) => {}
         }
         if let Some(turn) = self.latest.take_if(|turn| turn.grant == grant) {
             self.restore(turn.before);
@@ -288,7 +294,7 @@ impl Scope {
 
     /// The exchange is over, its body included.
     pub(super) fn leave(&mut self, how: Leave, now: Moment) {
-        if let Kind::Places(places) = &mut self.kind {
+        if let Kind::ConcurrencyLimit(places) = &mut self.kind {
             places.leave(how, now);
         }
     }
@@ -311,7 +317,7 @@ impl Scope {
         let open = self.hold.map_or(now, |hold| hold.until.max(now));
         match &self.kind {
             Kind::Window(window) => window.estimate(open, position),
-            Kind::Places(places) => places.estimate(open, position),
+            Kind::ConcurrencyLimit(places) => places.estimate(open, position),
             Kind::Ramp(_) => open,
             Kind::Upstream(upstream) => match &upstream.temporary {
                 Some(pace) => pace.estimate(open, position),
@@ -324,7 +330,7 @@ impl Scope {
         self.recover(now);
         let unused = match &mut self.kind {
             Kind::Window(window) => window.is_idle(now),
-            Kind::Places(places) => places.taken(now) == 0,
+            Kind::ConcurrencyLimit(places) => places.taken(now) == 0,
             Kind::Ramp(_) => true,
             Kind::Upstream(upstream) => upstream.temporary.is_none(),
         };
@@ -336,11 +342,14 @@ impl Scope {
     pub(super) fn inherit(&mut self, from: &Self, now: Moment) {
         match (&mut self.kind, &from.kind) {
             (Kind::Window(own), Kind::Window(other)) => own.inherit(other, now),
-            (Kind::Places(own), Kind::Places(other)) => own.inherit(other),
+            (Kind::ConcurrencyLimit(own), Kind::ConcurrencyLimit(other)) => own.inherit(other),
             (Kind::Upstream(own), Kind::Upstream(other)) => {
                 own.temporary = other.temporary.as_ref().map(Temporary::copy);
             }
-            (Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) | Kind::Upstream(_), _) => {}
+            (
+                Kind::Window(_) | Kind::ConcurrencyLimit(_) | Kind::Ramp(_) | Kind::Upstream(_),
+                _,
+            ) => {}
         }
         self.hold = from.hold.map(|hold| Hold { id: 0, probe: Probe::Due, ..hold });
         (self.last_cut, self.speed) = (from.last_cut, from.speed);
@@ -350,9 +359,9 @@ impl Scope {
         match &self.kind {
             Kind::Upstream(upstream) => match &upstream.temporary {
                 Some(pace) => pace.sixteenths(),
-                None => FULL,
+                None => FULL_PACE,
             },
-            Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) => self.speed.sixteenths,
+            Kind::Window(_) | Kind::ConcurrencyLimit(_) | Kind::Ramp(_) => self.speed.sixteenths,
         }
     }
 
@@ -362,16 +371,16 @@ impl Scope {
             Kind::Upstream(upstream) => {
                 upstream.temporary.iter().for_each(|pace| pace.restore(mark));
             }
-            Kind::Places(_) | Kind::Ramp(_) => {}
+            Kind::ConcurrencyLimit(_) | Kind::Ramp(_) => {}
         }
     }
 
     fn recover(&mut self, now: Moment) {
         match &mut self.kind {
-            Kind::Window(window) if self.speed.sixteenths < FULL => {
+            Kind::Window(window) if self.speed.sixteenths < FULL_PACE => {
                 let steps = now.since(self.speed.since).as_nanos() / RECOVERY_STEP.as_nanos();
-                let left = FULL - self.speed.sixteenths;
-                let steps = u8::try_from(steps).unwrap_or(FULL).min(left);
+                let left = FULL_PACE - self.speed.sixteenths;
+                let steps = u8::try_from(steps).unwrap_or(FULL_PACE).min(left);
                 if steps > 0 {
                     self.speed.sixteenths += steps;
                     self.speed.since = self.speed.since.plus(RECOVERY_STEP * u32::from(steps));
@@ -385,7 +394,7 @@ impl Scope {
                 upstream.temporary = pace.and_then(|pace| pace.recovered(now));
                 self.latest = self.latest.filter(|_| upstream.temporary.is_some());
             }
-            Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) | Kind::Upstream(_) => {}
+            Kind::Window(_) | Kind::ConcurrencyLimit(_) | Kind::Ramp(_) | Kind::Upstream(_) => {}
         }
     }
 }

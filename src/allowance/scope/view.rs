@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
 use super::{Calls, Kind, Scope};
 use crate::allowance::view::{Binding, HoldView, ScopeKind, ScopeView};
@@ -29,7 +29,7 @@ impl Scope {
     /// What the log calls it.
     pub(in crate::allowance) fn label(&self) -> Arc<str> {
         match &self.kind {
-            Kind::Window(_) | Kind::Places(_) | Kind::Ramp(_) => Arc::clone(&self.name),
+            Kind::Window(_) | Kind::ConcurrencyLimit(_) | Kind::Ramp(_) => Arc::clone(&self.name),
             Kind::Upstream(upstream) => match upstream.calls {
                 Calls::All => Arc::from("upstream"),
                 Calls::Counted => Arc::from("counted_calls"),
@@ -50,7 +50,7 @@ impl Scope {
                 };
                 (kind, occupied, release.unwrap_or(now))
             }
-            Kind::Places(places) => {
+            Kind::ConcurrencyLimit(places) => {
                 let kind = ScopeKind::Concurrency { limit: places.limit() };
                 let release = places.room(now).err().filter(|at| *at != Moment::NEVER);
                 (kind, places.taken(now), release.unwrap_or(now))

@@ -10,13 +10,11 @@ use http::{HeaderMap, Method};
 
 use super::*;
 use crate::clock::Clock;
-use crate::policy::classify::{HoldCause, HoldOrder, HoldScope, Wait};
-use crate::policy::client::Priority;
-use crate::policy::outcome::Reach;
-use crate::policy::problem::Basis;
-use crate::policy::route::CallPath;
-use crate::policy::time::{Moment, seconds_up};
+use crate::outcome::{Basis, HoldCause, HoldOrder, HoldScope, Reach, Wait};
 use crate::random::Random;
+use crate::routing::client::Priority;
+use crate::routing::route::CallPath;
+use crate::time::{Moment, seconds_up};
 
 /// How much later an attempt that was given up counts as over.
 const LINGER: Duration = Duration::from_secs(1);
@@ -269,8 +267,10 @@ async fn forty_throttles_in_flight_are_one() {
 async fn exempt_calls_pass_an_exhausted_allowance_and_its_hold() {
     let clock = Clock::start();
     let mut hourly = window(1, MINUTE * 60, Spread::None);
-    let auth =
-        crate::policy::route::Matcher { methods: None, path: Some("/auth/token".parse().unwrap()) };
+    let auth = crate::routing::route::Matcher {
+        methods: None,
+        path: Some("/auth/token".parse().unwrap()),
+    };
     hourly.exempt.push(auth);
     let vault = accounts(vec![hourly], clock);
     let mut throttle = order(HoldCause::Throttle, 10);
@@ -317,7 +317,7 @@ async fn an_outage_holds_the_upstream() {
     let vault = accounts(vec![], clock);
     for call in 1..=20 {
         let mut settlement = plain(clock);
-        (settlement.blind, settlement.fate) = (Blind::OnConnection, Fate::NotSent);
+        (settlement.blind, settlement.fate) = (Blind::OnConnection, AttemptEnd::NotSent);
         slot(&vault, clock, MINUTE).await.unwrap().settle(&settlement);
         let want = vault.want(0, &Method::GET, CallPath::new("/"), asker(clock.now(), MINUTE));
         let account = vault.account(0, &HeaderMap::new());
@@ -357,7 +357,7 @@ async fn what_was_not_sent_gives_its_turn_of_the_pace_back() {
     let clock = Clock::start();
     let vault = accounts(vec![window(60, MINUTE, Spread::Even { burst: 1 })], clock);
     let mut unsent = plain(clock);
-    unsent.fate = Fate::NotSent;
+    unsent.fate = AttemptEnd::NotSent;
     slot(&vault, clock, MINUTE).await.unwrap().settle(&unsent);
     slot(&vault, clock, MINUTE).await.unwrap().cancel();
     let sent = slot(&vault, clock, MINUTE).await.unwrap();

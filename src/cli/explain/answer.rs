@@ -8,13 +8,11 @@ use super::words;
 use crate::allowance::AccountRule;
 use crate::config::Settings;
 use crate::gateway::{CallPolicy, Inspect, Redirects, Repeat, Upstream};
-use crate::policy::client::{KeyPlace, UnknownClient};
-use crate::policy::headers::{
-    account_value, decisive_value, has_idempotency_key, preferred_wait, target,
-};
-use crate::policy::method::{CallMethod, overrides};
-use crate::policy::normalise::StatusPolicy;
-use crate::policy::route::{CallPath, Reading, Route};
+use crate::headers::{account_value, decisive_value, has_idempotency_key, preferred_wait, target};
+use crate::problem::normalise::StatusPolicy;
+use crate::routing::client::{KeyPlace, UnknownClient};
+use crate::routing::method::{CallMethod, overrides};
+use crate::routing::route::{CallPath, Reading, Route};
 use crate::upstream;
 
 /// What would happen to this request; `origin` tells where a path of keys was written.

@@ -7,12 +7,11 @@ use http::{HeaderName, Method};
 
 use crate::allowance::{AccountRule, Allowance, Grant, Mode, Spread};
 use crate::config::Settings;
-use crate::policy::backoff::Backoff;
-use crate::policy::classify::HoldCause;
-use crate::policy::client::Clients;
-use crate::policy::dialect::{Dialect, Extract, HoldRule, Replay, Rule, RuleScope, When};
-use crate::policy::problem::Code;
-use crate::policy::route::{Entry, Matcher, Routes};
+use crate::dialect::{Dialect, Extract, HoldRule, Replay, Rule, RuleScope, When};
+use crate::outcome::{Code, HoldCause};
+use crate::retry::backoff::Backoff;
+use crate::routing::client::Clients;
+use crate::routing::route::{Entry, Matcher, Routes};
 use crate::{admin, gateway, server, telemetry, upstream};
 
 const fn seconds(seconds: u64) -> Duration {
@@ -105,7 +104,7 @@ fn policy() -> gateway::CallPolicy {
         budget_percent: 10,
         replay_body_max: 256 << 10,
         idempotency_header: HeaderName::from_static("idempotency-key"),
-        status: crate::policy::normalise::StatusPolicy::Map,
+        status: crate::problem::normalise::StatusPolicy::Map,
         redirects: gateway::Redirects::Rewrite,
         client_address: gateway::ClientAddress::Drop,
         repeat: gateway::Repeat::ByMethod,

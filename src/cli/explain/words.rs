@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::Method;
 
 use crate::allowance::{Allowance, Grant, Mode, Spread};
-use crate::policy::dialect::{HoldRule, Place, Replay, Rule, RuleScope, When};
-use crate::policy::route::Matcher;
+use crate::dialect::{HoldRule, Place, Replay, Rule, RuleScope, When};
+use crate::routing::route::Matcher;
 
 /// A duration in its two largest units.
 pub(super) fn span(span: Duration) -> String {

@@ -10,7 +10,7 @@ use crate::config::check::{Field, Held, Item};
 use crate::config::defaults;
 use crate::config::fault::{Fault, Sort};
 use crate::config::scalar::{Length, Limit};
-use crate::policy::route::Matcher;
+use crate::routing::route::Matcher;
 
 /// Who counts what a window is about.
 #[derive(Clone, Copy, PartialEq, Eq)]

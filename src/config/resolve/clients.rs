@@ -8,7 +8,7 @@ use crate::allowance::Allowance;
 use crate::config::check::Field;
 use crate::config::fault::{Fault, Sort};
 use crate::config::tree::At;
-use crate::policy::client::{Client, Clients, Priority};
+use crate::routing::client::{Client, Clients, Priority};
 
 /// A client with its key, and its limit.
 type Configured = ((Client, Box<[u8]>), Option<Allowance>);

@@ -10,7 +10,7 @@ use crate::config::check::{Held, Item};
 use crate::config::dialects::{DialectFault, Dialects};
 use crate::config::fault::{Fault, Sort, nearest};
 use crate::config::tree::Node;
-use crate::policy::dialect::{Dialect, Rule};
+use crate::dialect::{Dialect, Rule};
 
 /// The dialects that can be named; an own one that is faulty is known, and `None`.
 pub(super) struct Known {

@@ -14,7 +14,7 @@ use crate::allowance::{Allowance, Grant, Mode};
 use crate::config::check::{Field, Held, Item};
 use crate::config::scalar::{Length, Plain, Url};
 use crate::config::tree::At;
-use crate::policy::dialect::When;
+use crate::dialect::When;
 use crate::server;
 use crate::upstream::Scheme;
 

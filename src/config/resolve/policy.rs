@@ -9,11 +9,11 @@ use http::HeaderName;
 use super::{Origin, Resolver, Scope};
 use crate::config::check::{Held, Item};
 use crate::config::scalar::{Length, Plain};
+use crate::dialect::Dialect;
 use crate::gateway::{CallPolicy, ClientAddress, Expose, Inspect, Redirects, Repeat};
-use crate::policy::backoff::Backoff;
-use crate::policy::dialect::Dialect;
-use crate::policy::normalise::StatusPolicy;
-use crate::policy::route::{Matcher, Pattern};
+use crate::problem::normalise::StatusPolicy;
+use crate::retry::backoff::Backoff;
+use crate::routing::route::{Matcher, Pattern};
 
 impl<'a> Resolver<'a> {
     /// The policy of a scope; nothing when its dialect is not known.

@@ -18,7 +18,7 @@ use crate::config::layers::cannot_read;
 use crate::config::scalar::{Url, origin_text};
 use crate::config::tree::At;
 use crate::gateway::{self, CallPolicy, Credential};
-use crate::policy::route::{Entry, Matcher, Routes};
+use crate::routing::route::{Entry, Matcher, Routes};
 use crate::upstream::{self, AnswerBounds, Protocol, Scheme, TlsRoots};
 
 /// One upstream as the workshop and the back door see it; `None` when it is faulty.

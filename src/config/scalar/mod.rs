@@ -19,7 +19,7 @@ pub(super) use quantity::{Bytes, Length, Limit};
 
 use super::fault::Sort;
 use super::keys::Scalar;
-use crate::policy::route::Pattern;
+use crate::routing::route::Pattern;
 use net::*;
 use quantity::*;
 

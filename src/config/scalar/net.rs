@@ -7,7 +7,7 @@ use http::uri::Authority;
 
 use super::{Fit, Misfit, Plain};
 use crate::config::fault::Sort;
-use crate::policy::authority;
+use crate::routing::authority;
 use crate::upstream::{Origin, Scheme};
 
 /// Where an upstream is.

@@ -14,7 +14,7 @@ use crate::dialect::extract::{nonempty, scalar};
 use crate::dialect::facts::Facts;
 use crate::dialect::json;
 use crate::dialect::text::Tree;
-use crate::policy::reading::{Form, Part};
+use crate::outcome::{Form, Part};
 use names::{is_phrase, is_word, plain};
 
 /// Envelopes inside envelopes are opened this deep.

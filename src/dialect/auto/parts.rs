@@ -6,8 +6,8 @@ use super::names::{self, NO_FIELDS, PART_CODES, PART_FIELDS, PART_MESSAGES, plai
 use super::{Members, take};
 use crate::dialect::extract::{as_pointer, nonempty};
 use crate::dialect::facts::Facts;
-use crate::policy::problem::CHILDREN_MAX;
-use crate::policy::reading::Part;
+use crate::outcome::Part;
+use crate::problem::CHILDREN_MAX;
 
 /// Maps inside maps are followed this deep.
 const DEPTH_MAX: usize = 6;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Fault;
-use crate::policy::hint;
+use crate::dialect::hint;
 
 /// Words further away than this are not what was meant.
 const NEAREST_DISTANCE_MAX: usize = 4;

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::policy::dialect::{Dialect, Extract, Place, Rule};
-use crate::policy::problem::{Support, SupportWhen};
+use crate::dialect::{Dialect, Extract, Place, Rule};
+use crate::outcome::{Support, SupportWhen};
 use fields::{Fields, Sink};
 
 pub use schema::schema;

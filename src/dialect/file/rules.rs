@@ -8,11 +8,9 @@ use serde_json::Value;
 
 use super::fields::{Fields, Sink, join, kind};
 use super::{RULES_MAX, place, support};
-use crate::policy::classify::HoldCause;
-use crate::policy::dialect::{HoldRule, Place, Replay, Retry, Rule, RuleScope, When};
-use crate::policy::hint::LEGAL_MAX;
-use crate::policy::outcome::FailureKind;
-use crate::policy::problem::{Code, Source};
+use crate::dialect::hint::LEGAL_MAX;
+use crate::dialect::{HoldRule, Place, Replay, Retry, Rule, RuleScope, When};
+use crate::outcome::{Code, FailureKind, HoldCause, Source};
 
 /// Memory of one compiled pattern.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;

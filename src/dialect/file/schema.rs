@@ -6,8 +6,7 @@ use serde_json::{Value, json};
 
 use super::rules::{CAUSES, PATTERN_CHARS_MAX, REPLAYS, SCOPES, codes};
 use super::{RULES_MAX, SUPPORT_WHENS};
-use crate::policy::outcome::FailureKind;
-use crate::policy::problem::Code;
+use crate::outcome::{Code, FailureKind};
 
 /// The JSON Schema of one dialect. That of a route's own rules is its `properties.rules`.
 #[must_use]

@@ -298,7 +298,7 @@ fn units_in_names_are_read() {
 }
 
 fn up(span: Duration) -> u64 {
-    crate::policy::time::seconds_up(span)
+    crate::time::seconds_up(span)
 }
 
 #[test]

@@ -8,13 +8,12 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::{builtin, for_failure, understand};
-use crate::policy::classify::{
-    Class, HoldCause, HoldScope, Learned, Processing, Remedy, Trouble, Wait,
+use crate::outcome::Code::*;
+use crate::outcome::{
+    Answer, Basis, Class, Extent, Failure, FailureKind, HoldCause, HoldScope, Learned, Peek,
+    Processing, Reach, Remedy, Trouble, Wait,
 };
-use crate::policy::normalise::{CallFacts, upstream_problem};
-use crate::policy::outcome::{Answer, Extent, Failure, FailureKind, Peek, Reach};
-use crate::policy::problem::Basis;
-use crate::policy::problem::Code::*;
+use crate::problem::normalise::{CallFacts, upstream_problem};
 
 fn class(dialect: &str, status: u16, headers: &[(&str, &str)], body: &str) -> Class {
     let pair = |(name, value): &(&str, &str)| {

@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 
 use super::pieces::Pieces;
 use crate::clock::Clock;
-use crate::policy::outcome::{Extent, Failure};
+use crate::outcome::{Extent, Failure};
 
 /// Bytes of an error body that are read: the largest anybody has found useful, many times over.
 const PEEK_BYTES_MAX: usize = 256 * 1024;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
 /// One window: long enough for the pauses of a bad network, short enough that a place is not
 /// blocked for long.

@@ -17,8 +17,8 @@ use http_body_util::Full;
 use super::merging::Merging;
 use super::pieces::{Pieces, Place};
 use super::rate::Upload;
-use crate::policy::headers::Guarded;
-use crate::policy::replay::BodyState;
+use crate::headers::Guarded;
+use crate::retry::replay::BodyState;
 
 /// Where a request's body comes from.
 #[derive(Default)]

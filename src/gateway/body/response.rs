@@ -12,15 +12,15 @@ use http::{HeaderValue, Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 
 use super::merging::Merging;
-use crate::allowance::Seat;
+use crate::allowance::ConcurrencyPermit;
 use crate::clock::Clock;
 use crate::gateway::Settings;
 use crate::gateway::call::Identity;
-use crate::policy::headers;
-use crate::policy::normalise::Redactor;
-use crate::policy::outcome::{Failure, FailureKind, Reach};
-use crate::policy::time::Moment;
+use crate::headers;
+use crate::outcome::{Failure, FailureKind, Reach};
+use crate::problem::normalise::Redactor;
 use crate::telemetry::{self, Access, BodyFault, BrokenBody, BrokenBy, Shard};
+use crate::time::Moment;
 use crate::upstream::AnswerBody;
 
 /// The body of an answer to a client.
@@ -38,7 +38,7 @@ impl<B: AnswerBody> ResponseBody<B> {
     pub fn of_vendor(
         mut body: B,
         idle: (Clock, Duration),
-        mut seat: Seat,
+        mut seat: ConcurrencyPermit,
         record: impl FnOnce() -> BodyRecord,
     ) -> Self {
         match body.take_whole() {
@@ -132,7 +132,7 @@ pub struct Streamed<B> {
     idle: Idle,
     /// The break, while what came before it goes out.
     broken: Option<Failure>,
-    seat: Seat,
+    seat: ConcurrencyPermit,
     record: BodyRecord,
     /// Bytes that were handed on.
     bytes: u64,
@@ -164,7 +164,7 @@ impl<B> Streamed<B> {
     pub fn new(
         (read, rest): (VecDeque<Frame<Bytes>>, B),
         (clock, idle_timeout): (Clock, Duration),
-        seat: Seat,
+        seat: ConcurrencyPermit,
         record: BodyRecord,
     ) -> Self {
         let idle = Idle { clock, timeout: idle_timeout, timer: None };

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::allowance::{HoldView, ScopeKind, ScopeView};
-use crate::policy::classify::HoldCause;
+use crate::outcome::HoldCause;
 
 /// The scope of this name, in the first account.
 fn scope(bench: &Bench, name: &str) -> ScopeView {

@@ -29,11 +29,11 @@ use serde_json::Value;
 
 use super::*;
 use crate::allowance::{AccountRule, Allowance, Grant, Mode, Spread};
-use crate::policy::backoff::Backoff;
-use crate::policy::client::Clients;
-use crate::policy::normalise::StatusPolicy;
-use crate::policy::outcome::{Failure, FailureKind, Reach};
-use crate::policy::route::{Entry, Routes};
+use crate::outcome::{Failure, FailureKind, Reach};
+use crate::problem::normalise::StatusPolicy;
+use crate::retry::backoff::Backoff;
+use crate::routing::client::Clients;
+use crate::routing::route::{Entry, Routes};
 use crate::telemetry::Metrics;
 use crate::upstream::{AnswerBody, Progress, RequestHead};
 

@@ -1,7 +1,7 @@
 //! A call is treated by what its vendor may read, however it is spelled.
 
 use super::*;
-use crate::policy::route::Matcher;
+use crate::routing::route::Matcher;
 
 type Headers = &'static [(&'static str, &'static str)];
 

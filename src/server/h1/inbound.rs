@@ -16,7 +16,7 @@ use tokio::io::AsyncWrite;
 
 use super::request::{Head, Heads, Offending};
 use crate::gateway::ClientBroke;
-use crate::http1::{self, Chunks, Length, Lie, OriginalHead, Padding, Piece, Received};
+use crate::http1::{self, Chunks, Length, OriginalHead, Padding, ParseError, Piece, Received};
 use crate::server::head::Bounds;
 use crate::server::stream::{ClientStream, ClientWriter};
 
@@ -210,7 +210,7 @@ impl Inbound {
         Poll::Ready(read)
     }
 
-    fn take(&mut self) -> Result<Piece, Lie> {
+    fn take(&mut self) -> Result<Piece, ParseError> {
         match &mut self.body {
             Coming::Sized(0) => Ok(Piece::End),
             Coming::Sized(_) if self.received.bytes.is_empty() => Ok(Piece::More),
@@ -218,11 +218,11 @@ impl Inbound {
             Coming::Chunks(chunks) => {
                 let piece = chunks.take(&mut self.received.bytes)?;
                 if matches!(&piece, Piece::Trailers(map) if map.keys().any(is_header_only)) {
-                    return Err(Lie("a trailer that belongs into a head"));
+                    return Err(ParseError("a trailer that belongs into a head"));
                 }
                 Ok(piece)
             }
-            Coming::Broken => Err(Lie("it is broken")),
+            Coming::Broken => Err(ParseError("it is broken")),
         }
     }
 

@@ -21,7 +21,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::gateway::OriginalHeads;
 use crate::gateway::{Drain, Peer};
-use crate::policy::time::Moment;
+use crate::time::Moment;
 
 /// Answers with what it was asked, or as its path says.
 struct Echo {

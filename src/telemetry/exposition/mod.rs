@@ -23,9 +23,7 @@ use super::metrics::{
 use super::process::Process;
 use super::table::{self, Metric};
 use crate::allowance::{AccountView, Barrier};
-use crate::policy::classify::HoldCause;
-use crate::policy::outcome::FailureKind;
-use crate::policy::problem::{Code, Source, StoppedBy};
+use crate::outcome::{Code, FailureKind, HoldCause, Source, StoppedBy};
 
 pub(super) use classic::classic;
 use family::Family;

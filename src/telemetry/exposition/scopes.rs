@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::allowance::{ScopeKind, ScopeView};
-use crate::policy::classify::HoldCause;
+use crate::outcome::HoldCause;
 
 /// The same scope of several accounts.
 #[derive(Debug)]

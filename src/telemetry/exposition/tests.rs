@@ -10,7 +10,7 @@ use super::super::table::{Kind, METRICS};
 use super::*;
 use crate::allowance::HoldView;
 use crate::allowance::{ScopeKind, ScopeView};
-use crate::policy::verdict::RetryReason;
+use crate::retry::decision::RetryReason;
 
 fn metrics() -> Arc<Metrics> {
     let upstreams = ["wordbee", "od\"d\n"].map(Into::into).into();

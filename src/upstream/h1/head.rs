@@ -10,7 +10,7 @@ use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use crate::http1::{
-    Chunks, Concerns, Length, Lie, Lines, OriginalHead, Padding, is_listed, line, number,
+    Chunks, Concerns, Length, Lines, OriginalHead, Padding, ParseError, is_listed, line, number,
 };
 use crate::upstream::{AnswerBounds, Interim, RequestHead};
 
@@ -113,13 +113,13 @@ pub(super) enum Found {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unusable {
     /// It is not HTTP/1.1.
-    Malformed(Lie),
+    Malformed(ParseError),
     /// It is over one of our own bounds; the vendor did nothing wrong.
     OverBound(&'static str),
 }
 
-impl From<Lie> for Unusable {
-    fn from(lie: Lie) -> Self {
+impl From<ParseError> for Unusable {
+    fn from(lie: ParseError) -> Self {
         Self::Malformed(lie)
     }
 }
@@ -166,7 +166,7 @@ pub(super) fn skip_empty_lines(received: &mut BytesMut) -> bool {
 /// How every answer begins.
 const START: &[u8] = b"HTTP/1.";
 
-const NO_STATUS_LINE: Lie = Lie("no status line");
+const NO_STATUS_LINE: ParseError = ParseError("no status line");
 const TOO_LARGE: Unusable = Unusable::OverBound("the answer's head has more bytes than `head.max`");
 const TOO_MANY: Unusable = Unusable::OverBound("the answer has more headers than `head.headers`");
 
@@ -185,7 +185,7 @@ fn parse<B>(
 ) -> Result<Parsed, Unusable> {
     let (version, status, reason) = status_line(&head[lines.place(head, 0)])?;
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(Lie("101 unasked").into());
+        return Err(ParseError("101 unasked").into());
     }
     if status.is_informational() {
         let mut headers = HeaderMap::new();
@@ -232,7 +232,7 @@ type StatusLine = (Version, StatusCode, Option<ReasonPhrase>);
 /// How most answers begin, which need not be taken apart.
 const PLAIN_OK: &[u8] = b"HTTP/1.1 200 OK";
 
-fn status_line(line: &[u8]) -> Result<StatusLine, Lie> {
+fn status_line(line: &[u8]) -> Result<StatusLine, ParseError> {
     if line == PLAIN_OK {
         return Ok((Version::HTTP_11, StatusCode::OK, None));
     }
@@ -244,7 +244,7 @@ fn status_line(line: &[u8]) -> Result<StatusLine, Lie> {
         _ => return Err(NO_STATUS_LINE),
     };
     let (digits, reason) = rest.split_at_checked(3).ok_or(NO_STATUS_LINE)?;
-    let status = StatusCode::from_bytes(digits).map_err(|_| Lie("a status that is none"))?;
+    let status = StatusCode::from_bytes(digits).map_err(|_| ParseError("a status that is none"))?;
     let reason = match reason {
         [] | [b' '] => return Ok((version, status, None)),
         [b' ', reason @ ..] => reason,
@@ -253,7 +253,7 @@ fn status_line(line: &[u8]) -> Result<StatusLine, Lie> {
     if status.canonical_reason().is_some_and(|usual| usual.as_bytes() == reason) {
         return Ok((version, status, None));
     }
-    let reason = ReasonPhrase::try_from(reason).map_err(|_| Lie("a bad reason"))?;
+    let reason = ReasonPhrase::try_from(reason).map_err(|_| ParseError("a bad reason"))?;
     Ok((version, status, Some(reason)))
 }
 
@@ -274,10 +274,10 @@ enum Coding {
 }
 
 impl Said {
-    fn hear(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), Lie> {
+    fn hear(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), ParseError> {
         if *name == CONTENT_LENGTH {
             if self.length.is_some() {
-                return Err(Lie("Content-Length more than once"));
+                return Err(ParseError("Content-Length more than once"));
             }
             self.length = Some(number(value.as_bytes()));
         } else if *name == TRANSFER_ENCODING {
@@ -290,18 +290,23 @@ impl Said {
         Ok(())
     }
 
-    fn framing(&self, status: StatusCode, version: Version, to: &Method) -> Result<Framing, Lie> {
+    fn framing(
+        &self,
+        status: StatusCode,
+        version: Version,
+        to: &Method,
+    ) -> Result<Framing, ParseError> {
         let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         if bodiless || *to == Method::HEAD {
             return Ok(Framing::Length(0));
         }
         match (self.coding, self.length) {
-            (Some(Coding::Other), _) => Err(Lie("a Transfer-Encoding other than chunked")),
-            (Some(_), Some(_)) => Err(Lie("Content-Length beside Transfer-Encoding")),
-            (Some(_), None) if version == Version::HTTP_10 => Err(Lie("HTTP/1.0 in chunks")),
+            (Some(Coding::Other), _) => Err(ParseError("a Transfer-Encoding other than chunked")),
+            (Some(_), Some(_)) => Err(ParseError("Content-Length beside Transfer-Encoding")),
+            (Some(_), None) if version == Version::HTTP_10 => Err(ParseError("HTTP/1.0 in chunks")),
             (Some(Coding::Chunked), None) => Ok(Framing::Chunks(Chunks::new(Padding::Taken))),
             (None, Some(Some(length))) => Ok(Framing::Length(length)),
-            (None, Some(None)) => Err(Lie("a Content-Length that is none")),
+            (None, Some(None)) => Err(ParseError("a Content-Length that is none")),
             (None, None) => Ok(Framing::Close),
         }
     }

@@ -18,17 +18,17 @@ use http::{HeaderValue, Version};
 use http_body::{Frame, SizeHint};
 
 use self::head::{Found, Framing, Unusable};
-use super::asked::{Asked, Broken};
 use super::authentication;
 use super::failure;
 use super::pool::Pool;
+use super::request::{Broken, UpstreamRequest};
 use super::shared::Permit;
 use super::wire::Io;
 use super::{INTERIM_BYTES_MAX, Progress, RequestBody, UpstreamBody};
 use crate::clock::Clock;
-use crate::http1::{self, Lie, Lines, Outgoing, Piece, Received, Stop};
-use crate::policy::outcome::{Failure, Reach};
-use crate::policy::time::Moment;
+use crate::http1::{self, Lines, Outgoing, ParseError, Piece, Received, Stop};
+use crate::outcome::{Failure, Reach};
+use crate::time::Moment;
 
 mod head;
 
@@ -80,7 +80,7 @@ pub(super) struct Connection<B: RequestBody> {
 
 /// What one exchange needs to know of itself until its head is there.
 struct Exchange<'a, 'h, B: RequestBody> {
-    asked: &'a mut Asked<'h, B>,
+    asked: &'a mut UpstreamRequest<'h, B>,
     pool: &'a Pool<B>,
     progress: &'a Progress,
     stage: Stage,
@@ -128,7 +128,7 @@ impl<B: RequestBody> Connection<B> {
     /// is as it was. A connection that is free goes back to `pool`.
     pub(super) async fn send(
         mut self: Box<Self>,
-        asked: &mut Asked<'_, B>,
+        asked: &mut UpstreamRequest<'_, B>,
         pool: &Arc<Pool<B>>,
         progress: &Progress,
     ) -> Result<(), Broken> {
@@ -179,7 +179,7 @@ impl<B: RequestBody> Connection<B> {
             };
             return Err(Broken::Unsent(failure));
         }
-        let Asked { head, binds, body, .. } = &*exchange.asked;
+        let UpstreamRequest { head, binds, body, .. } = &*exchange.asked;
         let body = body.as_ref().expect("a request is sent once");
         if *binds {
             self.reserved_for = Some(head.client);
@@ -231,7 +231,7 @@ impl<B: RequestBody> Connection<B> {
 
     /// Takes the head out of what was received, once it is whole.
     fn hear(&mut self, exchange: &mut Exchange<'_, '_, B>, bytes: usize) -> Result<Heard, Failure> {
-        let Asked { head, answer, .. } = &mut *exchange.asked;
+        let UpstreamRequest { head, answer, .. } = &mut *exchange.asked;
         if exchange.read == 0 {
             exchange.pool.lend(answer.headers_mut());
         }
@@ -263,7 +263,7 @@ impl<B: RequestBody> Connection<B> {
     }
 
     /// Gives the answer its body: it flows through the connection, unless all of it is here.
-    fn give_body(mut self: Box<Self>, asked: &mut Asked<'_, B>, pool: &Arc<Pool<B>>) {
+    fn give_body(mut self: Box<Self>, asked: &mut UpstreamRequest<'_, B>, pool: &Arc<Pool<B>>) {
         *asked.answer.body_mut() = match &mut self.framing {
             Framing::Length(left) if *left <= self.received.bytes.len() as u64 => {
                 let body = http1::data(left, &mut self.received.bytes);
@@ -309,7 +309,7 @@ impl<B: RequestBody> Connection<B> {
     }
 
     /// Takes the next piece of the answer's body out of what was received.
-    fn take(&mut self) -> Result<Piece, Lie> {
+    fn take(&mut self) -> Result<Piece, ParseError> {
         let received = &mut self.received.bytes;
         match &mut self.framing {
             Framing::Length(0) => Ok(Piece::End),

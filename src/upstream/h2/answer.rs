@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::Ticket;
 use super::upload::Upload;
-use crate::policy::outcome::{Failure, Reach};
+use crate::outcome::{Failure, Reach};
 use crate::upstream::{RequestBody, failure};
 
 /// What is still to come of an answer's body, and of the request's where the answer came early.

@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 
 use super::load::Load;
 use super::wire::Watched;
-use crate::policy::time::Moment;
+use crate::time::Moment;
 use crate::upstream::failure;
 use crate::upstream::shared::Permit;
 

@@ -9,8 +9,8 @@ use tokio::sync::Notify;
 
 use super::wire::Traffic;
 use crate::clock::Clock;
-use crate::policy::outcome::Failure;
-use crate::policy::time::Moment;
+use crate::outcome::Failure;
+use crate::time::Moment;
 use crate::upstream::settings::AnswerBounds;
 use crate::upstream::shared::Common;
 

@@ -30,16 +30,16 @@ use self::driver::{Driver, NOT_GREETED};
 use self::load::{Load, Place};
 use self::upload::Upload;
 use self::wire::{Listed, Watched};
-use super::asked::{Asked, Broken};
 use super::authentication;
 use super::failure;
+use super::request::{Broken, UpstreamRequest};
 use super::settings::AnswerBounds;
 use super::shared::{Common, Permit};
 use super::wire::Io;
 use super::{INTERIM_BYTES_MAX, Interim, Progress, RequestBody, RequestHead, UpstreamBody};
 use crate::clock::Clock;
-use crate::policy::outcome::{Failure, FailureKind, Reach};
-use crate::policy::time::Moment;
+use crate::outcome::{Failure, FailureKind, Reach};
+use crate::time::Moment;
 
 pub(super) use self::answer::Incoming;
 
@@ -180,7 +180,7 @@ impl Stream {
     /// was sent, it is as it was.
     pub(super) async fn send<B: RequestBody>(
         self,
-        asked: &mut Asked<'_, B>,
+        asked: &mut UpstreamRequest<'_, B>,
         target: &Target,
         progress: &Progress,
     ) -> Result<(), Broken> {
@@ -261,7 +261,7 @@ struct Begun {
 impl Begun {
     fn poll<B: RequestBody>(
         &mut self,
-        asked: &mut Asked<'_, B>,
+        asked: &mut UpstreamRequest<'_, B>,
         progress: &Progress,
         cx: &mut Context<'_>,
     ) -> Poll<Result<Response<RecvStream>, Broken>> {

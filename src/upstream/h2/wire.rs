@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::{Event, Frames};
 use crate::clock::Clock;
-use crate::policy::time::Moment;
+use crate::time::Moment;
 use crate::upstream::Progress;
 use crate::upstream::wire::Io;
 

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::vendor::{Peer, Vendor};
 use super::*;
-use crate::policy::outcome::{FailureKind, Reach};
+use crate::outcome::{FailureKind, Reach};
 
 #[tokio::test]
 async fn a_connection_is_used_again() {

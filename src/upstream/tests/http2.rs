@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::vendor::{Peer, Vendor};
 use super::*;
-use crate::policy::outcome::{FailureKind, Reach};
+use crate::outcome::{FailureKind, Reach};
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;

@@ -2,7 +2,7 @@
 
 use super::vendor::{Peer, Vendor};
 use super::*;
-use crate::policy::outcome::{FailureKind, Reach};
+use crate::outcome::{FailureKind, Reach};
 
 /// Answers the head at once, the body when the test lets go of the request's connection.
 async fn slow(mut peer: Peer, _: usize) {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use super::http2::{DATA, Frames, HEADERS, NO_ERROR, PING, REFUSED_STREAM, RST_STREAM, h2};
 use super::vendor::{Peer, Vendor};
 use super::*;
-use crate::policy::outcome::{FailureKind, Reach};
+use crate::outcome::{FailureKind, Reach};
 
 const LONG: Duration = Duration::from_secs(4);
 

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::policy::outcome::{FailureKind, Reach};
+use crate::outcome::{FailureKind, Reach};
 
 /// An authority, and the file that holds its certificate.
 struct Authority {

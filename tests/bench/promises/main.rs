@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use evenkeel::clock::Clock;
-use evenkeel::policy::time::Moment;
+use evenkeel::time::Moment;
 use play::outage::{Down, DownPlan, MaintenancePlan, play_down, play_maintenance};
 use play::verdict::Verdict;
 use play::{once, waiting, windows};

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use evenkeel::clock::Clock;
-use evenkeel::policy::time::Moment;
+use evenkeel::time::Moment;
 use tempfile::TempDir;
 
 /// A start takes milliseconds; on a busy machine some seconds.

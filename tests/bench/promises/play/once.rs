@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use evenkeel::clock::Clock;
 use evenkeel::demo::{Act, Command, Handle, Log, Order, VendorSettings};
-use evenkeel::policy::time::Moment;
+use evenkeel::time::Moment;
 use tokio::task::JoinSet;
 
 use super::caller::{Answer, Ask, Caller, on_one_thread};

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use evenkeel::clock::Clock;
 use evenkeel::demo::{Act, Arrival, Command, Handle, Order, VendorSettings};
-use evenkeel::policy::time::Moment;
+use evenkeel::time::Moment;
 use tokio::task::JoinSet;
 
 use super::caller::{Answer, Ask, Caller, on_one_thread};

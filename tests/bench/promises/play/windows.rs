@@ -12,8 +12,8 @@ use evenkeel::clock::Clock;
 use evenkeel::demo::{
     Act, Allowance, Command, Counting, Handle, Latency, Log, Order, Vendor, VendorSettings,
 };
-use evenkeel::policy::time::Moment;
 use evenkeel::random::Random;
+use evenkeel::time::Moment;
 use tokio::task::JoinSet;
 
 use super::caller::{Answer, Ask, Caller, on_one_thread};

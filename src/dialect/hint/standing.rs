@@ -1,0 +1,448 @@
+//! What remains of an allowance, as headers of any answer state it.
+//!
+//! Successes come through here too, so the first question is cheap: is there such a header?
+
+use std::time::{Duration, SystemTime};
+
+use http::header::AGE;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::{Said, Throttled, Voice, now, said, text, unit, value};
+use crate::outcome::{Bucket, Standing, speaks_of_rates};
+
+/// Items of a header's list that are looked at.
+const ITEMS_MAX: usize = 16;
+
+/// Buckets of an answer that are looked at.
+const BUCKETS_MAX: usize = 32;
+
+/// What the headers of an answer say about the allowance; `wall` is asked only when needed.
+#[must_use]
+pub fn standing(headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Option<Standing> {
+    if !headers.keys().any(|name| speaks_of_rates(name.as_str())) {
+        return None;
+    }
+    spelt_out(headers, wall())
+}
+
+/// Kept apart so that the hot path stays small.
+#[cold]
+fn spelt_out(headers: &HeaderMap, wall: SystemTime) -> Option<Standing> {
+    let cached = text(headers, AGE).is_some_and(|age| age.trim() != "0");
+    if cached {
+        return None;
+    }
+    let policies: Vec<_> = policies(headers).collect();
+    let mut buckets = remaining(headers, &policies, now(headers, wall));
+    for policy in policies.iter().filter(|policy| policy.unit == Unit::Requests) {
+        let known = buckets.iter().any(|bucket| bucket.window == Some(policy.window));
+        if !known {
+            let (limit, window) = (Some(policy.limit), Some(policy.window));
+            buckets.push(Bucket { limit, window, ..Bucket::default() });
+        }
+    }
+    buckets.truncate(BUCKETS_MAX);
+    buckets.sort_by_key(|bucket| bucket.remaining == Some(0));
+    (!buckets.is_empty()).then_some(Standing { buckets })
+}
+
+/// The wait until something remains again: on a throttle any reset, else only an exhausted one.
+pub(super) fn reset(headers: &HeaderMap, throttled: Throttled, now: SystemTime) -> Option<Said> {
+    let draft = || draft_reset(text(headers, "ratelimit")?);
+    let exhausted = || exhausted_reset(headers, now);
+    let any = || match throttled {
+        Throttled::Yes => any_reset(headers, now),
+        Throttled::No => None,
+    };
+    said(draft(), Voice::RateLimit)
+        .or_else(|| said(exhausted(), Voice::Reset))
+        .or_else(|| said(any(), Voice::Reset))
+}
+
+/// `"default";r=0;t=30` of the drafts from 08 on, `limit=9, remaining=0, reset=30` of 07.
+///
+/// Only where nothing is left: a throttle with something left is about another bucket.
+fn draft_reset(line: &str) -> Option<Duration> {
+    let parameters = |item| split(item, ';').skip(1);
+    let wait = |item| {
+        let closed = parameters(item).find_map(|it| number(it, "r"))? == 0;
+        let seconds = parameters(item).find_map(|it| number(it, "t"))?;
+        if closed { value::legal(Duration::from_secs(seconds)) } else { None }
+    };
+    let newer = split(line, ',').take(ITEMS_MAX).filter_map(wait).max();
+    newer.or_else(|| {
+        let left = split(line, ',').take(ITEMS_MAX).find_map(|it| number(it, "remaining"))?;
+        let closed = left == 0;
+        let seconds = split(line, ',').take(ITEMS_MAX).find_map(|it| number(it, "reset"))?;
+        if closed { value::legal(Duration::from_secs(seconds)) } else { None }
+    })
+}
+
+/// The longest reset among the buckets of which nothing remains.
+fn exhausted_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let empty = headers.iter().filter(|(name, value)| {
+        speaks_of_rates(name.as_str())
+            && name.as_str().contains("remaining")
+            && is_zero(value.as_bytes())
+    });
+    empty.filter_map(|(name, _)| bucket_reset(headers, name.as_str(), now)).max()
+}
+
+pub(super) fn is_zero(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(|byte| *byte == b'0')
+}
+
+/// The reset of the bucket that this header says remains.
+fn bucket_reset(headers: &HeaderMap, remaining: &str, now: SystemTime) -> Option<Duration> {
+    let bucket = unit::bucket(remaining);
+    let mut own = resets(headers).filter(|(name, _)| unit::bucket(name.as_str()) == bucket);
+    own.find_map(|(name, value)| wait_of(name, value, now))
+}
+
+/// The longest reset of a bucket that does not say that something is left.
+fn any_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let open = resets(headers).filter(|(name, _)| !has_left(headers, name));
+    open.filter_map(|(name, value)| wait_of(name, value, now)).max()
+}
+
+fn resets(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+    let is_reset =
+        |name: &str| (speaks_of_rates(name) && name.contains("reset")) || is_own_retry_after(name);
+    headers.iter().filter(move |(name, _)| is_reset(name.as_str()))
+}
+
+/// Whether a header is a vendor's own `Retry-After`: `X-Rate-Limit-Retry-After-Seconds`.
+fn is_own_retry_after(name: &str) -> bool {
+    (name.starts_with("x-") || speaks_of_rates(name))
+        && name.contains("retry-after")
+        && !name.contains("max")
+}
+
+fn wait_of(name: &HeaderName, value: &HeaderValue, now: SystemTime) -> Option<Duration> {
+    value::named(value.to_str().ok()?, unit::of_header(name.as_str()), now)
+}
+
+/// Whether the bucket of a reset says that something is left.
+fn has_left(headers: &HeaderMap, reset: &HeaderName) -> bool {
+    let bucket = unit::bucket(reset.as_str());
+    headers.iter().any(|(name, left)| {
+        let name = name.as_str();
+        speaks_of_rates(name)
+            && name.contains("remaining")
+            && unit::bucket(name) == bucket
+            && !is_zero(left.as_bytes())
+    })
+}
+
+/// What a bucket counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Requests,
+    Other,
+}
+
+/// One item of a policy.
+#[derive(Clone, Copy, Debug)]
+struct Policy<'a> {
+    /// Its name, or the quota that stands in its place.
+    name: &'a str,
+    limit: u32,
+    window: Duration,
+    unit: Unit,
+}
+
+/// The items of `RateLimit-Policy`, or of `RateLimit-Limit` with a window.
+fn policies(headers: &HeaderMap) -> impl Iterator<Item = Policy<'_>> {
+    let names = ["ratelimit-policy", "ratelimit-limit", "x-ratelimit-limit", "x-ratelimit-policy"];
+    let lines = names.into_iter().flat_map(|name| headers.get_all(name));
+    let lines = lines.filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| split(line, ',').take(ITEMS_MAX).filter_map(policy_item))
+}
+
+/// `"burst";q=100;w=60` or `100;w=60`.
+fn policy_item(item: &str) -> Option<Policy<'_>> {
+    let name = split(item, ';').next()?.trim();
+    let other_unit = item.contains("qu=") && !item.contains("qu=\"request");
+    let unit = if other_unit { Unit::Other } else { Unit::Requests };
+    let quota = split(item, ';').find_map(|it| number(it, "q")).or_else(|| name.parse().ok())?;
+    let window = split(item, ';').find_map(|it| number(it, "w")).filter(|window| *window > 0)?;
+    let window = value::legal(Duration::from_secs(window))?;
+    let limit = u32::try_from(quota).ok().filter(|limit| *limit > 0)?;
+    Some(Policy { name, limit, window, unit })
+}
+
+/// What is said to remain, of every bucket.
+fn remaining(headers: &HeaderMap, policies: &[Policy<'_>], now: SystemTime) -> Vec<Bucket> {
+    let mut buckets = Vec::new();
+    for line in headers.get_all("ratelimit").iter().filter_map(|line| line.to_str().ok()) {
+        let items = split(line, ',').take(ITEMS_MAX);
+        buckets.extend(items.filter_map(|item| draft_item(item, policies)));
+        buckets.extend(older_draft(line, policies));
+    }
+    for (name, value) in headers {
+        let name = name.as_str();
+        if speaks_of_rates(name)
+            && name.contains("remaining")
+            && let Some(left) = value.to_str().ok().and_then(whole)
+        {
+            buckets.extend(vendors_own(headers, (name, left), policies, now));
+        }
+    }
+    buckets
+}
+
+/// `"default";r=0;t=30` of the drafts from 08 on.
+fn draft_item(item: &str, policies: &[Policy<'_>]) -> Option<Bucket> {
+    let name = split(item, ';').next()?.trim();
+    let left = split(item, ';').skip(1).find_map(|it| number(it, "r"))?;
+    let reset = split(item, ';').skip(1).find_map(|it| number(it, "t"));
+    let named = policies.iter().find(|policy| policy.name == name);
+    let only = || policies.first().filter(|_| policies.len() == 1);
+    let policy = named.or_else(only);
+    bucket(left, seconds(reset), policy, None)
+}
+
+/// `limit=9, remaining=0, reset=30` of draft 07.
+fn older_draft(line: &str, policies: &[Policy<'_>]) -> Option<Bucket> {
+    let value = |name| split(line, ',').take(ITEMS_MAX).find_map(|it| number(it, name));
+    let limit = value("limit").and_then(|limit| u32::try_from(limit).ok());
+    bucket(value("remaining")?, seconds(value("reset")), of_limit(policies, limit), limit)
+}
+
+/// A bucket in a vendor's own headers, known by the one that says what remains.
+fn vendors_own(
+    headers: &HeaderMap,
+    (name, left): (&str, u64),
+    policies: &[Policy<'_>],
+    now: SystemTime,
+) -> Option<Bucket> {
+    let unit = if counts_requests(name) { Unit::Requests } else { Unit::Other };
+    if unit == Unit::Other && left > 0 {
+        return None;
+    }
+    let limit = text(headers, name.replacen("remaining", "limit", 1).as_str());
+    let limit = limit.and_then(|limit| whole(split(limit, ',').next()?));
+    let limit = limit.and_then(|limit| u32::try_from(limit).ok());
+    let found = bucket(left, bucket_reset(headers, name, now), of_limit(policies, limit), limit)?;
+    let window = found.window.or_else(|| window_in(name));
+    Some(match unit {
+        Unit::Requests => Bucket { window, ..found },
+        Unit::Other => Bucket { limit: None, window: None, ..found },
+    })
+}
+
+fn bucket(
+    left: u64,
+    reset: Option<Duration>,
+    policy: Option<&Policy<'_>>,
+    limit: Option<u32>,
+) -> Option<Bucket> {
+    let remaining = Some(u32::try_from(left).unwrap_or(u32::MAX));
+    match policy {
+        Some(policy) if policy.unit == Unit::Other && left > 0 => None,
+        Some(policy) if policy.unit == Unit::Other => {
+            Some(Bucket { limit: None, window: None, remaining, reset })
+        }
+        Some(policy) => {
+            let (limit, window) = (Some(policy.limit), Some(policy.window));
+            Some(Bucket { limit, window, remaining, reset })
+        }
+        None => Some(Bucket { limit, window: None, remaining, reset }),
+    }
+}
+
+/// The policy of a bucket that names none: the only one, or the one of its limit.
+fn of_limit<'a>(policies: &'a [Policy<'a>], limit: Option<u32>) -> Option<&'a Policy<'a>> {
+    match policies {
+        [only] if limit.is_none_or(|limit| limit == only.limit) => Some(only),
+        several => several.iter().find(|policy| Some(policy.limit) == limit),
+    }
+}
+
+/// Whether a header's name does not say that it counts something else.
+fn counts_requests(name: &str) -> bool {
+    const OTHERS: [&str; 7] = ["token", "byte", "char", "credit", "point", "cost", "unit"];
+    !OTHERS.iter().any(|unit| name.contains(unit))
+}
+
+/// The window that a header's name says: `x-ratelimit-remaining-minute`.
+fn window_in(name: &str) -> Option<Duration> {
+    let seconds = name.split('-').find_map(|word| match word {
+        "second" => Some(1),
+        "minute" => Some(60),
+        "hour" | "hourly" => Some(3_600),
+        "day" | "daily" => Some(86_400),
+        _ => None,
+    });
+    seconds.map(Duration::from_secs)
+}
+
+/// A whole number, or one with decimals that is rounded down.
+fn whole(text: &str) -> Option<u64> {
+    let digits = text.trim().split('.').next()?;
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { Some(digits.parse().unwrap_or(u64::MAX)) } else { None }
+}
+
+fn seconds(number: Option<u64>) -> Option<Duration> {
+    value::legal(Duration::from_secs(number?))
+}
+
+/// `name=12` with a whole number.
+fn number(parameter: &str, name: &str) -> Option<u64> {
+    let (found, value) = parameter.split_once('=')?;
+    if found.trim() == name { value.trim().parse().ok() } else { None }
+}
+
+/// The parts of a structured field; separators inside quotes do not count.
+fn split(line: &str, separator: char) -> impl Iterator<Item = &str> {
+    let mut quoted = false;
+    line.split(move |c| {
+        quoted ^= c == '"';
+        c == separator && !quoted
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    /// Limit, window, what remains and the reset of a bucket.
+    type Found = (Option<u32>, Option<u64>, Option<u32>, Option<u64>);
+
+    fn read(pairs: &[(&str, &str)]) -> Vec<Found> {
+        let pair = |(name, value): &(&str, &str)| {
+            (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
+        };
+        let headers: HeaderMap = pairs.iter().map(pair).collect();
+        let wall = || UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        let buckets = standing(&headers, wall).map(|found| found.buckets).unwrap_or_default();
+        let seconds = |span: Option<Duration>| span.map(|span| span.as_secs());
+        let found = |it: Bucket| (it.limit, seconds(it.window), it.remaining, seconds(it.reset));
+        buckets.into_iter().map(found).collect()
+    }
+
+    #[test]
+    fn ordinary_answers_have_no_standing() {
+        assert_eq!(read(&[("content-type", "text/html"), ("retry-after", "3")]), []);
+        assert_eq!(read(&[("ratelimit", "garbage;;;=,\"")]), []);
+        assert_eq!(read(&[("x-ratelimit-remaining", "some"), ("x-ratelimit-reset", "3")]), []);
+        assert_eq!(read(&[("x-ratelimit-reset", "3")]), [], "a reset alone means nothing");
+    }
+
+    #[test]
+    fn what_remains_is_read_in_every_spelling() {
+        let rows: [(&[(&str, &str)], Found); 9] = [
+            (
+                &[("ratelimit", "limit=10, remaining=0, reset=7")],
+                (Some(10), None, Some(0), Some(7)),
+            ),
+            (
+                &[("ratelimit", "limit=10, remaining=4, reset=7"), ("ratelimit-policy", "10;w=60")],
+                (Some(10), Some(60), Some(4), Some(7)),
+            ),
+            (
+                &[("ratelimit", "\"a\";r=4;t=7"), ("ratelimit-policy", "\"a\";q=10;w=60")],
+                (Some(10), Some(60), Some(4), Some(7)),
+            ),
+            (
+                &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1767225641")],
+                (None, None, Some(0), Some(41)),
+            ),
+            (
+                &[("x-ratelimit-limit", "60"), ("x-ratelimit-remaining", "12")],
+                (Some(60), None, Some(12), None),
+            ),
+            (
+                &[("x-ratelimit-limit-minute", "5"), ("x-ratelimit-remaining-minute", "4")],
+                (Some(5), Some(60), Some(4), None),
+            ),
+            (
+                &[("ratelimit-limit", "100, 100;w=60"), ("ratelimit-remaining", "3.0")],
+                (Some(100), Some(60), Some(3), None),
+            ),
+            (
+                &[
+                    ("anthropic-ratelimit-requests-limit", "50"),
+                    ("anthropic-ratelimit-requests-remaining", "0"),
+                    ("anthropic-ratelimit-requests-reset", "2026-01-01T00:00:20Z"),
+                ],
+                (Some(50), None, Some(0), Some(20)),
+            ),
+            (
+                &[
+                    ("x-ratelimit-remaining", "0"),
+                    ("x-ratelimit-reset", "1767225641"),
+                    ("date", "Thu, 01 Jan 2026 00:00:40 GMT"),
+                ],
+                (None, None, Some(0), Some(1)),
+            ),
+        ];
+        for (headers, expected) in rows {
+            assert_eq!(read(headers), [expected], "{headers:?}");
+        }
+    }
+
+    #[test]
+    fn each_bucket_is_its_own_and_used_up_ones_come_last() {
+        let two = [
+            ("ratelimit", "\"b\";r=0;t=30, \"a\";r=5;t=9"),
+            ("ratelimit-policy", "\"a\";q=10;w=60, \"b\";q=1000;w=3600, \"c\";q=9;w=1"),
+        ];
+        let expected = [
+            (Some(10), Some(60), Some(5), Some(9)),
+            (Some(9), Some(1), None, None),
+            (Some(1000), Some(3600), Some(0), Some(30)),
+        ];
+        assert_eq!(read(&two), expected);
+    }
+
+    #[test]
+    fn what_is_not_counted_in_requests_only_matters_when_it_is_used_up() {
+        let tokens = |left| {
+            read(&[
+                ("x-ratelimit-limit-tokens", "1000"),
+                ("x-ratelimit-remaining-tokens", left),
+                ("x-ratelimit-reset-tokens", "6m0s"),
+            ])
+        };
+        assert_eq!(tokens("7"), []);
+        assert_eq!(tokens("0"), [(None, None, Some(0), Some(360))]);
+        let bytes = |left| {
+            let line = format!("\"x\";r={left};t=9");
+            read(&[
+                ("ratelimit", &line),
+                ("ratelimit-policy", "\"x\";q=1;w=60;qu=\"content-bytes\""),
+            ])
+        };
+        assert_eq!(bytes(1), []);
+        assert_eq!(bytes(0), [(None, None, Some(0), Some(9))]);
+    }
+
+    #[test]
+    fn every_policy_is_told_with_its_window() {
+        let two: &[_] = &[(100, 60), (1000, 86_400)];
+        let other_unit = "\"a,b;w=1\";q=7;w=60, \"x\";q=1;w=60;qu=\"content-bytes\"";
+        let rows = [
+            ("ratelimit-policy", "\"burst\";q=100;w=60,\"daily\";q=1000;w=86400", two),
+            ("ratelimit-limit", "100;w=21600", &[(100, 21_600)]),
+            ("ratelimit-policy", "100;w=60", &[(100, 60)]),
+            ("ratelimit-policy", other_unit, &[(7, 60)]),
+        ];
+        for (name, value, expected) in rows {
+            let expected: Vec<Found> = expected
+                .iter()
+                .map(|(limit, window)| (Some(*limit), Some(*window), None, None))
+                .collect();
+            assert_eq!(read(&[(name, value)]), expected, "{value}");
+        }
+    }
+
+    #[test]
+    fn a_cached_answer_says_nothing() {
+        let stale = [("ratelimit", "\"a\";r=0;t=9"), ("age", "12")];
+        assert_eq!(read(&stale), []);
+    }
+}

@@ -1,0 +1,8 @@
+//! A request head becomes a client, an upstream and a route.
+
+pub mod authority;
+pub mod client;
+pub mod method;
+pub mod path;
+pub mod route;
+mod spelling;
