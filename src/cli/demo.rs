@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::run::{Running, control_runtime, say};
 use crate::clock::Clock;
-use crate::config::{Dialects, Environment, Faults, Loaded, Request, load};
+use crate::config::{Diagnostics, Dialects, Environment, LoadRequest, Loaded, load};
 use crate::demo::{DemoSettings, Handle, Vendor, VendorSettings, config_yaml, tour};
 use crate::server::{Ended, StopSignals};
 
@@ -34,7 +34,7 @@ pub struct DemoArgs {
 /// Why there is no demo.
 enum DemoFault {
     Io(io::Error),
-    Config(Box<Faults>),
+    Config(Box<Diagnostics>),
     Tour(tour::TourFault),
 }
 
@@ -61,7 +61,7 @@ pub fn run(
         Ok(code) => code,
         Err(DemoFault::Io(error)) => say(err, &error, ExitCode::FAILURE),
         Err(DemoFault::Tour(fault)) => say(err, &fault, ExitCode::FAILURE),
-        Err(DemoFault::Config(faults)) => super::check::refuse(&faults, err),
+        Err(DemoFault::Config(faults)) => super::source::report(&faults, err),
     }
 }
 
@@ -138,7 +138,7 @@ fn configuration(settings: &DemoSettings, dialects: &Dialects) -> Result<Loaded,
         format!("admin.address={admin}"),
         "telemetry.log.level=warn".to_owned(),
     ];
-    let request = Request { text: Some(text), sets: own.into(), ..Request::default() };
+    let request = LoadRequest { text: Some(text), sets: own.into(), ..LoadRequest::default() };
     // The demo is the same everywhere: what the environment says is for a real gateway.
     load(&request, &Environment::of([]), dialects).map_err(DemoFault::Config)
 }

@@ -12,6 +12,7 @@ pub mod healthcheck;
 pub mod normalise;
 pub mod problem;
 pub mod run;
+pub mod source;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::{DialectFault, Dialects, Environment, Origin, Provenance, load};
+use crate::config::{DialectMistake, Dialects, Environment, Origin, Provenance, load};
 use crate::dialect;
 
 /// Keeps programs that depend on somebody else's HTTP API on an even keel.
@@ -54,7 +55,7 @@ enum Verb {
 #[derive(Args, Debug)]
 struct ExplainArgs {
     #[command(flatten)]
-    source: config::LookedAt,
+    source: source::ReadOnlySource,
     #[command(flatten)]
     words: explain::Args,
 }
@@ -69,9 +70,9 @@ const DIALECTS: Dialects = Dialects {
     schema: dialect::schema,
 };
 
-fn fault(fault: dialect::Fault) -> DialectFault {
+fn fault(fault: dialect::Fault) -> DialectMistake {
     let dialect::Fault { pointer, message, accepted, nearest } = fault;
-    DialectFault { pointer, message, accepted, nearest }
+    DialectMistake { pointer, message, accepted, nearest }
 }
 
 /// Does what the command line of this process says.
@@ -117,7 +118,7 @@ impl std::fmt::Debug for Streams<'_> {
 fn explain(args: &ExplainArgs, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let loaded = match load(&args.source.request(), &Environment::of_process(), &DIALECTS) {
         Ok(loaded) => loaded,
-        Err(faults) => return check::refuse(&faults, err),
+        Err(faults) => return source::report(&faults, err),
     };
     let origin = |key: &str| written(&loaded.provenance, key);
     let text = explain::explain(&loaded.settings, &origin, &args.words.question());
@@ -194,9 +195,9 @@ mod tests {
 
     #[test]
     fn an_explanation_cites_the_first_written_key_of_a_group() {
-        let request = crate::config::Request {
+        let request = crate::config::LoadRequest {
             files: vec!["config/examples/founding-vendors.yaml".into()],
-            ..crate::config::Request::default()
+            ..crate::config::LoadRequest::default()
         };
         let provenance = load(&request, &Environment::of([]), &DIALECTS).unwrap().provenance;
         let rows = [
@@ -225,13 +226,13 @@ mod tests {
         let text = text.replace("#? ca: ", "# ca: ").replace("#?   name: acme", "# name: acme");
         let text = text.replace("#? ", "").replace("concurrency: 8", "concurrency: 9");
         let secrets = crate::config::SecretsRead::No;
-        let request = crate::config::Request {
+        let request = crate::config::LoadRequest {
             text: Some(text),
             secrets,
-            ..crate::config::Request::default()
+            ..crate::config::LoadRequest::default()
         };
         let loaded = load(&request, &Environment::of([]), &DIALECTS);
-        loaded.unwrap_or_else(|faults| panic!("{}", faults.human(crate::config::Colours::Plain)));
+        loaded.unwrap_or_else(|faults| panic!("{}", faults.render(crate::config::Colours::Plain)));
     }
 
     #[test]
