@@ -304,7 +304,7 @@ impl<E> Gateway<E> {
         }
         let inbound = Inbound { target: target.clone(), prefix_bytes, host };
         let path = inbound.path();
-        if self.elsewhere[upstream].iter().any(|other| other.possibly(&Method::GET, path)) {
+        if self.elsewhere[upstream].iter().any(|other| other.may_match(&Method::GET, path)) {
             return Err((Code::InvalidRequest, OTHER_ROUTE));
         }
         Ok((upstream, inbound))

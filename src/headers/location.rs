@@ -6,7 +6,7 @@
 use http::HeaderValue;
 
 use crate::routing::authority;
-use crate::routing::route::{CallPath, Reading};
+use crate::routing::route::{CallPath, PathReading};
 
 /// Where an upstream is, and where a client reached it through us.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ fn same_authority(scheme: &str, one: &str, other: &str) -> bool {
 pub(super) fn under<'a>(path: &'a str, base_path: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(base_path)?;
     let end = rest.find(['?', '#']).unwrap_or(rest.len());
-    let climbs = CallPath::new(&rest[..end]).reading() == Reading::Climbing;
+    let climbs = CallPath::new(&rest[..end]).reading() == PathReading::Traversal;
     (!climbs && (end == 0 || rest.starts_with('/'))).then_some(rest)
 }
 

@@ -13,7 +13,7 @@ use super::connection::{self, Trailers};
 use super::names::{self, FORWARDED, Kind, X_FORWARDED_FOR};
 use super::survey::{Presence, Survey};
 use super::{prefer, via};
-use crate::routing::client::KeyPlace;
+use crate::routing::client::KeyLocation;
 
 /// What must be known of a call to write its request's headers.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub struct Outgoing<'a> {
     /// The headers that are not a client's to set.
     pub guarded: &'a Guarded,
     /// Where this client's key stood.
-    pub key: KeyPlace,
+    pub key: KeyLocation,
     /// The credential that replaces the client's.
     pub credential: Option<(&'a HeaderName, &'a HeaderValue)>,
     /// The client's address, where the vendor may know it.
@@ -110,7 +110,7 @@ pub fn outgoing(headers: &mut HeaderMap, survey: Survey, policy: &Outgoing<'_>) 
     if survey.prefer == Presence::Present {
         prefer::remove_wait(headers);
     }
-    if policy.key == KeyPlace::Authorization {
+    if policy.key == KeyLocation::Authorization {
         headers.remove(AUTHORIZATION);
     }
     if let Some((name, value)) = policy.credential {
@@ -170,7 +170,7 @@ mod tests {
     static GUARDED: LazyLock<Guarded> = LazyLock::new(|| guarded(names::EVENKEEL_KEY, None));
     static PLAIN: LazyLock<Outgoing<'static>> = LazyLock::new(|| Outgoing {
         guarded: &GUARDED,
-        key: KeyPlace::Nowhere,
+        key: KeyLocation::None,
         credential: None,
         peer: None,
         trailers: Trailers::Pass,
@@ -280,12 +280,12 @@ mod tests {
     #[test]
     fn the_clients_key_stays_here() {
         let rows = [("authorization", "Bearer for-us"), ("accept", "*/*")];
-        let found = sent(&rows, &Outgoing { key: KeyPlace::Authorization, ..*PLAIN });
+        let found = sent(&rows, &Outgoing { key: KeyLocation::Authorization, ..*PLAIN });
         assert_eq!(found, map(&[("accept", "*/*")]));
         let custom = HeaderName::from_static("x-team-key");
         let rows = [("x-team-key", "for-us"), ("authorization", "Bearer theirs")];
         let guarded = guarded(custom, None);
-        let policy = Outgoing { guarded: &guarded, key: KeyPlace::KeyHeader, ..*PLAIN };
+        let policy = Outgoing { guarded: &guarded, key: KeyLocation::KeyHeader, ..*PLAIN };
         assert_eq!(sent(&rows, &policy), map(&[("authorization", "Bearer theirs")]));
     }
 

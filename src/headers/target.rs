@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 
-use crate::routing::route::{CallPath, Reading};
+use crate::routing::route::{CallPath, PathReading};
 
 /// Why a target cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub fn target(
         return Ok(client.clone());
     }
     let rest = client.path().get(prefix_bytes..).ok_or(TargetFault::Unsendable)?;
-    if CallPath::new(rest).reading() == Reading::Climbing {
+    if CallPath::new(rest).reading() == PathReading::Traversal {
         return Err(TargetFault::Climbing);
     }
     joined(base_path, &client.as_str()[prefix_bytes..])

@@ -19,7 +19,7 @@ use evenkeel::clock::Clock;
 use evenkeel::headers::{
     self, AnswerSurvey, Guarded, Incoming, Notes, Outgoing, Survey, Trailers, Via, names,
 };
-use evenkeel::routing::client::{KeyPlace, Priority};
+use evenkeel::routing::client::{KeyLocation, Priority};
 use evenkeel::routing::route::{CallPath, Entry, Routes};
 use evenkeel::time::Moment;
 
@@ -120,7 +120,7 @@ fn request_headers(iterations: u64) -> Duration {
     let guarded = Guarded::new(names::EVENKEEL_KEY, None, vec![names::IDEMPOTENCY_KEY]);
     let policy = Outgoing {
         guarded: &guarded,
-        key: KeyPlace::Nowhere,
+        key: KeyLocation::None,
         credential: None,
         peer: None,
         trailers: Trailers::Pass,
