@@ -15,7 +15,7 @@ use crate::allowance::{AttemptEnd, Blind, ConcurrencyPermit, SettleOutcome, Sett
 use crate::dialect;
 use crate::dialect::classify::{self};
 use crate::dialect::hint;
-use crate::headers::AnswerSurvey;
+use crate::headers::ResponseScan;
 use crate::outcome::{
     Answer, Class, Code, Extent, Failure, FailureKind, HoldOrder, Processing, Reach, Reading,
     Remedy, StoppedBy, Trouble,
@@ -39,7 +39,7 @@ use super::{BoxFuture, Gateway, Peer};
 #[derive(Debug)]
 pub(super) enum Finish<B> {
     /// The vendor's answer as it is, and what its head has.
-    Passed(Response<ResponseBody<B>>, AnswerSurvey),
+    Passed(Response<ResponseBody<B>>, ResponseScan),
     /// A problem made of the last outcome.
     Troubled(Box<Troubled>),
     /// A problem of our own.
@@ -279,20 +279,20 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         response: Response<E::Body>,
         settlement: Settlement<'_>,
     ) -> Finish<E::Body> {
-        let survey = AnswerSurvey::of(response.headers());
-        let pause = match survey.speaks_of_rates() {
+        let scan = ResponseScan::of(response.headers());
+        let pause = match scan.has_rate_limit() {
             true => self.pause(response.status(), response.headers()),
             false => None,
         };
-        let said = survey.speaks_of_rates();
+        let said = scan.has_rate_limit();
         let said = said.then(|| hint::standing(response.headers(), || self.clock.wall())).flatten();
         let settlement = Settlement { order: pause.as_ref(), said: said.as_ref(), ..settlement };
         let (aftermath, seat) = slot.settle(&settlement);
         self.tell_operator(call, &aftermath, (Some(BY_RATE_HEADERS), settlement.over));
-        let idle = (self.clock, idle_timeout(call, survey));
+        let idle = (self.clock, idle_timeout(call, scan));
         let record = self.body_record(call, response.status());
         let body = |body| ResponseBody::of_vendor(body, idle, seat, record);
-        Finish::Passed(response.map(body), survey)
+        Finish::Passed(response.map(body), scan)
     }
 
     /// The hold that a vendor asks for while it still serves.
@@ -354,11 +354,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let data = chunks.into_iter().map(http_body::Frame::data);
         let trailers = trailers.map(http_body::Frame::trailers);
         let read = data.chain(trailers).collect();
-        let survey = AnswerSurvey::of(&parts.headers);
-        let idle = (self.clock, idle_timeout(call, survey));
+        let scan = ResponseScan::of(&parts.headers);
+        let idle = (self.clock, idle_timeout(call, scan));
         let record = self.body_record(call, parts.status)();
         let body = Box::new(Streamed::new((read, rest), idle, seat, record));
-        Finish::Passed(Response::from_parts(parts, ResponseBody::Streamed(body)), survey)
+        Finish::Passed(Response::from_parts(parts, ResponseBody::Streamed(body)), scan)
     }
 
     /// Settles the slot of an attempt that met trouble, with everything the account must know.
@@ -443,15 +443,15 @@ fn role(slot: &Slot) -> Probe {
 const EVENT_STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
 
 /// How long the body of an answer may be silent.
-fn idle_timeout(call: &Call<'_>, survey: AnswerSurvey) -> Duration {
+fn idle_timeout(call: &Call<'_>, scan: ResponseScan) -> Duration {
     let own = call.policy.idle_timeout;
-    if survey.is_event_stream() { own.max(EVENT_STREAM_IDLE) } else { own }
+    if scan.is_event_stream() { own.max(EVENT_STREAM_IDLE) } else { own }
 }
 
 /// For how long the client may take nothing of what it gets.
 pub(super) fn pause_max<B>(call: &Call<'_>, finish: &Finish<B>) -> Duration {
     match finish {
-        Finish::Passed(_, survey) => idle_timeout(call, *survey),
+        Finish::Passed(_, scan) => idle_timeout(call, *scan),
         Finish::Troubled(_) | Finish::Stopped(_) => call.policy.idle_timeout,
     }
 }

@@ -8,7 +8,9 @@ use super::words;
 use crate::allowance::AccountRule;
 use crate::config::Settings;
 use crate::gateway::{CallPolicy, Inspect, Redirects, Repeat, Upstream};
-use crate::headers::{account_value, decisive_value, has_idempotency_key, preferred_wait, target};
+use crate::headers::{
+    account_value, has_idempotency_key, preferred_wait, target, unambiguous_value,
+};
 use crate::problem::normalise::StatusPolicy;
 use crate::routing::client::{KeyLocation, UnknownClient};
 use crate::routing::method::{CallMethod, overrides};
@@ -173,7 +175,7 @@ impl Case<'_> {
             }
         }
         for name in self.upstream.required(self.method(), self.path()) {
-            match decisive_value(&self.question.headers, name) {
+            match unambiguous_value(&self.question.headers, name) {
                 Ok(Some(_)) => {}
                 Ok(None) => {
                     let text = format!("refused here without the header {name}");
