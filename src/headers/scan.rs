@@ -177,7 +177,7 @@ impl ResponseScan {
                 3 if *name == VIA => &mut self.via,
                 12 if *name == X_REQUEST_ID => &mut self.request_id,
                 _ if references::may_refer(text, value) => &mut self.reference,
-                _ if outcome::speaks_of_rates(text) => &mut self.rate_limit,
+                _ if outcome::is_rate_limit_header(text) => &mut self.rate_limit,
                 _ => return,
             },
         };

@@ -21,7 +21,7 @@ use super::shared::Version;
 use super::tls::Trust;
 use super::wire::Io;
 use crate::clock::Clock;
-use crate::outcome::{Failure, FailureKind, Reach, cause};
+use crate::outcome::{Delivery, Failure, FailureKind, cause};
 use crate::time::Moment;
 
 /// How long one address has before the next one is tried beside it (RFC 8305 §5).
@@ -69,14 +69,14 @@ impl Limit<'_> {
     /// A step of the connecting that took too long.
     fn late(&self, kind: FailureKind) -> Failure {
         let told = [
-            (FailureKind::Dns, cause::LOOKUP_LATE),
+            (FailureKind::Dns, cause::LOOKUP_TIMEOUT),
             (FailureKind::Tls, "the TLS handshake was not finished within the connect timeout"),
         ];
         let told = told.into_iter().find(|(known, _)| *known == kind);
-        let cause = told.map_or(kind.words(), |(_, cause)| cause);
+        let cause = told.map_or(kind.summary(), |(_, cause)| cause);
         let Settings { origin, connect_timeout, .. } = self.settings;
         let detail = format!("{}:{}: {cause}", origin.host, origin.port);
-        failed(kind, detail).because(cause).beyond(("timeouts.connect", *connect_timeout))
+        failed(kind, detail).with_cause(cause).with_limit("timeouts.connect", *connect_timeout)
     }
 }
 
@@ -155,7 +155,7 @@ async fn secure(
     };
     if settings.protocol == Protocol::Http2 && version != Version::Http2 {
         let detail = format!("{}, which `protocol: http2` asks for", cause::NO_HTTP2);
-        return Err(failed(FailureKind::Tls, detail).because(cause::NO_HTTP2));
+        return Err(failed(FailureKind::Tls, detail).with_cause(cause::NO_HTTP2));
     }
     Ok((Io::Tls(Box::new(stream)), version))
 }
@@ -167,7 +167,7 @@ async fn load(trust: Arc<Trust>) -> Result<Arc<rustls::ClientConfig>, Failure> {
 }
 
 fn failed(kind: FailureKind, detail: impl Into<std::borrow::Cow<'static, str>>) -> Failure {
-    Failure::new(kind, Reach::Nothing, detail)
+    Failure::new(kind, Delivery::NotSent, detail)
 }
 
 #[cfg(test)]
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(stream.peer_addr().unwrap(), open);
         assert!(clock.now().since(Moment::START) < STAGGER);
         let failure = connect(vec![closed, closed], clock).await.unwrap_err();
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Refused, Reach::Nothing));
+        assert_eq!((failure.kind, failure.delivery), (FailureKind::Refused, Delivery::NotSent));
     }
 
     #[tokio::test]

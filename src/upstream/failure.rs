@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
 use super::handshake;
-use crate::outcome::{Failure, FailureKind, Reach, cause};
+use crate::outcome::{Delivery, Failure, FailureKind, cause};
 
 /// What a chain of errors comes down to.
 enum Cause {
@@ -28,29 +28,29 @@ enum Cause {
 }
 
 /// No head came over HTTP/2.
-pub(super) fn of_head(error: &h2::Error, reach: Reach) -> Failure {
-    if let Some(broken) = error.get_io().and_then(|error| of_late_alert(error, reach)) {
+pub(super) fn of_head(error: &h2::Error, delivery: Delivery) -> Failure {
+    if let Some(broken) = error.get_io().and_then(|error| of_late_alert(error, delivery)) {
         return broken;
     }
     let kind = match of_h2(error) {
         Cause::HungUp | Cause::Ended => FailureKind::Reset,
         Cause::Tls => FailureKind::Tls,
         Cause::Nonsense => FailureKind::Protocol,
-        Cause::Refused if reach == Reach::Nothing => FailureKind::Reset,
+        Cause::Refused if delivery == Delivery::NotSent => FailureKind::Reset,
         Cause::Refused => return refused(error),
     };
-    Failure::new(kind, reach, chain(error))
+    Failure::new(kind, delivery, chain(error))
 }
 
 /// The request's own body broke, which is the doing of our client and not of the upstream: a
 /// `Reset` whose detail says so; the gateway knows from the body that it gave.
-pub(super) fn of_request_body(error: &(dyn Error + 'static), reach: Reach) -> Failure {
-    Failure::new(FailureKind::Reset, reach, format!("the request's body: {}", chain(error)))
+pub(super) fn of_request_body(error: &(dyn Error + 'static), delivery: Delivery) -> Failure {
+    Failure::new(FailureKind::Reset, delivery, format!("the request's body: {}", chain(error)))
 }
 
 /// No head came over HTTP/1.1; `heard` says whether something of it did.
-pub(super) fn of_head_io(error: &io::Error, reach: Reach, heard: bool) -> Failure {
-    if let Some(broken) = of_late_alert(error, reach) {
+pub(super) fn of_head_io(error: &io::Error, delivery: Delivery, heard: bool) -> Failure {
+    if let Some(broken) = of_late_alert(error, delivery) {
         return broken;
     }
     let kind = match of_io(error) {
@@ -59,47 +59,51 @@ pub(super) fn of_head_io(error: &io::Error, reach: Reach, heard: bool) -> Failur
         Cause::Tls => FailureKind::Tls,
         Cause::Nonsense => FailureKind::Protocol,
     };
-    Failure::new(kind, reach, chain(error))
+    Failure::new(kind, delivery, chain(error))
 }
 
 /// TLS broke on a connection that was open already. In TLS 1.3 a client takes the handshake for
 /// complete before the upstream has judged it, so that its refusal of a missing client certificate
 /// arrives in place of an answer.
-fn of_late_alert(error: &io::Error, reach: Reach) -> Option<Failure> {
+fn of_late_alert(error: &io::Error, delivery: Delivery) -> Option<Failure> {
     let broken = match inner::<rustls::Error>(error) {
         Some(found) => handshake::failure(found, ""),
         None => handshake::of_alert_text(&error.to_string())?,
     };
-    Some(Failure { reach, ..broken })
+    Some(Failure { delivery, ..broken })
 }
 
 /// The body of an HTTP/1.1 answer broke off.
 pub(super) fn of_body_io(error: &io::Error) -> Failure {
-    Failure::new(of_broken_body(&of_io(error)), Reach::Maybe, chain(error))
+    Failure::new(of_broken_body(&of_io(error)), Delivery::Uncertain, chain(error))
 }
 
 /// The upstream closed the connection in an orderly way, before its answer or, where something of
 /// that was `heard`, in the middle of it.
-pub(super) fn of_end(reach: Reach, heard: bool) -> Failure {
+pub(super) fn of_end(delivery: Delivery, heard: bool) -> Failure {
     if heard {
-        return Failure::new(FailureKind::Truncated, reach, "closed in the middle of the answer");
+        return Failure::new(
+            FailureKind::Truncated,
+            delivery,
+            "closed in the middle of the answer",
+        );
     }
-    Failure::new(FailureKind::Reset, reach, "closed before the answer")
+    Failure::new(FailureKind::Reset, delivery, "closed before the answer")
 }
 
 /// What the upstream said is not HTTP as we read it.
 pub(super) fn of_lie(what: &'static str) -> Failure {
-    Failure::new(FailureKind::Protocol, Reach::Maybe, what)
+    Failure::new(FailureKind::Protocol, Delivery::Uncertain, what)
 }
 
 /// The answer's head is over a bound of ours: the vendor answered, and did nothing wrong.
 pub(super) fn of_own_bound(what: &'static str) -> Failure {
-    Failure::new(FailureKind::HeadTooLarge, Reach::Maybe, what)
+    Failure::new(FailureKind::HeadTooLarge, Delivery::Uncertain, what)
 }
 
 /// The body of an HTTP/2 answer broke off.
 pub(super) fn of_body(error: &h2::Error) -> Failure {
-    Failure::new(of_broken_body(&of_h2(error)), Reach::Maybe, chain(error))
+    Failure::new(of_broken_body(&of_h2(error)), Delivery::Uncertain, chain(error))
 }
 
 fn of_broken_body(cause: &Cause) -> FailureKind {
@@ -113,7 +117,7 @@ fn of_broken_body(cause: &Cause) -> FailureKind {
 
 /// No HTTP/2 connection could be begun on a socket that is open.
 pub(super) fn of_handshake(error: &h2::Error) -> Failure {
-    of_head(error, Reach::Nothing)
+    of_head(error, Delivery::NotSent)
 }
 
 /// The name did not resolve.
@@ -122,27 +126,27 @@ pub(super) fn of_lookup(error: &io::Error, host: &str) -> Failure {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None);
     let local = is_local(error) || socket.is_err_and(|error| is_local(&error));
     let kind = if local { FailureKind::LocalResources } else { FailureKind::Dns };
-    Failure::new(kind, Reach::Nothing, format!("`{host}` does not resolve: {}", chain(error)))
+    Failure::new(kind, Delivery::NotSent, format!("`{host}` does not resolve: {}", chain(error)))
 }
 
 /// No address could be connected to; this was the last that was tried.
 #[expect(clippy::wildcard_enum_match_arm, reason = "others may add kinds; the rest is alike")]
 pub(super) fn of_connect(error: &io::Error, address: SocketAddr) -> Failure {
     let detail = format!("{address}: {}", chain(error));
-    let failed = |kind| Failure::new(kind, Reach::Nothing, detail);
+    let failed = |kind| Failure::new(kind, Delivery::NotSent, detail);
     if is_local(error) {
         return failed(FailureKind::LocalResources);
     }
     match error.kind() {
         ErrorKind::TimedOut => failed(FailureKind::ConnectTimeout),
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
-            failed(FailureKind::Refused).because(cause::UNREACHABLE)
+            failed(FailureKind::Refused).with_cause(cause::NO_ROUTE)
         }
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => {
-            failed(FailureKind::Refused).because("the connection was reset while it was opened")
+            failed(FailureKind::Refused).with_cause("the connection was reset while it was opened")
         }
         ErrorKind::PermissionDenied => failed(FailureKind::Refused)
-            .because("this machine does not permit a connection to the upstream"),
+            .with_cause("this machine does not permit a connection to the upstream"),
         _ => failed(FailureKind::Refused),
     }
 }
@@ -169,16 +173,16 @@ pub(super) fn of_tls(error: &io::Error, host: &str) -> Failure {
                 ErrorKind::ConnectionReset => {
                     "the upstream reset the connection during the handshake"
                 }
-                _ => FailureKind::Tls.words(),
+                _ => FailureKind::Tls.summary(),
             };
             let detail = format!("{ended}: {}", chain(error));
-            Failure::new(FailureKind::Tls, Reach::Nothing, detail).because(ended)
+            Failure::new(FailureKind::Tls, Delivery::NotSent, detail).with_cause(ended)
         }
     }
 }
 
 fn refused(error: &h2::Error) -> Failure {
-    Failure::new(FailureKind::RefusedStream, Reach::Refused, chain(error))
+    Failure::new(FailureKind::RefusedStream, Delivery::Refused, chain(error))
 }
 
 fn of_h2(error: &h2::Error) -> Cause {

@@ -6,7 +6,7 @@
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-use crate::outcome::{Failure, FailureKind, Reach, cause};
+use crate::outcome::{Delivery, Failure, FailureKind, cause};
 
 /// The failure of a handshake with `host`.
 #[expect(clippy::wildcard_enum_match_arm, reason = "others may add kinds; the rest is alike")]
@@ -15,18 +15,20 @@ pub(super) fn failure(error: &Error, host: &str) -> Failure {
         Error::InvalidCertificate(error) => of_certificate(error, host),
         Error::NoCertificatesPresented => {
             let none = "the upstream showed no certificate";
-            Failure::new(FailureKind::TlsCertificate, Reach::Nothing, none)
+            Failure::new(FailureKind::TlsCertificate, Delivery::NotSent, none)
         }
         Error::AlertReceived(alert) => of_alert(*alert),
         Error::PeerIncompatible(what) => {
-            tls(format!("{}; {SPOKEN} ({what:?})", cause::NOTHING_SHARED), cause::NOTHING_SHARED)
+            tls(format!("{}; {SPOKEN} ({what:?})", cause::NO_COMMON_TLS), cause::NO_COMMON_TLS)
         }
-        Error::NoApplicationProtocol => tls(cause::NO_PROTOCOL.to_owned(), cause::NO_PROTOCOL),
+        Error::NoApplicationProtocol => {
+            tls(cause::NO_COMMON_PROTOCOL.to_owned(), cause::NO_COMMON_PROTOCOL)
+        }
         Error::InvalidMessage(_) | Error::InappropriateMessage { .. } => {
             let clear = "what the upstream says is not TLS; does it speak in clear, as `http://`?";
             tls(format!("{clear} ({error})"), clear)
         }
-        _ => tls(error.to_string(), FailureKind::Tls.words()),
+        _ => tls(error.to_string(), FailureKind::Tls.summary()),
     }
 }
 
@@ -44,7 +46,7 @@ const SPOKEN: &str = "TLS 1.2 and 1.3 are spoken here, with ECDHE and AES-GCM or
                       RSA key exchange and CBC are not";
 
 fn tls(detail: String, cause: &'static str) -> Failure {
-    Failure::new(FailureKind::Tls, Reach::Nothing, detail).because(cause)
+    Failure::new(FailureKind::Tls, Delivery::NotSent, detail).with_cause(cause)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "others may add kinds; the rest is alike")]
@@ -52,12 +54,13 @@ fn of_alert(alert: AlertDescription) -> Failure {
     use AlertDescription as Alert;
     match alert {
         Alert::HandshakeFailure | Alert::InsufficientSecurity | Alert::ProtocolVersion => {
-            let detail = format!("{}; {SPOKEN} (alert {alert:?})", cause::NOTHING_SHARED);
-            tls(detail, cause::NOTHING_SHARED)
+            let detail = format!("{}; {SPOKEN} (alert {alert:?})", cause::NO_COMMON_TLS);
+            tls(detail, cause::NO_COMMON_TLS)
         }
-        Alert::NoApplicationProtocol => {
-            tls(format!("{} (alert {alert:?})", cause::NO_PROTOCOL), cause::NO_PROTOCOL)
-        }
+        Alert::NoApplicationProtocol => tls(
+            format!("{} (alert {alert:?})", cause::NO_COMMON_PROTOCOL),
+            cause::NO_COMMON_PROTOCOL,
+        ),
         Alert::UnrecognisedName => {
             tls(format!("{} (alert {alert:?})", cause::UNKNOWN_NAME), cause::UNKNOWN_NAME)
         }
@@ -126,7 +129,7 @@ fn of_certificate(error: &CertificateError, host: &str) -> Failure {
 }
 
 fn distrusted(cause: &'static str, detail: String) -> Failure {
-    Failure::new(FailureKind::TlsCertificate, Reach::Nothing, detail).because(cause)
+    Failure::new(FailureKind::TlsCertificate, Delivery::NotSent, detail).with_cause(cause)
 }
 
 /// `vendor.example` of rustls' `DnsName("vendor.example")`.

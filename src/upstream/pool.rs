@@ -21,7 +21,7 @@ use super::settings::{AnswerBounds, Scheme, Settings};
 use super::shared::{Common, Holder, Permit, Version};
 use super::wire::Io;
 use crate::clock::Clock;
-use crate::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Delivery, Failure, FailureKind};
 use crate::time::Moment;
 
 /// A map of headers is made for so many: most answers have fewer, and growing costs more.
@@ -355,12 +355,12 @@ impl<B: RequestBody> Pool<B> {
 
 fn exhausted() -> Failure {
     let detail = "all connections stayed in use for the connect timeout";
-    Failure::new(FailureKind::ConnectionLimit, Reach::Nothing, detail)
+    Failure::new(FailureKind::ConnectionLimit, Delivery::NotSent, detail)
 }
 
 fn barred() -> Failure {
     let detail = "the upstream granted no HTTP/2 stream in time";
-    Failure::new(FailureKind::ConnectTimeout, Reach::Nothing, detail)
+    Failure::new(FailureKind::ConnectTimeout, Delivery::NotSent, detail)
 }
 
 /// What one worker hands over, another one knows: they all send the same.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use http::{HeaderMap, StatusCode};
 
 use crate::http1::OriginalHead;
-use crate::outcome::Reach;
+use crate::outcome::Delivery;
 use crate::time::Moment;
 
 /// Shared between an exchange and the attempt that waits for it; belongs to one attempt.
@@ -113,8 +113,8 @@ impl Progress {
     }
 
     /// What an abandoned exchange has to assume.
-    pub fn reach(&self) -> Reach {
-        if self.last_write().is_some() { Reach::Maybe } else { Reach::Nothing }
+    pub fn delivery(&self) -> Delivery {
+        if self.last_write().is_some() { Delivery::Uncertain } else { Delivery::NotSent }
     }
 }
 

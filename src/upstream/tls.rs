@@ -17,7 +17,7 @@ use rustls::{
 
 use super::certificate::{self, Certificate, Role};
 use super::settings::{Protocol, TlsRoots};
-use crate::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Delivery, Failure, FailureKind};
 
 /// How the TLS of one upstream is checked; read when it is first needed.
 pub(super) struct Trust {
@@ -188,6 +188,6 @@ impl ServerCertVerifier for Believed {
 }
 
 fn unusable(detail: String) -> Failure {
-    Failure::new(FailureKind::Tls, Reach::Nothing, detail)
-        .because("the certificates to believe cannot be read")
+    Failure::new(FailureKind::Tls, Delivery::NotSent, detail)
+        .with_cause("the certificates to believe cannot be read")
 }

@@ -27,7 +27,7 @@ use super::wire::Io;
 use super::{INTERIM_BYTES_MAX, Progress, RequestBody, UpstreamBody};
 use crate::clock::Clock;
 use crate::http1::{self, Lines, Outgoing, ParseError, Piece, Received, Stop};
-use crate::outcome::{Failure, Reach};
+use crate::outcome::{Delivery, Failure};
 use crate::time::Moment;
 
 mod head;
@@ -156,9 +156,9 @@ impl<B: RequestBody> Connection<B> {
         }
         loop {
             let heard = match ready!(self.poll_read(cx)) {
-                Ok(0) => Err(failure::of_end(self.reach(), exchange.read > 0)),
+                Ok(0) => Err(failure::of_end(self.delivery(), exchange.read > 0)),
                 Ok(bytes) => self.hear(exchange, bytes),
-                Err(error) => Err(failure::of_head_io(&error, self.reach(), exchange.read > 0)),
+                Err(error) => Err(failure::of_head_io(&error, self.delivery(), exchange.read > 0)),
             };
             if heard.map_err(Broken::Failed)? == Heard::Head {
                 return Poll::Ready(Ok(()));
@@ -174,8 +174,8 @@ impl<B: RequestBody> Connection<B> {
     ) -> Result<(), Broken> {
         if let Poll::Ready(read) = self.poll_unasked(cx) {
             let failure = match read {
-                Ok(_) => failure::of_end(Reach::Nothing, false),
-                Err(error) => failure::of_head_io(&error, Reach::Nothing, false),
+                Ok(_) => failure::of_end(Delivery::NotSent, false),
+                Err(error) => failure::of_head_io(&error, Delivery::NotSent, false),
             };
             return Err(Broken::Unsent(failure));
         }
@@ -220,8 +220,8 @@ impl<B: RequestBody> Connection<B> {
             Poll::Ready(Err(Stop::Socket(error))) if self.is_hung_up(&error) => Ok(()),
             Poll::Ready(Err(stop)) => {
                 let failure = match &stop {
-                    Stop::Body(error) => failure::of_request_body(error.as_ref(), self.reach()),
-                    Stop::Socket(error) => failure::of_head_io(error, self.reach(), false),
+                    Stop::Body(error) => failure::of_request_body(error.as_ref(), self.delivery()),
+                    Stop::Socket(error) => failure::of_head_io(error, self.delivery(), false),
                 };
                 let untouched = self.outgoing.is_untouched() && matches!(stop, Stop::Socket(_));
                 Err(if untouched { Broken::Unsent(failure) } else { Broken::Failed(failure) })
@@ -301,7 +301,7 @@ impl<B: RequestBody> Connection<B> {
                 Ok(0) if matches!(self.framing, Framing::Close) => {
                     self.framing = Framing::Length(0)
                 }
-                Ok(0) => return Poll::Ready(Some(Err(failure::of_end(Reach::Maybe, true)))),
+                Ok(0) => return Poll::Ready(Some(Err(failure::of_end(Delivery::Uncertain, true)))),
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Some(Err(failure::of_body_io(&error)))),
             }
@@ -383,8 +383,8 @@ impl<B: RequestBody> Connection<B> {
         self.received.poll_read(&mut self.io, cx, READ_ROOM_MIN)
     }
 
-    fn reach(&self) -> Reach {
-        if self.outgoing.has_moved() { Reach::Maybe } else { Reach::Nothing }
+    fn delivery(&self) -> Delivery {
+        if self.outgoing.has_moved() { Delivery::Uncertain } else { Delivery::NotSent }
     }
 
     /// The vendor says once how long it keeps a connection; later answers repeat it.
@@ -403,7 +403,7 @@ type PolledFrame = Result<Frame<Bytes>, Failure>;
 fn of_stopped_body(stop: &Stop) -> Failure {
     match stop {
         Stop::Socket(error) => failure::of_body_io(error),
-        Stop::Body(error) => failure::of_request_body(error.as_ref(), Reach::Maybe),
+        Stop::Body(error) => failure::of_request_body(error.as_ref(), Delivery::Uncertain),
     }
 }
 

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::Ticket;
 use super::upload::Upload;
-use crate::outcome::{Failure, Reach};
+use crate::outcome::{Delivery, Failure};
 use crate::upstream::{RequestBody, failure};
 
 /// What is still to come of an answer's body, and of the request's where the answer came early.
@@ -50,7 +50,7 @@ impl<B: RequestBody> Incoming<B> {
             Poll::Pending => Ok(()),
             Poll::Ready(done) => {
                 self.upload = None;
-                done.map_err(|error| failure::of_request_body(error.as_ref(), Reach::Maybe))
+                done.map_err(|error| failure::of_request_body(error.as_ref(), Delivery::Uncertain))
             }
         }
     }

@@ -38,7 +38,7 @@ use super::shared::{Common, Permit};
 use super::wire::Io;
 use super::{INTERIM_BYTES_MAX, Interim, Progress, RequestBody, RequestHead, UpstreamBody};
 use crate::clock::Clock;
-use crate::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Delivery, Failure, FailureKind};
 use crate::time::Moment;
 
 pub(super) use self::answer::Incoming;
@@ -167,12 +167,12 @@ fn builder(bounds: AnswerBounds) -> client::Builder {
 }
 
 fn closed() -> Failure {
-    Failure::new(FailureKind::Reset, Reach::Nothing, "closed before its HTTP/2 SETTINGS")
+    Failure::new(FailureKind::Reset, Delivery::NotSent, "closed before its HTTP/2 SETTINGS")
 }
 
 fn silent() -> Failure {
     let detail = "the upstream's HTTP/2 SETTINGS did not come in time";
-    Failure::new(FailureKind::ConnectTimeout, Reach::Nothing, detail)
+    Failure::new(FailureKind::ConnectTimeout, Delivery::NotSent, detail)
 }
 
 impl Stream {
@@ -196,7 +196,7 @@ impl Stream {
         drop(sender);
         let (listed, (answer, upload)) = match begun {
             Ok(begun) => begun,
-            Err(error) => return Err(Broken::Unsent(failure::of_head(&error, Reach::Nothing))),
+            Err(error) => return Err(Broken::Unsent(failure::of_head(&error, Delivery::NotSent))),
         };
         // The h2 crate may send it from now on, and cannot be told not to.
         progress.wrote(load.clock.now());
@@ -291,7 +291,7 @@ impl Begun {
             self.upload = None;
             if let Err(error) = done {
                 self.ticket.heard = Heard::Something;
-                let failure = failure::of_request_body(error.as_ref(), Reach::Maybe);
+                let failure = failure::of_request_body(error.as_ref(), Delivery::Uncertain);
                 return Poll::Ready(Err(Broken::Failed(failure)));
             }
         }
@@ -302,10 +302,10 @@ impl Begun {
     /// nothing of the request can leave any more.
     fn broke(&self, error: &h2::Error, progress: &Progress) -> Broken {
         if self.ticket.listed.sent.is_open() {
-            return Broken::Failed(failure::of_head(error, Reach::Maybe));
+            return Broken::Failed(failure::of_head(error, Delivery::Uncertain));
         }
         progress.took_back();
-        let failure = failure::of_head(error, Reach::Nothing);
+        let failure = failure::of_head(error, Delivery::NotSent);
         match self.upload {
             None => Broken::Unsent(failure),
             Some(_) => Broken::Failed(failure),

@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::vendor::{Peer, Vendor};
 use super::*;
-use crate::outcome::{FailureKind, Reach};
+use crate::outcome::{Delivery, FailureKind};
 
 #[tokio::test]
 async fn a_connection_is_used_again() {
@@ -54,7 +54,7 @@ async fn progress_tells_writing_and_end() {
     .await;
     let worker = Worker::new(settings(vendor.port));
     let (feed, request) = fed(Method::POST);
-    assert_eq!(worker.progress.reach(), Reach::Nothing);
+    assert_eq!(worker.progress.delivery(), Delivery::NotSent);
     let watch = async {
         settle().await;
         assert!(worker.progress.last_write().is_some(), "the head is out");
@@ -180,7 +180,11 @@ async fn every_way_to_break_before_the_head_has_its_kind() {
     ];
     for (answer, reset, kind) in cases {
         let failure = broken_by(answer, reset).await.expect(answer);
-        assert_eq!((failure.kind, failure.reach), (kind, Reach::Maybe), "{answer:?}: {failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (kind, Delivery::Uncertain),
+            "{answer:?}: {failure}"
+        );
     }
 }
 
@@ -200,7 +204,11 @@ async fn every_way_to_break_after_the_head_has_its_kind() {
     ];
     for (answer, reset, kind) in cases {
         let failure = broken_by(answer, reset).await.expect_err(answer);
-        assert_eq!((failure.kind, failure.reach), (kind, Reach::Maybe), "{answer:?}: {failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (kind, Delivery::Uncertain),
+            "{answer:?}: {failure}"
+        );
     }
 }
 
@@ -218,7 +226,11 @@ async fn interim_answers_are_dropped_but_not_without_end() {
     assert_eq!(worker.text("/").await, "at last");
     settle().await;
     let failure = worker.get("/").await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Protocol, Delivery::Uncertain),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -464,7 +476,7 @@ async fn a_request_body_that_fails_is_not_the_upstreams_doing() {
     };
     let (outcome, ()) = tokio::join!(worker.send(request), leave);
     let failure = outcome.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe));
+    assert_eq!((failure.kind, failure.delivery), (FailureKind::Reset, Delivery::Uncertain));
     assert!(failure.detail.starts_with("the request's body"), "{failure}");
     assert_eq!(worker.shared.open(0), 0);
 }
@@ -487,7 +499,7 @@ async fn an_abandoned_exchange_closes_its_connection_and_knows_its_reach() {
         let exchange = worker.upstreams.exchange(0, &head, body, &worker.progress);
         tokio::time::timeout(Duration::from_millis(100), exchange).await.unwrap_err();
     }
-    assert_eq!(worker.progress.reach(), Reach::Maybe);
+    assert_eq!(worker.progress.delivery(), Delivery::Uncertain);
     assert!(worker.progress.sent().is_some());
     assert_eq!(worker.shared.open(0), 0);
     assert_eq!(end.recv().await, Some(true));
@@ -538,7 +550,7 @@ async fn a_fresh_connection_that_is_closed_at_once_reached_nobody_or_says_maybe(
     let failure = worker.get("/").await.unwrap_err();
     let written = worker.progress.last_write().is_some();
     assert_eq!(failure.kind, FailureKind::Reset, "{failure}");
-    assert_eq!(failure.reach, if written { Reach::Maybe } else { Reach::Nothing });
+    assert_eq!(failure.delivery, if written { Delivery::Uncertain } else { Delivery::NotSent });
     assert_eq!(vendor.accepted(), 1, "nothing is dialled twice");
 }
 

@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::vendor::{Peer, Vendor};
 use super::*;
-use crate::outcome::{FailureKind, Reach};
+use crate::outcome::{Delivery, FailureKind};
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
@@ -147,7 +147,7 @@ async fn a_dial_that_fails_fails_all_who_waited_for_it() {
     let worker = Worker::new(h2(port));
     let (one, other) = tokio::join!(worker.get("/"), worker.get("/"));
     for failure in [one.unwrap_err(), other.unwrap_err()] {
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Refused, Reach::Nothing));
+        assert_eq!((failure.kind, failure.delivery), (FailureKind::Refused, Delivery::NotSent));
     }
 }
 
@@ -235,8 +235,8 @@ async fn a_refused_stream_was_not_processed() {
         settle().await;
     })
     .await;
-    let seen = (failure.kind, failure.reach);
-    assert_eq!(seen, (FailureKind::RefusedStream, Reach::Refused), "{failure}");
+    let seen = (failure.kind, failure.delivery);
+    assert_eq!(seen, (FailureKind::RefusedStream, Delivery::Refused), "{failure}");
 }
 
 #[tokio::test]
@@ -248,8 +248,8 @@ async fn a_goaway_below_our_stream_says_it_was_not_processed() {
             settle().await;
         })
         .await;
-        let seen = (failure.kind, failure.reach);
-        assert_eq!(seen, (FailureKind::RefusedStream, Reach::Refused), "{failure}");
+        let seen = (failure.kind, failure.delivery);
+        assert_eq!(seen, (FailureKind::RefusedStream, Delivery::Refused), "{failure}");
     }
 }
 
@@ -261,21 +261,33 @@ async fn a_goaway_at_our_stream_says_nothing_of_it() {
             settle().await;
         })
         .await;
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Reset, Delivery::Uncertain),
+            "{failure}"
+        );
     }
 }
 
 #[tokio::test]
 async fn other_ends_of_a_stream_may_have_been_carried_out() {
     let failure = broken_by(|frames, _| async move { drop(frames) }).await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Reset, Delivery::Uncertain),
+        "{failure}"
+    );
     for reason in [INTERNAL_ERROR, CANCEL] {
         let failure = broken_by(move |mut frames, stream| async move {
             frames.reset(stream, reason).await;
             settle().await;
         })
         .await;
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Reset, Delivery::Uncertain),
+            "{failure}"
+        );
     }
 }
 
@@ -286,13 +298,21 @@ async fn nonsense_is_a_breach_of_protocol() {
         settle().await;
     })
     .await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Protocol, Delivery::Uncertain),
+        "{failure}"
+    );
     let failure = broken_by(|mut frames, _| async move {
         let _ = frames.0.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         settle().await;
     })
     .await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Protocol, Delivery::Uncertain),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -303,7 +323,11 @@ async fn switching_protocols_is_no_interim_answer() {
         settle().await;
     })
     .await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Protocol, Delivery::Uncertain),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -353,7 +377,11 @@ async fn a_body_that_breaks_off_is_a_failure() {
         settle().await;
     })
     .await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Reset, Delivery::Uncertain),
+        "{failure}"
+    );
     for reason in [INTERNAL_ERROR, REFUSED_STREAM] {
         let failure = broken_by(move |mut frames, stream| async move {
             frames.send(HEADERS, 4, stream, OK_HEAD).await;
@@ -362,7 +390,11 @@ async fn a_body_that_breaks_off_is_a_failure() {
             settle().await;
         })
         .await;
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Reset, Delivery::Uncertain),
+            "{failure}"
+        );
     }
 }
 
@@ -416,7 +448,7 @@ async fn an_abandoned_exchange_resets_its_stream_and_knows_its_reach() {
         tokio::time::timeout(Duration::from_millis(100), exchange).await.unwrap_err();
     }
     assert_eq!(resets.recv().await, Some(CANCEL));
-    assert_eq!(worker.progress.reach(), Reach::Maybe);
+    assert_eq!(worker.progress.delivery(), Delivery::Uncertain);
     assert!(worker.progress.sent().is_some());
     assert_eq!(worker.shared.open(0), 1, "the connection stays");
 }
@@ -479,7 +511,7 @@ async fn a_request_body_that_fails_is_not_the_upstreams_doing() {
     };
     let (outcome, ()) = tokio::join!(worker.send(request), leave);
     let failure = outcome.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe));
+    assert_eq!((failure.kind, failure.delivery), (FailureKind::Reset, Delivery::Uncertain));
     assert!(failure.detail.starts_with("the request's body"), "{failure}");
     assert!(resets.recv().await.is_some());
 }

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::outcome::{FailureKind, Reach};
+use crate::outcome::{Delivery, FailureKind};
 
 /// An authority, and the file that holds its certificate.
 struct Authority {
@@ -141,7 +141,11 @@ async fn an_upstream_without_http2_is_no_http2_upstream() {
         let port = serve(authority.serve("localhost", |_| ()), offers).await;
         let settings = Settings { protocol: Protocol::Http2, ..https(port, authority.roots()) };
         let failure = Worker::new(settings).get("/").await.unwrap_err();
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Tls, Delivery::NotSent),
+            "{failure}"
+        );
     }
 }
 
@@ -150,8 +154,8 @@ async fn distrusted(server: ServerConfig, roots: TlsRoots) {
     let port = serve(server, &[]).await;
     let worker = Worker::new(https(port, roots));
     let failure = worker.get("/").await.unwrap_err();
-    let seen = (failure.kind, failure.reach);
-    assert_eq!(seen, (FailureKind::TlsCertificate, Reach::Nothing), "{failure}");
+    let seen = (failure.kind, failure.delivery);
+    assert_eq!(seen, (FailureKind::TlsCertificate, Delivery::NotSent), "{failure}");
     assert_eq!(worker.shared.open(0), 0);
 }
 
@@ -304,7 +308,11 @@ async fn a_broken_handshake_is_told_with_its_reason() {
         let port = saying(bytes).await;
         let worker = Worker::new(https(port, authority.roots()));
         let failure = worker.get("/").await.unwrap_err();
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Tls, Delivery::NotSent),
+            "{failure}"
+        );
         assert!(failure.detail.contains(words), "{words}: {failure}");
     }
 }
@@ -380,14 +388,22 @@ async fn an_address_is_checked_too() {
 async fn what_is_not_tls_fails_as_tls() {
     let vendor = vendor::Vendor::start(vendor::Peer::serve).await;
     let failure = Worker::new(https(vendor.port, TlsRoots::System)).get("/").await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Tls, Delivery::NotSent),
+        "{failure}"
+    );
     let silent = vendor::Vendor::start(|peer: vendor::Peer, _| peer.hang()).await;
     let mut settings = https(silent.port, TlsRoots::System);
     settings.connect_timeout = Duration::from_millis(300);
     let worker = Worker::new(settings);
     worker.shared.load_trust(0).unwrap();
     let failure = worker.get("/").await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Tls, Delivery::NotSent),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -397,7 +413,11 @@ async fn an_end_without_farewell_truncates_what_only_the_end_delimits() {
     let worker = Worker::new(https(port, authority.roots()));
     assert_eq!(worker.text("/").await, "h1");
     let failure = read(worker.get("/cut").await.unwrap()).await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Truncated, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Truncated, Delivery::Uncertain),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -406,6 +426,10 @@ async fn a_file_without_certificates_is_said_to_be_so() {
     for path in [empty.path().to_owned(), "/nowhere/ca.pem".into()] {
         let worker = Worker::new(https(1, TlsRoots::File(path)));
         let failure = worker.shared.load_trust(0).unwrap_err();
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Tls, Delivery::NotSent),
+            "{failure}"
+        );
     }
 }
