@@ -143,7 +143,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut upload = UploadWatch::of(call, sent);
         let body = call.next_attempt(|| self.random.bytes8());
         let policy = call.policy;
-        let progress = Progress::begun(sent);
+        let progress = Progress::starting_at(sent);
         let exchange = self.exchange.exchange(call.upstream, &call.request, body, &progress);
         let mut exchange = pin!(exchange);
         let watch = Watch {

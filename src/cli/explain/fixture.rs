@@ -160,6 +160,6 @@ fn back_door() -> upstream::Settings {
         connect_timeout: seconds(3),
         connections_max: 256,
         idle_timeout: seconds(15),
-        answer_bounds: upstream::AnswerBounds { head_bytes_max: 64 << 10, headers_max: 256 },
+        response_limits: upstream::ResponseLimits { head_bytes_max: 64 << 10, headers_max: 256 },
     }
 }
