@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::files;
 use super::source::{EXIT_CONFIG, ReadOnlySource, report};
-use crate::config::{Dialects, Environment, Loaded, load};
+use crate::config::{Environment, Loaded, load};
 
 /// Checks the configuration and reports everything that is wrong with it.
 #[derive(Args, Clone, Debug)]
@@ -27,13 +27,8 @@ pub enum Format {
     Json,
 }
 
-pub fn run(
-    args: &CheckArgs,
-    dialects: &Dialects,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> ExitCode {
-    let loaded = load(&args.source.request(), &Environment::of_process(), dialects);
+pub fn run(args: &CheckArgs, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let loaded = load(&args.source.request(), &Environment::of_process());
     let written = match (&loaded, args.format) {
         (Ok(loaded), format) => warn(loaded, files::allowed(), err).and_then(|()| match format {
             Format::Human => {
@@ -68,7 +63,6 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::config::tests::DIALECTS;
 
     #[derive(Parser)]
     struct Line {
@@ -80,7 +74,7 @@ mod tests {
     fn check(line: &[&str]) -> (String, String, String) {
         let args = Line::parse_from(std::iter::once(&"check").chain(line)).check;
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = run(&args, &DIALECTS, &mut out, &mut err);
+        let code = run(&args, &mut out, &mut err);
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (format!("{code:?}"), text(out), text(err))
     }
@@ -113,7 +107,7 @@ mod tests {
     #[test]
     fn connections_that_the_machine_has_no_files_for_are_warned_of() {
         let args = Line::parse_from(["check", "-c", "config/examples/minimal.yaml"]).check;
-        let loaded = load(&args.source.request(), &Environment::default(), &DIALECTS).unwrap();
+        let loaded = load(&args.source.request(), &Environment::default()).unwrap();
         let warned = |files| {
             let mut err = Vec::new();
             warn(&loaded, files, &mut err).unwrap();

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::source::{ReadOnlySource, report};
-use crate::config::{Dialects, Environment, load, schema};
+use crate::config::{Environment, load, schema};
 
 /// Shows what the configuration means.
 #[derive(Args, Clone, Debug)]
@@ -23,15 +23,10 @@ enum What {
     Schema,
 }
 
-pub fn run(
-    args: &ConfigArgs,
-    dialects: &Dialects,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> ExitCode {
+pub fn run(args: &ConfigArgs, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let text = match &args.what {
-        What::Schema => format!("{:#}\n", schema(dialects)),
-        What::Show(source) => match load(&source.request(), &Environment::of_process(), dialects) {
+        What::Schema => format!("{:#}\n", schema()),
+        What::Show(source) => match load(&source.request(), &Environment::of_process()) {
             Ok(loaded) => loaded.show(),
             Err(diagnostics) => return report(&diagnostics, err),
         },
@@ -47,7 +42,6 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::config::tests::DIALECTS;
 
     #[derive(Parser)]
     struct Line {
@@ -58,7 +52,7 @@ mod tests {
     fn config(line: &[&str]) -> (ExitCode, String, String) {
         let args = Line::parse_from(std::iter::once(&"config").chain(line)).config;
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = run(&args, &DIALECTS, &mut out, &mut err);
+        let code = run(&args, &mut out, &mut err);
         (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 

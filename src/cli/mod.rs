@@ -20,8 +20,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::{DialectMistake, Dialects, Environment, Origin, Provenance, load};
-use crate::dialect;
+use crate::config::{Environment, Origin, Provenance, load};
 
 /// Keeps programs that depend on somebody else's HTTP API on an even keel.
 #[derive(Debug, Parser)]
@@ -60,32 +59,17 @@ struct ExplainArgs {
     words: explain::Args,
 }
 
-/// The dialect room, as the letterbox asks for it.
-const DIALECTS: Dialects = Dialects {
-    builtin: dialect::builtin,
-    names: || dialect::builtin_names().map(str::to_owned).collect(),
-    compile: |name, value| {
-        dialect::compile(name, value).map_err(|faults| faults.into_iter().map(fault).collect())
-    },
-    schema: dialect::schema,
-};
-
-fn fault(fault: dialect::Fault) -> DialectMistake {
-    let dialect::Fault { pointer, message, accepted, nearest } = fault;
-    DialectMistake { pointer, message, accepted, nearest }
-}
-
 /// Does what the command line of this process says.
 #[must_use]
 pub fn main() -> ExitCode {
     let CommandLine { verb } = CommandLine::parse();
     let (out, err) = (&mut std::io::stdout(), &mut std::io::stderr());
     match verb {
-        Verb::Run(args) => run::run(&args, &DIALECTS, err),
-        Verb::Demo(args) => demo::run(&args, &DIALECTS, out, err),
-        Verb::Check(args) => check::run(&args, &DIALECTS, out, err),
+        Verb::Run(args) => run::run(&args, err),
+        Verb::Demo(args) => demo::run(&args, out, err),
+        Verb::Check(args) => check::run(&args, out, err),
         Verb::Explain(args) => explain(&args, out, err),
-        Verb::Config(args) => config::run(&args, &DIALECTS, out, err),
+        Verb::Config(args) => config::run(&args, out, err),
         Verb::Normalise(args) => {
             let stdin = &mut std::io::stdin();
             let mut streams = Streams { stdin, stdout: out, stderr: err };
@@ -116,7 +100,7 @@ impl std::fmt::Debug for Streams<'_> {
 }
 
 fn explain(args: &ExplainArgs, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
-    let loaded = match load(&args.source.request(), &Environment::of_process(), &DIALECTS) {
+    let loaded = match load(&args.source.request(), &Environment::of_process()) {
         Ok(loaded) => loaded,
         Err(faults) => return source::report(&faults, err),
     };
@@ -143,6 +127,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::dialect;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -199,7 +184,7 @@ mod tests {
             files: vec!["config/examples/founding-vendors.yaml".into()],
             ..crate::config::LoadRequest::default()
         };
-        let provenance = load(&request, &Environment::of([]), &DIALECTS).unwrap().provenance;
+        let provenance = load(&request, &Environment::of([])).unwrap().provenance;
         let rows = [
             ("upstreams.wordbee.url", Some("founding-vendors.yaml:4:10")),
             ("upstreams.wordbee.account", Some("founding-vendors.yaml:6:24")),
@@ -231,16 +216,13 @@ mod tests {
             secrets,
             ..crate::config::LoadRequest::default()
         };
-        let loaded = load(&request, &Environment::of([]), &DIALECTS);
+        let loaded = load(&request, &Environment::of([]));
         loaded.unwrap_or_else(|faults| panic!("{}", faults.render(crate::config::Colours::Plain)));
     }
 
     #[test]
     fn every_shipped_dialect_can_be_named() {
-        let names = (DIALECTS.names)();
-        assert!(names.iter().any(|name| name == dialect::AUTO));
-        assert!(names.iter().all(|name| (DIALECTS.builtin)(name).is_some()));
-        let faults = (DIALECTS.compile)("mine", &serde_json::json!({ "rulez": [] })).unwrap_err();
-        assert!(!faults.is_empty());
+        assert!(dialect::builtin_names().any(|name| name == dialect::AUTO));
+        assert!(dialect::builtin_names().all(|name| dialect::builtin(name).is_some()));
     }
 }

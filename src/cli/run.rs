@@ -15,7 +15,7 @@ use super::files;
 use super::source::{ConfigSource, EXIT_CONFIG, report};
 use crate::admin::{AdminListener, Released, Window};
 use crate::clock::Clock;
-use crate::config::{Dialects, Environment, Flags, LoadRequest, Loaded, Settings, load};
+use crate::config::{Environment, Flags, LoadRequest, Loaded, Settings, load};
 use crate::gateway::{Drain, Gateway, RequestBody, Shared};
 use crate::problem;
 use crate::random::Random;
@@ -60,9 +60,9 @@ impl RunArgs {
 }
 
 /// Runs until stopped; what keeps it from starting is said on `err`.
-pub fn run(args: &RunArgs, dialects: &Dialects, err: &mut dyn Write) -> ExitCode {
+pub fn run(args: &RunArgs, err: &mut dyn Write) -> ExitCode {
     let clock = Clock::start();
-    let loaded = match load(&args.request(), &Environment::of_process(), dialects) {
+    let loaded = match load(&args.request(), &Environment::of_process()) {
         Ok(loaded) => loaded,
         Err(faults) => return report(&faults, err),
     };

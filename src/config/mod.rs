@@ -13,7 +13,6 @@
 
 mod check;
 mod diagnostic;
-mod dialects;
 mod environment;
 mod files;
 mod format;
@@ -36,7 +35,6 @@ mod yaml;
 use std::net::SocketAddr;
 
 pub use diagnostic::{DiagnosticCode, Diagnostics};
-pub use dialects::{DialectMistake, Dialects};
 pub use environment::Environment;
 pub use layers::{Flags, LoadRequest};
 pub use provenance::{Effective, Origin, Provenance};
@@ -50,11 +48,7 @@ pub use tree::Position;
 ///
 /// # Errors
 /// Everything that is wrong with it, at once.
-pub fn load(
-    request: &LoadRequest,
-    environment: &Environment,
-    dialects: &Dialects,
-) -> Result<Loaded, Box<Diagnostics>> {
+pub fn load(request: &LoadRequest, environment: &Environment) -> Result<Loaded, Box<Diagnostics>> {
     let mut diagnostics = Box::new(Diagnostics::default());
     let absence = layers::Absence::Error;
     let layers::Gathered { layers, unread } =
@@ -68,9 +62,8 @@ pub fn load(
             return Err(diagnostics);
         }
     };
-    let context = resolve::Context { env: environment, dialects, secrets: request.secrets };
     let before = diagnostics.list.len();
-    let loaded = resolve::resolve(&merged, context, &mut diagnostics);
+    let loaded = resolve::resolve(&merged, environment, request.secrets, &mut diagnostics);
     loaded.ok_or_else(|| {
         if unread > 0 {
             diagnostics.forget_consequences(before);

@@ -1,75 +1,11 @@
 //! What the whole room promises, through `load`.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::diagnostic::Diagnostic;
 use super::item::Item;
 use super::keys::{Keys, Kind};
 use super::*;
-use crate::dialect::{Dialect, Extract, Replay, Rule, When};
-use crate::outcome::Code;
-
-/// A dialect room with just enough sense to be asked.
-pub(crate) const DIALECTS: Dialects = Dialects {
-    builtin: |name| ["auto", "droplink", "wordbee"].contains(&name).then(|| Arc::new(plain(name))),
-    names: || ["auto", "droplink", "wordbee"].map(str::to_owned).to_vec(),
-    compile,
-    schema: crate::dialect::schema,
-};
-
-fn plain(name: &str) -> Dialect {
-    let attempt_timeout = (name == "droplink").then_some(std::time::Duration::from_secs(60));
-    Dialect {
-        name: name.into(),
-        guesses: name == "auto",
-        documentation: None,
-        support: None,
-        attempt_timeout,
-        extract: Extract::default(),
-        rules: Vec::new(),
-    }
-}
-
-fn compile(name: &str, data: &Value) -> Result<Dialect, Vec<DialectMistake>> {
-    let mut dialect = plain(name);
-    let mut diagnostics = Vec::new();
-    let rules = data.get("rules").and_then(Value::as_array).cloned().unwrap_or_default();
-    for (number, rule) in rules.iter().enumerate() {
-        if rule.get("cod").is_some() {
-            diagnostics.push(DialectMistake {
-                pointer: format!("/rules/{number}/cod"),
-                message: "unknown key `cod`".into(),
-                accepted: "name, code".into(),
-                nearest: Some("code".into()),
-            });
-        }
-        match rule.get("code").and_then(Value::as_str) {
-            Some("conflict") => dialect.rules.push(conflict(rule)),
-            other => diagnostics.push(DialectMistake {
-                pointer: format!("/rules/{number}/code"),
-                message: format!("no code has the name `{}`", other.unwrap_or_default()),
-                accepted: "conflict".into(),
-                nearest: Some("conflict".into()),
-            }),
-        }
-    }
-    if diagnostics.is_empty() { Ok(dialect) } else { Err(diagnostics) }
-}
-
-fn conflict(rule: &Value) -> Rule {
-    Rule {
-        name: rule.get("name").and_then(Value::as_str).unwrap_or_default().into(),
-        when: When::default(),
-        code: Code::Conflict,
-        replay: Replay::ByTable,
-        retry: None,
-        hold: None,
-        status: None,
-        support: None,
-    }
-}
 
 /// The sketch of the design, as far as this version goes.
 const SKETCH: &str = r"
@@ -132,7 +68,7 @@ fn load_text(text: &str, env: &Environment, sets: &[&str]) -> Result<Loaded, Box
     std::fs::write(&file, text).unwrap();
     let sets = sets.iter().map(|set| (*set).to_owned()).collect();
     let request = LoadRequest { files: vec![file], sets, ..LoadRequest::default() };
-    load(&request, env, &DIALECTS)
+    load(&request, env)
 }
 
 fn messages(diagnostics: &Diagnostics) -> Vec<String> {
@@ -154,8 +90,8 @@ fn the_sketch_of_the_design_loads() {
     assert_eq!(droplink.policy.attempt_timeout.as_secs(), 60, "the dialect beats the defaults");
     assert_eq!(droplink.routes[0].1.attempt_timeout.as_secs(), 5, "the entry beats the dialect");
     assert_eq!(droplink.routes[0].1.repeat, crate::gateway::Repeat::Declared);
-    assert_eq!(droplink.routes[1].1.dialect.rules.len(), 1);
-    assert_eq!(droplink.policy.dialect.rules.len(), 0);
+    let (own, with_rules) = (&droplink.policy.dialect, &droplink.routes[1].1.dialect);
+    assert_eq!(with_rules.rules.len(), own.rules.len() + 1);
     assert_eq!(droplink.allowances.len(), 4);
     assert_eq!(payco.policy.dialect.rules.len(), 1);
     assert_eq!(settings.gateway.clients.all().len(), 2);
@@ -219,9 +155,7 @@ fn every_mistake_is_explained_as_expected() {
     assert!(files.len() >= 35);
     for file in files {
         let (request, env) = wrong_request(&file);
-        let Err(diagnostics) = load(&request, &env, &DIALECTS) else {
-            panic!("{file:?} is in order")
-        };
+        let Err(diagnostics) = load(&request, &env) else { panic!("{file:?} is in order") };
         let drawn = diagnostics.render(Colours::Plain);
         assert!(!drawn.contains("s3cret"), "{file:?} shows a secret:\n{drawn}");
         assert!(
@@ -265,7 +199,7 @@ fn load_file(file: &str) -> Result<Loaded, Vec<String>> {
     let request = LoadRequest { files: vec![file.into()], ..LoadRequest::default() };
     let keys = ["STOREFRONT_KEY", "REPORTS_KEY", "NIGHTLY_KEY", "PAYCO_TOKEN"];
     let env = Environment::of(keys.map(|key| (key, key)));
-    load(&request, &env, &DIALECTS).map_err(|diagnostics| messages(&diagnostics))
+    load(&request, &env).map_err(|diagnostics| messages(&diagnostics))
 }
 
 #[test]
@@ -493,7 +427,7 @@ fn flags_alone_are_a_configuration() {
         admin: Some("[::1]:9".into()),
     };
     let request = LoadRequest { flags, ..LoadRequest::default() };
-    let loaded = load(&request, &Environment::default(), &DIALECTS).unwrap();
+    let loaded = load(&request, &Environment::default()).unwrap();
     assert_eq!(
         loaded.settings.summary(),
         ["upstream: / -> https://api.vendor.example/v1; all 10/s; dialect droplink"]
@@ -507,11 +441,16 @@ fn dialect_files_lie_beside_the_main_file() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("dialects")).unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    write("dialects/own.yaml", "rules: [{ name: a, code: conflict }, { name: b, code: conflict }]");
+    write(
+        "dialects/own.yaml",
+        "rules:
+- { name: a, when: { status: 409 }, code: conflict }
+- { name: b, when: { status: 410 }, code: conflict }",
+    );
     write("10-base.yaml", "upstreams: { vendor: { url: 'https://a.example', dialect: own } }");
     write("20-more.yaml", "upstreams: { vendor: { route: / } }");
     let request = LoadRequest { files: vec![folder.path().into()], ..LoadRequest::default() };
-    let loaded = load(&request, &Environment::default(), &DIALECTS).unwrap();
+    let loaded = load(&request, &Environment::default()).unwrap();
     let vendor = &loaded.settings.gateway.upstreams[0];
     assert_eq!(vendor.policy.dialect.rules.len(), 2);
     assert_eq!(&*loaded.settings.gateway.routes.entries()[0].prefix, "");
@@ -523,7 +462,7 @@ fn files_that_are_no_configuration_are_refused() {
     let file = folder.path().join("long.yaml");
     std::fs::write(&file, "#".repeat((1 << 20) + 1)).unwrap();
     let request = LoadRequest { files: vec![file], ..LoadRequest::default() };
-    let diagnostics = load(&request, &Environment::default(), &DIALECTS).unwrap_err();
+    let diagnostics = load(&request, &Environment::default()).unwrap_err();
     assert!(messages(&diagnostics)[0].contains("longer than 1MiB"));
 }
 
@@ -536,7 +475,7 @@ fn one_file_that_cannot_be_read_does_not_hide_the_faults_of_others() {
     write("30-dialect.yaml", "dialects: { own: { rules: [{ code: conflcit }] } }");
     write("40-value.yaml", "upstreams: { vendor: { timeouts: { attempt: 30 } } }");
     let request = LoadRequest { files: vec![folder.path().into()], ..LoadRequest::default() };
-    let diagnostics = load(&request, &Environment::default(), &DIALECTS).unwrap_err();
+    let diagnostics = load(&request, &Environment::default()).unwrap_err();
     let summary = diagnostics.summary();
     assert_eq!(summary.len(), 4, "{summary:?}");
     let missing = |diagnostic: &&Diagnostic| diagnostic.code == DiagnosticCode::MissingKey;
@@ -553,7 +492,7 @@ fn a_log_filter_of_odd_characters_is_refused() {
 #[test]
 fn without_a_file_the_places_are_named() {
     let env = Environment::of([("XDG_CONFIG_HOME", "/nowhere")]);
-    let diagnostics = load(&LoadRequest::default(), &env, &DIALECTS).unwrap_err();
+    let diagnostics = load(&LoadRequest::default(), &env).unwrap_err();
     let drawn = diagnostics.render(Colours::Plain);
     assert!(drawn.contains("/nowhere/evenkeel/evenkeel.yaml"), "{drawn}");
 }
@@ -568,7 +507,7 @@ fn json_is_yaml() {
 
 #[test]
 fn the_schema_agrees_with_the_files() {
-    let schema = schema(&DIALECTS);
+    let schema = schema();
     let accepts = jsonschema::validator_for(&schema).unwrap();
     let data = |text: &str| {
         let mut diagnostics = Diagnostics::default();

@@ -22,14 +22,14 @@ impl<'a> Resolver<'a> {
         let header = self.get(root, &keys::CLIENT_KEY_HEADER).name;
         let fields = root.entries(&keys::CLIENTS);
         if fields.is_empty() {
-            return (Clients::anybody(header), vec![None]);
+            return (Clients::without_keys(header), vec![None]);
         }
         let mut known_keys = HashMap::new();
         let clients = fields.iter().filter_map(|field| self.client(field, &mut known_keys));
         let (clients, limits): (Vec<_>, Vec<_>) = clients
             .map(|configured| ((configured.client, configured.key), configured.limit))
             .unzip();
-        (Clients::keyed(header, clients), limits)
+        (Clients::with_keys(header, clients), limits)
     }
 
     fn client(

@@ -6,12 +6,11 @@ use serde_json::json;
 
 use super::reader::{Resolver, Scope};
 use crate::config::diagnostic::{Diagnostic, DiagnosticCode, nearest};
-use crate::config::dialects::DialectMistake;
 use crate::config::item::{Content, Item};
 use crate::config::keys;
 use crate::config::provenance::Origin;
 use crate::config::tree::Node;
-use crate::dialect::{Dialect, Rule};
+use crate::dialect::{self, Dialect, DialectError, Rule};
 
 impl<'a> Resolver<'a> {
     pub(super) fn define_dialects(&mut self, root: &Scope<'a>) {
@@ -28,40 +27,40 @@ impl<'a> Resolver<'a> {
 
     fn compile(&mut self, name: &str, node: &Node, key: &str) -> Option<Dialect> {
         let data = node.to_json();
-        let compiled = (self.dialects.compile)(name, &data);
-        let compiled = compiled.map_err(|mistakes| self.report(node, key, &mistakes, "")).ok()?;
+        let compiled = dialect::compile(name, &data);
+        let compiled = compiled.map_err(|errors| self.report(node, key, &errors, "")).ok()?;
         let origin = Origin::Written(self.diagnostics.sources.position(node.at));
         self.provenance.record(key.to_owned(), data.to_string(), origin);
         Some(compiled)
     }
 
-    /// Reports mistakes in a dialect at the location of the data they point to.
-    fn report(&mut self, node: &Node, key: &str, mistakes: &[DialectMistake], root: &str) {
-        for mistake in mistakes {
-            let pointer = mistake.pointer.strip_prefix(root).unwrap_or(&mistake.pointer);
+    /// Reports errors in a dialect at the location of the data they point to.
+    fn report(&mut self, node: &Node, key: &str, errors: &[DialectError], root: &str) {
+        for error in errors {
+            let pointer = error.pointer.strip_prefix(root).unwrap_or(&error.pointer);
             let (key_at, value_at) = node.at_pointer(pointer);
             let name = pointer.rsplit('/').next().unwrap_or_default();
-            let names_the_key = mistake.message.contains(&format!("`{name}`"));
+            let names_the_key = error.message.contains(&format!("`{name}`"));
             let at = if names_the_key { key_at } else { value_at };
             let key = format!("{key}{}", pointer.replace('/', "."));
-            let diagnostic = Diagnostic::new(DiagnosticCode::Type, Some(at), &mistake.message);
-            let diagnostic = diagnostic.key(key).accepted(&mistake.accepted);
-            self.diagnostics.push(diagnostic.nearest(mistake.nearest.clone()));
+            let diagnostic = Diagnostic::new(DiagnosticCode::Type, Some(at), &error.message);
+            let diagnostic = diagnostic.key(key).accepted(&error.accepted);
+            self.diagnostics.push(diagnostic.nearest(error.nearest.clone()));
         }
     }
 
     /// The dialect in force in a scope, with the scope's own rules before the dialect's.
     pub(super) fn dialect(&mut self, scope: &Scope<'a>) -> Option<Arc<Dialect>> {
         let name = self.get(scope, &keys::DIALECT);
-        let dialect = self.dialect_named(&name, scope);
+        let named = self.dialect_named(&name, scope);
         let is_entry = scope.declares(&keys::RULES);
         let Some(item) = is_entry.then(|| scope.own(&keys::RULES)).flatten() else {
-            return dialect;
+            return named;
         };
         let rules = self.rules(&name, item, &scope.key(&keys::RULES))?;
-        dialect.map(|dialect| {
-            let rules = rules.into_iter().chain(dialect.rules.iter().cloned()).collect();
-            Arc::new(Dialect { rules, ..(*dialect).clone() })
+        named.map(|named| {
+            let rules = rules.into_iter().chain(named.rules.iter().cloned()).collect();
+            Arc::new(Dialect { rules, ..(*named).clone() })
         })
     }
 
@@ -69,10 +68,10 @@ impl<'a> Resolver<'a> {
         if let Some(own) = self.own_dialects.get(name) {
             return own.clone();
         }
-        if let Some(builtin) = (self.dialects.builtin)(name) {
+        if let Some(builtin) = dialect::builtin(name) {
             return Some(builtin);
         }
-        let mut names = (self.dialects.names)();
+        let mut names: Vec<_> = dialect::builtin_names().map(str::to_owned).collect();
         names.extend(self.own_dialects.keys().cloned());
         names.sort();
         names.dedup();
@@ -89,9 +88,8 @@ impl<'a> Resolver<'a> {
     fn rules(&mut self, name: &str, item: &Item, key: &str) -> Option<Vec<Rule>> {
         let Content::Data(node) = &item.content else { return None };
         let rules = node.to_json();
-        let compiled = (self.dialects.compile)(name, &json!({ "rules": rules }));
-        let compiled =
-            compiled.map_err(|mistakes| self.report(node, key, &mistakes, "/rules")).ok()?;
+        let compiled = dialect::compile(name, &json!({ "rules": rules }));
+        let compiled = compiled.map_err(|errors| self.report(node, key, &errors, "/rules")).ok()?;
         let origin = Origin::Written(self.diagnostics.sources.position(node.at));
         self.provenance.record(key.to_owned(), rules.to_string(), origin);
         Some(compiled.rules)

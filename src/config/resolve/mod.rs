@@ -17,7 +17,6 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 
 use super::diagnostic::{Diagnostic, DiagnosticCode, Diagnostics};
-use super::dialects::Dialects;
 use super::environment::Environment;
 use super::item::{Content, Field, Item};
 use super::keys::{self, Absent, Key, Keys, Kind};
@@ -28,28 +27,20 @@ use super::tree::Location;
 use crate::{admin, gateway, server, telemetry};
 use reader::{Resolver, Scope};
 
-/// What settings refer to beyond the file.
-#[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
-    pub(super) env: &'a Environment,
-    pub(super) dialects: &'a Dialects,
-    pub(super) secrets: SecretsRead,
-}
-
 /// Resolves a merged tree. There are settings only without any diagnostic, earlier ones included.
 pub(super) fn resolve(
     root: &Item,
-    context: Context<'_>,
+    env: &Environment,
+    secrets: SecretsRead,
     diagnostics: &mut Diagnostics,
 ) -> Option<Loaded> {
     let mut resolver = Resolver {
         root,
-        env: context.env,
-        secrets: context.secrets,
+        env,
+        secrets,
         diagnostics,
         provenance: Provenance::default(),
         warnings: Vec::new(),
-        dialects: *context.dialects,
         own_dialects: BTreeMap::new(),
     };
     resolver.required_keys(root, Keys::of(keys::FILE), "", None);

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::diagnostic::{Diagnostic, DiagnosticCode, Diagnostics};
-use crate::config::dialects::Dialects;
 use crate::config::environment::Environment;
 use crate::config::format::Format;
 use crate::config::item::{Content, Field, Item, SecretRef};
@@ -22,7 +21,6 @@ pub(super) struct Resolver<'a> {
     pub(super) diagnostics: &'a mut Diagnostics,
     pub(super) provenance: Provenance,
     pub(super) warnings: Vec<String>,
-    pub(super) dialects: Dialects,
     /// The dialects of this configuration; `None` stands for a faulty one.
     pub(super) own_dialects: BTreeMap<String, Option<Arc<Dialect>>>,
 }

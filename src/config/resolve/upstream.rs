@@ -20,7 +20,7 @@ use crate::config::provenance::Origin;
 use crate::config::tree::Location;
 use crate::gateway::{self, CallPolicy, Credential};
 use crate::routing::route::{Entry, Matcher, Routes};
-use crate::upstream::{self, AnswerBounds, Scheme, TlsRoots};
+use crate::upstream::{self, ResponseLimits, Scheme, TlsRoots};
 
 /// What the gateway and the connections to the vendor know of one upstream; `None` when faulty.
 pub(super) type BothSides = Option<(gateway::Upstream, upstream::Settings)>;
@@ -94,7 +94,7 @@ impl<'a> Resolver<'a> {
             connect_timeout: self.get(scope, &keys::CONNECT_TIMEOUT),
             connections_max: self.get(scope, &keys::CONNECTIONS_MAX),
             idle_timeout: self.get(scope, &keys::CONNECTION_IDLE),
-            answer_bounds: AnswerBounds {
+            response_limits: ResponseLimits {
                 head_bytes_max: self.get(scope, &keys::ANSWER_HEAD_BYTES),
                 headers_max: self.get(scope, &keys::ANSWER_HEADERS),
             },
