@@ -51,7 +51,7 @@ pub use settings::{AnswerBounds, Origin, Protocol, Scheme, Settings, TlsRoots};
 pub use shared::Shared;
 pub use upstreams::Upstreams;
 
-pub use crate::http1::{OriginalHead, Spelling};
+pub use crate::http1::{HeaderCase, OriginalHead};
 
 /// Bytes of everything before one answer's head: this bounds a flood of `1xx` answers or empty
 /// lines, each of which is small.

@@ -10,7 +10,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Response};
 
 use super::{RequestBody, UpstreamBody, authentication};
-use crate::http1::Spelling;
+use crate::http1::HeaderCase;
 use crate::outcome::Failure;
 
 /// The head of a request, which every attempt sends alike.
@@ -25,7 +25,7 @@ pub struct RequestHead {
     /// upstream that authenticated itself serves only the one it did so for.
     pub client: u64,
     /// How the names of the headers are written over HTTP/1.1.
-    pub spelling: Spelling,
+    pub spelling: HeaderCase,
 }
 
 impl fmt::Debug for RequestHead {

@@ -10,7 +10,8 @@ use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use crate::http1::{
-    Chunks, Concerns, Length, Lines, OriginalHead, Padding, ParseError, is_listed, line, number,
+    ChunkedDecoder, HeaderKind, Length, Lines, OriginalHead, ParseError, SizePadding,
+    list_contains, parse_decimal, write_header,
 };
 use crate::upstream::{AnswerBounds, Interim, RequestHead};
 
@@ -42,7 +43,7 @@ pub(super) fn write<B: Body>(
         }
         if name == CONTENT_LENGTH {
             // What HTTP/2 brought may be there twice, or belong to no body.
-            let announced = if said { None } else { number(value.as_bytes()) };
+            let announced = if said { None } else { parse_decimal(value.as_bytes()) };
             match (length, announced) {
                 (Length::Exactly(bytes), Some(announced)) if bytes == announced => {}
                 (Length::None, Some(0)) => {}
@@ -59,17 +60,17 @@ pub(super) fn write<B: Body>(
     }
     match length {
         Length::Exactly(bytes) if !said => {
-            line(out, spelling.name(&CONTENT_LENGTH), bytes.to_string().as_bytes());
+            write_header(out, spelling.name(&CONTENT_LENGTH), bytes.to_string().as_bytes());
         }
-        Length::Chunks => line(out, spelling.name(&TRANSFER_ENCODING), b"chunked"),
+        Length::Chunks => write_header(out, spelling.name(&TRANSFER_ENCODING), b"chunked"),
         Length::None | Length::Exactly(_) | Length::Close => {}
     }
     match (is_old, takes_trailers) {
         (false, false) => {}
         // `TE` is about this connection only, and has to say so (RFC 9110 §10.1.4).
-        (false, true) => line(out, CONNECTION.as_str(), b"te"),
-        (true, false) => line(out, CONNECTION.as_str(), b"keep-alive"),
-        (true, true) => line(out, CONNECTION.as_str(), b"keep-alive, te"),
+        (false, true) => write_header(out, CONNECTION.as_str(), b"te"),
+        (true, false) => write_header(out, CONNECTION.as_str(), b"keep-alive"),
+        (true, true) => write_header(out, CONNECTION.as_str(), b"keep-alive, te"),
     }
     out.extend_from_slice(b"\r\n");
     length
@@ -77,7 +78,7 @@ pub(super) fn write<B: Body>(
 
 /// The length that the headers state of a body that does not know its own.
 fn announced(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH).and_then(|value| number(value.as_bytes()))
+    headers.get(CONTENT_LENGTH).and_then(|value| parse_decimal(value.as_bytes()))
 }
 
 /// What an answer's head says about the connection.
@@ -93,7 +94,7 @@ pub(super) struct Head {
 pub(super) enum Framing {
     /// So many bytes are still to come.
     Length(u64),
-    Chunks(Chunks),
+    Chunks(ChunkedDecoder),
     /// By the end of the connection.
     Close,
 }
@@ -147,7 +148,7 @@ pub(super) fn read<B>(
     }
     let head = received.split_to(length).freeze();
     let parsed = parse(&head, lines, (method, bounds.headers_max), answer);
-    let original = lines.original(head);
+    let original = lines.finish_head(head);
     Ok(match parsed? {
         Parsed::Interim(interim) => Found::Interim(interim),
         Parsed::Head(head) => Found::Head(head, original),
@@ -218,8 +219,8 @@ fn header_lines(
         if number > headers_max {
             return Err(TOO_MANY);
         }
-        let line = lines.read(head, lines.place(head, number))?;
-        if line.concerns == Concerns::Connection {
+        let line = lines.parse(head, lines.place(head, number))?;
+        if line.kind == HeaderKind::Control {
             said.hear(&line.name, &line.value)?;
         }
         headers.append(line.name, line.value);
@@ -279,13 +280,13 @@ impl Said {
             if self.length.is_some() {
                 return Err(ParseError("Content-Length more than once"));
             }
-            self.length = Some(number(value.as_bytes()));
+            self.length = Some(parse_decimal(value.as_bytes()));
         } else if *name == TRANSFER_ENCODING {
             let only = self.coding.is_none() && value.as_bytes().eq_ignore_ascii_case(b"chunked");
             self.coding = Some(if only { Coding::Chunked } else { Coding::Other });
         } else if *name == CONNECTION {
-            self.close |= is_listed(value, "close");
-            self.keep_alive |= is_listed(value, "keep-alive");
+            self.close |= list_contains(value, "close");
+            self.keep_alive |= list_contains(value, "keep-alive");
         }
         Ok(())
     }
@@ -304,7 +305,9 @@ impl Said {
             (Some(Coding::Other), _) => Err(ParseError("a Transfer-Encoding other than chunked")),
             (Some(_), Some(_)) => Err(ParseError("Content-Length beside Transfer-Encoding")),
             (Some(_), None) if version == Version::HTTP_10 => Err(ParseError("HTTP/1.0 in chunks")),
-            (Some(Coding::Chunked), None) => Ok(Framing::Chunks(Chunks::new(Padding::Taken))),
+            (Some(Coding::Chunked), None) => {
+                Ok(Framing::Chunks(ChunkedDecoder::new(SizePadding::Accepted)))
+            }
             (None, Some(Some(length))) => Ok(Framing::Length(length)),
             (None, Some(None)) => Err(ParseError("a Content-Length that is none")),
             (None, None) => Ok(Framing::Close),
@@ -324,12 +327,12 @@ mod tests {
     use http::uri::PathAndQuery;
 
     use super::*;
-    use crate::http1::Spelling;
-    use crate::http1::tests::Long;
+    use crate::http1::HeaderCase;
+    use crate::http1::tests::SizedBody;
 
     fn request(target: PathAndQuery) -> RequestHead {
         let (method, headers) = (Method::POST, HeaderMap::new());
-        RequestHead { method, target, headers, client: 0, spelling: Spelling::default() }
+        RequestHead { method, target, headers, client: 0, spelling: HeaderCase::default() }
     }
 
     const BOUNDS: AnswerBounds = AnswerBounds { head_bytes_max: 64 * 1024, headers_max: 256 };
@@ -442,7 +445,7 @@ mod tests {
                 head.headers.append(*name, HeaderValue::from_static(value));
             }
             let (host, mut out) = (HeaderValue::from_static("vendor"), Vec::new());
-            let promised = write(&mut out, (&head, &Long(length)), &host, version);
+            let promised = write(&mut out, (&head, &SizedBody(length)), &host, version);
             let text = String::from_utf8(out).unwrap();
             let rest = text.strip_prefix("POST /a?b HTTP/1.").expect("the line");
             let rest = rest.replacen("\r\nhost: vendor\r\n", " ", 1);
@@ -485,7 +488,12 @@ mod tests {
                 (HeaderName::from_static(name), HeaderValue::from_static(value))
             }));
             let mut out = Vec::new();
-            write(&mut out, (&head, &Long(length)), &HeaderValue::from_static("vendor"), version);
+            write(
+                &mut out,
+                (&head, &SizedBody(length)),
+                &HeaderValue::from_static("vendor"),
+                version,
+            );
             String::from_utf8(out).unwrap().replace("\r\n", "|")
         };
         let (old, new) = (Version::HTTP_10, Version::HTTP_11);

@@ -26,7 +26,7 @@ use super::shared::Permit;
 use super::wire::Io;
 use super::{INTERIM_BYTES_MAX, Progress, RequestBody, UpstreamBody};
 use crate::clock::Clock;
-use crate::http1::{self, Lines, Outgoing, ParseError, Piece, Received, Stop};
+use crate::http1::{self, Lines, MessageWriter, ParseError, Piece, ReadBuffer, SendError};
 use crate::outcome::{Failure, Reach};
 use crate::time::Moment;
 
@@ -55,9 +55,9 @@ pub(super) struct Connection<B: RequestBody> {
     io: Io,
     clock: Clock,
     /// What was read and not used yet.
-    received: Received,
+    received: ReadBuffer,
     lines: Lines,
-    outgoing: Outgoing,
+    outgoing: MessageWriter,
     /// It takes nothing more of a request that it has begun to take.
     hung_up: bool,
     last_write: Moment,
@@ -107,9 +107,9 @@ impl<B: RequestBody> Connection<B> {
         Box::new(Self {
             io,
             clock,
-            received: Received::new(READ_BYTES),
+            received: ReadBuffer::new(READ_BYTES),
             lines: Lines::default(),
-            outgoing: Outgoing::default(),
+            outgoing: MessageWriter::default(),
             hung_up: false,
             last_write: Moment::START,
             upload: None,
@@ -194,7 +194,7 @@ impl<B: RequestBody> Connection<B> {
     /// still lie in the socket, so the reading side has the last word.
     fn is_hung_up(&mut self, error: &io::Error) -> bool {
         let hung_up = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
-        self.hung_up = hung_up && self.outgoing.has_moved();
+        self.hung_up = hung_up && self.outgoing.has_started();
         self.hung_up
     }
 
@@ -217,13 +217,16 @@ impl<B: RequestBody> Connection<B> {
                 exchange.asked.body = None;
                 Ok(())
             }
-            Poll::Ready(Err(Stop::Socket(error))) if self.is_hung_up(&error) => Ok(()),
+            Poll::Ready(Err(SendError::Socket(error))) if self.is_hung_up(&error) => Ok(()),
             Poll::Ready(Err(stop)) => {
                 let failure = match &stop {
-                    Stop::Body(error) => failure::of_request_body(error.as_ref(), self.reach()),
-                    Stop::Socket(error) => failure::of_head_io(error, self.reach(), false),
+                    SendError::Body(error) => {
+                        failure::of_request_body(error.as_ref(), self.reach())
+                    }
+                    SendError::Socket(error) => failure::of_head_io(error, self.reach(), false),
                 };
-                let untouched = self.outgoing.is_untouched() && matches!(stop, Stop::Socket(_));
+                let untouched =
+                    self.outgoing.is_untouched() && matches!(stop, SendError::Socket(_));
                 Err(if untouched { Broken::Unsent(failure) } else { Broken::Failed(failure) })
             }
         }
@@ -266,7 +269,7 @@ impl<B: RequestBody> Connection<B> {
     fn give_body(mut self: Box<Self>, asked: &mut UpstreamRequest<'_, B>, pool: &Arc<Pool<B>>) {
         *asked.answer.body_mut() = match &mut self.framing {
             Framing::Length(left) if *left <= self.received.bytes.len() as u64 => {
-                let body = http1::data(left, &mut self.received.bytes);
+                let body = http1::take_data(left, &mut self.received.bytes);
                 if self.is_free() {
                     pool.keep(self);
                 }
@@ -285,7 +288,7 @@ impl<B: RequestBody> Connection<B> {
             match self.outgoing.poll(&mut self.io, self.upload.as_mut(), cx, || ()) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.upload = None,
-                Poll::Ready(Err(Stop::Socket(error))) if self.is_hung_up(&error) => {}
+                Poll::Ready(Err(SendError::Socket(error))) if self.is_hung_up(&error) => {}
                 Poll::Ready(Err(stop)) => return Poll::Ready(Some(Err(of_stopped_body(&stop)))),
             }
         }
@@ -315,7 +318,7 @@ impl<B: RequestBody> Connection<B> {
             Framing::Length(0) => Ok(Piece::End),
             Framing::Chunks(chunks) => chunks.take(received),
             Framing::Length(_) | Framing::Close if received.is_empty() => Ok(Piece::More),
-            Framing::Length(left) => Ok(Piece::Data(http1::data(left, received))),
+            Framing::Length(left) => Ok(Piece::Data(http1::take_data(left, received))),
             Framing::Close => Ok(Piece::Data(received.split().freeze())),
         }
     }
@@ -384,7 +387,7 @@ impl<B: RequestBody> Connection<B> {
     }
 
     fn reach(&self) -> Reach {
-        if self.outgoing.has_moved() { Reach::Maybe } else { Reach::Nothing }
+        if self.outgoing.has_started() { Reach::Maybe } else { Reach::Nothing }
     }
 
     /// The vendor says once how long it keeps a connection; later answers repeat it.
@@ -400,10 +403,10 @@ impl<B: RequestBody> Connection<B> {
 
 type PolledFrame = Result<Frame<Bytes>, Failure>;
 
-fn of_stopped_body(stop: &Stop) -> Failure {
+fn of_stopped_body(stop: &SendError) -> Failure {
     match stop {
-        Stop::Socket(error) => failure::of_body_io(error),
-        Stop::Body(error) => failure::of_request_body(error.as_ref(), Reach::Maybe),
+        SendError::Socket(error) => failure::of_body_io(error),
+        SendError::Body(error) => failure::of_request_body(error.as_ref(), Reach::Maybe),
     }
 }
 
