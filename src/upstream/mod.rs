@@ -45,6 +45,8 @@ mod wire;
 
 pub use body::UpstreamBody;
 pub use certificate::{Certificate, Role, read as certificates};
+#[doc(hidden)]
+pub use h1::examine;
 pub use progress::{Interim, Progress};
 pub use request::RequestHead;
 pub use settings::{AnswerBounds, Origin, Protocol, Scheme, Settings, TlsRoots};

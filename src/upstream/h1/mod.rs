@@ -30,6 +30,7 @@ use crate::http1::{self, Lines, Outgoing, ParseError, Piece, Received, Stop};
 use crate::outcome::{Failure, Reach};
 use crate::time::Moment;
 
+pub mod examine;
 mod head;
 
 /// Bytes that may come late behind an answer: two empty lines, which some vendors send.
