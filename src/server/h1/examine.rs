@@ -23,6 +23,8 @@ pub struct RequestHeads {
 pub struct ExaminedRequest {
     pub request: Request<()>,
     pub body: Length,
+    /// Whether another request may follow on the connection.
+    pub persists: bool,
     pub spelling: Spelling,
     head: Head,
 }
@@ -46,7 +48,13 @@ impl RequestHeads {
         };
         let received = Some(self.heads.take_original());
         let spelling = Spelling { received, configured: None };
-        Ok(Some(ExaminedRequest { request, body: head.body, spelling, head }))
+        Ok(Some(ExaminedRequest {
+            request,
+            body: head.body,
+            persists: head.persists,
+            spelling,
+            head,
+        }))
     }
 }
 

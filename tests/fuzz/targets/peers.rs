@@ -55,6 +55,12 @@ impl Comparison {
         Self { peer, ours, theirs: theirs.to_owned() }
     }
 
+    /// A comparison whose verdicts already have names.
+    #[cfg(test)]
+    pub(crate) fn named(peer: &'static str, ours: &str, theirs: &str) -> Self {
+        Self { peer, ours: kebab(ours), theirs: theirs.to_owned() }
+    }
+
     /// The line that explains why the two differ; `None` where they agree.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! The parsers against the vectors of `tests/data/framing`, against httparse and hyper, and under
 //! the fuzz targets' properties. `tests/fuzz/run` looks for more of the same with libFuzzer.
 
+mod hyper;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel::http1::{Length, Padding};
@@ -8,7 +10,7 @@ use evenkeel::upstream::AnswerBounds;
 use evenkeel::upstream::examine::ResponseLength;
 use http::Method;
 
-use crate::targets::peers::{self, Comparison, DIFFERENCES, kebab};
+use crate::targets::peers::{self, Comparison, DIFFERENCES, Difference, kebab};
 use crate::targets::{
     TARGETS, Target, Verdict, chunks, cuts, request_head, response_head, vectors,
 };
@@ -114,10 +116,22 @@ fn every_difference_from_httparse_is_intended() {
             }
         }
     }
+    none_unexplained(unexplained);
+    none_stale("httparse", &shown);
+}
+
+/// Fails with one input for each difference that no line of `differences.txt` explains.
+#[track_caller]
+fn none_unexplained(unexplained: BTreeMap<String, Vec<u8>>) {
     let example = |(line, input): (String, Vec<u8>)| format!("{line} \"{}\"", input.escape_ascii());
     let unexplained: Vec<_> = unexplained.into_iter().map(example).collect();
     assert!(unexplained.is_empty(), "unintended differences:\n{}", unexplained.join("\n"));
-    let rows = DIFFERENCES.iter().filter(|row| row.peer.starts_with("httparse"));
+}
+
+/// Fails with the lines of `differences.txt` that no input showed.
+#[track_caller]
+fn none_stale(peer: &str, shown: &BTreeSet<&Difference>) {
+    let rows = DIFFERENCES.iter().filter(|row| row.peer.starts_with(peer));
     let stale: Vec<_> = rows.filter(|row| !shown.contains(row)).collect();
     assert!(stale.is_empty(), "no input shows these differences: {stale:#?}");
 }
