@@ -2,6 +2,7 @@
 //! the fuzz targets' properties. `tests/fuzz/run` looks for more of the same with libFuzzer.
 
 mod hyper;
+mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
