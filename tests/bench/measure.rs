@@ -1,6 +1,6 @@
 //! A timing loop for pure functions: several rounds of many iterations, the median per iteration.
 //!
-//! There is no outlier removal and no model. This is the only file of the benchmark that reads time.
+//! There is no outlier removal and no model. No other file of the benchmark reads time.
 
 use std::fmt;
 use std::time::{Duration, Instant};

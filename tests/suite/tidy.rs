@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::imports;
 use crate::support::source::{File, files, root, shipped};
 
 /// Fails with all findings.
 #[track_caller]
-fn none(rule: &str, findings: impl IntoIterator<Item = String>) {
+pub(crate) fn none(rule: &str, findings: impl IntoIterator<Item = String>) {
     let findings: Vec<String> = findings.into_iter().collect();
     assert!(findings.is_empty(), "{rule}:\n  {}", findings.join("\n  "));
 }
@@ -149,16 +148,6 @@ fn is_pure(file: &File) -> bool {
     name.is_some_and(|name| !LIVE.contains(&name))
 }
 
-/// Files that may import each other: a type and its guard.
-const GUARDS: [[&str; 2]; 1] = [["src/allowance/account.rs", "src/allowance/slot.rs"]];
-
-#[test]
-fn files_do_not_import_each_other_in_a_circle() {
-    let circles = imports::circles(&shipped());
-    let unknown = circles.iter().filter(|circle| !GUARDS.iter().any(|guard| guard == &circle[..]));
-    none("circles of imports", unknown.map(|circle| circle.join(", ")));
-}
-
 #[test]
 fn pure_rooms_have_no_effects() {
     let words = [
@@ -291,40 +280,6 @@ fn every_file_says_what_it_is_for() {
     none("files open with `//!`", silent.map(|file| file.path));
 }
 
-/// Comments state facts about the code, the subject first. These are ways of not doing so.
-const RIDDLES: [&str; 7] =
-    ["Refuses to ", "It refuses to ", "Who ", "Whose ", "Whoever ", "Whom ", "Nobody "];
-
-/// Documents that the repository does not contain.
-const ELSEWHERE: [&str; 6] =
-    ["design/", "reference/", "semantics §", "semantics.md", "architecture.md", "style.md"];
-
-#[test]
-fn comments_are_plain_statements() {
-    let mut findings = Vec::new();
-    for file in files("src").into_iter().chain(files("tests")) {
-        let mut sentence_begins = true;
-        for (line, number) in file.lines().iter().zip(1..) {
-            let Some(comment) = line.find("//").map(|at| &line[at..]) else {
-                sentence_begins = true;
-                continue;
-            };
-            let comment = comment.trim_start_matches(['/', '!']).trim();
-            let riddle = RIDDLES.iter().find(|riddle| {
-                let inside = comment.split_inclusive(". ").skip(1);
-                let mut sentences =
-                    inside.chain(sentence_begins.then_some(comment)).map(str::trim_start);
-                sentences.any(|sentence| sentence.starts_with(**riddle))
-            });
-            let elsewhere = ELSEWHERE.iter().find(|name| comment.contains(**name));
-            let found = riddle.or(elsewhere);
-            findings.extend(found.map(|found| format!("{}:{number}: `{found}`", file.path)));
-            sentence_begins = comment.is_empty() || comment.ends_with(['.', '|', ':']);
-        }
-    }
-    none("comments state facts, and refer to what is here", findings);
-}
-
 #[test]
 fn lines_and_files_stay_short() {
     const COLUMNS_MAX: usize = 100;
@@ -356,54 +311,6 @@ fn nothing_is_left_for_later() {
         marks.map(|mark| format!("{} holds {mark}", file.path)).collect::<Vec<_>>()
     });
     none("nothing is left for later", left);
-}
-
-/// The words that no identifier may hold: those in `code` in the glossary's last column.
-fn words_outside_the_glossary() -> Vec<String> {
-    let glossary = std::fs::read_to_string(root().join("src/glossary.md")).unwrap();
-    let rows = glossary.lines().filter(|line| line.starts_with("| ") && !line.contains("---"));
-    let last = rows.filter_map(|row| row.trim_end_matches(" |").rsplit("| ").next());
-    let words = last.flat_map(|cell| cell.split('`').skip(1).step_by(2).map(str::to_owned));
-    words.collect()
-}
-
-#[test]
-fn identifiers_use_the_glossary() {
-    let banned = words_outside_the_glossary();
-    assert!(banned.len() > 8, "the glossary's last column names {banned:?}");
-    let mut findings = Vec::new();
-    for file in shipped() {
-        let code = file.code();
-        let identifiers = code.split(|c: char| !c.is_alphanumeric() && c != '_');
-        for identifier in identifiers {
-            let words = words_of(identifier);
-            if let Some(word) = words.iter().find(|word| banned.contains(word)) {
-                findings.push(format!("{}: `{identifier}` says {word}", file.path));
-            }
-            if words.iter().any(|word| word == "retries") && words.iter().any(|word| word == "max")
-            {
-                findings.push(format!("{}: `{identifier}`: attempts are counted", file.path));
-            }
-        }
-    }
-    findings.dedup();
-    none("identifiers use the glossary's words", findings);
-}
-
-/// The words of `snake_case` and `CamelCase`, in lower case.
-fn words_of(identifier: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut previous = '_';
-    for c in identifier.chars() {
-        if c == '_' || (c.is_uppercase() && previous.is_lowercase()) {
-            words.push(String::new());
-        }
-        if c != '_' {
-            words.last_mut().expect("never empty").extend(c.to_lowercase());
-        }
-        previous = c;
-    }
-    words
 }
 
 #[test]
