@@ -13,6 +13,7 @@
 //! | `response` | a head into bytes |
 //! | `inbound` | what the client sends: heads, and the body of the call under way |
 
+pub mod examine;
 mod inbound;
 mod offence;
 mod request;

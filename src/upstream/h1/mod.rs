@@ -29,6 +29,7 @@ use crate::http1::{self, Lines, MessageWriter, ParseError, Piece, ReadBuffer};
 use crate::outcome::{Delivery, Failure};
 use crate::time::Moment;
 
+pub mod examine;
 mod head;
 
 /// Bytes that may follow a response late: two empty lines, which some vendors send.
