@@ -37,7 +37,7 @@ use std::net::SocketAddr;
 pub use diagnostic::{DiagnosticCode, Diagnostics};
 pub use environment::Environment;
 pub use layers::{Flags, LoadRequest};
-pub use provenance::{Effective, Origin, Provenance};
+pub use provenance::{EffectiveValue, Origin, Provenance};
 pub use render::Colours;
 pub use schema::schema;
 pub use secret::SecretsRead;

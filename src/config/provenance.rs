@@ -24,7 +24,7 @@ impl fmt::Display for Origin {
 
 /// One value in force.
 #[derive(Clone, Debug)]
-pub struct Effective {
+pub struct EffectiveValue {
     /// The path of its key, dotted: `upstreams.wordbee.timeouts.attempt`.
     pub key: String,
     /// The value as the file would write it; a secret only as a reference.
@@ -34,7 +34,7 @@ pub struct Effective {
 
 /// All values in force, in the order in which they were read.
 #[derive(Clone, Debug, Default)]
-pub struct Provenance(Vec<Effective>);
+pub struct Provenance(Vec<EffectiveValue>);
 
 impl Provenance {
     /// Where the value of a key comes from. A key of a route entry that is not written there
@@ -46,7 +46,7 @@ impl Provenance {
 
     /// The value in force for a key, under the same rule.
     #[must_use]
-    pub fn effective(&self, key: &str) -> Option<&Effective> {
+    pub fn effective(&self, key: &str) -> Option<&EffectiveValue> {
         let exact = self.0.iter().find(|effective| effective.key == key);
         exact.or_else(|| {
             self.0.iter().find(|effective| Some(&effective.key) == outside(key).as_ref())
@@ -54,12 +54,12 @@ impl Provenance {
     }
 
     #[must_use]
-    pub fn all(&self) -> &[Effective] {
+    pub fn all(&self) -> &[EffectiveValue] {
         &self.0
     }
 
     pub(super) fn record(&mut self, key: String, value: String, origin: Origin) {
-        self.0.push(Effective { key, value, origin });
+        self.0.push(EffectiveValue { key, value, origin });
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::format::Limit;
-use super::provenance::{Effective, Provenance};
+use super::provenance::{EffectiveValue, Provenance};
 use super::settings::{Loaded, Settings};
 use crate::allowance::{Allowance, Grant, Mode};
 use crate::gateway::Upstream;
@@ -22,7 +22,7 @@ impl Loaded {
 /// A key and what is below it.
 struct Branch<'k> {
     name: &'k str,
-    effective: Option<&'k Effective>,
+    effective: Option<&'k EffectiveValue>,
     below: Vec<Self>,
 }
 
@@ -50,7 +50,7 @@ impl<'k> Branch<'k> {
         let number = self.name.starts_with(|c: char| c.is_ascii_digit());
         let head = if number { "-".to_owned() } else { format!("{}:", self.name) };
         let written = match self.effective {
-            Some(Effective { value, origin, .. }) => {
+            Some(EffectiveValue { value, origin, .. }) => {
                 writeln!(out, "{indentation}{head} {value}  # {origin}")
             }
             None => writeln!(out, "{indentation}{head}"),

@@ -71,7 +71,8 @@ group! {
     /// Longer than the 60 s of common balancers, so that they close first and no call is lost.
     LISTEN_IDLE: Setting<Span> = setting("listen.idle", Span { min: SECOND, max: DAY },
         Duration::from_secs(75),
-        "How long an unused client connection is kept; longer than the balancer in front keeps it.");
+        "How long an unused client connection is kept; longer than the balancer in front keeps \
+         it.");
 
     LISTEN_CONNECTIONS: Section =
         section("listen.connections", "Bounds of client connections.");

@@ -97,8 +97,8 @@ group! {
         Absent::Means("1s beside `limit`, 30s beside `concurrency`"),
         "How long an attempt that was given up without an answer still counts.");
 
-    COUNTED: Section =
-        Declared::new("match", Map::of(MATCHER), Absent::Means("every call"), "Which calls it counts.");
+    COUNTED: Section = Declared::new("match", Map::of(MATCHER), Absent::Means("every call"),
+        "Which calls it counts.");
 
     EXEMPT: Maps = Declared::new("exempt", MapList { of: MATCHER, max: 64 },
         Absent::Means("no call"), "Which calls the vendor does not count.");
