@@ -13,7 +13,7 @@ use http::{Response, StatusCode};
 
 use crate::allowance::{AttemptEnd, Blind, ConcurrencyPermit, SettleOutcome, Settlement, Slot};
 use crate::dialect;
-use crate::headers::AnswerSurvey;
+use crate::headers::ResponseScan;
 use crate::outcome::{
     Classification, Code, Delivery, Facts, Failure, FailureKind, Processing, Remedy, ResponseHead,
     StoppedBy,
@@ -37,7 +37,7 @@ use super::{BoxFuture, Gateway, Peer};
 #[derive(Debug)]
 pub(super) enum Finish<B> {
     /// The vendor's answer as it is, and what its head has.
-    Passed(Response<ResponseBody<B>>, AnswerSurvey),
+    Passed(Response<ResponseBody<B>>, ResponseScan),
     /// A problem made of the last outcome.
     Troubled(Box<Troubled>),
     /// A problem of our own.
@@ -143,7 +143,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut upload = UploadWatch::of(call, sent);
         let body = call.next_attempt(|| self.random.bytes8());
         let policy = call.policy;
-        let progress = Progress::begun(sent);
+        let progress = Progress::starting_at(sent);
         let exchange = self.exchange.exchange(call.upstream, &call.request, body, &progress);
         let mut exchange = pin!(exchange);
         let watch = Watch {
@@ -277,18 +277,18 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         response: Response<E::Body>,
         settlement: Settlement<'_>,
     ) -> Finish<E::Body> {
-        let survey = AnswerSurvey::of(response.headers());
+        let scan = ResponseScan::of(response.headers());
         let head = ResponseHead { status: response.status(), headers: response.headers() };
-        let said = survey.speaks_of_rates();
+        let said = scan.has_rate_limit();
         let said = said.then(|| dialect::standing(head, self.clock.wall())).flatten();
         let pause = said.as_ref().and_then(|said| said.pause.as_ref());
         let settlement = Settlement { order: pause, said: said.as_ref(), ..settlement };
         let (aftermath, seat) = slot.settle(&settlement);
         self.tell_operator(call, &aftermath, (Some(BY_RATE_HEADERS), settlement.over));
-        let idle = (self.clock, idle_timeout(call, survey));
+        let idle = (self.clock, idle_timeout(call, scan));
         let record = self.body_record(call, response.status());
         let body = |body| ResponseBody::of_vendor(body, idle, seat, record);
-        Finish::Passed(response.map(body), survey)
+        Finish::Passed(response.map(body), scan)
     }
 
     /// An answer that may be an error is looked at, up to a cap and for a moment.
@@ -340,11 +340,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let data = chunks.into_iter().map(http_body::Frame::data);
         let trailers = trailers.map(http_body::Frame::trailers);
         let read = data.chain(trailers).collect();
-        let survey = AnswerSurvey::of(&parts.headers);
-        let idle = (self.clock, idle_timeout(call, survey));
+        let scan = ResponseScan::of(&parts.headers);
+        let idle = (self.clock, idle_timeout(call, scan));
         let record = self.body_record(call, parts.status)();
         let body = Box::new(Streamed::new((read, rest), idle, seat, record));
-        Finish::Passed(Response::from_parts(parts, ResponseBody::Streamed(body)), survey)
+        Finish::Passed(Response::from_parts(parts, ResponseBody::Streamed(body)), scan)
     }
 
     /// Settles the slot of an attempt that met trouble, with everything the account must know.
@@ -430,15 +430,15 @@ fn role(slot: &Slot) -> Probe {
 const EVENT_STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
 
 /// How long the body of an answer may be silent.
-fn idle_timeout(call: &Call<'_>, survey: AnswerSurvey) -> Duration {
+fn idle_timeout(call: &Call<'_>, scan: ResponseScan) -> Duration {
     let own = call.policy.idle_timeout;
-    if survey.is_event_stream() { own.max(EVENT_STREAM_IDLE) } else { own }
+    if scan.is_event_stream() { own.max(EVENT_STREAM_IDLE) } else { own }
 }
 
 /// For how long the client may take nothing of what it gets.
 pub(super) fn pause_max<B>(call: &Call<'_>, finish: &Finish<B>) -> Duration {
     match finish {
-        Finish::Passed(_, survey) => idle_timeout(call, *survey),
+        Finish::Passed(_, scan) => idle_timeout(call, *scan),
         Finish::Troubled(_) | Finish::Stopped(_) => call.policy.idle_timeout,
     }
 }

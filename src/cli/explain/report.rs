@@ -9,11 +9,13 @@ use super::rows::{DEFAULT, Origin, Rows, first_origin};
 use crate::allowance::AccountRule;
 use crate::config::Settings;
 use crate::gateway::{CallPolicy, Inspect, Redirects, Repeat, Upstream};
-use crate::headers::{account_value, decisive_value, has_idempotency_key, preferred_wait, target};
+use crate::headers::{
+    account_value, has_idempotency_key, preferred_wait, target, unambiguous_value,
+};
 use crate::problem::normalise::StatusPolicy;
-use crate::routing::client::{KeyPlace, UnknownClient};
+use crate::routing::client::{KeyLocation, UnknownClient};
 use crate::routing::method::{CallMethod, overrides};
-use crate::routing::route::{CallPath, Reading, Route};
+use crate::routing::route::{CallPath, PathReading, Route};
 use crate::upstream;
 
 /// The request to explain.
@@ -39,7 +41,7 @@ pub fn explain(settings: &Settings, origin: Origin<'_>, request: &ExplainedReque
     let overrides = overrides(&request.method, &request.headers, request.target.query());
     let method = CallMethod::new(&request.method, &overrides);
     let mut specials = upstream.routes.iter();
-    let special = specials.position(|(matcher, _)| matcher.surely(method, path));
+    let special = specials.position(|(matcher, _)| matcher.must_match(method, path));
     let explained = Explained {
         request,
         route,
@@ -135,7 +137,7 @@ impl Explained<'_> {
             }
             Err(fault) => rows.push("sends to", format!("nothing, answered 400: {fault}")),
         }
-        if self.path().reading() == Reading::Ambiguous {
+        if self.path().reading() == PathReading::Ambiguous {
             let text =
                 "servers may read this path differently: it counts, and no exemption applies";
             rows.push("sends to", text);
@@ -158,9 +160,9 @@ impl Explained<'_> {
             Ok(found) => {
                 let client = &clients.all()[found.client];
                 let place = match found.key {
-                    KeyPlace::Nowhere => "no key needed",
-                    KeyPlace::KeyHeader => "by its key header, which is not forwarded",
-                    KeyPlace::Authorization => "by Authorization, which is not forwarded",
+                    KeyLocation::None => "no key needed",
+                    KeyLocation::KeyHeader => "by its key header, which is not forwarded",
+                    KeyLocation::Authorization => "by Authorization, which is not forwarded",
                 };
                 let from = first_origin(self.origin, &[format!("clients.{}", client.name)]);
                 rows.push_from("client", format!("{}  ({place})", client.name), from);
@@ -181,7 +183,7 @@ impl Explained<'_> {
             }
         }
         for name in self.upstream.required(self.method(), self.path()) {
-            match decisive_value(&self.request.headers, name) {
+            match unambiguous_value(&self.request.headers, name) {
                 Ok(Some(_)) => {}
                 Ok(None) => {
                     let text = format!("refused without the header {name}");
@@ -222,9 +224,9 @@ impl Explained<'_> {
     /// What an allowance grants, or why it does not count this call.
     fn counting(&self, allowance: &crate::allowance::Allowance) -> String {
         let (method, path) = (self.method(), self.path());
-        let exempt = allowance.exempt.iter().find(|matcher| matcher.surely(method, path));
+        let exempt = allowance.exempt.iter().find(|matcher| matcher.must_match(method, path));
         let counts = allowance.counts.as_ref();
-        match (exempt, counts.is_none_or(|matcher| matcher.possibly(method, path))) {
+        match (exempt, counts.is_none_or(|matcher| matcher.may_match(method, path))) {
             (Some(matcher), _) => {
                 format!("does not count it: exempt, {}", format::matcher(matcher))
             }

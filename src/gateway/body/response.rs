@@ -21,7 +21,7 @@ use crate::outcome::{Delivery, Failure, FailureKind};
 use crate::problem::normalise::Redactor;
 use crate::telemetry::{self, Access, BodyFault, BrokenBody, BrokenBy, Shard};
 use crate::time::Moment;
-use crate::upstream::AnswerBody;
+use crate::upstream;
 
 /// The body of an answer to a client.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub enum ResponseBody<B> {
     Streamed(Box<Streamed<B>>),
 }
 
-impl<B: AnswerBody> ResponseBody<B> {
+impl<B: upstream::ResponseBody> ResponseBody<B> {
     /// A vendor's body. One that is here is not watched any more, and its seat is free.
     #[must_use]
     pub fn of_vendor(

@@ -35,7 +35,7 @@ use crate::retry::backoff::Backoff;
 use crate::routing::client::Clients;
 use crate::routing::route::{Entry, Routes};
 use crate::telemetry::Metrics;
-use crate::upstream::{AnswerBody, Progress, RequestHead};
+use crate::upstream::{self, Progress, RequestHead};
 
 /// What the scripted upstream does with one attempt.
 #[derive(Clone, Debug)]
@@ -116,7 +116,7 @@ impl Body for ScriptBody {
     }
 }
 
-impl AnswerBody for ScriptBody {
+impl upstream::ResponseBody for ScriptBody {
     fn take_whole(&mut self) -> Option<Bytes> {
         if self.silence.is_some() { None } else { Some(self.bytes.take().unwrap_or_default()) }
     }
@@ -322,7 +322,7 @@ fn shared(
     change(&mut upstream);
     let entry = Entry { host: None, prefix: "/vendor".into(), upstream: 0 };
     let settings = Settings {
-        clients: Clients::anybody(HeaderName::from_static("evenkeel-key")),
+        clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
         client_limits: vec![limit],
         routes: Routes::new(vec![entry]),
         upstreams: vec![upstream],
