@@ -56,7 +56,7 @@ struct ExplainArgs {
     #[command(flatten)]
     source: config::LookedAt,
     #[command(flatten)]
-    words: explain::Args,
+    request: explain::Args,
 }
 
 /// The dialect room, as the letterbox asks for it.
@@ -120,7 +120,7 @@ fn explain(args: &ExplainArgs, out: &mut dyn Write, err: &mut dyn Write) -> Exit
         Err(faults) => return check::refuse(&faults, err),
     };
     let origin = |key: &str| written(&loaded.provenance, key);
-    let text = explain::explain(&loaded.settings, &origin, &args.words.question());
+    let text = explain::explain(&loaded.settings, &origin, &args.request.request());
     match out.write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

@@ -1,21 +1,20 @@
-//! What the name of a header or a member says about its value: that it is a wait, in which unit,
-//! and whether as a delay or as a moment.
+//! What the name of a header or of a body's member says about its value: that it is a wait, in
+//! which unit, and whether as a delay or as a moment.
 
 use std::time::Duration;
 
 /// What a name says about its value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Named {
-    /// The unit of a plain number; seconds where the name says none.
+pub(super) struct Meaning {
+    /// The unit of a plain number; seconds where the name has none.
     pub(super) unit: Option<Duration>,
-    /// Whether it counts from now or from 1970.
     pub(super) relation: Relation,
 }
 
 /// Whether a value counts from now or from 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Relation {
-    /// The name leaves it open.
+    /// The name does not say.
     #[default]
     Open,
     /// `in`, `delay`: from now.
@@ -24,26 +23,25 @@ pub(super) enum Relation {
     Moment,
 }
 
-/// What the member of a body is a wait for.
+/// What the wait in a member of a body is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Event {
-    /// Another try.
     Retry,
-    /// The vendor's reset, which is a wait only where something is exhausted.
+    /// The reset of a bucket, which is a wait only where something is exhausted.
     Reset,
 }
 
-/// A word of a name, and what it says.
+/// The meaning of one word of a name.
 #[derive(Clone, Copy)]
 enum Word {
     Unit(Duration),
     Relation(Relation),
     Event(Event),
-    /// Stands beside the others and says nothing of them.
-    Beside,
+    /// A word that adds nothing.
+    Filler,
 }
 
-/// Longer names are no hint.
+/// Characters of a member's name; a longer one is not the name of a wait.
 const NAME_CHARS_MAX: usize = 40;
 
 const NANO: Duration = Duration::from_nanos(1);
@@ -54,7 +52,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Units, as words of a name. A singular names a bucket, not a unit: `x-ratelimit-reset-minute`.
+/// Units as words of a name. A singular names a bucket, not a unit: `x-ratelimit-reset-minute`.
 const UNITS: [(&str, Duration); 25] = [
     ("nanoseconds", NANO),
     ("nanos", NANO),
@@ -109,32 +107,32 @@ const EVENTS: [(&str, Event); 6] = [
     ("reset", Event::Reset),
 ];
 
-/// Words that may stand before the event; behind it they name something else (`retry_window_ms`).
-const BESIDE: [&str; 6] = ["ratelimit", "throttling", "throttle", "window", "quota", "next"];
+/// Words that may precede the event; behind it they name something else (`retry_window_ms`).
+const FILLERS: [&str; 6] = ["ratelimit", "throttling", "throttle", "window", "quota", "next"];
 
-/// What the name of a header says: its words stand between dashes, and many are the vendor's own.
-pub(super) fn of_header(name: &str) -> Named {
-    let mut named = Named::default();
+/// What the name of a header says. Its words are separated, and many are the vendor's own.
+pub(super) fn of_header(name: &str) -> Meaning {
+    let mut meaning = Meaning::default();
     let mut before = "";
     for word in name.split(['-', '_']) {
         if let Some(found) = behind_reset(word) {
-            named.unit = found.unit.or(named.unit);
-            named.relation = stronger(named.relation, found.relation);
+            meaning.unit = found.unit.or(meaning.unit);
+            meaning.relation = stronger(meaning.relation, found.relation);
         }
         // `15-minutes` names a bucket.
         let counted = before.bytes().all(|byte| byte.is_ascii_digit()) && !before.is_empty();
         if let Some(unit) = exactly(&UNITS, word).filter(|_| !counted) {
-            named.unit = Some(unit);
+            meaning.unit = Some(unit);
         }
         if let Some(relation) = exactly(&RELATIONS, word) {
-            named.relation = stronger(named.relation, relation);
+            meaning.relation = stronger(meaning.relation, relation);
         }
         before = word;
     }
-    named
+    meaning
 }
 
-/// The name of a header without what it says of its value: what is left names the bucket.
+/// The part of a header's name that identifies the bucket.
 pub(super) fn bucket(name: &str) -> String {
     let own = |word: &&str| {
         !(behind_reset(word).is_some()
@@ -145,34 +143,36 @@ pub(super) fn bucket(name: &str) -> String {
     name.split(['-', '_']).filter(own).collect()
 }
 
-/// What stands behind `reset` in one word: `resetms`, `timetoresetinms`; all of it must be known.
-fn behind_reset(word: &str) -> Option<Named> {
+/// The meaning of what follows `reset` in one word (`resetms`, `timetoresetinms`), if every part of
+/// it is known.
+fn behind_reset(word: &str) -> Option<Meaning> {
     let (_, rest) = word.split_once("reset")?;
-    Member::default().read(rest).map(|found| found.named)
+    MemberName::default().read(rest).map(|found| found.meaning)
 }
 
 /// What the name of a body's member says, if it is the name of a wait: every word of it is known,
 /// in any spelling (`retry_after_ms`, `retryAfterMs`, `resetinminutes`).
-pub(super) fn of_member(name: &str) -> Option<(Event, Named)> {
+pub(super) fn of_member(name: &str) -> Option<(Event, Meaning)> {
     if name.len() > NAME_CHARS_MAX {
         return None;
     }
     let letters = name.chars().filter(char::is_ascii_alphanumeric);
     let plain: String = letters.map(|c| c.to_ascii_lowercase()).collect();
-    let found = Member::default().read(&plain)?;
-    found.event.filter(|_| found.says_when).map(|event| (event, found.named))
+    let found = MemberName::default().read(&plain)?;
+    found.event.filter(|_| found.says_when).map(|event| (event, found.meaning))
 }
 
-/// What the words of a member's name have said so far.
+/// The words of a member's name so far.
 #[derive(Clone, Copy, Default)]
-struct Member {
+struct MemberName {
     event: Option<Event>,
-    named: Named,
+    meaning: Meaning,
+    /// Whether a unit or a relation was among them.
     says_when: bool,
 }
 
-impl Member {
-    /// Reads the rest of a name word by word, every way it can be parted until one succeeds.
+impl MemberName {
+    /// Reads the rest of a name word by word, in every possible segmentation until one succeeds.
     fn read(self, name: &str) -> Option<Self> {
         if name.is_empty() {
             return Some(self);
@@ -180,8 +180,8 @@ impl Member {
         let units = UNITS.iter().map(|(word, unit)| (*word, Word::Unit(*unit)));
         let relations = RELATIONS.iter().map(|(word, it)| (*word, Word::Relation(*it)));
         let events = EVENTS.iter().map(|(word, event)| (*word, Word::Event(*event)));
-        let beside = BESIDE.iter().map(|word| (*word, Word::Beside));
-        let mut all = units.chain(relations).chain(events).chain(beside);
+        let fillers = FILLERS.iter().map(|word| (*word, Word::Filler));
+        let mut all = units.chain(relations).chain(events).chain(fillers);
         all.find_map(|(word, meaning)| {
             let rest = name.strip_prefix(word)?;
             self.with(meaning)?.read(rest)
@@ -190,13 +190,13 @@ impl Member {
 
     fn with(mut self, word: Word) -> Option<Self> {
         match word {
-            Word::Unit(unit) => self.named.unit = Some(unit),
+            Word::Unit(unit) => self.meaning.unit = Some(unit),
             Word::Relation(relation) => {
-                self.named.relation = stronger(self.named.relation, relation);
+                self.meaning.relation = stronger(self.meaning.relation, relation);
             }
             Word::Event(event) => self.event = self.event.or(Some(event)),
-            Word::Beside if self.event.is_some() => return None,
-            Word::Beside => {}
+            Word::Filler if self.event.is_some() => return None,
+            Word::Filler => {}
         }
         self.says_when |= matches!(word, Word::Unit(_) | Word::Relation(_));
         Some(self)
@@ -235,12 +235,12 @@ mod tests {
             ("anthropic-ratelimit-tokens-reset", None, Relation::Open),
         ];
         for (name, unit, relation) in rows {
-            assert_eq!(of_header(name), Named { unit, relation }, "{name}");
+            assert_eq!(of_header(name), Meaning { unit, relation }, "{name}");
         }
     }
 
     #[test]
-    fn remaining_and_reset_of_one_bucket_find_each_other() {
+    fn remaining_and_reset_headers_of_one_bucket_match() {
         let rows = [
             ("x-ratelimit-remaining", "x-ratelimit-reset-after"),
             ("x-ratelimit-remaining", "x-ratelimit-resetinms"),

@@ -1,15 +1,15 @@
-//! What `auto` must not read into an answer, and the waits it must read as they were said.
+//! What `auto` must and must not guess from a response, and the waits it must read.
 
 use super::*;
 
-/// Status, headers, body and the code it must have: none of them speaks of too many calls.
-type Answered = (u16, &'static [(&'static str, &'static str)], &'static str);
+/// The status, the headers and the body of a response.
+type Response = (u16, &'static [(&'static str, &'static str)], &'static str);
 
 const EXHAUSTED: &[(&str, &str)] = &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "30")];
 
 #[test]
-fn what_only_mentions_a_limit_is_no_throttle() {
-    let rows: [Answered; 28] = [
+fn a_mere_mention_of_a_limit_is_not_throttling() {
+    let rows: [Response; 28] = [
         (404, &[], r#"{"code":3001,"message":"The customer does not exist."}"#),
         (400, &[], r#"{"code":20429,"message":"The number is not in service."}"#),
         (422, &[], r#"{"message":"Rate limit must be between 1 and 100."}"#),
@@ -66,8 +66,8 @@ fn what_only_mentions_a_limit_is_no_throttle() {
 }
 
 #[test]
-fn what_a_sentence_only_names_is_no_throttle() {
-    let rows: [Answered; 18] = [
+fn words_that_a_sentence_only_quotes_are_not_throttling() {
+    let rows: [Response; 18] = [
         (400, &[], r#"{"message":"You hit a rate limit bug"}"#),
         (400, &[], r#"{"message":"You hit a rate limit bug in the calculator."}"#),
         (400, &[], r#"{"message":"Please set the call limits exceeded flag."}"#),
@@ -94,10 +94,10 @@ fn what_a_sentence_only_names_is_no_throttle() {
 }
 
 #[test]
-fn a_throttle_under_another_status_is_one_that_is_corroborated() {
+fn throttling_under_another_status_needs_confirmation() {
     const REMAINING: &[(&str, &str)] = &[("x-ratelimit-remaining", "0")];
     const AFTER: &[(&str, &str)] = &[("retry-after", "30")];
-    let rows: [Answered; 26] = [
+    let rows: [Response; 26] = [
         (400, &[], r#"{"message":"You have exceeded the 'reads per second' rate limit."}"#),
         (400, &[], r#"{"message":"Rate limit exceeded\nafter 100 requests"}"#),
         (403, &[], r#"{"message":"You have reached your hourly call limit today"}"#),
@@ -137,7 +137,7 @@ fn a_throttle_under_another_status_is_one_that_is_corroborated() {
 }
 
 #[test]
-fn a_deadlock_is_no_word_of_a_missing_page() {
+fn a_missing_page_about_deadlocks_is_not_a_deadlock() {
     for status in [401, 403, 404, 405, 410, 413, 422] {
         let body = r#"{"message":"No article about deadlock detection."}"#;
         assert_ne!(classified("auto", status, &[], body).code, TransientConflict, "{status}");
@@ -146,8 +146,8 @@ fn a_deadlock_is_no_word_of_a_missing_page() {
     assert_eq!(classified("auto", 400, &[], link).code, InvalidRequest);
 }
 
-/// A word of zero, of the past or out of grammar.
-const UNSAID: [(&str, &str); 20] = [
+/// Waits of zero, in the past or out of grammar.
+const IGNORED: [(&str, &str); 20] = [
     ("retry-after", "0"),
     ("retry-after", "0.0"),
     ("retry-after", "00:00:00"),
@@ -171,8 +171,8 @@ const UNSAID: [(&str, &str); 20] = [
 ];
 
 #[test]
-fn a_word_that_is_none_leaves_the_outcome_unknown() {
-    for (name, value) in UNSAID {
+fn an_ignored_wait_leaves_the_outcome_unknown() {
+    for (name, value) in IGNORED {
         let found = classified("auto", 503, &[(name, value)], "");
         assert_eq!(
             (found.code, found.processing, found.remedy, found.hold, found.wait),
@@ -189,14 +189,18 @@ fn a_word_that_is_none_leaves_the_outcome_unknown() {
 }
 
 #[test]
-fn a_word_out_of_grammar_that_is_clear_all_the_same_holds_and_repeats_no_post() {
+fn a_lenient_retry_after_orders_a_hold_but_makes_no_post_repeatable() {
     for value in ["0.2", "30s", "00:00:30", "2.5 minutes"] {
         let found = classified("auto", 503, &[("retry-after", value)], "");
         assert_eq!(found.processing, Processing::Unknown, "{value}");
         assert!(found.hold.unwrap().length.is_some(), "{value}");
     }
     let mention = classified("auto", 503, &[], r#"{"message":"The rate limit service is down"}"#);
-    assert_eq!(mention.processing, Processing::Unknown, "a mention repeats no POST");
+    assert_eq!(
+        mention.processing,
+        Processing::Unknown,
+        "a mention does not make a POST repeatable"
+    );
     let words = classified("auto", 503, &[], "Down for maintenance");
     assert_eq!((words.code, words.processing), (UpstreamMaintenance, Processing::Unknown));
     for (name, value) in [
@@ -211,8 +215,8 @@ fn a_word_out_of_grammar_that_is_clear_all_the_same_holds_and_repeats_no_post() 
 }
 
 #[test]
-fn a_zero_is_passed_over_for_the_next_voice() {
-    let rows: [Answered; 7] = [
+fn a_wait_of_zero_is_ignored_in_favour_of_the_next_hint() {
+    let rows: [Response; 7] = [
         (429, &[("retry-after-ms", "0"), ("retry-after", "7")], ""),
         (429, &[("retry-after", "0")], r#"{"retry_after":7}"#),
         (429, &[], r#"{"retry_after":0,"details":{"retryAfterSeconds":7}}"#),
@@ -294,7 +298,7 @@ fn units_in_names_are_read() {
         assert_eq!(classified("auto", 429, &[], body).wait, None, "{body}");
     }
     let elsewhere = classified("auto", 500, &[], r#"{"reset_in_minutes":2}"#);
-    assert_eq!(elsewhere.wait, None, "a reset is a wait only of a throttle");
+    assert_eq!(elsewhere.wait, None, "a reset is a wait only for throttling");
 }
 
 fn up(span: Duration) -> u64 {
@@ -302,7 +306,7 @@ fn up(span: Duration) -> u64 {
 }
 
 #[test]
-fn prose_states_a_wait_only_where_it_speaks_of_trying_again() {
+fn prose_states_a_wait_only_where_it_is_about_trying_again() {
     let silent = [
         "Support is available 24 hours a day.",
         "Support will be available in 2 hours.",
@@ -336,7 +340,7 @@ fn prose_states_a_wait_only_where_it_speaks_of_trying_again() {
 }
 
 #[test]
-fn a_span_is_read_whole() {
+fn a_compound_span_is_read_whole() {
     let rows = [
         ("Try again in an hour.", 3_600),
         ("Try again in 1 hr. 5 min.", 3_900),

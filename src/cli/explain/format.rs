@@ -1,4 +1,4 @@
-//! Settings in the words an operator writes them in: `1000/h`, `1m30s`, `256KiB`.
+//! Settings in the form in which they are written: `1000/h`, `1m30s`, `256KiB`.
 
 use std::time::Duration;
 
@@ -6,9 +6,10 @@ use http::Method;
 
 use crate::allowance::{Allowance, Grant, Mode, Spread};
 use crate::dialect::{HoldRule, Place, Replay, Rule, RuleScope, When};
+use crate::outcome::FULL_PACE;
 use crate::routing::route::Matcher;
 
-/// A duration in its two largest units.
+/// A duration in as many units as it needs: `1m30s`.
 pub(super) fn span(span: Duration) -> String {
     const UNITS: [(u128, &str); 4] = [(3_600_000, "h"), (60_000, "m"), (1_000, "s"), (1, "ms")];
     let mut rest = span.as_millis();
@@ -23,12 +24,7 @@ pub(super) fn span(span: Duration) -> String {
 }
 
 /// A size in the largest unit that divides it.
-pub(super) fn size(bytes: usize) -> String {
-    bytes_of(bytes as u64)
-}
-
-/// The same of a number that no buffer has to hold.
-pub(super) fn bytes_of(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     for (unit, name) in [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")] {
         if bytes >= unit && bytes.is_multiple_of(unit) {
             return format!("{}{name}", bytes / unit);
@@ -37,40 +33,33 @@ pub(super) fn bytes_of(bytes: u64) -> String {
     format!("{bytes}B")
 }
 
-/// An allowance as granted, and how it is spent.
+/// What an allowance grants, and how evenly it is spent.
 pub(super) fn allowance(allowance: &Allowance) -> String {
     let grant = match &allowance.grant {
         Grant::Window { limit, window, spread, arrival_guard } => {
             let guard = arrival_guard.map(|guard| format!(", arrival guard {}", span(guard)));
-            let window = per(*window);
-            format!("{limit}/{window}{}{}", spread_words(*spread), guard.unwrap_or_default())
+            let window = match window.as_millis() {
+                1_000 => "s".into(),
+                60_000 => "m".into(),
+                3_600_000 => "h".into(),
+                86_400_000 => "day".into(),
+                _ => span(*window),
+            };
+            let spread = match spread {
+                Spread::Even { burst } => format!(", evenly after a burst of {burst}"),
+                Spread::None => ", as fast as the allowance permits".into(),
+            };
+            format!("{limit}/{window}{spread}{}", guard.unwrap_or_default())
         }
         Grant::Concurrency { limit } => format!("{limit} at the same time"),
     };
     match allowance.mode {
         Mode::Enforce => grant,
-        Mode::Observe => format!("{grant} (observe: counts, never holds back)"),
+        Mode::Observe => format!("{grant} (observe: counts only, never delays)"),
     }
 }
 
-fn spread_words(spread: Spread) -> String {
-    match spread {
-        Spread::Even { burst } => format!(", evenly after a burst of {burst}"),
-        Spread::None => ", as fast as the ledger permits".into(),
-    }
-}
-
-fn per(window: Duration) -> String {
-    match window.as_millis() {
-        1_000 => "s".into(),
-        60_000 => "m".into(),
-        3_600_000 => "h".into(),
-        86_400_000 => "day".into(),
-        _ => span(window),
-    }
-}
-
-/// Which requests a matcher is for; the pattern itself is where the configuration is cited.
+/// Which requests a matcher covers; its pattern can be read at the cited place.
 pub(super) fn matcher(matcher: &Matcher) -> String {
     let methods = matcher.methods.as_deref().unwrap_or_default();
     let methods = methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ");
@@ -82,7 +71,7 @@ pub(super) fn matcher(matcher: &Matcher) -> String {
     }
 }
 
-/// A rule of a dialect: when, what it means, what is done.
+/// A rule of a dialect: when it applies, its code, what is done.
 pub(super) fn rule(rule: &Rule) -> String {
     let mut effects = vec![rule.code.as_str().to_owned()];
     match rule.replay {
@@ -91,8 +80,8 @@ pub(super) fn rule(rule: &Rule) -> String {
     }
     if let Some(retry) = rule.retry {
         effects.push(match retry.after {
-            Some(after) => format!("again after {}", span(after)),
-            None => "again after our backoff".into(),
+            Some(after) => format!("retried after {}", span(after)),
+            None => "retried after the backoff".into(),
         });
     }
     effects.extend(rule.hold.as_ref().map(hold));
@@ -105,15 +94,18 @@ fn hold(hold: &HoldRule) -> String {
         RuleScope::Upstream => "the upstream",
     };
     let length = hold.length.map_or_else(
-        || "as long as the vendor says".to_owned(),
-        |length| format!("for {} unless the vendor says", span(length)),
+        || "as long as the vendor states".to_owned(),
+        |length| format!("for {} unless the vendor states a wait", span(length)),
     );
     let mut text = format!("hold {scope} {length}");
     if !hold.at_least.is_zero() {
         text += &format!(", at least {}", span(hold.at_least));
     }
-    if hold.slow_sixteenths < 16 {
-        text += &format!(", then at {} % pace", u32::from(hold.slow_sixteenths) * 100 / 16);
+    if hold.slow_sixteenths < FULL_PACE {
+        text += &format!(
+            ", then at {} % pace",
+            u32::from(hold.slow_sixteenths) * 100 / u32::from(FULL_PACE)
+        );
     }
     text
 }
@@ -123,9 +115,14 @@ fn when(when: &When) -> String {
     let range = |(low, high): &(u16, u16)| {
         if low == high { low.to_string() } else { format!("{low}–{high}") }
     };
-    push_any(&mut parts, "status", when.status.iter().map(range));
-    push_any(&mut parts, "failure", when.failure.iter().map(|kind| kind.as_str().to_owned()));
-    push_any(&mut parts, "code", when.code.iter().map(|code| format!("{code:?}")));
+    let mut any_of = |what: &str, values: Vec<String>| {
+        if !values.is_empty() {
+            parts.push(format!("{what} {}", values.join(" or ")));
+        }
+    };
+    any_of("status", when.status.iter().map(range).collect());
+    any_of("failure", when.failure.iter().map(|kind| kind.as_str().to_owned()).collect());
+    any_of("code", when.code.iter().map(|code| format!("{code:?}")).collect());
     parts.extend(when.text.iter().map(|text| format!("text ~ /{text}/")));
     parts.extend(when.body.iter().map(|(at, texts)| {
         let texts: Vec<_> = texts.iter().map(|text| format!("{text:?}")).collect();
@@ -136,13 +133,6 @@ fn when(when: &When) -> String {
         None => format!("header {name}"),
     }));
     if parts.is_empty() { "always".into() } else { parts.join(" and ") }
-}
-
-fn push_any(parts: &mut Vec<String>, what: &str, values: impl Iterator<Item = String>) {
-    let values: Vec<String> = values.collect();
-    if !values.is_empty() {
-        parts.push(format!("{what} {}", values.join(" or ")));
-    }
 }
 
 fn place(place: &Place) -> String {
@@ -158,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_sizes_read_as_they_are_written() {
+    fn durations_and_sizes_are_formatted_as_they_are_written() {
         let rows =
             [(0, "0s"), (250, "250ms"), (90_000, "1m30s"), (3_600_000, "1h"), (86_400_000, "24h")];
         for (millis, text) in rows {
