@@ -74,7 +74,7 @@ impl AdminListener {
             match self.listener.accept().await {
                 Ok((socket, _)) => open.admit(number, socket, &self.counter),
                 Err(error) => {
-                    telemetry::shortage(&error, clock.now());
+                    telemetry::log_resource_shortage(&error, clock.now());
                     clock.sleep_until(clock.now().plus(ACCEPT_PAUSE)).await;
                 }
             }

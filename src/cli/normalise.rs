@@ -17,8 +17,7 @@ use crate::dialect::Dialect;
 use crate::dialect::decode::{self, BODY_BYTES_MAX};
 use crate::dialect::{self, AUTO};
 use crate::outcome::{Answer, Class, Extent, Processing, Remedy, StoppedBy, Trouble};
-use crate::problem::Problem;
-use crate::problem::normalise::{CallFacts, Effect, upstream_problem};
+use crate::problem::{CallContext, Problem, upstream_problem};
 
 /// What `normalise` is told.
 #[derive(Args, Debug)]
@@ -131,14 +130,14 @@ pub fn normalise(
     let (class, reading) = dialect::understand(dialect, &answer, wall);
     let Class::Trouble(trouble) = class else { return None };
     let stopped_by = stopped_by(&trouble, method);
-    let call = CallFacts {
+    let call = CallContext {
         attempts: 1,
         stopped_by,
-        effect: effect(stopped_by),
+        outcome_unknown: stopped_by == Some(StoppedBy::Method),
         upstream: (*dialect.name != *AUTO).then_some(&*dialect.name),
         vendor_status: Some(capture.status),
         documentation: dialect.documentation.as_deref(),
-        ..CallFacts::default()
+        ..CallContext::default()
     };
     Some(upstream_problem(&trouble, Some(&reading), &call))
 }
@@ -152,10 +151,6 @@ fn stopped_by(trouble: &Trouble, method: &Method) -> Option<StoppedBy> {
         (_, Processing::Processed) => Some(StoppedBy::Final),
         (_, Processing::Unknown | Processing::NotSent | Processing::NotProcessed) => None,
     }
-}
-
-fn effect(stopped_by: Option<StoppedBy>) -> Effect {
-    if stopped_by == Some(StoppedBy::Method) { Effect::Unknown } else { Effect::Known }
 }
 
 fn dialect_named(name: &str) -> Result<std::sync::Arc<Dialect>, Refusal> {
@@ -256,7 +251,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::problem::normalise::{Scrub, problem_headers};
+    use crate::problem::{Cleaner, problem_headers};
 
     const FOLDER: &str = "tests/data/problems";
 
@@ -329,7 +324,7 @@ mod tests {
     fn a_problem_of_ours_is_not_changed_again() {
         for path in captures() {
             let Some(first) = problem(&path) else { continue };
-            let headers = problem_headers(&first, None, Scrub::default());
+            let headers = problem_headers(&first, None, Cleaner::default());
             let capture = Capture { status: first.status, headers, body: first.to_bytes() };
             for dialect in ["auto", "droplink", "wordbee"] {
                 let dialect = dialect::builtin(dialect).unwrap();
@@ -465,7 +460,7 @@ mod tests {
             let schema = schema();
             prop_assert!(schema.is_valid(&value), "{value}");
             prop_assert_eq!(Problem::from_value(&value), Some(problem.clone()));
-            let headers = problem_headers(&problem, None, Scrub::default());
+            let headers = problem_headers(&problem, None, Cleaner::default());
             let capture = Capture { status: problem.status, headers, body: problem.to_bytes() };
             let auto = dialect::builtin("auto").unwrap();
             let again = normalise(&auto, &capture, &Method::GET, wall());

@@ -8,7 +8,7 @@ use super::text::Tree;
 use crate::dialect::pointer;
 use crate::dialect::{Extract, Place};
 use crate::outcome::Part;
-use crate::problem::CHILDREN_MAX;
+use crate::problem::ERRORS_MAX;
 
 /// Children inside children are read this deep.
 const CHILD_DEPTH_MAX: usize = 4;
@@ -111,7 +111,7 @@ impl Finder<'_> {
             self.used.push(at.to_owned());
         }
         for (place, item) in items.iter().enumerate() {
-            if into.len() >= CHILDREN_MAX {
+            if into.len() >= ERRORS_MAX {
                 return;
             }
             let at = format!("{at}/{place}");

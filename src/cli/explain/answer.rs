@@ -9,7 +9,7 @@ use crate::allowance::AccountRule;
 use crate::config::Settings;
 use crate::gateway::{CallPolicy, Inspect, Redirects, Repeat, Upstream};
 use crate::headers::{account_value, decisive_value, has_idempotency_key, preferred_wait, target};
-use crate::problem::normalise::StatusPolicy;
+use crate::problem::StatusPolicy;
 use crate::routing::client::{KeyPlace, UnknownClient};
 use crate::routing::method::{CallMethod, overrides};
 use crate::routing::route::{CallPath, Reading, Route};

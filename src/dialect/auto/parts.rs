@@ -7,7 +7,7 @@ use super::{Members, take};
 use crate::dialect::extract::{as_pointer, nonempty};
 use crate::dialect::facts::Facts;
 use crate::outcome::Part;
-use crate::problem::CHILDREN_MAX;
+use crate::problem::ERRORS_MAX;
 
 /// Maps inside maps are followed this deep.
 const DEPTH_MAX: usize = 6;
@@ -50,7 +50,7 @@ fn maps_fields(at: &str, map: &Map<String, Value>) -> bool {
 pub(super) fn collect(list: &Value, at: &str, facts: &mut Facts) {
     let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
     for (place, item) in items.iter().enumerate() {
-        if facts.children.len() >= CHILDREN_MAX {
+        if facts.children.len() >= ERRORS_MAX {
             return;
         }
         if let Some(part) = part(item, &format!("{at}/{place}"), None, &mut facts.used) {
@@ -87,7 +87,7 @@ impl Walk<'_> {
     }
 
     fn value(&mut self, value: &Value, at: &str, field: &str, depth: usize) {
-        let full = self.facts.children.len() >= CHILDREN_MAX;
+        let full = self.facts.children.len() >= ERRORS_MAX;
         let (Some(budget), Some(depth)) = (self.budget.checked_sub(1), depth.checked_sub(1)) else {
             return;
         };

@@ -13,7 +13,7 @@ use crate::outcome::{
     Answer, Basis, Class, Extent, Failure, FailureKind, HoldCause, HoldScope, Learned, Peek,
     Processing, Reach, Remedy, Trouble, Wait,
 };
-use crate::problem::normalise::{CallFacts, upstream_problem};
+use crate::problem::{CallContext, upstream_problem};
 
 fn class(dialect: &str, status: u16, headers: &[(&str, &str)], body: &str) -> Class {
     let pair = |(name, value): &(&str, &str)| {
@@ -393,7 +393,7 @@ fn hostile_bodies_end_in_a_small_problem() {
             let dialect = builtin(dialect).unwrap();
             let (class, reading) = understand(&dialect, &answer, SystemTime::UNIX_EPOCH);
             let Class::Trouble(found) = class else { panic!("{name} is trouble") };
-            let problem = upstream_problem(&found, Some(&reading), &CallFacts::default());
+            let problem = upstream_problem(&found, Some(&reading), &CallContext::default());
             assert_eq!(problem.code, RateLimited, "{name}");
             assert!(problem.detail.chars().count() <= 2_000, "{name}");
             assert!(problem.errors.len() <= 100, "{name}");
