@@ -11,15 +11,17 @@ use crate::routing::authority;
 pub(super) fn is_ours(host: &str, bound: SocketAddr) -> bool {
     let (name, port) = split_port(host);
     let name = authority::without_final_dot(name);
-    let is_our_port = port.is_none_or(|port| port == bound.port());
-    is_our_port && (name.eq_ignore_ascii_case("localhost") || is_our_address(name, bound.ip()))
-}
-
-/// DNS rebinding needs a name, so an address is safe.
-fn is_our_address(name: &str, bound: IpAddr) -> bool {
-    let plain = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
-    let Ok(address) = plain.parse::<IpAddr>() else { return false };
-    address.is_loopback() || address == bound || bound.is_unspecified()
+    if port.is_some_and(|port| port != bound.port()) {
+        return false;
+    }
+    let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    match address.parse::<IpAddr>() {
+        // Rebinding needs a name, so an address is safe.
+        Ok(address) => {
+            address.is_loopback() || address == bound.ip() || bound.ip().is_unspecified()
+        }
+        Err(_) => name.eq_ignore_ascii_case("localhost"),
+    }
 }
 
 fn split_port(host: &str) -> (&str, Option<u16>) {

@@ -8,16 +8,12 @@ use http::StatusCode;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::Value;
 
-use crate::outcome::{Basis, Code, Source, StoppedBy};
+use crate::outcome::{Basis, CHILDREN_MAX, Code, Source, StoppedBy, TYPE_PREFIX};
 
-/// A problem's `type` is this followed by its code.
-pub const TYPE_PREFIX: &str = "urn:evenkeel:problem:";
 /// Characters of `detail`, also in `errors`: enough for a sentence, too little for a log.
 pub const DETAIL_CHARS_MAX: usize = 2_000;
 /// Bytes of `upstream.details` as JSON: enough for facts, too little for a page.
 pub const DETAILS_BYTES_MAX: usize = 4 * 1024;
-/// Entries of `errors`.
-pub const ERRORS_MAX: usize = 100;
 /// Characters of every other text of the vendor's: codes, references, dates.
 pub const SHORT_CHARS_MAX: usize = 300;
 
@@ -122,7 +118,7 @@ impl Problem {
             errors: value
                 .get("errors")
                 .and_then(Value::as_array)
-                .map(|items| items.iter().take(ERRORS_MAX).map(ErrorItem::from_value).collect())
+                .map(|items| items.iter().take(CHILDREN_MAX).map(ErrorItem::from_value).collect())
                 .unwrap_or_default(),
             support: text(value, "support"),
             documentation: text(value, "documentation"),

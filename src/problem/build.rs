@@ -11,11 +11,12 @@ use http::StatusCode;
 use super::clean::Cleaner;
 use super::missing_field::missing_field;
 use super::{
-    DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ERRORS_MAX, ErrorItem, Problem, RetryAfter, Retryable,
+    DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ErrorItem, Problem, RetryAfter, Retryable,
     SHORT_CHARS_MAX, UpstreamError,
 };
 use crate::outcome::{
-    Code, HoldCause, Part, Reading, Remedy, Source, StoppedBy, Support, SupportWhen, Trouble, Wait,
+    CHILDREN_MAX, ChildError, Classification, Code, Facts, HoldCause, Remedy, Source, StoppedBy,
+    Support, SupportWhen, Wait,
 };
 use crate::time::seconds_up;
 
@@ -79,12 +80,13 @@ pub struct Occurrence<'a> {
 /// The problem of a failed exchange; `facts` are those of the vendor's error body, if it answered.
 #[must_use]
 pub fn upstream_problem(
-    classification: &Trouble,
-    facts: Option<&Reading>,
+    classification: &Classification,
+    facts: Option<&Facts>,
     call: &CallContext<'_>,
 ) -> Problem {
-    if let Some(relayed) = facts.and_then(|facts| facts.relayed.as_deref()) {
-        return relay(relayed, call);
+    let relayed = facts.and_then(|facts| facts.relayed.as_deref());
+    if let Some(problem) = relayed.and_then(|relayed| Problem::from_value(&relayed.body)) {
+        return relay(problem, call);
     }
     // A rejected credential of the gateway's is a matter for its operator, not the client (D22).
     let code = match (classification.code, call.credential) {
@@ -133,8 +135,7 @@ pub fn gateway_problem(code: Code, call: &CallContext<'_>, occurrence: &Occurren
 
 /// A problem that another Evenkeel wrote passes as it is, apart from a longer wait of our own and
 /// our bounds.
-fn relay(relayed: &Problem, call: &CallContext<'_>) -> Problem {
-    let mut problem = relayed.clone();
+fn relay(mut problem: Problem, call: &CallContext<'_>) -> Problem {
     let own = longest(None, call.retry_after);
     if own.is_some_and(|own| problem.retry_after.is_none_or(|its| own.seconds > its.seconds)) {
         problem.retry_after = own;
@@ -167,7 +168,7 @@ fn bare_problem(code: Code, detail: Option<String>, call: &CallContext<'_>) -> P
     }
 }
 
-fn status(code: Code, classification: &Trouble, call: &CallContext<'_>) -> StatusCode {
+fn status(code: Code, classification: &Classification, call: &CallContext<'_>) -> StatusCode {
     if let (StatusPolicy::Keep, Some(sent)) = (call.status, call.vendor_status)
         && is_error(sent)
     {
@@ -192,7 +193,7 @@ fn is_error(status: StatusCode) -> bool {
     status.as_u16() >= 400
 }
 
-fn retryable(code: Code, classification: &Trouble, call: &CallContext<'_>) -> bool {
+fn retryable(code: Code, classification: &Classification, call: &CallContext<'_>) -> bool {
     let may_help = classification.remedy != Remedy::Final;
     let is_allowed = match call.stopped_by {
         Some(StoppedBy::Method | StoppedBy::Final) => false,
@@ -225,7 +226,7 @@ fn support_contact(support: Option<&Support>, call: &CallContext<'_>) -> Option<
     is_due.then(|| support.contact.as_ref().to_owned())
 }
 
-fn upstream_error(facts: Option<&Reading>, call: &CallContext<'_>) -> UpstreamError {
+fn upstream_error(facts: Option<&Facts>, call: &CallContext<'_>) -> UpstreamError {
     let error = UpstreamError {
         name: call.upstream.map(str::to_owned),
         status: call.vendor_status.map(|status| status.as_u16()),
@@ -248,15 +249,10 @@ fn upstream_error(facts: Option<&Reading>, call: &CallContext<'_>) -> UpstreamEr
     }
 }
 
-fn errors(
-    facts: &Reading,
-    detail: Option<&str>,
-    code: Code,
-    cleaner: Cleaner<'_>,
-) -> Vec<ErrorItem> {
+fn errors(facts: &Facts, detail: Option<&str>, code: Code, cleaner: Cleaner<'_>) -> Vec<ErrorItem> {
     let clean =
         |text: &Option<String>, max| text.as_deref().and_then(|text| cleaner.clean(text, max));
-    let item = |part: &Part| {
+    let item = |part: &ChildError| {
         let item = ErrorItem {
             detail: clean(&part.message, DETAIL_CHARS_MAX),
             code: clean(&part.code, SHORT_CHARS_MAX),
@@ -264,7 +260,7 @@ fn errors(
         };
         (item != ErrorItem::default()).then_some(item)
     };
-    let items: Vec<ErrorItem> = facts.children.iter().take(ERRORS_MAX).filter_map(item).collect();
+    let items: Vec<ErrorItem> = facts.children.iter().take(CHILDREN_MAX).filter_map(item).collect();
     if !items.is_empty() || !matches!(code, Code::InvalidRequest | Code::Unprocessable) {
         return items;
     }
@@ -303,14 +299,15 @@ mod tests {
     use crate::outcome::{Basis, Processing};
     use crate::problem::{Redactor, problem_headers, schema};
 
-    fn trouble(code: Code) -> Trouble {
-        Trouble {
+    fn classification(code: Code) -> Classification {
+        Classification {
             code,
             rule: "test".into(),
             processing: Processing::Unknown,
             remedy: Remedy::Backoff,
             hold: None,
             learned: None,
+            standing: None,
             support: None,
             wait: None,
             status: None,
@@ -329,7 +326,7 @@ mod tests {
         for code in Code::ALL {
             let own = gateway_problem(code, &call, &Occurrence::default());
             assert_ne!(own.source, Source::Upstream, "{code:?}");
-            let vendors = upstream_problem(&trouble(code), Some(&Reading::default()), &call);
+            let vendors = upstream_problem(&classification(code), Some(&Facts::default()), &call);
             for problem in [own, vendors] {
                 let value = serde_json::from_slice(&problem.to_bytes()).unwrap();
                 assert!(validator.is_valid(&value), "{value}");
@@ -340,7 +337,8 @@ mod tests {
 
     #[test]
     fn the_longer_wait_is_used_with_its_basis() {
-        let vendors = Trouble { wait: wait(30, Basis::Upstream), ..trouble(Code::RateLimited) };
+        let vendors =
+            Classification { wait: wait(30, Basis::Upstream), ..classification(Code::RateLimited) };
         let rows = [
             (None, (30, Basis::Upstream)),
             (wait(10, Basis::Estimate), (30, Basis::Upstream)),
@@ -348,7 +346,7 @@ mod tests {
         ];
         for (retry_after, (seconds, basis)) in rows {
             let call = CallContext { retry_after, ..CallContext::default() };
-            let problem = upstream_problem(&vendors, Some(&Reading::default()), &call);
+            let problem = upstream_problem(&vendors, Some(&Facts::default()), &call);
             assert_eq!(problem.retry_after, Some(RetryAfter { seconds, basis }));
             let headers = problem_headers(&problem, None, Cleaner::default());
             assert_eq!(headers[RETRY_AFTER], seconds.to_string());
@@ -359,8 +357,8 @@ mod tests {
     fn retryable_follows_code_remedy_and_stop_reason() {
         let stops = |stopped_by| CallContext { stopped_by, ..CallContext::default() };
         let is_retryable = |code, remedy, stopped_by| {
-            let trouble = Trouble { remedy, ..trouble(code) };
-            upstream_problem(&trouble, None, &stops(stopped_by)).retryable
+            let classified = Classification { remedy, ..classification(code) };
+            upstream_problem(&classified, None, &stops(stopped_by)).retryable
         };
         assert!(is_retryable(Code::UpstreamTimeout, Remedy::Backoff, Some(StoppedBy::Attempts)));
         assert!(!is_retryable(Code::UpstreamTimeout, Remedy::Backoff, Some(StoppedBy::Method)));
@@ -374,10 +372,12 @@ mod tests {
     fn the_support_contact_is_named_after_the_retries_or_at_once_by_rule() {
         let support = |when| Support { contact: "admin@droplink.cc".into(), when };
         let contact_of = |when, retries_exhausted| {
-            let trouble =
-                Trouble { support: Some(support(when)), ..trouble(Code::UpstreamMaintenance) };
+            let classified = Classification {
+                support: Some(support(when)),
+                ..classification(Code::UpstreamMaintenance)
+            };
             upstream_problem(
-                &trouble,
+                &classified,
                 None,
                 &CallContext { retries_exhausted, ..CallContext::default() },
             )
@@ -401,7 +401,7 @@ mod tests {
     fn a_rejected_gateway_credential_is_a_502_without_challenge() {
         let call = CallContext { credential: CredentialOwner::Gateway, ..CallContext::default() };
         for code in [Code::Unauthenticated, Code::CredentialRejected] {
-            let problem = upstream_problem(&trouble(code), Some(&Reading::default()), &call);
+            let problem = upstream_problem(&classification(code), Some(&Facts::default()), &call);
             assert_eq!(problem.code, Code::GatewayCredentialRejected);
             assert_eq!((problem.status.as_u16(), problem.retryable), (502, false));
             let challenge = HeaderValue::from_static("Bearer realm=\"vendor\"");
@@ -416,7 +416,7 @@ mod tests {
         let status = |code, sent: u16, status| {
             let vendor_status = StatusCode::from_u16(sent).ok();
             let call = CallContext { vendor_status, status, ..CallContext::default() };
-            upstream_problem(&trouble(code), Some(&Reading::default()), &call).status.as_u16()
+            upstream_problem(&classification(code), Some(&Facts::default()), &call).status.as_u16()
         };
         assert_eq!(status(Code::RateLimited, 400, StatusPolicy::Map), 429);
         assert_eq!(status(Code::RateLimited, 400, StatusPolicy::Keep), 400);
@@ -429,7 +429,7 @@ mod tests {
     fn no_member_contains_a_secret() {
         let secret = "sk-live-1234567890";
         let text = || Some(format!("key {secret} is bad"));
-        let reading = Reading {
+        let facts = Facts {
             message: text(),
             code: text(),
             reason: Some(format!("{secret}!")),
@@ -437,12 +437,12 @@ mod tests {
             operation: text(),
             occurred_at: text(),
             details: Some(serde_json::json!({ secret: [secret, { "a": secret }] })),
-            children: vec![Part { message: text(), code: text(), pointer: text() }],
-            ..Reading::default()
+            children: vec![ChildError { message: text(), code: text(), pointer: text() }],
+            ..Facts::default()
         };
         let redactor = Redactor::new([secret.as_bytes()]);
         let call = CallContext { cleaner: Cleaner::new(&redactor), ..CallContext::default() };
-        let problem = upstream_problem(&trouble(Code::InvalidRequest), Some(&reading), &call);
+        let problem = upstream_problem(&classification(Code::InvalidRequest), Some(&facts), &call);
         let body = String::from_utf8(problem.to_bytes().to_vec()).unwrap();
         assert!(!body.contains(secret) && body.contains("[secret]"), "{body}");
         assert!(!format!("{call:?}").contains(secret));

@@ -14,7 +14,8 @@ use serde_json::{Map, Value};
 
 use super::prefilter::is_surely_clean;
 use super::redact::Redactor;
-use super::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ERRORS_MAX, Problem, SHORT_CHARS_MAX};
+use super::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, SHORT_CHARS_MAX};
+use crate::outcome::CHILDREN_MAX;
 
 /// Markup nested deeper than this loses only its opening brackets.
 const MARKUP_ROUNDS_MAX: usize = 4;
@@ -112,7 +113,7 @@ impl<'a> Cleaner<'a> {
             clean(&mut upstream.operation, SHORT_CHARS_MAX);
             clean(&mut upstream.occurred_at, SHORT_CHARS_MAX);
         }
-        problem.errors.truncate(ERRORS_MAX);
+        problem.errors.truncate(CHILDREN_MAX);
         for item in &mut problem.errors {
             clean(&mut item.detail, DETAIL_CHARS_MAX);
             clean(&mut item.code, SHORT_CHARS_MAX);

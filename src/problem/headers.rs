@@ -132,16 +132,16 @@ pub fn proxy_status(
 /// The error type of RFC 9209; some causes have a more precise one than their kind.
 fn error_type(failure: &Failure) -> &'static str {
     const ALERTS: [&str; 5] = [
-        cause::NOTHING_SHARED,
-        cause::NO_PROTOCOL,
+        cause::NO_COMMON_TLS,
+        cause::NO_COMMON_PROTOCOL,
         cause::UNKNOWN_NAME,
         cause::CLIENT_CERTIFICATE,
         cause::ALERT,
     ];
     match failure.cause {
-        cause::LOOKUP_LATE => return "dns_timeout",
-        cause::UNREACHABLE => return "destination_ip_unroutable",
-        cause::BODY_STUCK => return "connection_write_timeout",
+        cause::LOOKUP_TIMEOUT => return "dns_timeout",
+        cause::NO_ROUTE => return "destination_ip_unroutable",
+        cause::UPLOAD_STALLED => return "connection_write_timeout",
         alert if ALERTS.contains(&alert) => return "tls_alert_received",
         _ => {}
     }
@@ -193,28 +193,28 @@ fn push_string(entry: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Reach;
+    use crate::outcome::Delivery;
     use crate::problem::{CallContext, Occurrence, Redactor, UpstreamError, gateway_problem};
 
     #[test]
     fn proxy_status_names_no_host_and_the_error_type_of_every_cause() {
         let internal = "connect to db-7.internal:443 (10.0.0.7) with key s3cret";
         let broken = |kind, cause: Option<&'static str>| {
-            let failure = Failure::new(kind, Reach::Nothing, internal.to_owned());
-            let failure = cause.map_or(failure.clone(), |cause| failure.because(cause));
+            let failure = Failure::new(kind, Delivery::NotSent, internal.to_owned());
+            let failure = cause.map_or(failure.clone(), |cause| failure.with_cause(cause));
             let error = ProxyError::failed(Code::UpstreamUnreachable, &failure);
             proxy_status("evenkeel", Some(&error), None, None).to_str().unwrap().to_owned()
         };
         for kind in FailureKind::ALL {
             let line = broken(kind, None);
             assert!(!line.contains("internal:") && !line.contains("10.0"), "{line}");
-            assert!(line.contains(kind.words()), "{line}");
+            assert!(line.contains(kind.summary()), "{line}");
         }
         let rows = [
-            (FailureKind::Dns, cause::LOOKUP_LATE, "dns_timeout"),
-            (FailureKind::Refused, cause::UNREACHABLE, "destination_ip_unroutable"),
-            (FailureKind::Tls, cause::NOTHING_SHARED, "tls_alert_received"),
-            (FailureKind::IdleTimeout, cause::BODY_STUCK, "connection_write_timeout"),
+            (FailureKind::Dns, cause::LOOKUP_TIMEOUT, "dns_timeout"),
+            (FailureKind::Refused, cause::NO_ROUTE, "destination_ip_unroutable"),
+            (FailureKind::Tls, cause::NO_COMMON_TLS, "tls_alert_received"),
+            (FailureKind::IdleTimeout, cause::UPLOAD_STALLED, "connection_write_timeout"),
         ];
         for (kind, cause, error) in rows {
             let line = broken(kind, Some(cause));
@@ -340,7 +340,7 @@ mod tests {
 
     #[test]
     fn proxy_status_has_an_error_only_without_a_response() {
-        let silence = Failure::new(FailureKind::Timeout, Reach::Maybe, "no answer in time");
+        let silence = Failure::new(FailureKind::Timeout, Delivery::Uncertain, "no answer in time");
         let timeout = ProxyError::failed(Code::UpstreamTimeout, &silence);
         let invalid = ProxyError::refused(Code::InvalidRequest, None);
         let exhausted =

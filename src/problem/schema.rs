@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{DETAIL_CHARS_MAX, ERRORS_MAX, SHORT_CHARS_MAX, TYPE_PREFIX};
-use crate::outcome::{Basis, Code, Source, StoppedBy};
+use super::{DETAIL_CHARS_MAX, SHORT_CHARS_MAX};
+use crate::outcome::{Basis, CHILDREN_MAX, Code, Source, StoppedBy, TYPE_PREFIX};
 
 /// The contract as JSON Schema, draft 2020-12.
 #[must_use]
@@ -59,7 +59,7 @@ fn members() -> Map<String, Value> {
             logs.", SHORT_CHARS_MAX),
         "upstream": { "anyOf": [{ "$ref": "#/$defs/upstream" }, { "type": "null" }],
             "description": "What the vendor sent; null when no upstream was involved." },
-        "errors": { "type": "array", "maxItems": ERRORS_MAX, "items": { "$ref": "#/$defs/error" },
+        "errors": { "type": "array", "maxItems": CHILDREN_MAX, "items": { "$ref": "#/$defs/error" },
             "description": "The single errors, in the vendor's order." },
         "support": text_or_null("Whom to contact, if this problem calls for it.", SHORT_CHARS_MAX),
         "documentation": text_or_null("Where the vendor documents its errors.", SHORT_CHARS_MAX),

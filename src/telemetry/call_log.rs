@@ -273,7 +273,7 @@ mod tests {
     use super::super::log::tests::captured;
     use super::*;
     use crate::allowance::Barrier;
-    use crate::outcome::{FailureKind, Reach};
+    use crate::outcome::{Delivery, FailureKind};
 
     const ORDINARY: CallRecord<'static> = CallRecord {
         summary: CallSummary {
@@ -366,7 +366,7 @@ mod tests {
     #[test]
     fn a_line_says_why_the_call_failed_or_waited() {
         let detail = "the certificate is for a.example, not for `b.example`".to_owned();
-        let failure = Failure::new(FailureKind::TlsCertificate, Reach::Nothing, detail);
+        let failure = Failure::new(FailureKind::TlsCertificate, Delivery::NotSent, detail);
         let awaited = Awaited { what: Barrier::Allowance, name: "hour".into() };
         let call = CallRecord {
             account: Some("acme\u{1b}".into()),
@@ -394,7 +394,8 @@ mod tests {
 
     #[test]
     fn a_broken_body_is_logged_with_side_phase_and_cause() {
-        let failure = Failure::new(FailureKind::Reset, Reach::Maybe, "reset by peer".to_owned());
+        let failure =
+            Failure::new(FailureKind::Reset, Delivery::Uncertain, "reset by peer".to_owned());
         let body = BrokenBody {
             request_id: "r1",
             client: "shop",

@@ -117,9 +117,9 @@ impl Scrape {
         })?;
         let mut active = Family::open(out, table::CALLS_ACTIVE)?;
         self.each_upstream(|upstream, name| {
-            let began = self.sum(upstream, |counters| &counters.calls_started);
+            let started = self.sum(upstream, |counters| &counters.calls_started);
             let ended = self.sum(upstream, |counters| &counters.calls_ended);
-            active.gauge(&[("upstream", name)], began.saturating_sub(ended) as f64)
+            active.gauge(&[("upstream", name)], started.saturating_sub(ended) as f64)
         })?;
         self.client_calls(out)
     }
@@ -130,7 +130,9 @@ impl Scrape {
             let places =
                 self.counters(upstream).map(|counters| counters.clients.len()).max().unwrap_or(0);
             for place in 0..places {
-                let client = self.client_label(place, places);
+                // The last place is shared by all clients without one of their own.
+                let own = self.names.clients.get(place).filter(|_| place + 1 < places);
+                let client = own.map_or(OTHER, |name| name);
                 for (way, result) in ["ok", "problem"].into_iter().enumerate() {
                     let count = self.sum(upstream, |counters| &counters.clients[place][way]);
                     let labels = table::CLIENT_CALLS.labels([name, client, result]);
@@ -139,12 +141,6 @@ impl Scrape {
             }
             Ok(())
         })
-    }
-
-    /// The last place is shared by all clients without one of their own.
-    fn client_label(&self, place: usize, places: usize) -> &str {
-        let own = self.names.clients.get(place).filter(|_| place + 1 < places);
-        own.map_or(OTHER, |name| name)
     }
 
     fn attempts(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
