@@ -4,22 +4,22 @@ use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body;
 
-use super::head::{self, Found, Framing, Unusable};
-use crate::http1::{Lines, Spelling};
-use crate::upstream::{AnswerBounds, RequestHead};
+use super::head::{self, Framing, HeadError, ReadHead};
+use crate::http1::{HeaderCase, Lines};
+use crate::upstream::{RequestHead, ResponseLimits};
 
 /// The parser of one connection's response heads.
 #[derive(Debug)]
 pub struct ResponseHeads {
     lines: Lines,
-    bounds: AnswerBounds,
+    limits: ResponseLimits,
 }
 
 /// A response head as the parser understands it.
 #[derive(Debug)]
 pub enum ExaminedResponse {
     Interim { status: StatusCode, headers: HeaderMap },
-    Final { response: Response<()>, body: ResponseLength, spelling: Spelling },
+    Final { response: Response<()>, body: ResponseLength, spelling: HeaderCase },
 }
 
 /// How the end of a response's body is found.
@@ -39,8 +39,8 @@ pub enum ResponseFault {
 
 impl ResponseHeads {
     #[must_use]
-    pub fn new(bounds: AnswerBounds) -> Self {
-        Self { lines: Lines::default(), bounds }
+    pub fn new(limits: ResponseLimits) -> Self {
+        Self { lines: Lines::default(), limits }
     }
 
     /// Takes the next head off `received` once it is complete; `method` is the request's.
@@ -53,24 +53,24 @@ impl ResponseHeads {
         method: &Method,
     ) -> Result<Option<ExaminedResponse>, ResponseFault> {
         let mut response = Response::new(());
-        let found = head::read(received, &mut self.lines, (method, self.bounds), &mut response);
-        let found = found.map_err(|unusable| match unusable {
-            Unusable::Malformed(_) => ResponseFault::Malformed,
-            Unusable::OverBound(_) => ResponseFault::OverBound,
+        let found = head::read(received, &mut self.lines, method, self.limits, &mut response);
+        let found = found.map_err(|error| match error {
+            HeadError::Malformed(_) => ResponseFault::Malformed,
+            HeadError::TooLarge(_) => ResponseFault::OverBound,
         })?;
         Ok(match found {
-            Found::Part => None,
-            Found::Interim(interim) => {
+            ReadHead::Incomplete => None,
+            ReadHead::Interim(interim) => {
                 let (status, headers) = (interim.status, interim.headers);
                 Some(ExaminedResponse::Interim { status, headers })
             }
-            Found::Head(head, original) => {
+            ReadHead::Complete(head, original) => {
                 let body = match head.framing {
                     Framing::Length(bytes) => ResponseLength::Exactly(bytes),
                     Framing::Chunks(_) => ResponseLength::Chunks,
                     Framing::Close => ResponseLength::Close,
                 };
-                let spelling = Spelling { received: Some(original), configured: None };
+                let spelling = HeaderCase { received: Some(original), configured: None };
                 Some(ExaminedResponse::Final { response, body, spelling })
             }
         })
@@ -80,6 +80,6 @@ impl ResponseHeads {
 /// The head of a request with this body as it is written to an HTTP/1.1 upstream.
 pub fn write_request<B: Body>(head: &RequestHead, body: &B, host: &HeaderValue) -> Vec<u8> {
     let mut written = Vec::new();
-    head::write(&mut written, (head, body), host, Version::HTTP_11);
+    head::write(&mut written, head, body, host, Version::HTTP_11);
     written
 }

@@ -3,8 +3,8 @@
 
 use std::sync::LazyLock;
 
-use evenkeel::http1::Padding;
-use evenkeel::upstream::AnswerBounds;
+use evenkeel::http1::SizePadding;
+use evenkeel::upstream::ResponseLimits;
 use http::{Method, Version};
 
 use super::{Fields, Verdict, chunks, request_head, response_head};
@@ -149,7 +149,7 @@ pub(crate) fn request_head(input: &[u8]) -> Comparison {
 
 /// Compares one response head with httparse's reading.
 pub(crate) fn response_head(input: &[u8]) -> Comparison {
-    let bounds = AnswerBounds { head_bytes_max: 64 * 1024, headers_max: 256 };
+    let bounds = ResponseLimits { head_bytes_max: 64 * 1024, headers_max: 256 };
     let ours = response_head::read(&[input], &Method::GET, bounds);
     let mut lines = [httparse::EMPTY_HEADER; 300];
     let mut parsed = httparse::Response::new(&mut lines);
@@ -211,7 +211,7 @@ fn without_empty_lines(mut input: &[u8]) -> &[u8] {
 /// Compares one body in chunks, as an upstream may send it, with a decoder made of httparse's
 /// parts.
 pub(crate) fn chunks(input: &[u8]) -> Comparison {
-    let ours = chunks::read(&[input], Padding::Taken);
+    let ours = chunks::read(&[input], SizePadding::Accepted);
     let decoded = httparse_chunks(input);
     let theirs = match (&decoded, ours.accepted()) {
         (Verdict::Accepted(theirs), Some(ours)) if theirs != ours => "differently",

@@ -6,8 +6,8 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel::http1::{Length, Padding};
-use evenkeel::upstream::AnswerBounds;
+use evenkeel::http1::{Length, SizePadding};
+use evenkeel::upstream::ResponseLimits;
 use evenkeel::upstream::examine::ResponseLength;
 use http::Method;
 
@@ -36,7 +36,7 @@ fn request_heads_are_read_as_their_vectors_say() {
 
 #[test]
 fn response_heads_are_read_as_their_vectors_say() {
-    let bounds = AnswerBounds { head_bytes_max: 64 * 1024, headers_max: 256 };
+    let bounds = ResponseLimits { head_bytes_max: 64 * 1024, headers_max: 256 };
     let mut wrong = Vec::new();
     for vector in vectors::read("response-heads.txt") {
         let verdict = |pieces: &[&[u8]]| match response_head::read(pieces, &Method::GET, bounds) {
@@ -58,8 +58,8 @@ fn chunks_are_read_as_their_vectors_say() {
     let mut wrong = Vec::new();
     for vector in vectors::read("chunks.txt") {
         let verdict = |pieces: &[&[u8]]| {
-            let [client, upstream] =
-                [Padding::Refused, Padding::Taken].map(|padding| chunks::read(pieces, padding));
+            let [client, upstream] = [SizePadding::Rejected, SizePadding::Accepted]
+                .map(|padding| chunks::read(pieces, padding));
             match (client, upstream) {
                 (Verdict::Accepted(_), Verdict::Accepted(_)) => "accepted",
                 (Verdict::Rejected(_), Verdict::Accepted(_)) => "from-upstreams",
