@@ -11,7 +11,7 @@ use crate::allowance::{
     Admission, Asker, Awaited, Barrier, Grant, Refusal, RefusalReason, Slot, Waiting,
 };
 use crate::retry::decision::RetryReason;
-use crate::telemetry::{Admitted, LimitOf};
+use crate::telemetry::{LimitOf, SlotResult};
 use crate::time::Moment;
 use crate::upstream::Exchange;
 
@@ -94,7 +94,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         call.want.leave_ramp();
         if slot.would_have_waited() {
-            self.shard.admitted(call.upstream, LimitOf::Upstream, Admitted::WouldWait, None);
+            self.shard.slot_requested(
+                call.upstream,
+                LimitOf::Upstream,
+                SlotResult::WouldWait,
+                None,
+            );
         }
         Ok(slot)
     }
@@ -159,13 +164,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Result<Slot, BoxFuture<'a, Result<Slot, Stop>>> {
         match admission {
             Admission::Granted(slot) => {
-                self.shard.admitted(call.upstream, of, Admitted::Immediate, None);
+                self.shard.slot_requested(call.upstream, of, SlotResult::Immediate, None);
                 Ok(slot)
             }
             Admission::Refused(refusal) => {
                 let what = refused_by(&refusal, of, call).what;
                 let waited = Some((what, Duration::ZERO));
-                self.shard.admitted(call.upstream, of, Admitted::Refused, waited);
+                self.shard.slot_requested(call.upstream, of, SlotResult::Refused, waited);
                 Err(Box::pin(std::future::ready(Err(Stop::Refused(refusal)))))
             }
             Admission::Queued(waiting) => Err(self.wait((waiting, of), call)),
@@ -208,7 +213,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             LimitOf::Upstream => awaited,
             LimitOf::Client => Awaited { what: Barrier::Client, ..awaited },
         };
-        self.shard.admitted(call.upstream, of, how(&outcome), Some((awaited.what, waited)));
+        self.shard.slot_requested(call.upstream, of, how(&outcome), Some((awaited.what, waited)));
         if call.story.awaited.as_ref().is_none_or(|(longest, _)| *longest <= waited) {
             call.story.awaited = Some((waited, awaited));
         }
@@ -237,10 +242,10 @@ pub(super) fn refused_by(refusal: &Refusal, of: LimitOf, call: &Call<'_>) -> Awa
     }
 }
 
-const fn how(outcome: &Result<Slot, Stop>) -> Admitted {
+const fn how(outcome: &Result<Slot, Stop>) -> SlotResult {
     match outcome {
-        Ok(_) => Admitted::Queued,
-        Err(Stop::Refused(_) | Stop::ClientLimited(_)) => Admitted::Refused,
-        Err(Stop::Draining | Stop::ClientLeft | Stop::ClientStalled) => Admitted::Left,
+        Ok(_) => SlotResult::Queued,
+        Err(Stop::Refused(_) | Stop::ClientLimited(_)) => SlotResult::Refused,
+        Err(Stop::Draining | Stop::ClientLeft | Stop::ClientStalled) => SlotResult::ClientLeft,
     }
 }

@@ -19,7 +19,7 @@ use crate::outcome::{
     StoppedBy,
 };
 use crate::retry::decision::{Cost, RetryReason, Situation, Verdict, decide};
-use crate::telemetry::{self, Attempted, Throttled};
+use crate::telemetry::{self, AttemptResult, Throttle};
 use crate::time::Moment;
 use crate::upstream::{Exchange, Progress};
 
@@ -210,7 +210,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     fn count_answer(&self, call: &Call<'_>, status: StatusCode, settlement: &Settlement<'_>) {
         let took = settlement.over.since(settlement.sent);
         let method = &call.request.method;
-        self.shard.attempted(call.upstream, method, Attempted::Status(status), took);
+        self.shard.attempt_ended(call.upstream, method, AttemptResult::Status(status), took);
     }
 
     /// What an exchange's outcome means: for the account at once, for the call in return.
@@ -254,11 +254,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             return Concluded::Done(Finish::Stopped(stop));
         }
         let took = settlement.over.since(settlement.sent);
-        let (method, failed) = (&call.request.method, Attempted::Failure(failure.kind));
-        self.shard.attempted(call.upstream, method, failed, took);
+        let (method, failed) = (&call.request.method, AttemptResult::Failure(failure.kind));
+        self.shard.attempt_ended(call.upstream, method, failed, took);
         tracing::debug!(upstream = %call.rules.name, %failure, "an exchange broke");
         if failure.kind == FailureKind::LocalResources {
-            telemetry::shortage(failure, settlement.over);
+            telemetry::log_resource_shortage(failure, settlement.over);
         }
         let trouble = dialect::classify_failure(&call.policy.dialect, failure);
         let reason = RetryReason::Failure(failure.kind);
@@ -367,8 +367,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         });
         self.tell_operator(call, &aftermath, (Some(&trouble.rule), settlement.over));
         if trouble.code == Code::RateLimited {
-            let was =
-                if aftermath.unexpected { Throttled::Unexpected } else { Throttled::Expected };
+            let was = if aftermath.unexpected { Throttle::Unexpected } else { Throttle::Expected };
             self.shard.throttled(call.upstream, was);
         }
         (aftermath, seat)

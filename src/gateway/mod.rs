@@ -31,10 +31,10 @@ use crate::allowance::{Accounts, UpstreamRules};
 use crate::clock::Clock;
 use crate::headers::{self, ProtectedHeaders, Via};
 use crate::outcome::Code;
-use crate::problem::normalise::Redactor;
+use crate::problem::Redactor;
 use crate::random::Random;
 use crate::routing::route::Matcher;
-use crate::telemetry::{Access, Ended, Shard};
+use crate::telemetry::{Access, EndedCall, Shard};
 use crate::time::Moment;
 use crate::upstream::Exchange;
 
@@ -186,7 +186,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Ok(call) => call,
             Err(turned) => return self.turn_away(turned),
         };
-        self.shard.call_began(call.upstream);
+        self.shard.call_started(call.upstream);
         let mut leaving = Leaving::of(self, call);
         self.accounts.call_came(call.upstream, call.arrival);
         let admitted = match self.receive(call).await {
@@ -260,7 +260,8 @@ impl Drop for Leaving<'_> {
         }
         let status = StatusCode::from_u16(CLIENT_LEFT).unwrap_or(StatusCode::BAD_REQUEST);
         let took = self.clock.now().since(self.arrival);
-        let ended = Ended { client: self.client, method: &self.method, status, code: None, took };
+        let ended =
+            EndedCall { client: self.client, method: &self.method, status, code: None, took };
         self.shard.call_ended(self.upstream, &ended);
     }
 }

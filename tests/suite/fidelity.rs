@@ -243,7 +243,8 @@ fn broken(gateway: &Gateway) -> serde_json::Value {
     let mut line = None;
     time::until("the break is recorded", || {
         let logs = gateway.logs();
-        line = logs.lines().find(|line| line.contains("body broke off")).map(str::to_owned);
+        line =
+            logs.lines().find(|line| line.contains("response body broke off")).map(str::to_owned);
         line.is_some()
     });
     serde_json::from_str(&line.unwrap()).expect("a line of JSON")
@@ -318,7 +319,7 @@ fn a_client_that_reads_slowly_is_not_cut_off() {
         assert!(client.read(&mut piece).unwrap() > 0);
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(!gateway.logs().contains("body broke off"), "{}", gateway.logs());
+    assert!(!gateway.logs().contains("response body broke off"), "{}", gateway.logs());
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::config::check::{Held, Item};
 use crate::config::scalar::{Length, Plain};
 use crate::dialect::Dialect;
 use crate::gateway::{CallPolicy, ClientAddress, Expose, Inspect, Redirects, Repeat};
-use crate::problem::normalise::StatusPolicy;
+use crate::problem::StatusPolicy;
 use crate::retry::backoff::Backoff;
 use crate::routing::route::{Matcher, Pattern};
 

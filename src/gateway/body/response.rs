@@ -18,8 +18,8 @@ use crate::gateway::Settings;
 use crate::gateway::call::Identity;
 use crate::headers;
 use crate::outcome::{Delivery, Failure, FailureKind};
-use crate::problem::normalise::Redactor;
-use crate::telemetry::{self, Access, BodyFault, BrokenBody, BrokenBy, Shard};
+use crate::problem::Redactor;
+use crate::telemetry::{self, Access, BreakCause, BrokenBody, BrokenBy, Shard};
 use crate::time::Moment;
 use crate::upstream;
 
@@ -81,9 +81,9 @@ pub struct BodyRecord {
 
 impl BodyRecord {
     #[cold]
-    fn broke(&self, (by, why): (BrokenBy, BodyFault<'_>), (bytes, now): (u64, Moment)) {
+    fn broke(&self, (by, cause): (BrokenBy, BreakCause<'_>), (bytes, now): (u64, Moment)) {
         self.shard.body_broke(self.upstream, by);
-        telemetry::body_broke(
+        telemetry::log_broken_body(
             self.access,
             &BrokenBody {
                 request_id: self.request_id.to_str().unwrap_or_default(),
@@ -94,7 +94,7 @@ impl BodyRecord {
                 status: self.status,
                 bytes,
                 by,
-                why,
+                cause,
                 account: self.identity.account.as_deref(),
                 trace_id: self.identity.trace_id.as_deref(),
                 total: now.since(self.arrival),
@@ -184,11 +184,11 @@ impl<B> Streamed<B> {
         let now = self.idle.clock.now();
         let aftermath = self.seat.broke();
         self.end = BodyEnd::Told;
-        let why = BodyFault::Failure(failure);
+        let why = BreakCause::Exchange(failure);
         self.record.broke((BrokenBy::Upstream, why), (self.bytes, now));
         let upstream = &self.record.settings.upstreams[self.record.upstream].name;
         for news in &aftermath.news {
-            telemetry::hold((upstream, self.seat.account_key()), news, None, now);
+            telemetry::log_hold((upstream, self.seat.account_key()), news, None, now);
         }
     }
 
@@ -210,7 +210,7 @@ impl<B> Drop for Streamed<B> {
         let now = self.idle.clock.now();
         let paused = now.since(self.handed_at) >= self.idle.timeout;
         let cause = if paused { "the client did not read" } else { "the client left" };
-        self.record.broke((BrokenBy::Client, BodyFault::Words(cause)), (self.bytes, now));
+        self.record.broke((BrokenBy::Client, BreakCause::Client(cause)), (self.bytes, now));
     }
 }
 

@@ -1,9 +1,35 @@
-//! The facts of every code, one row each; `table` gives access to them.
+//! What is documented about each code: one row per code, in the order of [`Code`].
+//!
+//! `evenkeel problem`, the JSON Schema, the default status and the `error` parameter of
+//! Proxy-Status (RFC 9209) all come from here.
 
 use http::StatusCode;
 
-use super::table::{Retryable, Row};
 use crate::outcome::{Code, Source};
+
+/// Whether the same request may succeed later, unchanged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retryable {
+    Yes,
+    No,
+    /// If sending this request again is safe and may help.
+    ByReplay,
+    /// If the vendor said when.
+    AsStated,
+}
+
+pub(super) struct Row {
+    pub(super) code: Code,
+    pub(super) name: &'static str,
+    pub(super) status: StatusCode,
+    pub(super) title: &'static str,
+    /// Possible values of the member `source`; the first is the usual one.
+    pub(super) sources: &'static [Source],
+    pub(super) retryable: Retryable,
+    /// The error of RFC 9209 when no response was received.
+    pub(super) proxy_error: Option<&'static str>,
+    pub(super) about: &'static str,
+}
 
 const CLIENT: Source = Source::Client;
 const GATEWAY: Source = Source::Gateway;
@@ -14,383 +40,382 @@ pub(super) const ROWS: [Row; 38] = [
         code: Code::InvalidRequest,
         name: "invalid_request",
         status: StatusCode::BAD_REQUEST,
-        title: "The request is not acceptable as it is",
+        title: "Invalid request",
         sources: &[UPSTREAM, CLIENT],
         retryable: Retryable::No,
         proxy_error: Some("http_request_error"),
         about: "The request is wrong: a field is missing, a value is out of range, the body cannot \
-                be read. Also every 4xx of the vendor that has no code of its own here; such a \
-                problem keeps the vendor's status. Change the request; sending it again as it is \
-                gets the same answer.",
+                be parsed. Every 4xx of the vendor without a code of its own here is reported \
+                under this code too and keeps the vendor's status. Change the request before \
+                sending it again.",
     },
     Row {
         code: Code::Unauthenticated,
         name: "unauthenticated",
         status: StatusCode::UNAUTHORIZED,
-        title: "The request carries no valid credential",
+        title: "Authentication required",
         sources: &[UPSTREAM, CLIENT],
         retryable: Retryable::No,
         proxy_error: Some("http_request_error"),
-        about: "No credential came with the request, or the session it belongs to has ended. From \
-                the gateway (`source: client`) it means that no key, or no known key, was presented \
-                here, or that a header is missing which this route requires. Authenticate and send \
-                the request again.",
+        about: "The request carries no credential, or its session has ended. With `source: client` \
+                the gateway itself says so: the API key is missing or unknown, or a header that \
+                this route requires is missing. Authenticate and send the request again.",
     },
     Row {
         code: Code::CredentialRejected,
         name: "credential_rejected",
         status: StatusCode::UNAUTHORIZED,
-        title: "The credential was refused",
+        title: "Credential rejected",
         sources: &[UPSTREAM],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "A credential was sent and the vendor refused it: the key is wrong, expired or \
-                revoked. Sending it again does not help and may lock the account. Obtain a valid \
-                credential first.",
+        about: "The vendor rejected the credential: the key is wrong, expired or revoked. Sending \
+                it again does not help and may lock the account. Obtain a valid credential first.",
     },
     Row {
         code: Code::Forbidden,
         name: "forbidden",
         status: StatusCode::FORBIDDEN,
-        title: "The credential does not permit this",
+        title: "Permission denied",
         sources: &[UPSTREAM],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "The vendor knows who asks and says no. The account lacks a right, a scope or a plan \
-                for this operation.",
+        about: "The credential is valid, but the account lacks the permission, scope or plan that \
+                this operation requires.",
     },
     Row {
         code: Code::NotFound,
         name: "not_found",
         status: StatusCode::NOT_FOUND,
-        title: "The thing asked for does not exist",
+        title: "Resource not found",
         sources: &[UPSTREAM],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "The endpoint exists, and what the request names does not: a record, a file, an id.",
+        about: "The endpoint exists, but the record, file or id that the request names does not.",
     },
     Row {
         code: Code::EndpointNotFound,
         name: "endpoint_not_found",
         status: StatusCode::NOT_FOUND,
-        title: "The vendor has no such endpoint",
+        title: "Endpoint not found",
         sources: &[UPSTREAM],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "The path itself is unknown to the vendor: misspelt, not released yet, or the wrong \
-                version. Compare the URL with the vendor's documentation.",
+        about: "The vendor does not know this path: it is misspelt, not released yet, or belongs \
+                to another version of the API. Compare the URL with the vendor's documentation.",
     },
     Row {
         code: Code::MethodNotAllowed,
         name: "method_not_allowed",
         status: StatusCode::METHOD_NOT_ALLOWED,
-        title: "The endpoint does not know this method",
+        title: "Method not allowed",
         sources: &[UPSTREAM, CLIENT],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "The endpoint exists and does not take this method. `Allow` names those it takes, if \
-                the vendor said so. TRACE is refused by the gateway itself: its answer would repeat \
-                credentials.",
+        about: "The endpoint exists but does not support this method. `Allow` lists the methods it \
+                supports, if the vendor sent it. The gateway itself refuses TRACE, because the \
+                response would repeat credentials.",
     },
     Row {
         code: Code::NotAcceptable,
         name: "not_acceptable",
         status: StatusCode::NOT_ACCEPTABLE,
-        title: "The vendor cannot answer in an accepted form",
+        title: "No acceptable representation available",
         sources: &[UPSTREAM],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "None of the media types, languages or encodings in the request's `Accept` headers is \
-                one the vendor can produce.",
+        about: "The vendor cannot produce any of the media types, languages or encodings that the \
+                request's `Accept` headers permit.",
     },
     Row {
         code: Code::Gone,
         name: "gone",
         status: StatusCode::GONE,
-        title: "The thing asked for is gone for good",
+        title: "Resource no longer available",
         sources: &[UPSTREAM],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "It existed once and will not come back. Remove references to it.",
+        about: "The resource existed and has been removed permanently. Remove references to it.",
     },
     Row {
         code: Code::UnsupportedMediaType,
         name: "unsupported_media_type",
         status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        title: "The vendor does not read this media type",
+        title: "Unsupported media type",
         sources: &[UPSTREAM],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "The body came in a format or an encoding that the endpoint does not read. Check \
+        about: "The endpoint does not accept the format or encoding of the request body. Check \
                 `Content-Type` and `Content-Encoding`.",
     },
     Row {
         code: Code::Unprocessable,
         name: "unprocessable",
         status: StatusCode::UNPROCESSABLE_ENTITY,
-        title: "The request is well-formed and still not acceptable",
+        title: "Request validation failed",
         sources: &[UPSTREAM],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "The vendor could read the request and its own rules refuse the content. `errors` \
-                often tells which field is meant.",
+        about: "The vendor could parse the request, but its content violates a rule of the API. \
+                `errors` often names the field.",
     },
     Row {
         code: Code::Conflict,
         name: "conflict",
         status: StatusCode::CONFLICT,
-        title: "The request clashes with the present state",
+        title: "Conflict with the current state",
         sources: &[UPSTREAM],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "Something that exists or runs stands in the way: a duplicate, an outdated version, a \
-                job that is already queued. Look at the present state before trying again.",
+        about: "The request conflicts with something that exists or is running: a duplicate, an \
+                outdated version, a job that is already queued. Read the current state before \
+                trying again.",
     },
     Row {
         code: Code::RequestTimeout,
         name: "request_timeout",
         status: StatusCode::REQUEST_TIMEOUT,
-        title: "The request did not arrive in time",
+        title: "Request not received in time",
         sources: &[CLIENT, UPSTREAM],
         retryable: Retryable::No,
         proxy_error: Some("http_request_error"),
-        about: "The request was begun and not completed in time, so nothing was done with it. Send \
-                it again, faster or in smaller parts.",
+        about: "The request did not arrive completely in time, so it was not processed. Send it \
+                again, faster or in smaller parts.",
     },
     Row {
         code: Code::RequestTooLarge,
         name: "request_too_large",
         status: StatusCode::PAYLOAD_TOO_LARGE,
-        title: "The body is too large",
+        title: "Request body too large",
         sources: &[CLIENT, UPSTREAM],
         retryable: Retryable::No,
         proxy_error: Some("http_request_error"),
-        about: "The body exceeds what the gateway (`source: client`) or the vendor takes.",
+        about: "The body exceeds the limit of the gateway (`source: client`) or of the vendor.",
     },
     Row {
         code: Code::TargetTooLong,
         name: "target_too_long",
         status: StatusCode::URI_TOO_LONG,
-        title: "The target is too long",
+        title: "Request target too long",
         sources: &[CLIENT, UPSTREAM],
         retryable: Retryable::No,
         proxy_error: Some("http_request_error"),
-        about: "Path and query together are longer than the gateway (`source: client`) or the vendor \
-                takes. Move parameters into a body, if the vendor permits it.",
+        about: "Path and query together exceed the limit of the gateway (`source: client`) or of \
+                the vendor. Move parameters into the body, if the vendor permits it.",
     },
     Row {
         code: Code::HeadersTooLarge,
         name: "headers_too_large",
         status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-        title: "The head is too large",
+        title: "Request headers too large",
         sources: &[CLIENT, UPSTREAM],
         retryable: Retryable::No,
         proxy_error: Some("http_request_error"),
-        about: "There are too many headers, or they are too long, for the gateway (`source: client`) \
-                or the vendor. Cookies are the usual reason.",
+        about: "The request has more headers, or longer ones, than the gateway (`source: client`) \
+                or the vendor accepts. Cookies are the usual cause.",
     },
     Row {
         code: Code::RateLimited,
         name: "rate_limited",
         status: StatusCode::TOO_MANY_REQUESTS,
-        title: "The upstream is limiting the rate of calls",
+        title: "Upstream rate limit reached",
         sources: &[UPSTREAM],
         retryable: Retryable::Yes,
         proxy_error: None,
-        about: "The vendor refused because too many calls reach it, from you, from others, or \
-                altogether. The gateway has closed the allowance for a while and slowed down. Wait \
-                for `retry_after` seconds before sending it again, or let the gateway wait with \
-                `Prefer: wait=N`.",
+        about: "The vendor refused the request because it receives too many: from you, from \
+                others, or in total. The gateway has stopped sending for a while and reduced its \
+                rate. Wait `retry_after` seconds before sending the request again, or let the \
+                gateway wait with `Prefer: wait=N`.",
     },
     Row {
         code: Code::QuotaExhausted,
         name: "quota_exhausted",
         status: StatusCode::TOO_MANY_REQUESTS,
-        title: "The allowance with the vendor is used up",
+        title: "Upstream quota exhausted",
         sources: &[UPSTREAM],
         retryable: Retryable::AsStated,
         proxy_error: None,
-        about: "The allowance of a day or a month, or a credit, is used up. Waiting a little does \
-                not cure it; `retry_after` says when it may be over, if the vendor said so. \
-                Otherwise somebody has to change the plan.",
+        about: "A daily or monthly quota, or a prepaid credit, is used up; a short wait does not \
+                help. `retry_after` says when it is renewed, if the vendor said so. Otherwise the \
+                plan has to be changed.",
     },
     Row {
         code: Code::AllowanceExhausted,
         name: "allowance_exhausted",
         status: StatusCode::TOO_MANY_REQUESTS,
-        title: "No slot is free within the time this call may wait",
+        title: "Upstream allowance exhausted",
         sources: &[GATEWAY],
         retryable: Retryable::Yes,
         proxy_error: Some("proxy_internal_response"),
-        about: "The vendor's allowance is in use for longer than this call may wait, so it was not \
-                sent. `retry_after` is when a slot is expected. A call that may wait longer can say \
-                `Prefer: wait=N`.",
+        about: "What the vendor allows is in use for longer than this call may wait, so the \
+                request was not sent. `retry_after` says when a slot is expected. To permit a \
+                longer wait, send `Prefer: wait=N`.",
     },
     Row {
         code: Code::QueueFull,
         name: "queue_full",
         status: StatusCode::TOO_MANY_REQUESTS,
-        title: "Too many calls are waiting already",
+        title: "Too many requests waiting",
         sources: &[GATEWAY],
         retryable: Retryable::Yes,
         proxy_error: Some("proxy_internal_response"),
-        about: "The waiting room of this account is full, so the call was not sent. Send less at the \
-                same time, or try again after `retry_after` seconds.",
+        about: "The queue of this account is full, so the request was not sent. Send fewer \
+                requests at the same time, or try again after `retry_after` seconds.",
     },
     Row {
         code: Code::ClientLimited,
         name: "client_limited",
         status: StatusCode::TOO_MANY_REQUESTS,
-        title: "This client has reached its own limit",
+        title: "Client limit exceeded",
         sources: &[GATEWAY],
         retryable: Retryable::Yes,
         proxy_error: Some("proxy_internal_response"),
-        about: "The operator gave this client a limit of its own and it is reached. The vendor was \
-                not asked.",
+        about: "This client has reached the limit that the gateway's operator set for it. The \
+                request was not sent to the vendor.",
     },
     Row {
         code: Code::TransientConflict,
         name: "transient_conflict",
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "A clash that should have passed persists",
+        title: "Temporary upstream conflict",
         sources: &[UPSTREAM],
         retryable: Retryable::Yes,
         proxy_error: None,
-        about: "The vendor met a conflict of its own making, like a database deadlock, and rolled \
-                back. The gateway sent the request again as far as the call's attempts allow. It is \
-                not a mistake in the request: it can be sent again later.",
+        about: "The vendor ran into an internal conflict, such as a database deadlock, and rolled \
+                the request back. The gateway sent it again as often as the call's attempts \
+                permit. The request itself is not at fault and can be sent again later.",
     },
     Row {
         code: Code::UpstreamMaintenance,
         name: "upstream_maintenance",
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "The upstream is unavailable for a while",
+        title: "Upstream temporarily unavailable",
         sources: &[UPSTREAM],
         retryable: Retryable::Yes,
         proxy_error: None,
-        about: "The vendor says that it is unavailable for a while: maintenance, or a temporary stop \
-                with a moment to return. The gateway holds calls to it and lets one probe go when \
-                the time is over. Come back after `retry_after` seconds.",
+        about: "The vendor says that it is unavailable for a while, for maintenance or another \
+                temporary reason. The gateway holds requests to it and then sends a single probe. \
+                Try again after `retry_after` seconds.",
     },
     Row {
         code: Code::UpstreamHeld,
         name: "upstream_held",
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "Calls to the upstream are being held",
+        title: "Requests to the upstream are on hold",
         sources: &[GATEWAY],
         retryable: Retryable::Yes,
         proxy_error: Some("destination_unavailable"),
-        about: "The vendor throttled, closed for maintenance or failed a moment ago, and the time to \
-                return has not come; so this call was answered without asking it. `retry_after` is \
-                what is left.",
+        about: "The vendor recently limited the rate, closed for maintenance or kept failing, so \
+                the gateway answers without sending the request. `retry_after` is the time that \
+                remains.",
     },
     Row {
         code: Code::ConnectionsExhausted,
         name: "connections_exhausted",
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "The gateway has no connection to the upstream left",
+        title: "No upstream connection available",
         sources: &[GATEWAY],
         retryable: Retryable::Yes,
         proxy_error: Some("connection_limit_reached"),
-        about: "All connections that the gateway may have to this upstream (`connections.max`) \
-                stayed in use, or the system gives it no more files to open. Nothing was sent, and \
-                it says nothing about the vendor. A matter for the operator: raise the limit.",
+        about: "All connections that the gateway may open to this upstream (`connections.max`) \
+                stayed in use, or the gateway ran out of open files. The request was not sent; the \
+                vendor is not at fault. The gateway's operator can raise the limit.",
     },
     Row {
         code: Code::UpstreamError,
         name: "upstream_error",
         status: StatusCode::BAD_GATEWAY,
-        title: "The upstream failed",
+        title: "Upstream error",
         sources: &[UPSTREAM, GATEWAY],
         retryable: Retryable::ByReplay,
         proxy_error: Some("http_response_incomplete"),
-        about: "The vendor met a failure of its own while it handled the request. `retryable` says \
-                whether this request can safely be sent again; `upstream.reference` is what the \
-                vendor's support will ask for.",
+        about: "The vendor failed while it processed the request. `retryable` says whether this \
+                request can safely be sent again; the vendor's support will ask for \
+                `upstream.reference`.",
     },
     Row {
         code: Code::UpstreamProtocol,
         name: "upstream_protocol",
         status: StatusCode::BAD_GATEWAY,
-        title: "The upstream did not speak HTTP as agreed",
+        title: "Invalid upstream response",
         sources: &[GATEWAY, UPSTREAM],
         retryable: Retryable::ByReplay,
         proxy_error: Some("http_protocol_error"),
-        about: "What came back was not an HTTP answer, broke the rules of its framing, or has a \
-                larger head than `head.max` and `head.headers` allow: then `detail` says so. \
-                `outcome_unknown` says whether the request may have been carried out.",
+        about: "The vendor's response is not valid HTTP, or its head is larger than `head.max` and \
+                `head.headers` permit; in that case `detail` says so. `outcome_unknown` says \
+                whether the request may have been carried out.",
     },
     Row {
         code: Code::UpstreamUnreachable,
         name: "upstream_unreachable",
         status: StatusCode::BAD_GATEWAY,
-        title: "The upstream cannot be reached",
+        title: "Upstream unreachable",
         sources: &[GATEWAY],
         retryable: Retryable::ByReplay,
         proxy_error: Some("destination_unavailable"),
-        about: "No connection came about, or it ended before an answer: the name did not resolve, \
-                the connection was refused, timed out or was reset.",
+        about: "No connection to the vendor was established, or it ended before a response: the \
+                name did not resolve, or the connection was refused, timed out or was reset.",
     },
     Row {
         code: Code::UpstreamTls,
         name: "upstream_tls",
         status: StatusCode::BAD_GATEWAY,
-        title: "No trusted connection to the upstream",
+        title: "TLS connection to the upstream failed",
         sources: &[GATEWAY],
         retryable: Retryable::ByReplay,
         proxy_error: Some("tls_protocol_error"),
-        about: "The TLS handshake failed, or the vendor's certificate is not to be trusted. The \
-                request was not sent. A matter for the operator.",
+        about: "The TLS handshake with the vendor failed, or its certificate is not trusted. The \
+                request was not sent. The gateway's operator has to look into it.",
     },
     Row {
         code: Code::UpstreamTruncated,
         name: "upstream_truncated",
         status: StatusCode::BAD_GATEWAY,
-        title: "The upstream's answer broke off",
+        title: "Upstream response incomplete",
         sources: &[GATEWAY, UPSTREAM],
         retryable: Retryable::ByReplay,
         proxy_error: Some("http_response_incomplete"),
-        about: "The vendor began to answer and stopped half-way. The request has probably been \
+        about: "The vendor's response ended before it was complete. The request was probably \
                 carried out.",
     },
     Row {
         code: Code::UpstreamTimeout,
         name: "upstream_timeout",
         status: StatusCode::GATEWAY_TIMEOUT,
-        title: "The upstream did not answer in time",
+        title: "Upstream did not respond in time",
         sources: &[GATEWAY, UPSTREAM],
         retryable: Retryable::ByReplay,
         proxy_error: Some("http_response_timeout"),
-        about: "The request was sent and nothing came back in time. With `outcome_unknown` nobody \
-                knows whether it was carried out: look before you send it again.",
+        about: "The request was sent and no response came in time. If `outcome_unknown` is true, \
+                it may have been carried out: check before sending it again.",
     },
     Row {
         code: Code::GatewayCredentialRejected,
         name: "gateway_credential_rejected",
         status: StatusCode::BAD_GATEWAY,
-        title: "The gateway's own credential was refused",
+        title: "Gateway credential rejected by the upstream",
         sources: &[GATEWAY],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "The vendor refused the credential that the gateway adds to every call. The client \
-                can do nothing about it: the operator has to renew the credential.",
+        about: "The vendor rejected the credential that the gateway adds to requests. Clients \
+                cannot fix this: the gateway's operator has to renew the credential.",
     },
     Row {
         code: Code::RouteNotFound,
         name: "route_not_found",
         status: StatusCode::NOT_FOUND,
-        title: "No route leads anywhere from here",
+        title: "No route matches this request",
         sources: &[CLIENT],
         retryable: Retryable::No,
         proxy_error: Some("destination_not_found"),
-        about: "The gateway has no route for this host and path. Compare the path with the routes \
-                the operator configured; `evenkeel explain METHOD PATH` shows what matches.",
+        about: "The gateway has no route for this host and path. Compare the path with the \
+                configured routes; `evenkeel explain METHOD PATH` shows which one matches.",
     },
     Row {
         code: Code::Misdirected,
         name: "misdirected",
         status: StatusCode::MISDIRECTED_REQUEST,
-        title: "This host is not served here",
+        title: "Host not served by this gateway",
         sources: &[CLIENT],
         retryable: Retryable::No,
         proxy_error: Some("destination_not_found"),
@@ -405,40 +430,40 @@ pub(super) const ROWS: [Row; 38] = [
         sources: &[CLIENT],
         retryable: Retryable::No,
         proxy_error: Some("http_upgrade_failed"),
-        about: "The request asks for `CONNECT` or for another protocol (like WebSocket). The gateway \
-                does not pass these.",
+        about: "The request asks for a tunnel (`CONNECT`) or for another protocol, such as \
+                WebSocket. The gateway does not support either.",
     },
     Row {
         code: Code::LoopDetected,
         name: "loop_detected",
         status: StatusCode::LOOP_DETECTED,
-        title: "The request has been here before",
+        title: "Request loop detected",
         sources: &[GATEWAY],
         retryable: Retryable::No,
         proxy_error: Some("proxy_loop_detected"),
-        about: "`Via` shows that this request already passed this gateway: the upstream's URL leads \
-                back here. A matter for the operator.",
+        about: "`Via` shows that this request has already passed through this gateway: the \
+                upstream's URL leads back to it. The gateway's operator has to correct the URL.",
     },
     Row {
         code: Code::Draining,
         name: "draining",
         status: StatusCode::SERVICE_UNAVAILABLE,
-        title: "The gateway is stopping",
+        title: "Gateway shutting down",
         sources: &[GATEWAY],
         retryable: Retryable::Yes,
         proxy_error: Some("proxy_internal_response"),
-        about: "The gateway is being stopped and this call could not start any more. It was not \
-                sent. Send it again; another instance, or the next, will take it.",
+        about: "The gateway is shutting down and did not send the request. Send it again; another \
+                instance, or the restarted one, will take it.",
     },
     Row {
         code: Code::GatewayError,
         name: "gateway_error",
         status: StatusCode::INTERNAL_SERVER_ERROR,
-        title: "The gateway failed",
+        title: "Internal gateway error",
         sources: &[GATEWAY],
         retryable: Retryable::No,
         proxy_error: Some("proxy_internal_error"),
-        about: "A defect of the gateway itself. The log has an entry with this `request_id`; please \
-                report it.",
+        about: "A defect in the gateway itself. Please report it with the log entry of this \
+                `request_id`.",
     },
 ];

@@ -1,13 +1,12 @@
-//! The same scope of several accounts, added up into one series.
+//! One scope of several accounts, combined into one time series.
 
 use std::time::Duration;
 
 use crate::allowance::{ScopeKind, ScopeView};
 use crate::outcome::HoldCause;
 
-/// The same scope of several accounts.
 #[derive(Debug)]
-pub(super) struct Scopes {
+pub(super) struct ScopeTotals {
     pub(super) limit: Option<u32>,
     pub(super) configured: Option<u32>,
     pub(super) remaining: Option<u32>,
@@ -15,15 +14,15 @@ pub(super) struct Scopes {
     pub(super) waiting: usize,
     pub(super) pace_sixteenths: u8,
     pub(super) next_release: Duration,
-    /// The largest, whatever its sign.
+    /// The one with the largest absolute value.
     pub(super) drift: Option<i64>,
-    /// Accounts that are held, by cause.
+    /// Accounts with a hold, by cause.
     pub(super) holds: [u32; HoldCause::ALL.len()],
     pub(super) hold_remaining: Duration,
     pub(super) hold_failures: u32,
 }
 
-impl Default for Scopes {
+impl Default for ScopeTotals {
     fn default() -> Self {
         Self {
             limit: None,
@@ -41,7 +40,7 @@ impl Default for Scopes {
     }
 }
 
-impl Scopes {
+impl ScopeTotals {
     pub(super) fn add(&mut self, scope: &ScopeView) {
         let (limit, configured) = match scope.kind {
             ScopeKind::Window { limit, configured, .. } => (Some(limit), Some(configured)),
@@ -49,9 +48,9 @@ impl Scopes {
             ScopeKind::Upstream | ScopeKind::Counted => (None, None),
         };
         let remaining = limit.map(|limit| limit.saturating_sub(scope.occupied));
-        self.limit = least(self.limit, limit);
-        self.configured = least(self.configured, configured);
-        self.remaining = least(self.remaining, remaining);
+        self.limit = smaller(self.limit, limit);
+        self.configured = smaller(self.configured, configured);
+        self.remaining = smaller(self.remaining, remaining);
         self.occupied += u64::from(scope.occupied);
         self.waiting += scope.waiting;
         self.pace_sixteenths = self.pace_sixteenths.min(scope.pace_sixteenths);
@@ -65,7 +64,7 @@ impl Scopes {
     }
 }
 
-fn least(one: Option<u32>, other: Option<u32>) -> Option<u32> {
+fn smaller(one: Option<u32>, other: Option<u32>) -> Option<u32> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),

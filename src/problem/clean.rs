@@ -1,67 +1,69 @@
-//! What may be repeated of a vendor's words: no control characters, markup, stack traces,
-//! internal hosts or secrets, and never more than the bounds.
+//! Removes from a vendor's texts what must not reach clients: control characters, markup, stack
+//! traces, internal hosts and the gateway's credentials; and keeps them within their bounds.
 //!
-//! Cleaning what is clean changes nothing.
+//! Cleaning a clean text changes nothing.
 
 use std::borrow::Cow;
+use std::io::{self, Write};
 use std::sync::LazyLock;
 
 use http::{HeaderName, HeaderValue};
 use regex::Regex;
+use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::harmless::is_harmless;
+use super::prefilter::is_surely_clean;
 use super::redact::Redactor;
+use super::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, SHORT_CHARS_MAX};
 use crate::outcome::CHILDREN_MAX;
-use crate::problem::json::quoted_bytes;
-use crate::problem::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, SHORT_CHARS_MAX};
 
-/// What never passes, whoever says it.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Scrub<'a> {
-    /// Finds what we hold as a secret.
-    redactor: Option<&'a Redactor>,
-}
-/// Rounds of removing markup; markup nested deeper loses its brackets.
+/// Markup nested deeper than this loses only its opening brackets.
 const MARKUP_ROUNDS_MAX: usize = 4;
-/// Bytes that are looked at of one text; more than any bound lets through.
-const LOOKED_AT_BYTES_MAX: usize = 16 * 1024;
-/// Values of a tree that are looked at; more than 4 KiB can hold and still be read.
+/// Bytes of one text that are cleaned; what follows is cut off. More than any bound lets through.
+const CLEANED_BYTES_MAX: usize = 16 * 1024;
+/// Values of a tree that are cleaned; the others are left out. More than fit into `upstream.details`
+/// in readable form.
 const VALUES_MAX: usize = 500;
 
-impl<'a> Scrub<'a> {
-    /// Also without these secrets.
+/// Cleans texts; the default one knows no credentials.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cleaner<'a> {
+    redactor: Option<&'a Redactor>,
+}
+
+impl<'a> Cleaner<'a> {
     #[must_use]
-    pub const fn of(redactor: &'a Redactor) -> Self {
+    pub const fn new(redactor: &'a Redactor) -> Self {
         Self { redactor: Some(redactor) }
     }
 
-    /// The text as it may be shown; `None` when nothing is left.
+    /// The text without what must not reach clients; `None` when nothing is left.
     #[must_use]
     pub fn clean(self, text: &str, chars_max: usize) -> Option<String> {
-        if text.len() <= LOOKED_AT_BYTES_MAX && is_harmless(text) && !self.holds_secret(text) {
-            return shown(text, chars_max);
+        if text.len() <= CLEANED_BYTES_MAX && is_surely_clean(text) && !self.holds_secret(text) {
+            return trimmed(text, chars_max);
         }
-        self.clean_thoroughly(text, chars_max)
+        self.clean_by_patterns(text, chars_max)
     }
 
-    fn clean_thoroughly(self, text: &str, chars_max: usize) -> Option<String> {
-        // Secrets go first, so that no cut leaves half of one, and again when what split them
-        // is gone.
+    fn clean_by_patterns(self, text: &str, chars_max: usize) -> Option<String> {
+        // Secrets are removed first, so that no cut leaves half of one, and once more after the
+        // removal of characters that may have split them.
         let text = self.without_secrets(text);
-        let text = printable(head(&text, LOOKED_AT_BYTES_MAX));
+        let text = printable(first_bytes(&text, CLEANED_BYTES_MAX));
         let text = without_markup(text);
-        let text = self.without_secrets(without_trace(&text));
+        let before_trace = TRACE.find(&text).map_or(&*text, |trace| &text[..trace.start()]);
+        let text = self.without_secrets(before_trace);
         let text = INTERNAL_HOST.replace_all(&text, "[internal host]");
-        shown(&text, chars_max)
+        trimmed(&text, chars_max)
     }
 
-    /// The value as it may be shown, in at most `bytes_max` bytes of JSON.
+    /// The value without what must not reach clients, as at most `bytes_max` bytes of JSON.
     #[must_use]
     pub fn details(self, value: &Value, bytes_max: usize) -> Option<Value> {
         let (mut values_left, mut bytes_left) = (VALUES_MAX, bytes_max);
         let clean = self.clean_value(value, &mut values_left)?;
-        if bytes(&clean) <= bytes_max { Some(clean) } else { fit(&clean, &mut bytes_left) }
+        if json_bytes(&clean) <= bytes_max { Some(clean) } else { fit(&clean, &mut bytes_left) }
     }
 
     fn clean_value(self, value: &Value, values_left: &mut usize) -> Option<Value> {
@@ -79,21 +81,53 @@ impl<'a> Scrub<'a> {
                 let clean: Vec<Value> = items.iter().filter_map(clean).collect();
                 (clean.is_empty() == items.is_empty()).then_some(Value::Array(clean))
             }
-            Value::Object(members) if members.is_empty() => Some(value.clone()),
-            Value::Object(members) => self.clean_members(members, values_left),
+            Value::Object(members) => {
+                let shown = members.iter().filter(|(name, _)| !names_a_trace(name));
+                let clean = shown.filter_map(|(name, value)| {
+                    let value = self.clean_value(value, values_left)?;
+                    Some((self.clean(name, SHORT_CHARS_MAX)?, value))
+                });
+                let clean: Map<String, Value> = clean.collect();
+                (clean.is_empty() == members.is_empty()).then_some(Value::Object(clean))
+            }
         }
     }
 
-    fn clean_members(self, members: &Map<String, Value>, values_left: &mut usize) -> Option<Value> {
-        let shown = members.iter().filter(|(name, _)| !names_a_trace(name));
-        let mut members_clean = shown.filter_map(|(name, value)| {
-            let value = self.clean_value(value, values_left)?;
-            Some((self.clean(name, SHORT_CHARS_MAX)?, value))
-        });
-        let first = members_clean.next()?;
-        let mut clean = Map::with_capacity(members.len());
-        clean.extend(std::iter::once(first).chain(members_clean));
-        Some(Value::Object(clean))
+    /// Cleans a problem that came from elsewhere.
+    pub(super) fn clean_problem(self, problem: &mut Problem) {
+        let detail = self.clean(&problem.detail, DETAIL_CHARS_MAX);
+        problem.detail = detail.unwrap_or_else(|| problem.code.title().to_owned() + ".");
+        let clean = |text: &mut Option<String>, chars_max: usize| {
+            *text = text.take().and_then(|text| self.clean(&text, chars_max));
+        };
+        clean(&mut problem.request_id, SHORT_CHARS_MAX);
+        clean(&mut problem.support, SHORT_CHARS_MAX);
+        clean(&mut problem.documentation, SHORT_CHARS_MAX);
+        if let Some(upstream) = &mut problem.upstream {
+            let details = upstream.details.take();
+            upstream.details = details.and_then(|value| self.details(&value, DETAILS_BYTES_MAX));
+            clean(&mut upstream.reason, DETAIL_CHARS_MAX);
+            clean(&mut upstream.name, SHORT_CHARS_MAX);
+            clean(&mut upstream.code, SHORT_CHARS_MAX);
+            clean(&mut upstream.reference, SHORT_CHARS_MAX);
+            clean(&mut upstream.operation, SHORT_CHARS_MAX);
+            clean(&mut upstream.occurred_at, SHORT_CHARS_MAX);
+        }
+        problem.errors.truncate(CHILDREN_MAX);
+        for item in &mut problem.errors {
+            clean(&mut item.detail, DETAIL_CHARS_MAX);
+            clean(&mut item.code, SHORT_CHARS_MAX);
+            clean(&mut item.pointer, SHORT_CHARS_MAX);
+        }
+    }
+
+    /// The value of a vendor's header without secrets; `None` when its name holds one.
+    pub(super) fn header(self, name: &HeaderName, value: &HeaderValue) -> Option<HeaderValue> {
+        if self.holds_secret(name.as_str()) {
+            return None;
+        }
+        let redacted = self.redactor.and_then(|redactor| redactor.redact_value(value));
+        Some(redacted.unwrap_or_else(|| value.clone()))
     }
 
     fn holds_secret(self, text: &str) -> bool {
@@ -103,47 +137,10 @@ impl<'a> Scrub<'a> {
     fn without_secrets(self, text: &str) -> Cow<'_, str> {
         self.redactor.map_or(Cow::Borrowed(text), |redactor| redactor.redact(text))
     }
-
-    /// A header of the vendor's as it may be shown; `None` when its name is a secret.
-    pub(super) fn header(self, name: &HeaderName, value: &HeaderValue) -> Option<HeaderValue> {
-        if self.holds_secret(name.as_str()) {
-            return None;
-        }
-        let redacted = self.redactor.and_then(|redactor| redactor.redact_value(value));
-        Some(redacted.unwrap_or_else(|| value.clone()))
-    }
 }
 
-/// Puts a problem that came from elsewhere within our bounds.
-pub(super) fn bound_problem(problem: &mut Problem, scrub: Scrub<'_>) {
-    let detail = scrub.clean(&problem.detail, DETAIL_CHARS_MAX);
-    problem.detail = detail.unwrap_or_else(|| problem.code.title().to_owned() + ".");
-    let short = |text: &mut Option<String>, max: usize| {
-        *text = text.take().and_then(|text| scrub.clean(&text, max));
-    };
-    for text in [&mut problem.request_id, &mut problem.support, &mut problem.documentation] {
-        short(text, SHORT_CHARS_MAX);
-    }
-    if let Some(spoken) = &mut problem.upstream {
-        let details = spoken.details.take();
-        spoken.details = details.and_then(|value| scrub.details(&value, DETAILS_BYTES_MAX));
-        short(&mut spoken.reason, DETAIL_CHARS_MAX);
-        for text in [&mut spoken.name, &mut spoken.code, &mut spoken.reference] {
-            short(text, SHORT_CHARS_MAX);
-        }
-        for text in [&mut spoken.operation, &mut spoken.occurred_at] {
-            short(text, SHORT_CHARS_MAX);
-        }
-    }
-    problem.errors.truncate(CHILDREN_MAX);
-    for child in &mut problem.errors {
-        short(&mut child.detail, DETAIL_CHARS_MAX);
-        short(&mut child.code, SHORT_CHARS_MAX);
-        short(&mut child.pointer, SHORT_CHARS_MAX);
-    }
-}
-
-fn head(text: &str, bytes_max: usize) -> &str {
+/// At most so many bytes, without half a character at the end.
+fn first_bytes(text: &str, bytes_max: usize) -> &str {
     let mut end = text.len().min(bytes_max);
     while !text.is_char_boundary(end) {
         end -= 1;
@@ -151,16 +148,17 @@ fn head(text: &str, bytes_max: usize) -> &str {
     &text[..end]
 }
 
-/// Newlines and tabs stay; other control characters and marks that turn the direction go.
+/// Removes control characters other than newline and tab, and marks that change the direction of
+/// reading; every kind of line break becomes a newline.
 fn printable(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| hidden(c) || c == '\r' || c == '\u{2028}' || c == '\u{2029}') {
+    if !text.chars().any(|c| is_hidden(c) || c == '\r' || c == '\u{2028}' || c == '\u{2029}') {
         return Cow::Borrowed(text);
     }
     let lines = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
-    Cow::Owned(lines.chars().filter(|c| !hidden(*c)).collect())
+    Cow::Owned(lines.chars().filter(|c| !is_hidden(*c)).collect())
 }
 
-const fn hidden(c: char) -> bool {
+const fn is_hidden(c: char) -> bool {
     match c {
         '\n' | '\t' | '\r' => false,
         '\u{061c}'
@@ -176,6 +174,7 @@ const fn hidden(c: char) -> bool {
     }
 }
 
+/// Removing markup may join the halves of more markup, hence the rounds.
 fn without_markup(mut text: Cow<'_, str>) -> String {
     for _ in 0..MARKUP_ROUNDS_MAX {
         if !text.contains('<') {
@@ -187,96 +186,88 @@ fn without_markup(mut text: Cow<'_, str>) -> String {
     if MARKUP.is_match(&text) { text.replace('<', "") } else { text.into_owned() }
 }
 
-fn without_trace(text: &str) -> &str {
-    TRACE.find(text).map_or(text, |trace| &text[..trace.start()])
-}
-
 fn names_a_trace(name: &str) -> bool {
     let plain = || name.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase());
     let names = ["stack", "stacktrace", "trace", "backtrace", "traceback", "stacktraces"];
     names.iter().any(|trace| plain().eq(trace.bytes()))
 }
 
-/// The text as it is told: without blanks around it, and not too long.
-fn shown(text: &str, chars_max: usize) -> Option<String> {
+/// The text without surrounding whitespace, cut to `chars_max`; `None` when it is blank.
+fn trimmed(text: &str, chars_max: usize) -> Option<String> {
     let text = text.trim();
-    (!text.is_empty()).then(|| shortened(text, chars_max))
+    if text.is_empty() {
+        return None;
+    }
+    if text.len() <= chars_max || text.char_indices().nth(chars_max).is_none() {
+        return Some(text.to_owned());
+    }
+    let kept: String = text.chars().take(chars_max - 1).collect();
+    Some(kept.trim_end().to_owned() + "…")
 }
 
-fn shortened(text: &str, chars_max: usize) -> String {
-    if text.len() <= chars_max {
-        return text.to_owned();
-    }
-    match text.char_indices().nth(chars_max) {
-        None => text.to_owned(),
-        Some(_) => {
-            let kept: String = text.chars().take(chars_max - 1).collect();
-            kept.trim_end().to_owned() + "…"
+/// The length of a value's JSON.
+fn json_bytes<T: Serialize + ?Sized>(value: &T) -> usize {
+    struct Count(usize);
+
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
         }
     }
+
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).expect("texts and trees of JSON serialise");
+    count.0
 }
 
-/// What `fit` spends on a value of which nothing is cut.
-fn bytes(value: &Value) -> usize {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string().len(),
-        Value::String(text) => quoted_bytes(text),
-        Value::Array(items) => items.iter().map(|item| 1 + bytes(item)).sum::<usize>() + 2,
-        Value::Object(members) => {
-            let member = |(name, value): (&String, &Value)| quoted_bytes(name) + 2 + bytes(value);
-            members.iter().map(member).sum::<usize>() + 2
-        }
-    }
-}
-
-/// As much of a value as fits into the bytes left; texts are cut, members left out.
+/// As much of a value as fits into the bytes left: a text is cut, what follows is left out.
 fn fit(value: &Value, bytes_left: &mut usize) -> Option<Value> {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => {
-            spend(bytes_left, value.to_string().len()).then(|| value.clone())
+            spend(bytes_left, json_bytes(value))?;
+            Some(value.clone())
         }
         Value::String(text) => fit_text(text, bytes_left).map(Value::String),
         Value::Array(items) => {
-            spend(bytes_left, 2).then(|| Value::Array(fit_items(items, bytes_left)))
+            spend(bytes_left, "[]".len())?;
+            let mut fitting = Vec::new();
+            for item in items {
+                let comma = usize::from(!fitting.is_empty());
+                let item = spend(bytes_left, comma).and_then(|()| fit(item, bytes_left));
+                let Some(item) = item else { break };
+                fitting.push(item);
+            }
+            Some(Value::Array(fitting))
         }
         Value::Object(members) => {
-            spend(bytes_left, 2).then(|| Value::Object(fit_members(members, bytes_left)))
+            spend(bytes_left, "{}".len())?;
+            let mut fitting = Map::new();
+            for (name, value) in members {
+                let comma = usize::from(!fitting.is_empty());
+                let name_bytes = comma + json_bytes(name) + ":".len();
+                let value = spend(bytes_left, name_bytes).and_then(|()| fit(value, bytes_left));
+                let Some(value) = value else { break };
+                fitting.insert(name.clone(), value);
+            }
+            Some(Value::Object(fitting))
         }
     }
-}
-
-fn fit_items(items: &[Value], bytes_left: &mut usize) -> Vec<Value> {
-    let mut fitting = Vec::new();
-    for item in items {
-        if !spend(bytes_left, 1) {
-            break;
-        }
-        let Some(item) = fit(item, bytes_left) else { break };
-        fitting.push(item);
-    }
-    fitting
-}
-
-fn fit_members(members: &Map<String, Value>, bytes_left: &mut usize) -> Map<String, Value> {
-    let mut fitting = Map::new();
-    for (name, value) in members {
-        if !spend(bytes_left, quoted_bytes(name) + 2) {
-            break;
-        }
-        let Some(value) = fit(value, bytes_left) else { break };
-        fitting.insert(name.clone(), value);
-    }
-    fitting
 }
 
 fn fit_text(text: &str, bytes_left: &mut usize) -> Option<String> {
-    if spend(bytes_left, quoted_bytes(text)) {
+    const QUOTES: usize = 2;
+    if spend(bytes_left, json_bytes(text)).is_some() {
         return Some(text.to_owned());
     }
-    let room = bytes_left.checked_sub("\"…\"".len())?;
+    let room = bytes_left.checked_sub("…".len() + QUOTES)?;
     let mut used = 0;
     let fits = |c: &char| {
-        used += quoted_bytes(c.encode_utf8(&mut [0; 4])) - 2;
+        used += json_bytes(c.encode_utf8(&mut [0; 4])) - QUOTES;
         used <= room
     };
     let kept: String = text.chars().take_while(fits).collect();
@@ -284,8 +275,9 @@ fn fit_text(text: &str, bytes_left: &mut usize) -> Option<String> {
     Some(kept.trim_end().to_owned() + "…")
 }
 
-fn spend(bytes_left: &mut usize, bytes: usize) -> bool {
-    bytes_left.checked_sub(bytes).map(|left| *bytes_left = left).is_some()
+fn spend(bytes_left: &mut usize, bytes: usize) -> Option<()> {
+    *bytes_left = bytes_left.checked_sub(bytes)?;
+    Some(())
 }
 
 fn pattern(text: &str) -> Regex {
@@ -305,7 +297,7 @@ static MARKUP: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// Where a stack trace begins, in the styles of the usual run-times.
+/// Where a stack trace begins, in the formats of the usual runtimes.
 static TRACE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?m)^\s*(?:Traceback \(most recent call last\)|Stack trace:|goroutine \d+ \[|Caused by: \S",
@@ -315,7 +307,7 @@ static TRACE: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// Addresses and names that only mean something inside somebody's network.
+/// Addresses and names that are only valid inside a private network.
 static INTERNAL_HOST: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\b(?:(?:10|127)(?:\.\d{1,3}){3}|(?:169\.254|192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2}",
@@ -329,7 +321,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Parts of what the patterns find, to be put together by chance.
+    /// Fragments of what the patterns find, for the property test to combine.
     const TRIGGERS: [&str; 48] = [
         "Traceback (most recent call last)",
         "Stack trace:",
@@ -384,11 +376,11 @@ mod tests {
     static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new([&b"s3cr3t-key"[..]]));
 
     fn clean(text: &str) -> Option<String> {
-        Scrub::of(&REDACTOR).clean(text, 100)
+        Cleaner::new(&REDACTOR).clean(text, 100)
     }
 
     #[test]
-    fn a_sentence_stays_as_it_is() {
+    fn an_ordinary_sentence_is_unchanged() {
         let sentences = [
             "The requested file does not exist.",
             "Zeile 1\nZeile \"2\"\t„Größe“ 漢字 🙂",
@@ -402,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_pass_does_not() {
+    fn control_characters_markup_secrets_hosts_and_traces_are_removed() {
         let rows = [
             ("a\u{0}b\u{1b}[31m\u{202e}c\r\nd", "ab[31mc\nd"),
             ("<b>Bad</b> <script>alert(1)</script>thing", "Bad thing"),
@@ -427,38 +419,39 @@ mod tests {
     }
 
     #[test]
-    fn details_keep_what_the_vendor_wrote() {
+    fn details_keep_numbers_and_empty_values_as_written() {
         let text = r#"{"a":1.0,"b":1e+400,"c":12345678901234567890,"d":-0,"e":[],"f":{},"g":[{},null,[]],"h":0.1000000000000000055,"i":1e+5}"#;
         let details: Value = serde_json::from_str(text).unwrap();
-        let shown = Scrub::default().details(&details, 4096).unwrap();
+        let shown = Cleaner::default().details(&details, 4096).unwrap();
         assert_eq!(shown.to_string(), text);
         let numbers = Redactor::new([&b"1234567890"[..]]);
-        let shown = Scrub::of(&numbers).details(&serde_json::json!({ "n": 1_234_567_890 }), 4096);
+        let shown =
+            Cleaner::new(&numbers).details(&serde_json::json!({ "n": 1_234_567_890 }), 4096);
         assert_eq!(shown, Some(serde_json::json!({ "n": "[secret]" })));
         let traced = serde_json::json!({ "inner": { "stack": "x" }, "lines": [" "] });
-        assert_eq!(Scrub::default().details(&traced, 4096), None);
+        assert_eq!(Cleaner::default().details(&traced, 4096), None);
     }
 
     #[test]
-    fn long_texts_are_cut_on_a_character() {
+    fn long_texts_are_cut_between_characters() {
         let long = clean(&"ß".repeat(300)).unwrap();
         assert_eq!(long.chars().count(), 100);
         assert!(long.ends_with('…'));
     }
 
     #[test]
-    fn details_fit_and_lose_traces() {
+    fn details_are_cut_to_their_bound_and_lose_stack_traces() {
         let long = serde_json::json!({ "stackTrace": "x", "list": vec!["ab\"c"; 3000], "n": 1 });
-        let details = Scrub::default().details(&long, 200).unwrap();
+        let details = Cleaner::default().details(&long, 200).unwrap();
         let length = details.to_string().len();
         assert!(details.get("stackTrace").is_none());
         assert!((150..=200).contains(&length), "{length}");
-        assert_eq!(Scrub::default().details(&details, 200), Some(details.clone()));
+        assert_eq!(Cleaner::default().details(&details, 200), Some(details.clone()));
     }
 
     proptest! {
         #[test]
-        fn what_looks_harmless_is(
+        fn the_prefilter_never_passes_what_the_patterns_would_change(
             words in proptest::collection::vec(
                 prop_oneof![
                     proptest::sample::select(TRIGGERS.as_slice()).prop_map(str::to_owned),
@@ -469,20 +462,20 @@ mod tests {
             ),
         ) {
             let text = words.concat();
-            let scrub = Scrub::of(&REDACTOR);
-            prop_assert_eq!(scrub.clean(&text, 100), scrub.clean_thoroughly(&text, 100));
+            let cleaner = Cleaner::new(&REDACTOR);
+            prop_assert_eq!(cleaner.clean(&text, 100), cleaner.clean_by_patterns(&text, 100));
         }
 
         #[test]
-        fn what_fits_is_what_is_counted(text in "(?s:.{0,30})", n in any::<i64>()) {
+        fn fitting_counts_the_bytes_of_the_json(text in "(?s:.{0,30})", n in any::<i64>()) {
             let value = serde_json::json!({ "a": [text, n, null, true], &text: { "b": {} } });
-            let all = bytes(&value);
+            let all = json_bytes(&value);
             prop_assert_eq!(fit(&value, &mut all.clone()), Some(value.clone()));
             prop_assert_ne!(fit(&value, &mut (all - 1)), Some(value));
         }
 
         #[test]
-        fn cleaning_twice_is_cleaning_once(text in "(?s:.{0,200})", odd in r#"[<>/a-b ="\n\u{0}.:0-9]{0,60}"#) {
+        fn cleaning_is_idempotent(text in "(?s:.{0,200})", odd in r#"[<>/a-b ="\n\u{0}.:0-9]{0,60}"#) {
             let text = text + &odd;
             if let Some(once) = clean(&text) {
                 prop_assert_eq!(clean(&once), Some(once));

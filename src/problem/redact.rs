@@ -1,11 +1,10 @@
-//! The credentials that the gateway injects, removed from whatever a client reads, in the usual
-//! encodings: as they are and in any letter case, percent-encoded, as entities of HTML and XML, as
-//! escapes of JSON and of JSON Pointer, in hexadecimal, and in base64 at every alignment and in
-//! both alphabets.
+//! Removes the credentials that the gateway adds to requests from everything that a client reads.
 //!
-//! Escapes are decoded, also inside each other, and the patterns run over every stage; what is
-//! found is removed from the text as it came. A secret in pieces (one half in each of two members)
-//! is not recognised, nor one that was encrypted or hashed.
+//! They are found in the usual encodings: in any letter case, percent-encoded, as entities of HTML
+//! and XML, as escapes of JSON and JSON Pointer, in hexadecimal, and in base64 at every alignment
+//! and in both alphabets. Escapes are decoded, also nested ones, and the patterns search every stage
+//! of decoding; each match is removed from the original text. A secret that is split (one half in
+//! each of two members), encrypted or hashed is not found.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,38 +12,38 @@ use std::ops::Range;
 use http::{HeaderMap, HeaderValue};
 use regex::bytes::{Regex, RegexBuilder};
 
-/// Secrets shorter than this are words, and hiding them would hide sentences.
-pub(super) const SECRET_BYTES_MIN: usize = 4;
-/// The same for the headers of a success, which pass unchanged but for a secret: there a short
-/// word is more likely the vendor's own.
+/// Shorter secrets are not looked for: they are ordinary words, and removing them would mutilate
+/// sentences.
+const SECRET_BYTES_MIN: usize = 4;
+/// The same for headers of a success, where a short match is more likely a word of the vendor's.
 const PASSING_BYTES_MIN: usize = 8;
-/// A longer secret is looked for in pieces of this length.
+/// A longer secret is searched for in pieces of this length.
 const PIECE_BYTES_MAX: usize = 4 * 1024;
-/// Escapes inside escapes are decoded this often.
+/// Levels of nested escapes that are decoded.
 const DECODINGS_MAX: usize = 4;
-/// Bytes of all compiled patterns: a few secrets of the longest kind.
+/// Bytes of one compiled pattern: enough for a few secrets of the longest kind.
 const PATTERN_BYTES_MAX: usize = 1 << 28;
-/// What stands in the place of a secret; the first that holds none itself.
+/// What replaces a secret: the first of these that contains none itself.
 const LABELS: [&str; 3] = ["[secret]", "[hidden]", "***"];
 
-/// Finds and removes secrets.
 pub struct Redactor {
-    /// Nothing is injected, or nothing that is long enough: nothing is looked for.
+    /// For problems. `None` if the gateway adds no credential, or only very short ones.
     all: Option<Patterns>,
+    /// For the headers of a success.
     passing: Option<Patterns>,
 }
 
 struct Patterns {
-    /// Secrets as they are, in any letter case, and in hexadecimal.
+    /// Secrets in any letter case and in hexadecimal.
     plain: Regex,
     /// Secrets byte by byte, as dumps and lists show them: `73:6b`, `0x73, 0x6b`.
-    dumped: Regex,
-    /// No shorter text holds one so.
-    dumped_bytes_min: usize,
-    /// Secrets in base64, without the characters that depend on their neighbours.
-    coded: Regex,
+    dump: Regex,
+    /// No shorter text can match `dump`.
+    dump_bytes_min: usize,
+    /// Secrets in base64, without the characters that depend on the neighbouring bytes.
+    base64: Regex,
     label: &'static str,
-    /// No shorter text holds one.
+    /// No shorter text can match at all.
     bytes_min: usize,
 }
 
@@ -55,10 +54,10 @@ impl std::fmt::Debug for Redactor {
 }
 
 impl Redactor {
-    /// Looks for these values of credential headers, whole and without their schemes.
+    /// Searches for these values of credential headers, whole and without their schemes.
     #[must_use]
     pub fn new<'s>(credentials: impl IntoIterator<Item = &'s [u8]>) -> Self {
-        let mut secrets: Vec<Vec<u8>> = credentials.into_iter().flat_map(forms).collect();
+        let mut secrets: Vec<Vec<u8>> = credentials.into_iter().flat_map(secrets_of).collect();
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.dedup();
         Self {
@@ -67,13 +66,11 @@ impl Redactor {
         }
     }
 
-    /// Whether a text holds a secret.
     #[must_use]
     pub fn finds(&self, text: &[u8]) -> bool {
-        self.all.as_ref().is_some_and(|patterns| !patterns.places(text).is_empty())
+        self.all.as_ref().is_some_and(|patterns| !patterns.matches(text).is_empty())
     }
 
-    /// The text without secrets.
     pub(super) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let redacted = self.all.as_ref().and_then(|patterns| patterns.redact(text.as_bytes()));
         redacted.map_or(Cow::Borrowed(text), |bytes| {
@@ -81,12 +78,12 @@ impl Redactor {
         })
     }
 
-    /// The value without secrets; `None` when it holds none.
+    /// The value without secrets; `None` if it contains none.
     pub(super) fn redact_value(&self, value: &HeaderValue) -> Option<HeaderValue> {
         self.all.as_ref()?.redact_value(value)
     }
 
-    /// Removes secrets from the headers of an answer that passes unchanged otherwise.
+    /// Removes secrets from the headers of a success, which pass unchanged otherwise.
     pub fn redact_passing(&self, headers: &mut HeaderMap) {
         let Some(patterns) = &self.passing else { return };
         for value in headers.values_mut() {
@@ -103,17 +100,17 @@ impl Patterns {
         let bytes_min = long.iter().map(|secret| secret.len().min(PIECE_BYTES_MAX)).min()?;
         let pieces = || long.iter().flat_map(|secret| secret.chunks(PIECE_BYTES_MAX));
         let pieces = || pieces().filter(|piece| piece.len() >= SECRET_BYTES_MIN);
-        let plain = pieces().flat_map(|piece| [literal(piece), hexadecimal(piece)]);
+        let plain = pieces().flat_map(|piece| [literal(piece), hex_digits(piece).concat()]);
         let plain: Vec<String> = plain.collect();
-        let dumped: Vec<String> = pieces().map(dump).collect();
-        let coded = pieces().flat_map(|piece| [0, 1, 2].map(|shift| base64_core(piece, shift)));
-        let coded: Vec<String> = coded.collect();
         let plain = compiled(&plain, true);
-        let free = |label: &&&str| !plain.is_match(label.as_bytes());
-        let label = LABELS.iter().find(free).unwrap_or(&LABELS[LABELS.len() - 1]);
-        let (dumped, coded) = (compiled(&dumped, true), compiled(&coded, false));
-        let dumped_bytes_min = 3 * bytes_min - 1;
-        Some(Self { plain, dumped, dumped_bytes_min, coded, label, bytes_min })
+        let dump = pieces().map(|piece| hex_digits(piece).join("[ :,-]{1,2}(?:0x)?"));
+        let dump = compiled(&dump.collect::<Vec<_>>(), true);
+        let dump_bytes_min = "xx:".len() * bytes_min - 1;
+        let base64 = pieces().flat_map(|piece| [0, 1, 2].map(|shift| base64_core(piece, shift)));
+        let base64 = compiled(&base64.collect::<Vec<_>>(), false);
+        let is_free = |label: &&&str| !plain.is_match(label.as_bytes());
+        let label = LABELS.iter().find(is_free).unwrap_or(&LABELS[LABELS.len() - 1]);
+        Some(Self { plain, dump, dump_bytes_min, base64, label, bytes_min })
     }
 
     fn redact_value(&self, value: &HeaderValue) -> Option<HeaderValue> {
@@ -125,111 +122,111 @@ impl Patterns {
     }
 
     fn redact(&self, text: &[u8]) -> Option<Vec<u8>> {
-        let mut places = self.places(text);
-        if places.is_empty() {
+        let mut matches = self.matches(text);
+        if matches.is_empty() {
             return None;
         }
-        places.sort_by_key(|place| place.start);
+        matches.sort_by_key(|range| range.start);
         let (mut redacted, mut end) = (Vec::with_capacity(text.len()), 0);
-        for place in places {
-            if end <= place.start {
-                redacted.extend_from_slice(&text[end..place.start]);
+        for range in matches {
+            if end <= range.start {
+                redacted.extend_from_slice(&text[end..range.start]);
                 redacted.extend_from_slice(self.label.as_bytes());
             }
-            end = end.max(place.end);
+            end = end.max(range.end);
         }
         redacted.extend_from_slice(&text[end..]);
         Some(redacted)
     }
 
-    /// Where secrets stand, in any encoding.
-    fn places(&self, text: &[u8]) -> Vec<Range<usize>> {
-        let mut places = Vec::new();
+    /// The ranges of `text` that hold secrets, in any encoding.
+    fn matches(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut matches = Vec::new();
         if text.len() < self.bytes_min {
-            return places;
+            return matches;
         }
-        self.look(text, |range| range, &mut places);
+        self.search(text, |range| range, &mut matches);
         let joined = Stage::joined(text);
         if let Some(stage) = &joined {
-            self.look(&stage.bytes, |range| stage.place(range), &mut places);
+            self.search(&stage.bytes, |range| stage.origin(range), &mut matches);
         }
-        let (escaped, pointer) =
-            (text.iter().any(|byte| b"%&\\".contains(byte)), text.contains(&b'~'));
-        if !escaped && !pointer {
-            return places;
+        let has_escapes = text.iter().any(|byte| b"%&\\".contains(byte));
+        let has_pointer_escapes = text.contains(&b'~');
+        if !has_escapes && !has_pointer_escapes {
+            return matches;
         }
         let stage = joined.unwrap_or_else(|| Stage::whole(text));
-        if pointer && let Some(decoded) = stage.decoded(pointer_escape) {
-            self.look(&decoded.bytes, |range| decoded.place(range), &mut places);
-            self.look_deeper(decoded, &mut places);
+        if has_pointer_escapes && let Some(decoded) = stage.decoded(pointer_escape) {
+            self.search(&decoded.bytes, |range| decoded.origin(range), &mut matches);
+            self.search_decoded(decoded, &mut matches);
         }
-        self.look_deeper(stage, &mut places);
-        places
+        self.search_decoded(stage, &mut matches);
+        matches
     }
 
-    /// Looks behind escapes, also inside each other.
-    fn look_deeper(&self, mut stage: Stage, places: &mut Vec<Range<usize>>) {
+    /// Decodes escapes, level by level, and searches each result.
+    fn search_decoded(&self, mut stage: Stage, matches: &mut Vec<Range<usize>>) {
         for _ in 0..DECODINGS_MAX {
             let Some(decoded) = stage.decoded(escape) else { return };
-            self.look(&decoded.bytes, |range| decoded.place(range), places);
+            self.search(&decoded.bytes, |range| decoded.origin(range), matches);
             stage = decoded;
         }
     }
 
-    fn look(
+    fn search(
         &self,
         text: &[u8],
         origin: impl Fn(Range<usize>) -> Range<usize>,
-        places: &mut Vec<Range<usize>>,
+        matches: &mut Vec<Range<usize>>,
     ) {
-        places.extend(self.plain.find_iter(text).map(|found| origin(found.range())));
-        if self.dumped_bytes_min <= text.len() {
-            places.extend(self.dumped.find_iter(text).map(|found| origin(found.range())));
+        matches.extend(self.plain.find_iter(text).map(|found| origin(found.range())));
+        if self.dump_bytes_min <= text.len() {
+            matches.extend(self.dump.find_iter(text).map(|found| origin(found.range())));
         }
-        let coded = self.coded.find_iter(text).map(|found| run_around(text, found.range()));
-        places.extend(coded.map(origin));
+        let encoded = self.base64.find_iter(text).map(|found| base64_run(text, found.range()));
+        matches.extend(encoded.map(origin));
     }
 }
 
-/// Beside the core of a secret in base64 stand characters that hold a part of it: the whole run
-/// is one encoded text.
-fn run_around(text: &[u8], core: Range<usize>) -> Range<usize> {
-    let belongs = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
-    let before = text[..core.start].iter().rev().take_while(|byte| belongs(byte)).count();
-    let behind = text[core.end..].iter().take_while(|byte| belongs(byte)).count();
-    core.start - before..core.end + behind
+/// The whole run of base64 around a match: the characters next to it hold a part of the secret too.
+fn base64_run(text: &[u8], core: Range<usize>) -> Range<usize> {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
+    let before = text[..core.start].iter().rev().take_while(|byte| is_base64(byte)).count();
+    let after = text[core.end..].iter().take_while(|byte| is_base64(byte)).count();
+    core.start - before..core.end + after
 }
 
-/// A text at some stage of decoding, and where each of its bytes stood in the first one.
+/// A text at some stage of decoding, and for each of its bytes the range of the original text that
+/// it came from.
 struct Stage {
     bytes: Vec<u8>,
-    places: Vec<Range<usize>>,
+    origins: Vec<Range<usize>>,
 }
 
 impl Stage {
     fn whole(text: &[u8]) -> Self {
-        Self { bytes: text.to_vec(), places: (0..text.len()).map(|at| at..at + 1).collect() }
+        Self { bytes: text.to_vec(), origins: (0..text.len()).map(|at| at..at + 1).collect() }
     }
 
-    /// Without line breaks, which base64 may be wrapped with; `None` when there are none.
+    /// Without line breaks, because base64 may be wrapped; `None` if there are none.
     fn joined(text: &[u8]) -> Option<Self> {
-        let breaks = |byte: &u8| matches!(byte, b'\n' | b'\r');
-        if !text.iter().any(breaks) {
+        let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        if !text.iter().any(is_break) {
             return None;
         }
-        let kept = text.iter().enumerate().filter(|(_, byte)| !breaks(byte));
-        let (bytes, places) = kept.map(|(at, byte)| (*byte, at..at + 1)).unzip();
-        Some(Self { bytes, places })
+        let kept = text.iter().enumerate().filter(|(_, byte)| !is_break(byte));
+        let (bytes, origins) = kept.map(|(at, byte)| (*byte, at..at + 1)).unzip();
+        Some(Self { bytes, origins })
     }
 
-    fn place(&self, range: Range<usize>) -> Range<usize> {
-        let all = &self.places[range];
+    fn origin(&self, range: Range<usize>) -> Range<usize> {
+        let all = &self.origins[range];
         all.first().map_or(0, |first| first.start)..all.last().map_or(0, |last| last.end)
     }
 
-    /// With every escape replaced by what it stands for; `None` when there is none.
+    /// With every escape replaced by the character it stands for; `None` if there is none.
     fn decoded(&self, escape: fn(&[u8]) -> Option<(Escaped, usize)>) -> Option<Self> {
-        let mut decoded = Self { bytes: Vec::new(), places: Vec::new() };
+        let mut decoded = Self { bytes: Vec::new(), origins: Vec::new() };
         let (mut at, mut changes) = (0, false);
         while at < self.bytes.len() {
             let (character, length) = match escape(&self.bytes[at..]) {
@@ -239,10 +236,10 @@ impl Stage {
                 }
                 None => (Escaped::Byte(self.bytes[at]), 1),
             };
-            let place = self.place(at..at + length);
+            let origin = self.origin(at..at + length);
             let mut push = |byte| {
                 decoded.bytes.push(byte);
-                decoded.places.push(place.clone());
+                decoded.origins.push(origin.clone());
             };
             match character {
                 Escaped::Byte(byte) => push(byte),
@@ -262,7 +259,7 @@ enum Escaped {
     Character(char),
 }
 
-/// The escape with which a text begins, and its length.
+/// The escape at the beginning of a text, and its length.
 fn escape(text: &[u8]) -> Option<(Escaped, usize)> {
     let number = |digits: &[u8], radix| {
         let text = std::str::from_utf8(digits).ok().filter(|it| !it.starts_with('+'))?;
@@ -298,8 +295,8 @@ fn escape(text: &[u8]) -> Option<(Escaped, usize)> {
     }
 }
 
-/// The same for the escapes of JSON Pointer, under which a member's name is told. Apart from the
-/// others: `~1` is also a part of tokens.
+/// The same for JSON Pointer, which shows names of members. Tried separately, because `~1` may also
+/// be part of a secret.
 fn pointer_escape(text: &[u8]) -> Option<(Escaped, usize)> {
     match text {
         [b'~', b'0', ..] => Some((Escaped::Byte(b'~'), 2)),
@@ -308,7 +305,7 @@ fn pointer_escape(text: &[u8]) -> Option<(Escaped, usize)> {
     }
 }
 
-/// Entities that stand for what tokens consist of beside letters and digits.
+/// Entities of the characters, other than letters and digits, that occur in tokens.
 const NAMED: [(&[u8], u8); 19] = [
     (b"amp;", b'&'),
     (b"lt;", b'<'),
@@ -331,21 +328,26 @@ const NAMED: [(&[u8], u8); 19] = [
     (b"dollar;", b'$'),
 ];
 
-/// What of a credential header's value is a secret: the whole, what follows its scheme, the value
-/// of a parameter (`token="x"`), and the password of `Basic`.
-fn forms(value: &[u8]) -> Vec<Vec<u8>> {
-    let mut forms = vec![value.to_vec()];
+/// The secrets in the value of a credential header: the whole value, what follows its scheme, the
+/// value of a parameter (`token="x"`), and the password of `Basic`.
+fn secrets_of(value: &[u8]) -> Vec<Vec<u8>> {
+    let mut secrets = vec![value.to_vec()];
     let space = value.iter().position(|byte| *byte == b' ');
     let (scheme, bare) = match space {
         Some(space) => (&value[..space], value[space + 1..].trim_ascii()),
         None => (&value[..0], value),
     };
-    forms.push(bare.to_vec());
+    secrets.push(bare.to_vec());
     if scheme.eq_ignore_ascii_case(b"basic")
         && let Some(pair) = base64_decoded(bare)
     {
-        forms.extend(passwords(&pair));
-        forms.push(pair);
+        if let Some(colon) = pair.iter().position(|byte| *byte == b':') {
+            // Some vendors take the key as the user name, with a meaningless password.
+            let (name, password) = (&pair[..colon], &pair[colon + 1..]);
+            let secret = if password.len() < SECRET_BYTES_MIN { name } else { password };
+            secrets.push(secret.to_vec());
+        }
+        secrets.push(pair);
     }
     for parameter in bare.split(|byte| matches!(byte, b',' | b' ' | b';')) {
         let name = parameter.iter().position(|byte| *byte == b'=');
@@ -353,24 +355,19 @@ fn forms(value: &[u8]) -> Vec<Vec<u8>> {
         let unquoted = parameter[equals + 1..].trim_ascii();
         let unquoted = unquoted.strip_prefix(b"\"").unwrap_or(unquoted);
         let unquoted = unquoted.strip_suffix(b"\"").unwrap_or(unquoted);
-        // Padding of base64 is no value.
+        // The padding of base64 looks like an empty parameter.
         if unquoted.iter().any(|byte| *byte != b'=') {
-            forms.push(unquoted.to_vec());
+            secrets.push(unquoted.to_vec());
         }
     }
-    // Bytes beyond ASCII reach a client as UTF-8, whatever they were.
-    let latin = |form: &Vec<u8>| form.iter().map(|byte| char::from(*byte)).collect::<String>();
-    let odd = forms.iter().filter(|form| !form.is_ascii()).map(|it| latin(it).into_bytes());
-    let odd: Vec<_> = odd.collect();
-    forms.extend(odd);
-    forms
-}
-
-/// Behind the colon; where there is too little to be a password, the name is the key.
-fn passwords(pair: &[u8]) -> Option<Vec<u8>> {
-    let colon = pair.iter().position(|byte| *byte == b':')?;
-    let (name, password) = (&pair[..colon], &pair[colon + 1..]);
-    Some(if password.len() < SECRET_BYTES_MIN { name } else { password }.to_vec())
+    // A vendor that reads the header as Latin-1 echoes bytes beyond ASCII in UTF-8.
+    let as_utf8 = |secret: &Vec<u8>| {
+        secret.iter().map(|byte| char::from(*byte)).collect::<String>().into_bytes()
+    };
+    let beyond_ascii: Vec<_> =
+        secrets.iter().filter(|secret| !secret.is_ascii()).map(as_utf8).collect();
+    secrets.extend(beyond_ascii);
+    secrets
 }
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -395,7 +392,8 @@ fn base64_decoded(text: &[u8]) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
-/// The characters of base64 that a secret alone decides, so many bytes behind a group's start.
+/// A pattern of the base64 characters that the secret alone determines, when it begins `shift` bytes
+/// after a group of three.
 fn base64_core(secret: &[u8], shift: usize) -> String {
     let bit = |at: usize| {
         let byte = secret[at / 8 - shift];
@@ -411,18 +409,11 @@ fn base64_core(secret: &[u8], shift: usize) -> String {
     characters.map(letter).collect()
 }
 
-fn hexadecimal(secret: &[u8]) -> String {
-    hexadecimal_digits(secret).concat()
-}
-
-fn dump(secret: &[u8]) -> String {
-    hexadecimal_digits(secret).join("[ :,-]{1,2}(?:0x)?")
-}
-
-fn hexadecimal_digits(secret: &[u8]) -> Vec<String> {
+fn hex_digits(secret: &[u8]) -> Vec<String> {
     secret.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// A pattern that matches exactly these bytes.
 fn literal(secret: &[u8]) -> String {
     let escaped = |byte: &u8| match byte {
         byte if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
@@ -431,13 +422,13 @@ fn literal(secret: &[u8]) -> String {
     secret.iter().map(escaped).collect()
 }
 
-fn compiled(literals: &[String], ignores_case: bool) -> Regex {
-    RegexBuilder::new(&literals.join("|"))
+fn compiled(alternatives: &[String], ignores_case: bool) -> Regex {
+    RegexBuilder::new(&alternatives.join("|"))
         .unicode(false)
         .case_insensitive(ignores_case)
         .size_limit(PATTERN_BYTES_MAX)
         .build()
-        .expect("escaped literals are a pattern, and the settings bound their length")
+        .expect("escaped bytes are a valid pattern, and the settings bound their number")
 }
 
 #[cfg(test)]
@@ -477,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_found_in_the_usual_encodings() {
+    fn a_secret_is_removed_in_all_usual_encodings() {
         let redactor = redactor();
         let mut texts = vec![
             TOKEN.to_owned(),
@@ -529,7 +520,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_stay_as_they_are() {
+    fn texts_without_secrets_are_unchanged() {
         let texts = [
             "",
             "sk-live",
@@ -545,7 +536,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_of_a_credential_is_a_secret() {
+    fn every_secret_part_of_a_credential_header_is_removed() {
         let basic = |pair: &str| format!("Basic {}", base64(pair.as_bytes(), BASE64));
         let rows = [
             ("key-12345".to_owned(), "key-12345"),
@@ -570,7 +561,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_pass_lose_only_long_secrets() {
+    fn headers_of_a_success_lose_only_long_secrets() {
         let redactor = Redactor::new([&b"test"[..], b"Bearer key-12345"]);
         let row = |(name, value): (&'static str, &'static str)| {
             (http::HeaderName::from_static(name), HeaderValue::from_static(value))
@@ -589,11 +580,11 @@ mod tests {
     static REDACTOR: LazyLock<Redactor> = LazyLock::new(redactor);
 
     proptest! {
-        // Each case compiles patterns of its own.
+        // Each case compiles its own patterns.
         #![proptest_config(ProptestConfig::with_cases(32))]
 
         #[test]
-        fn no_alignment_hides_a_secret(
+        fn base64_at_any_alignment_is_found(
             secret in "[!-~]{4,40}",
             before in prop::collection::vec(any::<u8>(), 0..7),
             behind in prop::collection::vec(any::<u8>(), 0..7),
@@ -606,7 +597,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics(text in "(?s:.{0,60})", odd in r"[%&#xu\\0-9a-f;/-]{0,60}") {
+        fn no_text_panics(text in "(?s:.{0,60})", odd in r"[%&#xu\\0-9a-f;/-]{0,60}") {
             for text in [&text, &odd, &(text.clone() + &odd)] {
                 let _ = REDACTOR.redact(text);
             }

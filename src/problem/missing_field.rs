@@ -1,21 +1,18 @@
-//! The field that a sentence names as missing.
-//!
-//! Refuses to look at anything but the usual ways of saying so.
+//! Finds the field that a vendor's sentence names as missing, in the usual phrasings.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// The field that a sentence names as missing or required.
 pub(super) fn missing_field(sentence: &str) -> Option<&str> {
-    // A dot inside a name is a path; one behind it ends the sentence.
+    // A dot inside the name is part of a path; one after it ends the sentence.
     let name = name_in(MISSING_FIELD.find(sentence)?.as_str())?.trim_end_matches('.');
     let pronoun = ["this", "it", "that", "which", "authentication", "authorization"];
     (!pronoun.iter().any(|word| name.eq_ignore_ascii_case(word))).then_some(name)
 }
 
-/// The name in what `MISSING_FIELD` found: to ask the pattern's own groups takes several times
-/// as long as to find the whole.
+/// The name within the match of `MISSING_FIELD`. Finding the whole match and taking the name out of
+/// it is several times as fast as capture groups.
 fn name_in(found: &str) -> Option<&str> {
     let quotes = ['\'', '"', '`'];
     if let Some(named) = found.strip_suffix(quotes) {
@@ -36,7 +33,7 @@ fn name_in(found: &str) -> Option<&str> {
     }
 }
 
-/// The usual ways of saying that a field is missing; the name is the first group that matched.
+/// The name is the first group that matched.
 static MISSING_FIELD: LazyLock<Regex> = LazyLock::new(|| {
     let text = concat!(
         r#"(?i)(?:missing|required|mandatory)\s+(?:field|parameter|property|attribute|argument|header)s?\s*:?\s*['"`]([\w.\[\]-]+)['"`]"#,
@@ -53,14 +50,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Sentences about fields.
+    /// Sentences about fields, as a pattern.
     const FIELDS: &str = concat!(
         "((missing|Required|mandatory|[iI][sſ]|a|field|parameters|property|header|:|'|\"|`|ü[.]x|",
         "'na-me'|a[.]b-c|\"d\"|[.]|[!-~]{0,2})[ \t\u{a0}]{0,2}){0,9}"
     );
 
     #[test]
-    fn a_named_field_is_found() {
+    fn a_field_named_as_missing_is_found() {
         let rows = [
             ("limit is a required field", Some("limit")),
             ("Missing required field: title", Some("title")),
@@ -76,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_found_in_every_way_of_saying_it() {
+    fn the_name_is_found_in_every_phrasing() {
         let rows = [
             ("Missing parameter 'a.b': x", "a.b"),
             ("required headers : `c`", "c"),
@@ -95,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_is_what_the_groups_hold(text in FIELDS, odd in "(?s:.{0,2})") {
+        fn the_name_is_what_the_capture_groups_hold(text in FIELDS, odd in "(?s:.{0,2})") {
             let text = text + &odd;
             let groups = MISSING_FIELD.captures(&text);
             let held = groups.and_then(|found| found.iter().skip(1).flatten().next());

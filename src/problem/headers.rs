@@ -1,7 +1,7 @@
-//! The headers of a problem, and its line in `Proxy-Status`.
+//! The response headers of a problem, among them the gateway's entry in Proxy-Status (RFC 9209).
 //!
-//! Of the vendor's end-to-end headers all pass but those that described the old body, and none
-//! with a secret of ours.
+//! The vendor's end-to-end headers pass, apart from those that described the replaced body, and
+//! without secrets of the gateway's.
 
 use std::borrow::Cow;
 
@@ -10,26 +10,28 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::Scrub;
+use super::Problem;
+use super::clean::Cleaner;
 use crate::outcome::{Code, Failure, FailureKind, Source, cause};
-use crate::problem::Problem;
 
-/// The media type of every problem.
 pub const PROBLEM_MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
-/// The headers of a problem, beside those of the vendor's that go on to clients anyway; the
-/// gateway adds its own ids and `Proxy-Status`.
+/// Room for the headers that the gateway adds to a response.
+const OWN_HEADERS: usize = 8;
+
+/// The headers of a problem; `vendor` are those of the vendor's response, without hop-by-hop ones.
+/// Proxy-Status and the gateway's own `Evenkeel-*` headers are added by the gateway.
 #[must_use]
 pub fn problem_headers(
     problem: &Problem,
     vendor: Option<&HeaderMap>,
-    scrub: Scrub<'_>,
+    cleaner: Cleaner<'_>,
 ) -> HeaderMap {
-    let kept = vendor.map_or(0, HeaderMap::len);
-    let mut headers = HeaderMap::with_capacity(kept + OWN_HEADERS);
+    let vendor_count = vendor.map_or(0, HeaderMap::len);
+    let mut headers = HeaderMap::with_capacity(vendor_count + OWN_HEADERS);
     for (name, value) in vendor.into_iter().flatten() {
-        if keeps(name, problem)
-            && let Some(value) = scrub.header(name, value)
+        if is_kept(name, problem)
+            && let Some(value) = cleaner.header(name, value)
         {
             headers.append(name, value);
         }
@@ -40,77 +42,62 @@ pub fn problem_headers(
         headers.insert(RETRY_AFTER, HeaderValue::from(wait.seconds));
     }
     if problem.status == StatusCode::UNAUTHORIZED && !headers.contains_key(WWW_AUTHENTICATE) {
-        headers.insert(WWW_AUTHENTICATE, challenge(problem.source));
+        let challenge = match problem.source {
+            Source::Client | Source::Gateway => "Bearer realm=\"evenkeel\"",
+            Source::Upstream => "Bearer realm=\"upstream\"",
+        };
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
     headers
 }
 
-/// Headers that an answer gets from us, as a rule.
-const OWN_HEADERS: usize = 8;
-
-/// Whether a header of the vendor's still means something beside a problem.
-fn keeps(name: &HeaderName, problem: &Problem) -> bool {
-    let sent = problem.upstream.as_ref().and_then(|spoken| spoken.status);
-    let answers = |status: StatusCode| sent == Some(status.as_u16());
+/// Whether a header of the vendor's still applies once a problem has replaced its body.
+fn is_kept(name: &HeaderName, problem: &Problem) -> bool {
+    let sent = problem.upstream.as_ref().and_then(|upstream| upstream.status);
     if *name == CONTENT_RANGE {
-        return answers(StatusCode::RANGE_NOT_SATISFIABLE);
+        return sent == Some(StatusCode::RANGE_NOT_SATISFIABLE.as_u16());
     }
     if *name == ETAG || *name == LAST_MODIFIED {
-        return answers(StatusCode::PRECONDITION_FAILED);
+        return sent == Some(StatusCode::PRECONDITION_FAILED.as_u16());
     }
     if *name == WWW_AUTHENTICATE {
-        // A challenge to our own credential is not the client's to answer.
+        // A challenge to the gateway's credential is not the client's to answer.
         return problem.code != Code::GatewayCredentialRejected;
     }
-    // How long to wait, and for whom to keep the answer, is told by the problem itself.
-    *name != RETRY_AFTER && *name != CACHE_CONTROL && !describes_body(name.as_str())
+    let describes_body = name.as_str().starts_with("content-")
+        || matches!(name.as_str(), "digest" | "repr-digest" | "trailer");
+    // The problem states its own wait and caching rule.
+    *name != RETRY_AFTER && *name != CACHE_CONTROL && !describes_body
 }
 
-fn describes_body(name: &str) -> bool {
-    name.starts_with("content-") || matches!(name, "digest" | "repr-digest" | "trailer")
-}
-
-const fn challenge(source: Source) -> HeaderValue {
-    match source {
-        Source::Client | Source::Gateway => HeaderValue::from_static("Bearer realm=\"evenkeel\""),
-        Source::Upstream => HeaderValue::from_static("Bearer realm=\"upstream\""),
-    }
-}
-
-/// Bytes set aside for a line of `Proxy-Status`; names are short.
-const LINE_BYTES: usize = 96;
-
-/// What this gateway says about an answer that it made itself.
+/// Why the gateway answered in place of the upstream.
 #[derive(Clone, Debug)]
 pub struct ProxyError<'a> {
-    /// The code of the problem.
     pub code: Code,
     /// How the exchange broke, if one did.
     pub failure: Option<&'a Failure>,
-    /// Why, in words that name no host.
+    /// Without names of internal hosts: clients read it.
     pub details: Option<Cow<'a, str>>,
 }
 
 impl<'a> ProxyError<'a> {
-    /// A problem that no exchange led to.
+    /// The gateway answered without an exchange.
     #[must_use]
-    pub const fn own(code: Code, details: Option<Cow<'a, str>>) -> Self {
+    pub const fn refused(code: Code, details: Option<Cow<'a, str>>) -> Self {
         Self { code, failure: None, details }
     }
 
-    /// A broken exchange.
     #[must_use]
-    pub const fn broken(code: Code, failure: &'a Failure) -> Self {
+    pub const fn failed(code: Code, failure: &'a Failure) -> Self {
         Self { code, failure: Some(failure), details: Some(Cow::Borrowed(failure.cause)) }
-    }
-
-    fn token(&self) -> Option<&'static str> {
-        self.failure.map(failure_error).or_else(|| self.code.proxy_error())
     }
 }
 
-/// This gateway's line for `Proxy-Status` (RFC 9209): an error of its own only when no answer
-/// was received.
+/// Initial capacity of a Proxy-Status entry; names are short.
+const ENTRY_BYTES: usize = 96;
+
+/// The gateway's entry in Proxy-Status (RFC 9209). It has an `error` only if the upstream sent no
+/// response.
 #[must_use]
 pub fn proxy_status(
     gateway: &str,
@@ -118,30 +105,32 @@ pub fn proxy_status(
     upstream: Option<&str>,
     received: Option<StatusCode>,
 ) -> HeaderValue {
-    let mut line = String::with_capacity(LINE_BYTES);
-    push_item(&mut line, gateway);
+    let mut entry = String::with_capacity(ENTRY_BYTES);
+    push_token_or_string(&mut entry, gateway);
     let error = error.filter(|_| received.is_none());
-    if let Some(token) = error.and_then(ProxyError::token) {
-        line += "; error=";
-        line += token;
+    let error_type =
+        error.and_then(|error| error.failure.map(error_type).or_else(|| error.code.proxy_error()));
+    if let Some(error_type) = error_type {
+        entry += "; error=";
+        entry += error_type;
     }
     if let Some(upstream) = upstream {
-        line += "; next-hop=";
-        push_item(&mut line, upstream);
+        entry += "; next-hop=";
+        push_token_or_string(&mut entry, upstream);
     }
     if let Some(received) = received {
-        line += "; received-status=";
-        line += received.as_str();
+        entry += "; received-status=";
+        entry += received.as_str();
     }
     if let Some(details) = error.and_then(|error| error.details.as_deref()) {
-        line += "; details=";
-        push_text(&mut line, details);
+        entry += "; details=";
+        push_string(&mut entry, details);
     }
-    HeaderValue::try_from(line).unwrap_or(HeaderValue::from_static("evenkeel"))
+    HeaderValue::try_from(entry).unwrap_or(HeaderValue::from_static("evenkeel"))
 }
 
-/// The error of RFC 9209 for each way an exchange breaks; some causes have one of their own.
-fn failure_error(failure: &Failure) -> &'static str {
+/// The error type of RFC 9209; some causes have a more precise one than their kind.
+fn error_type(failure: &Failure) -> &'static str {
     const ALERTS: [&str; 5] = [
         cause::NO_COMMON_TLS,
         cause::NO_COMMON_PROTOCOL,
@@ -173,47 +162,47 @@ fn failure_error(failure: &Failure) -> &'static str {
     }
 }
 
-/// A name as a structured-field token, or as a string when it is none.
-fn push_item(line: &mut String, name: &str) {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte);
-    let starts =
+/// A name as a token of structured fields (RFC 9651), or as a string when it is not a token.
+fn push_token_or_string(entry: &mut String, name: &str) {
+    let is_token_byte =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~:/".contains(&byte);
+    let starts_a_token =
         name.bytes().next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'*');
-    if starts && name.bytes().all(token) {
-        *line += name;
+    if starts_a_token && name.bytes().all(is_token_byte) {
+        *entry += name;
         return;
     }
-    let plain = name.chars().filter(|c| c.is_ascii_graphic() || *c == ' ');
-    line.push('"');
-    line.extend(plain.filter(|c| !matches!(c, '"' | '\\')));
-    line.push('"');
+    let kept = |c: &char| (c.is_ascii_graphic() || *c == ' ') && !matches!(c, '"' | '\\');
+    entry.push('"');
+    entry.extend(name.chars().filter(kept));
+    entry.push('"');
 }
 
-/// A text as a structured-field string, which is printable ASCII.
-fn push_text(line: &mut String, text: &str) {
-    line.push('"');
+/// A text as a string of structured fields, which holds printable ASCII only.
+fn push_string(entry: &mut String, text: &str) {
+    entry.push('"');
     for c in text.chars().filter(|c| c.is_ascii_graphic() || *c == ' ') {
         if matches!(c, '"' | '\\') {
-            line.push('\\');
+            entry.push('\\');
         }
-        line.push(c);
+        entry.push(c);
     }
-    line.push('"');
+    entry.push('"');
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::outcome::Delivery;
-    use crate::problem::Spoken;
-    use crate::problem::normalise::{CallFacts, Redactor, Remark, own_problem};
+    use crate::problem::{CallContext, Occurrence, Redactor, UpstreamError, gateway_problem};
 
     #[test]
-    fn details_name_no_host_and_every_cause_its_error() {
+    fn proxy_status_names_no_host_and_the_error_type_of_every_cause() {
         let internal = "connect to db-7.internal:443 (10.0.0.7) with key s3cret";
         let broken = |kind, cause: Option<&'static str>| {
             let failure = Failure::new(kind, Delivery::NotSent, internal.to_owned());
             let failure = cause.map_or(failure.clone(), |cause| failure.with_cause(cause));
-            let error = ProxyError::broken(Code::UpstreamUnreachable, &failure);
+            let error = ProxyError::failed(Code::UpstreamUnreachable, &failure);
             proxy_status("evenkeel", Some(&error), None, None).to_str().unwrap().to_owned()
         };
         for kind in FailureKind::ALL {
@@ -264,10 +253,10 @@ mod tests {
         pairs.iter().map(|(n, v)| (n.parse::<HeaderName>().unwrap(), v.parse().unwrap())).collect()
     }
 
-    /// A problem that answers the vendor's status.
+    /// A problem about a response with this status.
     fn about(code: Code, status: u16) -> Problem {
-        let mut problem = own_problem(code, &CallFacts::default(), &Remark::default());
-        problem.upstream = Some(Spoken { status: Some(status), ..Spoken::default() });
+        let mut problem = gateway_problem(code, &CallContext::default(), &Occurrence::default());
+        problem.upstream = Some(UpstreamError { status: Some(status), ..UpstreamError::default() });
         problem
     }
 
@@ -276,9 +265,9 @@ mod tests {
     }
 
     #[test]
-    fn what_described_the_old_body_goes_and_all_else_stays() {
+    fn headers_that_described_the_replaced_body_are_removed() {
         let problem = about(Code::MethodNotAllowed, 405);
-        let headers = problem_headers(&problem, Some(&vendor()), Scrub::default());
+        let headers = problem_headers(&problem, Some(&vendor()), Cleaner::default());
         assert_eq!(headers[CONTENT_TYPE], "application/problem+json");
         assert_eq!(headers[CACHE_CONTROL], "no-store");
         let kept = [
@@ -306,10 +295,10 @@ mod tests {
     }
 
     #[test]
-    fn validators_and_ranges_stay_where_they_are_the_answer() {
+    fn validators_stay_on_412_and_content_range_on_416() {
         let kept = |status: u16| {
             let problem = about(Code::InvalidRequest, status);
-            let headers = problem_headers(&problem, Some(&vendor()), Scrub::default());
+            let headers = problem_headers(&problem, Some(&vendor()), Cleaner::default());
             [ETAG, LAST_MODIFIED, CONTENT_RANGE].map(|name| headers.contains_key(name))
         };
         assert_eq!(kept(412), [true, true, false]);
@@ -318,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn no_header_carries_a_secret() {
+    fn no_header_contains_a_secret() {
         let redactor = Redactor::new([&b"Bearer tok-12345"[..]]);
         let rows = [
             ("x-request-id", "tok-12345"),
@@ -331,7 +320,7 @@ mod tests {
         let row = |(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
         let vendor: HeaderMap = rows.map(row).into_iter().collect();
         let problem = about(Code::NotFound, 404);
-        let headers = problem_headers(&problem, Some(&vendor), Scrub::of(&redactor));
+        let headers = problem_headers(&problem, Some(&vendor), Cleaner::new(&redactor));
         let shown = format!("{headers:?}").to_lowercase();
         assert!(!shown.contains("12345") && !shown.contains("dg9rlt"), "{shown}");
         assert_eq!(headers["x-request-id"], "[secret]");
@@ -341,20 +330,21 @@ mod tests {
 
     #[test]
     fn a_401_always_has_a_challenge() {
-        let problem = own_problem(Code::Unauthenticated, &CallFacts::default(), &Remark::default());
-        let ours = problem_headers(&problem, None, Scrub::default());
+        let problem =
+            gateway_problem(Code::Unauthenticated, &CallContext::default(), &Occurrence::default());
+        let ours = problem_headers(&problem, None, Cleaner::default());
         assert_eq!(ours[WWW_AUTHENTICATE], "Bearer realm=\"evenkeel\"");
-        let theirs = problem_headers(&problem, Some(&vendor()), Scrub::default());
+        let theirs = problem_headers(&problem, Some(&vendor()), Cleaner::default());
         assert_eq!(theirs[WWW_AUTHENTICATE], "Basic realm=\"v\"");
     }
 
     #[test]
-    fn proxy_status_names_an_error_only_when_nothing_was_received() {
+    fn proxy_status_has_an_error_only_without_a_response() {
         let silence = Failure::new(FailureKind::Timeout, Delivery::Uncertain, "no answer in time");
-        let timeout = ProxyError::broken(Code::UpstreamTimeout, &silence);
-        let invalid = ProxyError::own(Code::InvalidRequest, None);
+        let timeout = ProxyError::failed(Code::UpstreamTimeout, &silence);
+        let invalid = ProxyError::refused(Code::InvalidRequest, None);
         let exhausted =
-            ProxyError::own(Code::AllowanceExhausted, Some("allowance \"hour\" ä".into()));
+            ProxyError::refused(Code::AllowanceExhausted, Some("allowance \"hour\" ä".into()));
         let rows = [
             (
                 proxy_status("evenkeel", Some(&timeout), Some("droplink"), None),

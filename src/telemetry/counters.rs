@@ -1,7 +1,6 @@
-//! Numbers that one worker writes and a scrape reads: counters, histograms, sparse rows.
+//! Counters and histograms that one worker writes and a scrape reads.
 //!
-//! Each has one writer, so adding is a load and a store, without a lock on the bus. Refuses to
-//! name anything: the table does.
+//! Each has a single writer, so adding is a plain load and store instead of a locked instruction.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -11,11 +10,11 @@ use http::StatusCode;
 
 use crate::time::nanos;
 
-/// A counter with one writer.
+/// A counter with a single writer.
 #[derive(Debug, Default)]
-pub(super) struct Cell(AtomicU64);
+pub(super) struct Counter(AtomicU64);
 
-impl Cell {
+impl Counter {
     pub(super) fn add(&self, more: u64) {
         self.0.store(self.read().wrapping_add(more), Relaxed);
     }
@@ -25,7 +24,8 @@ impl Cell {
     }
 }
 
-/// Upper bounds of the buckets: OpenTelemetry's advice, and four more because calls may wait.
+/// Upper bounds of the buckets: those that OpenTelemetry advises, and four more because calls may
+/// wait.
 pub(super) const BOUNDS_SECONDS: [f64; 18] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0, 15.0, 30.0,
     60.0, 120.0,
@@ -35,14 +35,13 @@ const BOUNDS_MILLIS: [u64; 18] = [
     120_000,
 ];
 const NANOS_PER_MILLI: u64 = 1_000_000;
-/// The bounded buckets, and the one without a bound.
+/// One more for what exceeds the last bound.
 pub(super) const BUCKETS: usize = BOUNDS_SECONDS.len() + 1;
 
-/// Durations in buckets.
 #[derive(Debug, Default)]
 pub(super) struct Histogram {
-    buckets: [Cell; BUCKETS],
-    nanos: Cell,
+    buckets: [Counter; BUCKETS],
+    nanos: Counter,
 }
 
 impl Histogram {
@@ -54,7 +53,7 @@ impl Histogram {
     }
 }
 
-/// Histograms of several workers, added up.
+/// The sum of several workers' histograms.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Totals {
     pub(super) buckets: [u64; BUCKETS],
@@ -63,15 +62,14 @@ pub(super) struct Totals {
 
 impl Totals {
     pub(super) fn of<'a>(histograms: impl Iterator<Item = &'a Histogram>) -> Self {
-        histograms.fold(Self::default(), Self::plus)
-    }
-
-    fn plus(mut self, more: &Histogram) -> Self {
-        for (total, bucket) in self.buckets.iter_mut().zip(&more.buckets) {
-            *total += bucket.read();
+        let mut totals = Self::default();
+        for histogram in histograms {
+            for (total, bucket) in totals.buckets.iter_mut().zip(&histogram.buckets) {
+                *total += bucket.read();
+            }
+            totals.nanos += histogram.nanos.read();
         }
-        self.nanos += more.nanos.read();
-        self
+        totals
     }
 
     pub(super) fn count(&self) -> u64 {
@@ -83,18 +81,16 @@ impl Totals {
     }
 }
 
-/// How many statuses a class has.
-const CLASS: usize = 100;
-/// Classes of statuses: 1xx to 5xx, and all beyond as one.
+const STATUSES_PER_CLASS: usize = 100;
+/// 1xx to 5xx, and everything beyond as one.
 const CLASSES: usize = 6;
 
-/// The statuses of one class.
-type Class<T> = Box<[OnceLock<Box<T>>]>;
+type StatusClass<T> = Box<[OnceLock<Box<T>>]>;
 
-/// Something for each status, made when the status is first seen.
+/// A value for each status, created when the status is first seen.
 #[derive(Debug)]
 pub(super) struct ByStatus<T> {
-    classes: [OnceLock<Class<T>>; CLASSES],
+    classes: [OnceLock<StatusClass<T>>; CLASSES],
 }
 
 impl<T> Default for ByStatus<T> {
@@ -106,28 +102,28 @@ impl<T> Default for ByStatus<T> {
 impl<T: Default> ByStatus<T> {
     pub(super) fn at(&self, status: StatusCode) -> &T {
         let (class, place) = place(status.as_u16());
-        let class =
-            self.classes[class].get_or_init(|| (0..CLASS).map(|_| OnceLock::new()).collect());
+        let class = self.classes[class]
+            .get_or_init(|| (0..STATUSES_PER_CLASS).map(|_| OnceLock::new()).collect());
         class[place].get_or_init(Box::default)
     }
 }
 
 impl<T> ByStatus<T> {
-    /// What is there for `status`, one of [`statuses`].
+    /// The value of `status`, one of [`statuses`].
     pub(super) fn seen(&self, status: u16) -> Option<&T> {
         let (class, place) = place(status);
         self.classes[class].get()?[place].get().map(|row| &**row)
     }
 }
 
-/// Every status that has a place of its own, and 600 for all others.
+/// Every status with a value of its own, and 600 for all others.
 pub(super) fn statuses() -> impl Iterator<Item = u16> {
     100..=600
 }
 
 fn place(status: u16) -> (usize, usize) {
     match usize::from(status) {
-        status @ 100..600 => (status / CLASS - 1, status % CLASS),
+        status @ 100..600 => (status / STATUSES_PER_CLASS - 1, status % STATUSES_PER_CLASS),
         _ => (CLASSES - 1, 0),
     }
 }
@@ -137,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_duration_on_a_bound_belongs_below_it() {
+    fn a_duration_equal_to_a_bound_counts_below_it() {
         let histogram = Histogram::default();
         for micros in [0, 5_000, 5_001, 120_000_000, 120_000_001] {
             histogram.observe(Duration::from_micros(micros));
@@ -150,19 +146,19 @@ mod tests {
     }
 
     #[test]
-    fn bounds_agree() {
+    fn the_bounds_in_seconds_and_milliseconds_agree() {
         for (seconds, millis) in BOUNDS_SECONDS.iter().zip(BOUNDS_MILLIS) {
             assert_eq!(Duration::from_secs_f64(*seconds), Duration::from_millis(millis));
         }
     }
 
     #[test]
-    fn statuses_have_places_of_their_own() {
-        let rows: ByStatus<Cell> = ByStatus::default();
+    fn statuses_are_counted_separately_up_to_599() {
+        let rows: ByStatus<Counter> = ByStatus::default();
         for status in [100, 200, 299, 599, 600, 999] {
             rows.at(StatusCode::from_u16(status).unwrap()).add(1);
         }
-        let count = |status| rows.seen(status).map_or(0, Cell::read);
+        let count = |status| rows.seen(status).map_or(0, Counter::read);
         assert_eq!(statuses().map(count).sum::<u64>(), 6);
         assert_eq!((count(200), count(201), count(599), count(600)), (1, 0, 1, 2));
     }

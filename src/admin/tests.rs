@@ -1,12 +1,19 @@
-//! What an operator, a probe and a hostile page get to see.
+//! The admin API as an operator, a probe and a hostile web page see it.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use http::Request;
 use http_body_util::BodyExt;
+use serde_json::{Value, json};
 
-use super::*;
+use super::handler::Handler;
+use super::{AdminState, ReleaseResult, Token};
+use crate::allowance::{AccountView, HoldView, ScopeKind, ScopeView};
+use crate::clock::Clock;
+use crate::gateway::Drain;
 use crate::outcome::HoldCause;
+use crate::telemetry::Metrics;
 
 fn account() -> AccountView {
     let hold = HoldView {
@@ -37,7 +44,7 @@ fn account() -> AccountView {
     }
 }
 
-fn counter(token: Option<&str>) -> Counter {
+fn handler(token: Option<&str>) -> Handler {
     let clock = Clock::start();
     let upstreams: Vec<Arc<str>> = vec!["droplink".into(), "wordbee".into()];
     let released = Mutex::new(vec![7]);
@@ -45,9 +52,9 @@ fn counter(token: Option<&str>) -> Counter {
         let mut open = released.lock().unwrap();
         let before = open.len();
         open.retain(|hold| *hold != id);
-        if open.len() < before { Released::Yes } else { Released::Unknown }
+        if open.len() < before { ReleaseResult::Released } else { ReleaseResult::UnknownHold }
     };
-    let window = Window {
+    let state = AdminState {
         clock,
         drain: Drain::new(clock),
         metrics: Arc::new(Metrics::new(vec!["droplink".into(), "wordbee".into()], vec![], 1)),
@@ -57,15 +64,15 @@ fn counter(token: Option<&str>) -> Counter {
         problem_schema: Arc::new(|| json!({ "title": "Problem" })),
     };
     let token = token.map(|token| Token(token.into()));
-    Counter { window, address: "127.0.0.1:9".parse().unwrap(), token }
+    Handler { state, address: "127.0.0.1:9".parse().unwrap(), token }
 }
 
-fn ask(counter: &Counter, method: &str, uri: &str, headers: &[(&str, &str)]) -> (u16, String) {
+fn ask(handler: &Handler, method: &str, uri: &str, headers: &[(&str, &str)]) -> (u16, String) {
     let mut request = Request::builder().method(method).uri(uri);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let answer = counter.answer(&request.body(()).unwrap());
+    let answer = handler.handle(&request.body(()).unwrap());
     let status = answer.status().as_u16();
     let body = tokio::runtime::Builder::new_current_thread()
         .build()
@@ -79,24 +86,24 @@ fn ask(counter: &Counter, method: &str, uri: &str, headers: &[(&str, &str)]) -> 
 const LOCAL: (&str, &str) = ("host", "localhost:9");
 
 #[test]
-fn probes_need_no_host_and_see_the_drain() {
-    let counter = counter(Some("t"));
-    assert_eq!(ask(&counter, "GET", "/livez", &[]), (200, "ok\n".to_owned()));
-    assert_eq!(ask(&counter, "GET", "/readyz", &[("host", "10.1.1.1:9")]).0, 200);
-    let (status, text) = ask(&counter, "GET", "/readyz?verbose", &[]);
+fn probes_need_no_host_and_readiness_follows_the_drain() {
+    let handler = handler(Some("t"));
+    assert_eq!(ask(&handler, "GET", "/livez", &[]), (200, "ok\n".to_owned()));
+    assert_eq!(ask(&handler, "GET", "/readyz", &[("host", "10.1.1.1:9")]).0, 200);
+    let (status, text) = ask(&handler, "GET", "/readyz?verbose", &[]);
     assert_eq!(status, 200);
     assert_eq!(
         text,
         "ready\nwordbee/day: open, 2 waiting\nwordbee/hour: held (maintenance), 90 s left\n"
     );
-    counter.window.drain.announce();
-    assert_eq!(ask(&counter, "GET", "/readyz", &[]), (503, "draining\n".to_owned()));
-    assert_eq!(ask(&counter, "GET", "/livez", &[]).0, 200);
+    handler.state.drain.announce();
+    assert_eq!(ask(&handler, "GET", "/readyz", &[]), (503, "draining\n".to_owned()));
+    assert_eq!(ask(&handler, "GET", "/livez", &[]).0, 200);
 }
 
 #[test]
-fn readiness_tells_each_scope_once_however_many_accounts_there_are() {
-    let mut counter = counter(None);
+fn verbose_readiness_lists_each_scope_once_over_all_accounts() {
+    let mut handler = handler(None);
     let own = |hold| ScopeView {
         name: "wordbee".into(),
         kind: ScopeKind::Upstream,
@@ -105,19 +112,19 @@ fn readiness_tells_each_scope_once_however_many_accounts_there_are() {
     };
     let held = account().scopes[0].hold;
     let busy = AccountView { scopes: vec![own(None), own(held)], ..account() };
-    counter.window.accounts = Arc::new(move || vec![busy.clone(), busy.clone(), account()]);
-    let (_, text) = ask(&counter, "GET", "/readyz?verbose", &[]);
+    handler.state.accounts = Arc::new(move || vec![busy.clone(), busy.clone(), account()]);
+    let (_, text) = ask(&handler, "GET", "/readyz?verbose", &[]);
     let scopes = "wordbee: held (maintenance), 90 s left\nwordbee/day: open, 2 waiting\n";
     assert!(text.starts_with(&format!("ready\n{scopes}")), "{text}");
     let busy = AccountView { scopes: vec![own(None), own(None)], ..account() };
-    counter.window.accounts = Arc::new(move || vec![busy.clone(), busy.clone()]);
-    let (_, text) = ask(&counter, "GET", "/readyz?verbose", &[]);
+    handler.state.accounts = Arc::new(move || vec![busy.clone(), busy.clone()]);
+    let (_, text) = ask(&handler, "GET", "/readyz?verbose", &[]);
     assert_eq!(text, "ready\nwordbee: open, 4 waiting\n");
 }
 
 #[test]
 fn a_scraper_gets_every_metric() {
-    let (status, text) = ask(&counter(None), "GET", "/metrics", &[]);
+    let (status, text) = ask(&handler(None), "GET", "/metrics", &[]);
     assert_eq!(status, 200);
     assert!(
         text.contains("evenkeel_ratelimit_remaining{upstream=\"wordbee\",policy=\"hour\"} 800")
@@ -126,8 +133,8 @@ fn a_scraper_gets_every_metric() {
 }
 
 #[test]
-fn the_status_tells_limits_queues_and_holds() {
-    let (status, text) = ask(&counter(None), "GET", "/api/v1/status", &[LOCAL]);
+fn the_status_has_limits_queues_and_holds() {
+    let (status, text) = ask(&handler(None), "GET", "/api/v1/status", &[LOCAL]);
     assert_eq!(status, 200);
     let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["version"], env!("CARGO_PKG_VERSION"));
@@ -148,43 +155,43 @@ fn the_status_tells_limits_queues_and_holds() {
 
 #[test]
 fn a_hold_is_released_once_and_with_the_token_only() {
-    let counter = counter(Some("s3cret"));
+    let handler = handler(Some("s3cret"));
     let release = "/api/v1/holds/7/release";
     let right = ("authorization", "Bearer s3cret");
-    assert_eq!(ask(&counter, "POST", release, &[LOCAL]).0, 401);
+    assert_eq!(ask(&handler, "POST", release, &[LOCAL]).0, 401);
     for wrong in ["Bearer s3cre", "Bearer s3crets", "Basic s3cret", "s3cret", "Bearer"] {
-        assert_eq!(ask(&counter, "POST", release, &[LOCAL, ("authorization", wrong)]).0, 401);
+        assert_eq!(ask(&handler, "POST", release, &[LOCAL, ("authorization", wrong)]).0, 401);
     }
-    assert_eq!(ask(&counter, "GET", release, &[LOCAL, right]).0, 405);
-    let (status, text) = ask(&counter, "POST", release, &[LOCAL, right]);
+    assert_eq!(ask(&handler, "GET", release, &[LOCAL, right]).0, 405);
+    let (status, text) = ask(&handler, "POST", release, &[LOCAL, right]);
     assert_eq!((status, text.contains("\"released\": 7")), (200, true));
-    assert_eq!(ask(&counter, "POST", release, &[LOCAL, right]).0, 404);
-    assert_eq!(ask(&counter, "POST", "/api/v1/holds/x/release", &[LOCAL, right]).0, 400);
+    assert_eq!(ask(&handler, "POST", release, &[LOCAL, right]).0, 404);
+    assert_eq!(ask(&handler, "POST", "/api/v1/holds/x/release", &[LOCAL, right]).0, 400);
 }
 
 #[test]
-fn pages_of_others_get_nothing() {
-    let counter = counter(None);
+fn pages_of_other_sites_are_refused() {
+    let handler = handler(None);
     let evil = ("host", "evil.example:9");
-    assert_eq!(ask(&counter, "GET", "/api/v1/status", &[evil]).0, 421);
-    assert_eq!(ask(&counter, "GET", "/api/v1/status", &[]).0, 421);
+    assert_eq!(ask(&handler, "GET", "/api/v1/status", &[evil]).0, 421);
+    assert_eq!(ask(&handler, "GET", "/api/v1/status", &[]).0, 421);
     let release = "/api/v1/holds/7/release";
     let foreign = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
     for header in foreign {
-        assert_eq!(ask(&counter, "POST", release, &[LOCAL, header]).0, 403);
+        assert_eq!(ask(&handler, "POST", release, &[LOCAL, header]).0, 403);
     }
     let own = ("sec-fetch-site", "same-origin");
-    let answer = ask(&counter, "POST", release, &[LOCAL, own, ("origin", "http://localhost:9")]);
+    let answer = ask(&handler, "POST", release, &[LOCAL, own, ("origin", "http://localhost:9")]);
     assert_eq!(answer.0, 200);
 }
 
 #[test]
 fn refusals_are_problems() {
-    let counter = counter(None);
+    let handler = handler(None);
     for (method, uri, status, code) in
         [("GET", "/nothing", 404, "route_not_found"), ("POST", "/livez", 405, "method_not_allowed")]
     {
-        let (found, text) = ask(&counter, method, uri, &[LOCAL]);
+        let (found, text) = ask(&handler, method, uri, &[LOCAL]);
         let value: Value = serde_json::from_str(&text).unwrap();
         assert_eq!((found, &value["code"]), (status, &json!(code)), "{text}");
         assert!(jsonschema::is_valid(&crate::problem::schema(), &value), "{text}");
@@ -192,14 +199,14 @@ fn refusals_are_problems() {
 }
 
 #[tokio::test]
-async fn the_listener_answers_and_a_taken_address_is_named() {
+async fn the_listener_serves_and_names_an_address_in_use() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let settings = crate::admin::Settings { address: "127.0.0.1:0".parse().unwrap(), token: None };
-    let window = counter(None).window;
-    let listener = crate::admin::AdminListener::bind(&settings, window.clone()).await.unwrap();
+    let state = handler(None).state;
+    let listener = crate::admin::AdminListener::bind(&settings, state.clone()).await.unwrap();
     let address = listener.address();
     let taken = crate::admin::Settings { address, token: None };
-    let fault = crate::admin::AdminListener::bind(&taken, window).await.unwrap_err();
+    let fault = crate::admin::AdminListener::bind(&taken, state).await.unwrap_err();
     assert!(fault.to_string().contains(&address.to_string()), "{fault}");
     tokio::spawn(listener.serve());
     let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
