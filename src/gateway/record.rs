@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::allowance::{Awaited, SettleOutcome, Slot};
+use crate::allowance::{Bottleneck, SettleOutcome, Slot};
 use crate::outcome::Failure;
 use crate::problem::Problem;
 use crate::telemetry::{self, CallRecord, Ended, Gist};
@@ -33,7 +33,7 @@ pub(super) struct Why<'a> {
     /// How the last exchange broke.
     pub(super) failure: Option<&'a Failure>,
     /// What there was no slot of.
-    pub(super) awaited: Option<&'a Awaited>,
+    pub(super) awaited: Option<&'a Bottleneck>,
 }
 
 /// What the log names in place of a rule where a vendor that serves says in its headers that
@@ -77,7 +77,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         aftermath: &SettleOutcome,
         (rule, now): (Option<&str>, Moment),
     ) {
-        for news in &aftermath.news {
+        for news in &aftermath.hold_changes {
             telemetry::hold((&call.rules.name, call.account.key()), news, rule, now);
         }
     }

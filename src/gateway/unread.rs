@@ -55,8 +55,8 @@ impl<E: Exchange<RequestBody>> Unread<'_, '_, E> {
         if let Some((order, rule)) = &ordered {
             let chance = gateway.random.unit();
             let settlement = Settlement { order: Some(order), chance, ..*settlement };
-            let aftermath = slot.close(&settlement);
-            gateway.tell_operator(call, &aftermath, (Some(rule), settlement.over));
+            let aftermath = slot.hold_early(&settlement);
+            gateway.tell_operator(call, &aftermath, (Some(rule), settlement.ended));
         }
     }
 
@@ -91,8 +91,8 @@ impl<E: Exchange<RequestBody>> Drop for Unread<'_, '_, E> {
         let Self { gateway, call, settlement, .. } = self;
         let head = Answer { status: parts.status, headers: &parts.headers, body: &UNREAD };
         let wall = gateway.clock.wall();
-        let said = hint::standing(&parts.headers, || wall);
-        let settlement = Settlement { said: said.as_ref(), ..*settlement };
+        let standing = hint::standing(&parts.headers, || wall);
+        let settlement = Settlement { standing: standing.as_ref(), ..*settlement };
         match dialect::understand(&call.policy.dialect, &head, wall).0 {
             Class::Success => drop(gateway.settle_success(call, slot, &parts, settlement)),
             Class::Trouble(trouble) => {
@@ -112,11 +112,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         parts: &Parts,
         settlement: Settlement<'_>,
     ) -> ConcurrencyPermit {
-        self.accounts.answered(call.upstream);
+        self.retry_budgets[call.upstream].succeeded();
         let pause = self.pause(parts.status, &parts.headers);
         let settlement = Settlement { order: pause.as_ref(), ..settlement };
         let (aftermath, seat) = slot.settle(&settlement);
-        self.tell_operator(call, &aftermath, (Some(BY_RATE_HEADERS), settlement.over));
+        self.tell_operator(call, &aftermath, (Some(BY_RATE_HEADERS), settlement.ended));
         seat
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use super::settings::Access;
-use crate::allowance::Awaited;
+use crate::allowance::Bottleneck;
 use crate::outcome::{Code, Failure, Source, StoppedBy};
 use crate::retry::decision::RetryReason;
 
@@ -63,7 +63,7 @@ pub struct CallRecord<'a> {
     /// How the last exchange broke, or the one that a retry repaired.
     pub failure: Option<&'a Failure>,
     /// What the call waited for, or was refused a slot of.
-    pub awaited: Option<&'a Awaited>,
+    pub awaited: Option<&'a Bottleneck>,
 }
 
 /// An answer whose body broke off behind its head.
@@ -305,7 +305,7 @@ fn is_deceptive(character: char) -> bool {
 mod tests {
     use super::super::log::tests::captured;
     use super::*;
-    use crate::allowance::Barrier;
+    use crate::allowance::BottleneckKind;
     use crate::outcome::{FailureKind, Reach};
 
     const CALM: CallRecord<'static> = CallRecord {
@@ -401,7 +401,7 @@ mod tests {
     fn why_is_in_the_line() {
         let detail = "the certificate is for a.example, not for `b.example`".to_owned();
         let failure = Failure::new(FailureKind::TlsCertificate, Reach::Nothing, detail);
-        let awaited = Awaited { what: Barrier::Allowance, name: "hour".into() };
+        let awaited = Bottleneck { kind: BottleneckKind::Allowance, name: "hour".into() };
         let call = CallRecord {
             account: Some("acme\u{1b}".into()),
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),

@@ -2,22 +2,22 @@
 
 use std::time::Duration;
 
-use crate::allowance::{HoldEvent, HoldNews};
+use crate::allowance::{HoldChange, HoldChangeKind};
 use crate::time::Moment;
 
 /// Writes down what happened to a hold on a scope of this upstream and account, and which rule of
 /// the dialect said so, where one did.
-pub fn hold((upstream, account): (&str, &str), news: &HoldNews, rule: Option<&str>, now: Moment) {
-    let HoldNews { event, hold, scope } = news;
+pub fn hold((upstream, account): (&str, &str), news: &HoldChange, rule: Option<&str>, now: Moment) {
+    let HoldChange { kind, hold, scope } = news;
     let scope = &**scope;
     let account = Some(account).filter(|account| !account.is_empty());
     let (cause, seconds) = (hold.cause.as_str(), tenths(now.until(hold.until)));
-    let (id, failures) = (hold.id, hold.failures);
-    match event {
-        HoldEvent::Began => {
+    let (id, failures) = (hold.id, hold.failed_probes);
+    match kind {
+        HoldChangeKind::Began => {
             tracing::warn!(upstream, scope, account, cause, rule, seconds, id, "a hold begins");
         }
-        HoldEvent::WentOn => {
+        HoldChangeKind::Prolonged => {
             tracing::warn!(
                 upstream,
                 scope,
@@ -30,7 +30,7 @@ pub fn hold((upstream, account): (&str, &str), news: &HoldNews, rule: Option<&st
                 "a hold goes on: its probe failed"
             );
         }
-        HoldEvent::Ended => {
+        HoldChangeKind::Ended => {
             tracing::info!(upstream, scope, account, cause, id, "a hold has ended");
         }
     }
@@ -45,7 +45,7 @@ fn tenths(span: Duration) -> f64 {
 mod tests {
     use super::super::log::tests::captured;
     use super::*;
-    use crate::allowance::hold::{Hold, Probe};
+    use crate::allowance::{Hold, ProbeState};
     use crate::outcome::{Basis, HoldCause};
 
     #[test]
@@ -56,21 +56,21 @@ mod tests {
             until: Moment::from_millis(12_340),
             length: Duration::from_secs(10),
             basis: Basis::Upstream,
-            failures: 2,
-            probe: Probe::Due,
+            failed_probes: 2,
+            probe: ProbeState::Due,
         };
         let rows = [
-            (HoldEvent::Began, "WARN", "a hold begins"),
-            (HoldEvent::WentOn, "WARN", "a hold goes on: its probe failed"),
-            (HoldEvent::Ended, "INFO", "a hold has ended"),
+            (HoldChangeKind::Began, "WARN", "a hold begins"),
+            (HoldChangeKind::Prolonged, "WARN", "a hold goes on: its probe failed"),
+            (HoldChangeKind::Ended, "INFO", "a hold has ended"),
         ];
-        for (event, level, message) in rows {
-            let news = HoldNews { event, hold, scope: "hour".into() };
+        for (kind, level, message) in rows {
+            let news = HoldChange { kind, hold, scope: "hour".into() };
             let line = captured(|| {
                 super::hold(("payco", "acme"), &news, Some("busy"), Moment::from_millis(2_000));
             });
             let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-            let open = event != HoldEvent::Ended;
+            let open = kind != HoldChangeKind::Ended;
             let expected: [(&str, serde_json::Value); 9] = [
                 ("level", level.into()),
                 ("message", message.into()),

@@ -11,7 +11,7 @@ use http::{Method, StatusCode};
 use super::access::BrokenBy;
 use super::cells::{ByStatus, Cell, Histogram};
 use super::exposition;
-use crate::allowance::{AccountView, Barrier};
+use crate::allowance::{AccountView, BottleneckKind};
 use crate::outcome::{Code, FailureKind, Source, StoppedBy};
 use crate::retry::decision::RetryReason;
 
@@ -142,7 +142,7 @@ pub enum Attempted {
 pub(super) struct Asked {
     pub(super) admitted: [Cell; Admitted::ALL.len()],
     /// By what was waited for.
-    pub(super) waited: [Histogram; Barrier::KINDS.len()],
+    pub(super) waited: [Histogram; BottleneckKind::LABELLED.len()],
 }
 
 /// Whose limit a slot was asked of.
@@ -267,13 +267,13 @@ impl Shard {
         upstream: usize,
         limit_of: LimitOf,
         how: Admitted,
-        waited: Option<(Barrier, Duration)>,
+        waited: Option<(BottleneckKind, Duration)>,
     ) {
         self.with(upstream, |cells| {
             let asked = &cells.asked[limit_of as usize];
             asked.admitted[how as usize].add(1);
             if let Some((barrier, took)) = waited {
-                asked.waited[barrier.kind()].observe(took);
+                asked.waited[barrier.index()].observe(took);
             }
         });
     }

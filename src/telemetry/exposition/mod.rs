@@ -22,7 +22,7 @@ use super::metrics::{
 };
 use super::process::Process;
 use super::table::{self, Metric};
-use crate::allowance::{AccountView, Barrier};
+use crate::allowance::{AccountView, BottleneckKind};
 use crate::outcome::{Code, FailureKind, HoldCause, Source, StoppedBy};
 
 pub(super) use classic::classic;
@@ -228,12 +228,12 @@ impl Scrape {
         let mut family = Family::open(out, table::WAITED)?;
         self.each_upstream(|upstream, name| {
             LimitOf::ALL.into_iter().try_for_each(|of| {
-                Barrier::KINDS.into_iter().try_for_each(|barrier| {
+                BottleneckKind::LABELLED.into_iter().try_for_each(|barrier| {
                     let asked = self.cells(upstream).map(|cells| &cells.asked[of as usize]);
-                    let totals = Totals::of(asked.map(|asked| &asked.waited[barrier.kind()]));
+                    let totals = Totals::of(asked.map(|asked| &asked.waited[barrier.index()]));
                     let labels = table::WAITED.labels([name, of.as_str(), barrier.label()]);
                     // One series of each upstream is always there, so that none is never new.
-                    if (of, barrier) == (LimitOf::Upstream, Barrier::Allowance) {
+                    if (of, barrier) == (LimitOf::Upstream, BottleneckKind::Allowance) {
                         family.histogram(&labels, &totals)
                     } else {
                         family.histogram_unless_empty(&labels, &totals)
