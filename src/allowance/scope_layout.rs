@@ -77,12 +77,12 @@ impl ScopeLayout {
         let mut needs = self.always;
         let mut exempt = false;
         for (number, allowance) in &self.selective {
-            if allowance.exempt.iter().any(|matcher| matcher.surely(method, path)) {
+            if allowance.exempt.iter().any(|matcher| matcher.must_match(method, path)) {
                 exempt = true;
                 continue;
             }
             let counts = allowance.counts.as_ref();
-            if counts.is_none_or(|matcher| matcher.possibly(method, path)) {
+            if counts.is_none_or(|matcher| matcher.may_match(method, path)) {
                 needs.add(*number, &allowance.grant);
             }
         }

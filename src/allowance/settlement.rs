@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::outcome::{Basis, HoldOrder, Learned, Standing};
+use crate::outcome::{Basis, HoldOrder, LearnedLimit, Standing};
 use crate::time::Moment;
 
 use super::hold::Hold;
@@ -16,7 +16,7 @@ pub struct Settlement<'a> {
     /// The hold that the response orders.
     pub order: Option<&'a HoldOrder>,
     /// A limit that an error body states.
-    pub learned: Option<Learned>,
+    pub learned: Option<LearnedLimit>,
     /// What the response's headers state about limits.
     pub standing: Option<&'a Standing>,
     pub sent: Moment,

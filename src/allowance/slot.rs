@@ -7,7 +7,7 @@ use super::account::Account;
 use super::concurrency_limit::PermitEnd;
 use super::settlement::{AttemptEnd, SettleOutcome, Settlement};
 use super::slot_request::{GrantedSlot, SlotRequest};
-use crate::outcome::Reach;
+use crate::outcome::Delivery;
 use crate::time::Moment;
 
 /// A slot of every scope that a call needs. Dropped unsettled, it counts as sent and unanswered,
@@ -18,12 +18,12 @@ pub struct Slot {
     account: Option<Arc<Account>>,
     granted: GrantedSlot,
     /// How far the request got, in case it is given up.
-    reach: Reach,
+    delivery: Delivery,
 }
 
 impl Slot {
     pub(super) const fn new(account: Arc<Account>, granted: GrantedSlot) -> Self {
-        Self { account: Some(account), granted, reach: Reach::Maybe }
+        Self { account: Some(account), granted, delivery: Delivery::Uncertain }
     }
 
     /// Whether an allowance that only observes would have made the call wait.
@@ -56,15 +56,15 @@ impl Slot {
     }
 
     /// Notes how far the request got when its exchange was given up.
-    pub const fn note_reach(&mut self, reach: Reach) {
-        self.reach = reach;
+    pub const fn note_delivery(&mut self, delivery: Delivery) {
+        self.delivery = delivery;
     }
 
     /// Settles a slot whose exchange was given up: as sent and unanswered, unless it is known that
     /// nothing was written.
     pub fn abandon(&mut self) -> SettleOutcome {
         let Some(account) = self.account.take() else { return SettleOutcome::default() };
-        if self.reach == Reach::Nothing {
+        if self.delivery == Delivery::NotSent {
             account.change(|state, now| state.cancel(&self.granted, now));
             return SettleOutcome::default();
         }

@@ -28,7 +28,7 @@ impl AccountState {
                 }
             }
         }
-        let Some(Standing { buckets }) = settlement.standing else { return 0 };
+        let Some(Standing { buckets, .. }) = settlement.standing else { return 0 };
         let mut closed = 0;
         for bucket in buckets {
             for number in members(self.matching_windows(slot.request.scopes, bucket)) {

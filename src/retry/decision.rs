@@ -1,6 +1,6 @@
 //! The verdict after an attempt that did not succeed: send again at a moment, or stop, and why.
 
-use crate::outcome::{Code, FailureKind, HOLD_MIN, HoldOrder, Remedy, StoppedBy, Trouble};
+use crate::outcome::{Classification, Code, FailureKind, HOLD_MIN, HoldOrder, Remedy, StoppedBy};
 use crate::retry::backoff::Backoff;
 use crate::retry::replay::{self, Repeatability};
 use crate::time::{Moment, with_jitter};
@@ -54,33 +54,33 @@ pub struct RetryContext<'a> {
 
 /// Whether the call is sent again.
 #[must_use]
-pub fn decide(trouble: &Trouble, context: &RetryContext<'_>) -> Verdict {
-    if trouble.remedy == Remedy::Final {
+pub fn decide(classification: &Classification, context: &RetryContext<'_>) -> Verdict {
+    if classification.remedy == Remedy::Final {
         return Verdict::Stop(StoppedBy::Final);
     }
-    if let Err(why) = replay::may_resend(trouble.processing, &context.call) {
+    if let Err(why) = replay::may_resend(classification.processing, &context.call) {
         return Verdict::Stop(why);
     }
     if context.attempts >= context.attempts_max {
         return Verdict::Stop(StoppedBy::Attempts);
     }
-    let not_before = start_without_hold(trouble, context);
+    let not_before = start_without_hold(classification, context);
     let start = context.held_until.map_or(not_before, |until| until.max(not_before));
     if context.deadline < start {
         return Verdict::Stop(StoppedBy::Patience);
     }
     // A hold limits its one probe, and one retry of each call that it made wait. A call that is
     // rejected again after that needs the budget, because the vendor's stated wait was wrong.
-    let covered = trouble.hold.is_some() && context.held_until.is_some();
+    let covered = classification.hold.is_some() && context.held_until.is_some();
     let limited = covered && context.hold_retries == 0;
     let charge = if limited { BudgetCharge::IfCovered } else { BudgetCharge::Required };
     Verdict::Retry { not_before, charge }
 }
 
 /// When the next attempt would start without the hold, which the queue waits for.
-fn start_without_hold(trouble: &Trouble, context: &RetryContext<'_>) -> Moment {
+fn start_without_hold(classification: &Classification, context: &RetryContext<'_>) -> Moment {
     let RetryContext { attempts, backoff, chance, now, .. } = *context;
-    match (trouble.remedy, &trouble.hold) {
+    match (classification.remedy, &classification.hold) {
         (Remedy::After(wait), _) => now.plus(with_jitter(wait, chance)),
         // An exempt call is not covered by the hold that it has led to, and waits by itself.
         (Remedy::Hold, Some(HoldOrder { length, at_least, .. }))
@@ -104,21 +104,22 @@ mod tests {
     use crate::outcome::{Basis, HoldCause, HoldScope, Processing, Wait};
     use crate::retry::replay::{BodyState, RepeatPermission};
 
-    fn trouble(processing: Processing, remedy: Remedy) -> Trouble {
-        Trouble {
+    fn trouble(processing: Processing, remedy: Remedy) -> Classification {
+        Classification {
             code: Code::UpstreamError,
             rule: "test".into(),
             processing,
             remedy,
             hold: None,
             learned: None,
+            standing: None,
             support: None,
             status: None,
             wait: None,
         }
     }
 
-    fn decide_for(method: &Method, attempts: u32, trouble: &Trouble) -> Verdict {
+    fn decide_for(method: &Method, attempts: u32, trouble: &Classification) -> Verdict {
         decide(trouble, &context(method, attempts))
     }
 

@@ -10,7 +10,7 @@ use http::{HeaderMap, Method};
 
 use super::*;
 use crate::clock::Clock;
-use crate::outcome::{Basis, HoldCause, HoldOrder, HoldScope, Reach, Wait};
+use crate::outcome::{Basis, Delivery, HoldCause, HoldOrder, HoldScope, Wait};
 use crate::random::Random;
 use crate::routing::client::Priority;
 use crate::routing::route::CallPath;
@@ -229,7 +229,7 @@ async fn a_probe_that_leaves_before_its_first_byte_is_replaced_and_after_it_has_
     let mut probe = slot(&accounts, clock, MINUTE).await.unwrap();
     assert!(probe.is_probe());
     let Admission::Queued(next) = ask(&accounts, clock, "/", MINUTE) else { panic!() };
-    probe.note_reach(Reach::Nothing);
+    probe.note_delivery(Delivery::NotSent);
     drop(probe);
     let next = next.await.unwrap();
     assert!(next.is_probe());
