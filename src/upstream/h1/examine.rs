@@ -1,0 +1,85 @@
+//! Response heads without a connection: for the fuzz targets and the differential test.
+
+use bytes::BytesMut;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use http_body::Body;
+
+use super::head::{self, Found, Framing, Unusable};
+use crate::http1::{Lines, Spelling};
+use crate::upstream::{AnswerBounds, RequestHead};
+
+/// The parser of one connection's response heads.
+#[derive(Debug)]
+pub struct ResponseHeads {
+    lines: Lines,
+    bounds: AnswerBounds,
+}
+
+/// A response head as the parser understands it.
+#[derive(Debug)]
+pub enum ExaminedResponse {
+    Interim { status: StatusCode, headers: HeaderMap },
+    Final { response: Response<()>, body: ResponseLength, spelling: Spelling },
+}
+
+/// How the end of a response's body is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseLength {
+    Exactly(u64),
+    Chunks,
+    Close,
+}
+
+/// Why a response head is rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseFault {
+    Malformed,
+    OverBound,
+}
+
+impl ResponseHeads {
+    #[must_use]
+    pub fn new(bounds: AnswerBounds) -> Self {
+        Self { lines: Lines::default(), bounds }
+    }
+
+    /// Takes the next head off `received` once it is complete; `method` is the request's.
+    ///
+    /// # Errors
+    /// The head is malformed, or exceeds a bound.
+    pub fn take(
+        &mut self,
+        received: &mut BytesMut,
+        method: &Method,
+    ) -> Result<Option<ExaminedResponse>, ResponseFault> {
+        let mut response = Response::new(());
+        let found = head::read(received, &mut self.lines, (method, self.bounds), &mut response);
+        let found = found.map_err(|unusable| match unusable {
+            Unusable::Malformed(_) => ResponseFault::Malformed,
+            Unusable::OverBound(_) => ResponseFault::OverBound,
+        })?;
+        Ok(match found {
+            Found::Part => None,
+            Found::Interim(interim) => {
+                let (status, headers) = (interim.status, interim.headers);
+                Some(ExaminedResponse::Interim { status, headers })
+            }
+            Found::Head(head, original) => {
+                let body = match head.framing {
+                    Framing::Length(bytes) => ResponseLength::Exactly(bytes),
+                    Framing::Chunks(_) => ResponseLength::Chunks,
+                    Framing::Close => ResponseLength::Close,
+                };
+                let spelling = Spelling { received: Some(original), configured: None };
+                Some(ExaminedResponse::Final { response, body, spelling })
+            }
+        })
+    }
+}
+
+/// The head of a request with this body as it is written to an HTTP/1.1 upstream.
+pub fn write_request<B: Body>(head: &RequestHead, body: &B, host: &HeaderValue) -> Vec<u8> {
+    let mut written = Vec::new();
+    head::write(&mut written, (head, body), host, Version::HTTP_11);
+    written
+}
