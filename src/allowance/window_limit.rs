@@ -1,44 +1,42 @@
-//! An allowance of so many attempts in a window: its ledger and pace, and what the vendor says.
+//! An allowance of N attempts in a window: its ledger, its pace, and what the vendor states.
 //!
-//! A pure state machine. What the vendor says only ever lowers what is believed, and only for as
-//! long as it holds: a limit until the vendor states more or has not repeated it for a day, slots
-//! that others occupy until the reset that was stated with them.
+//! A statement of the vendor's only ever lowers what is granted, and expires: a lower limit when
+//! the vendor states a higher one or has not repeated it for a day, slots used elsewhere at the
+//! reset that was stated with them.
 
 use std::time::Duration;
 
-use crate::allowance::ledger::Ledger;
-use crate::allowance::pace::{Pace, Rate};
+use super::ledger::Ledger;
+use super::pace::{Pace, Rate};
+use super::settings::Spread;
 use crate::outcome::FULL_PACE;
 use crate::time::Moment;
 
-use super::settings::Spread;
-
-/// A lower limit that the vendor has not repeated for so long is forgotten, or for a window where
-/// that is longer: a vendor that still means it has had every chance to say so.
+/// How long a lower limit is kept without being repeated, or for one window if that is longer. By
+/// then a vendor that still applies it has had every chance to say so.
 const LEARNED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// One allowance of N attempts in a window.
 #[derive(Debug)]
-pub(super) struct Window {
+pub(super) struct WindowLimit {
     ledger: Ledger,
     configured: u32,
     spread: Spread,
     pub(super) pace: Option<Pace>,
     sixteenths: u8,
-    /// Until when a lower limit than the configured one is believed.
+    /// When a learned limit expires.
     learned_until: Option<Moment>,
-    floor: Option<Floor>,
+    used_elsewhere: Option<UsedElsewhere>,
     drift: Option<i64>,
 }
 
-/// Slots that are occupied beyond our own, because the vendor said that less remains.
+/// Slots that are occupied besides our own, because the vendor states that fewer remain.
 #[derive(Clone, Copy, Debug)]
-struct Floor {
+struct UsedElsewhere {
     slots: u32,
     until: Moment,
 }
 
-impl Window {
+impl WindowLimit {
     pub(super) fn new(limit: u32, window: Duration, spread: Spread) -> Self {
         let pace = match spread {
             Spread::Even { burst } => Some(Pace::new(even_rate(limit, window, burst), FULL_PACE)),
@@ -51,7 +49,7 @@ impl Window {
             pace,
             sixteenths: FULL_PACE,
             learned_until: None,
-            floor: None,
+            used_elsewhere: None,
             drift: None,
         }
     }
@@ -60,6 +58,7 @@ impl Window {
         self.ledger.window()
     }
 
+    /// The limit that applies now, which may be lower than the configured one.
     pub(super) const fn limit(&self) -> u32 {
         self.ledger.limit()
     }
@@ -68,63 +67,68 @@ impl Window {
         self.configured
     }
 
-    /// By how much the vendor's latest statement exceeds what was believed then.
+    /// By how much the vendor's latest statement exceeded our own figure.
     pub(super) const fn drift(&self) -> Option<i64> {
         self.drift
     }
 
-    /// Slots free at `now`.
+    /// Slots free at `now`. What the vendor stated is forgotten here once it has expired.
     pub(super) fn free(&mut self, now: Moment) -> u32 {
-        self.forget(now);
-        self.ledger.free(now).saturating_sub(self.foreign())
+        if self.used_elsewhere.is_some_and(|elsewhere| elsewhere.until <= now) {
+            self.used_elsewhere = None;
+        }
+        if self.learned_until.is_some_and(|until| until <= now) {
+            self.learned_until = None;
+            self.set_limit(self.configured);
+        }
+        self.ledger.free(now).saturating_sub(self.slots_elsewhere())
     }
 
-    /// Slots occupied at `now`: our own, and those that the vendor says are.
+    /// Slots occupied at `now`, those used elsewhere included.
     pub(super) fn occupied(&mut self, now: Moment) -> u32 {
         self.free(now);
-        self.ledger.occupied().saturating_add(self.foreign())
+        self.ledger.occupied().saturating_add(self.slots_elsewhere())
     }
 
-    /// Whether a slot is free at `now`, else when one may be.
-    pub(super) fn room(&mut self, now: Moment) -> Result<(), Moment> {
+    /// Whether a slot is free at `now`; if not, when one may be.
+    pub(super) fn check_slot(&mut self, now: Moment) -> Result<(), Moment> {
         match self.free(now) {
             0 => Err(self.next_release()),
             _ => Ok(()),
         }
     }
 
-    /// When the next slot is released, or what the vendor said is forgotten.
+    /// When the next slot is released or a statement of the vendor's expires.
     pub(super) fn next_release(&self) -> Moment {
-        let own = match self.floor {
+        let release = match self.used_elsewhere {
             None => self.ledger.next_release(),
-            Some(floor) => {
-                let left = self.ledger.limit().saturating_sub(floor.slots);
-                self.ledger.below(left).min(floor.until)
+            Some(elsewhere) => {
+                let left = self.ledger.limit().saturating_sub(elsewhere.slots);
+                self.ledger.free_below(left).min(elsewhere.until)
             }
         };
-        self.learned_until.map_or(own, |until| own.min(until))
+        self.learned_until.map_or(release, |until| release.min(until))
     }
 
-    /// When the `position`-th newcomer from `start` would start, counted from 1.
+    /// When the `position`-th new attempt from `start` would start, counted from 1.
     pub(super) fn estimate(&self, start: Moment, position: u32) -> Moment {
         let limit = self.ledger.limit();
         let paced = self.pace.as_ref().map_or(start, |pace| pace.estimate(start, position));
-        let slot = match self.floor.filter(|floor| start < floor.until) {
+        let slot = match self.used_elsewhere.filter(|elsewhere| start < elsewhere.until) {
             None => self.ledger.estimate(limit, start, position),
-            Some(floor) => {
-                let left = limit.saturating_sub(floor.slots);
-                let beside = self.ledger.estimate(left, start, position);
-                beside.min(self.ledger.estimate(limit, floor.until, position))
+            Some(elsewhere) => {
+                let left = limit.saturating_sub(elsewhere.slots);
+                let before_reset = self.ledger.estimate(left, start, position);
+                before_reset.min(self.ledger.estimate(limit, elsewhere.until, position))
             }
         };
         slot.max(paced)
     }
 
     pub(super) const fn occupy(&mut self) {
-        self.ledger.force();
+        self.ledger.occupy();
     }
 
-    /// The attempt is over at `at`: its slot is released one window later.
     pub(super) fn settle(&mut self, at: Moment) {
         self.ledger.settle(at);
     }
@@ -133,39 +137,41 @@ impl Window {
         self.ledger.cancel();
     }
 
-    /// The vendor states this limit for just this window; the configured one is the ceiling.
-    pub(super) fn learn(&mut self, limit: u32, now: Moment) {
+    /// The vendor states a limit for a window of this length. The configured one stays the
+    /// maximum.
+    pub(super) fn learn_limit(&mut self, limit: u32, now: Moment) {
         if limit < self.configured {
-            self.believe(limit);
+            self.set_limit(limit);
             self.learned_until = Some(now.plus(LEARNED_FOR.max(self.length())));
         } else if self.learned_until.take().is_some() {
-            self.believe(self.configured);
+            self.set_limit(self.configured);
         }
     }
 
-    /// The vendor states that so many slots remain until `reset`: it replaces what it said before.
-    pub(super) fn heed_remaining(&mut self, remaining: u32, reset: Duration, now: Moment) {
-        self.floor = None;
+    /// The vendor states how many slots remain until a reset; this replaces its last statement.
+    pub(super) fn note_remaining(&mut self, remaining: u32, reset: Duration, now: Moment) {
+        self.used_elsewhere = None;
         let free = self.free(now);
         self.drift = Some(i64::from(remaining) - i64::from(free));
         let slots = free.saturating_sub(remaining);
         if slots > 0 {
             let until = now.plus(reset.min(self.length()));
-            self.floor = Some(Floor { slots, until });
+            self.used_elsewhere = Some(UsedElsewhere { slots, until });
         }
     }
 
-    /// The vendor states only its limit.
-    pub(super) fn heed_limit(&mut self, stated: u32) {
+    /// The vendor states its limit, and not how much of it remains.
+    pub(super) fn note_stated_limit(&mut self, stated: u32) {
         self.drift = Some(i64::from(stated) - i64::from(self.configured));
     }
 
-    /// Whether anything would be lost if it were forgotten.
+    /// Whether nothing would be lost if it were forgotten.
     pub(super) fn is_idle(&mut self, now: Moment) -> bool {
         self.occupied(now) == 0 && self.sixteenths == FULL_PACE
     }
 
-    /// Takes over what was spent of another one of the same allowance; not what the vendor said.
+    /// Takes over what was spent and slowed in another one of the same allowance, but not what the
+    /// vendor stated.
     pub(super) fn inherit(&mut self, from: &Self, now: Moment) {
         self.ledger.inherit(&from.ledger);
         self.set_speed(from.sixteenths, now);
@@ -174,8 +180,8 @@ impl Window {
         }
     }
 
-    /// Sets the pace to a part of the full one. Where calls are not spread, a temporary pace
-    /// serves until all of it is recovered.
+    /// Sets the pace to a part of the full one. If slots are not spread, a pace is added until the
+    /// full speed is recovered.
     pub(super) fn set_speed(&mut self, sixteenths: u8, now: Moment) {
         self.sixteenths = sixteenths;
         match (&mut self.pace, self.spread) {
@@ -198,7 +204,7 @@ impl Window {
         even_rate(self.ledger.limit(), self.length(), burst)
     }
 
-    fn believe(&mut self, limit: u32) {
+    fn set_limit(&mut self, limit: u32) {
         if limit == self.ledger.limit() {
             return;
         }
@@ -209,19 +215,8 @@ impl Window {
         }
     }
 
-    fn foreign(&self) -> u32 {
-        self.floor.map_or(0, |floor| floor.slots)
-    }
-
-    /// What the vendor said holds no longer than it holds.
-    fn forget(&mut self, now: Moment) {
-        if self.floor.is_some_and(|floor| floor.until <= now) {
-            self.floor = None;
-        }
-        if self.learned_until.is_some_and(|until| until <= now) {
-            self.learned_until = None;
-            self.believe(self.configured);
-        }
+    fn slots_elsewhere(&self) -> u32 {
+        self.used_elsewhere.map_or(0, |elsewhere| elsewhere.slots)
     }
 }
 
@@ -245,11 +240,11 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn window(limit: u32) -> Window {
-        Window::new(limit, MINUTE, Spread::None)
+    fn window(limit: u32) -> WindowLimit {
+        WindowLimit::new(limit, MINUTE, Spread::None)
     }
 
-    fn spend(window: &mut Window, slots: u32, now: Moment) {
+    fn spend(window: &mut WindowLimit, slots: u32, now: Moment) {
         for _ in 0..slots {
             window.occupy();
             window.settle(now);
@@ -257,62 +252,65 @@ mod tests {
     }
 
     #[test]
-    fn a_learned_limit_is_forgotten_by_a_higher_one_and_after_a_day() {
+    fn a_learned_limit_expires_after_a_day_or_when_a_higher_one_is_stated() {
         let mut window = window(100);
-        window.learn(10, at(0));
+        window.learn_limit(10, at(0));
         assert_eq!((window.limit(), window.free(at(0))), (10, 10));
-        window.learn(20, at(1));
+        window.learn_limit(20, at(1));
         assert_eq!(window.limit(), 20);
-        window.learn(1_000, at(2));
+        window.learn_limit(1_000, at(2));
         assert_eq!((window.limit(), window.free(at(2))), (100, 100));
-        window.learn(10, at(3));
-        window.learn(10, at(1_000));
+        window.learn_limit(10, at(3));
+        window.learn_limit(10, at(1_000));
         let day = 24 * 60 * 60;
         assert_eq!((window.free(at(day + 999)), window.free(at(day + 1_000))), (10, 100));
-        let mut weekly = Window::new(100, seconds(7 * day), Spread::None);
-        weekly.learn(10, at(0));
+        let mut weekly = WindowLimit::new(100, seconds(7 * day), Spread::None);
+        weekly.learn_limit(10, at(0));
         assert_eq!((weekly.free(at(7 * day - 1)), weekly.free(at(7 * day))), (10, 100));
     }
 
     #[test]
-    fn a_learned_limit_paces_as_evenly_as_it_is_low() {
-        let mut window = Window::new(60, MINUTE, Spread::Even { burst: 1 });
-        window.learn(6, at(0));
+    fn a_learned_limit_slows_the_pace_in_proportion() {
+        let mut window = WindowLimit::new(60, MINUTE, Spread::Even { burst: 1 });
+        window.learn_limit(6, at(0));
         assert_eq!(window.estimate(at(0), 2), at(10));
-        window.learn(60, at(0));
+        window.learn_limit(60, at(0));
         assert_eq!(window.estimate(at(0), 2), at(1));
     }
 
     #[test]
-    fn what_remains_is_a_floor_that_is_replaced_and_ends() {
+    fn what_the_vendor_states_to_remain_lowers_the_free_slots_until_its_reset() {
         let mut window = window(10);
         spend(&mut window, 2, at(0));
-        window.heed_remaining(3, seconds(20), at(0));
+        window.note_remaining(3, seconds(20), at(0));
         assert_eq!((window.free(at(1)), window.occupied(at(1))), (3, 7));
         spend(&mut window, 3, at(1));
-        assert_eq!(window.room(at(1)), Err(at(20)));
+        assert_eq!(window.check_slot(at(1)), Err(at(20)));
         assert_eq!((window.estimate(at(1), 1), window.estimate(at(1), 6)), (at(20), at(60)));
-        window.heed_remaining(1, seconds(20), at(2));
+        window.note_remaining(1, seconds(20), at(2));
         assert_eq!((window.free(at(2)), window.free(at(21)), window.free(at(22))), (1, 1, 5));
-        window.heed_remaining(9, seconds(3_600), at(30));
-        assert_eq!(window.free(at(30)), 5, "more than we believe changes nothing");
-        window.heed_remaining(1, seconds(3_600), at(30));
+        window.note_remaining(9, seconds(3_600), at(30));
+        assert_eq!(
+            window.free(at(30)),
+            5,
+            "a statement of more than our own figure changes nothing"
+        );
+        window.note_remaining(1, seconds(3_600), at(30));
         assert_eq!((window.free(at(61)), window.free(at(90))), (6, 10), "at most one window");
     }
 
     #[test]
-    fn drift_is_what_the_vendor_says_beyond_what_is_believed() {
+    fn drift_is_how_far_the_vendors_statement_exceeds_our_figure() {
         let mut window = window(10);
         spend(&mut window, 4, at(0));
         for (remaining, drift) in [(6, 0), (9, 3), (2, -4), (2, -4)] {
-            window.heed_remaining(remaining, seconds(5), at(0));
+            window.note_remaining(remaining, seconds(5), at(0));
             assert_eq!(window.drift(), Some(drift));
         }
-        window.heed_limit(50);
+        window.note_stated_limit(50);
         assert_eq!(window.drift(), Some(40));
     }
 
-    /// What happens to a window.
     #[derive(Clone, Copy, Debug)]
     enum Event {
         Ask { latency: u64 },
@@ -333,10 +331,10 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(300))]
 
-        /// Whatever the vendor says, and whatever is estimated: never over the configured limit,
-        /// never more at once than the vendor has just said remains, and all of it is forgotten.
+        /// Whatever the vendor states and whatever is estimated, the configured limit is kept, no
+        /// more slots are free than the vendor has just stated, and every statement expires.
         #[test]
-        fn hints_only_ever_lower_and_only_for_a_while(
+        fn statements_only_lower_what_is_granted_and_expire(
             limit in 1_u32..9,
             events in prop::collection::vec((0_u64..40, event()), 1..200),
         ) {
@@ -349,19 +347,19 @@ mod tests {
                     now < *answer
                 });
                 match event {
-                    Event::Ask { latency } => if window.room(at(now)).is_ok() {
+                    Event::Ask { latency } => if window.check_slot(at(now)).is_ok() {
                         window.occupy();
                         open.push(now + latency);
                         counted.push(now + latency / 2);
                     },
                     Event::Remaining(left, reset) => {
                         let before = window.ledger.clone().free(at(now));
-                        window.heed_remaining(left, seconds(reset), at(now));
+                        window.note_remaining(left, seconds(reset), at(now));
                         let most = if reset == 0 { before } else { left.min(before) };
                         prop_assert_eq!(window.free(at(now)), most);
                     }
                     Event::Limit(stated) => {
-                        window.learn(stated, at(now));
+                        window.learn_limit(stated, at(now));
                         prop_assert_eq!(window.limit(), stated.min(limit));
                     }
                     Event::Estimate(ahead) => {
@@ -370,8 +368,8 @@ mod tests {
                         prop_assert_eq!(window.free(at(now)), free);
                     }
                 }
-                if window.room(at(now)).is_err_and(|next| next <= at(now)) {
-                    prop_assert!(false, "the next look would be now again");
+                if window.check_slot(at(now)).is_err_and(|next| next <= at(now)) {
+                    prop_assert!(false, "the next check would be at once");
                 }
             }
             counted.sort_unstable();
