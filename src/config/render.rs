@@ -1,7 +1,7 @@
-//! Faults as people and programs read them.
+//! Diagnostics as people and programs read them: with excerpts of the file, as rustc shows its own,
+//! or as JSON objects with stable members.
 //!
-//! People get them drawn as rustc draws its own; programs get objects with stable fields.
-//! Refuses to show a text that may be a secret: it is masked before anything is drawn.
+//! A text that may be a secret is masked before anything is rendered.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -11,64 +11,62 @@ use annotate_snippets::{
 };
 use serde_json::{Value, json};
 
-use super::fault::{Fault, Faults};
-use super::tree::{At, Name};
+use super::diagnostic::{Diagnostic, Diagnostics};
+use super::tree::{Location, SourceName};
 
-/// Faults that are drawn; after so many the first ones need attention.
-const DRAWN_MAX: usize = 100;
+/// Diagnostics that are shown to people; the first ones need attention first.
+const SHOWN_MAX: usize = 100;
 
-/// Whether a terminal shows them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colours {
-    /// For files and pipes.
     Plain,
-    /// For terminals.
     Ansi,
 }
 
-impl Faults {
-    /// All faults drawn for people, and the summary.
+impl Diagnostics {
+    /// All diagnostics for people, and the summary.
     #[must_use]
-    pub fn human(&self, colours: Colours) -> String {
+    pub fn render(&self, colours: Colours) -> String {
         let renderer = match colours {
             Colours::Plain => Renderer::plain(),
             Colours::Ansi => Renderer::styled(),
         };
         let texts = self.masked();
-        let drawn = self.list.iter().take(DRAWN_MAX);
-        let mut out: Vec<String> =
-            drawn.map(|fault| renderer.render(&[self.group(fault, &texts)]) + "\n").collect();
-        if self.list.len() > DRAWN_MAX {
-            out.push(format!("… and {} more\n", self.list.len() - DRAWN_MAX));
+        let shown = self.list.iter().take(SHOWN_MAX);
+        let mut out: Vec<String> = shown
+            .map(|diagnostic| renderer.render(&[self.group(diagnostic, &texts)]) + "\n")
+            .collect();
+        if self.list.len() > SHOWN_MAX {
+            out.push(format!("… and {} more\n", self.list.len() - SHOWN_MAX));
         }
         out.push(self.summary().join("\n"));
         out.join("\n") + "\n"
     }
 
-    /// All faults for programs.
+    /// All diagnostics for programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        self.list.iter().map(|fault| self.object(fault)).collect()
+        self.list.iter().map(|diagnostic| self.object(diagnostic)).collect()
     }
 
-    fn object(&self, fault: &Fault) -> Value {
-        let position = self.position(fault);
+    fn object(&self, diagnostic: &Diagnostic) -> Value {
+        let position = self.position(diagnostic);
         let position = position.as_ref();
         json!({
-            "code": fault.sort.name(),
-            "message": fault.message,
-            "key": Some(&fault.key).filter(|key| !key.is_empty()),
+            "code": diagnostic.code.name(),
+            "message": diagnostic.message,
+            "key": Some(&diagnostic.key).filter(|key| !key.is_empty()),
             "layer": position.map(|at| at.layer()),
             "source": position.map(|at| at.source()),
             "line": position.and_then(|at| at.line()),
             "column": position.and_then(|at| at.column()),
-            "found": fault.found,
-            "accepted": fault.accepted,
-            "nearest": fault.nearest,
+            "found": diagnostic.found,
+            "accepted": diagnostic.accepted,
+            "nearest": diagnostic.nearest,
         })
     }
 
-    /// The texts with stars in place of what may be a secret; every byte keeps its place.
+    /// The texts with asterisks in place of what may be a secret; the other bytes do not move.
     fn masked(&self) -> Vec<String> {
         let mut texts: Vec<String> =
             self.sources.all().iter().map(|source| source.text.clone()).collect();
@@ -82,41 +80,43 @@ impl Faults {
         texts
     }
 
-    fn group<'t>(&self, fault: &'t Fault, texts: &'t [String]) -> Group<'t> {
-        let title = Level::ERROR.primary_title(visible(&fault.message)).id(fault.sort.name());
-        let mut group = title.elements(self.places(fault, texts));
-        let key = Some(&fault.key).filter(|key| key.contains('.'));
+    fn group<'t>(&self, diagnostic: &'t Diagnostic, texts: &'t [String]) -> Group<'t> {
+        let title =
+            Level::ERROR.primary_title(visible(&diagnostic.message)).id(diagnostic.code.name());
+        let mut group = title.elements(self.places(diagnostic, texts));
+        let key = Some(&diagnostic.key).filter(|key| key.contains('.'));
         if let Some(key) = key {
             let note = format!("the key is `{}`", visible(key));
             group = group.element(Level::NOTE.message(note));
         }
-        if let Some(accepted) = &fault.accepted {
+        if let Some(accepted) = &diagnostic.accepted {
             group = group.element(Level::HELP.message(format!("accepted: {accepted}")));
         }
-        if let Some(nearest) = fault.nearest.as_ref().filter(|_| !self.in_text(fault.at)) {
+        if let Some(nearest) = diagnostic.nearest.as_ref().filter(|_| !self.in_text(diagnostic.at))
+        {
             group = group.element(Level::HELP.message(did_you_mean(nearest)));
         }
         group
     }
 
-    fn places<'t>(&self, fault: &'t Fault, texts: &'t [String]) -> Vec<Element<'t>> {
-        let Some(at) = fault.at else { return Vec::new() };
-        if !self.in_text(fault.at) {
+    fn places<'t>(&self, diagnostic: &'t Diagnostic, texts: &'t [String]) -> Vec<Element<'t>> {
+        let Some(at) = diagnostic.at else { return Vec::new() };
+        if !self.in_text(diagnostic.at) {
             return vec![Origin::path(visible(&self.sources.of(at).name.to_string())).into()];
         }
-        let label = fault.nearest.as_deref().map(did_you_mean);
+        let label = diagnostic.nearest.as_deref().map(did_you_mean);
         let mut marks = vec![(AnnotationKind::Primary, at, label.map(Cow::Owned))];
-        let also = fault.also.filter(|(also, _)| self.in_text(Some(*also)));
-        let Some((also, role)) = also else { return vec![self.snippet(&marks, texts)] };
-        let mark = (AnnotationKind::Context, also, Some(Cow::Borrowed(role)));
-        if also.source == at.source {
+        let related = diagnostic.related.filter(|(related, _)| self.in_text(Some(*related)));
+        let Some((related, role)) = related else { return vec![self.snippet(&marks, texts)] };
+        let mark = (AnnotationKind::Context, related, Some(Cow::Borrowed(role)));
+        if related.source == at.source {
             marks.push(mark);
             return vec![self.snippet(&marks, texts)];
         }
         vec![self.snippet(&marks, texts), self.snippet(&[mark], texts)]
     }
 
-    /// The lines that are marked, and what lies between.
+    /// The marked lines and those between them.
     fn snippet<'t>(&self, marks: &[Mark<'t>], texts: &'t [String]) -> Element<'t> {
         let source = marks[0].1.source;
         let text = texts[source].as_str();
@@ -134,27 +134,30 @@ impl Faults {
         snippet.annotations(annotations).into()
     }
 
-    fn in_text(&self, at: Option<At>) -> bool {
+    fn in_text(&self, at: Option<Location>) -> bool {
         at.is_some_and(|at| {
             at.line > 0
-                && matches!(self.sources.of(at).name, Name::File(_) | Name::Stdin | Name::Program)
+                && matches!(
+                    self.sources.of(at).name,
+                    SourceName::File(_) | SourceName::Stdin | SourceName::Program
+                )
         })
     }
 }
 
-type Mark<'t> = (AnnotationKind, At, Option<Cow<'t, str>>);
+type Mark<'t> = (AnnotationKind, Location, Option<Cow<'t, str>>);
 
 fn did_you_mean(nearest: &str) -> String {
     format!("did you mean `{}`?", visible(nearest))
 }
 
-/// Text of others on a terminal: control characters become visible.
+/// Text for a terminal: control characters become visible.
 fn visible(text: &str) -> String {
     normalize_untrusted_str(text)
 }
 
-/// The line of a place, without its end.
-fn line(text: &str, at: At) -> Range<usize> {
+/// The line of a location, without its line end.
+fn line(text: &str, at: Location) -> Range<usize> {
     let place = on_characters(text, at.start..at.start).start;
     let start = text[..place].rfind('\n').map_or(0, |newline| newline + 1);
     let end = text[place..].find('\n').map_or(text.len(), |newline| place + newline);

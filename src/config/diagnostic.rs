@@ -1,21 +1,17 @@
-//! What is wrong with a configuration, said so that somebody can put it right.
+//! Mistakes in a configuration: what, where, and what to do about it.
 //!
-//! Faults are collected, never thrown: one run shows them all. A secret never enters one, and
-//! the places of texts that may be secrets are kept so that no drawing shows them either.
+//! They are collected, so that one run shows them all. A secret never enters a message, and the
+//! locations of texts that may be secrets are kept, so that no excerpt of a file shows them.
 
-use super::tree::{At, Position, Sources};
+use super::tree::{Location, Position, Sources};
 
-/// Mistakes that are kept; a file with more is not a configuration with mistakes.
-const FAULTS_MAX: usize = 1_000;
+/// Mistakes that are kept; a file with more is not a configuration.
+const DIAGNOSTICS_MAX: usize = 1_000;
 
-/// What sort of mistake it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sort {
-    /// The text is no YAML.
+pub enum DiagnosticCode {
     Syntax,
-    /// No such key.
     UnknownKey,
-    /// The same key twice.
     DuplicateKey,
     /// A required key is missing.
     MissingKey,
@@ -23,24 +19,24 @@ pub enum Sort {
     Type,
     /// A unit is missing or unknown.
     Unit,
-    /// A value outside its bounds.
+    /// A value is outside its bounds.
     Range,
-    /// A name that nothing has.
+    /// A name is not defined.
     Reference,
-    /// Two settings that contradict each other.
+    /// Settings contradict each other.
     Conflict,
     /// A secret that is written down, missing or unreadable.
     Secret,
-    /// A file that cannot be read.
+    /// A file cannot be read.
     File,
-    /// A layer above the files that says nothing usable.
+    /// A variable or `--set` does not name a key and a value.
     Layer,
-    /// A key that a later version will understand.
+    /// A key that only a later version supports.
     Unsupported,
 }
 
-impl Sort {
-    /// Its stable name.
+impl DiagnosticCode {
+    /// The stable name, for programs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -61,26 +57,29 @@ impl Sort {
     }
 }
 
-/// One mistake.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
-    pub(super) sort: Sort,
-    pub(super) at: Option<At>,
+pub(super) struct Diagnostic {
+    pub(super) code: DiagnosticCode,
+    pub(super) at: Option<Location>,
     /// The path of the key, dotted; empty when no key is concerned.
     pub(super) key: String,
     pub(super) message: String,
     pub(super) found: Option<String>,
     pub(super) accepted: Option<String>,
     pub(super) nearest: Option<String>,
-    /// Another place that takes part in it, and how.
-    pub(super) also: Option<(At, &'static str)>,
+    /// Another location that takes part in it, and how.
+    pub(super) related: Option<(Location, &'static str)>,
 }
 
-impl Fault {
-    pub(super) fn new(sort: Sort, at: Option<At>, message: impl Into<String>) -> Self {
+impl Diagnostic {
+    pub(super) fn new(
+        code: DiagnosticCode,
+        at: Option<Location>,
+        message: impl Into<String>,
+    ) -> Self {
         let message = message.into();
         let key = String::new();
-        Self { sort, at, key, message, found: None, accepted: None, nearest: None, also: None }
+        Self { code, at, key, message, found: None, accepted: None, nearest: None, related: None }
     }
 
     #[must_use]
@@ -108,92 +107,92 @@ impl Fault {
     }
 
     #[must_use]
-    pub(super) const fn also(mut self, at: At, role: &'static str) -> Self {
-        self.also = Some((at, role));
+    pub(super) const fn related(mut self, at: Location, role: &'static str) -> Self {
+        self.related = Some((at, role));
         self
     }
 }
 
-/// Everything that is wrong, with the texts it is wrong in.
+/// All mistakes, with the texts they are in.
 #[derive(Debug, Default)]
-pub struct Faults {
+pub struct Diagnostics {
     pub(super) sources: Sources,
-    pub(super) list: Vec<Fault>,
-    /// How many more there are than the list holds.
+    pub(super) list: Vec<Diagnostic>,
+    /// How many more were found than the list holds.
     beyond: usize,
     /// Texts that may be secrets.
-    pub(super) hidden: Vec<At>,
+    pub(super) hidden: Vec<Location>,
 }
 
-impl Faults {
-    pub(super) fn push(&mut self, fault: Fault) {
-        if self.list.len() < FAULTS_MAX {
-            self.list.push(fault);
+impl Diagnostics {
+    pub(super) fn push(&mut self, diagnostic: Diagnostic) {
+        if self.list.len() < DIAGNOSTICS_MAX {
+            self.list.push(diagnostic);
         } else {
             self.beyond += 1;
         }
     }
 
-    /// The same place is complained about once, however many scopes read it.
-    pub(super) fn push_once(&mut self, fault: Fault) {
-        let same = |known: &Fault| known.at.is_some() && known.at == fault.at;
-        if !self.list.iter().any(|known| same(known) && known.message == fault.message) {
-            self.push(fault);
+    /// Several scopes may read the same value; the mistake is reported once.
+    pub(super) fn push_once(&mut self, diagnostic: Diagnostic) {
+        let same = |known: &Diagnostic| known.at.is_some() && known.at == diagnostic.at;
+        if !self.list.iter().any(|known| same(known) && known.message == diagnostic.message) {
+            self.push(diagnostic);
         }
     }
 
-    pub(super) fn hide(&mut self, at: At) {
+    pub(super) fn hide(&mut self, at: Location) {
         self.hidden.push(at);
     }
 
-    /// How many there are.
     #[must_use]
     pub const fn count(&self) -> usize {
         self.list.len() + self.beyond
     }
 
-    /// In how many places each source is wrong: `evenkeel.yaml: 2 errors`, one line a source.
+    /// The number of mistakes per source: `evenkeel.yaml: 2 errors`.
     #[must_use]
     pub fn summary(&self) -> Vec<String> {
         let mut counts: Vec<(String, usize)> = Vec::new();
-        for fault in &self.list {
-            let name = self.position(fault).map_or("configuration".into(), |at| at.source());
+        for diagnostic in &self.list {
+            let name = self.position(diagnostic).map_or("configuration".into(), |at| at.source());
             match counts.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, count)) => *count += 1,
                 None => counts.push((name, 1)),
             }
         }
-        let line = |(name, count): &(String, usize)| format!("{name}: {count} {}", errors(*count));
+        let line = |(name, count): &(String, usize)| match count {
+            1 => format!("{name}: 1 error"),
+            count => format!("{name}: {count} errors"),
+        };
         let beyond = (self.beyond > 0).then(|| format!("and {} more", self.beyond));
         counts.iter().map(line).chain(beyond).collect()
     }
 
-    pub(super) fn position(&self, fault: &Fault) -> Option<Position> {
-        fault.at.map(|at| self.sources.position(at))
+    pub(super) fn position(&self, diagnostic: &Diagnostic) -> Option<Position> {
+        diagnostic.at.map(|at| self.sources.position(at))
     }
 
-    /// Forgets those found after the first `known` that a layer which could not be read may
-    /// explain: what it says is not known, so nothing is known to be missing or contradicted.
+    /// Drops those after the first `known` that a layer which could not be read may explain: what
+    /// seems to be missing or contradicted may be in that layer.
     pub(super) fn forget_consequences(&mut self, known: usize) {
-        let stands = |fault: &Fault| {
-            !matches!(fault.sort, Sort::MissingKey | Sort::Reference | Sort::Conflict)
+        let stands = |diagnostic: &Diagnostic| {
+            !matches!(
+                diagnostic.code,
+                DiagnosticCode::MissingKey | DiagnosticCode::Reference | DiagnosticCode::Conflict
+            )
         };
         let later = self.list.split_off(known.min(self.list.len()));
         self.list.extend(later.into_iter().filter(stands));
     }
 
-    /// Puts them in the order of the text, whatever order they were found in.
+    /// Sorts by location.
     pub(super) fn sort(&mut self) {
-        let place = |fault: &Fault| fault.at.map(|at| (at.source, at.start));
-        self.list.sort_by_key(place);
+        self.list.sort_by_key(|diagnostic| diagnostic.at.map(|at| (at.source, at.start)));
     }
 }
 
-const fn errors(count: usize) -> &'static str {
-    if count == 1 { "error" } else { "errors" }
-}
-
-/// The most similar of some names, if one is similar enough to be meant.
+/// The most similar of the names, if one is similar enough to be meant.
 pub(super) fn nearest<'n>(found: &str, names: impl Iterator<Item = &'n str>) -> Option<String> {
     const SIMILAR_ENOUGH: f64 = 0.6;
     names

@@ -1,13 +1,10 @@
-//! Amounts as people and other programs write them: limits, durations, sizes, percentages.
+//! Reads amounts as people and other programs write them (`500rpm`, `1.5 hours`, `64KB`), for
+//! suggestions.
 //!
-//! Each is read token by token, so that blanks, plurals and long unit names do not matter; what is
-//! not understood is nothing, never a guess.
+//! Texts are read token by token, so blanks, plurals and long unit names do not matter.
 
 use std::time::Duration;
 
-use super::quantity::{Length, Limit};
-
-/// A part of a text.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Token<'t> {
     Number(Fraction),
@@ -15,7 +12,6 @@ enum Token<'t> {
     Mark(char),
 }
 
-/// A number as people write it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Fraction {
     over: u64,
@@ -124,8 +120,8 @@ fn time_unit(word: &str) -> Option<u64> {
     })
 }
 
-/// `500rpm`, `10 per second`, `100 requests/min`, `10k/h`, `1000/month`, `0.5/s`.
-pub(super) fn limit(text: &str) -> Option<String> {
+/// Calls and the window in nanoseconds: `500rpm`, `10 per second`, `100 requests/min`, `10k/h`, `1000/month`, `0.5/s`.
+pub(super) fn limit(text: &str) -> Option<(u32, u64)> {
     let tokens = tokens(text);
     let [Token::Number(calls), rest @ ..] = tokens.as_slice() else { return None };
     let (calls, window) = match rest {
@@ -143,7 +139,7 @@ pub(super) fn limit(text: &str) -> Option<String> {
     };
     let length = window.checked_mul(calls.under)?;
     let calls = u32::try_from(calls.over).ok()?;
-    Some(Limit { calls, window: Duration::from_nanos(length) }.to_string())
+    Some((calls, length))
 }
 
 fn window(calls: Fraction, tokens: &[Token<'_>]) -> Option<(Fraction, u64)> {
@@ -182,7 +178,7 @@ fn short_rate(word: &str) -> Option<u64> {
     ["s", "m", "h", "d", "min", "sec", "hr"].contains(&unit).then(|| time_unit(unit)).flatten()
 }
 
-/// Words that say what is counted, or "per".
+/// Whether a word only says what is counted, or `per`.
 fn is_noise(word: &str) -> bool {
     const WORDS: [&str; 22] = [
         "r", "req", "reqs", "request", "requests", "call", "calls", "hit", "hits", "query",
@@ -217,7 +213,8 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
         let sum = parts.into_iter().try_fold(0_u64, |sum, part| sum.checked_add(part?))?;
         return Some(Duration::from_nanos(sum));
     }
-    let iso = matches!(tokens.first(), Some(Token::Word(word)) if is_iso_mark(word));
+    let iso = matches!(tokens.first(), Some(Token::Word(word))
+        if word.eq_ignore_ascii_case("p") || word.eq_ignore_ascii_case("pt"));
     let mut rest = &tokens[usize::from(iso)..];
     let mut sum = 0_u64;
     while let [Token::Number(number), Token::Word(unit), behind @ ..] = rest {
@@ -236,35 +233,23 @@ pub(super) fn duration(text: &str) -> Option<Duration> {
     (rest.is_empty() && !tokens.is_empty()).then(|| Duration::from_nanos(sum))
 }
 
-fn is_iso_mark(word: &str) -> bool {
-    word.eq_ignore_ascii_case("p") || word.eq_ignore_ascii_case("pt")
+/// The bound that a word such as `unlimited` or `none` stands for.
+pub(super) fn extreme<T>(text: &str, none: T, unlimited: T) -> Option<T> {
+    const UNLIMITED: [&str; 7] =
+        ["unlimited", "infinite", "infinity", "inf", "forever", "never", "-1"];
+    if UNLIMITED.contains(&&*text.to_ascii_lowercase()) {
+        return Some(unlimited);
+    }
+    is_nothing(text).then_some(none)
 }
 
-const NO_BOUND: [&str; 7] = ["unlimited", "infinite", "infinity", "inf", "forever", "never", "-1"];
-pub(super) const NOTHING: [&str; 8] =
-    ["none", "off", "no", "false", "disabled", "disable", "null", "0"];
-
-/// The bound that stands for "as much as possible" or "not at all", where there is one.
-pub(super) fn extreme(text: &str, min: u64, max: u64) -> Option<u64> {
-    let said = text.to_ascii_lowercase();
-    if NO_BOUND.contains(&said.as_str()) {
-        return Some(max);
-    }
-    NOTHING.contains(&said.as_str()).then_some(min)
-}
-
-/// Where a duration cannot be zero, "none" means that it does not end anything.
-pub(super) fn endless(text: &str, min: Duration, max: Duration) -> Option<Length> {
-    let end = if min.is_zero() { min } else { max };
-    let said = text.to_ascii_lowercase();
-    if NO_BOUND.contains(&said.as_str()) {
-        return Some(Length(max));
-    }
-    NOTHING.contains(&said.as_str()).then_some(Length(end))
+pub(super) fn is_nothing(text: &str) -> bool {
+    const NOTHING: [&str; 8] = ["none", "off", "no", "false", "disabled", "disable", "null", "0"];
+    NOTHING.contains(&&*text.to_ascii_lowercase())
 }
 
 /// `64KB`, `1.5 MB`, `1_000_000`, `2 gigabytes`.
-pub(super) fn size(text: &str) -> Option<u64> {
+pub(super) fn size(text: &str) -> Option<usize> {
     // A number takes a bare `k` for a thousand; here it is a unit.
     let split = text.rfind(|c: char| c.is_ascii_digit()).map(|at| at + 1)?;
     let (number, unit) = text.split_at(split);
@@ -279,7 +264,7 @@ pub(super) fn size(text: &str) -> Option<u64> {
     };
     let number = number.filter(|_| taken == split)?;
     // A fraction of a unit is rounded to whole bytes.
-    Some(number.over.checked_mul(factor)? / number.under)
+    usize::try_from(number.over.checked_mul(factor)? / number.under).ok()
 }
 
 pub(super) fn percent(text: &str) -> Option<String> {
@@ -294,7 +279,7 @@ pub(super) fn percent(text: &str) -> Option<String> {
             shown(number.times(1)?)
         }
         [Token::Number(number), Token::Mark('%')] => shown(number.over / number.under),
-        _ => shown(extreme(text, 0, 100)?),
+        _ => shown(extreme(text, 0_u64, 100)?),
     }
 }
 

@@ -1,35 +1,22 @@
-//! Which calls a matcher reaches: whether one reaches all that another does, and whether any call
-//! has a path of its pattern.
+//! Compares matchers: whether one matches every call that another does, and whether any call has a
+//! path that a pattern matches.
 
-use super::policy::plain;
-use crate::config::check::{Field, Held, Item};
-use crate::config::scalar::Plain;
+use http::Method;
 
-/// Why no call behind the prefix has a path of this pattern, with what to write instead.
-pub(super) fn never_a_path(text: &str, prefix: &str, base: &str) -> Option<String> {
-    let behind = |start: &str| {
-        let rest = text.strip_prefix(start).filter(|_| !start.is_empty())?;
-        (rest.is_empty() || rest.starts_with('/')).then_some(if rest.is_empty() {
-            "/"
-        } else {
-            rest
-        })
-    };
-    if let Some(rest) = behind(&format!("{prefix}{base}")).or_else(|| behind(prefix)) {
-        let rest = Some(base)
-            .filter(|base| !base.is_empty())
-            .and_then(|base| {
-                let rest = rest.strip_prefix(base)?;
-                (rest.is_empty() || rest.starts_with('/')).then_some(rest)
-            })
-            .unwrap_or(rest);
-        let rest = if rest.is_empty() { "/" } else { rest };
+use super::reader::Scope;
+use crate::config::item::Item;
+use crate::config::keys;
+
+/// Why no call behind the prefix matches this pattern, with what to write instead.
+pub(super) fn never_matches(text: &str, prefix: &str, base: &str) -> Option<String> {
+    if let Some(rest) = behind(text, &format!("{prefix}{base}")).or_else(|| behind(text, prefix)) {
+        let rest = behind(rest, base).unwrap_or(rest);
         return Some(format!(
             "a path begins behind the route's prefix `{prefix}`, so this matches only \
              `{prefix}{text}`; for the calls to `{prefix}{rest}` write `{rest}`"
         ));
     }
-    if let Some(rest) = behind(base) {
+    if let Some(rest) = behind(text, base) {
         return Some(format!(
             "a path begins behind the route's prefix, before the URL's path `{base}` is put in \
              its place, so this matches what is sent to `{base}{text}`; for `{base}{rest}` write \
@@ -54,7 +41,13 @@ pub(super) fn never_a_path(text: &str, prefix: &str, base: &str) -> Option<Strin
     empty.then(|| "two slashes stand for an empty segment, which hardly any call has".into())
 }
 
-/// `{id}`, `:id`, `<id>`: what other programs write for one segment.
+/// The path behind a prefix of whole segments.
+fn behind<'t>(text: &'t str, start: &str) -> Option<&'t str> {
+    let rest = text.strip_prefix(start).filter(|_| !start.is_empty())?;
+    if rest.is_empty() { Some("/") } else { Some(rest).filter(|rest| rest.starts_with('/')) }
+}
+
+/// `{id}`, `:id`, `<id>`: the notations of other programs for one segment.
 fn is_placeholder(part: &str) -> bool {
     let braced = part.starts_with('{') && part.ends_with('}');
     let angled = part.starts_with('<') && part.ends_with('>');
@@ -64,35 +57,23 @@ fn is_placeholder(part: &str) -> bool {
     braced || angled || colon
 }
 
-pub(super) fn items(item: &Item) -> &[Item] {
-    if let Held::List(items) = &item.held { items } else { &[] }
-}
-
-/// Which calls a matcher is for: methods and segments; nothing means every one.
-pub(super) struct Reach {
-    methods: Option<Vec<String>>,
+/// The calls that a matcher matches: methods and path segments; nothing means every one.
+pub(super) struct Coverage {
+    methods: Option<Vec<Method>>,
     segments: Vec<String>,
 }
 
-impl Reach {
-    pub(super) fn everything() -> Self {
-        Self { methods: None, segments: vec!["**".to_owned()] }
+impl Coverage {
+    /// The coverage of a `match` or an entry of `exempt`; without one, every call.
+    pub(super) fn of(item: Option<&Item>) -> Self {
+        let scope = Scope::of(item, keys::MATCHER, "");
+        let path = scope.written_value(&keys::MATCH_PATH).map(|path| path.written);
+        let path = path.unwrap_or_else(|| "/**".into());
+        let segments = path.split('/').skip(1).map(str::to_owned).collect();
+        Self { methods: scope.written_list(&keys::MATCH_METHODS), segments }
     }
 
-    pub(super) fn of(item: &Item) -> Self {
-        let methods = item.field("methods").map(|field| {
-            items(&field.item).iter().filter_map(plain).map(Plain::to_string).collect()
-        });
-        let path = item.field("path").and_then(|field| plain(&field.item)).map(Plain::to_string);
-        let path = path.unwrap_or_else(|| "/**".to_owned());
-        Self { methods, segments: path.split('/').skip(1).map(str::to_owned).collect() }
-    }
-
-    pub(super) fn of_allowance(field: &Field) -> Self {
-        field.item.field("match").map_or_else(Self::everything, |it| Self::of(&it.item))
-    }
-
-    /// Whether it is for every call that the other is for.
+    /// Whether it matches every call that the other matches.
     pub(super) fn covers(&self, other: &Self) -> bool {
         let methods = match (&self.methods, &other.methods) {
             (None, _) => true,
@@ -102,11 +83,11 @@ impl Reach {
         methods && covers(&self.segments, &other.segments)
     }
 
-    /// Whether some call may be one of both, by the widest reading of its path and method.
-    pub(super) fn meets(&self, other: &Self) -> bool {
+    /// Whether some call may match both, by the widest reading of its path and method.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
         // Where GET is counted HEAD is too.
-        let same = |a: &String, b: &String| {
-            a == b || [a, b].iter().all(|it| matches!(it.as_str(), "GET" | "HEAD"))
+        let same = |a: &Method, b: &Method| {
+            a == b || [a, b].iter().all(|it| matches!(**it, Method::GET | Method::HEAD))
         };
         let methods = match (&self.methods, &other.methods) {
             (None, _) | (_, None) => true,
@@ -114,7 +95,7 @@ impl Reach {
                 others.iter().any(|it| own.iter().any(|own| same(own, it)))
             }
         };
-        methods && meet(trimmed(&self.segments), trimmed(&other.segments))
+        methods && overlap(trimmed(&self.segments), trimmed(&other.segments))
     }
 }
 
@@ -126,7 +107,7 @@ fn trimmed(segments: &[String]) -> &[String] {
     }
 }
 
-fn meet(one: &[String], other: &[String]) -> bool {
+fn overlap(one: &[String], other: &[String]) -> bool {
     match (one.split_first(), other.split_first()) {
         (Some((first, _)), _) | (_, Some((first, _))) if first == "**" => true,
         (_, Some((first, _))) if first == "**" => true,
@@ -134,7 +115,7 @@ fn meet(one: &[String], other: &[String]) -> bool {
         (None, Some(_)) | (Some(_), None) => false,
         (Some((first, one)), Some((second, other))) => {
             let any = first == "*" || second == "*" || first.eq_ignore_ascii_case(second);
-            any && meet(one, other)
+            any && overlap(one, other)
         }
     }
 }
