@@ -4,15 +4,16 @@ use bytes::BytesMut;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body;
 
-use super::head::{self, Found, Framing, Unusable};
+use super::head::{self, Framing, HeadError, ReadHead};
 use crate::http1::{Lines, Spelling};
-use crate::upstream::{AnswerBounds, RequestHead};
+use crate::upstream::request::RequestHead;
+use crate::upstream::settings::ResponseLimits;
 
 /// The parser of one connection's response heads.
 #[derive(Debug)]
 pub struct ResponseHeads {
     lines: Lines,
-    bounds: AnswerBounds,
+    limits: ResponseLimits,
 }
 
 /// A response head as the parser understands it.
@@ -34,37 +35,37 @@ pub enum ResponseLength {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseFault {
     Malformed,
-    OverBound,
+    TooLarge,
 }
 
 impl ResponseHeads {
     #[must_use]
-    pub fn new(bounds: AnswerBounds) -> Self {
-        Self { lines: Lines::default(), bounds }
+    pub fn new(limits: ResponseLimits) -> Self {
+        Self { lines: Lines::default(), limits }
     }
 
     /// Takes the next head off `received` once it is complete; `method` is the request's.
     ///
     /// # Errors
-    /// The head is malformed, or exceeds a bound.
+    /// The head is malformed, or exceeds a limit.
     pub fn take(
         &mut self,
         received: &mut BytesMut,
         method: &Method,
     ) -> Result<Option<ExaminedResponse>, ResponseFault> {
         let mut response = Response::new(());
-        let found = head::read(received, &mut self.lines, (method, self.bounds), &mut response);
-        let found = found.map_err(|unusable| match unusable {
-            Unusable::Malformed(_) => ResponseFault::Malformed,
-            Unusable::OverBound(_) => ResponseFault::OverBound,
+        let read = head::read(received, &mut self.lines, method, self.limits, &mut response);
+        let read = read.map_err(|error| match error {
+            HeadError::Malformed(_) => ResponseFault::Malformed,
+            HeadError::TooLarge(_) => ResponseFault::TooLarge,
         })?;
-        Ok(match found {
-            Found::Part => None,
-            Found::Interim(interim) => {
+        Ok(match read {
+            ReadHead::Incomplete => None,
+            ReadHead::Interim(interim) => {
                 let (status, headers) = (interim.status, interim.headers);
                 Some(ExaminedResponse::Interim { status, headers })
             }
-            Found::Head(head, original) => {
+            ReadHead::Complete(head, original) => {
                 let body = match head.framing {
                     Framing::Length(bytes) => ResponseLength::Exactly(bytes),
                     Framing::Chunks(_) => ResponseLength::Chunks,
@@ -80,6 +81,6 @@ impl ResponseHeads {
 /// The head of a request with this body as it is written to an HTTP/1.1 upstream.
 pub fn write_request<B: Body>(head: &RequestHead, body: &B, host: &HeaderValue) -> Vec<u8> {
     let mut written = Vec::new();
-    head::write(&mut written, (head, body), host, Version::HTTP_11);
+    head::write(&mut written, head, body, host, Version::HTTP_11);
     written
 }

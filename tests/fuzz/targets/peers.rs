@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 
 use evenkeel::http1::Padding;
-use evenkeel::upstream::AnswerBounds;
+use evenkeel::upstream::ResponseLimits;
 use http::{Method, Version};
 
 use super::{Fields, Verdict, chunks, request_head, response_head};
@@ -149,7 +149,7 @@ pub(crate) fn request_head(input: &[u8]) -> Comparison {
 
 /// Compares one response head with httparse's reading.
 pub(crate) fn response_head(input: &[u8]) -> Comparison {
-    let bounds = AnswerBounds { head_bytes_max: 64 * 1024, headers_max: 256 };
+    let bounds = ResponseLimits { head_bytes_max: 64 * 1024, headers_max: 256 };
     let ours = response_head::read(&[input], &Method::GET, bounds);
     let mut lines = [httparse::EMPTY_HEADER; 300];
     let mut parsed = httparse::Response::new(&mut lines);

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use evenkeel::http1::Spelling;
 use evenkeel::server::examine::{RequestHeads, write_response};
-use evenkeel::upstream::AnswerBounds;
+use evenkeel::upstream::ResponseLimits;
 use evenkeel::upstream::examine::{ExaminedResponse, ResponseHeads, ResponseLength};
 use http::{Method, Response};
 
@@ -17,7 +17,7 @@ pub(crate) const TARGET: Target = Target {
 };
 
 /// Bounds small enough that short inputs exceed them.
-const SMALL: AnswerBounds = AnswerBounds { head_bytes_max: 1024, headers_max: 16 };
+const SMALL: ResponseLimits = ResponseLimits { head_bytes_max: 1024, headers_max: 16 };
 
 /// A response head that was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,14 +31,14 @@ pub(crate) struct Read {
 }
 
 /// The first head of what arrives in these pieces, in response to this method.
-pub(crate) fn read(pieces: &[&[u8]], method: &Method, bounds: AnswerBounds) -> Verdict<Read> {
+pub(crate) fn read(pieces: &[&[u8]], method: &Method, bounds: ResponseLimits) -> Verdict<Read> {
     examined(pieces, method, bounds).0
 }
 
 fn examined(
     pieces: &[&[u8]],
     method: &Method,
-    bounds: AnswerBounds,
+    bounds: ResponseLimits,
 ) -> (Verdict<Read>, Option<(Response<()>, Spelling)>) {
     let mut heads = ResponseHeads::new(bounds);
     let (mut received, mut given) = (BytesMut::new(), 0);
@@ -147,7 +147,7 @@ fn is_stable_when_forwarded(
     };
     let response = response.clone().map(|()| BodyOf(length));
     let written = write_response(&request, &response, spelling);
-    let bounds = AnswerBounds { head_bytes_max: 8192, headers_max: 20 };
+    let bounds = ResponseLimits { head_bytes_max: 8192, headers_max: 20 };
     let Verdict::Accepted(again) = self::read(&[&written], method, bounds) else {
         panic!("not read again: {}", written.escape_ascii());
     };

@@ -7,7 +7,7 @@ mod wire;
 use std::collections::{BTreeMap, BTreeSet};
 
 use evenkeel::http1::{Length, Padding};
-use evenkeel::upstream::AnswerBounds;
+use evenkeel::upstream::ResponseLimits;
 use evenkeel::upstream::examine::ResponseLength;
 use http::Method;
 
@@ -36,7 +36,7 @@ fn request_heads_are_read_as_their_vectors_say() {
 
 #[test]
 fn response_heads_are_read_as_their_vectors_say() {
-    let bounds = AnswerBounds { head_bytes_max: 64 * 1024, headers_max: 256 };
+    let bounds = ResponseLimits { head_bytes_max: 64 * 1024, headers_max: 256 };
     let mut wrong = Vec::new();
     for vector in vectors::read("response-heads.txt") {
         let verdict = |pieces: &[&[u8]]| match response_head::read(pieces, &Method::GET, bounds) {
