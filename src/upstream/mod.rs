@@ -48,7 +48,7 @@ pub use settings::{Origin, Protocol, ResponseLimits, Scheme, Settings, TlsRoots}
 pub use shared::Shared;
 pub use upstreams::Upstreams;
 
-pub use crate::http1::{OriginalHead, Spelling};
+pub use crate::http1::{HeaderCase, OriginalHead};
 
 #[cfg(test)]
 mod tests;
