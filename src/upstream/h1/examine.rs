@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body;
 
 use super::head::{self, Framing, HeadError, ReadHead};
-use crate::http1::{Lines, Spelling};
+use crate::http1::{HeaderCase, Lines};
 use crate::upstream::request::RequestHead;
 use crate::upstream::settings::ResponseLimits;
 
@@ -20,7 +20,7 @@ pub struct ResponseHeads {
 #[derive(Debug)]
 pub enum ExaminedResponse {
     Interim { status: StatusCode, headers: HeaderMap },
-    Final { response: Response<()>, body: ResponseLength, spelling: Spelling },
+    Final { response: Response<()>, body: ResponseLength, spelling: HeaderCase },
 }
 
 /// How the end of a response's body is found.
@@ -71,7 +71,7 @@ impl ResponseHeads {
                     Framing::Chunks(_) => ResponseLength::Chunks,
                     Framing::Close => ResponseLength::Close,
                 };
-                let spelling = Spelling { received: Some(original), configured: None };
+                let spelling = HeaderCase { received: Some(original), configured: None };
                 Some(ExaminedResponse::Final { response, body, spelling })
             }
         })

@@ -1,7 +1,7 @@
 //! Response heads as upstreams send them.
 
 use bytes::BytesMut;
-use evenkeel::http1::Spelling;
+use evenkeel::http1::HeaderCase;
 use evenkeel::server::examine::{RequestHeads, write_response};
 use evenkeel::upstream::ResponseLimits;
 use evenkeel::upstream::examine::{ExaminedResponse, ResponseHeads, ResponseLength};
@@ -39,7 +39,7 @@ fn examined(
     pieces: &[&[u8]],
     method: &Method,
     bounds: ResponseLimits,
-) -> (Verdict<Read>, Option<(Response<()>, Spelling)>) {
+) -> (Verdict<Read>, Option<(Response<()>, HeaderCase)>) {
     let mut heads = ResponseHeads::new(bounds);
     let (mut received, mut given) = (BytesMut::new(), 0);
     for piece in pieces {
@@ -135,7 +135,7 @@ fn framing_is_unambiguous(head: &[u8], read: &Read, method: &Method) {
 fn is_stable_when_forwarded(
     read: &Read,
     response: &Response<()>,
-    spelling: &Spelling,
+    spelling: &HeaderCase,
     method: &Method,
 ) {
     let request = format!("{method} / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n");
