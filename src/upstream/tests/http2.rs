@@ -208,7 +208,9 @@ async fn target_and_authority_are_sent_as_pseudo_headers_without_host() {
 }
 
 /// The failure of a GET when the vendor runs `script` after its head.
-async fn failure_after<F>(script: impl Fn(Frames, u32) -> F + Copy + Send + Sync + 'static) -> Failure
+async fn failure_after<F>(
+    script: impl Fn(Frames, u32) -> F + Copy + Send + Sync + 'static,
+) -> Failure
 where
     F: Future<Output = ()> + Send,
 {
