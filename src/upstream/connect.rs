@@ -22,7 +22,7 @@ use super::shared::HttpVersion;
 use super::tls::TlsConfig;
 use super::transport::Transport;
 use crate::clock::Clock;
-use crate::outcome::{Failure, FailureKind, Reach, cause};
+use crate::outcome::{Delivery, Failure, FailureKind, cause};
 use crate::time::Moment;
 
 /// How long one address has before the next one is tried beside it (RFC 8305 §5).
@@ -164,7 +164,7 @@ async fn connect_tls(
 }
 
 fn not_connected(kind: FailureKind, detail: impl Into<Cow<'static, str>>) -> Failure {
-    Failure::new(kind, Reach::Nothing, detail)
+    Failure::new(kind, Delivery::NotSent, detail)
 }
 
 #[cfg(test)]
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(stream.peer_addr().unwrap(), open);
         assert!(clock.now().since(Moment::START) < STAGGER);
         let failure = connect_tcp(vec![closed, closed], clock).await.unwrap_err();
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Refused, Reach::Nothing));
+        assert_eq!((failure.kind, failure.delivery), (FailureKind::Refused, Delivery::NotSent));
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use super::reserved::ReservedConnections;
 use super::settings::Settings;
 use super::shared::{ConnectionPermit, HttpVersion, SharedUpstream, WorkerPool};
 use crate::clock::Clock;
-use crate::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Delivery, Failure, FailureKind};
 use crate::time::Moment;
 
 pub(super) struct Pool<B: RequestBody> {
@@ -320,10 +320,10 @@ fn downcast<B: RequestBody>(connection: AnyConnection) -> PooledConnection<B> {
 
 fn connection_limit_reached() -> Failure {
     let detail = "all connections stayed in use for the connect timeout";
-    Failure::new(FailureKind::ConnectionLimit, Reach::Nothing, detail)
+    Failure::new(FailureKind::ConnectionLimit, Delivery::NotSent, detail)
 }
 
 fn no_stream_granted() -> Failure {
     let detail = "the upstream granted no HTTP/2 stream in time";
-    Failure::new(FailureKind::ConnectTimeout, Reach::Nothing, detail)
+    Failure::new(FailureKind::ConnectTimeout, Delivery::NotSent, detail)
 }

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use http::{HeaderMap, StatusCode};
 
 use crate::http1::OriginalHead;
-use crate::outcome::Reach;
+use crate::outcome::Delivery;
 use crate::time::Moment;
 
 /// Bytes that may precede the head of one response. This bounds a flood of interim responses or
@@ -114,8 +114,8 @@ impl Progress {
     }
 
     /// What has to be assumed if the exchange is abandoned now.
-    pub fn reach(&self) -> Reach {
-        if self.last_write().is_some() { Reach::Maybe } else { Reach::Nothing }
+    pub fn delivery(&self) -> Delivery {
+        if self.last_write().is_some() { Delivery::Uncertain } else { Delivery::NotSent }
     }
 }
 

@@ -16,7 +16,7 @@ use rustls::{
 
 use super::certificate::{self, Certificate, Role};
 use super::settings::{Protocol, TlsRoots};
-use crate::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Delivery, Failure, FailureKind};
 
 /// The TLS configuration of one upstream, loaded when it is first needed.
 pub(super) struct TlsConfig {
@@ -185,6 +185,6 @@ fn verify_pin(
 }
 
 fn unusable_roots(detail: String) -> Failure {
-    Failure::new(FailureKind::Tls, Reach::Nothing, detail)
+    Failure::new(FailureKind::Tls, Delivery::NotSent, detail)
         .because("the certificates to trust cannot be read")
 }

@@ -47,7 +47,7 @@ pub(super) fn settings() -> Settings {
 fn workshop() -> gateway::Settings {
     let entry = Entry { host: None, prefix: "/wordbee".into(), upstream: 0 };
     gateway::Settings {
-        clients: Clients::anybody(HeaderName::from_static("evenkeel-key")),
+        clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
         client_limits: vec![None],
         routes: Routes::new(vec![entry]),
         upstreams: vec![wordbee()],

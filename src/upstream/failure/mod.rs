@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use rustix::io::Errno;
 use socket2::{Domain, Socket, Type};
 
-use crate::outcome::{Failure, FailureKind, Reach, cause};
+use crate::outcome::{Delivery, Failure, FailureKind, cause};
 
 mod tls;
 
@@ -43,72 +43,72 @@ impl ErrorClass {
 
 /// An HTTP/1.1 exchange failed before the head of its response was complete; `read_bytes` of it
 /// had arrived.
-pub(super) fn http1_head(error: &io::Error, reach: Reach, read_bytes: usize) -> Failure {
-    if let Some(alert) = late_tls_alert(error, reach) {
+pub(super) fn http1_head(error: &io::Error, delivery: Delivery, read_bytes: usize) -> Failure {
+    if let Some(alert) = late_tls_alert(error, delivery) {
         return alert;
     }
     let eof = if read_bytes > 0 { FailureKind::Truncated } else { FailureKind::Reset };
-    Failure::new(classify_io(error).kind(eof), reach, chain(error))
+    Failure::new(classify_io(error).kind(eof), delivery, chain(error))
 }
 
 /// The body of an HTTP/1.1 response broke off.
 pub(super) fn http1_body(error: &io::Error) -> Failure {
     let kind = classify_io(error).kind(FailureKind::Truncated);
-    Failure::new(kind, Reach::Maybe, chain(error))
+    Failure::new(kind, Delivery::Uncertain, chain(error))
 }
 
 /// An HTTP/2 exchange failed before its response head, or the connection before its first stream.
-pub(super) fn http2_head(error: &h2::Error, reach: Reach) -> Failure {
-    if let Some(alert) = error.get_io().and_then(|error| late_tls_alert(error, reach)) {
+pub(super) fn http2_head(error: &h2::Error, delivery: Delivery) -> Failure {
+    if let Some(alert) = error.get_io().and_then(|error| late_tls_alert(error, delivery)) {
         return alert;
     }
     let class = classify_h2(error);
-    if class == ErrorClass::NotProcessed && reach != Reach::Nothing {
-        return Failure::new(FailureKind::RefusedStream, Reach::Refused, chain(error));
+    if class == ErrorClass::NotProcessed && delivery != Delivery::NotSent {
+        return Failure::new(FailureKind::RefusedStream, Delivery::Refused, chain(error));
     }
-    Failure::new(class.kind(FailureKind::Reset), reach, chain(error))
+    Failure::new(class.kind(FailureKind::Reset), delivery, chain(error))
 }
 
 /// The body of an HTTP/2 response broke off.
 pub(super) fn http2_body(error: &h2::Error) -> Failure {
     let kind = classify_h2(error).kind(FailureKind::Truncated);
-    Failure::new(kind, Reach::Maybe, chain(error))
+    Failure::new(kind, Delivery::Uncertain, chain(error))
 }
 
 /// TLS failed on an open connection. A TLS 1.3 client regards the handshake as complete before the
 /// upstream has checked its side, so that the upstream's refusal of a missing client certificate
 /// arrives in place of a response.
-fn late_tls_alert(error: &io::Error, reach: Reach) -> Option<Failure> {
+fn late_tls_alert(error: &io::Error, delivery: Delivery) -> Option<Failure> {
     let failure = match inner::<rustls::Error>(error) {
         Some(error) => tls::handshake(error, ""),
         None => tls::alert_from_text(&error.to_string())?,
     };
-    Some(Failure { reach, ..failure })
+    Some(Failure { delivery, ..failure })
 }
 
 /// The upstream closed the connection in an orderly way after `read_bytes` of its response.
-pub(super) fn closed(reach: Reach, read_bytes: usize) -> Failure {
+pub(super) fn closed(delivery: Delivery, read_bytes: usize) -> Failure {
     if read_bytes > 0 {
         let detail = "the connection was closed in the middle of the response";
-        return Failure::new(FailureKind::Truncated, reach, detail);
+        return Failure::new(FailureKind::Truncated, delivery, detail);
     }
-    Failure::new(FailureKind::Reset, reach, "the connection was closed before a response")
+    Failure::new(FailureKind::Reset, delivery, "the connection was closed before a response")
 }
 
 /// The response is not HTTP as we read it.
 pub(super) fn malformed(what: &'static str) -> Failure {
-    Failure::new(FailureKind::Protocol, Reach::Maybe, what)
+    Failure::new(FailureKind::Protocol, Delivery::Uncertain, what)
 }
 
 /// The response's head is over a limit of ours; the upstream made no mistake.
 pub(super) fn head_too_large(what: &'static str) -> Failure {
-    Failure::new(FailureKind::HeadTooLarge, Reach::Maybe, what)
+    Failure::new(FailureKind::HeadTooLarge, Delivery::Uncertain, what)
 }
 
 /// The request's own body broke off, which is the client's doing. The gateway knows that from the
 /// body it passed in; here it is a reset whose detail says so.
-pub(super) fn request_body(error: &(dyn Error + 'static), reach: Reach) -> Failure {
-    Failure::new(FailureKind::Reset, reach, format!("the request's body: {}", chain(error)))
+pub(super) fn request_body(error: &(dyn Error + 'static), delivery: Delivery) -> Failure {
+    Failure::new(FailureKind::Reset, delivery, format!("the request's body: {}", chain(error)))
 }
 
 pub(super) fn lookup(error: &io::Error, host: &str) -> Failure {
@@ -117,14 +117,14 @@ pub(super) fn lookup(error: &io::Error, host: &str) -> Failure {
     let socket = Socket::new(Domain::IPV4, Type::DGRAM, None);
     let is_local = is_local(error) || socket.is_err_and(|error| is_local(&error));
     let kind = if is_local { FailureKind::LocalResources } else { FailureKind::Dns };
-    Failure::new(kind, Reach::Nothing, format!("`{host}` does not resolve: {}", chain(error)))
+    Failure::new(kind, Delivery::NotSent, format!("`{host}` does not resolve: {}", chain(error)))
 }
 
 /// No address accepted a connection; `address` was tried last.
 #[expect(clippy::wildcard_enum_match_arm, reason = "std may add kinds; the rest is alike")]
 pub(super) fn tcp_connect(error: &io::Error, address: SocketAddr) -> Failure {
     let detail = format!("{address}: {}", chain(error));
-    let failure = |kind| Failure::new(kind, Reach::Nothing, detail);
+    let failure = |kind| Failure::new(kind, Delivery::NotSent, detail);
     if is_local(error) {
         return failure(FailureKind::LocalResources);
     }
@@ -163,7 +163,7 @@ pub(super) fn tls_handshake(error: &io::Error, host: &str) -> Failure {
         _ => FailureKind::Tls.words(),
     };
     let detail = format!("{cause}: {}", chain(error));
-    Failure::new(FailureKind::Tls, Reach::Nothing, detail).because(cause)
+    Failure::new(FailureKind::Tls, Delivery::NotSent, detail).because(cause)
 }
 
 fn classify_h2(error: &h2::Error) -> ErrorClass {

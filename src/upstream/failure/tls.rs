@@ -6,7 +6,7 @@
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-use crate::outcome::{Failure, FailureKind, Reach, cause};
+use crate::outcome::{Delivery, Failure, FailureKind, cause};
 
 const SUPPORTED: &str = "this gateway supports TLS 1.2 and 1.3 with ECDHE and AES-GCM or \
                          ChaCha20; RSA key exchange and CBC are not supported";
@@ -18,7 +18,7 @@ pub(super) fn handshake(error: &Error, host: &str) -> Failure {
         Error::InvalidCertificate(error) => certificate(error, host),
         Error::NoCertificatesPresented => {
             let detail = "the upstream presented no certificate";
-            Failure::new(FailureKind::TlsCertificate, Reach::Nothing, detail)
+            Failure::new(FailureKind::TlsCertificate, Delivery::NotSent, detail)
         }
         Error::AlertReceived(alert) => of_alert(*alert),
         Error::PeerIncompatible(what) => {
@@ -44,7 +44,7 @@ pub(super) fn alert_from_text(text: &str) -> Option<Failure> {
 }
 
 fn failure(detail: String, cause: &'static str) -> Failure {
-    Failure::new(FailureKind::Tls, Reach::Nothing, detail).because(cause)
+    Failure::new(FailureKind::Tls, Delivery::NotSent, detail).because(cause)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "rustls may add alerts; the rest is alike")]
@@ -123,7 +123,7 @@ fn certificate(error: &CertificateError, host: &str) -> Failure {
         (_, Some(detail)) => format!("{cause}: {detail} ({error})"),
         (_, None) => format!("{cause} ({error})"),
     };
-    Failure::new(FailureKind::TlsCertificate, Reach::Nothing, detail).because(cause)
+    Failure::new(FailureKind::TlsCertificate, Delivery::NotSent, detail).because(cause)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use super::shared::ConnectionPermit;
 use super::transport::Transport;
 use crate::clock::Clock;
 use crate::http1::{self, Lines, Outgoing, Piece, Received, Stop};
-use crate::outcome::{Failure, Reach};
+use crate::outcome::{Delivery, Failure};
 use crate::time::Moment;
 
 mod head;
@@ -143,9 +143,9 @@ impl<B: RequestBody> Connection<B> {
         }
         loop {
             let is_complete = match ready!(self.poll_read(cx)) {
-                Ok(0) => Err(failure::closed(self.reach(), pending.read_bytes)),
+                Ok(0) => Err(failure::closed(self.delivery(), pending.read_bytes)),
                 Ok(bytes) => self.read_head(pending, bytes),
-                Err(error) => Err(failure::http1_head(&error, self.reach(), pending.read_bytes)),
+                Err(error) => Err(failure::http1_head(&error, self.delivery(), pending.read_bytes)),
             };
             if is_complete.map_err(SendError::Failed)? {
                 return Poll::Ready(Ok(()));
@@ -162,8 +162,8 @@ impl<B: RequestBody> Connection<B> {
     ) -> Result<(), SendError> {
         if let Poll::Ready(read) = self.poll_unsolicited(cx) {
             return Err(SendError::NotSent(match read {
-                Ok(_) => failure::closed(Reach::Nothing, 0),
-                Err(error) => failure::http1_head(&error, Reach::Nothing, 0),
+                Ok(_) => failure::closed(Delivery::NotSent, 0),
+                Err(error) => failure::http1_head(&error, Delivery::NotSent, 0),
             }));
         }
         let UpstreamRequest { head, authenticates_connection, body, .. } = &*pending.request;
@@ -197,12 +197,12 @@ impl<B: RequestBody> Connection<B> {
                 Ok(())
             }
             Poll::Ready(Err(Stop::Body(error))) => {
-                let failure = failure::request_body(error.as_ref(), self.reach());
+                let failure = failure::request_body(error.as_ref(), self.delivery());
                 Err(SendError::Failed(failure))
             }
             Poll::Ready(Err(Stop::Socket(error))) if self.closes_write_side(&error) => Ok(()),
             Poll::Ready(Err(Stop::Socket(error))) => {
-                let failure = failure::http1_head(&error, self.reach(), 0);
+                let failure = failure::http1_head(&error, self.delivery(), 0);
                 let is_untouched = self.outgoing.is_untouched();
                 let error = if is_untouched { SendError::NotSent } else { SendError::Failed };
                 Err(error(failure))
@@ -301,7 +301,7 @@ impl<B: RequestBody> Connection<B> {
                     return Poll::Ready(Some(Err(failure::http1_body(&error))));
                 }
                 Poll::Ready(Err(Stop::Body(error))) => {
-                    let failure = failure::request_body(error.as_ref(), Reach::Maybe);
+                    let failure = failure::request_body(error.as_ref(), Delivery::Uncertain);
                     return Poll::Ready(Some(Err(failure)));
                 }
             }
@@ -328,7 +328,7 @@ impl<B: RequestBody> Connection<B> {
                 }
                 Ok(0) => {
                     // The head has been read, so the end is one in the middle of the response.
-                    return Poll::Ready(Some(Err(failure::closed(Reach::Maybe, 1))));
+                    return Poll::Ready(Some(Err(failure::closed(Delivery::Uncertain, 1))));
                 }
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Some(Err(failure::http1_body(&error)))),
@@ -396,8 +396,8 @@ impl<B: RequestBody> Connection<B> {
         self.received.poll_read(&mut self.transport, cx, READ_ROOM_MIN)
     }
 
-    fn reach(&self) -> Reach {
-        if self.outgoing.has_moved() { Reach::Maybe } else { Reach::Nothing }
+    fn delivery(&self) -> Delivery {
+        if self.outgoing.has_moved() { Delivery::Uncertain } else { Delivery::NotSent }
     }
 }
 

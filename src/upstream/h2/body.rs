@@ -13,7 +13,7 @@ use http::header::CONTENT_LENGTH;
 use http_body::{Body, Frame, SizeHint};
 
 use super::state::OpenStream;
-use crate::outcome::{Failure, Reach};
+use crate::outcome::{Delivery, Failure};
 use crate::upstream::failure;
 use crate::upstream::request::{BoxError, RequestBody};
 
@@ -163,7 +163,7 @@ impl<B: RequestBody> Body for StreamBody<B> {
             && let Poll::Ready(uploaded) = upload.poll(body, cx)
         {
             this.upload = None;
-            uploaded.map_err(|error| failure::request_body(error.as_ref(), Reach::Maybe))?;
+            uploaded.map_err(|error| failure::request_body(error.as_ref(), Delivery::Uncertain))?;
         }
         if this.next == Next::Data {
             match ready!(this.receiver.poll_data(cx)) {

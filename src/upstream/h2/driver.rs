@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 
 use super::state::SessionState;
 use super::tracking::TrackedTransport;
-use crate::outcome::Reach;
+use crate::outcome::Delivery;
 use crate::time::Moment;
 use crate::upstream::failure;
 use crate::upstream::shared::ConnectionPermit;
@@ -61,7 +61,7 @@ impl Future for Driver {
         let this = &mut *self;
         this.state.set_driver(cx.waker());
         if let Poll::Ready(ended) = Pin::new(&mut this.connection).poll(cx) {
-            let failure = ended.err().map(|error| failure::http2_head(&error, Reach::Nothing));
+            let failure = ended.err().map(|error| failure::http2_head(&error, Delivery::NotSent));
             this.state.set_ended(failure);
             return Poll::Ready(());
         }

@@ -37,7 +37,7 @@ use super::settings::ResponseLimits;
 use super::shared::{ConnectionPermit, SharedUpstream};
 use super::transport::Transport;
 use crate::clock::Clock;
-use crate::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Delivery, Failure, FailureKind};
 use crate::time::Moment;
 
 pub(super) use self::body::StreamBody;
@@ -101,19 +101,19 @@ impl Session {
         let opening = async {
             let opened = builder.handshake(transport).await;
             let (sender, connection) =
-                opened.map_err(|error| failure::http2_head(&error, Reach::Nothing))?;
+                opened.map_err(|error| failure::http2_head(&error, Delivery::NotSent))?;
             let session = Self { sender, state: Arc::clone(&state) };
             tokio::spawn(Driver::new(connection, Arc::clone(&state), permit));
             state.settings_received().await.map_err(|failure| {
                 let detail = "the connection was closed before the upstream's HTTP/2 SETTINGS";
-                let closed = || Failure::new(FailureKind::Reset, Reach::Nothing, detail);
+                let closed = || Failure::new(FailureKind::Reset, Delivery::NotSent, detail);
                 failure.unwrap_or_else(closed)
             })?;
             Ok(session)
         };
         timeout_at(end, opening).await.unwrap_or_else(|_| {
             let detail = "the upstream's HTTP/2 SETTINGS did not arrive in time";
-            Err(Failure::new(FailureKind::ConnectTimeout, Reach::Nothing, detail))
+            Err(Failure::new(FailureKind::ConnectTimeout, Delivery::NotSent, detail))
         })
     }
 
@@ -174,7 +174,7 @@ impl Stream {
         });
         drop(sender);
         let (tracked, (response, upload)) = opened
-            .map_err(|error| SendError::NotSent(failure::http2_head(&error, Reach::Nothing)))?;
+            .map_err(|error| SendError::NotSent(failure::http2_head(&error, Delivery::NotSent)))?;
         // The h2 crate may write it from now on, and cannot be stopped.
         progress.wrote(state.clock.now());
         let mut pending = PendingExchange {
@@ -234,12 +234,12 @@ impl PendingExchange {
             let has_started = self.stream.tracked.has_started();
             return Poll::Ready(response.map_err(|error| {
                 if has_started {
-                    return SendError::Failed(failure::http2_head(&error, Reach::Maybe));
+                    return SendError::Failed(failure::http2_head(&error, Delivery::Uncertain));
                 }
                 // The connection has ended, so no byte of the request will be written. A body
                 // that may have been read in part still cannot go to another connection.
                 progress.retract_write();
-                let failure = failure::http2_head(&error, Reach::Nothing);
+                let failure = failure::http2_head(&error, Delivery::NotSent);
                 let is_intact = self.upload.is_none();
                 if is_intact { SendError::NotSent(failure) } else { SendError::Failed(failure) }
             }));
@@ -250,7 +250,7 @@ impl PendingExchange {
             self.upload = None;
             if let Err(error) = uploaded {
                 self.stream.set_ended();
-                let failure = failure::request_body(error.as_ref(), Reach::Maybe);
+                let failure = failure::request_body(error.as_ref(), Delivery::Uncertain);
                 return Poll::Ready(Err(SendError::Failed(failure)));
             }
         }

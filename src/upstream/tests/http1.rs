@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::vendor::{Peer, Vendor};
 use super::*;
-use crate::outcome::{FailureKind, Reach};
+use crate::outcome::{Delivery, FailureKind};
 
 #[tokio::test]
 async fn a_connection_is_reused() {
@@ -54,7 +54,7 @@ async fn progress_reports_writes_and_the_end_of_the_request() {
     .await;
     let worker = Worker::new(settings(vendor.port));
     let (sender, request) = streamed_request(Method::POST);
-    assert_eq!(worker.progress.reach(), Reach::Nothing);
+    assert_eq!(worker.progress.delivery(), Delivery::NotSent);
     let watch = async {
         settle().await;
         assert!(worker.progress.last_write().is_some(), "the head has been written");
@@ -181,7 +181,11 @@ async fn each_way_to_break_before_the_response_head_has_its_failure_kind() {
     ];
     for (response, reset, kind) in cases {
         let failure = failure_after(response, reset).await.expect(response);
-        assert_eq!((failure.kind, failure.reach), (kind, Reach::Maybe), "{response:?}: {failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (kind, Delivery::Uncertain),
+            "{response:?}: {failure}"
+        );
     }
 }
 
@@ -201,7 +205,11 @@ async fn each_way_to_break_after_the_response_head_has_its_failure_kind() {
     ];
     for (response, reset, kind) in cases {
         let failure = failure_after(response, reset).await.expect_err(response);
-        assert_eq!((failure.kind, failure.reach), (kind, Reach::Maybe), "{response:?}: {failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (kind, Delivery::Uncertain),
+            "{response:?}: {failure}"
+        );
     }
 }
 
@@ -219,7 +227,11 @@ async fn interim_responses_are_passed_over_up_to_a_limit() {
     assert_eq!(worker.text("/").await, "at last");
     settle().await;
     let failure = worker.get("/").await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Protocol, Delivery::Uncertain),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -465,7 +477,7 @@ async fn a_request_body_that_breaks_off_is_not_blamed_on_the_upstream() {
     };
     let (outcome, ()) = tokio::join!(worker.send(request), leave);
     let failure = outcome.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe));
+    assert_eq!((failure.kind, failure.delivery), (FailureKind::Reset, Delivery::Uncertain));
     assert!(failure.detail.starts_with("the request's body"), "{failure}");
     assert_eq!(worker.shared.open(0), 0);
 }
@@ -488,7 +500,7 @@ async fn an_abandoned_exchange_closes_its_connection_and_reports_what_was_sent()
         let exchange = worker.upstreams.exchange(0, &head, body, &worker.progress);
         tokio::time::timeout(Duration::from_millis(100), exchange).await.unwrap_err();
     }
-    assert_eq!(worker.progress.reach(), Reach::Maybe);
+    assert_eq!(worker.progress.delivery(), Delivery::Uncertain);
     assert!(worker.progress.sent().is_some());
     assert_eq!(worker.shared.open(0), 0);
     assert_eq!(end.recv().await, Some(true));
@@ -539,7 +551,7 @@ async fn a_fresh_connection_closed_at_once_is_a_reset_and_nothing_is_sent_twice(
     let failure = worker.get("/").await.unwrap_err();
     let written = worker.progress.last_write().is_some();
     assert_eq!(failure.kind, FailureKind::Reset, "{failure}");
-    assert_eq!(failure.reach, if written { Reach::Maybe } else { Reach::Nothing });
+    assert_eq!(failure.delivery, if written { Delivery::Uncertain } else { Delivery::NotSent });
     assert_eq!(vendor.accepted(), 1, "only one connection is opened");
 }
 

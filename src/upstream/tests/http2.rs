@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::vendor::{Peer, Vendor};
 use super::*;
-use crate::outcome::{FailureKind, Reach};
+use crate::outcome::{Delivery, FailureKind};
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
@@ -146,7 +146,7 @@ async fn a_connection_that_cannot_be_opened_fails_all_calls_that_wait_for_it() {
     let worker = Worker::new(h2(port));
     let (one, other) = tokio::join!(worker.get("/"), worker.get("/"));
     for failure in [one.unwrap_err(), other.unwrap_err()] {
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Refused, Reach::Nothing));
+        assert_eq!((failure.kind, failure.delivery), (FailureKind::Refused, Delivery::NotSent));
     }
 }
 
@@ -236,8 +236,8 @@ async fn a_refused_stream_was_not_processed() {
         settle().await;
     })
     .await;
-    let seen = (failure.kind, failure.reach);
-    assert_eq!(seen, (FailureKind::RefusedStream, Reach::Refused), "{failure}");
+    let seen = (failure.kind, failure.delivery);
+    assert_eq!(seen, (FailureKind::RefusedStream, Delivery::Refused), "{failure}");
 }
 
 #[tokio::test]
@@ -249,8 +249,8 @@ async fn a_goaway_below_our_stream_means_it_was_not_processed() {
             settle().await;
         })
         .await;
-        let seen = (failure.kind, failure.reach);
-        assert_eq!(seen, (FailureKind::RefusedStream, Reach::Refused), "{failure}");
+        let seen = (failure.kind, failure.delivery);
+        assert_eq!(seen, (FailureKind::RefusedStream, Delivery::Refused), "{failure}");
     }
 }
 
@@ -262,21 +262,33 @@ async fn a_goaway_at_our_stream_leaves_open_whether_it_was_processed() {
             settle().await;
         })
         .await;
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Reset, Delivery::Uncertain),
+            "{failure}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_request_whose_stream_is_reset_may_have_been_processed() {
     let failure = failure_after(|frames, _| async move { drop(frames) }).await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Reset, Delivery::Uncertain),
+        "{failure}"
+    );
     for reason in [INTERNAL_ERROR, CANCEL] {
         let failure = failure_after(move |mut frames, stream| async move {
             frames.reset(stream, reason).await;
             settle().await;
         })
         .await;
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Reset, Delivery::Uncertain),
+            "{failure}"
+        );
     }
 }
 
@@ -287,13 +299,21 @@ async fn invalid_frames_are_a_protocol_failure() {
         settle().await;
     })
     .await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Protocol, Delivery::Uncertain),
+        "{failure}"
+    );
     let failure = failure_after(|mut frames, _| async move {
         let _ = frames.0.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         settle().await;
     })
     .await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Protocol, Delivery::Uncertain),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -304,7 +324,11 @@ async fn a_101_over_http2_is_a_protocol_failure() {
         settle().await;
     })
     .await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Protocol, Delivery::Uncertain),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -354,7 +378,11 @@ async fn a_response_body_that_breaks_off_is_a_failure() {
         settle().await;
     })
     .await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Reset, Delivery::Uncertain),
+        "{failure}"
+    );
     for reason in [INTERNAL_ERROR, REFUSED_STREAM] {
         let failure = failure_after(move |mut frames, stream| async move {
             frames.send(HEADERS, 4, stream, OK_HEAD).await;
@@ -363,7 +391,11 @@ async fn a_response_body_that_breaks_off_is_a_failure() {
             settle().await;
         })
         .await;
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Reset, Delivery::Uncertain),
+            "{failure}"
+        );
     }
 }
 
@@ -417,7 +449,7 @@ async fn an_abandoned_exchange_resets_its_stream_and_reports_what_was_sent() {
         tokio::time::timeout(Duration::from_millis(100), exchange).await.unwrap_err();
     }
     assert_eq!(resets.recv().await, Some(CANCEL));
-    assert_eq!(worker.progress.reach(), Reach::Maybe);
+    assert_eq!(worker.progress.delivery(), Delivery::Uncertain);
     assert!(worker.progress.sent().is_some());
     assert_eq!(worker.shared.open(0), 1, "the connection stays open");
 }
@@ -480,7 +512,7 @@ async fn a_request_body_that_breaks_off_is_not_blamed_on_the_upstream() {
     };
     let (outcome, ()) = tokio::join!(worker.send(request), leave);
     let failure = outcome.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe));
+    assert_eq!((failure.kind, failure.delivery), (FailureKind::Reset, Delivery::Uncertain));
     assert!(failure.detail.starts_with("the request's body"), "{failure}");
     assert!(resets.recv().await.is_some());
 }

@@ -2,7 +2,7 @@
 
 use super::vendor::{Peer, Vendor};
 use super::*;
-use crate::outcome::{FailureKind, Reach};
+use crate::outcome::{Delivery, FailureKind};
 
 /// Responds with a head at once and with the end of the body a little later.
 async fn slow(mut peer: Peer, _: usize) {
@@ -48,7 +48,7 @@ async fn a_connection_limit_that_stays_reached_is_a_connection_limit_failure() {
         failure = worker.get("/") => {
             let failure = failure.unwrap_err();
             assert_eq!(failure.kind, FailureKind::ConnectionLimit);
-            assert_eq!(failure.reach, Reach::Nothing);
+            assert_eq!(failure.delivery, Delivery::NotSent);
         }
     }
     assert_eq!(worker.shared.waiting(0), 0);
@@ -137,8 +137,12 @@ async fn a_closed_port_is_a_refused_failure() {
     drop(vendor);
     let worker = Worker::new(settings(port));
     let failure = worker.get("/").await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Refused, Reach::Nothing), "{failure}");
-    assert_eq!(worker.progress.reach(), Reach::Nothing);
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Refused, Delivery::NotSent),
+        "{failure}"
+    );
+    assert_eq!(worker.progress.delivery(), Delivery::NotSent);
     assert_eq!(worker.shared.open(0), 0);
 }
 
@@ -149,7 +153,11 @@ async fn a_name_that_does_not_exist_is_a_dns_failure() {
     settings.connect_timeout = Duration::from_secs(3);
     let worker = Worker::new(settings);
     let failure = worker.get("/").await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Dns, Reach::Nothing), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Dns, Delivery::NotSent),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -167,7 +175,7 @@ async fn a_listener_that_does_not_accept_is_a_connect_timeout() {
     let connect_timeout = Duration::from_millis(100);
     let worker = Worker::new(Settings { connect_timeout, ..settings(address.port()) });
     let failure = worker.get("/").await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::ConnectTimeout, Reach::Nothing));
+    assert_eq!((failure.kind, failure.delivery), (FailureKind::ConnectTimeout, Delivery::NotSent));
 }
 
 #[tokio::test]

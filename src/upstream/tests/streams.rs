@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use super::http2::{DATA, Frames, HEADERS, NO_ERROR, PING, REFUSED_STREAM, RST_STREAM, h2};
 use super::vendor::{Peer, Vendor};
 use super::*;
-use crate::outcome::{FailureKind, Reach};
+use crate::outcome::{Delivery, FailureKind};
 
 const LONG: Duration = Duration::from_secs(4);
 
@@ -115,8 +115,8 @@ async fn a_call_that_waits_for_a_stream_does_not_count_as_sent() {
     assert!(one.0.unwrap().is_ok() && two.0.unwrap().is_ok());
     for (outcome, progress) in [three, four] {
         assert!(outcome.is_none());
-        let seen = (progress.reach(), progress.last_write(), progress.sent());
-        assert_eq!(seen, (Reach::Nothing, None, None), "only two streams were granted");
+        let seen = (progress.delivery(), progress.last_write(), progress.sent());
+        assert_eq!(seen, (Delivery::NotSent, None, None), "only two streams were granted");
     }
     assert_eq!(open.most.load(SeqCst), 2);
 }
@@ -156,10 +156,10 @@ async fn if_no_stream_is_granted_nothing_is_sent_and_no_other_connection_is_open
     let ((one, progress), (two, _)) = tokio::join!(worker.get_for(LONG), worker.get_for(LONG));
     for outcome in [one, two] {
         let failure = outcome.expect("the exchange gives up").unwrap_err();
-        let seen = (failure.kind, failure.reach);
-        assert_eq!(seen, (FailureKind::ConnectTimeout, Reach::Nothing), "{failure}");
+        let seen = (failure.kind, failure.delivery);
+        assert_eq!(seen, (FailureKind::ConnectTimeout, Delivery::NotSent), "{failure}");
     }
-    assert_eq!(progress.reach(), Reach::Nothing);
+    assert_eq!(progress.delivery(), Delivery::NotSent);
     assert_eq!(vendor.accepted(), 1);
 }
 
@@ -189,10 +189,10 @@ async fn nothing_is_sent_to_an_upstream_that_never_sends_settings() {
     let worker = Worker::new(h2(vendor.port));
     let (outcome, progress) = worker.get_for(Duration::from_secs(60)).await;
     let failure = outcome.expect("the exchange gives up").unwrap_err();
-    let seen = (failure.kind, failure.reach);
-    assert_eq!(seen, (FailureKind::ConnectTimeout, Reach::Nothing), "{failure}");
+    let seen = (failure.kind, failure.delivery);
+    assert_eq!(seen, (FailureKind::ConnectTimeout, Delivery::NotSent), "{failure}");
     settle().await;
-    assert_eq!((progress.reach(), worker.shared.open(0)), (Reach::Nothing, 0));
+    assert_eq!((progress.delivery(), worker.shared.open(0)), (Delivery::NotSent, 0));
 }
 
 #[tokio::test]
@@ -205,7 +205,11 @@ async fn nothing_is_sent_to_an_upstream_that_answers_in_http1() {
     let worker = Worker::new(h2(vendor.port));
     let (outcome, progress) = worker.get_for(LONG).await;
     let failure = outcome.expect("the exchange gives up").unwrap_err();
-    assert_eq!((failure.reach, progress.reach()), (Reach::Nothing, Reach::Nothing), "{failure}");
+    assert_eq!(
+        (failure.delivery, progress.delivery()),
+        (Delivery::NotSent, Delivery::NotSent),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -232,8 +236,8 @@ async fn a_goaway_lets_open_streams_end_and_moves_new_calls_to_another_connectio
         });
     assert_eq!(read(one.unwrap().unwrap()).await.unwrap(), "late");
     let failure = two.unwrap().unwrap_err();
-    let seen = (failure.kind, failure.reach);
-    assert_eq!(seen, (FailureKind::RefusedStream, Reach::Refused), "{failure}");
+    let seen = (failure.kind, failure.delivery);
+    assert_eq!(seen, (FailureKind::RefusedStream, Delivery::Refused), "{failure}");
     assert_eq!(third, "1");
 }
 
@@ -248,7 +252,7 @@ async fn a_refused_stream_leaves_its_connection_in_use() {
     .await;
     let worker = Worker::new(h2(vendor.port));
     let failure = worker.get("/").await.unwrap_err();
-    assert_eq!(failure.reach, Reach::Refused, "{failure}");
+    assert_eq!(failure.delivery, Delivery::Refused, "{failure}");
     assert_eq!(worker.text("/").await, "0");
 }
 
@@ -287,7 +291,7 @@ async fn after_an_exchange_abandoned_in_silence_the_next_uses_another_connection
     pause(10).await;
     let (outcome, progress) = worker.get_for(Duration::from_millis(1_100)).await;
     assert!(outcome.is_none());
-    assert_eq!(progress.reach(), Reach::Maybe);
+    assert_eq!(progress.delivery(), Delivery::Uncertain);
     assert_eq!(worker.text("/").await, "1");
     assert_eq!(worker.text("/").await, "1");
     assert_eq!(vendor.accepted(), 2);
@@ -357,7 +361,11 @@ async fn a_silent_connection_is_pinged_and_then_closed() {
     let began = worker.clock.now();
     let (outcome, progress) = worker.get_for(Duration::from_secs(60)).await;
     let failure = outcome.expect("the exchange ends").unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Reset, Delivery::Uncertain),
+        "{failure}"
+    );
     assert!(progress.sent().is_some());
     let took = worker.clock.now().since(began);
     assert!(took < Duration::from_secs(20), "{took:?}");

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::outcome::{FailureKind, Reach};
+use crate::outcome::{Delivery, FailureKind};
 
 /// A certificate authority, and the file that holds its certificate.
 struct Authority {
@@ -142,7 +142,11 @@ async fn an_upstream_without_http2_fails_if_http2_is_required() {
         let port = serve(authority.serve("localhost", |_| ()), offers).await;
         let settings = Settings { protocol: Protocol::Http2, ..https(port, authority.roots()) };
         let failure = Worker::new(settings).get("/").await.unwrap_err();
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Tls, Delivery::NotSent),
+            "{failure}"
+        );
     }
 }
 
@@ -151,8 +155,8 @@ async fn assert_untrusted(server: ServerConfig, roots: TlsRoots) {
     let port = serve(server, &[]).await;
     let worker = Worker::new(https(port, roots));
     let failure = worker.get("/").await.unwrap_err();
-    let seen = (failure.kind, failure.reach);
-    assert_eq!(seen, (FailureKind::TlsCertificate, Reach::Nothing), "{failure}");
+    let seen = (failure.kind, failure.delivery);
+    assert_eq!(seen, (FailureKind::TlsCertificate, Delivery::NotSent), "{failure}");
     assert_eq!(worker.shared.open(0), 0);
 }
 
@@ -309,7 +313,11 @@ async fn a_handshake_failure_states_its_reason() {
         let port = serve_bytes(bytes).await;
         let worker = Worker::new(https(port, authority.roots()));
         let failure = worker.get("/").await.unwrap_err();
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Tls, Delivery::NotSent),
+            "{failure}"
+        );
         assert!(failure.detail.contains(words), "{words}: {failure}");
     }
 }
@@ -385,14 +393,22 @@ async fn a_certificate_for_an_ip_address_is_checked() {
 async fn an_upstream_without_tls_is_a_tls_failure() {
     let vendor = vendor::Vendor::start(vendor::Peer::serve).await;
     let failure = Worker::new(https(vendor.port, TlsRoots::System)).get("/").await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Tls, Delivery::NotSent),
+        "{failure}"
+    );
     let silent = vendor::Vendor::start(|peer: vendor::Peer, _| peer.hang()).await;
     let mut settings = https(silent.port, TlsRoots::System);
     settings.connect_timeout = Duration::from_millis(300);
     let worker = Worker::new(settings);
     worker.load_certificates().unwrap();
     let failure = worker.get("/").await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Tls, Delivery::NotSent),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -402,7 +418,11 @@ async fn a_body_that_ends_without_close_notify_is_truncated() {
     let worker = Worker::new(https(port, authority.roots()));
     assert_eq!(worker.text("/").await, "h1");
     let failure = read(worker.get("/cut").await.unwrap()).await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Truncated, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Truncated, Delivery::Uncertain),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
@@ -411,6 +431,10 @@ async fn a_file_without_certificates_is_a_tls_failure() {
     for path in [empty.path().to_owned(), "/nowhere/ca.pem".into()] {
         let worker = Worker::new(https(1, TlsRoots::File(path)));
         let failure = worker.load_certificates().unwrap_err();
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Tls, Delivery::NotSent),
+            "{failure}"
+        );
     }
 }

@@ -1,71 +1,61 @@
-//! What one exchange produced: an answer, or a failure with its phase.
+//! How an exchange broke: the kind of failure, and whether the upstream may have seen the request.
 //!
-//! Refuses to know whose library broke: `upstream` translates errors of hyper, the operating
-//! system and TLS into these values before anybody decides anything.
+//! `upstream` translates the errors of hyper, the operating system and TLS into these values, so
+//! nothing else in the program depends on where an error came from.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
-
-/// How an exchange, or the body of its answer, broke.
+/// How an exchange, or the body of its response, broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// What broke.
     pub kind: FailureKind,
-    /// Whether the upstream may have seen the request.
-    pub reach: Reach,
-    /// For the operator's log; never shown to a client, because it may name internal hosts.
+    pub delivery: Delivery,
+    /// For the operator's log only: it may name internal hosts.
     pub detail: Cow<'static, str>,
-    /// The same for everybody, in words of the program itself: no host and no secret is in them.
+    /// The cause in a fixed text of this program, safe to show to clients.
     pub cause: &'static str,
 }
 
-/// Causes that have an error type of their own in RFC 9209.
+/// Causes that `Proxy-Status` reports with an error type of their own (RFC 9209).
 pub mod cause {
-    /// The name was not resolved in time.
-    pub const LOOKUP_LATE: &str = "the upstream's name was not resolved within the connect timeout";
-    /// No way leads to the upstream's address.
-    pub const UNREACHABLE: &str = "no way leads to the upstream's address";
-    /// The upstream ended the TLS handshake with an alert.
-    pub const NOTHING_SHARED: &str =
+    pub const LOOKUP_TIMEOUT: &str =
+        "the upstream's name was not resolved within the connect timeout";
+    pub const NO_ROUTE: &str = "there is no network route to the upstream's address";
+    pub const NO_COMMON_TLS: &str =
         "the upstream shares no TLS version, cipher suite or key exchange with this gateway";
-    /// Likewise, about the protocol.
-    pub const NO_PROTOCOL: &str = "the upstream shares no HTTP version with this gateway";
-    /// No alert, and no agreement either.
+    pub const NO_COMMON_PROTOCOL: &str = "the upstream shares no HTTP version with this gateway";
     pub const NO_HTTP2: &str = "the upstream did not agree to HTTP/2";
-    /// Likewise, about the name.
     pub const UNKNOWN_NAME: &str = "the upstream does not serve this name over TLS";
-    /// Likewise, about our certificate.
     pub const CLIENT_CERTIFICATE: &str = "the upstream asks for a client certificate";
-    /// Likewise, about something else.
     pub const ALERT: &str = "the upstream ended the TLS handshake with an alert";
-    /// The upstream stopped reading.
-    pub const BODY_STUCK: &str = "the upstream does not take the request's body";
+    pub const UPLOAD_STALLED: &str = "the upstream stopped reading the request's body";
 }
 
 impl Failure {
-    /// A failure with its detail. A detail that is a text of the program is its cause too; one
-    /// that was put together may name hosts, so that its kind has to say the cause.
-    pub fn new(kind: FailureKind, reach: Reach, detail: impl Into<Cow<'static, str>>) -> Self {
+    /// A borrowed detail is a fixed text of this program and becomes the cause too. A formatted
+    /// one may name hosts, so the cause is then the summary of the kind.
+    pub fn new(
+        kind: FailureKind,
+        delivery: Delivery,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
         let detail = detail.into();
         let cause = match &detail {
             Cow::Borrowed(text) => text,
-            Cow::Owned(_) => kind.words(),
+            Cow::Owned(_) => kind.summary(),
         };
-        Self { kind, reach, detail, cause }
+        Self { kind, delivery, detail, cause }
     }
 
-    /// The same, and the operator is told which setting was over, and how long it is.
+    /// Adds to the detail which setting imposed the limit, and its value.
     #[must_use]
-    pub fn beyond(self, (setting, limit): (&str, Duration)) -> Self {
+    pub fn with_limit(self, setting: &str, limit: Duration) -> Self {
         Self { detail: format!("{} ({setting}: {limit:?})", self.detail).into(), ..self }
     }
 
-    /// The same with this cause.
     #[must_use]
-    pub fn because(self, cause: &'static str) -> Self {
+    pub fn with_cause(self, cause: &'static str) -> Self {
         Self { cause, ..self }
     }
 }
@@ -78,41 +68,50 @@ impl std::fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// The ways an exchange breaks; each has its own name in metrics, logs and dialect rules.
+/// How far a request got before its exchange broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// No byte of it can have reached the upstream: not charged, and safe to send again.
+    NotSent,
+    /// The upstream says that it did not process it; charged all the same.
+    Refused,
+    /// It may have been carried out.
+    Uncertain,
+}
+
+/// The ways an exchange breaks, each with its own name in metrics, logs and dialect rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
     /// The name did not resolve.
     Dns,
-    /// No connection: refused, unreachable, reset while connecting.
+    /// The connection was refused, unreachable, or reset while it was opened.
     Refused,
-    /// No connection in time.
     ConnectTimeout,
-    /// Our own limit of connections to this upstream left none free in time.
+    /// No connection became free in time under our own limit for this upstream.
     ConnectionLimit,
-    /// This program has no resources of its own left: file descriptors, ports, memory for sockets.
+    /// This machine is out of file descriptors, ports or socket memory.
     LocalResources,
     /// The TLS handshake failed for another reason than the certificate.
     Tls,
-    /// The upstream's certificate is not to be trusted.
+    /// The upstream's certificate is not trusted.
     TlsCertificate,
-    /// The connection ended before an answer: reset, closed, GOAWAY, a stream reset.
+    /// The connection ended before a response: reset, closed, GOAWAY, a stream reset.
     Reset,
     /// HTTP/2 REFUSED_STREAM, or a GOAWAY that says our stream was not processed.
     RefusedStream,
-    /// Silence: the request was sent and no answer's head came in time.
+    /// The request was sent and no response head arrived in time.
     Timeout,
-    /// Silence in the middle of a body, either way.
+    /// No progress in the middle of a body, in either direction.
     IdleTimeout,
-    /// The answer was not HTTP, or lied about its framing.
+    /// The response was not valid HTTP.
     Protocol,
-    /// The answer's head is over our own bound.
+    /// The response head exceeds our own limit.
     HeadTooLarge,
-    /// The answer's body broke off.
+    /// The response body ended early.
     Truncated,
 }
 
 impl FailureKind {
-    /// Every kind, for tables of metrics and for parsing dialects.
     pub const ALL: [Self; 14] = [
         Self::Dns,
         Self::Refused,
@@ -130,9 +129,9 @@ impl FailureKind {
         Self::Truncated,
     ];
 
-    /// Whether a limit on our own side broke it, which says nothing about the upstream.
+    /// Whether a limit of this gateway broke the exchange, which says nothing about the upstream.
     #[must_use]
-    pub const fn is_ours(self) -> bool {
+    pub const fn is_local(self) -> bool {
         match self {
             Self::ConnectionLimit | Self::LocalResources | Self::HeadTooLarge => true,
             Self::Dns
@@ -149,9 +148,9 @@ impl FailureKind {
         }
     }
 
-    /// What happened, in words for everybody.
+    /// What happened, in one line that is safe to show to clients.
     #[must_use]
-    pub const fn words(self) -> &'static str {
+    pub const fn summary(self) -> &'static str {
         match self {
             Self::Dns => "the upstream's name does not resolve",
             Self::Refused => "the upstream refused the connection",
@@ -170,7 +169,7 @@ impl FailureKind {
         }
     }
 
-    /// The phase of an exchange in which it happens.
+    /// The phase of an exchange in which it happens, for logs.
     #[must_use]
     pub const fn phase(self) -> &'static str {
         match self {
@@ -188,7 +187,7 @@ impl FailureKind {
         }
     }
 
-    /// Its name in dialects, metrics and logs.
+    /// The name in dialects, metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -208,45 +207,4 @@ impl FailureKind {
             Self::Truncated => "truncated",
         }
     }
-}
-
-/// How far a request got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// No byte of it can have reached the upstream: not charged, free to send again.
-    Nothing,
-    /// The upstream says it did not process it; charged all the same.
-    Refused,
-    /// It may have been carried out.
-    Maybe,
-}
-
-/// An answer that is looked at: its head, and what was read of its body.
-#[derive(Clone, Copy, Debug)]
-pub struct Answer<'a> {
-    /// The status as sent.
-    pub status: StatusCode,
-    /// The headers as sent.
-    pub headers: &'a HeaderMap,
-    /// What was read of the body.
-    pub body: &'a Peek,
-}
-
-/// What was read of an answer's body, decompressed, within the caps.
-#[derive(Clone, Debug, Default)]
-pub struct Peek {
-    /// The bytes.
-    pub bytes: Bytes,
-    /// Whether they can be trusted to be the whole body.
-    pub extent: Extent,
-}
-
-/// How much of a body a peek holds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Extent {
-    /// All of it.
-    #[default]
-    Whole,
-    /// A cap, a timeout, a bomb or a broken encoding cut it short: it counts as unrecognised.
-    Cut,
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::dialect::{Dialect, Extract, Place, Rule};
+use crate::dialect::definition::{Dialect, Extract, Place, Rule};
 use crate::outcome::{Support, SupportWhen};
 use fields::{Fields, Sink};
 
@@ -20,7 +20,7 @@ pub use schema::schema;
 
 /// One thing that is wrong in a dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct DialectError {
     /// Where, as a JSON Pointer into the value.
     pub pointer: String,
     /// What was found.
@@ -31,7 +31,7 @@ pub struct Fault {
     pub nearest: Option<String>,
 }
 
-impl std::fmt::Display for Fault {
+impl std::fmt::Display for DialectError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}; accepted: {}", self.pointer, self.message, self.accepted)?;
         match &self.nearest {
@@ -41,7 +41,7 @@ impl std::fmt::Display for Fault {
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for DialectError {}
 
 /// Rules of one dialect; more are a program, not data.
 pub const RULES_MAX: usize = 200;
@@ -81,7 +81,7 @@ const SUPPORT_WHENS: [(&str, SupportWhen); 3] = [
 ///
 /// # Errors
 /// Every fault of the value, in the order of its text.
-pub fn compile(name: &str, value: &Value) -> Result<Dialect, Vec<Fault>> {
+pub fn compile(name: &str, value: &Value) -> Result<Dialect, Vec<DialectError>> {
     let sink = Sink::default();
     let fields = Fields::of(value, "", &DIALECT_KEYS, &sink);
     let _ = fields.text("name");
@@ -108,7 +108,7 @@ pub fn compile(name: &str, value: &Value) -> Result<Dialect, Vec<Fault>> {
 ///
 /// # Errors
 /// Every fault of the value; pointers begin at the list.
-pub fn compile_rules(value: &Value) -> Result<Vec<Rule>, Vec<Fault>> {
+pub fn compile_rules(value: &Value) -> Result<Vec<Rule>, Vec<DialectError>> {
     let sink = Sink::default();
     let rules = rules::list(value, "", &sink);
     sink.finish(rules)
@@ -118,7 +118,7 @@ pub fn compile_rules(value: &Value) -> Result<Vec<Rule>, Vec<Fault>> {
 ///
 /// # Errors
 /// Every fault of the value.
-pub fn compile_extract(value: &Value) -> Result<Extract, Vec<Fault>> {
+pub fn compile_extract(value: &Value) -> Result<Extract, Vec<DialectError>> {
     let sink = Sink::default();
     let extract = extract(value, "", &sink);
     sink.finish(extract)

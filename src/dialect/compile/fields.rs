@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Fault;
+use super::DialectError;
 use crate::dialect::hint;
 
 /// Words further away than this are not what was meant.
@@ -13,7 +13,7 @@ const NEAREST_DISTANCE_MAX: usize = 4;
 
 /// Collects faults.
 #[derive(Debug, Default)]
-pub(super) struct Sink(RefCell<Vec<Fault>>);
+pub(super) struct Sink(RefCell<Vec<DialectError>>);
 
 impl Sink {
     /// One more fault; there is no value.
@@ -42,13 +42,13 @@ impl Sink {
     }
 
     /// The value, if nothing was wrong.
-    pub(super) fn finish<T>(self, value: T) -> Result<T, Vec<Fault>> {
+    pub(super) fn finish<T>(self, value: T) -> Result<T, Vec<DialectError>> {
         let faults = self.0.into_inner();
         if faults.is_empty() { Ok(value) } else { Err(faults) }
     }
 
     fn push(&self, at: &str, message: &str, accepted: &str, nearest: Option<String>) {
-        let fault = Fault {
+        let fault = DialectError {
             pointer: at.to_owned(),
             message: message.to_owned(),
             accepted: accepted.to_owned(),

@@ -1,10 +1,13 @@
-//! The names under which vendors keep the facts of an error, in one spelling: lower case letters
+//! The names under which vendors keep the facts of an error, in one spelling: lower-case letters
 //! and digits only.
 
 use http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::values::{escaped, scalar};
 
 /// Objects that hold the error itself.
-pub(super) const ENVELOPES: [&str; 9] = [
+const ENVELOPES: [&str; 9] = [
     "error",
     "fault",
     "odataerror",
@@ -114,7 +117,7 @@ pub(super) const REFERENCE_HEADERS: [&str; 14] = [
     "cf-ray",
 ];
 
-/// Lists of single errors, the most telling first.
+/// Lists of single errors, the most specific first.
 pub(super) const LISTS: [&str; 22] = [
     "errors",
     "errormessages",
@@ -141,7 +144,7 @@ pub(super) const LISTS: [&str; 22] = [
 ];
 
 /// Inside a single error: its sentence.
-pub(super) const PART_MESSAGES: [&str; 13] = [
+pub(super) const CHILD_MESSAGES: [&str; 13] = [
     "message",
     "msg",
     "detail",
@@ -158,11 +161,11 @@ pub(super) const PART_MESSAGES: [&str; 13] = [
 ];
 
 /// Inside a single error: its code.
-pub(super) const PART_CODES: [&str; 9] =
+pub(super) const CHILD_CODES: [&str; 9] =
     ["code", "errorcode", "issue", "reason", "type", "errortype", "keyword", "rule", "statuscode"];
 
 /// Inside a single error: the field it is about.
-pub(super) const PART_FIELDS: [&str; 14] = [
+pub(super) const CHILD_FIELDS: [&str; 14] = [
     "pointer",
     "field",
     "fieldname",
@@ -182,6 +185,62 @@ pub(super) const PART_FIELDS: [&str; 14] = [
 /// Names of lists that belong to no field.
 pub(super) const NO_FIELDS: [&str; 6] = ["nonfielderrors", "all", "base", "errors", "general", ""];
 
+/// Members of one object that are looked at.
+pub(super) const MEMBERS_MAX: usize = 200;
+
+/// The members of one object, by their names in one spelling.
+pub(super) struct Members<'a> {
+    at: String,
+    list: Vec<(String, &'a str, &'a Value)>,
+}
+
+impl<'a> Members<'a> {
+    pub(super) fn of(map: &'a Map<String, Value>, at: &str) -> Self {
+        let members = map.iter().take(MEMBERS_MAX);
+        let list = members.map(|(name, value)| (plain(name), name.as_str(), value)).collect();
+        Self { at: at.to_owned(), list }
+    }
+
+    /// Every member with its pointer.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (String, &'a Value)> {
+        self.list.iter().map(|(_, name, value)| (self.pointer(name), *value))
+    }
+
+    /// The members of these names with their pointers, in the order of the names.
+    pub(super) fn named<'b>(
+        &'b self,
+        names: &'b [&str],
+    ) -> impl Iterator<Item = (String, &'a Value)> + 'b {
+        let candidates = names
+            .iter()
+            .flat_map(|wanted| self.list.iter().filter(move |(plain, _, _)| plain == wanted));
+        candidates.map(|(_, name, value)| (self.pointer(name), *value))
+    }
+
+    /// The object that holds the error itself: `{"error": {…}}` and its kin.
+    pub(super) fn envelope(&self) -> Option<(String, &'a Value)> {
+        self.named(&ENVELOPES).find(|(_, value)| value.is_object())
+    }
+
+    /// The members of the first member of this name that is an object.
+    pub(super) fn object(&self, name: &str) -> Option<Self> {
+        let mut objects = self.list.iter().filter(|(plain, _, _)| plain == name);
+        objects.find_map(|(_, name, value)| Some(Self::of(value.as_object()?, &self.pointer(name))))
+    }
+
+    /// The first text or number of these names, whose pointer is noted.
+    pub(super) fn take(&self, names: &[&str], pointers: &mut Vec<String>) -> Option<String> {
+        let mut candidates = self.named(names);
+        let (at, text) = candidates.find_map(|(at, value)| Some((at, scalar(value)?)))?;
+        pointers.push(at);
+        Some(text)
+    }
+
+    fn pointer(&self, name: &str) -> String {
+        format!("{}/{}", self.at, escaped(name))
+    }
+}
+
 /// A name in one spelling.
 pub(super) fn plain(name: &str) -> String {
     if name == "__type" {
@@ -191,7 +250,7 @@ pub(super) fn plain(name: &str) -> String {
     letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
-/// A code without the name space before it and the address behind it (AWS).
+/// A code without its namespace and the URL behind it (AWS).
 pub(super) fn short(code: String) -> String {
     if code.starts_with("http") {
         return code;
@@ -203,7 +262,7 @@ pub(super) fn short(code: String) -> String {
     }
 }
 
-/// Pages that explain a status, not an error.
+/// Whether a text is the URL of a page that explains a status, not an error.
 pub(super) fn is_status_page(text: &str) -> bool {
     let pages = [
         "https://tools.ietf.org/html/rfc",
@@ -213,13 +272,13 @@ pub(super) fn is_status_page(text: &str) -> bool {
     pages.iter().any(|page| text.starts_with(page))
 }
 
-/// One word, as codes are.
+/// Whether a text is a single word, as codes are.
 pub(super) fn is_word(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '/');
     !text.is_empty() && text.chars().all(plain)
 }
 
-/// Whether a text only repeats what a status means; `NOT_FOUND` is a code all the same.
+/// Whether a text is the reason phrase of the status; `NOT_FOUND` counts as a code all the same.
 pub(super) fn is_phrase(text: &str, status: u16) -> bool {
     let phrase = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let shouted = text.contains('_') || !text.contains(|c: char| c.is_ascii_lowercase());

@@ -1,8 +1,6 @@
-//! The headers of a request on its way to a vendor.
-//!
-//! What is between a client and us stays between us: its connection's headers, its key, its
-//! address, its wish for patience. What is between us and the vendor is ours: `Via`, the
-//! injected credential. `Host` is the back door's, framing the wire's.
+//! Filters the headers of a request on its way to the upstream: removes hop-by-hop headers, the client's
+//! key, address and `Prefer: wait`; adds `Via` and the injected credential. `upstream` writes `Host`
+//! and framing.
 
 use std::net::IpAddr;
 
@@ -10,119 +8,117 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::connection::{self, Trailers};
-use super::names::{self, FORWARDED, Kind, X_FORWARDED_FOR};
-use super::survey::{Presence, Survey};
+use super::names::{self, FORWARDED, Kind, Presence, X_FORWARDED_FOR};
+use super::scan::RequestScan;
 use super::{prefer, via};
-use crate::routing::client::KeyPlace;
+use crate::routing::client::KeyLocation;
 
-/// What must be known of a call to write its request's headers.
 #[derive(Clone, Copy, Debug)]
-pub struct Outgoing<'a> {
-    /// The headers that are not a client's to set.
-    pub guarded: &'a Guarded,
-    /// Where this client's key stood.
-    pub key: KeyPlace,
-    /// The credential that replaces the client's.
+pub struct RequestPolicy<'a> {
+    pub protected: &'a ProtectedHeaders,
+    /// Which header carried the client's key.
+    pub key: KeyLocation,
+    /// Replaces the client's own.
     pub credential: Option<(&'a HeaderName, &'a HeaderValue)>,
-    /// The client's address, where the vendor may know it.
+    /// The client's address, if the upstream may know it.
     pub peer: Option<IpAddr>,
-    /// Whether trailers reach the vendor.
     pub trailers: Trailers,
-    /// Our `Via`, for the version the client spoke.
+    /// The gateway's `Via` for the client's HTTP version.
     pub via: &'a HeaderValue,
 }
 
-/// The headers of an upstream's calls that a client can neither nominate away nor send a twin of
-/// (`x_api_key` beside `x-api-key`).
+/// Request headers that a client can neither nominate in `Connection` nor imitate with underscores
+/// (`x_api_key` for `x-api-key`).
 #[derive(Clone, Debug)]
-pub struct Guarded {
-    /// Those that decisions rest on, like the account's or the idempotency key's.
-    relied: Vec<HeaderName>,
-    /// The one that carries clients' keys, which stays here.
+pub struct ProtectedHeaders {
+    /// Headers that decisions depend on, such as the account or the idempotency key.
+    required: Vec<HeaderName>,
+    /// Carries the client's key and is never sent on.
     key_header: HeaderName,
-    /// The one of the credential that replaces the client's.
+    /// The header of the injected credential.
     credential: Option<HeaderName>,
-    twins: Twins,
+    aliases: AliasNames,
 }
 
-/// Which names can have a twin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Twins {
-    /// Only those with an underscore.
-    Underscored,
-    /// Any: a guarded header has an underscore itself.
+enum AliasNames {
+    /// Only a name with an underscore can be an alias.
+    WithUnderscore,
+    /// Any name can, because a protected header has an underscore itself.
     Any,
 }
 
-impl Guarded {
-    /// Guards these.
+impl ProtectedHeaders {
     #[must_use]
     pub fn new(
         key_header: HeaderName,
         credential: Option<HeaderName>,
-        relied: Vec<HeaderName>,
+        required: Vec<HeaderName>,
     ) -> Self {
-        let mut guarded = Self { relied, key_header, credential, twins: Twins::Underscored };
-        if guarded.names().any(|name| name.as_str().contains('_')) {
-            guarded.twins = Twins::Any;
+        let mut protected =
+            Self { required, key_header, credential, aliases: AliasNames::WithUnderscore };
+        if protected.names().any(|name| name.as_str().contains('_')) {
+            protected.aliases = AliasNames::Any;
         }
-        guarded
+        protected
     }
 
     fn names(&self) -> impl Iterator<Item = &HeaderName> {
-        self.relied.iter().chain(&self.credential).chain([&self.key_header])
+        self.required.iter().chain(&self.credential).chain([&self.key_header])
     }
 
-    /// Removes from the trailers of a request what only a head may carry, and what a vendor that
-    /// joins trailers to the head could take for a header that decisions rest on.
+    /// Removes trailers that are only valid in a head, and those that a server which merges trailers
+    /// into the head could take for a protected header.
     pub fn filter_trailers(&self, trailers: &mut HeaderMap) {
         connection::filter_trailers(trailers);
-        let doomed = |name: &&HeaderName| {
-            self.names().any(|guarded| guarded == *name) || self.has_twin(name.as_str())
+        let removable = |name: &&HeaderName| {
+            self.names().any(|protected| protected == *name) || self.is_alias(name.as_str())
         };
-        let doomed: Vec<HeaderName> = trailers.keys().filter(doomed).cloned().collect();
-        connection::remove_all(trailers, &doomed);
+        let removable: Vec<HeaderName> = trailers.keys().filter(removable).cloned().collect();
+        connection::remove_all(trailers, &removable);
     }
 
-    /// Whether anything of such a head may have to go; of most heads nothing has.
-    fn may_doom(&self, survey: Survey) -> bool {
-        survey.doomed == Presence::Present
-            || survey.underscored == Presence::Present
-            || self.twins == Twins::Any
-            || survey.may_have(&self.key_header)
+    /// Whether anything may have to be removed; from most heads nothing has.
+    fn may_remove(&self, scan: RequestScan) -> bool {
+        scan.removable == Presence::Present
+            || scan.underscored == Presence::Present
+            || self.aliases == AliasNames::Any
+            || scan.may_contain(&self.key_header)
     }
 
-    /// Whether a vendor may take this header for one that a client must not set.
-    fn has_twin(&self, name: &str) -> bool {
+    /// Whether a server may take this header for one that a client must not set.
+    fn is_alias(&self, name: &str) -> bool {
         let underscored = name.as_bytes().contains(&b'_');
         (underscored && names::kind(&name.replace('_', "-")) != Kind::EndToEnd)
-            || ((underscored || self.twins == Twins::Any)
-                && self.names().any(|guarded| names::twins(name, guarded.as_str())))
+            || ((underscored || self.aliases == AliasNames::Any)
+                && self
+                    .names()
+                    .any(|protected| names::is_underscore_alias(name, protected.as_str())))
     }
 }
 
-/// Turns a client's headers, of which `survey` is true, into those of every attempt of its call.
-pub fn outgoing(headers: &mut HeaderMap, survey: Survey, policy: &Outgoing<'_>) {
-    let survey = strip(headers, survey, policy.guarded);
-    if survey.trailers == Presence::Present {
-        connection::settle_trailers(headers, policy.trailers);
+/// Turns a client's headers into those of every attempt; `scan` must be a scan of `headers`.
+pub fn filter_request(headers: &mut HeaderMap, scan: RequestScan, policy: &RequestPolicy<'_>) {
+    let scan = strip(headers, scan, policy.protected);
+    if scan.trailers == Presence::Present {
+        connection::filter_trailer_headers(headers, policy.trailers);
     }
-    if survey.prefer == Presence::Present {
+    if scan.prefer == Presence::Present {
         prefer::remove_wait(headers);
     }
-    if policy.key == KeyPlace::Authorization {
+    if policy.key == KeyLocation::Authorization {
         headers.remove(AUTHORIZATION);
     }
     if let Some((name, value)) = policy.credential {
         headers.insert(name, value.clone());
     }
     if let Some(peer) = policy.peer {
-        add_peer(headers, peer);
+        add_client_address(headers, peer);
     }
-    via::add(headers, survey.via, policy.via);
+    via::add(headers, scan.via, policy.via);
 }
 
-fn add_peer(headers: &mut HeaderMap, peer: IpAddr) {
+fn add_client_address(headers: &mut HeaderMap, peer: IpAddr) {
     let peer = peer.to_canonical();
     let forwarded = match peer {
         IpAddr::V4(v4) => format!("for={v4}"),
@@ -133,26 +129,30 @@ fn add_peer(headers: &mut HeaderMap, peer: IpAddr) {
     headers.insert(X_FORWARDED_FOR, value(&peer.to_string()));
 }
 
-/// Removes what does not go on; the survey of the rest.
-fn strip(headers: &mut HeaderMap, mut survey: Survey, guarded: &Guarded) -> Survey {
-    if survey.connection == Presence::Present
-        && connection::strip(headers, &guarded.relied) == Presence::Present
+/// Removes what does not pass, and scans what remains.
+fn strip(
+    headers: &mut HeaderMap,
+    mut scan: RequestScan,
+    protected: &ProtectedHeaders,
+) -> RequestScan {
+    if scan.connection == Presence::Present
+        && connection::strip(headers, &protected.required) == Presence::Present
     {
-        survey = Survey::of(headers);
+        scan = RequestScan::of(headers);
     }
-    if guarded.may_doom(survey) {
-        connection::remove_all(headers, &doomed(headers, guarded));
+    if protected.may_remove(scan) {
+        connection::remove_all(headers, &removable(headers, protected));
     }
-    survey
+    scan
 }
 
-fn doomed(headers: &HeaderMap, guarded: &Guarded) -> Vec<HeaderName> {
-    let doomed = |name: &&HeaderName| match names::kind(name.as_str()) {
-        Kind::HopByHop | Kind::Hop | Kind::Forwarding | Kind::Own => true,
+fn removable(headers: &HeaderMap, protected: &ProtectedHeaders) -> Vec<HeaderName> {
+    let removable = |name: &&HeaderName| match names::kind(name.as_str()) {
+        Kind::HopByHop | Kind::Expect | Kind::Forwarding | Kind::Own => true,
         Kind::Connection | Kind::Te | Kind::Trailer | Kind::Prefer | Kind::Framing => false,
-        Kind::EndToEnd => **name == guarded.key_header || guarded.has_twin(name.as_str()),
+        Kind::EndToEnd => **name == protected.key_header || protected.is_alias(name.as_str()),
     };
-    headers.keys().filter(doomed).cloned().collect()
+    headers.keys().filter(removable).cloned().collect()
 }
 
 #[cfg(test)]
@@ -167,26 +167,27 @@ mod tests {
     static SECRET: HeaderValue = HeaderValue::from_static("ours");
     static OURS: HeaderValue = HeaderValue::from_static("1.1 evenkeel-00000000");
 
-    static GUARDED: LazyLock<Guarded> = LazyLock::new(|| guarded(names::EVENKEEL_KEY, None));
-    static PLAIN: LazyLock<Outgoing<'static>> = LazyLock::new(|| Outgoing {
-        guarded: &GUARDED,
-        key: KeyPlace::Nowhere,
+    static GUARDED: LazyLock<ProtectedHeaders> =
+        LazyLock::new(|| protected(names::EVENKEEL_KEY, None));
+    static PLAIN: LazyLock<RequestPolicy<'static>> = LazyLock::new(|| RequestPolicy {
+        protected: &GUARDED,
+        key: KeyLocation::None,
         credential: None,
         peer: None,
         trailers: Trailers::Pass,
         via: &OURS,
     });
 
-    fn guarded(key_header: HeaderName, credential: Option<&HeaderName>) -> Guarded {
-        let relied = vec![HeaderName::from_static("x-auth-accountid")];
-        Guarded::new(key_header, credential.cloned(), relied)
+    fn protected(key_header: HeaderName, credential: Option<&HeaderName>) -> ProtectedHeaders {
+        let required = vec![HeaderName::from_static("x-auth-accountid")];
+        ProtectedHeaders::new(key_header, credential.cloned(), required)
     }
 
     /// What `before` becomes where a credential is injected under this name.
     fn sent_with(before: &Rows, name: &HeaderName) -> HeaderMap {
-        let guarded = guarded(names::EVENKEEL_KEY, Some(name));
+        let protected = protected(names::EVENKEEL_KEY, Some(name));
         let credential = Some((name, &SECRET));
-        sent(before, &Outgoing { guarded: &guarded, credential, ..*PLAIN })
+        sent(before, &RequestPolicy { protected: &protected, credential, ..*PLAIN })
     }
 
     type Rows = [(&'static str, &'static str)];
@@ -198,14 +199,14 @@ mod tests {
         rows.iter().map(row).collect()
     }
 
-    fn outgoing(headers: &mut HeaderMap, policy: &Outgoing<'_>) {
-        super::outgoing(headers, Survey::of(headers), policy);
+    fn filter_request(headers: &mut HeaderMap, policy: &RequestPolicy<'_>) {
+        super::filter_request(headers, RequestScan::of(headers), policy);
     }
 
     /// What `before` becomes, our `Via` taken off again.
-    fn sent(before: &Rows, policy: &Outgoing<'_>) -> HeaderMap {
+    fn sent(before: &Rows, policy: &RequestPolicy<'_>) -> HeaderMap {
         let mut headers = map(before);
-        outgoing(&mut headers, policy);
+        filter_request(&mut headers, policy);
         assert_eq!(headers.remove("via"), Some(OURS.clone()));
         headers
     }
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_for_us_or_the_hop_goes() {
+    fn headers_for_the_gateway_or_the_hop_are_removed() {
         let rows = [
             ("connection", "keep-alive"),
             ("keep-alive", "timeout=5"),
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nomination_cannot_remove_what_counts() {
+    fn a_nomination_cannot_remove_protected_headers() {
         let rows = [
             ("connection", "x-api-key, X-Auth-AccountId, via, content-length, x-hop"),
             ("x-auth-accountid", "7"),
@@ -269,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn the_injected_credential_replaces_the_clients_and_its_twin() {
+    fn the_injected_credential_replaces_the_clients_and_its_alias() {
         let rows = [("x-api-key", "a"), ("x-api-key", "b"), ("x_api_key", "c")];
         let found = sent_with(&rows, &VENDOR_KEY);
         assert_eq!(found, map(&[("x-api-key", "ours")]));
@@ -278,21 +279,21 @@ mod tests {
     }
 
     #[test]
-    fn the_clients_key_stays_here() {
+    fn the_clients_key_is_not_sent_on() {
         let rows = [("authorization", "Bearer for-us"), ("accept", "*/*")];
-        let found = sent(&rows, &Outgoing { key: KeyPlace::Authorization, ..*PLAIN });
+        let found = sent(&rows, &RequestPolicy { key: KeyLocation::Authorization, ..*PLAIN });
         assert_eq!(found, map(&[("accept", "*/*")]));
         let custom = HeaderName::from_static("x-team-key");
         let rows = [("x-team-key", "for-us"), ("authorization", "Bearer theirs")];
-        let guarded = guarded(custom, None);
-        let policy = Outgoing { guarded: &guarded, key: KeyPlace::KeyHeader, ..*PLAIN };
+        let protected = protected(custom, None);
+        let policy = RequestPolicy { protected: &protected, key: KeyLocation::KeyHeader, ..*PLAIN };
         assert_eq!(sent(&rows, &policy), map(&[("authorization", "Bearer theirs")]));
     }
 
     #[test]
-    fn the_address_is_told_only_when_asked_for_and_only_by_us() {
+    fn the_clients_address_is_stated_only_when_enabled() {
         let rows = [("x-forwarded-for", "6.6.6.6"), ("forwarded", "for=6.6.6.6")];
-        let peer = |text: &str| Outgoing { peer: Some(text.parse().unwrap()), ..*PLAIN };
+        let peer = |text: &str| RequestPolicy { peer: Some(text.parse().unwrap()), ..*PLAIN };
         let found = sent(&rows, &peer("192.0.2.1"));
         assert_eq!(found, map(&[("forwarded", "for=192.0.2.1"), ("x-forwarded-for", "192.0.2.1")]));
         let found = sent(&rows, &peer("2001:db8::1"));
@@ -303,7 +304,7 @@ mod tests {
     #[test]
     fn via_is_appended() {
         let mut headers = map(&[("via", "1.1 cdn")]);
-        outgoing(&mut headers, &PLAIN);
+        filter_request(&mut headers, &PLAIN);
         assert_eq!(
             headers.get_all("via").iter().collect::<Vec<_>>(),
             ["1.1 cdn", "1.1 evenkeel-00000000"]
@@ -355,14 +356,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_second_run_changes_nothing(head in any_head(), send in any::<bool>()) {
+        fn filtering_is_idempotent(head in any_head(), send in any::<bool>()) {
             let credential = send.then_some((&VENDOR_KEY, &SECRET));
-            let guarded = guarded(names::EVENKEEL_KEY, send.then_some(&VENDOR_KEY));
-            let policy = Outgoing { guarded: &guarded, credential, ..*PLAIN };
+            let protected = protected(names::EVENKEEL_KEY, send.then_some(&VENDOR_KEY));
+            let policy = RequestPolicy { protected: &protected, credential, ..*PLAIN };
             let mut once = head;
-            outgoing(&mut once, &policy);
+            filter_request(&mut once, &policy);
             let mut twice = once.clone();
-            outgoing(&mut twice, &policy);
+            filter_request(&mut twice, &policy);
             prop_assert_eq!(once, twice);
         }
 
@@ -371,13 +372,13 @@ mod tests {
             let trailers = if pass { Trailers::Pass } else { Trailers::Drop };
             let accounts = head.get("x-auth-accountid").cloned();
             let mut headers = head;
-            outgoing(&mut headers, &Outgoing { trailers, ..*PLAIN });
+            filter_request(&mut headers, &RequestPolicy { trailers, ..*PLAIN });
             for name in headers.keys() {
                 let allowed = match names::kind(name.as_str()) {
                     Kind::EndToEnd | Kind::Framing | Kind::Prefer => true,
                     Kind::Te => headers["te"] == "trailers",
                     Kind::Trailer => pass,
-                    Kind::Connection | Kind::HopByHop | Kind::Hop | Kind::Forwarding
+                    Kind::Connection | Kind::HopByHop | Kind::Expect | Kind::Forwarding
                     | Kind::Own => false,
                 };
                 prop_assert!(allowed, "{name}");

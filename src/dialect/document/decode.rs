@@ -1,7 +1,7 @@
-//! The raw bytes of an error body → the decoded bytes, within caps.
+//! The raw bytes of an error body → the decoded bytes, within limits.
 //!
-//! Never fails: a bomb, a broken or an unknown encoding makes the body *cut*, which counts as
-//! unrecognised. The size cap bounds the time: decoding 256 KiB takes a few milliseconds.
+//! A decompression bomb, a broken or an unknown coding yields nothing. The size limit bounds the
+//! time: decoding 256 KiB takes a few milliseconds.
 
 use std::io::Read;
 
@@ -11,32 +11,22 @@ use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
-use crate::outcome::{Extent, Peek};
-
-/// Bytes of a body that are looked at, decoded: far more than any error needs.
+/// The largest body that is read, raw and decoded: far more than any error needs.
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
-/// Decoded bytes for each encoded one; more is a bomb.
+/// Decoded bytes for each encoded one; more is a decompression bomb.
 const RATIO_MAX: usize = 100;
-/// Encodings on top of each other; nobody means more.
-const NESTING_MAX: usize = 2;
-/// The window of a zstd frame, as its RFC advises: 8 MiB.
+/// Codings applied on top of each other.
+const CODINGS_MAX: usize = 2;
+/// The window of a zstd frame, 8 MiB as RFC 9659 requires.
 const ZSTD_WINDOW_MAX: u64 = 8 * 1024 * 1024;
-/// The working buffer of the brotli reader.
 const BROTLI_BUFFER_BYTES: usize = 4 * 1024;
 
-/// What was read of a body, decoded; `extent` says whether the raw bytes were all of it.
-#[must_use]
-pub fn peek(raw: Bytes, extent: Extent, headers: &HeaderMap) -> Peek {
-    if extent == Extent::Cut || raw.len() > BODY_BYTES_MAX {
-        return cut();
+/// The body without its content codings; `None` when it cannot be decoded within the limits.
+pub(super) fn decoded(raw: Bytes, headers: &HeaderMap) -> Option<Bytes> {
+    if raw.len() > BODY_BYTES_MAX {
+        return None;
     }
-    let Some(codings) = codings(headers) else { return cut() };
-    let bytes = codings.iter().rev().try_fold(raw, |bytes, coding| decoded(&bytes, *coding));
-    bytes.map_or_else(cut, |bytes| Peek { bytes, extent: Extent::Whole })
-}
-
-fn cut() -> Peek {
-    Peek { bytes: Bytes::new(), extent: Extent::Cut }
+    codings(headers)?.iter().rev().try_fold(raw, |bytes, coding| undo(*coding, &bytes))
 }
 
 #[derive(Clone, Copy)]
@@ -55,10 +45,10 @@ fn codings(headers: &HeaderMap) -> Option<Vec<Coding>> {
             codings.extend(coding(name.trim())?);
         }
     }
-    (codings.len() <= NESTING_MAX).then_some(codings)
+    (codings.len() <= CODINGS_MAX).then_some(codings)
 }
 
-/// `Some(None)` is no coding at all.
+/// `Some(None)` for names that stand for no coding, `None` for unknown ones.
 fn coding(name: &str) -> Option<Option<Coding>> {
     match name.to_ascii_lowercase().as_str() {
         "" | "identity" | "utf-8" => Some(None),
@@ -70,7 +60,7 @@ fn coding(name: &str) -> Option<Option<Coding>> {
     }
 }
 
-fn decoded(bytes: &Bytes, coding: Coding) -> Option<Bytes> {
+fn undo(coding: Coding, bytes: &Bytes) -> Option<Bytes> {
     if bytes.is_empty() {
         return Some(Bytes::new());
     }
@@ -91,7 +81,7 @@ fn decoded(bytes: &Bytes, coding: Coding) -> Option<Bytes> {
     }
 }
 
-/// Everything the reader gives, unless it breaks or gives more than `limit`.
+/// Everything the reader yields, unless it fails or yields more than `limit`.
 fn bounded(reader: impl Read, limit: usize) -> Option<Bytes> {
     let mut decoded = Vec::new();
     let more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
@@ -146,10 +136,10 @@ mod tests {
         stream
     }
 
-    fn encoded(raw: Vec<u8>, encoding: &str) -> Peek {
+    fn read(raw: Vec<u8>, encoding: &str) -> Option<Bytes> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_ENCODING, HeaderValue::from_str(encoding).unwrap());
-        peek(Bytes::from(raw), Extent::Whole, &headers)
+        decoded(Bytes::from(raw), &headers)
     }
 
     #[test]
@@ -165,13 +155,12 @@ mod tests {
             (gzip(&zstd(TEXT)), "zstd, gzip"),
         ];
         for (raw, encoding) in rows {
-            let peek = encoded(raw, encoding);
-            assert_eq!((peek.bytes.as_ref(), peek.extent), (TEXT, Extent::Whole), "{encoding}");
+            assert_eq!(read(raw, encoding).as_deref(), Some(TEXT), "{encoding}");
         }
     }
 
     #[test]
-    fn what_cannot_be_trusted_is_cut() {
+    fn bombs_broken_and_unknown_codings_are_not_decoded() {
         let bomb = gzip(&vec![b' '; 10 << 20]);
         let small_bomb = gzip(&vec![b' '; 200_000]);
         let truncated = gzip(TEXT)[..20].to_vec();
@@ -188,11 +177,9 @@ mod tests {
             (vec![b'a'; BODY_BYTES_MAX + 1], "identity"),
         ];
         for (raw, encoding) in rows {
-            assert_eq!(encoded(raw, encoding).extent, Extent::Cut, "{encoding}");
+            assert_eq!(read(raw, encoding), None, "{encoding}");
         }
-        let half = peek(Bytes::from_static(TEXT), Extent::Cut, &HeaderMap::new());
-        assert_eq!(half.extent, Extent::Cut);
-        assert_eq!(encoded(Vec::new(), "gzip").extent, Extent::Whole);
+        assert_eq!(read(Vec::new(), "gzip"), Some(Bytes::new()));
     }
 
     proptest! {
@@ -202,8 +189,8 @@ mod tests {
             coding in 0_usize..4,
         ) {
             let encoding = ["gzip", "deflate", "br", "zstd"][coding];
-            let peek = encoded(raw, encoding);
-            prop_assert!(peek.bytes.len() <= BODY_BYTES_MAX);
+            let decoded = read(raw, encoding);
+            prop_assert!(decoded.is_none_or(|bytes| bytes.len() <= BODY_BYTES_MAX));
         }
     }
 }

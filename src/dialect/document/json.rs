@@ -15,7 +15,7 @@ pub(super) fn parse(text: &str) -> Option<Value> {
 }
 
 /// The JSON inside a text, if the text is nothing else.
-pub(super) fn inside(text: &str) -> Option<Value> {
+pub(in crate::dialect) fn inside(text: &str) -> Option<Value> {
     let text = text.trim();
     if text.starts_with(['{', '[']) { parse(text) } else { None }
 }

@@ -8,8 +8,10 @@ use serde_json::Value;
 
 use super::fields::{Fields, Sink, join, kind};
 use super::{RULES_MAX, place, support};
-use crate::dialect::hint::LEGAL_MAX;
-use crate::dialect::{HoldRule, Place, Replay, Retry, Rule, RuleScope, When};
+use crate::dialect::definition::{
+    HoldRule, Place, Replay, Retry, Rule, RuleScope, SLOW_SIXTEENTHS, When,
+};
+use crate::dialect::hint::WAIT_MAX;
 use crate::outcome::{Code, FailureKind, HoldCause, Source};
 
 /// Memory of one compiled pattern.
@@ -20,8 +22,6 @@ pub(super) const PATTERN_CHARS_MAX: usize = 1_000;
 const PATTERN_NESTING_MAX: u32 = 40;
 /// The pace is counted in sixteenths.
 const SIXTEENTHS: u32 = 16;
-/// What a throttle leaves of the pace when nobody says (D29).
-const SLOW_SIXTEENTHS: u8 = 8;
 
 /// The keys of a rule.
 pub(super) const RULE_KEYS: [&str; 8] =
@@ -271,7 +271,7 @@ fn failures(fields: &Fields<'_>, sink: &Sink) -> Vec<FailureKind> {
 
 fn retry(value: &Value, at: &str, sink: &Sink) -> Retry {
     let fields = Fields::of(value, at, &RETRY_KEYS, sink);
-    Retry { after: fields.duration("after", LEGAL_MAX) }
+    Retry { after: fields.duration("after", WAIT_MAX) }
 }
 
 fn hold(value: &Value, at: &str, code: Option<Code>, sink: &Sink) -> Option<HoldRule> {
@@ -284,8 +284,8 @@ fn hold(value: &Value, at: &str, code: Option<Code>, sink: &Sink) -> Option<Hold
     Some(HoldRule {
         scope: fields.choice("scope", &SCOPES).unwrap_or(usual.scope),
         cause,
-        length: fields.duration("for", LEGAL_MAX),
-        at_least: fields.duration("at_least", LEGAL_MAX).unwrap_or_default(),
+        length: fields.duration("for", WAIT_MAX),
+        at_least: fields.duration("at_least", WAIT_MAX).unwrap_or_default(),
         slow_sixteenths: slow(&fields, sink).unwrap_or_else(|| usual_slow(cause)),
     })
 }

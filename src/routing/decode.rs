@@ -1,29 +1,26 @@
-//! The characters of a path, decoded and folded as far as any server goes, and what single segments
-//! are to some of them.
-//!
-//! Refuses to know patterns: `path` matches them.
+//! Decodes and folds a path as far as any server does, and classifies single segments.
 
 use std::ops::Range;
 
-/// Escapes inside escapes are decoded this often; a path that is nested deeper has every reading.
+/// Rounds of decoding; a path whose escapes are nested deeper may match anything.
 const DECODINGS_MAX: usize = 4;
-/// One sign of a decoded path.
+
+/// One character of a decoded path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sign {
-    /// A character that belongs to its segment.
+pub(super) enum PathChar {
     Letter(char),
-    /// A slash to every server.
+    /// A separator for every server.
     Slash,
-    /// A slash to some servers, part of a segment to others.
+    /// A separator for some servers, part of a segment for others.
     SoftSlash,
-    /// A semicolon: the beginning of parameters, or part of the segment.
+    /// Begins parameters for some servers.
     Semicolon,
-    /// The end of the path to some servers.
+    /// Ends the path for some servers.
     End(char),
 }
 
 /// Decodes escapes until none is left; `None` when they are nested too deep.
-pub(super) fn signs(text: &str) -> Option<Vec<Sign>> {
+pub(super) fn decode(text: &str) -> Option<Vec<PathChar>> {
     let mut bytes: Vec<(u8, Origin)> = text.bytes().map(|byte| (byte, Origin::Raw)).collect();
     for _ in 0..DECODINGS_MAX {
         match decoded_once(&bytes) {
@@ -34,14 +31,13 @@ pub(super) fn signs(text: &str) -> Option<Vec<Sign>> {
     decoded_once(&bytes).is_none().then(|| characters(&bytes))
 }
 
-/// Whether a byte stands in a path as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
     Raw,
     Escaped,
 }
 
-/// With every escape replaced by what it stands for; `None` when there is none.
+/// `None` when there is nothing to decode.
 fn decoded_once(bytes: &[(u8, Origin)]) -> Option<Vec<(u8, Origin)>> {
     let mut decoded = Vec::new();
     let (mut at, mut kept) = (0, 0);
@@ -74,7 +70,7 @@ enum Escape {
     Character(char),
 }
 
-/// The escape with which `bytes` begin, `%41` or `%u0041`, and its length.
+/// The escape at the start of `bytes`, `%41` or `%u0041`, and its length.
 fn escape(bytes: &[(u8, Origin)]) -> Option<(Escape, usize)> {
     let hex = |range: Range<usize>| {
         let digit = |(byte, _): &(u8, Origin)| char::from(*byte).to_digit(16);
@@ -90,19 +86,19 @@ fn escape(bytes: &[(u8, Origin)]) -> Option<(Escape, usize)> {
     }
 }
 
-/// Bytes as signs: decoded as UTF-8, overlong forms included, and folded.
-fn characters(bytes: &[(u8, Origin)]) -> Vec<Sign> {
-    let mut signs = Vec::with_capacity(bytes.len());
+/// Decodes UTF-8, overlong forms included, and folds.
+fn characters(bytes: &[(u8, Origin)]) -> Vec<PathChar> {
+    let mut chars = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
     while let Some((_, origin)) = rest.first() {
         let (character, length) = character(rest);
-        fold(character, *origin, &mut signs);
+        fold(character, *origin, &mut chars);
         rest = &rest[length..];
     }
-    signs
+    chars
 }
 
-/// The character with which `bytes` begin, and its length; what is no character is replaced.
+/// The character at the start of `bytes`, and its length; invalid bytes are replaced.
 fn character(bytes: &[(u8, Origin)]) -> (char, usize) {
     let byte = |place: usize| bytes.get(place).map_or(0, |(byte, _)| *byte);
     let tail = |place: usize| {
@@ -125,8 +121,8 @@ fn character(bytes: &[(u8, Origin)]) -> (char, usize) {
     read.unwrap_or((char::REPLACEMENT_CHARACTER, 1))
 }
 
-/// What a character is to a path, in one letter case; invisible ones are nothing.
-fn fold(character: char, origin: Origin, signs: &mut Vec<Sign>) {
+/// Folds letter case and compatible forms; invisible characters are dropped.
+fn fold(character: char, origin: Origin, chars: &mut Vec<PathChar>) {
     let plain = match character {
         // The fullwidth forms of ASCII.
         '\u{ff01}'..='\u{ff5e}' => {
@@ -138,64 +134,63 @@ fn fold(character: char, origin: Origin, signs: &mut Vec<Sign>) {
         other => other,
     };
     match (plain, origin) {
-        ('/', Origin::Raw) if plain == character => signs.push(Sign::Slash),
-        ('/' | '\\', _) => signs.push(Sign::SoftSlash),
-        (';', _) => signs.push(Sign::Semicolon),
-        ('?' | '#' | '\0', _) => signs.push(Sign::End(plain)),
-        ('\u{2025}', _) => signs.extend([Sign::Letter('.'); 2]),
+        ('/', Origin::Raw) if plain == character => chars.push(PathChar::Slash),
+        ('/' | '\\', _) => chars.push(PathChar::SoftSlash),
+        (';', _) => chars.push(PathChar::Semicolon),
+        ('?' | '#' | '\0', _) => chars.push(PathChar::End(plain)),
+        ('\u{2025}', _) => chars.extend([PathChar::Letter('.'); 2]),
         (plain, _) => {
-            // Upper case first: it also joins letters such as the long s and the Kelvin sign.
+            // Upper case first: it also joins letters such as the long s and the Kelvin c.
             let folded = plain.to_uppercase().flat_map(char::to_lowercase);
-            signs.extend(folded.map(Sign::Letter));
+            chars.extend(folded.map(PathChar::Letter));
         }
     }
 }
 
-/// The segment without its parameters.
-pub(super) fn bare_of_parameters(signs: &[Sign]) -> &[Sign] {
-    let end = signs.iter().position(|sign| *sign == Sign::Semicolon);
-    &signs[..end.unwrap_or(signs.len())]
+pub(super) fn without_parameters(chars: &[PathChar]) -> &[PathChar] {
+    let end = chars.iter().position(|c| *c == PathChar::Semicolon);
+    &chars[..end.unwrap_or(chars.len())]
 }
 
-/// Without the blanks and control characters at its ends, which some servers drop.
-fn trimmed(signs: &[Sign]) -> &[Sign] {
+/// Some servers drop blanks and control characters at the ends of a segment.
+fn trimmed(chars: &[PathChar]) -> &[PathChar] {
     let blank =
-        |sign: &Sign| matches!(sign, Sign::Letter(c) if c.is_whitespace() || c.is_control());
-    let start = signs.iter().position(|sign| !blank(sign)).unwrap_or(signs.len());
-    let end = signs.iter().rposition(|sign| !blank(sign)).map_or(start, |last| last + 1);
-    &signs[start..end]
+        |c: &PathChar| matches!(c, PathChar::Letter(c) if c.is_whitespace() || c.is_control());
+    let start = chars.iter().position(|c| !blank(c)).unwrap_or(chars.len());
+    let end = chars.iter().rposition(|c| !blank(c)).map_or(start, |last| last + 1);
+    &chars[start..end]
 }
 
-/// Also without the dots at its end, which some file systems drop.
-pub(super) fn without_final_dots(signs: &[Sign]) -> &[Sign] {
-    let signs = trimmed(signs);
-    let end = signs.iter().rposition(|sign| *sign != Sign::Letter('.'));
-    trimmed(&signs[..end.map_or(0, |last| last + 1)])
+/// Some file systems also drop dots at the end.
+pub(super) fn without_final_dots(chars: &[PathChar]) -> &[PathChar] {
+    let chars = trimmed(chars);
+    let end = chars.iter().rposition(|c| *c != PathChar::Letter('.'));
+    trimmed(&chars[..end.map_or(0, |last| last + 1)])
 }
 
-/// Whether some server resolves a segment as `..`.
-pub(super) fn climbs(signs: &[Sign]) -> bool {
-    const PARENT: [Sign; 2] = [Sign::Letter('.'); 2];
-    let end = signs.iter().position(|sign| matches!(sign, Sign::End(_)));
-    let ended = &signs[..end.unwrap_or(signs.len())];
-    [signs, ended].iter().any(|signs| trimmed(bare_of_parameters(signs)) == PARENT)
+/// Whether some server resolves the segment as `..`.
+pub(super) fn is_parent(chars: &[PathChar]) -> bool {
+    const PARENT: [PathChar; 2] = [PathChar::Letter('.'); 2];
+    let end = chars.iter().position(|c| matches!(c, PathChar::End(_)));
+    let ended = &chars[..end.unwrap_or(chars.len())];
+    [chars, ended].iter().any(|chars| trimmed(without_parameters(chars)) == PARENT)
 }
 
-/// Whether some server leaves a segment out: an empty one, `.`, or one of parameters alone.
-pub(super) fn vanishes(signs: &[Sign]) -> bool {
-    without_final_dots(bare_of_parameters(signs)).is_empty()
+/// Whether some server drops the segment: empty, `.`, or only parameters.
+pub(super) fn is_removed(chars: &[PathChar]) -> bool {
+    without_final_dots(without_parameters(chars)).is_empty()
 }
 
-/// Whether a piece is one segment, and the same one, to every server.
-pub(super) fn is_settled(signs: &[Sign]) -> bool {
-    let letters = signs.iter().all(|sign| matches!(sign, Sign::Letter(_)));
-    letters && !vanishes(signs) && !climbs(signs)
+/// Whether every server takes this for one and the same segment.
+pub(super) fn is_unambiguous(chars: &[PathChar]) -> bool {
+    let letters = chars.iter().all(|c| matches!(c, PathChar::Letter(_)));
+    letters && !is_removed(chars) && !is_parent(chars)
 }
 
-pub(super) const fn letter(sign: &Sign) -> char {
-    match sign {
-        Sign::Letter(character) | Sign::End(character) => *character,
-        Sign::Slash | Sign::SoftSlash => '/',
-        Sign::Semicolon => ';',
+pub(super) const fn letter(c: &PathChar) -> char {
+    match c {
+        PathChar::Letter(character) | PathChar::End(character) => *character,
+        PathChar::Slash | PathChar::SoftSlash => '/',
+        PathChar::Semicolon => ';',
     }
 }
