@@ -73,6 +73,8 @@
 //! 8. Every queue, map, buffer and loop has a bound with a name.
 //! 9. Metric names, header names, defaults and codes have one home each.
 //! 10. Refusal, failure and problem are three types, never one.
+//!
+#![doc = include_str!("glossary.md")]
 
 pub mod time;
 

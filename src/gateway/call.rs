@@ -19,7 +19,7 @@ use crate::routing::client::{Identified, UnknownClient};
 use crate::routing::method::CallMethod;
 use crate::routing::route::{AbsoluteForm, CallPath, Matcher, Route};
 use crate::time::Moment;
-use crate::upstream::{OriginalHead, RequestHead, Spelling};
+use crate::upstream::{HeaderCase, OriginalHead, RequestHead};
 
 use super::body::{BodyRecord, Intake, Replay, RequestBody};
 use super::settings::{CallPolicy, ClientAddress, Policies, Redirects, Repeat, Settings, Upstream};
@@ -419,9 +419,9 @@ pub(super) fn guarded(settings: &Settings, rules: &Upstream) -> Arc<ProtectedHea
 }
 
 /// How header lines are written: as the client or the configuration wrote them.
-fn spelling(received: Option<OriginalHead>, rules: &Upstream) -> Spelling {
+fn spelling(received: Option<OriginalHead>, rules: &Upstream) -> HeaderCase {
     let configured = rules.credential.as_ref().map(|it| Arc::clone(&it.written));
-    Spelling { received, configured }
+    HeaderCase { received, configured }
 }
 
 const ECHO_REFUSED: &str = "TRACE is not sent on: its answer repeats the request, and with it \

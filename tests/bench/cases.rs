@@ -1,7 +1,6 @@
 //! The list of hot decisions that are timed. To add one: write a function like
 //! [`moment_arithmetic`] that builds its state, then calls `timed`, and give it a line in [`ALL`].
-//!
-//! Refuses to do I/O: what touches a socket belongs to the table.
+//! None does I/O; what involves sockets is measured by the `table` bench.
 
 use std::sync::Arc;
 use std::time::Duration;

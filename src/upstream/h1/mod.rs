@@ -25,10 +25,11 @@ use super::request::{RequestBody, SendError, UpstreamRequest};
 use super::shared::ConnectionPermit;
 use super::transport::Transport;
 use crate::clock::Clock;
-use crate::http1::{self, Lines, Outgoing, Piece, Received, Stop};
+use crate::http1::{self, Lines, MessageWriter, Piece, ReadBuffer};
 use crate::outcome::{Delivery, Failure};
 use crate::time::Moment;
 
+pub mod examine;
 mod head;
 
 /// Bytes that may follow a response late: two empty lines, which some vendors send.
@@ -53,9 +54,9 @@ pub(super) struct Connection<B: RequestBody> {
     transport: Transport,
     clock: Clock,
     /// Bytes that were read and not used yet.
-    received: Received,
+    received: ReadBuffer,
     lines: Lines,
-    outgoing: Outgoing,
+    outgoing: MessageWriter,
     /// The upstream takes no more of the request that is being written.
     is_write_side_closed: bool,
     last_write: Moment,
@@ -95,9 +96,9 @@ impl<B: RequestBody> Connection<B> {
         Box::new(Self {
             transport,
             clock,
-            received: Received::new(READ_BYTES),
+            received: ReadBuffer::new(READ_BYTES),
             lines: Lines::default(),
-            outgoing: Outgoing::default(),
+            outgoing: MessageWriter::default(),
             is_write_side_closed: false,
             last_write: Moment::START,
             upload: None,
@@ -196,12 +197,14 @@ impl<B: RequestBody> Connection<B> {
                 pending.request.body = None;
                 Ok(())
             }
-            Poll::Ready(Err(Stop::Body(error))) => {
+            Poll::Ready(Err(http1::SendError::Body(error))) => {
                 let failure = failure::request_body(error.as_ref(), self.delivery());
                 Err(SendError::Failed(failure))
             }
-            Poll::Ready(Err(Stop::Socket(error))) if self.closes_write_side(&error) => Ok(()),
-            Poll::Ready(Err(Stop::Socket(error))) => {
+            Poll::Ready(Err(http1::SendError::Socket(error))) if self.closes_write_side(&error) => {
+                Ok(())
+            }
+            Poll::Ready(Err(http1::SendError::Socket(error))) => {
                 let failure = failure::http1_head(&error, self.delivery(), 0);
                 let is_untouched = self.outgoing.is_untouched();
                 let error = if is_untouched { SendError::NotSent } else { SendError::Failed };
@@ -214,7 +217,7 @@ impl<B: RequestBody> Connection<B> {
     /// still lie in the socket, so whether the exchange has failed is known only after reading.
     fn closes_write_side(&mut self, error: &io::Error) -> bool {
         let is_closed = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
-        self.is_write_side_closed = is_closed && self.outgoing.has_moved();
+        self.is_write_side_closed = is_closed && self.outgoing.has_started();
         self.is_write_side_closed
     }
 
@@ -279,7 +282,7 @@ impl<B: RequestBody> Connection<B> {
     pub(super) fn take_whole_body(&mut self) -> Option<Bytes> {
         match &mut self.framing {
             Framing::Length(left) if *left <= self.received.bytes.len() as u64 => {
-                Some(http1::data(left, &mut self.received.bytes))
+                Some(http1::take_data(left, &mut self.received.bytes))
             }
             Framing::Length(_) | Framing::Chunks(_) | Framing::Close => None,
         }
@@ -296,11 +299,12 @@ impl<B: RequestBody> Connection<B> {
             match self.outgoing.poll(&mut self.transport, self.upload.as_mut(), cx, || ()) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.upload = None,
-                Poll::Ready(Err(Stop::Socket(error))) if self.closes_write_side(&error) => {}
-                Poll::Ready(Err(Stop::Socket(error))) => {
+                Poll::Ready(Err(http1::SendError::Socket(error)))
+                    if self.closes_write_side(&error) => {}
+                Poll::Ready(Err(http1::SendError::Socket(error))) => {
                     return Poll::Ready(Some(Err(failure::http1_body(&error))));
                 }
-                Poll::Ready(Err(Stop::Body(error))) => {
+                Poll::Ready(Err(http1::SendError::Body(error))) => {
                     let failure = failure::request_body(error.as_ref(), Delivery::Uncertain);
                     return Poll::Ready(Some(Err(failure)));
                 }
@@ -312,7 +316,7 @@ impl<B: RequestBody> Connection<B> {
                 Framing::Length(0) => Ok(Piece::End),
                 Framing::Chunks(chunks) => chunks.take(received),
                 Framing::Length(_) | Framing::Close if received.is_empty() => Ok(Piece::More),
-                Framing::Length(left) => Ok(Piece::Data(http1::data(left, received))),
+                Framing::Length(left) => Ok(Piece::Data(http1::take_data(left, received))),
                 Framing::Close => Ok(Piece::Data(received.split().freeze())),
             };
             match piece {
@@ -397,7 +401,7 @@ impl<B: RequestBody> Connection<B> {
     }
 
     fn delivery(&self) -> Delivery {
-        if self.outgoing.has_moved() { Delivery::Uncertain } else { Delivery::NotSent }
+        if self.outgoing.has_started() { Delivery::Uncertain } else { Delivery::NotSent }
     }
 }
 

@@ -1,7 +1,7 @@
-//! A message on its way out: its head, then its body, piece by piece, and what the socket has
-//! taken of them.
+//! Writes one message, head and body, and knows how much of it the socket has taken.
 //!
-//! It refuses to run ahead: the next piece is asked for when the last one is out.
+//! The next body frame is polled only when the previous one was written, so a slow reader stops
+//! the producer.
 
 use std::cell::RefCell;
 use std::error::Error;
@@ -14,18 +14,18 @@ use http::HeaderMap;
 use http_body::{Body, Frame};
 use tokio::io::AsyncWrite;
 
-/// A piece of a body up to this size is copied behind what precedes it: two buffers cost the
-/// kernel more than that.
+/// Body frames up to this size are copied behind the head or chunk size: one plain write costs
+/// less than a vectored one.
 const COPIED_BYTES_MAX: usize = 4 * 1024;
 
-/// A buffer of up to so many bytes is used again; most heads fit.
+/// Larger buffers are not kept for reuse; most heads fit.
 const SPARE_BYTES_MAX: usize = 8 * 1024;
 
-/// Buffers that a worker keeps; what is written at once needs one.
+/// Spare buffers per worker; each message being written needs one.
 const SPARES_MAX: usize = 4;
 
 thread_local! {
-    /// The latest is used first: its bytes are still in the caches.
+    /// Buffers of sent messages, reused last in first out: the latest is still in the CPU caches.
     static SPARES: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -33,170 +33,165 @@ const CHUNK_END: &[u8] = b"\r\n";
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 const CHUNK_AND_BODY_END: &[u8] = b"\r\n0\r\n\r\n";
 
-/// How the end of a body is told.
+/// How the end of a body is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Length {
-    /// There is no body.
     None,
-    /// So many bytes are still to come.
     Exactly(u64),
-    /// In chunks.
     Chunks,
-    /// By the end of the connection.
+    /// The body ends where the connection does.
     Close,
 }
 
-/// Why a message cannot go on.
+/// Why sending a message failed.
 #[derive(Debug)]
-pub enum Stop {
-    /// The socket.
+pub enum SendError {
     Socket(io::Error),
-    /// The message's own body.
     Body(Box<dyn Error + Send + Sync>),
 }
 
-/// What is out and what is not.
+/// The message being written.
 #[derive(Debug)]
-pub struct Outgoing {
-    /// Head, sizes of chunks, small pieces, trailers.
+pub struct MessageWriter {
+    /// Head, chunk sizes, small frames and trailers.
     text: Vec<u8>,
-    /// How much of it is out.
-    text_out: usize,
-    /// A large piece behind it.
+    text_written: usize,
+    /// A large frame, written behind `text` without being copied.
     data: Bytes,
-    /// The end of the chunk behind that.
+    /// The end of the chunk, written behind `data`.
     tail: &'static [u8],
     left: Length,
-    /// Whether trailers are passed on.
-    trailers: bool,
+    passes_trailers: bool,
     body: BodyState,
-    touched: Touched,
-    /// What was written waits in the connection: TLS has not got rid of it.
+    progress: Progress,
+    /// TLS still holds back some of what was written.
     held: bool,
-    /// Everything is out.
     sent: bool,
 }
 
-/// What keeps a message from being given to another connection.
+/// Whether the message could still be sent over another connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Touched {
-    Nothing,
-    /// A piece of its body was taken, and would be missing there.
-    Body,
-    /// A byte of it is out.
-    Wire,
+enum Progress {
+    Untouched,
+    /// A frame of its body was taken, and would be missing there.
+    BodyTaken,
+    Written,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BodyState {
-    /// Nothing has been taken of it.
-    Whole,
+    Untouched,
     Begun,
     Ended,
 }
 
-impl Default for Outgoing {
-    /// Nothing is under way.
+impl Default for MessageWriter {
+    /// No message is being written.
     fn default() -> Self {
         Self {
             text: Vec::new(),
-            text_out: 0,
+            text_written: 0,
             data: Bytes::new(),
             tail: b"",
             left: Length::None,
-            trailers: true,
+            passes_trailers: true,
             body: BodyState::Ended,
-            touched: Touched::Nothing,
+            progress: Progress::Untouched,
             held: false,
             sent: true,
         }
     }
 }
 
-impl Outgoing {
-    /// Begins with a message whose head is what `head` writes; it says how long the body is.
+impl MessageWriter {
+    /// Begins a message: `head` writes its head and returns how the body's end is marked.
     pub fn begin(&mut self, head: impl FnOnce(&mut Vec<u8>) -> Length) {
         if self.text.capacity() == 0 {
             self.text = SPARES.with_borrow_mut(Vec::pop).unwrap_or_default();
         }
         self.text.clear();
-        self.text_out = 0;
+        self.text_written = 0;
         self.left = head(&mut self.text);
-        self.body = if self.left == Length::None { BodyState::Ended } else { BodyState::Whole };
-        (self.touched, self.sent) = (Touched::Nothing, false);
+        self.body = if self.left == Length::None { BodyState::Ended } else { BodyState::Untouched };
+        (self.progress, self.sent) = (Progress::Untouched, false);
     }
 
-    /// Whether who reads the message wants what stands behind its body.
+    /// Whether the receiver accepts trailers.
     pub const fn allow_trailers(&mut self, allowed: bool) {
-        self.trailers = allowed;
+        self.passes_trailers = allowed;
     }
 
-    /// Sends what can be sent now, and calls `wrote` after each write, and when what TLS held back
-    /// is out; ready when all of it is.
+    /// Writes as much as the socket takes; ready when the whole message is written. Calls `wrote`
+    /// after each write, and when TLS has flushed what it held back.
     ///
     /// # Errors
-    /// The socket took nothing more, or the body broke.
+    /// A write failed, or the body did.
     pub fn poll<W, B>(
         &mut self,
         io: &mut W,
         body: Option<&mut B>,
         cx: &mut Context<'_>,
         mut wrote: impl FnMut(),
-    ) -> Poll<Result<(), Stop>>
+    ) -> Poll<Result<(), SendError>>
     where
         W: AsyncWrite + Unpin,
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
     {
         let mut body = body;
         while !self.sent {
-            let asked = self.ask(body.as_deref_mut(), cx)?;
+            let body_ended = self.poll_body(body.as_deref_mut(), cx)?;
             let written = if self.is_empty() {
-                // What TLS holds back goes out even while the body has nothing more yet.
+                // What TLS holds back is flushed even while the body has no further frame yet.
                 let flushed = Pin::new(&mut *io).poll_flush(cx);
                 let was_held = std::mem::replace(&mut self.held, flushed.is_pending());
                 if was_held && !self.held {
                     wrote();
                 }
-                ready!(asked);
+                ready!(body_ended);
                 flushed.map_ok(|()| 0)
             } else {
                 self.write(io, cx)
             };
             match ready!(written) {
                 Ok(0) if self.is_empty() => self.finish(),
-                Ok(0) => return Poll::Ready(Err(Stop::Socket(ErrorKind::WriteZero.into()))),
+                Ok(0) => return Poll::Ready(Err(SendError::Socket(ErrorKind::WriteZero.into()))),
                 Ok(bytes) => {
                     self.advance(bytes);
-                    self.touched = Touched::Wire;
+                    self.progress = Progress::Written;
                     wrote();
                 }
-                Err(error) => return Poll::Ready(Err(Stop::Socket(error))),
+                Err(error) => return Poll::Ready(Err(SendError::Socket(error))),
             }
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Asks the body for its next piece once the last one is out; ready when it has ended.
-    fn ask<B>(&mut self, body: Option<&mut B>, cx: &mut Context<'_>) -> Result<Poll<()>, Stop>
+    /// Polls the body for its next frame once the previous one is written; ready at its end.
+    fn poll_body<B>(
+        &mut self,
+        body: Option<&mut B>,
+        cx: &mut Context<'_>,
+    ) -> Result<Poll<()>, SendError>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
     {
         if self.body == BodyState::Ended {
             return Ok(Poll::Ready(()));
         }
-        // Only the head waits for the first piece, so that both go out as one.
+        // Only the head waits for the first frame, so that both go out in one write.
         if self.body == BodyState::Begun && !self.is_empty() {
             return Ok(Poll::Pending);
         }
-        let Some(body) = body else { return Err(Stop::Body("it is gone".into())) };
+        let Some(body) = body else { return Err(SendError::Body("the body is missing".into())) };
         while self.body != BodyState::Ended {
             match Pin::new(&mut *body).poll_frame(cx) {
                 Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(Some(Err(error))) => return Err(Stop::Body(error.into())),
-                Poll::Ready(Some(Ok(frame))) => self.take(frame, body.is_end_stream())?,
+                Poll::Ready(Some(Err(error))) => return Err(SendError::Body(error.into())),
+                Poll::Ready(Some(Ok(frame))) => self.take_frame(frame, body.is_end_stream())?,
                 Poll::Ready(None) => self.end(None)?,
             }
-            // Behind a piece without bytes nobody would wake us: there is nothing to write.
+            // After an empty frame there is nothing to write, so the next frame is polled at once:
+            // otherwise nothing would wake this task.
             if self.body == BodyState::Begun && !self.is_empty() {
                 return Ok(Poll::Pending);
             }
@@ -204,14 +199,14 @@ impl Outgoing {
         Ok(Poll::Ready(()))
     }
 
-    fn take(&mut self, frame: Frame<Bytes>, last: bool) -> Result<(), Stop> {
+    fn take_frame(&mut self, frame: Frame<Bytes>, last: bool) -> Result<(), SendError> {
         if self.body == BodyState::Begun {
             self.text.clear();
-            self.text_out = 0;
+            self.text_written = 0;
         }
         self.body = BodyState::Begun;
-        if self.touched == Touched::Nothing {
-            self.touched = Touched::Body;
+        if self.progress == Progress::Untouched {
+            self.progress = Progress::BodyTaken;
         }
         match frame.into_data() {
             Ok(data) => self.take_data(data, last),
@@ -219,24 +214,24 @@ impl Outgoing {
         }
     }
 
-    fn take_data(&mut self, data: Bytes, last: bool) -> Result<(), Stop> {
+    fn take_data(&mut self, data: Bytes, last: bool) -> Result<(), SendError> {
         let bytes = data.len() as u64;
         let mut tail: &'static [u8] = b"";
         match &mut self.left {
             Length::Exactly(left) => {
-                *left = left.checked_sub(bytes).ok_or_else(|| unlike("longer"))?;
+                *left = left.checked_sub(bytes).ok_or_else(|| length_mismatch("longer"))?;
                 if last && *left > 0 {
-                    return Err(unlike("shorter"));
+                    return Err(length_mismatch("shorter"));
                 }
             }
-            // An empty chunk would be the last one.
+            // An empty chunk would end the body.
             Length::Chunks if data.is_empty() => tail = if last { LAST_CHUNK } else { b"" },
             Length::Chunks => {
                 let _ = io::Write::write_fmt(&mut self.text, format_args!("{bytes:X}\r\n"));
                 tail = if last { CHUNK_AND_BODY_END } else { CHUNK_END };
             }
             Length::Close => {}
-            Length::None => return Err(unlike("longer")),
+            Length::None => return Err(length_mismatch("longer")),
         }
         if last {
             self.body = BodyState::Ended;
@@ -251,18 +246,18 @@ impl Outgoing {
         Ok(())
     }
 
-    fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), Stop> {
+    fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), SendError> {
         self.body = BodyState::Ended;
         match self.left {
             Length::Chunks => self.text.extend_from_slice(LAST_CHUNK),
             Length::None | Length::Exactly(0) | Length::Close => {}
-            Length::Exactly(_) => return Err(unlike("shorter")),
+            Length::Exactly(_) => return Err(length_mismatch("shorter")),
         }
-        let trailers = trailers.filter(|_| self.trailers);
+        let trailers = trailers.filter(|_| self.passes_trailers);
         if let (Length::Chunks, Some(trailers)) = (self.left, trailers) {
             self.text.truncate(self.text.len() - CHUNK_END.len());
             for (name, value) in trailers {
-                line(&mut self.text, name.as_str(), value.as_bytes());
+                write_header(&mut self.text, name.as_str(), value.as_bytes());
             }
             self.text.extend_from_slice(CHUNK_END);
         }
@@ -274,9 +269,9 @@ impl Outgoing {
         io: &mut W,
         cx: &mut Context<'_>,
     ) -> Poll<io::Result<usize>> {
-        let text = &self.text[self.text_out..];
+        let text = &self.text[self.text_written..];
         let io = Pin::new(io);
-        // Most requests are one piece, and a plain write of it costs the kernel less.
+        // Most messages are one piece, for which a plain write costs less than a vectored one.
         if self.data.is_empty() && self.tail.is_empty() {
             return io.poll_write(cx, text);
         }
@@ -285,43 +280,44 @@ impl Outgoing {
     }
 
     fn advance(&mut self, bytes: usize) {
-        let of_text = bytes.min(self.text.len() - self.text_out);
-        self.text_out += of_text;
-        let of_data = (bytes - of_text).min(self.data.len());
-        self.data.advance(of_data);
+        let text_bytes = bytes.min(self.text.len() - self.text_written);
+        self.text_written += text_bytes;
+        let data_bytes = (bytes - text_bytes).min(self.data.len());
+        self.data.advance(data_bytes);
         if self.data.is_empty() {
-            // Even of no length it would keep the buffer it was read into.
+            // Even an empty slice would keep the buffer it was read into alive.
             self.data = Bytes::new();
         }
-        self.tail = &self.tail[bytes - of_text - of_data..];
+        self.tail = &self.tail[bytes - text_bytes - data_bytes..];
     }
 
     fn is_empty(&self) -> bool {
-        self.text_out == self.text.len() && self.data.is_empty() && self.tail.is_empty()
+        self.text_written == self.text.len() && self.data.is_empty() && self.tail.is_empty()
     }
 
-    /// Whether all of the message is out.
+    /// Whether the whole message is written.
     #[must_use]
     pub fn is_sent(&self) -> bool {
         self.sent
     }
 
-    /// Whether a byte of the message is out.
+    /// Whether a byte of the message is written.
     #[must_use]
-    pub fn has_moved(&self) -> bool {
-        self.touched == Touched::Wire
+    pub fn has_started(&self) -> bool {
+        self.progress == Progress::Written
     }
 
-    /// Whether the message can still be given to another connection.
+    /// Whether the message can still be sent over another connection: nothing of it is written, and
+    /// no frame of its body was taken.
     #[must_use]
     pub fn is_untouched(&self) -> bool {
-        self.touched == Touched::Nothing
+        self.progress == Progress::Untouched
     }
 
-    /// All of it is out: the buffer is free for another message.
+    /// Gives the buffer back for another message.
     fn finish(&mut self) {
         self.sent = true;
-        self.text_out = 0;
+        self.text_written = 0;
         let text = std::mem::take(&mut self.text);
         SPARES.with_borrow_mut(|spares| {
             if text.capacity() <= SPARE_BYTES_MAX && spares.len() < SPARES_MAX {
@@ -332,15 +328,15 @@ impl Outgoing {
 }
 
 /// Writes one header line.
-pub fn line(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[u8]) {
+pub fn write_header(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[u8]) {
     out.extend_from_slice(name.as_ref());
     out.extend_from_slice(b": ");
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }
 
-fn unlike(how: &str) -> Stop {
-    Stop::Body(format!("it is {how} than its Content-Length").into())
+fn length_mismatch(how: &str) -> SendError {
+    SendError::Body(format!("the body is {how} than its Content-Length").into())
 }
 
 #[cfg(test)]
@@ -351,13 +347,13 @@ mod tests {
 
     use super::*;
 
-    /// A body of these frames that wakes nobody; whether it knows which one is the last.
+    /// A body of these frames that wakes no task; the flag says whether it announces its last frame.
     struct Frames(VecDeque<Frame<Bytes>>, bool);
 
     impl Frames {
-        fn of(texts: &[&'static str], tells: bool) -> Self {
+        fn of(texts: &[&'static str], announces_end: bool) -> Self {
             let frame = |text: &&'static str| Frame::data(Bytes::from_static(text.as_bytes()));
-            Self(texts.iter().map(frame).collect(), tells)
+            Self(texts.iter().map(frame).collect(), announces_end)
         }
     }
 
@@ -377,10 +373,10 @@ mod tests {
         }
     }
 
-    /// A socket whose other end is gone.
-    struct Closed;
+    /// A socket whose peer has closed it.
+    struct ClosedSocket;
 
-    impl AsyncWrite for Closed {
+    impl AsyncWrite for ClosedSocket {
         fn poll_write(
             self: Pin<&mut Self>,
             _: &mut Context<'_>,
@@ -398,8 +394,8 @@ mod tests {
         }
     }
 
-    fn begun(length: Length) -> Outgoing {
-        let mut outgoing = Outgoing::default();
+    fn begun(length: Length) -> MessageWriter {
+        let mut outgoing = MessageWriter::default();
         outgoing.begin(|out| {
             out.extend_from_slice(b"head|");
             length
@@ -407,7 +403,7 @@ mod tests {
         outgoing
     }
 
-    /// What one poll writes of a message whose body is all there.
+    /// What one poll writes of a message whose body is complete.
     fn written(length: Length, mut body: Frames) -> String {
         let (mut outgoing, mut out) = (begun(length), Vec::new());
         let mut cx = Context::from_waker(Waker::noop());
@@ -417,10 +413,10 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_without_bytes_neither_stops_nor_ends_a_message() {
-        for tells in [false, true] {
+    fn an_empty_frame_neither_stalls_nor_ends_a_message() {
+        for announces_end in [false, true] {
             for texts in [&["ab", "", "c", ""][..], &["", "", "ab", "", "", "c"]] {
-                let frames = || Frames::of(texts, tells);
+                let frames = || Frames::of(texts, announces_end);
                 assert_eq!(written(Length::Exactly(3), frames()), "head|abc");
                 assert_eq!(written(Length::Close, frames()), "head|abc");
                 let chunks = written(Length::Chunks, frames());
@@ -430,24 +426,24 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_whose_body_something_was_taken_is_not_given_away() {
+    fn a_message_whose_body_was_polled_cannot_move_to_another_connection() {
         let mut cx = Context::from_waker(Waker::noop());
-        for (texts, tells) in [(&["ab"][..], true), (&["ab"], false), (&["", "ab"], true)] {
+        for (texts, announces_end) in [(&["ab"][..], true), (&["ab"], false), (&["", "ab"], true)] {
             let mut outgoing = begun(Length::Exactly(2));
-            let mut body = Frames::of(texts, tells);
-            let polled = outgoing.poll(&mut Closed, Some(&mut body), &mut cx, || ());
-            assert!(matches!(polled, Poll::Ready(Err(Stop::Socket(_)))));
+            let mut body = Frames::of(texts, announces_end);
+            let polled = outgoing.poll(&mut ClosedSocket, Some(&mut body), &mut cx, || ());
+            assert!(matches!(polled, Poll::Ready(Err(SendError::Socket(_)))));
             assert!(!outgoing.is_untouched(), "{texts:?}");
         }
         let mut outgoing = begun(Length::None);
-        let polled = outgoing.poll(&mut Closed, None::<&mut Frames>, &mut cx, || ());
+        let polled = outgoing.poll(&mut ClosedSocket, None::<&mut Frames>, &mut cx, || ());
         assert!(matches!(polled, Poll::Ready(Err(_))) && outgoing.is_untouched());
     }
 
-    /// A connection that takes everything and lets go of it at the second request.
-    struct Slow(bool);
+    /// Takes every write but completes only the second flush, as TLS may.
+    struct SlowFlush(bool);
 
-    impl AsyncWrite for Slow {
+    impl AsyncWrite for SlowFlush {
         fn poll_write(
             self: Pin<&mut Self>,
             _: &mut Context<'_>,
@@ -457,8 +453,8 @@ mod tests {
         }
 
         fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-            let asked_before = std::mem::replace(&mut self.0, true);
-            if asked_before { Poll::Ready(Ok(())) } else { Poll::Pending }
+            let flushed_before = std::mem::replace(&mut self.0, true);
+            if flushed_before { Poll::Ready(Ok(())) } else { Poll::Pending }
         }
 
         fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -467,21 +463,21 @@ mod tests {
     }
 
     #[test]
-    fn what_was_held_back_is_out_when_it_is_let_go() {
-        let (mut outgoing, mut io, mut writes) = (begun(Length::None), Slow(false), 0);
+    fn a_completed_flush_counts_as_a_write() {
+        let (mut outgoing, mut io, mut writes) = (begun(Length::None), SlowFlush(false), 0);
         let mut cx = Context::from_waker(Waker::noop());
         let mut poll = || outgoing.poll(&mut io, None::<&mut Frames>, &mut cx, || writes += 1);
         assert!(poll().is_pending() && poll().is_ready());
-        assert_eq!(writes, 2, "its last byte is out later than it was written");
+        assert_eq!(writes, 2, "one for the write and one for the flush");
     }
 
     #[test]
-    fn what_is_out_is_not_kept() {
+    fn a_written_frame_is_released() {
         let (mut outgoing, mut out) = (begun(Length::Close), Vec::new());
         let piece = Bytes::from(vec![b'x'; 2 * COPIED_BYTES_MAX]);
         let mut body = Frames(VecDeque::from([Frame::data(piece.clone())]), true);
         let mut cx = Context::from_waker(Waker::noop());
         assert!(outgoing.poll(&mut out, Some(&mut body), &mut cx, || ()).is_ready());
-        assert!(piece.is_unique(), "an idle connection keeps the last piece");
+        assert!(piece.is_unique(), "an idle connection must not keep the last frame");
     }
 }

@@ -1,4 +1,4 @@
-//! The support, tested: raw client against scripted upstream, without a gateway between them.
+//! Tests of the support itself: the raw client against scripted upstreams, without a gateway.
 
 use std::time::Duration;
 
@@ -132,7 +132,7 @@ fn http2_goes_both_ways() {
 
 #[test]
 fn frames_by_hand_are_http2() {
-    let upstream = frames::Upstream::start(&[frames::Fate::Answered]);
+    let upstream = frames::Upstream::start(&[frames::StreamReply::Answered]);
     let request = Request::post(format!("http://{}/", upstream.address));
     let answer =
         http2::call(upstream.address, request.body(Full::new(Bytes::from_static(b"x"))).unwrap());

@@ -1,0 +1,105 @@
+//! Hints about waiting: `Retry-After`, durations, rate headers and sentences.
+
+use std::time::{Duration, SystemTime};
+
+use evenkeel::dialect::hint;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::Target;
+
+pub(crate) const TARGET: Target = Target {
+    name: "hints",
+    bytes_max: 256,
+    run,
+    seeds: || SEEDS.iter().map(|seed| seed.as_bytes().to_vec()).collect(),
+};
+
+/// One input each: a value, or a header line.
+const SEEDS: [&str; 34] = [
+    "0",
+    "1",
+    "120",
+    "1.5",
+    "86400",
+    "9999999999999",
+    "1800000060",
+    "1800000060000",
+    "-1",
+    "+5",
+    "1e3",
+    "inf",
+    "NaN",
+    "00:05:00",
+    "1.02:03:04",
+    "6m0s",
+    "370ms",
+    "2.12 days",
+    "PT30S",
+    "P1DT2H",
+    "30 seconds",
+    "in 5 minutes",
+    "Fri, 15 Jan 2027 08:01:00 GMT",
+    "Friday, 15-Jan-27 08:01:00 GMT",
+    "Fri Jan 15 08:01:00 2027",
+    "2027-01-15T08:01:00Z",
+    "2027-01-15 08:01:00.123+02:00",
+    "Maximum allowed 1000 per 01:00:00",
+    "please try again in 20s",
+    "ratelimit: \"hour\";r=0;t=30",
+    "ratelimit-policy: \"hour\";q=100;w=3600",
+    "x-ratelimit-remaining: 0",
+    "x-ratelimit-reset: 1800000060",
+    "x-rate-limit-limit: 100, 100;w=60",
+];
+
+fn run(input: &[u8]) {
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    if let Ok(text) = std::str::from_utf8(input) {
+        values(text, wall);
+    }
+    headers(input, wall);
+}
+
+fn values(text: &str, wall: SystemTime) {
+    let legal = |span: &Duration| !span.is_zero() && *span <= hint::LEGAL_MAX;
+    let wait = hint::retry_after(text, wall);
+    assert!(wait.as_ref().is_none_or(legal), "{text:?}: {wait:?}");
+    assert_eq!(hint::retry_after(&format!(" {text}\t"), wall), wait, "blanks around say nothing");
+    if let Ok(seconds) = text.parse::<u32>()
+        && text.len() <= 7
+        && text.bytes().all(|byte| byte.is_ascii_digit())
+    {
+        let exact = Some(Duration::from_secs(seconds.into())).filter(legal);
+        assert_eq!(wait, exact, "whole seconds are exact: {text:?}");
+    }
+    let span = hint::duration(text);
+    assert!(span.is_none_or(|span| span <= hint::LEGAL_MAX), "{text:?}: {span:?}");
+    if let Some(learned) = hint::learned(text) {
+        assert!(learned.limit > 0 && legal(&learned.window), "{text:?}: {learned:?}");
+    }
+    assert!(hint::without_links(text).len() <= text.len(), "{text:?}");
+}
+
+fn headers(input: &[u8], wall: SystemTime) {
+    let mut headers = HeaderMap::new();
+    for line in input.split(|byte| *byte == b'\n') {
+        let colon = line.iter().position(|byte| *byte == b':');
+        let (name, value) =
+            colon.map_or((&b"retry-after"[..], line), |colon| (&line[..colon], &line[colon + 1..]));
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value.trim_ascii()))
+        {
+            headers.append(name, value);
+        }
+    }
+    let explicit = hint::explicit(&headers, wall);
+    let bounded = |span: Duration| !span.is_zero() && span <= hint::LEGAL_MAX;
+    assert!(explicit.is_none_or(|said| bounded(said.span)), "{headers:?}: {explicit:?}");
+    if let Some(standing) = hint::standing(&headers, || wall) {
+        assert!(!standing.buckets.is_empty(), "{headers:?}");
+        for bucket in &standing.buckets {
+            let spans = [bucket.window, bucket.reset].into_iter().flatten();
+            assert!(spans.into_iter().all(|span| span <= hint::LEGAL_MAX), "{bucket:?}");
+        }
+    }
+}
