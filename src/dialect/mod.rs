@@ -14,7 +14,7 @@ mod compile;
 mod definition;
 mod document;
 mod facts;
-mod hint;
+pub mod hint;
 
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;

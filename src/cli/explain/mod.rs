@@ -76,7 +76,7 @@ impl std::fmt::Display for Wrong {
             Self::HeaderForm => "a header reads `Name: value`",
             Self::HeaderName => "what stands before the colon is no header name",
             Self::HeaderValue => "what stands behind the colon is no header value",
-            Self::Path => "a path begins with `/`, like /wordbee/documents?page=2",
+            Self::Path => "a path pattern must begin with `/`, like /wordbee/documents?page=2",
         })
     }
 }

@@ -8,7 +8,7 @@ use http_body::Body;
 
 use super::request::{Head, Heads};
 use super::response;
-use crate::http1::{Length, Spelling};
+use crate::http1::{HeaderCase, Length};
 use crate::server::head::Bounds;
 
 /// The parser of one connection's request heads.
@@ -25,7 +25,7 @@ pub struct ExaminedRequest {
     pub body: Length,
     /// Whether another request may follow on the connection.
     pub persists: bool,
-    pub spelling: Spelling,
+    pub spelling: HeaderCase,
     head: Head,
 }
 
@@ -47,7 +47,7 @@ impl RequestHeads {
             return Ok(None);
         };
         let received = Some(self.heads.take_original());
-        let spelling = Spelling { received, configured: None };
+        let spelling = HeaderCase { received, configured: None };
         Ok(Some(ExaminedRequest {
             request,
             body: head.body,
@@ -62,7 +62,7 @@ impl RequestHeads {
 pub fn write_response<B: Body<Data = Bytes>>(
     request: &ExaminedRequest,
     response: &Response<B>,
-    spelling: &Spelling,
+    spelling: &HeaderCase,
 ) -> Vec<u8> {
     let (mut written, mut keeps) = (Vec::new(), request.head.persists);
     let to = (&request.head, spelling);

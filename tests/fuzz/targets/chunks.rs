@@ -1,7 +1,7 @@
 //! Bodies in chunks, from clients (strict) and from upstreams (blanks behind a size are accepted).
 
 use bytes::BytesMut;
-use evenkeel::http1::{Chunks, Padding, Piece};
+use evenkeel::http1::{ChunkedDecoder, Piece, SizePadding};
 
 use super::{Fields, Target, Verdict, cuts, fields, vectors};
 
@@ -22,8 +22,8 @@ pub(crate) struct Read {
 }
 
 /// The body that arrives in these pieces.
-pub(crate) fn read(pieces: &[&[u8]], padding: Padding) -> Verdict<Read> {
-    let (mut chunks, mut received) = (Chunks::new(padding), BytesMut::new());
+pub(crate) fn read(pieces: &[&[u8]], padding: SizePadding) -> Verdict<Read> {
+    let (mut chunks, mut received) = (ChunkedDecoder::new(padding), BytesMut::new());
     let (mut body, mut trailers, mut given) = (Vec::new(), Vec::new(), 0);
     let mut pieces = pieces.iter();
     loop {
@@ -49,10 +49,12 @@ pub(crate) fn read(pieces: &[&[u8]], padding: Padding) -> Verdict<Read> {
 
 fn run(input: &[u8]) {
     let [whole, single, varied] = cuts(input);
-    let strict = read(&whole, Padding::Refused);
-    let lenient = read(&whole, Padding::Taken);
+    let strict = read(&whole, SizePadding::Rejected);
+    let lenient = read(&whole, SizePadding::Accepted);
     for pieces in [single, varied] {
-        for (whole, padding) in [(&strict, Padding::Refused), (&lenient, Padding::Taken)] {
+        for (whole, padding) in
+            [(&strict, SizePadding::Rejected), (&lenient, SizePadding::Accepted)]
+        {
             let pieces = read(&pieces, padding);
             let alike = match (whole, &pieces) {
                 (Verdict::Rejected(_), Verdict::Rejected(_)) => true,
@@ -67,7 +69,7 @@ fn run(input: &[u8]) {
     super::peers::chunks(input).check(input);
     let Some(read) = lenient.accepted() else { return };
     assert!(read.length <= input.len() && read.body.len() < read.length);
-    let again = self::read(&[&written(read)], Padding::Refused);
+    let again = self::read(&[&written(read)], SizePadding::Rejected);
     let again = again.accepted().map(|again| (&again.body, &again.trailers));
     assert_eq!(again, Some((&read.body, &read.trailers)), "written and read again");
 }

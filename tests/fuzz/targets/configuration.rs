@@ -22,7 +22,7 @@ const DIALECTS: Dialects = Dialects {
     builtin: dialect::builtin,
     names: || dialect::builtin_names().map(str::to_owned).collect(),
     compile: |name, value| {
-        let fault = |fault: dialect::Fault| DialectFault {
+        let fault = |fault: dialect::DialectError| DialectFault {
             pointer: fault.pointer,
             message: fault.message,
             accepted: fault.accepted,

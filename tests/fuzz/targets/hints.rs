@@ -3,7 +3,9 @@
 use std::time::{Duration, SystemTime};
 
 use evenkeel::dialect::hint;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use evenkeel::outcome::ResponseHead;
+use http::header::RETRY_AFTER;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::Target;
 
@@ -61,10 +63,12 @@ fn run(input: &[u8]) {
 }
 
 fn values(text: &str, wall: SystemTime) {
-    let legal = |span: &Duration| !span.is_zero() && *span <= hint::LEGAL_MAX;
-    let wait = hint::retry_after(text, wall);
+    let legal = |span: &Duration| !span.is_zero() && *span <= hint::WAIT_MAX;
+    let wait = HeaderValue::from_str(text.trim()).ok().and_then(|value| {
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, value)]);
+        hint::retry_after(&headers, wall).map(|hint| hint.span)
+    });
     assert!(wait.as_ref().is_none_or(legal), "{text:?}: {wait:?}");
-    assert_eq!(hint::retry_after(&format!(" {text}\t"), wall), wait, "blanks around say nothing");
     if let Ok(seconds) = text.parse::<u32>()
         && text.len() <= 7
         && text.bytes().all(|byte| byte.is_ascii_digit())
@@ -73,7 +77,7 @@ fn values(text: &str, wall: SystemTime) {
         assert_eq!(wait, exact, "whole seconds are exact: {text:?}");
     }
     let span = hint::duration(text);
-    assert!(span.is_none_or(|span| span <= hint::LEGAL_MAX), "{text:?}: {span:?}");
+    assert!(span.is_none_or(|span| span <= hint::WAIT_MAX), "{text:?}: {span:?}");
     if let Some(learned) = hint::learned(text) {
         assert!(learned.limit > 0 && legal(&learned.window), "{text:?}: {learned:?}");
     }
@@ -92,14 +96,15 @@ fn headers(input: &[u8], wall: SystemTime) {
             headers.append(name, value);
         }
     }
-    let explicit = hint::explicit(&headers, wall);
-    let bounded = |span: Duration| !span.is_zero() && span <= hint::LEGAL_MAX;
-    assert!(explicit.is_none_or(|said| bounded(said.span)), "{headers:?}: {explicit:?}");
-    if let Some(standing) = hint::standing(&headers, || wall) {
-        assert!(!standing.buckets.is_empty(), "{headers:?}");
+    let explicit = hint::retry_after(&headers, wall);
+    let bounded = |span: Duration| !span.is_zero() && span <= hint::WAIT_MAX;
+    assert!(explicit.as_ref().is_none_or(|hint| bounded(hint.span)), "{headers:?}: {explicit:?}");
+    let head = ResponseHead { status: StatusCode::OK, headers: &headers };
+    if let Some(standing) = hint::standing(head, wall) {
+        assert!(!standing.buckets.is_empty() || standing.pause.is_some(), "{headers:?}");
         for bucket in &standing.buckets {
             let spans = [bucket.window, bucket.reset].into_iter().flatten();
-            assert!(spans.into_iter().all(|span| span <= hint::LEGAL_MAX), "{bucket:?}");
+            assert!(spans.into_iter().all(|span| span <= hint::WAIT_MAX), "{bucket:?}");
         }
     }
 }

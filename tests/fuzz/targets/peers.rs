@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use evenkeel::http1::Padding;
+use evenkeel::http1::SizePadding;
 use evenkeel::upstream::ResponseLimits;
 use http::{Method, Version};
 
@@ -211,7 +211,7 @@ fn without_empty_lines(mut input: &[u8]) -> &[u8] {
 /// Compares one body in chunks, as an upstream may send it, with a decoder made of httparse's
 /// parts.
 pub(crate) fn chunks(input: &[u8]) -> Comparison {
-    let ours = chunks::read(&[input], Padding::Taken);
+    let ours = chunks::read(&[input], SizePadding::Accepted);
     let decoded = httparse_chunks(input);
     let theirs = match (&decoded, ours.accepted()) {
         (Verdict::Accepted(theirs), Some(ours)) if theirs != ours => "differently",

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use bytes::{Bytes, BytesMut};
-use evenkeel::http1::{Chunks, Length, Padding, Piece};
+use evenkeel::http1::{ChunkedDecoder, Length, Piece, SizePadding};
 use evenkeel::server::examine::RequestHeads;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
@@ -63,7 +63,7 @@ fn ours(input: &[u8]) -> Connection {
 }
 
 fn chunked(received: &mut BytesMut) -> Result<Vec<u8>, &'static str> {
-    let (mut chunks, mut body) = (Chunks::new(Padding::Refused), Vec::new());
+    let (mut chunks, mut body) = (ChunkedDecoder::new(SizePadding::Rejected), Vec::new());
     loop {
         match chunks.take(received) {
             Ok(Piece::Data(data)) => body.extend_from_slice(&data),

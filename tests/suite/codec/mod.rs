@@ -6,7 +6,7 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use evenkeel::http1::{Length, Padding};
+use evenkeel::http1::{Length, SizePadding};
 use evenkeel::upstream::ResponseLimits;
 use evenkeel::upstream::examine::ResponseLength;
 use http::Method;
@@ -58,8 +58,8 @@ fn chunks_are_read_as_their_vectors_say() {
     let mut wrong = Vec::new();
     for vector in vectors::read("chunks.txt") {
         let verdict = |pieces: &[&[u8]]| {
-            let [client, upstream] =
-                [Padding::Refused, Padding::Taken].map(|padding| chunks::read(pieces, padding));
+            let [client, upstream] = [SizePadding::Rejected, SizePadding::Accepted]
+                .map(|padding| chunks::read(pieces, padding));
             match (client, upstream) {
                 (Verdict::Accepted(_), Verdict::Accepted(_)) => "accepted",
                 (Verdict::Rejected(_), Verdict::Accepted(_)) => "from-upstreams",
