@@ -9,16 +9,14 @@ use std::task::{Poll, ready};
 use std::time::Duration;
 
 use http::response::Parts;
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 
 use crate::allowance::{AttemptEnd, Blind, ConcurrencyPermit, SettleOutcome, Settlement, Slot};
 use crate::dialect;
-use crate::dialect::classify::{self};
-use crate::dialect::hint;
-use crate::headers::AnswerSurvey;
+use crate::headers::ResponseScan;
 use crate::outcome::{
-    Answer, Class, Code, Extent, Failure, FailureKind, HoldOrder, Processing, Reach, Reading,
-    Remedy, StoppedBy, Trouble,
+    Classification, Code, Delivery, Facts, Failure, FailureKind, Processing, Remedy, ResponseHead,
+    StoppedBy,
 };
 use crate::retry::decision::{Cost, RetryReason, Situation, Verdict, decide};
 use crate::telemetry::{self, Attempted, Throttled};
@@ -26,7 +24,7 @@ use crate::time::Moment;
 use crate::upstream::{Exchange, Progress};
 
 use super::admit::{Again, Ended, Payment, Stop};
-use super::body::{Peeked, RequestBody, ResponseBody, Streamed};
+use super::body::{Extent, Peeked, RequestBody, ResponseBody, Streamed};
 use super::call::Call;
 use super::record::BY_RATE_HEADERS;
 use super::settings::Inspect;
@@ -39,7 +37,7 @@ use super::{BoxFuture, Gateway, Peer};
 #[derive(Debug)]
 pub(super) enum Finish<B> {
     /// The vendor's answer as it is, and what its head has.
-    Passed(Response<ResponseBody<B>>, AnswerSurvey),
+    Passed(Response<ResponseBody<B>>, ResponseScan),
     /// A problem made of the last outcome.
     Troubled(Box<Troubled>),
     /// A problem of our own.
@@ -49,9 +47,9 @@ pub(super) enum Finish<B> {
 /// The last outcome of a call that did not succeed.
 #[derive(Debug)]
 pub(super) struct Troubled {
-    pub(super) trouble: Trouble,
+    pub(super) trouble: Classification,
     /// The vendor's head and what was understood of its body, if it answered.
-    pub(super) answer: Option<(Parts, Reading)>,
+    pub(super) answer: Option<(Parts, Facts)>,
     /// How the last exchange broke, if it did.
     pub(super) failure: Option<Failure>,
     pub(super) stopped_by: StoppedBy,
@@ -67,8 +65,8 @@ enum Concluded<B> {
 
 /// Trouble, and what it led to.
 struct Met {
-    trouble: Trouble,
-    answer: Option<(Parts, Reading)>,
+    trouble: Classification,
+    answer: Option<(Parts, Facts)>,
     aftermath: SettleOutcome,
     reason: RetryReason,
     /// How the exchange broke, if it did.
@@ -145,7 +143,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut upload = UploadWatch::of(call, sent);
         let body = call.next_attempt(|| self.random.bytes8());
         let policy = call.policy;
-        let progress = Progress::begun(sent);
+        let progress = Progress::starting_at(sent);
         let exchange = self.exchange.exchange(call.upstream, &call.request, body, &progress);
         let mut exchange = pin!(exchange);
         let watch = Watch {
@@ -262,7 +260,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         if failure.kind == FailureKind::LocalResources {
             telemetry::shortage(failure, settlement.over);
         }
-        let trouble = dialect::for_failure(&call.policy.dialect, failure);
+        let trouble = dialect::classify_failure(&call.policy.dialect, failure);
         let reason = RetryReason::Failure(failure.kind);
         let (aftermath, _given_up) = self.settle(call, slot, (&trouble, reason), settlement);
         let failure = Some(failure.clone());
@@ -279,25 +277,18 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         response: Response<E::Body>,
         settlement: Settlement<'_>,
     ) -> Finish<E::Body> {
-        let survey = AnswerSurvey::of(response.headers());
-        let pause = match survey.speaks_of_rates() {
-            true => self.pause(response.status(), response.headers()),
-            false => None,
-        };
-        let said = survey.speaks_of_rates();
-        let said = said.then(|| hint::standing(response.headers(), || self.clock.wall())).flatten();
-        let settlement = Settlement { order: pause.as_ref(), said: said.as_ref(), ..settlement };
+        let scan = ResponseScan::of(response.headers());
+        let head = ResponseHead { status: response.status(), headers: response.headers() };
+        let said = scan.has_rate_limit();
+        let said = said.then(|| dialect::standing(head, self.clock.wall())).flatten();
+        let pause = said.as_ref().and_then(|said| said.pause.as_ref());
+        let settlement = Settlement { order: pause, said: said.as_ref(), ..settlement };
         let (aftermath, seat) = slot.settle(&settlement);
         self.tell_operator(call, &aftermath, (Some(BY_RATE_HEADERS), settlement.over));
-        let idle = (self.clock, idle_timeout(call, survey));
+        let idle = (self.clock, idle_timeout(call, scan));
         let record = self.body_record(call, response.status());
         let body = |body| ResponseBody::of_vendor(body, idle, seat, record);
-        Finish::Passed(response.map(body), survey)
-    }
-
-    /// The hold that a vendor asks for while it still serves.
-    pub(super) fn pause(&self, status: StatusCode, headers: &HeaderMap) -> Option<HoldOrder> {
-        hint::pause(status, headers, self.clock.wall()).map(classify::pause)
+        Finish::Passed(response.map(body), scan)
     }
 
     /// An answer that may be an error is looked at, up to a cap and for a moment.
@@ -309,32 +300,27 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         settlement: Settlement<'_>,
     ) -> Concluded<E::Body> {
         let (parts, body) = response.into_parts();
-        let (probe, status) = (role(&slot), parts.status);
+        let probe = role(&slot);
         let mut unread = Unread { gateway: self, call, open: Some((slot, parts)), settlement };
-        let peeked = unread.read(body, status).await;
+        let peeked = unread.read(body).await;
         let (slot, parts) = unread.open.take().expect("it is taken once, here");
-        let seen = dialect::decode::peek(peeked.bytes(), peeked.extent, &parts.headers);
-        let answer = Answer { status: parts.status, headers: &parts.headers, body: &seen };
-        let wall = self.clock.wall();
-        let (class, reading) = dialect::understand(&call.policy.dialect, &answer, wall);
-        let said = hint::standing(&parts.headers, || wall);
-        let settlement = Settlement { said: said.as_ref(), ..settlement };
-        match class {
-            Class::Success => {
+        let head = ResponseHead { status: parts.status, headers: &parts.headers };
+        let body = (peeked.extent == Extent::Whole).then(|| peeked.bytes());
+        match dialect::understand(&call.policy.dialect, head, body, self.clock.wall()) {
+            None => {
                 let seat = self.settle_success(call, slot, &parts, settlement);
                 Concluded::Done(self.pass_peeked(call, parts, peeked, seat))
             }
-            Class::Trouble(trouble) => {
-                if !reading.recognised {
+            Some((trouble, facts)) => {
+                if !facts.recognised {
                     self.shard.unrecognised(call.upstream);
                 }
-                let trouble = *trouble;
                 let reason = RetryReason::Code(trouble.code);
                 let (aftermath, mut seat) = self.settle(call, slot, (&trouble, reason), settlement);
                 if peeked.extent == Extent::Whole {
                     seat.end();
                 }
-                let answer = Some((parts, reading));
+                let answer = Some((parts, facts));
                 let failure = None;
                 let met = Met { trouble, answer, aftermath, reason, failure, probe };
                 Concluded::Trouble(Box::new(met))
@@ -354,11 +340,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let data = chunks.into_iter().map(http_body::Frame::data);
         let trailers = trailers.map(http_body::Frame::trailers);
         let read = data.chain(trailers).collect();
-        let survey = AnswerSurvey::of(&parts.headers);
-        let idle = (self.clock, idle_timeout(call, survey));
+        let scan = ResponseScan::of(&parts.headers);
+        let idle = (self.clock, idle_timeout(call, scan));
         let record = self.body_record(call, parts.status)();
         let body = Box::new(Streamed::new((read, rest), idle, seat, record));
-        Finish::Passed(Response::from_parts(parts, ResponseBody::Streamed(body)), survey)
+        Finish::Passed(Response::from_parts(parts, ResponseBody::Streamed(body)), scan)
     }
 
     /// Settles the slot of an attempt that met trouble, with everything the account must know.
@@ -366,7 +352,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         &self,
         call: &Call<'_>,
         slot: Slot,
-        (trouble, reason): (&Trouble, RetryReason),
+        (trouble, reason): (&Classification, RetryReason),
         settlement: Settlement<'_>,
     ) -> (SettleOutcome, ConcurrencyPermit) {
         let blind = blind(trouble, reason);
@@ -375,6 +361,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             blind,
             order: trouble.hold.as_ref(),
             learned: trouble.learned,
+            said: trouble.standing.as_ref(),
             chance: self.random.unit(),
             ..settlement
         });
@@ -388,7 +375,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 
     /// What an outcome means for the retry budget: a call that failed, or an upstream that lives.
-    fn note_for_budget(&self, call: &Call<'_>, trouble: &Trouble, blind: Blind) {
+    fn note_for_budget(&self, call: &Call<'_>, trouble: &Classification, blind: Blind) {
         let failed = blind != Blind::No || trouble.remedy != Remedy::Final;
         match (failed, &trouble.hold) {
             (true, None) if call.story.attempts == 1 => {
@@ -443,15 +430,15 @@ fn role(slot: &Slot) -> Probe {
 const EVENT_STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
 
 /// How long the body of an answer may be silent.
-fn idle_timeout(call: &Call<'_>, survey: AnswerSurvey) -> Duration {
+fn idle_timeout(call: &Call<'_>, scan: ResponseScan) -> Duration {
     let own = call.policy.idle_timeout;
-    if survey.is_event_stream() { own.max(EVENT_STREAM_IDLE) } else { own }
+    if scan.is_event_stream() { own.max(EVENT_STREAM_IDLE) } else { own }
 }
 
 /// For how long the client may take nothing of what it gets.
 pub(super) fn pause_max<B>(call: &Call<'_>, finish: &Finish<B>) -> Duration {
     match finish {
-        Finish::Passed(_, survey) => idle_timeout(call, *survey),
+        Finish::Passed(_, scan) => idle_timeout(call, *scan),
         Finish::Troubled(_) | Finish::Stopped(_) => call.policy.idle_timeout,
     }
 }
@@ -471,17 +458,17 @@ fn blames_client(call: &Call<'_>, failure: &Failure) -> Option<Stop> {
 }
 
 const fn fate(failure: &Failure) -> AttemptEnd {
-    match failure.reach {
-        Reach::Nothing => AttemptEnd::NotSent,
-        Reach::Refused => AttemptEnd::Refused,
-        Reach::Maybe => AttemptEnd::Unanswered,
+    match failure.delivery {
+        Delivery::NotSent => AttemptEnd::NotSent,
+        Delivery::Refused => AttemptEnd::Refused,
+        Delivery::Uncertain => AttemptEnd::Unanswered,
     }
 }
 
 /// What counts towards an outage: nobody answered, or nobody knows what happened. Limits on
 /// our own side say nothing about the upstream.
-fn blind(trouble: &Trouble, reason: RetryReason) -> Blind {
-    if matches!(reason, RetryReason::Failure(kind) if kind.is_ours()) {
+fn blind(trouble: &Classification, reason: RetryReason) -> Blind {
+    if matches!(reason, RetryReason::Failure(kind) if kind.is_local()) {
         return Blind::No;
     }
     match trouble.processing {

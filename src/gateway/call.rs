@@ -8,7 +8,9 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 
 use crate::allowance::{Account, AccountRule, Asker, Awaited, Fitness, SlotRequest};
-use crate::headers::{self, Guarded, Outgoing, Rewrite, Survey, Trailers, Unclear};
+use crate::headers::{
+    self, AmbiguousHeader, ProtectedHeaders, RequestPolicy, RequestScan, Rewrite, Trailers,
+};
 use crate::outcome::{Code, Failure};
 use crate::retry::decision::RetryReason;
 use crate::retry::replay::{Licence, Repeatability};
@@ -45,7 +47,7 @@ pub(super) struct Call<'g> {
     licence: Licence,
     /// The methods that the request names beside its own.
     overrides: Vec<Box<str>>,
-    survey: Survey,
+    scan: RequestScan,
     pub(super) account: Arc<Account>,
     pub(super) want: SlotRequest,
     pub(super) story: CallHistory,
@@ -178,7 +180,7 @@ impl Call<'_> {
     /// for byte, but that it is a span of its own in the client's trace.
     pub(super) fn next_attempt(&mut self, span_id: impl FnOnce() -> [u8; 8]) -> RequestBody {
         self.story.attempts += 1;
-        self.survey.renew_traceparent(&mut self.request.headers, span_id);
+        self.scan.renew_traceparent(&mut self.request.headers, span_id);
         self.body.next_attempt()
     }
 }
@@ -197,8 +199,8 @@ impl<E> Gateway<E> {
         &self,
         Arrived { request, original_head, peer, at }: Arrived<'_, B>,
     ) -> Result<Call<'_>, Rejection> {
-        let survey = Survey::of(request.headers());
-        let own_id = survey.request_id(request.headers()).cloned();
+        let scan = RequestScan::of(request.headers());
+        let own_id = scan.request_id(request.headers()).cloned();
         let id = own_id.unwrap_or_else(|| self.fresh_request_id());
         let turn = |code, detail, upstream| Rejection { id: id.clone(), code, detail, upstream };
         if CallMethod::from(request.method()).may_echo() {
@@ -210,13 +212,13 @@ impl<E> Gateway<E> {
         let refused = |(code, why)| turn(code, why, Some(upstream));
         let (rules, path) = (&self.settings.upstreams[upstream], inbound.path());
         let sent = std::mem::take(request.method_mut());
-        let overrides = survey.overrides(&sent, request.headers(), inbound.target.query());
+        let overrides = scan.overrides(&sent, request.headers(), inbound.target.query());
         let method = CallMethod::new(&sent, &overrides);
-        self.check(request.headers(), survey, (rules, method, path)).map_err(refused)?;
+        self.check(request.headers(), scan, (rules, method, path)).map_err(refused)?;
         let target = headers::target(&inbound.target, inbound.prefix_bytes, &rules.base_path)
             .map_err(|_fault| refused((Code::InvalidRequest, CLIMBS_OUT)))?;
         let Policies { applied: policy, certain } = rules.policies_for(method, path);
-        let asked = survey.preferred_wait(request.headers());
+        let asked = scan.preferred_wait(request.headers());
         let asked = asked.map(|wait| wait.min(policy.wait_max).min(certain.wait_max));
         let deadline = at.plus(asked.unwrap_or_else(|| policy.wait.min(certain.wait)));
         let intake = std::mem::take(request.body_mut()).into();
@@ -228,18 +230,18 @@ impl<E> Gateway<E> {
             deadline,
             fit: fitness(&body),
         };
-        let licence = licence(request.headers(), survey, certain);
+        let licence = licence(request.headers(), scan, certain);
         let account = self.accounts.account(upstream, request.headers());
         let want = self.accounts.want(upstream, method, path, asker);
-        if survey.has_destination() && policy.redirects == Redirects::Rewrite {
-            let led = headers::lead_forward(request.headers_mut(), &inbound.rewrite(rules));
+        if scan.has_destination() && policy.redirects == Redirects::Rewrite {
+            let led = headers::map_destination(request.headers_mut(), &inbound.rewrite(rules));
             led.map_err(|_out| refused((Code::InvalidRequest, OUT_OF_ROUTE)))?;
         }
         let version = request.version();
         let crossing = (who, upstream, certain.client_address);
-        self.outgoing((request.headers_mut(), survey), crossing, (peer, version));
+        self.outgoing((request.headers_mut(), scan), crossing, (peer, version));
         if sent == Method::OPTIONS {
-            headers::count_hop(request.headers_mut());
+            headers::decrement_max_forwards(request.headers_mut());
         }
         Ok(Call {
             id,
@@ -253,7 +255,7 @@ impl<E> Gateway<E> {
             attempts_max: policy.attempts.min(certain.attempts),
             licence,
             overrides,
-            survey,
+            scan,
             account,
             want,
             request: RequestHead {
@@ -304,7 +306,7 @@ impl<E> Gateway<E> {
         }
         let inbound = Inbound { target: target.clone(), prefix_bytes, host };
         let path = inbound.path();
-        if self.elsewhere[upstream].iter().any(|other| other.possibly(&Method::GET, path)) {
+        if self.elsewhere[upstream].iter().any(|other| other.may_match(&Method::GET, path)) {
             return Err((Code::InvalidRequest, OTHER_ROUTE));
         }
         Ok((upstream, inbound))
@@ -326,18 +328,18 @@ impl<E> Gateway<E> {
     fn check(
         &self,
         headers: &HeaderMap,
-        survey: Survey,
+        scan: RequestScan,
         (rules, method, path): (&Upstream, CallMethod<'_>, CallPath<'_>),
     ) -> Result<(), (Code, &'static str)> {
         if method.may_echo() {
             return Err((Code::MethodNotAllowed, ECHO_REFUSED));
         }
-        if survey.looped(headers, self.via.pseudonym()) {
+        if scan.is_loop(headers, self.via.pseudonym()) {
             return Err((Code::LoopDetected, "The request has passed this gateway before."));
         }
-        let unclear = |unclear: Unclear| (Code::InvalidRequest, unclear.remedy());
+        let unclear = |unclear: AmbiguousHeader| (Code::InvalidRequest, unclear.remedy());
         for name in rules.required(method, path) {
-            if headers::decisive_value(headers, name).map_err(unclear)?.is_none() {
+            if headers::unambiguous_value(headers, name).map_err(unclear)?.is_none() {
                 return Err((
                     Code::Unauthenticated,
                     "A header that this route requires is missing; nothing was sent.",
@@ -374,13 +376,13 @@ impl<E> Gateway<E> {
 
     fn outgoing(
         &self,
-        (headers, survey): (&mut HeaderMap, Survey),
+        (headers, scan): (&mut HeaderMap, RequestScan),
         (who, upstream, client_address): (Identified, usize, ClientAddress),
         (peer, version): (&Peer, Version),
     ) {
         let credential = self.settings.upstreams[upstream].credential.as_ref();
-        let outgoing = Outgoing {
-            guarded: &self.guarded[upstream],
+        let outgoing = RequestPolicy {
+            protected: &self.guarded[upstream],
             key: who.key,
             credential: credential.map(|credential| (&credential.header, &credential.value)),
             peer: match client_address {
@@ -390,7 +392,7 @@ impl<E> Gateway<E> {
             trailers: Trailers::Pass,
             via: self.via.value(version),
         };
-        headers::outgoing(headers, survey, &outgoing);
+        headers::filter_request(headers, scan, &outgoing);
     }
 }
 
@@ -402,7 +404,7 @@ const OUT_OF_ROUTE: &str = "The Destination header leads out of the request's ro
 
 /// The headers of an upstream's calls that are not a client's to set: those that decisions rest
 /// on, the key's and the credential's.
-pub(super) fn guarded(settings: &Settings, rules: &Upstream) -> Arc<Guarded> {
+pub(super) fn guarded(settings: &Settings, rules: &Upstream) -> Arc<ProtectedHeaders> {
     let account = match &rules.account {
         AccountRule::Header(name) => Some(name.clone()),
         AccountRule::Upstream | AccountRule::Named(_) => None,
@@ -413,7 +415,7 @@ pub(super) fn guarded(settings: &Settings, rules: &Upstream) -> Arc<Guarded> {
     let credential = rules.credential.as_ref().map(|credential| credential.header.clone());
     let key_header = settings.clients.key_header().clone();
     let relied = account.into_iter().chain(keys.cloned()).collect();
-    Arc::new(Guarded::new(key_header, credential, relied))
+    Arc::new(ProtectedHeaders::new(key_header, credential, relied))
 }
 
 /// How header lines are written: as the client or the configuration wrote them.
@@ -449,8 +451,8 @@ fn host(headers: &HeaderMap) -> Option<&HeaderValue> {
     headers.iter().find(|(name, _)| *name == HOST).map(|(_, host)| host)
 }
 
-fn licence(headers: &HeaderMap, survey: Survey, policy: &CallPolicy) -> Licence {
-    if survey.has_idempotency_key(headers, &policy.idempotency_header) {
+fn licence(headers: &HeaderMap, scan: RequestScan, policy: &CallPolicy) -> Licence {
+    if scan.has_idempotency_key(headers, &policy.idempotency_header) {
         return Licence::Keyed;
     }
     match policy.repeat {

@@ -29,7 +29,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::allowance::{Accounts, UpstreamRules};
 use crate::clock::Clock;
-use crate::headers::{self, Guarded, Via};
+use crate::headers::{self, ProtectedHeaders, Via};
 use crate::outcome::Code;
 use crate::problem::normalise::Redactor;
 use crate::random::Random;
@@ -112,7 +112,7 @@ pub struct Gateway<E> {
     drain: Drain,
     via: Via,
     /// By upstream: the headers of its calls that are not a client's to set.
-    guarded: Vec<Arc<Guarded>>,
+    guarded: Vec<Arc<ProtectedHeaders>>,
     /// By upstream: the paths that lead elsewhere at the same vendor, were they spelled plainly.
     elsewhere: Vec<Vec<Matcher>>,
     /// Removes the credentials we inject from what the client reads.

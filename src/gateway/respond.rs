@@ -12,7 +12,9 @@ use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use crate::allowance::{Awaited, Barrier, Refusal, RefusalReason};
-use crate::headers::{self, AnswerSurvey, Incoming, Notes, RateLimit, Rewrite, Timing, Trailers};
+use crate::headers::{
+    self, CallHeaders, RateLimit, ResponsePolicy, ResponseScan, Rewrite, Timing, Trailers,
+};
 use crate::outcome::{Basis, Code, FailureKind, Processing, Source, Wait};
 use crate::problem::Problem;
 use crate::problem::normalise::{
@@ -38,8 +40,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         finish: Finish<E::Body>,
     ) -> Response<ResponseBody<E::Body>> {
         match finish {
-            Finish::Passed(mut response, survey) => {
-                self.pass_on(call, &mut response, survey);
+            Finish::Passed(mut response, scan) => {
+                self.pass_on(call, &mut response, scan);
                 response
             }
             Finish::Troubled(mut troubled) => self.tell_trouble(call, &mut troubled),
@@ -70,7 +72,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         if problem.code == Code::MethodNotAllowed {
             headers.insert(ALLOW, METHODS_ALLOWED);
         }
-        headers::annotate(&mut headers, &uncalled(&turned.id));
+        headers::add_call_headers(&mut headers, &uncalled(&turned.id));
         problem_response(&problem, headers)
     }
 
@@ -81,7 +83,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut response = Response::new(ResponseBody::Whole(None));
         *response.status_mut() = StatusCode::NO_CONTENT;
         response.headers_mut().insert(ALLOW, METHODS_ALLOWED);
-        headers::annotate(response.headers_mut(), &uncalled(&id));
+        headers::add_call_headers(response.headers_mut(), &uncalled(&id));
         response
     }
 
@@ -91,7 +93,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         for mut interim in interim {
             if interim.status != StatusCode::CONTINUE {
                 let via = self.via.value(Version::HTTP_11);
-                headers::incoming_bare(&mut interim.headers, via, redirects(call).as_ref());
+                headers::filter_error_response(&mut interim.headers, via, redirects(call).as_ref());
                 if call.rules.credential.is_some() {
                     self.redactor.redact_passing(&mut interim.headers);
                 }
@@ -100,16 +102,16 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
     }
 
-    fn pass_on<B: Body>(&self, call: &Call<'_>, response: &mut Response<B>, survey: AnswerSurvey) {
+    fn pass_on<B: Body>(&self, call: &Call<'_>, response: &mut Response<B>, scan: ResponseScan) {
         let version = response.version();
         let binding = self.binding(call);
-        let incoming = Incoming {
+        let incoming = ResponsePolicy {
             via: self.via.value(version),
-            redirects: if survey.has_reference() { redirects(call) } else { None },
+            redirects: if scan.has_reference() { redirects(call) } else { None },
             trailers: trailers(version, response.body()),
-            notes: notes(call, binding.as_ref()),
+            call: notes(call, binding.as_ref()),
         };
-        headers::incoming(response.headers_mut(), survey, &incoming);
+        headers::filter_response(response.headers_mut(), scan, &incoming);
         if call.rules.credential.is_some() {
             self.redactor.redact_passing(response.headers_mut());
             let phrase = response.extensions().get::<ReasonPhrase>();
@@ -185,7 +187,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         // A gateway nearer to the vendor has said its part already: ours comes after it.
         headers.append(PROXY_STATUS, status);
         let binding = self.binding(call);
-        headers::annotate(&mut headers, &notes(call, binding.as_ref()));
+        headers::add_call_headers(&mut headers, &notes(call, binding.as_ref()));
         let ending =
             Ending { status: problem.status, problem: Some(problem), why, vendor_status: received };
         self.record(call, &ending);
@@ -200,7 +202,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Redirects::Pass => None,
         };
         let via = self.via.value(parts.version);
-        headers::incoming_bare(&mut parts.headers, via, rewrite.as_ref());
+        headers::filter_error_response(&mut parts.headers, via, rewrite.as_ref());
     }
 
     fn scrub(&self) -> Scrub<'_> {
@@ -237,8 +239,8 @@ const METHODS_ALLOWED: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
 /// What is said of a request that became no call.
-const fn uncalled(request_id: &HeaderValue) -> Notes<'_> {
-    Notes { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
+const fn uncalled(request_id: &HeaderValue) -> CallHeaders<'_> {
+    CallHeaders { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
 }
 
 /// Names the limit as ours: the vendor did nothing wrong, and may have carried out the request.
@@ -386,9 +388,12 @@ fn reckoned(troubled: &Troubled) -> Option<Wait> {
     }
 }
 
-fn notes<'a>(call: &'a Call<'_>, binding: Option<&'a crate::allowance::Binding>) -> Notes<'a> {
+fn notes<'a>(
+    call: &'a Call<'_>,
+    binding: Option<&'a crate::allowance::Binding>,
+) -> CallHeaders<'a> {
     let timing = Timing { wait: call.story.waited, upstream: call.story.upstream_time };
-    Notes {
+    CallHeaders {
         request_id: &call.id,
         attempts: call.story.attempts,
         wait_applied: call.wait_applied,

@@ -65,10 +65,10 @@ impl Upstream {
     ) -> Policies<'_> {
         let method = method.into();
         let mut routes = self.routes.iter();
-        if let Some((_, policy)) = routes.find(|(matcher, _)| matcher.surely(method, path)) {
+        if let Some((_, policy)) = routes.find(|(matcher, _)| matcher.must_match(method, path)) {
             return Policies { applied: policy, certain: policy };
         }
-        let likely = self.routes.iter().find(|(matcher, _)| matcher.possibly(method, path));
+        let likely = self.routes.iter().find(|(matcher, _)| matcher.may_match(method, path));
         let applied = likely.map_or(&self.policy, |(_, policy)| policy);
         Policies { applied, certain: &self.policy }
     }
@@ -81,7 +81,7 @@ impl Upstream {
         path: CallPath<'a>,
     ) -> impl Iterator<Item = &'a HeaderName> {
         let demanding = self.routes.iter().filter(|(_, policy)| !policy.require.is_empty());
-        let meant = demanding.filter(move |(matcher, _)| matcher.possibly(method, path));
+        let meant = demanding.filter(move |(matcher, _)| matcher.may_match(method, path));
         meant.flat_map(|(_, policy)| &policy.require)
     }
 }

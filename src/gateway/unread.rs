@@ -1,19 +1,15 @@
 //! An answer whose head is here and whose body is not: what the head says counts at once.
 
 use std::pin::pin;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::StatusCode;
 use http::response::Parts;
 use http_body::Body;
 
 use crate::allowance::{ConcurrencyPermit, Settlement, Slot};
-use crate::dialect;
-use crate::dialect::classify::{self};
-use crate::dialect::hint;
-use crate::outcome::{Answer, Class, Extent, Failure, Peek};
+use crate::dialect::{self, HeadDecides};
+use crate::outcome::{Failure, ResponseHead};
 use crate::retry::decision::RetryReason;
 use crate::upstream::Exchange;
 
@@ -36,43 +32,40 @@ pub(super) struct Unread<'a, 'c, E: Exchange<RequestBody>> {
 /// their heads, or within a round trip.
 const HEAD_ALONE: Duration = Duration::from_millis(100);
 
-/// A body of which nothing has been read.
-static UNREAD: LazyLock<Peek> = LazyLock::new(|| Peek { extent: Extent::Cut, ..Peek::default() });
-
 impl<E: Exchange<RequestBody>> Unread<'_, '_, E> {
-    /// Whether the head states a wait with its refusal: then it decides without its body.
-    fn states_wait(&self) -> bool {
-        let Some((_, parts)) = &self.open else { return false };
-        hint::explicit(&parts.headers, self.gateway.clock.wall()).is_some()
+    /// When the head decides without its body.
+    fn head_decides(&self) -> HeadDecides {
+        let Some((_, parts)) = &self.open else { return HeadDecides::Never };
+        dialect::head_decides(head_of(parts), self.gateway.clock.wall())
     }
 
     /// Closes what the head by itself orders closed; the body can only refine it.
     fn close_by_head(&mut self) {
         let Self { gateway, call, open, settlement } = self;
         let Some((slot, parts)) = open else { return };
-        let head = Answer { status: parts.status, headers: &parts.headers, body: &UNREAD };
-        let ordered = classify::by_head(&call.policy.dialect, &head, gateway.clock.wall());
-        if let Some((order, rule)) = &ordered {
-            let chance = gateway.random.unit();
-            let settlement = Settlement { order: Some(order), chance, ..*settlement };
-            let aftermath = slot.close(&settlement);
-            gateway.tell_operator(call, &aftermath, (Some(rule), settlement.over));
-        }
+        let wall = gateway.clock.wall();
+        let classified = dialect::classify_head(&call.policy.dialect, head_of(parts), wall);
+        let Some(trouble) = classified.filter(|it| it.hold.is_some()) else { return };
+        let chance = gateway.random.unit();
+        let settlement = Settlement { order: trouble.hold.as_ref(), chance, ..*settlement };
+        let aftermath = slot.close(&settlement);
+        gateway.tell_operator(call, &aftermath, (Some(&trouble.rule), settlement.over));
     }
 
     /// Reads the body. A refusal with a stated wait closes its scope first, one without it when
     /// its body is late: nobody else is sent into it meanwhile.
-    pub(super) async fn read<B>(&mut self, body: B, status: StatusCode) -> Peeked<B>
+    pub(super) async fn read<B>(&mut self, body: B) -> Peeked<B>
     where
         B: Body<Data = Bytes, Error = Failure> + Unpin,
     {
         let clock = self.gateway.clock;
-        if !classify::refuses(status) {
-            return peek(body, clock).await;
-        }
-        if self.states_wait() {
-            self.close_by_head();
-            return peek(body, clock).await;
+        match self.head_decides() {
+            HeadDecides::Never => return peek(body, clock).await,
+            HeadDecides::AtOnce => {
+                self.close_by_head();
+                return peek(body, clock).await;
+            }
+            HeadDecides::IfBodyIsLate => {}
         }
         let mut reading = pin!(peek(body, clock));
         tokio::select! {
@@ -89,15 +82,12 @@ impl<E: Exchange<RequestBody>> Drop for Unread<'_, '_, E> {
     fn drop(&mut self) {
         let Some((slot, parts)) = self.open.take() else { return };
         let Self { gateway, call, settlement, .. } = self;
-        let head = Answer { status: parts.status, headers: &parts.headers, body: &UNREAD };
         let wall = gateway.clock.wall();
-        let said = hint::standing(&parts.headers, || wall);
-        let settlement = Settlement { said: said.as_ref(), ..*settlement };
-        match dialect::understand(&call.policy.dialect, &head, wall).0 {
-            Class::Success => drop(gateway.settle_success(call, slot, &parts, settlement)),
-            Class::Trouble(trouble) => {
+        match dialect::classify_head(&call.policy.dialect, head_of(&parts), wall) {
+            None => drop(gateway.settle_success(call, slot, &parts, *settlement)),
+            Some(trouble) => {
                 let reason = RetryReason::Code(trouble.code);
-                gateway.settle(call, slot, (&trouble, reason), settlement);
+                gateway.settle(call, slot, (&trouble, reason), *settlement);
             }
         }
     }
@@ -113,10 +103,15 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         settlement: Settlement<'_>,
     ) -> ConcurrencyPermit {
         self.accounts.answered(call.upstream);
-        let pause = self.pause(parts.status, &parts.headers);
-        let settlement = Settlement { order: pause.as_ref(), ..settlement };
+        let said = dialect::standing(head_of(parts), self.clock.wall());
+        let pause = said.as_ref().and_then(|said| said.pause.as_ref());
+        let settlement = Settlement { order: pause, said: said.as_ref(), ..settlement };
         let (aftermath, seat) = slot.settle(&settlement);
         self.tell_operator(call, &aftermath, (Some(BY_RATE_HEADERS), settlement.over));
         seat
     }
+}
+
+const fn head_of(parts: &Parts) -> ResponseHead<'_> {
+    ResponseHead { status: parts.status, headers: &parts.headers }
 }

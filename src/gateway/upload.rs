@@ -40,7 +40,7 @@ impl UploadWatch {
         };
         let upload = body.upload().expect("a body that is watched exists");
         let too_slow = "the client sends the request's body too slowly";
-        let failure = |_| Failure::new(FailureKind::IdleTimeout, progress.reach(), too_slow);
+        let failure = |_| Failure::new(FailureKind::IdleTimeout, progress.delivery(), too_slow);
         rate.look(upload, now).map_err(failure)?;
         Ok(rate.due().min(due))
     }

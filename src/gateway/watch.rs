@@ -46,9 +46,10 @@ impl Watch {
     ) -> Result<Moment, Failure> {
         self.settle_guarded(progress, slot, now);
         self.next_alarm(progress, now).map_err(|failure| {
-            let idle = failure.kind == FailureKind::IdleTimeout;
-            let idle = idle.then_some(("timeouts.idle", self.idle_timeout));
-            failure.beyond(idle.unwrap_or(("timeouts.attempt", self.attempt_timeout)))
+            if failure.kind == FailureKind::IdleTimeout {
+                return failure.with_limit("timeouts.idle", self.idle_timeout);
+            }
+            failure.with_limit("timeouts.attempt", self.attempt_timeout)
         })
     }
 
@@ -67,7 +68,8 @@ impl Watch {
             // Before its first byte the connection is awaited, under timeouts of its own.
             let Some(written) = progress.last_write() else { return Ok(self.soonest(now)) };
             let idle = written.plus(self.idle_timeout);
-            let idle = alarm(idle, now, FailureKind::IdleTimeout, (progress, cause::BODY_STUCK))?;
+            let idle =
+                alarm(idle, now, FailureKind::IdleTimeout, (progress, cause::UPLOAD_STALLED))?;
             let look = self.guard.map(|guard| now.plus(guard.max(LOOK_INTERVAL_MIN)));
             return Ok(look.map_or(idle, |look| look.min(idle)));
         };
@@ -94,7 +96,7 @@ fn alarm(
     kind: FailureKind,
     (progress, detail): (&Progress, &'static str),
 ) -> Result<Moment, Failure> {
-    if now < due { Ok(due) } else { Err(Failure::new(kind, progress.reach(), detail)) }
+    if now < due { Ok(due) } else { Err(Failure::new(kind, progress.delivery(), detail)) }
 }
 
 /// The slot of an exchange under way: when the exchange is over, the slot knows how far the request
@@ -109,7 +111,7 @@ pub(super) struct Sending<'a, E: Exchange<RequestBody>> {
 
 impl<E: Exchange<RequestBody>> Drop for Sending<'_, E> {
     fn drop(&mut self) {
-        self.slot.given_up(self.progress.reach());
+        self.slot.given_up(self.progress.delivery());
         if !self.over {
             self.gateway.abandon(self.call, self.slot);
         }

@@ -10,7 +10,7 @@ mod response;
 pub use replay::{ClientBroke, Intake, ReplayPool, RequestBody};
 pub use response::{BodyRecord, ResponseBody};
 
-pub(super) use peek::{Peeked, peek};
+pub(super) use peek::{Extent, Peeked, peek};
 pub(super) use rate::UploadRate;
 pub(super) use replay::Replay;
 pub(super) use response::Streamed;

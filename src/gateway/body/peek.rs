@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 
 use super::pieces::Pieces;
 use crate::clock::Clock;
-use crate::outcome::{Extent, Failure};
+use crate::outcome::Failure;
 
 /// Bytes of an error body that are read: the largest anybody has found useful, many times over.
 const PEEK_BYTES_MAX: usize = 256 * 1024;
@@ -39,6 +39,14 @@ impl<B> Peeked<B> {
     pub(in crate::gateway) fn bytes(&self) -> Bytes {
         self.chunks.joined()
     }
+}
+
+/// How much of a body was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::gateway) enum Extent {
+    Whole,
+    /// The cap, the timeout or a broken connection ended it early.
+    Cut,
 }
 
 /// Reads what may be read of `body`.

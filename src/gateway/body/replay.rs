@@ -17,7 +17,7 @@ use http_body_util::Full;
 use super::merging::Merging;
 use super::pieces::{Pieces, Place};
 use super::rate::Upload;
-use crate::headers::Guarded;
+use crate::headers::ProtectedHeaders;
 use crate::retry::replay::BodyState;
 
 /// Where a request's body comes from.
@@ -81,7 +81,7 @@ pub(in crate::gateway) struct Kept {
     pieces: Pieces,
     trailers: Option<HeaderMap>,
     /// What trailers may not carry.
-    guarded: Arc<Guarded>,
+    guarded: Arc<ProtectedHeaders>,
     bytes_max: usize,
     pool: Arc<ReplayPool>,
     /// Bytes of memory for the pieces that the pool knows of.
@@ -139,7 +139,7 @@ impl Replay {
     pub(in crate::gateway) fn new(
         intake: Intake,
         bytes_max: usize,
-        (pool, guarded): (&Arc<ReplayPool>, &Arc<Guarded>),
+        (pool, guarded): (&Arc<ReplayPool>, &Arc<ProtectedHeaders>),
     ) -> Self {
         if intake.is_end_stream() {
             return Self::Empty;
@@ -457,9 +457,13 @@ mod tests {
 
     use super::*;
 
-    fn guarded() -> Arc<Guarded> {
+    fn guarded() -> Arc<ProtectedHeaders> {
         let account = HeaderName::from_static("x-account");
-        Arc::new(Guarded::new(HeaderName::from_static("evenkeel-key"), None, vec![account]))
+        Arc::new(ProtectedHeaders::new(
+            HeaderName::from_static("evenkeel-key"),
+            None,
+            vec![account],
+        ))
     }
 
     fn body(text: &'static str, bytes_max: usize, pool: usize) -> Replay {

@@ -17,11 +17,11 @@ use crate::clock::Clock;
 use crate::gateway::Settings;
 use crate::gateway::call::Identity;
 use crate::headers;
-use crate::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Delivery, Failure, FailureKind};
 use crate::problem::normalise::Redactor;
 use crate::telemetry::{self, Access, BodyFault, BrokenBody, BrokenBy, Shard};
 use crate::time::Moment;
-use crate::upstream::AnswerBody;
+use crate::upstream;
 
 /// The body of an answer to a client.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub enum ResponseBody<B> {
     Streamed(Box<Streamed<B>>),
 }
 
-impl<B: AnswerBody> ResponseBody<B> {
+impl<B: upstream::ResponseBody> ResponseBody<B> {
     /// A vendor's body. One that is here is not watched any more, and its seat is free.
     #[must_use]
     pub fn of_vendor(
@@ -245,7 +245,7 @@ where
         let Poll::Ready(frame) = Pin::new(&mut this.rest).poll_frame(context) else {
             ready!(this.idle.poll(context));
             let silent = "no byte of the body came in time";
-            let failure = Failure::new(FailureKind::IdleTimeout, Reach::Maybe, silent);
+            let failure = Failure::new(FailureKind::IdleTimeout, Delivery::Uncertain, silent);
             this.broke(&failure);
             return Poll::Ready(Some(Err(failure)));
         };

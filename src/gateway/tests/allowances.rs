@@ -150,7 +150,7 @@ async fn one_broken_path_does_not_close_the_others() {
 #[tokio::test(start_paused = true)]
 async fn five_calls_are_no_outage_however_often_they_are_sent() {
     let bench =
-        Arc::new(bench("auto", &[Step::Break(5, FailureKind::Refused, Reach::Nothing)], |_| {}));
+        Arc::new(bench("auto", &[Step::Break(5, FailureKind::Refused, Delivery::NotSent)], |_| {}));
     for _ in 0..5 {
         assert_eq!(bench.get("/things").await, 502);
     }
@@ -160,7 +160,7 @@ async fn five_calls_are_no_outage_however_often_they_are_sent() {
 #[tokio::test(start_paused = true)]
 async fn failures_of_many_paths_or_of_the_connection_are_an_outage() {
     let failing =
-        [Step::Answer(1, 500, &[], "{}"), Step::Break(1, FailureKind::Refused, Reach::Nothing)];
+        [Step::Answer(1, 500, &[], "{}"), Step::Break(1, FailureKind::Refused, Delivery::NotSent)];
     for step in failing {
         let bench = Arc::new(bench("auto", &[step], once));
         for place in 0..19 {
@@ -318,7 +318,7 @@ async fn second_after(step: Step, leaves_after: u64) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn a_place_is_taken_for_as_long_as_the_vendor_may_be_at_work() {
-    let broken = |reach| Step::Break(1_000, FailureKind::Reset, reach);
+    let broken = |delivery| Step::Break(1_000, FailureKind::Reset, delivery);
     let rows = [
         ("answered", Step::Answer(1_000, 200, &[], "fine"), 9, 1),
         ("an error that is whole", Step::Answer(1_000, 500, &[], "{}"), 9, 1),
@@ -326,12 +326,12 @@ async fn a_place_is_taken_for_as_long_as_the_vendor_may_be_at_work() {
         ("its client left", Step::Silence, 3, 33),
         ("its client left while it was sent", Step::Upload(4_000, 9_000), 2, 32),
         ("its client left an unfinished body", Step::Slow("text/plain", 20), 4, 34),
-        ("broke", broken(Reach::Maybe), 9, 31),
-        ("was refused", broken(Reach::Refused), 9, 1),
-        ("was never sent", broken(Reach::Nothing), 9, 1),
+        ("broke", broken(Delivery::Uncertain), 9, 31),
+        ("was refused", broken(Delivery::Refused), 9, 1),
+        ("was never sent", broken(Delivery::NotSent), 9, 1),
         (
             "its client left before it was sent",
-            Step::Break(50_000, FailureKind::Refused, Reach::Nothing),
+            Step::Break(50_000, FailureKind::Refused, Delivery::NotSent),
             2,
             2,
         ),

@@ -201,7 +201,7 @@ async fn three_retries_are_free_in_ten_seconds_not_in_each_call() {
 #[tokio::test(start_paused = true)]
 async fn a_blip_is_mended_though_the_budget_is_small() {
     let mut steps = vec![OK; 1_000];
-    steps.extend(vec![Step::Break(1, FailureKind::Reset, Reach::Maybe); 50]);
+    steps.extend(vec![Step::Break(1, FailureKind::Reset, Delivery::Uncertain); 50]);
     steps.push(OK);
     let bench = Arc::new(bench("auto", &steps, |_| {}));
     for _ in 0..10 {

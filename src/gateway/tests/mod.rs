@@ -29,13 +29,13 @@ use serde_json::Value;
 
 use super::*;
 use crate::allowance::{AccountRule, Allowance, Grant, Mode, Spread};
-use crate::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Delivery, Failure, FailureKind};
 use crate::problem::normalise::StatusPolicy;
 use crate::retry::backoff::Backoff;
 use crate::routing::client::Clients;
 use crate::routing::route::{Entry, Routes};
 use crate::telemetry::Metrics;
-use crate::upstream::{AnswerBody, Progress, RequestHead};
+use crate::upstream::{self, Progress, RequestHead};
 
 /// What the scripted upstream does with one attempt.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ enum Step {
     /// Answers after so many milliseconds.
     Answer(u64, u16, &'static [(&'static str, &'static str)], &'static str),
     /// Breaks after so many milliseconds.
-    Break(u64, FailureKind, Reach),
+    Break(u64, FailureKind, Delivery),
     /// Waits so many seconds for a connection, then answers.
     Connect(u64),
     /// Never answers.
@@ -116,7 +116,7 @@ impl Body for ScriptBody {
     }
 }
 
-impl AnswerBody for ScriptBody {
+impl upstream::ResponseBody for ScriptBody {
     fn take_whole(&mut self) -> Option<Bytes> {
         if self.silence.is_some() { None } else { Some(self.bytes.take().unwrap_or_default()) }
     }
@@ -159,9 +159,9 @@ impl Exchange<RequestBody> for Script {
                 }
                 Ok(response.body(ScriptBody::whole(body)).unwrap())
             }
-            Step::Break(millis, kind, reach) => {
+            Step::Break(millis, kind, delivery) => {
                 clock.sleep_until(clock.now().plus(Duration::from_millis(millis))).await;
-                Err(Failure::new(kind, reach, "scripted"))
+                Err(Failure::new(kind, delivery, "scripted"))
             }
             Step::Connect(seconds) => {
                 clock.sleep_until(clock.now().plus(Duration::from_secs(seconds))).await;
@@ -322,7 +322,7 @@ fn shared(
     change(&mut upstream);
     let entry = Entry { host: None, prefix: "/vendor".into(), upstream: 0 };
     let settings = Settings {
-        clients: Clients::anybody(HeaderName::from_static("evenkeel-key")),
+        clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
         client_limits: vec![limit],
         routes: Routes::new(vec![entry]),
         upstreams: vec![upstream],
@@ -556,9 +556,9 @@ async fn after_a_few_retries_the_support_contact_is_told() {
 #[tokio::test(start_paused = true)]
 async fn four_faults_have_four_codes() {
     let rows = [
-        (Step::Break(1, FailureKind::Refused, Reach::Nothing), "upstream_unreachable"),
-        (Step::Break(1, FailureKind::TlsCertificate, Reach::Nothing), "upstream_tls"),
-        (Step::Break(1, FailureKind::Protocol, Reach::Maybe), "upstream_protocol"),
+        (Step::Break(1, FailureKind::Refused, Delivery::NotSent), "upstream_unreachable"),
+        (Step::Break(1, FailureKind::TlsCertificate, Delivery::NotSent), "upstream_tls"),
+        (Step::Break(1, FailureKind::Protocol, Delivery::Uncertain), "upstream_protocol"),
         (Step::Silence, "upstream_timeout"),
     ];
     for (step, code) in rows {

@@ -129,7 +129,7 @@ async fn patience_begins_when_the_body_is_there() {
 #[tokio::test(start_paused = true)]
 async fn a_lack_of_our_own_is_told_as_such_and_closes_nothing() {
     for kind in [FailureKind::LocalResources, FailureKind::ConnectionLimit] {
-        let bench = bench("auto", &[Step::Break(0, kind, Reach::Nothing)], |upstream| {
+        let bench = bench("auto", &[Step::Break(0, kind, Delivery::NotSent)], |upstream| {
             upstream.policy.attempts = 1;
             upstream.allowances.push(window("all", 5, 3_600, Spread::None));
         });

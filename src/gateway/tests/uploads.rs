@@ -60,7 +60,8 @@ impl Exchange<RequestBody> for Taking {
         progress: &Progress,
     ) -> Result<Response<ScriptBody>, Failure> {
         while let Some(frame) = body.frame().await {
-            let broke = |_| Failure::new(FailureKind::Reset, Reach::Maybe, "the client broke off");
+            let broke =
+                |_| Failure::new(FailureKind::Reset, Delivery::Uncertain, "the client broke off");
             frame.map_err(broke)?;
             progress.wrote(self.clock.now());
             self.clock.sleep_until(self.clock.now().plus(self.every)).await;
