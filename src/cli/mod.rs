@@ -56,7 +56,7 @@ struct ExplainArgs {
     #[command(flatten)]
     source: source::ReadOnlySource,
     #[command(flatten)]
-    words: explain::Args,
+    request: explain::Args,
 }
 
 /// Does what the command line of this process says.
@@ -105,7 +105,7 @@ fn explain(args: &ExplainArgs, out: &mut dyn Write, err: &mut dyn Write) -> Exit
         Err(faults) => return source::report(&faults, err),
     };
     let origin = |key: &str| written(&loaded.provenance, key);
-    let text = explain::explain(&loaded.settings, &origin, &args.words.question());
+    let text = explain::explain(&loaded.settings, &origin, &args.request.request());
     match out.write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

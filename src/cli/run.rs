@@ -13,7 +13,7 @@ use clap::Args;
 
 use super::files;
 use super::source::{ConfigSource, EXIT_CONFIG, report};
-use crate::admin::{AdminListener, Released, Window};
+use crate::admin::{AdminListener, AdminState, ReleaseResult};
 use crate::clock::Clock;
 use crate::config::{Environment, Flags, LoadRequest, Loaded, Settings, load};
 use crate::gateway::{Drain, Gateway, RequestBody, Shared};
@@ -210,12 +210,14 @@ impl Workshop {
         Gateway::new(&self.shared, self.metrics.shard(worker), exchange, Random::from_entropy())
     }
 
-    fn window(&self) -> Window {
+    fn window(&self) -> AdminState {
         let (accounts, holds) =
             (Arc::clone(&self.shared.accounts), Arc::clone(&self.shared.accounts));
-        let release =
-            move |id| if holds.release_hold(id) { Released::Yes } else { Released::Unknown };
-        Window {
+        let release = move |id| match holds.release_hold(id) {
+            true => ReleaseResult::Released,
+            false => ReleaseResult::UnknownHold,
+        };
+        AdminState {
             clock: self.clock,
             drain: self.shared.drain.clone(),
             upstreams: self.upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect(),
