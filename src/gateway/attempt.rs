@@ -368,7 +368,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         });
         self.tell_operator(call, &aftermath, (Some(&trouble.rule), settlement.ended));
         if trouble.code == Code::RateLimited {
-            let was = if aftermath.unexpected_throttle { Throttle::Unexpected } else { Throttle::Expected };
+            let was = if aftermath.unexpected_throttle {
+                Throttle::Unexpected
+            } else {
+                Throttle::Expected
+            };
             self.shard.throttled(call.upstream, was);
         }
         (aftermath, seat)

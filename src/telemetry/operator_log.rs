@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::allowance::{HoldChangeKind, HoldChange};
+use crate::allowance::{HoldChange, HoldChangeKind};
 use crate::time::Moment;
 
 /// Logs a change of a hold; `rule` is the dialect's rule that ordered it, if one did.
