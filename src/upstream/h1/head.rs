@@ -10,7 +10,8 @@ use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use crate::http1::{
-    ChunkedDecoder, HeaderKind, Length, Lines, OriginalHead, SizePadding, ParseError, list_contains, parse_decimal, write_header,
+    ChunkedDecoder, HeaderKind, Length, Lines, OriginalHead, ParseError, SizePadding,
+    list_contains, parse_decimal, write_header,
 };
 use crate::upstream::progress::Interim;
 use crate::upstream::request::RequestHead;
@@ -299,7 +300,9 @@ impl FramingHeaders {
             (Some(_), None) if version == Version::HTTP_10 => {
                 Err(ParseError("Transfer-Encoding in an HTTP/1.0 response"))
             }
-            (Some(Coding::Chunked), None) => Ok(Framing::Chunks(ChunkedDecoder::new(SizePadding::Accepted))),
+            (Some(Coding::Chunked), None) => {
+                Ok(Framing::Chunks(ChunkedDecoder::new(SizePadding::Accepted)))
+            }
             (None, Some(Some(length))) => Ok(Framing::Length(length)),
             (None, Some(None)) => Err(ParseError("an invalid Content-Length")),
             (None, None) => Ok(Framing::Close),

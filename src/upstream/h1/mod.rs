@@ -25,7 +25,7 @@ use super::request::{RequestBody, SendError, UpstreamRequest};
 use super::shared::ConnectionPermit;
 use super::transport::Transport;
 use crate::clock::Clock;
-use crate::http1::{self, Lines, MessageWriter, ParseError, Piece, ReadBuffer, SendError};
+use crate::http1::{self, Lines, MessageWriter, ParseError, Piece, ReadBuffer, WriteError};
 use crate::outcome::{Delivery, Failure};
 use crate::time::Moment;
 
@@ -196,12 +196,12 @@ impl<B: RequestBody> Connection<B> {
                 pending.request.body = None;
                 Ok(())
             }
-            Poll::Ready(Err(SendError::Body(error))) => {
+            Poll::Ready(Err(WriteError::Body(error))) => {
                 let failure = failure::request_body(error.as_ref(), self.delivery());
                 Err(SendError::Failed(failure))
             }
-            Poll::Ready(Err(SendError::Socket(error))) if self.closes_write_side(&error) => Ok(()),
-            Poll::Ready(Err(SendError::Socket(error))) => {
+            Poll::Ready(Err(WriteError::Socket(error))) if self.closes_write_side(&error) => Ok(()),
+            Poll::Ready(Err(WriteError::Socket(error))) => {
                 let failure = failure::http1_head(&error, self.delivery(), 0);
                 let is_untouched = self.outgoing.is_untouched();
                 let error = if is_untouched { SendError::NotSent } else { SendError::Failed };
@@ -289,11 +289,11 @@ impl<B: RequestBody> Connection<B> {
             match self.outgoing.poll(&mut self.transport, self.upload.as_mut(), cx, || ()) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.upload = None,
-                Poll::Ready(Err(SendError::Socket(error))) if self.closes_write_side(&error) => {}
-                Poll::Ready(Err(SendError::Socket(error))) => {
+                Poll::Ready(Err(WriteError::Socket(error))) if self.closes_write_side(&error) => {}
+                Poll::Ready(Err(WriteError::Socket(error))) => {
                     return Poll::Ready(Some(Err(failure::http1_body(&error))));
                 }
-                Poll::Ready(Err(SendError::Body(error))) => {
+                Poll::Ready(Err(WriteError::Body(error))) => {
                     let failure = failure::request_body(error.as_ref(), Delivery::Uncertain);
                     return Poll::Ready(Some(Err(failure)));
                 }
