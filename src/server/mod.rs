@@ -31,6 +31,8 @@ mod workers;
 mod tests;
 
 pub use body::ClientBody;
+#[doc(hidden)]
+pub use h1::examine;
 pub use handler::{ConnectionChange, Handler, OutgoingBody};
 pub use listener::{ListenError, Listeners};
 pub use request_error::RequestError;

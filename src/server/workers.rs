@@ -139,7 +139,7 @@ async fn work<H: Handler>(worker: &Arc<Worker<H>>, listener: TcpListener, permit
                 // Only the client being accepted is affected.
                 Err(error) if [Aborted, Reset, Refused, Interrupted].contains(&error.kind()) => {}
                 Err(error) => {
-                    telemetry::shortage(&error, clock.now());
+                    telemetry::log_resource_shortage(&error, clock.now());
                     clock.sleep_until(clock.now().plus(ACCEPT_PAUSE)).await;
                 }
             }

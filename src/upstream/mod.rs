@@ -40,6 +40,8 @@ mod upstreams;
 pub use body::UpstreamBody;
 pub use certificate::{Certificate, Role, read as certificates};
 pub use exchange::{Exchange, ResponseBody};
+#[doc(hidden)]
+pub use h1::examine;
 pub use progress::{Interim, Progress};
 pub use request::{BoxError, RequestBody, RequestHead};
 pub use settings::{Origin, Protocol, ResponseLimits, Scheme, Settings, TlsRoots};

@@ -9,7 +9,9 @@
 //! | `request` | parses heads |
 //! | `grammar` | the syntax of single lines |
 //! | `response` | writes response heads |
+//! | `examine` | heads without a connection, for fuzzing and the differential test |
 
+pub mod examine;
 mod grammar;
 mod reader;
 mod request;
