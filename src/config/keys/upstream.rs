@@ -11,7 +11,7 @@ use crate::config::format::{
     PathPattern, Percent, Prefix, Rate, Size, Span, Token, UpstreamUrl, Word,
 };
 use crate::gateway::{ClientAddress, Redirects};
-use crate::problem::normalise::StatusPolicy;
+use crate::problem::StatusPolicy;
 use crate::upstream::Protocol;
 
 /// One upstream.
