@@ -77,7 +77,7 @@ fn hold(hold: &HoldView) -> Value {
         "id": hold.id,
         "cause": hold.cause.as_str(),
         "remaining_seconds": seconds(hold.remaining),
-        "failed_probes": hold.failures,
+        "failed_probes": hold.failed_probes,
     })
 }
 

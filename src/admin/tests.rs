@@ -20,7 +20,7 @@ fn account() -> AccountView {
         id: 7,
         cause: HoldCause::Maintenance,
         remaining: Duration::from_millis(89_500),
-        failures: 1,
+        failed_probes: 1,
     };
     let window = Duration::from_secs(3600);
     let scope = |name: &str, hold| ScopeView {

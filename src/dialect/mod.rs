@@ -14,6 +14,7 @@ mod compile;
 mod definition;
 mod document;
 mod facts;
+#[doc(hidden)]
 pub mod hint;
 
 use std::sync::{Arc, LazyLock};
@@ -26,7 +27,7 @@ use classify::Evidence;
 use document::Document;
 
 pub use classify::{HeadDecides, classify_failure, head_decides};
-pub use compile::{DialectError, compile, compile_extract, compile_rules, schema};
+pub use compile::{DialectError, compile, schema};
 pub use definition::{Dialect, Extract, HoldRule, Place, Replay, Retry, Rule, RuleScope, When};
 pub use document::BODY_BYTES_MAX;
 pub use hint::standing;

@@ -3,7 +3,7 @@
 
 use http::StatusCode;
 
-use crate::allowance::{Awaited, SettleOutcome, Slot};
+use crate::allowance::{Bottleneck, SettleOutcome, Slot};
 use crate::outcome::Failure;
 use crate::problem::Problem;
 use crate::telemetry::{self, CallRecord, CallSummary, EndedCall};
@@ -31,7 +31,7 @@ pub(super) struct Why<'a> {
     /// How the last exchange broke.
     pub(super) failure: Option<&'a Failure>,
     /// What there was no slot of.
-    pub(super) awaited: Option<&'a Awaited>,
+    pub(super) awaited: Option<&'a Bottleneck>,
 }
 
 /// What the log names in place of a rule where a vendor that serves says in its headers that
@@ -76,7 +76,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         aftermath: &SettleOutcome,
         (rule, now): (Option<&str>, Moment),
     ) {
-        for news in &aftermath.news {
+        for news in &aftermath.hold_changes {
             telemetry::log_hold((&call.rules.name, call.account.key()), news, rule, now);
         }
     }

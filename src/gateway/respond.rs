@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::allowance::{Awaited, Barrier, Refusal, RefusalReason};
+use crate::allowance::{Bottleneck, BottleneckKind, Refusal, RefusalReason};
 use crate::headers::{
     self, CallHeaders, RateLimit, ResponsePolicy, ResponseScan, Rewrite, Timing, Trailers,
 };
@@ -135,7 +135,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let facts = CallContext {
             stopped_by: Some(troubled.stopped_by),
             outcome_unknown: outcome_unknown(call, troubled),
-            retries_exhausted: retries_exhausted(call, troubled.aftermath.failures),
+            retries_exhausted: retries_exhausted(call, troubled.aftermath.failed_probes),
             retry_after: reckoned(troubled),
             vendor_status,
             ..self.facts(call)
@@ -228,8 +228,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
     }
 
-    fn binding(&self, call: &Call<'_>) -> Option<crate::allowance::Binding> {
-        call.policy.expose.rate_limit.then(|| call.account.binding(&call.want)).flatten()
+    fn binding(&self, call: &Call<'_>) -> Option<crate::allowance::TightestAllowance> {
+        call.policy.expose.rate_limit.then(|| call.account.tightest_allowance(&call.want)).flatten()
     }
 }
 
@@ -258,7 +258,7 @@ struct Told {
 }
 
 /// What a call was refused a slot of, if it was.
-fn awaited(stop: &Stop, call: &Call<'_>) -> Option<Awaited> {
+fn awaited(stop: &Stop, call: &Call<'_>) -> Option<Bottleneck> {
     match stop {
         Stop::Refused(refusal) => Some(refused_by(refusal, LimitOf::Upstream, call)),
         Stop::ClientLimited(refusal) => Some(refused_by(refusal, LimitOf::Client, call)),
@@ -270,11 +270,13 @@ impl Told {
     fn of(stop: &Stop, call: &Call<'_>) -> Self {
         let told = Self::plainly(stop);
         let sentence = awaited(stop, call).and_then(|awaited| {
-            let what = match awaited.what {
-                Barrier::Allowance => "slot of the allowance",
-                Barrier::Concurrency => "place of the allowance",
-                Barrier::Client => "slot of the limit of the client",
-                Barrier::Pace | Barrier::Hold(_) | Barrier::Queue => return None,
+            let what = match awaited.kind {
+                BottleneckKind::Allowance => "slot of the allowance",
+                BottleneckKind::Concurrency => "place of the allowance",
+                BottleneckKind::Client => "slot of the limit of the client",
+                BottleneckKind::Pace | BottleneckKind::Hold(_) | BottleneckKind::Queue => {
+                    return None;
+                }
             };
             let name = awaited.name;
             Some(format!("No {what} `{name}` is free within the time this call may wait."))
@@ -313,7 +315,7 @@ impl Told {
         let told = match &refusal.reason {
             RefusalReason::QueueFull => Self::plain(Code::QueueFull, None),
             RefusalReason::Exhausted { .. } => Self::plain(exhausted, None),
-            RefusalReason::Held { cause, failures } => {
+            RefusalReason::Held { cause, failed_probes: failures } => {
                 let mut told = Self::plain(Code::UpstreamHeld, None);
                 told.remark.hold_cause = Some(*cause);
                 Self { failures: *failures, ..told }
@@ -380,7 +382,7 @@ fn reckoned(troubled: &Troubled) -> Option<Wait> {
         span: troubled.at.until(until),
         basis: aftermath.basis.unwrap_or(Basis::Estimate),
     });
-    let release = aftermath.release.map(|at| estimate(troubled.at.until(at)));
+    let release = aftermath.slot_free_at.map(|at| estimate(troubled.at.until(at)));
     match (held, release) {
         (Some(held), Some(release)) if held.span < release.span => Some(release),
         (Some(held), _) => Some(held),
@@ -390,7 +392,7 @@ fn reckoned(troubled: &Troubled) -> Option<Wait> {
 
 fn notes<'a>(
     call: &'a Call<'_>,
-    binding: Option<&'a crate::allowance::Binding>,
+    binding: Option<&'a crate::allowance::TightestAllowance>,
 ) -> CallHeaders<'a> {
     let timing = Timing { wait: call.story.waited, upstream: call.story.upstream_time };
     CallHeaders {

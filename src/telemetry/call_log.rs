@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use super::settings::Access;
-use crate::allowance::Awaited;
+use crate::allowance::Bottleneck;
 use crate::outcome::{Code, Failure, Source, StoppedBy};
 use crate::retry::decision::RetryReason;
 
@@ -78,7 +78,7 @@ pub struct CallRecord<'a> {
     /// How the last exchange broke, or the one that a retry followed.
     pub failure: Option<&'a Failure>,
     /// What the call waited for, or got no slot of.
-    pub awaited: Option<&'a Awaited>,
+    pub awaited: Option<&'a Bottleneck>,
 }
 
 /// Logs a call if `access` says so. Most are not logged, so `record` runs only for those that are.
@@ -272,7 +272,7 @@ fn is_deceptive(character: char) -> bool {
 mod tests {
     use super::super::log::tests::captured;
     use super::*;
-    use crate::allowance::Barrier;
+    use crate::allowance::BottleneckKind;
     use crate::outcome::{Delivery, FailureKind};
 
     const ORDINARY: CallRecord<'static> = CallRecord {
@@ -367,7 +367,7 @@ mod tests {
     fn a_line_says_why_the_call_failed_or_waited() {
         let detail = "the certificate is for a.example, not for `b.example`".to_owned();
         let failure = Failure::new(FailureKind::TlsCertificate, Delivery::NotSent, detail);
-        let awaited = Awaited { what: Barrier::Allowance, name: "hour".into() };
+        let awaited = Bottleneck { kind: BottleneckKind::Allowance, name: "hour".into() };
         let call = CallRecord {
             account: Some("acme\u{1b}".into()),
             trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),

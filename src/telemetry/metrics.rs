@@ -10,7 +10,7 @@ use http::{Method, StatusCode};
 
 use super::call_log::BrokenBy;
 use super::counters::{ByStatus, Counter, Histogram};
-use crate::allowance::Barrier;
+use crate::allowance::BottleneckKind;
 use crate::outcome::{Code, FailureKind, Source, StoppedBy};
 use crate::retry::decision::RetryReason;
 
@@ -118,7 +118,7 @@ pub(super) struct UpstreamCounters {
 pub(super) struct SlotRequests {
     pub(super) results: [Counter; SlotResult::ALL.len()],
     /// By what was waited for.
-    pub(super) waits: [Histogram; Barrier::KINDS.len()],
+    pub(super) waits: [Histogram; BottleneckKind::LABELLED.len()],
 }
 
 /// How a call ended, for the metrics.
@@ -268,13 +268,13 @@ impl Shard {
         upstream: usize,
         limit_of: LimitOf,
         result: SlotResult,
-        waited: Option<(Barrier, Duration)>,
+        waited: Option<(BottleneckKind, Duration)>,
     ) {
         self.with(upstream, |counters| {
             let requests = &counters.slot_requests[limit_of as usize];
             requests.results[result as usize].add(1);
             if let Some((barrier, took)) = waited {
-                requests.waits[barrier.kind()].observe(took);
+                requests.waits[barrier.index()].observe(took);
             }
         });
     }

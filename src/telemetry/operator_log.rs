@@ -5,28 +5,28 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::allowance::{HoldEvent, HoldNews};
+use crate::allowance::{HoldChange, HoldChangeKind};
 use crate::time::Moment;
 
 /// Logs a change of a hold; `rule` is the dialect's rule that ordered it, if one did.
 pub fn log_hold(
     (upstream, account): (&str, &str),
-    news: &HoldNews,
+    news: &HoldChange,
     rule: Option<&str>,
     now: Moment,
 ) {
-    let HoldNews { event, hold, scope } = news;
+    let HoldChange { kind: event, hold, scope } = news;
     let scope = &**scope;
     let account = Some(account).filter(|account| !account.is_empty());
     let cause = hold.cause.as_str();
     // Tenths are precise enough for people.
     let seconds = (now.until(hold.until).as_secs_f64() * 10.0).round() / 10.0;
-    let (id, failures) = (hold.id, hold.failures);
+    let (id, failures) = (hold.id, hold.failed_probes);
     match event {
-        HoldEvent::Began => {
+        HoldChangeKind::Began => {
             tracing::warn!(upstream, scope, account, cause, rule, seconds, id, "hold begins");
         }
-        HoldEvent::WentOn => {
+        HoldChangeKind::Prolonged => {
             tracing::warn!(
                 upstream,
                 scope,
@@ -39,7 +39,7 @@ pub fn log_hold(
                 "hold continues: its probe failed"
             );
         }
-        HoldEvent::Ended => {
+        HoldChangeKind::Ended => {
             tracing::info!(upstream, scope, account, cause, id, "hold ended");
         }
     }
@@ -84,7 +84,7 @@ impl RateLimit {
 mod tests {
     use super::super::log::tests::captured;
     use super::*;
-    use crate::allowance::hold::{Hold, Probe};
+    use crate::allowance::{Hold, ProbeState};
     use crate::outcome::{Basis, HoldCause};
 
     #[test]
@@ -95,21 +95,21 @@ mod tests {
             until: Moment::from_millis(12_340),
             length: Duration::from_secs(10),
             basis: Basis::Upstream,
-            failures: 2,
-            probe: Probe::Due,
+            failed_probes: 2,
+            probe: ProbeState::Due,
         };
         let rows = [
-            (HoldEvent::Began, "WARN", "hold begins"),
-            (HoldEvent::WentOn, "WARN", "hold continues: its probe failed"),
-            (HoldEvent::Ended, "INFO", "hold ended"),
+            (HoldChangeKind::Began, "WARN", "hold begins"),
+            (HoldChangeKind::Prolonged, "WARN", "hold continues: its probe failed"),
+            (HoldChangeKind::Ended, "INFO", "hold ended"),
         ];
         for (event, level, message) in rows {
-            let news = HoldNews { event, hold, scope: "hour".into() };
+            let news = HoldChange { kind: event, hold, scope: "hour".into() };
             let line = captured(|| {
                 log_hold(("payco", "acme"), &news, Some("busy"), Moment::from_millis(2_000));
             });
             let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-            let open = event != HoldEvent::Ended;
+            let open = event != HoldChangeKind::Ended;
             let expected: [(&str, serde_json::Value); 9] = [
                 ("level", level.into()),
                 ("message", message.into()),

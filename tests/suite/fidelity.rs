@@ -266,7 +266,7 @@ fn a_body_that_the_vendor_breaks_off_is_recorded_at_its_end() {
     assert_eq!((&line["outcome"], &line["by"]), (&"broken".into(), &"upstream".into()), "{line}");
     assert_eq!((&line["bytes"], &line["path"]), (&10.into(), &"/v/a".into()), "{line}");
     let why = (&line["phase"], &line["failure"], &line["cause"]);
-    let ended = "closed in the middle of the answer";
+    let ended = "the connection was closed in the middle of the response";
     assert_eq!(why, (&"body".into(), &"truncated".into(), &ended.into()), "{line}");
     assert!(breaks(&gateway, "upstream") && !line.to_string().contains("secret"));
 }

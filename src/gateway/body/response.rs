@@ -43,7 +43,7 @@ impl<B: upstream::ResponseBody> ResponseBody<B> {
     ) -> Self {
         match body.take_whole() {
             Some(bytes) => {
-                seat.end();
+                seat.body_ended();
                 Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
             }
             None => {
@@ -182,12 +182,12 @@ impl<B> Streamed<B> {
     /// The vendor's side broke off.
     fn broke(&mut self, failure: &Failure) {
         let now = self.idle.clock.now();
-        let aftermath = self.seat.broke();
+        let aftermath = self.seat.body_broke_off();
         self.end = BodyEnd::Told;
         let why = BreakCause::Exchange(failure);
         self.record.broke((BrokenBy::Upstream, why), (self.bytes, now));
         let upstream = &self.record.settings.upstreams[self.record.upstream].name;
-        for news in &aftermath.news {
+        for news in &aftermath.hold_changes {
             telemetry::log_hold((upstream, self.seat.account_key()), news, None, now);
         }
     }
@@ -255,7 +255,7 @@ where
                 this.hand_on(&frame);
                 // A server that knows the length does not ask whether there is more.
                 if this.rest.is_end_stream() {
-                    this.seat.end();
+                    this.seat.body_ended();
                 }
                 Poll::Ready(Some(Ok(this.record.for_client(frame))))
             }
@@ -264,7 +264,7 @@ where
                 Poll::Pending
             }
             None => {
-                this.seat.end();
+                this.seat.body_ended();
                 Poll::Ready(None)
             }
         }

@@ -23,7 +23,7 @@ use super::metrics::{
 };
 use super::process::Process;
 use super::table::{self, Metric};
-use crate::allowance::{AccountView, Barrier};
+use crate::allowance::{AccountView, BottleneckKind};
 use crate::outcome::{Code, FailureKind, HoldCause, Source, StoppedBy};
 
 use classic::classic;
@@ -232,14 +232,14 @@ impl Scrape {
         let mut family = Family::open(out, table::WAITED)?;
         self.each_upstream(|upstream, name| {
             LimitOf::ALL.into_iter().try_for_each(|of| {
-                Barrier::KINDS.into_iter().try_for_each(|barrier| {
+                BottleneckKind::LABELLED.into_iter().try_for_each(|barrier| {
                     let all = self
                         .counters(upstream)
                         .map(|counters| &counters.slot_requests[of as usize]);
-                    let totals = Totals::of(all.map(|it| &it.waits[barrier.kind()]));
+                    let totals = Totals::of(all.map(|it| &it.waits[barrier.index()]));
                     let labels = table::WAITED.labels([name, of.as_str(), barrier.label()]);
                     // One series of each upstream is always there, so that none is never new.
-                    if (of, barrier) == (LimitOf::Upstream, Barrier::Allowance) {
+                    if (of, barrier) == (LimitOf::Upstream, BottleneckKind::Allowance) {
                         family.histogram(&labels, &totals)
                     } else {
                         family.histogram_unless_empty(&labels, &totals)

@@ -59,7 +59,7 @@ impl ScopeTotals {
         if let Some(hold) = scope.hold {
             self.holds[hold.cause as usize] += 1;
             self.hold_remaining = self.hold_remaining.max(hold.remaining);
-            self.hold_failures = self.hold_failures.max(hold.failures);
+            self.hold_failures = self.hold_failures.max(hold.failed_probes);
         }
     }
 }

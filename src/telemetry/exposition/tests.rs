@@ -34,8 +34,10 @@ fn parsed(line: &str) -> (&str, &str, f64) {
     (name, labels, value.parse().expect(line))
 }
 
-const QUEUED: Option<(Barrier, Duration)> = Some((Barrier::Pace, Duration::from_secs(2)));
-const LEFT: Option<(Barrier, Duration)> = Some((Barrier::Client, Duration::from_secs(1)));
+const QUEUED: Option<(BottleneckKind, Duration)> =
+    Some((BottleneckKind::Pace, Duration::from_secs(2)));
+const LEFT: Option<(BottleneckKind, Duration)> =
+    Some((BottleneckKind::Client, Duration::from_secs(1)));
 
 #[test]
 fn shards_are_added_up() {
@@ -115,7 +117,7 @@ fn view() -> AccountView {
         id: 7,
         cause: HoldCause::Maintenance,
         remaining: Duration::from_secs(90),
-        failures: 2,
+        failed_probes: 2,
     };
     let window = Duration::from_secs(3600);
     let scope = ScopeView {
