@@ -9,15 +9,15 @@ use super::value;
 
 /// A wait that a response states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WaitHint {
+pub struct WaitHint {
     /// How long from now.
-    pub(crate) span: Duration,
-    pub(crate) source: HintSource,
+    pub span: Duration,
+    pub source: HintSource,
 }
 
 /// Where a response states a wait; the first in this order counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum HintSource {
+pub enum HintSource {
     /// `retry-after-ms`, `x-ms-retry-after-ms`.
     Milliseconds,
     /// `Retry-After` as RFC 9110 defines it.
@@ -54,7 +54,8 @@ const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const STRIPE_SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
 
 /// The wait in a header made for it, which counts with any status.
-pub(crate) fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<WaitHint> {
+#[must_use]
+pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<WaitHint> {
     let hint = |span, source| WaitHint { span, source };
     let mut precise = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS].into_iter();
     if let Some(span) = precise.find_map(|name| value::milliseconds(sole(headers, name)?)) {

@@ -26,11 +26,13 @@ use std::time::SystemTime;
 use http::HeaderMap;
 use serde_json::Value;
 
-pub(super) use header::{Advice, HintSource, WaitHint, advice, retry_after};
-pub(super) use prose::{learned, pattern, without_links};
+pub(super) use header::{Advice, advice};
+pub use header::{HintSource, WaitHint, retry_after};
+pub(super) use prose::pattern;
+pub use prose::{learned, without_links};
 pub(super) use rate_limit::{ResetHeaders, nothing_remains};
 pub use standing::standing;
-pub(super) use value::{WAIT_MAX, duration};
+pub use value::{WAIT_MAX, duration};
 
 /// The wait that a response states; of several the first in the order of [`HintSource`].
 pub(super) fn wait(

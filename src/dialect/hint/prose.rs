@@ -87,7 +87,8 @@ fn ends(rest: &str) -> bool {
 }
 
 /// The allowance that a sentence names: "Maximum allowed 1000 per 01:00:00" (W17).
-pub(crate) fn learned(sentence: &str) -> Option<LearnedLimit> {
+#[must_use]
+pub fn learned(sentence: &str) -> Option<LearnedLimit> {
     let found = ALLOWANCE.captures(sentence)?;
     let limit = found[1].parse().ok().filter(|limit| *limit > 0)?;
     let window = span::time_span(&found[2]).and_then(value::plausible)?;
@@ -95,7 +96,8 @@ pub(crate) fn learned(sentence: &str) -> Option<LearnedLimit> {
 }
 
 /// The text without URLs and e-mail addresses, whose words are not a statement of the vendor.
-pub(crate) fn without_links(text: &str) -> Cow<'_, str> {
+#[must_use]
+pub fn without_links(text: &str) -> Cow<'_, str> {
     if text.contains(['/', '@']) || text.contains("www.") {
         LINK.replace_all(text, " ")
     } else {

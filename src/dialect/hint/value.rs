@@ -9,7 +9,7 @@ use super::name::{Meaning, Relation};
 use super::span::{self, decimal};
 
 /// The longest wait that counts as meant.
-pub(crate) const WAIT_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+pub const WAIT_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 /// Characters of a value; a longer one is not a hint.
 const CHARS_MAX: usize = 40;
 /// From here on, a number is a moment in seconds since 1970, not a delay.
@@ -61,7 +61,8 @@ pub(super) fn milliseconds(text: &str) -> Option<Duration> {
 }
 
 /// A span with units (`6m0s`, `370ms`, `2.12 days`, `PT30S`) or as a clock shows it (`00:05:00`).
-pub(crate) fn duration(text: &str) -> Option<Duration> {
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     if text.is_empty() || text.len() > CHARS_MAX {
         return None;
