@@ -14,8 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use crate::cli::Streams;
 use crate::dialect::{self, AUTO, BODY_BYTES_MAX, Dialect};
 use crate::outcome::{Classification, Processing, Remedy, ResponseHead, StoppedBy};
-use crate::problem::Problem;
-use crate::problem::normalise::{CallFacts, Effect, upstream_problem};
+use crate::problem::{CallContext, Problem, upstream_problem};
 
 #[derive(Args, Debug)]
 pub struct NormaliseArgs {
@@ -118,14 +117,14 @@ pub fn normalise(
     let body = Some(capture.body.clone());
     let (classification, facts) = dialect::understand(dialect, head, body, wall)?;
     let stopped_by = stopped_by(&classification, method);
-    let call = CallFacts {
+    let call = CallContext {
         attempts: 1,
         stopped_by,
-        effect: if stopped_by == Some(StoppedBy::Method) { Effect::Unknown } else { Effect::Known },
+        outcome_unknown: stopped_by == Some(StoppedBy::Method),
         upstream: (*dialect.name != *AUTO).then_some(&*dialect.name),
         vendor_status: Some(capture.status),
         documentation: dialect.documentation.as_deref(),
-        ..CallFacts::default()
+        ..CallContext::default()
     };
     Some(upstream_problem(&classification, Some(&facts), &call))
 }
@@ -234,7 +233,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::problem::normalise::{Scrub, problem_headers};
+    use crate::problem::{Cleaner, problem_headers};
 
     const FOLDER: &str = "tests/data/problems";
 
@@ -307,7 +306,7 @@ mod tests {
     fn normalising_a_problem_changes_nothing() {
         for path in captures() {
             let Some(first) = problem(&path) else { continue };
-            let headers = problem_headers(&first, None, Scrub::default());
+            let headers = problem_headers(&first, None, Cleaner::default());
             let capture = Capture { status: first.status, headers, body: first.to_bytes() };
             for dialect in ["auto", "droplink", "wordbee"] {
                 let dialect = dialect::builtin(dialect).unwrap();
@@ -443,7 +442,7 @@ mod tests {
             let schema = schema();
             prop_assert!(schema.is_valid(&value), "{value}");
             prop_assert_eq!(Problem::from_value(&value), Some(problem.clone()));
-            let headers = problem_headers(&problem, None, Scrub::default());
+            let headers = problem_headers(&problem, None, Cleaner::default());
             let capture = Capture { status: problem.status, headers, body: problem.to_bytes() };
             let auto = dialect::builtin("auto").unwrap();
             let again = normalise(&auto, &capture, &Method::GET, wall());

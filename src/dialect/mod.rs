@@ -14,6 +14,7 @@ mod compile;
 mod definition;
 mod document;
 mod facts;
+#[doc(hidden)]
 pub mod hint;
 
 use std::sync::{Arc, LazyLock};

@@ -104,7 +104,7 @@ fn policy() -> gateway::CallPolicy {
         budget_percent: 10,
         replay_body_max: 256 << 10,
         idempotency_header: HeaderName::from_static("idempotency-key"),
-        status: crate::problem::normalise::StatusPolicy::Map,
+        status: crate::problem::StatusPolicy::Map,
         redirects: gateway::Redirects::Rewrite,
         client_address: gateway::ClientAddress::Drop,
         repeat: gateway::Repeat::ByMethod,

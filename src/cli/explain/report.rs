@@ -12,7 +12,7 @@ use crate::gateway::{CallPolicy, Inspect, Redirects, Repeat, Upstream};
 use crate::headers::{
     account_value, has_idempotency_key, preferred_wait, target, unambiguous_value,
 };
-use crate::problem::normalise::StatusPolicy;
+use crate::problem::StatusPolicy;
 use crate::routing::client::{KeyLocation, UnknownClient};
 use crate::routing::method::{CallMethod, overrides};
 use crate::routing::route::{CallPath, PathReading, Route};

@@ -13,7 +13,7 @@ use crate::outcome::{
     Basis, Classification, Delivery, Failure, FailureKind, HoldCause, HoldScope, LearnedLimit,
     Processing, Remedy, ResponseHead, Wait,
 };
-use crate::problem::normalise::{CallFacts, upstream_problem};
+use crate::problem::{CallContext, upstream_problem};
 
 /// The classification of a response; `None` for a success.
 fn understood(
@@ -404,7 +404,7 @@ fn hostile_bodies_end_in_a_small_problem() {
             let dialect = builtin(dialect).unwrap();
             let body = Some(body.clone().into());
             let (found, facts) = understand(&dialect, head, body, SystemTime::UNIX_EPOCH).unwrap();
-            let problem = upstream_problem(&found, Some(&facts), &CallFacts::default());
+            let problem = upstream_problem(&found, Some(&facts), &CallContext::default());
             assert_eq!(problem.code, RateLimited, "{name}");
             assert!(problem.detail.chars().count() <= 2_000, "{name}");
             assert!(problem.errors.len() <= 100, "{name}");

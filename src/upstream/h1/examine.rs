@@ -6,7 +6,8 @@ use http_body::Body;
 
 use super::head::{self, Framing, HeadError, ReadHead};
 use crate::http1::{HeaderCase, Lines};
-use crate::upstream::{RequestHead, ResponseLimits};
+use crate::upstream::request::RequestHead;
+use crate::upstream::settings::ResponseLimits;
 
 /// The parser of one connection's response heads.
 #[derive(Debug)]
@@ -34,7 +35,8 @@ pub enum ResponseLength {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseFault {
     Malformed,
-    OverBound,
+    /// Over a limit of ours.
+    TooLarge,
 }
 
 impl ResponseHeads {
@@ -46,26 +48,26 @@ impl ResponseHeads {
     /// Takes the next head off `received` once it is complete; `method` is the request's.
     ///
     /// # Errors
-    /// The head is malformed, or exceeds a bound.
+    /// The head is malformed, or exceeds a limit.
     pub fn take(
         &mut self,
         received: &mut BytesMut,
         method: &Method,
     ) -> Result<Option<ExaminedResponse>, ResponseFault> {
         let mut response = Response::new(());
-        let found = head::read(received, &mut self.lines, method, self.limits, &mut response);
-        let found = found.map_err(|error| match error {
+        let read = head::read(received, &mut self.lines, method, self.limits, &mut response);
+        let read = read.map_err(|error| match error {
             HeadError::Malformed(_) => ResponseFault::Malformed,
-            HeadError::TooLarge(_) => ResponseFault::OverBound,
+            HeadError::TooLarge(_) => ResponseFault::TooLarge,
         })?;
-        Ok(match found {
+        Ok(match read {
             ReadHead::Incomplete => None,
             ReadHead::Interim(interim) => {
                 let (status, headers) = (interim.status, interim.headers);
                 Some(ExaminedResponse::Interim { status, headers })
             }
-            ReadHead::Complete(head, original) => {
-                let body = match head.framing {
+            ReadHead::Complete(info, original) => {
+                let body = match info.framing {
                     Framing::Length(bytes) => ResponseLength::Exactly(bytes),
                     Framing::Chunks(_) => ResponseLength::Chunks,
                     Framing::Close => ResponseLength::Close,

@@ -62,24 +62,29 @@ fn run(input: &[u8]) {
     headers(input, wall);
 }
 
+/// Waits are bounded, and a wait of zero is none.
+fn is_legal(span: &Duration) -> bool {
+    !span.is_zero() && *span <= hint::WAIT_MAX
+}
+
 fn values(text: &str, wall: SystemTime) {
-    let legal = |span: &Duration| !span.is_zero() && *span <= hint::WAIT_MAX;
-    let wait = HeaderValue::from_str(text.trim()).ok().and_then(|value| {
+    let retry_after = |value: &str| {
+        let value = HeaderValue::from_str(value).ok()?;
         let headers = HeaderMap::from_iter([(RETRY_AFTER, value)]);
         hint::retry_after(&headers, wall).map(|hint| hint.span)
-    });
-    assert!(wait.as_ref().is_none_or(legal), "{text:?}: {wait:?}");
-    if let Ok(seconds) = text.parse::<u32>()
-        && text.len() <= 7
-        && text.bytes().all(|byte| byte.is_ascii_digit())
-    {
-        let exact = Some(Duration::from_secs(seconds.into())).filter(legal);
+    };
+    let wait = retry_after(text);
+    assert!(wait.as_ref().is_none_or(is_legal), "{text:?}: {wait:?}");
+    assert_eq!(retry_after(&format!(" {text}\t")), wait, "blanks around {text:?}");
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() <= 7;
+    if let Some(seconds) = text.parse().ok().filter(|_| digits) {
+        let exact = Some(Duration::from_secs(seconds)).filter(is_legal);
         assert_eq!(wait, exact, "whole seconds are exact: {text:?}");
     }
     let span = hint::duration(text);
     assert!(span.is_none_or(|span| span <= hint::WAIT_MAX), "{text:?}: {span:?}");
     if let Some(learned) = hint::learned(text) {
-        assert!(learned.limit > 0 && legal(&learned.window), "{text:?}: {learned:?}");
+        assert!(learned.limit > 0 && is_legal(&learned.window), "{text:?}: {learned:?}");
     }
     assert!(hint::without_links(text).len() <= text.len(), "{text:?}");
 }
@@ -96,11 +101,11 @@ fn headers(input: &[u8], wall: SystemTime) {
             headers.append(name, value);
         }
     }
-    let explicit = hint::retry_after(&headers, wall);
-    let bounded = |span: Duration| !span.is_zero() && span <= hint::WAIT_MAX;
-    assert!(explicit.as_ref().is_none_or(|hint| bounded(hint.span)), "{headers:?}: {explicit:?}");
-    let head = ResponseHead { status: StatusCode::OK, headers: &headers };
-    if let Some(standing) = hint::standing(head, wall) {
+    let wait = hint::retry_after(&headers, wall).map(|hint| hint.span);
+    assert!(wait.as_ref().is_none_or(is_legal), "{headers:?}: {wait:?}");
+    for status in [StatusCode::OK, StatusCode::ACCEPTED, StatusCode::TOO_MANY_REQUESTS] {
+        let head = ResponseHead { status, headers: &headers };
+        let Some(standing) = hint::standing(head, wall) else { continue };
         assert!(!standing.buckets.is_empty() || standing.pause.is_some(), "{headers:?}");
         for bucket in &standing.buckets {
             let spans = [bucket.window, bucket.reset].into_iter().flatten();
