@@ -7,7 +7,6 @@ use http::{HeaderMap, HeaderName};
 
 use super::value;
 
-/// A wait that a response states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitHint {
     /// How long from now.
@@ -28,9 +27,7 @@ pub enum HintSource {
     RateLimit,
     /// A reset header of the vendor's own.
     Reset,
-    /// A member of the body.
     Body,
-    /// A sentence.
     Prose,
 }
 

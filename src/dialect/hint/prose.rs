@@ -13,7 +13,6 @@ use regex::{Captures, Regex};
 use super::{span, value};
 use crate::outcome::LearnedLimit;
 
-/// The wait that a text states.
 pub(super) fn wait(text: &str, now: SystemTime) -> Option<Duration> {
     let text = without_links(text);
     let text = TAG_OR_SPACE.replace_all(
@@ -105,7 +104,6 @@ pub fn without_links(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Compiles a constant pattern.
 pub(crate) fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("the pattern is a constant that a test compiles")
 }

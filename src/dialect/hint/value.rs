@@ -55,7 +55,6 @@ pub(super) fn wait(text: &str, name: Meaning, now: SystemTime) -> Option<Duratio
     }
 }
 
-/// A number of milliseconds.
 pub(super) fn milliseconds(text: &str) -> Option<Duration> {
     seconds(decimal(text.trim())? / 1000.0)
 }
@@ -71,7 +70,6 @@ pub fn duration(text: &str) -> Option<Duration> {
     (rest.is_empty() && span <= WAIT_MAX).then_some(span)
 }
 
-/// The time from now until a date.
 pub(super) fn until(text: &str, now: SystemTime) -> Option<Duration> {
     plausible(moment(text)?.duration_since(now).ok()?)
 }
