@@ -8,10 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::allowance::{
-    Admission, Asker, Awaited, Barrier, Grant, Refusal, RefusalReason, Slot, Waiting,
+    Admission, Bottleneck, BottleneckKind, Grant, Refusal, RefusalReason, Scheduling, Slot, Waiting,
 };
 use crate::retry::decision::RetryReason;
-use crate::telemetry::{Admitted, LimitOf};
+use crate::telemetry::{LimitOf, SlotResult};
 use crate::time::Moment;
 use crate::upstream::Exchange;
 
@@ -61,13 +61,15 @@ pub(super) enum Ended {
 impl<E: Exchange<RequestBody>> Gateway<E> {
     /// The client's own limit; charged once a call, before the account's queue.
     pub(super) async fn admit_client(&self, call: &mut Call<'_>) -> Result<(), Stop> {
-        let asker = Asker {
+        let scheduling = Scheduling {
             priority: call.want.priority,
             arrival: call.arrival,
             deadline: call.deadline,
-            fit: call.want.fit,
+            probe_fitness: call.want.probe_fitness,
         };
-        let Some((account, want)) = self.accounts.client(call.client, asker) else { return Ok(()) };
+        let Some((account, want)) = self.accounts.client_limit(call.client, scheduling) else {
+            return Ok(());
+        };
         let admission = account.acquire(want, self.moment_of(call));
         let admitted = match self.admitted(admission, LimitOf::Client, call) {
             Ok(slot) => Ok(slot),
@@ -81,7 +83,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         })?;
         let now = self.clock.now();
         // What we impose ourselves is counted here and now: there is no vendor to hear from.
-        slot.settle(&crate::allowance::Settlement::plain(now, now));
+        slot.settle(&crate::allowance::Settlement::answered(now, now));
         Ok(())
     }
 
@@ -92,21 +94,26 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Ok(slot) => slot,
             Err(later) => later.await?,
         };
-        call.want.leave_ramp();
+        call.want.leave_slow_start();
         if slot.would_have_waited() {
-            self.shard.admitted(call.upstream, LimitOf::Upstream, Admitted::WouldWait, None);
+            self.shard.slot_requested(
+                call.upstream,
+                LimitOf::Upstream,
+                SlotResult::WouldWait,
+                None,
+            );
         }
         Ok(slot)
     }
 
     pub(super) fn pay(&self, call: &Call<'_>, now: Moment) -> bool {
-        self.accounts.pay_retry(call.upstream, call.policy.budget_percent, now)
+        self.retry_budgets[call.upstream].withdraw(call.policy.budget_percent, now)
     }
 
     /// Pays the retry of a call that a hold makes wait; one that cannot be paid waits for the ramp.
     pub(super) fn pay_after_hold(&self, call: &mut Call<'_>, now: Moment) -> Payment {
         if !self.pay(call, now) {
-            call.want.join_ramp();
+            call.want.join_slow_start();
         }
         Payment::Settled
     }
@@ -159,13 +166,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Result<Slot, BoxFuture<'a, Result<Slot, Stop>>> {
         match admission {
             Admission::Granted(slot) => {
-                self.shard.admitted(call.upstream, of, Admitted::Immediate, None);
+                self.shard.slot_requested(call.upstream, of, SlotResult::Immediate, None);
                 Ok(slot)
             }
             Admission::Refused(refusal) => {
-                let what = refused_by(&refusal, of, call).what;
+                let what = refused_by(&refusal, of, call).kind;
                 let waited = Some((what, Duration::ZERO));
-                self.shard.admitted(call.upstream, of, Admitted::Refused, waited);
+                self.shard.slot_requested(call.upstream, of, SlotResult::Refused, waited);
                 Err(Box::pin(std::future::ready(Err(Stop::Refused(refusal)))))
             }
             Admission::Queued(waiting) => Err(self.wait((waiting, of), call)),
@@ -187,7 +194,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         call: &mut Call<'_>,
     ) -> Result<Slot, Stop> {
         let began = self.clock.now();
-        let awaited = waiting.awaited().clone();
+        let awaited = waiting.bottleneck().clone();
         let mut turn = std::pin::pin!(waiting);
         let broken = async {
             call.body.fill().await;
@@ -206,9 +213,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         call.story.waited += waited;
         let awaited = match of {
             LimitOf::Upstream => awaited,
-            LimitOf::Client => Awaited { what: Barrier::Client, ..awaited },
+            LimitOf::Client => Bottleneck { kind: BottleneckKind::Client, ..awaited },
         };
-        self.shard.admitted(call.upstream, of, how(&outcome), Some((awaited.what, waited)));
+        self.shard.slot_requested(call.upstream, of, how(&outcome), Some((awaited.kind, waited)));
         if call.story.awaited.as_ref().is_none_or(|(longest, _)| *longest <= waited) {
             call.story.awaited = Some((waited, awaited));
         }
@@ -217,30 +224,30 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 }
 
 /// What there was no slot of.
-pub(super) fn refused_by(refusal: &Refusal, of: LimitOf, call: &Call<'_>) -> Awaited {
+pub(super) fn refused_by(refusal: &Refusal, of: LimitOf, call: &Call<'_>) -> Bottleneck {
     let upstream = || Arc::clone(&call.rules.name);
     match &refusal.reason {
-        RefusalReason::QueueFull => Awaited { what: Barrier::Queue, name: upstream() },
+        RefusalReason::QueueFull => Bottleneck { kind: BottleneckKind::Queue, name: upstream() },
         RefusalReason::Held { cause, .. } => {
-            Awaited { what: Barrier::Hold(*cause), name: upstream() }
+            Bottleneck { kind: BottleneckKind::Hold(*cause), name: upstream() }
         }
         RefusalReason::Exhausted { allowance } => {
             let configured = call.rules.allowances.iter().find(|it| it.name == *allowance);
             let what = match (of, configured.map(|allowance| &allowance.grant)) {
-                (LimitOf::Client, _) => Barrier::Client,
-                (LimitOf::Upstream, Some(Grant::Window { .. })) => Barrier::Allowance,
-                (LimitOf::Upstream, Some(Grant::Concurrency { .. })) => Barrier::Concurrency,
-                (LimitOf::Upstream, None) => Barrier::Pace,
+                (LimitOf::Client, _) => BottleneckKind::Client,
+                (LimitOf::Upstream, Some(Grant::Window { .. })) => BottleneckKind::Allowance,
+                (LimitOf::Upstream, Some(Grant::Concurrency { .. })) => BottleneckKind::Concurrency,
+                (LimitOf::Upstream, None) => BottleneckKind::Pace,
             };
-            Awaited { what, name: Arc::clone(allowance) }
+            Bottleneck { kind: what, name: Arc::clone(allowance) }
         }
     }
 }
 
-const fn how(outcome: &Result<Slot, Stop>) -> Admitted {
+const fn how(outcome: &Result<Slot, Stop>) -> SlotResult {
     match outcome {
-        Ok(_) => Admitted::Queued,
-        Err(Stop::Refused(_) | Stop::ClientLimited(_)) => Admitted::Refused,
-        Err(Stop::Draining | Stop::ClientLeft | Stop::ClientStalled) => Admitted::Left,
+        Ok(_) => SlotResult::Queued,
+        Err(Stop::Refused(_) | Stop::ClientLimited(_)) => SlotResult::Refused,
+        Err(Stop::Draining | Stop::ClientLeft | Stop::ClientStalled) => SlotResult::ClientLeft,
     }
 }

@@ -11,15 +11,17 @@ use std::time::Duration;
 use http::response::Parts;
 use http::{Response, StatusCode};
 
-use crate::allowance::{AttemptEnd, Blind, ConcurrencyPermit, SettleOutcome, Settlement, Slot};
+use crate::allowance::{
+    AttemptEnd, BlindFailure, ConcurrencyPermit, SettleOutcome, Settlement, Slot,
+};
 use crate::dialect;
 use crate::headers::ResponseScan;
 use crate::outcome::{
     Classification, Code, Delivery, Facts, Failure, FailureKind, Processing, Remedy, ResponseHead,
     StoppedBy,
 };
-use crate::retry::decision::{Cost, RetryReason, Situation, Verdict, decide};
-use crate::telemetry::{self, Attempted, Throttled};
+use crate::retry::decision::{BudgetCharge, RetryContext, RetryReason, Verdict, decide};
+use crate::telemetry::{self, AttemptResult, Throttle};
 use crate::time::Moment;
 use crate::upstream::{Exchange, Progress};
 
@@ -99,7 +101,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 }
                 result => self.conclude(call, slot, result, settlement),
             };
-            // Awaited out here, where the result is gone: the future need not keep a place for it.
+            // Bottleneck out here, where the result is gone: the future need not keep a place for it.
             let concluded = concluding.await;
             let met = match concluded {
                 Concluded::Done(finish) => return finish,
@@ -122,9 +124,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         self.shard.not_retried(call.upstream, stopped_by);
         let Met { trouble, answer, aftermath, reason, failure, .. } = met;
         let at = self.clock.now();
-        let blind = blind(&trouble, reason);
-        if blind != Blind::No {
-            let outage = call.account.call_failed(&call.want, blind, self.random.unit());
+        if let Some(failure) = blind_failure(&trouble, reason) {
+            let outage = call.account.call_failed(&call.want, failure, self.random.unit());
             self.tell_operator(call, &outage, (None, at));
         }
         let troubled = Troubled { trouble, answer, failure, stopped_by, aftermath, at };
@@ -148,7 +149,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut exchange = pin!(exchange);
         let watch = Watch {
             began: sent,
-            guard: slot.guard(),
+            guard: slot.arrival_guard(),
             attempt_timeout: policy.attempt_timeout,
             idle_timeout: policy.idle_timeout,
         };
@@ -188,7 +189,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let over = self.clock.now();
         call.story.upstream_time += over.since(sent);
         call.story.answered = Some(over);
-        Settlement::plain(sent, over)
+        Settlement::answered(sent, over)
     }
 
     /// Most answers are neither errors nor looked at: they pass without any further stage.
@@ -199,8 +200,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         response: Response<E::Body>,
         settlement: Settlement<'_>,
     ) -> Finish<E::Body> {
-        self.accounts.answered(call.upstream);
-        self.remember_if_noteworthy(call, settlement.over);
+        self.retry_budgets[call.upstream].succeeded();
+        self.remember_if_noteworthy(call, settlement.ended);
         self.count_answer(call, response.status(), &settlement);
         let finish = self.pass(call, slot, response, settlement);
         self.exchange.reuse(call.upstream, &mut call.request.headers);
@@ -208,9 +209,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 
     fn count_answer(&self, call: &Call<'_>, status: StatusCode, settlement: &Settlement<'_>) {
-        let took = settlement.over.since(settlement.sent);
+        let took = settlement.ended.since(settlement.sent);
         let method = &call.request.method;
-        self.shard.attempted(call.upstream, method, Attempted::Status(status), took);
+        self.shard.attempt_ended(call.upstream, method, AttemptResult::Status(status), took);
     }
 
     /// What an exchange's outcome means: for the account at once, for the call in return.
@@ -240,12 +241,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         failure: &Failure,
         settlement: Settlement<'_>,
     ) -> Concluded<E::Body> {
-        let settlement = Settlement { fate: fate(failure), ..settlement };
+        let settlement = Settlement { end: attempt_end(failure), ..settlement };
         let probe = role(&slot);
         if let Some(stop) = blames_client(call, failure) {
             // As when its client left: it counts if it was sent, and then a probe has failed;
             // unsent, it passes a probe's role on.
-            match settlement.fate {
+            match settlement.end {
                 AttemptEnd::NotSent => slot.cancel(),
                 AttemptEnd::Answered | AttemptEnd::Unanswered | AttemptEnd::Refused => {
                     self.abandon(call, &mut slot)
@@ -253,12 +254,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             }
             return Concluded::Done(Finish::Stopped(stop));
         }
-        let took = settlement.over.since(settlement.sent);
-        let (method, failed) = (&call.request.method, Attempted::Failure(failure.kind));
-        self.shard.attempted(call.upstream, method, failed, took);
+        let took = settlement.ended.since(settlement.sent);
+        let (method, failed) = (&call.request.method, AttemptResult::Failure(failure.kind));
+        self.shard.attempt_ended(call.upstream, method, failed, took);
         tracing::debug!(upstream = %call.rules.name, %failure, "an exchange broke");
         if failure.kind == FailureKind::LocalResources {
-            telemetry::shortage(failure, settlement.over);
+            telemetry::log_resource_shortage(failure, settlement.ended);
         }
         let trouble = dialect::classify_failure(&call.policy.dialect, failure);
         let reason = RetryReason::Failure(failure.kind);
@@ -282,9 +283,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let said = scan.has_rate_limit();
         let said = said.then(|| dialect::standing(head, self.clock.wall())).flatten();
         let pause = said.as_ref().and_then(|said| said.pause.as_ref());
-        let settlement = Settlement { order: pause, said: said.as_ref(), ..settlement };
+        let settlement = Settlement { order: pause, standing: said.as_ref(), ..settlement };
         let (aftermath, seat) = slot.settle(&settlement);
-        self.tell_operator(call, &aftermath, (Some(BY_RATE_HEADERS), settlement.over));
+        self.tell_operator(call, &aftermath, (Some(BY_RATE_HEADERS), settlement.ended));
         let idle = (self.clock, idle_timeout(call, scan));
         let record = self.body_record(call, response.status());
         let body = |body| ResponseBody::of_vendor(body, idle, seat, record);
@@ -318,7 +319,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 let reason = RetryReason::Code(trouble.code);
                 let (aftermath, mut seat) = self.settle(call, slot, (&trouble, reason), settlement);
                 if peeked.extent == Extent::Whole {
-                    seat.end();
+                    seat.body_ended();
                 }
                 let answer = Some((parts, facts));
                 let failure = None;
@@ -355,33 +356,41 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         (trouble, reason): (&Classification, RetryReason),
         settlement: Settlement<'_>,
     ) -> (SettleOutcome, ConcurrencyPermit) {
-        let blind = blind(trouble, reason);
-        self.note_for_budget(call, trouble, blind);
+        let blind_failure = blind_failure(trouble, reason);
+        self.note_for_budget(call, trouble, blind_failure);
         let (aftermath, seat) = slot.settle(&Settlement {
-            blind,
+            blind_failure,
             order: trouble.hold.as_ref(),
             learned: trouble.learned,
-            said: trouble.standing.as_ref(),
+            standing: trouble.standing.as_ref(),
             chance: self.random.unit(),
             ..settlement
         });
-        self.tell_operator(call, &aftermath, (Some(&trouble.rule), settlement.over));
+        self.tell_operator(call, &aftermath, (Some(&trouble.rule), settlement.ended));
         if trouble.code == Code::RateLimited {
-            let was =
-                if aftermath.unexpected { Throttled::Unexpected } else { Throttled::Expected };
+            let was = if aftermath.unexpected_throttle {
+                Throttle::Unexpected
+            } else {
+                Throttle::Expected
+            };
             self.shard.throttled(call.upstream, was);
         }
         (aftermath, seat)
     }
 
     /// What an outcome means for the retry budget: a call that failed, or an upstream that lives.
-    fn note_for_budget(&self, call: &Call<'_>, trouble: &Classification, blind: Blind) {
-        let failed = blind != Blind::No || trouble.remedy != Remedy::Final;
+    fn note_for_budget(
+        &self,
+        call: &Call<'_>,
+        trouble: &Classification,
+        blind_failure: Option<BlindFailure>,
+    ) {
+        let failed = blind_failure.is_some() || trouble.remedy != Remedy::Final;
         match (failed, &trouble.hold) {
             (true, None) if call.story.attempts == 1 => {
-                self.accounts.call_failed(call.upstream, self.clock.now());
+                self.retry_budgets[call.upstream].call_failed(self.clock.now());
             }
-            (false, None) => self.accounts.answered(call.upstream),
+            (false, None) => self.retry_budgets[call.upstream].succeeded(),
             (true, None) | (_, Some(_)) => {}
         }
     }
@@ -390,9 +399,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     #[cold]
     fn judge(&self, call: &mut Call<'_>, met: &Met) -> Result<Again, StoppedBy> {
         let Met { trouble, aftermath, reason, probe, .. } = met;
-        let free_again = |until: Moment| aftermath.release.map_or(until, |at| at.max(until));
+        let free_again = |until: Moment| aftermath.slot_free_at.map_or(until, |at| at.max(until));
         let now = self.clock.now();
-        let situation = Situation {
+        let situation = RetryContext {
             call: call.repeatability(),
             attempts: call.story.attempts,
             attempts_max: call.attempts_max,
@@ -405,14 +414,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         let (at, cost) = match decide(trouble, &situation) {
             Verdict::Stop(why) => return Err(why),
-            Verdict::Again { at, cost } => (at, cost),
+            Verdict::Retry { not_before: at, charge: cost } => (at, cost),
         };
         let payment = match (cost, trouble.remedy) {
-            (Cost::Bounded, _) if *probe == Probe::Yes => Payment::Settled,
-            (Cost::Bounded, _) => self.pay_after_hold(call, now),
-            (Cost::Blind, Remedy::Backoff) => Payment::Due,
-            (Cost::Blind, _) if self.pay(call, now) => Payment::Settled,
-            (Cost::Blind, _) => return Err(StoppedBy::Budget),
+            (BudgetCharge::IfCovered, _) if *probe == Probe::Yes => Payment::Settled,
+            (BudgetCharge::IfCovered, _) => self.pay_after_hold(call, now),
+            (BudgetCharge::Required, Remedy::Backoff) => Payment::Due,
+            (BudgetCharge::Required, _) if self.pay(call, now) => Payment::Settled,
+            (BudgetCharge::Required, _) => return Err(StoppedBy::Budget),
         };
         let waits = trouble.hold.is_some() && *probe == Probe::No;
         call.story.hold_retries += u32::from(waits);
@@ -457,7 +466,7 @@ fn blames_client(call: &Call<'_>, failure: &Failure) -> Option<Stop> {
     stalled.then_some(Stop::ClientStalled)
 }
 
-const fn fate(failure: &Failure) -> AttemptEnd {
+const fn attempt_end(failure: &Failure) -> AttemptEnd {
     match failure.delivery {
         Delivery::NotSent => AttemptEnd::NotSent,
         Delivery::Refused => AttemptEnd::Refused,
@@ -467,13 +476,13 @@ const fn fate(failure: &Failure) -> AttemptEnd {
 
 /// What counts towards an outage: nobody answered, or nobody knows what happened. Limits on
 /// our own side say nothing about the upstream.
-fn blind(trouble: &Classification, reason: RetryReason) -> Blind {
+fn blind_failure(trouble: &Classification, reason: RetryReason) -> Option<BlindFailure> {
     if matches!(reason, RetryReason::Failure(kind) if kind.is_local()) {
-        return Blind::No;
+        return None;
     }
     match trouble.processing {
-        Processing::Unknown => Blind::OnPath,
-        Processing::NotSent => Blind::OnConnection,
-        Processing::NotProcessed | Processing::Processed => Blind::No,
+        Processing::Unknown => Some(BlindFailure::AfterSend),
+        Processing::NotSent => Some(BlindFailure::NoConnection),
+        Processing::NotProcessed | Processing::Processed => None,
     }
 }

@@ -7,13 +7,13 @@ use http::header::{CONTENT_TYPE, HOST};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Version};
 
-use crate::allowance::{Account, AccountRule, Asker, Awaited, Fitness, SlotRequest};
+use crate::allowance::{Account, AccountRule, Bottleneck, ProbeFitness, Scheduling, SlotRequest};
 use crate::headers::{
     self, AmbiguousHeader, ProtectedHeaders, RequestPolicy, RequestScan, Rewrite, Trailers,
 };
 use crate::outcome::{Code, Failure};
 use crate::retry::decision::RetryReason;
-use crate::retry::replay::{Licence, Repeatability};
+use crate::retry::replay::{RepeatPermission, Repeatability};
 use crate::routing::authority;
 use crate::routing::client::{Identified, UnknownClient};
 use crate::routing::method::CallMethod;
@@ -44,7 +44,7 @@ pub(super) struct Call<'g> {
     pub(super) request: RequestHead,
     pub(super) inbound: Inbound,
     pub(super) body: Replay,
-    licence: Licence,
+    licence: RepeatPermission,
     /// The methods that the request names beside its own.
     overrides: Vec<Box<str>>,
     scan: RequestScan,
@@ -80,7 +80,7 @@ pub(super) struct CallHistory {
     /// How the exchange broke that the latest retry was to repair.
     pub(super) failure: Option<Box<Failure>>,
     /// What it waited for the longest, and how long.
-    pub(super) awaited: Option<(Duration, Awaited)>,
+    pub(super) awaited: Option<(Duration, Bottleneck)>,
     /// The account and the trace, kept because the request's headers are given away later.
     pub(super) identity: Option<Box<Identity>>,
 }
@@ -153,7 +153,7 @@ impl Call<'_> {
     pub(super) fn repeatability(&self) -> Repeatability<'_> {
         Repeatability {
             method: self.promised_method(),
-            licence: self.licence,
+            permission: self.licence,
             body: self.body.state(),
         }
     }
@@ -224,15 +224,15 @@ impl<E> Gateway<E> {
         let intake = std::mem::take(request.body_mut()).into();
         let replay_bytes_max = policy.replay_body_max.min(certain.replay_body_max);
         let body = Replay::new(intake, replay_bytes_max, (&self.pool, &self.guarded[upstream]));
-        let asker = Asker {
+        let scheduling = Scheduling {
             priority: self.settings.clients.all()[who.client].priority,
             arrival: at,
             deadline,
-            fit: fitness(&body),
+            probe_fitness: fitness(&body),
         };
         let licence = licence(request.headers(), scan, certain);
         let account = self.accounts.account(upstream, request.headers());
-        let want = self.accounts.want(upstream, method, path, asker);
+        let want = self.accounts.slot_request(upstream, method, path, scheduling);
         if scan.has_destination() && policy.redirects == Redirects::Rewrite {
             let led = headers::map_destination(request.headers_mut(), &inbound.rewrite(rules));
             led.map_err(|_out| refused((Code::InvalidRequest, OUT_OF_ROUTE)))?;
@@ -451,16 +451,16 @@ fn host(headers: &HeaderMap) -> Option<&HeaderValue> {
     headers.iter().find(|(name, _)| *name == HOST).map(|(_, host)| host)
 }
 
-fn licence(headers: &HeaderMap, scan: RequestScan, policy: &CallPolicy) -> Licence {
+fn licence(headers: &HeaderMap, scan: RequestScan, policy: &CallPolicy) -> RepeatPermission {
     if scan.has_idempotency_key(headers, &policy.idempotency_header) {
-        return Licence::Keyed;
+        return RepeatPermission::IdempotencyKey;
     }
     match policy.repeat {
-        Repeat::Declared => Licence::Declared,
-        Repeat::ByMethod => Licence::None,
+        Repeat::Declared => RepeatPermission::Declared,
+        Repeat::ByMethod => RepeatPermission::None,
     }
 }
 
-fn fitness(body: &Replay) -> Fitness {
-    if body.outlasts_an_attempt() { Fitness::Replayable } else { Fitness::OnlyOnce }
+fn fitness(body: &Replay) -> ProbeFitness {
+    if body.outlasts_an_attempt() { ProbeFitness::Replayable } else { ProbeFitness::OneShot }
 }

@@ -13,6 +13,7 @@ mod peer;
 mod receive;
 mod record;
 mod respond;
+mod retry_budget;
 mod settings;
 mod unread;
 mod upload;
@@ -27,19 +28,20 @@ use std::time::UNIX_EPOCH;
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 
-use crate::allowance::{Accounts, UpstreamRules};
+use crate::allowance::{Accounts, UpstreamAllowances};
 use crate::clock::Clock;
 use crate::headers::{self, ProtectedHeaders, Via};
 use crate::outcome::Code;
-use crate::problem::normalise::Redactor;
+use crate::problem::Redactor;
 use crate::random::Random;
 use crate::routing::route::Matcher;
-use crate::telemetry::{Access, Ended, Shard};
+use crate::telemetry::{Access, EndedCall, Shard};
 use crate::time::Moment;
 use crate::upstream::Exchange;
 
 use attempt::Finish;
 use call::{Arrived, Call, Rejection};
+use retry_budget::SharedRetryBudget;
 
 pub use body::{BodyRecord, ClientBroke, Intake, ReplayPool, RequestBody, ResponseBody};
 pub use drain::{Drain, Stage};
@@ -56,6 +58,8 @@ pub struct Shared {
     pub settings: Arc<Settings>,
     /// Allowances, holds and queues.
     pub accounts: Arc<Accounts>,
+    /// By upstream.
+    retry_budgets: Arc<[SharedRetryBudget]>,
     /// Removes the credentials we inject from what clients read.
     pub redactor: Arc<Redactor>,
     /// The bytes of all replay buffers.
@@ -74,7 +78,7 @@ impl Shared {
     /// What the gateways of these settings share.
     #[must_use]
     pub fn new(settings: Arc<Settings>, access: Access, drain: Drain, clock: Clock) -> Self {
-        let rules = |upstream: &Upstream| UpstreamRules {
+        let rules = |upstream: &Upstream| UpstreamAllowances {
             name: Arc::clone(&upstream.name),
             account: upstream.account.clone(),
             allowances: upstream.allowances.clone(),
@@ -86,6 +90,7 @@ impl Shared {
         let [a, b, c, d, ..] = Random::from_entropy().bytes16();
         Self {
             accounts: Arc::new(accounts),
+            retry_budgets: rules.iter().map(|_| SharedRetryBudget::default()).collect(),
             redactor: Arc::new(redactor(&settings)),
             pool: Arc::new(ReplayPool::new(settings.replay_bytes_max)),
             settings,
@@ -106,6 +111,8 @@ type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Gateway<E> {
     settings: Arc<Settings>,
     accounts: Arc<Accounts>,
+    /// By upstream.
+    retry_budgets: Arc<[SharedRetryBudget]>,
     exchange: E,
     shard: Arc<Shard>,
     pool: Arc<ReplayPool>,
@@ -126,8 +133,17 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// The gateway of one worker, which counts in `shard` and sends through `exchange`.
     #[must_use]
     pub fn new(shared: &Shared, shard: Arc<Shard>, exchange: E, random: Random) -> Self {
-        let Shared { settings, accounts, redactor, pool, drain, instance, access, clock } =
-            shared.clone();
+        let Shared {
+            settings,
+            accounts,
+            retry_budgets,
+            redactor,
+            pool,
+            drain,
+            instance,
+            access,
+            clock,
+        } = shared.clone();
         Self {
             via: Via::new(&settings.via, instance),
             guarded: settings.upstreams.iter().map(|it| call::guarded(&settings, it)).collect(),
@@ -137,6 +153,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             redactor,
             settings,
             accounts,
+            retry_budgets,
             exchange,
             shard,
             pool,
@@ -186,9 +203,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Ok(call) => call,
             Err(turned) => return self.turn_away(turned),
         };
-        self.shard.call_began(call.upstream);
+        self.shard.call_started(call.upstream);
         let mut leaving = Leaving::of(self, call);
-        self.accounts.call_came(call.upstream, call.arrival);
+        self.retry_budgets[call.upstream].call_began(call.arrival);
         let admitted = match self.receive(call).await {
             Ok(()) => self.admit_client(call).await,
             Err(stop) => Err(stop),
@@ -260,7 +277,8 @@ impl Drop for Leaving<'_> {
         }
         let status = StatusCode::from_u16(CLIENT_LEFT).unwrap_or(StatusCode::BAD_REQUEST);
         let took = self.clock.now().since(self.arrival);
-        let ended = Ended { client: self.client, method: &self.method, status, code: None, took };
+        let ended =
+            EndedCall { client: self.client, method: &self.method, status, code: None, took };
         self.shard.call_ended(self.upstream, &ended);
     }
 }

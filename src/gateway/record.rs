@@ -1,14 +1,12 @@
 //! The record of a call: one for the metrics, a line in the log where it is wanted, and a line for
 //! each hold that it began, prolonged or ended.
 
-use std::time::Duration;
-
 use http::StatusCode;
 
-use crate::allowance::{Awaited, SettleOutcome, Slot};
+use crate::allowance::{Bottleneck, SettleOutcome, Slot};
 use crate::outcome::Failure;
 use crate::problem::Problem;
-use crate::telemetry::{self, CallRecord, Ended, Gist};
+use crate::telemetry::{self, CallRecord, CallSummary, EndedCall};
 use crate::time::Moment;
 use crate::upstream::Exchange;
 
@@ -33,7 +31,7 @@ pub(super) struct Why<'a> {
     /// How the last exchange broke.
     pub(super) failure: Option<&'a Failure>,
     /// What there was no slot of.
-    pub(super) awaited: Option<&'a Awaited>,
+    pub(super) awaited: Option<&'a Bottleneck>,
 }
 
 /// What the log names in place of a rule where a vendor that serves says in its headers that
@@ -47,11 +45,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let total = passed.unwrap_or_else(|| self.clock.now()).since(call.arrival);
         let code = ending.problem.map(|problem| problem.code);
         let method = &call.request.method;
-        let ended = Ended { client: call.client, method, status: ending.status, code, took: total };
+        let ended =
+            EndedCall { client: call.client, method, status: ending.status, code, took: total };
         self.shard.call_ended(call.upstream, &ended);
         let CallHistory { attempts, waited, .. } = call.story;
-        let gist = Gist { code, attempts, waited, total };
-        telemetry::record(self.access, &gist, || {
+        let summary = CallSummary { code, attempts, waited, total };
+        telemetry::log_call(self.access, &summary, || {
             let identity = match &call.story.identity {
                 Some(known) => (known.account.clone(), known.trace_id.clone()),
                 None => {
@@ -59,7 +58,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                     (account, trace_id)
                 }
             };
-            self.full_record(call, ending, total, identity)
+            self.full_record(call, ending, summary, identity)
         });
     }
 
@@ -77,8 +76,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         aftermath: &SettleOutcome,
         (rule, now): (Option<&str>, Moment),
     ) {
-        for news in &aftermath.news {
-            telemetry::hold((&call.rules.name, call.account.key()), news, rule, now);
+        for news in &aftermath.hold_changes {
+            telemetry::log_hold((&call.rules.name, call.account.key()), news, rule, now);
         }
     }
 
@@ -86,8 +85,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// before, of the few calls that will have a line.
     pub(super) fn remember_if_noteworthy(&self, call: &mut Call<'_>, now: Moment) {
         let CallHistory { attempts, waited, .. } = call.story;
-        let gist = Gist { code: None, attempts, waited, total: now.since(call.arrival) };
-        if gist.is_wanted(self.access) {
+        let summary = CallSummary { code: None, attempts, waited, total: now.since(call.arrival) };
+        if summary.is_logged(self.access) {
             call.story.identity = Some(Box::new(Identity::of(call)));
         }
     }
@@ -97,12 +96,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         &'a self,
         call: &'a Call<'_>,
         ending: &Ending<'a>,
-        total: Duration,
+        summary: CallSummary,
         (account, trace_id): (Option<Box<str>>, Option<Box<str>>),
     ) -> CallRecord<'a> {
         let of_retry = call.story.failure.as_deref();
         let waited = call.story.awaited.as_ref().map(|(_, awaited)| awaited);
         CallRecord {
+            summary,
             account,
             trace_id,
             failure: ending.why.failure.or(of_retry),
@@ -113,12 +113,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             method: &call.request.method,
             path: call.inbound.target.path(),
             status: ending.status,
-            code: ending.problem.map(|problem| problem.code),
             source: ending.problem.map(|problem| problem.source),
-            attempts: call.story.attempts,
-            waited: call.story.waited,
             upstream_time: call.story.upstream_time,
-            total,
             rule: ending.why.rule,
             stopped_by: ending.problem.and_then(|problem| problem.stopped_by),
             retry_after: ending

@@ -1,7 +1,7 @@
 //! The answer: the vendor's own with its headers put right, or the one problem that says what went
 //! wrong.
 //!
-//! Refuses to decide anything: what a problem says is `policy::normalise`'s.
+//! Refuses to decide anything: what a problem says is `problem`'s.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -11,15 +11,14 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::allowance::{Awaited, Barrier, Refusal, RefusalReason};
+use crate::allowance::{Bottleneck, BottleneckKind, Refusal, RefusalReason};
 use crate::headers::{
     self, CallHeaders, RateLimit, ResponsePolicy, ResponseScan, Rewrite, Timing, Trailers,
 };
 use crate::outcome::{Basis, Code, FailureKind, Processing, Source, Wait};
-use crate::problem::Problem;
-use crate::problem::normalise::{
-    self, CallFacts, Effect, Presenter, ProxyError, Remark, Retries, Scrub, problem_headers,
-    proxy_status,
+use crate::problem::{
+    CallContext, Cleaner, CredentialOwner, Occurrence, Problem, ProxyError, gateway_problem,
+    problem_headers, proxy_status, upstream_problem,
 };
 use crate::telemetry::LimitOf;
 use crate::upstream::{Exchange, Interim};
@@ -52,22 +51,22 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// A problem for a request that became no call.
     #[cold]
     pub(super) fn turn_away(&self, turned: &Rejection) -> Response<ResponseBody<E::Body>> {
-        let facts = CallFacts {
+        let facts = CallContext {
             request_id: turned.id.to_str().ok(),
             upstream: turned.upstream.map(|number| &*self.settings.upstreams[number].name),
-            ..CallFacts::default()
+            ..CallContext::default()
         };
-        let remark = Remark {
+        let remark = Occurrence {
             source: (turned.code != Code::LoopDetected).then_some(Source::Client),
             detail: Some(Cow::Borrowed(turned.detail)),
-            cause: None,
+            hold_cause: None,
         };
-        let problem = normalise::own_problem(turned.code, &facts, &remark);
+        let problem = gateway_problem(turned.code, &facts, &remark);
         self.shard.problem(turned.upstream, problem.code, problem.source);
         let (code, request_id) = (problem.code.as_str(), problem.request_id.as_deref());
         tracing::info!(code, detail = turned.detail, request_id, "request turned away");
-        let mut headers = problem_headers(&problem, None, Scrub::default());
-        let own = ProxyError::own(problem.code, Some(turned.detail.into()));
+        let mut headers = problem_headers(&problem, None, Cleaner::default());
+        let own = ProxyError::refused(problem.code, Some(turned.detail.into()));
         headers.insert(PROXY_STATUS, proxy_status(self.via.pseudonym(), Some(&own), None, None));
         if problem.code == Code::MethodNotAllowed {
             headers.insert(ALLOW, METHODS_ALLOWED);
@@ -133,16 +132,16 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         self.relay_headers(call, troubled);
         let answer = troubled.answer.as_ref();
         let vendor_status = answer.map(|(parts, _)| parts.status);
-        let facts = CallFacts {
+        let facts = CallContext {
             stopped_by: Some(troubled.stopped_by),
-            effect: effect(call, troubled),
-            retries: retries(call, troubled.aftermath.failures),
+            outcome_unknown: outcome_unknown(call, troubled),
+            retries_exhausted: retries_exhausted(call, troubled.aftermath.failed_probes),
             retry_after: reckoned(troubled),
             vendor_status,
             ..self.facts(call)
         };
         let reading = answer.map(|(_, reading)| reading);
-        let mut problem = normalise::upstream_problem(&troubled.trouble, reading, &facts);
+        let mut problem = upstream_problem(&troubled.trouble, reading, &facts);
         let vendor_headers = answer.map(|(parts, _)| &parts.headers);
         if troubled.failure.as_ref().is_some_and(|it| it.kind == FailureKind::HeadTooLarge) {
             problem.detail = HEAD_TOO_LARGE.into();
@@ -156,14 +155,15 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     fn tell_stop(&self, call: &Call<'_>, stop: &Stop) -> Response<ResponseBody<E::Body>> {
         let told = Told::of(stop, call);
         let facts = self.facts(call);
-        let about_hold = told.remark.cause.map(|cause| call.policy.dialect.support_under(cause));
-        let facts = CallFacts {
+        let about_hold =
+            told.remark.hold_cause.map(|cause| call.policy.dialect.support_under(cause));
+        let facts = CallContext {
             retry_after: told.retry_after,
-            retries: retries(call, told.failures),
+            retries_exhausted: retries_exhausted(call, told.failures),
             support: about_hold.unwrap_or(facts.support),
             ..facts
         };
-        let problem = normalise::own_problem(told.code, &facts, &told.remark);
+        let problem = gateway_problem(told.code, &facts, &told.remark);
         let awaited = awaited(stop, call);
         let why = Why { awaited: awaited.as_ref(), ..Why::default() };
         self.tell(call, &problem, (None, None), why)
@@ -177,11 +177,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         why: Why<'_>,
     ) -> Response<ResponseBody<E::Body>> {
         self.shard.problem(Some(call.upstream), problem.code, problem.source);
-        let mut headers = problem_headers(problem, vendor, self.scrub());
+        let mut headers = problem_headers(problem, vendor, self.cleaner());
         let upstream = (problem.source != Source::Client).then_some(&*call.rules.name);
         let error = match why.failure {
-            Some(failure) => ProxyError::broken(problem.code, failure),
-            None => ProxyError::own(problem.code, why.awaited.map(|it| it.to_string().into())),
+            Some(failure) => ProxyError::failed(problem.code, failure),
+            None => ProxyError::refused(problem.code, why.awaited.map(|it| it.to_string().into())),
         };
         let status = proxy_status(self.via.pseudonym(), Some(&error), upstream, received);
         // A gateway nearer to the vendor has said its part already: ours comes after it.
@@ -205,31 +205,31 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         headers::filter_error_response(&mut parts.headers, via, rewrite.as_ref());
     }
 
-    fn scrub(&self) -> Scrub<'_> {
-        Scrub::of(&self.redactor)
+    fn cleaner(&self) -> Cleaner<'_> {
+        Cleaner::new(&self.redactor)
     }
 
-    fn facts<'a>(&'a self, call: &'a Call<'_>) -> CallFacts<'a> {
+    fn facts<'a>(&'a self, call: &'a Call<'_>) -> CallContext<'a> {
         let dialect = &call.policy.dialect;
-        CallFacts {
+        CallContext {
             request_id: call.id.to_str().ok(),
             attempts: call.story.attempts,
             waited: call.story.waited,
             credential: match call.rules.credential {
-                Some(_) => Presenter::Gateway,
-                None => Presenter::Client,
+                Some(_) => CredentialOwner::Gateway,
+                None => CredentialOwner::Client,
             },
             upstream: Some(&call.rules.name),
             documentation: dialect.documentation.as_deref(),
             support: dialect.support.as_ref(),
             status: call.policy.status,
-            scrub: self.scrub(),
-            ..CallFacts::default()
+            cleaner: self.cleaner(),
+            ..CallContext::default()
         }
     }
 
-    fn binding(&self, call: &Call<'_>) -> Option<crate::allowance::Binding> {
-        call.policy.expose.rate_limit.then(|| call.account.binding(&call.want)).flatten()
+    fn binding(&self, call: &Call<'_>) -> Option<crate::allowance::TightestAllowance> {
+        call.policy.expose.rate_limit.then(|| call.account.tightest_allowance(&call.want)).flatten()
     }
 }
 
@@ -254,11 +254,11 @@ struct Told {
     code: Code,
     retry_after: Option<Wait>,
     failures: u32,
-    remark: Remark<'static>,
+    remark: Occurrence<'static>,
 }
 
 /// What a call was refused a slot of, if it was.
-fn awaited(stop: &Stop, call: &Call<'_>) -> Option<Awaited> {
+fn awaited(stop: &Stop, call: &Call<'_>) -> Option<Bottleneck> {
     match stop {
         Stop::Refused(refusal) => Some(refused_by(refusal, LimitOf::Upstream, call)),
         Stop::ClientLimited(refusal) => Some(refused_by(refusal, LimitOf::Client, call)),
@@ -270,17 +270,19 @@ impl Told {
     fn of(stop: &Stop, call: &Call<'_>) -> Self {
         let told = Self::plainly(stop);
         let sentence = awaited(stop, call).and_then(|awaited| {
-            let what = match awaited.what {
-                Barrier::Allowance => "slot of the allowance",
-                Barrier::Concurrency => "place of the allowance",
-                Barrier::Client => "slot of the limit of the client",
-                Barrier::Pace | Barrier::Hold(_) | Barrier::Queue => return None,
+            let what = match awaited.kind {
+                BottleneckKind::Allowance => "slot of the allowance",
+                BottleneckKind::Concurrency => "place of the allowance",
+                BottleneckKind::Client => "slot of the limit of the client",
+                BottleneckKind::Pace | BottleneckKind::Hold(_) | BottleneckKind::Queue => {
+                    return None;
+                }
             };
             let name = awaited.name;
             Some(format!("No {what} `{name}` is free within the time this call may wait."))
         });
         let detail = sentence.map(Cow::Owned).or(told.remark.detail.clone());
-        Self { remark: Remark { detail, ..told.remark }, ..told }
+        Self { remark: Occurrence { detail, ..told.remark }, ..told }
     }
 
     fn plainly(stop: &Stop) -> Self {
@@ -294,14 +296,14 @@ impl Told {
             Stop::ClientStalled => {
                 let detail = "The request's body stopped coming, or came too slowly.";
                 Self {
-                    remark: Remark { source: Some(Source::Client), ..remark(Some(detail)) },
+                    remark: Occurrence { source: Some(Source::Client), ..remark(Some(detail)) },
                     ..Self::plain(Code::RequestTimeout, None)
                 }
             }
             Stop::ClientLeft => {
                 let detail = "The request's body broke off before it was complete.";
                 Self {
-                    remark: Remark { source: Some(Source::Client), ..remark(Some(detail)) },
+                    remark: Occurrence { source: Some(Source::Client), ..remark(Some(detail)) },
                     ..Self::plain(Code::InvalidRequest, None)
                 }
             }
@@ -313,9 +315,9 @@ impl Told {
         let told = match &refusal.reason {
             RefusalReason::QueueFull => Self::plain(Code::QueueFull, None),
             RefusalReason::Exhausted { .. } => Self::plain(exhausted, None),
-            RefusalReason::Held { cause, failures } => {
+            RefusalReason::Held { cause, failed_probes: failures } => {
                 let mut told = Self::plain(Code::UpstreamHeld, None);
-                told.remark.cause = Some(*cause);
+                told.remark.hold_cause = Some(*cause);
                 Self { failures: *failures, ..told }
             }
         };
@@ -330,14 +332,14 @@ impl Told {
 /// By then a balancer has found another replica, or this one is back.
 const DRAINING_RETRY: Duration = Duration::from_secs(1);
 
-const fn remark(detail: Option<&'static str>) -> Remark<'static> {
-    Remark {
+const fn remark(detail: Option<&'static str>) -> Occurrence<'static> {
+    Occurrence {
         source: None,
         detail: match detail {
             Some(detail) => Some(Cow::Borrowed(detail)),
             None => None,
         },
-        cause: None,
+        hold_cause: None,
     }
 }
 
@@ -360,17 +362,17 @@ fn trailers<B: Body>(version: Version, body: &B) -> Trailers {
     if sized { Trailers::Drop } else { Trailers::Pass }
 }
 
-/// Whether it is known what the request did.
-fn effect(call: &Call<'_>, troubled: &Troubled) -> Effect {
+/// Whether the request may have been carried out despite the error.
+fn outcome_unknown(call: &Call<'_>, troubled: &Troubled) -> bool {
     let unknown = troubled.trouble.processing == Processing::Unknown;
-    if unknown && !call.promised_method().is_safe() { Effect::Unknown } else { Effect::Known }
+    unknown && !call.promised_method().is_safe()
 }
 
 /// "A few retries are used up": this call's attempts, or the probes of the hold that answers it.
-const fn retries(call: &Call<'_>, failures: u32) -> Retries {
+const fn retries_exhausted(call: &Call<'_>, failures: u32) -> bool {
     let spent = call.attempts_max <= call.story.attempts;
     let probed = call.attempts_max <= failures.saturating_add(1);
-    if spent || (probed && 0 < failures) { Retries::UsedUp } else { Retries::Left }
+    spent || (probed && 0 < failures)
 }
 
 /// What the vault reckons: the end of the hold that now stands, or of the allowance's exhaustion.
@@ -380,7 +382,7 @@ fn reckoned(troubled: &Troubled) -> Option<Wait> {
         span: troubled.at.until(until),
         basis: aftermath.basis.unwrap_or(Basis::Estimate),
     });
-    let release = aftermath.release.map(|at| estimate(troubled.at.until(at)));
+    let release = aftermath.slot_free_at.map(|at| estimate(troubled.at.until(at)));
     match (held, release) {
         (Some(held), Some(release)) if held.span < release.span => Some(release),
         (Some(held), _) => Some(held),
@@ -390,7 +392,7 @@ fn reckoned(troubled: &Troubled) -> Option<Wait> {
 
 fn notes<'a>(
     call: &'a Call<'_>,
-    binding: Option<&'a crate::allowance::Binding>,
+    binding: Option<&'a crate::allowance::TightestAllowance>,
 ) -> CallHeaders<'a> {
     let timing = Timing { wait: call.story.waited, upstream: call.story.upstream_time };
     CallHeaders {

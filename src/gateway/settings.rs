@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::allowance::{AccountRule, Allowance};
 use crate::dialect::Dialect;
-use crate::problem::normalise::StatusPolicy;
+use crate::problem::StatusPolicy;
 use crate::retry::backoff::Backoff;
 use crate::routing::client::Clients;
 use crate::routing::method::CallMethod;

@@ -48,8 +48,8 @@ impl<E: Exchange<RequestBody>> Unread<'_, '_, E> {
         let Some(trouble) = classified.filter(|it| it.hold.is_some()) else { return };
         let chance = gateway.random.unit();
         let settlement = Settlement { order: trouble.hold.as_ref(), chance, ..*settlement };
-        let aftermath = slot.close(&settlement);
-        gateway.tell_operator(call, &aftermath, (Some(&trouble.rule), settlement.over));
+        let aftermath = slot.hold_early(&settlement);
+        gateway.tell_operator(call, &aftermath, (Some(&trouble.rule), settlement.ended));
     }
 
     /// Reads the body. A refusal with a stated wait closes its scope first, one without it when
@@ -102,12 +102,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         parts: &Parts,
         settlement: Settlement<'_>,
     ) -> ConcurrencyPermit {
-        self.accounts.answered(call.upstream);
+        self.retry_budgets[call.upstream].succeeded();
         let said = dialect::standing(head_of(parts), self.clock.wall());
         let pause = said.as_ref().and_then(|said| said.pause.as_ref());
-        let settlement = Settlement { order: pause, said: said.as_ref(), ..settlement };
+        let settlement = Settlement { order: pause, standing: said.as_ref(), ..settlement };
         let (aftermath, seat) = slot.settle(&settlement);
-        self.tell_operator(call, &aftermath, (Some(BY_RATE_HEADERS), settlement.over));
+        self.tell_operator(call, &aftermath, (Some(BY_RATE_HEADERS), settlement.ended));
         seat
     }
 }

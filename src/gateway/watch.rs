@@ -58,7 +58,7 @@ impl Watch {
         if let (Some(sent), Some(guard)) = (progress.sent(), self.guard)
             && sent.plus(guard) <= now
         {
-            slot.pass_guard(sent.plus(guard));
+            slot.arrival_guard_passed(sent.plus(guard));
         }
     }
 
@@ -84,7 +84,7 @@ impl Watch {
 /// The alarm, or the end of the guard where that comes first: it counts from the last byte, which
 /// may have been written just now, whatever the alarm was set for.
 pub(super) fn guarded(due: Moment, slot: &Slot, progress: &Progress) -> Moment {
-    match (slot.guard(), progress.sent()) {
+    match (slot.arrival_guard(), progress.sent()) {
         (Some(guard), Some(sent)) => due.min(sent.plus(guard)),
         (Some(_) | None, _) => due,
     }
@@ -111,7 +111,7 @@ pub(super) struct Sending<'a, E: Exchange<RequestBody>> {
 
 impl<E: Exchange<RequestBody>> Drop for Sending<'_, E> {
     fn drop(&mut self) {
-        self.slot.given_up(self.progress.delivery());
+        self.slot.note_delivery(self.progress.delivery());
         if !self.over {
             self.gateway.abandon(self.call, self.slot);
         }

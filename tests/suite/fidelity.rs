@@ -243,7 +243,8 @@ fn broken(gateway: &Gateway) -> serde_json::Value {
     let mut line = None;
     time::until("the break is recorded", || {
         let logs = gateway.logs();
-        line = logs.lines().find(|line| line.contains("body broke off")).map(str::to_owned);
+        line =
+            logs.lines().find(|line| line.contains("response body broke off")).map(str::to_owned);
         line.is_some()
     });
     serde_json::from_str(&line.unwrap()).expect("a line of JSON")
@@ -265,7 +266,7 @@ fn a_body_that_the_vendor_breaks_off_is_recorded_at_its_end() {
     assert_eq!((&line["outcome"], &line["by"]), (&"broken".into(), &"upstream".into()), "{line}");
     assert_eq!((&line["bytes"], &line["path"]), (&10.into(), &"/v/a".into()), "{line}");
     let why = (&line["phase"], &line["failure"], &line["cause"]);
-    let ended = "closed in the middle of the answer";
+    let ended = "the connection was closed in the middle of the response";
     assert_eq!(why, (&"body".into(), &"truncated".into(), &ended.into()), "{line}");
     assert!(breaks(&gateway, "upstream") && !line.to_string().contains("secret"));
 }
@@ -318,7 +319,7 @@ fn a_client_that_reads_slowly_is_not_cut_off() {
         assert!(client.read(&mut piece).unwrap() > 0);
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(!gateway.logs().contains("body broke off"), "{}", gateway.logs());
+    assert!(!gateway.logs().contains("response body broke off"), "{}", gateway.logs());
 }
 
 #[test]

@@ -446,7 +446,7 @@ fn holds_are_logged_when_they_begin_and_end() {
     });
     let gateway = Gateway::start(&one_upstream(&script.url(), "wait: { default: 0s }"));
     gateway.get("/v/down");
-    time::until("the hold is logged", || gateway.logs().contains("a hold begins"));
+    time::until("the hold is logged", || gateway.logs().contains("hold begins"));
     time::until("the hold ends", || gateway.get("/v/up").status == 200);
-    time::until("its end is logged", || gateway.logs().contains("a hold has ended"));
+    time::until("its end is logged", || gateway.logs().contains("hold ended"));
 }

@@ -18,8 +18,8 @@ use crate::gateway::Settings;
 use crate::gateway::call::Identity;
 use crate::headers;
 use crate::outcome::{Delivery, Failure, FailureKind};
-use crate::problem::normalise::Redactor;
-use crate::telemetry::{self, Access, BodyFault, BrokenBody, BrokenBy, Shard};
+use crate::problem::Redactor;
+use crate::telemetry::{self, Access, BreakCause, BrokenBody, BrokenBy, Shard};
 use crate::time::Moment;
 use crate::upstream;
 
@@ -43,7 +43,7 @@ impl<B: upstream::ResponseBody> ResponseBody<B> {
     ) -> Self {
         match body.take_whole() {
             Some(bytes) => {
-                seat.end();
+                seat.body_ended();
                 Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
             }
             None => {
@@ -81,9 +81,9 @@ pub struct BodyRecord {
 
 impl BodyRecord {
     #[cold]
-    fn broke(&self, (by, why): (BrokenBy, BodyFault<'_>), (bytes, now): (u64, Moment)) {
+    fn broke(&self, (by, cause): (BrokenBy, BreakCause<'_>), (bytes, now): (u64, Moment)) {
         self.shard.body_broke(self.upstream, by);
-        telemetry::body_broke(
+        telemetry::log_broken_body(
             self.access,
             &BrokenBody {
                 request_id: self.request_id.to_str().unwrap_or_default(),
@@ -94,7 +94,7 @@ impl BodyRecord {
                 status: self.status,
                 bytes,
                 by,
-                why,
+                cause,
                 account: self.identity.account.as_deref(),
                 trace_id: self.identity.trace_id.as_deref(),
                 total: now.since(self.arrival),
@@ -182,13 +182,13 @@ impl<B> Streamed<B> {
     /// The vendor's side broke off.
     fn broke(&mut self, failure: &Failure) {
         let now = self.idle.clock.now();
-        let aftermath = self.seat.broke();
+        let aftermath = self.seat.body_broke_off();
         self.end = BodyEnd::Told;
-        let why = BodyFault::Failure(failure);
+        let why = BreakCause::Exchange(failure);
         self.record.broke((BrokenBy::Upstream, why), (self.bytes, now));
         let upstream = &self.record.settings.upstreams[self.record.upstream].name;
-        for news in &aftermath.news {
-            telemetry::hold((upstream, self.seat.account_key()), news, None, now);
+        for news in &aftermath.hold_changes {
+            telemetry::log_hold((upstream, self.seat.account_key()), news, None, now);
         }
     }
 
@@ -210,7 +210,7 @@ impl<B> Drop for Streamed<B> {
         let now = self.idle.clock.now();
         let paused = now.since(self.handed_at) >= self.idle.timeout;
         let cause = if paused { "the client did not read" } else { "the client left" };
-        self.record.broke((BrokenBy::Client, BodyFault::Words(cause)), (self.bytes, now));
+        self.record.broke((BrokenBy::Client, BreakCause::Client(cause)), (self.bytes, now));
     }
 }
 
@@ -255,7 +255,7 @@ where
                 this.hand_on(&frame);
                 // A server that knows the length does not ask whether there is more.
                 if this.rest.is_end_stream() {
-                    this.seat.end();
+                    this.seat.body_ended();
                 }
                 Poll::Ready(Some(Ok(this.record.for_client(frame))))
             }
@@ -264,7 +264,7 @@ where
                 Poll::Pending
             }
             None => {
-                this.seat.end();
+                this.seat.body_ended();
                 Poll::Ready(None)
             }
         }

@@ -166,7 +166,7 @@ async fn the_body_refines_what_the_head_closed() {
     let view = bench.gateway.accounts.view();
     let lowered = &view[0].scopes.iter().find(|scope| &*scope.name == "minute").unwrap();
     let hold = lowered.hold.unwrap();
-    assert_eq!((hold.failures, hold.remaining.as_secs() / 10), (0, 1), "at least ten seconds");
+    assert_eq!((hold.failed_probes, hold.remaining.as_secs() / 10), (0, 1), "at least ten seconds");
     assert_eq!(lowered.pace_sixteenths, 8, "slowed once");
 }
 

@@ -30,7 +30,7 @@ use serde_json::Value;
 use super::*;
 use crate::allowance::{AccountRule, Allowance, Grant, Mode, Spread};
 use crate::outcome::{Delivery, Failure, FailureKind};
-use crate::problem::normalise::StatusPolicy;
+use crate::problem::StatusPolicy;
 use crate::retry::backoff::Backoff;
 use crate::routing::client::Clients;
 use crate::routing::route::{Entry, Routes};

@@ -68,7 +68,7 @@ fn a_probe_whose_client_leaves_is_told() {
         left_after(&bench, 500).await;
     });
     let events: Vec<_> = holds(&lines).iter().map(|line| line["message"].clone()).collect();
-    assert_eq!(events, ["a hold begins", "a hold goes on: its probe failed"], "{lines:#?}");
+    assert_eq!(events, ["hold begins", "hold continues: its probe failed"], "{lines:#?}");
     assert_eq!(holds(&lines)[1]["failures"], 1);
 }
 

@@ -81,7 +81,13 @@ fn certificate(error: &CertificateError, host: &str) -> Failure {
             let detail = match presented.as_slice() {
                 [] => "it names no host (no subjectAltName)".to_owned(),
                 names => {
-                    let names: Vec<_> = names.iter().map(|name| plain_name(name)).collect();
+                    // `vendor.example` of rustls' `DnsName("vendor.example")`.
+                    let plain = |name: &String| {
+                        let inside =
+                            name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+                        inside.unwrap_or(name).trim_matches('"').to_owned()
+                    };
+                    let names: Vec<_> = names.iter().map(plain).collect();
                     format!("it is for {}, not for `{host}`", names.join(", "))
                 }
             };
@@ -120,12 +126,6 @@ fn certificate(error: &CertificateError, host: &str) -> Failure {
         (_, None) => format!("{cause} ({error})"),
     };
     Failure::new(FailureKind::TlsCertificate, Delivery::NotSent, detail).with_cause(cause)
-}
-
-/// `vendor.example` of rustls' `DnsName("vendor.example")`.
-fn plain_name(presented: &str) -> &str {
-    let inside = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-    inside.unwrap_or(presented).trim_matches('"')
 }
 
 #[cfg(test)]

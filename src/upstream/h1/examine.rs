@@ -35,6 +35,7 @@ pub enum ResponseLength {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ResponseFault {
     Malformed,
+    /// Over a limit of ours.
     TooLarge,
 }
 
@@ -65,8 +66,8 @@ impl ResponseHeads {
                 let (status, headers) = (interim.status, interim.headers);
                 Some(ExaminedResponse::Interim { status, headers })
             }
-            ReadHead::Complete(head, original) => {
-                let body = match head.framing {
+            ReadHead::Complete(info, original) => {
+                let body = match info.framing {
                     Framing::Length(bytes) => ResponseLength::Exactly(bytes),
                     Framing::Chunks(_) => ResponseLength::Chunks,
                     Framing::Close => ResponseLength::Close,

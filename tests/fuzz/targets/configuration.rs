@@ -1,7 +1,6 @@
 //! Configuration files: settings, or diagnostics that point into the text.
 
-use evenkeel::config::{Colours, DialectFault, Dialects, Environment, Request, SecretsRead, load};
-use evenkeel::dialect;
+use evenkeel::config::{Colours, Environment, LoadRequest, SecretsRead, load};
 
 use super::{Target, data_files};
 
@@ -18,36 +17,24 @@ pub(crate) const TARGET: Target = Target {
     },
 };
 
-const DIALECTS: Dialects = Dialects {
-    builtin: dialect::builtin,
-    names: || dialect::builtin_names().map(str::to_owned).collect(),
-    compile: |name, value| {
-        let fault = |fault: dialect::DialectError| DialectFault {
-            pointer: fault.pointer,
-            message: fault.message,
-            accepted: fault.accepted,
-            nearest: fault.nearest,
-        };
-        dialect::compile(name, value).map_err(|faults| faults.into_iter().map(fault).collect())
-    },
-    schema: dialect::schema,
-};
-
 fn run(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     // The values of these keys name files of this machine.
     if ["file", "ca"].iter().any(|key| text.contains(key)) {
         return;
     }
-    let request =
-        Request { text: Some(text.to_owned()), secrets: SecretsRead::No, ..Request::default() };
-    match load(&request, &Environment::of([]), &DIALECTS) {
+    let request = LoadRequest {
+        text: Some(text.to_owned()),
+        secrets: SecretsRead::No,
+        ..LoadRequest::default()
+    };
+    match load(&request, &Environment::of([])) {
         Ok(loaded) => {
             let shown = loaded.show();
-            let again = Request { text: Some(shown.clone()), ..request };
-            let again = load(&again, &Environment::of([]), &DIALECTS);
+            let again = LoadRequest { text: Some(shown.clone()), ..request };
+            let again = load(&again, &Environment::of([]));
             let again = again.unwrap_or_else(|faults| {
-                panic!("what is shown is accepted:\n{shown}\n{}", faults.human(Colours::Plain))
+                panic!("what is shown is accepted:\n{shown}\n{}", faults.render(Colours::Plain))
             });
             assert_eq!(uncommented(&again.show()), uncommented(&shown));
         }
@@ -55,7 +42,7 @@ fn run(input: &[u8]) {
             let json = faults.json();
             let diagnostics = json.as_array().expect("a list");
             assert!(!diagnostics.is_empty(), "rejected without a diagnostic");
-            assert!(!faults.human(Colours::Plain).is_empty());
+            assert!(!faults.render(Colours::Plain).is_empty());
             // YAML also takes a lone CR for the end of a line.
             let lines = text.split(['\n', '\r']).count();
             for diagnostic in diagnostics {

@@ -257,7 +257,7 @@ fn d28_vendor_throttles_are_counted_apart_and_accuse_nobody() {
     let gateway = gateway_to(&vendor, "wait: { default: 0s }\nallowances: { all: 100/h }");
     vendor.control(&Command::Throttle { times: 1, style: Throttling::Plain });
     let problem = expect(&create(&gateway, &[]), 429, "rate_limited", "upstream");
-    assert_eq!(problem["title"], "The upstream is limiting the rate of calls");
+    assert_eq!(problem["title"], "Upstream rate limit reached");
     let vendors = || metric(&gateway, "evenkeel_upstream_throttled_total", &["droplink"]);
     let ours = || metric(&gateway, "evenkeel_ratelimit_requests_total", &["rejected"]);
     assert_eq!((vendors(), ours()), (1.0, 0.0));
