@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_and_78() {
+    fn an_invalid_configuration_is_reported_with_exit_code_78() {
         let wrong = "tests/data/config/62-five-at-once.yaml";
         let (code, out, err) = check(&["-c", wrong]);
         assert_eq!(code, format!("{:?}", ExitCode::from(78)));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_that_the_machine_has_no_files_for_are_warned_of() {
+    fn more_connections_than_open_files_give_a_warning() {
         let args = Line::parse_from(["check", "-c", "config/examples/minimal.yaml"]).check;
         let loaded = load(&args.source.request(), &Environment::default()).unwrap();
         let warned = |files| {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_order_is_one_line_per_upstream() {
+    fn a_valid_configuration_is_summarised_in_one_line_per_upstream() {
         let (code, out, err) = check(&["-c", "config/examples/minimal.yaml"]);
         assert_eq!(code, format!("{:?}", ExitCode::SUCCESS), "{err}");
         assert_eq!(out, "vendor: /vendor -> https://api.vendor.example; all 10/s; dialect auto\n");

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_need_not_be_there_to_be_shown() {
+    fn a_configuration_is_shown_without_reading_its_secrets() {
         let file = "config/examples/shared-service.yaml";
         let (code, out, err) = config(&["show", "--without-secrets", "-c", file]);
         assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::SUCCESS), "{err}");

@@ -2,7 +2,7 @@
 //!
 //! Every mistake that one value alone can have is found here, in every layer, even where a
 //! stronger layer replaces the value. A faulty value stays in the tree as `Faulty`, so that the
-//! resolver goes on without complaining about its consequences.
+//! resolver does not report its consequences.
 
 use std::ops::RangeInclusive;
 

@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_editors_and_shells_add_is_cut() {
+    fn what_editors_and_shells_add_around_a_secret_is_removed() {
         let rows: [&[u8]; 9] = [
             b"s3cret",
             b"\xef\xbb\xbfs3cret",
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_header_can_carry_is_refused_with_its_place() {
+    fn a_secret_that_no_header_can_carry_is_an_error_with_its_position() {
         let rows: [(&[u8], &str); 10] = [
             (b"", "empty"),
             (b" \r\n", "empty"),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_is_read_as_a_file_is() {
+    fn a_secret_in_a_variable_is_read_like_one_in_a_file() {
         let env = Environment::of([("KEY", " s3cret\n"), ("BAD", "a\u{1}b"), ("BLANK", "  ")]);
         let read = |name: &str| Secret::resolve(&SecretRef::Env(name.into()), &env, Path::new(""));
         assert_eq!(read("KEY").unwrap().bytes(), b"s3cret");

@@ -9,7 +9,7 @@ pub struct Loaded {
     pub settings: Settings,
     /// Where each value comes from.
     pub provenance: Provenance,
-    /// What is valid and probably not meant.
+    /// What is valid and probably not intended.
     pub warnings: Vec<String>,
 }
 

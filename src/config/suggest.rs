@@ -71,7 +71,7 @@ pub(super) fn map_for_text(key: &str, text: &str, keys: Keys) -> Option<String> 
     }
     // A name has no hyphen, most headers have one.
     if key == "account" && text.contains('-') {
-        return Some(format!("{{ header: {} }}", HeaderField.suggest(text)?));
+        return Some(format!("{{ header: {} }}", HeaderField::ANY.suggest(text)?));
     }
     if text.starts_with('/') && keys.find("match").is_some() {
         return Some(format!("{{ match: {{ path: {} }} }}", PathPattern.suggest(text)?));
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_other_programs_lead_to_ours() {
+    fn keys_of_other_programs_get_our_key_as_suggestion() {
         let upstream = Keys::of(keys::UPSTREAM);
         let rows = [
             ("base_url", "https://a.b", "url"),
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_in_place_of_a_map_stands_for_what_was_meant() {
+    fn a_text_in_place_of_a_map_gets_a_map_as_suggestion() {
         let upstream = |key| inside(keys::UPSTREAM, key);
         let rows = [
             ("account", "x-acc", Some("{ header: x-acc }")),
@@ -372,7 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn no_text_that_may_be_a_secret_is_repeated() {
+    fn no_suggestion_repeats_a_text_that_may_be_a_secret() {
         let upstream = Keys::of(keys::UPSTREAM);
         for found in ["api_key", "token", "apiKey", "bearer_token", "authorization"] {
             let words = for_unknown_key(found, &node("s3cret"), upstream).words.unwrap();
@@ -387,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn every_place_of_a_synonym_exists() {
+    fn every_synonym_leads_to_a_declared_key() {
         let maps = [
             Keys::of(keys::FILE),
             inside(keys::FILE, "listen"),

@@ -1,4 +1,4 @@
-//! What the whole room promises, through `load`.
+//! Loading as a whole: layers, diagnostics, provenance, the reference file, the schema.
 
 use serde_json::Value;
 
@@ -7,8 +7,8 @@ use super::item::Item;
 use super::keys::{Keys, Kind};
 use super::*;
 
-/// The sketch of the design, as far as this version goes.
-const SKETCH: &str = r"
+/// A configuration with every feature.
+const EVERY_FEATURE: &str = r"
 version: 1
 listen: { address: 127.0.0.1:8080, client_key_header: evenkeel-key }
 admin: { address: 127.0.0.1:9900 }
@@ -80,9 +80,9 @@ fn messages(diagnostics: &Diagnostics) -> Vec<String> {
 }
 
 #[test]
-fn the_sketch_of_the_design_loads() {
+fn a_configuration_with_every_feature_loads() {
     let loaded =
-        load_text(SKETCH, &environment(), &[]).map_err(|diagnostics| messages(&diagnostics));
+        load_text(EVERY_FEATURE, &environment(), &[]).map_err(|diagnostics| messages(&diagnostics));
     let settings = loaded.unwrap().settings;
     let [wordbee, droplink, payco] = settings.gateway.upstreams.as_slice() else { panic!() };
     assert_eq!(&*wordbee.base_path, "/api");
@@ -99,7 +99,7 @@ fn the_sketch_of_the_design_loads() {
     assert!(!format!("{settings:?}").contains("s3cret"));
 }
 
-/// What is warned of in a configuration that is in order.
+/// The warnings of a valid configuration.
 #[track_caller]
 pub(super) fn warnings_of(text: &str) -> Vec<String> {
     match load_text(text, &Environment::default(), &[]) {
@@ -108,20 +108,20 @@ pub(super) fn warnings_of(text: &str) -> Vec<String> {
     }
 }
 
-/// The folder of wrong configurations, each beside what is said about it.
+/// The folder of wrong configurations, each beside its expected diagnostics.
 const WRONG: &str = "tests/data/config";
 
-/// What stands in the first lines of a wrong configuration: `#! env A=b`, `#! set a.b=c`,
-/// `#! flag limit=1/s`, `#! file PATH`.
+/// The request that the first lines of a wrong configuration describe: `#! env A=b`,
+/// `#! set a.b=c`, `#! flag limit=1/s`, `#! file PATH`.
 fn wrong_request(file: &std::path::Path) -> (LoadRequest, Environment) {
     let bytes = std::fs::read(file).unwrap();
     let text = String::from_utf8_lossy(&bytes);
-    let told = |what: &str| -> Vec<String> {
+    let directives = |what: &str| -> Vec<String> {
         let line =
             |line: &str| Some(line.strip_prefix("#! ")?.strip_prefix(what)?.trim().to_owned());
         text.lines().filter_map(line).collect()
     };
-    let flag = |name: &str| told(&format!("flag {name}=")).pop();
+    let flag = |name: &str| directives(&format!("flag {name}=")).pop();
     let flags = Flags {
         upstream: flag("upstream"),
         limit: flag("limit"),
@@ -129,13 +129,13 @@ fn wrong_request(file: &std::path::Path) -> (LoadRequest, Environment) {
         listen: flag("listen"),
         admin: flag("admin"),
     };
-    let more = told("file").into_iter().map(Into::into);
+    let more = directives("file").into_iter().map(Into::into);
     let files = std::iter::once(file.to_owned()).chain(more).collect();
-    let variables = told("env");
+    let variables = directives("env");
     let variables = variables.iter().filter_map(|variable| variable.split_once('='));
     let keys = [("GOOD_KEY", "s3cret-good"), ("EMPTY_KEY", "")];
     (
-        LoadRequest { files, sets: told("set"), flags, ..LoadRequest::default() },
+        LoadRequest { files, sets: directives("set"), flags, ..LoadRequest::default() },
         Environment::of(variables.chain(keys)),
     )
 }
@@ -149,29 +149,30 @@ fn wrong_files() -> Vec<std::path::PathBuf> {
 }
 
 #[test]
-fn every_mistake_is_explained_as_expected() {
+fn every_wrong_file_gets_its_expected_diagnostics() {
     let update = Environment::of_process().value("UPDATE_EXPECTATIONS").is_some();
     let files = wrong_files();
     assert!(files.len() >= 35);
     for file in files {
         let (request, env) = wrong_request(&file);
-        let Err(diagnostics) = load(&request, &env) else { panic!("{file:?} is in order") };
-        let drawn = diagnostics.render(Colours::Plain);
-        assert!(!drawn.contains("s3cret"), "{file:?} shows a secret:\n{drawn}");
+        let Err(diagnostics) = load(&request, &env) else { panic!("{file:?} is valid") };
+        let rendered = diagnostics.render(Colours::Plain);
+        assert!(!rendered.contains("s3cret"), "{file:?} shows a secret:\n{rendered}");
         assert!(
             !diagnostics.json().to_string().contains("s3cret"),
             "{file:?} shows a secret in JSON"
         );
         let expected = file.with_extension("txt");
         if update {
-            std::fs::write(&expected, &drawn).unwrap();
+            std::fs::write(&expected, &rendered).unwrap();
         }
         let expected = std::fs::read_to_string(&expected).unwrap_or_default();
-        assert!(drawn == expected, "{}: {}", file.display(), first_difference(&drawn, &expected));
+        let difference = first_difference(&rendered, &expected);
+        assert!(rendered == expected, "{}: {difference}", file.display());
     }
 }
 
-/// The first line in which two texts differ, so that nobody compares two dumps by eye.
+/// The first line in which two texts differ, for texts that are too long to compare by eye.
 fn first_difference(found: &str, expected: &str) -> String {
     let (mut found, mut expected) = (found.lines(), expected.lines());
     for number in 1.. {
@@ -189,9 +190,9 @@ fn first_difference(found: &str, expected: &str) -> String {
 }
 
 #[test]
-fn a_difference_is_one_line() {
-    let told = first_difference("a\nb\nc\n", "a\nx\nc\n");
-    assert_eq!(told, "line 2 is\n  b\nnot\n  x");
+fn a_difference_is_shown_as_one_line() {
+    let difference = first_difference("a\nb\nc\n", "a\nx\nc\n");
+    assert_eq!(difference, "line 2 is\n  b\nnot\n  x");
     assert_eq!(first_difference("a\n", "a\nb\n"), "line 2 is\n  (nothing)\nnot\n  b");
 }
 
@@ -203,7 +204,7 @@ fn load_file(file: &str) -> Result<Loaded, Vec<String>> {
 }
 
 #[test]
-fn the_reference_says_exactly_the_defaults() {
+fn the_reference_has_exactly_the_defaults() {
     let reference = std::fs::read_to_string("config/evenkeel.yaml").unwrap();
     let reference = load_text(&reference, &Environment::default(), &[]).unwrap().settings;
     let text = "upstreams: { vendor: { url: 'https://api.vendor.example' } }";
@@ -256,7 +257,7 @@ fn is_also_in_defaults(path: &str, key: &str) -> bool {
 }
 
 #[test]
-fn shares_are_accepted_with_a_word() {
+fn a_share_is_accepted_with_a_warning() {
     let warnings = load_file("config/examples/shared-service.yaml").unwrap().warnings;
     let about = |warning: &&String| warning.starts_with("clients.storefront.share: ");
     assert_eq!(warnings.iter().filter(about).count(), 1, "{warnings:?}");
@@ -264,7 +265,7 @@ fn shares_are_accepted_with_a_word() {
 }
 
 #[test]
-fn secrets_that_are_sent_otherwise_than_meant_are_warned_of() {
+fn a_quoted_secret_and_a_repeated_scheme_give_warnings() {
     let env = Environment::of([("QUOTED", "\"s3cret\""), ("TOKEN", "bearer s3cret")]);
     let auth = "auth: { header: authorization, scheme: Bearer, value: { env: TOKEN } }";
     let upstream =
@@ -279,7 +280,7 @@ fn secrets_that_are_sent_otherwise_than_meant_are_warned_of() {
 }
 
 #[test]
-fn a_tls_ca_that_is_no_authority_is_warned_of() {
+fn a_tls_ca_without_an_authority_gives_a_warning() {
     use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
     let folder = tempfile::tempdir().unwrap();
     for (is_ca, count) in [(IsCa::ExplicitNoCa, 1), (IsCa::Ca(BasicConstraints::Unconstrained), 0)]
@@ -301,8 +302,8 @@ fn a_tls_ca_that_is_no_authority_is_warned_of() {
         let expired = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
         std::fs::write(&file, expired.pem()).unwrap();
         let warnings = warnings_of(&text);
-        let told = |it: &&String| it.contains("which expired on 2001-01-01: every call fails");
-        assert_eq!(warnings.iter().filter(told).count(), count, "{warnings:?}");
+        let expired = |it: &&String| it.contains("which expired on 2001-01-01: every call fails");
+        assert_eq!(warnings.iter().filter(expired).count(), count, "{warnings:?}");
         std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
             .unwrap();
         let diagnostics = load_text(&text, &Environment::default(), &[]).unwrap_err();
@@ -311,7 +312,7 @@ fn a_tls_ca_that_is_no_authority_is_warned_of() {
 }
 
 #[test]
-fn a_header_that_carries_a_key_names_no_account() {
+fn a_header_that_carries_a_key_cannot_name_the_account() {
     let a = "allowances: { a: 1/s }";
     let auth = "auth: { header: x-vendor-token, value: { env: K } }";
     let rows = [
@@ -335,7 +336,7 @@ fn a_header_that_carries_a_key_names_no_account() {
 }
 
 #[test]
-fn what_a_shared_account_names_twice_is_one_scope() {
+fn allowances_of_a_shared_account_with_the_same_name_are_one_scope() {
     let allowances: String = (0..40).map(|n| format!("a{n}: {}/h, ", n + 1)).collect();
     let shared = format!("account: {{ name: shared }}, allowances: {{ {allowances} }}");
     let upstream = |name: &str, rest: &str| format!("  {name}: {{ url: https://a.b, {rest} }}\n");
@@ -345,7 +346,7 @@ fn what_a_shared_account_names_twice_is_one_scope() {
 }
 
 #[test]
-fn every_example_is_in_order() {
+fn every_example_is_valid() {
     let mut count = 0;
     for entry in std::fs::read_dir("config/examples").unwrap() {
         let file = entry.unwrap().path();
@@ -356,8 +357,8 @@ fn every_example_is_in_order() {
 }
 
 #[test]
-fn what_is_shown_can_be_loaded_again() {
-    for text in [SKETCH, &std::fs::read_to_string("config/evenkeel.yaml").unwrap()] {
+fn the_shown_configuration_loads_to_the_same_settings() {
+    for text in [EVERY_FEATURE, &std::fs::read_to_string("config/evenkeel.yaml").unwrap()] {
         let loaded = load_text(text, &environment(), &["listen.address=[::1]:8080"]).unwrap();
         let shown = loaded.show();
         let again = load_text(&shown, &environment(), &[]);
@@ -371,7 +372,7 @@ fn what_is_shown_can_be_loaded_again() {
 }
 
 #[test]
-fn the_stronger_layer_wins_and_the_record_says_which() {
+fn the_stronger_layer_wins_and_is_the_origin() {
     let env = Environment::of([
         ("STOREFRONT_KEY", "a"),
         ("NIGHTLY_KEY", "b"),
@@ -382,11 +383,11 @@ fn the_stronger_layer_wins_and_the_record_says_which() {
         ("EVENKEEL__UPSTREAMS__DROPLINK__RETRY", "{ attempts: 9 }"),
     ]);
     let sets = ["upstreams.droplink.timeouts.attempt=80s", "upstreams.wordbee.wait.max=1m"];
-    let loaded = load_text(SKETCH, &env, &sets).unwrap();
+    let loaded = load_text(EVERY_FEATURE, &env, &sets).unwrap();
     let droplink = &loaded.settings.gateway.upstreams[1];
     assert_eq!(loaded.settings.server.address.to_string(), "[::1]:1");
     assert_eq!((droplink.policy.attempt_timeout.as_secs(), droplink.policy.attempts), (80, 9));
-    let said = |key: &str| {
+    let shown = |key: &str| {
         let effective = loaded.provenance.effective(key).unwrap();
         let origin = effective.origin.to_string();
         format!("{} {}", effective.value, origin.rsplit('/').next().unwrap())
@@ -406,19 +407,19 @@ fn the_stronger_layer_wins_and_the_record_says_which() {
         ("upstreams.payco.route.path", "/ evenkeel.yaml:36:37"),
     ];
     for (key, expected) in rows {
-        assert_eq!(said(key), expected, "{key}");
+        assert_eq!(shown(key), expected, "{key}");
     }
 }
 
 #[test]
-fn the_dialect_stands_between_the_defaults_and_the_upstream() {
-    let loaded = load_text(SKETCH, &environment(), &[]).unwrap();
+fn a_dialect_timeout_is_stronger_than_defaults_and_weaker_than_the_upstream() {
+    let loaded = load_text(EVERY_FEATURE, &environment(), &[]).unwrap();
     let origin = loaded.provenance.origin_of("upstreams.droplink.timeouts.attempt").unwrap();
     assert_eq!(*origin, Origin::Dialect("droplink".into()));
 }
 
 #[test]
-fn flags_alone_are_a_configuration() {
+fn flags_configure_one_upstream_without_a_file() {
     let flags = Flags {
         upstream: Some("https://api.vendor.example/v1".into()),
         limit: Some("10/s".into()),
@@ -437,7 +438,7 @@ fn flags_alone_are_a_configuration() {
 }
 
 #[test]
-fn dialect_files_lie_beside_the_main_file() {
+fn dialects_are_read_from_the_folder_beside_the_main_file() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("dialects")).unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
@@ -457,7 +458,7 @@ fn dialect_files_lie_beside_the_main_file() {
 }
 
 #[test]
-fn files_that_are_no_configuration_are_refused() {
+fn a_file_longer_than_the_bound_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("long.yaml");
     std::fs::write(&file, "#".repeat((1 << 20) + 1)).unwrap();
@@ -467,7 +468,7 @@ fn files_that_are_no_configuration_are_refused() {
 }
 
 #[test]
-fn one_file_that_cannot_be_read_does_not_hide_the_faults_of_others() {
+fn a_file_that_cannot_be_read_does_not_hide_mistakes_in_others() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
     write("10-broken.yaml", "upstreams: [");
@@ -483,22 +484,22 @@ fn one_file_that_cannot_be_read_does_not_hide_the_faults_of_others() {
 }
 
 #[test]
-fn a_log_filter_of_odd_characters_is_refused() {
+fn a_log_filter_that_is_not_ascii_is_an_error() {
     let text = "telemetry: { log: { level: \" A\u{e4}=\" } }";
     let diagnostics = load_text(text, &Environment::default(), &[]).unwrap_err();
     assert!(diagnostics.list.iter().any(|diagnostic| diagnostic.key == "telemetry.log.level"));
 }
 
 #[test]
-fn without_a_file_the_places_are_named() {
+fn without_a_file_the_diagnostic_names_the_searched_paths() {
     let env = Environment::of([("XDG_CONFIG_HOME", "/nowhere")]);
     let diagnostics = load(&LoadRequest::default(), &env).unwrap_err();
-    let drawn = diagnostics.render(Colours::Plain);
-    assert!(drawn.contains("/nowhere/evenkeel/evenkeel.yaml"), "{drawn}");
+    let rendered = diagnostics.render(Colours::Plain);
+    assert!(rendered.contains("/nowhere/evenkeel/evenkeel.yaml"), "{rendered}");
 }
 
 #[test]
-fn json_is_yaml() {
+fn json_is_read_as_yaml() {
     let text =
         r#"{"upstreams": {"vendor": {"url": "https://a.example", "retry": {"attempts": 2}}}}"#;
     let loaded = load_text(text, &Environment::default(), &[]).unwrap();
@@ -506,7 +507,7 @@ fn json_is_yaml() {
 }
 
 #[test]
-fn the_schema_agrees_with_the_files() {
+fn the_schema_accepts_the_reference_and_rejects_wrong_files() {
     let schema = schema();
     let accepts = jsonschema::validator_for(&schema).unwrap();
     let data = |text: &str| {
@@ -514,7 +515,7 @@ fn the_schema_agrees_with_the_files() {
         yaml::read(0, text, &mut diagnostics).unwrap().unwrap().to_json()
     };
     let reference = std::fs::read_to_string("config/evenkeel.yaml").unwrap();
-    for text in [SKETCH, &reference, &reference.replace("#? ", "")] {
+    for text in [EVERY_FEATURE, &reference, &reference.replace("#? ", "")] {
         let found =
             accepts.iter_errors(&data(text)).map(|error| error.to_string()).collect::<Vec<_>>();
         assert_eq!(found, [""; 0]);
@@ -603,12 +604,12 @@ fn control_characters_do_not_reach_a_terminal() {
     let text =
         "\"a\\e[31m\": 1\nupstreams: { v: { url: \"https://\\e[31m\", status: \"\\u0007\" } }";
     let diagnostics = load_text(text, &Environment::default(), &[]).unwrap_err();
-    let drawn = diagnostics.render(Colours::Plain);
-    assert!(!drawn.contains(['\u{1b}', '\u{7}']), "{drawn}");
+    let rendered = diagnostics.render(Colours::Plain);
+    assert!(!rendered.contains(['\u{1b}', '\u{7}']), "{rendered}");
 }
 
 #[test]
-fn many_faults_are_bounded() {
+fn the_number_of_diagnostics_is_bounded() {
     let text: String = (0..5_000).map(|n| format!("k{n}: 1\n")).collect();
     let diagnostics = load_text(&text, &Environment::default(), &[]).unwrap_err();
     assert_eq!((diagnostics.count(), diagnostics.list.len()), (5_001, 1_000));
@@ -616,19 +617,20 @@ fn many_faults_are_bounded() {
 }
 
 proptest::proptest! {
-    /// Whatever the text: either settings, or at least one diagnostic, and it can be drawn.
+    /// Any text gives either settings, or at least one diagnostic that can be rendered.
     #[test]
-    fn damaged_text_is_explained(
-        at in 0..SKETCH.len(),
+    fn a_damaged_text_gives_diagnostics(
+        at in 0..EVERY_FEATURE.len(),
         cut in 0_usize..40,
         put in "[a-z0-9{}\\[\\]:,#&*!|>'\"%@`\\-? \\n\\t\\r\u{e4}\u{1f600}]{0,6}",
     ) {
-        let end = (at + cut).min(SKETCH.len());
-        let text = format!("{}{put}{}", &SKETCH[..at], &SKETCH[end..]);
+        let end = (at + cut).min(EVERY_FEATURE.len());
+        let text = format!("{}{put}{}", &EVERY_FEATURE[..at], &EVERY_FEATURE[end..]);
         if let Err(diagnostics) = load_text(&text, &environment(), &[]) {
             assert!(diagnostics.count() > 0);
             assert!(!diagnostics.render(Colours::Plain).is_empty());
-            assert!(diagnostics.json().as_array().is_some_and(|diagnostics| !diagnostics.is_empty()));
+            let json = diagnostics.json();
+            assert!(json.as_array().is_some_and(|objects| !objects.is_empty()));
         }
     }
 }

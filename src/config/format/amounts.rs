@@ -120,7 +120,7 @@ fn time_unit(word: &str) -> Option<u64> {
     })
 }
 
-/// Calls and the window in nanoseconds: `500rpm`, `10 per second`, `100 requests/min`, `10k/h`, `1000/month`, `0.5/s`.
+/// Calls and the window in nanoseconds: `500rpm`, `100 requests/min`, `10k/h`, `0.5/s`.
 pub(super) fn limit(text: &str) -> Option<(u32, u64)> {
     let tokens = tokens(text);
     let [Token::Number(calls), rest @ ..] = tokens.as_slice() else { return None };

@@ -16,8 +16,8 @@ pub(super) use basic::{
     Count, Factor, Flag, FreeText, LogLevel, Percent, Token, Version, Word, Workers,
 };
 pub(super) use network::{
-    AccountHeader, Address, Header, HeaderField, Host, HttpMethod, PathPattern, Prefix,
-    UpstreamUrl, Url, origin_text,
+    Address, Header, HeaderField, Host, HttpMethod, PathPattern, Prefix, UpstreamUrl, Url,
+    origin_text,
 };
 pub(super) use parse::{AnyFormat, Format, Mismatch, to_yaml};
 pub(super) use quantity::{CallLimit, Length, Limit, Rate, Size, Span};

@@ -29,7 +29,27 @@ impl Header {
 }
 
 /// A header that a setting names.
-pub(crate) struct HeaderField;
+pub(crate) struct HeaderField {
+    /// Headers that are rejected because they carry credentials.
+    credentials: &'static [&'static str],
+}
+
+impl HeaderField {
+    pub(crate) const ANY: Self = Self { credentials: &[] };
+
+    /// A header that tells accounts apart. Accounts are shown in logs and metrics, and a renewed
+    /// token must not be another account.
+    pub(crate) const OF_ACCOUNT: Self = Self {
+        credentials: &[
+            "authorization",
+            "cookie",
+            "proxy-authorization",
+            "set-cookie",
+            "x-api-key",
+            "x-auth-token",
+        ],
+    };
+}
 
 impl Format for HeaderField {
     type Value = Header;
@@ -51,10 +71,18 @@ impl Format for HeaderField {
             let message = format!("`{text}` is not a header name");
             Mismatch::new(DiagnosticCode::Type, message, self.accepted())
         })?;
+        let conflict = |message, accepted: &str| {
+            Err(Mismatch::new(DiagnosticCode::Conflict, message, accepted).into())
+        };
         if RESERVED.contains(&name.as_str()) {
             let message = format!("`{text}` belongs to the connection and cannot be set here");
-            let code = DiagnosticCode::Conflict;
-            return Err(Mismatch::new(code, message, "any other header").into());
+            return conflict(message, "any other header");
+        }
+        if self.credentials.contains(&name.as_str()) {
+            let message = format!("`{text}` carries a credential, which does not name an account");
+            let accepted = "a header that names the account and stays the same when a token is \
+                            renewed";
+            return conflict(message, accepted);
         }
         Ok(Header { name, written: text.to_owned().into() })
     }
@@ -73,53 +101,6 @@ impl Format for HeaderField {
 
     fn guess(&self, text: &str) -> Option<String> {
         Some(text.trim_end_matches(':').trim_end().replace(' ', "-"))
-    }
-
-    fn may_hold_secret(&self) -> bool {
-        true
-    }
-}
-
-/// A header that tells accounts apart. Accounts are shown in logs and metrics, and a renewed
-/// token must not be another account, so it cannot be a header that carries credentials.
-pub(crate) struct AccountHeader;
-
-impl Format for AccountHeader {
-    type Value = Header;
-
-    fn parse(&self, text: &str) -> Result<Header, Vec<Mismatch>> {
-        const CREDENTIALS: [&str; 6] = [
-            "authorization",
-            "cookie",
-            "proxy-authorization",
-            "set-cookie",
-            "x-api-key",
-            "x-auth-token",
-        ];
-        let header = HeaderField.parse(text)?;
-        if CREDENTIALS.contains(&header.name.as_str()) {
-            let message = format!("`{text}` carries a credential, which does not name an account");
-            let accepted = "a header that names the account and stays the same when a token is \
-                            renewed";
-            return Err(Mismatch::new(DiagnosticCode::Conflict, message, accepted).into());
-        }
-        Ok(header)
-    }
-
-    fn write(&self, value: &Header) -> String {
-        HeaderField.write(value)
-    }
-
-    fn accepted(&self) -> String {
-        HeaderField.accepted()
-    }
-
-    fn schema(&self) -> Json {
-        HeaderField.schema()
-    }
-
-    fn guess(&self, text: &str) -> Option<String> {
-        HeaderField.guess(text)
     }
 
     fn may_hold_secret(&self) -> bool {
@@ -450,7 +431,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_origins_with_a_plain_path() {
+    fn an_upstream_url_is_an_origin_with_a_plain_path() {
         let rows = [
             ("https://API.vendor.example:443/v1/", "https://api.vendor.example/v1", 443),
             ("https://api.vendor.example./v1", "https://api.vendor.example/v1", 443),

@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_have_units_in_falling_order() {
+    fn units_of_a_duration_go_from_long_to_short() {
         let rows = [("250ms", 250), ("3s", 3_000), ("1m30s", 90_000), ("2h", 7_200_000), ("0s", 0)];
         for (text, millis) in rows {
             assert_eq!(duration(text).unwrap(), Duration::from_millis(millis), "{text}");
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_binary() {
+    fn sizes_have_binary_units() {
         const RATE: Rate = Rate { max: 1 << 30 };
         let rows = [("64KiB", 65_536), ("10MiB", 10_485_760), ("512B", 512), ("1GiB", 1 << 30)];
         for (text, bytes) in rows {

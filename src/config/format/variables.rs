@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_are_recognised() {
+    fn references_to_variables_are_recognised() {
         let named = ["${KEY}", "$KEY", "$(KEY)", "${KEY:-x}", "{{ KEY }}", "%KEY%", "env:KEY"];
         for text in named {
             assert_eq!(variable(text), Some("KEY"), "{text}");

@@ -37,10 +37,11 @@ group! {
         SocketAddr::new(LOOPBACK, 8080), "The address clients connect to.");
 
     /// A header of our own, so that `Authorization` stays free for the vendor.
-    CLIENT_KEY_HEADER: Setting<HeaderField> = setting("listen.client_key_header", HeaderField,
-        Header::of("evenkeel-key"), "The header that carries a client's key; read and removed.");
+    CLIENT_KEY_HEADER: Setting<HeaderField> = setting("listen.client_key_header",
+        HeaderField::ANY, Header::of("evenkeel-key"),
+        "The header that carries a client's key; read and removed.");
 
-    /// The pseudonym of RFC 9110 §7.6.3. A mark drawn at start tells loops from chains.
+    /// The pseudonym of RFC 9110 §7.6.3. A random mark per process tells loops from chains.
     VIA: Setting<Token> = setting("listen.via",
         Token { accepted: "a name of letters, digits and `-`" }, Cow::Borrowed("evenkeel"),
         "The gateway's name in `Via` and `Proxy-Status`; each process adds a mark of its own.");
@@ -161,7 +162,7 @@ group! {
 
     SHUTDOWN: Section = section("shutdown", "How the gateway stops.");
 
-    /// Behind a balancer, 5 s let it notice; elsewhere the delay has no use.
+    /// Behind a balancer, 5 s let it notice; without one the delay has no use.
     SHUTDOWN_DELAY: Setting<Span> = setting("shutdown.delay",
         Span { min: Duration::ZERO, max: HOUR }, Duration::ZERO,
         "How long serving goes on after readiness went off; 5s behind a balancer.");

@@ -7,8 +7,8 @@ use super::declare::*;
 use super::units::{DAY, GIB, HOUR, KIB, MIB, MILLISECOND};
 use crate::allowance::Mode;
 use crate::config::format::{
-    AccountHeader, CallLimit, Count, Factor, Flag, FreeText, Header, HeaderField, Host, HttpMethod,
-    PathPattern, Percent, Prefix, Rate, Size, Span, Token, UpstreamUrl, Word,
+    CallLimit, Count, Factor, Flag, FreeText, Header, HeaderField, Host, HttpMethod, PathPattern,
+    Percent, Prefix, Rate, Size, Span, Token, UpstreamUrl, Word,
 };
 use crate::gateway::{ClientAddress, Redirects};
 use crate::problem::StatusPolicy;
@@ -45,7 +45,7 @@ group! {
     ACCOUNT: Section = Declared::new("account", Map::INSIDE,
         Absent::Means("one account per upstream"), "The account that the vendor counts.");
 
-    ACCOUNT_HEADER: Optional<AccountHeader> = optional("account.header", AccountHeader,
+    ACCOUNT_HEADER: Optional<HeaderField> = optional("account.header", HeaderField::OF_ACCOUNT,
         Absent::Means("requests are not told apart"),
         "The request header that tells the vendor's accounts apart; never a credential.");
 
@@ -57,8 +57,8 @@ group! {
         Absent::Means("the client's own credential is sent on"),
         "A credential that is sent instead of the client's.");
 
-    AUTH_HEADER: Optional<HeaderField> = optional("auth.header", HeaderField, Absent::Required,
-        "The header that carries the credential.");
+    AUTH_HEADER: Optional<HeaderField> = optional("auth.header", HeaderField::ANY,
+        Absent::Required, "The header that carries the credential.");
 
     AUTH_SCHEME: Optional<Token> = optional("auth.scheme",
         Token { accepted: "a scheme such as `Bearer`" }, Absent::Means("the bare value"),
@@ -113,7 +113,7 @@ group! {
 pub(crate) const BURST_DIVISOR: u32 = 50;
 /// Shorter windows need an arrival guard: below it the exact rule costs more than 1 % of calls.
 pub(crate) const GUARDED_BELOW: Duration = Duration::from_secs(60);
-/// A request that is a second under way has met a fault, not a slow network.
+/// A request that is a second under way is stuck, not on a slow network.
 pub(crate) const ARRIVAL_GUARD_DEFAULT: Duration = Duration::from_secs(1);
 /// A vendor counts a call when it arrives, which is at most a little after it was given up.
 pub(crate) const WINDOW_LINGER: Duration = Duration::from_secs(1);
@@ -166,7 +166,7 @@ group! {
         "Answers that claim success are inspected too.");
 
     REQUIRE: List<HeaderField> = Declared::new("require",
-        Values { format: HeaderField, min: 0, max: 16 }, Absent::Means("no header"),
+        Values { format: HeaderField::ANY, min: 0, max: 16 }, Absent::Means("no header"),
         "Headers without which a call is rejected here.");
 
     RULES: Rules = Declared::new("rules", RuleData, Absent::Means("no rules of its own"),
@@ -248,7 +248,7 @@ group! {
         "The lowest average over 30s at which a client must send its request's body; \
          0B/s for none.");
 
-    /// It recognises vendors that it was not told about.
+    /// It recognises the errors of vendors without a dialect of their own.
     DIALECT: Setting<FreeText> = setting("dialect",
         FreeText { accepted: "the name of a dialect, own or built in" }, Cow::Borrowed("auto"),
         "How the vendor reports errors.");
@@ -299,8 +299,9 @@ group! {
         256 * KIB, "Bytes of one call's body; a larger one streams through and only loses replay.");
 
     /// The name in the IETF draft that vendors follow.
-    IDEMPOTENCY_HEADER: Setting<HeaderField> = setting("idempotency_header", HeaderField,
-        Header::of("idempotency-key"), "The header that makes a request safe to repeat.");
+    IDEMPOTENCY_HEADER: Setting<HeaderField> = setting("idempotency_header",
+        HeaderField::ANY, Header::of("idempotency-key"),
+        "The header that makes a request safe to repeat.");
 
     /// One meaning has one status.
     STATUS: Setting<Word<StatusPolicy>> = setting("status",

@@ -476,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_that_no_call_has_is_warned_of() {
+    fn a_path_that_no_call_has_gives_a_warning() {
         let rows = [
             ("/vendor/orders", "write `/orders`"),
             ("/vendor/v1/orders/*", "write `/orders/*`"),
@@ -513,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_behind_a_wider_one_is_warned_of() {
+    fn a_route_behind_a_wider_one_gives_a_warning() {
         let rows = [
             "{ path: /** }, { path: /a }",
             "{}, { path: /a, methods: [GET] }",
@@ -535,7 +535,7 @@ mod tests {
     }
 
     #[test]
-    fn an_allowance_that_counts_or_binds_nothing_is_warned_of() {
+    fn an_allowance_that_counts_nothing_or_never_binds_gives_a_warning() {
         let all = "upstreams.vendor.allowances";
         let rows = [
             ("a: { limit: 1/s, exempt: [{}] }", "a.exempt.0", "counts none"),
@@ -591,7 +591,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_that_others_make_idle_are_warned_of() {
+    fn a_setting_that_another_disables_gives_a_warning() {
         let upstream = |rest: &str| vendor(&format!("allowances: {{ all: 1/s }}, {rest}"));
         let v = "upstreams.vendor";
         let rows = [
@@ -651,7 +651,7 @@ mod tests {
     }
 
     #[test]
-    fn routes_and_words_that_mean_something_else_are_warned_of() {
+    fn a_loop_a_hidden_route_and_a_header_named_false_give_warnings() {
         let rows: [(String, String, &str); 3] = [
             (
                 vendor("allowances: { all: 1/s }, idempotency_header: false"),
