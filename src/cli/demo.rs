@@ -13,7 +13,7 @@ use super::run::{Running, control_runtime, say};
 use crate::clock::Clock;
 use crate::config::{Diagnostics, Environment, LoadRequest, Loaded, load};
 use crate::demo::{DemoSettings, Handle, Vendor, VendorSettings, config_yaml, tour};
-use crate::server::{Ended, StopSignals};
+use crate::server::{ShutdownOutcome, StopSignals};
 
 /// Simulated vendors with the gateway in front of them: nothing leaves this machine.
 #[derive(Args, Clone, Debug)]
@@ -89,8 +89,10 @@ impl Stage {
         writeln!(out, "{}\nCtrl-C ends it.", self.settings.banner())?;
         let mut signals = StopSignals::listen()?;
         match self.running.serve_until(&mut signals).await {
-            Ended::Broken => Ok(ExitCode::FAILURE),
-            Ended::Drained | Ended::GraceOver | Ended::AtOnce => Ok(ExitCode::SUCCESS),
+            ShutdownOutcome::WorkersFailed => Ok(ExitCode::FAILURE),
+            ShutdownOutcome::Drained | ShutdownOutcome::GraceExpired | ShutdownOutcome::Forced => {
+                Ok(ExitCode::SUCCESS)
+            }
         }
     }
 

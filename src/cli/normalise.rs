@@ -31,7 +31,7 @@ pub struct NormaliseArgs {
     /// The method of the request.
     #[arg(long, value_name = "M", default_value = "GET")]
     pub method: Method,
-    /// When the response arrived, for waits that end at a date; by default the header Date, else now.
+    /// When the response arrived, for waits until a date; by default the header Date, else now.
     #[arg(long, value_name = "RFC3339", value_parser = moment)]
     pub at: Option<SystemTime>,
     /// The file with the capture; `-` is standard input.
@@ -48,7 +48,7 @@ pub struct Capture {
     pub body: Bytes,
 }
 
-/// Prints the problem as JSON. `now` is used when neither the arguments nor the capture have a time.
+/// Prints the problem as JSON. `now` is used where neither arguments nor capture have a time.
 pub fn run(
     args: &NormaliseArgs,
     streams: &mut Streams<'_>,

@@ -20,7 +20,9 @@ use crate::gateway::{Drain, Gateway, RequestBody, Shared};
 use crate::problem;
 use crate::random::Random;
 use crate::routing::route::Entry;
-use crate::server::{self, Door, Ended, House, StopRequests, StopSignals, Workers};
+use crate::server::{
+    self, Listeners, ShutdownOutcome, StopRequests, StopSignals, WorkerConfig, Workers,
+};
 use crate::telemetry::{Log, Metrics, UpstreamLabels};
 use crate::upstream::{self, Upstreams};
 
@@ -72,8 +74,12 @@ pub fn run(args: &RunArgs, err: &mut dyn Write) -> ExitCode {
     };
     let ended = control_runtime().and_then(|runtime| runtime.block_on(serve(loaded, clock)));
     match ended {
-        Ok(Ended::Drained) => ExitCode::SUCCESS,
-        Ok(Ended::GraceOver | Ended::AtOnce | Ended::Broken) => ExitCode::FAILURE,
+        Ok(ShutdownOutcome::Drained) => ExitCode::SUCCESS,
+        Ok(
+            ShutdownOutcome::GraceExpired
+            | ShutdownOutcome::Forced
+            | ShutdownOutcome::WorkersFailed,
+        ) => ExitCode::FAILURE,
         Err(error) => say(err, &error, ExitCode::FAILURE),
     }
 }
@@ -89,7 +95,7 @@ pub(super) fn control_runtime() -> io::Result<tokio::runtime::Runtime> {
 }
 
 /// Opens everything, says so, and serves until stopped.
-async fn serve(loaded: Loaded, clock: Clock) -> io::Result<Ended> {
+async fn serve(loaded: Loaded, clock: Clock) -> io::Result<ShutdownOutcome> {
     announce(&loaded);
     if let Some(shortage) = files::too_few(files::raise(), &loaded.settings) {
         tracing::warn!("{shortage}");
@@ -109,7 +115,7 @@ pub(super) struct Running {
     workers: Workers,
     window: Option<AdminListener>,
     addresses: (SocketAddr, SocketAddr),
-    house: House,
+    config: WorkerConfig,
 }
 
 impl Running {
@@ -117,15 +123,15 @@ impl Running {
     pub(super) async fn open(loaded: Loaded, clock: Clock) -> io::Result<Self> {
         let settings = loaded.settings;
         let drain = Drain::new(clock);
-        let door = Door::open(settings.server.address, settings.server.workers);
-        let door = door.map_err(|fault| io::Error::other(fault.to_string()))?;
+        let listeners = Listeners::bind(settings.server.address, settings.server.workers);
+        let listeners = listeners.map_err(|error| io::Error::other(error.to_string()))?;
         let (front, admin) = (settings.server.clone(), settings.admin.clone());
         let workshop = workshop(settings, clock, &drain);
         let window = AdminListener::bind(&admin, workshop.window()).await?;
-        let addresses = (door.address(), window.address());
-        let house = House { settings: front, clock, drain };
-        let workers = server::start(door, &house, move |worker| workshop.gateway(worker))?;
-        Ok(Self { workers, window: Some(window), addresses, house })
+        let addresses = (listeners.address(), window.address());
+        let config = WorkerConfig { settings: front, clock, drain };
+        let workers = server::start(listeners, &config, move |worker| workshop.gateway(worker))?;
+        Ok(Self { workers, window: Some(window), addresses, config })
     }
 
     /// Where clients are served.
@@ -139,7 +145,7 @@ impl Running {
     }
 
     const fn workers_started(&self) -> usize {
-        self.house.settings.workers
+        self.config.settings.workers
     }
 
     /// Ends when calls are served.
@@ -151,10 +157,10 @@ impl Running {
     }
 
     /// Serves until `stop` says so.
-    pub(super) async fn serve_until(&mut self, stop: &mut impl StopRequests) -> Ended {
-        let House { settings, clock, drain } = &self.house;
+    pub(super) async fn serve_until(&mut self, stop: &mut impl StopRequests) -> ShutdownOutcome {
+        let WorkerConfig { settings, clock, drain } = &self.config;
         let how = settings.shutdown;
-        server::serve_until_stopped(&mut self.workers, stop, how, (*clock, drain)).await
+        server::serve_until_stopped(&mut self.workers, stop, how, *clock, drain).await
     }
 }
 

@@ -133,7 +133,10 @@ impl ChunkedDecoder {
         if self.extension_bytes > EXTENSION_BYTES_MAX {
             return Err(ParseError("too many chunk extensions"));
         }
-        let size = parse_size(digits).ok_or(ParseError("an invalid chunk size"))?;
+        let digits = std::str::from_utf8(digits).ok().filter(|it| it.len() <= SIZE_DIGITS_MAX);
+        let size = digits.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        let size = size.filter(|size| *size <= SIZE_MAX);
+        let size = size.ok_or(ParseError("an invalid chunk size"))?;
         received.advance(end + 1);
         Ok(Some(size))
     }
@@ -145,14 +148,6 @@ pub fn take_data(left: &mut u64, received: &mut BytesMut) -> Bytes {
     let taken = usize::try_from(*left).map_or(available, |left| left.min(available));
     *left -= taken as u64;
     received.split_to(taken).freeze()
-}
-
-fn parse_size(digits: &[u8]) -> Option<u64> {
-    if digits.len() > SIZE_DIGITS_MAX {
-        return None;
-    }
-    let size = u64::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-    (size <= SIZE_MAX).then_some(size)
 }
 
 const BARE_LINE_FEED: ParseError = ParseError("a line feed without CR in the trailers");

@@ -45,7 +45,7 @@ pub enum Length {
 
 /// Why sending a message failed.
 #[derive(Debug)]
-pub enum SendError {
+pub enum WriteError {
     Socket(io::Error),
     Body(Box<dyn Error + Send + Sync>),
 }
@@ -132,7 +132,7 @@ impl MessageWriter {
         body: Option<&mut B>,
         cx: &mut Context<'_>,
         mut wrote: impl FnMut(),
-    ) -> Poll<Result<(), SendError>>
+    ) -> Poll<Result<(), WriteError>>
     where
         W: AsyncWrite + Unpin,
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
@@ -154,13 +154,13 @@ impl MessageWriter {
             };
             match ready!(written) {
                 Ok(0) if self.is_empty() => self.finish(),
-                Ok(0) => return Poll::Ready(Err(SendError::Socket(ErrorKind::WriteZero.into()))),
+                Ok(0) => return Poll::Ready(Err(WriteError::Socket(ErrorKind::WriteZero.into()))),
                 Ok(bytes) => {
                     self.advance(bytes);
                     self.progress = Progress::Written;
                     wrote();
                 }
-                Err(error) => return Poll::Ready(Err(SendError::Socket(error))),
+                Err(error) => return Poll::Ready(Err(WriteError::Socket(error))),
             }
         }
         Poll::Ready(Ok(()))
@@ -171,7 +171,7 @@ impl MessageWriter {
         &mut self,
         body: Option<&mut B>,
         cx: &mut Context<'_>,
-    ) -> Result<Poll<()>, SendError>
+    ) -> Result<Poll<()>, WriteError>
     where
         B: Body<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>> + Unpin,
     {
@@ -182,11 +182,11 @@ impl MessageWriter {
         if self.body == BodyState::Begun && !self.is_empty() {
             return Ok(Poll::Pending);
         }
-        let Some(body) = body else { return Err(SendError::Body("the body is missing".into())) };
+        let Some(body) = body else { return Err(WriteError::Body("the body is missing".into())) };
         while self.body != BodyState::Ended {
             match Pin::new(&mut *body).poll_frame(cx) {
                 Poll::Pending => return Ok(Poll::Pending),
-                Poll::Ready(Some(Err(error))) => return Err(SendError::Body(error.into())),
+                Poll::Ready(Some(Err(error))) => return Err(WriteError::Body(error.into())),
                 Poll::Ready(Some(Ok(frame))) => self.take_frame(frame, body.is_end_stream())?,
                 Poll::Ready(None) => self.end(None)?,
             }
@@ -199,7 +199,7 @@ impl MessageWriter {
         Ok(Poll::Ready(()))
     }
 
-    fn take_frame(&mut self, frame: Frame<Bytes>, last: bool) -> Result<(), SendError> {
+    fn take_frame(&mut self, frame: Frame<Bytes>, last: bool) -> Result<(), WriteError> {
         if self.body == BodyState::Begun {
             self.text.clear();
             self.text_written = 0;
@@ -208,13 +208,10 @@ impl MessageWriter {
         if self.progress == Progress::Untouched {
             self.progress = Progress::BodyTaken;
         }
-        match frame.into_data() {
-            Ok(data) => self.take_data(data, last),
-            Err(frame) => self.end(frame.trailers_ref()),
-        }
-    }
-
-    fn take_data(&mut self, data: Bytes, last: bool) -> Result<(), SendError> {
+        let data = match frame.into_data() {
+            Ok(data) => data,
+            Err(frame) => return self.end(frame.trailers_ref()),
+        };
         let bytes = data.len() as u64;
         let mut tail: &'static [u8] = b"";
         match &mut self.left {
@@ -246,7 +243,7 @@ impl MessageWriter {
         Ok(())
     }
 
-    fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), SendError> {
+    fn end(&mut self, trailers: Option<&HeaderMap>) -> Result<(), WriteError> {
         self.body = BodyState::Ended;
         match self.left {
             Length::Chunks => self.text.extend_from_slice(LAST_CHUNK),
@@ -335,8 +332,8 @@ pub fn write_header(out: &mut Vec<u8>, name: impl AsRef<[u8]>, value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-fn length_mismatch(how: &str) -> SendError {
-    SendError::Body(format!("the body is {how} than its Content-Length").into())
+fn length_mismatch(how: &str) -> WriteError {
+    WriteError::Body(format!("the body is {how} than its Content-Length").into())
 }
 
 #[cfg(test)]
@@ -432,7 +429,7 @@ mod tests {
             let mut outgoing = begun(Length::Exactly(2));
             let mut body = Frames::of(texts, announces_end);
             let polled = outgoing.poll(&mut ClosedSocket, Some(&mut body), &mut cx, || ());
-            assert!(matches!(polled, Poll::Ready(Err(SendError::Socket(_)))));
+            assert!(matches!(polled, Poll::Ready(Err(WriteError::Socket(_)))));
             assert!(!outgoing.is_untouched(), "{texts:?}");
         }
         let mut outgoing = begun(Length::None);

@@ -25,7 +25,7 @@ mod read_buffer;
 pub use chunked::{ChunkedDecoder, Piece, SizePadding, take_data};
 pub use header_case::{HeaderCase, OriginalHead};
 pub use lines::{HeaderLine, Lines, is_blank, list_contains, parse_decimal};
-pub use message_writer::{Length, MessageWriter, SendError, write_header};
+pub use message_writer::{Length, MessageWriter, WriteError, write_header};
 pub use name_cache::HeaderKind;
 pub use read_buffer::ReadBuffer;
 

@@ -55,7 +55,13 @@ impl ReadBuffer {
         room_min: usize,
     ) -> Poll<io::Result<usize>> {
         let (read, room) = if self.read_bytes == self.read_bytes_min {
-            (ready!(self.poll_read_shared(io, cx)), self.read_bytes)
+            let read = SHARED.with_borrow_mut(|shared| {
+                let mut filled = ReadBuf::new(&mut shared[..self.read_bytes]);
+                ready!(Pin::new(io).poll_read(cx, &mut filled))?;
+                self.bytes.extend_from_slice(filled.filled());
+                Poll::Ready(Ok(filled.filled().len()))
+            });
+            (ready!(read), self.read_bytes)
         } else {
             // Once everything was parsed, the allocation is reused from its front.
             let reused = self.bytes.is_empty() && self.bytes.try_reclaim(self.read_bytes);
@@ -70,19 +76,6 @@ impl ReadBuffer {
             self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
         }
         Poll::Ready(read)
-    }
-
-    fn poll_read_shared(
-        &mut self,
-        io: &mut (impl AsyncRead + Unpin),
-        cx: &mut Context<'_>,
-    ) -> Poll<io::Result<usize>> {
-        SHARED.with_borrow_mut(|shared| {
-            let mut buffer = ReadBuf::new(&mut shared[..self.read_bytes]);
-            ready!(Pin::new(io).poll_read(cx, &mut buffer))?;
-            self.bytes.extend_from_slice(buffer.filled());
-            Poll::Ready(Ok(buffer.filled().len()))
-        })
     }
 
     /// Frees the buffer of a large message once all of it was parsed.

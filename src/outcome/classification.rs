@@ -9,7 +9,6 @@ use super::code::{Code, Support};
 use super::hold::{HoldOrder, Wait};
 use super::standing::Standing;
 
-/// What an error response or a failure means.
 #[derive(Clone, Debug)]
 pub struct Classification {
     pub code: Code,
@@ -26,7 +25,6 @@ pub struct Classification {
     pub learned: Option<LearnedLimit>,
     /// What the head says about the vendor's limits; a failure has no head.
     pub standing: Option<Standing>,
-    /// The support contact, if this outcome names one.
     pub support: Option<Support>,
     /// The status that the rule gives the client, instead of the code's own.
     pub status: Option<StatusCode>,
@@ -57,7 +55,6 @@ pub enum Remedy {
     Hold,
 }
 
-/// An allowance as the vendor itself states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LearnedLimit {
     /// Calls per window.

@@ -11,15 +11,12 @@ pub const TYPE_PREFIX: &str = "urn:evenkeel:problem:";
 pub enum Code {
     /// The request is wrong, or the vendor sent a 4xx that no other code stands for.
     InvalidRequest,
-    /// No credential.
     Unauthenticated,
     /// The vendor refused the credential.
     CredentialRejected,
     /// The credential is valid, but lacks the right.
     Forbidden,
-    /// The resource does not exist.
     NotFound,
-    /// The endpoint does not exist.
     EndpointNotFound,
     MethodNotAllowed,
     /// The vendor cannot respond in an accepted media type.
@@ -34,18 +31,15 @@ pub enum Code {
     RequestTooLarge,
     TargetTooLong,
     HeadersTooLarge,
-    /// The vendor limits the rate.
     RateLimited,
     /// The vendor's quota is used up, and a short wait does not help.
     QuotaExhausted,
     /// Our ledger of the vendor's allowance is full for longer than the call's patience.
     AllowanceExhausted,
     QueueFull,
-    /// The client's own limit.
     ClientLimited,
     /// A conflict that should have passed, and did not (a database deadlock that persists).
     TransientConflict,
-    /// The vendor is down for maintenance.
     UpstreamMaintenance,
     /// A hold is in place, so the vendor was not asked.
     UpstreamHeld,
@@ -68,7 +62,6 @@ pub enum Code {
     /// Upgrade and CONNECT are not supported.
     UpgradeUnsupported,
     LoopDetected,
-    /// The gateway is stopping.
     Draining,
     /// A defect of the gateway.
     GatewayError,
@@ -88,7 +81,6 @@ pub enum Source {
 impl Source {
     pub const ALL: [Self; 3] = [Self::Client, Self::Gateway, Self::Upstream];
 
-    /// The name in problems, metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -113,7 +105,6 @@ pub enum Basis {
 impl Basis {
     pub const ALL: [Self; 3] = [Self::Upstream, Self::Dialect, Self::Estimate];
 
-    /// The name in problems, metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -127,15 +118,12 @@ impl Basis {
 /// Why a call was not tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StoppedBy {
-    /// All its attempts are used.
     Attempts,
     /// The next attempt could not start in time.
     Patience,
-    /// The retry budget is spent.
     Budget,
     /// The method may not be repeated, and nothing declares the operation repeatable.
     Method,
-    /// Its body cannot be sent again.
     Body,
     /// The same request would get the same response.
     Final,
@@ -145,7 +133,6 @@ impl StoppedBy {
     pub const ALL: [Self; 6] =
         [Self::Attempts, Self::Patience, Self::Budget, Self::Method, Self::Body, Self::Final];
 
-    /// The name in problems, metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {

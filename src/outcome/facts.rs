@@ -9,14 +9,12 @@ use super::code::Code;
 /// Entries of [`Facts::children`]: more than anybody reads.
 pub const CHILDREN_MAX: usize = 100;
 
-/// The facts of one error body.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Whether the body looks as the dialect expects an error to look.
     pub recognised: bool,
     /// The sentence for people.
     pub message: Option<String>,
-    /// The vendor's machine-readable code.
     pub code: Option<String>,
     /// A second sentence, when it differs from the message.
     pub reason: Option<String>,
@@ -26,7 +24,6 @@ pub struct Facts {
     pub operation: Option<String>,
     /// When the vendor says it happened, as written.
     pub occurred_at: Option<String>,
-    /// Everything else in the body.
     pub details: Option<Value>,
     /// Single errors, in the vendor's order.
     pub children: Vec<ChildError>,
@@ -36,7 +33,6 @@ pub struct Facts {
     pub pointers: Vec<String>,
 }
 
-/// One of several errors in a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChildError {
     pub message: Option<String>,

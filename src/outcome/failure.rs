@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// How an exchange, or the body of its response, broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub kind: FailureKind,
@@ -82,7 +81,6 @@ pub enum Delivery {
 /// The ways an exchange breaks, each with its own name in metrics, logs and dialect rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// The name did not resolve.
     Dns,
     /// The connection was refused, unreachable, or reset while it was opened.
     Refused,
@@ -93,7 +91,6 @@ pub enum FailureKind {
     LocalResources,
     /// The TLS handshake failed for another reason than the certificate.
     Tls,
-    /// The upstream's certificate is not trusted.
     TlsCertificate,
     /// The connection ended before a response: reset, closed, GOAWAY, a stream reset.
     Reset,
@@ -103,11 +100,8 @@ pub enum FailureKind {
     Timeout,
     /// No progress in the middle of a body, in either direction.
     IdleTimeout,
-    /// The response was not valid HTTP.
     Protocol,
-    /// The response head exceeds our own limit.
     HeadTooLarge,
-    /// The response body ended early.
     Truncated,
 }
 

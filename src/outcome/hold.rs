@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::code::Basis;
 
-/// A hold as a classification orders it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HoldOrder {
     pub scope: HoldScope,
@@ -24,7 +23,6 @@ pub const FULL_PACE: u8 = 16;
 /// Only a length written in a dialect may be shorter.
 pub const HOLD_MIN: Duration = Duration::from_secs(1);
 
-/// What a hold closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldScope {
     /// Every allowance the attempt paid; without one, the upstream except its exempt calls.
@@ -35,7 +33,6 @@ pub enum HoldScope {
     Upstream,
 }
 
-/// Why a scope is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HoldCause {
     /// The vendor limits the rate.
@@ -51,7 +48,6 @@ pub enum HoldCause {
 impl HoldCause {
     pub const ALL: [Self; 4] = [Self::Throttle, Self::Maintenance, Self::Outage, Self::Pause];
 
-    /// The name in the API, metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -63,7 +59,6 @@ impl HoldCause {
     }
 }
 
-/// A wait and its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
     /// How long from now.

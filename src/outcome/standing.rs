@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::hold::HoldOrder;
 
-/// What a response head says about the vendor's limits; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// Exhausted buckets come last, so that their holds are placed last.
@@ -22,7 +21,6 @@ pub struct Bucket {
     /// Requests that remain. Zero is reported for buckets that count other things too: without
     /// tokens left, for example, no request is possible either.
     pub remaining: Option<u32>,
-    /// The time until more remain.
     pub reset: Option<Duration>,
 }
 

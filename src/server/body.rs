@@ -1,8 +1,8 @@
-//! The body of a client's request, whatever the protocol.
+//! The body of a client's request, over either protocol.
 //!
-//! HTTP/2 need not say how long a body is, and HTTP/1.1 servers treat one without a length badly.
-//! So a body that is small and comes at once is gathered here, until its length is known. Nothing
-//! else is buffered: what nobody asks for stays with the client.
+//! HTTP/2 requests need not state the length of their body, but many HTTP/1.1 servers handle bodies
+//! of unknown length badly. So a small body that arrives at once is buffered until its length is
+//! known. Nothing else is buffered: flow control keeps the rest with the client.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -12,22 +12,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Request};
+use http::{HeaderValue, Method, Request};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::h1::RequestFlow;
+use super::h1::Http1Body;
 use crate::clock::Clock;
-use crate::gateway::{ClientBroke, Intake};
+use crate::gateway::ClientBroke;
 
-/// A body of up to so many bytes gets a length: nearly every JSON call fits.
-const GATHERED_BYTES_MAX: usize = 16 * 1024;
+/// Larger bodies are streamed without a length; nearly every JSON call fits.
+const BUFFERED_BYTES_MAX: usize = 16 * 1024;
 
-/// How long a body without a length may take to be whole. A client that writes head and body one
-/// after the other has done so by then; one that streams is held up once, and no longer.
-const GATHERING_MAX: Duration = Duration::from_millis(5);
+/// How long to wait for the end of a body without a length. A client that writes head and body one
+/// after the other is done by then; a streaming client is delayed once, by no more than this.
+const BUFFERING_TIMEOUT: Duration = Duration::from_millis(5);
 
-/// The body of a client's request.
 #[expect(missing_debug_implementations, reason = "a connection has no state worth showing")]
 #[derive(Default)]
 pub struct ClientBody {
@@ -38,63 +37,39 @@ pub struct ClientBody {
 enum Source {
     #[default]
     None,
-    Http1(RequestFlow),
+    Http1(Http1Body),
     Http2(Incoming),
-    Gathered(Box<Gathered>),
+    Buffered(Box<BufferedBody>),
 }
 
-/// The beginning of an HTTP/2 body, or all of it.
-struct Gathered {
+/// An HTTP/2 body whose beginning, or all of it, is buffered.
+struct BufferedBody {
     frames: VecDeque<Result<Frame<Bytes>, ClientBroke>>,
-    /// Of the frames that are here.
+    /// Data bytes in `frames`.
     bytes: usize,
     rest: Incoming,
-    whole: Whole,
+    /// All of the body is buffered, and no trailers follow: those need chunked encoding.
+    is_complete: bool,
 }
 
-/// Whether all of a body is here.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Whole {
-    /// Not yet, or trailers follow it, which only chunks can carry.
-    No,
-    Yes,
-}
-
-impl Gathered {
-    fn new(rest: Incoming) -> Self {
-        Self { frames: VecDeque::new(), bytes: 0, rest, whole: Whole::No }
-    }
-
-    /// Takes what comes, until the body is whole, too large to wait for, or broken.
-    fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.bytes <= GATHERED_BYTES_MAX {
-            let Some(frame) = ready!(Pin::new(&mut self.rest).poll_frame(cx)) else {
-                let trailers = self.frames.iter().flatten().any(Frame::is_trailers);
-                self.whole = if trailers { Whole::No } else { Whole::Yes };
-                break;
-            };
-            let frame = frame.map_err(|_| ClientBroke);
-            let (bytes, broke) = (data_bytes(&frame), frame.is_err());
-            self.bytes += bytes;
-            // Of a piece without bytes nothing is left to tell.
-            if 0 < bytes || !matches!(&frame, Ok(frame) if frame.is_data()) {
-                self.frames.push_back(frame);
-            }
-            if broke {
-                break;
-            }
-        }
-        Poll::Ready(())
-    }
-}
-
-/// Makes an HTTP/2 request say how long its body is, where that can be known soon: HTTP/1.1 says
-/// so of every body but a streamed one, and of none at all where the method expects one.
-pub(super) async fn state_length(request: &mut Request<ClientBody>, clock: Clock) {
+/// Gives an HTTP/2 request a body of known length where that is soon known, and
+/// `Content-Length: 0` where the method lets servers expect a body and there is none.
+pub(super) async fn determine_length(request: &mut Request<ClientBody>, clock: Clock) {
     let body = request.body();
-    let untold = !body.is_end_stream() && body.size_hint().exact().is_none();
-    if untold && !is_grpc(request.headers()) {
-        request.body_mut().gather(clock).await;
+    let is_unknown = !body.is_end_stream() && body.size_hint().exact().is_none();
+    let is_grpc = |value: &HeaderValue| value.as_bytes().starts_with(b"application/grpc");
+    // gRPC bodies are streams, even those that are short at first.
+    if is_unknown && !request.headers().get(CONTENT_TYPE).is_some_and(is_grpc) {
+        let Source::Http2(rest) = std::mem::take(&mut request.body_mut().source) else { return };
+        let frames = VecDeque::new();
+        let mut buffered = Box::new(BufferedBody { frames, bytes: 0, rest, is_complete: false });
+        let mut timer = pin!(clock.sleep_until(clock.now().plus(BUFFERING_TIMEOUT)));
+        poll_fn(|cx| match buffered.poll_buffer(cx) {
+            Poll::Ready(()) => Poll::Ready(()),
+            Poll::Pending => timer.as_mut().poll(cx),
+        })
+        .await;
+        request.body_mut().source = Source::Buffered(buffered);
     }
     let expects_body =
         [Method::POST, Method::PUT, Method::PATCH].iter().any(|it| it == request.method());
@@ -104,38 +79,17 @@ pub(super) async fn state_length(request: &mut Request<ClientBody>, clock: Clock
     }
 }
 
-fn data_bytes(frame: &Result<Frame<Bytes>, ClientBroke>) -> usize {
-    frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len)
-}
-
-/// A gRPC body is a stream, whatever it looks like at first.
-fn is_grpc(headers: &HeaderMap) -> bool {
-    headers.get(CONTENT_TYPE).is_some_and(|it| it.as_bytes().starts_with(b"application/grpc"))
-}
-
 impl ClientBody {
     pub(super) const fn none() -> Self {
         Self { source: Source::None }
     }
 
-    pub(super) const fn http1(flow: RequestFlow) -> Self {
-        Self { source: Source::Http1(flow) }
+    pub(super) const fn http1(body: Http1Body) -> Self {
+        Self { source: Source::Http1(body) }
     }
 
     pub(super) const fn http2(incoming: Incoming) -> Self {
         Self { source: Source::Http2(incoming) }
-    }
-
-    async fn gather(&mut self, clock: Clock) {
-        let Source::Http2(incoming) = std::mem::take(&mut self.source) else { return };
-        let mut gathered = Box::new(Gathered::new(incoming));
-        let mut timer = pin!(clock.sleep_until(clock.now().plus(GATHERING_MAX)));
-        poll_fn(|cx| match gathered.poll_gather(cx) {
-            Poll::Ready(()) => Poll::Ready(()),
-            Poll::Pending => timer.as_mut().poll(cx),
-        })
-        .await;
-        self.source = Source::Gathered(gathered);
     }
 }
 
@@ -149,23 +103,27 @@ impl Body for ClientBody {
     ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
         match &mut self.source {
             Source::None => Poll::Ready(None),
-            Source::Http1(flow) => Pin::new(flow).poll_frame(cx),
-            Source::Http2(incoming) => {
-                let frame = ready!(Pin::new(incoming).poll_frame(cx));
-                Poll::Ready(frame.map(|frame| frame.map_err(|_| ClientBroke)))
-            }
-            Source::Gathered(gathered) => gathered.poll_frame(cx),
+            Source::Http1(body) => Pin::new(body).poll_frame(cx),
+            Source::Http2(incoming) => poll_incoming(incoming, cx),
+            Source::Buffered(buffered) => match buffered.frames.pop_front() {
+                Some(frame) => {
+                    buffered.bytes -= data_bytes(&frame);
+                    Poll::Ready(Some(frame))
+                }
+                None if buffered.is_complete => Poll::Ready(None),
+                None => poll_incoming(&mut buffered.rest, cx),
+            },
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::None => true,
-            Source::Http1(flow) => flow.is_end_stream(),
+            Source::Http1(body) => body.is_end_stream(),
             Source::Http2(incoming) => incoming.is_end_stream(),
-            Source::Gathered(gathered) => {
-                gathered.frames.is_empty()
-                    && (gathered.whole == Whole::Yes || gathered.rest.is_end_stream())
+            Source::Buffered(buffered) => {
+                buffered.frames.is_empty()
+                    && (buffered.is_complete || buffered.rest.is_end_stream())
             }
         }
     }
@@ -173,35 +131,46 @@ impl Body for ClientBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::None => SizeHint::with_exact(0),
-            Source::Http1(flow) => flow.size_hint(),
+            Source::Http1(body) => body.size_hint(),
             Source::Http2(incoming) => incoming.size_hint(),
-            Source::Gathered(gathered) if gathered.whole == Whole::Yes => {
-                SizeHint::with_exact(gathered.bytes as u64)
+            Source::Buffered(buffered) if buffered.is_complete => {
+                SizeHint::with_exact(buffered.bytes as u64)
             }
-            Source::Gathered(_) => SizeHint::default(),
+            Source::Buffered(_) => SizeHint::default(),
         }
     }
 }
 
-impl Gathered {
-    fn poll_frame(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
-        if let Some(frame) = self.frames.pop_front() {
-            self.bytes -= data_bytes(&frame);
-            return Poll::Ready(Some(frame));
+impl BufferedBody {
+    /// Buffers what arrives, until the body is complete, too large or broken.
+    fn poll_buffer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.bytes <= BUFFERED_BYTES_MAX {
+            let Some(frame) = ready!(poll_incoming(&mut self.rest, cx)) else {
+                self.is_complete = !self.frames.iter().flatten().any(Frame::is_trailers);
+                break;
+            };
+            let (bytes, is_broken) = (data_bytes(&frame), frame.is_err());
+            self.bytes += bytes;
+            let is_empty = bytes == 0 && frame.as_ref().is_ok_and(Frame::is_data);
+            if !is_empty {
+                self.frames.push_back(frame);
+            }
+            if is_broken {
+                break;
+            }
         }
-        if self.whole == Whole::Yes {
-            return Poll::Ready(None);
-        }
-        let frame = ready!(Pin::new(&mut self.rest).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| frame.map_err(|_| ClientBroke)))
+        Poll::Ready(())
     }
 }
 
-impl From<ClientBody> for Intake {
-    fn from(body: ClientBody) -> Self {
-        Self::of(body)
-    }
+fn poll_incoming(
+    incoming: &mut Incoming,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    let frame = ready!(Pin::new(incoming).poll_frame(cx));
+    Poll::Ready(frame.map(|frame| frame.map_err(|_| ClientBroke)))
+}
+
+fn data_bytes(frame: &Result<Frame<Bytes>, ClientBroke>) -> usize {
+    frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len)
 }

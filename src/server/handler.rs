@@ -1,7 +1,4 @@
-//! What the front door asks of whoever answers: a call in, a response out.
-//!
-//! Refuses to know what a call is: heads that the front door itself turns away are described
-//! here, and answered in the handler's own words.
+//! The interface to whatever answers calls: a request in, a response out.
 
 use std::error::Error;
 
@@ -10,24 +7,23 @@ use http::{HeaderMap, Request, Response};
 use http_body::Body;
 
 use super::body::ClientBody;
+use super::request_error::RequestError;
 use crate::gateway::{OriginalHeads, Peer};
-use crate::outcome::Code;
 
 /// Answers the requests of one worker.
 pub trait Handler: Send + Sync + 'static {
-    /// The body of its responses.
-    type Body: Sending<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
+    type Body: OutgoingBody<Data = Bytes, Error: Into<Box<dyn Error + Send + Sync>>>
         + Send
         + Unpin
         + 'static;
 
     /// Answers one request.
     ///
-    /// The head is within the front door's bounds; `Host` is there, once and valid, whatever the
-    /// version of HTTP was (except in HTTP/1.0, where it may be missing); an HTTP/1 target is
-    /// the path and query alone, or `*`. What is needed of the request is taken out of it, and
-    /// `heads` is how HTTP/1.1 brought it and the vendor's answer. The future is dropped when the
-    /// client is seen to leave.
+    /// The head has passed all checks and limits: there is exactly one valid `Host` in any version
+    /// of HTTP (except HTTP/1.0, where it may be missing), and the target is the path and query
+    /// alone, or `*`. The handler takes what it needs out of `request`; `heads` holds the request
+    /// head as received over HTTP/1.1 and receives the vendor's. The future is dropped when the
+    /// client disconnects.
     fn handle(
         &self,
         request: &mut Request<ClientBody>,
@@ -35,67 +31,24 @@ pub trait Handler: Send + Sync + 'static {
         peer: &Peer,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 
-    /// Answers a head that goes no further; `headers` where they could be read.
-    fn refuse(&self, refused: Refused, headers: Option<&HeaderMap>) -> Response<Self::Body>;
+    /// Answers a rejected request head; `headers` where they could be parsed.
+    fn reject(&self, error: RequestError, headers: Option<&HeaderMap>) -> Response<Self::Body>;
 
     /// Called about once a second on the worker's thread.
     fn tick(&self) {}
 
-    /// A connection came or went.
+    /// Called when a client connection opens and when it closes.
     fn connection(&self, _change: ConnectionChange) {}
 }
 
-/// A body that is told when all of it went out. Dropped before that, it broke off.
-pub trait Sending: Body {
-    /// All of it went out.
+/// A response body that learns whether all of it was sent.
+pub trait OutgoingBody: Body {
+    /// All of the body was written to the client. A body dropped without this call was cut off.
     fn was_sent(&mut self);
 }
 
-/// What happened to a client connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConnectionChange {
-    /// It was accepted.
     Opened,
-    /// It ended.
     Closed,
-}
-
-/// Why a head goes no further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// It has no single reading.
-    Malformed {
-        /// What is wrong, as a sentence.
-        detail: &'static str,
-    },
-    /// It is larger than the bound.
-    HeadersTooLarge,
-    /// Its target is longer than the bound.
-    TargetTooLong,
-    /// It asks for another protocol, or for a tunnel.
-    UpgradeUnsupported,
-}
-
-impl Refused {
-    /// The code of the problem that says so.
-    #[must_use]
-    pub const fn code(self) -> Code {
-        match self {
-            Self::Malformed { .. } => Code::InvalidRequest,
-            Self::HeadersTooLarge => Code::HeadersTooLarge,
-            Self::TargetTooLong => Code::TargetTooLong,
-            Self::UpgradeUnsupported => Code::UpgradeUnsupported,
-        }
-    }
-
-    /// What is wrong, as a sentence.
-    #[must_use]
-    pub const fn detail(self) -> &'static str {
-        match self {
-            Self::Malformed { detail } => detail,
-            Self::HeadersTooLarge => "The request's head is larger than this gateway reads.",
-            Self::TargetTooLong => "The request's target is longer than this gateway reads.",
-            Self::UpgradeUnsupported => "CONNECT and Upgrade are not supported here.",
-        }
-    }
 }

@@ -1,24 +1,19 @@
-//! What may stand in a `Host` header, and where an absolute target's path begins.
+//! Validates `Host` headers and takes absolute request targets apart.
 //!
-//! Refuses to decide whether a host is served here: that is the route table's business.
+//! Whether a host is served here is for the routes to decide.
 
-/// Whether `value` is a host with or without a port, and nothing else.
+/// Whether `value` is a host with an optional port, and nothing else.
 pub(super) fn is_valid(value: &[u8]) -> bool {
     if let Some(rest) = value.strip_prefix(b"[") {
-        return is_bracketed(rest);
+        let Some(end) = rest.iter().position(|byte| *byte == b']') else { return false };
+        let is_address = |byte: &u8| is_name_byte(*byte) || *byte == b':';
+        return 0 < end && rest[..end].iter().all(is_address) && is_port(&rest[end + 1..]);
     }
-    let name = name_bytes(value);
-    0 < name && is_port(&value[name..])
+    let name_bytes = value.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(value.len());
+    0 < name_bytes && is_port(&value[name_bytes..])
 }
 
-/// An address in brackets, behind the first, with or without a port.
-fn is_bracketed(rest: &[u8]) -> bool {
-    let Some(end) = rest.iter().position(|byte| *byte == b']') else { return false };
-    let plain = |byte: &u8| is_name_byte(*byte) || *byte == b':';
-    0 < end && rest[..end].iter().all(plain) && is_port(&rest[end + 1..])
-}
-
-/// Nothing, or a colon and perhaps digits.
+/// Nothing, or a colon and any number of digits.
 fn is_port(rest: &[u8]) -> bool {
     match rest {
         [] => true,
@@ -27,13 +22,9 @@ fn is_port(rest: &[u8]) -> bool {
     }
 }
 
-/// How many bytes of a name it begins with.
-fn name_bytes(value: &[u8]) -> usize {
-    value.iter().position(|byte| !is_name_byte(*byte)).unwrap_or(value.len())
-}
-
-/// What follows the authority of `http://host…` or `https://host…`; empty for none.
-pub(super) fn behind_authority(target: &[u8]) -> Option<&[u8]> {
+/// What follows the authority of `http://host…` or `https://host…`, possibly nothing; `None` for
+/// any other target.
+pub(super) fn after_authority(target: &[u8]) -> Option<&[u8]> {
     let rest = after_scheme(target, b"http://").or_else(|| after_scheme(target, b"https://"))?;
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
     is_valid(&rest[..end]).then_some(&rest[end..])
@@ -44,7 +35,8 @@ fn after_scheme<'a>(target: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
     start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
-/// RFC 3986 `reg-name` without the comma, which proxies use to join two headers into one.
+/// The bytes of a `reg-name` (RFC 3986 §3.2.2) without the comma, with which proxies join repeated
+/// headers.
 fn is_name_byte(byte: u8) -> bool {
     const NAME: [bool; 256] = {
         let mut table = [false; 256];
@@ -65,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_a_name_and_perhaps_a_port() {
+    fn a_host_is_a_name_or_address_with_an_optional_port() {
         let rows: [(&str, bool); 20] = [
             ("a", true),
             ("api.example:8080", true),
@@ -94,13 +86,13 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_target_has_scheme_and_authority() {
-        let behind = |target: &'static str| behind_authority(target.as_bytes());
-        assert_eq!(behind("http://a/b?c"), Some(&b"/b?c"[..]));
-        assert_eq!(behind("HTTPS://a:1"), Some(&b""[..]));
-        assert_eq!(behind("http:///b"), None);
-        assert_eq!(behind("http://u@a/b"), None);
-        assert_eq!(behind("ftp://a/b"), None);
-        assert_eq!(behind("a:443"), None);
+    fn an_absolute_target_is_split_behind_its_authority() {
+        let after = |target: &'static str| after_authority(target.as_bytes());
+        assert_eq!(after("http://a/b?c"), Some(&b"/b?c"[..]));
+        assert_eq!(after("HTTPS://a:1"), Some(&b""[..]));
+        assert_eq!(after("http:///b"), None);
+        assert_eq!(after("http://u@a/b"), None);
+        assert_eq!(after("ftp://a/b"), None);
+        assert_eq!(after("a:443"), None);
     }
 }

@@ -1,39 +1,41 @@
-//! The front door: workers, listeners, connections, drain.
+//! Serves client connections: listeners, workers, HTTP/1.1 and HTTP/2, timeouts, drain.
 //!
 //! ```text
-//! Door ─ start ─► worker thread ─► connection ─► ClientStream ─► h1 or hyper's h2 ─► head
-//!     ─► Handler
+//! Listeners ─ start ─► worker thread ─► connection ─► h1 or h2 ─► call ─► head ─► Handler
 //! ```
 //!
-//! Refuses to know what is behind the [`Handler`].
+//! HTTP/1.1 is parsed here, HTTP/2 by hyper. Calls are answered by a [`Handler`]; `service.rs` makes
+//! the gateway one.
 
+mod batch;
 mod body;
+mod call;
 mod connection;
-mod door;
-mod frames;
+mod drive;
 mod h1;
+mod h2;
 mod handler;
 mod head;
 mod host;
-mod hpack;
-mod patrol;
-mod reader;
+mod listener;
+mod request_error;
+mod service;
 mod settings;
 mod shutdown;
-mod stream;
-mod turn;
-mod wire;
+mod socket;
+mod state;
+mod timeouts;
 mod workers;
-mod workshop;
 
 #[cfg(test)]
 mod tests;
 
 pub use body::ClientBody;
-pub use door::{Door, DoorFault};
 #[doc(hidden)]
 pub use h1::examine;
-pub use handler::{ConnectionChange, Handler, Refused, Sending};
+pub use handler::{ConnectionChange, Handler, OutgoingBody};
+pub use listener::{ListenError, Listeners};
+pub use request_error::RequestError;
 pub use settings::{Settings, Shutdown};
-pub use shutdown::{Ended, StopRequests, StopSignals, serve_until_stopped};
-pub use workers::{House, Workers, start};
+pub use shutdown::{ShutdownOutcome, StopRequests, StopSignals, serve_until_stopped};
+pub use workers::{WorkerConfig, Workers, start};

@@ -1,38 +1,34 @@
-//! What the front door must know.
+//! Settings of the client side.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Where clients are served, and every bound of their connections.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The address clients connect to.
     pub address: SocketAddr,
-    /// How many workers serve; one per core.
+    /// Worker threads, one per core.
     pub workers: usize,
-    /// A head must be complete so long after the connection or the previous answer's end began it.
+    /// Time to receive a request head: the first one from the accept, later ones from their first
+    /// byte.
     pub head_timeout: Duration,
-    /// An unused client connection is kept so long; longer than the balancer in front keeps it.
+    /// Time an unused connection is kept open. It should exceed the keep-alive time of a load
+    /// balancer in front, which otherwise sends requests on connections being closed.
     pub idle_timeout: Duration,
-    /// Client connections over all workers.
+    /// Client connections of all workers together.
     pub connections_max: usize,
-    /// Bytes of a request head.
     pub head_bytes_max: usize,
-    /// Headers of a request.
     pub headers_max: usize,
-    /// Bytes of a request target.
     pub target_bytes_max: usize,
-    /// HTTP/2 streams of one client connection at the same time.
+    /// Concurrent HTTP/2 streams per connection.
     pub streams_max: u32,
-    /// How shutting down goes.
     pub shutdown: Shutdown,
 }
 
-/// How shutting down goes.
 #[derive(Clone, Copy, Debug)]
 pub struct Shutdown {
-    /// Serving goes on so long after readiness went off.
+    /// Everything is still served for this long after readiness went off, so that load balancers
+    /// notice.
     pub delay: Duration,
-    /// Calls may end so long afterwards.
+    /// Time that calls in progress have to end afterwards.
     pub grace: Duration,
 }

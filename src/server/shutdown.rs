@@ -1,7 +1,7 @@
-//! Stopping: signals in, the stages of the drain out.
+//! Stops the program: signals in, the stages of the drain out.
 //!
-//! The first signal stops the program politely, a second one a second later at once. Refuses to
-//! end the process: the caller does, with an exit code.
+//! The first signal drains; a second one, at least a second later, stops at once. The process itself
+//! is ended by the caller, with an exit code.
 
 use std::io;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use super::workers::Workers;
 use crate::clock::Clock;
 use crate::gateway::Drain;
 
-/// Supervisors and shells repeat themselves: signals within this time are one request to stop.
-const SAME_REQUEST: Duration = Duration::from_secs(1);
+/// Supervisors and shells may send a signal twice: signals within this time count as one.
+const REPEAT_WINDOW: Duration = Duration::from_secs(1);
 
-/// The signals that stop the program, and those that would kill it if nobody listened.
+/// The signals that stop the program, and those whose default action would kill it.
 #[derive(Debug)]
 pub struct StopSignals {
     terminate: Signal,
@@ -27,11 +27,10 @@ pub struct StopSignals {
 }
 
 impl StopSignals {
-    /// Listens for SIGTERM and SIGINT from now on, and answers SIGHUP, SIGUSR1 and SIGUSR2 with a
-    /// line in the log.
+    /// Handles SIGTERM and SIGINT from now on; SIGHUP, SIGUSR1 and SIGUSR2 are logged and ignored.
     ///
     /// # Errors
-    /// The system refuses.
+    /// A signal handler could not be installed.
     pub fn listen() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -41,81 +40,66 @@ impl StopSignals {
             user2: signal(SignalKind::user_defined2())?,
         })
     }
-
-    /// Ends with the next signal that asks to stop.
-    pub async fn next(&mut self) {
-        loop {
-            let ignored = tokio::select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => "SIGHUP: no reload yet; restart to read the configuration",
-                _ = self.user1.recv() => "SIGUSR1: ignored, it means nothing here",
-                _ = self.user2.recv() => "SIGUSR2: ignored, it means nothing here",
-            };
-            tracing::warn!("{ignored}");
-        }
-    }
 }
 
 /// How serving ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// Asked to stop, and every call ended.
+pub enum ShutdownOutcome {
+    /// A stop was requested, and every call has ended.
     Drained,
-    /// Asked to stop, and the grace ended first.
-    GraceOver,
-    /// Asked to stop twice.
-    AtOnce,
-    /// Not asked: the workers ended by themselves.
-    Broken,
+    /// A stop was requested, and the grace period ended before all calls.
+    GraceExpired,
+    /// A stop was requested twice.
+    Forced,
+    /// No stop was requested: the workers have failed.
+    WorkersFailed,
 }
 
-impl Ended {
-    /// Its name in the log.
+impl ShutdownOutcome {
+    /// The value of `how` in the log.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Drained => "drained",
-            Self::GraceOver => "grace over",
-            Self::AtOnce => "at once",
-            Self::Broken => "broken",
+            Self::GraceExpired => "grace expired",
+            Self::Forced => "forced",
+            Self::WorkersFailed => "workers failed",
         }
     }
 }
 
-/// Serves until a stop is asked for, then drains.
-///
-/// `stop` gives a future for the next request to stop, as [`StopSignals::next`] does.
+/// Serves until a stop is requested, then drains.
 pub async fn serve_until_stopped(
     workers: &mut Workers,
     stop: &mut impl StopRequests,
-    how: Shutdown,
-    (clock, drain): (Clock, &Drain),
-) -> Ended {
+    shutdown: Shutdown,
+    clock: Clock,
+    drain: &Drain,
+) -> ShutdownOutcome {
     tokio::select! {
-        () = workers.ended() => return Ended::Broken,
+        () = workers.ended() => return ShutdownOutcome::WorkersFailed,
         () = stop.next() => {}
     }
-    let asked = clock.now();
+    let requested = clock.now();
     tracing::info!("stopping: no longer ready");
     drain.announce();
-    let asked_again = async {
+    let requested_again = async {
         stop.next().await;
-        while clock.now() < asked.plus(SAME_REQUEST) {
+        while clock.now() < requested.plus(REPEAT_WINDOW) {
             stop.next().await;
         }
     };
+    let drained = async {
+        clock.sleep_until(clock.now().plus(shutdown.delay)).await;
+        drain.begin(clock.now().plus(shutdown.grace));
+        workers.ended().await;
+        let in_time = clock.now() < drain.deadline();
+        if in_time { ShutdownOutcome::Drained } else { ShutdownOutcome::GraceExpired }
+    };
     tokio::select! {
-        ended = wind_down(workers, how, clock, drain) => ended,
-        () = asked_again => Ended::AtOnce,
+        outcome = drained => outcome,
+        () = requested_again => ShutdownOutcome::Forced,
     }
-}
-
-async fn wind_down(workers: &mut Workers, how: Shutdown, clock: Clock, drain: &Drain) -> Ended {
-    clock.sleep_until(clock.now().plus(how.delay)).await;
-    drain.begin(clock.now().plus(how.grace));
-    workers.ended().await;
-    if clock.now() < drain.deadline() { Ended::Drained } else { Ended::GraceOver }
 }
 
 /// Where requests to stop come from: signals, or a test.
@@ -125,7 +109,18 @@ pub trait StopRequests {
 }
 
 impl StopRequests for StopSignals {
-    fn next(&mut self) -> impl Future<Output = ()> + Send {
-        Self::next(self)
+    async fn next(&mut self) {
+        loop {
+            let ignored = tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    "SIGHUP ignored: restart to apply a changed configuration"
+                }
+                _ = self.user1.recv() => "SIGUSR1 ignored: it has no function",
+                _ = self.user2.recv() => "SIGUSR2 ignored: it has no function",
+            };
+            tracing::warn!("{ignored}");
+        }
     }
 }

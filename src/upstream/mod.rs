@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `exchange` | [`Exchange`]: one request and its response, as the gateway sees it |
 //! | `request`, `progress` | what is sent, and how far it has got |
-//! | `upstreams`, `body` | a worker's [`Exchange`]: picks a connection, sends, streams the response |
+//! | `upstreams`, `body` | a worker's [`Exchange`]: picks a connection, sends, streams back |
 //! | `pool`, `reserved` | a worker's connections to one upstream |
 //! | `shared`, `queue` | what workers share: connection limit, waiting calls, TLS configuration |
 //! | `destination` | what requests to one upstream have in common: `Host`, scheme, limits |

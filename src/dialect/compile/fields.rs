@@ -9,14 +9,11 @@ use crate::dialect::definition::Place;
 use crate::dialect::hint;
 use crate::outcome::{Support, SupportWhen};
 
-/// One error in the text of a dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialectError {
     /// Where, as a JSON Pointer into the value.
     pub pointer: String,
-    /// What was found.
     pub message: String,
-    /// What is accepted there.
     pub accepted: String,
     /// What was probably meant.
     pub nearest: Option<String>,
@@ -34,7 +31,6 @@ impl std::fmt::Display for DialectError {
 
 impl std::error::Error for DialectError {}
 
-/// The keys of `support`.
 pub(super) const SUPPORT_KEYS: [&str; 2] = ["contact", "when"];
 pub(super) const SUPPORT_WHENS: [(&str, SupportWhen); 3] = [
     ("exhausted", SupportWhen::Exhausted),
@@ -54,7 +50,6 @@ impl Errors {
         self.push_nearest(at, message, accepted, None);
     }
 
-    /// An error with a suggestion.
     pub(super) fn push_nearest(
         &self,
         at: &str,
@@ -90,7 +85,6 @@ fn nearest<'a>(name: &str, valid: &[&'a str]) -> Option<&'a str> {
     near.or_else(|| inside.max_by_key(|valid| valid.len())).copied()
 }
 
-/// One map and its place.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     value: &'a Value,
@@ -116,7 +110,6 @@ impl<'a> Fields<'a> {
         Self { value, at: at.to_owned(), errors }
     }
 
-    /// The value and the place of a field.
     pub(super) fn value(&self, name: &str) -> Option<(&'a Value, String)> {
         let value = self.value.get(name).filter(|value| !value.is_null())?;
         Some((value, join(&self.at, name)))
@@ -247,7 +240,6 @@ fn seconds(value: &Value) -> Option<String> {
     number.bytes().all(|byte| byte.is_ascii_digit()).then(|| format!("{number}s"))
 }
 
-/// The pointer of a member.
 pub(super) fn join(at: &str, name: &str) -> String {
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }

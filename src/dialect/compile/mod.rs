@@ -23,9 +23,7 @@ const ATTEMPT_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 
 const DIALECT_KEYS: [&str; 7] =
     ["name", "documentation", "support", "timeouts", "guess", "extract", "rules"];
-/// The keys of `timeouts`.
 const TIMEOUT_KEYS: [&str; 1] = ["attempt"];
-/// The keys of `extract`.
 const EXTRACT_KEYS: [&str; 10] = [
     "message",
     "code",
@@ -38,7 +36,6 @@ const EXTRACT_KEYS: [&str; 10] = [
     "child",
     "ignore",
 ];
-/// The keys of `extract.child`.
 const CHILD_KEYS: [&str; 4] = ["message", "code", "details", "pointer"];
 
 /// # Errors

@@ -15,20 +15,14 @@ use crate::outcome::{Code, FULL_PACE, FailureKind, HoldCause, Source};
 
 /// Rules of one dialect; more would be a program, not data.
 pub(super) const RULES_MAX: usize = 200;
-/// Memory of one compiled pattern.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
-/// Characters of one pattern.
 pub(super) const PATTERN_CHARS_MAX: usize = 1_000;
-/// How deep groups of one pattern are nested.
 const PATTERN_NESTING_MAX: u32 = 40;
 
 pub(super) const RULE_KEYS: [&str; 8] =
     ["name", "when", "code", "replay", "retry", "hold", "status", "support"];
-/// The keys of `when`.
 pub(super) const WHEN_KEYS: [&str; 6] = ["status", "text", "code", "body", "header", "failure"];
-/// The keys of `retry`.
 pub(super) const RETRY_KEYS: [&str; 1] = ["after"];
-/// The keys of `hold`.
 pub(super) const HOLD_KEYS: [&str; 5] = ["scope", "cause", "for", "at_least", "slow"];
 pub(super) const REPLAYS: [(&str, Replay); 2] =
     [("by_table", Replay::ByTable), ("any_method", Replay::AnyMethod)];

@@ -15,7 +15,6 @@ use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 pub const BODY_BYTES_MAX: usize = 256 * 1024;
 /// Decoded bytes for each encoded one; more is a decompression bomb.
 const RATIO_MAX: usize = 100;
-/// Codings applied on top of each other.
 const CODINGS_MAX: usize = 2;
 /// The window of a zstd frame, 8 MiB as RFC 9659 requires.
 const ZSTD_WINDOW_MAX: u64 = 8 * 1024 * 1024;

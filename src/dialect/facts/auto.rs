@@ -12,7 +12,6 @@ use super::values::{nonempty, scalar};
 use crate::dialect::document::{BodyFormat, Document, json};
 use crate::outcome::{ChildError, Facts, ResponseHead};
 
-/// How deep envelopes inside envelopes are opened.
 const DEPTH_MAX: usize = 4;
 
 /// The facts of a body, and of the headers that carry a code or a reference.

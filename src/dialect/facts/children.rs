@@ -8,7 +8,6 @@ use super::names::{
 use super::values::{as_pointer, escaped, nonempty};
 use crate::outcome::{CHILDREN_MAX, ChildError, Facts};
 
-/// How deep maps inside maps are followed.
 const DEPTH_MAX: usize = 6;
 
 pub(super) fn of_members(members: &Members<'_>, facts: &mut Facts) {
@@ -169,7 +168,6 @@ fn text_of(members: &Members<'_>, names: &[&str], pointers: &mut Vec<String>) ->
     Some(text)
 }
 
-/// A code is one word, and not the text that became the message.
 fn code_of(
     members: &Members<'_>,
     message: Option<&str>,

@@ -8,7 +8,6 @@ use crate::dialect::definition::{Extract, Place};
 use crate::dialect::document::{Document, pointer};
 use crate::outcome::{CHILDREN_MAX, ChildError, Facts};
 
-/// How deep children inside children are read.
 const CHILD_DEPTH_MAX: usize = 4;
 /// Characters of a reference; a longer text is a sentence.
 const REFERENCE_CHARS_MAX: usize = 200;

@@ -68,7 +68,6 @@ pub(super) const CODES: [&str; 17] = [
     "policyname",
 ];
 
-/// References of the occurrence.
 pub(super) const REFERENCES: [&str; 20] = [
     "requestid",
     "reqid",
@@ -92,14 +91,11 @@ pub(super) const REFERENCES: [&str; 20] = [
     "instance",
 ];
 
-/// Dates of the occurrence.
 pub(super) const DATES: [&str; 6] =
     ["timestamp", "date", "datetime", "occurredat", "servertime", "time"];
 
-/// Headers that carry a code.
 pub(super) const CODE_HEADERS: [&str; 3] = ["x-amzn-errortype", "x-ms-error-code", "x-error-code"];
 
-/// Headers that carry a reference.
 pub(super) const REFERENCE_HEADERS: [&str; 14] = [
     "x-request-id",
     "request-id",
@@ -143,7 +139,6 @@ pub(super) const LISTS: [&str; 22] = [
     "messages",
 ];
 
-/// The message of a single error.
 pub(super) const CHILD_MESSAGES: [&str; 13] = [
     "message",
     "msg",
@@ -160,7 +155,6 @@ pub(super) const CHILD_MESSAGES: [&str; 13] = [
     "issue",
 ];
 
-/// The code of a single error.
 pub(super) const CHILD_CODES: [&str; 9] =
     ["code", "errorcode", "issue", "reason", "type", "errortype", "keyword", "rule", "statuscode"];
 
@@ -185,7 +179,6 @@ pub(super) const CHILD_FIELDS: [&str; 14] = [
 /// Names of lists that belong to no field.
 pub(super) const NO_FIELDS: [&str; 6] = ["nonfielderrors", "all", "base", "errors", "general", ""];
 
-/// Members of one object that are looked at.
 pub(super) const MEMBERS_MAX: usize = 200;
 
 /// The members of one object, by their names in one spelling.
@@ -201,7 +194,6 @@ impl<'a> Members<'a> {
         Self { at: at.to_owned(), list }
     }
 
-    /// Every member with its pointer.
     pub(super) fn iter(&self) -> impl Iterator<Item = (String, &'a Value)> {
         self.list.iter().map(|(_, name, value)| (self.pointer(name), *value))
     }

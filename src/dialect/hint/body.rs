@@ -9,9 +9,7 @@ use super::rate_limit::ResetHeaders;
 use super::value;
 use crate::dialect::document::pointer;
 
-/// Values of one body that are looked at.
 const VALUES_MAX: usize = 2_000;
-/// How deep members are looked at.
 const DEPTH_MAX: usize = 8;
 /// Characters of a member's value; a longer one is a sentence.
 const MEMBER_CHARS_MAX: usize = 40;

@@ -7,7 +7,6 @@ use http::{HeaderMap, HeaderName};
 
 use super::value;
 
-/// A wait that a response states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitHint {
     /// How long from now.
@@ -28,9 +27,7 @@ pub enum HintSource {
     RateLimit,
     /// A reset header of the vendor's own.
     Reset,
-    /// A member of the body.
     Body,
-    /// A sentence.
     Prose,
 }
 
@@ -54,6 +51,7 @@ const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const STRIPE_SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
 
 /// The wait in a header made for it, which counts with any status.
+#[must_use]
 pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<WaitHint> {
     let hint = |span, source| WaitHint { span, source };
     let mut precise = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS].into_iter();

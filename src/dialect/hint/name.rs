@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-/// What a name says about its value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Meaning {
     /// The unit of a plain number; seconds where the name has none.
@@ -11,10 +10,8 @@ pub(super) struct Meaning {
     pub(super) relation: Relation,
 }
 
-/// Whether a value counts from now or from 1970.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Relation {
-    /// The name does not say.
     #[default]
     Open,
     /// `in`, `delay`: from now.
@@ -31,7 +28,6 @@ pub(super) enum Event {
     Reset,
 }
 
-/// The meaning of one word of a name.
 #[derive(Clone, Copy)]
 enum Word {
     Unit(Duration),
@@ -162,7 +158,6 @@ pub(super) fn of_member(name: &str) -> Option<(Event, Meaning)> {
     found.event.filter(|_| found.says_when).map(|event| (event, found.meaning))
 }
 
-/// The words of a member's name so far.
 #[derive(Clone, Copy, Default)]
 struct MemberName {
     event: Option<Event>,

@@ -13,7 +13,6 @@ use regex::{Captures, Regex};
 use super::{span, value};
 use crate::outcome::LearnedLimit;
 
-/// The wait that a text states.
 pub(super) fn wait(text: &str, now: SystemTime) -> Option<Duration> {
     let text = without_links(text);
     let text = TAG_OR_SPACE.replace_all(
@@ -87,6 +86,7 @@ fn ends(rest: &str) -> bool {
 }
 
 /// The allowance that a sentence names: "Maximum allowed 1000 per 01:00:00" (W17).
+#[must_use]
 pub fn learned(sentence: &str) -> Option<LearnedLimit> {
     let found = ALLOWANCE.captures(sentence)?;
     let limit = found[1].parse().ok().filter(|limit| *limit > 0)?;
@@ -95,6 +95,7 @@ pub fn learned(sentence: &str) -> Option<LearnedLimit> {
 }
 
 /// The text without URLs and e-mail addresses, whose words are not a statement of the vendor.
+#[must_use]
 pub fn without_links(text: &str) -> Cow<'_, str> {
     if text.contains(['/', '@']) || text.contains("www.") {
         LINK.replace_all(text, " ")
@@ -103,7 +104,6 @@ pub fn without_links(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Compiles a constant pattern.
 pub(crate) fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("the pattern is a constant that a test compiles")
 }

@@ -8,7 +8,6 @@ use super::header::{HintSource, WaitHint, text};
 use super::{name, value};
 use crate::outcome::is_rate_limit_header;
 
-/// Items of one header's list that are looked at.
 pub(super) const ITEMS_MAX: usize = 16;
 
 /// Whether reset headers state a wait, which they do only where the vendor refused too many calls.

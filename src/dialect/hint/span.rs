@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-/// Parts of one compound span.
 const PARTS_MAX: usize = 8;
 
 /// The span a text begins with (`6m0s`, `'372' seconds`, `2 hours, 3 minutes`, `5-10 minutes`,
@@ -43,7 +42,6 @@ fn after_separator(text: &str) -> &str {
     joined.unwrap_or(text).trim_start_matches(' ')
 }
 
-/// Numbers that are written as words.
 const WORDS: [(&str, f64); 22] = [
     ("half an ", 0.5),
     ("half a ", 0.5),
@@ -105,7 +103,6 @@ fn digits(text: &str) -> Option<(&str, &str)> {
     (!plain.is_empty()).then(|| text.split_at(plain.len()))
 }
 
-/// The seconds of a unit.
 fn unit(text: &str) -> Option<(f64, &str)> {
     let text = text.trim_start_matches(' ');
     let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());

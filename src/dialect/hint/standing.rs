@@ -14,7 +14,6 @@ use crate::outcome::{
     is_rate_limit_header,
 };
 
-/// Buckets of one response that are kept.
 const BUCKETS_MAX: usize = 32;
 
 /// `None` for a head without rate-limit headers, and for a cached response.
@@ -78,7 +77,6 @@ fn buckets(headers: &HeaderMap, wall: SystemTime) -> Vec<Bucket> {
     buckets
 }
 
-/// What a bucket counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
     Requests,
@@ -215,7 +213,6 @@ mod tests {
 
     use super::*;
 
-    /// Limit, window, remaining and reset of a bucket.
     type Found = (Option<u32>, Option<u64>, Option<u32>, Option<u64>);
 
     fn read(pairs: &[(&str, &str)]) -> Vec<Found> {

@@ -55,12 +55,12 @@ pub(super) fn wait(text: &str, name: Meaning, now: SystemTime) -> Option<Duratio
     }
 }
 
-/// A number of milliseconds.
 pub(super) fn milliseconds(text: &str) -> Option<Duration> {
     seconds(decimal(text.trim())? / 1000.0)
 }
 
 /// A span with units (`6m0s`, `370ms`, `2.12 days`, `PT30S`) or as a clock shows it (`00:05:00`).
+#[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     if text.is_empty() || text.len() > CHARS_MAX {
@@ -70,7 +70,6 @@ pub fn duration(text: &str) -> Option<Duration> {
     (rest.is_empty() && span <= WAIT_MAX).then_some(span)
 }
 
-/// The time from now until a date.
 pub(super) fn until(text: &str, now: SystemTime) -> Option<Duration> {
     plausible(moment(text)?.duration_since(now).ok()?)
 }

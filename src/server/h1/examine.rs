@@ -6,16 +6,16 @@ use bytes::{Bytes, BytesMut};
 use http::{Request, Response};
 use http_body::Body;
 
-use super::request::{Head, Heads};
-use super::response;
+use super::request::{HeadParser, RequestHead};
+use super::response::{self, ResponseContext};
 use crate::http1::{HeaderCase, Length};
-use crate::server::head::Bounds;
+use crate::server::head::HeadLimits;
 
 /// The parser of one connection's request heads.
 #[derive(Debug)]
 pub struct RequestHeads {
-    heads: Heads,
-    bounds: Bounds,
+    parser: HeadParser,
+    limits: HeadLimits,
 }
 
 /// A request head as the parser understands it.
@@ -26,14 +26,14 @@ pub struct ExaminedRequest {
     /// Whether another request may follow on the connection.
     pub persists: bool,
     pub spelling: HeaderCase,
-    head: Head,
+    head: RequestHead,
 }
 
 impl RequestHeads {
     #[must_use]
     pub fn new(head_bytes_max: usize, headers_max: usize, target_bytes_max: usize) -> Self {
-        let bounds = Bounds { head_bytes_max, headers_max, target_bytes_max };
-        Self { heads: Heads::default(), bounds }
+        let limits = HeadLimits { head_bytes_max, headers_max, target_bytes_max };
+        Self { parser: HeadParser::default(), limits }
     }
 
     /// Takes the next head off `received` once it is complete.
@@ -42,19 +42,14 @@ impl RequestHeads {
     /// The name of the reason for which the head is rejected.
     pub fn take(&mut self, received: &mut BytesMut) -> Result<Option<ExaminedRequest>, String> {
         let mut request = Request::new(());
-        let head = self.heads.take(received, &mut request, self.bounds);
-        let Some(head) = head.map_err(|offending| format!("{:?}", offending.offence))? else {
+        let head = self.parser.take_head(received, &mut request, self.limits);
+        let Some(head) = head.map_err(|rejected| format!("{:?}", rejected.error))? else {
             return Ok(None);
         };
-        let received = Some(self.heads.take_original());
+        let received = Some(self.parser.take_original());
         let spelling = HeaderCase { received, configured: None };
-        Ok(Some(ExaminedRequest {
-            request,
-            body: head.body,
-            persists: head.persists,
-            spelling,
-            head,
-        }))
+        let (body, persists) = (head.body, head.keep_alive);
+        Ok(Some(ExaminedRequest { request, body, persists, spelling, head }))
     }
 }
 
@@ -64,8 +59,9 @@ pub fn write_response<B: Body<Data = Bytes>>(
     response: &Response<B>,
     spelling: &HeaderCase,
 ) -> Vec<u8> {
-    let (mut written, mut keeps) = (Vec::new(), request.head.persists);
-    let to = (&request.head, spelling);
-    response::write(&mut written, response, to, &mut keeps, || SystemTime::UNIX_EPOCH);
+    let (mut written, mut keep_alive) = (Vec::new(), request.head.keep_alive);
+    let context =
+        ResponseContext { request: &request.head, case: spelling, keep_alive: &mut keep_alive };
+    response::write_head(&mut written, response, context, || SystemTime::UNIX_EPOCH);
     written
 }

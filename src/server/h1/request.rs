@@ -1,249 +1,246 @@
-//! The head of a request, out of its bytes.
+//! Parses request heads incrementally.
 //!
-//! Refuses every head that others could read differently: what is refused and why is `offence`'s,
-//! what a line may look like is `rules`'.
+//! Every head that another parser could read differently is rejected; `grammar.rs` has the syntax of
+//! single lines.
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};
 use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 
-use super::offence::Offence;
-use super::rules::{self, RequestLine, header_offence, is_chunked, is_endless};
+use super::grammar::{self, RequestLine};
 use crate::http1::{self, HeaderKind, HeaderLine, Length, Lines, OriginalHead};
-use crate::server::head::Bounds;
+use crate::server::head::HeadLimits;
 use crate::server::host;
+use crate::server::request_error::RequestError;
 
-/// An empty line.
-const LEADING_BYTES: usize = 2;
+const EMPTY_LINE_BYTES: usize = 2;
 
-/// So many lines are judged before the last one is here: each look is at all of them.
-const EARLY_LINES_MAX: usize = 128;
+/// Incomplete heads are checked only up to this many lines, since each check parses all of them.
+const CHECKED_LINES_MAX: usize = 128;
 
-/// What a head says about the exchange.
+/// What a request head says about the connection and the framing of the messages.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Head {
+pub(super) struct RequestHead {
     pub(super) version: Version,
     pub(super) method: Method,
-    /// How the end of the body is told.
     pub(super) body: Length,
-    /// Whether the client wants another exchange after this one.
-    pub(super) persists: bool,
-    /// Whether it wants to be told to go on before it sends the body.
-    pub(super) asks_first: bool,
-    pub(super) takes_trailers: bool,
+    pub(super) keep_alive: bool,
+    /// `Expect: 100-continue`.
+    pub(super) expects_continue: bool,
+    pub(super) accepts_trailers: bool,
 }
 
-/// Why a head goes no further, and how the exchange goes then.
+/// A rejected head, as far as it matters for the response.
 #[derive(Debug)]
-pub(super) struct Offending {
-    pub(super) offence: Offence,
-    pub(super) head: Head,
+pub(super) struct RejectedHead {
+    pub(super) error: RequestError,
+    pub(super) head: RequestHead,
 }
 
-impl Offending {
-    /// `bytes` are those that are here of the head.
+impl RejectedHead {
     #[cold]
-    fn new(offence: Offence, bytes: &[u8]) -> Self {
-        let bodiless = bytes.trim_ascii_start().starts_with(b"HEAD ");
-        let head = Head {
+    fn new(error: RequestError, received: &[u8]) -> Self {
+        let is_head = received.trim_ascii_start().starts_with(b"HEAD ");
+        let head = RequestHead {
             version: Version::HTTP_11,
-            method: if bodiless { Method::HEAD } else { Method::GET },
+            method: if is_head { Method::HEAD } else { Method::GET },
             body: Length::None,
-            persists: false,
-            asks_first: false,
-            takes_trailers: false,
+            keep_alive: false,
+            expects_continue: false,
+            accepts_trailers: false,
         };
-        Self { offence, head }
+        Self { error, head }
     }
 }
 
-/// Takes the heads of one connection out of what is received.
+/// Parses the successive heads of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Heads {
+pub(super) struct HeadParser {
     lines: Lines,
-    /// The latest one, until it is taken.
     original: OriginalHead,
 }
 
-impl Heads {
-    /// Takes a head off `received`, once it is whole, and puts it into `request`, which has none.
-    pub(super) fn take(
+impl HeadParser {
+    /// Takes the next head off `received` once it is complete, and puts it into `request`, which
+    /// must have no headers.
+    pub(super) fn take_head(
         &mut self,
         received: &mut BytesMut,
         request: &mut Request<()>,
-        bounds: Bounds,
-    ) -> Result<Option<Head>, Offending> {
+        limits: HeadLimits,
+    ) -> Result<Option<RequestHead>, RejectedHead> {
         if received.is_empty() {
             return Ok(None);
         }
-        let seen = self.lines.count();
+        let lines_before = self.lines.count();
         let Some(length) = self.lines.find(received) else {
-            let checked = self.check_part(received, seen, bounds);
-            return checked.map(|()| None).map_err(|offence| Offending::new(offence, received));
+            let checked = self.check_incomplete(received, lines_before, limits);
+            return checked.map(|()| None).map_err(|error| RejectedHead::new(error, received));
         };
-        if length > bounds.head_bytes_max {
-            return Err(Offending::new(Offence::Head, received));
+        if length > limits.head_bytes_max {
+            return Err(RejectedHead::new(RequestError::HeadTooLarge, received));
         }
         let bytes = received.split_to(length).freeze();
-        let mut said = Said::default();
-        let read = read_lines(&bytes, &mut self.lines, (request, &mut said, bounds));
+        let mut control = ControlHeaders::default();
+        let parsed = parse_lines(&bytes, &mut self.lines, request, &mut control, limits);
         self.original = self.lines.finish_head(bytes.clone());
-        let head = read.and_then(|()| said.head(request));
-        head.map(Some).map_err(|offence| Offending::new(offence, &bytes))
+        let head = parsed.and_then(|()| control.head(request));
+        head.map(Some).map_err(|error| RejectedHead::new(error, &bytes))
     }
 
-    /// The latest head as it was received.
+    /// The head taken last, as received.
     pub(super) fn take_original(&mut self) -> OriginalHead {
         std::mem::take(&mut self.original)
     }
 
-    /// What is wrong already with the part of a head that is here, of which so many lines were
-    /// `seen`: who goes wrong in the first line need not be listened to until the last.
-    fn check_part(&mut self, part: &[u8], seen: usize, bounds: Bounds) -> Result<(), Offence> {
+    /// Rejects an incomplete head as soon as one of its lines is invalid or a limit is exceeded.
+    fn check_incomplete(
+        &mut self,
+        received: &[u8],
+        lines_before: usize,
+        limits: HeadLimits,
+    ) -> Result<(), RequestError> {
         let count = self.lines.count();
-        if seen < count && count <= EARLY_LINES_MAX {
-            let (mut request, mut said) = Default::default();
-            let part = Bytes::copy_from_slice(part);
-            read_lines(&part, &mut self.lines, (&mut request, &mut said, bounds))?;
+        if lines_before < count && count <= CHECKED_LINES_MAX {
+            let (mut request, mut control) = Default::default();
+            let bytes = Bytes::copy_from_slice(received);
+            parse_lines(&bytes, &mut self.lines, &mut request, &mut control, limits)?;
         }
         let request_line_bytes = match count {
-            0 => part.len(),
-            1 if self.lines.place(part, 0).is_empty() => part.len() - LEADING_BYTES,
+            0 => received.len(),
+            1 if self.lines.place(received, 0).is_empty() => received.len() - EMPTY_LINE_BYTES,
             _ => 0,
         };
-        if is_endless(request_line_bytes, bounds.target_bytes_max) {
-            return Err(Offence::TargetLength);
+        if grammar::is_too_long(request_line_bytes, limits.target_bytes_max) {
+            return Err(RequestError::TargetTooLong);
         }
-        if part.len() > bounds.head_bytes_max { Err(Offence::Head) } else { Ok(()) }
+        if received.len() > limits.head_bytes_max {
+            return Err(RequestError::HeadTooLarge);
+        }
+        Ok(())
     }
 }
 
-fn read_lines(
+/// Parses the lines found so far of a head into `request` and `control`.
+fn parse_lines(
     bytes: &Bytes,
     lines: &mut Lines,
-    (request, said, bounds): (&mut Request<()>, &mut Said, Bounds),
-) -> Result<(), Offence> {
+    request: &mut Request<()>,
+    control: &mut ControlHeaders,
+    limits: HeadLimits,
+) -> Result<(), RequestError> {
     let leading = lines.place(bytes, 0);
-    // An empty line may stand before a head: old clients send it behind a body.
+    // One empty line in front is ignored: old clients send it behind a body (RFC 9112 §2.2).
     let first = usize::from(leading.is_empty());
-    ends_rightly(bytes, leading.end)?;
+    check_line_end(bytes, leading.end)?;
     if lines.count() == first {
         return Ok(());
     }
-    let line = lines.place(bytes, first);
-    ends_rightly(bytes, line.end)?;
-    let text = &bytes[line];
+    let place = lines.place(bytes, first);
+    check_line_end(bytes, place.end)?;
+    let line = &bytes[place];
     let RequestLine { method, target, version } =
-        rules::request_line(text, bounds.target_bytes_max)
-            .map_err(|fault| rules::offence(text, fault))?;
+        grammar::parse_request_line(line, limits.target_bytes_max)
+            .map_err(|error| grammar::line_error(line, error))?;
     *request.version_mut() = version;
-    *request.method_mut() = Method::from_bytes(method).map_err(|_| Offence::RequestLine)?;
+    *request.method_mut() = Method::from_bytes(method).map_err(|_| RequestError::RequestLine)?;
     let target = bytes.slice_ref(target);
-    *request.uri_mut() = Uri::from_maybe_shared(target).map_err(|_| Offence::Target)?;
+    *request.uri_mut() = Uri::from_maybe_shared(target).map_err(|_| RequestError::Target)?;
     for number in first + 1..lines.count() {
         let place = lines.place(bytes, number);
-        ends_rightly(bytes, place.end)?;
+        check_line_end(bytes, place.end)?;
         if place.is_empty() {
             return Ok(());
         }
-        if number - first > bounds.headers_max {
-            return Err(Offence::Head);
+        if number - first > limits.headers_max {
+            return Err(RequestError::HeadTooLarge);
         }
-        let text = &bytes[place.clone()];
-        let line = lines.parse(bytes, place).map_err(|_| header_offence(text))?;
-        let HeaderLine { name, value, kind } = line;
+        let line = &bytes[place.clone()];
+        let HeaderLine { name, value, kind } =
+            lines.parse(bytes, place).map_err(|_| grammar::header_line_error(line))?;
         if kind == HeaderKind::Control {
-            said.hear(&name, &value, (&text[name.as_str().len() + 1..], version))?;
+            let untrimmed = &line[name.as_str().len() + 1..];
+            control.add(&name, &value, untrimmed, version)?;
         }
         request.headers_mut().append(name, value);
     }
     Ok(())
 }
 
-/// A line whose end another reader may not see has two readings.
-fn ends_rightly(bytes: &[u8], end: usize) -> Result<(), Offence> {
-    if bytes[end] == b'\r' { Ok(()) } else { Err(Offence::BareLineFeed) }
+/// Rejects lines that end in LF alone: other parsers may not see their end.
+fn check_line_end(bytes: &[u8], end: usize) -> Result<(), RequestError> {
+    if bytes[end] == b'\r' { Ok(()) } else { Err(RequestError::BareLineFeed) }
 }
 
-/// What the headers say about the message itself.
+/// What the headers parsed so far say about host, framing and persistence.
 #[derive(Default)]
-struct Said {
-    host: bool,
+struct ControlHeaders {
+    has_host: bool,
     body: Option<Length>,
-    /// Whether another message may follow; to close has the last word.
-    persists: Option<bool>,
-    asks_first: bool,
-    takes_trailers: bool,
+    /// `close` wins over `keep-alive`.
+    keep_alive: Option<bool>,
+    expects_continue: bool,
+    accepts_trailers: bool,
 }
 
-impl Said {
-    /// `raw` is the value with the blanks around it.
-    fn hear(
+impl ControlHeaders {
+    fn add(
         &mut self,
         name: &HeaderName,
         value: &HeaderValue,
-        (raw, version): (&[u8], Version),
-    ) -> Result<(), Offence> {
+        untrimmed: &[u8],
+        version: Version,
+    ) -> Result<(), RequestError> {
         if *name == HOST {
-            return self.hear_host(value);
+            if std::mem::replace(&mut self.has_host, true) {
+                return Err(RequestError::RepeatedHost);
+            }
+            if !host::is_valid(value.as_bytes()) {
+                return Err(RequestError::InvalidHost);
+            }
         } else if *name == CONTENT_LENGTH {
-            return self.hear_length(raw);
+            let length = grammar::parse_content_length(untrimmed)?;
+            match self.body.replace(Length::Exactly(length)) {
+                None => {}
+                Some(Length::Chunks) => return Err(RequestError::LengthAndEncoding),
+                Some(_) => return Err(RequestError::RepeatedContentLength),
+            }
         } else if *name == TRANSFER_ENCODING {
-            return self.hear_encoding(raw, version);
+            if version == Version::HTTP_10 {
+                return Err(RequestError::EncodingInHttp10);
+            }
+            match self.body.replace(Length::Chunks) {
+                None if grammar::is_chunked(untrimmed) => {}
+                Some(Length::Exactly(_)) => return Err(RequestError::LengthAndEncoding),
+                None | Some(_) => return Err(RequestError::TransferEncoding),
+            }
         } else if *name == CONNECTION {
             if http1::list_contains(value, "close") {
-                self.persists = Some(false);
-            } else if self.persists.is_none() && http1::list_contains(value, "keep-alive") {
-                self.persists = Some(true);
+                self.keep_alive = Some(false);
+            } else if self.keep_alive.is_none() && http1::list_contains(value, "keep-alive") {
+                self.keep_alive = Some(true);
             }
         } else if *name == EXPECT {
-            self.asks_first = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+            self.expects_continue = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
         } else if *name == TE {
-            self.takes_trailers |= http1::list_contains(value, "trailers");
+            self.accepts_trailers |= http1::list_contains(value, "trailers");
         }
         Ok(())
     }
 
-    fn hear_host(&mut self, value: &HeaderValue) -> Result<(), Offence> {
-        if std::mem::replace(&mut self.host, true) {
-            return Err(Offence::HostTwice);
-        }
-        if host::is_valid(value.as_bytes()) { Ok(()) } else { Err(Offence::Host) }
-    }
-
-    fn hear_length(&mut self, raw: &[u8]) -> Result<(), Offence> {
-        let length = rules::length(raw)?;
-        match self.body.replace(Length::Exactly(length)) {
-            Some(Length::Chunks) => Err(Offence::LengthAndEncoding),
-            Some(_) => Err(Offence::LengthTwice),
-            None => Ok(()),
-        }
-    }
-
-    fn hear_encoding(&mut self, raw: &[u8], version: Version) -> Result<(), Offence> {
-        if version == Version::HTTP_10 {
-            return Err(Offence::EncodingTooOld);
-        }
-        match self.body.replace(Length::Chunks) {
-            Some(Length::Exactly(_)) => Err(Offence::LengthAndEncoding),
-            None if is_chunked(raw) => Ok(()),
-            Some(_) | None => Err(Offence::Encoding),
-        }
-    }
-
-    fn head(&self, request: &Request<()>) -> Result<Head, Offence> {
+    fn head(&self, request: &Request<()>) -> Result<RequestHead, RequestError> {
         let version = request.version();
-        let is_new = version == Version::HTTP_11;
-        if !self.host && is_new {
-            return Err(Offence::HostMissing);
+        let is_http11 = version == Version::HTTP_11;
+        if !self.has_host && is_http11 {
+            return Err(RequestError::MissingHost);
         }
-        Ok(Head {
+        Ok(RequestHead {
             version,
             method: request.method().clone(),
             body: self.body.unwrap_or(Length::None),
-            persists: self.persists.unwrap_or(is_new),
-            asks_first: self.asks_first && is_new,
-            takes_trailers: self.takes_trailers && is_new,
+            keep_alive: self.keep_alive.unwrap_or(is_http11),
+            expects_continue: self.expects_continue && is_http11,
+            accepts_trailers: self.accepts_trailers && is_http11,
         })
     }
 }

@@ -1,96 +1,107 @@
-//! The head of an answer, into bytes.
+//! Writes response heads.
 //!
-//! It says of the connection and of the body's end what holds on this connection, whatever the
-//! answer was relayed from.
+//! Headers about the connection and the framing of the body describe this connection, whatever the
+//! response was relayed from.
 
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING};
-use http::{Method, Response, StatusCode, Version};
+use http::{Response, StatusCode, Version};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use super::request::Head;
+use super::request::RequestHead;
 use crate::http1::{HeaderCase, Length, list_contains, parse_decimal, write_header};
+use crate::server::call::has_no_body;
 use crate::upstream::Interim;
 
-/// Writes the head of `response` to a request with this head, and says how the end of its body is
-/// told. `keeps` is whether the connection may go on, and becomes whether it does.
-pub(super) fn write<B: Body<Data = Bytes>>(
+/// What a response head depends on besides the response.
+pub(super) struct ResponseContext<'a> {
+    pub(super) request: &'a RequestHead,
+    pub(super) case: &'a HeaderCase,
+    /// Whether the connection can be kept; cleared when the response does not allow it.
+    pub(super) keep_alive: &'a mut bool,
+}
+
+/// Writes the head of `response` and returns how the end of its body is marked.
+pub(super) fn write_head<B: Body<Data = Bytes>>(
     out: &mut Vec<u8>,
     response: &Response<B>,
-    (to, spelling): (&Head, &HeaderCase),
-    keeps: &mut bool,
+    context: ResponseContext<'_>,
     wall: impl FnOnce() -> SystemTime,
 ) -> Length {
-    let (status, version) = (response.status(), to.version);
-    status_line(out, response);
-    let bodiless = has_no_body(&to.method, status);
-    let lengthless = status.is_informational() || status == StatusCode::NO_CONTENT;
-    let (mut dated, mut length, mut trailer) = (false, None, false);
+    let ResponseContext { request, case, keep_alive } = context;
+    let (status, version) = (response.status(), request.version);
+    write_status_line(out, response);
+    let ends_with_head = has_no_body(&request.method, status);
+    let has_no_length = status.is_informational() || status == StatusCode::NO_CONTENT;
+    let (mut has_date, mut content_length, mut has_trailer) = (false, None, false);
     for (name, value) in response.headers() {
         if name == CONNECTION {
-            *keeps &= !list_contains(value, "close");
+            *keep_alive &= !list_contains(value, "close");
             continue;
         }
         if name == TRANSFER_ENCODING {
             continue;
         }
         if name == CONTENT_LENGTH {
-            // What HTTP/2 brought may be there twice.
-            let first = if length.is_none() { parse_decimal(value.as_bytes()) } else { None };
-            if lengthless || first.is_none() {
+            // A response received over HTTP/2 may have several; the first valid one counts.
+            let first = content_length.is_none();
+            let length = if first { parse_decimal(value.as_bytes()) } else { None };
+            if has_no_length || length.is_none() {
                 continue;
             }
-            length = first;
+            content_length = length;
         }
         if name == TRAILER {
-            trailer = true;
+            has_trailer = true;
             continue;
         }
-        dated |= name == DATE;
-        spelling.write(out, name, value);
+        has_date |= name == DATE;
+        case.write(out, name, value);
     }
     let body = response.body();
-    let exact = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
-    let told = match (length, exact) {
+    let body_bytes = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
+    let length = match (content_length, body_bytes) {
         (Some(length), _) => Length::Exactly(length),
-        (None, Some(exact)) => {
-            // Of an answer to HEAD, none is not known to be the length.
-            if !lengthless && (!bodiless || exact > 0) {
-                write_header(out, spelling.name(&CONTENT_LENGTH), exact.to_string().as_bytes());
+        (None, Some(bytes)) => {
+            // An empty HEAD response does not imply a length of 0, so Content-Length is omitted.
+            if !has_no_length && (!ends_with_head || bytes > 0) {
+                write_header(out, case.name(&CONTENT_LENGTH), bytes.to_string().as_bytes());
             }
-            Length::Exactly(exact)
+            Length::Exactly(bytes)
         }
         (None, None) if version == Version::HTTP_10 => Length::Close,
         (None, None) => {
-            if !bodiless {
-                write_header(out, spelling.name(&TRANSFER_ENCODING), b"chunked");
+            if !ends_with_head {
+                write_header(out, case.name(&TRANSFER_ENCODING), b"chunked");
             }
             Length::Chunks
         }
     };
-    if trailer && to.takes_trailers && told == Length::Chunks && !bodiless {
+    let sends_trailers = request.accepts_trailers && length == Length::Chunks && !ends_with_head;
+    if has_trailer && sends_trailers {
         for value in response.headers().get_all(TRAILER) {
-            spelling.write(out, &TRAILER, value);
+            case.write(out, &TRAILER, value);
         }
     }
-    let told = if bodiless || told == Length::Exactly(0) { Length::None } else { told };
-    *keeps &= told != Length::Close;
-    match (*keeps, version) {
+    let is_empty = ends_with_head || length == Length::Exactly(0);
+    let length = if is_empty { Length::None } else { length };
+    *keep_alive &= length != Length::Close;
+    match (*keep_alive, version) {
         (false, _) => write_header(out, CONNECTION.as_str(), b"close"),
         (true, Version::HTTP_10) => write_header(out, CONNECTION.as_str(), b"keep-alive"),
         (true, _) => {}
     }
-    if !dated {
+    if !has_date {
         write_header(out, DATE.as_str(), httpdate::fmt_http_date(wall()).as_bytes());
     }
     out.extend_from_slice(b"\r\n");
-    told
+    length
 }
 
-/// Writes an interim answer, which has no body whatever it says.
+/// Writes an interim (1xx) response of the vendor, which never has a body.
 #[cold]
 pub(super) fn write_interim(out: &mut Vec<u8>, interim: &Interim) {
     let reason = interim.status.canonical_reason().unwrap_or_default();
@@ -105,14 +116,7 @@ pub(super) fn write_interim(out: &mut Vec<u8>, interim: &Interim) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Whether an answer of this status to this method ends with its head (RFC 9110 §6.4.1).
-pub(in crate::server) fn has_no_body(method: &Method, status: StatusCode) -> bool {
-    *method == Method::HEAD
-        || status.is_informational()
-        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
-}
-
-fn status_line<B>(out: &mut Vec<u8>, response: &Response<B>) {
+fn write_status_line<B>(out: &mut Vec<u8>, response: &Response<B>) {
     let status = response.status();
     if status == StatusCode::OK && response.extensions().is_empty() {
         return out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
@@ -120,14 +124,16 @@ fn status_line<B>(out: &mut Vec<u8>, response: &Response<B>) {
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(status.as_str().as_bytes());
     out.push(b' ');
-    let own = response.extensions().get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
-    let usual = || status.canonical_reason().unwrap_or_default().as_bytes();
-    out.extend_from_slice(own.unwrap_or_else(usual));
+    let received = response.extensions().get::<ReasonPhrase>().map(ReasonPhrase::as_bytes);
+    let canonical = || status.canonical_reason().unwrap_or_default().as_bytes();
+    out.extend_from_slice(received.unwrap_or_else(canonical));
     out.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+
     use super::*;
     use crate::http1::tests::SizedBody;
 
@@ -141,25 +147,27 @@ mod tests {
             response = response.header(*name, *value);
         }
         let response = response.body(SizedBody(length)).unwrap();
-        let (mut out, mut keeps) = (Vec::new(), true);
-        let head = Head {
+        let (mut out, mut keep_alive) = (Vec::new(), true);
+        let request = RequestHead {
             version: to.1,
             method: to.0.clone(),
             body: Length::None,
-            persists: true,
-            asks_first: false,
-            takes_trailers: to.1 == Version::HTTP_11,
+            keep_alive: true,
+            expects_continue: false,
+            accepts_trailers: to.1 == Version::HTTP_11,
         };
-        let asked = (&head, &HeaderCase::default());
-        let told = write(&mut out, &response, asked, &mut keeps, || SystemTime::UNIX_EPOCH);
+        let case = HeaderCase::default();
+        let context =
+            ResponseContext { request: &request, case: &case, keep_alive: &mut keep_alive };
+        let length = write_head(&mut out, &response, context, || SystemTime::UNIX_EPOCH);
         let text = String::from_utf8(out).unwrap();
-        let dated = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+        let date = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
         assert_eq!(text.matches("date: ").count(), 1);
-        (text.replace(dated, "").replace("\r\n", "|"), told, keeps)
+        (text.replace(date, "").replace("\r\n", "|"), length, keep_alive)
     }
 
     #[test]
-    fn the_end_of_a_body_is_told_once() {
+    fn the_end_of_the_body_is_marked_exactly_once() {
         let (get, head) = (&Method::GET, &Method::HEAD);
         let (new, old) = (Version::HTTP_11, Version::HTTP_10);
         let length = [("content-length", "7")];
@@ -205,17 +213,19 @@ mod tests {
                 Length::Exactly(7),
             ),
         ];
-        for ((text, told, keeps), expected, length) in cases {
-            assert_eq!((&*text, told), (&*format!("HTTP/1.1 {expected}"), length));
-            assert!(keeps, "{text}");
+        for ((text, length, keep_alive), expected, expected_length) in cases {
+            assert_eq!(text, format!("HTTP/1.1 {expected}"));
+            assert_eq!(length, expected_length, "{text}");
+            assert!(keep_alive, "{text}");
         }
-        let (text, told, keeps) = written((200, &[]), None, (get, old));
-        assert_eq!((&*text, told), ("HTTP/1.1 200 OK|connection: close||", Length::Close));
-        assert!(!keeps, "the end of the body is the end of the connection");
+        let (text, length, keep_alive) = written((200, &[]), None, (get, old));
+        assert_eq!(text, "HTTP/1.1 200 OK|connection: close||");
+        assert_eq!(length, Length::Close);
+        assert!(!keep_alive, "the end of the body is the end of the connection");
     }
 
     #[test]
-    fn trailers_are_announced_only_where_they_follow() {
+    fn trailers_are_announced_only_where_they_are_sent() {
         let (get, new) = (&Method::GET, Version::HTTP_11);
         let announced = [("trailer", "x-sum"), ("trailer", "x-more")];
         let (text, ..) = written((200, &announced), None, (get, new));
@@ -232,10 +242,11 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_closes_says_so_once() {
+    fn a_closing_response_has_one_connection_header() {
         let close = [("connection", "Close")];
-        let (text, _, keeps) = written((400, &close), Some(0), (&Method::GET, Version::HTTP_11));
+        let (text, _, keep_alive) =
+            written((400, &close), Some(0), (&Method::GET, Version::HTTP_11));
         assert_eq!(text, "HTTP/1.1 400 Bad Request|content-length: 0|connection: close||");
-        assert!(!keeps);
+        assert!(!keep_alive);
     }
 }

@@ -1,4 +1,4 @@
-//! The same front door for clients that speak HTTP/2 without having asked.
+//! HTTP/2 clients with prior knowledge.
 
 use hyper::client::conn::http2::{SendRequest, handshake};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -13,7 +13,7 @@ async fn connect(
     (send, tokio::spawn(connection))
 }
 
-async fn ask(
+async fn send_request(
     send: &mut SendRequest<Full<Bytes>>,
     request: http::request::Builder,
 ) -> (u16, String) {
@@ -25,24 +25,24 @@ async fn ask(
 }
 
 #[test]
-fn prior_knowledge_is_enough_and_heads_are_checked_alike() {
-    let door = running(settings());
-    door.runtime.block_on(async {
-        let (mut send, _) = connect(door.address).await;
+fn http2_heads_are_checked_like_http1_heads() {
+    let server = running(settings());
+    server.runtime.block_on(async {
+        let (mut send, _) = connect(server.address).await;
         let get = |path: &str| Request::builder().uri(format!("http://h{path}"));
-        assert_eq!(ask(&mut send, get("/a?b")).await, (200, "GET /a?b ".to_owned()));
+        assert_eq!(send_request(&mut send, get("/a?b")).await, (200, "GET /a?b ".to_owned()));
         let long = get(&format!("/{}", "x".repeat(9000)));
-        assert_eq!(ask(&mut send, long).await, (414, "target_too_long".to_owned()));
+        assert_eq!(send_request(&mut send, long).await, (414, "target_too_long".to_owned()));
         let other = get("/").header("host", "other");
-        assert_eq!(ask(&mut send, other).await, (400, "invalid_request".to_owned()));
+        assert_eq!(send_request(&mut send, other).await, (400, "invalid_request".to_owned()));
         let large = get("/").header("x", "y".repeat(33_000));
-        assert_eq!(ask(&mut send, large).await, (431, "headers_too_large".to_owned()));
-        assert_eq!(ask(&mut send, get("/a")).await.0, 200);
+        assert_eq!(send_request(&mut send, large).await, (431, "headers_too_large".to_owned()));
+        assert_eq!(send_request(&mut send, get("/a")).await.0, 200);
     });
 }
 
-/// The answer to one request, whose connection has to stay usable.
-async fn answered(
+/// The response head to one request, and the length of its body.
+async fn response_to(
     send: &mut SendRequest<Full<Bytes>>,
     request: Request<Full<Bytes>>,
 ) -> (Response<()>, usize) {
@@ -53,37 +53,43 @@ async fn answered(
 }
 
 #[test]
-fn an_answer_that_ends_with_its_head_has_no_body() {
-    let door = running(settings());
-    door.runtime.block_on(async {
-        let (mut send, _) = connect(door.address).await;
-        let refused = Request::head("http://h/").header("host", "other");
-        let (head, bytes) = answered(&mut send, refused.body(Full::default()).unwrap()).await;
+fn a_response_that_ends_with_its_head_has_no_body() {
+    let server = running(settings());
+    server.runtime.block_on(async {
+        let (mut send, _) = connect(server.address).await;
+        let rejected = Request::head("http://h/").header("host", "other");
+        let (head, bytes) = response_to(&mut send, rejected.body(Full::default()).unwrap()).await;
         assert_eq!((head.status().as_u16(), bytes), (400, 0));
-        assert_eq!(head.headers()["content-length"], "15", "that of the body it stands for");
+        assert_eq!(
+            head.headers()["content-length"],
+            "15",
+            "the length of the body that GET would get"
+        );
         for path in ["/a", "/204", "/304"] {
             let method = if path == "/a" { "HEAD" } else { "GET" };
             let request = Request::builder().method(method).uri(format!("http://h{path}"));
-            let (head, bytes) = answered(&mut send, request.body(Full::default()).unwrap()).await;
+            let (head, bytes) =
+                response_to(&mut send, request.body(Full::default()).unwrap()).await;
             assert_eq!(bytes, 0, "{path}");
             let length = head.headers().contains_key("content-length");
             assert_eq!(length, head.status() != 204, "{path}");
         }
-        assert_eq!(ask(&mut send, Request::builder().uri("http://h/a")).await.0, 200);
+        assert_eq!(send_request(&mut send, Request::builder().uri("http://h/a")).await.0, 200);
     });
 }
 
 #[test]
-fn a_request_says_how_long_its_body_is() {
-    let door = running(settings());
+fn the_length_of_a_small_body_is_determined() {
+    let server = running(settings());
     let length = |method: &str, body: Vec<&'static str>, pause| {
-        door.runtime.block_on(async {
-            let socket = tokio::net::TcpStream::connect(door.address).await.unwrap();
+        server.runtime.block_on(async {
+            let socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
             let io = TokioIo::new(socket);
             let (mut send, connection) = handshake(TokioExecutor::new(), io).await.unwrap();
             tokio::spawn(connection);
             let request = Request::builder().method(method).uri("http://h/length");
-            let request = request.body(Pieces(body.into(), (door.clock, pause), None)).unwrap();
+            let request =
+                request.body(PausedFrames(body.into(), (server.clock, pause), None)).unwrap();
             let answer = send.send_request(request).await.unwrap();
             let text = answer.into_body().collect().await.unwrap().to_bytes();
             String::from_utf8(text.to_vec()).unwrap()
@@ -93,18 +99,18 @@ fn a_request_says_how_long_its_body_is() {
         assert_eq!(length(method, vec![], ms(0)), "Some(\"0\") Some(0)", "{method}");
     }
     assert_eq!(length("DELETE", vec![], ms(0)), "None Some(0)");
-    // How long pieces are waited for is real time, which a busy machine may use up.
+    // The buffering timeout is real time, which a busy machine may exceed: hence the repetition.
     let small = || length("POST", vec!["small", "", " and whole"], ms(0));
-    assert!((0..20).any(|_| small() == "None Some(15)"), "pieces of one moment make one body");
+    assert!((0..20).any(|_| small() == "None Some(15)"), "frames sent at once make one body");
     assert_eq!(length("POST", vec!["slow", "er"], ms(60)), "None None");
 }
 
-/// A body that does not know its length, with a pause before each piece.
-struct Pieces(std::collections::VecDeque<&'static str>, (Clock, Duration), Option<Timer>);
+/// A body of unknown length, with a pause before each frame.
+struct PausedFrames(std::collections::VecDeque<&'static str>, (Clock, Duration), Option<Timer>);
 
 type Timer = std::pin::Pin<Box<tokio::time::Sleep>>;
 
-impl http_body::Body for Pieces {
+impl http_body::Body for PausedFrames {
     type Data = Bytes;
     type Error = std::convert::Infallible;
 
@@ -129,14 +135,17 @@ impl http_body::Body for Pieces {
     }
 }
 
-/// Sends requests of these blocks on streams of their own, one after the other, with trailers where
-/// there are any; which were reset, and the connection's end if it ended.
-fn sent_by_hand(door: &Running, streams: &[(&[u8], Option<&[u8]>)]) -> Vec<(u8, u32, Vec<u8>)> {
+/// Sends requests with these header blocks and optional trailers, each on its own stream. Returns the
+/// frames received until each stream has a response or reset.
+fn exchange_frames(
+    server: &Running,
+    streams: &[(&[u8], Option<&[u8]>)],
+) -> Vec<(u8, u32, Vec<u8>)> {
     let frame = |kind: u8, flags: u8, stream: usize, payload: &[u8]| {
         let head = [0, 0, u8::try_from(payload.len()).unwrap(), kind, flags, 0, 0, 0];
         [&head[..], &[u8::try_from(stream).unwrap()], payload].concat()
     };
-    let mut socket = door.connect();
+    let mut socket = server.connect();
     socket.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").unwrap();
     socket.write_all(&frame(4, 0, 0, &[])).unwrap();
     for (number, (head, trailers)) in streams.iter().enumerate() {
@@ -164,12 +173,12 @@ fn sent_by_hand(door: &Running, streams: &[(&[u8], Option<&[u8]>)]) -> Vec<(u8, 
 }
 
 #[test]
-fn what_the_library_overlooks_resets_its_stream_and_no_other() {
+fn malformed_requests_that_hyper_overlooks_reset_their_stream_and_no_other() {
     const RST_STREAM: u8 = 3;
     const PROTOCOL_ERROR: [u8; 4] = [0, 0, 0, 1];
     let good: &[u8] = b"\x82\x86\x41\x01h\x04\x02/a";
     let fragment: &[u8] = b"\x82\x86\x01\x01h\x44\x04/a#b";
-    let door = running(settings());
+    let server = running(settings());
     let streams = [
         (good, None),
         (fragment, None),
@@ -178,7 +187,7 @@ fn what_the_library_overlooks_resets_its_stream_and_no_other() {
         (good, Some(&b"\x00\x07:status\x03200"[..])),
         (good, None),
     ];
-    let frames = sent_by_hand(&door, &streams);
+    let frames = exchange_frames(&server, &streams);
     let resets: Vec<_> = frames
         .iter()
         .filter(|(kind, ..)| *kind == RST_STREAM)
@@ -186,59 +195,65 @@ fn what_the_library_overlooks_resets_its_stream_and_no_other() {
         .collect();
     let expected = [3, 5, 9].map(|stream| (stream, &PROTOCOL_ERROR[..]));
     assert_eq!(resets, expected, "{frames:?}");
-    assert!(door.requests().iter().all(|request| !request.contains("b")));
+    assert!(server.requests().iter().all(|request| !request.contains("b")));
 }
 
 #[test]
-fn an_idle_connection_is_told_to_go() {
-    let door = running(Settings { idle_timeout: ms(200), ..settings() });
-    door.runtime.block_on(async {
-        let (mut send, ended) = connect(door.address).await;
-        ask(&mut send, Request::builder().uri("http://h/")).await;
-        let ended = tokio::time::timeout(ms(3000), ended).await.expect("told to go");
+fn an_idle_connection_gets_goaway() {
+    let server = running(Settings { idle_timeout: ms(200), ..settings() });
+    server.runtime.block_on(async {
+        let (mut send, ended) = connect(server.address).await;
+        send_request(&mut send, Request::builder().uri("http://h/")).await;
+        let ended =
+            tokio::time::timeout(ms(3000), ended).await.expect("GOAWAY ends the connection");
         assert!(ended.unwrap().is_ok());
     });
 }
 
 #[test]
-fn a_drain_lets_streams_end() {
-    let door = running(settings());
-    door.runtime.block_on(async {
-        let (mut send, ended) = connect(door.address).await;
-        let slow =
-            tokio::spawn(
-                async move { ask(&mut send, Request::builder().uri("http://h/slow")).await },
-            );
+fn a_drain_lets_streams_in_progress_end() {
+    let server = running(settings());
+    server.runtime.block_on(async {
+        let (mut send, ended) = connect(server.address).await;
+        let slow = tokio::spawn(async move {
+            send_request(&mut send, Request::builder().uri("http://h/slow")).await
+        });
         tokio::time::timeout(ms(100), std::future::pending::<()>()).await.unwrap_err();
-        door.drain.begin(door.clock.now().plus(ms(3000)));
+        server.drain.begin(server.clock.now().plus(ms(3000)));
         assert_eq!(slow.await.unwrap(), (200, "GET /slow ".to_owned()));
-        let ended = tokio::time::timeout(ms(2000), ended).await.expect("told to go");
+        let ended =
+            tokio::time::timeout(ms(2000), ended).await.expect("GOAWAY ends the connection");
         assert!(ended.unwrap().is_ok());
     });
 }
 
 #[test]
-fn idle_connections_are_told_to_go_when_the_stop_is_announced() {
-    let door = running(settings());
-    door.runtime.block_on(async {
-        let (mut used, used_ended) = connect(door.address).await;
-        ask(&mut used, Request::builder().uri("http://h/")).await;
-        door.drain.announce();
-        let ended = tokio::time::timeout(ms(1500), used_ended).await.expect("told to go");
+fn idle_connections_get_goaway_when_a_stop_is_announced() {
+    let server = running(settings());
+    server.runtime.block_on(async {
+        let (mut used, used_ended) = connect(server.address).await;
+        send_request(&mut used, Request::builder().uri("http://h/")).await;
+        server.drain.announce();
+        let ended =
+            tokio::time::timeout(ms(1500), used_ended).await.expect("GOAWAY ends the connection");
         assert!(ended.unwrap().is_ok());
-        let (mut late, ended) = connect(door.address).await;
+        let (mut late, ended) = connect(server.address).await;
         let slow = Request::builder().uri("http://h/slow");
-        assert_eq!(ask(&mut late, slow).await, (200, "GET /slow ".to_owned()));
-        tokio::time::timeout(ms(1500), ended).await.expect("told to go").unwrap().unwrap();
+        assert_eq!(send_request(&mut late, slow).await, (200, "GET /slow ".to_owned()));
+        tokio::time::timeout(ms(1500), ended)
+            .await
+            .expect("GOAWAY ends the connection")
+            .unwrap()
+            .unwrap();
     });
 }
 
 #[test]
-fn an_upload_in_tiny_frames_is_no_attack() {
+fn an_upload_in_tiny_frames_is_not_treated_as_an_attack() {
     const HEAD: &[u8] = b"\0\0\x09\x01\x04\0\0\0\x01\x83\x86\x44\x02/b\x41\x01h";
     const FRAMES: usize = 20_000;
-    let door = running(settings());
-    let mut socket = door.connect();
+    let server = running(settings());
+    let mut socket = server.connect();
     let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     socket.write_all(&[&preface[..], HEAD].concat()).unwrap();
     socket.write_all(&b"\0\0\x01\0\0\0\0\0\x01x".repeat(FRAMES)).unwrap();
@@ -246,8 +261,8 @@ fn an_upload_in_tiny_frames_is_no_attack() {
     let (mut got, mut bytes) = (Vec::new(), [0; 4096]);
     while !String::from_utf8_lossy(&got).contains(&"x".repeat(FRAMES / 2)) {
         let read = socket.read(&mut bytes).unwrap();
-        let said = String::from_utf8_lossy(&got[got.len().saturating_sub(200)..]).into_owned();
-        assert!(read > 0, "the connection ended: {said:?}");
+        let tail = String::from_utf8_lossy(&got[got.len().saturating_sub(200)..]).into_owned();
+        assert!(read > 0, "the connection ended: {tail:?}");
         got.extend_from_slice(&bytes[..read]);
     }
 }

@@ -1,10 +1,10 @@
-//! The front door over real sockets: what a client sees, byte for byte.
+//! The server over real sockets: what a client sees, byte for byte.
 
 mod bodies;
+mod disconnects;
 mod draining;
 mod http2;
-mod leaving;
-mod refusals;
+mod rejections;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -19,20 +19,19 @@ use http_body_util::{BodyExt, Full};
 
 use super::*;
 use crate::clock::Clock;
-use crate::gateway::OriginalHeads;
-use crate::gateway::{Drain, Peer};
+use crate::gateway::{Drain, OriginalHeads, Peer};
 use crate::time::Moment;
 
-/// Answers with what it was asked, or as its path says.
+/// Echoes the request, or does what the path says.
 struct Echo {
     seen: Arc<Seen>,
     clock: Clock,
 }
 
+/// What the handlers of all workers have seen.
 #[derive(Default)]
 struct Seen {
     requests: Mutex<Vec<String>>,
-    refused: Mutex<Vec<Refused>>,
     dropped: AtomicUsize,
     ticks: AtomicUsize,
     opened: AtomicUsize,
@@ -56,8 +55,8 @@ impl Handler for Echo {
                 let _dropped = Dropped(Arc::clone(&self.seen));
                 std::future::pending().await
             }
-            "/204" => return answer(StatusCode::NO_CONTENT, "never sent"),
-            "/304" => return answer(StatusCode::NOT_MODIFIED, "never sent"),
+            "/204" => return respond(StatusCode::NO_CONTENT, "never sent"),
+            "/304" => return respond(StatusCode::NOT_MODIFIED, "never sent"),
             "/length" => {
                 let stated = request.headers().get("content-length");
                 let stated = stated.map(|value| value.to_str().unwrap().to_owned());
@@ -75,13 +74,12 @@ impl Handler for Echo {
                 *response.version_mut() = http::Version::HTTP_10;
                 response
             }
-            Err(_) => answer(StatusCode::BAD_REQUEST, "broken body"),
+            Err(_) => respond(StatusCode::BAD_REQUEST, "broken body"),
         }
     }
 
-    fn refuse(&self, refused: Refused, _: Option<&HeaderMap>) -> Response<Full<Bytes>> {
-        self.seen.refused.lock().unwrap().push(refused);
-        let mut response = answer(refused.code().status(), refused.code().as_str());
+    fn reject(&self, error: RequestError, _: Option<&HeaderMap>) -> Response<Full<Bytes>> {
+        let mut response = respond(error.code().status(), error.code().as_str());
         let kind = http::HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(http::header::CONTENT_TYPE, kind);
         response
@@ -99,7 +97,7 @@ impl Handler for Echo {
     }
 }
 
-impl Sending for Full<Bytes> {
+impl OutgoingBody for Full<Bytes> {
     fn was_sent(&mut self) {}
 }
 
@@ -111,7 +109,7 @@ impl Drop for Dropped {
     }
 }
 
-fn answer(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+fn respond(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
     Response::builder().status(status).body(Full::from(body)).unwrap()
 }
 
@@ -134,7 +132,7 @@ fn settings() -> Settings {
     }
 }
 
-/// A running front door.
+/// A running server.
 struct Running {
     address: SocketAddr,
     clock: Clock,
@@ -148,12 +146,12 @@ fn running(settings: Settings) -> Running {
     let clock = Clock::start();
     let drain = Drain::new(clock);
     let seen = Arc::new(Seen::default());
-    let door = Door::open(settings.address, settings.workers).unwrap();
-    let address = door.address();
-    let house = House { settings, clock, drain: drain.clone() };
+    let listeners = Listeners::bind(settings.address, settings.workers).unwrap();
+    let address = listeners.address();
+    let config = WorkerConfig { settings, clock, drain: drain.clone() };
     let for_workers = Arc::clone(&seen);
     let factory = move |_| Echo { seen: Arc::clone(&for_workers), clock };
-    let mut workers = start(door, &house, factory).unwrap();
+    let mut workers = start(listeners, &config, factory).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(workers.ready());
     Running { address, clock, drain, seen, workers, runtime }
@@ -166,11 +164,11 @@ impl Running {
         socket
     }
 
-    /// Sends these bytes; everything that comes back until the connection ends, and when it did.
+    /// Sends these bytes and reads until the connection ends; what was received, and how long it took.
     fn exchange(&self, bytes: &[u8]) -> (String, Duration) {
         let began = self.clock.now();
         let mut socket = self.connect();
-        // The other side may have refused and closed before the last byte.
+        // The server may have closed the connection before the last byte is sent.
         let _ = socket.write_all(bytes);
         (rest_of(&mut socket), self.clock.now().since(began))
     }
@@ -195,8 +193,8 @@ fn rest_of(socket: &mut TcpStream) -> String {
     text
 }
 
-/// One answer with a known length.
-fn read_answer(socket: &mut TcpStream) -> String {
+/// Reads one response with a Content-Length.
+fn read_response(socket: &mut TcpStream) -> String {
     let mut text = Vec::new();
     let mut byte = [0];
     while !text.ends_with(b"\r\n\r\n") {
@@ -216,102 +214,102 @@ fn read_answer(socket: &mut TcpStream) -> String {
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
 
 #[test]
-fn calls_are_answered_on_one_connection_also_when_pipelined() {
-    let door = running(settings());
-    let mut socket = door.connect();
+fn several_calls_are_answered_on_one_connection_even_if_pipelined() {
+    let server = running(settings());
+    let mut socket = server.connect();
     socket.write_all(GET).unwrap();
-    let text = read_answer(&mut socket);
+    let text = read_response(&mut socket);
     assert!(text.starts_with("HTTP/1.1 200") && text.ends_with("GET /a "), "{text}");
     let two = b"POST /b HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\nhiGET /c HTTP/1.1\r\nHost\
         : h\r\n\r\n";
     socket.write_all(two).unwrap();
-    assert!(read_answer(&mut socket).ends_with("POST /b hi"));
-    assert!(read_answer(&mut socket).ends_with("GET /c "));
+    assert!(read_response(&mut socket).ends_with("POST /b hi"));
+    assert!(read_response(&mut socket).ends_with("GET /c "));
     drop(socket);
-    assert_eq!(door.requests(), ["GET /a", "POST /b", "GET /c"]);
+    assert_eq!(server.requests(), ["GET /a", "POST /b", "GET /c"]);
 }
 
 #[test]
-fn a_head_may_come_in_any_pieces() {
-    let door = running(settings());
+fn a_head_may_arrive_in_any_pieces() {
+    let server = running(settings());
     let text = b"POST http://h/b HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\
         \r\n0\r\n\r\n";
     for piece in [1, 3, 10, 30] {
-        let mut socket = door.connect();
+        let mut socket = server.connect();
         for part in text.chunks(piece) {
             socket.write_all(part).unwrap();
             std::thread::sleep(Duration::from_micros(300));
         }
-        assert!(read_answer(&mut socket).ends_with("POST /b hi"));
+        assert!(read_response(&mut socket).ends_with("POST /b hi"));
     }
 }
 
 #[test]
-fn a_silent_connection_is_closed_when_a_head_should_be_there() {
-    let door = running(settings());
-    let (text, took) = door.exchange(b"");
+fn a_silent_connection_is_closed_after_the_head_timeout() {
+    let server = running(settings());
+    let (text, took) = server.exchange(b"");
     assert_eq!(text, "");
     assert!(ms(250) < took && took < ms(700), "{took:?}");
 }
 
 #[test]
-fn a_head_that_never_ends_is_closed_from_accept() {
-    let door = running(settings());
-    let began = door.clock.now();
-    let mut socket = door.connect();
+fn the_head_timeout_of_the_first_request_counts_from_the_accept() {
+    let server = running(settings());
+    let began = server.clock.now();
+    let mut socket = server.connect();
     for _ in 0..4 {
         socket.write_all(b"GET / HTTP/1.1\r\n"[..4].as_ref()).unwrap_or_default();
         std::thread::sleep(ms(60));
     }
     assert_eq!(rest_of(&mut socket), "");
-    let took = door.clock.now().since(began);
+    let took = server.clock.now().since(began);
     assert!(ms(250) < took && took < ms(700), "{took:?}");
-    assert!(door.requests().is_empty());
+    assert!(server.requests().is_empty());
 }
 
 #[test]
-fn an_idle_connection_is_kept_longer_than_a_slow_head() {
-    let door = running(settings());
-    let mut idle = door.connect();
-    let mut slow = door.connect();
+fn an_idle_connection_is_kept_until_the_idle_timeout_and_a_slow_head_until_the_head_timeout() {
+    let server = running(settings());
+    let mut idle = server.connect();
+    let mut slow = server.connect();
     for socket in [&mut idle, &mut slow] {
         socket.write_all(GET).unwrap();
-        read_answer(socket);
+        read_response(socket);
     }
-    let began = door.clock.now();
+    let began = server.clock.now();
     std::thread::sleep(ms(100));
     slow.write_all(b"GET /b HT").unwrap();
     rest_of(&mut slow);
-    let took = door.clock.now().since(began);
+    let took = server.clock.now().since(began);
     assert!(ms(350) < took && took < ms(800), "slow head: {took:?}");
     rest_of(&mut idle);
-    let took = door.clock.now().since(began);
+    let took = server.clock.now().since(began);
     assert!(ms(850) < took && took < ms(1500), "idle: {took:?}");
 }
 
 #[test]
-fn a_call_under_way_has_no_deadline_of_ours() {
-    let door = running(Settings { idle_timeout: ms(100), head_timeout: ms(100), ..settings() });
-    let mut socket = door.connect();
+fn no_connection_timeout_applies_during_a_call() {
+    let server = running(Settings { idle_timeout: ms(100), head_timeout: ms(100), ..settings() });
+    let mut socket = server.connect();
     socket.write_all(b"GET /slow HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
-    assert!(read_answer(&mut socket).ends_with("GET /slow "));
+    assert!(read_response(&mut socket).ends_with("GET /slow "));
 }
 
 #[test]
-fn a_client_that_does_not_read_keeps_its_answer_waiting_only_here() {
-    let door = running(settings());
-    let mut stuck = door.connect();
+fn a_client_that_does_not_read_blocks_no_other_client() {
+    let server = running(settings());
+    let mut stuck = server.connect();
     stuck.write_all(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
     std::thread::sleep(ms(100));
-    let mut other = door.connect();
+    let mut other = server.connect();
     other.write_all(GET).unwrap();
-    assert!(read_answer(&mut other).ends_with("GET /a "));
+    assert!(read_response(&mut other).ends_with("GET /a "));
 }
 
 #[test]
-fn an_early_answer_arrives_although_the_body_is_not_read() {
-    let door = running(settings());
-    let mut socket = door.connect();
+fn an_early_response_arrives_although_the_body_is_not_read() {
+    let server = running(settings());
+    let mut socket = server.connect();
     let head = format!("POST /early HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", 4 << 20);
     socket.write_all(head.as_bytes()).unwrap();
     let _ = socket.write_all(&vec![b'x'; 2 << 20]);
@@ -326,44 +324,44 @@ fn eventually(holds: impl Fn() -> bool) {
         }
         std::thread::sleep(ms(10));
     }
-    panic!("not within three seconds");
+    panic!("the condition did not hold within three seconds");
 }
 
 #[test]
-fn without_a_free_place_newcomers_wait() {
-    let door = running(Settings { connections_max: 1, head_timeout: ms(5000), ..settings() });
-    let mut first = door.connect();
+fn at_the_connection_limit_new_connections_wait() {
+    let server = running(Settings { connections_max: 1, head_timeout: ms(5000), ..settings() });
+    let mut first = server.connect();
     first.write_all(GET).unwrap();
-    read_answer(&mut first);
-    let mut second = door.connect();
+    read_response(&mut first);
+    let mut second = server.connect();
     second.write_all(GET).unwrap();
     second.set_read_timeout(Some(ms(200))).unwrap();
-    assert!(second.read(&mut [0; 1]).is_err(), "answered while the place was taken");
+    assert!(second.read(&mut [0; 1]).is_err(), "answered although the limit is reached");
     drop(first);
     second.set_read_timeout(Some(ms(5000))).unwrap();
-    assert!(read_answer(&mut second).ends_with("GET /a "));
+    assert!(read_response(&mut second).ends_with("GET /a "));
     drop(second);
     let counts = || {
-        let opened = door.seen.opened.load(Ordering::SeqCst);
-        (opened, door.seen.closed.load(Ordering::SeqCst))
+        let opened = server.seen.opened.load(Ordering::SeqCst);
+        (opened, server.seen.closed.load(Ordering::SeqCst))
     };
     eventually(|| counts() == (2, 2));
 }
 
 #[test]
-fn handlers_may_tidy_up_about_once_a_second() {
-    let door = running(settings());
-    eventually(|| door.seen.ticks.load(Ordering::SeqCst) >= 1);
-    assert!(door.clock.now() > Moment::START.plus(ms(900)));
+fn handlers_are_ticked_about_once_a_second() {
+    let server = running(settings());
+    eventually(|| server.seen.ticks.load(Ordering::SeqCst) >= 1);
+    assert!(server.clock.now() > Moment::START.plus(ms(900)));
 }
 
 #[test]
 fn several_workers_share_the_address() {
-    let door = running(Settings { workers: 3, ..settings() });
+    let server = running(Settings { workers: 3, ..settings() });
     for _ in 0..12 {
-        let mut socket = door.connect();
+        let mut socket = server.connect();
         socket.write_all(GET).unwrap();
-        assert!(read_answer(&mut socket).ends_with("GET /a "));
+        assert!(read_response(&mut socket).ends_with("GET /a "));
     }
-    assert!(Door::open(door.address, 3).is_err());
+    assert!(Listeners::bind(server.address, 3).is_err());
 }

@@ -197,14 +197,16 @@ impl<B: RequestBody> Connection<B> {
                 pending.request.body = None;
                 Ok(())
             }
-            Poll::Ready(Err(http1::SendError::Body(error))) => {
+            Poll::Ready(Err(http1::WriteError::Body(error))) => {
                 let failure = failure::request_body(error.as_ref(), self.delivery());
                 Err(SendError::Failed(failure))
             }
-            Poll::Ready(Err(http1::SendError::Socket(error))) if self.closes_write_side(&error) => {
+            Poll::Ready(Err(http1::WriteError::Socket(error)))
+                if self.closes_write_side(&error) =>
+            {
                 Ok(())
             }
-            Poll::Ready(Err(http1::SendError::Socket(error))) => {
+            Poll::Ready(Err(http1::WriteError::Socket(error))) => {
                 let failure = failure::http1_head(&error, self.delivery(), 0);
                 let is_untouched = self.outgoing.is_untouched();
                 let error = if is_untouched { SendError::NotSent } else { SendError::Failed };
@@ -299,12 +301,12 @@ impl<B: RequestBody> Connection<B> {
             match self.outgoing.poll(&mut self.transport, self.upload.as_mut(), cx, || ()) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.upload = None,
-                Poll::Ready(Err(http1::SendError::Socket(error)))
+                Poll::Ready(Err(http1::WriteError::Socket(error)))
                     if self.closes_write_side(&error) => {}
-                Poll::Ready(Err(http1::SendError::Socket(error))) => {
+                Poll::Ready(Err(http1::WriteError::Socket(error))) => {
                     return Poll::Ready(Some(Err(failure::http1_body(&error))));
                 }
-                Poll::Ready(Err(http1::SendError::Body(error))) => {
+                Poll::Ready(Err(http1::WriteError::Body(error))) => {
                     let failure = failure::request_body(error.as_ref(), Delivery::Uncertain);
                     return Poll::Ready(Some(Err(failure)));
                 }

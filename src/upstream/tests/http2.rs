@@ -348,7 +348,7 @@ async fn blanks_around_a_header_value_are_removed() {
 async fn a_head_over_our_limits_is_not_a_protocol_failure() {
     for bytes in [66_000_usize, 200_000] {
         let failure = failure_after(move |mut frames, stream| async move {
-            // A literal without indexing; HPACK encodes the length of its value in groups of 7 bits.
+            // A literal without indexing; the length of its value is an HPACK integer.
             let mut block = vec![0x88, 0x00, 1, b'a', 0x7f];
             let mut rest = bytes - 0x7f;
             while rest >= 0x80 {
@@ -400,7 +400,7 @@ async fn a_response_body_that_breaks_off_is_a_failure() {
 }
 
 #[tokio::test]
-async fn a_connection_that_received_goaway_while_idle_is_replaced_without_an_error() {
+async fn a_connection_with_a_goaway_while_idle_is_replaced_without_an_error() {
     let vendor = Vendor::start(|peer: Peer, number| async move {
         let mut frames = Frames::accept(peer, None).await;
         if number == 0 {

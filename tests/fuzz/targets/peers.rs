@@ -190,6 +190,7 @@ fn unusable(response: &httparse::Response<'_, '_>, input: &[u8]) -> &'static str
     match (&values("content-length")[..], &values("transfer-encoding")[..]) {
         _ if !without_empty_lines(input).starts_with(b"HTTP/1.") => "StatusLine",
         _ if response.code == Some(101) => "SwitchingProtocols",
+        _ if response.code < Some(100) => "Status",
         ([_, _, ..], _) => "LengthTwice",
         ([_], [_, ..]) => "LengthAndEncoding",
         ([length], []) if !plain(length) => "Length",

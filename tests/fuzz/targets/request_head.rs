@@ -83,7 +83,7 @@ fn run(input: &[u8]) {
 /// The pieces in which a head arrives decide neither whether it is accepted nor what it says.
 fn same_verdict(whole: &Verdict<Read>, pieces: &Verdict<Read>, input: &[u8]) {
     // Beyond a bound, what was seen first decides the reason.
-    let bound = |reason: &str| ["Head", "TargetLength"].contains(&reason);
+    let bound = |reason: &str| ["HeadTooLarge", "TargetTooLong"].contains(&reason);
     let alike = match (whole, pieces) {
         (Verdict::Rejected(one), Verdict::Rejected(other)) => {
             one == other || bound(one) || bound(other)

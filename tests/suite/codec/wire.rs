@@ -31,9 +31,9 @@ fn no_rejected_request_head_reaches_the_vendor() {
         let answer = connection.answer_if_any("GET");
         let answer = answer.unwrap_or_else(|| panic!("{}: no response", vector.place));
         let status = match &*vector.expected {
-            "target-length" => 414,
-            "head" => 431,
-            "connect" => 501,
+            "target-too-long" => 414,
+            "head-too-large" => 431,
+            "upgrade-unsupported" => 501,
             _ => 400,
         };
         assert_eq!(answer.status, status, "status of {}: {}", vector.place, answer.text());

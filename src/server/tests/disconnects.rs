@@ -1,24 +1,22 @@
-//! A client that leaves: its call is dropped at once, whatever was under way.
+//! A client that disconnects: its call is dropped at once, in every state of the connection.
 
 use std::net::Shutdown;
 
 use super::*;
 
-/// How a client goes away.
 #[derive(Clone, Copy, Debug)]
-enum Leave {
-    /// Closes its socket, with nothing of ours unread.
+enum Disconnect {
+    /// Closes the socket with nothing unread.
     Fin,
-    /// Ends its sending side and stays to read.
+    /// Shuts down the sending side only.
     HalfClose,
-    /// Resets the connection.
     Reset,
 }
 
-impl Leave {
+impl Disconnect {
     const ALL: [Self; 3] = [Self::Fin, Self::HalfClose, Self::Reset];
 
-    /// The socket, where it outlives the leaving.
+    /// Disconnects; returns the socket where it stays open.
     fn perform(self, socket: TcpStream) -> Option<TcpStream> {
         match self {
             Self::Fin => None,
@@ -34,7 +32,7 @@ impl Leave {
     }
 }
 
-/// What clients have sent of a request to `/never`, and of what follows it, when they leave.
+/// What clients have sent when they disconnect: a request to `/never`, and perhaps more.
 fn states() -> Vec<(&'static str, Vec<u8>)> {
     let post = |rest: &str| format!("POST /never HTTP/1.1\r\nHost: h\r\n{rest}").into_bytes();
     let sized = post("Content-Length: 50000\r\n\r\n");
@@ -58,26 +56,26 @@ fn states() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
-fn the_call_of_a_client_that_leaves_is_dropped_in_whatever_state_it_leaves() {
-    let door = running(settings());
+fn the_call_of_a_disconnected_client_is_dropped_in_every_state() {
+    let server = running(settings());
     let mut missed = Vec::new();
-    for leave in Leave::ALL {
+    for disconnect in Disconnect::ALL {
         for (state, bytes) in states() {
-            let before = door.seen.dropped.load(Ordering::SeqCst);
-            let asked = door.requests().len();
-            let mut socket = door.connect();
+            let before = server.seen.dropped.load(Ordering::SeqCst);
+            let requests = server.requests().len();
+            let mut socket = server.connect();
             socket.write_all(&bytes).unwrap();
-            eventually(|| door.requests().len() == asked + 1);
+            eventually(|| server.requests().len() == requests + 1);
             std::thread::sleep(ms(20));
-            assert_eq!(door.seen.dropped.load(Ordering::SeqCst), before, "{state}: too early");
-            let kept = leave.perform(socket);
-            if !soon(|| door.seen.dropped.load(Ordering::SeqCst) == before + 1) {
-                missed.push(format!("{leave:?} {state}"));
+            assert_eq!(server.seen.dropped.load(Ordering::SeqCst), before, "{state}: too early");
+            let open = disconnect.perform(socket);
+            if !soon(|| server.seen.dropped.load(Ordering::SeqCst) == before + 1) {
+                missed.push(format!("{disconnect:?} {state}"));
             }
-            drop(kept);
+            drop(open);
         }
     }
-    assert!(missed.is_empty(), "not seen to leave: {missed:#?}");
+    assert!(missed.is_empty(), "not noticed: {missed:#?}");
 }
 
 fn soon(holds: impl Fn() -> bool) -> bool {
@@ -94,7 +92,7 @@ fn frame(kind: u8, flags: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn a_stream_that_its_client_leaves_is_dropped_too() {
+fn the_call_of_a_cancelled_or_disconnected_stream_is_dropped() {
     const HEAD: &[u8] = b"\x83\x86\x44\x06/never\x41\x01h";
     let preface = [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, b"")].concat();
     let upload = [preface.clone(), frame(1, 4, HEAD), frame(0, 0, b"hello")].concat();
@@ -108,19 +106,19 @@ fn a_stream_that_its_client_leaves_is_dropped_too() {
         ("closed behind its request", [preface, frame(1, 5, HEAD)].concat(), vec![]),
         ("reset behind a padded frame", [upload.clone(), padded].concat(), cancel.clone()),
         ("reset behind empty frames", [upload.clone(), empty].concat(), cancel),
-        ("said goodbye and closed", upload, go_away),
+        ("GOAWAY and closed", upload, go_away),
     ];
-    let door = running(settings());
+    let server = running(settings());
     for (number, (state, bytes, last)) in rows.into_iter().enumerate() {
-        let mut socket = door.connect();
+        let mut socket = server.connect();
         socket.write_all(&bytes).unwrap();
-        eventually(|| door.requests().len() == number + 1);
+        eventually(|| server.requests().len() == number + 1);
         std::thread::sleep(ms(20));
-        assert_eq!(door.seen.dropped.load(Ordering::SeqCst), number, "{state}: too early");
+        assert_eq!(server.seen.dropped.load(Ordering::SeqCst), number, "{state}: too early");
         socket.write_all(&last).unwrap();
-        let stays = state.starts_with("reset").then_some(socket);
-        let dropped = soon(|| door.seen.dropped.load(Ordering::SeqCst) == number + 1);
-        assert!(dropped, "not seen to leave: {state}");
-        drop(stays);
+        let open = state.starts_with("reset").then_some(socket);
+        let dropped = soon(|| server.seen.dropped.load(Ordering::SeqCst) == number + 1);
+        assert!(dropped, "not noticed: {state}");
+        drop(open);
     }
 }

@@ -1,14 +1,20 @@
-//! The gateway as the front door's handler: calls go in, refused heads come back as problems, and
-//! the back door is tidied up between calls.
+//! Makes the gateway the [`Handler`] of client connections.
 
 use http::{HeaderMap, Request, Response};
 
 use super::body::ClientBody;
-use super::handler::{ConnectionChange, Handler, Refused, Sending};
-use crate::gateway::{Gateway, OriginalHeads, Peer, RequestBody, ResponseBody};
+use super::handler::{ConnectionChange, Handler, OutgoingBody};
+use super::request_error::RequestError;
+use crate::gateway::{Gateway, Intake, OriginalHeads, Peer, RequestBody, ResponseBody};
 use crate::upstream::{UpstreamBody, Upstreams};
 
-impl Sending for ResponseBody<UpstreamBody<RequestBody>> {
+impl From<ClientBody> for Intake {
+    fn from(body: ClientBody) -> Self {
+        Self::of(body)
+    }
+}
+
+impl OutgoingBody for ResponseBody<UpstreamBody<RequestBody>> {
     fn was_sent(&mut self) {
         Self::was_sent(self);
     }
@@ -26,8 +32,8 @@ impl Handler for Gateway<Upstreams<RequestBody>> {
         Self::handle(self, request, heads, peer)
     }
 
-    fn refuse(&self, refused: Refused, headers: Option<&HeaderMap>) -> Response<Self::Body> {
-        Self::refuse(self, refused.code(), refused.detail(), headers)
+    fn reject(&self, error: RequestError, headers: Option<&HeaderMap>) -> Response<Self::Body> {
+        Self::refuse(self, error.code(), error.detail(), headers)
     }
 
     fn tick(&self) {
