@@ -62,6 +62,10 @@ impl Metrics {
     }
 }
 
+type CounterOf = fn(&UpstreamCounters) -> &Counter;
+type ScopeGauge = fn(&ScopeTotals) -> f64;
+type AccountGauge = fn(&[&AccountView]) -> f64;
+
 #[derive(Debug)]
 struct Scrape {
     names: Arc<Names>,
@@ -258,7 +262,7 @@ impl Scrape {
         write_problems(&mut family, "", || {
             self.shards.iter().map(|shard| &shard.problems_without_upstream)
         })?;
-        let plain: [(Metric, fn(&UpstreamCounters) -> &Counter); 3] = [
+        let plain: [(Metric, CounterOf); 3] = [
             (table::THROTTLED, |counters| &counters.throttled),
             (table::UNEXPECTED, |counters| &counters.throttled_unexpectedly),
             (table::UNRECOGNISED, |counters| &counters.unrecognised),
@@ -322,7 +326,7 @@ impl Scrape {
                 family.gauge(&labels, f64::from(scope.holds[cause as usize]))?;
             }
         }
-        let gauges: [(Metric, fn(&ScopeTotals) -> f64); 2] = [
+        let gauges: [(Metric, ScopeGauge); 2] = [
             (table::HOLD_REMAINING, |scope| scope.hold_remaining.as_secs_f64()),
             (table::HOLD_FAILURES, |scope| f64::from(scope.hold_failures)),
         ];
@@ -337,7 +341,7 @@ impl Scrape {
     }
 
     fn waiting(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let gauges: [(Metric, fn(&[&AccountView]) -> f64); 3] = [
+        let gauges: [(Metric, AccountGauge); 3] = [
             (table::WAITING, |own| own.iter().map(|a| a.waiting).sum::<usize>() as f64),
             (table::LONGEST_WAIT, |own| {
                 own.iter().map(|a| a.longest_wait).max().unwrap_or_default().as_secs_f64()
