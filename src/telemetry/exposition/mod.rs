@@ -389,8 +389,8 @@ impl Scrape {
         self.counters(upstream).map(|counters| counter(counters).read()).sum()
     }
 
-    /// The scopes of all accounts by upstream and name. An account's key may come from a request, so
-    /// it must not become a label.
+    /// The scopes of all accounts by upstream and name. An account's key may come from a request,
+    /// so it must not become a label.
     fn summed_scopes(&self) -> BTreeMap<(usize, &str), ScopeTotals> {
         let mut summed: BTreeMap<(usize, &str), ScopeTotals> = BTreeMap::new();
         for account in &self.accounts {
