@@ -41,6 +41,12 @@ const CLIENT_ERROR: u16 = 400;
 /// The same for a server's.
 const SERVER_ERROR: u16 = 500;
 
+/// How the value of a metric is read.
+type CounterOf = fn(&UpstreamCounters) -> &Counter;
+type ScopeGauge = fn(&ScopeTotals) -> Option<f64>;
+type HoldGauge = fn(&ScopeTotals) -> f64;
+type AccountsGauge = fn(&[&AccountView]) -> f64;
+
 impl Metrics {
     /// Everything as OpenMetrics text, with gauges of the accounts as they are now.
     #[must_use]
@@ -295,8 +301,7 @@ impl Scrape {
 
     fn scopes(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let scopes = self.summed_scopes();
-        type ValueOf = fn(&ScopeTotals) -> Option<f64>;
-        let gauges: [(Metric, ValueOf); 8] = [
+        let gauges: [(Metric, ScopeGauge); 8] = [
             (table::LIMIT, |scope| scope.limit.map(f64::from)),
             (table::CONFIGURED, |scope| scope.configured.map(f64::from)),
             (table::REMAINING, |scope| scope.remaining.map(f64::from)),
@@ -388,8 +393,8 @@ impl Scrape {
         self.counters(upstream).map(|counters| counter(counters).read()).sum()
     }
 
-    /// The scopes of all accounts by upstream and name. An account's key may come from a request, so
-    /// it must not become a label.
+    /// The scopes of all accounts by upstream and name. An account's key may come from a request,
+    /// so it must not become a label.
     fn summed_scopes(&self) -> BTreeMap<(usize, &str), ScopeTotals> {
         let mut summed: BTreeMap<(usize, &str), ScopeTotals> = BTreeMap::new();
         for account in &self.accounts {
