@@ -33,7 +33,7 @@ use super::settings::Inspect;
 use super::unread::Unread;
 use super::upload::UploadWatch;
 use super::watch::{Sending, Watch, guarded};
-use super::{BoxFuture, Gateway, Peer};
+use super::{BoxFuture, ClientConnection, Gateway};
 
 /// What the client gets in the end.
 #[derive(Debug)]
@@ -86,7 +86,11 @@ enum Probe {
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Sends until there is an answer to give.
-    pub(super) async fn attempts(&self, call: &mut Call<'_>, peer: &Peer) -> Finish<E::Body> {
+    pub(super) async fn attempts(
+        &self,
+        call: &mut Call<'_>,
+        peer: &ClientConnection,
+    ) -> Finish<E::Body> {
         loop {
             let mut slot = match self.admit(call).await {
                 Ok(slot) => slot,
@@ -138,7 +142,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     async fn send(
         &self,
         call: &mut Call<'_>,
-        peer: &Peer,
+        peer: &ClientConnection,
         slot: &mut Slot,
         sent: Moment,
     ) -> Result<Response<E::Body>, Failure> {
@@ -168,7 +172,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                     return polled;
                 }
                 due = guarded(due, sending.slot, &progress);
-                let alarm = alarm.get_or_insert_with(|| peer.alarm.lend(self.clock, due));
+                let alarm = alarm.get_or_insert_with(|| peer.timer.take(self.clock, due));
                 ready!(alarm.poll(due, cx));
                 let now = self.clock.now();
                 let looked = watch.look_again(&progress, sending.slot, now);

@@ -19,9 +19,9 @@ use crate::routing::route::{AbsoluteForm, CallPath, Matcher, Route};
 use crate::time::Moment;
 use crate::upstream::{OriginalHead, RequestHead, Spelling};
 
-use super::body::{BodyRecord, Intake, Replay, RequestBody};
+use super::body::{BodyRecord, IncomingBody, Replay, RequestBody};
 use super::settings::{CallPolicy, ClientAddress, Policies, Redirects, Repeat, Settings, Upstream};
-use super::{Gateway, Peer};
+use super::{ClientConnection, Gateway};
 
 /// One client request as served by us.
 #[derive(Debug)]
@@ -187,13 +187,13 @@ impl Call<'_> {
 pub(super) struct Arrived<'a, B> {
     pub(super) request: &'a mut Request<B>,
     pub(super) original_head: Option<OriginalHead>,
-    pub(super) peer: &'a Peer,
+    pub(super) peer: &'a ClientConnection,
     pub(super) at: Moment,
 }
 
 impl<E> Gateway<E> {
     /// Identifies the client, finds the route and makes a call of the request.
-    pub(super) fn begin<B: Into<Intake> + Default>(
+    pub(super) fn begin<B: Into<IncomingBody> + Default>(
         &self,
         Arrived { request, original_head, peer, at }: Arrived<'_, B>,
     ) -> Result<Call<'_>, Rejection> {
@@ -260,7 +260,7 @@ impl<E> Gateway<E> {
                 method: sent,
                 target,
                 headers: std::mem::take(request.headers_mut()),
-                client: peer.connection(),
+                client: peer.id(),
                 spelling: spelling(original_head, rules),
             },
             inbound,
@@ -283,7 +283,7 @@ impl<E> Gateway<E> {
     fn find<B>(
         &self,
         request: &Request<B>,
-        peer: &Peer,
+        peer: &ClientConnection,
     ) -> Result<(usize, Inbound), (Code, &'static str)> {
         let routes = &self.settings.routes;
         let host = host(request.headers()).cloned();
@@ -311,7 +311,7 @@ impl<E> Gateway<E> {
     }
 
     /// Whether a request that names its host in the target may mean this upstream by it.
-    fn answers_for(&self, named: &str, upstream: usize, peer: &Peer) -> bool {
+    fn answers_for(&self, named: &str, upstream: usize, peer: &ClientConnection) -> bool {
         let origin = &self.settings.upstreams[upstream].origin;
         let (scheme, there) = origin.split_once("://").unwrap_or(("", origin));
         let standard = if scheme == "https" { 443 } else { 80 };
@@ -320,7 +320,7 @@ impl<E> Gateway<E> {
         let same_port = asked == port || (asked == Some(80) && port == Some(standard));
         (authority::same_host(named, there) && same_port)
             || self.settings.routes.names_host(named, upstream)
-            || peer.reached_us_at(named)
+            || peer.is_local_authority(named)
     }
 
     fn check(
@@ -376,7 +376,7 @@ impl<E> Gateway<E> {
         &self,
         (headers, survey): (&mut HeaderMap, Survey),
         (who, upstream, client_address): (Identified, usize, ClientAddress),
-        (peer, version): (&Peer, Version),
+        (peer, version): (&ClientConnection, Version),
     ) {
         let credential = self.settings.upstreams[upstream].credential.as_ref();
         let outgoing = Outgoing {

@@ -31,13 +31,13 @@ struct State {
 
 /// How far stopping has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
+pub enum DrainStage {
     /// No stop was requested.
     Serving,
     /// Readiness is off and everything is still served; clients are told to go elsewhere.
     Announced,
     /// Connections end after the call they carry.
-    Begun,
+    Draining,
 }
 
 impl Drain {
@@ -81,16 +81,16 @@ impl Drain {
 
     /// How far stopping has got.
     #[must_use]
-    pub fn stage(&self) -> Stage {
+    pub fn stage(&self) -> DrainStage {
         match (self.is_draining(), self.is_announced()) {
-            (true, _) => Stage::Begun,
-            (false, true) => Stage::Announced,
-            (false, false) => Stage::Serving,
+            (true, _) => DrainStage::Draining,
+            (false, true) => DrainStage::Announced,
+            (false, false) => DrainStage::Serving,
         }
     }
 
     /// Ends when stopping has got so far.
-    pub async fn reached(&self, stage: Stage) {
+    pub async fn reached(&self, stage: DrainStage) {
         while self.stage() < stage {
             let notified = self.0.stages.notified();
             if self.stage() < stage {
@@ -101,7 +101,7 @@ impl Drain {
 
     /// Ends when connections begin to end.
     pub async fn begun(&self) {
-        self.reached(Stage::Begun).await;
+        self.reached(DrainStage::Draining).await;
     }
 
     /// Ends when a call that still waits must be answered: a second before the deadline.

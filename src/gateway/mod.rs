@@ -4,16 +4,16 @@
 //! fixed, share one call, and read like the glossary. Every decision is asked of `policy`.
 
 mod admit;
-mod alarm;
 mod attempt;
 mod body;
 mod call;
+mod connection;
 mod drain;
-mod peer;
 mod receive;
 mod record;
 mod respond;
 mod settings;
+mod timer;
 mod unread;
 mod upload;
 mod watch;
@@ -41,9 +41,9 @@ use crate::upstream::Exchange;
 use attempt::Finish;
 use call::{Arrived, Call, Rejection};
 
-pub use body::{BodyRecord, ClientBroke, Intake, ReplayPool, RequestBody, ResponseBody};
-pub use drain::{Drain, Stage};
-pub use peer::{OriginalHeads, Peer};
+pub use body::{BodyRecord, ClientBodyError, IncomingBody, ReplayPool, RequestBody, ResponseBody};
+pub use connection::{ClientConnection, OriginalHeads};
+pub use drain::{Drain, DrainStage};
 pub use settings::{
     CallPolicy, ClientAddress, Credential, Expose, Inspect, Policies, Redirects, Repeat, Settings,
     Upstream,
@@ -166,11 +166,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ///
     /// What it needs of the request it takes out of it: a request is large, and who hands it on
     /// copies it.
-    pub async fn handle<B: Into<Intake> + Default + Send>(
+    pub async fn handle<B: Into<IncomingBody> + Default + Send>(
         &self,
         request: &mut Request<B>,
         heads: &mut OriginalHeads,
-        peer: &Peer,
+        peer: &ClientConnection,
     ) -> Response<ResponseBody<E::Body>> {
         if *request.method() == Method::OPTIONS && headers::is_last_hop(request.headers()) {
             return self.answer_options(request.headers());
@@ -199,7 +199,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         };
         leaving.recorded = true;
         heads.answer = call.story.answer_head.take();
-        peer.allow_pause(attempt::pause_max(call, &finish));
+        peer.set_stall_timeout(attempt::pause_max(call, &finish));
         self.respond(call, finish)
     }
 

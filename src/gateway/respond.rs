@@ -28,7 +28,7 @@ use super::body::{RequestBody, ResponseBody};
 use super::call::{Call, Rejection};
 use super::record::{Ending, Why};
 use super::settings::Redirects;
-use super::{Gateway, Peer};
+use super::{ClientConnection, Gateway};
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
     /// The answer to a call, recorded.
@@ -87,7 +87,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     /// Passes on what the vendor said before its answer. `100 Continue` is ours to say.
     #[cold]
-    pub(super) fn pass_interim(&self, call: &Call<'_>, peer: &Peer, interim: Vec<Interim>) {
+    pub(super) fn pass_interim(
+        &self,
+        call: &Call<'_>,
+        peer: &ClientConnection,
+        interim: Vec<Interim>,
+    ) {
         for mut interim in interim {
             if interim.status != StatusCode::CONTINUE {
                 let via = self.via.value(Version::HTTP_11);
@@ -95,7 +100,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 if call.rules.credential.is_some() {
                     self.redactor.redact_passing(&mut interim.headers);
                 }
-                peer.tell_interim(interim);
+                peer.push_interim(interim);
             }
         }
     }

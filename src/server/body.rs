@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 
 use super::h1::RequestFlow;
 use crate::clock::Clock;
-use crate::gateway::{ClientBroke, Intake};
+use crate::gateway::{ClientBodyError, IncomingBody};
 
 /// A body of up to so many bytes gets a length: nearly every JSON call fits.
 const GATHERED_BYTES_MAX: usize = 16 * 1024;
@@ -45,7 +45,7 @@ enum Source {
 
 /// The beginning of an HTTP/2 body, or all of it.
 struct Gathered {
-    frames: VecDeque<Result<Frame<Bytes>, ClientBroke>>,
+    frames: VecDeque<Result<Frame<Bytes>, ClientBodyError>>,
     /// Of the frames that are here.
     bytes: usize,
     rest: Incoming,
@@ -73,7 +73,7 @@ impl Gathered {
                 self.whole = if trailers { Whole::No } else { Whole::Yes };
                 break;
             };
-            let frame = frame.map_err(|_| ClientBroke);
+            let frame = frame.map_err(|_| ClientBodyError);
             let (bytes, broke) = (data_bytes(&frame), frame.is_err());
             self.bytes += bytes;
             // Of a piece without bytes nothing is left to tell.
@@ -104,7 +104,7 @@ pub(super) async fn state_length(request: &mut Request<ClientBody>, clock: Clock
     }
 }
 
-fn data_bytes(frame: &Result<Frame<Bytes>, ClientBroke>) -> usize {
+fn data_bytes(frame: &Result<Frame<Bytes>, ClientBodyError>) -> usize {
     frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len)
 }
 
@@ -141,18 +141,18 @@ impl ClientBody {
 
 impl Body for ClientBody {
     type Data = Bytes;
-    type Error = ClientBroke;
+    type Error = ClientBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         match &mut self.source {
             Source::None => Poll::Ready(None),
             Source::Http1(flow) => Pin::new(flow).poll_frame(cx),
             Source::Http2(incoming) => {
                 let frame = ready!(Pin::new(incoming).poll_frame(cx));
-                Poll::Ready(frame.map(|frame| frame.map_err(|_| ClientBroke)))
+                Poll::Ready(frame.map(|frame| frame.map_err(|_| ClientBodyError)))
             }
             Source::Gathered(gathered) => gathered.poll_frame(cx),
         }
@@ -187,7 +187,7 @@ impl Gathered {
     fn poll_frame(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         if let Some(frame) = self.frames.pop_front() {
             self.bytes -= data_bytes(&frame);
             return Poll::Ready(Some(frame));
@@ -196,11 +196,11 @@ impl Gathered {
             return Poll::Ready(None);
         }
         let frame = ready!(Pin::new(&mut self.rest).poll_frame(cx));
-        Poll::Ready(frame.map(|frame| frame.map_err(|_| ClientBroke)))
+        Poll::Ready(frame.map(|frame| frame.map_err(|_| ClientBodyError)))
     }
 }
 
-impl From<ClientBody> for Intake {
+impl From<ClientBody> for IncomingBody {
     fn from(body: ClientBody) -> Self {
         Self::of(body)
     }

@@ -33,7 +33,7 @@ use super::stream::{ClientStream, InTurns, Protocol, end_writing};
 use super::turn;
 use super::wire::{Phase, Wire};
 use crate::clock::Clock;
-use crate::gateway::{Drain, OriginalHeads, Peer, Stage};
+use crate::gateway::{ClientConnection, Drain, DrainStage, OriginalHeads};
 use crate::time::Moment;
 
 /// After our last byte, what the client still sends is read for so long: closing on unread bytes
@@ -170,13 +170,13 @@ struct Link<H> {
 /// What a call needs of its connection.
 pub(super) struct Line<H> {
     pub(super) worker: Arc<Worker<H>>,
-    pub(super) peer: Peer,
+    pub(super) peer: ClientConnection,
     pub(super) wire: Arc<Wire>,
 }
 
 impl<H: Handler> Link<H> {
     async fn serve_http1(self, stream: ClientStream) {
-        let line = self.line(Peer::new(self.address, Arc::clone(&self.socket)));
+        let line = self.line(ClientConnection::new(self.address, Arc::clone(&self.socket)));
         let end = {
             let serving = pin!(h1::serve(stream, line));
             self.watch(pin!(Http1 { serving, wire: &self.wire })).await
@@ -189,7 +189,7 @@ impl<H: Handler> Link<H> {
     }
 
     async fn serve_http2(self, stream: ClientStream) {
-        let line = self.line(Peer::detached(self.address));
+        let line = self.line(ClientConnection::detached(self.address));
         let clock = self.worker.clock;
         let service = service_fn(move |request: Request<Incoming>| {
             let flight = Flight::new(Arc::clone(&line));
@@ -217,7 +217,7 @@ impl<H: Handler> Link<H> {
         }
     }
 
-    fn line(&self, peer: Peer) -> Arc<Line<H>> {
+    fn line(&self, peer: ClientConnection) -> Arc<Line<H>> {
         let worker = Arc::clone(&self.worker);
         Arc::new(Line { worker, peer, wire: Arc::clone(&self.wire) })
     }
@@ -228,8 +228,8 @@ impl<H: Handler> Link<H> {
     async fn watch<C: Connection>(&self, mut connection: Pin<&mut C>) -> End {
         let drain = &self.worker.drain;
         let mut patrol = Patrol::new(self.worker.clock, &self.wire, self.limits());
-        let mut stage = Stage::Serving;
-        let mut next_stage = pin!(drain.reached(Stage::Announced));
+        let mut stage = DrainStage::Serving;
+        let mut next_stage = pin!(drain.reached(DrainStage::Announced));
         let mut told = stage;
         std::future::poll_fn(|cx| {
             if connection.as_mut().poll(cx).is_ready() {
@@ -237,11 +237,11 @@ impl<H: Handler> Link<H> {
             }
             // Polled once for each stage: from then on its wake-up is this task's.
             if patrol.is_new() || drain.stage() != stage {
-                while stage != Stage::Begun && next_stage.as_mut().poll(cx).is_ready() {
+                while stage != DrainStage::Draining && next_stage.as_mut().poll(cx).is_ready() {
                     stage = drain.stage();
-                    next_stage.set(drain.reached(Stage::Begun));
+                    next_stage.set(drain.reached(DrainStage::Draining));
                 }
-                if stage == Stage::Begun {
+                if stage == DrainStage::Draining {
                     patrol.hurry(DRAIN_IDLE_MAX);
                 }
             }
@@ -264,7 +264,7 @@ impl<H: Handler> Link<H> {
                     return Poll::Pending;
                 }
             }
-            let told_already = patrol.is_extended() || stage == Stage::Begun;
+            let told_already = patrol.is_extended() || stage == DrainStage::Draining;
             if told_already || !connection.as_mut().close_politely() {
                 return Poll::Ready(End::TimedOut);
             }
@@ -321,7 +321,7 @@ pub(super) async fn call<H: Handler>(
     };
     // The version is a matter of this connection, whatever the answer was relayed from.
     *response.version_mut() = Version::HTTP_11;
-    if let Some(pause_max) = flight.line.peer.pause_max() {
+    if let Some(pause_max) = flight.line.peer.stall_timeout() {
         flight.line.wire.allow_pause(pause_max);
     }
     response.map(|body| Tracked { body, ends_with_head: false, reader: None, flight })
@@ -430,7 +430,7 @@ enum End {
 /// A connection of either protocol, as its watch sees it.
 trait Connection: Future {
     /// Stopping has got so far; false where it is too early to tell the client.
-    fn tell(self: Pin<&mut Self>, stage: Stage, phase: Phase) -> bool;
+    fn tell(self: Pin<&mut Self>, stage: DrainStage, phase: Phase) -> bool;
 
     /// No call after the present ones, for a connection whose time is up; false where it can
     /// simply be closed.
@@ -453,8 +453,8 @@ impl<F: Future> Future for Http1<'_, F> {
 
 impl<F: Future> Connection for Http1<'_, F> {
     /// Answers say it. A fresh connection may be about to ask: its first answer says it too.
-    fn tell(self: Pin<&mut Self>, stage: Stage, phase: Phase) -> bool {
-        let due = stage == Stage::Begun && phase != Phase::Fresh;
+    fn tell(self: Pin<&mut Self>, stage: DrainStage, phase: Phase) -> bool {
+        let due = stage == DrainStage::Draining && phase != Phase::Fresh;
         if due {
             self.wire.close_soon();
         }
@@ -476,8 +476,8 @@ where
 {
     /// GOAWAY lets streams end that are under way; while everything is served, a newcomer may
     /// open its first.
-    fn tell(self: Pin<&mut Self>, stage: Stage, phase: Phase) -> bool {
-        let due = stage == Stage::Begun || phase != Phase::Fresh;
+    fn tell(self: Pin<&mut Self>, stage: DrainStage, phase: Phase) -> bool {
+        let due = stage == DrainStage::Draining || phase != Phase::Fresh;
         if due {
             self.graceful_shutdown();
         }

@@ -10,7 +10,7 @@ use http::{HeaderMap, Request, Response};
 use http_body::Body;
 
 use super::body::ClientBody;
-use crate::gateway::{OriginalHeads, Peer};
+use crate::gateway::{ClientConnection, OriginalHeads};
 use crate::outcome::Code;
 
 /// Answers the requests of one worker.
@@ -32,7 +32,7 @@ pub trait Handler: Send + Sync + 'static {
         &self,
         request: &mut Request<ClientBody>,
         heads: &mut OriginalHeads,
-        peer: &Peer,
+        peer: &ClientConnection,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 
     /// Answers a head that goes no further; `headers` where they could be read.

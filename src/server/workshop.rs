@@ -5,7 +5,7 @@ use http::{HeaderMap, Request, Response};
 
 use super::body::ClientBody;
 use super::handler::{ConnectionChange, Handler, Refused, Sending};
-use crate::gateway::{Gateway, OriginalHeads, Peer, RequestBody, ResponseBody};
+use crate::gateway::{ClientConnection, Gateway, OriginalHeads, RequestBody, ResponseBody};
 use crate::upstream::{UpstreamBody, Upstreams};
 
 impl Sending for ResponseBody<UpstreamBody<RequestBody>> {
@@ -21,7 +21,7 @@ impl Handler for Gateway<Upstreams<RequestBody>> {
         &self,
         request: &mut Request<ClientBody>,
         heads: &mut OriginalHeads,
-        peer: &Peer,
+        peer: &ClientConnection,
     ) -> impl Future<Output = Response<Self::Body>> + Send {
         Self::handle(self, request, heads, peer)
     }

@@ -7,7 +7,7 @@ mod rate;
 mod replay;
 mod response;
 
-pub use replay::{ClientBroke, Intake, ReplayPool, RequestBody};
+pub use replay::{ClientBodyError, IncomingBody, ReplayPool, RequestBody};
 pub use response::{BodyRecord, ResponseBody};
 
 pub(super) use peek::{Peeked, peek};

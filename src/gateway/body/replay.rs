@@ -22,22 +22,22 @@ use crate::retry::replay::BodyState;
 
 /// Where a request's body comes from.
 #[derive(Default)]
-pub enum Intake {
+pub enum IncomingBody {
     /// From nowhere: there is none.
     #[default]
-    Nothing,
+    Empty,
     /// A client's connection.
-    Wire(Pin<Box<dyn Body<Data = Bytes, Error = ClientBroke> + Send>>),
+    Streaming(Pin<Box<dyn Body<Data = Bytes, Error = ClientBodyError> + Send>>),
     /// Memory: tests, and calls resumed from a record.
-    Memory(Full<Bytes>),
+    Buffered(Full<Bytes>),
 }
 
-impl std::fmt::Debug for Intake {
+impl std::fmt::Debug for IncomingBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Nothing => "Nothing",
-            Self::Wire(_) => "Wire",
-            Self::Memory(_) => "Memory",
+            Self::Empty => "Empty",
+            Self::Streaming(_) => "Streaming",
+            Self::Buffered(_) => "Buffered",
         })
     }
 }
@@ -114,7 +114,7 @@ enum Hunger {
 
 #[derive(Debug)]
 enum Source {
-    Open(Intake),
+    Open(IncomingBody),
     /// Read to its end.
     Ended,
     /// The client's side broke.
@@ -123,21 +123,21 @@ enum Source {
 
 /// The client's side of a body broke; nobody but the client is to blame.
 #[derive(Clone, Copy, Debug)]
-pub struct ClientBroke;
+pub struct ClientBodyError;
 
-impl std::fmt::Display for ClientBroke {
+impl std::fmt::Display for ClientBodyError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the client's request body broke off")
     }
 }
 
-impl std::error::Error for ClientBroke {}
+impl std::error::Error for ClientBodyError {}
 
 impl Replay {
     /// The body of a call, of which at most `bytes_max` are kept.
     #[must_use]
     pub(in crate::gateway) fn new(
-        intake: Intake,
+        intake: IncomingBody,
         bytes_max: usize,
         (pool, guarded): (&Arc<ReplayPool>, &Arc<Guarded>),
     ) -> Self {
@@ -360,17 +360,17 @@ enum Trailers {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = ClientBroke;
+    type Error = ClientBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         let Some(reader) = &mut self.0 else { return Poll::Ready(None) };
         let shared = Arc::clone(&reader.kept);
         let mut kept = locked(&shared);
         if kept.attempt != reader.attempt {
-            return Poll::Ready(Some(Err(ClientBroke)));
+            return Poll::Ready(Some(Err(ClientBodyError)));
         }
         loop {
             kept.shed(&mut reader.next);
@@ -380,7 +380,7 @@ impl Body for RequestBody {
             }
             match &kept.source {
                 Source::Open(_) => ready!(kept.poll_source(Keep::ForAttempt, context)),
-                Source::Broken => return Poll::Ready(Some(Err(ClientBroke))),
+                Source::Broken => return Poll::Ready(Some(Err(ClientBodyError))),
                 Source::Ended => return Poll::Ready(reader.take_trailers(&kept).map(Ok)),
             }
         }
@@ -409,36 +409,42 @@ impl Reader {
     }
 }
 
-impl Intake {
+impl IncomingBody {
     /// A client's body; most requests have none, and cost nothing.
-    pub fn of(body: impl Body<Data = Bytes, Error = ClientBroke> + Send + Unpin + 'static) -> Self {
-        if body.is_end_stream() { Self::Nothing } else { Self::Wire(Box::pin(Merging::new(body))) }
+    pub fn of(
+        body: impl Body<Data = Bytes, Error = ClientBodyError> + Send + Unpin + 'static,
+    ) -> Self {
+        if body.is_end_stream() {
+            Self::Empty
+        } else {
+            Self::Streaming(Box::pin(Merging::new(body)))
+        }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Nothing => true,
-            Self::Wire(body) => body.is_end_stream(),
-            Self::Memory(body) => body.is_end_stream(),
+            Self::Empty => true,
+            Self::Streaming(body) => body.is_end_stream(),
+            Self::Buffered(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Nothing => SizeHint::with_exact(0),
-            Self::Wire(body) => body.size_hint(),
-            Self::Memory(body) => body.size_hint(),
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Streaming(body) => body.size_hint(),
+            Self::Buffered(body) => body.size_hint(),
         }
     }
 
     fn poll_frame(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         match self {
-            Self::Nothing => Poll::Ready(None),
-            Self::Wire(body) => body.as_mut().poll_frame(context),
-            Self::Memory(body) => {
+            Self::Empty => Poll::Ready(None),
+            Self::Streaming(body) => body.as_mut().poll_frame(context),
+            Self::Buffered(body) => {
                 let frame = ready!(Pin::new(body).poll_frame(context));
                 Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
             }
@@ -463,7 +469,7 @@ mod tests {
     }
 
     fn body(text: &'static str, bytes_max: usize, pool: usize) -> Replay {
-        let intake = Intake::Memory(Full::new(Bytes::from_static(text.as_bytes())));
+        let intake = IncomingBody::Buffered(Full::new(Bytes::from_static(text.as_bytes())));
         Replay::new(intake, bytes_max, (&Arc::new(ReplayPool::new(pool)), &guarded()))
     }
 
@@ -514,7 +520,7 @@ mod tests {
         let trailers: HeaderMap = names.map(row).into_iter().collect();
         let body = Full::new(Bytes::from_static(b"hello"));
         let body = body.with_trailers(std::future::ready(Some(Ok(trailers))));
-        let intake = Intake::of(body.map_err(|never| match never {}));
+        let intake = IncomingBody::of(body.map_err(|never| match never {}));
         let replay = Replay::new(intake, 100, (&Arc::new(ReplayPool::new(100)), &guarded()));
         let sent = replay.next_attempt().collect().await.unwrap();
         let names: Vec<_> = sent.trailers().unwrap().keys().map(HeaderName::as_str).collect();
@@ -532,7 +538,7 @@ mod tests {
     #[test]
     fn the_pool_gets_everything_back() {
         let pool = Arc::new(ReplayPool::new(1000));
-        let intake = Intake::Memory(Full::new(Bytes::from_static(b"hello")));
+        let intake = IncomingBody::Buffered(Full::new(Bytes::from_static(b"hello")));
         let replay = Replay::new(intake, 100, (&pool, &guarded()));
         let mut context = Context::from_waker(std::task::Waker::noop());
         let filled = std::pin::pin!(replay.fill()).poll(&mut context);

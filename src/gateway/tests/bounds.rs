@@ -37,8 +37,8 @@ async fn beside_unread(first: Step) -> (StatusCode, usize) {
         upstream.allowances.push(Allowance { grant, linger, ..window("all", 1, 1, Spread::None) });
     };
     let bench = bench("auto", &[first, OK], single);
-    let mut request = Request::builder().uri("/vendor/things").body(Intake::Nothing).unwrap();
-    let peer = Peer::detached(([127, 0, 0, 1], 9).into());
+    let mut request = Request::builder().uri("/vendor/things").body(IncomingBody::Empty).unwrap();
+    let peer = ClientConnection::detached(([127, 0, 0, 1], 9).into());
     let unread = bench.gateway.handle(&mut request, &mut OriginalHeads::default(), &peer).await;
     let second = bench.call(Method::GET, &[("prefer", "wait=1")]).await.status;
     drop(unread);

@@ -385,9 +385,9 @@ impl Bench {
             request = request.header(*name, *value);
         }
         let body = Full::new(Bytes::from_static(b"{\"a\":1}"));
-        let mut request = request.body(Intake::Memory(body)).unwrap();
+        let mut request = request.body(IncomingBody::Buffered(body)).unwrap();
         let began = self.clock.now();
-        let peer = Peer::detached(([127, 0, 0, 1], 9).into());
+        let peer = ClientConnection::detached(([127, 0, 0, 1], 9).into());
         let response =
             self.gateway.handle(&mut request, &mut OriginalHeads::default(), &peer).await;
         let after = self.clock.now().since(began);

@@ -13,12 +13,12 @@ struct Dripping {
 
 impl Body for Dripping {
     type Data = Bytes;
-    type Error = ClientBroke;
+    type Error = ClientBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         if self.left == 0 {
             return Poll::Ready(None);
         }
@@ -64,8 +64,8 @@ impl Bench {
         };
         let request = Request::builder().method(Method::POST).uri("/vendor/things");
         let request = request.header("content-type", drip.kind);
-        let mut request = request.body(Intake::of(body)).unwrap();
-        let peer = Peer::detached(([127, 0, 0, 1], 9).into());
+        let mut request = request.body(IncomingBody::of(body)).unwrap();
+        let peer = ClientConnection::detached(([127, 0, 0, 1], 9).into());
         let began = self.clock.now();
         let status =
             self.gateway.handle(&mut request, &mut OriginalHeads::default(), &peer).await.status();

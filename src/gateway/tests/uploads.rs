@@ -1,7 +1,7 @@
 //! Request bodies that come slowly, in pieces or not to their end: what they hold, and how long.
 
 use super::*;
-use crate::gateway::body::ClientBroke;
+use crate::gateway::body::ClientBodyError;
 
 /// A body whose pieces come so many milliseconds after one another; then it ends or breaks off.
 struct Dripping {
@@ -23,19 +23,19 @@ impl Dripping {
 
 impl Body for Dripping {
     type Data = Bytes;
-    type Error = ClientBroke;
+    type Error = ClientBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         let this = &mut *self;
         let next = this.clock.now().plus(this.every);
         let timer = this.timer.get_or_insert_with(|| Box::pin(this.clock.sleep_until(next)));
         std::task::ready!(timer.as_mut().poll(context));
         this.timer = None;
         if this.pieces == 0 {
-            return Poll::Ready(this.breaks.then_some(Err(ClientBroke)));
+            return Poll::Ready(this.breaks.then_some(Err(ClientBodyError)));
         }
         this.pieces -= 1;
         Poll::Ready(Some(Ok(Frame::data(this.piece.clone()))))
@@ -89,9 +89,9 @@ async fn upload<E: Exchange<RequestBody, Body = ScriptBody>>(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let mut request = request.body(Intake::of(body)).unwrap();
+    let mut request = request.body(IncomingBody::of(body)).unwrap();
     let began = clock.now();
-    let peer = Peer::detached(([127, 0, 0, 1], 9).into());
+    let peer = ClientConnection::detached(([127, 0, 0, 1], 9).into());
     let response = gateway.handle(&mut request, &mut OriginalHeads::default(), &peer).await;
     let (head, body) = response.into_parts();
     let after = clock.now().since(began);

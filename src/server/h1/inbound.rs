@@ -15,7 +15,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::io::AsyncWrite;
 
 use super::request::{Head, Heads, Offending};
-use crate::gateway::ClientBroke;
+use crate::gateway::ClientBodyError;
 use crate::http1::{self, Chunks, Length, OriginalHead, Padding, ParseError, Piece, Received};
 use crate::server::head::Bounds;
 use crate::server::stream::{ClientStream, ClientWriter};
@@ -229,7 +229,7 @@ impl Inbound {
     fn poll_body(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         while !self.interim.is_empty() {
             match ready!(Pin::new(&mut self.writer).poll_write(cx, self.interim)) {
                 Ok(bytes) if bytes > 0 => self.interim = &self.interim[bytes..],
@@ -251,9 +251,9 @@ impl Inbound {
         }
     }
 
-    fn broke(&mut self) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    fn broke(&mut self) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         self.body = Coming::Broken;
-        Poll::Ready(Some(Err(ClientBroke)))
+        Poll::Ready(Some(Err(ClientBodyError)))
     }
 }
 
@@ -295,15 +295,15 @@ pub(in crate::server) struct RequestFlow {
 
 impl Body for RequestFlow {
     type Data = Bytes;
-    type Error = ClientBroke;
+    type Error = ClientBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         let mut inbound = super::lock(&self.inbound);
         if inbound.requests != self.request {
-            return Poll::Ready(Some(Err(ClientBroke)));
+            return Poll::Ready(Some(Err(ClientBodyError)));
         }
         let frame = ready!(inbound.poll_body(cx));
         drop(inbound);

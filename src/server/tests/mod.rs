@@ -20,7 +20,7 @@ use http_body_util::{BodyExt, Full};
 use super::*;
 use crate::clock::Clock;
 use crate::gateway::OriginalHeads;
-use crate::gateway::{Drain, Peer};
+use crate::gateway::{ClientConnection, Drain};
 use crate::time::Moment;
 
 /// Answers with what it was asked, or as its path says.
@@ -46,7 +46,7 @@ impl Handler for Echo {
         &self,
         request: &mut Request<ClientBody>,
         _heads: &mut OriginalHeads,
-        _peer: &Peer,
+        _peer: &ClientConnection,
     ) -> Response<Full<Bytes>> {
         let line = format!("{} {}", request.method(), request.uri());
         self.seen.requests.lock().unwrap().push(line.clone());
