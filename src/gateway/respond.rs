@@ -1,19 +1,17 @@
-//! The answer: the vendor's own with its headers put right, or the one problem that says what went
-//! wrong.
-//!
-//! Refuses to decide anything: what a problem says is `policy::normalise`'s.
+//! The response: the vendor's own with its headers put right, or the problem that describes what
+//! went wrong. What a problem says is decided by [`problem`](crate::problem).
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::ALLOW;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::allowance::{Awaited, Barrier, Refusal, RefusalReason};
-use crate::headers::{self, AnswerSurvey, Incoming, Notes, RateLimit, Rewrite, Timing, Trailers};
-use crate::outcome::{Basis, Code, FailureKind, Processing, Source, Wait};
+use crate::allowance::{Awaited, Barrier, Binding, RefusalReason};
+use crate::headers::{self, AnswerSurvey, Incoming, Notes, RateLimit, Timing, Trailers};
+use crate::outcome::{Basis, Code, FailureKind, Processing, Source, StoppedBy, Wait};
 use crate::problem::Problem;
 use crate::problem::normalise::{
     self, CallFacts, Effect, Presenter, ProxyError, Remark, Retries, Scrub, problem_headers,
@@ -22,380 +20,325 @@ use crate::problem::normalise::{
 use crate::telemetry::LimitOf;
 use crate::upstream::{Exchange, Interim};
 
-use super::admit::{Stop, refused_by};
-use super::attempt::{Finish, Troubled};
+use super::admit::blocked_by;
 use super::body::{RequestBody, ResponseBody};
 use super::call::{Call, Rejection};
-use super::record::{Ending, Why};
-use super::settings::Redirects;
-use super::{ClientConnection, Gateway};
+use super::connection::ClientConnection;
+use super::record::CallSummary;
+use super::result::{CallResult, FailedAttempt, Interruption};
+use super::state::Gateway;
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
-    /// The answer to a call, recorded.
+    /// The response to a call, which is recorded.
     pub(super) fn respond(
         &self,
         call: &Call<'_>,
-        finish: Finish<E::Body>,
+        result: CallResult<E::Body>,
     ) -> Response<ResponseBody<E::Body>> {
-        match finish {
-            Finish::Passed(mut response, survey) => {
-                self.pass_on(call, &mut response, survey);
+        match result {
+            CallResult::Response(mut response, survey) => {
+                self.finish_headers(call, &mut response, survey);
+                let status = response.status();
+                let vendor_status = Some(status);
+                self.record(call, &CallSummary { status, vendor_status, ..CallSummary::default() });
                 response
             }
-            Finish::Troubled(mut troubled) => self.tell_trouble(call, &mut troubled),
-            Finish::Stopped(stop) => self.tell_stop(call, &stop),
+            CallResult::Failed(failed, stopped_by) => {
+                self.respond_failed(call, *failed, stopped_by)
+            }
+            CallResult::Interrupted(interruption) => self.respond_interrupted(call, &interruption),
         }
     }
 
-    /// A problem for a request that became no call.
+    /// The problem of a request that did not become a call.
     #[cold]
-    pub(super) fn turn_away(&self, turned: &Rejection) -> Response<ResponseBody<E::Body>> {
+    pub(super) fn reject(&self, rejection: &Rejection) -> Response<ResponseBody<E::Body>> {
+        let Rejection { id, reason, upstream } = rejection;
         let facts = CallFacts {
-            request_id: turned.id.to_str().ok(),
-            upstream: turned.upstream.map(|number| &*self.settings.upstreams[number].name),
+            request_id: id.to_str().ok(),
+            upstream: upstream.map(|number| &*self.settings.upstreams[number].name),
             ..CallFacts::default()
         };
         let remark = Remark {
-            source: (turned.code != Code::LoopDetected).then_some(Source::Client),
-            detail: Some(Cow::Borrowed(turned.detail)),
+            source: (reason.code != Code::LoopDetected).then_some(Source::Client),
+            detail: Some(Cow::Borrowed(reason.detail)),
             cause: None,
         };
-        let problem = normalise::own_problem(turned.code, &facts, &remark);
-        self.shard.problem(turned.upstream, problem.code, problem.source);
+        let problem = normalise::own_problem(reason.code, &facts, &remark);
+        self.shard.problem(*upstream, problem.code, problem.source);
         let (code, request_id) = (problem.code.as_str(), problem.request_id.as_deref());
-        tracing::info!(code, detail = turned.detail, request_id, "request turned away");
+        tracing::info!(code, detail = reason.detail, request_id, "request rejected");
         let mut headers = problem_headers(&problem, None, Scrub::default());
-        let own = ProxyError::own(problem.code, Some(turned.detail.into()));
+        let own = ProxyError::own(problem.code, Some(reason.detail.into()));
         headers.insert(PROXY_STATUS, proxy_status(self.via.pseudonym(), Some(&own), None, None));
         if problem.code == Code::MethodNotAllowed {
             headers.insert(ALLOW, METHODS_ALLOWED);
         }
-        headers::annotate(&mut headers, &uncalled(&turned.id));
-        problem_response(&problem, headers)
+        headers::annotate(&mut headers, &notes_without_call(id));
+        response_of(&problem, headers)
     }
 
-    /// What the gateway says of itself: the answer to an OPTIONS request that may go no further.
+    /// The gateway's own response to an OPTIONS request that must not be forwarded.
     #[cold]
-    pub(super) fn answer_options(&self, asked: &HeaderMap) -> Response<ResponseBody<E::Body>> {
-        let id = headers::request_id(asked).cloned().unwrap_or_else(|| self.fresh_request_id());
+    pub(super) fn answer_options(&self, request: &HeaderMap) -> Response<ResponseBody<E::Body>> {
+        let id = headers::request_id(request).cloned().unwrap_or_else(|| self.new_request_id());
         let mut response = Response::new(ResponseBody::Whole(None));
         *response.status_mut() = StatusCode::NO_CONTENT;
         response.headers_mut().insert(ALLOW, METHODS_ALLOWED);
-        headers::annotate(response.headers_mut(), &uncalled(&id));
+        headers::annotate(response.headers_mut(), &notes_without_call(&id));
         response
     }
 
-    /// Passes on what the vendor said before its answer. `100 Continue` is ours to say.
+    /// Passes on the vendor's 1xx responses, except `100 Continue`, which the server sends itself.
     #[cold]
     pub(super) fn pass_interim(
         &self,
         call: &Call<'_>,
-        peer: &ClientConnection,
+        client: &ClientConnection,
         interim: Vec<Interim>,
     ) {
         for mut interim in interim {
             if interim.status != StatusCode::CONTINUE {
                 let via = self.via.value(Version::HTTP_11);
-                headers::incoming_bare(&mut interim.headers, via, redirects(call).as_ref());
-                if call.rules.credential.is_some() {
+                headers::incoming_bare(&mut interim.headers, via, call.redirects().as_ref());
+                if call.settings.credential.is_some() {
                     self.redactor.redact_passing(&mut interim.headers);
                 }
-                peer.push_interim(interim);
+                client.push_interim(interim);
             }
         }
     }
 
-    fn pass_on<B: Body>(&self, call: &Call<'_>, response: &mut Response<B>, survey: AnswerSurvey) {
+    fn finish_headers<B: Body>(
+        &self,
+        call: &Call<'_>,
+        response: &mut Response<B>,
+        survey: AnswerSurvey,
+    ) {
         let version = response.version();
+        // In HTTP/1.1 no trailers follow a body whose length is known.
+        let sized = response.body().size_hint().exact().is_some();
+        let bare = version != Version::HTTP_2 && sized;
         let binding = self.binding(call);
         let incoming = Incoming {
             via: self.via.value(version),
-            redirects: if survey.has_reference() { redirects(call) } else { None },
-            trailers: trailers(version, response.body()),
+            redirects: if survey.has_reference() { call.redirects() } else { None },
+            trailers: if bare { Trailers::Drop } else { Trailers::Pass },
             notes: notes(call, binding.as_ref()),
         };
         headers::incoming(response.headers_mut(), survey, &incoming);
-        if call.rules.credential.is_some() {
+        if call.settings.credential.is_some() {
             self.redactor.redact_passing(response.headers_mut());
             let phrase = response.extensions().get::<ReasonPhrase>();
             if phrase.is_some_and(|phrase| self.redactor.finds(phrase.as_bytes())) {
                 response.extensions_mut().remove::<ReasonPhrase>();
             }
         }
-        let status = response.status();
-        let vendor_status = Some(status);
-        self.record(call, &Ending { status, vendor_status, ..Ending::default() });
     }
 
     #[cold]
-    fn tell_trouble(
+    fn respond_failed(
         &self,
         call: &Call<'_>,
-        troubled: &mut Troubled,
+        mut failed: FailedAttempt,
+        stopped_by: StoppedBy,
     ) -> Response<ResponseBody<E::Body>> {
-        self.relay_headers(call, troubled);
-        let answer = troubled.answer.as_ref();
-        let vendor_status = answer.map(|(parts, _)| parts.status);
-        let facts = CallFacts {
-            stopped_by: Some(troubled.stopped_by),
-            effect: effect(call, troubled),
-            retries: retries(call, troubled.aftermath.failures),
-            retry_after: reckoned(troubled),
+        if let Some((parts, _)) = &mut failed.response {
+            let via = self.via.value(parts.version);
+            headers::incoming_bare(&mut parts.headers, via, call.redirects().as_ref());
+        }
+        let (parts, facts) = failed.response.as_ref().map(|(parts, facts)| (parts, facts)).unzip();
+        let vendor_status = parts.map(|parts| parts.status);
+        let unknown = failed.classification.processing == Processing::Unknown
+            && !call.effective_method().is_safe();
+        let call_facts = CallFacts {
+            stopped_by: Some(stopped_by),
+            effect: if unknown { Effect::Unknown } else { Effect::Known },
+            retries: retries(call, failed.settled.failures),
+            retry_after: self.retry_after(&failed),
             vendor_status,
-            ..self.facts(call)
+            ..self.call_facts(call)
         };
-        let reading = answer.map(|(_, reading)| reading);
-        let mut problem = normalise::upstream_problem(&troubled.trouble, reading, &facts);
-        let vendor_headers = answer.map(|(parts, _)| &parts.headers);
-        if troubled.failure.as_ref().is_some_and(|it| it.kind == FailureKind::HeadTooLarge) {
+        let mut problem = normalise::upstream_problem(&failed.classification, facts, &call_facts);
+        let failure = failed.failure.as_ref();
+        if failure.is_some_and(|failure| failure.kind == FailureKind::HeadTooLarge) {
             problem.detail = HEAD_TOO_LARGE.into();
         }
-        let rule = Some(&*troubled.trouble.rule);
-        let why = Why { rule, failure: troubled.failure.as_ref(), awaited: None };
-        self.tell(call, &problem, (vendor_headers, vendor_status), why)
+        let summary = CallSummary {
+            vendor_status,
+            rule: Some(&failed.classification.rule),
+            failure,
+            ..CallSummary::default()
+        };
+        self.respond_problem(call, &problem, summary, parts.map(|parts| &parts.headers))
     }
 
     #[cold]
-    fn tell_stop(&self, call: &Call<'_>, stop: &Stop) -> Response<ResponseBody<E::Body>> {
-        let told = Told::of(stop, call);
-        let facts = self.facts(call);
-        let about_hold = told.remark.cause.map(|cause| call.policy.dialect.support_under(cause));
-        let facts = CallFacts {
-            retry_after: told.retry_after,
-            retries: retries(call, told.failures),
-            support: about_hold.unwrap_or(facts.support),
-            ..facts
+    fn respond_interrupted(
+        &self,
+        call: &Call<'_>,
+        interruption: &Interruption,
+    ) -> Response<ResponseBody<E::Body>> {
+        let blocked_by = match interruption {
+            Interruption::Refused(refusal) => Some(blocked_by(refusal, LimitOf::Upstream, call)),
+            Interruption::ClientLimited(refusal) => {
+                Some(blocked_by(refusal, LimitOf::Client, call))
+            }
+            Interruption::Draining
+            | Interruption::ClientBodyBroken
+            | Interruption::ClientBodyStalled => None,
         };
-        let problem = normalise::own_problem(told.code, &facts, &told.remark);
-        let awaited = awaited(stop, call);
-        let why = Why { awaited: awaited.as_ref(), ..Why::default() };
-        self.tell(call, &problem, (None, None), why)
+        let (source, detail) = match interruption {
+            Interruption::ClientBodyBroken => (Some(Source::Client), Some(BODY_BROKE.into())),
+            Interruption::ClientBodyStalled => (Some(Source::Client), Some(BODY_STALLED.into())),
+            Interruption::Refused(_) | Interruption::ClientLimited(_) | Interruption::Draining => {
+                (None, blocked_by.as_ref().and_then(exhausted_detail))
+            }
+        };
+        let facts = self.call_facts(call);
+        let refusal = interruption.refusal();
+        let (cause, failures, support) = match refusal.map(|refusal| &refusal.reason) {
+            Some(RefusalReason::Held { cause, failures }) => {
+                (Some(*cause), *failures, call.policy.dialect.support_under(*cause))
+            }
+            Some(RefusalReason::QueueFull | RefusalReason::Exhausted { .. }) | None => {
+                (None, 0, facts.support)
+            }
+        };
+        let retry_after = match interruption {
+            Interruption::Draining => Some(DRAINING_RETRY),
+            Interruption::Refused(_)
+            | Interruption::ClientLimited(_)
+            | Interruption::ClientBodyBroken
+            | Interruption::ClientBodyStalled => refusal.map(|refusal| refusal.retry_after),
+        };
+        let retry_after = retry_after.map(estimate);
+        let facts = CallFacts { retry_after, retries: retries(call, failures), support, ..facts };
+        let remark = Remark { source, detail, cause };
+        let problem = normalise::own_problem(interruption.code(), &facts, &remark);
+        let summary = CallSummary { blocked_by: blocked_by.as_ref(), ..CallSummary::default() };
+        self.respond_problem(call, &problem, summary, None)
     }
 
-    fn tell(
+    /// The response that carries a problem; `summary` is completed from it and recorded.
+    fn respond_problem(
         &self,
         call: &Call<'_>,
         problem: &Problem,
-        (vendor, received): (Option<&HeaderMap>, Option<StatusCode>),
-        why: Why<'_>,
+        summary: CallSummary<'_>,
+        vendor_headers: Option<&HeaderMap>,
     ) -> Response<ResponseBody<E::Body>> {
         self.shard.problem(Some(call.upstream), problem.code, problem.source);
-        let mut headers = problem_headers(problem, vendor, self.scrub());
-        let upstream = (problem.source != Source::Client).then_some(&*call.rules.name);
-        let error = match why.failure {
+        let mut headers = problem_headers(problem, vendor_headers, Scrub::of(&self.redactor));
+        let upstream = (problem.source != Source::Client).then_some(&*call.settings.name);
+        let error = match summary.failure {
             Some(failure) => ProxyError::broken(problem.code, failure),
-            None => ProxyError::own(problem.code, why.awaited.map(|it| it.to_string().into())),
+            None => {
+                let details = summary.blocked_by.map(|blocked_by| blocked_by.to_string().into());
+                ProxyError::own(problem.code, details)
+            }
         };
-        let status = proxy_status(self.via.pseudonym(), Some(&error), upstream, received);
-        // A gateway nearer to the vendor has said its part already: ours comes after it.
+        let name = self.via.pseudonym();
+        let status = proxy_status(name, Some(&error), upstream, summary.vendor_status);
+        // Appended, because a gateway nearer to the vendor may have its own member first.
         headers.append(PROXY_STATUS, status);
         let binding = self.binding(call);
         headers::annotate(&mut headers, &notes(call, binding.as_ref()));
-        let ending =
-            Ending { status: problem.status, problem: Some(problem), why, vendor_status: received };
-        self.record(call, &ending);
-        problem_response(problem, headers)
+        let summary = CallSummary { status: problem.status, problem: Some(problem), ..summary };
+        self.record(call, &summary);
+        response_of(problem, headers)
     }
 
-    /// Turns the headers of the vendor's answer into those that may stand beside a problem.
-    fn relay_headers(&self, call: &Call<'_>, troubled: &mut Troubled) {
-        let Some((parts, _)) = &mut troubled.answer else { return };
-        let rewrite = match call.policy.redirects {
-            Redirects::Rewrite => Some(call.rewrite()),
-            Redirects::Pass => None,
-        };
-        let via = self.via.value(parts.version);
-        headers::incoming_bare(&mut parts.headers, via, rewrite.as_ref());
-    }
-
-    fn scrub(&self) -> Scrub<'_> {
-        Scrub::of(&self.redactor)
-    }
-
-    fn facts<'a>(&'a self, call: &'a Call<'_>) -> CallFacts<'a> {
+    fn call_facts<'a>(&'a self, call: &'a Call<'_>) -> CallFacts<'a> {
         let dialect = &call.policy.dialect;
         CallFacts {
             request_id: call.id.to_str().ok(),
-            attempts: call.story.attempts,
-            waited: call.story.waited,
-            credential: match call.rules.credential {
+            attempts: call.history.attempts,
+            waited: call.history.waited,
+            credential: match call.settings.credential {
                 Some(_) => Presenter::Gateway,
                 None => Presenter::Client,
             },
-            upstream: Some(&call.rules.name),
+            upstream: Some(&call.settings.name),
             documentation: dialect.documentation.as_deref(),
             support: dialect.support.as_ref(),
             status: call.policy.status,
-            scrub: self.scrub(),
+            scrub: Scrub::of(&self.redactor),
             ..CallFacts::default()
         }
     }
 
-    fn binding(&self, call: &Call<'_>) -> Option<crate::allowance::Binding> {
-        call.policy.expose.rate_limit.then(|| call.account.binding(&call.want)).flatten()
-    }
-}
-
-/// The methods with a meaning everywhere, less those that are refused: TRACE and CONNECT. Others
-/// are sent on as they are.
-const METHODS_ALLOWED: HeaderValue =
-    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-
-/// What is said of a request that became no call.
-const fn uncalled(request_id: &HeaderValue) -> Notes<'_> {
-    Notes { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
-}
-
-/// Names the limit as ours: the vendor did nothing wrong, and may have carried out the request.
-const HEAD_TOO_LARGE: &str = "The vendor answered, but the head of its answer is larger than this \
-                              gateway reads. Its operator can raise `head.max` or `head.headers`.";
-
-const PROXY_STATUS: http::HeaderName = http::HeaderName::from_static("proxy-status");
-
-/// What a client is told when its call was stopped by us.
-struct Told {
-    code: Code,
-    retry_after: Option<Wait>,
-    failures: u32,
-    remark: Remark<'static>,
-}
-
-/// What a call was refused a slot of, if it was.
-fn awaited(stop: &Stop, call: &Call<'_>) -> Option<Awaited> {
-    match stop {
-        Stop::Refused(refusal) => Some(refused_by(refusal, LimitOf::Upstream, call)),
-        Stop::ClientLimited(refusal) => Some(refused_by(refusal, LimitOf::Client, call)),
-        Stop::Draining | Stop::ClientLeft | Stop::ClientStalled => None,
-    }
-}
-
-impl Told {
-    fn of(stop: &Stop, call: &Call<'_>) -> Self {
-        let told = Self::plainly(stop);
-        let sentence = awaited(stop, call).and_then(|awaited| {
-            let what = match awaited.what {
-                Barrier::Allowance => "slot of the allowance",
-                Barrier::Concurrency => "place of the allowance",
-                Barrier::Client => "slot of the limit of the client",
-                Barrier::Pace | Barrier::Hold(_) | Barrier::Queue => return None,
-            };
-            let name = awaited.name;
-            Some(format!("No {what} `{name}` is free within the time this call may wait."))
+    /// When the account expects that a failed call may be sent: the end of the hold that stands
+    /// now, or of the allowance's exhaustion.
+    fn retry_after(&self, failed: &FailedAttempt) -> Option<Wait> {
+        let (now, settled) = (self.clock.now(), &failed.settled);
+        let held = settled.held_until.map(|until| Wait {
+            span: now.until(until),
+            basis: settled.basis.unwrap_or(Basis::Estimate),
         });
-        let detail = sentence.map(Cow::Owned).or(told.remark.detail.clone());
-        Self { remark: Remark { detail, ..told.remark }, ..told }
-    }
-
-    fn plainly(stop: &Stop) -> Self {
-        match stop {
-            Stop::Refused(refusal) => Self::refused(refusal, Code::AllowanceExhausted),
-            Stop::ClientLimited(refusal) => Self::refused(refusal, Code::ClientLimited),
-            Stop::Draining => Self {
-                retry_after: Some(estimate(DRAINING_RETRY)),
-                ..Self::plain(Code::Draining, None)
-            },
-            Stop::ClientStalled => {
-                let detail = "The request's body stopped coming, or came too slowly.";
-                Self {
-                    remark: Remark { source: Some(Source::Client), ..remark(Some(detail)) },
-                    ..Self::plain(Code::RequestTimeout, None)
-                }
-            }
-            Stop::ClientLeft => {
-                let detail = "The request's body broke off before it was complete.";
-                Self {
-                    remark: Remark { source: Some(Source::Client), ..remark(Some(detail)) },
-                    ..Self::plain(Code::InvalidRequest, None)
-                }
-            }
+        let release = settled.release.map(|at| estimate(now.until(at)));
+        match (held, release) {
+            (Some(held), Some(release)) if held.span < release.span => Some(release),
+            (Some(held), _) => Some(held),
+            (None, release) => release,
         }
     }
 
-    fn refused(refusal: &Refusal, exhausted: Code) -> Self {
-        let retry_after = Some(estimate(refusal.retry_after));
-        let told = match &refusal.reason {
-            RefusalReason::QueueFull => Self::plain(Code::QueueFull, None),
-            RefusalReason::Exhausted { .. } => Self::plain(exhausted, None),
-            RefusalReason::Held { cause, failures } => {
-                let mut told = Self::plain(Code::UpstreamHeld, None);
-                told.remark.cause = Some(*cause);
-                Self { failures: *failures, ..told }
-            }
-        };
-        Self { retry_after, ..told }
-    }
-
-    const fn plain(code: Code, detail: Option<&'static str>) -> Self {
-        Self { code, retry_after: None, failures: 0, remark: remark(detail) }
+    fn binding(&self, call: &Call<'_>) -> Option<Binding> {
+        call.policy.expose.rate_limit.then(|| call.account.binding(&call.slot_request)).flatten()
     }
 }
 
-/// By then a balancer has found another replica, or this one is back.
+/// The methods that every server knows, except TRACE and CONNECT, which are refused. Other methods
+/// are forwarded too.
+const METHODS_ALLOWED: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// Names the limit as ours: the vendor did nothing wrong, and may have carried out the request.
+const HEAD_TOO_LARGE: &str = "The upstream responded, but the head of its response is larger than \
+                              this gateway accepts. The operator can raise `head.max` or \
+                              `head.headers`.";
+const BODY_BROKE: &str = "The request body broke off before it was complete.";
+const BODY_STALLED: &str = "The request body stopped arriving, or arrived too slowly.";
+
+/// Until then a load balancer has found another replica, or this one is back.
 const DRAINING_RETRY: Duration = Duration::from_secs(1);
 
-const fn remark(detail: Option<&'static str>) -> Remark<'static> {
-    Remark {
-        source: None,
-        detail: match detail {
-            Some(detail) => Some(Cow::Borrowed(detail)),
-            None => None,
-        },
-        cause: None,
-    }
+fn exhausted_detail(blocked_by: &Awaited) -> Option<Cow<'static, str>> {
+    let limit = match blocked_by.what {
+        Barrier::Allowance => "slot of the allowance",
+        Barrier::Concurrency => "concurrency slot of the allowance",
+        Barrier::Client => "slot of the limit of the client",
+        Barrier::Pace | Barrier::Hold(_) | Barrier::Queue => return None,
+    };
+    let name = &blocked_by.name;
+    Some(format!("No {limit} `{name}` is free within the time this call may wait.").into())
 }
 
-/// An honest estimate is at least a second: "now" would invite a loop.
+/// A wait of at least a second, because "now" would invite a loop.
 fn estimate(span: Duration) -> Wait {
     Wait { span: span.max(Duration::from_secs(1)), basis: Basis::Estimate }
 }
 
-/// Where an answer that leads to the vendor leads instead.
-fn redirects<'a>(call: &'a Call<'_>) -> Option<Rewrite<'a>> {
-    match call.policy.redirects {
-        Redirects::Rewrite => Some(call.rewrite()),
-        Redirects::Pass => None,
-    }
+/// Whether "a few retries" (D36) are used up: this call's attempts, or the probes of the hold that
+/// answers it.
+const fn retries(call: &Call<'_>, failed_probes: u32) -> Retries {
+    let spent = call.attempts_max <= call.history.attempts;
+    let probed = call.attempts_max <= failed_probes.saturating_add(1);
+    if spent || (probed && 0 < failed_probes) { Retries::UsedUp } else { Retries::Left }
 }
 
-/// In HTTP/1.1 no trailers follow a body whose length is known.
-fn trailers<B: Body>(version: Version, body: &B) -> Trailers {
-    let sized = version != Version::HTTP_2 && body.size_hint().exact().is_some();
-    if sized { Trailers::Drop } else { Trailers::Pass }
+const fn notes_without_call(request_id: &HeaderValue) -> Notes<'_> {
+    Notes { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
 }
 
-/// Whether it is known what the request did.
-fn effect(call: &Call<'_>, troubled: &Troubled) -> Effect {
-    let unknown = troubled.trouble.processing == Processing::Unknown;
-    if unknown && !call.promised_method().is_safe() { Effect::Unknown } else { Effect::Known }
-}
-
-/// "A few retries are used up": this call's attempts, or the probes of the hold that answers it.
-const fn retries(call: &Call<'_>, failures: u32) -> Retries {
-    let spent = call.attempts_max <= call.story.attempts;
-    let probed = call.attempts_max <= failures.saturating_add(1);
-    if spent || (probed && 0 < failures) { Retries::UsedUp } else { Retries::Left }
-}
-
-/// What the vault reckons: the end of the hold that now stands, or of the allowance's exhaustion.
-fn reckoned(troubled: &Troubled) -> Option<Wait> {
-    let aftermath = &troubled.aftermath;
-    let held = aftermath.held_until.map(|until| Wait {
-        span: troubled.at.until(until),
-        basis: aftermath.basis.unwrap_or(Basis::Estimate),
-    });
-    let release = aftermath.release.map(|at| estimate(troubled.at.until(at)));
-    match (held, release) {
-        (Some(held), Some(release)) if held.span < release.span => Some(release),
-        (Some(held), _) => Some(held),
-        (None, release) => release,
-    }
-}
-
-fn notes<'a>(call: &'a Call<'_>, binding: Option<&'a crate::allowance::Binding>) -> Notes<'a> {
-    let timing = Timing { wait: call.story.waited, upstream: call.story.upstream_time };
+fn notes<'a>(call: &'a Call<'_>, binding: Option<&'a Binding>) -> Notes<'a> {
+    let timing = Timing { wait: call.history.waited, upstream: call.history.upstream_time };
     Notes {
         request_id: &call.id,
-        attempts: call.story.attempts,
+        attempts: call.history.attempts,
         wait_applied: call.wait_applied,
         timing: call.policy.expose.server_timing.then_some(timing),
         rate_limit: binding.map(|binding| RateLimit {
@@ -408,7 +351,7 @@ fn notes<'a>(call: &'a Call<'_>, binding: Option<&'a crate::allowance::Binding>)
     }
 }
 
-fn problem_response<B>(problem: &Problem, headers: HeaderMap) -> Response<ResponseBody<B>> {
+fn response_of<B>(problem: &Problem, headers: HeaderMap) -> Response<ResponseBody<B>> {
     let mut response = Response::new(ResponseBody::Whole(Some(problem.to_bytes())));
     *response.status_mut() = problem.status;
     *response.headers_mut() = headers;

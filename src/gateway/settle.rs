@@ -1,0 +1,95 @@
+//! What the account learns from an attempt: settles its slot with what the vendor's response said,
+//! and keeps the retry budget informed.
+
+use crate::allowance::{AttemptEnd, Blind, ConcurrencyPermit, SettleOutcome, Settlement, Slot};
+use crate::outcome::{Code, Failure, HoldOrder, Processing, Reach, Remedy, Standing, Trouble};
+use crate::telemetry::Throttled;
+
+use super::call::Call;
+use super::state::Gateway;
+
+/// Stands in the log in place of a dialect's rule where a hold comes from the rate limit headers
+/// of a success.
+const RATE_HEADERS_RULE: &str = "rate headers";
+
+impl<E> Gateway<E> {
+    /// Settles the slot of a success. Its headers may lower what we believe of the allowance, and
+    /// ask for a pause.
+    pub(super) fn settle_success(
+        &self,
+        call: &Call<'_>,
+        slot: Slot,
+        standing: Option<&(Option<Standing>, Option<HoldOrder>)>,
+        settlement: Settlement<'_>,
+    ) -> ConcurrencyPermit {
+        self.accounts.answered(call.upstream);
+        let (settled, permit) = slot.settle(&Settlement {
+            order: standing.and_then(|(_, pause)| pause.as_ref()),
+            said: standing.and_then(|(standing, _)| standing.as_ref()),
+            ..settlement
+        });
+        self.log_holds(call, &settled, Some(RATE_HEADERS_RULE), settlement.over);
+        permit
+    }
+
+    /// Settles the slot of a failed attempt with everything that the account has to know of it.
+    pub(super) fn settle_failed(
+        &self,
+        call: &Call<'_>,
+        slot: Slot,
+        classification: &Trouble,
+        settlement: Settlement<'_>,
+    ) -> (SettleOutcome, ConcurrencyPermit) {
+        let failed = settlement.blind != Blind::No || classification.remedy != Remedy::Final;
+        match (failed, &classification.hold) {
+            (true, None) if call.history.attempts == 1 => {
+                self.accounts.call_failed(call.upstream, self.clock.now());
+            }
+            (false, None) => self.accounts.answered(call.upstream),
+            (true, None) | (_, Some(_)) => {}
+        }
+        let (settled, permit) = slot.settle(&Settlement {
+            order: classification.hold.as_ref(),
+            learned: classification.learned,
+            chance: self.random.unit(),
+            ..settlement
+        });
+        self.log_holds(call, &settled, Some(&classification.rule), settlement.over);
+        if classification.code == Code::RateLimited {
+            let expected =
+                if settled.unexpected { Throttled::Unexpected } else { Throttled::Expected };
+            self.shard.throttled(call.upstream, expected);
+        }
+        (settled, permit)
+    }
+
+    /// Gives up the slot of an exchange that ended without a result. If it was the probe of a
+    /// hold, the hold may continue.
+    #[cold]
+    pub(super) fn abandon(&self, call: &Call<'_>, slot: &mut Slot) {
+        let settled = slot.abandon();
+        self.log_holds(call, &settled, None, self.clock.now());
+    }
+}
+
+/// How an attempt ended whose exchange failed.
+pub(super) const fn attempt_end(failure: &Failure) -> AttemptEnd {
+    match failure.reach {
+        Reach::Nothing => AttemptEnd::NotSent,
+        Reach::Refused => AttemptEnd::Refused,
+        Reach::Maybe => AttemptEnd::Unanswered,
+    }
+}
+
+/// Whether an attempt is evidence of an outage: the vendor did not respond, or it is unknown what
+/// it did. Limits on our own side say nothing about the vendor.
+pub(super) fn blind(classification: &Trouble, failure: Option<&Failure>) -> Blind {
+    if failure.is_some_and(|failure| failure.kind.is_ours()) {
+        return Blind::No;
+    }
+    match classification.processing {
+        Processing::Unknown => Blind::OnPath,
+        Processing::NotSent => Blind::OnConnection,
+        Processing::NotProcessed | Processing::Processed => Blind::No,
+    }
+}
