@@ -292,12 +292,12 @@ impl Plan {
         let mut needs = self.always;
         let mut exempt = Exempt::No;
         for (number, allowance) in &self.choosy {
-            if allowance.exempt.iter().any(|matcher| matcher.surely(method, path)) {
+            if allowance.exempt.iter().any(|matcher| matcher.must_match(method, path)) {
                 exempt = Exempt::Yes;
                 continue;
             }
             let counts = allowance.counts.as_ref();
-            if counts.is_none_or(|matcher| matcher.possibly(method, path)) {
+            if counts.is_none_or(|matcher| matcher.may_match(method, path)) {
                 needs.add(*number, &allowance.grant);
             }
         }

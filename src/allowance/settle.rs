@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::allowance::hold::{Circumstances, Hold};
-use crate::outcome::{Basis, HoldCause, HoldOrder, HoldScope, Learned, Standing};
+use crate::outcome::{Basis, HoldCause, HoldOrder, HoldScope, LearnedLimit, Standing};
 use crate::time::Moment;
 
 use super::concurrency::Leave;
@@ -22,7 +22,7 @@ pub(super) struct Report<'a> {
     pub(super) fate: AttemptEnd,
     pub(super) blind: Blind,
     pub(super) order: Option<&'a HoldOrder>,
-    pub(super) learned: Option<Learned>,
+    pub(super) learned: Option<LearnedLimit>,
     pub(super) said: Option<&'a Standing>,
     pub(super) sent: Moment,
     pub(super) now: Moment,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::outcome::{HoldOrder, Learned, Reach, Standing};
+use crate::outcome::{Delivery, HoldOrder, LearnedLimit, Standing};
 use crate::time::Moment;
 
 use super::account::{Account, wake};
@@ -28,7 +28,7 @@ pub struct Slot {
     /// Whether a configured allowance should have prevented what the head says.
     unexpected: bool,
     /// How far the request got, if it is given up now.
-    reach: Reach,
+    delivery: Delivery,
 }
 
 /// What became of an attempt, and what the vendor said with it.
@@ -41,7 +41,7 @@ pub struct Settlement<'a> {
     /// The hold it orders.
     pub order: Option<&'a HoldOrder>,
     /// An allowance that the vendor named.
-    pub learned: Option<Learned>,
+    pub learned: Option<LearnedLimit>,
     /// What its headers say of the vendor's limits.
     pub said: Option<&'a Standing>,
     /// When the attempt was sent.
@@ -71,8 +71,8 @@ impl Settlement<'_> {
 
 impl Slot {
     pub(super) const fn new(account: Arc<Account>, granted: Granted) -> Self {
-        let reach = Reach::Maybe;
-        Self { account: Some(account), granted, settled: 0, closed: 0, unexpected: false, reach }
+        let delivery = Delivery::Uncertain;
+        Self { account: Some(account), granted, settled: 0, closed: 0, unexpected: false, delivery }
     }
 
     /// Whether an observing allowance would have made the call wait.
@@ -106,15 +106,15 @@ impl Slot {
     }
 
     /// How far the request got when its exchange was given up.
-    pub const fn given_up(&mut self, reach: Reach) {
-        self.reach = reach;
+    pub const fn given_up(&mut self, delivery: Delivery) {
+        self.delivery = delivery;
     }
 
     /// The exchange was given up: it counts as sent and unanswered, unless it is known that nothing
     /// was written. Says what that means for the hold whose probe it was.
     pub fn abandon(&mut self) -> SettleOutcome {
         let Some(account) = self.account.take() else { return SettleOutcome::default() };
-        if self.reach == Reach::Nothing {
+        if self.delivery == Delivery::NotSent {
             account.change(|state, now| state.cancel(&self.granted, now));
             return SettleOutcome::default();
         }

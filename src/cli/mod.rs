@@ -69,8 +69,8 @@ const DIALECTS: Dialects = Dialects {
     schema: dialect::schema,
 };
 
-fn fault(fault: dialect::Fault) -> DialectFault {
-    let dialect::Fault { pointer, message, accepted, nearest } = fault;
+fn fault(fault: dialect::DialectError) -> DialectFault {
+    let dialect::DialectError { pointer, message, accepted, nearest } = fault;
     DialectFault { pointer, message, accepted, nearest }
 }
 

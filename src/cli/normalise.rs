@@ -13,10 +13,8 @@ use http::header::DATE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::cli::Streams;
-use crate::dialect::Dialect;
-use crate::dialect::decode::{self, BODY_BYTES_MAX};
-use crate::dialect::{self, AUTO};
-use crate::outcome::{Answer, Class, Extent, Processing, Remedy, StoppedBy, Trouble};
+use crate::dialect::{self, AUTO, BODY_BYTES_MAX, Dialect};
+use crate::outcome::{Classification, Processing, Remedy, ResponseHead, StoppedBy};
 use crate::problem::Problem;
 use crate::problem::normalise::{CallFacts, Effect, upstream_problem};
 
@@ -126,11 +124,10 @@ pub fn normalise(
     method: &Method,
     wall: SystemTime,
 ) -> Option<Problem> {
-    let body = decode::peek(capture.body.clone(), Extent::Whole, &capture.headers);
-    let answer = Answer { status: capture.status, headers: &capture.headers, body: &body };
-    let (class, reading) = dialect::understand(dialect, &answer, wall);
-    let Class::Trouble(trouble) = class else { return None };
-    let stopped_by = stopped_by(&trouble, method);
+    let head = ResponseHead { status: capture.status, headers: &capture.headers };
+    let body = Some(capture.body.clone());
+    let (classification, facts) = dialect::understand(dialect, head, body, wall)?;
+    let stopped_by = stopped_by(&classification, method);
     let call = CallFacts {
         attempts: 1,
         stopped_by,
@@ -140,13 +137,13 @@ pub fn normalise(
         documentation: dialect.documentation.as_deref(),
         ..CallFacts::default()
     };
-    Some(upstream_problem(&trouble, Some(&reading), &call))
+    Some(upstream_problem(&classification, Some(&facts), &call))
 }
 
 /// Why a gateway without patience would stop here, where the answer itself says so.
-fn stopped_by(trouble: &Trouble, method: &Method) -> Option<StoppedBy> {
+fn stopped_by(classification: &Classification, method: &Method) -> Option<StoppedBy> {
     let repeatable = method.is_idempotent();
-    match (trouble.remedy, trouble.processing) {
+    match (classification.remedy, classification.processing) {
         (Remedy::Final, _) => Some(StoppedBy::Final),
         (_, Processing::Unknown) if !repeatable => Some(StoppedBy::Method),
         (_, Processing::Processed) => Some(StoppedBy::Final),

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::cli::Streams;
-use crate::outcome::Code;
-use crate::problem::{Retryable, TYPE_PREFIX, UnknownCode, schema};
+use crate::outcome::{Code, TYPE_PREFIX};
+use crate::problem::{Retryable, UnknownCode, schema};
 
 /// What `problem` is asked.
 #[derive(Args, Debug)]

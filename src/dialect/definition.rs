@@ -11,6 +11,9 @@ use regex::Regex;
 
 use crate::outcome::{Code, FailureKind, HoldCause, Support};
 
+/// The pace after a throttle: half, unless a rule says otherwise (D29).
+pub(super) const SLOW_SIXTEENTHS: u8 = 8;
+
 /// How one vendor speaks when something is wrong.
 #[derive(Clone, Debug)]
 pub struct Dialect {

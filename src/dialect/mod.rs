@@ -1,38 +1,41 @@
-//! Reading error bodies into one tree, and the dialects that ship with the program.
+//! How vendors report errors: the body of a response becomes a document, the document yields facts,
+//! and head and facts together give a classification.
 //!
-//! Bytes become text (`decode`, `text`), text becomes a tree (`json`, `html`, `form`), and the
-//! tree yields facts: by the places a dialect names (`extract`) or by the usual signs (`auto`).
-//! Refuses to decide what the facts mean: `policy::classify` does.
+//! | step | files |
+//! | --- | --- |
+//! | bytes → [`Document`](document::Document) | `document` |
+//! | document → [`Facts`] | `facts`: by the places a dialect names (`extract`), else by the usual names (`auto`) |
+//! | head and facts → [`Classification`] | `classify`: the dialect's rules, the usual signs, the status |
+//! | wait hints and rate limits of a head, a body, a sentence | `hint` |
+//! | text → [`Dialect`] | `compile`; the compiled form is `definition` |
 
-mod auto;
-pub mod classify;
-pub mod decode;
+mod classify;
+mod compile;
 mod definition;
-mod extract;
+mod document;
 mod facts;
-pub mod file;
-mod form;
-pub mod hint;
-mod html;
-mod json;
-pub mod pointer;
-mod text;
+mod hint;
 
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
 
-use crate::outcome::{Answer, Class, Failure, Reading, Trouble};
-use crate::problem::Problem;
-use classify::{Seen, classify};
+use bytes::Bytes;
 
+use crate::outcome::{Classification, Facts, ResponseHead};
+use classify::Evidence;
+use document::Document;
+
+pub use classify::{HeadDecides, classify_failure, head_decides};
+pub use compile::{DialectError, compile, compile_extract, compile_rules, schema};
 pub use definition::{Dialect, Extract, HoldRule, Place, Replay, Retry, Rule, RuleScope, When};
-pub use file::{Fault, compile, schema};
+pub use document::BODY_BYTES_MAX;
+pub use hint::standing;
 
-/// The name of the dialect for everybody who has no own one.
+/// The dialect of every upstream without one of its own.
 pub const AUTO: &str = "auto";
 
-/// The dialects that ship with the program, as they stand in `config/dialects/`.
-const SHIPPED: [(&str, &str); 3] = [
+/// The built-in dialects, as they stand in `config/dialects/`.
+const BUILT_IN_TEXTS: [(&str, &str); 3] = [
     (AUTO, include_str!("../../config/dialects/auto.yaml")),
     ("droplink", include_str!("../../config/dialects/droplink.yaml")),
     ("wordbee", include_str!("../../config/dialects/wordbee.yaml")),
@@ -40,65 +43,51 @@ const SHIPPED: [(&str, &str); 3] = [
 
 static BUILT_IN: LazyLock<Vec<Arc<Dialect>>> = LazyLock::new(|| {
     let compiled = |(name, yaml): (&str, &str)| {
-        let value = serde_saphyr::from_str(yaml).expect("a test parses what ships");
-        Arc::new(compile(name, &value).expect("a test compiles what ships"))
+        let value = serde_saphyr::from_str(yaml).expect("a test parses the built-in dialects");
+        Arc::new(compile(name, &value).expect("a test compiles the built-in dialects"))
     };
-    SHIPPED.map(compiled).to_vec()
+    BUILT_IN_TEXTS.map(compiled).to_vec()
 });
 
-/// A dialect that ships with the program.
 #[must_use]
 pub fn builtin(name: &str) -> Option<Arc<Dialect>> {
     BUILT_IN.iter().find(|dialect| *dialect.name == *name).cloned()
 }
 
-/// The names of the dialects that ship with the program.
 pub fn builtin_names() -> impl Iterator<Item = &'static str> {
-    SHIPPED.iter().map(|(name, _)| *name)
+    BUILT_IN_TEXTS.iter().map(|(name, _)| *name)
 }
 
-/// The text of a dialect that ships with the program, for people who want to start from it.
+/// The YAML of a built-in dialect, as a start for one's own.
 #[must_use]
 pub fn builtin_text(name: &str) -> Option<&'static str> {
-    SHIPPED.iter().find(|(shipped, _)| *shipped == name).map(|(_, yaml)| *yaml)
+    BUILT_IN_TEXTS.iter().find(|(builtin, _)| *builtin == name).map(|(_, yaml)| *yaml)
 }
 
-/// What an answer means, and the facts it rests on.
+/// What a response means, with the facts that a problem needs; `None` for a success, which goes to
+/// the client as it is. `body` is what arrived, still encoded, and `None` unless it is complete.
 #[must_use]
-pub fn understand(dialect: &Dialect, answer: &Answer<'_>, wall: SystemTime) -> (Class, Reading) {
-    let reading = read(dialect, answer);
-    let class = classify(dialect, &Seen::Answer { answer: *answer, reading: &reading }, wall);
-    (class, reading)
+pub fn understand(
+    dialect: &Dialect,
+    head: ResponseHead<'_>,
+    body: Option<Bytes>,
+    wall: SystemTime,
+) -> Option<(Classification, Facts)> {
+    let document = Document::read(head.headers, body);
+    let facts = facts::of_response(dialect, head, &document);
+    let evidence = Evidence::new(head, &document, &facts, wall);
+    let classification = classify::classify_response(dialect, &evidence)?;
+    Some((classification, facts))
 }
 
-/// What a failure means.
+/// What a response means whose body is not available; `None` for a success.
 #[must_use]
-pub fn for_failure(dialect: &Dialect, failure: &Failure) -> Trouble {
-    classify::failed(dialect, failure)
-}
-
-/// The facts of an answer's body.
-#[must_use]
-pub fn read(dialect: &Dialect, answer: &Answer<'_>) -> Reading {
-    let tree = text::parse(answer.headers, answer.body);
-    if answer.status.as_u16() >= 400
-        && let Some(problem) = Problem::from_value(&tree.value)
-    {
-        return facts::relayed(problem, tree);
-    }
-    let places = &dialect.extract;
-    let found = extract::facts(places, answer.headers, &tree);
-    let recognised = found.message.is_some();
-    if recognised {
-        return facts::reading(found, tree, places, facts::Recognised::Yes);
-    }
-    let guessed = auto::facts(answer.headers, &tree, answer.status.as_u16());
-    if dialect.guesses {
-        let known = guessed.message.is_some() || guessed.code.is_some();
-        let known = if known { facts::Recognised::Yes } else { facts::Recognised::No };
-        return facts::reading(found.or(guessed), tree, places, known);
-    }
-    facts::fallback(found, guessed, tree, places)
+pub fn classify_head(
+    dialect: &Dialect,
+    head: ResponseHead<'_>,
+    wall: SystemTime,
+) -> Option<Classification> {
+    understand(dialect, head, None, wall).map(|(classification, _)| classification)
 }
 
 #[cfg(test)]

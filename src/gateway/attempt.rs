@@ -98,7 +98,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut upload = UploadMonitor::new(call, sent);
         let body = call.next_attempt(|| self.random.bytes8());
         let timeouts = AttemptTimeouts::new(call.policy, slot);
-        let progress = Progress::begun(sent);
+        let progress = Progress::starting_at(sent);
         let exchange = self.exchange.exchange(call.upstream, &call.request, body, &progress);
         let mut exchange = pin!(exchange);
         let mut guard =
@@ -133,7 +133,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         result
     }
 
-    /// Notes that an exchange which began at `sent` is over now.
+    /// CallHeaders that an exchange which began at `sent` is over now.
     fn exchange_ended(&self, call: &mut Call<'_>, sent: Moment) -> Settlement<'static> {
         let over = self.clock.now();
         call.history.upstream_time += over.since(sent);

@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 
 use crate::allowance::{Account, AccountRule, Awaited, SlotRequest};
-use crate::headers::{self, AnswerSurvey, Rewrite, Survey};
+use crate::headers::{self, RequestScan, ResponseScan, Rewrite};
 use crate::outcome::{Code, Failure};
 use crate::retry::decision::RetryReason;
 use crate::retry::replay::{Licence, Repeatability};
@@ -42,7 +42,7 @@ pub(super) struct Call<'g> {
     pub(super) licence: Licence,
     /// The methods by which headers or query override the request's own.
     pub(super) overrides: Vec<Box<str>>,
-    pub(super) survey: Survey,
+    pub(super) scan: RequestScan,
     pub(super) account: Arc<Account>,
     pub(super) slot_request: SlotRequest,
     pub(super) history: CallHistory,
@@ -142,18 +142,18 @@ impl Call<'_> {
     }
 
     /// How long the body of a response with such a head may be silent.
-    pub(super) fn response_idle_timeout(&self, survey: AnswerSurvey) -> Duration {
+    pub(super) fn response_idle_timeout(&self, scan: ResponseScan) -> Duration {
         /// Events come when something happens.
         const EVENT_STREAM: Duration = Duration::from_secs(5 * 60);
         let configured = self.policy.idle_timeout;
-        if survey.is_event_stream() { configured.max(EVENT_STREAM) } else { configured }
+        if scan.is_event_stream() { configured.max(EVENT_STREAM) } else { configured }
     }
 
     /// Begins the next attempt and returns its body. Its request equals the one before byte for
     /// byte, except that each attempt is a span of its own in the client's trace.
     pub(super) fn next_attempt(&mut self, span_id: impl FnOnce() -> [u8; 8]) -> RequestBody {
         self.history.attempts += 1;
-        self.survey.renew_traceparent(&mut self.request.headers, span_id);
+        self.scan.renew_traceparent(&mut self.request.headers, span_id);
         self.body.next_attempt()
     }
 

@@ -5,24 +5,21 @@
 //! says if the client leaves while the body is being read.
 
 use std::pin::pin;
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::response::Parts;
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 use http_body::Body;
 
 use crate::allowance::{AttemptEnd, Settlement, Slot};
-use crate::dialect;
-use crate::dialect::classify::{self};
-use crate::dialect::hint;
-use crate::headers::AnswerSurvey;
-use crate::outcome::{Answer, Class, Extent, Failure, FailureKind, HoldOrder, Peek, Standing};
+use crate::dialect::{self, HeadDecides};
+use crate::headers::ResponseScan;
+use crate::outcome::{Failure, FailureKind, ResponseHead};
 use crate::telemetry::{self, Attempted};
 use crate::upstream::Exchange;
 
-use super::body::{IdleTimer, PeekedBody, RequestBody, ResponseBody, peek};
+use super::body::{Extent, IdleTimer, PeekedBody, RequestBody, ResponseBody, peek};
 use super::call::Call;
 use super::result::{CallResult, FailedAttempt, Interruption};
 use super::settle::{attempt_end, blind};
@@ -31,12 +28,6 @@ use super::state::{BoxFuture, Gateway};
 /// How long the body of a refusal may be late before the head alone places a hold. Bodies come
 /// with their heads, or within a round trip.
 const BODY_GRACE: Duration = Duration::from_millis(100);
-
-/// A body of which nothing has been read.
-static UNREAD: LazyLock<Peek> = LazyLock::new(|| Peek { extent: Extent::Cut, ..Peek::default() });
-
-/// What the head of a success says about limits, and the pause it asks for.
-type Said = (Option<Standing>, Option<HoldOrder>);
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Passes a response that is not inspected.
@@ -49,22 +40,18 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> CallResult<E::Body> {
         self.keep_identity_if_logged(call, settlement.over);
         self.count_response(call, response.status(), &settlement);
-        let survey = AnswerSurvey::of(response.headers());
-        let said =
-            survey.speaks_of_rates().then(|| self.said(response.status(), response.headers()));
-        let permit = self.settle_success(call, slot, said.as_ref(), settlement);
-        let idle = IdleTimer::new(self.clock, call.response_idle_timeout(survey));
+        let scan = ResponseScan::of(response.headers());
+        let head = ResponseHead { status: response.status(), headers: response.headers() };
+        let has_standing = scan.has_rate_limit();
+        let standing = has_standing.then(|| dialect::standing(head, self.clock.wall())).flatten();
+        let permit = self.settle_success(call, slot, standing.as_ref(), settlement);
+        let idle = IdleTimer::new(self.clock, call.response_idle_timeout(scan));
         let status = response.status();
         let context = || self.response_context(call, status);
         let response = response.map(|body| ResponseBody::of_vendor(body, idle, permit, context));
-        // Only now the request's header map is free, because the context names the account.
+        // Only now, because the context names the account of the request's headers.
         self.exchange.reuse(call.upstream, &mut call.request.headers);
-        CallResult::Response(response, survey)
-    }
-
-    fn said(&self, status: StatusCode, headers: &HeaderMap) -> Said {
-        let wall = self.clock.wall();
-        (hint::standing(headers, || wall), hint::pause(status, headers, wall).map(classify::pause))
+        CallResult::Response(response, scan)
     }
 
     fn count_response(&self, call: &Call<'_>, status: StatusCode, settlement: &Settlement<'_>) {
@@ -118,7 +105,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         if failure.kind == FailureKind::LocalResources {
             telemetry::shortage(&failure, settlement.over);
         }
-        let classification = dialect::for_failure(&call.policy.dialect, &failure);
+        let classification = dialect::classify_failure(&call.policy.dialect, &failure);
         let blind = blind(&classification, Some(&failure));
         let settlement = Settlement { fate, blind, ..settlement };
         let was_probe = slot.is_probe();
@@ -136,34 +123,29 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         settlement: Settlement<'_>,
     ) -> Result<CallResult<E::Body>, Box<FailedAttempt>> {
         let (parts, body) = response.into_parts();
-        let (was_probe, status) = (slot.is_probe(), parts.status);
+        let was_probe = slot.is_probe();
         let open = Some((slot, parts));
         let mut inspection = Inspection { gateway: self, call, open, settlement };
-        let peeked = inspection.read(body, status).await;
+        let peeked = inspection.read(body).await;
         let (slot, parts) = inspection.open.take().expect("only this line takes it");
-        let seen = dialect::decode::peek(peeked.bytes(), peeked.extent, &parts.headers);
-        let answer = Answer { status: parts.status, headers: &parts.headers, body: &seen };
-        let wall = self.clock.wall();
-        let (class, facts) = dialect::understand(&call.policy.dialect, &answer, wall);
-        let classification = match class {
-            Class::Success => {
-                let said = self.said(parts.status, &parts.headers);
-                let permit = self.settle_success(call, slot, Some(&said), settlement);
-                let survey = AnswerSurvey::of(&parts.headers);
-                let idle = IdleTimer::new(self.clock, call.response_idle_timeout(survey));
-                let context = self.response_context(call, parts.status);
-                let (read, rest) = peeked.into_frames();
-                let body = ResponseBody::resumed(read, rest, idle, permit, context);
-                return Ok(CallResult::Response(Response::from_parts(parts, body), survey));
-            }
-            Class::Trouble(classification) => *classification,
+        let body = (peeked.extent == Extent::Whole).then(|| peeked.bytes());
+        let (head, wall) = (head_of(&parts), self.clock.wall());
+        let Some((classification, facts)) =
+            dialect::understand(&call.policy.dialect, head, body, wall)
+        else {
+            let standing = dialect::standing(head, wall);
+            let permit = self.settle_success(call, slot, standing.as_ref(), settlement);
+            let scan = ResponseScan::of(&parts.headers);
+            let idle = IdleTimer::new(self.clock, call.response_idle_timeout(scan));
+            let context = self.response_context(call, parts.status);
+            let (read, rest) = peeked.into_frames();
+            let body = ResponseBody::resumed(read, rest, idle, permit, context);
+            return Ok(CallResult::Response(Response::from_parts(parts, body), scan));
         };
         if !facts.recognised {
             self.shard.unrecognised(call.upstream);
         }
-        let standing = hint::standing(&parts.headers, || wall);
-        let blind = blind(&classification, None);
-        let settlement = Settlement { said: standing.as_ref(), blind, ..settlement };
+        let settlement = Settlement { blind: blind(&classification, None), ..settlement };
         let (settled, mut permit) = self.settle_failed(call, slot, &classification, settlement);
         if peeked.extent == Extent::Whole {
             permit.end();
@@ -195,17 +177,18 @@ struct Inspection<'a, 'c, E: Exchange<RequestBody>> {
 impl<E: Exchange<RequestBody>> Inspection<'_, '_, E> {
     /// Reads the body. A refusal that states a wait in its head places a hold first, one without
     /// it when its body is late, so that no other call is sent into it meanwhile.
-    async fn read<B>(&mut self, body: B, status: StatusCode) -> PeekedBody<B>
+    async fn read<B>(&mut self, body: B) -> PeekedBody<B>
     where
         B: Body<Data = Bytes, Error = Failure> + Unpin,
     {
         let clock = self.gateway.clock;
-        if !classify::refuses(status) {
-            return peek(body, clock).await;
-        }
-        if self.states_wait() {
-            self.hold_by_head();
-            return peek(body, clock).await;
+        match self.head_decides() {
+            HeadDecides::Never => return peek(body, clock).await,
+            HeadDecides::AtOnce => {
+                self.hold_by_head();
+                return peek(body, clock).await;
+            }
+            HeadDecides::IfBodyIsLate => {}
         }
         let mut reading = pin!(peek(body, clock));
         tokio::select! {
@@ -217,22 +200,21 @@ impl<E: Exchange<RequestBody>> Inspection<'_, '_, E> {
         reading.await
     }
 
-    fn states_wait(&self) -> bool {
-        let Some((_, parts)) = &self.open else { return false };
-        hint::explicit(&parts.headers, self.gateway.clock.wall()).is_some()
+    fn head_decides(&self) -> HeadDecides {
+        let Some((_, parts)) = &self.open else { return HeadDecides::Never };
+        dialect::head_decides(head_of(parts), self.gateway.clock.wall())
     }
 
     /// Places the hold that the head alone orders; the body can only refine it.
     fn hold_by_head(&mut self) {
         let Self { gateway, call, open, settlement } = self;
         let Some((slot, parts)) = open else { return };
-        let head = Answer { status: parts.status, headers: &parts.headers, body: &UNREAD };
-        let ordered = classify::by_head(&call.policy.dialect, &head, gateway.clock.wall());
-        if let Some((order, rule)) = &ordered {
-            let chance = gateway.random.unit();
-            let settled = slot.close(&Settlement { order: Some(order), chance, ..*settlement });
-            gateway.log_holds(call, &settled, Some(rule), settlement.over);
-        }
+        let wall = gateway.clock.wall();
+        let classified = dialect::classify_head(&call.policy.dialect, head_of(parts), wall);
+        let Some(classification) = classified.filter(|it| it.hold.is_some()) else { return };
+        let (order, chance) = (classification.hold.as_ref(), gateway.random.unit());
+        let settled = slot.close(&Settlement { order, chance, ..*settlement });
+        gateway.log_holds(call, &settled, Some(&classification.rule), settlement.over);
     }
 }
 
@@ -240,19 +222,17 @@ impl<E: Exchange<RequestBody>> Drop for Inspection<'_, '_, E> {
     fn drop(&mut self) {
         let Some((slot, parts)) = self.open.take() else { return };
         let Self { gateway, call, settlement, .. } = self;
-        let head = Answer { status: parts.status, headers: &parts.headers, body: &UNREAD };
-        let wall = gateway.clock.wall();
-        match dialect::understand(&call.policy.dialect, &head, wall).0 {
-            Class::Success => {
-                let said = gateway.said(parts.status, &parts.headers);
-                drop(gateway.settle_success(call, slot, Some(&said), *settlement));
-            }
-            Class::Trouble(classification) => {
-                let standing = hint::standing(&parts.headers, || wall);
-                let blind = blind(&classification, None);
-                let settlement = Settlement { said: standing.as_ref(), blind, ..*settlement };
-                gateway.settle_failed(call, slot, &classification, settlement);
-            }
+        let (head, wall) = (head_of(&parts), gateway.clock.wall());
+        if let Some(classification) = dialect::classify_head(&call.policy.dialect, head, wall) {
+            let settlement = Settlement { blind: blind(&classification, None), ..*settlement };
+            gateway.settle_failed(call, slot, &classification, settlement);
+        } else {
+            let standing = dialect::standing(head, wall);
+            gateway.settle_success(call, slot, standing.as_ref(), *settlement);
         }
     }
+}
+
+const fn head_of(parts: &Parts) -> ResponseHead<'_> {
+    ResponseHead { status: parts.status, headers: &parts.headers }
 }

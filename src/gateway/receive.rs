@@ -8,11 +8,11 @@ use http::header::HOST;
 use http::{HeaderMap, Method, Request, Version};
 
 use crate::allowance::{AccountRule, Asker, Fitness};
-use crate::headers::{self, Outgoing, Survey, Trailers, Unclear};
+use crate::headers::{self, AmbiguousHeader, RequestPolicy, RequestScan, Trailers};
 use crate::outcome::Code;
 use crate::retry::replay::Licence;
 use crate::routing::authority;
-use crate::routing::client::{KeyPlace, UnknownClient};
+use crate::routing::client::{KeyLocation, UnknownClient};
 use crate::routing::method::CallMethod;
 use crate::routing::route::{AbsoluteForm, CallPath, Route};
 use crate::upstream::{OriginalHead, RequestHead, Spelling};
@@ -35,8 +35,8 @@ impl<E> Gateway<E> {
         client: &ClientConnection,
     ) -> Result<Call<'_>, Rejection> {
         let arrival = self.clock.now();
-        let survey = Survey::of(request.headers());
-        let id = survey.request_id(request.headers()).cloned();
+        let scan = RequestScan::of(request.headers());
+        let id = scan.request_id(request.headers()).cloned();
         let id = id.unwrap_or_else(|| self.new_request_id());
         let reject = |reason, upstream| Rejection { id: id.clone(), reason, upstream };
         if CallMethod::from(request.method()).may_echo() {
@@ -55,12 +55,12 @@ impl<E> Gateway<E> {
         let (settings, path) = (&self.settings.upstreams[upstream], client_url.path());
         let sent_method = std::mem::take(request.method_mut());
         let query = client_url.target.query();
-        let overrides = survey.overrides(&sent_method, request.headers(), query);
+        let overrides = scan.overrides(&sent_method, request.headers(), query);
         let method = CallMethod::new(&sent_method, &overrides);
         if method.may_echo() {
             return Err(reject(TRACE_REFUSED));
         }
-        if survey.looped(request.headers(), self.via.pseudonym()) {
+        if scan.is_loop(request.headers(), self.via.pseudonym()) {
             return Err(reject(LOOP));
         }
         decisive_headers(request.headers(), settings, method, path).map_err(reject)?;
@@ -68,16 +68,16 @@ impl<E> Gateway<E> {
             headers::target(&client_url.target, client_url.prefix_bytes, &settings.base_path)
                 .map_err(|_fault| reject(PATH_LEAVES_ROUTE))?;
         let Policies { applied: policy, certain } = settings.policies_for(method, path);
-        let asked = survey.preferred_wait(request.headers());
+        let asked = scan.preferred_wait(request.headers());
         let wait_applied = asked.map(|wait| wait.min(policy.wait_max).min(certain.wait_max));
         let deadline = arrival.plus(wait_applied.unwrap_or_else(|| policy.wait.min(certain.wait)));
         let body = ReplayBody::new(
             std::mem::take(request.body_mut()).into(),
             policy.replay_body_max.min(certain.replay_body_max),
             &self.pool,
-            &self.guarded_headers[upstream],
+            &self.protected_headers[upstream],
         );
-        let licence = licence(request.headers(), survey, certain);
+        let licence = licence(request.headers(), scan, certain);
         let account = self.accounts.account(upstream, request.headers());
         let asker = Asker {
             priority: self.settings.clients.all()[identified.client].priority,
@@ -86,8 +86,8 @@ impl<E> Gateway<E> {
             fit: if body.is_surely_replayable() { Fitness::Replayable } else { Fitness::OnlyOnce },
         };
         let slot_request = self.accounts.want(upstream, method, path, asker);
-        if survey.has_destination() && policy.redirects == Redirects::Rewrite {
-            headers::lead_forward(request.headers_mut(), &client_url.rewrite(settings))
+        if scan.has_destination() && policy.redirects == Redirects::Rewrite {
+            headers::map_destination(request.headers_mut(), &client_url.rewrite(settings))
                 .map_err(|_out| reject(DESTINATION_LEAVES_ROUTE))?;
         }
         let forwarded_address = match certain.client_address {
@@ -96,9 +96,9 @@ impl<E> Gateway<E> {
         };
         let version = request.version();
         let outgoing = self.outgoing(upstream, identified.key, forwarded_address, version);
-        headers::outgoing(request.headers_mut(), survey, &outgoing);
+        headers::filter_request(request.headers_mut(), scan, &outgoing);
         if sent_method == Method::OPTIONS {
-            headers::count_hop(request.headers_mut());
+            headers::decrement_max_forwards(request.headers_mut());
         }
         Ok(Call {
             id,
@@ -112,7 +112,7 @@ impl<E> Gateway<E> {
             attempts_max: policy.attempts.min(certain.attempts),
             licence,
             overrides,
-            survey,
+            scan,
             account,
             slot_request,
             request: RequestHead {
@@ -154,7 +154,7 @@ impl<E> Gateway<E> {
         }
         let client_url = ClientUrl { target: target.clone(), prefix_bytes, host };
         let path = client_url.path();
-        if self.nested_routes[upstream].iter().any(|other| other.possibly(&Method::GET, path)) {
+        if self.nested_routes[upstream].iter().any(|other| other.may_match(&Method::GET, path)) {
             return Err(PATH_AMBIGUOUS);
         }
         Ok((upstream, client_url))
@@ -183,13 +183,13 @@ impl<E> Gateway<E> {
     fn outgoing(
         &self,
         upstream: usize,
-        key: KeyPlace,
+        key: KeyLocation,
         peer: Option<IpAddr>,
         version: Version,
-    ) -> Outgoing<'_> {
+    ) -> RequestPolicy<'_> {
         let credential = self.settings.upstreams[upstream].credential.as_ref();
-        Outgoing {
-            guarded: &self.guarded_headers[upstream],
+        RequestPolicy {
+            protected: &self.protected_headers[upstream],
             key,
             credential: credential.map(|credential| (&credential.header, &credential.value)),
             peer,
@@ -208,9 +208,9 @@ fn decisive_headers(
     path: CallPath<'_>,
 ) -> Result<(), Reason> {
     let unclear =
-        |unclear: Unclear| Reason { code: Code::InvalidRequest, detail: unclear.remedy() };
+        |unclear: AmbiguousHeader| Reason { code: Code::InvalidRequest, detail: unclear.remedy() };
     for name in upstream.required(method, path) {
-        if headers::decisive_value(headers, name).map_err(unclear)?.is_none() {
+        if headers::unambiguous_value(headers, name).map_err(unclear)?.is_none() {
             return Err(REQUIRED_HEADER_MISSING);
         }
     }
@@ -220,8 +220,8 @@ fn decisive_headers(
     Ok(())
 }
 
-fn licence(headers: &HeaderMap, survey: Survey, policy: &CallPolicy) -> Licence {
-    if survey.has_idempotency_key(headers, &policy.idempotency_header) {
+fn licence(headers: &HeaderMap, scan: RequestScan, policy: &CallPolicy) -> Licence {
+    if scan.has_idempotency_key(headers, &policy.idempotency_header) {
         return Licence::Keyed;
     }
     match policy.repeat {

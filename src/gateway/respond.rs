@@ -10,7 +10,9 @@ use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use crate::allowance::{Awaited, Barrier, Binding, RefusalReason};
-use crate::headers::{self, AnswerSurvey, Incoming, Notes, RateLimit, Timing, Trailers};
+use crate::headers::{
+    self, CallHeaders, RateLimit, ResponsePolicy, ResponseScan, Timing, Trailers,
+};
 use crate::outcome::{Basis, Code, FailureKind, Processing, Source, StoppedBy, Wait};
 use crate::problem::Problem;
 use crate::problem::normalise::{
@@ -36,8 +38,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         result: CallResult<E::Body>,
     ) -> Response<ResponseBody<E::Body>> {
         match result {
-            CallResult::Response(mut response, survey) => {
-                self.finish_headers(call, &mut response, survey);
+            CallResult::Response(mut response, scan) => {
+                self.finish_headers(call, &mut response, scan);
                 let status = response.status();
                 let vendor_status = Some(status);
                 self.record(call, &CallSummary { status, vendor_status, ..CallSummary::default() });
@@ -74,7 +76,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         if problem.code == Code::MethodNotAllowed {
             headers.insert(ALLOW, METHODS_ALLOWED);
         }
-        headers::annotate(&mut headers, &notes_without_call(id));
+        headers::add_call_headers(&mut headers, &headers_without_call(id));
         response_of(&problem, headers)
     }
 
@@ -85,7 +87,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut response = Response::new(ResponseBody::Whole(None));
         *response.status_mut() = StatusCode::NO_CONTENT;
         response.headers_mut().insert(ALLOW, METHODS_ALLOWED);
-        headers::annotate(response.headers_mut(), &notes_without_call(&id));
+        headers::add_call_headers(response.headers_mut(), &headers_without_call(&id));
         response
     }
 
@@ -100,7 +102,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         for mut interim in interim {
             if interim.status != StatusCode::CONTINUE {
                 let via = self.via.value(Version::HTTP_11);
-                headers::incoming_bare(&mut interim.headers, via, call.redirects().as_ref());
+                headers::filter_error_response(
+                    &mut interim.headers,
+                    via,
+                    call.redirects().as_ref(),
+                );
                 if call.settings.credential.is_some() {
                     self.redactor.redact_passing(&mut interim.headers);
                 }
@@ -113,20 +119,20 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         &self,
         call: &Call<'_>,
         response: &mut Response<B>,
-        survey: AnswerSurvey,
+        scan: ResponseScan,
     ) {
         let version = response.version();
         // In HTTP/1.1 no trailers follow a body whose length is known.
         let sized = response.body().size_hint().exact().is_some();
         let bare = version != Version::HTTP_2 && sized;
         let binding = self.binding(call);
-        let incoming = Incoming {
+        let incoming = ResponsePolicy {
             via: self.via.value(version),
-            redirects: if survey.has_reference() { call.redirects() } else { None },
+            redirects: call.redirects(),
             trailers: if bare { Trailers::Drop } else { Trailers::Pass },
-            notes: notes(call, binding.as_ref()),
+            call: call_headers(call, binding.as_ref()),
         };
-        headers::incoming(response.headers_mut(), survey, &incoming);
+        headers::filter_response(response.headers_mut(), scan, &incoming);
         if call.settings.credential.is_some() {
             self.redactor.redact_passing(response.headers_mut());
             let phrase = response.extensions().get::<ReasonPhrase>();
@@ -145,7 +151,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Response<ResponseBody<E::Body>> {
         if let Some((parts, _)) = &mut failed.response {
             let via = self.via.value(parts.version);
-            headers::incoming_bare(&mut parts.headers, via, call.redirects().as_ref());
+            headers::filter_error_response(&mut parts.headers, via, call.redirects().as_ref());
         }
         let (parts, facts) = failed.response.as_ref().map(|(parts, facts)| (parts, facts)).unzip();
         let vendor_status = parts.map(|parts| parts.status);
@@ -243,7 +249,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         // Appended, because a gateway nearer to the vendor may have its own member first.
         headers.append(PROXY_STATUS, status);
         let binding = self.binding(call);
-        headers::annotate(&mut headers, &notes(call, binding.as_ref()));
+        headers::add_call_headers(&mut headers, &call_headers(call, binding.as_ref()));
         let summary = CallSummary { status: problem.status, problem: Some(problem), ..summary };
         self.record(call, &summary);
         response_of(problem, headers)
@@ -330,13 +336,13 @@ const fn retries(call: &Call<'_>, failed_probes: u32) -> Retries {
     if spent || (probed && 0 < failed_probes) { Retries::UsedUp } else { Retries::Left }
 }
 
-const fn notes_without_call(request_id: &HeaderValue) -> Notes<'_> {
-    Notes { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
+const fn headers_without_call(request_id: &HeaderValue) -> CallHeaders<'_> {
+    CallHeaders { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
 }
 
-fn notes<'a>(call: &'a Call<'_>, binding: Option<&'a Binding>) -> Notes<'a> {
+fn call_headers<'a>(call: &'a Call<'_>, binding: Option<&'a Binding>) -> CallHeaders<'a> {
     let timing = Timing { wait: call.history.waited, upstream: call.history.upstream_time };
-    Notes {
+    CallHeaders {
         request_id: &call.id,
         attempts: call.history.attempts,
         wait_applied: call.wait_applied,

@@ -6,8 +6,8 @@ use http::Response;
 use http::response::Parts;
 
 use crate::allowance::{Refusal, RefusalReason, SettleOutcome};
-use crate::headers::AnswerSurvey;
-use crate::outcome::{Code, Failure, Reading, StoppedBy, Trouble};
+use crate::headers::ResponseScan;
+use crate::outcome::{Classification, Code, Facts, Failure, StoppedBy};
 use crate::retry::decision::RetryReason;
 
 use super::body::ResponseBody;
@@ -17,7 +17,7 @@ use super::call::Call;
 #[derive(Debug)]
 pub(super) enum CallResult<B> {
     /// The vendor's response, and what its head contains.
-    Response(Response<ResponseBody<B>>, AnswerSurvey),
+    Response(Response<ResponseBody<B>>, ResponseScan),
     /// A problem that describes the last attempt.
     Failed(Box<FailedAttempt>, StoppedBy),
     /// A problem that describes why no attempt answers the call.
@@ -27,9 +27,9 @@ pub(super) enum CallResult<B> {
 /// An attempt that did not succeed.
 #[derive(Debug)]
 pub(super) struct FailedAttempt {
-    pub(super) classification: Trouble,
+    pub(super) classification: Classification,
     /// The head of the vendor's response and the facts of its body, if it responded.
-    pub(super) response: Option<(Parts, Reading)>,
+    pub(super) response: Option<(Parts, Facts)>,
     /// How the exchange broke, if it did.
     pub(super) failure: Option<Failure>,
     pub(super) settled: SettleOutcome,
@@ -56,7 +56,7 @@ impl<B> CallResult<B> {
     /// How long the response's body may be silent, and the client may leave it unread.
     pub(super) fn body_idle_timeout(&self, call: &Call<'_>) -> Duration {
         match self {
-            Self::Response(_, survey) => call.response_idle_timeout(*survey),
+            Self::Response(_, scan) => call.response_idle_timeout(*scan),
             Self::Failed(..) | Self::Interrupted(_) => call.policy.idle_timeout,
         }
     }

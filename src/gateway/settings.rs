@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue};
 
 use crate::allowance::{AccountRule, Allowance};
 use crate::dialect::Dialect;
-use crate::headers::Guarded;
+use crate::headers::ProtectedHeaders;
 use crate::problem::normalise::StatusPolicy;
 use crate::retry::backoff::Backoff;
 use crate::routing::client::Clients;
@@ -52,7 +52,7 @@ pub struct Upstream {
 impl Settings {
     /// The headers of an upstream's calls that a client can neither set nor remove: the client's
     /// key, the injected credential, and those that decisions depend on.
-    pub(super) fn guarded_headers(&self, upstream: &Upstream) -> Arc<Guarded> {
+    pub(super) fn protected_headers(&self, upstream: &Upstream) -> Arc<ProtectedHeaders> {
         let account = match &upstream.account {
             AccountRule::Header(name) => Some(name.clone()),
             AccountRule::Upstream | AccountRule::Named(_) => None,
@@ -63,7 +63,7 @@ impl Settings {
         let credential = upstream.credential.as_ref().map(|credential| credential.header.clone());
         let key_header = self.clients.key_header().clone();
         let decisive = account.into_iter().chain(decisive.cloned()).collect();
-        Arc::new(Guarded::new(key_header, credential, decisive))
+        Arc::new(ProtectedHeaders::new(key_header, credential, decisive))
     }
 
     /// The paths below an upstream's prefix that a longer prefix routes to another upstream of the
@@ -97,10 +97,10 @@ impl Upstream {
     ) -> Policies<'_> {
         let method = method.into();
         let mut routes = self.routes.iter();
-        if let Some((_, policy)) = routes.find(|(matcher, _)| matcher.surely(method, path)) {
+        if let Some((_, policy)) = routes.find(|(matcher, _)| matcher.must_match(method, path)) {
             return Policies { applied: policy, certain: policy };
         }
-        let likely = self.routes.iter().find(|(matcher, _)| matcher.possibly(method, path));
+        let likely = self.routes.iter().find(|(matcher, _)| matcher.may_match(method, path));
         let applied = likely.map_or(&self.policy, |(_, policy)| policy);
         Policies { applied, certain: &self.policy }
     }
@@ -113,7 +113,7 @@ impl Upstream {
         path: CallPath<'a>,
     ) -> impl Iterator<Item = &'a HeaderName> {
         let demanding = self.routes.iter().filter(|(_, policy)| !policy.require.is_empty());
-        let meant = demanding.filter(move |(matcher, _)| matcher.possibly(method, path));
+        let meant = demanding.filter(move |(matcher, _)| matcher.may_match(method, path));
         meant.flat_map(|(_, policy)| &policy.require)
     }
 }

@@ -2,7 +2,7 @@
 //! and keeps the retry budget informed.
 
 use crate::allowance::{AttemptEnd, Blind, ConcurrencyPermit, SettleOutcome, Settlement, Slot};
-use crate::outcome::{Code, Failure, HoldOrder, Processing, Reach, Remedy, Standing, Trouble};
+use crate::outcome::{Classification, Code, Delivery, Failure, Processing, Remedy, Standing};
 use crate::telemetry::Throttled;
 
 use super::call::Call;
@@ -19,13 +19,13 @@ impl<E> Gateway<E> {
         &self,
         call: &Call<'_>,
         slot: Slot,
-        standing: Option<&(Option<Standing>, Option<HoldOrder>)>,
+        standing: Option<&Standing>,
         settlement: Settlement<'_>,
     ) -> ConcurrencyPermit {
         self.accounts.answered(call.upstream);
         let (settled, permit) = slot.settle(&Settlement {
-            order: standing.and_then(|(_, pause)| pause.as_ref()),
-            said: standing.and_then(|(standing, _)| standing.as_ref()),
+            order: standing.and_then(|standing| standing.pause.as_ref()),
+            said: standing,
             ..settlement
         });
         self.log_holds(call, &settled, Some(RATE_HEADERS_RULE), settlement.over);
@@ -37,7 +37,7 @@ impl<E> Gateway<E> {
         &self,
         call: &Call<'_>,
         slot: Slot,
-        classification: &Trouble,
+        classification: &Classification,
         settlement: Settlement<'_>,
     ) -> (SettleOutcome, ConcurrencyPermit) {
         let failed = settlement.blind != Blind::No || classification.remedy != Remedy::Final;
@@ -51,6 +51,7 @@ impl<E> Gateway<E> {
         let (settled, permit) = slot.settle(&Settlement {
             order: classification.hold.as_ref(),
             learned: classification.learned,
+            said: classification.standing.as_ref(),
             chance: self.random.unit(),
             ..settlement
         });
@@ -74,17 +75,17 @@ impl<E> Gateway<E> {
 
 /// How an attempt ended whose exchange failed.
 pub(super) const fn attempt_end(failure: &Failure) -> AttemptEnd {
-    match failure.reach {
-        Reach::Nothing => AttemptEnd::NotSent,
-        Reach::Refused => AttemptEnd::Refused,
-        Reach::Maybe => AttemptEnd::Unanswered,
+    match failure.delivery {
+        Delivery::NotSent => AttemptEnd::NotSent,
+        Delivery::Refused => AttemptEnd::Refused,
+        Delivery::Uncertain => AttemptEnd::Unanswered,
     }
 }
 
 /// Whether an attempt is evidence of an outage: the vendor did not respond, or it is unknown what
 /// it did. Limits on our own side say nothing about the vendor.
-pub(super) fn blind(classification: &Trouble, failure: Option<&Failure>) -> Blind {
-    if failure.is_some_and(|failure| failure.kind.is_ours()) {
+pub(super) fn blind(classification: &Classification, failure: Option<&Failure>) -> Blind {
+    if failure.is_some_and(|failure| failure.kind.is_local()) {
         return Blind::No;
     }
     match classification.processing {

@@ -8,7 +8,7 @@ use http::HeaderValue;
 
 use crate::allowance::{Accounts, UpstreamRules};
 use crate::clock::Clock;
-use crate::headers::{self, Guarded, Via};
+use crate::headers::{self, ProtectedHeaders, Via};
 use crate::problem::normalise::Redactor;
 use crate::random::Random;
 use crate::routing::route::Matcher;
@@ -75,8 +75,8 @@ pub struct Gateway<E> {
     pub(super) pool: Arc<ReplayPool>,
     pub(super) drain: Drain,
     pub(super) via: Via,
-    /// By upstream: [`Settings::guarded_headers`].
-    pub(super) guarded_headers: Vec<Arc<Guarded>>,
+    /// By upstream: [`Settings::protected_headers`].
+    pub(super) protected_headers: Vec<Arc<ProtectedHeaders>>,
     /// By upstream: [`Settings::nested_routes`].
     pub(super) nested_routes: Vec<Vec<Matcher>>,
     pub(super) redactor: Arc<Redactor>,
@@ -93,7 +93,7 @@ impl<E> Gateway<E> {
         let upstreams = &settings.upstreams;
         Self {
             via: Via::new(&settings.via, instance),
-            guarded_headers: upstreams.iter().map(|it| settings.guarded_headers(it)).collect(),
+            protected_headers: upstreams.iter().map(|it| settings.protected_headers(it)).collect(),
             nested_routes: (0..upstreams.len()).map(|it| settings.nested_routes(it)).collect(),
             redactor,
             settings,

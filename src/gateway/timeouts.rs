@@ -54,14 +54,12 @@ impl AttemptTimeouts {
         {
             slot.pass_guard(sent.plus(guard));
         }
-        let timed_out = |kind, detail, setting: (&str, Duration)| {
-            Err(Failure::new(kind, progress.reach(), detail).beyond(setting))
-        };
+        let timed_out = |kind, detail| Failure::new(kind, progress.delivery(), detail);
         if let Some(sent) = progress.sent() {
             let timeout = sent.plus(self.attempt);
             if timeout <= now {
-                let setting = ("timeouts.attempt", self.attempt);
-                return timed_out(FailureKind::Timeout, "no answer in time", setting);
+                let failure = timed_out(FailureKind::Timeout, "no answer in time");
+                return Err(failure.with_limit("timeouts.attempt", self.attempt));
             }
             let guard = self.guard.map(|guard| sent.plus(guard)).filter(|guard| now < *guard);
             return Ok(guard.map_or(timeout, |guard| guard.min(timeout)));
@@ -70,8 +68,8 @@ impl AttemptTimeouts {
         let Some(written) = progress.last_write() else { return Ok(self.earliest(now)) };
         let timeout = written.plus(self.idle);
         if timeout <= now {
-            let setting = ("timeouts.idle", self.idle);
-            return timed_out(FailureKind::IdleTimeout, cause::BODY_STUCK, setting);
+            let failure = timed_out(FailureKind::IdleTimeout, cause::UPLOAD_STALLED);
+            return Err(failure.with_limit("timeouts.idle", self.idle));
         }
         let check = self.guard.map(|guard| now.plus(guard.max(CHECK_INTERVAL_MIN)));
         Ok(check.map_or(timeout, |check| check.min(timeout)))
@@ -99,7 +97,7 @@ pub(super) struct ExchangeGuard<'a, E: Exchange<RequestBody>> {
 
 impl<E: Exchange<RequestBody>> Drop for ExchangeGuard<'_, E> {
     fn drop(&mut self) {
-        self.slot.given_up(self.progress.reach());
+        self.slot.given_up(self.progress.delivery());
         if !self.over {
             self.gateway.abandon(self.call, self.slot);
         }

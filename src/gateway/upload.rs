@@ -55,7 +55,7 @@ impl UploadMonitor {
         let upload = body.upload().expect("only a body that exists is watched");
         rate.check(upload, now).map_err(|_too_slow| {
             let detail = "the client sends the request's body too slowly";
-            Failure::new(FailureKind::IdleTimeout, progress.reach(), detail)
+            Failure::new(FailureKind::IdleTimeout, progress.delivery(), detail)
         })?;
         Ok(rate.window_ends.min(due))
     }

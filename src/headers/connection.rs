@@ -1,42 +1,39 @@
-//! Hop-by-hop headers: what `Connection` nominates and what is meant for one hop anyway
-//! (RFC 9110, 7.6.1).
+//! Hop-by-hop headers: those that `Connection` nominates, and those that always are (RFC 9110, 7.6.1).
 //!
-//! A nomination is obeyed before anything of ours is added, and never for a header that frames
-//! the body or that a decision of ours rests on: `Connection: authorization` must not be a way
-//! to take somebody's credential away (CVE-2025-48865).
+//! A nomination is obeyed before the gateway adds its own headers, and never for a header that frames
+//! the body or that a decision depends on: `Connection: authorization` must not remove a credential
+//! (CVE-2025-48865).
 
 use http::header::{CONNECTION, MAX_FORWARDS, SEC_WEBSOCKET_KEY, TE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::names::{Kind, kind};
-use super::survey::Presence;
+use super::names::{Kind, Presence, kind};
 use crate::routing::method;
 
-/// Whether trailers can follow the body of this message.
+/// Whether trailers can follow the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trailers {
-    /// They can.
     Pass,
-    /// They cannot, so `Trailer` announces none. `TE` stays: it is about the answer.
+    /// `Trailer` is removed; `TE` stays, because it is about the response.
     Drop,
 }
 
-/// Removes `Connection` and what it nominates, except `relied` headers; whether it nominated
-/// anything.
-pub(super) fn strip(headers: &mut HeaderMap, relied: &[HeaderName]) -> Presence {
+/// Removes `Connection` and what it nominates, except `protected` headers. Returns whether it
+/// nominated anything.
+pub(super) fn strip(headers: &mut HeaderMap, protected: &[HeaderName]) -> Presence {
     let further = further_values(headers);
     let first = headers.remove(CONNECTION);
     let mut nominated = Presence::Absent;
     for value in first.iter().chain(&further).filter(|value| nominates(value)) {
         nominated = Presence::Present;
-        for name in options(value).filter(|name| may_go(name, relied)) {
+        for name in options(value).filter(|name| is_removable(name, protected)) {
             headers.remove(name);
         }
     }
     nominated
 }
 
-/// The values of `Connection` behind its first; no head that a program wrote has any.
+/// The values of `Connection` after the first; ordinary heads have none.
 fn further_values(headers: &HeaderMap) -> Vec<HeaderValue> {
     if headers.len() == headers.keys_len() {
         return Vec::new();
@@ -44,20 +41,19 @@ fn further_values(headers: &HeaderMap) -> Vec<HeaderValue> {
     headers.get_all(CONNECTION).iter().skip(1).cloned().collect()
 }
 
-/// Removes headers by name; the names were found by a pass over the map.
 pub(super) fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
     for name in names {
         headers.remove(name);
     }
 }
 
-/// `TE` says `trailers` or nothing, and `Trailer` only announces what will come.
-pub(super) fn settle_trailers(headers: &mut HeaderMap, trailers: Trailers) {
-    let welcome = headers.get_all(TE).iter().any(|value| {
+/// Reduces `TE` to `trailers`, and removes `Trailer` where no trailers follow.
+pub(super) fn filter_trailer_headers(headers: &mut HeaderMap, trailers: Trailers) {
+    let accepted = headers.get_all(TE).iter().any(|value| {
         let codings = value.as_bytes().split(|byte| *byte == b',');
         codings.map(<[u8]>::trim_ascii).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
     });
-    if welcome {
+    if accepted {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     } else {
         headers.remove(TE);
@@ -67,45 +63,44 @@ pub(super) fn settle_trailers(headers: &mut HeaderMap, trailers: Trailers) {
     }
 }
 
-/// Removes from trailers what only a head may carry: framing, routing, credentials, methods.
+/// Removes trailers that are only valid in a head: framing, routing, credentials, method overrides.
 pub fn filter_trailers(trailers: &mut HeaderMap) {
-    let doomed = trailers.keys().filter(|name| !may_trail(name.as_str()));
-    let doomed: Vec<HeaderName> = doomed.cloned().collect();
-    remove_all(trailers, &doomed);
+    let invalid = trailers.keys().filter(|name| !may_trail(name.as_str()));
+    let invalid: Vec<HeaderName> = invalid.cloned().collect();
+    remove_all(trailers, &invalid);
 }
 
-/// Protocols in which the request means something that it does not mean in HTTP/1.1, so that a
-/// client which asks for one cannot use a plain answer.
-const BOUND_PROTOCOLS: [&str; 6] =
+/// Protocols for which a plain HTTP response is of no use to the client.
+const REQUIRED_PROTOCOLS: [&str; 6] =
     ["websocket", "connect-udp", "connect-ip", "connect-tcp", "tcp", "spdy"];
 
-/// Whether an HTTP/1.1 request makes sense only in another protocol.
+/// Whether an HTTP/1.1 request requires another protocol.
 ///
 /// `Upgrade` is an offer that a server may ignore (RFC 9110 §7.8): with `TLS/1.2` or `h2c` the
-/// request means the same without it. A client insists when it offers one of the protocols above
-/// and says so in `Connection`, or carries the handshake of a WebSocket.
+/// request means the same without it. A client requires the upgrade when it offers one of the
+/// protocols above and names `upgrade` in `Connection`, or sends a WebSocket handshake.
 #[must_use]
-pub fn insists_on_upgrade(headers: &HeaderMap) -> bool {
+pub fn requires_upgrade(headers: &HeaderMap) -> bool {
     let offers = headers.get_all(UPGRADE).iter().flat_map(options);
-    let is_bound = |offer: &str| {
+    let is_required = |offer: &str| {
         let name = offer.split('/').next().unwrap_or_default();
-        BOUND_PROTOCOLS.iter().any(|bound| name.eq_ignore_ascii_case(bound))
+        REQUIRED_PROTOCOLS.iter().any(|required| name.eq_ignore_ascii_case(required))
     };
-    if !offers.into_iter().any(is_bound) {
+    if !offers.into_iter().any(is_required) {
         return false;
     }
     let named = |value| options(value).any(|option| option.eq_ignore_ascii_case("upgrade"));
     headers.get_all(CONNECTION).iter().any(named) || headers.contains_key(SEC_WEBSOCKET_KEY)
 }
 
-/// Whether `Max-Forwards` forbids that an OPTIONS request is sent on (RFC 9110 §7.6.2).
+/// Whether `Max-Forwards` forbids forwarding an OPTIONS request (RFC 9110 §7.6.2).
 #[must_use]
 pub fn is_last_hop(headers: &HeaderMap) -> bool {
     headers.get_all(MAX_FORWARDS).iter().any(|value| hops(value) == Some(0))
 }
 
-/// Counts this hop in the `Max-Forwards` of an OPTIONS request. What is not a number stays.
-pub fn count_hop(headers: &mut HeaderMap) {
+/// Decrements the `Max-Forwards` of an OPTIONS request. A value that is not a number stays.
+pub fn decrement_max_forwards(headers: &mut HeaderMap) {
     if let http::header::Entry::Occupied(mut entry) = headers.entry(MAX_FORWARDS) {
         for value in entry.iter_mut() {
             if let Some(hops) = hops(value) {
@@ -115,14 +110,14 @@ pub fn count_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// The number that `Max-Forwards` says; one beyond 64 bits is as good as the largest.
+/// A number beyond 64 bits counts as the largest.
 fn hops(value: &HeaderValue) -> Option<u64> {
     let digits = value.to_str().ok()?;
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
     plain.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
-/// Whether a value holds an option beyond those that go with the hop anyway.
+/// Whether a value holds more than `keep-alive` or `close`.
 fn nominates(value: &HeaderValue) -> bool {
     const USUAL: [&[u8]; 2] = [b"keep-alive", b"close"];
     !USUAL.iter().any(|usual| value.as_bytes().eq_ignore_ascii_case(usual))
@@ -133,12 +128,12 @@ fn options(value: &HeaderValue) -> impl Iterator<Item = &str> {
     parts.filter_map(|part| std::str::from_utf8(part.trim_ascii()).ok())
 }
 
-/// `TE` and `Trailer` are settled later, by whether trailers pass; `Via` tells loops.
-fn may_go(name: &str, relied: &[HeaderName]) -> bool {
+/// `TE` and `Trailer` are handled by [`filter_trailer_headers`]; `Via` is needed to detect loops.
+fn is_removable(name: &str, protected: &[HeaderName]) -> bool {
     let lower = name.to_ascii_lowercase();
     match kind(&lower) {
-        Kind::EndToEnd | Kind::HopByHop | Kind::Forwarding | Kind::Hop | Kind::Own => {
-            !relied.iter().any(|header| *header == *lower) && lower != "via"
+        Kind::EndToEnd | Kind::HopByHop | Kind::Forwarding | Kind::Expect | Kind::Own => {
+            !protected.iter().any(|header| *header == *lower) && lower != "via"
         }
         Kind::Framing | Kind::Connection | Kind::Te | Kind::Trailer | Kind::Prefer => false,
     }
@@ -164,7 +159,7 @@ fn may_trail(name: &str) -> bool {
         | Kind::HopByHop
         | Kind::Te
         | Kind::Trailer
-        | Kind::Hop
+        | Kind::Expect
         | Kind::Prefer
         | Kind::Forwarding
         | Kind::Own => false,
@@ -183,8 +178,8 @@ mod tests {
     }
 
     #[test]
-    fn nominated_headers_go_unless_somebody_relies_on_them() {
-        let relied = [HeaderName::from_static("x-account")];
+    fn nominated_headers_are_removed_unless_protected() {
+        let protected = [HeaderName::from_static("x-account")];
         let mut headers = map(&[
             ("connection", "close, X-Hop,Content-Length"),
             ("connection", "x-account,, te , \"odd\", x-two"),
@@ -195,7 +190,7 @@ mod tests {
             ("te", "trailers"),
             ("x-stays", "5"),
         ]);
-        strip(&mut headers, &relied);
+        strip(&mut headers, &protected);
         let left = map(&[
             ("content-length", "3"),
             ("x-account", "4"),
@@ -206,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn te_is_trailers_or_nothing() {
+    fn te_is_reduced_to_trailers() {
         let rows = [
             ("trailers", Trailers::Pass, Some("trailers")),
             ("gzip, Trailers", Trailers::Pass, Some("trailers")),
@@ -216,14 +211,14 @@ mod tests {
         ];
         for (value, trailers, expected) in rows {
             let mut headers = map(&[("te", value), ("trailer", "x-sum")]);
-            settle_trailers(&mut headers, trailers);
+            filter_trailer_headers(&mut headers, trailers);
             assert_eq!(headers.get(TE).map(|te| te.to_str().unwrap()), expected, "{value}");
             assert_eq!(headers.contains_key(TRAILER), trailers == Trailers::Pass, "{value}");
         }
     }
 
     #[test]
-    fn trailers_carry_no_framing_and_no_credentials() {
+    fn trailers_carry_neither_framing_nor_credentials() {
         let mut trailers = map(&[
             ("x-sum", "1"),
             ("grpc-status", "0"),
@@ -238,24 +233,24 @@ mod tests {
     }
 
     #[test]
-    fn a_client_insists_on_protocols_that_change_the_meaning_of_its_request() {
+    fn an_upgrade_is_required_only_for_protocols_that_need_it() {
         let offer = |protocols: &'static str| {
             map(&[("connection", "keep-alive, Upgrade"), ("upgrade", protocols)])
         };
         for protocols in ["websocket", "WebSocket", "h2c, websocket", "SPDY/3.1", "connect-udp"] {
-            assert!(insists_on_upgrade(&offer(protocols)), "{protocols}");
+            assert!(requires_upgrade(&offer(protocols)), "{protocols}");
         }
         for protocols in ["h2c", "TLS/1.2", "TLS/1.0, HTTP/1.1", "HTTP/2.0", "foo/2", "", ","] {
-            assert!(!insists_on_upgrade(&offer(protocols)), "{protocols}");
+            assert!(!requires_upgrade(&offer(protocols)), "{protocols}");
         }
         let key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
-        assert!(insists_on_upgrade(&map(&[("upgrade", "websocket"), key])));
-        assert!(!insists_on_upgrade(&map(&[("upgrade", "websocket")])), "not nominated: void");
-        assert!(!insists_on_upgrade(&map(&[("connection", "upgrade"), key])), "no offer");
+        assert!(requires_upgrade(&map(&[("upgrade", "websocket"), key])));
+        assert!(!requires_upgrade(&map(&[("upgrade", "websocket")])), "not nominated: void");
+        assert!(!requires_upgrade(&map(&[("connection", "upgrade"), key])), "no offer");
     }
 
     #[test]
-    fn max_forwards_is_counted_down_and_ends_at_zero() {
+    fn max_forwards_is_decremented_and_stops_at_zero() {
         let rows = [
             ("0", true, "0"),
             ("000", true, "0"),
@@ -269,7 +264,7 @@ mod tests {
         for (value, last, counted) in rows {
             let mut headers = map(&[("max-forwards", value)]);
             assert_eq!(is_last_hop(&headers), last, "{value}");
-            count_hop(&mut headers);
+            decrement_max_forwards(&mut headers);
             assert_eq!(headers["max-forwards"], counted, "{value}");
         }
         let twice = map(&[("max-forwards", "5"), ("max-forwards", "0")]);

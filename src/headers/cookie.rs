@@ -1,15 +1,14 @@
-//! The scope of a vendor's cookie, mapped to where the client reached us: a path of the vendor's
-//! becomes one of ours, and a domain of the vendor's goes, which leaves the cookie to our host.
-//!
-//! Refuses to touch name, value and every other attribute.
+//! Maps the scope of an upstream's cookie to the gateway: a path of the upstream becomes the matching
+//! path of the route, and a domain of the upstream is removed, so that the cookie belongs to the
+//! gateway's host. Name, value and other attributes stay.
 
 use super::location::{Rewrite, under};
 use crate::routing::authority;
 
-/// Cookies of this name must have the path `/`, or clients refuse them.
+/// Clients reject cookies with this prefix unless their path is `/`.
 const HOST_PREFIX: &str = "__host-";
 
-/// The cookie with our scope, where it has one of the vendor's.
+/// `None` when the cookie needs no change.
 pub(super) fn map_cookie(text: &str, rewrite: &Rewrite<'_>) -> Option<String> {
     let mut parts = text.split(';');
     let pair = parts.next()?;
@@ -21,25 +20,24 @@ pub(super) fn map_cookie(text: &str, rewrite: &Rewrite<'_>) -> Option<String> {
         match scope {
             Scope::Kept => mapped.extend([";", part]),
             Scope::Path(path) => mapped.extend(["; Path=", &path]),
-            Scope::Gone => {}
+            Scope::Removed => {}
         }
     }
     changes.then_some(mapped)
 }
 
-/// What becomes of an attribute.
 #[derive(PartialEq, Eq)]
 enum Scope {
     Kept,
     Path(String),
-    Gone,
+    Removed,
 }
 
 fn scope(attribute: &str, pair: &str, rewrite: &Rewrite<'_>) -> Scope {
     let Some((name, value)) = attribute.split_once('=') else { return Scope::Kept };
     let (name, value) = (name.trim(), value.trim());
     if name.eq_ignore_ascii_case("domain") && covers(value, rewrite.origin) {
-        return Scope::Gone;
+        return Scope::Removed;
     }
     let start = pair.trim_start().get(..HOST_PREFIX.len());
     let bound = start.is_some_and(|start| start.eq_ignore_ascii_case(HOST_PREFIX));
@@ -49,7 +47,7 @@ fn scope(attribute: &str, pair: &str, rewrite: &Rewrite<'_>) -> Scope {
     Scope::Kept
 }
 
-/// Whether a cookie of this domain is sent to the upstream.
+/// Whether clients would send a cookie of this domain to the upstream.
 fn covers(domain: &str, origin: &str) -> bool {
     let domain = authority::without_final_dot(domain.strip_prefix('.').unwrap_or(domain));
     let host = authority::host(origin.split_once("://").map_or(origin, |(_, authority)| authority));
@@ -58,8 +56,8 @@ fn covers(domain: &str, origin: &str) -> bool {
     inside && !domain.is_empty() && host.as_bytes()[start..].eq_ignore_ascii_case(domain.as_bytes())
 }
 
-/// Our path for one of the vendor's: one under the base path goes with it, one that holds the
-/// base path covers everything we send there.
+/// Maps a path under the base path to the route's prefix; a path above the base path covers the whole
+/// route.
 fn path(path: &str, rewrite: &Rewrite<'_>) -> Option<String> {
     let all = || if rewrite.prefix.is_empty() { "/" } else { rewrite.prefix }.to_owned();
     if !path.starts_with('/') {
@@ -82,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_scope_of_a_cookie_leads_back() {
+    fn a_cookies_scope_is_mapped_to_the_route() {
         let rows = [
             ("a=1; Path=/v1/x; HttpOnly", "/v1", "/v", Some("a=1; Path=/v/x; HttpOnly")),
             ("a=1; path=/v1", "/v1", "/v", Some("a=1; Path=/v")),

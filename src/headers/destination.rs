@@ -1,7 +1,5 @@
-//! `Destination` (RFC 4918) names the second resource of a COPY or a MOVE as the client reaches
-//! it; it is mapped forward to what its vendor knows.
-//!
-//! Refuses what would leave the route, as the target does.
+//! Maps `Destination` (RFC 4918), the second resource of a COPY or a MOVE, to the upstream's URL. Like
+//! the target, it must stay inside the route.
 
 use http::{HeaderMap, HeaderValue};
 
@@ -9,24 +7,22 @@ use super::location::{Rewrite, split_authority, under};
 use super::names::DESTINATION;
 use crate::routing::authority;
 
-/// A destination that the route does not lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfRoute;
 
 impl std::fmt::Display for OutOfRoute {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the Destination header leads out of the request's route")
+        f.write_str("the Destination header points outside the request's route")
     }
 }
 
 impl std::error::Error for OutOfRoute {}
 
-/// Maps every `Destination` of a request forward; one at another host stays for the vendor to
-/// judge.
+/// Maps every `Destination` of a request. One on another host stays as it is.
 ///
 /// # Errors
-/// It is a path of ours outside the route, or climbs.
-pub fn lead_forward(headers: &mut HeaderMap, rewrite: &Rewrite<'_>) -> Result<(), OutOfRoute> {
+/// The path lies outside the route or contains `..`.
+pub fn map_destination(headers: &mut HeaderMap, rewrite: &Rewrite<'_>) -> Result<(), OutOfRoute> {
     for (_, value) in headers.iter_mut().filter(|(name, _)| **name == DESTINATION) {
         let Ok(text) = value.to_str() else { continue };
         if let Some(mapped) = mapped(text.trim(), rewrite)? {
@@ -65,12 +61,12 @@ mod tests {
         let origin = "https://dav.vendor.example";
         let rewrite = Rewrite { origin, base_path, scheme: "http", authority: Some(&HERE), prefix };
         let mut headers = HeaderMap::from_iter([(DESTINATION, HeaderValue::from_static(text))]);
-        lead_forward(&mut headers, &rewrite)?;
+        map_destination(&mut headers, &rewrite)?;
         Ok(headers[DESTINATION].to_str().unwrap().to_owned())
     }
 
     #[test]
-    fn a_destination_is_what_the_vendor_knows() {
+    fn a_destination_is_mapped_to_the_upstreams_url() {
         let rows = [
             ("http://here:8080/v/a%20b", "/v", "/dav", Ok("https://dav.vendor.example/dav/a%20b")),
             ("http://HERE.:8080/v", "/v", "", Ok("https://dav.vendor.example/")),

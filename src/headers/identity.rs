@@ -1,17 +1,16 @@
-//! What tells a request from others: its id, its trace, its idempotency key.
+//! Request id, trace context, idempotency key and account of a request.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use uuid::Builder;
 use uuid::fmt::Hyphenated;
 
-use super::names::{TRACEPARENT, X_REQUEST_ID};
-use super::survey;
+use super::names::{TRACEPARENT, X_REQUEST_ID, contains};
 
-/// Bytes of a client's request id: enough for every scheme in use, too few to fill a log.
+/// Longest request id that is accepted: enough for every scheme in use, too short to fill a log.
 const REQUEST_ID_BYTES_MAX: usize = 128;
 
-/// The id a client gave to its request, when it is fit for logs and headers.
+/// The client's request id, if it is safe to log and to send.
 #[must_use]
 pub fn request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
     let sane = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-".contains(byte);
@@ -20,46 +19,45 @@ pub fn request_id(headers: &HeaderMap) -> Option<&HeaderValue> {
     (length.contains(&id.len()) && id.as_bytes().iter().all(sane)).then_some(id)
 }
 
-/// An id of our own: a UUIDv7 of the wall clock and ten random bytes.
+/// A new id: a UUIDv7.
 #[must_use]
 pub fn fresh_request_id(wall_millis: u64, random: [u8; 10]) -> HeaderValue {
     let id = Builder::from_unix_timestamp_millis(wall_millis, &random).into_uuid();
     let mut text = [0; Hyphenated::LENGTH];
     id.hyphenated().encode_lower(&mut text);
-    // With an owner of its own, it is cloned into headers without another allocation.
+    // Backed by an owner, the value is cloned into headers without another allocation.
     HeaderValue::from_maybe_shared(Bytes::from_owner(text))
         .expect("hex digits and hyphens are a header value")
 }
 
-/// Whether a request carries an idempotency key under this name: one value that is not blank. Of
-/// several a vendor may read any.
+/// Whether a request has exactly one idempotency key that is not blank. Of several a vendor may use
+/// any, so they do not count.
 #[must_use]
 pub fn has_idempotency_key(headers: &HeaderMap, name: &HeaderName) -> bool {
-    survey::has(headers, name) && matches!(decisive_value(headers, name), Ok(Some(_)))
+    contains(headers, name) && matches!(unambiguous_value(headers, name), Ok(Some(_)))
 }
 
-/// Why a header on which a decision rests could be read otherwise by the vendor.
+/// Why the upstream might read a header differently from the gateway.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unclear {
-    /// It is there more than once.
+pub enum AmbiguousHeader {
     Repeated,
-    /// Blanks stand around its value, which HTTP/1.1 does not carry.
+    /// Blanks around the value, which HTTP/1.1 does not preserve.
     Padded,
-    /// It holds a list, of which some vendors read a part.
+    /// A list, of which some vendors read a part.
     List,
-    /// It holds bytes beyond ASCII, which vendors decode in different ways, or trim as blanks.
-    BeyondAscii,
+    /// Bytes beyond ASCII, which vendors decode differently or trim as blanks.
+    NonAscii,
 }
 
-impl std::fmt::Display for Unclear {
+impl std::fmt::Display for AmbiguousHeader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.remedy())
     }
 }
 
-impl std::error::Error for Unclear {}
+impl std::error::Error for AmbiguousHeader {}
 
-impl Unclear {
+impl AmbiguousHeader {
     /// What is wrong and what to do, as a sentence.
     #[must_use]
     pub const fn remedy(self) -> &'static str {
@@ -76,7 +74,7 @@ impl Unclear {
                 "The header that names the account holds a comma, so vendors may read it as \
                  several values; send one account."
             }
-            Self::BeyondAscii => {
+            Self::NonAscii => {
                 "The header that names the account holds characters beyond ASCII, which vendors \
                  may read differently; send the account as they name it."
             }
@@ -84,46 +82,45 @@ impl Unclear {
     }
 }
 
-/// The value of the header that names the account, as every vendor reads it.
+/// The value of the header that names the account.
 ///
 /// # Errors
-/// It could be read in more than one way.
+/// Vendors could read it in more than one way.
 pub fn account_value<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
-) -> Result<Option<&'h HeaderValue>, Unclear> {
-    let account = decisive_value(headers, name)?;
+) -> Result<Option<&'h HeaderValue>, AmbiguousHeader> {
+    let account = unambiguous_value(headers, name)?;
     match account.map(HeaderValue::as_bytes) {
-        Some(account) if account.contains(&b',') => Err(Unclear::List),
-        Some(account) if !account.is_ascii() => Err(Unclear::BeyondAscii),
+        Some(account) if account.contains(&b',') => Err(AmbiguousHeader::List),
+        Some(account) if !account.is_ascii() => Err(AmbiguousHeader::NonAscii),
         Some(_) | None => Ok(account),
     }
 }
 
-/// The one value of a header on which a decision rests, as every vendor reads it; a blank one is
-/// none.
+/// The single value of a header that a decision depends on; a blank one counts as absent.
 ///
 /// # Errors
-/// It could be read in more than one way.
-pub fn decisive_value<'h>(
+/// Vendors could read it in more than one way.
+pub fn unambiguous_value<'h>(
     headers: &'h HeaderMap,
     name: &HeaderName,
-) -> Result<Option<&'h HeaderValue>, Unclear> {
+) -> Result<Option<&'h HeaderValue>, AmbiguousHeader> {
     let mut all = headers.get_all(name).iter();
     let Some(value) = all.next() else { return Ok(None) };
     if all.next().is_some() {
-        return Err(Unclear::Repeated);
+        return Err(AmbiguousHeader::Repeated);
     }
     let trimmed = value.as_bytes().trim_ascii();
     match trimmed.len() {
         0 => Ok(None),
-        length if length < value.len() => Err(Unclear::Padded),
+        length if length < value.len() => Err(AmbiguousHeader::Padded),
         _ => Ok(Some(value)),
     }
 }
 
-/// Makes an attempt a span of its own in its client's trace. Without a valid `traceparent`
-/// nothing changes: a trace is begun by others.
+/// Gives an attempt its own span in the client's trace. Without a valid `traceparent` nothing
+/// changes: the gateway starts no traces.
 pub(super) fn renew_traceparent(headers: &mut HeaderMap, fresh_span_id: impl FnOnce() -> [u8; 8]) {
     let mut all = headers.get_all(TRACEPARENT).iter();
     let (Some(value), None) = (all.next(), all.next()) else { return };
@@ -132,7 +129,6 @@ pub(super) fn renew_traceparent(headers: &mut HeaderMap, fresh_span_id: impl FnO
     }
 }
 
-/// The trace that a request belongs to.
 #[must_use]
 pub fn trace_id(headers: &HeaderMap) -> Option<&str> {
     let mut all = headers.get_all(TRACEPARENT).iter();
@@ -140,9 +136,9 @@ pub fn trace_id(headers: &HeaderMap) -> Option<&str> {
     parse_traceparent(value.as_bytes()).map(|(trace, _)| trace)
 }
 
-/// `00-<trace id>-<fresh span id>-<flags>`, in the version we know, with the flags we know.
+/// `00-<trace id>-<fresh span id>-<flags>` with the known flags.
 fn renewed(value: &[u8], fresh_span_id: [u8; 8]) -> Option<HeaderValue> {
-    /// The sampled and the random flag.
+    /// Sampled and random.
     const KNOWN_FLAGS: u8 = 0b11;
     let (trace, flags) = parse_traceparent(value)?;
     let span = u64::from_be_bytes(fresh_span_id).max(1);
@@ -180,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn sane_ids_are_used() {
+    fn a_safe_request_id_is_kept() {
         let long = "x".repeat(REQUEST_ID_BYTES_MAX);
         let longer = "x".repeat(REQUEST_ID_BYTES_MAX + 1);
         for id in ["a", "A-1_b.c", &long] {
@@ -192,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn our_ids_are_uuids_that_sort_by_time() {
+    fn new_ids_are_uuids_that_sort_by_time() {
         let id = |millis| fresh_request_id(millis, [7; 10]).to_str().unwrap().to_owned();
         let parsed: Uuid = id(1_700_000_000_000).parse().unwrap();
         assert_eq!(parsed.get_version_num(), 7);
@@ -201,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_key_is_no_key() {
+    fn a_blank_idempotency_key_does_not_count() {
         let name = HeaderName::from_static("idempotency-key");
         assert!(has_idempotency_key(&with(name.clone(), "k1"), &name));
         assert!(!has_idempotency_key(&with(name.clone(), "  "), &name));
@@ -212,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_one_value_in_ascii() {
+    fn an_account_is_a_single_ascii_value() {
         let name = HeaderName::from_static("x-account");
         let found = |value: &[u8]| {
             let value = HeaderValue::from_bytes(value).unwrap();
@@ -221,21 +217,21 @@ mod tests {
         };
         assert_eq!(found(b"acme"), Ok(true));
         assert_eq!(found(b""), Ok(false));
-        assert_eq!(found(b"a,b"), Err(Unclear::List));
+        assert_eq!(found(b"a,b"), Err(AmbiguousHeader::List));
         for odd in [&b"acme\xa0"[..], b"\xe2\x80\x8bacme", "\u{3000}acme".as_bytes(), b"\xff"] {
-            assert_eq!(found(odd), Err(Unclear::BeyondAscii), "{odd:?}");
+            assert_eq!(found(odd), Err(AmbiguousHeader::NonAscii), "{odd:?}");
         }
     }
 
     #[test]
-    fn a_decisive_header_has_one_reading() {
+    fn an_ambiguous_header_is_rejected() {
         let name = HeaderName::from_static("x-account");
         let found = |values: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for value in values {
                 headers.append(name.clone(), HeaderValue::from_static(value));
             }
-            decisive_value(&headers, &name)
+            unambiguous_value(&headers, &name)
                 .map(|found| found.map(|it| it.to_str().unwrap().to_owned()))
         };
         assert_eq!(found(&["7"]), Ok(Some("7".to_owned())));
@@ -244,15 +240,15 @@ mod tests {
             assert_eq!(found(none), Ok(None), "{none:?}");
         }
         for padded in [" 7", "7 ", "\t7"] {
-            assert_eq!(found(&[padded]), Err(Unclear::Padded), "{padded:?}");
+            assert_eq!(found(&[padded]), Err(AmbiguousHeader::Padded), "{padded:?}");
         }
         for repeated in [["7", "7"], ["7", "8"], ["", "7"]] {
-            assert_eq!(found(&repeated), Err(Unclear::Repeated), "{repeated:?}");
+            assert_eq!(found(&repeated), Err(AmbiguousHeader::Repeated), "{repeated:?}");
         }
     }
 
     #[test]
-    fn a_valid_trace_goes_on_under_a_fresh_span() {
+    fn a_valid_trace_continues_with_a_fresh_span() {
         const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
         let rows = [
             (format!("00-{TRACE}-00f067aa0ba902b7-01"), Some("01")),
@@ -274,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn two_traceparents_are_none() {
+    fn two_traceparents_count_as_none() {
         let value = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let mut headers = with(TRACEPARENT, value);
         headers.append(TRACEPARENT, value.parse().unwrap());

@@ -1,36 +1,33 @@
-//! A reference under an upstream's URL is mapped back to where the client reached us, so that a
-//! redirect does not lead around the gateway.
-//!
-//! Refuses to touch a URL that is somebody else's, relative, or not surely what it says.
+//! Maps a reference under the upstream's URL to the gateway, so that a redirect does not bypass it. A
+//! URL on another host, a relative one and an ambiguous one stay as they are.
 
 use http::HeaderValue;
 
 use crate::routing::authority;
-use crate::routing::route::{CallPath, Reading};
+use crate::routing::route::{CallPath, PathReading};
 
-/// Where an upstream is, and where a client reached it through us.
+/// The upstream's URL, and the URL under which the client reached it through the gateway.
 #[derive(Clone, Copy, Debug)]
 pub struct Rewrite<'a> {
-    /// Scheme and authority of the upstream, like `https://api.vendor.example`.
+    /// Scheme and authority of the upstream: `https://api.vendor.example`.
     pub origin: &'a str,
     /// The upstream's base path, without a trailing slash.
     pub base_path: &'a str,
-    /// The scheme by which the client reached us.
+    /// The scheme the client used.
     pub scheme: &'a str,
-    /// The authority by which it did; without one, answers stay relative to it.
+    /// The authority the client used; without one, references become paths.
     pub authority: Option<&'a HeaderValue>,
-    /// The prefix of the route.
+    /// The route's prefix.
     pub prefix: &'a str,
 }
 
-/// The reference that leads back to us, when `text` lies under the upstream's URL.
+/// `None` when `text` does not lie under the upstream's URL.
 pub(super) fn map_reference(text: &str, rewrite: &Rewrite<'_>) -> Option<String> {
     let (form, path) = split(text, rewrite.origin)?;
     let rest = under(path, rewrite.base_path)?;
     rebuilt(form, rest, rewrite)
 }
 
-/// How a reference names its place.
 #[derive(Clone, Copy)]
 enum Form {
     /// `https://authority/path`.
@@ -41,7 +38,7 @@ enum Form {
     Path,
 }
 
-/// The form of a reference to `origin`, and its path with everything behind it.
+/// The form of a reference to `origin`, and its path, query and fragment.
 fn split<'a>(text: &'a str, origin: &str) -> Option<(Form, &'a str)> {
     let (origin_scheme, origin_authority) = origin.split_once("://")?;
     let is_ours = |authority: &str| same_authority(origin_scheme, authority, origin_authority);
@@ -67,12 +64,12 @@ fn same_authority(scheme: &str, one: &str, other: &str) -> bool {
     authority::same(one, other, default)
 }
 
-/// What follows the base path, when the path lies under it on whole segments and surely.
+/// What follows `base_path`, if `path` lies under it on whole segments and without `..`.
 pub(super) fn under<'a>(path: &'a str, base_path: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(base_path)?;
     let end = rest.find(['?', '#']).unwrap_or(rest.len());
-    let climbs = CallPath::new(&rest[..end]).reading() == Reading::Climbing;
-    (!climbs && (end == 0 || rest.starts_with('/'))).then_some(rest)
+    let traversal = CallPath::new(&rest[..end]).reading() == PathReading::Traversal;
+    (!traversal && (end == 0 || rest.starts_with('/'))).then_some(rest)
 }
 
 fn rebuilt(form: Form, rest: &str, rewrite: &Rewrite<'_>) -> Option<String> {
@@ -84,7 +81,7 @@ fn rebuilt(form: Form, rest: &str, rewrite: &Rewrite<'_>) -> Option<String> {
         (Form::Absolute, Some(authority)) => Some(format!("{scheme}://{authority}{path}")),
         (Form::SchemeRelative, Some(authority)) => Some(format!("//{authority}{path}")),
         (Form::Absolute | Form::SchemeRelative | Form::Path, _) => {
-            // A path that begins with two slashes would name another host.
+            // A path that begins with two slashes would be a reference to another host.
             (!path.starts_with("//")).then_some(path)
         }
     }
@@ -118,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_under_the_url_leads_back() {
+    fn a_reference_under_the_upstreams_url_is_mapped() {
         let rows = [
             ("https://api.vendor.example/v1/jobs/7", "http://localhost:8080/vendor/jobs/7"),
             (
@@ -147,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_stays() {
+    fn other_references_stay() {
         let foreign = [
             "https://other.example/v1/a",
             "http://api.vendor.example/v1/a",
@@ -173,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn no_answer_names_another_host_by_accident() {
+    fn a_mapped_path_never_becomes_another_host() {
         let nowhere = Rewrite { authority: None, ..AT_ROOT };
         assert_eq!(mapped("http://10.0.0.1:9000//evil/x", &nowhere), None);
         assert_eq!(mapped("http://10.0.0.1:9000/a", &nowhere).as_deref(), Some("/a"));

@@ -1,37 +1,38 @@
-//! The header policy: what a vendor, and then a client, gets to see of a head.
+//! The header policy: what passes to the upstream and to the client, what is added, what is removed.
 //!
-//! Everything here works in place on the map it is given. A head without anything to remove
-//! costs one pass over its names and no allocation; every rarer case may allocate. Values of
-//! end-to-end headers are never looked at, joined or put in another order. (Two different
-//! headers may swap places when a third is removed; no order is defined between them.)
-//!
-//! Refuses to decide what a problem keeps of a vendor's headers (`normalise` does), and to read
-//! time or draw chance: ids are made of bytes that are passed in.
+//! Everything works in place on the given map. A head with nothing to remove costs one pass over its
+//! names and no allocation; rarer cases may allocate. Values of end-to-end headers are neither joined
+//! nor reordered. (Two different headers may swap places when a third is removed, which HTTP allows.)
 
 mod connection;
 mod cookie;
 mod destination;
 mod identity;
-mod incoming;
 mod location;
 pub mod names;
-mod outgoing;
 mod prefer;
 mod references;
-mod survey;
+mod request;
+mod response;
+mod scan;
 mod target;
 mod via;
 
-pub use connection::{Trailers, count_hop, filter_trailers, insists_on_upgrade, is_last_hop};
-pub use destination::{OutOfRoute, lead_forward};
-pub use identity::{
-    Unclear, account_value, decisive_value, fresh_request_id, has_idempotency_key, request_id,
-    trace_id,
+pub use connection::{
+    Trailers, decrement_max_forwards, filter_trailers, is_last_hop, requires_upgrade,
 };
-pub use incoming::{Incoming, Notes, RateLimit, Timing, annotate, incoming, incoming_bare};
+pub use destination::{OutOfRoute, map_destination};
+pub use identity::{
+    AmbiguousHeader, account_value, fresh_request_id, has_idempotency_key, request_id, trace_id,
+    unambiguous_value,
+};
 pub use location::Rewrite;
-pub use outgoing::{Guarded, Outgoing, outgoing};
 pub use prefer::{WAIT_SECONDS_MAX, preferred_wait};
-pub use survey::{AnswerSurvey, Survey};
-pub use target::{TargetFault, target};
+pub use request::{ProtectedHeaders, RequestPolicy, filter_request};
+pub use response::{
+    CallHeaders, RateLimit, ResponsePolicy, Timing, add_call_headers, filter_error_response,
+    filter_response,
+};
+pub use scan::{RequestScan, ResponseScan};
+pub use target::{TargetError, target};
 pub use via::Via;

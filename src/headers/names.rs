@@ -1,68 +1,60 @@
-//! The one home of header names that policy knows, and what each of them is to us.
-//!
-//! Refuses to act on headers: `outgoing` and `incoming` do.
+//! Every header name the gateway knows, and how it treats each.
 
-use http::HeaderName;
+use http::{HeaderMap, HeaderName};
 
 /// Carries a client's key unless the configuration names another header.
 pub const EVENKEEL_KEY: HeaderName = HeaderName::from_static("evenkeel-key");
-/// The id of the call, on every answer.
+/// The call's id, on every response.
 pub const EVENKEEL_REQUEST_ID: HeaderName = HeaderName::from_static("evenkeel-request-id");
-/// How many attempts an answer took, when it took more than one.
+/// The number of attempts, when there was more than one.
 pub const EVENKEEL_ATTEMPTS: HeaderName = HeaderName::from_static("evenkeel-attempts");
-/// The id that clients and vendors give to a request.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// What a client would like; we hear `wait=N` (RFC 7240).
+/// RFC 7240; `wait=N` is for the gateway.
 pub const PREFER: HeaderName = HeaderName::from_static("prefer");
-/// Which preference was honoured (RFC 7240).
+/// RFC 7240.
 pub const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
-/// Where the time went.
 pub const SERVER_TIMING: HeaderName = HeaderName::from_static("server-timing");
-/// What remains of an allowance (draft-ietf-httpapi-ratelimit-headers).
+/// draft-ietf-httpapi-ratelimit-headers.
 pub const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-/// What an allowance grants (the same draft).
+/// draft-ietf-httpapi-ratelimit-headers.
 pub const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-/// What an intermediary knows about an error (RFC 9209).
+/// RFC 9209.
 pub const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
-/// The trace a request belongs to (W3C Trace Context).
+/// W3C Trace Context.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// Who a request is for (RFC 7239).
+/// RFC 7239.
 pub const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
-/// The same, in the form that everybody reads.
 pub const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The second resource of a COPY or a MOVE (RFC 4918).
+/// RFC 4918: the second resource of a COPY or a MOVE.
 pub const DESTINATION: HeaderName = HeaderName::from_static("destination");
-/// Makes a request safe to repeat, unless the configuration names another header.
+/// The default header for idempotency keys; the configuration may name another.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// What a header is to a gateway.
+/// How the gateway treats a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// For the other end: it passes.
+    /// Passes unchanged.
     EndToEnd,
-    /// Frames, describes or addresses the message for whoever reads next: no nomination removes
-    /// it, and who writes it to a wire puts its own in the place of what differs there.
+    /// Frames, describes or addresses the message. `Connection` cannot nominate it, and the side that
+    /// writes the message replaces what differs there.
     Framing,
-    /// Names the connection's own headers.
     Connection,
-    /// Meant for the next hop only.
     HopByHop,
-    /// Which transfer codings are welcome; only `trailers` survives.
+    /// Only the coding `trailers` passes.
     Te,
-    /// Announces trailers.
     Trailer,
-    /// Ours to answer.
-    Hop,
-    /// Preferences, of which one is for us.
+    /// `Expect`, which the gateway answers itself.
+    Expect,
+    /// Preferences; `wait` is for the gateway.
     Prefer,
-    /// Says who a client is or was, or what it asked for before somebody rewrote it: some servers
-    /// take that for the target or the method.
+    /// States the client's address, or the target or method before a rewrite, which some servers
+    /// take for the real ones.
     Forwarding,
-    /// Our own name space.
+    /// `evenkeel-*`.
     Own,
 }
 
-/// What the header of this (lower-case) name is to a gateway.
+/// `name` is in lower case.
 #[must_use]
 pub fn kind(name: &str) -> Kind {
     match name.as_bytes() {
@@ -76,7 +68,7 @@ pub fn kind(name: &str) -> Kind {
         | b"http2-settings" => Kind::HopByHop,
         b"te" => Kind::Te,
         b"trailer" => Kind::Trailer,
-        b"expect" => Kind::Hop,
+        b"expect" => Kind::Expect,
         b"prefer" => Kind::Prefer,
         b"host" | b"content-length" | b"content-type" | b"content-encoding" | b"content-range" => {
             Kind::Framing
@@ -89,13 +81,28 @@ pub fn kind(name: &str) -> Kind {
     }
 }
 
-/// Whether a vendor that reads underscores as hyphens, as CGI does, takes one for the other.
+/// Whether a server that reads underscores as hyphens, as CGI does, takes `one` for `other`.
 #[must_use]
-pub fn twins(one: &str, other: &str) -> bool {
+pub fn is_underscore_alias(one: &str, other: &str) -> bool {
     let hyphen = |byte: u8| if byte == b'_' { b'-' } else { byte };
     one.len() == other.len()
         && one != other
         && one.bytes().map(hyphen).eq(other.bytes().map(hyphen))
+}
+
+/// Whether a header is present.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Presence {
+    #[default]
+    Absent,
+    Present,
+}
+
+/// `HeaderMap::contains_key` without hashing the name: heads are short.
+#[must_use]
+pub(super) fn contains(headers: &HeaderMap, name: &HeaderName) -> bool {
+    let length = name.as_str().len();
+    headers.keys().any(|present| present.as_str().len() == length && present == name)
 }
 
 #[cfg(test)]
@@ -103,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_sorted_into_kinds() {
+    fn each_header_has_its_kind() {
         let rows = [
             ("connection", Kind::Connection),
             ("http2-settings", Kind::HopByHop),
@@ -111,7 +118,7 @@ mod tests {
             ("te", Kind::Te),
             ("trailer", Kind::Trailer),
             ("host", Kind::Framing),
-            ("expect", Kind::Hop),
+            ("expect", Kind::Expect),
             ("prefer", Kind::Prefer),
             ("content-length", Kind::Framing),
             ("x-forwarded-anything", Kind::Forwarding),
@@ -129,10 +136,10 @@ mod tests {
     }
 
     #[test]
-    fn underscores_make_twins() {
-        assert!(twins("x_api_key", "x-api-key"));
-        assert!(twins("x-api-key", "x_api_key"));
-        assert!(!twins("x-api-key", "x-api-key"));
-        assert!(!twins("x-api_keys", "x-api-key"));
+    fn a_name_with_underscores_is_an_alias() {
+        assert!(is_underscore_alias("x_api_key", "x-api-key"));
+        assert!(is_underscore_alias("x-api-key", "x_api_key"));
+        assert!(!is_underscore_alias("x-api-key", "x-api-key"));
+        assert!(!is_underscore_alias("x-api_keys", "x-api-key"));
     }
 }

@@ -1,4 +1,4 @@
-//! `Prefer` (RFC 7240): the wait a client asks for is ours, every other preference the vendor's.
+//! `Prefer` (RFC 7240): `wait` is for the gateway, every other preference for the upstream.
 
 use std::time::Duration;
 
@@ -6,21 +6,20 @@ use http::{HeaderMap, HeaderValue};
 
 use super::names::PREFER;
 
-/// No wait that is asked for counts as longer: 31 days in seconds. What is granted is bounded
-/// far lower, by `wait.max`.
+/// A longer `wait` counts as 31 days. What is granted is bounded far lower, by `wait.max`.
 pub const WAIT_SECONDS_MAX: u64 = 31 * 24 * 3600;
 
-/// The patience a client asks for with `wait=N`; the first one counts, a crooked one is none.
+/// The patience a client asks for with `wait=N`. The first one counts; a malformed one counts as none.
 #[must_use]
 pub fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
     let mut all = headers.get_all(PREFER).iter().flat_map(|value| preferences(value.as_bytes()));
-    let seconds = seconds(wait_word(all.find(|text| wait_word(text).is_some())?)?)?;
+    let seconds = seconds(wait_value(all.find(|text| wait_value(text).is_some())?)?)?;
     Some(Duration::from_secs(seconds.min(WAIT_SECONDS_MAX)))
 }
 
 /// Removes every `wait` preference and leaves the others byte for byte.
 pub(super) fn remove_wait(headers: &mut HeaderMap) {
-    let is_wait = |text: &&[u8]| wait_word(text).is_some();
+    let is_wait = |text: &&[u8]| wait_value(text).is_some();
     let asks = |value: &HeaderValue| preferences(value.as_bytes()).any(|text| is_wait(&text));
     if !headers.get_all(PREFER).iter().any(asks) {
         return;
@@ -34,18 +33,18 @@ pub(super) fn remove_wait(headers: &mut HeaderMap) {
 }
 
 fn without_wait(value: &HeaderValue) -> Option<HeaderValue> {
-    let others = preferences(value.as_bytes()).filter(|text| wait_word(text).is_none());
+    let others = preferences(value.as_bytes()).filter(|text| wait_value(text).is_none());
     let others: Vec<&[u8]> = others.filter(|text| !text.is_empty()).collect();
     if others.is_empty() { None } else { HeaderValue::from_bytes(&others.join(&b", "[..])).ok() }
 }
 
-/// The members of a list, trimmed; a comma inside quotes separates nothing.
+/// The trimmed members of a list; commas inside quotes do not separate.
 fn preferences(list: &[u8]) -> impl Iterator<Item = &[u8]> {
     outside_quotes(list, b',')
 }
 
-/// The value of a `wait` preference, quotes and parameters removed.
-fn wait_word(preference: &[u8]) -> Option<&[u8]> {
+/// The value of a `wait` preference without quotes and parameters.
+fn wait_value(preference: &[u8]) -> Option<&[u8]> {
     let bare = outside_quotes(preference, b';').next()?;
     let equals = bare.iter().position(|byte| *byte == b'=').unwrap_or(bare.len());
     let (name, value) = bare.split_at(equals);

@@ -1,31 +1,28 @@
-//! URLs and paths of a vendor in the headers of its answers, led back to where the client reached
-//! us.
+//! Maps the upstream's URLs and paths in response headers to the gateway.
 //!
-//! `Location` and its kin hold a URL or a path, `Link` and `Refresh` hold some, cookies have a
-//! scope; any other header may hold a URL as its whole value (`X-Next-Page`, `X-Upload-Url`).
-//! Refuses to touch a path in a header that is not known to hold one, and lists of origins.
+//! `*-Location` headers hold a URL or a path, `Link` and `Refresh` contain some, cookies have a scope;
+//! any other header may hold a URL as its whole value (`X-Next-Page`, `X-Upload-Url`). A path in a
+//! header that is not known to hold one stays, and so do lists of origins.
 
 use http::{HeaderMap, HeaderValue};
 
 use super::cookie::map_cookie;
 use super::location::{Rewrite, map_reference};
 
-/// How a header refers to resources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// Its value is a URL or a path.
+    /// A URL or a path.
     Reference,
-    /// Its value is a URL, as it looks.
+    /// A header of any name whose value looks like a URL.
     Url,
     /// `<reference>; rel=next, <reference>`.
     Links,
     /// `5; url=reference`.
     Refresh,
-    /// A cookie with a domain and a path.
     Cookie,
 }
 
-/// Whether a header of this (lower-case) name and value may name a URL or a path of the vendor's.
+/// Whether a header may hold a URL or a path of the upstream; `name` is in lower case.
 pub(super) fn may_refer(name: &str, value: &HeaderValue) -> bool {
     form(name, value.as_bytes()).is_some()
 }
@@ -55,12 +52,12 @@ fn names_origins(name: &str) -> bool {
         || matches!(name, "origin" | "timing-allow-origin" | "content-security-policy")
 }
 
-/// Leads every reference of an answer's headers back; where one header is there several times, all
-/// of them: it is unknown which one a client follows.
-pub(super) fn lead_back(headers: &mut HeaderMap, rewrite: &Rewrite<'_>) {
+/// Maps every reference in a response's headers, repeated headers included, because it is unknown
+/// which one a client follows.
+pub(super) fn map_references(headers: &mut HeaderMap, rewrite: &Rewrite<'_>) {
     for (name, value) in headers {
         let Some(form) = form(name.as_str(), value.as_bytes()) else { continue };
-        // A byte beyond ASCII is one character here, and the same byte again afterwards.
+        // Latin-1, so that bytes beyond ASCII survive the round trip.
         let text: String = value.as_bytes().iter().map(|byte| char::from(*byte)).collect();
         let mapped = match form {
             Form::Reference | Form::Url => map_reference(&text, rewrite),
@@ -68,19 +65,19 @@ pub(super) fn lead_back(headers: &mut HeaderMap, rewrite: &Rewrite<'_>) {
             Form::Refresh => map_refresh(&text, rewrite),
             Form::Cookie => map_cookie(&text, rewrite),
         };
-        if let Some(mapped) = mapped.and_then(|mapped| bytes_of(&mapped)) {
+        if let Some(mapped) = mapped.and_then(|mapped| latin1(&mapped)) {
             *value = mapped;
         }
     }
 }
 
-/// A text of one character a byte as a value.
-fn bytes_of(text: &str) -> Option<HeaderValue> {
+/// The inverse of the Latin-1 decoding in [`map_references`].
+fn latin1(text: &str) -> Option<HeaderValue> {
     let bytes: Option<Vec<u8>> = text.chars().map(|it| u8::try_from(it).ok()).collect();
     HeaderValue::from_bytes(&bytes?).ok()
 }
 
-/// A `Link` (RFC 8288) with the targets between its angle brackets mapped.
+/// `Link` (RFC 8288): the targets between angle brackets.
 fn map_links(text: &str, rewrite: &Rewrite<'_>) -> Option<String> {
     let mut mapped = String::with_capacity(text.len());
     let (mut rest, mut changes) = (text, false);
@@ -100,7 +97,7 @@ fn map_links(text: &str, rewrite: &Rewrite<'_>) -> Option<String> {
     changes.then(|| mapped + rest)
 }
 
-/// Where a byte stands first outside quoted strings.
+/// The first position of a byte outside quoted strings.
 fn unquoted(text: &str, wanted: u8) -> Option<usize> {
     let (mut quoted, mut escaped) = (false, false);
     text.bytes().position(|byte| {
@@ -115,8 +112,7 @@ fn unquoted(text: &str, wanted: u8) -> Option<usize> {
     })
 }
 
-/// `5; url=/v1/a`, as browsers read it: any letter case, the URL perhaps in quotes, `url=` perhaps
-/// left out.
+/// `5; url=/v1/a` as browsers read it: case-insensitive, with optional quotes and optional `url=`.
 fn map_refresh(text: &str, rewrite: &Rewrite<'_>) -> Option<String> {
     let behind_delay = text[text.find([';', ','])? + 1..].trim_start();
     let named = behind_delay.get(..3).filter(|name| name.eq_ignore_ascii_case("url"));
@@ -146,19 +142,19 @@ mod tests {
         prefix: "/v",
     };
 
-    fn led_back(name: &'static str, value: &str) -> String {
+    fn mapped(name: &'static str, value: &str) -> String {
         let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
         let name = HeaderName::from_static(name);
         let seen = may_refer(name.as_str(), &value);
         let before = value.clone();
         let mut headers = HeaderMap::from_iter([(name.clone(), value)]);
-        lead_back(&mut headers, &REWRITE);
+        map_references(&mut headers, &REWRITE);
         assert!(seen || headers[&name] == before, "{name} is noticed");
         String::from_utf8(headers[&name].as_bytes().to_vec()).unwrap()
     }
 
     #[test]
-    fn references_lead_back_in_every_header_that_holds_them() {
+    fn references_are_mapped_in_every_header_that_holds_them() {
         let rows = [
             ("location", "/v1/a", "/v/a"),
             ("content-location", "https://api.vendor.example/v1/b", "http://here:8080/v/b"),
@@ -202,7 +198,7 @@ mod tests {
             ),
         ];
         for (name, value, expected) in rows {
-            assert_eq!(led_back(name, value), expected, "{name}: {value}");
+            assert_eq!(mapped(name, value), expected, "{name}: {value}");
         }
     }
 

@@ -1,73 +1,67 @@
-//! The target that goes on the wire: the route's prefix is removed, the upstream's base path put
-//! in its place, and nothing else changes by a byte. Signatures over a path stay valid, and no
-//! reading of ours can differ from the vendor's.
-//!
-//! Refuses what would leave the base path in any spelling of `..`.
+//! Builds the target sent to the upstream: the base path replaces the route's prefix, and no other byte
+//! changes, so that signatures over the path stay valid. A path that would leave the base path by `..`
+//! in any encoding is rejected.
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 
-use crate::routing::route::{CallPath, Reading};
+use crate::routing::route::{CallPath, PathReading};
 
-/// Why a target cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TargetFault {
-    /// It climbs out of what the route gives access to.
-    Climbing,
-    /// It is no path, or none once the base path stands before it.
-    Unsendable,
+pub enum TargetError {
+    Traversal,
+    /// Not a path, or not one behind the base path.
+    Invalid,
 }
 
-impl std::fmt::Display for TargetFault {
+impl std::fmt::Display for TargetError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Climbing => {
-                "the path contains `..`, in some spelling; behind a prefix or a base path it \
-                 could leave them"
+            Self::Traversal => {
+                "the path contains `..` in some encoding and could leave the route's prefix or the \
+                 upstream's base path"
             }
-            Self::Unsendable => "the target is not a path that can be sent to the upstream",
+            Self::Invalid => "the target is not a path that can be sent to the upstream",
         })
     }
 }
 
-impl std::error::Error for TargetFault {}
+impl std::error::Error for TargetError {}
 
-/// What a client's target becomes behind a prefix of so many bytes.
-///
 /// # Errors
-/// It climbs where there is something to climb out of, or is no path.
+/// The path contains `..` behind a prefix or a base path, or it is not a path.
 pub fn target(
     client: &PathAndQuery,
     prefix_bytes: usize,
     base_path: &str,
-) -> Result<PathAndQuery, TargetFault> {
+) -> Result<PathAndQuery, TargetError> {
     if !client.path().starts_with('/') {
-        return Err(TargetFault::Unsendable);
+        return Err(TargetError::Invalid);
     }
     if prefix_bytes == 0 && base_path.is_empty() {
         return Ok(client.clone());
     }
-    let rest = client.path().get(prefix_bytes..).ok_or(TargetFault::Unsendable)?;
-    if CallPath::new(rest).reading() == Reading::Climbing {
-        return Err(TargetFault::Climbing);
+    let rest = client.path().get(prefix_bytes..).ok_or(TargetError::Invalid)?;
+    if CallPath::new(rest).reading() == PathReading::Traversal {
+        return Err(TargetError::Traversal);
     }
     joined(base_path, &client.as_str()[prefix_bytes..])
 }
 
-fn joined(base_path: &str, rest: &str) -> Result<PathAndQuery, TargetFault> {
+fn joined(base_path: &str, rest: &str) -> Result<PathAndQuery, TargetError> {
     let root = if base_path.is_empty() && !rest.starts_with('/') { "/" } else { "" };
     let mut text = Vec::with_capacity(root.len() + base_path.len() + rest.len());
     for part in [root, base_path, rest] {
         text.extend_from_slice(part.as_bytes());
     }
-    PathAndQuery::from_maybe_shared(Bytes::from(text)).map_err(|_| TargetFault::Unsendable)
+    PathAndQuery::from_maybe_shared(Bytes::from(text)).map_err(|_| TargetError::Invalid)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn mapped(client: &str, prefix: &str, base: &str) -> Result<String, TargetFault> {
+    fn mapped(client: &str, prefix: &str, base: &str) -> Result<String, TargetError> {
         let client = PathAndQuery::from_maybe_shared(Bytes::from(client.to_owned())).unwrap();
         target(&client, prefix.len(), base).map(|target| target.as_str().to_owned())
     }
@@ -91,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn no_byte_behind_the_prefix_changes() {
+    fn no_byte_after_the_prefix_changes() {
         let tails = [
             "//a//b",
             "/a%2fb%2F",
@@ -116,11 +110,11 @@ mod tests {
     }
 
     #[test]
-    fn climbing_is_refused_where_there_is_something_to_climb_out_of() {
+    fn traversal_is_rejected_behind_a_prefix_or_base_path() {
         for tail in ["/..", "/a/../b", "/%2e%2E/x", "/a/..%2fb", "/..;x/a", "/a%5C..%5cb"] {
             for (prefix, base) in [("/p", ""), ("", "/b"), ("/p", "/b")] {
                 let found = mapped(&format!("{prefix}{tail}"), prefix, base);
-                assert_eq!(found, Err(TargetFault::Climbing), "{tail}");
+                assert_eq!(found, Err(TargetError::Traversal), "{tail}");
             }
             assert_eq!(mapped(tail, "", "").as_deref(), Ok(tail));
         }
@@ -128,9 +122,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_path_is_refused() {
-        assert_eq!(mapped("*", "", ""), Err(TargetFault::Unsendable));
-        assert_eq!(mapped("/a", "/longer", ""), Err(TargetFault::Unsendable));
-        assert_eq!(mapped("/x", "", &"/b".repeat(40_000)), Err(TargetFault::Unsendable));
+    fn a_target_that_is_not_a_path_is_rejected() {
+        assert_eq!(mapped("*", "", ""), Err(TargetError::Invalid));
+        assert_eq!(mapped("/a", "/longer", ""), Err(TargetError::Invalid));
+        assert_eq!(mapped("/x", "", &"/b".repeat(40_000)), Err(TargetError::Invalid));
     }
 }

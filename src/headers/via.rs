@@ -1,14 +1,14 @@
-//! `Via`: who passed a message on, and how a gateway recognises itself in it.
+//! `Via`, and loop detection by it.
 
 use http::header::VIA;
 use http::{HeaderMap, HeaderValue, Version};
 
-use super::survey::Presence;
+use super::names::Presence;
 
-/// Our pseudonym and the values that carry it.
+/// The gateway's pseudonym and the values that carry it.
 ///
-/// Every worker makes its own from the same parts: a value that is cloned into each request
-/// should not make the workers share a reference count.
+/// Every worker has its own copy: a value that is cloned into each request should not make the workers
+/// share a reference count.
 #[derive(Debug)]
 pub struct Via {
     pseudonym: Box<str>,
@@ -18,9 +18,9 @@ pub struct Via {
 }
 
 impl Via {
-    /// The pseudonym is `name-<8 hex digits>`; `id` is drawn once per process, so that a loop is
-    /// recognised and a chain of two gateways is none. Bytes of `name` that no token may hold
-    /// become hyphens.
+    /// The pseudonym is `name-<8 hex digits>`. `id` is drawn once per process, so that a loop is detected
+    /// but a chain of two gateways is not. Characters of `name` that a token cannot hold become
+    /// hyphens.
     #[must_use]
     pub fn new(name: &str, id: [u8; 4]) -> Self {
         let token = |c: char| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '-' };
@@ -34,13 +34,13 @@ impl Via {
         Self { pseudonym, http10, http11, http2 }
     }
 
-    /// What we are called in `Via` and `Proxy-Status`.
+    /// The gateway's name in `Via` and `Proxy-Status`.
     #[must_use]
     pub fn pseudonym(&self) -> &str {
         &self.pseudonym
     }
 
-    /// What is appended to a message that reached us in this version.
+    /// The value to append to a message that was received in this version.
     #[must_use]
     pub fn value(&self, received: Version) -> &HeaderValue {
         match received {
@@ -51,8 +51,8 @@ impl Via {
     }
 }
 
-/// Whether a request has been here before.
-pub(super) fn looped(headers: &HeaderMap, pseudonym: &str) -> bool {
+/// Whether a request has passed this gateway before.
+pub(super) fn is_loop(headers: &HeaderMap, pseudonym: &str) -> bool {
     let ours = |value: &HeaderValue| {
         let hops = value.as_bytes().split(|byte| *byte == b',');
         hops.filter_map(received_by).any(|by| by.eq_ignore_ascii_case(pseudonym.as_bytes()))
@@ -60,7 +60,6 @@ pub(super) fn looped(headers: &HeaderMap, pseudonym: &str) -> bool {
     headers.get_all(VIA).iter().any(ours)
 }
 
-/// Adds `value` behind what is `present`.
 pub(super) fn add(headers: &mut HeaderMap, present: Presence, value: &HeaderValue) {
     match present {
         Presence::Absent => drop(headers.insert(VIA, value.clone())),
@@ -68,14 +67,14 @@ pub(super) fn add(headers: &mut HeaderMap, present: Presence, value: &HeaderValu
     }
 }
 
-/// Appends `value` unless it stands there already, so that a filter may run twice.
+/// Appends `value` unless it is there already, which keeps the filter idempotent.
 fn append(headers: &mut HeaderMap, value: &HeaderValue) {
     if !headers.get_all(VIA).iter().any(|present| present == value) {
         headers.append(VIA, value.clone());
     }
 }
 
-/// The second word of `1.1 pseudonym (comment)`.
+/// The pseudonym in `1.1 pseudonym (comment)`.
 fn received_by(hop: &[u8]) -> Option<&[u8]> {
     let words = hop.split(|byte| byte.is_ascii_whitespace());
     words.filter(|word| !word.is_empty()).nth(1)
@@ -86,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_loop_is_our_own_pseudonym_and_nothing_like_it() {
+    fn a_loop_is_detected_only_by_the_own_pseudonym() {
         let via = Via::new("evenkeel", [0, 0xab, 1, 2]);
         assert_eq!(via.pseudonym(), "evenkeel-00ab0102");
         let rows = [
@@ -100,12 +99,12 @@ mod tests {
         ];
         for (value, expected) in rows {
             let headers = HeaderMap::from_iter([(VIA, HeaderValue::from_static(value))]);
-            assert_eq!(looped(&headers, via.pseudonym()), expected, "{value}");
+            assert_eq!(is_loop(&headers, via.pseudonym()), expected, "{value}");
         }
     }
 
     #[test]
-    fn the_received_version_is_told() {
+    fn the_received_version_is_stated() {
         let via = Via::new("my gate", [0; 4]);
         assert_eq!(via.value(Version::HTTP_11), "1.1 my-gate-00000000");
         assert_eq!(via.value(Version::HTTP_2), "2 my-gate-00000000");
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn via_is_appended_behind_others_once() {
+    fn via_is_appended_once_after_others() {
         let via = Via::new("evenkeel", [0; 4]);
         let mut headers = HeaderMap::from_iter([(VIA, HeaderValue::from_static("1.1 cdn"))]);
         append(&mut headers, via.value(Version::HTTP_11));

@@ -1,89 +1,79 @@
-//! What an outcome means: its code, what may be repeated, the hold it orders, the wait it states.
+//! The meaning of a response or failure that is not a success: its code, what may be repeated, the
+//! hold it orders and the wait it states.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
 use super::code::{Basis, Code, Support};
+use super::standing::Standing;
 
-/// What an outcome means.
+/// What an error response or a failure means.
 #[derive(Clone, Debug)]
-pub enum Class {
-    /// The answer goes to the client as it is.
-    Success,
-    /// Something is wrong; everything known about it.
-    Trouble(Box<Trouble>),
-}
-
-/// Everything a dialect says about an outcome that is not a success.
-#[derive(Clone, Debug)]
-pub struct Trouble {
-    /// What it means.
+pub struct Classification {
     pub code: Code,
-    /// The name of the rule that said so, for logs and `explain`.
+    /// The name of the rule that decided, for logs and `explain`.
     pub rule: Box<str>,
-    /// The row of the replay table.
     pub processing: Processing,
     /// Whether sending again can help, and after which wait.
     pub remedy: Remedy,
-    /// The hold it asks for.
     pub hold: Option<HoldOrder>,
-    /// An allowance the vendor named ("Maximum allowed 1000 per 01:00:00"); only ever lowers.
-    pub learned: Option<Learned>,
-    /// Whom to contact, if this outcome says so.
-    pub support: Option<Support>,
-    /// What the vendor said about when to return, for the problem's `retry_after`.
+    /// When the vendor says to return, for the problem's `retry_after`.
     pub wait: Option<Wait>,
-    /// The status the rule gives the client, instead of the code's own.
+    /// An allowance that the vendor stated ("Maximum allowed 1000 per 01:00:00"). It can only lower
+    /// the configured one.
+    pub learned: Option<LearnedLimit>,
+    /// What the head says about the vendor's limits; a failure has no head.
+    pub standing: Option<Standing>,
+    /// The support contact, if this outcome names one.
+    pub support: Option<Support>,
+    /// The status that the rule gives the client, instead of the code's own.
     pub status: Option<StatusCode>,
 }
 
 /// How far the upstream got with the request: the rows of the replay table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Processing {
-    /// Not a byte of it arrived.
+    /// No byte of it arrived.
     NotSent,
-    /// The upstream says it did nothing.
+    /// The upstream says that it did nothing.
     NotProcessed,
-    /// Nobody knows.
     Unknown,
-    /// It was carried out, or finally refused.
+    /// It was carried out, or refused for good.
     Processed,
 }
 
 /// Whether sending the same request again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Remedy {
-    /// No: the same request gets the same answer.
+    /// No: the same request gets the same response.
     Final,
-    /// Perhaps, after our own backoff: a blind retry, which the retry budget pays.
+    /// Perhaps, after our own backoff: a blind retry, which the retry budget pays for.
     Backoff,
-    /// After this wait, which the vendor or its dialect asked for, yet still without a hold.
+    /// After this wait, which the vendor or its dialect asked for without a hold.
     After(Duration),
-    /// After the hold that comes with it.
+    /// After the hold in [`Classification::hold`].
     Hold,
 }
 
-/// A hold as an outcome orders it.
+/// A hold as a classification orders it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HoldOrder {
-    /// What it closes.
     pub scope: HoldScope,
-    /// Throttling or maintenance.
     pub cause: HoldCause,
-    /// How long, by the vendor's word or the dialect's; `None` means nobody said.
+    /// How long, as the vendor or the dialect states it; `None` where neither does.
     pub length: Option<Wait>,
-    /// No hold of this cause is shorter, the vendor's own word included (W19).
+    /// A lower bound of the length, even of one that the vendor states (W19).
     pub at_least: Duration,
-    /// The pace afterwards, in sixteenths of the present one; 16 leaves it.
+    /// The pace afterwards, in sixteenths of the present one.
     pub slow_sixteenths: u8,
 }
 
-/// The unslowed pace in sixteenths, the unit of [`HoldOrder::slow_sixteenths`].
+/// The value of [`HoldOrder::slow_sixteenths`] that leaves the pace as it is.
 pub const FULL_PACE: u8 = 16;
 
-/// No hold that the vendor asks for is shorter: a vendor in trouble can bear one probe a second.
-/// Only a length that the operator documents in a dialect may be shorter.
+/// The shortest hold that a vendor can ask for: a vendor in trouble can bear one probe a second.
+/// Only a length written in a dialect may be shorter.
 pub const HOLD_MIN: Duration = Duration::from_secs(1);
 
 /// What a hold closes.
@@ -91,7 +81,7 @@ pub const HOLD_MIN: Duration = Duration::from_secs(1);
 pub enum HoldScope {
     /// Every allowance the attempt paid; without one, the upstream except its exempt calls.
     Allowance,
-    /// The allowance whose window the vendor named, if there is one, else as `Allowance`.
+    /// The allowance with the window that the vendor stated, if there is one, else as `Allowance`.
     Window(Duration),
     /// The whole upstream, exempt calls included.
     Upstream,
@@ -111,10 +101,9 @@ pub enum HoldCause {
 }
 
 impl HoldCause {
-    /// Every cause, for tables of metrics.
     pub const ALL: [Self; 4] = [Self::Throttle, Self::Maintenance, Self::Outage, Self::Pause];
 
-    /// Its name in the API, metrics and logs.
+    /// The name in the API, metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -126,20 +115,18 @@ impl HoldCause {
     }
 }
 
-/// A wait and who says so.
+/// A wait and its source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
     /// How long from now.
     pub span: Duration,
-    /// Who says so.
     pub basis: Basis,
 }
 
 /// An allowance as the vendor itself states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Learned {
+pub struct LearnedLimit {
     /// Calls per window.
     pub limit: u32,
-    /// The window.
     pub window: Duration,
 }

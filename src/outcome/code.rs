@@ -1,81 +1,72 @@
-//! The codes of problems, and the words that go with them: source, basis, reason to stop, support.
+//! The codes of problems, and the closed sets that go with them: source, basis of a wait, reason to
+//! stop, support contact.
 
 use std::sync::Arc;
 
-/// Every meaning a problem can have. One code has one status, one title, one default source.
+/// What the `type` of every problem of ours begins with; the code follows.
+pub const TYPE_PREFIX: &str = "urn:evenkeel:problem:";
+
+/// Every meaning a problem can have. Each code has one status, one title and one default source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Code {
-    /// The request is wrong, or the vendor's own 4xx without a row of its own.
+    /// The request is wrong, or the vendor sent a 4xx that no other code stands for.
     InvalidRequest,
     /// No credential.
     Unauthenticated,
-    /// A credential that the vendor refuses.
+    /// The vendor refused the credential.
     CredentialRejected,
-    /// A good credential without the right.
+    /// The credential is valid, but lacks the right.
     Forbidden,
-    /// The thing asked for does not exist.
+    /// The resource does not exist.
     NotFound,
     /// The endpoint does not exist.
     EndpointNotFound,
-    /// The endpoint does not know this method.
     MethodNotAllowed,
-    /// The vendor cannot answer in an accepted form.
+    /// The vendor cannot respond in an accepted media type.
     NotAcceptable,
-    /// The thing existed once.
     Gone,
-    /// The vendor does not read this media type.
     UnsupportedMediaType,
-    /// Well-formed, and still not acceptable.
+    /// Well-formed, but not acceptable.
     Unprocessable,
-    /// It clashes with something that exists or runs.
+    /// It conflicts with something that exists or is running.
     Conflict,
-    /// The client was too slow.
     RequestTimeout,
-    /// The body is too large.
     RequestTooLarge,
-    /// The target is too long.
     TargetTooLong,
-    /// The head is too large.
     HeadersTooLarge,
     /// The vendor limits the rate.
     RateLimited,
-    /// The vendor's allowance is used up, and waiting a little does not cure it.
+    /// The vendor's quota is used up, and a short wait does not help.
     QuotaExhausted,
     /// Our ledger of the vendor's allowance is full for longer than the call's patience.
     AllowanceExhausted,
-    /// The waiting room is full.
     QueueFull,
     /// The client's own limit.
     ClientLimited,
-    /// A clash that should have passed, and did not (a database deadlock that persists).
+    /// A conflict that should have passed, and did not (a database deadlock that persists).
     TransientConflict,
     /// The vendor is down for maintenance.
     UpstreamMaintenance,
-    /// A hold stands; answered without asking the vendor.
+    /// A hold is in place, so the vendor was not asked.
     UpstreamHeld,
     /// No connection to the vendor is left, because of a limit on our side.
     ConnectionsExhausted,
-    /// The vendor failed.
     UpstreamError,
-    /// The vendor's answer was not HTTP as agreed.
+    /// The vendor's response was not valid HTTP.
     UpstreamProtocol,
-    /// The vendor could not be reached.
     UpstreamUnreachable,
     /// No trusted TLS connection to the vendor.
     UpstreamTls,
-    /// The vendor's answer broke off.
+    /// The vendor's response ended early.
     UpstreamTruncated,
-    /// The vendor did not answer in time.
     UpstreamTimeout,
-    /// The credential that this gateway injects was refused.
+    /// The vendor refused the credential that this gateway injects.
     GatewayCredentialRejected,
-    /// No route leads anywhere from here.
     RouteNotFound,
     /// This host is not served here.
     Misdirected,
     /// Upgrade and CONNECT are not supported.
     UpgradeUnsupported,
-    /// The request has been here before.
     LoopDetected,
     /// The gateway is stopping.
     Draining,
@@ -83,22 +74,21 @@ pub enum Code {
     GatewayError,
 }
 
-/// Who speaks in a problem.
+/// Where a problem originates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// The request cannot be sent.
     Client,
-    /// We decided, or we failed.
+    /// A decision or a failure of this gateway.
     Gateway,
-    /// The vendor said it.
+    /// The vendor's response.
     Upstream,
 }
 
 impl Source {
-    /// Every source.
     pub const ALL: [Self; 3] = [Self::Client, Self::Gateway, Self::Upstream];
 
-    /// Its name in problems, metrics and logs.
+    /// The name in problems, metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -112,19 +102,18 @@ impl Source {
 /// Where a `retry_after` comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Basis {
-    /// This answer said it: in a header, its body or its prose.
+    /// This response states it: in a header, its body or its prose.
     Upstream,
-    /// The vendor's documentation says it.
+    /// The vendor's documentation states it.
     Dialect,
-    /// We reckoned it.
+    /// Computed here.
     Estimate,
 }
 
 impl Basis {
-    /// Every basis.
     pub const ALL: [Self; 3] = [Self::Upstream, Self::Dialect, Self::Estimate];
 
-    /// Its name in problems, metrics and logs.
+    /// The name in problems, metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -138,26 +127,25 @@ impl Basis {
 /// Why a call was not tried again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum StoppedBy {
-    /// Its attempts are used up.
+    /// All its attempts are used.
     Attempts,
     /// The next attempt could not start in time.
     Patience,
     /// The retry budget is spent.
     Budget,
-    /// The method may not be repeated, and nobody said otherwise.
+    /// The method may not be repeated, and nothing declares the operation repeatable.
     Method,
     /// Its body cannot be sent again.
     Body,
-    /// The same request would get the same answer.
+    /// The same request would get the same response.
     Final,
 }
 
 impl StoppedBy {
-    /// Every reason.
     pub const ALL: [Self; 6] =
         [Self::Attempts, Self::Patience, Self::Budget, Self::Method, Self::Body, Self::Final];
 
-    /// Its name in problems, metrics and logs.
+    /// The name in problems, metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -171,16 +159,15 @@ impl StoppedBy {
     }
 }
 
-/// Whom to contact, and how: from the dialect.
+/// A support contact, from the dialect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Support {
     /// An address, as the vendor gives it.
     pub contact: Arc<str>,
-    /// When the problem may tell it.
     pub when: SupportWhen,
 }
 
-/// When the support contact is told.
+/// When a problem includes the support contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SupportWhen {
     /// Only after the retries are used up (D37).

@@ -1,69 +1,73 @@
-//! What was understood of an answer's body: the facts of an error, before anybody decides.
+//! What was understood of an error body, before anything is decided about it.
 //!
-//! `dialect/` fills it in from bytes. The texts are the vendor's own, not yet cleaned.
+//! `dialect` extracts the facts from a document. The texts are the vendor's own, not yet cleaned.
 
 use serde_json::Value;
 
-use crate::problem::Problem;
+use super::code::Code;
+
+/// Entries of [`Facts::children`]: more than anybody reads.
+pub const CHILDREN_MAX: usize = 100;
 
 /// The facts of one error body.
 #[derive(Clone, Debug, Default)]
-pub struct Reading {
-    /// What the body turned out to be.
-    pub form: Form,
-    /// Whether it is what the dialect expects an error to look like.
+pub struct Facts {
+    /// Whether the body looks as the dialect expects an error to look.
     pub recognised: bool,
-    /// The human sentence.
+    /// The sentence for people.
     pub message: Option<String>,
-    /// The machine's code.
+    /// The vendor's machine-readable code.
     pub code: Option<String>,
-    /// A second reason, when it differs from the message.
+    /// A second sentence, when it differs from the message.
     pub reason: Option<String>,
     /// The vendor's reference of this occurrence.
     pub reference: Option<String>,
     /// The long-running operation it belongs to.
     pub operation: Option<String>,
-    /// When the vendor says it happened, as it wrote it.
+    /// When the vendor says it happened, as written.
     pub occurred_at: Option<String>,
-    /// What it sent and nothing else here carries.
+    /// Everything else in the body.
     pub details: Option<Value>,
     /// Single errors, in the vendor's order.
-    pub children: Vec<Part>,
-    /// The body is a problem of ours: another gateway stands behind this one.
-    pub relayed: Option<Box<Problem>>,
-    /// The body as a tree, for rules and hints that look into it.
-    pub tree: Value,
-    /// What a rule's `text` looks at: the extracted message, else the decoded body.
-    pub text: String,
+    pub children: Vec<ChildError>,
+    /// Set when the body is a problem written by another gateway of ours.
+    pub relayed: Option<Box<RelayedProblem>>,
+    /// JSON Pointers to the values of the body that these facts repeat; `details` leaves them out.
+    pub pointers: Vec<String>,
 }
 
-/// One of several errors.
+/// One of several errors in a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Part {
-    /// Its sentence.
+pub struct ChildError {
     pub message: Option<String>,
-    /// Its code.
     pub code: Option<String>,
-    /// The member of the request it is about.
+    /// The member of the request it is about, as a JSON Pointer.
     pub pointer: Option<String>,
 }
 
-/// What a body turned out to be, whatever its `Content-Type` says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Form {
-    /// Nothing.
-    #[default]
-    Empty,
-    /// JSON.
-    Json,
-    /// A page.
-    Html,
-    /// `a=b&c=d`.
-    Fields,
-    /// Sentences.
-    Text,
-    /// XML; its facts are not looked for.
-    Xml,
-    /// Cut short, or not text.
-    Unreadable,
+/// A problem that another gateway of ours wrote.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RelayedProblem {
+    pub code: Code,
+    pub outcome_unknown: bool,
+    /// The whole body, from which `problem` reads it back.
+    pub body: Value,
+}
+
+impl Facts {
+    /// These facts, with what is missing taken from others.
+    #[must_use]
+    pub fn or(mut self, other: Self) -> Self {
+        self.message = self.message.or(other.message);
+        self.code = self.code.or(other.code);
+        self.reason = self.reason.or(other.reason);
+        self.reference = self.reference.or(other.reference);
+        self.operation = self.operation.or(other.operation);
+        self.occurred_at = self.occurred_at.or(other.occurred_at);
+        if self.children.is_empty() {
+            self.children = other.children;
+        }
+        self.pointers.extend(other.pointers);
+        self
+    }
 }

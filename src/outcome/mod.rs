@@ -2,15 +2,17 @@
 
 mod classification;
 mod code;
-mod exchange;
 mod facts;
+mod failure;
+mod response;
 mod standing;
 
 pub use classification::{
-    Class, FULL_PACE, HOLD_MIN, HoldCause, HoldOrder, HoldScope, Learned, Processing, Remedy,
-    Trouble, Wait,
+    Classification, FULL_PACE, HOLD_MIN, HoldCause, HoldOrder, HoldScope, LearnedLimit, Processing,
+    Remedy, Wait,
 };
-pub use code::{Basis, Code, Source, StoppedBy, Support, SupportWhen};
-pub use exchange::{Answer, Extent, Failure, FailureKind, Peek, Reach, cause};
-pub use facts::{Form, Part, Reading};
-pub use standing::{Bucket, Standing, speaks_of_rates};
+pub use code::{Basis, Code, Source, StoppedBy, Support, SupportWhen, TYPE_PREFIX};
+pub use facts::{CHILDREN_MAX, ChildError, Facts, RelayedProblem};
+pub use failure::{Delivery, Failure, FailureKind, cause};
+pub use response::ResponseHead;
+pub use standing::{Bucket, Standing, is_rate_limit_header};

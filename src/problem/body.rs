@@ -7,17 +7,13 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::outcome::{Basis, Code, Source, StoppedBy};
+use crate::outcome::{Basis, CHILDREN_MAX, Code, Source, StoppedBy, TYPE_PREFIX};
 use crate::problem::json::{self, Members};
 
-/// What the `type` of every problem of ours begins with; its code follows.
-pub const TYPE_PREFIX: &str = "urn:evenkeel:problem:";
 /// Characters of `detail` and of a child's `detail`: what a person reads, not a log.
 pub const DETAIL_CHARS_MAX: usize = 2_000;
 /// Bytes of `upstream.details` as JSON: enough for facts, too little for a page.
 pub const DETAILS_BYTES_MAX: usize = 4 * 1024;
-/// Entries of `errors`: more than anybody reads.
-pub const CHILDREN_MAX: usize = 100;
 /// Characters of every other text a vendor fills in: codes, references, dates.
 pub const SHORT_CHARS_MAX: usize = 300;
 

@@ -12,8 +12,7 @@ pub mod json;
 pub mod normalise;
 
 pub use body::{
-    CHILDREN_MAX, Child, DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, RetryAfter, SHORT_CHARS_MAX,
-    Spoken, TYPE_PREFIX,
+    Child, DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, RetryAfter, SHORT_CHARS_MAX, Spoken,
 };
 pub use schema::schema;
 pub use table::{Retryable, UnknownCode};

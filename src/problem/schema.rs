@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{CHILDREN_MAX, DETAIL_CHARS_MAX, SHORT_CHARS_MAX, TYPE_PREFIX};
-use crate::outcome::{Basis, Code, Source, StoppedBy};
+use super::{DETAIL_CHARS_MAX, SHORT_CHARS_MAX};
+use crate::outcome::{Basis, CHILDREN_MAX, Code, Source, StoppedBy, TYPE_PREFIX};
 
 /// The contract as JSON Schema, draft 2020-12. Clients ignore members they do not know.
 #[must_use]

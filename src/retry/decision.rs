@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::outcome::{Code, FailureKind, HOLD_MIN, HoldOrder, Remedy, StoppedBy, Trouble};
+use crate::outcome::{Classification, Code, FailureKind, HOLD_MIN, HoldOrder, Remedy, StoppedBy};
 use crate::retry::backoff::Backoff;
 use crate::retry::replay::{self, Repeatability};
 use crate::time::{Moment, lengthened};
@@ -69,7 +69,7 @@ pub struct Situation<'a> {
 
 /// Whether the call is sent again.
 #[must_use]
-pub fn decide(trouble: &Trouble, situation: &Situation<'_>) -> Verdict {
+pub fn decide(trouble: &Classification, situation: &Situation<'_>) -> Verdict {
     if trouble.remedy == Remedy::Final {
         return Verdict::Stop(StoppedBy::Final);
     }
@@ -88,7 +88,7 @@ pub fn decide(trouble: &Trouble, situation: &Situation<'_>) -> Verdict {
 }
 
 /// When the call would start again if nothing were held; holds are kept by the waiting room.
-fn own_start(trouble: &Trouble, situation: &Situation<'_>) -> Moment {
+fn own_start(trouble: &Classification, situation: &Situation<'_>) -> Moment {
     let Situation { attempts, backoff, chance, now, .. } = *situation;
     match (trouble.remedy, &trouble.hold) {
         (Remedy::After(wait), _) => now.plus(lengthened(wait, chance)),
@@ -108,7 +108,7 @@ fn ordered_wait(order: &HoldOrder) -> Duration {
 
 /// A hold bounds its one probe, and one retry of each call that it made wait. A call that is
 /// refused again after that pays, because the vendor's word has failed.
-fn cost_of(trouble: &Trouble, situation: &Situation<'_>) -> Cost {
+fn cost_of(trouble: &Classification, situation: &Situation<'_>) -> Cost {
     let bounded = trouble.hold.is_some() && situation.held_until.is_some();
     if bounded && situation.hold_retries == 0 { Cost::Bounded } else { Cost::Blind }
 }
@@ -121,21 +121,22 @@ mod tests {
     use crate::outcome::{Basis, HoldCause, HoldScope, Processing, Wait};
     use crate::retry::replay::{BodyState, Licence};
 
-    fn trouble(processing: Processing, remedy: Remedy) -> Trouble {
-        Trouble {
+    fn trouble(processing: Processing, remedy: Remedy) -> Classification {
+        Classification {
             code: Code::UpstreamError,
             rule: "test".into(),
             processing,
             remedy,
             hold: None,
             learned: None,
+            standing: None,
             support: None,
             status: None,
             wait: None,
         }
     }
 
-    fn decide_for(method: &Method, attempts: u32, trouble: &Trouble) -> Verdict {
+    fn decide_for(method: &Method, attempts: u32, trouble: &Classification) -> Verdict {
         decide(trouble, &situation(method, attempts))
     }
 

@@ -1,7 +1,7 @@
-//! Authorities: a host and perhaps a port, as requests and URLs name them.
+//! Compares authorities (host and optional port) of requests and URLs.
 //!
-//! `name` and `name.` are one host, letter case tells nothing apart, and a missing port is the
-//! scheme's own.
+//! `name` and `name.` are the same host, hosts are case-insensitive, and a missing port is the
+//! scheme's default.
 
 /// The host of an authority, without its port and without the dot that ends an absolute name.
 #[must_use]
@@ -22,7 +22,7 @@ pub fn same_host(one: &str, other: &str) -> bool {
     host(one).eq_ignore_ascii_case(host(other))
 }
 
-/// The port of an authority; `None` for what is no port.
+/// The port of an authority; `None` when it is not a valid port.
 #[must_use]
 pub fn port(authority: &str, default: u16) -> Option<u16> {
     match split(authority).1 {
@@ -31,7 +31,7 @@ pub fn port(authority: &str, default: u16) -> Option<u16> {
     }
 }
 
-/// A name without the dot that makes it absolute.
+/// `api.example.` and `api.example` are the same host; this is the second form.
 #[must_use]
 pub fn without_final_dot(host: &str) -> &str {
     host.strip_suffix('.').filter(|host| !host.is_empty()).unwrap_or(host)
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_place_has_several_names() {
+    fn authorities_are_compared_by_host_and_port() {
         let rows = [
             ("a", "A", true),
             ("a.", "a", true),

@@ -1,21 +1,21 @@
-//! The methods by which a vendor may take a request: the one on its request line, and those that
-//! frameworks let a client put in its place.
+//! The methods an upstream may act on: the one on the request line, and overrides that frameworks
+//! accept in headers and the query.
 //!
-//! A method in the body of a form (`_method=DELETE`) cannot be seen: bodies are not read.
+//! An override in a form body (`_method=DELETE`) is not detected, because bodies are not read.
 
 use http::{HeaderMap, Method};
 
-/// Header fields that override the method at some vendors; in a query the same names are used.
+/// Header fields with which some frameworks override the method; also accepted as query parameters.
 const OVERRIDING: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
-/// The parameter of a query that does so at most frameworks, whatever its value.
+/// The query parameter with which most frameworks override the method, whatever its value.
 const OVERRIDING_PARAMETER: &str = "_method";
-/// The parameter that does so at a few vendors; it counts where its value is one of these.
+/// A query parameter that a few vendors accept; it counts only when its value is one of `METHODS`.
 const BARE_PARAMETER: &str = "method";
-/// The methods that `method` can stand for; every other value is a word of the vendor's.
+/// Values of [`BARE_PARAMETER`] that are overrides; any other value has a meaning of the vendor's own.
 const METHODS: [&str; 7] = ["delete", "get", "head", "options", "patch", "post", "put"];
-/// Methods that are answered with the request itself.
+/// Methods whose response repeats the request, credentials included.
 const ECHOES: [&str; 2] = ["TRACE", "TRACK"];
-/// Overrides that are told apart; a request with more of them may have any method.
+/// A request with more overrides than this may have any method.
 const OVERRIDES_MAX: usize = 8;
 
 /// The method of a call as matchers see it.
@@ -32,20 +32,20 @@ impl<'a> From<&'a Method> for CallMethod<'a> {
 }
 
 impl<'a> CallMethod<'a> {
-    /// A method that these others may override.
+    /// `sent` is on the request line; `overrides` come from [`overrides`].
     #[must_use]
     pub const fn new(sent: &'a Method, overrides: &'a [Box<str>]) -> Self {
         Self { sent, overrides }
     }
 
-    /// Whether it is this method to every vendor.
+    /// Whether every vendor takes the call for this method.
     #[must_use]
     pub fn is(self, method: &Method) -> bool {
         self.overrides.is_empty() && self.sent == method
     }
 
-    /// Whether some vendor may answer with the request itself, credentials included. Some read
-    /// methods in any letter case, and TRACK is what one of them calls TRACE.
+    /// Whether some vendor may repeat the request in its response. Some ignore the letter case of
+    /// methods; TRACK is IIS's name for TRACE.
     #[must_use]
     pub fn may_echo(self) -> bool {
         let echoes = |text: &str| ECHOES.iter().any(|echo| text.eq_ignore_ascii_case(echo));
@@ -54,8 +54,8 @@ impl<'a> CallMethod<'a> {
             || self.overrides.iter().any(|text| echoes(text))
     }
 
-    /// Whether some vendor may take the call for one of this method: in any letter case, by an
-    /// override, and HEAD where GET is named, which most vendors serve as one.
+    /// Whether some vendor may take the call for this method: in any letter case, by an override, or
+    /// HEAD for GET, which most vendors count alike.
     #[must_use]
     pub fn may_be(self, method: &Method) -> bool {
         let may_be = |text: &str| {
@@ -68,8 +68,8 @@ impl<'a> CallMethod<'a> {
     }
 }
 
-/// The methods other than `sent` that the header fields and the query of a request name, at most
-/// one more than are told apart.
+/// The methods other than `sent` that the headers and the query of a request name, at most
+/// `OVERRIDES_MAX + 1`.
 #[must_use]
 pub fn overrides(sent: &Method, headers: &HeaderMap, query: Option<&str>) -> Vec<Box<str>> {
     let fields = headers.iter().filter(|(name, _)| overrides_method(name.as_str()));
@@ -89,8 +89,8 @@ pub fn overrides(sent: &Method, headers: &HeaderMap, query: Option<&str>) -> Vec
     others.take(OVERRIDES_MAX + 1).collect()
 }
 
-/// Whether a (lower-case) field name overrides the method at some vendor; one that reads
-/// underscores as hyphens included.
+/// Whether a lower-case header or parameter name overrides the method at some vendor. Some
+/// frameworks read underscores as hyphens.
 #[must_use]
 pub fn overrides_method(name: &str) -> bool {
     let hyphen = |byte: u8| if byte == b'_' { b'-' } else { byte };
@@ -99,7 +99,7 @@ pub fn overrides_method(name: &str) -> bool {
         .any(|known| known.len() == name.len() && name.bytes().map(hyphen).eq(known.bytes()))
 }
 
-/// Whether a query may name a method; most need no closer look.
+/// Whether a query may contain an override. Cheap: most queries are ruled out here.
 #[must_use]
 pub fn query_may_override(query: &str) -> bool {
     let bytes = query.as_bytes();
@@ -110,9 +110,8 @@ pub fn query_may_override(query: &str) -> bool {
     })
 }
 
-/// The name of a query's parameter as some framework reads it. PHP drops blanks before it, ends it
-/// at a NUL, and reads a blank, a dot or a bracket at its start as `_`; a list is named like its
-/// items (`_method[]`).
+/// A query parameter's name as the most lenient framework reads it. PHP drops leading blanks, ends
+/// the name at a NUL, reads a blank, a dot or a leading bracket as `_`, and drops `[]`.
 fn parameter_name(text: &str) -> String {
     let text = decoded(text).to_ascii_lowercase();
     let name = until_nul(&text).trim_matches(is_blank);
@@ -128,7 +127,7 @@ fn is_blank(c: char) -> bool {
     c.is_whitespace() || c.is_control()
 }
 
-/// A name or a value of a query without its escapes, also nested ones.
+/// Decodes `+` and percent escapes, nested ones included.
 fn decoded(text: &str) -> String {
     let mut text = text.replace('+', " ");
     while text.contains('%') {
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn an_echo_is_one_by_an_override_too() {
+    fn an_override_to_trace_may_echo() {
         let traced: [Box<str>; 2] = ["put".into(), "Trace".into()];
         let many: Vec<Box<str>> = (0..=OVERRIDES_MAX).map(|n| n.to_string().into()).collect();
         let lower = Method::from_bytes(b"track").unwrap();
@@ -227,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_method_is_one_only_when_nothing_overrides_it() {
+    fn a_method_is_certain_only_without_overrides() {
         let get = Method::GET;
         let overriding: [Box<str>; 1] = ["delete".into()];
         let many: Vec<Box<str>> = (0..=OVERRIDES_MAX).map(|n| n.to_string().into()).collect();

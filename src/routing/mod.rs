@@ -2,7 +2,7 @@
 
 pub mod authority;
 pub mod client;
+mod decode;
 pub mod method;
 pub mod path;
 pub mod route;
-mod spelling;

@@ -1,68 +1,70 @@
-//! A request's path as its vendor may read it, and the patterns of the configuration.
+//! Matches a request's path against the patterns of the configuration.
 //!
-//! Servers differ in what they decode, fold and resolve, so one path can have several readings.
-//! What counts or limits a call asks [`Matcher::possibly`]: one reading that matches is enough.
-//! What exempts, repeats or permits asks [`Matcher::surely`]: the literal segments are spelled
-//! byte for byte as in the pattern, and what stands for a star has one reading.
+//! Servers differ in what they decode, fold and resolve, so one path can have several readings. A
+//! setting that counts or limits calls uses [`Matcher::may_match`]: one matching reading is enough. A
+//! setting that exempts, repeats or permits uses [`Matcher::must_match`]: literal segments equal the
+//! pattern's byte for byte, and what a star matches has one reading.
 //!
-//! Readings that are considered, at each place on its own: percent escapes, also nested, in the
-//! form `%u0041` and in overlong UTF-8; letter case; fullwidth forms and other signs that some
-//! servers map to `/`, `\` or `.`; a backslash or an encoded slash as a separator; empty and
-//! single-dot segments, a trailing slash; `;parameters`; an encoded `?`, `#` or NUL as the end of
-//! the path; blanks and dots at the end of a segment. A path with `..`, or with more doubtful
-//! signs than a server would be sent in earnest, possibly matches everything. Not considered: an
-//! extension that names a format (`/drop.json`), which is another resource to most vendors.
+//! These differences are considered, each on its own: percent escapes, nested, as `%u0041` or as
+//! overlong UTF-8; letter case; fullwidth forms and other characters that some servers map to `/`,
+//! `\` or `.`; a backslash or an encoded slash as a separator; empty and single-dot segments, a
+//! trailing slash; `;parameters`; an encoded `?`, `#` or NUL as the end of the path; blanks and dots
+//! at the end of a segment. A path with `..`, or with more optional separators than
+//! `SOFT_SLASHES_MAX`, may match everything. An extension that names a format (`/drop.json`) is not
+//! considered: it is another resource to most vendors.
 
 use std::ops::Range;
 
 use http::Method;
 
-use super::method::CallMethod;
-use super::spelling::{
-    Sign, bare_of_parameters, climbs, is_settled, letter, signs, vanishes, without_final_dots,
+use super::decode::{
+    PathChar, decode, is_parent, is_removed, is_unambiguous, letter, without_final_dots,
+    without_parameters,
 };
+use super::method::CallMethod;
 
-/// Separators that only some servers see; a path with more of them matches whatever is asked, so
-/// that matching takes bounded time.
+/// Separators that only some servers recognise. A path with more of them may match anything, which
+/// bounds the time of matching.
 const SOFT_SLASHES_MAX: usize = 16;
 
-/// The path behind the route's prefix, and whether a vendor may read it differently.
+/// The path behind the route's prefix, and whether servers may read it differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallPath<'a> {
     text: &'a str,
-    reading: Reading,
-    spelling: Spelling,
+    reading: PathReading,
+    encoding: Encoding,
 }
 
-/// How surely a path means what it says.
+/// Whether servers agree about what a path means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reading {
-    /// Its segments are the same to everybody.
-    Plain,
-    /// Encoded separators, empty segments or the like: servers differ.
+pub enum PathReading {
+    /// All servers see the same segments.
+    Unambiguous,
+    /// Encoded separators, empty segments and the like.
     Ambiguous,
-    /// It climbs: `..`, in any spelling; or it is escaped too often to tell.
-    Climbing,
+    /// `..` in any encoding, or escapes nested too deep to tell.
+    Traversal,
 }
 
-/// Whether a path has to be decoded to be matched.
+/// Whether a path has to be decoded before it can be matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spelling {
-    /// ASCII without anything that servers decode, fold (letter case apart) or resolve.
-    Bare,
+enum Encoding {
+    /// ASCII in which servers decode, fold (apart from letter case) and resolve nothing.
+    Plain,
     Encoded,
 }
 
 impl<'a> CallPath<'a> {
-    /// Looks at a path; an empty one is the root.
+    /// An empty path is the root.
     #[must_use]
     pub fn new(path: &'a str) -> Self {
         let text = if path.is_empty() { "/" } else { path };
-        if is_bare(text) {
-            return Self { text, reading: Reading::Plain, spelling: Spelling::Bare };
+        if is_plain(text) {
+            return Self { text, reading: PathReading::Unambiguous, encoding: Encoding::Plain };
         }
-        let reading = Decoded::new(text).map_or(Reading::Climbing, |decoded| decoded.reading());
-        Self { text, reading, spelling: Spelling::Encoded }
+        let reading =
+            Decoded::new(text).map_or(PathReading::Traversal, |decoded| decoded.reading());
+        Self { text, reading, encoding: Encoding::Encoded }
     }
 
     /// The path as the client wrote it.
@@ -71,16 +73,15 @@ impl<'a> CallPath<'a> {
         self.text
     }
 
-    /// How surely it means what it says.
     #[must_use]
-    pub const fn reading(&self) -> Reading {
+    pub const fn reading(&self) -> PathReading {
         self.reading
     }
 }
 
-/// Whether a path holds nothing that servers read differently, letter case and a trailing slash
-/// apart. May refuse a harmless path, which is then decoded.
-fn is_bare(path: &str) -> bool {
+/// Whether servers read the path alike, apart from letter case and a trailing slash. May return false
+/// for such a path, which is then decoded.
+fn is_plain(path: &str) -> bool {
     let bytes = path.as_bytes();
     bytes.iter().enumerate().all(|(at, byte)| match byte {
         b'/' => !matches!(bytes.get(at + 1), Some(b'/' | b'.')),
@@ -90,53 +91,52 @@ fn is_bare(path: &str) -> bool {
     })
 }
 
-/// A path decoded as far as it goes, and where its segments are.
+/// A fully decoded path and the ranges between its separators.
 struct Decoded {
-    signs: Vec<Sign>,
-    /// The pieces between separators of either kind.
+    chars: Vec<PathChar>,
     pieces: Vec<Range<usize>>,
 }
 
 impl Decoded {
-    /// `None` when its escapes are nested too deep.
+    /// `None` when escapes are nested too deep.
     fn new(path: &str) -> Option<Self> {
-        let signs = signs(path)?;
-        let behind_root = usize::from(signs.first() == Some(&Sign::Slash));
+        let chars = decode(path)?;
+        let behind_root = usize::from(chars.first() == Some(&PathChar::Slash));
         let mut pieces = Vec::new();
         let mut start = behind_root;
-        for (at, sign) in signs.iter().enumerate().skip(behind_root) {
-            if matches!(sign, Sign::Slash | Sign::SoftSlash) {
+        for (at, c) in chars.iter().enumerate().skip(behind_root) {
+            if matches!(c, PathChar::Slash | PathChar::SoftSlash) {
                 pieces.push(start..at);
                 start = at + 1;
             }
         }
-        pieces.push(start..signs.len());
-        Some(Self { signs, pieces })
+        pieces.push(start..chars.len());
+        Some(Self { chars, pieces })
     }
 
-    fn reading(&self) -> Reading {
-        let piece = |range: &Range<usize>| &self.signs[range.clone()];
-        if self.pieces.iter().any(|range| climbs(piece(range))) {
-            return Reading::Climbing;
+    fn reading(&self) -> PathReading {
+        let piece = |range: &Range<usize>| &self.chars[range.clone()];
+        if self.pieces.iter().any(|range| is_parent(piece(range))) {
+            return PathReading::Traversal;
         }
         let last = self.pieces.len() - 1;
-        let doubtful = |(number, range): (usize, &Range<usize>)| {
+        let ambiguous = |(number, range): (usize, &Range<usize>)| {
             let trailing = number == last && range.is_empty();
-            !trailing && !is_settled(piece(range))
+            !trailing && !is_unambiguous(piece(range))
         };
-        let soft = self.signs.contains(&Sign::SoftSlash);
-        if soft || self.pieces.iter().enumerate().any(doubtful) {
-            return Reading::Ambiguous;
+        let soft = self.chars.contains(&PathChar::SoftSlash);
+        if soft || self.pieces.iter().enumerate().any(ambiguous) {
+            return PathReading::Ambiguous;
         }
-        Reading::Plain
+        PathReading::Unambiguous
     }
 
-    /// Whether some reading of it matches the whole of a pattern.
+    /// Whether some reading of the path matches the whole pattern.
     ///
-    /// `open[a]` of a row says whether the pieces from `a` on can match the segments of the
-    /// pattern from that row on; rows are filled from the end.
+    /// Dynamic programming from the end: `open[a]` says whether the pieces from `a` on can match the
+    /// pattern's segments from the current one on.
     fn matches(&self, pattern: &[Segment]) -> bool {
-        let soft = self.signs.iter().filter(|sign| **sign == Sign::SoftSlash).count();
+        let soft = self.chars.iter().filter(|c| **c == PathChar::SoftSlash).count();
         if SOFT_SLASHES_MAX < soft {
             return true;
         }
@@ -168,53 +168,53 @@ impl Decoded {
             }
             Some(Segment::Literal(_) | Segment::Any) | None => {}
         }
-        let goes_on = |signs: &[Sign], behind: usize| {
-            let fits = segment.is_some_and(|segment| segment.may_be(signs));
-            (vanishes(signs) && here[behind]) || (fits && later.is_some_and(|it| it[behind]))
+        let goes_on = |chars: &[PathChar], behind: usize| {
+            let fits = segment.is_some_and(|segment| segment.may_be(chars));
+            (is_removed(chars) && here[behind]) || (fits && later.is_some_and(|it| it[behind]))
         };
         (first..end).take_while(|last| *last == first || self.is_soft_before(*last)).any(|last| {
-            let signs = &self.signs[self.pieces[first].start..self.pieces[last].end];
-            let cut = signs.iter().position(|sign| matches!(sign, Sign::End(_)));
-            goes_on(signs, last + 1) || cut.is_some_and(|cut| goes_on(&signs[..cut], end))
+            let chars = &self.chars[self.pieces[first].start..self.pieces[last].end];
+            let cut = chars.iter().position(|c| matches!(c, PathChar::End(_)));
+            goes_on(chars, last + 1) || cut.is_some_and(|cut| goes_on(&chars[..cut], end))
         })
     }
 
     fn is_soft_before(&self, piece: usize) -> bool {
         let start = self.pieces[piece].start;
-        start.checked_sub(1).is_some_and(|before| self.signs[before] == Sign::SoftSlash)
+        start.checked_sub(1).is_some_and(|before| self.chars[before] == PathChar::SoftSlash)
     }
 }
 
-/// Which requests something applies to: any of the methods, and the path.
+/// Which requests a setting applies to: any of the methods, and the path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matcher {
-    /// Any of these; `None` means all.
+    /// `None` matches all.
     pub methods: Option<Vec<Method>>,
-    /// The path behind the route's prefix; `None` means all.
+    /// Matches the path behind the route's prefix; `None` matches all.
     pub path: Option<Pattern>,
 }
 
 impl Matcher {
-    /// Whether it applies beyond doubt: what relaxes a rule asks this.
+    /// Whether every server would match: for settings that exempt, repeat or permit.
     #[must_use]
-    pub fn surely<'m>(&self, method: impl Into<CallMethod<'m>>, path: CallPath<'_>) -> bool {
+    pub fn must_match<'m>(&self, method: impl Into<CallMethod<'m>>, path: CallPath<'_>) -> bool {
         let method = method.into();
         let methods = self.methods.as_ref();
         methods.is_none_or(|methods| methods.iter().any(|named| method.is(named)))
-            && self.path.as_ref().is_none_or(|pattern| pattern.surely_matches(path))
+            && self.path.as_ref().is_none_or(|pattern| pattern.must_match(path))
     }
 
-    /// Whether it may apply: what counts or limits a call asks this.
+    /// Whether some server could match: for settings that count or limit.
     #[must_use]
-    pub fn possibly<'m>(&self, method: impl Into<CallMethod<'m>>, path: CallPath<'_>) -> bool {
+    pub fn may_match<'m>(&self, method: impl Into<CallMethod<'m>>, path: CallPath<'_>) -> bool {
         let method = method.into();
         let methods = self.methods.as_ref();
         methods.is_none_or(|methods| methods.iter().any(|named| method.may_be(named)))
-            && self.path.as_ref().is_none_or(|pattern| pattern.possibly_matches(path))
+            && self.path.as_ref().is_none_or(|pattern| pattern.may_match(path))
     }
 }
 
-/// A path with `*` for one segment and `**` for any rest.
+/// A path pattern: `*` stands for one segment, `**` at the end for any rest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern {
     segments: Vec<Segment>,
@@ -227,21 +227,20 @@ enum Segment {
     Rest,
 }
 
-/// A segment as the configuration writes it, and decoded and folded as a path is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Literal {
     written: Box<str>,
+    /// Decoded and folded like a path, to compare with one.
     folded: Box<str>,
 }
 
 impl Segment {
-    /// Whether some server takes these signs for this segment.
-    fn may_be(&self, signs: &[Sign]) -> bool {
+    fn may_be(&self, chars: &[PathChar]) -> bool {
         match self {
             Self::Rest => true,
-            Self::Any => !signs.is_empty(),
+            Self::Any => !chars.is_empty(),
             Self::Literal(literal) => {
-                literal.is_spelled(signs) || literal.is_spelled(bare_of_parameters(signs))
+                literal.equals(chars) || literal.equals(without_parameters(chars))
             }
         }
     }
@@ -249,84 +248,81 @@ impl Segment {
 
 impl Literal {
     fn new(written: &str) -> Self {
-        let signs = signs(written).unwrap_or_default();
-        let folded: String = without_final_dots(&signs).iter().map(letter).collect();
+        let chars = decode(written).unwrap_or_default();
+        let folded: String = without_final_dots(&chars).iter().map(letter).collect();
         Self { written: written.into(), folded: folded.into() }
     }
 
-    /// Beyond ASCII there are more forms of one text than are told apart here, so two texts that
-    /// both go beyond it are taken for the same.
-    fn is_spelled(&self, signs: &[Sign]) -> bool {
-        let letters = || without_final_dots(signs).iter().map(letter);
+    /// Two texts with characters beyond ASCII count as equal, because Unicode has more equivalent
+    /// forms than are compared here.
+    fn equals(&self, chars: &[PathChar]) -> bool {
+        let letters = || without_final_dots(chars).iter().map(letter);
         let foreign = || !self.folded.is_ascii() && letters().any(|letter| !letter.is_ascii());
         self.folded.chars().eq(letters()) || foreign()
     }
 }
 
-/// Why a text is no pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PatternFault {
-    /// It does not begin with a slash.
+pub enum PatternError {
     NoSlash,
-    /// `**` stands before the end.
+    /// `**` before the end.
     RestInside,
-    /// A star shares its segment with other characters.
+    /// A star beside other characters in a segment.
     PartialStar,
 }
 
-impl std::fmt::Display for PatternFault {
+impl std::fmt::Display for PatternError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::NoSlash => "a path begins with `/`",
-            Self::RestInside => "`**` stands for any rest, so nothing may follow it",
-            Self::PartialStar => "`*` stands for a whole segment, `**` for any rest",
+            Self::NoSlash => "a path pattern must begin with `/`",
+            Self::RestInside => "`**` matches any rest, so nothing may follow it",
+            Self::PartialStar => "`*` must be a whole segment (`/users/*`); `**` matches any rest",
         })
     }
 }
 
-impl std::error::Error for PatternFault {}
+impl std::error::Error for PatternError {}
 
 impl std::str::FromStr for Pattern {
-    type Err = PatternFault;
+    type Err = PatternError;
 
-    fn from_str(text: &str) -> Result<Self, PatternFault> {
-        let rest = text.strip_prefix('/').ok_or(PatternFault::NoSlash)?;
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        let rest = text.strip_prefix('/').ok_or(PatternError::NoSlash)?;
         let segments = rest.split('/').map(segment).collect::<Result<Vec<_>, _>>()?;
         let early_rest = segments.iter().rev().skip(1).any(|part| *part == Segment::Rest);
-        if early_rest { Err(PatternFault::RestInside) } else { Ok(Self { segments }) }
+        if early_rest { Err(PatternError::RestInside) } else { Ok(Self { segments }) }
     }
 }
 
-fn segment(text: &str) -> Result<Segment, PatternFault> {
+fn segment(text: &str) -> Result<Segment, PatternError> {
     match text {
         "*" => Ok(Segment::Any),
         "**" => Ok(Segment::Rest),
-        literal if literal.contains('*') => Err(PatternFault::PartialStar),
+        literal if literal.contains('*') => Err(PatternError::PartialStar),
         literal => Ok(Segment::Literal(Literal::new(literal))),
     }
 }
 
 impl Pattern {
-    /// Whether it matches the whole of a path as it is spelled, with one reading; `/a/**` matches
-    /// `/a` too.
-    fn surely_matches(&self, path: CallPath<'_>) -> bool {
-        if path.reading == Reading::Climbing {
+    /// `/a/**` matches `/a` too.
+    fn must_match(&self, path: CallPath<'_>) -> bool {
+        if path.reading == PathReading::Traversal {
             return false;
         }
-        let settled = |part: &str| {
-            let bare = path.spelling == Spelling::Bare && !part.is_empty();
-            bare || signs(part).is_some_and(|signs| is_settled(&signs))
+        let unambiguous = |part: &str| {
+            let bare = path.encoding == Encoding::Plain && !part.is_empty();
+            bare || decode(part).is_some_and(|chars| is_unambiguous(&chars))
         };
         let mut parts = path.text.strip_prefix('/').unwrap_or(path.text).split('/');
         for segment in &self.segments {
             match (segment, parts.next()) {
                 (Segment::Rest, part) => {
                     let rest: Vec<&str> = part.into_iter().chain(parts).collect();
-                    // A slash at the end is no segment to anybody.
+                    // No server takes a trailing slash for a segment.
                     let inner = rest.strip_suffix(&[""]).unwrap_or(&rest);
-                    return inner.iter().all(|part| settled(part));
+                    return inner.iter().all(|part| unambiguous(part));
                 }
-                (Segment::Any, Some(part)) if settled(part) => {}
+                (Segment::Any, Some(part)) if unambiguous(part) => {}
                 (Segment::Literal(literal), Some(part)) if *literal.written == *part => {}
                 (Segment::Any | Segment::Literal(_), _) => return false,
             }
@@ -334,20 +330,20 @@ impl Pattern {
         parts.next().is_none()
     }
 
-    /// Whether some vendor may read a path as one that it matches.
-    fn possibly_matches(&self, path: CallPath<'_>) -> bool {
-        match (path.reading, path.spelling) {
-            (Reading::Climbing, _) => true,
-            (Reading::Plain | Reading::Ambiguous, Spelling::Bare) => self.matches_bare(path.text),
-            (Reading::Plain | Reading::Ambiguous, Spelling::Encoded) => {
+    fn may_match(&self, path: CallPath<'_>) -> bool {
+        match (path.reading, path.encoding) {
+            (PathReading::Traversal, _) => true,
+            (PathReading::Unambiguous | PathReading::Ambiguous, Encoding::Plain) => {
+                self.may_match_plain(path.text)
+            }
+            (PathReading::Unambiguous | PathReading::Ambiguous, Encoding::Encoded) => {
                 Decoded::new(path.text).is_none_or(|decoded| decoded.matches(&self.segments))
             }
         }
     }
 
-    /// The same for a path that need not be decoded: letter case and slashes at the end apart, it
-    /// is what it says.
-    fn matches_bare(&self, path: &str) -> bool {
+    /// [`Self::may_match`] without decoding; letter case and empty segments do not matter.
+    fn may_match_plain(&self, path: &str) -> bool {
         let mut parts = path.split('/').filter(|part| !part.is_empty());
         for segment in &self.segments {
             match segment {
@@ -396,17 +392,17 @@ mod tests {
         ];
         for (pattern, path, expected) in rows {
             let (matcher, path) = (on(pattern), CallPath::new(path));
-            assert_eq!(matcher.surely(&Method::GET, path), expected, "{pattern} {path:?}");
-            assert_eq!(matcher.possibly(&Method::GET, path), expected, "{pattern} {path:?}");
+            assert_eq!(matcher.must_match(&Method::GET, path), expected, "{pattern} {path:?}");
+            assert_eq!(matcher.may_match(&Method::GET, path), expected, "{pattern} {path:?}");
         }
-        assert_eq!("/a/**/b".parse::<Pattern>(), Err(PatternFault::RestInside));
-        assert_eq!("/a*".parse::<Pattern>(), Err(PatternFault::PartialStar));
-        assert_eq!("a".parse::<Pattern>(), Err(PatternFault::NoSlash));
+        assert_eq!("/a/**/b".parse::<Pattern>(), Err(PatternError::RestInside));
+        assert_eq!("/a*".parse::<Pattern>(), Err(PatternError::PartialStar));
+        assert_eq!("a".parse::<Pattern>(), Err(PatternError::NoSlash));
     }
 
     #[test]
-    fn every_spelling_counts_and_none_exempts() {
-        let spellings = [
+    fn every_encoding_may_match_and_none_must() {
+        let encodings = [
             "/%64rop/create",
             "/%44ROP/create",
             "/drop/cr%65ate",
@@ -457,19 +453,19 @@ mod tests {
             "/drop/create;a%2Fb",
         ];
         let (exact, star) = (on("/drop/create"), on("/drop/*"));
-        for spelling in spellings {
-            let path = CallPath::new(spelling);
+        for encoding in encodings {
+            let path = CallPath::new(encoding);
             for matcher in [&exact, &star] {
-                assert!(matcher.possibly(&Method::GET, path), "{spelling}");
+                assert!(matcher.may_match(&Method::GET, path), "{encoding}");
             }
-            assert!(!exact.surely(&Method::GET, path), "{spelling}");
+            assert!(!exact.must_match(&Method::GET, path), "{encoding}");
         }
-        assert!(on("/caf\u{e9}").possibly(&Method::GET, CallPath::new("/CAF%E9")));
-        assert!(on("/kiss").possibly(&Method::GET, CallPath::new("/\u{212a}i\u{17f}s")));
+        assert!(on("/caf\u{e9}").may_match(&Method::GET, CallPath::new("/CAF%E9")));
+        assert!(on("/kiss").may_match(&Method::GET, CallPath::new("/\u{212a}i\u{17f}s")));
     }
 
     #[test]
-    fn another_path_is_another_path() {
+    fn other_paths_do_not_match() {
         let others = [
             "/files/report%202024.pdf",
             "/users/",
@@ -489,56 +485,57 @@ mod tests {
             "/",
         ];
         for path in others {
-            let possibly = on("/drop/create").possibly(&Method::GET, CallPath::new(path));
-            assert!(!possibly, "{path}");
+            let may_match = on("/drop/create").may_match(&Method::GET, CallPath::new(path));
+            assert!(!may_match, "{path}");
         }
     }
 
     #[test]
-    fn doubt_never_relaxes_a_rule() {
+    fn an_ambiguous_path_never_must_match() {
         let rows = [
-            ("/auth/token", Reading::Plain, true, true),
-            ("/auth/x%2Fy", Reading::Ambiguous, false, true),
-            ("/auth//x", Reading::Ambiguous, false, true),
-            ("/auth/%2e%2E", Reading::Climbing, false, true),
-            ("/auth/%252e%252E", Reading::Climbing, false, true),
-            ("/auth/..%2fdata", Reading::Climbing, false, true),
-            ("/auth/..%20/data", Reading::Climbing, false, true),
-            ("/auth/%25252525252e", Reading::Climbing, false, true),
-            ("/data", Reading::Plain, false, false),
-            ("/auth/v1.2", Reading::Plain, true, true),
-            ("/auth/...", Reading::Ambiguous, false, true),
-            ("/auth/.well-known", Reading::Plain, true, true),
-            ("/auth/a%20b", Reading::Plain, true, true),
-            ("/auth/%20", Reading::Ambiguous, false, true),
-            ("/auth/a;b", Reading::Ambiguous, false, true),
-            ("/auth/%2564", Reading::Plain, true, true),
-            ("/AUTH/token", Reading::Plain, false, true),
-            ("/auth/token/", Reading::Plain, false, true),
+            ("/auth/token", PathReading::Unambiguous, true, true),
+            ("/auth/x%2Fy", PathReading::Ambiguous, false, true),
+            ("/auth//x", PathReading::Ambiguous, false, true),
+            ("/auth/%2e%2E", PathReading::Traversal, false, true),
+            ("/auth/%252e%252E", PathReading::Traversal, false, true),
+            ("/auth/..%2fdata", PathReading::Traversal, false, true),
+            ("/auth/..%20/data", PathReading::Traversal, false, true),
+            ("/auth/%25252525252e", PathReading::Traversal, false, true),
+            ("/data", PathReading::Unambiguous, false, false),
+            ("/auth/v1.2", PathReading::Unambiguous, true, true),
+            ("/auth/...", PathReading::Ambiguous, false, true),
+            ("/auth/.well-known", PathReading::Unambiguous, true, true),
+            ("/auth/a%20b", PathReading::Unambiguous, true, true),
+            ("/auth/%20", PathReading::Ambiguous, false, true),
+            ("/auth/a;b", PathReading::Ambiguous, false, true),
+            ("/auth/%2564", PathReading::Unambiguous, true, true),
+            ("/AUTH/token", PathReading::Unambiguous, false, true),
+            ("/auth/token/", PathReading::Unambiguous, false, true),
         ];
         let matcher = on("/auth/*");
-        for (text, reading, surely, possibly) in rows {
+        for (text, reading, must_match, may_match) in rows {
             let path = CallPath::new(text);
             assert_eq!(path.reading(), reading, "{text}");
-            assert_eq!(matcher.surely(&Method::GET, path), surely, "{text}");
-            assert_eq!(matcher.possibly(&Method::GET, path), possibly, "{text}");
+            assert_eq!(matcher.must_match(&Method::GET, path), must_match, "{text}");
+            assert_eq!(matcher.may_match(&Method::GET, path), may_match, "{text}");
         }
         let rest = on("/auth/**");
-        for (text, surely) in [("/auth/a/b/", true), ("/auth/a//b", false), ("/auth//", false)] {
-            assert_eq!(rest.surely(&Method::GET, CallPath::new(text)), surely, "{text}");
+        for (text, must_match) in [("/auth/a/b/", true), ("/auth/a//b", false), ("/auth//", false)]
+        {
+            assert_eq!(rest.must_match(&Method::GET, CallPath::new(text)), must_match, "{text}");
         }
     }
 
     #[test]
-    fn many_soft_slashes_are_matched_in_bounded_time() {
+    fn many_optional_separators_are_matched_in_bounded_time() {
         let long = "/".to_owned() + &"%2F".repeat(2_700);
-        assert!(on("/drop/create").possibly(&Method::GET, CallPath::new(&long)));
+        assert!(on("/drop/create").may_match(&Method::GET, CallPath::new(&long)));
         let long = "/a".repeat(4_000);
-        assert!(!on("/drop/create").possibly(&Method::GET, CallPath::new(&(long + "%20"))));
+        assert!(!on("/drop/create").may_match(&Method::GET, CallPath::new(&(long + "%20"))));
     }
 
-    /// One way of writing a character of a path.
-    fn spelled(letter: char) -> impl Strategy<Value = String> {
+    /// One way of encoding a character of a path.
+    fn encoded(letter: char) -> impl Strategy<Value = String> {
         let (lower, upper) = (letter.to_ascii_lowercase(), letter.to_ascii_uppercase());
         let code = u32::from(letter);
         prop::sample::select(vec![
@@ -552,18 +549,18 @@ mod tests {
         ])
     }
 
-    /// One way of writing a separator, and what some servers leave out beside it.
-    fn separated() -> impl Strategy<Value = &'static str> {
+    /// One way of writing a separator, with what some servers drop beside it.
+    fn separator() -> impl Strategy<Value = &'static str> {
         prop::sample::select(vec![
             "/", "//", "/./", "%2f", "%2F", "\\", "%5c", ";a=b/", "%3b/", "/%2e/", "%252f", "/;x/",
             "%20/", "./",
         ])
     }
 
-    fn spelling() -> impl Strategy<Value = String> {
-        let word = |text: &str| text.chars().map(spelled).collect::<Vec<_>>();
+    fn path_encoding() -> impl Strategy<Value = String> {
+        let word = |text: &str| text.chars().map(encoded).collect::<Vec<_>>();
         let tail = prop::sample::select(vec!["", "/", "//", ";v=1", "%00", "%3Fx=1", ".", "/."]);
-        (separated(), word("drop"), separated(), word("create"), tail).prop_map(
+        (separator(), word("drop"), separator(), word("create"), tail).prop_map(
             |(before, drop, between, create, tail)| {
                 [before, &drop.concat(), between, &create.concat(), tail].concat()
             },
@@ -572,23 +569,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_spelling_escapes_or_gains(path in spelling()) {
+        fn no_encoding_escapes_a_limit_or_gains_an_exemption(path in path_encoding()) {
             let call = CallPath::new(&path);
-            prop_assert!(on("/drop/create").possibly(&Method::GET, call), "{path}");
-            prop_assert!(on("/drop/*").possibly(&Method::GET, call), "{path}");
-            prop_assert!(on("/drop/**").possibly(&Method::GET, call), "{path}");
-            let surely = on("/drop/create").surely(&Method::GET, call);
-            prop_assert!(!surely || path == "/drop/create", "{path}");
+            prop_assert!(on("/drop/create").may_match(&Method::GET, call), "{path}");
+            prop_assert!(on("/drop/*").may_match(&Method::GET, call), "{path}");
+            prop_assert!(on("/drop/**").may_match(&Method::GET, call), "{path}");
+            let must_match = on("/drop/create").must_match(&Method::GET, call);
+            prop_assert!(!must_match || path == "/drop/create", "{path}");
         }
 
         #[test]
-        fn what_surely_matches_possibly_does(
+        fn what_must_match_may_match(
             path in r"/(drop|[a-c./;%2ef\\]{0,4})(/(create|[a-c./;%2ef\\]{0,4})){0,3}",
             pattern in prop::sample::select(vec!["/drop/*", "/drop/create", "/**", "/*/*", "/drop/"]),
         ) {
             let (matcher, call) = (on(pattern), CallPath::new(&path));
-            if matcher.surely(&Method::GET, call) {
-                prop_assert!(matcher.possibly(&Method::GET, call), "{pattern} {path}");
+            if matcher.must_match(&Method::GET, call) {
+                prop_assert!(matcher.may_match(&Method::GET, call), "{pattern} {path}");
             }
         }
 
@@ -596,7 +593,7 @@ mod tests {
         fn nothing_panics(path in "(?s:.{0,60})", odd in "[%u0-9a-f/.;\\\\]{0,60}") {
             for text in [path, odd] {
                 let call = CallPath::new(&text);
-                let _ = (on("/a/*").surely(&Method::GET, call), on("/a/*").possibly(&Method::GET, call));
+                let _ = (on("/a/*").must_match(&Method::GET, call), on("/a/*").may_match(&Method::GET, call));
             }
         }
     }

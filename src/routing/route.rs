@@ -1,46 +1,43 @@
-//! The route table: a request head → an upstream and its policies.
+//! The route table: finds the upstream of a request by host and path prefix.
 //!
-//! Matching never changes a byte of the target. How its path may be read is `path`'s to say.
+//! Matching never changes a byte of the target.
 
 use super::authority;
 
-pub use super::path::{CallPath, Matcher, Pattern, PatternFault, Reading};
+pub use super::path::{CallPath, Matcher, PathReading, Pattern, PatternError};
 
-/// Marks a request that named its host in the target itself (`GET http://host/path`), as clients
-/// do to proxies: it is served only where that host is meant by it.
+/// A request extension: the target was in absolute form (`GET http://host/path`), which is served
+/// only when this gateway serves that host.
 #[derive(Clone, Copy, Debug)]
 pub struct AbsoluteForm;
 
-/// The route table; the most specific entry first.
+/// The route table, sorted by specificity.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     entries: Vec<Entry>,
-    /// Whether any entry asks for a host; most tables never look at one.
+    /// Whether any entry has a host. Most tables have none, and then the host need not be read.
     by_host: bool,
 }
 
-/// One way to an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// The host it is for, in lower case and without port; `None` means any.
+    /// In lower case and without a port; `None` matches any host.
     pub host: Option<Box<str>>,
-    /// Whole segments that are removed, like `/wordbee`; empty for `/`.
+    /// Whole path segments, such as `/wordbee`, which are removed; empty for `/`.
     pub prefix: Box<str>,
-    /// The upstream it leads to, by its number.
+    /// Index of the upstream.
     pub upstream: usize,
 }
 
-/// Where a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// The upstream, by its number.
+    /// Index of the upstream.
     pub upstream: usize,
-    /// Bytes of the path that are the prefix.
+    /// Length of the path prefix that is removed.
     pub prefix_bytes: usize,
 }
 
 impl Routes {
-    /// A table of these entries.
     #[must_use]
     pub fn new(mut entries: Vec<Entry>) -> Self {
         let rank = |entry: &Entry| (entry.host.is_none(), std::cmp::Reverse(entry.prefix.len()));
@@ -49,19 +46,19 @@ impl Routes {
         Self { entries, by_host }
     }
 
-    /// The entries, the most specific first.
+    /// Most specific first.
     #[must_use]
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
 
-    /// Whether any route asks for a host; else it need not be read.
+    /// Whether any route has a host; otherwise the host need not be read.
     #[must_use]
     pub const fn by_host(&self) -> bool {
         self.by_host
     }
 
-    /// The route of a request; `host` as the client wrote it, with or without port.
+    /// `host` is as the client wrote it, with or without a port.
     #[must_use]
     pub fn find(&self, host: Option<&str>, path: &str) -> Option<Route> {
         let host = host.map(authority::host);
@@ -69,7 +66,7 @@ impl Routes {
         Some(Route { upstream: entry.upstream, prefix_bytes: entry.prefix.len() })
     }
 
-    /// Whether some route is for this host, whatever the path.
+    /// Whether some route matches this host, whatever the path.
     #[must_use]
     pub fn serves_host(&self, host: Option<&str>) -> bool {
         let host = host.map(authority::host);

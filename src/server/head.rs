@@ -9,7 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
 use super::handler::Refused;
 use super::host;
-use crate::headers::insists_on_upgrade;
+use crate::headers::requires_upgrade;
 use crate::routing::authority;
 use crate::routing::route::AbsoluteForm;
 
@@ -43,7 +43,7 @@ pub(super) fn check<B>(request: &mut Request<B>, bounds: Bounds) -> Result<(), R
     let offers = request.headers().keys().any(|name| *name == UPGRADE);
     // HTTP/1.0 has no Upgrade, so there it says nothing.
     let insists = offers && request.version() == Version::HTTP_11;
-    if insists && insists_on_upgrade(request.headers()) {
+    if insists && requires_upgrade(request.headers()) {
         return Err(Refused::UpgradeUnsupported);
     }
     Ok(())

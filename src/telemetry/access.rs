@@ -306,7 +306,7 @@ mod tests {
     use super::super::log::tests::captured;
     use super::*;
     use crate::allowance::Barrier;
-    use crate::outcome::{FailureKind, Reach};
+    use crate::outcome::{Delivery, FailureKind};
 
     const CALM: CallRecord<'static> = CallRecord {
         request_id: "r1",
@@ -400,7 +400,7 @@ mod tests {
     #[test]
     fn why_is_in_the_line() {
         let detail = "the certificate is for a.example, not for `b.example`".to_owned();
-        let failure = Failure::new(FailureKind::TlsCertificate, Reach::Nothing, detail);
+        let failure = Failure::new(FailureKind::TlsCertificate, Delivery::NotSent, detail);
         let awaited = Awaited { what: Barrier::Allowance, name: "hour".into() };
         let call = CallRecord {
             account: Some("acme\u{1b}".into()),
@@ -427,7 +427,8 @@ mod tests {
 
     #[test]
     fn a_broken_body_says_where_whose_and_why() {
-        let failure = Failure::new(FailureKind::Reset, Reach::Maybe, "reset by peer".to_owned());
+        let failure =
+            Failure::new(FailureKind::Reset, Delivery::Uncertain, "reset by peer".to_owned());
         let body = BrokenBody {
             request_id: "r1",
             client: "shop",

@@ -1,28 +1,30 @@
-//! Authentication that holds for a connection instead of a request: NTLM, and Negotiate where it
-//! stands for NTLM or where the server remembers.
+//! Schemes that authenticate a connection instead of a request: NTLM, and Negotiate where it stands
+//! for NTLM or where the server remembers.
 //!
-//! Every request on such a connection is served as the client that authenticated. So an HTTP/1.1
-//! connection that saw it serves the client's connection it saw it for, and no other; over HTTP/2,
-//! where requests of many clients share a connection, such a request gets a connection of its own.
+//! An upstream serves every further request on such a connection as the client that authenticated.
+//! So an HTTP/1.1 connection that saw such a scheme serves only the client connection it saw it
+//! for. Over HTTP/2, where requests of many clients share a connection, such a request gets a
+//! connection of its own.
 
 use http::header::{AUTHORIZATION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 /// Whether a request with these headers authenticates the connection it is sent on.
-pub(super) fn binds(headers: &HeaderMap) -> bool {
-    [AUTHORIZATION, PROXY_AUTHORIZATION].iter().any(|name| headers.get_all(name).iter().any(names))
+pub(super) fn authenticates_connection(headers: &HeaderMap) -> bool {
+    let names_scheme = |name| headers.get_all(name).iter().any(names_connection_scheme);
+    [AUTHORIZATION, PROXY_AUTHORIZATION].iter().any(names_scheme)
 }
 
-/// Whether an answer asks for that.
-pub(super) fn challenges(status: StatusCode, headers: &HeaderMap) -> bool {
-    let asks =
+/// Whether a response asks the client to authenticate the connection.
+pub(super) fn challenges_connection(status: StatusCode, headers: &HeaderMap) -> bool {
+    let is_challenge =
         matches!(status, StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED);
-    let names_in = |name| headers.get_all(name).iter().any(names);
-    asks && [WWW_AUTHENTICATE, PROXY_AUTHENTICATE].iter().any(names_in)
+    let names_scheme = |name| headers.get_all(name).iter().any(names_connection_scheme);
+    is_challenge && [WWW_AUTHENTICATE, PROXY_AUTHENTICATE].iter().any(names_scheme)
 }
 
-/// Whether a list of credentials or challenges has such a scheme in it.
-fn names(value: &HeaderValue) -> bool {
+/// Whether a list of credentials or challenges contains one of the schemes.
+fn names_connection_scheme(value: &HeaderValue) -> bool {
     value.as_bytes().split(|byte| *byte == b',').any(|part| {
         let scheme = part.trim_ascii().split(u8::is_ascii_whitespace).next().unwrap_or_default();
         scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
@@ -38,25 +40,25 @@ mod tests {
     }
 
     #[test]
-    fn ntlm_and_negotiate_bind_in_any_case() {
+    fn ntlm_and_negotiate_are_recognised_in_any_case() {
         for value in ["NTLM TlRM", "ntlm TlRM", "Negotiate YII=", " NEGOTIATE"] {
-            assert!(binds(&headers(&AUTHORIZATION, &[value])), "{value}");
+            assert!(authenticates_connection(&headers(&AUTHORIZATION, &[value])), "{value}");
         }
         for value in ["Bearer NTLM", "Basic bnRsbQ==", "NTLMv9 x", "Digest a=\"NTLM\"", ""] {
-            assert!(!binds(&headers(&AUTHORIZATION, &[value])), "{value}");
+            assert!(!authenticates_connection(&headers(&AUTHORIZATION, &[value])), "{value}");
         }
     }
 
     #[test]
-    fn a_challenge_is_found_in_any_place() {
+    fn a_challenge_is_recognised_anywhere_in_the_list() {
         let two = headers(&WWW_AUTHENTICATE, &["Basic realm=\"x\"", "NTLM"]);
-        assert!(challenges(StatusCode::UNAUTHORIZED, &two));
-        assert!(!challenges(StatusCode::OK, &two), "nothing is asked for");
+        assert!(challenges_connection(StatusCode::UNAUTHORIZED, &two));
+        assert!(!challenges_connection(StatusCode::OK, &two), "a 200 is no challenge");
         let list = headers(&WWW_AUTHENTICATE, &["Basic realm=\"x\", Negotiate"]);
-        assert!(challenges(StatusCode::UNAUTHORIZED, &list));
+        assert!(challenges_connection(StatusCode::UNAUTHORIZED, &list));
         let proxy = headers(&PROXY_AUTHENTICATE, &["NTLM"]);
-        assert!(challenges(StatusCode::PROXY_AUTHENTICATION_REQUIRED, &proxy));
+        assert!(challenges_connection(StatusCode::PROXY_AUTHENTICATION_REQUIRED, &proxy));
         let bearer = headers(&WWW_AUTHENTICATE, &["Bearer realm=\"ntlm\""]);
-        assert!(!challenges(StatusCode::UNAUTHORIZED, &bearer));
+        assert!(!challenges_connection(StatusCode::UNAUTHORIZED, &bearer));
     }
 }

@@ -1,7 +1,7 @@
-//! The body of an answer, which keeps its connection going while it is read.
+//! The body of a response. Reading it drives the connection that it comes from.
 //!
-//! It refuses to buffer: what nobody reads stays in the socket. Dropped before its end, it
-//! closes an HTTP/1 connection and resets an HTTP/2 stream.
+//! Nothing is read ahead: bytes that are not asked for stay in the socket. Dropping the body before
+//! its end closes an HTTP/1.1 connection and resets an HTTP/2 stream.
 
 use std::fmt;
 use std::pin::Pin;
@@ -11,57 +11,56 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
+use super::exchange::ResponseBody;
 use super::h1::Connection;
-use super::h2::Incoming;
+use super::h2::StreamBody;
 use super::pool::Pool;
-use super::{AnswerBody, RequestBody};
+use super::request::RequestBody;
 use crate::outcome::Failure;
 
-/// The body of an answer.
 pub struct UpstreamBody<B: RequestBody> {
     source: Source<B>,
 }
 
-/// Where the rest of a body comes from.
 enum Source<B: RequestBody> {
-    /// From here.
+    /// All that is left of the body.
     Received(Bytes),
-    /// From this HTTP/1 connection, which goes back to its pool afterwards.
-    Connection(Box<Connection<B>>, Arc<Pool<B>>),
-    /// From a stream of an HTTP/2 connection, which drives itself.
-    Stream(Box<Incoming<B>>),
+    /// The connection goes back to its pool at the end of the body.
+    Http1(Box<Connection<B>>, Arc<Pool<B>>),
+    Http2(Box<StreamBody<B>>),
 }
 
 impl<B: RequestBody> UpstreamBody<B> {
-    pub(super) fn received(bytes: Bytes) -> Self {
-        Self { source: Source::Received(bytes) }
+    /// The body of the response whose head `connection` has read. It takes over what is left of
+    /// the request's body, `upload`, unless the response has arrived as a whole.
+    pub(super) fn of_http1(
+        mut connection: Box<Connection<B>>,
+        upload: &mut Option<B>,
+        pool: &Arc<Pool<B>>,
+    ) -> Self {
+        let source = match connection.take_whole_body() {
+            Some(bytes) => {
+                pool.put_back(connection);
+                Source::Received(bytes)
+            }
+            None => {
+                connection.continue_upload(upload.take());
+                Source::Http1(connection, Arc::clone(pool))
+            }
+        };
+        Self { source }
     }
 
-    pub(super) fn flowing(connection: Box<Connection<B>>, pool: Arc<Pool<B>>) -> Self {
-        Self { source: Source::Connection(connection, pool) }
-    }
-
-    pub(super) fn streaming(incoming: Incoming<B>) -> Self {
-        Self { source: Source::Stream(Box::new(incoming)) }
-    }
-
-    /// Lets go of the connection: it is free, unless the request is not complete.
-    fn settle(&mut self) {
-        let nothing = Source::Received(Bytes::new());
-        if let Source::Connection(mut connection, pool) =
-            std::mem::replace(&mut self.source, nothing)
-            && connection.is_free()
-        {
-            pool.keep(connection);
-        }
+    pub(super) fn of_http2(body: StreamBody<B>) -> Self {
+        Self { source: Source::Http2(Box::new(body)) }
     }
 }
 
-impl<B: RequestBody> AnswerBody for UpstreamBody<B> {
+impl<B: RequestBody> ResponseBody for UpstreamBody<B> {
     fn take_whole(&mut self) -> Option<Bytes> {
         match &mut self.source {
             Source::Received(bytes) => Some(std::mem::take(bytes)),
-            Source::Connection(..) | Source::Stream(_) => None,
+            Source::Http1(..) | Source::Http2(_) => None,
         }
     }
 }
@@ -75,25 +74,21 @@ impl<B: RequestBody> Body for UpstreamBody<B> {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = self.get_mut();
-        let frame = match &mut this.source {
+        let connection = match &mut this.source {
             Source::Received(bytes) if bytes.is_empty() => return Poll::Ready(None),
             Source::Received(bytes) => {
                 return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))));
             }
-            Source::Stream(incoming) => return Pin::new(incoming).poll_frame(cx),
-            Source::Connection(connection, _) => {
-                let frame = ready!(connection.poll_body(cx));
-                let goes_on = matches!(frame, Some(Ok(_))) && !connection.is_body_over();
-                if goes_on {
-                    return Poll::Ready(frame);
-                }
-                frame
-            }
+            Source::Http2(body) => return Pin::new(body).poll_frame(cx),
+            Source::Http1(connection, _) => connection,
         };
-        if matches!(frame, Some(Err(_))) {
-            this.source = Source::Received(Bytes::new());
-        } else {
-            this.settle();
+        let frame = ready!(connection.poll_body(cx));
+        let is_failed = matches!(frame, Some(Err(_)));
+        if is_failed || frame.is_none() || connection.is_body_over() {
+            let source = std::mem::replace(&mut this.source, Source::Received(Bytes::new()));
+            if let (Source::Http1(connection, pool), false) = (source, is_failed) {
+                pool.put_back(connection);
+            }
         }
         Poll::Ready(frame)
     }
@@ -101,16 +96,16 @@ impl<B: RequestBody> Body for UpstreamBody<B> {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Received(bytes) => bytes.is_empty(),
-            Source::Connection(connection, _) => connection.is_body_over(),
-            Source::Stream(incoming) => incoming.is_end_stream(),
+            Source::Http1(connection, _) => connection.is_body_over(),
+            Source::Http2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Received(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Connection(connection, _) => connection.body_size(),
-            Source::Stream(incoming) => incoming.size_hint(),
+            Source::Http1(connection, _) => connection.body_size(),
+            Source::Http2(body) => body.size_hint(),
         }
     }
 }

@@ -1,66 +1,49 @@
-//! The connections of one worker to one upstream: those at rest, and how to get another.
+//! One worker's connections to one upstream: those that are idle, and how to get another.
 //!
-//! The one used last is used next, so that few stay busy and the rest can go. Where all that the
-//! bound allows are in use, calls wait in one line for all workers (`queue`).
+//! The connection used last is used next, so that few stay busy and the others can expire. When
+//! the limit is reached, calls of all workers wait in one queue (`queue`).
 
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use http::uri;
-use http::{HeaderMap, HeaderValue};
 use tokio::time::timeout_at;
 
-use super::RequestBody;
-use super::dial::dial;
+use super::connect::connect;
+use super::destination::Destination;
 use super::h1::Connection;
-use super::h2::{SETTINGS_TIMEOUT, Session, Stream, Target};
-use super::queue::Handed;
-use super::reserve::Reserve;
-use super::settings::{AnswerBounds, Scheme, Settings};
-use super::shared::{Common, Holder, Permit, Version};
-use super::wire::Io;
+use super::h2::{SETTINGS_TIMEOUT, Session, Stream};
+use super::queue::AnyConnection;
+use super::request::RequestBody;
+use super::reserved::ReservedConnections;
+use super::settings::Settings;
+use super::shared::{ConnectionPermit, HttpVersion, SharedUpstream, WorkerPool};
 use crate::clock::Clock;
-use crate::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Delivery, Failure, FailureKind};
 use crate::time::Moment;
 
-/// A map of headers is made for so many: most answers have fewer, and growing costs more.
-const USUAL_HEADERS: usize = 12;
-
-/// Headers that a map kept for others has room for: most heads have fewer, and who sends many must
-/// not make every connection that a map comes by larger.
-const SPARE_HEADERS_MAX: usize = 64;
-
-/// One worker's connections to one upstream.
 pub(super) struct Pool<B: RequestBody> {
     settings: Settings,
-    /// `Host`, as every HTTP/1 request says it.
-    pub(super) host: HeaderValue,
-    /// The same for HTTP/2.
-    pub(super) target: Target,
-    common: Arc<Common>,
+    pub(super) destination: Destination,
+    shared: Arc<SharedUpstream>,
     clock: Clock,
-    /// HTTP/1 at rest; the one used last stands at the back.
+    /// Idle HTTP/1.1 connections; the one used last is at the back.
     idle: Mutex<VecDeque<Box<Connection<B>>>>,
-    /// HTTP/1 at rest that serves one client only.
-    reserved: Reserve<B>,
-    /// An empty map with room, for the headers of the next answer over HTTP/1: each takes one
-    /// along, and leaves that of its request.
-    spare: Mutex<HeaderMap>,
-    /// HTTP/2, whatever they do.
+    reserved: ReservedConnections<B>,
+    /// HTTP/2 connections, idle or not.
     sessions: Mutex<Vec<Session>>,
-    /// Held by the call that dials where others may share what comes of it; with the last
-    /// failure to do so.
-    dialling: tokio::sync::Mutex<Option<(Moment, Failure)>>,
+    /// Held by the call that opens a connection which others may share; holds when and how that
+    /// last failed.
+    connecting: tokio::sync::Mutex<Option<(Moment, Failure)>>,
 }
 
-/// Something to send a request on.
-pub(super) enum Line<B: RequestBody> {
-    /// Used before: it may turn out to be closed.
+/// A connection, or a stream of one, to send one request on.
+pub(super) enum PooledConnection<B: RequestBody> {
+    /// Used before, so it may turn out to be closed.
     Used(Box<Connection<B>>),
     /// Just opened.
     Fresh(Box<Connection<B>>),
-    /// A stream of a connection that others may have used before.
+    /// The connection may have been used before.
     Stream(Stream),
 }
 
@@ -68,273 +51,209 @@ pub(super) enum Line<B: RequestBody> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sharing {
     Shared,
-    Alone,
+    Exclusive,
 }
 
-/// What a call that waits may be given.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Awaited {
-    /// Whatever becomes free, or leave to dial.
+enum WaitFor {
+    /// Whatever becomes free, or permission to open a connection.
     Anything,
-    /// A stream: another connection would not help.
+    /// A stream, because the upstream grants none, on another connection neither.
     Stream,
 }
 
 impl<B: RequestBody> Pool<B> {
-    pub(super) fn new(settings: &Settings, common: Arc<Common>, clock: Clock) -> Arc<Self> {
-        let authority = settings.origin.authority.clone();
-        let host = HeaderValue::from_str(authority.as_str())
-            .expect("an authority is made of characters that headers allow");
-        let scheme = match settings.origin.scheme {
-            Scheme::Http => uri::Scheme::HTTP,
-            Scheme::Https => uri::Scheme::HTTPS,
-        };
+    pub(super) fn new(settings: &Settings, shared: Arc<SharedUpstream>, clock: Clock) -> Arc<Self> {
         let pool = Arc::new(Self {
             settings: settings.clone(),
-            host,
-            target: Target { scheme, authority },
-            common,
+            destination: Destination::new(settings),
+            shared,
             clock,
             idle: Mutex::new(VecDeque::new()),
-            reserved: Reserve::default(),
-            spare: Mutex::new(HeaderMap::new()),
+            reserved: ReservedConnections::default(),
             sessions: Mutex::new(Vec::new()),
-            dialling: tokio::sync::Mutex::new(None),
+            connecting: tokio::sync::Mutex::new(None),
         });
-        let holder: Weak<dyn Holder> = Arc::downgrade(&pool) as Weak<dyn Holder>;
-        pool.common.join(holder);
+        let registered: Weak<dyn WorkerPool> = Arc::downgrade(&pool) as Weak<dyn WorkerPool>;
+        pool.shared.register(registered);
         pool
     }
 
-    /// A connection at rest that `client` may use, unless those who wait have a claim to it.
-    pub(super) fn rested(&self, now: Moment, client: u64) -> Option<Box<Connection<B>>> {
-        if let Some(own) = self.reserved.take(client) {
-            return Some(own);
-        }
-        let promised = self.common.queue.len();
-        if promised > 0 && self.idle().len() <= promised { None } else { self.take_idle(now) }
-    }
-
-    /// How large the head of an answer may be.
-    pub(super) const fn answer_bounds(&self) -> AnswerBounds {
-        self.settings.answer_bounds
-    }
-
-    /// The present moment.
     pub(super) fn now(&self) -> Moment {
         self.clock.now()
     }
 
-    /// Something to send on, by opening it, or by waiting where the limit forbids that.
-    pub(super) async fn obtain(&self, sharing: Sharing) -> Result<Line<B>, Failure> {
-        let arrived = self.clock.now();
-        match self.common.version() {
-            Version::Http1 => self.another(arrived).await,
-            Version::Http2 | Version::Unknown if sharing == Sharing::Alone => {
-                self.alone(arrived).await
-            }
-            Version::Http2 | Version::Unknown => match self.stream() {
-                Some(stream) => Ok(Line::Stream(stream)),
-                None => self.shared_dial(arrived).await,
-            },
+    /// An idle HTTP/1.1 connection that `client` may use, unless calls that wait come first.
+    pub(super) fn idle_connection(&self, now: Moment, client: u64) -> Option<Box<Connection<B>>> {
+        if let Some(reserved) = self.reserved.take(client) {
+            return Some(reserved);
         }
+        let queued = self.shared.queue.len();
+        if queued > 0 && self.idle().len() <= queued { None } else { self.take_idle(now) }
     }
 
-    /// Takes a connection back whose exchange is complete.
-    pub(super) fn keep(&self, mut connection: Box<Connection<B>>) {
-        connection.rest();
+    /// Takes back a connection after an exchange. Closes it unless another exchange may follow.
+    pub(super) fn put_back(&self, mut connection: Box<Connection<B>>) {
+        if !connection.is_free() {
+            return;
+        }
+        connection.set_idle();
         if let Some(client) = connection.reserved_for() {
             return self.reserved.keep(client, connection);
         }
         self.idle().push_back(connection);
-        if self.common.queue.len() > 0 {
-            self.hand_over();
+        if self.shared.queue.len() > 0 {
+            self.offer_idle();
         }
     }
 
-    /// Gives what rests to those who wait.
+    /// Gives the connection used last to the call that has waited longest.
     #[cold]
-    fn hand_over(&self) {
+    fn offer_idle(&self) {
         let Some(connection) = self.idle().pop_back() else { return };
-        let Err(back) = self.common.queue.hand(Box::new(Line::Used(connection))) else { return };
-        if let Line::Used(connection) = line(back) {
+        let offered = self.shared.queue.offer(Box::new(PooledConnection::Used(connection)));
+        if let Err(PooledConnection::Used(connection)) = offered.map_err(downcast) {
             self.idle().push_back(connection);
         }
     }
 
-    /// Puts the map that was kept in the place of `blank`, which has nothing in it, or a new one
-    /// with room.
-    pub(super) fn lend(&self, blank: &mut HeaderMap) {
-        std::mem::swap(&mut *self.spare(), blank);
-        if blank.capacity() == 0 {
-            *blank = HeaderMap::with_capacity(USUAL_HEADERS);
-        }
-    }
-
-    /// Keeps the map of `headers`, which are not needed any more, unless it is large.
-    pub(super) fn reuse(&self, headers: &mut HeaderMap) {
-        if headers.capacity() > SPARE_HEADERS_MAX {
-            *headers = HeaderMap::new();
-            return;
-        }
-        headers.clear();
-        std::mem::swap(&mut *self.spare(), headers);
-    }
-
-    fn spare(&self) -> MutexGuard<'_, HeaderMap> {
-        self.spare.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Closes what has rested too long at `now` or was closed by the other side.
+    /// Closes what has been idle too long at `now` or was closed by the upstream.
     pub(super) fn sweep(&self, now: Moment) {
-        let rests = |connection: &mut Box<Connection<B>>| {
-            !connection.is_stale(now) && !connection.is_over()
+        let keep = |connection: &mut Box<Connection<B>>| {
+            !connection.is_expired(now) && !connection.is_closed()
         };
-        self.idle().retain_mut(rests);
-        self.reserved.retain(rests);
+        self.idle().retain_mut(keep);
+        self.reserved.retain(keep);
         let limit = self.settings.idle_timeout;
-        self.sessions().retain_mut(|session| !session.is_closed() && !session.is_stale(now, limit));
+        self.sessions()
+            .retain_mut(|session| !session.is_closed() && !session.is_expired(now, limit));
     }
 
-    /// A stream, unless those who wait have a claim to it.
-    fn stream(&self) -> Option<Stream> {
-        if self.common.queue.len() > 0 { None } else { self.take_stream() }
-    }
-
-    fn take(&self) -> Option<Line<B>> {
-        match self.common.version() {
-            Version::Http2 => self.take_stream().map(Line::Stream),
-            Version::Http1 | Version::Unknown => self.take_idle(self.now()).map(Line::Used),
-        }
-    }
-
-    /// The one used last that has not rested too long.
-    fn take_idle(&self, now: Moment) -> Option<Box<Connection<B>>> {
-        let mut idle = self.idle();
-        let connection = idle.pop_back()?;
-        if connection.is_stale(now) {
-            // Limits differ between connections only where the vendor named one, so what
-            // rested longer than this one is of no use either.
-            idle.clear();
-            return None;
-        }
-        Some(connection)
-    }
-
-    /// A stream of the first connection that takes another one.
-    fn take_stream(&self) -> Option<Stream> {
-        let mut sessions = self.sessions();
-        sessions.retain_mut(|session| !session.is_closed());
-        sessions.iter().find_map(Session::stream)
-    }
-
-    /// Where one connection serves many calls, one call dials and the others wait for what comes
-    /// of it; a failure is that of all who waited.
-    async fn shared_dial(&self, arrived: Moment) -> Result<Line<B>, Failure> {
-        let patience = self.clock.instant(self.wait_end(arrived).plus(SETTINGS_TIMEOUT));
-        let Ok(mut last) = timeout_at(patience, self.dialling.lock()).await else {
-            return Err(exhausted());
-        };
-        if let Some(line) = self.take() {
-            return Ok(line);
-        }
-        match &*last {
-            Some((at, failure)) if *at >= arrived => return Err(failure.clone()),
-            Some(_) | None => {}
-        }
-        if self.common.version() == Version::Http1 {
-            drop(last);
-            return self.another(arrived).await;
-        }
-        let line = self.another(self.clock.now()).await;
-        *last = line.as_ref().err().map(|failure| (self.clock.now(), failure.clone()));
-        line
-    }
-
-    async fn another(&self, arrived: Moment) -> Result<Line<B>, Failure> {
-        if self.sessions().iter().any(Session::is_barred) {
-            return self.wait(arrived, Awaited::Stream).await;
-        }
-        let opened = match self.common.permit() {
-            Some(permit) => self.open(permit, Sharing::Shared).await?,
-            None => return self.wait(arrived, Awaited::Anything).await,
-        };
-        match opened {
-            Some(line) => Ok(line),
-            None => self.wait(arrived, Awaited::Stream).await,
-        }
-    }
-
-    /// A connection that no other call uses.
-    async fn alone(&self, arrived: Moment) -> Result<Line<B>, Failure> {
-        let end = self.clock.instant(self.wait_end(arrived));
-        let permit = timeout_at(end, self.common.next_permit()).await.map_err(|_| exhausted())?;
-        self.open(permit, Sharing::Alone).await?.ok_or_else(barred)
-    }
-
-    /// Opens a connection; nothing comes of it where the upstream grants it no stream.
-    async fn open(&self, permit: Permit, sharing: Sharing) -> Result<Option<Line<B>>, Failure> {
-        let (io, version) = dial(&self.settings, self.common.trust.as_ref(), self.clock).await?;
-        match version {
-            Version::Http2 => {
-                let stream = self.open_session(io, permit, sharing).await?;
-                Ok(stream.map(Line::Stream))
+    /// A connection or stream: opened, shared, or waited for where the limit is reached.
+    pub(super) async fn acquire(&self, sharing: Sharing) -> Result<PooledConnection<B>, Failure> {
+        let arrived = self.clock.now();
+        match self.shared.version() {
+            HttpVersion::Http1 => self.open_or_wait(arrived).await,
+            HttpVersion::Http2 | HttpVersion::Unknown if sharing == Sharing::Exclusive => {
+                let end = self.clock.instant(self.wait_end(arrived));
+                let permit = timeout_at(end, self.shared.permit());
+                let permit = permit.await.map_err(|_| connection_limit_reached())?;
+                self.open(permit, Sharing::Exclusive).await?.ok_or_else(no_stream_granted)
             }
-            Version::Http1 | Version::Unknown => {
-                self.common.learn(version);
-                let idle_limit = self.settings.idle_timeout;
-                let connection = Connection::open(io, self.clock, idle_limit, permit);
-                Ok(Some(Line::Fresh(connection)))
+            HttpVersion::Http2 | HttpVersion::Unknown => {
+                // Calls that wait come first.
+                let stream = if self.shared.queue.len() > 0 { None } else { self.take_stream() };
+                match stream {
+                    Some(stream) => Ok(PooledConnection::Stream(stream)),
+                    None => self.open_for_all(arrived).await,
+                }
             }
         }
     }
 
-    async fn open_session(
+    /// One call opens a connection and the others wait for it, because one HTTP/2 connection
+    /// serves them all. If it cannot be opened, the failure is that of all who waited.
+    async fn open_for_all(&self, arrived: Moment) -> Result<PooledConnection<B>, Failure> {
+        let end = self.clock.instant(self.wait_end(arrived).plus(SETTINGS_TIMEOUT));
+        let Ok(mut last_failure) = timeout_at(end, self.connecting.lock()).await else {
+            return Err(connection_limit_reached());
+        };
+        if let Some(pooled) = self.take() {
+            return Ok(pooled);
+        }
+        if let Some((at, failure)) = &*last_failure
+            && *at >= arrived
+        {
+            return Err(failure.clone());
+        }
+        if self.shared.version() == HttpVersion::Http1 {
+            drop(last_failure);
+            return self.open_or_wait(arrived).await;
+        }
+        let opened = self.open_or_wait(self.clock.now()).await;
+        *last_failure = opened.as_ref().err().map(|failure| (self.clock.now(), failure.clone()));
+        opened
+    }
+
+    async fn open_or_wait(&self, arrived: Moment) -> Result<PooledConnection<B>, Failure> {
+        if self.sessions().iter().any(Session::grants_no_stream) {
+            return self.wait(arrived, WaitFor::Stream).await;
+        }
+        let Some(permit) = self.shared.try_permit() else {
+            return self.wait(arrived, WaitFor::Anything).await;
+        };
+        match self.open(permit, Sharing::Shared).await? {
+            Some(pooled) => Ok(pooled),
+            None => self.wait(arrived, WaitFor::Stream).await,
+        }
+    }
+
+    /// Opens a connection. Returns `None` if it is HTTP/2 and the upstream grants no stream on it.
+    async fn open(
         &self,
-        io: Io,
-        permit: Permit,
+        permit: ConnectionPermit,
         sharing: Sharing,
-    ) -> Result<Option<Stream>, Failure> {
-        let common = Arc::clone(&self.common);
-        let bounds = self.settings.answer_bounds;
-        let session = Session::open(io, (self.clock, bounds), permit, common).await?;
-        self.common.learn(Version::Http2);
-        let stream = session.stream();
-        if sharing == Sharing::Shared {
-            self.sessions().push(session);
+    ) -> Result<Option<PooledConnection<B>>, Failure> {
+        let (settings, shared) = (&self.settings, &self.shared);
+        let (transport, version) = connect(settings, shared.tls.as_ref(), self.clock).await?;
+        match version {
+            HttpVersion::Http2 => {
+                let limits = settings.response_limits;
+                let opening =
+                    Session::open(transport, self.clock, limits, permit, Arc::clone(shared));
+                let session = opening.await?;
+                shared.set_version(HttpVersion::Http2);
+                let stream = session.stream();
+                if sharing == Sharing::Shared {
+                    self.sessions().push(session);
+                }
+                Ok(stream.map(PooledConnection::Stream))
+            }
+            HttpVersion::Http1 | HttpVersion::Unknown => {
+                shared.set_version(version);
+                let idle_timeout = settings.idle_timeout;
+                let connection = Connection::new(transport, self.clock, idle_timeout, permit);
+                Ok(Some(PooledConnection::Fresh(connection)))
+            }
         }
-        Ok(stream)
     }
 
-    /// Waits for something of any worker or for leave to open a connection, as long as a
-    /// connection may take to open.
-    async fn wait(&self, arrived: Moment, awaited: Awaited) -> Result<Line<B>, Failure> {
-        let mut waiting = self.common.queue.join();
-        let mut permit = pin!(self.common.next_permit());
+    /// Waits, at most for the connect timeout, for a connection or stream of any worker or for
+    /// permission to open a connection.
+    async fn wait(
+        &self,
+        arrived: Moment,
+        wait_for: WaitFor,
+    ) -> Result<PooledConnection<B>, Failure> {
+        let queue = &self.shared.queue;
+        let mut queued = queue.join();
+        let mut permit = pin!(self.shared.permit());
         let mut end = pin!(self.clock.sleep_until(self.wait_end(arrived)));
         loop {
-            let mut changed = pin!(self.common.queue.changed());
-            changed.as_mut().enable();
-            if let Some(line) = self.take().or_else(|| self.common.borrow().map(line)) {
-                // There may be more than one.
-                drop(waiting);
-                self.common.nudge();
-                return Ok(line);
+            let mut notified = pin!(queue.notified());
+            notified.as_mut().enable();
+            let free = self.take().or_else(|| self.shared.take_from_any_worker().map(downcast));
+            if let Some(pooled) = free {
+                // There may be another one for the next call.
+                drop(queued);
+                queue.notify();
+                return Ok(pooled);
             }
-            if awaited == Awaited::Anything {
-                self.common.make_room();
+            if wait_for == WaitFor::Anything {
+                self.shared.make_room();
             }
             tokio::select! {
                 biased;
-                handed = waiting.handed() => return Ok(line(handed)),
-                permit = &mut permit, if awaited == Awaited::Anything => {
-                    drop(waiting);
-                    return self.open(permit, Sharing::Shared).await?.ok_or_else(barred);
+                connection = queued.connection() => return Ok(downcast(connection)),
+                permit = &mut permit, if wait_for == WaitFor::Anything => {
+                    drop(queued);
+                    let opened = self.open(permit, Sharing::Shared).await?;
+                    return opened.ok_or_else(no_stream_granted);
                 }
-                () = changed => {}
-                () = &mut end => return Err(match awaited {
-                    Awaited::Anything => exhausted(),
-                    Awaited::Stream => barred(),
+                () = notified => {}
+                () = &mut end => return Err(match wait_for {
+                    WaitFor::Anything => connection_limit_reached(),
+                    WaitFor::Stream => no_stream_granted(),
                 }),
             }
         }
@@ -342,6 +261,34 @@ impl<B: RequestBody> Pool<B> {
 
     fn wait_end(&self, arrived: Moment) -> Moment {
         arrived.plus(self.settings.connect_timeout)
+    }
+
+    fn take(&self) -> Option<PooledConnection<B>> {
+        match self.shared.version() {
+            HttpVersion::Http2 => self.take_stream().map(PooledConnection::Stream),
+            HttpVersion::Http1 | HttpVersion::Unknown => {
+                self.take_idle(self.now()).map(PooledConnection::Used)
+            }
+        }
+    }
+
+    fn take_idle(&self, now: Moment) -> Option<Box<Connection<B>>> {
+        let mut idle = self.idle();
+        let connection = idle.pop_back()?;
+        if connection.is_expired(now) {
+            // The others have been idle for longer, and their limits differ only where the vendor
+            // named one, so they count as expired too.
+            idle.clear();
+            return None;
+        }
+        Some(connection)
+    }
+
+    /// A stream of the first HTTP/2 connection that takes another one.
+    fn take_stream(&self) -> Option<Stream> {
+        let mut sessions = self.sessions();
+        sessions.retain_mut(|session| !session.is_closed());
+        sessions.iter().find_map(Session::stream)
     }
 
     fn idle(&self) -> MutexGuard<'_, VecDeque<Box<Connection<B>>>> {
@@ -353,32 +300,31 @@ impl<B: RequestBody> Pool<B> {
     }
 }
 
-fn exhausted() -> Failure {
-    let detail = "all connections stayed in use for the connect timeout";
-    Failure::new(FailureKind::ConnectionLimit, Reach::Nothing, detail)
-}
-
-fn barred() -> Failure {
-    let detail = "the upstream granted no HTTP/2 stream in time";
-    Failure::new(FailureKind::ConnectTimeout, Reach::Nothing, detail)
-}
-
-/// What one worker hands over, another one knows: they all send the same.
-fn line<B: RequestBody>(handed: Handed) -> Line<B> {
-    *handed.downcast().expect("all workers of an upstream send the same type of body")
-}
-
-impl<B: RequestBody> Holder for Pool<B> {
-    fn idle(&self) -> usize {
+impl<B: RequestBody> WorkerPool for Pool<B> {
+    fn idle_count(&self) -> usize {
         let sessions = self.sessions().iter().filter(|session| session.is_idle()).count();
-        Self::idle(self).len() + self.reserved.len() + sessions
+        self.idle().len() + self.reserved.len() + sessions
     }
 
-    fn give(&self) -> Option<Handed> {
+    fn take_any(&self) -> Option<AnyConnection> {
         Some(Box::new(self.take()?))
     }
 
     fn close_reserved(&self) -> bool {
         self.reserved.close_oldest()
     }
+}
+
+fn downcast<B: RequestBody>(connection: AnyConnection) -> PooledConnection<B> {
+    *connection.downcast().expect("all workers of an upstream send the same type of body")
+}
+
+fn connection_limit_reached() -> Failure {
+    let detail = "all connections stayed in use for the connect timeout";
+    Failure::new(FailureKind::ConnectionLimit, Delivery::NotSent, detail)
+}
+
+fn no_stream_granted() -> Failure {
+    let detail = "the upstream granted no HTTP/2 stream in time";
+    Failure::new(FailureKind::ConnectTimeout, Delivery::NotSent, detail)
 }

@@ -1,41 +1,44 @@
-//! How far a request has got, told by the wire while an exchange runs.
+//! How far a request has got, reported by the connection while an exchange runs.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, StatusCode};
 
 use crate::http1::OriginalHead;
-use crate::outcome::Reach;
+use crate::outcome::Delivery;
 use crate::time::Moment;
 
-/// Shared between an exchange and the attempt that waits for it; belongs to one attempt.
+/// Bytes that may precede the head of one response. This bounds a flood of interim responses or
+/// empty lines, each of which is small.
+pub(super) const INTERIM_BYTES_MAX: usize = 256 * 1024;
+
+/// Belongs to one attempt, which watches it while the exchange updates it.
+///
+/// Moments are kept as nanoseconds; zero means that it has not happened.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Nanoseconds of the moment the attempt began; zero where nobody said.
-    began: AtomicU64,
-    /// Nanoseconds of the latest write of this request to the wire; zero before the first.
+    started: AtomicU64,
+    /// The latest write of the request to the socket.
     written: AtomicU64,
-    /// Nanoseconds of the moment its last byte was handed to the wire; zero before that.
+    /// The write of its last byte.
     sent: AtomicU64,
-    heard: Mutex<Heard>,
-    /// Whether interim answers wait to be taken.
+    received: Mutex<Received>,
+    /// Whether interim responses wait to be taken; spares the lock on every poll.
     has_interim: AtomicBool,
 }
 
-/// What the upstream said beside its answer.
+/// What arrived besides the response itself.
 #[derive(Debug, Default)]
-struct Heard {
+struct Received {
     interim: Vec<Interim>,
     head: Option<OriginalHead>,
 }
 
-/// An answer before the answer, such as 103 Early Hints.
+/// A `1xx` response that precedes the final one, such as 103 Early Hints.
 pub struct Interim {
-    /// Its status, which is 1xx.
     pub status: StatusCode,
-    /// Its headers.
     pub headers: HeaderMap,
 }
 
@@ -47,30 +50,30 @@ impl fmt::Debug for Interim {
 }
 
 impl Progress {
-    /// That of an attempt which begins at `now`: who sends it need not look at the clock again.
+    /// For an attempt that starts at `now`, so that the exchange need not read the clock again.
     #[must_use]
-    pub fn begun(now: Moment) -> Self {
-        Self { began: AtomicU64::new(now.as_nanos()), ..Self::default() }
+    pub fn starting_at(now: Moment) -> Self {
+        Self { started: AtomicU64::new(now.as_nanos()), ..Self::default() }
     }
 
-    /// When the attempt began, if somebody said.
-    pub fn began(&self) -> Option<Moment> {
-        moment(&self.began)
+    /// When the attempt started, if that was stated.
+    pub fn started(&self) -> Option<Moment> {
+        moment(&self.started)
     }
 
-    /// A byte, or more, of the request was written at `now`.
+    /// Records that bytes of the request were written at `now`.
     pub fn wrote(&self, now: Moment) {
-        self.written.store(now.as_nanos().max(1), Ordering::Relaxed);
+        self.written.store(now.as_nanos().max(1), Relaxed);
     }
 
-    /// The request is written to its end.
+    /// Records that the last byte of the request was written at `now`.
     pub fn finished(&self, now: Moment) {
-        self.sent.store(now.as_nanos().max(1), Ordering::Relaxed);
+        self.sent.store(now.as_nanos().max(1), Relaxed);
     }
 
-    /// Nothing of it was written after all, and nothing will be.
-    pub(super) fn took_back(&self) {
-        self.written.store(0, Ordering::Relaxed);
+    /// Withdraws what [`Self::wrote`] recorded: nothing was written after all, nor will be.
+    pub(super) fn retract_write(&self) {
+        self.written.store(0, Relaxed);
     }
 
     /// When a byte of the request was last written.
@@ -83,43 +86,41 @@ impl Progress {
         moment(&self.sent)
     }
 
-    /// An interim answer came.
-    pub(super) fn heard_interim(&self, interim: Interim) {
-        self.heard().interim.push(interim);
-        self.has_interim.store(true, Ordering::Relaxed);
+    pub(super) fn add_interim(&self, interim: Interim) {
+        self.received().interim.push(interim);
+        self.has_interim.store(true, Relaxed);
     }
 
-    /// The answer's head as it was received.
-    pub(super) fn heard_head(&self, head: OriginalHead) {
-        self.heard().head = Some(head);
+    pub(super) fn set_head(&self, head: OriginalHead) {
+        self.received().head = Some(head);
     }
 
-    /// Takes the interim answers that came since it was last asked.
+    /// Takes the interim responses that arrived since the last call.
     pub fn take_interim(&self) -> Vec<Interim> {
-        if self.has_interim.load(Ordering::Relaxed) {
-            self.has_interim.store(false, Ordering::Relaxed);
-            return std::mem::take(&mut self.heard().interim);
+        if self.has_interim.load(Relaxed) {
+            self.has_interim.store(false, Relaxed);
+            return std::mem::take(&mut self.received().interim);
         }
         Vec::new()
     }
 
-    /// Takes the answer's head as it was received, if the upstream spoke HTTP/1.1.
+    /// Takes the response's head as it was received, if it came over HTTP/1.1.
     pub fn take_head(&self) -> Option<OriginalHead> {
-        self.heard().head.take()
+        self.received().head.take()
     }
 
-    fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn received(&self) -> MutexGuard<'_, Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What an abandoned exchange has to assume.
-    pub fn reach(&self) -> Reach {
-        if self.last_write().is_some() { Reach::Maybe } else { Reach::Nothing }
+    /// What has to be assumed if the exchange is abandoned now.
+    pub fn delivery(&self) -> Delivery {
+        if self.last_write().is_some() { Delivery::Uncertain } else { Delivery::NotSent }
     }
 }
 
 fn moment(cell: &AtomicU64) -> Option<Moment> {
-    match cell.load(Ordering::Relaxed) {
+    match cell.load(Relaxed) {
         0 => None,
         nanos => Some(Moment::from_nanos(nanos)),
     }

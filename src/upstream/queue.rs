@@ -1,10 +1,9 @@
-//! The calls of all workers that wait for a connection to one upstream, in the order in which
-//! they came.
+//! Calls of all workers that wait for a connection to one upstream, in order of arrival.
 //!
-//! A connection that becomes free is handed to the first of them, on whichever worker it waits:
-//! so a bound below the number of workers is shared without a connection being closed for it. The
-//! socket stays registered with the thread that opened it, which costs a wake between threads,
-//! and only where calls wait.
+//! A connection that becomes free goes to the call that has waited longest, whichever worker it
+//! belongs to. So a limit below the number of workers is shared without closing connections. The
+//! socket stays registered with the thread that opened it, so the other thread's exchange pays a
+//! wake-up between threads; that happens only where calls wait.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -14,100 +13,98 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, oneshot};
 
-/// Something that a request can be sent on. Of what type is known to the workers, who all send
-/// alike.
-pub(super) type Handed = Box<dyn Any + Send>;
+/// A pooled connection whose type depends on the type of request bodies. All workers use the same,
+/// so that each can downcast it.
+pub(super) type AnyConnection = Box<dyn Any + Send>;
 
-/// The calls that wait.
 #[derive(Default)]
-pub(super) struct Queue {
-    line: Mutex<Line>,
-    /// The length of the line.
-    waiting: AtomicUsize,
+pub(super) struct ConnectionQueue {
+    calls: Mutex<QueuedCalls>,
+    /// Length of the queue, readable without the lock.
+    len: AtomicUsize,
     changed: Notify,
 }
 
 #[derive(Default)]
-struct Line {
-    next: u64,
-    calls: VecDeque<(u64, oneshot::Sender<Handed>)>,
+struct QueuedCalls {
+    next_number: u64,
+    senders: VecDeque<(u64, oneshot::Sender<AnyConnection>)>,
 }
 
-impl Queue {
-    /// How many calls wait.
+impl ConnectionQueue {
     pub(super) fn len(&self) -> usize {
-        self.waiting.load(SeqCst)
+        self.len.load(SeqCst)
     }
 
-    /// A place at the end of the line.
-    pub(super) fn join(&self) -> Waiting<'_> {
-        let (sender, handed) = oneshot::channel();
-        let mut line = self.line();
-        let number = line.next;
-        line.next += 1;
-        line.calls.push_back((number, sender));
-        self.waiting.store(line.calls.len(), SeqCst);
-        Waiting { queue: self, number, handed }
+    /// Adds a call at the end.
+    pub(super) fn join(&self) -> QueuedCall<'_> {
+        let (sender, connection) = oneshot::channel();
+        let mut calls = self.calls();
+        let number = calls.next_number;
+        calls.next_number += 1;
+        calls.senders.push_back((number, sender));
+        self.len.store(calls.senders.len(), SeqCst);
+        QueuedCall { queue: self, number, connection }
     }
 
-    /// Hands something to the call that has waited longest.
+    /// Gives a connection to the call that has waited longest.
     ///
     /// # Errors
     ///
-    /// No call waits: it comes back.
-    pub(super) fn hand(&self, mut what: Handed) -> Result<(), Handed> {
-        let mut line = self.line();
-        while let Some((_, sender)) = line.calls.pop_front() {
-            self.waiting.store(line.calls.len(), SeqCst);
-            match sender.send(what) {
+    /// Returns the connection if no call waits.
+    pub(super) fn offer(&self, mut connection: AnyConnection) -> Result<(), AnyConnection> {
+        let mut calls = self.calls();
+        while let Some((_, sender)) = calls.senders.pop_front() {
+            self.len.store(calls.senders.len(), SeqCst);
+            match sender.send(connection) {
                 Ok(()) => return Ok(()),
-                Err(back) => what = back,
+                Err(returned) => connection = returned,
             }
         }
-        Err(what)
+        Err(connection)
     }
 
-    /// There may be something for a call that waits: the first one looks.
-    pub(super) fn nudge(&self) {
+    /// Wakes one waiting call, because a connection or a stream may be available.
+    pub(super) fn notify(&self) {
         if self.len() > 0 {
             self.changed.notify_one();
         }
     }
 
-    /// Ends when there may be something.
-    pub(super) fn changed(&self) -> Notified<'_> {
+    /// Completes after [`Self::notify`].
+    pub(super) fn notified(&self) -> Notified<'_> {
         self.changed.notified()
     }
 
-    fn line(&self) -> MutexGuard<'_, Line> {
-        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    fn calls(&self) -> MutexGuard<'_, QueuedCalls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// One of them; leaves the line when it is dropped.
-pub(super) struct Waiting<'a> {
-    queue: &'a Queue,
+/// A waiting call; leaves the queue when it is dropped.
+pub(super) struct QueuedCall<'a> {
+    queue: &'a ConnectionQueue,
     number: u64,
-    handed: oneshot::Receiver<Handed>,
+    connection: oneshot::Receiver<AnyConnection>,
 }
 
-impl Waiting<'_> {
-    /// What it is handed.
-    pub(super) async fn handed(&mut self) -> Handed {
-        match (&mut self.handed).await {
-            Ok(handed) => handed,
-            // The sender stands in the line until it is used.
+impl QueuedCall<'_> {
+    /// The connection that was offered to this call.
+    pub(super) async fn connection(&mut self) -> AnyConnection {
+        match (&mut self.connection).await {
+            Ok(connection) => connection,
+            // The sender stays in the queue until it is used.
             Err(_) => std::future::pending().await,
         }
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for QueuedCall<'_> {
     fn drop(&mut self) {
-        let mut line = self.queue.line();
-        if let Ok(place) = line.calls.binary_search_by_key(&self.number, |(number, _)| *number) {
-            line.calls.remove(place);
+        let mut calls = self.queue.calls();
+        if let Ok(place) = calls.senders.binary_search_by_key(&self.number, |(number, _)| *number) {
+            calls.senders.remove(place);
         }
-        self.queue.waiting.store(line.calls.len(), SeqCst);
+        self.queue.len.store(calls.senders.len(), SeqCst);
     }
 }

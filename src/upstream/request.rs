@@ -1,30 +1,40 @@
-//! What an exchange sends, where its answer goes, and how it ends without one.
-//!
-//! All of it stays in one place while it is sent: each future around it would copy it. It refuses
-//! to change what is sent.
+//! A request on its way to an upstream.
 
 use std::fmt;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, Response};
+use http_body::Body;
 
-use super::{RequestBody, UpstreamBody, authentication};
+use super::authentication;
 use crate::http1::Spelling;
 use crate::outcome::Failure;
 
-/// The head of a request, which every attempt sends alike.
+/// Why the body of a request broke off.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What the body of a request must be able to do.
+pub trait RequestBody: Body<Data = Bytes, Error: Into<BoxError>> + Send + Unpin + 'static {}
+
+impl<T> RequestBody for T
+where
+    T: Body<Data = Bytes> + Send + Unpin + 'static,
+    T::Error: Into<BoxError>,
+{
+}
+
+/// The head of a request, which is the same for every attempt.
 pub struct RequestHead {
-    /// Its method.
     pub method: Method,
-    /// Path and query, as they go on the wire.
+    /// Path and query, byte for byte as they are sent.
     pub target: PathAndQuery,
-    /// Its headers. A `Host` among them stays here: the upstream's own goes in its place.
+    /// A `Host` among them is not sent: the upstream's own takes its place.
     pub headers: HeaderMap,
-    /// The client's connection, by a number that no other one ever has: a connection to the
-    /// upstream that authenticated itself serves only the one it did so for.
+    /// Number of the client's connection, never used for another one. An upstream connection that
+    /// authenticated itself serves only the client connection it did so for.
     pub client: u64,
-    /// How the names of the headers are written over HTTP/1.1.
+    /// How header names are written over HTTP/1.1.
     pub spelling: Spelling,
 }
 
@@ -35,27 +45,29 @@ impl fmt::Debug for RequestHead {
     }
 }
 
-/// A request, and its answer once there is one.
+/// A request being sent, and the head of its response once that has arrived.
+///
+/// Both stay in this one place while connections are tried, because each future that passed them
+/// on by value would copy them.
 pub(super) struct UpstreamRequest<'a, B: RequestBody> {
     pub(super) head: &'a RequestHead,
-    /// Whether it authenticates the connection that it is sent on.
-    pub(super) binds: bool,
-    /// Gone once all of it is out, or out of our hands.
+    /// Whether the request authenticates the connection that it is sent on.
+    pub(super) authenticates_connection: bool,
+    /// `None` once it has been sent completely or taken over by the response body.
     pub(super) body: Option<B>,
-    pub(super) answer: Response<UpstreamBody<B>>,
+    pub(super) response: Response<()>,
 }
 
 impl<'a, B: RequestBody> UpstreamRequest<'a, B> {
     pub(super) fn new(head: &'a RequestHead, body: B) -> Self {
-        let answer = Response::new(UpstreamBody::received(Bytes::new()));
-        let binds = authentication::binds(&head.headers);
-        Self { head, binds, body: Some(body), answer }
+        let authenticates_connection = authentication::authenticates_connection(&head.headers);
+        Self { head, authenticates_connection, body: Some(body), response: Response::new(()) }
     }
 }
 
-/// How an exchange ended without an answer.
-pub(super) enum Broken {
-    /// The connection was closed and no byte was written: the request is where it was.
-    Unsent(Failure),
+/// Why sending a request brought no response.
+pub(super) enum SendError {
+    /// The connection was closed before a byte was written: the request can go to another one.
+    NotSent(Failure),
     Failed(Failure),
 }

@@ -1,4 +1,4 @@
-//! What the back door must know of one upstream.
+//! Settings of one upstream, as far as connections are concerned.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,74 +6,63 @@ use std::time::Duration;
 
 use http::uri::Authority;
 
-/// How one upstream is reached.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Its name in the configuration.
     pub name: Arc<str>,
-    /// Where it is.
     pub origin: Origin,
-    /// Which HTTP it is spoken to in.
     pub protocol: Protocol,
-    /// Whose certificates are believed.
     pub roots: TlsRoots,
-    /// How long DNS, TCP and TLS may take together.
+    /// For DNS, TCP and TLS together.
     pub connect_timeout: Duration,
-    /// Connections over all workers.
+    /// Connections of all workers together.
     pub connections_max: usize,
     /// How long an unused connection is kept.
     pub idle_timeout: Duration,
-    /// How large the head of an answer may be.
-    pub answer_bounds: AnswerBounds,
+    pub response_limits: ResponseLimits,
 }
 
-/// What the head of an answer may be.
+/// How large the head of a response may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AnswerBounds {
+pub struct ResponseLimits {
     /// Bytes of a head, its status line included.
     pub head_bytes_max: usize,
     /// Header lines of a head.
     pub headers_max: usize,
 }
 
-/// Scheme, host and port.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// With or without TLS.
     pub scheme: Scheme,
-    /// Host and port as the `Host` header says them; the port is absent when it is the default.
+    /// Host and port as in the `Host` header; the port is absent when it is the scheme's default.
     pub authority: Authority,
     /// The host as it is resolved and named in TLS; an IPv6 address without brackets.
     pub host: Arc<str>,
-    /// The port that is dialled.
+    /// The port that is connected to.
     pub port: u16,
 }
 
-/// With or without TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
-    /// In clear.
     Http,
-    /// Over TLS.
     Https,
 }
 
-/// Which HTTP an upstream is spoken to in.
+/// Which versions of HTTP an upstream is offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// By ALPN over TLS; HTTP/1.1 in clear.
+    /// Chosen by ALPN over TLS; HTTP/1.1 without TLS.
     Auto,
-    /// Only HTTP/1.1.
     Http1,
-    /// Only HTTP/2; in clear by prior knowledge.
+    /// Without TLS by prior knowledge.
     Http2,
 }
 
-/// Whose certificates are believed.
+/// Which certificates of an upstream are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TlsRoots {
-    /// Those the operating system trusts.
+    /// Those of the operating system's authorities.
     System,
-    /// Those in this PEM file, and no others.
+    /// Those in this PEM file, or signed by an authority in it, and no others.
     File(PathBuf),
 }

@@ -1,8 +1,8 @@
-//! What all workers share of one upstream: the count of connections, the trust in TLS, and the
-//! HTTP version it turned out to speak.
+//! What all workers share of one upstream: the connection limit, the queue of waiting calls, the
+//! TLS configuration, and the HTTP version that the upstream turned out to speak.
 //!
-//! None of it is touched by a call that finds an idle connection. It refuses to hold connections:
-//! those belong to workers.
+//! A call that finds an idle connection touches none of it but the length of the queue. The
+//! connections themselves belong to the workers.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -10,57 +10,43 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::queue::{Handed, Queue};
+use super::queue::{AnyConnection, ConnectionQueue};
 use super::settings::{Protocol, Scheme, Settings};
-use super::tls::Trust;
-use crate::outcome::Failure;
+use super::tls::TlsConfig;
 
-/// What the workers' [`Upstreams`](super::Upstreams) have in common; made once per configuration.
+/// What the workers' [`Upstreams`](super::Upstreams) share; made once per configuration.
 pub struct Shared {
-    upstreams: Box<[Arc<Common>]>,
+    upstreams: Box<[Arc<SharedUpstream>]>,
 }
 
 impl Shared {
-    /// For the upstreams of `settings`, in their order. Reads no file and opens nothing.
+    /// For the upstreams of `settings`, in their order. Reads no file and opens no connection.
     #[must_use]
     pub fn new(settings: &[Settings]) -> Arc<Self> {
-        let upstreams = settings.iter().map(|settings| Arc::new(Common::new(settings))).collect();
-        Arc::new(Self { upstreams })
+        let upstreams = settings.iter().map(|settings| Arc::new(SharedUpstream::new(settings)));
+        Arc::new(Self { upstreams: upstreams.collect() })
     }
 
-    /// Connections to upstream number `upstream`, those being dialled included.
+    /// Connections to upstream number `upstream`, those being opened included.
     #[must_use]
     pub fn open(&self, upstream: usize) -> usize {
-        let common = &self.upstreams[upstream];
-        common.connections_max - common.permits.available_permits()
+        let upstream = &self.upstreams[upstream];
+        upstream.connections_max - upstream.permits.available_permits()
     }
 
-    /// How many of them are unused at present.
+    /// How many of them are idle.
     #[must_use]
     pub fn idle(&self, upstream: usize) -> usize {
-        self.upstreams[upstream].workers().iter().map(|worker| worker.idle()).sum()
+        self.upstreams[upstream].live_pools().iter().map(|pool| pool.idle_count()).sum()
     }
 
-    /// How many calls wait for a connection because all are in use.
+    /// Calls that wait for a connection because all are in use.
     #[must_use]
     pub fn waiting(&self, upstream: usize) -> usize {
         self.upstreams[upstream].queue.len()
     }
 
-    /// Reads the certificates that upstream number `upstream` is checked against, which otherwise
-    /// happens when it is first dialled. It may block for some milliseconds.
-    ///
-    /// # Errors
-    ///
-    /// The file, or the operating system's store, holds none that can be used.
-    pub fn load_trust(&self, upstream: usize) -> Result<(), Failure> {
-        match &self.upstreams[upstream].trust {
-            Some(trust) => trust.config().map(|_| ()),
-            None => Ok(()),
-        }
-    }
-
-    pub(super) fn common(&self, upstream: usize) -> Arc<Common> {
+    pub(super) fn upstream(&self, upstream: usize) -> Arc<SharedUpstream> {
         Arc::clone(&self.upstreams[upstream])
     }
 }
@@ -71,125 +57,113 @@ impl fmt::Debug for Shared {
     }
 }
 
-/// A worker's connections to one upstream, as the others see them.
-pub(super) trait Holder: Send + Sync {
-    /// How many are unused.
-    fn idle(&self) -> usize;
-    /// Something that a call of any worker can be sent on.
-    fn give(&self) -> Option<Handed>;
-    /// Closes an unused connection that is reserved for one client; whether there was one.
+/// A worker's connections to one upstream, as other workers use them.
+pub(super) trait WorkerPool: Send + Sync {
+    fn idle_count(&self) -> usize;
+    /// An idle connection or a free stream, for a call of any worker.
+    fn take_any(&self) -> Option<AnyConnection>;
+    /// Closes an idle connection that is reserved for one client, if there is any.
     fn close_reserved(&self) -> bool;
 }
 
-/// What all workers share of one upstream.
-pub(super) struct Common {
+pub(super) struct SharedUpstream {
     permits: Arc<Semaphore>,
     connections_max: usize,
-    pub(super) queue: Queue,
-    /// The version that was last negotiated.
+    pub(super) queue: ConnectionQueue,
+    /// An [`HttpVersion`] as a number.
     version: AtomicU8,
-    pub(super) trust: Option<Arc<Trust>>,
-    holders: Mutex<Vec<Weak<dyn Holder>>>,
+    /// Absent for an upstream without TLS.
+    pub(super) tls: Option<Arc<TlsConfig>>,
+    pools: Mutex<Vec<Weak<dyn WorkerPool>>>,
 }
 
-/// The HTTP version of an upstream.
+/// The HTTP version of an upstream, as its latest connection negotiated it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
-    /// Not known before the first connection.
+pub(super) enum HttpVersion {
+    /// No connection has been opened yet.
     Unknown,
     Http1,
     Http2,
 }
 
-impl Common {
+impl SharedUpstream {
     fn new(settings: &Settings) -> Self {
         let connections_max = settings.connections_max.clamp(1, Semaphore::MAX_PERMITS);
-        let trust = match settings.origin.scheme {
+        let tls = match settings.origin.scheme {
             Scheme::Http => None,
-            Scheme::Https => Some(Arc::new(Trust::new(&settings.roots, settings.protocol))),
+            Scheme::Https => Some(Arc::new(TlsConfig::new(&settings.roots, settings.protocol))),
         };
-        let common = Self {
+        let upstream = Self {
             permits: Arc::new(Semaphore::new(connections_max)),
             connections_max,
-            queue: Queue::default(),
+            queue: ConnectionQueue::default(),
             version: AtomicU8::new(0),
-            trust,
-            holders: Mutex::new(Vec::new()),
+            tls,
+            pools: Mutex::new(Vec::new()),
         };
-        common.learn(expected(settings));
-        common
+        upstream.set_version(match (settings.protocol, settings.origin.scheme) {
+            (Protocol::Http2, _) => HttpVersion::Http2,
+            (Protocol::Http1, _) | (Protocol::Auto, Scheme::Http) => HttpVersion::Http1,
+            (Protocol::Auto, Scheme::Https) => HttpVersion::Unknown,
+        });
+        upstream
     }
 
-    /// Its version as far as is known.
-    pub(super) fn version(&self) -> Version {
+    pub(super) fn version(&self) -> HttpVersion {
         match self.version.load(Relaxed) {
-            1 => Version::Http1,
-            2 => Version::Http2,
-            _ => Version::Unknown,
+            1 => HttpVersion::Http1,
+            2 => HttpVersion::Http2,
+            _ => HttpVersion::Unknown,
         }
     }
 
-    /// A connection has shown its version.
-    pub(super) fn learn(&self, version: Version) {
+    pub(super) fn set_version(&self, version: HttpVersion) {
         let number = match version {
-            Version::Unknown => 0,
-            Version::Http1 => 1,
-            Version::Http2 => 2,
+            HttpVersion::Unknown => 0,
+            HttpVersion::Http1 => 1,
+            HttpVersion::Http2 => 2,
         };
         self.version.store(number, Relaxed);
     }
 
-    /// Makes the connections of a worker known to the others.
-    pub(super) fn join(&self, holder: Weak<dyn Holder>) {
-        let mut holders = self.holders();
-        holders.retain(|holder| holder.strong_count() > 0);
-        holders.push(holder);
+    /// Lets the other workers use the connections of `pool`.
+    pub(super) fn register(&self, pool: Weak<dyn WorkerPool>) {
+        let mut pools = self.pools();
+        pools.retain(|pool| pool.strong_count() > 0);
+        pools.push(pool);
     }
 
-    /// Leave to open a connection, if there is one left.
-    pub(super) fn permit(&self) -> Option<Permit> {
-        Some(Permit { _permit: Arc::clone(&self.permits).try_acquire_owned().ok()? })
+    /// Permission to open a connection, if the limit allows one more.
+    pub(super) fn try_permit(&self) -> Option<ConnectionPermit> {
+        Some(ConnectionPermit { _permit: Arc::clone(&self.permits).try_acquire_owned().ok()? })
     }
 
-    /// Leave to open a connection, in the order of asking.
-    pub(super) async fn next_permit(&self) -> Permit {
+    /// Waits for permission to open a connection, first come, first served.
+    pub(super) async fn permit(&self) -> ConnectionPermit {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
-        Permit { _permit: permit.expect("the semaphore is never closed") }
+        ConnectionPermit { _permit: permit.expect("the semaphore is never closed") }
     }
 
-    /// Something unused of any worker.
-    pub(super) fn borrow(&self) -> Option<Handed> {
-        self.workers().iter().find_map(|worker| worker.give())
+    /// An idle connection or a free stream of any worker.
+    pub(super) fn take_from_any_worker(&self) -> Option<AnyConnection> {
+        self.live_pools().iter().find_map(|pool| pool.take_any())
     }
 
-    /// Closes a connection that waits for its client, to make room for a call that waits.
+    /// Closes an idle connection that is reserved for one client, to make room for a waiting call.
     pub(super) fn make_room(&self) {
-        let _ = self.workers().iter().any(|worker| worker.close_reserved());
+        let _ = self.live_pools().iter().any(|pool| pool.close_reserved());
     }
 
-    /// There may be room for a call that waits.
-    pub(super) fn nudge(&self) {
-        self.queue.nudge();
+    fn live_pools(&self) -> Vec<Arc<dyn WorkerPool>> {
+        self.pools().iter().filter_map(Weak::upgrade).collect()
     }
 
-    fn workers(&self) -> Vec<Arc<dyn Holder>> {
-        self.holders().iter().filter_map(Weak::upgrade).collect()
-    }
-
-    fn holders(&self) -> MutexGuard<'_, Vec<Weak<dyn Holder>>> {
-        self.holders.lock().unwrap_or_else(PoisonError::into_inner)
+    fn pools(&self) -> MutexGuard<'_, Vec<Weak<dyn WorkerPool>>> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn expected(settings: &Settings) -> Version {
-    match (settings.protocol, settings.origin.scheme) {
-        (Protocol::Http2, _) => Version::Http2,
-        (Protocol::Http1, _) | (Protocol::Auto, Scheme::Http) => Version::Http1,
-        (Protocol::Auto, Scheme::Https) => Version::Unknown,
-    }
-}
-
-/// Leave to have one connection open; ends when it is dropped.
-pub(super) struct Permit {
+/// Permission to have one connection open; returned when it is dropped.
+pub(super) struct ConnectionPermit {
     _permit: OwnedSemaphorePermit,
 }

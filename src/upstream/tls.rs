@@ -1,6 +1,5 @@
-//! Whose certificates are believed, and which protocols are offered.
-//!
-//! It refuses to believe anybody else: there is no way to turn checking off.
+//! Which certificates of an upstream are trusted, and which HTTP versions are offered in the
+//! handshake. Verification cannot be turned off.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -17,62 +16,56 @@ use rustls::{
 
 use super::certificate::{self, Certificate, Role};
 use super::settings::{Protocol, TlsRoots};
-use crate::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Delivery, Failure, FailureKind};
 
-/// How the TLS of one upstream is checked; read when it is first needed.
-pub(super) struct Trust {
+/// The TLS configuration of one upstream, loaded when it is first needed.
+pub(super) struct TlsConfig {
     roots: TlsRoots,
     protocol: Protocol,
-    /// Only what could be read: what could not is tried again.
-    config: OnceLock<Arc<ClientConfig>>,
+    /// Set only on success, so that loading is tried again after a failure.
+    loaded: OnceLock<Arc<ClientConfig>>,
 }
 
-impl Trust {
+impl TlsConfig {
     pub(super) fn new(roots: &TlsRoots, protocol: Protocol) -> Self {
-        Self { roots: roots.clone(), protocol, config: OnceLock::new() }
+        Self { roots: roots.clone(), protocol, loaded: OnceLock::new() }
     }
 
-    /// The configuration if it has been read.
-    pub(super) fn ready(&self) -> Option<Arc<ClientConfig>> {
-        self.config.get().cloned()
+    pub(super) fn loaded(&self) -> Option<Arc<ClientConfig>> {
+        self.loaded.get().cloned()
     }
 
-    /// The configuration; blocks for reading it the first time.
-    pub(super) fn config(&self) -> Result<Arc<ClientConfig>, Failure> {
-        if let Some(config) = self.ready() {
+    /// Reads the certificates unless that has been done. Blocks for some milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// The file, or the operating system's store, holds no usable certificate.
+    pub(super) fn load(&self) -> Result<Arc<ClientConfig>, Failure> {
+        if let Some(config) = self.loaded() {
             return Ok(config);
         }
-        let config = configure(&self.roots, self.protocol)?;
-        Ok(Arc::clone(self.config.get_or_init(|| config)))
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable_roots(error.to_string()))?;
+        let builder = match &self.roots {
+            TlsRoots::System => builder.with_root_certificates(system_roots()?),
+            TlsRoots::File(path) => {
+                let verifier = FileVerifier::load(path, provider)?;
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
+            }
+        };
+        let mut config = builder.with_no_client_auth();
+        config.alpn_protocols = match self.protocol {
+            Protocol::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Protocol::Http1 => vec![b"http/1.1".to_vec()],
+            Protocol::Http2 => vec![b"h2".to_vec()],
+        };
+        Ok(Arc::clone(self.loaded.get_or_init(|| Arc::new(config))))
     }
 }
 
-fn configure(roots: &TlsRoots, protocol: Protocol) -> Result<Arc<ClientConfig>, Failure> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(error.to_string()))?;
-    let builder = match roots {
-        TlsRoots::System => builder.with_root_certificates(system_roots()?),
-        TlsRoots::File(path) => {
-            let believed = Believed::of_file(path, provider)?;
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(believed))
-        }
-    };
-    let mut config = builder.with_no_client_auth();
-    config.alpn_protocols = offered(protocol);
-    Ok(Arc::new(config))
-}
-
-fn offered(protocol: Protocol) -> Vec<Vec<u8>> {
-    match protocol {
-        Protocol::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-        Protocol::Http1 => vec![b"http/1.1".to_vec()],
-        Protocol::Http2 => vec![b"h2".to_vec()],
-    }
-}
-
-/// Those of the operating system, read once for all upstreams.
+/// The operating system's certificates, read once for all upstreams.
 fn system_roots() -> Result<Arc<RootCertStore>, Failure> {
     static ROOTS: OnceLock<Arc<RootCertStore>> = OnceLock::new();
     if let Some(roots) = ROOTS.get() {
@@ -81,64 +74,49 @@ fn system_roots() -> Result<Arc<RootCertStore>, Failure> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() {
-        return Err(unusable("the operating system trusts nobody".to_owned()));
+        let detail = "the operating system's certificate store is empty";
+        return Err(unusable_roots(detail.to_owned()));
     }
     Ok(Arc::clone(ROOTS.get_or_init(|| Arc::new(roots))))
 }
 
-/// What `tls.ca` names: authorities, which may sign others, and certificates of servers, each of
-/// which is believed when it is shown itself (a pin). A pin is checked for its name and its dates
-/// like any other; who issued it no longer matters.
+/// Trusts what the file of `tls.ca` holds: authorities, which may sign others, and pins, which are
+/// certificates of servers and trusted themselves. A pin is checked for its name and its dates
+/// like any other certificate, but not for its issuer.
 #[derive(Debug)]
-struct Believed {
+struct FileVerifier {
+    /// Absent if the file holds pins only.
     authorities: Option<Arc<WebPkiServerVerifier>>,
+    /// All certificates of the file: an authority may also be shown as a server's certificate.
     pins: Vec<CertificateDer<'static>>,
     provider: Arc<CryptoProvider>,
 }
 
-impl Believed {
-    fn of_file(path: &Path, provider: Arc<CryptoProvider>) -> Result<Self, Failure> {
-        let fault =
-            |error: &dyn std::fmt::Display| unusable(format!("{}: {error}", path.display()));
-        let pins = certificate::of_file(path).map_err(|error| fault(&error))?;
+impl FileVerifier {
+    fn load(path: &Path, provider: Arc<CryptoProvider>) -> Result<Self, Failure> {
+        let unusable =
+            |error: &dyn std::fmt::Display| unusable_roots(format!("{}: {error}", path.display()));
+        let pins = certificate::read_pem(path).map_err(|error| unusable(&error))?;
         let mut roots = RootCertStore::empty();
         for der in &pins {
-            let known = Certificate::of(der).ok_or_else(|| fault(&"a certificate is not X.509"))?;
-            if known.role == Role::Authority {
-                roots.add(der.clone()).map_err(|error| fault(&error))?;
+            let certificate =
+                Certificate::parse(der).ok_or_else(|| unusable(&"a certificate is not X.509"))?;
+            if certificate.role == Role::Authority {
+                roots.add(der.clone()).map_err(|error| unusable(&error))?;
             }
         }
         let authorities = if roots.is_empty() {
             None
         } else {
             let provider = Arc::clone(&provider);
-            let built = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
-            Some(built.build().map_err(|error| fault(&error))?)
+            let builder = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+            Some(builder.build().map_err(|error| unusable(&error))?)
         };
         Ok(Self { authorities, pins, provider })
     }
-
-    /// Whether a certificate that is pinned is for this host, today.
-    fn pinned(
-        end_entity: &CertificateDer<'_>,
-        server_name: &ServerName<'_>,
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let parsed = ParsedCertificate::try_from(end_entity)?;
-        rustls::client::verify_server_name(&parsed, server_name)?;
-        let known = Certificate::of(end_entity).ok_or(CertificateError::BadEncoding)?;
-        let now = UNIX_EPOCH + Duration::from_secs(now.as_secs());
-        if known.not_after < now {
-            return Err(CertificateError::Expired.into());
-        }
-        if now < known.not_before {
-            return Err(CertificateError::NotValidYet.into());
-        }
-        Ok(ServerCertVerified::assertion())
-    }
 }
 
-impl ServerCertVerifier for Believed {
+impl ServerCertVerifier for FileVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -148,7 +126,7 @@ impl ServerCertVerifier for Believed {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         if self.pins.iter().any(|pin| pin.as_ref() == end_entity.as_ref()) {
-            return Self::pinned(end_entity, server_name, now);
+            return verify_pin(end_entity, server_name, now);
         }
         match &self.authorities {
             Some(authorities) => authorities.verify_server_cert(
@@ -168,8 +146,8 @@ impl ServerCertVerifier for Believed {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, known)
+        let supported = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, supported)
     }
 
     fn verify_tls13_signature(
@@ -178,8 +156,8 @@ impl ServerCertVerifier for Believed {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let known = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, known)
+        let supported = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, supported)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -187,7 +165,26 @@ impl ServerCertVerifier for Believed {
     }
 }
 
-fn unusable(detail: String) -> Failure {
-    Failure::new(FailureKind::Tls, Reach::Nothing, detail)
-        .because("the certificates to believe cannot be read")
+/// Checks that a pinned certificate is for this host and valid now.
+fn verify_pin(
+    end_entity: &CertificateDer<'_>,
+    server_name: &ServerName<'_>,
+    now: UnixTime,
+) -> Result<ServerCertVerified, rustls::Error> {
+    let parsed = ParsedCertificate::try_from(end_entity)?;
+    rustls::client::verify_server_name(&parsed, server_name)?;
+    let certificate = Certificate::parse(end_entity).ok_or(CertificateError::BadEncoding)?;
+    let now = UNIX_EPOCH + Duration::from_secs(now.as_secs());
+    if certificate.not_after < now {
+        return Err(CertificateError::Expired.into());
+    }
+    if now < certificate.not_before {
+        return Err(CertificateError::NotValidYet.into());
+    }
+    Ok(ServerCertVerified::assertion())
+}
+
+fn unusable_roots(detail: String) -> Failure {
+    Failure::new(FailureKind::Tls, Delivery::NotSent, detail)
+        .because("the certificates to trust cannot be read")
 }

@@ -1,7 +1,7 @@
-//! One worker's way out: chooses a connection, sends, and hands back the head of the answer.
+//! One worker's exchanges: chooses a connection, sends, and returns the head of the response.
 //!
-//! It refuses to send twice: a request that comes back untouched, because the resting connection
-//! it was given to had been closed, goes to another connection; nothing else does.
+//! The usual path takes an idle HTTP/1.1 connection and neither waits nor allocates. Everything
+//! else is in `send_without_idle_connection`.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,36 +10,36 @@ use std::sync::Arc;
 use http::{HeaderMap, Response};
 
 use super::body::UpstreamBody;
-use super::pool::{Line, Pool, Sharing};
-use super::request::{Broken, UpstreamRequest};
+use super::exchange::Exchange;
+use super::pool::{Pool, PooledConnection, Sharing};
+use super::progress::Progress;
+use super::request::{RequestBody, RequestHead, SendError, UpstreamRequest};
 use super::settings::Settings;
 use super::shared::Shared;
-use super::{Exchange, Progress, RequestBody, RequestHead};
 use crate::clock::Clock;
 use crate::outcome::Failure;
 use crate::time::Moment;
 
-/// Connections that may turn out to be closed, one after the other, for one exchange that opens
-/// or waits for them; an upstream that closes more than these refuses us.
-const STALE_MAX: usize = 8;
+/// Used connections that may turn out to be closed, one after the other, before an exchange fails.
+/// An upstream that closes more than these refuses us.
+const STALE_CONNECTIONS_MAX: usize = 8;
 
-/// The upstreams as one worker reaches them. Made on the worker's runtime and used only there:
-/// its connections live on it.
+/// The upstreams of one worker, made and used on its runtime, on which its connections live.
 pub struct Upstreams<B: RequestBody> {
     pools: Box<[Arc<Pool<B>>]>,
 }
 
 impl<B: RequestBody> Upstreams<B> {
-    /// For the upstreams of `settings`, in their order; `shared` was made from the same.
+    /// For the upstreams of `settings`, in their order; `shared` must be made of the same settings.
     #[expect(clippy::needless_pass_by_value, reason = "a worker keeps its own handle of it")]
     #[must_use]
     pub fn new(settings: &[Settings], shared: Arc<Shared>, clock: Clock) -> Self {
-        let pool = |(number, settings)| Pool::new(settings, shared.common(number), clock);
+        let pool = |(number, settings)| Pool::new(settings, shared.upstream(number), clock);
         Self { pools: settings.iter().enumerate().map(pool).collect() }
     }
 
-    /// Closes connections that have been unused too long at `now` or were closed by the other
-    /// side. To be called about once a second; costs nothing where nothing rests.
+    /// Closes connections that have been idle too long at `now` or that the upstream closed. To be
+    /// called about once a second; without idle connections it costs nothing.
     pub fn sweep(&self, now: Moment) {
         for pool in &self.pools {
             pool.sweep(now);
@@ -58,55 +58,68 @@ impl<B: RequestBody> Exchange<B> for Upstreams<B> {
         progress: &Progress,
     ) -> impl Future<Output = Result<Response<UpstreamBody<B>>, Failure>> + Send {
         let pool = &self.pools[upstream];
-        let mut asked = UpstreamRequest::new(head, body);
+        let mut request = UpstreamRequest::new(head, body);
         async move {
-            let mut now = progress.began().unwrap_or_else(|| pool.now());
-            // Each turn uses up a connection at rest, so it ends with the last of them.
-            while let Some(connection) = pool.rested(now, head.client) {
-                match connection.send(&mut asked, pool, progress).await {
-                    Ok(()) => return Ok(asked.answer),
-                    Err(Broken::Unsent(_)) => now = pool.now(),
-                    Err(Broken::Failed(failure)) => return Err(failure),
+            let mut now = progress.started().unwrap_or_else(|| pool.now());
+            // Each turn uses up an idle connection, so the loop ends with the last of them.
+            while let Some(mut connection) = pool.idle_connection(now, head.client) {
+                match connection.send(&mut request, &pool.destination, progress).await {
+                    Ok(()) => {
+                        let body = UpstreamBody::of_http1(connection, &mut request.body, pool);
+                        return Ok(request.response.map(|()| body));
+                    }
+                    Err(SendError::NotSent(_)) => now = pool.now(),
+                    Err(SendError::Failed(failure)) => return Err(failure),
                 }
             }
-            elsewhere(pool, &mut asked, progress).await?;
-            Ok(asked.answer)
+            let body = send_without_idle_connection(pool, &mut request, progress).await?;
+            Ok(request.response.map(|()| body))
         }
     }
 
     fn reuse(&self, upstream: usize, headers: &mut HeaderMap) {
-        self.pools[upstream].reuse(headers);
+        self.pools[upstream].destination.recycle(headers);
     }
 }
 
-/// Sends on a stream of HTTP/2, or on a connection that has to be opened or waited for first.
+/// Sends on an HTTP/2 stream, or on a connection that has to be opened or waited for first.
 ///
-/// Boxed, and of a type that nobody can inline: the straight path goes without.
+/// Boxed behind a trait object, so that the future of the usual path stays small.
 #[cold]
-fn elsewhere<'a, B: RequestBody>(
+fn send_without_idle_connection<'a, B: RequestBody>(
     pool: &'a Arc<Pool<B>>,
-    asked: &'a mut UpstreamRequest<'_, B>,
+    request: &'a mut UpstreamRequest<'_, B>,
     progress: &'a Progress,
-) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
+) -> Pin<Box<dyn Future<Output = Result<UpstreamBody<B>, Failure>> + Send + 'a>> {
     Box::pin(async move {
         let mut last = None;
-        let sharing = if asked.binds { Sharing::Alone } else { Sharing::Shared };
-        for _ in 0..STALE_MAX {
-            let line = pool.obtain(sharing).await?;
-            let fresh = matches!(line, Line::Fresh(_));
-            let sent = match line {
-                Line::Used(connection) | Line::Fresh(connection) => {
-                    connection.send(asked, pool, progress).await
-                }
-                Line::Stream(stream) => stream.send(asked, &pool.target, progress).await,
+        let sharing = match request.authenticates_connection {
+            true => Sharing::Exclusive,
+            false => Sharing::Shared,
+        };
+        for _ in 0..STALE_CONNECTIONS_MAX {
+            let pooled = pool.acquire(sharing).await?;
+            let is_fresh = matches!(pooled, PooledConnection::Fresh(_));
+            let sent = match pooled {
+                PooledConnection::Used(mut connection)
+                | PooledConnection::Fresh(mut connection) => connection
+                    .send(request, &pool.destination, progress)
+                    .await
+                    .map(|()| UpstreamBody::of_http1(connection, &mut request.body, pool)),
+                PooledConnection::Stream(stream) => stream
+                    .send(request, &pool.destination, progress)
+                    .await
+                    .map(UpstreamBody::of_http2),
             };
             match sent {
-                Ok(()) => return Ok(()),
-                Err(Broken::Unsent(closed)) if !fresh => last = Some(closed),
-                Err(Broken::Unsent(failure) | Broken::Failed(failure)) => return Err(failure),
+                Ok(body) => return Ok(body),
+                Err(SendError::NotSent(failure)) if !is_fresh => last = Some(failure),
+                Err(SendError::NotSent(failure) | SendError::Failed(failure)) => {
+                    return Err(failure);
+                }
             }
         }
-        Err(last.expect("a turn was taken"))
+        Err(last.expect("the loop runs at least once"))
     })
 }
 

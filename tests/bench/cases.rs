@@ -17,9 +17,10 @@ use evenkeel::allowance::{
 };
 use evenkeel::clock::Clock;
 use evenkeel::headers::{
-    self, AnswerSurvey, Guarded, Incoming, Notes, Outgoing, Survey, Trailers, Via, names,
+    self, CallHeaders, ProtectedHeaders, RequestPolicy, RequestScan, ResponsePolicy, ResponseScan,
+    Trailers, Via, names,
 };
-use evenkeel::routing::client::{KeyPlace, Priority};
+use evenkeel::routing::client::{KeyLocation, Priority};
 use evenkeel::routing::route::{CallPath, Entry, Routes};
 use evenkeel::time::Moment;
 
@@ -117,10 +118,10 @@ fn request_headers(iterations: u64) -> Duration {
         (CONTENT_LENGTH, "17"),
     ]);
     let via = Via::new("evenkeel", [1, 2, 3, 4]);
-    let guarded = Guarded::new(names::EVENKEEL_KEY, None, vec![names::IDEMPOTENCY_KEY]);
-    let policy = Outgoing {
-        guarded: &guarded,
-        key: KeyPlace::Nowhere,
+    let guarded = ProtectedHeaders::new(names::EVENKEEL_KEY, None, vec![names::IDEMPOTENCY_KEY]);
+    let policy = RequestPolicy {
+        protected: &guarded,
+        key: KeyLocation::None,
         credential: None,
         peer: None,
         trailers: Trailers::Pass,
@@ -128,8 +129,8 @@ fn request_headers(iterations: u64) -> Duration {
     };
     timed(iterations, |_| {
         let mut headers = head.clone();
-        let survey = Survey::of(&headers);
-        headers::outgoing(&mut headers, survey, &policy);
+        let scan = RequestScan::of(&headers);
+        headers::filter_request(&mut headers, scan, &policy);
         headers
     })
 }
@@ -145,18 +146,23 @@ fn answer_headers(iterations: u64) -> Duration {
     ]);
     let via = Via::new("evenkeel", [1, 2, 3, 4]);
     let id = HeaderValue::from_static("01927d5e-7b3c-7000-8000-000000000000");
-    let notes =
-        Notes { request_id: &id, attempts: 1, wait_applied: None, timing: None, rate_limit: None };
-    let policy = Incoming {
+    let notes = CallHeaders {
+        request_id: &id,
+        attempts: 1,
+        wait_applied: None,
+        timing: None,
+        rate_limit: None,
+    };
+    let policy = ResponsePolicy {
         via: via.value(Version::HTTP_11),
         redirects: None,
         trailers: Trailers::Pass,
-        notes,
+        call: notes,
     };
     timed(iterations, |_| {
         let mut headers = head.clone();
-        let survey = AnswerSurvey::of(&headers);
-        headers::incoming(&mut headers, survey, &policy);
+        let scan = ResponseScan::of(&headers);
+        headers::filter_response(&mut headers, scan, &policy);
         headers
     })
 }

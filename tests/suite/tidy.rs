@@ -43,10 +43,10 @@ fn arrows() -> BTreeMap<&'static str, Vec<&'static str>> {
     let lines = [
         ("time random http1", ""),
         ("clock", "time"),
-        ("outcome", "time problem"),
+        ("outcome", "time"),
         ("routing", "time"),
         ("headers", "routing outcome time"),
-        ("dialect", "outcome problem"),
+        ("dialect", "outcome"),
         ("problem", "outcome time"),
         ("retry", "outcome time"),
         ("allowance", "outcome routing retry time clock"),

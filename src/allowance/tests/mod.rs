@@ -10,7 +10,7 @@ use http::{HeaderMap, Method};
 
 use super::*;
 use crate::clock::Clock;
-use crate::outcome::{Basis, HoldCause, HoldOrder, HoldScope, Reach, Wait};
+use crate::outcome::{Basis, Delivery, HoldCause, HoldOrder, HoldScope, Wait};
 use crate::random::Random;
 use crate::routing::client::Priority;
 use crate::routing::route::CallPath;
@@ -228,7 +228,7 @@ async fn a_leaving_probe_passes_its_role_on_before_its_first_byte() {
     let mut probe = slot(&vault, clock, MINUTE).await.unwrap();
     assert!(probe.is_probe());
     let Admission::Queued(next) = ask(&vault, clock, "/", MINUTE) else { panic!() };
-    probe.given_up(Reach::Nothing);
+    probe.given_up(Delivery::NotSent);
     drop(probe);
     let next = next.await.unwrap();
     assert!(next.is_probe());

@@ -8,11 +8,13 @@ use super::words;
 use crate::allowance::AccountRule;
 use crate::config::Settings;
 use crate::gateway::{CallPolicy, Inspect, Redirects, Repeat, Upstream};
-use crate::headers::{account_value, decisive_value, has_idempotency_key, preferred_wait, target};
+use crate::headers::{
+    account_value, has_idempotency_key, preferred_wait, target, unambiguous_value,
+};
 use crate::problem::normalise::StatusPolicy;
-use crate::routing::client::{KeyPlace, UnknownClient};
+use crate::routing::client::{KeyLocation, UnknownClient};
 use crate::routing::method::{CallMethod, overrides};
-use crate::routing::route::{CallPath, Reading, Route};
+use crate::routing::route::{CallPath, PathReading, Route};
 use crate::upstream;
 
 /// What would happen to this request; `origin` tells where a path of keys was written.
@@ -70,7 +72,7 @@ fn explain_routed(
     let overrides = overrides(&question.method, &question.headers, question.target.query());
     let method = CallMethod::new(&question.method, &overrides);
     let mut specials = upstream.routes.iter();
-    let special = specials.position(|(matcher, _)| matcher.surely(method, path));
+    let special = specials.position(|(matcher, _)| matcher.must_match(method, path));
     let case = Case {
         question,
         route,
@@ -129,7 +131,7 @@ impl Case<'_> {
             }
             Err(fault) => sheet.say("sends to", format!("nothing, answered 400: {fault}")),
         }
-        if self.path().reading() == Reading::Ambiguous {
+        if self.path().reading() == PathReading::Ambiguous {
             let text = "vendors may read this path differently: no exemption, and it counts";
             sheet.say("sends to", text);
         }
@@ -150,9 +152,9 @@ impl Case<'_> {
             Ok(found) => {
                 let client = &clients.all()[found.client];
                 let place = match found.key {
-                    KeyPlace::Nowhere => "no key needed",
-                    KeyPlace::KeyHeader => "by its key header, which goes no further",
-                    KeyPlace::Authorization => "by Authorization, which goes no further",
+                    KeyLocation::None => "no key needed",
+                    KeyLocation::KeyHeader => "by its key header, which goes no further",
+                    KeyLocation::Authorization => "by Authorization, which goes no further",
                 };
                 let from = cited(self.origin, &[format!("clients.{}", client.name)]);
                 sheet.cite("client", format!("{}  ({place})", client.name), from);
@@ -173,7 +175,7 @@ impl Case<'_> {
             }
         }
         for name in self.upstream.required(self.method(), self.path()) {
-            match decisive_value(&self.question.headers, name) {
+            match unambiguous_value(&self.question.headers, name) {
                 Ok(Some(_)) => {}
                 Ok(None) => {
                     let text = format!("refused here without the header {name}");
@@ -213,9 +215,9 @@ impl Case<'_> {
     /// What an allowance is, or why it does not count this call.
     fn counting(&self, allowance: &crate::allowance::Allowance) -> String {
         let (method, path) = (self.method(), self.path());
-        let exempt = allowance.exempt.iter().find(|matcher| matcher.surely(method, path));
+        let exempt = allowance.exempt.iter().find(|matcher| matcher.must_match(method, path));
         let counts = allowance.counts.as_ref();
-        match (exempt, counts.is_none_or(|matcher| matcher.possibly(method, path))) {
+        match (exempt, counts.is_none_or(|matcher| matcher.may_match(method, path))) {
             (Some(matcher), _) => format!("does not count it: exempt, {}", words::matcher(matcher)),
             (None, false) => format!(
                 "does not count it: only {}",

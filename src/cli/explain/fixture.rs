@@ -47,7 +47,7 @@ pub(super) fn settings() -> Settings {
 fn workshop() -> gateway::Settings {
     let entry = Entry { host: None, prefix: "/wordbee".into(), upstream: 0 };
     gateway::Settings {
-        clients: Clients::anybody(HeaderName::from_static("evenkeel-key")),
+        clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
         client_limits: vec![None],
         routes: Routes::new(vec![entry]),
         upstreams: vec![wordbee()],
@@ -160,6 +160,6 @@ fn back_door() -> upstream::Settings {
         connect_timeout: seconds(3),
         connections_max: 256,
         idle_timeout: seconds(15),
-        answer_bounds: upstream::AnswerBounds { head_bytes_max: 64 << 10, headers_max: 256 },
+        response_limits: upstream::ResponseLimits { head_bytes_max: 64 << 10, headers_max: 256 },
     }
 }

@@ -21,12 +21,12 @@ impl<'a> Resolver<'a> {
         let header = header.unwrap_or_else(fallback);
         let fields = root.own(&["clients"]).map_or(&[] as &[Field], |item| item.fields());
         if fields.is_empty() {
-            return (Clients::anybody(header), vec![None]);
+            return (Clients::without_keys(header), vec![None]);
         }
         let mut keys = HashMap::new();
         let clients = fields.iter().filter_map(|field| self.client(field, &mut keys));
         let (clients, limits): (Vec<_>, Vec<_>) = clients.unzip();
-        (Clients::keyed(header, clients), limits)
+        (Clients::with_keys(header, clients), limits)
     }
 
     fn client(

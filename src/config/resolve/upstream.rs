@@ -19,7 +19,7 @@ use crate::config::scalar::{Url, origin_text};
 use crate::config::tree::At;
 use crate::gateway::{self, CallPolicy, Credential};
 use crate::routing::route::{Entry, Matcher, Routes};
-use crate::upstream::{self, AnswerBounds, Protocol, Scheme, TlsRoots};
+use crate::upstream::{self, Protocol, ResponseLimits, Scheme, TlsRoots};
 
 /// One upstream as the workshop and the back door see it; `None` when it is faulty.
 pub(super) type Both = Option<(gateway::Upstream, upstream::Settings)>;
@@ -100,7 +100,7 @@ impl<'a> Resolver<'a> {
             connect_timeout: self.duration(scope, &["timeouts", "connect"]),
             connections_max: self.number(scope, &["connections", "max"]),
             idle_timeout: self.duration(scope, &["connections", "idle"]),
-            answer_bounds: AnswerBounds {
+            response_limits: ResponseLimits {
                 head_bytes_max: self.bytes(scope, &["head", "max"]),
                 headers_max: self.number(scope, &["head", "headers"]),
             },

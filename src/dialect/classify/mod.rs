@@ -1,312 +1,105 @@
-//! An outcome and a dialect → the class of the outcome: what it means, what may be done about it.
+//! Response head, document and facts → what a response means; and the same for a failure.
 //!
-//! Refuses to decide whether something is done: that is `verdict`, which also knows the call.
-//! `general` is the table for what no rule covers, `signs` what `auto` guesses.
+//! In order of precedence: a problem relayed from another gateway of ours, the dialect's rules
+//! (`rules`), the usual signs where the dialect guesses (`signs`), the status (`status`). Whether a
+//! call is sent again is decided in `retry`, which also knows the call.
 
-mod general;
-mod matching;
+mod draft;
+mod evidence;
+mod rules;
 mod signs;
+mod status;
 
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use http::StatusCode;
+use super::definition::Dialect;
+use super::hint::{self, Advice, ResetHeaders};
+use crate::outcome::{Classification, Code, Failure, HoldScope, Processing, Remedy, ResponseHead};
+use draft::{Action, Draft};
 
-use crate::dialect::hint::{self, Advice, Said, Stated, Throttled};
-use crate::dialect::{Dialect, HoldRule, Replay, Retry, Rule, RuleScope};
-use crate::outcome::{
-    Answer, Basis, Class, Code, FULL_PACE, Failure, HoldCause, HoldOrder, HoldScope, Processing,
-    Reach, Reading, Remedy, Support, Trouble, Wait,
-};
-use crate::problem::Problem;
+pub(super) use evidence::Evidence;
 
-/// What an exchange produced, as far as it was looked at.
-#[derive(Clone, Copy, Debug)]
-pub enum Seen<'a> {
-    /// An answer, and what was understood of its body.
-    Answer {
-        /// Its head and body.
-        answer: Answer<'a>,
-        /// The facts of its body.
-        reading: &'a Reading,
-    },
-    /// No answer.
-    Failure(&'a Failure),
+/// When the head of a response decides without its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeadDecides {
+    AtOnce,
+    /// The body may state the wait, so it gets a moment to arrive.
+    IfBodyIsLate,
+    Never,
 }
 
-/// The class of an outcome. The method plays no part: the replay table knows it.
+/// When the head of a response may place a hold before its body is read: where the status refuses
+/// the rate, or every call.
 #[must_use]
-pub fn classify(dialect: &Dialect, seen: &Seen<'_>, wall: SystemTime) -> Class {
-    match seen {
-        Seen::Failure(failure) => Class::Trouble(Box::new(failed(dialect, failure))),
-        Seen::Answer { answer, reading } => {
-            let stated = hint::stated(answer.headers, wall);
-            let seen = (answer, *reading, stated);
-            meaning_of_answer(dialect, seen, wall).map_or(Class::Success, |meaning| {
-                Class::Trouble(Box::new(trouble(meaning, dialect, seen, wall)))
-            })
-        }
+pub fn head_decides(head: ResponseHead<'_>, wall: SystemTime) -> HeadDecides {
+    match head.status.as_u16() {
+        429 | 503 | 529 if hint::retry_after(head.headers, wall).is_some() => HeadDecides::AtOnce,
+        429 | 503 | 529 => HeadDecides::IfBodyIsLate,
+        _ => HeadDecides::Never,
     }
 }
 
-/// Whether a status refuses the rate, or everything: then its head may close a scope by itself.
+/// What a failure means. It has no response, so only the dialect's rules and the kind count.
 #[must_use]
-pub fn refuses(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 503 | 529)
-}
-
-/// The hold that an answer orders by its head alone, and the rule that says so.
-#[must_use]
-pub fn by_head(
-    dialect: &Dialect,
-    head: &Answer<'_>,
-    wall: SystemTime,
-) -> Option<(HoldOrder, Box<str>)> {
-    let seen = Seen::Answer { answer: *head, reading: &Reading::default() };
-    match classify(dialect, &seen, wall) {
-        Class::Success => None,
-        Class::Trouble(trouble) => trouble.hold.map(|hold| (hold, trouble.rule)),
-    }
-}
-
-/// The hold that a vendor asks for while it still serves.
-#[must_use]
-pub const fn pause(span: Duration) -> HoldOrder {
-    HoldOrder {
-        scope: HoldScope::Allowance,
-        cause: HoldCause::Pause,
-        length: Some(Wait { span, basis: Basis::Upstream }),
-        at_least: Duration::ZERO,
-        slow_sixteenths: FULL_PACE,
-    }
-}
-
-/// What an outcome means, before the answer's own words about waiting are read.
-#[derive(Clone, Copy)]
-struct Meaning<'a> {
-    code: Code,
-    rule: &'a str,
-    processing: Processing,
-    plan: Plan,
-    status: Option<StatusCode>,
-    support: Option<&'a Support>,
-}
-
-/// What can be done about it.
-#[derive(Clone, Copy)]
-enum Plan {
-    /// Nothing.
-    Final,
-    /// Sending again may help, after this wait or our own backoff.
-    Retry(Option<Duration>),
-    /// The scope is closed, then it is sent again.
-    Hold(HoldRule),
-    /// The scope is closed, but this request is not sent again.
-    HoldOnly(HoldRule),
-}
-
-fn meaning_of_answer<'a>(
-    dialect: &'a Dialect,
-    (answer, reading, stated): (&Answer<'_>, &'a Reading, Option<Stated>),
-    wall: SystemTime,
-) -> Option<Meaning<'a>> {
-    let table = general::processing(answer.status, stated);
-    if let Some(problem) = reading.relayed.as_deref() {
-        return Some(relayed(problem, table));
-    }
-    let rule = dialect.rules.iter().find(|rule| matching::answer(&rule.when, answer, reading));
-    if let Some(rule) = rule {
-        return Some(by_rule(rule, table));
-    }
-    let guessed = if dialect.guesses { signs::guess((answer, reading), table, wall) } else { None };
-    guessed.or_else(|| general::by_status(answer, stated))
-}
-
-fn by_rule(rule: &Rule, table: Processing) -> Meaning<'_> {
-    let plan = plan(rule);
-    let processing = match (rule.replay, plan) {
-        (Replay::AnyMethod, _) | (Replay::ByTable, Plan::Hold(_)) => Processing::NotProcessed,
-        // Who writes `retry` beside a 4xx says that a repetition helps; whether it is safe
-        // remains a question of the method.
-        (Replay::ByTable, Plan::Retry(_)) => general::at_most_unknown(table),
-        (Replay::ByTable, Plan::Final | Plan::HoldOnly(_)) => table,
-    };
-    by_rule_with(rule, plan, processing)
-}
-
-fn by_rule_with(rule: &Rule, plan: Plan, processing: Processing) -> Meaning<'_> {
-    Meaning {
-        code: rule.code,
-        rule: &rule.name,
-        processing,
-        plan,
-        status: rule.status,
-        support: rule.support.as_ref(),
-    }
-}
-
-const fn plan(rule: &Rule) -> Plan {
-    match (rule.hold, rule.retry, rule.replay) {
-        (Some(hold), _, _) => Plan::Hold(hold),
-        (None, Some(Retry { after }), _) => Plan::Retry(after),
-        (None, None, Replay::AnyMethod) => Plan::Retry(None),
-        (None, None, Replay::ByTable) => Plan::Final,
-    }
-}
-
-/// A problem of ours from a gateway behind: its code says what it means.
-fn relayed<'a>(problem: &Problem, table: Processing) -> Meaning<'a> {
-    let mut meaning = general::by_code(problem.code, table);
-    if problem.outcome_unknown {
-        meaning.processing = Processing::Unknown;
-    }
-    meaning
-}
-
-/// What a failure means.
-#[must_use]
-pub fn failed(dialect: &Dialect, failure: &Failure) -> Trouble {
+pub fn classify_failure(dialect: &Dialect, failure: &Failure) -> Classification {
     let rule = dialect.rules.iter().find(|rule| rule.when.failure.contains(&failure.kind));
-    let meaning = rule.map_or_else(
-        || general::by_failure(failure),
-        |rule| {
-            let processing = match rule.replay {
-                Replay::AnyMethod if failure.reach == Reach::Maybe => Processing::NotProcessed,
-                Replay::AnyMethod | Replay::ByTable => general::reached(failure.reach),
-            };
-            by_rule_with(rule, plan(rule), processing)
-        },
-    );
-    settle(meaning, dialect, None)
+    let draft = match rule {
+        Some(rule) => rules::of_failure(rule, failure),
+        None => status::of_failure(failure),
+    };
+    draft.finish(dialect, None)
 }
 
-/// Adds what the answer itself says: about waiting, retrying and the allowance.
-fn trouble(
-    meaning: Meaning<'_>,
+/// What a response means; `None` for a success. The method plays no part: the replay table in
+/// `retry` takes it into account.
+pub(super) fn classify_response(
     dialect: &Dialect,
-    (answer, reading, stated): (&Answer<'_>, &Reading, Option<Stated>),
-    wall: SystemTime,
-) -> Trouble {
-    let advice = hint::advice(answer.headers);
-    let meaning = if dialect.guesses { advised(meaning, advice) } else { meaning };
-    let throttled = throttled(&meaning);
-    let said = match meaning.plan {
-        Plan::Final if throttled == Throttled::No => {
-            stated.and_then(|_| hint::explicit(answer.headers, wall))
-        }
-        Plan::Final | Plan::Retry(_) | Plan::Hold(_) | Plan::HoldOnly(_) => {
-            let body = (&reading.tree, reading.text.as_str());
-            hint::wait(answer.headers, body, throttled, wall)
+    evidence: &Evidence<'_>,
+) -> Option<Classification> {
+    let Evidence { head, document, wall, .. } = *evidence;
+    let mut draft = draft(dialect, evidence)?;
+    let advice = hint::advice(head.headers);
+    // A dialect's own rules know better than the header.
+    if dialect.guesses && advice == Some(Advice::Retry) && draft.is_final() {
+        draft = draft.helped_by(Action::Retry(None));
+    }
+    let reset_headers = draft.reset_headers();
+    let wait = match reset_headers {
+        ResetHeaders::Ignored if draft.is_final() => evidence.retry_after,
+        ResetHeaders::Ignored | ResetHeaders::StateWaits => {
+            hint::wait(head.headers, (&document.tree, evidence.text()), reset_headers, wall)
         }
     };
-    let meaning = returning(meaning, said);
-    let mut trouble = settle(meaning, dialect, said);
+    // A used-up quota closes the allowance until the moment that the vendor states. Without one,
+    // waiting does not help.
+    if draft.code == Code::QuotaExhausted && draft.is_final() && wait.is_some() {
+        draft = draft.helped_by(Action::Hold(status::THROTTLE));
+    }
+    let mut classification = draft.finish(dialect, wait);
+    classification.standing = hint::standing(head, wall);
     if advice == Some(Advice::Stop) {
-        trouble.remedy = Remedy::Final;
+        classification.remedy = Remedy::Final;
     }
-    if throttled == Throttled::Yes {
-        learn(&mut trouble, reading);
-    }
-    trouble
-}
-
-/// Where nobody described the vendor, its own "retry this" counts; whether it is safe remains a
-/// question of the method.
-fn advised(meaning: Meaning<'_>, advice: Option<Advice>) -> Meaning<'_> {
-    match (meaning.plan, advice) {
-        (Plan::Final, Some(Advice::Retry)) => Meaning {
-            plan: Plan::Retry(None),
-            processing: general::at_most_unknown(meaning.processing),
-            ..meaning
-        },
-        (Plan::Final | Plan::Retry(_) | Plan::Hold(_) | Plan::HoldOnly(_), _) => meaning,
-    }
-}
-
-/// A used-up quota closes the allowance only until the moment the vendor names; without one,
-/// waiting is no cure.
-fn returning(meaning: Meaning<'_>, said: Option<Said>) -> Meaning<'_> {
-    let named = meaning.code == Code::QuotaExhausted && said.is_some();
-    match meaning.plan {
-        Plan::Final if named => Meaning {
-            plan: Plan::Hold(general::THROTTLE),
-            processing: general::at_most_unknown(meaning.processing),
-            ..meaning
-        },
-        Plan::Final | Plan::Retry(_) | Plan::Hold(_) | Plan::HoldOnly(_) => meaning,
-    }
-}
-
-fn throttled(meaning: &Meaning<'_>) -> Throttled {
-    let throttle = |hold: HoldRule| hold.cause == HoldCause::Throttle;
-    let holds = match meaning.plan {
-        Plan::Hold(hold) | Plan::HoldOnly(hold) => throttle(hold),
-        Plan::Final | Plan::Retry(_) => false,
-    };
-    let named = matches!(meaning.code, Code::RateLimited | Code::QuotaExhausted);
-    if holds || named { Throttled::Yes } else { Throttled::No }
-}
-
-/// The allowance the vendor named closes by its own name.
-fn learn(trouble: &mut Trouble, reading: &Reading) {
-    trouble.learned = hint::learned(&reading.text);
-    if let (Some(learned), Some(hold)) = (trouble.learned, &mut trouble.hold)
-        && hold.scope == HoldScope::Allowance
-    {
-        hold.scope = HoldScope::Window(learned.window);
-    }
-}
-
-fn settle(meaning: Meaning<'_>, dialect: &Dialect, said: Option<Said>) -> Trouble {
-    let vendors = said.map(|said| Wait { span: said.span, basis: Basis::Upstream });
-    let (remedy, hold, wait) = match meaning.plan {
-        Plan::Final => (Remedy::Final, None, vendors),
-        Plan::Retry(after) => {
-            let wait = vendors.or(after.map(documented));
-            (wait.map_or(Remedy::Backoff, |wait| Remedy::After(wait.span)), None, wait)
+    if reset_headers == ResetHeaders::StateWaits {
+        classification.learned = hint::learned(evidence.text());
+        if let (Some(learned), Some(hold)) = (classification.learned, &mut classification.hold)
+            && hold.scope == HoldScope::Allowance
+        {
+            hold.scope = HoldScope::Window(learned.window);
         }
-        Plan::Hold(rule) => {
-            let (hold, wait) = hold(rule, vendors);
-            (Remedy::Hold, Some(hold), wait)
-        }
-        Plan::HoldOnly(rule) => {
-            let (hold, wait) = hold(rule, vendors);
-            (Remedy::Final, Some(hold), wait)
-        }
-    };
-    Trouble {
-        code: meaning.code,
-        rule: meaning.rule.into(),
-        processing: meaning.processing,
-        remedy,
-        hold,
-        learned: None,
-        support: meaning.support.or(dialect.support.as_ref()).cloned(),
-        wait,
-        status: meaning.status,
     }
+    Some(classification)
 }
 
-const fn documented(span: Duration) -> Wait {
-    Wait { span, basis: Basis::Dialect }
-}
-
-/// The hold a rule orders, and what the client is told meanwhile: never less than `at_least`.
-fn hold(rule: HoldRule, said: Option<Wait>) -> (HoldOrder, Option<Wait>) {
-    let length = said.or(rule.length.map(documented));
-    let order = HoldOrder {
-        scope: match rule.scope {
-            RuleScope::Allowance => HoldScope::Allowance,
-            RuleScope::Upstream => HoldScope::Upstream,
-        },
-        cause: rule.cause,
-        length,
-        at_least: rule.at_least,
-        slow_sixteenths: rule.slow_sixteenths,
-    };
-    let floor = (!rule.at_least.is_zero()).then_some(documented(rule.at_least));
-    let told = match (length, floor) {
-        (Some(length), Some(floor)) if length.span < floor.span => Some(floor),
-        (length, floor) => length.or(floor),
-    };
-    (order, told)
+fn draft<'a>(dialect: &'a Dialect, evidence: &Evidence<'_>) -> Option<Draft<'a>> {
+    let by_status = status::processing(evidence.head.status, evidence.retry_after);
+    if let Some(relayed) = evidence.facts.relayed.as_deref() {
+        let processing = if relayed.outcome_unknown { Processing::Unknown } else { by_status };
+        return Some(status::of_code(relayed.code, processing));
+    }
+    if let Some(rule) = dialect.rules.iter().find(|rule| rules::matches(&rule.when, evidence)) {
+        return Some(rules::of_response(rule, by_status));
+    }
+    let guessed = dialect.guesses.then(|| signs::guess(evidence, by_status)).flatten();
+    guessed.or_else(|| status::of_response(evidence))
 }

@@ -1,185 +1,172 @@
-//! What `auto` guesses: the usual signs of throttling, quotas, maintenance and bad credentials,
+//! What `auto` guesses from the usual signs of throttling, quotas, maintenance and bad credentials,
 //! under any status.
 //!
-//! Refuses to grant by words what only a vendor's documents can: throttling that is only read
-//! from words never makes an unsafe method repeatable, and inside a success nothing is repeated.
-//! A false alarm stops everybody, a miss costs one call: so a mention of a limit is no throttle,
-//! and no vendor's private number means anything here.
+//! Throttling that only words show never makes an unsafe method repeatable, and inside a success
+//! nothing is repeated. A false alarm stops every call while a miss costs one, so a mere mention of
+//! a limit does not count as throttling, and no vendor's private number is interpreted.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
-use std::time::SystemTime;
 
-use http::StatusCode;
 use http::header::WWW_AUTHENTICATE;
 use regex::Regex;
 use serde_json::Value;
 
-use super::general::{MAINTENANCE, THROTTLE, at_most_unknown, meaning};
-use super::{Meaning, Plan};
+use super::draft::{Action, Draft, at_most_unknown};
+use super::evidence::Evidence;
+use super::status::{MAINTENANCE, THROTTLE};
+use crate::dialect::document::{BodyFormat, pointer};
 use crate::dialect::hint;
-use crate::dialect::pointer;
-use crate::outcome::{Answer, Code, Form, Processing, Reading};
+use crate::outcome::{Code, Facts, Processing};
 
-/// What the usual signs say; `None` leaves it to the status. `table` is the status's own row of
-/// the replay table.
-pub(super) fn guess<'a>(
-    (answer, reading): (&Answer<'_>, &Reading),
-    table: Processing,
-    wall: SystemTime,
-) -> Option<Meaning<'a>> {
-    let signs = Signs {
-        answer,
-        reading,
-        codes: Codes::of(reading),
-        claims: claims(&hint::without_links(sentence(reading))),
-        sentence: hint::without_links(sentence(reading)),
-        wall,
-    };
-    let mut meaning =
-        if answer.status.as_u16() < 400 { signs.hidden()? } else { signs.open(table)? };
-    meaning.rule = "auto";
-    Some(meaning)
+/// What the signs say; `None` leaves it to the status. `by_status` is the status's own row of the
+/// replay table.
+pub(super) fn guess<'a>(evidence: &Evidence<'_>, by_status: Processing) -> Option<Draft<'a>> {
+    let signs = Signs::of(evidence);
+    let draft = if evidence.head.is_error() { signs.error(by_status)? } else { signs.success()? };
+    Some(Draft { rule: "auto", ..draft })
 }
 
-/// What an answer is judged by.
 struct Signs<'a> {
-    answer: &'a Answer<'a>,
-    reading: &'a Reading,
+    evidence: &'a Evidence<'a>,
     codes: Codes,
-    /// The vendor's words, without addresses.
+    /// The vendor's sentence, without URLs.
     sentence: Cow<'a, str>,
-    /// The same without what it only names.
+    /// The sentence without what it only quotes (`event 'too many requests' is unknown`) and
+    /// without rates that are not of calls (`interest rate limit exceeded`).
     claims: String,
-    wall: SystemTime,
 }
 
-/// A sentence without what it names instead of saying it: quoted words (`event 'too many requests'
-/// is unknown`) and rates that are not of calls (`interest rate limit exceeded`).
-fn claims(sentence: &str) -> String {
-    let told = OTHER_RATES.replace_all(sentence, " ");
-    let told = NAMED.replace_all(&told, "$1 $2");
-    told.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The words of an answer. The names of a JSON body's members are none.
-fn sentence(reading: &Reading) -> &str {
-    match (&reading.message, reading.form) {
-        (Some(message), _) => message,
-        (None, Form::Json | Form::Fields) => "",
-        (None, Form::Empty | Form::Html | Form::Text | Form::Xml | Form::Unreadable) => {
-            &reading.text
-        }
-    }
-}
-
-impl Signs<'_> {
-    /// Throttling inside a success: only where the body itself says that it is an error.
-    fn hidden<'m>(&self) -> Option<Meaning<'m>> {
-        let found = says_error(&self.reading.tree) && self.says_throttled();
-        found.then(|| meaning(Code::RateLimited, Processing::Processed, Plan::HoldOnly(THROTTLE)))
+impl<'e> Signs<'e> {
+    fn of(evidence: &'e Evidence<'e>) -> Self {
+        // The names of a JSON body's members are not words of the vendor.
+        let sentence = match (&evidence.facts.message, evidence.document.format) {
+            (Some(message), _) => message,
+            (None, BodyFormat::Json | BodyFormat::Form) => "",
+            (
+                None,
+                BodyFormat::Empty
+                | BodyFormat::Html
+                | BodyFormat::Text
+                | BodyFormat::Xml
+                | BodyFormat::Unreadable,
+            ) => evidence.text(),
+        };
+        let sentence = hint::without_links(sentence);
+        let claims = OTHER_RATES.replace_all(&sentence, " ");
+        let claims = QUOTED.replace_all(&claims, "$1 $2");
+        let claims = claims.split_whitespace().collect::<Vec<_>>().join(" ");
+        Self { evidence, codes: Codes::of(evidence), sentence, claims }
     }
 
-    fn open<'m>(&self, table: Processing) -> Option<Meaning<'m>> {
-        if self.met_a_lock() {
-            let unsure = at_most_unknown(table);
-            return Some(meaning(Code::TransientConflict, unsure, Plan::Retry(None)));
-        }
-        if self.over_quota() {
-            return Some(meaning(Code::QuotaExhausted, table, Plan::Final));
-        }
-        if self.throttled() {
-            let status = self.answer.status.as_u16();
-            let sure = status == 429 || status == 503 && self.says_throttled();
-            let processing = if sure { Processing::NotProcessed } else { Processing::Unknown };
-            return Some(meaning(Code::RateLimited, processing, Plan::Hold(THROTTLE)));
-        }
-        if self.answer.status.as_u16() == 503 && MAINTENANCE_WORDS.is_match(&self.sentence) {
-            return Some(meaning(Code::UpstreamMaintenance, table, Plan::Hold(MAINTENANCE)));
-        }
-        self.refused_credential()
-            .then(|| meaning(Code::CredentialRejected, Processing::Processed, Plan::Final))
+    /// Throttling inside a success counts only where the body itself says that it is an error.
+    fn success<'m>(&self) -> Option<Draft<'m>> {
+        let found = reports_error(&self.evidence.document.tree) && self.says_throttled();
+        let action = Action::HoldOnly(THROTTLE);
+        found.then(|| Draft::new(Code::RateLimited, Processing::Processed, action))
     }
 
-    /// A deadlock; under a status that has a meaning of its own it is only a word.
-    fn met_a_lock(&self) -> bool {
-        let plausible = !has_own_meaning(self.answer.status)
-            && !matches!(self.answer.status.as_u16(), 401..=403);
-        let said = || DEADLOCK.is_match(&self.sentence) && !REQUIRES.is_match(&self.sentence);
-        plausible && (self.codes.any(&LOCK_CODES) || said())
+    fn error<'m>(&self, by_status: Processing) -> Option<Draft<'m>> {
+        let status = self.evidence.status();
+        if self.reports_deadlock() {
+            let processing = at_most_unknown(by_status);
+            return Some(Draft::new(Code::TransientConflict, processing, Action::Retry(None)));
+        }
+        if self.is_over_quota() {
+            return Some(Draft::new(Code::QuotaExhausted, by_status, Action::Final));
+        }
+        if self.is_throttled() {
+            let certain = status == 429 || status == 503 && self.says_throttled();
+            let processing = if certain { Processing::NotProcessed } else { Processing::Unknown };
+            return Some(Draft::new(Code::RateLimited, processing, Action::Hold(THROTTLE)));
+        }
+        if status == 503 && MAINTENANCE_WORDS.is_match(&self.sentence) {
+            let action = Action::Hold(MAINTENANCE);
+            return Some(Draft::new(Code::UpstreamMaintenance, by_status, action));
+        }
+        self.refuses_credential()
+            .then(|| Draft::new(Code::CredentialRejected, Processing::Processed, Action::Final))
     }
 
-    /// Waiting a little does not cure these.
-    fn over_quota(&self) -> bool {
-        let Self { answer, reading, codes, .. } = self;
-        let status = answer.status.as_u16();
+    /// Under a status with a meaning of its own, "deadlock" is only a word.
+    fn reports_deadlock(&self) -> bool {
+        let status = self.evidence.status();
+        let plausible = !has_own_meaning(status) && !matches!(status, 401..=403);
+        let worded = || DEADLOCK.is_match(&self.sentence) && !REQUIRES.is_match(&self.sentence);
+        plausible && (self.codes.any(&LOCK_CODES) || worded())
+    }
+
+    /// A quota that a short wait does not restore.
+    fn is_over_quota(&self) -> bool {
+        let status = self.evidence.status();
         let plausible = matches!(status, 402 | 403 | 429);
-        let daily = status == 403 && codes.any(&["quotaexceeded", "requestlimitexceeded"]);
-        let said = status != 402 && QUOTA_WORDS.is_match(&self.sentence);
-        plausible && (daily || codes.any(&QUOTA_CODES) || said || names_a_day(&reading.tree))
+        let daily = status == 403 && self.codes.any(&["quotaexceeded", "requestlimitexceeded"]);
+        let worded = status != 402 && QUOTA_WORDS.is_match(&self.sentence);
+        let coded = daily || self.codes.any(&QUOTA_CODES);
+        plausible && (coded || worded || names_daily_quota(&self.evidence.document.tree))
     }
 
-    fn throttled(&self) -> bool {
-        let status = self.answer.status.as_u16();
-        let says = || self.says_throttled();
+    fn is_throttled(&self) -> bool {
+        let status = self.evidence.status();
         match status {
             420 | 429 => true,
-            503 => says() || self.mentions_limit() || self.nothing_remains(),
-            // GitHub's way, answering HEAD: nothing remains, and there are no words to say so.
-            403 if self.reading.form == Form::Empty && self.nothing_remains() => true,
-            _ if has_own_meaning(self.answer.status) => {
-                let head = hint::explicit(self.answer.headers, self.wall).is_some()
-                    || self.nothing_remains();
-                head && says()
+            503 => self.says_throttled() || self.mentions_limit() || self.nothing_remains(),
+            // GitHub's response to HEAD: nothing remains, and there is no body to say so.
+            403 if self.evidence.document.format == BodyFormat::Empty && self.nothing_remains() => {
+                true
             }
-            _ => says() || self.mentions_limit() && self.is_corroborated(),
+            status if has_own_meaning(status) => {
+                let confirmed = self.evidence.retry_after.is_some() || self.nothing_remains();
+                confirmed && self.says_throttled()
+            }
+            _ => self.says_throttled() || self.mentions_limit() && self.is_confirmed(),
         }
     }
 
     /// It says that a limit was exceeded or reached, or that calls were too many.
     fn says_throttled(&self) -> bool {
-        let said = THROTTLED.is_match(&self.claims) && !REQUIRES.is_match(&self.sentence);
-        said || self.codes.any(&THROTTLED_CODES)
+        let worded = THROTTLED.is_match(&self.claims) && !REQUIRES.is_match(&self.sentence);
+        worded || self.codes.any(&THROTTLED_CODES)
     }
 
-    /// It speaks of a limit of the rate, perhaps of one that a field must keep.
+    /// It mentions a limit of a rate, perhaps only one that a field must keep.
     fn mentions_limit(&self) -> bool {
-        let said = LIMIT_WORDS.is_match(&self.claims) && !REQUIRES.is_match(&self.sentence);
-        said || self.codes.any(&LIMIT_CODES)
+        let worded = LIMIT_WORDS.is_match(&self.claims) && !REQUIRES.is_match(&self.sentence);
+        worded || self.codes.any(&LIMIT_CODES)
     }
 
-    /// Something else than words says that it is about too many calls.
-    fn is_corroborated(&self) -> bool {
-        let body = (&self.reading.tree, &*self.sentence);
+    /// Something else than words shows that there were too many calls.
+    fn is_confirmed(&self) -> bool {
+        let Evidence { head, document, wall, .. } = *self.evidence;
         self.nothing_remains()
-            || hint::asks_to_return(self.answer.headers, body, self.wall)
+            || hint::asks_to_return(head.headers, (&document.tree, &self.sentence), wall)
             || WAIT_A_LITTLE.is_match(&self.sentence)
     }
 
     fn nothing_remains(&self) -> bool {
-        hint::nothing_remains(self.answer.headers)
+        hint::nothing_remains(self.evidence.head.headers)
     }
 
-    fn refused_credential(&self) -> bool {
-        let answer = self.answer;
-        let challenged = answer.headers.get_all(WWW_AUTHENTICATE).iter().any(|value| {
+    fn refuses_credential(&self) -> bool {
+        let mut challenges = self.evidence.head.headers.get_all(WWW_AUTHENTICATE).iter();
+        let challenged = challenges.any(|value| {
             value.to_str().is_ok_and(|value| value.contains("error=\"invalid_token\""))
         });
-        let named = self.codes.any(&CREDENTIAL_CODES);
-        match answer.status.as_u16() {
-            401 => challenged || named || CREDENTIAL_WORDS.is_match(&self.sentence),
-            400 | 403 => named,
+        let coded = self.codes.any(&CREDENTIAL_CODES);
+        match self.evidence.status() {
+            401 => challenged || coded || CREDENTIAL_WORDS.is_match(&self.sentence),
+            400 | 403 => coded,
             _ => false,
         }
     }
 }
 
 /// Statuses that words never turn into a throttle: a missing page is one whatever it says.
-fn has_own_meaning(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 404 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 416 | 422 | 431 | 451)
+fn has_own_meaning(status: u16) -> bool {
+    matches!(status, 404 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 416 | 422 | 431 | 451)
 }
 
-fn says_error(tree: &Value) -> bool {
+fn reports_error(tree: &Value) -> bool {
     let refused = |name| tree.get(name) == Some(&Value::Bool(false));
     let given = |name| match tree.get(name) {
         Some(Value::Array(items)) => !items.is_empty(),
@@ -190,8 +177,8 @@ fn says_error(tree: &Value) -> bool {
     refused("ok") || refused("success") || given("errors") || given("error")
 }
 
-/// Google's way: a violated quota whose name says that it is one of a day.
-fn names_a_day(tree: &Value) -> bool {
+/// Google names the violated quota, and with it whether it is one per day.
+fn names_daily_quota(tree: &Value) -> bool {
     let details =
         pointer::at(tree, "/error/details").and_then(Value::as_array).into_iter().flatten();
     let violations = details.filter_map(|it| it.get("violations")?.as_array()).flatten();
@@ -199,14 +186,19 @@ fn names_a_day(tree: &Value) -> bool {
     quotas.any(|quota| quota.contains("PerDay"))
 }
 
-/// The machine codes of a body, in one spelling.
+/// The machine-readable codes of a body, as lower-case letters and digits.
 struct Codes(Vec<String>);
 
 impl Codes {
-    fn of(reading: &Reading) -> Self {
-        let children = reading.children.iter().filter_map(|child| child.code.as_deref());
-        let policy = reading.tree.get("policyName").and_then(Value::as_str);
-        let codes = reading.code.as_deref().into_iter().chain(children).chain(policy);
+    fn of(evidence: &Evidence<'_>) -> Self {
+        let Facts { code, children, .. } = evidence.facts;
+        let children = children.iter().filter_map(|child| child.code.as_deref());
+        let policy = evidence.document.tree.get("policyName").and_then(Value::as_str);
+        let codes = code.as_deref().into_iter().chain(children).chain(policy);
+        let plain = |code: &str| -> String {
+            let letters = code.chars().filter(char::is_ascii_alphanumeric).take(CODE_CHARS_MAX);
+            letters.map(|c| c.to_ascii_lowercase()).collect()
+        };
         Self(codes.take(CODES_MAX).map(plain).collect())
     }
 
@@ -215,15 +207,12 @@ impl Codes {
     }
 }
 
-/// Codes that are compared; a body may list many.
+/// Codes of one body that are compared.
 const CODES_MAX: usize = 20;
+/// Characters of a code that are compared.
+const CODE_CHARS_MAX: usize = 60;
 
-fn plain(code: &str) -> String {
-    let letters = code.chars().filter(char::is_ascii_alphanumeric).take(60);
-    letters.map(|c| c.to_ascii_lowercase()).collect()
-}
-
-/// Codes that say by themselves that there were too many calls.
+/// Codes that by themselves mean too many calls.
 const THROTTLED_CODES: [&str; 22] = [
     "throttled",
     "throttledexception",
@@ -249,7 +238,7 @@ const THROTTLED_CODES: [&str; 22] = [
     "prioritylimitexceeded",
 ];
 
-/// Codes that may also name a field, or a limit of things instead of calls.
+/// Codes that may also name a field, or a limit of something else than calls.
 const LIMIT_CODES: [&str; 11] = [
     "throttling",
     "throttle",
@@ -310,12 +299,12 @@ static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
     let reached =
         r"(?:reach|hit)(?:ed|ing)? (?:\w+ ){0,3}(?:request|rate|call)s? (?:limits?|quota)";
     let past = r"(?:been|being|was|were) (?:throttled|rate[ -]limited)\b";
-    let said = format!(r"(?:\b{many}|{limit}|\b{exceeded}|\b{reached}){CLAIM_ENDS}");
-    pattern(&format!(r"(?i)(?:{said}|\b{past}|\benhance your calm\b)"))
+    let claims = format!(r"(?:\b{many}|{limit}|\b{exceeded}|\b{reached}){CLAIM_ENDS}");
+    pattern(&format!(r"(?i)(?:{claims}|\b{past}|\benhance your calm\b)"))
 });
 
 /// What may follow such words: the end, a number, or a word that begins another part of the
-/// sentence. A noun makes a name of them: "a rate limit bug", "the call limits exceeded flag".
+/// sentence. A noun turns them into a name: "a rate limit bug", "the call limits exceeded flag".
 const CLAIM_ENDS: &str = concat!(
     r"(?: (?:window|threshold|policy|allowance))?(?:\W*$| ?[^\w\s%]| \d+(?:[^\d%]|$)",
     r"| (?:a|after|again|against|allowed|already|an|and|any|are|as|at|be|because|been|before|being|but|by|can",
@@ -324,14 +313,14 @@ const CLAIM_ENDS: &str = concat!(
     r"|this|through|to|today|too|try|under|until|using|via|wait|was|we|were|when|while|will|with|within|you|your)\b)",
 );
 
-/// Words that a sentence uses as a name, and the word before or behind them.
-static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+/// Words that a sentence quotes or uses as a name, and the word before or behind them.
+static QUOTED: LazyLock<Regex> = LazyLock::new(|| {
     let quoted = r#"(?:"[^"]{1,80}"|`[^`]{1,80}`|'[^']{1,80}'|“[^”]{1,80}”|‘[^’]{1,80}’)"#;
     let called = r"\b(?:named|called|titled)\s+[^.,;:]{1,60}";
     pattern(&format!(r"(?i)(\w\s+){quoted}|^\W*{quoted}(\s+\w)|{called}"))
 });
 
-/// Rates and calls of other things than an API's.
+/// Rates and calls of something else than an API.
 static OTHER_RATES: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\b(?:interest|exchange|currency|fx|swap|tax|vat|loan|mortgage|commission|discount|wage|pay|room|shipping",
@@ -340,7 +329,7 @@ static OTHER_RATES: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// Sentences that speak of a limit of the rate.
+/// Sentences that mention a limit of a rate.
 static LIMIT_WORDS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)(?:\b(?:rate[ -]?limit(?:s|ed|ing)?|(?:request|api call|call) (?:limit|rate)s?",
@@ -348,7 +337,7 @@ static LIMIT_WORDS: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// Sentences that say what a value must be, however much they speak of limits.
+/// Sentences that say what a value must be, even if they mention limits.
 static REQUIRES: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\b(?:(?:must|should|cannot|can.?t|may|shall|can)(?: not)? (?:be (?:\w+ ){0,2}(?:between|than|at|less|greater|positive|an?|of|set|one|integer)|exceed|contain|have)",
@@ -357,7 +346,7 @@ static REQUIRES: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// A wait that is stated without a number.
+/// A wait without a number.
 static WAIT_A_LITTLE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(r"(?i)\bwait (?:a |for a )?(?:few|couple of|some|while|moment|little)\b")
 });

@@ -1,8 +1,7 @@
-//! What a response said about waiting or what remains.
+//! What a response says about waiting and about the vendor's limits.
 //!
-//! Pure readers of every form met in the wild. Whoever asks gets a span and the voice that said
-//! it; nothing here decides whether to wait. Hints are hostile input: out of grammar means
-//! unsaid, more than 31 days means unsaid, and nothing panics.
+//! Nothing here decides whether to wait. Hints are hostile input: a value that no grammar covers,
+//! or of more than 31 days, is ignored, and nothing panics.
 
 mod prose;
 mod span;
@@ -13,34 +12,35 @@ mod value;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use http::header::{AGE, AsHeaderName, DATE, RETRY_AFTER};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::header::{AsHeaderName, DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName};
 use regex::Regex;
 use serde_json::Value;
 
-use crate::dialect::pointer;
-use crate::outcome::{Learned, speaks_of_rates};
+use crate::dialect::document::pointer;
+use crate::outcome::{LearnedLimit, is_rate_limit_header};
 
 pub use prose::without_links;
 pub use standing::standing;
-pub use value::{LEGAL_MAX, duration, retry_after};
+pub use value::{WAIT_MAX, duration};
 
-/// A wait that an answer states.
+/// A wait that a response states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Said {
+pub struct WaitHint {
     /// How long from now.
     pub span: Duration,
-    /// Where it was said.
-    pub voice: Voice,
+    pub source: HintSource,
 }
 
-/// Where an answer states a wait; the first in this order is believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Voice {
+/// Where a response states a wait; the first in this order counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HintSource {
     /// `retry-after-ms`, `x-ms-retry-after-ms`.
     Milliseconds,
-    /// `Retry-After`.
+    /// `Retry-After` as RFC 9110 defines it.
     RetryAfter,
+    /// `Retry-After` with a value out of grammar whose meaning is clear all the same.
+    LenientRetryAfter,
     /// `t` of `RateLimit`.
     RateLimit,
     /// A reset header of the vendor's own.
@@ -51,30 +51,24 @@ pub enum Voice {
     Prose,
 }
 
-/// Whether an answer is about too many calls: only then a reset header is a wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Throttled {
-    /// It is.
-    Yes,
-    /// It is not.
-    No,
+impl WaitHint {
+    /// Whether the value is valid by the header's own grammar.
+    pub(super) fn is_standard(self) -> bool {
+        matches!(self.source, HintSource::Milliseconds | HintSource::RetryAfter)
+    }
 }
 
-/// How an answer says when to return, in a header made for it.
+/// Whether reset headers state a wait, which they do only where the vendor refused too many calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stated {
-    /// As the header's grammar has it: the vendor refused on purpose, and did nothing.
-    Legally,
-    /// Out of grammar and clear all the same: good for a wait, not for repeating anything.
-    Loosely,
+pub enum ResetHeaders {
+    StateWaits,
+    Ignored,
 }
 
 /// What `x-should-retry` and its kin say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advice {
-    /// Retrying can help.
     Retry,
-    /// Retrying cannot help.
     Stop,
 }
 
@@ -83,51 +77,40 @@ const X_MS_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-afte
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const STRIPE_SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
 
-/// The wait an answer states, in the order of precedence.
+/// The wait that a response states, in the order of precedence.
 #[must_use]
 pub fn wait(
     headers: &HeaderMap,
     body: (&Value, &str),
-    throttled: Throttled,
+    reset_headers: ResetHeaders,
     wall: SystemTime,
-) -> Option<Said> {
+) -> Option<WaitHint> {
     let (tree, text) = body;
     let now = now(headers, wall);
-    explicit(headers, wall)
-        .or_else(|| standing::reset(headers, throttled, now))
-        .or_else(|| said(in_body(tree, throttled, now), Voice::Body))
-        .or_else(|| said(prose::wait(text, now), Voice::Prose))
+    retry_after(headers, wall)
+        .or_else(|| standing::reset(headers, reset_headers, now))
+        .or_else(|| hint(in_body(tree, reset_headers, now), HintSource::Body))
+        .or_else(|| hint(prose::wait(text, now), HintSource::Prose))
 }
 
-/// The wait in the headers made for it, believed with any status.
+/// The wait in a header made for it, which counts with any status.
 #[must_use]
-pub fn explicit(headers: &HeaderMap, wall: SystemTime) -> Option<Said> {
-    said(precise(headers), Voice::Milliseconds).or_else(|| {
-        let stated = sole(headers, RETRY_AFTER)?;
-        said(retry_after(stated, now(headers, wall)), Voice::RetryAfter)
-    })
-}
-
-/// Whether an answer says when to return, in a header made for it.
-#[must_use]
-pub fn stated(headers: &HeaderMap, wall: SystemTime) -> Option<Stated> {
-    if precise(headers).is_some() {
-        return Some(Stated::Legally);
+pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<WaitHint> {
+    if let Some(span) = precise(headers) {
+        return Some(WaitHint { span, source: HintSource::Milliseconds });
     }
     let (stated, now) = (sole(headers, RETRY_AFTER)?, now(headers, wall));
-    if value::strict_retry_after(stated.trim(), now).is_some() {
-        return Some(Stated::Legally);
-    }
-    retry_after(stated, now).map(|_| Stated::Loosely)
+    hint(value::strict_retry_after(stated.trim(), now), HintSource::RetryAfter)
+        .or_else(|| hint(value::lenient_retry_after(stated, now), HintSource::LenientRetryAfter))
 }
 
-/// Whether an answer asks to return after a stated wait: in a header, the body or a sentence.
+/// Whether a response asks to return after a stated wait: in a header, the body or a sentence.
 #[must_use]
 pub fn asks_to_return(headers: &HeaderMap, body: (&Value, &str), wall: SystemTime) -> bool {
     let (tree, text) = body;
     let now = now(headers, wall);
-    explicit(headers, wall).is_some()
-        || in_body(tree, Throttled::No, now).is_some()
+    retry_after(headers, wall).is_some()
+        || in_body(tree, ResetHeaders::Ignored, now).is_some()
         || prose::wait(text, now).is_some()
 }
 
@@ -136,24 +119,10 @@ pub fn asks_to_return(headers: &HeaderMap, body: (&Value, &str), wall: SystemTim
 pub fn nothing_remains(headers: &HeaderMap) -> bool {
     headers.iter().any(|(name, left)| {
         let name = name.as_str();
-        speaks_of_rates(name) && name.contains("remaining") && standing::is_zero(left.as_bytes())
+        is_rate_limit_header(name)
+            && name.contains("remaining")
+            && standing::is_zero(left.as_bytes())
     })
-}
-
-/// The pause that a vendor asks for while it still serves: `Retry-After` with rate headers beside
-/// it. Alone, and on a redirect, the header speaks of that operation only; on a 202 also where the
-/// rate headers say that something is left, because some vendors send those with every answer.
-#[must_use]
-pub fn pause(status: StatusCode, headers: &HeaderMap, wall: SystemTime) -> Option<Duration> {
-    let said = explicit(headers, wall).filter(|_| status.is_success())?;
-    let left = |(name, left): (&HeaderName, &http::HeaderValue)| {
-        let name = name.as_str();
-        speaks_of_rates(name) && name.contains("remaining") && !standing::is_zero(left.as_bytes())
-    };
-    let of_operation = status == StatusCode::ACCEPTED && headers.iter().any(left);
-    let beside = headers.keys().any(|name| speaks_of_rates(name.as_str()));
-    let cached = text(headers, AGE).is_some_and(|age| age.trim() != "0");
-    (beside && !of_operation && !cached).then_some(said.span)
 }
 
 /// What the answer advises about retrying at all.
@@ -169,11 +138,11 @@ pub fn advice(headers: &HeaderMap) -> Option<Advice> {
 
 /// The allowance that a sentence names: "Maximum allowed 1000 per 01:00:00" (W17).
 #[must_use]
-pub fn learned(sentence: &str) -> Option<Learned> {
+pub fn learned(sentence: &str) -> Option<LearnedLimit> {
     let found = ALLOWANCE.captures(sentence)?;
     let limit = found[1].parse().ok().filter(|limit| *limit > 0)?;
     let window = span::time_span(&found[2]).and_then(value::legal)?;
-    Some(Learned { limit, window })
+    Some(LearnedLimit { limit, window })
 }
 
 /// The vendor's own now, if it states one: absolute moments are measured against it.
@@ -198,8 +167,8 @@ fn precise(headers: &HeaderMap) -> Option<Duration> {
     names.iter().find_map(|name| value::milliseconds(sole(headers, name)?))
 }
 
-fn said(span: Option<Duration>, voice: Voice) -> Option<Said> {
-    span.map(|span| Said { span, voice })
+fn hint(span: Option<Duration>, source: HintSource) -> Option<WaitHint> {
+    span.map(|span| WaitHint { span, source })
 }
 
 /// Values of a body that are looked at for a wait; bodies are hostile.
@@ -210,14 +179,14 @@ const DEPTH_MAX: usize = 8;
 /// Characters of a member's value; longer ones are sentences.
 const MEMBER_CHARS_MAX: usize = 40;
 
-fn in_body(tree: &Value, throttled: Throttled, now: SystemTime) -> Option<Duration> {
-    let mut search = Search { values_left: VALUES_MAX, throttled, now };
+fn in_body(tree: &Value, reset_headers: ResetHeaders, now: SystemTime) -> Option<Duration> {
+    let mut search = Search { values_left: VALUES_MAX, reset_headers, now };
     search.look(tree, DEPTH_MAX).or_else(|| query_cost(tree))
 }
 
 struct Search {
     values_left: usize,
-    throttled: Throttled,
+    reset_headers: ResetHeaders,
     now: SystemTime,
 }
 
@@ -249,7 +218,8 @@ impl Search {
             }
         };
         let (event, named) = unit::of_member(name)?;
-        let believed = event == unit::Event::Retry || self.throttled == Throttled::Yes;
+        let believed =
+            event == unit::Event::Retry || self.reset_headers == ResetHeaders::StateWaits;
         if believed { value::named(&text, named, self.now) } else { None }
     }
 }
@@ -276,11 +246,12 @@ static ALLOWANCE: LazyLock<Regex> = LazyLock::new(|| {
 mod tests {
     use std::time::UNIX_EPOCH;
 
-    use http::HeaderValue;
+    use http::{HeaderValue, StatusCode};
     use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
+    use crate::outcome::ResponseHead;
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&str, &str)| {
@@ -293,8 +264,8 @@ mod tests {
         UNIX_EPOCH + Duration::from_secs(1_767_225_600)
     }
 
-    fn millis(headers: &HeaderMap, throttled: Throttled) -> Option<u128> {
-        wait(headers, (&Value::Null, ""), throttled, wall()).map(|said| said.span.as_millis())
+    fn millis(headers: &HeaderMap, reset_headers: ResetHeaders) -> Option<u128> {
+        wait(headers, (&Value::Null, ""), reset_headers, wall()).map(|hint| hint.span.as_millis())
     }
 
     #[test]
@@ -308,18 +279,19 @@ mod tests {
         let body = json!({ "error": { "retry_after": 5 } });
         let mut voices = Vec::new();
         for gone in ["retry-after-ms", "retry-after", "ratelimit", "x-ratelimit-reset", "-"] {
-            let said = wait(&all, (&body, "try again in 6 seconds"), Throttled::Yes, wall());
-            voices.push(said.map(|said| (said.span.as_millis(), said.voice)).unwrap());
+            let said =
+                wait(&all, (&body, "try again in 6 seconds"), ResetHeaders::StateWaits, wall());
+            voices.push(said.map(|said| (said.span.as_millis(), said.source)).unwrap());
             all.remove(gone);
         }
         assert_eq!(
             voices,
             [
-                (1500, Voice::Milliseconds),
-                (2000, Voice::RetryAfter),
-                (3000, Voice::RateLimit),
-                (4000, Voice::Reset),
-                (5000, Voice::Body),
+                (1500, HintSource::Milliseconds),
+                (2000, HintSource::RetryAfter),
+                (3000, HintSource::RateLimit),
+                (4000, HintSource::Reset),
+                (5000, HintSource::Body),
             ]
         );
     }
@@ -327,14 +299,14 @@ mod tests {
     #[test]
     fn a_reset_without_exhaustion_means_nothing() {
         let plenty = headers(&[("x-ratelimit-remaining", "9"), ("x-ratelimit-reset", "30")]);
-        assert_eq!(millis(&plenty, Throttled::No), None);
-        assert_eq!(millis(&plenty, Throttled::Yes), None);
+        assert_eq!(millis(&plenty, ResetHeaders::Ignored), None);
+        assert_eq!(millis(&plenty, ResetHeaders::StateWaits), None);
         let silent = headers(&[("x-ratelimit-reset", "30")]);
-        assert_eq!(millis(&silent, Throttled::Yes), Some(30_000));
+        assert_eq!(millis(&silent, ResetHeaders::StateWaits), Some(30_000));
         let none = headers(&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "30")]);
-        assert_eq!(millis(&none, Throttled::No), Some(30_000));
+        assert_eq!(millis(&none, ResetHeaders::Ignored), Some(30_000));
         let draft = headers(&[("ratelimit", "\"a\";r=4;t=30")]);
-        assert_eq!(millis(&draft, Throttled::No), None);
+        assert_eq!(millis(&draft, ResetHeaders::Ignored), None);
     }
 
     #[test]
@@ -352,11 +324,11 @@ mod tests {
             ),
         ];
         for (body, expected) in rows {
-            let found = in_body(&body, Throttled::Yes, wall());
+            let found = in_body(&body, ResetHeaders::StateWaits, wall());
             assert_eq!(found.unwrap().as_millis(), expected, "{body}");
         }
         let none = json!({ "retry_after": "never", "retries": 3 });
-        assert_eq!(in_body(&none, Throttled::Yes, wall()), None);
+        assert_eq!(in_body(&none, ResetHeaders::StateWaits, wall()), None);
     }
 
     #[test]
@@ -424,9 +396,10 @@ mod tests {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 map.insert(names[name], value);
             }
-            let found = wait(&map, (&Value::String(text.clone()), &text), Throttled::Yes, wall());
-            prop_assert!(found.is_none_or(|said| said.span <= LEGAL_MAX));
-            let _ = (standing(&map, wall), learned(&text), advice(&map));
+            let found = wait(&map, (&Value::String(text.clone()), &text), ResetHeaders::StateWaits, wall());
+            prop_assert!(found.is_none_or(|said| said.span <= WAIT_MAX));
+            let head = ResponseHead { status: StatusCode::OK, headers: &map };
+            let _ = (standing(head, wall()), learned(&text), advice(&map));
         }
     }
 }

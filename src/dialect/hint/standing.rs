@@ -1,14 +1,16 @@
-//! What remains of an allowance, as headers of any answer state it.
-//!
-//! Successes come through here too, so the first question is cheap: is there such a header?
+//! The rate-limit headers of any response: what remains of which bucket, when it resets, and
+//! whether the vendor asks for a pause.
 
 use std::time::{Duration, SystemTime};
 
 use http::header::AGE;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::{Said, Throttled, Voice, now, said, text, unit, value};
-use crate::outcome::{Bucket, Standing, speaks_of_rates};
+use super::{HintSource, ResetHeaders, WaitHint, hint, now, retry_after, text, unit, value};
+use crate::outcome::{
+    Basis, Bucket, FULL_PACE, HoldCause, HoldOrder, HoldScope, ResponseHead, Standing, Wait,
+    is_rate_limit_header,
+};
 
 /// Items of a header's list that are looked at.
 const ITEMS_MAX: usize = 16;
@@ -16,22 +18,43 @@ const ITEMS_MAX: usize = 16;
 /// Buckets of an answer that are looked at.
 const BUCKETS_MAX: usize = 32;
 
-/// What the headers of an answer say about the allowance; `wall` is asked only when needed.
+/// What the head of a response says about the vendor's limits; `None` without rate-limit headers,
+/// and for a cached response.
 #[must_use]
-pub fn standing(headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Option<Standing> {
-    if !headers.keys().any(|name| speaks_of_rates(name.as_str())) {
+#[cold]
+pub fn standing(head: ResponseHead<'_>, wall: SystemTime) -> Option<Standing> {
+    let headers = head.headers;
+    let cached = text(headers, AGE).is_some_and(|age| age.trim() != "0");
+    if cached || !headers.keys().any(|name| is_rate_limit_header(name.as_str())) {
         return None;
     }
-    spelt_out(headers, wall())
+    let buckets = buckets(headers, wall);
+    let pause = pause(head, wall);
+    (!buckets.is_empty() || pause.is_some()).then_some(Standing { buckets, pause })
 }
 
-/// Kept apart so that the hot path stays small.
-#[cold]
-fn spelt_out(headers: &HeaderMap, wall: SystemTime) -> Option<Standing> {
-    let cached = text(headers, AGE).is_some_and(|age| age.trim() != "0");
-    if cached {
-        return None;
-    }
+/// The pause that a vendor asks for while it still serves: `Retry-After` beside rate-limit headers.
+///
+/// Without them, and on a redirect, `Retry-After` is about that operation only. The same holds for
+/// a 202 whose rate-limit headers say that something is left, because some vendors send those with
+/// every response.
+fn pause(head: ResponseHead<'_>, wall: SystemTime) -> Option<HoldOrder> {
+    let hint = retry_after(head.headers, wall).filter(|_| head.status.is_success())?;
+    let left = |(name, left): (&HeaderName, &HeaderValue)| {
+        let name = name.as_str();
+        is_rate_limit_header(name) && name.contains("remaining") && !is_zero(left.as_bytes())
+    };
+    let of_operation = head.status == StatusCode::ACCEPTED && head.headers.iter().any(left);
+    (!of_operation).then_some(HoldOrder {
+        scope: HoldScope::Allowance,
+        cause: HoldCause::Pause,
+        length: Some(Wait { span: hint.span, basis: Basis::Upstream }),
+        at_least: Duration::ZERO,
+        slow_sixteenths: FULL_PACE,
+    })
+}
+
+fn buckets(headers: &HeaderMap, wall: SystemTime) -> Vec<Bucket> {
     let policies: Vec<_> = policies(headers).collect();
     let mut buckets = remaining(headers, &policies, now(headers, wall));
     for policy in policies.iter().filter(|policy| policy.unit == Unit::Requests) {
@@ -43,20 +66,23 @@ fn spelt_out(headers: &HeaderMap, wall: SystemTime) -> Option<Standing> {
     }
     buckets.truncate(BUCKETS_MAX);
     buckets.sort_by_key(|bucket| bucket.remaining == Some(0));
-    (!buckets.is_empty()).then_some(Standing { buckets })
+    buckets
 }
 
-/// The wait until something remains again: on a throttle any reset, else only an exhausted one.
-pub(super) fn reset(headers: &HeaderMap, throttled: Throttled, now: SystemTime) -> Option<Said> {
-    let draft = || draft_reset(text(headers, "ratelimit")?);
-    let exhausted = || exhausted_reset(headers, now);
-    let any = || match throttled {
-        Throttled::Yes => any_reset(headers, now),
-        Throttled::No => None,
+/// The wait until something remains again: for a throttle any reset, else only that of an exhausted
+/// bucket.
+pub(super) fn reset(
+    headers: &HeaderMap,
+    reset_headers: ResetHeaders,
+    now: SystemTime,
+) -> Option<WaitHint> {
+    let draft = text(headers, "ratelimit").and_then(draft_reset);
+    let any = || match reset_headers {
+        ResetHeaders::StateWaits => any_reset(headers, now),
+        ResetHeaders::Ignored => None,
     };
-    said(draft(), Voice::RateLimit)
-        .or_else(|| said(exhausted(), Voice::Reset))
-        .or_else(|| said(any(), Voice::Reset))
+    hint(draft, HintSource::RateLimit)
+        .or_else(|| hint(exhausted_reset(headers, now).or_else(any), HintSource::Reset))
 }
 
 /// `"default";r=0;t=30` of the drafts from 08 on, `limit=9, remaining=0, reset=30` of 07.
@@ -81,7 +107,7 @@ fn draft_reset(line: &str) -> Option<Duration> {
 /// The longest reset among the buckets of which nothing remains.
 fn exhausted_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let empty = headers.iter().filter(|(name, value)| {
-        speaks_of_rates(name.as_str())
+        is_rate_limit_header(name.as_str())
             && name.as_str().contains("remaining")
             && is_zero(value.as_bytes())
     });
@@ -106,14 +132,15 @@ fn any_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 fn resets(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    let is_reset =
-        |name: &str| (speaks_of_rates(name) && name.contains("reset")) || is_own_retry_after(name);
+    let is_reset = |name: &str| {
+        (is_rate_limit_header(name) && name.contains("reset")) || is_own_retry_after(name)
+    };
     headers.iter().filter(move |(name, _)| is_reset(name.as_str()))
 }
 
 /// Whether a header is a vendor's own `Retry-After`: `X-Rate-Limit-Retry-After-Seconds`.
 fn is_own_retry_after(name: &str) -> bool {
-    (name.starts_with("x-") || speaks_of_rates(name))
+    (name.starts_with("x-") || is_rate_limit_header(name))
         && name.contains("retry-after")
         && !name.contains("max")
 }
@@ -127,7 +154,7 @@ fn has_left(headers: &HeaderMap, reset: &HeaderName) -> bool {
     let bucket = unit::bucket(reset.as_str());
     headers.iter().any(|(name, left)| {
         let name = name.as_str();
-        speaks_of_rates(name)
+        is_rate_limit_header(name)
             && name.contains("remaining")
             && unit::bucket(name) == bucket
             && !is_zero(left.as_bytes())
@@ -181,7 +208,7 @@ fn remaining(headers: &HeaderMap, policies: &[Policy<'_>], now: SystemTime) -> V
     }
     for (name, value) in headers {
         let name = name.as_str();
-        if speaks_of_rates(name)
+        if is_rate_limit_header(name)
             && name.contains("remaining")
             && let Some(left) = value.to_str().ok().and_then(whole)
         {
@@ -317,8 +344,9 @@ mod tests {
             (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
         };
         let headers: HeaderMap = pairs.iter().map(pair).collect();
-        let wall = || UNIX_EPOCH + Duration::from_secs(1_767_225_600);
-        let buckets = standing(&headers, wall).map(|found| found.buckets).unwrap_or_default();
+        let wall = UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        let head = ResponseHead { status: StatusCode::OK, headers: &headers };
+        let buckets = standing(head, wall).map(|found| found.buckets).unwrap_or_default();
         let seconds = |span: Option<Duration>| span.map(|span| span.as_secs());
         let found = |it: Bucket| (it.limit, seconds(it.window), it.remaining, seconds(it.reset));
         buckets.into_iter().map(found).collect()

@@ -9,7 +9,7 @@ use super::span;
 use super::unit::{Named, Relation};
 
 /// No legal word is longer.
-pub const LEGAL_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+pub const WAIT_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 /// Characters of a value; longer ones are no hint.
 const CHARS_MAX: usize = 40;
 /// From here on a number is a moment in seconds since 1970, not a delay.
@@ -18,8 +18,7 @@ const EPOCH_SECONDS_MIN: f64 = 1e9;
 const EPOCH_MILLIS_MIN: f64 = 1e11;
 
 /// `Retry-After`: seconds, decimals, three forms of dates, and what people send instead.
-#[must_use]
-pub fn retry_after(text: &str, now: SystemTime) -> Option<Duration> {
+pub(super) fn lenient_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     named(text, Named::default(), now)
 }
 
@@ -69,7 +68,7 @@ pub fn duration(text: &str) -> Option<Duration> {
         return None;
     }
     let (span, rest) = span::leading(text)?;
-    (rest.is_empty() && span <= LEGAL_MAX).then_some(span)
+    (rest.is_empty() && span <= WAIT_MAX).then_some(span)
 }
 
 /// The span from now until a date.
@@ -79,7 +78,7 @@ pub(super) fn until(text: &str, now: SystemTime) -> Option<Duration> {
 
 /// The span, if it is a legal word.
 pub(super) fn legal(span: Duration) -> Option<Duration> {
-    (!span.is_zero() && span <= LEGAL_MAX).then_some(span)
+    (!span.is_zero() && span <= WAIT_MAX).then_some(span)
 }
 
 /// Digits with at most one point: neither signs, exponents nor `inf`.
@@ -148,7 +147,7 @@ mod tests {
             ("2678400", Some(2_678_400_000)),
         ];
         for (text, expected) in rows {
-            let found = retry_after(text, now()).map(|span| span.as_millis());
+            let found = lenient_retry_after(text, now()).map(|span| span.as_millis());
             assert_eq!(found, expected, "{text:?}");
         }
     }
@@ -186,7 +185,7 @@ mod tests {
             "d.00:00:00",
         ];
         for text in illegal {
-            assert_eq!(retry_after(text, now()), None, "{text:?}");
+            assert_eq!(lenient_retry_after(text, now()), None, "{text:?}");
         }
     }
 }

@@ -60,7 +60,7 @@ fn what_only_mentions_a_limit_is_no_throttle() {
         (500, &[], r#"{"message":"Cannot load the rate limit settings."}"#),
     ];
     for (status, headers, body) in rows {
-        let found = trouble("auto", status, headers, body);
+        let found = classified("auto", status, headers, body);
         assert_eq!((found.code == RateLimited, found.hold), (false, None), "{status} {body}");
     }
 }
@@ -88,7 +88,7 @@ fn what_a_sentence_only_names_is_no_throttle() {
         (400, &[], r#"{"message":"The value 'rate limit exceeded' of reason is invalid."}"#),
     ];
     for (status, headers, body) in rows {
-        let found = trouble("auto", status, headers, body);
+        let found = classified("auto", status, headers, body);
         assert_eq!((found.code == RateLimited, found.hold), (false, None), "{status} {body}");
     }
 }
@@ -130,7 +130,7 @@ fn a_throttle_under_another_status_is_one_that_is_corroborated() {
         (422, REMAINING, r#"{"message":"Rate limit exceeded"}"#),
     ];
     for (status, headers, body) in rows {
-        let found = trouble("auto", status, headers, body);
+        let found = classified("auto", status, headers, body);
         assert_eq!(found.code, RateLimited, "{status} {headers:?} {body}");
         assert!(found.hold.is_some(), "{status} {body}");
     }
@@ -140,10 +140,10 @@ fn a_throttle_under_another_status_is_one_that_is_corroborated() {
 fn a_deadlock_is_no_word_of_a_missing_page() {
     for status in [401, 403, 404, 405, 410, 413, 422] {
         let body = r#"{"message":"No article about deadlock detection."}"#;
-        assert_ne!(trouble("auto", status, &[], body).code, TransientConflict, "{status}");
+        assert_ne!(classified("auto", status, &[], body).code, TransientConflict, "{status}");
     }
     let link = r#"{"message":"Bad request, see https://docs.example.com/deadlock"}"#;
-    assert_eq!(trouble("auto", 400, &[], link).code, InvalidRequest);
+    assert_eq!(classified("auto", 400, &[], link).code, InvalidRequest);
 }
 
 /// A word of zero, of the past or out of grammar.
@@ -173,38 +173,38 @@ const UNSAID: [(&str, &str); 20] = [
 #[test]
 fn a_word_that_is_none_leaves_the_outcome_unknown() {
     for (name, value) in UNSAID {
-        let found = trouble("auto", 503, &[(name, value)], "");
+        let found = classified("auto", 503, &[(name, value)], "");
         assert_eq!(
             (found.code, found.processing, found.remedy, found.hold, found.wait),
             (UpstreamError, Processing::Unknown, Remedy::Backoff, None, None),
             "{name}: {value}"
         );
-        let hold = trouble("auto", 429, &[(name, value)], "").hold.unwrap();
+        let hold = classified("auto", 429, &[(name, value)], "").hold.unwrap();
         assert_eq!(hold.length, None, "{name}: {value}");
     }
     let twice = [("retry-after", "1"), ("retry-after", "5")];
-    assert_eq!(trouble("auto", 503, &twice, "").processing, Processing::Unknown);
+    assert_eq!(classified("auto", 503, &twice, "").processing, Processing::Unknown);
     let same = [("retry-after", "5"), ("retry-after", "5")];
-    assert_eq!(trouble("auto", 503, &same, "").processing, Processing::NotProcessed);
+    assert_eq!(classified("auto", 503, &same, "").processing, Processing::NotProcessed);
 }
 
 #[test]
 fn a_word_out_of_grammar_that_is_clear_all_the_same_holds_and_repeats_no_post() {
     for value in ["0.2", "30s", "00:00:30", "2.5 minutes"] {
-        let found = trouble("auto", 503, &[("retry-after", value)], "");
+        let found = classified("auto", 503, &[("retry-after", value)], "");
         assert_eq!(found.processing, Processing::Unknown, "{value}");
         assert!(found.hold.unwrap().length.is_some(), "{value}");
     }
-    let mention = trouble("auto", 503, &[], r#"{"message":"The rate limit service is down"}"#);
+    let mention = classified("auto", 503, &[], r#"{"message":"The rate limit service is down"}"#);
     assert_eq!(mention.processing, Processing::Unknown, "a mention repeats no POST");
-    let words = trouble("auto", 503, &[], "Down for maintenance");
+    let words = classified("auto", 503, &[], "Down for maintenance");
     assert_eq!((words.code, words.processing), (UpstreamMaintenance, Processing::Unknown));
     for (name, value) in [
         ("retry-after", "30"),
         ("retry-after", "Thu, 01 Jan 1970 00:00:30 GMT"),
         ("retry-after-ms", "30000"),
     ] {
-        let found = trouble("auto", 503, &[(name, value)], "");
+        let found = classified("auto", 503, &[(name, value)], "");
         assert_eq!(found.processing, Processing::NotProcessed, "{value}");
         assert_eq!(found.hold.unwrap().length.unwrap().span, seconds(30), "{value}");
     }
@@ -222,7 +222,7 @@ fn a_zero_is_passed_over_for_the_next_voice() {
         (429, &[], "Try again in 0 seconds. Try again in 7 seconds."),
     ];
     for (status, headers, body) in rows {
-        let found = trouble("auto", status, headers, body).wait.map(|wait| wait.span);
+        let found = classified("auto", status, headers, body).wait.map(|wait| wait.span);
         assert_eq!(found, Some(seconds(7)), "{headers:?} {body}");
     }
 }
@@ -256,7 +256,7 @@ fn units_in_names_are_read() {
     ];
     for (name, value, expected) in headers {
         let name = name.to_ascii_lowercase();
-        let found = trouble("auto", 429, &[(&name, value)], "").wait;
+        let found = classified("auto", 429, &[(&name, value)], "").wait;
         assert_eq!(found.map(|wait| up(wait.span)), Some(expected), "{name}: {value}");
     }
     let bodies = [
@@ -278,7 +278,7 @@ fn units_in_names_are_read() {
         (r#"{"error":{"rate_limit_reset_ms":8000}}"#, 8),
     ];
     for (body, expected) in bodies {
-        let found = trouble("auto", 429, &[], body).wait;
+        let found = classified("auto", 429, &[], body).wait;
         assert_eq!(found.map(|wait| up(wait.span)), Some(expected), "{body}");
     }
     let none = [
@@ -291,9 +291,9 @@ fn units_in_names_are_read() {
         r#"{"trial_resets_in_days":3}"#,
     ];
     for body in none {
-        assert_eq!(trouble("auto", 429, &[], body).wait, None, "{body}");
+        assert_eq!(classified("auto", 429, &[], body).wait, None, "{body}");
     }
-    let elsewhere = trouble("auto", 500, &[], r#"{"reset_in_minutes":2}"#);
+    let elsewhere = classified("auto", 500, &[], r#"{"reset_in_minutes":2}"#);
     assert_eq!(elsewhere.wait, None, "a reset is a wait only of a throttle");
 }
 
@@ -330,8 +330,8 @@ fn prose_states_a_wait_only_where_it_speaks_of_trying_again() {
     ];
     for text in silent {
         let body = format!(r#"{{"message":"{text}"}}"#);
-        assert_eq!(trouble("auto", 429, &[], &body).wait, None, "{text}");
-        assert_eq!(trouble("auto", 503, &[], &body).wait, None, "{text}");
+        assert_eq!(classified("auto", 429, &[], &body).wait, None, "{text}");
+        assert_eq!(classified("auto", 503, &[], &body).wait, None, "{text}");
     }
 }
 
@@ -377,7 +377,7 @@ fn a_span_is_read_whole() {
     ];
     for (text, expected) in rows {
         let body = format!(r#"{{"message":"{text}"}}"#);
-        let found = trouble("auto", 429, &[], &body).wait;
+        let found = classified("auto", 429, &[], &body).wait;
         assert_eq!(found.map(|wait| up(wait.span)), Some(expected), "{text}");
     }
 }

@@ -7,30 +7,35 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::{builtin, for_failure, understand};
+use super::{builtin, classify_failure, compile_extract, compile_rules, understand};
 use crate::outcome::Code::*;
 use crate::outcome::{
-    Answer, Basis, Class, Extent, Failure, FailureKind, HoldCause, HoldScope, Learned, Peek,
-    Processing, Reach, Remedy, Trouble, Wait,
+    Basis, Classification, Delivery, Failure, FailureKind, HoldCause, HoldScope, LearnedLimit,
+    Processing, Remedy, ResponseHead, Wait,
 };
 use crate::problem::normalise::{CallFacts, upstream_problem};
 
-fn class(dialect: &str, status: u16, headers: &[(&str, &str)], body: &str) -> Class {
+/// The classification of a response; `None` for a success.
+fn understood(
+    dialect: &str,
+    status: u16,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<Classification> {
     let pair = |(name, value): &(&str, &str)| {
         (name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap())
     };
     let headers: HeaderMap = headers.iter().map(pair).collect();
-    let body = Peek { bytes: Bytes::copy_from_slice(body.as_bytes()), extent: Extent::Whole };
-    let status = StatusCode::from_u16(status).unwrap();
-    let answer = Answer { status, headers: &headers, body: &body };
-    understand(&builtin(dialect).unwrap(), &answer, SystemTime::UNIX_EPOCH).0
+    let body = Some(Bytes::copy_from_slice(body.as_bytes()));
+    let head = ResponseHead { status: StatusCode::from_u16(status).unwrap(), headers: &headers };
+    let understood = understand(&builtin(dialect).unwrap(), head, body, SystemTime::UNIX_EPOCH);
+    understood.map(|(classification, _)| classification)
 }
 
-fn trouble(dialect: &str, status: u16, headers: &[(&str, &str)], body: &str) -> Trouble {
-    match class(dialect, status, headers, body) {
-        Class::Trouble(trouble) => *trouble,
-        Class::Success => panic!("{dialect} {status} {body} is trouble"),
-    }
+#[track_caller]
+fn classified(dialect: &str, status: u16, headers: &[(&str, &str)], body: &str) -> Classification {
+    let found = understood(dialect, status, headers, body);
+    found.unwrap_or_else(|| panic!("{dialect} {status} {body} counts as a success"))
 }
 
 const fn seconds(seconds: u64) -> Duration {
@@ -73,7 +78,7 @@ fn every_status_has_its_row() {
         (999, UpstreamError, unknown, Remedy::Backoff),
     ];
     for (status, code, processing, remedy) in rows {
-        let found = trouble("auto", status, &[], "");
+        let found = classified("auto", status, &[], "");
         assert_eq!(
             (found.code, found.processing, found.remedy),
             (code, processing, remedy),
@@ -81,45 +86,42 @@ fn every_status_has_its_row() {
         );
     }
     for status in [200, 204, 299, 304] {
-        assert!(
-            matches!(class("auto", status, &[], "{\"error\":\"x\"}"), Class::Success),
-            "{status}"
-        );
+        assert!(understood("auto", status, &[], "{\"error\":\"x\"}").is_none(), "{status}");
     }
 }
 
 #[test]
 fn a_vendor_that_says_when_to_return_did_nothing() {
     for status in [503, 529] {
-        let found = trouble("auto", status, &[("retry-after", "7")], "");
+        let found = classified("auto", status, &[("retry-after", "7")], "");
         assert_eq!((found.processing, found.remedy), (Processing::NotProcessed, Remedy::Hold));
         let hold = found.hold.unwrap();
         assert_eq!((hold.scope, hold.cause), (HoldScope::Upstream, HoldCause::Maintenance));
         assert_eq!(hold.length, Some(Wait { span: seconds(7), basis: Basis::Upstream }));
     }
-    let found = trouble("auto", 502, &[("retry-after", "7")], "");
+    let found = classified("auto", 502, &[("retry-after", "7")], "");
     assert_eq!((found.processing, found.remedy), (Processing::Unknown, Remedy::After(seconds(7))));
-    let found = trouble("auto", 404, &[("retry-after", "7")], "try again in 9 seconds");
+    let found = classified("auto", 404, &[("retry-after", "7")], "try again in 9 seconds");
     assert_eq!((found.remedy, found.wait.unwrap().span), (Remedy::Final, seconds(7)));
     let found =
-        trouble("auto", 404, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "9")], "");
+        classified("auto", 404, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "9")], "");
     assert_eq!((found.code, found.wait), (NotFound, None));
 }
 
 #[test]
 fn droplink_as_its_document_says() {
     let body = |sentence: &str| format!("{{\"error\":\"{sentence}\"}}");
-    let deadlock = trouble("droplink", 400, &[], &body("a database deadlock"));
+    let deadlock = classified("droplink", 400, &[], &body("a database deadlock"));
     assert_eq!(deadlock.processing, Processing::NotProcessed);
     assert_eq!(deadlock.remedy, Remedy::After(seconds(1)));
 
-    let disguised = trouble(
+    let disguised = classified(
         "droplink",
         400,
         &[],
         &body("number of requests received exceed the request limit"),
     );
-    let throttled = trouble("droplink", 429, &[], &body("Too Many Requests"));
+    let throttled = classified("droplink", 429, &[], &body("Too Many Requests"));
     for found in [disguised, throttled] {
         assert_eq!((found.code, found.processing), (RateLimited, Processing::NotProcessed));
         let hold = found.hold.unwrap();
@@ -130,7 +132,7 @@ fn droplink_as_its_document_says() {
         assert_eq!(hold.length, Some(Wait { span: seconds(10), basis: Basis::Dialect }));
     }
 
-    let down = trouble("droplink", 503, &[], "");
+    let down = classified("droplink", 503, &[], "");
     let hold = down.hold.unwrap();
     assert_eq!(
         (hold.scope, hold.cause, hold.slow_sixteenths),
@@ -139,40 +141,40 @@ fn droplink_as_its_document_says() {
     assert_eq!(hold.length.unwrap().span, seconds(300));
     assert_eq!(&*down.support.unwrap().contact, "admin@droplink.cc");
 
-    let broken = trouble("droplink", 500, &[], "");
+    let broken = classified("droplink", 500, &[], "");
     assert_eq!((broken.processing, broken.remedy), (Processing::Unknown, Remedy::Backoff));
     assert_eq!(broken.support, None);
     for status in [401, 403, 404, 409, 418] {
-        assert_eq!(trouble("droplink", status, &[], "").remedy, Remedy::Final, "{status}");
+        assert_eq!(classified("droplink", status, &[], "").remedy, Remedy::Final, "{status}");
     }
-    let words = trouble("droplink", 500, &[], &body("a database deadlock"));
+    let words = classified("droplink", 500, &[], &body("a database deadlock"));
     assert_eq!(words.processing, Processing::Unknown, "only a 400 is known to be rolled back");
 }
 
 #[test]
 fn wordbee_as_its_document_says() {
     let body = r#"{"error":{"type":"Throttling error","message":"Requests throttled. Maximum allowed 1000 per 01:00:00."}}"#;
-    let found = trouble("wordbee", 429, &[], body);
-    let learned = Learned { limit: 1000, window: seconds(3600) };
+    let found = classified("wordbee", 429, &[], body);
+    let learned = LearnedLimit { limit: 1000, window: seconds(3600) };
     assert_eq!(found.learned, Some(learned));
     let hold = found.hold.unwrap();
     assert_eq!(hold.scope, HoldScope::Window(seconds(3600)));
     assert_eq!((hold.length, hold.at_least), (None, seconds(10)));
     assert_eq!(found.wait, Some(Wait { span: seconds(10), basis: Basis::Dialect }));
 
-    let short = trouble("wordbee", 429, &[("retry-after", "2")], body);
+    let short = classified("wordbee", 429, &[("retry-after", "2")], body);
     assert_eq!(short.hold.unwrap().length.unwrap().span, seconds(2));
     assert_eq!(
         short.wait.unwrap().span,
         seconds(10),
         "at least ten seconds, whatever the header says"
     );
-    let long = trouble("wordbee", 429, &[("retry-after", "60")], body);
+    let long = classified("wordbee", 429, &[("retry-after", "60")], body);
     assert_eq!(long.wait, Some(Wait { span: seconds(60), basis: Basis::Upstream }));
 
-    let failed = trouble("wordbee", 200, &[], r#"{"trm":{"status":"Failed","statusInfo":"x"}}"#);
+    let failed = classified("wordbee", 200, &[], r#"{"trm":{"status":"Failed","statusInfo":"x"}}"#);
     assert_eq!((failed.code, failed.remedy), (UpstreamError, Remedy::Final));
-    let defect = trouble("wordbee", 500, &[], "");
+    let defect = classified("wordbee", 500, &[], "");
     assert_eq!(defect.remedy, Remedy::Backoff);
     assert_eq!(&*defect.support.unwrap().contact, "Wordbee support");
 }
@@ -184,13 +186,13 @@ fn words_alone_never_make_a_method_repeatable() {
     let unsure = [400, 401, 403, 409, 420, 500, 502];
     for status in sure {
         assert_eq!(
-            trouble("auto", status, &[], body).processing,
+            classified("auto", status, &[], body).processing,
             Processing::NotProcessed,
             "{status}"
         );
     }
     for status in unsure {
-        let found = trouble("auto", status, &[], body);
+        let found = classified("auto", status, &[], body);
         assert_eq!(
             (found.code, found.processing, found.remedy),
             (RateLimited, Processing::Unknown, Remedy::Hold),
@@ -198,35 +200,35 @@ fn words_alone_never_make_a_method_repeatable() {
         );
         assert_eq!(found.hold.unwrap().scope, HoldScope::Allowance);
     }
-    let hidden = trouble("auto", 200, &[], r#"{"ok":false,"error":"ratelimited"}"#);
+    let hidden = classified("auto", 200, &[], r#"{"ok":false,"error":"ratelimited"}"#);
     assert_eq!((hidden.processing, hidden.remedy), (Processing::Processed, Remedy::Final));
     assert!(hidden.hold.is_some());
-    let harmless = class("auto", 200, &[], r#"{"items":[{"message":"Rate limit exceeded"}]}"#);
-    assert!(matches!(harmless, Class::Success));
-    let deadlock = trouble("auto", 400, &[], r#"{"error":"a database deadlock occurred"}"#);
+    let data = r#"{"items":[{"message":"Rate limit exceeded"}]}"#;
+    assert!(understood("auto", 200, &[], data).is_none());
+    let deadlock = classified("auto", 400, &[], r#"{"error":"a database deadlock occurred"}"#);
     assert_eq!((deadlock.code, deadlock.processing), (TransientConflict, Processing::Unknown));
 }
 
 #[test]
 fn advice_against_retrying_is_followed_under_every_dialect() {
     for dialect in ["auto", "droplink", "wordbee"] {
-        let found = trouble(dialect, 429, &[("x-should-retry", "false")], "");
+        let found = classified(dialect, 429, &[("x-should-retry", "false")], "");
         assert_eq!(found.remedy, Remedy::Final);
         assert!(found.hold.is_some(), "the allowance is closed all the same");
     }
     let yes = [("stripe-should-retry", "true")];
-    let conflict = trouble("auto", 409, &yes, "");
+    let conflict = classified("auto", 409, &yes, "");
     assert_eq!((conflict.remedy, conflict.processing), (Remedy::Backoff, Processing::Unknown));
-    let described = trouble("droplink", 409, &yes, "");
+    let described = classified("droplink", 409, &yes, "");
     assert_eq!(described.remedy, Remedy::Final, "a rule knows better");
 }
 
 #[test]
 fn a_quota_is_waited_for_only_when_its_end_is_named() {
     let silent =
-        trouble("auto", 429, &[], r#"{"error":{"code":"insufficient_quota","message":"x"}}"#);
+        classified("auto", 429, &[], r#"{"error":{"code":"insufficient_quota","message":"x"}}"#);
     assert_eq!((silent.code, silent.remedy, silent.hold), (QuotaExhausted, Remedy::Final, None));
-    let named = trouble(
+    let named = classified(
         "auto",
         403,
         &[],
@@ -244,58 +246,64 @@ fn failures_are_told_apart() {
     let rows = [
         (
             FailureKind::Dns,
-            Reach::Nothing,
+            Delivery::NotSent,
             UpstreamUnreachable,
             Processing::NotSent,
             Remedy::Backoff,
         ),
         (
             FailureKind::Refused,
-            Reach::Nothing,
+            Delivery::NotSent,
             UpstreamUnreachable,
             Processing::NotSent,
             Remedy::Backoff,
         ),
-        (FailureKind::Tls, Reach::Nothing, UpstreamTls, Processing::NotSent, Remedy::Backoff),
+        (FailureKind::Tls, Delivery::NotSent, UpstreamTls, Processing::NotSent, Remedy::Backoff),
         (
             FailureKind::TlsCertificate,
-            Reach::Nothing,
+            Delivery::NotSent,
             UpstreamTls,
             Processing::NotSent,
             Remedy::Final,
         ),
         (
             FailureKind::RefusedStream,
-            Reach::Refused,
+            Delivery::Refused,
             UpstreamUnreachable,
             Processing::NotProcessed,
             Remedy::Backoff,
         ),
         (
             FailureKind::Reset,
-            Reach::Maybe,
+            Delivery::Uncertain,
             UpstreamUnreachable,
             Processing::Unknown,
             Remedy::Backoff,
         ),
-        (FailureKind::Timeout, Reach::Maybe, UpstreamTimeout, Processing::Unknown, Remedy::Backoff),
+        (
+            FailureKind::Timeout,
+            Delivery::Uncertain,
+            UpstreamTimeout,
+            Processing::Unknown,
+            Remedy::Backoff,
+        ),
         (
             FailureKind::Protocol,
-            Reach::Maybe,
+            Delivery::Uncertain,
             UpstreamProtocol,
             Processing::Unknown,
             Remedy::Backoff,
         ),
         (
             FailureKind::Truncated,
-            Reach::Maybe,
+            Delivery::Uncertain,
             UpstreamTruncated,
             Processing::Unknown,
             Remedy::Backoff,
         ),
     ];
-    for (kind, reach, code, processing, remedy) in rows {
-        let found = for_failure(&builtin("auto").unwrap(), &Failure::new(kind, reach, "x"));
+    for (kind, delivery, code, processing, remedy) in rows {
+        let found = classify_failure(&builtin("auto").unwrap(), &Failure::new(kind, delivery, "x"));
         assert_eq!(
             (found.code, found.processing, found.remedy),
             (code, processing, remedy),
@@ -303,13 +311,15 @@ fn failures_are_told_apart() {
         );
     }
     let droplink = builtin("droplink").unwrap();
-    let silence = for_failure(&droplink, &Failure::new(FailureKind::Timeout, Reach::Maybe, "x"));
+    let silence =
+        classify_failure(&droplink, &Failure::new(FailureKind::Timeout, Delivery::Uncertain, "x"));
     assert_eq!(
         (silence.processing, silence.remedy),
         (Processing::Unknown, Remedy::After(seconds(300)))
     );
     assert_eq!(silence.wait, Some(Wait { span: seconds(300), basis: Basis::Dialect }));
-    let reset = for_failure(&droplink, &Failure::new(FailureKind::Reset, Reach::Maybe, "x"));
+    let reset =
+        classify_failure(&droplink, &Failure::new(FailureKind::Reset, Delivery::Uncertain, "x"));
     assert_eq!(reset.remedy, Remedy::Backoff, "only silence takes the five minutes (D4)");
 }
 
@@ -322,13 +332,13 @@ fn a_gateway_behind_this_one_is_understood() {
         )
     };
     let headers = [("retry-after", "12")];
-    let full = trouble("wordbee", 429, &headers, &body("allowance_exhausted", false));
+    let full = classified("wordbee", 429, &headers, &body("allowance_exhausted", false));
     assert_eq!(
         (full.code, full.processing, full.remedy),
         (AllowanceExhausted, Processing::NotProcessed, Remedy::Hold)
     );
     assert_eq!(full.hold.unwrap().length.unwrap().span, seconds(12));
-    let silent = trouble("auto", 504, &[], &body("upstream_timeout", true));
+    let silent = classified("auto", 504, &[], &body("upstream_timeout", true));
     assert_eq!((silent.code, silent.processing), (UpstreamTimeout, Processing::Unknown));
 }
 
@@ -336,17 +346,16 @@ fn a_gateway_behind_this_one_is_understood() {
 fn a_route_bends_its_dialect() {
     let rules = serde_json::json!([{ "name": "own", "when": { "status": 409 }, "code": "rate_limited", "retry": { "after": "5s" } }]);
     let places = serde_json::json!({ "message": ["/why"] });
-    let rules = super::file::compile_rules(&rules).unwrap();
-    let places = super::file::compile_extract(&places).unwrap();
+    let rules = compile_rules(&rules).unwrap();
+    let places = compile_extract(&places).unwrap();
     let bent = builtin("droplink").unwrap().for_route(rules, Some(places));
     let (headers, status) = (HeaderMap::new(), StatusCode::CONFLICT);
-    let body = Peek { bytes: Bytes::from_static(b"{\"why\":\"busy\"}"), extent: Extent::Whole };
-    let answer = Answer { status, headers: &headers, body: &body };
-    let (class, reading) = understand(&bent, &answer, SystemTime::UNIX_EPOCH);
-    let Class::Trouble(found) = class else { panic!("a 409 is trouble") };
+    let body = Some(Bytes::from_static(b"{\"why\":\"busy\"}"));
+    let head = ResponseHead { status, headers: &headers };
+    let (found, facts) = understand(&bent, head, body, SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!((&*found.rule, found.remedy), ("own", Remedy::After(seconds(5))));
-    assert_eq!(reading.message.as_deref(), Some("busy"));
-    assert_eq!(trouble("droplink", 409, &[], "").code, Conflict, "other routes are as before");
+    assert_eq!(facts.message.as_deref(), Some("busy"));
+    assert_eq!(classified("droplink", 409, &[], "").code, Conflict, "other routes are as before");
 }
 
 /// Bodies made to hurt: large, deep, wide, endless.
@@ -387,13 +396,11 @@ fn hostile_bodies_end_in_a_small_problem() {
     for (name, body) in hostile() {
         for dialect in ["auto", "wordbee"] {
             let headers = HeaderMap::new();
-            let peek = Peek { bytes: body.clone().into(), extent: Extent::Whole };
-            let status = StatusCode::TOO_MANY_REQUESTS;
-            let answer = Answer { status, headers: &headers, body: &peek };
+            let head = ResponseHead { status: StatusCode::TOO_MANY_REQUESTS, headers: &headers };
             let dialect = builtin(dialect).unwrap();
-            let (class, reading) = understand(&dialect, &answer, SystemTime::UNIX_EPOCH);
-            let Class::Trouble(found) = class else { panic!("{name} is trouble") };
-            let problem = upstream_problem(&found, Some(&reading), &CallFacts::default());
+            let body = Some(body.clone().into());
+            let (found, facts) = understand(&dialect, head, body, SystemTime::UNIX_EPOCH).unwrap();
+            let problem = upstream_problem(&found, Some(&facts), &CallFacts::default());
             assert_eq!(problem.code, RateLimited, "{name}");
             assert!(problem.detail.chars().count() <= 2_000, "{name}");
             assert!(problem.errors.len() <= 100, "{name}");

@@ -14,6 +14,6 @@ pub use replay::{ReplayPool, RequestBody};
 pub use response::ResponseBody;
 
 pub(super) use context::{CallIdentity, ResponseContext};
-pub(super) use peek::{PeekedBody, peek};
+pub(super) use peek::{Extent, PeekedBody, peek};
 pub(super) use replay::{ReplayBody, UploadProgress};
 pub(super) use response::IdleTimer;

@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 
 use super::pieces::Pieces;
 use crate::clock::Clock;
-use crate::outcome::{Extent, Failure};
+use crate::outcome::Failure;
 
 /// Bytes of an error body that are read: many times the largest that proved useful.
 const PEEK_BYTES_MAX: usize = 256 * 1024;
@@ -40,6 +40,14 @@ impl<B> PeekedBody<B> {
         let frames = self.read.into_iter().map(Frame::data);
         (frames.chain(self.trailers.map(Frame::trailers)).collect(), self.rest)
     }
+}
+
+/// How much of a body was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::gateway) enum Extent {
+    Whole,
+    /// The cap, the timeout or a broken connection ended it early.
+    Cut,
 }
 
 pub(in crate::gateway) async fn peek<B>(body: B, clock: Clock) -> PeekedBody<B>

@@ -14,7 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::incoming::{ClientBodyError, IncomingBody};
 use super::pieces::{Cursor, Pieces};
-use crate::headers::Guarded;
+use crate::headers::ProtectedHeaders;
 use crate::retry::replay::BodyState;
 
 /// The memory that all replay buffers of the process may take together.
@@ -60,7 +60,7 @@ pub(in crate::gateway) struct ReplayBuffer {
     pieces: Pieces,
     trailers: Option<HeaderMap>,
     /// Headers that trailers must not carry.
-    guarded: Arc<Guarded>,
+    protected: Arc<ProtectedHeaders>,
     bytes_max: usize,
     pool: Arc<ReplayPool>,
     /// Memory taken from the pool.
@@ -96,7 +96,7 @@ impl ReplayBody {
         incoming: IncomingBody,
         bytes_max: usize,
         pool: &Arc<ReplayPool>,
-        guarded: &Arc<Guarded>,
+        protected: &Arc<ProtectedHeaders>,
     ) -> Self {
         if incoming.is_end_stream() {
             return Self::Empty;
@@ -106,7 +106,7 @@ impl ReplayBody {
             source: Source::Open(incoming),
             pieces: Pieces::default(),
             trailers: None,
-            guarded: Arc::clone(guarded),
+            protected: Arc::clone(protected),
             bytes_max,
             pool: Arc::clone(pool),
             pooled_bytes: 0,
@@ -232,7 +232,7 @@ impl ReplayBuffer {
                 Err(frame) => {
                     self.trailers = frame.into_trailers().ok();
                     if let Some(trailers) = &mut self.trailers {
-                        self.guarded.filter_trailers(trailers);
+                        self.protected.filter_trailers(trailers);
                     }
                 }
             },
@@ -358,14 +358,18 @@ mod tests {
 
     use super::*;
 
-    fn guarded() -> Arc<Guarded> {
+    fn protected() -> Arc<ProtectedHeaders> {
         let account = HeaderName::from_static("x-account");
-        Arc::new(Guarded::new(HeaderName::from_static("evenkeel-key"), None, vec![account]))
+        Arc::new(ProtectedHeaders::new(
+            HeaderName::from_static("evenkeel-key"),
+            None,
+            vec![account],
+        ))
     }
 
     fn body(text: &'static str, bytes_max: usize, pool: usize) -> ReplayBody {
         let incoming = IncomingBody::Buffered(Full::new(Bytes::from_static(text.as_bytes())));
-        ReplayBody::new(incoming, bytes_max, &Arc::new(ReplayPool::new(pool)), &guarded())
+        ReplayBody::new(incoming, bytes_max, &Arc::new(ReplayPool::new(pool)), &protected())
     }
 
     async fn send(replay: &ReplayBody) -> Option<Bytes> {
@@ -416,7 +420,7 @@ mod tests {
         let body = Full::new(Bytes::from_static(b"hello"));
         let body = body.with_trailers(std::future::ready(Some(Ok(trailers))));
         let incoming = IncomingBody::of(body.map_err(|never| match never {}));
-        let replay = ReplayBody::new(incoming, 100, &Arc::new(ReplayPool::new(100)), &guarded());
+        let replay = ReplayBody::new(incoming, 100, &Arc::new(ReplayPool::new(100)), &protected());
         let sent = replay.next_attempt().collect().await.unwrap();
         let names: Vec<_> = sent.trailers().unwrap().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-sum"]);
@@ -434,7 +438,7 @@ mod tests {
     fn the_pool_gets_everything_back() {
         let pool = Arc::new(ReplayPool::new(1000));
         let incoming = IncomingBody::Buffered(Full::new(Bytes::from_static(b"hello")));
-        let replay = ReplayBody::new(incoming, 100, &pool, &guarded());
+        let replay = ReplayBody::new(incoming, 100, &pool, &protected());
         let mut context = Context::from_waker(std::task::Waker::noop());
         let filled = std::pin::pin!(replay.fill()).poll(&mut context);
         assert!(filled.is_ready() && pool.free.load(Ordering::Relaxed) < 995);

@@ -12,10 +12,10 @@ use super::coalesce::Coalesced;
 use super::context::ResponseContext;
 use crate::allowance::ConcurrencyPermit;
 use crate::clock::Clock;
-use crate::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Delivery, Failure, FailureKind};
 use crate::telemetry::{self, BodyFault, BrokenBy};
 use crate::time::Moment;
-use crate::upstream::AnswerBody;
+use crate::upstream;
 
 /// The body of a response to a client.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub enum ResponseBody<B> {
     Streamed(Box<Streamed<B>>),
 }
 
-impl<B: AnswerBody> ResponseBody<B> {
+impl<B: upstream::ResponseBody> ResponseBody<B> {
     /// The body of a vendor's response. If all of it is here, it is not streamed, and its place
     /// among the concurrent attempts is free.
     pub(in crate::gateway) fn of_vendor(
@@ -57,7 +57,7 @@ impl<B: AnswerBody> ResponseBody<B> {
         Self::Streamed(Box::new(streamed))
     }
 
-    /// Notes that all of it was written to the client.
+    /// CallHeaders that all of it was written to the client.
     pub fn was_sent(&mut self) {
         if let Self::Streamed(streamed) = self {
             streamed.ending_known = true;
@@ -178,7 +178,7 @@ where
         let Poll::Ready(frame) = Pin::new(&mut this.rest).poll_frame(context) else {
             ready!(this.idle.poll(context));
             let detail = "no byte of the body came in time";
-            let failure = Failure::new(FailureKind::IdleTimeout, Reach::Maybe, detail);
+            let failure = Failure::new(FailureKind::IdleTimeout, Delivery::Uncertain, detail);
             this.record_failure(&failure);
             return Poll::Ready(Some(Err(failure)));
         };

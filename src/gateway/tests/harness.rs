@@ -144,7 +144,7 @@ impl Harness {
         let clock = Clock::start();
         let entry = Entry { host: None, prefix: "/vendor".into(), upstream: 0 };
         let settings = Settings {
-            clients: Clients::anybody(HeaderName::from_static("evenkeel-key")),
+            clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
             client_limits: vec![client_limit],
             routes: Routes::new(vec![entry]),
             upstreams: vec![upstream],

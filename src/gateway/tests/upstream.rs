@@ -16,9 +16,9 @@ use http_body_util::BodyExt;
 
 use crate::clock::Clock;
 use crate::gateway::RequestBody;
-use crate::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Delivery, Failure, FailureKind};
 use crate::time::Moment;
-use crate::upstream::{AnswerBody, Exchange, Progress, RequestHead};
+use crate::upstream::{self, Exchange, Progress, RequestHead};
 
 pub(super) type Headers = &'static [(&'static str, &'static str)];
 
@@ -209,15 +209,19 @@ impl ScriptedUpstream {
             self.wait(ms).await;
         }
         let mut taken = Vec::new();
+        let mut cut = false;
         while taken.len() < bytes_max {
             let Some(frame) = body.frame().await else { break };
-            let broke = |_| Failure::new(FailureKind::Reset, progress.reach(), "the upload broke");
+            let broke =
+                |_| Failure::new(FailureKind::Reset, progress.delivery(), "the upload broke");
             let Ok(data) = frame.map_err(broke)?.into_data() else { continue };
-            taken.extend_from_slice(&data[..data.len().min(bytes_max - taken.len())]);
+            let room = bytes_max - taken.len();
+            cut = room < data.len();
+            taken.extend_from_slice(&data[..data.len().min(room)]);
             progress.wrote(clock.now());
             self.wait(pause_ms).await;
         }
-        if taken.len() < bytes_max || body.size_hint().exact() == Some(0) {
+        if !cut && (taken.len() < bytes_max || body.size_hint().exact() == Some(0)) {
             progress.finished(clock.now());
         }
         Ok(taken)
@@ -266,8 +270,8 @@ impl Exchange<RequestBody> for ScriptedUpstream {
             }
             Outcome::Fail(kind) => {
                 let refused = kind == FailureKind::RefusedStream;
-                let reach = if refused { Reach::Refused } else { progress.reach() };
-                Err(Failure::new(kind, reach, "scripted"))
+                let delivery = if refused { Delivery::Refused } else { progress.delivery() };
+                Err(Failure::new(kind, delivery, "scripted"))
             }
             Outcome::Silence => std::future::pending().await,
         }
@@ -312,12 +316,12 @@ impl Body for ScriptedBody {
         if let Some(text) = self.text.take() {
             return Poll::Ready(Some(Ok(Frame::data(text))));
         }
-        let failure = || Failure::new(FailureKind::Truncated, Reach::Maybe, "scripted");
+        let failure = || Failure::new(FailureKind::Truncated, Delivery::Uncertain, "scripted");
         Poll::Ready(std::mem::take(&mut self.breaks).then(|| Err(failure())))
     }
 }
 
-impl AnswerBody for ScriptedBody {
+impl upstream::ResponseBody for ScriptedBody {
     fn take_whole(&mut self) -> Option<Bytes> {
         let whole = self.silence.is_none() && !self.breaks;
         whole.then(|| self.text.take().unwrap_or_default())

@@ -12,8 +12,9 @@ use serde_json::{Map, Value};
 
 use super::harmless::is_harmless;
 use super::redact::Redactor;
+use crate::outcome::CHILDREN_MAX;
 use crate::problem::json::quoted_bytes;
-use crate::problem::{CHILDREN_MAX, DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, SHORT_CHARS_MAX};
+use crate::problem::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, SHORT_CHARS_MAX};
 
 /// What never passes, whoever says it.
 #[derive(Clone, Copy, Debug, Default)]

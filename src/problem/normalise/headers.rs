@@ -143,16 +143,16 @@ pub fn proxy_status(
 /// The error of RFC 9209 for each way an exchange breaks; some causes have one of their own.
 fn failure_error(failure: &Failure) -> &'static str {
     const ALERTS: [&str; 5] = [
-        cause::NOTHING_SHARED,
-        cause::NO_PROTOCOL,
+        cause::NO_COMMON_TLS,
+        cause::NO_COMMON_PROTOCOL,
         cause::UNKNOWN_NAME,
         cause::CLIENT_CERTIFICATE,
         cause::ALERT,
     ];
     match failure.cause {
-        cause::LOOKUP_LATE => return "dns_timeout",
-        cause::UNREACHABLE => return "destination_ip_unroutable",
-        cause::BODY_STUCK => return "connection_write_timeout",
+        cause::LOOKUP_TIMEOUT => return "dns_timeout",
+        cause::NO_ROUTE => return "destination_ip_unroutable",
+        cause::UPLOAD_STALLED => return "connection_write_timeout",
         alert if ALERTS.contains(&alert) => return "tls_alert_received",
         _ => {}
     }
@@ -203,7 +203,7 @@ fn push_text(line: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Reach;
+    use crate::outcome::Delivery;
     use crate::problem::Spoken;
     use crate::problem::normalise::{CallFacts, Redactor, Remark, own_problem};
 
@@ -211,21 +211,21 @@ mod tests {
     fn details_name_no_host_and_every_cause_its_error() {
         let internal = "connect to db-7.internal:443 (10.0.0.7) with key s3cret";
         let broken = |kind, cause: Option<&'static str>| {
-            let failure = Failure::new(kind, Reach::Nothing, internal.to_owned());
-            let failure = cause.map_or(failure.clone(), |cause| failure.because(cause));
+            let failure = Failure::new(kind, Delivery::NotSent, internal.to_owned());
+            let failure = cause.map_or(failure.clone(), |cause| failure.with_cause(cause));
             let error = ProxyError::broken(Code::UpstreamUnreachable, &failure);
             proxy_status("evenkeel", Some(&error), None, None).to_str().unwrap().to_owned()
         };
         for kind in FailureKind::ALL {
             let line = broken(kind, None);
             assert!(!line.contains("internal:") && !line.contains("10.0"), "{line}");
-            assert!(line.contains(kind.words()), "{line}");
+            assert!(line.contains(kind.summary()), "{line}");
         }
         let rows = [
-            (FailureKind::Dns, cause::LOOKUP_LATE, "dns_timeout"),
-            (FailureKind::Refused, cause::UNREACHABLE, "destination_ip_unroutable"),
-            (FailureKind::Tls, cause::NOTHING_SHARED, "tls_alert_received"),
-            (FailureKind::IdleTimeout, cause::BODY_STUCK, "connection_write_timeout"),
+            (FailureKind::Dns, cause::LOOKUP_TIMEOUT, "dns_timeout"),
+            (FailureKind::Refused, cause::NO_ROUTE, "destination_ip_unroutable"),
+            (FailureKind::Tls, cause::NO_COMMON_TLS, "tls_alert_received"),
+            (FailureKind::IdleTimeout, cause::UPLOAD_STALLED, "connection_write_timeout"),
         ];
         for (kind, cause, error) in rows {
             let line = broken(kind, Some(cause));
@@ -350,7 +350,7 @@ mod tests {
 
     #[test]
     fn proxy_status_names_an_error_only_when_nothing_was_received() {
-        let silence = Failure::new(FailureKind::Timeout, Reach::Maybe, "no answer in time");
+        let silence = Failure::new(FailureKind::Timeout, Delivery::Uncertain, "no answer in time");
         let timeout = ProxyError::broken(Code::UpstreamTimeout, &silence);
         let invalid = ProxyError::own(Code::InvalidRequest, None);
         let exhausted =

@@ -15,11 +15,12 @@ use std::time::Duration;
 use http::StatusCode;
 
 use crate::outcome::{
-    Code, HoldCause, Part, Reading, Remedy, Source, StoppedBy, Support, SupportWhen, Trouble, Wait,
+    CHILDREN_MAX, ChildError, Classification, Code, Facts, HoldCause, Remedy, Source, StoppedBy,
+    Support, SupportWhen, Wait,
 };
 use crate::problem::{
-    CHILDREN_MAX, Child, DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, RetryAfter, Retryable,
-    SHORT_CHARS_MAX, Spoken,
+    Child, DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, RetryAfter, Retryable, SHORT_CHARS_MAX,
+    Spoken,
 };
 use crate::time::seconds_up;
 
@@ -114,12 +115,13 @@ pub struct Remark<'a> {
 /// The problem of an outcome: with its reading when the vendor answered, without when it did not.
 #[must_use]
 pub fn upstream_problem(
-    trouble: &Trouble,
-    reading: Option<&Reading>,
+    trouble: &Classification,
+    reading: Option<&Facts>,
     call: &CallFacts<'_>,
 ) -> Problem {
-    if let Some(relayed) = reading.and_then(|reading| reading.relayed.as_deref()) {
-        return relay(relayed, call);
+    let relayed = reading.and_then(|reading| reading.relayed.as_deref());
+    if let Some(problem) = relayed.and_then(|relayed| Problem::from_value(&relayed.body)) {
+        return relay(problem, call);
     }
     let code = presented_code(trouble.code, call.credential);
     let sentence = reading.and_then(|reading| sentence(reading, call.scrub));
@@ -154,8 +156,7 @@ fn own_source(code: Code) -> Source {
 }
 
 /// Another gateway of ours has said it already: nothing is said twice or otherwise.
-fn relay(relayed: &Problem, call: &CallFacts<'_>) -> Problem {
-    let mut problem = relayed.clone();
+fn relay(mut problem: Problem, call: &CallFacts<'_>) -> Problem {
     let own = longer(None, call.retry_after);
     if own.is_some_and(|own| problem.retry_after.is_none_or(|said| own.seconds > said.seconds)) {
         problem.retry_after = own;
@@ -198,12 +199,12 @@ const fn presented_code(code: Code, credential: Presenter) -> Code {
     }
 }
 
-fn source(code: Code, reading: Option<&Reading>) -> Source {
+fn source(code: Code, reading: Option<&Facts>) -> Source {
     let speaks = if reading.is_some() { Source::Upstream } else { Source::Gateway };
     if code.sources().contains(&speaks) { speaks } else { code.sources()[0] }
 }
 
-fn status(code: Code, trouble: &Trouble, call: &CallFacts<'_>) -> StatusCode {
+fn status(code: Code, trouble: &Classification, call: &CallFacts<'_>) -> StatusCode {
     match (call.status, call.vendor_status) {
         (StatusPolicy::Keep, Some(sent)) if is_error(sent) => sent,
         (StatusPolicy::Keep | StatusPolicy::Map, sent) => {
@@ -227,7 +228,7 @@ fn is_error(status: StatusCode) -> bool {
     status.as_u16() >= 400
 }
 
-fn retryable(code: Code, trouble: &Trouble, call: &CallFacts<'_>) -> bool {
+fn retryable(code: Code, trouble: &Classification, call: &CallFacts<'_>) -> bool {
     let helps = trouble.remedy != Remedy::Final;
     let allowed = match call.stopped_by {
         Some(StoppedBy::Method | StoppedBy::Final) => false,
@@ -260,7 +261,7 @@ fn support(support: Option<&Support>, retries: Retries) -> Option<String> {
     told.then(|| support.contact.as_ref().to_owned())
 }
 
-fn spoken(reading: Option<&Reading>, call: &CallFacts<'_>) -> Spoken {
+fn spoken(reading: Option<&Facts>, call: &CallFacts<'_>) -> Spoken {
     let mut spoken = Spoken {
         name: call.upstream.map(str::to_owned),
         status: call.vendor_status.map(|status| status.as_u16()),
@@ -282,11 +283,11 @@ fn spoken(reading: Option<&Reading>, call: &CallFacts<'_>) -> Spoken {
     spoken
 }
 
-fn sentence(reading: &Reading, scrub: Scrub<'_>) -> Option<String> {
+fn sentence(reading: &Facts, scrub: Scrub<'_>) -> Option<String> {
     scrub.clean(reading.message.as_deref()?, DETAIL_CHARS_MAX)
 }
 
-fn errors(reading: &Reading, sentence: Option<&str>, code: Code, scrub: Scrub<'_>) -> Vec<Child> {
+fn errors(reading: &Facts, sentence: Option<&str>, code: Code, scrub: Scrub<'_>) -> Vec<Child> {
     let parts = reading.children.iter().take(CHILDREN_MAX);
     let listed: Vec<Child> = parts.filter_map(|part| child(part, scrub)).collect();
     if listed.is_empty() && matches!(code, Code::InvalidRequest | Code::Unprocessable) {
@@ -295,7 +296,7 @@ fn errors(reading: &Reading, sentence: Option<&str>, code: Code, scrub: Scrub<'_
     listed
 }
 
-fn child(part: &Part, scrub: Scrub<'_>) -> Option<Child> {
+fn child(part: &ChildError, scrub: Scrub<'_>) -> Option<Child> {
     let clean =
         |text: &Option<String>, max| text.as_deref().and_then(|text| scrub.clean(text, max));
     let child = Child {
@@ -349,14 +350,15 @@ mod tests {
     use crate::outcome::{Basis, Processing};
     use crate::problem::schema;
 
-    fn trouble(code: Code) -> Trouble {
-        Trouble {
+    fn trouble(code: Code) -> Classification {
+        Classification {
             code,
             rule: "test".into(),
             processing: Processing::Unknown,
             remedy: Remedy::Backoff,
             hold: None,
             learned: None,
+            standing: None,
             support: None,
             wait: None,
             status: None,
@@ -374,7 +376,7 @@ mod tests {
         for code in Code::ALL {
             let own = own_problem(code, &call, &Remark::default());
             assert_ne!(own.source, Source::Upstream, "{code:?}");
-            let vendors = upstream_problem(&trouble(code), Some(&Reading::default()), &call);
+            let vendors = upstream_problem(&trouble(code), Some(&Facts::default()), &call);
             for problem in [own, vendors] {
                 let value = serde_json::from_slice(&problem.to_bytes()).unwrap();
                 assert!(validator.is_valid(&value), "{value}");
@@ -385,7 +387,8 @@ mod tests {
 
     #[test]
     fn the_longer_wait_wins_and_says_who_spoke() {
-        let vendors = Trouble { wait: wait(30, Basis::Upstream), ..trouble(Code::RateLimited) };
+        let vendors =
+            Classification { wait: wait(30, Basis::Upstream), ..trouble(Code::RateLimited) };
         let rows = [
             (None, (30, Basis::Upstream)),
             (wait(10, Basis::Estimate), (30, Basis::Upstream)),
@@ -393,7 +396,7 @@ mod tests {
         ];
         for (retry_after, (seconds, basis)) in rows {
             let call = CallFacts { retry_after, ..CallFacts::default() };
-            let problem = upstream_problem(&vendors, Some(&Reading::default()), &call);
+            let problem = upstream_problem(&vendors, Some(&Facts::default()), &call);
             assert_eq!(problem.retry_after, Some(RetryAfter { seconds, basis }));
             let headers = problem_headers(&problem, None, Scrub::default());
             assert_eq!(headers[RETRY_AFTER], seconds.to_string());
@@ -404,7 +407,7 @@ mod tests {
     fn retryable_follows_the_replay_table() {
         let stops = |stopped_by| CallFacts { stopped_by, ..CallFacts::default() };
         let ask = |code, remedy, stopped_by| {
-            let trouble = Trouble { remedy, ..trouble(code) };
+            let trouble = Classification { remedy, ..trouble(code) };
             upstream_problem(&trouble, None, &stops(stopped_by)).retryable
         };
         assert!(ask(Code::UpstreamTimeout, Remedy::Backoff, Some(StoppedBy::Attempts)));
@@ -419,8 +422,10 @@ mod tests {
     fn support_is_told_only_when_its_time_has_come() {
         let support = |when| Support { contact: "admin@droplink.cc".into(), when };
         let told = |when, retries| {
-            let trouble =
-                Trouble { support: Some(support(when)), ..trouble(Code::UpstreamMaintenance) };
+            let trouble = Classification {
+                support: Some(support(when)),
+                ..trouble(Code::UpstreamMaintenance)
+            };
             upstream_problem(&trouble, None, &CallFacts { retries, ..CallFacts::default() }).support
         };
         assert_eq!(told(SupportWhen::Exhausted, Retries::Left), None);
@@ -440,7 +445,7 @@ mod tests {
     fn a_refused_credential_of_ours_is_not_the_clients_fault() {
         let call = CallFacts { credential: Presenter::Gateway, ..CallFacts::default() };
         for code in [Code::Unauthenticated, Code::CredentialRejected] {
-            let problem = upstream_problem(&trouble(code), Some(&Reading::default()), &call);
+            let problem = upstream_problem(&trouble(code), Some(&Facts::default()), &call);
             assert_eq!(problem.code, Code::GatewayCredentialRejected);
             assert_eq!((problem.status.as_u16(), problem.retryable), (502, false));
             let challenge = HeaderValue::from_static("Bearer realm=\"vendor\"");
@@ -455,7 +460,7 @@ mod tests {
         let status = |code, sent: u16, status| {
             let vendor_status = StatusCode::from_u16(sent).ok();
             let call = CallFacts { vendor_status, status, ..CallFacts::default() };
-            upstream_problem(&trouble(code), Some(&Reading::default()), &call).status.as_u16()
+            upstream_problem(&trouble(code), Some(&Facts::default()), &call).status.as_u16()
         };
         assert_eq!(status(Code::RateLimited, 400, StatusPolicy::Map), 429);
         assert_eq!(status(Code::RateLimited, 400, StatusPolicy::Keep), 400);
@@ -468,7 +473,7 @@ mod tests {
     fn secrets_pass_nowhere() {
         let secret = "sk-live-1234567890";
         let text = || Some(format!("key {secret} is bad"));
-        let reading = Reading {
+        let reading = Facts {
             message: text(),
             code: text(),
             reason: Some(format!("{secret}!")),
@@ -476,8 +481,8 @@ mod tests {
             operation: text(),
             occurred_at: text(),
             details: Some(serde_json::json!({ secret: [secret, { "a": secret }] })),
-            children: vec![Part { message: text(), code: text(), pointer: text() }],
-            ..Reading::default()
+            children: vec![ChildError { message: text(), code: text(), pointer: text() }],
+            ..Facts::default()
         };
         let redactor = Redactor::new([secret.as_bytes()]);
         let call = CallFacts { scrub: Scrub::of(&redactor), ..CallFacts::default() };

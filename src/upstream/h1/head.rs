@@ -1,7 +1,7 @@
-//! Heads of HTTP/1.1 as bytes: a request's, written; an answer's, read.
+//! Heads of HTTP/1.1 as bytes: writes those of requests, reads those of responses.
 //!
-//! It refuses to read what another reader could read differently: an answer has one length or
-//! none, and that it is in chunks is said once and in one word.
+//! Nothing is accepted that another reader could read differently: a response has at most one
+//! `Content-Length`, and `Transfer-Encoding` is `chunked` and stated once.
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRAILER, TRANSFER_ENCODING};
@@ -12,61 +12,68 @@ use hyper::ext::ReasonPhrase;
 use crate::http1::{
     Chunks, Concerns, Length, Lines, OriginalHead, Padding, ParseError, is_listed, line, number,
 };
-use crate::upstream::{AnswerBounds, Interim, RequestHead};
+use crate::upstream::progress::Interim;
+use crate::upstream::request::RequestHead;
+use crate::upstream::settings::ResponseLimits;
 
-/// Writes the head of a request with this body to `host`, and says how the body's end is told.
-/// `version` is what the upstream speaks.
+/// Writes the head of a request to `host` and returns how the end of its body is marked.
+/// `version` is that of the upstream.
 pub(super) fn write<B: Body>(
     out: &mut Vec<u8>,
-    (head, body): (&RequestHead, &B),
+    head: &RequestHead,
+    body: &B,
     host: &HeaderValue,
     version: Version,
 ) -> Length {
     let length = match body.size_hint().exact() {
         _ if body.is_end_stream() => Length::None,
         Some(bytes) => Length::Exactly(bytes),
-        None => announced(&head.headers).map_or(Length::Chunks, Length::Exactly),
+        None => {
+            let stated = head.headers.get(CONTENT_LENGTH);
+            let stated = stated.and_then(|value| number(value.as_bytes()));
+            stated.map_or(Length::Chunks, Length::Exactly)
+        }
     };
-    // A request in chunks cannot be one of HTTP/1.0.
-    let is_old = version == Version::HTTP_10 && length != Length::Chunks;
+    // HTTP/1.0 has no chunks.
+    let is_http10 = version == Version::HTTP_10 && length != Length::Chunks;
     for part in [head.method.as_str(), " ", head.target.as_str()] {
         out.extend_from_slice(part.as_bytes());
     }
-    out.extend_from_slice(if is_old { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
+    out.extend_from_slice(if is_http10 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
     let spelling = &head.spelling;
     spelling.write(out, &HOST, host);
-    let (mut said, mut takes_trailers) = (false, false);
+    let (mut has_length, mut has_te) = (false, false);
     for (name, value) in &head.headers {
         if name == HOST || name == TRANSFER_ENCODING {
             continue;
         }
         if name == CONTENT_LENGTH {
-            // What HTTP/2 brought may be there twice, or belong to no body.
-            let announced = if said { None } else { number(value.as_bytes()) };
-            match (length, announced) {
-                (Length::Exactly(bytes), Some(announced)) if bytes == announced => {}
+            // A request that came over HTTP/2 may have it twice, or without a body.
+            let stated = if has_length { None } else { number(value.as_bytes()) };
+            match (length, stated) {
+                (Length::Exactly(bytes), Some(stated)) if bytes == stated => {}
                 (Length::None, Some(0)) => {}
                 (Length::None | Length::Exactly(_) | Length::Chunks | Length::Close, _) => continue,
             }
-            said = true;
+            has_length = true;
         }
-        // Trailers follow chunks and nothing else.
+        // Trailers can follow chunks only.
         if name == TRAILER && length != Length::Chunks {
             continue;
         }
-        takes_trailers |= name == TE;
+        has_te |= name == TE;
         spelling.write(out, name, value);
     }
     match length {
-        Length::Exactly(bytes) if !said => {
+        Length::Exactly(bytes) if !has_length => {
             line(out, spelling.name(&CONTENT_LENGTH), bytes.to_string().as_bytes());
         }
         Length::Chunks => line(out, spelling.name(&TRANSFER_ENCODING), b"chunked"),
         Length::None | Length::Exactly(_) | Length::Close => {}
     }
-    match (is_old, takes_trailers) {
+    match (is_http10, has_te) {
         (false, false) => {}
-        // `TE` is about this connection only, and has to say so (RFC 9110 §10.1.4).
+        // `TE` is hop-by-hop and has to be listed (RFC 9110 §10.1.4).
         (false, true) => line(out, CONNECTION.as_str(), b"te"),
         (true, false) => line(out, CONNECTION.as_str(), b"keep-alive"),
         (true, true) => line(out, CONNECTION.as_str(), b"keep-alive, te"),
@@ -75,20 +82,15 @@ pub(super) fn write<B: Body>(
     length
 }
 
-/// The length that the headers state of a body that does not know its own.
-fn announced(headers: &HeaderMap) -> Option<u64> {
-    headers.get(CONTENT_LENGTH).and_then(|value| number(value.as_bytes()))
-}
-
-/// What an answer's head says about the connection.
+/// What a response's head means for the connection.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct HeadInfo {
     pub(super) framing: Framing,
-    /// Whether the connection goes on after it, as far as the head says.
+    /// Whether another exchange may follow, as far as the head says.
     pub(super) persists: bool,
 }
 
-/// How the end of an answer's body is told.
+/// How the end of a response's body is marked.
 #[derive(Debug)]
 pub(super) enum Framing {
     /// So many bytes are still to come.
@@ -98,64 +100,62 @@ pub(super) enum Framing {
     Close,
 }
 
-/// What stands at the front of the received bytes.
 #[derive(Debug)]
-pub(super) enum Found {
-    /// Part of a head.
-    Part,
-    /// An interim answer, taken off.
+pub(super) enum ReadHead {
+    Incomplete,
     Interim(Interim),
-    /// The head, taken off, and as it was received.
-    Head(Head, OriginalHead),
+    /// The head of the final response, also as it was received.
+    Complete(HeadInfo, OriginalHead),
 }
 
-/// Why a head cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unusable {
-    /// It is not HTTP/1.1.
+pub(super) enum HeadError {
     Malformed(ParseError),
-    /// It is over one of our own bounds; the vendor did nothing wrong.
-    OverBound(&'static str),
+    /// Over a limit of ours; the upstream made no mistake.
+    TooLarge(&'static str),
 }
 
-impl From<ParseError> for Unusable {
-    fn from(lie: ParseError) -> Self {
-        Self::Malformed(lie)
+impl From<ParseError> for HeadError {
+    fn from(error: ParseError) -> Self {
+        Self::Malformed(error)
     }
 }
 
-/// Takes one head off `received` and into `answer`, which is blank; `method` is what it answers.
+const NO_STATUS_LINE: ParseError = ParseError("no status line");
+const TOO_MANY_BYTES: HeadError =
+    HeadError::TooLarge("the response's head has more bytes than `head.max`");
+const TOO_MANY_HEADERS: HeadError =
+    HeadError::TooLarge("the response has more headers than `head.headers`");
+
+/// Takes one head off `received`. If it is that of the final response, it goes into `response`,
+/// which is blank. `method` is that of the request.
 pub(super) fn read<B>(
     received: &mut BytesMut,
     lines: &mut Lines,
-    (method, bounds): (&Method, AnswerBounds),
-    answer: &mut Response<B>,
-) -> Result<Found, Unusable> {
+    method: &Method,
+    limits: ResponseLimits,
+    response: &mut Response<B>,
+) -> Result<ReadHead, HeadError> {
     if skip_empty_lines(received) {
-        return Ok(Found::Part);
+        return Ok(ReadHead::Incomplete);
     }
     let Some(length) = lines.find(received) else {
-        // Nonsense need not be awaited to its end.
-        if !received.iter().zip(START).all(|(received, expected)| received == expected) {
+        // What does not begin like a response is refused at once, as its end may never come.
+        if !received.iter().zip(PREFIX).all(|(received, expected)| received == expected) {
             return Err(NO_STATUS_LINE.into());
         }
-        let fits = received.len() <= bounds.head_bytes_max;
-        return if fits { Ok(Found::Part) } else { Err(TOO_LARGE) };
+        let fits = received.len() <= limits.head_bytes_max;
+        return if fits { Ok(ReadHead::Incomplete) } else { Err(TOO_MANY_BYTES) };
     };
-    if length > bounds.head_bytes_max {
-        return Err(TOO_LARGE);
+    if length > limits.head_bytes_max {
+        return Err(TOO_MANY_BYTES);
     }
     let head = received.split_to(length).freeze();
-    let parsed = parse(&head, lines, (method, bounds.headers_max), answer);
-    let original = lines.original(head);
-    Ok(match parsed? {
-        Parsed::Interim(interim) => Found::Interim(interim),
-        Parsed::Head(head) => Found::Head(head, original),
-    })
+    parse(head, lines, method, limits.headers_max, response)
 }
 
-/// Takes empty lines off the front, which some vendors send behind a body, perhaps late; whether
-/// nothing else is here, the beginning of another one apart.
+/// Takes empty lines off the front, which some vendors send behind a body, perhaps late. Returns
+/// whether nothing else is there, apart from the first byte of another empty line.
 pub(super) fn skip_empty_lines(received: &mut BytesMut) -> bool {
     while received.starts_with(b"\r\n") {
         received.advance(2);
@@ -163,88 +163,77 @@ pub(super) fn skip_empty_lines(received: &mut BytesMut) -> bool {
     matches!(**received, [] | [b'\r'])
 }
 
-/// How every answer begins.
-const START: &[u8] = b"HTTP/1.";
-
-const NO_STATUS_LINE: ParseError = ParseError("no status line");
-const TOO_LARGE: Unusable = Unusable::OverBound("the answer's head has more bytes than `head.max`");
-const TOO_MANY: Unusable = Unusable::OverBound("the answer has more headers than `head.headers`");
-
-/// What one whole head is.
-enum Parsed {
-    Interim(Interim),
-    Head(Head),
-}
-
-/// Reads one whole head. Values share its bytes.
+/// Parses a complete head. Header values share its bytes.
 fn parse<B>(
-    head: &Bytes,
+    head: Bytes,
     lines: &mut Lines,
-    (method, headers_max): (&Method, usize),
-    answer: &mut Response<B>,
-) -> Result<Parsed, Unusable> {
-    let (version, status, reason) = status_line(&head[lines.place(head, 0)])?;
+    method: &Method,
+    headers_max: usize,
+    response: &mut Response<B>,
+) -> Result<ReadHead, HeadError> {
+    let (version, status, reason) = status_line(&head[lines.place(&head, 0)])?;
     if status == StatusCode::SWITCHING_PROTOCOLS {
-        return Err(ParseError("101 unasked").into());
+        return Err(ParseError("a 101 response without an upgrade request").into());
     }
     if status.is_informational() {
         let mut headers = HeaderMap::new();
-        let said = header_lines(head, lines, headers_max, &mut headers)?;
-        // It has no body whatever it says, but what it says has to be possible.
-        said.framing(StatusCode::OK, version, &Method::GET)?;
-        return Ok(Parsed::Interim(Interim { status, headers }));
+        let framing = header_lines(&head, lines, headers_max, &mut headers)?;
+        // It has no body whatever its headers say, but they have to be valid.
+        framing.of_body(StatusCode::OK, version, &Method::GET)?;
+        lines.original(head);
+        return Ok(ReadHead::Interim(Interim { status, headers }));
     }
-    (*answer.status_mut(), *answer.version_mut()) = (status, version);
+    (*response.status_mut(), *response.version_mut()) = (status, version);
     if let Some(reason) = reason {
-        // What the vendor calls the status, where that is not what everybody calls it.
-        answer.extensions_mut().insert(reason);
+        response.extensions_mut().insert(reason);
     }
-    let said = header_lines(head, lines, headers_max, answer.headers_mut())?;
-    let framing = said.framing(status, version, method)?;
-    let persists = said.persists(status, version) && !matches!(framing, Framing::Close);
-    Ok(Parsed::Head(Head { framing, persists }))
+    let headers = header_lines(&head, lines, headers_max, response.headers_mut())?;
+    let framing = headers.of_body(status, version, method)?;
+    let persists = headers.persists(status, version) && !matches!(framing, Framing::Close);
+    Ok(ReadHead::Complete(HeadInfo { framing, persists }, lines.original(head)))
 }
 
-/// Reads the header lines of one whole head into `headers`.
+/// Parses the header lines of a complete head into `headers`.
 fn header_lines(
     head: &Bytes,
     lines: &mut Lines,
     headers_max: usize,
     headers: &mut HeaderMap,
-) -> Result<Said, Unusable> {
-    let mut said = Said::default();
-    // The first line is the status, the last one is empty.
+) -> Result<FramingHeaders, HeadError> {
+    let mut framing = FramingHeaders::default();
+    // The first line is the status line, the last one is empty.
     for number in 1..lines.count() - 1 {
         if number > headers_max {
-            return Err(TOO_MANY);
+            return Err(TOO_MANY_HEADERS);
         }
         let line = lines.read(head, lines.place(head, number))?;
         if line.concerns == Concerns::Connection {
-            said.hear(&line.name, &line.value)?;
+            framing.add(&line.name, &line.value)?;
         }
         headers.append(line.name, line.value);
     }
-    Ok(said)
+    Ok(framing)
 }
 
-type StatusLine = (Version, StatusCode, Option<ReasonPhrase>);
+const PREFIX: &[u8] = b"HTTP/1.";
 
-/// How most answers begin, which need not be taken apart.
+/// The most frequent status line, recognised by one comparison.
 const PLAIN_OK: &[u8] = b"HTTP/1.1 200 OK";
 
-fn status_line(line: &[u8]) -> Result<StatusLine, ParseError> {
+/// Parses a status line. A reason phrase is returned only if it is not the usual one.
+fn status_line(line: &[u8]) -> Result<(Version, StatusCode, Option<ReasonPhrase>), ParseError> {
     if line == PLAIN_OK {
         return Ok((Version::HTTP_11, StatusCode::OK, None));
     }
-    let rest = line.strip_prefix(START).ok_or(NO_STATUS_LINE)?;
+    let rest = line.strip_prefix(PREFIX).ok_or(NO_STATUS_LINE)?;
     let (version, rest) = match rest {
         [b'0', b' ', rest @ ..] => (Version::HTTP_10, rest),
-        // A later minor version is read as the one we know (RFC 9110 §2.5).
+        // A later minor version is read as HTTP/1.1 (RFC 9110 §2.5).
         [b'1'..=b'9', b' ', rest @ ..] => (Version::HTTP_11, rest),
         _ => return Err(NO_STATUS_LINE),
     };
     let (digits, reason) = rest.split_at_checked(3).ok_or(NO_STATUS_LINE)?;
-    let status = StatusCode::from_bytes(digits).map_err(|_| ParseError("a status that is none"))?;
+    let status = StatusCode::from_bytes(digits).map_err(|_| ParseError("an invalid status"))?;
     let reason = match reason {
         [] | [b' '] => return Ok((version, status, None)),
         [b' ', reason @ ..] => reason,
@@ -253,13 +242,15 @@ fn status_line(line: &[u8]) -> Result<StatusLine, ParseError> {
     if status.canonical_reason().is_some_and(|usual| usual.as_bytes() == reason) {
         return Ok((version, status, None));
     }
-    let reason = ReasonPhrase::try_from(reason).map_err(|_| ParseError("a bad reason"))?;
+    let reason =
+        ReasonPhrase::try_from(reason).map_err(|_| ParseError("an invalid reason phrase"))?;
     Ok((version, status, Some(reason)))
 }
 
-/// What the headers say about the message itself.
+/// The headers that decide where the body ends and whether the connection goes on.
 #[derive(Default)]
-struct Said {
+struct FramingHeaders {
+    /// `Content-Length`; the inner `None` is a value that is not a number.
     length: Option<Option<u64>>,
     coding: Option<Coding>,
     close: bool,
@@ -273,16 +264,17 @@ enum Coding {
     Other,
 }
 
-impl Said {
-    fn hear(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), ParseError> {
+impl FramingHeaders {
+    fn add(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), ParseError> {
         if *name == CONTENT_LENGTH {
             if self.length.is_some() {
-                return Err(ParseError("Content-Length more than once"));
+                return Err(ParseError("more than one Content-Length"));
             }
             self.length = Some(number(value.as_bytes()));
         } else if *name == TRANSFER_ENCODING {
-            let only = self.coding.is_none() && value.as_bytes().eq_ignore_ascii_case(b"chunked");
-            self.coding = Some(if only { Coding::Chunked } else { Coding::Other });
+            let is_only = self.coding.is_none();
+            let is_chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
+            self.coding = Some(if is_only && is_chunked { Coding::Chunked } else { Coding::Other });
         } else if *name == CONNECTION {
             self.close |= is_listed(value, "close");
             self.keep_alive |= is_listed(value, "keep-alive");
@@ -290,32 +282,36 @@ impl Said {
         Ok(())
     }
 
-    fn framing(
+    /// The framing of a response's body (RFC 9112 §6.3).
+    fn of_body(
         &self,
         status: StatusCode,
         version: Version,
-        to: &Method,
+        method: &Method,
     ) -> Result<Framing, ParseError> {
-        let bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-        if bodiless || *to == Method::HEAD {
+        let is_bodiless = matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        if is_bodiless || *method == Method::HEAD {
             return Ok(Framing::Length(0));
         }
         match (self.coding, self.length) {
             (Some(Coding::Other), _) => Err(ParseError("a Transfer-Encoding other than chunked")),
             (Some(_), Some(_)) => Err(ParseError("Content-Length beside Transfer-Encoding")),
-            (Some(_), None) if version == Version::HTTP_10 => Err(ParseError("HTTP/1.0 in chunks")),
+            (Some(_), None) if version == Version::HTTP_10 => {
+                Err(ParseError("Transfer-Encoding in an HTTP/1.0 response"))
+            }
             (Some(Coding::Chunked), None) => Ok(Framing::Chunks(Chunks::new(Padding::Taken))),
             (None, Some(Some(length))) => Ok(Framing::Length(length)),
-            (None, Some(None)) => Err(ParseError("a Content-Length that is none")),
+            (None, Some(None)) => Err(ParseError("an invalid Content-Length")),
             (None, None) => Ok(Framing::Close),
         }
     }
 
     fn persists(&self, status: StatusCode, version: Version) -> bool {
-        // A 204 that announces a body is about to send one, whatever the standard says.
-        let hides = status == StatusCode::NO_CONTENT
+        // A 204 must not have a body, but one that announces a body is likely to send it.
+        let may_have_hidden_body = status == StatusCode::NO_CONTENT
             && (self.coding.is_some() || self.length.is_some_and(|length| length != Some(0)));
-        !hides && !self.close && (self.keep_alive || version == Version::HTTP_11)
+        let is_persistent = self.keep_alive || version == Version::HTTP_11;
+        is_persistent && !self.close && !may_have_hidden_body
     }
 }
 
@@ -332,40 +328,36 @@ mod tests {
         RequestHead { method, target, headers, client: 0, spelling: Spelling::default() }
     }
 
-    const BOUNDS: AnswerBounds = AnswerBounds { head_bytes_max: 64 * 1024, headers_max: 256 };
+    const LIMITS: ResponseLimits = ResponseLimits { head_bytes_max: 64 * 1024, headers_max: 256 };
 
-    /// The head that stands alone in `wire`, which answers `method`.
-    fn found(wire: &str, method: &Method) -> Result<(Head, Response<()>), Unusable> {
-        let mut answer = Response::default();
-        let mut received = BytesMut::from(wire);
-        let asked = (method, BOUNDS);
-        let Found::Head(head, _) = read(&mut received, &mut Lines::default(), asked, &mut answer)?
-        else {
-            panic!("no head in {wire:?}");
-        };
+    /// Reads `wire`, which is one whole head and nothing else.
+    fn read_whole(wire: &str, method: &Method) -> Result<(HeadInfo, Response<()>), HeadError> {
+        let (mut received, mut response) = (BytesMut::from(wire), Response::default());
+        let read = read(&mut received, &mut Lines::default(), method, LIMITS, &mut response)?;
+        let ReadHead::Complete(info, _) = read else { panic!("no head in {wire:?}") };
         assert!(received.is_empty(), "{received:?} is left of {wire:?}");
-        Ok((head, answer))
+        Ok((info, response))
     }
 
     #[test]
-    fn a_head_is_found_however_it_is_cut() {
+    fn a_head_is_read_however_it_is_split_into_reads() {
         for end in ["\r\n\r\n", "\n\n", "\r\n\n", "\n\r\n"] {
             let wire = format!("HTTP/1.1 200 OK\r\nA: b{end}rest");
             for step in 1..wire.len() {
                 let (mut received, mut lines) = (BytesMut::new(), Lines::default());
-                let mut answer = Response::new(());
-                *answer.status_mut() = StatusCode::IM_A_TEAPOT;
-                let found = wire.as_bytes().chunks(step).any(|part| {
+                let mut response = Response::new(());
+                *response.status_mut() = StatusCode::IM_A_TEAPOT;
+                let is_read = wire.as_bytes().chunks(step).any(|part| {
                     received.extend_from_slice(part);
-                    let asked = (&Method::GET, BOUNDS);
-                    match read(&mut received, &mut lines, asked, &mut answer) {
-                        Ok(Found::Part) => false,
-                        Ok(Found::Head(..)) => true,
-                        Ok(Found::Interim(_)) | Err(_) => panic!("{wire:?} cut by {step}"),
+                    let get = &Method::GET;
+                    match read(&mut received, &mut lines, get, LIMITS, &mut response) {
+                        Ok(ReadHead::Incomplete) => false,
+                        Ok(ReadHead::Complete(..)) => true,
+                        Ok(ReadHead::Interim(_)) | Err(_) => panic!("{wire:?} cut by {step}"),
                     }
                 });
-                assert!(found && answer.status() == StatusCode::OK, "{wire:?} {step}");
-                let headers = answer.headers();
+                assert!(is_read && response.status() == StatusCode::OK, "{wire:?} {step}");
+                let headers = response.headers();
                 assert_eq!((headers.len(), &headers["a"]), (1, &HeaderValue::from_static("b")));
                 assert!(b"rest".starts_with(&received), "{received:?}");
             }
@@ -373,45 +365,51 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_a_body_is_told_in_one_way() {
+    fn the_framing_of_a_response_is_unambiguous_or_an_error() {
         let framed = |lines: &str, status: u16, method: &Method| {
             let wire = format!("HTTP/1.1 {status} OK\r\n{lines}\r\n");
-            found(&wire, method).map(|(head, _)| (format!("{:?}", head.framing), head.persists))
+            read_whole(&wire, method)
+                .map(|(info, _)| (format!("{:?}", info.framing), info.persists))
         };
-        let told = |framing: &str, persists| Ok((framing.to_owned(), persists));
+        let expected = |framing: &str, persists| Ok((framing.to_owned(), persists));
         let get = Method::GET;
-        assert_eq!(framed("content-length: 7\r\n", 200, &get), told("Length(7)", true));
-        assert_eq!(framed("", 200, &get), told("Close", false));
-        assert_eq!(framed("content-length: 7\r\n", 304, &get), told("Length(0)", true));
-        assert_eq!(framed("content-length: 7\r\n", 204, &get), told("Length(0)", false));
-        assert_eq!(framed("transfer-encoding: chunked\r\n", 204, &get), told("Length(0)", false));
+        assert_eq!(framed("content-length: 7\r\n", 200, &get), expected("Length(7)", true));
+        assert_eq!(framed("", 200, &get), expected("Close", false));
+        assert_eq!(framed("content-length: 7\r\n", 304, &get), expected("Length(0)", true));
+        assert_eq!(framed("content-length: 7\r\n", 204, &get), expected("Length(0)", false));
+        assert_eq!(
+            framed("transfer-encoding: chunked\r\n", 204, &get),
+            expected("Length(0)", false)
+        );
         assert_eq!(
             framed("transfer-encoding: gzip\r\n", 200, &Method::HEAD),
-            told("Length(0)", true)
+            expected("Length(0)", true)
         );
         assert!(
             framed("Transfer-Encoding: CHUNKED\r\n", 200, &get).unwrap().0.starts_with("Chunks")
         );
         assert_eq!(
             framed("content-length: 0\r\nconnection: x, Close\r\n", 200, &get),
-            told("Length(0)", false)
+            expected("Length(0)", false)
         );
-        for lie in ["18446744073709551616", "+1", "", "1 2", "0x1"] {
-            assert!(framed(&format!("content-length: {lie}\r\n"), 200, &get).is_err(), "{lie}");
+        for invalid in ["18446744073709551616", "+1", "", "1 2", "0x1"] {
+            assert!(
+                framed(&format!("content-length: {invalid}\r\n"), 200, &get).is_err(),
+                "{invalid}"
+            );
         }
     }
 
     #[test]
-    fn names_are_those_of_this_head_whatever_the_last_one_said() {
+    fn reading_a_head_does_not_depend_on_the_heads_before_it() {
         let heads = ["a: 1\r\nb: 2", "A:1\r\nc: 2\r\na:", "ab: 1", "a:  1 \t\r\nB: 2\r\nb: 3", ""];
         let read = |head: &str, lines: &mut Lines| {
             let wire =
                 format!("HTTP/1.1 200 OK\r\n{head}\r\n\r\n").replace("\r\n\r\n\r\n", "\r\n\r\n");
-            let mut answer = Response::new(());
-            let asked = (&Method::HEAD, BOUNDS);
-            let found = read(&mut BytesMut::from(&*wire), lines, asked, &mut answer);
-            assert!(matches!(found, Ok(Found::Head(..))), "{wire:?}");
-            std::mem::take(answer.headers_mut())
+            let (mut received, mut response) = (BytesMut::from(&*wire), Response::new(()));
+            let read = read(&mut received, lines, &Method::HEAD, LIMITS, &mut response);
+            assert!(matches!(read, Ok(ReadHead::Complete(..))), "{wire:?}");
+            std::mem::take(response.headers_mut())
         };
         let mut lines = Lines::default();
         for head in heads.iter().chain(heads.iter().rev()) {
@@ -423,10 +421,11 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_of_the_vendors_own_is_kept() {
-        let reason = |said: &str| {
-            let (_, answer) = found(&format!("HTTP/1.1 {said}\r\n\r\n"), &Method::HEAD).unwrap();
-            let reason = answer.extensions().get::<ReasonPhrase>();
+    fn a_reason_phrase_is_kept_if_it_is_not_the_usual_one() {
+        let reason = |status: &str| {
+            let (_, response) =
+                read_whole(&format!("HTTP/1.1 {status}\r\n\r\n"), &Method::HEAD).unwrap();
+            let reason = response.extensions().get::<ReasonPhrase>();
             reason.map(|reason| String::from_utf8(reason.as_bytes().to_vec()).unwrap())
         };
         assert_eq!(reason("404 Not Found"), None);
@@ -434,85 +433,88 @@ mod tests {
     }
 
     #[test]
-    fn a_request_says_its_length_once() {
-        let said = |lines: &[(&'static str, &'static str)], length, version| {
+    fn a_request_states_its_length_exactly_once() {
+        let written = |lines: &[(&'static str, &'static str)], length, version| {
             let target = PathAndQuery::from_static("/a?b");
             let mut head = request(target);
             for (name, value) in lines {
                 head.headers.append(*name, HeaderValue::from_static(value));
             }
             let (host, mut out) = (HeaderValue::from_static("vendor"), Vec::new());
-            let promised = write(&mut out, (&head, &Long(length)), &host, version);
+            let framing = write(&mut out, &head, &Long(length), &host, version);
             let text = String::from_utf8(out).unwrap();
             let rest = text.strip_prefix("POST /a?b HTTP/1.").expect("the line");
             let rest = rest.replacen("\r\nhost: vendor\r\n", " ", 1);
-            (rest.replace("\r\n", "|"), promised)
+            (rest.replace("\r\n", "|"), framing)
         };
         let (old, new) = (Version::HTTP_10, Version::HTTP_11);
         let length = [("content-length", "7")];
         let twice = [("content-length", "7"), ("content-length", "5")];
         let cases = [
             (
-                said(&[("host", "x"), ("a", "1"), ("a", "2")], Some(0), new),
+                written(&[("host", "x"), ("a", "1"), ("a", "2")], Some(0), new),
                 "1 a: 1|a: 2||",
                 Length::None,
             ),
-            (said(&[], Some(7), new), "1 content-length: 7||", Length::Exactly(7)),
-            (said(&length, Some(7), new), "1 content-length: 7||", Length::Exactly(7)),
-            (said(&length, None, new), "1 content-length: 7||", Length::Exactly(7)),
-            (said(&twice, Some(7), new), "1 content-length: 7||", Length::Exactly(7)),
-            (said(&twice, None, new), "1 content-length: 7||", Length::Exactly(7)),
-            (said(&length, Some(5), new), "1 content-length: 5||", Length::Exactly(5)),
-            (said(&length, Some(0), new), "1 |", Length::None),
+            (written(&[], Some(7), new), "1 content-length: 7||", Length::Exactly(7)),
+            (written(&length, Some(7), new), "1 content-length: 7||", Length::Exactly(7)),
+            (written(&length, None, new), "1 content-length: 7||", Length::Exactly(7)),
+            (written(&twice, Some(7), new), "1 content-length: 7||", Length::Exactly(7)),
+            (written(&twice, None, new), "1 content-length: 7||", Length::Exactly(7)),
+            (written(&length, Some(5), new), "1 content-length: 5||", Length::Exactly(5)),
+            (written(&length, Some(0), new), "1 |", Length::None),
             (
-                said(&[("transfer-encoding", "x")], None, old),
+                written(&[("transfer-encoding", "x")], None, old),
                 "1 transfer-encoding: chunked||",
                 Length::Chunks,
             ),
-            (said(&[], Some(0), old), "0 connection: keep-alive||", Length::None),
+            (written(&[], Some(0), old), "0 connection: keep-alive||", Length::None),
         ];
-        for ((written, promised), expected, length) in cases {
-            assert_eq!((&*written, promised), (expected, length));
+        for ((text, framing), expected, length) in cases {
+            assert_eq!((&*text, framing), (expected, length));
         }
     }
 
     #[test]
-    fn what_is_about_the_connection_is_said_in_connection() {
-        let said = |lines: &[(&'static str, &'static str)], length, version| {
+    fn hop_by_hop_headers_are_listed_in_connection() {
+        let written = |lines: &[(&'static str, &'static str)], length, version| {
             let target = PathAndQuery::from_static("/");
             let mut head = request(target);
             head.headers.extend(lines.iter().map(|(name, value)| {
                 (HeaderName::from_static(name), HeaderValue::from_static(value))
             }));
             let mut out = Vec::new();
-            write(&mut out, (&head, &Long(length)), &HeaderValue::from_static("vendor"), version);
+            let host = HeaderValue::from_static("vendor");
+            write(&mut out, &head, &Long(length), &host, version);
             String::from_utf8(out).unwrap().replace("\r\n", "|")
         };
         let (old, new) = (Version::HTTP_10, Version::HTTP_11);
         let te = [("te", "trailers")];
-        assert!(said(&te, Some(0), new).ends_with("|te: trailers|connection: te||"));
-        assert!(said(&te, Some(0), old).ends_with("|te: trailers|connection: keep-alive, te||"));
+        assert!(written(&te, Some(0), new).ends_with("|te: trailers|connection: te||"));
+        assert!(written(&te, Some(0), old).ends_with("|te: trailers|connection: keep-alive, te||"));
         let announced = [("trailer", "x-sum"), ("content-length", "7")];
-        assert!(said(&announced[..1], None, new).contains("|trailer: x-sum|"));
+        assert!(written(&announced[..1], None, new).contains("|trailer: x-sum|"));
         for length in [Some(0), Some(7)] {
-            assert!(!said(&announced[..1], length, new).contains("trailer"), "{length:?}");
+            assert!(!written(&announced[..1], length, new).contains("trailer"), "{length:?}");
         }
-        assert!(!said(&announced, None, new).contains("trailer"), "a length is stated");
+        assert!(!written(&announced, None, new).contains("trailer"), "a length is stated");
     }
 
     #[test]
-    fn an_interim_answer_is_read_like_any_other() {
+    fn an_interim_response_is_parsed_as_strictly_as_a_final_one() {
         let read = |wire: &str| {
-            let (mut received, mut answer) = (BytesMut::from(wire), Response::new(()));
-            let found =
-                read(&mut received, &mut Lines::default(), (&Method::GET, BOUNDS), &mut answer);
-            assert!(answer.headers().is_empty(), "they are not the answer's");
-            found
+            let (mut received, mut response) = (BytesMut::from(wire), Response::new(()));
+            let mut lines = Lines::default();
+            let read = read(&mut received, &mut lines, &Method::GET, LIMITS, &mut response);
+            assert!(response.headers().is_empty(), "an interim response's headers are its own");
+            read
         };
         let wire = "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nlink: </b>\r\n\r\n";
-        let Ok(Found::Interim(Interim { status, headers })) = read(wire) else { panic!("{wire}") };
+        let Ok(ReadHead::Interim(Interim { status, headers })) = read(wire) else {
+            panic!("{wire}")
+        };
         assert_eq!((status.as_u16(), headers.get_all("link").iter().count()), (103, 2));
-        let lies = [
+        let all_malformed = [
             "HTTP/1.1 103 x\r\nno colon\r\n\r\n",
             "HTTP/1.1 103 x\r\na : b\r\n\r\n",
             "HTTP/1.1 102 x\r\na: b\rc\r\n\r\n",
@@ -523,54 +525,55 @@ mod tests {
             "HTTP/1.1 103 x\r\ntransfer-encoding: gzip\r\n\r\n",
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\n\r\n",
         ];
-        for lie in lies {
-            assert!(matches!(read(lie), Err(Unusable::Malformed(_))), "{lie:?}");
+        for malformed in all_malformed {
+            assert!(matches!(read(malformed), Err(HeadError::Malformed(_))), "{malformed:?}");
         }
     }
 
     #[test]
-    fn an_empty_line_before_an_answer_says_nothing() {
+    fn empty_lines_before_a_response_are_skipped() {
         for before in ["\r\n", "\r\n\r\n"] {
             let wire = format!("{before}HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
             for step in 1..wire.len() {
                 let (mut received, mut lines) = (BytesMut::new(), Lines::default());
-                let mut answer = Response::new(());
-                let found = wire.as_bytes().chunks(step).any(|part| {
+                let mut response = Response::new(());
+                let is_read = wire.as_bytes().chunks(step).any(|part| {
                     received.extend_from_slice(part);
-                    let asked = (&Method::GET, BOUNDS);
-                    let found = read(&mut received, &mut lines, asked, &mut answer);
-                    matches!(found.unwrap(), Found::Head(..))
+                    let get = &Method::GET;
+                    let read = read(&mut received, &mut lines, get, LIMITS, &mut response);
+                    matches!(read.unwrap(), ReadHead::Complete(..))
                 });
-                assert!(found && b"ok".starts_with(&received), "{step}: {received:?}");
+                assert!(is_read && b"ok".starts_with(&received), "{step}: {received:?}");
             }
         }
     }
 
     #[test]
-    fn what_is_too_large_for_us_is_no_fault_of_the_vendors() {
-        let answer = |headers: usize, bytes: usize| {
+    fn a_head_over_our_limits_is_too_large_and_not_malformed() {
+        let response = |headers: usize, bytes: usize| {
             let lines = "a: b\r\n".repeat(headers - 1);
             format!("HTTP/1.1 200 OK\r\n{lines}x: {}\r\n\r\n", "y".repeat(bytes))
         };
-        assert!(found(&answer(256, 1), &Method::HEAD).is_ok());
-        assert!(found(&answer(1, 64_000), &Method::HEAD).is_ok());
-        let part = answer(1, 66_000);
-        for wire in [&answer(257, 1), &answer(1, 66_000), &part[..65_900]] {
-            let over = found(wire, &Method::HEAD).map(drop);
-            assert!(matches!(over, Err(Unusable::OverBound(_))), "{over:?}");
+        assert!(read_whole(&response(256, 1), &Method::HEAD).is_ok());
+        assert!(read_whole(&response(1, 64_000), &Method::HEAD).is_ok());
+        let part = response(1, 66_000);
+        for wire in [&response(257, 1), &response(1, 66_000), &part[..65_900]] {
+            let read = read_whole(wire, &Method::HEAD).map(drop);
+            assert!(matches!(read, Err(HeadError::TooLarge(_))), "{read:?}");
         }
     }
 
     #[test]
-    fn a_later_minor_version_is_read_as_the_one_we_know() {
-        let (head, answer) =
-            found("HTTP/1.2 200 OK\r\ncontent-length: 0\r\n\r\n", &Method::GET).expect("an answer");
-        assert!(head.persists && answer.version() == Version::HTTP_11);
+    fn a_later_minor_version_is_read_as_http_1_1() {
+        let (info, response) =
+            read_whole("HTTP/1.2 200 OK\r\ncontent-length: 0\r\n\r\n", &Method::GET)
+                .expect("a response");
+        assert!(info.persists && response.version() == Version::HTTP_11);
     }
 
     #[test]
-    fn what_is_no_answer_is_refused() {
-        let lies = [
+    fn bytes_that_are_not_a_response_are_refused() {
+        let all_malformed = [
             "SSH-2.0-OpenSSH_9.2\r\n\r\n",
             "HTTP/2.0 200 OK\r\n\r\n",
             "HTTP/1.1 99 OK\r\n\r\n",
@@ -580,8 +583,8 @@ mod tests {
             "HTTP/1.1 200 OK\r\na: b\r\n c\r\n\r\n",
             "HTTP/1.1 200 OK\r\na: \0\r\n\r\n",
         ];
-        for lie in lies {
-            assert!(found(lie, &Method::GET).is_err(), "{lie:?}");
+        for malformed in all_malformed {
+            assert!(read_whole(malformed, &Method::GET).is_err(), "{malformed:?}");
         }
     }
 }

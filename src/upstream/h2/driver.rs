@@ -1,4 +1,4 @@
-//! The task that an HTTP/2 connection is, and its PINGs.
+//! The task that drives an HTTP/2 connection, and its PINGs.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,55 +10,47 @@ use bytes::Bytes;
 use h2::{Ping, PingPong, client};
 use tokio::time::Sleep;
 
-use super::load::Load;
-use super::wire::Watched;
+use super::state::SessionState;
+use super::tracking::TrackedTransport;
+use crate::outcome::Delivery;
 use crate::time::Moment;
 use crate::upstream::failure;
-use crate::upstream::shared::Permit;
+use crate::upstream::shared::ConnectionPermit;
 
-/// Silence, with streams open, after which the connection is asked whether it lives. It doubles
-/// with each PING that is answered while no answer comes, up to the maximum: some upstreams close
-/// connections that ask too often.
+/// Silence, with streams open, after which a PING is sent. It doubles with each PING that is
+/// answered while no response comes, up to the maximum: some upstreams close connections that send
+/// too many.
 const PING_AFTER: Duration = Duration::from_secs(5);
 const PING_AFTER_MAX: Duration = Duration::from_secs(60);
 
-/// How long a PING may stay unanswered before new streams go elsewhere.
+/// How long a PING may stay unanswered before new streams go to other connections.
 const PING_GRACE: Duration = Duration::from_secs(1);
 
 /// How long a PING may stay unanswered before the connection is closed.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// More streams than any limit that an upstream can state: what the h2 crate is made to assume
-/// before the upstream's SETTINGS, so that their arrival can be told.
-pub(super) const NOT_GREETED: usize = usize::MAX - 1;
+/// The limit of streams that the h2 crate is made to assume before the upstream's SETTINGS. No
+/// upstream can state it, so any other value shows that they have arrived.
+pub(super) const STREAMS_MAX_UNSET: usize = usize::MAX - 1;
 
 pub(super) struct Driver {
-    connection: client::Connection<Watched, Bytes>,
-    pulse: Pulse,
-    /// How many streams the upstream granted when it was last looked at, if it had by then.
-    granted: Option<usize>,
-    load: Arc<Load>,
-    _permit: Permit,
+    connection: client::Connection<TrackedTransport, Bytes>,
+    pings: Pings,
+    /// The limit of streams when it was last looked at, once the upstream has stated one.
+    streams_max: Option<usize>,
+    state: Arc<SessionState>,
+    _permit: ConnectionPermit,
 }
 
 impl Driver {
     pub(super) fn new(
-        mut connection: client::Connection<Watched, Bytes>,
-        load: Arc<Load>,
-        permit: Permit,
+        mut connection: client::Connection<TrackedTransport, Bytes>,
+        state: Arc<SessionState>,
+        permit: ConnectionPermit,
     ) -> Self {
-        let pings = connection.ping_pong().expect("it is taken once");
-        let pulse = Pulse { pings, asked: None, interval: PING_AFTER, timer: None };
-        Self { connection, pulse, granted: None, load, _permit: permit }
-    }
-
-    fn learn(&mut self) {
-        let granted = self.connection.max_concurrent_send_streams();
-        if granted != NOT_GREETED && self.granted != Some(granted) {
-            self.granted = Some(granted);
-            self.load.greet();
-            self.load.nudge();
-        }
+        let ping_pong = connection.ping_pong().expect("it is taken once");
+        let pings = Pings { ping_pong, unanswered: None, interval: PING_AFTER, timer: None };
+        Self { connection, pings, streams_max: None, state, _permit: permit }
     }
 }
 
@@ -67,95 +59,95 @@ impl Future for Driver {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = &mut *self;
-        this.load.drive(cx.waker());
+        this.state.set_driver(cx.waker());
         if let Poll::Ready(ended) = Pin::new(&mut this.connection).poll(cx) {
-            this.load.finish(ended.err().map(|error| failure::of_handshake(&error)));
+            let failure = ended.err().map(|error| failure::http2_head(&error, Delivery::NotSent));
+            this.state.set_ended(failure);
             return Poll::Ready(());
         }
-        this.learn();
-        ready!(this.pulse.poll(&this.load, cx));
-        // Its streams learn that the connection is gone when it is dropped.
-        this.load.finish(None);
+        let streams_max = this.connection.max_concurrent_send_streams();
+        if streams_max != STREAMS_MAX_UNSET && this.streams_max != Some(streams_max) {
+            this.streams_max = Some(streams_max);
+            this.state.set_settings_received();
+            this.state.notify_waiting();
+        }
+        ready!(this.pings.poll(&this.state, cx));
+        // Dropping the connection ends its streams.
+        this.state.set_ended(None);
         Poll::Ready(())
     }
 }
 
-/// Whether the connection lives.
-struct Pulse {
-    pings: PingPong,
+/// Finds out by PINGs whether the connection still works.
+struct Pings {
+    ping_pong: PingPong,
     /// When the PING was sent that is not answered yet.
-    asked: Option<Moment>,
+    unanswered: Option<Moment>,
     interval: Duration,
-    /// Set while there is something to look at later.
+    /// Set while a PING is unanswered or streams are open.
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Pulse {
-    /// Ready when the connection is to be closed.
-    fn poll(&mut self, load: &Load, cx: &mut Context<'_>) -> Poll<()> {
-        if load.take_answered() {
+impl Pings {
+    /// Ready when the connection has to be closed.
+    fn poll(&mut self, state: &SessionState, cx: &mut Context<'_>) -> Poll<()> {
+        if state.take_head_received() {
             self.interval = PING_AFTER;
         }
-        if self.asked.is_some() && ready_pong(&mut self.pings, cx) {
-            self.asked = None;
+        if self.unanswered.is_some() && matches!(self.ping_pong.poll_pong(cx), Poll::Ready(Ok(_))) {
+            self.unanswered = None;
             self.timer = None;
             self.interval = (self.interval * 2).min(PING_AFTER_MAX);
-            load.trust();
+            state.clear_suspicion();
         }
-        // A connection that is to end does so at once, unless its socket takes nothing more.
-        let ending = load.is_retired() && load.streams() == 0;
-        if self.asked.is_none() && (ending || load.is_suspect()) {
-            self.ask(load);
+        // A retired connection ends at once, unless its socket takes nothing more; the PING finds
+        // that out.
+        let is_ending = state.is_retired() && state.open_streams() == 0;
+        if self.unanswered.is_none() && (is_ending || state.is_suspect()) {
+            self.send(state);
         }
-        if self.asked.is_none() && load.streams() == 0 {
+        if self.unanswered.is_none() && state.open_streams() == 0 {
             self.timer = None;
             return Poll::Pending;
         }
         if self.timer.is_none() {
-            self.set(load.clock.now().plus(self.pause()), load);
+            let pause = if self.unanswered.is_some() { PING_GRACE } else { self.interval };
+            self.set_timer(state.clock.now().plus(pause), state);
         }
         while let Some(timer) = &mut self.timer {
             ready!(timer.as_mut().poll(cx));
-            match self.look(load, load.clock.now()) {
-                Some(next) => self.set(next, load),
+            match self.check(state) {
+                Some(next) => self.set_timer(next, state),
                 None => return Poll::Ready(()),
             }
         }
         Poll::Pending
     }
 
-    /// How long after now, or after the PING, to look first.
-    fn pause(&self) -> Duration {
-        if self.asked.is_some() { PING_GRACE } else { self.interval }
-    }
-
-    /// When to look again, unless the connection is to be closed.
-    fn look(&mut self, load: &Load, now: Moment) -> Option<Moment> {
-        if let Some(asked) = self.asked {
-            load.doubt();
-            let end = asked.plus(PING_TIMEOUT);
+    /// When to check again, or `None` if the connection has to be closed.
+    fn check(&mut self, state: &SessionState) -> Option<Moment> {
+        let now = state.clock.now();
+        if let Some(sent) = self.unanswered {
+            state.suspect();
+            let end = sent.plus(PING_TIMEOUT);
             return (now < end).then_some(end);
         }
-        let due = load.traffic.heard().plus(self.interval);
+        let due = state.tracker.last_received().plus(self.interval);
         if now < due {
             return Some(due);
         }
-        self.ask(load);
+        self.send(state);
         Some(now.plus(PING_GRACE))
     }
 
-    fn ask(&mut self, load: &Load) {
-        // It fails only where the connection has ended, which its own future tells.
-        let _ = self.pings.send_ping(Ping::opaque());
-        self.asked = Some(load.clock.now());
+    fn send(&mut self, state: &SessionState) {
+        // It fails only if the connection has ended, which the connection's own future reports.
+        let _ = self.ping_pong.send_ping(Ping::opaque());
+        self.unanswered = Some(state.clock.now());
         self.timer = None;
     }
 
-    fn set(&mut self, due: Moment, load: &Load) {
-        self.timer = Some(Box::pin(load.clock.sleep_until(due)));
+    fn set_timer(&mut self, due: Moment, state: &SessionState) {
+        self.timer = Some(Box::pin(state.clock.sleep_until(due)));
     }
-}
-
-fn ready_pong(pings: &mut PingPong, cx: &mut Context<'_>) -> bool {
-    matches!(pings.poll_pong(cx), Poll::Ready(Ok(_)))
 }

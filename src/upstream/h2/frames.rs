@@ -1,8 +1,8 @@
-//! The frames that leave on a connection, as far as they tell how far each request has got.
+//! Scans the frames written on an HTTP/2 connection for how far each request has got.
 //!
-//! The h2 crate accepts a request before it is on the wire: its stream may still wait for the
-//! upstream's leave, and its bytes for the socket. So what the socket took is read once more.
-//! Pure: bytes in, events out.
+//! The h2 crate accepts a request before it is written: the request may still wait for the
+//! upstream to grant a stream, and its bytes for the socket. So the bytes that the socket took are
+//! parsed once more. Pure: bytes in, events out.
 
 /// The client's connection preface (RFC 9113 §3.4), which precedes the first frame.
 const PREFACE_BYTES: usize = 24;
@@ -16,35 +16,34 @@ const CONTINUATION: u8 = 9;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// What happened to a stream.
+/// Each with the number of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
-    /// A frame of its request began to leave.
-    Moved(u32),
-    /// The last byte of its request left.
-    Ended(u32),
+pub(super) enum FrameEvent {
+    /// A frame of the request began to be written.
+    FrameBegun(u32),
+    /// The last byte of the request was written.
+    RequestEnded(u32),
 }
 
-/// Follows the bytes of one connection.
 #[derive(Debug)]
-pub(super) struct Frames {
+pub(super) struct FrameScanner {
     head: [u8; FRAME_HEAD_BYTES],
     head_bytes: usize,
     /// Bytes still to come before the next frame head.
     payload_left: usize,
-    current: Option<Frame>,
-    /// A header block that ends its stream and goes on in CONTINUATION frames.
+    current: Option<FrameHead>,
+    /// The stream of a header block that ends it and continues in CONTINUATION frames.
     last_block: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Frame {
+struct FrameHead {
     kind: u8,
     flags: u8,
     stream: u32,
 }
 
-impl Frames {
+impl FrameScanner {
     pub(super) const fn new() -> Self {
         Self {
             head: [0; FRAME_HEAD_BYTES],
@@ -55,14 +54,14 @@ impl Frames {
         }
     }
 
-    /// Takes the next bytes that left and tells what they mean.
-    pub(super) fn pass(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Event)) {
+    /// Scans the next bytes that were written.
+    pub(super) fn scan(&mut self, mut bytes: &[u8], mut on_event: impl FnMut(FrameEvent)) {
         loop {
             if self.payload_left == 0
                 && let Some(frame) = self.current.take()
                 && let Some(stream) = self.ended_by(frame)
             {
-                tell(Event::Ended(stream));
+                on_event(FrameEvent::RequestEnded(stream));
             }
             if bytes.is_empty() {
                 return;
@@ -78,36 +77,31 @@ impl Frames {
             self.head_bytes += taken;
             bytes = &bytes[taken..];
             if self.head_bytes == FRAME_HEAD_BYTES {
-                let frame = self.begin();
-                if matches!(frame.kind, DATA | HEADERS) {
-                    tell(Event::Moved(frame.stream));
+                let [a, b, c, kind, flags, stream @ ..] = self.head;
+                self.head_bytes = 0;
+                self.payload_left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+                let stream = u32::from_be_bytes(stream) & 0x7fff_ffff;
+                self.current = Some(FrameHead { kind, flags, stream });
+                if matches!(kind, DATA | HEADERS) {
+                    on_event(FrameEvent::FrameBegun(stream));
                 }
             }
         }
     }
 
-    fn begin(&mut self) -> Frame {
-        let [a, b, c, kind, flags, stream @ ..] = self.head;
-        self.head_bytes = 0;
-        self.payload_left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
-        let frame = Frame { kind, flags, stream: u32::from_be_bytes(stream) & 0x7fff_ffff };
-        self.current = Some(frame);
-        frame
-    }
-
-    /// The stream that a whole frame is the last one of.
-    fn ended_by(&mut self, frame: Frame) -> Option<u32> {
-        let Frame { kind, flags, stream } = frame;
-        let ends = flags & END_STREAM != 0;
-        let whole = flags & END_HEADERS != 0;
+    /// The stream that ends with this frame, now that its payload has been written.
+    fn ended_by(&mut self, frame: FrameHead) -> Option<u32> {
+        let FrameHead { kind, flags, stream } = frame;
+        let ends_stream = flags & END_STREAM != 0;
+        let ends_block = flags & END_HEADERS != 0;
         match kind {
-            DATA if ends => Some(stream),
-            HEADERS if ends && whole => Some(stream),
-            HEADERS if ends => {
+            DATA if ends_stream => Some(stream),
+            HEADERS if ends_stream && ends_block => Some(stream),
+            HEADERS if ends_stream => {
                 self.last_block = Some(stream);
                 None
             }
-            CONTINUATION if whole => self.last_block.take(),
+            CONTINUATION if ends_block => self.last_block.take(),
             _ => None,
         }
     }
@@ -125,18 +119,18 @@ mod tests {
         bytes
     }
 
-    /// The events of `bytes` when they leave in pieces of this size.
-    fn events(bytes: &[u8], piece: usize) -> Vec<Event> {
-        let mut frames = Frames::new();
+    /// The events of `bytes`, written in pieces of this size.
+    fn events(bytes: &[u8], piece: usize) -> Vec<FrameEvent> {
+        let mut frames = FrameScanner::new();
         let mut events = Vec::new();
         for piece in bytes.chunks(piece) {
-            frames.pass(piece, |event| events.push(event));
+            frames.scan(piece, |event| events.push(event));
         }
         events
     }
 
     #[test]
-    fn a_request_has_left_with_the_last_byte_of_its_last_frame() {
+    fn a_request_has_ended_with_the_last_byte_of_its_last_frame() {
         let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
         bytes.extend(frame(4, 0, 0, 12));
         bytes.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, 5));
@@ -148,19 +142,19 @@ mod tests {
         bytes.extend(frame(CONTINUATION, 0, 5, 7));
         bytes.extend(frame(CONTINUATION, END_HEADERS, 5, 7));
         let expected = [
-            Event::Moved(1),
-            Event::Ended(1),
-            Event::Moved(3),
-            Event::Moved(3),
-            Event::Moved(3),
-            Event::Ended(3),
-            Event::Moved(5),
-            Event::Ended(5),
+            FrameEvent::FrameBegun(1),
+            FrameEvent::RequestEnded(1),
+            FrameEvent::FrameBegun(3),
+            FrameEvent::FrameBegun(3),
+            FrameEvent::FrameBegun(3),
+            FrameEvent::RequestEnded(3),
+            FrameEvent::FrameBegun(5),
+            FrameEvent::RequestEnded(5),
         ];
         for piece in [1, 2, 9, 10, 4_096, bytes.len()] {
             assert_eq!(events(&bytes, piece), expected, "in pieces of {piece}");
         }
         let cut = &bytes[..bytes.len() - 1];
-        assert_eq!(events(cut, 64).last(), Some(&Event::Moved(5)), "one byte is missing");
+        assert_eq!(events(cut, 64).last(), Some(&FrameEvent::FrameBegun(5)), "one byte is missing");
     }
 }

@@ -1,16 +1,16 @@
 //! One HTTP/2 connection, which many exchanges share.
 //!
-//! It stands on the h2 crate itself: hyper's client counts a request as sent when it took it over
-//! and assigns streams that the upstream has not granted. Here a connection is open once the
-//! upstream's SETTINGS have arrived; a stream is assigned only where they leave room for it; and
-//! a request counts as sent when its last byte went out.
+//! Built on the h2 crate itself, because hyper's client counts a request as sent when it takes it
+//! over, and assigns streams that the upstream has not granted. Here a connection is open once the
+//! upstream's SETTINGS have arrived, a stream is assigned only where they leave room for it, and a
+//! request counts as sent when its last byte was written to the socket.
 //!
 //! | file | purpose |
 //! | --- | --- |
-//! | `driver` | the task that the connection is, and its PINGs |
-//! | `load` | its streams, and whether it may be used |
-//! | `wire`, `frames` | what really left on it |
-//! | `upload`, `answer` | the bodies of a request and of its answer |
+//! | `driver` | the task that drives the connection, and its PINGs |
+//! | `state` | what exchanges and driver share: open streams, health |
+//! | `tracking`, `frames` | which bytes of which request have been written |
+//! | `head`, `body` | heads and bodies of requests and responses |
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -21,366 +21,240 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::RecvStream;
 use h2::client::{self, ResponseFuture, SendRequest};
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
-use http::uri::{Authority, Parts, Scheme, Uri};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::{Response, StatusCode};
 use tokio::time::timeout_at;
 
-use self::driver::{Driver, NOT_GREETED};
-use self::load::{Load, Place};
-use self::upload::Upload;
-use self::wire::{Listed, Watched};
+use self::body::Upload;
+use self::driver::{Driver, STREAMS_MAX_UNSET};
+use self::state::{OpenStream, SessionState, StreamPermit};
+use self::tracking::TrackedTransport;
 use super::authentication;
+use super::destination::Destination;
 use super::failure;
-use super::request::{Broken, UpstreamRequest};
-use super::settings::AnswerBounds;
-use super::shared::{Common, Permit};
-use super::wire::Io;
-use super::{INTERIM_BYTES_MAX, Interim, Progress, RequestBody, RequestHead, UpstreamBody};
+use super::progress::{INTERIM_BYTES_MAX, Interim, Progress};
+use super::request::{RequestBody, SendError, UpstreamRequest};
+use super::settings::ResponseLimits;
+use super::shared::{ConnectionPermit, SharedUpstream};
+use super::transport::Transport;
 use crate::clock::Clock;
-use crate::outcome::{Failure, FailureKind, Reach};
+use crate::outcome::{Delivery, Failure, FailureKind};
 use crate::time::Moment;
 
-pub(super) use self::answer::Incoming;
+pub(super) use self::body::StreamBody;
 
-mod answer;
+mod body;
 mod driver;
 mod frames;
-mod load;
-mod upload;
-mod wire;
+mod head;
+mod state;
+mod tracking;
 
-/// What may be under way to us unread, on a stream and on a connection. Fixed: adapting costs
-/// pings, and memory stays what it is.
+/// Flow-control windows for what the upstream sends. Fixed, because adapting them costs PINGs and
+/// makes the memory of a connection unpredictable.
 const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 
-/// What of a request's body may wait in our memory.
+/// Bytes of one request's body that may wait in memory to be written.
 const SEND_BUFFER_BYTES: usize = 256 * 1024;
 
-/// The h2 crate's bound of an answer's head is so many times ours: what the crate refuses looks
-/// like a mistake of the vendor's, so ours has to be checked first.
+/// The h2 crate's limit of a response's head is this many times ours. It reports a head over its
+/// limit as a mistake of the upstream, so our limit has to be reached first.
 const CRATE_HEAD_FACTOR: usize = 16;
 
-/// What HTTP/2 counts for each header beside its bytes (RFC 9113 §6.5.2).
-const HEADER_OVERHEAD_BYTES: usize = 32;
-
 /// How long the upstream's SETTINGS may take once the socket is open. Nothing is sent before they
-/// are there, so a slow one delays and does no harm.
+/// have arrived, so waiting for slow ones does no harm.
 pub(super) const SETTINGS_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Headers of HTTP/1.1 that speak of one connection.
-const OF_CONNECTION: [HeaderName; 5] = [
-    CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    TRANSFER_ENCODING,
-    UPGRADE,
-];
 
 /// An open connection.
 pub(super) struct Session {
     sender: SendRequest<Bytes>,
-    load: Arc<Load>,
+    state: Arc<SessionState>,
 }
 
-/// Leave for one exchange on a connection.
+/// A stream that one request may be sent on.
 pub(super) struct Stream {
     sender: SendRequest<Bytes>,
-    place: Place,
+    permit: StreamPermit,
 }
 
 impl Session {
-    /// Speaks HTTP/2 on a fresh connection, and waits for the upstream to do so.
+    /// Speaks HTTP/2 on a connection just opened, and waits for the upstream's SETTINGS.
     pub(super) async fn open(
-        io: Io,
-        (clock, bounds): (Clock, AnswerBounds),
-        permit: Permit,
-        common: Arc<Common>,
+        transport: Transport,
+        clock: Clock,
+        limits: ResponseLimits,
+        permit: ConnectionPermit,
+        shared: Arc<SharedUpstream>,
     ) -> Result<Self, Failure> {
         let end = clock.instant(clock.now().plus(SETTINGS_TIMEOUT));
-        let load = Arc::new(Load::new((clock, bounds), common));
-        let io = Watched::new(io, Arc::clone(&load.traffic));
+        let state = Arc::new(SessionState::new(clock, shared));
+        let transport = TrackedTransport::new(transport, Arc::clone(&state.tracker));
+        let header_list_bytes = limits.head_bytes_max.saturating_mul(CRATE_HEAD_FACTOR);
+        let mut builder = client::Builder::new();
+        builder
+            .enable_push(false)
+            .initial_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .initial_max_send_streams(STREAMS_MAX_UNSET)
+            .max_header_list_size(u32::try_from(header_list_bytes).unwrap_or(u32::MAX))
+            .max_send_buffer_size(SEND_BUFFER_BYTES);
         let opening = async {
-            let opened = builder(bounds).handshake(io).await;
-            let (sender, connection) = opened.map_err(|error| failure::of_handshake(&error))?;
-            let session = Self { sender, load: Arc::clone(&load) };
-            tokio::spawn(Driver::new(connection, Arc::clone(&load), permit));
-            load.greeting().await.map_err(|end| end.unwrap_or_else(closed))?;
+            let opened = builder.handshake(transport).await;
+            let (sender, connection) =
+                opened.map_err(|error| failure::http2_head(&error, Delivery::NotSent))?;
+            let session = Self { sender, state: Arc::clone(&state) };
+            tokio::spawn(Driver::new(connection, Arc::clone(&state), permit));
+            state.settings_received().await.map_err(|failure| {
+                let detail = "the connection was closed before the upstream's HTTP/2 SETTINGS";
+                let closed = || Failure::new(FailureKind::Reset, Delivery::NotSent, detail);
+                failure.unwrap_or_else(closed)
+            })?;
             Ok(session)
         };
-        timeout_at(end, opening).await.unwrap_or_else(|_| Err(silent()))
+        timeout_at(end, opening).await.unwrap_or_else(|_| {
+            let detail = "the upstream's HTTP/2 SETTINGS did not arrive in time";
+            Err(Failure::new(FailureKind::ConnectTimeout, Delivery::NotSent, detail))
+        })
     }
 
     /// A stream, if the upstream takes another one.
     pub(super) fn stream(&self) -> Option<Stream> {
-        let place = Place::take(&self.load, self.granted())?;
-        Some(Stream { sender: self.sender.clone(), place })
+        let granted = self.sender.current_max_send_streams();
+        let permit = StreamPermit::acquire(&self.state, granted)?;
+        Some(Stream { sender: self.sender.clone(), permit })
     }
 
     /// Whether the upstream takes no stream at all, so that another connection would not help.
-    pub(super) fn is_barred(&self) -> bool {
-        self.load.is_usable() && self.granted() == 0
+    pub(super) fn grants_no_stream(&self) -> bool {
+        self.state.is_usable() && self.sender.current_max_send_streams() == 0
     }
 
-    /// Whether no stream can be begun on it any more.
+    /// Whether no further stream can be opened.
     pub(super) fn is_closed(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        let ended = matches!(self.sender.poll_ready(&mut cx), Poll::Ready(Err(_)));
-        ended || self.load.is_over() || self.load.is_retired()
+        let has_ended = matches!(self.sender.poll_ready(&mut cx), Poll::Ready(Err(_)));
+        has_ended || self.state.has_ended() || self.state.is_retired()
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.load.streams() == 0
+        self.state.open_streams() == 0
     }
 
     /// Whether it has been without a stream for `limit`.
-    pub(super) fn is_stale(&self, now: Moment, limit: Duration) -> bool {
-        self.is_idle() && now.since(self.load.idle_since()) >= limit
-    }
-
-    fn granted(&self) -> usize {
-        self.sender.current_max_send_streams()
+    pub(super) fn is_expired(&self, now: Moment, limit: Duration) -> bool {
+        self.is_idle() && now.since(self.state.idle_since()) >= limit
     }
 }
 
 impl Drop for Session {
-    /// The connection ends with its last stream; its driver has to be told, because the h2 crate
-    /// does not.
+    /// The connection ends with its last stream. The driver has to be woken for that, because the
+    /// h2 crate does not do it.
     fn drop(&mut self) {
-        self.load.retire();
-        self.load.wake();
+        self.state.retire();
+        self.state.wake_driver();
     }
-}
-
-fn builder(bounds: AnswerBounds) -> client::Builder {
-    let list_bytes = u32::try_from(bounds.head_bytes_max.saturating_mul(CRATE_HEAD_FACTOR));
-    let mut builder = client::Builder::new();
-    builder
-        .enable_push(false)
-        .initial_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .initial_max_send_streams(NOT_GREETED)
-        .max_header_list_size(list_bytes.unwrap_or(u32::MAX))
-        .max_send_buffer_size(SEND_BUFFER_BYTES);
-    builder
-}
-
-fn closed() -> Failure {
-    Failure::new(FailureKind::Reset, Reach::Nothing, "closed before its HTTP/2 SETTINGS")
-}
-
-fn silent() -> Failure {
-    let detail = "the upstream's HTTP/2 SETTINGS did not come in time";
-    Failure::new(FailureKind::ConnectTimeout, Reach::Nothing, detail)
 }
 
 impl Stream {
-    /// Sends what is asked, to `target`, and waits for the head of its answer. Where nothing of it
-    /// was sent, it is as it was.
+    /// Sends a request, puts the head of its response into `request` and returns the body.
     pub(super) async fn send<B: RequestBody>(
         self,
-        asked: &mut UpstreamRequest<'_, B>,
-        target: &Target,
+        request: &mut UpstreamRequest<'_, B>,
+        destination: &Destination,
         progress: &Progress,
-    ) -> Result<(), Broken> {
-        let Self { mut sender, place } = self;
-        let load = Arc::clone(&place.load);
-        let body = asked.body.as_ref().expect("a request is sent once");
-        let ends = body.is_end_stream();
-        let request = target.request(asked.head, body.size_hint().exact());
-        let begun = load.traffic.begin(|| {
-            let (answer, upload) = sender.send_request(request, ends)?;
-            Ok((answer.stream_id().as_u32(), (answer, upload)))
+    ) -> Result<StreamBody<B>, SendError> {
+        let Self { mut sender, permit } = self;
+        let state = Arc::clone(&permit.state);
+        let body = request.body.as_ref().expect("a request is sent once");
+        let is_bodiless = body.is_end_stream();
+        let head = head::request(request.head, destination, body.size_hint().exact());
+        let opened = state.tracker.track(|| {
+            let (response, upload) = sender.send_request(head, is_bodiless)?;
+            Ok((response.stream_id().as_u32(), (response, upload)))
         });
         drop(sender);
-        let (listed, (answer, upload)) = match begun {
-            Ok(begun) => begun,
-            Err(error) => return Err(Broken::Unsent(failure::of_head(&error, Reach::Nothing))),
+        let (tracked, (response, upload)) = opened
+            .map_err(|error| SendError::NotSent(failure::http2_head(&error, Delivery::NotSent)))?;
+        // The h2 crate may write it from now on, and cannot be stopped.
+        progress.wrote(state.clock.now());
+        let mut pending = Pending {
+            response,
+            upload: (!is_bodiless).then(|| Upload::new(upload)),
+            stream: OpenStream::new(tracked, permit),
+            interim_bytes: 0,
         };
-        // The h2 crate may send it from now on, and cannot be told not to.
-        progress.wrote(load.clock.now());
-        let upload = (!ends).then(|| Upload::new(upload));
-        let mut exchange =
-            Begun { answer, upload, ticket: Ticket::new(listed, place), interim_bytes: 0 };
-        let answer = poll_fn(|cx| exchange.poll(asked, progress, cx)).await?;
-        let (mut head, stream) = answer.into_parts();
-        check_size(&head.headers, load.bounds).map_err(Broken::Failed)?;
-        trim_values(&mut head.headers);
-        if authentication::challenges(head.status, &head.headers) {
-            load.retire();
+        let response = poll_fn(|cx| pending.poll(request, progress, cx)).await?;
+        let (mut head, receiver) = response.into_parts();
+        head::check_limits(&head.headers, destination.limits).map_err(SendError::Failed)?;
+        head::trim_values(&mut head.headers);
+        if authentication::challenges_connection(head.status, &head.headers) {
+            state.retire();
         }
-        let Begun { upload, ticket, .. } = exchange;
-        let upload = upload.map(|upload| (upload, asked.body.take()));
-        let body = Incoming::new(stream, &head.headers, upload, ticket);
-        asked.answer = Response::from_parts(head, UpstreamBody::streaming(body));
-        Ok(())
+        let upload = pending.upload.map(|upload| (upload, request.body.take()));
+        let body = StreamBody::new(receiver, &head.headers, upload, pending.stream);
+        request.response = Response::from_parts(head, ());
+        Ok(body)
     }
 }
 
-/// Whether a head is within our bounds.
-fn check_size(headers: &HeaderMap, bounds: AnswerBounds) -> Result<(), Failure> {
-    if headers.len() > bounds.headers_max {
-        return Err(failure::of_own_bound("the answer has more headers than `head.headers`"));
-    }
-    if size_of_head(headers) > bounds.head_bytes_max {
-        return Err(failure::of_own_bound("the answer's head has more bytes than `head.max`"));
-    }
-    Ok(())
-}
-
-/// Removes blanks around values, which HTTP/2 forbids (RFC 9113 §8.2.1): a strict peer closes the
-/// connection for them, and with it the calls of others.
-fn trim_values(headers: &mut HeaderMap) {
-    let is_blank = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
-    for value in headers.values_mut() {
-        let bytes = value.as_bytes();
-        if is_blank(bytes.first()) || is_blank(bytes.last()) {
-            let trimmed = HeaderValue::from_bytes(bytes.trim_ascii());
-            *value = trimmed.expect("a part of a value is a value");
-        }
-    }
-}
-
-fn size_of_head(headers: &HeaderMap) -> usize {
-    let size = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + HEADER_OVERHEAD_BYTES);
-    size.sum()
-}
-
-/// An exchange whose request was handed over. Dropped, it resets its stream.
-struct Begun {
-    answer: ResponseFuture,
-    /// Gone when the request is complete.
+/// An exchange whose response head has not arrived yet.
+struct Pending {
+    response: ResponseFuture,
+    /// Until the request's body has been handed over to the stream.
     upload: Option<Upload>,
-    ticket: Ticket,
+    stream: OpenStream,
+    /// Bytes of interim responses so far.
     interim_bytes: usize,
 }
 
-impl Begun {
+impl Pending {
     fn poll<B: RequestBody>(
         &mut self,
-        asked: &mut UpstreamRequest<'_, B>,
+        request: &mut UpstreamRequest<'_, B>,
         progress: &Progress,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<Response<RecvStream>, Broken>> {
-        self.ticket.listed.sent.tell(progress, cx.waker());
-        while let Poll::Ready(Some(Ok(interim))) = self.answer.poll_informational(cx) {
+    ) -> Poll<Result<Response<RecvStream>, SendError>> {
+        self.stream.tracked.report(progress, cx.waker());
+        let malformed = |what| Poll::Ready(Err(SendError::Failed(failure::malformed(what))));
+        while let Poll::Ready(Some(Ok(interim))) = self.response.poll_informational(cx) {
             let (mut head, ()) = interim.into_parts();
             if head.status == StatusCode::SWITCHING_PROTOCOLS {
-                let failure = failure::of_lie("101 has no meaning in HTTP/2");
-                return Poll::Ready(Err(Broken::Failed(failure)));
+                return malformed("a 101 response over HTTP/2, which has no such status");
             }
-            trim_values(&mut head.headers);
-            self.interim_bytes += size_of_head(&head.headers);
+            head::trim_values(&mut head.headers);
+            self.interim_bytes += head::size(&head.headers);
             if self.interim_bytes > INTERIM_BYTES_MAX {
-                let failure = failure::of_lie("interim answers without end");
-                return Poll::Ready(Err(Broken::Failed(failure)));
+                return malformed("too many interim responses");
             }
-            progress.heard_interim(Interim { status: head.status, headers: head.headers });
+            progress.add_interim(Interim { status: head.status, headers: head.headers });
         }
-        if let Poll::Ready(answer) = Pin::new(&mut self.answer).poll(cx) {
-            self.ticket.heard = Heard::Something;
-            self.ticket.load().answer();
-            return Poll::Ready(answer.map_err(|error| self.broke(&error, progress)));
+        if let Poll::Ready(response) = Pin::new(&mut self.response).poll(cx) {
+            self.stream.set_ended();
+            self.stream.state().head_received();
+            return Poll::Ready(response.map_err(|error| self.send_error(&error, progress)));
         }
         if let Some(upload) = &mut self.upload
-            && let Poll::Ready(done) = upload.poll(&mut asked.body, cx)
+            && let Poll::Ready(uploaded) = upload.poll(&mut request.body, cx)
         {
             self.upload = None;
-            if let Err(error) = done {
-                self.ticket.heard = Heard::Something;
-                let failure = failure::of_request_body(error.as_ref(), Reach::Maybe);
-                return Poll::Ready(Err(Broken::Failed(failure)));
+            if let Err(error) = uploaded {
+                self.stream.set_ended();
+                let failure = failure::request_body(error.as_ref(), Delivery::Uncertain);
+                return Poll::Ready(Err(SendError::Failed(failure)));
             }
         }
         Poll::Pending
     }
 
-    /// The stream ended without an answer. Where it was never open, the connection has ended, and
-    /// nothing of the request can leave any more.
-    fn broke(&self, error: &h2::Error, progress: &Progress) -> Broken {
-        if self.ticket.listed.sent.is_open() {
-            return Broken::Failed(failure::of_head(error, Reach::Maybe));
+    /// Why the stream ended without a response. If no frame of it was written, the connection has
+    /// ended, and none will be.
+    fn send_error(&self, error: &h2::Error, progress: &Progress) -> SendError {
+        if self.stream.tracked.has_started() {
+            return SendError::Failed(failure::http2_head(error, Delivery::Uncertain));
         }
-        progress.took_back();
-        let failure = failure::of_head(error, Reach::Nothing);
-        match self.upload {
-            None => Broken::Unsent(failure),
-            Some(_) => Broken::Failed(failure),
-        }
-    }
-}
-
-/// What HTTP/2 says in place of `Host`.
-pub(super) struct Target {
-    pub(super) scheme: Scheme,
-    pub(super) authority: Authority,
-}
-
-impl Target {
-    /// A request to it, with a body of this length.
-    fn request(&self, head: &RequestHead, length: Option<u64>) -> Request<()> {
-        let mut request = Request::new(());
-        *request.method_mut() = head.method.clone();
-        *request.version_mut() = Version::HTTP_2;
-        *request.headers_mut() = head.headers.clone();
-        adapt(request.headers_mut(), &head.method, length);
-        let mut parts = Parts::default();
-        parts.scheme = Some(self.scheme.clone());
-        parts.authority = Some(self.authority.clone());
-        parts.path_and_query = Some(head.target.clone());
-        *request.uri_mut() = Uri::from_parts(parts).expect("all three parts are there");
-        request
-    }
-}
-
-/// Headers of HTTP/1.1 as HTTP/2 says them (RFC 9113 §8.2.2); a length that is known is stated.
-fn adapt(headers: &mut HeaderMap, method: &Method, length: Option<u64>) {
-    headers.remove(HOST);
-    trim_values(headers);
-    for name in &OF_CONNECTION {
-        headers.remove(name);
-    }
-    if headers.get(TE).is_some_and(|te| te != "trailers") {
-        headers.remove(TE);
-    }
-    let has_content = matches!(*method, Method::POST | Method::PUT | Method::PATCH);
-    if let Some(length) = length.filter(|length| *length != 0 || has_content) {
-        headers.entry(CONTENT_LENGTH).or_insert_with(|| HeaderValue::from(length));
-    }
-}
-
-/// Kept until an answer's body has ended.
-pub(super) struct Ticket {
-    listed: Listed,
-    place: Place,
-    heard: Heard,
-}
-
-/// Whether an exchange ended by itself.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Heard {
-    Nothing,
-    Something,
-}
-
-impl Ticket {
-    const fn new(listed: Listed, place: Place) -> Self {
-        Self { listed, place, heard: Heard::Nothing }
-    }
-
-    fn load(&self) -> &Load {
-        &self.place.load
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        self.load().traffic.forget(&self.listed);
-        if self.heard == Heard::Nothing {
-            self.load().given_up();
-        }
+        progress.retract_write();
+        let failure = failure::http2_head(error, Delivery::NotSent);
+        // A body that may have been read in part cannot go to another connection.
+        if self.upload.is_none() { SendError::NotSent(failure) } else { SendError::Failed(failure) }
     }
 }

@@ -1,13 +1,13 @@
-//! HTTP/1.1 in clear.
+//! HTTP/1.1 without TLS.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::vendor::{Peer, Vendor};
 use super::*;
-use crate::outcome::{FailureKind, Reach};
+use crate::outcome::{Delivery, FailureKind};
 
 #[tokio::test]
-async fn a_connection_is_used_again() {
+async fn a_connection_is_reused() {
     let vendor = Vendor::start(Peer::serve).await;
     let worker = Worker::new(settings(vendor.port));
     for number in 0..5 {
@@ -18,7 +18,7 @@ async fn a_connection_is_used_again() {
 }
 
 #[tokio::test]
-async fn the_target_goes_out_byte_for_byte() {
+async fn the_target_is_sent_byte_for_byte() {
     let vendor = Vendor::start(Peer::serve).await;
     let worker = Worker::new(settings(vendor.port));
     let targets =
@@ -32,7 +32,7 @@ async fn the_target_goes_out_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn host_is_the_upstreams_own() {
+async fn the_host_header_is_that_of_the_upstream() {
     let vendor = Vendor::start(Peer::serve).await;
     let worker = Worker::new(settings(vendor.port));
     let mut request = request(Method::GET, "/", "");
@@ -44,60 +44,60 @@ async fn host_is_the_upstreams_own() {
 }
 
 #[tokio::test]
-async fn progress_tells_writing_and_end() {
+async fn progress_reports_writes_and_the_end_of_the_request() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
-        peer.head().await;
-        peer.until("0\r\n\r\n").await;
-        peer.ok("done").await;
+        peer.read_head().await;
+        peer.read_until("0\r\n\r\n").await;
+        peer.respond("done").await;
         peer.hang().await;
     })
     .await;
     let worker = Worker::new(settings(vendor.port));
-    let (feed, request) = fed(Method::POST);
-    assert_eq!(worker.progress.reach(), Reach::Nothing);
+    let (sender, request) = streamed_request(Method::POST);
+    assert_eq!(worker.progress.delivery(), Delivery::NotSent);
     let watch = async {
         settle().await;
-        assert!(worker.progress.last_write().is_some(), "the head is out");
+        assert!(worker.progress.last_write().is_some(), "the head has been written");
         assert_eq!(worker.progress.sent(), None);
-        feed.send(data("abc")).await.unwrap();
+        sender.send(data("abc")).await.unwrap();
         settle().await;
         assert_eq!(worker.progress.sent(), None);
-        drop(feed);
+        drop(sender);
     };
-    let (answer, ()) = tokio::join!(worker.send(request), watch);
-    assert_eq!(read(answer.unwrap()).await.unwrap(), "done");
+    let (response, ()) = tokio::join!(worker.send(request), watch);
+    assert_eq!(read(response.unwrap()).await.unwrap(), "done");
     assert_eq!(worker.progress.sent(), worker.progress.last_write());
     assert!(worker.progress.sent().is_some());
 }
 
 #[tokio::test]
-async fn a_connection_closed_at_rest_is_replaced_in_silence() {
+async fn a_connection_closed_while_idle_is_replaced_without_an_error() {
     let vendor = Vendor::start(|mut peer: Peer, number| async move {
         if number > 0 {
             return peer.serve(number).await;
         }
-        peer.head().await;
-        peer.ok("first").await;
+        peer.read_head().await;
+        peer.respond("first").await;
     })
     .await;
     let worker = Worker::new(settings(vendor.port));
     assert_eq!(worker.text("/").await, "first");
     settle().await;
-    let answer = worker.send(request(Method::POST, "/", "body")).await.unwrap();
-    assert_eq!(read(answer).await.unwrap(), "1.0");
-    assert_eq!(vendor.heads().len(), 2, "the post went out once");
+    let response = worker.send(request(Method::POST, "/", "body")).await.unwrap();
+    assert_eq!(read(response).await.unwrap(), "1.0");
+    assert_eq!(vendor.heads().len(), 2, "the POST is sent once");
 }
 
 #[tokio::test]
-async fn words_at_rest_close_the_connection() {
+async fn bytes_received_while_idle_close_the_connection() {
     let vendor = Vendor::start(|mut peer: Peer, number| async move {
         if number > 0 {
             return peer.serve(number).await;
         }
-        peer.head().await;
-        peer.ok("first").await;
+        peer.read_head().await;
+        peer.respond("first").await;
         settle().await;
-        peer.ok("for nobody").await;
+        peer.respond("unsolicited").await;
         peer.hang().await;
     })
     .await;
@@ -109,11 +109,11 @@ async fn words_at_rest_close_the_connection() {
 }
 
 #[tokio::test]
-async fn words_after_an_answer_close_the_connection() {
+async fn bytes_after_a_response_close_the_connection() {
     let vendor = Vendor::start(|mut peer: Peer, number| async move {
-        peer.head().await;
-        peer.say("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n").await;
-        peer.say(&format!("content-length: 3\r\n\r\nx{number}x")).await;
+        peer.read_head().await;
+        peer.write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n").await;
+        peer.write(&format!("content-length: 3\r\n\r\nx{number}x")).await;
         peer.hang().await;
     })
     .await;
@@ -124,12 +124,13 @@ async fn words_after_an_answer_close_the_connection() {
     assert_eq!(worker.shared.idle(0), 0);
 }
 
-/// How an exchange breaks when the vendor does this to it after the head of a POST with a body.
-async fn broken_by(answer: &'static str, reset: bool) -> Result<Failure, Failure> {
+/// The failure of a POST when the vendor reads it, sends `response` and closes or resets the
+/// connection: `Ok` if it came before the response's head, `Err` if it came in the body.
+async fn failure_after(response: &'static str, reset: bool) -> Result<Failure, Failure> {
     let vendor = Vendor::start(move |mut peer: Peer, _| async move {
-        peer.head().await;
-        peer.body(4).await;
-        peer.say(answer).await;
+        peer.read_head().await;
+        peer.read_body(4).await;
+        peer.write(response).await;
         settle().await;
         if reset {
             peer.reset();
@@ -140,7 +141,7 @@ async fn broken_by(answer: &'static str, reset: bool) -> Result<Failure, Failure
     let outcome = worker.send(request(Method::POST, "/", "body")).await;
     let broken = match outcome {
         Err(failure) => Ok(failure),
-        Ok(answer) => Err(read(answer).await.expect_err("the answer is whole")),
+        Ok(response) => Err(read(response).await.expect_err("the response is not complete")),
     };
     settle().await;
     assert_eq!((worker.shared.open(0), worker.shared.idle(0)), (0, 0), "{broken:?}");
@@ -148,7 +149,7 @@ async fn broken_by(answer: &'static str, reset: bool) -> Result<Failure, Failure
 }
 
 #[tokio::test]
-async fn every_way_to_break_before_the_head_has_its_kind() {
+async fn each_way_to_break_before_the_response_head_has_its_failure_kind() {
     use FailureKind::{Protocol, Reset, Truncated};
     let cases = [
         ("", false, Reset),
@@ -178,14 +179,18 @@ async fn every_way_to_break_before_the_head_has_its_kind() {
         ("HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n", false, Protocol),
         ("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n", false, Protocol),
     ];
-    for (answer, reset, kind) in cases {
-        let failure = broken_by(answer, reset).await.expect(answer);
-        assert_eq!((failure.kind, failure.reach), (kind, Reach::Maybe), "{answer:?}: {failure}");
+    for (response, reset, kind) in cases {
+        let failure = failure_after(response, reset).await.expect(response);
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (kind, Delivery::Uncertain),
+            "{response:?}: {failure}"
+        );
     }
 }
 
 #[tokio::test]
-async fn every_way_to_break_after_the_head_has_its_kind() {
+async fn each_way_to_break_after_the_response_head_has_its_failure_kind() {
     use FailureKind::{Protocol, Reset, Truncated};
     let cases = [
         ("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", false, Truncated),
@@ -198,36 +203,44 @@ async fn every_way_to_break_after_the_head_has_its_kind() {
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n", false, Protocol),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalfXX", false, Protocol),
     ];
-    for (answer, reset, kind) in cases {
-        let failure = broken_by(answer, reset).await.expect_err(answer);
-        assert_eq!((failure.kind, failure.reach), (kind, Reach::Maybe), "{answer:?}: {failure}");
+    for (response, reset, kind) in cases {
+        let failure = failure_after(response, reset).await.expect_err(response);
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (kind, Delivery::Uncertain),
+            "{response:?}: {failure}"
+        );
     }
 }
 
 #[tokio::test]
-async fn interim_answers_are_dropped_but_not_without_end() {
+async fn interim_responses_are_passed_over_up_to_a_limit() {
     let vendor = Vendor::start(|mut peer: Peer, number| async move {
-        peer.head().await;
+        peer.read_head().await;
         for _ in 0..if number == 0 { 20 } else { 100_000 } {
-            peer.say("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n").await;
+            peer.write("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n").await;
         }
-        peer.ok("at last").await;
+        peer.respond("at last").await;
     })
     .await;
     let worker = Worker::new(settings(vendor.port));
     assert_eq!(worker.text("/").await, "at last");
     settle().await;
     let failure = worker.get("/").await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Protocol, Delivery::Uncertain),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
-async fn a_head_too_large_is_refused() {
+async fn a_response_head_over_our_limits_is_an_error() {
     let vendor = Vendor::start(|mut peer: Peer, number| async move {
-        peer.head().await;
+        peer.read_head().await;
         let (lines, length) = if number == 0 { (257, 1) } else { (10, 8000) };
         let line = format!("x: {}\r\n", "y".repeat(length)).repeat(lines);
-        peer.say(&format!("HTTP/1.1 200 OK\r\n{line}\r\n")).await;
+        peer.write(&format!("HTTP/1.1 200 OK\r\n{line}\r\n")).await;
         peer.hang().await;
     })
     .await;
@@ -239,19 +252,19 @@ async fn a_head_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn an_empty_line_behind_an_answer_loses_no_call() {
-    for late in ["before the request", "before the answer"] {
+async fn an_empty_line_after_a_response_does_not_break_the_next_call() {
+    for late in ["before the request", "before the response"] {
         let vendor = Vendor::start(move |mut peer: Peer, _| async move {
-            while peer.head().await.is_some() {
-                if late == "before the answer" {
-                    peer.say("\r\n").await;
+            while peer.read_head().await.is_some() {
+                if late == "before the response" {
+                    peer.write("\r\n").await;
                     settle().await;
                 }
-                peer.ok("ok").await;
+                peer.respond("ok").await;
                 if late == "before the request" {
-                    peer.say("\r").await;
+                    peer.write("\r").await;
                     settle().await;
-                    peer.say("\n").await;
+                    peer.write("\n").await;
                 }
             }
         })
@@ -262,15 +275,15 @@ async fn an_empty_line_behind_an_answer_loses_no_call() {
             settle().await;
             settle().await;
         }
-        assert_eq!(worker.shared.open(0), 1, "{late}: the connection goes on");
+        assert_eq!(worker.shared.open(0), 1, "{late}: the connection stays open");
     }
 }
 
 #[tokio::test]
-async fn answers_without_body_leave_the_connection_free() {
+async fn responses_without_a_body_free_the_connection_with_their_head() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
-        while let Some(head) = peer.head().await {
-            peer.say(match head.split(' ').nth(1).unwrap() {
+        while let Some(head) = peer.read_head().await {
+            peer.write(match head.split(' ').nth(1).unwrap() {
                 "/204" => "HTTP/1.1 204 No Content\r\n\r\n",
                 "/304" => "HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\n",
                 "/0" => "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
@@ -284,23 +297,23 @@ async fn answers_without_body_leave_the_connection_free() {
     for (method, path) in
         [(Method::GET, "/204"), (Method::GET, "/304"), (Method::GET, "/0"), (Method::HEAD, "/")]
     {
-        let answer = worker.send(request(method, path, "")).await.unwrap();
-        assert_eq!(worker.shared.idle(0), 1, "{path}: free with the head");
-        assert!(answer.body().is_end_stream());
-        let length = answer.headers().get("content-length").cloned();
+        let response = worker.send(request(method, path, "")).await.unwrap();
+        assert_eq!(worker.shared.idle(0), 1, "{path}: the head frees the connection");
+        assert!(response.body().is_end_stream());
+        let length = response.headers().get("content-length").cloned();
         assert_eq!(length.is_some(), path != "/204");
-        assert_eq!(read(answer).await.unwrap(), "");
+        assert_eq!(read(response).await.unwrap(), "");
     }
     assert_eq!(vendor.accepted(), 1);
 }
 
 #[tokio::test]
-async fn a_body_where_none_belongs_poisons_nobody() {
+async fn a_body_after_a_204_is_not_read_as_the_next_response() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
-        peer.head().await;
-        peer.say("HTTP/1.1 204 No Content\r\ncontent-length: 39\r\n\r\n").await;
+        peer.read_head().await;
+        peer.write("HTTP/1.1 204 No Content\r\ncontent-length: 39\r\n\r\n").await;
         settle().await;
-        peer.ok("poison").await;
+        peer.respond("poison").await;
         peer.hang().await;
     })
     .await;
@@ -312,12 +325,12 @@ async fn a_body_where_none_belongs_poisons_nobody() {
 }
 
 #[tokio::test]
-async fn chunks_and_trailers_arrive_and_the_connection_is_free() {
+async fn chunks_and_trailers_are_read_and_the_connection_is_reused() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
-        while peer.head().await.is_some() {
-            peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n").await;
+        while peer.read_head().await.is_some() {
+            peer.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n").await;
             settle().await;
-            peer.say("3\r\ndef\r\n0\r\nx-sum: 6\r\n\r\n").await;
+            peer.write("3\r\ndef\r\n0\r\nx-sum: 6\r\n\r\n").await;
         }
     })
     .await;
@@ -332,10 +345,10 @@ async fn chunks_and_trailers_arrive_and_the_connection_is_free() {
 }
 
 #[tokio::test]
-async fn a_body_delimited_by_closing_is_whole() {
+async fn a_body_may_end_with_its_connection() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
-        peer.head().await;
-        peer.say("HTTP/1.1 200 OK\r\n\r\nuntil the end").await;
+        peer.read_head().await;
+        peer.write("HTTP/1.1 200 OK\r\n\r\nuntil the end").await;
     })
     .await;
     let worker = Worker::new(settings(vendor.port));
@@ -344,42 +357,42 @@ async fn a_body_delimited_by_closing_is_whole() {
 }
 
 #[tokio::test]
-async fn a_large_body_streams_both_ways() {
+async fn large_bodies_stream_in_both_directions() {
     const LENGTH: usize = 8 * 1024 * 1024;
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
-        while peer.head().await.is_some() {
-            let body = peer.body(LENGTH).await.unwrap();
-            peer.ok(&body).await;
+        while peer.read_head().await.is_some() {
+            let body = peer.read_body(LENGTH).await.unwrap();
+            peer.respond(&body).await;
         }
     })
     .await;
     let worker = Worker::new(settings(vendor.port));
     for _ in 0..2 {
         let body = full(vec![b'x'; LENGTH]);
-        let answer = worker.send(Request::post("/").body(body).unwrap()).await.unwrap();
-        assert_eq!(answer.body().size_hint().exact(), Some(LENGTH as u64));
-        assert_eq!(read(answer).await.unwrap().len(), LENGTH);
+        let response = worker.send(Request::post("/").body(body).unwrap()).await.unwrap();
+        assert_eq!(response.body().size_hint().exact(), Some(LENGTH as u64));
+        assert_eq!(read(response).await.unwrap().len(), LENGTH);
     }
     assert_eq!(vendor.accepted(), 1);
 }
 
 #[tokio::test]
-async fn request_bodies_of_unknown_length_go_out_in_chunks_with_trailers() {
+async fn request_bodies_of_unknown_length_are_sent_in_chunks_with_trailers() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
-        while peer.head().await.is_some() {
-            let body = peer.until("\r\n\r\n").await.unwrap();
-            peer.ok(&body).await;
+        while peer.read_head().await.is_some() {
+            let body = peer.read_until("\r\n\r\n").await.unwrap();
+            peer.respond(&body).await;
         }
     })
     .await;
     let worker = Worker::new(settings(vendor.port));
     for method in [Method::POST, Method::GET] {
-        let (feed, mut request) = fed(method);
+        let (sender, mut request) = streamed_request(method);
         request.headers_mut().insert("trailer", HeaderValue::from_static("x-sum"));
-        feed.send(data("abc")).await.unwrap();
+        sender.send(data("abc")).await.unwrap();
         let sum = HeaderMap::from_iter([("x-sum".parse().unwrap(), HeaderValue::from_static("3"))]);
-        feed.send(Ok(Frame::trailers(sum))).await.unwrap();
-        drop(feed);
+        sender.send(Ok(Frame::trailers(sum))).await.unwrap();
+        drop(sender);
         let echoed = read(worker.send(request).await.unwrap()).await.unwrap();
         assert_eq!(echoed, "3\r\nabc\r\n0\r\nx-sum: 3\r\n\r\n");
     }
@@ -387,166 +400,166 @@ async fn request_bodies_of_unknown_length_go_out_in_chunks_with_trailers() {
 }
 
 #[tokio::test]
-async fn an_early_answer_is_read_while_the_request_goes_on() {
+async fn an_early_response_is_read_while_the_upload_goes_on() {
     let vendor = Vendor::start(|mut peer: Peer, number| async move {
-        peer.head().await;
-        peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nearly\r\n").await;
-        peer.until("late\r\n0\r\n\r\n").await.unwrap();
-        peer.say("4\r\ndone\r\n0\r\n\r\n").await;
+        peer.read_head().await;
+        peer.write("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nearly\r\n").await;
+        peer.read_until("late\r\n0\r\n\r\n").await.unwrap();
+        peer.write("4\r\ndone\r\n0\r\n\r\n").await;
         peer.serve(number).await;
     })
     .await;
     let worker = Worker::new(settings(vendor.port));
-    let (feed, request) = fed(Method::POST);
-    let mut answer = worker.send(request).await.unwrap();
-    let frame = answer.body_mut().frame().await.unwrap().unwrap();
+    let (sender, request) = streamed_request(Method::POST);
+    let mut response = worker.send(request).await.unwrap();
+    let frame = response.body_mut().frame().await.unwrap().unwrap();
     assert_eq!(frame.into_data().unwrap(), "early");
     let later = async {
         settle().await;
-        feed.send(data("late")).await.unwrap();
-        drop(feed);
+        sender.send(data("late")).await.unwrap();
+        drop(sender);
     };
-    let (rest, ()) = tokio::join!(read(answer), later);
+    let (rest, ()) = tokio::join!(read(response), later);
     assert_eq!(rest.unwrap(), "done");
-    assert_eq!(worker.text("/").await, "0.0", "both are complete: used again");
+    assert_eq!(worker.text("/").await, "0.0", "both are complete, so the connection is reused");
 }
 
 #[tokio::test]
-async fn an_early_answer_that_ends_first_closes_the_connection() {
+async fn an_early_response_that_ends_before_the_upload_closes_the_connection() {
     let vendor = Vendor::start(|mut peer: Peer, number| async move {
         if number > 0 {
             return peer.serve(number).await;
         }
-        peer.head().await;
-        peer.say("HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig").await;
-        assert!(peer.ended().await);
+        peer.read_head().await;
+        peer.write("HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig").await;
+        assert!(peer.is_closed().await);
     })
     .await;
     let worker = Worker::new(settings(vendor.port));
-    let (feed, request) = fed(Method::POST);
-    let answer = worker.send(request).await.unwrap();
-    assert_eq!(answer.status(), 413);
-    assert_eq!(read(answer).await.unwrap(), "big");
+    let (sender, request) = streamed_request(Method::POST);
+    let response = worker.send(request).await.unwrap();
+    assert_eq!(response.status(), 413);
+    assert_eq!(read(response).await.unwrap(), "big");
     assert_eq!(worker.shared.open(0), 0);
-    assert!(feed.is_closed());
+    assert!(sender.is_closed());
     assert_eq!(worker.text("/").await, "1.0");
 }
 
 #[tokio::test]
-async fn an_early_answer_is_heard_though_the_vendor_hangs_up_on_the_upload() {
+async fn an_early_response_is_read_although_the_vendor_closes_during_the_upload() {
     for _ in 0..20 {
         let vendor = Vendor::start(|mut peer: Peer, _| async move {
-            peer.head().await;
-            peer.say("HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig").await;
+            peer.read_head().await;
+            peer.write("HTTP/1.1 413 Content Too Large\r\ncontent-length: 3\r\n\r\nbig").await;
         })
         .await;
         let worker = Worker::new(settings(vendor.port));
         let body = full(vec![b'x'; 8 * 1024 * 1024]);
-        let answer = worker.send(Request::post("/").body(body).unwrap()).await.unwrap();
-        assert_eq!(answer.status(), 413);
-        assert_eq!(read(answer).await.unwrap(), "big");
+        let response = worker.send(Request::post("/").body(body).unwrap()).await.unwrap();
+        assert_eq!(response.status(), 413);
+        assert_eq!(read(response).await.unwrap(), "big");
     }
 }
 
 #[tokio::test]
-async fn a_request_body_that_fails_is_not_the_upstreams_doing() {
+async fn a_request_body_that_breaks_off_is_not_blamed_on_the_upstream() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
-        peer.head().await;
-        assert!(peer.ended().await);
+        peer.read_head().await;
+        assert!(peer.is_closed().await);
     })
     .await;
     let worker = Worker::new(settings(vendor.port));
-    let (feed, request) = fed(Method::POST);
-    feed.send(data("abc")).await.unwrap();
+    let (sender, request) = streamed_request(Method::POST);
+    sender.send(data("abc")).await.unwrap();
     let leave = async {
         settle().await;
-        feed.send(Err(Left)).await.unwrap();
+        sender.send(Err(ClientLeft)).await.unwrap();
     };
     let (outcome, ()) = tokio::join!(worker.send(request), leave);
     let failure = outcome.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe));
+    assert_eq!((failure.kind, failure.delivery), (FailureKind::Reset, Delivery::Uncertain));
     assert!(failure.detail.starts_with("the request's body"), "{failure}");
     assert_eq!(worker.shared.open(0), 0);
 }
 
 #[tokio::test]
-async fn an_abandoned_exchange_closes_its_connection_and_knows_its_reach() {
+async fn an_abandoned_exchange_closes_its_connection_and_reports_what_was_sent() {
     let (ended, mut end) = mpsc::channel(1);
     let vendor = Vendor::start(move |mut peer: Peer, _| {
         let ended = ended.clone();
         async move {
-            peer.head().await;
-            peer.say("HTTP/1.1 100 Continue\r\n\r\n").await;
-            ended.send(peer.ended().await).await.unwrap();
+            peer.read_head().await;
+            peer.write("HTTP/1.1 100 Continue\r\n\r\n").await;
+            ended.send(peer.is_closed().await).await.unwrap();
         }
     })
     .await;
     let worker = Worker::new(settings(vendor.port));
     {
-        let (head, body) = parted(request(Method::GET, "/", ""));
+        let (head, body) = split(request(Method::GET, "/", ""));
         let exchange = worker.upstreams.exchange(0, &head, body, &worker.progress);
         tokio::time::timeout(Duration::from_millis(100), exchange).await.unwrap_err();
     }
-    assert_eq!(worker.progress.reach(), Reach::Maybe);
+    assert_eq!(worker.progress.delivery(), Delivery::Uncertain);
     assert!(worker.progress.sent().is_some());
     assert_eq!(worker.shared.open(0), 0);
     assert_eq!(end.recv().await, Some(true));
 }
 
 #[tokio::test]
-async fn a_body_dropped_half_way_closes_its_connection() {
+async fn a_response_body_dropped_half_way_closes_its_connection() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
-        peer.head().await;
-        peer.say("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
+        peer.read_head().await;
+        peer.write("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
         peer.hang().await;
     })
     .await;
     let worker = Worker::new(settings(vendor.port));
-    let mut answer = worker.get("/").await.unwrap();
-    assert!(answer.body_mut().frame().await.unwrap().is_ok());
+    let mut response = worker.get("/").await.unwrap();
+    assert!(response.body_mut().frame().await.unwrap().is_ok());
     assert_eq!(worker.shared.open(0), 1);
-    drop(answer);
+    drop(response);
     assert_eq!((worker.shared.open(0), worker.shared.idle(0)), (0, 0));
 }
 
 #[tokio::test]
-async fn only_a_body_that_is_here_is_taken_whole() {
+async fn take_whole_returns_a_body_only_if_all_of_it_has_arrived() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
-        peer.head().await;
-        peer.say("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhere").await;
-        peer.head().await;
-        peer.say("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha").await;
+        peer.read_head().await;
+        peer.write("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nhere").await;
+        peer.read_head().await;
+        peer.write("HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nha").await;
         settle().await;
-        peer.say("lf").await;
+        peer.write("lf").await;
         peer.hang().await;
     })
     .await;
     let worker = Worker::new(settings(vendor.port));
-    let mut answer = worker.get("/").await.unwrap();
+    let mut response = worker.get("/").await.unwrap();
     assert_eq!(worker.shared.idle(0), 1);
-    assert_eq!(answer.body_mut().take_whole().unwrap(), "here");
-    assert!(answer.body().is_end_stream());
-    let mut answer = worker.get("/").await.unwrap();
-    assert_eq!(answer.body_mut().take_whole(), None);
-    assert_eq!(read(answer).await.unwrap(), "half");
+    assert_eq!(response.body_mut().take_whole().unwrap(), "here");
+    assert!(response.body().is_end_stream());
+    let mut response = worker.get("/").await.unwrap();
+    assert_eq!(response.body_mut().take_whole(), None);
+    assert_eq!(read(response).await.unwrap(), "half");
 }
 
 #[tokio::test]
-async fn a_fresh_connection_that_is_closed_at_once_reached_nobody_or_says_maybe() {
+async fn a_fresh_connection_closed_at_once_is_a_reset_and_nothing_is_sent_twice() {
     let vendor = Vendor::start(|peer: Peer, _| async move { drop(peer) }).await;
     let worker = Worker::new(settings(vendor.port));
     let failure = worker.get("/").await.unwrap_err();
     let written = worker.progress.last_write().is_some();
     assert_eq!(failure.kind, FailureKind::Reset, "{failure}");
-    assert_eq!(failure.reach, if written { Reach::Maybe } else { Reach::Nothing });
-    assert_eq!(vendor.accepted(), 1, "nothing is dialled twice");
+    assert_eq!(failure.delivery, if written { Delivery::Uncertain } else { Delivery::NotSent });
+    assert_eq!(vendor.accepted(), 1, "only one connection is opened");
 }
 
 #[tokio::test]
-async fn an_old_vendor_is_spoken_to_in_its_version() {
+async fn a_vendor_that_speaks_http_1_0_is_sent_http_1_0() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
-        while peer.head().await.is_some() {
-            peer.say("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok")
+        while peer.read_head().await.is_some() {
+            peer.write("HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ncontent-length: 2\r\n\r\nok")
                 .await;
         }
     })
@@ -559,11 +572,11 @@ async fn an_old_vendor_is_spoken_to_in_its_version() {
 }
 
 #[tokio::test]
-async fn closing_is_believed_and_not_awaited() {
+async fn connection_close_is_obeyed_without_waiting_for_the_close() {
     let vendor = Vendor::start(|mut peer: Peer, number| async move {
-        peer.head().await;
+        peer.read_head().await;
         let body = format!("{number}");
-        peer.say(&format!(
+        peer.write(&format!(
             "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 1\r\n\r\n{body}"
         ))
         .await;
@@ -577,21 +590,21 @@ async fn closing_is_believed_and_not_awaited() {
 }
 
 #[tokio::test]
-async fn futures_and_bodies_can_change_threads() {
+async fn futures_and_bodies_are_send() {
     fn sent<T: Send>(value: T) -> T {
         value
     }
     let worker = Worker::new(settings(1));
-    let (head, body) = parted(request(Method::GET, "/", ""));
+    let (head, body) = split(request(Method::GET, "/", ""));
     drop(sent(worker.upstreams.exchange(0, &head, body, &worker.progress)));
     fn checked<T: Send + Sync>() {}
-    checked::<Upstreams<Outgoing>>();
+    checked::<Upstreams<TestBody>>();
     fn moved<T: Send + Unpin>() {}
-    moved::<UpstreamBody<Outgoing>>();
+    moved::<UpstreamBody<TestBody>>();
 }
 
 #[tokio::test]
-async fn old_headers_leave_room_for_those_of_an_answer_and_nothing_else() {
+async fn a_recycled_header_map_leaves_its_allocation_and_no_headers() {
     let vendor = Vendor::start(Peer::serve).await;
     let worker = Worker::new(settings(vendor.port));
     for (count, keeps_room) in [(20, true), (2_000, false), (0, false)] {
@@ -600,9 +613,9 @@ async fn old_headers_leave_room_for_those_of_an_answer_and_nothing_else() {
         let mut old: HeaderMap = (0..count).map(row).collect();
         worker.upstreams.reuse(0, &mut old);
         assert!(old.is_empty());
-        let answer = worker.get("/").await.unwrap();
-        let names: Vec<_> = answer.headers().keys().collect();
+        let response = worker.get("/").await.unwrap();
+        let names: Vec<_> = response.headers().keys().collect();
         assert_eq!(names, ["content-length"]);
-        assert_eq!(20 <= answer.headers().capacity(), keeps_room, "{count}");
+        assert_eq!(20 <= response.headers().capacity(), keeps_room, "{count}");
     }
 }

@@ -1,4 +1,4 @@
-//! HTTP/2 in clear, by prior knowledge.
+//! HTTP/2 without TLS, by prior knowledge.
 
 use http::{HeaderMap, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -6,7 +6,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::vendor::{Peer, Vendor};
 use super::*;
-use crate::outcome::{FailureKind, Reach};
+use crate::outcome::{Delivery, FailureKind};
 
 pub(super) const DATA: u8 = 0;
 pub(super) const HEADERS: u8 = 1;
@@ -21,18 +21,18 @@ pub(super) const REFUSED_STREAM: u32 = 7;
 const INTERNAL_ERROR: u32 = 2;
 pub(super) const NO_ERROR: u32 = 0;
 
-/// `:status 200` as HPACK says it.
+/// `:status 200` in HPACK.
 const OK_HEAD: &[u8] = &[0x88];
 
 pub(super) fn h2(port: u16) -> Settings {
     Settings { protocol: Protocol::Http2, ..settings(port) }
 }
 
-/// The other end of a connection, frame by frame.
+/// The upstream's end of a connection, frame by frame.
 pub(super) struct Frames(TcpStream);
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Frame2 {
+pub(super) struct RawFrame {
     pub(super) kind: u8,
     flags: u8,
     pub(super) stream: u32,
@@ -40,31 +40,30 @@ pub(super) struct Frame2 {
 }
 
 impl Frames {
-    /// Greets, with a limit of streams if one is given.
-    pub(super) async fn greet(peer: Peer, streams_max: Option<u32>) -> Self {
-        let mut frames = Self::prefaced(peer).await;
+    /// Exchanges prefaces and SETTINGS, with a limit of streams if one is given.
+    pub(super) async fn accept(peer: Peer, streams_max: Option<u32>) -> Self {
+        let mut frames = Self::read_preface(peer).await;
         frames.settings(streams_max).await;
         frames.send(SETTINGS, 1, 0, &[]).await;
         frames
     }
 
-    /// Reads the client's preface and says nothing.
-    pub(super) async fn prefaced(mut peer: Peer) -> Self {
+    /// Reads the client's preface and sends nothing.
+    pub(super) async fn read_preface(mut peer: Peer) -> Self {
         let mut preface = [0; 24];
         peer.stream.read_exact(&mut preface).await.unwrap();
         assert_eq!(&preface, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
         Self(peer.stream)
     }
 
-    /// States its settings, with a limit of streams if one is given.
+    /// Sends SETTINGS, with a limit of streams if one is given.
     pub(super) async fn settings(&mut self, streams_max: Option<u32>) {
         let limit =
             streams_max.map_or(Vec::new(), |max| [&[0, 3], &max.to_be_bytes()[..]].concat());
         self.send(SETTINGS, 0, 0, &limit).await;
     }
 
-    /// Answers a PING.
-    pub(super) async fn pong(&mut self, ping: &Frame2) {
+    pub(super) async fn pong(&mut self, ping: &RawFrame) {
         self.send(PING, 1, 0, &ping.payload).await;
     }
 
@@ -76,18 +75,18 @@ impl Frames {
         let _ = self.0.write_all(&frame).await;
     }
 
-    pub(super) async fn next(&mut self) -> Option<Frame2> {
+    pub(super) async fn next(&mut self) -> Option<RawFrame> {
         let mut head = [0; 9];
         self.0.read_exact(&mut head).await.ok()?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
         let mut payload = vec![0; length as usize];
         self.0.read_exact(&mut payload).await.ok()?;
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
-        Some(Frame2 { kind: head[3], flags: head[4], stream, payload })
+        Some(RawFrame { kind: head[3], flags: head[4], stream, payload })
     }
 
     /// The next frame of `kind`.
-    pub(super) async fn until(&mut self, kind: u8) -> Option<Frame2> {
+    pub(super) async fn until(&mut self, kind: u8) -> Option<RawFrame> {
         loop {
             let frame = self.next().await?;
             if frame.kind == kind {
@@ -96,7 +95,7 @@ impl Frames {
         }
     }
 
-    pub(super) async fn answer(&mut self, stream: u32, body: &[u8]) {
+    pub(super) async fn respond(&mut self, stream: u32, body: &[u8]) {
         self.send(HEADERS, 4, stream, OK_HEAD).await;
         self.send(DATA, 1, stream, body).await;
     }
@@ -110,18 +109,18 @@ impl Frames {
         self.send(GOAWAY, 0, 0, &payload).await;
     }
 
-    /// Answers everything with the number of the connection.
+    /// Responds to every request with the number of the connection.
     pub(super) async fn serve(mut self, number: usize) {
         while let Some(head) = self.until(HEADERS).await {
-            self.answer(head.stream, number.to_string().as_bytes()).await;
+            self.respond(head.stream, number.to_string().as_bytes()).await;
         }
     }
 }
 
 #[tokio::test]
-async fn calls_share_a_connection_from_the_first_moment() {
+async fn concurrent_first_calls_share_one_connection() {
     let vendor = Vendor::start(|peer: Peer, number| async move {
-        Frames::greet(peer, None).await.serve(number).await;
+        Frames::accept(peer, None).await.serve(number).await;
     })
     .await;
     let worker = Worker::new(h2(vendor.port));
@@ -140,23 +139,23 @@ async fn calls_share_a_connection_from_the_first_moment() {
 }
 
 #[tokio::test]
-async fn a_dial_that_fails_fails_all_who_waited_for_it() {
+async fn a_connection_that_cannot_be_opened_fails_all_calls_that_wait_for_it() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = closed.local_addr().unwrap().port();
     drop(closed);
     let worker = Worker::new(h2(port));
     let (one, other) = tokio::join!(worker.get("/"), worker.get("/"));
     for failure in [one.unwrap_err(), other.unwrap_err()] {
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Refused, Reach::Nothing));
+        assert_eq!((failure.kind, failure.delivery), (FailureKind::Refused, Delivery::NotSent));
     }
 }
 
 #[tokio::test]
-async fn the_limit_of_streams_opens_another_connection() {
+async fn another_connection_is_opened_when_the_stream_limit_is_reached() {
     let vendor = Vendor::start(|peer: Peer, number| async move {
-        let mut frames = Frames::greet(peer, Some(2)).await;
+        let mut frames = Frames::accept(peer, Some(2)).await;
         let first = frames.until(HEADERS).await.unwrap().stream;
-        frames.answer(first, b"first").await;
+        frames.respond(first, b"first").await;
         let mut open = Vec::new();
         while let Some(head) = frames.until(HEADERS).await {
             open.push(head.stream);
@@ -164,7 +163,7 @@ async fn the_limit_of_streams_opens_another_connection() {
             if open.len() == 2 {
                 settle().await;
                 for stream in open.drain(..) {
-                    frames.answer(stream, number.to_string().as_bytes()).await;
+                    frames.respond(stream, number.to_string().as_bytes()).await;
                 }
             }
         }
@@ -179,7 +178,7 @@ async fn the_limit_of_streams_opens_another_connection() {
 }
 
 #[tokio::test]
-async fn the_target_and_the_authority_are_said_once() {
+async fn target_and_authority_are_sent_as_pseudo_headers_without_host() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let (sender, mut heads) = mpsc::channel(8);
@@ -188,10 +187,10 @@ async fn the_target_and_the_authority_are_said_once() {
         let mut connection = ::h2::server::handshake(stream).await.unwrap();
         while let Some(Ok((request, mut respond))) = connection.accept().await {
             sender.send(request.map(|_| ())).await.unwrap();
-            let mut answer = respond.send_response(Response::new(()), false).unwrap();
-            answer.send_data(Bytes::from_static(b"ok"), false).unwrap();
+            let mut response = respond.send_response(Response::new(()), false).unwrap();
+            response.send_data(Bytes::from_static(b"ok"), false).unwrap();
             let sum = ("x-sum".parse().unwrap(), HeaderValue::from_static("2"));
-            answer.send_trailers(HeaderMap::from_iter([sum])).unwrap();
+            response.send_trailers(HeaderMap::from_iter([sum])).unwrap();
         }
     });
     let worker = Worker::new(h2(port));
@@ -208,13 +207,15 @@ async fn the_target_and_the_authority_are_said_once() {
     }
 }
 
-/// What an exchange comes to when the vendor does this after the head of the request.
-async fn broken_by<F>(script: impl Fn(Frames, u32) -> F + Copy + Send + Sync + 'static) -> Failure
+/// The failure of a GET when the vendor runs `script` after its head.
+async fn failure_after<F>(
+    script: impl Fn(Frames, u32) -> F + Copy + Send + Sync + 'static,
+) -> Failure
 where
     F: Future<Output = ()> + Send,
 {
     let vendor = Vendor::start(move |peer: Peer, _| async move {
-        let mut frames = Frames::greet(peer, None).await;
+        let mut frames = Frames::accept(peer, None).await;
         let stream = frames.until(HEADERS).await.unwrap().stream;
         script(frames, stream).await;
     })
@@ -222,7 +223,7 @@ where
     let worker = Worker::new(h2(vendor.port));
     let failure = match worker.get("/").await {
         Err(failure) => failure,
-        Ok(answer) => read(answer).await.expect_err("the answer is whole"),
+        Ok(response) => read(response).await.expect_err("the response is not complete"),
     };
     assert_eq!(vendor.accepted(), 1, "nothing is sent twice");
     failure
@@ -230,100 +231,124 @@ where
 
 #[tokio::test]
 async fn a_refused_stream_was_not_processed() {
-    let failure = broken_by(|mut frames, stream| async move {
+    let failure = failure_after(|mut frames, stream| async move {
         frames.reset(stream, REFUSED_STREAM).await;
         settle().await;
     })
     .await;
-    let seen = (failure.kind, failure.reach);
-    assert_eq!(seen, (FailureKind::RefusedStream, Reach::Refused), "{failure}");
+    let seen = (failure.kind, failure.delivery);
+    assert_eq!(seen, (FailureKind::RefusedStream, Delivery::Refused), "{failure}");
 }
 
 #[tokio::test]
-async fn a_goaway_below_our_stream_says_it_was_not_processed() {
+async fn a_goaway_below_our_stream_means_it_was_not_processed() {
     for reason in [NO_ERROR, INTERNAL_ERROR] {
-        let failure = broken_by(move |mut frames, stream| async move {
+        let failure = failure_after(move |mut frames, stream| async move {
             assert_eq!(stream, 1);
             frames.go_away(0, reason).await;
             settle().await;
         })
         .await;
-        let seen = (failure.kind, failure.reach);
-        assert_eq!(seen, (FailureKind::RefusedStream, Reach::Refused), "{failure}");
+        let seen = (failure.kind, failure.delivery);
+        assert_eq!(seen, (FailureKind::RefusedStream, Delivery::Refused), "{failure}");
     }
 }
 
 #[tokio::test]
-async fn a_goaway_at_our_stream_says_nothing_of_it() {
+async fn a_goaway_at_our_stream_leaves_open_whether_it_was_processed() {
     for reason in [NO_ERROR, INTERNAL_ERROR] {
-        let failure = broken_by(move |mut frames, stream| async move {
+        let failure = failure_after(move |mut frames, stream| async move {
             frames.go_away(stream, reason).await;
             settle().await;
         })
         .await;
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Reset, Delivery::Uncertain),
+            "{failure}"
+        );
     }
 }
 
 #[tokio::test]
-async fn other_ends_of_a_stream_may_have_been_carried_out() {
-    let failure = broken_by(|frames, _| async move { drop(frames) }).await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+async fn a_request_whose_stream_is_reset_may_have_been_processed() {
+    let failure = failure_after(|frames, _| async move { drop(frames) }).await;
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Reset, Delivery::Uncertain),
+        "{failure}"
+    );
     for reason in [INTERNAL_ERROR, CANCEL] {
-        let failure = broken_by(move |mut frames, stream| async move {
+        let failure = failure_after(move |mut frames, stream| async move {
             frames.reset(stream, reason).await;
             settle().await;
         })
         .await;
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Reset, Delivery::Uncertain),
+            "{failure}"
+        );
     }
 }
 
 #[tokio::test]
-async fn nonsense_is_a_breach_of_protocol() {
-    let failure = broken_by(|mut frames, stream| async move {
+async fn invalid_frames_are_a_protocol_failure() {
+    let failure = failure_after(|mut frames, stream| async move {
         frames.send(HEADERS, 4, stream, &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff]).await;
         settle().await;
     })
     .await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
-    let failure = broken_by(|mut frames, _| async move {
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Protocol, Delivery::Uncertain),
+        "{failure}"
+    );
+    let failure = failure_after(|mut frames, _| async move {
         let _ = frames.0.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
         settle().await;
     })
     .await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Protocol, Delivery::Uncertain),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
-async fn switching_protocols_is_no_interim_answer() {
-    let failure = broken_by(|mut frames, stream| async move {
+async fn a_101_over_http2_is_a_protocol_failure() {
+    let failure = failure_after(|mut frames, stream| async move {
         frames.send(HEADERS, 4, stream, &[0x08, 3, b'1', b'0', b'1']).await;
-        frames.answer(stream, b"ok").await;
+        frames.respond(stream, b"ok").await;
         settle().await;
     })
     .await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Protocol, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Protocol, Delivery::Uncertain),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
-async fn blanks_around_a_value_are_no_part_of_it() {
+async fn blanks_around_a_header_value_are_removed() {
     let vendor = Vendor::start(|peer: Peer, _| async move {
-        let mut frames = Frames::greet(peer, None).await;
+        let mut frames = Frames::accept(peer, None).await;
         let stream = frames.until(HEADERS).await.unwrap().stream;
         frames.send(HEADERS, 5, stream, &[0x88, 0x00, 1, b'x', 3, b' ', b'a', b'\t']).await;
         settle().await;
     })
     .await;
-    let answer = Worker::new(h2(vendor.port)).get("/").await.unwrap();
-    assert_eq!(answer.headers()["x"], "a");
+    let response = Worker::new(h2(vendor.port)).get("/").await.unwrap();
+    assert_eq!(response.headers()["x"], "a");
 }
 
 #[tokio::test]
-async fn a_head_over_our_bounds_is_no_breach_of_protocol() {
+async fn a_head_over_our_limits_is_not_a_protocol_failure() {
     for bytes in [66_000_usize, 200_000] {
-        let failure = broken_by(move |mut frames, stream| async move {
-            // A literal without indexing, its value's length in HPACK's own form.
+        let failure = failure_after(move |mut frames, stream| async move {
+            // A literal without indexing; HPACK encodes the length of its value in groups of 7 bits.
             let mut block = vec![0x88, 0x00, 1, b'a', 0x7f];
             let mut rest = bytes - 0x7f;
             while rest >= 0x80 {
@@ -346,33 +371,41 @@ async fn a_head_over_our_bounds_is_no_breach_of_protocol() {
 }
 
 #[tokio::test]
-async fn a_body_that_breaks_off_is_a_failure() {
-    let failure = broken_by(|mut frames, stream| async move {
+async fn a_response_body_that_breaks_off_is_a_failure() {
+    let failure = failure_after(|mut frames, stream| async move {
         frames.send(HEADERS, 4, stream, OK_HEAD).await;
         frames.send(DATA, 0, stream, b"half").await;
         settle().await;
     })
     .await;
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Reset, Delivery::Uncertain),
+        "{failure}"
+    );
     for reason in [INTERNAL_ERROR, REFUSED_STREAM] {
-        let failure = broken_by(move |mut frames, stream| async move {
+        let failure = failure_after(move |mut frames, stream| async move {
             frames.send(HEADERS, 4, stream, OK_HEAD).await;
             frames.send(DATA, 0, stream, b"half").await;
             frames.reset(stream, reason).await;
             settle().await;
         })
         .await;
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Reset, Delivery::Uncertain),
+            "{failure}"
+        );
     }
 }
 
 #[tokio::test]
-async fn a_connection_that_went_away_at_rest_is_replaced_in_silence() {
+async fn a_connection_that_received_goaway_while_idle_is_replaced_without_an_error() {
     let vendor = Vendor::start(|peer: Peer, number| async move {
-        let mut frames = Frames::greet(peer, None).await;
+        let mut frames = Frames::accept(peer, None).await;
         if number == 0 {
             let stream = frames.until(HEADERS).await.unwrap().stream;
-            frames.answer(stream, b"first").await;
+            frames.respond(stream, b"first").await;
             return frames.go_away(stream, NO_ERROR).await;
         }
         frames.serve(number).await;
@@ -384,17 +417,17 @@ async fn a_connection_that_went_away_at_rest_is_replaced_in_silence() {
     assert_eq!(worker.text("/").await, "1");
 }
 
-/// Starts a worker whose vendor reports the first reset that it sees.
-async fn watched(answer: &'static [u8]) -> (Worker, mpsc::Receiver<u32>) {
+/// A worker whose vendor sends `response` and reports the first reset that it receives.
+async fn with_reset_report(response: &'static [u8]) -> (Worker, mpsc::Receiver<u32>) {
     let (sender, resets) = mpsc::channel(1);
     let vendor = Vendor::start(move |peer: Peer, _| {
         let sender = sender.clone();
         async move {
-            let mut frames = Frames::greet(peer, None).await;
+            let mut frames = Frames::accept(peer, None).await;
             let stream = frames.until(HEADERS).await.unwrap().stream;
-            if !answer.is_empty() {
+            if !response.is_empty() {
                 frames.send(HEADERS, 4, stream, OK_HEAD).await;
-                frames.send(DATA, 0, stream, answer).await;
+                frames.send(DATA, 0, stream, response).await;
             }
             let reset = frames.until(RST_STREAM).await.unwrap();
             assert_eq!(reset.stream, stream);
@@ -408,84 +441,84 @@ async fn watched(answer: &'static [u8]) -> (Worker, mpsc::Receiver<u32>) {
 }
 
 #[tokio::test]
-async fn an_abandoned_exchange_resets_its_stream_and_knows_its_reach() {
-    let (worker, mut resets) = watched(b"").await;
+async fn an_abandoned_exchange_resets_its_stream_and_reports_what_was_sent() {
+    let (worker, mut resets) = with_reset_report(b"").await;
     {
-        let (head, body) = parted(request(Method::GET, "/", ""));
+        let (head, body) = split(request(Method::GET, "/", ""));
         let exchange = worker.upstreams.exchange(0, &head, body, &worker.progress);
         tokio::time::timeout(Duration::from_millis(100), exchange).await.unwrap_err();
     }
     assert_eq!(resets.recv().await, Some(CANCEL));
-    assert_eq!(worker.progress.reach(), Reach::Maybe);
+    assert_eq!(worker.progress.delivery(), Delivery::Uncertain);
     assert!(worker.progress.sent().is_some());
-    assert_eq!(worker.shared.open(0), 1, "the connection stays");
+    assert_eq!(worker.shared.open(0), 1, "the connection stays open");
 }
 
 #[tokio::test]
-async fn a_body_dropped_half_way_resets_its_stream() {
-    let (worker, mut resets) = watched(b"half").await;
-    let mut answer = worker.get("/").await.unwrap();
-    assert!(answer.body_mut().frame().await.unwrap().is_ok());
-    drop(answer);
+async fn a_response_body_dropped_half_way_resets_its_stream() {
+    let (worker, mut resets) = with_reset_report(b"half").await;
+    let mut response = worker.get("/").await.unwrap();
+    assert!(response.body_mut().frame().await.unwrap().is_ok());
+    drop(response);
     assert_eq!(resets.recv().await, Some(CANCEL));
 }
 
 #[tokio::test]
-async fn a_body_dropped_half_way_ends_the_upload_too() {
-    let (worker, mut resets) = watched(b"half").await;
-    let (feed, request) = fed(Method::POST);
-    let answer = worker.send(request).await.unwrap();
-    drop(answer);
+async fn a_response_body_dropped_half_way_ends_the_upload() {
+    let (worker, mut resets) = with_reset_report(b"half").await;
+    let (sender, request) = streamed_request(Method::POST);
+    let response = worker.send(request).await.unwrap();
+    drop(response);
     assert!(resets.recv().await.is_some());
-    feed.closed().await;
+    sender.closed().await;
 }
 
 #[tokio::test]
-async fn progress_tells_writing_and_end() {
+async fn progress_reports_writes_and_the_end_of_the_request() {
     let vendor = Vendor::start(|peer: Peer, _| async move {
-        let mut frames = Frames::greet(peer, None).await;
+        let mut frames = Frames::accept(peer, None).await;
         let head = frames.until(HEADERS).await.unwrap();
         assert_eq!(frames.until(DATA).await.unwrap().payload, b"abc");
         while frames.until(DATA).await.unwrap().flags & 1 == 0 {}
-        frames.answer(head.stream, b"done").await;
+        frames.respond(head.stream, b"done").await;
         settle().await;
     })
     .await;
     let worker = Worker::new(h2(vendor.port));
-    let (feed, request) = fed(Method::POST);
+    let (sender, request) = streamed_request(Method::POST);
     let watch = async {
         settle().await;
-        let first = worker.progress.last_write().expect("handed over");
+        let first = worker.progress.last_write().expect("the h2 crate has taken the head");
         assert_eq!(worker.progress.sent(), None);
-        feed.send(data("abc")).await.unwrap();
+        sender.send(data("abc")).await.unwrap();
         settle().await;
         assert!(worker.progress.last_write().unwrap() > first);
         assert_eq!(worker.progress.sent(), None);
-        drop(feed);
+        drop(sender);
         settle().await;
     };
-    let (answer, ()) = tokio::join!(worker.send(request), watch);
-    assert_eq!(read(answer.unwrap()).await.unwrap(), "done");
+    let (response, ()) = tokio::join!(worker.send(request), watch);
+    assert_eq!(read(response.unwrap()).await.unwrap(), "done");
     assert!(worker.progress.sent().is_some());
 }
 
 #[tokio::test]
-async fn a_request_body_that_fails_is_not_the_upstreams_doing() {
-    let (worker, mut resets) = watched(b"").await;
-    let (feed, request) = fed(Method::POST);
+async fn a_request_body_that_breaks_off_is_not_blamed_on_the_upstream() {
+    let (worker, mut resets) = with_reset_report(b"").await;
+    let (sender, request) = streamed_request(Method::POST);
     let leave = async {
         settle().await;
-        feed.send(Err(Left)).await.unwrap();
+        sender.send(Err(ClientLeft)).await.unwrap();
     };
     let (outcome, ()) = tokio::join!(worker.send(request), leave);
     let failure = outcome.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Reset, Reach::Maybe));
+    assert_eq!((failure.kind, failure.delivery), (FailureKind::Reset, Delivery::Uncertain));
     assert!(failure.detail.starts_with("the request's body"), "{failure}");
     assert!(resets.recv().await.is_some());
 }
 
 #[tokio::test]
-async fn a_large_body_streams_both_ways() {
+async fn large_bodies_stream_in_both_directions() {
     const LENGTH: usize = 8 * 1024 * 1024;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -501,18 +534,18 @@ async fn a_large_body_streams_both_ways() {
     });
     let worker = Worker::new(h2(port));
     let body = full(vec![b'x'; LENGTH]);
-    let answer = worker.send(Request::post("/").body(body).unwrap()).await.unwrap();
-    assert_eq!(answer.body().size_hint().exact(), Some(LENGTH as u64));
-    assert_eq!(read(answer).await.unwrap().len(), LENGTH);
+    let response = worker.send(Request::post("/").body(body).unwrap()).await.unwrap();
+    assert_eq!(response.body().size_hint().exact(), Some(LENGTH as u64));
+    assert_eq!(read(response).await.unwrap().len(), LENGTH);
 }
 
 #[tokio::test]
-async fn a_connection_without_streams_is_closed_in_time() {
+async fn a_connection_without_streams_is_closed_after_the_idle_timeout() {
     let (sender, mut ended) = mpsc::channel(1);
     let vendor = Vendor::start(move |peer: Peer, number| {
         let sender = sender.clone();
         async move {
-            Frames::greet(peer, None).await.serve(number).await;
+            Frames::accept(peer, None).await.serve(number).await;
             sender.send(()).await.unwrap();
         }
     })
@@ -529,12 +562,12 @@ async fn a_connection_without_streams_is_closed_in_time() {
 }
 
 #[tokio::test]
-async fn the_limit_of_connections_holds() {
+async fn the_connection_limit_holds_over_http2() {
     let vendor = Vendor::start(|peer: Peer, _| async move {
-        let mut frames = Frames::greet(peer, Some(2)).await;
+        let mut frames = Frames::accept(peer, Some(2)).await;
         while let Some(head) = frames.until(HEADERS).await {
             settle().await;
-            frames.answer(head.stream, b"ok").await;
+            frames.respond(head.stream, b"ok").await;
         }
     })
     .await;

@@ -1,4 +1,4 @@
-//! Exchanges over real sockets with upstreams that follow a script.
+//! Exchanges over real sockets with scripted upstreams.
 
 mod http1;
 mod http2;
@@ -14,33 +14,34 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request};
-use http_body::Frame;
+use http::{Method, Request, Response};
+use http_body::{Body, Frame};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use tokio::sync::mpsc;
 
 use super::*;
 use crate::clock::Clock;
+use crate::outcome::Failure;
 
-type Outgoing = UnsyncBoxBody<Bytes, Left>;
-type Answer = Response<UpstreamBody<Outgoing>>;
+type TestBody = UnsyncBoxBody<Bytes, ClientLeft>;
+type UpstreamResponse = Response<UpstreamBody<TestBody>>;
 
-/// The client left.
+/// The error of a request body whose client closed its connection.
 #[derive(Debug)]
-struct Left;
+struct ClientLeft;
 
-impl std::fmt::Display for Left {
+impl std::fmt::Display for ClientLeft {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("the client left")
     }
 }
 
-impl std::error::Error for Left {}
+impl std::error::Error for ClientLeft {}
 
-/// One worker and its only upstream.
+/// One worker with one upstream.
 struct Worker {
-    upstreams: Upstreams<Outgoing>,
+    upstreams: Upstreams<TestBody>,
     shared: Arc<Shared>,
     clock: Clock,
     progress: Progress,
@@ -49,42 +50,55 @@ struct Worker {
 impl Worker {
     fn new(settings: Settings) -> Self {
         let shared = Shared::new(std::slice::from_ref(&settings));
-        Self::beside(settings, shared)
+        Self::sharing(settings, shared)
     }
 
-    /// Another worker of the same program.
-    fn beside(settings: Settings, shared: Arc<Shared>) -> Self {
+    /// Another worker of the same gateway.
+    fn sharing(settings: Settings, shared: Arc<Shared>) -> Self {
         let clock = Clock::start();
         let upstreams = Upstreams::new(&[settings], Arc::clone(&shared), clock);
         Self { upstreams, shared, clock, progress: Progress::default() }
     }
 
-    async fn send(&self, request: Request<Outgoing>) -> Result<Answer, Failure> {
+    async fn send(&self, request: Request<TestBody>) -> Result<UpstreamResponse, Failure> {
         self.send_for(0, request).await
     }
 
-    /// Sends for the client's connection of this number.
-    async fn send_for(&self, client: u64, request: Request<Outgoing>) -> Result<Answer, Failure> {
-        let (mut head, body) = parted(request);
+    /// Sends for the client connection of this number.
+    async fn send_for(
+        &self,
+        client: u64,
+        request: Request<TestBody>,
+    ) -> Result<UpstreamResponse, Failure> {
+        let (mut head, body) = split(request);
         head.client = client;
         let exchange = self.upstreams.exchange(0, &head, body, &self.progress);
         tokio::time::timeout(Duration::from_secs(5), exchange).await.expect("the exchange hangs")
     }
 
-    /// A GET that is given up after `limit`, and how far it got.
-    async fn get_for(&self, limit: Duration) -> (Option<Result<Answer, Failure>>, Progress) {
+    /// A GET that is abandoned after `limit`, and its progress.
+    async fn get_for(
+        &self,
+        limit: Duration,
+    ) -> (Option<Result<UpstreamResponse, Failure>>, Progress) {
         let progress = Progress::default();
-        let (head, body) = parted(request(Method::GET, "/", ""));
+        let (head, body) = split(request(Method::GET, "/", ""));
         let exchange = self.upstreams.exchange(0, &head, body, &progress);
         let outcome = tokio::time::timeout(limit, exchange).await.ok();
         (outcome, progress)
     }
 
-    async fn get(&self, path: &str) -> Result<Answer, Failure> {
+    async fn get(&self, path: &str) -> Result<UpstreamResponse, Failure> {
         self.send(request(Method::GET, path, "")).await
     }
 
-    /// The body of the answer to a GET.
+    /// Reads the certificates before an exchange, so that the connect timeout is not spent on it.
+    fn load_certificates(&self) -> Result<(), Failure> {
+        let upstream = self.shared.upstream(0);
+        upstream.tls.as_ref().expect("an upstream with TLS").load().map(drop)
+    }
+
+    /// The body of the response to a GET.
     async fn text(&self, path: &str) -> String {
         read(self.get(path).await.unwrap()).await.unwrap()
     }
@@ -104,57 +118,59 @@ fn settings(port: u16) -> Settings {
         connect_timeout: Duration::from_millis(500),
         connections_max: 8,
         idle_timeout: Duration::from_secs(60),
-        answer_bounds: AnswerBounds { head_bytes_max: 64 * 1024, headers_max: 256 },
+        response_limits: ResponseLimits { head_bytes_max: 64 * 1024, headers_max: 256 },
     }
 }
 
-fn request(method: Method, path: &str, body: &'static str) -> Request<Outgoing> {
+fn request(method: Method, path: &str, body: &'static str) -> Request<TestBody> {
     Request::builder().method(method).uri(path).body(full(body)).unwrap()
 }
 
-fn parted(request: Request<Outgoing>) -> (RequestHead, Outgoing) {
+fn split(request: Request<TestBody>) -> (RequestHead, TestBody) {
     let (head, body) = request.into_parts();
     let target = head.uri.into_parts().path_and_query.unwrap();
     let spelling = Spelling::default();
     (RequestHead { method: head.method, target, headers: head.headers, client: 0, spelling }, body)
 }
 
-fn full(body: impl Into<Bytes>) -> Outgoing {
+fn full(body: impl Into<Bytes>) -> TestBody {
     Full::new(body.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
-/// A request's body that the test feeds by hand.
-struct Fed(mpsc::Receiver<Result<Frame<Bytes>, Left>>);
+/// A request body that the test sends frame by frame.
+struct ChannelBody(mpsc::Receiver<Result<Frame<Bytes>, ClientLeft>>);
 
-impl Body for Fed {
+impl Body for ChannelBody {
     type Data = Bytes;
-    type Error = Left;
+    type Error = ClientLeft;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Left>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientLeft>>> {
         self.0.poll_recv(cx)
     }
 }
 
-fn fed(method: Method) -> (mpsc::Sender<Result<Frame<Bytes>, Left>>, Request<Outgoing>) {
+fn streamed_request(
+    method: Method,
+) -> (mpsc::Sender<Result<Frame<Bytes>, ClientLeft>>, Request<TestBody>) {
     let (sender, receiver) = mpsc::channel(4);
-    let request = Request::builder().method(method).uri("/fed");
-    (sender, request.body(Fed(receiver).boxed_unsync()).unwrap())
+    let request = Request::builder().method(method).uri("/streamed");
+    (sender, request.body(ChannelBody(receiver).boxed_unsync()).unwrap())
 }
 
-fn data(text: &'static str) -> Result<Frame<Bytes>, Left> {
+fn data(text: &'static str) -> Result<Frame<Bytes>, ClientLeft> {
     Ok(Frame::data(Bytes::from_static(text.as_bytes())))
 }
 
-async fn read(answer: Answer) -> Result<String, Failure> {
-    let collected = tokio::time::timeout(Duration::from_secs(5), answer.into_body().collect());
+async fn read(response: UpstreamResponse) -> Result<String, Failure> {
+    let collected = tokio::time::timeout(Duration::from_secs(5), response.into_body().collect());
     let bytes = collected.await.expect("the body hangs")?.to_bytes();
     Ok(String::from_utf8(bytes.to_vec()).unwrap())
 }
 
-/// Lets everything that was sent arrive.
+/// Waits until everything that was sent has arrived.
 async fn settle() {
     let clock = Clock::start();
     clock.sleep_until(clock.now().plus(Duration::from_millis(20))).await;

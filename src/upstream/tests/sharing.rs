@@ -1,13 +1,13 @@
-//! Connections among workers, and those that must not be shared among clients.
+//! Connections shared among workers, and those that must not be shared among clients.
 
 use super::http2::{Frames, h2};
 use super::vendor::{Peer, Vendor};
 use super::*;
 
-/// Two workers of one program.
+/// Two workers of one gateway.
 fn workers(settings: Settings) -> (Worker, Worker) {
     let one = Worker::new(settings.clone());
-    let other = Worker::beside(settings, Arc::clone(&one.shared));
+    let other = Worker::sharing(settings, Arc::clone(&one.shared));
     (one, other)
 }
 
@@ -25,7 +25,7 @@ async fn one_connection_serves_all_workers_in_turn() {
 #[tokio::test]
 async fn one_http2_connection_serves_all_workers() {
     let vendor = Vendor::start(|peer: Peer, number| async move {
-        Frames::greet(peer, None).await.serve(number).await;
+        Frames::accept(peer, None).await.serve(number).await;
     })
     .await;
     let (one, other) = workers(Settings { connections_max: 1, ..h2(vendor.port) });
@@ -37,9 +37,9 @@ async fn one_http2_connection_serves_all_workers() {
 }
 
 #[tokio::test]
-async fn streams_that_are_granted_later_serve_the_calls_of_all_workers() {
+async fn streams_granted_later_serve_the_calls_of_all_workers() {
     let vendor = Vendor::start(|peer: Peer, number| async move {
-        let mut frames = Frames::greet(peer, Some(0)).await;
+        let mut frames = Frames::accept(peer, Some(0)).await;
         settle().await;
         settle().await;
         frames.settings(Some(9)).await;
@@ -47,17 +47,17 @@ async fn streams_that_are_granted_later_serve_the_calls_of_all_workers() {
     })
     .await;
     let (one, other) = workers(Settings { connections_max: 1, ..h2(vendor.port) });
-    let third = Worker::beside(h2(vendor.port), Arc::clone(&one.shared));
+    let third = Worker::sharing(h2(vendor.port), Arc::clone(&one.shared));
     let calls = tokio::join!(one.text("/"), one.text("/"), other.text("/"), third.text("/"));
     assert_eq!(calls, ["0"; 4].map(String::from).into());
 }
 
 #[tokio::test]
-async fn calls_of_all_workers_take_turns_on_what_there_is() {
+async fn waiting_calls_of_all_workers_are_served_in_order_of_arrival() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
-        while let Some(head) = peer.head().await {
+        while let Some(head) = peer.read_head().await {
             settle().await;
-            peer.ok(head.split(' ').nth(1).unwrap()).await;
+            peer.respond(head.split(' ').nth(1).unwrap()).await;
         }
     })
     .await;
@@ -72,19 +72,15 @@ async fn calls_of_all_workers_take_turns_on_what_there_is() {
     assert_eq!(calls, ["/a", "/b", "/c", "/d", "/e"].map(String::from).into());
     assert_eq!(vendor.accepted(), 1);
     let paths = vendor.heads().into_iter().map(|head| head.split(' ').nth(1).unwrap().to_owned());
-    assert_eq!(
-        paths.collect::<Vec<_>>(),
-        ["/a", "/b", "/c", "/d", "/e"],
-        "first come, first served"
-    );
+    assert_eq!(paths.collect::<Vec<_>>(), ["/a", "/b", "/c", "/d", "/e"], "in order of arrival");
 }
 
 #[tokio::test]
-async fn a_call_that_leaves_the_line_leaves_no_connection_behind() {
+async fn a_waiting_call_that_is_abandoned_leaks_no_connection() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
-        while peer.head().await.is_some() {
+        while peer.read_head().await.is_some() {
             settle().await;
-            peer.ok("ok").await;
+            peer.respond("ok").await;
         }
     })
     .await;
@@ -97,54 +93,55 @@ async fn a_call_that_leaves_the_line_leaves_no_connection_behind() {
     assert_eq!((one.shared.waiting(0), one.shared.open(0)), (0, 1));
 }
 
-/// A vendor whose connections know who authenticated on them, as NTLM does.
+/// A vendor that remembers per connection who authenticated on it, as NTLM does.
 async fn ntlm(mut peer: Peer, _: usize) {
     let mut who = None;
     let mut challenged = false;
-    while let Some(head) = peer.head().await {
+    while let Some(head) = peer.read_head().await {
         let token = head.lines().find_map(|line| line.strip_prefix("authorization: NTLM "));
         match (token, &who) {
             (Some("hello"), _) => {
                 challenged = true;
-                peer.say("HTTP/1.1 401 Unauthorized\r\nwww-authenticate: NTLM challenge\r\n").await;
-                peer.say("content-length: 0\r\n\r\n").await;
+                peer.write("HTTP/1.1 401 Unauthorized\r\nwww-authenticate: NTLM challenge\r\n")
+                    .await;
+                peer.write("content-length: 0\r\n\r\n").await;
             }
             (Some(name), _) if challenged => {
                 who = Some(name.to_owned());
-                peer.ok(name).await;
+                peer.respond(name).await;
             }
-            (None, Some(name)) => peer.ok(name).await,
+            (None, Some(name)) => peer.respond(name).await,
             _ => {
-                peer.say("HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic, NTLM\r\n").await;
-                peer.say("content-length: 0\r\n\r\n").await;
+                peer.write("HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Basic, NTLM\r\n").await;
+                peer.write("content-length: 0\r\n\r\n").await;
             }
         }
     }
 }
 
-async fn ask(worker: &Worker, client: u64, token: Option<&str>) -> (u16, String) {
+async fn get_as(worker: &Worker, client: u64, token: Option<&str>) -> (u16, String) {
     let mut request = request(Method::GET, "/", "");
     if let Some(token) = token {
         let value = format!("NTLM {token}").parse().unwrap();
         request.headers_mut().insert("authorization", value);
     }
-    let answer = worker.send_for(client, request).await.unwrap();
-    (answer.status().as_u16(), read(answer).await.unwrap())
+    let response = worker.send_for(client, request).await.unwrap();
+    (response.status().as_u16(), read(response).await.unwrap())
 }
 
 #[tokio::test]
-async fn a_connection_that_authenticated_itself_serves_its_client_only() {
+async fn a_connection_authenticated_by_ntlm_serves_its_client_only() {
     let vendor = Vendor::start(ntlm).await;
     let worker = Worker::new(settings(vendor.port));
     for (client, name) in [(1, "alice"), (2, "bob")] {
-        assert_eq!(ask(&worker, client, None).await.0, 401);
-        assert_eq!(ask(&worker, client, Some("hello")).await.0, 401);
-        assert_eq!(ask(&worker, client, Some(name)).await, (200, name.to_owned()));
+        assert_eq!(get_as(&worker, client, None).await.0, 401);
+        assert_eq!(get_as(&worker, client, Some("hello")).await.0, 401);
+        assert_eq!(get_as(&worker, client, Some(name)).await, (200, name.to_owned()));
     }
     for _ in 0..3 {
-        assert_eq!(ask(&worker, 1, None).await, (200, "alice".to_owned()));
-        assert_eq!(ask(&worker, 2, None).await, (200, "bob".to_owned()));
-        assert_eq!(ask(&worker, 3, None).await.0, 401, "a third one is nobody");
+        assert_eq!(get_as(&worker, 1, None).await, (200, "alice".to_owned()));
+        assert_eq!(get_as(&worker, 2, None).await, (200, "bob".to_owned()));
+        assert_eq!(get_as(&worker, 3, None).await.0, 401, "the third client has not authenticated");
     }
 }
 
@@ -156,10 +153,10 @@ async fn clients_that_authenticate_at_the_same_time_are_not_mixed_up() {
         let worker = &worker;
         async move {
             for _ in 0..10 {
-                let _ = ask(worker, client, None).await;
-                let _ = ask(worker, client, Some("hello")).await;
-                assert_eq!(ask(worker, client, Some(name)).await, (200, name.to_owned()));
-                assert_eq!(ask(worker, client, None).await, (200, name.to_owned()));
+                let _ = get_as(worker, client, None).await;
+                let _ = get_as(worker, client, Some("hello")).await;
+                assert_eq!(get_as(worker, client, Some(name)).await, (200, name.to_owned()));
+                assert_eq!(get_as(worker, client, None).await, (200, name.to_owned()));
             }
         }
     };
@@ -167,27 +164,27 @@ async fn clients_that_authenticate_at_the_same_time_are_not_mixed_up() {
 }
 
 #[tokio::test]
-async fn a_reserved_connection_makes_room_for_one_who_waits() {
+async fn a_reserved_idle_connection_is_closed_for_a_waiting_call() {
     let vendor = Vendor::start(ntlm).await;
     let worker = Worker::new(Settings { connections_max: 1, ..settings(vendor.port) });
-    let _ = ask(&worker, 1, Some("hello")).await;
+    let _ = get_as(&worker, 1, Some("hello")).await;
     assert_eq!(worker.shared.idle(0), 1);
-    assert_eq!(ask(&worker, 2, None).await.0, 401);
+    assert_eq!(get_as(&worker, 2, None).await.0, 401);
     assert_eq!(vendor.accepted(), 2);
     worker.upstreams.sweep(worker.clock.now().plus(Duration::from_secs(61)));
     assert_eq!(worker.shared.open(0), 0);
 }
 
 #[tokio::test]
-async fn over_http2_such_a_request_has_a_connection_of_its_own() {
+async fn over_http2_an_ntlm_request_gets_a_connection_of_its_own() {
     let vendor = Vendor::start(|peer: Peer, number| async move {
-        Frames::greet(peer, None).await.serve(number).await;
+        Frames::accept(peer, None).await.serve(number).await;
     })
     .await;
     let worker = Worker::new(h2(vendor.port));
     assert_eq!(worker.text("/").await, "0");
-    assert_eq!(ask(&worker, 1, Some("hello")).await.1, "1");
-    assert_eq!(ask(&worker, 2, None).await.1, "0");
+    assert_eq!(get_as(&worker, 1, Some("hello")).await.1, "1");
+    assert_eq!(get_as(&worker, 2, None).await.1, "0");
     settle().await;
-    assert_eq!(worker.shared.open(0), 1, "it is closed afterwards");
+    assert_eq!(worker.shared.open(0), 1, "its own connection is closed afterwards");
 }

@@ -1,4 +1,4 @@
-//! TLS: whom we believe, and what is agreed on.
+//! TLS: which certificates are trusted, and which HTTP version is negotiated.
 
 use std::io::Write;
 
@@ -11,9 +11,9 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::outcome::{FailureKind, Reach};
+use crate::outcome::{Delivery, FailureKind};
 
-/// An authority, and the file that holds its certificate.
+/// A certificate authority, and the file that holds its certificate.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     file: NamedTempFile,
@@ -29,7 +29,7 @@ impl Authority {
         Self { issuer, file }
     }
 
-    /// A server's configuration with a certificate for `name`.
+    /// The configuration of a server with a certificate for `name`.
     fn serve(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> ServerConfig {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         change(&mut params);
@@ -53,7 +53,8 @@ fn config(certificate: CertificateDer<'static>, key: &KeyPair) -> ServerConfig {
         .unwrap()
 }
 
-/// Speaks what was agreed on, and says which; ends without a word for `/cut`.
+/// Responds over the negotiated HTTP version with its name. A request for `/cut` gets half a
+/// response, and the connection ends without a `close_notify`.
 async fn serve(mut config: ServerConfig, offers: &[&str]) -> u16 {
     config.alpn_protocols = offers.iter().map(|offer| offer.as_bytes().to_vec()).collect();
     let acceptor = TlsAcceptor::from(Arc::new(config));
@@ -85,8 +86,8 @@ async fn serve(mut config: ServerConfig, offers: &[&str]) -> u16 {
 async fn speak_h2(stream: tokio_rustls::server::TlsStream<tokio::net::TcpStream>) {
     let mut connection = ::h2::server::handshake(stream).await.unwrap();
     while let Some(Ok((_, mut respond))) = connection.accept().await {
-        let mut answer = respond.send_response(Response::new(()), false).unwrap();
-        answer.send_data(Bytes::from_static(b"h2"), true).unwrap();
+        let mut response = respond.send_response(Response::new(()), false).unwrap();
+        response.send_data(Bytes::from_static(b"h2"), true).unwrap();
     }
 }
 
@@ -100,7 +101,7 @@ fn https(port: u16, roots: TlsRoots) -> Settings {
 }
 
 #[tokio::test]
-async fn what_is_agreed_on_is_spoken() {
+async fn the_negotiated_http_version_is_used() {
     use Protocol::{Auto, Http1, Http2};
     let authority = Authority::new();
     let cases: [(Protocol, &[&str], &str); 6] = [
@@ -122,7 +123,7 @@ async fn what_is_agreed_on_is_spoken() {
 }
 
 #[tokio::test]
-async fn many_first_calls_agree_once() {
+async fn concurrent_first_calls_negotiate_http2_once() {
     let authority = Authority::new();
     for (offers, connections) in [(&["h2"], 1), (&["http/1.1"], 4)] {
         let port = serve(authority.serve("localhost", |_| ()), offers).await;
@@ -135,49 +136,53 @@ async fn many_first_calls_agree_once() {
 }
 
 #[tokio::test]
-async fn an_upstream_without_http2_is_no_http2_upstream() {
+async fn an_upstream_without_http2_fails_if_http2_is_required() {
     let authority = Authority::new();
     for offers in [&["http/1.1"][..], &[]] {
         let port = serve(authority.serve("localhost", |_| ()), offers).await;
         let settings = Settings { protocol: Protocol::Http2, ..https(port, authority.roots()) };
         let failure = Worker::new(settings).get("/").await.unwrap_err();
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Tls, Delivery::NotSent),
+            "{failure}"
+        );
     }
 }
 
-/// Whether a certificate is refused as one.
-async fn distrusted(server: ServerConfig, roots: TlsRoots) {
+/// Asserts that a certificate is refused.
+async fn assert_untrusted(server: ServerConfig, roots: TlsRoots) {
     let port = serve(server, &[]).await;
     let worker = Worker::new(https(port, roots));
     let failure = worker.get("/").await.unwrap_err();
-    let seen = (failure.kind, failure.reach);
-    assert_eq!(seen, (FailureKind::TlsCertificate, Reach::Nothing), "{failure}");
+    let seen = (failure.kind, failure.delivery);
+    assert_eq!(seen, (FailureKind::TlsCertificate, Delivery::NotSent), "{failure}");
     assert_eq!(worker.shared.open(0), 0);
 }
 
 #[tokio::test]
-async fn certificates_that_are_not_to_be_trusted_are_named_so() {
+async fn untrusted_certificates_are_certificate_failures() {
     let (known, unknown) = (Authority::new(), Authority::new());
-    distrusted(unknown.serve("localhost", |_| ()), known.roots()).await;
-    distrusted(known.serve("localhost", |_| ()), TlsRoots::System).await;
-    distrusted(known.serve("elsewhere.example", |_| ()), known.roots()).await;
+    assert_untrusted(unknown.serve("localhost", |_| ()), known.roots()).await;
+    assert_untrusted(known.serve("localhost", |_| ()), TlsRoots::System).await;
+    assert_untrusted(known.serve("elsewhere.example", |_| ()), known.roots()).await;
     let expired = |params: &mut CertificateParams| {
         params.not_before = rcgen::date_time_ymd(2001, 1, 1);
         params.not_after = rcgen::date_time_ymd(2002, 1, 1);
     };
-    distrusted(known.serve("localhost", expired), known.roots()).await;
+    assert_untrusted(known.serve("localhost", expired), known.roots()).await;
     let early = |params: &mut CertificateParams| {
         params.not_before = rcgen::date_time_ymd(2090, 1, 1);
         params.not_after = rcgen::date_time_ymd(2091, 1, 1);
     };
-    distrusted(known.serve("localhost", early), known.roots()).await;
+    assert_untrusted(known.serve("localhost", early), known.roots()).await;
     let key = KeyPair::generate().unwrap();
     let own = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     let own = own.self_signed(&key).unwrap();
-    distrusted(config(own.der().clone(), &key), known.roots()).await;
+    assert_untrusted(config(own.der().clone(), &key), known.roots()).await;
 }
 
-/// A file with this certificate.
+/// A file with this certificate, as roots.
 fn file_of(pem: &str) -> (NamedTempFile, TlsRoots) {
     let mut file = NamedTempFile::new().unwrap();
     file.write_all(pem.as_bytes()).unwrap();
@@ -185,7 +190,7 @@ fn file_of(pem: &str) -> (NamedTempFile, TlsRoots) {
     (file, roots)
 }
 
-/// A server whose certificate is signed by itself, and that certificate.
+/// A server with a self-signed certificate, and that certificate.
 fn self_signed(name: &str, change: impl FnOnce(&mut CertificateParams)) -> (ServerConfig, String) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
@@ -195,7 +200,7 @@ fn self_signed(name: &str, change: impl FnOnce(&mut CertificateParams)) -> (Serv
 }
 
 #[tokio::test]
-async fn a_self_signed_certificate_is_believed_as_a_pin() {
+async fn a_self_signed_certificate_in_the_file_is_trusted_as_a_pin() {
     let kinds = [IsCa::NoCa, IsCa::ExplicitNoCa, IsCa::Ca(BasicConstraints::Unconstrained)];
     for is_ca in kinds {
         let (server, pem) = self_signed("localhost", |params| params.is_ca = is_ca);
@@ -203,25 +208,25 @@ async fn a_self_signed_certificate_is_believed_as_a_pin() {
         let port = serve(server, &[]).await;
         let worker = Worker::new(https(port, roots.clone()));
         assert_eq!(worker.get("/").await.map(|_| ()), Ok(()), "{is_ca:?}");
-        // Another one for the same name is not the one that was named.
-        distrusted(self_signed("localhost", |_| ()).0, roots).await;
+        // Another self-signed certificate for the same name is not trusted.
+        assert_untrusted(self_signed("localhost", |_| ()).0, roots).await;
     }
 }
 
 #[tokio::test]
-async fn a_pin_is_checked_for_its_name_and_its_dates_and_signs_nothing() {
+async fn a_pin_is_checked_for_name_and_dates_and_signs_nothing() {
     let authority = Authority::new();
     let (server, pem) = self_signed("elsewhere.example", |_| ());
     let (_file, roots) = file_of(&pem);
-    distrusted(server, roots).await;
+    assert_untrusted(server, roots).await;
     let (server, pem) = self_signed("localhost", |params| {
         params.not_before = rcgen::date_time_ymd(2001, 1, 1);
         params.not_after = rcgen::date_time_ymd(2002, 1, 1);
     });
     let (_file, roots) = file_of(&pem);
-    distrusted(server, roots).await;
+    assert_untrusted(server, roots).await;
 
-    // The certificate of one server, issued by an authority that is not named.
+    // The certificate of one server, issued by an authority that is not in the file.
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     params.is_ca = IsCa::ExplicitNoCa;
     let leaf = CertifiedIssuer::signed_by(params, KeyPair::generate().unwrap(), &authority.issuer);
@@ -229,11 +234,11 @@ async fn a_pin_is_checked_for_its_name_and_its_dates_and_signs_nothing() {
     let (_file, roots) = file_of(&leaf.pem());
     let port = serve(config(leaf.der().clone(), leaf.key()), &[]).await;
     assert_eq!(Worker::new(https(port, roots.clone())).text("/").await, "h1");
-    distrusted(authority.serve("localhost", |_| ()), roots.clone()).await;
+    assert_untrusted(authority.serve("localhost", |_| ()), roots.clone()).await;
     let key = KeyPair::generate().unwrap();
     let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     let below = params.signed_by(&key, &leaf).unwrap();
-    distrusted(config(below.der().clone(), &key), roots).await;
+    assert_untrusted(config(below.der().clone(), &key), roots).await;
 }
 
 /// The failure of a call to a server with this configuration.
@@ -243,40 +248,44 @@ async fn failure_of(server: ServerConfig, offers: &[&str], roots: TlsRoots) -> F
 }
 
 #[tokio::test]
-async fn a_distrusted_certificate_is_told_with_its_reason() {
+async fn a_certificate_failure_states_its_reason() {
     let (known, unknown) = (Authority::new(), Authority::new());
-    let told = |failure: Failure, cause: &str, detail: &str| {
+    let assert_failure = |failure: Failure, cause: &str, detail: &str| {
         assert_eq!(failure.cause, cause);
         assert!(failure.detail.contains(detail), "{failure}");
     };
     let failure = failure_of(unknown.serve("localhost", |_| ()), &[], known.roots()).await;
-    told(failure, "the certificate is not signed by an authority that is believed", "tls.ca");
+    assert_failure(failure, "the certificate is not signed by a trusted authority", "tls.ca");
     let (server, _) = self_signed("localhost", |params| {
-        params.distinguished_name.push(rcgen::DnType::CommonName, "nobody we know");
+        params.distinguished_name.push(rcgen::DnType::CommonName, "unknown");
     });
     let failure = failure_of(server, &[], known.roots()).await;
-    told(failure, "the certificate's issuer is unknown", "tls.ca");
+    assert_failure(failure, "the certificate's issuer is unknown", "tls.ca");
     let server = known.serve("elsewhere.example", |_| ());
     let failure = failure_of(server, &[], known.roots()).await;
-    told(failure, "the certificate is for another name", "elsewhere.example");
+    assert_failure(failure, "the certificate is for another name", "elsewhere.example");
     let expired = |params: &mut CertificateParams| {
         params.not_before = rcgen::date_time_ymd(2001, 1, 1);
         params.not_after = rcgen::date_time_ymd(2002, 1, 1);
     };
     let failure = failure_of(known.serve("localhost", expired), &[], known.roots()).await;
-    told(failure, "the certificate has expired", "expired");
+    assert_failure(failure, "the certificate has expired", "expired");
     let early = |params: &mut CertificateParams| {
         params.not_before = rcgen::date_time_ymd(2090, 1, 1);
         params.not_after = rcgen::date_time_ymd(2091, 1, 1);
     };
     let failure = failure_of(known.serve("localhost", early), &[], known.roots()).await;
-    told(failure, "the certificate is not valid yet; are the clocks right?", "valid");
+    assert_failure(
+        failure,
+        "the certificate is not valid yet; check the clocks of both machines",
+        "valid",
+    );
     let failure = failure_of(known.serve("localhost", |_| ()), &["foo"], known.roots()).await;
-    told(failure, "the upstream shares no HTTP version with this gateway", "alert");
+    assert_failure(failure, "the upstream shares no HTTP version with this gateway", "alert");
 }
 
-/// Says these bytes to whoever connects, whatever was said before.
-async fn saying(bytes: &'static [u8]) -> u16 {
+/// Sends these bytes on every connection, whatever it receives.
+async fn serve_bytes(bytes: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -290,27 +299,31 @@ async fn saying(bytes: &'static [u8]) -> u16 {
 }
 
 #[tokio::test]
-async fn a_broken_handshake_is_told_with_its_reason() {
+async fn a_handshake_failure_states_its_reason() {
     let rows: [(&[u8], &str); 6] = [
         (b"\x15\x03\x03\x00\x02\x02\x28", "RSA key exchange and CBC are not"),
         (b"\x15\x03\x01\x00\x02\x02\x46", "shares no TLS version"),
         (b"\x15\x03\x03\x00\x02\x02\x70", "does not serve this name"),
         (b"\x15\x03\x03\x00\x02\x02\x50", "with an alert"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "is not TLS"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "did not answer with TLS"),
         (b"", "closed the connection during the handshake"),
     ];
     let authority = Authority::new();
     for (bytes, words) in rows {
-        let port = saying(bytes).await;
+        let port = serve_bytes(bytes).await;
         let worker = Worker::new(https(port, authority.roots()));
         let failure = worker.get("/").await.unwrap_err();
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Tls, Delivery::NotSent),
+            "{failure}"
+        );
         assert!(failure.detail.contains(words), "{words}: {failure}");
     }
 }
 
 #[tokio::test]
-async fn a_client_certificate_that_is_asked_for_is_told() {
+async fn a_request_for_a_client_certificate_is_reported() {
     let authority = Authority::new();
     let mut roots = rustls::RootCertStore::empty();
     roots.add(authority.issuer.der().clone()).unwrap();
@@ -339,7 +352,7 @@ async fn a_client_certificate_that_is_asked_for_is_told() {
 }
 
 #[tokio::test]
-async fn names_of_a_certificate_are_told_as_people_write_them() {
+async fn the_names_of_a_certificate_are_reported_as_plain_host_names() {
     let authority = Authority::new();
     let server = authority.serve("elsewhere.example", |params| {
         let more = rcgen::SanType::IpAddress([10, 0, 0, 1].into());
@@ -358,7 +371,7 @@ async fn a_connect_timeout_names_the_address_and_the_setting() {
     let mut settings = https(silent.port, authority.roots());
     settings.connect_timeout = Duration::from_millis(300);
     let worker = Worker::new(settings);
-    worker.shared.load_trust(0).unwrap();
+    worker.load_certificates().unwrap();
     let failure = worker.get("/").await.unwrap_err();
     let place = format!("localhost:{}: the TLS handshake", silent.port);
     assert!(failure.detail.starts_with(&place), "{failure}");
@@ -367,45 +380,61 @@ async fn a_connect_timeout_names_the_address_and_the_setting() {
 }
 
 #[tokio::test]
-async fn an_address_is_checked_too() {
+async fn a_certificate_for_an_ip_address_is_checked() {
     let authority = Authority::new();
     let port = serve(authority.serve("127.0.0.1", |_| ()), &[]).await;
     let mut settings = https(port, authority.roots());
     settings.origin.host = "127.0.0.1".into();
     assert_eq!(Worker::new(settings).text("/").await, "h1");
-    distrusted(authority.serve("127.0.0.1", |_| ()), authority.roots()).await;
+    assert_untrusted(authority.serve("127.0.0.1", |_| ()), authority.roots()).await;
 }
 
 #[tokio::test]
-async fn what_is_not_tls_fails_as_tls() {
+async fn an_upstream_without_tls_is_a_tls_failure() {
     let vendor = vendor::Vendor::start(vendor::Peer::serve).await;
     let failure = Worker::new(https(vendor.port, TlsRoots::System)).get("/").await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Tls, Delivery::NotSent),
+        "{failure}"
+    );
     let silent = vendor::Vendor::start(|peer: vendor::Peer, _| peer.hang()).await;
     let mut settings = https(silent.port, TlsRoots::System);
     settings.connect_timeout = Duration::from_millis(300);
     let worker = Worker::new(settings);
-    worker.shared.load_trust(0).unwrap();
+    worker.load_certificates().unwrap();
     let failure = worker.get("/").await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Tls, Delivery::NotSent),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
-async fn an_end_without_farewell_truncates_what_only_the_end_delimits() {
+async fn a_body_that_ends_without_close_notify_is_truncated() {
     let authority = Authority::new();
     let port = serve(authority.serve("localhost", |_| ()), &[]).await;
     let worker = Worker::new(https(port, authority.roots()));
     assert_eq!(worker.text("/").await, "h1");
     let failure = read(worker.get("/cut").await.unwrap()).await.unwrap_err();
-    assert_eq!((failure.kind, failure.reach), (FailureKind::Truncated, Reach::Maybe), "{failure}");
+    assert_eq!(
+        (failure.kind, failure.delivery),
+        (FailureKind::Truncated, Delivery::Uncertain),
+        "{failure}"
+    );
 }
 
 #[tokio::test]
-async fn a_file_without_certificates_is_said_to_be_so() {
+async fn a_file_without_certificates_is_a_tls_failure() {
     let empty = NamedTempFile::new().unwrap();
     for path in [empty.path().to_owned(), "/nowhere/ca.pem".into()] {
         let worker = Worker::new(https(1, TlsRoots::File(path)));
-        let failure = worker.shared.load_trust(0).unwrap_err();
-        assert_eq!((failure.kind, failure.reach), (FailureKind::Tls, Reach::Nothing), "{failure}");
+        let failure = worker.load_certificates().unwrap_err();
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::Tls, Delivery::NotSent),
+            "{failure}"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! An upstream that follows a script, byte for byte.
+//! An HTTP/1.1 upstream that runs a script on each connection.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A listening script.
 pub(super) struct Vendor {
     pub(super) port: u16,
     accepted: Arc<AtomicUsize>,
@@ -16,7 +15,7 @@ pub(super) struct Vendor {
 }
 
 impl Vendor {
-    /// Runs `script` on each connection, told its number from zero.
+    /// Runs `script` on each connection, with the number of the connection from zero.
     pub(super) async fn start<S, F>(script: S) -> Self
     where
         S: Fn(Peer, usize) -> F + Send + 'static,
@@ -49,13 +48,13 @@ impl Vendor {
         self.accepted.load(SeqCst)
     }
 
-    /// The heads of all requests so far.
+    /// The heads of all requests read so far.
     pub(super) fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
 }
 
-/// The other end of one connection.
+/// The upstream's end of one connection.
 pub(super) struct Peer {
     pub(super) stream: TcpStream,
     read: Vec<u8>,
@@ -63,8 +62,8 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    /// Reads the head of a request; `None` when the connection ended.
-    pub(super) async fn head(&mut self) -> Option<String> {
+    /// Reads the head of a request; `None` if the connection was closed.
+    pub(super) async fn read_head(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.read.windows(4).position(|w| w == b"\r\n\r\n") {
                 let head = self.read.drain(..end + 4).collect();
@@ -76,16 +75,16 @@ impl Peer {
         }
     }
 
-    /// Reads until `count` bytes of body are there.
-    pub(super) async fn body(&mut self, count: usize) -> Option<String> {
+    /// Reads `count` bytes of a body.
+    pub(super) async fn read_body(&mut self, count: usize) -> Option<String> {
         while self.read.len() < count {
             self.more().await?;
         }
         Some(String::from_utf8(self.read.drain(..count).collect()).unwrap())
     }
 
-    /// Reads until what was read ends with `end`.
-    pub(super) async fn until(&mut self, end: &str) -> Option<String> {
+    /// Reads until the bytes end with `end`.
+    pub(super) async fn read_until(&mut self, end: &str) -> Option<String> {
         while !self.read.ends_with(end.as_bytes()) {
             self.more().await?;
         }
@@ -99,37 +98,38 @@ impl Peer {
         }
     }
 
-    /// Whether the other side ends the connection within two seconds.
-    pub(super) async fn ended(&mut self) -> bool {
-        let ended = async { while self.more().await.is_some() {} };
-        tokio::time::timeout(Duration::from_secs(2), ended).await.is_ok()
+    /// Whether the gateway closes the connection within two seconds.
+    pub(super) async fn is_closed(&mut self) -> bool {
+        let closed = async { while self.more().await.is_some() {} };
+        tokio::time::timeout(Duration::from_secs(2), closed).await.is_ok()
     }
 
-    pub(super) async fn say(&mut self, text: &str) {
+    pub(super) async fn write(&mut self, text: &str) {
         let _ = self.stream.write_all(text.as_bytes()).await;
     }
 
-    /// Answers a request with a small body.
-    pub(super) async fn ok(&mut self, body: &str) {
-        self.say(&format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())).await;
+    /// Responds 200 with this body.
+    pub(super) async fn respond(&mut self, body: &str) {
+        self.write(&format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()))
+            .await;
     }
 
-    /// Answers every request with its number on this connection.
-    pub(super) async fn serve(mut self, name: usize) {
+    /// Responds to every request with `connection` and the number of the request on it.
+    pub(super) async fn serve(mut self, connection: usize) {
         let mut number = 0;
-        while self.head().await.is_some() {
-            self.ok(&format!("{name}.{number}")).await;
+        while self.read_head().await.is_some() {
+            self.respond(&format!("{connection}.{number}")).await;
             number += 1;
         }
     }
 
-    /// Ends the connection with a reset.
+    /// Resets the connection.
     pub(super) fn reset(self) {
         let socket = socket2::SockRef::from(&self.stream);
         socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 
-    /// Says nothing more, and keeps the connection open.
+    /// Sends nothing more and keeps the connection open.
     pub(super) async fn hang(self) {
         std::future::pending::<()>().await;
         drop(self);

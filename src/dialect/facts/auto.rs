@@ -1,0 +1,252 @@
+//! `auto`: the facts of a body that no dialect describes, by the names that vendors commonly use.
+//!
+//! It looks for an envelope, then for a sentence, a code, single errors and a reference, each by a
+//! list of names in order of trust. It skips decoys: a status phrase, `type: "error"`, a number
+//! that repeats the status.
+
+use http::HeaderMap;
+use serde_json::{Map, Value};
+
+use super::children;
+use super::names::{self, Members, is_phrase, is_word};
+use super::values::{nonempty, scalar};
+use crate::dialect::document::{BodyFormat, Document, json};
+use crate::outcome::{ChildError, Facts, ResponseHead};
+
+/// How deep envelopes inside envelopes are opened.
+const DEPTH_MAX: usize = 4;
+
+/// The facts of a body, and of the headers that carry a code or a reference.
+pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
+    let guesser = Guesser { status: head.status.as_u16() };
+    let mut facts = match document.format {
+        BodyFormat::Json | BodyFormat::Form => guesser.value(&document.tree, "", DEPTH_MAX),
+        BodyFormat::Html | BodyFormat::Text => {
+            let message = document.tree.as_str().and_then(nonempty);
+            Facts { message, ..Facts::default() }
+        }
+        BodyFormat::Empty | BodyFormat::Xml | BodyFormat::Unreadable => Facts::default(),
+    };
+    facts.message = facts.message.or_else(|| guesser.status_phrase(&document.tree, DEPTH_MAX));
+    let header = |names: &[&str]| first_header(head.headers, names);
+    facts.code = facts.code.or_else(|| header(&names::CODE_HEADERS).map(names::short));
+    facts.reference = facts.reference.or_else(|| header(&names::REFERENCE_HEADERS));
+    facts
+}
+
+fn first_header(headers: &HeaderMap, names: &[&str]) -> Option<String> {
+    names.iter().find_map(|name| nonempty(headers.get(*name)?.to_str().ok()?))
+}
+
+struct Guesser {
+    status: u16,
+}
+
+impl Guesser {
+    fn value(&self, value: &Value, at: &str, depth: usize) -> Facts {
+        let Some(depth) = depth.checked_sub(1) else { return Facts::default() };
+        match value {
+            Value::String(text) => {
+                let pointers = vec![at.to_owned()];
+                Facts { message: nonempty(text), pointers, ..Facts::default() }
+            }
+            Value::Array(items) => self.list(value, items, at, depth),
+            Value::Object(map) => self.object(map, at, depth),
+            Value::Null | Value::Bool(_) | Value::Number(_) => Facts::default(),
+        }
+    }
+
+    /// A list of errors, or of one envelope, as streaming endpoints send it.
+    fn list(&self, value: &Value, items: &[Value], at: &str, depth: usize) -> Facts {
+        let mut facts = match items {
+            [Value::Object(only)] => self.object(only, &format!("{at}/0"), depth),
+            _ => Facts::default(),
+        };
+        children::of_list(value, at, &mut facts);
+        promote(&mut facts);
+        facts
+    }
+
+    fn object(&self, map: &Map<String, Value>, at: &str, depth: usize) -> Facts {
+        let nothing = |facts: &Facts| {
+            facts.message.is_none() && facts.code.is_none() && facts.children.is_empty()
+        };
+        let members = Members::of(map, at);
+        // What is inside an envelope counts more than what stands beside it.
+        let inside = members.envelope().map(|(at, value)| self.value(value, &at, depth));
+        let mut facts = inside.unwrap_or_default().or(self.own(&members));
+        children::of_members(&members, &mut facts);
+        self.open_json_message(&mut facts);
+        if nothing(&facts) {
+            facts = facts.or(self.one_level_deeper(&members, depth));
+        }
+        if nothing(&facts) {
+            children::of_field_map(map, at, &mut facts);
+        }
+        promote(&mut facts);
+        facts
+    }
+
+    /// The facts among the members themselves.
+    fn own(&self, members: &Members<'_>) -> Facts {
+        let mut facts = Facts::default();
+        let message = members.named(&names::MESSAGES).find_map(|(at, value)| sentence(at, value));
+        if let Some((at, text)) = message {
+            facts.message = Some(text);
+            facts.pointers.push(at);
+        }
+        self.code(members, &mut facts);
+        facts.reference = members.take(&names::REFERENCES, &mut facts.pointers);
+        facts.occurred_at = members.take(&names::DATES, &mut facts.pointers);
+        facts.operation = members.take(&["operation"], &mut facts.pointers);
+        // `{"sys": {"type": "Error", "id": CODE}}` (Contentful).
+        if facts.code.is_none()
+            && let Some((at, Value::Object(map))) = members.named(&["sys"]).next()
+        {
+            facts.code = Members::of(map, &at).take(&["id"], &mut facts.pointers);
+        }
+        innermost(members, &mut facts);
+        self.skip_decoys(members, &mut facts);
+        facts
+    }
+
+    /// `error` as a text is a code when it is one word, else a sentence, unless it only repeats
+    /// the status.
+    fn code(&self, members: &Members<'_>, facts: &mut Facts) {
+        let code = members.named(&names::CODES).find_map(|(at, value)| {
+            let text = scalar(value).filter(|text| self.is_code(text))?;
+            Some((at, text))
+        });
+        if let Some((at, text)) = code {
+            facts.pointers.push(at);
+            facts.code = Some(names::short(text));
+        }
+        let Some((at, text)) = error_text(members) else { return };
+        if is_phrase(text, self.status) {
+            facts.pointers.push(at);
+        } else if is_word(text) {
+            facts.code = facts.code.take().or_else(|| Some(text.to_owned()));
+            facts.pointers.push(at);
+        } else if facts.message.is_none() {
+            facts.message = nonempty(text);
+            facts.pointers.push(at);
+        }
+    }
+
+    fn is_code(&self, text: &str) -> bool {
+        let decoy = ["error", "fail", "failed", "failure", "false", "about:blank"];
+        let repeats = text.parse() == Ok(self.status) || names::is_status_page(text);
+        !repeats
+            && !text.contains(char::is_whitespace)
+            && !decoy.iter().any(|it| text.eq_ignore_ascii_case(it))
+    }
+
+    /// Marks members that only repeat that it is an error, or the status, as carried.
+    fn skip_decoys(&self, members: &Members<'_>, facts: &mut Facts) {
+        let names =
+            ["type", "status", "statuscode", "code", "object", "ok", "success", "errorcode"];
+        for (at, value) in members.named(&names) {
+            let decoy = match value {
+                Value::Bool(flag) => !*flag,
+                Value::String(text) => !self.is_code(text),
+                Value::Number(number) => number.as_u64() == Some(u64::from(self.status)),
+                Value::Null | Value::Array(_) | Value::Object(_) => false,
+            };
+            if decoy {
+                facts.pointers.push(at);
+            }
+        }
+    }
+
+    /// Reads a message that is JSON itself.
+    fn open_json_message(&self, facts: &mut Facts) {
+        let Some(inner) = facts.message.as_deref().and_then(json::inside) else { return };
+        let inside = self.value(&inner, "/-", 2);
+        if inside.message.is_some() {
+            facts.message = inside.message;
+            facts.code = inside.code.or(facts.code.take());
+            facts.children.extend(inside.children);
+        }
+    }
+
+    /// The facts of the first member that has a sentence, under a name of the vendor's own.
+    fn one_level_deeper(&self, members: &Members<'_>, depth: usize) -> Facts {
+        let objects = members.iter().filter(|(_, value)| value.is_object());
+        let mut found = objects
+            .map(|(at, value)| self.value(value, &at, depth))
+            .filter(|facts| facts.message.is_some() && facts.children.is_empty());
+        found.next().unwrap_or_default()
+    }
+
+    /// The text of `error` where it only repeats the status: a message when there is no other.
+    fn status_phrase(&self, value: &Value, depth: usize) -> Option<String> {
+        let depth = depth.checked_sub(1)?;
+        let map = match value {
+            Value::Array(items) => items.first().filter(|_| items.len() == 1)?.as_object()?,
+            other => other.as_object()?,
+        };
+        let members = Members::of(map, "");
+        let inside = members.envelope().and_then(|(_, value)| self.status_phrase(value, depth));
+        inside.or_else(|| {
+            let (_, text) = error_text(&members)?;
+            let alone = members.named(&["message", "msg"]).next().is_none();
+            nonempty(text).filter(|text| alone && is_phrase(text, self.status))
+        })
+    }
+}
+
+/// The first of `error`, `errors` and `fault` that is a text.
+fn error_text<'a>(members: &Members<'a>) -> Option<(String, &'a str)> {
+    let mut named = members.named(&["error", "errors", "fault"]);
+    named.find_map(|(at, value)| Some((at, value.as_str()?)))
+}
+
+/// `innererror` inside `innererror`: the innermost code is the most specific (Microsoft Graph).
+fn innermost(members: &Members<'_>, facts: &mut Facts) {
+    let Some((mut at, mut inner)) = members.named(&["innererror"]).next() else { return };
+    for _ in 0..DEPTH_MAX {
+        let Value::Object(map) = inner else { return };
+        let members = Members::of(map, &at);
+        if let Some(code) = members.take(&["code"], &mut facts.pointers) {
+            facts.code = Some(code);
+        }
+        let reference = members.take(&names::REFERENCES, &mut facts.pointers);
+        facts.reference = facts.reference.take().or(reference);
+        let date = members.take(&names::DATES, &mut facts.pointers);
+        facts.occurred_at = facts.occurred_at.take().or(date);
+        let Some((deeper, value)) = members.named(&["innererror"]).next() else { return };
+        (at, inner) = (deeper, value);
+    }
+}
+
+/// A sentence as a text, or as OData's `{"lang": …, "value": …}`.
+fn sentence(at: String, value: &Value) -> Option<(String, String)> {
+    match value {
+        Value::String(text) => Some((at, nonempty(text)?)),
+        Value::Object(map) => {
+            let text = map.get("value").or_else(|| map.get("#text"))?.as_str()?;
+            Some((at, nonempty(text)?))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+    }
+}
+
+/// An error without a message or code of its own takes those of its children. A single child that
+/// says nothing more is dropped.
+fn promote(facts: &mut Facts) {
+    if facts.message.is_none() {
+        let with_message = || facts.children.iter().filter(|child| child.message.is_some());
+        let general = with_message().find(|child| child.pointer.is_none());
+        let first = general.or_else(|| with_message().next());
+        facts.message = first.and_then(|child| child.message.clone());
+    }
+    if facts.code.is_none() {
+        facts.code = facts.children.iter().find_map(|child| child.code.clone());
+    }
+    if let [ChildError { message, code, pointer: None }] = facts.children.as_slice() {
+        let repeats = *message == facts.message && (code.is_none() || *code == facts.code);
+        if repeats {
+            facts.children.clear();
+        }
+    }
+}

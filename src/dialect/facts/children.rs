@@ -1,0 +1,213 @@
+//! Single errors among several: lists of them, and maps from fields to their messages.
+
+use serde_json::{Map, Value};
+
+use super::names::{
+    self, CHILD_CODES, CHILD_FIELDS, CHILD_MESSAGES, MEMBERS_MAX, Members, NO_FIELDS, plain,
+};
+use super::values::{as_pointer, escaped, nonempty};
+use crate::outcome::{CHILDREN_MAX, ChildError, Facts};
+
+/// How deep maps inside maps are followed.
+const DEPTH_MAX: usize = 6;
+
+pub(super) fn of_members(members: &Members<'_>, facts: &mut Facts) {
+    for (at, value) in members.named(&names::LISTS) {
+        let carried = facts.pointers.contains(&at);
+        let secondary =
+            at.to_ascii_lowercase().ends_with("/messages") && !facts.children.is_empty();
+        if carried || secondary {
+            continue;
+        }
+        match value {
+            Value::Array(_) => of_list(value, &at, facts),
+            Value::Object(map) if maps_fields(&at, map) => of_field_map(map, &at, facts),
+            Value::Object(map) if at.ends_with("/details") => {
+                of_members(&Members::of(map, &at), facts);
+            }
+            Value::Object(_)
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_) => {}
+        }
+    }
+}
+
+/// Whether a map is one from fields to messages. Under some names it always is, under others only
+/// if every value is a list.
+fn maps_fields(at: &str, map: &Map<String, Value>) -> bool {
+    let name = plain(at.rsplit('/').next().unwrap_or_default());
+    match name.as_str() {
+        "errors" | "fielderrors" | "validationerrors" | "modelstate" => true,
+        "message" | "details" | "detail" => !map.is_empty() && map.values().all(Value::is_array),
+        _ => false,
+    }
+}
+
+pub(super) fn of_list(list: &Value, at: &str, facts: &mut Facts) {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    for (place, item) in items.iter().enumerate() {
+        if facts.children.len() >= CHILDREN_MAX {
+            return;
+        }
+        let child = child(item, &format!("{at}/{place}"), None, &mut facts.pointers);
+        facts.children.extend(child);
+    }
+}
+
+/// `{"field": ["message"]}`, nested as deep as the vendor's own data.
+pub(super) fn of_field_map(map: &Map<String, Value>, at: &str, facts: &mut Facts) {
+    let mut walk = FieldWalk { facts, values_left: MEMBERS_MAX };
+    let named = !at.is_empty();
+    if named || map.values().all(|value| value.is_array() || value.is_object()) {
+        walk.map(map, at, "", DEPTH_MAX);
+    }
+}
+
+struct FieldWalk<'a> {
+    facts: &'a mut Facts,
+    values_left: usize,
+}
+
+impl FieldWalk<'_> {
+    fn map(&mut self, map: &Map<String, Value>, at: &str, field: &str, depth: usize) {
+        for (name, value) in map {
+            let step = escaped(name);
+            let inner = if NO_FIELDS.contains(&plain(name).as_str()) {
+                field.to_owned()
+            } else {
+                format!("{field}/{step}")
+            };
+            self.value(value, &format!("{at}/{step}"), &inner, depth);
+        }
+    }
+
+    fn value(&mut self, value: &Value, at: &str, field: &str, depth: usize) {
+        let full = self.facts.children.len() >= CHILDREN_MAX;
+        let Some(depth) = depth.checked_sub(1) else { return };
+        let Some(values_left) = self.values_left.checked_sub(1) else { return };
+        self.values_left = values_left;
+        match value {
+            _ if full => {}
+            Value::Array(items) => {
+                for (place, item) in items.iter().enumerate() {
+                    self.value(item, &format!("{at}/{place}"), field, depth);
+                }
+            }
+            Value::Object(map) if !has_message(map) => self.map(map, at, field, depth),
+            Value::Object(_) | Value::String(_) => {
+                let child = child(value, at, Some(field), &mut self.facts.pointers);
+                self.facts.children.extend(child);
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+}
+
+fn has_message(map: &Map<String, Value>) -> bool {
+    map.iter()
+        .any(|(name, value)| value.is_string() && CHILD_MESSAGES.contains(&plain(name).as_str()))
+}
+
+/// One error: a text, or an object with a message or a code.
+fn child(
+    item: &Value,
+    at: &str,
+    field: Option<&str>,
+    pointers: &mut Vec<String>,
+) -> Option<ChildError> {
+    let outer = field.filter(|field| !field.is_empty()).map(str::to_owned);
+    match item {
+        Value::String(text) => {
+            pointers.push(at.to_owned());
+            Some(ChildError { message: Some(nonempty(text)?), code: None, pointer: outer })
+        }
+        Value::Object(map) => {
+            let mut found = Vec::new();
+            let child = in_object(&Members::of(map, at), outer, &mut found);
+            // A code alone makes an error only beside a field (GitHub), or where it is called one.
+            let coded = child.code.is_some()
+                && (child.pointer.is_some()
+                    || map.keys().any(|name| plain(name).ends_with("code")));
+            let is_error = child.message.is_some() || coded;
+            if is_error {
+                pointers.extend(found);
+            }
+            is_error.then_some(child)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+    }
+}
+
+fn in_object(
+    members: &Members<'_>,
+    outer: Option<String>,
+    pointers: &mut Vec<String>,
+) -> ChildError {
+    let message = text_of(members, &CHILD_MESSAGES, pointers);
+    let mut code = code_of(members, message.as_deref(), pointers);
+    if let (None, Some(extensions)) = (&code, members.object("extensions")) {
+        code = extensions.take(&["code", "classification"], pointers);
+    }
+    let mut pointer = field_of(members, pointers).or(outer);
+    if let (None, Some(source)) = (&pointer, members.object("source")) {
+        let field = source.take(&["pointer", "parameter"], pointers);
+        pointer = field.as_deref().map(as_pointer);
+    }
+    // `name` is the field, or the code where the field has a name of its own.
+    if pointer.is_none() {
+        pointer = text_of(members, &["name"], pointers).as_deref().map(as_pointer);
+    } else if code.is_none() {
+        code = text_of(members, &["name"], pointers);
+    }
+    ChildError { message, code, pointer }
+}
+
+fn text_of(members: &Members<'_>, names: &[&str], pointers: &mut Vec<String>) -> Option<String> {
+    let mut candidates = members.named(names);
+    let (at, text) = candidates.find_map(|(at, value)| Some((at, nonempty(value.as_str()?)?)))?;
+    pointers.push(at);
+    Some(text)
+}
+
+/// A code is one word, and not the text that became the message.
+fn code_of(
+    members: &Members<'_>,
+    message: Option<&str>,
+    pointers: &mut Vec<String>,
+) -> Option<String> {
+    let mut candidates = members.named(&CHILD_CODES);
+    let (at, text) = candidates.find_map(|(at, value)| {
+        let text = match value {
+            Value::String(text) => nonempty(text)?,
+            Value::Number(number) => number.to_string(),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+        };
+        let fits = Some(text.as_str()) != message && !text.contains(char::is_whitespace);
+        fits.then_some((at, text))
+    })?;
+    pointers.push(at);
+    Some(names::short(text))
+}
+
+/// The field: a name, a pointer, or a list of path segments.
+fn field_of(members: &Members<'_>, pointers: &mut Vec<String>) -> Option<String> {
+    let mut candidates = members.named(&CHILD_FIELDS);
+    let (at, field) = candidates.find_map(|(at, value)| match value {
+        Value::String(text) => Some((at, as_pointer(&nonempty(text)?))),
+        Value::Array(steps) => {
+            let step = |value: &Value| match value {
+                Value::String(text) => Some(escaped(text)),
+                Value::Number(number) => Some(number.to_string()),
+                Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+            };
+            let steps: Option<Vec<String>> = steps.iter().map(step).collect();
+            let steps = steps.filter(|steps| !steps.is_empty())?;
+            Some((at, format!("/{}", steps.join("/"))))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+    })?;
+    pointers.push(at);
+    Some(field)
+}

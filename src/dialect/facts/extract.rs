@@ -1,0 +1,151 @@
+//! The facts at the places that a dialect names.
+
+use http::HeaderMap;
+use serde_json::Value;
+
+use super::values::{as_pointer, nonempty, scalar};
+use crate::dialect::definition::{Extract, Place};
+use crate::dialect::document::{Document, pointer};
+use crate::outcome::{CHILDREN_MAX, ChildError, Facts};
+
+/// How deep children inside children are read.
+const CHILD_DEPTH_MAX: usize = 4;
+/// Characters of a reference; a longer text is a sentence.
+const REFERENCE_CHARS_MAX: usize = 200;
+
+pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) -> Facts {
+    let mut extractor = Extractor { headers, document, pointers: Vec::new() };
+    // A number is not a sentence (D11).
+    let sentences = places.message.iter().filter(|place| match place {
+        Place::Pointer(it) => !pointer::at(&document.tree, it).is_some_and(Value::is_number),
+        Place::Header(_) | Place::Text => true,
+    });
+    Facts {
+        message: extractor.first(sentences),
+        code: extractor.first(&places.code),
+        reason: extractor.first(&places.reason),
+        operation: extractor.first(&places.operation),
+        occurred_at: extractor.first(&places.date),
+        reference: extractor.reference(&places.reference),
+        children: extractor.children(places),
+        pointers: extractor.pointers,
+        ..Facts::default()
+    }
+}
+
+struct Extractor<'a> {
+    headers: &'a HeaderMap,
+    document: &'a Document,
+    /// Where the facts so far were found.
+    pointers: Vec<String>,
+}
+
+impl Extractor<'_> {
+    fn first<'p>(&mut self, places: impl IntoIterator<Item = &'p Place>) -> Option<String> {
+        places.into_iter().find_map(|place| self.text_at(place))
+    }
+
+    fn text_at(&mut self, place: &Place) -> Option<String> {
+        match place {
+            Place::Pointer(pointer) => {
+                let text = scalar(pointer::at(&self.document.tree, pointer)?)?;
+                self.pointers.push(pointer.to_string());
+                Some(text)
+            }
+            Place::Header(name) => nonempty(self.headers.get(name)?.to_str().ok()?.trim()),
+            Place::Text => nonempty(self.document.text.trim()),
+        }
+    }
+
+    /// A reference is an id, or a GUID inside a sentence.
+    fn reference(&mut self, places: &[Place]) -> Option<String> {
+        for place in places {
+            let before = self.pointers.len();
+            if let Some(text) = self.text_at(place) {
+                if looks_like_id(&text) {
+                    return Some(text);
+                }
+                // The sentence says more than the id in it, so it stays in the details.
+                self.pointers.truncate(before);
+                let is_separator = |c: char| !(c.is_ascii_hexdigit() || c == '-');
+                if let Some(id) = text.split(is_separator).find(|word| is_guid(word)) {
+                    return Some(id.to_owned());
+                }
+            }
+        }
+        None
+    }
+
+    fn children(&mut self, places: &Extract) -> Vec<ChildError> {
+        let mut children = Vec::new();
+        for place in &places.children {
+            if let Place::Pointer(pointer) = place {
+                self.list(pointer, places, CHILD_DEPTH_MAX, &mut children);
+            }
+            if !children.is_empty() {
+                break;
+            }
+        }
+        children
+    }
+
+    fn list(&mut self, at: &str, places: &Extract, depth_left: usize, into: &mut Vec<ChildError>) {
+        let Some(depth_left) = depth_left.checked_sub(1) else { return };
+        let Some(items) = pointer::at(&self.document.tree, at).and_then(Value::as_array) else {
+            return;
+        };
+        if items.is_empty() {
+            // The problem's own `errors` is empty then, which says the same.
+            self.pointers.push(at.to_owned());
+        }
+        for (place, item) in items.iter().enumerate() {
+            if into.len() >= CHILDREN_MAX {
+                return;
+            }
+            let at = format!("{at}/{place}");
+            into.extend(self.child(item, &at, places));
+            // A child may carry a list of its own under the same name as the outer one.
+            for place in &places.children {
+                if let Place::Pointer(pointer) = place {
+                    let name = pointer.rsplit('/').next().unwrap_or_default();
+                    self.list(&format!("{at}/{name}"), places, depth_left, into);
+                }
+            }
+        }
+    }
+
+    fn child(&mut self, item: &Value, at: &str, places: &Extract) -> Option<ChildError> {
+        if let Value::String(text) = item {
+            self.pointers.push(at.to_owned());
+            return nonempty(text).map(|text| ChildError { message: Some(text), ..<_>::default() });
+        }
+        let mut first = |places: &[Place]| {
+            places.iter().find_map(|place| match place {
+                Place::Pointer(pointer) => {
+                    let text = scalar(pointer::at(item, pointer)?)?;
+                    self.pointers.push(format!("{at}{pointer}"));
+                    Some(text)
+                }
+                Place::Header(_) | Place::Text => None,
+            })
+        };
+        let child = ChildError {
+            message: first(&places.child_message).or_else(|| first(&places.child_details)),
+            code: first(&places.child_code),
+            pointer: first(&places.child_pointer).as_deref().map(as_pointer),
+        };
+        (child != ChildError::default()).then_some(child)
+    }
+}
+
+/// One word with a digit in it.
+fn looks_like_id(text: &str) -> bool {
+    let word = text.trim();
+    word.len() <= REFERENCE_CHARS_MAX
+        && word.bytes().any(|byte| byte.is_ascii_digit())
+        && !word.contains(char::is_whitespace)
+}
+
+fn is_guid(word: &str) -> bool {
+    word.len() == 36 && word.split('-').map(str::len).eq([8, 4, 4, 4, 12])
+}

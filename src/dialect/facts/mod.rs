@@ -1,0 +1,134 @@
+//! A document → the facts of an error.
+//!
+//! Facts come from the places that the dialect names (`extract`), or from the names that vendors
+//! commonly use (`auto`). What no fact carries becomes the details.
+
+mod auto;
+mod children;
+mod extract;
+mod names;
+mod values;
+
+use serde_json::{Map, Value};
+
+use super::definition::{Dialect, Extract, Place};
+use super::document::{BodyFormat, Document, pointer};
+use crate::outcome::{Facts, RelayedProblem, ResponseHead, TYPE_PREFIX};
+
+/// The facts of a response. Under a dialect that does not guess, what only `auto` finds gives the
+/// client a message, but the body counts as unrecognised.
+pub(super) fn of_response(dialect: &Dialect, head: ResponseHead<'_>, document: &Document) -> Facts {
+    if head.is_error()
+        && let Some(facts) = relayed(&document.tree)
+    {
+        return facts;
+    }
+    let places = &dialect.extract;
+    let mut facts = extract::facts(places, head.headers, document);
+    facts.recognised = facts.message.is_some();
+    if !facts.recognised {
+        let guessed = auto::facts(head, document);
+        let found = guessed.message.is_some() || guessed.code.is_some();
+        facts = facts.or(guessed);
+        facts.recognised = dialect.guesses && found;
+    }
+    if facts.reason == facts.message {
+        facts.reason = None;
+    }
+    facts.details = match document.format {
+        BodyFormat::Json | BodyFormat::Form => details(&facts, &document.tree, places),
+        BodyFormat::Xml => Some(Value::String(document.text.clone())),
+        BodyFormat::Empty | BodyFormat::Html | BodyFormat::Text | BodyFormat::Unreadable => None,
+    };
+    facts
+}
+
+/// The facts of a body that is a problem of ours: another gateway stands behind this one.
+fn relayed(tree: &Value) -> Option<Facts> {
+    let code = tree.get("type")?.as_str()?.strip_prefix(TYPE_PREFIX)?;
+    let relayed = RelayedProblem {
+        code: code.parse().ok()?,
+        outcome_unknown: tree.get("outcome_unknown")?.as_bool()?,
+        body: tree.clone(),
+    };
+    Some(Facts {
+        recognised: true,
+        message: Some(tree.get("detail")?.as_str()?.to_owned()),
+        code: Some(code.to_owned()),
+        relayed: Some(Box::new(relayed)),
+        ..Facts::default()
+    })
+}
+
+/// What the body says and no fact carries, in the vendor's own shape.
+fn details(facts: &Facts, tree: &Value, places: &Extract) -> Option<Value> {
+    let rest = Rest {
+        carried: facts.pointers.iter().filter_map(|place| pointer::at(tree, place)).collect(),
+        texts: [facts.message.as_deref(), facts.reason.as_deref()],
+        ignored: &places.ignore,
+    };
+    Some(unwrapped(rest.of(tree)?, &places.details))
+}
+
+/// Copies a tree without what the facts carry already.
+struct Rest<'a> {
+    /// Values of the tree that facts were taken from.
+    carried: Vec<&'a Value>,
+    /// Texts of facts, which vendors often repeat elsewhere.
+    texts: [Option<&'a str>; 2],
+    ignored: &'a [Box<str>],
+}
+
+impl Rest<'_> {
+    /// `None` where nothing remains, or the member is null or blank.
+    fn of(&self, value: &Value) -> Option<Value> {
+        if self.carried.iter().any(|carried| std::ptr::eq(*carried, value)) {
+            return None;
+        }
+        match value {
+            Value::Null => None,
+            Value::Bool(_) | Value::Number(_) => Some(value.clone()),
+            Value::String(text) => {
+                let repeats = text.trim().is_empty() || self.texts.contains(&Some(text.as_str()));
+                (!repeats).then(|| value.clone())
+            }
+            Value::Array(items) => {
+                let kept =
+                    |item: &Value| if item.is_null() { Some(Value::Null) } else { self.of(item) };
+                let rest: Vec<Value> = items.iter().filter_map(kept).collect();
+                (rest.is_empty() == items.is_empty()).then_some(Value::Array(rest))
+            }
+            Value::Object(members) if members.is_empty() => Some(value.clone()),
+            Value::Object(members) => self.of_members(members).map(Value::Object),
+        }
+    }
+
+    fn of_members(&self, members: &Map<String, Value>) -> Option<Map<String, Value>> {
+        let ignored = |name: &str| self.ignored.iter().any(|it| **it == *name);
+        let kept = members.iter().filter(|(name, _)| !ignored(name));
+        let mut kept = kept.filter_map(|(name, value)| Some((name.clone(), self.of(value)?)));
+        let first = kept.next()?;
+        let mut rest = Map::with_capacity(members.len());
+        rest.extend(std::iter::once(first).chain(kept));
+        Some(rest)
+    }
+}
+
+/// Drops the objects around the details that the dialect names, when nothing else is left in them.
+fn unwrapped(rest: Value, places: &[Place]) -> Value {
+    if places.is_empty() {
+        return rest;
+    }
+    let mut pointer = String::new();
+    let mut inner = &rest;
+    while let Some(members) = inner.as_object().filter(|members| members.len() == 1)
+        && let Some((name, value)) = members.iter().next()
+    {
+        pointer += &format!("/{name}");
+        inner = value;
+        if places.iter().any(|place| matches!(place, Place::Pointer(it) if **it == *pointer)) {
+            return inner.clone();
+        }
+    }
+    rest
+}

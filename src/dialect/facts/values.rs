@@ -1,0 +1,29 @@
+//! Single values of a document as the texts of facts.
+
+use serde_json::Value;
+
+/// A text that is not blank, or a number as text.
+pub(super) fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => nonempty(text),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+pub(super) fn nonempty(text: &str) -> Option<String> {
+    (!text.trim().is_empty()).then(|| text.to_owned())
+}
+
+/// One step of a JSON Pointer.
+pub(super) fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
+/// The name of a field as a JSON Pointer; a name that is one already stays.
+pub(super) fn as_pointer(field: &str) -> String {
+    match field.strip_prefix('#').unwrap_or(field) {
+        pointer if pointer.starts_with('/') => pointer.to_owned(),
+        name => format!("/{}", escaped(name)),
+    }
+}
