@@ -1,7 +1,6 @@
 //! The only file that reads time.
 //!
-//! It stands on tokio's instant, so the production clock is also the test clock: a test that
-//! pauses the runtime pauses everything.
+//! The clock uses tokio's `Instant`, so that a test that pauses the runtime pauses it too.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,14 +8,14 @@ use tokio::time::Instant;
 
 use crate::time::{Moment, nanos};
 
-/// Where moments are counted from, and how to wait for one. Copy it freely; all copies agree.
+/// The moment from which all others are counted. All copies agree.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
 }
 
 impl Clock {
-    /// A clock whose start is now.
+    /// A clock that starts now.
     #[expect(clippy::disallowed_methods, reason = "this file is where time is read")]
     #[must_use]
     pub fn start() -> Self {
@@ -30,23 +29,22 @@ impl Clock {
         Moment::from_nanos(nanos(Instant::now().saturating_duration_since(self.start)))
     }
 
-    /// The wall clock, for HTTP dates, request ids and people; never for a decision about waiting.
+    /// The wall clock, for HTTP dates, request ids and people; waits are never computed from it.
     #[expect(clippy::disallowed_methods, reason = "this file is where time is read")]
     #[must_use]
     pub fn wall(&self) -> SystemTime {
         SystemTime::now()
     }
 
-    /// A future that ends at `moment`.
     #[expect(clippy::disallowed_methods, reason = "this file is where time is waited for")]
     pub fn sleep_until(&self, moment: Moment) -> tokio::time::Sleep {
         tokio::time::sleep_until(self.instant(moment))
     }
 
-    /// `moment` as tokio's timers want it, to move an existing timer.
+    /// `moment` for tokio's timers, to reset an existing one.
     #[must_use]
     pub fn instant(&self, moment: Moment) -> Instant {
-        /// No program runs so long: moments behind it are as good as never, and cannot overflow.
+        /// Longer than any program runs, and short enough that no addition overflows.
         const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
         self.start + Duration::from_nanos(moment.as_nanos()).min(FAR)
     }

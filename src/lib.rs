@@ -31,7 +31,7 @@
 //! server, admin → gateway → { upstream, allowance, dialect, problem, retry, routing, headers,
 //!                             telemetry }
 //! dialect, retry, problem → outcome       headers → routing, outcome
-//! allowance → outcome, routing, retry
+//! allowance → outcome, routing
 //! upstream → outcome, http1        server → http1        telemetry → outcome, retry, allowance
 //! outcome → time        clock → time        routing, time, random, http1 → nothing
 //! demo → clock, random: the simulated vendors share no code with the gateway
@@ -49,7 +49,7 @@
 //! | --- | --- | --- |
 //! | accept, read the head | `server/{connection, h1, head}` | – |
 //! | identify client, match route | `gateway/call` | [`routing`], [`headers`] |
-//! | wait for a slot | `gateway/admit`, [`allowance`] | `allowance`: ledger, pace, hold, shares |
+//! | wait for a slot | `gateway/admit`, [`allowance`] | `allowance`: ledger, pace, hold, rank |
 //! | exchange | `gateway/attempt`, [`upstream`] | – |
 //! | understand | `gateway/body/peek`, [`dialect`] | [`dialect`] |
 //! | again, or not | `gateway/attempt` | [`retry`] |
@@ -73,6 +73,8 @@
 //! 8. Every queue, map, buffer and loop has a bound with a name.
 //! 9. Metric names, header names, defaults and codes have one home each.
 //! 10. Refusal, failure and problem are three types, never one.
+//!
+#![doc = include_str!("glossary.md")]
 
 pub mod time;
 

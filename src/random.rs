@@ -1,8 +1,8 @@
-//! The only file that draws chance.
+//! The only file that draws random numbers.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
-/// A source of chance; one for each worker, so that nobody waits for it.
+/// A source of random numbers. Each worker has one, so that its lock is never contended.
 #[derive(Debug)]
 pub struct Random(Mutex<fastrand::Rng>);
 
@@ -14,7 +14,7 @@ impl Random {
         Self(Mutex::new(fastrand::Rng::new()))
     }
 
-    /// A source that repeats itself, for tests and the demo.
+    /// A reproducible source, for tests and the demo.
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         Self(Mutex::new(fastrand::Rng::with_seed(seed)))
@@ -23,29 +23,26 @@ impl Random {
     /// A number in 0..1.
     #[must_use]
     pub fn unit(&self) -> f64 {
-        self.locked().f64()
+        self.lock().f64()
     }
 
-    /// Sixteen random bytes, for ids.
     #[must_use]
     pub fn bytes16(&self) -> [u8; 16] {
-        self.locked().u128(..).to_be_bytes()
+        self.lock().u128(..).to_be_bytes()
     }
 
-    /// Ten random bytes, for ids that sort by time.
     #[must_use]
     pub fn bytes10(&self) -> [u8; 10] {
         let [bytes @ .., _, _, _, _, _, _] = self.bytes16();
         bytes
     }
 
-    /// Eight random bytes, for the span of an attempt.
     #[must_use]
     pub fn bytes8(&self) -> [u8; 8] {
-        self.locked().u64(..).to_be_bytes()
+        self.lock().u64(..).to_be_bytes()
     }
 
-    fn locked(&self) -> std::sync::MutexGuard<'_, fastrand::Rng> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, fastrand::Rng> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

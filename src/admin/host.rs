@@ -1,31 +1,33 @@
-//! Which hosts the admin API answers for: a page in a browser must not reach it under a name of
-//! its own that happens to resolve to us (DNS rebinding).
+//! Which hosts the admin API may be addressed by.
 //!
-//! Refuses to resolve names: loopback names, the bound address and plain addresses are the list.
+//! A web page could point a name of its own at this machine (DNS rebinding), so only `localhost` and
+//! IP addresses are accepted. Names are never resolved.
 
 use std::net::{IpAddr, SocketAddr};
 
 use crate::routing::authority;
 
-/// Whether `host`, as the request says it, is one of ours.
+/// Whether the request's host is the listener bound to `bound`.
 pub(super) fn is_ours(host: &str, bound: SocketAddr) -> bool {
-    let (name, port) = split(host);
+    let (name, port) = split_port(host);
     let name = authority::without_final_dot(name);
-    let right_port = port.is_none_or(|port| port == bound.port());
-    right_port && (name.eq_ignore_ascii_case("localhost") || is_our_address(name, bound.ip()))
+    if port.is_some_and(|port| port != bound.port()) {
+        return false;
+    }
+    let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    match address.parse::<IpAddr>() {
+        // Rebinding needs a name, so an address is safe.
+        Ok(address) => {
+            address.is_loopback() || address == bound.ip() || bound.ip().is_unspecified()
+        }
+        Err(_) => name.eq_ignore_ascii_case("localhost"),
+    }
 }
 
-/// An address cannot be rebound: whoever wrote it meant it.
-fn is_our_address(name: &str, bound: IpAddr) -> bool {
-    let plain = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
-    let Ok(address) = plain.parse::<IpAddr>() else { return false };
-    address.is_loopback() || address == bound || bound.is_unspecified()
-}
-
-fn split(host: &str) -> (&str, Option<u16>) {
+fn split_port(host: &str) -> (&str, Option<u16>) {
     let name_end = host.rfind(']').map_or(0, |end| end + 1);
     match host[name_end..].find(':') {
-        // What is no number is nobody's port.
+        // A port that is not a number becomes 0, which no listener has.
         Some(colon) => {
             let port = host[name_end + colon + 1..].parse().unwrap_or(0);
             (&host[..name_end + colon], Some(port))
@@ -39,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_loopback_names_and_addresses_are_ours() {
+    fn only_loopback_names_and_own_addresses_are_accepted() {
         let rows = [
             ("localhost:9", "127.0.0.1:9", true),
             ("LOCALHOST", "127.0.0.1:9", true),

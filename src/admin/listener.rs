@@ -1,8 +1,7 @@
-//! The admin listener: few connections, short heads, short lives.
+//! Accepts connections for the admin API, HTTP/1.1 only.
 //!
-//! It runs on the control thread's runtime, so a flood of calls cannot starve it, and connections
-//! that nobody uses cannot either: beyond the bound, the one that was silent longest makes room.
-//! Refuses HTTP/2, bodies and everything that takes long.
+//! It runs on the control thread's runtime, so that a flood of calls cannot starve it. Unused
+//! connections cannot block it either: beyond the bound, the one that was idle longest is closed.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -18,63 +17,60 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 
+use super::handler::{AdminState, Handler};
 use super::settings::Settings;
-use super::window::{Counter, Window};
 use crate::clock::Clock;
 use crate::telemetry;
 
-/// Connections at the same time: probes, a scraper and some people. A further one is accepted all
-/// the same, and the one that was silent longest is closed.
+/// Open connections: probes, a scraper and some people.
 const CONNECTIONS_MAX: usize = 64;
-/// Bytes of a request's head.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// A head is complete within this; an idle connection is closed after it.
+/// For the head of a request; idle connections are closed after the same time.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-/// No connection lives longer: a scraper connects again.
+/// Lifetime of a connection; scrapers reconnect.
 const CONNECTION_MAX: Duration = Duration::from_secs(10 * 60);
-/// After accept failed for want of resources.
+/// After `accept` failed for want of resources.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// The admin listener, bound.
 #[derive(Debug)]
 pub struct AdminListener {
     listener: TcpListener,
-    counter: Arc<Counter>,
+    handler: Arc<Handler>,
 }
 
 impl AdminListener {
     /// Binds the address; connections wait until [`serve`](Self::serve).
     ///
     /// # Errors
-    /// Somebody else listens there, or the system refuses; the address is in the text.
-    pub async fn bind(settings: &Settings, window: Window) -> io::Result<Self> {
+    /// The address is in use or not permitted; the message names it.
+    pub async fn bind(settings: &Settings, state: AdminState) -> io::Result<Self> {
         let named = |error: io::Error| {
             let text = format!("cannot listen on {} for administration: {error}", settings.address);
             io::Error::new(error.kind(), text)
         };
         let listener = TcpListener::bind(settings.address).await.map_err(named)?;
         let address = listener.local_addr()?;
-        let counter = Counter { window, address, token: settings.token.clone() };
-        Ok(Self { listener, counter: Arc::new(counter) })
+        let handler = Handler { state, address, token: settings.token.clone() };
+        Ok(Self { listener, handler: Arc::new(handler) })
     }
 
-    /// The address, with the port that was taken.
+    /// The bound address, with the actual port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.counter.address
+        self.handler.address
     }
 
-    /// Answers until dropped.
+    /// Serves until the future is dropped.
     pub async fn serve(self) -> Infallible {
-        let open = Arc::new(Open::default());
-        let clock = self.counter.window.clock;
-        let mut number = 0;
+        let open = Arc::new(OpenConnections::default());
+        let clock = self.handler.state.clock;
+        let mut id = 0;
         loop {
-            number += 1;
+            id += 1;
             match self.listener.accept().await {
-                Ok((socket, _)) => open.admit(number, socket, &self.counter),
+                Ok((socket, _)) => open.serve(id, socket, &self.handler),
                 Err(error) => {
-                    telemetry::shortage(&error, clock.now());
+                    telemetry::log_resource_shortage(&error, clock.now());
                     clock.sleep_until(clock.now().plus(ACCEPT_PAUSE)).await;
                 }
             }
@@ -82,35 +78,35 @@ impl AdminListener {
     }
 }
 
-/// The open connections, by number.
+/// By a number of their own.
 #[derive(Default)]
-struct Open(Mutex<HashMap<u64, Connection>>);
+struct OpenConnections(Mutex<HashMap<u64, Connection>>);
 
 struct Connection {
     task: AbortHandle,
-    /// Nanoseconds of the moment it was accepted or asked last.
-    used: Arc<AtomicU64>,
+    /// Nanoseconds of the moment of its last request, or of its accept.
+    last_used: Arc<AtomicU64>,
 }
 
-impl Open {
-    /// Serves one more connection; where there are too many, the most silent one ends.
-    fn admit(self: &Arc<Self>, number: u64, socket: TcpStream, counter: &Arc<Counter>) {
-        let clock = counter.window.clock;
-        let used = Arc::new(AtomicU64::new(clock.now().as_nanos()));
+impl OpenConnections {
+    /// Serves one more connection and, if there are too many, closes the longest idle one.
+    fn serve(self: &Arc<Self>, id: u64, socket: TcpStream, handler: &Arc<Handler>) {
+        let clock = handler.state.clock;
+        let last_used = Arc::new(AtomicU64::new(clock.now().as_nanos()));
         let mut open = self.locked();
         if open.len() >= CONNECTIONS_MAX {
-            let silent = open.iter().min_by_key(|(_, connection)| connection.used.load(Relaxed));
-            let silent = silent.map(|(number, _)| *number);
-            if let Some(connection) = silent.and_then(|number| open.remove(&number)) {
+            let idle = open.iter().min_by_key(|(_, connection)| connection.last_used.load(Relaxed));
+            let idle = idle.map(|(id, _)| *id);
+            if let Some(connection) = idle.and_then(|id| open.remove(&id)) {
                 connection.task.abort();
             }
         }
-        let (this, counter, uses) = (Arc::clone(self), Arc::clone(counter), Arc::clone(&used));
+        let (this, handler, used) = (Arc::clone(self), Arc::clone(handler), Arc::clone(&last_used));
         let task = tokio::spawn(async move {
-            connection(socket, counter, uses, clock).await;
-            this.locked().remove(&number);
+            serve_connection(socket, handler, used, clock).await;
+            this.locked().remove(&id);
         });
-        open.insert(number, Connection { task: task.abort_handle(), used });
+        open.insert(id, Connection { task: task.abort_handle(), last_used });
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<u64, Connection>> {
@@ -118,11 +114,16 @@ impl Open {
     }
 }
 
-async fn connection(socket: TcpStream, counter: Arc<Counter>, used: Arc<AtomicU64>, clock: Clock) {
+async fn serve_connection(
+    socket: TcpStream,
+    handler: Arc<Handler>,
+    last_used: Arc<AtomicU64>,
+    clock: Clock,
+) {
     let service = service_fn(move |request| {
-        used.store(clock.now().as_nanos(), Relaxed);
-        let answer = counter.answer(&request);
-        async move { Ok::<_, Infallible>(answer) }
+        last_used.store(clock.now().as_nanos(), Relaxed);
+        let response = handler.handle(&request);
+        async move { Ok::<_, Infallible>(response) }
     });
     let mut builder = http1::Builder::new();
     builder
@@ -132,7 +133,7 @@ async fn connection(socket: TcpStream, counter: Arc<Counter>, used: Arc<AtomicU6
         .half_close(false);
     let connection = builder.serve_connection(TokioIo::new(socket), service);
     tokio::select! {
-        // A client's mistake is its own: the parser has answered it.
+        // Errors are the client's; the parser has answered them.
         _ = connection => {}
         () = clock.sleep_until(clock.now().plus(CONNECTION_MAX)) => {}
     }

@@ -1,16 +1,19 @@
-//! The window: health, metrics and the API, on a listener of their own.
+//! The admin listener: health checks, metrics and the API for operators.
 //!
-//! Refuses to sit on the path of a call, and to show or change anything through a page that is
-//! not ours.
+//! It runs on the control thread, never on the path of a call, and refuses requests that a web page
+//! of somebody else makes a browser send.
 
-mod answer;
-mod format;
+mod handler;
 mod host;
 mod listener;
+mod metrics_format;
+mod response;
 mod settings;
 mod status;
-mod window;
 
+#[cfg(test)]
+mod tests;
+
+pub use handler::{AdminState, ReleaseResult};
 pub use listener::AdminListener;
 pub use settings::{Settings, Token};
-pub use window::{Released, Window};

@@ -1,18 +1,16 @@
-//! What the window must know.
+//! The settings of the admin listener.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Where operators look in.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The address of the admin listener.
     pub address: SocketAddr,
-    /// What changes something must carry; needed beyond loopback.
+    /// Required of requests that change something; mandatory unless the address is loopback.
     pub token: Option<Token>,
 }
 
-/// A bearer token; never printed.
+/// A bearer token; its `Debug` output hides it.
 #[derive(Clone)]
 pub struct Token(pub Arc<str>);
 

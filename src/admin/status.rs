@@ -1,6 +1,6 @@
-//! `GET /api/v1/status`: what an operator asks first, as one JSON value.
+//! The JSON of `GET /api/v1/status`: limits, queues and holds of every account.
 //!
-//! Refuses to show credentials: an account's key is never one, and nothing else here is secret.
+//! It contains no secrets; the key of an account is never a credential.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,15 +9,17 @@ use serde_json::{Value, json};
 
 use crate::allowance::{AccountView, HoldView, ScopeKind, ScopeView};
 
-/// What is told of the program itself.
-pub(super) struct Program {
+pub(super) struct ProgramStatus {
     pub(super) uptime: Duration,
     pub(super) ready: bool,
     pub(super) draining: bool,
 }
 
-/// The whole status.
-pub(super) fn status(program: &Program, upstreams: &[Arc<str>], accounts: &[AccountView]) -> Value {
+pub(super) fn status(
+    program: &ProgramStatus,
+    upstreams: &[Arc<str>],
+    accounts: &[AccountView],
+) -> Value {
     let upstreams: Vec<_> = upstreams
         .iter()
         .enumerate()
@@ -75,11 +77,11 @@ fn hold(hold: &HoldView) -> Value {
         "id": hold.id,
         "cause": hold.cause.as_str(),
         "remaining_seconds": seconds(hold.remaining),
-        "failed_probes": hold.failures,
+        "failed_probes": hold.failed_probes,
     })
 }
 
-/// With milliseconds, as people read them.
+/// Rounded to milliseconds.
 fn seconds(span: Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
 }

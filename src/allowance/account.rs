@@ -1,219 +1,258 @@
-//! A live account: the state behind one short lock, and the waiting of calls.
+//! A live account: its state behind one short lock, and the tasks of waiting calls.
 //!
-//! Nothing is awaited under the lock; wakers are woken after it is released. There is no thread
-//! and no polling: one timer per account, kept by the call that stands first.
+//! Nothing is awaited under the lock, and tasks are woken after it is released. There is no thread
+//! and no polling: the task of one waiting call keeps the account's timer.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::allowance::hold::Circumstances;
+use super::account_state::{AccountState, AdmissionDecision};
+use super::bottleneck::Bottleneck;
+use super::hold::HoldContext;
+use super::outage_detector::BlindFailure;
+use super::queue::Ticket;
+use super::settlement::SettleOutcome;
+use super::slot::Slot;
+use super::slot_request::{GrantedSlot, Refusal, SlotRequest};
+use super::view::{AccountView, TightestAllowance};
 use crate::clock::Clock;
 use crate::time::Moment;
 
-use super::awaited::Awaited;
-use super::health::Blind;
-use super::queue::Ticket;
-use super::settle::SettleOutcome;
-use super::slot::Slot;
-use super::slot_request::{Granted, Refusal, SlotRequest};
-use super::state::{Entry, State};
-use super::view::{Binding, ScopeView};
-
-/// Whom the vendor counts: owns allowances, holds and the queue.
+/// The party that the vendor counts; owns allowances, holds and the queue.
 #[derive(Debug)]
 pub struct Account {
-    state: Mutex<State>,
-    /// The account whose state serves instead, while calls of one key find none of their own.
-    shared: Option<Arc<Self>>,
+    live: Mutex<LiveState>,
+    /// The account whose state this one uses, if it is a handle of the overflow account.
+    overflow: Option<Arc<Self>>,
     key: Arc<str>,
     clock: Clock,
 }
 
-/// What asking for a slot led to.
+#[derive(Debug)]
+struct LiveState {
+    state: AccountState,
+    /// The tasks of waiting calls.
+    wakers: BTreeMap<Ticket, Waker>,
+}
+
+/// The answer to a slot request.
 #[derive(Debug)]
 pub enum Admission {
-    /// Go.
     Granted(Slot),
-    /// Wait.
     Queued(Waiting),
-    /// It cannot start in time.
+    /// The call cannot start within its patience.
     Refused(Refusal),
 }
 
+impl LiveState {
+    fn dispatch(&mut self, now: Moment) -> Vec<Waker> {
+        let tickets = self.state.dispatch(now);
+        self.wakers_of(tickets)
+    }
+
+    fn wakers_of(&mut self, tickets: Vec<Ticket>) -> Vec<Waker> {
+        tickets.into_iter().filter_map(|ticket| self.wakers.remove(&ticket)).collect()
+    }
+}
+
 impl Account {
-    pub(super) fn new(state: State, key: Arc<str>, clock: Clock) -> Self {
-        Self { state: Mutex::new(state), shared: None, key, clock }
+    pub(super) fn new(state: AccountState, key: Arc<str>, clock: Clock) -> Self {
+        let live = LiveState { state, wakers: BTreeMap::new() };
+        Self { live: Mutex::new(live), overflow: None, key, clock }
     }
 
-    /// Another face of this account, to know whether its calls are over.
-    pub(super) fn shared(self: &Arc<Self>) -> Self {
-        let state = Mutex::new(State::new(Vec::new(), 0, 0));
-        Self {
-            state,
-            shared: Some(Arc::clone(self)),
-            key: Arc::clone(&self.key),
-            clock: self.clock,
-        }
+    /// A handle of this account for the calls of one key: it is dropped when they are over.
+    pub(super) fn overflow_handle(self: &Arc<Self>) -> Self {
+        let unused = AccountState::new(Vec::new(), 0, 0);
+        let overflow = Some(Arc::clone(self));
+        Self { overflow, ..Self::new(unused, Arc::clone(&self.key), self.clock) }
     }
 
-    /// What tells it apart from other accounts of its upstream; empty for the only one. Never a
-    /// credential: account headers are refused when they name one.
+    /// The value that tells it apart from other accounts of its upstream; empty for the only one.
+    /// Never a credential: configuration rejects account headers that carry one.
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
     }
 
-    /// Asks for a slot of everything wanted.
-    pub fn acquire(self: &Arc<Self>, want: SlotRequest, now: Moment) -> Admission {
-        let mut state = self.lock();
-        match state.enter(want, now) {
-            Entry::Granted(granted) => {
-                drop(state);
+    /// Asks for a slot of every scope that the request names.
+    pub fn acquire(self: &Arc<Self>, request: SlotRequest, now: Moment) -> Admission {
+        let mut live = self.lock();
+        match live.state.admit(request, now) {
+            AdmissionDecision::Granted(granted) => {
+                drop(live);
                 Admission::Granted(Slot::new(Arc::clone(self), granted))
             }
-            Entry::Refused(refusal) => Admission::Refused(refusal),
-            Entry::Queued(ticket) => {
-                let awaited = state.awaited(&want, now);
-                let wakers = state.dispatch(now);
-                drop(state);
+            AdmissionDecision::Refused(refusal) => Admission::Refused(refusal),
+            AdmissionDecision::Queued(ticket) => {
+                let bottleneck = live.state.bottleneck(&request, now);
+                let wakers = live.dispatch(now);
+                drop(live);
                 wake(wakers);
-                Admission::Queued(Waiting::new(Arc::clone(self), want, ticket, awaited))
+                Admission::Queued(Waiting {
+                    timer: Box::pin(self.clock.sleep_until(request.deadline)),
+                    account: Arc::clone(self),
+                    request,
+                    ticket: Some(ticket),
+                    bottleneck,
+                })
             }
         }
     }
 
-    /// Opens what the answer closed that began a hold of this number; whether there was one.
+    /// Reopens the scopes that the hold of this id closes; returns whether there is one.
     pub fn release_hold(&self, id: u64) -> bool {
         self.change(|state, now| state.release_hold(id, now))
     }
 
-    /// A call failed blindly, all its attempts included: it counts towards an outage.
-    pub fn call_failed(&self, want: &SlotRequest, blind: Blind, chance: f64) -> SettleOutcome {
-        self.outage(|state, now| {
-            let at = Circumstances { now, window: None, chance };
-            state.call_failed(want, blind, at)
+    /// A call failed blindly with all its attempts, which counts towards an outage.
+    pub fn call_failed(
+        &self,
+        request: &SlotRequest,
+        failure: BlindFailure,
+        chance: f64,
+    ) -> SettleOutcome {
+        self.settle_with(|state| {
+            let context = HoldContext::new(self.clock.now(), chance);
+            state.call_failed(request, failure, context)
         })
     }
 
-    /// The body of an answer broke off.
-    pub(super) fn broke(&self, want: &SlotRequest) -> SettleOutcome {
-        self.outage(|state, now| state.broke(want, now))
+    pub(super) fn body_broke_off(&self, request: &SlotRequest) -> SettleOutcome {
+        self.settle_with(|state| state.body_broke_off(request, self.clock.now()))
     }
 
-    /// The allowance that binds a call of these needs.
-    pub fn binding(&self, want: &SlotRequest) -> Option<Binding> {
+    /// The allowance with the smallest remaining share, of those that a call needs.
+    pub fn tightest_allowance(&self, request: &SlotRequest) -> Option<TightestAllowance> {
         let now = self.clock.now();
-        self.lock().binding(want, now)
+        self.lock().state.tightest_allowance(request, now)
     }
 
-    /// What an operator sees: scopes, calls that wait, and for how long the longest has.
-    pub(super) fn view(&self) -> (Vec<ScopeView>, usize, Duration) {
+    pub(super) fn view(&self, upstreams: Vec<usize>, overflow_calls: Option<u64>) -> AccountView {
         let now = self.clock.now();
-        let mut state = self.lock();
-        let oldest = state.queue().oldest();
-        let waiting = state.queue().len();
-        (state.views(now), waiting, oldest.map_or(Duration::ZERO, |since| now.since(since)))
+        let state = &mut self.lock().state;
+        AccountView {
+            upstreams,
+            key: Arc::clone(&self.key),
+            scopes: state.views(now),
+            waiting: state.queue.len(),
+            longest_wait: state.queue.oldest().map_or(Duration::ZERO, |since| now.since(since)),
+            overflow_calls,
+        }
     }
 
-    /// Takes over what the calls of its key may have spent in that one.
+    /// Takes over what the calls of this account's key may have spent in the other one.
     pub(super) fn inherit(&self, from: &Self, now: Moment) {
-        let spent = from.lock();
-        self.lock().inherit(&spent, now);
+        let from = from.lock();
+        self.lock().state.inherit(&from.state, now);
     }
 
     pub(super) fn is_idle(&self, now: Moment) -> bool {
-        self.lock().is_idle(now)
+        self.lock().state.is_idle(now)
     }
 
     pub(super) const fn clock(&self) -> Clock {
         self.clock
     }
 
-    /// Changes the state and lets everybody go who may afterwards.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State, Moment) -> T) -> T {
+    /// Changes the state, then dispatches the queue.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut AccountState, Moment) -> T) -> T {
         let now = self.clock.now();
-        let mut state = self.lock();
-        let value = change(&mut state, now);
-        if state.queue().is_empty() {
+        let mut live = self.lock();
+        let value = change(&mut live.state, now);
+        if live.state.queue.is_empty() {
             return value;
         }
-        let wakers = state.dispatch(now);
-        drop(state);
+        let wakers = live.dispatch(now);
+        drop(live);
         wake(wakers);
         value
     }
 
-    /// What may begin an outage, and then sends those away who cannot start within patience.
-    fn outage(&self, judge: impl FnOnce(&mut State, Moment) -> SettleOutcome) -> SettleOutcome {
-        let (aftermath, dismissed) = self.change(|state, now| {
-            let aftermath = judge(state, now);
-            let hopeless = aftermath.closes().then(|| state.dismiss_hopeless(now));
-            (aftermath, hopeless.unwrap_or_default())
-        });
-        wake(dismissed);
-        aftermath
+    /// Draws conclusions from the end of an attempt or call, then dispatches the queue. Without
+    /// waiting calls, which is the usual case, this reads no clock.
+    pub(super) fn settle_with(
+        &self,
+        settle: impl FnOnce(&mut AccountState) -> SettleOutcome,
+    ) -> SettleOutcome {
+        let mut live = self.lock();
+        let outcome = settle(&mut live.state);
+        if live.state.queue.is_empty() {
+            return outcome;
+        }
+        let now = self.clock.now();
+        let mut wakers = Vec::new();
+        if outcome.closed {
+            let dismissed = live.state.dismiss_hopeless(now);
+            wakers = live.wakers_of(dismissed);
+        }
+        wakers.extend(live.dispatch(now));
+        drop(live);
+        wake(wakers);
+        outcome
     }
 
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic under the lock is a defect; the state is counts, and refusing to count would
-        // stop every client of the vendor.
-        let state = self.shared.as_ref().map_or(&self.state, |shared| &shared.state);
-        state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, LiveState> {
+        let live = self.overflow.as_ref().map_or(&self.live, |overflow| &overflow.live);
+        // A panic under the lock is a defect, but refusing to count would stop every client of
+        // the vendor, and the state is only counts.
+        live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-pub(super) fn wake(wakers: Vec<Waker>) {
+fn wake(wakers: Vec<Waker>) {
     wakers.into_iter().for_each(Waker::wake);
 }
 
-/// A call in the waiting room. Dropping it gives up its place; nothing is spent.
+/// A call in the queue. Dropping it gives up its place; nothing is spent.
 #[derive(Debug)]
 pub struct Waiting {
     account: Arc<Account>,
-    want: SlotRequest,
+    request: SlotRequest,
+    /// `None` once it has been granted a slot or refused.
     ticket: Option<Ticket>,
-    /// What it waits for, as it was when it joined.
-    awaited: Awaited,
+    bottleneck: Bottleneck,
     timer: Pin<Box<tokio::time::Sleep>>,
 }
 
 impl Waiting {
-    fn new(account: Arc<Account>, want: SlotRequest, ticket: Ticket, awaited: Awaited) -> Self {
-        let timer = Box::pin(account.clock.sleep_until(want.deadline));
-        Self { account, want, ticket: Some(ticket), awaited, timer }
-    }
-
-    /// What it waits for.
+    /// What kept the call waiting when it joined the queue.
     #[must_use]
-    pub const fn awaited(&self) -> &Awaited {
-        &self.awaited
+    pub const fn bottleneck(&self) -> &Bottleneck {
+        &self.bottleneck
     }
 
-    /// One look at the state: granted, sent away, or until when to sleep.
-    fn look(&mut self, ticket: Ticket, waker: &Waker) -> Result<Result<Granted, Refusal>, Moment> {
+    /// Dispatches the queue and returns what it led to for this call.
+    ///
+    /// # Errors
+    /// It still waits, and has to look again at this moment.
+    fn look(&self, ticket: Ticket, waker: &Waker) -> Result<Result<GrantedSlot, Refusal>, Moment> {
         let now = self.account.clock.now();
-        let mut state = self.account.lock();
-        if let Some(waiter) = state.queue().waiter(ticket) {
-            waiter.waker = Some(waker.clone());
-        }
-        let mut wakers = state.dispatch(now);
-        let outcome = if let Some(granted) = state.queue().collect(ticket) {
+        let mut live = self.account.lock();
+        // It is awake, so it must not be woken by its own dispatch.
+        live.wakers.remove(&ticket);
+        let mut wakers = live.dispatch(now);
+        let state = &mut live.state;
+        let outcome = if let Some(granted) = state.queue.collect_grant(ticket) {
             Ok(Ok(granted))
-        } else if state.queue().collect_dismissal(ticket) {
-            Ok(Err(state.dismissal(&self.want, now)))
-        } else if self.want.deadline <= now {
-            let refusal = state.give_up(ticket, now);
-            let refusal = refusal.unwrap_or_else(|| state.dismissal(&self.want, now));
-            // It may have kept the account's timer: somebody else has to from now on.
-            wakers.extend(state.dispatch(now));
+        } else if state.queue.collect_dismissal(ticket) {
+            Ok(Err(state.refusal(&self.request, now)))
+        } else if self.request.deadline <= now {
+            state.withdraw(ticket, now);
+            let refusal = state.refusal(&self.request, now);
+            // It may have kept the account's timer, which needs another keeper now.
+            wakers.extend(live.dispatch(now));
             Ok(Err(refusal))
         } else {
-            Err(state.alarm(ticket).unwrap_or(Moment::NEVER).min(self.want.deadline))
+            let alarm = state.alarm(ticket).unwrap_or(Moment::NEVER);
+            live.wakers.insert(ticket, waker.clone());
+            Err(alarm.min(self.request.deadline))
         };
-        drop(state);
+        drop(live);
         wake(wakers);
         outcome
     }
@@ -223,7 +262,7 @@ impl Future for Waiting {
     type Output = Result<Slot, Refusal>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let ticket = self.ticket.expect("a waiting call is not polled after it was answered");
+        let ticket = self.ticket.expect("a waiting call is not polled after it is ready");
         loop {
             match self.look(ticket, context.waker()) {
                 Ok(outcome) => {
@@ -246,12 +285,7 @@ impl Future for Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         let Some(ticket) = self.ticket.take() else { return };
-        self.account.change(|state, now| {
-            if let Some(granted) = state.queue().collect(ticket) {
-                state.cancel(&granted, now);
-            }
-            state.queue().collect_dismissal(ticket);
-            state.give_up(ticket, now)
-        });
+        self.account.lock().wakers.remove(&ticket);
+        self.account.change(|state, now| state.withdraw(ticket, now));
     }
 }

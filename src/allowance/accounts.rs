@@ -1,394 +1,190 @@
-//! Every account: which one a call belongs to, and what it needs of it.
+//! All accounts: which one a call belongs to, and what the call needs of it.
 //!
-//! An account outlives the calls that found it; only one without an occupied slot, hold or waiter
-//! is ever forgotten. The accounts that a header tells apart are in `keyed.rs`.
+//! An account outlives its calls. Only accounts told apart by a header are ever forgotten, once
+//! they have no occupied slot, hold or waiting call; they are in `header_accounts.rs`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use http::HeaderMap;
 
-use crate::allowance::shares::Rank;
+use super::account::Account;
+use super::account_state::AccountState;
+use super::header_accounts::{AccountCapacity, HeaderAccounts};
+use super::scope::Scope;
+use super::scope_layout::{ScopeLayout, client_scopes, client_slot_request};
+use super::settings::{AccountRule, Allowance, Mode, UpstreamAllowances};
+use super::slot_request::{Scheduling, SlotRequest};
+use super::view::AccountView;
 use crate::clock::Clock;
-use crate::routing::client::Priority;
 use crate::routing::method::CallMethod;
 use crate::routing::route::CallPath;
-use crate::time::Moment;
 
-use super::account::Account;
-use super::keyed::{AccountsBound, Keyed};
-use super::retries::Retries;
-use super::scope::{Calls, Scope};
-use super::settings::{AccountRule, Allowance, Grant, Mode};
-use super::slot_request::{Fitness, PathId, SlotRequest, UpstreamScopes};
-use super::state::State;
-use super::view::AccountView;
+/// The most calls of one client that wait for its own limit.
+const CLIENT_QUEUE_MAX: usize = 1_000;
 
-/// What the vault is told of one upstream.
-#[derive(Clone, Debug)]
-pub struct UpstreamRules {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Whom the vendor counts.
-    pub account: AccountRule,
-    /// What the vendor grants.
-    pub allowances: Vec<Allowance>,
-    /// Places in the waiting room.
-    pub queue_max: usize,
-}
-
-/// All accounts of all upstreams.
 #[derive(Debug)]
 pub struct Accounts {
     upstreams: Vec<UpstreamAccounts>,
+    /// The accounts of clients with a limit of their own.
     clients: Vec<Option<Arc<Account>>>,
-    bound: AccountsBound,
-    numbers: AtomicU32,
-    clock: Clock,
+    capacity: AccountCapacity,
+    factory: AccountFactory,
 }
 
 #[derive(Debug)]
 struct UpstreamAccounts {
-    plan: Plan,
-    sole: Arc<Account>,
-    by_header: Option<Keyed>,
-    retries: Retries,
-}
-
-/// Which scopes of an account one upstream's calls need.
-#[derive(Debug)]
-struct Plan {
-    scopes: Arc<[ScopeRule]>,
+    layout: ScopeLayout,
     queue_max: usize,
-    upstream: UpstreamScopes,
-    /// What every call needs: the upstream, and the allowances that count whatever comes.
-    always: Needs,
-    /// The allowances that look at a call first.
-    choosy: Vec<(u8, Allowance)>,
+    /// The account of calls that no header tells apart.
+    sole: Arc<Account>,
+    by_header: Option<HeaderAccounts>,
 }
 
-/// How one scope of an account is made.
-#[derive(Clone, Debug)]
-enum ScopeRule {
-    Upstream(Arc<str>, Calls),
-    Ramp(Arc<str>),
-    Allowance(Allowance),
+/// Opens accounts, each with a number of its own.
+#[derive(Debug)]
+struct AccountFactory {
+    opened: AtomicU32,
+    clock: Clock,
 }
 
-/// Who asks, for the order of those who wait.
-#[derive(Clone, Copy, Debug)]
-pub struct Asker {
-    /// How urgent it is.
-    pub priority: Priority,
-    /// When its call arrived.
-    pub arrival: Moment,
-    /// It does not start later.
-    pub deadline: Moment,
-    /// Whether it is fit to be a probe.
-    pub fit: Fitness,
+impl AccountFactory {
+    fn open(&self, scopes: Vec<Scope>, queue_max: usize, key: Arc<str>) -> Arc<Account> {
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        let state = AccountState::new(scopes, queue_max, number);
+        Arc::new(Account::new(state, key, self.clock))
+    }
 }
 
 impl Accounts {
-    /// The accounts of these upstreams and of clients with a limit of their own.
+    /// The accounts of these upstreams, and of the clients that have a limit of their own.
     #[must_use]
     pub fn new(
-        upstreams: &[UpstreamRules],
+        upstreams: &[UpstreamAllowances],
         client_limits: &[Option<Allowance>],
         accounts_max: usize,
         clock: Clock,
     ) -> Self {
-        let numbers = AtomicU32::new(0);
+        let factory = AccountFactory { opened: AtomicU32::new(0), clock };
         let mut named = HashMap::new();
-        let plans = upstreams.iter().map(|rules| Plan::new(rules, upstreams));
-        let upstreams = plans
-            .zip(upstreams)
-            .map(|(plan, rules)| UpstreamAccounts::new(plan, rules, &mut named, (&numbers, clock)))
-            .collect();
-        let clients = client_limits
-            .iter()
-            .map(|limit| limit.as_ref().map(|limit| client_account(limit, (&numbers, clock))))
-            .collect();
-        let bound = AccountsBound::new(accounts_max);
-        Self { upstreams, clients, bound, numbers, clock }
+        let opened = |own| UpstreamAccounts::new(own, upstreams, &mut named, &factory);
+        let opened = upstreams.iter().map(opened).collect();
+        let client = |limit: &Allowance| {
+            let limit = Allowance { mode: Mode::Enforce, ..limit.clone() };
+            factory.open(client_scopes(&limit), CLIENT_QUEUE_MAX, "".into())
+        };
+        let clients = client_limits.iter().map(|limit| limit.as_ref().map(client)).collect();
+        let capacity = AccountCapacity::new(accounts_max);
+        Self { upstreams: opened, clients, capacity, factory }
     }
 
-    /// The account a call belongs to.
+    /// The account that a call belongs to.
     #[must_use]
     pub fn account(&self, upstream: usize, headers: &HeaderMap) -> Arc<Account> {
         let accounts = &self.upstreams[upstream];
         let Some(by_header) = &accounts.by_header else { return Arc::clone(&accounts.sole) };
-        // A blank value names no account to the vendor either.
-        let value =
-            headers.get(by_header.header()).filter(|it| !it.as_bytes().trim_ascii().is_empty());
-        let Some(value) = value else {
+        let value = headers.get(by_header.header()).map(http::HeaderValue::as_bytes);
+        // To the vendor too, a blank value names no account.
+        let Some(key) = value.filter(|value| !value.trim_ascii().is_empty()) else {
             return Arc::clone(&accounts.sole);
         };
-        let key = value.as_bytes();
-        by_header.known(key).unwrap_or_else(|| self.open(accounts, by_header, key))
+        by_header.find(key).unwrap_or_else(|| self.open(accounts, by_header, key))
     }
 
     /// What a call needs of its account.
     #[must_use]
-    pub fn want<'m>(
+    pub fn slot_request<'m>(
         &self,
         upstream: usize,
         method: impl Into<CallMethod<'m>>,
         path: CallPath<'_>,
-        asker: Asker,
+        scheduling: Scheduling,
     ) -> SlotRequest {
-        self.upstreams[upstream].plan.want(method.into(), path, asker)
+        self.upstreams[upstream].layout.slot_request(method.into(), path, scheduling)
     }
 
-    /// The account of a client's own limit, if it has one, and what a call needs of it.
+    /// The account of a client's own limit, and what a call needs of it.
     #[must_use]
-    pub fn client(&self, client: usize, asker: Asker) -> Option<(&Arc<Account>, SlotRequest)> {
+    pub fn client_limit(
+        &self,
+        client: usize,
+        scheduling: Scheduling,
+    ) -> Option<(&Arc<Account>, SlotRequest)> {
         let account = self.clients.get(client)?.as_ref()?;
-        let upstream = UpstreamScopes { all: 0, counted: 0, ramp: 1 };
-        let needs = Needs { scopes: 0b101, ..Needs::default() };
-        Some((account, want((needs, PathId::default()), upstream, asker)))
+        Some((account, client_slot_request(scheduling)))
     }
 
-    /// The retry budget of an upstream: a call to it came in.
-    pub fn call_came(&self, upstream: usize, now: Moment) {
-        self.upstreams[upstream].retries.call(now);
-    }
-
-    /// The retry budget of an upstream: a call's first attempt failed blindly.
-    pub fn call_failed(&self, upstream: usize, now: Moment) {
-        self.upstreams[upstream].retries.call_failed(now);
-    }
-
-    /// The retry budget of an upstream: it gave a good answer.
-    pub fn answered(&self, upstream: usize) {
-        self.upstreams[upstream].retries.answered();
-    }
-
-    /// Pays a blind retry, if it can be paid.
-    #[must_use]
-    pub fn pay_retry(&self, upstream: usize, percent: u32, now: Moment) -> bool {
-        self.upstreams[upstream].retries.pay(percent, now)
-    }
-
-    /// Opens the scope that a hold of this number closes; whether there was one.
+    /// Reopens the scopes that the hold of this id closes; returns whether there is one.
     #[must_use]
     pub fn release_hold(&self, id: u64) -> bool {
-        self.all().iter().any(|(_, _, account)| account.release_hold(id))
+        self.all().iter().any(|(_, account)| account.release_hold(id))
     }
 
-    /// What an operator sees.
+    /// What the API, the metrics and the live page show.
     #[must_use]
     pub fn view(&self) -> Vec<AccountView> {
-        let view = |(upstreams, key, account): (Vec<usize>, Arc<str>, Arc<Account>)| {
-            let (scopes, waiting, longest_wait) = account.view();
-            let overflow_calls = self.overflow_calls(&account);
-            AccountView { upstreams, key, scopes, waiting, longest_wait, overflow_calls }
+        let view = |(upstreams, account): (Vec<usize>, Arc<Account>)| {
+            let tables = self.upstreams.iter().filter_map(|upstream| upstream.by_header.as_ref());
+            let overflow_calls = tables.filter_map(|it| it.overflow_calls(&account)).next();
+            account.view(upstreams, overflow_calls)
         };
         self.all().into_iter().map(view).collect()
     }
 
-    fn all(&self) -> Vec<(Vec<usize>, Arc<str>, Arc<Account>)> {
-        let mut all: Vec<(Vec<usize>, Arc<str>, Arc<Account>)> = Vec::new();
+    /// Every upstream's accounts with the numbers of the upstreams that use them.
+    fn all(&self) -> Vec<(Vec<usize>, Arc<Account>)> {
+        let mut all: Vec<(Vec<usize>, Arc<Account>)> = Vec::new();
         for (number, upstream) in self.upstreams.iter().enumerate() {
-            let shared = all.iter_mut().find(|(_, _, known)| Arc::ptr_eq(known, &upstream.sole));
-            match shared {
-                Some((upstreams, _, _)) => upstreams.push(number),
-                None => all.push((vec![number], "".into(), Arc::clone(&upstream.sole))),
+            match all.iter_mut().find(|(_, known)| Arc::ptr_eq(known, &upstream.sole)) {
+                Some((upstreams, _)) => upstreams.push(number),
+                None => all.push((vec![number], Arc::clone(&upstream.sole))),
             }
-            let Some(by_header) = &upstream.by_header else { continue };
-            let keyed = by_header.all().into_iter();
-            all.extend(keyed.map(|account| (vec![number], account.key().into(), account)));
+            let by_header = upstream.by_header.iter().flat_map(HeaderAccounts::all);
+            all.extend(by_header.map(|account| (vec![number], account)));
         }
         all
     }
 
-    /// How many calls this account has served that found none of their own, if it is for those.
-    fn overflow_calls(&self, account: &Arc<Account>) -> Option<u64> {
-        let keyed = self.upstreams.iter().filter_map(|upstream| upstream.by_header.as_ref());
-        keyed.filter_map(|keyed| keyed.overflow_calls(account)).next()
-    }
-
     #[cold]
-    fn open(&self, upstream: &UpstreamAccounts, keyed: &Keyed, key: &[u8]) -> Arc<Account> {
-        let now = self.clock.now();
-        if self.bound.may_sweep(now) {
-            let all = self.upstreams.iter().filter_map(|upstream| upstream.by_header.as_ref());
-            self.bound.free(all.map(|keyed| keyed.sweep(now)).sum());
+    fn open(
+        &self,
+        upstream: &UpstreamAccounts,
+        table: &HeaderAccounts,
+        key: &[u8],
+    ) -> Arc<Account> {
+        let now = self.factory.clock.now();
+        if self.capacity.may_sweep(now) {
+            let tables = self.upstreams.iter().filter_map(|upstream| upstream.by_header.as_ref());
+            self.capacity.release(tables.map(|table| table.sweep(now)).sum());
         }
-        let open = |key| upstream.plan.open(key, (&self.numbers, self.clock));
-        keyed.open(key, &self.bound, now, open)
+        table.open(key, &self.capacity, now, |key| upstream.open(key, &self.factory))
     }
 }
 
 impl UpstreamAccounts {
     fn new(
-        plan: Plan,
-        rules: &UpstreamRules,
+        own: &UpstreamAllowances,
+        all: &[UpstreamAllowances],
         named: &mut HashMap<Arc<str>, Arc<Account>>,
-        origin: (&AtomicU32, Clock),
+        factory: &AccountFactory,
     ) -> Self {
-        let sole = match &rules.account {
+        let layout = ScopeLayout::new(own, all);
+        let open = |key: &str| factory.open(layout.scopes(), own.queue_max, key.into());
+        let (sole, by_header) = match &own.account {
             AccountRule::Named(name) => {
-                let account =
-                    named.entry(Arc::clone(name)).or_insert_with(|| plan.open(sole(), origin));
-                Arc::clone(account)
+                let account = named.entry(Arc::clone(name)).or_insert_with(|| open(""));
+                (Arc::clone(account), None)
             }
-            AccountRule::Upstream | AccountRule::Header(_) => plan.open(sole(), origin),
-        };
-        let by_header = match &rules.account {
+            AccountRule::Upstream => (open(""), None),
             AccountRule::Header(header) => {
-                Some(Keyed::new(header.clone(), |key| plan.open(key, origin)))
+                (open(""), Some(HeaderAccounts::new(header.clone(), open("(overflow)"))))
             }
-            AccountRule::Upstream | AccountRule::Named(_) => None,
         };
-        Self { plan, sole, by_header, retries: Retries::default() }
-    }
-}
-
-impl Plan {
-    /// Upstreams of one named account see the same scopes in the same order.
-    fn new(rules: &UpstreamRules, upstreams: &[UpstreamRules]) -> Self {
-        let sharing = upstreams.iter().filter(|other| shares_account(rules, other));
-        let mut scopes: Vec<ScopeRule> = Vec::new();
-        let mut own = UpstreamScopes { all: 0, counted: 1, ramp: 2 };
-        let mut allowances: Vec<(u8, Allowance)> = Vec::new();
-        for other in sharing {
-            let is_own = Arc::ptr_eq(&other.name, &rules.name);
-            if is_own {
-                let all = next(&scopes);
-                own = UpstreamScopes { all, counted: all + 1, ramp: all + 2 };
-            }
-            let both = [Calls::All, Calls::Counted];
-            scopes.extend(both.map(|calls| ScopeRule::Upstream(Arc::clone(&other.name), calls)));
-            scopes.push(ScopeRule::Ramp(Arc::clone(&other.name)));
-            for allowance in &other.allowances {
-                let number = place_of(&mut scopes, allowance);
-                if is_own {
-                    allowances.push((number, allowance.clone()));
-                }
-            }
-        }
-        let (choosy, plain): (Vec<_>, Vec<_>) = allowances
-            .into_iter()
-            .partition(|(_, it)| it.counts.is_some() || !it.exempt.is_empty());
-        let mut always = Needs { scopes: 1 << own.all, ..Needs::default() };
-        plain.iter().for_each(|(number, allowance)| always.add(*number, &allowance.grant));
-        Self { scopes: scopes.into(), queue_max: rules.queue_max, upstream: own, always, choosy }
+        Self { layout, queue_max: own.queue_max, sole, by_header }
     }
 
-    fn open(&self, key: Arc<str>, (numbers, clock): (&AtomicU32, Clock)) -> Arc<Account> {
-        let scope = |rule: &ScopeRule| match rule {
-            ScopeRule::Upstream(name, calls) => Scope::upstream(name, *calls),
-            ScopeRule::Ramp(name) => Scope::ramp(name),
-            ScopeRule::Allowance(allowance) => Scope::allowance(allowance),
-        };
-        let number = numbers.fetch_add(1, Ordering::Relaxed);
-        let state = State::new(self.scopes.iter().map(scope).collect(), self.queue_max, number);
-        Arc::new(Account::new(state, key, clock))
+    fn open(&self, key: Arc<str>, factory: &AccountFactory) -> Arc<Account> {
+        factory.open(self.layout.scopes(), self.queue_max, key)
     }
-
-    fn want(&self, method: CallMethod<'_>, path: CallPath<'_>, asker: Asker) -> SlotRequest {
-        let mut needs = self.always;
-        let mut exempt = Exempt::No;
-        for (number, allowance) in &self.choosy {
-            if allowance.exempt.iter().any(|matcher| matcher.must_match(method, path)) {
-                exempt = Exempt::Yes;
-                continue;
-            }
-            let counts = allowance.counts.as_ref();
-            if counts.is_none_or(|matcher| matcher.may_match(method, path)) {
-                needs.add(*number, &allowance.grant);
-            }
-        }
-        if exempt == Exempt::No {
-            needs.scopes |= 1 << self.upstream.counted;
-        }
-        want((needs, PathId::of(path.as_str())), self.upstream, asker)
-    }
-}
-
-/// The key of an account that no other has to be told apart from.
-fn sole() -> Arc<str> {
-    Arc::from("")
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Exempt {
-    Yes,
-    No,
-}
-
-/// The scopes a call needs, and what is particular about some of them.
-#[derive(Clone, Copy, Debug, Default)]
-struct Needs {
-    scopes: u64,
-    concurrent: u64,
-    guarded: u64,
-    guard: Option<Duration>,
-}
-
-impl Needs {
-    fn add(&mut self, number: u8, grant: &Grant) {
-        self.scopes |= 1 << number;
-        match grant {
-            Grant::Concurrency { .. } => self.concurrent |= 1 << number,
-            Grant::Window { arrival_guard: Some(guard), .. } => {
-                self.guarded |= 1 << number;
-                // The longest guard is right for all of them: late is safe.
-                self.guard = self.guard.max(Some(*guard));
-            }
-            Grant::Window { arrival_guard: None, .. } => {}
-        }
-    }
-}
-
-fn want((needs, path): (Needs, PathId), upstream: UpstreamScopes, asker: Asker) -> SlotRequest {
-    SlotRequest {
-        scopes: needs.scopes,
-        concurrent: needs.concurrent,
-        guarded: needs.guarded,
-        guard: needs.guard,
-        upstream,
-        path,
-        rank: Rank::new(asker.priority, asker.arrival),
-        priority: asker.priority,
-        deadline: asker.deadline,
-        fit: asker.fit,
-    }
-}
-
-fn shares_account(one: &UpstreamRules, other: &UpstreamRules) -> bool {
-    match (&one.account, &other.account) {
-        (AccountRule::Named(one), AccountRule::Named(other)) => one == other,
-        _ => Arc::ptr_eq(&one.name, &other.name),
-    }
-}
-
-/// Allowances of the same name are one in a shared account.
-fn place_of(scopes: &mut Vec<ScopeRule>, allowance: &Allowance) -> u8 {
-    let same = |rule: &ScopeRule| match rule {
-        ScopeRule::Allowance(known) => known.name == allowance.name,
-        ScopeRule::Upstream(..) | ScopeRule::Ramp(_) => false,
-    };
-    let place = scopes.iter().position(same).unwrap_or_else(|| {
-        scopes.push(ScopeRule::Allowance(allowance.clone()));
-        scopes.len() - 1
-    });
-    u8::try_from(place).unwrap_or(u8::MAX)
-}
-
-fn next(scopes: &[ScopeRule]) -> u8 {
-    u8::try_from(scopes.len()).unwrap_or(u8::MAX)
-}
-
-/// A client's own limit is an account of its own, with a single allowance.
-fn client_account(limit: &Allowance, (numbers, clock): (&AtomicU32, Clock)) -> Arc<Account> {
-    /// Calls of one client that wait for its own limit.
-    const QUEUE_MAX: usize = 1_000;
-    let limit = Allowance { mode: Mode::Enforce, ..limit.clone() };
-    let upstream = [Scope::upstream(&limit.name, Calls::All), Scope::ramp(&limit.name)];
-    let scopes = upstream.into_iter().chain([Scope::allowance(&limit)]).collect();
-    let number = numbers.fetch_add(1, Ordering::Relaxed);
-    Arc::new(Account::new(State::new(scopes, QUEUE_MAX, number), sole(), clock))
 }

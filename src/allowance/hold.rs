@@ -1,116 +1,116 @@
-//! A hold: a scope closed until a moment, and the one probe that opens it.
+//! A hold: a scope that is closed until a moment, and the one probe that reopens it.
 //!
-//! One object for throttling, maintenance and outage. While it stands, nothing it covers is sent;
-//! when it ends, one probe goes, and what the probe meets decides: another hold, or open again.
-//! Refuses to know who waits and who the probe is: the vault does.
+//! Throttling, maintenance, outages and pauses all use it. Until it ends, no call that needs the
+//! scope is sent; then one probe goes, and what happens to it prolongs the hold or reopens the
+//! scope. Which call becomes the probe is decided by the account's state.
 
 use std::time::Duration;
 
 use crate::outcome::{Basis, FULL_PACE, HOLD_MIN, HoldCause, HoldOrder, HoldScope, Wait};
-use crate::time::{Moment, lengthened};
+use crate::time::{Moment, with_jitter};
 
-/// The first hold when nobody said how long.
+/// The first hold of an order without a length.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// From this failed probe in a row on a hold is at least twice the one before it, the vendor's own
-/// word included: twice it may have been a close call, three times it is no word to go by.
-const DISBELIEVED_FROM: u32 = 3;
+/// From this failed probe in a row on, a hold is at least twice as long as the one before, even if
+/// the vendor states less: twice its statement may have been slightly short, three times it is
+/// wrong.
+const DISTRUSTED_FROM: u32 = 3;
 
-/// The longest hold that doubling leads to, for a scope whose window is unknown.
-pub const DOUBLED_MAX: Duration = Duration::from_secs(15 * 60);
+/// The longest hold that doubling leads to, for a scope without a window.
+const DOUBLED_MAX: Duration = Duration::from_secs(15 * 60);
 
-/// The first hold of an outage, doubling up to `OUTAGE_MAX`: long enough to spare a dying vendor,
-/// short enough that one restarted by hand is found soon.
-pub const OUTAGE_FIRST: Duration = Duration::from_secs(5);
+/// The first hold of an outage, which doubles up to `OUTAGE_MAX`: long enough to spare a vendor in
+/// trouble, short enough to notice soon that one was restarted by hand.
+pub(super) const OUTAGE_FIRST: Duration = Duration::from_secs(5);
 
-/// The longest hold of an outage.
 const OUTAGE_MAX: Duration = Duration::from_secs(60);
 
 /// A scope that is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hold {
-    /// Its number, for the operator who releases it; zero until it has one.
+    /// By this id an operator can release it; zero until it has one.
     pub id: u64,
-    /// Why.
     pub cause: HoldCause,
-    /// Until then nothing goes; afterwards one probe.
+    /// When the probe may go.
     pub until: Moment,
-    /// How long it was meant to be, before jitter.
+    /// Its length before jitter.
     pub length: Duration,
-    /// Who said how long.
+    /// Where the length comes from.
     pub basis: Basis,
     /// Probes that failed in a row.
-    pub failures: u32,
-    /// Whether the probe is under way.
-    pub probe: Probe,
+    pub failed_probes: u32,
+    pub probe: ProbeState,
 }
 
-/// Whether the probe is under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Probe {
+pub enum ProbeState {
     /// It has not been sent.
     Due,
-    /// It has been sent, and its verdict is awaited.
     Sent,
 }
 
-/// What a hold says to a call that wants to pass.
+/// What a hold means for a call that needs its scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passage {
-    /// Not before this moment.
+pub(super) enum HoldStatus {
     ClosedUntil(Moment),
-    /// One may go, as the probe.
-    AsProbe,
-    /// The probe is under way; its verdict opens or closes.
-    AwaitProbe,
+    /// The call may go as the probe.
+    ProbeDue,
+    ProbeUnderWay,
 }
 
-/// What is known when a hold is ordered.
+/// What the length of a hold depends on besides its order.
 #[derive(Clone, Copy, Debug)]
-pub struct Circumstances {
-    /// Now.
-    pub now: Moment,
-    /// The scope's window, the bound of doubling.
-    pub window: Option<Duration>,
-    /// Chance in 0..1.
-    pub chance: f64,
+pub(super) struct HoldContext {
+    pub(super) now: Moment,
+    /// The window of the scope, which bounds doubling; the scope fills it in.
+    pub(super) window: Option<Duration>,
+    /// A random number in 0..1.
+    pub(super) chance: f64,
+}
+
+impl HoldContext {
+    pub(super) const fn new(now: Moment, chance: f64) -> Self {
+        Self { now, window: None, chance }
+    }
 }
 
 impl Hold {
     /// The hold that an order begins on an open scope.
     #[must_use]
-    pub fn begin(order: &HoldOrder, at: Circumstances) -> Self {
-        let length = order.length.map_or(FIRST, |wait| wait.span).max(order.at_least);
-        let length = length.max(floor(order));
+    pub(super) fn begin(order: &HoldOrder, context: HoldContext) -> Self {
+        let length = order.length.map_or(FIRST, |wait| wait.span);
+        let length = length.max(order.at_least).max(shortest(order));
         Self {
             id: 0,
             cause: order.cause,
-            until: at.now.plus(lengthened(length, at.chance)),
+            until: context.now.plus(with_jitter(length, context.chance)),
             length,
             basis: basis(length, order),
-            failures: 0,
-            probe: Probe::Due,
+            failed_probes: 0,
+            probe: ProbeState::Due,
         }
     }
 
-    /// The hold after its probe met the same trouble again.
+    /// The hold after its probe led to the same order again.
     #[must_use]
-    pub fn prolonged(self, order: &HoldOrder, at: Circumstances) -> Self {
-        let length = self.next_length(order, at.window).max(order.at_least).max(floor(order));
+    pub(super) fn prolonged(self, order: &HoldOrder, context: HoldContext) -> Self {
+        let length = self.next_length(order, context.window);
+        let length = length.max(order.at_least).max(shortest(order));
         Self {
             cause: order.cause,
-            until: at.now.plus(lengthened(length, at.chance)),
+            until: context.now.plus(with_jitter(length, context.chance)),
             length,
             basis: basis(length, order),
-            failures: self.failures.saturating_add(1),
-            probe: Probe::Due,
+            failed_probes: self.failed_probes.saturating_add(1),
+            probe: ProbeState::Due,
             ..self
         }
     }
 
-    /// The hold after its probe failed without an answer.
+    /// The hold after its probe failed without a response.
     #[must_use]
-    pub fn failed(self, at: Circumstances) -> Self {
+    pub(super) fn after_failed_probe(self, context: HoldContext) -> Self {
         let length = match self.cause {
             HoldCause::Maintenance => Some(Wait { span: self.length, basis: self.basis }),
             HoldCause::Throttle | HoldCause::Outage | HoldCause::Pause => None,
@@ -122,15 +122,14 @@ impl Hold {
             at_least: Duration::ZERO,
             slow_sixteenths: FULL_PACE,
         };
-        self.prolonged(&order, at)
+        self.prolonged(&order, context)
     }
 
-    /// The hold after a late answer to an attempt that was sent before it began: longer perhaps,
-    /// never shorter, never doubled.
+    /// The hold after a response to an attempt that was sent before it began. It may become
+    /// longer, but never shorter, and is not doubled.
     #[must_use]
-    pub fn lengthened(self, order: &HoldOrder, now: Moment) -> Self {
-        let asked = order.length.map_or(Duration::ZERO, |wait| wait.span);
-        let length = asked.max(order.at_least);
+    pub(super) fn extended(self, order: &HoldOrder, now: Moment) -> Self {
+        let length = order.length.map_or(Duration::ZERO, |wait| wait.span).max(order.at_least);
         let until = now.plus(length);
         if until <= self.until {
             return self;
@@ -138,46 +137,49 @@ impl Hold {
         Self { until, length, basis: basis(length, order), ..self }
     }
 
-    /// What it says to a call that wants to pass at `now`.
     #[must_use]
-    pub fn passage(&self, now: Moment) -> Passage {
+    pub(super) fn status(&self, now: Moment) -> HoldStatus {
         match self.probe {
-            Probe::Sent => Passage::AwaitProbe,
-            Probe::Due if now < self.until => Passage::ClosedUntil(self.until),
-            Probe::Due => Passage::AsProbe,
+            ProbeState::Sent => HoldStatus::ProbeUnderWay,
+            ProbeState::Due if now < self.until => HoldStatus::ClosedUntil(self.until),
+            ProbeState::Due => HoldStatus::ProbeDue,
         }
     }
 
-    /// As long as was said each time; throttling without the vendor's own word doubles, because
-    /// its documented wait has just proved too short. After several failures the word no longer
-    /// counts, except for a documented maintenance, which lasts as long as its document says.
+    /// The length after a failed probe: what the vendor states each time. Throttling without a
+    /// statement doubles, because the dialect's wait has just proved too short. After several
+    /// failures the vendor's statement is distrusted as well, but not a maintenance documented in
+    /// the dialect, nor a pause.
     fn next_length(&self, order: &HoldOrder, window: Option<Duration>) -> Duration {
-        let said = order.length.map(|wait| wait.span);
-        let by = order.length.map(|wait| wait.basis);
+        let stated = order.length.map(|wait| wait.span);
+        let basis = order.length.map(|wait| wait.basis);
         let doubled = |most: Duration| (self.length * 2).min(most.max(self.length));
         let by_window = doubled(window.unwrap_or(DOUBLED_MAX));
-        let documented = by == Some(Basis::Dialect);
-        let believed = self.failures.saturating_add(1) < DISBELIEVED_FROM;
+        let documented = basis == Some(Basis::Dialect);
+        let trusted = self.failed_probes.saturating_add(1) < DISTRUSTED_FROM;
         match order.cause {
             HoldCause::Outage => doubled(OUTAGE_MAX),
-            HoldCause::Maintenance if believed || documented => said.unwrap_or(self.length),
-            HoldCause::Throttle if believed && by == Some(Basis::Upstream) => {
-                said.unwrap_or(self.length)
+            HoldCause::Maintenance if trusted || documented => stated.unwrap_or(self.length),
+            HoldCause::Throttle if trusted && basis == Some(Basis::Upstream) => {
+                stated.unwrap_or(self.length)
             }
-            HoldCause::Pause => said.unwrap_or(self.length),
-            HoldCause::Maintenance | HoldCause::Throttle => said.unwrap_or_default().max(by_window),
+            HoldCause::Pause => stated.unwrap_or(self.length),
+            HoldCause::Maintenance | HoldCause::Throttle => {
+                stated.unwrap_or_default().max(by_window)
+            }
         }
     }
 }
 
-fn floor(order: &HoldOrder) -> Duration {
+/// Only a length documented in the dialect may be below the general minimum.
+fn shortest(order: &HoldOrder) -> Duration {
     match order.length {
         Some(Wait { span, basis: Basis::Dialect }) if !span.is_zero() => Duration::ZERO,
         Some(_) | None => HOLD_MIN,
     }
 }
 
-/// Who said that a hold of this order is so long: whoever named just this length, else nobody.
+/// Where a length comes from: from the order if it names just this length, else it is ours.
 fn basis(length: Duration, order: &HoldOrder) -> Basis {
     match order.length {
         Some(wait) if wait.span == length => wait.basis,
@@ -201,9 +203,9 @@ mod tests {
         }
     }
 
-    fn at(second: u64) -> Circumstances {
+    fn at(second: u64) -> HoldContext {
         let now = Moment::from_millis(second * 1000);
-        Circumstances { now, window: Some(Duration::from_secs(60)), chance: 0.0 }
+        HoldContext { now, window: Some(Duration::from_secs(60)), chance: 0.0 }
     }
 
     fn seconds(hold: Hold) -> u64 {
@@ -211,29 +213,29 @@ mod tests {
     }
 
     #[test]
-    fn maintenance_lasts_as_long_each_time() {
+    fn maintenance_is_prolonged_by_the_same_length_each_time() {
         let order = order(HoldCause::Maintenance, Some(300), Basis::Dialect);
         let hold = Hold::begin(&order, at(0));
         assert_eq!(hold.until, Moment::from_millis(300_000));
         let again = hold.prolonged(&order, at(301));
-        assert_eq!((seconds(again), again.failures, again.id), (300, 1, 0));
-        assert_eq!(seconds(hold.failed(at(301))), 300);
+        assert_eq!((seconds(again), again.failed_probes, again.id), (300, 1, 0));
+        assert_eq!(seconds(hold.after_failed_probe(at(301))), 300);
     }
 
     #[test]
-    fn throttling_without_a_word_doubles_up_to_the_window() {
-        let unsaid = order(HoldCause::Throttle, None, Basis::Estimate);
-        let mut hold = Hold::begin(&unsaid, at(0));
+    fn throttling_without_a_stated_wait_doubles_up_to_the_window() {
+        let unstated = order(HoldCause::Throttle, None, Basis::Estimate);
+        let mut hold = Hold::begin(&unstated, at(0));
         let mut lengths = vec![seconds(hold)];
         for _ in 0..7 {
-            hold = hold.prolonged(&unsaid, at(0));
+            hold = hold.prolonged(&unstated, at(0));
             lengths.push(seconds(hold));
         }
         assert_eq!(lengths, [1, 2, 4, 8, 16, 32, 60, 60]);
         let documented = order(HoldCause::Throttle, Some(10), Basis::Dialect);
         assert_eq!(seconds(Hold::begin(&documented, at(0)).prolonged(&documented, at(10))), 20);
-        let said = order(HoldCause::Throttle, Some(90), Basis::Upstream);
-        assert_eq!(seconds(Hold::begin(&said, at(0)).prolonged(&said, at(90))), 90);
+        let stated = order(HoldCause::Throttle, Some(90), Basis::Upstream);
+        assert_eq!(seconds(Hold::begin(&stated, at(0)).prolonged(&stated, at(90))), 90);
     }
 
     #[test]
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_failed_three_times_no_longer_counts() {
+    fn a_stated_wait_is_distrusted_after_three_failed_probes() {
         let rows = [
             (HoldCause::Throttle, Basis::Upstream, [2, 2, 2, 4, 8, 16, 32, 60, 60]),
             (HoldCause::Maintenance, Basis::Upstream, [2, 2, 2, 4, 8, 16, 32, 60, 60]),
@@ -266,75 +268,79 @@ mod tests {
             assert_eq!(lengths, expected, "{cause:?} {basis:?}");
         }
         let order = order(HoldCause::Throttle, Some(2), Basis::Upstream);
-        let thrice = Hold { failures: 2, ..Hold::begin(&order, at(0)) };
+        let thrice = Hold { failed_probes: 2, ..Hold::begin(&order, at(0)) };
         let long = HoldOrder { length: Some(Wait { span: LONG, basis: Basis::Upstream }), ..order };
         assert_eq!(
             thrice.prolonged(&long, at(0)).length,
             LONG,
-            "a fresh longer word is kept whole"
+            "a longer wait that is newly stated is kept"
         );
     }
 
     const LONG: Duration = Duration::from_secs(3_000);
 
     #[test]
-    fn the_floor_binds_the_vendors_word_too() {
-        let mut said = order(HoldCause::Throttle, Some(2), Basis::Upstream);
-        said.at_least = Duration::from_secs(10);
-        assert_eq!(seconds(Hold::begin(&said, at(0))), 10);
-        assert_eq!(seconds(Hold::begin(&said, at(0)).prolonged(&said, at(0))), 10);
+    fn a_stated_wait_below_the_minimum_of_the_dialect_is_raised_to_it() {
+        let mut stated = order(HoldCause::Throttle, Some(2), Basis::Upstream);
+        stated.at_least = Duration::from_secs(10);
+        assert_eq!(seconds(Hold::begin(&stated, at(0))), 10);
+        assert_eq!(seconds(Hold::begin(&stated, at(0)).prolonged(&stated, at(0))), 10);
     }
 
     #[test]
-    fn a_length_is_told_as_the_word_of_whoever_said_it() {
+    fn the_basis_of_a_length_is_who_named_just_that_length() {
         let begun = |order: &HoldOrder| Hold::begin(order, at(0)).basis;
         let mut hinted = order(HoldCause::Throttle, Some(20), Basis::Upstream);
         hinted.at_least = Duration::from_secs(10);
         assert_eq!(begun(&hinted), Basis::Upstream);
         hinted.length = order(HoldCause::Throttle, Some(2), Basis::Upstream).length;
-        assert_eq!(begun(&hinted), Basis::Dialect, "the floor is the dialect's word");
+        assert_eq!(begun(&hinted), Basis::Dialect, "the minimum is the dialect's");
         hinted.length = None;
         assert_eq!(begun(&hinted), Basis::Dialect);
         let doubled = Hold::begin(&hinted, at(0)).prolonged(&hinted, at(10));
         assert_eq!((seconds(doubled), doubled.basis), (20, Basis::Estimate));
         let maintenance = order(HoldCause::Maintenance, Some(120), Basis::Upstream);
-        assert_eq!(Hold::begin(&maintenance, at(0)).failed(at(120)).basis, Basis::Upstream);
+        assert_eq!(
+            Hold::begin(&maintenance, at(0)).after_failed_probe(at(120)).basis,
+            Basis::Upstream
+        );
     }
 
     #[test]
-    fn a_late_answer_lengthens_and_never_doubles() {
+    fn a_late_response_extends_a_hold_and_never_doubles_it() {
         let hold = Hold::begin(&order(HoldCause::Throttle, Some(10), Basis::Dialect), at(0));
-        let same = hold.lengthened(&order(HoldCause::Throttle, Some(9), Basis::Dialect), at(0).now);
+        let same = hold.extended(&order(HoldCause::Throttle, Some(9), Basis::Dialect), at(0).now);
         assert_eq!(same, hold);
         let order = order(HoldCause::Throttle, Some(10), Basis::Dialect);
-        let later = hold.lengthened(&order, at(1).now);
-        assert_eq!((later.until, later.failures), (at(11).now, 0));
+        let later = hold.extended(&order, at(1).now);
+        assert_eq!((later.until, later.failed_probes), (at(11).now, 0));
     }
 
     #[test]
-    fn an_outage_doubles_to_a_minute() {
+    fn the_hold_of_an_outage_doubles_up_to_a_minute() {
         let order = order(HoldCause::Outage, Some(5), Basis::Estimate);
         let hold = Hold::begin(&order, at(0));
-        let lengths: Vec<_> = std::iter::successors(Some(hold), |hold| Some(hold.failed(at(0))))
-            .take(6)
-            .map(seconds)
-            .collect();
+        let lengths: Vec<_> =
+            std::iter::successors(Some(hold), |hold| Some(hold.after_failed_probe(at(0))))
+                .take(6)
+                .map(seconds)
+                .collect();
         assert_eq!(lengths, [5, 10, 20, 40, 60, 60]);
     }
 
     #[test]
-    fn one_probe_after_the_end() {
+    fn one_probe_goes_when_the_hold_has_ended() {
         let mut hold = Hold::begin(&order(HoldCause::Throttle, Some(10), Basis::Dialect), at(0));
-        assert_eq!(hold.passage(at(9).now), Passage::ClosedUntil(at(10).now));
-        assert_eq!(hold.passage(at(10).now), Passage::AsProbe);
-        hold.probe = Probe::Sent;
-        assert_eq!(hold.passage(at(11).now), Passage::AwaitProbe);
+        assert_eq!(hold.status(at(9).now), HoldStatus::ClosedUntil(at(10).now));
+        assert_eq!(hold.status(at(10).now), HoldStatus::ProbeDue);
+        hold.probe = ProbeState::Sent;
+        assert_eq!(hold.status(at(11).now), HoldStatus::ProbeUnderWay);
     }
 
     #[test]
-    fn jitter_is_upward_and_bounded() {
+    fn jitter_only_lengthens_and_by_a_tenth_at_most() {
         let order = order(HoldCause::Throttle, Some(10), Basis::Dialect);
-        let until = |chance| Hold::begin(&order, Circumstances { chance, ..at(0) }).until;
+        let until = |chance| Hold::begin(&order, HoldContext { chance, ..at(0) }).until;
         assert_eq!(until(0.0), at(10).now);
         assert_eq!(until(1.0), at(11).now);
     }

@@ -1,35 +1,35 @@
-//! The exact account of an allowance: which slots are occupied, and until when.
+//! The exact account of an allowance of N attempts per window: which slots are occupied, and until
+//! when.
 //!
-//! The rule that needs no agreement of clocks: a slot is occupied from before the first byte of
-//! its attempt until one window after that attempt settled. Of any N + 1 attempts, the one sent
-//! last finds the others still occupying their slots, whenever the vendor counted them between
-//! send and answer; so no window of the vendor's can hold more than N. `reference/reliability.md`
-//! D.2 has the proof, `tests` below has random schedules against a vendor that counts late.
+//! A slot is occupied from before the first byte of its attempt until one window after the attempt
+//! settled. Of any N + 1 attempts, the one that is sent last finds the slots of all others
+//! occupied, at whatever moment between request and response the vendor counted them. So no window
+//! of the vendor's contains more than N attempts, and no clocks have to agree. The tests check it
+//! with random schedules against a vendor that counts late.
 //!
-//! Refuses to know about waiting, pace or holds. All arithmetic is in whole nanoseconds and rounds
-//! towards a later release.
+//! All arithmetic is in whole nanoseconds and rounds towards a later release.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::time::{Moment, nanos};
 
-/// Up to this limit every slot is accounted for by itself; above it in grains of the window.
+/// Up to this limit each slot is released exactly in time; above it slots are grouped into grains
+/// of the window, which bounds memory and the cost of a settle.
 const EXACT_LIMIT_MAX: u32 = 1_024;
 
-/// Grains of a window above that: a slot is released at most 1/256 of the window late.
+/// The number of grains in a window: a slot is released at most 1/256 of the window late.
 const GRAINS: u64 = 256;
 
-/// The state of one allowance of N attempts per window.
 #[derive(Clone, Debug)]
-pub struct Ledger {
+pub(super) struct Ledger {
     limit: u32,
     window: u64,
     /// Settle times are rounded up to multiples of this; 1 keeps them exact.
     grain: u64,
     in_flight: u32,
-    /// Settled slots by their rounded settle time, ascending; bounded by the limit when exact,
-    /// else by the grains of a window and of the longest linger.
+    /// Settled slots by their rounded settle time, ascending. There are at most as many entries as
+    /// slots, or as grains in a window and the longest linger.
     settled: VecDeque<Settled>,
     settled_slots: u32,
 }
@@ -41,70 +41,56 @@ struct Settled {
 }
 
 impl Ledger {
-    /// A ledger nothing has been spent of.
     #[must_use]
-    pub fn new(limit: u32, window: Duration) -> Self {
+    pub(super) fn new(limit: u32, window: Duration) -> Self {
         let window = nanos(window).max(1);
         let grain = if limit <= EXACT_LIMIT_MAX { 1 } else { window.div_ceil(GRAINS) };
         let settled = VecDeque::new();
         Self { limit, window, grain, in_flight: 0, settled, settled_slots: 0 }
     }
 
-    /// N, as believed now.
     #[must_use]
-    pub const fn limit(&self) -> u32 {
+    pub(super) const fn limit(&self) -> u32 {
         self.limit
     }
 
-    /// W.
     #[must_use]
-    pub const fn window(&self) -> Duration {
+    pub(super) const fn window(&self) -> Duration {
         Duration::from_nanos(self.window)
     }
 
-    /// Believes this N from the next grant on; what is occupied stays so.
-    pub fn set_limit(&mut self, limit: u32) {
+    /// Changes the limit from the next slot on; occupied slots stay occupied.
+    pub(super) fn set_limit(&mut self, limit: u32) {
         self.limit = limit.max(1);
     }
 
-    /// Takes over the settled slots of another ledger of the same allowance, which has not been
-    /// used yet: its own slots may be among them.
-    pub fn inherit(&mut self, from: &Self) {
+    /// Takes over the settled slots of another ledger of the same allowance. This one must not
+    /// have been used.
+    pub(super) fn inherit(&mut self, from: &Self) {
         debug_assert_eq!((self.window, self.grain, self.occupied()), (from.window, from.grain, 0));
         self.settled.clone_from(&from.settled);
         self.settled_slots = from.settled_slots;
     }
 
-    /// Takes a slot at `now`, or says when one will be released, if that is known.
-    ///
-    /// # Errors
-    /// All slots are occupied; `Moment::NEVER` when the next release waits for an answer.
-    pub fn grant(&mut self, now: Moment) -> Result<(), Moment> {
-        if self.free(now) == 0 {
-            return Err(self.next_release());
-        }
-        self.in_flight += 1;
-        Ok(())
-    }
-
-    /// Takes a slot whether there is one or not: for allowances that only observe.
-    pub const fn force(&mut self) {
+    /// Occupies a slot. An allowance that only observes may occupy more than its limit.
+    pub(super) const fn occupy(&mut self) {
         self.in_flight = self.in_flight.saturating_add(1);
     }
 
-    /// The attempt is over at `at`, which may lie ahead (linger): its slot is released W later.
-    pub fn settle(&mut self, at: Moment) {
+    /// The attempt is over at `at`, which lies ahead if it was given up (linger). Its slot is
+    /// released one window later.
+    pub(super) fn settle(&mut self, at: Moment) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.settled_slots += 1;
         let at = at.as_nanos();
         match self.settled.back_mut() {
-            // Most settle in the grain of the one before: that takes no division.
+            // Most attempts settle in the same grain as the one before, which takes no division.
             Some(last) if at <= last.at && last.at - at < self.grain => last.slots += 1,
-            _ => self.settle_apart(at.div_ceil(self.grain).saturating_mul(self.grain)),
+            _ => self.insert_settled(at.div_ceil(self.grain).saturating_mul(self.grain)),
         }
     }
 
-    fn settle_apart(&mut self, at: u64) {
+    fn insert_settled(&mut self, at: u64) {
         let place = self.settled.partition_point(|settled| settled.at < at);
         match self.settled.get_mut(place) {
             Some(settled) if settled.at == at => settled.slots += 1,
@@ -113,12 +99,12 @@ impl Ledger {
     }
 
     /// No byte of the attempt can have arrived: its slot is free at once.
-    pub const fn cancel(&mut self) {
+    pub(super) const fn cancel(&mut self) {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
     /// Slots free at `now`.
-    pub fn free(&mut self, now: Moment) -> u32 {
+    pub(super) fn free(&mut self, now: Moment) -> u32 {
         while let Some(first) = self.settled.front()
             && first.at.saturating_add(self.window) <= now.as_nanos()
         {
@@ -128,38 +114,39 @@ impl Ledger {
         self.limit.saturating_sub(self.occupied())
     }
 
-    /// Slots occupied, as of the last look.
+    /// Slots occupied when `free` was last asked.
     #[must_use]
-    pub const fn occupied(&self) -> u32 {
+    pub(super) const fn occupied(&self) -> u32 {
         self.in_flight.saturating_add(self.settled_slots)
     }
 
-    /// When less than `limit` slots are occupied, if no answer has to come first.
+    /// When fewer than `limit` slots will be occupied; `NEVER` if an attempt has to end first.
     #[must_use]
-    pub fn below(&self, limit: u32) -> Moment {
-        // Beyond the limit (lowered, or forced) several have to go before one is free.
+    pub(super) fn free_below(&self, limit: u32) -> Moment {
+        // Above the limit, because it was lowered or only observes, several have to be released.
         let surplus = self.occupied().checked_sub(limit);
         surplus.map_or(Moment::START, |surplus| {
             self.release_after(surplus).filter(|_| limit > 0).unwrap_or(Moment::NEVER)
         })
     }
 
-    /// When the next slot is released, if no answer has to come first.
+    /// When the next slot will be released; `NEVER` if an attempt has to end first.
     #[must_use]
-    pub fn next_release(&self) -> Moment {
+    pub(super) fn next_release(&self) -> Moment {
         self.release_after(self.occupied().saturating_sub(self.limit)).unwrap_or(Moment::NEVER)
     }
 
-    /// When the `position`-th newcomer from `start` would start if the limit were `limit`;
-    /// `position` is counted from 1. `start` may lie ahead: nothing is released by asking.
+    /// When the `position`-th new attempt from `start` would start if the limit were `limit`;
+    /// `position` is counted from 1. `start` may lie ahead, because asking releases nothing.
     ///
-    /// Exact as long as attempts under way settle at once; optimistic by their latency otherwise.
+    /// Exact if attempts under way settle at once, else optimistic by their latency.
     #[must_use]
-    pub fn estimate(&self, limit: u32, start: Moment, position: u32) -> Moment {
+    pub(super) fn estimate(&self, limit: u32, start: Moment, position: u32) -> Moment {
         if limit == 0 {
             return Moment::NEVER;
         }
-        let released = self.released_by(start);
+        let over = |settled: &&Settled| settled.at.saturating_add(self.window) <= start.as_nanos();
+        let released: u32 = self.settled.iter().take_while(over).map(|it| it.slots).sum();
         let occupied = self.occupied() - released;
         let free = limit.saturating_sub(occupied);
         let surplus = occupied.saturating_sub(limit);
@@ -171,13 +158,7 @@ impl Ledger {
         base.plus(Duration::from_nanos(self.window.saturating_mul(rounds)))
     }
 
-    /// Slots that will have been released by then, of those still kept.
-    fn released_by(&self, then: Moment) -> u32 {
-        let over = |settled: &&Settled| settled.at.saturating_add(self.window) <= then.as_nanos();
-        self.settled.iter().take_while(over).map(|settled| settled.slots).sum()
-    }
-
-    /// The release of the slot that `skip` others go before.
+    /// When the slot is released before which `skip` others are.
     fn release_after(&self, mut skip: u32) -> Option<Moment> {
         for settled in &self.settled {
             if skip < settled.slots {
@@ -195,6 +176,15 @@ mod tests {
 
     use super::*;
 
+    /// Takes a slot at `now`; if none is free, returns when the next one is.
+    fn grant(ledger: &mut Ledger, now: Moment) -> Result<(), Moment> {
+        if ledger.free(now) == 0 {
+            return Err(ledger.next_release());
+        }
+        ledger.occupy();
+        Ok(())
+    }
+
     const fn at(nanos: u64) -> Moment {
         Moment::from_nanos(nanos)
     }
@@ -206,54 +196,54 @@ mod tests {
     #[test]
     fn a_slot_is_released_one_window_after_it_settled_and_not_a_nanosecond_before() {
         let mut ledger = Ledger::new(1, span(100));
-        assert_eq!(ledger.grant(at(0)), Ok(()));
-        assert_eq!(ledger.grant(at(1)), Err(Moment::NEVER));
+        assert_eq!(grant(&mut ledger, at(0)), Ok(()));
+        assert_eq!(grant(&mut ledger, at(1)), Err(Moment::NEVER));
         ledger.settle(at(30));
-        assert_eq!(ledger.grant(at(129)), Err(at(130)));
-        assert_eq!(ledger.grant(at(130)), Ok(()));
+        assert_eq!(grant(&mut ledger, at(129)), Err(at(130)));
+        assert_eq!(grant(&mut ledger, at(130)), Ok(()));
     }
 
     #[test]
-    fn what_was_not_sent_costs_nothing() {
+    fn a_cancelled_attempt_costs_no_slot() {
         let mut ledger = Ledger::new(1, span(100));
-        assert_eq!(ledger.grant(at(0)), Ok(()));
+        assert_eq!(grant(&mut ledger, at(0)), Ok(()));
         ledger.cancel();
-        assert_eq!(ledger.grant(at(0)), Ok(()));
+        assert_eq!(grant(&mut ledger, at(0)), Ok(()));
     }
 
     #[test]
-    fn linger_settles_ahead() {
+    fn slots_that_settle_later_than_others_are_released_in_order() {
         let mut ledger = Ledger::new(2, span(100));
-        ledger.grant(at(0)).unwrap();
-        ledger.grant(at(0)).unwrap();
+        grant(&mut ledger, at(0)).unwrap();
+        grant(&mut ledger, at(0)).unwrap();
         ledger.settle(at(50));
         ledger.settle(at(10));
-        assert_eq!(ledger.grant(at(109)), Err(at(110)));
-        assert_eq!(ledger.grant(at(110)), Ok(()));
-        assert_eq!(ledger.grant(at(111)), Err(at(150)));
+        assert_eq!(grant(&mut ledger, at(109)), Err(at(110)));
+        assert_eq!(grant(&mut ledger, at(110)), Ok(()));
+        assert_eq!(grant(&mut ledger, at(111)), Err(at(150)));
     }
 
     #[test]
-    fn a_lowered_limit_binds_the_next_grant() {
+    fn a_lowered_limit_applies_from_the_next_slot_on() {
         let mut ledger = Ledger::new(3, span(100));
         for _ in 0..3 {
-            ledger.grant(at(0)).unwrap();
+            grant(&mut ledger, at(0)).unwrap();
             ledger.settle(at(0));
         }
         ledger.set_limit(1);
         assert_eq!(ledger.limit(), 1);
-        assert_eq!(ledger.grant(at(99)), Err(at(100)));
-        assert_eq!(ledger.grant(at(100)), Ok(()));
-        assert_eq!(ledger.grant(at(100)), Err(Moment::NEVER));
+        assert_eq!(grant(&mut ledger, at(99)), Err(at(100)));
+        assert_eq!(grant(&mut ledger, at(100)), Ok(()));
+        assert_eq!(grant(&mut ledger, at(100)), Err(Moment::NEVER));
         ledger.set_limit(2);
-        assert_eq!(ledger.grant(at(100)), Ok(()));
+        assert_eq!(grant(&mut ledger, at(100)), Ok(()));
     }
 
     #[test]
-    fn estimates_follow_the_releases_round_after_round() {
+    fn estimates_follow_the_releases_window_after_window() {
         let mut ledger = Ledger::new(2, span(100));
         for settled in [10, 40] {
-            ledger.grant(at(0)).unwrap();
+            grant(&mut ledger, at(0)).unwrap();
             ledger.settle(at(settled));
         }
         let estimate = |start, position| ledger.estimate(2, at(start), position).as_nanos();
@@ -269,24 +259,26 @@ mod tests {
     #[test]
     fn an_estimate_for_a_later_start_releases_nothing() {
         let mut ledger = Ledger::new(1, span(100));
-        ledger.grant(at(0)).unwrap();
+        grant(&mut ledger, at(0)).unwrap();
         ledger.settle(at(0));
         assert_eq!(ledger.estimate(1, at(500), 1), at(500));
-        assert_eq!(ledger.grant(at(99)), Err(at(100)));
+        assert_eq!(grant(&mut ledger, at(99)), Err(at(100)));
     }
 
     #[test]
-    fn an_heir_waits_for_every_settled_slot() {
+    fn a_ledger_inherits_every_settled_slot() {
         let mut spent = Ledger::new(3, span(100));
-        (0..3).for_each(|_| spent.force());
+        (0..3).for_each(|_| spent.occupy());
         spent.settle(at(10));
         spent.settle(at(20));
-        let mut heir = Ledger::new(3, span(100));
-        heir.inherit(&spent);
-        assert_eq!((heir.free(at(109)), heir.free(at(110)), heir.free(at(120))), (1, 2, 3));
+        let mut inheriting = Ledger::new(3, span(100));
+        inheriting.inherit(&spent);
+        assert_eq!(
+            (inheriting.free(at(109)), inheriting.free(at(110)), inheriting.free(at(120))),
+            (1, 2, 3)
+        );
     }
 
-    /// Most arrivals in any half-open window of this length.
     fn worst_window(arrivals: &mut [u64], window: u64) -> usize {
         arrivals.sort_unstable();
         let within = |(n, first): (usize, &u64)| {
@@ -298,10 +290,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(300))]
 
-        /// Whenever the vendor counts an attempt between send and answer, and however late the
-        /// answer: no window of its ever holds more than N, exact or in grains.
+        /// At whatever moment between request and response the vendor counts, exact or in grains.
         #[test]
-        fn no_window_is_ever_over(
+        fn no_window_ever_contains_more_than_the_limit(
             limit in prop_oneof![1_u32..6, Just(1_030_u32)],
             window in 1_u64..2_000,
             calls in prop::collection::vec((0_u64..60, 0_u64..400, 0_u64..=100), 1..300),
@@ -317,7 +308,7 @@ mod tests {
                 });
                 let crowd = if limit > 1_000 { 40 } else { 1 };
                 for _ in 0..crowd {
-                    if ledger.grant(at(now)).is_ok() {
+                    if grant(&mut ledger, at(now)).is_ok() {
                         open.push(now + latency);
                         arrivals.push(now + latency * share / 100);
                     }
@@ -326,15 +317,14 @@ mod tests {
             prop_assert!(worst_window(&mut arrivals, window) <= limit as usize);
         }
 
-        /// Releases are exact up to a grain: nothing stays occupied longer than it must.
         #[test]
-        fn a_grain_late_at_most(
+        fn a_slot_is_released_at_most_one_grain_late(
             limit in prop_oneof![Just(1_u32), Just(2_000)],
             window in 256_u64..1_000_000,
             settled in 0_u64..1_000_000,
         ) {
             let mut ledger = Ledger::new(limit, span(window));
-            ledger.grant(at(settled)).unwrap();
+            grant(&mut ledger, at(settled)).unwrap();
             ledger.settle(at(settled));
             let grain = if limit == 1 { 0 } else { window.div_ceil(256) };
             prop_assert_eq!(ledger.free(at(settled + window + grain)), limit);

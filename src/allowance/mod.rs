@@ -1,44 +1,47 @@
-//! The vault: live ledgers, queues and holds, behind acquire and settle.
+//! Keeps every account within what its vendor allows: ledgers, paces, holds and queues.
 //!
-//! Everything outside sees only this: ask an [`Account`] for a [`Slot`] of what a call needs,
-//! perhaps wait, and settle the slot with what became of the attempt. Where the state lives
-//! (memory today) is nobody else's business.
+//! A call asks an [`Account`] for a [`Slot`] of every scope it needs, waits if it has to, and
+//! settles the slot with what happened to the attempt. The files `account`, `accounts`,
+//! `header_accounts` and `slot` are live (locks, timers, tasks); all others only decide.
 
 mod account;
+mod account_state;
 mod accounts;
-mod awaited;
-mod concurrency;
-mod health;
-mod heed;
-pub mod hold;
-mod keyed;
-pub mod ledger;
-pub mod pace;
+mod bottleneck;
+mod concurrency_limit;
+mod header_accounts;
+mod hold;
+mod ledger;
+mod outage_detector;
+mod pace;
 mod queue;
-mod ramp;
-mod recent;
-mod retries;
+mod rank;
 mod scope;
+mod scope_layout;
+mod scope_set;
 mod settings;
 mod settle;
-pub mod shares;
+mod settlement;
 mod slot;
 mod slot_request;
-mod state;
-mod temporary;
+mod slow_start;
+mod stated_limits;
+mod temporary_pace;
 mod view;
-mod window;
+mod window_limit;
 
 #[cfg(test)]
 mod tests;
 
 pub use account::{Account, Admission, Waiting};
-pub use accounts::{Accounts, Asker, UpstreamRules};
-pub use health::Blind;
-pub use settings::{AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread, scopes_of};
-pub use settle::{AttemptEnd, HoldEvent, HoldNews, SettleOutcome};
-pub use slot::{ConcurrencyPermit, Settlement, Slot};
-
-pub use awaited::{Awaited, Barrier};
-pub use slot_request::{Fitness, Refusal, RefusalReason, SlotRequest};
-pub use view::{AccountView, Binding, HoldView, ScopeKind, ScopeView};
+pub use accounts::Accounts;
+pub use bottleneck::{Bottleneck, BottleneckKind};
+pub use hold::{Hold, ProbeState};
+pub use outage_detector::BlindFailure;
+pub use settings::{
+    AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread, UpstreamAllowances, scopes_of,
+};
+pub use settlement::{AttemptEnd, HoldChange, HoldChangeKind, SettleOutcome, Settlement};
+pub use slot::{ConcurrencyPermit, Slot};
+pub use slot_request::{ProbeFitness, Refusal, RefusalReason, Scheduling, SlotRequest};
+pub use view::{AccountView, HoldView, ScopeKind, ScopeView, TightestAllowance};

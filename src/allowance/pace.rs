@@ -1,7 +1,7 @@
-//! How evenly slots are spent: governor's GCRA over a clock and a state of our own.
+//! How evenly slots are spent: governor's GCRA over a clock and a store of our own.
 //!
-//! The pace only shapes what the ledger permits; it is never what keeps the promise (a GCRA quota
-//! of N per hour lets 2N − 1 through in an hour). Refuses to wait: it says when.
+//! The pace only shapes what the ledger permits, and does not keep the limit itself: a GCRA quota
+//! of N per hour lets 2N − 1 through in an hour.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -17,148 +17,137 @@ use governor::{Quota, RateLimiter};
 use crate::outcome::FULL_PACE;
 use crate::time::{Moment, nanos};
 
-/// How evenly a number of slots is spent over a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Slots.
-    pub slots: u32,
-    /// Over this time.
-    pub over: Duration,
-    /// At once, after rest.
-    pub burst: u32,
+pub(super) struct Rate {
+    pub(super) slots: u32,
+    pub(super) over: Duration,
+    /// How many slots at once, after rest.
+    pub(super) burst: u32,
 }
 
 impl Rate {
     /// The time between two slots at `sixteenths` of this rate, rounded up to the nanosecond.
     #[must_use]
-    pub fn interval(&self, sixteenths: u8) -> Duration {
+    pub(super) fn interval(&self, sixteenths: u8) -> Duration {
         let slots = u128::from(self.slots.max(1)) * u128::from(sixteenths.clamp(1, FULL_PACE));
         let interval = (self.over.as_nanos() * u128::from(FULL_PACE)).div_ceil(slots);
         Duration::from_nanos(u64::try_from(interval).unwrap_or(u64::MAX).max(1))
     }
 
-    /// How many at once after rest at `sixteenths` of this rate, at least one.
-    #[must_use]
-    pub fn burst(&self, sixteenths: u8) -> NonZeroU32 {
+    /// The burst at `sixteenths` of this rate, at least one.
+    fn burst(&self, sixteenths: u8) -> NonZeroU32 {
         let part = u64::from(self.burst) * u64::from(sixteenths.clamp(1, FULL_PACE))
             / u64::from(FULL_PACE);
         u32::try_from(part).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN)
     }
 }
 
-/// The pace of one allowance.
+/// The pace of one scope. Each slot takes one turn of it.
 #[derive(Debug)]
-pub struct Pace {
+pub(super) struct Pace {
     rate: Rate,
+    /// The interval and burst at the present speed.
     interval: Duration,
-    /// How many at once after rest, at the present speed.
     burst: u32,
-    dial: Dial,
+    store: Store,
     limiter: Limiter,
 }
 
-type Limiter = RateLimiter<NotKeyed, Dial, Dial, NoOpMiddleware<Nanos>>;
+type Limiter = RateLimiter<NotKeyed, Store, Store, NoOpMiddleware<Nanos>>;
 
-/// A state of the pace to go back to.
+/// A state of the pace to which it can be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Mark(u64);
+pub(super) struct Checkpoint(u64);
 
 impl Pace {
-    /// A pace at rest.
+    /// A pace at rest, at `sixteenths` of this rate.
     #[must_use]
-    pub fn new(rate: Rate, sixteenths: u8) -> Self {
-        Self::on(Dial::default(), rate, sixteenths)
+    pub(super) fn new(rate: Rate, sixteenths: u8) -> Self {
+        Self::with_store(Store::default(), rate, sixteenths)
     }
 
-    /// The full rate.
-    #[must_use]
-    pub const fn rate(&self) -> Rate {
-        self.rate
+    /// Changes the rate; what was spent of the burst stays spent.
+    pub(super) fn set_rate(&mut self, rate: Rate, sixteenths: u8) {
+        *self = Self::with_store(self.store.clone(), rate, sixteenths);
     }
 
-    /// A new rate on the same state: what was spent of the burst stays spent.
-    pub fn set_rate(&mut self, rate: Rate, sixteenths: u8) {
-        *self = Self::on(self.dial.clone(), rate, sixteenths);
+    /// Changes the speed; what was spent of the burst stays spent. The burst becomes smaller in
+    /// the same proportion, so that the calls that a throttle held back do not go all at once.
+    pub(super) fn set_speed(&mut self, sixteenths: u8) {
+        self.set_rate(self.rate, sixteenths);
     }
 
-    /// A new limiter on the same state: changing speed neither forgets nor refills. A slower pace
-    /// has a burst as much smaller, so that nobody leaves a throttle's hold as a crowd.
-    pub fn set_speed(&mut self, sixteenths: u8) {
-        *self = Self::on(self.dial.clone(), self.rate, sixteenths);
-    }
-
-    /// Takes a slot's turn at `now`.
+    /// Takes a turn.
     ///
     /// # Errors
-    /// It is too early; the moment is when the turn comes.
-    pub fn take(&self, now: Moment) -> Result<(), Moment> {
-        self.dial.show(now);
+    /// It is too early; the moment is when the next turn comes.
+    pub(super) fn take_turn(&self, now: Moment) -> Result<(), Moment> {
+        self.store.set_now(now);
         let turn = self.limiter.check();
         turn.map_err(|wait| Moment::from_nanos(wait.earliest_possible().as_u64()))
     }
 
-    /// Spends what has been saved of the burst: the next turn comes one interval from now.
-    pub fn spend_burst(&self, now: Moment) {
+    /// Spends what is left of the burst: the next turn comes one interval from now.
+    pub(super) fn spend_burst(&self, now: Moment) {
         let ahead = nanos(self.interval).saturating_mul(u64::from(self.burst));
         let spent = now.as_nanos().saturating_add(ahead);
-        self.dial.set_arrival(self.dial.arrival().max(spent));
+        self.store.set_arrival(self.store.arrival().max(spent));
     }
 
     /// Takes over what another pace has spent.
-    pub fn inherit(&self, from: &Self) {
-        self.dial.set_arrival(self.dial.arrival().max(from.dial.arrival()));
+    pub(super) fn inherit(&self, from: &Self) {
+        self.store.set_arrival(self.store.arrival().max(from.store.arrival()));
     }
 
     /// The state before a turn is taken, to give it back.
     #[must_use]
-    pub fn mark(&self) -> Mark {
-        Mark(self.dial.arrival())
+    pub(super) fn checkpoint(&self) -> Checkpoint {
+        Checkpoint(self.store.arrival())
     }
 
-    /// Gives back every turn taken since the mark: the pace is as if they had never been. With
-    /// others behind the one that is to be given back there is no way: GCRA keeps one moment, and
-    /// what it would have been without that turn cannot be read from it.
-    pub fn restore(&self, mark: Mark) {
-        self.dial.set_arrival(mark.0);
+    /// Gives back all turns taken since the checkpoint. A single turn cannot be given back once
+    /// others follow it: GCRA keeps one moment, from which it cannot be subtracted.
+    pub(super) fn restore(&self, checkpoint: Checkpoint) {
+        self.store.set_arrival(checkpoint.0);
     }
 
-    /// When the `position`-th turn from now would come, counted from 1.
+    /// When the `position`-th turn from now comes, counted from 1.
     #[must_use]
-    pub fn estimate(&self, now: Moment, position: u32) -> Moment {
+    pub(super) fn estimate(&self, now: Moment, position: u32) -> Moment {
         let interval = nanos(self.interval);
         let turns = interval.saturating_mul(u64::from(position.saturating_sub(1)));
         let tolerance = interval.saturating_mul(u64::from(self.burst.saturating_sub(1)));
-        let arrival = self.dial.arrival().max(now.as_nanos());
+        let arrival = self.store.arrival().max(now.as_nanos());
         Moment::from_nanos(arrival.saturating_add(turns).saturating_sub(tolerance)).max(now)
     }
 
-    fn on(dial: Dial, rate: Rate, sixteenths: u8) -> Self {
+    fn with_store(store: Store, rate: Rate, sixteenths: u8) -> Self {
         let interval = rate.interval(sixteenths);
         let quota = Quota::with_period(interval).expect("an interval is at least a nanosecond");
         let burst = rate.burst(sixteenths);
-        // governor counts from the moment a limiter is made: all of ours are made at the start.
-        dial.show(Moment::START);
-        let limiter = Limiter::new(quota.allow_burst(burst), dial.clone(), dial.clone());
-        Self { rate, interval, burst: burst.get(), dial, limiter }
+        // governor counts from the moment when a limiter is made, which has to be the same for all.
+        store.set_now(Moment::START);
+        let limiter = Limiter::new(quota.allow_burst(burst), store.clone(), store.clone());
+        Self { rate, interval, burst: burst.get(), store, limiter }
     }
 }
 
-/// What governor reads as its clock and keeps its state in: both are shown to it from outside.
+/// The clock that governor reads and the store in which it keeps its state.
 ///
-/// Atomics, because a limiter gives no way to its store but sharing it; never contended, because
-/// a pace lives under its account's lock.
+/// It is shared and atomic because a limiter owns its store and gives no access to it. There is no
+/// contention, because a pace is behind its account's lock.
 #[derive(Clone, Debug, Default)]
-struct Dial(Arc<Hands>);
+struct Store(Arc<StoreState>);
 
 #[derive(Debug, Default)]
-struct Hands {
+struct StoreState {
     now: AtomicU64,
     /// GCRA's theoretical arrival time; zero before the first turn.
     arrival: AtomicU64,
 }
 
-impl Dial {
-    fn show(&self, now: Moment) {
+impl Store {
+    fn set_now(&self, now: Moment) {
         self.0.now.store(now.as_nanos(), Ordering::Relaxed);
     }
 
@@ -171,7 +160,7 @@ impl Dial {
     }
 }
 
-impl GovernorClock for Dial {
+impl GovernorClock for Store {
     type Instant = Nanos;
 
     fn now(&self) -> Nanos {
@@ -179,7 +168,7 @@ impl GovernorClock for Dial {
     }
 }
 
-impl StateStore for Dial {
+impl StateStore for Store {
     type Key = NotKeyed;
 
     fn measure_and_replace<T, F, E>(&self, _key: &NotKeyed, decide: F) -> Result<T, E>
@@ -206,38 +195,39 @@ mod tests {
     }
 
     #[test]
-    fn spaces_turns_after_the_burst() {
+    fn turns_are_evenly_spaced_after_the_burst() {
         let pace = Pace::new(second(2), FULL_PACE);
-        assert_eq!(pace.take(ms(5_000)), Ok(()));
-        assert_eq!(pace.take(ms(5_000)), Ok(()));
-        assert_eq!(pace.take(ms(5_000)), Err(ms(5_100)));
-        assert_eq!(pace.take(ms(5_100)), Ok(()));
+        assert_eq!(pace.take_turn(ms(5_000)), Ok(()));
+        assert_eq!(pace.take_turn(ms(5_000)), Ok(()));
+        assert_eq!(pace.take_turn(ms(5_000)), Err(ms(5_100)));
+        assert_eq!(pace.take_turn(ms(5_100)), Ok(()));
     }
 
     #[test]
     fn a_turn_can_be_given_back() {
         let pace = Pace::new(second(1), FULL_PACE);
-        let mark = pace.mark();
-        assert_eq!(pace.take(ms(0)), Ok(()));
-        pace.restore(mark);
-        assert_eq!(pace.take(ms(0)), Ok(()));
-        assert_eq!(pace.take(ms(0)), Err(ms(100)));
+        let checkpoint = pace.checkpoint();
+        assert_eq!(pace.take_turn(ms(0)), Ok(()));
+        pace.restore(checkpoint);
+        assert_eq!(pace.take_turn(ms(0)), Ok(()));
+        assert_eq!(pace.take_turn(ms(0)), Err(ms(100)));
     }
 
     #[test]
-    fn a_new_speed_keeps_the_state() {
+    fn a_new_speed_keeps_what_was_spent() {
         let mut pace = Pace::new(second(1), FULL_PACE);
-        assert_eq!(pace.take(ms(1_000)), Ok(()));
+        assert_eq!(pace.take_turn(ms(1_000)), Ok(()));
         pace.set_speed(FULL_PACE / 2);
-        assert_eq!(pace.take(ms(1_050)), Err(ms(1_100)));
-        assert_eq!(pace.take(ms(1_100)), Ok(()));
-        assert_eq!(pace.take(ms(1_200)), Err(ms(1_300)));
+        assert_eq!(pace.take_turn(ms(1_050)), Err(ms(1_100)));
+        assert_eq!(pace.take_turn(ms(1_100)), Ok(()));
+        assert_eq!(pace.take_turn(ms(1_200)), Err(ms(1_300)));
     }
 
     #[test]
     fn a_slower_pace_has_a_smaller_burst_and_regains_it() {
         let mut pace = Pace::new(second(8), FULL_PACE);
-        let at_once = |pace: &Pace, now| (0..20).filter(|_| pace.take(ms(now)).is_ok()).count();
+        let at_once =
+            |pace: &Pace, now| (0..20).filter(|_| pace.take_turn(ms(now)).is_ok()).count();
         pace.set_speed(FULL_PACE / 2);
         assert_eq!(at_once(&pace, 10_000), 4);
         pace.set_speed(1);
@@ -252,32 +242,32 @@ mod tests {
         pace.spend_burst(ms(1_000));
         assert_eq!(pace.estimate(ms(1_000), 2), ms(1_200));
         for turn in 1..=3 {
-            assert_eq!(pace.take(ms(1_000 + turn * 100 - 1)), Err(ms(1_000 + turn * 100)));
-            assert_eq!(pace.take(ms(1_000 + turn * 100)), Ok(()));
+            assert_eq!(pace.take_turn(ms(1_000 + turn * 100 - 1)), Err(ms(1_000 + turn * 100)));
+            assert_eq!(pace.take_turn(ms(1_000 + turn * 100)), Ok(()));
         }
     }
 
     #[test]
     fn a_lower_rate_refills_no_burst() {
         let mut pace = Pace::new(second(2), FULL_PACE);
-        assert_eq!((pace.take(ms(1_000)), pace.take(ms(1_000))), (Ok(()), Ok(())));
+        assert_eq!((pace.take_turn(ms(1_000)), pace.take_turn(ms(1_000))), (Ok(()), Ok(())));
         pace.set_rate(Rate { slots: 5, ..second(2) }, FULL_PACE);
-        assert_eq!(pace.take(ms(1_000)), Ok(()), "the slower rate's own tolerance");
-        assert!(pace.take(ms(1_000)).is_err());
+        assert_eq!(pace.take_turn(ms(1_000)), Ok(()), "the slower rate's own tolerance");
+        assert!(pace.take_turn(ms(1_000)).is_err());
     }
 
     #[test]
-    fn estimates_are_the_turns_that_come() {
+    fn estimates_are_when_turns_come() {
         let pace = Pace::new(second(2), FULL_PACE);
         for expected in [0, 0, 100, 200] {
             assert_eq!(pace.estimate(ms(0), 1), ms(expected));
-            assert_eq!(pace.take(ms(expected)), Ok(()));
+            assert_eq!(pace.take_turn(ms(expected)), Ok(()));
         }
         assert_eq!(Pace::new(second(2), FULL_PACE).estimate(ms(0), 4), ms(200));
     }
 
     #[test]
-    fn an_interval_is_never_cut_short() {
+    fn an_interval_is_rounded_up() {
         let thirds = Rate { slots: 3, over: Duration::from_nanos(10), burst: 1 };
         assert_eq!(thirds.interval(FULL_PACE), Duration::from_nanos(4));
         assert_eq!(thirds.interval(1), Duration::from_nanos(54));

@@ -1,48 +1,44 @@
-//! The order of an account's waiting room: who stands before whom, and in which lines.
+//! The queue of an account: the order of waiting calls, and their lanes.
 //!
-//! Calls that need the same set of scopes form one line. Refuses to know when anybody may go: the
-//! state asks line by line.
+//! Calls that need the same set of scopes form one lane, so that only the head of each lane has to
+//! be tried. When a call may go is decided by the account's state.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::allowance::shares::Rank;
+use super::rank::Rank;
+use super::slot_request::{GrantedSlot, SlotRequest};
 use crate::time::Moment;
 
-use super::slot_request::{Granted, SlotRequest};
+/// Lanes of one account. Calls with further sets of scopes share the last one, where they cannot
+/// overtake each other.
+const LANES_MAX: usize = 64;
 
-/// Lines of one account; further sets of scopes share the last one, which only costs them
-/// overtaking.
-const LINES_MAX: usize = 64;
-
-/// A place in the waiting room.
+/// A place in the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket {
     rank: Rank,
     number: u64,
 }
 
-/// One call that waits.
 #[derive(Debug)]
 pub(super) struct Waiter {
-    pub(super) want: SlotRequest,
-    pub(super) since: Moment,
-    pub(super) waker: Option<std::task::Waker>,
+    pub(super) request: SlotRequest,
+    since: Moment,
 }
 
-/// The waiting room.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     waiters: BTreeMap<Ticket, Waiter>,
-    lines: Vec<Line>,
-    /// Those who left the line with a slot, until they wake up.
-    granted: BTreeMap<Ticket, Granted>,
-    /// Those who were sent away, until they wake up.
+    lanes: Vec<Lane>,
+    /// Calls that have left the queue with a slot, until their task collects it.
+    granted: BTreeMap<Ticket, GrantedSlot>,
+    /// Calls that have been dismissed, until their task notices.
     dismissed: BTreeSet<Ticket>,
-    numbers: u64,
+    tickets: u64,
 }
 
 #[derive(Debug)]
-struct Line {
+struct Lane {
     scopes: u64,
     tickets: BTreeSet<Ticket>,
 }
@@ -56,54 +52,56 @@ impl Queue {
         self.waiters.is_empty()
     }
 
-    /// Who is to go first, whatever it needs.
     pub(super) fn first(&self) -> Option<Ticket> {
         self.waiters.first_key_value().map(|(ticket, _)| *ticket)
     }
 
+    /// Since when the call has waited that has waited longest.
     pub(super) fn oldest(&self) -> Option<Moment> {
         self.waiters.values().map(|waiter| waiter.since).min()
     }
 
-    pub(super) fn waiter(&mut self, ticket: Ticket) -> Option<&mut Waiter> {
-        self.waiters.get_mut(&ticket)
+    /// All waiting calls, in order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Ticket, &SlotRequest)> {
+        self.waiters.iter().map(|(ticket, waiter)| (*ticket, &waiter.request))
     }
 
-    /// Everybody, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (Ticket, &Waiter)> {
-        self.waiters.iter().map(|(ticket, waiter)| (*ticket, waiter))
-    }
-
-    /// The heads of all lines, in order.
-    pub(super) fn heads(&self) -> Vec<Ticket> {
+    /// The first call of each lane, in order.
+    pub(super) fn lane_heads(&self) -> Vec<(Ticket, SlotRequest)> {
         let mut heads: Vec<_> =
-            self.lines.iter().filter_map(|line| line.tickets.first().copied()).collect();
+            self.lanes.iter().filter_map(|lane| lane.tickets.first().copied()).collect();
         heads.sort_unstable();
-        heads
+        heads.into_iter().map(|ticket| (ticket, self.waiters[&ticket].request)).collect()
     }
 
-    pub(super) fn join(&mut self, want: SlotRequest, since: Moment) -> Ticket {
-        self.numbers += 1;
-        let ticket = Ticket { rank: want.rank, number: self.numbers };
-        self.line_for(want.scopes).tickets.insert(ticket);
-        self.waiters.insert(ticket, Waiter { want, since, waker: None });
+    pub(super) fn join(&mut self, request: SlotRequest, since: Moment) -> Ticket {
+        self.tickets += 1;
+        let ticket = Ticket { rank: request.rank, number: self.tickets };
+        let known = self.lanes.iter().position(|lane| lane.scopes == request.scopes);
+        let place = known.unwrap_or_else(|| {
+            if self.lanes.len() < LANES_MAX {
+                self.lanes.push(Lane { scopes: request.scopes, tickets: BTreeSet::new() });
+            }
+            self.lanes.len() - 1
+        });
+        self.lanes[place].tickets.insert(ticket);
+        self.waiters.insert(ticket, Waiter { request, since });
         ticket
     }
 
-    /// Takes a call out of its line.
     pub(super) fn leave(&mut self, ticket: Ticket) -> Option<Waiter> {
         let waiter = self.waiters.remove(&ticket)?;
-        for line in &mut self.lines {
-            line.tickets.remove(&ticket);
+        for lane in &mut self.lanes {
+            lane.tickets.remove(&ticket);
         }
-        self.lines.retain(|line| !line.tickets.is_empty());
+        self.lanes.retain(|lane| !lane.tickets.is_empty());
         Some(waiter)
     }
 
-    pub(super) fn grant(&mut self, ticket: Ticket, granted: Granted) -> Option<Waiter> {
-        let waiter = self.leave(ticket)?;
-        self.granted.insert(ticket, granted);
-        Some(waiter)
+    pub(super) fn grant(&mut self, ticket: Ticket, slot: GrantedSlot) {
+        if self.leave(ticket).is_some() {
+            self.granted.insert(ticket, slot);
+        }
     }
 
     pub(super) fn dismiss(&mut self, ticket: Ticket) -> Option<Waiter> {
@@ -112,24 +110,13 @@ impl Queue {
         Some(waiter)
     }
 
-    /// The slot that was granted to this ticket meanwhile.
-    pub(super) fn collect(&mut self, ticket: Ticket) -> Option<Granted> {
+    /// The slot that the call has been granted meanwhile.
+    pub(super) fn collect_grant(&mut self, ticket: Ticket) -> Option<GrantedSlot> {
         self.granted.remove(&ticket)
     }
 
-    /// Whether it was sent away meanwhile.
+    /// Whether the call has been dismissed meanwhile.
     pub(super) fn collect_dismissal(&mut self, ticket: Ticket) -> bool {
         self.dismissed.remove(&ticket)
-    }
-
-    fn line_for(&mut self, scopes: u64) -> &mut Line {
-        let found = self.lines.iter().position(|line| line.scopes == scopes);
-        let place = found.unwrap_or_else(|| {
-            if self.lines.len() < LINES_MAX {
-                self.lines.push(Line { scopes, tickets: BTreeSet::new() });
-            }
-            self.lines.len() - 1
-        });
-        &mut self.lines[place]
     }
 }

@@ -1,49 +1,117 @@
-//! What a call needs of its account, what it gets, and why it gets nothing.
+//! What a call needs of its account, what it is granted, and why it is refused.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::allowance::shares::Rank;
+use super::rank::Rank;
 use crate::outcome::HoldCause;
 use crate::routing::client::Priority;
 use crate::time::Moment;
 
-/// What a call needs.
+/// A request for one slot of every scope that a call needs.
 #[derive(Clone, Copy, Debug)]
 pub struct SlotRequest {
-    /// The scopes it needs, as a set of their numbers.
+    /// The scopes it needs, as a set.
     pub(super) scopes: u64,
-    /// Those of them that count attempts at the same time, until the body's end.
+    /// Those that limit concurrency: their permits are held until the body ends.
     pub(super) concurrent: u64,
-    /// Those of them whose slots the guard settles, and the guard.
+    /// Those whose slots are settled once the arrival guard has passed.
     pub(super) guarded: u64,
-    pub(super) guard: Option<Duration>,
-    /// The scopes of its upstream as such.
+    pub(super) arrival_guard: Option<Duration>,
     pub(super) upstream: UpstreamScopes,
-    /// Which part of the upstream it is about.
     pub(super) path: PathId,
-    /// Its place in the order.
     pub rank: Rank,
-    /// Its priority, for estimates.
     pub priority: Priority,
-    /// It does not start later.
+    /// The call does not start later.
     pub deadline: Moment,
-    /// Whether it is fit to be a probe: its body can be sent again.
-    pub fit: Fitness,
+    pub probe_fitness: ProbeFitness,
 }
 
-/// The identity of a path, as far as a broken one differs from others: a hash, in which segments
-/// with a digit are all the same, because they are the numbers of things and not of operations.
+/// What decides about the place of a call in the queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Scheduling {
+    pub priority: Priority,
+    pub arrival: Moment,
+    /// The call does not start later.
+    pub deadline: Moment,
+    pub probe_fitness: ProbeFitness,
+}
+
+/// Whether a call is fit to be the probe of a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeFitness {
+    /// Its body can be sent again, so that a failed probe does not fail the call.
+    Replayable,
+    OneShot,
+}
+
+/// The scopes that a call needs, and what is particular about some of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ScopeNeeds {
+    pub(super) scopes: u64,
+    pub(super) concurrent: u64,
+    pub(super) guarded: u64,
+    pub(super) arrival_guard: Option<Duration>,
+}
+
+/// The scopes that every upstream has besides its allowances.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct UpstreamScopes {
+    /// All calls need it: while it is closed, nothing is sent.
+    pub(super) all: u8,
+    /// All calls but exempt ones need it.
+    pub(super) counted: u8,
+    /// Retries after a hold need it, unless the retry budget has paid for them.
+    pub(super) slow_start: u8,
+}
+
+impl SlotRequest {
+    pub(super) fn new(
+        needs: ScopeNeeds,
+        upstream: UpstreamScopes,
+        path: PathId,
+        scheduling: Scheduling,
+    ) -> Self {
+        Self {
+            scopes: needs.scopes,
+            concurrent: needs.concurrent,
+            guarded: needs.guarded,
+            arrival_guard: needs.arrival_guard,
+            upstream,
+            path,
+            rank: Rank::new(scheduling.priority, scheduling.arrival),
+            priority: scheduling.priority,
+            deadline: scheduling.deadline,
+            probe_fitness: scheduling.probe_fitness,
+        }
+    }
+
+    /// The next attempt is a retry after a hold that the retry budget has not paid for.
+    pub const fn join_slow_start(&mut self) {
+        self.scopes |= 1 << self.upstream.slow_start;
+    }
+
+    pub const fn leave_slow_start(&mut self) {
+        self.scopes &= !(1 << self.upstream.slow_start);
+    }
+
+    pub(super) const fn is_in_slow_start(&self) -> bool {
+        self.scopes >> self.upstream.slow_start & 1 == 1
+    }
+}
+
+/// A path, as far as a broken one differs from others: a hash in which all segments with a digit
+/// are the same, because they are usually the ids of resources and not the names of operations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct PathId(u32);
 
 impl PathId {
-    /// Bytes of a path that are looked at: operations differ before that.
+    /// Operations differ within this many bytes of a path.
     const BYTES_MAX: usize = 128;
 
     /// The identity of a path without its query.
     pub(super) fn of(path: &str) -> Self {
-        // FNV-1a; a collision only takes two paths for one.
+        // FNV-1a. After a collision two paths are treated as one, which does no harm.
         const START: u32 = 0x811c_9dc5;
         const PRIME: u32 = 0x0100_0193;
         let bytes = path.as_bytes();
@@ -66,79 +134,43 @@ impl PathId {
     }
 }
 
-/// The scopes of an upstream as such.
+/// A granted slot of every scope that was requested, and what has been concluded of it so far.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct UpstreamScopes {
-    /// Closed: nothing is sent to it.
-    pub(super) all: u8,
-    /// Closed: nothing but exempt calls is sent to it.
-    pub(super) counted: u8,
-    /// What retries after a hold need that no budget has paid.
-    pub(super) ramp: u8,
-}
-
-impl SlotRequest {
-    /// Its next attempt is a retry after a hold that no budget has paid.
-    pub const fn join_ramp(&mut self) {
-        self.scopes |= 1 << self.upstream.ramp;
-    }
-
-    /// Its next attempt is paid for.
-    pub const fn leave_ramp(&mut self) {
-        self.scopes &= !(1 << self.upstream.ramp);
-    }
-
-    pub(super) const fn is_on_ramp(&self) -> bool {
-        self.scopes >> self.upstream.ramp & 1 == 1
-    }
-}
-
-/// Whether a call is fit to be a probe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fitness {
-    /// Its body can be sent again.
-    Replayable,
-    /// If it fails, it fails for good.
-    OnlyOnce,
-}
-
-/// A slot of every scope that was wanted.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Granted {
-    pub(super) want: SlotRequest,
-    /// The scopes whose hold it tests.
-    pub(super) probes: u64,
-    /// Its number within the account, by which it finds the turns it took.
+pub(super) struct GrantedSlot {
+    pub(super) request: SlotRequest,
+    /// Its number within the account, which orders responses by when their attempts were granted.
     pub(super) number: u64,
-    /// Whether an observing allowance would have made it wait.
+    /// The scopes whose hold it probes.
+    pub(super) probes: u64,
+    /// An allowance that only observes would have made it wait.
     pub(super) would_wait: bool,
+    /// Scopes settled before the response, because the arrival guard has passed.
+    pub(super) settled: u64,
+    /// Scopes closed by the response's head, before its body was read.
+    pub(super) held_early: u64,
+    /// The head throttles although a configured allowance had room.
+    pub(super) unexpected_throttle: bool,
 }
 
-/// Why a call will not be sent.
+/// A call that is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// Why.
     pub reason: RefusalReason,
-    /// An honest estimate of when it could have been.
+    /// An estimate of how long it would have had to wait.
     pub retry_after: Duration,
 }
 
-/// Why a call will not be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefusalReason {
-    /// No place in the waiting room.
     QueueFull,
-    /// No slot within its patience.
+    /// No slot of this allowance is free within the patience of the call.
     Exhausted {
-        /// Of this allowance.
         allowance: Arc<str>,
     },
-    /// A hold outlasts its patience.
+    /// A hold outlasts the patience of the call.
     Held {
-        /// Why it stands.
         cause: HoldCause,
-        /// Probes that failed in a row.
-        failures: u32,
+        failed_probes: u32,
     },
 }
 
@@ -147,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_is_known_by_its_words() {
+    fn paths_that_differ_only_in_segments_with_digits_are_the_same() {
         let same = [
             ("/orders/17", "/orders/4711"),
             ("/v1/orders/0193a/lines", "/v2/orders/b7f00/lines"),

@@ -1,30 +1,24 @@
-//! `evenkeel check`: is this configuration in order?
-//!
-//! Reads and resolves everything, sends and binds nothing.
+//! `evenkeel check`: reads and resolves the configuration, and reports what is wrong with it.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 
-use super::config::LookedAt;
 use super::files;
-use crate::config::{Colours, Dialects, Environment, Faults, Loaded, load};
+use super::source::{EXIT_CONFIG, ReadOnlySource, report};
+use crate::config::{Environment, Loaded, load};
 
-/// What a configuration that is not in order ends with (sysexits.h, `EX_CONFIG`).
-pub const EXIT_CONFIG: u8 = 78;
-
-/// Checks the configuration and says everything that is wrong with it.
+/// Checks the configuration and reports everything that is wrong with it.
 #[derive(Args, Clone, Debug)]
 pub struct CheckArgs {
     #[command(flatten)]
-    source: LookedAt,
-    /// How mistakes are written: drawn on stderr, or as JSON on stdout.
+    source: ReadOnlySource,
+    /// How mistakes are written: with excerpts on stderr, or as JSON on stdout.
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 }
 
-/// How mistakes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     /// For people.
@@ -33,41 +27,27 @@ pub enum Format {
     Json,
 }
 
-/// Checks, and says what it found.
-pub fn run(
-    args: &CheckArgs,
-    dialects: &Dialects,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> ExitCode {
-    let loaded = load(&args.source.request(), &Environment::of_process(), dialects);
-    let told = match (&loaded, args.format) {
-        (Ok(loaded), Format::Human) => {
-            warn(loaded, files::allowed(), err).and_then(|()| summarise(loaded, out))
-        }
-        (Ok(loaded), Format::Json) => {
-            warn(loaded, files::allowed(), err).and_then(|()| writeln!(out, "[]"))
-        }
-        (Err(faults), Format::Human) => write!(err, "{}", faults.human(colours())),
-        (Err(faults), Format::Json) => writeln!(out, "{:#}", faults.json()),
+pub fn run(args: &CheckArgs, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+    let loaded = load(&args.source.request(), &Environment::of_process());
+    let written = match (&loaded, args.format) {
+        (Ok(loaded), format) => warn(loaded, files::allowed(), err).and_then(|()| match format {
+            Format::Human => {
+                loaded.settings.summary().iter().try_for_each(|line| writeln!(out, "{line}"))
+            }
+            Format::Json => writeln!(out, "[]"),
+        }),
+        (Err(diagnostics), Format::Human) => return report(diagnostics, err),
+        (Err(diagnostics), Format::Json) => writeln!(out, "{:#}", diagnostics.json()),
     };
-    match (loaded, told) {
+    match (loaded, written) {
         (Ok(_), Ok(())) => ExitCode::SUCCESS,
         (Err(_), Ok(())) => ExitCode::from(EXIT_CONFIG),
         (Ok(_) | Err(_), Err(_)) => ExitCode::FAILURE,
     }
 }
 
-/// Draws faults for whoever started the program, and returns the exit code they deserve.
-pub fn refuse(faults: &Faults, err: &mut dyn Write) -> ExitCode {
-    match write!(err, "{}", faults.human(colours())) {
-        Ok(()) => ExitCode::from(EXIT_CONFIG),
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-/// What can never work, and what this machine has too little of; it may be another one than the
-/// gateway will run on.
+/// Warns of settings without effect, and of limits of this machine, which may not be the one that
+/// the gateway runs on.
 fn warn(loaded: &Loaded, files: Option<u64>, err: &mut dyn Write) -> std::io::Result<()> {
     for warning in &loaded.warnings {
         writeln!(err, "warning: {warning}")?;
@@ -78,20 +58,11 @@ fn warn(loaded: &Loaded, files: Option<u64>, err: &mut dyn Write) -> std::io::Re
     }
 }
 
-fn summarise(loaded: &Loaded, out: &mut dyn Write) -> std::io::Result<()> {
-    loaded.settings.summary().iter().try_for_each(|line| writeln!(out, "{line}"))
-}
-
-fn colours() -> Colours {
-    if std::io::stderr().is_terminal() { Colours::Ansi } else { Colours::Plain }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::config::tests::DIALECTS;
 
     #[derive(Parser)]
     struct Line {
@@ -103,7 +74,7 @@ mod tests {
     fn check(line: &[&str]) -> (String, String, String) {
         let args = Line::parse_from(std::iter::once(&"check").chain(line)).check;
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = run(&args, &DIALECTS, &mut out, &mut err);
+        let code = run(&args, &mut out, &mut err);
         let text = |bytes| String::from_utf8(bytes).unwrap();
         (format!("{code:?}"), text(out), text(err))
     }
@@ -117,10 +88,10 @@ mod tests {
         assert!(err.ends_with("62-five-at-once.yaml: 5 errors\n"), "{err}");
         let (code, out, err) = check(&["-c", wrong, "--format", "json"]);
         assert_eq!((code, err.as_str()), (format!("{:?}", ExitCode::from(78)), ""));
-        let faults: serde_json::Value = serde_json::from_str(&out).unwrap();
+        let diagnostics: serde_json::Value = serde_json::from_str(&out).unwrap();
         let first = serde_json::json!({
             "code": "type",
-            "message": "`127.0.0.1` is no address",
+            "message": "`127.0.0.1` is not a valid socket address",
             "key": "listen.address",
             "layer": "file",
             "source": wrong,
@@ -130,13 +101,13 @@ mod tests {
             "accepted": "an IP address and a port: 127.0.0.1:8080, 0.0.0.0:8080, [::1]:8080",
             "nearest": "127.0.0.1:8080",
         });
-        assert_eq!((faults.as_array().unwrap().len(), &faults[0]), (5, &first));
+        assert_eq!((diagnostics.as_array().unwrap().len(), &diagnostics[0]), (5, &first));
     }
 
     #[test]
     fn connections_that_the_machine_has_no_files_for_are_warned_of() {
         let args = Line::parse_from(["check", "-c", "config/examples/minimal.yaml"]).check;
-        let loaded = load(&args.source.request(), &Environment::default(), &DIALECTS).unwrap();
+        let loaded = load(&args.source.request(), &Environment::default()).unwrap();
         let warned = |files| {
             let mut err = Vec::new();
             warn(&loaded, files, &mut err).unwrap();

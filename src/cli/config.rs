@@ -1,52 +1,12 @@
 //! `evenkeel config`: the settings in force, and the schema for editors.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use super::check::refuse;
-use crate::config::{Dialects, Environment, Flags, Request, SecretsRead, load, schema};
-
-/// From where the configuration is read; the same for every verb.
-#[derive(Args, Clone, Debug, Default)]
-pub struct ConfigSource {
-    /// A file, a folder of *.yaml, or `-`; may be repeated, later ones win.
-    #[arg(short = 'c', long = "config", value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-    /// One setting, stronger than files and environment; may be repeated.
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
-}
-
-impl ConfigSource {
-    /// What to ask the loader for.
-    #[must_use]
-    pub fn request(&self) -> Request {
-        let (files, sets) = (self.files.clone(), self.sets.clone());
-        Request { text: None, files, sets, flags: Flags::default(), secrets: SecretsRead::Yes }
-    }
-}
-
-/// A configuration that is only looked at: the secrets it names need not be there.
-#[derive(Args, Clone, Debug, Default)]
-pub struct LookedAt {
-    #[command(flatten)]
-    source: ConfigSource,
-    /// Reads no secret, so that it works where the secrets are not.
-    #[arg(long)]
-    without_secrets: bool,
-}
-
-impl LookedAt {
-    /// What to ask the loader for.
-    #[must_use]
-    pub fn request(&self) -> Request {
-        let secrets = if self.without_secrets { SecretsRead::No } else { SecretsRead::Yes };
-        Request { secrets, ..self.source.request() }
-    }
-}
+use super::source::{ReadOnlySource, report};
+use crate::config::{Environment, load, schema};
 
 /// Shows what the configuration means.
 #[derive(Args, Clone, Debug)]
@@ -55,27 +15,20 @@ pub struct ConfigArgs {
     what: What,
 }
 
-/// What to show.
 #[derive(Clone, Debug, Subcommand)]
 enum What {
     /// The settings in force as YAML, each with where it comes from; secrets hidden.
-    Show(LookedAt),
+    Show(ReadOnlySource),
     /// The JSON Schema of the configuration, for editors.
     Schema,
 }
 
-/// Shows it.
-pub fn run(
-    args: &ConfigArgs,
-    dialects: &Dialects,
-    out: &mut dyn Write,
-    err: &mut dyn Write,
-) -> ExitCode {
+pub fn run(args: &ConfigArgs, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let text = match &args.what {
-        What::Schema => format!("{:#}\n", schema(dialects)),
-        What::Show(source) => match load(&source.request(), &Environment::of_process(), dialects) {
+        What::Schema => format!("{:#}\n", schema()),
+        What::Show(source) => match load(&source.request(), &Environment::of_process()) {
             Ok(loaded) => loaded.show(),
-            Err(faults) => return refuse(&faults, err),
+            Err(diagnostics) => return report(&diagnostics, err),
         },
     };
     match out.write_all(text.as_bytes()) {
@@ -89,7 +42,6 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::config::tests::DIALECTS;
 
     #[derive(Parser)]
     struct Line {
@@ -100,7 +52,7 @@ mod tests {
     fn config(line: &[&str]) -> (ExitCode, String, String) {
         let args = Line::parse_from(std::iter::once(&"config").chain(line)).config;
         let (mut out, mut err) = (Vec::new(), Vec::new());
-        let code = run(&args, &DIALECTS, &mut out, &mut err);
+        let code = run(&args, &mut out, &mut err);
         (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
     }
 

@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::run::{Running, control_runtime, say};
 use crate::clock::Clock;
-use crate::config::{Dialects, Environment, Faults, Loaded, Request, load};
+use crate::config::{Diagnostics, Environment, LoadRequest, Loaded, load};
 use crate::demo::{DemoSettings, Handle, Vendor, VendorSettings, config_yaml, tour};
 use crate::server::{Ended, StopSignals};
 
@@ -34,7 +34,7 @@ pub struct DemoArgs {
 /// Why there is no demo.
 enum DemoFault {
     Io(io::Error),
-    Config(Box<Faults>),
+    Config(Box<Diagnostics>),
     Tour(tour::TourFault),
 }
 
@@ -45,15 +45,10 @@ impl From<io::Error> for DemoFault {
 }
 
 /// Runs the demo until stopped, or its tour to the end.
-pub fn run(
-    args: &DemoArgs,
-    dialects: &Dialects,
-    out: &mut (dyn Write + Send),
-    err: &mut dyn Write,
-) -> ExitCode {
+pub fn run(args: &DemoArgs, out: &mut (dyn Write + Send), err: &mut dyn Write) -> ExitCode {
     let played = control_runtime().map_err(DemoFault::Io).and_then(|runtime| {
         runtime.block_on(async {
-            let stage = Stage::set(args, dialects).await?;
+            let stage = Stage::set(args).await?;
             if args.tour { stage.tour(out).await } else { stage.stay(out).await }
         })
     });
@@ -61,7 +56,7 @@ pub fn run(
         Ok(code) => code,
         Err(DemoFault::Io(error)) => say(err, &error, ExitCode::FAILURE),
         Err(DemoFault::Tour(fault)) => say(err, &fault, ExitCode::FAILURE),
-        Err(DemoFault::Config(faults)) => super::check::refuse(&faults, err),
+        Err(DemoFault::Config(faults)) => super::source::report(&faults, err),
     }
 }
 
@@ -74,7 +69,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set(args: &DemoArgs, dialects: &Dialects) -> Result<Self, DemoFault> {
+    async fn set(args: &DemoArgs) -> Result<Self, DemoFault> {
         let mut settings = DemoSettings { scale: args.scale, ..DemoSettings::default() };
         // The tour is over in a minute and talks to itself: any free port will do.
         if let Some(port) = args.port.or(args.tour.then_some(0)) {
@@ -83,7 +78,7 @@ impl Stage {
         let droplink = vendor(settings.droplink_settings(), settings.droplink)?;
         let wordbee = vendor(settings.wordbee_settings(), settings.wordbee)?;
         (settings.droplink, settings.wordbee) = (droplink.address(), wordbee.address());
-        let loaded = configuration(&settings, dialects)?;
+        let loaded = configuration(&settings)?;
         let running = Running::open(loaded, Clock::start()).await?;
         (settings.gateway, settings.admin) = (running.address(), running.operators());
         Ok(Self { settings, droplink, wordbee, running })
@@ -130,7 +125,7 @@ fn vendor(settings: VendorSettings, address: SocketAddr) -> Result<Handle, DemoF
     Ok(Vendor::on_thread(settings, listener)?)
 }
 
-fn configuration(settings: &DemoSettings, dialects: &Dialects) -> Result<Loaded, DemoFault> {
+fn configuration(settings: &DemoSettings) -> Result<Loaded, DemoFault> {
     let DemoSettings { gateway, admin, droplink, wordbee, scale } = settings;
     let text = config_yaml(*droplink, *wordbee, *scale);
     let own = [
@@ -138,7 +133,7 @@ fn configuration(settings: &DemoSettings, dialects: &Dialects) -> Result<Loaded,
         format!("admin.address={admin}"),
         "telemetry.log.level=warn".to_owned(),
     ];
-    let request = Request { text: Some(text), sets: own.into(), ..Request::default() };
+    let request = LoadRequest { text: Some(text), sets: own.into(), ..LoadRequest::default() };
     // The demo is the same everywhere: what the environment says is for a real gateway.
-    load(&request, &Environment::of([]), dialects).map_err(DemoFault::Config)
+    load(&request, &Environment::of([])).map_err(DemoFault::Config)
 }

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::check::refuse;
-use super::config::ConfigSource;
+use super::source::{ConfigSource, report};
 use crate::config::{Environment, admin_address};
 
 /// Connecting, asking and each read take no longer.
@@ -36,7 +35,7 @@ pub fn run(args: &HealthcheckArgs, environment: &Environment, err: &mut dyn Writ
     let admin = match args.admin.map_or_else(configured, Ok) {
         Ok(admin) => reachable(admin),
         Err(faults) => {
-            refuse(&faults, err);
+            report(&faults, err);
             return ExitCode::FAILURE;
         }
     };

@@ -12,6 +12,7 @@ pub mod healthcheck;
 pub mod normalise;
 pub mod problem;
 pub mod run;
+pub mod source;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -19,8 +20,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::clock::Clock;
-use crate::config::{DialectFault, Dialects, Environment, Origin, Provenance, load};
-use crate::dialect;
+use crate::config::{Environment, Origin, Provenance, load};
 
 /// Keeps programs that depend on somebody else's HTTP API on an even keel.
 #[derive(Debug, Parser)]
@@ -54,24 +54,9 @@ enum Verb {
 #[derive(Args, Debug)]
 struct ExplainArgs {
     #[command(flatten)]
-    source: config::LookedAt,
+    source: source::ReadOnlySource,
     #[command(flatten)]
-    words: explain::Args,
-}
-
-/// The dialect room, as the letterbox asks for it.
-const DIALECTS: Dialects = Dialects {
-    builtin: dialect::builtin,
-    names: || dialect::builtin_names().map(str::to_owned).collect(),
-    compile: |name, value| {
-        dialect::compile(name, value).map_err(|faults| faults.into_iter().map(fault).collect())
-    },
-    schema: dialect::schema,
-};
-
-fn fault(fault: dialect::DialectError) -> DialectFault {
-    let dialect::DialectError { pointer, message, accepted, nearest } = fault;
-    DialectFault { pointer, message, accepted, nearest }
+    request: explain::Args,
 }
 
 /// Does what the command line of this process says.
@@ -80,11 +65,11 @@ pub fn main() -> ExitCode {
     let CommandLine { verb } = CommandLine::parse();
     let (out, err) = (&mut std::io::stdout(), &mut std::io::stderr());
     match verb {
-        Verb::Run(args) => run::run(&args, &DIALECTS, err),
-        Verb::Demo(args) => demo::run(&args, &DIALECTS, out, err),
-        Verb::Check(args) => check::run(&args, &DIALECTS, out, err),
+        Verb::Run(args) => run::run(&args, err),
+        Verb::Demo(args) => demo::run(&args, out, err),
+        Verb::Check(args) => check::run(&args, out, err),
         Verb::Explain(args) => explain(&args, out, err),
-        Verb::Config(args) => config::run(&args, &DIALECTS, out, err),
+        Verb::Config(args) => config::run(&args, out, err),
         Verb::Normalise(args) => {
             let stdin = &mut std::io::stdin();
             let mut streams = Streams { stdin, stdout: out, stderr: err };
@@ -115,12 +100,12 @@ impl std::fmt::Debug for Streams<'_> {
 }
 
 fn explain(args: &ExplainArgs, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
-    let loaded = match load(&args.source.request(), &Environment::of_process(), &DIALECTS) {
+    let loaded = match load(&args.source.request(), &Environment::of_process()) {
         Ok(loaded) => loaded,
-        Err(faults) => return check::refuse(&faults, err),
+        Err(faults) => return source::report(&faults, err),
     };
     let origin = |key: &str| written(&loaded.provenance, key);
-    let text = explain::explain(&loaded.settings, &origin, &args.words.question());
+    let text = explain::explain(&loaded.settings, &origin, &args.request.request());
     match out.write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
@@ -142,6 +127,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
+    use crate::dialect;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -194,11 +180,11 @@ mod tests {
 
     #[test]
     fn an_explanation_cites_the_first_written_key_of_a_group() {
-        let request = crate::config::Request {
+        let request = crate::config::LoadRequest {
             files: vec!["config/examples/founding-vendors.yaml".into()],
-            ..crate::config::Request::default()
+            ..crate::config::LoadRequest::default()
         };
-        let provenance = load(&request, &Environment::of([]), &DIALECTS).unwrap().provenance;
+        let provenance = load(&request, &Environment::of([])).unwrap().provenance;
         let rows = [
             ("upstreams.wordbee.url", Some("founding-vendors.yaml:4:10")),
             ("upstreams.wordbee.account", Some("founding-vendors.yaml:6:24")),
@@ -225,21 +211,18 @@ mod tests {
         let text = text.replace("#? ca: ", "# ca: ").replace("#?   name: acme", "# name: acme");
         let text = text.replace("#? ", "").replace("concurrency: 8", "concurrency: 9");
         let secrets = crate::config::SecretsRead::No;
-        let request = crate::config::Request {
+        let request = crate::config::LoadRequest {
             text: Some(text),
             secrets,
-            ..crate::config::Request::default()
+            ..crate::config::LoadRequest::default()
         };
-        let loaded = load(&request, &Environment::of([]), &DIALECTS);
-        loaded.unwrap_or_else(|faults| panic!("{}", faults.human(crate::config::Colours::Plain)));
+        let loaded = load(&request, &Environment::of([]));
+        loaded.unwrap_or_else(|faults| panic!("{}", faults.render(crate::config::Colours::Plain)));
     }
 
     #[test]
     fn every_shipped_dialect_can_be_named() {
-        let names = (DIALECTS.names)();
-        assert!(names.iter().any(|name| name == dialect::AUTO));
-        assert!(names.iter().all(|name| (DIALECTS.builtin)(name).is_some()));
-        let faults = (DIALECTS.compile)("mine", &serde_json::json!({ "rulez": [] })).unwrap_err();
-        assert!(!faults.is_empty());
+        assert!(dialect::builtin_names().any(|name| name == dialect::AUTO));
+        assert!(dialect::builtin_names().all(|name| dialect::builtin(name).is_some()));
     }
 }

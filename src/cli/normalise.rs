@@ -1,7 +1,6 @@
-//! `evenkeel normalise`: a captured upstream error in, the problem the client would get out.
+//! `evenkeel normalise`: a captured error response in, the problem that the client would get out.
 //!
-//! It goes the way of the live gateway: decode, read, classify, normalise. Refuses to send
-//! anything.
+//! It uses the code of the live gateway and sends nothing.
 
 use std::io::Read;
 use std::process::ExitCode;
@@ -15,66 +14,62 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use crate::cli::Streams;
 use crate::dialect::{self, AUTO, BODY_BYTES_MAX, Dialect};
 use crate::outcome::{Classification, Processing, Remedy, ResponseHead, StoppedBy};
-use crate::problem::Problem;
-use crate::problem::normalise::{CallFacts, Effect, upstream_problem};
+use crate::problem::{CallContext, Problem, upstream_problem};
 
-/// What `normalise` is told.
 #[derive(Args, Debug)]
 pub struct NormaliseArgs {
-    /// How the vendor speaks: a built-in dialect, or a file of your own.
+    /// The vendor's dialect: a built-in one, or a file.
     #[arg(long, value_name = "NAME", default_value = AUTO)]
     pub dialect: String,
-    /// The status of the captured answer; may be left out when the capture begins with `HTTP/`,
-    /// as `curl -i` writes it.
+    /// The status of the captured response; not needed when the capture begins with `HTTP/`, as
+    /// `curl -i` writes it.
     #[arg(long, value_name = "N")]
     pub status: Option<StatusCode>,
-    /// A header of the captured answer, as `Name: value`.
+    /// A header of the captured response, as `Name: value`.
     #[arg(long = "header", short = 'H', value_name = "K: V", value_parser = header)]
     pub headers: Vec<(HeaderName, HeaderValue)>,
-    /// The method of the call that was answered.
+    /// The method of the request.
     #[arg(long, value_name = "M", default_value = "GET")]
     pub method: Method,
-    /// When it was answered, for waits that name a moment; without it the header Date, else now.
+    /// When the response arrived, for waits that end at a date; by default the header Date, else now.
     #[arg(long, value_name = "RFC3339", value_parser = moment)]
     pub at: Option<SystemTime>,
-    /// The captured body; `-` is standard input.
+    /// The file with the capture; `-` is standard input.
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: String,
 }
 
-/// A captured answer.
+/// A captured response.
 #[derive(Clone, Debug, Default)]
 pub struct Capture {
-    /// Its status.
     pub status: StatusCode,
-    /// Its headers.
     pub headers: HeaderMap,
-    /// Its body, as it came.
+    /// With its content codings.
     pub body: Bytes,
 }
 
-/// Reads the capture, prints the problem as JSON. `now` is asked when nothing else says when.
+/// Prints the problem as JSON. `now` is used when neither the arguments nor the capture have a time.
 pub fn run(
     args: &NormaliseArgs,
     streams: &mut Streams<'_>,
     now: impl FnOnce() -> SystemTime,
 ) -> ExitCode {
-    match outcome(args, streams.stdin, now) {
-        Ok(Some(problem)) => print(&problem, streams),
-        Ok(None) => complain(streams, 1, "this answer is no error; it would pass unchanged"),
-        Err((code, sentence)) => complain(streams, code, &sentence),
-    }
+    let (code, message) = match problem_of(args, streams.stdin, now) {
+        Ok(Some(problem)) => {
+            return match writeln!(streams.stdout, "{}", pretty(&problem)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::FAILURE,
+            };
+        }
+        Ok(None) => (1, "this response is not an error; it would pass unchanged".to_owned()),
+        Err(error) => error,
+    };
+    // Where standard error cannot be written either, the exit code has to do.
+    let _ = writeln!(streams.stderr, "evenkeel normalise: {message}");
+    ExitCode::from(code)
 }
 
-fn print(problem: &Problem, streams: &mut Streams<'_>) -> ExitCode {
-    let json = pretty(problem);
-    match writeln!(streams.stdout, "{json}") {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
-    }
-}
-
-/// The body with a line for each member; as it is sent where its details are too deep for that.
+/// One line for each member. Details too deep for serde_json's own parser are printed as sent.
 fn pretty(problem: &Problem) -> String {
     let body = problem.to_bytes();
     let tree = serde_json::from_slice::<serde_json::Value>(&body);
@@ -82,41 +77,35 @@ fn pretty(problem: &Problem) -> String {
     lines.unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned())
 }
 
-fn complain(streams: &mut Streams<'_>, code: u8, sentence: &str) -> ExitCode {
-    // Nobody listens on standard error either: then the code alone must do.
-    let _ = writeln!(streams.stderr, "evenkeel normalise: {sentence}");
-    ExitCode::from(code)
-}
+/// An exit code and a message.
+type CommandError = (u8, String);
 
-/// An exit code and a sentence.
-type Refusal = (u8, String);
-
-/// Exit code of a wrong command line.
+/// The exit code for a wrong command line.
 const USAGE: u8 = 2;
-/// Exit code of a wrong dialect.
+/// The exit code for an invalid dialect.
 const CONFIGURATION: u8 = 78;
 
-fn outcome(
+fn problem_of(
     args: &NormaliseArgs,
     stdin: &mut dyn Read,
     now: impl FnOnce() -> SystemTime,
-) -> Result<Option<Problem>, Refusal> {
+) -> Result<Option<Problem>, CommandError> {
     let dialect = dialect_named(&args.dialect)?;
     let mut capture = capture(args, input(&args.file, stdin)?)?;
     for (name, value) in &args.headers {
         capture.headers.append(name, value.clone());
     }
-    let dated = capture.headers.get(DATE).and_then(|date| date.to_str().ok());
-    let dated = dated.and_then(|date| httpdate::parse_http_date(date).ok());
-    if let (Some(at), Some(_)) = (args.at, dated) {
+    let date = capture.headers.get(DATE).and_then(|date| date.to_str().ok());
+    let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+    if let (Some(at), Some(_)) = (args.at, date) {
         capture.headers.insert(DATE, http_date(at));
     }
-    let wall = args.at.or(dated).unwrap_or_else(now);
+    let wall = args.at.or(date).unwrap_or_else(now);
     Ok(normalise(&dialect, &capture, &args.method, wall))
 }
 
-/// The problem of a captured answer; `None` when it is no error. A success is read as if its
-/// route had opted in.
+/// The problem for a captured response; `None` when it is not an error. Successful responses are
+/// inspected too, as under `inspect_success`.
 #[must_use]
 pub fn normalise(
     dialect: &Dialect,
@@ -128,19 +117,19 @@ pub fn normalise(
     let body = Some(capture.body.clone());
     let (classification, facts) = dialect::understand(dialect, head, body, wall)?;
     let stopped_by = stopped_by(&classification, method);
-    let call = CallFacts {
+    let call = CallContext {
         attempts: 1,
         stopped_by,
-        effect: effect(stopped_by),
+        outcome_unknown: stopped_by == Some(StoppedBy::Method),
         upstream: (*dialect.name != *AUTO).then_some(&*dialect.name),
         vendor_status: Some(capture.status),
         documentation: dialect.documentation.as_deref(),
-        ..CallFacts::default()
+        ..CallContext::default()
     };
     Some(upstream_problem(&classification, Some(&facts), &call))
 }
 
-/// Why a gateway without patience would stop here, where the answer itself says so.
+/// Why the gateway would not send the request again, as far as the response decides that.
 fn stopped_by(classification: &Classification, method: &Method) -> Option<StoppedBy> {
     let repeatable = method.is_idempotent();
     match (classification.remedy, classification.processing) {
@@ -151,34 +140,25 @@ fn stopped_by(classification: &Classification, method: &Method) -> Option<Stoppe
     }
 }
 
-fn effect(stopped_by: Option<StoppedBy>) -> Effect {
-    if stopped_by == Some(StoppedBy::Method) { Effect::Unknown } else { Effect::Known }
-}
-
-fn dialect_named(name: &str) -> Result<std::sync::Arc<Dialect>, Refusal> {
+fn dialect_named(name: &str) -> Result<std::sync::Arc<Dialect>, CommandError> {
     if let Some(dialect) = dialect::builtin(name) {
         return Ok(dialect);
     }
-    let names: Vec<&str> = dialect::builtin_names().collect();
-    let Ok(text) = std::fs::read_to_string(name) else {
-        let known = names.join(", ");
-        return Err((
-            USAGE,
-            format!("no dialect is called `{name}`, and no file; built in are {known}"),
-        ));
-    };
-    let value = serde_saphyr::from_str(&text);
-    let value = value.map_err(|fault| (CONFIGURATION, format!("{name}: {fault}")))?;
-    let own = |value: &serde_json::Value| value.get("name")?.as_str().map(str::to_owned);
-    let own_name = own(&value).unwrap_or_else(|| name.to_owned());
-    dialect::compile(&own_name, &value).map(std::sync::Arc::new).map_err(|faults| {
-        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    let text = std::fs::read_to_string(name).map_err(|_| {
+        let builtin = dialect::builtin_names().collect::<Vec<_>>().join(", ");
+        (USAGE, format!("`{name}` is neither a built-in dialect ({builtin}) nor a readable file"))
+    })?;
+    let value: serde_json::Value = serde_saphyr::from_str(&text)
+        .map_err(|error| (CONFIGURATION, format!("{name}: {error}")))?;
+    let own_name = value.get("name").and_then(|name| name.as_str()).unwrap_or(name);
+    dialect::compile(own_name, &value).map(std::sync::Arc::new).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         (CONFIGURATION, format!("{name}:\n  {}", lines.join("\n  ")))
     })
 }
 
-/// The captured bytes; one more than is looked at, so that what is longer shows.
-fn input(file: &str, stdin: &mut dyn Read) -> Result<Vec<u8>, Refusal> {
+/// The captured bytes. The limit is above that of a body, so a body beyond that is seen to be.
+fn input(file: &str, stdin: &mut dyn Read) -> Result<Vec<u8>, CommandError> {
     let head_bytes_max = 64 * 1024;
     let limit = u64::try_from(BODY_BYTES_MAX + head_bytes_max).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
@@ -186,23 +166,23 @@ fn input(file: &str, stdin: &mut dyn Read) -> Result<Vec<u8>, Refusal> {
         "-" => stdin.take(limit).read_to_end(&mut bytes),
         path => std::fs::File::open(path).and_then(|it| it.take(limit).read_to_end(&mut bytes)),
     };
-    read.map_err(|fault| (1, format!("{file}: {fault}")))?;
+    read.map_err(|error| (1, format!("cannot read {file}: {error}")))?;
     Ok(bytes)
 }
 
-fn capture(args: &NormaliseArgs, bytes: Vec<u8>) -> Result<Capture, Refusal> {
-    match args.status {
-        Some(status) => Ok(Capture { status, headers: HeaderMap::new(), body: bytes.into() }),
-        None => Capture::parse(bytes).ok_or_else(|| {
-            let remedy =
-                "give --status N, or a capture that begins with `HTTP/`, as `curl -i` writes it";
-            (USAGE, remedy.to_owned())
-        }),
+fn capture(args: &NormaliseArgs, bytes: Vec<u8>) -> Result<Capture, CommandError> {
+    if let Some(status) = args.status {
+        return Ok(Capture { status, headers: HeaderMap::new(), body: bytes.into() });
     }
+    Capture::parse(bytes).ok_or_else(|| {
+        let message = "the capture has no valid head: give --status N, or a capture that begins \
+                       with `HTTP/`, as `curl -i` writes it";
+        (USAGE, message.to_owned())
+    })
 }
 
 impl Capture {
-    /// An answer as `curl -i` writes it: status line, headers, a blank line, the body.
+    /// A response as `curl -i` writes it: status line, headers, a blank line, the body.
     #[must_use]
     pub fn parse(bytes: Vec<u8>) -> Option<Self> {
         let bytes = Bytes::from(bytes);
@@ -214,7 +194,7 @@ impl Capture {
     }
 }
 
-/// Where the head ends and where the body begins.
+/// The end of the head and the start of the body.
 fn head_and_body(bytes: &[u8]) -> Option<(usize, usize)> {
     let end = |blank: &[u8]| {
         let place = bytes.windows(blank.len()).position(|window| window == blank)?;
@@ -228,17 +208,17 @@ fn head_and_body(bytes: &[u8]) -> Option<(usize, usize)> {
 
 fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = line.split_once(':').ok_or("a header reads `Name: value`")?;
-    let name = name.trim().parse().map_err(|_| format!("`{name}` is no header name"))?;
-    let value = HeaderValue::from_str(value.trim()).map_err(|fault| fault.to_string())?;
+    let name = name.trim().parse().map_err(|_| format!("`{name}` is not a valid header name"))?;
+    let value = HeaderValue::from_str(value.trim()).map_err(|error| error.to_string())?;
     Ok((name, value))
 }
 
 fn moment(text: &str) -> Result<SystemTime, String> {
-    let stamp = text.parse::<jiff::Timestamp>().map_err(|fault| fault.to_string())?;
+    let stamp = text.parse::<jiff::Timestamp>().map_err(|error| error.to_string())?;
     Ok(SystemTime::from(stamp))
 }
 
-/// HTTP dates exist for the years 1970 to 9999.
+/// HTTP dates cover the years 1970 to 9999.
 fn http_date(at: SystemTime) -> HeaderValue {
     let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
     let at = at.clamp(SystemTime::UNIX_EPOCH, last);
@@ -253,7 +233,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::problem::normalise::{Scrub, problem_headers};
+    use crate::problem::{Cleaner, problem_headers};
 
     const FOLDER: &str = "tests/data/problems";
 
@@ -261,7 +241,7 @@ mod tests {
         moment("2026-01-01T00:00:00Z").unwrap()
     }
 
-    /// Every `.http` of the folder, in order.
+    /// Every `.http` file of the folder, in order.
     fn captures() -> Vec<PathBuf> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER);
         let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
@@ -277,13 +257,13 @@ mod tests {
 
     fn problem(path: &Path) -> Option<Problem> {
         let name = stem(path).split('-').next().unwrap();
-        let dialect = dialect::builtin(name).unwrap_or_else(|| panic!("{name} is no dialect"));
+        let dialect = dialect::builtin(name).unwrap_or_else(|| panic!("{name} is not a dialect"));
         let capture = Capture::parse(std::fs::read(path).unwrap());
-        let capture = capture.unwrap_or_else(|| panic!("{} is no capture", path.display()));
+        let capture = capture.unwrap_or_else(|| panic!("{} is not a capture", path.display()));
         normalise(&dialect, &capture, &Method::GET, wall())
     }
 
-    #[expect(clippy::disallowed_methods, reason = "a test's own switch is no configuration")]
+    #[expect(clippy::disallowed_methods, reason = "this switch is for tests only")]
     fn updates() -> bool {
         std::env::var("UPDATE_EXPECTATIONS").is_ok_and(|it| it == "1")
     }
@@ -323,10 +303,10 @@ mod tests {
     }
 
     #[test]
-    fn a_problem_of_ours_is_not_changed_again() {
+    fn normalising_a_problem_changes_nothing() {
         for path in captures() {
             let Some(first) = problem(&path) else { continue };
-            let headers = problem_headers(&first, None, Scrub::default());
+            let headers = problem_headers(&first, None, Cleaner::default());
             let capture = Capture { status: first.status, headers, body: first.to_bytes() };
             for dialect in ["auto", "droplink", "wordbee"] {
                 let dialect = dialect::builtin(dialect).unwrap();
@@ -367,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn absolute_waits_are_measured_against_at() {
+    fn waits_until_a_date_are_measured_from_at() {
         let date = "Retry-After: Thu, 01 Jan 2026 00:01:00 GMT";
         let rows = [
             (vec![], 60),
@@ -393,11 +373,11 @@ mod tests {
     }
 
     #[test]
-    fn no_error_and_no_capture_are_said() {
+    fn a_success_a_missing_status_and_an_unknown_dialect_are_errors() {
         let failure = format!("{:?}", ExitCode::FAILURE);
         let (code, out, err) = run_with(&["--status", "200"], "{\"ok\":true}");
         assert_eq!((format!("{code:?}"), out), (failure, String::new()));
-        assert!(err.contains("no error"), "{err}");
+        assert!(err.contains("not an error"), "{err}");
         let (code, _, err) = run_with(&[], "{}");
         assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
         assert!(err.contains("--status"), "{err}");
@@ -407,7 +387,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unsafe_method_is_told_that_the_outcome_is_unknown() {
+    fn the_outcome_of_an_unsafe_method_is_unknown() {
         let (_, out, _) = run_with(&["--status", "500", "--method", "POST"], "");
         let problem: Value = serde_json::from_str(&out).unwrap();
         assert_eq!(
@@ -442,7 +422,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_a_problem_goes_out(
+        fn every_error_response_becomes_a_valid_problem(
             status in 400_u16..1000,
             headers in proptest::collection::vec(
                 (0_usize..8, proptest::collection::vec(32_u8..=255, 0..40)),
@@ -462,7 +442,7 @@ mod tests {
             let schema = schema();
             prop_assert!(schema.is_valid(&value), "{value}");
             prop_assert_eq!(Problem::from_value(&value), Some(problem.clone()));
-            let headers = problem_headers(&problem, None, Scrub::default());
+            let headers = problem_headers(&problem, None, Cleaner::default());
             let capture = Capture { status: problem.status, headers, body: problem.to_bytes() };
             let auto = dialect::builtin("auto").unwrap();
             let again = normalise(&auto, &capture, &Method::GET, wall());

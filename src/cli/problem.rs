@@ -9,7 +9,6 @@ use crate::cli::Streams;
 use crate::outcome::{Code, TYPE_PREFIX};
 use crate::problem::{Retryable, UnknownCode, schema};
 
-/// What `problem` is asked.
 #[derive(Args, Debug)]
 pub struct ProblemArgs {
     /// `schema` for the JSON Schema, or a code; without it, every code in one line each.
@@ -17,14 +16,21 @@ pub struct ProblemArgs {
     pub what: Option<String>,
 }
 
-/// Prints what was asked for.
 pub fn run(args: &ProblemArgs, streams: &mut Streams<'_>) -> ExitCode {
     let text = match args.what.as_deref() {
-        None => list(),
+        None => Code::ALL.into_iter().fold(String::new(), |mut text, code| {
+            let status = code.status().as_u16();
+            let _ = writeln!(text, "{:28} {status}  {}", code.as_str(), code.title());
+            text
+        }),
         Some("schema") => serde_json::to_string_pretty(&schema()).unwrap_or_default() + "\n",
-        Some(word) => match explained(word) {
+        Some(code) => match explained(code) {
             Ok(text) => text,
-            Err(unknown) => return refuse(&unknown, streams),
+            Err(unknown) => {
+                // Where standard error cannot be written either, the exit code has to do.
+                let _ = writeln!(streams.stderr, "evenkeel problem: {unknown}");
+                return ExitCode::from(2);
+            }
         },
     };
     match streams.stdout.write_all(text.as_bytes()) {
@@ -33,22 +39,9 @@ pub fn run(args: &ProblemArgs, streams: &mut Streams<'_>) -> ExitCode {
     }
 }
 
-fn refuse(unknown: &UnknownCode, streams: &mut Streams<'_>) -> ExitCode {
-    // Nobody listens on standard error either: then the code alone must do.
-    let _ = writeln!(streams.stderr, "evenkeel problem: {unknown}");
-    ExitCode::from(2)
-}
-
-fn list() -> String {
-    Code::ALL.into_iter().fold(String::new(), |mut text, code| {
-        let status = code.status().as_u16();
-        let _ = writeln!(text, "{:28} {status}  {}", code.as_str(), code.title());
-        text
-    })
-}
-
-fn explained(word: &str) -> Result<String, UnknownCode> {
-    let code: Code = word.strip_prefix(TYPE_PREFIX).unwrap_or(word).parse()?;
+/// `code` may be written as a problem's `type` too.
+fn explained(code: &str) -> Result<String, UnknownCode> {
+    let code: Code = code.strip_prefix(TYPE_PREFIX).unwrap_or(code).parse()?;
     let sources: Vec<&str> = code.sources().iter().map(|source| source.as_str()).collect();
     Ok(format!(
         "{name}\n  {title}\n\n{about}\n\n  type       {TYPE_PREFIX}{name}\n  status     {status}\n  source     {sources}\n  retryable  {retryable}\n",
@@ -57,20 +50,16 @@ fn explained(word: &str) -> Result<String, UnknownCode> {
         about = wrapped(code.about()),
         status = code.status().as_u16(),
         sources = sources.join(", "),
-        retryable = retryable(code.retryable()),
+        retryable = match code.retryable() {
+            Retryable::Yes => "yes",
+            Retryable::No => "no",
+            Retryable::ByReplay => "if the request may safely be sent again",
+            Retryable::AsStated => "if the vendor states when",
+        },
     ))
 }
 
-const fn retryable(retryable: Retryable) -> &'static str {
-    match retryable {
-        Retryable::Yes => "yes",
-        Retryable::No => "no",
-        Retryable::ByReplay => "if the request may safely be sent again",
-        Retryable::AsStated => "if the vendor said when",
-    }
-}
-
-/// Columns of a paragraph.
+/// The width of a paragraph.
 const COLUMNS: usize = 76;
 
 fn wrapped(text: &str) -> String {
@@ -111,14 +100,14 @@ mod tests {
     }
 
     #[test]
-    fn a_mistyped_code_is_told_the_nearest() {
+    fn a_misspelled_code_is_answered_with_the_nearest() {
         let (out, err) = printed(Some("rate_limitd"));
         assert_eq!(out, "");
         assert!(err.contains("rate_limited"), "{err}");
     }
 
     #[test]
-    fn the_schema_is_one_and_every_code_is_listed() {
+    fn the_schema_is_valid_and_every_code_is_listed() {
         let (schema, _) = printed(Some("schema"));
         let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
         assert!(jsonschema::meta::is_valid(&schema));

@@ -11,12 +11,11 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::check::{EXIT_CONFIG, refuse};
-use super::config::ConfigSource;
 use super::files;
-use crate::admin::{AdminListener, Released, Window};
+use super::source::{ConfigSource, EXIT_CONFIG, report};
+use crate::admin::{AdminListener, AdminState, ReleaseResult};
 use crate::clock::Clock;
-use crate::config::{Dialects, Environment, Flags, Loaded, Request, Settings, load};
+use crate::config::{Environment, Flags, LoadRequest, Loaded, Settings, load};
 use crate::gateway::{Drain, Gateway, RequestBody, Shared};
 use crate::problem;
 use crate::random::Random;
@@ -48,7 +47,7 @@ pub struct RunArgs {
 }
 
 impl RunArgs {
-    fn request(&self) -> Request {
+    fn request(&self) -> LoadRequest {
         let flags = Flags {
             upstream: self.upstream.clone(),
             limit: self.limit.clone(),
@@ -56,16 +55,16 @@ impl RunArgs {
             listen: self.listen.clone(),
             admin: self.admin.clone(),
         };
-        Request { flags, ..self.source.request() }
+        LoadRequest { flags, ..self.source.request() }
     }
 }
 
 /// Runs until stopped; what keeps it from starting is said on `err`.
-pub fn run(args: &RunArgs, dialects: &Dialects, err: &mut dyn Write) -> ExitCode {
+pub fn run(args: &RunArgs, err: &mut dyn Write) -> ExitCode {
     let clock = Clock::start();
-    let loaded = match load(&args.request(), &Environment::of_process(), dialects) {
+    let loaded = match load(&args.request(), &Environment::of_process()) {
         Ok(loaded) => loaded,
-        Err(faults) => return refuse(&faults, err),
+        Err(faults) => return report(&faults, err),
     };
     let _log = match Log::start(&loaded.settings.telemetry, clock) {
         Ok(log) => log,
@@ -211,12 +210,14 @@ impl Workshop {
         Gateway::new(&self.shared, self.metrics.shard(worker), exchange, Random::from_entropy())
     }
 
-    fn window(&self) -> Window {
+    fn window(&self) -> AdminState {
         let (accounts, holds) =
             (Arc::clone(&self.shared.accounts), Arc::clone(&self.shared.accounts));
-        let release =
-            move |id| if holds.release_hold(id) { Released::Yes } else { Released::Unknown };
-        Window {
+        let release = move |id| match holds.release_hold(id) {
+            true => ReleaseResult::Released,
+            false => ReleaseResult::UnknownHold,
+        };
+        AdminState {
             clock: self.clock,
             drain: self.shared.drain.clone(),
             upstreams: self.upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect(),

@@ -1,43 +1,38 @@
-//! The environment, read once. A value from then on, so that tests need no process of their own.
+//! The environment, read once and passed as a value, so that tests need no process of their own.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-/// What a key of the configuration begins with: `EVENKEEL__LISTEN__ADDRESS`.
+/// The prefix of variables that set keys: `EVENKEEL__LISTEN__ADDRESS`.
 const PREFIX: &str = "EVENKEEL__";
 
-/// The same for a default that every file beats: for images, `EVENKEEL_DEFAULT__LISTEN__ADDRESS`.
+/// The prefix of defaults that are weaker than every file; images set them.
 const DEFAULT_PREFIX: &str = "EVENKEEL_DEFAULT__";
 
-/// The variables of the process.
 #[derive(Clone, Default)]
 pub struct Environment(BTreeMap<String, OsString>);
 
 impl Environment {
-    /// Those of this process, as they are now.
     #[must_use]
     pub fn of_process() -> Self {
         let named = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
         Self(std::env::vars_os().filter_map(named).collect())
     }
 
-    /// These variables.
     #[must_use]
     pub fn of<'v>(variables: impl IntoIterator<Item = (&'v str, &'v str)>) -> Self {
         Self(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 
-    /// A variable's value, if there is one and it is not empty.
+    /// The value of a variable that is set and not empty.
     pub(super) fn value(&self, name: &str) -> Option<&OsString> {
         self.0.get(name).filter(|value| !value.is_empty())
     }
 
-    /// The variables that set keys: name, path of the key, value.
     pub(super) fn settings(&self) -> impl Iterator<Item = Variable<'_>> {
         self.prefixed(PREFIX)
     }
 
-    /// Those that set defaults.
     pub(super) fn defaults(&self) -> impl Iterator<Item = Variable<'_>> {
         self.prefixed(DEFAULT_PREFIX)
     }

@@ -1,33 +1,32 @@
 //! Layers into one tree: maps merge, lists replace, the stronger layer wins.
 //!
-//! The config crate does the layering, and what it layers is the number of the layer that
-//! speaks for each key: its values can carry the name of a source, but neither the place of a
-//! key nor a value that has been understood. With the number, both are picked from the layer.
+//! The config crate does the layering. Its values carry an origin, which here is the number of the
+//! field they were written in, so that key, location and structure are found again afterwards.
 
 use std::collections::HashMap;
 
 use config::{Config, ConfigError, Map, Source, Value, ValueKind};
 
-use super::check::{Field, Held, Item};
+use super::item::{Content, Field, Item};
+use super::tree::Location;
 
-/// Lays the layers over each other, the weakest first.
+/// Merges the layers, the weakest first.
 ///
 /// # Errors
-/// The config crate refuses a layer; none of ours gives it a reason to.
-pub(super) fn merge(layers: &[Item]) -> Result<Vec<Field>, ConfigError> {
+/// The config crate rejects a layer; none of ours gives it a reason to.
+pub(super) fn merge(layers: &[Item]) -> Result<Item, ConfigError> {
+    let mut written = Written::default();
     let mut builder = Config::builder();
-    for (number, item) in layers.iter().enumerate() {
-        builder = builder.add_source(Layer { speaks: speaks(number, item) });
+    for layer in layers {
+        builder = builder.add_source(Layer(written.table("", layer.fields())));
     }
-    let speakers = builder.build()?.collect()?;
-    Ok(pick(speakers, &layers.iter().map(Some).collect::<Vec<_>>()))
+    let merged = builder.build()?.collect()?;
+    Ok(Item::map(Location::whole(0), written.fields("", merged)))
 }
 
-/// A layer as the config crate sees it.
+/// A layer as the config crate reads it.
 #[derive(Clone, Debug)]
-struct Layer {
-    speaks: Value,
-}
+struct Layer(Map<String, Value>);
 
 impl Source for Layer {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
@@ -35,50 +34,64 @@ impl Source for Layer {
     }
 
     fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
-        self.speaks.clone().into_table()
+        Ok(self.0.clone())
     }
 }
 
-fn speaks(number: usize, item: &Item) -> Value {
-    match &item.held {
-        Held::Map(fields) => {
-            let pair = |field: &Field| (field.key.to_string(), speaks(number, &field.item));
-            Value::new(None, ValueKind::Table(fields.iter().map(pair).collect()))
+/// The fields of all layers by number, and the first that has each path.
+#[derive(Default)]
+struct Written<'l> {
+    fields: Vec<&'l Field>,
+    first: HashMap<String, usize>,
+}
+
+impl<'l> Written<'l> {
+    fn table(&mut self, path: &str, fields: &'l [Field]) -> Map<String, Value> {
+        fields.iter().map(|field| (field.key.to_string(), self.value(path, field))).collect()
+    }
+
+    fn value(&mut self, path: &str, field: &'l Field) -> Value {
+        let number = self.fields.len();
+        self.fields.push(field);
+        let path = format!("{path}.{}", field.key);
+        let kind = self.kind(&path, &field.item);
+        self.first.entry(path).or_insert(number);
+        Value::new(Some(&number.to_string()), kind)
+    }
+
+    fn kind(&mut self, path: &str, item: &'l Item) -> ValueKind {
+        match &item.content {
+            Content::Map(fields) => ValueKind::Table(self.table(path, fields)),
+            Content::Text(text) => ValueKind::String(text.to_string()),
+            Content::Secret(reference) => ValueKind::String(reference.to_yaml()),
+            Content::Data(node) => ValueKind::String(node.to_json().to_string()),
+            Content::Faulty => ValueKind::Nil,
+            Content::List(items) => {
+                let value = |item| Value::new(None, self.kind(path, item));
+                ValueKind::Array(items.iter().map(value).collect())
+            }
         }
-        Held::Plain(_) | Held::Secret(_) | Held::List(_) | Held::Data(_) | Held::Faulty => {
-            Value::new(None, ValueKind::U64(number as u64))
+    }
+
+    /// Fields in the order in which the layers first have their keys.
+    fn fields(&self, path: &str, merged: Map<String, Value>) -> Vec<Field> {
+        let mut numbered: Vec<_> = merged
+            .into_iter()
+            .filter_map(|(key, value)| self.field(format!("{path}.{key}"), value))
+            .collect();
+        numbered.sort_by_key(|(number, _)| *number);
+        numbered.into_iter().map(|(_, field)| field).collect()
+    }
+
+    fn field(&self, path: String, value: Value) -> Option<(usize, Field)> {
+        let first = *self.first.get(&path)?;
+        let origin = value.origin().and_then(|origin| origin.parse::<usize>().ok());
+        if let ValueKind::Table(merged) = value.kind {
+            let field: &Field = self.fields[first];
+            let item = Item::map(field.item.at, self.fields(&path, merged));
+            return Some((first, Field { item, ..field.clone() }));
         }
+        let field: &Field = self.fields.get(origin?)?;
+        Some((first, field.clone()))
     }
-}
-
-/// The fields of the layers, in the order in which the layers first mention them.
-fn pick(speakers: Map<String, Value>, layers: &[Option<&Item>]) -> Vec<Field> {
-    let index: Vec<_> = layers.iter().map(|item| by_key(*item)).collect();
-    let mut fields = Vec::with_capacity(speakers.len());
-    for (key, speaker) in speakers {
-        let written: Vec<_> = index.iter().map(|fields| fields.get(&*key).copied()).collect();
-        let mention =
-            |(number, field): (usize, &Option<&Field>)| Some((number, (*field)?.at.start));
-        let mention = written.iter().enumerate().find_map(mention);
-        fields.extend(field(speaker, &written).map(|field| (mention, field)));
-    }
-    fields.sort_by_key(|(mention, _)| *mention);
-    fields.into_iter().map(|(_, field)| field).collect()
-}
-
-fn by_key(item: Option<&Item>) -> HashMap<&str, &Field> {
-    let fields = item.map_or(&[] as &[Field], Item::fields);
-    fields.iter().map(|field| (&*field.key, field)).collect()
-}
-
-/// One field, as each of the layers has written it.
-fn field(speaker: Value, written: &[Option<&Field>]) -> Option<Field> {
-    if let ValueKind::Table(speakers) = speaker.kind {
-        let mut field: Field = written.iter().find_map(|field| *field)?.clone();
-        let items: Vec<_> = written.iter().map(|field| field.map(|field| &field.item)).collect();
-        field.item.held = Held::Map(pick(speakers, &items));
-        return Some(field);
-    }
-    let number = usize::try_from(speaker.into_uint().ok()?).ok()?;
-    written.get(number).copied().flatten().cloned()
 }

@@ -1,121 +1,95 @@
-//! The letterbox: text in, settings out.
+//! Configuration: text in, settings out.
 //!
 //! ```text
-//! files, environment, --set, flags        layers      from where, in which order
-//!   → a tree with places                  yaml, tree  what was written, and where
-//!   → typed values, layer by layer        check       against the table in keys
-//!   → one tree                            merge       the config crate decides who speaks
-//!   → Settings                            resolve     what depends on more than one value
+//! files, environment, --set, flags    layers            what is read, in which order
+//!   → a document with locations       yaml, tree        what is written, and where
+//!   → checked values, per layer       check             against the settings declared in keys
+//!   → one tree                        merge             the config crate layers
+//!   → Settings                        resolve           what depends on more than one value
 //! ```
 //!
-//! No fault ends the reading: all of them are collected and drawn together. Nothing raw leaves
-//! this room, and no secret enters a message.
+//! A mistake does not end the reading: diagnostics are collected and shown together. No raw value
+//! leaves this room, and no secret enters a message.
 
 mod check;
-mod defaults;
-mod dialects;
-mod draw;
-mod elsewhere;
+mod diagnostic;
 mod environment;
-mod fault;
+mod files;
+mod format;
+mod item;
 mod keys;
 mod layers;
 mod merge;
 mod provenance;
+mod render;
 mod resolve;
-mod scalar;
 mod schema;
 mod secret;
 mod settings;
 mod show;
 mod suggest;
+mod synonyms;
 mod tree;
 mod yaml;
 
 use std::net::SocketAddr;
 
-pub use dialects::{DialectFault, Dialects};
-pub use draw::Colours;
+pub use diagnostic::{DiagnosticCode, Diagnostics};
 pub use environment::Environment;
-pub use fault::{Faults, Sort};
-pub use layers::{Flags, Request};
-pub use provenance::{Known, Origin, Provenance};
-
+pub use layers::{Flags, LoadRequest};
+pub use provenance::{EffectiveValue, Origin, Provenance};
+pub use render::Colours;
 pub use schema::schema;
 pub use secret::SecretsRead;
-pub use settings::Settings;
+pub use settings::{Loaded, Settings};
 pub use tree::Position;
 
-/// A configuration that is in order.
-#[derive(Debug)]
-pub struct Loaded {
-    /// What the program runs on.
-    pub settings: Settings,
-    /// Which line each value comes from.
-    pub provenance: Provenance,
-    /// What is allowed and still deserves a word at start.
-    pub warnings: Vec<String>,
-}
-
-/// Reads everything that was asked for.
+/// Reads and resolves the configuration.
 ///
 /// # Errors
 /// Everything that is wrong with it, at once.
-pub fn load(
-    request: &Request,
-    environment: &Environment,
-    dialects: &Dialects,
-) -> Result<Loaded, Box<Faults>> {
-    let mut faults = Box::new(Faults::default());
-    let absence = layers::Absence::Fault;
-    let gathered = layers::gather(request, environment, absence, &mut faults);
-    let layers::Gathered { layers, unread } = gathered;
+pub fn load(request: &LoadRequest, environment: &Environment) -> Result<Loaded, Box<Diagnostics>> {
+    let mut diagnostics = Box::new(Diagnostics::default());
+    let absence = layers::Absence::Error;
+    let layers::Gathered { layers, unread } =
+        layers::gather(request, environment, absence, &mut diagnostics);
     let merged = match merge::merge(&layers) {
-        Ok(fields) => layers::whole(fields),
+        Ok(merged) => merged,
         Err(error) => {
-            let message = format!("the layers do not fit together: {error}");
-            faults.push(fault::Fault::new(Sort::Layer, None, message));
-            return Err(faults);
+            let message = format!("the layers cannot be merged: {error}");
+            let code = DiagnosticCode::Layer;
+            diagnostics.push(diagnostic::Diagnostic::new(code, None, message));
+            return Err(diagnostics);
         }
     };
-    let given = resolve::Given { env: environment, dialects, secrets: request.secrets };
-    let before = faults.list.len();
-    match resolve::resolve(&merged, given, &mut faults) {
-        Some(resolve::Resolved { settings, provenance, warnings }) => {
-            Ok(Loaded { settings, provenance, warnings })
+    let before = diagnostics.list.len();
+    let loaded = resolve::resolve(&merged, environment, request.secrets, &mut diagnostics);
+    loaded.ok_or_else(|| {
+        if unread > 0 {
+            diagnostics.forget_consequences(before);
         }
-        None => {
-            if unread > 0 {
-                faults.forget_consequences(before);
-            }
-            faults.sort();
-            Err(faults)
-        }
-    }
+        diagnostics.sort();
+        diagnostics
+    })
 }
 
-/// Where the admin listener of a gateway on this configuration is; the rest of it need not be in
-/// order, and without any it is the default.
+/// The address of the admin listener of a gateway with this configuration. Nothing else in it
+/// need be valid; without any configuration it is the default.
 ///
 /// # Errors
-/// A file that cannot be read, or no address where one should be.
+/// A file cannot be read, or the address is not one.
 pub fn admin_address(
-    request: &Request,
+    request: &LoadRequest,
     environment: &Environment,
-) -> Result<SocketAddr, Box<Faults>> {
-    let mut faults = Box::new(Faults::default());
+) -> Result<SocketAddr, Box<Diagnostics>> {
+    let mut diagnostics = Box::new(Diagnostics::default());
     let absence = layers::Absence::Defaults;
-    let gathered = layers::gather(request, environment, absence, &mut faults);
-    let layers = Some(gathered.layers).filter(|_| gathered.unread == 0);
-    let merged = layers.and_then(|layers| Some(layers::whole(merge::merge(&layers).ok()?)));
-    let address = match merged.as_ref().map(|merged| merged.find(["admin", "address"])) {
-        Some(None) => return Ok(defaults::ADMIN_ADDRESS),
-        Some(Some(check::Item { held: check::Held::Plain(value), .. })) => value.address(),
-        Some(Some(_)) | None => None,
-    };
-    address.ok_or_else(|| {
-        faults.sort();
-        faults
+    let gathered = layers::gather(request, environment, absence, &mut diagnostics);
+    let merged = Some(gathered.layers).filter(|_| gathered.unread == 0);
+    let merged = merged.and_then(|layers| merge::merge(&layers).ok());
+    merged.as_ref().and_then(resolve::admin_address).ok_or_else(|| {
+        diagnostics.sort();
+        diagnostics
     })
 }
 

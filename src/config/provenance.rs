@@ -1,17 +1,14 @@
-//! Which value is in force for each key, and which line says so.
+//! Which value is in force for each setting, and where it is written.
 
 use std::fmt;
 
 use super::tree::Position;
 
-/// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// It was written here.
     Written(Position),
-    /// The dialect of this name says so.
+    /// The dialect of this name promises it.
     Dialect(String),
-    /// Nobody said anything.
     Default,
 }
 
@@ -27,42 +24,42 @@ impl fmt::Display for Origin {
 
 /// One value in force.
 #[derive(Clone, Debug)]
-pub struct Known {
+pub struct EffectiveValue {
     /// The path of its key, dotted: `upstreams.wordbee.timeouts.attempt`.
     pub key: String,
     /// The value as the file would write it; a secret only as a reference.
     pub value: String,
-    /// Where it comes from.
     pub origin: Origin,
 }
 
-/// All values in force, in the order in which they were asked for.
+/// All values in force, in the order in which they were read.
 #[derive(Clone, Debug, Default)]
-pub struct Provenance(Vec<Known>);
+pub struct Provenance(Vec<EffectiveValue>);
 
 impl Provenance {
     /// Where the value of a key comes from. A key of a route entry that is not written there
     /// (`upstreams.x.routes.0.wait.max`) comes from its upstream.
     #[must_use]
     pub fn origin_of(&self, key: &str) -> Option<&Origin> {
-        self.known(key).map(|known| &known.origin)
+        self.effective(key).map(|effective| &effective.origin)
     }
 
     /// The value in force for a key, under the same rule.
     #[must_use]
-    pub fn known(&self, key: &str) -> Option<&Known> {
-        let exact = self.0.iter().find(|known| known.key == key);
-        exact.or_else(|| self.0.iter().find(|known| Some(&known.key) == outside(key).as_ref()))
+    pub fn effective(&self, key: &str) -> Option<&EffectiveValue> {
+        let exact = self.0.iter().find(|effective| effective.key == key);
+        exact.or_else(|| {
+            self.0.iter().find(|effective| Some(&effective.key) == outside(key).as_ref())
+        })
     }
 
-    /// All of them.
     #[must_use]
-    pub fn all(&self) -> &[Known] {
+    pub fn all(&self) -> &[EffectiveValue] {
         &self.0
     }
 
     pub(super) fn record(&mut self, key: String, value: String, origin: Origin) {
-        self.0.push(Known { key, value, origin });
+        self.0.push(EffectiveValue { key, value, origin });
     }
 }
 

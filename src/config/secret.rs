@@ -1,37 +1,35 @@
-//! A reference to a secret → its bytes. Never a copy in a message, never in `Debug`.
+//! A reference to a secret → its bytes, which appear in no message and in no `Debug`.
 
 use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 
-use super::check::SecretRef;
 use super::environment::Environment;
-use super::layers::cannot_read;
+use super::files::{cannot_read, read_bounded};
+use super::item::SecretRef;
 
-/// No key, token or certificate of ours is longer.
+/// No key or token is longer.
 const SECRET_BYTES_MAX: u64 = 64 << 10;
 
-/// The bytes of a secret; never empty, never printed.
+/// The bytes of a secret; never empty.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Secret(Box<[u8]>);
 
-/// Whether secrets are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SecretsRead {
-    /// They are: the program is to run on them.
     #[default]
     Yes,
-    /// They are not: `check`, `explain` and `config show` work where the secrets are not.
+    /// `check`, `explain` and `config show` can work where the secrets are not.
     No,
 }
 
 impl Secret {
-    /// Stands for a secret that is not read; another one for every key.
+    /// The placeholder of a secret that is not read; a different one for every key.
     pub(super) fn unread(key: &str) -> Self {
         Self(format!("unread:{key}").into_bytes().into())
     }
 
-    /// Resolves a reference, or says why it cannot be.
+    /// # Errors
+    /// Why the reference cannot be resolved, for a diagnostic.
     pub(super) fn resolve(
         reference: &SecretRef,
         env: &Environment,
@@ -61,22 +59,18 @@ fn from_variable(name: &str, env: &Environment) -> Result<Secret, String> {
 }
 
 fn from_file(path: &Path, written: &str) -> Result<Secret, String> {
-    let mut bytes = Vec::new();
-    let read =
-        File::open(path).and_then(|file| file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes));
-    let read = read.map_err(|error| format!("{written}: {}", cannot_read(&error)))?;
-    if read as u64 > SECRET_BYTES_MAX {
-        return Err(format!("{written}: the file is longer than 64KiB"));
-    }
+    let bytes = File::open(path).and_then(|mut file| read_bounded(&mut file, SECRET_BYTES_MAX));
+    let bytes = bytes.map_err(|error| format!("{written}: {}", cannot_read(&error)))?;
+    let bytes = bytes.ok_or_else(|| format!("{written}: the file is longer than 64KiB"))?;
     cut(&bytes).map_err(|message| format!("{written}: the file {message}"))
 }
 
 /// UTF-8's byte order mark, which some editors put before everything.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Takes away what editors and shells add around a secret: a byte order mark, blanks and line
-/// ends. No header could carry them there, so they are never part of one. What no header can
-/// carry inside it is refused.
+/// Removes what editors and shells add around a secret: a byte order mark, blanks and line ends.
+/// No header carries them there, so they are never part of a secret. What no header can carry
+/// inside it is an error.
 fn cut(bytes: &[u8]) -> Result<Secret, String> {
     if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
         return Err("is UTF-16; a secret is read as UTF-8 or ASCII".into());
@@ -85,7 +79,7 @@ fn cut(bytes: &[u8]) -> Result<Secret, String> {
     if bytes.is_empty() {
         return Err("is empty, or holds nothing but blanks".into());
     }
-    // Places count from the first byte of the secret itself.
+    // Positions count from the first byte of the secret itself.
     let found = bytes.iter().position(|byte| byte.is_ascii_control() && *byte != b'\t');
     match found.map(|at| (at, bytes[at])) {
         None => {}
@@ -105,7 +99,7 @@ fn cut(bytes: &[u8]) -> Result<Secret, String> {
     Ok(Secret(bytes.into()))
 }
 
-/// The first character that nobody sees: copied from a page, it makes another secret.
+/// The first invisible character: copied from a web page, it makes a different secret.
 fn invisible(bytes: &[u8]) -> Option<(usize, char)> {
     let text = std::str::from_utf8(bytes).ok()?;
     text.char_indices().find(|(_, c)| {
@@ -114,16 +108,6 @@ fn invisible(bytes: &[u8]) -> Option<(usize, char)> {
             || matches!(c, '\u{2060}'..='\u{2069}')
             || (c.is_whitespace() && !c.is_ascii())
     })
-}
-
-impl SecretRef {
-    /// The reference as the file writes it; it says nothing about the value.
-    pub(super) fn shown(&self) -> String {
-        match self {
-            Self::Env(name) => format!("{{ env: {name} }}"),
-            Self::File(path) => format!("{{ file: {} }}", serde_json::Value::from(&**path)),
-        }
-    }
 }
 
 #[cfg(test)]

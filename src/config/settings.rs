@@ -1,18 +1,24 @@
-//! Settings: the composition of every room's own. They cannot be invalid.
+//! What the program runs on: the settings of every room, which cannot be invalid.
 
+use super::provenance::Provenance;
 use crate::{admin, gateway, server, telemetry, upstream};
 
-/// Everything the program runs on.
+/// A valid configuration.
+#[derive(Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    /// Where each value comes from.
+    pub provenance: Provenance,
+    /// What is valid and probably not meant.
+    pub warnings: Vec<String>,
+}
+
 #[derive(Debug)]
 pub struct Settings {
-    /// The front door.
     pub server: server::Settings,
-    /// The window.
     pub admin: admin::Settings,
-    /// The workshop.
     pub gateway: gateway::Settings,
-    /// The back door; by the same numbers as the workshop's upstreams.
+    /// The connections to the vendors; numbered as the upstreams of the gateway.
     pub upstreams: Vec<upstream::Settings>,
-    /// The logbook.
     pub telemetry: telemetry::Settings,
 }

@@ -1,12 +1,11 @@
-//! The configuration in force, as YAML that could be loaded again, each value with its origin;
-//! and one line per upstream for the start of the program.
+//! The configuration in force as YAML that can be loaded again, each value with its origin; and one
+//! line per upstream for the log at start.
 
 use std::fmt::Write as _;
 
-use super::Loaded;
-use super::provenance::{Known, Provenance};
-use super::scalar::Limit;
-use super::settings::Settings;
+use super::format::Limit;
+use super::provenance::{EffectiveValue, Provenance};
+use super::settings::{Loaded, Settings};
 use crate::allowance::{Allowance, Grant, Mode};
 use crate::gateway::Upstream;
 
@@ -23,15 +22,15 @@ impl Loaded {
 /// A key and what is below it.
 struct Branch<'k> {
     name: &'k str,
-    known: Option<&'k Known>,
+    effective: Option<&'k EffectiveValue>,
     below: Vec<Self>,
 }
 
 fn branches(provenance: &Provenance) -> Vec<Branch<'_>> {
-    let mut root = Branch { name: "", known: None, below: Vec::new() };
-    for known in provenance.all() {
-        let leaf = known.key.split('.').fold(&mut root, |branch, name| branch.child(name));
-        leaf.known = Some(known);
+    let mut root = Branch { name: "", effective: None, below: Vec::new() };
+    for effective in provenance.all() {
+        let leaf = effective.key.split('.').fold(&mut root, |branch, name| branch.child(name));
+        leaf.effective = Some(effective);
     }
     root.below
 }
@@ -40,7 +39,7 @@ impl<'k> Branch<'k> {
     fn child(&mut self, name: &'k str) -> &mut Self {
         let place = self.below.iter().position(|branch| branch.name == name);
         let place = place.unwrap_or_else(|| {
-            self.below.push(Self { name, known: None, below: Vec::new() });
+            self.below.push(Self { name, effective: None, below: Vec::new() });
             self.below.len() - 1
         });
         &mut self.below[place]
@@ -50,17 +49,19 @@ impl<'k> Branch<'k> {
         let indentation = "  ".repeat(depth);
         let number = self.name.starts_with(|c: char| c.is_ascii_digit());
         let head = if number { "-".to_owned() } else { format!("{}:", self.name) };
-        let written = match self.known {
-            Some(known) => writeln!(out, "{indentation}{head} {}  # {}", known.value, known.origin),
+        let written = match self.effective {
+            Some(EffectiveValue { value, origin, .. }) => {
+                writeln!(out, "{indentation}{head} {value}  # {origin}")
+            }
             None => writeln!(out, "{indentation}{head}"),
         };
-        written.expect("a string takes everything");
+        written.expect("writing to a string does not fail");
         self.below.iter().for_each(|branch| branch.write(depth + 1, out));
     }
 }
 
 impl Settings {
-    /// One line per upstream: where it is, what it grants, how it speaks.
+    /// One line per upstream: routes, URL, allowances, dialect.
     #[must_use]
     pub fn summary(&self) -> Vec<String> {
         let upstreams = self.gateway.upstreams.iter().enumerate();
@@ -75,7 +76,7 @@ impl Settings {
         });
         let allowances = match upstream.allowances.as_slice() {
             [] => "no allowance".to_owned(),
-            some => some.iter().map(words).collect::<Vec<_>>().join(", "),
+            some => some.iter().map(described).collect::<Vec<_>>().join(", "),
         };
         format!(
             "{}: {} -> {}{}; {allowances}; dialect {}",
@@ -88,7 +89,7 @@ impl Settings {
     }
 }
 
-fn words(allowance: &Allowance) -> String {
+fn described(allowance: &Allowance) -> String {
     let grant = match allowance.grant {
         Grant::Window { limit, window, .. } => Limit { calls: limit, window }.to_string(),
         Grant::Concurrency { limit } => format!("{limit} at a time"),

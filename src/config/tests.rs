@@ -1,72 +1,11 @@
 //! What the whole room promises, through `load`.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
+use super::diagnostic::Diagnostic;
+use super::item::Item;
+use super::keys::{Keys, Kind};
 use super::*;
-use crate::dialect::{Dialect, Extract, Replay, Rule, When};
-use crate::outcome::Code;
-
-/// A dialect room with just enough sense to be asked.
-pub(crate) const DIALECTS: Dialects = Dialects {
-    builtin: |name| ["auto", "droplink", "wordbee"].contains(&name).then(|| Arc::new(plain(name))),
-    names: || ["auto", "droplink", "wordbee"].map(str::to_owned).to_vec(),
-    compile,
-    schema: crate::dialect::schema,
-};
-
-fn plain(name: &str) -> Dialect {
-    let attempt_timeout = (name == "droplink").then_some(std::time::Duration::from_secs(60));
-    Dialect {
-        name: name.into(),
-        guesses: name == "auto",
-        documentation: None,
-        support: None,
-        attempt_timeout,
-        extract: Extract::default(),
-        rules: Vec::new(),
-    }
-}
-
-fn compile(name: &str, data: &Value) -> Result<Dialect, Vec<DialectFault>> {
-    let mut dialect = plain(name);
-    let mut faults = Vec::new();
-    let rules = data.get("rules").and_then(Value::as_array).cloned().unwrap_or_default();
-    for (number, rule) in rules.iter().enumerate() {
-        if rule.get("cod").is_some() {
-            faults.push(DialectFault {
-                pointer: format!("/rules/{number}/cod"),
-                message: "unknown key `cod`".into(),
-                accepted: "name, code".into(),
-                nearest: Some("code".into()),
-            });
-        }
-        match rule.get("code").and_then(Value::as_str) {
-            Some("conflict") => dialect.rules.push(conflict(rule)),
-            other => faults.push(DialectFault {
-                pointer: format!("/rules/{number}/code"),
-                message: format!("no code has the name `{}`", other.unwrap_or_default()),
-                accepted: "conflict".into(),
-                nearest: Some("conflict".into()),
-            }),
-        }
-    }
-    if faults.is_empty() { Ok(dialect) } else { Err(faults) }
-}
-
-fn conflict(rule: &Value) -> Rule {
-    Rule {
-        name: rule.get("name").and_then(Value::as_str).unwrap_or_default().into(),
-        when: When::default(),
-        code: Code::Conflict,
-        replay: Replay::ByTable,
-        retry: None,
-        hold: None,
-        status: None,
-        support: None,
-    }
-}
 
 /// The sketch of the design, as far as this version goes.
 const SKETCH: &str = r"
@@ -123,26 +62,27 @@ fn environment() -> Environment {
 }
 
 /// Loads a text as if it were a file, with these variables and `--set`s.
-fn load_text(text: &str, env: &Environment, sets: &[&str]) -> Result<Loaded, Box<Faults>> {
+fn load_text(text: &str, env: &Environment, sets: &[&str]) -> Result<Loaded, Box<Diagnostics>> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("evenkeel.yaml");
     std::fs::write(&file, text).unwrap();
     let sets = sets.iter().map(|set| (*set).to_owned()).collect();
-    let request = Request { files: vec![file], sets, ..Request::default() };
-    load(&request, env, &DIALECTS)
+    let request = LoadRequest { files: vec![file], sets, ..LoadRequest::default() };
+    load(&request, env)
 }
 
-fn messages(faults: &Faults) -> Vec<String> {
-    let line = |fault: &fault::Fault| {
-        let at = faults.position(fault).map(|at| at.to_string()).unwrap_or_default();
-        format!("{at}: {} [{}]", fault.message, fault.key)
+fn messages(diagnostics: &Diagnostics) -> Vec<String> {
+    let line = |diagnostic: &Diagnostic| {
+        let at = diagnostics.position(diagnostic).map(|at| at.to_string()).unwrap_or_default();
+        format!("{at}: {} [{}]", diagnostic.message, diagnostic.key)
     };
-    faults.list.iter().map(line).collect()
+    diagnostics.list.iter().map(line).collect()
 }
 
 #[test]
 fn the_sketch_of_the_design_loads() {
-    let loaded = load_text(SKETCH, &environment(), &[]).map_err(|faults| messages(&faults));
+    let loaded =
+        load_text(SKETCH, &environment(), &[]).map_err(|diagnostics| messages(&diagnostics));
     let settings = loaded.unwrap().settings;
     let [wordbee, droplink, payco] = settings.gateway.upstreams.as_slice() else { panic!() };
     assert_eq!(&*wordbee.base_path, "/api");
@@ -150,8 +90,8 @@ fn the_sketch_of_the_design_loads() {
     assert_eq!(droplink.policy.attempt_timeout.as_secs(), 60, "the dialect beats the defaults");
     assert_eq!(droplink.routes[0].1.attempt_timeout.as_secs(), 5, "the entry beats the dialect");
     assert_eq!(droplink.routes[0].1.repeat, crate::gateway::Repeat::Declared);
-    assert_eq!(droplink.routes[1].1.dialect.rules.len(), 1);
-    assert_eq!(droplink.policy.dialect.rules.len(), 0);
+    let (own, with_rules) = (&droplink.policy.dialect, &droplink.routes[1].1.dialect);
+    assert_eq!(with_rules.rules.len(), own.rules.len() + 1);
     assert_eq!(droplink.allowances.len(), 4);
     assert_eq!(payco.policy.dialect.rules.len(), 1);
     assert_eq!(settings.gateway.clients.all().len(), 2);
@@ -164,7 +104,7 @@ fn the_sketch_of_the_design_loads() {
 pub(super) fn warnings_of(text: &str) -> Vec<String> {
     match load_text(text, &Environment::default(), &[]) {
         Ok(loaded) => loaded.warnings,
-        Err(faults) => panic!("{}", faults.human(Colours::Plain)),
+        Err(diagnostics) => panic!("{}", diagnostics.render(Colours::Plain)),
     }
 }
 
@@ -173,7 +113,7 @@ const WRONG: &str = "tests/data/config";
 
 /// What stands in the first lines of a wrong configuration: `#! env A=b`, `#! set a.b=c`,
 /// `#! flag limit=1/s`, `#! file PATH`.
-fn wrong_request(file: &std::path::Path) -> (Request, Environment) {
+fn wrong_request(file: &std::path::Path) -> (LoadRequest, Environment) {
     let bytes = std::fs::read(file).unwrap();
     let text = String::from_utf8_lossy(&bytes);
     let told = |what: &str| -> Vec<String> {
@@ -195,7 +135,7 @@ fn wrong_request(file: &std::path::Path) -> (Request, Environment) {
     let variables = variables.iter().filter_map(|variable| variable.split_once('='));
     let keys = [("GOOD_KEY", "s3cret-good"), ("EMPTY_KEY", "")];
     (
-        Request { files, sets: told("set"), flags, ..Request::default() },
+        LoadRequest { files, sets: told("set"), flags, ..LoadRequest::default() },
         Environment::of(variables.chain(keys)),
     )
 }
@@ -215,10 +155,13 @@ fn every_mistake_is_explained_as_expected() {
     assert!(files.len() >= 35);
     for file in files {
         let (request, env) = wrong_request(&file);
-        let Err(faults) = load(&request, &env, &DIALECTS) else { panic!("{file:?} is in order") };
-        let drawn = faults.human(Colours::Plain);
+        let Err(diagnostics) = load(&request, &env) else { panic!("{file:?} is in order") };
+        let drawn = diagnostics.render(Colours::Plain);
         assert!(!drawn.contains("s3cret"), "{file:?} shows a secret:\n{drawn}");
-        assert!(!faults.json().to_string().contains("s3cret"), "{file:?} shows a secret in JSON");
+        assert!(
+            !diagnostics.json().to_string().contains("s3cret"),
+            "{file:?} shows a secret in JSON"
+        );
         let expected = file.with_extension("txt");
         if update {
             std::fs::write(&expected, &drawn).unwrap();
@@ -253,10 +196,10 @@ fn a_difference_is_one_line() {
 }
 
 fn load_file(file: &str) -> Result<Loaded, Vec<String>> {
-    let request = Request { files: vec![file.into()], ..Request::default() };
+    let request = LoadRequest { files: vec![file.into()], ..LoadRequest::default() };
     let keys = ["STOREFRONT_KEY", "REPORTS_KEY", "NIGHTLY_KEY", "PAYCO_TOKEN"];
     let env = Environment::of(keys.map(|key| (key, key)));
-    load(&request, &env, &DIALECTS).map_err(|faults| messages(&faults))
+    load(&request, &env).map_err(|diagnostics| messages(&diagnostics))
 }
 
 #[test]
@@ -273,56 +216,43 @@ fn the_reference_says_exactly_the_defaults() {
 fn the_reference_has_every_key() {
     let text = std::fs::read_to_string("config/evenkeel.yaml").unwrap();
     let text = text.replace("#? ", "");
-    let mut faults = Faults::default();
-    let source = faults.sources.add(tree::Name::Stdin, text.clone());
-    let node = yaml::read(source, &text, &mut faults).unwrap().unwrap();
-    let item = check::layer(node, &mut faults);
-    assert_eq!(messages(&faults), [""; 0]);
-    every_key(&item, keys::ROOT, "");
+    let mut diagnostics = Diagnostics::default();
+    let source = diagnostics.sources.add(tree::SourceName::Stdin, text.clone());
+    let node = yaml::read(source, &text, &mut diagnostics).unwrap().unwrap();
+    let item = check::layer(node, &mut diagnostics);
+    assert_eq!(messages(&diagnostics), [""; 0]);
+    every_key(&item, Keys::of(keys::FILE), "");
 }
 
-/// Walks the table and the file together; of a map from names, the first that has a key counts.
-fn every_key(item: &check::Item, keys: keys::Keys, path: &str) {
-    for key in keys::each(keys) {
-        if matches!(key.kind, keys::Kind::Later { .. }) || is_policy_of_an_upstream(path, key.name)
-        {
+/// Walks the declarations and the file together; of a map from names, any entry may have a key.
+fn every_key(item: &Item, keys: Keys, path: &str) {
+    for key in keys.each() {
+        if matches!(key.kind, Kind::Later) || is_also_in_defaults(path, key.name) {
             continue;
         }
-        let field = item.field(key.name).unwrap_or_else(|| panic!("no `{path}.{}`", key.name));
-        every_key_inside(&field.item, &key.kind, &format!("{path}.{}", key.name));
+        let path = format!("{path}.{}", key.name);
+        let field = item.field(key.name).unwrap_or_else(|| panic!("no `{path}`"));
+        every_key_inside(&field.item, key.kind, &path);
     }
 }
 
-fn every_key_inside(item: &check::Item, kind: &keys::Kind, path: &str) {
-    match kind {
-        keys::Kind::Map(keys) | keys::Kind::Short { keys, .. } => every_key(item, keys, path),
-        keys::Kind::Named {
-            of: keys::Kind::Map(keys) | keys::Kind::Short { keys, .. }, ..
-        } => {
-            every_key(&all_together(item.fields().iter().map(|field| &field.item)), keys, path);
-        }
-        keys::Kind::List { of: keys::Kind::Map(keys), .. } => {
-            let check::Held::List(items) = &item.held else { panic!("{path} is no list") };
-            every_key(&all_together(items.iter()), keys, path);
-        }
-        keys::Kind::One(_)
-        | keys::Kind::Named { .. }
-        | keys::Kind::List { .. }
-        | keys::Kind::Secret
-        | keys::Kind::Data(_)
-        | keys::Kind::Later { .. } => {}
+fn every_key_inside(item: &Item, kind: Kind, path: &str) {
+    let element: Option<Kind> = match kind {
+        Kind::Map(keys) | Kind::Shorthand { keys, .. } => return every_key(item, keys, path),
+        Kind::Named { of, .. } | Kind::List { of, .. } => Some(of.into()),
+        Kind::Value(_) | Kind::Secret | Kind::Data(_) | Kind::Later => None,
+    };
+    if let Some(Kind::Map(keys) | Kind::Shorthand { keys, .. }) = element {
+        let entries = item.entries().iter().chain(item.fields().iter().map(|field| &field.item));
+        let fields = entries.flat_map(|entry| entry.fields().iter().cloned()).collect();
+        every_key(&Item::map(item.at, fields), keys, path);
     }
 }
 
-fn all_together<'i>(items: impl Iterator<Item = &'i check::Item>) -> check::Item {
-    let fields = items.flat_map(|item| item.fields().iter().cloned()).collect();
-    layers::whole(fields)
-}
-
-/// What `defaults` has shown, an upstream and a route's entry need not show again.
-fn is_policy_of_an_upstream(path: &str, key: &str) -> bool {
+/// What `defaults` shows, an upstream and a route's entry need not show again.
+fn is_also_in_defaults(path: &str, key: &str) -> bool {
     let upstream = path == ".upstreams" || path == ".upstreams.routes";
-    upstream && keys::find(keys::keys_at(&["defaults"]), key).is_some()
+    upstream && Keys::of(keys::UPSTREAM_DEFAULTS).find(key).is_some()
 }
 
 #[test]
@@ -375,8 +305,8 @@ fn a_tls_ca_that_is_no_authority_is_warned_of() {
         assert_eq!(warnings.iter().filter(told).count(), count, "{warnings:?}");
         std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
             .unwrap();
-        let faults = load_text(&text, &Environment::default(), &[]).unwrap_err();
-        assert!(messages(&faults)[0].contains("not X.509"), "{:?}", messages(&faults));
+        let diagnostics = load_text(&text, &Environment::default(), &[]).unwrap_err();
+        assert!(messages(&diagnostics)[0].contains("not X.509"), "{:?}", messages(&diagnostics));
     }
 }
 
@@ -395,8 +325,12 @@ fn a_header_that_carries_a_key_names_no_account() {
         let text = format!(
             "{listen}\nupstreams: {{ v: {{ url: 'https://a.b', {a}, {auth}, {account} }} }}"
         );
-        let faults = load_text(&text, &env, &[]).unwrap_err();
-        assert!(messages(&faults)[0].contains(words), "{header}: {:?}", messages(&faults));
+        let diagnostics = load_text(&text, &env, &[]).unwrap_err();
+        assert!(
+            messages(&diagnostics)[0].contains(words),
+            "{header}: {:?}",
+            messages(&diagnostics)
+        );
     }
 }
 
@@ -427,8 +361,9 @@ fn what_is_shown_can_be_loaded_again() {
         let loaded = load_text(text, &environment(), &["listen.address=[::1]:8080"]).unwrap();
         let shown = loaded.show();
         let again = load_text(&shown, &environment(), &[]);
-        let again =
-            again.unwrap_or_else(|faults| panic!("{}\n{shown}", faults.human(Colours::Plain)));
+        let again = again.unwrap_or_else(|diagnostics| {
+            panic!("{}\n{shown}", diagnostics.render(Colours::Plain))
+        });
         let (again, first) = (format!("{:#?}", again.settings), format!("{:#?}", loaded.settings));
         assert!(again == first, "{}\n{shown}", first_difference(&again, &first));
         assert!(!shown.contains("s3cret"));
@@ -452,9 +387,9 @@ fn the_stronger_layer_wins_and_the_record_says_which() {
     assert_eq!(loaded.settings.server.address.to_string(), "[::1]:1");
     assert_eq!((droplink.policy.attempt_timeout.as_secs(), droplink.policy.attempts), (80, 9));
     let said = |key: &str| {
-        let known = loaded.provenance.known(key).unwrap();
-        let origin = known.origin.to_string();
-        format!("{} {}", known.value, origin.rsplit('/').next().unwrap())
+        let effective = loaded.provenance.effective(key).unwrap();
+        let origin = effective.origin.to_string();
+        format!("{} {}", effective.value, origin.rsplit('/').next().unwrap())
     };
     let rows = [
         (
@@ -491,8 +426,8 @@ fn flags_alone_are_a_configuration() {
         listen: Some("127.0.0.1:0".into()),
         admin: Some("[::1]:9".into()),
     };
-    let request = Request { flags, ..Request::default() };
-    let loaded = load(&request, &Environment::default(), &DIALECTS).unwrap();
+    let request = LoadRequest { flags, ..LoadRequest::default() };
+    let loaded = load(&request, &Environment::default()).unwrap();
     assert_eq!(
         loaded.settings.summary(),
         ["upstream: / -> https://api.vendor.example/v1; all 10/s; dialect droplink"]
@@ -506,11 +441,16 @@ fn dialect_files_lie_beside_the_main_file() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("dialects")).unwrap();
     let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
-    write("dialects/own.yaml", "rules: [{ name: a, code: conflict }, { name: b, code: conflict }]");
+    write(
+        "dialects/own.yaml",
+        "rules:
+- { name: a, when: { status: 409 }, code: conflict }
+- { name: b, when: { status: 410 }, code: conflict }",
+    );
     write("10-base.yaml", "upstreams: { vendor: { url: 'https://a.example', dialect: own } }");
     write("20-more.yaml", "upstreams: { vendor: { route: / } }");
-    let request = Request { files: vec![folder.path().into()], ..Request::default() };
-    let loaded = load(&request, &Environment::default(), &DIALECTS).unwrap();
+    let request = LoadRequest { files: vec![folder.path().into()], ..LoadRequest::default() };
+    let loaded = load(&request, &Environment::default()).unwrap();
     let vendor = &loaded.settings.gateway.upstreams[0];
     assert_eq!(vendor.policy.dialect.rules.len(), 2);
     assert_eq!(&*loaded.settings.gateway.routes.entries()[0].prefix, "");
@@ -521,9 +461,9 @@ fn files_that_are_no_configuration_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("long.yaml");
     std::fs::write(&file, "#".repeat((1 << 20) + 1)).unwrap();
-    let request = Request { files: vec![file], ..Request::default() };
-    let faults = load(&request, &Environment::default(), &DIALECTS).unwrap_err();
-    assert!(messages(&faults)[0].contains("longer than 1MiB"));
+    let request = LoadRequest { files: vec![file], ..LoadRequest::default() };
+    let diagnostics = load(&request, &Environment::default()).unwrap_err();
+    assert!(messages(&diagnostics)[0].contains("longer than 1MiB"));
 }
 
 #[test]
@@ -534,26 +474,26 @@ fn one_file_that_cannot_be_read_does_not_hide_the_faults_of_others() {
     write("20-secret.yaml", "clients: { a: { key: { env: NO_SUCH_KEY } } }");
     write("30-dialect.yaml", "dialects: { own: { rules: [{ code: conflcit }] } }");
     write("40-value.yaml", "upstreams: { vendor: { timeouts: { attempt: 30 } } }");
-    let request = Request { files: vec![folder.path().into()], ..Request::default() };
-    let faults = load(&request, &Environment::default(), &DIALECTS).unwrap_err();
-    let summary = faults.summary();
+    let request = LoadRequest { files: vec![folder.path().into()], ..LoadRequest::default() };
+    let diagnostics = load(&request, &Environment::default()).unwrap_err();
+    let summary = diagnostics.summary();
     assert_eq!(summary.len(), 4, "{summary:?}");
-    let missing = |fault: &&fault::Fault| fault.sort == Sort::MissingKey;
-    assert_eq!(faults.list.iter().find(missing).map(|fault| &fault.message), None);
+    let missing = |diagnostic: &&Diagnostic| diagnostic.code == DiagnosticCode::MissingKey;
+    assert_eq!(diagnostics.list.iter().find(missing).map(|diagnostic| &diagnostic.message), None);
 }
 
 #[test]
 fn a_log_filter_of_odd_characters_is_refused() {
     let text = "telemetry: { log: { level: \" A\u{e4}=\" } }";
-    let faults = load_text(text, &Environment::default(), &[]).unwrap_err();
-    assert!(faults.list.iter().any(|fault| fault.key == "telemetry.log.level"));
+    let diagnostics = load_text(text, &Environment::default(), &[]).unwrap_err();
+    assert!(diagnostics.list.iter().any(|diagnostic| diagnostic.key == "telemetry.log.level"));
 }
 
 #[test]
 fn without_a_file_the_places_are_named() {
     let env = Environment::of([("XDG_CONFIG_HOME", "/nowhere")]);
-    let faults = load(&Request::default(), &env, &DIALECTS).unwrap_err();
-    let drawn = faults.human(Colours::Plain);
+    let diagnostics = load(&LoadRequest::default(), &env).unwrap_err();
+    let drawn = diagnostics.render(Colours::Plain);
     assert!(drawn.contains("/nowhere/evenkeel/evenkeel.yaml"), "{drawn}");
 }
 
@@ -567,11 +507,11 @@ fn json_is_yaml() {
 
 #[test]
 fn the_schema_agrees_with_the_files() {
-    let schema = schema(&DIALECTS);
+    let schema = schema();
     let accepts = jsonschema::validator_for(&schema).unwrap();
     let data = |text: &str| {
-        let mut faults = Faults::default();
-        yaml::read(0, text, &mut faults).unwrap().unwrap().to_json()
+        let mut diagnostics = Diagnostics::default();
+        yaml::read(0, text, &mut diagnostics).unwrap().unwrap().to_json()
     };
     let reference = std::fs::read_to_string("config/evenkeel.yaml").unwrap();
     for text in [SKETCH, &reference, &reference.replace("#? ", "")] {
@@ -662,21 +602,21 @@ fn is_header_name(text: &str) -> bool {
 fn control_characters_do_not_reach_a_terminal() {
     let text =
         "\"a\\e[31m\": 1\nupstreams: { v: { url: \"https://\\e[31m\", status: \"\\u0007\" } }";
-    let faults = load_text(text, &Environment::default(), &[]).unwrap_err();
-    let drawn = faults.human(Colours::Plain);
+    let diagnostics = load_text(text, &Environment::default(), &[]).unwrap_err();
+    let drawn = diagnostics.render(Colours::Plain);
     assert!(!drawn.contains(['\u{1b}', '\u{7}']), "{drawn}");
 }
 
 #[test]
 fn many_faults_are_bounded() {
     let text: String = (0..5_000).map(|n| format!("k{n}: 1\n")).collect();
-    let faults = load_text(&text, &Environment::default(), &[]).unwrap_err();
-    assert_eq!((faults.count(), faults.list.len()), (5_001, 1_000));
-    assert!(faults.human(Colours::Plain).lines().count() < 2_000);
+    let diagnostics = load_text(&text, &Environment::default(), &[]).unwrap_err();
+    assert_eq!((diagnostics.count(), diagnostics.list.len()), (5_001, 1_000));
+    assert!(diagnostics.render(Colours::Plain).lines().count() < 2_000);
 }
 
 proptest::proptest! {
-    /// Whatever the text: either settings, or at least one fault, and it can be drawn.
+    /// Whatever the text: either settings, or at least one diagnostic, and it can be drawn.
     #[test]
     fn damaged_text_is_explained(
         at in 0..SKETCH.len(),
@@ -685,10 +625,10 @@ proptest::proptest! {
     ) {
         let end = (at + cut).min(SKETCH.len());
         let text = format!("{}{put}{}", &SKETCH[..at], &SKETCH[end..]);
-        if let Err(faults) = load_text(&text, &environment(), &[]) {
-            assert!(faults.count() > 0);
-            assert!(!faults.human(Colours::Plain).is_empty());
-            assert!(faults.json().as_array().is_some_and(|faults| !faults.is_empty()));
+        if let Err(diagnostics) = load_text(&text, &environment(), &[]) {
+            assert!(diagnostics.count() > 0);
+            assert!(!diagnostics.render(Colours::Plain).is_empty());
+            assert!(diagnostics.json().as_array().is_some_and(|diagnostics| !diagnostics.is_empty()));
         }
     }
 }

@@ -1,16 +1,13 @@
-//! What was written, and where: a document as a tree in which every key and value keeps its place.
-//!
-//! Refuses to know what anything means: `check` asks the table of keys.
+//! A document as a tree in which every key and value keeps its location.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// A place in one of the sources.
+/// Where something is written: bytes of one of the sources.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct At {
-    /// The source, by its number.
+pub(super) struct Location {
+    /// The number of the source.
     pub(super) source: usize,
-    /// The first byte.
     pub(super) start: usize,
     /// The byte behind the last.
     pub(super) end: usize,
@@ -20,21 +17,19 @@ pub(super) struct At {
     pub(super) column: usize,
 }
 
-impl At {
+impl Location {
     /// A source as a whole, without a line.
     pub(super) const fn whole(source: usize) -> Self {
         Self { source, start: 0, end: 0, line: 0, column: 0 }
     }
 }
 
-/// One value as it was written.
 #[derive(Clone, Debug)]
 pub(super) struct Node {
-    pub(super) at: At,
+    pub(super) at: Location,
     pub(super) value: Value,
 }
 
-/// What was written there.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     /// Nothing, `~` or `null`.
@@ -47,31 +42,20 @@ pub(super) enum Value {
     Map(Vec<Member>),
 }
 
-/// A key and what it holds.
+/// A key and its value.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
     pub(super) key: Box<str>,
-    pub(super) at: At,
+    pub(super) at: Location,
     pub(super) node: Node,
 }
 
 impl Node {
-    /// The text, if it is one.
     pub(super) fn text(&self) -> Option<&str> {
         if let Value::Plain(text) | Value::Quoted(text) = &self.value { Some(text) } else { None }
     }
 
-    /// What kind of thing was written, for a diagnostic.
-    pub(super) const fn noun(&self) -> &'static str {
-        match &self.value {
-            Value::Nothing => "nothing",
-            Value::Plain(_) | Value::Quoted(_) => "a text",
-            Value::List(_) => "a list",
-            Value::Map(_) => "a map",
-        }
-    }
-
-    /// The same as data, with the scalars of YAML 1.2's core schema.
+    /// The node as data, with the scalars of YAML 1.2's core schema.
     pub(super) fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Nothing => serde_json::Value::Null,
@@ -79,7 +63,7 @@ impl Node {
             Value::Quoted(text) => serde_json::Value::String(text.to_string()),
             Value::List(items) => items.iter().map(Self::to_json).collect(),
             Value::Map(members) => {
-                // Of a key that stands here twice the first counts, as everywhere.
+                // Of a duplicate key the first counts, as everywhere.
                 let mut map = serde_json::Map::with_capacity(members.len());
                 for member in members {
                     map.entry(&*member.key).or_insert_with(|| member.node.to_json());
@@ -90,7 +74,7 @@ impl Node {
     }
 
     /// The key and the value a JSON Pointer leads to, or the last ones on the way that exist.
-    pub(super) fn at_pointer(&self, pointer: &str) -> (At, At) {
+    pub(super) fn at_pointer(&self, pointer: &str) -> (Location, Location) {
         let mut at = self.at;
         let mut node = self;
         for token in pointer.split('/').skip(1) {
@@ -101,7 +85,7 @@ impl Node {
         (at, if node.text().is_some() { node.at } else { at })
     }
 
-    fn child(&self, token: &str) -> Option<(At, &Self)> {
+    fn child(&self, token: &str) -> Option<(Location, &Self)> {
         match &self.value {
             Value::Nothing | Value::Plain(_) | Value::Quoted(_) => None,
             Value::List(items) => items.get(token.parse::<usize>().ok()?).map(|n| (n.at, n)),
@@ -131,19 +115,18 @@ fn finite(text: &str) -> Result<serde_json::Value, ()> {
     serde_json::Number::from_f64(number).map(serde_json::Value::Number).ok_or(())
 }
 
-/// Everything that was read, in the order of the layers; places point into it.
+/// All texts that were read, in the order of the layers; locations refer to them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sources(Vec<Source>);
 
-/// One text that was read.
 #[derive(Clone)]
 pub(super) struct Source {
-    pub(super) name: Name,
+    pub(super) name: SourceName,
     pub(super) text: String,
 }
 
 impl fmt::Debug for Source {
-    /// Without the text: somebody may have written a secret into it.
+    /// Without the text, which may hold a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({} bytes)", self.name, self.text.len())
     }
@@ -151,12 +134,12 @@ impl fmt::Debug for Source {
 
 /// Where a text came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Name {
-    /// A file, as it was named.
+pub(super) enum SourceName {
+    /// A file, by the path that named it.
     File(PathBuf),
     /// Standard input.
     Stdin,
-    /// The program itself: the demo writes its own configuration.
+    /// The program itself; the demo writes its own configuration.
     Program,
     /// A variable of the environment.
     Variable(String),
@@ -168,43 +151,43 @@ pub(super) enum Name {
 
 impl Sources {
     /// Adds a text and returns its number.
-    pub(super) fn add(&mut self, name: Name, text: String) -> usize {
+    pub(super) fn add(&mut self, name: SourceName, text: String) -> usize {
         self.0.push(Source { name, text });
         self.0.len() - 1
     }
 
-    /// The source of a place.
-    pub(super) fn of(&self, at: At) -> &Source {
+    pub(super) fn of(&self, at: Location) -> &Source {
         &self.0[at.source]
     }
 
-    /// All of them.
     pub(super) fn all(&self) -> &[Source] {
         &self.0
     }
 
-    /// The place as people read it.
-    pub(super) fn position(&self, at: At) -> Position {
+    pub(super) fn position(&self, at: Location) -> Position {
         let name = self.of(at).name.clone();
-        let in_text = at.line > 0 && matches!(name, Name::File(_) | Name::Stdin | Name::Program);
+        let in_text = at.line > 0
+            && matches!(name, SourceName::File(_) | SourceName::Stdin | SourceName::Program);
         Position { line: in_text.then_some(at.line), column: at.column, name }
     }
 
-    /// The folder that relative paths at this place start from.
-    pub(super) fn folder(&self, at: At) -> &Path {
+    /// The folder that relative paths at this location start from.
+    pub(super) fn folder(&self, at: Location) -> &Path {
         match &self.of(at).name {
-            Name::File(path) => path.parent().unwrap_or(Path::new("")),
-            Name::Stdin | Name::Program | Name::Variable(_) | Name::Set(_) | Name::Flag(_) => {
-                Path::new("")
-            }
+            SourceName::File(path) => path.parent().unwrap_or(Path::new("")),
+            SourceName::Stdin
+            | SourceName::Program
+            | SourceName::Variable(_)
+            | SourceName::Set(_)
+            | SourceName::Flag(_) => Path::new(""),
         }
     }
 }
 
-/// A place as people read it: `evenkeel.yaml:12:5`, `environment EVENKEEL__A__B`, `--set a.b`.
+/// A location as people read it: `evenkeel.yaml:12:5`, `environment EVENKEEL__A__B`, `--set a.b`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    name: Name,
+    name: SourceName,
     line: Option<usize>,
     column: usize,
 }
@@ -232,10 +215,10 @@ impl Position {
     #[must_use]
     pub const fn layer(&self) -> &'static str {
         match self.name {
-            Name::File(_) | Name::Stdin | Name::Program => "file",
-            Name::Variable(_) => "environment",
-            Name::Set(_) => "set",
-            Name::Flag(_) => "flag",
+            SourceName::File(_) | SourceName::Stdin | SourceName::Program => "file",
+            SourceName::Variable(_) => "environment",
+            SourceName::Set(_) => "set",
+            SourceName::Flag(_) => "flag",
         }
     }
 }
@@ -249,7 +232,7 @@ impl fmt::Display for Position {
     }
 }
 
-impl fmt::Display for Name {
+impl fmt::Display for SourceName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File(path) => write!(f, "{}", path.display()),

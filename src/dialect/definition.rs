@@ -1,7 +1,5 @@
-//! A dialect: how one vendor speaks when something is wrong, as data.
-//!
-//! These are the compiled values; `dialect/file.rs` reads them from text. Refuses to look at an
-//! answer: `classify` does.
+//! A dialect as data: how one vendor reports errors. `compile` makes it from text, `facts` and
+//! `classify` apply it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,36 +12,27 @@ use crate::outcome::{Code, FailureKind, HoldCause, Support};
 /// The pace after a throttle: half, unless a rule says otherwise (D29).
 pub(super) const SLOW_SIXTEENTHS: u8 = 8;
 
-/// How one vendor speaks when something is wrong.
 #[derive(Clone, Debug)]
 pub struct Dialect {
-    /// Its name in the configuration.
+    /// The name in the configuration.
     pub name: Arc<str>,
     /// Whether what no rule covers is guessed from the usual signs.
     pub guesses: bool,
     /// Where the vendor documents its errors.
     pub documentation: Option<Arc<str>>,
-    /// Whom to contact, unless a rule says otherwise.
+    /// The support contact, unless a rule has its own.
     pub support: Option<Support>,
-    /// The vendor's own promise of an answer (D3); an upstream's own setting is stronger.
+    /// How long the vendor may take to respond, as it documents (D3); the upstream's own setting
+    /// takes precedence.
     pub attempt_timeout: Option<Duration>,
-    /// Where the facts of an error live.
     pub extract: Extract,
-    /// In order; the first that matches wins.
+    /// In order; the first that matches applies.
     pub rules: Vec<Rule>,
 }
 
 impl Dialect {
-    /// The dialect as a route bends it: its own rules first, its own places instead.
-    #[must_use]
-    pub fn for_route(&self, rules: Vec<Rule>, extract: Option<Extract>) -> Self {
-        let mut bent = self.clone();
-        bent.rules.splice(0..0, rules);
-        bent.extract = extract.unwrap_or(bent.extract);
-        bent
-    }
-
-    /// Whom to contact about a hold of this cause: as the rule says that orders such holds.
+    /// The support contact for a hold of this cause: that of the rule that orders such holds, else
+    /// the dialect's.
     #[must_use]
     pub fn support_under(&self, cause: HoldCause) -> Option<&Support> {
         let orders = |rule: &&Rule| rule.hold.is_some_and(|hold| hold.cause == cause);
@@ -52,16 +41,15 @@ impl Dialect {
     }
 }
 
-/// Where the facts of an error live; of each list the first that yields text wins.
+/// Where in a response the facts of an error are; of each list the first place with a text counts.
 #[derive(Clone, Debug, Default)]
 pub struct Extract {
-    /// The human sentence.
+    /// The sentence for people.
     pub message: Vec<Place>,
-    /// The machine's code.
+    /// The machine-readable code.
     pub code: Vec<Place>,
-    /// A second reason, when it differs from the message (W10).
+    /// A second sentence, when it differs from the message (W10).
     pub reason: Vec<Place>,
-    /// Free details.
     pub details: Vec<Place>,
     /// The vendor's reference of this occurrence.
     pub reference: Vec<Place>,
@@ -69,105 +57,93 @@ pub struct Extract {
     pub date: Vec<Place>,
     /// The long-running operation it belongs to.
     pub operation: Vec<Place>,
-    /// The list of child errors.
+    /// Lists of child errors.
     pub children: Vec<Place>,
-    /// Inside a child: its sentence.
+    /// The following places are relative to one child.
     pub child_message: Vec<Place>,
-    /// Inside a child: its code.
     pub child_code: Vec<Place>,
-    /// Inside a child: its details, which stand in for a missing sentence.
+    /// Used as the child's message where there is none.
     pub child_details: Vec<Place>,
-    /// Inside a child: the field it is about.
+    /// The field the child is about.
     pub child_pointer: Vec<Place>,
-    /// Members that are never surfaced, at any depth (W9).
+    /// Members that are left out of the details, at any depth (W9).
     pub ignore: Vec<Box<str>>,
 }
 
-/// One place to look.
+/// A part of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// A JSON Pointer into the body's tree.
+    /// A JSON Pointer into the document's tree.
     Pointer(Box<str>),
-    /// A header of the answer.
     Header(HeaderName),
     /// The whole body as text.
     Text,
 }
 
-/// What one kind of error means.
+/// What one kind of error means, and what to do about it.
 #[derive(Clone, Debug)]
 pub struct Rule {
-    /// Its name, for logs and `explain`.
+    /// The name in logs and in `explain`.
     pub name: Box<str>,
-    /// When it applies.
     pub when: When,
-    /// What it means.
     pub code: Code,
-    /// Whether it is safe to send any method again.
     pub replay: Replay,
-    /// Whether and when sending again helps, without a hold.
     pub retry: Option<Retry>,
-    /// What it closes.
     pub hold: Option<HoldRule>,
-    /// The status the client gets, instead of the code's own.
+    /// The status that the client gets, instead of the code's own.
     pub status: Option<http::StatusCode>,
-    /// Its own support line.
     pub support: Option<Support>,
 }
 
-/// Conditions; all that are given must hold, of a list any.
+/// The conditions of a rule. All that are given must hold; of a list, one.
 #[derive(Clone, Debug, Default)]
 pub struct When {
     /// Statuses, as inclusive ranges.
     pub status: Vec<(u16, u16)>,
-    /// The extracted message, else the decoded body, matches.
+    /// Matches the extracted message, else the decoded body.
     pub text: Option<Regex>,
-    /// The extracted code is one of these.
+    /// Values of the extracted code.
     pub code: Vec<Box<str>>,
-    /// A place of the body holds one of these texts.
+    /// Places and the texts they may hold.
     pub body: Vec<(Place, Vec<Box<str>>)>,
-    /// A header is there and matches.
+    /// Headers that are present, with a pattern for the value if there is one.
     pub header: Vec<(HeaderName, Option<Regex>)>,
-    /// No answer came, for one of these reasons.
+    /// The kinds of failure; such a rule applies only where no response arrived.
     pub failure: Vec<FailureKind>,
 }
 
-/// What a rule knows about sending again.
+/// Whether a request that met a rule's error may be sent again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Replay {
-    /// What the replay table says.
+    /// As the replay table says.
     #[default]
     ByTable,
-    /// The vendor did nothing, whatever the method.
+    /// Whatever the method: the vendor did nothing.
     AnyMethod,
 }
 
-/// Sending again without a hold.
+/// A retry without a hold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retry {
-    /// After this wait; without one, after our own backoff.
+    /// The wait before it; without one, the gateway's own backoff.
     pub after: Option<Duration>,
 }
 
-/// What a rule closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HoldRule {
-    /// Allowance or upstream.
     pub scope: RuleScope,
-    /// Throttling or maintenance.
     pub cause: HoldCause,
-    /// For how long, when the vendor does not say.
+    /// How long, when the vendor does not say.
     pub length: Option<Duration>,
-    /// Never shorter than this, whatever the vendor says.
+    /// The shortest hold, even if the vendor states a shorter wait.
     pub at_least: Duration,
     /// The pace afterwards, in sixteenths of the present one.
     pub slow_sixteenths: u8,
 }
 
-/// What a rule may close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RuleScope {
-    /// The allowances the attempt paid, or the one whose window the vendor names.
+    /// The allowances that the attempt paid, or the one whose window the vendor states.
     Allowance,
     /// The whole upstream.
     Upstream,

@@ -14,7 +14,8 @@ mod compile;
 mod definition;
 mod document;
 mod facts;
-mod hint;
+#[doc(hidden)]
+pub mod hint;
 
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
@@ -26,7 +27,7 @@ use classify::Evidence;
 use document::Document;
 
 pub use classify::{HeadDecides, classify_failure, head_decides};
-pub use compile::{DialectError, compile, compile_extract, compile_rules, schema};
+pub use compile::{DialectError, compile, schema};
 pub use definition::{Dialect, Extract, HoldRule, Place, Replay, Retry, Rule, RuleScope, When};
 pub use document::BODY_BYTES_MAX;
 pub use hint::standing;

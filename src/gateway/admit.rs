@@ -9,9 +9,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::allowance::{
-    Admission, Asker, Awaited, Barrier, Grant, Refusal, RefusalReason, Settlement, Slot, Waiting,
+    Admission, Bottleneck, BottleneckKind, Grant, Refusal, RefusalReason, Scheduling, Settlement,
+    Slot, Waiting,
 };
-use crate::telemetry::{Admitted, LimitOf};
+use crate::telemetry::{LimitOf, SlotResult};
 use crate::time::Moment;
 use crate::upstream::Exchange;
 
@@ -23,13 +24,13 @@ use super::state::{BoxFuture, Gateway};
 impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Applies the client's own limit, once per call and before the account's queue.
     pub(super) async fn admit_client(&self, call: &mut Call<'_>) -> Result<(), Interruption> {
-        let asker = Asker {
+        let scheduling = Scheduling {
             priority: call.slot_request.priority,
             arrival: call.arrival,
             deadline: call.deadline,
-            fit: call.slot_request.fit,
+            probe_fitness: call.slot_request.probe_fitness,
         };
-        let Some((account, request)) = self.accounts.client(call.client, asker) else {
+        let Some((account, request)) = self.accounts.client_limit(call.client, scheduling) else {
             return Ok(());
         };
         let admission = account.acquire(request, self.attempt_start(call));
@@ -46,7 +47,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         })?;
         let now = self.clock.now();
         // Our own limit needs no word from a vendor: the call counts from now on.
-        slot.settle(&Settlement::plain(now, now));
+        slot.settle(&Settlement::answered(now, now));
         Ok(())
     }
 
@@ -57,9 +58,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Ok(slot) => slot,
             Err(wait) => wait.await?,
         };
-        call.slot_request.leave_ramp();
+        call.slot_request.leave_slow_start();
         if slot.would_have_waited() {
-            self.shard.admitted(call.upstream, LimitOf::Upstream, Admitted::WouldWait, None);
+            self.shard.slot_requested(
+                call.upstream,
+                LimitOf::Upstream,
+                SlotResult::WouldWait,
+                None,
+            );
         }
         Ok(slot)
     }
@@ -82,12 +88,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Result<Slot, BoxFuture<'a, Result<Slot, Interruption>>> {
         match admission {
             Admission::Granted(slot) => {
-                self.shard.admitted(call.upstream, limit_of, Admitted::Immediate, None);
+                self.shard.slot_requested(call.upstream, limit_of, SlotResult::Immediate, None);
                 Ok(slot)
             }
             Admission::Refused(refusal) => {
-                let waited = Some((blocked_by(&refusal, limit_of, call).what, Duration::ZERO));
-                self.shard.admitted(call.upstream, limit_of, Admitted::Refused, waited);
+                let waited = Some((blocked_by(&refusal, limit_of, call).kind, Duration::ZERO));
+                self.shard.slot_requested(call.upstream, limit_of, SlotResult::Refused, waited);
                 Err(Box::pin(std::future::ready(Err(Interruption::Refused(refusal)))))
             }
             Admission::Queued(waiting) => Err(self.wait_for_slot(waiting, limit_of, call)),
@@ -103,9 +109,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> BoxFuture<'a, Result<Slot, Interruption>> {
         Box::pin(async move {
             let began = self.clock.now();
-            let mut awaited = waiting.awaited().clone();
+            let mut awaited = waiting.bottleneck().clone();
             if limit_of == LimitOf::Client {
-                awaited.what = Barrier::Client;
+                awaited.kind = BottleneckKind::Client;
             }
             let client_broke = async {
                 call.body.fill().await;
@@ -123,15 +129,22 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             let waited = self.clock.now().since(began);
             call.history.waited += waited;
             let admitted = match &result {
-                Ok(_) => Admitted::Queued,
-                Err(Interruption::Refused(_) | Interruption::ClientLimited(_)) => Admitted::Refused,
+                Ok(_) => SlotResult::Queued,
+                Err(Interruption::Refused(_) | Interruption::ClientLimited(_)) => {
+                    SlotResult::Refused
+                }
                 Err(
                     Interruption::Draining
                     | Interruption::ClientBodyBroken
                     | Interruption::ClientBodyStalled,
-                ) => Admitted::Left,
+                ) => SlotResult::ClientLeft,
             };
-            self.shard.admitted(call.upstream, limit_of, admitted, Some((awaited.what, waited)));
+            self.shard.slot_requested(
+                call.upstream,
+                limit_of,
+                admitted,
+                Some((awaited.kind, waited)),
+            );
             let longest = call.history.longest_wait.as_ref();
             if longest.is_none_or(|(longest, _)| *longest <= waited) {
                 call.history.longest_wait = Some((waited, awaited));
@@ -142,22 +155,22 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 }
 
 /// What a refused call would have needed a slot of.
-pub(super) fn blocked_by(refusal: &Refusal, limit_of: LimitOf, call: &Call<'_>) -> Awaited {
+pub(super) fn blocked_by(refusal: &Refusal, limit_of: LimitOf, call: &Call<'_>) -> Bottleneck {
     let upstream = || Arc::clone(&call.settings.name);
     match &refusal.reason {
-        RefusalReason::QueueFull => Awaited { what: Barrier::Queue, name: upstream() },
+        RefusalReason::QueueFull => Bottleneck { kind: BottleneckKind::Queue, name: upstream() },
         RefusalReason::Held { cause, .. } => {
-            Awaited { what: Barrier::Hold(*cause), name: upstream() }
+            Bottleneck { kind: BottleneckKind::Hold(*cause), name: upstream() }
         }
         RefusalReason::Exhausted { allowance } => {
             let configured = call.settings.allowances.iter().find(|it| it.name == *allowance);
-            let what = match (limit_of, configured.map(|allowance| &allowance.grant)) {
-                (LimitOf::Client, _) => Barrier::Client,
-                (LimitOf::Upstream, Some(Grant::Window { .. })) => Barrier::Allowance,
-                (LimitOf::Upstream, Some(Grant::Concurrency { .. })) => Barrier::Concurrency,
-                (LimitOf::Upstream, None) => Barrier::Pace,
+            let kind = match (limit_of, configured.map(|allowance| &allowance.grant)) {
+                (LimitOf::Client, _) => BottleneckKind::Client,
+                (LimitOf::Upstream, Some(Grant::Window { .. })) => BottleneckKind::Allowance,
+                (LimitOf::Upstream, Some(Grant::Concurrency { .. })) => BottleneckKind::Concurrency,
+                (LimitOf::Upstream, None) => BottleneckKind::Pace,
             };
-            Awaited { what, name: Arc::clone(allowance) }
+            Bottleneck { kind, name: Arc::clone(allowance) }
         }
     }
 }

@@ -9,9 +9,9 @@ use std::task::{Poll, ready};
 
 use http::Response;
 
-use crate::allowance::{Blind, Settlement, Slot};
+use crate::allowance::{Settlement, Slot};
 use crate::outcome::{Failure, Remedy, StoppedBy};
-use crate::retry::decision::{Cost, RetryReason, Situation, Verdict, decide};
+use crate::retry::decision::{BudgetCharge, RetryContext, RetryReason, Verdict, decide};
 use crate::time::Moment;
 use crate::upstream::{Exchange, Progress};
 
@@ -20,7 +20,7 @@ use super::call::Call;
 use super::connection::ClientConnection;
 use super::result::{CallResult, FailedAttempt, Interruption};
 use super::settings::Inspect;
-use super::settle::blind;
+use super::settle::blind_failure;
 use super::state::{BoxFuture, Gateway};
 use super::timeouts::{AttemptTimeouts, ExchangeGuard, due_with_guard};
 use super::upload::UploadMonitor;
@@ -30,17 +30,16 @@ use super::upload::UploadMonitor;
 struct Retry {
     /// Our own wait ends; `None` where only the queue makes the call wait.
     not_before: Option<Moment>,
-    charge: BudgetCharge,
+    payment: Payment,
     reason: RetryReason,
 }
 
-/// Whether the retry budget has been charged.
+/// Whether the retry budget has paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum BudgetCharge {
-    /// It has, or nothing is due.
+enum Payment {
+    /// It has, or owes nothing.
     Settled,
-    /// It is charged when the wait is over: by then other calls have shown whether the upstream is
-    /// alive.
+    /// It pays when the wait is over: by then other calls have shown whether the upstream is alive.
     Due,
 }
 
@@ -78,7 +77,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             if let Err(interruption) = self.wait_for_retry(call, retry).await {
                 return CallResult::Interrupted(interruption);
             }
-            if retry.charge == BudgetCharge::Due && !self.charge_retry(call, self.clock.now()) {
+            if retry.payment == Payment::Due && !self.pay_retry(call, self.clock.now()) {
                 return self.give_up(call, failed, StoppedBy::Budget);
             }
             self.shard.retried(call.upstream, retry.reason);
@@ -138,7 +137,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let over = self.clock.now();
         call.history.upstream_time += over.since(sent);
         call.history.exchanged_at = Some(over);
-        Settlement::plain(sent, over)
+        Settlement::answered(sent, over)
     }
 
     /// Whether the call is sent again, from when on, and who pays for it.
@@ -146,7 +145,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     fn decide(&self, call: &mut Call<'_>, failed: &FailedAttempt) -> Result<Retry, StoppedBy> {
         let FailedAttempt { classification, settled, was_probe, .. } = failed;
         let now = self.clock.now();
-        let situation = Situation {
+        let context = RetryContext {
             call: call.repeatability(),
             attempts: call.history.attempts,
             attempts_max: call.attempts_max,
@@ -154,36 +153,38 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             chance: self.random.unit(),
             now,
             deadline: call.deadline,
-            held_until: settled.held_until.map(|until| settled.release.unwrap_or(until).max(until)),
+            held_until: settled
+                .held_until
+                .map(|until| settled.slot_free_at.unwrap_or(until).max(until)),
             hold_retries: if *was_probe { 0 } else { call.history.hold_retries },
         };
-        let (at, cost) = match decide(classification, &situation) {
+        let (not_before, charge) = match decide(classification, &context) {
             Verdict::Stop(stopped_by) => return Err(stopped_by),
-            Verdict::Again { at, cost } => (at, cost),
+            Verdict::Retry { not_before, charge } => (not_before, charge),
         };
-        let charge = match (cost, classification.remedy) {
-            (Cost::Bounded, _) if *was_probe => BudgetCharge::Settled,
-            (Cost::Bounded, _) => {
-                // What the budget cannot pay is sent as slowly as the ramp after a hold allows.
-                if !self.charge_retry(call, now) {
-                    call.slot_request.join_ramp();
+        let payment = match (charge, classification.remedy) {
+            (BudgetCharge::IfCovered, _) if *was_probe => Payment::Settled,
+            (BudgetCharge::IfCovered, _) => {
+                // What the budget cannot pay is sent in the slow start after a hold.
+                if !self.pay_retry(call, now) {
+                    call.slot_request.join_slow_start();
                 }
-                BudgetCharge::Settled
+                Payment::Settled
             }
-            (Cost::Blind, Remedy::Backoff) => BudgetCharge::Due,
-            (Cost::Blind, _) if self.charge_retry(call, now) => BudgetCharge::Settled,
-            (Cost::Blind, _) => return Err(StoppedBy::Budget),
+            (BudgetCharge::Required, Remedy::Backoff) => Payment::Due,
+            (BudgetCharge::Required, _) if self.pay_retry(call, now) => Payment::Settled,
+            (BudgetCharge::Required, _) => return Err(StoppedBy::Budget),
         };
         let waits_for_hold = classification.hold.is_some() && !was_probe;
         call.history.hold_retries += u32::from(waits_for_hold);
         call.history.failure = failed.failure.clone().map(Box::new);
         // A call under a hold waits in the queue, which wakes only the hold's probe.
-        let not_before = (now < at).then_some(at);
-        Ok(Retry { not_before, charge, reason: failed.retry_reason() })
+        let not_before = (now < not_before).then_some(not_before);
+        Ok(Retry { not_before, payment, reason: failed.retry_reason() })
     }
 
-    fn charge_retry(&self, call: &Call<'_>, now: Moment) -> bool {
-        self.accounts.pay_retry(call.upstream, call.policy.budget_percent, now)
+    fn pay_retry(&self, call: &Call<'_>, now: Moment) -> bool {
+        self.retry_budgets[call.upstream].withdraw(call.policy.budget_percent, now)
     }
 
     /// Waits without a slot until the retry may start.
@@ -213,10 +214,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         stopped_by: StoppedBy,
     ) -> CallResult<E::Body> {
         self.shard.not_retried(call.upstream, stopped_by);
-        let blind = blind(&failed.classification, failed.failure.as_ref());
-        if blind != Blind::No {
+        if let Some(failure) = blind_failure(&failed.classification, failed.failure.as_ref()) {
             let chance = self.random.unit();
-            let outage = call.account.call_failed(&call.slot_request, blind, chance);
+            let outage = call.account.call_failed(&call.slot_request, failure, chance);
             self.log_holds(call, &outage, None, self.clock.now());
         }
         CallResult::Failed(failed, stopped_by)

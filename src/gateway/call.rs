@@ -7,11 +7,11 @@ use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 
-use crate::allowance::{Account, AccountRule, Awaited, SlotRequest};
+use crate::allowance::{Account, AccountRule, Bottleneck, SlotRequest};
 use crate::headers::{self, RequestScan, ResponseScan, Rewrite};
 use crate::outcome::{Code, Failure};
 use crate::retry::decision::RetryReason;
-use crate::retry::replay::{Licence, Repeatability};
+use crate::retry::replay::{RepeatPermission, Repeatability};
 use crate::routing::route::CallPath;
 use crate::time::Moment;
 use crate::upstream::{OriginalHead, RequestHead};
@@ -39,7 +39,7 @@ pub(super) struct Call<'g> {
     pub(super) request: RequestHead,
     pub(super) client_url: ClientUrl,
     pub(super) body: ReplayBody,
-    pub(super) licence: Licence,
+    pub(super) permission: RepeatPermission,
     /// The methods by which headers or query override the request's own.
     pub(super) overrides: Vec<Box<str>>,
     pub(super) scan: RequestScan,
@@ -74,7 +74,7 @@ pub(super) struct CallHistory {
     pub(super) hold_retries: u32,
     /// The failure that the latest retry was to repair.
     pub(super) failure: Option<Box<Failure>>,
-    pub(super) longest_wait: Option<(Duration, Awaited)>,
+    pub(super) longest_wait: Option<(Duration, Bottleneck)>,
     /// Kept for the log, because the request's headers are given up before the call is recorded.
     pub(super) identity: Option<Box<CallIdentity>>,
 }
@@ -129,7 +129,7 @@ impl Call<'_> {
     pub(super) fn repeatability(&self) -> Repeatability<'_> {
         Repeatability {
             method: self.effective_method(),
-            licence: self.licence,
+            permission: self.permission,
             body: self.body.state(),
         }
     }

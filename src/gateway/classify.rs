@@ -16,13 +16,13 @@ use crate::allowance::{AttemptEnd, Settlement, Slot};
 use crate::dialect::{self, HeadDecides};
 use crate::headers::ResponseScan;
 use crate::outcome::{Failure, FailureKind, ResponseHead};
-use crate::telemetry::{self, Attempted};
+use crate::telemetry::{self, AttemptResult};
 use crate::upstream::Exchange;
 
 use super::body::{Extent, IdleTimer, PeekedBody, RequestBody, ResponseBody, peek};
 use super::call::Call;
 use super::result::{CallResult, FailedAttempt, Interruption};
-use super::settle::{attempt_end, blind};
+use super::settle::{attempt_end, blind_failure};
 use super::state::{BoxFuture, Gateway};
 
 /// How long the body of a refusal may be late before the head alone places a hold. Bodies come
@@ -38,7 +38,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         response: Response<E::Body>,
         settlement: Settlement<'_>,
     ) -> CallResult<E::Body> {
-        self.keep_identity_if_logged(call, settlement.over);
+        self.keep_identity_if_logged(call, settlement.ended);
         self.count_response(call, response.status(), &settlement);
         let scan = ResponseScan::of(response.headers());
         let head = ResponseHead { status: response.status(), headers: response.headers() };
@@ -55,9 +55,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     }
 
     fn count_response(&self, call: &Call<'_>, status: StatusCode, settlement: &Settlement<'_>) {
-        let took = settlement.over.since(settlement.sent);
+        let took = settlement.ended.since(settlement.sent);
         let method = &call.request.method;
-        self.shard.attempted(call.upstream, method, Attempted::Status(status), took);
+        self.shard.attempt_ended(call.upstream, method, AttemptResult::Status(status), took);
     }
 
     /// Classifies a response that may be an error, or a failure.
@@ -87,10 +87,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         failure: Failure,
         settlement: Settlement<'_>,
     ) -> Result<CallResult<E::Body>, Box<FailedAttempt>> {
-        let fate = attempt_end(&failure);
+        let end = attempt_end(&failure);
         if let Some(interruption) = caused_by_client(call, &failure) {
             // As if the client had left: once sent, the attempt counts, and a probe has failed.
-            match fate {
+            match end {
                 AttemptEnd::NotSent => slot.cancel(),
                 AttemptEnd::Answered | AttemptEnd::Unanswered | AttemptEnd::Refused => {
                     self.abandon(call, &mut slot)
@@ -98,16 +98,16 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             }
             return Ok(CallResult::Interrupted(interruption));
         }
-        let took = settlement.over.since(settlement.sent);
-        let (method, attempted) = (&call.request.method, Attempted::Failure(failure.kind));
-        self.shard.attempted(call.upstream, method, attempted, took);
+        let took = settlement.ended.since(settlement.sent);
+        let (method, attempted) = (&call.request.method, AttemptResult::Failure(failure.kind));
+        self.shard.attempt_ended(call.upstream, method, attempted, took);
         tracing::debug!(upstream = %call.settings.name, %failure, "exchange failed");
         if failure.kind == FailureKind::LocalResources {
-            telemetry::shortage(&failure, settlement.over);
+            telemetry::log_resource_shortage(&failure, settlement.ended);
         }
         let classification = dialect::classify_failure(&call.policy.dialect, &failure);
-        let blind = blind(&classification, Some(&failure));
-        let settlement = Settlement { fate, blind, ..settlement };
+        let blind_failure = blind_failure(&classification, Some(&failure));
+        let settlement = Settlement { end, blind_failure, ..settlement };
         let was_probe = slot.is_probe();
         let (settled, _permit) = self.settle_failed(call, slot, &classification, settlement);
         let failure = Some(failure);
@@ -145,10 +145,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         if !facts.recognised {
             self.shard.unrecognised(call.upstream);
         }
-        let settlement = Settlement { blind: blind(&classification, None), ..settlement };
+        let blind_failure = blind_failure(&classification, None);
+        let settlement = Settlement { blind_failure, ..settlement };
         let (settled, mut permit) = self.settle_failed(call, slot, &classification, settlement);
         if peeked.extent == Extent::Whole {
-            permit.end();
+            permit.body_ended();
         }
         let (response, failure) = (Some((parts, facts)), None);
         Err(Box::new(FailedAttempt { classification, response, failure, settled, was_probe }))
@@ -213,8 +214,8 @@ impl<E: Exchange<RequestBody>> Inspection<'_, '_, E> {
         let classified = dialect::classify_head(&call.policy.dialect, head_of(parts), wall);
         let Some(classification) = classified.filter(|it| it.hold.is_some()) else { return };
         let (order, chance) = (classification.hold.as_ref(), gateway.random.unit());
-        let settled = slot.close(&Settlement { order, chance, ..*settlement });
-        gateway.log_holds(call, &settled, Some(&classification.rule), settlement.over);
+        let settled = slot.hold_early(&Settlement { order, chance, ..*settlement });
+        gateway.log_holds(call, &settled, Some(&classification.rule), settlement.ended);
     }
 }
 
@@ -224,7 +225,8 @@ impl<E: Exchange<RequestBody>> Drop for Inspection<'_, '_, E> {
         let Self { gateway, call, settlement, .. } = self;
         let (head, wall) = (head_of(&parts), gateway.clock.wall());
         if let Some(classification) = dialect::classify_head(&call.policy.dialect, head, wall) {
-            let settlement = Settlement { blind: blind(&classification, None), ..*settlement };
+            let blind_failure = blind_failure(&classification, None);
+            let settlement = Settlement { blind_failure, ..*settlement };
             gateway.settle_failed(call, slot, &classification, settlement);
         } else {
             let standing = dialect::standing(head, wall);

@@ -5,7 +5,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use crate::clock::Clock;
 use crate::headers;
 use crate::outcome::Code;
-use crate::telemetry::{Ended, Shard};
+use crate::telemetry::{EndedCall, Shard};
 use crate::time::Moment;
 use crate::upstream::Exchange;
 
@@ -34,9 +34,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Ok(call) => call,
             Err(rejection) => return self.reject(rejection),
         };
-        self.shard.call_began(call.upstream);
+        self.shard.call_started(call.upstream);
         let mut cancellation = CancellationRecord::new(self, call);
-        self.accounts.call_came(call.upstream, call.arrival);
+        self.retry_budgets[call.upstream].call_began(call.arrival);
         let admitted = match self.buffer_request(call).await {
             Ok(()) => self.admit_client(call).await,
             Err(interruption) => Err(interruption),
@@ -100,7 +100,8 @@ impl Drop for CancellationRecord<'_> {
         }
         let status = StatusCode::from_u16(CLIENT_CLOSED_REQUEST).unwrap_or(StatusCode::BAD_REQUEST);
         let took = self.clock.now().since(self.arrival);
-        let ended = Ended { client: self.client, method: &self.method, status, code: None, took };
+        let ended =
+            EndedCall { client: self.client, method: &self.method, status, code: None, took };
         self.shard.call_ended(self.upstream, &ended);
     }
 }

@@ -18,6 +18,7 @@
 //! | `respond` | the vendor's response, or a problem |
 //! | `record` | metrics and log lines |
 //! | `call`, `result` | the data that the stages share |
+//! | `retry_budget` | the retry budget that all workers share |
 //! | `body` | request and response bodies on their way through |
 //! | `connection`, `drain`, `settings`, `state` | what surrounds a call |
 
@@ -34,6 +35,7 @@ mod receive;
 mod record;
 mod respond;
 mod result;
+mod retry_budget;
 mod settings;
 mod settle;
 mod state;

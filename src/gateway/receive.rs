@@ -7,15 +7,15 @@ use std::sync::Arc;
 use http::header::HOST;
 use http::{HeaderMap, Method, Request, Version};
 
-use crate::allowance::{AccountRule, Asker, Fitness};
+use crate::allowance::{AccountRule, ProbeFitness, Scheduling};
 use crate::headers::{self, AmbiguousHeader, RequestPolicy, RequestScan, Trailers};
 use crate::outcome::Code;
-use crate::retry::replay::Licence;
+use crate::retry::replay::RepeatPermission;
 use crate::routing::authority;
-use crate::routing::client::{KeyLocation, UnknownClient};
+use crate::routing::client::{Identified, KeyLocation, UnknownClient};
 use crate::routing::method::CallMethod;
 use crate::routing::route::{AbsoluteForm, CallPath, Route};
-use crate::upstream::{OriginalHead, RequestHead, Spelling};
+use crate::upstream::{HeaderCase, OriginalHead, RequestHead};
 
 use super::body::{IncomingBody, ReplayBody};
 use super::call::{Call, CallHistory, ClientUrl, Reason, Rejection};
@@ -42,65 +42,40 @@ impl<E> Gateway<E> {
         if CallMethod::from(request.method()).may_echo() {
             return Err(reject(TRACE_REFUSED, None));
         }
-        let identified = self.settings.clients.identify(request.headers()).map_err(|unknown| {
-            let reason = match unknown {
-                UnknownClient::NoKey => KEY_MISSING,
-                UnknownClient::WrongKey => KEY_UNKNOWN,
-            };
-            reject(reason, None)
-        })?;
-        let (upstream, client_url) =
-            self.route(request, client).map_err(|reason| reject(reason, None))?;
+        let identified = self.identify(request.headers()).map_err(|it| reject(it, None))?;
+        let (upstream, client_url) = self.route(request, client).map_err(|it| reject(it, None))?;
         let reject = |reason| reject(reason, Some(upstream));
         let (settings, path) = (&self.settings.upstreams[upstream], client_url.path());
         let sent_method = std::mem::take(request.method_mut());
         let query = client_url.target.query();
         let overrides = scan.overrides(&sent_method, request.headers(), query);
         let method = CallMethod::new(&sent_method, &overrides);
-        if method.may_echo() {
-            return Err(reject(TRACE_REFUSED));
-        }
-        if scan.is_loop(request.headers(), self.via.pseudonym()) {
-            return Err(reject(LOOP));
-        }
+        self.check(request.headers(), scan, method).map_err(reject)?;
         decisive_headers(request.headers(), settings, method, path).map_err(reject)?;
-        let target =
-            headers::target(&client_url.target, client_url.prefix_bytes, &settings.base_path)
-                .map_err(|_fault| reject(PATH_LEAVES_ROUTE))?;
+        let (prefix_bytes, base_path) = (client_url.prefix_bytes, &settings.base_path);
+        let target = headers::target(&client_url.target, prefix_bytes, base_path)
+            .map_err(|_fault| reject(PATH_LEAVES_ROUTE))?;
         let Policies { applied: policy, certain } = settings.policies_for(method, path);
         let asked = scan.preferred_wait(request.headers());
         let wait_applied = asked.map(|wait| wait.min(policy.wait_max).min(certain.wait_max));
         let deadline = arrival.plus(wait_applied.unwrap_or_else(|| policy.wait.min(certain.wait)));
-        let body = ReplayBody::new(
-            std::mem::take(request.body_mut()).into(),
-            policy.replay_body_max.min(certain.replay_body_max),
-            &self.pool,
-            &self.protected_headers[upstream],
-        );
-        let licence = licence(request.headers(), scan, certain);
-        let account = self.accounts.account(upstream, request.headers());
-        let asker = Asker {
+        let replay_bytes_max = policy.replay_body_max.min(certain.replay_body_max);
+        let incoming = std::mem::take(request.body_mut()).into();
+        let protected = &self.protected_headers[upstream];
+        let body = ReplayBody::new(incoming, replay_bytes_max, &self.pool, protected);
+        let replayable = body.is_surely_replayable();
+        let scheduling = Scheduling {
             priority: self.settings.clients.all()[identified.client].priority,
             arrival,
             deadline,
-            fit: if body.is_surely_replayable() { Fitness::Replayable } else { Fitness::OnlyOnce },
+            probe_fitness: if replayable {
+                ProbeFitness::Replayable
+            } else {
+                ProbeFitness::OneShot
+            },
         };
-        let slot_request = self.accounts.want(upstream, method, path, asker);
-        if scan.has_destination() && policy.redirects == Redirects::Rewrite {
-            headers::map_destination(request.headers_mut(), &client_url.rewrite(settings))
-                .map_err(|_out| reject(DESTINATION_LEAVES_ROUTE))?;
-        }
-        let forwarded_address = match certain.client_address {
-            ClientAddress::Send => Some(client.address().ip()),
-            ClientAddress::Drop => None,
-        };
-        let version = request.version();
-        let outgoing = self.outgoing(upstream, identified.key, forwarded_address, version);
-        headers::filter_request(request.headers_mut(), scan, &outgoing);
-        if sent_method == Method::OPTIONS {
-            headers::decrement_max_forwards(request.headers_mut());
-        }
-        Ok(Call {
+        let slot_request = self.accounts.slot_request(upstream, method, path, scheduling);
+        let mut call = Call {
             id,
             arrival,
             deadline,
@@ -110,25 +85,53 @@ impl<E> Gateway<E> {
             settings,
             policy,
             attempts_max: policy.attempts.min(certain.attempts),
-            licence,
+            permission: permission(request.headers(), scan, certain),
             overrides,
             scan,
-            account,
+            account: self.accounts.account(upstream, request.headers()),
             slot_request,
             request: RequestHead {
                 method: sent_method,
                 target,
                 headers: std::mem::take(request.headers_mut()),
                 client: client.id(),
-                spelling: Spelling {
-                    received: original_head,
-                    configured: settings.credential.as_ref().map(|it| Arc::clone(&it.written)),
-                },
+                spelling: header_case(original_head, settings),
             },
             client_url,
             body,
             history: CallHistory::default(),
+        };
+        let peer = match certain.client_address {
+            ClientAddress::Send => Some(client.address().ip()),
+            ClientAddress::Drop => None,
+        };
+        match self.filter_request(&mut call, identified.key, peer, request.version()) {
+            Ok(()) => Ok(call),
+            Err(reason) => Err(Rejection { id: call.id, reason, upstream: Some(upstream) }),
+        }
+    }
+
+    fn identify(&self, headers: &HeaderMap) -> Result<Identified, Reason> {
+        self.settings.clients.identify(headers).map_err(|unknown| match unknown {
+            UnknownClient::NoKey => KEY_MISSING,
+            UnknownClient::WrongKey => KEY_UNKNOWN,
         })
+    }
+
+    /// Refuses what is never sent on, whatever its route.
+    fn check(
+        &self,
+        headers: &HeaderMap,
+        scan: RequestScan,
+        method: CallMethod<'_>,
+    ) -> Result<(), Reason> {
+        if method.may_echo() {
+            return Err(TRACE_REFUSED);
+        }
+        if scan.is_loop(headers, self.via.pseudonym()) {
+            return Err(LOOP);
+        }
+        Ok(())
     }
 
     /// The upstream that a request goes to, and its URL.
@@ -180,23 +183,40 @@ impl<E> Gateway<E> {
             || client.is_local_authority(requested)
     }
 
-    fn outgoing(
+    /// Turns the client's headers into those that are sent to the upstream.
+    fn filter_request(
         &self,
-        upstream: usize,
+        call: &mut Call<'_>,
         key: KeyLocation,
         peer: Option<IpAddr>,
         version: Version,
-    ) -> RequestPolicy<'_> {
-        let credential = self.settings.upstreams[upstream].credential.as_ref();
-        RequestPolicy {
-            protected: &self.protected_headers[upstream],
+    ) -> Result<(), Reason> {
+        let headers = &mut call.request.headers;
+        if call.scan.has_destination() && call.policy.redirects == Redirects::Rewrite {
+            headers::map_destination(headers, &call.client_url.rewrite(call.settings))
+                .map_err(|_out| DESTINATION_LEAVES_ROUTE)?;
+        }
+        let credential = call.settings.credential.as_ref();
+        let policy = RequestPolicy {
+            protected: &self.protected_headers[call.upstream],
             key,
             credential: credential.map(|credential| (&credential.header, &credential.value)),
             peer,
             trailers: Trailers::Pass,
             via: self.via.value(version),
+        };
+        headers::filter_request(headers, call.scan, &policy);
+        if call.request.method == Method::OPTIONS {
+            headers::decrement_max_forwards(headers);
         }
+        Ok(())
     }
+}
+
+/// How header names are written: as the client or the configuration wrote them.
+fn header_case(received: Option<OriginalHead>, upstream: &Upstream) -> HeaderCase {
+    let configured = upstream.credential.as_ref().map(|it| Arc::clone(&it.written));
+    HeaderCase { received, configured }
 }
 
 /// Checks the headers that decisions depend on: those that a route requires are present, and the
@@ -220,13 +240,13 @@ fn decisive_headers(
     Ok(())
 }
 
-fn licence(headers: &HeaderMap, scan: RequestScan, policy: &CallPolicy) -> Licence {
+fn permission(headers: &HeaderMap, scan: RequestScan, policy: &CallPolicy) -> RepeatPermission {
     if scan.has_idempotency_key(headers, &policy.idempotency_header) {
-        return Licence::Keyed;
+        return RepeatPermission::IdempotencyKey;
     }
     match policy.repeat {
-        Repeat::Declared => Licence::Declared,
-        Repeat::ByMethod => Licence::None,
+        Repeat::Declared => RepeatPermission::Declared,
+        Repeat::ByMethod => RepeatPermission::None,
     }
 }
 

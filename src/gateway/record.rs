@@ -2,14 +2,13 @@
 //! hold that begins, continues or ends.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::allowance::{Awaited, SettleOutcome};
+use crate::allowance::{Bottleneck, SettleOutcome};
 use crate::outcome::Failure;
 use crate::problem::Problem;
-use crate::telemetry::{self, CallRecord, Ended, Gist};
+use crate::telemetry::{self, CallRecord, CallSummary, EndedCall};
 use crate::time::Moment;
 
 use super::body::{CallIdentity, ResponseContext};
@@ -18,7 +17,7 @@ use super::state::Gateway;
 
 /// How a call ended, for metrics and log.
 #[derive(Default)]
-pub(super) struct CallSummary<'a> {
+pub(super) struct CallEnd<'a> {
     pub(super) status: StatusCode,
     pub(super) problem: Option<&'a Problem>,
     pub(super) vendor_status: Option<StatusCode>,
@@ -27,24 +26,24 @@ pub(super) struct CallSummary<'a> {
     /// How the last exchange broke.
     pub(super) failure: Option<&'a Failure>,
     /// What the call was refused a slot of.
-    pub(super) blocked_by: Option<&'a Awaited>,
+    pub(super) blocked_by: Option<&'a Bottleneck>,
 }
 
 impl<E> Gateway<E> {
-    pub(super) fn record(&self, call: &Call<'_>, summary: &CallSummary<'_>) {
+    pub(super) fn record(&self, call: &Call<'_>, end: &CallEnd<'_>) {
         // A response that passes ended with its head, which came just now: no clock read.
-        let passed = if summary.problem.is_none() { call.history.exchanged_at } else { None };
+        let passed = if end.problem.is_none() { call.history.exchanged_at } else { None };
         let total = passed.unwrap_or_else(|| self.clock.now()).since(call.arrival);
-        let (status, code) = (summary.status, summary.problem.map(|problem| problem.code));
+        let (status, code) = (end.status, end.problem.map(|problem| problem.code));
         let method = &call.request.method;
-        let ended = Ended { client: call.client, method, status, code, took: total };
+        let ended = EndedCall { client: call.client, method, status, code, took: total };
         self.shard.call_ended(call.upstream, &ended);
         let CallHistory { attempts, waited, .. } = call.history;
-        let gist = Gist { code, attempts, waited, total };
-        telemetry::record(self.access, &gist, || {
+        let summary = CallSummary { code, attempts, waited, total };
+        telemetry::log_call(self.access, &summary, || {
             let kept = call.history.identity.as_deref();
             let identity = kept.map_or_else(|| call.identity(), CallIdentity::clone);
-            self.call_record(call, summary, identity, total)
+            self.call_record(call, end, summary, identity)
         });
     }
 
@@ -52,35 +51,32 @@ impl<E> Gateway<E> {
     fn call_record<'a>(
         &'a self,
         call: &'a Call<'_>,
-        summary: &CallSummary<'a>,
+        end: &CallEnd<'a>,
+        summary: CallSummary,
         identity: CallIdentity,
-        total: Duration,
     ) -> CallRecord<'a> {
-        let CallSummary { problem, .. } = *summary;
+        let problem = end.problem;
         let longest_wait = call.history.longest_wait.as_ref().map(|(_, awaited)| awaited);
         let retry_after = problem.and_then(|problem| problem.retry_after);
         CallRecord {
+            summary,
             request_id: call.id.to_str().unwrap_or_default(),
             client: &self.settings.clients.all()[call.client].name,
             upstream: &call.settings.name,
             method: &call.request.method,
             path: call.client_url.target.path(),
-            status: summary.status,
-            code: problem.map(|problem| problem.code),
+            status: end.status,
             source: problem.map(|problem| problem.source),
-            attempts: call.history.attempts,
-            waited: call.history.waited,
             upstream_time: call.history.upstream_time,
-            total,
-            rule: summary.rule,
+            rule: end.rule,
             stopped_by: problem.and_then(|problem| problem.stopped_by),
             retry_after: retry_after.map(|wait| wait.seconds),
-            vendor_status: summary.vendor_status,
+            vendor_status: end.vendor_status,
             retried_because: call.history.retried_because,
             account: identity.account,
             trace_id: identity.trace_id,
-            failure: summary.failure.or(call.history.failure.as_deref()),
-            awaited: summary.blocked_by.or(longest_wait),
+            failure: end.failure.or(call.history.failure.as_deref()),
+            awaited: end.blocked_by.or(longest_wait),
         }
     }
 
@@ -88,8 +84,8 @@ impl<E> Gateway<E> {
     /// are given up before the call is recorded.
     pub(super) fn keep_identity_if_logged(&self, call: &mut Call<'_>, now: Moment) {
         let CallHistory { attempts, waited, .. } = call.history;
-        let gist = Gist { code: None, attempts, waited, total: now.since(call.arrival) };
-        if gist.is_wanted(self.access) {
+        let summary = CallSummary { code: None, attempts, waited, total: now.since(call.arrival) };
+        if summary.is_logged(self.access) {
             call.history.identity = Some(Box::new(call.identity()));
         }
     }
@@ -103,8 +99,8 @@ impl<E> Gateway<E> {
         rule: Option<&str>,
         now: Moment,
     ) {
-        for news in &settled.news {
-            telemetry::hold((&call.settings.name, call.account.key()), news, rule, now);
+        for change in &settled.hold_changes {
+            telemetry::log_hold((&call.settings.name, call.account.key()), change, rule, now);
         }
     }
 

@@ -9,15 +9,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::allowance::{Awaited, Barrier, Binding, RefusalReason};
+use crate::allowance::{Bottleneck, BottleneckKind, RefusalReason, TightestAllowance};
 use crate::headers::{
     self, CallHeaders, RateLimit, ResponsePolicy, ResponseScan, Timing, Trailers,
 };
 use crate::outcome::{Basis, Code, FailureKind, Processing, Source, StoppedBy, Wait};
-use crate::problem::Problem;
-use crate::problem::normalise::{
-    self, CallFacts, Effect, Presenter, ProxyError, Remark, Retries, Scrub, problem_headers,
-    proxy_status,
+use crate::problem::{
+    CallContext, Cleaner, CredentialOwner, Occurrence, Problem, ProxyError, gateway_problem,
+    problem_headers, proxy_status, upstream_problem,
 };
 use crate::telemetry::LimitOf;
 use crate::upstream::{Exchange, Interim};
@@ -26,7 +25,7 @@ use super::admit::blocked_by;
 use super::body::{RequestBody, ResponseBody};
 use super::call::{Call, Rejection};
 use super::connection::ClientConnection;
-use super::record::CallSummary;
+use super::record::CallEnd;
 use super::result::{CallResult, FailedAttempt, Interruption};
 use super::state::Gateway;
 
@@ -42,7 +41,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 self.finish_headers(call, &mut response, scan);
                 let status = response.status();
                 let vendor_status = Some(status);
-                self.record(call, &CallSummary { status, vendor_status, ..CallSummary::default() });
+                self.record(call, &CallEnd { status, vendor_status, ..CallEnd::default() });
                 response
             }
             CallResult::Failed(failed, stopped_by) => {
@@ -56,22 +55,22 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     #[cold]
     pub(super) fn reject(&self, rejection: &Rejection) -> Response<ResponseBody<E::Body>> {
         let Rejection { id, reason, upstream } = rejection;
-        let facts = CallFacts {
+        let context = CallContext {
             request_id: id.to_str().ok(),
             upstream: upstream.map(|number| &*self.settings.upstreams[number].name),
-            ..CallFacts::default()
+            ..CallContext::default()
         };
-        let remark = Remark {
+        let occurrence = Occurrence {
             source: (reason.code != Code::LoopDetected).then_some(Source::Client),
             detail: Some(Cow::Borrowed(reason.detail)),
-            cause: None,
+            hold_cause: None,
         };
-        let problem = normalise::own_problem(reason.code, &facts, &remark);
+        let problem = gateway_problem(reason.code, &context, &occurrence);
         self.shard.problem(*upstream, problem.code, problem.source);
         let (code, request_id) = (problem.code.as_str(), problem.request_id.as_deref());
         tracing::info!(code, detail = reason.detail, request_id, "request rejected");
-        let mut headers = problem_headers(&problem, None, Scrub::default());
-        let own = ProxyError::own(problem.code, Some(reason.detail.into()));
+        let mut headers = problem_headers(&problem, None, Cleaner::default());
+        let own = ProxyError::refused(problem.code, Some(reason.detail.into()));
         headers.insert(PROXY_STATUS, proxy_status(self.via.pseudonym(), Some(&own), None, None));
         if problem.code == Code::MethodNotAllowed {
             headers.insert(ALLOW, METHODS_ALLOWED);
@@ -125,12 +124,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         // In HTTP/1.1 no trailers follow a body whose length is known.
         let sized = response.body().size_hint().exact().is_some();
         let bare = version != Version::HTTP_2 && sized;
-        let binding = self.binding(call);
+        let tightest = self.tightest_allowance(call);
         let incoming = ResponsePolicy {
             via: self.via.value(version),
             redirects: call.redirects(),
             trailers: if bare { Trailers::Drop } else { Trailers::Pass },
-            call: call_headers(call, binding.as_ref()),
+            call: call_headers(call, tightest.as_ref()),
         };
         headers::filter_response(response.headers_mut(), scan, &incoming);
         if call.settings.credential.is_some() {
@@ -155,28 +154,28 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
         let (parts, facts) = failed.response.as_ref().map(|(parts, facts)| (parts, facts)).unzip();
         let vendor_status = parts.map(|parts| parts.status);
-        let unknown = failed.classification.processing == Processing::Unknown
+        let outcome_unknown = failed.classification.processing == Processing::Unknown
             && !call.effective_method().is_safe();
-        let call_facts = CallFacts {
+        let context = CallContext {
             stopped_by: Some(stopped_by),
-            effect: if unknown { Effect::Unknown } else { Effect::Known },
-            retries: retries(call, failed.settled.failures),
+            outcome_unknown,
+            retries_exhausted: retries_exhausted(call, failed.settled.failed_probes),
             retry_after: self.retry_after(&failed),
             vendor_status,
-            ..self.call_facts(call)
+            ..self.call_context(call)
         };
-        let mut problem = normalise::upstream_problem(&failed.classification, facts, &call_facts);
+        let mut problem = upstream_problem(&failed.classification, facts, &context);
         let failure = failed.failure.as_ref();
         if failure.is_some_and(|failure| failure.kind == FailureKind::HeadTooLarge) {
             problem.detail = HEAD_TOO_LARGE.into();
         }
-        let summary = CallSummary {
+        let end = CallEnd {
             vendor_status,
             rule: Some(&failed.classification.rule),
             failure,
-            ..CallSummary::default()
+            ..CallEnd::default()
         };
-        self.respond_problem(call, &problem, summary, parts.map(|parts| &parts.headers))
+        self.respond_problem(call, &problem, end, parts.map(|parts| &parts.headers))
     }
 
     #[cold]
@@ -201,14 +200,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 (None, blocked_by.as_ref().and_then(exhausted_detail))
             }
         };
-        let facts = self.call_facts(call);
+        let context = self.call_context(call);
         let refusal = interruption.refusal();
-        let (cause, failures, support) = match refusal.map(|refusal| &refusal.reason) {
-            Some(RefusalReason::Held { cause, failures }) => {
-                (Some(*cause), *failures, call.policy.dialect.support_under(*cause))
+        let (hold_cause, failed_probes, support) = match refusal.map(|refusal| &refusal.reason) {
+            Some(RefusalReason::Held { cause, failed_probes }) => {
+                (Some(*cause), *failed_probes, call.policy.dialect.support_under(*cause))
             }
             Some(RefusalReason::QueueFull | RefusalReason::Exhausted { .. }) | None => {
-                (None, 0, facts.support)
+                (None, 0, context.support)
             }
         };
         let retry_after = match interruption {
@@ -219,58 +218,59 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             | Interruption::ClientBodyStalled => refusal.map(|refusal| refusal.retry_after),
         };
         let retry_after = retry_after.map(estimate);
-        let facts = CallFacts { retry_after, retries: retries(call, failures), support, ..facts };
-        let remark = Remark { source, detail, cause };
-        let problem = normalise::own_problem(interruption.code(), &facts, &remark);
-        let summary = CallSummary { blocked_by: blocked_by.as_ref(), ..CallSummary::default() };
-        self.respond_problem(call, &problem, summary, None)
+        let retries_exhausted = retries_exhausted(call, failed_probes);
+        let context = CallContext { retry_after, retries_exhausted, support, ..context };
+        let occurrence = Occurrence { source, detail, hold_cause };
+        let problem = gateway_problem(interruption.code(), &context, &occurrence);
+        let end = CallEnd { blocked_by: blocked_by.as_ref(), ..CallEnd::default() };
+        self.respond_problem(call, &problem, end, None)
     }
 
-    /// The response that carries a problem; `summary` is completed from it and recorded.
+    /// The response that carries a problem; `end` is completed from it and recorded.
     fn respond_problem(
         &self,
         call: &Call<'_>,
         problem: &Problem,
-        summary: CallSummary<'_>,
+        end: CallEnd<'_>,
         vendor_headers: Option<&HeaderMap>,
     ) -> Response<ResponseBody<E::Body>> {
         self.shard.problem(Some(call.upstream), problem.code, problem.source);
-        let mut headers = problem_headers(problem, vendor_headers, Scrub::of(&self.redactor));
+        let mut headers = problem_headers(problem, vendor_headers, Cleaner::new(&self.redactor));
         let upstream = (problem.source != Source::Client).then_some(&*call.settings.name);
-        let error = match summary.failure {
-            Some(failure) => ProxyError::broken(problem.code, failure),
+        let error = match end.failure {
+            Some(failure) => ProxyError::failed(problem.code, failure),
             None => {
-                let details = summary.blocked_by.map(|blocked_by| blocked_by.to_string().into());
-                ProxyError::own(problem.code, details)
+                let details = end.blocked_by.map(|blocked_by| blocked_by.to_string().into());
+                ProxyError::refused(problem.code, details)
             }
         };
         let name = self.via.pseudonym();
-        let status = proxy_status(name, Some(&error), upstream, summary.vendor_status);
+        let status = proxy_status(name, Some(&error), upstream, end.vendor_status);
         // Appended, because a gateway nearer to the vendor may have its own member first.
         headers.append(PROXY_STATUS, status);
-        let binding = self.binding(call);
-        headers::add_call_headers(&mut headers, &call_headers(call, binding.as_ref()));
-        let summary = CallSummary { status: problem.status, problem: Some(problem), ..summary };
-        self.record(call, &summary);
+        let tightest = self.tightest_allowance(call);
+        headers::add_call_headers(&mut headers, &call_headers(call, tightest.as_ref()));
+        let end = CallEnd { status: problem.status, problem: Some(problem), ..end };
+        self.record(call, &end);
         response_of(problem, headers)
     }
 
-    fn call_facts<'a>(&'a self, call: &'a Call<'_>) -> CallFacts<'a> {
+    fn call_context<'a>(&'a self, call: &'a Call<'_>) -> CallContext<'a> {
         let dialect = &call.policy.dialect;
-        CallFacts {
+        CallContext {
             request_id: call.id.to_str().ok(),
             attempts: call.history.attempts,
             waited: call.history.waited,
             credential: match call.settings.credential {
-                Some(_) => Presenter::Gateway,
-                None => Presenter::Client,
+                Some(_) => CredentialOwner::Gateway,
+                None => CredentialOwner::Client,
             },
             upstream: Some(&call.settings.name),
             documentation: dialect.documentation.as_deref(),
             support: dialect.support.as_ref(),
             status: call.policy.status,
-            scrub: Scrub::of(&self.redactor),
-            ..CallFacts::default()
+            cleaner: Cleaner::new(&self.redactor),
+            ..CallContext::default()
         }
     }
 
@@ -282,7 +282,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             span: now.until(until),
             basis: settled.basis.unwrap_or(Basis::Estimate),
         });
-        let release = settled.release.map(|at| estimate(now.until(at)));
+        let release = settled.slot_free_at.map(|at| estimate(now.until(at)));
         match (held, release) {
             (Some(held), Some(release)) if held.span < release.span => Some(release),
             (Some(held), _) => Some(held),
@@ -290,8 +290,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
     }
 
-    fn binding(&self, call: &Call<'_>) -> Option<Binding> {
-        call.policy.expose.rate_limit.then(|| call.account.binding(&call.slot_request)).flatten()
+    fn tightest_allowance(&self, call: &Call<'_>) -> Option<TightestAllowance> {
+        call.policy
+            .expose
+            .rate_limit
+            .then(|| call.account.tightest_allowance(&call.slot_request))
+            .flatten()
     }
 }
 
@@ -312,12 +316,12 @@ const BODY_STALLED: &str = "The request body stopped arriving, or arrived too sl
 /// Until then a load balancer has found another replica, or this one is back.
 const DRAINING_RETRY: Duration = Duration::from_secs(1);
 
-fn exhausted_detail(blocked_by: &Awaited) -> Option<Cow<'static, str>> {
-    let limit = match blocked_by.what {
-        Barrier::Allowance => "slot of the allowance",
-        Barrier::Concurrency => "concurrency slot of the allowance",
-        Barrier::Client => "slot of the limit of the client",
-        Barrier::Pace | Barrier::Hold(_) | Barrier::Queue => return None,
+fn exhausted_detail(blocked_by: &Bottleneck) -> Option<Cow<'static, str>> {
+    let limit = match blocked_by.kind {
+        BottleneckKind::Allowance => "slot of the allowance",
+        BottleneckKind::Concurrency => "concurrency slot of the allowance",
+        BottleneckKind::Client => "slot of the limit of the client",
+        BottleneckKind::Pace | BottleneckKind::Hold(_) | BottleneckKind::Queue => return None,
     };
     let name = &blocked_by.name;
     Some(format!("No {limit} `{name}` is free within the time this call may wait.").into())
@@ -330,29 +334,32 @@ fn estimate(span: Duration) -> Wait {
 
 /// Whether "a few retries" (D36) are used up: this call's attempts, or the probes of the hold that
 /// answers it.
-const fn retries(call: &Call<'_>, failed_probes: u32) -> Retries {
+const fn retries_exhausted(call: &Call<'_>, failed_probes: u32) -> bool {
     let spent = call.attempts_max <= call.history.attempts;
     let probed = call.attempts_max <= failed_probes.saturating_add(1);
-    if spent || (probed && 0 < failed_probes) { Retries::UsedUp } else { Retries::Left }
+    spent || (probed && 0 < failed_probes)
 }
 
 const fn headers_without_call(request_id: &HeaderValue) -> CallHeaders<'_> {
     CallHeaders { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
 }
 
-fn call_headers<'a>(call: &'a Call<'_>, binding: Option<&'a Binding>) -> CallHeaders<'a> {
+fn call_headers<'a>(
+    call: &'a Call<'_>,
+    tightest: Option<&'a TightestAllowance>,
+) -> CallHeaders<'a> {
     let timing = Timing { wait: call.history.waited, upstream: call.history.upstream_time };
     CallHeaders {
         request_id: &call.id,
         attempts: call.history.attempts,
         wait_applied: call.wait_applied,
         timing: call.policy.expose.server_timing.then_some(timing),
-        rate_limit: binding.map(|binding| RateLimit {
-            name: &binding.name,
-            limit: binding.limit,
-            window: binding.window,
-            remaining: binding.remaining,
-            reset: binding.reset,
+        rate_limit: tightest.map(|tightest| RateLimit {
+            name: &tightest.name,
+            limit: tightest.limit,
+            window: tightest.window,
+            remaining: tightest.remaining,
+            reset: tightest.reset,
         }),
     }
 }

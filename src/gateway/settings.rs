@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue};
 use crate::allowance::{AccountRule, Allowance};
 use crate::dialect::Dialect;
 use crate::headers::ProtectedHeaders;
-use crate::problem::normalise::StatusPolicy;
+use crate::problem::StatusPolicy;
 use crate::retry::backoff::Backoff;
 use crate::routing::client::Clients;
 use crate::routing::method::CallMethod;
@@ -154,7 +154,7 @@ pub struct CallPolicy {
     /// In total, the first included.
     pub attempts: u32,
     pub backoff: Backoff,
-    /// Blind retries as a percentage of calls.
+    /// BlindFailure retries as a percentage of calls.
     pub budget_percent: u32,
     /// Bytes of a request body that are kept for another attempt.
     pub replay_body_max: usize,

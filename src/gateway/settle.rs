@@ -1,9 +1,11 @@
 //! What the account learns from an attempt: settles its slot with what the vendor's response said,
 //! and keeps the retry budget informed.
 
-use crate::allowance::{AttemptEnd, Blind, ConcurrencyPermit, SettleOutcome, Settlement, Slot};
+use crate::allowance::{
+    AttemptEnd, BlindFailure, ConcurrencyPermit, SettleOutcome, Settlement, Slot,
+};
 use crate::outcome::{Classification, Code, Delivery, Failure, Processing, Remedy, Standing};
-use crate::telemetry::Throttled;
+use crate::telemetry::Throttle;
 
 use super::call::Call;
 use super::state::Gateway;
@@ -22,13 +24,13 @@ impl<E> Gateway<E> {
         standing: Option<&Standing>,
         settlement: Settlement<'_>,
     ) -> ConcurrencyPermit {
-        self.accounts.answered(call.upstream);
+        self.retry_budgets[call.upstream].succeeded();
         let (settled, permit) = slot.settle(&Settlement {
             order: standing.and_then(|standing| standing.pause.as_ref()),
-            said: standing,
+            standing,
             ..settlement
         });
-        self.log_holds(call, &settled, Some(RATE_HEADERS_RULE), settlement.over);
+        self.log_holds(call, &settled, Some(RATE_HEADERS_RULE), settlement.ended);
         permit
     }
 
@@ -40,25 +42,25 @@ impl<E> Gateway<E> {
         classification: &Classification,
         settlement: Settlement<'_>,
     ) -> (SettleOutcome, ConcurrencyPermit) {
-        let failed = settlement.blind != Blind::No || classification.remedy != Remedy::Final;
+        let failed = settlement.blind_failure.is_some() || classification.remedy != Remedy::Final;
         match (failed, &classification.hold) {
             (true, None) if call.history.attempts == 1 => {
-                self.accounts.call_failed(call.upstream, self.clock.now());
+                self.retry_budgets[call.upstream].call_failed(self.clock.now());
             }
-            (false, None) => self.accounts.answered(call.upstream),
+            (false, None) => self.retry_budgets[call.upstream].succeeded(),
             (true, None) | (_, Some(_)) => {}
         }
         let (settled, permit) = slot.settle(&Settlement {
             order: classification.hold.as_ref(),
             learned: classification.learned,
-            said: classification.standing.as_ref(),
+            standing: classification.standing.as_ref(),
             chance: self.random.unit(),
             ..settlement
         });
-        self.log_holds(call, &settled, Some(&classification.rule), settlement.over);
+        self.log_holds(call, &settled, Some(&classification.rule), settlement.ended);
         if classification.code == Code::RateLimited {
             let expected =
-                if settled.unexpected { Throttled::Unexpected } else { Throttled::Expected };
+                if settled.unexpected_throttle { Throttle::Unexpected } else { Throttle::Expected };
             self.shard.throttled(call.upstream, expected);
         }
         (settled, permit)
@@ -84,13 +86,16 @@ pub(super) const fn attempt_end(failure: &Failure) -> AttemptEnd {
 
 /// Whether an attempt is evidence of an outage: the vendor did not respond, or it is unknown what
 /// it did. Limits on our own side say nothing about the vendor.
-pub(super) fn blind(classification: &Classification, failure: Option<&Failure>) -> Blind {
+pub(super) fn blind_failure(
+    classification: &Classification,
+    failure: Option<&Failure>,
+) -> Option<BlindFailure> {
     if failure.is_some_and(|failure| failure.kind.is_local()) {
-        return Blind::No;
+        return None;
     }
     match classification.processing {
-        Processing::Unknown => Blind::OnPath,
-        Processing::NotSent => Blind::OnConnection,
-        Processing::NotProcessed | Processing::Processed => Blind::No,
+        Processing::Unknown => Some(BlindFailure::AfterSend),
+        Processing::NotSent => Some(BlindFailure::NoConnection),
+        Processing::NotProcessed | Processing::Processed => None,
     }
 }

@@ -6,16 +6,17 @@ use std::time::UNIX_EPOCH;
 
 use http::HeaderValue;
 
-use crate::allowance::{Accounts, UpstreamRules};
+use crate::allowance::{Accounts, UpstreamAllowances};
 use crate::clock::Clock;
 use crate::headers::{self, ProtectedHeaders, Via};
-use crate::problem::normalise::Redactor;
+use crate::problem::Redactor;
 use crate::random::Random;
 use crate::routing::route::Matcher;
 use crate::telemetry::{Access, Shard};
 
 use super::body::ReplayPool;
 use super::drain::Drain;
+use super::retry_budget::SharedRetryBudget;
 use super::settings::{Settings, Upstream};
 
 /// A future on the heap: most calls never need it, so it does not enlarge the future of every
@@ -27,6 +28,8 @@ pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Shared {
     pub settings: Arc<Settings>,
     pub accounts: Arc<Accounts>,
+    /// By upstream.
+    pub(super) retry_budgets: Arc<[SharedRetryBudget]>,
     /// Removes the credentials that we inject from everything a client reads.
     pub redactor: Arc<Redactor>,
     pub pool: Arc<ReplayPool>,
@@ -41,7 +44,7 @@ pub struct Shared {
 impl Shared {
     #[must_use]
     pub fn new(settings: Arc<Settings>, access: Access, drain: Drain, clock: Clock) -> Self {
-        let rules = |upstream: &Upstream| UpstreamRules {
+        let rules = |upstream: &Upstream| UpstreamAllowances {
             name: Arc::clone(&upstream.name),
             account: upstream.account.clone(),
             allowances: upstream.allowances.clone(),
@@ -54,6 +57,7 @@ impl Shared {
         let [a, b, c, d, ..] = Random::from_entropy().bytes16();
         Self {
             accounts: Arc::new(accounts),
+            retry_budgets: rules.iter().map(|_| SharedRetryBudget::default()).collect(),
             redactor: Arc::new(redactor),
             pool: Arc::new(ReplayPool::new(settings.replay_bytes_max)),
             settings,
@@ -70,6 +74,8 @@ impl Shared {
 pub struct Gateway<E> {
     pub(super) settings: Arc<Settings>,
     pub(super) accounts: Arc<Accounts>,
+    /// By upstream.
+    pub(super) retry_budgets: Arc<[SharedRetryBudget]>,
     pub(super) exchange: E,
     pub(super) shard: Arc<Shard>,
     pub(super) pool: Arc<ReplayPool>,
@@ -88,8 +94,17 @@ pub struct Gateway<E> {
 impl<E> Gateway<E> {
     #[must_use]
     pub fn new(shared: &Shared, shard: Arc<Shard>, exchange: E, random: Random) -> Self {
-        let Shared { settings, accounts, redactor, pool, drain, instance, access, clock } =
-            shared.clone();
+        let Shared {
+            settings,
+            accounts,
+            retry_budgets,
+            redactor,
+            pool,
+            drain,
+            instance,
+            access,
+            clock,
+        } = shared.clone();
         let upstreams = &settings.upstreams;
         Self {
             via: Via::new(&settings.via, instance),
@@ -98,6 +113,7 @@ impl<E> Gateway<E> {
             redactor,
             settings,
             accounts,
+            retry_budgets,
             exchange,
             shard,
             pool,

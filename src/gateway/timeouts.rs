@@ -27,7 +27,11 @@ const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(50);
 
 impl AttemptTimeouts {
     pub(super) const fn new(policy: &CallPolicy, slot: &Slot) -> Self {
-        Self { guard: slot.guard(), attempt: policy.attempt_timeout, idle: policy.idle_timeout }
+        Self {
+            guard: slot.arrival_guard(),
+            attempt: policy.attempt_timeout,
+            idle: policy.idle_timeout,
+        }
     }
 
     /// A moment before which nothing that begins at `began` can be due.
@@ -52,7 +56,7 @@ impl AttemptTimeouts {
         if let (Some(sent), Some(guard)) = (progress.sent(), self.guard)
             && sent.plus(guard) <= now
         {
-            slot.pass_guard(sent.plus(guard));
+            slot.arrival_guard_passed(sent.plus(guard));
         }
         let timed_out = |kind, detail| Failure::new(kind, progress.delivery(), detail);
         if let Some(sent) = progress.sent() {
@@ -79,7 +83,7 @@ impl AttemptTimeouts {
 /// `due`, or the end of the guard if that is earlier. The last byte may just have been written,
 /// whatever the timer was set for before.
 pub(super) fn due_with_guard(due: Moment, slot: &Slot, progress: &Progress) -> Moment {
-    match (slot.guard(), progress.sent()) {
+    match (slot.arrival_guard(), progress.sent()) {
         (Some(guard), Some(sent)) => due.min(sent.plus(guard)),
         (Some(_) | None, _) => due,
     }
@@ -97,7 +101,7 @@ pub(super) struct ExchangeGuard<'a, E: Exchange<RequestBody>> {
 
 impl<E: Exchange<RequestBody>> Drop for ExchangeGuard<'_, E> {
     fn drop(&mut self) {
-        self.slot.given_up(self.progress.delivery());
+        self.slot.note_delivery(self.progress.delivery());
         if !self.over {
             self.gateway.abandon(self.call, self.slot);
         }

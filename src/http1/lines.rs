@@ -1,7 +1,7 @@
-//! Header lines: found and read.
+//! Finds the lines of a head and parses header lines.
 //!
-//! It refuses what has two readings: a name is a token with its colon right behind it, a line is
-//! not continued in the next, and a value has no control characters.
+//! Strict, so that no other parser reads a line differently: a name is a token directly followed
+//! by its colon, folded lines are rejected, and values contain no control characters.
 
 use std::ops::Range;
 
@@ -9,37 +9,34 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 
 use super::ParseError;
-use super::names::{self, Concerns};
-use super::original::OriginalHead;
+use super::header_case::OriginalHead;
+use super::name_cache::{self, HeaderKind};
 
-/// The lines of one head after the other, as one end of a connection sends them.
+/// Finds the lines of successive heads on one connection.
 #[derive(Debug, Default)]
 pub struct Lines {
-    /// Where the lines of the head that is coming in end: the places of their line feeds.
+    /// Positions of the line feeds of the head being received.
     ends: Vec<usize>,
-    /// Bytes of it that were looked at.
+    /// Bytes of the head already searched for line feeds.
     searched: usize,
-    /// The lengths of its names, as [`OriginalHead`] knows them.
+    /// The lengths of the parsed names, as a bit set of [`OriginalHead`].
     name_lengths: u64,
 }
 
-/// Room for so many lines is kept between heads.
+/// Capacity of `ends` that is kept between heads.
 const LINES_KEPT_MAX: usize = 64;
 
-/// One header line, read.
 #[derive(Debug)]
-pub struct Line {
-    /// Its name.
+pub struct HeaderLine {
     pub name: HeaderName,
-    /// Its value, which shares the bytes of the head.
+    /// Shares the bytes of the head.
     pub value: HeaderValue,
-    /// Whom it concerns.
-    pub concerns: Concerns,
+    pub kind: HeaderKind,
 }
 
 impl Lines {
-    /// Looks at what has come of a head, from its first byte; how long it is, with its empty line,
-    /// once that is there.
+    /// Searches the bytes received of a head, from its first byte on. Returns the length of the
+    /// head with its empty line, once that is here.
     pub fn find(&mut self, bytes: &[u8]) -> Option<usize> {
         loop {
             let start = self.ends.last().map_or(0, |last| last + 1);
@@ -50,20 +47,20 @@ impl Lines {
             };
             let end = from + at;
             self.ends.push(end);
-            // An empty line before everything else ends nothing.
+            // An empty line in front of the first one does not end the head (RFC 9112 §2.2).
             if 0 < start && (start == end || bytes[start..end] == *b"\r") {
                 return Some(end + 1);
             }
         }
     }
 
-    /// How many lines were found, the empty one among them.
+    /// The number of lines found, the empty one included.
     #[must_use]
     pub fn count(&self) -> usize {
         self.ends.len()
     }
 
-    /// Where the line of this number stands in `head`, without its end.
+    /// The range of a line in `head`, without its CRLF or LF.
     #[must_use]
     pub fn place(&self, head: &[u8], number: usize) -> Range<usize> {
         let start = if number == 0 { 0 } else { self.ends[number - 1] + 1 };
@@ -71,22 +68,31 @@ impl Lines {
         start..if start < end && head[end - 1] == b'\r' { end - 1 } else { end }
     }
 
-    /// Reads the header line that stands at this place.
+    /// Parses the header line at `place`.
     ///
     /// # Errors
-    /// It is none.
-    pub fn read(&mut self, head: &Bytes, place: Range<usize>) -> Result<Line, ParseError> {
+    /// The line is not a valid header line.
+    pub fn parse(&mut self, head: &Bytes, place: Range<usize>) -> Result<HeaderLine, ParseError> {
         let text = &head[place.clone()];
         let colon =
             memchr::memchr(b':', text).ok_or(ParseError("a header line without a colon"))?;
-        let (name, concerns) = names::read(&text[..colon])?;
+        let (name, kind) = name_cache::parse_name(&text[..colon])?;
         self.name_lengths |= OriginalHead::length_bit(colon);
-        let value = value(head, place.start + colon + 1..place.end)?;
-        Ok(Line { name, value, concerns })
+        let Range { mut start, mut end } = place.start + colon + 1..place.end;
+        // Only spaces and tabs are trimmed: other whitespace is an invalid value.
+        while start < end && is_blank(head[start]) {
+            start += 1;
+        }
+        while start < end && is_blank(head[end - 1]) {
+            end -= 1;
+        }
+        let value = HeaderValue::from_maybe_shared(head.slice(start..end))
+            .map_err(|_| ParseError("an invalid header value"))?;
+        Ok(HeaderLine { name, value, kind })
     }
 
-    /// The head that was read, whose bytes these are. Another one is to be looked at.
-    pub fn original(&mut self, head: Bytes) -> OriginalHead {
+    /// The parsed head with its bytes; the next search begins a new head.
+    pub fn finish_head(&mut self, head: Bytes) -> OriginalHead {
         self.searched = 0;
         self.ends.clear();
         if self.ends.capacity() > LINES_KEPT_MAX {
@@ -96,36 +102,22 @@ impl Lines {
     }
 }
 
-/// The value that stands there, without the blanks around it: spaces and tabs, and nothing that
-/// a reader less strict would take for such.
-fn value(head: &Bytes, place: Range<usize>) -> Result<HeaderValue, ParseError> {
-    let Range { mut start, mut end } = place;
-    while start < end && is_blank(head[start]) {
-        start += 1;
-    }
-    while start < end && is_blank(head[end - 1]) {
-        end -= 1;
-    }
-    let value = head.slice(start..end);
-    HeaderValue::from_maybe_shared(value).map_err(|_| ParseError("a bad header value"))
-}
-
-/// Whether it is a space or a tab.
+/// Optional whitespace of RFC 9110 §5.6.3: a space or a tab.
 #[must_use]
 pub const fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
-/// Whether a comma-separated list has this word in it.
+/// Whether a comma-separated list contains `word`, in any case.
 #[must_use]
-pub fn is_listed(list: &HeaderValue, word: &str) -> bool {
-    let words = list.as_bytes().split(|byte| *byte == b',');
-    words.into_iter().any(|listed| listed.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
+pub fn list_contains(list: &HeaderValue, word: &str) -> bool {
+    let mut members = list.as_bytes().split(|byte| *byte == b',');
+    members.any(|member| member.trim_ascii().eq_ignore_ascii_case(word.as_bytes()))
 }
 
-/// A whole number in digits and nothing else.
+/// Parses decimal digits and nothing else: no sign, no whitespace.
 #[must_use]
-pub fn number(digits: &[u8]) -> Option<u64> {
+pub fn parse_decimal(digits: &[u8]) -> Option<u64> {
     let more = |number: u64, digit: &u8| {
         let digit = digit.is_ascii_digit().then(|| u64::from(digit - b'0'))?;
         number.checked_mul(10)?.checked_add(digit)
@@ -138,18 +130,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_number_is_digits_and_fits() {
+    fn a_decimal_is_digits_only_and_fits_64_bits() {
         let rows = [("0", Some(0)), ("007", Some(7)), ("18446744073709551615", Some(u64::MAX))];
         for (digits, expected) in rows {
-            assert_eq!(number(digits.as_bytes()), expected, "{digits}");
+            assert_eq!(parse_decimal(digits.as_bytes()), expected, "{digits}");
         }
-        for none in ["", "+1", "-1", " 1", "1 ", "1_0", "0x1", "18446744073709551616"] {
-            assert_eq!(number(none.as_bytes()), None, "{none}");
+        for invalid in ["", "+1", "-1", " 1", "1 ", "1_0", "0x1", "18446744073709551616"] {
+            assert_eq!(parse_decimal(invalid.as_bytes()), None, "{invalid}");
         }
     }
 
     #[test]
-    fn a_head_is_found_however_it_is_cut() {
+    fn the_end_of_a_head_is_found_however_its_bytes_are_split() {
         let head = "GET /\r\nHost: h\r\nA: b\nC: d\r\n\r\nrest";
         let mut lines = Lines::default();
         for step in (1..head.len()).chain(1..head.len()) {
@@ -159,15 +151,15 @@ mod tests {
             let places = (0..lines.count()).map(|number| lines.place(head.as_bytes(), number));
             let texts: Vec<_> = places.map(|place| &head[place]).collect();
             assert_eq!(texts, ["GET /", "Host: h", "A: b", "C: d", ""], "{step}");
-            read_all(&mut lines, head);
+            parse_all(&mut lines, head);
         }
     }
 
-    fn read_all(lines: &mut Lines, head: &str) {
+    fn parse_all(lines: &mut Lines, head: &str) {
         let head = Bytes::copy_from_slice(head.as_bytes());
         for number in 1..lines.count() - 1 {
-            lines.read(&head, lines.place(&head, number)).unwrap();
+            lines.parse(&head, lines.place(&head, number)).unwrap();
         }
-        lines.original(head);
+        lines.finish_head(head);
     }
 }

@@ -1,34 +1,35 @@
-//! The bytes of HTTP/1.1, the same at both doors: header lines, bodies in chunks, and a message on
-//! its way out.
+//! The parts of HTTP/1.1 that server and upstream share: header lines, chunked bodies, buffered
+//! reading and writing.
 //!
 //! | file | purpose |
 //! | --- | --- |
-//! | `lines` | where a head ends, and its lines |
-//! | `names` | header names that were read before |
-//! | `original` | a head as it was received, so that its lines go out as they came in |
-//! | `chunks` | a body in chunks, taken out of the bytes that bring it |
-//! | `received` | what was read and not used yet |
-//! | `outgoing` | a message on its way out, and how much of it is out |
+//! | `lines` | finds the end of a head and parses its header lines |
+//! | `name_cache` | parses header names, remembering the recent ones |
+//! | `header_case` | writes header lines with the spelling in which they were received |
+//! | `chunked` | decodes chunked bodies (RFC 9112 §7.1) |
+//! | `read_buffer` | bytes that were read and not parsed yet |
+//! | `message_writer` | writes one message and knows how much of it the socket has taken |
 //!
-//! It refuses to know who speaks: what a first line says, and what a head means, is each door's.
+//! First lines and the meaning of headers differ by direction; `server/h1` and `upstream/h1`
+//! decide them.
 
 use std::fmt;
 
-mod chunks;
+mod chunked;
+mod header_case;
 mod lines;
-mod names;
-mod original;
-mod outgoing;
-mod received;
+mod message_writer;
+mod name_cache;
+mod read_buffer;
 
-pub use chunks::{Chunks, Padding, Piece, data};
-pub use lines::{Line, Lines, is_blank, is_listed, number};
-pub use names::Concerns;
-pub use original::{OriginalHead, Spelling};
-pub use outgoing::{Length, Outgoing, Stop, line};
-pub use received::Received;
+pub use chunked::{ChunkedDecoder, Piece, SizePadding, take_data};
+pub use header_case::{HeaderCase, OriginalHead};
+pub use lines::{HeaderLine, Lines, is_blank, list_contains, parse_decimal};
+pub use message_writer::{Length, MessageWriter, SendError, write_header};
+pub use name_cache::HeaderKind;
+pub use read_buffer::ReadBuffer;
 
-/// Bytes that are not HTTP as we read it.
+/// The bytes are not valid HTTP/1.1; the text says what is wrong with them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ParseError(pub &'static str);
 
@@ -47,10 +48,10 @@ pub(crate) mod tests {
     use bytes::Bytes;
     use http_body::{Body, Frame, SizeHint};
 
-    /// A body of which only the length counts, if it has one.
-    pub(crate) struct Long(pub(crate) Option<u64>);
+    /// A body of this length, or of unknown length, that never yields a frame.
+    pub(crate) struct SizedBody(pub(crate) Option<u64>);
 
-    impl Body for Long {
+    impl Body for SizedBody {
         type Data = Bytes;
         type Error = Infallible;
 

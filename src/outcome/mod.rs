@@ -4,15 +4,14 @@ mod classification;
 mod code;
 mod facts;
 mod failure;
+mod hold;
 mod response;
 mod standing;
 
-pub use classification::{
-    Classification, FULL_PACE, HOLD_MIN, HoldCause, HoldOrder, HoldScope, LearnedLimit, Processing,
-    Remedy, Wait,
-};
+pub use classification::{Classification, LearnedLimit, Processing, Remedy};
 pub use code::{Basis, Code, Source, StoppedBy, Support, SupportWhen, TYPE_PREFIX};
 pub use facts::{CHILDREN_MAX, ChildError, Facts, RelayedProblem};
 pub use failure::{Delivery, Failure, FailureKind, cause};
+pub use hold::{FULL_PACE, HOLD_MIN, HoldCause, HoldOrder, HoldScope, Wait};
 pub use response::ResponseHead;
 pub use standing::{Bucket, Standing, is_rate_limit_header};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::classification::HoldOrder;
+use super::hold::HoldOrder;
 
 /// What a response head says about the vendor's limits; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,18 +1,31 @@
-//! The problem: the one documented error shape, and the only place where codes are defined.
+//! The documented error: what a client reads whenever something went wrong (RFC 9457).
 //!
-//! `table` has a row for each code, `body` is what the client reads, `schema` documents it.
-//! Refuses to decide which problem it is: `normalise` does.
+//! `build` makes a [`Problem`] of a classified outcome or of a refusal of the gateway; on the way
+//! `redact` removes the gateway's credentials and `clean` removes what else must not reach clients.
+//! `headers` adds the response headers. Codes and their titles are in `code_table`, the published
+//! JSON Schema in `schema`.
 
 mod body;
-mod rows;
+mod build;
+mod clean;
+mod code;
+mod code_table;
+mod headers;
+mod missing_field;
+mod prefilter;
+mod redact;
 mod schema;
-mod table;
-
-pub mod json;
-pub mod normalise;
 
 pub use body::{
-    Child, DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, RetryAfter, SHORT_CHARS_MAX, Spoken,
+    DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ErrorItem, Problem, RetryAfter, SHORT_CHARS_MAX,
+    UpstreamError,
 };
+pub use build::{
+    CallContext, CredentialOwner, Occurrence, StatusPolicy, gateway_problem, upstream_problem,
+};
+pub use clean::Cleaner;
+pub use code::UnknownCode;
+pub use code_table::Retryable;
+pub use headers::{PROBLEM_MEDIA_TYPE, ProxyError, problem_headers, proxy_status};
+pub use redact::Redactor;
 pub use schema::schema;
-pub use table::{Retryable, UnknownCode};

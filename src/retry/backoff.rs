@@ -1,28 +1,26 @@
-//! The wait we choose ourselves between attempts: exponential, capped, with full jitter.
+//! The wait before a blind retry: exponential, capped, with full jitter.
 
 use std::time::Duration;
 
-/// Parameters of the wait before a blind retry.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Backoff {
     /// The longest first wait.
     pub base: Duration,
-    /// How much longer each further wait may be.
+    /// How many times longer each further wait may be.
     pub factor: f64,
-    /// No wait is longer.
     pub max: Duration,
 }
 
 impl Backoff {
-    /// The wait before the attempt that follows `attempts` attempts; `unit` is chance in 0..1.
+    /// The wait after so many attempts; `chance` is in 0..1.
     ///
-    /// Full jitter: a herd that failed together comes back spread over the whole wait.
+    /// Full jitter spreads calls that failed together over the whole wait.
     #[must_use]
-    pub fn wait(&self, attempts: u32, unit: f64) -> Duration {
+    pub fn wait(&self, attempts: u32, chance: f64) -> Duration {
         let exponent = i32::try_from(attempts.saturating_sub(1)).unwrap_or(i32::MAX);
         let ceiling = self.base.as_secs_f64() * self.factor.powi(exponent);
         let ceiling = ceiling.min(self.max.as_secs_f64());
-        Duration::try_from_secs_f64(ceiling * unit.clamp(0.0, 1.0)).unwrap_or(self.max)
+        Duration::try_from_secs_f64(ceiling * chance.clamp(0.0, 1.0)).unwrap_or(self.max)
     }
 }
 
@@ -34,7 +32,7 @@ mod tests {
         Backoff { base: Duration::from_millis(250), factor: 2.0, max: Duration::from_secs(10) };
 
     #[test]
-    fn doubles_up_to_the_cap() {
+    fn waits_double_up_to_the_maximum() {
         let ceiling = |attempts| BACKOFF.wait(attempts, 1.0).as_millis();
         assert_eq!(
             (1..=8).map(ceiling).collect::<Vec<_>>(),

@@ -1,125 +1,108 @@
-//! Send again at a moment, or stop, with the reason.
-//!
-//! Everything the attempt loop needs to know after an outcome that is not a success is decided
-//! here, and nowhere else.
-
-use std::time::Duration;
+//! The verdict after an attempt that did not succeed: send again at a moment, or stop, and why.
 
 use crate::outcome::{Classification, Code, FailureKind, HOLD_MIN, HoldOrder, Remedy, StoppedBy};
 use crate::retry::backoff::Backoff;
 use crate::retry::replay::{self, Repeatability};
-use crate::time::{Moment, lengthened};
+use crate::time::{Moment, with_jitter};
 
-/// What to do after an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Send again, not before this moment.
-    Again {
-        /// The earliest start of the next attempt, holds apart.
-        at: Moment,
-        /// Whether the retry budget has to pay.
-        cost: Cost,
+    Retry {
+        /// When the next attempt may start, apart from holds.
+        not_before: Moment,
+        charge: BudgetCharge,
     },
-    /// Answer the client now.
     Stop(StoppedBy),
 }
 
-/// Whether a retry has to be paid by the retry budget.
+/// Whether the retry budget must cover a retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cost {
-    /// The vendor asked for the wait: what the budget does not pay is sent as the answers of others
-    /// permit.
-    Bounded,
-    /// Nothing else bounds it.
-    Blind,
+pub enum BudgetCharge {
+    /// It draws on the budget. If that does not cover it, the slow start after the hold limits it
+    /// instead.
+    IfCovered,
+    /// Without cover it is not sent: nothing else limits it.
+    Required,
 }
 
 /// Why an attempt is repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RetryReason {
-    /// The exchange broke.
     Failure(FailureKind),
-    /// The vendor said something that this code stands for.
+    /// The code of the vendor's response.
     Code(Code),
 }
 
-/// What is known of the call.
+/// What the verdict depends on besides the outcome.
 #[derive(Clone, Copy, Debug)]
-pub struct Situation<'a> {
-    /// Whether it may be repeated.
+pub struct RetryContext<'a> {
     pub call: Repeatability<'a>,
-    /// Attempts made.
+    /// Attempts made so far.
     pub attempts: u32,
-    /// Attempts allowed.
     pub attempts_max: u32,
-    /// The wait we choose ourselves.
     pub backoff: Backoff,
-    /// Chance in 0..1.
+    /// A random number in 0..1.
     pub chance: f64,
-    /// Now.
     pub now: Moment,
     /// No attempt starts later.
     pub deadline: Moment,
-    /// When the hold that this outcome ordered ends, as the vault keeps it; none where no hold
-    /// covers the call.
+    /// When the hold ends that this outcome ordered; `None` if no hold covers the call.
     pub held_until: Option<Moment>,
-    /// Retries of this call after a hold that others' probe opened: one each is bounded by that.
+    /// Retries of this call after holds of which it was not the probe.
     pub hold_retries: u32,
 }
 
 /// Whether the call is sent again.
 #[must_use]
-pub fn decide(trouble: &Classification, situation: &Situation<'_>) -> Verdict {
-    if trouble.remedy == Remedy::Final {
+pub fn decide(classification: &Classification, context: &RetryContext<'_>) -> Verdict {
+    if classification.remedy == Remedy::Final {
         return Verdict::Stop(StoppedBy::Final);
     }
-    if let Err(why) = replay::allowed(trouble.processing, &situation.call) {
+    if let Err(why) = replay::may_resend(classification.processing, &context.call) {
         return Verdict::Stop(why);
     }
-    if situation.attempts >= situation.attempts_max {
+    if context.attempts >= context.attempts_max {
         return Verdict::Stop(StoppedBy::Attempts);
     }
-    let at = own_start(trouble, situation);
-    let start = situation.held_until.map_or(at, |until| until.max(at));
-    if situation.deadline < start {
+    let not_before = start_without_hold(classification, context);
+    let start = context.held_until.map_or(not_before, |until| until.max(not_before));
+    if context.deadline < start {
         return Verdict::Stop(StoppedBy::Patience);
     }
-    Verdict::Again { at, cost: cost_of(trouble, situation) }
+    // A hold limits its one probe, and one retry of each call that it made wait. A call that is
+    // rejected again after that needs the budget, because the vendor's stated wait was wrong.
+    let covered = classification.hold.is_some() && context.held_until.is_some();
+    let limited = covered && context.hold_retries == 0;
+    let charge = if limited { BudgetCharge::IfCovered } else { BudgetCharge::Required };
+    Verdict::Retry { not_before, charge }
 }
 
-/// When the call would start again if nothing were held; holds are kept by the waiting room.
-fn own_start(trouble: &Classification, situation: &Situation<'_>) -> Moment {
-    let Situation { attempts, backoff, chance, now, .. } = *situation;
-    match (trouble.remedy, &trouble.hold) {
-        (Remedy::After(wait), _) => now.plus(lengthened(wait, chance)),
-        (Remedy::Hold, Some(order)) if situation.held_until.is_none() => {
-            now.plus(lengthened(ordered_wait(order), chance))
+/// When the next attempt would start without the hold, which the queue waits for.
+fn start_without_hold(classification: &Classification, context: &RetryContext<'_>) -> Moment {
+    let RetryContext { attempts, backoff, chance, now, .. } = *context;
+    match (classification.remedy, &classification.hold) {
+        (Remedy::After(wait), _) => now.plus(with_jitter(wait, chance)),
+        // An exempt call is not covered by the hold that it has led to, and waits by itself.
+        (Remedy::Hold, Some(HoldOrder { length, at_least, .. }))
+            if context.held_until.is_none() =>
+        {
+            let stated = length.map_or(*at_least, |wait| wait.span.max(*at_least));
+            now.plus(with_jitter(stated.max(HOLD_MIN), chance))
         }
         (Remedy::Hold, _) => now,
         (Remedy::Backoff | Remedy::Final, _) => now.plus(backoff.wait(attempts, chance)),
     }
 }
 
-/// The wait of a call that the hold it led to does not cover, because it is exempt.
-fn ordered_wait(order: &HoldOrder) -> Duration {
-    let said = order.length.map_or(Duration::ZERO, |wait| wait.span);
-    said.max(order.at_least).max(HOLD_MIN)
-}
-
-/// A hold bounds its one probe, and one retry of each call that it made wait. A call that is
-/// refused again after that pays, because the vendor's word has failed.
-fn cost_of(trouble: &Classification, situation: &Situation<'_>) -> Cost {
-    let bounded = trouble.hold.is_some() && situation.held_until.is_some();
-    if bounded && situation.hold_retries == 0 { Cost::Bounded } else { Cost::Blind }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use http::Method;
 
     use super::*;
     use crate::outcome::{Basis, HoldCause, HoldScope, Processing, Wait};
-    use crate::retry::replay::{BodyState, Licence};
+    use crate::retry::replay::{BodyState, RepeatPermission};
 
     fn trouble(processing: Processing, remedy: Remedy) -> Classification {
         Classification {
@@ -137,12 +120,16 @@ mod tests {
     }
 
     fn decide_for(method: &Method, attempts: u32, trouble: &Classification) -> Verdict {
-        decide(trouble, &situation(method, attempts))
+        decide(trouble, &context(method, attempts))
     }
 
-    fn situation(method: &Method, attempts: u32) -> Situation<'_> {
-        Situation {
-            call: Repeatability { method, licence: Licence::None, body: BodyState::Replayable },
+    fn context(method: &Method, attempts: u32) -> RetryContext<'_> {
+        RetryContext {
+            call: Repeatability {
+                method,
+                permission: RepeatPermission::None,
+                body: BodyState::Replayable,
+            },
             attempts,
             attempts_max: 4,
             backoff: Backoff {
@@ -159,19 +146,22 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_that_others_caused_delays_a_blind_retry_and_does_not_pay_for_it() {
+    fn a_hold_that_other_calls_caused_delays_a_blind_retry_and_does_not_cover_it() {
         let blind = trouble(Processing::Unknown, Remedy::Backoff);
-        let held = |second: u64| Situation {
+        let held = |second: u64| RetryContext {
             held_until: Some(Moment::from_millis(second * 1_000)),
-            ..situation(&Method::GET, 1)
+            ..context(&Method::GET, 1)
         };
-        let again = Verdict::Again { at: Moment::from_millis(1_250), cost: Cost::Blind };
+        let again = Verdict::Retry {
+            not_before: Moment::from_millis(1_250),
+            charge: BudgetCharge::Required,
+        };
         assert_eq!(decide(&blind, &held(6)), again);
         assert_eq!(decide(&blind, &held(31)), Verdict::Stop(StoppedBy::Patience));
     }
 
     #[test]
-    fn a_hold_bounds_one_retry_of_each_call_that_it_covers() {
+    fn a_hold_limits_one_retry_of_each_call_that_it_covers() {
         let order = HoldOrder {
             scope: HoldScope::Allowance,
             cause: HoldCause::Throttle,
@@ -181,20 +171,25 @@ mod tests {
         };
         let mut held = trouble(Processing::NotProcessed, Remedy::Hold);
         held.hold = Some(order);
-        let covered = |hold_retries| Situation {
+        let covered = |hold_retries| RetryContext {
             held_until: Some(Moment::from_millis(2_000)),
             hold_retries,
-            ..situation(&Method::POST, 1)
+            ..context(&Method::POST, 1)
         };
-        let at = |millis, cost| Verdict::Again { at: Moment::from_millis(millis), cost };
-        assert_eq!(decide(&held, &covered(0)), at(1_000, Cost::Bounded));
-        assert_eq!(decide(&held, &covered(1)), at(1_000, Cost::Blind));
-        let exempt = situation(&Method::POST, 1);
-        assert_eq!(decide(&held, &exempt), at(2_100, Cost::Blind), "a second, and a tenth more");
+        let at =
+            |millis, charge| Verdict::Retry { not_before: Moment::from_millis(millis), charge };
+        assert_eq!(decide(&held, &covered(0)), at(1_000, BudgetCharge::IfCovered));
+        assert_eq!(decide(&held, &covered(1)), at(1_000, BudgetCharge::Required));
+        let exempt = context(&Method::POST, 1);
+        assert_eq!(
+            decide(&held, &exempt),
+            at(2_100, BudgetCharge::Required),
+            "a second, and a tenth more"
+        );
     }
 
     #[test]
-    fn stops_for_the_first_reason_that_applies() {
+    fn a_call_stops_for_the_first_reason_that_applies() {
         let rows = [
             (Method::GET, 1, Processing::Unknown, Remedy::Final, StoppedBy::Final),
             (Method::POST, 1, Processing::Unknown, Remedy::Backoff, StoppedBy::Method),
@@ -215,11 +210,23 @@ mod tests {
     }
 
     #[test]
-    fn backs_off_blindly_and_waits_as_told() {
+    fn blind_retries_back_off_and_others_wait_as_stated() {
         let blind = decide_for(&Method::GET, 2, &trouble(Processing::Unknown, Remedy::Backoff));
-        assert_eq!(blind, Verdict::Again { at: Moment::from_millis(1_500), cost: Cost::Blind });
-        let told = Remedy::After(Duration::from_secs(1));
-        let told = decide_for(&Method::POST, 1, &trouble(Processing::NotProcessed, told));
-        assert_eq!(told, Verdict::Again { at: Moment::from_millis(2_100), cost: Cost::Blind });
+        assert_eq!(
+            blind,
+            Verdict::Retry {
+                not_before: Moment::from_millis(1_500),
+                charge: BudgetCharge::Required
+            }
+        );
+        let stated = Remedy::After(Duration::from_secs(1));
+        let stated = decide_for(&Method::POST, 1, &trouble(Processing::NotProcessed, stated));
+        assert_eq!(
+            stated,
+            Verdict::Retry {
+                not_before: Moment::from_millis(2_100),
+                charge: BudgetCharge::Required
+            }
+        );
     }
 }

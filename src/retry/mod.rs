@@ -1,4 +1,4 @@
-//! May a request be sent again, when, and who pays: replay safety, backoff, budget, decision.
+//! Whether a request may be sent again and when: replay safety, backoff, retry budget, verdict.
 
 pub mod backoff;
 pub mod budget;

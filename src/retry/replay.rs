@@ -1,51 +1,48 @@
-//! What may be sent again: the replay table of `design/semantics.md` §5.
+//! Replay safety: whether a request may be sent again, given what is known of its last attempt.
 //!
-//! It depends on what happened, not only on the method: nothing that may have been carried out is
-//! repeated unless repeating it is harmless by definition, by key or by declaration.
+//! Nothing that may have been carried out is repeated, unless repeating it is harmless by method
+//! (RFC 9110 9.2.2), by idempotency key or by declaration.
 
 use http::Method;
 
 use crate::outcome::{Processing, StoppedBy};
 
-/// What is known of a call when somebody asks whether it may be sent again.
+/// What decides whether a call may be repeated.
 #[derive(Clone, Copy, Debug)]
 pub struct Repeatability<'a> {
-    /// Its method.
     pub method: &'a Method,
-    /// Why repeating it would be harmless whatever its method.
-    pub licence: Licence,
-    /// Whether its body can be sent again.
+    pub permission: RepeatPermission,
     pub body: BodyState,
 }
 
-/// Why an unsafe method may be repeated.
+/// Why a call may be repeated whatever its method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Licence {
-    /// Nobody said it may.
+pub enum RepeatPermission {
     None,
     /// The request carries an idempotency key.
-    Keyed,
-    /// The operator declared the operation repeatable.
+    IdempotencyKey,
+    /// The operator has declared the operation repeatable.
     Declared,
 }
 
 /// Whether a body can be sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyState {
-    /// All of it is still here, or there was none.
+    /// It is buffered as a whole, or empty.
     Replayable,
     /// Bytes of it are gone.
     Gone,
 }
 
-/// Whether the table allows another attempt.
+/// Whether another attempt may be sent.
 ///
 /// # Errors
-/// It does not; the reason says whether the meaning, the method or the body forbids it.
-pub fn allowed(processing: Processing, call: &Repeatability<'_>) -> Result<(), StoppedBy> {
+/// It may not; the reason says whether the outcome, the method or the body forbids it.
+pub fn may_resend(processing: Processing, call: &Repeatability<'_>) -> Result<(), StoppedBy> {
+    let repeatable = call.permission != RepeatPermission::None || call.method.is_idempotent();
     match processing {
         Processing::Processed => return Err(StoppedBy::Final),
-        Processing::Unknown if !repeats_harmlessly(call) => return Err(StoppedBy::Method),
+        Processing::Unknown if !repeatable => return Err(StoppedBy::Method),
         Processing::NotSent | Processing::NotProcessed | Processing::Unknown => {}
     }
     match call.body {
@@ -54,21 +51,15 @@ pub fn allowed(processing: Processing, call: &Repeatability<'_>) -> Result<(), S
     }
 }
 
-/// Whether performing the call twice does no harm: RFC 9110 9.2.2, a key, or a declaration.
-#[must_use]
-pub fn repeats_harmlessly(call: &Repeatability<'_>) -> bool {
-    call.licence != Licence::None || call.method.is_idempotent()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_table() {
+    fn what_may_be_sent_again_depends_on_processing_method_permission_and_body() {
         use BodyState::{Gone, Replayable};
-        use Licence::{Declared, Keyed, None};
         use Processing::{NotProcessed, NotSent, Processed, Unknown};
+        use RepeatPermission::{Declared, IdempotencyKey, None};
         let rows = [
             (NotSent, Method::POST, None, Replayable, Ok(())),
             (NotSent, Method::POST, None, Gone, Err(StoppedBy::Body)),
@@ -79,14 +70,14 @@ mod tests {
             (Unknown, Method::PUT, None, Gone, Err(StoppedBy::Body)),
             (Unknown, Method::POST, None, Replayable, Err(StoppedBy::Method)),
             (Unknown, Method::PATCH, None, Gone, Err(StoppedBy::Method)),
-            (Unknown, Method::POST, Keyed, Replayable, Ok(())),
+            (Unknown, Method::POST, IdempotencyKey, Replayable, Ok(())),
             (Unknown, Method::POST, Declared, Replayable, Ok(())),
             (Unknown, Method::POST, Declared, Gone, Err(StoppedBy::Body)),
             (Processed, Method::GET, Declared, Replayable, Err(StoppedBy::Final)),
         ];
-        for (processing, method, licence, body, expected) in rows {
-            let call = Repeatability { method: &method, licence, body };
-            assert_eq!(allowed(processing, &call), expected, "{processing:?} {call:?}");
+        for (processing, method, permission, body, expected) in rows {
+            let call = Repeatability { method: &method, permission, body };
+            assert_eq!(may_resend(processing, &call), expected, "{processing:?} {call:?}");
         }
     }
 }

@@ -31,6 +31,8 @@ mod tests;
 
 pub use body::ClientBody;
 pub use door::{Door, DoorFault};
+#[doc(hidden)]
+pub use h1::examine;
 pub use handler::{ConnectionChange, Handler, Refused, Sending};
 pub use settings::{Settings, Shutdown};
 pub use shutdown::{Ended, StopRequests, StopSignals, serve_until_stopped};

@@ -207,7 +207,7 @@ impl<H: Handler> Hall<'_, H> {
             return;
         }
         let clock = self.worker.clock;
-        telemetry::shortage(error, clock.now());
+        telemetry::log_resource_shortage(error, clock.now());
         clock.sleep_until(clock.now().plus(ACCEPT_PAUSE)).await;
     }
 }

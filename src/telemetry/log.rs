@@ -1,142 +1,149 @@
-//! The log: text for a person at a terminal, JSON for a machine, always on stderr.
-//!
-//! Refuses to write files or to rotate.
+//! Sets up the log: text for a person at a terminal, JSON for a machine, always on stderr.
 
 use std::io::{self, IsTerminal};
+use std::time::SystemTime;
 
+use jiff::Timestamp;
 use tracing::Subscriber;
-use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::{Registry, fmt};
 
-use super::json::JsonLines;
-use super::lines::{self, Lines, Scribe};
+use super::log_writer::{self, LogThread, LogWriter};
 use super::settings::{Format, Settings};
 use crate::clock::Clock;
 
-/// The log could not be set up.
+/// Why the log could not be set up.
 #[derive(Debug)]
-pub enum LogFault {
-    /// The level is none, and no filter either.
-    Level {
-        /// What was configured.
-        found: String,
-        /// What is wrong with it.
-        cause: String,
-    },
-    /// The writing thread could not be started.
+pub enum LogError {
+    /// The configured level is neither a level nor a filter.
+    Level { found: String, cause: String },
+    /// The system gave no thread.
     Thread(io::Error),
-    /// A log was set up before.
+    /// The process has a log already.
     Twice,
 }
 
-impl std::fmt::Display for LogFault {
+impl std::fmt::Display for LogError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Level { found, cause } => {
-                write!(f, "`{found}` is no log level and no filter: {cause}")
+                write!(f, "`{found}` is neither a log level nor a log filter: {cause}")
             }
-            Self::Thread(cause) => write!(f, "the log cannot start its thread: {cause}"),
-            Self::Twice => f.write_str("a log is set up already"),
+            Self::Thread(cause) => write!(f, "cannot start the log's thread: {cause}"),
+            Self::Twice => f.write_str("the log is set up already"),
         }
     }
 }
 
-impl std::error::Error for LogFault {}
+impl std::error::Error for LogError {}
 
-/// Keeps the log running; when dropped, what waits is written first.
+/// Keeps the log running; dropping it writes the lines that still wait.
 #[derive(Debug)]
 pub struct Log {
-    _scribe: Scribe,
+    _thread: LogThread,
 }
 
 impl Log {
-    /// Sets up the log of the program, on stderr.
+    /// Sets up the log of the process, on stderr.
     ///
     /// # Errors
-    /// The level is not understood, or the system gives no thread.
-    pub fn start(settings: &Settings, clock: Clock) -> Result<Self, LogFault> {
+    /// The level cannot be parsed, there is no thread for the writer, or a log is set up already.
+    pub fn start(settings: &Settings, clock: Clock) -> Result<Self, LogError> {
         let filter = filter(&settings.level)?;
-        let (lines, scribe) = lines::start().map_err(LogFault::Thread)?;
-        let subscriber = subscriber(lines, filter, Look::of(settings.format), clock);
-        tracing::subscriber::set_global_default(subscriber).map_err(|_| LogFault::Twice)?;
-        Ok(Self { _scribe: scribe })
+        let (writer, thread) = log_writer::start().map_err(LogError::Thread)?;
+        let subscriber = subscriber(writer, filter, Style::of(settings.format), clock);
+        tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
+        Ok(Self { _thread: thread })
     }
 }
 
-/// Whether a level or a filter is understood.
-///
-/// # Errors
-/// It is not; with what is wrong.
-fn filter(level: &str) -> Result<Targets, LogFault> {
-    let fault =
-        |cause: ParseError| LogFault::Level { found: level.to_owned(), cause: cause.to_string() };
-    level.parse().map_err(fault)
+fn filter(level: &str) -> Result<Targets, LogError> {
+    let error =
+        |cause: ParseError| LogError::Level { found: level.to_owned(), cause: cause.to_string() };
+    level.parse().map_err(error)
 }
 
-/// What a line looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Look {
-    Colourful,
+enum Style {
+    ColouredText,
     Text,
     Json,
 }
 
-impl Look {
+impl Style {
     fn of(format: Format) -> Self {
         match (format, io::stderr().is_terminal()) {
             (Format::Json, _) | (Format::Auto, false) => Self::Json,
-            (Format::Auto | Format::Text, true) => Self::Colourful,
+            (Format::Auto | Format::Text, true) => Self::ColouredText,
             (Format::Text, false) => Self::Text,
         }
     }
 }
 
-type Boxed = Box<dyn Subscriber + Send + Sync>;
-
-fn subscriber(lines: Lines, filter: Targets, look: Look, clock: Clock) -> Boxed {
-    // At debug level the spans of libraries are shown too, which our own lines do not know.
-    let debugs = filter.default_level().is_none_or(|level| level > LevelFilter::INFO);
+fn subscriber(
+    writer: LogWriter,
+    filter: Targets,
+    style: Style,
+    clock: Clock,
+) -> Box<dyn Subscriber + Send + Sync> {
     let filtered = Registry::default().with(filter);
-    if look == Look::Json && !debugs {
-        return Box::new(filtered.with(JsonLines { lines, clock }));
-    }
-    let layer = fmt::layer().with_writer(lines);
-    match look {
+    let layer = fmt::layer().with_writer(writer).with_timer(WallTime(clock));
+    match style {
         // The layer itself honours NO_COLOR.
-        Look::Colourful => Box::new(filtered.with(layer.with_target(false).compact())),
-        Look::Text => Box::new(filtered.with(layer.with_ansi(false).with_target(false).compact())),
-        Look::Json => Box::new(filtered.with(layer.json().flatten_event(true))),
+        Style::ColouredText => Box::new(filtered.with(layer.with_target(false).compact())),
+        Style::Text => Box::new(filtered.with(layer.with_ansi(false).with_target(false).compact())),
+        Style::Json => Box::new(filtered.with(layer.json().flatten_event(true))),
     }
+}
+
+/// RFC 3339 with microseconds, by the program's clock.
+struct WallTime(Clock);
+
+impl FormatTime for WallTime {
+    fn format_time(&self, out: &mut Writer<'_>) -> std::fmt::Result {
+        write_timestamp(out, self.0.wall())
+    }
+}
+
+fn write_timestamp(out: &mut impl std::fmt::Write, wall: SystemTime) -> std::fmt::Result {
+    write!(out, "{:.6}", Timestamp::try_from(wall).unwrap_or_default())
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::super::lines::tests::kept;
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::super::log_writer::tests::lines_written;
     use super::*;
 
-    /// What is logged meanwhile, as JSON lines.
+    /// The JSON lines that `act` logs.
     pub(crate) fn captured(act: impl FnOnce()) -> String {
         captured_at("info", act)
     }
 
     fn captured_at(level: &str, act: impl FnOnce()) -> String {
-        kept(|lines| {
-            let subscriber = subscriber(lines, filter(level).unwrap(), Look::Json, Clock::start());
+        lines_written(|writer| {
+            let filter = filter(level).unwrap();
+            let subscriber = subscriber(writer, filter, Style::Json, Clock::start());
             tracing::subscriber::with_default(subscriber, act);
         })
     }
 
     #[test]
-    fn a_level_that_is_none_is_refused() {
-        let fault = filter("evenkeel=loud").unwrap_err().to_string();
-        assert!(fault.contains("`evenkeel=loud`"), "{fault}");
+    fn an_invalid_level_is_named() {
+        let error = filter("evenkeel=loud").unwrap_err().to_string();
+        assert!(error.contains("`evenkeel=loud`"), "{error}");
         assert!(filter("warn,evenkeel::call=info").is_ok());
     }
 
     #[test]
-    fn events_keep_to_the_level() {
+    fn events_below_the_level_are_not_written() {
         let text = captured(|| {
             tracing::debug!("hidden");
             tracing::warn!(error = "x", "shown");
@@ -145,7 +152,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn who_debugs_sees_spans() {
+    fn spans_are_shown_at_debug_level_only() {
         let act = || {
             let _span = tracing::debug_span!("outer", depth = 1).entered();
             tracing::info!("inside");
@@ -153,5 +160,57 @@ pub(super) mod tests {
         let text = captured_at("debug", act);
         assert!(text.contains("\"span\":{\"depth\":1,\"name\":\"outer\"}"), "{text}");
         assert!(!captured(act).contains("outer"));
+    }
+
+    #[test]
+    fn every_type_of_field_becomes_its_json_type() {
+        let text = captured(|| {
+            let (none, some) = (None::<&str>, Some(7));
+            let error: &dyn std::error::Error = &io::Error::other("broken");
+            tracing::error!(
+                none, some, minus = -3, float = 1.5, yes = true, text = "a \"b\"\n",
+                shown = %"c\t\u{1}\\", debug = ?[Some("d"), None], error, "with {}", 9
+            );
+        });
+        let mut line: Value = serde_json::from_str(&text).unwrap();
+        let line = line.as_object_mut().unwrap();
+        let stamp = line.remove("timestamp").unwrap();
+        assert_eq!(stamp.as_str().map(str::len), Some("2026-11-21T23:42:39.999999Z".len()));
+        let expected = json!({
+            "level": "ERROR", "message": "with 9", "some": 7, "minus": -3, "float": 1.5,
+            "yes": true, "text": "a \"b\"\n", "shown": "c\t\u{1}\\",
+            "debug": "[Some(\"d\"), None]", "error": "broken", "target": module_path!(),
+        });
+        assert_eq!(&Value::Object(std::mem::take(line)), &expected);
+    }
+
+    #[test]
+    fn timestamps_have_microseconds() {
+        let rows = [
+            (Duration::ZERO, "1970-01-01T00:00:00.000000Z"),
+            (Duration::new(951_782_400, 1_999), "2000-02-29T00:00:00.000001Z"),
+            (Duration::new(1_795_304_559, 999_999_999), "2026-11-21T23:42:39.999999Z"),
+        ];
+        for (since, expected) in rows {
+            let mut written = String::new();
+            write_timestamp(&mut written, UNIX_EPOCH + since).unwrap();
+            assert_eq!(written, expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_one_line_and_reads_back(
+            text in "(?s:.{0,60})",
+            odd in "[\u{0}-\u{9f}\\\\\"]{0,20}",
+        ) {
+            let text = text + &odd;
+            let written = captured(|| tracing::info!(shown = %text, debug = ?text, text));
+            prop_assert_eq!(written.lines().count(), 1);
+            let line: Value = serde_json::from_str(&written).unwrap();
+            prop_assert_eq!(&line["text"], &text);
+            prop_assert_eq!(&line["shown"], &text);
+            prop_assert_eq!(&line["debug"], &format!("{text:?}"));
+        }
     }
 }

@@ -1,32 +1,31 @@
-//! The metrics: one shard per worker to write, one exposition to read.
+//! What workers count: each has a shard of its own, and a scrape adds them up.
 //!
-//! Writing costs a few loads and stores: no lock, no hashing, and no allocation but for the first
-//! answer of a status. Refuses to decide what counts as what; it is told.
+//! Counting costs a few loads and stores: no lock, no hashing, and an allocation only when a status
+//! is first seen.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use super::access::BrokenBy;
-use super::cells::{ByStatus, Cell, Histogram};
-use super::exposition;
-use crate::allowance::{AccountView, Barrier};
+use super::call_log::BrokenBy;
+use super::counters::{ByStatus, Counter, Histogram};
+use crate::allowance::BottleneckKind;
 use crate::outcome::{Code, FailureKind, Source, StoppedBy};
 use crate::retry::decision::RetryReason;
 
-/// Clients with a series of their own; the others share one, so that keys can be many.
+/// Clients with time series of their own; the others share one, because there may be many keys.
 pub const CLIENTS_MAX: usize = 200;
 
-/// Methods with a label of their own, as OpenTelemetry knows them; then all others as one.
+/// The methods that OpenTelemetry knows, and one label for all others.
 pub(super) const METHODS: [&str; 10] =
     ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT", "_OTHER"];
 
-/// Every metric of the program.
+/// The counters of all workers, and the labels for them.
 #[derive(Debug)]
 pub struct Metrics {
     pub(super) names: Arc<Names>,
-    shards: Arc<[Arc<Shard>]>,
+    pub(super) shards: Arc<[Arc<Shard>]>,
 }
 
 /// Labels from the configuration.
@@ -36,21 +35,19 @@ pub(super) struct Names {
     pub(super) clients: Vec<Arc<str>>,
 }
 
-/// What series say of an upstream.
 #[derive(Clone, Debug)]
 pub struct UpstreamLabels {
     /// Its name in the configuration.
     pub name: Arc<str>,
-    /// The host that is dialled.
+    /// The host of its URL.
     pub address: Arc<str>,
-    /// The port that is dialled.
     pub port: u16,
     /// The path of its route.
     pub route: Arc<str>,
 }
 
 impl Metrics {
-    /// Metrics for these upstreams and clients, by their numbers, and so many workers.
+    /// Upstreams and clients are counted by their place in these lists.
     #[must_use]
     pub fn new(upstreams: Vec<UpstreamLabels>, clients: Vec<Arc<str>>, workers: usize) -> Self {
         let shard = |_| Arc::new(Shard::new(upstreams.len(), clients.len()));
@@ -58,104 +55,102 @@ impl Metrics {
         Self { names: Arc::new(Names { upstreams, clients }), shards }
     }
 
-    /// The shard that worker number `worker` writes, and nobody else.
+    /// The shard of one worker. Only that worker may write to it: its counters have a single writer.
     #[must_use]
     pub fn shard(self: &Arc<Self>, worker: usize) -> Arc<Shard> {
         Arc::clone(&self.shards[worker % self.shards.len()])
     }
-
-    /// Everything as `OpenMetrics` text; `accounts` as they are now.
-    #[must_use]
-    pub fn render(&self, accounts: &[AccountView]) -> String {
-        exposition::text(Arc::clone(&self.names), Arc::clone(&self.shards), accounts)
-    }
-
-    /// The same in the older text format of Prometheus, 0.0.4.
-    #[must_use]
-    pub fn render_classic(&self, accounts: &[AccountView]) -> String {
-        exposition::classic(&self.render(accounts))
-    }
 }
 
-/// The numbers of one worker.
+/// The counters of one worker.
 #[derive(Debug)]
 pub struct Shard {
-    pub(super) upstreams: Box<[UpstreamCells]>,
-    /// Problems of calls that found no upstream.
-    pub(super) nowhere: Problems,
-    pub(super) connections_opened: Cell,
-    pub(super) connections_closed: Cell,
+    pub(super) upstreams: Box<[UpstreamCounters]>,
+    /// Problems of requests without an upstream.
+    pub(super) problems_without_upstream: Problems,
+    pub(super) connections_opened: Counter,
+    pub(super) connections_closed: Counter,
 }
 
-/// Durations by method.
 pub(super) type ByMethod = [Histogram; METHODS.len()];
 
-pub(super) type Problems = Box<[[Cell; Source::ALL.len()]]>;
-
-/// The numbers of one worker about one upstream.
+/// A value for each code; arrays of this length have no `Default` of their own.
 #[derive(Debug)]
-pub(super) struct UpstreamCells {
-    pub(super) began: Cell,
-    pub(super) ended: Cell,
-    pub(super) calls: ByStatus<ByMethod>,
-    /// Calls that ended well, and with a problem.
-    pub(super) clients: Box<[[Cell; 2]]>,
-    pub(super) attempts: ByStatus<ByMethod>,
-    pub(super) failures: [OnceLock<Box<ByMethod>>; FailureKind::ALL.len()],
-    pub(super) retries_failure: [Cell; FailureKind::ALL.len()],
-    pub(super) retries_code: Box<[Cell]>,
-    pub(super) not_retried: [Cell; StoppedBy::ALL.len()],
-    pub(super) asked: [Asked; LimitOf::ALL.len()],
-    pub(super) problems: Problems,
-    pub(super) throttled: Cell,
-    pub(super) unexpected: Cell,
-    pub(super) unrecognised: Cell,
-    pub(super) broken: [Cell; BrokenBy::ALL.len()],
+pub(super) struct ByCode<T>([T; Code::ALL.len()]);
+
+impl<T: Default> Default for ByCode<T> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| T::default()))
+    }
 }
 
-/// How a call ended.
+impl<T> ByCode<T> {
+    pub(super) fn of(&self, code: Code) -> &T {
+        &self.0[code as usize]
+    }
+}
+
+pub(super) type Problems = ByCode<[Counter; Source::ALL.len()]>;
+
+/// The counters of one worker for one upstream.
+#[derive(Debug, Default)]
+pub(super) struct UpstreamCounters {
+    pub(super) calls_started: Counter,
+    pub(super) calls_ended: Counter,
+    pub(super) calls: ByStatus<ByMethod>,
+    /// By client: calls without and with a problem. The last place is for all further clients.
+    pub(super) clients: Box<[[Counter; 2]]>,
+    pub(super) attempts: ByStatus<ByMethod>,
+    pub(super) failures: [OnceLock<Box<ByMethod>>; FailureKind::ALL.len()],
+    pub(super) retries_after_failure: [Counter; FailureKind::ALL.len()],
+    pub(super) retries_after_code: ByCode<Counter>,
+    pub(super) not_retried: [Counter; StoppedBy::ALL.len()],
+    pub(super) slot_requests: [SlotRequests; LimitOf::ALL.len()],
+    pub(super) problems: Problems,
+    pub(super) throttled: Counter,
+    pub(super) throttled_unexpectedly: Counter,
+    pub(super) unrecognised: Counter,
+    pub(super) broken_bodies: [Counter; BrokenBy::ALL.len()],
+}
+
+/// Requests for slots of one kind of limit.
+#[derive(Debug, Default)]
+pub(super) struct SlotRequests {
+    pub(super) results: [Counter; SlotResult::ALL.len()],
+    /// By what was waited for.
+    pub(super) waits: [Histogram; BottleneckKind::LABELLED.len()],
+}
+
+/// How a call ended, for the metrics.
 #[derive(Clone, Copy, Debug)]
-pub struct Ended<'a> {
-    /// Whose it was, by number.
+pub struct EndedCall<'a> {
     pub client: usize,
-    /// Its method.
     pub method: &'a Method,
-    /// The status the client got.
+    /// As the client received it.
     pub status: StatusCode,
-    /// The code, if the client got a problem.
+    /// The code, if the client received a problem.
     pub code: Option<Code>,
-    /// From its head to the head of the answer.
+    /// From the head of the request to the head of the response.
     pub took: Duration,
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Attempted {
-    /// An answer with this status.
+pub enum AttemptResult {
     Status(StatusCode),
-    /// None.
     Failure(FailureKind),
 }
 
-/// What came of asking for slots of one limit.
-#[derive(Debug, Default)]
-pub(super) struct Asked {
-    pub(super) admitted: [Cell; Admitted::ALL.len()],
-    /// By what was waited for.
-    pub(super) waited: [Histogram; Barrier::KINDS.len()],
-}
-
-/// Whose limit a slot was asked of.
+/// Whose limit a slot was requested of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitOf {
-    /// What the vendor grants; every attempt asks.
+    /// The vendor's allowance: one request per attempt.
     Upstream,
-    /// What we impose on the client; a call asks once.
+    /// The limit set for the client: one request per call.
     Client,
 }
 
 impl LimitOf {
-    /// Either.
     pub const ALL: [Self; 2] = [Self::Upstream, Self::Client];
 
     /// Its name in metrics.
@@ -168,193 +163,165 @@ impl LimitOf {
     }
 }
 
-/// What came of asking for a slot.
+/// The result of a request for a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admitted {
-    /// There was one.
+pub enum SlotResult {
     Immediate,
-    /// There was one after a wait.
+    /// Granted after a wait.
     Queued,
-    /// There was none within the call's patience.
+    /// None was free within the call's patience.
     Refused,
     /// The client left while it waited.
-    Left,
-    /// Under `mode: observe`: it would have waited. Counted besides what came of it.
+    ClientLeft,
+    /// With `mode: observe`: it would have waited. Counted in addition to the actual result.
     WouldWait,
 }
 
-impl Admitted {
-    /// Every way.
+impl SlotResult {
     pub const ALL: [Self; 5] =
-        [Self::Immediate, Self::Queued, Self::Refused, Self::Left, Self::WouldWait];
+        [Self::Immediate, Self::Queued, Self::Refused, Self::ClientLeft, Self::WouldWait];
 
-    /// Its name in metrics; those of the convention for limiters.
+    /// Its name in metrics, as usual for rate limiters.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Immediate => "acquired",
             Self::Queued => "queued",
             Self::Refused => "rejected",
-            Self::Left => "cancelled",
+            Self::ClientLeft => "cancelled",
             Self::WouldWait => "shadow_rejected",
         }
     }
 }
 
-/// Whether we could have known that the vendor would limit the rate.
+/// Whether the gateway had reason to expect that the vendor limits the rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Throttled {
-    /// The ledger was full, a hold stood, or nothing is configured.
+pub enum Throttle {
+    /// The allowance was used up or held, or none is configured.
     Expected,
-    /// We thought there was room.
+    /// The configured allowance had room.
     Unexpected,
 }
 
 impl Shard {
     fn new(upstreams: usize, clients: usize) -> Self {
-        let places = clients.min(CLIENTS_MAX) + 1;
+        let client_places = clients.min(CLIENTS_MAX) + 1;
+        let upstream = |_| UpstreamCounters {
+            clients: (0..client_places).map(|_| Default::default()).collect(),
+            ..UpstreamCounters::default()
+        };
         Self {
-            upstreams: (0..upstreams).map(|_| UpstreamCells::new(places)).collect(),
-            nowhere: problems(),
-            connections_opened: Cell::default(),
-            connections_closed: Cell::default(),
+            upstreams: (0..upstreams).map(upstream).collect(),
+            problems_without_upstream: Problems::default(),
+            connections_opened: Counter::default(),
+            connections_closed: Counter::default(),
         }
     }
 
-    /// A call to this upstream began.
-    pub fn call_began(&self, upstream: usize) {
-        self.with(upstream, |cells| cells.began.add(1));
+    pub fn call_started(&self, upstream: usize) {
+        self.with(upstream, |counters| counters.calls_started.add(1));
     }
 
-    /// It ended.
-    pub fn call_ended(&self, upstream: usize, ended: &Ended<'_>) {
-        self.with(upstream, |cells| {
-            cells.ended.add(1);
-            cells.calls.at(ended.status)[method_place(ended.method)].observe(ended.took);
-            let place = ended.client.min(cells.clients.len() - 1);
-            cells.clients[place][usize::from(ended.code.is_some())].add(1);
+    pub fn call_ended(&self, upstream: usize, call: &EndedCall<'_>) {
+        self.with(upstream, |counters| {
+            counters.calls_ended.add(1);
+            counters.calls.at(call.status)[method_place(call.method)].observe(call.took);
+            let client = call.client.min(counters.clients.len() - 1);
+            counters.clients[client][usize::from(call.code.is_some())].add(1);
         });
     }
 
-    /// An attempt ended: with an answer's head, or without.
-    pub fn attempted(&self, upstream: usize, method: &Method, result: Attempted, took: Duration) {
-        self.with(upstream, |cells| {
+    /// `took` is the time until the head of the response or the failure.
+    pub fn attempt_ended(
+        &self,
+        upstream: usize,
+        method: &Method,
+        result: AttemptResult,
+        took: Duration,
+    ) {
+        self.with(upstream, |counters| {
             let by_method = match result {
-                Attempted::Status(status) => cells.attempts.at(status),
-                Attempted::Failure(kind) => cells.failures[kind as usize].get_or_init(Box::default),
+                AttemptResult::Status(status) => counters.attempts.at(status),
+                AttemptResult::Failure(kind) => {
+                    counters.failures[kind as usize].get_or_init(Box::default)
+                }
             };
             by_method[method_place(method)].observe(took);
         });
     }
 
-    /// A call is tried again.
     pub fn retried(&self, upstream: usize, reason: RetryReason) {
-        self.with(upstream, |cells| match reason {
-            RetryReason::Failure(kind) => cells.retries_failure[kind as usize].add(1),
-            RetryReason::Code(code) => cells.retries_code[code as usize].add(1),
+        self.with(upstream, |counters| match reason {
+            RetryReason::Failure(kind) => counters.retries_after_failure[kind as usize].add(1),
+            RetryReason::Code(code) => counters.retries_after_code.of(code).add(1),
         });
     }
 
-    /// A failed call is not tried again.
-    pub fn not_retried(&self, upstream: usize, why: StoppedBy) {
-        self.with(upstream, |cells| cells.not_retried[why as usize].add(1));
+    /// A failed call is not retried.
+    pub fn not_retried(&self, upstream: usize, reason: StoppedBy) {
+        self.with(upstream, |counters| counters.not_retried[reason as usize].add(1));
     }
 
-    /// A slot was asked for: by an attempt, or by a call of its client's own limit. `waited` is for
-    /// what and how long, unless there was one at once.
-    pub fn admitted(
+    /// A request for a slot ended; `waited` says for what and how long, unless it was immediate.
+    pub fn slot_requested(
         &self,
         upstream: usize,
         limit_of: LimitOf,
-        how: Admitted,
-        waited: Option<(Barrier, Duration)>,
+        result: SlotResult,
+        waited: Option<(BottleneckKind, Duration)>,
     ) {
-        self.with(upstream, |cells| {
-            let asked = &cells.asked[limit_of as usize];
-            asked.admitted[how as usize].add(1);
+        self.with(upstream, |counters| {
+            let requests = &counters.slot_requests[limit_of as usize];
+            requests.results[result as usize].add(1);
             if let Some((barrier, took)) = waited {
-                asked.waited[barrier.kind()].observe(took);
+                requests.waits[barrier.index()].observe(took);
             }
         });
     }
 
-    /// A client is told a problem; without an upstream when none was found.
+    /// A client is sent a problem; `upstream` is `None` if no route matched.
     pub fn problem(&self, upstream: Option<usize>, code: Code, source: Source) {
-        let cells = upstream.and_then(|upstream| self.upstreams.get(upstream));
-        let problems = cells.map_or(&self.nowhere, |cells| &cells.problems);
-        problems[code as usize][source as usize].add(1);
+        let counters = upstream.and_then(|upstream| self.upstreams.get(upstream));
+        let problems =
+            counters.map_or(&self.problems_without_upstream, |counters| &counters.problems);
+        problems.of(code)[source as usize].add(1);
     }
 
-    /// The vendor said that it limits the rate.
-    pub fn throttled(&self, upstream: usize, was: Throttled) {
-        self.with(upstream, |cells| {
-            cells.throttled.add(1);
-            match was {
-                Throttled::Expected => {}
-                Throttled::Unexpected => cells.unexpected.add(1),
+    /// The vendor limited the rate.
+    pub fn throttled(&self, upstream: usize, throttle: Throttle) {
+        self.with(upstream, |counters| {
+            counters.throttled.add(1);
+            match throttle {
+                Throttle::Expected => {}
+                Throttle::Unexpected => counters.throttled_unexpectedly.add(1),
             }
         });
     }
 
-    /// An error body was not understood.
+    /// No dialect recognised an error body.
     pub fn unrecognised(&self, upstream: usize) {
-        self.with(upstream, |cells| cells.unrecognised.add(1));
+        self.with(upstream, |counters| counters.unrecognised.add(1));
     }
 
-    /// A body broke off behind its head.
+    /// A response body broke after its head.
     pub fn body_broke(&self, upstream: usize, by: BrokenBy) {
-        self.with(upstream, |cells| cells.broken[by as usize].add(1));
+        self.with(upstream, |counters| counters.broken_bodies[by as usize].add(1));
     }
 
-    /// A client connected.
     pub fn connection_opened(&self) {
         self.connections_opened.add(1);
     }
 
-    /// A client's connection ended.
     pub fn connection_closed(&self) {
         self.connections_closed.add(1);
     }
 
-    fn with(&self, upstream: usize, write: impl FnOnce(&UpstreamCells)) {
+    fn with(&self, upstream: usize, count: impl FnOnce(&UpstreamCounters)) {
         debug_assert!(upstream < self.upstreams.len(), "upstreams are numbered");
-        if let Some(cells) = self.upstreams.get(upstream) {
-            write(cells);
+        if let Some(counters) = self.upstreams.get(upstream) {
+            count(counters);
         }
     }
-}
-
-impl UpstreamCells {
-    fn new(client_places: usize) -> Self {
-        Self {
-            began: Cell::default(),
-            ended: Cell::default(),
-            calls: ByStatus::default(),
-            clients: (0..client_places).map(|_| Default::default()).collect(),
-            attempts: ByStatus::default(),
-            failures: Default::default(),
-            retries_failure: Default::default(),
-            retries_code: Code::ALL.iter().map(|_| Cell::default()).collect(),
-            not_retried: Default::default(),
-            asked: Default::default(),
-            problems: problems(),
-            throttled: Cell::default(),
-            unexpected: Cell::default(),
-            unrecognised: Cell::default(),
-            broken: Default::default(),
-        }
-    }
-}
-
-#[cfg(test)]
-impl From<&str> for UpstreamLabels {
-    fn from(name: &str) -> Self {
-        Self { name: name.into(), address: "vendor.example".into(), port: 443, route: "/v".into() }
-    }
-}
-
-fn problems() -> Problems {
-    Code::ALL.iter().map(|_| Default::default()).collect()
 }
 
 fn method_place(method: &Method) -> usize {
@@ -369,5 +336,12 @@ fn method_place(method: &Method) -> usize {
         Method::TRACE => 7,
         Method::CONNECT => 8,
         _ => METHODS.len() - 1,
+    }
+}
+
+#[cfg(test)]
+impl From<&str> for UpstreamLabels {
+    fn from(name: &str) -> Self {
+        Self { name: name.into(), address: "vendor.example".into(), port: 443, route: "/v".into() }
     }
 }

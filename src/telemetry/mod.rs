@@ -1,29 +1,29 @@
-//! The logbook: log set-up, one event per call, every metric in one table.
+//! Log set-up, one log line per call worth logging, and every metric.
 //!
-//! Refuses to decide anything, and to write down what may be a secret: no header values, no
-//! query strings, no bodies.
+//! Neither logs nor metrics contain header values, query strings or bodies, any of which may be
+//! secret.
 
-mod access;
-mod cells;
+mod call_log;
+mod counters;
 mod exposition;
-mod holds;
-mod json;
-mod lines;
 mod log;
+mod log_writer;
 mod metrics;
+mod operator_log;
 mod process;
 mod settings;
-mod shortage;
 mod table;
 
-pub use access::{BodyFault, BrokenBody, BrokenBy, CallRecord, Gist, body_broke, record};
-pub use holds::hold;
+pub use call_log::{
+    BreakCause, BrokenBody, BrokenBy, CallRecord, CallSummary, log_broken_body, log_call,
+};
 #[cfg(test)]
 pub(crate) use log::tests::captured;
-pub use log::{Log, LogFault};
+pub use log::{Log, LogError};
 pub use metrics::{
-    Admitted, Attempted, CLIENTS_MAX, Ended, LimitOf, Metrics, Shard, Throttled, UpstreamLabels,
+    AttemptResult, CLIENTS_MAX, EndedCall, LimitOf, Metrics, Shard, SlotResult, Throttle,
+    UpstreamLabels,
 };
+pub use operator_log::{log_hold, log_resource_shortage};
 pub use settings::{Access, Format, Settings};
-pub use shortage::shortage;
-pub use table::{Kind, METRICS, Metric};
+pub use table::{METRICS, Metric, MetricKind};

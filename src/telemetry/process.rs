@@ -1,13 +1,12 @@
-//! What the system says about this process, read when a scrape asks.
+//! Reads the metrics of the process itself from `/proc` at scrape time.
 //!
-//! From `/proc`, so on Linux only; elsewhere these metrics are absent.
+//! They exist on Linux only; elsewhere they are absent from the exposition.
 
 use std::fs;
 
 /// Clock ticks in a second, as `/proc` counts them on every architecture of Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// The process.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Process {
     pub(super) cpu_seconds: f64,
@@ -21,32 +20,31 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// This one, as it is now.
     pub(super) fn read() -> Option<Self> {
         let text = |path: &str| fs::read_to_string(path).ok();
-        let facts = Facts {
+        let files = ProcFiles {
             stat: &text("/proc/self/stat")?,
             status: &text("/proc/self/status")?,
             limits: &text("/proc/self/limits")?,
             system: &text("/proc/stat")?,
         };
-        // The directory that is being read is one of the entries.
+        // One of the entries is the directory that is being read.
         let open_files = fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1);
-        Some(Self { open_files: open_files as f64, ..facts.process()? })
+        Some(Self { open_files: open_files as f64, ..files.process()? })
     }
 }
 
-/// The files that tell.
-struct Facts<'a> {
+/// The contents of the files.
+struct ProcFiles<'a> {
     stat: &'a str,
     status: &'a str,
     limits: &'a str,
     system: &'a str,
 }
 
-impl Facts<'_> {
+impl ProcFiles<'_> {
     fn process(&self) -> Option<Process> {
-        // The name in parentheses may hold blanks; numbers stand behind it, from the third field.
+        // The name in parentheses may contain spaces; the numbers after it begin with field 3.
         let (_, numbers) = self.stat.rsplit_once(')')?;
         let ticks = |field: usize| numbers.split_whitespace().nth(field - 3)?.parse::<f64>().ok();
         let status = |name| number(self.status, name);
@@ -56,14 +54,14 @@ impl Facts<'_> {
             virtual_bytes: status("VmSize:")? * 1024.0,
             threads: status("Threads:")?,
             open_files: 0.0,
-            // `unlimited` is no number.
+            // `unlimited` is not a number.
             open_files_max: number(self.limits, "Max open files").unwrap_or(f64::INFINITY),
             start_seconds: number(self.system, "btime")? + ticks(22)? / TICKS_PER_SECOND,
         })
     }
 }
 
-/// The first number behind `name`, which begins a line.
+/// The first number after `name`, in the line that begins with it.
 fn number(text: &str, name: &str) -> Option<f64> {
     let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
     rest.split_whitespace().next()?.parse().ok()
@@ -74,8 +72,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_files_are_understood() {
-        let facts = Facts {
+    fn the_files_are_parsed() {
+        let files = ProcFiles {
             stat: "7 (even) keel) S 1 7 7 0 -1 4194304 1 0 0 0 250 50 0 0 20 0 4 0 1000 9 9",
             status: "Name:\teven\nVmSize:\t  2048 kB\nVmRSS:\t    1024 kB\nThreads:\t4\n",
             limits: "Limit  Soft  Hard\nMax open files            1024      4096      files\n",
@@ -90,8 +88,8 @@ mod tests {
             open_files_max: 1024.0,
             start_seconds: 1_700_000_010.0,
         };
-        assert_eq!(facts.process(), Some(expected));
-        assert_eq!(Facts { stat: "7 (x", ..facts }.process(), None);
+        assert_eq!(files.process(), Some(expected));
+        assert_eq!(ProcFiles { stat: "7 (x", ..files }.process(), None);
     }
 
     #[test]

@@ -1,25 +1,20 @@
-//! What the logbook must know.
+//! The settings of the log.
 
-/// How much is written down.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The least important lines that are written: a level, or tracing's filter syntax.
     pub level: String,
-    /// Which calls get a line.
     pub access: Access,
-    /// What a line looks like.
     pub format: Format,
 }
 
 /// Which calls get a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Access {
-    /// None.
     None,
-    /// Those that failed, were retried, or took more than a second of ours.
+    /// Calls that failed or were retried, and those that took or waited more than a second.
     #[default]
     ErrorsAndSlow,
-    /// All.
     All,
 }
 
@@ -29,8 +24,6 @@ pub enum Format {
     /// Text on a terminal, JSON otherwise.
     #[default]
     Auto,
-    /// Text.
     Text,
-    /// JSON.
     Json,
 }

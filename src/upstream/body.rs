@@ -19,10 +19,10 @@ use super::request::RequestBody;
 use crate::outcome::Failure;
 
 pub struct UpstreamBody<B: RequestBody> {
-    source: Source<B>,
+    source: BodySource<B>,
 }
 
-enum Source<B: RequestBody> {
+enum BodySource<B: RequestBody> {
     /// All that is left of the body.
     Received(Bytes),
     /// The connection goes back to its pool at the end of the body.
@@ -41,26 +41,26 @@ impl<B: RequestBody> UpstreamBody<B> {
         let source = match connection.take_whole_body() {
             Some(bytes) => {
                 pool.put_back(connection);
-                Source::Received(bytes)
+                BodySource::Received(bytes)
             }
             None => {
                 connection.continue_upload(upload.take());
-                Source::Http1(connection, Arc::clone(pool))
+                BodySource::Http1(connection, Arc::clone(pool))
             }
         };
         Self { source }
     }
 
     pub(super) fn of_http2(body: StreamBody<B>) -> Self {
-        Self { source: Source::Http2(Box::new(body)) }
+        Self { source: BodySource::Http2(Box::new(body)) }
     }
 }
 
 impl<B: RequestBody> ResponseBody for UpstreamBody<B> {
     fn take_whole(&mut self) -> Option<Bytes> {
         match &mut self.source {
-            Source::Received(bytes) => Some(std::mem::take(bytes)),
-            Source::Http1(..) | Source::Http2(_) => None,
+            BodySource::Received(bytes) => Some(std::mem::take(bytes)),
+            BodySource::Http1(..) | BodySource::Http2(_) => None,
         }
     }
 }
@@ -75,18 +75,18 @@ impl<B: RequestBody> Body for UpstreamBody<B> {
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = self.get_mut();
         let connection = match &mut this.source {
-            Source::Received(bytes) if bytes.is_empty() => return Poll::Ready(None),
-            Source::Received(bytes) => {
+            BodySource::Received(bytes) if bytes.is_empty() => return Poll::Ready(None),
+            BodySource::Received(bytes) => {
                 return Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes)))));
             }
-            Source::Http2(body) => return Pin::new(body).poll_frame(cx),
-            Source::Http1(connection, _) => connection,
+            BodySource::Http2(body) => return Pin::new(body).poll_frame(cx),
+            BodySource::Http1(connection, _) => connection,
         };
         let frame = ready!(connection.poll_body(cx));
         let is_failed = matches!(frame, Some(Err(_)));
         if is_failed || frame.is_none() || connection.is_body_over() {
-            let source = std::mem::replace(&mut this.source, Source::Received(Bytes::new()));
-            if let (Source::Http1(connection, pool), false) = (source, is_failed) {
+            let source = std::mem::replace(&mut this.source, BodySource::Received(Bytes::new()));
+            if let (BodySource::Http1(connection, pool), false) = (source, is_failed) {
                 pool.put_back(connection);
             }
         }
@@ -95,17 +95,17 @@ impl<B: RequestBody> Body for UpstreamBody<B> {
 
     fn is_end_stream(&self) -> bool {
         match &self.source {
-            Source::Received(bytes) => bytes.is_empty(),
-            Source::Http1(connection, _) => connection.is_body_over(),
-            Source::Http2(body) => body.is_end_stream(),
+            BodySource::Received(bytes) => bytes.is_empty(),
+            BodySource::Http1(connection, _) => connection.is_body_over(),
+            BodySource::Http2(body) => body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Received(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Source::Http1(connection, _) => connection.body_size(),
-            Source::Http2(body) => body.size_hint(),
+            BodySource::Received(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            BodySource::Http1(connection, _) => connection.body_size(),
+            BodySource::Http2(body) => body.size_hint(),
         }
     }
 }

@@ -71,16 +71,16 @@ impl Deadline<'_> {
         let end = self.clock.instant(self.end);
         timeout_at(end, step).await.unwrap_or_else(|_| {
             let cause = if kind == FailureKind::Dns {
-                cause::LOOKUP_LATE
+                cause::LOOKUP_TIMEOUT
             } else if kind == FailureKind::Tls {
                 "the TLS handshake was not finished within the connect timeout"
             } else {
-                kind.words()
+                kind.summary()
             };
             let Settings { origin, connect_timeout, .. } = self.settings;
             let detail = format!("{}:{}: {cause}", origin.host, origin.port);
-            let failure = not_connected(kind, detail).because(cause);
-            Err(failure.beyond(("timeouts.connect", *connect_timeout)))
+            let failure = not_connected(kind, detail).with_cause(cause);
+            Err(failure.with_limit("timeouts.connect", *connect_timeout))
         })
     }
 }
@@ -158,7 +158,7 @@ async fn connect_tls(
     };
     if settings.protocol == Protocol::Http2 && version != HttpVersion::Http2 {
         let detail = format!("{}, which `protocol: http2` requires", cause::NO_HTTP2);
-        return Err(failure(detail).because(cause::NO_HTTP2));
+        return Err(failure(detail).with_cause(cause::NO_HTTP2));
     }
     Ok((Transport::Tls(Box::new(stream)), version))
 }

@@ -40,13 +40,15 @@ mod upstreams;
 pub use body::UpstreamBody;
 pub use certificate::{Certificate, Role, read as certificates};
 pub use exchange::{Exchange, ResponseBody};
+#[doc(hidden)]
+pub use h1::examine;
 pub use progress::{Interim, Progress};
 pub use request::{BoxError, RequestBody, RequestHead};
 pub use settings::{Origin, Protocol, ResponseLimits, Scheme, Settings, TlsRoots};
 pub use shared::Shared;
 pub use upstreams::Upstreams;
 
-pub use crate::http1::{OriginalHead, Spelling};
+pub use crate::http1::{HeaderCase, OriginalHead};
 
 #[cfg(test)]
 mod tests;

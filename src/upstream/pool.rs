@@ -41,7 +41,6 @@ pub(super) struct Pool<B: RequestBody> {
 pub(super) enum PooledConnection<B: RequestBody> {
     /// Used before, so it may turn out to be closed.
     Used(Box<Connection<B>>),
-    /// Just opened.
     Fresh(Box<Connection<B>>),
     /// The connection may have been used before.
     Stream(Stream),

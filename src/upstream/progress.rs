@@ -24,14 +24,14 @@ pub struct Progress {
     written: AtomicU64,
     /// The write of its last byte.
     sent: AtomicU64,
-    received: Mutex<Received>,
+    received: Mutex<ReceivedHeads>,
     /// Whether interim responses wait to be taken; spares the lock on every poll.
     has_interim: AtomicBool,
 }
 
 /// What arrived besides the response itself.
 #[derive(Debug, Default)]
-struct Received {
+struct ReceivedHeads {
     interim: Vec<Interim>,
     head: Option<OriginalHead>,
 }
@@ -109,7 +109,7 @@ impl Progress {
         self.received().head.take()
     }
 
-    fn received(&self) -> MutexGuard<'_, Received> {
+    fn received(&self) -> MutexGuard<'_, ReceivedHeads> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Response};
 use http_body::Body;
 
 use super::authentication;
-use crate::http1::Spelling;
+use crate::http1::HeaderCase;
 use crate::outcome::Failure;
 
 /// Why the body of a request broke off.
@@ -35,7 +35,7 @@ pub struct RequestHead {
     /// authenticated itself serves only the client connection it did so for.
     pub client: u64,
     /// How header names are written over HTTP/1.1.
-    pub spelling: Spelling,
+    pub spelling: HeaderCase,
 }
 
 impl fmt::Debug for RequestHead {

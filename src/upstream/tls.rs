@@ -186,5 +186,5 @@ fn verify_pin(
 
 fn unusable_roots(detail: String) -> Failure {
     Failure::new(FailureKind::Tls, Delivery::NotSent, detail)
-        .because("the certificates to trust cannot be read")
+        .with_cause("the certificates to trust cannot be read")
 }

@@ -1,7 +1,6 @@
 //! The list of hot decisions that are timed. To add one: write a function like
 //! [`moment_arithmetic`] that builds its state, then calls `timed`, and give it a line in [`ALL`].
-//!
-//! Refuses to do I/O: what touches a socket belongs to the table.
+//! None does I/O; what involves sockets is measured by the `table` bench.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +11,8 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
 
 use evenkeel::allowance::{
-    AccountRule, Accounts, Admission, Allowance, Asker, Fitness, Grant, Mode, Settlement, Spread,
-    UpstreamRules,
+    AccountRule, Accounts, Admission, Allowance, Grant, Mode, ProbeFitness, Scheduling, Settlement,
+    Spread, UpstreamAllowances,
 };
 use evenkeel::clock::Clock;
 use evenkeel::headers::{
@@ -51,22 +50,22 @@ fn grant_and_settle(iterations: u64) -> Duration {
     let account = accounts.account(0, &HeaderMap::new());
     timed(iterations, |turn| {
         let now = Moment::from_nanos(turn * 500_000);
-        let asker = Asker {
+        let scheduling = Scheduling {
             priority: Priority::Normal,
             arrival: now,
             deadline: now.plus(Duration::from_secs(30)),
-            fit: Fitness::Replayable,
+            probe_fitness: ProbeFitness::Replayable,
         };
-        let want = accounts.want(0, &Method::GET, CallPath::new("/things/1"), asker);
+        let want = accounts.slot_request(0, &Method::GET, CallPath::new("/things/1"), scheduling);
         let Admission::Granted(slot) = account.acquire(want, now) else {
             unreachable!("the allowance has room")
         };
         let answered = now.plus(Duration::from_millis(20));
-        slot.settle(&Settlement::plain(now, answered))
+        slot.settle(&Settlement::answered(now, answered))
     })
 }
 
-fn rules() -> UpstreamRules {
+fn rules() -> UpstreamAllowances {
     let grant = Grant::Window {
         limit: 1_000_000,
         window: Duration::from_secs(60),
@@ -81,7 +80,7 @@ fn rules() -> UpstreamRules {
         mode: Mode::Enforce,
         linger: Duration::from_secs(1),
     };
-    UpstreamRules {
+    UpstreamAllowances {
         name: Arc::from("vendor"),
         account: AccountRule::Upstream,
         allowances: vec![allowance],

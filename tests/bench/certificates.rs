@@ -1,6 +1,4 @@
-//! A certificate authority and one server certificate, made afresh for every run.
-//!
-//! Refuses to last: everything lies in the run's temporary folder.
+//! A certificate authority and one server certificate, made for every run in its temporary folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};

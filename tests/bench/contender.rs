@@ -1,6 +1,5 @@
 //! The programs that are compared, and how each is started in front of an upstream.
-//!
-//! Refuses to install anything: a peer that is not found is not in the table.
+//! Nothing is installed: a peer that is not found is left out of the table.
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};

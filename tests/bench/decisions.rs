@@ -1,7 +1,5 @@
-//! `cargo bench --bench decisions`: what the pure hot decisions cost, in nanoseconds each. Any word
-//! selects the cases whose name contains it.
-//!
-//! Refuses to judge: the bounds belong to the list of targets under the table.
+//! `cargo bench --bench decisions`: the cost of the pure hot decisions, in nanoseconds each. An
+//! argument selects the cases whose name contains it. The bounds are in `targets.rs`.
 
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 

@@ -1,6 +1,4 @@
-//! Latencies in log-linear buckets: 64 to each power of two, so a quantile is right to 1.6 %.
-//!
-//! Refuses to keep single values.
+//! Latencies in log-linear buckets: 64 for each power of two, so a quantile is exact to 1.6 %.
 
 /// Buckets to each power of two, as a power of two.
 const STEP_BITS: u32 = 6;

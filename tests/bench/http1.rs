@@ -1,7 +1,7 @@
 //! Just enough HTTP/1.1 to count messages: where a head ends, how long its body is, which status.
 //!
-//! Refuses to be a parser for the world: it reads what the benchmark's own programs and the
-//! proxies between them write, and reports everything else as malformed.
+//! It reads what the benchmark's own programs and the proxies between them write, and reports
+//! everything else as malformed.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,6 +1,5 @@
-//! Idle clients: connections that have each been answered once and now rest.
-//!
-//! Refuses to count anything; what they cost is read off the proxy's process.
+//! Idle clients: connections that were answered once each. Their cost is read from the proxy's
+//! process.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

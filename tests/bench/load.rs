@@ -1,7 +1,8 @@
 //! The load generator for HTTP/1.1: keep-alive connections on one thread, closed loop (the next
 //! request follows the answer) or open loop (requests at a fixed rate, whatever comes back).
 //!
-//! Refuses to hide delay: in the open loop a latency counts from the moment the request was due.
+//! In the open loop a latency counts from the moment at which the request was due, so a stalled
+//! generator does not hide delay.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};

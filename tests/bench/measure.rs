@@ -1,7 +1,6 @@
 //! A timing loop for pure functions: several rounds of many iterations, the median per iteration.
 //!
-//! Refuses to be clever: no outlier removal, no model, no files. Also the one place where the
-//! benchmark reads time.
+//! There is no outlier removal and no model. No other file of the benchmark reads time.
 
 use std::fmt;
 use std::time::{Duration, Instant};

@@ -1,6 +1,5 @@
-//! Medians with their spread, tables, and the figures that targets are held against.
-//!
-//! Refuses to round anything but what is printed.
+//! Medians with their spread, tables, and the figures that are compared with the targets. Only what
+//! is printed is rounded.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Connections by small number, numbers used again. Refuses to hand out what was removed.
+//! Connections by small numbers, which are reused after a removal.
 
 /// Places for connections.
 pub(crate) struct Slab<T> {

@@ -1,7 +1,4 @@
-//! What every row stands on: the upstreams, the generator, the cores, the run's folder and its
-//! effort.
-//!
-//! Refuses to measure: rows do.
+//! What every row needs: the upstreams, the generator, the cores, the run's folder and its effort.
 
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;

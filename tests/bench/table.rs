@@ -1,7 +1,7 @@
 //! `cargo bench --bench table`: what evenkeel costs beside a raw relay and beside its peers.
 //!
-//! Refuses to install, to tune and to judge: it measures what it finds, prints ratios, and says
-//! of each target whether it was met. The method is in README.md beside this file.
+//! It measures the programs it finds, without installing or tuning any, prints ratios, and states
+//! for each target whether it was met. README.md in this folder describes the method.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is the result")]
 

@@ -1,6 +1,4 @@
-//! What the figures are held to: the targets, and the further goals of the design.
-//!
-//! Refuses to fail a run by itself: a missed target is a line, and `--strict` makes it count.
+//! The targets of the figures. A missed target is printed; with `--strict` it fails the run.
 
 use crate::report::Figures;
 use crate::rows::NORMALISED;

@@ -1,6 +1,4 @@
 //! Why something could not be measured, as a sentence for the table.
-//!
-//! Refuses to be handled: nothing in the benchmark branches on the reason.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! What an answer tells: no secret of ours, every header that still means something, and no way
-//! around the gateway (semantics §7, §9).
+//! What a response contains: no secret of ours, every header that still applies, and no URL that
+//! leads around the gateway.
 
 use crate::support::gateway::{Gateway, one_upstream};
 use crate::support::problem;
@@ -8,11 +8,11 @@ use crate::support::wire::request;
 
 const AUTH: &str = "auth: { header: authorization, scheme: Bearer, value: { env: TOKEN } }\n";
 const TOKEN: &str = "tok-12345+/x";
-/// The token in base64 behind no, one and two bytes.
+/// The token in base64, at each of the three alignments.
 const CODED: [&str; 3] = ["dG9rLTEyMzQ1Ky94", "eHRvay0xMjM0NSsveA==", "eHh0b2stMTIzNDUrL3g="];
 
 #[test]
-fn a_token_of_ours_passes_nowhere() {
+fn our_token_appears_in_no_response() {
     let body = serde_json::json!({
         "message": format!("Token {TOKEN} is bad, so is tok%2D12345%2B%2Fx"),
         "code": TOKEN,
@@ -34,16 +34,16 @@ fn a_token_of_ours_passes_nowhere() {
     });
     let gateway = Gateway::start_with(&one_upstream(&script.url(), AUTH), &[("TOKEN", TOKEN)]);
     let answer = gateway.get("/v/a");
-    let told = format!("{:?} {}", answer.headers, answer.text());
+    let response = format!("{:?} {}", answer.headers, answer.text());
     for secret in [TOKEN, "12345%2B%2F", "12345&#43;", "u002b", "dG9r", "eHRvay0x", "eHh0b2st"] {
-        assert!(!told.contains(secret), "{secret} in {told}");
+        assert!(!response.contains(secret), "{secret} in {response}");
     }
     assert_eq!(answer.header("x-other"), Some("b"));
     assert_eq!(script.request().all("authorization"), [format!("Bearer {TOKEN}")]);
 }
 
 #[test]
-fn a_success_loses_our_token_from_its_headers_and_nothing_else() {
+fn only_our_token_is_removed_from_the_headers_of_a_success() {
     let headers = [format!("Location: /v/a?key={TOKEN}"), "ETag: \"x\"".to_owned()];
     let script = Script::answering(move |_| {
         let headers: Vec<&str> = headers.iter().map(|header| &**header).collect();
@@ -60,7 +60,7 @@ fn a_success_loses_our_token_from_its_headers_and_nothing_else() {
 }
 
 #[test]
-fn our_token_passes_in_no_trailer_and_in_no_interim_answer() {
+fn our_token_appears_in_no_trailer_and_no_interim_response() {
     let text = format!(
         "HTTP/1.1 103 Early Hints\r\nX-Hint: {TOKEN}\r\n\r\nHTTP/1.1 200 OK\r\n\
          Transfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: {TOKEN}\r\n\
@@ -111,15 +111,15 @@ fn an_error_keeps_the_vendors_end_to_end_headers() {
         let gateway = Gateway::start(&one_upstream(&script.url(), ""));
         let answer = gateway.get("/v/a");
         assert_eq!(answer.status.to_string(), status[..3], "{}", answer.text());
-        let told = |header: &str| {
+        let has = |header: &str| {
             let (name, value) = header.split_once(": ").unwrap();
             answer.all(name).contains(&value)
         };
         for header in kept {
-            assert!(told(header), "{status} keeps {header}: {:?}", answer.headers);
+            assert!(has(header), "{status} keeps {header}: {:?}", answer.headers);
         }
         for header in gone {
-            assert!(!told(header), "{status} loses {header}: {:?}", answer.headers);
+            assert!(!has(header), "{status} loses {header}: {:?}", answer.headers);
         }
         assert_eq!(answer.all("content-type"), ["application/problem+json"]);
         assert!(answer.all("date").len() <= 1 && answer.header("via").is_some());
@@ -127,7 +127,7 @@ fn an_error_keeps_the_vendors_end_to_end_headers() {
 }
 
 #[test]
-fn vendor_urls_lead_back_from_successes_and_errors() {
+fn vendor_urls_are_mapped_to_the_gateway_in_successes_and_errors() {
     let script = Script::answering(|seen| {
         let host = seen.all("host")[0];
         let headers = [
@@ -159,7 +159,7 @@ fn vendor_urls_lead_back_from_successes_and_errors() {
 }
 
 #[test]
-fn a_destination_is_mapped_forward() {
+fn a_destination_header_is_mapped_to_the_vendor() {
     let script = Script::always(ok("ok"));
     let gateway = Gateway::start(&one_upstream(&format!("{}/dav", script.url()), ""));
     let copy = |to: &str| gateway.call(&request("COPY", "/v/a", &[("Destination", to)], b""));
@@ -176,6 +176,6 @@ fn numbers_and_empty_values_stay_as_the_vendor_wrote_them() {
     let body = format!(r#"{{"error":{{"message":"no","meta":{details}}}}}"#);
     let script = Script::always(vec![reply("400 Bad Request", &[], body.as_bytes())]);
     let gateway = Gateway::start(&one_upstream(&script.url(), ""));
-    let told = gateway.get("/v/a").text();
-    assert!(told.contains(details), "{told}");
+    let text = gateway.get("/v/a").text();
+    assert!(text.contains(details), "{text}");
 }

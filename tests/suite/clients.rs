@@ -1,6 +1,6 @@
 //! Clients that people use, through the gateway and directly: curl, Python's `requests` and
-//! `httpx`, Node's `fetch`. Each sees the same status, the same headers that matter and the
-//! same bytes, save for errors, which become the documented problem.
+//! `httpx`, Node's `fetch`. Each receives the same status, headers and bytes either way, except
+//! that errors become the documented problem.
 //!
 //! Needs `curl`, `python3` with `venv`, and `node` of version 18 or later. The Python packages
 //! are installed into a folder of their own below `target` on the first run. Nothing is skipped:
@@ -20,7 +20,7 @@ use crate::support::script::{Act, Script, Seen, raw, reply};
 use crate::support::source::root;
 use crate::support::wire::{Answer, End};
 
-/// What one client saw of one case.
+/// What one client received.
 #[derive(Clone, Debug)]
 struct Saw {
     status: u16,
@@ -35,12 +35,12 @@ struct Saw {
 type Cases = BTreeMap<String, Saw>;
 
 #[test]
-fn curl_sees_the_same() {
+fn curl_receives_the_same() {
     compare(with_curl);
 }
 
 #[test]
-fn curl_over_http2_sees_the_same() {
+fn curl_over_http2_receives_the_same() {
     let upstream = echo();
     let gateway = gateway(&upstream);
     let url = format!("http://{}/plain/success?q=a%20b&q=c", gateway.address);
@@ -53,23 +53,23 @@ fn curl_over_http2_sees_the_same() {
 }
 
 #[test]
-fn python_requests_sees_the_same() {
+fn python_requests_receives_the_same() {
     compare(|base| script_client(&python(), "with_requests.py", base));
 }
 
 #[test]
-fn python_httpx_sees_the_same() {
+fn python_httpx_receives_the_same() {
     compare(|base| script_client(&python(), "with_httpx.py", base));
 }
 
 #[test]
-fn node_fetch_sees_the_same() {
+fn node_fetch_receives_the_same() {
     compare(|base| script_client(Path::new("node"), "with_fetch.mjs", base));
 }
 
 const SUCCESS: &str = "{\"said\" :  \"as it is\"}\n";
 
-/// Cases whose answers pass untouched.
+/// Cases whose responses pass unchanged.
 const UNTOUCHED: [&str; 6] = ["success", "upload", "expect", "chunked", "stream", "head"];
 
 /// Headers that matter to a client.
@@ -100,9 +100,9 @@ fn compare(client: impl Fn(&str) -> Cases) {
     }
     is_problem(&through["missing"], 404, "not_found");
     is_problem(&through["limited"], 429, "rate_limited");
-    // A hold is a little longer than the vendor's word, never shorter.
-    let told = &through["limited"].headers["retry-after"];
-    assert!(["7", "8"].contains(&told.as_str()), "{told}");
+    // A hold is a little longer than the vendor asks for, never shorter.
+    let wait = &through["limited"].headers["retry-after"];
+    assert!(["7", "8"].contains(&wait.as_str()), "{wait}");
     is_problem(&through["down"], 503, "upstream_maintenance");
     assert_eq!(direct["missing"].status, 404, "the vendor's own errors are what they were");
     assert_eq!((direct["limited"].status, direct["down"].status), (429, 503));
@@ -134,7 +134,7 @@ fn is_problem(saw: &Saw, status: u16, code: &str) {
     problem::expect(&answer, status, code, "upstream");
 }
 
-/// Three upstreams with one address, so that a hold of one does not touch the others.
+/// Three upstreams with one address, so that a hold on one does not affect the others.
 fn gateway(upstream: &Script) -> Gateway {
     let url = upstream.url();
     let more = "    wait: { default: 0s }\n    retry: { attempts: 1 }\n";
@@ -172,7 +172,7 @@ fn success_head() -> String {
     )
 }
 
-/// Tells back what was uploaded, all of it.
+/// Sends the uploaded bytes back.
 fn uploaded(seen: &Seen) -> Act {
     reply("200 OK", &["Content-Type: application/octet-stream"], &seen.body)
 }
@@ -231,7 +231,7 @@ fn curl_saw(folder: &Path, name: &str) -> Saw {
     } else {
         std::fs::read(folder.join(format!("{name}.body"))).unwrap()
     };
-    // An interim answer stands before the last head.
+    // Interim responses precede the final head.
     let last = head.trim_end().rsplit("\r\n\r\n").next().unwrap();
     let mut lines = last.lines();
     let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
@@ -262,15 +262,15 @@ fn python() -> PathBuf {
     python.clone()
 }
 
-/// What a command prints; when it fails or is missing, the command that would help.
+/// What a command prints. A failure names the command that installs what is missing.
 #[track_caller]
 fn run(command: &mut Command, remedy: &str) -> String {
     let output = match command.output() {
         Ok(output) => output,
         Err(error) => panic!("{command:?}: {error}; install it: {remedy}"),
     };
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?} failed: {told}\nif it is missing: {remedy}");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?} failed: {errors}\nif it is missing: {remedy}");
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 

@@ -1,5 +1,5 @@
-//! Connections and protocols in front of and behind the gateway: kept, half-closed, of another
-//! version, translated, refused, drained. What travels on them is `transparency`'s.
+//! Connections on both sides of the gateway: reused, half-closed, of another HTTP version,
+//! translated between versions, rejected, drained. `transparency` tests what travels on them.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -14,21 +14,20 @@ use crate::support::script::{Act, Script, ok, raw, reply};
 use crate::support::wire::{End, request};
 use crate::support::{http2, problem};
 
-/// A gateway before this upstream, under `/v`, without a base path.
 #[track_caller]
-fn before(script: &Script) -> Gateway {
+fn gateway_to(script: &Script) -> Gateway {
     Gateway::start(&one_upstream(&script.url(), ""))
 }
 
 #[test]
-fn a_half_closed_client_is_answered() {
+fn a_half_closed_client_is_answered_or_disconnected() {
     let script = Script::always(vec![Act::Wait(Duration::from_millis(100)), ok("ok").remove(0)]);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let mut connection = gateway.connect();
     connection.send(&request("POST", "/v/a", &[], b"body"));
     connection.finish();
     let answer = connection.answer_if_any("POST");
-    // A client that ended its side may be taken for gone, but never be left hanging.
+    // A client that half-closed may be treated as gone, but must not be left waiting.
     if let Some(answer) = answer {
         assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
     }
@@ -38,7 +37,7 @@ fn a_half_closed_client_is_answered() {
 #[test]
 fn a_client_connection_serves_many_calls() {
     let script = Script::answering(|seen| ok(&format!("{} {}", seen.number, seen.target())));
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let mut connection = gateway.connect();
     for number in 1..=5 {
         connection.send(&request("POST", &format!("/v/{number}"), &[], b"x"));
@@ -52,7 +51,7 @@ fn a_client_connection_serves_many_calls() {
 }
 
 #[test]
-fn a_connection_that_authenticated_itself_serves_the_client_it_did_so_for() {
+fn an_authenticated_upstream_connection_serves_only_its_own_client() {
     let names = Mutex::new(HashMap::new());
     let script = Script::answering(move |seen| {
         let mut names = names.lock().unwrap();
@@ -69,7 +68,7 @@ fn a_connection_that_authenticated_itself_serves_the_client_it_did_so_for() {
             },
         }
     });
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let get = |token: Option<&str>| {
         let value = token.map(|token| format!("NTLM {token}"));
         let headers = value.as_deref().map(|value| ("authorization", value));
@@ -95,7 +94,7 @@ fn http_1_0_clients_are_served() {
     let script = Script::always(vec![raw(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
     )]);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let mut connection = gateway.connect();
     connection.send(b"GET /v/a HTTP/1.0\r\nHost: g\r\n\r\n");
     let answer = connection.answer();
@@ -106,7 +105,7 @@ fn http_1_0_clients_are_served() {
 }
 
 #[test]
-fn http2_passes_on_both_sides() {
+fn http2_works_on_both_sides() {
     let upstream = http2::Upstream::start(|seen| {
         let sum = [(HeaderName::from_static("x-sum"), HeaderValue::from(3))];
         let trailers = HeaderMap::from_iter(sum);
@@ -142,7 +141,7 @@ fn http2_passes_on_both_sides() {
 #[test]
 fn http1_and_http2_are_translated_into_each_other() {
     let script = Script::always(vec![reply("200 OK", &["X-A: 1"], b"one")]);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let url = format!("http://{}/v/a", gateway.address);
     let request = Request::post(url).body(Full::new(Bytes::from_static(b"up"))).unwrap();
     let answer = http2::call(gateway.address, request);
@@ -164,9 +163,9 @@ fn http1_and_http2_are_translated_into_each_other() {
 }
 
 #[test]
-fn unknown_routes_and_upgrades_get_their_problem() {
+fn unknown_routes_and_upgrades_are_answered_with_problems() {
     let script = Script::always(ok("ok"));
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     problem::expect(&gateway.get("/elsewhere"), 404, "route_not_found", "client");
     let upgrade = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
     let answer = gateway.call(&request("GET", "/v/a", &upgrade, b""));
@@ -180,9 +179,9 @@ fn unknown_routes_and_upgrades_get_their_problem() {
 }
 
 #[test]
-fn a_stopped_gateway_ends_in_peace() {
+fn a_stopped_gateway_finishes_its_calls_and_exits() {
     let script = Script::always(vec![Act::Wait(Duration::from_millis(300)), ok("late").remove(0)]);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let mut connection = gateway.connect();
     connection.send(&request("GET", "/v/a", &[], b""));
     script.await_arrivals(1);

@@ -1,5 +1,5 @@
-//! What changes between one version of HTTP and another, and nothing else: names, cookies,
-//! lengths, interim answers, methods that end here (semantics §9).
+//! What changes between HTTP versions, and nothing else: header names, cookies, lengths, interim
+//! responses, and methods that the gateway answers itself.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,7 +16,7 @@ use crate::support::wire::{self, End, request};
 use crate::support::{http2, problem, time};
 
 #[track_caller]
-fn before(script: &Script) -> Gateway {
+fn gateway_to(script: &Script) -> Gateway {
     Gateway::start(&one_upstream(&script.url(), ""))
 }
 
@@ -59,16 +59,16 @@ fn header_names_are_written_as_they_came() {
 #[test]
 fn cookies_of_http2_arrive_as_one() {
     let script = Script::always(ok("ok"));
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let crumbs = [("cookie", "a=1"), ("x-other", "1"), ("cookie", "b=2; c=3"), ("cookie", "d=4")];
     assert_eq!(over_http2(&gateway, "GET", &crumbs).head.status, 200);
     assert_eq!(script.request().all("cookie"), ["a=1; b=2; c=3; d=4"]);
 }
 
 #[test]
-fn a_method_that_expects_a_body_says_that_there_is_none() {
+fn a_method_that_expects_a_body_states_a_length_of_zero() {
     let script = Script::always(ok("ok"));
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     for (method, length) in
         [("POST", vec!["0"]), ("PUT", vec!["0"]), ("PATCH", vec!["0"]), ("GET", vec![])]
     {
@@ -85,7 +85,7 @@ fn nothing_follows_the_head_of_an_answer_to_head() {
         "/a" => vec![raw("HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\n")],
         _ => ok("ok"),
     });
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let answer = over_http2(&gateway, "HEAD", &[]);
     assert_eq!((answer.head.status.as_u16(), answer.body.len()), (404, 0));
     assert!(!answer.broken);
@@ -101,9 +101,9 @@ fn nothing_follows_the_head_of_an_answer_to_head() {
 }
 
 #[test]
-fn an_offer_to_upgrade_is_ignored_and_an_order_refused() {
+fn an_optional_upgrade_is_ignored_and_a_required_one_rejected() {
     let script = Script::always(ok("ok"));
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     for offer in ["TLS/1.2", "h2c", "HTTP/2.0, SHTTP/1.3"] {
         let headers = [
             ("Connection", "Upgrade, HTTP2-Settings"),
@@ -128,9 +128,9 @@ fn an_offer_to_upgrade_is_ignored_and_an_order_refused() {
 }
 
 #[test]
-fn trace_ends_here() {
+fn trace_is_rejected() {
     let script = Script::always(ok("ok"));
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     for (method, hops) in [("TRACE", "5"), ("TRACE", "0"), ("trace", "5"), ("TRACK", "5")] {
         let answer = gateway.call(&request(method, "/v/a", &[("Max-Forwards", hops)], b""));
         problem::expect(&answer, 405, "method_not_allowed", "client");
@@ -147,9 +147,9 @@ fn trace_ends_here() {
 }
 
 #[test]
-fn options_go_as_far_as_max_forwards_says() {
+fn max_forwards_is_honoured_for_options() {
     let script = Script::always(ok("ok"));
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let options = |hops| gateway.call(&request("OPTIONS", "/v/a", &[("Max-Forwards", hops)], b""));
     let mut connection = gateway.connect();
     connection.send(&request("OPTIONS", "/v/a", &[("Max-Forwards", "0")], b""));
@@ -167,14 +167,14 @@ fn options_go_as_far_as_max_forwards_says() {
 }
 
 #[test]
-fn early_hints_pass_to_clients_that_can_take_them() {
+fn early_hints_pass_to_clients_that_can_receive_them() {
     let hints = "HTTP/1.1 103 Early Hints\r\nLink: </v1/a.css>; rel=preload\r\nConnection: x-hop\r\n\
                  X-Hop: 1\r\n\r\n";
     let end = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n\
                HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     let pause = Act::Wait(Duration::from_millis(300));
     let script = Script::always(vec![raw(hints), pause, raw(hints), raw(end)]);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let mut connection = gateway.connect();
     for _ in 0..2 {
         connection.send(&request("GET", "/v/a", &[], b""));
@@ -195,29 +195,29 @@ fn early_hints_pass_to_clients_that_can_take_them() {
 }
 
 #[test]
-fn an_answers_head_over_our_bound_is_our_doing() {
+fn a_response_head_over_our_bound_is_not_counted_against_the_vendor() {
     let head = format!("HTTP/1.1 200 OK\r\n{}Content-Length: 2\r\n\r\nok", "X: y\r\n".repeat(255));
     let script = Script::always(vec![raw(&head)]);
-    let answer = before(&script).get("/v/a");
+    let answer = gateway_to(&script).get("/v/a");
     assert_eq!((answer.status, answer.all("x").len()), (200, 255));
     let small = "head: { max: 1KiB }";
     let gateway = Gateway::start(&one_upstream(&script.url(), small));
     for _ in 0..30 {
         let answer = gateway.get("/v/a");
-        let told = problem::expect(&answer, 502, "upstream_protocol", "gateway");
-        assert_eq!((&told["attempts"], &told["stopped_by"]), (&1.into(), &"final".into()));
-        assert!(told["detail"].as_str().unwrap().contains("`head.max`"), "{told}");
-        assert_eq!(told["outcome_unknown"], false);
+        let problem = problem::expect(&answer, 502, "upstream_protocol", "gateway");
+        assert_eq!((&problem["attempts"], &problem["stopped_by"]), (&1.into(), &"final".into()));
+        assert!(problem["detail"].as_str().unwrap().contains("`head.max`"), "{problem}");
+        assert_eq!(problem["outcome_unknown"], false);
     }
     let logs = gateway.logs();
     assert!(!logs.contains("hold"), "it says nothing about the vendor: {logs}");
 }
 
 #[test]
-fn te_is_sent_as_what_it_is() {
+fn te_is_named_in_connection() {
     let text = "HTTP/1.1 200 OK\r\nTrailer: X-Sum\r\nContent-Length: 2\r\n\r\nok";
     let script = Script::always(vec![raw(text)]);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let headers = [("TE", "trailers, gzip"), ("Connection", "TE"), ("Trailer", "X-Up")];
     let answer = gateway.call(&request("POST", "/v/a", &headers, b"body"));
     assert_eq!((answer.header("trailer"), answer.end), (None, End::Whole), "none follows");
@@ -227,9 +227,9 @@ fn te_is_sent_as_what_it_is() {
 }
 
 #[test]
-fn a_later_minor_version_is_read_as_the_one_we_know() {
+fn a_later_minor_version_is_read_as_http_1_1() {
     let script = Script::always(vec![raw("HTTP/1.3 200 OK\r\nContent-Length: 2\r\n\r\nok")]);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let mut connection = gateway.connect();
     for _ in 0..2 {
         connection.send(b"GET /v/a HTTP/1.2\r\nHost: g\r\n\r\n");
@@ -238,12 +238,13 @@ fn a_later_minor_version_is_read_as_the_one_we_know() {
     assert_eq!(script.requests().pop().unwrap().line, "GET /a HTTP/1.1");
 }
 
-/// What the log says of the body that broke off.
+/// The log line about the body that broke off.
 fn broken(gateway: &Gateway) -> serde_json::Value {
     let mut line = None;
     time::until("the break is recorded", || {
         let logs = gateway.logs();
-        line = logs.lines().find(|line| line.contains("body broke off")).map(str::to_owned);
+        line =
+            logs.lines().find(|line| line.contains("response body broke off")).map(str::to_owned);
         line.is_some()
     });
     serde_json::from_str(&line.unwrap()).expect("a line of JSON")
@@ -259,13 +260,13 @@ fn breaks(gateway: &Gateway, by: &str) -> bool {
 fn a_body_that_the_vendor_breaks_off_is_recorded_at_its_end() {
     let text = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf of it";
     let script = Script::always(vec![raw(text), Act::Wait(PAUSE), Act::Close]);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     assert_eq!(gateway.get("/v/a?secret").end, End::Broken);
     let line = broken(&gateway);
     assert_eq!((&line["outcome"], &line["by"]), (&"broken".into(), &"upstream".into()), "{line}");
     assert_eq!((&line["bytes"], &line["path"]), (&10.into(), &"/v/a".into()), "{line}");
     let why = (&line["phase"], &line["failure"], &line["cause"]);
-    let ended = "closed in the middle of the answer";
+    let ended = "the connection was closed in the middle of the response";
     assert_eq!(why, (&"body".into(), &"truncated".into(), &ended.into()), "{line}");
     assert!(breaks(&gateway, "upstream") && !line.to_string().contains("secret"));
 }
@@ -274,7 +275,7 @@ fn a_body_that_the_vendor_breaks_off_is_recorded_at_its_end() {
 fn a_client_that_leaves_in_the_middle_is_recorded() {
     let text = "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nhalf of it";
     let script = Script::always(vec![raw(text), Act::Silence]);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let mut connection = gateway.connect();
     connection.send(&request("GET", "/v/a", &[], b""));
     connection.head().expect("a head");
@@ -318,11 +319,11 @@ fn a_client_that_reads_slowly_is_not_cut_off() {
         assert!(client.read(&mut piece).unwrap() > 0);
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(!gateway.logs().contains("body broke off"), "{}", gateway.logs());
+    assert!(!gateway.logs().contains("response body broke off"), "{}", gateway.logs());
 }
 
 #[test]
-fn over_http2_only_the_stream_that_stands_still_is_cut_off() {
+fn over_http2_only_the_stalled_stream_is_reset() {
     let body = vec![b'x'; 4 << 20];
     let script = Script::always(vec![reply("200 OK", &[], &body)]);
     let gateway = Gateway::start(&one_upstream(&script.url(), "timeouts: { idle: 1s }"));

@@ -1,4 +1,4 @@
-//! Clients that leave or drip: what they hold, what they cost, and that it ends.
+//! Clients that disconnect or send slowly: what they occupy, and that it is released.
 
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
@@ -53,10 +53,10 @@ fn clients_that_leave_the_queue_cost_the_vendor_nothing() {
         connection.send(bytes);
         leaving.push(connection);
     }
-    // The two with a small body of stated length are read before they stand in line.
+    // The two with a small body of known length are read before they queue.
     let count = u32::try_from(leaving.len() - 2 * 2).unwrap();
     time::until("all of them wait", || waiting(&gateway) == count);
-    // Every second one ends its side and stays.
+    // Every second client half-closes and stays.
     let mut half = leaving.split_off(states.len());
     half.iter_mut().for_each(Connection::finish);
     drop(leaving);
@@ -68,7 +68,7 @@ fn clients_that_leave_the_queue_cost_the_vendor_nothing() {
 }
 
 #[test]
-fn uploads_in_tiny_pieces_hold_what_they_say() {
+fn uploads_in_tiny_pieces_occupy_only_their_own_bytes() {
     const UPLOADS: usize = 40;
     const BYTES: usize = 48 << 10;
     let script = Script::always(vec![Act::Silence]);
@@ -97,7 +97,7 @@ fn uploads_in_tiny_pieces_hold_what_they_say() {
 }
 
 #[test]
-fn tiny_pieces_arrive_whole_and_together() {
+fn tiny_chunks_are_merged_and_arrive_complete() {
     let script = Script::always(ok("ok"));
     let gateway = Gateway::start(&one_upstream(&script.url(), ""));
     let head = "POST /v/up HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -110,7 +110,7 @@ fn tiny_pieces_arrive_whole_and_together() {
 }
 
 #[test]
-fn a_reader_that_leaves_ends_the_vendors_answer() {
+fn a_client_that_stops_reading_ends_the_vendors_response() {
     let drip = Act::Drip(vec![b'x'; 100_000], Duration::from_millis(10));
     let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n".to_vec();
     let script = Script::always(vec![Act::Send(head), drip]);

@@ -1,4 +1,4 @@
-//! Limits on our own side: connections to the upstream, open files, slow uploads.
+//! The gateway's own limits: connections to the upstream, open files, slow uploads.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ fn one_connection_serves_the_calls_of_all_workers() {
 }
 
 #[test]
-fn workers_that_share_one_connection_all_get_their_turn() {
+fn workers_that_share_one_connection_are_all_served() {
     let script = Script::always(ok("ok"));
     let yaml = one_upstream(&script.url(), "connections: { max: 1 }");
     let gateway = Gateway::start(&format!("{yaml}\nlisten: {{ workers: 2 }}\n"));
@@ -80,7 +80,7 @@ fn slow_uploads_take_no_connection_from_others() {
     }
 }
 
-/// 100 clients before an allowance of 20 a second, over HTTP/2.
+/// 100 clients share an allowance of 20 a second, over HTTP/2.
 #[track_caller]
 fn stays_inside(plan: Slow) {
     const LIMIT: usize = 20;
@@ -127,7 +127,7 @@ fn an_expectation_is_answered_before_the_body_is_read() {
 }
 
 #[test]
-fn a_lack_of_open_files_is_told_as_such() {
+fn a_lack_of_open_files_has_a_problem_of_its_own() {
     let script = Script::always(ok("ok"));
     let yaml = one_upstream(&script.url(), "retry: { attempts: 1 }");
     let gateway = Gateway::start_with_files(&format!("{yaml}\nlisten: {{ workers: 1 }}\n"), 48);
@@ -135,7 +135,7 @@ fn a_lack_of_open_files_is_told_as_such() {
     let mut caller = gateway.connect();
     caller.send(&request("GET", "/v/a", &[("connection", "keep-alive")], b""));
     assert_eq!(caller.answer().status, 200);
-    // The connection to the upstream is closed when it has been idle for long enough.
+    // The upstream connection is closed after its idle timeout.
     time::within(Duration::from_secs(25), "the upstream connection ends", || script.open() == 0);
     let crowd: Vec<_> = (0..60).map(|_| gateway.connect()).collect();
     time::until("files are used up", || gateway.logs().contains("want of resources"));

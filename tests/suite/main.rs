@@ -1,20 +1,27 @@
 //! The suite: the real program on loopback, seen by clients and by scripted upstreams.
 //!
-//! Refuses to use anything of the library but its simulated vendors: what is tested is what is
-//! shipped, and what is asserted is what travels. `support` starts things and reads bytes, and is
-//! tested itself.
+//! It tests the program that ships, by the bytes on the wire. Of the library it uses only the
+//! simulated vendors and, in `codec`, the parsers that the fuzz targets drive. `support` starts
+//! programs and reads bytes, and has tests of its own.
 
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+#[path = "../fuzz/targets/mod.rs"]
+mod targets;
 
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod codec;
+#[cfg(test)]
 mod connections;
 #[cfg(test)]
 mod fidelity;
+#[cfg(test)]
+mod language;
 #[cfg(test)]
 mod leaving;
 #[cfg(test)]

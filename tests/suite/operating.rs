@@ -1,4 +1,4 @@
-//! What an operator does from outside: signals, probes, scrapes, defaults.
+//! What an operator uses: signals, probes, metrics, image defaults.
 
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use crate::support::script::{Act, Script, ok};
 use crate::support::time;
 use crate::support::wire::{Connection, request};
 
-/// What the admin listener answers to a GET with these headers.
+/// The response of the admin listener to a GET with these headers.
 #[track_caller]
 fn admin(gateway: &Gateway, path: &str, headers: &[(&str, &str)]) -> (String, String) {
     let mut connection = Connection::open(gateway.admin);
@@ -20,19 +20,19 @@ fn admin(gateway: &Gateway, path: &str, headers: &[(&str, &str)]) -> (String, St
 }
 
 #[test]
-fn signals_that_ask_for_nothing_do_not_kill() {
+fn unused_signals_are_logged_and_do_not_end_the_process() {
     let script = Script::always(ok("ok"));
     let gateway = Gateway::start(&one_upstream(&script.url(), ""));
     for name in ["HUP", "USR1", "USR2"] {
         gateway.signal(name);
-        time::until("it is told", || gateway.logs().contains(&format!("SIG{name}")));
+        time::until("the signal is logged", || gateway.logs().contains(&format!("SIG{name}")));
         assert_eq!(gateway.get("/v/a").text(), "ok");
     }
     assert!(gateway.stop().success());
 }
 
 #[test]
-fn signals_within_a_second_are_one_and_uploads_end_in_peace() {
+fn repeated_signals_within_a_second_count_once_and_uploads_finish() {
     let slow = [vec![Act::Wait(Duration::from_millis(1200))], ok("late")].concat();
     let script = Script::always(slow);
     let gateway = Gateway::start(&one_upstream(&script.url(), ""));
@@ -54,7 +54,7 @@ fn signals_within_a_second_are_one_and_uploads_end_in_peace() {
 }
 
 #[test]
-fn answers_tell_clients_to_move_while_serving_goes_on() {
+fn responses_announce_the_close_during_the_shutdown_delay() {
     let script = Script::always(ok("ok"));
     let yaml = one_upstream(&script.url(), "") + "shutdown: { delay: 2s }\n";
     let gateway = Gateway::start(&yaml);
@@ -85,7 +85,7 @@ fn the_admin_listener_answers_probes_beside_many_idle_connections() {
 }
 
 #[test]
-fn metrics_come_in_the_format_that_is_asked_for() {
+fn metrics_have_the_format_that_accept_prefers() {
     let script = Script::always(ok("ok"));
     let gateway = Gateway::start(&one_upstream(&script.url(), ""));
     gateway.get("/v/a");
@@ -106,7 +106,7 @@ fn metrics_come_in_the_format_that_is_asked_for() {
     }
 }
 
-/// Exit status of a probe that sees this environment and no other.
+/// The exit status of `healthcheck` in this environment.
 fn probe(flags: &[&str], variables: &[(&str, &str)]) -> bool {
     let mut command = Command::new(PROGRAM);
     command.arg("healthcheck").args(flags).env_clear().envs(variables.iter().copied());
@@ -141,7 +141,7 @@ fn a_healthcheck_asks_where_run_listens() {
 }
 
 #[test]
-fn a_file_beats_the_defaults_of_an_image() {
+fn a_file_overrides_the_defaults_of_an_image() {
     let image =
         std::fs::read_to_string(crate::support::source::root().join("deploy/Containerfile"))
             .unwrap();

@@ -1,19 +1,19 @@
-//! Every payload pair of `tests/data/problems` through the live gateway: what `evenkeel normalise`
-//! makes of a captured answer is what a client gets when a vendor sends it.
+//! Every payload pair of `tests/data/problems` through a running gateway: a client receives the
+//! problem that `evenkeel normalise` prints for the same response.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
 use crate::support::gateway::Gateway;
+use crate::support::problem::differences;
 use crate::support::script::{Act, Script, Seen};
 use crate::support::source;
 
-/// Members that tell of the call and of the moment, not of the vendor's answer.
+/// Members that depend on the call and on the time, not on the vendor's response.
 const OF_THE_CALL: [&str; 5] =
     ["request_id", "waited_ms", "stopped_by", "retry_after", "retry_after_basis"];
 
-/// One answer and the problem it must become.
 struct Pair {
     name: String,
     answer: Vec<u8>,
@@ -52,7 +52,7 @@ fn split(capture: &[u8]) -> (String, &[u8]) {
     (String::from_utf8_lossy(&capture[..head]).into_owned(), &capture[body..])
 }
 
-/// The answer as a vendor sends it.
+/// The response with CRLF and a length.
 fn wired(head: &str, body: &[u8]) -> Vec<u8> {
     let mut wire = head.lines().map(str::trim_end).collect::<Vec<_>>().join("\r\n");
     wire += &format!("\r\ncontent-length: {}\r\n\r\n", body.len());
@@ -70,8 +70,8 @@ fn pairs() -> Vec<Pair> {
     files.iter().map(|path| Pair::read(path)).collect()
 }
 
-/// An upstream for each pair, so that the hold of one closes no other; nobody has patience, so
-/// that what would be tried again is told at once.
+/// An upstream for each pair, so that a hold on one does not affect the others. Calls do not wait,
+/// so that what would be sent again is answered at once.
 fn configuration(url: &str, pairs: &[Pair]) -> String {
     let mut yaml = String::from("version: 1\nlisten: { workers: 1 }\nupstreams:\n");
     for (number, pair) in pairs.iter().enumerate() {
@@ -88,7 +88,7 @@ fn number_of(seen: &Seen) -> usize {
     seen.target().trim_start_matches('/').split('/').next().unwrap().parse().unwrap()
 }
 
-/// The problem without what tells of the call.
+/// The problem without the members that depend on the call.
 fn of_the_answer(problem: &Value) -> Value {
     let mut problem = problem.clone();
     for member in OF_THE_CALL {
@@ -115,9 +115,8 @@ fn every_payload_comes_out_of_the_live_gateway_as_normalise_says() {
         }
         let found: Value = serde_json::from_slice(&answer.body).unwrap_or(json!({}));
         assert_eq!(found["status"], answer.status, "{}", pair.name);
-        if of_the_answer(&found) != of_the_answer(&pair.problem) {
-            wrong.push(format!("{}: {found:#}\nwanted {:#}", pair.name, pair.problem));
-        }
+        let differences = differences(&of_the_answer(&found), &of_the_answer(&pair.problem));
+        wrong.extend(differences.iter().map(|difference| format!("{}: {difference}", pair.name)));
     }
     assert!(pairs.len() > 200, "the folder holds {} pairs", pairs.len());
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));

@@ -1,7 +1,7 @@
-//! The heavy demonstrations for a few seconds each: windows, deaths, outages, waits.
+//! The demonstrations of `cargo bench --bench promises`, for a few seconds each: windows, dying
+//! vendors, outages, waiting.
 //!
-//! `cargo bench --bench promises` plays the same with weight. Unlike the rest of the suite this
-//! uses the library's simulated vendors: a vendor that counts on its own is the point.
+//! They use the library's simulated vendors, which count requests independently of the gateway.
 
 #[path = "../bench/promises/play/mod.rs"]
 mod play;
@@ -12,17 +12,17 @@ use play::outage::{Down, DownPlan, MaintenancePlan, play_down, play_maintenance}
 use play::verdict::Verdict;
 use play::{once, waiting, windows};
 
-/// Fails with everything that broke.
+/// Fails with every broken promise.
 #[track_caller]
 fn hold(verdict: &Verdict) {
     assert!(verdict.broken.is_empty(), "{:#?}\nfigures: {:#?}", verdict.broken, verdict.figures);
 }
 
-/// Plays of which one has to use the allowance: clients, vendor and gateway share the machine with
-/// the rest of the suite, and while they get no processor nobody can use anything.
+/// Runs of which one has to use the allowance: clients, vendor and gateway share the machine with
+/// the rest of the suite, and without processor time no slots are used.
 const USE_PLAYS_MAX: usize = 3;
 
-/// Fails with everything that broke; only a use that is too small is tried again.
+/// Fails with every broken promise; only a run that used too little of the allowance is repeated.
 #[track_caller]
 fn hold_windows(plan: &windows::Plan) {
     for _ in 1..USE_PLAYS_MAX {
@@ -37,7 +37,7 @@ fn hold_windows(plan: &windows::Plan) {
 
 /// Two seconds stand for a minute, 7 ms for 200 ms of latency.
 fn short(limit: usize, spread: &'static str) -> windows::Plan {
-    // A busy machine may be late by more than a hundredth of such a window.
+    // On a busy machine a timer may be late by more than a hundredth of such a window.
     windows::Plan { scale: 30, use_least: 0.9, ..windows::Plan::new(limit, spread) }
 }
 
@@ -47,13 +47,13 @@ fn an_even_spread_stays_inside_the_allowance_and_uses_it() {
 }
 
 #[test]
-fn a_spent_allowance_comes_back_as_a_whole_and_no_sooner() {
+fn a_spent_allowance_is_available_again_after_its_window_and_no_sooner() {
     hold_windows(&windows::Plan { accounts: 2, ..short(200, "none") });
 }
 
 #[test]
-fn retries_and_clients_that_leave_are_inside_the_allowance() {
-    // A client that leaves occupies its slot for the linger's second more: half of such a window.
+fn retries_and_abandoned_calls_stay_inside_the_allowance() {
+    // A client that leaves occupies its slot for one more second (`linger`): half of such a window.
     let least = 0.6;
     let trouble =
         windows::Plan { failure_in: 20, leaving: 0.2, use_least: least, ..short(400, "even") };
@@ -67,7 +67,7 @@ fn no_post_is_delivered_twice() {
 }
 
 #[test]
-fn a_dead_vendor_sees_little_more_than_the_calls() {
+fn a_dead_vendor_receives_few_retries() {
     for down in [Down::Refused, Down::Resets, Down::Answers500, Down::Partly] {
         hold(&play_down(&DownPlan { down, calls: 300, per_second: 150 }));
     }

@@ -1,8 +1,8 @@
-//! README.md and deploy/README.md tell the truth: what they show is executed and compared.
+//! README.md and deploy/README.md are correct: their examples are executed and compared.
 //!
 //! A block says what it is behind its fence: `yaml check` passes `evenkeel check`; `console run`
 //! is a transcript (`⋮` stands for lines left out); `json live` is a problem of a running gateway;
-//! `sh demo` are lines that `evenkeel demo` prints. Refuses to judge prose.
+//! `sh demo` are lines that `evenkeel demo` prints.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
@@ -14,7 +14,6 @@ use crate::support::script::{Script, ok};
 use crate::support::source::root;
 use crate::support::{problem, wire};
 
-/// One fenced block.
 struct Block {
     info: String,
     text: String,
@@ -46,7 +45,6 @@ fn kind(info: &str) -> Vec<String> {
     texts
 }
 
-/// Runs the program where the README stands.
 fn evenkeel(arguments: &[&str], variables: &[(String, String)]) -> Output {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).current_dir(root()).env_clear();
@@ -61,7 +59,7 @@ fn printed(output: &Output) -> String {
 }
 
 #[test]
-fn its_configurations_are_in_order() {
+fn its_configurations_pass_check() {
     for yaml in kind("yaml check") {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("evenkeel.yaml");
@@ -80,16 +78,16 @@ fn its_transcripts_are_what_the_program_prints() {
         let command = command.strip_prefix("$ evenkeel ").expect("a transcript of the program");
         let output = evenkeel(&command.split(' ').collect::<Vec<_>>(), &[]);
         let printed = printed(&output);
-        let told = is_as_told(&printed, expected);
-        assert!(told, "{command}: {}", first_difference(&printed, expected));
+        let same = matches_transcript(&printed, expected);
+        assert!(same, "{command}: {}", first_difference(&printed, expected));
     }
 }
 
 /// The first line in which the program differs from the README, past the lines left out.
-fn first_difference(printed: &str, told: &str) -> String {
+fn first_difference(printed: &str, shown: &str) -> String {
     let mut lines = printed.lines();
     let mut left_out = false;
-    for (number, line) in told.lines().enumerate() {
+    for (number, line) in shown.lines().enumerate() {
         if line == "⋮" {
             left_out = true;
             continue;
@@ -105,18 +103,18 @@ fn first_difference(printed: &str, told: &str) -> String {
 }
 
 #[test]
-fn a_difference_is_one_line() {
-    let told = first_difference("a\nb\nc\n", "a\nx\nc\n");
-    assert_eq!(told, "line 2 shown is\n  x\nand printed is\n  b");
-    let told = first_difference("a\nb\nc\n", "a\n⋮\nd\n");
-    assert_eq!(told, "line 3 shown is\n  d\nand printed is\n  (no such line)");
+fn a_difference_is_reported_by_its_line() {
+    let shown = first_difference("a\nb\nc\n", "a\nx\nc\n");
+    assert_eq!(shown, "line 2 shown is\n  x\nand printed is\n  b");
+    let shown = first_difference("a\nb\nc\n", "a\n⋮\nd\n");
+    assert_eq!(shown, "line 3 shown is\n  d\nand printed is\n  (no such line)");
     assert!(first_difference("a\nb\n", "a\n").ends_with("  b"));
 }
 
-/// Whether `printed` is `told`, whose lines `⋮` stand for any others.
-fn is_as_told(printed: &str, told: &str) -> bool {
-    let parts: Vec<&str> = told.split("⋮\n").collect();
-    let [first, middle @ .., last] = parts.as_slice() else { return printed == told };
+/// Whether `printed` is `shown`, whose lines `⋮` stand for any others.
+fn matches_transcript(printed: &str, shown: &str) -> bool {
+    let parts: Vec<&str> = shown.split("⋮\n").collect();
+    let [first, middle @ .., last] = parts.as_slice() else { return printed == shown };
     let Some(mut rest) = printed.strip_prefix(first) else { return false };
     for part in middle {
         let Some((_, after)) = rest.split_once(part) else { return false };
@@ -126,25 +124,25 @@ fn is_as_told(printed: &str, told: &str) -> bool {
 }
 
 #[test]
-fn left_out_lines_are_the_only_freedom() {
+fn only_marked_lines_may_be_left_out() {
     let printed = "a\nb\nc\nd\n";
-    for told in ["a\nb\nc\nd\n", "a\n⋮\nd\n", "a\n⋮\nc\n⋮\nd\n"] {
-        assert!(is_as_told(printed, told), "{told}");
+    for shown in ["a\nb\nc\nd\n", "a\n⋮\nd\n", "a\n⋮\nc\n⋮\nd\n"] {
+        assert!(matches_transcript(printed, shown), "{shown}");
     }
-    for told in ["a\nb\n", "b\n⋮\nd\n", "a\n⋮\nx\n⋮\nd\n", "a\n⋮\nc\n", "a\n⋮\n"] {
-        assert!(!is_as_told(printed, told), "{told}");
+    for shown in ["a\nb\n", "b\n⋮\nd\n", "a\n⋮\nx\n⋮\nd\n", "a\n⋮\nc\n", "a\n⋮\n"] {
+        assert!(!matches_transcript(printed, shown), "{shown}");
     }
 }
 
 #[test]
-fn its_problem_is_one_that_the_gateway_says() {
+fn its_problem_is_the_gateways() {
     let upstream = Script::always(ok("{}"));
     let yaml = one_upstream(&upstream.url(), "allowances: { hour: 1/h }");
     let gateway = Gateway::start(&yaml);
     assert_eq!(gateway.get("/v/first").status, 200);
     let request = wire::request("GET", "/v/second", &[("Prefer", "wait=0")], b"");
     let mut said = problem::expect(&gateway.call(&request), 429, "allowance_exhausted", "gateway");
-    // The hour begins to pass with the first answer.
+    // The hour begins with the first response.
     assert!(said["retry_after"].as_u64() > Some(3590), "{said:#}");
     said["retry_after"] = 3600.into();
     said["request_id"] = "01939f0e-8c5e-7d3a-9b1e-0c5a7f2e4d61".into();
@@ -155,7 +153,7 @@ fn its_problem_is_one_that_the_gateway_says() {
 }
 
 #[test]
-fn a_gateway_runs_on_its_one_line() {
+fn a_gateway_starts_with_its_one_line() {
     let line = "evenkeel run --upstream https://api.vendor.example --limit 10/s\n";
     assert!(read("README.md").contains(line));
     let upstream = Script::always(ok("untouched"));
@@ -165,7 +163,7 @@ fn a_gateway_runs_on_its_one_line() {
 }
 
 #[test]
-fn its_lines_to_try_are_those_the_demo_prints() {
+fn its_demo_lines_are_those_that_the_demo_prints() {
     let written = read("src/demo/setup.rs").replace("\\\"", "\"").replace("\\\\", "\\");
     let written = written.replace("{{", "{").replace("}}", "}");
     let written =
@@ -194,7 +192,7 @@ fn its_flags_exist() {
         }
     }
     let all = ["check", "config", "demo", "explain", "healthcheck", "normalise", "problem", "run"];
-    assert!(all.iter().all(|verb| verbs.contains(*verb)), "only {verbs:?} are told of");
+    assert!(all.iter().all(|verb| verbs.contains(*verb)), "only {verbs:?} are mentioned");
 }
 
 #[test]
@@ -211,17 +209,81 @@ fn its_metrics_exist() {
 }
 
 #[test]
-fn its_links_lead_somewhere() {
+fn its_links_resolve() {
     for (file, folder) in [("README.md", "."), ("deploy/README.md", "deploy")] {
         for link in read(file).split("](").skip(1) {
             let target = link.split([')', '#']).next().unwrap_or_default();
-            assert!(root().join(folder).join(target).exists(), "{file}: {target}");
+            let elsewhere = target.starts_with("https://");
+            assert!(elsewhere || root().join(folder).join(target).exists(), "{file}: {target}");
         }
     }
 }
 
+/// The section "Working on it".
+fn working_on_it() -> String {
+    let text = read("README.md");
+    let (_, section) = text.split_once("## Working on it\n").expect("the section");
+    section.split("\n## ").next().unwrap_or_default().to_owned()
+}
+
 #[test]
-fn the_units_lines_fit_the_programs_defaults() {
+fn the_recipes_name_what_exists() {
+    let section = working_on_it();
+    let quoted: Vec<&str> = section.split('`').skip(1).step_by(2).collect();
+    let placeholders = ["src/cli/VERB.rs"];
+    let is_path = |quoted: &&&str| {
+        ["src/", "tests/", "config/"].iter().any(|folder| quoted.starts_with(folder))
+            && !placeholders.contains(quoted)
+    };
+    let paths = quoted.iter().filter(is_path).map(|quoted| quoted.split(' ').next().unwrap());
+    let missing: Vec<&str> = paths.filter(|path| !root().join(path).exists()).collect();
+    assert!(missing.is_empty(), "no such files: {missing:?}");
+    // "`NAME` in `FILE`" names something in that file; a line may end in between.
+    let text = section.replace('\n', " ");
+    let mut names = 0;
+    for (before, after) in
+        text.match_indices("` in `").map(|(at, it)| (&text[..at], &text[at + it.len()..]))
+    {
+        let name = before.rsplit('`').next().unwrap_or_default();
+        let path = after.split('`').next().unwrap_or_default();
+        assert!(read(path).contains(name), "{path} has no {name}");
+        names += 1;
+    }
+    assert!(names >= 3, "{names} names");
+    let commands = quoted.iter().filter_map(|quoted| quoted.strip_prefix("cargo bench --bench "));
+    let manifest = read("Cargo.toml");
+    let unknown = commands.filter(|bench| !manifest.contains(&format!("name = \"{bench}\"")));
+    assert_eq!(unknown.collect::<Vec<_>>(), [""; 0], "benchmarks that do not exist");
+}
+
+#[test]
+fn the_recipe_of_a_dialect_works() {
+    let [capture, dialect] = ["http recipe", "yaml recipe"].map(|info| kind(info).concat());
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("dialects")).unwrap();
+    std::fs::write(at("payco-422-busy.http"), capture).unwrap();
+    std::fs::write(at("payco.yaml"), &dialect).unwrap();
+    let command = "evenkeel normalise --dialect payco.yaml payco-422-busy.http";
+    assert!(working_on_it().contains(command), "the recipe's command");
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).current_dir(folder.path()).env_clear().output().unwrap()
+    };
+    let words: Vec<&str> = command.split(' ').skip(1).collect();
+    let problem: Value = serde_json::from_slice(&run(&words).stdout).expect("a problem");
+    assert_eq!(problem["code"], "rate_limited", "code: {problem:#}");
+    assert_eq!(problem["detail"], "Ledger is locked, try again later", "detail: {problem:#}");
+    assert_eq!(problem["upstream"]["code"], "P-17", "upstream.code: {problem:#}");
+    std::fs::write(at("dialects/payco.yaml"), &dialect).unwrap();
+    let yaml = "upstreams: { payco: { url: 'https://api.payco.example', dialect: payco } }\n";
+    std::fs::write(at("evenkeel.yaml"), yaml).unwrap();
+    let checked = run(&["check", "-c", "evenkeel.yaml"]);
+    assert!(checked.status.success(), "{}", printed(&checked));
+}
+
+#[test]
+fn the_systemd_unit_fits_the_programs_defaults() {
     let unit = read("deploy/evenkeel.service");
     let stop = unit.split("TimeoutStopSec=").nth(1).and_then(|rest| rest.split('s').next());
     let settings = printed(&evenkeel(

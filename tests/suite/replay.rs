@@ -1,4 +1,4 @@
-//! What is sent again and what never is: reference/reliability.md B7, Y1, Y2, Y7, Y8 and Y9.
+//! What is sent again, and what never is.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::Request;
 use http_body_util::Full;
 
-use crate::support::frames::{self, Fate, INTERNAL_ERROR, REFUSED_STREAM};
+use crate::support::frames::{self, INTERNAL_ERROR, REFUSED_STREAM, StreamReply};
 use crate::support::gateway::{Gateway, one_upstream};
 use crate::support::http2;
 use crate::support::problem;
@@ -22,11 +22,11 @@ retry: { attempts: 4, backoff: { base: 10ms, factor: 1, max: 10ms }, budget: 100
 ";
 
 #[track_caller]
-fn before(url: &str, more: &str) -> Gateway {
+fn gateway_to(url: &str, more: &str) -> Gateway {
     Gateway::start(&one_upstream(url, &format!("{SHORT}{more}")))
 }
 
-/// Fails the first request by these acts and answers all others.
+/// Answers every request but the first, which fails by these acts.
 fn fails_first(acts: Vec<Act>) -> Script {
     Script::answering(move |seen| if seen.number == 1 { acts.clone() } else { ok("ok") })
 }
@@ -35,8 +35,8 @@ fn fails_first(acts: Vec<Act>) -> Script {
 fn posts_are_delivered_at_most_once_while_the_upstream_dies() {
     const CALLS: usize = 400;
     const CLIENTS: usize = 8;
-    // The manner of death depends on the arrival, so every run sees all of them; a third die,
-    // which is too few to count as an outage.
+    // How a request fails depends on its number, so every run has all failures; a third of the
+    // requests fail, which is too few to count as an outage.
     let script = Script::answering(|seen| match seen.number % 12 {
         0 => vec![Act::Reset],
         3 => vec![Act::Close],
@@ -44,7 +44,7 @@ fn posts_are_delivered_at_most_once_while_the_upstream_dies() {
         9 => vec![raw("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"), Act::Close],
         _ => ok("ok"),
     });
-    let gateway = before(&script.url(), "");
+    let gateway = gateway_to(&script.url(), "");
     let address = gateway.address;
     let clients: Vec<_> = (0..CLIENTS)
         .map(|client| {
@@ -53,7 +53,7 @@ fn posts_are_delivered_at_most_once_while_the_upstream_dies() {
                     let body = format!("call-{number}");
                     let mut connection = Connection::open(address);
                     connection.send(&request("POST", "/v/a", &[], body.as_bytes()));
-                    // An answer that broke off at once may end the connection without a head.
+                    // A response that breaks off at once may end the connection without a head.
                     drop(connection.answer_if_any("POST"));
                 }
             })
@@ -72,7 +72,7 @@ fn posts_are_delivered_at_most_once_while_the_upstream_dies() {
 }
 
 #[test]
-fn a_get_survives_every_death_before_its_answer() {
+fn a_get_is_sent_again_after_every_failure_before_its_response() {
     let rows = [
         ("closed", vec![Act::Close]),
         ("reset", vec![Act::Reset]),
@@ -81,7 +81,7 @@ fn a_get_survives_every_death_before_its_answer() {
     ];
     for (what, acts) in rows {
         let script = fails_first(acts);
-        let answer = before(&script.url(), "").get("/v/a");
+        let answer = gateway_to(&script.url(), "").get("/v/a");
         assert_eq!((answer.status, answer.text().as_str()), (200, "ok"), "{what}");
         assert_eq!(script.arrivals(), 2, "{what}: sent again once");
         assert_eq!(answer.header("evenkeel-attempts"), Some("2"), "{what}");
@@ -89,9 +89,9 @@ fn a_get_survives_every_death_before_its_answer() {
 }
 
 #[test]
-fn a_post_that_may_have_happened_is_not_repeated() {
+fn a_post_with_an_unknown_outcome_is_not_repeated() {
     let script = fails_first(vec![Act::Close]);
-    let answer = before(&script.url(), "").post("/v/a", b"pay");
+    let answer = gateway_to(&script.url(), "").post("/v/a", b"pay");
     assert_eq!((answer.status, script.arrivals()), (502, 1));
     let problem: serde_json::Value = serde_json::from_str(&answer.text()).unwrap();
     assert_eq!(
@@ -109,7 +109,8 @@ fn a_post_that_may_be_repeated_is() {
     ];
     for (what, more, header) in rows {
         let script = fails_first(vec![Act::Close]);
-        let answer = before(&script.url(), more).call(&request("POST", "/v/a", &[header], b"pay"));
+        let answer =
+            gateway_to(&script.url(), more).call(&request("POST", "/v/a", &[header], b"pay"));
         assert_eq!((answer.status, script.arrivals()), (200, 2), "{what}: {}", answer.text());
         let seen = script.requests();
         assert_eq!(
@@ -121,17 +122,17 @@ fn a_post_that_may_be_repeated_is() {
 }
 
 #[test]
-fn a_blank_key_allows_nothing() {
+fn a_blank_idempotency_key_does_not_allow_a_retry() {
     let script = fails_first(vec![Act::Close]);
     let blank = [("Idempotency-Key", "")];
-    let answer = before(&script.url(), "").call(&request("POST", "/v/a", &blank, b"pay"));
+    let answer = gateway_to(&script.url(), "").call(&request("POST", "/v/a", &blank, b"pay"));
     assert_eq!((answer.status, script.arrivals()), (502, 1));
 }
 
 #[test]
 fn a_body_too_large_to_keep_is_sent_once() {
     let script = fails_first(vec![Act::Close]);
-    let gateway = before(&script.url(), "replay: { max_body: 1KiB }\n");
+    let gateway = gateway_to(&script.url(), "replay: { max_body: 1KiB }\n");
     let answer = gateway.call(&request("PUT", "/v/a", &[], &[7; 64 << 10]));
     assert_eq!((answer.status, script.arrivals()), (502, 1));
     let problem: serde_json::Value = serde_json::from_str(&answer.text()).unwrap();
@@ -141,14 +142,14 @@ fn a_body_too_large_to_keep_is_sent_once() {
 }
 
 #[test]
-fn a_connection_that_closed_meanwhile_costs_nobody_anything() {
-    // FIN before the request: nothing of it was sent, so even a POST takes another connection.
+fn a_connection_closed_while_idle_fails_no_call() {
+    // After a FIN before the request nothing was sent, so even a POST uses another connection.
     for act in [Act::Close, Act::Reset] {
         let script = Script::answering(move |seen| match seen.number {
             1 => [ok("ok"), vec![Act::Wait(Duration::from_millis(20)), act.clone()]].concat(),
             _ => ok("ok"),
         });
-        let gateway = before(&script.url(), "");
+        let gateway = gateway_to(&script.url(), "");
         assert_eq!(gateway.post("/v/a", b"1").status, 200);
         time::until("the upstream closes", || script.open() == 0);
         assert_eq!(gateway.post("/v/b", b"2").status, 200);
@@ -157,14 +158,14 @@ fn a_connection_that_closed_meanwhile_costs_nobody_anything() {
 }
 
 #[test]
-fn a_connection_that_dies_under_a_request_decides_by_method() {
-    // The first call keeps the connection; the second dies on it with its head.
+fn after_a_close_during_a_request_only_a_repeatable_method_is_sent_again() {
+    // The connection of the first call is reused, and closed during the second.
     for (method, status, arrivals) in [("GET", 200, 3), ("POST", 502, 2)] {
         let script = Script::reading(Reading::Head, |seen| match seen.number {
             2 => vec![Act::Reset],
             _ => ok("ok"),
         });
-        let gateway = before(&script.url(), "");
+        let gateway = gateway_to(&script.url(), "");
         assert_eq!(gateway.get("/v/a").status, 200);
         let answer = gateway.call(&request(method, "/v/b", &[], b""));
         assert_eq!(answer.status, status, "{method}: {}", answer.text());
@@ -173,25 +174,25 @@ fn a_connection_that_dies_under_a_request_decides_by_method() {
 }
 
 #[test]
-fn a_request_reset_after_its_first_bytes_may_have_happened() {
+fn a_request_reset_after_its_first_bytes_has_an_unknown_outcome() {
     let script = Script::reading(Reading::Bytes(10), |_| vec![Act::Reset]);
-    let answer = before(&script.url(), "").post("/v/a", b"pay");
+    let answer = gateway_to(&script.url(), "").post("/v/a", b"pay");
     assert_eq!((answer.status, script.arrivals()), (502, 1));
     let problem: serde_json::Value = serde_json::from_str(&answer.text()).unwrap();
     assert_eq!(problem["outcome_unknown"], true, "{problem:#}");
 }
 
 #[test]
-fn an_answer_that_began_is_never_retried() {
+fn a_response_that_began_is_never_retried() {
     let begun = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n";
     let acts = vec![raw(begun), Act::Wait(Duration::from_millis(100)), Act::Close];
     let script = fails_first(acts.clone());
-    let answer = before(&script.url(), "").get("/v/a");
+    let answer = gateway_to(&script.url(), "").get("/v/a");
     assert_eq!((answer.status, answer.text().as_str(), answer.end), (200, "abc", End::Broken));
     assert_eq!(script.arrivals(), 1);
 
     let script = fails_first(acts);
-    let gateway = before(&script.url(), "");
+    let gateway = gateway_to(&script.url(), "");
     let url = format!("http://{}/v/a", gateway.address);
     let answer = http2::call(gateway.address, Request::get(url).body(Full::default()).unwrap());
     assert_eq!((answer.head.status.as_u16(), answer.broken), (200, true), "the stream is reset");
@@ -200,15 +201,15 @@ fn an_answer_that_began_is_never_retried() {
 
 #[test]
 fn refused_streams_are_sent_again_and_others_are_not() {
-    let rows: [(&str, &'static [Fate], u16, usize); 4] = [
-        ("refused", &[Fate::Reset(REFUSED_STREAM), Fate::Answered], 200, 2),
-        ("goodbye below our stream", &[Fate::GoAway(0), Fate::Answered], 200, 2),
-        ("reset", &[Fate::Reset(INTERNAL_ERROR), Fate::Answered], 502, 1),
-        ("goodbye that names our stream", &[Fate::GoAway(1), Fate::Answered], 502, 1),
+    let rows: [(&str, &'static [StreamReply], u16, usize); 4] = [
+        ("refused", &[StreamReply::Reset(REFUSED_STREAM), StreamReply::Answered], 200, 2),
+        ("goodbye below our stream", &[StreamReply::GoAway(0), StreamReply::Answered], 200, 2),
+        ("reset", &[StreamReply::Reset(INTERNAL_ERROR), StreamReply::Answered], 502, 1),
+        ("goodbye that names our stream", &[StreamReply::GoAway(1), StreamReply::Answered], 502, 1),
     ];
-    for (what, fates, status, arrivals) in rows {
-        let upstream = frames::Upstream::start(fates);
-        let gateway = before(&format!("http://{}", upstream.address), "protocol: http2\n");
+    for (what, replies, status, arrivals) in rows {
+        let upstream = frames::Upstream::start(replies);
+        let gateway = gateway_to(&format!("http://{}", upstream.address), "protocol: http2\n");
         let answer = gateway.post("/v/a", b"pay");
         assert_eq!(answer.status, status, "{what}: {}", answer.text());
         assert_eq!(upstream.arrivals(), arrivals, "{what}");
@@ -219,18 +220,18 @@ fn refused_streams_are_sent_again_and_others_are_not() {
 fn a_vendor_that_did_nothing_is_asked_again_whatever_the_method() {
     let script = fails_first(vec![reply("429 Slow down", &["Retry-After: 1"], b"")]);
     let start = time::now();
-    let answer = before(&script.url(), "").post("/v/a", b"pay");
+    let answer = gateway_to(&script.url(), "").post("/v/a", b"pay");
     assert_eq!((answer.status, script.arrivals()), (200, 2), "{}", answer.text());
     assert!(start.elapsed() >= Duration::from_secs(1), "not before the vendor's word");
 }
 
 #[test]
-fn a_client_that_leaves_the_queue_costs_nothing() {
+fn a_client_that_leaves_the_queue_uses_no_slot() {
     let script = Script::answering(|seen| match seen.target() {
         "/slow" => [vec![Act::Wait(Duration::from_millis(700))], ok("slow")].concat(),
         _ => ok("ok"),
     });
-    let gateway = before(&script.url(), "allowances: { one: { concurrency: 1 } }\n");
+    let gateway = gateway_to(&script.url(), "allowances: { one: { concurrency: 1 } }\n");
     let mut slow = gateway.connect();
     slow.send(&request("GET", "/v/slow", &[], b""));
     script.await_arrivals(1);
@@ -246,13 +247,13 @@ fn a_client_that_leaves_the_queue_costs_nothing() {
 }
 
 #[test]
-fn a_client_that_leaves_in_flight_has_used_its_slot() {
+fn a_client_that_leaves_during_its_attempt_has_used_its_slot() {
     let script = Script::answering(|seen| match seen.number {
         1 => vec![Act::Silence],
         _ => ok("ok"),
     });
     let allowance = "allowances: { few: { limit: 2/m, spread: none } }\n";
-    let gateway = before(&script.url(), &format!("{allowance}wait: {{ default: 0s }}\n"));
+    let gateway = gateway_to(&script.url(), &format!("{allowance}wait: {{ default: 0s }}\n"));
     let mut leaving = gateway.connect();
     leaving.send(&request("POST", "/v/a", &[], b""));
     script.await_arrivals(1);
@@ -267,7 +268,7 @@ fn a_client_that_leaves_in_flight_has_used_its_slot() {
 #[test]
 fn an_http2_client_that_leaves_abandons_its_exchange() {
     let script = Script::always(vec![Act::Silence]);
-    let gateway = before(&script.url(), "");
+    let gateway = gateway_to(&script.url(), "");
     let url = format!("http://{}/v/a", gateway.address);
     let request = Request::post(url).body(Full::new(Bytes::from_static(b"x"))).unwrap();
     http2::call_and_leave(gateway.address, request, Duration::from_millis(300));

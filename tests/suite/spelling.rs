@@ -1,5 +1,5 @@
-//! No spelling of a path, a method, an account or a host changes what is counted or whom it
-//! reaches (semantics §2, §9).
+//! No spelling of a path, a method, an account or a host changes what is counted, or where a
+//! request goes.
 
 use bytes::Bytes;
 use http::Request;
@@ -11,7 +11,7 @@ use crate::support::problem;
 use crate::support::script::{Script, ok};
 use crate::support::wire::request;
 
-/// One POST to the paths under `/drop/` in an hour.
+/// An allowance of one POST an hour to the paths under `/drop/`.
 const ONE_DROP: &str = "wait: { default: 1s }\nallowances:\n  drops:\n    limit: 1/h\n    match:\n      methods: [POST]\n      path: /drop/*\n";
 
 fn http2_request(gateway: &Gateway, method: &str, target: &str) -> http::request::Builder {
@@ -59,15 +59,15 @@ fn every_spelling_of_a_path_is_counted() {
 }
 
 #[test]
-fn one_account_is_one_however_it_is_sent() {
+fn an_account_is_the_same_however_it_is_sent() {
     let script = Script::always(ok("ok"));
     let more = "wait: { default: 1s }\naccount: { header: x-account }\nallowances:\n  all: { limit: 1/h }\n";
     let gateway = Gateway::start(&one_upstream(&script.url(), more));
     let call = |headers: &[(&str, &str)]| gateway.call(&request("GET", "/v/a", headers, b""));
     assert_eq!(call(&[("X-Account", "7")]).status, 200);
     let answer = call(&[("X-Account", "8"), ("X-Account", "7")]);
-    let told = problem::expect(&answer, 400, "invalid_request", "client");
-    assert!(told["detail"].as_str().unwrap().contains("more than once"), "{told}");
+    let problem = problem::expect(&answer, 400, "invalid_request", "client");
+    assert!(problem["detail"].as_str().unwrap().contains("more than once"), "{problem}");
     problem::expect(&call(&[("X-Account", "7, 8")]), 400, "invalid_request", "client");
     let nominated = call(&[("X-Account", "7"), ("Connection", "x-account")]);
     problem::expect(&nominated, 429, "allowance_exhausted", "gateway");
@@ -84,7 +84,7 @@ fn one_account_is_one_however_it_is_sent() {
 }
 
 #[test]
-fn no_trailer_names_another_account() {
+fn a_trailer_cannot_name_another_account() {
     let script = Script::always(ok("ok"));
     let more = "account: { header: x-account }\n";
     let gateway = Gateway::start(&one_upstream(&script.url(), more));
@@ -137,7 +137,7 @@ fn a_host_with_a_final_dot_is_the_same_host() {
 }
 
 #[test]
-fn no_spelling_leads_around_a_longer_route() {
+fn no_spelling_avoids_a_longer_route() {
     let script = Script::always(ok("ok"));
     let upstreams = format!(
         "upstreams:\n  all:\n    url: {0}\n    route: /v\n  writes:\n    url: {0}/write\n    route: /v/write\n    \

@@ -1,4 +1,4 @@
-//! A success passes as if nobody stood between: byte for byte, both ways (semantics §9).
+//! A success passes byte for byte in both directions, as without a gateway.
 
 use std::time::Duration;
 
@@ -7,16 +7,15 @@ use crate::support::script::{Act, Reading, Script, Seen, ok, raw, reply};
 use crate::support::wire::{Answer, End, request};
 use crate::support::{problem, time};
 
-/// A gateway before this upstream, under `/v`, without a base path.
 #[track_caller]
-fn before(script: &Script) -> Gateway {
+fn gateway_to(script: &Script) -> Gateway {
     Gateway::start(&one_upstream(&script.url(), ""))
 }
 
-/// What the gateway adds to an answer, by lower-case names.
+/// Headers that the gateway adds to a response.
 const ADDED: [&str; 4] = ["via", "evenkeel-request-id", "x-request-id", "date"];
 
-/// The headers of an answer without those that the gateway adds, in the order of their names.
+/// The headers of a response, sorted, without those that the gateway adds.
 fn vendors(answer: &Answer) -> Vec<(String, String)> {
     let lower = answer.headers.iter().map(|(name, value)| (name.to_lowercase(), value.clone()));
     let mut kept: Vec<_> = lower.filter(|(name, _)| !ADDED.contains(&name.as_str())).collect();
@@ -38,7 +37,7 @@ fn a_success_passes_byte_for_byte() {
     ];
     let body = b"\0\xff\r\n\r\nHTTP/1.1 500 no\r\n";
     let script = Script::always(vec![reply("203 Whatever", &headers, body)]);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let answer = gateway.get("/v/a");
     assert_eq!((answer.status, &*answer.body, answer.end), (203, &body[..], End::Whole));
     let mut expected: Vec<(String, String)> = headers[..6]
@@ -56,7 +55,7 @@ fn a_success_passes_byte_for_byte() {
 }
 
 #[test]
-fn encodings_and_ranges_are_not_looked_at() {
+fn encodings_and_ranges_pass_unchanged() {
     let rows: [(&str, &[&str], &[u8]); 3] = [
         ("200 OK", &["Content-Encoding: gzip"], b"\x1f\x8b not gzip at all"),
         ("200 OK", &["Content-Encoding: br", "Vary: Accept-Encoding"], b"\x0b\x02\x80"),
@@ -64,7 +63,7 @@ fn encodings_and_ranges_are_not_looked_at() {
     ];
     for (status, headers, body) in rows {
         let script = Script::always(vec![reply(status, headers, body)]);
-        let gateway = before(&script);
+        let gateway = gateway_to(&script);
         let wanted = [("Accept-Encoding", "gzip, br"), ("Range", "bytes=3-5")];
         let answer = gateway.call(&request("GET", "/v/a", &wanted, b""));
         assert_eq!((answer.status.to_string().as_str(), &*answer.body), (&status[..3], body));
@@ -79,7 +78,7 @@ fn encodings_and_ranges_are_not_looked_at() {
 }
 
 #[test]
-fn answers_without_a_body_stay_without() {
+fn responses_without_a_body_stay_so() {
     let rows = [
         ("GET", "HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n", 204, None),
         ("GET", "HTTP/1.1 304 Not Modified\r\nETag: \"x\"\r\nContent-Length: 9\r\n\r\n", 304, None),
@@ -88,7 +87,7 @@ fn answers_without_a_body_stay_without() {
     ];
     for (method, text, status, length) in rows {
         let script = Script::always(vec![raw(text)]);
-        let gateway = before(&script);
+        let gateway = gateway_to(&script);
         let mut connection = gateway.connect();
         for _ in 0..2 {
             connection.send(&request(method, "/v/a", &[], b""));
@@ -147,9 +146,9 @@ fn a_request_arrives_as_it_was_sent() {
 }
 
 #[test]
-fn targets_keep_every_byte_behind_the_prefix() {
+fn targets_keep_every_byte_after_the_prefix() {
     let script = Script::always(ok("ok"));
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let tails = [
         "//a//b",
         "/a%2fb%2F",
@@ -177,7 +176,7 @@ fn targets_keep_every_byte_behind_the_prefix() {
 #[test]
 fn a_target_beyond_ascii_passes_unchanged_or_not_at_all() {
     let script = Script::always(ok("ok"));
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let answer = gateway.get("/v/caf\u{e9}?\u{e9}");
     match answer.status {
         200 => {
@@ -190,9 +189,9 @@ fn a_target_beyond_ascii_passes_unchanged_or_not_at_all() {
 }
 
 #[test]
-fn climbing_out_of_a_route_is_refused() {
+fn a_path_that_leaves_its_route_is_rejected() {
     let script = Script::always(ok("ok"));
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     for tail in ["/..", "/../x", "/a/%2e%2E/b", "/a/..%2fb", "/..;x"] {
         problem::expect(&gateway.get(&format!("/v{tail}")), 400, "invalid_request", "client");
     }
@@ -200,11 +199,11 @@ fn climbing_out_of_a_route_is_refused() {
 }
 
 #[test]
-fn hop_by_hop_headers_end_here() {
+fn hop_by_hop_headers_are_not_forwarded() {
     let text = "HTTP/1.1 200 OK\r\nConnection: x-theirs, keep-alive\r\nX-Theirs: 1\r\n\
                 Keep-Alive: timeout=9\r\nProxy-Authenticate: Basic\r\nContent-Length: 2\r\n\r\nok";
     let script = Script::always(vec![raw(text)]);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let headers = [
         ("Connection", "keep-alive, X-Mine, Content-Length, via"),
         ("X-Mine", "1"),
@@ -236,9 +235,9 @@ fn hop_by_hop_headers_end_here() {
 }
 
 #[test]
-fn a_loop_is_recognised_by_our_own_pseudonym() {
+fn a_request_loop_is_recognised_by_our_via_entry() {
     let script = Script::always(ok("ok"));
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let answer = gateway.call(&request("GET", "/v/a", &[("Via", "1.1 evenkeel-other")], b""));
     assert_eq!(answer.status, 200);
     let seen = script.request();
@@ -250,7 +249,7 @@ fn a_loop_is_recognised_by_our_own_pseudonym() {
 }
 
 #[test]
-fn locations_under_the_upstream_lead_back() {
+fn locations_under_the_upstream_are_mapped_to_the_gateway() {
     let script = Script::answering(|seen| {
         let host = seen.all("host")[0];
         let location = match seen.target() {
@@ -276,7 +275,7 @@ fn locations_under_the_upstream_lead_back() {
 }
 
 #[test]
-fn the_vendor_learns_the_clients_address_only_when_told_to() {
+fn the_clients_address_is_sent_only_if_configured() {
     let script = Script::always(ok("ok"));
     let gateway = Gateway::start(&one_upstream(&script.url(), "client_address: send"));
     gateway.call(&request("GET", "/v/a", &[("X-Forwarded-For", "192.0.2.9")], b""));
@@ -286,7 +285,7 @@ fn the_vendor_learns_the_clients_address_only_when_told_to() {
 }
 
 #[test]
-fn our_credential_replaces_the_clients_and_its_key_stays_here() {
+fn our_credential_replaces_the_clients_and_its_key_is_not_forwarded() {
     let script = Script::always(ok("ok"));
     let auth = "auth: { header: x-api-key, value: { env: VENDOR_KEY } }";
     let yaml = one_upstream(&script.url(), auth) + "clients:\n  shop: { key: { env: SHOP_KEY } }\n";
@@ -309,10 +308,10 @@ fn our_credential_replaces_the_clients_and_its_key_stays_here() {
 }
 
 #[test]
-fn traces_go_on_under_a_span_of_our_own() {
+fn traces_continue_under_a_span_of_our_own() {
     const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
     let script = Script::always(ok("ok"));
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let parent = format!("00-{TRACE}-00f067aa0ba902b7-01");
     gateway.call(&request("GET", "/v/a", &[("traceparent", &parent)], b""));
     let seen = script.request();
@@ -326,7 +325,7 @@ fn chunks_and_trailers_pass() {
     let text = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n\
                 3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 5\r\nContent-Length: 9\r\n\r\n";
     let script = Script::always(vec![raw(text)]);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let mut connection = gateway.connect();
     let sent = "POST /v/a HTTP/1.1\r\nHost: g\r\nTE: trailers\r\nConnection: TE\r\n\
                 Transfer-Encoding: chunked\r\nTrailer: X-Up\r\n\r\n\
@@ -343,11 +342,11 @@ fn chunks_and_trailers_pass() {
 }
 
 #[test]
-fn trailers_that_only_a_head_may_carry_never_arrive() {
+fn trailers_that_belong_in_a_head_are_dropped() {
     let forbidden = ["Host: evil", "Content-Length: 9", "Authorization: evil", "Connection: evil"];
     for trailer in forbidden {
         let script = Script::always(ok("ok"));
-        let gateway = before(&script);
+        let gateway = gateway_to(&script);
         let sent = format!(
             "POST /v/a HTTP/1.1\r\nHost: g\r\nTransfer-Encoding: chunked\r\nTrailer: X-Up\r\n\r\n\
              4\r\nbody\r\n0\r\n{trailer}\r\n\r\n"
@@ -360,9 +359,9 @@ fn trailers_that_only_a_head_may_carry_never_arrive() {
 }
 
 #[test]
-fn a_client_that_expects_is_told_to_continue() {
+fn an_expectation_is_answered_with_100_continue() {
     let script = Script::always(ok("ok"));
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let mut connection = gateway.connect();
     let head = "POST /v/a HTTP/1.1\r\nHost: g\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
     connection.send(head.as_bytes());
@@ -374,12 +373,12 @@ fn a_client_that_expects_is_told_to_continue() {
 }
 
 #[test]
-fn an_early_answer_does_not_wait_for_the_upload() {
+fn an_early_response_does_not_wait_for_the_upload() {
     static PIECE: [u8; 64 << 10] = [7; 64 << 10];
     const PIECES: usize = 16 << 10;
     let acts = vec![reply("200 OK", &["Connection: close"], b"early"), Act::Silence];
     let script = Script::reading(Reading::Head, move |_| acts.clone());
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let mut connection = gateway.connect();
     let length = PIECE.len() * PIECES;
     let head = format!("POST /v/a HTTP/1.1\r\nHost: g\r\nContent-Length: {length}\r\n\r\n");
@@ -394,23 +393,23 @@ fn an_early_answer_does_not_wait_for_the_upload() {
 }
 
 #[test]
-fn interim_answers_do_not_disturb() {
+fn interim_responses_do_not_affect_the_final_one() {
     let text = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: </x>\r\n\r\n\
                 HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
     let script = Script::always(vec![raw(text)]);
-    let answer = before(&script).get("/v/a");
+    let answer = gateway_to(&script).get("/v/a");
     assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
     assert_eq!(answer.header("link"), None);
 }
 
 #[test]
-fn streams_are_streamed() {
+fn bodies_are_streamed() {
     let pause = Duration::from_millis(1500);
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\
                 Transfer-Encoding: chunked\r\n\r\n9\r\ndata: 1\n\n\r\n";
     let rest = "9\r\ndata: 2\n\n\r\n0\r\n\r\n";
     let script = Script::always(vec![raw(head), Act::Wait(pause), raw(rest)]);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let mut connection = gateway.connect();
     let start = time::now();
     connection.send(&request("GET", "/v/events", &[], b""));
@@ -427,7 +426,7 @@ fn large_bodies_pass_in_constant_memory() {
     let pattern: Vec<u8> = (0..=250).cycle().take(SIZE).collect();
     let answering = |seen: &Seen| vec![reply("200 OK", &[], &seen.body)];
     let script = Script::answering(answering);
-    let gateway = before(&script);
+    let gateway = gateway_to(&script);
     let at_rest = gateway.resident_kib();
     let answer = gateway.post("/v/a", &pattern);
     assert_eq!((answer.status, answer.end), (200, End::Whole));

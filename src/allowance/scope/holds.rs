@@ -1,195 +1,202 @@
-//! What closes a scope and opens it again: holds, their probes, outages; and what slows it.
+//! What closes, reopens and slows a scope: holds, their probes, outages and throttles.
 
 use std::time::Duration;
 
-use crate::allowance::hold::{Circumstances, Hold, OUTAGE_FIRST, Passage, Probe};
-use crate::outcome::FULL_PACE;
-use crate::outcome::{Basis, HoldCause, HoldOrder, HoldScope, Wait};
+use super::{AttemptRole, Scope, ScopeState, Slowdown, TemporaryPace};
+use crate::allowance::hold::{Hold, HoldContext, HoldStatus, OUTAGE_FIRST, ProbeState};
+use crate::allowance::outage_detector::BlindFailure;
+use crate::allowance::slot_request::PathId;
+use crate::outcome::{Basis, FULL_PACE, HoldCause, HoldOrder, HoldScope, Wait};
 use crate::time::Moment;
 
-use super::{Kind, Role, Scope, Speed, Strike, Temporary};
-use crate::allowance::health::Blind;
-use crate::allowance::slot_request::PathId;
-
 impl Scope {
-    /// Whether a call may pass its hold at `now`, and in which role.
-    pub(in crate::allowance) fn passage(&self, now: Moment) -> Result<Role, Moment> {
-        match self.hold.as_ref().map(|hold| hold.passage(now)) {
-            None => Ok(Role::Ordinary),
-            Some(Passage::AsProbe) => Ok(Role::Probe),
-            Some(Passage::ClosedUntil(until)) => Err(until),
-            Some(Passage::AwaitProbe) => Err(Moment::NEVER),
+    /// Whether the hold lets a call go at `now`, and in which role; if not, when it may.
+    pub(in crate::allowance) fn check_hold(&self, now: Moment) -> Result<AttemptRole, Moment> {
+        match self.hold.as_ref().map(|hold| hold.status(now)) {
+            None => Ok(AttemptRole::Ordinary),
+            Some(HoldStatus::ProbeDue) => Ok(AttemptRole::Probe),
+            Some(HoldStatus::ClosedUntil(until)) => Err(until),
+            Some(HoldStatus::ProbeUnderWay) => Err(Moment::NEVER),
         }
     }
 
-    /// Closes it as ordered.
-    pub(in crate::allowance) fn strike(&mut self, strike: &Strike<'_>) {
-        let Strike { order, sent, role, at } = *strike;
-        let at = Circumstances { window: self.window(), ..at };
+    /// Closes it as the response to an attempt orders, which was sent at `sent`.
+    pub(in crate::allowance) fn apply_order(
+        &mut self,
+        order: &HoldOrder,
+        role: AttemptRole,
+        sent: Moment,
+        context: HoldContext,
+    ) {
+        let context = HoldContext { window: self.window(), ..context };
         match (self.hold, role) {
-            (Some(_), Role::Probe) if order.cause == HoldCause::Pause => {
-                // It was served, so the hold is over: the pause is a new one.
-                self.reopen(at.now);
-                self.hold = Some(Hold::begin(order, at));
+            (Some(_), AttemptRole::Probe) if order.cause == HoldCause::Pause => {
+                // The probe was served, so the old hold has ended and the pause is a new one.
+                self.reopen(context.now);
+                self.hold = Some(Hold::begin(order, context));
             }
-            (Some(hold), Role::Probe) => {
-                self.hold = Some(hold.prolonged(order, at));
-                self.cut(order, at.now);
+            (Some(hold), AttemptRole::Probe) => {
+                self.hold = Some(hold.prolonged(order, context));
+                self.slow_down(order, context.now);
             }
-            (Some(hold), Role::Ordinary) => self.hold = Some(hold.lengthened(order, at.now)),
-            (None, _) if sent < self.last_cut => self.hold = Some(Hold::begin(order, at)),
+            (Some(hold), AttemptRole::Ordinary) => {
+                self.hold = Some(hold.extended(order, context.now));
+            }
             (None, _) => {
-                self.hold = Some(Hold::begin(order, at));
-                self.cut(order, at.now);
+                self.hold = Some(Hold::begin(order, context));
+                if self.last_closed <= sent {
+                    self.slow_down(order, context.now);
+                }
             }
         }
     }
 
-    /// The body of an answer says more than its head, which closed this scope already: it may
-    /// lengthen the hold, and never double, slow or begin one again.
-    pub(in crate::allowance) fn refine(&mut self, order: &HoldOrder, now: Moment) {
-        self.hold = self.hold.map(|hold| hold.lengthened(order, now));
+    /// The body of a response whose head has closed this scope states a wait too: it may extend
+    /// the hold, but neither doubles it nor slows the pace again.
+    pub(in crate::allowance) fn extend_hold(&mut self, order: &HoldOrder, now: Moment) {
+        self.hold = self.hold.map(|hold| hold.extended(order, now));
     }
 
-    /// Closes it because nothing remains, as the vendor says; of a hold that stands it is a late
-    /// word, which lengthens it perhaps.
-    pub(in crate::allowance) fn close(&mut self, order: &HoldOrder, at: Circumstances) {
-        let at = Circumstances { window: self.window(), ..at };
+    /// Closes it because the vendor states that nothing remains. A hold that stands is extended.
+    pub(in crate::allowance) fn close(&mut self, order: &HoldOrder, context: HoldContext) {
+        let context = HoldContext { window: self.window(), ..context };
         self.hold = Some(match self.hold {
-            Some(hold) => hold.lengthened(order, at.now),
+            Some(hold) => hold.extended(order, context.now),
             None => {
-                self.last_cut = at.now;
-                Hold::begin(order, at)
+                self.last_closed = context.now;
+                Hold::begin(order, context)
             }
         });
     }
 
-    /// Its probe got no answer.
-    pub(in crate::allowance) fn probe_failed(&mut self, path: PathId, at: Circumstances) {
-        let at = Circumstances { window: self.window(), ..at };
-        self.hold = self.hold.map(|hold| hold.failed(at));
-        if let Kind::Upstream(upstream) = &mut self.kind {
-            upstream.avoid = Some(path);
+    /// The probe of its hold failed without a response.
+    pub(in crate::allowance) fn probe_failed(&mut self, path: PathId, context: HoldContext) {
+        let context = HoldContext { window: self.window(), ..context };
+        self.hold = self.hold.map(|hold| hold.after_failed_probe(context));
+        if let ScopeState::Upstream(upstream) = &mut self.state {
+            upstream.avoided_path = Some(path);
         }
     }
 
-    /// Its probe was not sent after all: the next one may go.
-    pub(in crate::allowance) const fn probe_passed_on(&mut self) {
+    /// The call that was to be the probe was not sent: another one may be.
+    pub(in crate::allowance) const fn probe_not_sent(&mut self) {
         if let Some(hold) = &mut self.hold {
-            hold.probe = Probe::Due;
+            hold.probe = ProbeState::Due;
         }
     }
 
-    /// Its probe is on its way.
     pub(in crate::allowance) const fn probe_sent(&mut self) {
         if let Some(hold) = &mut self.hold {
-            hold.probe = Probe::Sent;
+            hold.probe = ProbeState::Sent;
         }
     }
 
-    /// Open again; what failed before the hold no longer counts, and after a throttle the burst is
-    /// spent: those who wait leave through the pace.
+    /// Ends its hold. Earlier failures no longer count, and after a throttle the burst is spent, so
+    /// that the waiting calls are paced.
     pub(in crate::allowance) fn reopen(&mut self, now: Moment) {
         self.hold = None;
-        match &mut self.kind {
-            Kind::Upstream(upstream) => {
-                upstream.health.forget();
-                upstream.avoid = None;
-                if let Some(pace) = &mut upstream.temporary {
+        match &mut self.state {
+            ScopeState::Upstream(upstream) => {
+                upstream.outage_detector.reset();
+                upstream.avoided_path = None;
+                if let Some(pace) = &mut upstream.temporary_pace {
                     pace.reopen(now);
-                    self.latest = None;
+                    self.granted_turn = None;
                 }
             }
-            Kind::Window(window) if self.speed.sixteenths < FULL_PACE => {
+            ScopeState::Window(window) if self.slowdown.sixteenths < FULL_PACE => {
                 if let Some(pace) = &window.pace {
                     pace.spend_burst(now);
-                    self.latest = None;
+                    self.granted_turn = None;
                 }
             }
-            Kind::Window(_) | Kind::ConcurrencyLimit(_) | Kind::Ramp(_) => {}
+            ScopeState::Window(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {}
         }
     }
 
-    /// A call through this upstream ended well, or with an answer that says what is wrong.
-    pub(in crate::allowance) fn succeeded(&mut self, path: PathId, now: Moment) {
-        if let Kind::Upstream(upstream) = &mut self.kind {
-            upstream.health.succeeded(path, now);
+    /// A call to this upstream ended well, or with a response that says what is wrong.
+    pub(in crate::allowance) fn call_succeeded(&mut self, path: PathId, now: Moment) {
+        if let ScopeState::Upstream(upstream) = &mut self.state {
+            upstream.outage_detector.call_succeeded(path, now);
         }
     }
 
-    /// A call through this upstream failed blindly; enough of them are an outage.
-    pub(in crate::allowance) fn failed(&mut self, path: PathId, blind: Blind, at: Circumstances) {
-        if let Kind::Upstream(upstream) = &mut self.kind {
-            upstream.health.failed(path, blind, at.now);
-            self.judge(at);
+    /// A call to this upstream failed blindly, which may begin the hold of an outage.
+    pub(in crate::allowance) fn call_failed(
+        &mut self,
+        path: PathId,
+        failure: BlindFailure,
+        context: HoldContext,
+    ) {
+        if let ScopeState::Upstream(upstream) = &mut self.state {
+            upstream.outage_detector.call_failed(path, failure, context.now);
+            self.hold_if_outage(context);
         }
     }
 
-    /// The body of an answer broke off.
-    pub(in crate::allowance) fn broke(&mut self, path: PathId, at: Circumstances) {
-        if let Kind::Upstream(upstream) = &mut self.kind {
-            upstream.health.broke(path, at.now);
-            self.judge(at);
+    /// The body of a response broke off, which may begin the hold of an outage.
+    pub(in crate::allowance) fn body_broke_off(&mut self, path: PathId, context: HoldContext) {
+        if let ScopeState::Upstream(upstream) = &mut self.state {
+            upstream.outage_detector.body_broke_off(path, context.now);
+            self.hold_if_outage(context);
         }
     }
 
-    /// Whether its hold is better tested by a call to another path than this one.
+    /// Whether a call to another path than this one is a better probe.
     pub(in crate::allowance) fn avoids(&self, path: PathId) -> bool {
-        match &self.kind {
-            Kind::Upstream(upstream) => upstream.avoid == Some(path),
-            Kind::Window(_) | Kind::ConcurrencyLimit(_) | Kind::Ramp(_) => false,
+        match &self.state {
+            ScopeState::Upstream(upstream) => upstream.avoided_path == Some(path),
+            ScopeState::Window(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => false,
         }
     }
 
-    /// Whether we thought there was room when the vendor said there was none, for an attempt that
-    /// no hold of ours had been too late for.
-    pub(in crate::allowance) fn believed_room(&mut self, sent: Moment, now: Moment) -> bool {
-        let open = self.hold.is_none() && self.last_cut <= sent;
+    /// Whether the window had a free slot by our figure when the vendor throttled an attempt that
+    /// was not sent before a hold began.
+    pub(in crate::allowance) fn had_room(&mut self, sent: Moment, now: Moment) -> bool {
+        let open = self.hold.is_none() && self.last_closed <= sent;
         open && self.window_mut().is_some_and(|window| window.free(now) > 0)
     }
 
-    /// Begins the hold of an outage where the health of the upstream says so.
-    fn judge(&mut self, at: Circumstances) {
-        let Kind::Upstream(upstream) = &mut self.kind else { return };
-        if self.hold.is_none() && upstream.health.is_out(at.now) {
-            upstream.avoid = upstream.health.worst_path(at.now);
-            self.hold = Some(Hold::begin(&outage_order(), at));
-            self.last_cut = at.now;
+    fn hold_if_outage(&mut self, context: HoldContext) {
+        let ScopeState::Upstream(upstream) = &mut self.state else { return };
+        if self.hold.is_none() && upstream.outage_detector.is_outage(context.now) {
+            upstream.avoided_path = upstream.outage_detector.worst_path(context.now);
+            let order = HoldOrder {
+                scope: HoldScope::Upstream,
+                cause: HoldCause::Outage,
+                length: Some(Wait { span: OUTAGE_FIRST, basis: Basis::Estimate }),
+                at_least: Duration::ZERO,
+                slow_sixteenths: FULL_PACE,
+            };
+            self.hold = Some(Hold::begin(&order, context));
+            self.last_closed = context.now;
         }
     }
 
-    fn cut(&mut self, order: &HoldOrder, now: Moment) {
-        self.last_cut = now;
+    /// Slows the pace as ordered.
+    fn slow_down(&mut self, order: &HoldOrder, now: Moment) {
+        self.last_closed = now;
         if FULL_PACE <= order.slow_sixteenths {
             return;
         }
-        self.latest = None;
+        self.granted_turn = None;
         self.recover(now);
-        match &mut self.kind {
-            Kind::Window(window) => {
-                let product = u16::from(self.speed.sixteenths) * u16::from(order.slow_sixteenths);
+        match &mut self.state {
+            ScopeState::Window(window) => {
+                let product =
+                    u16::from(self.slowdown.sixteenths) * u16::from(order.slow_sixteenths);
                 let slowed =
                     u8::try_from(product / u16::from(FULL_PACE)).unwrap_or(FULL_PACE).max(1);
-                self.speed = Speed { sixteenths: slowed, since: now };
+                self.slowdown = Slowdown { sixteenths: slowed, since: now };
                 window.set_speed(slowed, now);
             }
-            Kind::Upstream(upstream) => {
-                let busiest = upstream.recent.busiest(now);
-                let before = upstream.temporary.take();
+            ScopeState::Upstream(upstream) => {
+                let busiest = upstream.sent.last(now).max().unwrap_or(0);
+                let before = upstream.temporary_pace.take();
                 let slow = order.slow_sixteenths;
-                upstream.temporary = Temporary::after(before, busiest, slow, now);
+                upstream.temporary_pace = TemporaryPace::after_throttle(before, busiest, slow, now);
             }
-            Kind::ConcurrencyLimit(_) | Kind::Ramp(_) => {}
+            ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {}
         }
-    }
-}
-
-const fn outage_order() -> HoldOrder {
-    HoldOrder {
-        scope: HoldScope::Upstream,
-        cause: HoldCause::Outage,
-        length: Some(Wait { span: OUTAGE_FIRST, basis: Basis::Estimate }),
-        at_least: Duration::ZERO,
-        slow_sixteenths: FULL_PACE,
     }
 }

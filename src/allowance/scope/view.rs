@@ -1,70 +1,72 @@
-//! What a scope shows: to operators, and to clients in `RateLimit`.
+//! What a scope shows: to operators, and to clients in `RateLimit` headers.
 
 use std::sync::Arc;
 
+use super::{CoveredCalls, Scope, ScopeState};
+use crate::allowance::view::{HoldView, ScopeKind, ScopeView, TightestAllowance};
+use crate::outcome::FULL_PACE;
 use crate::time::Moment;
 
-use super::{Calls, Kind, Scope};
-use crate::allowance::view::{Binding, HoldView, ScopeKind, ScopeView};
-
 impl Scope {
-    /// Nothing of a ramp: it is part of its upstream.
+    /// `None` for a slow start, which is shown as part of its upstream.
     pub(in crate::allowance) fn view(&mut self, now: Moment) -> Option<ScopeView> {
         self.recover(now);
-        let (kind, occupied, release) = self.measures(now)?;
-        let drift = self.window_mut().and_then(|window| window.drift());
-        Some(ScopeView {
-            name: Arc::clone(&self.name),
-            kind,
-            occupied,
-            waiting: self.waiting.iter().sum::<u32>() as usize,
-            pace_sixteenths: self.sixteenths(),
-            next_release: now.until(release),
-            drift,
-            hold: self.hold.map(|hold| HoldView::of(&hold, now)),
-            observe: self.observes(),
-        })
-    }
-
-    /// What the log calls it.
-    pub(in crate::allowance) fn label(&self) -> Arc<str> {
-        match &self.kind {
-            Kind::Window(_) | Kind::ConcurrencyLimit(_) | Kind::Ramp(_) => Arc::clone(&self.name),
-            Kind::Upstream(upstream) => match upstream.calls {
-                Calls::All => Arc::from("upstream"),
-                Calls::Counted => Arc::from("counted_calls"),
-            },
-        }
-    }
-
-    /// What it counts, how much of it is occupied, and when a slot is free.
-    fn measures(&mut self, now: Moment) -> Option<(ScopeKind, u32, Moment)> {
-        Some(match &mut self.kind {
-            Kind::Window(window) => {
+        let mut sixteenths = self.slowdown.sixteenths;
+        let (kind, occupied, release) = match &mut self.state {
+            ScopeState::Window(window) => {
+                // First, because it expires what the vendor stated, the limit included.
                 let occupied = window.occupied(now);
-                let release = window.room(now).err().filter(|at| *at != Moment::NEVER);
                 let kind = ScopeKind::Window {
                     limit: window.limit(),
                     configured: window.configured(),
                     window: window.length(),
                 };
-                (kind, occupied, release.unwrap_or(now))
+                (kind, occupied, window.check_slot(now).err())
             }
-            Kind::ConcurrencyLimit(places) => {
-                let kind = ScopeKind::Concurrency { limit: places.limit() };
-                let release = places.room(now).err().filter(|at| *at != Moment::NEVER);
-                (kind, places.taken(now), release.unwrap_or(now))
+            ScopeState::Concurrency(limit) => {
+                let kind = ScopeKind::Concurrency { limit: limit.limit() };
+                (kind, limit.occupied(now), limit.check_slot(now).err())
             }
-            Kind::Upstream(upstream) => match upstream.calls {
-                Calls::All => (ScopeKind::Upstream, 0, now),
-                Calls::Counted => (ScopeKind::Counted, 0, now),
-            },
-            Kind::Ramp(_) => return None,
+            ScopeState::Upstream(upstream) => {
+                let kind = match upstream.calls {
+                    CoveredCalls::All => ScopeKind::Upstream,
+                    CoveredCalls::Counted => ScopeKind::Counted,
+                };
+                let pace = upstream.temporary_pace.as_ref();
+                sixteenths = pace.map_or(FULL_PACE, |pace| pace.sixteenths());
+                (kind, 0, None)
+            }
+            ScopeState::SlowStart(_) => return None,
+        };
+        let release = release.filter(|at| *at != Moment::NEVER);
+        Some(ScopeView {
+            name: Arc::clone(&self.name),
+            kind,
+            occupied,
+            waiting: self.waiting.iter().sum::<u32>() as usize,
+            pace_sixteenths: sixteenths,
+            next_release: now.until(release.unwrap_or(now)),
+            drift: self.window_mut().and_then(|window| window.drift()),
+            hold: self.hold.map(|hold| HoldView::of(&hold, now)),
+            observe: self.observes(),
         })
     }
 
-    /// What it would say in `RateLimit`; what only observes binds nobody.
-    pub(in crate::allowance) fn binding(&mut self, now: Moment) -> Option<Binding> {
+    /// Its name in the log.
+    pub(in crate::allowance) fn label(&self) -> Arc<str> {
+        match &self.state {
+            ScopeState::Window(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {
+                Arc::clone(&self.name)
+            }
+            ScopeState::Upstream(upstream) => match upstream.calls {
+                CoveredCalls::All => Arc::from("upstream"),
+                CoveredCalls::Counted => Arc::from("counted_calls"),
+            },
+        }
+    }
+
+    /// What `RateLimit` headers say of it, unless it only observes.
+    pub(in crate::allowance) fn usage(&mut self, now: Moment) -> Option<TightestAllowance> {
         if self.observes() {
             return None;
         }
@@ -73,7 +75,7 @@ impl Scope {
         let remaining = window.free(now);
         let release = window.next_release();
         let known = release != Moment::NEVER;
-        Some(Binding {
+        Some(TightestAllowance {
             name,
             limit: window.limit(),
             window: window.length(),

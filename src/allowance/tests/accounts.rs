@@ -1,5 +1,5 @@
-//! Accounts told apart by a header: the bound, the account that the rest shares, and what follows
-//! a key out of it.
+//! Accounts told apart by a header: their limit, the overflow account, and what follows a key out
+//! of it.
 
 use http::{HeaderName, HeaderValue};
 
@@ -11,14 +11,14 @@ fn by_header(
     accounts_max: usize,
     clock: Clock,
 ) -> Arc<Accounts> {
-    let rules = |name: &&str| UpstreamRules {
+    let upstream = |name: &&str| UpstreamAllowances {
         name: (*name).into(),
         account: AccountRule::Header(HeaderName::from_static("x-account")),
         allowances: vec![allowance.clone()],
         queue_max: 1_000,
     };
-    let rules: Vec<_> = names.iter().map(rules).collect();
-    Arc::new(Accounts::new(&rules, &[], accounts_max, clock))
+    let upstreams: Vec<_> = names.iter().map(upstream).collect();
+    Arc::new(Accounts::new(&upstreams, &[], accounts_max, clock))
 }
 
 fn of(key: &str) -> HeaderMap {
@@ -27,13 +27,13 @@ fn of(key: &str) -> HeaderMap {
 }
 
 /// Slots that a key gets at once.
-fn granted(vault: &Accounts, clock: Clock, key: &str) -> Vec<Slot> {
+fn granted(accounts: &Accounts, clock: Clock, key: &str) -> Vec<Slot> {
     let mut slots = Vec::new();
     loop {
         let now = clock.now();
-        let asker = asker(now, Duration::ZERO);
-        let want = vault.want(0, &Method::GET, CallPath::new("/"), asker);
-        match vault.account(0, &of(key)).acquire(want, now) {
+        let scheduling = scheduling(now, Duration::ZERO);
+        let request = accounts.slot_request(0, &Method::GET, CallPath::new("/"), scheduling);
+        match accounts.account(0, &of(key)).acquire(request, now) {
             Admission::Granted(slot) => slots.push(slot),
             Admission::Refused(_) | Admission::Queued(_) => return slots,
         }
@@ -49,42 +49,42 @@ async fn pass(clock: Clock, span: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_key_spent_in_the_overflow_follows_it() {
+async fn what_a_key_spent_in_the_overflow_account_follows_it() {
     let clock = Clock::start();
-    let vault = by_header(&["vendor"], &window(5, MINUTE, Spread::None), 1, clock);
-    settle_all(granted(&vault, clock, "first"), clock);
+    let accounts = by_header(&["vendor"], &window(5, MINUTE, Spread::None), 1, clock);
+    settle_all(granted(&accounts, clock, "first"), clock);
     pass(clock, MINUTE / 2).await;
-    let spent = granted(&vault, clock, "second");
+    let spent = granted(&accounts, clock, "second");
     assert_eq!(spent.len(), 5);
     settle_all(spent, clock);
     pass(clock, MINUTE / 2).await;
-    assert_eq!(granted(&vault, clock, "second").len(), 0, "30 s after it spent all of its five");
-    assert_eq!(vault.view().len(), 3, "it has an account of its own now");
+    assert_eq!(granted(&accounts, clock, "second").len(), 0, "30 s after it spent all of its five");
+    assert_eq!(accounts.view().len(), 3, "it has an account of its own now");
     pass(clock, MINUTE / 2).await;
-    assert_eq!(granted(&vault, clock, "second").len(), 5);
+    assert_eq!(granted(&accounts, clock, "second").len(), 5);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_with_calls_under_way_in_the_overflow_stays_there() {
+async fn a_key_with_calls_in_the_overflow_account_stays_there() {
     let clock = Clock::start();
-    let vault = by_header(&["vendor"], &window(5, MINUTE, Spread::None), 1, clock);
-    settle_all(granted(&vault, clock, "first"), clock);
-    let open = granted(&vault, clock, "second");
+    let accounts = by_header(&["vendor"], &window(5, MINUTE, Spread::None), 1, clock);
+    settle_all(granted(&accounts, clock, "first"), clock);
+    let open = granted(&accounts, clock, "second");
     pass(clock, MINUTE * 2).await;
-    assert_eq!(granted(&vault, clock, "second").len(), 0);
+    assert_eq!(granted(&accounts, clock, "second").len(), 0);
     settle_all(open, clock);
-    assert_eq!(granted(&vault, clock, "second").len(), 0);
+    assert_eq!(granted(&accounts, clock, "second").len(), 0);
     pass(clock, MINUTE).await;
-    assert_eq!(granted(&vault, clock, "second").len(), 5);
+    assert_eq!(granted(&accounts, clock, "second").len(), 5);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_bound_is_over_all_upstreams() {
+async fn the_limit_of_accounts_is_over_all_upstreams() {
     let clock = Clock::start();
-    let vault = by_header(&["one", "two"], &window(5, MINUTE, Spread::None), 3, clock);
+    let accounts = by_header(&["one", "two"], &window(5, MINUTE, Spread::None), 3, clock);
     let held: Vec<_> =
-        (0..4).map(|number| vault.account(number % 2, &of(&number.to_string()))).collect();
-    let told_apart = vault
+        (0..4).map(|number| accounts.account(number % 2, &of(&number.to_string()))).collect();
+    let told_apart = accounts
         .view()
         .iter()
         .filter(|view| !view.key.is_empty() && &*view.key != "(overflow)")
@@ -92,23 +92,27 @@ async fn the_bound_is_over_all_upstreams() {
     assert_eq!((told_apart, held.len()), (3, 4));
 }
 
-/// Keys come and go in a table that is too small for them: no key ever gets more than its
-/// allowance in a window, whichever account serves it.
+/// Keys come and go in a table that is too small for them.
 #[tokio::test(start_paused = true)]
-async fn no_key_is_ever_over_whichever_account_serves_it() {
+async fn no_key_exceeds_its_allowance_whichever_account_serves_it() {
     const LIMIT: usize = 3;
     for seed in 0..20 {
         let (clock, random) = (Clock::start(), Random::from_seed(seed));
-        let vault = by_header(&["vendor"], &window(3, MINUTE, Spread::None), 2, clock);
+        let accounts = by_header(&["vendor"], &window(3, MINUTE, Spread::None), 2, clock);
         let mut counted: Vec<Vec<Moment>> = vec![Vec::new(); 6];
         let mut open: Vec<Slot> = Vec::new();
         for _ in 0..600 {
             pass(clock, Duration::from_secs(6).mul_f64(random.unit().powi(2))).await;
             let key = usize::from(random.bytes8()[0]) % counted.len();
             let now = clock.now();
-            let want = vault.want(0, &Method::GET, CallPath::new("/"), asker(now, Duration::ZERO));
+            let request = accounts.slot_request(
+                0,
+                &Method::GET,
+                CallPath::new("/"),
+                scheduling(now, Duration::ZERO),
+            );
             if let Admission::Granted(slot) =
-                vault.account(0, &of(&key.to_string())).acquire(want, now)
+                accounts.account(0, &of(&key.to_string())).acquire(request, now)
             {
                 counted[key].push(now);
                 open.push(slot);
@@ -135,44 +139,44 @@ async fn no_key_is_ever_over_whichever_account_serves_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn holds_and_places_given_up_follow_a_key_too() {
+async fn holds_and_lingering_permits_follow_a_key_too() {
     let clock = Clock::start();
     let parallel = Allowance {
         grant: Grant::Concurrency { limit: 2 },
         linger: MINUTE,
         ..window(1, MINUTE, Spread::None)
     };
-    let vault = by_header(&["vendor"], &parallel, 1, clock);
-    let first = granted(&vault, clock, "first");
-    drop(granted(&vault, clock, "second"));
+    let accounts = by_header(&["vendor"], &parallel, 1, clock);
+    let first = granted(&accounts, clock, "first");
+    drop(granted(&accounts, clock, "second"));
     for slot in first {
         slot.cancel();
     }
     pass(clock, Duration::from_secs(2)).await;
-    assert_eq!(granted(&vault, clock, "second").len(), 0, "two are given up");
-    assert_eq!(vault.account(0, &of("second")).key(), "second");
+    assert_eq!(granted(&accounts, clock, "second").len(), 0, "two are given up");
+    assert_eq!(accounts.account(0, &of("second")).key(), "second");
     pass(clock, MINUTE).await;
-    assert_eq!(granted(&vault, clock, "second").len(), 2);
+    assert_eq!(granted(&accounts, clock, "second").len(), 2);
 
-    let vault = by_header(&["vendor"], &window(5, MINUTE, Spread::None), 1, clock);
-    drop(granted(&vault, clock, "first"));
+    let accounts = by_header(&["vendor"], &window(5, MINUTE, Spread::None), 1, clock);
+    drop(granted(&accounts, clock, "first"));
     let throttle = order(HoldCause::Throttle, 300);
     let mut settlement = plain(clock);
     settlement.order = Some(&throttle);
-    let mut spent = granted(&vault, clock, "second");
+    let mut spent = granted(&accounts, clock, "second");
     spent.remove(0).settle(&settlement);
     drop(spent);
     pass(clock, MINUTE * 2).await;
-    assert_eq!(granted(&vault, clock, "second").len(), 0, "held for five minutes");
-    assert_eq!(vault.account(0, &of("second")).key(), "second");
+    assert_eq!(granted(&accounts, clock, "second").len(), 0, "held for five minutes");
+    assert_eq!(accounts.account(0, &of("second")).key(), "second");
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_without_a_place_are_counted() {
+async fn calls_in_the_overflow_account_are_counted() {
     let clock = Clock::start();
-    let vault = by_header(&["vendor"], &window(5, MINUTE, Spread::None), 1, clock);
+    let accounts = by_header(&["vendor"], &window(5, MINUTE, Spread::None), 1, clock);
     let keys = ["first", "second", "third", "second"];
-    let held: Vec<_> = keys.iter().map(|key| vault.account(0, &of(key))).collect();
-    let calls: Vec<_> = vault.view().iter().filter_map(|view| view.overflow_calls).collect();
+    let held: Vec<_> = keys.iter().map(|key| accounts.account(0, &of(key))).collect();
+    let calls: Vec<_> = accounts.view().iter().filter_map(|view| view.overflow_calls).collect();
     assert_eq!((calls, held.len()), (vec![3], 4));
 }

@@ -1,4 +1,4 @@
-//! The vault under a paused clock: whole windows, many waiting calls, hold and probe.
+//! Accounts under a paused clock: whole windows, many waiting calls, hold and probe.
 
 mod accounts;
 mod holds;
@@ -16,7 +16,6 @@ use crate::routing::client::Priority;
 use crate::routing::route::CallPath;
 use crate::time::{Moment, seconds_up};
 
-/// How much later an attempt that was given up counts as over.
 const LINGER: Duration = Duration::from_secs(1);
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -32,29 +31,30 @@ fn window(limit: u32, window: Duration, spread: Spread) -> Allowance {
     }
 }
 
-fn accounts(allowances: Vec<Allowance>, clock: Clock) -> Arc<Accounts> {
-    let rules = UpstreamRules {
+fn accounts_of(allowances: Vec<Allowance>, clock: Clock) -> Arc<Accounts> {
+    let upstream = UpstreamAllowances {
         name: "vendor".into(),
         account: AccountRule::Upstream,
         allowances,
         queue_max: 1_000,
     };
-    Arc::new(Accounts::new(&[rules], &[], 10, clock))
+    Arc::new(Accounts::new(&[upstream], &[], 10, clock))
 }
 
-fn asker(now: Moment, patience: Duration) -> Asker {
-    Asker {
+fn scheduling(now: Moment, patience: Duration) -> Scheduling {
+    Scheduling {
         priority: Priority::Normal,
         arrival: now,
         deadline: now.plus(patience),
-        fit: Fitness::Replayable,
+        probe_fitness: ProbeFitness::Replayable,
     }
 }
 
 fn ask(accounts: &Accounts, clock: Clock, path: &str, patience: Duration) -> Admission {
     let now = clock.now();
-    let want = accounts.want(0, &Method::GET, CallPath::new(path), asker(now, patience));
-    accounts.account(0, &HeaderMap::new()).acquire(want, now)
+    let request =
+        accounts.slot_request(0, &Method::GET, CallPath::new(path), scheduling(now, patience));
+    accounts.account(0, &HeaderMap::new()).acquire(request, now)
 }
 
 async fn slot(accounts: &Accounts, clock: Clock, patience: Duration) -> Result<Slot, Refusal> {
@@ -66,7 +66,7 @@ async fn slot(accounts: &Accounts, clock: Clock, patience: Duration) -> Result<S
 }
 
 fn plain(clock: Clock) -> Settlement<'static> {
-    Settlement::plain(clock.now(), clock.now())
+    Settlement::answered(clock.now(), clock.now())
 }
 
 fn order(cause: HoldCause, seconds: u64) -> HoldOrder {
@@ -79,8 +79,8 @@ fn order(cause: HoldCause, seconds: u64) -> HoldOrder {
     }
 }
 
-/// Most arrivals in any half-open window, and the arrivals of the span after warming up.
-fn verdict(arrivals: &mut [u64], window: u64) -> usize {
+/// The most arrivals in any half-open window.
+fn most_in_a_window(arrivals: &mut [u64], window: u64) -> usize {
     arrivals.sort_unstable();
     let (mut worst, mut first) = (0, 0);
     for last in 0..arrivals.len() {
@@ -92,19 +92,20 @@ fn verdict(arrivals: &mut [u64], window: u64) -> usize {
     worst
 }
 
-/// Clients that never stop asking, a vendor that counts anywhere between send and answer.
+/// Clients that always ask for more, and a vendor that counts at a random moment between request
+/// and response. Returns the most attempts in a window, and the used share of the limit.
 async fn saturate(limit: u32, spread: Spread, windows: u32) -> (usize, f64) {
     let clock = Clock::start();
-    let vault = accounts(vec![window(limit, MINUTE, spread)], clock);
+    let accounts = accounts_of(vec![window(limit, MINUTE, spread)], clock);
     let arrivals = Arc::new(Mutex::new(Vec::new()));
     let end = clock.now().plus(MINUTE * windows);
     let mut clients = tokio::task::JoinSet::new();
     for client in 0..40 {
-        let (vault, arrivals) = (Arc::clone(&vault), Arc::clone(&arrivals));
+        let (accounts, arrivals) = (Arc::clone(&accounts), Arc::clone(&arrivals));
         clients.spawn(async move {
             let random = Random::from_seed(client);
             while clock.now() < end {
-                let granted = slot(&vault, clock, MINUTE * 10).await.unwrap();
+                let granted = slot(&accounts, clock, MINUTE * 10).await.unwrap();
                 let (sent, latency) =
                     (clock.now(), Duration::from_millis(200).mul_f64(random.unit()));
                 let counted = sent.plus(latency.mul_f64(random.unit()));
@@ -117,12 +118,12 @@ async fn saturate(limit: u32, spread: Spread, windows: u32) -> (usize, f64) {
     clients.join_all().await;
     let mut arrivals = Arc::try_unwrap(arrivals).unwrap().into_inner().unwrap();
     arrivals.retain(|arrival| *arrival < end.as_nanos());
-    let worst = verdict(&mut arrivals, 60_000_000_000);
+    let worst = most_in_a_window(&mut arrivals, 60_000_000_000);
     (worst, arrivals.len() as f64 / f64::from(limit * windows))
 }
 
 #[tokio::test(start_paused = true)]
-async fn never_over_and_almost_nothing_wasted() {
+async fn no_window_exceeds_the_limit_and_almost_all_of_it_is_used() {
     for spread in [Spread::None, Spread::Even { burst: 2 }, Spread::Even { burst: 20 }] {
         let (worst, used) = saturate(100, spread, 5).await;
         assert!(worst <= 100, "{spread:?}: {worst} in one window");
@@ -131,27 +132,27 @@ async fn never_over_and_almost_nothing_wasted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn beyond_patience_the_answer_is_now_and_honest() {
+async fn a_call_that_cannot_start_within_its_patience_is_refused_at_once_with_the_right_wait() {
     let clock = Clock::start();
-    let vault = accounts(vec![window(1, MINUTE, Spread::None)], clock);
-    slot(&vault, clock, MINUTE).await.unwrap().settle(&plain(clock));
-    let Admission::Refused(refusal) = ask(&vault, clock, "/", MINUTE / 2) else {
+    let accounts = accounts_of(vec![window(1, MINUTE, Spread::None)], clock);
+    slot(&accounts, clock, MINUTE).await.unwrap().settle(&plain(clock));
+    let Admission::Refused(refusal) = ask(&accounts, clock, "/", MINUTE / 2) else {
         panic!("it cannot start within half a minute");
     };
     assert_eq!(refusal.retry_after, MINUTE);
     assert_eq!(refusal.reason, RefusalReason::Exhausted { allowance: "all".into() });
     let started = clock.now();
-    slot(&vault, clock, MINUTE).await.unwrap().cancel();
+    slot(&accounts, clock, MINUTE).await.unwrap().cancel();
     assert_eq!(clock.now().since(started).as_secs(), 60);
 }
 
 #[tokio::test(start_paused = true)]
-async fn leaving_the_queue_costs_nothing_and_lets_the_next_go() {
+async fn leaving_the_queue_costs_no_slot_and_lets_the_next_call_go() {
     let clock = Clock::start();
-    let vault = accounts(vec![window(1, MINUTE, Spread::None)], clock);
-    let first = slot(&vault, clock, MINUTE).await.unwrap();
-    let Admission::Queued(leaver) = ask(&vault, clock, "/", MINUTE * 2) else { panic!() };
-    let Admission::Queued(stayer) = ask(&vault, clock, "/", MINUTE * 3) else { panic!() };
+    let accounts = accounts_of(vec![window(1, MINUTE, Spread::None)], clock);
+    let first = slot(&accounts, clock, MINUTE).await.unwrap();
+    let Admission::Queued(leaver) = ask(&accounts, clock, "/", MINUTE * 2) else { panic!() };
+    let Admission::Queued(stayer) = ask(&accounts, clock, "/", MINUTE * 3) else { panic!() };
     first.settle(&plain(clock));
     drop(leaver);
     let granted = stayer.await.unwrap();
@@ -160,30 +161,30 @@ async fn leaving_the_queue_costs_nothing_and_lets_the_next_go() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slot_dropped_on_the_way_counts_a_second_longer() {
+async fn a_slot_dropped_unsettled_counts_for_the_linger_longer() {
     let clock = Clock::start();
-    let vault = accounts(vec![window(1, MINUTE, Spread::None)], clock);
-    drop(slot(&vault, clock, MINUTE).await.unwrap());
-    slot(&vault, clock, MINUTE * 2).await.unwrap().cancel();
+    let accounts = accounts_of(vec![window(1, MINUTE, Spread::None)], clock);
+    drop(slot(&accounts, clock, MINUTE).await.unwrap());
+    slot(&accounts, clock, MINUTE * 2).await.unwrap().cancel();
     assert_eq!(clock.now().since(Moment::START), MINUTE + LINGER);
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_hundred_wait_and_one_probe_goes() {
+async fn of_two_hundred_waiting_calls_one_goes_as_the_probe() {
     let clock = Clock::start();
-    let vault = accounts(vec![window(1_000, MINUTE, Spread::None)], clock);
+    let accounts = accounts_of(vec![window(1_000, MINUTE, Spread::None)], clock);
     let down = order(HoldCause::Maintenance, 300);
-    let struck = slot(&vault, clock, MINUTE).await.unwrap();
+    let held = slot(&accounts, clock, MINUTE).await.unwrap();
     let mut settlement = plain(clock);
     settlement.order = Some(&down);
-    let (aftermath, _) = struck.settle(&settlement);
-    assert!(aftermath.held_until.is_some());
+    let (outcome, _) = held.settle(&settlement);
+    assert!(outcome.held_until.is_some());
     let sends = Arc::new(Mutex::new(Vec::new()));
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..200 {
-        let (vault, sends) = (Arc::clone(&vault), Arc::clone(&sends));
+        let (accounts, sends) = (Arc::clone(&accounts), Arc::clone(&sends));
         waiting.spawn(async move {
-            let granted = slot(&vault, clock, MINUTE * 30).await.unwrap();
+            let granted = slot(&accounts, clock, MINUTE * 30).await.unwrap();
             sends.lock().unwrap().push(clock.now());
             clock.sleep_until(clock.now().plus(Duration::from_secs(2))).await;
             let failing = sends.lock().unwrap().len() == 1;
@@ -196,71 +197,74 @@ async fn two_hundred_wait_and_one_probe_goes() {
     let sends =
         sends.lock().unwrap().iter().map(|at| at.as_nanos() / 1_000_000_000).collect::<Vec<_>>();
     assert_eq!(sends[..2], [300, 602], "one probe for each hold");
-    assert_eq!(sends[2..].iter().min(), Some(&604), "the rest awaits the verdict");
+    assert_eq!(sends[2..].iter().min(), Some(&604), "the rest waits for the probe");
     assert_eq!(sends.len(), 200);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hold_beyond_patience_answers_everybody_at_once() {
+async fn a_hold_beyond_their_patience_refuses_all_waiting_calls_at_once() {
     let clock = Clock::start();
-    let vault = accounts(vec![window(1, MINUTE, Spread::None)], clock);
-    let struck = slot(&vault, clock, MINUTE).await.unwrap();
-    let Admission::Queued(waiting) = ask(&vault, clock, "/", MINUTE * 2) else { panic!() };
+    let accounts = accounts_of(vec![window(1, MINUTE, Spread::None)], clock);
+    let held = slot(&accounts, clock, MINUTE).await.unwrap();
+    let Admission::Queued(waiting) = ask(&accounts, clock, "/", MINUTE * 2) else { panic!() };
     let down = order(HoldCause::Maintenance, 300);
     let mut settlement = plain(clock);
     settlement.order = Some(&down);
-    let (aftermath, _) = struck.settle(&settlement);
-    assert!(matches!(&aftermath.news[..], [HoldNews { event: HoldEvent::Began, .. }]));
+    let (outcome, _) = held.settle(&settlement);
+    assert!(matches!(&outcome.hold_changes[..], [HoldChange { kind: HoldChangeKind::Began, .. }]));
     let refusal = waiting.await.unwrap_err();
-    let held = RefusalReason::Held { cause: HoldCause::Maintenance, failures: 0 };
+    let held = RefusalReason::Held { cause: HoldCause::Maintenance, failed_probes: 0 };
     assert_eq!((refusal.reason, refusal.retry_after.as_secs()), (held, 300));
     assert_eq!(clock.now(), Moment::START);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leaving_probe_passes_its_role_on_before_its_first_byte() {
+async fn a_probe_that_leaves_before_its_first_byte_is_replaced_and_after_it_has_failed() {
     let clock = Clock::start();
-    let vault = accounts(vec![], clock);
+    let accounts = accounts_of(vec![], clock);
     let down = order(HoldCause::Throttle, 10);
     let mut settlement = plain(clock);
     settlement.order = Some(&down);
-    slot(&vault, clock, MINUTE).await.unwrap().settle(&settlement);
-    let mut probe = slot(&vault, clock, MINUTE).await.unwrap();
+    slot(&accounts, clock, MINUTE).await.unwrap().settle(&settlement);
+    let mut probe = slot(&accounts, clock, MINUTE).await.unwrap();
     assert!(probe.is_probe());
-    let Admission::Queued(next) = ask(&vault, clock, "/", MINUTE) else { panic!() };
-    probe.given_up(Delivery::NotSent);
+    let Admission::Queued(next) = ask(&accounts, clock, "/", MINUTE) else { panic!() };
+    probe.note_delivery(Delivery::NotSent);
     drop(probe);
     let next = next.await.unwrap();
     assert!(next.is_probe());
     let before = clock.now();
-    let Admission::Queued(later) = ask(&vault, clock, "/", MINUTE) else { panic!() };
+    let Admission::Queued(later) = ask(&accounts, clock, "/", MINUTE) else { panic!() };
     drop(next);
     assert!(later.await.unwrap().is_probe());
     let doubled = clock.now().since(before).as_secs();
-    assert!((20..=22).contains(&doubled), "bytes of it were written: {doubled} s");
+    assert!(
+        (20..=22).contains(&doubled),
+        "the hold is doubled, as bytes were written: {doubled} s"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn forty_throttles_in_flight_are_one() {
+async fn forty_calls_throttled_in_flight_slow_the_pace_once() {
     let clock = Clock::start();
-    let vault = accounts(vec![window(100, MINUTE, Spread::Even { burst: 100 })], clock);
+    let accounts = accounts_of(vec![window(100, MINUTE, Spread::Even { burst: 100 })], clock);
     let mut slots = Vec::new();
     for _ in 0..40 {
-        slots.push(slot(&vault, clock, MINUTE).await.unwrap());
+        slots.push(slot(&accounts, clock, MINUTE).await.unwrap());
     }
     let sent = clock.now();
     let mut throttle = order(HoldCause::Throttle, 10);
     (throttle.scope, throttle.slow_sixteenths) = (HoldScope::Allowance, 8);
     for slot in slots {
         clock.sleep_until(clock.now().plus(Duration::from_millis(10))).await;
-        let mut settlement = Settlement::plain(sent, clock.now());
+        let mut settlement = Settlement::answered(sent, clock.now());
         settlement.order = Some(&throttle);
         slot.settle(&settlement);
     }
-    let scope = &vault.view()[0].scopes[2];
+    let scope = &accounts.view()[0].scopes[2];
     assert_eq!(scope.pace_sixteenths, 8);
     let hold = scope.hold.unwrap();
-    assert_eq!((hold.failures, seconds_up(hold.remaining)), (0, 10));
+    assert_eq!((hold.failed_probes, seconds_up(hold.remaining)), (0, 10));
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,41 +276,42 @@ async fn exempt_calls_pass_an_exhausted_allowance_and_its_hold() {
         path: Some("/auth/token".parse().unwrap()),
     };
     hourly.exempt.push(auth);
-    let vault = accounts(vec![hourly], clock);
+    let accounts = accounts_of(vec![hourly], clock);
     let mut throttle = order(HoldCause::Throttle, 10);
     throttle.scope = HoldScope::Allowance;
     let mut settlement = plain(clock);
     settlement.order = Some(&throttle);
-    slot(&vault, clock, MINUTE).await.unwrap().settle(&settlement);
-    assert!(matches!(ask(&vault, clock, "/auth/token", MINUTE), Admission::Granted(_)));
-    assert!(matches!(ask(&vault, clock, "/data", MINUTE), Admission::Refused(_)));
+    slot(&accounts, clock, MINUTE).await.unwrap().settle(&settlement);
+    assert!(matches!(ask(&accounts, clock, "/auth/token", MINUTE), Admission::Granted(_)));
+    assert!(matches!(ask(&accounts, clock, "/data", MINUTE), Admission::Refused(_)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_allowance_that_only_observes_binds_nobody() {
+async fn an_allowance_that_only_observes_is_never_the_tightest() {
     let clock = Clock::start();
     let observed = Allowance {
         name: "observed".into(),
         mode: Mode::Observe,
         ..window(1, MINUTE, Spread::None)
     };
-    let vault = accounts(vec![observed, window(10, MINUTE, Spread::None)], clock);
-    slot(&vault, clock, MINUTE).await.unwrap().settle(&plain(clock));
-    let want = vault.want(0, &Method::GET, CallPath::new("/"), asker(clock.now(), MINUTE));
-    let binding = vault.account(0, &HeaderMap::new()).binding(&want).unwrap();
-    assert_eq!((&*binding.name, binding.remaining), ("all", 9));
+    let accounts = accounts_of(vec![observed, window(10, MINUTE, Spread::None)], clock);
+    slot(&accounts, clock, MINUTE).await.unwrap().settle(&plain(clock));
+    let request =
+        accounts.slot_request(0, &Method::GET, CallPath::new("/"), scheduling(clock.now(), MINUTE));
+    let tightest = accounts.account(0, &HeaderMap::new()).tightest_allowance(&request).unwrap();
+    assert_eq!((&*tightest.name, tightest.remaining), ("all", 9));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_concurrency_seat_is_kept_until_the_body_ends() {
+async fn a_concurrency_permit_is_kept_until_the_body_ends() {
     let clock = Clock::start();
     let mut parallel = window(1, MINUTE, Spread::None);
     parallel.grant = Grant::Concurrency { limit: 1 };
-    let vault = accounts(vec![parallel], clock);
-    let (_, mut seat) = slot(&vault, clock, MINUTE).await.unwrap().settle(&plain(clock));
-    let Admission::Queued(next) = ask(&vault, clock, "/", MINUTE) else { panic!() };
-    seat.end();
-    drop(seat);
+    let accounts = accounts_of(vec![parallel], clock);
+    let (_, mut permit) = slot(&accounts, clock, MINUTE).await.unwrap().settle(&plain(clock));
+    let Admission::Queued(next) = ask(&accounts, clock, "/", MINUTE) else { panic!() };
+    permit.body_ended();
+    drop(permit);
     next.await.unwrap().cancel();
     assert_eq!(clock.now(), Moment::START);
 }
@@ -314,55 +319,64 @@ async fn a_concurrency_seat_is_kept_until_the_body_ends() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_holds_the_upstream() {
     let clock = Clock::start();
-    let vault = accounts(vec![], clock);
+    let accounts = accounts_of(vec![], clock);
     for call in 1..=20 {
         let mut settlement = plain(clock);
-        (settlement.blind, settlement.fate) = (Blind::OnConnection, AttemptEnd::NotSent);
-        slot(&vault, clock, MINUTE).await.unwrap().settle(&settlement);
-        let want = vault.want(0, &Method::GET, CallPath::new("/"), asker(clock.now(), MINUTE));
-        let account = vault.account(0, &HeaderMap::new());
-        let news = account.call_failed(&want, Blind::OnConnection, 0.0).news;
-        assert_eq!(news.len(), usize::from(call == 20));
+        settlement.blind_failure = Some(BlindFailure::NoConnection);
+        settlement.end = AttemptEnd::NotSent;
+        slot(&accounts, clock, MINUTE).await.unwrap().settle(&settlement);
+        let request = accounts.slot_request(
+            0,
+            &Method::GET,
+            CallPath::new("/"),
+            scheduling(clock.now(), MINUTE),
+        );
+        let account = accounts.account(0, &HeaderMap::new());
+        let changes = account.call_failed(&request, BlindFailure::NoConnection, 0.0).hold_changes;
+        assert_eq!(changes.len(), usize::from(call == 20));
     }
-    let Admission::Refused(refusal) = ask(&vault, clock, "/", Duration::from_secs(1)) else {
+    let Admission::Refused(refusal) = ask(&accounts, clock, "/", Duration::from_secs(1)) else {
         panic!("the upstream is held");
     };
-    let held = RefusalReason::Held { cause: HoldCause::Outage, failures: 0 };
+    let held = RefusalReason::Held { cause: HoldCause::Outage, failed_probes: 0 };
     assert_eq!((refusal.reason, refusal.retry_after.as_secs()), (held, 5));
 }
 
 #[test]
-fn scopes_are_counted_as_they_are_made() {
+fn the_number_of_scopes_is_known_from_the_settings() {
     let named = |name: &str| Allowance { name: name.into(), ..window(1, MINUTE, Spread::None) };
-    let upstream = |name: &str, allowances: Vec<Allowance>| UpstreamRules {
+    let upstream = |name: &str, allowances: Vec<Allowance>| UpstreamAllowances {
         name: name.into(),
         account: AccountRule::Named("shared".into()),
         allowances,
         queue_max: 1,
     };
-    let rules = [
+    let upstreams = [
         upstream("one", vec![named("a"), named("b")]),
         upstream("two", vec![named("b"), named("c")]),
         upstream("three", vec![]),
     ];
-    let vault = Accounts::new(&rules, &[], 10, Clock::start());
-    let counted = scopes_of(rules.iter().map(|upstream| &upstream.allowances[..]));
-    let ramps = rules.len();
-    assert_eq!((vault.view()[0].scopes.len() + ramps, counted), (12, 12), "ramps are not shown");
+    let accounts = Accounts::new(&upstreams, &[], 10, Clock::start());
+    let counted = scopes_of(upstreams.iter().map(|upstream| &upstream.allowances[..]));
+    let slow_starts = upstreams.len();
+    assert_eq!(
+        (accounts.view()[0].scopes.len() + slow_starts, counted),
+        (12, 12),
+        "slow starts are not shown"
+    );
 }
 
-/// A turn of the pace is a slot's place in time: not sent, it goes back like the slot.
 #[tokio::test(start_paused = true)]
-async fn what_was_not_sent_gives_its_turn_of_the_pace_back() {
+async fn an_attempt_that_was_not_sent_gives_its_turn_of_the_pace_back() {
     let clock = Clock::start();
-    let vault = accounts(vec![window(60, MINUTE, Spread::Even { burst: 1 })], clock);
+    let accounts = accounts_of(vec![window(60, MINUTE, Spread::Even { burst: 1 })], clock);
     let mut unsent = plain(clock);
-    unsent.fate = AttemptEnd::NotSent;
-    slot(&vault, clock, MINUTE).await.unwrap().settle(&unsent);
-    slot(&vault, clock, MINUTE).await.unwrap().cancel();
-    let sent = slot(&vault, clock, MINUTE).await.unwrap();
-    let Admission::Queued(next) = ask(&vault, clock, "/", MINUTE) else {
-        panic!("the turn after it is a second away");
+    unsent.end = AttemptEnd::NotSent;
+    slot(&accounts, clock, MINUTE).await.unwrap().settle(&unsent);
+    slot(&accounts, clock, MINUTE).await.unwrap().cancel();
+    let sent = slot(&accounts, clock, MINUTE).await.unwrap();
+    let Admission::Queued(next) = ask(&accounts, clock, "/", MINUTE) else {
+        panic!("the next turn is a second away");
     };
     sent.cancel();
     next.await.unwrap().settle(&plain(clock));
@@ -370,27 +384,26 @@ async fn what_was_not_sent_gives_its_turn_of_the_pace_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_turn_is_kept_once_somebody_took_the_next() {
+async fn a_turn_is_not_given_back_once_the_next_was_taken() {
     let clock = Clock::start();
-    let vault = accounts(vec![window(60, MINUTE, Spread::Even { burst: 2 })], clock);
-    let first = slot(&vault, clock, MINUTE).await.unwrap();
-    let second = slot(&vault, clock, MINUTE).await.unwrap();
+    let accounts = accounts_of(vec![window(60, MINUTE, Spread::Even { burst: 2 })], clock);
+    let first = slot(&accounts, clock, MINUTE).await.unwrap();
+    let second = slot(&accounts, clock, MINUTE).await.unwrap();
     first.cancel();
-    assert!(matches!(ask(&vault, clock, "/", Duration::ZERO), Admission::Refused(_)));
+    assert!(matches!(ask(&accounts, clock, "/", Duration::ZERO), Admission::Refused(_)));
     second.cancel();
-    ask_granted(&vault, clock).cancel();
+    ask_granted(&accounts, clock).cancel();
 }
 
-fn ask_granted(vault: &Accounts, clock: Clock) -> Slot {
-    match ask(vault, clock, "/", Duration::ZERO) {
+fn ask_granted(accounts: &Accounts, clock: Clock) -> Slot {
+    match ask(accounts, clock, "/", Duration::ZERO) {
         Admission::Granted(slot) => slot,
         Admission::Queued(_) | Admission::Refused(_) => panic!("there is room"),
     }
 }
 
-/// A refusal of one allowance takes nothing of another, one that only observes included.
 #[tokio::test(start_paused = true)]
-async fn a_refusal_takes_no_turn_of_what_only_observes() {
+async fn a_refused_call_takes_no_turn_of_an_allowance_that_only_observes() {
     let clock = Clock::start();
     let observed = Allowance {
         name: "observed".into(),
@@ -398,30 +411,29 @@ async fn a_refusal_takes_no_turn_of_what_only_observes() {
         ..window(30, MINUTE, Spread::Even { burst: 2 })
     };
     let strict = window(60, MINUTE, Spread::Even { burst: 1 });
-    let vault = accounts(vec![observed, strict], clock);
-    ask_granted(&vault, clock).settle(&plain(clock));
+    let accounts = accounts_of(vec![observed, strict], clock);
+    ask_granted(&accounts, clock).settle(&plain(clock));
     for _ in 0..5 {
-        assert!(matches!(ask(&vault, clock, "/", Duration::ZERO), Admission::Refused(_)));
+        assert!(matches!(ask(&accounts, clock, "/", Duration::ZERO), Admission::Refused(_)));
     }
     clock.sleep_until(Moment::from_millis(1_000)).await;
-    let second = ask_granted(&vault, clock);
-    assert!(!second.would_have_waited(), "two are within its burst");
+    let second = ask_granted(&accounts, clock);
+    assert!(!second.would_have_waited(), "two are within the burst of the one that observes");
     second.settle(&plain(clock));
 }
 
-/// Whatever is given back, what was sent is spaced as if nothing else had ever been granted.
 #[tokio::test(start_paused = true)]
-async fn what_was_sent_keeps_the_pace_whatever_was_not() {
+async fn sent_attempts_keep_the_pace_whatever_is_given_back() {
     const BURST: usize = 3;
     for seed in 0..50 {
         let (clock, random) = (Clock::start(), Random::from_seed(seed));
         let spread = Spread::Even { burst: 3 };
-        let vault = accounts(vec![window(60, MINUTE, spread)], clock);
+        let accounts = accounts_of(vec![window(60, MINUTE, spread)], clock);
         let (mut sent, mut open) = (Vec::new(), Vec::new());
         for _ in 0..200 {
             let pause = Duration::from_secs(3).mul_f64(random.unit().powi(3));
             clock.sleep_until(clock.now().plus(pause)).await;
-            if let Admission::Granted(slot) = ask(&vault, clock, "/", Duration::ZERO) {
+            if let Admission::Granted(slot) = ask(&accounts, clock, "/", Duration::ZERO) {
                 open.push((slot, clock.now()));
             }
             while !open.is_empty() && random.unit() < 0.5 {
@@ -430,7 +442,7 @@ async fn what_was_sent_keeps_the_pace_whatever_was_not() {
                 if random.unit() < 0.4 {
                     slot.cancel();
                 } else {
-                    slot.settle(&Settlement::plain(granted, clock.now()));
+                    slot.settle(&Settlement::answered(granted, clock.now()));
                     sent.push(granted);
                 }
             }
@@ -447,19 +459,19 @@ async fn what_was_sent_keeps_the_pace_whatever_was_not() {
     }
 }
 
-/// The account's timer was lost once, when the call that kept it gave up at its own deadline.
+/// The timer was once lost when the call that kept it gave up at its own deadline.
 #[tokio::test(start_paused = true)]
-async fn giving_up_hands_the_timer_on() {
+async fn a_call_that_gives_up_hands_the_timer_on() {
     let clock = Clock::start();
     let second = Duration::from_secs(1);
-    let vault = accounts(vec![window(1, MINUTE, Spread::None)], clock);
-    let first = slot(&vault, clock, MINUTE).await.unwrap();
-    let Admission::Queued(keeper) = ask(&vault, clock, "/", second * 70) else { panic!() };
-    let Admission::Queued(next) = ask(&vault, clock, "/", second * 200) else { panic!() };
+    let accounts = accounts_of(vec![window(1, MINUTE, Spread::None)], clock);
+    let first = slot(&accounts, clock, MINUTE).await.unwrap();
+    let Admission::Queued(keeper) = ask(&accounts, clock, "/", second * 70) else { panic!() };
+    let Admission::Queued(next) = ask(&accounts, clock, "/", second * 200) else { panic!() };
     let (keeper, next) = (tokio::spawn(keeper), tokio::spawn(next));
     clock.sleep_until(Moment::from_millis(15_000)).await;
     first.settle(&plain(clock));
-    assert!(keeper.await.unwrap().is_err(), "its slot is released five seconds too late for it");
+    assert!(keeper.await.unwrap().is_err(), "the slot is released five seconds after its deadline");
     next.await.unwrap().unwrap().cancel();
     assert_eq!(clock.now().since(Moment::START).as_secs(), 75);
 }

@@ -1,4 +1,4 @@
-//! Settings for the tests of `explain`, as the founding Wordbee sketch says them.
+//! Settings for the tests of `explain`, after the documentation of Wordbee.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,8 +34,8 @@ pub(super) fn settings() -> Settings {
             shutdown: server::Shutdown { delay: seconds(0), grace: seconds(30) },
         },
         admin: admin::Settings { address, token: None },
-        gateway: workshop(),
-        upstreams: vec![back_door()],
+        gateway: gateway_settings(),
+        upstreams: vec![upstream_settings()],
         telemetry: telemetry::Settings {
             level: "info".into(),
             access: telemetry::Access::All,
@@ -44,7 +44,7 @@ pub(super) fn settings() -> Settings {
     }
 }
 
-fn workshop() -> gateway::Settings {
+fn gateway_settings() -> gateway::Settings {
     let entry = Entry { host: None, prefix: "/wordbee".into(), upstream: 0 };
     gateway::Settings {
         clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
@@ -104,7 +104,7 @@ fn policy() -> gateway::CallPolicy {
         budget_percent: 10,
         replay_body_max: 256 << 10,
         idempotency_header: HeaderName::from_static("idempotency-key"),
-        status: crate::problem::normalise::StatusPolicy::Map,
+        status: crate::problem::StatusPolicy::Map,
         redirects: gateway::Redirects::Rewrite,
         client_address: gateway::ClientAddress::Drop,
         repeat: gateway::Repeat::ByMethod,
@@ -146,7 +146,7 @@ fn throttled() -> Rule {
     }
 }
 
-fn back_door() -> upstream::Settings {
+fn upstream_settings() -> upstream::Settings {
     upstream::Settings {
         name: "wordbee".into(),
         origin: upstream::Origin {

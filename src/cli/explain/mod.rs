@@ -1,23 +1,24 @@
 //! `evenkeel explain METHOD PATH`: what would happen to this request, and which line of the
-//! configuration says so.
+//! configuration decides it.
 //!
-//! Refuses to send anything, to look at live state, and to know a rule of its own: it asks the
-//! same tables and matchers as the life of a call.
+//! It sends nothing and reads no live state; it asks the same tables and matchers as a real call.
 
-mod answer;
-mod sheet;
-mod words;
+mod format;
+mod report;
+mod rows;
 
 #[cfg(test)]
 mod fixture;
 
 use http::header::{HOST, InvalidHeaderName, InvalidHeaderValue};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, Uri};
 
-pub use answer::explain;
+pub use report::explain;
 
-/// What is asked: the words behind `evenkeel explain`.
+use report::ExplainedRequest;
+
+/// The arguments of `evenkeel explain`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Args {
     /// A header the request would carry; may be given several times.
@@ -38,78 +39,69 @@ struct Target {
     host: Option<HeaderValue>,
 }
 
-/// A request that nobody sends.
-#[derive(Clone, Debug)]
-pub struct Question {
-    /// Its method.
-    pub method: Method,
-    /// Its target.
-    pub target: PathAndQuery,
-    /// Its headers; `Host` tells which host route it takes.
-    pub headers: HeaderMap,
-}
-
 impl Args {
-    /// The request that is asked about.
+    /// The request to explain.
     #[must_use]
-    pub fn question(&self) -> Question {
+    pub fn request(&self) -> ExplainedRequest {
         let host = self.path.host.clone().map(|host| (HOST, host));
         let headers = host.into_iter().chain(self.headers.iter().cloned()).collect();
-        Question { method: self.method.clone(), target: self.path.path.clone(), headers }
+        let (method, target) = (self.method.clone(), self.path.path.clone());
+        ExplainedRequest { method, target, headers }
     }
 }
 
-/// Why the words of a request are none.
+/// An argument that does not describe a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wrong {
+enum ArgumentError {
     Method,
-    HeaderForm,
+    /// A header without a colon.
+    Header,
     HeaderName,
     HeaderValue,
     Path,
 }
 
-impl std::fmt::Display for Wrong {
+impl std::fmt::Display for ArgumentError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
-            Self::Method => "a method is a word like GET or POST",
-            Self::HeaderForm => "a header reads `Name: value`",
-            Self::HeaderName => "what stands before the colon is no header name",
-            Self::HeaderValue => "what stands behind the colon is no header value",
+            Self::Method => "a method is a name like GET or POST",
+            Self::Header => "a header reads `Name: value`",
+            Self::HeaderName => "the part before the colon is not a valid header name",
+            Self::HeaderValue => "the part after the colon is not a valid header value",
             Self::Path => "a path begins with `/`, like /wordbee/documents?page=2",
         })
     }
 }
 
-impl std::error::Error for Wrong {}
+impl std::error::Error for ArgumentError {}
 
-impl From<InvalidHeaderName> for Wrong {
+impl From<InvalidHeaderName> for ArgumentError {
     fn from(_: InvalidHeaderName) -> Self {
         Self::HeaderName
     }
 }
 
-impl From<InvalidHeaderValue> for Wrong {
+impl From<InvalidHeaderValue> for ArgumentError {
     fn from(_: InvalidHeaderValue) -> Self {
         Self::HeaderValue
     }
 }
 
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), Wrong> {
-    let (name, value) = text.split_once(':').ok_or(Wrong::HeaderForm)?;
+fn header(text: &str) -> Result<(HeaderName, HeaderValue), ArgumentError> {
+    let (name, value) = text.split_once(':').ok_or(ArgumentError::Header)?;
     Ok((name.trim().parse()?, value.trim().parse()?))
 }
 
-/// Methods are upper-case words; people type lower case.
-fn method(text: &str) -> Result<Method, Wrong> {
-    text.to_ascii_uppercase().parse().map_err(|_| Wrong::Method)
+/// Methods are upper-case; lower case is accepted.
+fn method(text: &str) -> Result<Method, ArgumentError> {
+    text.to_ascii_uppercase().parse().map_err(|_| ArgumentError::Method)
 }
 
-fn target(text: &str) -> Result<Target, Wrong> {
-    let uri: Uri = text.parse().map_err(|_| Wrong::Path)?;
+fn target(text: &str) -> Result<Target, ArgumentError> {
+    let uri: Uri = text.parse().map_err(|_| ArgumentError::Path)?;
     let host = uri.authority().map(|host| HeaderValue::from_str(host.as_str())).transpose()?;
     let path = uri.path_and_query().filter(|path| path.path().starts_with('/'));
-    Ok(Target { path: path.cloned().ok_or(Wrong::Path)?, host })
+    Ok(Target { path: path.cloned().ok_or(ArgumentError::Path)?, host })
 }
 
 #[cfg(test)]
@@ -119,38 +111,38 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Parser)]
-    struct Line {
+    struct CommandLine {
         #[command(flatten)]
         args: Args,
     }
 
-    fn asked(words: &[&str]) -> Result<Question, String> {
-        let line = Line::try_parse_from(std::iter::once(&"explain").chain(words));
-        line.map(|line| line.args.question()).map_err(|fault| fault.to_string())
+    fn parsed(arguments: &[&str]) -> Result<ExplainedRequest, String> {
+        let line = CommandLine::try_parse_from(std::iter::once(&"explain").chain(arguments));
+        line.map(|line| line.args.request()).map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_request_is_read_from_the_command_line() {
-        let question = asked(&["post", "/a?b=1", "--header", "X-K: v", "--header", "x-k:w"]);
-        let question = question.unwrap();
-        assert_eq!((question.method, question.target.as_str()), (Method::POST, "/a?b=1"));
-        assert_eq!(question.headers.get_all("x-k").iter().collect::<Vec<_>>(), ["v", "w"]);
-        let question = asked(&["GET", "http://api.local:8080/x"]).unwrap();
-        assert_eq!(question.target, "/x");
-        assert_eq!(question.headers[HOST], "api.local:8080");
+        let request = parsed(&["post", "/a?b=1", "--header", "X-K: v", "--header", "x-k:w"]);
+        let request = request.unwrap();
+        assert_eq!((request.method, request.target.as_str()), (Method::POST, "/a?b=1"));
+        assert_eq!(request.headers.get_all("x-k").iter().collect::<Vec<_>>(), ["v", "w"]);
+        let request = parsed(&["GET", "http://api.local:8080/x"]).unwrap();
+        assert_eq!(request.target, "/x");
+        assert_eq!(request.headers[HOST], "api.local:8080");
     }
 
     #[test]
-    fn wrong_words_are_told_with_what_is_accepted() {
-        let rows: [(&[&str], Wrong); 4] = [
-            (&["G T", "/"], Wrong::Method),
-            (&["GET", "documents"], Wrong::Path),
-            (&["GET", "/", "--header", "novalue"], Wrong::HeaderForm),
-            (&["GET", "/", "--header", "a b: c"], Wrong::HeaderName),
+    fn invalid_arguments_name_what_is_accepted() {
+        let rows: [(&[&str], ArgumentError); 4] = [
+            (&["G T", "/"], ArgumentError::Method),
+            (&["GET", "documents"], ArgumentError::Path),
+            (&["GET", "/", "--header", "novalue"], ArgumentError::Header),
+            (&["GET", "/", "--header", "a b: c"], ArgumentError::HeaderName),
         ];
-        for (words, wrong) in rows {
-            let told = asked(words).unwrap_err();
-            assert!(told.contains(&wrong.to_string()), "{words:?}: {told}");
+        for (arguments, error) in rows {
+            let message = parsed(arguments).unwrap_err();
+            assert!(message.contains(&error.to_string()), "{arguments:?}: {message}");
         }
     }
 }

@@ -1,409 +1,330 @@
-//! The keys of one upstream, and of what may stand under `defaults` and in a route's entry.
+//! The settings of an upstream, and of what may stand under `defaults` and in an entry of `routes`.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use super::form::*;
-use super::{Data, Fallback, Key, Kind, Scalar};
-use crate::config::defaults as d;
-use crate::config::scalar::Plain;
+use super::declare::*;
+use super::units::{DAY, GIB, HOUR, KIB, MIB, MILLISECOND};
+use crate::allowance::Mode;
+use crate::config::format::{
+    AccountHeader, CallLimit, Count, Factor, Flag, FreeText, Header, HeaderField, Host, HttpMethod,
+    PathPattern, Percent, Prefix, Rate, Size, Span, Token, UpstreamUrl, Word,
+};
+use crate::gateway::{ClientAddress, Redirects};
+use crate::problem::normalise::StatusPolicy;
+use crate::upstream::Protocol;
 
-pub(super) const UPSTREAM: &[Key] = &[
-    key(
-        "url",
-        Kind::One(Scalar::Url),
-        Fallback::Required,
-        "Where the vendor's API is; its path takes the place of the route's prefix.",
-    ),
-    key(
-        "route",
-        Kind::Short { key: "path", keys: &[ROUTE] },
-        means("the path `/<name>`"),
-        "Which requests it gets: a path prefix, or `{ host, path }`.",
-    ),
-    key(
-        "account",
-        Kind::Map(&[ACCOUNT]),
-        means("one account per upstream"),
-        "Whom the vendor counts.",
-    ),
-    key(
-        "auth",
-        Kind::Map(&[AUTH]),
-        means("the client's own credential is sent on"),
-        "A credential that is sent instead of the client's.",
-    ),
-    key(
-        "allowances",
-        Kind::Named { of: &Kind::Short { key: "limit", keys: &[ALLOWANCE] }, max: 64 },
-        means("nothing is counted"),
-        "What the vendor grants, by name; a single limit may stand for `{ limit: … }`.",
-    ),
-    key(
-        "routes",
-        Kind::List { of: &Kind::Map(&[ROUTE_ENTRY, ROUTE_TIMEOUTS, POLICY]), min: 0, max: 256 },
-        means("every call is treated alike"),
-        "Calls that are treated differently; the first match wins.",
-    ),
-];
+/// One upstream.
+pub(crate) static UPSTREAM: Groups = &[UPSTREAM_ONLY, CONNECTION, POLICY];
+/// What is merged into every upstream.
+pub(crate) static UPSTREAM_DEFAULTS: Groups = &[CONNECTION, POLICY];
+/// One entry of `routes`.
+pub(crate) static ROUTE_ENTRY: Groups = &[ROUTE_ENTRY_ONLY, POLICY];
+/// One allowance.
+pub(crate) static ALLOWANCE: Groups = &[ALLOWANCE_ONLY, SPACING];
+/// A choice of calls.
+pub(crate) static MATCHER: Groups = &[MATCHER_SETTINGS];
 
-const ROUTE: &[Key] = &[
-    key("host", Kind::One(Scalar::Host), means("any host"), "The host that clients ask for."),
-    key(
-        "path",
-        Kind::One(Scalar::Prefix),
-        means("`/` with a host, `/<name>` without"),
-        "The prefix of whole segments that is removed.",
-    ),
-];
+group! {
+    UPSTREAM_ONLY:
 
-const ACCOUNT: &[Key] = &[
-    key(
-        "header",
-        Kind::One(Scalar::AccountHeader),
-        means("requests are not told apart"),
-        "The request header that tells the vendor's accounts apart; never a credential.",
-    ),
-    key(
-        "name",
-        Kind::One(Scalar::Token { accepted: "a name of letters, digits and `-`" }),
-        means("not shared"),
-        "Upstreams that say the same name share one account.",
-    ),
-];
+    URL: Optional<UpstreamUrl> = optional("url", UpstreamUrl, Absent::Required,
+        "The URL of the vendor's API; its path takes the place of the route's prefix.");
 
-const AUTH: &[Key] = &[
-    key(
-        "header",
-        Kind::One(Scalar::Header),
-        Fallback::Required,
-        "The header that carries the credential.",
-    ),
-    key(
-        "scheme",
-        Kind::One(Scalar::Token { accepted: "a scheme such as `Bearer`" }),
-        means("the bare value"),
-        "The word before the value, such as `Bearer`.",
-    ),
-    key("value", Kind::Secret, Fallback::Required, "The credential."),
-];
+    ROUTE: Section = Declared::new("route", Map::INSIDE.or_bare("path"),
+        Absent::Means("the path `/<name>`"),
+        "Which requests it gets: a path prefix, or `{ host, path }`.");
 
-const ALLOWANCE: &[Key] = &[
-    key(
-        "limit",
-        Kind::One(Scalar::Limit),
-        means("given unless `concurrency` is"),
-        "Calls per window, as the vendor counts them.",
-    ),
-    key(
-        "concurrency",
-        count(1, 1_000_000),
-        means("given unless `limit` is"),
-        "Calls at the same time.",
-    ),
-    key(
-        "burst",
-        count(1, 100_000_000),
-        means("a fiftieth of the limit, at least 1"),
-        "How many may start at once after rest.",
-    ),
-    key(
-        "spread",
-        word(&["even", "none"]),
-        Fallback::Is(|| Plain::Word(d::SPREAD)),
-        "`even` spaces calls evenly; `none` only counts.",
-    ),
-    key(
-        "arrival_guard",
-        span(MILLISECOND, HOUR),
-        means("1s for windows under a minute, none for longer ones"),
+    ROUTE_HOST: Optional<Host> = optional("route.host", Host, Absent::Means("any host"),
+        "The host that clients ask for.");
+
+    ROUTE_PATH: Optional<Prefix> = optional("route.path", Prefix,
+        Absent::Means("`/` with a host, `/<name>` without"),
+        "The prefix of whole segments that is removed.");
+
+    ACCOUNT: Section = Declared::new("account", Map::INSIDE,
+        Absent::Means("one account per upstream"), "The account that the vendor counts.");
+
+    ACCOUNT_HEADER: Optional<AccountHeader> = optional("account.header", AccountHeader,
+        Absent::Means("requests are not told apart"),
+        "The request header that tells the vendor's accounts apart; never a credential.");
+
+    ACCOUNT_NAME: Optional<Token> = optional("account.name",
+        Token { accepted: "a name of letters, digits and `-`" }, Absent::Means("not shared"),
+        "Upstreams with the same name share one account.");
+
+    AUTH: Section = Declared::new("auth", Map::INSIDE,
+        Absent::Means("the client's own credential is sent on"),
+        "A credential that is sent instead of the client's.");
+
+    AUTH_HEADER: Optional<HeaderField> = optional("auth.header", HeaderField, Absent::Required,
+        "The header that carries the credential.");
+
+    AUTH_SCHEME: Optional<Token> = optional("auth.scheme",
+        Token { accepted: "a scheme such as `Bearer`" }, Absent::Means("the bare value"),
+        "The word before the value, such as `Bearer`.");
+
+    AUTH_VALUE: SecretSetting =
+        Declared::new("auth.value", SecretReference, Absent::Required, "The credential.");
+
+    ALLOWANCES: Entries = Declared::new("allowances",
+        Named { of: Element::Shorthand("limit", ALLOWANCE), max: 64 },
+        Absent::Means("nothing is counted"),
+        "What the vendor grants, by name; a single limit may stand for `{ limit: … }`.");
+
+    ROUTES: Maps = Declared::new("routes", MapList { of: ROUTE_ENTRY, max: 256 },
+        Absent::Means("every call is treated alike"),
+        "Calls that are treated differently; the first match wins.");
+}
+
+group! {
+    ALLOWANCE_ONLY:
+
+    LIMIT: Optional<CallLimit> = optional("limit", CallLimit,
+        Absent::Means("given unless `concurrency` is"),
+        "Calls per window, as the vendor counts them.");
+
+    CONCURRENCY: Optional<Count<u32>> = optional("concurrency", Count { min: 1, max: 1_000_000 },
+        Absent::Means("given unless `limit` is"), "Calls at the same time.");
+
+    ARRIVAL_GUARD: Optional<Span> = optional("arrival_guard",
+        Span { min: MILLISECOND, max: HOUR },
+        Absent::Means("1s for windows under a minute, none for longer ones"),
         "The longest a request can be under way before the vendor counts it; \
-         the promise rests on it.",
-    ),
-    key(
-        "linger",
-        span(Duration::ZERO, HOUR),
-        means("1s beside `limit`, 30s beside `concurrency`"),
-        "An attempt without an answer counts as over so long after it was given up.",
-    ),
-    key("match", Kind::Map(&[MATCH]), means("every call"), "Which calls it counts."),
-    key(
-        "exempt",
-        Kind::List { of: &Kind::Map(&[MATCH]), min: 0, max: 64 },
-        means("no call"),
-        "Which calls the vendor does not count.",
-    ),
-    key(
-        "mode",
-        word(&["enforce", "observe"]),
-        Fallback::Is(|| Plain::Word(d::MODE)),
-        "`observe` counts and reports, and never holds a call back.",
-    ),
-];
+         the promise rests on it.");
 
-const MATCH: &[Key] = &[
-    key(
-        "methods",
-        Kind::List { of: &Kind::One(Scalar::Method), min: 1, max: 16 },
-        means("every method"),
-        "Any of these methods.",
-    ),
-    key(
-        "path",
-        Kind::One(Scalar::Pattern),
-        means("every path"),
-        "The path behind the route's prefix; `*` is one segment, `**` any rest.",
-    ),
-];
+    LINGER: Optional<Span> = optional("linger", Span { min: Duration::ZERO, max: HOUR },
+        Absent::Means("1s beside `limit`, 30s beside `concurrency`"),
+        "How long an attempt that was given up without an answer still counts.");
 
-const ROUTE_ENTRY: &[Key] = &[
-    key("match", Kind::Map(&[MATCH]), Fallback::Required, "Which calls it is for."),
-    key(
-        "repeatable",
-        Kind::One(Scalar::Flag),
-        Fallback::Is(|| Plain::Flag(false)),
-        "The operation may be performed twice, whatever its method.",
-    ),
-    key(
-        "inspect_success",
-        Kind::One(Scalar::Flag),
-        Fallback::Is(|| Plain::Flag(false)),
-        "Answers that claim success are looked at too.",
-    ),
-    key(
-        "require",
-        Kind::List { of: &Kind::One(Scalar::Header), min: 0, max: 16 },
-        means("no header"),
-        "Headers without which a call is refused here.",
-    ),
-    key(
-        "rules",
-        Kind::Data(Data::Rules),
-        means("no rules of its own"),
-        "Rules that stand before the dialect's.",
-    ),
-];
+    COUNTED: Section = Declared::new("match", Map::of(MATCHER), Absent::Means("every call"),
+        "Which calls it counts.");
 
-pub(super) const DEFAULTS_OWN: &[Key] = &[key(
-    "timeouts",
-    Kind::Map(&[TIMEOUT_CONNECT, TIMEOUTS]),
-    INSIDE,
-    "How long one phase of an attempt may take.",
-)];
+    EXEMPT: Maps = Declared::new("exempt", MapList { of: MATCHER, max: 64 },
+        Absent::Means("no call"), "Which calls the vendor does not count.");
 
-const ROUTE_TIMEOUTS: &[Key] = &[key(
-    "timeouts",
-    Kind::Map(&[TIMEOUTS]),
-    INSIDE,
-    "How long one phase of an attempt may take.",
-)];
+    /// An allowance is there to be kept.
+    MODE: Setting<Word<Mode>> = setting("mode",
+        Word(&[("enforce", Mode::Enforce), ("observe", Mode::Observe)]), Mode::Enforce,
+        "`observe` counts and reports, and never holds a call back.");
+}
 
-const TIMEOUT_CONNECT: &[Key] = &[key(
-    "connect",
-    span(MILLISECOND, HOUR),
-    Fallback::Is(|| Plain::Duration(d::CONNECT_TIMEOUT)),
-    "DNS, TCP and TLS together.",
-)];
+/// At rest, 2 % of a limit may go at once: a page that makes several calls loads at once.
+pub(crate) const BURST_DIVISOR: u32 = 50;
+/// Shorter windows need an arrival guard: below it the exact rule costs more than 1 % of calls.
+pub(crate) const GUARDED_BELOW: Duration = Duration::from_secs(60);
+/// A request that is a second under way has met a fault, not a slow network.
+pub(crate) const ARRIVAL_GUARD_DEFAULT: Duration = Duration::from_secs(1);
+/// A vendor counts a call when it arrives, which is at most a little after it was given up.
+pub(crate) const WINDOW_LINGER: Duration = Duration::from_secs(1);
+/// A call that was given up may keep the vendor busy as long as most timeouts of servers.
+pub(crate) const CONCURRENCY_LINGER: Duration = Duration::from_secs(30);
 
-const TIMEOUTS: &[Key] = &[
-    key(
-        "attempt",
-        span(MILLISECOND, DAY),
-        Fallback::Is(|| Plain::Duration(d::ATTEMPT_TIMEOUT)),
-        "From the request sent to the answer's head; a dialect may know better.",
-    ),
-    key(
-        "idle",
-        span(MILLISECOND, DAY),
-        Fallback::Is(|| Plain::Duration(d::IDLE_TIMEOUT)),
-        "Between two pieces of a body, either way.",
-    ),
-    key(
-        "request_rate",
-        Kind::One(Scalar::Rate { min: 0, max: GIB }),
-        Fallback::Is(|| Plain::Rate(d::REQUEST_RATE)),
-        "The least average over 30s at which a client must send its request's body; 0B/s for none.",
-    ),
-];
+group! {
+    /// How the calls of a limit are spaced: the vendor's, or a client's.
+    SPACING:
 
-pub(super) const CONNECTION: &[Key] = &[
-    key("queue", Kind::Map(&[QUEUE]), INSIDE, "The waiting room."),
-    key(
-        "connections",
-        Kind::Map(&[CONNECTIONS]),
-        INSIDE,
-        "Connections to the vendor, over all workers.",
-    ),
-    key(
-        "protocol",
-        word(&["auto", "http1", "http2"]),
-        Fallback::Is(|| Plain::Word(d::PROTOCOL)),
-        "Which HTTP the vendor is spoken to in.",
-    ),
-    key("tls", Kind::Map(&[TLS]), INSIDE, "Whose certificates are believed."),
-    key("head", Kind::Map(&[HEAD]), INSIDE, "How large the head of an answer may be."),
-];
+    BURST: Optional<Count<u32>> = optional("burst", Count { min: 1, max: 100_000_000 },
+        Absent::Means("a fiftieth of the limit, at least 1"),
+        "How many may start at once after rest.");
 
-const HEAD: &[Key] = &[
-    key(
-        "max",
-        size(KIB, MIB),
-        Fallback::Is(|| Plain::Size(d::ANSWER_HEAD)),
-        "Bytes of an answer's head; a larger one is a 502 that names this key.",
-    ),
-    key(
-        "headers",
-        count(1, 10_000),
-        Fallback::Is(|| Plain::Count(d::ANSWER_HEADERS)),
-        "Header lines of an answer; more are a 502 that names this key.",
-    ),
-];
+    /// The opposite of a burst at the top of the hour.
+    SPREAD: Setting<Word<Spreading>> = setting("spread",
+        Word(&[("even", Spreading::Even), ("none", Spreading::None)]), Spreading::Even,
+        "`even` spaces calls evenly; `none` only counts.");
+}
 
-const QUEUE: &[Key] = &[key(
-    "max",
-    count(0, 1_000_000),
-    Fallback::Is(|| Plain::Count(d::QUEUE)),
-    "Calls that may wait; 0 means nobody waits.",
-)];
+/// Whether calls are spaced. How, `burst` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spreading {
+    Even,
+    None,
+}
 
-const CONNECTIONS: &[Key] = &[
-    key(
-        "max",
-        count(1, 100_000),
-        Fallback::Is(|| Plain::Count(d::CONNECTIONS)),
-        "Connections at the same time.",
-    ),
-    key(
-        "idle",
-        span(MILLISECOND, DAY),
-        Fallback::Is(|| Plain::Duration(d::CONNECTION_IDLE)),
-        "How long an unused one is kept.",
-    ),
-];
+group! {
+    MATCHER_SETTINGS:
 
-const TLS: &[Key] = &[key(
-    "ca",
-    FILE_PATH,
-    means("the roots the operating system trusts"),
-    "A PEM file with the only roots that are believed.",
-)];
+    MATCH_METHODS: List<HttpMethod> = Declared::new("methods",
+        Values { format: HttpMethod, min: 1, max: 16 }, Absent::Means("every method"),
+        "Any of these methods.");
 
-pub(super) const POLICY: &[Key] = &[
-    key(
-        "dialect",
-        DIALECT_NAME,
-        Fallback::Is(|| text(d::DIALECT)),
-        "How the vendor speaks when something is wrong.",
-    ),
-    key(
-        "wait",
-        Kind::Map(&[WAIT]),
-        INSIDE,
-        "How long a call may be held before its last attempt starts.",
-    ),
-    key("retry", Kind::Map(&[RETRY]), INSIDE, "Sending again."),
-    key("replay", Kind::Map(&[REPLAY]), INSIDE, "Request bodies kept for another attempt."),
-    key(
-        "idempotency_header",
-        Kind::One(Scalar::Header),
-        Fallback::Is(|| header(d::IDEMPOTENCY_HEADER)),
-        "The header that makes a request safe to repeat.",
-    ),
-    key(
-        "status",
-        word(&["map", "keep"]),
-        Fallback::Is(|| Plain::Word(d::STATUS)),
-        "`map` gives one meaning one status; `keep` leaves the vendor's.",
-    ),
-    key(
-        "redirects",
-        word(&["rewrite", "pass"]),
-        Fallback::Is(|| Plain::Word(d::REDIRECTS)),
-        "Whether URLs and paths under `url` in answer headers are mapped back to us, and `Destination` forward.",
-    ),
-    key(
-        "client_address",
-        word(&["drop", "send"]),
-        Fallback::Is(|| Plain::Word(d::CLIENT_ADDRESS)),
-        "Whether the vendor learns the client's address.",
-    ),
-    key("expose", Kind::Map(&[EXPOSE]), INSIDE, "Informative headers on answers."),
-];
+    MATCH_PATH: Optional<PathPattern> = optional("path", PathPattern,
+        Absent::Means("every path"),
+        "The path behind the route's prefix; `*` is one segment, `**` any rest.");
+}
 
-const WAIT: &[Key] = &[
-    key(
-        "default",
-        span(Duration::ZERO, DAY),
-        Fallback::Is(|| Plain::Duration(d::WAIT)),
-        "The patience of a call that does not ask with `Prefer: wait=N`.",
-    ),
-    key(
-        "max",
-        span(Duration::ZERO, DAY),
-        Fallback::Is(|| Plain::Duration(d::WAIT_MAX)),
-        "The most patience a call may ask for.",
-    ),
-];
+group! {
+    ROUTE_ENTRY_ONLY:
 
-const RETRY: &[Key] = &[
-    key(
-        "attempts",
-        count(1, 100),
-        Fallback::Is(|| Plain::Count(d::ATTEMPTS)),
-        "Sends in total, the first included; 1 means no retry.",
-    ),
-    key(
-        "backoff",
-        Kind::Map(&[BACKOFF]),
-        INSIDE,
-        "The wait we choose ourselves, with full jitter.",
-    ),
-    key(
-        "budget",
-        Kind::One(Scalar::Percent { max: 100 }),
-        Fallback::Is(|| Plain::Percent(d::BUDGET)),
-        "Blind retries as a share of calls.",
-    ),
-];
+    ENTRY_MATCH: Section = Declared::new("match", Map::of(MATCHER), Absent::Required,
+        "Which calls it is for.");
 
-const BACKOFF: &[Key] = &[
-    key(
-        "base",
-        span(MILLISECOND, HOUR),
-        Fallback::Is(|| Plain::Duration(d::BACKOFF_BASE)),
-        "The longest first wait.",
-    ),
-    key(
-        "factor",
-        Kind::One(Scalar::Factor { min: 1.0, max: 10.0 }),
-        Fallback::Is(|| Plain::Factor(d::BACKOFF_FACTOR)),
-        "How much longer each further wait may be.",
-    ),
-    key(
-        "max",
-        span(MILLISECOND, HOUR),
-        Fallback::Is(|| Plain::Duration(d::BACKOFF_MAX)),
-        "No wait is longer.",
-    ),
-];
+    REPEATABLE: Setting<Flag> = setting("repeatable", Flag, false,
+        "The operation may be performed twice, whatever its method.");
 
-const REPLAY: &[Key] = &[key(
-    "max_body",
-    size(0, 64 * MIB),
-    Fallback::Is(|| Plain::Size(d::REPLAY_BODY)),
-    "Bytes of one call's body; a larger one streams through and only loses replay.",
-)];
+    INSPECT_SUCCESS: Setting<Flag> = setting("inspect_success", Flag, false,
+        "Answers that claim success are inspected too.");
 
-const EXPOSE: &[Key] = &[
-    key(
-        "server_timing",
-        Kind::One(Scalar::Flag),
-        Fallback::Is(|| Plain::Flag(d::EXPOSE)),
-        "`Server-Timing`: how long the call waited, and how long the vendor took.",
-    ),
-    key(
-        "rate_limit",
-        Kind::One(Scalar::Flag),
-        Fallback::Is(|| Plain::Flag(d::EXPOSE)),
-        "`RateLimit` and `RateLimit-Policy` of the allowance that binds.",
-    ),
-];
+    REQUIRE: List<HeaderField> = Declared::new("require",
+        Values { format: HeaderField, min: 0, max: 16 }, Absent::Means("no header"),
+        "Headers without which a call is rejected here.");
+
+    RULES: Rules = Declared::new("rules", RuleData, Absent::Means("no rules of its own"),
+        "Rules that stand before the dialect's.");
+}
+
+group! {
+    /// What belongs to the upstream as a whole: an upstream and `defaults`.
+    CONNECTION:
+
+    /// DNS, TCP and TLS of a distant vendor take a third of it; a lost packet is sent again once.
+    CONNECT_TIMEOUT: Setting<Span> = setting("timeouts.connect",
+        Span { min: MILLISECOND, max: HOUR }, Duration::from_secs(3),
+        "DNS, TCP and TLS together.");
+
+    QUEUE: Section = section("queue", "The waiting calls.");
+
+    /// Half a minute at 33 calls a second; each place costs less than 4 KiB.
+    QUEUE_MAX: Setting<Count<usize>> = setting("queue.max", Count { min: 0, max: 1_000_000 },
+        1_000, "Calls that may wait; with 0 no call waits.");
+
+    CONNECTIONS: Section =
+        section("connections", "Connections to the vendor, over all workers.");
+
+    /// What one vendor tolerates from one client.
+    CONNECTIONS_MAX: Setting<Count<usize>> = setting("connections.max",
+        Count { min: 1, max: 100_000 }, 256, "Connections at the same time.");
+
+    /// Shorter than the 20 s and more after which servers close, so that no call meets a close.
+    CONNECTION_IDLE: Setting<Span> = setting("connections.idle",
+        Span { min: MILLISECOND, max: DAY }, Duration::from_secs(15),
+        "How long an unused one is kept.");
+
+    /// ALPN decides over TLS; HTTP/1.1 in clear.
+    PROTOCOL: Setting<Word<Protocol>> = setting("protocol",
+        Word(&[
+            ("auto", Protocol::Auto),
+            ("http1", Protocol::Http1),
+            ("http2", Protocol::Http2),
+        ]),
+        Protocol::Auto, "The version of HTTP that is used to the vendor.");
+
+    TLS: Section = section("tls", "Which certificates are trusted.");
+
+    TLS_CA: Optional<FreeText> = optional("tls.ca",
+        FreeText { accepted: "the path of a file; a relative one starts at this file" },
+        Absent::Means("the roots the operating system trusts"),
+        "A PEM file with the only roots that are trusted.");
+
+    ANSWER_HEAD: Section = section("head", "How large the head of an answer may be.");
+
+    /// With cookies and security policies, heads stay under a quarter of it.
+    ANSWER_HEAD_BYTES: Setting<Size> = setting("head.max", Size { min: KIB, max: MIB }, 64 * KIB,
+        "Bytes of an answer's head; a larger one is a 502 that names this key.");
+
+    /// Twice what the most talkative vendors send.
+    ANSWER_HEADERS: Setting<Count<usize>> = setting("head.headers",
+        Count { min: 1, max: 10_000 }, 256,
+        "Header lines of an answer; more are a 502 that names this key.");
+}
+
+group! {
+    /// How a call is treated: an upstream, `defaults`, and an entry of `routes`.
+    POLICY:
+
+    TIMEOUTS: Section = section("timeouts", "How long one phase of an attempt may take.");
+
+    /// What vendors promise where they promise anything; a dialect may have a better value.
+    ATTEMPT_TIMEOUT: Setting<Span> = setting("timeouts.attempt",
+        Span { min: MILLISECOND, max: DAY }, Duration::from_secs(30),
+        "From the request sent to the answer's head; a dialect may have its own.");
+
+    /// A body that pauses longer has broken off.
+    IDLE_TIMEOUT: Setting<Span> = setting("timeouts.idle", Span { min: MILLISECOND, max: DAY },
+        Duration::from_secs(30), "Between two pieces of a body, either way.");
+
+    /// A modem of 1995 sends three times as fast; a slower client only keeps a place from others.
+    REQUEST_RATE: Setting<Rate> = setting("timeouts.request_rate", Rate { max: GIB }, 1 << 10,
+        "The lowest average over 30s at which a client must send its request's body; \
+         0B/s for none.");
+
+    /// It recognises vendors that it was not told about.
+    DIALECT: Setting<FreeText> = setting("dialect",
+        FreeText { accepted: "the name of a dialect, own or built in" }, Cow::Borrowed("auto"),
+        "How the vendor reports errors.");
+
+    WAIT: Section =
+        section("wait", "How long a call may be held before its last attempt starts.");
+
+    /// How long people and most HTTP clients still wait.
+    WAIT_DEFAULT: Setting<Span> = setting("wait.default", Span { min: Duration::ZERO, max: DAY },
+        Duration::from_secs(30),
+        "The patience of a call that does not ask with `Prefer: wait=N`.");
+
+    /// Connections on the way do not outlive longer waits.
+    WAIT_MAX: Setting<Span> = setting("wait.max", Span { min: Duration::ZERO, max: DAY },
+        Duration::from_secs(600), "The most patience a call may ask for.");
+
+    RETRY: Section = section("retry", "Sending again.");
+
+    /// Three retries cure what a retry can cure.
+    ATTEMPTS: Setting<Count<u32>> = setting("retry.attempts", Count { min: 1, max: 100 }, 4,
+        "Sends in total, the first included; 1 means no retry.");
+
+    BACKOFF: Section = section("retry.backoff",
+        "The wait where the vendor does not say one, with full jitter.");
+
+    /// A short interruption is over in a quarter of a second.
+    BACKOFF_BASE: Setting<Span> = setting("retry.backoff.base",
+        Span { min: MILLISECOND, max: HOUR }, Duration::from_millis(250),
+        "The longest first wait.");
+
+    /// The usual doubling.
+    BACKOFF_FACTOR: Setting<Factor> = setting("retry.backoff.factor",
+        Factor { min: 1.0, max: 10.0 }, 2.0, "How much longer each further wait may be.");
+
+    /// For longer waits a hold is the better tool.
+    BACKOFF_MAX: Setting<Span> = setting("retry.backoff.max",
+        Span { min: MILLISECOND, max: HOUR }, Duration::from_secs(10), "No wait is longer.");
+
+    /// A vendor in trouble sees at most 1.1 × the traffic.
+    RETRY_BUDGET: Setting<Percent> = setting("retry.budget", Percent { max: 100 }, 10,
+        "Blind retries as a share of calls.");
+
+    REPLAY_BODIES: Section =
+        section("replay", "Request bodies kept for another attempt.");
+
+    /// Nearly every JSON call fits; a stream does not, and need not.
+    REPLAY_BODY: Setting<Size> = setting("replay.max_body", Size { min: 0, max: 64 * MIB },
+        256 * KIB, "Bytes of one call's body; a larger one streams through and only loses replay.");
+
+    /// The name in the IETF draft that vendors follow.
+    IDEMPOTENCY_HEADER: Setting<HeaderField> = setting("idempotency_header", HeaderField,
+        Header::of("idempotency-key"), "The header that makes a request safe to repeat.");
+
+    /// One meaning has one status.
+    STATUS: Setting<Word<StatusPolicy>> = setting("status",
+        Word(&[("map", StatusPolicy::Map), ("keep", StatusPolicy::Keep)]), StatusPolicy::Map,
+        "`map` gives one meaning one status; `keep` leaves the vendor's.");
+
+    /// A redirect that leads past the gateway would escape the pace.
+    REDIRECTS: Setting<Word<Redirects>> = setting("redirects",
+        Word(&[("rewrite", Redirects::Rewrite), ("pass", Redirects::Pass)]), Redirects::Rewrite,
+        "Whether URLs and paths under `url` in answer headers are mapped back to the gateway, \
+         and `Destination` forward.");
+
+    /// The addresses of clients are private.
+    CLIENT_ADDRESS: Setting<Word<ClientAddress>> = setting("client_address",
+        Word(&[("drop", ClientAddress::Drop), ("send", ClientAddress::Send)]),
+        ClientAddress::Drop, "Whether the vendor learns the client's address.");
+
+    EXPOSE: Section = section("expose", "Informative headers on answers.");
+
+    /// Headers that were not asked for are noise.
+    EXPOSE_SERVER_TIMING: Setting<Flag> = setting("expose.server_timing", Flag, false,
+        "`Server-Timing`: how long the call waited, and how long the vendor took.");
+
+    /// Headers that were not asked for are noise.
+    EXPOSE_RATE_LIMIT: Setting<Flag> = setting("expose.rate_limit", Flag, false,
+        "`RateLimit` and `RateLimit-Policy` of the allowance that binds.");
+}

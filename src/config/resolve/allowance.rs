@@ -1,47 +1,32 @@
-//! What a vendor grants, and what we impose on a client.
+//! What a vendor grants, and the limits of clients.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::policy::matcher;
-use super::{Origin, Resolver, Scope};
+use super::reader::{Resolver, Scope};
 use crate::allowance::{Allowance, Grant, Mode, Spread};
-use crate::config::check::{Field, Held, Item};
-use crate::config::defaults;
-use crate::config::fault::{Fault, Sort};
-use crate::config::scalar::{Length, Limit};
-use crate::routing::route::Matcher;
-
-/// Who counts what a window is about.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Counter {
-    /// The vendor, when a request arrives there.
-    Vendor,
-    /// We, when a call arrives here: nothing is under way.
-    Ourselves,
-}
+use crate::config::diagnostic::{Diagnostic, DiagnosticCode};
+use crate::config::format::{Length, Limit};
+use crate::config::item::Field;
+use crate::config::keys::{self, Declaration, Spreading};
 
 impl<'a> Resolver<'a> {
-    /// The allowances of an upstream; the faulty ones are left out.
+    /// The allowances of an upstream, without the faulty ones.
     pub(super) fn allowances(&mut self, upstream: &Scope<'a>) -> Vec<Allowance> {
-        let fields = upstream.own(&["allowances"]).map_or(&[] as &[Field], |item| item.fields());
+        let fields = upstream.entries(&keys::ALLOWANCES);
         fields.iter().filter_map(|field| self.allowance(upstream, field)).collect()
     }
 
     fn allowance(&mut self, upstream: &Scope<'a>, field: &'a Field) -> Option<Allowance> {
-        let keys = super::upstream::allowance_keys();
-        let path = upstream.key(&["allowances", &field.key]);
-        let scope = Scope::of(Some(&field.item), keys, path);
+        let path = format!("{}.{}", upstream.key(&keys::ALLOWANCES), field.key);
+        let scope = Scope::of(Some(&field.item), keys::ALLOWANCE, path);
         let grant = self.grant(&scope);
-        let counts = field.item.field("match").map(|written| {
-            self.record_flow(&scope, "match", &written.item);
-            matcher(&written.item)
-        });
-        let mode = match self.word(&scope, &["mode"]).as_str() {
-            "observe" => Mode::Observe,
-            _ => Mode::Enforce,
-        };
-        let exempt = self.exempt(&scope);
+        self.record_own(&scope, &keys::COUNTED);
+        let counts = scope.own(&keys::COUNTED).map(matcher);
+        let mode = self.get(&scope, &keys::MODE);
+        self.record_own(&scope, &keys::EXEMPT);
+        let exempt = scope.maps(&keys::EXEMPT).iter().map(matcher).collect();
         let grant = grant?;
         let linger = self.linger(&scope, &grant);
         Some(Allowance { name: (*field.key).into(), grant, counts, exempt, mode, linger })
@@ -49,118 +34,101 @@ impl<'a> Resolver<'a> {
 
     fn linger(&mut self, scope: &Scope<'a>, grant: &Grant) -> Duration {
         let derived = match grant {
-            Grant::Window { .. } => defaults::LINGER,
-            Grant::Concurrency { .. } => defaults::LINGER_AT_WORK,
+            Grant::Window { .. } => keys::WINDOW_LINGER,
+            Grant::Concurrency { .. } => keys::CONCURRENCY_LINGER,
         };
-        let written = self.option(scope, &["linger"]).and_then(|written| written.duration());
-        self.record_derived(scope, "linger", Length(derived).to_string());
-        written.unwrap_or(derived)
-    }
-
-    fn exempt(&mut self, scope: &Scope<'a>) -> Vec<Matcher> {
-        let Some(item) = scope.own(&["exempt"]) else { return Vec::new() };
-        self.record_flow(scope, "exempt", item);
-        let Held::List(items) = &item.held else { return Vec::new() };
-        items.iter().map(matcher).collect()
+        self.record_derived(scope, &keys::LINGER, Length(derived).to_string());
+        self.optional(scope, &keys::LINGER).unwrap_or(derived)
     }
 
     fn grant(&mut self, scope: &Scope<'a>) -> Option<Grant> {
-        let (limit, concurrency) = (scope.own(&["limit"]), scope.own(&["concurrency"]));
-        match (limit, concurrency) {
-            (Some(_), None) => self.window(scope, Counter::Vendor),
-            (None, Some(item)) => self.concurrency(scope, item),
+        match (scope.own(&keys::LIMIT), scope.own(&keys::CONCURRENCY)) {
+            (Some(_), None) => {
+                let limit = self.optional(scope, &keys::LIMIT)?;
+                let spread = self.spread(scope, limit);
+                let arrival_guard = self.arrival_guard(scope, limit.window);
+                Some(Grant::Window {
+                    limit: limit.calls,
+                    window: limit.window,
+                    spread,
+                    arrival_guard,
+                })
+            }
+            (None, Some(_)) => self.concurrency(scope),
             (Some(_), Some(item)) => {
                 let message = "an allowance counts calls per window or calls at a time, not both";
                 let accepted = "two allowances, one with `limit` and one with `concurrency`";
-                self.conflict(Some(item), scope.key(&["concurrency"]), message.into(), accepted);
+                self.conflict(Some(item.at), scope.key(&keys::CONCURRENCY), message, accepted);
                 None
             }
             (None, None) => {
-                self.grants_nothing(scope);
+                if let Some(item) = scope.strong.first().filter(|item| item.is_map()) {
+                    let message = format!("`{}` grants nothing", scope.path);
+                    let code = DiagnosticCode::MissingKey;
+                    let diagnostic = Diagnostic::new(code, Some(item.at), message);
+                    let accepted = "`limit: 10/s`, or `concurrency: 8`";
+                    self.diagnostics.push(diagnostic.key(scope.path.clone()).accepted(accepted));
+                }
                 None
             }
         }
     }
 
-    fn grants_nothing(&mut self, scope: &Scope<'a>) {
-        let item = scope.strong.first().filter(|item| matches!(item.held, Held::Map(_)));
-        if let Some(item) = item {
-            let message = format!("`{}` grants nothing", scope.path);
-            let fault = Fault::new(Sort::MissingKey, Some(item.at), message);
-            let accepted = "`limit: 10/s`, or `concurrency: 8`";
-            self.faults.push(fault.key(scope.path.clone()).accepted(accepted));
-        }
-    }
-
-    fn concurrency(&mut self, scope: &Scope<'a>, item: &Item) -> Option<Grant> {
-        for key in ["burst", "spread", "arrival_guard"] {
-            if scope.own(&[key]).is_some() {
-                let message = format!("`{key}` means nothing beside `concurrency`");
-                self.conflict(scope.own(&[key]), scope.key(&[key]), message, "`concurrency` alone");
+    fn concurrency(&mut self, scope: &Scope<'a>) -> Option<Grant> {
+        let of_windows: [&dyn Declaration; 3] = [&keys::BURST, &keys::SPREAD, &keys::ARRIVAL_GUARD];
+        for setting in of_windows {
+            if let Some(item) = scope.own(setting) {
+                let message = format!("`{}` has no effect beside `concurrency`", setting.path());
+                self.conflict(Some(item.at), scope.key(setting), message, "`concurrency` alone");
             }
         }
-        let limit = self.option(scope, &["concurrency"])?.count()?;
-        let _ = item;
-        Some(Grant::Concurrency { limit: u32::try_from(limit).unwrap_or(u32::MAX) })
-    }
-
-    fn window(&mut self, scope: &Scope<'a>, counter: Counter) -> Option<Grant> {
-        let limit = self.option(scope, &["limit"])?.limit()?;
-        let spread = self.spread(scope, limit);
-        let arrival_guard = match counter {
-            Counter::Vendor => self.arrival_guard(scope, limit.window),
-            Counter::Ourselves => Some(Duration::ZERO),
-        };
-        Some(Grant::Window { limit: limit.calls, window: limit.window, spread, arrival_guard })
+        Some(Grant::Concurrency { limit: self.optional(scope, &keys::CONCURRENCY)? })
     }
 
     fn spread(&mut self, scope: &Scope<'a>, limit: Limit) -> Spread {
-        let even = self.word(scope, &["spread"]) == "even";
-        let burst = scope.own(&["burst"]);
-        if !even {
-            if burst.is_some() {
-                let message = "`burst` means nothing with `spread: none`".to_owned();
-                self.conflict(burst, scope.key(&["burst"]), message, "one of the two");
+        match (self.get(scope, &keys::SPREAD), scope.own(&keys::BURST)) {
+            (Spreading::Even, _) => Spread::Even { burst: self.burst(scope, limit) },
+            (Spreading::None, None) => Spread::None,
+            (Spreading::None, Some(burst)) => {
+                let message = "`burst` has no effect with `spread: none`";
+                self.conflict(Some(burst.at), scope.key(&keys::BURST), message, "one of the two");
+                Spread::None
             }
-            return Spread::None;
         }
-        Spread::Even { burst: self.burst(scope, limit) }
     }
 
     fn burst(&mut self, scope: &Scope<'a>, limit: Limit) -> u32 {
-        let derived = (limit.calls / defaults::BURST_DIVISOR).max(1);
-        let Some(written) = self.option(scope, &["burst"]) else {
-            self.record_derived(scope, "burst", derived.to_string());
-            return derived;
-        };
-        let burst = u32::try_from(written.count().unwrap_or_default()).unwrap_or(u32::MAX);
-        if burst > limit.calls {
+        let derived = (limit.calls / keys::BURST_DIVISOR).max(1);
+        self.record_derived(scope, &keys::BURST, derived.to_string());
+        let burst = self.optional(scope, &keys::BURST).unwrap_or(derived);
+        if let Some(item) = scope.own(&keys::BURST)
+            && burst > limit.calls
+        {
             let message = format!("a burst of {burst} is more than the limit {limit}");
             let accepted = format!("1 to {}", limit.calls);
-            self.conflict(scope.own(&["burst"]), scope.key(&["burst"]), message, &accepted);
+            self.conflict(Some(item.at), scope.key(&keys::BURST), message, accepted);
         }
         burst
     }
 
     fn arrival_guard(&mut self, scope: &Scope<'a>, window: Duration) -> Option<Duration> {
-        if let Some(written) = self.option(scope, &["arrival_guard"]) {
-            return written.duration();
+        if let Some(guard) = self.optional(scope, &keys::ARRIVAL_GUARD) {
+            return Some(guard);
         }
-        let guard = (window < defaults::GUARDED_BELOW).then_some(defaults::ARRIVAL_GUARD)?;
-        self.record_derived(scope, "arrival_guard", Length(guard).to_string());
+        let guard = (window < keys::GUARDED_BELOW).then_some(keys::ARRIVAL_GUARD_DEFAULT)?;
+        self.record_derived(scope, &keys::ARRIVAL_GUARD, Length(guard).to_string());
         Some(guard)
     }
 
-    /// A default that follows from another value; nothing is recorded where a faulty one stands.
-    fn record_derived(&mut self, scope: &Scope<'a>, key: &str, value: String) {
-        if scope.own(&[key]).is_none() {
-            self.record(scope, &[key], value, Origin::Default);
-        }
-    }
-
-    /// What we impose on a client.
+    /// The limit of a client. The gateway counts it when the call arrives, so nothing is under way.
     pub(super) fn client_limit(&mut self, scope: &Scope<'a>, name: &str) -> Option<Allowance> {
-        let grant = self.window(scope, Counter::Ourselves)?;
+        let limit = self.optional(scope, &keys::CLIENT_LIMIT_CALLS)?;
+        let grant = Grant::Window {
+            limit: limit.calls,
+            window: limit.window,
+            spread: self.spread(scope, limit),
+            arrival_guard: Some(Duration::ZERO),
+        };
         Some(Allowance {
             name: Arc::from(name),
             grant,

@@ -1,71 +1,65 @@
-//! Who may call.
+//! The clients, their keys and limits.
 
 use std::collections::HashMap;
 
-use super::upstream::client_keys;
-use super::{Resolver, Scope};
+use super::reader::{Resolver, Scope};
 use crate::allowance::Allowance;
-use crate::config::check::Field;
-use crate::config::fault::{Fault, Sort};
-use crate::config::tree::At;
-use crate::routing::client::{Client, Clients, Priority};
+use crate::config::diagnostic::{Diagnostic, DiagnosticCode};
+use crate::config::item::Field;
+use crate::config::keys;
+use crate::config::tree::Location;
+use crate::routing::client::{Client, Clients};
 
-/// A client with its key, and its limit.
-type Configured = ((Client, Box<[u8]>), Option<Allowance>);
+struct ConfiguredClient {
+    client: Client,
+    key: Box<[u8]>,
+    limit: Option<Allowance>,
+}
 
 impl<'a> Resolver<'a> {
-    /// The clients and the limit of each; without any, everybody is `default`.
+    /// The clients and the limit of each. Without any, all requests are of the client `default`.
     pub(super) fn clients(&mut self, root: &Scope<'a>) -> (Clients, Vec<Option<Allowance>>) {
-        let header = self.header(root, &["listen", "client_key_header"]);
-        let fallback = || http::HeaderName::from_static(crate::config::defaults::CLIENT_KEY_HEADER);
-        let header = header.unwrap_or_else(fallback);
-        let fields = root.own(&["clients"]).map_or(&[] as &[Field], |item| item.fields());
+        let header = self.get(root, &keys::CLIENT_KEY_HEADER).name;
+        let fields = root.entries(&keys::CLIENTS);
         if fields.is_empty() {
             return (Clients::without_keys(header), vec![None]);
         }
-        let mut keys = HashMap::new();
-        let clients = fields.iter().filter_map(|field| self.client(field, &mut keys));
-        let (clients, limits): (Vec<_>, Vec<_>) = clients.unzip();
+        let mut known_keys = HashMap::new();
+        let clients = fields.iter().filter_map(|field| self.client(field, &mut known_keys));
+        let (clients, limits): (Vec<_>, Vec<_>) = clients
+            .map(|configured| ((configured.client, configured.key), configured.limit))
+            .unzip();
         (Clients::with_keys(header, clients), limits)
     }
 
     fn client(
         &mut self,
         field: &'a Field,
-        keys: &mut HashMap<Box<[u8]>, At>,
-    ) -> Option<Configured> {
-        let scope = Scope::of(Some(&field.item), client_keys(), format!("clients.{}", field.key));
-        let priority = match self.word(&scope, &["priority"]).as_str() {
-            "interactive" => Priority::Interactive,
-            "batch" => Priority::Batch,
-            _ => Priority::Normal,
-        };
-        let share = self.share(&scope);
-        let limit = self.limit_of(&scope, &field.key);
-        let key: Box<[u8]> = self.secret(&scope, &["key"])?.bytes().into();
-        let at = scope.own(&["key"]).map_or(field.at, |item| item.at);
-        if let Some(first) = keys.insert(key.clone(), at) {
-            let message = "two clients have the same key".to_owned();
-            let fault = Fault::new(Sort::Conflict, Some(at), message).key(scope.key(&["key"]));
-            self.faults.push(fault.accepted("a key of its own for each").also(first, "the other"));
-        }
-        Some(((Client { name: (*field.key).into(), priority, share }, key), limit))
-    }
-
-    /// A weight that changes nothing yet deserves a word.
-    fn share(&mut self, scope: &Scope<'a>) -> u32 {
-        let share = self.small(scope, &["share"]);
+        known_keys: &mut HashMap<Box<[u8]>, Location>,
+    ) -> Option<ConfiguredClient> {
+        let scope = Scope::of(Some(&field.item), keys::CLIENT, format!("clients.{}", field.key));
+        let priority = self.get(&scope, &keys::CLIENT_PRIORITY);
+        let share = self.get(&scope, &keys::CLIENT_SHARE);
         if share != 1 {
-            let key = scope.key(&["share"]);
-            let order = "within a priority it is first come, first served";
+            let key = scope.key(&keys::CLIENT_SHARE);
+            let order = "within a priority, calls go first come, first served";
             self.warnings.push(format!("{key}: shares are not in force yet: {order}"));
         }
-        share
-    }
-
-    fn limit_of(&mut self, scope: &Scope<'a>, name: &str) -> Option<Allowance> {
-        let item = scope.own(&["limit"])?;
-        let keys = super::upstream::client_limit_keys();
-        self.client_limit(&Scope::of(Some(item), keys, scope.key(&["limit"])), name)
+        let limit = scope.own(&keys::CLIENT_LIMIT).and_then(|item| {
+            let path = scope.key(&keys::CLIENT_LIMIT);
+            let scope = Scope::of(Some(item), keys::CLIENT_LIMIT_KEYS, path);
+            self.client_limit(&scope, &field.key)
+        });
+        let key: Box<[u8]> = self.secret(&scope, &keys::CLIENT_KEY)?.bytes().into();
+        let at = scope.own(&keys::CLIENT_KEY).map_or(field.at, |item| item.at);
+        if let Some(first) = known_keys.insert(key.clone(), at) {
+            let message = "two clients have the same key";
+            let diagnostic = Diagnostic::new(DiagnosticCode::Conflict, Some(at), message);
+            let diagnostic = diagnostic.key(scope.key(&keys::CLIENT_KEY));
+            let accepted = "a different key for each client";
+            self.diagnostics.push(diagnostic.accepted(accepted).related(first, "the other"));
+        }
+        let client = Client { name: (*field.key).into(), priority, share };
+        Some(ConfiguredClient { client, key, limit })
     }
 }

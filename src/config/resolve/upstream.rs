@@ -1,67 +1,73 @@
-//! The upstreams: where they are, whom they count, which requests they get.
+//! The upstreams: URL, account, credential, connections, routes.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 
-use super::policy::{matcher, plain};
-use super::{Origin, Record, Resolver, Scope, futile};
+use super::policy::matcher;
+use super::reader::{Record, Resolver, Scope};
+use super::unused::KnownUpstream;
 use crate::allowance::{AccountRule, Allowance, Grant, SCOPES_MAX, scopes_of};
-use crate::config::check::{Field, Held, Item};
-use crate::config::fault::{Fault, Sort};
-use crate::config::keys::{self, Keys};
-use crate::config::layers::cannot_read;
-use crate::config::scalar::{Url, origin_text};
-use crate::config::tree::At;
+use crate::config::diagnostic::{Diagnostic, DiagnosticCode};
+use crate::config::files::{cannot_read, read_bounded};
+use crate::config::format::{Format as _, Header, Url, origin_text};
+use crate::config::item::{Field, Item};
+use crate::config::keys;
+use crate::config::provenance::Origin;
+use crate::config::tree::Location;
 use crate::gateway::{self, CallPolicy, Credential};
 use crate::routing::route::{Entry, Matcher, Routes};
-use crate::upstream::{self, Protocol, ResponseLimits, Scheme, TlsRoots};
+use crate::upstream::{self, ResponseLimits, Scheme, TlsRoots};
 
-/// One upstream as the workshop and the back door see it; `None` when it is faulty.
-pub(super) type Both = Option<(gateway::Upstream, upstream::Settings)>;
+/// What the gateway and the connections to the vendor know of one upstream; `None` when faulty.
+pub(super) type BothSides = Option<(gateway::Upstream, upstream::Settings)>;
+
+/// The route of an upstream, and where it is written.
+struct RouteOf {
+    host: Option<Box<str>>,
+    prefix: Box<str>,
+    at: Location,
+}
 
 impl<'a> Resolver<'a> {
-    pub(super) fn upstreams(&mut self) -> Vec<Both> {
-        let fields = self.upstream_fields();
-        if fields.is_empty()
-            && self.root.field("upstreams").is_some_and(|field| is_map(&field.item))
-        {
-            let at = self.root.field("upstreams").map(|field| field.at);
-            let fault = Fault::new(Sort::MissingKey, at, "there is no upstream");
-            self.faults.push(fault.key("upstreams").accepted("`NAME: { url: https://… }`"));
+    pub(super) fn upstreams(&mut self, root: &Scope<'a>) -> Vec<BothSides> {
+        let fields = root.entries(&keys::UPSTREAMS);
+        if fields.is_empty() && root.own(&keys::UPSTREAMS).is_some_and(Item::is_map) {
+            let at = root.own_field(&keys::UPSTREAMS).map(|field| field.at);
+            let message = "there is no upstream";
+            let diagnostic = Diagnostic::new(DiagnosticCode::MissingKey, at, message);
+            let diagnostic = diagnostic.key(root.key(&keys::UPSTREAMS));
+            self.diagnostics.push(diagnostic.accepted("`NAME: { url: https://… }`"));
         }
-        let upstreams: Vec<_> = fields.iter().map(|field| self.upstream(field)).collect();
-        self.accounts(fields, &upstreams);
+        let upstreams: Vec<_> = fields.iter().map(|field| self.upstream(root, field)).collect();
+        self.check_accounts(fields, &upstreams);
         upstreams
     }
 
-    fn upstream_fields(&self) -> &'a [Field] {
-        let root: &'a Item = self.root;
-        root.field("upstreams").map_or(&[], |field| field.item.fields())
-    }
-
-    fn upstream(&mut self, field: &'a Field) -> Both {
-        let scope = self.upstream_scope(field);
-        let url = self.option(&scope, &["url"]).and_then(|plain| plain.url());
-        let account = self.account(&scope);
+    fn upstream(&mut self, root: &Scope<'a>, field: &'a Field) -> BothSides {
+        let scope = upstream_scope(root, field);
+        let url = self.optional(&scope, &keys::URL);
+        let account = self.account(root, &scope);
         let allowances = self.allowances(&scope);
         self.warn_of_forgetting(&field.key, &allowances);
         let credential = self.credential(&scope);
         let policy = self.call_policy(&scope);
         let routes = self.route_entries(&scope);
-        let queue_max = self.number(&scope, &["queue", "max"]);
-        let back = self.back_door(field, &scope, url.as_ref());
-        let (url_seen, allowances_seen) = (url.as_ref(), allowances.as_slice());
-        let seen =
-            futile::Seen { field, scope: &scope, url: url_seen, allowances: allowances_seen };
-        self.warn_of_futile(&seen);
-        let (url, name) = (url?, Arc::from(&*field.key));
-        let front = gateway::Upstream {
-            name,
+        let queue_max = self.get(&scope, &keys::QUEUE_MAX);
+        let connections = self.connections(field, &scope, url.as_ref());
+        self.warn_of_unused_in(&KnownUpstream {
+            root,
+            field,
+            scope: &scope,
+            url: url.as_ref(),
+            allowances: &allowances,
+        });
+        let url = url?;
+        let gateway_side = gateway::Upstream {
+            name: Arc::from(&*field.key),
             origin: origin_text(&url.origin).into(),
             base_path: url.path,
             account: account?,
@@ -71,131 +77,112 @@ impl<'a> Resolver<'a> {
             routes: routes?,
             policy: policy?,
         };
-        Some((front, back?))
+        Some((gateway_side, connections?))
     }
 
-    fn upstream_scope(&self, field: &'a Field) -> Scope<'a> {
-        let root: &'a Item = self.root;
-        let weak = root.field("defaults").map(|field| &field.item);
-        let path = format!("upstreams.{}", field.key);
-        Scope { weak, ..Scope::of(Some(&field.item), upstream_keys(), path) }
-    }
-
-    fn back_door(
+    fn connections(
         &mut self,
         field: &Field,
         scope: &Scope<'a>,
         url: Option<&Url>,
     ) -> Option<upstream::Settings> {
-        let protocol = match self.word(scope, &["protocol"]).as_str() {
-            "http1" => Protocol::Http1,
-            "http2" => Protocol::Http2,
-            _ => Protocol::Auto,
-        };
-        let roots = self.roots(scope, url);
+        let roots = self.tls_roots(scope, url);
         Some(upstream::Settings {
             name: (*field.key).into(),
-            protocol,
+            protocol: self.get(scope, &keys::PROTOCOL),
             roots,
-            connect_timeout: self.duration(scope, &["timeouts", "connect"]),
-            connections_max: self.number(scope, &["connections", "max"]),
-            idle_timeout: self.duration(scope, &["connections", "idle"]),
+            connect_timeout: self.get(scope, &keys::CONNECT_TIMEOUT),
+            connections_max: self.get(scope, &keys::CONNECTIONS_MAX),
+            idle_timeout: self.get(scope, &keys::CONNECTION_IDLE),
             response_limits: ResponseLimits {
-                head_bytes_max: self.bytes(scope, &["head", "max"]),
-                headers_max: self.number(scope, &["head", "headers"]),
+                head_bytes_max: self.get(scope, &keys::ANSWER_HEAD_BYTES),
+                headers_max: self.get(scope, &keys::ANSWER_HEADERS),
             },
             origin: url?.origin.clone(),
         })
     }
 
-    fn roots(&mut self, scope: &Scope<'a>, url: Option<&Url>) -> TlsRoots {
-        let path = ["tls", "ca"];
-        let (Some(item), Some(written)) = (scope.written(&path), self.option(scope, &path)) else {
+    fn tls_roots(&mut self, scope: &Scope<'a>, url: Option<&Url>) -> TlsRoots {
+        let written = self.optional(scope, &keys::TLS_CA);
+        let (Some(item), Some(written)) = (scope.written(&keys::TLS_CA), written) else {
             return TlsRoots::System;
         };
-        let file = self.faults.sources.folder(item.at).join(written.to_string());
-        if let Some(message) = unreadable_pem(&file) {
-            let fault = Fault::new(Sort::File, Some(item.at), message).key(scope.key(&path));
+        let key = scope.key(&keys::TLS_CA);
+        let file = self.diagnostics.sources.folder(item.at).join(&*written);
+        if let Err(message) = check_pem(&file) {
+            let diagnostic = Diagnostic::new(DiagnosticCode::File, Some(item.at), message);
             let accepted = "a PEM file with at least one certificate";
-            self.faults.push_once(fault.found(written.to_string()).accepted(accepted));
-        } else if let Some(message) = only_pins(&file) {
-            let place = self.faults.sources.position(item.at);
-            let warning = format!("{}: {message} ({place})", scope.key(&path));
+            self.diagnostics.push_once(diagnostic.key(&*key).found(written).accepted(accepted));
+        } else if let Some(message) = pin_without_authority(&file) {
+            let position = self.diagnostics.sources.position(item.at);
+            let warning = format!("{key}: {message} ({position})");
             self.warnings.extend(Some(warning).filter(|it| !self.warnings.contains(it)));
         }
         let clear = url.is_some_and(|url| url.origin.scheme == Scheme::Http);
-        if clear && scope.own(&path).is_some() {
-            let message = "`tls.ca` means nothing for a URL in clear".to_owned();
-            self.conflict(Some(item), scope.key(&path), message, "an `https://` URL");
+        if clear && scope.own(&keys::TLS_CA).is_some() {
+            let message = "`tls.ca` has no effect on a URL without TLS";
+            self.conflict(Some(item.at), key, message, "an `https://` URL");
         }
         TlsRoots::File(file)
     }
 
-    fn account(&mut self, scope: &Scope<'a>) -> Option<AccountRule> {
-        let header = self.header(scope, &["account", "header"]);
-        let name = self.option(scope, &["account", "name"]);
+    fn account(&mut self, root: &Scope<'a>, scope: &Scope<'a>) -> Option<AccountRule> {
+        let header = self.optional(scope, &keys::ACCOUNT_HEADER);
+        let name = self.optional(scope, &keys::ACCOUNT_NAME);
         match (header, name) {
             (Some(_), Some(_)) => {
-                let message = "an account is told by a header or has a name, not both".to_owned();
-                let item = scope.own(&["account", "name"]);
-                self.conflict(item, scope.key(&["account", "name"]), message, "one of the two");
+                let at = scope.own(&keys::ACCOUNT_NAME).map(|item| item.at);
+                let message = "an account has a header or a name, not both";
+                self.conflict(at, scope.key(&keys::ACCOUNT_NAME), message, "one of the two");
                 None
             }
             (Some(header), None) => {
-                self.account_is_no_key(scope, &header);
-                Some(AccountRule::Header(header))
+                self.account_is_not_a_key(root, scope, &header);
+                Some(AccountRule::Header(header.name))
             }
-            (None, Some(name)) => Some(AccountRule::Named(name.to_string().into())),
+            (None, Some(name)) => Some(AccountRule::Named(name.into())),
             (None, None) => Some(AccountRule::Upstream),
         }
     }
 
-    /// Accounts are named in logs, metrics and the status; a key must not be.
-    fn account_is_no_key(&mut self, scope: &Scope<'a>, header: &HeaderName) {
-        let client_key = self.root.find(["listen", "client_key_header"]);
-        let client_key = client_key.and_then(|item| plain(item)?.header());
-        let fallback = || HeaderName::from_static(crate::config::defaults::CLIENT_KEY_HEADER);
-        let own = scope.own(&["auth", "header"]).and_then(|item| plain(item)?.header());
-        let carried = match header {
-            header if *header == client_key.unwrap_or_else(fallback) => "the client's key",
-            header if Some(header) == own.as_ref() => "the credential under `auth`",
-            _ => return,
+    /// Accounts appear in logs, metrics and the status; a key must not.
+    fn account_is_not_a_key(&mut self, root: &Scope<'a>, scope: &Scope<'a>, account: &Header) {
+        let credential = scope.written_value(&keys::AUTH_HEADER);
+        let carried = if account.name == root.value(&keys::CLIENT_KEY_HEADER).name {
+            "the client's key"
+        } else if credential.is_some_and(|header| header.name == account.name) {
+            "the credential under `auth`"
+        } else {
+            return;
         };
-        let path = ["account", "header"];
-        let message = format!("`{header}` carries {carried}, which is not an account");
-        let accepted = "a header that names the account and is no secret";
-        self.conflict(scope.own(&path), scope.key(&path), message, accepted);
+        let message =
+            format!("`{}` carries {carried}, which does not name an account", account.name);
+        let at = scope.own(&keys::ACCOUNT_HEADER).map(|item| item.at);
+        let accepted = "a header that names the account and is not a secret";
+        self.conflict(at, scope.key(&keys::ACCOUNT_HEADER), message, accepted);
     }
 
     fn credential(&mut self, scope: &Scope<'a>) -> Option<Credential> {
-        let header = self.option(scope, &["auth", "header"])?;
-        let (header, written) = (header.header()?, header.to_string().into());
-        let scheme = self.option(scope, &["auth", "scheme"]);
-        let secret = self.secret(scope, &["auth", "value"])?;
-        let word = scheme.as_ref().map(|scheme| format!("{scheme} ").to_ascii_lowercase());
-        let twice =
-            |word: &String| secret.bytes().to_ascii_lowercase().starts_with(word.as_bytes());
-        if word.as_ref().is_some_and(twice) {
-            let key = scope.key(&["auth", "scheme"]);
+        let header = self.optional(scope, &keys::AUTH_HEADER)?;
+        let scheme = self.optional(scope, &keys::AUTH_SCHEME);
+        let secret = self.secret(scope, &keys::AUTH_VALUE)?;
+        let mut value = scheme.map(|scheme| format!("{scheme} ").into_bytes()).unwrap_or_default();
+        let lower = |bytes: &[u8]| bytes.to_ascii_lowercase();
+        if !value.is_empty() && lower(secret.bytes()).starts_with(&lower(&value)) {
+            let key = scope.key(&keys::AUTH_SCHEME);
             self.warnings.push(format!("{key}: the secret begins with the scheme already"));
         }
-        let mut bytes = scheme.map(|scheme| format!("{scheme} ").into_bytes()).unwrap_or_default();
-        bytes.extend_from_slice(secret.bytes());
-        let mut value = HeaderValue::from_bytes(&bytes).ok()?;
+        value.extend_from_slice(secret.bytes());
+        let mut value = HeaderValue::from_bytes(&value).ok()?;
         value.set_sensitive(true);
-        Some(Credential { header, written, value })
+        let written = header.written.into();
+        Some(Credential { header: header.name, written, value })
     }
 
     fn route_entries(&mut self, scope: &Scope<'a>) -> Option<Vec<(Matcher, CallPolicy)>> {
-        let entries = match scope.own(&["routes"]).map(|item| &item.held) {
-            Some(Held::List(entries)) => entries.as_slice(),
-            Some(_) | None => &[],
-        };
-        let resolved: Vec<_> = entries
-            .iter()
-            .enumerate()
-            .map(|(number, entry)| self.route_entry(scope, number, entry))
-            .collect();
+        let entries = scope.maps(&keys::ROUTES).iter().enumerate();
+        let resolved: Vec<_> =
+            entries.map(|(number, entry)| self.route_entry(scope, number, entry)).collect();
         resolved.into_iter().collect()
     }
 
@@ -207,112 +194,114 @@ impl<'a> Resolver<'a> {
     ) -> Option<(Matcher, CallPolicy)> {
         let mut strong = upstream.strong.clone();
         strong.insert(0, entry);
-        let path = upstream.key(&["routes", &number.to_string()]);
-        let scope =
-            Scope { path, keys: route_keys(), strong, weak: upstream.weak, record: Record::Own };
-        let written = entry.field("match");
-        if let Some(written) = written {
-            self.record_flow(&scope, "match", &written.item);
-        }
-        let policy = self.route_policy(&scope);
-        Some((matcher(&written?.item), policy?))
+        let scope = Scope {
+            path: format!("{}.{number}", upstream.key(&keys::ROUTES)),
+            groups: keys::ROUTE_ENTRY,
+            strong,
+            weak: upstream.weak,
+            record: Record::Own,
+        };
+        self.record_own(&scope, &keys::ENTRY_MATCH);
+        let policy = self.entry_policy(&scope);
+        Some((matcher(scope.own(&keys::ENTRY_MATCH)?), policy?))
     }
 
-    /// The route table. Two upstreams that want the same requests contradict each other.
-    pub(super) fn routes(&mut self) -> Routes {
-        let fields = self.upstream_fields();
-        let mut taken: BTreeMap<(Option<Box<str>>, Box<str>), At> = BTreeMap::new();
+    /// The route table. Two upstreams with the same route contradict each other.
+    pub(super) fn routes(&mut self, root: &Scope<'a>) -> Routes {
+        let mut taken: BTreeMap<(Option<Box<str>>, Box<str>), Location> = BTreeMap::new();
         let mut entries = Vec::new();
-        for (number, field) in fields.iter().enumerate() {
-            let Some((host, prefix, at)) = self.route(field) else { continue };
+        for (number, field) in root.entries(&keys::UPSTREAMS).iter().enumerate() {
+            let scope = upstream_scope(root, field);
+            let Some(RouteOf { host, prefix, at }) = self.route(&scope, field) else { continue };
             if let Some(first) = taken.insert((host.clone(), prefix.clone()), at) {
-                self.same_route(field, &prefix, at, first);
+                let shown = keys::ROUTE_PATH.content.0.write(&prefix);
+                let message = format!("another upstream has the route `{shown}` already");
+                let diagnostic = Diagnostic::new(DiagnosticCode::Conflict, Some(at), message);
+                let diagnostic = diagnostic.key(scope.key(&keys::ROUTE)).found(shown);
+                let accepted = "a different path or host";
+                self.diagnostics.push(diagnostic.accepted(accepted).related(first, "the other"));
             }
             entries.push(Entry { host, prefix, upstream: number });
         }
         Routes::new(entries)
     }
 
-    fn same_route(&mut self, field: &Field, prefix: &str, at: At, first: At) {
-        let shown = if prefix.is_empty() { "/" } else { prefix };
-        let message = format!("another upstream has the route `{shown}` already");
-        let fault = Fault::new(Sort::Conflict, Some(at), message).found(shown);
-        let fault = fault.key(format!("upstreams.{}.route", field.key));
-        self.faults.push(fault.accepted("a path or a host of its own").also(first, "the other"));
-    }
-
-    fn route(&mut self, field: &'a Field) -> Option<(Option<Box<str>>, Box<str>, At)> {
-        let scope = self.upstream_scope(field);
-        let host = self.option(&scope, &["route", "host"]).and_then(|plain| plain.host());
-        let written = scope.own(&["route"]);
-        let path = scope.own(&["route", "path"]);
+    /// The route of an upstream; `None` when it is faulty.
+    fn route(&mut self, scope: &Scope<'a>, field: &'a Field) -> Option<RouteOf> {
+        let host = self.optional(scope, &keys::ROUTE_HOST);
+        let written = scope.own(&keys::ROUTE);
+        let path = scope.own(&keys::ROUTE_PATH);
         let prefix = match (path, &host) {
-            (Some(_), _) => self.option(&scope, &["route", "path"])?.prefix()?,
+            (Some(_), _) => self.optional(scope, &keys::ROUTE_PATH)?,
             (None, Some(_)) => "".into(),
             (None, None) => format!("/{}", field.key).into(),
         };
         if path.is_none() {
-            let shown = if prefix.is_empty() { "/".to_owned() } else { prefix.to_string() };
-            self.record(&scope, &["route", "path"], shown, Origin::Default);
+            let shown = keys::ROUTE_PATH.content.0.write(&prefix);
+            self.record(scope, &keys::ROUTE_PATH, shown, Origin::Default);
         }
-        let faulty = |item: &Item| !is_map(item) || item.fields().iter().any(is_faulty);
-        if written.is_some_and(faulty) {
+        let inside = |item: &Item| item.fields().iter().any(|field| field.item.is_faulty());
+        if written.is_some_and(|item| !item.is_map() || inside(item)) {
             return None;
         }
-        Some((host, prefix, path.or(written).map_or(field.at, |item| item.at)))
+        let at = path.or(written).map_or(field.at, |item| item.at);
+        Some(RouteOf { host, prefix, at })
     }
 
     /// What upstreams that share an account must agree on, and how many scopes it may have.
-    fn accounts(&mut self, fields: &'a [Field], upstreams: &[Both]) {
+    fn check_accounts(&mut self, fields: &'a [Field], upstreams: &[BothSides]) {
         let mut own = BTreeMap::<&str, Vec<(&'a Field, &gateway::Upstream)>>::new();
         let mut shared = own.clone();
-        for (field, (front, _)) in
+        for (field, (upstream, _)) in
             fields.iter().zip(upstreams).filter_map(|(field, both)| Some((field, both.as_ref()?)))
         {
-            let (accounts, name) = match &front.account {
+            let (accounts, name) = match &upstream.account {
                 AccountRule::Named(name) => (&mut shared, name),
-                AccountRule::Upstream | AccountRule::Header(_) => (&mut own, &front.name),
+                AccountRule::Upstream | AccountRule::Header(_) => (&mut own, &upstream.name),
             };
-            accounts.entry(name).or_default().push((field, front));
+            accounts.entry(name).or_default().push((field, upstream));
         }
         for members in own.values().chain(shared.values()) {
-            self.agreement(members);
-            self.scopes(members);
+            self.check_agreement(members);
+            self.check_scopes(members);
         }
     }
 
-    fn agreement(&mut self, members: &[(&Field, &gateway::Upstream)]) {
-        let mut known: BTreeMap<&str, (Grant, At)> = BTreeMap::new();
-        for (field, front) in members {
-            for allowance in &front.allowances {
-                let at = allowance_at(field, &allowance.name);
-                let (grant, first) = *known.entry(&allowance.name).or_insert((allowance.grant, at));
+    fn check_agreement(&mut self, members: &[(&Field, &gateway::Upstream)]) {
+        let mut known: BTreeMap<&str, (Grant, Location)> = BTreeMap::new();
+        for (field, upstream) in members {
+            for allowance in &upstream.allowances {
+                let name = &*allowance.name;
+                let scope = Scope::of(Some(&field.item), keys::UPSTREAM, "");
+                let mut written = scope.entries(&keys::ALLOWANCES).iter();
+                let written = written.find(|field| *field.key == *name);
+                let at = written.map_or(field.at, |field| field.item.at);
+                let (grant, first) = *known.entry(name).or_insert((allowance.grant, at));
                 if grant != allowance.grant {
                     let message = format!(
-                        "`{}` of the same account grants something else elsewhere",
-                        allowance.name
+                        "`{name}` grants something else in another upstream of the account"
                     );
-                    let fault = Fault::new(Sort::Conflict, Some(at), message);
-                    let key = format!("upstreams.{}.allowances.{}", field.key, allowance.name);
-                    let fault = fault.key(key).accepted("the same words, or another name");
-                    self.faults.push(fault.also(first, "the other"));
+                    let diagnostic = Diagnostic::new(DiagnosticCode::Conflict, Some(at), message);
+                    let key = format!("upstreams.{}.allowances.{name}", field.key);
+                    let diagnostic = diagnostic.key(key).related(first, "the other");
+                    self.diagnostics.push(diagnostic.accepted("the same grant, or another name"));
                 }
             }
         }
     }
 
-    fn scopes(&mut self, members: &[(&Field, &gateway::Upstream)]) {
-        let count = scopes_of(members.iter().map(|(_, front)| &front.allowances[..]));
+    fn check_scopes(&mut self, members: &[(&Field, &gateway::Upstream)]) {
+        let count = scopes_of(members.iter().map(|(_, upstream)| &upstream.allowances[..]));
         if count <= SCOPES_MAX {
             return;
         }
         let Some((field, _)) = members.last() else { return };
         let message = format!("one account has {count} scopes");
-        let fault = Fault::new(Sort::Range, Some(field.at), message).found(count.to_string());
-        let fault = fault.key(format!("upstreams.{}.allowances", field.key));
-        self.faults.push(fault.accepted(format!(
-            "at most {SCOPES_MAX}: the allowances of all upstreams of the account, those of one \
-             name being one, and three for each upstream"
+        let diagnostic = Diagnostic::new(DiagnosticCode::Range, Some(field.at), message);
+        let diagnostic = diagnostic.key(format!("upstreams.{}.allowances", field.key));
+        self.diagnostics.push(diagnostic.found(count.to_string()).accepted(format!(
+            "at most {SCOPES_MAX}: the allowances of all upstreams of the account, those with the \
+             same name counted once, and three for each upstream"
         )));
     }
 
@@ -320,7 +309,7 @@ impl<'a> Resolver<'a> {
     fn warn_of_forgetting(&mut self, upstream: &str, allowances: &[Allowance]) {
         for allowance in allowances {
             let long = matches!(allowance.grant, Grant::Window { window, .. }
-                if window >= crate::config::defaults::GUARDED_BELOW);
+                if window >= keys::GUARDED_BELOW);
             if long {
                 self.warnings.push(format!(
                     "upstreams.{upstream}.allowances.{}: what is spent is forgotten when the \
@@ -332,74 +321,43 @@ impl<'a> Resolver<'a> {
     }
 }
 
-fn allowance_at(field: &Field, name: &str) -> At {
-    field.item.find(["allowances", name]).map_or(field.at, |item| item.at)
+/// The settings of an upstream, over those of `defaults`.
+fn upstream_scope<'a>(root: &Scope<'a>, field: &'a Field) -> Scope<'a> {
+    let path = format!("{}.{}", root.key(&keys::UPSTREAMS), field.key);
+    let weak = root.own(&keys::DEFAULTS);
+    Scope { weak, ..Scope::of(Some(&field.item), keys::UPSTREAM, path) }
 }
 
-const fn is_map(item: &Item) -> bool {
-    matches!(item.held, Held::Map(_))
-}
-
-const fn is_faulty(field: &Field) -> bool {
-    matches!(field.item.held, Held::Faulty)
-}
-
-/// A bundle of all the world's roots has a quarter of a megabyte.
-const CA_BYTES_MAX: u64 = 4 << 20;
-
-/// Whether certificates can be there; whether they are sound, the back door finds out.
-fn unreadable_pem(file: &Path) -> Option<String> {
-    let mut text = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(CA_BYTES_MAX).read_to_end(&mut text));
-    if let Err(error) = read {
-        return Some(cannot_read(&error));
-    }
-    let text = String::from_utf8_lossy(&text);
+/// Whether the file can be read and holds certificates.
+fn check_pem(file: &Path) -> Result<(), String> {
+    /// A bundle of all public roots has a quarter of a megabyte.
+    const CA_BYTES_MAX: u64 = 4 << 20;
+    let bytes = File::open(file).and_then(|mut file| read_bounded(&mut file, CA_BYTES_MAX));
+    let bytes = bytes.map_err(|error| cannot_read(&error))?;
+    let text = String::from_utf8(bytes.unwrap_or_default()).unwrap_or_default();
     let block = text.split_once("-----BEGIN CERTIFICATE-----");
-    let whole = block.is_some_and(|(_, rest)| rest.contains("-----END CERTIFICATE-----"));
-    if !whole {
-        return Some("the file holds no certificate".into());
+    if !block.is_some_and(|(_, rest)| rest.contains("-----END CERTIFICATE-----")) {
+        return Err("the file holds no certificate".into());
     }
-    upstream::certificates(file).err()
+    upstream::certificates(file).map(drop)
 }
 
-/// What a file without an authority means, if it is one.
-fn only_pins(file: &Path) -> Option<String> {
+/// The warning about a file that holds no certificate authority, if it is one.
+fn pin_without_authority(file: &Path) -> Option<String> {
     let certificates = upstream::certificates(file).ok()?;
     if certificates.iter().any(|it| it.role == upstream::Role::Authority) {
         return None;
     }
     let first = certificates.iter().min_by_key(|it| it.not_after)?;
-    let (last, expired) = (first.not_after, first.has_expired());
-    let last = jiff::Timestamp::try_from(last).ok()?.strftime("%Y-%m-%d").to_string();
-    if expired {
-        return Some(format!(
-            "the file holds no CA but a certificate to be believed itself (a pin), which expired on \
-             {last}: every call fails"
-        ));
-    }
-    Some(format!(
-        "the file holds no CA, so exactly its certificate is believed (a pin), until {last}: when \
-         the vendor renews it, every call fails until the file is renewed too"
-    ))
-}
-
-fn upstream_keys() -> Keys {
-    keys::keys_at(&["upstreams", keys::ANY])
-}
-
-fn route_keys() -> Keys {
-    keys::keys_at(&["upstreams", keys::ANY, "routes", keys::ANY])
-}
-
-pub(super) fn allowance_keys() -> Keys {
-    keys::keys_at(&["upstreams", keys::ANY, "allowances", keys::ANY])
-}
-
-pub(super) fn client_keys() -> Keys {
-    keys::keys_at(&["clients", keys::ANY])
-}
-
-pub(super) fn client_limit_keys() -> Keys {
-    keys::keys_at(&["clients", keys::ANY, "limit"])
+    let last = jiff::Timestamp::try_from(first.not_after).ok()?.strftime("%Y-%m-%d").to_string();
+    Some(match first.has_expired() {
+        true => format!(
+            "the file holds no CA but a server's own certificate (a pin), which expired on {last}: \
+             every call fails"
+        ),
+        false => format!(
+            "the file holds no CA, so exactly its certificate is trusted (a pin), until {last}: \
+             when the vendor renews it, every call fails until the file is renewed too"
+        ),
+    })
 }

@@ -7,7 +7,7 @@ use crate::dialect::hint::{self, WaitHint};
 use crate::outcome::{Facts, ResponseHead};
 
 #[derive(Clone, Copy, Debug)]
-pub(in crate::dialect) struct Evidence<'a> {
+pub(crate) struct Evidence<'a> {
     pub(super) head: ResponseHead<'a>,
     pub(super) document: &'a Document,
     pub(super) facts: &'a Facts,
@@ -17,7 +17,7 @@ pub(in crate::dialect) struct Evidence<'a> {
 }
 
 impl<'a> Evidence<'a> {
-    pub(in crate::dialect) fn new(
+    pub(crate) fn new(
         head: ResponseHead<'a>,
         document: &'a Document,
         facts: &'a Facts,

@@ -67,7 +67,7 @@ pub(super) fn classify_response(
     let wait = match reset_headers {
         ResetHeaders::Ignored if draft.is_final() => evidence.retry_after,
         ResetHeaders::Ignored | ResetHeaders::StateWaits => {
-            hint::wait(head.headers, (&document.tree, evidence.text()), reset_headers, wall)
+            hint::wait(head.headers, &document.tree, evidence.text(), reset_headers, wall)
         }
     };
     // A used-up quota closes the allowance until the moment that the vendor states. Without one,

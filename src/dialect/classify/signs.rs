@@ -16,7 +16,7 @@ use super::draft::{Action, Draft, at_most_unknown};
 use super::evidence::Evidence;
 use super::status::{MAINTENANCE, THROTTLE};
 use crate::dialect::document::{BodyFormat, pointer};
-use crate::dialect::hint;
+use crate::dialect::hint::{self, pattern};
 use crate::outcome::{Code, Facts, Processing};
 
 /// What the signs say; `None` leaves it to the status. `by_status` is the status's own row of the
@@ -139,7 +139,7 @@ impl<'e> Signs<'e> {
     fn is_confirmed(&self) -> bool {
         let Evidence { head, document, wall, .. } = *self.evidence;
         self.nothing_remains()
-            || hint::asks_to_return(head.headers, (&document.tree, &self.sentence), wall)
+            || hint::asks_to_return(head.headers, &document.tree, &self.sentence, wall)
             || WAIT_A_LITTLE.is_match(&self.sentence)
     }
 
@@ -281,10 +281,6 @@ const CREDENTIAL_CODES: [&str; 14] = [
     "tokenrevoked",
     "signaturedoesnotmatch",
 ];
-
-fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("the pattern is a constant that a test compiles")
-}
 
 /// Sentences that say that there were too many calls.
 static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {

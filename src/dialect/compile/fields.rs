@@ -1,111 +1,123 @@
-//! The fields of one object of a dialect: typed, complete, unknown ones refused.
+//! The fields of one map of a dialect, each read as its type; unknown keys are errors.
 
 use std::cell::RefCell;
 use std::time::Duration;
 
 use serde_json::Value;
 
-use super::DialectError;
+use crate::dialect::definition::Place;
 use crate::dialect::hint;
+use crate::outcome::{Support, SupportWhen};
 
-/// Words further away than this are not what was meant.
-const NEAREST_DISTANCE_MAX: usize = 4;
+/// One error in the text of a dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialectError {
+    /// Where, as a JSON Pointer into the value.
+    pub pointer: String,
+    /// What was found.
+    pub message: String,
+    /// What is accepted there.
+    pub accepted: String,
+    /// What was probably meant.
+    pub nearest: Option<String>,
+}
 
-/// Collects faults.
-#[derive(Debug, Default)]
-pub(super) struct Sink(RefCell<Vec<DialectError>>);
-
-impl Sink {
-    /// One more fault; there is no value.
-    pub(super) fn fault<T>(&self, at: &str, message: &str, accepted: &str) -> Option<T> {
-        self.push(at, message, accepted, None);
-        None
-    }
-
-    /// One more fault, and what was probably meant.
-    pub(super) fn meant<T>(
-        &self,
-        at: &str,
-        message: &str,
-        accepted: &str,
-        meant: Option<String>,
-    ) -> Option<T> {
-        self.push(at, message, accepted, meant);
-        None
-    }
-
-    /// A word that is none of the valid ones.
-    pub(super) fn unknown<T>(&self, at: &str, kind: &str, word: &str, valid: &[&str]) -> Option<T> {
-        let nearest = nearest(word, valid).map(str::to_owned);
-        self.push(at, &format!("unknown {kind} `{word}`"), &valid.join(", "), nearest);
-        None
-    }
-
-    /// The value, if nothing was wrong.
-    pub(super) fn finish<T>(self, value: T) -> Result<T, Vec<DialectError>> {
-        let faults = self.0.into_inner();
-        if faults.is_empty() { Ok(value) } else { Err(faults) }
-    }
-
-    fn push(&self, at: &str, message: &str, accepted: &str, nearest: Option<String>) {
-        let fault = DialectError {
-            pointer: at.to_owned(),
-            message: message.to_owned(),
-            accepted: accepted.to_owned(),
-            nearest,
-        };
-        self.0.borrow_mut().push(fault);
+impl std::fmt::Display for DialectError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}; accepted: {}", self.pointer, self.message, self.accepted)?;
+        match &self.nearest {
+            Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
+            None => Ok(()),
+        }
     }
 }
 
-fn nearest<'a>(word: &str, valid: &[&'a str]) -> Option<&'a str> {
-    let distance = |candidate: &&&str| strsim::damerau_levenshtein(word, candidate);
+impl std::error::Error for DialectError {}
+
+/// The keys of `support`.
+pub(super) const SUPPORT_KEYS: [&str; 2] = ["contact", "when"];
+pub(super) const SUPPORT_WHENS: [(&str, SupportWhen); 3] = [
+    ("exhausted", SupportWhen::Exhausted),
+    ("always", SupportWhen::Always),
+    ("hint", SupportWhen::Hint),
+];
+
+/// The edit distance beyond which a known name is not suggested.
+const SUGGESTION_DISTANCE_MAX: usize = 4;
+
+/// Collects errors, so that all of them are reported at once.
+#[derive(Debug, Default)]
+pub(super) struct Errors(RefCell<Vec<DialectError>>);
+
+impl Errors {
+    pub(super) fn push(&self, at: &str, message: impl Into<String>, accepted: &str) {
+        self.push_nearest(at, message, accepted, None);
+    }
+
+    /// An error with a suggestion.
+    pub(super) fn push_nearest(
+        &self,
+        at: &str,
+        message: impl Into<String>,
+        accepted: &str,
+        nearest: Option<String>,
+    ) {
+        let (pointer, accepted) = (at.to_owned(), accepted.to_owned());
+        let error = DialectError { pointer, message: message.into(), accepted, nearest };
+        self.0.borrow_mut().push(error);
+    }
+
+    /// A name that is none of the valid ones.
+    pub(super) fn unknown(&self, at: &str, kind: &str, name: &str, valid: &[&str]) {
+        let nearest = nearest(name, valid).map(str::to_owned);
+        self.push_nearest(at, format!("unknown {kind} `{name}`"), &valid.join(", "), nearest);
+    }
+
+    /// The value, if there was no error.
+    pub(super) fn finish<T>(self, value: T) -> Result<T, Vec<DialectError>> {
+        let errors = self.0.into_inner();
+        if errors.is_empty() { Ok(value) } else { Err(errors) }
+    }
+}
+
+fn nearest<'a>(name: &str, valid: &[&'a str]) -> Option<&'a str> {
+    let distance = |candidate: &&&str| strsim::damerau_levenshtein(name, candidate);
     let nearest = valid.iter().min_by_key(distance)?;
-    let prefix = !word.is_empty() && (nearest.starts_with(word) || word.starts_with(nearest));
+    let prefix = !name.is_empty() && (nearest.starts_with(name) || name.starts_with(nearest));
     // `connection_refused` is `refused`.
-    let inside = valid.iter().filter(|valid| word.split('_').any(|part| part == **valid));
-    let near = (prefix || distance(&nearest) <= NEAREST_DISTANCE_MAX).then_some(nearest);
+    let inside = valid.iter().filter(|valid| name.split('_').any(|part| part == **valid));
+    let near = (prefix || distance(&nearest) <= SUGGESTION_DISTANCE_MAX).then_some(nearest);
     near.or_else(|| inside.max_by_key(|valid| valid.len())).copied()
 }
 
-/// A bare number is one of seconds.
-fn with_unit(value: &Value) -> Option<String> {
-    let number = match value {
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.trim().to_owned(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
-    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| format!("{number}s"))
-}
-
-/// One object, its place, and where its faults go.
+/// One map and its place.
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     value: &'a Value,
     at: String,
-    sink: &'a Sink,
+    errors: &'a Errors,
 }
 
 impl<'a> Fields<'a> {
-    /// The fields of a value; a value that is no object and keys that are unknown are faults.
-    pub(super) fn of(value: &'a Value, at: &str, known: &[&str], sink: &'a Sink) -> Self {
+    /// The fields of a value. A value that is not a map is an error, and so is an unknown key.
+    pub(super) fn of(value: &'a Value, at: &str, known: &[&str], errors: &'a Errors) -> Self {
         match value {
             Value::Object(members) => {
                 for name in members.keys().filter(|name| !known.contains(&name.as_str())) {
-                    let _: Option<()> = sink.unknown(&join(at, name), "key", name, known);
+                    errors.unknown(&join(at, name), "key", name, known);
                 }
             }
             Value::Null => {}
             Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
                 let keys = format!("keys: {}", known.join(", "));
-                let _: Option<()> = sink.fault(at, &format!("{} is no map", kind(value)), &keys);
+                errors.push(at, format!("expected a map, found {}", kind(value)), &keys);
             }
         }
-        Self { value, at: at.to_owned(), sink }
+        Self { value, at: at.to_owned(), errors }
     }
 
-    /// A field and its place.
-    pub(super) fn get(&self, name: &str) -> Option<(&'a Value, String)> {
+    /// The value and the place of a field.
+    pub(super) fn value(&self, name: &str) -> Option<(&'a Value, String)> {
         let value = self.value.get(name).filter(|value| !value.is_null())?;
         Some((value, join(&self.at, name)))
     }
@@ -115,74 +127,124 @@ impl<'a> Fields<'a> {
         self.value.get(name).is_some()
     }
 
-    /// A field that is a text.
     pub(super) fn text(&self, name: &str) -> Option<&'a str> {
-        let (value, at) = self.get(name)?;
+        let (value, at) = self.value(name)?;
         let text = value.as_str().filter(|text| !text.trim().is_empty());
-        text.or_else(|| self.sink.fault(&at, &format!("{} is no text", kind(value)), "a text"))
-    }
-
-    /// A field that is true or false.
-    pub(super) fn flag(&self, name: &str) -> Option<bool> {
-        let (value, at) = self.get(name)?;
-        let accepted = "true or false";
-        value
-            .as_bool()
-            .or_else(|| self.sink.fault(&at, &format!("{} is neither", kind(value)), accepted))
-    }
-
-    /// A field that is one of some words.
-    pub(super) fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Option<T> {
-        let word = self.text(name)?;
-        let found = choices.iter().find(|(valid, _)| *valid == word).map(|(_, choice)| *choice);
-        let valid: Vec<&str> = choices.iter().map(|(valid, _)| *valid).collect();
-        found.or_else(|| self.sink.unknown(&join(&self.at, name), "word", word, &valid))
-    }
-
-    /// A field that is a duration with its unit.
-    pub(super) fn duration(&self, name: &str, max: Duration) -> Option<Duration> {
-        let (value, at) = self.get(name)?;
-        let accepted = format!(
-            "a duration up to {} s with its unit, like 250ms, 10s, 1m30s, 2h",
-            max.as_secs()
-        );
-        let found = value.as_str().and_then(hint::duration).filter(|span| *span <= max);
-        found.or_else(|| {
-            let message = format!("{value} is no duration that fits here");
-            let fits = |text: &String| hint::duration(text).is_some_and(|span| span <= max);
-            let meant = with_unit(value).filter(fits);
-            self.sink.meant(&at, &message, &accepted, meant)
-        })
-    }
-
-    /// A field that is a word or a list of words, each with its place; numbers count as words.
-    pub(super) fn words(&self, name: &str) -> Vec<(String, String)> {
-        let Some((value, at)) = self.get(name) else { return Vec::new() };
-        match value {
-            Value::Array(items) => {
-                let items = items.iter().enumerate();
-                items.filter_map(|(n, item)| self.word(item, join(&at, &n.to_string()))).collect()
-            }
-            Value::Null
-            | Value::Bool(_)
-            | Value::Number(_)
-            | Value::String(_)
-            | Value::Object(_) => self.word(value, at).into_iter().collect(),
+        if text.is_none() {
+            let found = if value.is_string() { "nothing" } else { kind(value) };
+            self.errors.push(&at, format!("expected a text, found {found}"), "a text");
         }
+        text
     }
 
-    fn word(&self, value: &Value, at: String) -> Option<(String, String)> {
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
+        let (value, at) = self.value(name)?;
+        let flag = value.as_bool();
+        if flag.is_none() {
+            let message = format!("expected true or false, found {}", kind(value));
+            self.errors.push(&at, message, "true or false");
+        }
+        flag
+    }
+
+    /// A field with a closed set of values.
+    pub(super) fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.text(name)?;
+        let found = choices.iter().find(|(valid, _)| *valid == text).map(|(_, choice)| *choice);
+        if found.is_none() {
+            let valid: Vec<&str> = choices.iter().map(|(valid, _)| *valid).collect();
+            self.errors.unknown(&join(&self.at, name), "value", text, &valid);
+        }
+        found
+    }
+
+    /// A duration with its unit.
+    pub(super) fn duration(&self, name: &str, max: Duration) -> Option<Duration> {
+        let (value, at) = self.value(name)?;
+        let parsed = |text: &str| hint::duration(text).filter(|span| *span <= max);
+        let found = value.as_str().and_then(parsed);
+        if found.is_none() {
+            let accepted = format!(
+                "a duration up to {} s with its unit, like 250ms, 10s, 1m30s, 2h",
+                max.as_secs()
+            );
+            let message = format!("{value} is not a duration within the limit");
+            let in_seconds = seconds(value).filter(|text| parsed(text).is_some());
+            self.errors.push_nearest(&at, message, &accepted, in_seconds);
+        }
+        found
+    }
+
+    /// One text or a list of texts, each with its place; numbers and flags count as texts.
+    pub(super) fn texts(&self, name: &str) -> Vec<(String, String)> {
+        let Some((value, at)) = self.value(name) else { return Vec::new() };
+        let Value::Array(items) = value else {
+            return self.scalar(value, at).into_iter().collect();
+        };
+        let items = items.iter().enumerate();
+        items.filter_map(|(n, item)| self.scalar(item, join(&at, &n.to_string()))).collect()
+    }
+
+    fn scalar(&self, value: &Value, at: String) -> Option<(String, String)> {
         match value {
             Value::String(text) => Some((text.clone(), at)),
             Value::Number(number) => Some((number.to_string(), at)),
             Value::Bool(flag) => Some((flag.to_string(), at)),
-            Value::Null | Value::Array(_) | Value::Object(_) => self.sink.fault(
-                &at,
-                &format!("{} is no word", kind(value)),
-                "a word, or a list of words",
-            ),
+            Value::Null | Value::Array(_) | Value::Object(_) => {
+                let message = format!("expected a text, found {}", kind(value));
+                self.errors.push(&at, message, "a text, or a list of texts");
+                None
+            }
         }
     }
+
+    /// One place or a list of places.
+    pub(super) fn places(&self, name: &str) -> Vec<Place> {
+        let texts = self.texts(name).into_iter();
+        texts.filter_map(|(text, at)| place(&text, &at, self.errors)).collect()
+    }
+
+    /// `{ contact: …, when: … }`, or the contact alone.
+    pub(super) fn support(&self) -> Option<Support> {
+        let (value, at) = self.value("support")?;
+        if let Value::String(contact) = value {
+            return Some(Support {
+                contact: contact.as_str().into(),
+                when: SupportWhen::Exhausted,
+            });
+        }
+        let fields = Fields::of(value, &at, &SUPPORT_KEYS, self.errors);
+        let when = fields.choice("when", &SUPPORT_WHENS).unwrap_or(SupportWhen::Exhausted);
+        let contact = fields.text("contact");
+        if contact.is_none() && !fields.has("contact") {
+            self.errors.push(&at, "`contact` is missing", "a `contact`");
+        }
+        Some(Support { contact: contact?.into(), when })
+    }
+}
+
+/// `/a/b`, `header:NAME` or `text`.
+pub(super) fn place(text: &str, at: &str, errors: &Errors) -> Option<Place> {
+    let place = match text.strip_prefix("header:") {
+        Some(name) => name.trim().parse().ok().map(Place::Header),
+        None if text == "text" => Some(Place::Text),
+        None => text.starts_with('/').then(|| Place::Pointer(text.into())),
+    };
+    if place.is_none() {
+        let accepted = "a JSON Pointer like /error/title, header:NAME, or text";
+        errors.push(at, format!("`{text}` is not a valid place"), accepted);
+    }
+    place
+}
+
+/// A bare number as one of seconds.
+fn seconds(value: &Value) -> Option<String> {
+    let number = match value {
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.trim().to_owned(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+    };
+    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| format!("{number}s"))
 }
 
 /// The pointer of a member.
@@ -190,7 +252,7 @@ pub(super) fn join(at: &str, name: &str) -> String {
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// What a value is, for people.
+/// The kind of a value, for messages.
 pub(super) const fn kind(value: &Value) -> &'static str {
     match value {
         Value::Null => "nothing",

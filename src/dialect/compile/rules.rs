@@ -1,4 +1,4 @@
-//! The rules of a dialect: each condition and each consequence of one.
+//! The rules of a dialect: their conditions and their consequences.
 
 use std::time::Duration;
 
@@ -6,78 +6,80 @@ use http::{HeaderName, StatusCode};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
-use super::fields::{Fields, Sink, join, kind};
-use super::{RULES_MAX, place, support};
+use super::fields::{Errors, Fields, join, kind, place};
 use crate::dialect::definition::{
     HoldRule, Place, Replay, Retry, Rule, RuleScope, SLOW_SIXTEENTHS, When,
 };
 use crate::dialect::hint::WAIT_MAX;
-use crate::outcome::{Code, FailureKind, HoldCause, Source};
+use crate::outcome::{Code, FULL_PACE, FailureKind, HoldCause, Source};
 
+/// Rules of one dialect; more would be a program, not data.
+pub(super) const RULES_MAX: usize = 200;
 /// Memory of one compiled pattern.
 const PATTERN_BYTES_MAX: usize = 256 * 1024;
 /// Characters of one pattern.
 pub(super) const PATTERN_CHARS_MAX: usize = 1_000;
-/// Groups inside groups of one pattern.
+/// How deep groups of one pattern are nested.
 const PATTERN_NESTING_MAX: u32 = 40;
-/// The pace is counted in sixteenths.
-const SIXTEENTHS: u32 = 16;
 
-/// The keys of a rule.
 pub(super) const RULE_KEYS: [&str; 8] =
     ["name", "when", "code", "replay", "retry", "hold", "status", "support"];
-/// The conditions of a rule.
+/// The keys of `when`.
 pub(super) const WHEN_KEYS: [&str; 6] = ["status", "text", "code", "body", "header", "failure"];
 /// The keys of `retry`.
 pub(super) const RETRY_KEYS: [&str; 1] = ["after"];
 /// The keys of `hold`.
 pub(super) const HOLD_KEYS: [&str; 5] = ["scope", "cause", "for", "at_least", "slow"];
-/// What a rule knows about sending again.
 pub(super) const REPLAYS: [(&str, Replay); 2] =
     [("by_table", Replay::ByTable), ("any_method", Replay::AnyMethod)];
-/// What a hold closes.
 pub(super) const SCOPES: [(&str, RuleScope); 2] =
     [("allowance", RuleScope::Allowance), ("upstream", RuleScope::Upstream)];
-/// Why it does.
 pub(super) const CAUSES: [(&str, HoldCause); 2] =
     [("throttle", HoldCause::Throttle), ("maintenance", HoldCause::Maintenance)];
 
-/// The rules of a list.
-pub(super) fn list(value: &Value, at: &str, sink: &Sink) -> Vec<Rule> {
+pub(super) fn list(value: &Value, at: &str, errors: &Errors) -> Vec<Rule> {
     let Value::Array(items) = value else {
-        return sink
-            .fault(at, &format!("{} is no list", kind(value)), "a list of rules")
-            .unwrap_or_default();
+        let message = format!("expected a list, found {}", kind(value));
+        errors.push(at, message, "a list of rules");
+        return Vec::new();
     };
     if items.len() > RULES_MAX {
         let accepted = format!("at most {RULES_MAX} rules");
-        let _: Option<()> = sink.fault(at, &format!("{} rules", items.len()), &accepted);
+        errors.push(at, format!("{} rules", items.len()), &accepted);
     }
     let items = items.iter().take(RULES_MAX).enumerate();
-    items.filter_map(|(n, item)| rule(item, &join(at, &n.to_string()), sink)).collect()
+    items.filter_map(|(n, item)| rule(item, &join(at, &n.to_string()), errors)).collect()
 }
 
-fn rule(value: &Value, at: &str, sink: &Sink) -> Option<Rule> {
-    let fields = Fields::of(value, at, &RULE_KEYS, sink);
+fn rule(value: &Value, at: &str, errors: &Errors) -> Option<Rule> {
+    let fields = Fields::of(value, at, &RULE_KEYS, errors);
     if !value.is_object() {
         return None;
     }
-    let when = fields.get("when").map_or_else(
-        || sink.fault(at, "a rule says when it applies", "a `when` with at least one condition"),
-        |(value, at)| conditions(value, &at, sink),
-    );
-    let code = code(&fields, at, sink);
+    let when = match fields.value("when") {
+        Some((value, at)) => conditions(value, &at, errors),
+        None => {
+            errors.push(at, "`when` is missing", "a `when` with at least one condition");
+            None
+        }
+    };
+    let code = code(&fields, at, errors);
     let replay = fields.choice("replay", &REPLAYS).unwrap_or_default();
-    let hold = fields.get("hold").and_then(|(value, at)| hold(value, &at, code, sink));
-    let hold = hold.or_else(|| bare(&fields, "hold").then(|| default_hold(code)));
-    let retry = fields.get("retry").map(|(value, at)| retry(value, &at, sink));
-    let retry = retry.or_else(|| bare(&fields, "retry").then(Retry::default));
+    // `hold:` and `retry:` without a value mean the same as with an empty map.
+    let hold = match fields.value("hold") {
+        Some((value, at)) => hold(value, &at, code, errors),
+        None => fields.has("hold").then(|| default_hold(code)),
+    };
+    let retry = match fields.value("retry") {
+        Some((value, at)) => {
+            let fields = Fields::of(value, &at, &RETRY_KEYS, errors);
+            Some(Retry { after: fields.duration("after", WAIT_MAX) })
+        }
+        None => fields.has("retry").then(Retry::default),
+    };
     if fields.has("hold") && fields.has("retry") {
-        let _: Option<()> = sink.fault(
-            &join(at, "retry"),
-            "`hold` implies a replay after it",
-            "one of `hold` and `retry`",
-        );
+        let message = "`hold` already implies a retry after it";
+        errors.push(&join(at, "retry"), message, "one of `hold` and `retry`");
     }
     let default_name = || format!("rule{}", at.replace('/', "_"));
     Some(Rule {
@@ -87,28 +89,26 @@ fn rule(value: &Value, at: &str, sink: &Sink) -> Option<Rule> {
         replay,
         retry,
         hold,
-        status: status_of(&fields, sink),
-        support: fields.get("support").and_then(|(value, at)| support(value, &at, sink)),
+        status: status(&fields, errors),
+        support: fields.support(),
     })
 }
 
-/// `retry:` with nothing behind it means the same as `retry: {}`.
-fn bare(fields: &Fields<'_>, name: &str) -> bool {
-    fields.has(name) && fields.get(name).is_none()
-}
-
-/// Codes that a vendor or a broken exchange can mean.
-fn code(fields: &Fields<'_>, at: &str, sink: &Sink) -> Option<Code> {
-    let Some((_, place)) = fields.get("code") else {
-        return sink.fault(at, "a rule says what it means", "a `code`");
+fn code(fields: &Fields<'_>, at: &str, errors: &Errors) -> Option<Code> {
+    let Some((_, place)) = fields.value("code") else {
+        errors.push(at, "`code` is missing", "a `code`");
+        return None;
     };
-    let word = fields.text("code")?;
-    let valid: Vec<&str> = codes().map(Code::as_str).collect();
-    let found = word.parse().ok().filter(|code| codes().any(|valid| valid == *code));
-    found.or_else(|| sink.unknown(&place, "code", word, &valid))
+    let text = fields.text("code")?;
+    let found = text.parse().ok().filter(|code| codes().any(|valid| valid == *code));
+    if found.is_none() {
+        let valid: Vec<&str> = codes().map(Code::as_str).collect();
+        errors.unknown(&place, "code", text, &valid);
+    }
+    found
 }
 
-/// The codes that a rule can give.
+/// The codes that a rule can give: those that a vendor or a broken exchange can mean.
 pub(super) fn codes() -> impl Iterator<Item = Code> {
     const OURS: [Code; 8] = [
         Code::AllowanceExhausted,
@@ -127,79 +127,80 @@ pub(super) fn codes() -> impl Iterator<Item = Code> {
     Code::ALL.iter().copied().filter(vendors)
 }
 
-fn status_of(fields: &Fields<'_>, sink: &Sink) -> Option<StatusCode> {
-    let (value, at) = fields.get("status")?;
+/// The status that the client gets.
+fn status(fields: &Fields<'_>, errors: &Errors) -> Option<StatusCode> {
+    let (value, at) = fields.value("status")?;
     let number = value.as_u64().and_then(|number| u16::try_from(number).ok());
     let status = number.filter(|number| (400..=599).contains(number));
     let status = status.and_then(|number| StatusCode::from_u16(number).ok());
-    status.or_else(|| {
-        sink.fault(&at, &format!("{value} is no error status"), "a status from 400 to 599")
-    })
+    if status.is_none() {
+        errors.push(&at, format!("{value} is not an error status"), "a status from 400 to 599");
+    }
+    status
 }
 
-fn conditions(value: &Value, at: &str, sink: &Sink) -> Option<When> {
-    let fields = Fields::of(value, at, &WHEN_KEYS, sink);
+fn conditions(value: &Value, at: &str, errors: &Errors) -> Option<When> {
+    let fields = Fields::of(value, at, &WHEN_KEYS, errors);
     let when = When {
-        status: statuses(&fields, sink),
-        text: fields.text("text").and_then(|text| pattern(text, &join(at, "text"), sink)),
-        code: fields.words("code").into_iter().map(|(word, _)| word.into()).collect(),
-        body: fields.get("body").map_or_else(Vec::new, |(value, at)| body(value, &at, sink)),
-        header: fields.get("header").map_or_else(Vec::new, |(value, at)| headers(value, &at, sink)),
-        failure: failures(&fields, sink),
+        status: statuses(&fields, errors),
+        text: fields.text("text").and_then(|text| pattern(text, &join(at, "text"), errors)),
+        code: fields.texts("code").into_iter().map(|(text, _)| text.into()).collect(),
+        body: fields.value("body").map_or_else(Vec::new, |(value, at)| body(value, &at, errors)),
+        header: fields
+            .value("header")
+            .map_or_else(Vec::new, |(value, at)| headers(value, &at, errors)),
+        failure: failures(&fields, errors),
     };
-    let written = |name: &&str| fields.get(name).is_some();
+    let written = |name: &&str| fields.value(name).is_some();
     if !WHEN_KEYS.iter().any(written) {
-        return sink.fault(
-            at,
-            "a rule without a condition would match everything",
-            &WHEN_KEYS.join(", "),
-        );
+        let message = "a rule without a condition would match everything";
+        errors.push(at, message, &WHEN_KEYS.join(", "));
+        return None;
     }
-    let about_answers = ["status", "text", "code", "body", "header"];
-    if fields.get("failure").is_some() && about_answers.iter().any(written) {
-        return sink.fault(
-            at,
-            "a failure has no answer to look at",
-            "`failure` alone, or conditions of an answer",
-        );
+    let about_responses = ["status", "text", "code", "body", "header"];
+    if written(&"failure") && about_responses.iter().any(written) {
+        let message = "`failure` means that there is no response to match";
+        errors.push(at, message, "`failure` alone, or conditions of a response");
+        return None;
     }
     Some(when)
 }
 
 /// `404`, `4xx`, `500-599`, or a list of these.
-fn statuses(fields: &Fields<'_>, sink: &Sink) -> Vec<(u16, u16)> {
-    let words = fields.words("status").into_iter();
+fn statuses(fields: &Fields<'_>, errors: &Errors) -> Vec<(u16, u16)> {
     let accepted = "a status like 404, a class like 4xx, a range like 500-599, or a list of these";
-    words
-        .filter_map(|(word, at)| {
-            let range = status_range(&word);
-            let other = || {
-                let other = word.to_lowercase().replace("..=", "-").replace("..", "-");
-                let other = other.replace(" to ", "-").replace(['*', '?'], "x").replace(' ', "");
-                status_range(&other).map(|_| other)
-            };
-            range.or_else(|| sink.meant(&at, &format!("`{word}` is no status"), accepted, other()))
-        })
-        .collect()
+    let range = |(text, at): (String, String)| {
+        let range = status_range(&text);
+        if range.is_none() {
+            let usual = text.to_lowercase().replace("..=", "-").replace("..", "-");
+            let usual = usual.replace(" to ", "-").replace(['*', '?'], "x").replace(' ', "");
+            let nearest = status_range(&usual).map(|_| usual);
+            let message = format!("`{text}` is not a status");
+            errors.push_nearest(&at, message, accepted, nearest);
+        }
+        range
+    };
+    fields.texts("status").into_iter().filter_map(range).collect()
 }
 
-fn status_range(word: &str) -> Option<(u16, u16)> {
+fn status_range(text: &str) -> Option<(u16, u16)> {
     let status =
         |text: &str| text.trim().parse().ok().filter(|status| (100..=999).contains(status));
-    if let Some(class) = word.strip_suffix("xx") {
+    if let Some(class) = text.strip_suffix("xx") {
         let class: u16 = class.parse().ok().filter(|class| (1..=9).contains(class))?;
         return Some((class * 100, class * 100 + 99));
     }
-    match word.split_once('-') {
+    match text.split_once('-') {
         Some((first, last)) => Some((status(first)?, status(last)?)).filter(|(a, b)| a <= b),
-        None => status(word).map(|status| (status, status)),
+        None => status(text).map(|status| (status, status)),
     }
 }
 
-fn pattern(text: &str, at: &str, sink: &Sink) -> Option<Regex> {
+fn pattern(text: &str, at: &str, errors: &Errors) -> Option<Regex> {
     let accepted = "a regular expression (syntax of the Rust crate regex, no look-around), up to 1,000 characters";
     if text.chars().count() > PATTERN_CHARS_MAX {
-        return sink.fault(at, "the pattern is too long", accepted);
+        errors.push(at, "the pattern is too long", accepted);
+        return None;
     }
     let compiled = RegexBuilder::new(text)
         .size_limit(PATTERN_BYTES_MAX)
@@ -208,85 +209,81 @@ fn pattern(text: &str, at: &str, sink: &Sink) -> Option<Regex> {
         .build();
     match compiled {
         Ok(pattern) => Some(pattern),
-        Err(fault) => {
-            let text = fault.to_string();
+        Err(error) => {
+            let text = error.to_string();
             let last = text.lines().last().unwrap_or_default();
-            sink.fault(at, &format!("the pattern does not compile: {last}"), accepted)
+            errors.push(at, format!("the pattern does not compile: {last}"), accepted);
+            None
         }
     }
 }
 
 /// `{ /trm/status: Failed }`: places and the texts they may hold.
-fn body(value: &Value, at: &str, sink: &Sink) -> Vec<(Place, Vec<Box<str>>)> {
-    let Value::Object(members) = value else {
-        return sink
-            .fault(at, &format!("{} is no map", kind(value)), "a map from places to texts")
-            .unwrap_or_default();
-    };
-    let names: Vec<&str> = members.keys().map(String::as_str).collect();
-    let fields = Fields::of(value, at, &names, sink);
+fn body(value: &Value, at: &str, errors: &Errors) -> Vec<(Place, Vec<Box<str>>)> {
+    let names: Vec<&str> = value
+        .as_object()
+        .into_iter()
+        .flat_map(|members| members.keys())
+        .map(String::as_str)
+        .collect();
+    let fields = Fields::of(value, at, &names, errors);
     let condition = |name: &&str| {
-        let place = place(name, &join(at, name), sink)?;
-        Some((place, fields.words(name).into_iter().map(|(word, _)| word.into()).collect()))
+        let place = place(name, &join(at, name), errors)?;
+        Some((place, fields.texts(name).into_iter().map(|(text, _)| text.into()).collect()))
     };
     names.iter().filter_map(condition).collect()
 }
 
 /// `{ x-limit: daily }`: headers and a pattern each; `null` or `true` means that it is there.
-fn headers(value: &Value, at: &str, sink: &Sink) -> Vec<(HeaderName, Option<Regex>)> {
+fn headers(value: &Value, at: &str, errors: &Errors) -> Vec<(HeaderName, Option<Regex>)> {
     let Value::Object(members) = value else {
-        return sink
-            .fault(at, &format!("{} is no map", kind(value)), "a map from header names to patterns")
-            .unwrap_or_default();
+        let message = format!("expected a map, found {}", kind(value));
+        errors.push(at, message, "a map from header names to patterns");
+        return Vec::new();
     };
     let condition = |(name, value): (&String, &Value)| {
         let at = join(at, name);
         let Ok(header) = name.parse::<HeaderName>() else {
-            return sink.fault(&at, &format!("`{name}` is no header name"), "a header name");
+            errors.push(&at, format!("`{name}` is not a valid header name"), "a header name");
+            return None;
         };
         match value {
             Value::Null | Value::Bool(true) => Some((header, None)),
-            Value::String(text) => Some((header, Some(pattern(text, &at, sink)?))),
-            Value::Bool(false) | Value::Number(_) | Value::Array(_) | Value::Object(_) => sink
-                .fault(
-                    &at,
-                    &format!("{} is no pattern", kind(value)),
-                    "a pattern, or true for any value",
-                ),
+            Value::String(text) => Some((header, Some(pattern(text, &at, errors)?))),
+            Value::Bool(false) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                let message = format!("expected a pattern, found {}", kind(value));
+                errors.push(&at, message, "a pattern, or true for any value");
+                None
+            }
         }
     };
     members.iter().filter_map(condition).collect()
 }
 
-fn failures(fields: &Fields<'_>, sink: &Sink) -> Vec<FailureKind> {
-    let valid: Vec<&str> = FailureKind::ALL.iter().map(|kind| kind.as_str()).collect();
-    let words = fields.words("failure").into_iter();
-    words
-        .filter_map(|(word, at)| {
-            let found = FailureKind::ALL.into_iter().find(|kind| kind.as_str() == word);
-            found.or_else(|| sink.unknown(&at, "failure", &word, &valid))
-        })
-        .collect()
+fn failures(fields: &Fields<'_>, errors: &Errors) -> Vec<FailureKind> {
+    let kind = |(text, at): (String, String)| {
+        let found = FailureKind::ALL.into_iter().find(|kind| kind.as_str() == text);
+        if found.is_none() {
+            errors.unknown(&at, "failure", &text, &FailureKind::ALL.map(FailureKind::as_str));
+        }
+        found
+    };
+    fields.texts("failure").into_iter().filter_map(kind).collect()
 }
 
-fn retry(value: &Value, at: &str, sink: &Sink) -> Retry {
-    let fields = Fields::of(value, at, &RETRY_KEYS, sink);
-    Retry { after: fields.duration("after", WAIT_MAX) }
-}
-
-fn hold(value: &Value, at: &str, code: Option<Code>, sink: &Sink) -> Option<HoldRule> {
-    let fields = Fields::of(value, at, &HOLD_KEYS, sink);
+fn hold(value: &Value, at: &str, code: Option<Code>, errors: &Errors) -> Option<HoldRule> {
+    let fields = Fields::of(value, at, &HOLD_KEYS, errors);
     if !value.is_object() {
         return None;
     }
-    let usual = default_hold(code);
-    let cause = fields.choice("cause", &CAUSES).unwrap_or(usual.cause);
+    let default = default_hold(code);
+    let cause = fields.choice("cause", &CAUSES).unwrap_or(default.cause);
     Some(HoldRule {
-        scope: fields.choice("scope", &SCOPES).unwrap_or(usual.scope),
+        scope: fields.choice("scope", &SCOPES).unwrap_or(default.scope),
         cause,
         length: fields.duration("for", WAIT_MAX),
         at_least: fields.duration("at_least", WAIT_MAX).unwrap_or_default(),
-        slow_sixteenths: slow(&fields, sink).unwrap_or_else(|| usual_slow(cause)),
+        slow_sixteenths: slow(&fields, errors).unwrap_or_else(|| default_slow(cause)),
     })
 }
 
@@ -298,31 +295,32 @@ fn default_hold(code: Option<Code>) -> HoldRule {
         cause,
         length: None,
         at_least: Duration::ZERO,
-        slow_sixteenths: usual_slow(cause),
+        slow_sixteenths: default_slow(cause),
     }
 }
 
-/// Throttling slows the rate; maintenance and outage do not.
-const fn usual_slow(cause: HoldCause) -> u8 {
+/// A vendor that throttles is asked more slowly afterwards, one that was down is not.
+const fn default_slow(cause: HoldCause) -> u8 {
     match cause {
         HoldCause::Throttle => SLOW_SIXTEENTHS,
-        HoldCause::Maintenance | HoldCause::Outage | HoldCause::Pause => 16,
+        HoldCause::Maintenance | HoldCause::Outage | HoldCause::Pause => FULL_PACE,
     }
 }
 
-/// A percentage of the present pace, in sixteenths; never nothing.
-fn slow(fields: &Fields<'_>, sink: &Sink) -> Option<u8> {
-    let (value, at) = fields.get("slow")?;
+/// A percentage of the present pace, in sixteenths, at least one.
+fn slow(fields: &Fields<'_>, errors: &Errors) -> Option<u8> {
+    let (value, at) = fields.value("slow")?;
     let percent =
         value.as_str().and_then(|text| text.strip_suffix('%')?.trim().parse::<u32>().ok());
     let percent = percent.filter(|percent| (1..=100).contains(percent));
-    let sixteenths = percent.map(|percent| (percent * SIXTEENTHS / 100).max(1));
+    let sixteenths = percent.map(|percent| (percent * u32::from(FULL_PACE) / 100).max(1));
     let sixteenths = sixteenths.and_then(|sixteenths| u8::try_from(sixteenths).ok());
-    sixteenths.or_else(|| {
+    if sixteenths.is_none() {
         let share = value.as_f64().filter(|share| 0.0 < *share && *share <= 100.0);
         let share = share.map(|share| if share <= 1.0 { share * 100.0 } else { share });
-        let meant = share.map(|share| format!("{}%", share.round().max(1.0)));
-        let message = format!("{value} is no share of the pace");
-        sink.meant(&at, &message, "a percentage from 1% to 100%, like 50%", meant)
-    })
+        let nearest = share.map(|share| format!("{}%", share.round().max(1.0)));
+        let message = format!("{value} is not a share of the pace");
+        errors.push_nearest(&at, message, "a percentage from 1% to 100%, like 50%", nearest);
+    }
+    sixteenths
 }

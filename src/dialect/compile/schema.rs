@@ -1,22 +1,22 @@
 //! The dialect language as JSON Schema, for editors.
 //!
-//! Its words are those that the reader of this room knows; a test holds them together.
+//! A test compares its keys with those that `compile` knows.
 
 use serde_json::{Value, json};
 
-use super::rules::{CAUSES, PATTERN_CHARS_MAX, REPLAYS, SCOPES, codes};
-use super::{RULES_MAX, SUPPORT_WHENS};
+use super::fields::SUPPORT_WHENS;
+use super::rules::{CAUSES, PATTERN_CHARS_MAX, REPLAYS, RULES_MAX, SCOPES, codes};
 use crate::outcome::{Code, FailureKind};
 
-/// The JSON Schema of one dialect. That of a route's own rules is its `properties.rules`.
+/// The JSON Schema of one dialect; its `properties.rules` is that of a route's own rules.
 #[must_use]
 pub fn schema() -> Value {
     object(&json!({
         "name": text("A name for people; the dialect is named by its key or its file."),
-        "documentation": text("Where the vendor explains its errors; shown in problems."),
+        "documentation": text("Where the vendor documents its errors; shown in problems."),
         "support": support(),
         "timeouts": object(&json!({
-            "attempt": duration("How long the vendor may take for an answer, by its own word."),
+            "attempt": duration("How long the vendor may take to respond, as it documents."),
         })),
         "guess": {
             "type": "boolean",
@@ -28,7 +28,7 @@ pub fn schema() -> Value {
             "type": ["array", "null"],
             "maxItems": RULES_MAX,
             "items": rule(),
-            "description": "What an answer or a failure means; the first match wins.",
+            "description": "What a response or a failure means; the first match wins.",
         },
     }))
 }
@@ -49,7 +49,7 @@ fn extract() -> Value {
             "details": places("A sentence that is used where there is no message."),
             "pointer": places("The field that is wrong, inside one of `children`."),
         })),
-        "ignore": words("Members that mean nothing and stay out of `upstream.details`."),
+        "ignore": words("Members that carry no information and stay out of `upstream.details`."),
     }))
 }
 
@@ -65,7 +65,7 @@ fn rule() -> Value {
             "description": "`any_method`: the vendor did nothing, so every method is sent again.",
         },
         "retry": object(&json!({
-            "after": duration("The wait before the next attempt; absent: our own backoff."),
+            "after": duration("The wait before the next attempt; absent: the gateway's own backoff."),
         })),
         "hold": hold(),
         "status": {
@@ -96,7 +96,7 @@ fn when() -> Value {
             "type": "object",
             "propertyNames": place(),
             "additionalProperties": words("The texts that may stand there."),
-            "description": "A place of the body holds one of some texts.",
+            "description": "A place of the body holds one of these texts.",
         },
         "header": {
             "type": "object",
@@ -105,7 +105,7 @@ fn when() -> Value {
         },
         "failure": described(
             &one_or_more(&json!({ "enum": failures })),
-            "No answer came, for one of these reasons; without other conditions.",
+            "No response arrived, for one of these reasons; without other conditions.",
         ),
     }));
     when["type"] = "object".into();
@@ -124,7 +124,7 @@ fn hold() -> Value {
             "description": "Absent: maintenance for `upstream_maintenance`, else throttle.",
         },
         "for": duration("How long, where the vendor does not say; absent: doubling from 1s."),
-        "at_least": duration("No hold is shorter, the vendor's own word included."),
+        "at_least": duration("No hold is shorter, even if the vendor states a shorter wait."),
         "slow": {
             "type": "string",
             "pattern": "^([1-9][0-9]?|100) *%$",
@@ -134,17 +134,17 @@ fn hold() -> Value {
 }
 
 fn support() -> Value {
-    let contact = text("Whom a client may ask.");
+    let contact = text("An address that a client may contact.");
     let mut whole = object(&json!({
         "contact": contact,
         "when": {
             "enum": names(&SUPPORT_WHENS),
             "default": "exhausted",
-            "description": "`exhausted`: when a few retries are used up.",
+            "description": "`exhausted`: once the retries are used up.",
         },
     }));
     whole["required"] = json!(["contact"]);
-    json!({ "anyOf": [text("The contact alone."), whole] })
+    json!({ "anyOf": [text("Only the contact."), whole] })
 }
 
 fn object(properties: &Value) -> Value {
@@ -198,12 +198,13 @@ fn names<T>(choices: &[(&'static str, T)]) -> Vec<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fields::SUPPORT_KEYS;
     use super::super::rules::{HOLD_KEYS, RETRY_KEYS, RULE_KEYS, WHEN_KEYS};
-    use super::super::{CHILD_KEYS, DIALECT_KEYS, EXTRACT_KEYS, SUPPORT_KEYS, TIMEOUT_KEYS};
+    use super::super::{CHILD_KEYS, DIALECT_KEYS, EXTRACT_KEYS, TIMEOUT_KEYS};
     use super::*;
 
     #[test]
-    fn the_schema_has_the_keys_that_the_reader_knows() {
+    fn the_schema_has_the_keys_that_the_compiler_knows() {
         let rule = "/properties/rules/items/properties";
         let rows: [(&str, &[&str]); 10] = [
             ("/properties", &DIALECT_KEYS),
@@ -229,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_schema_accepts_and_the_reader_agree() {
+    fn the_schema_and_the_compiler_accept_the_same() {
         let accepts = jsonschema::validator_for(&schema()).unwrap();
         let when = json!({ "status": [429, "4xx", "500-599"], "text": "(?i)x", "code": [1, "a"],
             "body": { "/a": ["b"] }, "header": { "x-a": true, "x-b": null, "x-c": "d" } });

@@ -1,11 +1,11 @@
-//! A page → its title and its visible text. Nothing of a script or a style is ever text.
+//! An HTML page → its title and its visible text, without scripts, styles and comments.
 
-/// Bytes in which a page shows that it is one.
+/// Leading bytes in which a page is recognised.
 const SNIFFED_BYTES: usize = 1024;
-/// Bytes of a page that are looked at for its visible text.
+/// Bytes of a page that are searched for visible text.
 const VISIBLE_BYTES_MAX: usize = 32 * 1024;
 
-/// Whether a text is a page: by what it contains, not by its label alone.
+/// Whether a text is a page, by its elements and not by its media type alone.
 pub(super) fn is_page(text: &str, media: &str) -> bool {
     let labelled = media.contains("text/html") || media.contains("xhtml");
     let mut end = text.len().min(SNIFFED_BYTES);
@@ -27,7 +27,7 @@ pub(super) fn title(text: &str) -> Option<String> {
     names.iter().find_map(|name| element(text, &lower, name))
 }
 
-/// What a script writes is no title.
+/// Drops scripts, because a title that a script writes is not the page's.
 fn without_scripts(text: &str) -> String {
     let lower = text.to_ascii_lowercase();
     let mut kept = String::with_capacity(text.len());
@@ -47,7 +47,7 @@ fn element(text: &str, lower: &str, name: &str) -> Option<String> {
     (!content.is_empty()).then_some(content)
 }
 
-/// The text between the tags, in one line, its usual entities decoded.
+/// The text between the tags, in one line, with the usual entities decoded.
 pub(super) fn visible(text: &str) -> String {
     let mut end = text.len().min(VISIBLE_BYTES_MAX);
     while !text.is_char_boundary(end) {
@@ -66,7 +66,7 @@ pub(super) fn visible(text: &str) -> String {
     line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// The place behind a tag, with everything inside it that is not text.
+/// The position after a tag, and after the content of scripts, styles and comments.
 fn after_tag(lower: &str, open: usize) -> usize {
     let rest = &lower[open..];
     let hidden = [("<script", "</script"), ("<style", "</style"), ("<!--", "-->")];

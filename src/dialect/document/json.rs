@@ -1,54 +1,50 @@
-//! Text → JSON, forgiving where vendors are known to err.
+//! Text → JSON, tolerant of the mistakes that vendors are known to make.
 //!
-//! Depth is bounded by the parser (128). Of a key that occurs twice the last one counts. A number
-//! keeps the digits it was written with.
+//! serde_json bounds the depth (128). Of a duplicate key the last value counts, and numbers keep the
+//! digits they were written with.
 
 use serde_json::Value;
 
-/// JSON inside JSON is opened this often.
+/// How many layers of JSON inside a JSON string are opened.
 const WRAPPINGS_MAX: usize = 2;
 
-/// The value of a text, if it is JSON or can be mended to be.
+/// The value of a text that is JSON or can be repaired to be.
 pub(super) fn parse(text: &str) -> Option<Value> {
-    let value = serde_json::from_str(text).or_else(|_| serde_json::from_str(&mended(text))).ok()?;
-    Some(unwrapped(value))
+    let repair = |_| serde_json::from_str(&repaired(text));
+    let mut value = serde_json::from_str(text).or_else(repair).ok()?;
+    for _ in 0..WRAPPINGS_MAX {
+        let Value::String(text) = &value else { break };
+        let inner = text.trim();
+        if !inner.starts_with(['{', '[', '"']) {
+            break;
+        }
+        let Ok(inner) = serde_json::from_str(inner) else { break };
+        value = inner;
+    }
+    Some(value)
 }
 
-/// The JSON inside a text, if the text is nothing else.
-pub(in crate::dialect) fn inside(text: &str) -> Option<Value> {
+/// The value of a text that is a JSON object or array.
+pub(crate) fn inside(text: &str) -> Option<Value> {
     let text = text.trim();
     if text.starts_with(['{', '[']) { parse(text) } else { None }
 }
 
-fn unwrapped(mut value: Value) -> Value {
-    for _ in 0..WRAPPINGS_MAX {
-        let Value::String(text) = &value else { return value };
-        let trimmed = text.trim();
-        if !trimmed.starts_with(['{', '[', '"']) {
-            return value;
-        }
-        let Ok(inner) = serde_json::from_str(trimmed) else { return value };
-        value = inner;
-    }
-    value
-}
-
-/// The text with `NaN`, numbers that JSON does not know, lone surrogates and raw control characters
-/// made readable.
-fn mended(text: &str) -> String {
-    let mut mended = String::with_capacity(text.len() + 16);
+/// Replaces `NaN`, numbers out of grammar, lone surrogates and raw control characters.
+fn repaired(text: &str) -> String {
+    let mut repaired = String::with_capacity(text.len() + 16);
     let mut rest = text;
     while let Some(quote) = rest.find('"') {
-        mend_bare(&rest[..quote], &mut mended);
+        repair_bare(&rest[..quote], &mut repaired);
         let string = string_end(&rest[quote..]);
-        mend_string(&rest[quote..quote + string], &mut mended);
+        repair_string(&rest[quote..quote + string], &mut repaired);
         rest = &rest[quote + string..];
     }
-    mend_bare(rest, &mut mended);
-    mended
+    repair_bare(rest, &mut repaired);
+    repaired
 }
 
-/// Bytes of a string with its quotes; everything when it never ends.
+/// The length of a string with its quotes; everything when it never ends.
 fn string_end(text: &str) -> usize {
     let mut escaped = false;
     for (place, byte) in text.bytes().enumerate().skip(1) {
@@ -62,21 +58,21 @@ fn string_end(text: &str) -> usize {
     text.len()
 }
 
-/// Between strings: words and numbers.
-fn mend_bare(text: &str, mended: &mut String) {
+/// Repairs literals and numbers between strings.
+fn repair_bare(text: &str, repaired: &mut String) {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '_');
     let mut rest = text;
     while let Some(start) = rest.find(word) {
-        mended.push_str(&rest[..start]);
+        repaired.push_str(&rest[..start]);
         rest = &rest[start..];
         let end = rest.find(|c| !word(c)).unwrap_or(rest.len());
-        mended.push_str(&mend_word(&rest[..end]));
+        repaired.push_str(&repair_word(&rest[..end]));
         rest = &rest[end..];
     }
-    mended.push_str(rest);
+    repaired.push_str(rest);
 }
 
-fn mend_word(word: &str) -> String {
+fn repair_word(word: &str) -> String {
     match word {
         "NaN" | "Infinity" | "-Infinity" | "+Infinity" | "undefined" | "None" => "null".to_owned(),
         "True" => "true".to_owned(),
@@ -91,18 +87,18 @@ fn mend_word(word: &str) -> String {
     }
 }
 
-/// Inside a string: escapes that stand for half a character, and raw control characters.
-fn mend_string(text: &str, mended: &mut String) {
+/// Repairs escapes and raw control characters inside a string.
+fn repair_string(text: &str, repaired: &mut String) {
     let mut rest = text;
     while let Some(next) = rest.chars().next() {
         let taken = match next {
-            '\\' => mend_escape(rest, mended),
+            '\\' => repair_escape(rest, repaired),
             control if control < ' ' => {
-                mended.push_str(&format!("\\u{:04x}", u32::from(control)));
+                repaired.push_str(&format!("\\u{:04x}", u32::from(control)));
                 1
             }
             plain => {
-                mended.push(plain);
+                repaired.push(plain);
                 plain.len_utf8()
             }
         };
@@ -110,23 +106,23 @@ fn mend_string(text: &str, mended: &mut String) {
     }
 }
 
-/// Copies one escape, or one pair of surrogates, and returns the bytes it took.
-fn mend_escape(text: &str, mended: &mut String) -> usize {
+/// Copies one escape, or one pair of surrogates, and returns the length of the original.
+fn repair_escape(text: &str, repaired: &mut String) -> usize {
     let Some(unit) = unit(text) else {
         let taken = 1 + text[1..].chars().next().map_or(0, char::len_utf8);
         let known = text[1..].starts_with(['"', '\\', '/', 'b', 'f', 'n', 'r', 't']);
-        mended.push_str(if known { &text[..taken] } else { "\\ufffd" });
+        repaired.push_str(if known { &text[..taken] } else { "\\ufffd" });
         return taken;
     };
     let low = text.get(6..).and_then(self::unit);
     let pair = matches!(unit, 0xd800..=0xdbff) && matches!(low, Some(0xdc00..=0xdfff));
     let lone = !pair && matches!(unit, 0xd800..=0xdfff);
     let taken = if pair { 12 } else { 6 };
-    mended.push_str(if lone { "\\ufffd" } else { &text[..taken] });
+    repaired.push_str(if lone { "\\ufffd" } else { &text[..taken] });
     taken
 }
 
-/// The number of a `\u` escape (four hex digits) at the start of a text.
+/// The UTF-16 unit of a `\u` escape at the start of a text.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     let plain = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -141,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_vendors_send_is_read() {
+    fn common_mistakes_of_vendors_are_repaired() {
         let rows = [
             (r#"{"a":NaN,"b":-Infinity,"c":01}"#, json!({"a":null,"b":null,"c":"01"})),
             (
@@ -164,13 +160,13 @@ mod tests {
     fn numbers_keep_their_digits() {
         let numbers = "[1.0,1e+400,12345678901234567890,-0,0.1000000000000000055,1.50e-7]";
         assert_eq!(parse(numbers).unwrap().to_string(), numbers);
-        let mended = numbers.replace("[1.0", "[NaN,1.0");
-        assert_eq!(parse(&mended).unwrap().to_string(), numbers.replace("[1.0", "[null,1.0"));
+        let repaired = numbers.replace("[1.0", "[NaN,1.0");
+        assert_eq!(parse(&repaired).unwrap().to_string(), numbers.replace("[1.0", "[null,1.0"));
         assert_eq!(parse("[1E5,1e400]").unwrap().to_string(), "[1e+5,1e+400]", "the same numbers");
     }
 
     #[test]
-    fn what_is_no_json_is_none() {
+    fn other_texts_are_not_json() {
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
         for text in ["{", "{\"a\":}", "{\"a\":\"b", "hello", &deep] {
             assert_eq!(parse(text), None, "{}", &text[..text.len().min(20)]);

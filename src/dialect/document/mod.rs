@@ -74,7 +74,9 @@ impl Document {
         if let Some(tree) = json.then(|| json::parse(text)).flatten() {
             return Self { format: BodyFormat::Json, tree, text: text.to_owned() };
         }
-        if is_binary(text) {
+        let odd =
+            |c: &char| *c == '\u{fffd}' || *c == '\0' || (c.is_control() && !c.is_whitespace());
+        if text.chars().filter(odd).count() * UNREADABLE_SHARE > text.chars().count() {
             return Self::unreadable();
         }
         if html::is_page(text, media) {
@@ -92,12 +94,6 @@ impl Document {
         let tree = if broken_json { Value::Null } else { Value::String(text.to_owned()) };
         Self { format: BodyFormat::Text, tree, text: text.to_owned() }
     }
-}
-
-fn is_binary(text: &str) -> bool {
-    let odd = |c: &char| *c == '\u{fffd}' || *c == '\0' || (c.is_control() && !c.is_whitespace());
-    let odd = text.chars().filter(odd).count();
-    odd * UNREADABLE_SHARE > text.chars().count()
 }
 
 /// The text by its byte-order mark, else as UTF-8, else in the charset of the lower-case media

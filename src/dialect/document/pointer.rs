@@ -1,12 +1,10 @@
 //! A JSON Pointer (RFC 6901) → the value it points to.
 //!
-//! As serde's own, but without a copy of every token: pointers are followed for every error body.
+//! Unlike serde_json's, it does not copy every token: pointers are followed for every error body.
 
 use serde_json::Value;
 
-/// The value at a pointer, if there is one.
-#[must_use]
-pub fn at<'v>(tree: &'v Value, pointer: &str) -> Option<&'v Value> {
+pub(crate) fn at<'v>(tree: &'v Value, pointer: &str) -> Option<&'v Value> {
     if pointer.is_empty() {
         return Some(tree);
     }
@@ -15,15 +13,13 @@ pub fn at<'v>(tree: &'v Value, pointer: &str) -> Option<&'v Value> {
     }
     pointer.strip_prefix('/')?.split('/').try_fold(tree, |value, token| match value {
         Value::Object(members) => members.get(token),
-        Value::Array(items) => items.get(place(token)?),
+        Value::Array(items) => {
+            // RFC 6901 allows neither a sign nor leading zeros.
+            let odd = token.starts_with('+') || (token.starts_with('0') && token.len() != 1);
+            items.get(token.parse::<usize>().ok().filter(|_| !odd)?)
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
     })
-}
-
-/// An index as RFC 6901 writes it: no sign, no leading zeros.
-fn place(token: &str) -> Option<usize> {
-    let odd = token.starts_with('+') || (token.starts_with('0') && token.len() != 1);
-    if odd { None } else { token.parse().ok() }
 }
 
 #[cfg(test)]
@@ -33,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pointers_lead_where_serdes_lead() {
+    fn pointers_resolve_as_in_serde_json() {
         let tree = json!({ "a": [1, { "b/c": 2, "d~e": 3, "": 4 }], "": { "": 5 }, "0": 6 });
         let pointers = [
             "",

@@ -4,7 +4,6 @@
 //! list of names in order of trust. It skips decoys: a status phrase, `type: "error"`, a number
 //! that repeats the status.
 
-use http::HeaderMap;
 use serde_json::{Map, Value};
 
 use super::children;
@@ -28,14 +27,12 @@ pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
         BodyFormat::Empty | BodyFormat::Xml | BodyFormat::Unreadable => Facts::default(),
     };
     facts.message = facts.message.or_else(|| guesser.status_phrase(&document.tree, DEPTH_MAX));
-    let header = |names: &[&str]| first_header(head.headers, names);
+    let header = |names: &[&str]| {
+        names.iter().find_map(|name| nonempty(head.headers.get(*name)?.to_str().ok()?))
+    };
     facts.code = facts.code.or_else(|| header(&names::CODE_HEADERS).map(names::short));
     facts.reference = facts.reference.or_else(|| header(&names::REFERENCE_HEADERS));
     facts
-}
-
-fn first_header(headers: &HeaderMap, names: &[&str]) -> Option<String> {
-    names.iter().find_map(|name| nonempty(headers.get(*name)?.to_str().ok()?))
 }
 
 struct Guesser {
@@ -50,21 +47,19 @@ impl Guesser {
                 let pointers = vec![at.to_owned()];
                 Facts { message: nonempty(text), pointers, ..Facts::default() }
             }
-            Value::Array(items) => self.list(value, items, at, depth),
+            // A list of errors, or of one envelope, as streaming endpoints send it.
+            Value::Array(items) => {
+                let mut facts = match items.as_slice() {
+                    [Value::Object(only)] => self.object(only, &format!("{at}/0"), depth),
+                    _ => Facts::default(),
+                };
+                children::of_list(value, at, &mut facts);
+                promote(&mut facts);
+                facts
+            }
             Value::Object(map) => self.object(map, at, depth),
             Value::Null | Value::Bool(_) | Value::Number(_) => Facts::default(),
         }
-    }
-
-    /// A list of errors, or of one envelope, as streaming endpoints send it.
-    fn list(&self, value: &Value, items: &[Value], at: &str, depth: usize) -> Facts {
-        let mut facts = match items {
-            [Value::Object(only)] => self.object(only, &format!("{at}/0"), depth),
-            _ => Facts::default(),
-        };
-        children::of_list(value, at, &mut facts);
-        promote(&mut facts);
-        facts
     }
 
     fn object(&self, map: &Map<String, Value>, at: &str, depth: usize) -> Facts {

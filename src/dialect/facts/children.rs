@@ -85,6 +85,9 @@ impl FieldWalk<'_> {
 
     fn value(&mut self, value: &Value, at: &str, field: &str, depth: usize) {
         let full = self.facts.children.len() >= CHILDREN_MAX;
+        let is_message = |(name, value): (&String, &Value)| {
+            value.is_string() && CHILD_MESSAGES.contains(&plain(name).as_str())
+        };
         let Some(depth) = depth.checked_sub(1) else { return };
         let Some(values_left) = self.values_left.checked_sub(1) else { return };
         self.values_left = values_left;
@@ -95,7 +98,7 @@ impl FieldWalk<'_> {
                     self.value(item, &format!("{at}/{place}"), field, depth);
                 }
             }
-            Value::Object(map) if !has_message(map) => self.map(map, at, field, depth),
+            Value::Object(map) if !map.iter().any(is_message) => self.map(map, at, field, depth),
             Value::Object(_) | Value::String(_) => {
                 let child = child(value, at, Some(field), &mut self.facts.pointers);
                 self.facts.children.extend(child);
@@ -103,11 +106,6 @@ impl FieldWalk<'_> {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
-}
-
-fn has_message(map: &Map<String, Value>) -> bool {
-    map.iter()
-        .any(|(name, value)| value.is_string() && CHILD_MESSAGES.contains(&plain(name).as_str()))
 }
 
 /// One error: a text, or an object with a message or a code.

@@ -68,8 +68,9 @@ impl Extractor<'_> {
                 // The sentence says more than the id in it, so it stays in the details.
                 self.pointers.truncate(before);
                 let is_separator = |c: char| !(c.is_ascii_hexdigit() || c == '-');
-                if let Some(id) = text.split(is_separator).find(|word| is_guid(word)) {
-                    return Some(id.to_owned());
+                let is_guid = |word: &&str| word.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+                if let Some(guid) = text.split(is_separator).find(is_guid) {
+                    return Some(guid.to_owned());
                 }
             }
         }
@@ -144,8 +145,4 @@ fn looks_like_id(text: &str) -> bool {
     word.len() <= REFERENCE_CHARS_MAX
         && word.bytes().any(|byte| byte.is_ascii_digit())
         && !word.contains(char::is_whitespace)
-}
-
-fn is_guid(word: &str) -> bool {
-    word.len() == 36 && word.split('-').map(str::len).eq([8, 4, 4, 4, 12])
 }

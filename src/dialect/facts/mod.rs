@@ -99,18 +99,14 @@ impl Rest<'_> {
                 (rest.is_empty() == items.is_empty()).then_some(Value::Array(rest))
             }
             Value::Object(members) if members.is_empty() => Some(value.clone()),
-            Value::Object(members) => self.of_members(members).map(Value::Object),
+            Value::Object(members) => {
+                let ignored = |name: &str| self.ignored.iter().any(|it| **it == *name);
+                let kept = members.iter().filter(|(name, _)| !ignored(name));
+                let kept = kept.filter_map(|(name, value)| Some((name.clone(), self.of(value)?)));
+                let rest: Map<String, Value> = kept.collect();
+                (!rest.is_empty()).then_some(Value::Object(rest))
+            }
         }
-    }
-
-    fn of_members(&self, members: &Map<String, Value>) -> Option<Map<String, Value>> {
-        let ignored = |name: &str| self.ignored.iter().any(|it| **it == *name);
-        let kept = members.iter().filter(|(name, _)| !ignored(name));
-        let mut kept = kept.filter_map(|(name, value)| Some((name.clone(), self.of(value)?)));
-        let first = kept.next()?;
-        let mut rest = Map::with_capacity(members.len());
-        rest.extend(std::iter::once(first).chain(kept));
-        Some(rest)
     }
 }
 

@@ -19,7 +19,7 @@ const ENVELOPES: [&str; 9] = [
     "errorinfo",
 ];
 
-/// Sentences, the most specific first.
+/// Messages, the most specific first.
 pub(super) const MESSAGES: [&str; 24] = [
     "message",
     "errormessage",
@@ -47,7 +47,7 @@ pub(super) const MESSAGES: [&str; 24] = [
     "statustext",
 ];
 
-/// Machine codes, the most specific first.
+/// Codes, the most specific first.
 pub(super) const CODES: [&str; 17] = [
     "code",
     "errorcode",
@@ -92,7 +92,7 @@ pub(super) const REFERENCES: [&str; 20] = [
     "instance",
 ];
 
-/// When it happened.
+/// Dates of the occurrence.
 pub(super) const DATES: [&str; 6] =
     ["timestamp", "date", "datetime", "occurredat", "servertime", "time"];
 
@@ -143,7 +143,7 @@ pub(super) const LISTS: [&str; 22] = [
     "messages",
 ];
 
-/// Inside a single error: its sentence.
+/// The message of a single error.
 pub(super) const CHILD_MESSAGES: [&str; 13] = [
     "message",
     "msg",
@@ -160,11 +160,11 @@ pub(super) const CHILD_MESSAGES: [&str; 13] = [
     "issue",
 ];
 
-/// Inside a single error: its code.
+/// The code of a single error.
 pub(super) const CHILD_CODES: [&str; 9] =
     ["code", "errorcode", "issue", "reason", "type", "errortype", "keyword", "rule", "statuscode"];
 
-/// Inside a single error: the field it is about.
+/// The field that a single error is about.
 pub(super) const CHILD_FIELDS: [&str; 14] = [
     "pointer",
     "field",

@@ -1,6 +1,7 @@
-//! A wait that a sentence states, as the last resort: only where it speaks of trying again.
+//! A wait or a limit that a sentence states. A wait counts only where the sentence is about trying
+//! again.
 //!
-//! A pattern finds the words that lead to a wait; the span behind them is read by hand, whole or
+//! A pattern finds the words that introduce a wait. The span after them is parsed by hand, whole or
 //! not at all, and must end where the statement ends: "retry after the 30 day trial" states none.
 
 use std::borrow::Cow;
@@ -9,7 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use regex::{Captures, Regex};
 
-use super::{pattern, span, value};
+use super::{span, value};
+use crate::outcome::LearnedLimit;
 
 /// The wait that a text states.
 pub(super) fn wait(text: &str, now: SystemTime) -> Option<Duration> {
@@ -27,14 +29,22 @@ pub(super) fn wait(text: &str, now: SystemTime) -> Option<Duration> {
     });
     let again =
         || AGAIN_IN.find_iter(&text).find_map(|lead| again_in(lead.as_str(), &text[lead.end()..]));
-    let waiting = || WAIT_FOR.find_iter(&text).find_map(|lead| wait_for(&text[lead.end()..]));
+    // "wait 30 seconds", if nothing follows but to try again.
+    let waiting = || {
+        WAIT_FOR.find_iter(&text).find_map(|lead| {
+            let (span, rest) = span::leading(&text[lead.end()..])?;
+            let then = rest.trim_start();
+            let again = !then.starts_with(char::is_alphabetic) || TO_TRY_AGAIN.is_match(then);
+            value::plausible(span).filter(|_| again && ends(rest))
+        })
+    };
     moment.or_else(again).or_else(waiting)
 }
 
-/// "… in 57 seconds", "… after 134"; without a unit, "… in 2027" is no wait.
+/// "… in 57 seconds", "… after 134". Without a unit, "… in 2027" is a year.
 fn again_in(lead: &str, rest: &str) -> Option<Duration> {
     if let Some((span, rest)) = span::leading(rest) {
-        return value::legal(span).filter(|_| ends(rest));
+        return value::plausible(span).filter(|_| ends(rest));
     }
     if lead.trim_end().to_ascii_lowercase().ends_with(" in") {
         return None;
@@ -42,30 +52,22 @@ fn again_in(lead: &str, rest: &str) -> Option<Duration> {
     let plain = rest.strip_prefix(['\'', '"']).unwrap_or(rest);
     let end = plain.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(plain.len());
     let number = plain[..end].trim_end_matches('.');
-    let seconds = Duration::try_from_secs_f64(value::decimal(number)?).ok()?;
+    let seconds = Duration::try_from_secs_f64(span::decimal(number)?).ok()?;
     let rest = &plain[number.len()..];
     let alone = !rest.trim_start().starts_with(char::is_alphabetic) && ends(rest);
-    value::legal(seconds).filter(|_| alone)
+    value::plausible(seconds).filter(|_| alone)
 }
 
-/// "wait 30 seconds", and then nothing else than to try again.
-fn wait_for(rest: &str) -> Option<Duration> {
-    let (span, rest) = span::leading(rest)?;
-    let then = rest.trim_start();
-    let again = !then.starts_with(char::is_alphabetic) || TO_TRY_AGAIN.is_match(then);
-    value::legal(span).filter(|_| again && ends(rest))
-}
-
-/// Words that may follow a span without being what it measures, as "trial" would be.
+/// Words that may follow a span. Any other is what the span measures, as in "30 day trial".
 const AFTER_SPAN: [&str; 18] = [
     "before", "and", "then", "or", "to", "from", "until", "when", "if", "as", "because", "since",
     "with", "please", "for", "due", "at", "later",
 ];
 
-/// Words that lengthen a span in a way that is not read.
+/// Words that lengthen a span in a way that is not parsed ("and a half").
 const LENGTHENING: [&str; 8] = ["a", "an", "half", "one", "two", "three", "another", "some"];
 
-/// Whether a statement ends here, so that the span before it was all of it.
+/// Whether the statement ends here, so that the span before it was all of it.
 fn ends(rest: &str) -> bool {
     let trimmed = rest.trim_start_matches([' ', '\t']);
     let Some(first) = trimmed.chars().next() else { return true };
@@ -84,14 +86,26 @@ fn ends(rest: &str) -> bool {
     }
 }
 
-/// The text without addresses, which are no words of the vendor's.
-#[must_use]
-pub fn without_links(text: &str) -> Cow<'_, str> {
+/// The allowance that a sentence names: "Maximum allowed 1000 per 01:00:00" (W17).
+pub(crate) fn learned(sentence: &str) -> Option<LearnedLimit> {
+    let found = ALLOWANCE.captures(sentence)?;
+    let limit = found[1].parse().ok().filter(|limit| *limit > 0)?;
+    let window = span::time_span(&found[2]).and_then(value::plausible)?;
+    Some(LearnedLimit { limit, window })
+}
+
+/// The text without URLs and e-mail addresses, whose words are not a statement of the vendor.
+pub(crate) fn without_links(text: &str) -> Cow<'_, str> {
     if text.contains(['/', '@']) || text.contains("www.") {
         LINK.replace_all(text, " ")
     } else {
         Cow::Borrowed(text)
     }
+}
+
+/// Compiles a constant pattern.
+pub(crate) fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("the pattern is a constant that a test compiles")
 }
 
 static LINK: LazyLock<Regex> = LazyLock::new(|| {
@@ -102,15 +116,15 @@ static LINK: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
-/// What stands inside a sentence without being a part of it: an inline tag, and a blank that is no
-/// space.
+/// Inline tags, and blanks other than a space.
 static TAG_OR_SPACE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
         r"(?i)</?(?:b|i|u|em|strong|span|code|tt|mark|small)\b[^<>]{0,100}>|[\x{a0}\x{2009}\x{202f}]",
     )
 });
 
-/// What leads to a moment or a span: the speaker's "again", and what stands between it and "in".
+/// The words that introduce a moment or a span: some form of "again", and what may stand between it
+/// and "in".
 const AGAIN: &str = concat!(
     r"(?i)(?:\b(?:re-?try(?:ing)?|re-?submit|re-?send|repeat|(?:come|check|call) back|next (?:request|call|attempt|try)",
     r"|try(?:ing)?(?: \w+){0,3}? again)",
@@ -154,3 +168,63 @@ static TO_TRY_AGAIN: LazyLock<Regex> = LazyLock::new(|| {
         r"(?i)^(?:before|until|then|(?:and|to)(?: then)? (?:re-?try|try|re-?send|re-?submit))\b",
     )
 });
+
+static ALLOWANCE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)maximum allowed (\d{1,9}) per ((?:\d{1,5}\.)?\d{1,2}:\d{2}:\d{2})(?:\D|$)")
+});
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    fn now() -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_767_225_600) // 2026-01-01T00:00:00Z
+    }
+
+    #[test]
+    fn sentences_state_waits() {
+        let rows = [
+            ("Too Many Requests: retry after 134", Some(134_000)),
+            ("Rate limit is exceeded. Try again in 57 seconds.", Some(57_000)),
+            ("Please try again after '372' seconds.", Some(372_000)),
+            ("Expected available in 831.0 seconds.", Some(831_000)),
+            ("Your quota resets in 16 seconds", Some(16_000)),
+            ("Retry after 2026-01-01T00:00:30Z", Some(30_000)),
+            (
+                "User-rate limit exceeded.  Retry after 2026-01-01T00:01:00.500Z (Mail sending)",
+                Some(60_500),
+            ),
+            ("Please try again in 6m0s.", Some(360_000)),
+            ("Please try again in 370ms. Visit x", Some(370)),
+            ("Requests blocked for 00:05:00. Maximum allowed 5 per 00:00:01.", Some(300_000)),
+            ("Quota will be replenished in 00:12:00.", Some(720_000)),
+            ("Requests throttled. Maximum allowed 1000 per 01:00:00.", None),
+            ("You may retry 3 times", None),
+            ("retry after 99999999999999999999999", None),
+            ("try again in 400 days", None),
+        ];
+        for (sentence, expected) in rows {
+            let found = wait(sentence, now()).map(|span| span.as_millis());
+            assert_eq!(found, expected, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn the_maximum_allowed_is_learned() {
+        let rows = [
+            ("Requests throttled. Maximum allowed 1000 per 01:00:00.", Some((1000, 3600))),
+            ("Maximum allowed 10 per 00:00:01", Some((10, 1))),
+            ("maximum allowed 5 per 1.00:00:00.", Some((5, 86_400))),
+            ("Maximum allowed 0 per 01:00:00", None),
+            ("Maximum allowed 5 per 00:00:00", None),
+            ("Maximum allowed 9999999999 per 01:00:00", None),
+            ("Maximum allowed 5 per hour", None),
+        ];
+        for (sentence, expected) in rows {
+            let found = learned(sentence).map(|it| (it.limit, it.window.as_secs()));
+            assert_eq!(found, expected, "{sentence}");
+        }
+    }
+}

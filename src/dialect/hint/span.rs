@@ -1,12 +1,10 @@
-//! A span at the start of a text, in every spelling met, and what follows it.
+//! A length of time at the start of a text, in every spelling vendors use, and what follows it.
 //!
-//! Compound spans are read whole, so that a wait never ends earlier than it was said.
+//! Compound spans are read whole, so a wait never ends earlier than stated.
 
 use std::time::Duration;
 
-use super::value::decimal;
-
-/// Parts of one span; hostile texts have more.
+/// Parts of one compound span.
 const PARTS_MAX: usize = 8;
 
 /// The span a text begins with (`6m0s`, `'372' seconds`, `2 hours, 3 minutes`, `5-10 minutes`,
@@ -25,15 +23,18 @@ pub(super) fn leading(text: &str) -> Option<(Duration, &str)> {
 
 /// One number with its unit, or one time as a clock shows it.
 fn part(text: &str) -> Option<(Duration, &str)> {
-    clock(text).or_else(|| {
-        let (number, rest) = number(text)?;
-        let (unit, rest) = unit(rest)?;
-        let span = Duration::try_from_secs_f64(number * unit).ok()?;
-        Some((span, rest))
-    })
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.');
+    // A full stop after a time ends the sentence.
+    let clock = text[..end.unwrap_or(text.len())].trim_end_matches('.');
+    if let Some(span) = time_span(clock) {
+        return Some((span, &text[clock.len()..]));
+    }
+    let (number, rest) = number(text)?;
+    let (unit, rest) = unit(rest)?;
+    Some((Duration::try_from_secs_f64(number * unit).ok()?, rest))
 }
 
-/// What may stand between two parts: nothing, blanks, a comma, the dot of an abbreviation, an
+/// The text after what may separate two parts: blanks, a comma, the dot of an abbreviation, an
 /// "and".
 fn after_separator(text: &str) -> &str {
     let text = text.trim_start_matches(' ');
@@ -68,7 +69,7 @@ const WORDS: [(&str, f64); 22] = [
     ("ten ", 10.0),
 ];
 
-/// A number, in quotes or not; of a range its end.
+/// A number, in quotes or not; of a range the larger end.
 fn number(text: &str) -> Option<(f64, &str)> {
     let worded = WORDS.iter().find_map(|(word, number)| Some((*number, text.strip_prefix(word)?)));
     if worded.is_some() {
@@ -83,7 +84,7 @@ fn number(text: &str) -> Option<(f64, &str)> {
     Some((first, rest.strip_prefix(['\'', '"']).unwrap_or(rest)))
 }
 
-/// A plain number, perhaps with its thousands apart: `1,000`.
+/// A plain number, perhaps with thousands separators: `1,000`.
 fn amount(text: &str) -> Option<(f64, &str)> {
     let (plain, mut rest) = digits(text)?;
     let mut written = plain.to_owned();
@@ -122,17 +123,14 @@ fn unit(text: &str) -> Option<(f64, &str)> {
     Some((seconds, rest.strip_prefix("(s)").unwrap_or(rest)))
 }
 
-/// A time as a clock shows it; a full stop behind it ends the sentence.
-fn clock(text: &str) -> Option<(Duration, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.');
-    let shown = text[..end.unwrap_or(text.len())].trim_end_matches('.');
-    Some((time_span(shown)?, &text[shown.len()..]))
-}
-
 /// `hh:mm:ss` or `d.hh:mm:ss`, and nothing else.
 pub(super) fn time_span(text: &str) -> Option<Duration> {
     let mut parts = text.split(':');
-    let (days, hours) = days_and_hours(parts.next()?)?;
+    let first = parts.next()?;
+    let (days, hours) = match first.split_once('.') {
+        Some((days, hours)) => (whole(days)?, whole(hours)?),
+        None => (0, whole(first)?),
+    };
     let (minutes, rest) = (whole(parts.next()?)?, parts.next()?);
     if parts.next().is_some() || minutes > 59 {
         return None;
@@ -144,19 +142,12 @@ pub(super) fn time_span(text: &str) -> Option<Duration> {
     Duration::from_secs(minutes.checked_mul(60)?).checked_add(last)
 }
 
-fn days_and_hours(text: &str) -> Option<(u64, u64)> {
-    match text.split_once('.') {
-        Some((days, hours)) => Some((whole(days)?, whole(hours)?)),
-        None => Some((0, whole(text)?)),
-    }
-}
-
 fn whole(text: &str) -> Option<u64> {
     let digits = (1..=9).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
     if digits { text.parse().ok() } else { None }
 }
 
-/// What follows the `P` of an ISO 8601 duration; months and years have no length.
+/// What follows the `P` of an ISO 8601 duration; months and years have no fixed length.
 fn iso(text: &str) -> Option<(Duration, &str)> {
     let (mut rest, mut sum, mut parts) = (text, Duration::ZERO, 0);
     let mut in_time = false;
@@ -177,4 +168,11 @@ fn iso(text: &str) -> Option<(Duration, &str)> {
         (sum, rest, parts) = (sum.checked_add(part)?, &tail[1..], parts + 1);
     }
     (parts > 0).then_some((sum, rest))
+}
+
+/// Digits with at most one point: neither signs, exponents nor `inf`.
+pub(super) fn decimal(text: &str) -> Option<f64> {
+    let starts = text.bytes().next().is_some_and(|first| first.is_ascii_digit());
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if starts && plain && text.len() <= 30 { text.parse().ok() } else { None }
 }

@@ -1,25 +1,26 @@
-//! The rate-limit headers of any response: what remains of which bucket, when it resets, and
-//! whether the vendor asks for a pause.
+//! What the head of any response says about the vendor's limits: what remains of which bucket, when
+//! it is refilled, and whether the vendor asks for a pause.
 
 use std::time::{Duration, SystemTime};
 
 use http::header::AGE;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 
-use super::{HintSource, ResetHeaders, WaitHint, hint, now, retry_after, text, unit, value};
+use super::header::{now, retry_after, text};
+use super::rate_limit::{ITEMS_MAX, bucket_reset, is_zero, number, remaining, split};
+use super::value;
 use crate::outcome::{
     Basis, Bucket, FULL_PACE, HoldCause, HoldOrder, HoldScope, ResponseHead, Standing, Wait,
     is_rate_limit_header,
 };
 
-/// Items of a header's list that are looked at.
-const ITEMS_MAX: usize = 16;
-
-/// Buckets of an answer that are looked at.
+/// Buckets of one response that are kept.
 const BUCKETS_MAX: usize = 32;
 
-/// What the head of a response says about the vendor's limits; `None` without rate-limit headers,
-/// and for a cached response.
+/// `None` for a head without rate-limit headers, and for a cached response.
+///
+/// The gateway asks only for heads in which it has seen such a header, so the passing path of most
+/// successes does not come here.
 #[must_use]
 #[cold]
 pub fn standing(head: ResponseHead<'_>, wall: SystemTime) -> Option<Standing> {
@@ -40,11 +41,8 @@ pub fn standing(head: ResponseHead<'_>, wall: SystemTime) -> Option<Standing> {
 /// every response.
 fn pause(head: ResponseHead<'_>, wall: SystemTime) -> Option<HoldOrder> {
     let hint = retry_after(head.headers, wall).filter(|_| head.status.is_success())?;
-    let left = |(name, left): (&HeaderName, &HeaderValue)| {
-        let name = name.as_str();
-        is_rate_limit_header(name) && name.contains("remaining") && !is_zero(left.as_bytes())
-    };
-    let of_operation = head.status == StatusCode::ACCEPTED && head.headers.iter().any(left);
+    let of_operation = head.status == StatusCode::ACCEPTED
+        && remaining(head.headers).any(|(_, left)| !is_zero(left.as_bytes()));
     (!of_operation).then_some(HoldOrder {
         scope: HoldScope::Allowance,
         cause: HoldCause::Pause,
@@ -56,7 +54,18 @@ fn pause(head: ResponseHead<'_>, wall: SystemTime) -> Option<HoldOrder> {
 
 fn buckets(headers: &HeaderMap, wall: SystemTime) -> Vec<Bucket> {
     let policies: Vec<_> = policies(headers).collect();
-    let mut buckets = remaining(headers, &policies, now(headers, wall));
+    let now = now(headers, wall);
+    let mut buckets = Vec::new();
+    for line in headers.get_all("ratelimit").iter().filter_map(|line| line.to_str().ok()) {
+        let items = split(line, ',').take(ITEMS_MAX);
+        buckets.extend(items.filter_map(|item| draft_item(item, &policies)));
+        buckets.extend(draft_07(line, &policies));
+    }
+    for (name, value) in remaining(headers) {
+        if let Some(left) = value.to_str().ok().and_then(whole) {
+            buckets.extend(own_bucket(headers, (name, left), &policies, now));
+        }
+    }
     for policy in policies.iter().filter(|policy| policy.unit == Unit::Requests) {
         let known = buckets.iter().any(|bucket| bucket.window == Some(policy.window));
         if !known {
@@ -69,98 +78,6 @@ fn buckets(headers: &HeaderMap, wall: SystemTime) -> Vec<Bucket> {
     buckets
 }
 
-/// The wait until something remains again: for a throttle any reset, else only that of an exhausted
-/// bucket.
-pub(super) fn reset(
-    headers: &HeaderMap,
-    reset_headers: ResetHeaders,
-    now: SystemTime,
-) -> Option<WaitHint> {
-    let draft = text(headers, "ratelimit").and_then(draft_reset);
-    let any = || match reset_headers {
-        ResetHeaders::StateWaits => any_reset(headers, now),
-        ResetHeaders::Ignored => None,
-    };
-    hint(draft, HintSource::RateLimit)
-        .or_else(|| hint(exhausted_reset(headers, now).or_else(any), HintSource::Reset))
-}
-
-/// `"default";r=0;t=30` of the drafts from 08 on, `limit=9, remaining=0, reset=30` of 07.
-///
-/// Only where nothing is left: a throttle with something left is about another bucket.
-fn draft_reset(line: &str) -> Option<Duration> {
-    let parameters = |item| split(item, ';').skip(1);
-    let wait = |item| {
-        let closed = parameters(item).find_map(|it| number(it, "r"))? == 0;
-        let seconds = parameters(item).find_map(|it| number(it, "t"))?;
-        if closed { value::legal(Duration::from_secs(seconds)) } else { None }
-    };
-    let newer = split(line, ',').take(ITEMS_MAX).filter_map(wait).max();
-    newer.or_else(|| {
-        let left = split(line, ',').take(ITEMS_MAX).find_map(|it| number(it, "remaining"))?;
-        let closed = left == 0;
-        let seconds = split(line, ',').take(ITEMS_MAX).find_map(|it| number(it, "reset"))?;
-        if closed { value::legal(Duration::from_secs(seconds)) } else { None }
-    })
-}
-
-/// The longest reset among the buckets of which nothing remains.
-fn exhausted_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let empty = headers.iter().filter(|(name, value)| {
-        is_rate_limit_header(name.as_str())
-            && name.as_str().contains("remaining")
-            && is_zero(value.as_bytes())
-    });
-    empty.filter_map(|(name, _)| bucket_reset(headers, name.as_str(), now)).max()
-}
-
-pub(super) fn is_zero(value: &[u8]) -> bool {
-    !value.is_empty() && value.iter().all(|byte| *byte == b'0')
-}
-
-/// The reset of the bucket that this header says remains.
-fn bucket_reset(headers: &HeaderMap, remaining: &str, now: SystemTime) -> Option<Duration> {
-    let bucket = unit::bucket(remaining);
-    let mut own = resets(headers).filter(|(name, _)| unit::bucket(name.as_str()) == bucket);
-    own.find_map(|(name, value)| wait_of(name, value, now))
-}
-
-/// The longest reset of a bucket that does not say that something is left.
-fn any_reset(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let open = resets(headers).filter(|(name, _)| !has_left(headers, name));
-    open.filter_map(|(name, value)| wait_of(name, value, now)).max()
-}
-
-fn resets(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-    let is_reset = |name: &str| {
-        (is_rate_limit_header(name) && name.contains("reset")) || is_own_retry_after(name)
-    };
-    headers.iter().filter(move |(name, _)| is_reset(name.as_str()))
-}
-
-/// Whether a header is a vendor's own `Retry-After`: `X-Rate-Limit-Retry-After-Seconds`.
-fn is_own_retry_after(name: &str) -> bool {
-    (name.starts_with("x-") || is_rate_limit_header(name))
-        && name.contains("retry-after")
-        && !name.contains("max")
-}
-
-fn wait_of(name: &HeaderName, value: &HeaderValue, now: SystemTime) -> Option<Duration> {
-    value::named(value.to_str().ok()?, unit::of_header(name.as_str()), now)
-}
-
-/// Whether the bucket of a reset says that something is left.
-fn has_left(headers: &HeaderMap, reset: &HeaderName) -> bool {
-    let bucket = unit::bucket(reset.as_str());
-    headers.iter().any(|(name, left)| {
-        let name = name.as_str();
-        is_rate_limit_header(name)
-            && name.contains("remaining")
-            && unit::bucket(name) == bucket
-            && !is_zero(left.as_bytes())
-    })
-}
-
 /// What a bucket counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
@@ -168,10 +85,10 @@ enum Unit {
     Other,
 }
 
-/// One item of a policy.
+/// One item of `RateLimit-Policy`.
 #[derive(Clone, Copy, Debug)]
 struct Policy<'a> {
-    /// Its name, or the quota that stands in its place.
+    /// The name, or the quota that stands in its place.
     name: &'a str,
     limit: u32,
     window: Duration,
@@ -183,80 +100,61 @@ fn policies(headers: &HeaderMap) -> impl Iterator<Item = Policy<'_>> {
     let names = ["ratelimit-policy", "ratelimit-limit", "x-ratelimit-limit", "x-ratelimit-policy"];
     let lines = names.into_iter().flat_map(|name| headers.get_all(name));
     let lines = lines.filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| split(line, ',').take(ITEMS_MAX).filter_map(policy_item))
+    lines.flat_map(|line| split(line, ',').take(ITEMS_MAX).filter_map(policy))
 }
 
 /// `"burst";q=100;w=60` or `100;w=60`.
-fn policy_item(item: &str) -> Option<Policy<'_>> {
+fn policy(item: &str) -> Option<Policy<'_>> {
     let name = split(item, ';').next()?.trim();
     let other_unit = item.contains("qu=") && !item.contains("qu=\"request");
     let unit = if other_unit { Unit::Other } else { Unit::Requests };
     let quota = split(item, ';').find_map(|it| number(it, "q")).or_else(|| name.parse().ok())?;
     let window = split(item, ';').find_map(|it| number(it, "w")).filter(|window| *window > 0)?;
-    let window = value::legal(Duration::from_secs(window))?;
+    let window = value::plausible(Duration::from_secs(window))?;
     let limit = u32::try_from(quota).ok().filter(|limit| *limit > 0)?;
     Some(Policy { name, limit, window, unit })
 }
 
-/// What is said to remain, of every bucket.
-fn remaining(headers: &HeaderMap, policies: &[Policy<'_>], now: SystemTime) -> Vec<Bucket> {
-    let mut buckets = Vec::new();
-    for line in headers.get_all("ratelimit").iter().filter_map(|line| line.to_str().ok()) {
-        let items = split(line, ',').take(ITEMS_MAX);
-        buckets.extend(items.filter_map(|item| draft_item(item, policies)));
-        buckets.extend(older_draft(line, policies));
-    }
-    for (name, value) in headers {
-        let name = name.as_str();
-        if is_rate_limit_header(name)
-            && name.contains("remaining")
-            && let Some(left) = value.to_str().ok().and_then(whole)
-        {
-            buckets.extend(vendors_own(headers, (name, left), policies, now));
-        }
-    }
-    buckets
-}
-
-/// `"default";r=0;t=30` of the drafts from 08 on.
+/// `"default";r=0;t=30` of the IETF drafts from 08 on.
 fn draft_item(item: &str, policies: &[Policy<'_>]) -> Option<Bucket> {
     let name = split(item, ';').next()?.trim();
     let left = split(item, ';').skip(1).find_map(|it| number(it, "r"))?;
     let reset = split(item, ';').skip(1).find_map(|it| number(it, "t"));
     let named = policies.iter().find(|policy| policy.name == name);
-    let only = || policies.first().filter(|_| policies.len() == 1);
-    let policy = named.or_else(only);
+    let policy = named.or_else(|| policies.first().filter(|_| policies.len() == 1));
     bucket(left, seconds(reset), policy, None)
 }
 
 /// `limit=9, remaining=0, reset=30` of draft 07.
-fn older_draft(line: &str, policies: &[Policy<'_>]) -> Option<Bucket> {
+fn draft_07(line: &str, policies: &[Policy<'_>]) -> Option<Bucket> {
     let value = |name| split(line, ',').take(ITEMS_MAX).find_map(|it| number(it, name));
     let limit = value("limit").and_then(|limit| u32::try_from(limit).ok());
     bucket(value("remaining")?, seconds(value("reset")), of_limit(policies, limit), limit)
 }
 
-/// A bucket in a vendor's own headers, known by the one that says what remains.
-fn vendors_own(
+/// A bucket in the vendor's own headers, identified by the one that says what remains.
+fn own_bucket(
     headers: &HeaderMap,
     (name, left): (&str, u64),
     policies: &[Policy<'_>],
     now: SystemTime,
 ) -> Option<Bucket> {
-    let unit = if counts_requests(name) { Unit::Requests } else { Unit::Other };
-    if unit == Unit::Other && left > 0 {
+    let counts_requests = !OTHER_UNITS.iter().any(|unit| name.contains(unit));
+    if !counts_requests && left > 0 {
         return None;
     }
     let limit = text(headers, name.replacen("remaining", "limit", 1).as_str());
     let limit = limit.and_then(|limit| whole(split(limit, ',').next()?));
     let limit = limit.and_then(|limit| u32::try_from(limit).ok());
     let found = bucket(left, bucket_reset(headers, name, now), of_limit(policies, limit), limit)?;
-    let window = found.window.or_else(|| window_in(name));
-    Some(match unit {
-        Unit::Requests => Bucket { window, ..found },
-        Unit::Other => Bucket { limit: None, window: None, ..found },
-    })
+    if !counts_requests {
+        return Some(Bucket { limit: None, window: None, ..found });
+    }
+    Some(Bucket { window: found.window.or_else(|| window_in(name)), ..found })
 }
+
+/// Parts of a header's name that say that it counts something else than requests.
+const OTHER_UNITS: [&str; 7] = ["token", "byte", "char", "credit", "point", "cost", "unit"];
 
 fn bucket(
     left: u64,
@@ -278,7 +176,7 @@ fn bucket(
     }
 }
 
-/// The policy of a bucket that names none: the only one, or the one of its limit.
+/// The policy of a bucket that names none: the only one, or the one with its limit.
 fn of_limit<'a>(policies: &'a [Policy<'a>], limit: Option<u32>) -> Option<&'a Policy<'a>> {
     match policies {
         [only] if limit.is_none_or(|limit| limit == only.limit) => Some(only),
@@ -286,13 +184,7 @@ fn of_limit<'a>(policies: &'a [Policy<'a>], limit: Option<u32>) -> Option<&'a Po
     }
 }
 
-/// Whether a header's name does not say that it counts something else.
-fn counts_requests(name: &str) -> bool {
-    const OTHERS: [&str; 7] = ["token", "byte", "char", "credit", "point", "cost", "unit"];
-    !OTHERS.iter().any(|unit| name.contains(unit))
-}
-
-/// The window that a header's name says: `x-ratelimit-remaining-minute`.
+/// The window in a header's name: `x-ratelimit-remaining-minute`.
 fn window_in(name: &str) -> Option<Duration> {
     let seconds = name.split('-').find_map(|word| match word {
         "second" => Some(1),
@@ -304,7 +196,7 @@ fn window_in(name: &str) -> Option<Duration> {
     seconds.map(Duration::from_secs)
 }
 
-/// A whole number, or one with decimals that is rounded down.
+/// A whole number, or one with decimals, rounded down.
 fn whole(text: &str) -> Option<u64> {
     let digits = text.trim().split('.').next()?;
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -312,31 +204,18 @@ fn whole(text: &str) -> Option<u64> {
 }
 
 fn seconds(number: Option<u64>) -> Option<Duration> {
-    value::legal(Duration::from_secs(number?))
-}
-
-/// `name=12` with a whole number.
-fn number(parameter: &str, name: &str) -> Option<u64> {
-    let (found, value) = parameter.split_once('=')?;
-    if found.trim() == name { value.trim().parse().ok() } else { None }
-}
-
-/// The parts of a structured field; separators inside quotes do not count.
-fn split(line: &str, separator: char) -> impl Iterator<Item = &str> {
-    let mut quoted = false;
-    line.split(move |c| {
-        quoted ^= c == '"';
-        c == separator && !quoted
-    })
+    value::plausible(Duration::from_secs(number?))
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::UNIX_EPOCH;
 
+    use http::{HeaderName, HeaderValue};
+
     use super::*;
 
-    /// Limit, window, what remains and the reset of a bucket.
+    /// Limit, window, remaining and reset of a bucket.
     type Found = (Option<u32>, Option<u64>, Option<u32>, Option<u64>);
 
     fn read(pairs: &[(&str, &str)]) -> Vec<Found> {
@@ -353,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_answers_have_no_standing() {
+    fn heads_without_usable_rate_limit_headers_have_no_standing() {
         assert_eq!(read(&[("content-type", "text/html"), ("retry-after", "3")]), []);
         assert_eq!(read(&[("ratelimit", "garbage;;;=,\"")]), []);
         assert_eq!(read(&[("x-ratelimit-remaining", "some"), ("x-ratelimit-reset", "3")]), []);
@@ -361,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_remains_is_read_in_every_spelling() {
+    fn remaining_calls_are_read_in_every_spelling() {
         let rows: [(&[(&str, &str)], Found); 9] = [
             (
                 &[("ratelimit", "limit=10, remaining=0, reset=7")],
@@ -414,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn each_bucket_is_its_own_and_used_up_ones_come_last() {
+    fn buckets_are_kept_apart_and_exhausted_ones_come_last() {
         let two = [
             ("ratelimit", "\"b\";r=0;t=30, \"a\";r=5;t=9"),
             ("ratelimit-policy", "\"a\";q=10;w=60, \"b\";q=1000;w=3600, \"c\";q=9;w=1"),
@@ -428,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_counted_in_requests_only_matters_when_it_is_used_up() {
+    fn buckets_of_other_units_count_only_when_exhausted() {
         let tokens = |left| {
             read(&[
                 ("x-ratelimit-limit-tokens", "1000"),
@@ -450,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn every_policy_is_told_with_its_window() {
+    fn policies_become_buckets_with_their_windows() {
         let two: &[_] = &[(100, 60), (1000, 86_400)];
         let other_unit = "\"a,b;w=1\";q=7;w=60, \"x\";q=1;w=60;qu=\"content-bytes\"";
         let rows = [
@@ -469,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cached_answer_says_nothing() {
+    fn a_cached_response_has_no_standing() {
         let stale = [("ratelimit", "\"a\";r=0;t=9"), ("age", "12")];
         assert_eq!(read(&stale), []);
     }

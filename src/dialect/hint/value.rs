@@ -1,48 +1,48 @@
-//! One value of a hint → a span: numbers, dates, durations in every spelling met.
+//! One value of a hint → a span: numbers, dates and durations in every spelling vendors use.
 //!
-//! Out of grammar is `None`. So is anything longer than 31 days, which no vendor means, and a word
-//! of zero or of the past: "again, at once" beside a refusal says nothing.
+//! A value out of grammar is `None`. So is anything longer than 31 days, which no vendor means, and
+//! zero or a moment in the past: "retry at once" beside a refusal is not a wait.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::span;
-use super::unit::{Named, Relation};
+use super::name::{Meaning, Relation};
+use super::span::{self, decimal};
 
-/// No legal word is longer.
-pub const WAIT_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
-/// Characters of a value; longer ones are no hint.
+/// The longest wait that counts as meant.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
+/// Characters of a value; a longer one is not a hint.
 const CHARS_MAX: usize = 40;
-/// From here on a number is a moment in seconds since 1970, not a delay.
+/// From here on, a number is a moment in seconds since 1970, not a delay.
 const EPOCH_SECONDS_MIN: f64 = 1e9;
-/// From here on it is one in milliseconds.
+/// From here on, it is one in milliseconds.
 const EPOCH_MILLIS_MIN: f64 = 1e11;
 
-/// `Retry-After`: seconds, decimals, three forms of dates, and what people send instead.
+/// `Retry-After` in whatever form vendors send it.
 pub(super) fn lenient_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
-    named(text, Named::default(), now)
+    wait(text, Meaning::default(), now)
 }
 
-/// `Retry-After` as RFC 9110 10.2.3 writes it: whole seconds, or a date.
+/// `Retry-After` by the grammar of RFC 9110, 10.2.3: whole seconds, or a date.
 pub(super) fn strict_retry_after(text: &str, now: SystemTime) -> Option<Duration> {
     match text.bytes().all(|byte| byte.is_ascii_digit()) {
         true => decimal(text).and_then(seconds),
-        false => legal(httpdate::parse_http_date(text).ok()?.duration_since(now).ok()?),
+        false => plausible(httpdate::parse_http_date(text).ok()?.duration_since(now).ok()?),
     }
 }
 
-/// A value under a name that may say its unit, and whether it is a delay or a moment; what the
-/// name leaves open is told apart by form and magnitude.
-pub(super) fn named(text: &str, name: Named, now: SystemTime) -> Option<Duration> {
+/// A value whose name may say the unit, and whether it is a delay or a moment. What the name leaves
+/// open follows from form and magnitude.
+pub(super) fn wait(text: &str, name: Meaning, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if text.len() > CHARS_MAX {
         return None;
     }
     let Some(number) = decimal(text) else {
-        let moment = || until(text, now);
+        let delay = || duration(text).and_then(plausible);
         return match name.relation {
-            Relation::Delay => duration(text).and_then(legal),
-            Relation::Moment => moment(),
-            Relation::Open => duration(text).and_then(legal).or_else(moment),
+            Relation::Delay => delay(),
+            Relation::Moment => until(text, now),
+            Relation::Open => delay().or_else(|| until(text, now)),
         };
     };
     let scaled = number * name.unit.map_or(1.0, |unit| unit.as_secs_f64());
@@ -61,8 +61,7 @@ pub(super) fn milliseconds(text: &str) -> Option<Duration> {
 }
 
 /// A span with units (`6m0s`, `370ms`, `2.12 days`, `PT30S`) or as a clock shows it (`00:05:00`).
-#[must_use]
-pub fn duration(text: &str) -> Option<Duration> {
+pub(crate) fn duration(text: &str) -> Option<Duration> {
     let text = text.trim();
     if text.is_empty() || text.len() > CHARS_MAX {
         return None;
@@ -71,30 +70,23 @@ pub fn duration(text: &str) -> Option<Duration> {
     (rest.is_empty() && span <= WAIT_MAX).then_some(span)
 }
 
-/// The span from now until a date.
+/// The time from now until a date.
 pub(super) fn until(text: &str, now: SystemTime) -> Option<Duration> {
-    legal(moment(text)?.duration_since(now).ok()?)
+    plausible(moment(text)?.duration_since(now).ok()?)
 }
 
-/// The span, if it is a legal word.
-pub(super) fn legal(span: Duration) -> Option<Duration> {
+/// The span, unless it is zero or longer than a vendor can mean.
+pub(super) fn plausible(span: Duration) -> Option<Duration> {
     (!span.is_zero() && span <= WAIT_MAX).then_some(span)
 }
 
-/// Digits with at most one point: neither signs, exponents nor `inf`.
-pub(super) fn decimal(text: &str) -> Option<f64> {
-    let starts = text.bytes().next().is_some_and(|first| first.is_ascii_digit());
-    let plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    if starts && plain && text.len() <= 30 { text.parse().ok() } else { None }
-}
-
 fn seconds(number: f64) -> Option<Duration> {
-    legal(Duration::try_from_secs_f64(number).ok()?)
+    plausible(Duration::try_from_secs_f64(number).ok()?)
 }
 
 fn from_epoch(seconds: f64, now: SystemTime) -> Option<Duration> {
     let moment = UNIX_EPOCH.checked_add(Duration::try_from_secs_f64(seconds).ok()?)?;
-    legal(moment.duration_since(now).ok()?)
+    plausible(moment.duration_since(now).ok()?)
 }
 
 /// HTTP dates in their three forms, RFC 3339, and RFC 3339 without seconds or zone.
@@ -116,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_the_catalogue() {
+    fn every_known_form_is_read() {
         let rows = [
             ("120", Some(120_000)),
             ("2.0", Some(2_000)),
@@ -153,8 +145,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_legal_word_is_unsaid() {
-        let illegal = [
+    fn values_out_of_grammar_zero_or_past_are_ignored() {
+        let ignored = [
             "",
             " ",
             "0",
@@ -184,7 +176,7 @@ mod tests {
             "2026-13-45T00:00:00Z",
             "d.00:00:00",
         ];
-        for text in illegal {
+        for text in ignored {
             assert_eq!(lenient_retry_after(text, now()), None, "{text:?}");
         }
     }

@@ -1,19 +1,19 @@
-//! Tables of outcomes and the classes they must have, through the dialects that ship.
+//! Tables of responses and failures with their classifications under the built-in dialects.
 
-mod invented;
+mod guesses;
 
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::{builtin, classify_failure, compile_extract, compile_rules, understand};
+use super::{builtin, classify_failure, compile, understand};
 use crate::outcome::Code::*;
 use crate::outcome::{
     Basis, Classification, Delivery, Failure, FailureKind, HoldCause, HoldScope, LearnedLimit,
     Processing, Remedy, ResponseHead, Wait,
 };
-use crate::problem::normalise::{CallFacts, upstream_problem};
+use crate::problem::{CallContext, upstream_problem};
 
 /// The classification of a response; `None` for a success.
 fn understood(
@@ -43,7 +43,7 @@ const fn seconds(seconds: u64) -> Duration {
 }
 
 #[test]
-fn every_status_has_its_row() {
+fn every_error_status_has_a_code_a_processing_and_a_remedy() {
     let (processed, unknown) = (Processing::Processed, Processing::Unknown);
     let undone = Processing::NotProcessed;
     let rows = [
@@ -91,7 +91,7 @@ fn every_status_has_its_row() {
 }
 
 #[test]
-fn a_vendor_that_says_when_to_return_did_nothing() {
+fn a_503_with_retry_after_was_not_processed_and_orders_a_hold() {
     for status in [503, 529] {
         let found = classified("auto", status, &[("retry-after", "7")], "");
         assert_eq!((found.processing, found.remedy), (Processing::NotProcessed, Remedy::Hold));
@@ -109,7 +109,7 @@ fn a_vendor_that_says_when_to_return_did_nothing() {
 }
 
 #[test]
-fn droplink_as_its_document_says() {
+fn droplink_errors_are_classified_as_documented() {
     let body = |sentence: &str| format!("{{\"error\":\"{sentence}\"}}");
     let deadlock = classified("droplink", 400, &[], &body("a database deadlock"));
     assert_eq!(deadlock.processing, Processing::NotProcessed);
@@ -148,11 +148,11 @@ fn droplink_as_its_document_says() {
         assert_eq!(classified("droplink", status, &[], "").remedy, Remedy::Final, "{status}");
     }
     let words = classified("droplink", 500, &[], &body("a database deadlock"));
-    assert_eq!(words.processing, Processing::Unknown, "only a 400 is known to be rolled back");
+    assert_eq!(words.processing, Processing::Unknown, "only a 400 is documented as rolled back");
 }
 
 #[test]
-fn wordbee_as_its_document_says() {
+fn wordbee_errors_are_classified_as_documented() {
     let body = r#"{"error":{"type":"Throttling error","message":"Requests throttled. Maximum allowed 1000 per 01:00:00."}}"#;
     let found = classified("wordbee", 429, &[], body);
     let learned = LearnedLimit { limit: 1000, window: seconds(3600) };
@@ -180,7 +180,7 @@ fn wordbee_as_its_document_says() {
 }
 
 #[test]
-fn words_alone_never_make_a_method_repeatable() {
+fn throttling_in_words_alone_never_makes_a_method_repeatable() {
     let body = r#"{"message":"Rate limit exceeded"}"#;
     let sure = [429, 503];
     let unsure = [400, 401, 403, 409, 420, 500, 502];
@@ -214,17 +214,17 @@ fn advice_against_retrying_is_followed_under_every_dialect() {
     for dialect in ["auto", "droplink", "wordbee"] {
         let found = classified(dialect, 429, &[("x-should-retry", "false")], "");
         assert_eq!(found.remedy, Remedy::Final);
-        assert!(found.hold.is_some(), "the allowance is closed all the same");
+        assert!(found.hold.is_some(), "the allowance is held all the same");
     }
     let yes = [("stripe-should-retry", "true")];
     let conflict = classified("auto", 409, &yes, "");
     assert_eq!((conflict.remedy, conflict.processing), (Remedy::Backoff, Processing::Unknown));
     let described = classified("droplink", 409, &yes, "");
-    assert_eq!(described.remedy, Remedy::Final, "a rule knows better");
+    assert_eq!(described.remedy, Remedy::Final, "the dialect's rules take precedence");
 }
 
 #[test]
-fn a_quota_is_waited_for_only_when_its_end_is_named() {
+fn a_quota_orders_a_hold_only_when_its_end_is_stated() {
     let silent =
         classified("auto", 429, &[], r#"{"error":{"code":"insufficient_quota","message":"x"}}"#);
     assert_eq!((silent.code, silent.remedy, silent.hold), (QuotaExhausted, Remedy::Final, None));
@@ -242,7 +242,7 @@ fn a_quota_is_waited_for_only_when_its_end_is_named() {
 }
 
 #[test]
-fn failures_are_told_apart() {
+fn every_kind_of_failure_has_a_code_a_processing_and_a_remedy() {
     let rows = [
         (
             FailureKind::Dns,
@@ -320,11 +320,11 @@ fn failures_are_told_apart() {
     assert_eq!(silence.wait, Some(Wait { span: seconds(300), basis: Basis::Dialect }));
     let reset =
         classify_failure(&droplink, &Failure::new(FailureKind::Reset, Delivery::Uncertain, "x"));
-    assert_eq!(reset.remedy, Remedy::Backoff, "only silence takes the five minutes (D4)");
+    assert_eq!(reset.remedy, Remedy::Backoff, "only a timeout waits five minutes (D4)");
 }
 
 #[test]
-fn a_gateway_behind_this_one_is_understood() {
+fn a_problem_relayed_from_another_gateway_keeps_its_code() {
     let body = |code: &str, unknown: bool| {
         format!(
             r#"{{"type":"urn:evenkeel:problem:{code}","status":429,"detail":"x","source":"gateway","retryable":true,
@@ -343,22 +343,26 @@ fn a_gateway_behind_this_one_is_understood() {
 }
 
 #[test]
-fn a_route_bends_its_dialect() {
-    let rules = serde_json::json!([{ "name": "own", "when": { "status": 409 }, "code": "rate_limited", "retry": { "after": "5s" } }]);
-    let places = serde_json::json!({ "message": ["/why"] });
-    let rules = compile_rules(&rules).unwrap();
-    let places = compile_extract(&places).unwrap();
-    let bent = builtin("droplink").unwrap().for_route(rules, Some(places));
+fn rules_placed_before_those_of_a_dialect_take_precedence() {
+    let own = serde_json::json!({
+        "extract": { "message": ["/why"] },
+        "rules": [{ "name": "own", "when": { "status": 409 }, "code": "rate_limited",
+            "retry": { "after": "5s" } }],
+    });
+    let own = compile("own", &own).unwrap();
+    let mut dialect = (*builtin("droplink").unwrap()).clone();
+    dialect.rules.splice(0..0, own.rules);
+    dialect.extract = own.extract;
     let (headers, status) = (HeaderMap::new(), StatusCode::CONFLICT);
     let body = Some(Bytes::from_static(b"{\"why\":\"busy\"}"));
     let head = ResponseHead { status, headers: &headers };
-    let (found, facts) = understand(&bent, head, body, SystemTime::UNIX_EPOCH).unwrap();
+    let (found, facts) = understand(&dialect, head, body, SystemTime::UNIX_EPOCH).unwrap();
     assert_eq!((&*found.rule, found.remedy), ("own", Remedy::After(seconds(5))));
     assert_eq!(facts.message.as_deref(), Some("busy"));
-    assert_eq!(classified("droplink", 409, &[], "").code, Conflict, "other routes are as before");
+    assert_eq!(classified("droplink", 409, &[], "").code, Conflict);
 }
 
-/// Bodies made to hurt: large, deep, wide, endless.
+/// Bodies that are large, deep, wide or never end.
 fn hostile() -> Vec<(&'static str, String)> {
     let size = 64 * 1024;
     let fill = |part: &str| part.repeat(size / part.len());
@@ -400,7 +404,7 @@ fn hostile_bodies_end_in_a_small_problem() {
             let dialect = builtin(dialect).unwrap();
             let body = Some(body.clone().into());
             let (found, facts) = understand(&dialect, head, body, SystemTime::UNIX_EPOCH).unwrap();
-            let problem = upstream_problem(&found, Some(&facts), &CallFacts::default());
+            let problem = upstream_problem(&found, Some(&facts), &CallContext::default());
             assert_eq!(problem.code, RateLimited, "{name}");
             assert!(problem.detail.chars().count() <= 2_000, "{name}");
             assert!(problem.errors.len() <= 100, "{name}");

@@ -9,8 +9,8 @@ use http_body::Frame;
 
 use crate::gateway::settings::Settings;
 use crate::headers;
-use crate::problem::normalise::Redactor;
-use crate::telemetry::{self, Access, BodyFault, BrokenBody, BrokenBy, Shard};
+use crate::problem::Redactor;
+use crate::telemetry::{self, Access, BreakCause, BrokenBody, BrokenBy, Shard};
 use crate::time::Moment;
 
 /// What a streaming response keeps of its call.
@@ -41,9 +41,15 @@ pub(in crate::gateway) struct CallIdentity {
 impl ResponseContext {
     /// Records that the body broke off after so many bytes.
     #[cold]
-    pub(super) fn record_break(&self, by: BrokenBy, why: BodyFault<'_>, bytes: u64, now: Moment) {
+    pub(super) fn record_break(
+        &self,
+        by: BrokenBy,
+        cause: BreakCause<'_>,
+        bytes: u64,
+        now: Moment,
+    ) {
         self.shard.body_broke(self.upstream, by);
-        telemetry::body_broke(
+        telemetry::log_broken_body(
             self.access,
             &BrokenBody {
                 request_id: self.request_id.to_str().unwrap_or_default(),
@@ -54,7 +60,7 @@ impl ResponseContext {
                 status: self.status,
                 bytes,
                 by,
-                why,
+                cause,
                 account: self.identity.account.as_deref(),
                 trace_id: self.identity.trace_id.as_deref(),
                 total: now.since(self.arrival),

@@ -86,7 +86,7 @@ enum ReadFor {
 #[derive(Debug)]
 enum Source {
     Open(IncomingBody),
-    Ended,
+    EndedCall,
     Broken,
 }
 
@@ -237,7 +237,7 @@ impl ReplayBuffer {
                 }
             },
             None => {
-                self.source = Source::Ended;
+                self.source = Source::EndedCall;
                 self.pieces.seal();
             }
             Some(Err(_broken)) => self.source = Source::Broken,
@@ -325,7 +325,7 @@ impl Body for RequestBody {
             match &buffer.source {
                 Source::Open(_) => ready!(buffer.poll_source(ReadFor::Attempt, context)),
                 Source::Broken => return Poll::Ready(Some(Err(ClientBodyError))),
-                Source::Ended => {
+                Source::EndedCall => {
                     let due = !std::mem::replace(&mut reader.trailers_sent, true);
                     let trailers = buffer.trailers.as_ref().filter(|_| due);
                     return Poll::Ready(trailers.cloned().map(|it| Ok(Frame::trailers(it))));

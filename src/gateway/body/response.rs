@@ -13,7 +13,7 @@ use super::context::ResponseContext;
 use crate::allowance::ConcurrencyPermit;
 use crate::clock::Clock;
 use crate::outcome::{Delivery, Failure, FailureKind};
-use crate::telemetry::{self, BodyFault, BrokenBy};
+use crate::telemetry::{self, BreakCause, BrokenBy};
 use crate::time::Moment;
 use crate::upstream;
 
@@ -37,7 +37,7 @@ impl<B: upstream::ResponseBody> ResponseBody<B> {
     ) -> Self {
         match body.take_whole() {
             Some(bytes) => {
-                permit.end();
+                permit.body_ended();
                 Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
             }
             None => Self::Streamed(Box::new(Streamed::new(body, idle, permit, context()))),
@@ -134,13 +134,13 @@ impl<B> Streamed<B> {
     /// Records that the vendor's side broke off, which counts towards an outage.
     fn record_failure(&mut self, failure: &Failure) {
         let now = self.idle.clock.now();
-        let settled = self.permit.broke();
+        let settled = self.permit.body_broke_off();
         self.ending_known = true;
-        let why = BodyFault::Failure(failure);
-        self.context.record_break(BrokenBy::Upstream, why, self.bytes, now);
+        let cause = BreakCause::Exchange(failure);
+        self.context.record_break(BrokenBy::Upstream, cause, self.bytes, now);
         let upstream = &self.context.settings.upstreams[self.context.upstream].name;
-        for news in &settled.news {
-            telemetry::hold((upstream, self.permit.account_key()), news, None, now);
+        for change in &settled.hold_changes {
+            telemetry::log_hold((upstream, self.permit.account_key()), change, None, now);
         }
     }
 }
@@ -153,7 +153,7 @@ impl<B> Drop for Streamed<B> {
         let now = self.idle.clock.now();
         let unread = now.since(self.taken_at) >= self.idle.timeout;
         let cause = if unread { "the client did not read" } else { "the client left" };
-        self.context.record_break(BrokenBy::Client, BodyFault::Words(cause), self.bytes, now);
+        self.context.record_break(BrokenBy::Client, BreakCause::Client(cause), self.bytes, now);
     }
 }
 
@@ -188,7 +188,7 @@ where
                 let frame = this.pass(frame);
                 // A server that knows the length does not poll again to see the end.
                 if this.rest.is_end_stream() {
-                    this.permit.end();
+                    this.permit.body_ended();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -201,7 +201,7 @@ where
                 Poll::Pending
             }
             None => {
-                this.permit.end();
+                this.permit.body_ended();
                 Poll::Ready(None)
             }
         }

@@ -45,8 +45,9 @@ async fn a_longer_configured_idle_timeout_applies_to_event_streams_too() {
     assert_eq!(harness.call(Method::GET, &[]).await.body, "slow");
 }
 
-/// The status of a call to a vendor that takes one at a time, made while the client has not read the
-/// response to the first one, and the attempts once that is dropped and a third call has succeeded.
+/// The status of a call to a vendor that takes one at a time, made while the client has not read
+/// the response to the first one, and the attempts once that is dropped and a third call has
+/// succeeded.
 async fn call_beside_unread(first: Reply) -> (StatusCode, usize) {
     let single = |upstream: &mut Upstream| {
         let grant = Grant::Concurrency { limit: 1 };

@@ -19,7 +19,7 @@ use crate::gateway::{
     IncomingBody, Inspect, OriginalHeads, Redirects, Repeat, Settings, Shared, Upstream,
 };
 use crate::outcome::Failure;
-use crate::problem::normalise::StatusPolicy;
+use crate::problem::StatusPolicy;
 use crate::random::Random;
 use crate::retry::backoff::Backoff;
 use crate::routing::client::Clients;

@@ -24,7 +24,7 @@ fn logged<F: Future<Output = ()>>(act: impl FnOnce() -> F) -> Vec<Value> {
 
 fn hold_lines(lines: &[Value]) -> Vec<&Value> {
     let about_hold =
-        |line: &&Value| line["message"].as_str().is_some_and(|it| it.starts_with("a hold"));
+        |line: &&Value| line["message"].as_str().is_some_and(|it| it.starts_with("hold "));
     lines.iter().filter(about_hold).collect()
 }
 
@@ -84,7 +84,7 @@ fn a_hold_that_continues_because_its_probes_client_left_is_logged() {
         call_and_leave(&harness, 500).await;
     });
     let events: Vec<_> = hold_lines(&lines).iter().map(|line| line["message"].clone()).collect();
-    assert_eq!(events, ["a hold begins", "a hold goes on: its probe failed"], "{lines:#?}");
+    assert_eq!(events, ["hold begins", "hold continues: its probe failed"], "{lines:#?}");
     assert_eq!(hold_lines(&lines)[1]["failures"], 1);
 }
 

@@ -182,7 +182,7 @@ async fn the_body_refines_the_hold_that_the_head_placed() {
     let view = harness.gateway.accounts.view();
     let lowered = &view[0].scopes.iter().find(|scope| &*scope.name == "minute").unwrap();
     let hold = lowered.hold.unwrap();
-    assert_eq!(hold.failures, 0);
+    assert_eq!(hold.failed_probes, 0);
     assert_eq!(hold.remaining.as_secs() / 10, 1, "at least ten seconds");
     assert_eq!(lowered.pace_sixteenths, 8, "slowed once");
 }

@@ -16,7 +16,9 @@ use tokio::io::AsyncWrite;
 
 use super::request::{Head, Heads, Offending};
 use crate::gateway::ClientBodyError;
-use crate::http1::{self, Chunks, Length, OriginalHead, Padding, ParseError, Piece, Received};
+use crate::http1::{
+    self, ChunkedDecoder, Length, OriginalHead, ParseError, Piece, ReadBuffer, SizePadding,
+};
 use crate::server::head::Bounds;
 use crate::server::stream::{ClientStream, ClientWriter};
 
@@ -39,7 +41,7 @@ pub(super) struct Inbound {
     stream: ClientStream,
     writer: ClientWriter,
     /// What was read and not used yet.
-    received: Received,
+    received: ReadBuffer,
     heads: Heads,
     /// Grows with every request: a body knows by it whether its request is the present one.
     requests: u64,
@@ -57,7 +59,7 @@ type Leaving = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// What is still to come of a request's body.
 enum Coming {
     Sized(u64),
-    Chunks(Chunks),
+    Chunks(ChunkedDecoder),
     /// Nothing of it, or of what is behind it, can be read.
     Broken,
 }
@@ -73,7 +75,7 @@ impl Inbound {
         Self {
             writer: stream.writer(),
             stream,
-            received: Received::new(READ_BYTES),
+            received: ReadBuffer::new(READ_BYTES),
             heads: Heads::default(),
             requests: 0,
             body: Coming::Sized(0),
@@ -129,7 +131,7 @@ impl Inbound {
         self.leaving = None;
         self.body = match head.body {
             Length::Exactly(bytes) => Coming::Sized(bytes),
-            Length::Chunks => Coming::Chunks(Chunks::new(Padding::Refused)),
+            Length::Chunks => Coming::Chunks(ChunkedDecoder::new(SizePadding::Rejected)),
             Length::None | Length::Close => Coming::Sized(0),
         };
         let more = !self.is_body_over();
@@ -214,7 +216,9 @@ impl Inbound {
         match &mut self.body {
             Coming::Sized(0) => Ok(Piece::End),
             Coming::Sized(_) if self.received.bytes.is_empty() => Ok(Piece::More),
-            Coming::Sized(left) => Ok(Piece::Data(http1::data(left, &mut self.received.bytes))),
+            Coming::Sized(left) => {
+                Ok(Piece::Data(http1::take_data(left, &mut self.received.bytes)))
+            }
             Coming::Chunks(chunks) => {
                 let piece = chunks.take(&mut self.received.bytes)?;
                 if matches!(&piece, Piece::Trailers(map) if map.keys().any(is_header_only)) {

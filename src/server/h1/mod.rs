@@ -13,6 +13,7 @@
 //! | `response` | a head into bytes |
 //! | `inbound` | what the client sends: heads, and the body of the call under way |
 
+pub mod examine;
 mod inbound;
 mod offence;
 mod request;
@@ -41,7 +42,7 @@ use super::handler::{Handler, Refused};
 use super::stream::{ClientStream, ClientWriter};
 use super::turn;
 use crate::gateway::OriginalHeads;
-use crate::http1::{Outgoing, Spelling};
+use crate::http1::{HeaderCase, MessageWriter};
 
 /// Headers that an idle connection has room for: most heads have fewer.
 const SPARE_HEADERS_MAX: usize = 64;
@@ -50,7 +51,7 @@ const SPARE_HEADERS_MAX: usize = 64;
 pub(super) async fn serve<H: Handler>(stream: ClientStream, line: Arc<Line<H>>) {
     let writer = stream.writer();
     let inbound = Arc::new(Mutex::new(Inbound::new(stream)));
-    let (outgoing, request) = (Outgoing::default(), Request::new(()));
+    let (outgoing, request) = (MessageWriter::default(), Request::new(()));
     let interim = Vec::new();
     let mut connection = Connection { inbound, writer, outgoing, interim, request, line };
     while let Some(arrived) = connection.next_request().await {
@@ -66,7 +67,7 @@ pub(super) async fn serve<H: Handler>(stream: ClientStream, line: Arc<Line<H>>) 
 struct Connection<H: Handler> {
     inbound: Arc<Mutex<Inbound>>,
     writer: ClientWriter,
-    outgoing: Outgoing,
+    outgoing: MessageWriter,
     /// What the vendor said before its answer, and the client has not taken yet.
     interim: Vec<u8>,
     /// Where the next request is put together; its map of headers is an old one, with room.
@@ -138,7 +139,7 @@ impl<H: Handler> Connection<H> {
         let Some(mut response) = answered else { return Next::Close };
         turn::behind_the_others().await;
         let received = heads.answer;
-        let spelling = Spelling { received, configured: None };
+        let spelling = HeaderCase { received, configured: None };
         let to = (&head, &spelling);
         let mut begin = |cx: &mut Context<'_>| self.begin_response(&mut response, to, cx);
         let keeps = poll_fn(|cx| Poll::Ready(begin(cx))).await;
@@ -209,7 +210,7 @@ impl<H: Handler> Connection<H> {
     fn begin_response(
         &mut self,
         response: &mut Response<Tracked<H>>,
-        (head, spelling): (&Head, &Spelling),
+        (head, spelling): (&Head, &HeaderCase),
         cx: &mut Context<'_>,
     ) -> bool {
         let mut inbound = lock(&self.inbound);

@@ -9,7 +9,7 @@ use http::{HeaderName, HeaderValue, Method, Request, Uri, Version};
 
 use super::offence::Offence;
 use super::rules::{self, RequestLine, header_offence, is_chunked, is_endless};
-use crate::http1::{self, Concerns, Length, Line, Lines, OriginalHead};
+use crate::http1::{self, HeaderKind, HeaderLine, Length, Lines, OriginalHead};
 use crate::server::head::Bounds;
 use crate::server::host;
 
@@ -87,7 +87,7 @@ impl Heads {
         let bytes = received.split_to(length).freeze();
         let mut said = Said::default();
         let read = read_lines(&bytes, &mut self.lines, (request, &mut said, bounds));
-        self.original = self.lines.original(bytes.clone());
+        self.original = self.lines.finish_head(bytes.clone());
         let head = read.and_then(|()| said.head(request));
         head.map(Some).map_err(|offence| Offending::new(offence, &bytes))
     }
@@ -150,9 +150,9 @@ fn read_lines(
             return Err(Offence::Head);
         }
         let text = &bytes[place.clone()];
-        let line = lines.read(bytes, place).map_err(|_lie| header_offence(text))?;
-        let Line { name, value, concerns } = line;
-        if concerns == Concerns::Connection {
+        let line = lines.parse(bytes, place).map_err(|_| header_offence(text))?;
+        let HeaderLine { name, value, kind } = line;
+        if kind == HeaderKind::Control {
             said.hear(&name, &value, (&text[name.as_str().len() + 1..], version))?;
         }
         request.headers_mut().append(name, value);
@@ -191,15 +191,15 @@ impl Said {
         } else if *name == TRANSFER_ENCODING {
             return self.hear_encoding(raw, version);
         } else if *name == CONNECTION {
-            if http1::is_listed(value, "close") {
+            if http1::list_contains(value, "close") {
                 self.persists = Some(false);
-            } else if self.persists.is_none() && http1::is_listed(value, "keep-alive") {
+            } else if self.persists.is_none() && http1::list_contains(value, "keep-alive") {
                 self.persists = Some(true);
             }
         } else if *name == EXPECT {
             self.asks_first = value.as_bytes().eq_ignore_ascii_case(b"100-continue");
         } else if *name == TE {
-            self.takes_trailers |= http1::is_listed(value, "trailers");
+            self.takes_trailers |= http1::list_contains(value, "trailers");
         }
         Ok(())
     }

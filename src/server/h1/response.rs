@@ -12,7 +12,7 @@ use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use super::request::Head;
-use crate::http1::{Length, Spelling, is_listed, line, number};
+use crate::http1::{HeaderCase, Length, list_contains, parse_decimal, write_header};
 use crate::upstream::Interim;
 
 /// Writes the head of `response` to a request with this head, and says how the end of its body is
@@ -20,7 +20,7 @@ use crate::upstream::Interim;
 pub(super) fn write<B: Body<Data = Bytes>>(
     out: &mut Vec<u8>,
     response: &Response<B>,
-    (to, spelling): (&Head, &Spelling),
+    (to, spelling): (&Head, &HeaderCase),
     keeps: &mut bool,
     wall: impl FnOnce() -> SystemTime,
 ) -> Length {
@@ -31,7 +31,7 @@ pub(super) fn write<B: Body<Data = Bytes>>(
     let (mut dated, mut length, mut trailer) = (false, None, false);
     for (name, value) in response.headers() {
         if name == CONNECTION {
-            *keeps &= !is_listed(value, "close");
+            *keeps &= !list_contains(value, "close");
             continue;
         }
         if name == TRANSFER_ENCODING {
@@ -39,7 +39,7 @@ pub(super) fn write<B: Body<Data = Bytes>>(
         }
         if name == CONTENT_LENGTH {
             // What HTTP/2 brought may be there twice.
-            let first = if length.is_none() { number(value.as_bytes()) } else { None };
+            let first = if length.is_none() { parse_decimal(value.as_bytes()) } else { None };
             if lengthless || first.is_none() {
                 continue;
             }
@@ -59,14 +59,14 @@ pub(super) fn write<B: Body<Data = Bytes>>(
         (None, Some(exact)) => {
             // Of an answer to HEAD, none is not known to be the length.
             if !lengthless && (!bodiless || exact > 0) {
-                line(out, spelling.name(&CONTENT_LENGTH), exact.to_string().as_bytes());
+                write_header(out, spelling.name(&CONTENT_LENGTH), exact.to_string().as_bytes());
             }
             Length::Exactly(exact)
         }
         (None, None) if version == Version::HTTP_10 => Length::Close,
         (None, None) => {
             if !bodiless {
-                line(out, spelling.name(&TRANSFER_ENCODING), b"chunked");
+                write_header(out, spelling.name(&TRANSFER_ENCODING), b"chunked");
             }
             Length::Chunks
         }
@@ -79,12 +79,12 @@ pub(super) fn write<B: Body<Data = Bytes>>(
     let told = if bodiless || told == Length::Exactly(0) { Length::None } else { told };
     *keeps &= told != Length::Close;
     match (*keeps, version) {
-        (false, _) => line(out, CONNECTION.as_str(), b"close"),
-        (true, Version::HTTP_10) => line(out, CONNECTION.as_str(), b"keep-alive"),
+        (false, _) => write_header(out, CONNECTION.as_str(), b"close"),
+        (true, Version::HTTP_10) => write_header(out, CONNECTION.as_str(), b"keep-alive"),
         (true, _) => {}
     }
     if !dated {
-        line(out, DATE.as_str(), httpdate::fmt_http_date(wall()).as_bytes());
+        write_header(out, DATE.as_str(), httpdate::fmt_http_date(wall()).as_bytes());
     }
     out.extend_from_slice(b"\r\n");
     told
@@ -99,7 +99,7 @@ pub(super) fn write_interim(out: &mut Vec<u8>, interim: &Interim) {
     }
     for (name, value) in &interim.headers {
         if ![CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING].contains(name) {
-            line(out, name.as_str(), value.as_bytes());
+            write_header(out, name.as_str(), value.as_bytes());
         }
     }
     out.extend_from_slice(b"\r\n");
@@ -129,7 +129,7 @@ fn status_line<B>(out: &mut Vec<u8>, response: &Response<B>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http1::tests::Long;
+    use crate::http1::tests::SizedBody;
 
     fn written(
         (status, lines): (u16, &[(&'static str, &'static str)]),
@@ -140,7 +140,7 @@ mod tests {
         for (name, value) in lines {
             response = response.header(*name, *value);
         }
-        let response = response.body(Long(length)).unwrap();
+        let response = response.body(SizedBody(length)).unwrap();
         let (mut out, mut keeps) = (Vec::new(), true);
         let head = Head {
             version: to.1,
@@ -150,7 +150,7 @@ mod tests {
             asks_first: false,
             takes_trailers: to.1 == Version::HTTP_11,
         };
-        let asked = (&head, &Spelling::default());
+        let asked = (&head, &HeaderCase::default());
         let told = write(&mut out, &response, asked, &mut keeps, || SystemTime::UNIX_EPOCH);
         let text = String::from_utf8(out).unwrap();
         let dated = "date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";

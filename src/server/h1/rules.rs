@@ -108,7 +108,7 @@ fn is_token(byte: u8) -> bool {
 pub(super) fn length(value: &[u8]) -> Result<u64, Offence> {
     let digits = trim_spaces(value);
     let plain = digits == b"0" || digits.first().is_some_and(|byte| *byte != b'0');
-    let number = if plain { crate::http1::number(digits) } else { None };
+    let number = if plain { crate::http1::parse_decimal(digits) } else { None };
     number.filter(|number| *number <= BODY_BYTES_MAX).ok_or(Offence::Length)
 }
 

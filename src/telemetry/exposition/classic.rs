@@ -1,12 +1,10 @@
-//! The text format of Prometheus 0.0.4, out of `OpenMetrics` text.
+//! Converts OpenMetrics text to Prometheus' older text format, 0.0.4.
 //!
-//! The two differ in the names of counters, in units and in the mark at the end; sample lines are
-//! the same.
+//! The two differ in the names of counters, in units and in the end marker; samples are the same.
 
-use super::super::table::{Kind, METRICS};
+use super::super::table::{METRICS, MetricKind};
 
-/// The same exposition in the older format.
-pub(in crate::telemetry) fn classic(open_metrics: &str) -> String {
+pub(super) fn classic(open_metrics: &str) -> String {
     let mut text = String::with_capacity(open_metrics.len() + open_metrics.len() / 16);
     for line in open_metrics.lines() {
         let described = ["# HELP ", "# TYPE "].iter().find_map(|word| {
@@ -25,10 +23,10 @@ pub(in crate::telemetry) fn classic(open_metrics: &str) -> String {
     text
 }
 
-/// Whether a family of this name, as `OpenMetrics` describes it, is a counter.
+/// OpenMetrics describes counters without their `_total`.
 fn is_counter(name: &str) -> bool {
     METRICS.iter().any(|metric| {
-        metric.kind == Kind::Counter && metric.name.strip_suffix("_total") == Some(name)
+        metric.kind == MetricKind::Counter && metric.name.strip_suffix("_total") == Some(name)
     })
 }
 
@@ -37,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_descriptions_differ() {
+    fn comments_are_converted_and_samples_kept() {
         let open_metrics = "# HELP evenkeel_retries Again \\\"x\\\"\n# TYPE evenkeel_retries counter\n\
             evenkeel_retries_total{a=\"# TYPE\"} 3\n# UNIT x seconds\n# TYPE evenkeel_hold gauge\n\
             evenkeel_hold 1.0\n# EOF\n";

@@ -1,16 +1,13 @@
-//! One metric's series, as the encoder wants them.
-//!
-//! Refuses to know which metrics there are.
+//! Writes the time series of one metric through prometheus-client's encoder, which escapes.
 
 use std::fmt;
 
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
-use super::super::cells::{BOUNDS_SECONDS, BUCKETS, Totals};
-use super::super::table::{Kind, Metric};
+use super::super::counters::{BOUNDS_SECONDS, BUCKETS, Totals};
+use super::super::table::{Metric, MetricKind};
 
-/// One metric's series, as they are written.
 pub(super) struct Family<'a>(prometheus_client::encoding::MetricEncoder<'a>);
 
 impl<'a> Family<'a> {
@@ -19,10 +16,10 @@ impl<'a> Family<'a> {
         metric: Metric,
     ) -> Result<Self, fmt::Error> {
         let (name, kind) = match metric.kind {
-            // The encoder appends the suffix that the table spells out.
-            Kind::Counter => (metric.name.trim_end_matches("_total"), MetricType::Counter),
-            Kind::Gauge => (metric.name, MetricType::Gauge),
-            Kind::Histogram => (metric.name, MetricType::Histogram),
+            // The encoder appends `_total` itself.
+            MetricKind::Counter => (metric.name.trim_end_matches("_total"), MetricType::Counter),
+            MetricKind::Gauge => (metric.name, MetricType::Gauge),
+            MetricKind::Histogram => (metric.name, MetricType::Histogram),
         };
         out.encode_descriptor(name, metric.help, None, kind).map(Self)
     }
@@ -73,7 +70,7 @@ impl<'a> Family<'a> {
     }
 }
 
-/// Labels of one series; those without a value are left out.
+/// Labels of one series; empty ones are omitted.
 #[derive(Debug)]
 struct Labels<'a>(&'a [(&'a str, &'a str)]);
 

@@ -1,11 +1,11 @@
-//! The shards of all workers, added up and written in the text format of OpenMetrics.
+//! Adds up the shards of all workers and writes them as OpenMetrics text, or in Prometheus' older
+//! text format.
 //!
-//! The encoder escapes; this file only says which series there are. Refuses to hold anything up:
-//! what workers write meanwhile is read a scrape later.
+//! Workers go on counting meanwhile; a scrape may or may not see what they add.
 
 mod classic;
 mod family;
-mod scopes;
+mod scope_totals;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,52 +15,53 @@ use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, text};
 use prometheus_client::registry::Registry;
 
-use super::access::BrokenBy;
-use super::cells::{Cell, Totals, statuses};
+use super::call_log::BrokenBy;
+use super::counters::{Counter, Totals, statuses};
 use super::metrics::{
-    Admitted, ByMethod, LimitOf, METHODS, Names, Problems, Shard, UpstreamCells, UpstreamLabels,
+    ByMethod, LimitOf, METHODS, Metrics, Names, Problems, Shard, SlotResult, UpstreamCounters,
+    UpstreamLabels,
 };
 use super::process::Process;
 use super::table::{self, Metric};
-use crate::allowance::{AccountView, Barrier};
+use crate::allowance::{AccountView, BottleneckKind};
 use crate::outcome::{Code, FailureKind, HoldCause, Source, StoppedBy};
 
-pub(super) use classic::classic;
+use classic::classic;
 use family::Family;
-use scopes::Scopes;
+use scope_totals::ScopeTotals;
 
-/// The label of everything that has none of its own.
+/// The label of everything without one of its own, as OpenTelemetry spells it.
 const OTHER: &str = "_OTHER";
 
-/// Clients are served in clear.
+/// Clients are served without TLS.
 const URL_SCHEME: &str = "http";
 
-/// From which status on an exchange is an error, by OpenTelemetry: for a client and for a server.
+/// The lowest status that OpenTelemetry counts as an error of a client's exchange.
 const CLIENT_ERROR: u16 = 400;
+/// The same for a server's.
 const SERVER_ERROR: u16 = 500;
 
-/// How the value of a metric is read.
-type CellOf = fn(&UpstreamCells) -> &Cell;
-type ScopeOf = fn(&Scopes) -> Option<f64>;
-type HoldOf = fn(&Scopes) -> f64;
-type QueueOf = fn(&[&AccountView]) -> f64;
+impl Metrics {
+    /// Everything as OpenMetrics text, with gauges of the accounts as they are now.
+    #[must_use]
+    pub fn render(&self, accounts: &[AccountView]) -> String {
+        let (names, shards) = (Arc::clone(&self.names), Arc::clone(&self.shards));
+        let scrape = Scrape { names, shards, accounts: accounts.to_vec() };
+        let mut registry = Registry::default();
+        registry.register_collector(Box::new(scrape));
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = text::encode(&mut text, &registry);
+        text
+    }
 
-/// Every metric as text.
-pub(super) fn text(
-    names: Arc<Names>,
-    shards: Arc<[Arc<Shard>]>,
-    accounts: &[AccountView],
-) -> String {
-    let scrape = Scrape { names, shards, accounts: accounts.to_vec() };
-    let mut registry = Registry::default();
-    registry.register_collector(Box::new(scrape));
-    let mut text = String::new();
-    // Writing to a string fails only where an encoder refuses a value, and then says nothing.
-    let _ = text::encode(&mut text, &registry);
-    text
+    /// The same in Prometheus' older text format, 0.0.4.
+    #[must_use]
+    pub fn render_classic(&self, accounts: &[AccountView]) -> String {
+        classic(&self.render(accounts))
+    }
 }
 
-/// One exposition.
 #[derive(Debug)]
 struct Scrape {
     names: Arc<Names>,
@@ -104,7 +105,8 @@ impl Scrape {
         let mut family = Family::open(out, table::CALLS)?;
         self.each_upstream(|upstream, name| {
             statuses().try_for_each(|status| {
-                let rows = self.cells(upstream).filter_map(|cells| cells.calls.seen(status));
+                let rows =
+                    self.counters(upstream).filter_map(|counters| counters.calls.seen(status));
                 let (route, code) = (&*self.labels_of(upstream).route, status_label(status));
                 let error = error_label(status, SERVER_ERROR);
                 by_method(&rows.collect::<Vec<_>>(), |method, totals| {
@@ -115,9 +117,9 @@ impl Scrape {
         })?;
         let mut active = Family::open(out, table::CALLS_ACTIVE)?;
         self.each_upstream(|upstream, name| {
-            let began = self.sum(upstream, |cells| &cells.began);
-            let ended = self.sum(upstream, |cells| &cells.ended);
-            active.gauge(&[("upstream", name)], began.saturating_sub(ended) as f64)
+            let started = self.sum(upstream, |counters| &counters.calls_started);
+            let ended = self.sum(upstream, |counters| &counters.calls_ended);
+            active.gauge(&[("upstream", name)], started.saturating_sub(ended) as f64)
         })?;
         self.client_calls(out)
     }
@@ -125,23 +127,20 @@ impl Scrape {
     fn client_calls(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut family = Family::open(out, table::CLIENT_CALLS)?;
         self.each_upstream(|upstream, name| {
-            let places = self.cells(upstream).map(|cells| cells.clients.len()).max().unwrap_or(0);
+            let places =
+                self.counters(upstream).map(|counters| counters.clients.len()).max().unwrap_or(0);
             for place in 0..places {
-                let client = self.client_label(place, places);
+                // The last place is shared by all clients without one of their own.
+                let own = self.names.clients.get(place).filter(|_| place + 1 < places);
+                let client = own.map_or(OTHER, |name| name);
                 for (way, result) in ["ok", "problem"].into_iter().enumerate() {
-                    let count = self.sum(upstream, |cells| &cells.clients[place][way]);
+                    let count = self.sum(upstream, |counters| &counters.clients[place][way]);
                     let labels = table::CLIENT_CALLS.labels([name, client, result]);
                     family.counter_unless_zero(&labels, count)?;
                 }
             }
             Ok(())
         })
-    }
-
-    /// The last place is that of all clients without one of their own.
-    fn client_label(&self, place: usize, places: usize) -> &str {
-        let own = self.names.clients.get(place).filter(|_| place + 1 < places);
-        own.map_or(OTHER, |name| name)
     }
 
     fn attempts(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -156,7 +155,8 @@ impl Scrape {
                 })
             };
             for status in statuses() {
-                let rows = self.cells(upstream).filter_map(|cells| cells.attempts.seen(status));
+                let rows =
+                    self.counters(upstream).filter_map(|counters| counters.attempts.seen(status));
                 let error = error_label(status, CLIENT_ERROR);
                 write(&rows.collect::<Vec<_>>(), &status_label(status), &error)?;
             }
@@ -167,8 +167,9 @@ impl Scrape {
         })?;
         let mut family = Family::open(out, table::ATTEMPTS_TOTAL)?;
         self.each_upstream(|upstream, name| {
-            let answered =
-                |status| self.cells(upstream).filter_map(move |cells| cells.attempts.seen(status));
+            let answered = |status| {
+                self.counters(upstream).filter_map(move |counters| counters.attempts.seen(status))
+            };
             let answers = Totals::of(statuses().flat_map(answered).flatten()).count();
             family.counter(&table::ATTEMPTS_TOTAL.labels([name, "answered"]), answers)?;
             FailureKind::ALL.into_iter().try_for_each(|kind| {
@@ -180,8 +181,9 @@ impl Scrape {
     }
 
     fn failures(&self, upstream: usize, kind: FailureKind) -> impl Iterator<Item = &ByMethod> {
-        let seen =
-            self.cells(upstream).filter_map(move |cells| cells.failures[kind as usize].get());
+        let seen = self
+            .counters(upstream)
+            .filter_map(move |counters| counters.failures[kind as usize].get());
         seen.map(|row| &**row)
     }
 
@@ -189,11 +191,12 @@ impl Scrape {
         let mut family = Family::open(out, table::RETRIES)?;
         self.each_upstream(|upstream, name| {
             for kind in FailureKind::ALL {
-                let count = self.sum(upstream, |cells| &cells.retries_failure[kind as usize]);
+                let count =
+                    self.sum(upstream, |counters| &counters.retries_after_failure[kind as usize]);
                 family.counter_unless_zero(&table::RETRIES.labels([name, kind.as_str()]), count)?;
             }
             for code in Code::ALL {
-                let count = self.sum(upstream, |cells| &cells.retries_code[code as usize]);
+                let count = self.sum(upstream, |counters| counters.retries_after_code.of(code));
                 family.counter_unless_zero(&table::RETRIES.labels([name, code.as_str()]), count)?;
             }
             Ok(())
@@ -201,7 +204,7 @@ impl Scrape {
         let mut family = Family::open(out, table::NOT_RETRIED)?;
         self.each_upstream(|upstream, name| {
             StoppedBy::ALL.into_iter().try_for_each(|why| {
-                let count = self.sum(upstream, |cells| &cells.not_retried[why as usize]);
+                let count = self.sum(upstream, |counters| &counters.not_retried[why as usize]);
                 family.counter(&table::NOT_RETRIED.labels([name, why.as_str()]), count)
             })
         })
@@ -211,14 +214,15 @@ impl Scrape {
         let mut family = Family::open(out, table::ADMITTED)?;
         self.each_upstream(|upstream, name| {
             for of in LimitOf::ALL {
-                for how in Admitted::ALL {
+                for how in SlotResult::ALL {
                     let (of_place, how_place) = (of as usize, how as usize);
-                    let count =
-                        self.sum(upstream, |cells| &cells.asked[of_place].admitted[how_place]);
+                    let count = self.sum(upstream, |counters| {
+                        &counters.slot_requests[of_place].results[how_place]
+                    });
                     let labels = table::ADMITTED.labels([name, of.as_str(), how.as_str()]);
                     match of {
                         LimitOf::Upstream => family.counter(&labels, count)?,
-                        // Few clients have a limit of their own.
+                        // Most clients have no limit of their own.
                         LimitOf::Client => family.counter_unless_zero(&labels, count)?,
                     }
                 }
@@ -228,12 +232,14 @@ impl Scrape {
         let mut family = Family::open(out, table::WAITED)?;
         self.each_upstream(|upstream, name| {
             LimitOf::ALL.into_iter().try_for_each(|of| {
-                Barrier::KINDS.into_iter().try_for_each(|barrier| {
-                    let asked = self.cells(upstream).map(|cells| &cells.asked[of as usize]);
-                    let totals = Totals::of(asked.map(|asked| &asked.waited[barrier.kind()]));
+                BottleneckKind::LABELLED.into_iter().try_for_each(|barrier| {
+                    let all = self
+                        .counters(upstream)
+                        .map(|counters| &counters.slot_requests[of as usize]);
+                    let totals = Totals::of(all.map(|it| &it.waits[barrier.index()]));
                     let labels = table::WAITED.labels([name, of.as_str(), barrier.label()]);
                     // One series of each upstream is always there, so that none is never new.
-                    if (of, barrier) == (LimitOf::Upstream, Barrier::Allowance) {
+                    if (of, barrier) == (LimitOf::Upstream, BottleneckKind::Allowance) {
                         family.histogram(&labels, &totals)
                     } else {
                         family.histogram_unless_empty(&labels, &totals)
@@ -246,32 +252,36 @@ impl Scrape {
     fn problems(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut family = Family::open(out, table::PROBLEMS)?;
         self.each_upstream(|upstream, name| {
-            let all = || self.cells(upstream).map(|cells| &cells.problems);
+            let all = || self.counters(upstream).map(|counters| &counters.problems);
             write_problems(&mut family, name, all)
         })?;
-        write_problems(&mut family, "", || self.shards.iter().map(|shard| &shard.nowhere))?;
-        let counters: [(Metric, CellOf); 3] = [
-            (table::THROTTLED, |cells| &cells.throttled),
-            (table::UNEXPECTED, |cells| &cells.unexpected),
-            (table::UNRECOGNISED, |cells| &cells.unrecognised),
+        write_problems(&mut family, "", || {
+            self.shards.iter().map(|shard| &shard.problems_without_upstream)
+        })?;
+        let plain: [(Metric, fn(&UpstreamCounters) -> &Counter); 3] = [
+            (table::THROTTLED, |counters| &counters.throttled),
+            (table::UNEXPECTED, |counters| &counters.throttled_unexpectedly),
+            (table::UNRECOGNISED, |counters| &counters.unrecognised),
         ];
-        for (metric, cell) in counters {
+        for (metric, counter) in plain {
             let mut family = Family::open(out, metric)?;
             self.each_upstream(|upstream, name| {
-                family.counter(&[("upstream", name)], self.sum(upstream, cell))
+                family.counter(&[("upstream", name)], self.sum(upstream, counter))
             })?;
         }
         let mut family = Family::open(out, table::BROKEN)?;
         self.each_upstream(|upstream, name| {
             BrokenBy::ALL.into_iter().try_for_each(|by| {
-                let broken = self.cells(upstream).map(|cells| cells.broken[by as usize].read());
+                let broken = self
+                    .counters(upstream)
+                    .map(|counters| counters.broken_bodies[by as usize].read());
                 family.counter(&table::BROKEN.labels([name, by.as_str()]), broken.sum())
             })
         })
     }
 
     fn connections(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let sum = |cell: fn(&Shard) -> &Cell| self.shards.iter().map(|s| cell(s).read()).sum();
+        let sum = |cell: fn(&Shard) -> &Counter| self.shards.iter().map(|s| cell(s).read()).sum();
         let opened: u64 = sum(|shard| &shard.connections_opened);
         let closed: u64 = sum(|shard| &shard.connections_closed);
         let open = opened.saturating_sub(closed) as f64;
@@ -281,7 +291,8 @@ impl Scrape {
 
     fn scopes(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let scopes = self.summed_scopes();
-        let gauges: [(Metric, ScopeOf); 8] = [
+        type ValueOf = fn(&ScopeTotals) -> Option<f64>;
+        let gauges: [(Metric, ValueOf); 8] = [
             (table::LIMIT, |scope| scope.limit.map(f64::from)),
             (table::CONFIGURED, |scope| scope.configured.map(f64::from)),
             (table::REMAINING, |scope| scope.remaining.map(f64::from)),
@@ -311,7 +322,7 @@ impl Scrape {
                 family.gauge(&labels, f64::from(scope.holds[cause as usize]))?;
             }
         }
-        let gauges: [(Metric, HoldOf); 2] = [
+        let gauges: [(Metric, fn(&ScopeTotals) -> f64); 2] = [
             (table::HOLD_REMAINING, |scope| scope.hold_remaining.as_secs_f64()),
             (table::HOLD_FAILURES, |scope| f64::from(scope.hold_failures)),
         ];
@@ -326,7 +337,7 @@ impl Scrape {
     }
 
     fn waiting(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let gauges: [(Metric, QueueOf); 3] = [
+        let gauges: [(Metric, fn(&[&AccountView]) -> f64); 3] = [
             (table::WAITING, |own| own.iter().map(|a| a.waiting).sum::<usize>() as f64),
             (table::LONGEST_WAIT, |own| {
                 own.iter().map(|a| a.longest_wait).max().unwrap_or_default().as_secs_f64()
@@ -361,18 +372,22 @@ impl Scrape {
         self.names.upstreams.get(upstream).map_or(OTHER, |labels| &labels.name)
     }
 
-    fn cells(&self, upstream: usize) -> impl Iterator<Item = &UpstreamCells> {
+    fn counters(&self, upstream: usize) -> impl Iterator<Item = &UpstreamCounters> {
         self.shards.iter().filter_map(move |shard| shard.upstreams.get(upstream))
     }
 
-    fn sum<'a>(&'a self, upstream: usize, cell: impl Fn(&'a UpstreamCells) -> &'a Cell) -> u64 {
-        self.cells(upstream).map(|cells| cell(cells).read()).sum()
+    fn sum<'a>(
+        &'a self,
+        upstream: usize,
+        counter: impl Fn(&'a UpstreamCounters) -> &'a Counter,
+    ) -> u64 {
+        self.counters(upstream).map(|counters| counter(counters).read()).sum()
     }
 
-    /// The scopes of all accounts by upstream and name: an account's key is the client's word,
-    /// so it is no label.
-    fn summed_scopes(&self) -> BTreeMap<(usize, &str), Scopes> {
-        let mut summed: BTreeMap<(usize, &str), Scopes> = BTreeMap::new();
+    /// The scopes of all accounts by upstream and name. An account's key may come from a request, so
+    /// it must not become a label.
+    fn summed_scopes(&self) -> BTreeMap<(usize, &str), ScopeTotals> {
+        let mut summed: BTreeMap<(usize, &str), ScopeTotals> = BTreeMap::new();
         for account in &self.accounts {
             for (upstream, scope) in account
                 .upstreams
@@ -386,7 +401,7 @@ impl Scrape {
     }
 }
 
-/// The durations of all workers by method; nothing where none was observed.
+/// Writes the durations of all workers by method.
 fn by_method(
     rows: &[&ByMethod],
     mut write: impl FnMut(&str, &Totals) -> fmt::Result,
@@ -419,8 +434,7 @@ fn write_problems<'a, I: Iterator<Item = &'a Problems>>(
 ) -> fmt::Result {
     for code in Code::ALL {
         for source in Source::ALL {
-            let cell = |problems: &'a Problems| &problems[code as usize][source as usize];
-            let count = all().map(|problems| cell(problems).read()).sum();
+            let count = all().map(|problems| problems.of(code)[source as usize].read()).sum();
             let labels = table::PROBLEMS.labels([upstream, code.as_str(), source.as_str()]);
             family.counter_unless_zero(&labels, count)?;
         }
@@ -432,13 +446,13 @@ fn status_label(status: u16) -> String {
     if status < 600 { status.to_string() } else { OTHER.to_owned() }
 }
 
-/// The status as the kind of error, where it is one.
-fn error_label(status: u16, least: u16) -> String {
-    if status < least { String::new() } else { status_label(status) }
+/// The label `error_type`, empty for a success.
+fn error_label(status: u16, lowest_error: u16) -> String {
+    if status < lowest_error { String::new() } else { status_label(status) }
 }
 
 impl Metric {
-    /// These values under the names of the table.
+    /// Pairs the metric's labels with values.
     fn labels<'a, const N: usize>(&self, values: [&'a str; N]) -> [(&'static str, &'a str); N] {
         debug_assert_eq!(self.labels.len(), N, "{} has other labels", self.name);
         std::array::from_fn(|place| (self.labels[place], values[place]))

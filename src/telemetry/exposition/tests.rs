@@ -1,12 +1,12 @@
-//! What a scrape sees.
+//! The exposition, as a scrape reads it.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use super::super::metrics::{Attempted, CLIENTS_MAX, Ended, Metrics, Throttled};
-use super::super::table::{Kind, METRICS};
+use super::super::metrics::{AttemptResult, CLIENTS_MAX, EndedCall, Metrics, Throttle};
+use super::super::table::{METRICS, MetricKind};
 use super::*;
 use crate::allowance::HoldView;
 use crate::allowance::{ScopeKind, ScopeView};
@@ -17,9 +17,9 @@ fn metrics() -> Arc<Metrics> {
     Arc::new(Metrics::new(upstreams, ["shop", "night"].map(Into::into).into(), 2))
 }
 
-fn ended(method: &Method, status: u16, code: Option<Code>) -> Ended<'_> {
+fn ended(method: &Method, status: u16, code: Option<Code>) -> EndedCall<'_> {
     let status = StatusCode::from_u16(status).unwrap();
-    Ended { client: 1, method, status, code, took: Duration::from_millis(30) }
+    EndedCall { client: 1, method, status, code, took: Duration::from_millis(30) }
 }
 
 fn has(text: &str, line: &str) {
@@ -34,32 +34,34 @@ fn parsed(line: &str) -> (&str, &str, f64) {
     (name, labels, value.parse().expect(line))
 }
 
-const QUEUED: Option<(Barrier, Duration)> = Some((Barrier::Pace, Duration::from_secs(2)));
-const LEFT: Option<(Barrier, Duration)> = Some((Barrier::Client, Duration::from_secs(1)));
+const QUEUED: Option<(BottleneckKind, Duration)> =
+    Some((BottleneckKind::Pace, Duration::from_secs(2)));
+const LEFT: Option<(BottleneckKind, Duration)> =
+    Some((BottleneckKind::Client, Duration::from_secs(1)));
 
 #[test]
 fn shards_are_added_up() {
     let metrics = metrics();
     for worker in 0..2 {
         let shard = metrics.shard(worker);
-        shard.call_began(0);
-        shard.call_began(0);
+        shard.call_started(0);
+        shard.call_started(0);
         shard.call_ended(0, &ended(&Method::GET, 200, None));
         shard.call_ended(1, &ended(&Method::from_bytes(b"BREW").unwrap(), 799, Some(Code::Gone)));
-        let bad = Attempted::Status(StatusCode::BAD_REQUEST);
-        shard.attempted(0, &Method::PUT, bad, Duration::from_millis(20));
-        let reset = Attempted::Failure(FailureKind::Reset);
-        shard.attempted(0, &Method::GET, reset, Duration::from_secs(300));
+        let bad = AttemptResult::Status(StatusCode::BAD_REQUEST);
+        shard.attempt_ended(0, &Method::PUT, bad, Duration::from_millis(20));
+        let reset = AttemptResult::Failure(FailureKind::Reset);
+        shard.attempt_ended(0, &Method::GET, reset, Duration::from_secs(300));
         shard.retried(0, RetryReason::Failure(FailureKind::Reset));
         shard.retried(0, RetryReason::Code(Code::TransientConflict));
         shard.not_retried(0, StoppedBy::Patience);
-        shard.admitted(0, LimitOf::Upstream, Admitted::Queued, QUEUED);
-        shard.admitted(0, LimitOf::Upstream, Admitted::Immediate, None);
-        shard.admitted(0, LimitOf::Client, Admitted::Left, LEFT);
+        shard.slot_requested(0, LimitOf::Upstream, SlotResult::Queued, QUEUED);
+        shard.slot_requested(0, LimitOf::Upstream, SlotResult::Immediate, None);
+        shard.slot_requested(0, LimitOf::Client, SlotResult::ClientLeft, LEFT);
         shard.problem(Some(1), Code::Gone, Source::Upstream);
         shard.problem(None, Code::RouteNotFound, Source::Client);
-        shard.throttled(0, Throttled::Unexpected);
-        shard.throttled(0, Throttled::Expected);
+        shard.throttled(0, Throttle::Unexpected);
+        shard.throttled(0, Throttle::Expected);
         shard.unrecognised(0);
         shard.connection_opened();
         shard.connection_opened();
@@ -115,7 +117,7 @@ fn view() -> AccountView {
         id: 7,
         cause: HoldCause::Maintenance,
         remaining: Duration::from_secs(90),
-        failures: 2,
+        failed_probes: 2,
     };
     let window = Duration::from_secs(3600);
     let scope = ScopeView {
@@ -140,7 +142,7 @@ fn view() -> AccountView {
 }
 
 #[test]
-fn accounts_are_gauges_without_their_keys() {
+fn accounts_become_gauges_without_their_keys() {
     let text = metrics().render(&[view(), view()]);
     let lines = [
         "evenkeel_ratelimit_limit{upstream=\"wordbee\",policy=\"hour\"} 900.0",
@@ -172,10 +174,10 @@ fn every_metric_of_the_table_is_described_and_every_line_parses() {
     assert!(text.ends_with("# EOF\n"));
     let mut names = HashSet::new();
     for metric in METRICS {
-        assert!(names.insert(metric.name), "{} stands twice", metric.name);
+        assert!(names.insert(metric.name), "{} is listed twice", metric.name);
         let described = metric.name.trim_end_matches("_total");
         assert!(text.contains(&format!("# HELP {described} {}\n", metric.help)), "{}", metric.name);
-        assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter);
+        assert_eq!(metric.name.ends_with("_total"), metric.kind == MetricKind::Counter);
     }
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, _, _) = parsed(line);
@@ -185,11 +187,11 @@ fn every_metric_of_the_table_is_described_and_every_line_parses() {
 }
 
 #[test]
-fn clients_without_a_series_share_one() {
+fn clients_beyond_the_bound_share_a_series() {
     let names = (0..CLIENTS_MAX + 50).map(|n| format!("c{n}").into()).collect();
     let metrics = Arc::new(Metrics::new(vec!["u".into()], names, 1));
     for client in [CLIENTS_MAX - 1, CLIENTS_MAX, CLIENTS_MAX + 49] {
-        let ended = Ended { client, ..ended(&Method::GET, 200, None) };
+        let ended = EndedCall { client, ..ended(&Method::GET, 200, None) };
         metrics.shard(0).call_ended(0, &ended);
     }
     let text = metrics.render(&[]);
@@ -198,9 +200,9 @@ fn clients_without_a_series_share_one() {
 }
 
 #[test]
-fn the_expected_throttle_is_no_alarm() {
+fn an_expected_throttle_is_not_counted_as_unexpected() {
     let metrics = metrics();
-    metrics.shard(1).throttled(0, Throttled::Expected);
+    metrics.shard(1).throttled(0, Throttle::Expected);
     let text = metrics.render(&[]);
     has(&text, "evenkeel_upstream_throttled_unexpected_total{upstream=\"wordbee\"} 0");
 }

@@ -131,13 +131,13 @@ pub(super) fn tcp_connect(error: &io::Error, address: SocketAddr) -> Failure {
     match error.kind() {
         ErrorKind::TimedOut => failure(FailureKind::ConnectTimeout),
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => {
-            failure(FailureKind::Refused).because(cause::UNREACHABLE)
+            failure(FailureKind::Refused).with_cause(cause::NO_ROUTE)
         }
         ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted => {
-            failure(FailureKind::Refused).because("the connection was reset while it was opened")
+            failure(FailureKind::Refused).with_cause("the connection was reset while it was opened")
         }
         ErrorKind::PermissionDenied => failure(FailureKind::Refused)
-            .because("this machine does not permit a connection to the upstream"),
+            .with_cause("this machine does not permit a connection to the upstream"),
         _ => failure(FailureKind::Refused),
     }
 }
@@ -160,10 +160,10 @@ pub(super) fn tls_handshake(error: &io::Error, host: &str) -> Failure {
     let cause = match error.kind() {
         ErrorKind::UnexpectedEof => "the upstream closed the connection during the handshake",
         ErrorKind::ConnectionReset => "the upstream reset the connection during the handshake",
-        _ => FailureKind::Tls.words(),
+        _ => FailureKind::Tls.summary(),
     };
     let detail = format!("{cause}: {}", chain(error));
-    Failure::new(FailureKind::Tls, Delivery::NotSent, detail).because(cause)
+    Failure::new(FailureKind::Tls, Delivery::NotSent, detail).with_cause(cause)
 }
 
 fn classify_h2(error: &h2::Error) -> ErrorClass {

@@ -22,15 +22,17 @@ pub(super) fn handshake(error: &Error, host: &str) -> Failure {
         }
         Error::AlertReceived(alert) => of_alert(*alert),
         Error::PeerIncompatible(what) => {
-            let cause = cause::NOTHING_SHARED;
+            let cause = cause::NO_COMMON_TLS;
             failure(format!("{cause}; {SUPPORTED} ({what:?})"), cause)
         }
-        Error::NoApplicationProtocol => failure(cause::NO_PROTOCOL.to_owned(), cause::NO_PROTOCOL),
+        Error::NoApplicationProtocol => {
+            failure(cause::NO_COMMON_PROTOCOL.to_owned(), cause::NO_COMMON_PROTOCOL)
+        }
         Error::InvalidMessage(_) | Error::InappropriateMessage { .. } => {
             let cause = "the upstream did not answer with TLS; does it need `http://`?";
             failure(format!("{cause} ({error})"), cause)
         }
-        _ => failure(error.to_string(), FailureKind::Tls.words()),
+        _ => failure(error.to_string(), FailureKind::Tls.summary()),
     }
 }
 
@@ -44,7 +46,7 @@ pub(super) fn alert_from_text(text: &str) -> Option<Failure> {
 }
 
 fn failure(detail: String, cause: &'static str) -> Failure {
-    Failure::new(FailureKind::Tls, Delivery::NotSent, detail).because(cause)
+    Failure::new(FailureKind::Tls, Delivery::NotSent, detail).with_cause(cause)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "rustls may add alerts; the rest is alike")]
@@ -52,9 +54,9 @@ fn of_alert(alert: AlertDescription) -> Failure {
     use AlertDescription as Alert;
     let (cause, more) = match alert {
         Alert::HandshakeFailure | Alert::InsufficientSecurity | Alert::ProtocolVersion => {
-            (cause::NOTHING_SHARED, format!("; {SUPPORTED}"))
+            (cause::NO_COMMON_TLS, format!("; {SUPPORTED}"))
         }
-        Alert::NoApplicationProtocol => (cause::NO_PROTOCOL, String::new()),
+        Alert::NoApplicationProtocol => (cause::NO_COMMON_PROTOCOL, String::new()),
         Alert::UnrecognisedName => (cause::UNKNOWN_NAME, String::new()),
         Alert::CertificateRequired | Alert::AccessDenied | Alert::UnknownCA => {
             (cause::CLIENT_CERTIFICATE, ", which this gateway cannot send".to_owned())
@@ -79,7 +81,13 @@ fn certificate(error: &CertificateError, host: &str) -> Failure {
             let detail = match presented.as_slice() {
                 [] => "it names no host (no subjectAltName)".to_owned(),
                 names => {
-                    let names: Vec<_> = names.iter().map(|name| plain_name(name)).collect();
+                    // `vendor.example` of rustls' `DnsName("vendor.example")`.
+                    let plain = |name: &String| {
+                        let inside =
+                            name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
+                        inside.unwrap_or(name).trim_matches('"').to_owned()
+                    };
+                    let names: Vec<_> = names.iter().map(plain).collect();
                     format!("it is for {}, not for `{host}`", names.join(", "))
                 }
             };
@@ -117,13 +125,7 @@ fn certificate(error: &CertificateError, host: &str) -> Failure {
         (_, Some(detail)) => format!("{cause}: {detail} ({error})"),
         (_, None) => format!("{cause} ({error})"),
     };
-    Failure::new(FailureKind::TlsCertificate, Delivery::NotSent, detail).because(cause)
-}
-
-/// `vendor.example` of rustls' `DnsName("vendor.example")`.
-fn plain_name(presented: &str) -> &str {
-    let inside = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-    inside.unwrap_or(presented).trim_matches('"')
+    Failure::new(FailureKind::TlsCertificate, Delivery::NotSent, detail).with_cause(cause)
 }
 
 #[cfg(test)]

@@ -10,7 +10,8 @@ use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use crate::http1::{
-    Chunks, Concerns, Length, Lines, OriginalHead, Padding, ParseError, is_listed, line, number,
+    ChunkedDecoder, HeaderKind, Length, Lines, OriginalHead, ParseError, SizePadding,
+    list_contains, parse_decimal, write_header,
 };
 use crate::upstream::progress::Interim;
 use crate::upstream::request::RequestHead;
@@ -30,7 +31,7 @@ pub(super) fn write<B: Body>(
         Some(bytes) => Length::Exactly(bytes),
         None => {
             let stated = head.headers.get(CONTENT_LENGTH);
-            let stated = stated.and_then(|value| number(value.as_bytes()));
+            let stated = stated.and_then(|value| parse_decimal(value.as_bytes()));
             stated.map_or(Length::Chunks, Length::Exactly)
         }
     };
@@ -49,7 +50,7 @@ pub(super) fn write<B: Body>(
         }
         if name == CONTENT_LENGTH {
             // A request that came over HTTP/2 may have it twice, or without a body.
-            let stated = if has_length { None } else { number(value.as_bytes()) };
+            let stated = if has_length { None } else { parse_decimal(value.as_bytes()) };
             match (length, stated) {
                 (Length::Exactly(bytes), Some(stated)) if bytes == stated => {}
                 (Length::None, Some(0)) => {}
@@ -66,17 +67,17 @@ pub(super) fn write<B: Body>(
     }
     match length {
         Length::Exactly(bytes) if !has_length => {
-            line(out, spelling.name(&CONTENT_LENGTH), bytes.to_string().as_bytes());
+            write_header(out, spelling.name(&CONTENT_LENGTH), bytes.to_string().as_bytes());
         }
-        Length::Chunks => line(out, spelling.name(&TRANSFER_ENCODING), b"chunked"),
+        Length::Chunks => write_header(out, spelling.name(&TRANSFER_ENCODING), b"chunked"),
         Length::None | Length::Exactly(_) | Length::Close => {}
     }
     match (is_http10, has_te) {
         (false, false) => {}
         // `TE` is hop-by-hop and has to be listed (RFC 9110 §10.1.4).
-        (false, true) => line(out, CONNECTION.as_str(), b"te"),
-        (true, false) => line(out, CONNECTION.as_str(), b"keep-alive"),
-        (true, true) => line(out, CONNECTION.as_str(), b"keep-alive, te"),
+        (false, true) => write_header(out, CONNECTION.as_str(), b"te"),
+        (true, false) => write_header(out, CONNECTION.as_str(), b"keep-alive"),
+        (true, true) => write_header(out, CONNECTION.as_str(), b"keep-alive, te"),
     }
     out.extend_from_slice(b"\r\n");
     length
@@ -95,7 +96,7 @@ pub(super) struct HeadInfo {
 pub(super) enum Framing {
     /// So many bytes are still to come.
     Length(u64),
-    Chunks(Chunks),
+    Chunks(ChunkedDecoder),
     /// By the end of the connection.
     Close,
 }
@@ -180,7 +181,7 @@ fn parse<B>(
         let framing = header_lines(&head, lines, headers_max, &mut headers)?;
         // It has no body whatever its headers say, but they have to be valid.
         framing.of_body(StatusCode::OK, version, &Method::GET)?;
-        lines.original(head);
+        lines.finish_head(head);
         return Ok(ReadHead::Interim(Interim { status, headers }));
     }
     (*response.status_mut(), *response.version_mut()) = (status, version);
@@ -190,7 +191,7 @@ fn parse<B>(
     let headers = header_lines(&head, lines, headers_max, response.headers_mut())?;
     let framing = headers.of_body(status, version, method)?;
     let persists = headers.persists(status, version) && !matches!(framing, Framing::Close);
-    Ok(ReadHead::Complete(HeadInfo { framing, persists }, lines.original(head)))
+    Ok(ReadHead::Complete(HeadInfo { framing, persists }, lines.finish_head(head)))
 }
 
 /// Parses the header lines of a complete head into `headers`.
@@ -206,8 +207,8 @@ fn header_lines(
         if number > headers_max {
             return Err(TOO_MANY_HEADERS);
         }
-        let line = lines.read(head, lines.place(head, number))?;
-        if line.concerns == Concerns::Connection {
+        let line = lines.parse(head, lines.place(head, number))?;
+        if line.kind == HeaderKind::Control {
             framing.add(&line.name, &line.value)?;
         }
         headers.append(line.name, line.value);
@@ -270,14 +271,14 @@ impl FramingHeaders {
             if self.length.is_some() {
                 return Err(ParseError("more than one Content-Length"));
             }
-            self.length = Some(number(value.as_bytes()));
+            self.length = Some(parse_decimal(value.as_bytes()));
         } else if *name == TRANSFER_ENCODING {
             let is_only = self.coding.is_none();
             let is_chunked = value.as_bytes().eq_ignore_ascii_case(b"chunked");
             self.coding = Some(if is_only && is_chunked { Coding::Chunked } else { Coding::Other });
         } else if *name == CONNECTION {
-            self.close |= is_listed(value, "close");
-            self.keep_alive |= is_listed(value, "keep-alive");
+            self.close |= list_contains(value, "close");
+            self.keep_alive |= list_contains(value, "keep-alive");
         }
         Ok(())
     }
@@ -299,7 +300,9 @@ impl FramingHeaders {
             (Some(_), None) if version == Version::HTTP_10 => {
                 Err(ParseError("Transfer-Encoding in an HTTP/1.0 response"))
             }
-            (Some(Coding::Chunked), None) => Ok(Framing::Chunks(Chunks::new(Padding::Taken))),
+            (Some(Coding::Chunked), None) => {
+                Ok(Framing::Chunks(ChunkedDecoder::new(SizePadding::Accepted)))
+            }
             (None, Some(Some(length))) => Ok(Framing::Length(length)),
             (None, Some(None)) => Err(ParseError("an invalid Content-Length")),
             (None, None) => Ok(Framing::Close),
@@ -320,12 +323,12 @@ mod tests {
     use http::uri::PathAndQuery;
 
     use super::*;
-    use crate::http1::Spelling;
-    use crate::http1::tests::Long;
+    use crate::http1::HeaderCase;
+    use crate::http1::tests::SizedBody;
 
     fn request(target: PathAndQuery) -> RequestHead {
         let (method, headers) = (Method::POST, HeaderMap::new());
-        RequestHead { method, target, headers, client: 0, spelling: Spelling::default() }
+        RequestHead { method, target, headers, client: 0, spelling: HeaderCase::default() }
     }
 
     const LIMITS: ResponseLimits = ResponseLimits { head_bytes_max: 64 * 1024, headers_max: 256 };
@@ -441,7 +444,7 @@ mod tests {
                 head.headers.append(*name, HeaderValue::from_static(value));
             }
             let (host, mut out) = (HeaderValue::from_static("vendor"), Vec::new());
-            let framing = write(&mut out, &head, &Long(length), &host, version);
+            let framing = write(&mut out, &head, &SizedBody(length), &host, version);
             let text = String::from_utf8(out).unwrap();
             let rest = text.strip_prefix("POST /a?b HTTP/1.").expect("the line");
             let rest = rest.replacen("\r\nhost: vendor\r\n", " ", 1);
@@ -485,7 +488,7 @@ mod tests {
             }));
             let mut out = Vec::new();
             let host = HeaderValue::from_static("vendor");
-            write(&mut out, &head, &Long(length), &host, version);
+            write(&mut out, &head, &SizedBody(length), &host, version);
             String::from_utf8(out).unwrap().replace("\r\n", "|")
         };
         let (old, new) = (Version::HTTP_10, Version::HTTP_11);

@@ -12,8 +12,8 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::Version;
 use http::header::{HeaderMap, HeaderName};
-use http::{HeaderValue, Version};
 use http_body::{Frame, SizeHint};
 
 use self::head::{Framing, HeadError, ReadHead};
@@ -25,10 +25,11 @@ use super::request::{RequestBody, SendError, UpstreamRequest};
 use super::shared::ConnectionPermit;
 use super::transport::Transport;
 use crate::clock::Clock;
-use crate::http1::{self, Lines, Outgoing, ParseError, Piece, Received, Stop};
+use crate::http1::{self, Lines, MessageWriter, Piece, ReadBuffer};
 use crate::outcome::{Delivery, Failure};
 use crate::time::Moment;
 
+pub mod examine;
 mod head;
 
 /// Bytes that may follow a response late: two empty lines, which some vendors send.
@@ -53,9 +54,9 @@ pub(super) struct Connection<B: RequestBody> {
     transport: Transport,
     clock: Clock,
     /// Bytes that were read and not used yet.
-    received: Received,
+    received: ReadBuffer,
     lines: Lines,
-    outgoing: Outgoing,
+    outgoing: MessageWriter,
     /// The upstream takes no more of the request that is being written.
     is_write_side_closed: bool,
     last_write: Moment,
@@ -76,7 +77,7 @@ pub(super) struct Connection<B: RequestBody> {
 }
 
 /// An exchange whose response head has not arrived yet.
-struct Pending<'a, 'h, B: RequestBody> {
+struct PendingExchange<'a, 'h, B: RequestBody> {
     request: &'a mut UpstreamRequest<'h, B>,
     destination: &'a Destination,
     progress: &'a Progress,
@@ -95,9 +96,9 @@ impl<B: RequestBody> Connection<B> {
         Box::new(Self {
             transport,
             clock,
-            received: Received::new(READ_BYTES),
+            received: ReadBuffer::new(READ_BYTES),
             lines: Lines::default(),
-            outgoing: Outgoing::default(),
+            outgoing: MessageWriter::default(),
             is_write_side_closed: false,
             last_write: Moment::START,
             upload: None,
@@ -121,13 +122,13 @@ impl<B: RequestBody> Connection<B> {
         progress: &Progress,
     ) -> Result<(), SendError> {
         let mut pending =
-            Pending { request, destination, progress, is_begun: false, read_bytes: 0 };
+            PendingExchange { request, destination, progress, is_begun: false, read_bytes: 0 };
         poll_fn(|cx| self.poll_head(&mut pending, cx)).await
     }
 
     fn poll_head(
         &mut self,
-        pending: &mut Pending<'_, '_, B>,
+        pending: &mut PendingExchange<'_, '_, B>,
         cx: &mut Context<'_>,
     ) -> Poll<Result<(), SendError>> {
         let begins = !pending.is_begun;
@@ -157,7 +158,7 @@ impl<B: RequestBody> Connection<B> {
     /// something on it.
     fn begin(
         &mut self,
-        pending: &mut Pending<'_, '_, B>,
+        pending: &mut PendingExchange<'_, '_, B>,
         cx: &mut Context<'_>,
     ) -> Result<(), SendError> {
         if let Poll::Ready(read) = self.poll_unsolicited(cx) {
@@ -180,7 +181,7 @@ impl<B: RequestBody> Connection<B> {
     /// Writes what the socket takes of the request.
     fn poll_request(
         &mut self,
-        pending: &mut Pending<'_, '_, B>,
+        pending: &mut PendingExchange<'_, '_, B>,
         cx: &mut Context<'_>,
     ) -> Result<(), SendError> {
         let body = pending.request.body.as_mut();
@@ -196,12 +197,14 @@ impl<B: RequestBody> Connection<B> {
                 pending.request.body = None;
                 Ok(())
             }
-            Poll::Ready(Err(Stop::Body(error))) => {
+            Poll::Ready(Err(http1::SendError::Body(error))) => {
                 let failure = failure::request_body(error.as_ref(), self.delivery());
                 Err(SendError::Failed(failure))
             }
-            Poll::Ready(Err(Stop::Socket(error))) if self.closes_write_side(&error) => Ok(()),
-            Poll::Ready(Err(Stop::Socket(error))) => {
+            Poll::Ready(Err(http1::SendError::Socket(error))) if self.closes_write_side(&error) => {
+                Ok(())
+            }
+            Poll::Ready(Err(http1::SendError::Socket(error))) => {
                 let failure = failure::http1_head(&error, self.delivery(), 0);
                 let is_untouched = self.outgoing.is_untouched();
                 let error = if is_untouched { SendError::NotSent } else { SendError::Failed };
@@ -214,14 +217,14 @@ impl<B: RequestBody> Connection<B> {
     /// still lie in the socket, so whether the exchange has failed is known only after reading.
     fn closes_write_side(&mut self, error: &io::Error) -> bool {
         let is_closed = matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset);
-        self.is_write_side_closed = is_closed && self.outgoing.has_moved();
+        self.is_write_side_closed = is_closed && self.outgoing.has_started();
         self.is_write_side_closed
     }
 
     /// Reads the response's head out of what was received. Returns whether it is complete.
     fn read_head(
         &mut self,
-        pending: &mut Pending<'_, '_, B>,
+        pending: &mut PendingExchange<'_, '_, B>,
         bytes: usize,
     ) -> Result<bool, Failure> {
         let UpstreamRequest { head, response, .. } = &mut *pending.request;
@@ -263,8 +266,15 @@ impl<B: RequestBody> Connection<B> {
         if std::mem::replace(&mut self.has_read_keep_alive, true) {
             return;
         }
-        if let Some(limit) = headers.get(KEEP_ALIVE).and_then(keep_alive_limit) {
-            self.idle_limit = self.idle_limit.min(limit);
+        let value = headers.get(KEEP_ALIVE).and_then(|value| value.to_str().ok());
+        let seconds = value.into_iter().flat_map(|value| value.split(',')).find_map(|part| {
+            let (name, value) = part.split_once('=')?;
+            let is_timeout = name.trim().eq_ignore_ascii_case("timeout");
+            if is_timeout { value.trim().trim_matches('"').parse::<u64>().ok() } else { None }
+        });
+        if let Some(seconds) = seconds {
+            let limit = Duration::from_secs(seconds).saturating_sub(KEEP_ALIVE_MARGIN);
+            self.idle_limit = self.idle_limit.min(limit.max(KEEP_ALIVE_MIN));
         }
     }
 
@@ -272,7 +282,7 @@ impl<B: RequestBody> Connection<B> {
     pub(super) fn take_whole_body(&mut self) -> Option<Bytes> {
         match &mut self.framing {
             Framing::Length(left) if *left <= self.received.bytes.len() as u64 => {
-                Some(http1::data(left, &mut self.received.bytes))
+                Some(http1::take_data(left, &mut self.received.bytes))
             }
             Framing::Length(_) | Framing::Chunks(_) | Framing::Close => None,
         }
@@ -289,18 +299,27 @@ impl<B: RequestBody> Connection<B> {
             match self.outgoing.poll(&mut self.transport, self.upload.as_mut(), cx, || ()) {
                 Poll::Pending => {}
                 Poll::Ready(Ok(())) => self.upload = None,
-                Poll::Ready(Err(Stop::Socket(error))) if self.closes_write_side(&error) => {}
-                Poll::Ready(Err(Stop::Socket(error))) => {
+                Poll::Ready(Err(http1::SendError::Socket(error)))
+                    if self.closes_write_side(&error) => {}
+                Poll::Ready(Err(http1::SendError::Socket(error))) => {
                     return Poll::Ready(Some(Err(failure::http1_body(&error))));
                 }
-                Poll::Ready(Err(Stop::Body(error))) => {
+                Poll::Ready(Err(http1::SendError::Body(error))) => {
                     let failure = failure::request_body(error.as_ref(), Delivery::Uncertain);
                     return Poll::Ready(Some(Err(failure)));
                 }
             }
         }
         loop {
-            match self.take_piece() {
+            let received = &mut self.received.bytes;
+            let piece = match &mut self.framing {
+                Framing::Length(0) => Ok(Piece::End),
+                Framing::Chunks(chunks) => chunks.take(received),
+                Framing::Length(_) | Framing::Close if received.is_empty() => Ok(Piece::More),
+                Framing::Length(left) => Ok(Piece::Data(http1::take_data(left, received))),
+                Framing::Close => Ok(Piece::Data(received.split().freeze())),
+            };
+            match piece {
                 Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
                 Ok(Piece::Trailers(map)) => return Poll::Ready(Some(Ok(Frame::trailers(map)))),
                 Ok(Piece::End) => return Poll::Ready(None),
@@ -318,18 +337,6 @@ impl<B: RequestBody> Connection<B> {
                 Ok(_) => {}
                 Err(error) => return Poll::Ready(Some(Err(failure::http1_body(&error)))),
             }
-        }
-    }
-
-    /// The next piece of the response's body, out of what was received.
-    fn take_piece(&mut self) -> Result<Piece, ParseError> {
-        let received = &mut self.received.bytes;
-        match &mut self.framing {
-            Framing::Length(0) => Ok(Piece::End),
-            Framing::Chunks(chunks) => chunks.take(received),
-            Framing::Length(_) | Framing::Close if received.is_empty() => Ok(Piece::More),
-            Framing::Length(left) => Ok(Piece::Data(http1::data(left, received))),
-            Framing::Close => Ok(Piece::Data(received.split().freeze())),
         }
     }
 
@@ -394,18 +401,8 @@ impl<B: RequestBody> Connection<B> {
     }
 
     fn delivery(&self) -> Delivery {
-        if self.outgoing.has_moved() { Delivery::Uncertain } else { Delivery::NotSent }
+        if self.outgoing.has_started() { Delivery::Uncertain } else { Delivery::NotSent }
     }
 }
 
 type FrameResult = Result<Frame<Bytes>, Failure>;
-
-/// The `timeout` of a `Keep-Alive` header, less our margin.
-fn keep_alive_limit(value: &HeaderValue) -> Option<Duration> {
-    let seconds = value.to_str().ok()?.split(',').find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        let is_timeout = name.trim().eq_ignore_ascii_case("timeout");
-        if is_timeout { value.trim().trim_matches('"').parse::<u64>().ok() } else { None }
-    })?;
-    Some(Duration::from_secs(seconds).saturating_sub(KEEP_ALIVE_MARGIN).max(KEEP_ALIVE_MIN))
-}

@@ -177,7 +177,7 @@ impl Stream {
             .map_err(|error| SendError::NotSent(failure::http2_head(&error, Delivery::NotSent)))?;
         // The h2 crate may write it from now on, and cannot be stopped.
         progress.wrote(state.clock.now());
-        let mut pending = Pending {
+        let mut pending = PendingExchange {
             response,
             upload: (!is_bodiless).then(|| Upload::new(upload)),
             stream: OpenStream::new(tracked, permit),
@@ -198,7 +198,7 @@ impl Stream {
 }
 
 /// An exchange whose response head has not arrived yet.
-struct Pending {
+struct PendingExchange {
     response: ResponseFuture,
     /// Until the request's body has been handed over to the stream.
     upload: Option<Upload>,
@@ -207,7 +207,7 @@ struct Pending {
     interim_bytes: usize,
 }
 
-impl Pending {
+impl PendingExchange {
     fn poll<B: RequestBody>(
         &mut self,
         request: &mut UpstreamRequest<'_, B>,
@@ -231,7 +231,18 @@ impl Pending {
         if let Poll::Ready(response) = Pin::new(&mut self.response).poll(cx) {
             self.stream.set_ended();
             self.stream.state().head_received();
-            return Poll::Ready(response.map_err(|error| self.send_error(&error, progress)));
+            let has_started = self.stream.tracked.has_started();
+            return Poll::Ready(response.map_err(|error| {
+                if has_started {
+                    return SendError::Failed(failure::http2_head(&error, Delivery::Uncertain));
+                }
+                // The connection has ended, so no byte of the request will be written. A body
+                // that may have been read in part still cannot go to another connection.
+                progress.retract_write();
+                let failure = failure::http2_head(&error, Delivery::NotSent);
+                let is_intact = self.upload.is_none();
+                if is_intact { SendError::NotSent(failure) } else { SendError::Failed(failure) }
+            }));
         }
         if let Some(upload) = &mut self.upload
             && let Poll::Ready(uploaded) = upload.poll(&mut request.body, cx)
@@ -244,17 +255,5 @@ impl Pending {
             }
         }
         Poll::Pending
-    }
-
-    /// Why the stream ended without a response. If no frame of it was written, the connection has
-    /// ended, and none will be.
-    fn send_error(&self, error: &h2::Error, progress: &Progress) -> SendError {
-        if self.stream.tracked.has_started() {
-            return SendError::Failed(failure::http2_head(error, Delivery::Uncertain));
-        }
-        progress.retract_write();
-        let failure = failure::http2_head(error, Delivery::NotSent);
-        // A body that may have been read in part cannot go to another connection.
-        if self.upload.is_none() { SendError::NotSent(failure) } else { SendError::Failed(failure) }
     }
 }

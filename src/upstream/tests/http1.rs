@@ -591,16 +591,16 @@ async fn connection_close_is_obeyed_without_waiting_for_the_close() {
 
 #[tokio::test]
 async fn futures_and_bodies_are_send() {
-    fn sent<T: Send>(value: T) -> T {
+    fn assert_send<T: Send>(value: T) -> T {
         value
     }
     let worker = Worker::new(settings(1));
     let (head, body) = split(request(Method::GET, "/", ""));
-    drop(sent(worker.upstreams.exchange(0, &head, body, &worker.progress)));
-    fn checked<T: Send + Sync>() {}
-    checked::<Upstreams<TestBody>>();
-    fn moved<T: Send + Unpin>() {}
-    moved::<UpstreamBody<TestBody>>();
+    drop(assert_send(worker.upstreams.exchange(0, &head, body, &worker.progress)));
+    fn assert_send_sync<T: Send + Sync>() {}
+    assert_send_sync::<Upstreams<TestBody>>();
+    fn assert_send_unpin<T: Send + Unpin>() {}
+    assert_send_unpin::<UpstreamBody<TestBody>>();
 }
 
 #[tokio::test]

@@ -129,7 +129,7 @@ fn request(method: Method, path: &str, body: &'static str) -> Request<TestBody> 
 fn split(request: Request<TestBody>) -> (RequestHead, TestBody) {
     let (head, body) = request.into_parts();
     let target = head.uri.into_parts().path_and_query.unwrap();
-    let spelling = Spelling::default();
+    let spelling = HeaderCase::default();
     (RequestHead { method: head.method, target, headers: head.headers, client: 0, spelling }, body)
 }
 

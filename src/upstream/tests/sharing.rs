@@ -93,13 +93,13 @@ async fn a_waiting_call_that_is_abandoned_leaks_no_connection() {
     assert_eq!((one.shared.waiting(0), one.shared.open(0)), (0, 1));
 }
 
-/// A vendor that remembers per connection who authenticated on it, as NTLM does.
+/// A vendor that remembers per connection which user authenticated on it, as NTLM does.
 async fn ntlm(mut peer: Peer, _: usize) {
-    let mut who = None;
+    let mut user = None;
     let mut challenged = false;
     while let Some(head) = peer.read_head().await {
         let token = head.lines().find_map(|line| line.strip_prefix("authorization: NTLM "));
-        match (token, &who) {
+        match (token, &user) {
             (Some("hello"), _) => {
                 challenged = true;
                 peer.write("HTTP/1.1 401 Unauthorized\r\nwww-authenticate: NTLM challenge\r\n")
@@ -107,7 +107,7 @@ async fn ntlm(mut peer: Peer, _: usize) {
                 peer.write("content-length: 0\r\n\r\n").await;
             }
             (Some(name), _) if challenged => {
-                who = Some(name.to_owned());
+                user = Some(name.to_owned());
                 peer.respond(name).await;
             }
             (None, Some(name)) => peer.respond(name).await,

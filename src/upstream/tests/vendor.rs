@@ -71,14 +71,14 @@ impl Peer {
                 self.heads.lock().unwrap().push(head.clone());
                 return Some(head);
             }
-            self.more().await?;
+            self.read_more().await?;
         }
     }
 
     /// Reads `count` bytes of a body.
     pub(super) async fn read_body(&mut self, count: usize) -> Option<String> {
         while self.read.len() < count {
-            self.more().await?;
+            self.read_more().await?;
         }
         Some(String::from_utf8(self.read.drain(..count).collect()).unwrap())
     }
@@ -86,12 +86,12 @@ impl Peer {
     /// Reads until the bytes end with `end`.
     pub(super) async fn read_until(&mut self, end: &str) -> Option<String> {
         while !self.read.ends_with(end.as_bytes()) {
-            self.more().await?;
+            self.read_more().await?;
         }
         Some(String::from_utf8(std::mem::take(&mut self.read)).unwrap())
     }
 
-    async fn more(&mut self) -> Option<()> {
+    async fn read_more(&mut self) -> Option<()> {
         match self.stream.read_buf(&mut self.read).await {
             Ok(0) | Err(_) => None,
             Ok(_) => Some(()),
@@ -100,7 +100,7 @@ impl Peer {
 
     /// Whether the gateway closes the connection within two seconds.
     pub(super) async fn is_closed(&mut self) -> bool {
-        let closed = async { while self.more().await.is_some() {} };
+        let closed = async { while self.read_more().await.is_some() {} };
         tokio::time::timeout(Duration::from_secs(2), closed).await.is_ok()
     }
 

@@ -1,7 +1,7 @@
-//! `cargo bench --bench promises`: the promises under weight, with the real program over sockets.
+//! `cargo bench --bench promises`: the promises under load, with the real program over sockets.
 //!
-//! Refuses to measure speed: it prints what vendors and clients counted, and fails where a
-//! promise did not hold. README.md in the folder above says how to read it.
+//! It prints what vendors and clients counted, and fails where a promise was broken. README.md in
+//! the folder above describes the output.
 
 #![expect(clippy::print_stdout, reason = "the table is the result")]
 

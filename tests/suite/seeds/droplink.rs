@@ -1,4 +1,4 @@
-//! Droplink: success, silence, waiting and the numbers that the page leaves open.
+//! Droplink: success, timeouts, waiting, and the numbers that the page leaves open.
 
 use std::time::Duration;
 
@@ -27,9 +27,9 @@ const COMPRESSED: &[(&str, &str)] = &[
     ("attempt: 60s", "attempt: 300ms"),
 ];
 
-/// A gateway before this vendor, under the rules that ship.
+/// A gateway with this vendor and the built-in rules.
 #[track_caller]
-pub(super) fn before(vendor: &Handle, more: &str) -> Gateway {
+pub(super) fn gateway_to(vendor: &Handle, more: &str) -> Gateway {
     Gateway::start(&at(vendor, more))
 }
 
@@ -83,7 +83,7 @@ fn d1_every_2xx_passes_unchanged() {
 #[test]
 fn d2_a_200_is_neither_embellished_nor_repeated() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     let direct = request("POST", "/api/v1/drop/create", &[KEY], DROP);
     let direct = crate::support::wire::call(vendor.address(), &direct);
     let answer = create(&gateway, &[]);
@@ -103,7 +103,7 @@ fn d2_a_200_is_neither_embellished_nor_repeated() {
 #[test]
 fn d3_the_limit_of_an_attempt_can_be_set() {
     let vendor = vendor();
-    let gateway = before(&vendor, "timeouts: { attempt: 400ms }");
+    let gateway = gateway_to(&vendor, "timeouts: { attempt: 400ms }");
     tell(&vendor, 1, Act::Delay { ms: 150 });
     assert_eq!(create(&gateway, &[]).status, 200);
     tell(&vendor, 1, Act::Delay { ms: 800 });
@@ -189,7 +189,7 @@ fn d7_after_silence_only_what_may_be_repeated_is() {
 #[test]
 fn d8_the_five_minutes_are_told_and_not_slept() {
     let vendor = vendor();
-    let gateway = before(&vendor, "timeouts: { attempt: 200ms }");
+    let gateway = gateway_to(&vendor, "timeouts: { attempt: 200ms }");
     tell(&vendor, 1, Act::Stall);
     let start = time::now();
     let answer = get(&gateway, "/drop/1");
@@ -213,7 +213,7 @@ fn d18_a_limit_in_disguise_is_waited_for_and_slows() {
 #[test]
 fn d18_without_patience_it_is_a_429_that_keeps_the_vendors_status() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     vendor.control(&Command::Throttle { times: 1, style: Throttling::Disguised });
     let answer = create(&gateway, &[("Prefer", "wait=1")]);
     let problem = expect(&answer, 429, "rate_limited", "upstream");
@@ -226,7 +226,7 @@ fn d20_a_deadlock_is_resent_for_any_method() {
     let rows = ["POST", "PUT", "PATCH", "DELETE"].map(|method| {
         std::thread::spawn(move || {
             let vendor = vendor();
-            let gateway = before(&vendor, "");
+            let gateway = gateway_to(&vendor, "");
             vendor.control(&Command::Deadlock { times: 1 });
             let answer = gateway.call(&request(method, "/droplink/echo", &[KEY], DROP));
             assert_eq!(answer.status, 200, "{method}: {}", answer.text());
@@ -254,10 +254,10 @@ fn d21_a_deadlock_that_persists_is_the_vendors_trouble() {
 #[test]
 fn d28_vendor_throttles_are_counted_apart_and_accuse_nobody() {
     let vendor = vendor();
-    let gateway = before(&vendor, "wait: { default: 0s }\nallowances: { all: 100/h }");
+    let gateway = gateway_to(&vendor, "wait: { default: 0s }\nallowances: { all: 100/h }");
     vendor.control(&Command::Throttle { times: 1, style: Throttling::Plain });
     let problem = expect(&create(&gateway, &[]), 429, "rate_limited", "upstream");
-    assert_eq!(problem["title"], "The upstream is limiting the rate of calls");
+    assert_eq!(problem["title"], "Upstream rate limit reached");
     let vendors = || metric(&gateway, "evenkeel_upstream_throttled_total", &["droplink"]);
     let ours = || metric(&gateway, "evenkeel_ratelimit_requests_total", &["rejected"]);
     assert_eq!((vendors(), ours()), (1.0, 0.0));
@@ -272,7 +272,7 @@ fn d29_the_rate_of_everybody_goes_down() {
     vendor.control(&Command::Throttle { times: 1, style: Throttling::Plain });
     assert_eq!(create(&gateway, &[]).status, 200);
     let start = vendor.now_ns();
-    // Others than the one that met it.
+    // Calls other than the one that was throttled.
     let others: Vec<_> = (0..10)
         .map(|_| {
             let address = gateway.address;
@@ -302,7 +302,7 @@ fn throttle_for(seconds: &str) -> evenkeel::demo::Canned {
 #[test]
 fn d33_maintenance_has_a_code_of_its_own() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     vendor.control(&Command::Maintenance { for_ms: 60_000, retry_after_s: None });
     let problem = expect(&create(&gateway, &[]), 503, "upstream_maintenance", "upstream");
     assert_eq!(problem["upstream"]["status"], 503);
@@ -311,7 +311,7 @@ fn d33_maintenance_has_a_code_of_its_own() {
 #[test]
 fn d34_the_whole_upstream_is_held_and_the_wait_counts_down() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     vendor.control(&Command::Maintenance { for_ms: 60_000, retry_after_s: None });
     let told = retry_after(&create(&gateway, &[]));
     assert!((300..=330).contains(&told), "{told}");
@@ -325,7 +325,7 @@ fn d34_the_whole_upstream_is_held_and_the_wait_counts_down() {
 #[test]
 fn d34_the_vendors_own_word_replaces_the_five_minutes() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     vendor.control(&Command::Maintenance { for_ms: 60_000, retry_after_s: Some(120) });
     let told = retry_after(&create(&gateway, &[]));
     assert!((120..=132).contains(&told), "{told}");
@@ -351,7 +351,7 @@ fn d35_one_probe_goes_first() {
     assert_eq!(arrivals(&vendor), 10 + refused);
 }
 
-/// Whether a hold stands.
+/// Whether a hold is in force.
 fn held(gateway: &Gateway) -> bool {
     scopes(gateway).iter().any(|scope| scope["hold"].is_object())
 }
@@ -398,7 +398,7 @@ fn d38_a_stated_deadline_is_kept() {
 #[test]
 fn d39_no_limit_is_invented() {
     let vendor = vendor();
-    let gateway = before(&vendor, "expose: { rate_limit: true }");
+    let gateway = gateway_to(&vendor, "expose: { rate_limit: true }");
     let start = time::now();
     for _ in 0..50 {
         let answer = get(&gateway, "/echo");

@@ -1,11 +1,11 @@
-//! Droplink: what each error means, and what it looks like to the client.
+//! Droplink: what each error means, and the problem that the client receives.
 
 use std::time::Duration;
 
 use evenkeel::demo::{Act, Command, VendorSettings};
 use http::Response;
 
-use super::droplink::{DROP, KEY, at, before, create, get, vendor};
+use super::droplink::{DROP, KEY, at, create, gateway_to, get, vendor};
 use super::{altered, arrivals, config, json, open, pace, problem, saying, statuses, tell};
 use crate::support::gateway::Gateway;
 use crate::support::problem::expect;
@@ -27,7 +27,7 @@ fn d9_every_error_status_becomes_a_problem() {
         (599, 502, "upstream_error"),
     ];
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     for (theirs, status, code) in rows {
         tell(&vendor, 1, Act::Fail(theirs));
         let answer = create(&gateway, &[]);
@@ -41,7 +41,7 @@ fn d9_every_error_status_becomes_a_problem() {
 #[test]
 fn d10_the_error_is_told_verbatim() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     for sentence in ["Say \"please\".", "Ошибка: 項目がありません 🙂", "a\tb", "x < y & z > 1"]
     {
         let body = serde_json::json!({ "error": sentence }).to_string();
@@ -111,7 +111,7 @@ fn d12_a_function_has_its_own_errors_and_nothing_is_lost() {
 #[test]
 fn d13_an_unlisted_status_is_treated_like_its_class() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     tell(&vendor, 1, Act::Fail(418));
     expect(&get(&gateway, "/drop/1"), 418, "invalid_request", "upstream");
     assert_eq!(statuses(&vendor), [418], "like 400: final");
@@ -126,7 +126,7 @@ fn d13_an_unlisted_status_is_treated_like_its_class() {
 #[test]
 fn d14_an_undecidable_400_is_final() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     tell(&vendor, 2, json(400, r#"{"error":"Something is not right."}"#));
     for answer in [get(&gateway, "/drop/1"), create(&gateway, &[])] {
         let problem = expect(&answer, 400, "invalid_request", "upstream");
@@ -138,7 +138,7 @@ fn d14_an_undecidable_400_is_final() {
 #[test]
 fn d15_an_invalid_uri_is_the_requests_fault() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     let problem = expect(&get(&gateway, "/drop/none"), 400, "invalid_request", "upstream");
     assert_eq!(problem["detail"], "The specified URI is invalid.");
     assert_eq!(arrivals(&vendor), 1);
@@ -147,7 +147,7 @@ fn d15_an_invalid_uri_is_the_requests_fault() {
 #[test]
 fn d16_a_malformed_request_is_the_requests_fault() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     let answer = gateway.call(&request("POST", "/droplink/drop/create", &[KEY], b"nonsense"));
     let problem = expect(&answer, 400, "invalid_request", "upstream");
     assert_eq!(problem["detail"], "The request is not formatted correctly.");
@@ -157,7 +157,7 @@ fn d16_a_malformed_request_is_the_requests_fault() {
 #[test]
 fn d17_a_missing_field_is_named() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     let answer =
         gateway.call(&request("POST", "/droplink/drop/create", &[KEY], b"{\"title\":\"a\"}"));
     let problem = expect(&answer, 400, "invalid_request", "upstream");
@@ -169,7 +169,7 @@ fn d17_a_missing_field_is_named() {
 #[test]
 fn d19_look_alikes_are_no_throttles() {
     let vendor = vendor();
-    let gateway = before(&vendor, "allowances: { all: 100/s }");
+    let gateway = gateway_to(&vendor, "allowances: { all: 100/s }");
     let sentences = [
         "The title exceeds the maximum length.",
         "The limit must be below 100.",
@@ -187,7 +187,7 @@ fn d19_look_alikes_are_no_throttles() {
 #[test]
 fn d22_a_401_is_the_clients_or_the_operators() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     let answer = gateway.post("/droplink/drop/create", DROP);
     expect(&answer, 401, "unauthenticated", "upstream");
     assert_eq!(arrivals(&vendor), 1, "the client's own: never again");
@@ -227,7 +227,7 @@ fn d23_every_401_has_a_challenge() {
 #[test]
 fn d24_a_missing_header_is_refused_without_a_call() {
     let vendor = vendor();
-    let gateway = before(&vendor, "routes: [{ match: { path: /** }, require: [x-api-key] }]");
+    let gateway = gateway_to(&vendor, "routes: [{ match: { path: /** }, require: [x-api-key] }]");
     let answer = gateway.post("/droplink/drop/create", DROP);
     expect(&answer, 401, "unauthenticated", "client");
     assert_eq!(arrivals(&vendor), 0, "nothing was sent");
@@ -263,17 +263,17 @@ fn d25_a_bad_key_is_final_and_never_shown() {
 #[test]
 fn d26_an_unknown_endpoint_is_no_missing_record() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     let problem = expect(&get(&gateway, "/nowhere"), 404, "endpoint_not_found", "upstream");
     assert_eq!(problem["detail"], "The API Endpoint is invalid.");
-    assert_ne!(problem["title"], "The thing asked for does not exist", "not_found's");
+    assert_ne!(problem["title"], "Resource not found", "not_found's");
     assert_eq!(arrivals(&vendor), 1);
 }
 
 #[test]
 fn d27_a_running_job_is_a_conflict_and_not_started_again() {
     let vendor = open(VendorSettings { scale: 300, ..VendorSettings::droplink() });
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     let start = request("POST", "/droplink/jobs/nightly", &[KEY], b"");
     assert_eq!(gateway.call(&start).status, 200);
     expect(&gateway.call(&start), 409, "conflict", "upstream");
@@ -283,7 +283,7 @@ fn d27_a_running_job_is_a_conflict_and_not_started_again() {
   - match: { path: /jobs/* }
     rules: [{ name: wait_until_free, when: { status: 409 }, code: conflict, replay: any_method, retry: { after: 400ms } }]";
     let vendor = open(VendorSettings { scale: 300, ..VendorSettings::droplink() });
-    let gateway = before(&vendor, wait);
+    let gateway = gateway_to(&vendor, wait);
     assert_eq!(gateway.call(&start).status, 200);
     assert_eq!(gateway.call(&start).status, 200, "a job runs 600 ms here");
     assert!(statuses(&vendor).contains(&409), "{:?}", statuses(&vendor));
@@ -310,7 +310,7 @@ fn d31_the_phrase_of_a_500_is_never_needed() {
 #[test]
 fn d32_a_malfunction_is_retried_where_it_is_safe() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     tell(&vendor, 1, Act::Fail(500));
     let start = time::now();
     assert_eq!(get(&gateway, "/echo").status, 200);
@@ -325,8 +325,8 @@ fn d32_a_malfunction_is_retried_where_it_is_safe() {
     assert_eq!(statuses(&vendor), [500, 200, 500]);
     vendor.control(&Command::Behave);
     tell(&vendor, 9, Act::Fail(500));
-    // One more gateway, because the three free retries are of ten seconds, not of a call.
-    let gateway = before(&vendor, "");
+    // Another gateway, because the three free retries are per ten seconds, not per call.
+    let gateway = gateway_to(&vendor, "");
     let problem = expect(&get(&gateway, "/echo"), 502, "upstream_error", "upstream");
     assert_eq!((&problem["attempts"], arrivals(&vendor)), (&4.into(), 7), "few");
 }

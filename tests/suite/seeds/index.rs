@@ -1,4 +1,4 @@
-//! The index of the founding documents' rows, and that it tells the truth.
+//! The index of the founding documents' rows (tests/data/seeds.md) is complete and correct.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ fn rows() -> Vec<String> {
     droplink.chain(wordbee).collect()
 }
 
-/// Rows that no test can show, and the word that has to stand in their place.
+/// Rows without a test, and a word of the reason that the index must give.
 const EXCEPTED: [(&str, &str); 4] =
     [("D40", "nothing"), ("W32", "nothing"), ("W14", "later"), ("W22", "later")];
 
-/// The cells behind each row of the index.
+/// The cells of each row.
 fn index() -> BTreeMap<String, Vec<String>> {
     let text = std::fs::read_to_string(root().join(INDEX)).unwrap();
     let mut index = BTreeMap::new();
@@ -70,7 +70,7 @@ fn every_row_names_tests_that_exist() {
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
-/// Whether `fn name()` stands there, right under its attribute.
+/// Whether the text has a test of this name.
 fn is_test(text: &str, name: &str) -> bool {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let declares = |line: &str| {

@@ -1,9 +1,8 @@
-//! The founding documents, row by row, as a client sees them: the real program before the
-//! simulated vendors, or before a script where the vendors are too well-behaved.
+//! The founding documents, row by row: the real program with the simulated vendors, or with a
+//! scripted upstream where the vendors do not misbehave enough.
 //!
-//! Each test is named after the row of the requirements that it shows. tests/data/seeds.md is the
-//! index, and `index` keeps it true. Waits of minutes are compressed here, in the rules that
-//! ship; under their own numbers they are tested in src/gateway/tests/.
+//! Each test is named after the row that it shows; tests/data/seeds.md is the index. Waits of
+//! minutes are shortened here; src/gateway/tests/ tests them at their real length.
 
 mod droplink;
 mod droplink_errors;
@@ -33,7 +32,7 @@ fn config(name: &str, url: &str, more: &str) -> String {
     format!("upstreams:\n  {name}:\n    url: {url}\n    dialect: {name}\n{more}")
 }
 
-/// The dialect that ships, with some of its words exchanged; each of them must be there.
+/// The built-in dialect with some words replaced, each of which must occur.
 #[track_caller]
 fn altered(name: &str, words: &[(&str, &str)]) -> String {
     let file = root().join(format!("config/dialects/{name}.yaml"));
@@ -46,22 +45,20 @@ fn altered(name: &str, words: &[(&str, &str)]) -> String {
     format!("dialects:\n  {name}:\n{lines}")
 }
 
-/// A script that answers everything alike.
+/// An upstream that gives every request this response.
 fn saying(status: &str, headers: &[&str], body: &[u8]) -> Script {
     Script::always(vec![reply(status, headers, body)])
 }
 
-/// A JSON error of these words.
 fn json(status: u16, body: &str) -> Act {
     Act::Answer(Canned::new(status, "application/json", body))
 }
 
-/// Tells the vendor to do this to its next requests.
+/// Makes the vendor treat its next requests like this.
 fn tell(vendor: &Handle, times: u32, act: Act) {
     vendor.control(&Command::Order(Order::next(times, act)));
 }
 
-/// How many requests the vendor has seen.
 fn arrivals(vendor: &Handle) -> usize {
     vendor.log().arrivals.len()
 }
@@ -87,10 +84,10 @@ fn problem(answer: &Answer) -> Value {
 /// The seconds of `Retry-After`.
 #[track_caller]
 fn retry_after(answer: &Answer) -> u64 {
-    answer.header("retry-after").expect("a wait is told").parse().unwrap()
+    answer.header("retry-after").expect("Retry-After").parse().unwrap()
 }
 
-/// A page for operators.
+/// A response of the admin listener.
 #[track_caller]
 fn admin(gateway: &Gateway, path: &str) -> String {
     let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");

@@ -1,4 +1,4 @@
-//! Wordbee: allowances, accounts, waiting, and what happens in the end.
+//! Wordbee: allowances, accounts, waiting, and what follows the last attempt.
 
 use std::time::Duration;
 
@@ -24,9 +24,9 @@ fn at(vendor: &Handle, more: &str) -> String {
     config("wordbee", &format!("http://{}/api", vendor.address()), more)
 }
 
-/// A gateway before this vendor, under the rules that ship.
+/// A gateway with this vendor and the built-in rules.
 #[track_caller]
-pub(super) fn before(vendor: &Handle, more: &str) -> Gateway {
+pub(super) fn gateway_to(vendor: &Handle, more: &str) -> Gateway {
     Gateway::start(&at(vendor, more))
 }
 
@@ -65,7 +65,7 @@ const AT_ONCE: &str = "wait: { default: 0s }\n";
 fn w15_a_throttle_is_the_accounts_and_so_is_the_ledger() {
     let allowances = vec![Allowance::new(2, HOUR)];
     let vendor = open(VendorSettings { allowances, ..VendorSettings::wordbee() });
-    let gateway = before(&vendor, &format!("{BY_ACCOUNT}{AT_ONCE}"));
+    let gateway = gateway_to(&vendor, &format!("{BY_ACCOUNT}{AT_ONCE}"));
     let (demo, other) = (session(&gateway, "demo"), session(&gateway, "other"));
     let (demo, other) = (("demo", demo.as_str()), ("other", other.as_str()));
     let answered = |who| call(&gateway, DOCUMENT, who, &[]);
@@ -79,7 +79,7 @@ fn w15_a_throttle_is_the_accounts_and_so_is_the_ledger() {
     let vendor = self::vendor();
     let ledger =
         "allowances: { account: { limit: 2/h, spread: none, exempt: [{ path: /auth/token }] } }";
-    let gateway = self::before(&vendor, &format!("{BY_ACCOUNT}{AT_ONCE}{ledger}"));
+    let gateway = gateway_to(&vendor, &format!("{BY_ACCOUNT}{AT_ONCE}{ledger}"));
     let (demo, other) = (session(&gateway, "demo"), session(&gateway, "other"));
     let (demo, other) = (("demo", demo.as_str()), ("other", other.as_str()));
     let answered = |who| call(&gateway, DOCUMENT, who, &[]);
@@ -95,7 +95,7 @@ fn w16_authentication_is_neither_counted_nor_held() {
     let vendor = vendor();
     let hourly =
         "allowances: { account: { limit: 2/h, spread: none, exempt: [{ path: /auth/token }] } }";
-    let gateway = before(&vendor, &format!("{AT_ONCE}{hourly}"));
+    let gateway = gateway_to(&vendor, &format!("{AT_ONCE}{hourly}"));
     let tokens: Vec<_> = (0..5).map(|_| session(&gateway, "demo")).collect();
     let who = ("demo", tokens[4].as_str());
     assert_eq!(call(&gateway, DOCUMENT, who, &[]).status, 200, "tokens took nothing");
@@ -103,7 +103,7 @@ fn w16_authentication_is_neither_counted_nor_held() {
     expect(&call(&gateway, DOCUMENT, who, &[]), 429, "allowance_exhausted", "gateway");
     session(&gateway, "demo");
 
-    let gateway = before(&vendor, &format!("{AT_ONCE}{}", hourly.replace("2/h", "9/h")));
+    let gateway = gateway_to(&vendor, &format!("{AT_ONCE}{}", hourly.replace("2/h", "9/h")));
     vendor.control(&Command::Throttle { times: 1, style: Throttling::Plain });
     let token = tokens[0].as_str();
     expect(&call(&gateway, DOCUMENT, ("demo", token), &[]), 429, "rate_limited", "upstream");
@@ -140,7 +140,7 @@ fn w18_the_wait_is_never_told_as_the_vendors() {
     let rows = [(None, "dialect"), (Some("2"), "dialect"), (Some("40"), "upstream")];
     for (hint, basis) in rows {
         let vendor = vendor();
-        let gateway = before(&vendor, AT_ONCE);
+        let gateway = gateway_to(&vendor, AT_ONCE);
         let answer = throttled.clone();
         tell(
             &vendor,
@@ -165,7 +165,7 @@ fn w19_the_first_retry_keeps_the_floor_on_the_wire() {
     vendor.control(&Command::Throttle { times: 1, style: Throttling::Plain });
     assert_eq!(gateway.get("/wordbee/echo").status, 200);
     assert!((700..3_000).contains(&gap_ms(&vendor)), "{} ms", gap_ms(&vendor));
-    let gateway = before(&vendor, AT_ONCE);
+    let gateway = gateway_to(&vendor, AT_ONCE);
     vendor.control(&Command::Throttle { times: 1, style: Throttling::Plain });
     let told = retry_after(&gateway.get("/wordbee/echo"));
     assert!((10..=11).contains(&told), "{told}");
@@ -174,7 +174,7 @@ fn w19_the_first_retry_keeps_the_floor_on_the_wire() {
 #[test]
 fn w20_a_spent_hour_is_told_as_an_hour() {
     let vendor = vendor();
-    let gateway = before(&vendor, "allowances: { account: { limit: 5/h, spread: none } }");
+    let gateway = gateway_to(&vendor, "allowances: { account: { limit: 5/h, spread: none } }");
     for _ in 0..5 {
         assert_eq!(gateway.get("/wordbee/echo").status, 200);
     }
@@ -190,7 +190,7 @@ fn w20_a_spent_hour_is_told_as_an_hour() {
 fn w21_calls_are_spread_on_the_wire() {
     let vendor = vendor();
     // One in 20 ms, and five at once.
-    let gateway = before(&vendor, "allowances: { account: { limit: 50/s, burst: 5 } }");
+    let gateway = gateway_to(&vendor, "allowances: { account: { limit: 50/s, burst: 5 } }");
     let calls: Vec<_> = (0..30)
         .map(|_| {
             let address = gateway.address;
@@ -230,7 +230,7 @@ fn w23_each_customer_has_its_own_limit() {
 #[test]
 fn w29_an_internal_error_is_abnormal_in_log_and_metrics() {
     let vendor = vendor();
-    let gateway = before(&vendor, "allowances: { all: 100/s }");
+    let gateway = gateway_to(&vendor, "allowances: { all: 100/s }");
     expect(&gateway.post("/wordbee/missing", b""), 401, "unauthenticated", "upstream");
     assert!(!gateway.logs().contains("WARN"), "{}", gateway.logs());
     tell(&vendor, 1, Act::Fail(500));
@@ -245,7 +245,7 @@ fn w29_an_internal_error_is_abnormal_in_log_and_metrics() {
 #[test]
 fn w30_few_retries_where_safe_then_a_breaker() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     tell(&vendor, 1, Act::Fail(500));
     assert_eq!(gateway.get("/wordbee/echo").status, 200);
     assert_eq!(statuses(&vendor), [500, 200], "a GET is sent again");
@@ -267,7 +267,7 @@ fn w30_few_retries_where_safe_then_a_breaker() {
 fn w31_support_is_told_after_giving_up_with_what_it_needs() {
     let body = r#"{"error":{"operation":"Export","date":"2020-12-15T08:34:38.7706101Z","title":"Boom.","details":"ref-99812","errorurl":null,"messages":[]},"reason":"Boom."}"#;
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     tell(&vendor, 5, Act::Answer(Canned::new(500, "application/json", body)));
     let early = expect(&gateway.post("/wordbee/echo", b""), 502, "upstream_error", "upstream");
     assert_eq!(early["support"], Value::Null, "nothing was given up yet");
@@ -285,7 +285,7 @@ fn w31_support_is_told_after_giving_up_with_what_it_needs() {
 fn w35_a_failure_inside_a_200_is_told_where_it_was_asked_for() {
     let vendor = open(VendorSettings { scale: 100, ..VendorSettings::wordbee() });
     let looking = "routes: [{ match: { path: /trm/* }, inspect_success: true }]";
-    let (plain, looking) = (before(&vendor, ""), before(&vendor, looking));
+    let (plain, looking) = (gateway_to(&vendor, ""), gateway_to(&vendor, looking));
     let token = session(&plain, "demo");
     let own = [("X-Auth-AccountId", "demo"), ("X-Auth-Token", token.as_str())];
     let empty = request("POST", "/wordbee/documents", &own, br#"{"name":"a.docx"}"#);

@@ -1,10 +1,10 @@
-//! Wordbee: where the facts of its payloads go, and how its causes are told apart.
+//! Wordbee: where the facts of its payloads go, and how its causes are distinguished.
 
 use serde_json::{Value, json};
 
 use evenkeel::demo::Act;
 
-use super::wordbee::{before, call, session, vendor};
+use super::wordbee::{call, gateway_to, session, vendor};
 use super::{arrivals, config, json as answer_json, saying, tell};
 use crate::support::gateway::Gateway;
 use crate::support::problem::expect;
@@ -30,7 +30,7 @@ fn of_error(error: &Value) -> Value {
     serde_json::from_slice(&answer.body).unwrap()
 }
 
-/// The payload of the document with some members exchanged.
+/// The payload of the document with some members replaced.
 fn error(changes: &Value) -> Value {
     let mut error = json!({ "operation": null, "date": "2020-12-15T08:34:38.7706101Z",
         "title": "The import failed.", "details": null, "errorurl": null, "messages": [] });
@@ -53,7 +53,7 @@ fn w1_whatever_is_no_json_is_a_problem_too() {
 #[test]
 fn w2_the_payload_of_a_400_decides() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     let token = session(&gateway, "demo");
     let missing = call(&gateway, "GET /documents/7", ("demo", &token), &[]);
     expect(&missing, 404, "not_found", "upstream");
@@ -151,7 +151,7 @@ fn w9_the_errorurl_is_neither_shown_nor_fetched() {
 #[test]
 fn w10_the_reason_is_kept_and_stands_in() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     let dead = call(&gateway, "GET /documents/1", ("demo", "dead"), &[]);
     let problem = expect(&dead, 401, "unauthenticated", "upstream");
     assert_eq!(problem["detail"], "Token invalid or expired.");
@@ -166,7 +166,7 @@ fn w10_the_reason_is_kept_and_stands_in() {
 #[test]
 fn w11_a_missing_file_is_not_found() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     let token = session(&gateway, "demo");
     let answer = call(&gateway, "GET /documents/7", ("demo", &token), &[]);
     let problem = expect(&answer, 404, "not_found", "upstream");
@@ -191,7 +191,7 @@ fn w12_a_bad_key_is_tried_once_and_not_logged() {
 #[test]
 fn w13_a_dead_token_has_a_code_of_its_own_and_keeps_its_child() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     let dead = call(&gateway, "GET /documents/1", ("demo", "dead"), &[]);
     let problem = expect(&dead, 401, "unauthenticated", "upstream");
     assert_eq!(problem["errors"][0]["detail"], "Not authenticated");
@@ -203,7 +203,7 @@ const NO_METHOD: &str = r#"{"error":{"title":"The method does not exist.","detai
 #[test]
 fn w24_an_unknown_method_is_final_and_not_remembered() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     tell(&vendor, 1, answer_json(404, NO_METHOD));
     expect(&gateway.get("/wordbee/echo"), 404, "endpoint_not_found", "upstream");
     assert_eq!(arrivals(&vendor), 1);
@@ -213,7 +213,7 @@ fn w24_an_unknown_method_is_final_and_not_remembered() {
 #[test]
 fn w25_a_bad_url_parameter_is_the_requests_fault() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     let token = session(&gateway, "demo");
     let answer = call(&gateway, "GET /documents/abc", ("demo", &token), &[]);
     let problem = expect(&answer, 400, "invalid_request", "upstream");
@@ -223,7 +223,7 @@ fn w25_a_bad_url_parameter_is_the_requests_fault() {
 #[test]
 fn w26_a_missing_record_and_a_missing_method_differ() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     let token = session(&gateway, "demo");
     let record = super::problem(&call(&gateway, "GET /documents/7", ("demo", &token), &[]));
     tell(&vendor, 1, answer_json(404, NO_METHOD));
@@ -241,7 +241,7 @@ fn w26_a_missing_record_and_a_missing_method_differ() {
 #[test]
 fn w27_w28_a_404_names_documentation_and_support() {
     let vendor = vendor();
-    let gateway = before(&vendor, "");
+    let gateway = gateway_to(&vendor, "");
     tell(&vendor, 1, Act::Fail(404));
     tell(&vendor, 1, answer_json(404, NO_METHOD));
     for _ in 0..2 {

@@ -1,5 +1,5 @@
-//! An HTTP/2 upstream by hand: it refuses, resets and says goodbye, which no library does on
-//! demand. It reads frames only as far as it must to know that a request came.
+//! An HTTP/2 upstream that writes single frames: it refuses streams, resets them and sends GOAWAY,
+//! which libraries do not do on demand. Of the frames it receives it only recognises requests.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use super::time;
 
-/// What happens to a request.
+/// The response to a stream.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Fate {
+pub(crate) enum StreamReply {
     /// `200`, without a body.
     Answered,
     /// RST_STREAM with this code.
@@ -20,20 +20,20 @@ pub(crate) enum Fate {
     GoAway(u32),
 }
 
-/// An upstream that takes its time.
+/// An upstream with delays.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Slow {
-    /// Its SETTINGS come so long after the client's preface.
+    /// From the client's preface to its SETTINGS.
     pub(crate) settings: Duration,
-    /// Streams that it grants on a connection.
+    /// SETTINGS_MAX_CONCURRENT_STREAMS.
     pub(crate) streams: u32,
-    /// An answer comes so long after its request.
+    /// From a request to its response.
     pub(crate) answer: Duration,
 }
 
-/// RST_STREAM's word for "I did nothing".
+/// The error code of a stream that was not processed.
 pub(crate) const REFUSED_STREAM: u32 = 7;
-/// RST_STREAM's word for "something went wrong here".
+/// The error code of a failure while processing.
 pub(crate) const INTERNAL_ERROR: u32 = 2;
 
 const DATA: u8 = 0;
@@ -50,7 +50,7 @@ const STATUS_200: u8 = 0x88;
 /// The client's preface.
 const PREFACE_BYTES: usize = 24;
 
-/// A running upstream; the fate of request n is the n-th, and the last one's for all others.
+/// A running upstream. Request n gets the n-th reply, or the last one.
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
     arrivals: Arc<AtomicUsize>,
@@ -58,7 +58,7 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Starts one that takes its time and notes when requests come.
+    /// Starts one with delays, which records when requests arrive.
     pub(crate) fn slow(plan: Slow) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -73,13 +73,12 @@ impl Upstream {
         Self { address, arrivals: Arc::default(), arrived }
     }
 
-    /// When requests came to an upstream that takes its time.
+    /// When requests arrived at an upstream with delays.
     pub(crate) fn arrived(&self) -> Vec<Instant> {
         self.arrived.lock().unwrap().clone()
     }
 
-    /// Starts it.
-    pub(crate) fn start(fates: &'static [Fate]) -> Self {
+    pub(crate) fn start(replies: &'static [StreamReply]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let arrivals = Arc::new(AtomicUsize::new(0));
@@ -87,23 +86,25 @@ impl Upstream {
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let counted = Arc::clone(&counted);
-                // An upstream that is hung up on has nothing left to do.
-                std::thread::spawn(move || serve(stream, fates, &counted).unwrap_or(()));
+                std::thread::spawn(move || serve(stream, replies, &counted).unwrap_or(()));
             }
         });
         Self { address, arrivals, arrived: Arc::default() }
     }
 
-    /// How many requests came.
     pub(crate) fn arrivals(&self) -> usize {
         self.arrivals.load(Ordering::SeqCst)
     }
 }
 
-fn serve(mut stream: TcpStream, fates: &[Fate], arrivals: &AtomicUsize) -> std::io::Result<()> {
+fn serve(
+    mut stream: TcpStream,
+    replies: &[StreamReply],
+    arrivals: &AtomicUsize,
+) -> std::io::Result<()> {
     stream.read_exact(&mut [0; PREFACE_BYTES])?;
     send(&mut stream, SETTINGS, 0, (0, &[]))?;
-    let mut fate = Fate::Answered;
+    let mut reply = StreamReply::Answered;
     loop {
         let (kind, flags, id, payload) = receive(&mut stream)?;
         match kind {
@@ -111,12 +112,12 @@ fn serve(mut stream: TcpStream, fates: &[Fate], arrivals: &AtomicUsize) -> std::
             PING if flags & ACK == 0 => send(&mut stream, PING, ACK, (0, &payload))?,
             HEADERS => {
                 let number = arrivals.fetch_add(1, Ordering::SeqCst);
-                fate = fates[number.min(fates.len() - 1)];
+                reply = replies[number.min(replies.len() - 1)];
             }
             _ => {}
         }
         if matches!(kind, HEADERS | DATA) && flags & END_STREAM != 0 {
-            carry_out(&mut stream, fate, id)?;
+            carry_out(&mut stream, reply, id)?;
         }
     }
 }
@@ -146,7 +147,7 @@ fn serve_slowly(
                 let writer = Arc::clone(&writer);
                 std::thread::spawn(move || {
                     std::thread::sleep(plan.answer);
-                    carry_out(&mut writer.lock().unwrap(), Fate::Answered, id).unwrap_or(());
+                    carry_out(&mut writer.lock().unwrap(), StreamReply::Answered, id).unwrap_or(());
                 });
             }
             _ => {}
@@ -154,11 +155,13 @@ fn serve_slowly(
     }
 }
 
-fn carry_out(stream: &mut TcpStream, fate: Fate, id: u32) -> std::io::Result<()> {
-    match fate {
-        Fate::Answered => send(stream, HEADERS, END_STREAM | END_HEADERS, (id, &[STATUS_200])),
-        Fate::Reset(code) => send(stream, RST_STREAM, 0, (id, &code.to_be_bytes())),
-        Fate::GoAway(last) => {
+fn carry_out(stream: &mut TcpStream, reply: StreamReply, id: u32) -> std::io::Result<()> {
+    match reply {
+        StreamReply::Answered => {
+            send(stream, HEADERS, END_STREAM | END_HEADERS, (id, &[STATUS_200]))
+        }
+        StreamReply::Reset(code) => send(stream, RST_STREAM, 0, (id, &code.to_be_bytes())),
+        StreamReply::GoAway(last) => {
             let payload = [last.to_be_bytes(), 0_u32.to_be_bytes()].concat();
             send(stream, GOAWAY, 0, (0, &payload))?;
             stream.shutdown(std::net::Shutdown::Write)

@@ -1,4 +1,4 @@
-//! The program under test: started on a configuration, watched, and gone when its value is.
+//! The program under test as a child process, which ends when its value is dropped.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -11,15 +11,13 @@ use tempfile::TempDir;
 use super::time;
 use super::wire::{self, Answer, Connection};
 
-/// The program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_evenkeel");
 
-/// A running gateway.
 pub(crate) struct Gateway {
     child: Child,
     /// Where clients are served.
     pub(crate) address: SocketAddr,
-    /// Where operators look in.
+    /// The admin listener.
     pub(crate) admin: SocketAddr,
     logs: Arc<Mutex<String>>,
     _folder: TempDir,
@@ -41,7 +39,7 @@ impl Gateway {
         Self::ready(Self::launch(&["-c", &file.to_string_lossy()], variables, folder))
     }
 
-    /// Starts with so many open files allowed.
+    /// Starts with this limit of open files.
     #[track_caller]
     pub(crate) fn start_with_files(yaml: &str, files: u32) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -52,7 +50,7 @@ impl Gateway {
         Self::ready(Self::spawn(shell, &["-c", &file.to_string_lossy()], &[], folder))
     }
 
-    /// Starts on flags alone; those of its listeners' addresses are added to them.
+    /// Starts without a file; the flags of the listeners' addresses are added.
     #[track_caller]
     pub(crate) fn start_on_flags(flags: &[&str]) -> Self {
         Self::ready(Self::launch(flags, &[], tempfile::tempdir().unwrap()))
@@ -96,7 +94,6 @@ impl Gateway {
         Self { child, address, admin, logs, _folder: folder }
     }
 
-    /// A connection to it.
     pub(crate) fn connect(&self) -> Connection {
         Connection::open(self.address)
     }
@@ -119,19 +116,16 @@ impl Gateway {
         self.call(&wire::request("POST", target, &[], body))
     }
 
-    /// Everything it has logged.
     pub(crate) fn logs(&self) -> String {
         self.logs.lock().unwrap().clone()
     }
 
-    /// Its resident memory.
     pub(crate) fn resident_kib(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// Sends it a signal.
     pub(crate) fn signal(&self, name: &str) {
         signal(self.child.id(), name);
     }
@@ -139,7 +133,7 @@ impl Gateway {
     /// Asks it to stop and waits until it has.
     #[track_caller]
     pub(crate) fn stop(mut self) -> ExitStatus {
-        // It may have stopped by itself, when it was told before.
+        // It may have stopped already, after an earlier signal.
         if self.child.try_wait().unwrap().is_none() {
             self.signal("TERM");
         }
@@ -154,7 +148,7 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
@@ -163,7 +157,7 @@ impl Drop for Gateway {
     }
 }
 
-/// One upstream under `/v`, which answers as its own route; further keys are indented by four.
+/// A configuration of one upstream under `/v`, with further keys of the upstream.
 pub(crate) fn one_upstream(url: &str, more: &str) -> String {
     let more = more.lines().map(|line| format!("    {line}\n")).collect::<String>();
     format!("upstreams:\n  vendor:\n    url: {url}\n    route: /v\n{more}")
@@ -178,8 +172,8 @@ fn is_ready(admin: SocketAddr) -> bool {
     connection.answer_if_any("GET").is_some_and(|answer| answer.status == 200)
 }
 
-/// An address nobody uses. Ports are taken in turn from below the range from which systems take
-/// those of outgoing connections, so that nothing of the suite is given the same one meanwhile.
+/// A free address. Ports are taken in turn from below the ephemeral range, so that no outgoing
+/// connection of the suite gets the same one in the meantime.
 fn free_address() -> SocketAddr {
     const FIRST: u16 = 15_000;
     const COUNT: u16 = 15_000;
@@ -207,7 +201,7 @@ fn collect(stderr: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
     logs
 }
 
-/// Sends a signal by the shell's own `kill`, which every system has.
+/// Sends a signal with the shell's `kill`.
 fn signal(process: u32, name: &str) {
     let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {process}")).status();
     assert!(status.unwrap().success(), "no signal {name} to {process}");

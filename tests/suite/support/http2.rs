@@ -41,7 +41,7 @@ pub(crate) fn call(address: SocketAddr, request: Request<Full<Bytes>>) -> Answer
     })
 }
 
-/// One request whose answer is not read for so long; then what is left of it.
+/// One request whose response is read only after a pause.
 pub(crate) fn call_and_pause(
     address: SocketAddr,
     request: Request<Full<Bytes>>,
@@ -60,7 +60,7 @@ pub(crate) fn call_and_pause(
     })
 }
 
-/// Sends a request and hangs up after so long, whatever came.
+/// Sends a request and disconnects after this time.
 pub(crate) fn call_and_leave(address: SocketAddr, request: Request<Full<Bytes>>, after: Duration) {
     let leaving = std::thread::spawn(move || {
         let runtime = runtime();
@@ -99,7 +99,6 @@ pub(crate) struct Upstream {
     requests: Arc<Mutex<Vec<Seen>>>,
 }
 
-/// A request as it came.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) head: request::Parts,
@@ -117,7 +116,7 @@ impl Upstream {
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let (seen, answer) = (Arc::clone(&requests), Arc::new(answer));
-        // The thread serves as long as the suite runs; it holds nothing but its listener.
+        // The thread runs until the suite ends.
         std::thread::spawn(move || {
             runtime.block_on(async move {
                 while let Ok((stream, _)) = listener.accept().await {
@@ -129,7 +128,6 @@ impl Upstream {
         Self { address, requests }
     }
 
-    /// Every request so far.
     pub(crate) fn requests(&self) -> Vec<Seen> {
         self.requests.lock().unwrap().clone()
     }
@@ -151,7 +149,7 @@ where
         }
     });
     let builder = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-    // How a connection ends is the business of its tests, not of this loop.
+    // Tests that care how a connection ends observe it themselves.
     let _ = builder.serve_connection(TokioIo::new(stream), service).await;
 }
 

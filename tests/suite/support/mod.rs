@@ -1,13 +1,13 @@
-//! What the suite stands on: the program, upstreams that do as they are told, clients that see
-//! every byte, and the house's own source text.
+//! The program under test, scripted upstreams, clients that see every byte, and the source text.
 
 pub(crate) mod frames;
 pub(crate) mod gateway;
 pub(crate) mod http2;
+pub(crate) mod imports;
 pub(crate) mod problem;
 pub(crate) mod script;
 pub(crate) mod source;
 pub(crate) mod time;
 pub(crate) mod wire;
 
-mod itself;
+mod self_test;

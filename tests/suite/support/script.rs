@@ -1,4 +1,5 @@
-//! An upstream that does as it is told, byte for byte, and remembers every byte it was sent.
+//! A scripted upstream: it writes given bytes, pauses, closes or resets, and records every byte it
+//! receives.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,47 +14,42 @@ use super::{time, wire};
 pub(crate) enum Act {
     /// Writes these bytes.
     Send(Vec<u8>),
-    /// Writes these bytes one by one, so far apart.
+    /// Writes these bytes one by one, with this pause between them.
     Drip(Vec<u8>, Duration),
     /// Does nothing for so long.
     Wait(Duration),
-    /// Ends its own side, and reads on until the other side ends too.
+    /// Half-closes, and reads until the peer closes too.
     Fin,
-    /// Closes the connection.
     Close,
-    /// Resets the connection.
     Reset,
-    /// Says nothing more, until the other side leaves.
+    /// Writes nothing more, until the peer closes.
     Silence,
 }
 
 /// How much of a request is read before it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reading {
-    /// Head and body.
     Whole,
-    /// The head; what follows is left in the socket.
+    /// Only the head; the rest stays in the socket.
     Head,
-    /// So many bytes.
     Bytes(usize),
 }
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     /// From 1, over all connections.
     pub(crate) number: usize,
-    /// The connection it came on, from 1.
+    /// Its connection, counted from 1.
     pub(crate) connection: usize,
     /// Everything that was read of it.
     pub(crate) raw: Vec<u8>,
-    /// The request line.
     pub(crate) line: String,
     /// Its headers, in order.
     pub(crate) headers: Vec<(String, String)>,
-    /// Its body, out of its chunks.
+    /// Its decoded body.
     pub(crate) body: Vec<u8>,
-    /// What followed the last chunk.
+    /// The lines after the last chunk.
     pub(crate) trailers: String,
 }
 
@@ -82,14 +78,14 @@ struct Shared {
     ended: AtomicBool,
 }
 
-/// A running upstream; it ends with its value.
+/// A running upstream, which ends when it is dropped.
 pub(crate) struct Script {
     pub(crate) address: SocketAddr,
     shared: Arc<Shared>,
 }
 
 impl Script {
-    /// Reads whole requests and answers as told.
+    /// Reads whole requests and performs the acts that `answer` returns.
     pub(crate) fn answering(answer: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static) -> Self {
         Self::reading(Reading::Whole, answer)
     }
@@ -99,7 +95,7 @@ impl Script {
         Self::answering(move |_| acts.clone())
     }
 
-    /// Reads so much of a request before it answers.
+    /// Reads this much of a request before it answers.
     pub(crate) fn reading(
         reading: Reading,
         answer: impl Fn(&Seen) -> Vec<Act> + Send + Sync + 'static,
@@ -130,17 +126,14 @@ impl Script {
         Self { address, shared }
     }
 
-    /// Where it is reached.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Every request so far.
     pub(crate) fn requests(&self) -> Vec<Seen> {
         self.shared.requests.lock().unwrap().clone()
     }
 
-    /// The only request.
     #[track_caller]
     pub(crate) fn request(&self) -> Seen {
         let requests = self.requests();
@@ -148,7 +141,6 @@ impl Script {
         requests[0].clone()
     }
 
-    /// How many requests arrived.
     pub(crate) fn arrivals(&self) -> usize {
         self.shared.requests.lock().unwrap().len()
     }
@@ -193,7 +185,6 @@ pub(crate) fn reply(status: &str, headers: &[&str], body: &[u8]) -> Act {
     Act::Send([bytes.as_bytes(), body].concat())
 }
 
-/// These bytes.
 pub(crate) fn raw(bytes: impl AsRef<[u8]>) -> Act {
     Act::Send(bytes.as_ref().to_vec())
 }
@@ -214,7 +205,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
     }
 }
 
-/// Serves one connection until somebody ends it.
+/// Serves one connection until either side ends it.
 fn serve(mut stream: TcpStream, connection: usize, shared: &Shared) {
     stream.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
     stream.set_nodelay(true).unwrap();
@@ -261,7 +252,7 @@ fn perform(stream: &mut TcpStream, acts: &[Act], shared: &Shared) -> Option<()> 
     Some(())
 }
 
-/// Reads and forgets until the other side leaves.
+/// Discards what arrives until the peer closes.
 fn drain(stream: &mut TcpStream, shared: &Shared) {
     let mut forgotten = Vec::new();
     while more(stream, &mut forgotten, shared).is_some() {
@@ -269,7 +260,7 @@ fn drain(stream: &mut TcpStream, shared: &Shared) {
     }
 }
 
-/// Some more bytes; `None` when there will be none.
+/// Reads more bytes; `None` at the end of the connection.
 fn more(stream: &mut TcpStream, buffer: &mut Vec<u8>, shared: &Shared) -> Option<()> {
     let mut piece = [0; 16 << 10];
     while !shared.ended.load(Ordering::SeqCst) {
@@ -286,7 +277,7 @@ fn more(stream: &mut TcpStream, buffer: &mut Vec<u8>, shared: &Shared) -> Option
     None
 }
 
-/// The next request, as far as it is to be read; what follows stays in `buffer`.
+/// The next request, as far as `Reading` says; the rest stays in `buffer`.
 fn read(stream: &mut TcpStream, buffer: &mut Vec<u8>, shared: &Shared) -> Option<Seen> {
     if let Reading::Bytes(count) = shared.reading {
         while buffer.len() < count {

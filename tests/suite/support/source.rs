@@ -1,31 +1,29 @@
-//! The house's own text: its files, and what of them is code that ships.
+//! The repository's source text: its files, and which parts of them ship.
 
 use std::path::{Path, PathBuf};
 
-/// One source file.
 #[derive(Clone, Debug)]
 pub(crate) struct File {
     /// Its path below the package, with forward slashes.
     pub(crate) path: String,
-    /// Everything that is written in it.
     pub(crate) text: String,
     /// Whether only tests include it.
     pub(crate) is_test: bool,
 }
 
 impl File {
-    /// Its text without tests, which stand last.
+    /// Its text without the tests at its end.
     pub(crate) fn shipped(&self) -> &str {
         let tests = self.text.find("\n#[cfg(test)]\nmod tests {");
         &self.text[..tests.unwrap_or(self.text.len())]
     }
 
-    /// What is shipped, without comments; texts are emptied.
+    /// The shipped code without comments and with empty string literals.
     pub(crate) fn code(&self) -> String {
         code(self.shipped())
     }
 
-    /// All of it line by line, texts emptied, comments kept.
+    /// All lines, with comments and with empty string literals.
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = String::new();
         for part in parts(&self.text) {
@@ -37,7 +35,7 @@ impl File {
         lines.lines().map(str::to_owned).collect()
     }
 
-    /// The texts that are shipped.
+    /// The string literals of the shipped code.
     pub(crate) fn literals(&self) -> Vec<String> {
         parts(self.shipped()).into_iter().filter_map(Part::text).collect()
     }
@@ -49,7 +47,6 @@ impl File {
     }
 }
 
-/// The package's own folder.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -88,7 +85,7 @@ fn collect(folder: &Path, paths: &mut Vec<PathBuf>) {
     }
 }
 
-/// How the paths behind `#[cfg(test)] mod name;` of this file begin.
+/// The beginnings of the paths that `#[cfg(test)] mod name;` of this file refers to.
 fn test_modules(file: &File) -> Vec<String> {
     let folder = match file.path.strip_suffix("/mod.rs") {
         Some(folder) => folder,
@@ -104,7 +101,7 @@ fn test_modules(file: &File) -> Vec<String> {
     names.flat_map(|name| [".rs", "/"].map(|end| format!("{folder}/{name}{end}"))).collect()
 }
 
-/// Code, a comment, or the inside of a text.
+/// Code, a comment, or the inside of a string literal.
 enum Part<'a> {
     Code(&'a str),
     Comment(&'a str),
@@ -132,7 +129,7 @@ fn code(text: &str) -> String {
     code
 }
 
-/// Good enough for our own style: line comments, texts with escapes, raw texts, characters.
+/// Splits code, comments and string literals, as far as our own code needs it.
 fn parts(text: &str) -> Vec<Part<'_>> {
     let mut parts = Vec::new();
     let (mut start, mut at) = (0, 0);
@@ -149,7 +146,7 @@ fn parts(text: &str) -> Vec<Part<'_>> {
     parts
 }
 
-/// What begins here, and how many bytes it has; without a part, plain code.
+/// The length of what begins here, and what it is unless it is plain code.
 fn special(rest: &str) -> (usize, Option<Part<'_>>) {
     let first = rest.chars().next().map_or(1, char::len_utf8);
     if rest.starts_with("//") {
@@ -186,7 +183,7 @@ fn text_end(inside: &str) -> usize {
 }
 
 #[test]
-fn comments_texts_and_tests_are_told_from_code() {
+fn comments_string_literals_and_tests_are_not_code() {
     let text = "//! doc\nlet a = \"x // \\\"y\"; // c\nlet q = '\"'; let r = r#\"z\"w\"#;\n\
                 \n#[cfg(test)]\nmod tests {\n    hidden\n}\n";
     let file = File { path: "src/gateway/a.rs".into(), text: text.into(), is_test: false };
@@ -195,10 +192,10 @@ fn comments_texts_and_tests_are_told_from_code() {
     assert_eq!(file.lines()[1], "let a = ; // c");
     assert_eq!(file.lines().len(), text.lines().count());
     assert_eq!(file.room(), "gateway");
-    let door = File {
+    let parent = File {
         path: "src/cli/explain/mod.rs".into(),
         text: "mod a;\n#[cfg(test)]\nmod fixture;\n".into(),
         is_test: false,
     };
-    assert!(test_modules(&door).contains(&"src/cli/explain/fixture.rs".to_owned()));
+    assert!(test_modules(&parent).contains(&"src/cli/explain/fixture.rs".to_owned()));
 }

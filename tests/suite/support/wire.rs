@@ -1,11 +1,11 @@
-//! A client that sees every byte: it writes what it is given and reads HTTP/1.1 answers itself.
+//! A client that writes given bytes and reads HTTP/1.1 responses without a library.
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 use super::time::PATIENCE;
 
-/// An answer as it came, headers in order.
+/// A response, with its headers in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -17,14 +17,14 @@ pub(crate) struct Answer {
     pub(crate) end: End,
 }
 
-/// How an answer ended.
+/// How a response ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
-    /// As its framing says.
+    /// Completely.
     Whole,
-    /// By the end of the connection, which its framing allows.
+    /// With the connection, as its framing allows.
     Close,
-    /// Before its framing says: a visible abort.
+    /// Too early: a visible abort.
     Broken,
 }
 
@@ -42,7 +42,6 @@ impl Answer {
         all.first().copied()
     }
 
-    /// The body as text.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
@@ -81,7 +80,6 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    /// A connection to `address`.
     pub(crate) fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -91,17 +89,16 @@ impl Connection {
         Self { stream, reader }
     }
 
-    /// Writes bytes as they are.
     pub(crate) fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
 
-    /// Writes as much as the other side takes, and says whether that was everything.
+    /// Writes as much as the peer accepts; whether that was everything.
     pub(crate) fn send_what_goes(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).is_ok()
     }
 
-    /// Ends our side and leaves the other open.
+    /// Half-closes the connection.
     pub(crate) fn finish(&mut self) {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
@@ -135,14 +132,14 @@ impl Connection {
         head(&mut self.reader)
     }
 
-    /// Exactly so many bytes of what comes next.
+    /// Exactly the next `count` bytes.
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
         self.reader.read_exact(&mut bytes).unwrap();
         bytes
     }
 
-    /// Whether the other side ended the connection, and said nothing more.
+    /// Whether the peer closed the connection without another byte.
     #[track_caller]
     pub(crate) fn is_ended(&mut self) -> bool {
         let mut rest = Vec::new();

@@ -1,6 +1,6 @@
 //! Arrivals as moments on a line, and the sums over them that the verdicts state.
 //!
-//! Refuses to know allowances: worst windows are the vendor's own count, use is plain counting.
+//! The fullest windows are those that the vendor counted.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

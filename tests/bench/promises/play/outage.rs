@@ -34,7 +34,7 @@ const PATIENCE: &str = "wait: { default: 2s }\n";
 /// How the vendor is down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Down {
-    /// Nobody listens.
+    /// Connections are refused.
     Refused,
     /// Every connection is reset once a request came.
     Resets,

@@ -107,7 +107,7 @@ impl Plan {
 
 const LATENCY_MAX: Duration = Duration::from_millis(200);
 
-/// Nobody is sent away because a window takes longer than calls wait by default.
+/// At least the default wait, so that no call is rejected because a window is longer.
 const PATIENCE_MIN: Duration = Duration::from_secs(30);
 
 /// What the clients saw.

@@ -1,0 +1,235 @@
+//! Answers the requests of the admin listener.
+//!
+//! Everything is read through functions that the program passes in; the only change that a request
+//! can make is to release a hold. Readiness ignores the state of the vendors, because otherwise a
+//! vendor's outage would take every replica out of service at once.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::header::{AUTHORIZATION, HOST, ORIGIN};
+use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
+use serde_json::{Value, json};
+
+use super::host;
+use super::metrics_format::MetricsFormat;
+use super::response::{self, AdminResponse, Refusal};
+use super::settings::Token;
+use super::status::{ProgramStatus, status};
+use crate::allowance::{AccountView, HoldView, ScopeKind, ScopeView};
+use crate::clock::Clock;
+use crate::gateway::Drain;
+use crate::telemetry::Metrics;
+use crate::time::{Moment, seconds_up};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReleaseResult {
+    Released,
+    /// No hold has this number.
+    UnknownHold,
+}
+
+/// What the admin listener shows of the program.
+#[derive(Clone)]
+pub struct AdminState {
+    /// Started with the program, because it also shows the uptime.
+    pub clock: Clock,
+    pub drain: Drain,
+    /// The names of the upstreams, by number.
+    pub upstreams: Vec<Arc<str>>,
+    pub accounts: Arc<dyn Fn() -> Vec<AccountView> + Send + Sync>,
+    /// Releases a hold by its number.
+    pub release: Arc<dyn Fn(u64) -> ReleaseResult + Send + Sync>,
+    pub metrics: Arc<Metrics>,
+    pub problem_schema: Arc<dyn Fn() -> Value + Send + Sync>,
+}
+
+impl std::fmt::Debug for AdminState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AdminState").field("upstreams", &self.upstreams).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Handler {
+    pub(super) state: AdminState,
+    /// The address that the listener is bound to.
+    pub(super) address: SocketAddr,
+    pub(super) token: Option<Token>,
+}
+
+/// Set by browsers: whether a request comes from a page of the same site.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+impl Handler {
+    /// Answers a request. Its body is never read.
+    pub(super) fn handle<B>(&self, request: &Request<B>) -> AdminResponse {
+        let path = request.uri().path();
+        let result = match path {
+            "/livez" => reads(request).map(|()| response::text(StatusCode::OK, "ok\n".to_owned())),
+            "/readyz" => reads(request).map(|()| self.ready(request.uri().query())),
+            "/metrics" => reads(request).map(|()| self.metrics(request.headers())),
+            _ => self.check_host(request).and_then(|()| self.api(request, path)),
+        };
+        result.unwrap_or_else(Refusal::response)
+    }
+
+    fn api<B>(&self, request: &Request<B>, path: &str) -> Result<AdminResponse, Refusal> {
+        match path {
+            "/api/v1/status" => reads(request).map(|()| self.status()),
+            "/api/v1/problem-schema" => {
+                reads(request).map(|()| response::json(&(self.state.problem_schema)()))
+            }
+            _ => {
+                let hold = path.strip_prefix("/api/v1/holds/");
+                let hold = hold.and_then(|rest| rest.strip_suffix("/release"));
+                self.release_hold(request, hold.ok_or(Refusal::NotFound)?)
+            }
+        }
+    }
+
+    fn release_hold<B>(&self, request: &Request<B>, hold: &str) -> Result<AdminResponse, Refusal> {
+        if request.method() != Method::POST {
+            return Err(Refusal::Method("POST"));
+        }
+        self.check_token(request.headers())?;
+        check_same_site(request.headers())?;
+        let id = hold.parse().map_err(|_| Refusal::HoldNumber)?;
+        match (self.state.release)(id) {
+            ReleaseResult::Released => {
+                tracing::info!(hold = id, "hold released by an operator");
+                Ok(response::json(&json!({ "released": id })))
+            }
+            ReleaseResult::UnknownHold => Err(Refusal::Hold),
+        }
+    }
+
+    fn check_host<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+        let header = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+        let host = request.uri().authority().map(http::uri::Authority::as_str).or(header);
+        let is_ours = host.is_some_and(|host| host::is_ours(host, self.address));
+        if is_ours { Ok(()) } else { Err(Refusal::Host) }
+    }
+
+    fn check_token(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(token) = &self.token else { return Ok(()) };
+        let value = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
+        let parts = value.and_then(|value| value.split_at_checked("bearer ".len()));
+        let is_right = parts.is_some_and(|(scheme, presented)| {
+            scheme.eq_ignore_ascii_case(b"bearer ")
+                && equal_in_constant_time(presented.trim_ascii(), token.0.as_bytes())
+        });
+        if is_right { Ok(()) } else { Err(Refusal::Token) }
+    }
+
+    fn ready(&self, query: Option<&str>) -> AdminResponse {
+        let is_draining = self.state.drain.is_announced();
+        let (status, word) = if is_draining {
+            (StatusCode::SERVICE_UNAVAILABLE, "draining")
+        } else {
+            (StatusCode::OK, "ready")
+        };
+        let is_verbose = |part: &str| part == "verbose" || part.starts_with("verbose=");
+        let verbose = query.is_some_and(|query| query.split('&').any(is_verbose));
+        let details = if verbose { self.scope_lines() } else { String::new() };
+        response::text(status, format!("{word}\n{details}"))
+    }
+
+    /// One line per scope, over all accounts.
+    fn scope_lines(&self) -> String {
+        let mut all: BTreeMap<String, ScopeSummary> = BTreeMap::new();
+        for account in (self.state.accounts)() {
+            // An upstream has two scopes of the same name, for all its calls and for those that
+            // count. A call that waits for both counts once.
+            let mut scopes: BTreeMap<String, ScopeSummary> = BTreeMap::new();
+            for scope in &account.scopes {
+                let summary = scopes.entry(self.scope_name(&account, scope)).or_default();
+                summary.waiting = summary.waiting.max(scope.waiting);
+                summary.hold = longer(summary.hold, scope.hold);
+            }
+            for (name, scope) in scopes {
+                let summary = all.entry(name).or_default();
+                summary.waiting += scope.waiting;
+                summary.hold = longer(summary.hold, scope.hold);
+            }
+        }
+        all.iter().map(|(name, summary)| format!("{name}: {summary}\n")).collect()
+    }
+
+    /// `wordbee` for the upstream itself, `wordbee/hour` for an allowance.
+    fn scope_name(&self, account: &AccountView, scope: &ScopeView) -> String {
+        if matches!(scope.kind, ScopeKind::Upstream | ScopeKind::Counted) {
+            return scope.name.to_string();
+        }
+        let names = account.upstreams.iter().filter_map(|number| self.state.upstreams.get(*number));
+        let names: Vec<&str> = names.map(|name| &**name).collect();
+        format!("{}/{}", names.join("+"), scope.name)
+    }
+
+    fn metrics(&self, headers: &HeaderMap) -> AdminResponse {
+        let AdminState { metrics, accounts, .. } = &self.state;
+        let format = MetricsFormat::preferred(headers);
+        let text = match format {
+            MetricsFormat::OpenMetrics => metrics.render(&accounts()),
+            MetricsFormat::Classic => metrics.render_classic(&accounts()),
+        };
+        response::metrics(format, text)
+    }
+
+    fn status(&self) -> AdminResponse {
+        let program = ProgramStatus {
+            uptime: self.state.clock.now().since(Moment::START),
+            ready: !self.state.drain.is_announced(),
+            draining: self.state.drain.is_draining(),
+        };
+        response::json(&status(&program, &self.state.upstreams, &(self.state.accounts)()))
+    }
+}
+
+/// One scope, over all accounts.
+#[derive(Default)]
+struct ScopeSummary {
+    waiting: usize,
+    /// The longest.
+    hold: Option<HoldView>,
+}
+
+impl std::fmt::Display for ScopeSummary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.hold {
+            Some(hold) => {
+                let left = seconds_up(hold.remaining);
+                write!(f, "held ({}), {left} s left", hold.cause.as_str())
+            }
+            None => write!(f, "open, {} waiting", self.waiting),
+        }
+    }
+}
+
+fn longer(one: Option<HoldView>, other: Option<HoldView>) -> Option<HoldView> {
+    one.into_iter().chain(other).max_by_key(|hold| hold.remaining)
+}
+
+fn reads<B>(request: &Request<B>) -> Result<(), Refusal> {
+    match *request.method() {
+        Method::GET | Method::HEAD => Ok(()),
+        _ => Err(Refusal::Method("GET, HEAD")),
+    }
+}
+
+/// Browsers say whether a page of another site sends the request; other programs send neither
+/// header.
+fn check_same_site(headers: &HeaderMap) -> Result<(), Refusal> {
+    let is_foreign = match headers.get(SEC_FETCH_SITE) {
+        Some(site) => site != "same-origin" && site != "none",
+        None => headers.contains_key(ORIGIN),
+    };
+    if is_foreign { Err(Refusal::ForeignPage) } else { Ok(()) }
+}
+
+/// Takes the same time however many bytes are right, so that a token cannot be guessed bytewise.
+fn equal_in_constant_time(presented: &[u8], token: &[u8]) -> bool {
+    let differing = presented.iter().zip(token).fold(0, |found, (a, b)| found | (a ^ b));
+    presented.len() == token.len() && differing == 0
+}

@@ -1,0 +1,114 @@
+//! The responses of the admin listener: JSON, text, and problems.
+//!
+//! None of them may be cached, or interpreted by a browser as another media type.
+
+use bytes::Bytes;
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+};
+use http::{HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use serde_json::Value;
+
+use super::metrics_format::MetricsFormat;
+use crate::outcome::{Code, Source};
+use crate::problem::{CallContext, Occurrence, PROBLEM_MEDIA_TYPE, Problem, gateway_problem};
+
+pub(super) type AdminResponse = Response<Full<Bytes>>;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+const CLASSIC: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+pub(super) fn json(value: &Value) -> AdminResponse {
+    // Only keys that are not strings could fail, and a `Value` has none.
+    let body = serde_json::to_vec_pretty(value).unwrap_or_default();
+    with_type(StatusCode::OK, JSON, body)
+}
+
+pub(super) fn text(status: StatusCode, text: String) -> AdminResponse {
+    with_type(status, TEXT, text)
+}
+
+pub(super) fn metrics(format: MetricsFormat, text: String) -> AdminResponse {
+    let kind = match format {
+        MetricsFormat::OpenMetrics => OPEN_METRICS,
+        MetricsFormat::Classic => CLASSIC,
+    };
+    let mut response = with_type(StatusCode::OK, kind, text);
+    response.headers_mut().insert(VARY, ACCEPT.into());
+    response
+}
+
+fn with_type(status: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> AdminResponse {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, kind);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// The API has no such path.
+    NotFound,
+    /// The path supports only these methods.
+    Method(&'static str),
+    /// The request names another host.
+    Host,
+    /// The token is missing or wrong.
+    Token,
+    /// A page of another site made a browser send the request.
+    ForeignPage,
+    /// No hold has this number.
+    Hold,
+    /// The hold's number is not a number.
+    HoldNumber,
+}
+
+impl Refusal {
+    /// The problem that tells the client.
+    pub(super) fn response(self) -> AdminResponse {
+        let (code, detail) = match self {
+            Self::NotFound => (Code::RouteNotFound, "The admin API has no such path."),
+            Self::Method(_) => {
+                (Code::MethodNotAllowed, "This path does not support the request's method.")
+            }
+            Self::Host => (
+                Code::Misdirected,
+                "The admin API must be addressed as localhost or by its own IP address.",
+            ),
+            Self::Token => (
+                Code::Unauthenticated,
+                "This request needs the admin token: `Authorization: Bearer …`.",
+            ),
+            Self::ForeignPage => {
+                (Code::Forbidden, "Web pages of other sites may not use the admin API.")
+            }
+            Self::Hold => (Code::NotFound, "No hold has this number, or it has already ended."),
+            Self::HoldNumber => {
+                (Code::InvalidRequest, "The number of a hold must be a decimal number.")
+            }
+        };
+        let occurrence = Occurrence { source: Some(Source::Client), ..Occurrence::default() };
+        // Set afterwards, because cleaning would hide `localhost` as an internal host.
+        let problem = Problem {
+            detail: detail.to_owned(),
+            ..gateway_problem(code, &CallContext::default(), &occurrence)
+        };
+        let mut response = with_type(problem.status, PROBLEM_MEDIA_TYPE, problem.to_bytes());
+        if let Self::Method(allowed) = self {
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        }
+        if self == Self::Token {
+            let challenge = HeaderValue::from_static("Bearer realm=\"evenkeel admin\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}

@@ -1,0 +1,218 @@
+//! The admin API as an operator, a probe and a hostile web page see it.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http::Request;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+use super::handler::Handler;
+use super::{AdminState, ReleaseResult, Token};
+use crate::allowance::{AccountView, HoldView, ScopeKind, ScopeView};
+use crate::clock::Clock;
+use crate::gateway::Drain;
+use crate::outcome::HoldCause;
+use crate::telemetry::Metrics;
+
+fn account() -> AccountView {
+    let hold = HoldView {
+        id: 7,
+        cause: HoldCause::Maintenance,
+        remaining: Duration::from_millis(89_500),
+        failed_probes: 1,
+    };
+    let window = Duration::from_secs(3600);
+    let scope = |name: &str, hold| ScopeView {
+        name: name.into(),
+        kind: ScopeKind::Window { limit: 900, configured: 1000, window },
+        occupied: 100,
+        waiting: 2,
+        pace_sixteenths: 8,
+        next_release: Duration::from_millis(1234),
+        drift: Some(-3),
+        hold,
+        observe: false,
+    };
+    AccountView {
+        upstreams: vec![1],
+        key: "team-a".into(),
+        scopes: vec![scope("hour", Some(hold)), scope("day", None)],
+        waiting: 4,
+        longest_wait: Duration::from_secs(3),
+        overflow_calls: None,
+    }
+}
+
+fn handler(token: Option<&str>) -> Handler {
+    let clock = Clock::start();
+    let upstreams: Vec<Arc<str>> = vec!["droplink".into(), "wordbee".into()];
+    let released = Mutex::new(vec![7]);
+    let release = move |id: u64| {
+        let mut open = released.lock().unwrap();
+        let before = open.len();
+        open.retain(|hold| *hold != id);
+        if open.len() < before { ReleaseResult::Released } else { ReleaseResult::UnknownHold }
+    };
+    let state = AdminState {
+        clock,
+        drain: Drain::new(clock),
+        metrics: Arc::new(Metrics::new(vec!["droplink".into(), "wordbee".into()], vec![], 1)),
+        upstreams,
+        accounts: Arc::new(|| vec![account()]),
+        release: Arc::new(release),
+        problem_schema: Arc::new(|| json!({ "title": "Problem" })),
+    };
+    let token = token.map(|token| Token(token.into()));
+    Handler { state, address: "127.0.0.1:9".parse().unwrap(), token }
+}
+
+fn ask(handler: &Handler, method: &str, uri: &str, headers: &[(&str, &str)]) -> (u16, String) {
+    let mut request = Request::builder().method(method).uri(uri);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = handler.handle(&request.body(()).unwrap());
+    let status = answer.status().as_u16();
+    let body = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(answer.into_body().collect())
+        .unwrap()
+        .to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+const LOCAL: (&str, &str) = ("host", "localhost:9");
+
+#[test]
+fn probes_need_no_host_and_readiness_follows_the_drain() {
+    let handler = handler(Some("t"));
+    assert_eq!(ask(&handler, "GET", "/livez", &[]), (200, "ok\n".to_owned()));
+    assert_eq!(ask(&handler, "GET", "/readyz", &[("host", "10.1.1.1:9")]).0, 200);
+    let (status, text) = ask(&handler, "GET", "/readyz?verbose", &[]);
+    assert_eq!(status, 200);
+    assert_eq!(
+        text,
+        "ready\nwordbee/day: open, 2 waiting\nwordbee/hour: held (maintenance), 90 s left\n"
+    );
+    handler.state.drain.announce();
+    assert_eq!(ask(&handler, "GET", "/readyz", &[]), (503, "draining\n".to_owned()));
+    assert_eq!(ask(&handler, "GET", "/livez", &[]).0, 200);
+}
+
+#[test]
+fn verbose_readiness_lists_each_scope_once_over_all_accounts() {
+    let mut handler = handler(None);
+    let own = |hold| ScopeView {
+        name: "wordbee".into(),
+        kind: ScopeKind::Upstream,
+        hold,
+        ..account().scopes[1].clone()
+    };
+    let held = account().scopes[0].hold;
+    let busy = AccountView { scopes: vec![own(None), own(held)], ..account() };
+    handler.state.accounts = Arc::new(move || vec![busy.clone(), busy.clone(), account()]);
+    let (_, text) = ask(&handler, "GET", "/readyz?verbose", &[]);
+    let scopes = "wordbee: held (maintenance), 90 s left\nwordbee/day: open, 2 waiting\n";
+    assert!(text.starts_with(&format!("ready\n{scopes}")), "{text}");
+    let busy = AccountView { scopes: vec![own(None), own(None)], ..account() };
+    handler.state.accounts = Arc::new(move || vec![busy.clone(), busy.clone()]);
+    let (_, text) = ask(&handler, "GET", "/readyz?verbose", &[]);
+    assert_eq!(text, "ready\nwordbee: open, 4 waiting\n");
+}
+
+#[test]
+fn a_scraper_gets_every_metric() {
+    let (status, text) = ask(&handler(None), "GET", "/metrics", &[]);
+    assert_eq!(status, 200);
+    assert!(
+        text.contains("evenkeel_ratelimit_remaining{upstream=\"wordbee\",policy=\"hour\"} 800")
+    );
+    assert!(text.ends_with("# EOF\n"));
+}
+
+#[test]
+fn the_status_has_limits_queues_and_holds() {
+    let (status, text) = ask(&handler(None), "GET", "/api/v1/status", &[LOCAL]);
+    assert_eq!(status, 200);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!((&value["ready"], &value["draining"]), (&json!(true), &json!(false)));
+    assert_eq!(value["upstreams"][0], json!({ "name": "droplink", "accounts": [] }));
+    let account = &value["upstreams"][1]["accounts"][0];
+    assert_eq!((&account["key"], &account["waiting"]), (&json!("team-a"), &json!(4)));
+    let expected = json!({
+        "name": "hour", "kind": "window", "limit": 900, "limit_configured": 1000,
+        "window_seconds": 3600.0, "occupied": 100, "remaining": 800,
+        "next_release_seconds": 1.234, "waiting": 2,
+            "drift": -3, "pace": 0.5, "observe": false,
+        "hold": { "id": 7, "cause": "maintenance", "remaining_seconds": 89.5, "failed_probes": 1 },
+    });
+    assert_eq!(account["scopes"][0], expected);
+    assert_eq!(account["scopes"][1]["hold"], Value::Null);
+}
+
+#[test]
+fn a_hold_is_released_once_and_with_the_token_only() {
+    let handler = handler(Some("s3cret"));
+    let release = "/api/v1/holds/7/release";
+    let right = ("authorization", "Bearer s3cret");
+    assert_eq!(ask(&handler, "POST", release, &[LOCAL]).0, 401);
+    for wrong in ["Bearer s3cre", "Bearer s3crets", "Basic s3cret", "s3cret", "Bearer"] {
+        assert_eq!(ask(&handler, "POST", release, &[LOCAL, ("authorization", wrong)]).0, 401);
+    }
+    assert_eq!(ask(&handler, "GET", release, &[LOCAL, right]).0, 405);
+    let (status, text) = ask(&handler, "POST", release, &[LOCAL, right]);
+    assert_eq!((status, text.contains("\"released\": 7")), (200, true));
+    assert_eq!(ask(&handler, "POST", release, &[LOCAL, right]).0, 404);
+    assert_eq!(ask(&handler, "POST", "/api/v1/holds/x/release", &[LOCAL, right]).0, 400);
+}
+
+#[test]
+fn pages_of_other_sites_are_refused() {
+    let handler = handler(None);
+    let evil = ("host", "evil.example:9");
+    assert_eq!(ask(&handler, "GET", "/api/v1/status", &[evil]).0, 421);
+    assert_eq!(ask(&handler, "GET", "/api/v1/status", &[]).0, 421);
+    let release = "/api/v1/holds/7/release";
+    let foreign = [("sec-fetch-site", "cross-site"), ("origin", "https://evil.example")];
+    for header in foreign {
+        assert_eq!(ask(&handler, "POST", release, &[LOCAL, header]).0, 403);
+    }
+    let own = ("sec-fetch-site", "same-origin");
+    let answer = ask(&handler, "POST", release, &[LOCAL, own, ("origin", "http://localhost:9")]);
+    assert_eq!(answer.0, 200);
+}
+
+#[test]
+fn refusals_are_problems() {
+    let handler = handler(None);
+    for (method, uri, status, code) in
+        [("GET", "/nothing", 404, "route_not_found"), ("POST", "/livez", 405, "method_not_allowed")]
+    {
+        let (found, text) = ask(&handler, method, uri, &[LOCAL]);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((found, &value["code"]), (status, &json!(code)), "{text}");
+        assert!(jsonschema::is_valid(&crate::problem::schema(), &value), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_listener_serves_and_names_an_address_in_use() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let settings = crate::admin::Settings { address: "127.0.0.1:0".parse().unwrap(), token: None };
+    let state = handler(None).state;
+    let listener = crate::admin::AdminListener::bind(&settings, state.clone()).await.unwrap();
+    let address = listener.address();
+    let taken = crate::admin::Settings { address, token: None };
+    let fault = crate::admin::AdminListener::bind(&taken, state).await.unwrap_err();
+    assert!(fault.to_string().contains(&address.to_string()), "{fault}");
+    tokio::spawn(listener.serve());
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let ask = b"HEAD /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    socket.write_all(ask).await.unwrap();
+    let mut text = String::new();
+    socket.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 OK\r\n") && text.ends_with("\r\n\r\n"), "{text}");
+}

@@ -1,0 +1,405 @@
+//! The state of one account: its scopes, its queue, and the steps that grant slots.
+//!
+//! A pure state machine; time and chance are arguments. A grant is all or nothing: a call gets a
+//! slot of every scope it needs, or none. The steps that settle slots are in `settle.rs`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::hold::Hold;
+use super::queue::{Queue, Ticket};
+use super::scope::{AttemptRole, Scope};
+use super::scope_set::{members, set_of};
+use super::settings::SCOPES_MAX;
+use super::slot_request::{GrantedSlot, ProbeFitness, Refusal, RefusalReason, SlotRequest};
+use super::view::{ScopeView, TightestAllowance};
+use crate::routing::client::Priority;
+use crate::time::Moment;
+
+/// Bits of a hold's id that count the holds of one account; the account's number stands above
+/// them. An account that began a hold every second would run out after twelve days; then an
+/// operator's release by id may open another account's hold too, and nothing else is affected.
+const HOLD_BITS: u32 = 20;
+
+/// Remaining shares are compared in millionths: whole numbers, and finer than one slot of any
+/// allowance whose slots are tracked one by one.
+const WHOLE_SHARE: u64 = 1_000_000;
+
+#[derive(Debug)]
+pub(super) struct AccountState {
+    pub(super) scopes: Vec<Scope>,
+    pub(super) queue: Queue,
+    queue_max: usize,
+    /// The id of the latest hold.
+    pub(super) holds: u64,
+    /// How many responses have closed a scope; each is a numbered order.
+    pub(super) orders: u64,
+    grants: u64,
+    /// The slow starts of upstreams whose maintenance outlasted its stated end, until the unpaid
+    /// retries that wait there are dismissed.
+    pub(super) ended_too_early: u64,
+    /// The call whose task keeps the account's timer, and the moment for which it is set.
+    timekeeper: Option<(Ticket, Moment)>,
+}
+
+/// The answer to a slot request.
+#[derive(Debug)]
+pub(super) enum AdmissionDecision {
+    Granted(GrantedSlot),
+    Queued(Ticket),
+    Refused(Refusal),
+}
+
+/// Why there is no slot now.
+#[derive(Clone, Copy, Debug)]
+struct Blocked {
+    /// The scopes without a slot.
+    scopes: u64,
+    /// When they may have one; `NEVER` if that takes an event.
+    next: Moment,
+}
+
+impl AccountState {
+    pub(super) fn new(scopes: Vec<Scope>, queue_max: usize, number: u32) -> Self {
+        debug_assert!(scopes.len() <= SCOPES_MAX, "configuration bounds the scopes of an account");
+        Self {
+            scopes,
+            queue: Queue::default(),
+            queue_max,
+            holds: u64::from(number) << HOLD_BITS,
+            orders: 0,
+            grants: 0,
+            ended_too_early: 0,
+            timekeeper: None,
+        }
+    }
+
+    /// Grants a slot at once, queues the call, or refuses it.
+    pub(super) fn admit(&mut self, request: SlotRequest, now: Moment) -> AdmissionDecision {
+        let mut contended = members(request.scopes)
+            .map(|number| &self.scopes[number])
+            .filter(|scope| scope.is_contended());
+        let is_first = self.queue.is_empty()
+            || contended.all(|scope| ahead(&scope.waiting, request.priority) == 0);
+        if is_first && let Ok(slot) = self.try_grant(&request, now) {
+            return AdmissionDecision::Granted(slot);
+        }
+        let start = self.estimate(&request, now);
+        if request.deadline < start {
+            return AdmissionDecision::Refused(self.refusal(&request, now));
+        }
+        if self.queue_max <= self.queue.len() {
+            let retry_after = now.until(start).max(Duration::from_secs(1));
+            let reason = RefusalReason::QueueFull;
+            return AdmissionDecision::Refused(Refusal { reason, retry_after });
+        }
+        self.adjust_waiting(&request, 1);
+        AdmissionDecision::Queued(self.queue.join(request, now))
+    }
+
+    /// Grants slots to waiting calls, in order, as long as there are any. Returns the calls whose
+    /// tasks must be woken.
+    pub(super) fn dispatch(&mut self, now: Moment) -> Vec<Ticket> {
+        let mut woken = Vec::new();
+        let mut next = Moment::NEVER;
+        while !self.queue.is_empty() {
+            self.appoint_probes(now, &mut woken);
+            match self.grant_first(now) {
+                Ok(ticket) => woken.push(ticket),
+                Err(soonest) => {
+                    next = soonest;
+                    break;
+                }
+            }
+        }
+        self.set_timer(next, &mut woken);
+        woken
+    }
+
+    /// When this call's task must look again, if it keeps the account's timer.
+    pub(super) fn alarm(&self, ticket: Ticket) -> Option<Moment> {
+        self.timekeeper.filter(|(keeper, _)| *keeper == ticket).map(|(_, at)| at)
+    }
+
+    /// Takes a call out of the queue and gives back what it was granted meanwhile.
+    pub(super) fn withdraw(&mut self, ticket: Ticket, now: Moment) {
+        if let Some(slot) = self.queue.collect_grant(ticket) {
+            self.cancel(&slot, now);
+        }
+        self.queue.collect_dismissal(ticket);
+        if let Some(waiter) = self.queue.leave(ticket) {
+            self.no_longer_waits(ticket, &waiter.request);
+        }
+    }
+
+    /// Why a call is refused that has no slot within its patience.
+    pub(super) fn refusal(&mut self, request: &SlotRequest, now: Moment) -> Refusal {
+        let retry_after = now.until(self.estimate(request, now));
+        let reason = match self.longest_hold(request.scopes) {
+            Some(Hold { cause, failed_probes, .. }) => RefusalReason::Held { cause, failed_probes },
+            None => {
+                // The allowance with the most waiting calls; the upstream if none is limited.
+                let allowances = members(request.scopes)
+                    .filter(|number| self.scopes[*number].is_enforced_allowance());
+                let busiest = allowances.max_by_key(|number| {
+                    let scope = &self.scopes[*number];
+                    (scope.waiting.iter().sum::<u32>(), scope.window())
+                });
+                let number = busiest.unwrap_or(usize::from(request.upstream.all));
+                RefusalReason::Exhausted { allowance: Arc::clone(&self.scopes[number].name) }
+            }
+        };
+        Refusal { reason, retry_after }
+    }
+
+    pub(super) fn longest_hold(&self, scopes: u64) -> Option<Hold> {
+        let holds = members(scopes).filter_map(|number| self.scopes[number].hold.as_ref());
+        holds.max_by_key(|hold| hold.until).copied()
+    }
+
+    /// Dismisses the waiting calls that can no longer start within their patience, and the unpaid
+    /// retries of an upstream whose maintenance outlasted its stated end. Returns those calls,
+    /// whose tasks must be woken.
+    pub(super) fn dismiss_hopeless(&mut self, now: Moment) -> Vec<Ticket> {
+        let mut ahead = [0_u32; SCOPES_MAX];
+        let mut hopeless = Vec::new();
+        let ended_too_early = std::mem::take(&mut self.ended_too_early);
+        let Self { queue, scopes, .. } = self;
+        for (ticket, request) in queue.iter() {
+            let mut start = now;
+            for number in members(request.scopes) {
+                ahead[number] += 1;
+                start = start.max(scopes[number].estimate(now, ahead[number]));
+            }
+            if request.deadline < start || request.scopes & ended_too_early != 0 {
+                hopeless.push(ticket);
+                members(request.scopes).for_each(|number| ahead[number] -= 1);
+            }
+        }
+        for ticket in &hopeless {
+            if let Some(waiter) = self.queue.dismiss(*ticket) {
+                self.no_longer_waits(*ticket, &waiter.request);
+            }
+        }
+        hopeless
+    }
+
+    /// Reopens the scope that the hold of this id closes, and those that the same response closed.
+    /// Returns whether there is such a hold.
+    pub(super) fn release_hold(&mut self, id: u64, now: Moment) -> bool {
+        let held = |scope: &&Scope| scope.hold.is_some_and(|hold| hold.id == id);
+        let Some(order) = self.scopes.iter().find(held).map(|scope| scope.order) else {
+            return false;
+        };
+        let closed = |scope: &&mut Scope| scope.order == order && scope.hold.is_some();
+        self.scopes.iter_mut().filter(closed).for_each(|scope| scope.reopen(now));
+        true
+    }
+
+    /// Takes over what the calls of this account may have spent while they shared the other one.
+    pub(super) fn inherit(&mut self, from: &Self, now: Moment) {
+        for (own, other) in self.scopes.iter_mut().zip(&from.scopes) {
+            own.inherit(other, now);
+            own.order = other.order;
+            if let Some(hold) = &mut own.hold {
+                self.holds += 1;
+                hold.id = self.holds;
+            }
+        }
+        self.orders = from.orders;
+    }
+
+    /// Whether nothing would be lost if this account were forgotten.
+    pub(super) fn is_idle(&mut self, now: Moment) -> bool {
+        self.queue.is_empty() && self.scopes.iter_mut().all(|scope| scope.is_idle(now))
+    }
+
+    pub(super) fn views(&mut self, now: Moment) -> Vec<ScopeView> {
+        self.scopes.iter_mut().filter_map(|scope| scope.view(now)).collect()
+    }
+
+    /// The allowance with the smallest remaining share, of those that the call needs.
+    pub(super) fn tightest_allowance(
+        &mut self,
+        request: &SlotRequest,
+        now: Moment,
+    ) -> Option<TightestAllowance> {
+        let scopes = &mut self.scopes;
+        let usages = members(request.scopes).filter_map(|number| scopes[number].usage(now));
+        usages.min_by_key(|it| u64::from(it.remaining) * WHOLE_SHARE / u64::from(it.limit.max(1)))
+    }
+
+    pub(super) fn estimate(&mut self, request: &SlotRequest, now: Moment) -> Moment {
+        let mut start = now;
+        for number in members(request.scopes) {
+            let scope = &mut self.scopes[number];
+            let ahead = ahead(&scope.waiting, request.priority);
+            start = start.max(scope.estimate(now, ahead.saturating_add(1)));
+        }
+        start
+    }
+
+    /// The most calls that wait before this one for any scope it needs.
+    pub(super) fn most_ahead(&self, request: &SlotRequest) -> u32 {
+        let waiting = members(request.scopes).map(|number| &self.scopes[number].waiting);
+        waiting.map(|waiting| ahead(waiting, request.priority)).max().unwrap_or(0)
+    }
+
+    /// Takes a slot of every scope, or of none.
+    fn try_grant(&mut self, request: &SlotRequest, now: Moment) -> Result<GrantedSlot, Blocked> {
+        let probes = self.check_holds_and_slots(request, now)?;
+        let would_wait = self.take_pace_turns(request, now)?;
+        self.grants += 1;
+        let number = self.grants;
+        for scope in members(request.scopes) {
+            self.scopes[scope].occupy(number, now);
+        }
+        for scope in members(probes) {
+            self.scopes[scope].probe_sent();
+        }
+        Ok(GrantedSlot {
+            request: *request,
+            number,
+            probes,
+            would_wait,
+            settled: 0,
+            held_early: 0,
+            unexpected_throttle: false,
+        })
+    }
+
+    /// Holds and slots come first, because checking them changes nothing. Returns the scopes for
+    /// which the call would be the probe.
+    fn check_holds_and_slots(
+        &mut self,
+        request: &SlotRequest,
+        now: Moment,
+    ) -> Result<u64, Blocked> {
+        let mut blocked = Blocked { scopes: 0, next: now };
+        let mut probes = 0;
+        for number in members(request.scopes) {
+            let scope = &mut self.scopes[number];
+            let hold = scope.check_hold(now);
+            let slot = if scope.observes() { Ok(()) } else { scope.check_slot(now) };
+            if let (Ok(role), Ok(())) = (hold, slot) {
+                probes |= u64::from(role == AttemptRole::Probe) << number;
+                continue;
+            }
+            blocked.scopes |= 1 << number;
+            for next in [hold.err(), slot.err()].into_iter().flatten() {
+                blocked.next = blocked.next.max(next);
+            }
+        }
+        if blocked.scopes == 0 { Ok(probes) } else { Err(blocked) }
+    }
+
+    /// Takes a turn of every pace; if one is not due, those already taken are given back. Returns
+    /// whether an allowance that only observes would have made the call wait.
+    fn take_pace_turns(&mut self, request: &SlotRequest, now: Moment) -> Result<bool, Blocked> {
+        let mut taken = 0_u64;
+        let mut would_wait = false;
+        for number in members(request.scopes) {
+            let scope = &mut self.scopes[number];
+            if scope.observes() {
+                if scope.check_slot(now).is_err() || scope.take_turn(now).is_err() {
+                    would_wait = true;
+                } else {
+                    taken |= 1 << number;
+                }
+                continue;
+            }
+            if let Err(next) = scope.take_turn(now) {
+                members(taken).for_each(|number| self.scopes[number].give_turn_back());
+                return Err(Blocked { scopes: 1 << number, next });
+            }
+            taken |= 1 << number;
+        }
+        Ok(would_wait)
+    }
+
+    /// Grants a slot to the first lane head that can have one.
+    ///
+    /// The scopes that a call waits for are closed to calls of a lower rank; calls that need none
+    /// of them overtake it.
+    ///
+    /// # Errors
+    /// No lane head can have a slot; the moment is when that may change.
+    fn grant_first(&mut self, now: Moment) -> Result<Ticket, Moment> {
+        let (mut closed, mut next) = (0, Moment::NEVER);
+        for (ticket, request) in self.queue.lane_heads() {
+            if request.scopes & closed != 0 {
+                let contended = |number: &usize| self.scopes[*number].is_contended();
+                closed |= set_of(members(request.scopes).filter(contended));
+                continue;
+            }
+            match self.try_grant(&request, now) {
+                Ok(slot) => {
+                    self.grant_waiting(ticket, slot);
+                    return Ok(ticket);
+                }
+                Err(blocked) => {
+                    closed |= blocked.scopes;
+                    next = next.min(blocked.next);
+                }
+            }
+        }
+        Err(next)
+    }
+
+    /// Where a hold has ended, the first waiting call whose body can be sent again becomes the
+    /// probe, else the first. After an outage, calls to a path other than the worst are preferred.
+    fn appoint_probes(&mut self, now: Moment, woken: &mut Vec<Ticket>) {
+        for number in 0..self.scopes.len() {
+            if self.scopes[number].check_hold(now) != Ok(AttemptRole::Probe) {
+                continue;
+            }
+            let waiting = self.queue.iter().map(|(ticket, request)| (ticket, *request));
+            let candidates = waiting.filter(|(_, request)| request.scopes >> number & 1 == 1);
+            // `min_by_key` returns the first of several that suit equally.
+            let unsuitable = |(_, request): &(Ticket, SlotRequest)| {
+                let one_shot = request.probe_fitness == ProbeFitness::OneShot;
+                (self.scopes[number].avoids(request.path), one_shot)
+            };
+            let Some((ticket, request)) = candidates.min_by_key(unsuitable) else { continue };
+            if let Ok(slot) = self.try_grant(&request, now) {
+                self.grant_waiting(ticket, slot);
+                woken.push(ticket);
+            }
+        }
+    }
+
+    fn grant_waiting(&mut self, ticket: Ticket, slot: GrantedSlot) {
+        self.no_longer_waits(ticket, &slot.request);
+        self.queue.grant(ticket, slot);
+    }
+
+    fn no_longer_waits(&mut self, ticket: Ticket, request: &SlotRequest) {
+        self.adjust_waiting(request, -1);
+        self.timekeeper = self.timekeeper.filter(|(keeper, _)| *keeper != ticket);
+    }
+
+    /// One timer serves the whole account. The task of one waiting call keeps it, and is woken
+    /// when it has to be set to another moment.
+    fn set_timer(&mut self, next: Moment, woken: &mut Vec<Ticket>) {
+        let Some(first) = self.queue.first() else {
+            self.timekeeper = None;
+            return;
+        };
+        let keeper = self.timekeeper.map_or(first, |(keeper, _)| keeper);
+        if self.timekeeper != Some((keeper, next)) {
+            self.timekeeper = Some((keeper, next));
+            woken.push(keeper);
+        }
+    }
+
+    fn adjust_waiting(&mut self, request: &SlotRequest, by: i32) {
+        for number in members(request.scopes) {
+            let count = &mut self.scopes[number].waiting[request.priority as usize];
+            *count = count.saturating_add_signed(by);
+        }
+    }
+}
+
+fn ahead(waiting: &[u32; 3], priority: Priority) -> u32 {
+    waiting[..=priority as usize].iter().sum()
+}

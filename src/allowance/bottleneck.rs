@@ -1,0 +1,137 @@
+//! What keeps a call waiting, under the name that the configuration gives it.
+//!
+//! The log line, the problem and `Proxy-Status` use the same value, so that they always agree.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::account_state::AccountState;
+use super::scope::Scope;
+use super::scope_set::members;
+use super::slot_request::SlotRequest;
+use crate::outcome::HoldCause;
+use crate::time::Moment;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bottleneck {
+    pub kind: BottleneckKind,
+    /// The name of the allowance, else of the upstream or the client.
+    pub name: Arc<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BottleneckKind {
+    /// No slot of an allowance is free.
+    Allowance,
+    /// Slots are free, but spread over the window.
+    Pace,
+    /// As many calls as are allowed are in flight.
+    Concurrency,
+    Hold(HoldCause),
+    /// The client's own limit.
+    Client,
+    /// The queue is full.
+    Queue,
+}
+
+impl BottleneckKind {
+    /// One of each kind that has a label of its own in metrics: holds share one.
+    pub const LABELLED: [Self; 6] = [
+        Self::Allowance,
+        Self::Pace,
+        Self::Concurrency,
+        Self::Hold(HoldCause::Throttle),
+        Self::Client,
+        Self::Queue,
+    ];
+
+    /// Its place in [`Self::LABELLED`].
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Allowance => 0,
+            Self::Pace => 1,
+            Self::Concurrency => 2,
+            Self::Hold(_) => 3,
+            Self::Client => 4,
+            Self::Queue => 5,
+        }
+    }
+
+    /// Its label in metrics.
+    #[must_use]
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Allowance => "allowance",
+            Self::Pace => "pace",
+            Self::Concurrency => "concurrency",
+            Self::Hold(_) => "hold",
+            Self::Client => "client_limit",
+            Self::Queue => "queue",
+        }
+    }
+}
+
+impl fmt::Display for Bottleneck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match self.kind {
+            BottleneckKind::Allowance => "allowance",
+            BottleneckKind::Pace => "pace of",
+            BottleneckKind::Concurrency => "concurrency",
+            BottleneckKind::Hold(HoldCause::Throttle) => "throttle hold on",
+            BottleneckKind::Hold(HoldCause::Maintenance) => "maintenance hold on",
+            BottleneckKind::Hold(HoldCause::Outage) => "outage hold on",
+            BottleneckKind::Hold(HoldCause::Pause) => "pause of",
+            BottleneckKind::Client => "limit of client",
+            BottleneckKind::Queue => "queue of",
+        };
+        write!(f, "{kind} {}", self.name)
+    }
+}
+
+impl AccountState {
+    /// What keeps a call waiting now: of the scopes it needs, the one that has a slot last.
+    pub(super) fn bottleneck(&mut self, request: &SlotRequest, now: Moment) -> Bottleneck {
+        let ahead = self.most_ahead(request);
+        let last = members(request.scopes).max_by_key(|number| {
+            let scope = &mut self.scopes[*number];
+            let closed = scope.check_hold(now).is_err() || scope.check_slot(now).is_err();
+            let waiting: u32 = scope.waiting.iter().sum();
+            (scope.estimate(now, ahead.saturating_add(1)), closed, waiting)
+        });
+        let number = last.unwrap_or(usize::from(request.upstream.all));
+        let scope = &mut self.scopes[number];
+        Bottleneck { kind: kind_of(scope, now), name: Arc::clone(&scope.name) }
+    }
+}
+
+fn kind_of(scope: &mut Scope, now: Moment) -> BottleneckKind {
+    if let Some(hold) = &scope.hold {
+        return BottleneckKind::Hold(hold.cause);
+    }
+    if scope.is_enforced_allowance() && scope.window().is_none() {
+        return BottleneckKind::Concurrency;
+    }
+    if scope.slow_start_mut().is_some() || scope.check_slot(now).is_ok() {
+        return BottleneckKind::Pace;
+    }
+    BottleneckKind::Allowance
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bottleneck_is_displayed_as_its_kind_and_name() {
+        let rows = [
+            (BottleneckKind::Allowance, "allowance hour"),
+            (BottleneckKind::Pace, "pace of hour"),
+            (BottleneckKind::Hold(HoldCause::Maintenance), "maintenance hold on hour"),
+            (BottleneckKind::Queue, "queue of hour"),
+        ];
+        for (what, text) in rows {
+            assert_eq!(Bottleneck { kind: what, name: "hour".into() }.to_string(), text);
+        }
+    }
+}

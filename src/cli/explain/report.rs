@@ -1,0 +1,416 @@
+//! The explanation: one stage of a call after the other.
+
+use http::header::HOST;
+use http::uri::PathAndQuery;
+use http::{HeaderMap, Method};
+
+use super::format;
+use super::rows::{DEFAULT, Origin, Rows, first_origin};
+use crate::allowance::AccountRule;
+use crate::config::Settings;
+use crate::gateway::{CallPolicy, Inspect, Redirects, Repeat, Upstream};
+use crate::headers::{
+    account_value, has_idempotency_key, preferred_wait, target, unambiguous_value,
+};
+use crate::problem::StatusPolicy;
+use crate::routing::client::{KeyLocation, UnknownClient};
+use crate::routing::method::{CallMethod, overrides};
+use crate::routing::route::{CallPath, PathReading, Route};
+use crate::upstream;
+
+/// The request to explain.
+#[derive(Clone, Debug)]
+pub struct ExplainedRequest {
+    pub method: Method,
+    pub target: PathAndQuery,
+    /// `Host` decides which routes count.
+    pub headers: HeaderMap,
+}
+
+/// What would happen to a request. `origin` finds where a path of keys was written.
+#[must_use]
+pub fn explain(settings: &Settings, origin: Origin<'_>, request: &ExplainedRequest) -> String {
+    let mut rows = Rows::default();
+    let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
+    let Some(route) = settings.gateway.routes.find(host, request.target.path()) else {
+        no_route(&mut rows, settings, host);
+        return rows.to_string();
+    };
+    let upstream = &settings.gateway.upstreams[route.upstream];
+    let path = behind_prefix(request, route);
+    let overrides = overrides(&request.method, &request.headers, request.target.query());
+    let method = CallMethod::new(&request.method, &overrides);
+    let mut specials = upstream.routes.iter();
+    let special = specials.position(|(matcher, _)| matcher.must_match(method, path));
+    let explained = Explained {
+        request,
+        route,
+        upstream,
+        wire: &settings.upstreams[route.upstream],
+        policy: upstream.policies_for(method, path).applied,
+        special,
+        overrides: &overrides,
+        origin,
+    };
+    explained.routing(&mut rows);
+    explained.client(&mut rows, settings);
+    explained.account(&mut rows);
+    explained.time(&mut rows);
+    explained.replay(&mut rows);
+    explained.errors(&mut rows);
+    rows.to_string()
+}
+
+fn no_route(rows: &mut Rows, settings: &Settings, host: Option<&str>) {
+    let routes = &settings.gateway.routes;
+    rows.push(
+        "route",
+        match (host, routes.serves_host(host)) {
+            (Some(host), false) => {
+                format!("none: host {host} is not served, answered 421 misdirected")
+            }
+            _ => "none: answered 404 route_not_found, nothing is sent".to_owned(),
+        },
+    );
+    for entry in routes.entries() {
+        let host = entry.host.as_deref().unwrap_or("any host");
+        let name = &settings.gateway.upstreams[entry.upstream].name;
+        rows.push("routes", format!("{host} {}/ → {name}", entry.prefix));
+    }
+}
+
+/// A request that has a route, with the settings that apply to it.
+struct Explained<'a> {
+    request: &'a ExplainedRequest,
+    route: Route,
+    upstream: &'a Upstream,
+    wire: &'a upstream::Settings,
+    policy: &'a CallPolicy,
+    /// The number of the upstream's own route that matches.
+    special: Option<usize>,
+    /// Methods that the request names beside its own.
+    overrides: &'a [Box<str>],
+    origin: Origin<'a>,
+}
+
+fn behind_prefix(request: &ExplainedRequest, route: Route) -> CallPath<'_> {
+    CallPath::new(&request.target.path()[route.prefix_bytes..])
+}
+
+impl Explained<'_> {
+    fn path(&self) -> CallPath<'_> {
+        behind_prefix(self.request, self.route)
+    }
+
+    const fn method(&self) -> CallMethod<'_> {
+        CallMethod::new(&self.request.method, self.overrides)
+    }
+
+    /// Where a key of the upstream itself was written.
+    fn own(&self, key: &str) -> String {
+        let name = &self.upstream.name;
+        first_origin(self.origin, &[format!("upstreams.{name}.{key}")])
+    }
+
+    /// Where a policy was written, the strongest layer first.
+    fn layered(&self, key: &str) -> String {
+        let name = &self.upstream.name;
+        let special = self.special.map(|number| format!("upstreams.{name}.routes.{number}.{key}"));
+        let weaker = [format!("upstreams.{name}.{key}"), format!("defaults.{key}")];
+        first_origin(self.origin, &special.into_iter().chain(weaker).collect::<Vec<_>>())
+    }
+
+    fn routing(&self, rows: &mut Rows) {
+        let name = &self.upstream.name;
+        let prefix = &self.request.target.path()[..self.route.prefix_bytes];
+        let prefix = if prefix.is_empty() { "/" } else { prefix };
+        rows.push_from("route", format!("{name}  (prefix {prefix})"), self.own("route"));
+        let base_path = &self.upstream.base_path;
+        match target(&self.request.target, self.route.prefix_bytes, base_path) {
+            Ok(target) => {
+                let url = format!("{}{target}", self.upstream.origin);
+                rows.push_from(
+                    "sends to",
+                    format!("{} {url}", self.request.method),
+                    self.own("url"),
+                );
+            }
+            Err(fault) => rows.push("sends to", format!("nothing, answered 400: {fault}")),
+        }
+        if self.path().reading() == PathReading::Ambiguous {
+            let text =
+                "servers may read this path differently: it counts, and no exemption applies";
+            rows.push("sends to", text);
+        }
+        if !self.overrides.is_empty() {
+            let others = self.overrides.join(", ");
+            let text =
+                format!("the request also names the method {others}: both count, neither exempts");
+            rows.push("sends to", text);
+        }
+        if let Some(number) = self.special {
+            let text = format!("matches route {} of the upstream", number + 1);
+            rows.push_from("treated as", text, self.own(&format!("routes.{number}")));
+        }
+    }
+
+    fn client(&self, rows: &mut Rows, settings: &Settings) {
+        let clients = &settings.gateway.clients;
+        match clients.identify(&self.request.headers) {
+            Ok(found) => {
+                let client = &clients.all()[found.client];
+                let place = match found.key {
+                    KeyLocation::None => "no key needed",
+                    KeyLocation::KeyHeader => "by its key header, which is not forwarded",
+                    KeyLocation::Authorization => "by Authorization, which is not forwarded",
+                };
+                let from = first_origin(self.origin, &[format!("clients.{}", client.name)]);
+                rows.push_from("client", format!("{}  ({place})", client.name), from);
+                let limit = settings.gateway.client_limits.get(found.client);
+                if let Some(limit) = limit.and_then(Option::as_ref) {
+                    let key = format!("clients.{}.limit", client.name);
+                    let from = first_origin(self.origin, &[key]);
+                    rows.push_from("client", format!("limit {}", format::allowance(limit)), from);
+                }
+            }
+            Err(UnknownClient::NoKey) => {
+                let header = clients.key_header();
+                let text = format!("unknown: answered 401; add --header '{header}: KEY'");
+                rows.push("client", text);
+            }
+            Err(UnknownClient::WrongKey) => {
+                rows.push("client", "unknown: answered 401, no client has this key");
+            }
+        }
+        for name in self.upstream.required(self.method(), self.path()) {
+            match unambiguous_value(&self.request.headers, name) {
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    let text = format!("refused without the header {name}");
+                    rows.push_from("client", text, self.layered("require"));
+                }
+                Err(unclear) => rows.push("client", format!("answered 400: {name}: {unclear}")),
+            }
+        }
+    }
+
+    fn account(&self, rows: &mut Rows) {
+        let account = match &self.upstream.account {
+            AccountRule::Upstream => "one for all clients of this upstream".to_owned(),
+            AccountRule::Header(name) => match account_value(&self.request.headers, name) {
+                Ok(Some(_)) => format!("by the value of {name}"),
+                Ok(None) => format!("the one for requests without {name}"),
+                Err(unclear) => format!("none, answered 400: {name}: {unclear}"),
+            },
+            AccountRule::Named(name) => format!("{name}, shared by every upstream that names it"),
+        };
+        rows.push_from("account", account, self.own("account"));
+        if let Some(credential) = &self.upstream.credential {
+            let text =
+                format!("the gateway's own in {}, instead of the client's", credential.header);
+            rows.push_from("credential", text, self.own("auth"));
+        }
+        if self.upstream.allowances.is_empty() {
+            rows.push("allowances", "none: nothing is counted");
+        }
+        for allowance in &self.upstream.allowances {
+            let count = self.counting(allowance);
+            let text = format!("{}  {count}", allowance.name);
+            let key = format!("allowances.{}", allowance.name);
+            rows.push_from("allowances", text, self.own(&key));
+        }
+    }
+
+    /// What an allowance grants, or why it does not count this call.
+    fn counting(&self, allowance: &crate::allowance::Allowance) -> String {
+        let (method, path) = (self.method(), self.path());
+        let exempt = allowance.exempt.iter().find(|matcher| matcher.must_match(method, path));
+        let counts = allowance.counts.as_ref();
+        match (exempt, counts.is_none_or(|matcher| matcher.may_match(method, path))) {
+            (Some(matcher), _) => {
+                format!("does not count it: exempt, {}", format::matcher(matcher))
+            }
+            (None, false) => format!(
+                "does not count it: only {}",
+                counts.map(format::matcher).unwrap_or_default()
+            ),
+            (None, true) => format::allowance(allowance),
+        }
+    }
+
+    fn time(&self, rows: &mut Rows) {
+        let policy = self.policy;
+        let asked = preferred_wait(&self.request.headers);
+        let patience = asked.map_or(policy.wait, |wait| wait.min(policy.wait_max));
+        let how = match asked {
+            Some(_) => format!("as Prefer asks, at most {}", format::span(policy.wait_max)),
+            None => format!("up to {} by `Prefer: wait=N`", format::span(policy.wait_max)),
+        };
+        let text = format!("{} until the last attempt starts; {how}", format::span(patience));
+        rows.push_from("patience", text, self.layered("wait.default"));
+        rows.push_from("attempts", self.attempts(), self.layered("retry.attempts"));
+        let text = format!("blind retries at most {} % of calls", policy.budget_percent);
+        rows.push_from("attempts", text, self.layered("retry.budget"));
+        let connect = format::span(self.wire.connect_timeout);
+        rows.push_from("timeouts", format!("connect {connect}"), self.layered("timeouts.connect"));
+        let attempt = format::span(policy.attempt_timeout);
+        let text = format!("attempt {attempt}, from the request sent to the response head");
+        // The dialect may set the timeout that the vendor documents.
+        let from = self.layered("timeouts.attempt");
+        let by_dialect = policy.dialect.attempt_timeout == Some(policy.attempt_timeout);
+        let dialect = (by_dialect && from == DEFAULT).then(|| &policy.dialect.name);
+        rows.push_from("timeouts", text, dialect.map_or(from, |name| format!("dialect {name}")));
+        let idle = format!("idle {} without progress of a body", format::span(policy.idle_timeout));
+        rows.push_from("timeouts", idle, self.layered("timeouts.idle"));
+        let rate = match policy.request_rate {
+            0 => "no lower bound for the rate of a request's body".to_owned(),
+            rate => format!("request's body at least {}/s on average", format::size(rate)),
+        };
+        rows.push_from("timeouts", rate, self.layered("timeouts.request_rate"));
+    }
+
+    fn attempts(&self) -> String {
+        let backoff = &self.policy.backoff;
+        let (base, max) = (format::span(backoff.base), format::span(backoff.max));
+        let factor = backoff.factor;
+        format!("{} in total; backoff {base} × {factor} up to {max}", self.policy.attempts)
+    }
+
+    /// The replay table for this method, key and route.
+    fn replay(&self, rows: &mut Rows) {
+        rows.push("replayed", "if no byte was sent: yes");
+        rows.push("replayed", "if the vendor did nothing (429, refused, by rule): yes");
+        let (text, from) = self.unknown_row();
+        match from {
+            Some(from) => rows.push_from("replayed", text, from),
+            None => rows.push("replayed", text),
+        }
+        rows.push("replayed", "if it was processed, or refused for good: no");
+        let bytes = format::size(self.policy.replay_body_max as u64);
+        let text = format!("only while its body fits {bytes}; a larger one streams through");
+        rows.push_from("replayed", text, self.layered("replay.max_body"));
+    }
+
+    fn unknown_row(&self) -> (String, Option<String>) {
+        let header = &self.policy.idempotency_header;
+        let method = &self.request.method;
+        let yes = |why: String| {
+            format!("if the outcome is unknown (timeout, reset, 500, 502, 504): {why}")
+        };
+        if method.is_idempotent() && self.overrides.is_empty() {
+            return (yes(format!("yes, {method} may be performed twice")), None);
+        }
+        if self.policy.repeat == Repeat::Declared {
+            return (yes("yes, declared repeatable".into()), Some(self.layered("repeatable")));
+        }
+        if has_idempotency_key(&self.request.headers, header) {
+            let from = self.layered("idempotency_header");
+            return (yes(format!("yes, it carries {header}")), Some(from));
+        }
+        let remedy = format!("no; send {header}, or declare the route repeatable");
+        (yes(remedy), None)
+    }
+
+    fn errors(&self, rows: &mut Rows) {
+        let policy = self.policy;
+        rows.push_from("dialect", policy.dialect.name.to_string(), self.layered("dialect"));
+        for rule in &policy.dialect.rules {
+            rows.push("rules", format::rule(rule));
+        }
+        let rest =
+            if policy.dialect.guesses { "by the usual signs, then by status" } else { "by status" };
+        rows.push("rules", format!("everything else: {rest}"));
+        match policy.inspect {
+            Inspect::Errors => {}
+            Inspect::SuccessToo => {
+                let text = "successful responses are inspected too";
+                rows.push_from("rules", text, self.layered("inspect_success"));
+            }
+        }
+        let status = match policy.status {
+            StatusPolicy::Map => "one per code; the vendor's own is in `upstream.status`",
+            StatusPolicy::Keep => "the vendor's own",
+        };
+        rows.push_from("status", status, self.layered("status"));
+        let redirects = match policy.redirects {
+            Redirects::Rewrite => "rewritten to lead through this gateway",
+            Redirects::Pass => "passed on unchanged",
+        };
+        rows.push_from("redirects", redirects, self.layered("redirects"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Method;
+
+    use super::super::fixture::settings;
+    use super::*;
+
+    fn explained(method: Method, path: &str, headers: &[(&'static str, &'static str)]) -> String {
+        let row = |(name, value): &(&'static str, &'static str)| {
+            (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
+        };
+        let headers = headers.iter().map(row).collect();
+        let request = ExplainedRequest { method, target: path.parse().unwrap(), headers };
+        let origin = |key: &str| match key {
+            "upstreams.wordbee.url" => Some("evenkeel.yaml:4:10".to_owned()),
+            "upstreams.wordbee.routes.0.repeatable" => Some("evenkeel.yaml:9:40".to_owned()),
+            "upstreams.wordbee.allowances.hourly" => Some("evenkeel.yaml:7:7".to_owned()),
+            "defaults.retry.attempts" => Some("evenkeel.yaml:2:25".to_owned()),
+            _ => None,
+        };
+        explain(&settings(), &origin, &request)
+    }
+
+    #[test]
+    fn a_post_is_explained_line_by_line() {
+        let text = explained(Method::POST, "/wordbee/documents?a=1", &[]);
+        let expected = "\
+route       wordbee  (prefix /wordbee)                                        (default)
+sends to    POST https://acme.example/api/documents?a=1                       evenkeel.yaml:4:10
+client      default  (no key needed)                                          (default)
+account     the one for requests without x-auth-accountid                     (default)
+allowances  hourly  1000/h, evenly after a burst of 20                        evenkeel.yaml:7:7
+patience    30s until the last attempt starts; up to 10m by `Prefer: wait=N`  (default)
+attempts    4 in total; backoff 250ms × 2 up to 10s                           evenkeel.yaml:2:25
+            blind retries at most 10 % of calls                               (default)
+timeouts    connect 3s                                                        (default)
+            attempt 1m, from the request sent to the response head            dialect wordbee
+            idle 30s without progress of a body                               (default)
+            request's body at least 1KiB/s on average                         (default)
+replayed    if no byte was sent: yes
+            if the vendor did nothing (429, refused, by rule): yes
+            if the outcome is unknown (timeout, reset, 500, 502, 504): no; send \
+            idempotency-key, or declare the route repeatable
+            if it was processed, or refused for good: no
+            only while its body fits 256KiB; a larger one streams through     (default)
+dialect     wordbee                                                           (default)
+rules       throttled: status 429 → rate_limited, hold the allowance as long as the vendor \
+            states, at least 10s, then at 50 % pace
+            everything else: by status
+status      one per code; the vendor's own is in `upstream.status`            (default)
+redirects   rewritten to lead through this gateway                            (default)
+";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn exemptions_declarations_and_headers_change_the_explanation() {
+        type Headers = &'static [(&'static str, &'static str)];
+        let rows: [(Method, &str, Headers, &str); 8] = [
+            (Method::POST, "/wordbee/auth/token", &[], "hourly  does not count it: exempt"),
+            (Method::POST, "/wordbee/search", &[], "yes, declared repeatable"),
+            (Method::POST, "/wordbee/search", &[], "evenkeel.yaml:9:40"),
+            (Method::POST, "/wordbee/x", &[("idempotency-key", "k")], "yes, it carries idemp"),
+            (Method::DELETE, "/wordbee/x", &[], "yes, DELETE may be performed twice"),
+            (Method::GET, "/wordbee/x", &[("prefer", "wait=900")], "10m until the last"),
+            (Method::GET, "/wordbee/../x", &[], "nothing, answered 400"),
+            (Method::GET, "/elsewhere", &[], "none: answered 404 route_not_found"),
+        ];
+        for (method, path, headers, expected) in rows {
+            let text = explained(method, path, headers);
+            assert!(text.contains(expected), "{path} {expected}\n{text}");
+        }
+    }
+}

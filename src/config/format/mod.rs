@@ -1,0 +1,24 @@
+//! Formats of single values: text → typed value, or why not.
+//!
+//! A format knows its notation and its bounds; it does not know which settings use it.
+
+mod amounts;
+mod basic;
+mod guess;
+mod network;
+mod parse;
+mod quantity;
+#[cfg(test)]
+mod tests;
+mod variables;
+
+pub(super) use basic::{
+    Count, Factor, Flag, FreeText, LogLevel, Percent, Token, Version, Word, Workers,
+};
+pub(super) use network::{
+    AccountHeader, Address, Header, HeaderField, Host, HttpMethod, PathPattern, Prefix,
+    UpstreamUrl, Url, origin_text,
+};
+pub(super) use parse::{AnyFormat, Format, Mismatch, to_yaml};
+pub(super) use quantity::{CallLimit, Length, Limit, Rate, Size, Span};
+pub(super) use variables::{variable, variable_inside};

@@ -1,0 +1,93 @@
+//! Headers that are made for waiting and retrying: `Retry-After` and its kin.
+
+use std::time::{Duration, SystemTime};
+
+use http::header::{AsHeaderName, DATE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName};
+
+use super::value;
+
+/// A wait that a response states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WaitHint {
+    /// How long from now.
+    pub(crate) span: Duration,
+    pub(crate) source: HintSource,
+}
+
+/// Where a response states a wait; the first in this order counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HintSource {
+    /// `retry-after-ms`, `x-ms-retry-after-ms`.
+    Milliseconds,
+    /// `Retry-After` as RFC 9110 defines it.
+    RetryAfter,
+    /// `Retry-After` with a value out of grammar whose meaning is clear all the same.
+    LenientRetryAfter,
+    /// `t` of `RateLimit`.
+    RateLimit,
+    /// A reset header of the vendor's own.
+    Reset,
+    /// A member of the body.
+    Body,
+    /// A sentence.
+    Prose,
+}
+
+impl WaitHint {
+    /// Whether the value is valid by the header's own grammar.
+    pub(crate) fn is_standard(self) -> bool {
+        matches!(self.source, HintSource::Milliseconds | HintSource::RetryAfter)
+    }
+}
+
+/// The value of `x-should-retry` and its kin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Advice {
+    Retry,
+    Stop,
+}
+
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+const X_MS_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+const STRIPE_SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
+
+/// The wait in a header made for it, which counts with any status.
+pub(crate) fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<WaitHint> {
+    let hint = |span, source| WaitHint { span, source };
+    let mut precise = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS].into_iter();
+    if let Some(span) = precise.find_map(|name| value::milliseconds(sole(headers, name)?)) {
+        return Some(hint(span, HintSource::Milliseconds));
+    }
+    let (stated, now) = (sole(headers, RETRY_AFTER)?, now(headers, wall));
+    if let Some(span) = value::strict_retry_after(stated.trim(), now) {
+        return Some(hint(span, HintSource::RetryAfter));
+    }
+    Some(hint(value::lenient_retry_after(stated, now)?, HintSource::LenientRetryAfter))
+}
+
+pub(crate) fn advice(headers: &HeaderMap) -> Option<Advice> {
+    let names = [X_SHOULD_RETRY, STRIPE_SHOULD_RETRY];
+    match names.iter().find_map(|name| text(headers, name))?.trim() {
+        "true" => Some(Advice::Retry),
+        "false" => Some(Advice::Stop),
+        _ => None,
+    }
+}
+
+/// The vendor's clock where `Date` states it: moments in the same response are compared with it.
+pub(super) fn now(headers: &HeaderMap, wall: SystemTime) -> SystemTime {
+    text(headers, DATE).and_then(|date| httpdate::parse_http_date(date).ok()).unwrap_or(wall)
+}
+
+pub(super) fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The one value of a header; lines that differ contradict each other and count as none.
+fn sole(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut lines = headers.get_all(name).iter();
+    let first = lines.next()?;
+    if lines.all(|line| line == first) { first.to_str().ok() } else { None }
+}

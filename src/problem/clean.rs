@@ -1,0 +1,485 @@
+//! Removes from a vendor's texts what must not reach clients: control characters, markup, stack
+//! traces, internal hosts and the gateway's credentials; and keeps them within their bounds.
+//!
+//! Cleaning a clean text changes nothing.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::sync::LazyLock;
+
+use http::{HeaderName, HeaderValue};
+use regex::Regex;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::prefilter::is_surely_clean;
+use super::redact::Redactor;
+use super::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, SHORT_CHARS_MAX};
+use crate::outcome::CHILDREN_MAX;
+
+/// Markup nested deeper than this loses only its opening brackets.
+const MARKUP_ROUNDS_MAX: usize = 4;
+/// Bytes of one text that are cleaned; what follows is cut off. More than any bound lets through.
+const CLEANED_BYTES_MAX: usize = 16 * 1024;
+/// Values of a tree that are cleaned; the others are left out. More than fit into `upstream.details`
+/// in readable form.
+const VALUES_MAX: usize = 500;
+
+/// Cleans texts; the default one knows no credentials.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cleaner<'a> {
+    redactor: Option<&'a Redactor>,
+}
+
+impl<'a> Cleaner<'a> {
+    #[must_use]
+    pub const fn new(redactor: &'a Redactor) -> Self {
+        Self { redactor: Some(redactor) }
+    }
+
+    /// The text without what must not reach clients; `None` when nothing is left.
+    #[must_use]
+    pub fn clean(self, text: &str, chars_max: usize) -> Option<String> {
+        if text.len() <= CLEANED_BYTES_MAX && is_surely_clean(text) && !self.holds_secret(text) {
+            return trimmed(text, chars_max);
+        }
+        self.clean_by_patterns(text, chars_max)
+    }
+
+    fn clean_by_patterns(self, text: &str, chars_max: usize) -> Option<String> {
+        // Secrets are removed first, so that no cut leaves half of one, and once more after the
+        // removal of characters that may have split them.
+        let text = self.without_secrets(text);
+        let text = printable(first_bytes(&text, CLEANED_BYTES_MAX));
+        let text = without_markup(text);
+        let before_trace = TRACE.find(&text).map_or(&*text, |trace| &text[..trace.start()]);
+        let text = self.without_secrets(before_trace);
+        let text = INTERNAL_HOST.replace_all(&text, "[internal host]");
+        trimmed(&text, chars_max)
+    }
+
+    /// The value without what must not reach clients, as at most `bytes_max` bytes of JSON.
+    #[must_use]
+    pub fn details(self, value: &Value, bytes_max: usize) -> Option<Value> {
+        let (mut values_left, mut bytes_left) = (VALUES_MAX, bytes_max);
+        let clean = self.clean_value(value, &mut values_left)?;
+        if json_bytes(&clean) <= bytes_max { Some(clean) } else { fit(&clean, &mut bytes_left) }
+    }
+
+    fn clean_value(self, value: &Value, values_left: &mut usize) -> Option<Value> {
+        *values_left = values_left.checked_sub(1)?;
+        match value {
+            Value::Null | Value::Bool(_) => Some(value.clone()),
+            Value::Number(number) => {
+                let text = number.to_string();
+                let secret = self.holds_secret(&text);
+                Some(if secret { self.without_secrets(&text).into() } else { value.clone() })
+            }
+            Value::String(text) => self.clean(text, DETAIL_CHARS_MAX).map(Value::String),
+            Value::Array(items) => {
+                let clean = |item| self.clean_value(item, values_left);
+                let clean: Vec<Value> = items.iter().filter_map(clean).collect();
+                (clean.is_empty() == items.is_empty()).then_some(Value::Array(clean))
+            }
+            Value::Object(members) => {
+                let shown = members.iter().filter(|(name, _)| !names_a_trace(name));
+                let clean = shown.filter_map(|(name, value)| {
+                    let value = self.clean_value(value, values_left)?;
+                    Some((self.clean(name, SHORT_CHARS_MAX)?, value))
+                });
+                let clean: Map<String, Value> = clean.collect();
+                (clean.is_empty() == members.is_empty()).then_some(Value::Object(clean))
+            }
+        }
+    }
+
+    /// Cleans a problem that came from elsewhere.
+    pub(super) fn clean_problem(self, problem: &mut Problem) {
+        let detail = self.clean(&problem.detail, DETAIL_CHARS_MAX);
+        problem.detail = detail.unwrap_or_else(|| problem.code.title().to_owned() + ".");
+        let clean = |text: &mut Option<String>, chars_max: usize| {
+            *text = text.take().and_then(|text| self.clean(&text, chars_max));
+        };
+        clean(&mut problem.request_id, SHORT_CHARS_MAX);
+        clean(&mut problem.support, SHORT_CHARS_MAX);
+        clean(&mut problem.documentation, SHORT_CHARS_MAX);
+        if let Some(upstream) = &mut problem.upstream {
+            let details = upstream.details.take();
+            upstream.details = details.and_then(|value| self.details(&value, DETAILS_BYTES_MAX));
+            clean(&mut upstream.reason, DETAIL_CHARS_MAX);
+            clean(&mut upstream.name, SHORT_CHARS_MAX);
+            clean(&mut upstream.code, SHORT_CHARS_MAX);
+            clean(&mut upstream.reference, SHORT_CHARS_MAX);
+            clean(&mut upstream.operation, SHORT_CHARS_MAX);
+            clean(&mut upstream.occurred_at, SHORT_CHARS_MAX);
+        }
+        problem.errors.truncate(CHILDREN_MAX);
+        for item in &mut problem.errors {
+            clean(&mut item.detail, DETAIL_CHARS_MAX);
+            clean(&mut item.code, SHORT_CHARS_MAX);
+            clean(&mut item.pointer, SHORT_CHARS_MAX);
+        }
+    }
+
+    /// The value of a vendor's header without secrets; `None` when its name holds one.
+    pub(super) fn header(self, name: &HeaderName, value: &HeaderValue) -> Option<HeaderValue> {
+        if self.holds_secret(name.as_str()) {
+            return None;
+        }
+        let redacted = self.redactor.and_then(|redactor| redactor.redact_value(value));
+        Some(redacted.unwrap_or_else(|| value.clone()))
+    }
+
+    fn holds_secret(self, text: &str) -> bool {
+        self.redactor.is_some_and(|redactor| redactor.finds(text.as_bytes()))
+    }
+
+    fn without_secrets(self, text: &str) -> Cow<'_, str> {
+        self.redactor.map_or(Cow::Borrowed(text), |redactor| redactor.redact(text))
+    }
+}
+
+/// At most so many bytes, without half a character at the end.
+fn first_bytes(text: &str, bytes_max: usize) -> &str {
+    let mut end = text.len().min(bytes_max);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}
+
+/// Removes control characters other than newline and tab, and marks that change the direction of
+/// reading; every kind of line break becomes a newline.
+fn printable(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| is_hidden(c) || c == '\r' || c == '\u{2028}' || c == '\u{2029}') {
+        return Cow::Borrowed(text);
+    }
+    let lines = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
+    Cow::Owned(lines.chars().filter(|c| !is_hidden(*c)).collect())
+}
+
+const fn is_hidden(c: char) -> bool {
+    match c {
+        '\n' | '\t' | '\r' => false,
+        '\u{061c}'
+        | '\u{200b}'
+        | '\u{200e}'
+        | '\u{200f}'
+        | '\u{202a}'..='\u{202e}'
+        | '\u{2060}'..='\u{2069}'
+        | '\u{feff}'
+        | '\u{fff9}'..='\u{fffb}'
+        | '\u{e0000}'..='\u{e007f}' => true,
+        c => c.is_ascii_control() || matches!(c, '\u{80}'..='\u{9f}'),
+    }
+}
+
+/// Removing markup may join the halves of more markup, hence the rounds.
+fn without_markup(mut text: Cow<'_, str>) -> String {
+    for _ in 0..MARKUP_ROUNDS_MAX {
+        if !text.contains('<') {
+            return text.into_owned();
+        }
+        let Cow::Owned(shorter) = MARKUP.replace_all(&text, "") else { return text.into_owned() };
+        text = Cow::Owned(shorter);
+    }
+    if MARKUP.is_match(&text) { text.replace('<', "") } else { text.into_owned() }
+}
+
+fn names_a_trace(name: &str) -> bool {
+    let plain = || name.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase());
+    let names = ["stack", "stacktrace", "trace", "backtrace", "traceback", "stacktraces"];
+    names.iter().any(|trace| plain().eq(trace.bytes()))
+}
+
+/// The text without surrounding whitespace, cut to `chars_max`; `None` when it is blank.
+fn trimmed(text: &str, chars_max: usize) -> Option<String> {
+    let text = text.trim();
+    if text.is_empty() {
+        return None;
+    }
+    if text.len() <= chars_max || text.char_indices().nth(chars_max).is_none() {
+        return Some(text.to_owned());
+    }
+    let kept: String = text.chars().take(chars_max - 1).collect();
+    Some(kept.trim_end().to_owned() + "…")
+}
+
+/// The length of a value's JSON.
+fn json_bytes<T: Serialize + ?Sized>(value: &T) -> usize {
+    struct Count(usize);
+
+    impl Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let mut count = Count(0);
+    serde_json::to_writer(&mut count, value).expect("texts and trees of JSON serialise");
+    count.0
+}
+
+/// As much of a value as fits into the bytes left: a text is cut, what follows is left out.
+fn fit(value: &Value, bytes_left: &mut usize) -> Option<Value> {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => {
+            spend(bytes_left, json_bytes(value))?;
+            Some(value.clone())
+        }
+        Value::String(text) => fit_text(text, bytes_left).map(Value::String),
+        Value::Array(items) => {
+            spend(bytes_left, "[]".len())?;
+            let mut fitting = Vec::new();
+            for item in items {
+                let comma = usize::from(!fitting.is_empty());
+                let item = spend(bytes_left, comma).and_then(|()| fit(item, bytes_left));
+                let Some(item) = item else { break };
+                fitting.push(item);
+            }
+            Some(Value::Array(fitting))
+        }
+        Value::Object(members) => {
+            spend(bytes_left, "{}".len())?;
+            let mut fitting = Map::new();
+            for (name, value) in members {
+                let comma = usize::from(!fitting.is_empty());
+                let name_bytes = comma + json_bytes(name) + ":".len();
+                let value = spend(bytes_left, name_bytes).and_then(|()| fit(value, bytes_left));
+                let Some(value) = value else { break };
+                fitting.insert(name.clone(), value);
+            }
+            Some(Value::Object(fitting))
+        }
+    }
+}
+
+fn fit_text(text: &str, bytes_left: &mut usize) -> Option<String> {
+    const QUOTES: usize = 2;
+    if spend(bytes_left, json_bytes(text)).is_some() {
+        return Some(text.to_owned());
+    }
+    let room = bytes_left.checked_sub("…".len() + QUOTES)?;
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += json_bytes(c.encode_utf8(&mut [0; 4])) - QUOTES;
+        used <= room
+    };
+    let kept: String = text.chars().take_while(fits).collect();
+    *bytes_left = 0;
+    Some(kept.trim_end().to_owned() + "…")
+}
+
+fn spend(bytes_left: &mut usize, bytes: usize) -> Option<()> {
+    *bytes_left = bytes_left.checked_sub(bytes)?;
+    Some(())
+}
+
+fn pattern(text: &str) -> Regex {
+    Regex::new(text).expect("the pattern is a constant that a test compiles")
+}
+
+/// Elements of HTML, anything with an attribute, comments and declarations; scripts and styles
+/// with their content.
+static MARKUP: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?is)<script\b.*?</script\s*>|<style\b.*?</style\s*>|<!--.*?-->|<!doctype\b[^>]*>|<!\[CDATA\[|\]\]>",
+        r"|</?(?:a|abbr|article|b|base|big|blockquote|body|br|button|center|code|div|dl|dt|dd|em|embed",
+        r"|font|footer|form|frame|h[1-6]|head|header|hr|html|i|iframe|img|input|li|link|main|meta",
+        r"|nav|noscript|object|ol|p|pre|script|section|small|span|strong|style|sub|sup|svg|table",
+        r"|tbody|td|textarea|th|thead|title|tr|tt|u|ul|video)(?:\s[^<>]*)?/?>",
+        r#"|</?[a-z][\w:-]*\s+[\w:-]+\s*=\s*["'][^<>]*>"#,
+    ))
+});
+
+/// Where a stack trace begins, in the formats of the usual runtimes.
+static TRACE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?m)^\s*(?:Traceback \(most recent call last\)|Stack trace:|goroutine \d+ \[|Caused by: \S",
+        r#"|File ".*", line \d+|#\d+\s+\S+\(\d+\)|\S+\.rb:\d+:in |--- End of )"#,
+        r"|\s+at\s+(?:async\s+|new\s+)?(?:[\w$<>`]+[./])+[\w$<>`]+\s?\([^)\n]*\)?",
+        r"|\s+at\s+\S+\s\([^)\n]*:\d+:\d+\)|(?m)^\s*at\s\S+:\d+:\d+$",
+    ))
+});
+
+/// Addresses and names that are only valid inside a private network.
+static INTERNAL_HOST: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)\b(?:(?:10|127)(?:\.\d{1,3}){3}|(?:169\.254|192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2}",
+        r"|(?:[a-z0-9_-]+\.)+(?:internal|local|localdomain|lan|corp|intranet|svc|home\.arpa)\b|localhost\b",
+        r"|(?:fe80|f[cd][0-9a-f]{2}):[0-9a-f:]+[0-9a-f])(?::\d{1,5}\b|\b)",
+    ))
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Fragments of what the patterns find, for the property test to combine.
+    const TRIGGERS: [&str; 48] = [
+        "Traceback (most recent call last)",
+        "Stack trace:",
+        "goroutine ",
+        "7",
+        " [",
+        "Caused by: ",
+        "File \"",
+        "\", line ",
+        "#0",
+        " f(1)",
+        "a.rb",
+        ":5",
+        ":in ",
+        "--- End of ",
+        "\n",
+        "\n  at ",
+        " at ",
+        "at ",
+        "async ",
+        "new ",
+        "a.b",
+        "(",
+        ")",
+        " (",
+        "x.js:3:5",
+        "<b>",
+        "</b",
+        "<!-- x -->",
+        "]]>",
+        "<",
+        "10.1.2.3",
+        "127",
+        ".0",
+        ".1",
+        "192.168",
+        "172.16",
+        "a.internal",
+        ".local",
+        ".svc",
+        "localhost",
+        "LOCAL",
+        "HOST",
+        "fe80",
+        "fd00",
+        "::1",
+        ":ab",
+        "s3cr3t-key",
+        "loca\u{17f}t",
+    ];
+
+    static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new([&b"s3cr3t-key"[..]]));
+
+    fn clean(text: &str) -> Option<String> {
+        Cleaner::new(&REDACTOR).clean(text, 100)
+    }
+
+    #[test]
+    fn an_ordinary_sentence_is_unchanged() {
+        let sentences = [
+            "The requested file does not exist.",
+            "Zeile 1\nZeile \"2\"\t„Größe“ 漢字 🙂",
+            "value must be < 3 and > 1, use <id> or List<T>",
+            "Look at it (twice) at 10:00.",
+            "Version 10.0.19041.1 of api.vendor.example",
+        ];
+        for sentence in sentences {
+            assert_eq!(clean(sentence).as_deref(), Some(sentence));
+        }
+    }
+
+    #[test]
+    fn control_characters_markup_secrets_hosts_and_traces_are_removed() {
+        let rows = [
+            ("a\u{0}b\u{1b}[31m\u{202e}c\r\nd", "ab[31mc\nd"),
+            ("<b>Bad</b> <script>alert(1)</script>thing", "Bad thing"),
+            ("<scr<b>ipt>x", "x"),
+            ("<x onload=\"y\">z", "z"),
+            ("key s3cr3t-key is bad", "key [secret] is bad"),
+            ("no route to 10.1.2.3:8080", "no route to [internal host]"),
+            (
+                "db01.prod.internal:5432 refused, localhost:80",
+                "[internal host] refused, [internal host]",
+            ),
+            ("boom\n   at com.acme.Db.run(Db.java:12)\n   at x", "boom"),
+            ("boom    at Acme.Db.Run(String q) in C:\\a\\Db.cs:line 3", "boom"),
+            ("boom\nTraceback (most recent call last):\n  File \"a.py\", line 1", "boom"),
+            ("boom\n    at run (/srv/app/index.js:3:5)", "boom"),
+            ("boom\nStack trace:\n#0 /var/www/x.php(12): f()", "boom"),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(clean(text).as_deref(), Some(expected), "{text:?}");
+        }
+        assert_eq!(clean(" \u{200b}\n<br/> "), None);
+    }
+
+    #[test]
+    fn details_keep_numbers_and_empty_values_as_written() {
+        let text = r#"{"a":1.0,"b":1e+400,"c":12345678901234567890,"d":-0,"e":[],"f":{},"g":[{},null,[]],"h":0.1000000000000000055,"i":1e+5}"#;
+        let details: Value = serde_json::from_str(text).unwrap();
+        let shown = Cleaner::default().details(&details, 4096).unwrap();
+        assert_eq!(shown.to_string(), text);
+        let numbers = Redactor::new([&b"1234567890"[..]]);
+        let shown =
+            Cleaner::new(&numbers).details(&serde_json::json!({ "n": 1_234_567_890 }), 4096);
+        assert_eq!(shown, Some(serde_json::json!({ "n": "[secret]" })));
+        let traced = serde_json::json!({ "inner": { "stack": "x" }, "lines": [" "] });
+        assert_eq!(Cleaner::default().details(&traced, 4096), None);
+    }
+
+    #[test]
+    fn long_texts_are_cut_between_characters() {
+        let long = clean(&"ß".repeat(300)).unwrap();
+        assert_eq!(long.chars().count(), 100);
+        assert!(long.ends_with('…'));
+    }
+
+    #[test]
+    fn details_are_cut_to_their_bound_and_lose_stack_traces() {
+        let long = serde_json::json!({ "stackTrace": "x", "list": vec!["ab\"c"; 3000], "n": 1 });
+        let details = Cleaner::default().details(&long, 200).unwrap();
+        let length = details.to_string().len();
+        assert!(details.get("stackTrace").is_none());
+        assert!((150..=200).contains(&length), "{length}");
+        assert_eq!(Cleaner::default().details(&details, 200), Some(details.clone()));
+    }
+
+    proptest! {
+        #[test]
+        fn the_prefilter_never_passes_what_the_patterns_would_change(
+            words in proptest::collection::vec(
+                prop_oneof![
+                    proptest::sample::select(TRIGGERS.as_slice()).prop_map(str::to_owned),
+                    r"[ -~\n\t]{0,4}".prop_map(String::from),
+                    "(?s:.{0,3})".prop_map(String::from),
+                ],
+                0..6,
+            ),
+        ) {
+            let text = words.concat();
+            let cleaner = Cleaner::new(&REDACTOR);
+            prop_assert_eq!(cleaner.clean(&text, 100), cleaner.clean_by_patterns(&text, 100));
+        }
+
+        #[test]
+        fn fitting_counts_the_bytes_of_the_json(text in "(?s:.{0,30})", n in any::<i64>()) {
+            let value = serde_json::json!({ "a": [text, n, null, true], &text: { "b": {} } });
+            let all = json_bytes(&value);
+            prop_assert_eq!(fit(&value, &mut all.clone()), Some(value.clone()));
+            prop_assert_ne!(fit(&value, &mut (all - 1)), Some(value));
+        }
+
+        #[test]
+        fn cleaning_is_idempotent(text in "(?s:.{0,200})", odd in r#"[<>/a-b ="\n\u{0}.:0-9]{0,60}"#) {
+            let text = text + &odd;
+            if let Some(once) = clean(&text) {
+                prop_assert_eq!(clean(&once), Some(once));
+            }
+        }
+    }
+}
