@@ -68,10 +68,6 @@ impl Metrics {
     }
 }
 
-type CounterOf = fn(&UpstreamCounters) -> &Counter;
-type ScopeGauge = fn(&ScopeTotals) -> f64;
-type AccountGauge = fn(&[&AccountView]) -> f64;
-
 #[derive(Debug)]
 struct Scrape {
     names: Arc<Names>,
@@ -331,7 +327,7 @@ impl Scrape {
                 family.gauge(&labels, f64::from(scope.holds[cause as usize]))?;
             }
         }
-        let gauges: [(Metric, ScopeGauge); 2] = [
+        let gauges: [(Metric, HoldGauge); 2] = [
             (table::HOLD_REMAINING, |scope| scope.hold_remaining.as_secs_f64()),
             (table::HOLD_FAILURES, |scope| f64::from(scope.hold_failures)),
         ];
@@ -346,7 +342,7 @@ impl Scrape {
     }
 
     fn waiting(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let gauges: [(Metric, AccountGauge); 3] = [
+        let gauges: [(Metric, AccountsGauge); 3] = [
             (table::WAITING, |own| own.iter().map(|a| a.waiting).sum::<usize>() as f64),
             (table::LONGEST_WAIT, |own| {
                 own.iter().map(|a| a.longest_wait).max().unwrap_or_default().as_secs_f64()
