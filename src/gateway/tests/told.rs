@@ -15,7 +15,7 @@ fn told<F: Future<Output = ()>>(act: impl FnOnce() -> F) -> Vec<Value> {
 
 fn holds(lines: &[Value]) -> Vec<&Value> {
     let about_hold =
-        |line: &&Value| line["message"].as_str().is_some_and(|it| it.starts_with("a hold"));
+        |line: &&Value| line["message"].as_str().is_some_and(|it| it.starts_with("hold "));
     lines.iter().filter(about_hold).collect()
 }
 
