@@ -554,7 +554,8 @@ mod tests {
                 "exempts nothing",
             ),
             (
-                "a: { limit: 1/s, match: { methods: [GET] }, exempt: [{ path: /y, methods: [PUT] }] }",
+                "a: { limit: 1/s, match: { methods: [GET] },
+                exempt: [{ path: /y, methods: [PUT] }] }",
                 "a.exempt.0",
                 "exempts nothing",
             ),
