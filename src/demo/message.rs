@@ -23,7 +23,7 @@ pub(super) type ResponseBody = BoxBody<Bytes, io::Error>;
 /// Produces the chunks of a body on demand; `None` ends it.
 pub(super) type BodyChunks = Box<dyn FnMut() -> Option<Bytes> + Send + Sync>;
 
-/// The time of day on the vendor's clock, and how much faster than real time it runs.
+/// A moment on the vendor's clock, and how many times faster than real time its time runs.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct VendorTime {
     pub(super) ns: u64,

@@ -470,7 +470,7 @@ mod tests {
         let after_body = with_fault("random reset AfterBody");
         assert!(!after_body.is_empty());
         assert!(after_body.iter().all(|one| one.delivered && one.status.is_none()));
-        assert!(!with_fault("random reset InAnswer").is_empty());
+        assert!(!with_fault("random reset InResponse").is_empty());
         assert!(log.arrivals.len() < 200, "some requests are never read");
         let without_fault = log.arrivals.iter().filter(|one| one.fault.is_none()).count();
         assert!(complete >= without_fault && complete < 200);
