@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use evenkeel::demo::Log;
+use evenkeel::demo::RequestLog;
 
 /// How much of an allowance was used, and how that is computed.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub(crate) struct Use {
 }
 
 /// Counted moments of each account, in order.
-pub(crate) fn accounts(log: &Log) -> BTreeMap<String, Vec<u64>> {
+pub(crate) fn accounts(log: &RequestLog) -> BTreeMap<String, Vec<u64>> {
     let mut moments: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for one in &log.arrivals {
         if let Some(counted) = one.counted_ns {

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use evenkeel::clock::Clock;
-use evenkeel::demo::{Act, Command, Handle, Log, Order, VendorSettings};
+use evenkeel::demo::{Action, Command, RequestLog, ScriptRule, VendorHandle, VendorSettings};
 use evenkeel::time::Moment;
 use tokio::task::JoinSet;
 
@@ -106,7 +106,7 @@ struct Phase {
 }
 
 impl Phase {
-    async fn play(&self, clients: usize, gateway: &Gateway, vendor: &Handle, tales: &Tales) {
+    async fn play(&self, clients: usize, gateway: &Gateway, vendor: &VendorHandle, tales: &Tales) {
         let clock = Clock::start();
         let next = Rc::new(RefCell::new(self.from..self.to));
         let local = tokio::task::LocalSet::new();
@@ -125,7 +125,7 @@ impl Phase {
             () = local => {}
             () = beat(self.beats, vendor, clock) => {}
         }
-        vendor.control(&Command::Behave);
+        vendor.control(&Command::Reset);
     }
 
     fn tell(&self, tales: &HashMap<u64, Told>) -> String {
@@ -149,11 +149,11 @@ impl Phase {
 }
 
 /// Lets the vendor die in this rhythm until nobody watches any more.
-async fn beat(beats: &[f64], vendor: &Handle, clock: Clock) {
+async fn beat(beats: &[f64], vendor: &VendorHandle, clock: Clock) {
     for probability in beats.iter().cycle() {
-        vendor.control(&Command::Die { probability: *probability });
-        let close = Act::Garbage(LAST_WORDS.to_owned());
-        vendor.control(&Command::Order(Order::next(SILENT_CLOSES, close).method("POST")));
+        vendor.control(&Command::RandomFaults { probability: *probability });
+        let close = Action::Garbage(LAST_WORDS.to_owned());
+        vendor.control(&Command::Script(ScriptRule::next(SILENT_CLOSES, close).method("POST")));
         clock.sleep_until(clock.now().plus(BEAT)).await;
     }
 }
@@ -199,7 +199,7 @@ fn told(answer: &Answer) -> Told {
     }
 }
 
-fn judge(verdict: &mut Verdict, tales: &HashMap<u64, Told>, log: &Log) {
+fn judge(verdict: &mut Verdict, tales: &HashMap<u64, Told>, log: &RequestLog) {
     let (mut arrived, mut delivered) = (HashMap::new(), HashMap::new());
     for one in &log.arrivals {
         let id = one.target.rsplit('=').next().and_then(|id| id.parse::<u64>().ok());

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use evenkeel::clock::Clock;
-use evenkeel::demo::{Act, Arrival, Command, Handle, Order, VendorSettings};
+use evenkeel::demo::{Action, Command, RequestRecord, ScriptRule, VendorHandle, VendorSettings};
 use evenkeel::time::Moment;
 use tokio::task::JoinSet;
 
@@ -92,7 +92,7 @@ pub(crate) fn play_down(plan: &DownPlan) -> Verdict {
 enum Ruin {
     Nobody(SocketAddr),
     Resetting(SocketAddr, Arc<AtomicU64>),
-    Failing(Handle),
+    Failing(VendorHandle),
 }
 
 impl Ruin {
@@ -102,8 +102,8 @@ impl Ruin {
             Down::Resets => resetting(),
             Down::Answers500 => {
                 let vendor = open(unlimited());
-                let always = Order::next(u32::MAX, Act::Fail(500));
-                vendor.control(&Command::Order(always));
+                let always = ScriptRule::next(u32::MAX, Action::Fail(500));
+                vendor.control(&Command::Script(always));
                 Self::Failing(vendor)
             }
             Down::Partly => Self::Failing(open(unlimited())),
@@ -249,7 +249,7 @@ async fn wait_together(calls: usize, gateway: SocketAddr) -> (u16, usize) {
     (first.await.ok().and_then(|answer| answer.status()).unwrap_or(0), served)
 }
 
-fn judge_maintenance(verdict: &mut Verdict, plan: &MaintenancePlan, arrivals: &[Arrival]) {
+fn judge_maintenance(verdict: &mut Verdict, plan: &MaintenancePlan, arrivals: &[RequestRecord]) {
     let moments = |status: u16| {
         let such = arrivals.iter().filter(move |one| one.status == Some(status));
         such.map(|one| one.at_ns).collect::<Vec<u64>>()

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use evenkeel::clock::Clock;
 use evenkeel::demo::{
-    Act, Allowance, Command, Counting, Handle, Latency, Log, Order, Vendor, VendorSettings,
+    Action, Allowance, Command, Counting, Latency, RequestLog, ScriptRule, Vendor, VendorHandle,
+    VendorSettings,
 };
 use evenkeel::random::Random;
 use evenkeel::time::Moment;
@@ -135,13 +136,13 @@ pub(crate) fn play(plan: &Plan) -> Verdict {
 }
 
 /// A vendor on a thread and clock of its own.
-pub(crate) fn open(settings: VendorSettings) -> Handle {
+pub(crate) fn open(settings: VendorSettings) -> VendorHandle {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of loopback");
     Vendor::on_thread(settings, listener).expect("a vendor opens")
 }
 
 /// Keeps every client busy until the last window is over.
-async fn saturate(plan: &Plan, gateway: &Gateway, vendor: &Handle) -> Rc<Seen> {
+async fn saturate(plan: &Plan, gateway: &Gateway, vendor: &VendorHandle) -> Rc<Seen> {
     let seen = Rc::new(Seen::default());
     let (clock, random) = (Clock::start(), Rc::new(Random::from_seed(SEED)));
     let local = tokio::task::LocalSet::new();
@@ -168,7 +169,7 @@ async fn saturate(plan: &Plan, gateway: &Gateway, vendor: &Handle) -> Rc<Seen> {
 }
 
 /// Orders failures, evenly over the play.
-async fn trouble(plan: &Plan, vendor: &Handle, clock: Clock) {
+async fn trouble(plan: &Plan, vendor: &VendorHandle, clock: Clock) {
     if plan.failure_in == 0 {
         return std::future::pending().await;
     }
@@ -176,7 +177,7 @@ async fn trouble(plan: &Plan, vendor: &Handle, clock: Clock) {
     let pause = calls * u32::try_from(plan.failure_in).unwrap_or(u32::MAX);
     for _ in 0..FAILURES_MAX {
         clock.sleep_until(clock.now().plus(pause)).await;
-        vendor.control(&Command::Order(Order::next(1, Act::Fail(500)).method("GET")));
+        vendor.control(&Command::Script(ScriptRule::next(1, Action::Fail(500)).method("GET")));
     }
     std::future::pending().await
 }
@@ -237,7 +238,7 @@ fn add(count: &Cell<u64>) {
     count.set(count.get() + 1);
 }
 
-fn judge_windows(verdict: &mut Verdict, plan: &Plan, log: &Log) {
+fn judge_windows(verdict: &mut Verdict, plan: &Plan, log: &RequestLog) {
     let window = plan.real_window();
     let rolling = log.worst_window(window);
     let offsets = (0..20).map(|part| window * part / 20);
@@ -247,7 +248,7 @@ fn judge_windows(verdict: &mut Verdict, plan: &Plan, log: &Log) {
     verdict.promise(at_most("arrivals in an aligned window", aligned, plan.limit));
 }
 
-fn judge_use(verdict: &mut Verdict, plan: &Plan, log: &Log, end: u64) {
+fn judge_use(verdict: &mut Verdict, plan: &Plan, log: &RequestLog, end: u64) {
     let accounts = accounts(log);
     verdict.promise(at_least("accounts seen", accounts.len(), plan.accounts));
     for moments in accounts.values() {
@@ -267,7 +268,7 @@ fn judge_use(verdict: &mut Verdict, plan: &Plan, log: &Log, end: u64) {
     }
 }
 
-fn judge_clients(verdict: &mut Verdict, seen: &Seen, log: &Log, gateway: &Gateway) {
+fn judge_clients(verdict: &mut Verdict, seen: &Seen, log: &RequestLog, gateway: &Gateway) {
     let (served, failed) = (seen.served.get(), seen.failed.get());
     let (throttled, left, other) = (seen.throttled.get(), seen.left.get(), seen.other.get());
     let refused = log.arrivals.iter().filter(|one| one.throttled).count();
