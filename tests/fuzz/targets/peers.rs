@@ -50,7 +50,7 @@ impl Comparison {
         let ours = match ours {
             // Of a body in chunks there is only one reason; elsewhere it has a name.
             Verdict::Rejected(_) if peer.ends_with("chunks") => "rejected".to_owned(),
-            verdict => kebab(verdict.name()),
+            Verdict::Accepted(_) | Verdict::Rejected(_) | Verdict::Incomplete => kebab(ours.name()),
         };
         Self { peer, ours, theirs: theirs.to_owned() }
     }
@@ -171,7 +171,7 @@ pub(crate) fn response_head(input: &[u8]) -> Comparison {
         Verdict::Rejected(fault) if fault == "Malformed" => Verdict::Rejected(
             if theirs == "accepted" { unusable(&parsed, input) } else { "StatusLine" }.to_owned(),
         ),
-        ours => ours,
+        Verdict::Accepted(_) | Verdict::Rejected(_) | Verdict::Incomplete => ours,
     };
     Comparison::new("httparse-response", &ours, theirs)
 }

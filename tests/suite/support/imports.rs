@@ -35,8 +35,8 @@ struct Imports {
 
 impl Imports {
     fn of(files: &[File]) -> Self {
-        let mut imports = Self::default();
-        imports.modules = files.iter().map(|file| (module(file), file.path.clone())).collect();
+        let modules = files.iter().map(|file| (module(file), file.path.clone())).collect();
+        let mut imports = Self { modules, ..Self::default() };
         let mut named: Vec<(Path, Path)> = Vec::new();
         for file in files {
             let (module, code) = (module(file), file.code());
