@@ -60,8 +60,8 @@ pub async fn tour(
     let mut report = TourReport::new(output);
     report.introduction(&format!(
         "You will see one client call two simulated vendors through the gateway: a burst, a\n\
-         deadlock, a maintenance window and three errors. For each, what the client and the vendor\n\
-         saw is shown and checked. The vendors' time runs {} times faster than yours.",
+         deadlock, a maintenance window and three errors. What the client and the vendor saw is\n\
+         shown and checked. The vendors' time runs {} times faster than yours.",
         tour.scale
     ))?;
     tour.burst(&mut report).await?;
