@@ -246,7 +246,7 @@ impl Script {
         }
     }
 
-    /// The action of the first rule that matches, which is used up once more.
+    /// The action of the first rule that matches. Each match uses up one of the rule's `times`.
     pub(super) fn take(&mut self, method: &str, path: &str) -> Option<Action> {
         let index = self.rules.iter().position(|rule| rule.matches(method, path))?;
         let rule = self.rules.get_mut(index)?;

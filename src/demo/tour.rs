@@ -501,7 +501,7 @@ mod tests {
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
                     let shared = Arc::clone(&shared);
-                    let serve = service_fn(move |request| Arc::clone(&shared).answer(request));
+                    let serve = service_fn(move |request| Arc::clone(&shared).respond(request));
                     let builder = hyper::server::conn::http1::Builder::new();
                     tokio::spawn(builder.serve_connection(TokioIo::new(stream), serve));
                 }
@@ -509,7 +509,7 @@ mod tests {
             address
         }
 
-        async fn answer(
+        async fn respond(
             self: Arc<Self>,
             request: Request<Incoming>,
         ) -> Result<Response<Full<Bytes>>, hyper::Error> {
