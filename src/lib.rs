@@ -67,7 +67,7 @@
 //!    cancellation included: [`allowance::Slot`] settles itself when it is dropped.
 //! 5. A response body is read only to understand an error, only up to a cap. Every other body
 //!    streams.
-//! 6. Only `upstream` names hyper's client (the demo's visitor apart); only `config` names the
+//! 6. Only `upstream` names hyper's client (the demo's client apart); only `config` names the
 //!    config crate; only `outcome/code.rs` defines codes.
 //! 7. No raw value leaves `config`; settings cannot be invalid.
 //! 8. Every queue, map, buffer and loop has a bound with a name.

@@ -1,7 +1,7 @@
 //! `evenkeel demo`: two simulated vendors and the gateway in front of them, offline.
 //!
-//! The gateway runs as with `evenkeel run`, on a configuration that the demo generates. With `--tour`
-//! a guided tour runs and ends, and the exit code says whether all its checks passed.
+//! The gateway runs as with `evenkeel run`, on a configuration that the demo generates. With
+//! `--tour` a guided tour runs, and the exit code says whether all its checks passed.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::net::{SocketAddr, TcpListener};

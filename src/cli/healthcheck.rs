@@ -1,8 +1,8 @@
 //! `evenkeel healthcheck`: requests `/readyz` of a running gateway, for container probes.
 //!
 //! The admin address comes from the same files, variables and flags as with `run`. Nothing else of
-//! the configuration is read, so secrets need not be accessible. The exit code is 0 or 1 only, since
-//! container engines reserve the others.
+//! the configuration is read, so secrets need not be accessible. The exit code is 0 or 1 only,
+//! since container engines reserve the others.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};

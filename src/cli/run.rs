@@ -65,7 +65,7 @@ pub fn run(args: &RunArgs, err: &mut dyn Write) -> ExitCode {
     let clock = Clock::start();
     let loaded = match load(&args.request(), &Environment::of_process()) {
         Ok(loaded) => loaded,
-        Err(faults) => return report(&faults, err),
+        Err(diagnostics) => return report(&diagnostics, err),
     };
     let _log = match Log::start(&loaded.settings.telemetry, clock) {
         Ok(log) => log,

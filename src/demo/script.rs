@@ -1,7 +1,7 @@
 //! Scripted behaviour of a simulated vendor, and the commands that set it.
 //!
-//! A [`Command`] comes from code or, as JSON, from `POST /_vendor/control`. Pure values: moments and
-//! random numbers are passed in; `serve` performs what is decided here.
+//! A [`Command`] comes from code or, as JSON, from `POST /_vendor/control`. Pure values: moments
+//! and random numbers are passed in; `serve` performs what is decided here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -219,7 +219,7 @@ impl Script {
         }
     }
 
-    /// Executes a command. Those about tokens and keys change no script; [`super::shared`] has them.
+    /// Executes a command, unless it concerns tokens or keys, which the shared state holds.
     pub(super) fn execute(&mut self, command: &Command, now: u64, scale: u32) {
         let scaled = |ms: u64| Duration::from_millis(ms) / scale.max(1);
         match command {
@@ -246,7 +246,7 @@ impl Script {
         }
     }
 
-    /// The action of the first rule that matches, which is used up once more.
+    /// The action of the first rule that matches. Each match uses up one of the rule's `times`.
     pub(super) fn take(&mut self, method: &str, path: &str) -> Option<Action> {
         let index = self.rules.iter().position(|rule| rule.matches(method, path))?;
         let rule = self.rules.get_mut(index)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::settings::{Allowance, Counting, Latency, VendorSettings};
 
 const SCALE: u32 = 60;
-/// Droplink's documentation states no rate limit (D39). This one is small, so that a burst exceeds it.
+/// Droplink's documentation states no rate limit (D39). A small one shows what a burst does.
 const DROPLINK_LIMIT: usize = 10;
 const DROPLINK_WINDOW: Duration = Duration::from_secs(60);
 /// Wordbee's documented limit of 1000 per hour.

@@ -60,8 +60,8 @@ pub async fn tour(
     let mut report = TourReport::new(output);
     report.introduction(&format!(
         "You will see one client call two simulated vendors through the gateway: a burst, a\n\
-         deadlock, a maintenance window and three errors. For each, what the client and the vendor\n\
-         saw is shown and checked. The vendors' time runs {} times faster than yours.",
+         deadlock, a maintenance window and three errors. What the client and the vendor saw is\n\
+         shown and checked. The vendors' time runs {} times faster than yours.",
         tour.scale
     ))?;
     tour.burst(&mut report).await?;
@@ -501,7 +501,7 @@ mod tests {
             tokio::spawn(async move {
                 while let Ok((stream, _)) = listener.accept().await {
                     let shared = Arc::clone(&shared);
-                    let serve = service_fn(move |request| Arc::clone(&shared).answer(request));
+                    let serve = service_fn(move |request| Arc::clone(&shared).respond(request));
                     let builder = hyper::server::conn::http1::Builder::new();
                     tokio::spawn(builder.serve_connection(TokioIo::new(stream), serve));
                 }
@@ -509,7 +509,7 @@ mod tests {
             address
         }
 
-        async fn answer(
+        async fn respond(
             self: Arc<Self>,
             request: Request<Incoming>,
         ) -> Result<Response<Full<Bytes>>, hyper::Error> {
