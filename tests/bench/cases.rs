@@ -1,6 +1,6 @@
 //! The pure decisions on the path of a call that are timed. To add one, write a function like
-//! [`moment_arithmetic`], which builds its state and calls `timed`, and add it to [`ALL`]. Functions
-//! that do I/O are measured by the benchmark `table`.
+//! [`moment_arithmetic`], which builds its state and calls `timed`, and add it to [`ALL`].
+//! Functions that do I/O are measured by the benchmark `table`.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A histogram of latencies with log-linear buckets: 64 for each power of two, so that a quantile is
-//! exact to 1.6 %.
+//! A histogram of latencies with log-linear buckets: 64 for each power of two, so that a quantile
+//! is exact to 1.6 %.
 
 /// The number of buckets for each power of two, as a power of two.
 const STEP_BITS: u32 = 6;
@@ -22,8 +22,8 @@ impl Histogram {
         self.total += 1;
     }
 
-    /// The smallest upper bound of a bucket that `share` of all values do not exceed; 0 if there are
-    /// no values.
+    /// The smallest upper bound of a bucket that `share` of all values do not exceed; 0 if there
+    /// are no values.
     pub(crate) fn quantile(&self, share: f64) -> u64 {
         let rank = share * self.total as f64;
         let mut seen = 0;

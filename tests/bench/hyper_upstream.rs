@@ -1,5 +1,5 @@
-//! The upstreams for HTTP/1.1 over TLS and for HTTP/2 in clear, with hyper on one thread. They serve
-//! only the small answer; all other rows use the raw upstream.
+//! The upstreams for HTTP/1.1 over TLS and for HTTP/2 in clear, with hyper on one thread. They
+//! serve only the small answer; all other rows use the raw upstream.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

@@ -1,5 +1,5 @@
-//! Memory: at rest, per idle client, and growth while a large body passes. Resident and proportional
-//! sizes, since virtual sizes cost nothing.
+//! Memory: at rest, per idle client, and growth while a large body passes. Resident and
+//! proportional sizes, since virtual sizes cost nothing.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

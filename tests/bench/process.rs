@@ -147,8 +147,8 @@ fn number(text: &str, label: &str) -> f64 {
     after.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0.0)
 }
 
-/// How long this core has been busy since the machine was started, in nanoseconds. The resolution of
-/// 10 ms suffices to tell whether other programs used the core.
+/// How long this core has been busy since the machine was started, in nanoseconds. The resolution
+/// of 10 ms suffices to tell whether other programs used the core.
 pub(crate) fn core_busy_nanos(core: usize) -> Result<f64, MeasureError> {
     /// The unit of /proc/stat, on all common architectures.
     const TICK_NANOS: f64 = 1e7;

@@ -1,5 +1,5 @@
-//! Medians with their spread, tables, and the figures that are compared with the targets. Values are
-//! rounded only when they are printed.
+//! Medians with their spread, tables, and the figures that are compared with the targets. Values
+//! are rounded only when they are printed.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,8 +44,8 @@ impl Figures {
         self.values.get(&(row, label.to_owned())).copied()
     }
 
-    /// Records that a line has no figure, and returns its cells. This is a failure of the run unless
-    /// the line is a peer's, which may be unable to do what the row asks.
+    /// Records that a line has no figure, and returns its cells. This is a failure of the run
+    /// unless the line is a peer's, which may be unable to do what the row asks.
     pub(crate) fn missing(&mut self, label: &str, error: &MeasureError) -> Vec<String> {
         let peer = Program::PEERS.iter().any(|peer| label.starts_with(peer.name()));
         self.missing |= !peer;

@@ -1,4 +1,5 @@
-//! The time from the start of the process until it is ready, on any core, and the size of the binary.
+//! The time from the start of the process until it is ready, on any core, and the size of the
+//! binary.
 
 use std::fs;
 

@@ -1,7 +1,7 @@
 //! `cargo bench --bench table`: the cost of evenkeel beside a raw relay and its peers.
 //!
-//! It measures the programs that it finds, without installing or tuning any, prints ratios, and says
-//! for each target whether it is met. README.md in this folder describes the method.
+//! It measures the programs that it finds, without installing or tuning any, prints ratios, and
+//! says for each target whether it is met. README.md in this folder describes the method.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is the result")]
 
@@ -159,7 +159,8 @@ fn decisions(_: &Setup, _: &[Contender], figures: &mut Figures) {
 }
 
 /// Builds the program as it is shipped. The binary that cargo builds for benchmarks shares features
-/// of its libraries with the tests, among them tokio's pausable clock, which costs time in each call.
+/// of its libraries with the tests, among them tokio's pausable clock, which costs time in each
+/// call.
 fn shipped_binary() -> Result<PathBuf, MeasureError> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/target/shipped");
     let build =

@@ -1,5 +1,5 @@
-//! An outage is not made worse by retries: while the vendor is down, sends stay within 1.1 times the
-//! calls, and in a maintenance window each hold sends one probe, however many calls wait.
+//! An outage is not made worse by retries: while the vendor is down, sends stay within 1.1 times
+//! the calls, and in a maintenance window each hold sends one probe, however many calls wait.
 
 use std::cell::Cell;
 use std::io::Read;
@@ -38,8 +38,8 @@ pub(crate) enum Down {
     /// Resets each connection after the first bytes of a request.
     Resets,
     Answers500,
-    /// Answers 500 to one call in five: too few for the outage hold, so only the retry budget limits
-    /// the retries.
+    /// Answers 500 to one call in five: too few for the outage hold, so only the retry budget
+    /// limits the retries.
     Partly,
 }
 
