@@ -1,7 +1,7 @@
 //! Which hosts the admin API may be addressed by.
 //!
-//! A web page could point a name of its own at this machine (DNS rebinding), so only `localhost` and
-//! IP addresses are accepted. Names are never resolved.
+//! A web page could point a name of its own at this machine (DNS rebinding), so only `localhost`
+//! and IP addresses are accepted. Names are never resolved.
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -293,9 +293,11 @@ impl Checker<'_> {
             }
             Value::Plain(_) | Value::Quoted(_) => {
                 let text = node.text().filter(|text| !may_hold_a_secret(text));
-                let nearest = text.and_then(|text| match of.into() {
-                    Kind::Map(keys) => Some(format!("[{}]", self.suggested_map(&node, keys)?)),
-                    kind => suggest::list_for_text(text, kind),
+                let nearest = text.and_then(|text| {
+                    let Kind::Map(keys) = of.into() else {
+                        return suggest::list_for_text(text, of.into());
+                    };
+                    Some(format!("[{}]", self.suggested_map(&node, keys)?))
                 });
                 self.wrong_type(&node, "a list", nearest)
             }

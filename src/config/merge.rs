@@ -77,18 +77,18 @@ impl<'l> Written<'l> {
     fn fields(&self, path: &str, merged: Map<String, Value>) -> Vec<Field> {
         let mut numbered: Vec<_> = merged
             .into_iter()
-            .filter_map(|(key, value)| self.field(format!("{path}.{key}"), value))
+            .filter_map(|(key, value)| self.field(&format!("{path}.{key}"), value))
             .collect();
         numbered.sort_by_key(|(number, _)| *number);
         numbered.into_iter().map(|(_, field)| field).collect()
     }
 
-    fn field(&self, path: String, value: Value) -> Option<(usize, Field)> {
-        let first = *self.first.get(&path)?;
+    fn field(&self, path: &str, value: Value) -> Option<(usize, Field)> {
+        let first = *self.first.get(path)?;
         let origin = value.origin().and_then(|origin| origin.parse::<usize>().ok());
         if let ValueKind::Table(merged) = value.kind {
             let field: &Field = self.fields[first];
-            let item = Item::map(field.item.at, self.fields(&path, merged));
+            let item = Item::map(field.item.at, self.fields(path, merged));
             return Some((first, Field { item, ..field.clone() }));
         }
         let field: &Field = self.fields.get(origin?)?;

@@ -36,8 +36,21 @@ impl Secret {
         folder: &Path,
     ) -> Result<Self, String> {
         match reference {
-            SecretRef::Env(name) => from_variable(name, env),
-            SecretRef::File(path) => from_file(&folder.join(&**path), path),
+            SecretRef::Env(name) => {
+                let value = env.value(name);
+                let value =
+                    value.ok_or_else(|| format!("the variable {name} is not set, or empty"))?;
+                let cut = cut(value.as_encoded_bytes());
+                cut.map_err(|message| format!("the variable {name} {message}"))
+            }
+            SecretRef::File(path) => {
+                let bytes = File::open(folder.join(&**path))
+                    .and_then(|mut file| read_bounded(&mut file, SECRET_BYTES_MAX));
+                let bytes = bytes.map_err(|error| format!("{path}: {}", cannot_read(&error)))?;
+                let bytes =
+                    bytes.ok_or_else(|| format!("{path}: the file is longer than 64KiB"))?;
+                cut(&bytes).map_err(|message| format!("{path}: the file {message}"))
+            }
         }
     }
 
@@ -50,19 +63,6 @@ impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("***")
     }
-}
-
-fn from_variable(name: &str, env: &Environment) -> Result<Secret, String> {
-    let value = env.value(name);
-    let value = value.ok_or_else(|| format!("the variable {name} is not set, or empty"))?;
-    cut(value.as_encoded_bytes()).map_err(|message| format!("the variable {name} {message}"))
-}
-
-fn from_file(path: &Path, written: &str) -> Result<Secret, String> {
-    let bytes = File::open(path).and_then(|mut file| read_bounded(&mut file, SECRET_BYTES_MAX));
-    let bytes = bytes.map_err(|error| format!("{written}: {}", cannot_read(&error)))?;
-    let bytes = bytes.ok_or_else(|| format!("{written}: the file is longer than 64KiB"))?;
-    cut(&bytes).map_err(|message| format!("{written}: the file {message}"))
 }
 
 /// UTF-8's byte order mark, which some editors put before everything.

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::format::Limit;
-use super::provenance::{EffectiveValue, Provenance};
+use super::provenance::EffectiveValue;
 use super::settings::{Loaded, Settings};
 use crate::allowance::{Allowance, Grant, Mode};
 use crate::gateway::Upstream;
@@ -13,8 +13,13 @@ impl Loaded {
     /// The settings in force as YAML; secrets appear only as references.
     #[must_use]
     pub fn show(&self) -> String {
+        let mut root = Branch { name: "", effective: None, below: Vec::new() };
+        for effective in self.provenance.all() {
+            let leaf = effective.key.split('.').fold(&mut root, |branch, name| branch.child(name));
+            leaf.effective = Some(effective);
+        }
         let mut out = String::new();
-        branches(&self.provenance).into_iter().for_each(|branch| branch.write(0, &mut out));
+        root.below.iter().for_each(|branch| branch.write(0, &mut out));
         out
     }
 }
@@ -24,15 +29,6 @@ struct Branch<'k> {
     name: &'k str,
     effective: Option<&'k EffectiveValue>,
     below: Vec<Self>,
-}
-
-fn branches(provenance: &Provenance) -> Vec<Branch<'_>> {
-    let mut root = Branch { name: "", effective: None, below: Vec::new() };
-    for effective in provenance.all() {
-        let leaf = effective.key.split('.').fold(&mut root, |branch, name| branch.child(name));
-        leaf.effective = Some(effective);
-    }
-    root.below
 }
 
 impl<'k> Branch<'k> {

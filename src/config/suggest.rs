@@ -139,9 +139,12 @@ fn at_path(path: &[&'static str], found: &str, node: &Node, keys: Keys) -> Strin
         return format!("auth: {AUTHORIZATION}");
     }
     let kind = keys.kind_at(path.iter().copied());
-    let value = node.text().and_then(|text| match kind? {
-        Kind::Map(inside) => map_for_text(path.last()?, text, inside),
-        kind => shown_value(path, found, text, leaf(kind)?),
+    let value = node.text().and_then(|text| {
+        let kind = kind?;
+        if let Kind::Map(inside) = kind {
+            return map_for_text(path.last()?, text, inside);
+        }
+        shown_value(path, found, text, leaf(kind)?)
     });
     let placeholder = if matches!(kind, Some(Kind::Secret)) { "{ env: NAME }" } else { "…" };
     let mut words = value.unwrap_or_else(|| placeholder.into());

@@ -107,12 +107,11 @@ fn plain_to_json(text: &str) -> serde_json::Value {
     if !text.starts_with(number) {
         return text.into();
     }
-    text.parse::<i64>().map(Into::into).or_else(|_| finite(text)).unwrap_or_else(|()| text.into())
-}
-
-fn finite(text: &str) -> Result<serde_json::Value, ()> {
-    let number = text.parse::<f64>().map_err(|_| ())?;
-    serde_json::Number::from_f64(number).map(serde_json::Value::Number).ok_or(())
+    if let Ok(number) = text.parse::<i64>() {
+        return number.into();
+    }
+    let number = text.parse::<f64>().ok().and_then(serde_json::Number::from_f64);
+    number.map_or_else(|| text.into(), serde_json::Value::Number)
 }
 
 /// All texts that were read, in the order of the layers; locations refer to them.

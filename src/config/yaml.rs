@@ -76,19 +76,30 @@ impl<'t> Reader<'t, '_> {
 
     fn node(&mut self, event: &Event<'t>, span: Span, depth: usize) -> Read<Node> {
         let at = self.at(span);
-        self.reject_tag(event, at);
+        if let Some(tag) = event.tag() {
+            let message = "tags are not supported";
+            let diagnostic = Diagnostic::new(DiagnosticCode::Syntax, Some(at), message);
+            self.diagnostics.push(diagnostic.found(tag.original()));
+        }
         if depth > DEPTH_MAX {
             let message = format!("nested deeper than {DEPTH_MAX} levels");
             return Err(Box::new(Diagnostic::new(DiagnosticCode::Range, Some(at), message)));
         }
         let value = if let Event::Scalar(text, style, ..) = event {
-            scalar(text, *style)
+            match (style, &**text) {
+                (ScalarStyle::Plain, "" | "~" | "null" | "Null" | "NULL") => Value::Nothing,
+                (ScalarStyle::Plain, text) => Value::Plain(text.into()),
+                (_, text) => Value::Quoted(text.into()),
+            }
         } else if matches!(event, Event::SequenceStart(..)) {
             self.list(depth)?
         } else if matches!(event, Event::MappingStart(..)) {
             self.map(depth)?
         } else {
-            return Err(alias(at));
+            let message = "aliases are not supported";
+            let alias = Diagnostic::new(DiagnosticCode::Syntax, Some(at), message);
+            let accepted = "the value itself; what upstreams share belongs under `defaults`";
+            return Err(Box::new(alias.accepted(accepted)));
         };
         Ok(Node { at: self.up_to_here(at, event), value })
     }
@@ -144,14 +155,6 @@ impl<'t> Reader<'t, '_> {
         seen.insert(name.into(), key.at);
     }
 
-    fn reject_tag(&mut self, event: &Event<'t>, at: Location) {
-        if let Some(tag) = event.tag() {
-            let diagnostic =
-                Diagnostic::new(DiagnosticCode::Syntax, Some(at), "tags are not supported");
-            self.diagnostics.push(diagnostic.found(tag.original()));
-        }
-    }
-
     fn second_document(&self, span: Span) -> Box<Diagnostic> {
         let message = "a second document in one file";
         let diagnostic = Diagnostic::new(DiagnosticCode::Syntax, Some(self.at(span)), message);
@@ -199,19 +202,6 @@ impl<'t> Reader<'t, '_> {
 /// What to write instead of `${NAME}`, which is not YAML between braces.
 const VARIABLES: &str = "variables are not replaced inside a file: a secret is `{ env: NAME }`, \
                          and EVENKEEL__A__B in the environment sets the key a.b";
-
-fn scalar(text: &str, style: ScalarStyle) -> Value {
-    match (style, text) {
-        (ScalarStyle::Plain, "" | "~" | "null" | "Null" | "NULL") => Value::Nothing,
-        (ScalarStyle::Plain, text) => Value::Plain(text.into()),
-        (_, text) => Value::Quoted(text.into()),
-    }
-}
-
-fn alias(at: Location) -> Box<Diagnostic> {
-    let diagnostic = Diagnostic::new(DiagnosticCode::Syntax, Some(at), "aliases are not supported");
-    Box::new(diagnostic.accepted("the value itself; what upstreams share belongs under `defaults`"))
-}
 
 fn duplicate(name: &str, at: Location, first: Location) -> Diagnostic {
     Diagnostic::new(DiagnosticCode::DuplicateKey, Some(at), format!("`{name}` is set twice"))

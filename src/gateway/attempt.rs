@@ -1,488 +1,229 @@
 //! The attempt loop: the only loop in the program that sends.
 //!
-//! It has no opinions: exchange, classify, decide, wait, or return. What an outcome means is
-//! `dialect`'s and `policy::classify`'s to say, what is done about it `policy::verdict`'s.
+//! It exchanges, classifies, decides, waits, or returns. What an outcome means is decided by
+//! [`dialect`](crate::dialect), and whether to send again by [`retry`](crate::retry).
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::{Poll, ready};
-use std::time::Duration;
 
-use http::response::Parts;
-use http::{Response, StatusCode};
+use http::Response;
 
-use crate::allowance::{
-    AttemptEnd, BlindFailure, ConcurrencyPermit, SettleOutcome, Settlement, Slot,
-};
-use crate::dialect;
-use crate::headers::ResponseScan;
-use crate::outcome::{
-    Classification, Code, Delivery, Facts, Failure, FailureKind, Processing, Remedy, ResponseHead,
-    StoppedBy,
-};
+use crate::allowance::{Settlement, Slot};
+use crate::outcome::{Failure, Remedy, StoppedBy};
 use crate::retry::decision::{BudgetCharge, RetryContext, RetryReason, Verdict, decide};
-use crate::telemetry::{self, AttemptResult, Throttle};
 use crate::time::Moment;
 use crate::upstream::{Exchange, Progress};
 
-use super::admit::{Again, Ended, Payment, Stop};
-use super::body::{Extent, Peeked, RequestBody, ResponseBody, Streamed};
+use super::body::RequestBody;
 use super::call::Call;
-use super::record::BY_RATE_HEADERS;
+use super::connection::ClientConnection;
+use super::result::{CallResult, FailedAttempt, Interruption};
 use super::settings::Inspect;
-use super::unread::Unread;
-use super::upload::UploadWatch;
-use super::watch::{Sending, Watch, guarded};
-use super::{BoxFuture, Gateway, Peer};
+use super::settle::blind_failure;
+use super::state::{BoxFuture, Gateway};
+use super::timeouts::{AttemptTimeouts, ExchangeGuard, due_with_guard};
+use super::upload::UploadMonitor;
 
-/// What the client gets in the end.
-#[derive(Debug)]
-pub(super) enum Finish<B> {
-    /// The vendor's answer as it is, and what its head has.
-    Passed(Response<ResponseBody<B>>, ResponseScan),
-    /// A problem made of the last outcome.
-    Troubled(Box<Troubled>),
-    /// A problem of our own.
-    Stopped(Stop),
-}
-
-/// The last outcome of a call that did not succeed.
-#[derive(Debug)]
-pub(super) struct Troubled {
-    pub(super) trouble: Classification,
-    /// The vendor's head and what was understood of its body, if it answered.
-    pub(super) answer: Option<(Parts, Facts)>,
-    /// How the last exchange broke, if it did.
-    pub(super) failure: Option<Failure>,
-    pub(super) stopped_by: StoppedBy,
-    pub(super) aftermath: SettleOutcome,
-    pub(super) at: Moment,
-}
-
-/// What one outcome means for the loop.
-enum Concluded<B> {
-    Done(Finish<B>),
-    Trouble(Box<Met>),
-}
-
-/// Trouble, and what it led to.
-struct Met {
-    trouble: Classification,
-    answer: Option<(Parts, Facts)>,
-    aftermath: SettleOutcome,
+/// A retry that has been decided.
+#[derive(Clone, Copy, Debug)]
+struct Retry {
+    /// Our own wait ends; `None` where only the queue makes the call wait.
+    not_before: Option<Moment>,
+    payment: Payment,
     reason: RetryReason,
-    /// How the exchange broke, if it did.
-    failure: Option<Failure>,
-    /// Whether the attempt was the probe of a hold.
-    probe: Probe,
 }
 
-/// Whether an attempt was the probe of a hold.
+/// Whether the retry budget has paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Probe {
-    Yes,
-    No,
+enum Payment {
+    /// It has, or owes nothing.
+    Settled,
+    /// It pays when the wait is over: by then other calls have shown whether the upstream is alive.
+    Due,
 }
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
-    /// Sends until there is an answer to give.
-    pub(super) async fn attempts(&self, call: &mut Call<'_>, peer: &Peer) -> Finish<E::Body> {
+    /// Sends the call until there is a result for the client.
+    pub(super) async fn attempts(
+        &self,
+        call: &mut Call<'_>,
+        client: &ClientConnection,
+    ) -> CallResult<E::Body> {
         loop {
             let mut slot = match self.admit(call).await {
                 Ok(slot) => slot,
-                Err(stop) => return Finish::Stopped(stop),
+                Err(interruption) => return CallResult::Interrupted(interruption),
             };
-            let sent = self.moment_of(call);
-            let result = self.send(call, peer, &mut slot, sent).await;
-            let settlement = self.exchanged(call, sent);
-            let concluding = match result {
-                Ok(response) if passes(call, &response) => {
-                    return self.pass_at_once(call, slot, response, settlement);
+            let sent = self.attempt_start(call);
+            let exchanged = self.send(call, client, &mut slot, sent).await;
+            let settlement = self.exchange_ended(call, sent);
+            let classifying = match exchanged {
+                Ok(response) if passes_uninspected(call, &response) => {
+                    return self.pass(call, slot, response, settlement);
                 }
-                result => self.conclude(call, slot, result, settlement),
+                exchanged => self.classify(call, slot, exchanged, settlement),
             };
-            // Bottleneck out here, where the result is gone: the future need not keep a place for it.
-            let concluded = concluding.await;
-            let met = match concluded {
-                Concluded::Done(finish) => return finish,
-                Concluded::Trouble(met) => met,
+            // Awaited only here, where `exchanged` is gone, so that the future of a call need not
+            // reserve room for it.
+            let failed = match classifying.await {
+                Ok(result) => return result,
+                Err(failed) => failed,
             };
-            let again = match self.judge(call, &met) {
-                Ok(again) => again,
-                Err(stopped_by) => return self.give_up(call, *met, stopped_by),
+            let retry = match self.decide(call, &failed) {
+                Ok(retry) => retry,
+                Err(stopped_by) => return self.give_up(call, failed, stopped_by),
             };
-            match self.prepare(call, again).await {
-                Ok(()) => {}
-                Err(Ended::Stopped(stop)) => return Finish::Stopped(stop),
-                Err(Ended::Unpaid) => return self.give_up(call, *met, StoppedBy::Budget),
+            if let Err(interruption) = self.wait_for_retry(call, retry).await {
+                return CallResult::Interrupted(interruption);
             }
+            if retry.payment == Payment::Due && !self.pay_retry(call, self.clock.now()) {
+                return self.give_up(call, failed, StoppedBy::Budget);
+            }
+            self.shard.retried(call.upstream, retry.reason);
+            call.history.retried_because = Some(retry.reason);
         }
     }
 
-    #[cold]
-    fn give_up(&self, call: &Call<'_>, met: Met, stopped_by: StoppedBy) -> Finish<E::Body> {
-        self.shard.not_retried(call.upstream, stopped_by);
-        let Met { trouble, answer, aftermath, reason, failure, .. } = met;
-        let at = self.clock.now();
-        if let Some(failure) = blind_failure(&trouble, reason) {
-            let outage = call.account.call_failed(&call.want, failure, self.random.unit());
-            self.tell_operator(call, &outage, (None, at));
-        }
-        let troubled = Troubled { trouble, answer, failure, stopped_by, aftermath, at };
-        Finish::Troubled(Box::new(troubled))
-    }
-
-    /// One exchange, from its first byte to its answer's head or its failure, under the timeouts
-    /// of its phases.
+    /// One exchange, from the first byte of the request to the head of the response or a failure,
+    /// under the timeouts of its phases.
     async fn send(
         &self,
         call: &mut Call<'_>,
-        peer: &Peer,
+        client: &ClientConnection,
         slot: &mut Slot,
         sent: Moment,
     ) -> Result<Response<E::Body>, Failure> {
-        let mut upload = UploadWatch::of(call, sent);
+        let mut upload = UploadMonitor::new(call, sent);
         let body = call.next_attempt(|| self.random.bytes8());
-        let policy = call.policy;
+        let timeouts = AttemptTimeouts::new(call.policy, slot);
         let progress = Progress::starting_at(sent);
         let exchange = self.exchange.exchange(call.upstream, &call.request, body, &progress);
         let mut exchange = pin!(exchange);
-        let watch = Watch {
-            began: sent,
-            guard: slot.arrival_guard(),
-            attempt_timeout: policy.attempt_timeout,
-            idle_timeout: policy.idle_timeout,
-        };
-        let mut sending = Sending { gateway: self, call, slot, progress: &progress, over: false };
-        let mut due = upload.first_alarm(watch.first_alarm());
-        let mut alarm = None;
+        let mut guard =
+            ExchangeGuard { gateway: self, call, slot, progress: &progress, over: false };
+        let mut due = upload.earliest(timeouts.earliest(sent));
+        let mut timer = None;
         let result = poll_fn(|cx| {
             loop {
                 let polled = exchange.as_mut().poll(cx);
                 let interim = progress.take_interim();
                 if !interim.is_empty() {
-                    self.pass_interim(call, peer, interim);
+                    self.pass_interim(call, client, interim);
                 }
                 if polled.is_ready() {
                     return polled;
                 }
-                due = guarded(due, sending.slot, &progress);
-                let alarm = alarm.get_or_insert_with(|| peer.alarm.lend(self.clock, due));
-                ready!(alarm.poll(due, cx));
+                due = due_with_guard(due, guard.slot, &progress);
+                let timer = timer.get_or_insert_with(|| client.timer.take(self.clock, due));
+                ready!(timer.poll(due, cx));
                 let now = self.clock.now();
-                let looked = watch.look_again(&progress, sending.slot, now);
-                match looked.and_then(|due| upload.look_again(&progress, due, now)) {
+                let next = timeouts.check(&progress, guard.slot, now);
+                match next.and_then(|next| upload.check(&progress, next, now)) {
                     Ok(next) => due = next,
                     Err(failure) => return Poll::Ready(Err(failure)),
                 }
             }
         })
         .await;
-        sending.over = true;
-        drop(sending);
-        call.story.answer_head = progress.take_head();
+        guard.over = true;
+        drop(guard);
+        call.history.response_head = progress.take_head();
         result
     }
 
-    /// An exchange that began at `sent` is over now.
-    fn exchanged(&self, call: &mut Call<'_>, sent: Moment) -> Settlement<'static> {
+    /// CallHeaders that an exchange which began at `sent` is over now.
+    fn exchange_ended(&self, call: &mut Call<'_>, sent: Moment) -> Settlement<'static> {
         let over = self.clock.now();
-        call.story.upstream_time += over.since(sent);
-        call.story.answered = Some(over);
+        call.history.upstream_time += over.since(sent);
+        call.history.exchanged_at = Some(over);
         Settlement::answered(sent, over)
     }
 
-    /// Most answers are neither errors nor looked at: they pass without any further stage.
-    fn pass_at_once(
-        &self,
-        call: &mut Call<'_>,
-        slot: Slot,
-        response: Response<E::Body>,
-        settlement: Settlement<'_>,
-    ) -> Finish<E::Body> {
-        self.retry_budgets[call.upstream].succeeded();
-        self.remember_if_noteworthy(call, settlement.ended);
-        self.count_answer(call, response.status(), &settlement);
-        let finish = self.pass(call, slot, response, settlement);
-        self.exchange.reuse(call.upstream, &mut call.request.headers);
-        finish
-    }
-
-    fn count_answer(&self, call: &Call<'_>, status: StatusCode, settlement: &Settlement<'_>) {
-        let took = settlement.ended.since(settlement.sent);
-        let method = &call.request.method;
-        self.shard.attempt_ended(call.upstream, method, AttemptResult::Status(status), took);
-    }
-
-    /// What an exchange's outcome means: for the account at once, for the call in return.
+    /// Whether the call is sent again, from when on, and who pays for it.
     #[cold]
-    fn conclude<'a>(
-        &'a self,
-        call: &'a Call<'_>,
-        slot: Slot,
-        result: Result<Response<E::Body>, Failure>,
-        settlement: Settlement<'a>,
-    ) -> BoxFuture<'a, Concluded<E::Body>> {
-        Box::pin(async move {
-            match result {
-                Ok(response) => {
-                    self.count_answer(call, response.status(), &settlement);
-                    self.look(call, slot, response, settlement).await
-                }
-                Err(failure) => self.conclude_failure(call, slot, &failure, settlement),
-            }
-        })
-    }
-
-    fn conclude_failure(
-        &self,
-        call: &Call<'_>,
-        mut slot: Slot,
-        failure: &Failure,
-        settlement: Settlement<'_>,
-    ) -> Concluded<E::Body> {
-        let settlement = Settlement { end: attempt_end(failure), ..settlement };
-        let probe = role(&slot);
-        if let Some(stop) = blames_client(call, failure) {
-            // As when its client left: it counts if it was sent, and then a probe has failed;
-            // unsent, it passes a probe's role on.
-            match settlement.end {
-                AttemptEnd::NotSent => slot.cancel(),
-                AttemptEnd::Answered | AttemptEnd::Unanswered | AttemptEnd::Refused => {
-                    self.abandon(call, &mut slot)
-                }
-            }
-            return Concluded::Done(Finish::Stopped(stop));
-        }
-        let took = settlement.ended.since(settlement.sent);
-        let (method, failed) = (&call.request.method, AttemptResult::Failure(failure.kind));
-        self.shard.attempt_ended(call.upstream, method, failed, took);
-        tracing::debug!(upstream = %call.rules.name, %failure, "an exchange broke");
-        if failure.kind == FailureKind::LocalResources {
-            telemetry::log_resource_shortage(failure, settlement.ended);
-        }
-        let trouble = dialect::classify_failure(&call.policy.dialect, failure);
-        let reason = RetryReason::Failure(failure.kind);
-        let (aftermath, _given_up) = self.settle(call, slot, (&trouble, reason), settlement);
-        let failure = Some(failure.clone());
-        let met = Met { trouble, answer: None, aftermath, reason, failure, probe };
-        Concluded::Trouble(Box::new(met))
-    }
-
-    /// A success streams through; its headers may lower what we believe of the allowance, and ask
-    /// for a pause.
-    fn pass(
-        &self,
-        call: &Call<'_>,
-        slot: Slot,
-        response: Response<E::Body>,
-        settlement: Settlement<'_>,
-    ) -> Finish<E::Body> {
-        let scan = ResponseScan::of(response.headers());
-        let head = ResponseHead { status: response.status(), headers: response.headers() };
-        let said = scan.has_rate_limit();
-        let said = said.then(|| dialect::standing(head, self.clock.wall())).flatten();
-        let pause = said.as_ref().and_then(|said| said.pause.as_ref());
-        let settlement = Settlement { order: pause, standing: said.as_ref(), ..settlement };
-        let (aftermath, seat) = slot.settle(&settlement);
-        self.tell_operator(call, &aftermath, (Some(BY_RATE_HEADERS), settlement.ended));
-        let idle = (self.clock, idle_timeout(call, scan));
-        let record = self.body_record(call, response.status());
-        let body = |body| ResponseBody::of_vendor(body, idle, seat, record);
-        Finish::Passed(response.map(body), scan)
-    }
-
-    /// An answer that may be an error is looked at, up to a cap and for a moment.
-    async fn look(
-        &self,
-        call: &Call<'_>,
-        slot: Slot,
-        response: Response<E::Body>,
-        settlement: Settlement<'_>,
-    ) -> Concluded<E::Body> {
-        let (parts, body) = response.into_parts();
-        let probe = role(&slot);
-        let mut unread = Unread { gateway: self, call, open: Some((slot, parts)), settlement };
-        let peeked = unread.read(body).await;
-        let (slot, parts) = unread.open.take().expect("it is taken once, here");
-        let head = ResponseHead { status: parts.status, headers: &parts.headers };
-        let body = (peeked.extent == Extent::Whole).then(|| peeked.bytes());
-        match dialect::understand(&call.policy.dialect, head, body, self.clock.wall()) {
-            None => {
-                let seat = self.settle_success(call, slot, &parts, settlement);
-                Concluded::Done(self.pass_peeked(call, parts, peeked, seat))
-            }
-            Some((trouble, facts)) => {
-                if !facts.recognised {
-                    self.shard.unrecognised(call.upstream);
-                }
-                let reason = RetryReason::Code(trouble.code);
-                let (aftermath, mut seat) = self.settle(call, slot, (&trouble, reason), settlement);
-                if peeked.extent == Extent::Whole {
-                    seat.body_ended();
-                }
-                let answer = Some((parts, facts));
-                let failure = None;
-                let met = Met { trouble, answer, aftermath, reason, failure, probe };
-                Concluded::Trouble(Box::new(met))
-            }
-        }
-    }
-
-    /// A success that was looked at all the same: what was read goes first.
-    fn pass_peeked(
-        &self,
-        call: &Call<'_>,
-        parts: Parts,
-        peeked: Peeked<E::Body>,
-        seat: ConcurrencyPermit,
-    ) -> Finish<E::Body> {
-        let Peeked { chunks, trailers, rest, .. } = peeked;
-        let data = chunks.into_iter().map(http_body::Frame::data);
-        let trailers = trailers.map(http_body::Frame::trailers);
-        let read = data.chain(trailers).collect();
-        let scan = ResponseScan::of(&parts.headers);
-        let idle = (self.clock, idle_timeout(call, scan));
-        let record = self.body_record(call, parts.status)();
-        let body = Box::new(Streamed::new((read, rest), idle, seat, record));
-        Finish::Passed(Response::from_parts(parts, ResponseBody::Streamed(body)), scan)
-    }
-
-    /// Settles the slot of an attempt that met trouble, with everything the account must know.
-    pub(super) fn settle(
-        &self,
-        call: &Call<'_>,
-        slot: Slot,
-        (trouble, reason): (&Classification, RetryReason),
-        settlement: Settlement<'_>,
-    ) -> (SettleOutcome, ConcurrencyPermit) {
-        let blind_failure = blind_failure(trouble, reason);
-        self.note_for_budget(call, trouble, blind_failure);
-        let (aftermath, seat) = slot.settle(&Settlement {
-            blind_failure,
-            order: trouble.hold.as_ref(),
-            learned: trouble.learned,
-            standing: trouble.standing.as_ref(),
-            chance: self.random.unit(),
-            ..settlement
-        });
-        self.tell_operator(call, &aftermath, (Some(&trouble.rule), settlement.ended));
-        if trouble.code == Code::RateLimited {
-            let was = if aftermath.unexpected_throttle {
-                Throttle::Unexpected
-            } else {
-                Throttle::Expected
-            };
-            self.shard.throttled(call.upstream, was);
-        }
-        (aftermath, seat)
-    }
-
-    /// What an outcome means for the retry budget: a call that failed, or an upstream that lives.
-    fn note_for_budget(
-        &self,
-        call: &Call<'_>,
-        trouble: &Classification,
-        blind_failure: Option<BlindFailure>,
-    ) {
-        let failed = blind_failure.is_some() || trouble.remedy != Remedy::Final;
-        match (failed, &trouble.hold) {
-            (true, None) if call.story.attempts == 1 => {
-                self.retry_budgets[call.upstream].call_failed(self.clock.now());
-            }
-            (false, None) => self.retry_budgets[call.upstream].succeeded(),
-            (true, None) | (_, Some(_)) => {}
-        }
-    }
-
-    /// Whether the call is sent again, from when, and paid by whom.
-    #[cold]
-    fn judge(&self, call: &mut Call<'_>, met: &Met) -> Result<Again, StoppedBy> {
-        let Met { trouble, aftermath, reason, probe, .. } = met;
-        let free_again = |until: Moment| aftermath.slot_free_at.map_or(until, |at| at.max(until));
+    fn decide(&self, call: &mut Call<'_>, failed: &FailedAttempt) -> Result<Retry, StoppedBy> {
+        let FailedAttempt { classification, settled, was_probe, .. } = failed;
         let now = self.clock.now();
-        let situation = RetryContext {
+        let context = RetryContext {
             call: call.repeatability(),
-            attempts: call.story.attempts,
+            attempts: call.history.attempts,
             attempts_max: call.attempts_max,
             backoff: call.policy.backoff,
             chance: self.random.unit(),
             now,
             deadline: call.deadline,
-            held_until: aftermath.held_until.map(free_again),
-            hold_retries: if *probe == Probe::Yes { 0 } else { call.story.hold_retries },
+            held_until: settled
+                .held_until
+                .map(|until| settled.slot_free_at.unwrap_or(until).max(until)),
+            hold_retries: if *was_probe { 0 } else { call.history.hold_retries },
         };
-        let (at, cost) = match decide(trouble, &situation) {
-            Verdict::Stop(why) => return Err(why),
-            Verdict::Retry { not_before: at, charge: cost } => (at, cost),
+        let (not_before, charge) = match decide(classification, &context) {
+            Verdict::Stop(stopped_by) => return Err(stopped_by),
+            Verdict::Retry { not_before, charge } => (not_before, charge),
         };
-        let payment = match (cost, trouble.remedy) {
-            (BudgetCharge::IfCovered, _) if *probe == Probe::Yes => Payment::Settled,
-            (BudgetCharge::IfCovered, _) => self.pay_after_hold(call, now),
+        let payment = match (charge, classification.remedy) {
+            (BudgetCharge::IfCovered, _) if *was_probe => Payment::Settled,
+            (BudgetCharge::IfCovered, _) => {
+                // What the budget cannot pay is sent in the slow start after a hold.
+                if !self.pay_retry(call, now) {
+                    call.slot_request.join_slow_start();
+                }
+                Payment::Settled
+            }
             (BudgetCharge::Required, Remedy::Backoff) => Payment::Due,
-            (BudgetCharge::Required, _) if self.pay(call, now) => Payment::Settled,
+            (BudgetCharge::Required, _) if self.pay_retry(call, now) => Payment::Settled,
             (BudgetCharge::Required, _) => return Err(StoppedBy::Budget),
         };
-        let waits = trouble.hold.is_some() && *probe == Probe::No;
-        call.story.hold_retries += u32::from(waits);
-        call.story.failure = met.failure.clone().map(Box::new);
-        // Under a hold the waiting room keeps the call: it wakes its probe, and nobody else.
-        Ok(Again { at: (now < at).then_some(at), payment, reason: *reason })
+        let waits_for_hold = classification.hold.is_some() && !was_probe;
+        call.history.hold_retries += u32::from(waits_for_hold);
+        call.history.failure = failed.failure.clone().map(Box::new);
+        // A call under a hold waits in the queue, which wakes only the hold's probe.
+        let not_before = (now < not_before).then_some(not_before);
+        Ok(Retry { not_before, payment, reason: failed.retry_reason() })
+    }
+
+    fn pay_retry(&self, call: &Call<'_>, now: Moment) -> bool {
+        self.retry_budgets[call.upstream].withdraw(call.policy.budget_percent, now)
+    }
+
+    /// Waits without a slot until the retry may start.
+    #[cold]
+    fn wait_for_retry<'a>(
+        &'a self,
+        call: &'a mut Call<'_>,
+        retry: Retry,
+    ) -> BoxFuture<'a, Result<(), Interruption>> {
+        Box::pin(async move {
+            let Some(until) = retry.not_before else { return Ok(()) };
+            let began = self.clock.now();
+            let waited = tokio::select! {
+                () = self.clock.sleep_until(until) => Ok(()),
+                () = self.drain.cutoff() => Err(Interruption::Draining),
+            };
+            call.history.waited += self.clock.now().since(began);
+            waited
+        })
+    }
+
+    #[cold]
+    fn give_up(
+        &self,
+        call: &Call<'_>,
+        failed: Box<FailedAttempt>,
+        stopped_by: StoppedBy,
+    ) -> CallResult<E::Body> {
+        self.shard.not_retried(call.upstream, stopped_by);
+        if let Some(failure) = blind_failure(&failed.classification, failed.failure.as_ref()) {
+            let chance = self.random.unit();
+            let outage = call.account.call_failed(&call.slot_request, failure, chance);
+            self.log_holds(call, &outage, None, self.clock.now());
+        }
+        CallResult::Failed(failed, stopped_by)
     }
 }
 
-fn role(slot: &Slot) -> Probe {
-    if slot.is_probe() { Probe::Yes } else { Probe::No }
-}
-
-/// How long a stream of events may be silent: they come when something happens.
-const EVENT_STREAM_IDLE: Duration = Duration::from_secs(5 * 60);
-
-/// How long the body of an answer may be silent.
-fn idle_timeout(call: &Call<'_>, scan: ResponseScan) -> Duration {
-    let own = call.policy.idle_timeout;
-    if scan.is_event_stream() { own.max(EVENT_STREAM_IDLE) } else { own }
-}
-
-/// For how long the client may take nothing of what it gets.
-pub(super) fn pause_max<B>(call: &Call<'_>, finish: &Finish<B>) -> Duration {
-    match finish {
-        Finish::Passed(_, scan) => idle_timeout(call, *scan),
-        Finish::Troubled(_) | Finish::Stopped(_) => call.policy.idle_timeout,
-    }
-}
-
-/// Whether nobody needs to know what an answer says.
-fn passes<B>(call: &Call<'_>, response: &Response<B>) -> bool {
+/// Whether a response goes to the client without being inspected.
+fn passes_uninspected<B>(call: &Call<'_>, response: &Response<B>) -> bool {
     response.status().as_u16() < 400 && call.policy.inspect == Inspect::Errors
-}
-
-/// Whether an exchange broke on the client's side: nobody but the client is to blame for that.
-fn blames_client(call: &Call<'_>, failure: &Failure) -> Option<Stop> {
-    if call.body.client_broke() {
-        return Some(Stop::ClientLeft);
-    }
-    let stalled = failure.kind == FailureKind::IdleTimeout && call.body.keeps_waiting();
-    stalled.then_some(Stop::ClientStalled)
-}
-
-const fn attempt_end(failure: &Failure) -> AttemptEnd {
-    match failure.delivery {
-        Delivery::NotSent => AttemptEnd::NotSent,
-        Delivery::Refused => AttemptEnd::Refused,
-        Delivery::Uncertain => AttemptEnd::Unanswered,
-    }
-}
-
-/// What counts towards an outage: nobody answered, or nobody knows what happened. Limits on
-/// our own side say nothing about the upstream.
-fn blind_failure(trouble: &Classification, reason: RetryReason) -> Option<BlindFailure> {
-    if matches!(reason, RetryReason::Failure(kind) if kind.is_local()) {
-        return None;
-    }
-    match trouble.processing {
-        Processing::Unknown => Some(BlindFailure::AfterSend),
-        Processing::NotSent => Some(BlindFailure::NoConnection),
-        Processing::NotProcessed | Processing::Processed => None,
-    }
 }

@@ -1,7 +1,7 @@
 //! The drain: whether the gateway is stopping, and until when calls may end.
 //!
-//! One handle for everybody who must know: readiness goes off first, then connections stop being
-//! kept alive, and calls that wait are cut in time to be told so. Refuses to end anything itself.
+//! It only announces: readiness goes off first, then connections end after the call they carry,
+//! and calls that wait are interrupted in time for a response. Others act on it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,10 +12,11 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::time::Moment;
 
-/// Waiting calls are told so long before the deadline, so that the answer still goes out.
-const CUT_BEFORE: Duration = Duration::from_secs(1);
+/// Waiting calls are interrupted so long before the deadline, so that their responses still go
+/// out.
+const CUTOFF_BEFORE_DEADLINE: Duration = Duration::from_secs(1);
 
-/// Whether we are stopping; all copies agree.
+/// Whether the process is stopping; all clones share the state.
 #[derive(Clone, Debug)]
 pub struct Drain(Arc<State>);
 
@@ -23,25 +24,22 @@ pub struct Drain(Arc<State>);
 struct State {
     clock: Clock,
     announced: AtomicBool,
-    /// Nanoseconds of the deadline; the largest number before the drain begins.
+    /// Nanoseconds of the deadline; [`Moment::NEVER`] before the drain begins.
     deadline: AtomicU64,
-    /// Tells of every new stage.
+    /// Notified of every new stage.
     stages: Notify,
 }
 
-/// How far stopping has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Stage {
-    /// No stop was requested.
+pub enum DrainStage {
     Serving,
-    /// Readiness is off and everything is still served; clients are told to go elsewhere.
+    /// Readiness is off, so that clients go elsewhere; everything is still served.
     Announced,
     /// Connections end after the call they carry.
-    Begun,
+    Draining,
 }
 
 impl Drain {
-    /// Not stopping.
     #[must_use]
     pub fn new(clock: Clock) -> Self {
         let deadline = AtomicU64::new(Moment::NEVER.as_nanos());
@@ -49,48 +47,44 @@ impl Drain {
         Self(Arc::new(State { clock, announced, deadline, stages: Notify::new() }))
     }
 
-    /// Readiness goes off; everything is still served.
+    /// Turns readiness off.
     pub fn announce(&self) {
         self.0.announced.store(true, Ordering::Release);
         self.0.stages.notify_waiters();
     }
 
-    /// Whether readiness is off.
     #[must_use]
     pub fn is_announced(&self) -> bool {
         self.0.announced.load(Ordering::Acquire)
     }
 
-    /// Connections end after the call they carry; all is over at `deadline`.
+    /// Lets connections end after the call they carry, until `deadline` at the latest.
     pub fn begin(&self, deadline: Moment) {
         self.0.deadline.fetch_min(deadline.as_nanos(), Ordering::AcqRel);
         self.announce();
     }
 
-    /// Whether connections are ending.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.deadline() != Moment::NEVER
     }
 
-    /// When all is over.
     #[must_use]
     pub fn deadline(&self) -> Moment {
         Moment::from_nanos(self.0.deadline.load(Ordering::Acquire))
     }
 
-    /// How far stopping has got.
     #[must_use]
-    pub fn stage(&self) -> Stage {
+    pub fn stage(&self) -> DrainStage {
         match (self.is_draining(), self.is_announced()) {
-            (true, _) => Stage::Begun,
-            (false, true) => Stage::Announced,
-            (false, false) => Stage::Serving,
+            (true, _) => DrainStage::Draining,
+            (false, true) => DrainStage::Announced,
+            (false, false) => DrainStage::Serving,
         }
     }
 
-    /// Ends when stopping has got so far.
-    pub async fn reached(&self, stage: Stage) {
+    /// Completes when this stage is reached.
+    pub async fn reached(&self, stage: DrainStage) {
         while self.stage() < stage {
             let notified = self.0.stages.notified();
             if self.stage() < stage {
@@ -99,18 +93,18 @@ impl Drain {
         }
     }
 
-    /// Ends when connections begin to end.
+    /// Completes when the drain begins.
     pub async fn begun(&self) {
-        self.reached(Stage::Begun).await;
+        self.reached(DrainStage::Draining).await;
     }
 
-    /// Ends when a call that still waits must be answered: a second before the deadline.
-    pub async fn cut(&self) {
+    /// Completes when a call that still waits has to be answered.
+    pub async fn cutoff(&self) {
         self.begun().await;
-        self.0.clock.sleep_until(self.deadline().minus(CUT_BEFORE)).await;
+        self.0.clock.sleep_until(self.deadline().minus(CUTOFF_BEFORE_DEADLINE)).await;
     }
 
-    /// Ends at the deadline.
+    /// Completes at the deadline.
     pub async fn over(&self) {
         self.begun().await;
         self.0.clock.sleep_until(self.deadline()).await;
@@ -127,29 +121,29 @@ mod tests {
     const LATE: Duration = Duration::from_secs(5);
 
     #[tokio::test]
-    async fn stages_come_one_after_the_other() {
+    async fn the_stages_follow_one_another() {
         let clock = Clock::start();
         let drain = Drain::new(clock);
         assert!(timeout(SOON, drain.begun()).await.is_err());
         drain.announce();
         assert!(drain.is_announced() && !drain.is_draining());
-        drain.begin(clock.now().plus(CUT_BEFORE + SOON * 2));
-        timeout(SOON, drain.begun()).await.expect("begun");
-        assert!(timeout(SOON, drain.cut()).await.is_err());
-        timeout(LATE, drain.cut()).await.expect("cut");
+        drain.begin(clock.now().plus(CUTOFF_BEFORE_DEADLINE + SOON * 2));
+        timeout(SOON, drain.begun()).await.expect("the drain has begun");
+        assert!(timeout(SOON, drain.cutoff()).await.is_err());
+        timeout(LATE, drain.cutoff()).await.expect("the cutoff");
         assert!(clock.now() < drain.deadline());
     }
 
     #[tokio::test]
-    async fn everybody_who_waits_is_told() {
+    async fn every_waiting_task_is_woken() {
         let clock = Clock::start();
         let drain = Drain::new(clock);
-        let waiting = |drain: Drain| tokio::spawn(async move { drain.cut().await });
+        let waiting = |drain: Drain| tokio::spawn(async move { drain.cutoff().await });
         let all = [waiting(drain.clone()), waiting(drain.clone())];
         tokio::task::yield_now().await;
         drain.begin(clock.now());
         for one in all {
-            timeout(LATE, one).await.expect("told").unwrap();
+            timeout(LATE, one).await.expect("it is woken").unwrap();
         }
     }
 }

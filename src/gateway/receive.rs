@@ -1,67 +1,293 @@
-//! Reads a small request body before anything is taken for its call.
-//!
-//! A client that sends slowly would otherwise hold a slot and a connection to the upstream while
-//! it does. A body whose stated length fits the replay buffer costs nothing more there than in
-//! the socket, so it is read whole first; bodies in chunks, of unknown length, larger ones and
-//! those of gRPC, where either side may speak first, stream as they come.
+//! A request becomes a call, or is rejected: identifies the client, finds the route and prepares
+//! the request that every attempt sends.
 
-use std::future::poll_fn;
-use std::task::Poll;
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use http::HeaderValue;
-use http::header::CONTENT_TYPE;
+use http::header::HOST;
+use http::{HeaderMap, Method, Request, Version};
 
-use crate::upstream::Exchange;
+use crate::allowance::{AccountRule, ProbeFitness, Scheduling};
+use crate::headers::{self, AmbiguousHeader, RequestPolicy, RequestScan, Trailers};
+use crate::outcome::Code;
+use crate::retry::replay::RepeatPermission;
+use crate::routing::authority;
+use crate::routing::client::{Identified, KeyLocation, UnknownClient};
+use crate::routing::method::CallMethod;
+use crate::routing::route::{AbsoluteForm, CallPath, Route};
+use crate::upstream::{HeaderCase, OriginalHead, RequestHead};
 
-use super::admit::Stop;
-use super::body::RequestBody;
-use super::call::Call;
-use super::{BoxFuture, Gateway};
-impl<E: Exchange<RequestBody>> Gateway<E> {
-    /// Reads the body of `call` if it is small. Its patience begins when the body is there.
-    pub(super) async fn receive(&self, call: &mut Call<'_>) -> Result<(), Stop> {
-        if !call.body.fits_whole() || is_grpc(call) {
-            return Ok(());
+use super::body::{IncomingBody, ReplayBody};
+use super::call::{Call, CallHistory, ClientUrl, Reason, Rejection};
+use super::connection::ClientConnection;
+use super::settings::{CallPolicy, ClientAddress, Policies, Redirects, Repeat, Upstream};
+use super::state::Gateway;
+
+impl<E> Gateway<E> {
+    /// Makes a call of a request.
+    ///
+    /// # Errors
+    /// The client is unknown, no route matches, or the request is one that is never sent on.
+    pub(super) fn receive<B: Into<IncomingBody> + Default>(
+        &self,
+        request: &mut Request<B>,
+        original_head: Option<OriginalHead>,
+        client: &ClientConnection,
+    ) -> Result<Call<'_>, Rejection> {
+        let arrival = self.clock.now();
+        let scan = RequestScan::of(request.headers());
+        let id = scan.request_id(request.headers()).cloned();
+        let id = id.unwrap_or_else(|| self.new_request_id());
+        let reject = |reason, upstream| Rejection { id: id.clone(), reason, upstream };
+        if CallMethod::from(request.method()).may_echo() {
+            return Err(reject(TRACE_REFUSED, None));
         }
-        // Most bodies came with their head.
-        let at_once = poll_fn(|cx| Poll::Ready(call.body.poll_fill(cx).is_ready())).await;
-        if !at_once {
-            self.read(call).await?;
+        let identified = self.identify(request.headers()).map_err(|it| reject(it, None))?;
+        let (upstream, client_url) = self.route(request, client).map_err(|it| reject(it, None))?;
+        let reject = |reason| reject(reason, Some(upstream));
+        let (settings, path) = (&self.settings.upstreams[upstream], client_url.path());
+        let sent_method = std::mem::take(request.method_mut());
+        let query = client_url.target.query();
+        let overrides = scan.overrides(&sent_method, request.headers(), query);
+        let method = CallMethod::new(&sent_method, &overrides);
+        self.check(request.headers(), scan, method).map_err(reject)?;
+        decisive_headers(request.headers(), settings, method, path).map_err(reject)?;
+        let (prefix_bytes, base_path) = (client_url.prefix_bytes, &settings.base_path);
+        let target = headers::target(&client_url.target, prefix_bytes, base_path)
+            .map_err(|_fault| reject(PATH_LEAVES_ROUTE))?;
+        let Policies { applied: policy, certain } = settings.policies_for(method, path);
+        let asked = scan.preferred_wait(request.headers());
+        let wait_applied = asked.map(|wait| wait.min(policy.wait_max).min(certain.wait_max));
+        let deadline = arrival.plus(wait_applied.unwrap_or_else(|| policy.wait.min(certain.wait)));
+        let replay_bytes_max = policy.replay_body_max.min(certain.replay_body_max);
+        let incoming = std::mem::take(request.body_mut()).into();
+        let protected = &self.protected_headers[upstream];
+        let body = ReplayBody::new(incoming, replay_bytes_max, &self.pool, protected);
+        let replayable = body.is_surely_replayable();
+        let scheduling = Scheduling {
+            priority: self.settings.clients.all()[identified.client].priority,
+            arrival,
+            deadline,
+            probe_fitness: if replayable {
+                ProbeFitness::Replayable
+            } else {
+                ProbeFitness::OneShot
+            },
+        };
+        let slot_request = self.accounts.slot_request(upstream, method, path, scheduling);
+        let mut call = Call {
+            id,
+            arrival,
+            deadline,
+            wait_applied,
+            client: identified.client,
+            upstream,
+            settings,
+            policy,
+            attempts_max: policy.attempts.min(certain.attempts),
+            permission: permission(request.headers(), scan, certain),
+            overrides,
+            scan,
+            account: self.accounts.account(upstream, request.headers()),
+            slot_request,
+            request: RequestHead {
+                method: sent_method,
+                target,
+                headers: std::mem::take(request.headers_mut()),
+                client: client.id(),
+                spelling: header_case(original_head, settings),
+            },
+            client_url,
+            body,
+            history: CallHistory::default(),
+        };
+        let peer = match certain.client_address {
+            ClientAddress::Send => Some(client.address().ip()),
+            ClientAddress::Drop => None,
+        };
+        match self.filter_request(&mut call, identified.key, peer, request.version()) {
+            Ok(()) => Ok(call),
+            Err(reason) => Err(Rejection { id: call.id, reason, upstream: Some(upstream) }),
         }
-        if call.body.client_broke() { Err(Stop::ClientLeft) } else { Ok(()) }
     }
 
-    #[cold]
-    fn read<'a>(&'a self, call: &'a mut Call<'_>) -> BoxFuture<'a, Result<(), Stop>> {
-        Box::pin(async move {
-            let began = self.clock.now();
-            let read = self.read_steadily(call).await;
-            call.wait_for_body(self.clock.now().since(began));
-            read
+    fn identify(&self, headers: &HeaderMap) -> Result<Identified, Reason> {
+        self.settings.clients.identify(headers).map_err(|unknown| match unknown {
+            UnknownClient::NoKey => KEY_MISSING,
+            UnknownClient::WrongKey => KEY_UNKNOWN,
         })
     }
 
-    async fn read_steadily(&self, call: &Call<'_>) -> Result<(), Stop> {
-        let window = call.policy.idle_timeout;
-        let least = call.policy.request_rate.saturating_mul(window.as_secs().max(1));
-        loop {
-            let before = call.body.kept_bytes();
-            tokio::select! {
-                biased;
-                () = call.body.fill() => return Ok(()),
-                () = self.drain.cut() => return Err(Stop::Draining),
-                () = self.clock.sleep_until(self.clock.now().plus(window)) => {
-                    if ((call.body.kept_bytes() - before) as u64) < least {
-                        return Err(Stop::ClientStalled);
-                    }
-                }
-            }
+    /// Refuses what is never sent on, whatever its route.
+    fn check(
+        &self,
+        headers: &HeaderMap,
+        scan: RequestScan,
+        method: CallMethod<'_>,
+    ) -> Result<(), Reason> {
+        if method.may_echo() {
+            return Err(TRACE_REFUSED);
         }
+        if scan.is_loop(headers, self.via.pseudonym()) {
+            return Err(LOOP);
+        }
+        Ok(())
+    }
+
+    /// The upstream that a request goes to, and its URL.
+    fn route<B>(
+        &self,
+        request: &Request<B>,
+        client: &ClientConnection,
+    ) -> Result<(usize, ClientUrl), Reason> {
+        let routes = &self.settings.routes;
+        // Nearly always the first header: it is found sooner than its name would be hashed.
+        let host = request.headers().iter().find(|(name, _)| *name == HOST);
+        let host = host.map(|(_, host)| host).cloned();
+        let named = host.as_ref().and_then(|host| host.to_str().ok());
+        let target = request.uri().path_and_query().filter(|target| target.path() != "*");
+        let target = target.ok_or(ASTERISK_TARGET)?;
+        let by_host = named.filter(|_| routes.by_host());
+        let Some(Route { upstream, prefix_bytes }) = routes.find(by_host, target.path()) else {
+            return Err(if routes.serves_host(by_host) { PATH_UNROUTED } else { HOST_UNROUTED });
+        };
+        let absolute = request.extensions().get::<AbsoluteForm>().is_some();
+        if absolute && !named.is_some_and(|named| self.serves_authority(named, upstream, client)) {
+            return Err(FOREIGN_HOST);
+        }
+        let client_url = ClientUrl { target: target.clone(), prefix_bytes, host };
+        let path = client_url.path();
+        if self.nested_routes[upstream].iter().any(|other| other.may_match(&Method::GET, path)) {
+            return Err(PATH_AMBIGUOUS);
+        }
+        Ok((upstream, client_url))
+    }
+
+    /// Whether a request whose target is an absolute URL may mean this upstream by it.
+    fn serves_authority(
+        &self,
+        requested: &str,
+        upstream: usize,
+        client: &ClientConnection,
+    ) -> bool {
+        let origin = &self.settings.upstreams[upstream].origin;
+        let (scheme, authority) = origin.split_once("://").unwrap_or(("", origin));
+        let default_port = if scheme == "https" { 443 } else { 80 };
+        let port = authority::port(authority, default_port);
+        let requested_port = authority::port(requested, 80);
+        // `http://api.vendor.example` also means a vendor that is reached over TLS.
+        let same_port =
+            requested_port == port || (requested_port == Some(80) && port == Some(default_port));
+        (authority::same_host(requested, authority) && same_port)
+            || self.settings.routes.names_host(requested, upstream)
+            || client.is_local_authority(requested)
+    }
+
+    /// Turns the client's headers into those that are sent to the upstream.
+    fn filter_request(
+        &self,
+        call: &mut Call<'_>,
+        key: KeyLocation,
+        peer: Option<IpAddr>,
+        version: Version,
+    ) -> Result<(), Reason> {
+        let headers = &mut call.request.headers;
+        if call.scan.has_destination() && call.policy.redirects == Redirects::Rewrite {
+            headers::map_destination(headers, &call.client_url.rewrite(call.settings))
+                .map_err(|_out| DESTINATION_LEAVES_ROUTE)?;
+        }
+        let credential = call.settings.credential.as_ref();
+        let policy = RequestPolicy {
+            protected: &self.protected_headers[call.upstream],
+            key,
+            credential: credential.map(|credential| (&credential.header, &credential.value)),
+            peer,
+            trailers: Trailers::Pass,
+            via: self.via.value(version),
+        };
+        headers::filter_request(headers, call.scan, &policy);
+        if call.request.method == Method::OPTIONS {
+            headers::decrement_max_forwards(headers);
+        }
+        Ok(())
     }
 }
 
-fn is_grpc(call: &Call<'_>) -> bool {
-    const GRPC: &[u8] = b"application/grpc";
-    let kind = call.request.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-    kind.and_then(|kind| kind.get(..GRPC.len())).is_some_and(|it| it.eq_ignore_ascii_case(GRPC))
+/// How header names are written: as the client or the configuration wrote them.
+fn header_case(received: Option<OriginalHead>, upstream: &Upstream) -> HeaderCase {
+    let configured = upstream.credential.as_ref().map(|it| Arc::clone(&it.written));
+    HeaderCase { received, configured }
 }
+
+/// Checks the headers that decisions depend on: those that a route requires are present, and the
+/// account's has one reading.
+fn decisive_headers(
+    headers: &HeaderMap,
+    upstream: &Upstream,
+    method: CallMethod<'_>,
+    path: CallPath<'_>,
+) -> Result<(), Reason> {
+    let unclear =
+        |unclear: AmbiguousHeader| Reason { code: Code::InvalidRequest, detail: unclear.remedy() };
+    for name in upstream.required(method, path) {
+        if headers::unambiguous_value(headers, name).map_err(unclear)?.is_none() {
+            return Err(REQUIRED_HEADER_MISSING);
+        }
+    }
+    if let AccountRule::Header(name) = &upstream.account {
+        headers::account_value(headers, name).map_err(unclear)?;
+    }
+    Ok(())
+}
+
+fn permission(headers: &HeaderMap, scan: RequestScan, policy: &CallPolicy) -> RepeatPermission {
+    if scan.has_idempotency_key(headers, &policy.idempotency_header) {
+        return RepeatPermission::IdempotencyKey;
+    }
+    match policy.repeat {
+        Repeat::Declared => RepeatPermission::Declared,
+        Repeat::ByMethod => RepeatPermission::None,
+    }
+}
+
+const TRACE_REFUSED: Reason = Reason {
+    code: Code::MethodNotAllowed,
+    detail: "TRACE is not forwarded: its response repeats the request, including credentials that \
+             the client must not see.",
+};
+const KEY_MISSING: Reason =
+    Reason { code: Code::Unauthenticated, detail: "This gateway requires an API key." };
+const KEY_UNKNOWN: Reason =
+    Reason { code: Code::Unauthenticated, detail: "This API key is not known to the gateway." };
+const LOOP: Reason = Reason {
+    code: Code::LoopDetected,
+    detail: "The request has passed through this gateway before.",
+};
+const REQUIRED_HEADER_MISSING: Reason = Reason {
+    code: Code::Unauthenticated,
+    detail: "A header that this route requires is missing; the request was not sent.",
+};
+const ASTERISK_TARGET: Reason =
+    Reason { code: Code::RouteNotFound, detail: "No route matches the request target `*`." };
+const PATH_UNROUTED: Reason =
+    Reason { code: Code::RouteNotFound, detail: "No route of this gateway matches the path." };
+const HOST_UNROUTED: Reason =
+    Reason { code: Code::Misdirected, detail: "No route of this gateway matches the host." };
+const FOREIGN_HOST: Reason = Reason {
+    code: Code::Misdirected,
+    detail: "The request target names a host that belongs neither to this gateway nor to the \
+             route or its upstream; this gateway is not an open proxy.",
+};
+const PATH_AMBIGUOUS: Reason = Reason {
+    code: Code::InvalidRequest,
+    detail: "The path may also be read as one of another route; write it without percent-encoding, \
+             doubled slashes or dot segments.",
+};
+const PATH_LEAVES_ROUTE: Reason = Reason {
+    code: Code::InvalidRequest,
+    detail: "The path has dot segments that lead out of its route.",
+};
+const DESTINATION_LEAVES_ROUTE: Reason = Reason {
+    code: Code::InvalidRequest,
+    detail: "The Destination header names a place outside the request's route.",
+};

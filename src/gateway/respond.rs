@@ -1,21 +1,19 @@
-//! The answer: the vendor's own with its headers put right, or the one problem that says what went
-//! wrong.
-//!
-//! Refuses to decide anything: what a problem says is `problem`'s.
+//! The response: the vendor's own with its headers put right, or the problem that describes what
+//! went wrong. What a problem says is decided by [`problem`](crate::problem).
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::ALLOW;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
-use crate::allowance::{Bottleneck, BottleneckKind, Refusal, RefusalReason};
+use crate::allowance::{Bottleneck, BottleneckKind, RefusalReason, TightestAllowance};
 use crate::headers::{
-    self, CallHeaders, RateLimit, ResponsePolicy, ResponseScan, Rewrite, Timing, Trailers,
+    self, CallHeaders, RateLimit, ResponsePolicy, ResponseScan, Timing, Trailers,
 };
-use crate::outcome::{Basis, Code, FailureKind, Processing, Source, Wait};
+use crate::outcome::{Basis, Code, FailureKind, Processing, Source, StoppedBy, Wait};
 use crate::problem::{
     CallContext, Cleaner, CredentialOwner, Occurrence, Problem, ProxyError, gateway_problem,
     problem_headers, proxy_status, upstream_problem,
@@ -23,394 +21,350 @@ use crate::problem::{
 use crate::telemetry::LimitOf;
 use crate::upstream::{Exchange, Interim};
 
-use super::admit::{Stop, refused_by};
-use super::attempt::{Finish, Troubled};
+use super::admit::blocked_by;
 use super::body::{RequestBody, ResponseBody};
 use super::call::{Call, Rejection};
-use super::record::{Ending, Why};
-use super::settings::Redirects;
-use super::{Gateway, Peer};
+use super::connection::ClientConnection;
+use super::record::CallEnd;
+use super::result::{CallResult, FailedAttempt, Interruption};
+use super::state::Gateway;
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
-    /// The answer to a call, recorded.
+    /// The response to a call, which is recorded.
     pub(super) fn respond(
         &self,
         call: &Call<'_>,
-        finish: Finish<E::Body>,
+        result: CallResult<E::Body>,
     ) -> Response<ResponseBody<E::Body>> {
-        match finish {
-            Finish::Passed(mut response, scan) => {
-                self.pass_on(call, &mut response, scan);
+        match result {
+            CallResult::Response(mut response, scan) => {
+                self.finish_headers(call, &mut response, scan);
+                let status = response.status();
+                let vendor_status = Some(status);
+                self.record(call, &CallEnd { status, vendor_status, ..CallEnd::default() });
                 response
             }
-            Finish::Troubled(mut troubled) => self.tell_trouble(call, &mut troubled),
-            Finish::Stopped(stop) => self.tell_stop(call, &stop),
+            CallResult::Failed(failed, stopped_by) => {
+                self.respond_failed(call, *failed, stopped_by)
+            }
+            CallResult::Interrupted(interruption) => self.respond_interrupted(call, &interruption),
         }
     }
 
-    /// A problem for a request that became no call.
+    /// The problem of a request that did not become a call.
     #[cold]
-    pub(super) fn turn_away(&self, turned: &Rejection) -> Response<ResponseBody<E::Body>> {
-        let facts = CallContext {
-            request_id: turned.id.to_str().ok(),
-            upstream: turned.upstream.map(|number| &*self.settings.upstreams[number].name),
+    pub(super) fn reject(&self, rejection: &Rejection) -> Response<ResponseBody<E::Body>> {
+        let Rejection { id, reason, upstream } = rejection;
+        let context = CallContext {
+            request_id: id.to_str().ok(),
+            upstream: upstream.map(|number| &*self.settings.upstreams[number].name),
             ..CallContext::default()
         };
-        let remark = Occurrence {
-            source: (turned.code != Code::LoopDetected).then_some(Source::Client),
-            detail: Some(Cow::Borrowed(turned.detail)),
+        let occurrence = Occurrence {
+            source: (reason.code != Code::LoopDetected).then_some(Source::Client),
+            detail: Some(Cow::Borrowed(reason.detail)),
             hold_cause: None,
         };
-        let problem = gateway_problem(turned.code, &facts, &remark);
-        self.shard.problem(turned.upstream, problem.code, problem.source);
+        let problem = gateway_problem(reason.code, &context, &occurrence);
+        self.shard.problem(*upstream, problem.code, problem.source);
         let (code, request_id) = (problem.code.as_str(), problem.request_id.as_deref());
-        tracing::info!(code, detail = turned.detail, request_id, "request turned away");
+        tracing::info!(code, detail = reason.detail, request_id, "request rejected");
         let mut headers = problem_headers(&problem, None, Cleaner::default());
-        let own = ProxyError::refused(problem.code, Some(turned.detail.into()));
+        let own = ProxyError::refused(problem.code, Some(reason.detail.into()));
         headers.insert(PROXY_STATUS, proxy_status(self.via.pseudonym(), Some(&own), None, None));
         if problem.code == Code::MethodNotAllowed {
             headers.insert(ALLOW, METHODS_ALLOWED);
         }
-        headers::add_call_headers(&mut headers, &uncalled(&turned.id));
-        problem_response(&problem, headers)
+        headers::add_call_headers(&mut headers, &headers_without_call(id));
+        response_of(&problem, headers)
     }
 
-    /// What the gateway says of itself: the answer to an OPTIONS request that may go no further.
+    /// The gateway's own response to an OPTIONS request that must not be forwarded.
     #[cold]
-    pub(super) fn answer_options(&self, asked: &HeaderMap) -> Response<ResponseBody<E::Body>> {
-        let id = headers::request_id(asked).cloned().unwrap_or_else(|| self.fresh_request_id());
+    pub(super) fn answer_options(&self, request: &HeaderMap) -> Response<ResponseBody<E::Body>> {
+        let id = headers::request_id(request).cloned().unwrap_or_else(|| self.new_request_id());
         let mut response = Response::new(ResponseBody::Whole(None));
         *response.status_mut() = StatusCode::NO_CONTENT;
         response.headers_mut().insert(ALLOW, METHODS_ALLOWED);
-        headers::add_call_headers(response.headers_mut(), &uncalled(&id));
+        headers::add_call_headers(response.headers_mut(), &headers_without_call(&id));
         response
     }
 
-    /// Passes on what the vendor said before its answer. `100 Continue` is ours to say.
+    /// Passes on the vendor's 1xx responses, except `100 Continue`, which the server sends itself.
     #[cold]
-    pub(super) fn pass_interim(&self, call: &Call<'_>, peer: &Peer, interim: Vec<Interim>) {
+    pub(super) fn pass_interim(
+        &self,
+        call: &Call<'_>,
+        client: &ClientConnection,
+        interim: Vec<Interim>,
+    ) {
         for mut interim in interim {
             if interim.status != StatusCode::CONTINUE {
                 let via = self.via.value(Version::HTTP_11);
-                headers::filter_error_response(&mut interim.headers, via, redirects(call).as_ref());
-                if call.rules.credential.is_some() {
+                headers::filter_error_response(
+                    &mut interim.headers,
+                    via,
+                    call.redirects().as_ref(),
+                );
+                if call.settings.credential.is_some() {
                     self.redactor.redact_passing(&mut interim.headers);
                 }
-                peer.tell_interim(interim);
+                client.push_interim(interim);
             }
         }
     }
 
-    fn pass_on<B: Body>(&self, call: &Call<'_>, response: &mut Response<B>, scan: ResponseScan) {
+    fn finish_headers<B: Body>(
+        &self,
+        call: &Call<'_>,
+        response: &mut Response<B>,
+        scan: ResponseScan,
+    ) {
         let version = response.version();
-        let binding = self.binding(call);
+        // In HTTP/1.1 no trailers follow a body whose length is known.
+        let sized = response.body().size_hint().exact().is_some();
+        let bare = version != Version::HTTP_2 && sized;
+        let tightest = self.tightest_allowance(call);
         let incoming = ResponsePolicy {
             via: self.via.value(version),
-            redirects: if scan.has_reference() { redirects(call) } else { None },
-            trailers: trailers(version, response.body()),
-            call: notes(call, binding.as_ref()),
+            redirects: call.redirects(),
+            trailers: if bare { Trailers::Drop } else { Trailers::Pass },
+            call: call_headers(call, tightest.as_ref()),
         };
         headers::filter_response(response.headers_mut(), scan, &incoming);
-        if call.rules.credential.is_some() {
+        if call.settings.credential.is_some() {
             self.redactor.redact_passing(response.headers_mut());
             let phrase = response.extensions().get::<ReasonPhrase>();
             if phrase.is_some_and(|phrase| self.redactor.finds(phrase.as_bytes())) {
                 response.extensions_mut().remove::<ReasonPhrase>();
             }
         }
-        let status = response.status();
-        let vendor_status = Some(status);
-        self.record(call, &Ending { status, vendor_status, ..Ending::default() });
     }
 
     #[cold]
-    fn tell_trouble(
+    fn respond_failed(
         &self,
         call: &Call<'_>,
-        troubled: &mut Troubled,
+        mut failed: FailedAttempt,
+        stopped_by: StoppedBy,
     ) -> Response<ResponseBody<E::Body>> {
-        self.relay_headers(call, troubled);
-        let answer = troubled.answer.as_ref();
-        let vendor_status = answer.map(|(parts, _)| parts.status);
-        let facts = CallContext {
-            stopped_by: Some(troubled.stopped_by),
-            outcome_unknown: outcome_unknown(call, troubled),
-            retries_exhausted: retries_exhausted(call, troubled.aftermath.failed_probes),
-            retry_after: reckoned(troubled),
+        if let Some((parts, _)) = &mut failed.response {
+            let via = self.via.value(parts.version);
+            headers::filter_error_response(&mut parts.headers, via, call.redirects().as_ref());
+        }
+        let (parts, facts) = failed.response.as_ref().map(|(parts, facts)| (parts, facts)).unzip();
+        let vendor_status = parts.map(|parts| parts.status);
+        let outcome_unknown = failed.classification.processing == Processing::Unknown
+            && !call.effective_method().is_safe();
+        let context = CallContext {
+            stopped_by: Some(stopped_by),
+            outcome_unknown,
+            retries_exhausted: retries_exhausted(call, failed.settled.failed_probes),
+            retry_after: self.retry_after(&failed),
             vendor_status,
-            ..self.facts(call)
+            ..self.call_context(call)
         };
-        let reading = answer.map(|(_, reading)| reading);
-        let mut problem = upstream_problem(&troubled.trouble, reading, &facts);
-        let vendor_headers = answer.map(|(parts, _)| &parts.headers);
-        if troubled.failure.as_ref().is_some_and(|it| it.kind == FailureKind::HeadTooLarge) {
+        let mut problem = upstream_problem(&failed.classification, facts, &context);
+        let failure = failed.failure.as_ref();
+        if failure.is_some_and(|failure| failure.kind == FailureKind::HeadTooLarge) {
             problem.detail = HEAD_TOO_LARGE.into();
         }
-        let rule = Some(&*troubled.trouble.rule);
-        let why = Why { rule, failure: troubled.failure.as_ref(), awaited: None };
-        self.tell(call, &problem, (vendor_headers, vendor_status), why)
+        let end = CallEnd {
+            vendor_status,
+            rule: Some(&failed.classification.rule),
+            failure,
+            ..CallEnd::default()
+        };
+        self.respond_problem(call, &problem, end, parts.map(|parts| &parts.headers))
     }
 
     #[cold]
-    fn tell_stop(&self, call: &Call<'_>, stop: &Stop) -> Response<ResponseBody<E::Body>> {
-        let told = Told::of(stop, call);
-        let facts = self.facts(call);
-        let about_hold =
-            told.remark.hold_cause.map(|cause| call.policy.dialect.support_under(cause));
-        let facts = CallContext {
-            retry_after: told.retry_after,
-            retries_exhausted: retries_exhausted(call, told.failures),
-            support: about_hold.unwrap_or(facts.support),
-            ..facts
+    fn respond_interrupted(
+        &self,
+        call: &Call<'_>,
+        interruption: &Interruption,
+    ) -> Response<ResponseBody<E::Body>> {
+        let blocked_by = match interruption {
+            Interruption::Refused(refusal) => Some(blocked_by(refusal, LimitOf::Upstream, call)),
+            Interruption::ClientLimited(refusal) => {
+                Some(blocked_by(refusal, LimitOf::Client, call))
+            }
+            Interruption::Draining
+            | Interruption::ClientBodyBroken
+            | Interruption::ClientBodyStalled => None,
         };
-        let problem = gateway_problem(told.code, &facts, &told.remark);
-        let awaited = awaited(stop, call);
-        let why = Why { awaited: awaited.as_ref(), ..Why::default() };
-        self.tell(call, &problem, (None, None), why)
+        let (source, detail) = match interruption {
+            Interruption::ClientBodyBroken => (Some(Source::Client), Some(BODY_BROKE.into())),
+            Interruption::ClientBodyStalled => (Some(Source::Client), Some(BODY_STALLED.into())),
+            Interruption::Refused(_) | Interruption::ClientLimited(_) | Interruption::Draining => {
+                (None, blocked_by.as_ref().and_then(exhausted_detail))
+            }
+        };
+        let context = self.call_context(call);
+        let refusal = interruption.refusal();
+        let (hold_cause, failed_probes, support) = match refusal.map(|refusal| &refusal.reason) {
+            Some(RefusalReason::Held { cause, failed_probes }) => {
+                (Some(*cause), *failed_probes, call.policy.dialect.support_under(*cause))
+            }
+            Some(RefusalReason::QueueFull | RefusalReason::Exhausted { .. }) | None => {
+                (None, 0, context.support)
+            }
+        };
+        let retry_after = match interruption {
+            Interruption::Draining => Some(DRAINING_RETRY),
+            Interruption::Refused(_)
+            | Interruption::ClientLimited(_)
+            | Interruption::ClientBodyBroken
+            | Interruption::ClientBodyStalled => refusal.map(|refusal| refusal.retry_after),
+        };
+        let retry_after = retry_after.map(estimate);
+        let retries_exhausted = retries_exhausted(call, failed_probes);
+        let context = CallContext { retry_after, retries_exhausted, support, ..context };
+        let occurrence = Occurrence { source, detail, hold_cause };
+        let problem = gateway_problem(interruption.code(), &context, &occurrence);
+        let end = CallEnd { blocked_by: blocked_by.as_ref(), ..CallEnd::default() };
+        self.respond_problem(call, &problem, end, None)
     }
 
-    fn tell(
+    /// The response that carries a problem; `end` is completed from it and recorded.
+    fn respond_problem(
         &self,
         call: &Call<'_>,
         problem: &Problem,
-        (vendor, received): (Option<&HeaderMap>, Option<StatusCode>),
-        why: Why<'_>,
+        end: CallEnd<'_>,
+        vendor_headers: Option<&HeaderMap>,
     ) -> Response<ResponseBody<E::Body>> {
         self.shard.problem(Some(call.upstream), problem.code, problem.source);
-        let mut headers = problem_headers(problem, vendor, self.cleaner());
-        let upstream = (problem.source != Source::Client).then_some(&*call.rules.name);
-        let error = match why.failure {
+        let mut headers = problem_headers(problem, vendor_headers, Cleaner::new(&self.redactor));
+        let upstream = (problem.source != Source::Client).then_some(&*call.settings.name);
+        let error = match end.failure {
             Some(failure) => ProxyError::failed(problem.code, failure),
-            None => ProxyError::refused(problem.code, why.awaited.map(|it| it.to_string().into())),
+            None => {
+                let details = end.blocked_by.map(|blocked_by| blocked_by.to_string().into());
+                ProxyError::refused(problem.code, details)
+            }
         };
-        let status = proxy_status(self.via.pseudonym(), Some(&error), upstream, received);
-        // A gateway nearer to the vendor has said its part already: ours comes after it.
+        let name = self.via.pseudonym();
+        let status = proxy_status(name, Some(&error), upstream, end.vendor_status);
+        // Appended, because a gateway nearer to the vendor may have its own member first.
         headers.append(PROXY_STATUS, status);
-        let binding = self.binding(call);
-        headers::add_call_headers(&mut headers, &notes(call, binding.as_ref()));
-        let ending =
-            Ending { status: problem.status, problem: Some(problem), why, vendor_status: received };
-        self.record(call, &ending);
-        problem_response(problem, headers)
+        let tightest = self.tightest_allowance(call);
+        headers::add_call_headers(&mut headers, &call_headers(call, tightest.as_ref()));
+        let end = CallEnd { status: problem.status, problem: Some(problem), ..end };
+        self.record(call, &end);
+        response_of(problem, headers)
     }
 
-    /// Turns the headers of the vendor's answer into those that may stand beside a problem.
-    fn relay_headers(&self, call: &Call<'_>, troubled: &mut Troubled) {
-        let Some((parts, _)) = &mut troubled.answer else { return };
-        let rewrite = match call.policy.redirects {
-            Redirects::Rewrite => Some(call.rewrite()),
-            Redirects::Pass => None,
-        };
-        let via = self.via.value(parts.version);
-        headers::filter_error_response(&mut parts.headers, via, rewrite.as_ref());
-    }
-
-    fn cleaner(&self) -> Cleaner<'_> {
-        Cleaner::new(&self.redactor)
-    }
-
-    fn facts<'a>(&'a self, call: &'a Call<'_>) -> CallContext<'a> {
+    fn call_context<'a>(&'a self, call: &'a Call<'_>) -> CallContext<'a> {
         let dialect = &call.policy.dialect;
         CallContext {
             request_id: call.id.to_str().ok(),
-            attempts: call.story.attempts,
-            waited: call.story.waited,
-            credential: match call.rules.credential {
+            attempts: call.history.attempts,
+            waited: call.history.waited,
+            credential: match call.settings.credential {
                 Some(_) => CredentialOwner::Gateway,
                 None => CredentialOwner::Client,
             },
-            upstream: Some(&call.rules.name),
+            upstream: Some(&call.settings.name),
             documentation: dialect.documentation.as_deref(),
             support: dialect.support.as_ref(),
             status: call.policy.status,
-            cleaner: self.cleaner(),
+            cleaner: Cleaner::new(&self.redactor),
             ..CallContext::default()
         }
     }
 
-    fn binding(&self, call: &Call<'_>) -> Option<crate::allowance::TightestAllowance> {
-        call.policy.expose.rate_limit.then(|| call.account.tightest_allowance(&call.want)).flatten()
-    }
-}
-
-/// The methods with a meaning everywhere, less those that are refused: TRACE and CONNECT. Others
-/// are sent on as they are.
-const METHODS_ALLOWED: HeaderValue =
-    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-
-/// What is said of a request that became no call.
-const fn uncalled(request_id: &HeaderValue) -> CallHeaders<'_> {
-    CallHeaders { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
-}
-
-/// Names the limit as ours: the vendor did nothing wrong, and may have carried out the request.
-const HEAD_TOO_LARGE: &str = "The vendor answered, but the head of its answer is larger than this \
-                              gateway reads. Its operator can raise `head.max` or `head.headers`.";
-
-const PROXY_STATUS: http::HeaderName = http::HeaderName::from_static("proxy-status");
-
-/// What a client is told when its call was stopped by us.
-struct Told {
-    code: Code,
-    retry_after: Option<Wait>,
-    failures: u32,
-    remark: Occurrence<'static>,
-}
-
-/// What a call was refused a slot of, if it was.
-fn awaited(stop: &Stop, call: &Call<'_>) -> Option<Bottleneck> {
-    match stop {
-        Stop::Refused(refusal) => Some(refused_by(refusal, LimitOf::Upstream, call)),
-        Stop::ClientLimited(refusal) => Some(refused_by(refusal, LimitOf::Client, call)),
-        Stop::Draining | Stop::ClientLeft | Stop::ClientStalled => None,
-    }
-}
-
-impl Told {
-    fn of(stop: &Stop, call: &Call<'_>) -> Self {
-        let told = Self::plainly(stop);
-        let sentence = awaited(stop, call).and_then(|awaited| {
-            let what = match awaited.kind {
-                BottleneckKind::Allowance => "slot of the allowance",
-                BottleneckKind::Concurrency => "place of the allowance",
-                BottleneckKind::Client => "slot of the limit of the client",
-                BottleneckKind::Pace | BottleneckKind::Hold(_) | BottleneckKind::Queue => {
-                    return None;
-                }
-            };
-            let name = awaited.name;
-            Some(format!("No {what} `{name}` is free within the time this call may wait."))
+    /// When the account expects that a failed call may be sent: the end of the hold that stands
+    /// now, or of the allowance's exhaustion.
+    fn retry_after(&self, failed: &FailedAttempt) -> Option<Wait> {
+        let (now, settled) = (self.clock.now(), &failed.settled);
+        let held = settled.held_until.map(|until| Wait {
+            span: now.until(until),
+            basis: settled.basis.unwrap_or(Basis::Estimate),
         });
-        let detail = sentence.map(Cow::Owned).or(told.remark.detail.clone());
-        Self { remark: Occurrence { detail, ..told.remark }, ..told }
-    }
-
-    fn plainly(stop: &Stop) -> Self {
-        match stop {
-            Stop::Refused(refusal) => Self::refused(refusal, Code::AllowanceExhausted),
-            Stop::ClientLimited(refusal) => Self::refused(refusal, Code::ClientLimited),
-            Stop::Draining => Self {
-                retry_after: Some(estimate(DRAINING_RETRY)),
-                ..Self::plain(Code::Draining, None)
-            },
-            Stop::ClientStalled => {
-                let detail = "The request's body stopped coming, or came too slowly.";
-                Self {
-                    remark: Occurrence { source: Some(Source::Client), ..remark(Some(detail)) },
-                    ..Self::plain(Code::RequestTimeout, None)
-                }
-            }
-            Stop::ClientLeft => {
-                let detail = "The request's body broke off before it was complete.";
-                Self {
-                    remark: Occurrence { source: Some(Source::Client), ..remark(Some(detail)) },
-                    ..Self::plain(Code::InvalidRequest, None)
-                }
-            }
+        let release = settled.slot_free_at.map(|at| estimate(now.until(at)));
+        match (held, release) {
+            (Some(held), Some(release)) if held.span < release.span => Some(release),
+            (Some(held), _) => Some(held),
+            (None, release) => release,
         }
     }
 
-    fn refused(refusal: &Refusal, exhausted: Code) -> Self {
-        let retry_after = Some(estimate(refusal.retry_after));
-        let told = match &refusal.reason {
-            RefusalReason::QueueFull => Self::plain(Code::QueueFull, None),
-            RefusalReason::Exhausted { .. } => Self::plain(exhausted, None),
-            RefusalReason::Held { cause, failed_probes: failures } => {
-                let mut told = Self::plain(Code::UpstreamHeld, None);
-                told.remark.hold_cause = Some(*cause);
-                Self { failures: *failures, ..told }
-            }
-        };
-        Self { retry_after, ..told }
-    }
-
-    const fn plain(code: Code, detail: Option<&'static str>) -> Self {
-        Self { code, retry_after: None, failures: 0, remark: remark(detail) }
+    fn tightest_allowance(&self, call: &Call<'_>) -> Option<TightestAllowance> {
+        call.policy
+            .expose
+            .rate_limit
+            .then(|| call.account.tightest_allowance(&call.slot_request))
+            .flatten()
     }
 }
 
-/// By then a balancer has found another replica, or this one is back.
+/// The methods that every server knows, except TRACE and CONNECT, which are refused. Other methods
+/// are forwarded too.
+const METHODS_ALLOWED: HeaderValue =
+    HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
+
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+
+/// Names the limit as ours: the vendor did nothing wrong, and may have carried out the request.
+const HEAD_TOO_LARGE: &str = "The upstream responded, but the head of its response is larger than \
+                              this gateway accepts. The operator can raise `head.max` or \
+                              `head.headers`.";
+const BODY_BROKE: &str = "The request body broke off before it was complete.";
+const BODY_STALLED: &str = "The request body stopped arriving, or arrived too slowly.";
+
+/// Until then a load balancer has found another replica, or this one is back.
 const DRAINING_RETRY: Duration = Duration::from_secs(1);
 
-const fn remark(detail: Option<&'static str>) -> Occurrence<'static> {
-    Occurrence {
-        source: None,
-        detail: match detail {
-            Some(detail) => Some(Cow::Borrowed(detail)),
-            None => None,
-        },
-        hold_cause: None,
-    }
+fn exhausted_detail(blocked_by: &Bottleneck) -> Option<Cow<'static, str>> {
+    let limit = match blocked_by.kind {
+        BottleneckKind::Allowance => "slot of the allowance",
+        BottleneckKind::Concurrency => "concurrency slot of the allowance",
+        BottleneckKind::Client => "slot of the limit of the client",
+        BottleneckKind::Pace | BottleneckKind::Hold(_) | BottleneckKind::Queue => return None,
+    };
+    let name = &blocked_by.name;
+    Some(format!("No {limit} `{name}` is free within the time this call may wait.").into())
 }
 
-/// An honest estimate is at least a second: "now" would invite a loop.
+/// A wait of at least a second, because "now" would invite a loop.
 fn estimate(span: Duration) -> Wait {
     Wait { span: span.max(Duration::from_secs(1)), basis: Basis::Estimate }
 }
 
-/// Where an answer that leads to the vendor leads instead.
-fn redirects<'a>(call: &'a Call<'_>) -> Option<Rewrite<'a>> {
-    match call.policy.redirects {
-        Redirects::Rewrite => Some(call.rewrite()),
-        Redirects::Pass => None,
-    }
+/// Whether "a few retries" (D36) are used up: this call's attempts, or the probes of the hold that
+/// answers it.
+const fn retries_exhausted(call: &Call<'_>, failed_probes: u32) -> bool {
+    let spent = call.attempts_max <= call.history.attempts;
+    let probed = call.attempts_max <= failed_probes.saturating_add(1);
+    spent || (probed && 0 < failed_probes)
 }
 
-/// In HTTP/1.1 no trailers follow a body whose length is known.
-fn trailers<B: Body>(version: Version, body: &B) -> Trailers {
-    let sized = version != Version::HTTP_2 && body.size_hint().exact().is_some();
-    if sized { Trailers::Drop } else { Trailers::Pass }
+const fn headers_without_call(request_id: &HeaderValue) -> CallHeaders<'_> {
+    CallHeaders { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
 }
 
-/// Whether the request may have been carried out despite the error.
-fn outcome_unknown(call: &Call<'_>, troubled: &Troubled) -> bool {
-    let unknown = troubled.trouble.processing == Processing::Unknown;
-    unknown && !call.promised_method().is_safe()
-}
-
-/// "A few retries are used up": this call's attempts, or the probes of the hold that answers it.
-const fn retries_exhausted(call: &Call<'_>, failures: u32) -> bool {
-    let spent = call.attempts_max <= call.story.attempts;
-    let probed = call.attempts_max <= failures.saturating_add(1);
-    spent || (probed && 0 < failures)
-}
-
-/// What the vault reckons: the end of the hold that now stands, or of the allowance's exhaustion.
-fn reckoned(troubled: &Troubled) -> Option<Wait> {
-    let aftermath = &troubled.aftermath;
-    let held = aftermath.held_until.map(|until| Wait {
-        span: troubled.at.until(until),
-        basis: aftermath.basis.unwrap_or(Basis::Estimate),
-    });
-    let release = aftermath.slot_free_at.map(|at| estimate(troubled.at.until(at)));
-    match (held, release) {
-        (Some(held), Some(release)) if held.span < release.span => Some(release),
-        (Some(held), _) => Some(held),
-        (None, release) => release,
-    }
-}
-
-fn notes<'a>(
+fn call_headers<'a>(
     call: &'a Call<'_>,
-    binding: Option<&'a crate::allowance::TightestAllowance>,
+    tightest: Option<&'a TightestAllowance>,
 ) -> CallHeaders<'a> {
-    let timing = Timing { wait: call.story.waited, upstream: call.story.upstream_time };
+    let timing = Timing { wait: call.history.waited, upstream: call.history.upstream_time };
     CallHeaders {
         request_id: &call.id,
-        attempts: call.story.attempts,
+        attempts: call.history.attempts,
         wait_applied: call.wait_applied,
         timing: call.policy.expose.server_timing.then_some(timing),
-        rate_limit: binding.map(|binding| RateLimit {
-            name: &binding.name,
-            limit: binding.limit,
-            window: binding.window,
-            remaining: binding.remaining,
-            reset: binding.reset,
+        rate_limit: tightest.map(|tightest| RateLimit {
+            name: &tightest.name,
+            limit: tightest.limit,
+            window: tightest.window,
+            remaining: tightest.remaining,
+            reset: tightest.reset,
         }),
     }
 }
 
-fn problem_response<B>(problem: &Problem, headers: HeaderMap) -> Response<ResponseBody<B>> {
+fn response_of<B>(problem: &Problem, headers: HeaderMap) -> Response<ResponseBody<B>> {
     let mut response = Response::new(ResponseBody::Whole(Some(problem.to_bytes())));
     *response.status_mut() = problem.status;
     *response.headers_mut() = headers;

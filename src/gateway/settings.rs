@@ -1,4 +1,4 @@
-//! What the workshop must know: every client, every route, every upstream and its policies.
+//! The settings of the gateway: clients, routes, and upstreams with the policies of their calls.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,56 +7,88 @@ use http::{HeaderName, HeaderValue};
 
 use crate::allowance::{AccountRule, Allowance};
 use crate::dialect::Dialect;
+use crate::headers::ProtectedHeaders;
 use crate::problem::StatusPolicy;
 use crate::retry::backoff::Backoff;
 use crate::routing::client::Clients;
 use crate::routing::method::CallMethod;
 use crate::routing::route::{CallPath, Matcher, Routes};
 
-/// Everything the life of a call depends on; swapped whole.
 #[derive(Debug)]
 pub struct Settings {
-    /// Who may call.
     pub clients: Clients,
-    /// The limit of each client, by its number; charged once a call.
+    /// By client number; charged once per call.
     pub client_limits: Vec<Option<Allowance>>,
-    /// Which upstream a request goes to.
     pub routes: Routes,
-    /// The upstreams; routes and metrics name them by their place here.
+    /// Routes and metrics refer to an upstream by its index here.
     pub upstreams: Vec<Upstream>,
-    /// Bytes of all replay buffers together.
+    /// The bytes of all replay buffers together.
     pub replay_bytes_max: usize,
-    /// Accounts told apart at the same time, over all upstreams.
+    /// Accounts tracked at the same time, over all upstreams.
     pub accounts_max: usize,
-    /// The name we carry in `Via` and `Proxy-Status`.
+    /// Our pseudonym in `Via` and `Proxy-Status`.
     pub via: Arc<str>,
 }
 
-/// One upstream as the workshop sees it.
 #[derive(Debug)]
 pub struct Upstream {
-    /// Its name in the configuration.
     pub name: Arc<str>,
     /// Scheme and authority, to recognise a `Location` that points there.
     pub origin: Box<str>,
-    /// The path that takes the place of the route's prefix; without a trailing slash.
+    /// Replaces the route's prefix; has no trailing slash.
     pub base_path: Box<str>,
-    /// Whom the vendor counts.
     pub account: AccountRule,
-    /// What the vendor grants.
     pub allowances: Vec<Allowance>,
-    /// Places in the waiting room.
+    /// Calls that may wait for a slot at the same time.
     pub queue_max: usize,
-    /// The credential we send instead of the client's.
+    /// Sent instead of the client's.
     pub credential: Option<Credential>,
-    /// The policies of calls that match; the first match wins.
+    /// The first matcher that matches a call sets its policy.
     pub routes: Vec<(Matcher, CallPolicy)>,
     /// The policy of every other call.
     pub policy: CallPolicy,
 }
 
+impl Settings {
+    /// The headers of an upstream's calls that a client can neither set nor remove: the client's
+    /// key, the injected credential, and those that decisions depend on.
+    pub(super) fn protected_headers(&self, upstream: &Upstream) -> Arc<ProtectedHeaders> {
+        let account = match &upstream.account {
+            AccountRule::Header(name) => Some(name.clone()),
+            AccountRule::Upstream | AccountRule::Named(_) => None,
+        };
+        let policies = upstream.routes.iter().map(|(_, policy)| policy).chain([&upstream.policy]);
+        let decisive =
+            policies.flat_map(|policy| policy.require.iter().chain([&policy.idempotency_header]));
+        let credential = upstream.credential.as_ref().map(|credential| credential.header.clone());
+        let key_header = self.clients.key_header().clone();
+        let decisive = account.into_iter().chain(decisive.cloned()).collect();
+        Arc::new(ProtectedHeaders::new(key_header, credential, decisive))
+    }
+
+    /// The paths below an upstream's prefix that a longer prefix routes to another upstream of the
+    /// same vendor, which has another policy. A spelling of such a path that only the vendor
+    /// understands must not get past that policy.
+    pub(super) fn nested_routes(&self, upstream: usize) -> Vec<Matcher> {
+        let here = &self.upstreams[upstream];
+        let entries = self.routes.entries();
+        let own = entries.iter().filter(|entry| entry.upstream == upstream);
+        let pairs = own.flat_map(|own| entries.iter().map(move |other| (own, other)));
+        let nested = pairs.filter_map(|(own, other)| {
+            let there = &self.upstreams[other.upstream];
+            let rest = other.prefix.strip_prefix(&*own.prefix);
+            let rest = rest.filter(|rest| rest.starts_with('/'))?;
+            let same_place = there.origin == here.origin
+                && own.host == other.host
+                && there.base_path.strip_prefix(&*here.base_path) == Some(rest);
+            same_place.then(|| [rest, "/**"].concat())
+        });
+        nested.map(|path| Matcher { methods: None, path: path.parse().ok() }).collect()
+    }
+}
+
 impl Upstream {
-    /// The policies of a call: its method and the path behind the prefix decide.
+    /// The policies of a call, by its method and the path after the route's prefix.
     #[must_use]
     pub fn policies_for<'m>(
         &self,
@@ -73,8 +105,8 @@ impl Upstream {
         Policies { applied, certain: &self.policy }
     }
 
-    /// The headers without which a call is refused: those of every route that it may be meant
-    /// for.
+    /// The headers without which a call is refused: those of every route that its vendor may take
+    /// it for.
     pub fn required<'a>(
         &'a self,
         method: CallMethod<'a>,
@@ -86,114 +118,102 @@ impl Upstream {
     }
 }
 
-/// The policies of one call. They differ only where a vendor may read its method or path
-/// differently than it is spelled.
+/// The policies of one call. They differ only if a vendor may read its method or path in another
+/// way than it is written.
 #[derive(Clone, Copy, Debug)]
 pub struct Policies<'a> {
-    /// The policy of the first route that the call may be meant for: timeouts, dialect, and which
-    /// answers are looked at.
+    /// The policy of the first route that may match: timeouts, dialect, and which responses are
+    /// inspected.
     pub applied: &'a CallPolicy,
-    /// The policy that applies beyond doubt: nothing relaxes more than it does.
+    /// The policy that applies however the vendor reads the call; it bounds everything that would
+    /// loosen a limit.
     pub certain: &'a CallPolicy,
 }
 
-/// A credential that the gateway injects; the value is marked sensitive and never printed.
+/// A credential that the gateway injects. Its value is marked sensitive, so it is never printed.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    /// The header that carries it.
     pub header: HeaderName,
-    /// The header's name as the configuration writes it.
+    /// The header's name as the configuration spells it.
     pub written: Arc<str>,
-    /// Its value.
     pub value: HeaderValue,
 }
 
-/// How one kind of call is treated.
+/// The policy of the calls that match one route.
 #[derive(Clone, Debug)]
 pub struct CallPolicy {
-    /// From request sent to the answer's head.
+    /// From the last byte of the request to the head of the response.
     pub attempt_timeout: Duration,
-    /// Between two pieces of a body, either way.
+    /// Between two pieces of a body, in either direction.
     pub idle_timeout: Duration,
-    /// Bytes a second that a client must send of its request's body while that holds a place.
+    /// Bytes per second that a client must send of a request body while the call holds a slot.
     pub request_rate: u64,
-    /// The patience of a call that does not ask.
+    /// The patience of a call that asks for none.
     pub wait: Duration,
-    /// The most patience a call may ask for.
     pub wait_max: Duration,
-    /// Sends in total, the first included.
+    /// In total, the first included.
     pub attempts: u32,
-    /// The wait we choose ourselves.
     pub backoff: Backoff,
-    /// Blind retries as a share of calls, in per cent.
+    /// BlindFailure retries as a percentage of calls.
     pub budget_percent: u32,
-    /// Bytes of a body that are kept for another attempt.
+    /// Bytes of a request body that are kept for another attempt.
     pub replay_body_max: usize,
-    /// The header that makes a request safe to repeat.
+    /// A request with this header is safe to repeat.
     pub idempotency_header: HeaderName,
-    /// Which status a problem has.
     pub status: StatusPolicy,
-    /// What happens to references under the upstream's URL.
     pub redirects: Redirects,
-    /// Whether the vendor learns the client's address.
     pub client_address: ClientAddress,
-    /// Whether the operation may be performed twice.
     pub repeat: Repeat,
-    /// Which answers are looked at.
     pub inspect: Inspect,
-    /// Headers without which a call is refused here (D24).
+    /// Headers without which a call is refused (D24).
     pub require: Vec<HeaderName>,
-    /// Which informative headers are added to answers.
     pub expose: Expose,
-    /// The dialect, its route's own rules first.
+    /// Contains the route's own rules, before the others.
     pub dialect: Arc<Dialect>,
 }
 
-/// What happens to references under the upstream's URL.
+/// What happens to `Location` and the like that point to the upstream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Redirects {
-    /// It is mapped back to where the client reached us.
+    /// They are mapped back to the URL at which the client reached us.
     #[default]
     Rewrite,
-    /// It stays as it is.
     Pass,
 }
 
 /// Whether the vendor learns the client's address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientAddress {
-    /// It does not: partner addresses are nobody's business.
     #[default]
     Drop,
-    /// `Forwarded` and `X-Forwarded-For` say it.
+    /// In `Forwarded` and `X-Forwarded-For`.
     Send,
 }
 
 /// Whether an operation may be performed twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Repeat {
-    /// As its method says.
     #[default]
     ByMethod,
-    /// The operator declared it repeatable.
+    /// The operator declares the operation repeatable.
     Declared,
 }
 
-/// Which answers are looked at.
+/// Which responses are inspected for errors.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Inspect {
-    /// Those whose status says error.
+    /// Those with status 400 and above.
     #[default]
     Errors,
-    /// Successes too: the vendor hides failures in them (W35).
+    /// All: the vendor reports failures with a status of success (W35).
     SuccessToo,
 }
 
-/// Which informative headers are added to answers.
+/// Which informative headers are added to responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Expose {
     /// `Server-Timing: wait;dur=…, upstream;dur=…`.
     pub server_timing: bool,
-    /// `RateLimit` and `RateLimit-Policy` of the allowance that binds.
+    /// `RateLimit` and `RateLimit-Policy` of the allowance with the least left.
     pub rate_limit: bool,
 }

@@ -21,8 +21,8 @@ use crate::outcome::CHILDREN_MAX;
 const MARKUP_ROUNDS_MAX: usize = 4;
 /// Bytes of one text that are cleaned; what follows is cut off. More than any bound lets through.
 const CLEANED_BYTES_MAX: usize = 16 * 1024;
-/// Values of a tree that are cleaned; the others are left out. More than fit into `upstream.details`
-/// in readable form.
+/// Values of a tree that are cleaned; the others are left out. `upstream.details` cannot hold as
+/// many in readable form.
 const VALUES_MAX: usize = 500;
 
 /// Cleans texts; the default one knows no credentials.

@@ -1,7 +1,8 @@
 //! A scan of bytes that spares most texts the regular expressions of `clean`.
 //!
 //! Nearly every sentence of a vendor is clean, and this scan costs a tenth of the patterns. It may
-//! miss a clean text, in which case the patterns run; it never passes a text that they would change.
+//! miss a clean text, in which case the patterns run; it never passes a text that they would
+//! change.
 
 /// Whether none of the patterns of `clean` can match: each requires one of the marks below, next to
 /// certain neighbours.
@@ -36,7 +37,8 @@ fn is_punctuation(mark: u8, before: &[u8], next: Option<&u8>) -> bool {
 }
 
 /// The bytes without which no markup, stack trace or internal host can be written. Everything
-/// beyond plain ASCII is a mark too: the patterns match more letters and blanks than are listed here.
+/// beyond plain ASCII is a mark too: the patterns match more letters and blanks than are listed
+/// here.
 const MARKS: [bool; 256] = {
     let mut marks = [true; 256];
     let mut byte = b' ';

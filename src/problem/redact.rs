@@ -2,9 +2,9 @@
 //!
 //! They are found in the usual encodings: in any letter case, percent-encoded, as entities of HTML
 //! and XML, as escapes of JSON and JSON Pointer, in hexadecimal, and in base64 at every alignment
-//! and in both alphabets. Escapes are decoded, also nested ones, and the patterns search every stage
-//! of decoding; each match is removed from the original text. A secret that is split (one half in
-//! each of two members), encrypted or hashed is not found.
+//! and in both alphabets. Escapes are decoded, also nested ones, and the patterns search every
+//! stage of decoding; each match is removed from the original text. A secret that is split (one
+//! half in each of two members), encrypted or hashed is not found.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -392,8 +392,8 @@ fn base64_decoded(text: &[u8]) -> Option<Vec<u8>> {
     Some(decoded)
 }
 
-/// A pattern of the base64 characters that the secret alone determines, when it begins `shift` bytes
-/// after a group of three.
+/// A pattern of the base64 characters that the secret alone determines, when it begins `shift`
+/// bytes after a group of three.
 fn base64_core(secret: &[u8], shift: usize) -> String {
     let bit = |at: usize| {
         let byte = secret[at / 8 - shift];

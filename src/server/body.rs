@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 
 use super::h1::Http1Body;
 use crate::clock::Clock;
-use crate::gateway::ClientBroke;
+use crate::gateway::ClientBodyError;
 
 /// Larger bodies are streamed without a length; nearly every JSON call fits.
 const BUFFERED_BYTES_MAX: usize = 16 * 1024;
@@ -44,7 +44,7 @@ enum Source {
 
 /// An HTTP/2 body whose beginning, or all of it, is buffered.
 struct BufferedBody {
-    frames: VecDeque<Result<Frame<Bytes>, ClientBroke>>,
+    frames: VecDeque<Result<Frame<Bytes>, ClientBodyError>>,
     /// Data bytes in `frames`.
     bytes: usize,
     rest: Incoming,
@@ -95,12 +95,12 @@ impl ClientBody {
 
 impl Body for ClientBody {
     type Data = Bytes;
-    type Error = ClientBroke;
+    type Error = ClientBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         match &mut self.source {
             Source::None => Poll::Ready(None),
             Source::Http1(body) => Pin::new(body).poll_frame(cx),
@@ -166,11 +166,11 @@ impl BufferedBody {
 fn poll_incoming(
     incoming: &mut Incoming,
     cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
     let frame = ready!(Pin::new(incoming).poll_frame(cx));
-    Poll::Ready(frame.map(|frame| frame.map_err(|_| ClientBroke)))
+    Poll::Ready(frame.map(|frame| frame.map_err(|_| ClientBodyError)))
 }
 
-fn data_bytes(frame: &Result<Frame<Bytes>, ClientBroke>) -> usize {
+fn data_bytes(frame: &Result<Frame<Bytes>, ClientBodyError>) -> usize {
     frame.as_ref().ok().and_then(Frame::data_ref).map_or(0, Bytes::len)
 }

@@ -18,7 +18,7 @@ use super::request_error::RequestError;
 use super::settings::Settings;
 use super::state::ConnectionState;
 use crate::clock::Clock;
-use crate::gateway::{Drain, OriginalHeads, Peer};
+use crate::gateway::{ClientConnection, Drain, OriginalHeads};
 
 /// What all connections of a worker share.
 pub(super) struct Worker<H> {
@@ -33,7 +33,7 @@ pub(super) struct Worker<H> {
 /// What all calls of a connection share.
 pub(super) struct ConnectionContext<H> {
     pub(super) worker: Arc<Worker<H>>,
-    pub(super) peer: Peer,
+    pub(super) peer: ClientConnection,
     pub(super) state: Arc<ConnectionState>,
 }
 
@@ -60,7 +60,7 @@ pub(super) async fn call<H: Handler>(
     };
     // The response is sent with the version of this connection, not that of the upstream.
     *response.version_mut() = Version::HTTP_11;
-    if let Some(pause_max) = peer.pause_max() {
+    if let Some(pause_max) = peer.stall_timeout() {
         state.allow_pause(pause_max);
     }
     response.map(|body| CallBody { body, _guard: guard })

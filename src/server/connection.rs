@@ -17,7 +17,7 @@ use super::socket::{ClientReader, ClientWriter, Protocol, end_writing};
 use super::state::{ConnectionState, Phase};
 use super::{h1, h2};
 use crate::clock::Clock;
-use crate::gateway::{Peer, Stage};
+use crate::gateway::{ClientConnection, DrainStage};
 
 /// How long a client's remaining bytes are read after our last byte: closing a socket with unread
 /// bytes sends a reset, which can overtake the response.
@@ -48,8 +48,8 @@ pub(super) async fn serve<H: Handler>(
     let state = Arc::new(ConnectionState::default());
     let writer = ClientWriter::new(Arc::clone(&socket), Arc::clone(&state));
     let peer = match protocol {
-        Protocol::Http1 => Peer::new(address, Arc::clone(&socket)),
-        Protocol::Http2 => Peer::detached(address),
+        Protocol::Http1 => ClientConnection::new(address, Arc::clone(&socket)),
+        Protocol::Http2 => ClientConnection::detached(address),
     };
     let context = Arc::new(ConnectionContext { worker, peer, state });
     match protocol {
@@ -132,8 +132,8 @@ impl<F: Future> Future for Http1<'_, F> {
 impl<F: Future> Connection for Http1<'_, F> {
     /// The next response carries `Connection: close`. A new connection may be about to send its
     /// first request, so it is closed only behind the response to that.
-    fn notify_stop(self: Pin<&mut Self>, stage: Stage, phase: Phase) -> bool {
-        let due = stage == Stage::Begun && phase != Phase::New;
+    fn notify_stop(self: Pin<&mut Self>, stage: DrainStage, phase: Phase) -> bool {
+        let due = stage == DrainStage::Draining && phase != Phase::New;
         if due {
             self.state.close_after_call();
         }

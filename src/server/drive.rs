@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::call::ConnectionContext;
 use super::state::Phase;
 use super::timeouts::{ConnectionTimer, Timeouts};
-use crate::gateway::Stage;
+use crate::gateway::DrainStage;
 use crate::time::Moment;
 
 /// After GOAWAY an idle HTTP/2 client has this long to close the connection.
@@ -22,7 +22,7 @@ pub(super) const DRAIN_IDLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// A connection as its driver sees it.
 pub(super) trait Connection: Future {
     /// Tells the client that the program is stopping; false where it is too early for that.
-    fn notify_stop(self: Pin<&mut Self>, stage: Stage, phase: Phase) -> bool;
+    fn notify_stop(self: Pin<&mut Self>, stage: DrainStage, phase: Phase) -> bool;
 
     /// Asks the client to close, for a connection whose time is up; false where the connection can
     /// simply be closed.
@@ -49,8 +49,8 @@ pub(super) async fn drive<H, C: Connection>(
         idle: worker.settings.idle_timeout,
     };
     let mut timer = ConnectionTimer::new(worker.clock, state, timeouts);
-    let mut stage = Stage::Serving;
-    let mut next_stage = pin!(worker.drain.reached(Stage::Announced));
+    let mut stage = DrainStage::Serving;
+    let mut next_stage = pin!(worker.drain.reached(DrainStage::Announced));
     let mut notified = stage;
     std::future::poll_fn(|cx| {
         if connection.as_mut().poll(cx).is_ready() {
@@ -58,11 +58,11 @@ pub(super) async fn drive<H, C: Connection>(
         }
         // Polled once for each stage, which registers this task to be woken by the next one.
         if timer.is_new() || worker.drain.stage() != stage {
-            while stage != Stage::Begun && next_stage.as_mut().poll(cx).is_ready() {
+            while stage != DrainStage::Draining && next_stage.as_mut().poll(cx).is_ready() {
                 stage = worker.drain.stage();
-                next_stage.set(worker.drain.reached(Stage::Begun));
+                next_stage.set(worker.drain.reached(DrainStage::Draining));
             }
-            if stage == Stage::Begun {
+            if stage == DrainStage::Draining {
                 timer.shorten(DRAIN_IDLE_TIMEOUT);
             }
         }
@@ -85,7 +85,7 @@ pub(super) async fn drive<H, C: Connection>(
                 return Poll::Pending;
             }
         }
-        let was_asked = timer.is_final() || stage == Stage::Begun;
+        let was_asked = timer.is_final() || stage == DrainStage::Draining;
         if was_asked || !connection.as_mut().ask_to_close() {
             return Poll::Ready(ConnectionEnd::TimedOut);
         }

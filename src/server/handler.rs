@@ -8,7 +8,7 @@ use http_body::Body;
 
 use super::body::ClientBody;
 use super::request_error::RequestError;
-use crate::gateway::{OriginalHeads, Peer};
+use crate::gateway::{ClientConnection, OriginalHeads};
 
 /// Answers the requests of one worker.
 pub trait Handler: Send + Sync + 'static {
@@ -28,7 +28,7 @@ pub trait Handler: Send + Sync + 'static {
         &self,
         request: &mut Request<ClientBody>,
         heads: &mut OriginalHeads,
-        peer: &Peer,
+        peer: &ClientConnection,
     ) -> impl Future<Output = Response<Self::Body>> + Send;
 
     /// Answers a rejected request head; `headers` where they could be parsed.

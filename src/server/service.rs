@@ -5,10 +5,12 @@ use http::{HeaderMap, Request, Response};
 use super::body::ClientBody;
 use super::handler::{ConnectionChange, Handler, OutgoingBody};
 use super::request_error::RequestError;
-use crate::gateway::{Gateway, Intake, OriginalHeads, Peer, RequestBody, ResponseBody};
+use crate::gateway::{
+    ClientConnection, Gateway, IncomingBody, OriginalHeads, RequestBody, ResponseBody,
+};
 use crate::upstream::{UpstreamBody, Upstreams};
 
-impl From<ClientBody> for Intake {
+impl From<ClientBody> for IncomingBody {
     fn from(body: ClientBody) -> Self {
         Self::of(body)
     }
@@ -27,7 +29,7 @@ impl Handler for Gateway<Upstreams<RequestBody>> {
         &self,
         request: &mut Request<ClientBody>,
         heads: &mut OriginalHeads,
-        peer: &Peer,
+        peer: &ClientConnection,
     ) -> impl Future<Output = Response<Self::Body>> + Send {
         Self::handle(self, request, heads, peer)
     }

@@ -5,9 +5,9 @@
 //! busy log then costs one wake-up and one write for hundreds of lines, while the first line after
 //! a quiet time is written at once.
 //!
-//! `tracing-appender` was considered instead. It counts lost lines without reporting them, wakes its
-//! thread and writes for every single line, panics if it gets no thread, prints to stdout at exit,
-//! and brings three more crates for rotating files.
+//! `tracing-appender` was considered instead. It counts lost lines without reporting them, wakes
+//! its thread and writes for every single line, panics if it gets no thread, prints to stdout at
+//! exit, and brings three more crates for rotating files.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -78,9 +78,9 @@ fn channel(lines_max: usize) -> (LogWriter, Receiver<Vec<u8>>) {
 
 impl Drop for LogThread {
     fn drop(&mut self) {
-        // The global subscriber keeps a sender for ever, so the channel never disconnects. The empty
-        // line wakes a thread that waits for one; if the queue is full, the thread is busy and sees
-        // the flag after its write.
+        // The global subscriber keeps a sender for ever, so the channel never disconnects. The
+        // empty line wakes a thread that waits for one; if the queue is full, the thread is busy
+        // and sees the flag after its write.
         self.writer.state.is_ending.store(true, Ordering::Release);
         let _ = self.writer.queue.try_send(Vec::new());
         self.thread.unpark();

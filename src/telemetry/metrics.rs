@@ -55,7 +55,8 @@ impl Metrics {
         Self { names: Arc::new(Names { upstreams, clients }), shards }
     }
 
-    /// The shard of one worker. Only that worker may write to it: its counters have a single writer.
+    /// The shard of one worker. Only that worker may write to it: its counters have a single
+    /// writer.
     #[must_use]
     pub fn shard(self: &Arc<Self>, worker: usize) -> Arc<Shard> {
         Arc::clone(&self.shards[worker % self.shards.len()])

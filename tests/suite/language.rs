@@ -1,7 +1,41 @@
-//! The words of the code: those of the glossary in `src/glossary.md`.
+//! The words of the code, which are those of `src/glossary.md`, and the style of its comments.
 
-use crate::support::source::{root, shipped};
+use crate::support::source::{files, root, shipped};
 use crate::tidy::none;
+
+/// Comments state facts about the code, with the subject first; none of them begins like this.
+const BANNED_STARTS: [&str; 7] =
+    ["Refuses to ", "It refuses to ", "Who ", "Whose ", "Whoever ", "Whom ", "Nobody "];
+
+/// Documents that the repository does not contain.
+const ELSEWHERE: [&str; 6] =
+    ["design/", "reference/", "semantics §", "semantics.md", "architecture.md", "style.md"];
+
+#[test]
+fn comments_are_plain_statements() {
+    let mut findings = Vec::new();
+    for file in files("src").into_iter().chain(files("tests")) {
+        let mut sentence_begins = true;
+        for (line, number) in file.lines().iter().zip(1..) {
+            let Some(comment) = line.find("//").map(|at| &line[at..]) else {
+                sentence_begins = true;
+                continue;
+            };
+            let comment = comment.trim_start_matches(['/', '!']).trim();
+            let start = BANNED_STARTS.iter().find(|start| {
+                let inside = comment.split_inclusive(". ").skip(1);
+                let mut sentences =
+                    inside.chain(sentence_begins.then_some(comment)).map(str::trim_start);
+                sentences.any(|sentence| sentence.starts_with(**start))
+            });
+            let elsewhere = ELSEWHERE.iter().find(|name| comment.contains(**name));
+            let found = start.or(elsewhere);
+            findings.extend(found.map(|found| format!("{}:{number}: `{found}`", file.path)));
+            sentence_begins = comment.is_empty() || comment.ends_with(['.', '|', ':']);
+        }
+    }
+    none("comments state facts, and refer to what is here", findings);
+}
 
 /// The words that no identifier may hold: those in `code` in the glossary's last column.
 fn words_outside_the_glossary() -> Vec<String> {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use crate::support::imports;
 use crate::support::source::{File, files, root, shipped};
 
 /// Fails with all findings.
@@ -147,6 +148,16 @@ fn is_pure(file: &File) -> bool {
     }
     let name = file.path.strip_prefix("src/allowance/").and_then(|name| name.strip_suffix(".rs"));
     name.is_some_and(|name| !LIVE.contains(&name))
+}
+
+/// Files that may import each other: a type and its guard.
+const GUARDS: [[&str; 2]; 1] = [["src/allowance/account.rs", "src/allowance/slot.rs"]];
+
+#[test]
+fn files_do_not_import_each_other_in_a_circle() {
+    let circles = imports::circles(&shipped());
+    let unknown = circles.iter().filter(|circle| !GUARDS.iter().any(|guard| guard == &circle[..]));
+    none("circles of imports", unknown.map(|circle| circle.join(", ")));
 }
 
 #[test]

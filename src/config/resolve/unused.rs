@@ -17,6 +17,9 @@ use crate::dialect::When;
 use crate::upstream::{Protocol, Scheme};
 use crate::{admin, server};
 
+/// No answer comes over a network sooner, so a shorter attempt always fails.
+const ATTEMPT_MIN: Duration = Duration::from_millis(10);
+
 /// One upstream, as far as it could be resolved.
 pub(super) struct KnownUpstream<'s, 'a> {
     pub(super) root: &'s Scope<'a>,
@@ -29,8 +32,7 @@ pub(super) struct KnownUpstream<'s, 'a> {
 impl<'a> Resolver<'a> {
     pub(super) fn warn_of_unused_in(&mut self, upstream: &KnownUpstream<'_, 'a>) {
         self.nothing_limited(upstream);
-        self.settings_that_others_disable(upstream);
-        self.attempt_timeout_too_short(upstream.scope);
+        self.settings_without_effect(upstream);
         self.idempotency_header_of_every_request(upstream.scope);
         self.concurrency_above_connections(upstream);
         self.matchers_without_calls(upstream);
@@ -59,7 +61,7 @@ impl<'a> Resolver<'a> {
         self.warn(upstream.field.at, &upstream.scope.path, message);
     }
 
-    fn settings_that_others_disable(&mut self, upstream: &KnownUpstream<'_, 'a>) {
+    fn settings_without_effect(&mut self, upstream: &KnownUpstream<'_, 'a>) {
         let scope = upstream.scope;
         if scope.value(&keys::ATTEMPTS) == 1 {
             self.warn_at(scope, &keys::BACKOFF, "with one attempt there is no retry");
@@ -73,11 +75,6 @@ impl<'a> Resolver<'a> {
             let message = "there is no allowance with a window to expose";
             self.warn_at(scope, &keys::EXPOSE_RATE_LIMIT, message);
         }
-    }
-
-    fn attempt_timeout_too_short(&mut self, scope: &Scope<'a>) {
-        /// No answer comes over a network sooner, so a shorter attempt always fails.
-        const ATTEMPT_MIN: Duration = Duration::from_millis(10);
         let timeout = scope.value(&keys::ATTEMPT_TIMEOUT);
         if timeout < ATTEMPT_MIN {
             let message = format!("no answer comes within {} over a network", Length(timeout));
@@ -339,7 +336,12 @@ impl<'a> Resolver<'a> {
     fn rules_that_never_apply(&mut self, root: &Scope<'a>, field: &'a Field) {
         let Content::Data(node) = &field.item.content else { return };
         let Some(Some(dialect)) = self.own_dialects.get(&*field.key).cloned() else { return };
-        let inspects = inspects_successes(root);
+        let upstreams = root.entries(&keys::UPSTREAMS).iter();
+        let inspects = upstreams
+            .filter_map(|field| field.item.find(keys::ROUTES.path()))
+            .flat_map(Item::entries)
+            .map(|entry| Scope::of(Some(entry), keys::ROUTE_ENTRY, ""))
+            .any(|entry| entry.value(&keys::INSPECT_SUCCESS));
         for (number, rule) in dialect.rules.iter().enumerate() {
             let earlier = dialect.rules[..number].iter().find(|it| hides(&it.when, &rule.when));
             let only_success = !rule.when.status.is_empty()
@@ -364,14 +366,6 @@ impl<'a> Resolver<'a> {
 /// The key of an allowance.
 fn entry_key(upstream: &Scope<'_>, allowance: &Field) -> String {
     format!("{}.{}", upstream.key(&keys::ALLOWANCES), allowance.key)
-}
-
-fn inspects_successes(root: &Scope<'_>) -> bool {
-    let upstreams = root.entries(&keys::UPSTREAMS).iter();
-    let routes = upstreams.filter_map(|field| field.item.find(keys::ROUTES.path()));
-    routes
-        .flat_map(Item::entries)
-        .any(|entry| Scope::of(Some(entry), keys::ROUTE_ENTRY, "").value(&keys::INSPECT_SUCCESS))
 }
 
 /// The longest route wins, so calls below the route of another upstream never get here.
@@ -560,7 +554,8 @@ mod tests {
                 "exempts nothing",
             ),
             (
-                "a: { limit: 1/s, match: { methods: [GET] }, exempt: [{ path: /y, methods: [PUT] }] }",
+                "a: { limit: 1/s, match: { methods: [GET] },
+                exempt: [{ path: /y, methods: [PUT] }] }",
                 "a.exempt.0",
                 "exempts nothing",
             ),

@@ -55,7 +55,9 @@ impl<'a> Resolver<'a> {
         self.warn_of_forgetting(&field.key, &allowances);
         let credential = self.credential(&scope);
         let policy = self.call_policy(&scope);
-        let routes = self.route_entries(&scope);
+        let entries = scope.maps(&keys::ROUTES).iter().enumerate();
+        let routes: Vec<_> =
+            entries.map(|(number, entry)| self.route_entry(&scope, number, entry)).collect();
         let queue_max = self.get(&scope, &keys::QUEUE_MAX);
         let connections = self.connections(field, &scope, url.as_ref());
         self.warn_of_unused_in(&KnownUpstream {
@@ -74,7 +76,7 @@ impl<'a> Resolver<'a> {
             allowances,
             queue_max,
             credential,
-            routes: routes?,
+            routes: routes.into_iter().collect::<Option<_>>()?,
             policy: policy?,
         };
         Some((gateway_side, connections?))
@@ -177,13 +179,6 @@ impl<'a> Resolver<'a> {
         value.set_sensitive(true);
         let written = header.written.into();
         Some(Credential { header: header.name, written, value })
-    }
-
-    fn route_entries(&mut self, scope: &Scope<'a>) -> Option<Vec<(Matcher, CallPolicy)>> {
-        let entries = scope.maps(&keys::ROUTES).iter().enumerate();
-        let resolved: Vec<_> =
-            entries.map(|(number, entry)| self.route_entry(scope, number, entry)).collect();
-        resolved.into_iter().collect()
     }
 
     fn route_entry(

@@ -175,10 +175,11 @@ impl Guesser {
     /// The text of `error` where it only repeats the status: a message when there is no other.
     fn status_phrase(&self, value: &Value, depth: usize) -> Option<String> {
         let depth = depth.checked_sub(1)?;
-        let map = match value {
-            Value::Array(items) => items.first().filter(|_| items.len() == 1)?.as_object()?,
-            other => other.as_object()?,
+        let error = match value.as_array() {
+            Some(items) => items.first().filter(|_| items.len() == 1)?,
+            None => value,
         };
+        let map = error.as_object()?;
         let members = Members::of(map, "");
         let inside = members.envelope().and_then(|(_, value)| self.status_phrase(value, depth));
         inside.or_else(|| {

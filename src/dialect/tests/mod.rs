@@ -310,6 +310,10 @@ fn every_kind_of_failure_has_a_code_a_processing_and_a_remedy() {
             "{kind:?}"
         );
     }
+}
+
+#[test]
+fn droplink_waits_five_minutes_after_a_timeout_only() {
     let droplink = builtin("droplink").unwrap();
     let silence =
         classify_failure(&droplink, &Failure::new(FailureKind::Timeout, Delivery::Uncertain, "x"));

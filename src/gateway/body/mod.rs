@@ -1,16 +1,19 @@
-//! Bodies on their way through: replayed requests, peeked errors, streamed answers.
+//! Request and response bodies on their way through: replayed requests, peeked errors, streamed
+//! responses.
 
-mod merging;
+mod coalesce;
+mod context;
+mod incoming;
 mod peek;
 mod pieces;
-mod rate;
 mod replay;
 mod response;
 
-pub use replay::{ClientBroke, Intake, ReplayPool, RequestBody};
-pub use response::{BodyRecord, ResponseBody};
+pub use incoming::{ClientBodyError, IncomingBody};
+pub use replay::{ReplayPool, RequestBody};
+pub use response::ResponseBody;
 
-pub(super) use peek::{Extent, Peeked, peek};
-pub(super) use rate::UploadRate;
-pub(super) use replay::Replay;
-pub(super) use response::Streamed;
+pub(super) use context::{CallIdentity, ResponseContext};
+pub(super) use peek::{Extent, PeekedBody, peek};
+pub(super) use replay::{ReplayBody, UploadProgress};
+pub(super) use response::IdleTimer;

@@ -1,61 +1,59 @@
-//! Bytes of a body that are kept, in as few pieces as they need.
+//! A buffer for a body, in as few pieces as possible.
 //!
-//! A piece costs a handle of 32 bytes and keeps the whole buffer it was cut from, so a body in
-//! pieces of one byte would hold far more than its bytes: small pieces are copied together.
+//! A piece is a handle of 32 bytes that keeps the whole buffer it was cut from alive, so a body in
+//! pieces of one byte would hold far more memory than its bytes. Small pieces are copied together.
 
 use std::collections::VecDeque;
 use std::collections::vec_deque;
 
 use bytes::{Bytes, BytesMut};
 
-/// A piece of this size stays as it is: the buffer it was cut from is not much larger.
-const WHOLE_BYTES_MIN: usize = 8 * 1024;
+/// A piece of this size is not copied: the buffer it was cut from is not much larger.
+const UNCOPIED_BYTES_MIN: usize = 8 * 1024;
 
-/// The first block that small pieces are copied to; each further one is as large as what is kept.
+/// The first block that small pieces are copied to; each further one is as large as all before.
 const BLOCK_BYTES_MIN: usize = 512;
 
-/// The largest block.
 const BLOCK_BYTES_MAX: usize = 16 * 1024;
 
-/// Pieces in the order they came.
+/// Bytes in the order they came.
 #[derive(Debug, Default)]
 pub(in crate::gateway) struct Pieces {
     sealed: VecDeque<Bytes>,
-    /// Where small pieces are copied to; behind all sealed ones.
+    /// Small pieces are copied here; it comes after all sealed pieces.
     block: BytesMut,
     bytes: usize,
 }
 
-/// How far a reader is.
+/// The position of a reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::gateway) struct Place {
+pub(in crate::gateway) struct Cursor {
     piece: usize,
     offset: usize,
 }
 
 impl Pieces {
-    /// Bytes of all pieces.
     pub(in crate::gateway) const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// What it takes to keep `data` by [`merge`](Self::merge), in bytes of memory.
+    /// The memory that [`copy`](Self::copy) of `data` takes, in bytes.
     pub(super) fn cost(&self, data: &Bytes) -> usize {
         match data.len() {
-            large @ WHOLE_BYTES_MIN.. => large,
+            large @ UNCOPIED_BYTES_MIN.. => large,
             small if small <= self.block.capacity() - self.block.len() => 0,
             small => self.block_bytes(small),
         }
     }
 
-    /// Keeps `data`; the first piece stays as it is, because most bodies have no second one.
+    /// Adds `data`. The first piece is not copied, because most bodies have no second one.
     pub(super) fn push(&mut self, data: Bytes) {
-        if self.bytes == 0 { self.append(data) } else { self.merge(data) }
+        if self.bytes == 0 { self.append(data) } else { self.copy(data) }
     }
 
-    /// Keeps `data`, copied if it is small.
-    pub(super) fn merge(&mut self, data: Bytes) {
-        if data.len() >= WHOLE_BYTES_MIN {
+    /// Adds `data`, copied if it is small.
+    pub(super) fn copy(&mut self, data: Bytes) {
+        if data.len() >= UNCOPIED_BYTES_MIN {
             return self.append(data);
         }
         if self.block.capacity() - self.block.len() < data.len() {
@@ -67,7 +65,7 @@ impl Pieces {
         self.block.extend_from_slice(&data);
     }
 
-    /// Keeps `data` as it is.
+    /// Adds `data` without copying it.
     pub(super) fn append(&mut self, data: Bytes) {
         self.seal();
         self.bytes += data.len();
@@ -76,7 +74,7 @@ impl Pieces {
         }
     }
 
-    /// Nothing is added to what is here: it can be read without being copied.
+    /// Closes the block, so that its bytes can be read without being copied.
     pub(super) fn seal(&mut self) {
         let block = std::mem::take(&mut self.block);
         if !block.is_empty() {
@@ -88,35 +86,35 @@ impl Pieces {
         self.bytes.clamp(BLOCK_BYTES_MIN, BLOCK_BYTES_MAX).max(least)
     }
 
-    /// The bytes at `place`, which moves behind them; `None` at the end of what is here.
-    pub(super) fn read(&self, place: &mut Place) -> Option<Bytes> {
-        while let Some(piece) = self.sealed.get(place.piece) {
-            let rest = piece.slice(place.offset..);
-            *place = Place { piece: place.piece + 1, offset: 0 };
+    /// The bytes at `cursor`, which moves past them; `None` at the end.
+    pub(super) fn read(&self, cursor: &mut Cursor) -> Option<Bytes> {
+        while let Some(piece) = self.sealed.get(cursor.piece) {
+            let rest = piece.slice(cursor.offset..);
+            *cursor = Cursor { piece: cursor.piece + 1, offset: 0 };
             if !rest.is_empty() {
                 return Some(rest);
             }
         }
-        let rest = self.block.get(place.offset..).filter(|rest| !rest.is_empty())?;
-        place.offset = self.block.len();
+        let rest = self.block.get(cursor.offset..).filter(|rest| !rest.is_empty())?;
+        cursor.offset = self.block.len();
         Some(Bytes::copy_from_slice(rest))
     }
 
-    /// Forgets the pieces before `place`; how many bytes they were.
-    pub(super) fn forget_before(&mut self, place: &mut Place) -> usize {
+    /// Drops the pieces before `cursor` and returns how many bytes they had.
+    pub(super) fn drop_before(&mut self, cursor: &mut Cursor) -> usize {
         self.seal();
-        let read_whole = |piece: &Bytes| 0 < place.offset && piece.len() <= place.offset;
-        if self.sealed.get(place.piece).is_some_and(read_whole) {
-            *place = Place { piece: place.piece + 1, offset: 0 };
+        let read_whole = |piece: &Bytes| 0 < cursor.offset && piece.len() <= cursor.offset;
+        if self.sealed.get(cursor.piece).is_some_and(read_whole) {
+            *cursor = Cursor { piece: cursor.piece + 1, offset: 0 };
         }
-        let passed = place.piece.min(self.sealed.len());
-        place.piece -= passed;
-        let forgotten = self.sealed.drain(..passed).map(|piece| piece.len()).sum();
-        self.bytes -= forgotten;
-        forgotten
+        let passed = cursor.piece.min(self.sealed.len());
+        cursor.piece -= passed;
+        let dropped = self.sealed.drain(..passed).map(|piece| piece.len()).sum();
+        self.bytes -= dropped;
+        dropped
     }
 
-    /// All of it as one piece.
+    /// All bytes in one piece.
     pub(super) fn joined(&self) -> Bytes {
         if let (1, true, Some(only)) =
             (self.sealed.len(), self.block.is_empty(), self.sealed.front())
@@ -151,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn small_pieces_cost_little_more_than_their_bytes() {
+    fn small_pieces_take_little_more_memory_than_their_bytes() {
         let pieces = of(&[1; 100_000]);
         assert!(pieces.sealed.len() < 20, "{} pieces", pieces.sealed.len());
         let held: usize = pieces.sealed.iter().map(Bytes::len).sum();
@@ -168,31 +166,31 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_gets_every_byte_once_while_more_comes() {
+    fn a_reader_gets_every_byte_once_while_more_arrive() {
         for sizes in [&[1, 1, 1][..], &[9000, 1, 9000, 1, 1], &[600, 600, 600, 1], &[0, 1, 0]] {
-            let (mut pieces, mut place, mut read) = (Pieces::default(), Place::default(), 0);
+            let (mut pieces, mut cursor, mut read) = (Pieces::default(), Cursor::default(), 0);
             for size in sizes {
                 pieces.push(Bytes::from(vec![b'x'; *size]));
-                while let Some(bytes) = pieces.read(&mut place) {
+                while let Some(bytes) = pieces.read(&mut cursor) {
                     read += bytes.len();
                 }
             }
             pieces.seal();
-            assert_eq!(pieces.read(&mut place), None, "{sizes:?}");
+            assert_eq!(pieces.read(&mut cursor), None, "{sizes:?}");
             assert_eq!(read, sizes.iter().sum::<usize>(), "{sizes:?}");
-            assert_eq!(pieces.forget_before(&mut place), read);
-            assert_eq!((pieces.bytes(), place), (0, Place::default()));
+            assert_eq!(pieces.drop_before(&mut cursor), read);
+            assert_eq!((pieces.bytes(), cursor), (0, Cursor::default()));
         }
     }
 
     #[test]
-    fn a_block_costs_what_it_takes_and_is_filled_before_the_next() {
+    fn a_block_is_charged_once_and_filled_before_the_next() {
         let mut pieces = Pieces::default();
         let mut cost = 0;
         for _ in 0..5000 {
             let data = Bytes::from_static(b"abc");
             cost += pieces.cost(&data);
-            pieces.merge(data);
+            pieces.copy(data);
         }
         let held: usize = pieces.sealed.iter().map(Bytes::len).sum();
         assert!(cost >= held + pieces.block.len() && cost < 2 * 15_000, "{cost}");

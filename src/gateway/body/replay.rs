@@ -1,8 +1,7 @@
-//! A request's body that can be sent again, as long as it is small enough.
+//! A request body that can be sent again if it is small enough.
 //!
-//! While the first attempt streams it, up to `replay.max_body` bytes are kept. A larger body is
-//! not refused and not held back: it streams through and only loses its replay. Refuses to decide
-//! whether anything is sent again.
+//! While the first attempt streams the body, up to `replay.max_body` bytes are kept. A larger body
+//! streams through like any other and only loses its replay.
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,44 +11,19 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::Full;
 
-use super::merging::Merging;
-use super::pieces::{Pieces, Place};
-use super::rate::Upload;
+use super::incoming::{ClientBodyError, IncomingBody};
+use super::pieces::{Cursor, Pieces};
 use crate::headers::ProtectedHeaders;
 use crate::retry::replay::BodyState;
 
-/// Where a request's body comes from.
-#[derive(Default)]
-pub enum Intake {
-    /// From nowhere: there is none.
-    #[default]
-    Nothing,
-    /// A client's connection.
-    Wire(Pin<Box<dyn Body<Data = Bytes, Error = ClientBroke> + Send>>),
-    /// Memory: tests, and calls resumed from a record.
-    Memory(Full<Bytes>),
-}
-
-impl std::fmt::Debug for Intake {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Nothing => "Nothing",
-            Self::Wire(_) => "Wire",
-            Self::Memory(_) => "Memory",
-        })
-    }
-}
-
-/// The bytes that all replay buffers of the program may hold together.
+/// The memory that all replay buffers of the process may take together.
 #[derive(Debug)]
 pub struct ReplayPool {
     free: AtomicUsize,
 }
 
 impl ReplayPool {
-    /// A pool of so many bytes.
     #[must_use]
     pub const fn new(bytes_max: usize) -> Self {
         Self { free: AtomicUsize::new(bytes_max) }
@@ -65,222 +39,205 @@ impl ReplayPool {
     }
 }
 
-/// The body of one call; hands out one [`RequestBody`] for each attempt.
+/// The request body of one call; gives out one [`RequestBody`] for each attempt.
 #[derive(Clone, Debug)]
-pub(in crate::gateway) enum Replay {
-    /// There is none.
+pub(in crate::gateway) enum ReplayBody {
     Empty,
-    /// There is one.
-    Kept(Arc<Mutex<Kept>>),
+    Buffered(Arc<Mutex<ReplayBuffer>>),
 }
 
-/// What is kept of a body.
+/// How far a request body has been received.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::gateway) struct UploadProgress {
+    pub(in crate::gateway) received_bytes: u64,
+    /// Whether the next bytes were asked for and the client has not sent them.
+    pub(in crate::gateway) awaits_client: bool,
+}
+
 #[derive(Debug)]
-pub(in crate::gateway) struct Kept {
+pub(in crate::gateway) struct ReplayBuffer {
     source: Source,
     pieces: Pieces,
     trailers: Option<HeaderMap>,
-    /// What trailers may not carry.
-    guarded: Arc<ProtectedHeaders>,
+    /// Headers that trailers must not carry.
+    protected: Arc<ProtectedHeaders>,
     bytes_max: usize,
     pool: Arc<ReplayPool>,
-    /// Bytes of memory for the pieces that the pool knows of.
+    /// Memory taken from the pool.
     pooled_bytes: usize,
-    /// Bytes that the client has sent.
     received_bytes: u64,
     state: BodyState,
-    /// Whether somebody asked for the next bytes and the client has not sent them yet.
-    hunger: Hunger,
-    /// Which attempt reads; those before it read nothing any more.
+    /// Whether the next bytes were asked for and the client has not sent them.
+    awaits_client: bool,
+    /// The attempt that reads; earlier ones get an error.
     attempt: u32,
     size: SizeHint,
 }
 
-/// What becomes of a piece.
+/// What a piece is read for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Keep {
-    /// An attempt reads it at once.
-    ForAttempt,
-    /// It waits with its call, so it must hold no more memory than it counts.
-    ForLater,
-}
-
-/// Whether the next bytes of a body are missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Hunger {
-    Sated,
-    Hungry,
+enum ReadFor {
+    /// An attempt sends it at once.
+    Attempt,
+    /// It stays while its call waits, so it must not keep a larger buffer alive than is charged.
+    Buffer,
 }
 
 #[derive(Debug)]
 enum Source {
-    Open(Intake),
-    /// Read to its end.
-    Ended,
-    /// The client's side broke.
+    Open(IncomingBody),
+    EndedCall,
     Broken,
 }
 
-/// The client's side of a body broke; nobody but the client is to blame.
-#[derive(Clone, Copy, Debug)]
-pub struct ClientBroke;
-
-impl std::fmt::Display for ClientBroke {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the client's request body broke off")
-    }
-}
-
-impl std::error::Error for ClientBroke {}
-
-impl Replay {
-    /// The body of a call, of which at most `bytes_max` are kept.
-    #[must_use]
+impl ReplayBody {
+    /// At most `bytes_max` of `incoming` are kept.
     pub(in crate::gateway) fn new(
-        intake: Intake,
+        incoming: IncomingBody,
         bytes_max: usize,
-        (pool, guarded): (&Arc<ReplayPool>, &Arc<ProtectedHeaders>),
+        pool: &Arc<ReplayPool>,
+        protected: &Arc<ProtectedHeaders>,
     ) -> Self {
-        if intake.is_end_stream() {
+        if incoming.is_end_stream() {
             return Self::Empty;
         }
-        let size = intake.size_hint();
-        Self::Kept(Arc::new(Mutex::new(Kept {
-            source: Source::Open(intake),
+        let size = incoming.size_hint();
+        Self::Buffered(Arc::new(Mutex::new(ReplayBuffer {
+            source: Source::Open(incoming),
             pieces: Pieces::default(),
             trailers: None,
-            guarded: Arc::clone(guarded),
+            protected: Arc::clone(protected),
             bytes_max,
             pool: Arc::clone(pool),
             pooled_bytes: 0,
             received_bytes: 0,
             state: BodyState::Replayable,
-            hunger: Hunger::Sated,
+            awaits_client: false,
             attempt: 0,
             size,
         })))
     }
 
-    /// Whether it can be sent, once more or for the first time.
-    #[must_use]
+    /// Whether it can be sent, again or for the first time.
     pub(in crate::gateway) fn state(&self) -> BodyState {
         match self {
             Self::Empty => BodyState::Replayable,
-            Self::Kept(kept) => locked(kept).state,
+            Self::Buffered(buffer) => locked(buffer).state,
         }
     }
 
-    /// Whether it is certain that it can be sent again after a first attempt.
-    #[must_use]
-    pub(in crate::gateway) fn outlasts_an_attempt(&self) -> bool {
+    /// Whether it is certain that it can be sent again after the first attempt.
+    pub(in crate::gateway) fn is_surely_replayable(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Kept(kept) => {
-                let kept = locked(kept);
-                let known = kept.size.upper().and_then(|upper| usize::try_from(upper).ok());
-                kept.state == BodyState::Replayable
-                    && known.is_some_and(|upper| upper <= kept.bytes_max)
+            Self::Buffered(buffer) => {
+                let buffer = locked(buffer);
+                let known = buffer.size.upper().and_then(|upper| usize::try_from(upper).ok());
+                buffer.state == BodyState::Replayable
+                    && known.is_some_and(|upper| upper <= buffer.bytes_max)
             }
         }
     }
 
     /// The body for the next attempt.
-    #[must_use]
     pub(in crate::gateway) fn next_attempt(&self) -> RequestBody {
         match self {
             Self::Empty => RequestBody(None),
-            Self::Kept(kept) => {
-                let mut state = locked(kept);
+            Self::Buffered(buffer) => {
+                let mut state = locked(buffer);
                 state.attempt += 1;
                 let reader = Reader {
-                    kept: Arc::clone(kept),
+                    buffer: Arc::clone(buffer),
                     attempt: state.attempt,
-                    next: Place::default(),
+                    cursor: Cursor::default(),
                     sent_bytes: 0,
-                    trailers: Trailers::Due,
+                    trailers_sent: false,
                 };
                 RequestBody(Some(reader))
             }
         }
     }
 
-    /// Whether the client's side of it broke.
-    #[must_use]
+    /// Whether the client's connection broke within it.
     pub(in crate::gateway) fn client_broke(&self) -> bool {
-        matches!(self, Self::Kept(kept) if matches!(locked(kept).source, Source::Broken))
+        matches!(self, Self::Buffered(buffer) if matches!(locked(buffer).source, Source::Broken))
     }
 
-    /// Whether an attempt waits for bytes that the client does not send.
-    pub(in crate::gateway) fn keeps_waiting(&self) -> bool {
-        self.upload().is_some_and(|upload| upload.awaited)
+    /// Whether the next bytes were asked for and the client has not sent them.
+    pub(in crate::gateway) fn awaits_client(&self) -> bool {
+        self.upload().is_some_and(|upload| upload.awaits_client)
     }
 
-    /// How far it is; nothing where there is none.
-    pub(in crate::gateway) fn upload(&self) -> Option<Upload> {
-        let Self::Kept(kept) = self else { return None };
-        let kept = locked(kept);
-        Some(Upload { received_bytes: kept.received_bytes, awaited: kept.hunger == Hunger::Hungry })
+    /// `None` if the body is empty.
+    pub(in crate::gateway) fn upload(&self) -> Option<UploadProgress> {
+        let Self::Buffered(buffer) = self else { return None };
+        let ReplayBuffer { received_bytes, awaits_client, .. } = *locked(buffer);
+        Some(UploadProgress { received_bytes, awaits_client })
     }
 
-    /// Whether its length is known and all of it is kept.
-    #[must_use]
-    pub(in crate::gateway) fn fits_whole(&self) -> bool {
+    /// Whether it is not empty, and its declared length fits the buffer.
+    pub(in crate::gateway) fn fits_buffer(&self) -> bool {
         match self {
             Self::Empty => false,
-            Self::Kept(kept) => {
-                let kept = locked(kept);
-                let exact = kept.size.exact().and_then(|exact| usize::try_from(exact).ok());
-                exact.is_some_and(|exact| exact <= kept.bytes_max)
+            Self::Buffered(buffer) => {
+                let buffer = locked(buffer);
+                let exact = buffer.size.exact().and_then(|exact| usize::try_from(exact).ok());
+                exact.is_some_and(|exact| exact <= buffer.bytes_max)
             }
         }
     }
 
-    /// Bytes of it that are here.
     pub(in crate::gateway) fn kept_bytes(&self) -> usize {
         match self {
             Self::Empty => 0,
-            Self::Kept(kept) => locked(kept).pieces.bytes(),
+            Self::Buffered(buffer) => locked(buffer).pieces.bytes(),
         }
     }
 
-    /// Reads what is there, up to the bound; ready when there is no more to read.
+    /// Reads into the buffer what the client has sent. Ready at the end or when the buffer is
+    /// full.
     pub(in crate::gateway) fn poll_fill(&self, context: &mut Context<'_>) -> Poll<()> {
         match self {
             Self::Empty => Poll::Ready(()),
-            Self::Kept(kept) => locked(kept).poll_fill(context),
+            Self::Buffered(buffer) => locked(buffer).poll_fill(context),
         }
     }
 
-    /// Reads it while its call waits, up to the bound; what is beyond stays unread.
+    /// Reads into the buffer until the end or until it is full.
     pub(in crate::gateway) async fn fill(&self) {
         std::future::poll_fn(|context| self.poll_fill(context)).await;
     }
 }
 
-impl Kept {
+impl ReplayBuffer {
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.pieces.bytes() < self.bytes_max {
             if !matches!(self.source, Source::Open(_)) {
                 return Poll::Ready(());
             }
-            ready!(self.poll_source(Keep::ForLater, context));
+            ready!(self.poll_source(ReadFor::Buffer, context));
         }
         Poll::Ready(())
     }
 
     /// Reads one frame from the client into the buffer.
-    fn poll_source(&mut self, keep: Keep, context: &mut Context<'_>) -> Poll<()> {
-        let Source::Open(intake) = &mut self.source else { return Poll::Ready(()) };
-        self.hunger = Hunger::Hungry;
-        let frame = ready!(intake.poll_frame(context));
-        self.hunger = Hunger::Sated;
+    fn poll_source(&mut self, read_for: ReadFor, context: &mut Context<'_>) -> Poll<()> {
+        let Source::Open(incoming) = &mut self.source else { return Poll::Ready(()) };
+        self.awaits_client = true;
+        let frame = ready!(incoming.poll_frame(context));
+        self.awaits_client = false;
         match frame {
             Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => self.keep(data, keep),
-                Err(frame) => self.keep_trailers(frame),
+                Ok(data) => self.add(data, read_for),
+                Err(frame) => {
+                    self.trailers = frame.into_trailers().ok();
+                    if let Some(trailers) = &mut self.trailers {
+                        self.protected.filter_trailers(trailers);
+                    }
+                }
             },
             None => {
-                self.source = Source::Ended;
+                self.source = Source::EndedCall;
                 self.pieces.seal();
             }
             Some(Err(_broken)) => self.source = Source::Broken,
@@ -288,44 +245,37 @@ impl Kept {
         Poll::Ready(())
     }
 
-    fn keep(&mut self, data: Bytes, keep: Keep) {
+    fn add(&mut self, data: Bytes, read_for: ReadFor) {
         self.received_bytes += data.len() as u64;
         if self.bytes_max == 0 {
-            // It streams: the piece goes as soon as it is sent.
+            // The body streams: its pieces are dropped as soon as they are sent.
             return self.pieces.append(data);
         }
-        let as_it_is = keep == Keep::ForAttempt && self.pieces.bytes() == 0;
-        let cost = if as_it_is { data.len() } else { self.pieces.cost(&data) };
+        let uncopied = read_for == ReadFor::Attempt && self.pieces.bytes() == 0;
+        let cost = if uncopied { data.len() } else { self.pieces.cost(&data) };
         if !self.pool.take(cost) {
-            // The program's buffers are full: this body streams on, without replay.
+            // All replay memory is taken, so this body streams on and loses its replay.
             self.bytes_max = 0;
             return self.pieces.append(data);
         }
         self.pooled_bytes += cost;
-        match keep {
-            Keep::ForAttempt => self.pieces.push(data),
-            Keep::ForLater => self.pieces.merge(data),
+        match read_for {
+            ReadFor::Attempt => self.pieces.push(data),
+            ReadFor::Buffer => self.pieces.copy(data),
         }
     }
 
-    fn keep_trailers(&mut self, frame: Frame<Bytes>) {
-        self.trailers = frame.into_trailers().ok().map(|mut trailers| {
-            self.guarded.filter_trailers(&mut trailers);
-            trailers
-        });
-    }
-
-    /// Lets go of what was sent when the body has outgrown its bounds.
-    fn shed(&mut self, reader: &mut Place) {
+    /// Drops what was sent if the body has outgrown its bound.
+    fn drop_sent(&mut self, reader: &mut Cursor) {
         if self.pieces.bytes() <= self.bytes_max {
             return;
         }
-        let sent = self.pieces.forget_before(reader);
+        let sent = self.pieces.drop_before(reader);
         if sent == 0 {
             return;
         }
         self.state = BodyState::Gone;
-        // Once bytes are gone, nothing that follows is worth keeping.
+        // Once bytes are gone, there is no use in keeping what follows.
         self.bytes_max = 0;
         let pooled = sent.min(self.pooled_bytes);
         self.pooled_bytes -= pooled;
@@ -333,55 +283,53 @@ impl Kept {
     }
 }
 
-impl Drop for Kept {
+impl Drop for ReplayBuffer {
     fn drop(&mut self) {
         self.pool.give_back(self.pooled_bytes);
     }
 }
 
-/// The body of one attempt.
+/// The request body of one attempt.
 #[derive(Debug)]
 pub struct RequestBody(Option<Reader>);
 
 #[derive(Debug)]
 struct Reader {
-    kept: Arc<Mutex<Kept>>,
+    buffer: Arc<Mutex<ReplayBuffer>>,
     attempt: u32,
-    next: Place,
+    cursor: Cursor,
     sent_bytes: u64,
-    trailers: Trailers,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trailers {
-    Due,
-    Done,
+    trailers_sent: bool,
 }
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = ClientBroke;
+    type Error = ClientBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         let Some(reader) = &mut self.0 else { return Poll::Ready(None) };
-        let shared = Arc::clone(&reader.kept);
-        let mut kept = locked(&shared);
-        if kept.attempt != reader.attempt {
-            return Poll::Ready(Some(Err(ClientBroke)));
+        let shared = Arc::clone(&reader.buffer);
+        let mut buffer = locked(&shared);
+        if buffer.attempt != reader.attempt {
+            return Poll::Ready(Some(Err(ClientBodyError)));
         }
         loop {
-            kept.shed(&mut reader.next);
-            if let Some(chunk) = kept.pieces.read(&mut reader.next) {
+            buffer.drop_sent(&mut reader.cursor);
+            if let Some(chunk) = buffer.pieces.read(&mut reader.cursor) {
                 reader.sent_bytes += chunk.len() as u64;
                 return Poll::Ready(Some(Ok(Frame::data(chunk))));
             }
-            match &kept.source {
-                Source::Open(_) => ready!(kept.poll_source(Keep::ForAttempt, context)),
-                Source::Broken => return Poll::Ready(Some(Err(ClientBroke))),
-                Source::Ended => return Poll::Ready(reader.take_trailers(&kept).map(Ok)),
+            match &buffer.source {
+                Source::Open(_) => ready!(buffer.poll_source(ReadFor::Attempt, context)),
+                Source::Broken => return Poll::Ready(Some(Err(ClientBodyError))),
+                Source::EndedCall => {
+                    let due = !std::mem::replace(&mut reader.trailers_sent, true);
+                    let trailers = buffer.trailers.as_ref().filter(|_| due);
+                    return Poll::Ready(trailers.cloned().map(|it| Ok(Frame::trailers(it))));
+                }
             }
         }
     }
@@ -392,72 +340,25 @@ impl Body for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         let Some(reader) = &self.0 else { return SizeHint::with_exact(0) };
-        match locked(&reader.kept).size.exact() {
+        match locked(&reader.buffer).size.exact() {
             Some(exact) => SizeHint::with_exact(exact.saturating_sub(reader.sent_bytes)),
             None => SizeHint::default(),
         }
     }
 }
 
-impl Reader {
-    fn take_trailers(&mut self, kept: &Kept) -> Option<Frame<Bytes>> {
-        if self.trailers == Trailers::Done {
-            return None;
-        }
-        self.trailers = Trailers::Done;
-        kept.trailers.clone().map(Frame::trailers)
-    }
-}
-
-impl Intake {
-    /// A client's body; most requests have none, and cost nothing.
-    pub fn of(body: impl Body<Data = Bytes, Error = ClientBroke> + Send + Unpin + 'static) -> Self {
-        if body.is_end_stream() { Self::Nothing } else { Self::Wire(Box::pin(Merging::new(body))) }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Nothing => true,
-            Self::Wire(body) => body.is_end_stream(),
-            Self::Memory(body) => body.is_end_stream(),
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Nothing => SizeHint::with_exact(0),
-            Self::Wire(body) => body.size_hint(),
-            Self::Memory(body) => body.size_hint(),
-        }
-    }
-
-    fn poll_frame(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
-        match self {
-            Self::Nothing => Poll::Ready(None),
-            Self::Wire(body) => body.as_mut().poll_frame(context),
-            Self::Memory(body) => {
-                let frame = ready!(Pin::new(body).poll_frame(context));
-                Poll::Ready(frame.map(|frame| frame.map_err(|never| match never {})))
-            }
-        }
-    }
-}
-
-fn locked(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(buffer: &Mutex<ReplayBuffer>) -> MutexGuard<'_, ReplayBuffer> {
+    buffer.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue};
-    use http_body_util::BodyExt;
+    use http_body_util::{BodyExt, Full};
 
     use super::*;
 
-    fn guarded() -> Arc<ProtectedHeaders> {
+    fn protected() -> Arc<ProtectedHeaders> {
         let account = HeaderName::from_static("x-account");
         Arc::new(ProtectedHeaders::new(
             HeaderName::from_static("evenkeel-key"),
@@ -466,12 +367,12 @@ mod tests {
         ))
     }
 
-    fn body(text: &'static str, bytes_max: usize, pool: usize) -> Replay {
-        let intake = Intake::Memory(Full::new(Bytes::from_static(text.as_bytes())));
-        Replay::new(intake, bytes_max, (&Arc::new(ReplayPool::new(pool)), &guarded()))
+    fn body(text: &'static str, bytes_max: usize, pool: usize) -> ReplayBody {
+        let incoming = IncomingBody::Buffered(Full::new(Bytes::from_static(text.as_bytes())));
+        ReplayBody::new(incoming, bytes_max, &Arc::new(ReplayPool::new(pool)), &protected())
     }
 
-    async fn send(replay: &Replay) -> Option<Bytes> {
+    async fn send(replay: &ReplayBody) -> Option<Bytes> {
         replay.next_attempt().collect().await.ok().map(|collected| collected.to_bytes())
     }
 
@@ -518,8 +419,8 @@ mod tests {
         let trailers: HeaderMap = names.map(row).into_iter().collect();
         let body = Full::new(Bytes::from_static(b"hello"));
         let body = body.with_trailers(std::future::ready(Some(Ok(trailers))));
-        let intake = Intake::of(body.map_err(|never| match never {}));
-        let replay = Replay::new(intake, 100, (&Arc::new(ReplayPool::new(100)), &guarded()));
+        let incoming = IncomingBody::of(body.map_err(|never| match never {}));
+        let replay = ReplayBody::new(incoming, 100, &Arc::new(ReplayPool::new(100)), &protected());
         let sent = replay.next_attempt().collect().await.unwrap();
         let names: Vec<_> = sent.trailers().unwrap().keys().map(HeaderName::as_str).collect();
         assert_eq!(names, ["x-sum"]);
@@ -536,8 +437,8 @@ mod tests {
     #[test]
     fn the_pool_gets_everything_back() {
         let pool = Arc::new(ReplayPool::new(1000));
-        let intake = Intake::Memory(Full::new(Bytes::from_static(b"hello")));
-        let replay = Replay::new(intake, 100, (&pool, &guarded()));
+        let incoming = IncomingBody::Buffered(Full::new(Bytes::from_static(b"hello")));
+        let replay = ReplayBody::new(incoming, 100, &pool, &protected());
         let mut context = Context::from_waker(std::task::Waker::noop());
         let filled = std::pin::pin!(replay.fill()).poll(&mut context);
         assert!(filled.is_ready() && pool.free.load(Ordering::Relaxed) < 995);

@@ -1,72 +1,88 @@
-//! What answers do to allowances, holds and outages, seen through the whole gateway.
+//! What responses change of allowances, holds and outages.
 
-use super::*;
-use crate::allowance::{HoldView, ScopeKind, ScopeView};
-use crate::outcome::HoldCause;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// The scope of this name, in the first account.
-fn scope(bench: &Bench, name: &str) -> ScopeView {
-    let scopes = bench.gateway.accounts.view().remove(0).scopes;
+use http::Method;
+
+use super::harness::{Harness, harness, window};
+use super::upstream::Reply;
+use super::{OK, PATIENT};
+use crate::allowance::{Allowance, Grant, HoldView, Mode, ScopeKind, ScopeView, Spread};
+use crate::gateway::Upstream;
+use crate::outcome::{FailureKind, HoldCause};
+use crate::routing::route::Matcher;
+use crate::time::Moment;
+
+/// The scope of this name in the only account.
+fn scope(harness: &Harness, name: &str) -> ScopeView {
+    let scopes = harness.gateway.accounts.view().remove(0).scopes;
     scopes.into_iter().rfind(|scope| &*scope.name == name).expect("the scope exists")
 }
 
-fn hold(bench: &Bench, name: &str) -> Option<HoldView> {
-    scope(bench, name).hold
+fn hold(harness: &Harness, name: &str) -> Option<HoldView> {
+    scope(harness, name).hold
 }
 
-/// What is believed of the limit of this window.
-fn limit(bench: &Bench, name: &str) -> u32 {
-    let ScopeKind::Window { limit, .. } = scope(bench, name).kind else { panic!("a window") };
+/// The limit that the gateway assumes for this window.
+fn limit(harness: &Harness, name: &str) -> u32 {
+    let ScopeKind::Window { limit, .. } = scope(harness, name).kind else { panic!("a window") };
     limit
 }
 
-/// The value of a counter of the only upstream.
-fn counter(bench: &Bench, name: &str) -> u64 {
+/// The value of a counter metric.
+fn counter(harness: &Harness, name: &str) -> u64 {
     let series = format!("{name}{{upstream=\"vendor\"}} ");
-    let text = bench.metrics.render(&[]);
+    let text = harness.metrics.render(&[]);
     let value = text.lines().find_map(|line| line.strip_prefix(&*series));
     value.expect("the series exists").parse().unwrap()
 }
 
-const USED_UP: Step =
-    Step::Answer(10, 200, &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800")], "fine");
+const USED_UP: Reply = Reply::respond(
+    10,
+    200,
+    &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800")],
+    "fine",
+);
 
 #[tokio::test(start_paused = true)]
-async fn what_the_vendor_calls_used_up_is_a_hold_like_any_other() {
+async fn an_allowance_that_the_vendor_reports_as_used_up_is_held() {
     let hourly = |upstream: &mut Upstream| {
         upstream.allowances.push(window("hour", 100, 3600, Spread::None));
     };
-    let bench = bench("auto", &[USED_UP, OK], hourly);
-    assert_eq!(bench.get("/things").await, 200);
-    let held = hold(&bench, "hour").expect("a hold stands");
-    assert_eq!((held.cause, held.remaining.as_secs()), (HoldCause::Throttle, 1800));
-    assert_eq!(bench.get("/things").await, 503);
-    assert!(bench.gateway.accounts.release_hold(held.id));
-    assert_eq!(bench.get("/things").await, 200);
-    assert_eq!((hold(&bench, "hour"), bench.sent().len()), (None, 2));
+    let harness = harness("auto", &[USED_UP, OK], hourly);
+    assert_eq!(harness.get("/things").await, 200);
+    let held = hold(&harness, "hour").expect("a hold stands");
+    assert_eq!(held.cause, HoldCause::Throttle);
+    assert_eq!(held.remaining.as_secs(), 1800);
+    assert_eq!(harness.get("/things").await, 503);
+    assert!(harness.gateway.accounts.release_hold(held.id));
+    assert_eq!(harness.get("/things").await, 200);
+    assert_eq!(hold(&harness, "hour"), None);
+    harness.assert_attempts(2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hold_by_the_vendors_count_ends_with_one_probe_and_outlasts_no_window() {
+async fn a_hold_for_a_used_up_window_ends_with_the_window_and_one_probe() {
     let minutely = |upstream: &mut Upstream| {
         upstream.allowances.push(window("minute", 100, 60, Spread::None));
     };
-    let bench = Arc::new(bench("auto", &[USED_UP, USED_UP, OK], minutely));
-    assert_eq!(bench.get("/things").await, 200);
+    let harness = Arc::new(harness("auto", &[USED_UP, USED_UP, OK], minutely));
+    assert_eq!(harness.get("/things").await, 200);
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..10 {
-        let bench = Arc::clone(&bench);
-        calls.spawn(async move { bench.call(Method::GET, &[PATIENT]).await.status.as_u16() });
+        let harness = Arc::clone(&harness);
+        calls.spawn(async move { harness.call(Method::GET, &[PATIENT]).await.status.as_u16() });
     }
     assert!(calls.join_all().await.iter().all(|status| *status == 200));
     let seconds: Vec<_> =
-        bench.sent().iter().map(|sent| sent.at.since(Moment::START).as_secs()).collect();
+        harness.attempts().iter().map(|sent| sent.at.since(Moment::START).as_secs()).collect();
     assert_eq!(seconds[..3], [0, 60, 120], "a probe each time");
     assert_eq!(seconds[3..], [120; 8], "then the others");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_guard_counts_from_the_last_byte_however_slow_the_request() {
+async fn the_arrival_guard_counts_from_the_last_byte_of_the_request() {
     for (taken, answered, second) in
         [(0, 9_000, 2), (3_000, 9_000, 5), (3_000, 100, 4), (900, 9_000, 2)]
     {
@@ -77,158 +93,159 @@ async fn the_guard_counts_from_the_last_byte_however_slow_the_request() {
             }
             upstream.allowances.push(allowance);
         };
-        let steps = [Step::Upload(taken, answered), OK];
-        let bench = Arc::new(bench("auto", &steps, guarded));
-        let other = Arc::clone(&bench);
+        let replies = [Reply::respond(answered, 200, &[], "taken").uploading(taken), OK];
+        let harness = Arc::new(harness("auto", &replies, guarded));
+        let other = Arc::clone(&harness);
         let slow = tokio::spawn(async move { other.get("/slow").await });
         tokio::task::yield_now().await;
-        assert_eq!(bench.get("/quick").await, 200);
+        assert_eq!(harness.get("/quick").await, 200);
         assert_eq!(slow.await.unwrap(), 200);
-        let [gap] = bench.gaps()[..] else { panic!("two attempts") };
+        let [gap] = harness.gaps()[..] else { panic!("two attempts") };
         assert_eq!(gap / 1_000, second, "{taken} ms to send, {answered} ms to answer: {gap} ms");
     }
 }
 
-/// What became of so many GETs at once, in seconds and statuses.
-async fn crowd(bench: &Arc<Bench>, calls: u32) -> Vec<u16> {
+/// The statuses of so many GETs at once.
+async fn crowd(harness: &Arc<Harness>, calls: u32) -> Vec<u16> {
     let mut all = tokio::task::JoinSet::new();
     for _ in 0..calls {
-        let bench = Arc::clone(bench);
-        all.spawn(async move { bench.get("/things").await });
+        let harness = Arc::clone(harness);
+        all.spawn(async move { harness.get("/things").await });
     }
     all.join_all().await
 }
 
-const THROTTLED: Step = Step::Answer(10, 429, &[("retry-after", "1")], "{}");
+const THROTTLED: Reply = Reply::respond(10, 429, &[("retry-after", "1")], "{}");
 
 #[tokio::test(start_paused = true)]
-async fn an_idle_history_slows_nobody() {
-    let bench = Arc::new(bench("auto", &[THROTTLED, OK], |_| {}));
-    assert_eq!(bench.get("/things").await, 200);
-    let began = bench.clock.now();
-    assert!(crowd(&bench, 60).await.iter().all(|status| *status == 200));
-    assert!(bench.clock.now().since(began) < Duration::from_secs(2));
+async fn a_throttle_after_a_single_call_does_not_slow_a_crowd() {
+    let harness = Arc::new(harness("auto", &[THROTTLED, OK], |_| {}));
+    assert_eq!(harness.get("/things").await, 200);
+    let began = harness.clock.now();
+    assert!(crowd(&harness, 60).await.iter().all(|status| *status == 200));
+    assert!(harness.clock.now().since(began) < Duration::from_secs(2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_rate_that_was_seen_is_halved_and_doubles_soon() {
-    let mut steps = vec![OK; 40];
-    steps.push(THROTTLED);
-    steps.push(OK);
-    let bench = Arc::new(bench("auto", &steps, |upstream| upstream.queue_max = 1_000));
-    assert!(crowd(&bench, 40).await.iter().all(|status| *status == 200));
-    bench.until(2.0).await;
-    assert_eq!(bench.get("/things").await, 200);
-    let reopened = bench.clock.now().since(Moment::START).as_secs();
-    assert!(crowd(&bench, 300).await.iter().all(|status| *status == 200));
-    let in_second = |second: u64| bench.sent_between(second..second + 1);
+async fn a_throttle_halves_the_observed_rate_which_soon_doubles_again() {
+    let mut replies = vec![OK; 40];
+    replies.push(THROTTLED);
+    replies.push(OK);
+    let harness = Arc::new(harness("auto", &replies, |upstream| upstream.queue_max = 1_000));
+    assert!(crowd(&harness, 40).await.iter().all(|status| *status == 200));
+    harness.until(2.0).await;
+    assert_eq!(harness.get("/things").await, 200);
+    let reopened = harness.clock.now().since(Moment::START).as_secs();
+    assert!(crowd(&harness, 300).await.iter().all(|status| *status == 200));
+    let in_second = |second: u64| harness.attempts_between(second..second + 1);
     assert!(
         (15..=25).contains(&in_second(reopened + 1)),
         "half of 40: {}",
         in_second(reopened + 1)
     );
     assert!((30..=50).contains(&in_second(reopened + 6)), "{}", in_second(reopened + 6));
-    assert!(bench.clock.now().since(Moment::START) < Duration::from_secs(20));
+    assert!(harness.clock.now().since(Moment::START) < Duration::from_secs(20));
 }
 
-/// Every call is sent once, so that twenty of them take no time.
+/// Calls are not retried.
 const fn once(upstream: &mut Upstream) {
     upstream.policy.attempts = 1;
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_broken_path_does_not_close_the_others() {
-    let bench = Arc::new(bench("auto", &[OK], once));
-    *bench.script.0.broken.lock().unwrap() = Some("/v1/broken");
+async fn failures_of_one_path_do_not_hold_the_others() {
+    let harness = Arc::new(harness("auto", &[OK], once));
+    harness.upstream.break_path("/v1/broken");
     for number in 0..60 {
-        assert_eq!(bench.get(&format!("/broken/{number}?page=2")).await, 502);
-        assert_eq!(hold(&bench, "vendor"), None, "after {number}");
+        assert_eq!(harness.get(&format!("/broken/{number}?page=2")).await, 502);
+        assert_eq!(hold(&harness, "vendor"), None, "after {number}");
     }
-    assert_eq!(bench.get("/things").await, 200);
+    assert_eq!(harness.get("/things").await, 200);
 }
 
 #[tokio::test(start_paused = true)]
-async fn five_calls_are_no_outage_however_often_they_are_sent() {
-    let bench =
-        Arc::new(bench("auto", &[Step::Break(5, FailureKind::Refused, Delivery::NotSent)], |_| {}));
+async fn retries_do_not_make_five_failed_calls_an_outage() {
+    let harness =
+        Arc::new(harness("auto", &[Reply::fail_to_connect(5, FailureKind::Refused)], |_| {}));
     for _ in 0..5 {
-        assert_eq!(bench.get("/things").await, 502);
+        assert_eq!(harness.get("/things").await, 502);
     }
-    assert_eq!(hold(&bench, "vendor"), None, "{} attempts", bench.sent().len());
+    assert_eq!(hold(&harness, "vendor"), None, "{} attempts", harness.attempts().len());
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_of_many_paths_or_of_the_connection_are_an_outage() {
+async fn failures_of_several_paths_or_of_the_connection_are_an_outage() {
     let failing =
-        [Step::Answer(1, 500, &[], "{}"), Step::Break(1, FailureKind::Refused, Delivery::NotSent)];
-    for step in failing {
-        let bench = Arc::new(bench("auto", &[step], once));
+        [Reply::respond(1, 500, &[], "{}"), Reply::fail_to_connect(1, FailureKind::Refused)];
+    for reply in failing {
+        let harness = Arc::new(harness("auto", &[reply], once));
         for place in 0..19 {
             let path = ["/orders", "/users", "/files"][place % 3];
-            assert_eq!(bench.get(path).await, 502);
-            assert_eq!(scope(&bench, "vendor").hold, None);
+            assert_eq!(harness.get(path).await, 502);
+            assert_eq!(scope(&harness, "vendor").hold, None);
         }
-        assert_eq!(bench.get("/orders").await, 502);
-        let scopes = bench.gateway.accounts.view().remove(0).scopes;
+        assert_eq!(harness.get("/orders").await, 502);
+        let scopes = harness.gateway.accounts.view().remove(0).scopes;
         let held = scopes[0].hold.expect("the upstream is held");
         assert_eq!(held.cause, HoldCause::Outage);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_probe_of_an_outage_is_a_call_to_another_path_where_there_is_one() {
-    let bench = Arc::new(bench("auto", &[OK], once));
-    *bench.script.0.broken.lock().unwrap() = Some("/v1");
+async fn the_probe_of_an_outage_goes_to_another_path_if_a_call_for_one_waits() {
+    let harness = Arc::new(harness("auto", &[OK], once));
+    harness.upstream.break_path("/v1");
     for place in 0..20 {
-        bench.get(["/broken", "/broken", "/other"][place % 3]).await;
+        harness.get(["/broken", "/broken", "/other"][place % 3]).await;
     }
-    assert!(bench.gateway.accounts.view()[0].scopes[0].hold.is_some());
-    *bench.script.0.broken.lock().unwrap() = Some("/v1/broken");
-    let sent = bench.sent().len();
+    assert!(harness.gateway.accounts.view()[0].scopes[0].hold.is_some());
+    harness.upstream.break_path("/v1/broken");
+    let sent = harness.attempts().len();
     let mut waiting = tokio::task::JoinSet::new();
     for path in ["/broken", "/broken", "/things"] {
-        let bench = Arc::clone(&bench);
-        waiting.spawn(async move { bench.get(path).await });
+        let harness = Arc::clone(&harness);
+        waiting.spawn(async move { harness.get(path).await });
         tokio::task::yield_now().await;
     }
     waiting.join_all().await;
-    assert_eq!(bench.sent()[sent].target, "/v1/things");
-    assert!(bench.gateway.accounts.view()[0].scopes[0].hold.is_none());
+    assert_eq!(harness.attempts()[sent].target, "/v1/things");
+    assert!(harness.gateway.accounts.view()[0].scopes[0].hold.is_none());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_is_believed_as_long_as_the_vendor_says_so() {
-    const LESS: Step = Step::Answer(10, 200, &[("ratelimit-policy", "\"a\";q=10;w=60")], "fine");
-    const MORE: Step = Step::Answer(10, 200, &[("ratelimit-policy", "\"a\";q=500;w=60")], "fine");
+async fn a_lower_limit_stands_for_a_day_after_the_vendor_last_reported_it() {
+    const LESS: Reply = Reply::respond(10, 200, &[("ratelimit-policy", "\"a\";q=10;w=60")], "fine");
+    const MORE: Reply =
+        Reply::respond(10, 200, &[("ratelimit-policy", "\"a\";q=500;w=60")], "fine");
     let hundred = |upstream: &mut Upstream| {
         upstream.allowances.push(window("minute", 100, 60, Spread::None));
     };
-    let bench = bench("auto", &[LESS, OK, MORE, LESS, OK], hundred);
-    for believed in [10, 10, 100, 10] {
-        assert_eq!(bench.get("/things").await, 200);
-        assert_eq!(limit(&bench, "minute"), believed);
+    let harness = harness("auto", &[LESS, OK, MORE, LESS, OK], hundred);
+    for expected in [10, 10, 100, 10] {
+        assert_eq!(harness.get("/things").await, 200);
+        assert_eq!(limit(&harness, "minute"), expected);
     }
-    bench.until(86_000.0).await;
-    assert_eq!(limit(&bench, "minute"), 10);
-    bench.until(86_500.0).await;
-    assert_eq!(limit(&bench, "minute"), 100, "not repeated for a day");
+    harness.until(86_000.0).await;
+    assert_eq!(limit(&harness, "minute"), 10);
+    harness.until(86_500.0).await;
+    assert_eq!(limit(&harness, "minute"), 100, "a day after the last report");
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_policy_of_the_same_window_is_about_the_allowance() {
+async fn a_rate_limit_policy_changes_only_the_allowance_with_its_window() {
     const TWO: &[(&str, &str)] =
         &[("ratelimit-policy", "\"day\";q=1000;w=86400, \"minute\";q=50;w=60, \"burst\";q=2;w=1")];
     let hundred = |upstream: &mut Upstream| {
         upstream.allowances.push(window("minute", 100, 60, Spread::None));
     };
-    let bench = bench("auto", &[Step::Answer(10, 200, TWO, "fine")], hundred);
-    assert_eq!(bench.get("/things").await, 200);
-    assert_eq!(limit(&bench, "minute"), 50);
+    let harness = harness("auto", &[Reply::respond(10, 200, TWO, "fine")], hundred);
+    assert_eq!(harness.get("/things").await, 200);
+    assert_eq!(limit(&harness, "minute"), 50);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_others_have_used_is_occupied_until_the_reset() {
-    const SOME: Step = Step::Answer(
+async fn calls_of_others_occupy_the_allowance_until_the_reset() {
+    const SOME: Reply = Reply::respond(
         10,
         200,
         &[
@@ -241,18 +258,19 @@ async fn what_others_have_used_is_occupied_until_the_reset() {
     let hundred = |upstream: &mut Upstream| {
         upstream.allowances.push(window("minute", 100, 60, Spread::None));
     };
-    let bench = Arc::new(bench("auto", &[SOME, OK], hundred));
-    assert_eq!(bench.get("/things").await, 200);
-    assert_eq!(scope(&bench, "minute").occupied, 97);
-    assert!(crowd(&bench, 10).await.iter().all(|status| *status == 200));
-    assert_eq!((bench.sent_between(0..20), bench.sent_between(20..22)), (4, 7));
-    assert_eq!(scope(&bench, "minute").occupied, 11);
+    let harness = Arc::new(harness("auto", &[SOME, OK], hundred));
+    assert_eq!(harness.get("/things").await, 200);
+    assert_eq!(scope(&harness, "minute").occupied, 97);
+    assert!(crowd(&harness, 10).await.iter().all(|status| *status == 200));
+    assert_eq!(harness.attempts_between(0..20), 4, "before the reset");
+    assert_eq!(harness.attempts_between(20..22), 7, "after the reset");
+    assert_eq!(scope(&harness, "minute").occupied, 11);
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_an_allowance_should_have_prevented_is_unexpected() {
+async fn a_throttle_is_unexpected_only_if_an_enforced_window_had_room() {
     const UNEXPECTED: &str = "evenkeel_upstream_throttled_unexpected_total";
-    let throttled = Step::Answer(10, 429, &[], "{}");
+    let throttled = Reply::respond(10, 429, &[], "{}");
     let minute = |mode| Allowance { mode, ..window("minute", 100, 60, Spread::None) };
     let exempt = || {
         let things = Matcher { methods: None, path: Some("/**".parse().unwrap()) };
@@ -269,26 +287,27 @@ async fn only_what_an_allowance_should_have_prevented_is_unexpected() {
     ];
     for (allowances, expected) in rows {
         let described = format!("{allowances:?}");
-        let steps = [throttled.clone(), OK];
-        let bench = Arc::new(bench("auto", &steps, |upstream| upstream.allowances = allowances));
-        assert_eq!(crowd(&bench, 1).await, [200]);
-        assert_eq!(counter(&bench, UNEXPECTED), expected, "{described}");
+        let replies = [throttled.clone(), OK];
+        let harness =
+            Arc::new(harness("auto", &replies, |upstream| upstream.allowances = allowances));
+        assert_eq!(crowd(&harness, 1).await, [200]);
+        assert_eq!(counter(&harness, UNEXPECTED), expected, "{described}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn throttles_on_the_way_at_the_same_time_are_unexpected_once() {
-    let throttled = Step::Answer(10, 429, &[("retry-after", "1")], "{}");
-    let steps: Vec<_> = vec![throttled; 40].into_iter().chain([OK]).collect();
-    let bench = Arc::new(bench("auto", &steps, |upstream| {
+async fn concurrent_throttles_are_unexpected_once() {
+    let throttled = Reply::respond(10, 429, &[("retry-after", "1")], "{}");
+    let replies: Vec<_> = vec![throttled; 40].into_iter().chain([OK]).collect();
+    let harness = Arc::new(harness("auto", &replies, |upstream| {
         upstream.allowances = vec![window("minute", 1_000, 60, Spread::None)];
     }));
-    crowd(&bench, 40).await;
-    assert_eq!(counter(&bench, "evenkeel_upstream_throttled_total"), 40);
-    assert_eq!(counter(&bench, "evenkeel_upstream_throttled_unexpected_total"), 1);
+    crowd(&harness, 40).await;
+    assert_eq!(counter(&harness, "evenkeel_upstream_throttled_total"), 40);
+    assert_eq!(counter(&harness, "evenkeel_upstream_throttled_unexpected_total"), 1);
 }
 
-/// A vendor that takes so many at a time, and may be at work on a call for 30 s after it was given
+/// A vendor that takes so many calls at a time, and may work on a call for 30 s after it was given
 /// up.
 fn at_a_time(limit: u32) -> impl FnOnce(&mut Upstream) {
     move |upstream| {
@@ -301,61 +320,70 @@ fn at_a_time(limit: u32) -> impl FnOnce(&mut Upstream) {
     }
 }
 
-/// The second at which a call goes that finds the only place taken by this step, whose client
-/// leaves after so many seconds.
-async fn second_after(step: Step, leaves_after: u64) -> u64 {
-    let bench = Arc::new(bench("auto", &[step, OK], at_a_time(1)));
-    let first = Arc::clone(&bench);
+/// The second at which a call is sent whose only slot is taken by a call with this reply, whose
+/// client leaves after so many seconds.
+async fn second_after(reply: Reply, leaves_after: u64) -> u64 {
+    let harness = Arc::new(harness("auto", &[reply, OK], at_a_time(1)));
+    let first = Arc::clone(&harness);
     let first = tokio::spawn(async move { first.get("/first").await });
     tokio::task::yield_now().await;
-    let second = Arc::clone(&bench);
+    let second = Arc::clone(&harness);
     let second = tokio::spawn(async move { second.call(Method::GET, &[PATIENT]).await.status });
-    bench.until(leaves_after as f64).await;
+    harness.until(leaves_after as f64).await;
     first.abort();
     assert_eq!(second.await.unwrap(), 200);
-    bench.sent()[1].at.since(Moment::START).as_secs()
+    harness.attempts()[1].at.since(Moment::START).as_secs()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_is_taken_for_as_long_as_the_vendor_may_be_at_work() {
-    let broken = |delivery| Step::Break(1_000, FailureKind::Reset, delivery);
+async fn a_concurrency_slot_is_taken_for_as_long_as_the_vendor_may_work() {
     let rows = [
-        ("answered", Step::Answer(1_000, 200, &[], "fine"), 9, 1),
-        ("an error that is whole", Step::Answer(1_000, 500, &[], "{}"), 9, 1),
-        ("timed out", Step::Silence, 99, 35),
-        ("its client left", Step::Silence, 3, 33),
-        ("its client left while it was sent", Step::Upload(4_000, 9_000), 2, 32),
-        ("its client left an unfinished body", Step::Slow("text/plain", 20), 4, 34),
-        ("broke", broken(Delivery::Uncertain), 9, 31),
-        ("was refused", broken(Delivery::Refused), 9, 1),
-        ("was never sent", broken(Delivery::NotSent), 9, 1),
+        ("answered", Reply::respond(1_000, 200, &[], "fine"), 9, 1),
+        ("responded with a complete error", Reply::respond(1_000, 500, &[], "{}"), 9, 1),
+        ("timed out", Reply::SILENCE, 99, 35),
+        ("its client left", Reply::SILENCE, 3, 33),
         (
-            "its client left before it was sent",
-            Step::Break(50_000, FailureKind::Refused, Delivery::NotSent),
+            "its client left during the upload",
+            Reply::respond(9_000, 200, &[], "taken").uploading(4_000),
+            2,
+            32,
+        ),
+        (
+            "its client left during the response body",
+            Reply::respond(0, 200, &[], "slow").silent_for(20_000),
+            4,
+            34,
+        ),
+        ("broke", Reply::fail(1_000, FailureKind::Reset), 9, 31),
+        ("was refused", Reply::fail(1_000, FailureKind::RefusedStream), 9, 1),
+        ("was never sent", Reply::fail_to_connect(1_000, FailureKind::Reset), 9, 1),
+        (
+            "its client left before a connection was there",
+            Reply::fail_to_connect(50_000, FailureKind::Refused),
             2,
             2,
         ),
     ];
-    for (what, step, leaves_after, second) in rows {
-        assert_eq!(second_after(step, leaves_after).await, second, "{what}");
+    for (what, reply, leaves_after, second) in rows {
+        assert_eq!(second_after(reply, leaves_after).await, second, "{what}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn clients_that_leave_never_raise_the_number_at_work() {
-    let bench = Arc::new(bench("auto", &[Step::Silence], at_a_time(4)));
+async fn clients_that_leave_do_not_raise_concurrency_at_the_vendor() {
+    let harness = Arc::new(harness("auto", &[Reply::SILENCE], at_a_time(4)));
     for second in 0..60_u64 {
         let calls: Vec<_> = (0..4)
             .map(|_| {
-                let bench = Arc::clone(&bench);
-                tokio::spawn(async move { bench.get("/things").await })
+                let harness = Arc::clone(&harness);
+                tokio::spawn(async move { harness.get("/things").await })
             })
             .collect();
-        bench.until(second as f64 + 0.5).await;
+        harness.until(second as f64 + 0.5).await;
         calls.iter().for_each(tokio::task::JoinHandle::abort);
-        bench.until(second as f64 + 1.0).await;
+        harness.until(second as f64 + 1.0).await;
     }
-    let sent = bench.sent();
+    let sent = harness.attempts();
     for first in &sent {
         let within = first.at..first.at.plus(Duration::from_secs(30));
         assert!(sent.iter().filter(|other| within.contains(&other.at)).count() <= 4);

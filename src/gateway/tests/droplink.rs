@@ -1,33 +1,46 @@
-//! Droplink's page in its own numbers. Each test is named after the row of the requirements that
-//! it shows; tests/data/seeds.md is the index.
+//! Droplink's documentation in its own numbers. Each test is named after the row of the
+//! requirements that it proves; tests/data/seeds.md is the index.
 
-use super::*;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// May be repeated, and waits an hour.
+use http::Method;
+use serde_json::json;
+
+use super::harness::{Harness, harness, seeded, window};
+use super::upstream::Reply;
+use super::{DEADLOCK, MAINTENANCE, NO_WAIT, OK, PATIENT};
+use crate::allowance::Spread;
+use crate::gateway::Upstream;
+use crate::time::Moment;
+
+/// May be repeated, and may wait an hour.
 const KEYED: &[(&str, &str)] = &[PATIENT, ("idempotency-key", "k")];
 
-const THROTTLED: Step = Step::Answer(10, 429, &[], r#"{"error":"Too many requests."}"#);
-const BROKEN: Step = Step::Answer(10, 500, &[], r#"{"error":"The database malfunctioned."}"#);
+const THROTTLED: Reply = Reply::respond(10, 429, &[], r#"{"error":"Too many requests."}"#);
+const BROKEN: Reply = Reply::respond(10, 500, &[], r#"{"error":"The database malfunctioned."}"#);
 
 #[tokio::test(start_paused = true)]
-async fn d3_an_answer_at_59_9_s_passes_and_silence_is_abandoned_at_60_s() {
-    let slow = |millis| bench("droplink", &[Step::Answer(millis, 200, &[], "fine")], |_| {});
-    let got = slow(59_900).call(Method::POST, &[]).await;
-    assert_eq!((got.status.as_u16(), got.after.as_millis()), (200, 59_900));
+async fn d3_a_response_at_59_9_s_passes_and_an_attempt_ends_at_60_s() {
+    let slow = |millis| harness("droplink", &[Reply::respond(millis, 200, &[], "fine")], |_| {});
+    let response = slow(59_900).call(Method::POST, &[]).await;
+    response.assert_status(200);
+    assert_eq!(response.after.as_millis(), 59_900);
     let late = slow(60_100);
-    let got = late.call(Method::POST, &[]).await;
-    assert_eq!(got.status.as_u16(), 504);
-    assert!((60_000..=60_001).contains(&got.after.as_millis()), "{:?}", got.after);
-    assert_eq!((got.problem()["code"].as_str(), late.sent().len()), (Some("upstream_timeout"), 1));
+    let response = late.call(Method::POST, &[]).await;
+    response.assert_status(504);
+    assert!((60_000..=60_001).contains(&response.after.as_millis()), "{:?}", response.after);
+    assert_eq!(response.problem()["code"], "upstream_timeout");
+    late.assert_attempts(1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn d5_silence_is_retried_after_five_minutes_and_jitter_only_adds() {
+async fn d5_a_timeout_is_retried_after_five_minutes_and_jitter_only_adds() {
     let mut waits = Vec::new();
     for seed in 0..40 {
-        let bench = seeded(seed, "droplink", &[Step::Silence, OK], |_| {});
-        assert_eq!(bench.call(Method::POST, KEYED).await.status.as_u16(), 200);
-        let [gap] = bench.gaps()[..] else { panic!("two attempts") };
+        let harness = seeded(seed, "droplink", &[Reply::SILENCE, OK], |_| {});
+        harness.call(Method::POST, KEYED).await.assert_status(200);
+        let [gap] = harness.gaps()[..] else { panic!("two attempts") };
         waits.push(gap - 60_000);
     }
     waits.sort_unstable();
@@ -37,116 +50,123 @@ async fn d5_silence_is_retried_after_five_minutes_and_jitter_only_adds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn d8_a_wait_beyond_patience_is_told_at_once() {
-    let bench = bench("droplink", &[Step::Silence], |_| {});
-    let got = bench.call(Method::GET, &[("prefer", "wait=90")]).await;
-    assert_eq!((got.status.as_u16(), got.after.as_secs(), got.retry_after()), (504, 60, 300));
-    let problem = got.problem();
-    assert_eq!((&problem["stopped_by"], &problem["retryable"]), (&"patience".into(), &true.into()));
-    assert_eq!(problem["retry_after_basis"], "dialect");
-    assert_eq!(bench.sent().len(), 1);
+async fn d8_a_wait_beyond_the_calls_patience_is_reported_at_once() {
+    let harness = harness("droplink", &[Reply::SILENCE], |_| {});
+    let response = harness.call(Method::GET, &[("prefer", "wait=90")]).await;
+    response.assert_problem(
+        504,
+        json!({"stopped_by": "patience", "retryable": true, "retry_after_basis": "dialect"}),
+    );
+    assert_eq!(response.after.as_secs(), 60);
+    assert_eq!(response.retry_after(), 300);
+    harness.assert_attempts(1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn d18_a_limit_in_disguise_waits_ten_seconds_or_is_told_as_429() {
-    const DISGUISED: Step = Step::Answer(
+async fn d18_a_rate_limit_in_disguise_waits_ten_seconds_or_is_reported_as_429() {
+    const DISGUISED: Reply = Reply::respond(
         10,
         400,
         &[],
         r#"{"error":"The number of requests received exceed the request limit."}"#,
     );
-    let waits = bench("droplink", &[DISGUISED, OK], |_| {});
+    let waits = harness("droplink", &[DISGUISED, OK], |_| {});
     assert_eq!(waits.call(Method::POST, &[]).await.status.as_u16(), 200);
     let [gap] = waits.gaps()[..] else { panic!("two attempts") };
     assert!((10_000..=11_020).contains(&gap), "after {gap} ms");
-    let told = bench("droplink", &[DISGUISED], |_| {});
-    let got = told.call(Method::POST, &[("prefer", "wait=9")]).await;
-    let problem = got.problem();
-    assert_eq!((got.status.as_u16(), &problem["code"]), (429, &"rate_limited".into()));
-    assert_eq!((&problem["upstream"]["status"], told.sent().len()), (&400.into(), 1));
+    let impatient = harness("droplink", &[DISGUISED], |_| {});
+    let response = impatient.call(Method::POST, &[("prefer", "wait=9")]).await;
+    response.assert_problem(429, json!({"code": "rate_limited"}));
+    assert_eq!(response.problem()["upstream"]["status"], 400);
+    impatient.assert_attempts(1);
 }
 
-/// Calls one after the other for so long; each waits for its turn as long as it takes.
-async fn send_for(bench: &Bench, seconds: u64) {
-    while bench.clock.now().since(Moment::START).as_secs() < seconds {
-        bench.call(Method::GET, &[PATIENT]).await;
+/// Makes one call after the other until so many seconds after the start.
+async fn call_until(harness: &Harness, seconds: u64) {
+    while harness.clock.now().since(Moment::START).as_secs() < seconds {
+        harness.call(Method::GET, &[PATIENT]).await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn d29_the_rate_goes_down_and_comes_back() {
-    let steps = [vec![OK; 20], vec![THROTTLED], vec![OK]].concat();
+async fn d29_a_throttle_halves_the_rate_which_recovers() {
+    let replies = [vec![OK; 20], vec![THROTTLED], vec![OK]].concat();
     let ten_a_second = |upstream: &mut Upstream| {
         upstream.allowances.push(window("all", 600, 60, Spread::Even { burst: 1 }));
     };
-    let bench = bench("droplink", &steps, ten_a_second);
-    send_for(&bench, 300).await;
-    assert_eq!(bench.sent_between(3..12), 0, "held");
-    let slowed = bench.sent_between(14..24);
+    let harness = harness("droplink", &replies, ten_a_second);
+    call_until(&harness, 300).await;
+    assert_eq!(harness.attempts_between(3..12), 0, "held");
+    let slowed = harness.attempts_between(14..24);
     assert!((45..=55).contains(&slowed), "{slowed} in ten seconds, once 100");
-    let between = bench.sent_between(130..140);
+    let between = harness.attempts_between(130..140);
     assert!((65..=85).contains(&between), "{between} half-way");
-    let recovered = bench.sent_between(280..290);
+    let recovered = harness.attempts_between(280..290);
     assert!((98..=101).contains(&recovered), "{recovered} after recovery");
 }
 
 #[tokio::test(start_paused = true)]
-async fn d29_a_rate_that_nobody_configured_goes_down_too() {
-    const TENTH: Step = Step::Answer(100, 200, &[], "fine");
-    let steps = [vec![TENTH; 100], vec![THROTTLED], vec![TENTH]].concat();
-    let bench = bench("droplink", &steps, |_| {});
-    send_for(&bench, 300).await;
-    let slowed = bench.sent_between(21..25);
+async fn d29_a_throttle_halves_an_observed_rate_too() {
+    const TENTH: Reply = Reply::respond(100, 200, &[], "fine");
+    let replies = [vec![TENTH; 100], vec![THROTTLED], vec![TENTH]].concat();
+    let harness = harness("droplink", &replies, |_| {});
+    call_until(&harness, 300).await;
+    let slowed = harness.attempts_between(21..25);
     assert!((18..=24).contains(&slowed), "{slowed} in four seconds, once 40");
-    let recovered = bench.sent_between(30..40);
+    let recovered = harness.attempts_between(30..40);
     assert!((98..=101).contains(&recovered), "{recovered} after recovery");
 }
 
 #[tokio::test(start_paused = true)]
 async fn d30_hints_are_honoured_and_their_absence_is_bounded() {
-    const HINTED: Step = Step::Answer(10, 429, &[("retry-after", "7")], "{}");
-    const LONG: Step = Step::Answer(10, 429, &[("retry-after", "3000")], "{}");
-    for (step, least, most) in [(HINTED, 7_000, 7_720), (THROTTLED, 10_000, 11_020)] {
-        let bench = bench("droplink", &[step, OK], |_| {});
-        assert_eq!(bench.call(Method::POST, &[]).await.status.as_u16(), 200);
-        let [gap] = bench.gaps()[..] else { panic!("two attempts") };
+    const HINTED: Reply = Reply::respond(10, 429, &[("retry-after", "7")], "{}");
+    const LONG: Reply = Reply::respond(10, 429, &[("retry-after", "3000")], "{}");
+    for (reply, least, most) in [(HINTED, 7_000, 7_720), (THROTTLED, 10_000, 11_020)] {
+        let harness = harness("droplink", &[reply, OK], |_| {});
+        harness.call(Method::POST, &[]).await.assert_status(200);
+        let [gap] = harness.gaps()[..] else { panic!("two attempts") };
         assert!((least..=most).contains(&gap), "after {gap} ms");
     }
-    let told = bench("droplink", &[LONG], |_| {});
-    let got = told.call(Method::GET, &[]).await;
-    assert_eq!((got.status.as_u16(), told.sent().len(), got.after.as_millis()), (429, 1, 10));
-    assert!((3_000..=3_300).contains(&got.retry_after()), "{}", got.retry_after());
-    let persists = bench("droplink", &[THROTTLED], |_| {});
-    let got = persists.call(Method::GET, &[PATIENT]).await;
-    assert_eq!((got.status.as_u16(), persists.sent().len()), (429, 4));
+    let long = harness("droplink", &[LONG], |_| {});
+    let response = long.call(Method::GET, &[]).await;
+    response.assert_status(429);
+    assert_eq!(response.after.as_millis(), 10);
+    long.assert_attempts(1);
+    assert!((3_000..=3_300).contains(&response.retry_after()), "{}", response.retry_after());
+    let persists = harness("droplink", &[THROTTLED], |_| {});
+    let response = persists.call(Method::GET, &[PATIENT]).await;
+    response.assert_status(429);
+    persists.assert_attempts(4);
 }
 
 #[tokio::test(start_paused = true)]
 async fn d32_a_malfunction_is_retried_within_seconds() {
-    let bench = bench("droplink", &[BROKEN], |_| {});
-    let got = bench.call(Method::GET, &[]).await;
-    assert_eq!((got.status.as_u16(), bench.sent().len()), (502, 4));
-    assert!(got.after <= Duration::from_millis(1_800), "{:?}", got.after);
-    let got = bench.call(Method::POST, &[]).await;
-    assert_eq!((got.problem()["stopped_by"].as_str(), bench.sent().len()), (Some("method"), 5));
+    let harness = harness("droplink", &[BROKEN], |_| {});
+    let response = harness.call(Method::GET, &[]).await;
+    response.assert_status(502);
+    harness.assert_attempts(4);
+    assert!(response.after <= Duration::from_millis(1_800), "{:?}", response.after);
+    let response = harness.call(Method::POST, &[]).await;
+    response.assert_problem(502, json!({"stopped_by": "method"}));
+    harness.assert_attempts(5);
 }
 
 #[tokio::test(start_paused = true)]
 async fn d34_nothing_is_sent_for_three_hundred_seconds() {
-    let bench = bench("droplink", &[MAINTENANCE, OK], |_| {});
-    let told = bench.call(Method::GET, &[]).await.retry_after();
-    assert!((300..=330).contains(&told), "{told}");
+    let harness = harness("droplink", &[MAINTENANCE, OK], |_| {});
+    let retry_after = harness.call(Method::GET, &[]).await.retry_after();
+    assert!((300..=330).contains(&retry_after), "{retry_after}");
     for second in [100, 200, 299] {
-        bench.until(second as f64 + 0.9).await;
-        let got = bench.call(Method::POST, &[("prefer", "wait=0")]).await;
-        assert_eq!(got.problem()["code"], "upstream_held");
-        assert_eq!((got.status.as_u16(), bench.sent().len()), (503, 1), "at {second}.9 s");
-        let left = told - second;
-        assert!((left - 1..=left).contains(&got.retry_after()), "it counts down");
+        harness.until(second as f64 + 0.9).await;
+        let response = harness.call(Method::POST, &[NO_WAIT]).await;
+        response.assert_problem(503, json!({"code": "upstream_held"}));
+        harness.assert_attempts(1);
+        let left = retry_after - second;
+        assert!((left - 1..=left).contains(&response.retry_after()), "it counts down");
     }
-    let got = bench.call(Method::POST, &[("prefer", "wait=60")]).await;
-    assert_eq!(got.status.as_u16(), 200);
-    let [gap] = bench.gaps()[..] else { panic!("two attempts") };
+    let response = harness.call(Method::POST, &[("prefer", "wait=60")]).await;
+    response.assert_status(200);
+    let [gap] = harness.gaps()[..] else { panic!("two attempts") };
     assert!((300_000..=330_010).contains(&gap), "after {gap} ms");
 }
 
@@ -154,9 +174,9 @@ async fn d34_nothing_is_sent_for_three_hundred_seconds() {
 async fn d34_jitter_only_lengthens_the_five_minutes() {
     let mut gaps = Vec::new();
     for seed in 0..40 {
-        let bench = seeded(seed, "droplink", &[MAINTENANCE, OK], |_| {});
-        assert_eq!(bench.call(Method::GET, &[PATIENT]).await.status.as_u16(), 200);
-        gaps.extend(bench.gaps());
+        let harness = seeded(seed, "droplink", &[MAINTENANCE, OK], |_| {});
+        harness.call(Method::GET, &[PATIENT]).await.assert_status(200);
+        gaps.extend(harness.gaps());
     }
     gaps.sort_unstable();
     assert!(300_010 <= gaps[0], "a probe {} ms after the call", gaps[0]);
@@ -164,89 +184,90 @@ async fn d34_jitter_only_lengthens_the_five_minutes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn d34_the_vendors_own_word_replaces_the_five_minutes() {
-    const TWO: Step =
-        Step::Answer(10, 503, &[("retry-after", "120")], r#"{"error":"Down for maintenance."}"#);
-    let bench = bench("droplink", &[TWO, OK], |_| {});
-    let got = bench.call(Method::GET, &[]).await;
-    assert!((120..=132).contains(&got.retry_after()), "{}", got.retry_after());
-    assert_eq!(got.problem()["retry_after_basis"], "upstream");
-    assert_eq!(bench.call(Method::GET, &[PATIENT]).await.status.as_u16(), 200);
-    let [gap] = bench.gaps()[..] else { panic!("two attempts") };
+async fn d34_a_wait_that_the_vendor_states_replaces_the_five_minutes() {
+    const TWO: Reply =
+        Reply::respond(10, 503, &[("retry-after", "120")], r#"{"error":"Down for maintenance."}"#);
+    let harness = harness("droplink", &[TWO, OK], |_| {});
+    let response = harness.call(Method::GET, &[]).await;
+    assert!((120..=132).contains(&response.retry_after()), "{}", response.retry_after());
+    assert_eq!(response.problem()["retry_after_basis"], "upstream");
+    harness.call(Method::GET, &[PATIENT]).await.assert_status(200);
+    let [gap] = harness.gaps()[..] else { panic!("two attempts") };
     assert!((120_000..=132_010).contains(&gap), "after {gap} ms");
 }
 
 #[tokio::test(start_paused = true)]
-async fn d35_one_probe_goes_and_ten_await_its_verdict() {
-    const RECOVERING: Step = Step::Answer(5_000, 200, &[], "fine");
-    let bench = bench("droplink", &[MAINTENANCE, MAINTENANCE, RECOVERING, OK], |_| {});
-    let bench = Arc::new(bench);
+async fn d35_one_probe_is_sent_and_ten_calls_wait_for_its_result() {
+    const RECOVERING: Reply = Reply::respond(5_000, 200, &[], "fine");
+    let harness = harness("droplink", &[MAINTENANCE, MAINTENANCE, RECOVERING, OK], |_| {});
+    let harness = Arc::new(harness);
     let mut calls = tokio::task::JoinSet::new();
     for number in 0..11 {
-        let bench = Arc::clone(&bench);
+        let harness = Arc::clone(&harness);
         calls.spawn(async move {
-            // The first one meets the maintenance, ten others come while it lasts.
-            bench.until(f64::from(u8::from(number > 0))).await;
-            bench.call(Method::POST, &[PATIENT]).await.status.as_u16()
+            // The first one is refused for maintenance; ten others come while it lasts.
+            harness.until(f64::from(u8::from(number > 0))).await;
+            harness.call(Method::POST, &[PATIENT]).await.status.as_u16()
         });
     }
     assert!(calls.join_all().await.iter().all(|status| *status == 200));
-    let gaps = bench.gaps();
+    let gaps = harness.gaps();
     assert_eq!(gaps.len(), 12, "eleven successes and two failures: {gaps:?}");
     assert!((300_000..=330_010).contains(&gaps[0]), "the first probe: {gaps:?}");
     assert!((600_000..=660_020).contains(&gaps[1]), "held again, one more probe: {gaps:?}");
-    assert!(gaps[1] + 5_000 <= gaps[2], "the others await the probe's verdict: {gaps:?}");
-    assert!(gaps[11] < gaps[1] + 10_000, "then they leave: {gaps:?}");
+    assert!(gaps[1] + 5_000 <= gaps[2], "the others wait for the probe's result: {gaps:?}");
+    assert!(gaps[11] < gaps[1] + 10_000, "then they are sent: {gaps:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn d36_a_few_is_a_number_and_ends() {
+async fn d36_the_number_of_attempts_is_configured() {
     for attempts in [1, 2, 4] {
-        let bench = bench("droplink", &[MAINTENANCE], |up| up.policy.attempts = attempts);
-        let got = bench.call(Method::GET, &[PATIENT]).await;
-        assert_eq!(got.problem()["attempts"], attempts);
-        assert_eq!(bench.sent().len(), usize::try_from(attempts).unwrap());
+        let harness = harness("droplink", &[MAINTENANCE], |up| up.policy.attempts = attempts);
+        let response = harness.call(Method::GET, &[PATIENT]).await;
+        assert_eq!(response.problem()["attempts"], attempts);
+        assert_eq!(harness.attempts().len(), usize::try_from(attempts).unwrap());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn d37_the_contact_is_told_after_the_third_retry_and_not_before() {
-    let bench = bench("droplink", &[MAINTENANCE], |_| {});
+async fn d37_the_support_contact_is_named_after_the_third_retry_and_not_before() {
+    let harness = harness("droplink", &[MAINTENANCE], |_| {});
     for (probe, support) in [(0, None), (1, None), (2, None), (3, Some("admin@droplink.cc"))] {
-        bench.until(f64::from(probe) * 340.0).await;
-        let got = bench.call(Method::GET, &[("prefer", "wait=0")]).await;
-        assert_eq!(bench.sent().len(), usize::try_from(probe).unwrap() + 1);
-        assert_eq!(got.problem()["support"].as_str(), support, "after retry {probe}");
+        harness.until(f64::from(probe) * 340.0).await;
+        let response = harness.call(Method::GET, &[NO_WAIT]).await;
+        assert_eq!(harness.attempts().len(), usize::try_from(probe).unwrap() + 1);
+        assert_eq!(response.problem()["support"].as_str(), support, "after retry {probe}");
     }
-    let held = bench.call(Method::GET, &[("prefer", "wait=0")]).await;
-    assert_eq!(held.problem()["support"], "admin@droplink.cc", "the answer without a call too");
+    let held = harness.call(Method::GET, &[NO_WAIT]).await;
+    assert_eq!(held.problem()["support"], "admin@droplink.cc", "without an attempt too");
 }
 
 #[tokio::test(start_paused = true)]
-async fn d37_other_classes_have_no_contact() {
-    for step in [DEADLOCK, BROKEN, THROTTLED, Step::Silence] {
-        let bench = bench("droplink", std::slice::from_ref(&step), |_| {});
-        let got = bench.call(Method::GET, &[PATIENT]).await;
-        assert_eq!((got.problem()["attempts"].as_u64(), bench.sent().len()), (Some(4), 4));
-        assert!(got.problem()["support"].is_null(), "{step:?}");
+async fn d37_other_errors_name_no_support_contact() {
+    for reply in [DEADLOCK, BROKEN, THROTTLED, Reply::SILENCE] {
+        let harness = harness("droplink", std::slice::from_ref(&reply), |_| {});
+        let response = harness.call(Method::GET, &[PATIENT]).await;
+        assert_eq!(response.problem()["attempts"], 4, "{reply:?}");
+        harness.assert_attempts(4);
+        assert!(response.problem()["support"].is_null(), "{reply:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn d38_the_deadline_bounds_the_whole() {
+async fn d38_no_attempt_starts_after_the_deadline() {
     for wait in [0, 30, 400, 800, 1_200] {
-        let bench = bench("droplink", &[Step::Silence], |_| {});
+        let harness = harness("droplink", &[Reply::SILENCE], |_| {});
         let asked: &'static str = Box::leak(format!("wait={wait}").into_boxed_str());
-        let got = bench.call(Method::GET, &[("prefer", asked)]).await;
-        assert_eq!(got.status.as_u16(), 504);
-        let last = bench.gaps().last().copied().unwrap_or(0);
+        let response = harness.call(Method::GET, &[("prefer", asked)]).await;
+        response.assert_status(504);
+        let last = harness.gaps().last().copied().unwrap_or(0);
         assert!(last <= wait * 1_000, "an attempt {last} ms after arrival, patience {wait} s");
         let end = last + 60_000;
-        assert!((end..=end + 1).contains(&got.after.as_millis()), "nothing is slept after it");
+        assert!((end..=end + 1).contains(&response.after.as_millis()), "nothing is slept after it");
     }
-    let worst = bench("droplink", &[Step::Silence], |_| {});
-    let got = worst.call(Method::GET, &[PATIENT]).await;
-    assert_eq!(worst.sent().len(), 4);
-    let seconds = got.after.as_secs();
+    let worst = harness("droplink", &[Reply::SILENCE], |_| {});
+    let response = worst.call(Method::GET, &[PATIENT]).await;
+    assert_eq!(worst.attempts().len(), 4);
+    let seconds = response.after.as_secs();
     assert!((1_140..=1_230).contains(&seconds), "4 × 60 s + 3 × 300 s: {seconds}");
 }

@@ -1,13 +1,17 @@
-//! A call is treated by what its vendor may read, however it is spelled.
+//! Requests whose vendor may read method, path or headers in another way than they are written.
 
-use super::*;
+use http::{HeaderName, Method};
+
+use super::OK;
+use super::harness::{harness, policy, window};
+use super::upstream::{Headers, Reply};
+use crate::allowance::{AccountRule, Spread};
+use crate::gateway::{CallPolicy, Repeat, Upstream};
 use crate::routing::route::Matcher;
 
-type Headers = &'static [(&'static str, &'static str)];
+const BROKEN: Reply = Reply::respond(1, 500, &[], "{}");
 
-const BROKEN: Step = Step::Answer(1, 500, &[], "{}");
-
-/// A route with everything that a route can grant and demand.
+/// Adds a route that grants retries and requires a header.
 fn generous(upstream: &mut Upstream) {
     let policy = CallPolicy {
         repeat: Repeat::Declared,
@@ -23,7 +27,7 @@ fn generous(upstream: &mut Upstream) {
 const TEAM: (&str, &str) = ("x-team", "7");
 
 #[tokio::test(start_paused = true)]
-async fn a_spelling_gains_nothing_from_a_route_and_escapes_none_of_its_demands() {
+async fn an_ambiguous_path_is_granted_no_retries_and_must_have_the_required_header() {
     let rows = [
         ("/vendor/things/a", 401, 0, 4),
         ("/vendor/%74hings/a", 401, 0, 1),
@@ -34,20 +38,21 @@ async fn a_spelling_gains_nothing_from_a_route_and_escapes_none_of_its_demands()
         ("/vendor/other/a", 502, 1, 1),
     ];
     for (target, status, sent, sent_with) in rows {
-        let bench = bench("auto", &[BROKEN], generous);
-        let got = bench.call_to(Method::POST, target, &[]).await;
-        assert_eq!((got.status.as_u16(), bench.sent().len()), (status, sent), "{target}");
-        let bench = super::bench("auto", &[BROKEN], generous);
-        bench.call_to(Method::POST, target, &[TEAM]).await;
-        assert_eq!(bench.sent().len().min(4), sent_with, "{target}");
-        let bench = super::bench("auto", &[BROKEN], generous);
-        bench.call_to(Method::POST, target, &[TEAM, ("x-once", "k")]).await;
-        assert_eq!(bench.sent().len().min(4), sent_with, "{target} with the route's key");
+        let harness = harness("auto", &[BROKEN], generous);
+        let response = harness.call_to(Method::POST, target, &[]).await;
+        assert_eq!(response.status.as_u16(), status, "{target}");
+        assert_eq!(harness.attempts().len(), sent, "attempts of {target}");
+        let harness = super::harness::harness("auto", &[BROKEN], generous);
+        harness.call_to(Method::POST, target, &[TEAM]).await;
+        assert_eq!(harness.attempts().len().min(4), sent_with, "{target}");
+        let harness = super::harness::harness("auto", &[BROKEN], generous);
+        harness.call_to(Method::POST, target, &[TEAM, ("x-once", "k")]).await;
+        assert_eq!(harness.attempts().len().min(4), sent_with, "{target} with the route's key");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_overridden_method_promises_nothing() {
+async fn a_request_with_a_method_override_is_not_retried() {
     let usual = "/vendor/things?q=1";
     let rows: [(&str, Headers, bool); 8] = [
         (usual, &[], true),
@@ -60,12 +65,12 @@ async fn an_overridden_method_promises_nothing() {
         (usual, &[("x-http-method-override", "PATCH"), ("idempotency-key", "k")], true),
     ];
     for (target, headers, repeats) in rows {
-        let bench = bench("auto", &[BROKEN, OK], |_| {});
-        let got = bench.call_to(Method::GET, target, headers).await;
+        let harness = harness("auto", &[BROKEN, OK], |_| {});
+        let response = harness.call_to(Method::GET, target, headers).await;
         let sent = if repeats { 2 } else { 1 };
-        assert_eq!(bench.sent().len(), sent, "{target} {headers:?}");
+        assert_eq!(harness.attempts().len(), sent, "{target} {headers:?}");
         if !repeats {
-            let problem = got.problem();
+            let problem = response.problem();
             assert_eq!(problem["stopped_by"], "method", "{target} {headers:?}");
             assert_eq!(problem["outcome_unknown"], true, "{target} {headers:?}");
         }
@@ -73,7 +78,7 @@ async fn an_overridden_method_promises_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_header_that_decides_has_one_reading() {
+async fn a_decisive_header_with_more_than_one_reading_is_refused() {
     let by_header = |upstream: &mut Upstream| {
         upstream.account = AccountRule::Header(HeaderName::from_static("x-account"));
         upstream.allowances.push(window("all", 1, 3_600, Spread::None));
@@ -91,28 +96,29 @@ async fn a_header_that_decides_has_one_reading() {
         ("/vendor/things/a", &[("x-team", "7"), ("x-team", "")], 400),
     ];
     for (target, headers, status) in rows {
-        let bench = bench("auto", &[OK], by_header);
-        let got = bench.call_to(Method::GET, target, headers).await;
-        assert_eq!(got.status.as_u16(), status, "{headers:?}: {:?}", got.body);
-        assert_eq!(bench.sent().len(), usize::from(status == 200), "{headers:?}");
+        let harness = harness("auto", &[OK], by_header);
+        let response = harness.call_to(Method::GET, target, headers).await;
+        assert_eq!(response.status.as_u16(), status, "{headers:?}: {:?}", response.body);
+        assert_eq!(harness.attempts().len(), usize::from(status == 200), "{headers:?}");
         if status == 400 {
-            assert_eq!(got.problem()["source"], "client");
+            assert_eq!(response.problem()["source"], "client");
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_required_header_reaches_the_vendor() {
-    let bench = bench("auto", &[OK], generous);
+    let harness = harness("auto", &[OK], generous);
     let asked = [TEAM, ("connection", "x-team"), ("x_team", "8")];
-    let got = bench.call_to(Method::GET, "/vendor/things/a", &asked).await;
-    assert_eq!(got.status.as_u16(), 200);
-    let sent = &bench.sent()[0].headers;
-    assert_eq!((&sent["x-team"], sent.contains_key("x_team")), (&"7".parse().unwrap(), false));
+    let response = harness.call_to(Method::GET, "/vendor/things/a", &asked).await;
+    response.assert_status(200);
+    let sent = &harness.attempts()[0].headers;
+    assert_eq!(sent["x-team"], "7");
+    assert!(!sent.contains_key("x_team"), "a server may read it as the same header");
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_account_has_one_allowance_however_it_is_named() {
+async fn one_account_has_one_allowance_however_its_header_is_written() {
     let by_header = |upstream: &mut Upstream| {
         upstream.account = AccountRule::Header(HeaderName::from_static("x-account"));
         upstream.allowances.push(window("all", 1, 3_600, Spread::None));
@@ -125,12 +131,12 @@ async fn one_account_has_one_allowance_however_it_is_named() {
     let none: [Headers; 4] =
         [&[], &[("x-account", "")], &[("x-account", " ")], &[("x_account", "8")]];
     for spellings in [&same[..], &none[..]] {
-        let bench = bench("auto", &[OK], by_header);
+        let harness = harness("auto", &[OK], by_header);
         for (number, headers) in spellings.iter().enumerate() {
-            let got = bench.call(Method::GET, headers).await;
+            let response = harness.call(Method::GET, headers).await;
             let expected = if number == 0 { 200 } else { 429 };
-            assert_eq!(got.status.as_u16(), expected, "{headers:?}");
+            assert_eq!(response.status.as_u16(), expected, "{headers:?}");
         }
-        assert_eq!(bench.sent().len(), 1);
+        harness.assert_attempts(1);
     }
 }

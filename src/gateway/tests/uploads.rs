@@ -1,170 +1,151 @@
-//! Request bodies that come slowly, in pieces or not to their end: what they hold, and how long.
+//! Request bodies that arrive slowly, in pieces or not to their end: what they occupy, and for how
+//! long.
 
-use super::*;
-use crate::gateway::body::ClientBroke;
+use http::Method;
+use serde_json::json;
 
-/// A body whose pieces come so many milliseconds after one another; then it ends or breaks off.
-struct Dripping {
-    clock: Clock,
-    piece: Bytes,
-    every: Duration,
-    pieces: usize,
-    breaks: bool,
-    timer: Option<Pin<Box<tokio::time::Sleep>>>,
+use super::OK;
+use super::harness::{ClientResponse, DrippingBody, Harness, harness, one_at_a_time, window};
+use super::upstream::Reply;
+use crate::allowance::Spread;
+use crate::gateway::Upstream;
+
+const PLAIN: (&str, &str) = ("content-type", "text/plain");
+
+/// A declared length of four bytes, one every ten seconds.
+fn four_bytes(harness: &Harness) -> DrippingBody {
+    DrippingBody::new(harness.clock, b"x", 10_000, 4).declared()
 }
 
-impl Dripping {
-    fn new(clock: Clock, piece: &'static [u8], every: u64, pieces: usize) -> Self {
-        let every = Duration::from_millis(every);
-        let piece = Bytes::from_static(piece);
-        Self { clock, piece, every, pieces, breaks: false, timer: None }
-    }
-}
-
-impl Body for Dripping {
-    type Data = Bytes;
-    type Error = ClientBroke;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
-        let this = &mut *self;
-        let next = this.clock.now().plus(this.every);
-        let timer = this.timer.get_or_insert_with(|| Box::pin(this.clock.sleep_until(next)));
-        std::task::ready!(timer.as_mut().poll(context));
-        this.timer = None;
-        if this.pieces == 0 {
-            return Poll::Ready(this.breaks.then_some(Err(ClientBroke)));
-        }
-        this.pieces -= 1;
-        Poll::Ready(Some(Ok(Frame::data(this.piece.clone()))))
-    }
-}
-
-/// A vendor that takes a piece of the body every so often, and answers behind the last one.
-#[derive(Debug)]
-struct Taking {
-    clock: Clock,
-    every: Duration,
-}
-
-impl Exchange<RequestBody> for Taking {
-    type Body = ScriptBody;
-
-    async fn exchange(
-        &self,
-        _upstream: usize,
-        _head: &RequestHead,
-        mut body: RequestBody,
-        progress: &Progress,
-    ) -> Result<Response<ScriptBody>, Failure> {
-        while let Some(frame) = body.frame().await {
-            let broke =
-                |_| Failure::new(FailureKind::Reset, Delivery::Uncertain, "the client broke off");
-            frame.map_err(broke)?;
-            progress.wrote(self.clock.now());
-            self.clock.sleep_until(self.clock.now().plus(self.every)).await;
-        }
-        progress.finished(self.clock.now());
-        Ok(Response::new(ScriptBody::whole("taken")))
-    }
-
-    fn reuse(&self, _upstream: usize, headers: &mut HeaderMap) {
-        headers.clear();
-    }
-}
-
-fn single(upstream: &mut Upstream) {
-    let grant = Grant::Concurrency { limit: 1 };
-    upstream.allowances.push(Allowance { grant, ..window("all", 1, 1, Spread::None) });
-}
-
-async fn upload<E: Exchange<RequestBody, Body = ScriptBody>>(
-    gateway: &Gateway<E>,
-    clock: Clock,
-    headers: &[(&'static str, &'static str)],
-    body: Dripping,
-) -> (StatusCode, Value, Duration) {
-    let mut request = Request::post("/vendor/things");
-    for (name, value) in headers {
-        request = request.header(*name, *value);
-    }
-    let mut request = request.body(Intake::of(body)).unwrap();
-    let began = clock.now();
-    let peer = Peer::detached(([127, 0, 0, 1], 9).into());
-    let response = gateway.handle(&mut request, &mut OriginalHeads::default(), &peer).await;
-    let (head, body) = response.into_parts();
-    let after = clock.now().since(began);
-    let body = body.collect().await.unwrap().to_bytes();
-    (head.status, serde_json::from_slice(&body).unwrap_or_default(), after)
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_waiting_call_whose_body_breaks_off_gives_up_its_place_at_once() {
-    let bench = bench("auto", &[Step::Answer(20_000, 200, &[], "fine"), OK], single);
-    let first = bench.call(Method::GET, &[]);
-    let second = async {
-        bench.until(1.0).await;
-        let body = Dripping { breaks: true, ..Dripping::new(bench.clock, b"half", 1_000, 2) };
-        upload(&bench.gateway, bench.clock, &[], body).await
+/// What a call gets that comes five seconds after such an upload, at an upstream that takes one
+/// call at a time, and what the upload gets.
+async fn call_beside(
+    body: impl FnOnce(&Harness) -> DrippingBody,
+    content_type: &'static str,
+) -> (ClientResponse, ClientResponse) {
+    let harness = harness("auto", &[OK], one_at_a_time);
+    let other = async {
+        harness.until(5.0).await;
+        harness.call(Method::GET, &[("prefer", "wait=1")]).await
     };
-    let (first, (status, problem, after)) = tokio::join!(first, second);
-    assert_eq!(first.status, 200);
-    assert_eq!((status.as_u16(), &problem["source"]), (400, &"client".into()), "{problem}");
-    assert_eq!(after.as_secs(), 3, "as soon as it broke off");
-    assert_eq!((&problem["attempts"], bench.sent().len()), (&0.into(), 1));
+    let headers = [("content-type", content_type)];
+    tokio::join!(other, harness.upload(&headers, body(&harness)))
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_drips_does_not_keep_its_place() {
-    // A byte every five seconds; 500 bytes a second; a pause of 29 s behind every 20 KiB.
-    let rows: [(&[u8], u64); 3] = [(b"x", 5_000), (&[b'x'; 50], 100), (&[b'x'; 20_480], 29_000)];
-    for (piece, every) in rows {
-        let bench = bench("auto", &[OK], single);
-        let body = Dripping::new(bench.clock, piece, every, usize::MAX);
-        let (status, problem, after) = upload(&bench.gateway, bench.clock, &[], body).await;
-        assert_eq!((status.as_u16(), &problem["code"]), (408, &"request_timeout".into()));
-        assert_eq!(
-            (&problem["source"], &problem["outcome_unknown"]),
-            (&"client".into(), &false.into())
-        );
-        assert!((30..=60).contains(&after.as_secs()), "{every}: after {after:?}");
-        let text = bench.metrics.render(&[]);
-        assert!(
-            !text.contains("attempts_total{upstream=\"vendor\",outcome=\"idle_timeout\""),
-            "{text}"
-        );
+async fn a_small_body_of_declared_length_takes_no_slot_before_it_is_complete() {
+    let (other, upload) = call_beside(four_bytes, "text/plain").await;
+    other.assert_status(200);
+    upload.assert_status(200);
+    assert_eq!(upload.after.as_secs(), 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn grpc_and_large_and_chunked_bodies_take_a_slot_and_stream() {
+    for content_type in ["application/grpc+proto", "Application/gRPC"] {
+        let (other, upload) = call_beside(four_bytes, content_type).await;
+        other.assert_status(429);
+        upload.assert_status(200);
+        assert_eq!(upload.after.as_secs(), 40, "{content_type}");
+    }
+    let chunked = |harness: &Harness| DrippingBody::new(harness.clock, b"x", 10_000, 4);
+    let (other, upload) = call_beside(chunked, "text/plain").await;
+    other.assert_status(429);
+    upload.assert_status(408);
+    assert_eq!(upload.after.as_secs(), 30, "it drips while it holds a slot");
+    let large = |harness: &Harness| DrippingBody::new(harness.clock, b"x", 1_000, 1025).declared();
+    let (other, _) = call_beside(large, "text/plain").await;
+    other.assert_status(429);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_small_body_that_arrives_too_slowly_is_refused_and_nothing_is_sent() {
+    for (interval_ms, pieces) in [(2_000, 1024), (1_000_000, 4)] {
+        let harness = harness("auto", &[OK], one_at_a_time);
+        let body = DrippingBody::new(harness.clock, b"x", interval_ms, pieces).declared();
+        let response = harness.upload(&[PLAIN], body).await;
+        response.assert_status(408);
+        assert_eq!(response.after.as_secs(), 90, "a byte every {interval_ms} ms");
+        harness.assert_attempts(0);
+        harness.call(Method::GET, &[]).await.assert_status(200);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_slow_body_at_the_least_rate_passes() {
-    let clock = Clock::start();
-    let gateway = before(Taking { clock, every: Duration::ZERO }, clock, single);
+async fn patience_begins_when_the_body_is_complete() {
+    let once_a_minute = |upstream: &mut Upstream| {
+        upstream.allowances.push(window("all", 1, 60, Spread::None));
+    };
+    let harness = harness("auto", &[OK], once_a_minute);
+    harness.call(Method::GET, &[]).await.assert_status(200);
+    let response = harness.upload(&[PLAIN], four_bytes(&harness)).await;
+    response.assert_status(200);
+    assert_eq!(response.after.as_secs(), 60, "40 s for the body, then 20 s for a slot");
+    assert_eq!(harness.attempts_between(0..60), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_waiting_call_whose_body_breaks_off_leaves_the_queue_at_once() {
+    let slow = Reply::respond(20_000, 200, &[], "fine");
+    let harness = harness("auto", &[slow, OK], one_at_a_time);
+    let first = harness.call(Method::GET, &[]);
+    let second = async {
+        harness.until(1.0).await;
+        let body = DrippingBody::new(harness.clock, b"half", 1_000, 2).breaking();
+        harness.upload(&[], body).await
+    };
+    let (first, second) = tokio::join!(first, second);
+    first.assert_status(200);
+    second.assert_problem(400, json!({"source": "client", "attempts": 0}));
+    assert_eq!(second.after.as_secs(), 3, "as soon as it broke off");
+    harness.assert_attempts(1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_drips_loses_its_slot() {
+    // A byte every five seconds; 500 bytes a second; a pause of 29 s after every 20 KiB.
+    let rows: [(&[u8], u64); 3] = [(b"x", 5_000), (&[b'x'; 50], 100), (&[b'x'; 20_480], 29_000)];
+    for (piece, interval_ms) in rows {
+        let harness = harness("auto", &[OK], one_at_a_time);
+        let body = DrippingBody::new(harness.clock, piece, interval_ms, usize::MAX);
+        let response = harness.upload(&[], body).await;
+        response.assert_problem(
+            408,
+            json!({"code": "request_timeout", "source": "client", "outcome_unknown": false}),
+        );
+        let seconds = response.after.as_secs();
+        assert!((30..=60).contains(&seconds), "a piece every {interval_ms} ms: {seconds} s");
+        let text = harness.metrics.render(&[]);
+        let blamed = "attempts_total{upstream=\"vendor\",outcome=\"idle_timeout\"";
+        assert!(!text.contains(blamed), "the vendor is not to blame: {text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_at_the_minimum_rate_passes() {
+    let harness = harness("auto", &[Reply::respond(0, 200, &[], "taken")], one_at_a_time);
     // 1,100 bytes a second for two minutes.
-    let body = Dripping::new(clock, &[b'x'; 1_100], 1_000, 120);
-    let (status, problem, after) = upload(&gateway, clock, &[], body).await;
-    assert_eq!((status.as_u16(), after.as_secs()), (200, 121), "{problem}");
+    let body = DrippingBody::new(harness.clock, &[b'x'; 1_100], 1_000, 120);
+    let response = harness.upload(&[], body).await;
+    response.assert_status(200);
+    assert_eq!(response.after.as_secs(), 121);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_vendor_that_takes_the_body_slowly_is_not_the_clients_fault() {
-    let clock = Clock::start();
-    let every = Duration::from_secs(20);
-    let gateway = before(Taking { clock, every }, clock, single);
-    let body = Dripping::new(clock, &[b'x'; 5_000], 0, 12);
-    let (status, problem, after) = upload(&gateway, clock, &[], body).await;
-    assert_eq!((status.as_u16(), after.as_secs()), (200, 240), "{problem}");
+async fn the_client_is_not_blamed_for_a_vendor_that_reads_slowly() {
+    let reply = Reply::respond(0, 200, &[], "taken").pacing(20_000);
+    let harness = harness("auto", &[reply], one_at_a_time);
+    let body = DrippingBody::new(harness.clock, &[b'x'; 5_000], 0, 12);
+    let response = harness.upload(&[], body).await;
+    response.assert_status(200);
+    assert_eq!(response.after.as_secs(), 240);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_of_events_may_drip() {
-    let clock = Clock::start();
-    let gateway = before(Taking { clock, every: Duration::ZERO }, clock, single);
-    for kind in ["application/grpc+proto", "Text/Event-Stream; charset=utf-8"] {
-        let body = Dripping::new(clock, b"event", 5_000, 30);
-        let (status, problem, _) = upload(&gateway, clock, &[("content-type", kind)], body).await;
-        assert_eq!(status.as_u16(), 200, "{kind}: {problem}");
+async fn event_streams_and_grpc_may_drip() {
+    let harness = harness("auto", &[Reply::respond(0, 200, &[], "taken")], one_at_a_time);
+    for content_type in ["application/grpc+proto", "Text/Event-Stream; charset=utf-8"] {
+        let body = DrippingBody::new(harness.clock, b"event", 5_000, 30);
+        harness.upload(&[("content-type", content_type)], body).await.assert_status(200);
     }
 }

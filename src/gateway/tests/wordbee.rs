@@ -1,17 +1,27 @@
-//! Wordbee's page in its own numbers. Each test is named after the row of the requirements that
-//! it shows; tests/data/seeds.md is the index.
+//! Wordbee's documentation in its own numbers. Each test is named after the row of the requirements
+//! that it proves; tests/data/seeds.md is the index.
 
-use super::*;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// The 429 of the document: a maximum, and no word on when.
-pub(super) const THROTTLED: Step = Step::Answer(
+use http::Method;
+use serde_json::json;
+
+use super::harness::{harness, seeded, window};
+use super::upstream::Reply;
+use super::{OK, PATIENT};
+use crate::allowance::Spread;
+use crate::gateway::Upstream;
+
+/// The 429 of the documentation, which states a maximum but no wait.
+pub(super) const THROTTLED: Reply = Reply::respond(
     10,
     429,
     &[],
     r#"{"error":{"type":"Throttling error","message":"Requests throttled. Maximum allowed 1000 per 01:00:00."},"reason":"Requests throttled. Maximum allowed 1000 per 01:00:00."}"#,
 );
 
-/// A thousand an hour, which nobody spreads.
+/// A thousand an hour, not spread.
 fn unspread(upstream: &mut Upstream) {
     upstream.allowances.push(window("account", 1000, 3600, Spread::None));
 }
@@ -24,13 +34,13 @@ fn spread(upstream: &mut Upstream) {
 
 #[tokio::test(start_paused = true)]
 async fn w19_the_first_retry_comes_after_ten_seconds_and_never_before() {
-    const HASTY: Step = Step::Answer(10, 429, &[("retry-after", "2")], "{}");
+    const HASTY: Reply = Reply::respond(10, 429, &[("retry-after", "2")], "{}");
     let mut gaps = Vec::new();
     for seed in 0..40 {
-        let step = if seed % 2 == 0 { THROTTLED } else { HASTY };
-        let bench = seeded(seed, "wordbee", &[step, OK], spread);
-        assert_eq!(bench.call(Method::POST, &[]).await.status.as_u16(), 200);
-        gaps.extend(bench.gaps());
+        let reply = if seed % 2 == 0 { THROTTLED } else { HASTY };
+        let harness = seeded(seed, "wordbee", &[reply, OK], spread);
+        harness.call(Method::POST, &[]).await.assert_status(200);
+        gaps.extend(harness.gaps());
     }
     gaps.sort_unstable();
     assert_eq!(gaps.len(), 40);
@@ -45,9 +55,9 @@ async fn w20_later_waits_grow_towards_the_hour() {
         up.policy.attempts = 12;
         up.policy.wait_max = Duration::from_secs(100_000);
     };
-    let bench = bench("wordbee", &[THROTTLED], patient);
-    bench.call(Method::GET, &[("prefer", "wait=100000")]).await;
-    let sent = bench.sent();
+    let harness = harness("wordbee", &[THROTTLED], patient);
+    harness.call(Method::GET, &[("prefer", "wait=100000")]).await;
+    let sent = harness.attempts();
     let waits: Vec<u64> = sent.windows(2).map(|two| two[1].at.since(two[0].at).as_secs()).collect();
     assert_eq!(waits.len(), 11);
     for (number, wait) in waits.iter().enumerate() {
@@ -57,51 +67,55 @@ async fn w20_later_waits_grow_towards_the_hour() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn w20_a_spent_hour_is_told_as_an_hour_and_not_as_ten_seconds() {
-    const QUICK: Step = Step::Answer(1, 200, &[], "fine");
-    let bench = bench("wordbee", &[QUICK], unspread);
+async fn w20_a_used_up_hour_is_reported_as_an_hour_and_not_as_ten_seconds() {
+    const QUICK: Reply = Reply::respond(1, 200, &[], "fine");
+    let harness = harness("wordbee", &[QUICK], unspread);
     for _ in 0..1000 {
-        assert_eq!(bench.call(Method::GET, &[]).await.status.as_u16(), 200);
+        harness.call(Method::GET, &[]).await.assert_status(200);
     }
-    let got = bench.call(Method::GET, &[]).await;
-    assert_eq!(got.problem()["code"], "allowance_exhausted");
-    assert_eq!((got.status.as_u16(), got.after, bench.sent().len()), (429, Duration::ZERO, 1000));
-    let detail = got.problem()["detail"].to_string();
+    let response = harness.call(Method::GET, &[]).await;
+    response.assert_problem(429, json!({"code": "allowance_exhausted"}));
+    assert_eq!(response.after, Duration::ZERO);
+    harness.assert_attempts(1000);
+    let detail = response.problem()["detail"].to_string();
     assert!(detail.contains("No slot of the allowance `account` is free"), "{detail}");
-    let told = got.headers["proxy-status"].to_str().unwrap();
-    assert!(told.contains("details=\"allowance account\""), "{told}");
-    assert_eq!(got.retry_after(), 3600, "the oldest call leaves the window, rounded up");
-    bench.until(11.0).await;
-    let got = bench.call(Method::GET, &[]).await;
-    assert_eq!((got.status.as_u16(), got.retry_after()), (429, 3590), "ten seconds are not enough");
-    let asked = bench.call(Method::GET, &[PATIENT]).await;
-    assert_eq!((asked.status.as_u16(), asked.after.as_secs()), (200, 3589), "held when asked");
+    let proxy_status = response.headers["proxy-status"].to_str().unwrap();
+    assert!(proxy_status.contains("details=\"allowance account\""), "{proxy_status}");
+    assert_eq!(response.retry_after(), 3600, "the oldest call leaves the window, rounded up");
+    harness.until(11.0).await;
+    let response = harness.call(Method::GET, &[]).await;
+    response.assert_status(429);
+    assert_eq!(response.retry_after(), 3590, "ten seconds are not enough");
+    let asked = harness.call(Method::GET, &[PATIENT]).await;
+    asked.assert_status(200);
+    assert_eq!(asked.after.as_secs(), 3589, "it waits as long as it is asked to");
 }
 
 #[tokio::test(start_paused = true)]
-async fn w20_a_throttle_at_a_spent_hour_is_told_as_an_hour_too() {
-    let mut steps = vec![Step::Answer(1, 200, &[], "fine"); 999];
-    steps.push(THROTTLED);
-    let bench = bench("wordbee", &steps, unspread);
+async fn w20_a_throttle_when_the_hour_is_used_up_is_reported_as_an_hour_too() {
+    let mut replies = vec![Reply::respond(1, 200, &[], "fine"); 999];
+    replies.push(THROTTLED);
+    let harness = harness("wordbee", &replies, unspread);
     for _ in 0..999 {
-        bench.call(Method::GET, &[]).await;
+        harness.call(Method::GET, &[]).await;
     }
-    let got = bench.call(Method::GET, &[]).await;
-    assert_eq!((got.status.as_u16(), bench.sent().len()), (429, 1000));
-    assert_eq!(got.problem()["retry_after_basis"], "estimate");
-    assert!((3_595..=3_600).contains(&got.retry_after()), "{}", got.retry_after());
+    let response = harness.call(Method::GET, &[]).await;
+    response.assert_status(429);
+    harness.assert_attempts(1000);
+    assert_eq!(response.problem()["retry_after_basis"], "estimate");
+    assert!((3_595..=3_600).contains(&response.retry_after()), "{}", response.retry_after());
 }
 
 #[tokio::test(start_paused = true)]
 async fn w21_calls_are_spread_over_the_hour() {
-    let bench = Arc::new(bench("wordbee", &[OK], spread));
+    let harness = Arc::new(harness("wordbee", &[OK], spread));
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..300 {
-        let bench = Arc::clone(&bench);
-        calls.spawn(async move { bench.call(Method::GET, &[PATIENT]).await.status.as_u16() });
+        let harness = Arc::clone(&harness);
+        calls.spawn(async move { harness.call(Method::GET, &[PATIENT]).await.status.as_u16() });
     }
     assert!(calls.join_all().await.iter().all(|status| *status == 200));
-    let moments: Vec<u64> = bench.sent().iter().map(|sent| sent.at.as_nanos()).collect();
+    let moments: Vec<u64> = harness.attempts().iter().map(|sent| sent.at.as_nanos()).collect();
     let minute = 60_000_000_000;
     let within =
         |start: u64| moments.iter().filter(move |at| (start..start + minute).contains(*at));

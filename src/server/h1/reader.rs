@@ -16,7 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::io::AsyncWrite;
 
 use super::request::{HeadParser, RejectedHead, RequestHead};
-use crate::gateway::ClientBroke;
+use crate::gateway::ClientBodyError;
 use crate::http1::{
     ChunkedDecoder, Length, OriginalHead, ParseError, Piece, ReadBuffer, SizePadding, take_data,
 };
@@ -227,7 +227,7 @@ impl RequestReader {
     fn poll_body(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         while !self.unsent_continue.is_empty() {
             match ready!(Pin::new(&mut self.writer).poll_write(cx, self.unsent_continue)) {
                 Ok(bytes) if bytes > 0 => self.unsent_continue = &self.unsent_continue[bytes..],
@@ -249,9 +249,9 @@ impl RequestReader {
         }
     }
 
-    fn break_body(&mut self) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    fn break_body(&mut self) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         self.body = BodyFraming::Broken;
-        Poll::Ready(Some(Err(ClientBroke)))
+        Poll::Ready(Some(Err(ClientBodyError)))
     }
 }
 
@@ -293,15 +293,15 @@ pub(in crate::server) struct Http1Body {
 
 impl Body for Http1Body {
     type Data = Bytes;
-    type Error = ClientBroke;
+    type Error = ClientBodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBroke>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         let mut reader = lock(&self.reader);
         if reader.requests != self.request {
-            return Poll::Ready(Some(Err(ClientBroke)));
+            return Poll::Ready(Some(Err(ClientBodyError)));
         }
         let frame = ready!(reader.poll_body(cx));
         drop(reader);

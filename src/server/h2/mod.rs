@@ -41,7 +41,7 @@ use super::settings::Settings;
 use super::socket::{ClientReader, ClientWriter};
 use super::state::Phase;
 use crate::clock::Clock;
-use crate::gateway::{OriginalHeads, Stage};
+use crate::gateway::{DrainStage, OriginalHeads};
 
 /// hyper's limit for header lists is this many times ours, so that oversized heads are answered with
 /// a problem rather than reset.
@@ -185,8 +185,8 @@ where
 {
     /// Sends GOAWAY, which lets streams in progress end. Before the drain begins a new connection
     /// is spared, so that the client can open its first stream.
-    fn notify_stop(self: Pin<&mut Self>, stage: Stage, phase: Phase) -> bool {
-        let due = stage == Stage::Begun || phase != Phase::New;
+    fn notify_stop(self: Pin<&mut Self>, stage: DrainStage, phase: Phase) -> bool {
+        let due = stage == DrainStage::Draining || phase != Phase::New;
         if due {
             self.graceful_shutdown();
         }

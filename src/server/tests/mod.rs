@@ -19,7 +19,7 @@ use http_body_util::{BodyExt, Full};
 
 use super::*;
 use crate::clock::Clock;
-use crate::gateway::{Drain, OriginalHeads, Peer};
+use crate::gateway::{ClientConnection, Drain, OriginalHeads};
 use crate::time::Moment;
 
 /// Echoes the request, or does what the path says.
@@ -45,7 +45,7 @@ impl Handler for Echo {
         &self,
         request: &mut Request<ClientBody>,
         _heads: &mut OriginalHeads,
-        _peer: &Peer,
+        _peer: &ClientConnection,
     ) -> Response<Full<Bytes>> {
         let line = format!("{} {}", request.method(), request.uri());
         self.seen.requests.lock().unwrap().push(line.clone());

@@ -41,6 +41,12 @@ const CLIENT_ERROR: u16 = 400;
 /// The same for a server's.
 const SERVER_ERROR: u16 = 500;
 
+/// How the value of a metric is read.
+type CounterOf = fn(&UpstreamCounters) -> &Counter;
+type ScopeGauge = fn(&ScopeTotals) -> Option<f64>;
+type HoldGauge = fn(&ScopeTotals) -> f64;
+type AccountsGauge = fn(&[&AccountView]) -> f64;
+
 impl Metrics {
     /// Everything as OpenMetrics text, with gauges of the accounts as they are now.
     #[must_use]
@@ -258,7 +264,7 @@ impl Scrape {
         write_problems(&mut family, "", || {
             self.shards.iter().map(|shard| &shard.problems_without_upstream)
         })?;
-        let plain: [(Metric, fn(&UpstreamCounters) -> &Counter); 3] = [
+        let plain: [(Metric, CounterOf); 3] = [
             (table::THROTTLED, |counters| &counters.throttled),
             (table::UNEXPECTED, |counters| &counters.throttled_unexpectedly),
             (table::UNRECOGNISED, |counters| &counters.unrecognised),
@@ -291,8 +297,7 @@ impl Scrape {
 
     fn scopes(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let scopes = self.summed_scopes();
-        type ValueOf = fn(&ScopeTotals) -> Option<f64>;
-        let gauges: [(Metric, ValueOf); 8] = [
+        let gauges: [(Metric, ScopeGauge); 8] = [
             (table::LIMIT, |scope| scope.limit.map(f64::from)),
             (table::CONFIGURED, |scope| scope.configured.map(f64::from)),
             (table::REMAINING, |scope| scope.remaining.map(f64::from)),
@@ -322,7 +327,7 @@ impl Scrape {
                 family.gauge(&labels, f64::from(scope.holds[cause as usize]))?;
             }
         }
-        let gauges: [(Metric, fn(&ScopeTotals) -> f64); 2] = [
+        let gauges: [(Metric, HoldGauge); 2] = [
             (table::HOLD_REMAINING, |scope| scope.hold_remaining.as_secs_f64()),
             (table::HOLD_FAILURES, |scope| f64::from(scope.hold_failures)),
         ];
@@ -337,7 +342,7 @@ impl Scrape {
     }
 
     fn waiting(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let gauges: [(Metric, fn(&[&AccountView]) -> f64); 3] = [
+        let gauges: [(Metric, AccountsGauge); 3] = [
             (table::WAITING, |own| own.iter().map(|a| a.waiting).sum::<usize>() as f64),
             (table::LONGEST_WAIT, |own| {
                 own.iter().map(|a| a.longest_wait).max().unwrap_or_default().as_secs_f64()
@@ -384,8 +389,8 @@ impl Scrape {
         self.counters(upstream).map(|counters| counter(counters).read()).sum()
     }
 
-    /// The scopes of all accounts by upstream and name. An account's key may come from a request, so
-    /// it must not become a label.
+    /// The scopes of all accounts by upstream and name. An account's key may come from a request,
+    /// so it must not become a label.
     fn summed_scopes(&self) -> BTreeMap<(usize, &str), ScopeTotals> {
         let mut summed: BTreeMap<(usize, &str), ScopeTotals> = BTreeMap::new();
         for account in &self.accounts {

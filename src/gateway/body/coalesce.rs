@@ -1,7 +1,7 @@
-//! A body whose small pieces are handed on together, as far as they are here.
+//! Joins the small pieces of a body that are ready at the same time.
 //!
-//! A piece costs a lock, a handle and often a write of its own: bodies in chunks or frames of a
-//! byte would cost microseconds a byte. Nothing is waited for.
+//! Each piece costs a lock, a reference-counted handle and often a write of its own, so a body in
+//! chunks of one byte would cost microseconds per byte. It never waits for more.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,31 +9,30 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 
-/// Pieces under this are merged: a copy costs less than a piece.
+/// Pieces below this are joined: a copy costs less than a piece.
 const SMALL_BYTES_MAX: usize = 4 * 1024;
 
-/// So many bytes are handed on at most, if they came in small pieces.
-const MERGED_BYTES_MAX: usize = 16 * 1024;
+/// The most bytes that are joined.
+const JOINED_BYTES_MAX: usize = 16 * 1024;
 
 type Next<E> = Option<Result<Frame<Bytes>, E>>;
 
 /// A body in larger pieces.
 #[derive(Debug)]
-pub(in crate::gateway) struct Merging<B, E> {
+pub(in crate::gateway) struct Coalesced<B, E> {
     body: B,
-    /// What stands behind the data that was merged: trailers, the end or a break.
-    behind: Option<Next<E>>,
+    /// What followed the joined data: trailers, the end or an error.
+    next: Option<Next<E>>,
 }
 
-impl<B, E> Merging<B, E> {
-    /// Merges what comes out of `body`.
+impl<B, E> Coalesced<B, E> {
     pub(in crate::gateway) const fn new(body: B) -> Self {
-        Self { body, behind: None }
+        Self { body, next: None }
     }
 }
 
-impl<B: Body<Data = Bytes, Error = E> + Unpin, E> Merging<B, E> {
-    /// The next piece with bytes, or what is not data.
+impl<B: Body<Data = Bytes, Error = E> + Unpin, E> Coalesced<B, E> {
+    /// The next piece that is not empty, or in the error place whatever is not data.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Bytes, Next<E>>> {
         loop {
             match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
@@ -47,38 +46,38 @@ impl<B: Body<Data = Bytes, Error = E> + Unpin, E> Merging<B, E> {
         }
     }
 
-    /// `first`, and what is here behind it.
-    fn merge(&mut self, first: Bytes, cx: &mut Context<'_>) -> Bytes {
-        let mut merged = BytesMut::new();
-        while merged.len().max(first.len()) < MERGED_BYTES_MAX && !self.body.is_end_stream() {
+    /// `first`, and what is ready after it.
+    fn join(&mut self, first: Bytes, cx: &mut Context<'_>) -> Bytes {
+        let mut joined = BytesMut::new();
+        while joined.len().max(first.len()) < JOINED_BYTES_MAX && !self.body.is_end_stream() {
             match self.poll_piece(cx) {
                 Poll::Ready(Ok(more)) => {
-                    if merged.is_empty() {
-                        merged.extend_from_slice(&first);
+                    if joined.is_empty() {
+                        joined.extend_from_slice(&first);
                     }
-                    merged.extend_from_slice(&more);
+                    joined.extend_from_slice(&more);
                 }
-                Poll::Ready(Err(behind)) => {
-                    self.behind = Some(behind);
+                Poll::Ready(Err(next)) => {
+                    self.next = Some(next);
                     break;
                 }
                 Poll::Pending => break,
             }
         }
-        if merged.is_empty() { first } else { merged.freeze() }
+        if joined.is_empty() { first } else { joined.freeze() }
     }
 }
 
-impl<B: Body<Data = Bytes, Error = E> + Unpin, E: Unpin> Body for Merging<B, E> {
+impl<B: Body<Data = Bytes, Error = E> + Unpin, E: Unpin> Body for Coalesced<B, E> {
     type Data = Bytes;
     type Error = E;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next<E>> {
-        if let Some(behind) = self.behind.take() {
-            return Poll::Ready(behind);
+        if let Some(next) = self.next.take() {
+            return Poll::Ready(next);
         }
         let data = match ready!(self.poll_piece(cx)) {
-            Ok(small) if small.len() < SMALL_BYTES_MAX => self.merge(small, cx),
+            Ok(small) if small.len() < SMALL_BYTES_MAX => self.join(small, cx),
             Ok(large) => large,
             Err(other) => return Poll::Ready(other),
         };
@@ -86,7 +85,7 @@ impl<B: Body<Data = Bytes, Error = E> + Unpin, E: Unpin> Body for Merging<B, E> 
     }
 
     fn is_end_stream(&self) -> bool {
-        self.behind.as_ref().map_or_else(|| self.body.is_end_stream(), Option::is_none)
+        self.next.as_ref().map_or_else(|| self.body.is_end_stream(), Option::is_none)
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -100,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    /// What a poll gives; `None` is nothing yet.
+    /// The result of each poll; `None` is pending.
     struct Script(VecDeque<Option<Next<&'static str>>>);
 
     impl Body for Script {
@@ -116,13 +115,13 @@ mod tests {
         Some(Some(Ok(Frame::data(Bytes::from_static(text.as_bytes())))))
     }
 
-    /// What comes out, poll by poll.
-    fn merged(script: Vec<Option<Next<&'static str>>>) -> Vec<String> {
-        let mut body = Merging::new(Script(script.into()));
+    /// The result of each poll of the coalesced body, as text.
+    fn coalesced(script: Vec<Option<Next<&'static str>>>) -> Vec<String> {
+        let mut body = Coalesced::new(Script(script.into()));
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut out = Vec::new();
         loop {
-            let said = match Pin::new(&mut body).poll_frame(&mut cx) {
+            let text = match Pin::new(&mut body).poll_frame(&mut cx) {
                 Poll::Pending => "…".to_owned(),
                 Poll::Ready(None) => return out,
                 Poll::Ready(Some(Err(error))) => error.to_owned(),
@@ -131,12 +130,12 @@ mod tests {
                     Err(_) => "trailers".to_owned(),
                 },
             };
-            out.push(said);
+            out.push(text);
         }
     }
 
     #[test]
-    fn what_is_here_comes_together_and_nothing_is_waited_for() {
+    fn pieces_that_are_ready_are_joined_and_it_never_waits() {
         let trailers = || Some(Some(Ok(Frame::trailers(http::HeaderMap::new()))));
         let rows = [
             (vec![data("a"), data("b"), data(""), data("c")], vec!["abc"]),
@@ -148,19 +147,19 @@ mod tests {
             (vec![], vec![]),
         ];
         for (script, expected) in rows {
-            assert_eq!(merged(script), expected);
+            assert_eq!(coalesced(script), expected, "poll by poll");
         }
     }
 
     #[test]
-    fn large_pieces_stay_as_they_are_and_merged_ones_have_a_bound() {
+    fn large_pieces_are_not_copied_and_joined_ones_are_bounded() {
         const LARGE: &str = match std::str::from_utf8(&[b'x'; SMALL_BYTES_MAX]) {
             Ok(text) => text,
             Err(_) => "",
         };
-        assert_eq!(merged(vec![data(LARGE), data("a")]), [LARGE, "a"]);
-        let many = (0..3 * MERGED_BYTES_MAX).map(|_| data("x")).collect();
-        let sizes: Vec<_> = merged(many).iter().map(String::len).collect();
-        assert_eq!(sizes, [MERGED_BYTES_MAX; 3]);
+        assert_eq!(coalesced(vec![data(LARGE), data("a")]), [LARGE, "a"]);
+        let many = (0..3 * JOINED_BYTES_MAX).map(|_| data("x")).collect();
+        let sizes: Vec<_> = coalesced(many).iter().map(String::len).collect();
+        assert_eq!(sizes, [JOINED_BYTES_MAX; 3]);
     }
 }

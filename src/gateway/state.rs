@@ -1,0 +1,145 @@
+//! What the gateways of all workers share, and what the gateway of one worker consists of.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use http::HeaderValue;
+
+use crate::allowance::{Accounts, UpstreamAllowances};
+use crate::clock::Clock;
+use crate::headers::{self, ProtectedHeaders, Via};
+use crate::problem::Redactor;
+use crate::random::Random;
+use crate::routing::route::Matcher;
+use crate::telemetry::{Access, Shard};
+
+use super::body::ReplayPool;
+use super::drain::Drain;
+use super::retry_budget::SharedRetryBudget;
+use super::settings::{Settings, Upstream};
+
+/// A future on the heap: most calls never need it, so it does not enlarge the future of every
+/// call.
+pub(super) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What the gateways of all workers share.
+#[derive(Clone, Debug)]
+pub struct Shared {
+    pub settings: Arc<Settings>,
+    pub accounts: Arc<Accounts>,
+    /// By upstream.
+    pub(super) retry_budgets: Arc<[SharedRetryBudget]>,
+    /// Removes the credentials that we inject from everything a client reads.
+    pub redactor: Arc<Redactor>,
+    pub pool: Arc<ReplayPool>,
+    pub drain: Drain,
+    /// Random per process; recognises a request that has passed this gateway before.
+    pub instance: [u8; 4],
+    /// Which calls are logged.
+    pub access: Access,
+    pub clock: Clock,
+}
+
+impl Shared {
+    #[must_use]
+    pub fn new(settings: Arc<Settings>, access: Access, drain: Drain, clock: Clock) -> Self {
+        let rules = |upstream: &Upstream| UpstreamAllowances {
+            name: Arc::clone(&upstream.name),
+            account: upstream.account.clone(),
+            allowances: upstream.allowances.clone(),
+            queue_max: upstream.queue_max,
+        };
+        let rules: Vec<_> = settings.upstreams.iter().map(rules).collect();
+        let accounts = Accounts::new(&rules, &settings.client_limits, settings.accounts_max, clock);
+        let credentials = settings.upstreams.iter().filter_map(|it| it.credential.as_ref());
+        let redactor = Redactor::new(credentials.map(|credential| credential.value.as_bytes()));
+        let [a, b, c, d, ..] = Random::from_entropy().bytes16();
+        Self {
+            accounts: Arc::new(accounts),
+            retry_budgets: rules.iter().map(|_| SharedRetryBudget::default()).collect(),
+            redactor: Arc::new(redactor),
+            pool: Arc::new(ReplayPool::new(settings.replay_bytes_max)),
+            settings,
+            drain,
+            instance: [a, b, c, d],
+            access,
+            clock,
+        }
+    }
+}
+
+/// The gateway of one worker; `E` sends its requests.
+#[derive(Debug)]
+pub struct Gateway<E> {
+    pub(super) settings: Arc<Settings>,
+    pub(super) accounts: Arc<Accounts>,
+    /// By upstream.
+    pub(super) retry_budgets: Arc<[SharedRetryBudget]>,
+    pub(super) exchange: E,
+    pub(super) shard: Arc<Shard>,
+    pub(super) pool: Arc<ReplayPool>,
+    pub(super) drain: Drain,
+    pub(super) via: Via,
+    /// By upstream: [`Settings::protected_headers`].
+    pub(super) protected_headers: Vec<Arc<ProtectedHeaders>>,
+    /// By upstream: [`Settings::nested_routes`].
+    pub(super) nested_routes: Vec<Vec<Matcher>>,
+    pub(super) redactor: Arc<Redactor>,
+    pub(super) access: Access,
+    pub(super) random: Random,
+    pub(super) clock: Clock,
+}
+
+impl<E> Gateway<E> {
+    #[must_use]
+    pub fn new(shared: &Shared, shard: Arc<Shard>, exchange: E, random: Random) -> Self {
+        let Shared {
+            settings,
+            accounts,
+            retry_budgets,
+            redactor,
+            pool,
+            drain,
+            instance,
+            access,
+            clock,
+        } = shared.clone();
+        let upstreams = &settings.upstreams;
+        Self {
+            via: Via::new(&settings.via, instance),
+            protected_headers: upstreams.iter().map(|it| settings.protected_headers(it)).collect(),
+            nested_routes: (0..upstreams.len()).map(|it| settings.nested_routes(it)).collect(),
+            redactor,
+            settings,
+            accounts,
+            retry_budgets,
+            exchange,
+            shard,
+            pool,
+            drain,
+            access,
+            random,
+            clock,
+        }
+    }
+
+    pub const fn exchange(&self) -> &E {
+        &self.exchange
+    }
+
+    pub const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// This worker's part of the metrics.
+    pub fn shard(&self) -> &Shard {
+        &self.shard
+    }
+
+    pub(super) fn new_request_id(&self) -> HeaderValue {
+        let wall = self.clock.wall().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(wall.as_millis()).unwrap_or(u64::MAX);
+        headers::fresh_request_id(millis, self.random.bytes10())
+    }
+}
