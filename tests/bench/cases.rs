@@ -43,7 +43,7 @@ fn moment_arithmetic(iterations: u64) -> Duration {
 }
 
 /// One allowance with a window that is never full. Calls come every half millisecond and are
-/// answered after twenty milliseconds; the ledger grows as long as that makes it.
+/// answered after twenty milliseconds, so the ledger is as long as that of a busy upstream.
 fn grant_and_settle(iterations: u64) -> Duration {
     let accounts = Accounts::new(&[rules()], &[], 1, Clock::start());
     let account = accounts.account(0, &HeaderMap::new());

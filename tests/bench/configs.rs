@@ -3,7 +3,6 @@
 //! worker, no access log. No program is tuned beyond that.
 
 use std::fs;
-use std::path::Path;
 
 use crate::contenders::{ClientProtocol, Contender, Program, ProxyConfig, UpstreamProtocol};
 use crate::error::MeasureError;
@@ -91,7 +90,13 @@ upstreams:
 fn nginx(config: &ProxyConfig) -> Result<String, MeasureError> {
     let (scheme, tls) = match config.protocols.upstream {
         UpstreamProtocol::Http1 => ("http", String::new()),
-        UpstreamProtocol::Tls => ("https", nginx_tls(&config.authority)),
+        UpstreamProtocol::Tls => (
+            "https",
+            format!(
+                " proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_trusted_certificate {};",
+                config.authority.display()
+            ),
+        ),
         UpstreamProtocol::Http2 => {
             return Err(MeasureError::new("nginx speaks no HTTP/2 to upstreams (before 1.29.4)"));
         }
@@ -123,13 +128,6 @@ http {{
 }}
 "
     ))
-}
-
-fn nginx_tls(authority: &Path) -> String {
-    let authority = authority.display();
-    format!(
-        " proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_trusted_certificate {authority};"
-    )
 }
 
 fn haproxy(config: &ProxyConfig) -> String {

@@ -54,16 +54,6 @@ impl Program {
     pub(crate) fn accepts_http1(self, client: ClientProtocol) -> bool {
         client == ClientProtocol::Http1 || self != Self::Nginx
     }
-
-    fn version_argument(self) -> &'static str {
-        match self {
-            Self::Nginx | Self::Haproxy => "-v",
-            Self::Traefik | Self::Caddy => "version",
-            Self::Floor | Self::Direct | Self::Evenkeel | Self::Baseline | Self::Envoy => {
-                "--version"
-            }
-        }
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -75,7 +65,16 @@ pub(crate) struct Contender {
 impl Contender {
     /// The first line with a digit that the program prints when asked for its version.
     pub(crate) fn version(&self) -> String {
-        let output = Command::new(&self.binary).arg(self.program.version_argument()).output();
+        let argument = match self.program {
+            Program::Nginx | Program::Haproxy => "-v",
+            Program::Traefik | Program::Caddy => "version",
+            Program::Floor
+            | Program::Direct
+            | Program::Evenkeel
+            | Program::Baseline
+            | Program::Envoy => "--version",
+        };
+        let output = Command::new(&self.binary).arg(argument).output();
         let Ok(output) = output else { return "cannot be run".into() };
         let text =
             String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);

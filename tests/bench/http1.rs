@@ -54,7 +54,13 @@ pub(crate) fn parse_response(bytes: &[u8]) -> Parsed {
     let Some(status) = status(head) else { return Parsed::Malformed };
     let close = field(head, "connection").is_some_and(|it| it.eq_ignore_ascii_case(b"close"));
     let persistence = if close { Persistence::Close } else { Persistence::KeepAlive };
-    match body_length(head, body) {
+    let length = if field(head, "transfer-encoding").is_some() {
+        chunked_length(body)
+    } else {
+        let length = content_length(head).and_then(|length| usize::try_from(length).ok());
+        length.map(Some).ok_or(Malformed)
+    };
+    match length {
         Err(Malformed) => Parsed::Malformed,
         Ok(Some(length)) if length <= body.len() => {
             Parsed::Complete { length: head_length + length, status, persistence }
@@ -65,15 +71,7 @@ pub(crate) fn parse_response(bytes: &[u8]) -> Parsed {
 
 struct Malformed;
 
-/// The length of the body including its framing, once it is known.
-fn body_length(head: &[u8], body: &[u8]) -> Result<Option<usize>, Malformed> {
-    if field(head, "transfer-encoding").is_some() {
-        return chunked_length(body);
-    }
-    let length = content_length(head).ok_or(Malformed)?;
-    usize::try_from(length).map(Some).map_err(|_| Malformed)
-}
-
+/// The length of a chunked body including its framing; `None` if it is not complete.
 fn chunked_length(body: &[u8]) -> Result<Option<usize>, Malformed> {
     let mut at = 0;
     loop {

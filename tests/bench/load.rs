@@ -106,7 +106,14 @@ pub(crate) fn run(plan: &LoadPlan) -> Result<LoadReport, MeasureError> {
     let mut next = start;
     while generator.should_continue(end) {
         next = generator.send_due(next, end)?;
-        generator.poll.poll(&mut events, generator.poll_timeout())?;
+        let timeout = if plan.interval.is_none() {
+            FINAL_ANSWERS_MAX
+        } else {
+            // The open loop never sleeps, since a timer would bunch requests; it yields the core.
+            std::thread::yield_now();
+            Duration::ZERO
+        };
+        generator.poll.poll(&mut events, Some(timeout))?;
         for event in &events {
             generator.receive(event)?;
         }
@@ -152,15 +159,6 @@ impl<'a> Generator<'a> {
         now < end || (under_way && now < end + FINAL_ANSWERS_MAX)
     }
 
-    /// The open loop never sleeps, since a timer would bunch requests; it only yields the core.
-    fn poll_timeout(&self) -> Option<Duration> {
-        if self.plan.interval.is_none() {
-            return Some(FINAL_ANSWERS_MAX);
-        }
-        std::thread::yield_now();
-        Some(Duration::ZERO)
-    }
-
     /// Sends the requests that are due on idle connections. Returns when the next one is due.
     fn send_due(&mut self, mut next: Instant, end: Instant) -> io::Result<Instant> {
         let now = now();
@@ -179,18 +177,14 @@ impl<'a> Generator<'a> {
         {
             self.due.pop_front();
             self.idle.pop();
-            self.send(index, started)?;
+            let connection = &mut self.connections[index];
+            connection.started = Some(started);
+            match connection.stream.write(&self.request) {
+                Ok(written) if written == self.request.len() => {}
+                Ok(_) | Err(_) => self.reconnect(index)?,
+            }
         }
         Ok(next)
-    }
-
-    fn send(&mut self, index: usize, started: Instant) -> io::Result<()> {
-        let connection = &mut self.connections[index];
-        connection.started = Some(started);
-        match connection.stream.write(&self.request) {
-            Ok(written) if written == self.request.len() => Ok(()),
-            Ok(_) | Err(_) => self.reconnect(index),
-        }
     }
 
     /// Reads until a short read, which means that the socket is empty unless the peer has closed.

@@ -179,17 +179,15 @@ impl Connection {
             Some(Response::Ok) => self.write(&responses.ok),
             Some(Response::Error) => self.write(&responses.error),
             Some(Response::ErrorAs200) => self.write(&responses.error_as_200),
-            Some(Response::Bytes(length)) => self.write_filler(length),
+            Some(Response::Bytes(length)) => {
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {length}\r\n\r\n"
+                );
+                self.filler_left = length;
+                self.write(head.as_bytes())?;
+                self.send()
+            }
         }
-    }
-
-    fn write_filler(&mut self, length: u64) -> io::Result<()> {
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {length}\r\n\r\n"
-        );
-        self.filler_left = length;
-        self.write(head.as_bytes())?;
-        self.send()
     }
 
     /// Writes as much as the socket accepts and keeps the rest for [`Self::send`].

@@ -46,19 +46,15 @@ impl Gateway {
             .spawn()
             .expect("the program starts");
         let mut gateway = Self { child, address, admin, _folder: folder };
-        gateway.wait_until_ready();
-        gateway
-    }
-
-    fn wait_until_ready(&mut self) {
         let clock = Clock::start();
-        while !self.fetch("/readyz").is_some_and(|answer| answer.contains(" 200 ")) {
-            let ended = self.child.try_wait().expect("the state of a child can be read");
+        while !gateway.fetch("/readyz").is_some_and(|answer| answer.contains(" 200 ")) {
+            let ended = gateway.child.try_wait().expect("the state of a child can be read");
             assert_eq!(ended, None, "the gateway ended instead of serving");
             let waited = clock.now().since(Moment::START);
             assert!(waited < READY_WITHIN, "the gateway was not ready after {waited:?}");
             std::thread::sleep(Duration::from_millis(5));
         }
+        gateway
     }
 
     /// Attempts by the gateway's own count, failed ones included.

@@ -22,7 +22,7 @@ use super::client::{Answer, Client, ClientRequest, on_one_thread};
 use super::gateway::Gateway;
 use super::report::Report;
 
-/// Failures ordered of the vendor, at most; it keeps a thousand orders.
+/// The most failures that are scripted; the vendor keeps a thousand rules.
 const FAILURES_MAX: u32 = 900;
 const SEED: u64 = 17;
 const LATENCY_MAX: Duration = Duration::from_millis(200);
@@ -77,11 +77,6 @@ impl Scenario {
     /// The vendor's highest latency in real time.
     fn latency_max(&self) -> Duration {
         LATENCY_MAX / self.scale
-    }
-
-    /// All windows, and time for the first requests to arrive.
-    fn duration(&self) -> Duration {
-        self.real_window() * (self.windows + 1) + 2 * self.latency_max()
     }
 
     fn vendor(&self) -> VendorSettings {
@@ -154,8 +149,10 @@ async fn saturate(scenario: &Scenario, gateway: &Gateway, vendor: &Handle) -> Rc
         };
         clients.spawn_local_on(client.run(), &local);
     }
-    let failures = order_failures(scenario, vendor, clock);
-    let end = clock.sleep_until(clock.now().plus(scenario.duration()));
+    let failures = script_failures(scenario, vendor, clock);
+    // All windows, and time for the first requests to arrive.
+    let duration = scenario.real_window() * (scenario.windows + 1) + 2 * scenario.latency_max();
+    let end = clock.sleep_until(clock.now().plus(duration));
     tokio::select! {
         () = end => {}
         () = local => {}
@@ -164,8 +161,8 @@ async fn saturate(scenario: &Scenario, gateway: &Gateway, vendor: &Handle) -> Rc
     counts
 }
 
-/// Orders failures of the vendor, evenly spread over the scenario.
-async fn order_failures(scenario: &Scenario, vendor: &Handle, clock: Clock) {
+/// Makes the vendor fail single requests, evenly spread over the scenario.
+async fn script_failures(scenario: &Scenario, vendor: &Handle, clock: Clock) {
     if scenario.failure_in == 0 {
         return std::future::pending().await;
     }
