@@ -81,8 +81,8 @@
 //!    cancellation included: a dropped [`allowance::Slot`] settles itself.
 //! 5. A response body is read only where it may be an error, and only up to a limit. Every other
 //!    body streams.
-//! 6. Only `upstream` names the HTTP/2 client and rustls, and translates their errors; only `config`
-//!    names the config crate; only `outcome/code.rs` defines codes.
+//! 6. Only `upstream` names rustls and the HTTP/2 client `h2`, and translates their errors; only
+//!    `config` names the config crate; only `outcome/code.rs` defines codes.
 //! 7. No unchecked value leaves `config`; settings are always valid.
 //! 8. Every queue, map, buffer and loop has a named bound.
 //! 9. Metric names, header names, defaults and codes are each defined in one place.

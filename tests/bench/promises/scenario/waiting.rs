@@ -19,6 +19,8 @@ use super::windows::start_vendor;
 const CALL_BYTES_MAX: f64 = 17.0 * 1024.0;
 /// Limit for CPU time while all calls wait under a hold, as a share of one core.
 const CPU_SHARE_MAX: f64 = 0.01;
+/// How long it may take until all calls wait; seconds on a busy machine.
+const ALL_WAIT_WITHIN: Duration = Duration::from_secs(20);
 /// How long memory gets to settle before it is read.
 const SETTLE: Duration = Duration::from_secs(1);
 
@@ -91,6 +93,10 @@ async fn measure(scenario: &Scenario, gateway: &Gateway, stop_vendor: impl Fn())
     for mut client in clients {
         let request = ClientRequest::get("/v/echo").header("prefer", "wait=500");
         calls.spawn(async move { drop(client.call(request).await) });
+    }
+    let sent = clock.now();
+    while gateway.waiting() < scenario.calls as u64 && clock.now().since(sent) < ALL_WAIT_WITHIN {
+        clock.sleep_until(clock.now().plus(Duration::from_millis(100))).await;
     }
     settle().await;
     let with_waiting = gateway.resident();
