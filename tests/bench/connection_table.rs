@@ -1,4 +1,4 @@
-//! Connections by index; an index is the connection's token for the poll, and is reused.
+//! Connections by index. Poll tokens are made of the index, which is reused after a removal.
 
 pub(crate) struct ConnectionTable<T> {
     entries: Vec<Option<T>>,

@@ -81,12 +81,12 @@ fn relay(event: &Event, pair: &mut Pair, half: usize, buffer: &mut [u8]) -> io::
         let written = accepted(side.stream.write(&side.unsent))?;
         side.unsent.drain(..written);
         if pair[half].unsent.is_empty() {
-            pump(pair, 1 - half, buffer, Until::Drained)?;
+            forward(pair, 1 - half, buffer, Until::Drained)?;
         }
     }
     if event.is_readable() {
         let until = if event.is_read_closed() { Until::Drained } else { Until::ShortRead };
-        pump(pair, half, buffer, until)?;
+        forward(pair, half, buffer, until)?;
     }
     Ok(())
 }
@@ -100,7 +100,7 @@ enum Until {
 }
 
 /// Moves bytes from one side to the other until there are none or the other socket is full.
-fn pump(pair: &mut Pair, from: usize, buffer: &mut [u8], until: Until) -> io::Result<()> {
+fn forward(pair: &mut Pair, from: usize, buffer: &mut [u8], until: Until) -> io::Result<()> {
     let to = 1 - from;
     while pair[to].unsent.is_empty() {
         let read = match pair[from].stream.read(buffer) {
