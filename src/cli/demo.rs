@@ -1,7 +1,7 @@
 //! `evenkeel demo`: two simulated vendors and the gateway in front of them, offline.
 //!
-//! The gateway is the real one, run as `run` runs it, on a configuration that the demo writes.
-//! With `--tour` the story plays by itself, and the exit code says whether every claim held.
+//! The gateway runs as with `evenkeel run`, on a configuration that the demo generates. With `--tour`
+//! a guided tour runs and ends, and the exit code says whether all its checks passed.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -9,86 +9,83 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use super::run::{Running, control_runtime, say};
+use super::run::{RunningGateway, control_runtime, report_error};
 use crate::clock::Clock;
 use crate::config::{Diagnostics, Environment, LoadRequest, Loaded, load};
-use crate::demo::{DemoSettings, Handle, Vendor, VendorSettings, config_yaml, tour};
+use crate::demo::{DemoSettings, Vendor, VendorHandle, VendorSettings, config_yaml, tour};
 use crate::server::{ShutdownOutcome, StopSignals};
 
-/// Simulated vendors with the gateway in front of them: nothing leaves this machine.
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
-    /// Plays the story by itself, prints what the client and the vendor saw, and ends.
+    /// Runs the guided tour, prints what the client and the vendor saw, and ends.
     #[arg(long)]
     tour: bool,
     /// The gateway's port; the vendors and the admin listener take the next three. 0 takes any.
     #[arg(long, value_name = "PORT", conflicts_with = "tour")]
     #[arg(value_parser = clap::value_parser!(u16).range(..=65_532))]
     port: Option<u16>,
-    /// How many times faster than the world the vendors' time runs.
+    /// How many times faster than real time the vendors' time runs.
     #[arg(long, value_name = "N", default_value_t = 60)]
     #[arg(value_parser = clap::value_parser!(u32).range(2..=600))]
     scale: u32,
 }
 
-/// Why there is no demo.
-enum DemoFault {
+enum DemoError {
     Io(io::Error),
     Config(Box<Diagnostics>),
-    Tour(tour::TourFault),
+    Tour(tour::TourError),
 }
 
-impl From<io::Error> for DemoFault {
+impl From<io::Error> for DemoError {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
     }
 }
 
-/// Runs the demo until stopped, or its tour to the end.
 pub fn run(args: &DemoArgs, out: &mut (dyn Write + Send), err: &mut dyn Write) -> ExitCode {
-    let played = control_runtime().map_err(DemoFault::Io).and_then(|runtime| {
+    let result = control_runtime().map_err(DemoError::Io).and_then(|runtime| {
         runtime.block_on(async {
-            let stage = Stage::set(args).await?;
-            if args.tour { stage.tour(out).await } else { stage.stay(out).await }
+            let demo = Demo::start(args).await?;
+            if args.tour { demo.tour(out).await } else { demo.serve(out).await }
         })
     });
-    match played {
+    match result {
         Ok(code) => code,
-        Err(DemoFault::Io(error)) => say(err, &error, ExitCode::FAILURE),
-        Err(DemoFault::Tour(fault)) => say(err, &fault, ExitCode::FAILURE),
-        Err(DemoFault::Config(faults)) => super::source::report(&faults, err),
+        Err(DemoError::Io(error)) => report_error(err, &error, ExitCode::FAILURE),
+        Err(DemoError::Tour(error)) => report_error(err, &error, ExitCode::FAILURE),
+        Err(DemoError::Config(diagnostics)) => super::source::report(&diagnostics, err),
     }
 }
 
-/// Vendors and gateway, running.
-struct Stage {
+/// The running vendors and gateway.
+struct Demo {
     settings: DemoSettings,
-    droplink: Handle,
-    wordbee: Handle,
-    running: Running,
+    droplink: VendorHandle,
+    wordbee: VendorHandle,
+    gateway: RunningGateway,
 }
 
-impl Stage {
-    async fn set(args: &DemoArgs) -> Result<Self, DemoFault> {
+impl Demo {
+    async fn start(args: &DemoArgs) -> Result<Self, DemoError> {
         let mut settings = DemoSettings { scale: args.scale, ..DemoSettings::default() };
-        // The tour is over in a minute and talks to itself: any free port will do.
+        // The tour needs no fixed ports, since only its own client connects.
         if let Some(port) = args.port.or(args.tour.then_some(0)) {
-            settings.move_to(port);
+            settings.set_ports(port);
         }
-        let droplink = vendor(settings.droplink_settings(), settings.droplink)?;
-        let wordbee = vendor(settings.wordbee_settings(), settings.wordbee)?;
+        let droplink = start_vendor(settings.droplink_settings(), settings.droplink)?;
+        let wordbee = start_vendor(settings.wordbee_settings(), settings.wordbee)?;
         (settings.droplink, settings.wordbee) = (droplink.address(), wordbee.address());
-        let loaded = configuration(&settings)?;
-        let running = Running::open(loaded, Clock::start()).await?;
-        (settings.gateway, settings.admin) = (running.address(), running.operators());
-        Ok(Self { settings, droplink, wordbee, running })
+        let loaded = demo_configuration(&settings)?;
+        let gateway = RunningGateway::start(loaded, Clock::start()).await?;
+        (settings.gateway, settings.admin) = (gateway.address(), gateway.admin_address());
+        Ok(Self { settings, droplink, wordbee, gateway })
     }
 
-    async fn stay(mut self, out: &mut (dyn Write + Send)) -> Result<ExitCode, DemoFault> {
-        self.running.ready().await;
-        writeln!(out, "{}\nCtrl-C ends it.", self.settings.banner())?;
+    async fn serve(mut self, out: &mut (dyn Write + Send)) -> Result<ExitCode, DemoError> {
+        self.gateway.ready().await;
+        writeln!(out, "{}\nPress Ctrl-C to stop.", self.settings.banner())?;
         let mut signals = StopSignals::listen()?;
-        match self.running.serve_until(&mut signals).await {
+        match self.gateway.serve_until(&mut signals).await {
             ShutdownOutcome::WorkersFailed => Ok(ExitCode::FAILURE),
             ShutdownOutcome::Drained | ShutdownOutcome::GraceExpired | ShutdownOutcome::Forced => {
                 Ok(ExitCode::SUCCESS)
@@ -96,46 +93,43 @@ impl Stage {
         }
     }
 
-    async fn tour(mut self, out: &mut (dyn Write + Send)) -> Result<ExitCode, DemoFault> {
-        self.running.ready().await;
+    async fn tour(mut self, out: &mut (dyn Write + Send)) -> Result<ExitCode, DemoError> {
+        self.gateway.ready().await;
         let Self { settings, droplink, wordbee, .. } = &self;
         let kind = match io::stdout().is_terminal() {
-            true => tour::ScreenKind::Terminal,
-            false => tour::ScreenKind::Plain,
+            true => tour::OutputKind::Terminal,
+            false => tour::OutputKind::Plain,
         };
-        let screen = tour::Screen { out, kind };
-        let played = tour::tour(settings.gateway, droplink, wordbee, settings.scale, screen).await;
-        let verdict = played.map_err(DemoFault::Tour)?;
-        write!(out, "{}", next_command(&std::env::args().next().unwrap_or_default()))?;
-        Ok(if verdict.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        let output = tour::TourOutput { out, kind };
+        let result = tour::tour(settings.gateway, droplink, wordbee, settings.scale, output).await;
+        let result = result.map_err(DemoError::Tour)?;
+        let program = std::env::args().next().filter(|program| !program.is_empty());
+        let program = program.unwrap_or_else(|| "evenkeel".to_owned());
+        write!(
+            out,
+            "\nTo use it with your own vendor:\n  \
+             {program} run --upstream https://api.vendor.example --limit 10/s\n"
+        )?;
+        Ok(if result.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 
-/// What to type after the tour, with the program as it was started.
-fn next_command(program: &str) -> String {
-    let program = if program.is_empty() { "evenkeel" } else { program };
-    format!(
-        "\nNext, in front of your own vendor:\n  \
-         {program} run --upstream https://api.vendor.example --limit 10/s\n"
-    )
-}
-
-/// A vendor on a thread of its own: an observer with a clock of its own.
-fn vendor(settings: VendorSettings, address: SocketAddr) -> Result<Handle, DemoFault> {
-    let named = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
-    let listener = TcpListener::bind(address).map_err(named)?;
+fn start_vendor(settings: VendorSettings, address: SocketAddr) -> Result<VendorHandle, DemoError> {
+    let with_address =
+        |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
+    let listener = TcpListener::bind(address).map_err(with_address)?;
     Ok(Vendor::on_thread(settings, listener)?)
 }
 
-fn configuration(settings: &DemoSettings) -> Result<Loaded, DemoFault> {
+fn demo_configuration(settings: &DemoSettings) -> Result<Loaded, DemoError> {
     let DemoSettings { gateway, admin, droplink, wordbee, scale } = settings;
     let text = config_yaml(*droplink, *wordbee, *scale);
-    let own = [
+    let sets = [
         format!("listen.address={gateway}"),
         format!("admin.address={admin}"),
         "telemetry.log.level=warn".to_owned(),
     ];
-    let request = LoadRequest { text: Some(text), sets: own.into(), ..LoadRequest::default() };
-    // The demo is the same everywhere: what the environment says is for a real gateway.
-    load(&request, &Environment::of([])).map_err(DemoFault::Config)
+    let request = LoadRequest { text: Some(text), sets: sets.into(), ..LoadRequest::default() };
+    // Environment variables are ignored, so that the demo is the same everywhere.
+    load(&request, &Environment::of([])).map_err(DemoError::Config)
 }

@@ -1,4 +1,4 @@
-//! The limit of open files: raised as far as the system allows, and held against the settings.
+//! The limit of open files: raised as far as the system allows, and compared with the settings.
 
 use std::fmt;
 
@@ -10,7 +10,6 @@ use crate::config::Settings;
 /// name look-ups, the admin listener's connections.
 const OWN_FILES: usize = 64;
 
-/// The settings allow more connections than the system allows open files.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct TooFewFiles {
     limit: u64,
@@ -18,12 +17,12 @@ pub(super) struct TooFewFiles {
     upstreams: usize,
 }
 
-/// What `raise` would reach here.
+/// The limit that [`raise`] would reach, or `None` if there is none.
 pub(super) fn allowed() -> Option<u64> {
     getrlimit(Resource::Nofile).maximum
 }
 
-/// Raises the soft limit to the hard one; what is allowed then, unless it is unlimited.
+/// Raises the soft limit to the hard one. Returns the limit in force, or `None` if there is none.
 pub(super) fn raise() -> Option<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     if current == maximum {
@@ -31,12 +30,12 @@ pub(super) fn raise() -> Option<u64> {
     }
     match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         Ok(()) => maximum,
-        // Some systems set a bound of their own below the hard limit.
+        // Some systems have a bound of their own below the hard limit.
         Err(_) => current,
     }
 }
 
-/// Whether the settings allow more connections than so many open files.
+/// Checks whether the settings allow more connections than `limit` open files.
 pub(super) fn too_few(limit: Option<u64>, settings: &Settings) -> Option<TooFewFiles> {
     let clients = settings.server.connections_max;
     let upstreams = settings.upstreams.iter().map(|upstream| upstream.connections_max);
@@ -67,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_connection_needs_a_file() {
+    fn every_connection_counts_as_an_open_file() {
         assert_eq!(compare(1_064, 800, 200), None);
         let short = compare(1_063, 800, 200).unwrap();
         assert_eq!(short, TooFewFiles { limit: 1_063, clients: 800, upstreams: 200 });

@@ -1,8 +1,8 @@
-//! `evenkeel healthcheck`: asks a running gateway's `/readyz`; for container probes.
+//! `evenkeel healthcheck`: requests `/readyz` of a running gateway, for container probes.
 //!
-//! It finds the admin listener where `run` finds it: in the same files, variables and flags. Of the
-//! configuration only that address is read, so secrets and upstreams may be out of its reach. Ends
-//! with 0 or 1 and nothing else: container engines keep the other codes for themselves.
+//! The admin address comes from the same files, variables and flags as with `run`. Nothing else of
+//! the configuration is read, so secrets need not be accessible. The exit code is 0 or 1 only, since
+//! container engines reserve the others.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
@@ -14,60 +14,59 @@ use clap::Args;
 use super::source::{ConfigSource, report};
 use crate::config::{Environment, admin_address};
 
-/// Connecting, asking and each read take no longer.
+/// The timeout of connecting and of each read and write.
 const STEP_TIMEOUT: Duration = Duration::from_secs(2);
-/// Bytes of the answer that are read: the status line is enough.
-const ANSWER_BYTES_MAX: u64 = 4096;
+/// The status line and the short body of `/readyz` fit.
+const RESPONSE_BYTES_MAX: u64 = 4096;
 
-/// Asks whether a gateway is ready.
 #[derive(Args, Clone, Debug)]
 pub struct HealthcheckArgs {
     #[command(flatten)]
     source: ConfigSource,
-    /// The address of its admin listener, instead of the configured one.
+    /// The address of the admin listener, instead of the configured one.
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
 }
 
-/// Asks, and says on stderr why it is not ready.
+/// Fails with a reason on `err` unless the gateway is ready.
 pub fn run(args: &HealthcheckArgs, environment: &Environment, err: &mut dyn Write) -> ExitCode {
     let configured = || admin_address(&args.source.request(), environment);
     let admin = match args.admin.map_or_else(configured, Ok) {
-        Ok(admin) => reachable(admin),
-        Err(faults) => {
-            report(&faults, err);
+        Ok(admin) => connectable(admin),
+        Err(diagnostics) => {
+            report(&diagnostics, err);
             return ExitCode::FAILURE;
         }
     };
-    let why = match ask(admin) {
-        Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => return ExitCode::SUCCESS,
-        Ok(answer) => answer.lines().last().unwrap_or("it answered nothing").to_owned(),
+    let reason = match request_readyz(admin) {
+        Ok(response) if response.starts_with("HTTP/1.1 200 ") => return ExitCode::SUCCESS,
+        Ok(response) => response.lines().last().unwrap_or("the response is empty").to_owned(),
         Err(error) => error.to_string(),
     };
-    // The exit code says it too.
-    let _ = writeln!(err, "not ready at {admin}: {why}");
+    // If stderr is closed, the exit code still shows the failure.
+    let _ = writeln!(err, "not ready at {admin}: {reason}");
     ExitCode::FAILURE
 }
 
-/// Where a listener on this address is reached from the same machine.
-fn reachable(address: SocketAddr) -> SocketAddr {
+/// Replaces the unspecified address, to which nobody can connect, by loopback.
+fn connectable(address: SocketAddr) -> SocketAddr {
     let loopback: IpAddr = match address {
         SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
         SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
-    let anywhere = address.ip().is_unspecified();
-    SocketAddr::new(if anywhere { loopback } else { address.ip() }, address.port())
+    let unspecified = address.ip().is_unspecified();
+    SocketAddr::new(if unspecified { loopback } else { address.ip() }, address.port())
 }
 
-fn ask(admin: SocketAddr) -> io::Result<String> {
+fn request_readyz(admin: SocketAddr) -> io::Result<String> {
     let mut socket = TcpStream::connect_timeout(&admin, STEP_TIMEOUT)?;
     socket.set_read_timeout(Some(STEP_TIMEOUT))?;
     socket.set_write_timeout(Some(STEP_TIMEOUT))?;
     let request = format!("GET /readyz HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n");
     socket.write_all(request.as_bytes())?;
-    let mut answer = Vec::new();
-    socket.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
+    let mut response = Vec::new();
+    socket.take(RESPONSE_BYTES_MAX).read_to_end(&mut response)?;
+    Ok(String::from_utf8_lossy(&response).into_owned())
 }
 
 #[cfg(test)]
@@ -76,20 +75,20 @@ mod tests {
 
     use super::*;
 
-    fn asking(admin: SocketAddr) -> HealthcheckArgs {
+    fn args(admin: SocketAddr) -> HealthcheckArgs {
         HealthcheckArgs { source: ConfigSource::default(), admin: Some(admin) }
     }
 
     #[test]
-    fn any_address_means_this_machine() {
-        for (bound, asked) in
+    fn the_unspecified_address_is_replaced_by_loopback() {
+        for (bound, expected) in
             [("0.0.0.0:9", "127.0.0.1:9"), ("[::]:9", "[::1]:9"), ("10.0.0.1:9", "10.0.0.1:9")]
         {
-            assert_eq!(reachable(bound.parse().unwrap()), asked.parse().unwrap());
+            assert_eq!(connectable(bound.parse().unwrap()), expected.parse().unwrap());
         }
     }
 
-    fn check_against(answer: &'static str) -> (String, String) {
+    fn check_against(response: &'static str) -> (String, String) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let admin = listener.local_addr().unwrap();
         let gateway = std::thread::spawn(move || {
@@ -97,16 +96,16 @@ mod tests {
             let mut request = [0; 1024];
             let read = socket.read(&mut request).unwrap();
             assert!(request[..read].starts_with(b"GET /readyz HTTP/1.1\r\n"));
-            socket.write_all(answer.as_bytes()).unwrap();
+            socket.write_all(response.as_bytes()).unwrap();
         });
         let mut err = Vec::new();
-        let code = run(&asking(admin), &Environment::of([]), &mut err);
+        let code = run(&args(admin), &Environment::of([]), &mut err);
         gateway.join().unwrap();
         (format!("{code:?}"), String::from_utf8(err).unwrap())
     }
 
     #[test]
-    fn only_a_200_is_healthy() {
+    fn only_status_200_is_ready() {
         let (code, err) = check_against("HTTP/1.1 200 OK\r\n\r\nready\n");
         assert_eq!((code, err.as_str()), (format!("{:?}", ExitCode::SUCCESS), ""));
         let (code, err) = check_against("HTTP/1.1 503 Service Unavailable\r\n\r\ndraining\n");
@@ -115,12 +114,12 @@ mod tests {
     }
 
     #[test]
-    fn nobody_there_is_not_healthy() {
+    fn a_refused_connection_is_not_ready() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let admin = listener.local_addr().unwrap();
         drop(listener);
         let mut err = Vec::new();
-        let code = run(&asking(admin), &Environment::of([]), &mut err);
+        let code = run(&args(admin), &Environment::of([]), &mut err);
         assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
         assert!(String::from_utf8(err).unwrap().contains(&admin.to_string()));
     }

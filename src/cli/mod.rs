@@ -1,7 +1,7 @@
-//! The command line: one file per verb.
+//! The command line, one file per subcommand.
 //!
-//! Results go to stdout, everything else to stderr. Exit codes: 0 ok, 1 runtime failure, 2 usage,
-//! 78 configuration. Refuses to decide anything itself.
+//! Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 runtime error, 2 usage
+//! error, 78 configuration error.
 
 pub mod check;
 pub mod config;
@@ -22,32 +22,32 @@ use clap::{Args, Parser, Subcommand};
 use crate::clock::Clock;
 use crate::config::{Environment, Origin, Provenance, load};
 
-/// Keeps programs that depend on somebody else's HTTP API on an even keel.
+/// A gateway to HTTP APIs: exact rate limits, careful retries, one error format.
 #[derive(Debug, Parser)]
 #[command(name = "evenkeel", version, arg_required_else_help = true)]
 struct CommandLine {
     #[command(subcommand)]
-    verb: Verb,
+    subcommand: Subcommands,
 }
 
 #[derive(Debug, Subcommand)]
-enum Verb {
+enum Subcommands {
     /// Runs the gateway in the foreground.
     Run(run::RunArgs),
-    /// Two simulated vendors and the gateway in front of them, offline.
+    /// Runs two simulated vendors and the gateway in front of them, offline.
     Demo(demo::DemoArgs),
-    /// Checks the configuration; exit code 78 when something is wrong with it.
+    /// Checks the configuration; exits with 78 if it is invalid.
     Check(check::CheckArgs),
-    /// Says what would happen to a request, and which line of the configuration says so.
+    /// Explains how a request would be handled, and which line of the configuration decides it.
     Explain(ExplainArgs),
-    /// A captured error of a vendor in, the problem a client would get out.
+    /// Converts a captured vendor error to the problem that a client would get.
     #[command(visible_alias = "normalize")]
     Normalise(normalise::NormaliseArgs),
-    /// The error contract: its JSON Schema, or one code explained.
+    /// Prints the JSON Schema of problems, or explains one code.
     Problem(problem::ProblemArgs),
-    /// Shows the settings in force, or the schema of the configuration.
+    /// Prints the effective settings, or the JSON Schema of the configuration.
     Config(config::ConfigArgs),
-    /// Asks a running gateway whether it is ready; for container probes.
+    /// Checks whether a running gateway is ready, for container probes.
     Healthcheck(healthcheck::HealthcheckArgs),
 }
 
@@ -59,37 +59,34 @@ struct ExplainArgs {
     request: explain::Args,
 }
 
-/// Does what the command line of this process says.
+/// Runs the subcommand given on the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let CommandLine { verb } = CommandLine::parse();
+    let CommandLine { subcommand } = CommandLine::parse();
     let (out, err) = (&mut std::io::stdout(), &mut std::io::stderr());
-    match verb {
-        Verb::Run(args) => run::run(&args, err),
-        Verb::Demo(args) => demo::run(&args, out, err),
-        Verb::Check(args) => check::run(&args, out, err),
-        Verb::Explain(args) => explain(&args, out, err),
-        Verb::Config(args) => config::run(&args, out, err),
-        Verb::Normalise(args) => {
+    match subcommand {
+        Subcommands::Run(args) => run::run(&args, err),
+        Subcommands::Demo(args) => demo::run(&args, out, err),
+        Subcommands::Check(args) => check::run(&args, out, err),
+        Subcommands::Explain(args) => explain(&args, out, err),
+        Subcommands::Config(args) => config::run(&args, out, err),
+        Subcommands::Normalise(args) => {
             let stdin = &mut std::io::stdin();
             let mut streams = Streams { stdin, stdout: out, stderr: err };
             normalise::run(&args, &mut streams, || Clock::start().wall())
         }
-        Verb::Problem(args) => {
+        Subcommands::Problem(args) => {
             let stdin = &mut std::io::empty();
             problem::run(&args, &mut Streams { stdin, stdout: out, stderr: err })
         }
-        Verb::Healthcheck(args) => healthcheck::run(&args, &Environment::of_process(), err),
+        Subcommands::Healthcheck(args) => healthcheck::run(&args, &Environment::of_process(), err),
     }
 }
 
-/// Where a verb reads and writes: results to `stdout`, everything else to `stderr`.
+/// Input and output of a subcommand, which tests replace.
 pub struct Streams<'a> {
-    /// Input.
     pub stdin: &'a mut dyn Read,
-    /// Results.
     pub stdout: &'a mut dyn Write,
-    /// Remarks.
     pub stderr: &'a mut dyn Write,
 }
 
@@ -102,9 +99,9 @@ impl std::fmt::Debug for Streams<'_> {
 fn explain(args: &ExplainArgs, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
     let loaded = match load(&args.source.request(), &Environment::of_process()) {
         Ok(loaded) => loaded,
-        Err(faults) => return source::report(&faults, err),
+        Err(diagnostics) => return source::report(&diagnostics, err),
     };
-    let origin = |key: &str| written(&loaded.provenance, key);
+    let origin = |key: &str| first_written(&loaded.provenance, key);
     let text = explain::explain(&loaded.settings, &origin, &args.request.request());
     match out.write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -112,10 +109,10 @@ fn explain(args: &ExplainArgs, out: &mut dyn Write, err: &mut dyn Write) -> Exit
     }
 }
 
-/// Where a key, or the first one below a group of keys, was written.
-fn written(provenance: &Provenance, group: &str) -> Option<String> {
-    let inside = |key: &str| key.strip_prefix(group).is_some_and(|rest| rest.starts_with('.'));
-    let known = provenance.all().iter().filter(|known| known.key == group || inside(&known.key));
+/// The place in the configuration of a key, or of the first key below a group of keys.
+fn first_written(provenance: &Provenance, group: &str) -> Option<String> {
+    let in_group = |key: &str| key.strip_prefix(group).is_some_and(|rest| rest.starts_with('.'));
+    let known = provenance.all().iter().filter(|known| known.key == group || in_group(&known.key));
     known.map(|known| &known.origin).find_map(|origin| match origin {
         Origin::Written(_) | Origin::Dialect(_) => Some(origin.to_string()),
         Origin::Default => None,
@@ -130,12 +127,12 @@ mod tests {
     use crate::dialect;
 
     #[test]
-    fn the_command_line_is_consistent() {
+    fn the_clap_definition_is_valid() {
         CommandLine::command().debug_assert();
     }
 
     #[test]
-    fn lines_of_the_manual_parse() {
+    fn documented_command_lines_are_parsed() {
         let lines = [
             "evenkeel run -c a.yaml -c b.yaml --set listen.address=127.0.0.1:1",
             "evenkeel run --upstream https://api.vendor.example --limit 10/s",
@@ -163,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn contradictory_command_lines_are_rejected() {
         let lines = [
             "evenkeel",
             "evenkeel runn",
@@ -179,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explanation_cites_the_first_written_key_of_a_group() {
+    fn an_explanation_names_the_place_of_the_first_key_of_a_group() {
         let request = crate::config::LoadRequest {
             files: vec!["config/examples/founding-vendors.yaml".into()],
             ..crate::config::LoadRequest::default()
@@ -195,18 +192,18 @@ mod tests {
             ("upstreams.wordbee.acc", None),
         ];
         for (key, place) in rows {
-            let told = written(&provenance, key);
-            let as_wanted = match (&told, place) {
-                (Some(told), Some(place)) => told.ends_with(place),
+            let found = first_written(&provenance, key);
+            let matches = match (&found, place) {
+                (Some(found), Some(place)) => found.ends_with(place),
                 (None, None) => true,
                 (Some(_), None) | (None, Some(_)) => false,
             };
-            assert!(as_wanted, "{key}: {told:?}, not {place:?}");
+            assert!(matches, "{key}: {found:?}, expected {place:?}");
         }
     }
 
     #[test]
-    fn the_reference_with_everything_in_it_is_in_order() {
+    fn the_reference_configuration_with_every_key_set_is_valid() {
         let text = std::fs::read_to_string("config/evenkeel.yaml").unwrap();
         let text = text.replace("#? ca: ", "# ca: ").replace("#?   name: acme", "# name: acme");
         let text = text.replace("#? ", "").replace("concurrency: 8", "concurrency: 9");
@@ -217,11 +214,13 @@ mod tests {
             ..crate::config::LoadRequest::default()
         };
         let loaded = load(&request, &Environment::of([]));
-        loaded.unwrap_or_else(|faults| panic!("{}", faults.render(crate::config::Colours::Plain)));
+        loaded.unwrap_or_else(|diagnostics| {
+            panic!("{}", diagnostics.render(crate::config::Colours::Plain))
+        });
     }
 
     #[test]
-    fn every_shipped_dialect_can_be_named() {
+    fn every_builtin_dialect_is_found_by_its_name() {
         assert!(dialect::builtin_names().any(|name| name == dialect::AUTO));
         assert!(dialect::builtin_names().all(|name| dialect::builtin(name).is_some()));
     }

@@ -1,9 +1,10 @@
-//! `evenkeel run`: the gateway, in the foreground, until it is told to stop.
+//! `evenkeel run`: serves in the foreground until a stop signal.
 //!
-//! The control thread is this one: signals, drain and the admin listener. Calls are served by
-//! worker threads, each with a gateway of its own out of the workshop below. Refuses to fork,
-//! to write pid files and to change directories.
+//! The main thread is the control thread, with signals, drain and the admin listener. Calls are
+//! served by worker threads, each with a [`Gateway`] of its own. Daemonising, pid files and working
+//! directories are left to the service manager.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -19,31 +20,29 @@ use crate::config::{Environment, Flags, LoadRequest, Loaded, Settings, load};
 use crate::gateway::{Drain, Gateway, RequestBody, Shared};
 use crate::problem;
 use crate::random::Random;
-use crate::routing::route::Entry;
 use crate::server::{
     self, Listeners, ShutdownOutcome, StopRequests, StopSignals, WorkerConfig, Workers,
 };
 use crate::telemetry::{Log, Metrics, UpstreamLabels};
 use crate::upstream::{self, Upstreams};
 
-/// The gateway: from a configuration, or from flags alone.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
     #[command(flatten)]
     source: ConfigSource,
-    /// Instead of a file: the one upstream, under the route `/`.
+    /// The only upstream, under the route `/`, instead of a configuration file.
     #[arg(long, value_name = "URL", conflicts_with = "files")]
     upstream: Option<String>,
-    /// What that upstream grants, like 10/s or 1000/h.
+    /// The rate limit of that upstream, like 10/s or 1000/h.
     #[arg(long, value_name = "N/WINDOW", requires = "upstream")]
     limit: Option<String>,
-    /// How that upstream speaks when something is wrong.
+    /// The dialect that reads the errors of that upstream.
     #[arg(long, value_name = "NAME", requires = "upstream")]
     dialect: Option<String>,
-    /// Where clients are served.
+    /// The address for clients.
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
-    /// Where operators look in: health, metrics, status.
+    /// The address of the admin listener: health, metrics, status.
     #[arg(long, value_name = "ADDR")]
     admin: Option<String>,
 }
@@ -61,7 +60,7 @@ impl RunArgs {
     }
 }
 
-/// Runs until stopped; what keeps it from starting is said on `err`.
+/// Runs until stopped. An error at the start is printed to `err`.
 pub fn run(args: &RunArgs, err: &mut dyn Write) -> ExitCode {
     let clock = Clock::start();
     let loaded = match load(&args.request(), &Environment::of_process()) {
@@ -70,7 +69,7 @@ pub fn run(args: &RunArgs, err: &mut dyn Write) -> ExitCode {
     };
     let _log = match Log::start(&loaded.settings.telemetry, clock) {
         Ok(log) => log,
-        Err(fault) => return say(err, &fault, ExitCode::from(EXIT_CONFIG)),
+        Err(error) => return report_error(err, &error, ExitCode::from(EXIT_CONFIG)),
     };
     let ended = control_runtime().and_then(|runtime| runtime.block_on(serve(loaded, clock)));
     match ended {
@@ -80,13 +79,13 @@ pub fn run(args: &RunArgs, err: &mut dyn Write) -> ExitCode {
             | ShutdownOutcome::Forced
             | ShutdownOutcome::WorkersFailed,
         ) => ExitCode::FAILURE,
-        Err(error) => say(err, &error, ExitCode::FAILURE),
+        Err(error) => report_error(err, &error, ExitCode::FAILURE),
     }
 }
 
-pub(super) fn say(err: &mut dyn Write, what: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {
-    // Where stderr is closed, the exit code must do.
-    let _ = writeln!(err, "error: {what}");
+pub(super) fn report_error(err: &mut dyn Write, error: &dyn Display, code: ExitCode) -> ExitCode {
+    // If stderr is closed, the exit code still shows the failure.
+    let _ = writeln!(err, "error: {error}");
     code
 }
 
@@ -94,78 +93,7 @@ pub(super) fn control_runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-/// Opens everything, says so, and serves until stopped.
 async fn serve(loaded: Loaded, clock: Clock) -> io::Result<ShutdownOutcome> {
-    announce(&loaded);
-    if let Some(shortage) = files::too_few(files::raise(), &loaded.settings) {
-        tracing::warn!("{shortage}");
-    }
-    let mut signals = StopSignals::listen()?;
-    let mut running = Running::open(loaded, clock).await?;
-    running.ready().await;
-    let (address, admin) = (running.address(), running.operators());
-    tracing::info!(%address, %admin, workers = running.workers_started(), "ready");
-    let ended = running.serve_until(&mut signals).await;
-    tracing::info!(how = ended.as_str(), "stopped");
-    Ok(ended)
-}
-
-/// A gateway with all its doors open.
-pub(super) struct Running {
-    workers: Workers,
-    window: Option<AdminListener>,
-    addresses: (SocketAddr, SocketAddr),
-    config: WorkerConfig,
-}
-
-impl Running {
-    /// Opens the doors; on the control thread's runtime.
-    pub(super) async fn open(loaded: Loaded, clock: Clock) -> io::Result<Self> {
-        let settings = loaded.settings;
-        let drain = Drain::new(clock);
-        let listeners = Listeners::bind(settings.server.address, settings.server.workers);
-        let listeners = listeners.map_err(|error| io::Error::other(error.to_string()))?;
-        let (front, admin) = (settings.server.clone(), settings.admin.clone());
-        let workshop = workshop(settings, clock, &drain);
-        let window = AdminListener::bind(&admin, workshop.window()).await?;
-        let addresses = (listeners.address(), window.address());
-        let config = WorkerConfig { settings: front, clock, drain };
-        let workers = server::start(listeners, &config, move |worker| workshop.gateway(worker))?;
-        Ok(Self { workers, window: Some(window), addresses, config })
-    }
-
-    /// Where clients are served.
-    pub(super) const fn address(&self) -> SocketAddr {
-        self.addresses.0
-    }
-
-    /// Where operators look in.
-    pub(super) const fn operators(&self) -> SocketAddr {
-        self.addresses.1
-    }
-
-    const fn workers_started(&self) -> usize {
-        self.config.settings.workers
-    }
-
-    /// Ends when calls are served.
-    pub(super) async fn ready(&mut self) {
-        self.workers.ready().await;
-        if let Some(window) = self.window.take() {
-            tokio::spawn(async move { match window.serve().await {} });
-        }
-    }
-
-    /// Serves until `stop` says so.
-    pub(super) async fn serve_until(&mut self, stop: &mut impl StopRequests) -> ShutdownOutcome {
-        let WorkerConfig { settings, clock, drain } = &self.config;
-        let how = settings.shutdown;
-        server::serve_until_stopped(&mut self.workers, stop, how, *clock, drain).await
-    }
-}
-
-/// The first lines of the log: what is served, and what deserves a word.
-fn announce(loaded: &Loaded) {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "evenkeel starts");
     for line in loaded.settings.summary() {
         tracing::info!("upstream {line}");
@@ -173,50 +101,112 @@ fn announce(loaded: &Loaded) {
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    if let Some(shortage) = files::too_few(files::raise(), &loaded.settings) {
+        tracing::warn!("{shortage}");
+    }
+    let mut signals = StopSignals::listen()?;
+    let mut running = RunningGateway::start(loaded, clock).await?;
+    running.ready().await;
+    let (address, admin) = (running.address(), running.admin_address());
+    tracing::info!(%address, %admin, workers = running.config.settings.workers, "ready");
+    let outcome = running.serve_until(&mut signals).await;
+    tracing::info!(how = outcome.as_str(), "stopped");
+    Ok(outcome)
 }
 
-/// Builds the gateways of all workers, and the window on them, out of what they share.
-struct Workshop {
+pub(super) struct RunningGateway {
+    workers: Workers,
+    /// Bound at the start and served from [`ready`](Self::ready) on.
+    admin: Option<AdminListener>,
+    address: SocketAddr,
+    admin_address: SocketAddr,
+    config: WorkerConfig,
+}
+
+impl RunningGateway {
+    /// Binds all listeners and starts the workers; to be called on the control thread's runtime.
+    pub(super) async fn start(loaded: Loaded, clock: Clock) -> io::Result<Self> {
+        let settings = loaded.settings;
+        let drain = Drain::new(clock);
+        let listeners = Listeners::bind(settings.server.address, settings.server.workers);
+        let listeners = listeners.map_err(|error| io::Error::other(error.to_string()))?;
+        let (server_settings, admin_settings) = (settings.server.clone(), settings.admin.clone());
+        let factory = GatewayFactory::new(settings, clock, &drain);
+        let admin = AdminListener::bind(&admin_settings, factory.admin_state()).await?;
+        let (address, admin_address) = (listeners.address(), admin.address());
+        let config = WorkerConfig { settings: server_settings, clock, drain };
+        let workers = server::start(listeners, &config, move |worker| factory.gateway(worker))?;
+        Ok(Self { workers, admin: Some(admin), address, admin_address, config })
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) const fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Waits until all workers accept calls, then serves the admin listener.
+    pub(super) async fn ready(&mut self) {
+        self.workers.ready().await;
+        if let Some(admin) = self.admin.take() {
+            tokio::spawn(async move { match admin.serve().await {} });
+        }
+    }
+
+    /// Serves until `stop` requests the end, then drains.
+    pub(super) async fn serve_until(&mut self, stop: &mut impl StopRequests) -> ShutdownOutcome {
+        let WorkerConfig { settings, clock, drain } = &self.config;
+        let shutdown = settings.shutdown;
+        server::serve_until_stopped(&mut self.workers, stop, shutdown, *clock, drain).await
+    }
+}
+
+/// Builds each worker's gateway and the admin listener's state from what they share.
+struct GatewayFactory {
     shared: Shared,
     metrics: Arc<Metrics>,
     upstreams: Vec<upstream::Settings>,
-    ways_out: Arc<upstream::Shared>,
+    upstreams_shared: Arc<upstream::Shared>,
     clock: Clock,
 }
 
-fn workshop(settings: Settings, clock: Clock, drain: &Drain) -> Workshop {
-    let Settings { server, gateway, upstreams, telemetry, .. } = settings;
-    let entries = gateway.routes.entries();
-    let labels = upstreams.iter().enumerate().map(|(number, upstream)| UpstreamLabels {
-        name: Arc::clone(&upstream.name),
-        address: Arc::clone(&upstream.origin.host),
-        port: upstream.origin.port,
-        route: entries.iter().find(|entry| entry.upstream == number).map_or("/".into(), path),
-    });
-    let labels = labels.collect();
-    let clients = gateway.clients.all().iter().map(|client| Arc::clone(&client.name)).collect();
-    Workshop {
-        shared: Shared::new(Arc::new(gateway), telemetry.access, drain.clone(), clock),
-        metrics: Arc::new(Metrics::new(labels, clients, server.workers)),
-        ways_out: upstream::Shared::new(&upstreams),
-        upstreams,
-        clock,
+impl GatewayFactory {
+    fn new(settings: Settings, clock: Clock, drain: &Drain) -> Self {
+        let Settings { server, gateway, upstreams, telemetry, .. } = settings;
+        let entries = gateway.routes.entries();
+        let path_of = |number: usize| -> Arc<str> {
+            let entry = entries.iter().find(|entry| entry.upstream == number);
+            let prefix = entry.map(|entry| &*entry.prefix).filter(|prefix| !prefix.is_empty());
+            prefix.unwrap_or("/").into()
+        };
+        let labels = upstreams.iter().enumerate().map(|(number, upstream)| UpstreamLabels {
+            name: Arc::clone(&upstream.name),
+            address: Arc::clone(&upstream.origin.host),
+            port: upstream.origin.port,
+            route: path_of(number),
+        });
+        let labels = labels.collect();
+        let clients = gateway.clients.all().iter();
+        let clients = clients.map(|client| Arc::clone(&client.name)).collect();
+        Self {
+            shared: Shared::new(Arc::new(gateway), telemetry.access, drain.clone(), clock),
+            metrics: Arc::new(Metrics::new(labels, clients, server.workers)),
+            upstreams_shared: upstream::Shared::new(&upstreams),
+            upstreams,
+            clock,
+        }
     }
-}
 
-/// The path of a route, as the configuration has it.
-fn path(entry: &Entry) -> Arc<str> {
-    if entry.prefix.is_empty() { "/".into() } else { (*entry.prefix).into() }
-}
-
-impl Workshop {
-    /// The gateway of one worker; to be called on its thread.
+    /// The gateway of one worker; to be called on the worker's thread.
     fn gateway(&self, worker: usize) -> Gateway<Upstreams<RequestBody>> {
-        let exchange = Upstreams::new(&self.upstreams, Arc::clone(&self.ways_out), self.clock);
+        let exchange =
+            Upstreams::new(&self.upstreams, Arc::clone(&self.upstreams_shared), self.clock);
         Gateway::new(&self.shared, self.metrics.shard(worker), exchange, Random::from_entropy())
     }
 
-    fn window(&self) -> AdminState {
+    fn admin_state(&self) -> AdminState {
         let (accounts, holds) =
             (Arc::clone(&self.shared.accounts), Arc::clone(&self.shared.accounts));
         let release = move |id| match holds.release_hold(id) {

@@ -1,4 +1,4 @@
-//! The vendor's own door: `/_vendor/…` tells it how to behave and asks what it saw.
+//! The vendor's control API under `/_vendor/`: it scripts behaviour and returns what was logged.
 //!
 //! ```text
 //! POST /_vendor/control    one command or a list of them, as JSON (see `Command`):
@@ -9,119 +9,91 @@
 //! GET  /_vendor/log?after=N    GET /_vendor/stats    POST /_vendor/reset
 //! ```
 //!
-//! What comes in here is neither logged nor counted. It listens where the vendor listens, so a
-//! vendor belongs on loopback.
+//! Control requests are neither logged nor counted. They need no credential and use the vendor's
+//! own port, so a vendor should listen on loopback only.
 
 use std::collections::BTreeMap;
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::answer::{Answer, AnswerBody};
-use super::arrivals::Log;
+use super::message::{ResponseBody, VendorResponse};
+use super::request_log::{RequestRecord, nanos};
 use super::script::Command;
-use super::vendor::Shared;
+use super::settings::Allowance;
+use super::shared::Shared;
 
-/// Where this door is.
 const PREFIX: &str = "/_vendor/";
-/// The longest list of commands that is read.
 const COMMANDS_BYTES_MAX: usize = 1024 * 1024;
 
-/// One command or several.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Commands {
-    Several(Vec<Command>),
-    One(Command),
-}
-
-/// Whether a request is for this door.
-pub(super) fn is_meant(path: &str) -> bool {
+pub(super) fn is_control_path(path: &str) -> bool {
     path.starts_with(PREFIX)
 }
 
-/// Answers at this door.
-pub(super) async fn answer(shared: &Shared, request: Request<Incoming>) -> Response<AnswerBody> {
+pub(super) async fn respond(shared: &Shared, request: Request<Incoming>) -> Response<ResponseBody> {
     let (head, body) = request.into_parts();
-    let word = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
-    let answer = match (&head.method, word) {
-        (&Method::POST, "control") => obey(shared, body).await,
+    let operation = head.uri.path().strip_prefix(PREFIX).unwrap_or_default();
+    let response = match (&head.method, operation) {
+        (&Method::POST, "control") => match read_commands(body).await {
+            Ok(commands) => {
+                commands.iter().for_each(|command| shared.execute(command));
+                VendorResponse::empty(StatusCode::NO_CONTENT)
+            }
+            Err(reason) => text(StatusCode::BAD_REQUEST, reason + "\n"),
+        },
         (&Method::POST, "reset") => {
             shared.reset();
-            Answer::empty(StatusCode::NO_CONTENT)
+            VendorResponse::empty(StatusCode::NO_CONTENT)
         }
-        (&Method::GET, "log") => log(shared, head.uri.query().unwrap_or_default()),
-        (&Method::GET, "stats") => Answer::json(StatusCode::OK, &stats(shared)),
-        _ => Answer::new(StatusCode::NOT_FOUND, "text/plain", "control, reset, log or stats\n"),
-    };
-    answer.into_response(shared.clock)
-}
-
-async fn obey(shared: &Shared, body: Incoming) -> Answer {
-    let refused = |text: String| Answer::new(StatusCode::BAD_REQUEST, "text/plain", text + "\n");
-    let bytes = match Limited::new(body, COMMANDS_BYTES_MAX).collect().await {
-        Ok(whole) => whole.to_bytes(),
-        Err(error) => return refused(error.to_string()),
-    };
-    let commands = match read(&bytes) {
-        Ok(commands) => commands,
-        Err(error) => return refused(error.to_string()),
-    };
-    commands.iter().for_each(|command| shared.obey(command));
-    Answer::empty(StatusCode::NO_CONTENT)
-}
-
-/// A single command is read by itself first: its complaint is the more helpful one.
-fn read(bytes: &[u8]) -> serde_json::Result<Vec<Command>> {
-    serde_json::from_slice(bytes).map(|one: Command| vec![one]).or_else(|complaint| {
-        match serde_json::from_slice(bytes) {
-            Ok(Commands::Several(several)) => Ok(several),
-            Ok(Commands::One(one)) => Ok(vec![one]),
-            Err(_) => Err(complaint),
+        (&Method::GET, "log") => {
+            let after = head.uri.query().and_then(|query| query.strip_prefix("after="));
+            let log = shared.log().after(after.and_then(|number| number.parse().ok()).unwrap_or(0));
+            VendorResponse::json(StatusCode::OK, &serde_json::to_value(log).unwrap_or_default())
         }
-    })
+        (&Method::GET, "stats") => VendorResponse::json(StatusCode::OK, &stats(shared)),
+        _ => text(StatusCode::NOT_FOUND, "use control, reset, log or stats\n".to_owned()),
+    };
+    response.into_response(shared.clock)
 }
 
-fn log(shared: &Shared, query: &str) -> Answer {
-    let after = query.strip_prefix("after=").and_then(|number| number.parse().ok()).unwrap_or(0);
-    let log = shared.log().after(after);
-    Answer::json(StatusCode::OK, &serde_json::to_value(log).unwrap_or_default())
+fn text(status: StatusCode, body: String) -> VendorResponse {
+    VendorResponse::new(status, "text/plain", body)
 }
 
-/// What a person wants to know at a glance.
+async fn read_commands(body: Incoming) -> Result<Vec<Command>, String> {
+    let body = Limited::new(body, COMMANDS_BYTES_MAX).collect().await;
+    let bytes = body.map_err(|error| error.to_string())?.to_bytes();
+    let commands = match bytes.trim_ascii_start().first() {
+        Some(b'[') => serde_json::from_slice(&bytes),
+        Some(_) | None => serde_json::from_slice(&bytes).map(|command| vec![command]),
+    };
+    commands.map_err(|error| error.to_string())
+}
+
 fn stats(shared: &Shared) -> Value {
     let log = shared.log();
-    let count =
-        |wanted: fn(&super::Arrival) -> bool| log.arrivals.iter().filter(|one| wanted(one)).count();
+    let count = |wanted: fn(&RequestRecord) -> bool| {
+        log.arrivals.iter().filter(|record| wanted(record)).count()
+    };
+    let mut by_status = BTreeMap::<u16, usize>::new();
+    for status in log.arrivals.iter().filter_map(|record| record.status) {
+        *by_status.entry(status).or_default() += 1;
+    }
+    let worst_window = |allowance: &Allowance| {
+        json!({"limit": allowance.limit, "window_ns": nanos(allowance.window),
+            "worst": log.worst_window(allowance.window)})
+    };
     json!({
         "arrivals": log.last_number(),
         "forgotten": log.dropped,
-        "counted": count(|one| one.counted_ns.is_some()),
-        "throttled": count(|one| one.throttled),
-        "delivered": count(|one| one.delivered),
-        "unanswered": count(|one| one.status.is_none()),
+        "counted": count(|record| record.counted_ns.is_some()),
+        "throttled": count(|record| record.throttled),
+        "delivered": count(|record| record.delivered),
+        "unanswered": count(|record| record.status.is_none()),
         "unread": shared.unread(),
-        "by_status": by_status(&log),
-        "worst_windows": worst_windows(shared, &log),
+        "by_status": by_status,
+        "worst_windows": shared.allowances.iter().map(worst_window).collect::<Vec<_>>(),
     })
-}
-
-fn by_status(log: &Log) -> BTreeMap<u16, usize> {
-    let mut counts = BTreeMap::new();
-    log.arrivals
-        .iter()
-        .filter_map(|one| one.status)
-        .for_each(|status| *counts.entry(status).or_default() += 1);
-    counts
-}
-
-fn worst_windows(shared: &Shared, log: &Log) -> Vec<Value> {
-    let one = |allowance: &super::Allowance| {
-        json!({"limit": allowance.limit, "window_ns": super::arrivals::nanos(allowance.window),
-            "worst": log.worst_window(allowance.window)})
-    };
-    shared.allowances().iter().map(one).collect()
 }

@@ -1,24 +1,25 @@
-//! Droplink as its document describes it: a drop can be created and read, a job can be started,
-//! and every error is `{"error": "…"}`.
+//! The endpoints of Droplink as its documentation describes them: create and read a drop, start a
+//! job and ask for its state. Every error is `{"error": "…"}`.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::answer::Answer;
+use super::message::{EndpointRequest, VendorResponse, VendorTime};
+use super::request_log::nanos;
 use super::settings::Credential;
 
-/// Where its interface lives.
 pub(super) const BASE: &str = "/api/v1";
-/// A job runs so long, in its own time.
-const JOB_RUN: std::time::Duration = std::time::Duration::from_secs(180);
-/// Drops kept; the oldest goes.
+/// How long a job runs, in the vendor's time.
+const JOB_RUN: Duration = Duration::from_secs(180);
+/// Beyond this bound the oldest drop is discarded.
 const DROPS_MAX: usize = 10_000;
-/// Definitions whose job is remembered; beyond it, new jobs are refused as a malfunction.
+/// Jobs running at once; further ones are refused as a malfunction.
 const JOBS_MAX: usize = 1_000;
 
-/// Sentences of the document.
+/// Error messages of the documentation.
 const BAD_URI: &str = "The specified URI is invalid.";
 const BAD_FORMAT: &str = "The request is not formatted correctly.";
 const OVER_LIMIT: &str = "The number of requests received exceed the request limit.";
@@ -34,28 +35,31 @@ const MALFUNCTION: &str =
 const MAINTENANCE: &str = "The web service is down for maintenance. \
                            Please sleep for 5 minutes, then retry the request.";
 
-/// What Droplink remembers.
 #[derive(Debug, Default)]
 pub(super) struct Droplink {
     drops: VecDeque<Value>,
-    dropped: usize,
+    discarded: usize,
+    /// When the job of each definition ends.
     jobs: HashMap<String, u64>,
 }
 
 impl Droplink {
-    /// Answers a call; `path` is what follows the base.
-    pub(super) fn answer(&mut self, (method, path): (&str, &str), body: &[u8], now: Now) -> Answer {
-        let parts: Vec<&str> = path.split('/').skip(1).collect();
-        match (method, parts.as_slice()) {
-            ("POST", ["drop", "create"]) => self.create(body),
-            ("GET" | "HEAD", ["drop", id]) => self.read(id),
-            ("POST", ["jobs", definition]) => self.start(definition, now),
-            ("GET" | "HEAD", ["jobs", definition]) => self.progress(definition, now),
+    pub(super) fn respond(&mut self, request: EndpointRequest<'_>) -> VendorResponse {
+        let segments: Vec<&str> = request.path.split('/').skip(1).collect();
+        match (request.method, segments.as_slice()) {
+            ("POST", ["drop", "create"]) => self.create_drop(request.body),
+            ("GET" | "HEAD", ["drop", id]) => self.read_drop(id),
+            ("POST", ["jobs", definition]) => self.start_job(definition, request.now),
+            ("GET" | "HEAD", ["jobs", definition]) => {
+                let running = self.is_running(definition, request.now);
+                let status = if running { "running" } else { "idle" };
+                job_status(definition, status)
+            }
             _ => failure(StatusCode::NOT_FOUND),
         }
     }
 
-    fn create(&mut self, body: &[u8]) -> Answer {
+    fn create_drop(&mut self, body: &[u8]) -> VendorResponse {
         let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
             return error(StatusCode::BAD_REQUEST, BAD_FORMAT);
         };
@@ -65,65 +69,56 @@ impl Droplink {
                 return error(StatusCode::BAD_REQUEST, &missing);
             }
         }
-        let id = self.dropped + self.drops.len() + 1;
+        let id = self.discarded + self.drops.len() + 1;
         let drop = json!({"id": id, "title": fields["title"], "content": fields["content"],
             "url": format!("https://droplink.cc/d/{id}")});
-        self.keep(drop.clone());
-        Answer::json(StatusCode::OK, &drop)
-    }
-
-    fn keep(&mut self, drop: Value) {
+        let response = VendorResponse::json(StatusCode::OK, &drop);
         if self.drops.len() >= DROPS_MAX {
             self.drops.pop_front();
-            self.dropped += 1;
+            self.discarded += 1;
         }
         self.drops.push_back(drop);
+        response
     }
 
-    fn read(&self, id: &str) -> Answer {
-        let place = id.parse::<usize>().ok().and_then(|id| id.checked_sub(self.dropped + 1));
-        match place.and_then(|place| self.drops.get(place)) {
-            Some(drop) => Answer::json(StatusCode::OK, drop),
+    fn read_drop(&self, id: &str) -> VendorResponse {
+        let index = id.parse::<usize>().ok().and_then(|id| id.checked_sub(self.discarded + 1));
+        match index.and_then(|index| self.drops.get(index)) {
+            Some(drop) => VendorResponse::json(StatusCode::OK, drop),
             None => error(StatusCode::BAD_REQUEST, BAD_URI),
         }
     }
 
-    fn start(&mut self, definition: &str, now: Now) -> Answer {
-        let running = self.jobs.get(definition).is_some_and(|end| now.ns < *end);
-        if running {
+    fn start_job(&mut self, definition: &str, now: VendorTime) -> VendorResponse {
+        if self.is_running(definition, now) {
             return failure(StatusCode::CONFLICT);
         }
         self.jobs.retain(|_, end| now.ns < *end);
         if self.jobs.len() >= JOBS_MAX {
             return failure(StatusCode::INTERNAL_SERVER_ERROR);
         }
-        let end = now.ns.saturating_add(super::arrivals::nanos(JOB_RUN / now.scale));
+        let end = now.ns.saturating_add(nanos(JOB_RUN / now.scale));
         self.jobs.insert(definition.to_owned(), end);
-        Answer::json(StatusCode::OK, &json!({"definition": definition, "status": "queued"}))
+        job_status(definition, "queued")
     }
 
-    fn progress(&self, definition: &str, now: Now) -> Answer {
-        let running = self.jobs.get(definition).is_some_and(|end| now.ns < *end);
-        let status = if running { "running" } else { "idle" };
-        Answer::json(StatusCode::OK, &json!({"definition": definition, "status": status}))
+    fn is_running(&self, definition: &str, now: VendorTime) -> bool {
+        self.jobs.get(definition).is_some_and(|end| now.ns < *end)
     }
 }
 
-/// The vendor's time: where its clock stands and how fast it runs.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
-    pub(super) ns: u64,
-    pub(super) scale: u32,
+fn job_status(definition: &str, status: &str) -> VendorResponse {
+    VendorResponse::json(StatusCode::OK, &json!({"definition": definition, "status": status}))
 }
 
-/// Whom a request is counted for: its key.
+/// The account of a request is its API key.
 pub(super) fn account(headers: &HeaderMap) -> Option<&str> {
     let key = headers.get("x-api-key").or_else(|| headers.get("authorization"))?.to_str().ok()?;
     Some(key.strip_prefix("Bearer ").unwrap_or(key))
 }
 
-/// Why a request may not come in, if it may not.
-pub(super) fn refusal(headers: &HeaderMap, known: &[Credential]) -> Option<Answer> {
+/// The error of a request without a valid key.
+pub(super) fn rejection(headers: &HeaderMap, known: &[Credential]) -> Option<VendorResponse> {
     match account(headers) {
         None => Some(failure(StatusCode::UNAUTHORIZED)),
         Some(key) if known.iter().any(|one| one.key == key) => None,
@@ -131,9 +126,9 @@ pub(super) fn refusal(headers: &HeaderMap, known: &[Credential]) -> Option<Answe
     }
 }
 
-/// The document's answer for a status, in its words.
-pub(super) fn failure(status: StatusCode) -> Answer {
-    let sentence = match status.as_u16() {
+/// The documented error of a status.
+pub(super) fn failure(status: StatusCode) -> VendorResponse {
+    let message = match status.as_u16() {
         400 => BAD_URI,
         401 => NO_HEADER,
         403 => BAD_KEY,
@@ -145,19 +140,18 @@ pub(super) fn failure(status: StatusCode) -> Answer {
         _ => return error(status, &format!("The request failed with code {}.", status.as_u16())),
     };
     let phrase = (status == 500).then_some("Internal Server Error/Not Closed");
-    Answer { phrase, ..error(status, sentence) }
+    VendorResponse { phrase, ..error(status, message) }
 }
 
-/// The limit in disguise.
-pub(super) fn over_limit() -> Answer {
+/// The rate limit error that Droplink sends with status 400.
+pub(super) fn over_limit() -> VendorResponse {
     error(StatusCode::BAD_REQUEST, OVER_LIMIT)
 }
 
-/// The database deadlock.
-pub(super) fn deadlock() -> Answer {
+pub(super) fn deadlock() -> VendorResponse {
     error(StatusCode::BAD_REQUEST, DEADLOCK)
 }
 
-fn error(status: StatusCode, sentence: &str) -> Answer {
-    Answer::json(status, &json!({ "error": sentence }))
+fn error(status: StatusCode, message: &str) -> VendorResponse {
+    VendorResponse::json(status, &json!({ "error": message }))
 }

@@ -1,165 +1,150 @@
-//! What a simulated vendor has been told to do to the next requests, and the words for telling it.
+//! Scripted behaviour of a simulated vendor, and the commands that set it.
 //!
-//! The same [`Command`] comes from code and, as JSON, over `POST /_vendor/control`. Pure values:
-//! moments and chance are passed in. Refuses to act: `vendor.rs` does.
+//! A [`Command`] comes from code or, as JSON, from `POST /_vendor/control`. Pure values: moments and
+//! random numbers are passed in; `serve` performs what is decided here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::arrivals::nanos;
-use super::settings::{Latency, Throttling};
-use super::wire::End;
+use super::faulty_stream::ConnectionEnd;
+use super::request_log::nanos;
+use super::settings::{Latency, ThrottleStyle};
 
-/// Orders waiting at once: a test that needs more has lost count.
-const ORDERS_MAX: usize = 1_000;
+/// Rules waiting at once; no test needs more than a few.
+const RULES_MAX: usize = 1_000;
 
-/// Something the vendor is told. Spans are the vendor's time, hence divided by its scale.
+/// A command to the vendor. Spans are in the vendor's time, hence divided by its scale.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
-    /// Do this to the next requests that match.
-    Order(Order),
-    /// The next writes meet a database deadlock.
-    Deadlock {
-        /// How many.
-        times: u32,
-    },
-    /// The next requests are told they are too many.
+    /// Applies a rule to the next requests that match it.
+    #[serde(rename = "order")]
+    Script(ScriptRule),
+    /// The next writes fail with a database deadlock.
+    Deadlock { times: u32 },
+    /// The next requests are refused as exceeding the limit.
     Throttle {
-        /// How many.
         times: u32,
-        /// In which words.
         #[serde(default)]
-        style: Throttling,
+        style: ThrottleStyle,
     },
-    /// Be down for maintenance from now on.
+    /// Starts a maintenance window.
     Maintenance {
-        /// For so long.
         for_ms: u64,
-        /// Sent as it stands, in the world's seconds.
+        /// The value of `Retry-After`, in real seconds.
         #[serde(default)]
         retry_after_s: Option<u64>,
     },
-    /// End the maintenance.
-    Open,
-    /// Die with this probability at each request, at a random point of its life.
-    Die {
-        /// 0 to 1.
-        probability: f64,
-    },
-    /// Draw the delay before each answer between these bounds.
-    Latency {
-        /// Never sooner.
-        min_ms: u64,
-        /// Never later.
-        max_ms: u64,
-    },
-    /// All session tokens die.
+    #[serde(rename = "open")]
+    EndMaintenance,
+    /// Resets each request's connection with this probability (0 to 1), at a random point.
+    #[serde(rename = "die")]
+    RandomFaults { probability: f64 },
+    /// Delays each response by a random time between these bounds.
+    Latency { min_ms: u64, max_ms: u64 },
+    /// Invalidates all session tokens.
     ExpireTokens,
-    /// This key is no longer accepted.
-    Revoke {
-        /// The key.
-        key: String,
-    },
-    /// Forget all orders, maintenance, deaths and latency commanded so far.
-    Behave,
+    /// Stops accepting a key.
+    Revoke { key: String },
+    /// Clears all rules, maintenance, random faults and latency set by commands.
+    #[serde(rename = "behave")]
+    Reset,
 }
 
-/// Something to do to the next few requests that match.
+/// An action for the next few requests that match.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Order {
-    /// How many requests.
+pub struct ScriptRule {
+    /// How many requests the rule applies to.
     pub times: u32,
     /// Only these methods; all when empty.
     #[serde(default)]
     pub methods: Vec<String>,
-    /// Only this path; a `*` at its end stands for any rest. All when absent.
+    /// Only this path, or every path with this prefix if it ends in `*`; all when absent.
     #[serde(default)]
     pub path: Option<String>,
-    /// What to do.
-    pub act: Act,
+    #[serde(rename = "act")]
+    pub action: Action,
 }
 
-/// What is done to one request.
+/// What happens to one request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Act {
-    /// Answer exactly this.
-    Answer(Canned),
-    /// Answer this status in the vendor's own words.
+pub enum Action {
+    /// Sends exactly this response.
+    Answer(ScriptedResponse),
+    /// Sends this status with the vendor's own error body.
     Fail(u16),
-    /// Say that a database deadlock was met.
+    /// Sends the vendor's error for a database deadlock.
     Deadlock,
-    /// Say that they are too many.
-    Throttle(Throttling),
-    /// Read everything, answer never.
+    /// Sends the vendor's error for an exceeded limit.
+    Throttle(ThrottleStyle),
+    /// Reads the request and never responds.
     Stall,
-    /// Carry it out, then break the connection at this point of the answer.
-    Break {
-        /// Where.
-        at: Point,
-        /// How.
-        how: End,
-    },
-    /// Carry it out, then send these bytes in place of the answer and close.
+    /// Performs the request, then ends the connection at this point of the response.
+    Break { at: BreakPoint, how: ConnectionEnd },
+    /// Performs the request, then sends these bytes in place of the response and closes.
     Garbage(String),
-    /// Answer as usual, so many bytes of the body at a time.
-    Drip {
-        /// Bytes at a time.
-        bytes: usize,
-        /// Pause after each.
-        pause_ms: u64,
-    },
-    /// Answer as usual, so much later.
-    Delay {
-        /// Milliseconds.
-        ms: u64,
-    },
+    /// Sends the usual response with so many bytes of the body at a time.
+    Drip { bytes: usize, pause_ms: u64 },
+    /// Sends the usual response later.
+    Delay { ms: u64 },
 }
 
-/// Where in an answer the connection breaks.
+impl Action {
+    /// The name of the action in JSON, for the log.
+    pub(super) const fn name(&self) -> &'static str {
+        match self {
+            Self::Answer(_) => "answer",
+            Self::Fail(_) => "fail",
+            Self::Deadlock => "deadlock",
+            Self::Throttle(_) => "throttle",
+            Self::Stall => "stall",
+            Self::Break { .. } => "break",
+            Self::Garbage(_) => "garbage",
+            Self::Drip { .. } => "drip",
+            Self::Delay { .. } => "delay",
+        }
+    }
+}
+
+/// Where in a response the connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Point {
-    /// Before its first byte.
+pub enum BreakPoint {
+    /// Before the first byte.
     BeforeAnswer,
     /// Inside the status line.
     InHead,
-    /// After the head, before the body's first byte.
+    /// Between the head and the body.
     AfterHead,
-    /// Half-way through the body.
+    /// In the middle of the body.
     InBody,
 }
 
-/// An answer given word for word.
+/// A response given in full.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Canned {
-    /// The status.
+pub struct ScriptedResponse {
     pub status: u16,
-    /// The headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// The body.
     #[serde(default)]
     pub body: String,
-    /// Whether it goes out before the request's body is read.
+    /// Whether it is sent before the request's body is read.
     #[serde(default)]
     pub early: bool,
 }
 
-impl Canned {
-    /// An answer of this status, media type and body.
+impl ScriptedResponse {
     #[must_use]
     pub fn new(status: u16, media_type: &str, body: &str) -> Self {
         let headers = [("content-type".to_owned(), media_type.to_owned())].into();
         Self { status, headers, body: body.to_owned(), early: false }
     }
 
-    /// The same answer with one more header.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.insert(name.to_owned(), value.to_owned());
@@ -167,21 +152,21 @@ impl Canned {
     }
 }
 
-impl Order {
-    /// Do `act` to the next `times` requests, whatever they are.
+impl ScriptRule {
+    /// Applies `action` to the next `times` requests of any method and path.
     #[must_use]
-    pub fn next(times: u32, act: Act) -> Self {
-        Self { times, methods: Vec::new(), path: None, act }
+    pub fn next(times: u32, action: Action) -> Self {
+        Self { times, methods: Vec::new(), path: None, action }
     }
 
-    /// Only requests of this method.
+    /// Restricts the rule to this method and those given before.
     #[must_use]
     pub fn method(mut self, method: &str) -> Self {
         self.methods.push(method.to_owned());
         self
     }
 
-    /// Only requests to this path; a `*` at its end stands for any rest.
+    /// Restricts the rule to this path, or to every path with this prefix if it ends in `*`.
     #[must_use]
     pub fn path(mut self, path: &str) -> Self {
         self.path = Some(path.to_owned());
@@ -189,88 +174,88 @@ impl Order {
     }
 
     fn matches(&self, method: &str, path: &str) -> bool {
-        let method_fits = self.methods.is_empty() || self.methods.iter().any(|one| one == method);
-        method_fits && self.path.as_deref().is_none_or(|wanted| path_fits(wanted, path))
+        let method_matches =
+            self.methods.is_empty() || self.methods.iter().any(|one| one == method);
+        method_matches
+            && self.path.as_deref().is_none_or(|pattern| match pattern.strip_suffix('*') {
+                Some(prefix) => path.starts_with(prefix),
+                None => pattern == path,
+            })
     }
 }
 
-fn path_fits(wanted: &str, path: &str) -> bool {
-    match wanted.strip_suffix('*') {
-        Some(start) => path.starts_with(start),
-        None => wanted == path,
-    }
-}
-
-/// The vendor is down for maintenance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Maintenance {
     until_ns: u64,
     pub(super) retry_after_s: Option<u64>,
 }
 
-/// Where chance kills a request.
+/// Where a random fault resets the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Death {
+pub(super) enum RandomFault {
     AfterHead,
     AfterBody,
-    InAnswer,
+    InResponse,
 }
 
-/// Everything commanded and not yet used up.
+/// The rules and conditions in force.
 #[derive(Debug)]
 pub(super) struct Script {
-    orders: VecDeque<Order>,
+    rules: VecDeque<ScriptRule>,
     maintenance: Option<Maintenance>,
-    death_probability: f64,
-    usual_latency: Latency,
+    fault_probability: f64,
+    default_latency: Latency,
     latency: Latency,
 }
 
 impl Script {
     pub(super) fn new(latency: Latency) -> Self {
         Self {
-            orders: VecDeque::new(),
+            rules: VecDeque::new(),
             maintenance: None,
-            death_probability: 0.0,
-            usual_latency: latency,
+            fault_probability: 0.0,
+            default_latency: latency,
             latency,
         }
     }
 
-    /// Takes an order in. What concerns accounts is none of the script's business.
-    pub(super) fn obey(&mut self, command: &Command, now: u64, scale: u32) {
+    /// Executes a command. Those about tokens and keys change no script; [`super::shared`] has them.
+    pub(super) fn execute(&mut self, command: &Command, now: u64, scale: u32) {
         let scaled = |ms: u64| Duration::from_millis(ms) / scale.max(1);
         match command {
-            Command::Order(order) => self.enqueue(order.clone()),
-            Command::Deadlock { times } => self.enqueue(deadlock(*times)),
+            Command::Script(rule) => self.add(rule.clone()),
+            Command::Deadlock { times } => {
+                let methods = ["POST", "PUT", "PATCH", "DELETE"].map(str::to_owned).to_vec();
+                self.add(ScriptRule { methods, ..ScriptRule::next(*times, Action::Deadlock) });
+            }
             Command::Throttle { times, style } => {
-                self.enqueue(Order::next(*times, Act::Throttle(*style)));
+                self.add(ScriptRule::next(*times, Action::Throttle(*style)));
             }
             Command::Maintenance { for_ms, retry_after_s } => {
                 let until_ns = now.saturating_add(nanos(scaled(*for_ms)));
                 self.maintenance = Some(Maintenance { until_ns, retry_after_s: *retry_after_s });
             }
-            Command::Open => self.maintenance = None,
-            Command::Die { probability } => self.death_probability = *probability,
+            Command::EndMaintenance => self.maintenance = None,
+            Command::RandomFaults { probability } => self.fault_probability = *probability,
             Command::Latency { min_ms, max_ms } => {
                 let (min, max) = (Duration::from_millis(*min_ms), Duration::from_millis(*max_ms));
                 self.latency = Latency { min, max };
             }
-            Command::Behave => *self = Self::new(self.usual_latency),
+            Command::Reset => *self = Self::new(self.default_latency),
             Command::ExpireTokens | Command::Revoke { .. } => {}
         }
     }
 
-    /// The act for this request, taken off the list.
-    pub(super) fn take(&mut self, method: &str, path: &str) -> Option<Act> {
-        let place = self.orders.iter().position(|order| order.matches(method, path))?;
-        let order = self.orders.get_mut(place)?;
-        let act = order.act.clone();
-        order.times = order.times.saturating_sub(1);
-        if order.times == 0 {
-            self.orders.remove(place);
+    /// The action of the first rule that matches, which is used up once more.
+    pub(super) fn take(&mut self, method: &str, path: &str) -> Option<Action> {
+        let index = self.rules.iter().position(|rule| rule.matches(method, path))?;
+        let rule = self.rules.get_mut(index)?;
+        let action = rule.action.clone();
+        rule.times = rule.times.saturating_sub(1);
+        if rule.times == 0 {
+            self.rules.remove(index);
         }
-        Some(act)
+        Some(action)
     }
 
     pub(super) fn maintenance(&self, now: u64) -> Option<Maintenance> {
@@ -281,31 +266,26 @@ impl Script {
         self.latency
     }
 
-    /// Whether and where this request dies; `draw` is in 0..1. A quarter of the probability
-    /// belongs to requests that are never read, see [`dies_unread`](Self::dies_unread).
-    pub(super) fn death(&self, draw: f64) -> Option<Death> {
-        let quarter = self.death_probability / 4.0;
-        [Death::AfterHead, Death::AfterBody, Death::InAnswer]
+    /// The random fault of this request, if any; `draw` is in 0..1. A quarter of the probability
+    /// is left for requests that are never read, see [`resets_unread`](Self::resets_unread).
+    pub(super) fn random_fault(&self, draw: f64) -> Option<RandomFault> {
+        let quarter = self.fault_probability / 4.0;
+        [RandomFault::AfterHead, RandomFault::AfterBody, RandomFault::InResponse]
             .into_iter()
             .zip([quarter, quarter * 2.0, quarter * 3.0])
-            .find_map(|(death, below)| (draw < below).then_some(death))
+            .find_map(|(fault, below)| (draw < below).then_some(fault))
     }
 
-    /// Whether the next request on a connection is not even read.
-    pub(super) fn dies_unread(&self, draw: f64) -> bool {
-        draw < self.death_probability / 4.0
+    /// Whether the connection is reset instead of reading its next request.
+    pub(super) fn resets_unread(&self, draw: f64) -> bool {
+        draw < self.fault_probability / 4.0
     }
 
-    fn enqueue(&mut self, order: Order) {
-        if order.times > 0 && self.orders.len() < ORDERS_MAX {
-            self.orders.push_back(order);
+    fn add(&mut self, rule: ScriptRule) {
+        if rule.times > 0 && self.rules.len() < RULES_MAX {
+            self.rules.push_back(rule);
         }
     }
-}
-
-fn deadlock(times: u32) -> Order {
-    let writes = ["POST", "PUT", "PATCH", "DELETE"].map(str::to_owned).to_vec();
-    Order { times, methods: writes, path: None, act: Act::Deadlock }
 }
 
 #[cfg(test)]
@@ -314,24 +294,24 @@ mod tests {
 
     fn script(commands: &[Command]) -> Script {
         let mut script = Script::new(Latency::default());
-        commands.iter().for_each(|command| script.obey(command, 1_000, 10));
+        commands.iter().for_each(|command| script.execute(command, 1_000, 10));
         script
     }
 
     #[test]
-    fn orders_are_used_up_by_the_requests_they_match() {
-        let creates = Order::next(2, Act::Stall).method("POST").path("/api/*");
-        let mut script = script(&[Command::Deadlock { times: 1 }, Command::Order(creates)]);
+    fn rules_are_used_up_by_the_requests_they_match() {
+        let creates = ScriptRule::next(2, Action::Stall).method("POST").path("/api/*");
+        let mut script = script(&[Command::Deadlock { times: 1 }, Command::Script(creates)]);
         assert_eq!(script.take("GET", "/api/x"), None);
-        assert_eq!(script.take("PUT", "/api/x"), Some(Act::Deadlock));
+        assert_eq!(script.take("PUT", "/api/x"), Some(Action::Deadlock));
         assert_eq!(script.take("POST", "/other"), None);
-        assert_eq!(script.take("POST", "/api/x"), Some(Act::Stall));
-        assert_eq!(script.take("POST", "/api/"), Some(Act::Stall));
+        assert_eq!(script.take("POST", "/api/x"), Some(Action::Stall));
+        assert_eq!(script.take("POST", "/api/"), Some(Action::Stall));
         assert_eq!(script.take("POST", "/api/x"), None);
     }
 
     #[test]
-    fn maintenance_lasts_its_scaled_time() {
+    fn maintenance_lasts_for_the_scaled_time() {
         let window = Command::Maintenance { for_ms: 1, retry_after_s: Some(7) };
         let script = script(&[window]);
         assert_eq!(script.maintenance(1_000).and_then(|window| window.retry_after_s), Some(7));
@@ -340,41 +320,44 @@ mod tests {
     }
 
     #[test]
-    fn deaths_share_the_probability_in_quarters() {
-        let script = script(&[Command::Die { probability: 0.4 }]);
-        for (draw, death) in [
-            (0.0, Some(Death::AfterHead)),
-            (0.15, Some(Death::AfterBody)),
-            (0.25, Some(Death::InAnswer)),
+    fn random_faults_share_the_probability_in_quarters() {
+        let script = script(&[Command::RandomFaults { probability: 0.4 }]);
+        for (draw, fault) in [
+            (0.0, Some(RandomFault::AfterHead)),
+            (0.15, Some(RandomFault::AfterBody)),
+            (0.25, Some(RandomFault::InResponse)),
             (0.31, None),
         ] {
-            assert_eq!(script.death(draw), death, "{draw}");
+            assert_eq!(script.random_fault(draw), fault, "{draw}");
         }
-        assert!(script.dies_unread(0.09) && !script.dies_unread(0.11));
+        assert!(script.resets_unread(0.09) && !script.resets_unread(0.11));
     }
 
     #[test]
-    fn commands_read_as_they_are_documented() {
+    fn documented_commands_are_parsed() {
         for (text, command) in [
             (r#"{"deadlock":{"times":2}}"#, Command::Deadlock { times: 2 }),
-            (r#""open""#, Command::Open),
+            (r#""open""#, Command::EndMaintenance),
             (
                 r#"{"throttle":{"times":1}}"#,
-                Command::Throttle { times: 1, style: Throttling::Plain },
+                Command::Throttle { times: 1, style: ThrottleStyle::Plain },
             ),
             (
                 r#"{"order":{"times":1,"methods":["GET"],"path":"/x","act":{"break":{"at":"in_body","how":"reset"}}}}"#,
-                Command::Order(
-                    Order::next(1, Act::Break { at: Point::InBody, how: End::Reset })
-                        .method("GET")
-                        .path("/x"),
+                Command::Script(
+                    ScriptRule::next(
+                        1,
+                        Action::Break { at: BreakPoint::InBody, how: ConnectionEnd::Reset },
+                    )
+                    .method("GET")
+                    .path("/x"),
                 ),
             ),
             (
                 r#"{"order":{"times":1,"act":{"answer":{"status":418}}}}"#,
-                Command::Order(Order::next(
+                Command::Script(ScriptRule::next(
                     1,
-                    Act::Answer(Canned { status: 418, ..Canned::default() }),
+                    Action::Answer(ScriptedResponse { status: 418, ..ScriptedResponse::default() }),
                 )),
             ),
         ] {
@@ -392,5 +375,25 @@ mod tests {
             assert!(serde_json::from_str::<Command>(documented).is_ok(), "{documented}");
         }
         assert!(serde_json::from_str::<Command>(r#"{"dedlock":{"times":2}}"#).is_err());
+    }
+
+    #[test]
+    fn an_action_is_logged_under_its_json_name() {
+        let actions = [
+            Action::Answer(ScriptedResponse::default()),
+            Action::Fail(500),
+            Action::Throttle(ThrottleStyle::Plain),
+            Action::Break { at: BreakPoint::InBody, how: ConnectionEnd::Reset },
+            Action::Garbage(String::new()),
+            Action::Drip { bytes: 1, pause_ms: 1 },
+            Action::Delay { ms: 1 },
+        ];
+        for action in actions {
+            let json = serde_json::to_value(&action).unwrap();
+            assert!(json.get(action.name()).is_some(), "{json}");
+        }
+        for action in [Action::Deadlock, Action::Stall] {
+            assert_eq!(serde_json::to_value(&action).unwrap(), action.name());
+        }
     }
 }

@@ -1,200 +1,205 @@
-//! One request at a simulated vendor, from its head to its answer: arrive, count, perhaps die,
-//! read, wait, answer, perhaps break.
+//! Serves one request at a simulated vendor, from its head to its response.
+//!
+//! A request is logged and counted when its head arrives. Then its body is read, the latency
+//! passes, and the first of these decides the response: the script, a maintenance window, the rate
+//! limit, the endpoint. Scripted and random faults break the connection on the way.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::RETRY_AFTER;
-use http::{HeaderValue, Request, Response, StatusCode, Version, request::Parts};
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderName, Request, Response, StatusCode, Version, request::Parts};
 use http_body_util::BodyExt;
-use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use tokio::sync::oneshot;
 
-use super::answer::{Answer, AnswerBody, Content};
-use super::arrivals::{Head, Over, nanos};
-use super::script::{Act, Canned, Death, Point};
-use super::settings::{Allowance, Counting, Kind, Throttling};
-use super::vendor::Shared;
-use super::wire::{End, Switch};
-use super::wordbee::Visit;
-use super::{Fingerprint, control, droplink, generic, wordbee};
+use super::faulty_stream::{ConnectionEnd, FaultControl};
+use super::measured_body::MeasuredBody;
+use super::message::{Content, EndpointRequest, ResponseBody, VendorResponse};
+use super::request_log::{LimitExceeded, Limits, RequestHead, nanos};
+use super::script::{Action, BreakPoint, RandomFault, ScriptedResponse};
+use super::settings::{Allowance, Counting, ThrottleStyle, VendorKind};
+use super::shared::{Shared, VendorState};
+use super::{control, droplink, test_endpoints, wordbee};
 
-/// Of a body, so much is kept for the pages; the rest is only hashed.
+/// The part of a body that endpoints can read; the rest is only measured and hashed.
 const BODY_KEPT_MAX: usize = 1024 * 1024;
-/// A connection that breaks inside the status line breaks after so many bytes.
-const IN_HEAD_BYTES: usize = 7;
-/// Where chance breaks an answer: below so many bytes.
-const IN_ANSWER_BYTES: u64 = 200;
-/// Stands for whoever sends no credential.
-const NOBODY: &str = "(nobody)";
+/// A break inside the head falls inside the status line.
+const BREAK_IN_HEAD_BYTES: usize = 7;
+/// A random fault in the response strikes before this many bytes.
+const BREAK_IN_RESPONSE_BYTES: u64 = 200;
+/// The account of requests without a credential.
+const NO_ACCOUNT: &str = "(nobody)";
 
-/// Answers one request, or fails so that hyper ends the connection.
-pub(super) async fn answer(
+/// Responds to one request, or fails so that hyper ends the connection.
+pub(super) async fn respond(
     shared: Arc<Shared>,
-    switch: Switch,
+    fault: FaultControl,
     request: Request<Incoming>,
-) -> io::Result<Response<AnswerBody>> {
-    if control::is_meant(request.uri().path()) {
-        return Ok(control::answer(&shared, request).await);
+) -> io::Result<Response<ResponseBody>> {
+    if control::is_control_path(request.uri().path()) {
+        return Ok(control::respond(&shared, request).await);
     }
     let (head, body) = request.into_parts();
-    let call = Call::arrive(shared, switch, head);
-    call.serve(body).await
+    Call::new(shared, fault, head).serve(body).await
 }
 
-/// A request on its way through the vendor.
 struct Call {
     shared: Arc<Shared>,
-    switch: Switch,
+    fault: FaultControl,
     head: Parts,
+    account: String,
     number: u64,
     arrived_ns: u64,
     latency: Duration,
-    act: Option<Act>,
-    death: Option<Death>,
+    action: Option<Action>,
+    random_fault: Option<RandomFault>,
 }
 
-/// A request's body once it was read: its beginning, and what is known of the whole.
-struct Received {
-    kept: Vec<u8>,
+struct ReceivedBody {
+    beginning: Vec<u8>,
     len: u64,
     hash: u64,
 }
 
-/// Whether the arrival was over a limit, known now or when it is counted.
-enum Counted {
-    Already(Option<Over>),
-    Later(oneshot::Receiver<Option<Over>>),
+/// Whether the request exceeds a limit, which late counting decides while it is being served.
+enum LimitCheck {
+    Done(Option<LimitExceeded>),
+    Pending(oneshot::Receiver<Option<LimitExceeded>>),
 }
 
-impl Counted {
-    async fn over(self) -> Option<Over> {
+impl LimitCheck {
+    async fn exceeded(self) -> Option<LimitExceeded> {
         match self {
-            Self::Already(over) => over,
-            Self::Later(verdict) => verdict.await.ok().flatten(),
+            Self::Done(exceeded) => exceeded,
+            Self::Pending(exceeded) => exceeded.await.ok().flatten(),
         }
     }
 }
 
 impl Call {
-    fn arrive(shared: Arc<Shared>, switch: Switch, head: Parts) -> Self {
-        let entry = Head {
+    fn new(shared: Arc<Shared>, fault: FaultControl, head: Parts) -> Self {
+        let account = match shared.settings.kind {
+            VendorKind::Droplink => droplink::account(&head.headers),
+            VendorKind::Wordbee => wordbee::account(&head.headers),
+        };
+        let account = account.unwrap_or(NO_ACCOUNT).to_owned();
+        let (action, random_fault, bounds) = {
+            let mut script = shared.script();
+            let action = script.take(head.method.as_str(), head.uri.path());
+            (action, script.random_fault(shared.random.unit()), script.latency())
+        };
+        let entry = RequestHead {
             method: head.method.to_string(),
             target: head.uri.to_string(),
-            account: account(shared.settings.kind, &head),
+            account: account.clone(),
+            fault: match (random_fault, &action) {
+                (Some(point), _) => Some(format!("random reset {point:?}")),
+                (None, Some(action)) => Some(action.name().to_owned()),
+                (None, None) => None,
+            },
         };
+        // The clock is read under the lock, so that arrivals are logged in order of time.
         let (number, arrived_ns) = {
-            let mut book = shared.book();
+            let mut recorder = shared.recorder();
             let now = shared.now_ns();
-            (book.arrive(now, entry), now)
-        };
-        let (act, death, bounds) = {
-            let mut script = shared.script();
-            let act = script.take(head.method.as_str(), head.uri.path());
-            (act, script.death(shared.random.unit()), script.latency())
+            (recorder.record(now, entry), now)
         };
         let spread = nanos(bounds.max.saturating_sub(bounds.min)).saturating_add(1);
-        let drawn = bounds.min + Duration::from_nanos(shared.below(spread));
-        let latency = shared.settings.real(drawn);
-        let call = Self { shared, switch, head, number, arrived_ns, latency, act, death };
-        call.note_fault();
-        call
+        let delay = bounds.min + Duration::from_nanos(shared.random_below(spread));
+        let latency = shared.settings.real(delay);
+        Self { shared, fault, head, account, number, arrived_ns, latency, action, random_fault }
     }
 
-    async fn serve(self, body: Incoming) -> io::Result<Response<AnswerBody>> {
-        let counted = self.count();
-        if self.death == Some(Death::AfterHead) {
-            return Err(self.die());
+    async fn serve(self, body: Incoming) -> io::Result<Response<ResponseBody>> {
+        let limit_check = self.check_limit();
+        if self.random_fault == Some(RandomFault::AfterHead) {
+            return Err(self.reset_connection());
         }
-        if let Some(Act::Answer(canned)) = &self.act
-            && canned.early
+        if let Some(Action::Answer(scripted)) = &self.action
+            && scripted.early
         {
-            return Ok(self.send(canned_answer(canned)));
+            return Ok(self.send(scripted_response(scripted)));
         }
         if self.head.uri.path().ends_with("/mirror") {
-            counted.over().await;
+            limit_check.exceeded().await;
             return Ok(self.mirror(body));
         }
         let body = self.read(body).await?;
-        if self.death == Some(Death::AfterBody) {
-            return Err(self.die());
+        if self.random_fault == Some(RandomFault::AfterBody) {
+            return Err(self.reset_connection());
         }
-        let over = counted.over().await;
+        let exceeded = limit_check.exceeded().await;
         self.wait().await;
-        let answer = self.decide(&body, over);
-        self.finish(answer)
+        let response = self.choose_response(&body, exceeded);
+        self.send_with_faults(response)
     }
 
-    /// Counts now or, even if the client has left by then, a little later.
-    fn count(&self) -> Counted {
-        if self.is_exempt() {
-            return Counted::Already(None);
+    /// Counts the request at once or, with late counting, in a task of its own, so that it counts
+    /// even when the client disconnects before.
+    fn check_limit(&self) -> LimitCheck {
+        let exempt = self.shared.settings.kind == VendorKind::Wordbee
+            && self.path_in_api() == Some(wordbee::TOKEN_PATH);
+        if exempt {
+            return LimitCheck::Done(None);
         }
         let delay = match self.shared.settings.counting {
             Counting::AtArrival => Duration::ZERO,
-            Counting::Late => Duration::from_nanos(self.shared.below(nanos(self.latency))),
+            Counting::Late => Duration::from_nanos(self.shared.random_below(nanos(self.latency))),
         };
-        let (shared, number) = (Arc::clone(&self.shared), self.number);
-        let account = account(shared.settings.kind, &self.head);
+        let (shared, number, account) =
+            (Arc::clone(&self.shared), self.number, self.account.clone());
         if delay.is_zero() {
-            return Counted::Already(count(&shared, number, &account));
+            return LimitCheck::Done(count(&shared, number, &account));
         }
-        let (tell, verdict) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         tokio::spawn(async move {
             shared.clock.sleep_until(shared.clock.now().plus(delay)).await;
-            // Nobody listens any more when the client has left; it counts all the same.
-            let _ = tell.send(count(&shared, number, &account));
+            // The receiver is gone when the client has disconnected.
+            let _ = sender.send(count(&shared, number, &account));
         });
-        Counted::Later(verdict)
+        LimitCheck::Pending(receiver)
     }
 
-    /// Wordbee's authentication calls are not counted.
-    fn is_exempt(&self) -> bool {
-        match self.shared.settings.kind {
-            Kind::Droplink => false,
-            Kind::Wordbee => self.inside() == Some(wordbee::TOKEN_PATH),
-        }
-    }
-
-    /// The path after the vendor's base, if it is under it.
-    fn inside(&self) -> Option<&str> {
+    /// The path below the vendor's base path.
+    fn path_in_api(&self) -> Option<&str> {
         let base = match self.shared.settings.kind {
-            Kind::Droplink => droplink::BASE,
-            Kind::Wordbee => wordbee::BASE,
+            VendorKind::Droplink => droplink::BASE,
+            VendorKind::Wordbee => wordbee::BASE,
         };
         self.head.uri.path().strip_prefix(base).filter(|rest| rest.starts_with('/'))
     }
 
-    async fn read(&self, body: Incoming) -> io::Result<Received> {
-        let mut metered = Metered::new(Arc::clone(&self.shared), self.number, body);
-        let mut kept = Vec::new();
-        while let Some(frame) = metered.frame().await {
+    async fn read(&self, body: Incoming) -> io::Result<ReceivedBody> {
+        let mut measured = MeasuredBody::new(Arc::clone(&self.shared), self.number, body);
+        let mut beginning = Vec::new();
+        while let Some(frame) = measured.frame().await {
             if let Ok(data) = frame?.into_data() {
-                let room = BODY_KEPT_MAX - kept.len();
-                kept.extend_from_slice(&data[..data.len().min(room)]);
+                let room = BODY_KEPT_MAX - beginning.len();
+                beginning.extend_from_slice(&data[..data.len().min(room)]);
             }
         }
-        Ok(Received { kept, len: metered.read, hash: metered.hash.value() })
+        let (len, hash) = (measured.len(), measured.hash());
+        Ok(ReceivedBody { beginning, len, hash })
     }
 
-    /// Sends the body back while it comes in.
-    fn mirror(&self, body: Incoming) -> Response<AnswerBody> {
-        let mut answer = Answer::empty(StatusCode::OK);
-        if let Some(kind) = self.head.headers.get(http::header::CONTENT_TYPE) {
-            answer = answer.header(http::header::CONTENT_TYPE, kind.clone());
+    /// Sends the request body back while it is received.
+    fn mirror(&self, body: Incoming) -> Response<ResponseBody> {
+        let mut response = VendorResponse::empty(StatusCode::OK);
+        if let Some(media_type) = self.head.headers.get(CONTENT_TYPE) {
+            response = response.header(CONTENT_TYPE, media_type.clone());
         }
-        let metered = Metered::new(Arc::clone(&self.shared), self.number, body);
-        answer.body = Content::Passed(BodyExt::boxed(metered));
-        self.send(answer)
+        let measured = MeasuredBody::new(Arc::clone(&self.shared), self.number, body);
+        response.body = Content::Streamed(BodyExt::boxed(measured));
+        self.send(response)
     }
 
+    /// Waits for what remains of the latency after reading the body, and for a scripted delay.
     async fn wait(&self) {
         let mut span = nanos(self.latency);
-        if let Some(Act::Delay { ms }) = &self.act {
+        if let Some(Action::Delay { ms }) = &self.action {
             let extra = self.shared.settings.real(Duration::from_millis(*ms));
             span = span.saturating_add(nanos(extra));
         }
@@ -203,288 +208,207 @@ impl Call {
             let clock = self.shared.clock;
             clock.sleep_until(clock.now().plus(Duration::from_nanos(left))).await;
         }
-        if self.act == Some(Act::Stall) {
+        if self.action == Some(Action::Stall) {
             std::future::pending::<()>().await;
         }
     }
 
-    /// A script goes before maintenance, maintenance before the limit, the limit before the page.
-    fn decide(&self, body: &Received, over: Option<Over>) -> Answer {
-        if let Some(answer) = self.scripted() {
-            return answer;
+    fn choose_response(
+        &self,
+        body: &ReceivedBody,
+        exceeded: Option<LimitExceeded>,
+    ) -> VendorResponse {
+        if let Some(response) = self.scripted() {
+            return response;
         }
         let maintenance = self.shared.script().maintenance(self.shared.now_ns());
-        if let Some(window) = maintenance {
-            let down = self.failure(StatusCode::SERVICE_UNAVAILABLE);
-            let told = window.retry_after_s.map(HeaderValue::from);
-            return told.into_iter().fold(down, |down, wait| down.header(RETRY_AFTER, wait));
+        if let Some(maintenance) = maintenance {
+            let response = self.failure(StatusCode::SERVICE_UNAVAILABLE);
+            return match maintenance.retry_after_s {
+                Some(seconds) => response.header(RETRY_AFTER, seconds),
+                None => response,
+            };
         }
-        match over {
-            Some(over) => self.throttled(self.shared.settings.throttling, over),
-            None => self.page(body),
+        match exceeded {
+            Some(exceeded) => self.throttled(self.shared.settings.throttling, exceeded),
+            None => self.call_endpoint(body),
         }
     }
 
-    fn scripted(&self) -> Option<Answer> {
-        match self.act.as_ref()? {
-            Act::Answer(canned) => Some(canned_answer(canned)),
-            Act::Fail(status) => Some(self.failure(StatusCode::from_u16(*status).ok()?)),
-            Act::Deadlock => Some(match self.shared.settings.kind {
-                Kind::Droplink => droplink::deadlock(),
-                Kind::Wordbee => wordbee::deadlock(self.shared.clock.wall()),
+    fn scripted(&self) -> Option<VendorResponse> {
+        match self.action.as_ref()? {
+            Action::Answer(scripted) => Some(scripted_response(scripted)),
+            Action::Fail(status) => Some(self.failure(StatusCode::from_u16(*status).ok()?)),
+            Action::Deadlock => Some(match self.shared.settings.kind {
+                VendorKind::Droplink => droplink::deadlock(),
+                VendorKind::Wordbee => wordbee::deadlock(self.shared.clock.wall()),
             }),
-            Act::Throttle(style) => Some(self.throttled(*style, self.pretended())),
-            Act::Stall
-            | Act::Break { .. }
-            | Act::Garbage(_)
-            | Act::Drip { .. }
-            | Act::Delay { .. } => None,
+            Action::Throttle(style) => {
+                // A vendor without an allowance names Wordbee's documented one.
+                let hourly = Allowance::new(1000, Duration::from_secs(3600));
+                let default = || hourly.scaled(self.shared.settings.scale);
+                let allowance = self.shared.allowances.first().copied().unwrap_or_else(default);
+                let exceeded = LimitExceeded { allowance, retry_in: allowance.window };
+                Some(self.throttled(*style, exceeded))
+            }
+            Action::Stall
+            | Action::Break { .. }
+            | Action::Garbage(_)
+            | Action::Drip { .. }
+            | Action::Delay { .. } => None,
         }
     }
 
-    /// A limit for a scripted refusal to speak of: the vendor's first, else Wordbee's own.
-    fn pretended(&self) -> Over {
-        let hourly = Allowance::new(1000, Duration::from_secs(3600));
-        let scaled = || hourly.scaled(self.shared.settings.scale);
-        let allowance = self.shared.allowances().first().copied().unwrap_or_else(scaled);
-        Over { allowance, room_in: allowance.window }
-    }
-
-    fn throttled(&self, style: Throttling, over: Over) -> Answer {
-        let disguised = style == Throttling::Disguised;
+    fn throttled(&self, style: ThrottleStyle, exceeded: LimitExceeded) -> VendorResponse {
+        let disguised = style == ThrottleStyle::Disguised;
         let status =
             if disguised { StatusCode::BAD_REQUEST } else { StatusCode::TOO_MANY_REQUESTS };
-        let answer = match self.shared.settings.kind {
-            Kind::Droplink if disguised => droplink::over_limit(),
-            Kind::Droplink => droplink::failure(status),
-            Kind::Wordbee => wordbee::throttled(status, &over.allowance),
+        let response = match self.shared.settings.kind {
+            VendorKind::Droplink if disguised => droplink::over_limit(),
+            VendorKind::Droplink => droplink::failure(status),
+            VendorKind::Wordbee => wordbee::throttled(status, &exceeded.allowance),
         };
-        let seconds = over.room_in.as_secs() + u64::from(over.room_in.subsec_nanos() > 0);
+        let wait = exceeded.retry_in;
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         match style {
-            Throttling::Plain | Throttling::Disguised => answer,
-            Throttling::RetryAfter => answer.header(RETRY_AFTER, seconds),
-            Throttling::ClockText => {
+            ThrottleStyle::Plain | ThrottleStyle::Disguised => response,
+            ThrottleStyle::RetryAfter => response.header(RETRY_AFTER, seconds),
+            ThrottleStyle::ClockText => {
                 let text = wordbee::time_span(Duration::from_secs(seconds));
-                answer.text_header(RETRY_AFTER, &text)
+                response.text_header(RETRY_AFTER, &text)
             }
         }
     }
 
-    fn failure(&self, status: StatusCode) -> Answer {
+    fn failure(&self, status: StatusCode) -> VendorResponse {
         match self.shared.settings.kind {
-            Kind::Droplink => droplink::failure(status),
-            Kind::Wordbee => wordbee::failure(status, self.shared.clock.wall()),
+            VendorKind::Droplink => droplink::failure(status),
+            VendorKind::Wordbee => wordbee::failure(status, self.shared.clock.wall()),
         }
     }
 
-    fn page(&self, body: &Received) -> Answer {
-        let target = self.head.uri.to_string();
-        let inside = self.inside();
-        let path = inside.unwrap_or(self.head.uri.path());
-        let visit = self.visit(path, body);
-        if let Some(answer) = generic::answer(visit, &target) {
-            let bare = answer.status.as_u16() < 400 || !path.starts_with("/status/");
-            return if bare { answer } else { self.failure(answer.status) };
-        }
-        match (self.shared.settings.kind, inside) {
-            (_, None) => self.failure(StatusCode::NOT_FOUND),
-            (Kind::Droplink, Some(_)) => self.droplink(visit),
-            (Kind::Wordbee, Some(_)) => self.wordbee(visit),
-        }
-    }
-
-    fn droplink(&self, visit: Visit<'_>) -> Answer {
-        let mut pages = self.shared.pages();
-        let refusal = droplink::refusal(visit.headers, &pages.credentials);
-        let route = (visit.method, visit.path);
-        refusal.unwrap_or_else(|| pages.droplink.answer(route, visit.body, visit.now))
-    }
-
-    fn wordbee(&self, visit: Visit<'_>) -> Answer {
-        let mut pages = self.shared.pages();
-        let super::vendor::Pages { wordbee, credentials, .. } = &mut *pages;
-        if visit.path == wordbee::TOKEN_PATH {
-            return wordbee.token(visit, credentials, self.shared.random.bytes16());
-        }
-        wordbee.refusal(visit).unwrap_or_else(|| wordbee.answer(visit))
-    }
-
-    fn visit<'a>(&'a self, path: &'a str, body: &'a Received) -> Visit<'a> {
-        Visit {
+    fn call_endpoint(&self, body: &ReceivedBody) -> VendorResponse {
+        let path_in_api = self.path_in_api();
+        let request = EndpointRequest {
             method: self.head.method.as_str(),
-            path,
+            path: path_in_api.unwrap_or(self.head.uri.path()),
             query: self.head.uri.query().unwrap_or_default(),
             headers: &self.head.headers,
-            body: &body.kept,
+            body: &body.beginning,
             body_len: body.len,
             body_hash: body.hash,
             now: self.shared.now(),
             wall: self.shared.clock.wall(),
+        };
+        if let Some(response) = test_endpoints::respond(request, &self.head.uri.to_string()) {
+            let vendor_error =
+                response.status.as_u16() >= 400 && request.path.starts_with("/status/");
+            return if vendor_error { self.failure(response.status) } else { response };
+        }
+        if path_in_api.is_none() {
+            return self.failure(StatusCode::NOT_FOUND);
+        }
+        let mut state = self.shared.state();
+        let VendorState { droplink, wordbee, credentials } = &mut *state;
+        match self.shared.settings.kind {
+            VendorKind::Droplink => droplink::rejection(request.headers, credentials)
+                .unwrap_or_else(|| droplink.respond(request)),
+            VendorKind::Wordbee if request.path == wordbee::TOKEN_PATH => {
+                wordbee.token(request, credentials, self.shared.random.bytes16())
+            }
+            VendorKind::Wordbee => {
+                wordbee.rejection(request).unwrap_or_else(|| wordbee.respond(request))
+            }
         }
     }
 
-    /// Lets the answer go out, or what the script makes of it.
-    fn finish(&self, answer: Answer) -> io::Result<Response<AnswerBody>> {
-        let Some(act) = &self.act else {
-            return Ok(self.send(answer));
+    fn send_with_faults(&self, response: VendorResponse) -> io::Result<Response<ResponseBody>> {
+        let Some(action) = &self.action else {
+            return Ok(self.send(response));
         };
-        let answer = match act {
-            Act::Break { at: Point::BeforeAnswer, how } => {
-                self.switch.cut(0, *how);
+        let response = match action {
+            Action::Break { at: BreakPoint::BeforeAnswer, how } => {
+                self.fault.end_after(0, *how);
                 return Err(io::ErrorKind::ConnectionAborted.into());
             }
-            Act::Break { at, how } => self.break_at(*at, *how, answer),
-            Act::Garbage(text) => {
-                self.switch.send_instead(Bytes::from(text.clone()));
-                answer
+            Action::Break { at, how } => self.break_at(*at, *how, response),
+            Action::Garbage(text) => {
+                self.fault.send_instead(Bytes::from(text.clone()));
+                response
             }
-            Act::Drip { bytes, pause_ms } => {
+            Action::Drip { bytes, pause_ms } => {
                 let pause = self.shared.settings.real(Duration::from_millis(*pause_ms));
-                answer.dripping(*bytes, pause)
+                response.slowed(*bytes, pause)
             }
-            Act::Answer(_)
-            | Act::Fail(_)
-            | Act::Deadlock
-            | Act::Throttle(_)
-            | Act::Stall
-            | Act::Delay { .. } => answer,
+            Action::Answer(_)
+            | Action::Fail(_)
+            | Action::Deadlock
+            | Action::Throttle(_)
+            | Action::Stall
+            | Action::Delay { .. } => response,
         };
-        Ok(self.send(answer))
+        Ok(self.send(response))
     }
 
-    /// HTTP/1 breaks on the wire; on HTTP/2 the head is no text, so there the body fails.
-    fn break_at(&self, at: Point, how: End, answer: Answer) -> Answer {
-        let half = answer.body_len() / 2;
-        let text = self.head.version != Version::HTTP_2;
+    /// Breaks HTTP/1.1 in the stream. HTTP/2 heads cannot be found there by a blank line, so on
+    /// HTTP/2 the response body ends in an error instead.
+    fn break_at(
+        &self,
+        at: BreakPoint,
+        how: ConnectionEnd,
+        response: VendorResponse,
+    ) -> VendorResponse {
+        let half = response.body_len() / 2;
+        let http1 = self.head.version != Version::HTTP_2;
         match at {
-            Point::BeforeAnswer => self.switch.cut(0, how),
-            Point::InHead => self.switch.cut(IN_HEAD_BYTES, how),
-            Point::AfterHead if text => self.switch.cut_body(0, how),
-            Point::InBody if text => self.switch.cut_body(half, how),
-            Point::AfterHead => return answer.broken(0),
-            Point::InBody => return answer.broken(half),
+            BreakPoint::BeforeAnswer => self.fault.end_after(0, how),
+            BreakPoint::InHead => self.fault.end_after(BREAK_IN_HEAD_BYTES, how),
+            BreakPoint::AfterHead if http1 => self.fault.end_in_body(0, how),
+            BreakPoint::InBody if http1 => self.fault.end_in_body(half, how),
+            BreakPoint::AfterHead => return response.truncated(0),
+            BreakPoint::InBody => return response.truncated(half),
         }
-        answer
+        response
     }
 
-    fn send(&self, answer: Answer) -> Response<AnswerBody> {
-        let (now, status) = (self.shared.now_ns(), answer.status.as_u16());
-        self.shared.book().note(self.number, |one| {
-            one.answered_ns = Some(now);
-            one.status = Some(status);
+    fn send(&self, response: VendorResponse) -> Response<ResponseBody> {
+        let (now, status) = (self.shared.now_ns(), response.status.as_u16());
+        self.shared.recorder().update(self.number, |record| {
+            record.answered_ns = Some(now);
+            record.status = Some(status);
         });
-        if self.death == Some(Death::InAnswer) {
-            let bytes = usize::try_from(self.shared.below(IN_ANSWER_BYTES)).unwrap_or(0);
-            self.switch.cut(bytes, End::Reset);
-        } else if self.act.is_none() {
-            self.shared.perhaps_leave_unread(&self.switch);
+        if self.random_fault == Some(RandomFault::InResponse) {
+            let bytes = self.shared.random_below(BREAK_IN_RESPONSE_BYTES);
+            self.fault.end_after(usize::try_from(bytes).unwrap_or(0), ConnectionEnd::Reset);
+        } else if self.action.is_none() {
+            self.shared.maybe_reset_unread(&self.fault);
         }
-        answer.into_response(self.shared.clock)
+        response.into_response(self.shared.clock)
     }
 
-    fn die(&self) -> io::Error {
-        self.switch.cut(0, End::Reset);
+    fn reset_connection(&self) -> io::Error {
+        self.fault.end_after(0, ConnectionEnd::Reset);
         io::ErrorKind::ConnectionReset.into()
     }
-
-    fn note_fault(&self) {
-        let fault = match (self.death, &self.act) {
-            (Some(death), _) => Some(format!("death {death:?}")),
-            (None, Some(act)) => serde_json::to_value(act).ok().map(|act| first_key(&act)),
-            (None, None) => None,
-        };
-        if fault.is_some() {
-            self.shared.book().note(self.number, |one| one.fault = fault);
-        }
-    }
 }
 
-/// The name of an act: enough for a log.
-fn first_key(act: &serde_json::Value) -> String {
-    let named = act.as_object().and_then(|object| object.keys().next()).map(String::as_str);
-    named.or(act.as_str()).unwrap_or_default().to_owned()
-}
-
-fn account(kind: Kind, head: &Parts) -> String {
-    let account = match kind {
-        Kind::Droplink => droplink::account(&head.headers),
-        Kind::Wordbee => wordbee::account(&head.headers),
-    };
-    account.unwrap_or(NOBODY).to_owned()
-}
-
-/// The clock is read under the lock, so that counted moments never go back.
-fn count(shared: &Shared, number: u64, account: &str) -> Option<Over> {
-    let mut book = shared.book();
+/// The clock is read under the lock, so that counted arrivals are in order of time.
+fn count(shared: &Shared, number: u64, account: &str) -> Option<LimitExceeded> {
+    let mut recorder = shared.recorder();
     let now = shared.now_ns();
-    book.count((number, now), account, shared.allowances(), shared.settings.refused)
+    let settings = &shared.settings;
+    let limits = Limits { allowances: &shared.allowances, refused: settings.refused };
+    recorder.count(number, now, account, limits)
 }
 
-fn canned_answer(canned: &Canned) -> Answer {
-    let status = StatusCode::from_u16(canned.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let answer = Answer::new(status, "", canned.body.clone());
-    canned.headers.iter().fold(answer, |answer, (name, value)| {
-        match http::HeaderName::from_bytes(name.as_bytes()) {
-            Ok(name) => answer.text_header(name, value),
-            Err(_) => answer,
+fn scripted_response(scripted: &ScriptedResponse) -> VendorResponse {
+    let status = StatusCode::from_u16(scripted.status);
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = VendorResponse::new(status, "", scripted.body.clone());
+    for (name, value) in &scripted.headers {
+        if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+            response = response.text_header(name, value);
         }
-    })
-}
-
-/// A request's body, weighed and hashed as it is read. What was read to the end was delivered.
-struct Metered {
-    body: Incoming,
-    shared: Arc<Shared>,
-    number: u64,
-    read: u64,
-    hash: Fingerprint,
-}
-
-impl Metered {
-    fn new(shared: Arc<Shared>, number: u64, body: Incoming) -> Self {
-        let metered = Self { body, shared, number, read: 0, hash: Fingerprint::default() };
-        // hyper does not ask for the end of a body that is known to be empty.
-        if metered.body.is_end_stream() {
-            metered.note_delivered();
-        }
-        metered
     }
-
-    fn note_delivered(&self) {
-        self.shared.book().note(self.number, |one| {
-            one.delivered = true;
-            one.body_len = self.read;
-            one.body_hash = self.hash.value();
-        });
-    }
-}
-
-impl Body for Metered {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
-        if let Some(Ok(frame)) = &frame
-            && let Some(data) = frame.data_ref()
-        {
-            self.read += data.len() as u64;
-            self.hash.update(data);
-        }
-        if frame.is_none() || self.body.is_end_stream() && matches!(frame, Some(Ok(_))) {
-            self.note_delivered();
-        }
-        Poll::Ready(frame.map(|frame| frame.map_err(io::Error::other)))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
+    response
 }

@@ -1,56 +1,53 @@
-//! What a simulated vendor is told before it opens: which one it is, what it grants, how fast
-//! its time runs.
+//! Settings of a simulated vendor: which one it is, its rate limits, how fast its time runs.
 //!
-//! Every span here is the vendor's own time and is divided by `scale`. Refuses to share a word
-//! with the gateway's settings: the referee has its own.
+//! Every span here is in the vendor's time and is divided by `scale`. These types are separate from
+//! the gateway's settings, so that an error there cannot change what the vendor counts.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Arrivals remembered unless the settings say otherwise: twice the longest test, some 40 MB.
+/// Default bound of the request log: twice what the longest test needs, about 40 MB.
 pub const LOG_MAX: usize = 200_000;
-/// Connections served at once: more than any test opens, fewer than file descriptors last.
+/// Default bound of concurrent connections: more than any test opens, fewer than the usual limit
+/// of open files.
 pub const CONNECTIONS_MAX: usize = 10_000;
 
-/// Which vendor is simulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum VendorKind {
     /// The service of droplink-errors: `{"error": "…"}` under `/api/v1`.
     Droplink,
     /// The service of wordbee-errors: `{"error": {…}, "reason": "…"}` under `/api`.
     Wordbee,
 }
 
-/// How a vendor counts what arrived.
+/// How the window of an allowance moves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Discipline {
-    /// Arrivals in the last window, whatever the hour.
+pub enum WindowKind {
+    /// The window ends now.
     Rolling,
-    /// Arrivals since the last full window of the clock.
+    /// Windows follow each other from `Allowance::offset` on.
     ClockAligned,
-    /// Both views; either one refuses.
+    /// Neither kind of window may be exceeded.
     Both,
 }
 
-/// What the vendor grants to each account.
+/// A rate limit for each account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// Arrivals granted.
+    /// Requests in each window.
     pub limit: usize,
-    /// In each window of this length.
     pub window: Duration,
-    /// How the window moves.
-    pub discipline: Discipline,
+    pub window_kind: WindowKind,
     /// Where the first clock-aligned window starts on the vendor's clock.
     pub offset: Duration,
 }
 
 impl Allowance {
-    /// `limit` arrivals per `window`, counted both ways.
+    /// `limit` requests per `window`, rolling and clock-aligned.
     #[must_use]
     pub const fn new(limit: usize, window: Duration) -> Self {
-        Self { limit, window, discipline: Discipline::Both, offset: Duration::ZERO }
+        Self { limit, window, window_kind: WindowKind::Both, offset: Duration::ZERO }
     }
 
     /// The same allowance on a clock that runs `scale` times as fast.
@@ -61,129 +58,114 @@ impl Allowance {
     }
 }
 
-/// When an arrival is counted.
+/// When a request is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counting {
-    /// As soon as its head was read.
+    /// As soon as its head has been read.
     AtArrival,
-    /// At a random point between arrival and answer, even if the client has left by then.
+    /// At a random point between arrival and response, even if the client has disconnected by then.
     Late,
 }
 
-/// Whether a refused arrival takes a place in the window.
+/// Whether requests over the limit are counted themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
-    /// An arrival is an arrival.
+pub enum RefusedRequests {
     Counted,
-    /// Only what was served counts.
-    Free,
+    NotCounted,
 }
 
-/// How a vendor words "too many".
+/// How a vendor responds to a request over the limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Throttling {
-    /// 429 in the vendor's words, without a wait.
+pub enum ThrottleStyle {
+    /// 429 with the vendor's error body, without `Retry-After`.
     #[default]
     Plain,
     /// 429 with `Retry-After` in seconds.
     RetryAfter,
-    /// 429 with `Retry-After` as hours, minutes and seconds, which no standard allows.
+    /// 429 with `Retry-After` as hours, minutes and seconds, which RFC 9110 does not allow.
     ClockText,
-    /// 400, and only the sentence tells.
+    /// 400, so that only the message shows what is wrong.
     Disguised,
 }
 
-/// Bounds of a uniformly drawn delay before the answer.
+/// Bounds of a uniformly distributed delay before the response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Latency {
-    /// Never sooner.
     pub min: Duration,
-    /// Never later.
     pub max: Duration,
 }
 
-/// Somebody the vendor knows.
+/// An account and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
     /// Wordbee's account id; a label for Droplink, whose key is the account.
     pub account: String,
-    /// The API key.
     pub key: String,
 }
 
 impl Credential {
-    /// The account `account` with its `key`.
     #[must_use]
     pub fn new(account: &str, key: &str) -> Self {
         Self { account: account.to_owned(), key: key.to_owned() }
     }
 }
 
-/// Everything a vendor is told before it opens.
 #[derive(Clone, Debug)]
 pub struct VendorSettings {
-    /// Which vendor.
-    pub kind: Kind,
-    /// How many times faster than the world its time runs.
+    pub kind: VendorKind,
+    /// How many times faster than real time its time runs.
     pub scale: u32,
-    /// What every account may send; none means no limit.
+    /// Rate limits of every account; none means no limit.
     pub allowances: Vec<Allowance>,
-    /// When an arrival is counted.
     pub counting: Counting,
-    /// Whether refused arrivals count.
-    pub refused: Refused,
-    /// How it refuses.
-    pub throttling: Throttling,
-    /// Delay before each answer.
+    pub refused: RefusedRequests,
+    pub throttling: ThrottleStyle,
     pub latency: Latency,
-    /// Who may call.
     pub credentials: Vec<Credential>,
-    /// A seed makes its chance repeat itself.
+    /// Makes its random numbers reproducible.
     pub seed: Option<u64>,
-    /// Arrivals remembered.
+    /// Bound of the request log.
     pub log_max: usize,
-    /// Connections served at once; one more waits to be accepted.
+    /// Bound of concurrent connections; further ones wait to be accepted.
     pub connections_max: usize,
 }
 
 impl VendorSettings {
-    /// Droplink with no figure for its limit, as its page has none.
+    /// Droplink without a rate limit, since its documentation states none.
     #[must_use]
     pub fn droplink() -> Self {
-        Self::of(Kind::Droplink, Vec::new())
+        Self::of(VendorKind::Droplink, Vec::new())
     }
 
-    /// Wordbee with the thousand an hour of its own sentence.
+    /// Wordbee with the limit that its error message states: 1000 per hour.
     #[must_use]
     pub fn wordbee() -> Self {
-        Self::of(Kind::Wordbee, vec![Allowance::new(1000, Duration::from_secs(3600))])
+        Self::of(VendorKind::Wordbee, vec![Allowance::new(1000, Duration::from_secs(3600))])
     }
 
-    fn of(kind: Kind, allowances: Vec<Allowance>) -> Self {
+    fn of(kind: VendorKind, allowances: Vec<Allowance>) -> Self {
         Self {
             kind,
             scale: 1,
             allowances,
             counting: Counting::AtArrival,
-            refused: Refused::Counted,
-            throttling: Throttling::Plain,
+            refused: RefusedRequests::Counted,
+            throttling: ThrottleStyle::Plain,
             latency: Latency::default(),
-            credentials: known_credentials(),
+            // The client behind the gateway, one that bypasses it, and a third for tests.
+            credentials: ["demo", "direct", "other"]
+                .map(|name| Credential::new(name, &format!("{name}-key")))
+                .to_vec(),
             seed: None,
             log_max: LOG_MAX,
             connections_max: CONNECTIONS_MAX,
         }
     }
 
-    /// `span` of vendor time on the world's clock.
+    /// Converts a span of the vendor's time to real time.
     #[must_use]
     pub fn real(&self, span: Duration) -> Duration {
         span / self.scale.max(1)
     }
-}
-
-/// The accounts of the demo: one behind the gateway, one that goes past it, one more.
-fn known_credentials() -> Vec<Credential> {
-    ["demo", "direct", "other"].map(|name| Credential::new(name, &format!("{name}-key"))).to_vec()
 }

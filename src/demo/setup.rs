@@ -1,41 +1,33 @@
-//! How the demo is set up: where everybody listens, what the vendors grant, and the gateway's
-//! configuration for meeting them, as a user would have written it.
+//! The setup of the demo: addresses, the vendors' rate limits, and the gateway's configuration as a
+//! user would write it.
 //!
-//! Time is compressed by one factor for all: what the vendors' documents call five minutes is
-//! five minutes divided by it, on both sides.
+//! One factor divides all times, those of the vendors and those of the configuration: at 60, the
+//! five minutes of a vendor's documentation are five seconds.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::settings::{Allowance, Counting, Latency, VendorSettings};
 
-/// Five minutes pass in five seconds.
 const SCALE: u32 = 60;
-/// Droplink's page names no figure (D39); the demo's own is small, so that a burst shows it.
+/// Droplink's documentation states no rate limit (D39). This one is small, so that a burst exceeds it.
 const DROPLINK_LIMIT: usize = 10;
-/// The window of that figure.
 const DROPLINK_WINDOW: Duration = Duration::from_secs(60);
-/// Wordbee's own sentence: a thousand an hour.
+/// Wordbee's documented limit of 1000 per hour.
 const WORDBEE_LIMIT: usize = 1000;
-/// The window of that sentence.
 const WORDBEE_WINDOW: Duration = Duration::from_secs(3600);
-/// Long and uneven enough that counting sends instead of arrivals would go wrong.
+/// Long and varied enough that a gateway which counts sends instead of arrivals exceeds the limit.
 const LATENCY: Latency =
     Latency { min: Duration::from_millis(600), max: Duration::from_millis(6000) };
 
-/// Where the demo listens and how fast its time runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DemoSettings {
-    /// The gateway.
     pub gateway: SocketAddr,
-    /// The gateway's admin listener.
     pub admin: SocketAddr,
-    /// The vendor Droplink.
     pub droplink: SocketAddr,
-    /// The vendor Wordbee.
     pub wordbee: SocketAddr,
-    /// How many times faster than the world the vendors' time runs; the tour needs at least 2,
-    /// lest its maintenance outlast the longest patience.
+    /// How many times faster than real time the vendors' time runs. The tour needs at least 2, or
+    /// its maintenance would last longer than the longest patience.
     pub scale: u32,
 }
 
@@ -53,37 +45,36 @@ impl Default for DemoSettings {
 }
 
 impl DemoSettings {
-    /// Moves everybody to ports from this one on, or to any free ones for 0.
-    pub fn move_to(&mut self, port: u16) {
+    /// Uses four consecutive ports from this one on, or any free ones for 0.
+    pub fn set_ports(&mut self, port: u16) {
         let all = [&mut self.gateway, &mut self.droplink, &mut self.wordbee, &mut self.admin];
         for (address, next) in all.into_iter().zip(0..) {
             address.set_port(if port == 0 { 0 } else { port + next });
         }
     }
 
-    /// The demo's Droplink: it counts at a random point between arrival and answer.
     #[must_use]
     pub fn droplink_settings(&self) -> VendorSettings {
         let allowances = vec![Allowance::new(DROPLINK_LIMIT, DROPLINK_WINDOW)];
-        VendorSettings { allowances, ..self.vendor(VendorSettings::droplink()) }
+        VendorSettings { allowances, ..self.adjusted(VendorSettings::droplink()) }
     }
 
-    /// The demo's Wordbee.
     #[must_use]
     pub fn wordbee_settings(&self) -> VendorSettings {
         let allowances = vec![Allowance::new(WORDBEE_LIMIT, WORDBEE_WINDOW)];
-        VendorSettings { allowances, ..self.vendor(VendorSettings::wordbee()) }
+        VendorSettings { allowances, ..self.adjusted(VendorSettings::wordbee()) }
     }
 
-    fn vendor(&self, usual: VendorSettings) -> VendorSettings {
-        VendorSettings { scale: self.scale, latency: LATENCY, counting: Counting::Late, ..usual }
+    fn adjusted(&self, settings: VendorSettings) -> VendorSettings {
+        let (scale, counting) = (self.scale, Counting::Late);
+        VendorSettings { scale, latency: LATENCY, counting, ..settings }
     }
 
-    /// What a newcomer reads: who listens where, and what to try.
+    /// The text that the demo prints at its start: addresses, and commands to try.
     #[must_use]
     pub fn banner(&self) -> String {
         let Self { gateway, droplink, wordbee, scale, .. } = self;
-        let hour = span(WORDBEE_WINDOW, *scale);
+        let hour = scaled_text(WORDBEE_WINDOW, *scale);
         let drop_limit = limit(DROPLINK_LIMIT, DROPLINK_WINDOW, *scale);
         let bee_limit = limit(WORDBEE_LIMIT, WORDBEE_WINDOW, *scale);
         format!(
@@ -91,21 +82,21 @@ impl DemoSettings {
 Time runs {scale} times faster for the vendors: their hour passes in {hour} of yours.
 
   gateway    http://{gateway}   /droplink and /wordbee
-  Droplink   http://{droplink}   grants {drop_limit}
-  Wordbee    http://{wordbee}   grants {bee_limit}
+  Droplink   http://{droplink}   allows {drop_limit}
+  Wordbee    http://{wordbee}   allows {bee_limit}
 
 Try
   post() {{ curl -s -H 'x-api-key: demo-key' -d '{{\"title\":\"a\",\"content\":\"b\"}}' \"$@\" \\
     http://{gateway}/droplink/drop/create; }}
-  tell() {{ curl -s -d \"$1\" http://{droplink}/_vendor/control; }}
+  control() {{ curl -s -d \"$1\" http://{droplink}/_vendor/control; }}
 
-  # Forty drops at once: all succeed, no faster than Droplink allows.
+  # 40 calls at once: all succeed, and none exceeds Droplink's rate limit.
   for n in $(seq 40); do post -o /dev/null -w '%{{http_code}} ' & done; wait
-  # The next write meets a database deadlock. The client does not notice.
-  tell '{{\"deadlock\":{{\"times\":1}}}}'; post -i
-  # Maintenance for five of its minutes: the call waits, one probe goes first.
-  tell '{{\"maintenance\":{{\"for_ms\":300000}}}}'; post -i -H 'prefer: wait=600'
-  # A foreign error in the one shape, and what the vendor saw of all this.
+  # The next write fails with a database deadlock. The gateway retries it; the client gets a 200.
+  control '{{\"deadlock\":{{\"times\":1}}}}'; post -i
+  # Maintenance for five minutes of the vendor's time: the call waits until a probe succeeds.
+  control '{{\"maintenance\":{{\"for_ms\":300000}}}}'; post -i -H 'prefer: wait=600'
+  # A vendor error as a problem document, and the vendor's statistics of all these calls.
   curl -s -i -H 'x-api-key: demo-key' http://{gateway}/droplink/nowhere
   curl -s http://{droplink}/_vendor/stats
 "
@@ -113,8 +104,8 @@ Try
     }
 }
 
-/// The gateway's configuration for the demo: upstreams, allowances and dialects, all with their
-/// times compressed. Where the gateway itself listens is not in it.
+/// The gateway's configuration for the demo: upstreams, allowances and dialects with scaled times.
+/// Listen addresses are not part of it.
 #[must_use]
 pub fn config_yaml(droplink: SocketAddr, wordbee: SocketAddr, scale: u32) -> String {
     let drop_limit = limit(DROPLINK_LIMIT, DROPLINK_WINDOW, scale);
@@ -138,12 +129,12 @@ upstreams:
 dialects:
 "
     );
-    text += &compressed(DROPLINK_DIALECT, scale);
-    text += &compressed(WORDBEE_DIALECT, scale);
+    text += &scale_spans(DROPLINK_DIALECT, scale);
+    text += &scale_spans(WORDBEE_DIALECT, scale);
     text
 }
 
-/// Droplink's page as rules; `@300s` is a span still to be compressed.
+/// Droplink's documentation as rules. In `@300s` the span is still to be divided by the scale.
 const DROPLINK_DIALECT: &str = r"  droplink:
     support: { contact: admin@droplink.cc, when: exhausted }
     timeouts: { attempt: @60s }
@@ -178,7 +169,6 @@ const DROPLINK_DIALECT: &str = r"  droplink:
       - { name: malfunction,  when: { status: 500 }, code: upstream_error, retry: {} }
 ";
 
-/// Wordbee's page as rules.
 const WORDBEE_DIALECT: &str = r"  wordbee:
     extract:
       message: [/error/title, /error/message, /reason]
@@ -200,29 +190,29 @@ const WORDBEE_DIALECT: &str = r"  wordbee:
       - { name: malfunction,  when: { status: 500 }, code: upstream_error, retry: {} }
 ";
 
-/// `text` with every `@<seconds>s` divided by `scale`; other `@`s stay.
-fn compressed(text: &str, scale: u32) -> String {
+/// Divides every `@<seconds>s` in `text` by `scale`; any other `@` stays.
+fn scale_spans(text: &str, scale: u32) -> String {
     let mut parts = text.split('@');
-    let mut written = parts.next().unwrap_or_default().to_owned();
+    let mut scaled = parts.next().unwrap_or_default().to_owned();
     for part in parts {
         let digits = part.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(part.len());
         let (number, rest) = part.split_at(digits);
         let seconds = number.parse().ok().map(Duration::from_secs).zip(rest.strip_prefix('s'));
-        written += &match seconds {
-            Some((seconds, rest)) => format!("{}{rest}", span(seconds, scale)),
+        scaled += &match seconds {
+            Some((seconds, rest)) => format!("{}{rest}", scaled_text(seconds, scale)),
             None => format!("@{part}"),
         };
     }
-    written
+    scaled
 }
 
 fn limit(number: usize, window: Duration, scale: u32) -> String {
-    format!("{number}/{}", span(window, scale))
+    format!("{number}/{}", scaled_text(window, scale))
 }
 
-/// A span divided by `scale`, in whole seconds if it can be, else in milliseconds, rounded up:
-/// what is to be kept at least is kept.
-fn span(span: Duration, scale: u32) -> String {
+/// A span divided by `scale`, in whole seconds if possible, else in milliseconds. It is rounded up,
+/// because most spans are minimum waits.
+fn scaled_text(span: Duration, scale: u32) -> String {
     let real = span / scale.max(1);
     if real.subsec_nanos() == 0 && !real.is_zero() {
         return format!("{}s", real.as_secs());
@@ -241,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configuration_is_compressed_throughout() {
+    fn every_time_in_the_configuration_is_scaled() {
         let config = parsed(60);
         for (pointer, value) in [
             ("/upstreams/droplink/url", "http://127.0.0.1:8081/api/v1"),
@@ -259,16 +249,16 @@ mod tests {
     }
 
     #[test]
-    fn the_vendors_grant_what_the_configuration_says() {
+    fn the_vendors_have_the_limits_of_the_configuration() {
         let settings = DemoSettings::default();
-        let granted = settings.droplink_settings().allowances[0].scaled(settings.scale);
-        assert_eq!((granted.limit, granted.window), (10, Duration::from_secs(1)));
-        let granted = settings.wordbee_settings().allowances[0].scaled(settings.scale);
-        assert_eq!((granted.limit, granted.window), (1000, Duration::from_secs(60)));
+        let allowance = settings.droplink_settings().allowances[0].scaled(settings.scale);
+        assert_eq!((allowance.limit, allowance.window), (10, Duration::from_secs(1)));
+        let allowance = settings.wordbee_settings().allowances[0].scaled(settings.scale);
+        assert_eq!((allowance.limit, allowance.window), (1000, Duration::from_secs(60)));
     }
 
     #[test]
-    fn the_banner_names_every_address_and_fits() {
+    fn the_banner_names_every_address_within_100_columns() {
         let settings = DemoSettings::default();
         let banner = settings.banner();
         for address in [settings.gateway, settings.droplink, settings.wordbee] {

@@ -1,8 +1,9 @@
-//! The demo's story, played by a simple client against a gateway: a burst, a deadlock, a
-//! maintenance window, three foreign errors. The client's view is printed beside the vendor's.
+//! The guided tour: a plain client calls the simulated vendors through a gateway and goes through a
+//! burst, a deadlock, a maintenance window and three vendor errors. What the client saw is printed
+//! beside what the vendor logged.
 //!
-//! Every claim is computed from the client's answers and the vendors' logs, and is a value: the
-//! tour can fail, and says so. Refuses to look inside the gateway.
+//! Every check is computed from these two views alone, so the tour can fail, and its tests run it
+//! against a relay that fails every step.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -10,266 +11,271 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::arrivals::{Arrival, nanos};
-use super::playbook::Playbook;
-use super::script::{Act, Canned, Command, Order};
-use super::vendor::Handle;
-use super::visitor::{Letter, Reply, Visitor};
+use super::client::{Client, ClientRequest, ClientResponse, Progress};
+use super::report::TourReport;
+use super::request_log::{RequestLog, RequestRecord, nanos};
+use super::script::{Action, Command, ScriptRule, ScriptedResponse};
+use super::vendor::VendorHandle;
 use crate::clock::Clock;
 
-pub use super::playbook::{Check, Scene, Screen, ScreenKind, TourVerdict};
-pub use super::visitor::TourFault;
+pub use super::client::TourError;
+pub use super::report::{Check, OutputKind, TourOutput, TourResult, TourStep};
 
-/// The burst is so many times what one window grants.
+/// The burst has this many times the requests that one window allows.
 const BURST_WINDOWS: usize = 4;
-/// Calls that wait through the maintenance.
+/// Calls that wait during the maintenance.
 const WAITING_CALLS: usize = 12;
-/// What Droplink's page asks for: five minutes of sleep.
+/// The wait that Droplink's documentation asks for.
 const HOLD: Duration = Duration::from_secs(300);
-/// The maintenance outlasts one such sleep, not two: one probe must fail.
+/// Longer than one hold and shorter than two, so that exactly one probe fails.
 const MAINTENANCE: Duration = Duration::from_secs(450);
-/// The longest patience a client can ask for.
+/// The longest patience that a client can ask for.
 const PATIENCE: &str = "wait=600";
-/// The client gives up after that patience and a minute.
-const SILENCE_MAX: Duration = Duration::from_secs(660);
-/// The page of a balancer in front of a vendor that is gone.
+/// That patience and a minute.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(660);
+/// What a load balancer sends when the vendor behind it is down.
 const BALANCER_PAGE: &str = "<html><head><title>502 Bad Gateway</title></head>\
                              <body><h1>502 Bad Gateway</h1></body></html>";
-/// Members without which a problem is not in our shape.
+/// Members that every problem must have.
 const MEMBERS: [&str; 9] =
     ["type", "title", "status", "detail", "code", "source", "retryable", "request_id", "upstream"];
-/// A new drop.
-const DROP: &str = r#"{"title":"a","content":"b"}"#;
+const NEW_DROP: &str = r#"{"title":"a","content":"b"}"#;
+/// Progress lines during the maintenance, and the longest time between two of them.
+const PROGRESS_LINES: u32 = 8;
+const PROGRESS_INTERVAL_MAX: Duration = Duration::from_secs(1);
 
-/// Plays the story against the gateway at `gateway`, with `/droplink` and `/wordbee` routed to
-/// these vendors. Nobody else should call them meanwhile.
+/// Runs the tour against the gateway at `gateway`, with `/droplink` and `/wordbee` routed to
+/// these vendors. They must have no other clients meanwhile.
 ///
 /// # Errors
-/// When an exchange cannot be made or the story not be printed; a false claim is no error.
+/// When an exchange fails or the output cannot be written. A failed check is not an error.
 pub async fn tour(
     gateway: SocketAddr,
-    droplink: &Handle,
-    wordbee: &Handle,
+    droplink: &VendorHandle,
+    wordbee: &VendorHandle,
     scale: u32,
-    screen: Screen<'_>,
-) -> Result<TourVerdict, TourFault> {
-    let stage = Stage { gateway, droplink, wordbee, scale: scale.max(1) };
-    let mut book = Playbook::new(screen);
-    book.foreword(&opening(stage.scale))?;
-    stage.burst(&mut book).await?;
-    stage.deadlock(&mut book).await?;
-    stage.maintenance(&mut book).await?;
-    stage.errors(&mut book).await?;
-    book.close()
-}
-
-/// What will be seen, in one sentence.
-fn opening(scale: u32) -> String {
-    format!(
+    output: TourOutput<'_>,
+) -> Result<TourResult, TourError> {
+    let tour = Tour { gateway, droplink, wordbee, scale: scale.max(1) };
+    let mut report = TourReport::new(output);
+    report.introduction(&format!(
         "You will see one client call two simulated vendors through the gateway: a burst, a\n\
-         deadlock, a maintenance window and three errors, what client and vendor saw of each, and\n\
-         which claims hold; the vendors' time runs {scale} times faster than yours."
-    )
+         deadlock, a maintenance window and three errors. For each, what the client and the vendor\n\
+         saw is shown and checked. The vendors' time runs {} times faster than yours.",
+        tour.scale
+    ))?;
+    tour.burst(&mut report).await?;
+    tour.deadlock(&mut report).await?;
+    tour.maintenance(&mut report).await?;
+    tour.errors(&mut report).await?;
+    report.finish()
 }
 
-/// Signs of life during a wait: so many, and no further apart than this.
-const SIGNS: u32 = 8;
-const SIGN_PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// What goes on while the vendor is closed, so long after it closed.
-fn waiting(calls: usize, since: Duration, closed: Duration, hold: Duration) -> String {
+/// The progress line of the maintenance step, `since` its beginning. `closed` is the length of the
+/// maintenance.
+fn progress_text(calls: usize, since: Duration, closed: Duration, hold: Duration) -> String {
     let waiting =
         if calls == 1 { "1 call waits".to_owned() } else { format!("{calls} calls wait") };
     if calls < WAITING_CALLS {
-        return format!(
-            "{waiting}; a probe found Droplink open, and the others follow at its pace"
-        );
+        return format!("{waiting}; Droplink responds again, the others follow at its rate limit");
     }
     if let Some(left) = closed.checked_sub(since) {
-        return format!("{waiting}; Droplink opens again in {}", seconds(left));
+        return format!("{waiting}; the maintenance ends in {}", seconds(left));
     }
-    // A hold may be a tenth longer than the vendor said, so that probes of many do not meet.
+    // The gateway may lengthen a hold by a tenth, so that the probes of several gateways spread.
     let hold = hold + hold / 10;
     let holds = nanos(since) / nanos(hold).max(1) + 1;
     let probe = hold.saturating_mul(u32::try_from(holds).unwrap_or(u32::MAX));
     let left = seconds(probe.saturating_sub(since));
-    format!("{waiting}; Droplink is open again, the next probe finds it in {left} or less")
+    format!("{waiting}; the maintenance is over, the next probe is sent within {left}")
 }
 
-/// Who takes part.
-struct Stage<'a> {
+struct Tour<'a> {
     gateway: SocketAddr,
-    droplink: &'a Handle,
-    wordbee: &'a Handle,
+    droplink: &'a VendorHandle,
+    wordbee: &'a VendorHandle,
     scale: u32,
 }
 
-impl Stage<'_> {
-    async fn burst(&self, book: &mut Playbook<'_>) -> Result<(), TourFault> {
-        let Some(granted) = self.droplink.allowances().first().copied() else {
+impl Tour<'_> {
+    async fn burst(&self, report: &mut TourReport<'_>) -> Result<(), TourError> {
+        let Some(allowance) = self.droplink.allowances().first().copied() else {
             return Ok(());
         };
-        let calls = granted.limit * BURST_WINDOWS;
-        book.open("A burst that all succeeds")?;
-        book.say(format!(
-            "Droplink grants {} calls in {}; {calls} are made at once.",
-            granted.limit,
-            seconds(granted.window)
+        let (limit, window) = (allowance.limit, allowance.window);
+        let calls = limit * BURST_WINDOWS;
+        report.begin_step("A burst within the rate limit")?;
+        report.line(format!(
+            "Droplink allows {limit} requests in {}; {calls} are made at once.",
+            seconds(window)
         ))?;
-        book.columns()?;
+        report.table_header()?;
         let mark = self.droplink.log().last_number();
-        let past = Letter::post("/api/v1/drop/create", DROP).header("x-api-key", "direct-key");
-        let replies = self.visitor(self.droplink.address()).send_at_once(&past, calls).await?;
-        let seen = Seen::by(self.droplink, mark, "direct-key");
-        book.row("past the gateway", tally(&replies), seen.busiest(granted.window))?;
+        let direct = ClientRequest::post("/api/v1/drop/create", NEW_DROP);
+        let direct = direct.header("x-api-key", "direct-key");
+        let responses = client(self.droplink.address()).send_concurrently(&direct, calls).await?;
+        let seen = VendorView::since(self.droplink, mark, "direct-key");
+        report.row("without the gateway", summary(&responses), seen.busiest(window))?;
         let mark = self.droplink.log().last_number();
-        let replies = self.visitor(self.gateway).send_at_once(&self.drop(), calls).await?;
-        let seen = Seen::by(self.droplink, mark, "demo-key");
-        book.row("through the gateway", tally(&replies), seen.busiest(granted.window))?;
-        let worst = seen.worst_window(granted.window);
-        let throttled = seen.arrivals.iter().filter(|one| one.status == Some(429)).count();
-        book.claim(
-            replies.iter().all(|reply| reply.status == 200),
-            format!("the client got {calls} successes and no throttle"),
+        let responses = client(self.gateway).send_concurrently(&new_drop(), calls).await?;
+        let seen = VendorView::since(self.droplink, mark, "demo-key");
+        report.row("through the gateway", summary(&responses), seen.busiest(window))?;
+        let worst = seen.log.worst_window(window);
+        let (sent, throttled) = (seen.arrivals().len(), seen.with_status(429).count());
+        report.check(
+            responses.iter().all(|response| response.status == 200),
+            format!("the client got {calls} successes and no 429"),
         )?;
-        book.claim(
-            worst <= granted.limit,
-            format!("no window held more than {} arrivals: at most {worst}", granted.limit),
+        report.check(
+            worst <= limit,
+            format!("no window had more than {limit} requests: at most {worst}"),
         )?;
-        book.claim(throttled == 0, format!("the vendor throttled {throttled} of them"))?;
-        let sent = seen.arrivals.len();
-        book.claim(sent == calls, format!("{sent} sends for {calls} calls"))
+        report.check(throttled == 0, format!("the vendor refused {throttled} of them"))?;
+        report.check(sent == calls, format!("{sent} requests were sent for {calls} calls"))
     }
 
-    async fn deadlock(&self, book: &mut Playbook<'_>) -> Result<(), TourFault> {
-        book.open("A deadlock that disappears")?;
-        book.say(
-            "Droplink's next write meets a database deadlock: \"resend a short time later\".",
+    async fn deadlock(&self, report: &mut TourReport<'_>) -> Result<(), TourError> {
+        report.begin_step("A database deadlock")?;
+        report.line(
+            "Droplink's next write fails: \"Please resend the request a short time later\".",
         )?;
-        book.columns()?;
+        report.table_header()?;
         let mark = self.droplink.log().last_number();
         self.droplink.control(&Command::Deadlock { times: 1 });
-        let reply = self.visitor(self.gateway).send(self.drop()).await?;
-        let seen = Seen::by(self.droplink, mark, "demo-key");
-        book.row("POST /drop/create", tally(std::slice::from_ref(&reply)), seen.statuses())?;
-        book.claim(reply.status == 200, format!("the client got {}", reply.status))?;
-        let statuses: Vec<_> = seen.arrivals.iter().map(|one| one.status).collect();
+        let response = client(self.gateway).send(new_drop()).await?;
+        let seen = VendorView::since(self.droplink, mark, "demo-key");
+        let summary = summary(std::slice::from_ref(&response));
+        report.row("POST /drop/create", summary, seen.statuses())?;
+        report.check(response.status == 200, format!("the client got {}", response.status))?;
+        let statuses: Vec<_> = seen.arrivals().iter().map(|record| record.status).collect();
         let resent = statuses == [Some(400), Some(200)];
-        book.claim(resent, format!("the vendor saw {} arrivals", statuses.len()))?;
-        let hashes = seen.arrivals.iter().map(|one| (one.body_len, one.body_hash));
-        let mut hashes: Vec<_> = hashes.collect();
-        hashes.dedup();
-        book.claim(hashes.len() == 1 && resent, "both carried the same body")
+        report.check(resent, format!("the vendor got {} requests", statuses.len()))?;
+        let mut bodies: Vec<_> =
+            seen.arrivals().iter().map(|record| (record.body_len, record.body_hash)).collect();
+        bodies.dedup();
+        report.check(bodies.len() == 1 && resent, "both had the same body")
     }
 
-    async fn maintenance(&self, book: &mut Playbook<'_>) -> Result<(), TourFault> {
+    async fn maintenance(&self, report: &mut TourReport<'_>) -> Result<(), TourError> {
         let (hold, closed) = (HOLD / self.scale, MAINTENANCE / self.scale);
-        book.open("A maintenance window")?;
-        book.say(format!(
-            "Droplink closes for {} and says \"sleep for 5 minutes\", here {}.",
+        report.begin_step("A maintenance window")?;
+        report.line(format!(
+            "Droplink is down for {} and says \"sleep for 5 minutes\", which is {} here.",
             seconds(closed),
             seconds(hold)
         ))?;
         let mark = self.droplink.log().last_number();
         let for_ms = u64::try_from(MAINTENANCE.as_millis()).unwrap_or(u64::MAX);
         self.droplink.control(&Command::Maintenance { for_ms, retry_after_s: None });
-        let gateway = self.visitor(self.gateway);
         let clock = Clock::start();
-        let pause = (closed / SIGNS).min(SIGN_PAUSE_MAX);
-        let mut tell = |calls: usize| {
+        let mut show_waiting = |calls: usize| {
             let since = Duration::from_nanos(clock.now().as_nanos());
-            book.now(waiting(calls, since, closed, hold))
+            report.progress(progress_text(calls, since, closed, hold))
         };
-        let letter = self.drop();
-        let replies = gateway.send_and_watch(&letter, WAITING_CALLS, (pause, &mut tell)).await?;
-        book.columns()?;
-        let seen = Seen::by(self.droplink, mark, "demo-key");
-        let door = Doorstep::of(&seen);
+        let interval = (closed / PROGRESS_LINES).min(PROGRESS_INTERVAL_MAX);
+        let progress = Progress { interval, report: &mut show_waiting };
+        let responses =
+            client(self.gateway).send_with_progress(&new_drop(), WAITING_CALLS, progress).await?;
+        report.table_header()?;
+        let timeline =
+            MaintenanceTimeline::new(&VendorView::since(self.droplink, mark, "demo-key"));
         let what = format!("{WAITING_CALLS} calls at once");
-        let story = door.story();
-        let mut lines = story.iter();
-        book.row(&what, tally(&replies), lines.next().cloned().unwrap_or_default())?;
+        let mut lines = timeline.lines().into_iter();
+        report.row(&what, summary(&responses), lines.next().unwrap_or_default())?;
         for line in lines {
-            book.row("", "", line)?;
+            report.row("", "", line)?;
         }
-        book.claim(
-            replies.iter().all(|reply| reply.status == 200),
-            "every waiting call was served",
+        report.check(
+            responses.iter().all(|response| response.status == 200),
+            "every waiting call succeeded",
         )?;
         let holds = usize::try_from(nanos(closed) / nanos(hold).max(1)).unwrap_or(usize::MAX);
-        book.claim(
-            door.failed_probes.len() <= holds,
-            match door.failed_probes.len() {
-                1 => "1 probe met the closed door, one for each hold".to_owned(),
-                probes => format!("{probes} probes met the closed door, one for each hold"),
-            },
+        let probes = timeline.failed_probes.len();
+        let plural = if probes == 1 { "probe was" } else { "probes were" };
+        report.check(
+            probes <= holds,
+            format!("{probes} {plural} sent during the maintenance, at most one for each hold"),
         )?;
-        book.claim(
-            door.opener_was_alone,
-            "the probe that found it open went alone; the others followed its answer",
+        report.check(
+            timeline.first_success_was_alone,
+            "the first successful probe was sent alone; the other calls followed its response",
         )
     }
 
-    async fn errors(&self, book: &mut Playbook<'_>) -> Result<(), TourFault> {
-        book.open("Three foreign errors in one shape")?;
-        let trials = [
+    async fn errors(&self, report: &mut TourReport<'_>) -> Result<(), TourError> {
+        report.begin_step("Three vendor errors in one format")?;
+        let examples = [
             self.unknown_endpoint().await?,
             self.missing_file().await?,
             self.balancer_page().await?,
         ];
-        for trial in &trials {
-            trial.print(book)?;
+        for example in &examples {
+            example.print(report)?;
         }
-        for trial in &trials {
-            trial.judge(book)?;
+        for example in &examples {
+            example.check(report)?;
         }
         Ok(())
     }
 
-    async fn unknown_endpoint(&self) -> Result<Trial, TourFault> {
-        let direct = Letter::get("/api/v1/nowhere").header("x-api-key", "direct-key");
-        let said = self.visitor(self.droplink.address()).send(direct).await?;
-        let through = Letter::get("/droplink/nowhere").header("x-api-key", "demo-key");
-        let read = self.visitor(self.gateway).send(through).await?;
-        let detail = said.json()["error"].as_str().map(str::to_owned);
-        let said = (said.status, said.text());
-        Ok(Trial { who: "Droplink", said, read, code: "endpoint_not_found", detail })
+    async fn unknown_endpoint(&self) -> Result<ErrorExample, TourError> {
+        let direct = ClientRequest::get("/api/v1/nowhere").header("x-api-key", "direct-key");
+        let original = client(self.droplink.address()).send(direct).await?;
+        let request = ClientRequest::get("/droplink/nowhere").header("x-api-key", "demo-key");
+        let received = client(self.gateway).send(request).await?;
+        Ok(ErrorExample {
+            sender: "Droplink",
+            status: original.status,
+            body: original.text(),
+            received,
+            code: "endpoint_not_found",
+            detail: original.json()["error"].as_str().map(str::to_owned),
+        })
     }
 
-    async fn missing_file(&self) -> Result<Trial, TourFault> {
-        let at = self.visitor(self.wordbee.address());
-        let session = open_session(at, "/api", "direct").await?;
-        let said = at.send(session.sign(Letter::get("/api/documents/404"))).await?;
-        let gateway = self.visitor(self.gateway);
-        let session = open_session(gateway, "/wordbee", "demo").await?;
-        let read = gateway.send(session.sign(Letter::get("/wordbee/documents/404"))).await?;
-        let detail = said.json().pointer("/error/title").and_then(Value::as_str).map(str::to_owned);
-        let said = (said.status, said.text());
-        Ok(Trial { who: "Wordbee", said, read, code: "not_found", detail })
+    async fn missing_file(&self) -> Result<ErrorExample, TourError> {
+        let direct = client(self.wordbee.address());
+        let session = Session::open(direct, "/api", "direct").await?;
+        let request = session.sign(ClientRequest::get("/api/documents/404"));
+        let original = direct.send(request).await?;
+        let gateway = client(self.gateway);
+        let session = Session::open(gateway, "/wordbee", "demo").await?;
+        let request = session.sign(ClientRequest::get("/wordbee/documents/404"));
+        let received = gateway.send(request).await?;
+        let detail = original.json().pointer("/error/title").map(plain);
+        let (status, body) = (original.status, original.text());
+        Ok(ErrorExample { sender: "Wordbee", status, body, received, code: "not_found", detail })
     }
 
-    /// A write, so that nobody may try again on his own account.
-    async fn balancer_page(&self) -> Result<Trial, TourFault> {
-        let gateway = self.visitor(self.gateway);
-        let session = open_session(gateway, "/wordbee", "demo").await?;
-        let page = Canned::new(502, "text/html", BALANCER_PAGE);
-        let order = Order::next(1, Act::Answer(page)).method("POST").path("/api/documents");
-        self.wordbee.control(&Command::Order(order));
-        let write = Letter::post("/wordbee/documents", r#"{"name":"a.docx","content":"a"}"#);
-        let read = gateway.send(session.sign(write)).await?;
-        let said = (502, BALANCER_PAGE.to_owned());
-        Ok(Trial { who: "a balancer", said, read, code: "upstream_error", detail: None })
+    /// The request is a POST, so that the gateway does not retry the 502.
+    async fn balancer_page(&self) -> Result<ErrorExample, TourError> {
+        let gateway = client(self.gateway);
+        let session = Session::open(gateway, "/wordbee", "demo").await?;
+        let page = ScriptedResponse::new(502, "text/html", BALANCER_PAGE);
+        let rule = ScriptRule::next(1, Action::Answer(page));
+        let rule = rule.method("POST").path("/api/documents");
+        self.wordbee.control(&Command::Script(rule));
+        let request = r#"{"name":"a.docx","content":"a"}"#;
+        let request = session.sign(ClientRequest::post("/wordbee/documents", request));
+        Ok(ErrorExample {
+            sender: "A load balancer",
+            status: 502,
+            body: BALANCER_PAGE.to_owned(),
+            received: gateway.send(request).await?,
+            code: "upstream_error",
+            detail: None,
+        })
     }
+}
 
-    fn visitor(&self, address: SocketAddr) -> Visitor {
-        Visitor { address, silence_max: SILENCE_MAX }
-    }
+fn client(address: SocketAddr) -> Client {
+    Client { address, timeout: CLIENT_TIMEOUT }
+}
 
-    fn drop(&self) -> Letter {
-        Letter::post("/droplink/drop/create", DROP)
-            .header("x-api-key", "demo-key")
-            .header("prefer", PATIENCE)
-    }
+fn new_drop() -> ClientRequest {
+    ClientRequest::post("/droplink/drop/create", NEW_DROP)
+        .header("x-api-key", "demo-key")
+        .header("prefer", PATIENCE)
 }
 
 /// A Wordbee session.
@@ -279,158 +285,160 @@ struct Session {
 }
 
 impl Session {
-    fn sign(&self, letter: Letter) -> Letter {
-        letter.header("x-auth-accountid", self.account).header("x-auth-token", &self.token)
-    }
-}
-
-async fn open_session(
-    visitor: Visitor,
-    base: &str,
-    account: &'static str,
-) -> Result<Session, TourFault> {
-    let asked = format!(r#"{{"accountid":"{account}","key":"{account}-key"}}"#);
-    let letter = Letter::post(&format!("{base}/auth/token"), &asked);
-    let reply = visitor.send(letter.header("x-auth-accountid", account)).await?;
-    match reply.json().as_str() {
-        Some(token) if reply.status == 200 => Ok(Session { account, token: token.to_owned() }),
-        Some(_) | None => Err(TourFault::NoSession(reply.text())),
-    }
-}
-
-/// What one account's vendor saw since a mark.
-struct Seen {
-    arrivals: Vec<Arrival>,
-    log: super::Log,
-}
-
-impl Seen {
-    fn by(vendor: &Handle, mark: u64, account: &str) -> Self {
-        let mut log = vendor.log().after(mark);
-        log.arrivals.retain(|one| one.account == account);
-        Self { arrivals: log.arrivals.clone(), log }
-    }
-
-    fn worst_window(&self, window: Duration) -> usize {
-        self.log.worst_window(window)
-    }
-
-    fn busiest(&self, window: Duration) -> String {
-        let (count, worst) = (self.arrivals.len(), self.worst_window(window));
-        format!("{count} arrivals, {worst} in its busiest {}", seconds(window))
-    }
-
-    fn statuses(&self) -> String {
-        let words = |one: &Arrival| match one.status {
-            Some(status) => status.to_string(),
-            None => "no answer".to_owned(),
-        };
-        self.arrivals.iter().map(words).collect::<Vec<_>>().join(", then ")
-    }
-}
-
-/// What happened at a closed door.
-struct Doorstep {
-    /// Nanoseconds after the first arrival.
-    under_way: Vec<u64>,
-    failed_probes: Vec<u64>,
-    opener: Option<u64>,
-    opener_was_alone: bool,
-    followers: usize,
-}
-
-impl Doorstep {
-    fn of(seen: &Seen) -> Self {
-        let start = seen.arrivals.first().map_or(0, |one| one.at_ns);
-        let refused = || seen.arrivals.iter().filter(|one| one.status == Some(503));
-        let known = refused().filter_map(|one| one.answered_ns).min().unwrap_or(u64::MAX);
-        let since = |one: &Arrival| one.at_ns - start;
-        let opener = seen.arrivals.iter().find(|one| one.status == Some(200));
-        let alone = opener.is_some_and(|first| {
-            let done = first.answered_ns.unwrap_or(u64::MAX);
-            let beside = |one: &&Arrival| one.at_ns > first.at_ns && one.at_ns < done;
-            seen.arrivals.iter().filter(beside).count() == 0
-        });
-        let served = seen.arrivals.iter().filter(|one| one.status == Some(200)).count();
-        Self {
-            under_way: refused().filter(|one| one.at_ns <= known).map(since).collect(),
-            failed_probes: refused().filter(|one| one.at_ns > known).map(since).collect(),
-            opener: opener.map(since),
-            opener_was_alone: alone,
-            followers: served.saturating_sub(1),
+    async fn open(client: Client, base: &str, account: &'static str) -> Result<Self, TourError> {
+        let body = format!(r#"{{"accountid":"{account}","key":"{account}-key"}}"#);
+        let request = ClientRequest::post(&format!("{base}/auth/token"), &body);
+        let response = client.send(request.header("x-auth-accountid", account)).await?;
+        match response.json().as_str() {
+            Some(token) if response.status == 200 => Ok(Self { account, token: token.to_owned() }),
+            Some(_) | None => Err(TourError::NoSession(response.text())),
         }
     }
 
-    fn story(&self) -> Vec<String> {
-        let at = |ns: &u64| seconds(Duration::from_nanos(*ns));
-        let met = self.under_way.iter().map(|ns| format!("{} 503", at(ns)));
-        let probes = self.failed_probes.iter().map(|ns| format!("{} 503 to a probe", at(ns)));
-        let opener = self.opener.iter().map(|ns| format!("{} 200 to a probe", at(ns)));
-        let rest = std::iter::once(format!("then {} × 200", self.followers));
-        met.chain(probes).chain(opener).chain(rest).collect()
+    fn sign(&self, request: ClientRequest) -> ClientRequest {
+        request.header("x-auth-accountid", self.account).header("x-auth-token", &self.token)
     }
 }
 
-/// One foreign error: what the vendor said, what the client read, what it should mean.
-struct Trial {
-    who: &'static str,
-    said: (u16, String),
-    read: Reply,
+/// The requests of one account that a vendor logged after a mark.
+struct VendorView {
+    log: RequestLog,
+}
+
+impl VendorView {
+    fn since(vendor: &VendorHandle, mark: u64, account: &str) -> Self {
+        let mut log = vendor.log().after(mark);
+        log.arrivals.retain(|record| record.account == account);
+        Self { log }
+    }
+
+    fn arrivals(&self) -> &[RequestRecord] {
+        &self.log.arrivals
+    }
+
+    fn with_status(&self, status: u16) -> impl Iterator<Item = &RequestRecord> {
+        self.arrivals().iter().filter(move |record| record.status == Some(status))
+    }
+
+    fn busiest(&self, window: Duration) -> String {
+        let (count, worst) = (self.arrivals().len(), self.log.worst_window(window));
+        format!("{count} requests, at most {worst} in {}", seconds(window))
+    }
+
+    fn statuses(&self) -> String {
+        let text = |record: &RequestRecord| match record.status {
+            Some(status) => status.to_string(),
+            None => "no response".to_owned(),
+        };
+        self.arrivals().iter().map(text).collect::<Vec<_>>().join(", then ")
+    }
+}
+
+/// What the vendor got during and after the maintenance; moments are nanoseconds after the first
+/// request.
+struct MaintenanceTimeline {
+    /// Requests sent before the gateway had received the first 503.
+    in_flight: Vec<u64>,
+    failed_probes: Vec<u64>,
+    first_success: Option<u64>,
+    first_success_was_alone: bool,
+    later_successes: usize,
+}
+
+impl MaintenanceTimeline {
+    fn new(seen: &VendorView) -> Self {
+        let start = seen.arrivals().first().map_or(0, |record| record.at_ns);
+        let since_start = |record: &RequestRecord| record.at_ns - start;
+        let first_503 = seen.with_status(503).filter_map(|record| record.answered_ns).min();
+        let first_503 = first_503.unwrap_or(u64::MAX);
+        let (in_flight, probes): (Vec<_>, Vec<_>) =
+            seen.with_status(503).partition(|record| record.at_ns <= first_503);
+        let success = seen.with_status(200).next();
+        let alone = success.is_some_and(|first| {
+            let answered = first.answered_ns.unwrap_or(u64::MAX);
+            let concurrent =
+                |other: &RequestRecord| other.at_ns > first.at_ns && other.at_ns < answered;
+            !seen.arrivals().iter().any(concurrent)
+        });
+        Self {
+            in_flight: in_flight.into_iter().map(since_start).collect(),
+            failed_probes: probes.into_iter().map(since_start).collect(),
+            first_success: success.map(since_start),
+            first_success_was_alone: alone,
+            later_successes: seen.with_status(200).count().saturating_sub(1),
+        }
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let at = |ns: &u64| seconds(Duration::from_nanos(*ns));
+        let in_flight = self.in_flight.iter().map(|ns| format!("{} 503", at(ns)));
+        let failed = self.failed_probes.iter().map(|ns| format!("{} 503 to a probe", at(ns)));
+        let success = self.first_success.iter().map(|ns| format!("{} 200 to a probe", at(ns)));
+        let rest = std::iter::once(format!("then {} × 200", self.later_successes));
+        in_flight.chain(failed).chain(success).chain(rest).collect()
+    }
+}
+
+/// One vendor error: the original, and the problem that the client received.
+struct ErrorExample {
+    sender: &'static str,
+    status: u16,
+    body: String,
+    received: ClientResponse,
     code: &'static str,
+    /// The vendor's message, which the problem's detail must repeat.
     detail: Option<String>,
 }
 
-impl Trial {
-    fn print(&self, book: &mut Playbook<'_>) -> Result<(), TourFault> {
-        let problem = self.read.json();
-        let text = |name: &str| brief(plain(&problem[name]), 60);
+impl ErrorExample {
+    fn print(&self, report: &mut TourReport<'_>) -> Result<(), TourError> {
+        let problem = self.received.json();
+        let member = |name: &str| truncated(plain(&problem[name]), 60);
         let upstream = plain(problem.pointer("/upstream/status").unwrap_or(&Value::Null));
-        book.say(format!(
-            "{} said    {} {}",
-            self.who,
-            self.said.0,
-            brief(self.said.1.clone(), 74)
+        let body = truncated(self.body.clone(), 72);
+        report.line(format!("{} sent {} {body}", self.sender, self.status))?;
+        report.line(format!(
+            "  the client received {} {}",
+            self.received.status,
+            self.media_type()
         ))?;
-        book.say(format!("  the client read: {} {}", self.read.status, self.media_type()))?;
-        book.say(format!(
+        report.line(format!(
             "    code {} · status {} · source {} · upstream.status {upstream}",
-            text("code"),
-            text("status"),
-            text("source")
+            member("code"),
+            member("status"),
+            member("source")
         ))?;
-        book.say(format!("    detail {}", text("detail")))?;
-        book.say("")
+        report.line(format!("    detail {}", member("detail")))?;
+        report.line("")
     }
 
-    fn judge(&self, book: &mut Playbook<'_>) -> Result<(), TourFault> {
-        let problem = self.read.json();
-        let complete = MEMBERS.iter().all(|name| problem.get(name).is_some());
-        let shaped = complete
+    fn check(&self, report: &mut TourReport<'_>) -> Result<(), TourError> {
+        let problem = self.received.json();
+        let format_correct = MEMBERS.iter().all(|name| problem.get(name).is_some())
             && self.media_type().starts_with("application/problem+json")
-            && problem["status"] == self.read.status;
-        let meant = problem["code"] == self.code
+            && problem["status"] == self.received.status;
+        let meaning_correct = problem["code"] == self.code
             && problem["source"] == "upstream"
-            && problem.pointer("/upstream/status").is_some_and(|status| *status == self.said.0);
-        let worded = match &self.detail {
-            Some(sentence) => problem["detail"] == sentence.as_str(),
+            && problem.pointer("/upstream/status").is_some_and(|status| *status == self.status);
+        let detail_correct = match &self.detail {
+            Some(message) => problem["detail"] == message.as_str(),
             None => problem["detail"].as_str().is_some_and(|text| !text.is_empty()),
         };
-        let claim =
-            format!("{}: the one shape, the right meaning, the vendor's sentence", self.who);
-        book.claim(shaped && meant && worded, claim)
+        let claim = format!("{}: a complete problem with the right code and detail", self.sender);
+        report.check(format_correct && meaning_correct && detail_correct, claim)
     }
 
     fn media_type(&self) -> &str {
-        self.read.header("content-type").unwrap_or("(no media type)")
+        self.received.header("content-type").unwrap_or("(no media type)")
     }
 }
 
-/// Replies by status, and when the last one came.
-fn tally(replies: &[Reply]) -> String {
+/// Responses by status, and the time of the last one.
+fn summary(responses: &[ClientResponse]) -> String {
     let mut counts = BTreeMap::<u16, usize>::new();
-    replies.iter().for_each(|reply| *counts.entry(reply.status).or_default() += 1);
+    responses.iter().for_each(|response| *counts.entry(response.status).or_default() += 1);
     let each = counts.iter().map(|(status, count)| format!("{count} × {status}"));
-    let last = replies.iter().map(|reply| reply.took).max().unwrap_or_default();
+    let last = responses.iter().map(|response| response.took).max().unwrap_or_default();
     format!("{} in {}", each.collect::<Vec<_>>().join(", "), seconds(last))
 }
 
@@ -438,17 +446,16 @@ fn seconds(span: Duration) -> String {
     format!("{:.1} s", span.as_secs_f64())
 }
 
-/// A JSON value as a person writes it.
+/// A string without quotes, any other value as JSON.
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// At most `max` characters of a text, on one line.
-fn brief(text: String, max: usize) -> String {
-    if text.chars().count() <= max {
+fn truncated(text: String, chars_max: usize) -> String {
+    if text.chars().count() <= chars_max {
         return text;
     }
-    text.chars().take(max - 1).chain(['…']).collect()
+    text.chars().take(chars_max - 1).chain(['…']).collect()
 }
 
 #[cfg(test)]
@@ -467,28 +474,27 @@ mod tests {
     use super::super::{DemoSettings, Vendor, VendorSettings};
     use super::*;
 
-    /// A window of Droplink's is a fifth of a second.
+    /// Makes Droplink's window a fifth of a second.
     const SCALE: u32 = 300;
 
-    /// How the program between client and vendors behaves.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    enum Manner {
-        /// It passes on whatever it is given.
+    enum FakeBehaviour {
+        /// Forwards every request and response unchanged.
         Relay,
-        /// One send at a time, spaced; it resends and sleeps as the documents say.
+        /// Sends one request at a time with pauses, and retries and waits as the vendors document.
         Careful,
     }
 
-    /// Something that stands where the gateway would, to see that the tour can tell.
-    struct StandIn {
-        manner: Manner,
+    /// A small substitute for the gateway, to test what the tour finds out about it.
+    struct FakeGateway {
+        behaviour: FakeBehaviour,
         droplink: SocketAddr,
         wordbee: SocketAddr,
-        gate: Mutex<()>,
+        one_at_a_time: Mutex<()>,
     }
 
-    impl StandIn {
-        async fn open(self) -> SocketAddr {
+    impl FakeGateway {
+        async fn start(self) -> SocketAddr {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             let shared = Arc::new(self);
@@ -516,30 +522,30 @@ mod tests {
             };
             let text = std::str::from_utf8(&body).unwrap();
             let method = if head.method == "POST" { "POST" } else { "GET" };
-            let mut letter = Letter { method, ..Letter::post(&path, text) };
+            let mut request = ClientRequest { method, ..ClientRequest::post(&path, text) };
             for name in ["x-api-key", "x-auth-accountid", "x-auth-token"] {
                 if let Some(value) = head.headers.get(name) {
-                    letter = letter.header(name, value.to_str().unwrap());
+                    request = request.header(name, value.to_str().unwrap());
                 }
             }
-            let visitor = Visitor { address, silence_max: SILENCE_MAX };
-            let reply = match self.manner {
-                Manner::Relay => visitor.send(letter).await.unwrap(),
-                Manner::Careful => self.carefully(visitor, letter).await,
+            let client = client(address);
+            let response = match self.behaviour {
+                FakeBehaviour::Relay => client.send(request).await.unwrap(),
+                FakeBehaviour::Careful => self.send_carefully(client, request).await,
             };
-            let normal = self.manner == Manner::Careful && reply.status >= 400;
-            Ok(if normal { problem(&reply) } else { as_it_is(&reply) })
+            let is_error = self.behaviour == FakeBehaviour::Careful && response.status >= 400;
+            Ok(if is_error { problem(&response) } else { unchanged(&response) })
         }
 
-        async fn carefully(&self, visitor: Visitor, letter: Letter) -> Reply {
-            let _alone = self.gate.lock().await;
+        async fn send_carefully(&self, client: Client, request: ClientRequest) -> ClientResponse {
+            let _guard = self.one_at_a_time.lock().await;
             loop {
-                let reply = visitor.send(letter.clone()).await.unwrap();
+                let response = client.send(request.clone()).await.unwrap();
                 pause(Duration::from_millis(6000) / SCALE).await;
-                match reply.status {
+                match response.status {
                     503 => pause(HOLD / SCALE).await,
-                    400 if reply.text().contains("deadlock") => {}
-                    _ => return reply,
+                    400 if response.text().contains("deadlock") => {}
+                    _ => return response,
                 }
             }
         }
@@ -550,96 +556,95 @@ mod tests {
         clock.sleep_until(clock.now().plus(span)).await;
     }
 
-    fn as_it_is(reply: &Reply) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::from(reply.body.clone()));
-        *response.status_mut() = reply.status.try_into().unwrap();
+    fn unchanged(received: &ClientResponse) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::from(received.body.clone()));
+        *response.status_mut() = received.status.try_into().unwrap();
         response
     }
 
-    fn problem(reply: &Reply) -> Response<Full<Bytes>> {
-        let said = reply.json();
-        let sentence =
-            said["error"].as_str().or(said.pointer("/error/title").and_then(Value::as_str));
-        let (code, status) = match reply.status {
+    fn problem(received: &ClientResponse) -> Response<Full<Bytes>> {
+        let original = received.json();
+        let title = original.pointer("/error/title").and_then(Value::as_str);
+        let message = original["error"].as_str().or(title);
+        let (code, status) = match received.status {
             404 => ("endpoint_not_found", 404),
             400 => ("not_found", 404),
             _ => ("upstream_error", 502),
         };
         let body = json!({"type": "urn:x", "title": code, "status": status, "code": code,
-            "detail": sentence.unwrap_or("502 Bad Gateway"), "source": "upstream",
-            "retryable": false, "request_id": "1", "upstream": {"status": reply.status}});
+            "detail": message.unwrap_or("502 Bad Gateway"), "source": "upstream",
+            "retryable": false, "request_id": "1", "upstream": {"status": received.status}});
         let response = Response::builder().status(status);
         let response = response.header("content-type", "application/problem+json");
         response.body(Full::from(body.to_string())).unwrap()
     }
 
-    fn vendor(settings: VendorSettings) -> Handle {
+    fn vendor(settings: VendorSettings) -> VendorHandle {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Vendor::on_thread(settings, listener).unwrap()
     }
 
-    fn played(manner: Manner) -> (TourVerdict, String) {
+    fn run_tour(behaviour: FakeBehaviour) -> (TourResult, String) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let settings = DemoSettings { scale: SCALE, ..DemoSettings::default() };
         let (droplink, wordbee) =
             (vendor(settings.droplink_settings()), vendor(settings.wordbee_settings()));
-        let stand_in = StandIn {
-            manner,
+        let fake_gateway = FakeGateway {
+            behaviour,
             droplink: droplink.address(),
             wordbee: wordbee.address(),
-            gate: Mutex::new(()),
+            one_at_a_time: Mutex::new(()),
         };
         let mut printed = Vec::new();
-        let verdict = runtime.block_on(async {
-            let gateway = stand_in.open().await;
-            let screen = Screen { out: &mut printed, kind: ScreenKind::Plain };
-            tour(gateway, &droplink, &wordbee, SCALE, screen).await.unwrap()
+        let result = runtime.block_on(async {
+            let gateway = fake_gateway.start().await;
+            let output = TourOutput { out: &mut printed, kind: OutputKind::Plain };
+            tour(gateway, &droplink, &wordbee, SCALE, output).await.unwrap()
         });
-        (verdict, String::from_utf8(printed).unwrap())
+        (result, String::from_utf8(printed).unwrap())
     }
 
     #[test]
-    fn a_careful_program_passes_the_tour() {
-        let (verdict, printed) = played(Manner::Careful);
-        assert!(verdict.passed(), "{printed}");
-        assert!(printed.contains("40 arrivals, 40 in its busiest 0.2 s"), "{printed}");
+    fn a_careful_gateway_passes_the_tour() {
+        let (result, printed) = run_tour(FakeBehaviour::Careful);
+        assert!(result.passed(), "{printed}");
+        assert!(printed.contains("40 requests, at most 40 in 0.2 s"), "{printed}");
         assert!(printed.contains("503 to a probe"), "{printed}");
-        assert!(printed.contains("13 of 13 claims hold"), "{printed}");
+        assert!(printed.contains("13 of 13 checks passed"), "{printed}");
         assert!(printed.starts_with("You will see"), "{printed}");
-        assert!(printed.contains("… 12 calls wait; Droplink opens again in 1."), "{printed}");
+        assert!(printed.contains("… 12 calls wait; the maintenance ends in 1."), "{printed}");
         let widest = printed.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(100), "{widest:?}: {printed}");
     }
 
     #[test]
-    fn a_plain_relay_fails_every_scene() {
-        let (verdict, printed) = played(Manner::Relay);
-        assert!(!verdict.passed());
-        for scene in &verdict.scenes {
-            assert!(scene.checks.iter().any(|check| !check.holds), "{}: {printed}", scene.title);
+    fn a_relay_fails_every_step() {
+        let (result, printed) = run_tour(FakeBehaviour::Relay);
+        assert!(!result.passed());
+        for step in &result.steps {
+            assert!(step.checks.iter().any(|check| !check.holds), "{}: {printed}", step.title);
         }
-        assert_eq!(verdict.scenes.len(), 4);
+        assert_eq!(result.steps.len(), 4);
     }
 
     #[test]
-    fn what_goes_on_meanwhile_is_said_in_whole_sentences() {
+    fn progress_lines_say_how_many_calls_wait_and_for_what() {
         let (closed, hold) = (Duration::from_millis(7_500), Duration::from_secs(5));
         let rows = [
-            (12, 1_000, "12 calls wait; Droplink opens again in 6.5 s"),
-            (12, 8_000, "12 calls wait; Droplink is open again, the next probe finds it in 3.0 s"),
-            (12, 10_900, "the next probe finds it in 0.1 s or less"),
-            (9, 11_500, "9 calls wait; a probe found Droplink open, and the others follow"),
-            (1, 12_000, "1 call waits; a probe found Droplink open"),
+            (12, 1_000, "12 calls wait; the maintenance ends in 6.5 s"),
+            (
+                12,
+                8_000,
+                "12 calls wait; the maintenance is over, the next probe is sent within 3.0 s",
+            ),
+            (12, 10_900, "the next probe is sent within 0.1 s"),
+            (9, 11_500, "9 calls wait; Droplink responds again, the others follow"),
+            (1, 12_000, "1 call waits; Droplink responds again"),
         ];
-        for (calls, millis, words) in rows {
-            let text = waiting(calls, Duration::from_millis(millis), closed, hold);
-            assert!(text.contains(words), "{text}");
+        for (calls, millis, expected) in rows {
+            let text = progress_text(calls, Duration::from_millis(millis), closed, hold);
+            assert!(text.contains(expected), "{text}");
             assert!(text.len() <= 90, "{text}");
         }
-    }
-
-    #[test]
-    fn a_verdict_without_scenes_has_not_passed() {
-        assert!(!TourVerdict::default().passed());
     }
 }

@@ -1,5 +1,5 @@
-//! Wordbee as its document describes it: tokens, documents, asynchronous calls, and three error
-//! payloads whose shape follows the document to the byte.
+//! The endpoints of Wordbee as its documentation describes them: session tokens, documents and
+//! asynchronous operations. The three documented error bodies are reproduced to the byte.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, SystemTime};
@@ -7,32 +7,29 @@ use std::time::{Duration, SystemTime};
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::answer::Answer;
-use super::arrivals::nanos;
-use super::droplink::Now;
+use super::message::{EndpointRequest, VendorResponse, VendorTime};
+use super::request_log::nanos;
 use super::settings::{Allowance, Credential};
 
-/// Where its interface lives.
 pub(super) const BASE: &str = "/api";
-/// The one call that is not counted, after the base.
+/// Requests to this path, below the base path, are not counted against the limit.
 pub(super) const TOKEN_PATH: &str = "/auth/token";
-/// A token dies after so long without use.
+/// A token expires after this time without use.
 const TOKEN_IDLE: Duration = Duration::from_secs(30 * 60);
-/// Tokens alive at once; the one unused for longest goes.
+/// Beyond this bound the least recently used token is discarded.
 const TOKENS_MAX: usize = 10_000;
-/// Documents and operations kept; the oldest goes.
+/// Beyond this bound the oldest operation and its document are discarded.
 const OPERATIONS_MAX: usize = 10_000;
-/// An asynchronous call waits so long, then executes so long.
+/// An asynchronous operation waits this long, then executes this long.
 const PHASE: Duration = Duration::from_secs(5);
-/// The document every customer starts with.
+/// A document that exists from the start.
 const SAMPLE_ID: u64 = 1;
 
-/// What Wordbee remembers.
 #[derive(Debug, Default)]
 pub(super) struct Wordbee {
     tokens: HashMap<String, Token>,
     operations: VecDeque<Operation>,
-    forgotten: u64,
+    discarded: u64,
 }
 
 #[derive(Debug)]
@@ -41,7 +38,7 @@ struct Token {
     used_ns: u64,
 }
 
-/// An asynchronous call that makes a document, or fails.
+/// An asynchronous operation that creates a document, or fails.
 #[derive(Debug)]
 struct Operation {
     requestid: u64,
@@ -50,71 +47,54 @@ struct Operation {
     started_ns: u64,
 }
 
-/// The call as the pages see it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Visit<'a> {
-    pub(super) method: &'a str,
-    /// What follows the base, without the query.
-    pub(super) path: &'a str,
-    pub(super) query: &'a str,
-    pub(super) headers: &'a HeaderMap,
-    /// The beginning of the body; a longer one is only weighed and hashed.
-    pub(super) body: &'a [u8],
-    pub(super) body_len: u64,
-    pub(super) body_hash: u64,
-    pub(super) now: Now,
-    /// For the dates in payloads.
-    pub(super) wall: SystemTime,
-}
-
 impl Wordbee {
-    /// Obtains or ends a session.
+    /// Opens a session (POST) or ends it (DELETE).
     pub(super) fn token(
         &mut self,
-        visit: Visit<'_>,
-        known: &[Credential],
-        chance: [u8; 16],
-    ) -> Answer {
-        if visit.method == "DELETE" {
-            let ended = token_of(visit.headers).and_then(|token| self.tokens.remove(token));
-            let gone = || invalid_token(visit.wall);
-            return ended.map_or_else(gone, |_| Answer::empty(StatusCode::NO_CONTENT));
+        request: EndpointRequest<'_>,
+        credentials: &[Credential],
+        random: [u8; 16],
+    ) -> VendorResponse {
+        if request.method == "DELETE" {
+            let ended = token_of(request.headers).and_then(|token| self.tokens.remove(token));
+            let unknown = || invalid_token(request.wall);
+            return ended.map_or_else(unknown, |_| VendorResponse::empty(StatusCode::NO_CONTENT));
         }
-        if visit.method != "POST" {
-            return failure(StatusCode::NOT_FOUND, visit.wall);
+        if request.method != "POST" {
+            return failure(StatusCode::NOT_FOUND, request.wall);
         }
-        let asked: Value = serde_json::from_slice(visit.body).unwrap_or_default();
+        let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
         let matches =
-            |one: &&Credential| asked["accountid"] == one.account && asked["key"] == one.key;
-        match known.iter().find(matches) {
-            Some(known) => self.open_session(&known.account, visit.now, chance),
-            None => bad_request("Invalid private key.", visit.wall),
+            |one: &&Credential| body["accountid"] == one.account && body["key"] == one.key;
+        match credentials.iter().find(matches) {
+            Some(known) => self.open_session(&known.account, request.now, random),
+            None => bad_request("Invalid private key.", request.wall),
         }
     }
 
-    fn open_session(&mut self, account: &str, now: Now, chance: [u8; 16]) -> Answer {
+    fn open_session(&mut self, account: &str, now: VendorTime, random: [u8; 16]) -> VendorResponse {
         if self.tokens.len() >= TOKENS_MAX {
             let oldest = self.tokens.iter().min_by_key(|(_, token)| token.used_ns);
             let oldest = oldest.map(|(name, _)| name.clone());
             oldest.and_then(|name| self.tokens.remove(&name));
         }
-        let name = format!("{:032x}", u128::from_be_bytes(chance));
+        let name = format!("{:032x}", u128::from_be_bytes(random));
         let token = Token { account: account.to_owned(), used_ns: now.ns };
         self.tokens.insert(name.clone(), token);
-        Answer::json(StatusCode::OK, &Value::String(name))
+        VendorResponse::json(StatusCode::OK, &Value::String(name))
     }
 
-    /// Why a request may not come in, if it may not; using a token keeps it alive.
-    pub(super) fn refusal(&mut self, visit: Visit<'_>) -> Option<Answer> {
-        let idle = nanos(TOKEN_IDLE / visit.now.scale);
-        let fresh = |token: &&mut Token| visit.now.ns.saturating_sub(token.used_ns) < idle;
-        let token = token_of(visit.headers).and_then(|name| self.tokens.get_mut(name));
+    /// The error of a request without a valid token. A valid token is marked as used.
+    pub(super) fn rejection(&mut self, request: EndpointRequest<'_>) -> Option<VendorResponse> {
+        let idle = nanos(TOKEN_IDLE / request.now.scale);
+        let fresh = |token: &&mut Token| request.now.ns.saturating_sub(token.used_ns) < idle;
+        let token = token_of(request.headers).and_then(|name| self.tokens.get_mut(name));
         match token.filter(fresh) {
-            Some(token) if Some(token.account.as_str()) == account(visit.headers) => {
-                token.used_ns = visit.now.ns;
+            Some(token) if Some(token.account.as_str()) == account(request.headers) => {
+                token.used_ns = request.now.ns;
                 None
             }
-            Some(_) | None => Some(invalid_token(visit.wall)),
+            Some(_) | None => Some(invalid_token(request.wall)),
         }
     }
 
@@ -122,64 +102,63 @@ impl Wordbee {
         self.tokens.clear();
     }
 
-    /// Answers a call that may come in.
-    pub(super) fn answer(&mut self, visit: Visit<'_>) -> Answer {
-        let parts: Vec<&str> = visit.path.split('/').skip(1).collect();
-        match (visit.method, parts.as_slice()) {
-            ("POST", ["documents"]) => self.create(visit),
-            ("GET" | "HEAD", ["documents", id]) => self.document(id, visit),
-            ("GET" | "HEAD", ["trm", "status"]) => self.status(visit),
-            _ => failure(StatusCode::NOT_FOUND, visit.wall),
+    /// Responds to a request with a valid token.
+    pub(super) fn respond(&mut self, request: EndpointRequest<'_>) -> VendorResponse {
+        let segments: Vec<&str> = request.path.split('/').skip(1).collect();
+        match (request.method, segments.as_slice()) {
+            ("POST", ["documents"]) => self.create(request),
+            ("GET" | "HEAD", ["documents", id]) => self.document(id, request),
+            ("GET" | "HEAD", ["trm", "status"]) => self.status(request),
+            _ => failure(StatusCode::NOT_FOUND, request.wall),
         }
     }
 
-    fn create(&mut self, visit: Visit<'_>) -> Answer {
-        let asked: Value = serde_json::from_slice(visit.body).unwrap_or_default();
-        let Some(name) = asked["name"].as_str() else {
-            return bad_request("The document has no name.", visit.wall);
+    fn create(&mut self, request: EndpointRequest<'_>) -> VendorResponse {
+        let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
+        let Some(name) = body["name"].as_str() else {
+            return bad_request("The document has no name.", request.wall);
         };
         if self.operations.len() >= OPERATIONS_MAX {
             self.operations.pop_front();
-            self.forgotten += 1;
+            self.discarded += 1;
         }
         let operation = Operation {
-            requestid: SAMPLE_ID + self.forgotten + self.operations.len() as u64 + 1,
+            requestid: SAMPLE_ID + self.discarded + self.operations.len() as u64 + 1,
             name: name.to_owned(),
-            fails: asked["content"].as_str().is_none_or(str::is_empty),
-            started_ns: visit.now.ns,
+            fails: body["content"].as_str().is_none_or(str::is_empty),
+            started_ns: request.now.ns,
         };
-        let answer = operation.envelope(visit.now);
+        let response = operation.envelope(request.now);
         self.operations.push_back(operation);
-        answer
+        response
     }
 
-    /// An operation's result carries its number.
-    fn document(&self, id: &str, visit: Visit<'_>) -> Answer {
+    /// A document has the number of the operation that created it.
+    fn document(&self, id: &str, request: EndpointRequest<'_>) -> VendorResponse {
         let Ok(id) = id.parse::<u64>() else {
-            return failure(StatusCode::NOT_FOUND, visit.wall);
+            return failure(StatusCode::NOT_FOUND, request.wall);
         };
-        let made = self.operation(id).filter(|one| one.state(visit.now) == State::Finished);
-        match made.map(|one| one.name.as_str()).or((id == SAMPLE_ID).then_some("Welcome.docx")) {
-            Some(name) => Answer::json(StatusCode::OK, &json!({"id": id, "name": name})),
-            None => bad_request("The requested file does not exist.", visit.wall),
+        let created = self.operation(id).filter(|one| one.state(request.now) == State::Finished);
+        match created.map(|one| one.name.as_str()).or((id == SAMPLE_ID).then_some("Welcome.docx")) {
+            Some(name) => VendorResponse::json(StatusCode::OK, &json!({"id": id, "name": name})),
+            None => bad_request("The requested file does not exist.", request.wall),
         }
     }
 
-    fn status(&self, visit: Visit<'_>) -> Answer {
-        let asked = visit.query.split('&').find_map(|pair| pair.strip_prefix("requestid="));
-        match asked.and_then(|id| id.parse().ok()).and_then(|id| self.operation(id)) {
-            Some(operation) => operation.envelope(visit.now),
-            None => failure(StatusCode::NOT_FOUND, visit.wall),
+    fn status(&self, request: EndpointRequest<'_>) -> VendorResponse {
+        let id = request.query.split('&').find_map(|pair| pair.strip_prefix("requestid="));
+        match id.and_then(|id| id.parse().ok()).and_then(|id| self.operation(id)) {
+            Some(operation) => operation.envelope(request.now),
+            None => failure(StatusCode::NOT_FOUND, request.wall),
         }
     }
 
     fn operation(&self, id: u64) -> Option<&Operation> {
-        let place = id.checked_sub(SAMPLE_ID + self.forgotten + 1)?;
-        self.operations.get(usize::try_from(place).ok()?)
+        let index = id.checked_sub(SAMPLE_ID + self.discarded + 1)?;
+        self.operations.get(usize::try_from(index).ok()?)
     }
 }
 
-/// How far an asynchronous call has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Waiting,
@@ -189,7 +168,7 @@ enum State {
 }
 
 impl Operation {
-    fn state(&self, now: Now) -> State {
+    fn state(&self, now: VendorTime) -> State {
         let age = now.ns.saturating_sub(self.started_ns);
         let phase = nanos(PHASE / now.scale);
         match () {
@@ -200,8 +179,8 @@ impl Operation {
         }
     }
 
-    /// Status 200 even when it failed.
-    fn envelope(&self, now: Now) -> Answer {
+    /// The HTTP status is 200 even when the operation failed.
+    fn envelope(&self, now: VendorTime) -> VendorResponse {
         let state = self.state(now);
         let status = format!("{state:?}");
         let mut trm = json!({"requestid": self.requestid.to_string(), "isbatch": false,
@@ -210,11 +189,10 @@ impl Operation {
             trm["statusInfo"] = json!("The file is empty and cannot be processed.");
         }
         let custom = (state == State::Finished).then(|| json!({"documentid": self.requestid}));
-        Answer::json(StatusCode::OK, &json!({"trm": trm, "custom": custom}))
+        VendorResponse::json(StatusCode::OK, &json!({"trm": trm, "custom": custom}))
     }
 }
 
-/// Whom a request is counted for.
 pub(super) fn account(headers: &HeaderMap) -> Option<&str> {
     headers.get("x-auth-accountid")?.to_str().ok()
 }
@@ -223,8 +201,8 @@ fn token_of(headers: &HeaderMap) -> Option<&str> {
     headers.get("x-auth-token")?.to_str().ok()
 }
 
-/// The answer for a status in the vendor's shape; the document words only some of them.
-pub(super) fn failure(status: StatusCode, wall: SystemTime) -> Answer {
+/// The vendor's error for a status; the documentation has messages only for some.
+pub(super) fn failure(status: StatusCode, wall: SystemTime) -> VendorResponse {
     let title = match status.as_u16() {
         404 => "The method does not exist or a URL parameter is missing or invalid.",
         500 => "An internal error occurred.",
@@ -236,50 +214,50 @@ pub(super) fn failure(status: StatusCode, wall: SystemTime) -> Answer {
     plain(status, title, wall)
 }
 
-/// The database deadlock: not in Wordbee's document, in its default error all the same.
-pub(super) fn deadlock(wall: SystemTime) -> Answer {
+/// A database deadlock in the vendor's default error shape; the documentation does not mention one.
+pub(super) fn deadlock(wall: SystemTime) -> VendorResponse {
     bad_request("The transaction was chosen as deadlock victim. Rerun the transaction.", wall)
 }
 
-/// The 429 of the page's own source.
-pub(super) fn throttled(status: StatusCode, granted: &Allowance) -> Answer {
+/// The 429 body that the documentation shows.
+pub(super) fn throttled(status: StatusCode, granted: &Allowance) -> VendorResponse {
     let period = time_span(granted.window);
-    let sentence = format!("Requests throttled. Maximum allowed {} per {period}.", granted.limit);
-    let error = json!({"type": "Throttling error", "message": sentence});
-    Answer::json(status, &json!({"error": error, "reason": sentence}))
+    let message = format!("Requests throttled. Maximum allowed {} per {period}.", granted.limit);
+    let error = json!({"type": "Throttling error", "message": message});
+    VendorResponse::json(status, &json!({"error": error, "reason": message}))
 }
 
-/// The document's first and second payload.
-fn bad_request(title: &str, wall: SystemTime) -> Answer {
+/// The first and second documented error body.
+fn bad_request(title: &str, wall: SystemTime) -> VendorResponse {
     plain(StatusCode::BAD_REQUEST, title, wall)
 }
 
-fn plain(status: StatusCode, title: &str, wall: SystemTime) -> Answer {
+fn plain(status: StatusCode, title: &str, wall: SystemTime) -> VendorResponse {
     let (date, title) = (date(wall), Value::from(title));
     let body = format!(
         r#"{{ "error": {{ "operation": null, "date": "{date}", "title": {title}, "details": null, "errorurl": null, "messages": [] }}, "reason": {title} }}"#
     );
-    Answer::new(status, "application/json; charset=utf-8", body)
+    VendorResponse::new(status, "application/json; charset=utf-8", body)
 }
 
-/// The document's third payload.
-fn invalid_token(wall: SystemTime) -> Answer {
+/// The third documented error body.
+fn invalid_token(wall: SystemTime) -> VendorResponse {
     let date = date(wall);
     let child = "API construct session from token failed with error: Not authenticated";
     let body = format!(
         r#"{{ "error": {{ "operation": null, "date": "{date}", "title": "Token invalid or expired.", "details": "Token invalid or expired.", "errorurl": null, "messages": [ {{ "title": "Not authenticated", "details": "{child}", "errorurl": null }} ] }}, "reason": "Not authenticated - {child}" }}"#
     );
-    Answer::new(StatusCode::BAD_REQUEST, "application/json; charset=utf-8", body)
+    VendorResponse::new(StatusCode::BAD_REQUEST, "application/json; charset=utf-8", body)
 }
 
-/// UTC with seven fractional digits.
+/// UTC with seven fractional digits, as .NET formats it.
 fn date(wall: SystemTime) -> String {
     let moment = jiff::Timestamp::try_from(wall).unwrap_or_default();
     let tenths_of_micros = moment.subsec_nanosecond().unsigned_abs() / 100;
     format!("{}.{tenths_of_micros:07}Z", moment.strftime("%Y-%m-%dT%H:%M:%S"))
 }
 
-/// Days, hours, minutes, seconds and their fraction as .NET writes a span of time.
+/// Days, hours, minutes, seconds and fraction as .NET formats a `TimeSpan`.
 pub(super) fn time_span(span: Duration) -> String {
     let all = span.as_secs();
     let (hours, minutes, seconds) = (all / 3600 % 24, all / 60 % 60, all % 60);
@@ -291,11 +269,11 @@ pub(super) fn time_span(span: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::answer::Content;
+    use super::super::message::Content;
     use super::*;
 
-    fn text(answer: &Answer) -> String {
-        let Content::Whole(body) = &answer.body else { panic!("not whole") };
+    fn text(response: &VendorResponse) -> String {
+        let Content::Whole(body) = &response.body else { panic!("not whole") };
         String::from_utf8(body.to_vec()).unwrap()
     }
 
@@ -304,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn payloads_follow_the_document_to_the_byte() {
+    fn error_bodies_equal_the_documented_ones() {
         let missing = r#"{ "error": { "operation": null, "date": "2020-12-15T08:34:38.7706101Z", "title": "The requested file does not exist.", "details": null, "errorurl": null, "messages": [] }, "reason": "The requested file does not exist." }"#;
         let key = r#"{ "error": { "operation": null, "date": "2020-12-15T08:44:08.7986219Z", "title": "Invalid private key.", "details": null, "errorurl": null, "messages": [] }, "reason": "Invalid private key." }"#;
         let token = r#"{ "error": { "operation": null, "date": "2020-12-15T10:00:45.4858252Z", "title": "Token invalid or expired.", "details": "Token invalid or expired.", "errorurl": null, "messages": [ { "title": "Not authenticated", "details": "API construct session from token failed with error: Not authenticated", "errorurl": null } ] }, "reason": "Not authenticated - API construct session from token failed with error: Not authenticated" }"#;
@@ -316,15 +294,15 @@ mod tests {
     }
 
     #[test]
-    fn throttling_names_its_real_limit() {
+    fn a_429_names_the_limit_in_real_time() {
         let granted = Allowance::new(1000, Duration::from_secs(3600));
-        let answer = throttled(StatusCode::TOO_MANY_REQUESTS, &granted);
+        let response = throttled(StatusCode::TOO_MANY_REQUESTS, &granted);
         let expected = r#"{"error":{"type":"Throttling error","message":"Requests throttled. Maximum allowed 1000 per 01:00:00."},"reason":"Requests throttled. Maximum allowed 1000 per 01:00:00."}"#;
-        assert_eq!(text(&answer), expected);
+        assert_eq!(text(&response), expected);
     }
 
     #[test]
-    fn spans_are_written_as_dotnet_writes_them() {
+    fn spans_are_formatted_as_dotnet_formats_them() {
         for (span, written) in [
             (Duration::from_secs(1), "00:00:01"),
             (Duration::from_secs(86_400), "1.00:00:00"),
@@ -336,14 +314,14 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_can_fail_inside_a_success() {
+    fn a_failed_operation_is_reported_with_status_200() {
         let operation =
             Operation { requestid: 2, name: "a".to_owned(), fails: true, started_ns: 0 };
-        let at = |seconds: u64| Now { ns: seconds * 1_000_000_000, scale: 1 };
+        let at = |seconds: u64| VendorTime { ns: seconds * 1_000_000_000, scale: 1 };
         for (second, state) in [(0, "Waiting"), (5, "Executing"), (10, "Failed")] {
-            let answer = operation.envelope(at(second));
-            let body: Value = serde_json::from_str(&text(&answer)).unwrap();
-            assert_eq!((answer.status, &body["trm"]["status"]), (StatusCode::OK, &json!(state)));
+            let response = operation.envelope(at(second));
+            let body: Value = serde_json::from_str(&text(&response)).unwrap();
+            assert_eq!((response.status, &body["trm"]["status"]), (StatusCode::OK, &json!(state)));
             assert_eq!(body["trm"]["statusInfo"].is_string(), state == "Failed");
         }
     }

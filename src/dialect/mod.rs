@@ -3,7 +3,7 @@
 //!
 //! | step | files |
 //! | --- | --- |
-//! | bytes → [`Document`](document::Document) | `document` |
+//! | bytes → `Document` | `document` |
 //! | document → [`Facts`] | `facts`: by the places a dialect names (`extract`), else by the usual names (`auto`) |
 //! | head and facts → [`Classification`] | `classify`: the dialect's rules, the usual signs, the status |
 //! | wait hints and rate limits of a head, a body, a sentence | `hint` |

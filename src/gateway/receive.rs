@@ -36,8 +36,8 @@ impl<E> Gateway<E> {
     ) -> Result<Call<'_>, Rejection> {
         let arrival = self.clock.now();
         let scan = RequestScan::of(request.headers());
-        let id = scan.request_id(request.headers()).cloned();
-        let id = id.unwrap_or_else(|| self.new_request_id());
+        let client_id = scan.request_id(request.headers()).cloned();
+        let id = client_id.unwrap_or_else(|| self.new_request_id());
         let reject = |reason, upstream| Rejection { id: id.clone(), reason, upstream };
         if CallMethod::from(request.method()).may_echo() {
             return Err(reject(TRACE_REFUSED, None));
@@ -47,32 +47,27 @@ impl<E> Gateway<E> {
         let reject = |reason| reject(reason, Some(upstream));
         let (settings, path) = (&self.settings.upstreams[upstream], client_url.path());
         let sent_method = std::mem::take(request.method_mut());
-        let query = client_url.target.query();
-        let overrides = scan.overrides(&sent_method, request.headers(), query);
+        let overrides = scan.overrides(&sent_method, request.headers(), client_url.target.query());
         let method = CallMethod::new(&sent_method, &overrides);
         self.check(request.headers(), scan, method).map_err(reject)?;
         decisive_headers(request.headers(), settings, method, path).map_err(reject)?;
-        let (prefix_bytes, base_path) = (client_url.prefix_bytes, &settings.base_path);
-        let target = headers::target(&client_url.target, prefix_bytes, base_path)
+        let prefix_bytes = client_url.prefix_bytes;
+        let target = headers::target(&client_url.target, prefix_bytes, &settings.base_path)
             .map_err(|_fault| reject(PATH_LEAVES_ROUTE))?;
         let Policies { applied: policy, certain } = settings.policies_for(method, path);
         let asked = scan.preferred_wait(request.headers());
         let wait_applied = asked.map(|wait| wait.min(policy.wait_max).min(certain.wait_max));
-        let deadline = arrival.plus(wait_applied.unwrap_or_else(|| policy.wait.min(certain.wait)));
+        let deadline = arrival.plus(wait_applied.unwrap_or(policy.wait.min(certain.wait)));
         let replay_bytes_max = policy.replay_body_max.min(certain.replay_body_max);
-        let incoming = std::mem::take(request.body_mut()).into();
+        let body = std::mem::take(request.body_mut()).into();
         let protected = &self.protected_headers[upstream];
-        let body = ReplayBody::new(incoming, replay_bytes_max, &self.pool, protected);
-        let replayable = body.is_surely_replayable();
+        let body = ReplayBody::new(body, replay_bytes_max, &self.pool, protected);
+        let replayable = body.is_surely_replayable().then_some(ProbeFitness::Replayable);
         let scheduling = Scheduling {
             priority: self.settings.clients.all()[identified.client].priority,
             arrival,
             deadline,
-            probe_fitness: if replayable {
-                ProbeFitness::Replayable
-            } else {
-                ProbeFitness::OneShot
-            },
+            probe_fitness: replayable.unwrap_or(ProbeFitness::OneShot),
         };
         let slot_request = self.accounts.slot_request(upstream, method, path, scheduling);
         let mut call = Call {
@@ -101,10 +96,8 @@ impl<E> Gateway<E> {
             body,
             history: CallHistory::default(),
         };
-        let peer = match certain.client_address {
-            ClientAddress::Send => Some(client.address().ip()),
-            ClientAddress::Drop => None,
-        };
+        let send_address = certain.client_address == ClientAddress::Send;
+        let peer = send_address.then(|| client.address().ip());
         match self.filter_request(&mut call, identified.key, peer, request.version()) {
             Ok(()) => Ok(call),
             Err(reason) => Err(Rejection { id: call.id, reason, upstream: Some(upstream) }),

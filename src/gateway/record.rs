@@ -16,7 +16,7 @@ use super::call::{Call, CallHistory};
 use super::state::Gateway;
 
 /// How a call ended, for metrics and log.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(super) struct CallEnd<'a> {
     pub(super) status: StatusCode,
     pub(super) problem: Option<&'a Problem>,

@@ -114,7 +114,8 @@ mod tests {
     #[test]
     fn a_window_must_bring_its_bytes_unless_the_vendor_reads_slowly() {
         const WINDOW_BYTES: u64 = 30 * 1024;
-        let rows: [(u64, &[(u64, u64, bool)], Option<u64>); 6] = [
+        type Row = (u64, &'static [(u64, u64, bool)], Option<u64>);
+        let rows: [Row; 6] = [
             (1024, &[(10, 0, true), (29, 9, true), (30, 9, true)], Some(30)),
             (1024, &[(30, WINDOW_BYTES - 1, true)], Some(30)),
             (1024, &[(30, WINDOW_BYTES, true), (60, 2 * WINDOW_BYTES, true)], None),

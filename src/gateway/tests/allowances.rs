@@ -287,7 +287,7 @@ async fn a_throttle_is_unexpected_only_if_an_enforced_window_had_room() {
     ];
     for (allowances, expected) in rows {
         let described = format!("{allowances:?}");
-        let replies = [throttled.clone(), OK];
+        let replies = [throttled, OK];
         let harness =
             Arc::new(harness("auto", &replies, |upstream| upstream.allowances = allowances));
         assert_eq!(crowd(&harness, 1).await, [200]);

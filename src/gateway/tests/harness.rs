@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::upstream::{Attempt, Reply, ScriptedUpstream};
 use crate::allowance::{AccountRule, Allowance, Grant, Mode, Spread};
@@ -278,8 +278,9 @@ impl ClientResponse {
     #[track_caller]
     pub(super) fn assert_problem(&self, status: u16, members: Value) {
         self.assert_status(status);
-        let (problem, members) = (self.problem(), members.as_object().cloned());
-        for (member, expected) in members.unwrap_or_else(Map::new) {
+        let problem = self.problem();
+        let Value::Object(members) = members else { panic!("members are an object") };
+        for (member, expected) in members {
             assert_eq!(problem[&member], expected, "member `{member}` of {problem:#}");
         }
     }

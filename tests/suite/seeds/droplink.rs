@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel::demo::{Act, Command, Handle, Order, Throttling, VendorSettings};
+use evenkeel::demo::{Action, Command, ScriptRule, ThrottleStyle, VendorHandle, VendorSettings};
 use serde_json::Value;
 
 use super::{
@@ -29,7 +29,7 @@ const COMPRESSED: &[(&str, &str)] = &[
 
 /// A gateway with this vendor and the built-in rules.
 #[track_caller]
-pub(super) fn gateway_to(vendor: &Handle, more: &str) -> Gateway {
+pub(super) fn gateway_to(vendor: &VendorHandle, more: &str) -> Gateway {
     Gateway::start(&at(vendor, more))
 }
 
@@ -39,15 +39,15 @@ fn compressed(url: &str, more: &str) -> Gateway {
     Gateway::start(&(config("droplink", url, more) + &altered("droplink", COMPRESSED)))
 }
 
-pub(super) fn at(vendor: &Handle, more: &str) -> String {
+pub(super) fn at(vendor: &VendorHandle, more: &str) -> String {
     config("droplink", &url(vendor), more)
 }
 
-fn url(vendor: &Handle) -> String {
+fn url(vendor: &VendorHandle) -> String {
     format!("http://{}/api/v1", vendor.address())
 }
 
-pub(super) fn vendor() -> Handle {
+pub(super) fn vendor() -> VendorHandle {
     open(VendorSettings::droplink())
 }
 
@@ -104,9 +104,9 @@ fn d2_a_200_is_neither_embellished_nor_repeated() {
 fn d3_the_limit_of_an_attempt_can_be_set() {
     let vendor = vendor();
     let gateway = gateway_to(&vendor, "timeouts: { attempt: 400ms }");
-    tell(&vendor, 1, Act::Delay { ms: 150 });
+    tell(&vendor, 1, Action::Delay { ms: 150 });
     assert_eq!(create(&gateway, &[]).status, 200);
-    tell(&vendor, 1, Act::Delay { ms: 800 });
+    tell(&vendor, 1, Action::Delay { ms: 800 });
     let start = time::now();
     expect(&create(&gateway, &[]), 504, "upstream_timeout", "gateway");
     let took = start.elapsed();
@@ -173,7 +173,7 @@ fn d7_after_silence_only_what_may_be_repeated_is() {
     for (method, more, headers, sends) in rows {
         let vendor = vendor();
         let gateway = compressed(&url(&vendor), more);
-        tell(&vendor, 1, Act::Stall);
+        tell(&vendor, 1, Action::Stall);
         let answer = gateway.call(&request(method, "/droplink/drop/create", headers, DROP));
         assert_eq!(arrivals(&vendor), sends, "{method} {headers:?} {more}: {}", answer.text());
         if sends == 1 {
@@ -190,7 +190,7 @@ fn d7_after_silence_only_what_may_be_repeated_is() {
 fn d8_the_five_minutes_are_told_and_not_slept() {
     let vendor = vendor();
     let gateway = gateway_to(&vendor, "timeouts: { attempt: 200ms }");
-    tell(&vendor, 1, Act::Stall);
+    tell(&vendor, 1, Action::Stall);
     let start = time::now();
     let answer = get(&gateway, "/drop/1");
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
@@ -203,7 +203,7 @@ fn d8_the_five_minutes_are_told_and_not_slept() {
 fn d18_a_limit_in_disguise_is_waited_for_and_slows() {
     let vendor = vendor();
     let gateway = compressed(&url(&vendor), "allowances: { all: 20/s }");
-    vendor.control(&Command::Throttle { times: 1, style: Throttling::Disguised });
+    vendor.control(&Command::Throttle { times: 1, style: ThrottleStyle::Disguised });
     assert_eq!(create(&gateway, &[]).status, 200);
     assert_eq!(statuses(&vendor), [400, 200]);
     assert!((200..2_000).contains(&gap_ms(&vendor)), "{} ms", gap_ms(&vendor));
@@ -214,7 +214,7 @@ fn d18_a_limit_in_disguise_is_waited_for_and_slows() {
 fn d18_without_patience_it_is_a_429_that_keeps_the_vendors_status() {
     let vendor = vendor();
     let gateway = gateway_to(&vendor, "");
-    vendor.control(&Command::Throttle { times: 1, style: Throttling::Disguised });
+    vendor.control(&Command::Throttle { times: 1, style: ThrottleStyle::Disguised });
     let answer = create(&gateway, &[("Prefer", "wait=1")]);
     let problem = expect(&answer, 429, "rate_limited", "upstream");
     assert_eq!(problem["upstream"]["status"], 400);
@@ -255,7 +255,7 @@ fn d21_a_deadlock_that_persists_is_the_vendors_trouble() {
 fn d28_vendor_throttles_are_counted_apart_and_accuse_nobody() {
     let vendor = vendor();
     let gateway = gateway_to(&vendor, "wait: { default: 0s }\nallowances: { all: 100/h }");
-    vendor.control(&Command::Throttle { times: 1, style: Throttling::Plain });
+    vendor.control(&Command::Throttle { times: 1, style: ThrottleStyle::Plain });
     let problem = expect(&create(&gateway, &[]), 429, "rate_limited", "upstream");
     assert_eq!(problem["title"], "Upstream rate limit reached");
     let vendors = || metric(&gateway, "evenkeel_upstream_throttled_total", &["droplink"]);
@@ -269,7 +269,7 @@ fn d28_vendor_throttles_are_counted_apart_and_accuse_nobody() {
 fn d29_the_rate_of_everybody_goes_down() {
     let vendor = vendor();
     let gateway = compressed(&url(&vendor), "allowances: { all: { limit: 20/s, burst: 1 } }");
-    vendor.control(&Command::Throttle { times: 1, style: Throttling::Plain });
+    vendor.control(&Command::Throttle { times: 1, style: ThrottleStyle::Plain });
     assert_eq!(create(&gateway, &[]).status, 200);
     let start = vendor.now_ns();
     // Calls other than the one that was throttled.
@@ -290,13 +290,13 @@ fn d29_the_rate_of_everybody_goes_down() {
 fn d30_a_hint_is_honoured() {
     let vendor = vendor();
     let gateway = compressed(&url(&vendor), "");
-    tell(&vendor, 1, Act::Answer(throttle_for("1")));
+    tell(&vendor, 1, Action::Answer(throttle_for("1")));
     assert_eq!(create(&gateway, &[]).status, 200);
     assert!((1_000..2_500).contains(&gap_ms(&vendor)), "{} ms", gap_ms(&vendor));
 }
 
-fn throttle_for(seconds: &str) -> evenkeel::demo::Canned {
-    evenkeel::demo::Canned::new(429, "text/plain", "slow").header("retry-after", seconds)
+fn throttle_for(seconds: &str) -> evenkeel::demo::ScriptedResponse {
+    evenkeel::demo::ScriptedResponse::new(429, "text/plain", "slow").header("retry-after", seconds)
 }
 
 #[test]
@@ -374,7 +374,7 @@ fn d37_the_contact_is_told_only_in_the_end() {
     let support = |answer: &Answer| problem(answer)["support"].clone();
     assert_eq!(support(&create(&gateway, &[("Prefer", "wait=0")])), Value::Null);
     assert_eq!(support(&create(&gateway, &[])), "admin@droplink.cc");
-    vendor.control(&Command::Open);
+    vendor.control(&Command::EndMaintenance);
     assert_eq!(create(&gateway, &[]).status, 200);
     vendor.control(&Command::Deadlock { times: 9 });
     let other = create(&gateway, &[]);
@@ -385,7 +385,7 @@ fn d37_the_contact_is_told_only_in_the_end() {
 fn d38_a_stated_deadline_is_kept() {
     let vendor = vendor();
     let gateway = compressed(&url(&vendor), "");
-    vendor.control(&Command::Order(Order::next(9, Act::Stall)));
+    vendor.control(&Command::Script(ScriptRule::next(9, Action::Stall)));
     let start = time::now();
     let headers = [KEY, ("Prefer", "wait=1")];
     let answer = gateway.call(&request("GET", "/droplink/drop/1", &headers, b""));

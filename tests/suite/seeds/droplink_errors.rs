@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use evenkeel::demo::{Act, Command, VendorSettings};
+use evenkeel::demo::{Action, Command, VendorSettings};
 use http::Response;
 
 use super::droplink::{DROP, KEY, at, create, gateway_to, get, vendor};
@@ -29,7 +29,7 @@ fn d9_every_error_status_becomes_a_problem() {
     let vendor = vendor();
     let gateway = gateway_to(&vendor, "");
     for (theirs, status, code) in rows {
-        tell(&vendor, 1, Act::Fail(theirs));
+        tell(&vendor, 1, Action::Fail(theirs));
         let answer = create(&gateway, &[]);
         let problem = expect(&answer, status, code, "upstream");
         assert_eq!(problem["upstream"]["status"], theirs);
@@ -112,13 +112,13 @@ fn d12_a_function_has_its_own_errors_and_nothing_is_lost() {
 fn d13_an_unlisted_status_is_treated_like_its_class() {
     let vendor = vendor();
     let gateway = gateway_to(&vendor, "");
-    tell(&vendor, 1, Act::Fail(418));
+    tell(&vendor, 1, Action::Fail(418));
     expect(&get(&gateway, "/drop/1"), 418, "invalid_request", "upstream");
     assert_eq!(statuses(&vendor), [418], "like 400: final");
-    tell(&vendor, 1, Act::Fail(599));
+    tell(&vendor, 1, Action::Fail(599));
     assert_eq!(get(&gateway, "/echo").status, 200);
     assert_eq!(statuses(&vendor), [418, 599, 200], "like 500: a GET is sent again");
-    tell(&vendor, 1, Act::Fail(599));
+    tell(&vendor, 1, Action::Fail(599));
     expect(&create(&gateway, &[]), 502, "upstream_error", "upstream");
     assert_eq!(arrivals(&vendor), 4, "like 500: a POST is not");
 }
@@ -195,7 +195,7 @@ fn d22_a_401_is_the_clients_or_the_operators() {
 
     let held = at(&vendor, "auth: { header: x-api-key, value: { env: DROPLINK_KEY } }");
     let gateway = Gateway::start_with(&held, &[("DROPLINK_KEY", "demo-key")]);
-    tell(&vendor, 1, Act::Fail(401));
+    tell(&vendor, 1, Action::Fail(401));
     let answer = gateway.post("/droplink/drop/create", DROP);
     expect(&answer, 502, "gateway_credential_rejected", "gateway");
     assert_eq!(arrivals(&vendor), 2, "ours: never again either");
@@ -217,9 +217,10 @@ fn d23_every_401_has_a_challenge() {
     let plain = gateway.call(&request("POST", "/droplink/drop/create", &[shop], DROP));
     expect(&plain, 401, "unauthenticated", "upstream");
     assert!(plain.header("www-authenticate").is_some(), "the vendor sends none");
-    let challenge = evenkeel::demo::Canned::new(401, "application/json", r#"{"error":"No."}"#);
+    let challenge =
+        evenkeel::demo::ScriptedResponse::new(401, "application/json", r#"{"error":"No."}"#);
     let challenge = challenge.header("www-authenticate", "Key realm=\"drops\"");
-    tell(&vendor, 1, Act::Answer(challenge));
+    tell(&vendor, 1, Action::Answer(challenge));
     let theirs = gateway.call(&request("POST", "/droplink/drop/create", &[shop], DROP));
     assert_eq!(theirs.header("www-authenticate"), Some("Key realm=\"drops\""));
 }
@@ -311,20 +312,20 @@ fn d31_the_phrase_of_a_500_is_never_needed() {
 fn d32_a_malfunction_is_retried_where_it_is_safe() {
     let vendor = vendor();
     let gateway = gateway_to(&vendor, "");
-    tell(&vendor, 1, Act::Fail(500));
+    tell(&vendor, 1, Action::Fail(500));
     let start = time::now();
     assert_eq!(get(&gateway, "/echo").status, 200);
     assert!(start.elapsed() < Duration::from_secs(3), "seconds, not minutes");
     assert_eq!(statuses(&vendor), [500, 200]);
-    tell(&vendor, 1, Act::Fail(500));
+    tell(&vendor, 1, Action::Fail(500));
     let problem = expect(&create(&gateway, &[]), 502, "upstream_error", "upstream");
     assert_eq!(
         (&problem["stopped_by"], &problem["outcome_unknown"]),
         (&"method".into(), &true.into())
     );
     assert_eq!(statuses(&vendor), [500, 200, 500]);
-    vendor.control(&Command::Behave);
-    tell(&vendor, 9, Act::Fail(500));
+    vendor.control(&Command::Reset);
+    tell(&vendor, 9, Action::Fail(500));
     // Another gateway, because the three free retries are per ten seconds, not per call.
     let gateway = gateway_to(&vendor, "");
     let problem = expect(&get(&gateway, "/echo"), 502, "upstream_error", "upstream");

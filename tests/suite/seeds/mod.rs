@@ -12,7 +12,9 @@ mod wordbee_errors;
 
 use std::net::TcpListener;
 
-use evenkeel::demo::{Act, Canned, Command, Handle, Order, Vendor, VendorSettings};
+use evenkeel::demo::{
+    Action, Command, ScriptRule, ScriptedResponse, Vendor, VendorHandle, VendorSettings,
+};
 use serde_json::Value;
 
 use crate::support::gateway::Gateway;
@@ -21,7 +23,7 @@ use crate::support::source::root;
 use crate::support::wire::{self, Answer};
 
 /// A vendor on a thread of its own.
-fn open(settings: VendorSettings) -> Handle {
+fn open(settings: VendorSettings) -> VendorHandle {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     Vendor::on_thread(VendorSettings { seed: Some(3), ..settings }, listener).unwrap()
 }
@@ -50,27 +52,27 @@ fn saying(status: &str, headers: &[&str], body: &[u8]) -> Script {
     Script::always(vec![reply(status, headers, body)])
 }
 
-fn json(status: u16, body: &str) -> Act {
-    Act::Answer(Canned::new(status, "application/json", body))
+fn json(status: u16, body: &str) -> Action {
+    Action::Answer(ScriptedResponse::new(status, "application/json", body))
 }
 
 /// Makes the vendor treat its next requests like this.
-fn tell(vendor: &Handle, times: u32, act: Act) {
-    vendor.control(&Command::Order(Order::next(times, act)));
+fn tell(vendor: &VendorHandle, times: u32, act: Action) {
+    vendor.control(&Command::Script(ScriptRule::next(times, act)));
 }
 
-fn arrivals(vendor: &Handle) -> usize {
+fn arrivals(vendor: &VendorHandle) -> usize {
     vendor.log().arrivals.len()
 }
 
 /// The statuses that the vendor has answered, in order.
-fn statuses(vendor: &Handle) -> Vec<u16> {
+fn statuses(vendor: &VendorHandle) -> Vec<u16> {
     vendor.log().arrivals.iter().filter_map(|arrival| arrival.status).collect()
 }
 
 /// Milliseconds between the first two requests at the vendor.
 #[track_caller]
-fn gap_ms(vendor: &Handle) -> u64 {
+fn gap_ms(vendor: &VendorHandle) -> u64 {
     let log = vendor.log();
     let [first, second, ..] = &log.arrivals[..] else { panic!("two requests") };
     (second.at_ns - first.at_ns) / 1_000_000

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use evenkeel::demo::{Act, Allowance, Canned, Command, Handle, Throttling, VendorSettings};
+use evenkeel::demo::{
+    Action, Allowance, Command, ScriptedResponse, ThrottleStyle, VendorHandle, VendorSettings,
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -16,17 +18,17 @@ use crate::support::wire::{Answer, request};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-pub(super) fn vendor() -> Handle {
+pub(super) fn vendor() -> VendorHandle {
     open(VendorSettings::wordbee())
 }
 
-fn at(vendor: &Handle, more: &str) -> String {
+fn at(vendor: &VendorHandle, more: &str) -> String {
     config("wordbee", &format!("http://{}/api", vendor.address()), more)
 }
 
 /// A gateway with this vendor and the built-in rules.
 #[track_caller]
-pub(super) fn gateway_to(vendor: &Handle, more: &str) -> Gateway {
+pub(super) fn gateway_to(vendor: &VendorHandle, more: &str) -> Gateway {
     Gateway::start(&at(vendor, more))
 }
 
@@ -104,7 +106,7 @@ fn w16_authentication_is_neither_counted_nor_held() {
     session(&gateway, "demo");
 
     let gateway = gateway_to(&vendor, &format!("{AT_ONCE}{}", hourly.replace("2/h", "9/h")));
-    vendor.control(&Command::Throttle { times: 1, style: Throttling::Plain });
+    vendor.control(&Command::Throttle { times: 1, style: ThrottleStyle::Plain });
     let token = tokens[0].as_str();
     expect(&call(&gateway, DOCUMENT, ("demo", token), &[]), 429, "rate_limited", "upstream");
     expect(&call(&gateway, DOCUMENT, ("demo", token), &[]), 503, "upstream_held", "gateway");
@@ -136,7 +138,8 @@ fn w17_the_stated_maximum_is_read_and_corrects_the_limit() {
 
 #[test]
 fn w18_the_wait_is_never_told_as_the_vendors() {
-    let throttled = Canned::new(429, "application/json", r#"{"error":{"message":"Throttled."}}"#);
+    let throttled =
+        ScriptedResponse::new(429, "application/json", r#"{"error":{"message":"Throttled."}}"#);
     let rows = [(None, "dialect"), (Some("2"), "dialect"), (Some("40"), "upstream")];
     for (hint, basis) in rows {
         let vendor = vendor();
@@ -145,7 +148,7 @@ fn w18_the_wait_is_never_told_as_the_vendors() {
         tell(
             &vendor,
             1,
-            Act::Answer(match hint {
+            Action::Answer(match hint {
                 Some(seconds) => answer.header("retry-after", seconds),
                 None => answer,
             }),
@@ -162,11 +165,11 @@ fn w19_the_first_retry_keeps_the_floor_on_the_wire() {
     let vendor = vendor();
     let words = [("at_least: 10s", "at_least: 700ms")];
     let gateway = Gateway::start(&(at(&vendor, "") + &altered("wordbee", &words)));
-    vendor.control(&Command::Throttle { times: 1, style: Throttling::Plain });
+    vendor.control(&Command::Throttle { times: 1, style: ThrottleStyle::Plain });
     assert_eq!(gateway.get("/wordbee/echo").status, 200);
     assert!((700..3_000).contains(&gap_ms(&vendor)), "{} ms", gap_ms(&vendor));
     let gateway = gateway_to(&vendor, AT_ONCE);
-    vendor.control(&Command::Throttle { times: 1, style: Throttling::Plain });
+    vendor.control(&Command::Throttle { times: 1, style: ThrottleStyle::Plain });
     let told = retry_after(&gateway.get("/wordbee/echo"));
     assert!((10..=11).contains(&told), "{told}");
 }
@@ -233,7 +236,7 @@ fn w29_an_internal_error_is_abnormal_in_log_and_metrics() {
     let gateway = gateway_to(&vendor, "allowances: { all: 100/s }");
     expect(&gateway.post("/wordbee/missing", b""), 401, "unauthenticated", "upstream");
     assert!(!gateway.logs().contains("WARN"), "{}", gateway.logs());
-    tell(&vendor, 1, Act::Fail(500));
+    tell(&vendor, 1, Action::Fail(500));
     expect(&gateway.post("/wordbee/echo", b""), 502, "upstream_error", "upstream");
     time::until("it is logged as abnormal", || gateway.logs().contains("WARN"));
     let problems = ["upstream_error", "source=\"upstream\""];
@@ -246,10 +249,10 @@ fn w29_an_internal_error_is_abnormal_in_log_and_metrics() {
 fn w30_few_retries_where_safe_then_a_breaker() {
     let vendor = vendor();
     let gateway = gateway_to(&vendor, "");
-    tell(&vendor, 1, Act::Fail(500));
+    tell(&vendor, 1, Action::Fail(500));
     assert_eq!(gateway.get("/wordbee/echo").status, 200);
     assert_eq!(statuses(&vendor), [500, 200], "a GET is sent again");
-    tell(&vendor, 60, Act::Fail(500));
+    tell(&vendor, 60, Action::Fail(500));
     let mut sent = 0;
     let hasty = |path: &str| request("POST", path, &[("Prefer", "wait=0")], b"");
     let paths = ["/wordbee/echo", "/wordbee/jobs", "/wordbee/orders"];
@@ -268,7 +271,7 @@ fn w31_support_is_told_after_giving_up_with_what_it_needs() {
     let body = r#"{"error":{"operation":"Export","date":"2020-12-15T08:34:38.7706101Z","title":"Boom.","details":"ref-99812","errorurl":null,"messages":[]},"reason":"Boom."}"#;
     let vendor = vendor();
     let gateway = gateway_to(&vendor, "");
-    tell(&vendor, 5, Act::Answer(Canned::new(500, "application/json", body)));
+    tell(&vendor, 5, Action::Answer(ScriptedResponse::new(500, "application/json", body)));
     let early = expect(&gateway.post("/wordbee/echo", b""), 502, "upstream_error", "upstream");
     assert_eq!(early["support"], Value::Null, "nothing was given up yet");
     let last = expect(&gateway.get("/wordbee/echo"), 502, "upstream_error", "upstream");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use evenkeel::demo::Act;
+use evenkeel::demo::Action;
 
 use super::wordbee::{call, gateway_to, session, vendor};
 use super::{arrivals, config, json as answer_json, saying, tell};
@@ -242,7 +242,7 @@ fn w26_a_missing_record_and_a_missing_method_differ() {
 fn w27_w28_a_404_names_documentation_and_support() {
     let vendor = vendor();
     let gateway = gateway_to(&vendor, "");
-    tell(&vendor, 1, Act::Fail(404));
+    tell(&vendor, 1, Action::Fail(404));
     tell(&vendor, 1, answer_json(404, NO_METHOD));
     for _ in 0..2 {
         let problem = super::problem(&gateway.get("/wordbee/echo"));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use evenkeel::demo::Log;
+use evenkeel::demo::RequestLog;
 
 /// How much of an allowance was used.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +39,7 @@ impl AllowanceUse {
 }
 
 /// The times at which requests of each account were counted, sorted.
-pub(crate) fn counted_by_account(log: &Log) -> BTreeMap<String, Vec<u64>> {
+pub(crate) fn counted_by_account(log: &RequestLog) -> BTreeMap<String, Vec<u64>> {
     let mut accounts: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for arrival in &log.arrivals {
         if let Some(counted) = arrival.counted_ns {

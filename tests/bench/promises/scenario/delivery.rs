@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use evenkeel::clock::Clock;
-use evenkeel::demo::{Act, Command, Handle, Log, Order, VendorSettings};
+use evenkeel::demo::{Action, Command, RequestLog, ScriptRule, VendorHandle, VendorSettings};
 use evenkeel::time::Moment;
 use tokio::task::JoinSet;
 
@@ -121,7 +121,13 @@ struct Phase {
 }
 
 impl Phase {
-    async fn run(&self, clients: usize, gateway: &Gateway, vendor: &Handle, results: &Results) {
+    async fn run(
+        &self,
+        clients: usize,
+        gateway: &Gateway,
+        vendor: &VendorHandle,
+        results: &Results,
+    ) {
         let clock = Clock::start();
         let next = Rc::new(RefCell::new(self.ids.clone()));
         let local = tokio::task::LocalSet::new();
@@ -140,7 +146,7 @@ impl Phase {
             () = local => {}
             () = fail_in_steps(self.failures, vendor, clock) => {}
         }
-        vendor.control(&Command::Behave);
+        vendor.control(&Command::Reset);
     }
 
     fn summary(&self, results: &HashMap<u64, PostResult>) -> String {
@@ -161,11 +167,11 @@ impl Phase {
 }
 
 /// Sets the vendor's failure probabilities, without end.
-async fn fail_in_steps(probabilities: &[f64], vendor: &Handle, clock: Clock) {
+async fn fail_in_steps(probabilities: &[f64], vendor: &VendorHandle, clock: Clock) {
     for probability in probabilities.iter().cycle() {
-        vendor.control(&Command::Die { probability: *probability });
-        let close = Act::Garbage(FINAL_ANSWER.to_owned());
-        vendor.control(&Command::Order(Order::next(SILENT_CLOSES, close).method("POST")));
+        vendor.control(&Command::RandomFaults { probability: *probability });
+        let close = Action::Garbage(FINAL_ANSWER.to_owned());
+        vendor.control(&Command::Script(ScriptRule::next(SILENT_CLOSES, close).method("POST")));
         clock.sleep_until(clock.now().plus(STEP)).await;
     }
 }
@@ -199,7 +205,7 @@ impl Poster {
 }
 
 /// Compares what clients were told with what arrived at the vendor.
-fn check(report: &mut Report, results: &HashMap<u64, PostResult>, log: &Log) {
+fn check(report: &mut Report, results: &HashMap<u64, PostResult>, log: &RequestLog) {
     let (mut arrived, mut delivered) = (HashMap::new(), HashMap::new());
     for arrival in &log.arrivals {
         let id = arrival.target.rsplit('=').next().and_then(|id| id.parse::<u64>().ok());

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use evenkeel::clock::Clock;
-use evenkeel::demo::{Act, Arrival, Command, Handle, Order, VendorSettings};
+use evenkeel::demo::{Action, Command, RequestRecord, ScriptRule, VendorHandle, VendorSettings};
 use evenkeel::time::Moment;
 use tokio::task::JoinSet;
 
@@ -84,7 +84,7 @@ enum BrokenVendor {
     Refusing(SocketAddr),
     /// With the number of requests that it received.
     Resetting(SocketAddr, Arc<AtomicU64>),
-    Failing(Handle),
+    Failing(VendorHandle),
 }
 
 impl BrokenVendor {
@@ -94,8 +94,8 @@ impl BrokenVendor {
             Down::Resets => start_resetting(),
             Down::Answers500 => {
                 let vendor = start_vendor(unlimited());
-                let always = Order::next(u32::MAX, Act::Fail(500));
-                vendor.control(&Command::Order(always));
+                let always = ScriptRule::next(u32::MAX, Action::Fail(500));
+                vendor.control(&Command::Script(always));
                 Self::Failing(vendor)
             }
             Down::Partly => Self::Failing(start_vendor(unlimited())),
@@ -242,7 +242,11 @@ async fn wait_together(calls: usize, gateway: SocketAddr) -> (u16, usize) {
     (first.await.ok().and_then(|answer| answer.status()).unwrap_or(0), served)
 }
 
-fn check_maintenance(report: &mut Report, scenario: &MaintenanceScenario, arrivals: &[Arrival]) {
+fn check_maintenance(
+    report: &mut Report,
+    scenario: &MaintenanceScenario,
+    arrivals: &[RequestRecord],
+) {
     let times_of = |status: u16| {
         let answered = arrivals.iter().filter(move |arrival| arrival.status == Some(status));
         answered.map(|arrival| arrival.at_ns).collect::<Vec<u64>>()

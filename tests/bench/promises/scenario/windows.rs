@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use evenkeel::clock::Clock;
 use evenkeel::demo::{
-    Act, Allowance, Command, Counting, Handle, Latency, Log, Order, Vendor, VendorSettings,
+    Action, Allowance, Command, Counting, Latency, RequestLog, ScriptRule, Vendor, VendorHandle,
+    VendorSettings,
 };
 use evenkeel::random::Random;
 use evenkeel::time::Moment;
@@ -127,13 +128,13 @@ pub(crate) fn run(scenario: &Scenario) -> Report {
 }
 
 /// Starts a vendor on its own thread and clock.
-pub(crate) fn start_vendor(settings: VendorSettings) -> Handle {
+pub(crate) fn start_vendor(settings: VendorSettings) -> VendorHandle {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of loopback");
     Vendor::on_thread(settings, listener).expect("a vendor starts")
 }
 
 /// Keeps all clients busy until the last window is over.
-async fn saturate(scenario: &Scenario, gateway: &Gateway, vendor: &Handle) -> Rc<Counts> {
+async fn saturate(scenario: &Scenario, gateway: &Gateway, vendor: &VendorHandle) -> Rc<Counts> {
     let counts = Rc::new(Counts::default());
     let (clock, random) = (Clock::start(), Rc::new(Random::from_seed(SEED)));
     let local = tokio::task::LocalSet::new();
@@ -162,7 +163,7 @@ async fn saturate(scenario: &Scenario, gateway: &Gateway, vendor: &Handle) -> Rc
 }
 
 /// Makes the vendor fail single requests, evenly spread over the scenario.
-async fn script_failures(scenario: &Scenario, vendor: &Handle, clock: Clock) {
+async fn script_failures(scenario: &Scenario, vendor: &VendorHandle, clock: Clock) {
     if scenario.failure_in == 0 {
         return std::future::pending().await;
     }
@@ -171,7 +172,7 @@ async fn script_failures(scenario: &Scenario, vendor: &Handle, clock: Clock) {
         * u32::try_from(scenario.failure_in).unwrap_or(u32::MAX);
     for _ in 0..FAILURES_MAX {
         clock.sleep_until(clock.now().plus(pause)).await;
-        vendor.control(&Command::Order(Order::next(1, Act::Fail(500)).method("GET")));
+        vendor.control(&Command::Script(ScriptRule::next(1, Action::Fail(500)).method("GET")));
     }
     std::future::pending().await
 }
@@ -232,7 +233,7 @@ fn add(count: &Cell<u64>) {
     count.set(count.get() + 1);
 }
 
-fn check_windows(report: &mut Report, scenario: &Scenario, log: &Log) {
+fn check_windows(report: &mut Report, scenario: &Scenario, log: &RequestLog) {
     let window = scenario.real_window();
     let rolling = log.worst_window(window);
     let offsets = (0..20).map(|part| window * part / 20);
@@ -242,7 +243,7 @@ fn check_windows(report: &mut Report, scenario: &Scenario, log: &Log) {
     report.at_most("arrivals in an aligned window", aligned, scenario.limit);
 }
 
-fn check_use(report: &mut Report, scenario: &Scenario, log: &Log, end: u64) {
+fn check_use(report: &mut Report, scenario: &Scenario, log: &RequestLog, end: u64) {
     let accounts = counted_by_account(log);
     report.at_least("accounts seen", accounts.len(), scenario.accounts);
     for times in accounts.values() {
@@ -263,7 +264,7 @@ fn check_use(report: &mut Report, scenario: &Scenario, log: &Log, end: u64) {
     }
 }
 
-fn check_clients(report: &mut Report, counts: &Counts, log: &Log, gateway: &Gateway) {
+fn check_clients(report: &mut Report, counts: &Counts, log: &RequestLog, gateway: &Gateway) {
     let (served, failed) = (counts.served.get(), counts.failed.get());
     let (throttled, left, other) = (counts.throttled.get(), counts.left.get(), counts.other.get());
     let throttled_by_vendor = log.arrivals.iter().filter(|arrival| arrival.throttled).count();

@@ -1,12 +1,12 @@
-//! What a simulated vendor says back: a status, headers, and a body that can take its time.
+//! Requests as the vendors' endpoints see them, and the responses they return.
 //!
-//! Refuses to decide anything; the vendors' files say what is said, `vendor.rs` when.
+//! A response is a status, headers and a body, which may be sent slowly or end early.
 
 use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -18,32 +18,55 @@ use serde_json::Value;
 
 use crate::clock::Clock;
 
-/// The body type of everything a vendor sends.
-pub(super) type AnswerBody = BoxBody<Bytes, io::Error>;
+pub(super) type ResponseBody = BoxBody<Bytes, io::Error>;
 
-/// The pieces of a body, made when they are asked for.
-pub(super) type Pieces = Box<dyn FnMut() -> Option<Bytes> + Send + Sync>;
+/// Produces the chunks of a body on demand; `None` ends it.
+pub(super) type BodyChunks = Box<dyn FnMut() -> Option<Bytes> + Send + Sync>;
 
-/// One answer.
-pub(super) struct Answer {
+/// A moment on the vendor's clock, and how many times faster than real time its time runs.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct VendorTime {
+    pub(super) ns: u64,
+    pub(super) scale: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndpointRequest<'a> {
+    pub(super) method: &'a str,
+    /// The path below the vendor's base path.
+    pub(super) path: &'a str,
+    pub(super) query: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    /// The beginning of the body; `body_len` and `body_hash` are those of the whole.
+    pub(super) body: &'a [u8],
+    pub(super) body_len: u64,
+    pub(super) body_hash: u64,
+    pub(super) now: VendorTime,
+    /// For the dates in error bodies.
+    pub(super) wall: SystemTime,
+}
+
+pub(super) struct VendorResponse {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Content,
-    /// The words after the status on HTTP/1, where they are not the usual ones.
+    /// A reason phrase for HTTP/1.1 other than the standard one.
     pub(super) phrase: Option<&'static str>,
 }
 
-/// What follows the head.
 pub(super) enum Content {
-    /// Known as a whole.
     Whole(Bytes),
-    /// Made piece by piece.
-    Pieces { pieces: Pieces, pause: Duration, length: Option<u64>, trailers: Option<HeaderMap> },
-    /// Somebody else's body, passed through.
-    Passed(AnswerBody),
+    /// Produced on demand, with a pause before each chunk but the first.
+    Chunks {
+        chunks: BodyChunks,
+        pause: Duration,
+        length: Option<u64>,
+        trailers: Option<HeaderMap>,
+    },
+    Streamed(ResponseBody),
 }
 
-impl Answer {
+impl VendorResponse {
     pub(super) fn new(
         status: StatusCode,
         media_type: &'static str,
@@ -64,10 +87,10 @@ impl Answer {
         Self::new(status, "", Bytes::new())
     }
 
-    pub(super) fn pieces(media_type: &'static str, pieces: Pieces, pause: Duration) -> Self {
-        let mut answer = Self::new(StatusCode::OK, media_type, Bytes::new());
-        answer.body = Content::Pieces { pieces, pause, length: None, trailers: None };
-        answer
+    pub(super) fn chunked(media_type: &'static str, chunks: BodyChunks, pause: Duration) -> Self {
+        let mut response = Self::new(StatusCode::OK, media_type, Bytes::new());
+        response.body = Content::Chunks { chunks, pause, length: None, trailers: None };
+        response
     }
 
     pub(super) fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Self {
@@ -82,35 +105,35 @@ impl Answer {
         }
     }
 
-    /// The same answer with its body let out `bytes` at a time.
-    pub(super) fn dripping(mut self, bytes: usize, pause: Duration) -> Self {
+    /// Sends the body `bytes` at a time.
+    pub(super) fn slowed(mut self, bytes: usize, pause: Duration) -> Self {
         if let Content::Whole(whole) = self.body {
             let length = Some(whole.len() as u64);
             self.body =
-                Content::Pieces { pieces: split(whole, bytes), pause, length, trailers: None };
+                Content::Chunks { chunks: split(whole, bytes), pause, length, trailers: None };
         }
         self
     }
 
-    /// The same answer with a body that breaks off half-way.
-    pub(super) fn broken(mut self, broken_after: usize) -> Self {
+    /// Keeps the declared length and ends the body in an error after `bytes`.
+    pub(super) fn truncated(mut self, bytes: usize) -> Self {
         if let Content::Whole(whole) = self.body {
-            let first = whole.slice(..broken_after.min(whole.len()));
+            let first = whole.slice(..bytes.min(whole.len()));
             self.headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
-            self.body = Content::Passed(BodyExt::boxed(Breaking(Some(first))));
+            self.body = Content::Streamed(BodyExt::boxed(TruncatedBody(Some(first))));
         }
         self
     }
 
-    /// Bytes of the body, as far as they are known beforehand.
+    /// The length of a whole body; 0 for one that is produced on demand.
     pub(super) fn body_len(&self) -> usize {
         match &self.body {
             Content::Whole(whole) => whole.len(),
-            Content::Pieces { .. } | Content::Passed(_) => 0,
+            Content::Chunks { .. } | Content::Streamed(_) => 0,
         }
     }
 
-    pub(super) fn into_response(self, clock: Clock) -> Response<AnswerBody> {
+    pub(super) fn into_response(self, clock: Clock) -> Response<ResponseBody> {
         let mut response = Response::new(());
         *response.status_mut() = self.status;
         *response.headers_mut() = self.headers;
@@ -123,32 +146,35 @@ impl Answer {
             Content::Whole(whole) => {
                 http_body_util::Full::new(whole).map_err(|never| match never {}).boxed()
             }
-            Content::Pieces { pieces, pause, length, trailers } => {
-                BodyExt::boxed(Paced { pieces, pause, left: length, trailers, clock, timer: None })
-            }
-            Content::Passed(body) => body,
+            Content::Chunks { chunks, pause, length, trailers } => BodyExt::boxed(PacedBody {
+                chunks,
+                pause,
+                left: length,
+                trailers,
+                clock,
+                timer: None,
+            }),
+            Content::Streamed(body) => body,
         })
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for VendorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("VendorResponse").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
-/// `whole` in pieces of `size`.
-pub(super) fn split(mut whole: Bytes, size: usize) -> Pieces {
+fn split(mut whole: Bytes, size: usize) -> BodyChunks {
     let size = size.max(1);
     Box::new(move || {
-        let piece = whole.split_to(size.min(whole.len()));
-        (!piece.is_empty()).then_some(piece)
+        let chunk = whole.split_to(size.min(whole.len()));
+        (!chunk.is_empty()).then_some(chunk)
     })
 }
 
-/// A body made piece by piece, with a pause before each piece but the first.
-struct Paced {
-    pieces: Pieces,
+struct PacedBody {
+    chunks: BodyChunks,
     pause: Duration,
     left: Option<u64>,
     trailers: Option<HeaderMap>,
@@ -156,29 +182,21 @@ struct Paced {
     timer: Option<Pin<Box<tokio::time::Sleep>>>,
 }
 
-impl Paced {
-    fn poll_pause(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if let Some(timer) = &mut self.timer {
-            ready!(timer.as_mut().poll(context));
-            self.timer = None;
-        }
-        Poll::Ready(())
-    }
-
-    fn next(&mut self) -> Option<Frame<Bytes>> {
-        let Some(piece) = (self.pieces)() else {
+impl PacedBody {
+    fn next_frame(&mut self) -> Option<Frame<Bytes>> {
+        let Some(chunk) = (self.chunks)() else {
             return self.trailers.take().map(Frame::trailers);
         };
         if !self.pause.is_zero() {
             let next = self.clock.now().plus(self.pause);
             self.timer = Some(Box::pin(self.clock.sleep_until(next)));
         }
-        self.left = self.left.map(|left| left.saturating_sub(piece.len() as u64));
-        Some(Frame::data(piece))
+        self.left = self.left.map(|left| left.saturating_sub(chunk.len() as u64));
+        Some(Frame::data(chunk))
     }
 }
 
-impl Body for Paced {
+impl Body for PacedBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -186,8 +204,11 @@ impl Body for Paced {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        ready!(self.poll_pause(context));
-        Poll::Ready(self.next().map(Ok))
+        if let Some(timer) = &mut self.timer {
+            ready!(timer.as_mut().poll(context));
+            self.timer = None;
+        }
+        Poll::Ready(self.next_frame().map(Ok))
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -196,9 +217,9 @@ impl Body for Paced {
 }
 
 /// A body that ends in an error.
-struct Breaking(Option<Bytes>);
+struct TruncatedBody(Option<Bytes>);
 
-impl Body for Breaking {
+impl Body for TruncatedBody {
     type Data = Bytes;
     type Error = io::Error;
 
