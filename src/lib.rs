@@ -1,30 +1,33 @@
-//! Evenkeel keeps programs that depend on somebody else's HTTP API on an even keel: it stays
-//! inside the vendor's allowance, gives every error one shape, and retries without doing harm.
+//! Evenkeel is a gateway between client programs and a vendor's HTTP API. It keeps exactly to the
+//! vendor's rate limits, gives every error one documented shape (RFC 9457), and retries only what
+//! may be sent again.
 //!
-//! # Rooms, in reading order
+//! # Modules, in reading order
+//!
+//! The tests call a top-level module a room.
 //!
 //! | room | purpose |
 //! | --- | --- |
-//! | [`time`] | moments and spans as values |
+//! | [`time`] | points in time and durations as plain values |
 //! | [`outcome`] | what an exchange produced and what it means, as data |
-//! | [`allowance`] | never over the allowance: ledgers, pace, holds, queues; acquire, then settle |
-//! | [`dialect`] | how a vendor speaks when something is wrong: error body to classification |
+//! | [`allowance`] | the vendor's rate limits: ledgers, paces, holds and queues |
+//! | [`dialect`] | how a vendor reports errors: from an error body to its classification |
 //! | [`problem`] | the documented error: schema, building, redaction, rendering |
-//! | [`retry`] | may it be sent again, when, and who pays |
-//! | [`routing`] | a request head becomes client, upstream and route |
-//! | [`headers`] | what passes, what is added, what is removed |
+//! | [`retry`] | whether a request may be sent again, when, and at whose cost |
+//! | [`routing`] | which client, upstream and route a request belongs to |
+//! | [`headers`] | which headers pass, which are added and which are removed |
 //! | [`gateway`] | the life of a call |
-//! | [`upstream`] | connections to vendors |
+//! | [`upstream`] | connections to upstreams |
 //! | [`server`] | connections from clients |
-//! | [`http1`] | what both sides share of HTTP/1.1 |
-//! | [`admin`] | health, metrics, the API |
-//! | [`telemetry`] | log set-up, one event per call, every metric |
-//! | [`config`] | text in, settings out |
-//! | [`demo`] | simulated vendors that obey the founding documents |
-//! | [`cli`] | one file per verb |
-//! | [`clock`], [`random`] | the only files that read time and draw chance |
+//! | [`http1`] | the parts of HTTP/1.1 that both sides share |
+//! | [`admin`] | health checks, metrics, the API for operators |
+//! | [`telemetry`] | log set-up, a log line per call, all metrics |
+//! | [`config`] | reads and checks the configuration |
+//! | [`demo`] | simulated vendors, for the demo and the tests |
+//! | [`cli`] | the command line, one file per verb |
+//! | [`clock`], [`random`] | the only files that read time and draw random numbers |
 //!
-//! # Which way things depend
+//! # Dependencies
 //!
 //! ```text
 //! main → cli → every room        config → settings types of the rooms it composes
@@ -34,45 +37,59 @@
 //! allowance → outcome, routing
 //! upstream → outcome, http1        server → http1        telemetry → outcome, retry, allowance
 //! outcome → time        clock → time        routing, time, random, http1 → nothing
-//! demo → clock, random: the simulated vendors share no code with the gateway
+//! demo → clock, random: the simulated vendors share no code with what they test
 //! ```
 //!
-//! # From the command line to a call
+//! # How the program is assembled
 //!
-//! `cli::run` wires: [`config`] makes [`config::Settings`] of text (it is handed the dialects as
-//! functions, so that it need not know the room); one [`gateway::Shared`] holds what all workers
-//! share; [`server`] starts a worker for each core, and each makes its own [`gateway::Gateway`]
-//! over its own [`upstream::Upstreams`]. `server/workshop.rs` makes the gateway the front door's
-//! handler. The control thread keeps signals, the drain and the [`admin`] listener.
+//! `cli/run.rs` reads the configuration into [`config::Settings`] and creates what all workers
+//! share: [`allowance::Accounts`], the metrics, the drain, and limits and queues of upstream
+//! connections. [`server`] then starts one worker thread per core. Each has its own runtime,
+//! listening socket, [`gateway::Gateway`] and [`upstream::Upstreams`] (its connections), so a call
+//! that does not wait needs no other thread. The control thread handles signals, the drain and
+//! the [`admin`] listener. `server/service.rs` connects the two sides: it hands requests to the
+//! gateway.
 //!
-//! | stage of a call | acts | decides |
+//! # The life of a call
+//!
+//! | stage | performed in | decided by |
 //! | --- | --- | --- |
-//! | accept, read the head | `server/{connection, h1, head}` | – |
-//! | identify client, match route | `gateway/call` | [`routing`], [`headers`] |
-//! | wait for a slot | `gateway/admit`, [`allowance`] | `allowance`: ledger, pace, hold, rank |
-//! | exchange | `gateway/attempt`, [`upstream`] | – |
-//! | understand | `gateway/body/peek`, [`dialect`] | [`dialect`] |
-//! | again, or not | `gateway/attempt` | [`retry`] |
-//! | answer | `gateway/respond` | [`problem`], [`headers`] |
-//! | record | [`telemetry`] | – |
+//! | accept the connection, read the head | `server/connection.rs`, `server/h1`, `server/h2` | – |
+//! | check the head | `server/head.rs` | – |
+//! | identify client and route | `gateway/receive.rs` | [`routing`], [`headers`] |
+//! | wait for a slot | `gateway/admit.rs` | [`allowance`]: ledger, pace, hold, rank |
+//! | exchange | `gateway/attempt.rs`, [`upstream`] | – |
+//! | classify | `gateway/classify.rs` | [`dialect`] |
+//! | send again, or stop | `gateway/attempt.rs` | [`retry`] |
+//! | respond | `gateway/respond.rs` | [`problem`], [`headers`] |
+//! | record | `gateway/record.rs`, [`telemetry`] | – |
+//!
+//! An error goes through four types: a document (the body as a bounded tree), its facts
+//! ([`outcome::Facts`]), its meaning ([`outcome::Classification`]), and the
+//! [`problem::Problem`] that the client reads. What any response head says about limits and
+//! pauses, also that of a success, is one [`outcome::Standing`].
 //!
 //! # Invariants
 //!
-//! 1. The pure rooms and files have no async, runtime, clock, randomness, lock, I/O or logging.
-//!    They return reasons; others record them.
-//! 2. Only `clock.rs` reads time; only `random.rs` draws. Time on the inside is a
-//!    [`time::Moment`].
-//! 3. Only `gateway/attempt.rs` sends again.
-//! 4. A slot is acquired before the first byte and settled exactly once, on every path,
-//!    cancellation included: [`allowance::Slot`] settles itself when it is dropped.
-//! 5. A response body is read only to understand an error, only up to a cap. Every other body
-//!    streams.
-//! 6. Only `upstream` names hyper's client (the demo's client apart); only `config` names the
-//!    config crate; only `outcome/code.rs` defines codes.
-//! 7. No raw value leaves `config`; settings cannot be invalid.
-//! 8. Every queue, map, buffer and loop has a bound with a name.
-//! 9. Metric names, header names, defaults and codes have one home each.
-//! 10. Refusal, failure and problem are three types, never one.
+//! 1. The pure rooms (`time`, `outcome`, `dialect`, `problem`, `retry`, `routing`, `headers`, and
+//!    `allowance` apart from its live files) have no async code, runtime, clock, randomness, lock,
+//!    I/O or logging. They return reasons; others record them.
+//! 2. Only `clock.rs` reads time and only `random.rs` draws random numbers. Inside, a point in time
+//!    is a [`time::Moment`].
+//! 3. Only `gateway/attempt.rs` sends requests to upstreams, first attempts and retries alike.
+//! 4. A slot is acquired before the first byte is sent and settled exactly once on every path,
+//!    cancellation included: a dropped [`allowance::Slot`] settles itself.
+//! 5. A response body is read only where it may be an error, and only up to a limit. Every other
+//!    body streams.
+//! 6. Only `upstream` names rustls and the HTTP/2 client `h2`, and translates their errors; only
+//!    `config` names the config crate; only `outcome/code.rs` defines codes.
+//! 7. No unchecked value leaves `config`; settings are always valid.
+//! 8. Every queue, map, buffer and loop has a named bound.
+//! 9. Metric names, header names, defaults and codes are each defined in one place.
+//! 10. A rejection (the gateway will not send), a failure (an exchange broke) and a problem (what
+//!     the client reads) are three types.
+//!
+//! `tests/suite/tidy.rs` checks what the source text can show of this.
 //!
 #![doc = include_str!("glossary.md")]
 

@@ -1,4 +1,4 @@
-//! Entry: hands the command line over and returns its exit code. No logic.
+//! The entry point: runs the command line and returns its exit code.
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

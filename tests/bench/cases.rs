@@ -1,6 +1,6 @@
-//! The list of hot decisions that are timed. To add one: write a function like
-//! [`moment_arithmetic`] that builds its state, then calls `timed`, and give it a line in [`ALL`].
-//! None does I/O; what involves sockets is measured by the `table` bench.
+//! The pure decisions on the path of a call that are timed. To add one, write a function like
+//! [`moment_arithmetic`], which builds its state and calls `timed`, and add it to [`ALL`].
+//! Functions that do I/O are measured by the benchmark `table`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,8 +25,7 @@ use evenkeel::time::Moment;
 
 use crate::measure::{Case, timed};
 
-/// Every case, in the order of the table. The bounds they are held to are in `targets.rs`, which
-/// finds a case by its name: the one for a grant is to be called `grant and settle`.
+/// In the order of the table. `targets.rs` finds the case of a bound by its name.
 pub(crate) const ALL: &[Case] = &[
     Case { name: "moment arithmetic", run: moment_arithmetic },
     Case { name: "grant and settle", run: grant_and_settle },
@@ -37,27 +36,28 @@ pub(crate) const ALL: &[Case] = &[
 
 fn moment_arithmetic(iterations: u64) -> Duration {
     let window = Duration::from_secs(60);
-    timed(iterations, |turn| {
-        let settled = Moment::from_nanos(turn);
-        settled.plus(window).since(Moment::from_millis(turn))
+    timed(iterations, |iteration| {
+        let settled = Moment::from_nanos(iteration);
+        settled.plus(window).since(Moment::from_millis(iteration))
     })
 }
 
-/// One allowance of a window, as most upstreams have it, with room: calls half a millisecond
-/// apart, each answered in twenty milliseconds, and a ledger as long as that makes it.
+/// One allowance with a window that is never full. Calls come every half millisecond and are
+/// answered after twenty milliseconds, so the ledger is as long as that of a busy upstream.
 fn grant_and_settle(iterations: u64) -> Duration {
     let accounts = Accounts::new(&[rules()], &[], 1, Clock::start());
     let account = accounts.account(0, &HeaderMap::new());
-    timed(iterations, |turn| {
-        let now = Moment::from_nanos(turn * 500_000);
+    timed(iterations, |iteration| {
+        let now = Moment::from_nanos(iteration * 500_000);
         let scheduling = Scheduling {
             priority: Priority::Normal,
             arrival: now,
             deadline: now.plus(Duration::from_secs(30)),
             probe_fitness: ProbeFitness::Replayable,
         };
-        let want = accounts.slot_request(0, &Method::GET, CallPath::new("/things/1"), scheduling);
-        let Admission::Granted(slot) = account.acquire(want, now) else {
+        let request =
+            accounts.slot_request(0, &Method::GET, CallPath::new("/things/1"), scheduling);
+        let Admission::Granted(slot) = account.acquire(request, now) else {
             unreachable!("the allowance has room")
         };
         let answered = now.plus(Duration::from_millis(20));
@@ -88,7 +88,7 @@ fn rules() -> UpstreamAllowances {
     }
 }
 
-/// The last of ten routes, which is the one that everything else takes.
+/// The request takes the last of ten routes, the one without a prefix.
 fn route(iterations: u64) -> Duration {
     let entry = |number: usize| Entry {
         host: None,
@@ -106,7 +106,7 @@ fn map(rows: &[(HeaderName, &'static str)]) -> HeaderMap {
     rows.iter().map(row).collect()
 }
 
-/// What a common client says; the time includes the copy that is worked on.
+/// The headers of a common client. The time includes copying them.
 fn request_headers(iterations: u64) -> Duration {
     let head = map(&[
         (HOST, "gateway.example:8080"),
@@ -117,9 +117,9 @@ fn request_headers(iterations: u64) -> Duration {
         (CONTENT_LENGTH, "17"),
     ]);
     let via = Via::new("evenkeel", [1, 2, 3, 4]);
-    let guarded = ProtectedHeaders::new(names::EVENKEEL_KEY, None, vec![names::IDEMPOTENCY_KEY]);
+    let protected = ProtectedHeaders::new(names::EVENKEEL_KEY, None, vec![names::IDEMPOTENCY_KEY]);
     let policy = RequestPolicy {
-        protected: &guarded,
+        protected: &protected,
         key: KeyLocation::None,
         credential: None,
         peer: None,
@@ -134,7 +134,7 @@ fn request_headers(iterations: u64) -> Duration {
     })
 }
 
-/// What a common vendor says; the time includes the copy that is worked on.
+/// The headers of a common vendor. The time includes copying them.
 fn answer_headers(iterations: u64) -> Duration {
     let head = map(&[
         (SERVER, "vendor"),
@@ -145,7 +145,7 @@ fn answer_headers(iterations: u64) -> Duration {
     ]);
     let via = Via::new("evenkeel", [1, 2, 3, 4]);
     let id = HeaderValue::from_static("01927d5e-7b3c-7000-8000-000000000000");
-    let notes = CallHeaders {
+    let call = CallHeaders {
         request_id: &id,
         attempts: 1,
         wait_applied: None,
@@ -156,7 +156,7 @@ fn answer_headers(iterations: u64) -> Duration {
         via: via.value(Version::HTTP_11),
         redirects: None,
         trailers: Trailers::Pass,
-        call: notes,
+        call,
     };
     timed(iterations, |_| {
         let mut headers = head.clone();

@@ -1,25 +1,23 @@
-//! A certificate authority and one server certificate, made for every run in its temporary folder.
+//! A certificate authority and one server certificate, generated for each run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-use crate::unmeasured::Unmeasured;
+use crate::error::MeasureError;
 
-/// Where the files are.
+/// The paths of the files.
 pub(crate) struct Certificates {
-    /// What a proxy has to trust.
+    /// The certificate of the authority, which proxies have to trust.
     pub(crate) authority: PathBuf,
     /// The upstream's certificate, for `localhost` and 127.0.0.1.
     pub(crate) leaf: PathBuf,
-    /// Its key.
     pub(crate) key: PathBuf,
 }
 
 impl Certificates {
-    /// The names of the files in a folder.
-    pub(crate) fn inside(folder: &Path) -> Self {
+    pub(crate) fn in_folder(folder: &Path) -> Self {
         Self {
             authority: folder.join("authority.pem"),
             leaf: folder.join("leaf.pem"),
@@ -27,9 +25,8 @@ impl Certificates {
         }
     }
 
-    /// Makes the certificates and writes them.
-    pub(crate) fn write(folder: &Path) -> Result<Self, Unmeasured> {
-        let files = Self::inside(folder);
+    pub(crate) fn generate(folder: &Path) -> Result<Self, MeasureError> {
+        let files = Self::in_folder(folder);
         let mut params = named("bench authority", Vec::new())?;
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let authority_key = KeyPair::generate()?;
@@ -44,7 +41,7 @@ impl Certificates {
     }
 }
 
-/// Authority and leaf need different names, or OpenSSL takes the leaf for signed by itself.
+/// Authority and leaf need different names, or OpenSSL takes the leaf for self-signed.
 fn named(name: &str, addresses: Vec<String>) -> Result<CertificateParams, rcgen::Error> {
     let mut params = CertificateParams::new(addresses)?;
     params.distinguished_name.push(DnType::CommonName, name);

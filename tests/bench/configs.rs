@@ -1,26 +1,26 @@
-//! What each program is told: the nearest equivalent of evenkeel's defaults, written into the
-//! site's folder. A rate limit that is armed and far away, retries armed, forwarding headers,
-//! a pool of kept connections, one worker, no access log.
-//!
-//! Refuses tuning beyond that: nobody gets an option that the others' users would not know.
+//! The configuration of each program: the nearest equivalent of evenkeel's defaults. A rate limit
+//! that is enabled but never reached, retries, forwarding headers, a pool of idle connections, one
+//! worker, no access log. No program is tuned beyond that.
 
 use std::fs;
-use std::path::Path;
 
-use crate::contender::{ClientWire, Contender, Program, Site, Wire};
-use crate::unmeasured::Unmeasured;
+use crate::contenders::{ClientProtocol, Contender, Program, ProxyConfig, UpstreamProtocol};
+use crate::error::MeasureError;
 
-/// Writes the program's configuration and returns its command line.
-pub(crate) fn command(contender: &Contender, site: &Site) -> Result<Vec<String>, Unmeasured> {
+/// Writes the configuration files of a program and returns its command line.
+pub(crate) fn command(
+    contender: &Contender,
+    config: &ProxyConfig,
+) -> Result<Vec<String>, MeasureError> {
     let program = contender.binary.display().to_string();
-    let write = |name: &str, text: String| -> Result<String, Unmeasured> {
-        let file = site.folder.join(name);
+    let write = |name: &str, text: String| -> Result<String, MeasureError> {
+        let file = config.folder.join(name);
         fs::write(&file, text)?;
         Ok(file.display().to_string())
     };
-    let words: Vec<String> = match contender.program {
+    let arguments: Vec<String> = match contender.program {
         Program::Floor | Program::Direct => {
-            let (listen, upstream) = (site.listen.to_string(), site.upstream.to_string());
+            let (listen, upstream) = (config.listen.to_string(), config.upstream.to_string());
             vec![
                 "--role".into(),
                 "floor".into(),
@@ -31,25 +31,25 @@ pub(crate) fn command(contender: &Contender, site: &Site) -> Result<Vec<String>,
             ]
         }
         Program::Evenkeel | Program::Baseline => {
-            vec!["run".into(), "-c".into(), write("evenkeel.yaml", evenkeel(site))?]
+            vec!["run".into(), "-c".into(), write("evenkeel.yaml", evenkeel(config))?]
         }
         Program::Nginx => {
-            vec!["-c".into(), write("nginx.conf", nginx(site)?)?, "-e".into(), "stderr".into()]
+            vec!["-c".into(), write("nginx.conf", nginx(config)?)?, "-e".into(), "stderr".into()]
         }
         Program::Haproxy => {
-            vec!["-db".into(), "-q".into(), "-f".into(), write("haproxy.cfg", haproxy(site))?]
+            vec!["-db".into(), "-q".into(), "-f".into(), write("haproxy.cfg", haproxy(config))?]
         }
         Program::Envoy => {
-            let file = write("envoy.yaml", envoy(site))?;
+            let file = write("envoy.yaml", envoy(config))?;
             let fixed = ["--concurrency", "1", "--disable-hot-restart", "-l", "error", "-c"];
             fixed.into_iter().map(Into::into).chain([file]).collect()
         }
         Program::Traefik => {
-            let routes = write("routes.yaml", traefik_routes(site))?;
-            vec![format!("--configFile={}", write("traefik.yaml", traefik(site, &routes))?)]
+            let routes = write("routes.yaml", traefik_routes(config))?;
+            vec![format!("--configFile={}", write("traefik.yaml", traefik(config, &routes))?)]
         }
         Program::Caddy => {
-            let file = write("Caddyfile", caddy(site))?;
+            let file = write("Caddyfile", caddy(config))?;
             ["run", "--adapter", "caddyfile", "--config"]
                 .into_iter()
                 .map(Into::into)
@@ -57,16 +57,18 @@ pub(crate) fn command(contender: &Contender, site: &Site) -> Result<Vec<String>,
                 .collect()
         }
     };
-    Ok([program].into_iter().chain(words).collect())
+    Ok([program].into_iter().chain(arguments).collect())
 }
 
-fn evenkeel(site: &Site) -> String {
-    let Site { listen, admin, upstream, .. } = site;
-    let authority = site.authority.display();
-    let (scheme, protocol, tls) = match site.wire {
-        Wire::Http1 => ("http", "http1", String::new()),
-        Wire::Tls => ("https", "http1", format!("\n    tls: {{ ca: \"{authority}\" }}")),
-        Wire::Http2 => ("http", "http2", String::new()),
+fn evenkeel(config: &ProxyConfig) -> String {
+    let ProxyConfig { listen, admin, upstream, .. } = config;
+    let authority = config.authority.display();
+    let (scheme, protocol, tls) = match config.protocols.upstream {
+        UpstreamProtocol::Http1 => ("http", "http1", String::new()),
+        UpstreamProtocol::Tls => {
+            ("https", "http1", format!("\n    tls: {{ ca: \"{authority}\" }}"))
+        }
+        UpstreamProtocol::Http2 => ("http", "http2", String::new()),
     };
     format!(
         "version: 1
@@ -85,19 +87,25 @@ upstreams:
     )
 }
 
-fn nginx(site: &Site) -> Result<String, Unmeasured> {
-    let (scheme, tls) = match site.wire {
-        Wire::Http1 => ("http", String::new()),
-        Wire::Tls => ("https", nginx_tls(&site.authority)),
-        Wire::Http2 => {
-            return Err(Unmeasured::because("nginx speaks no HTTP/2 to upstreams (before 1.29.4)"));
+fn nginx(config: &ProxyConfig) -> Result<String, MeasureError> {
+    let (scheme, tls) = match config.protocols.upstream {
+        UpstreamProtocol::Http1 => ("http", String::new()),
+        UpstreamProtocol::Tls => (
+            "https",
+            format!(
+                " proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_trusted_certificate {};",
+                config.authority.display()
+            ),
+        ),
+        UpstreamProtocol::Http2 => {
+            return Err(MeasureError::new("nginx speaks no HTTP/2 to upstreams (before 1.29.4)"));
         }
     };
-    let http2 = match site.client {
-        ClientWire::Http1 => "",
-        ClientWire::Http2 => " http2",
+    let http2 = match config.protocols.client {
+        ClientProtocol::Http1 => "",
+        ClientProtocol::Http2 => " http2",
     };
-    let (listen, upstream, folder) = (site.listen, site.upstream, site.folder.display());
+    let (listen, upstream, folder) = (config.listen, config.upstream, config.folder.display());
     Ok(format!(
         "daemon off; master_process off; pid {folder}/pid;
 events {{ worker_connections 4096; }}
@@ -122,23 +130,16 @@ http {{
     ))
 }
 
-fn nginx_tls(authority: &Path) -> String {
-    let authority = authority.display();
-    format!(
-        " proxy_ssl_verify on; proxy_ssl_name localhost; proxy_ssl_trusted_certificate {authority};"
-    )
-}
-
-fn haproxy(site: &Site) -> String {
-    let authority = site.authority.display();
-    let wire = match site.wire {
-        Wire::Http1 => String::new(),
-        Wire::Tls => {
+fn haproxy(config: &ProxyConfig) -> String {
+    let authority = config.authority.display();
+    let wire = match config.protocols.upstream {
+        UpstreamProtocol::Http1 => String::new(),
+        UpstreamProtocol::Tls => {
             format!(" ssl verify required sni str(localhost) alpn http/1.1 ca-file {authority}")
         }
-        Wire::Http2 => " proto h2".into(),
+        UpstreamProtocol::Http2 => " proto h2".into(),
     };
-    let (listen, upstream) = (site.listen, site.upstream);
+    let (listen, upstream) = (config.listen, config.upstream);
     format!(
         "global
   nbthread 1
@@ -167,7 +168,7 @@ backend vendor
     )
 }
 
-fn envoy(site: &Site) -> String {
+fn envoy(config: &ProxyConfig) -> String {
     let address = |address: std::net::SocketAddr| {
         format!(
             "{{ socket_address: {{ address: {}, port_value: {} }} }}",
@@ -175,8 +176,8 @@ fn envoy(site: &Site) -> String {
             address.port()
         )
     };
-    let (listen, upstream) = (address(site.listen), address(site.upstream));
-    let wire = envoy_wire(site);
+    let (listen, upstream) = (address(config.listen), address(config.upstream));
+    let wire = envoy_wire(config);
     const TYPE: &str = "type.googleapis.com/envoy.extensions";
     format!(
         "static_resources:
@@ -220,12 +221,12 @@ fn envoy(site: &Site) -> String {
     )
 }
 
-fn envoy_wire(site: &Site) -> String {
-    let authority = site.authority.display();
+fn envoy_wire(config: &ProxyConfig) -> String {
+    let authority = config.authority.display();
     const TYPE: &str = "type.googleapis.com/envoy.extensions";
-    match site.wire {
-        Wire::Http1 => String::new(),
-        Wire::Tls => format!(
+    match config.protocols.upstream {
+        UpstreamProtocol::Http1 => String::new(),
+        UpstreamProtocol::Tls => format!(
             "    transport_socket:
       name: tls
       typed_config:
@@ -234,7 +235,7 @@ fn envoy_wire(site: &Site) -> String {
         common_tls_context: {{ validation_context: {{ trusted_ca: {{ filename: \"{authority}\" }} }} }}
 "
         ),
-        Wire::Http2 => format!(
+        UpstreamProtocol::Http2 => format!(
             "    typed_extension_protocol_options:
       envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
         \"@type\": {TYPE}.upstreams.http.v3.HttpProtocolOptions
@@ -244,8 +245,8 @@ fn envoy_wire(site: &Site) -> String {
     }
 }
 
-fn traefik(site: &Site, routes: &str) -> String {
-    let listen = site.listen;
+fn traefik(config: &ProxyConfig, routes: &str) -> String {
+    let listen = config.listen;
     format!(
         "global: {{ checkNewVersion: false, sendAnonymousUsage: false }}
 log: {{ level: ERROR }}
@@ -255,12 +256,12 @@ providers: {{ file: {{ filename: \"{routes}\", watch: false }} }}
     )
 }
 
-fn traefik_routes(site: &Site) -> String {
-    let (upstream, authority) = (site.upstream, site.authority.display());
-    let scheme = match site.wire {
-        Wire::Http1 => "http",
-        Wire::Tls => "https",
-        Wire::Http2 => "h2c",
+fn traefik_routes(config: &ProxyConfig) -> String {
+    let (upstream, authority) = (config.upstream, config.authority.display());
+    let scheme = match config.protocols.upstream {
+        UpstreamProtocol::Http1 => "http",
+        UpstreamProtocol::Tls => "https",
+        UpstreamProtocol::Http2 => "h2c",
     };
     format!(
         "http:
@@ -274,13 +275,16 @@ fn traefik_routes(site: &Site) -> String {
     )
 }
 
-/// Caddy has no rate limit without an extra module; it runs without one.
-fn caddy(site: &Site) -> String {
-    let (listen, upstream, authority) = (site.listen, site.upstream, site.authority.display());
-    let wire = match site.wire {
-        Wire::Http1 => String::new(),
-        Wire::Tls => format!("tls_server_name localhost\n      tls_trust_pool file {authority}"),
-        Wire::Http2 => "versions h2c".into(),
+/// Without a rate limit, which Caddy has only as an extra module.
+fn caddy(config: &ProxyConfig) -> String {
+    let (listen, upstream, authority) =
+        (config.listen, config.upstream, config.authority.display());
+    let wire = match config.protocols.upstream {
+        UpstreamProtocol::Http1 => String::new(),
+        UpstreamProtocol::Tls => {
+            format!("tls_server_name localhost\n      tls_trust_pool file {authority}")
+        }
+        UpstreamProtocol::Http2 => "versions h2c".into(),
     };
     format!(
         "{{

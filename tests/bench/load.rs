@@ -1,8 +1,8 @@
-//! The load generator for HTTP/1.1: keep-alive connections on one thread, closed loop (the next
-//! request follows the answer) or open loop (requests at a fixed rate, whatever comes back).
+//! The load generator for HTTP/1.1: keep-alive connections on one thread, with a closed loop (each
+//! request follows the answer to the previous one) or an open loop (requests at a fixed rate).
 //!
-//! In the open loop a latency counts from the moment at which the request was due, so a stalled
-//! generator does not hide delay.
+//! In the open loop a latency counts from when the request was due, so that delays of the generator
+//! itself are not hidden (no coordinated omission).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Read, Write};
@@ -14,32 +14,30 @@ use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use serde::{Deserialize, Serialize};
 
+use crate::error::MeasureError;
 use crate::histogram::Histogram;
-use crate::http1::{self, Keep, Parsed};
+use crate::http1::{self, Parsed, Persistence};
 use crate::measure::now;
-use crate::unmeasured::Unmeasured;
 
 const EVENTS_AT_ONCE: usize = 256;
 const BUFFER_BYTES: usize = 64 * 1024;
-/// How long answers may still arrive after the last request was sent.
-const LINGER: Duration = Duration::from_secs(2);
-/// After so many errors a run is over: it says nothing about cost any more.
+/// How long answers are awaited after the last request was sent.
+const FINAL_ANSWERS_MAX: Duration = Duration::from_secs(2);
+/// A run ends after this many errors, since its figures no longer mean anything.
 const ERRORS_MAX: u64 = 1_000;
 
-/// What to send, how long, how fast.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub(crate) struct LoadPlan {
     pub(crate) target: SocketAddr,
     pub(crate) path: String,
     pub(crate) connections: usize,
-    pub(crate) span: Duration,
-    /// The time between two requests in the open loop; none means the closed loop.
+    pub(crate) duration: Duration,
+    /// The time between two requests of the open loop; `None` for the closed loop.
     pub(crate) interval: Option<Duration>,
 }
 
-/// What came back.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Report {
+pub(crate) struct LoadReport {
     pub(crate) requests: u64,
     pub(crate) errors: u64,
     pub(crate) seconds: f64,
@@ -48,37 +46,32 @@ pub(crate) struct Report {
     pub(crate) statuses: BTreeMap<u16, u64>,
 }
 
-/// Counts while a run goes on; becomes a [`Report`].
-pub(crate) struct Tally {
+/// Collects the figures of a [`LoadReport`] during a run.
+pub(crate) struct Recorder {
     latencies: Histogram,
-    report: Report,
+    report: LoadReport,
 }
 
-impl Tally {
-    /// Nothing counted yet.
+impl Recorder {
     pub(crate) fn empty() -> Self {
-        Self { latencies: Histogram::empty(), report: Report::default() }
+        Self { latencies: Histogram::empty(), report: LoadReport::default() }
     }
 
-    /// Counts one answer.
     pub(crate) fn answered(&mut self, status: u16, latency: Duration) {
         self.latencies.record(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
         self.report.requests += 1;
         *self.report.statuses.entry(status).or_default() += 1;
     }
 
-    /// Counts one request that got no answer.
     pub(crate) fn failed(&mut self) {
         self.report.errors += 1;
     }
 
-    /// Whether going on is pointless.
-    pub(crate) fn hopeless(&self) -> bool {
+    pub(crate) fn too_many_errors(&self) -> bool {
         self.report.errors >= ERRORS_MAX
     }
 
-    /// The figures of the whole run.
-    pub(crate) fn report(mut self, took: Duration) -> Report {
+    pub(crate) fn report(mut self, took: Duration) -> LoadReport {
         self.report.seconds = took.as_secs_f64();
         self.report.p50_nanos = self.latencies.quantile(0.50);
         self.report.p99_nanos = self.latencies.quantile(0.99);
@@ -89,41 +82,47 @@ impl Tally {
 struct Connection {
     stream: TcpStream,
     input: Vec<u8>,
-    /// When the request under way was sent, or was due.
-    since: Option<Instant>,
+    /// When the current request was sent or, in the open loop, was due.
+    started: Option<Instant>,
 }
 
 struct Generator<'a> {
-    plan: &'a Plan,
+    plan: &'a LoadPlan,
     request: Vec<u8>,
     poll: Poll,
     connections: Vec<Connection>,
     idle: Vec<usize>,
-    /// Requests that are due and found no idle connection. Bounded by rate × span.
+    /// Requests that are due and wait for an idle connection. Bounded by rate × duration.
     due: VecDeque<Instant>,
-    tally: Tally,
+    recorder: Recorder,
     buffer: Vec<u8>,
 }
 
-/// Runs the plan.
-pub(crate) fn run(plan: &Plan) -> Result<Report, Unmeasured> {
+pub(crate) fn run(plan: &LoadPlan) -> Result<LoadReport, MeasureError> {
     let mut generator = Generator::connect(plan)?;
     let mut events = Events::with_capacity(EVENTS_AT_ONCE);
     let start = now();
-    let end = start + plan.span;
+    let end = start + plan.duration;
     let mut next = start;
-    while generator.goes_on(end) {
-        next = generator.send_what_is_due(next, end)?;
-        generator.poll.poll(&mut events, generator.patience())?;
+    while generator.should_continue(end) {
+        next = generator.send_due(next, end)?;
+        let timeout = if plan.interval.is_none() {
+            FINAL_ANSWERS_MAX
+        } else {
+            // The open loop never sleeps, since a timer would bunch requests; it yields the core.
+            std::thread::yield_now();
+            Duration::ZERO
+        };
+        generator.poll.poll(&mut events, Some(timeout))?;
         for event in &events {
             generator.receive(event)?;
         }
     }
-    Ok(generator.tally.report(start.elapsed().min(plan.span)))
+    Ok(generator.recorder.report(start.elapsed().min(plan.duration)))
 }
 
 impl<'a> Generator<'a> {
-    fn connect(plan: &'a Plan) -> Result<Self, Unmeasured> {
+    fn connect(plan: &'a LoadPlan) -> Result<Self, MeasureError> {
         let mut generator = Self {
             plan,
             request: http1::request(plan.target, &plan.path),
@@ -131,7 +130,7 @@ impl<'a> Generator<'a> {
             connections: Vec::new(),
             idle: (0..plan.connections).collect(),
             due: VecDeque::new(),
-            tally: Tally::empty(),
+            recorder: Recorder::empty(),
             buffer: vec![0; BUFFER_BYTES],
         };
         for index in 0..plan.connections {
@@ -141,36 +140,27 @@ impl<'a> Generator<'a> {
         Ok(generator)
     }
 
-    /// Connects before anything is measured, so that the first request does not pay for it.
+    /// Connects before the measurement starts, so that no request includes it.
     fn open(&self, index: usize) -> io::Result<Connection> {
         let stream = std::net::TcpStream::connect(self.plan.target)?;
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
         self.poll.registry().register(&mut stream, Token(index), Interest::READABLE)?;
-        Ok(Connection { stream, input: Vec::new(), since: None })
+        Ok(Connection { stream, input: Vec::new(), started: None })
     }
 
-    fn goes_on(&self, end: Instant) -> bool {
-        if self.tally.hopeless() {
+    fn should_continue(&self, end: Instant) -> bool {
+        if self.recorder.too_many_errors() {
             return false;
         }
         let under_way = self.idle.len() < self.connections.len() || !self.due.is_empty();
         let now = now();
-        now < end || (under_way && now < end + LINGER)
+        now < end || (under_way && now < end + FINAL_ANSWERS_MAX)
     }
 
-    /// The open loop never sleeps, since a timer would bunch requests; it only yields the core.
-    fn patience(&self) -> Option<Duration> {
-        if self.plan.interval.is_none() {
-            return Some(LINGER);
-        }
-        std::thread::yield_now();
-        Some(Duration::ZERO)
-    }
-
-    /// Sends on idle connections what the loop asks for; returns when the next request is due.
-    fn send_what_is_due(&mut self, mut next: Instant, end: Instant) -> io::Result<Instant> {
+    /// Sends the requests that are due on idle connections. Returns when the next one is due.
+    fn send_due(&mut self, mut next: Instant, end: Instant) -> io::Result<Instant> {
         let now = now();
         match self.plan.interval {
             None if now < end => self.due.resize(self.idle.len(), now),
@@ -182,35 +172,31 @@ impl<'a> Generator<'a> {
                 }
             }
         }
-        while let (Some(since), Some(index)) =
+        while let (Some(started), Some(index)) =
             (self.due.front().copied(), self.idle.last().copied())
         {
             self.due.pop_front();
             self.idle.pop();
-            self.send(index, since)?;
+            let connection = &mut self.connections[index];
+            connection.started = Some(started);
+            match connection.stream.write(&self.request) {
+                Ok(written) if written == self.request.len() => {}
+                Ok(_) | Err(_) => self.reconnect(index)?,
+            }
         }
         Ok(next)
     }
 
-    fn send(&mut self, index: usize, since: Instant) -> io::Result<()> {
-        let connection = &mut self.connections[index];
-        connection.since = Some(since);
-        match connection.stream.write(&self.request) {
-            Ok(written) if written == self.request.len() => Ok(()),
-            Ok(_) | Err(_) => self.lose(index),
-        }
-    }
-
-    /// Reads until a short read, which proves the socket empty unless the peer has closed.
+    /// Reads until a short read, which means that the socket is empty unless the peer has closed.
     fn receive(&mut self, event: &Event) -> io::Result<()> {
         let index = event.token().0;
         loop {
             let connection = &mut self.connections[index];
             let read = match connection.stream.read(&mut self.buffer) {
-                Ok(0) => return self.lose(index),
+                Ok(0) => return self.reconnect(index),
                 Ok(read) => read,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(_) => return self.lose(index),
+                Err(_) => return self.reconnect(index),
             };
             connection.input.extend_from_slice(&self.buffer[..read]);
             self.count(index)?;
@@ -222,15 +208,15 @@ impl<'a> Generator<'a> {
 
     fn count(&mut self, index: usize) -> io::Result<()> {
         let connection = &mut self.connections[index];
-        match http1::response(&connection.input) {
+        match http1::parse_response(&connection.input) {
             Parsed::Incomplete => Ok(()),
-            Parsed::Malformed => self.lose(index),
-            Parsed::Complete { length, status, keep } => {
+            Parsed::Malformed => self.reconnect(index),
+            Parsed::Complete { length, status, persistence } => {
                 connection.input.drain(..length);
-                let Some(since) = connection.since.take() else { return self.lose(index) };
-                self.tally.answered(status, since.elapsed());
-                if keep == Keep::Close {
-                    return self.lose(index);
+                let Some(started) = connection.started.take() else { return self.reconnect(index) };
+                self.recorder.answered(status, started.elapsed());
+                if persistence == Persistence::Close {
+                    return self.reconnect(index);
                 }
                 self.idle.push(index);
                 Ok(())
@@ -238,10 +224,10 @@ impl<'a> Generator<'a> {
         }
     }
 
-    /// Opens a connection anew. What was under way on it is an error; closing at rest is not.
-    fn lose(&mut self, index: usize) -> io::Result<()> {
-        if self.connections[index].since.is_some() {
-            self.tally.failed();
+    /// Replaces a connection. Counts an error if a request was under way on it.
+    fn reconnect(&mut self, index: usize) -> io::Result<()> {
+        if self.connections[index].started.is_some() {
+            self.recorder.failed();
         }
         self.connections[index] = self.open(index)?;
         if !self.idle.contains(&index) {

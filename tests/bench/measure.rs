@@ -1,32 +1,26 @@
-//! A timing loop for pure functions: several rounds of many iterations, the median per iteration.
-//!
-//! There is no outlier removal and no model. No other file of the benchmark reads time.
+//! Times pure functions: several rounds of many iterations, of which the median counts. No outliers
+//! are removed. Only this file of the benchmark reads the clock.
 
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// Rounds per case; odd, so that the median is a round that happened.
+/// Odd, so that the median is the value of a round.
 const ROUNDS: usize = 9;
-/// How long one round should take at least; far above the clock's own cost.
-const ROUND_AIM: Duration = Duration::from_millis(20);
-/// More iterations than this are not needed for any case, however short.
+/// The least duration of a round, far above the cost of reading the clock.
+const ROUND_MIN: Duration = Duration::from_millis(20);
 const ITERATIONS_MAX: u64 = 1 << 26;
 
-/// One hot decision and how to time it.
 pub(crate) struct Case {
-    /// What the table calls it.
+    /// In the table.
     pub(crate) name: &'static str,
-    /// Builds what the decision needs, then runs it this many times inside [`timed`].
+    /// Builds the state that the function needs, then runs it this many times with [`timed`].
     pub(crate) run: fn(u64) -> Duration,
 }
 
-/// What a case cost: nanoseconds per iteration.
+/// Nanoseconds per iteration, over the rounds.
 pub(crate) struct Cost {
-    /// The middle round.
     pub(crate) median: f64,
-    /// The fastest round.
     min: f64,
-    /// The slowest round.
     max: f64,
 }
 
@@ -36,40 +30,30 @@ impl fmt::Display for Cost {
     }
 }
 
-/// The present instant.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark measures real time, and reads it only here"
-)]
+#[expect(clippy::disallowed_methods, reason = "a benchmark measures real time; it is read here")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Runs `body` `iterations` times with the iteration's number, and says how long that took.
-/// Whatever `body` returns is kept from the optimiser.
+/// How long `iterations` calls of `body` take; `body` gets the number of the iteration. What it
+/// returns is not optimised away.
 pub(crate) fn timed<T>(iterations: u64, mut body: impl FnMut(u64) -> T) -> Duration {
     let start = now();
-    for turn in 0..iterations {
-        std::hint::black_box(body(std::hint::black_box(turn)));
+    for iteration in 0..iterations {
+        std::hint::black_box(body(std::hint::black_box(iteration)));
     }
     start.elapsed()
 }
 
-/// Times one case.
 pub(crate) fn measure(case: &Case) -> Cost {
-    let iterations = enough(case.run);
+    // Finding the number of iterations is also the warm-up.
+    let mut iterations = 1;
+    while iterations < ITERATIONS_MAX && (case.run)(iterations) < ROUND_MIN {
+        iterations *= 2;
+    }
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| (case.run)(iterations).as_secs_f64() * 1e9 / iterations as f64)
         .collect();
     rounds.sort_by(f64::total_cmp);
     Cost { median: rounds[ROUNDS / 2], min: rounds[0], max: rounds[ROUNDS - 1] }
-}
-
-/// As many iterations as make a round long enough; finding them is the warm-up.
-fn enough(run: fn(u64) -> Duration) -> u64 {
-    let mut iterations = 1;
-    while iterations < ITERATIONS_MAX && run(iterations) < ROUND_AIM {
-        iterations *= 2;
-    }
-    iterations
 }

@@ -1,13 +1,12 @@
-//! Medians with their spread, tables, and the figures that are compared with the targets. Only what
-//! is printed is rounded.
+//! Medians with their spread, tables, and the figures that are compared with the targets. Values
+//! are rounded only when they are printed.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::contender::Program;
-use crate::unmeasured::Unmeasured;
+use crate::contenders::Program;
+use crate::error::MeasureError;
 
-/// A median with the least and the greatest value.
 pub(crate) struct Spread {
     pub(crate) median: f64,
     min: f64,
@@ -15,7 +14,7 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// The spread of some values, if there are any; the lower of the two middle ones is the median.
+    /// `None` if there are no values. Of two middle values the lower is the median.
     pub(crate) fn of(mut values: Vec<f64>) -> Option<Self> {
         values.sort_by(f64::total_cmp);
         let (min, max) = (*values.first()?, *values.last()?);
@@ -29,7 +28,7 @@ impl fmt::Display for Spread {
     }
 }
 
-/// What was measured, by row and line, for the list of targets.
+/// What was measured, by row and label, for the comparison with the targets.
 #[derive(Default)]
 pub(crate) struct Figures {
     values: BTreeMap<(&'static str, String), f64>,
@@ -37,31 +36,29 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Keeps a figure.
     pub(crate) fn set(&mut self, row: &'static str, label: &str, value: f64) {
         self.values.insert((row, label.to_owned()), value);
     }
 
-    /// A figure kept before.
-    pub(crate) fn of(&self, row: &'static str, label: &str) -> Option<f64> {
+    pub(crate) fn value(&self, row: &'static str, label: &str) -> Option<f64> {
         self.values.get(&(row, label.to_owned())).copied()
     }
 
-    /// Notes that a line has no figure, and returns its cells. A peer may be unable to do
-    /// something; the floor and evenkeel may not.
-    pub(crate) fn missing(&mut self, label: &str, why: &Unmeasured) -> Vec<String> {
+    /// Records that a line has no figure, and returns its cells. This is a failure of the run
+    /// unless the line is a peer's, which may be unable to do what the row asks.
+    pub(crate) fn missing(&mut self, label: &str, error: &MeasureError) -> Vec<String> {
         let peer = Program::PEERS.iter().any(|peer| label.starts_with(peer.name()));
         self.missing |= !peer;
-        vec![format!("not measured: {why}")]
+        vec![format!("not measured: {error}")]
     }
 
-    /// Whether the floor or evenkeel could not be measured somewhere.
+    /// Whether the floor or evenkeel could not be measured in some row.
     pub(crate) fn anything_missing(&self) -> bool {
         self.missing
     }
 }
 
-/// Prints a table in Markdown; rows with fewer cells are filled up.
+/// Prints a table in Markdown; short rows are filled with empty cells.
 pub(crate) fn print_table(head: &[&str], rows: Vec<(String, Vec<String>)>) {
     println!("| {} |", head.join(" | "));
     println!("|{}", " --- |".repeat(head.len()));

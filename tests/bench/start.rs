@@ -1,38 +1,38 @@
-//! How long a start takes, and how large the binary is.
-//!
-//! Refuses warm processes: every start is a new one, on whatever core the system gives it.
+//! The time from the start of the process until it is ready, on any core, and the size of the
+//! binary.
 
 use std::fs;
 
-use crate::contender::{Contender, Program};
+use crate::contenders::{Contender, Program};
+use crate::error::MeasureError;
 use crate::report::{Figures, Spread, print_table};
-use crate::stage::Stage;
-use crate::unmeasured::Unmeasured;
+use crate::setup::Setup;
 
 const MIB: f64 = 1024.0 * 1024.0;
 
-pub(crate) fn row(stage: &Stage, contenders: &[Contender], figures: &mut Figures) {
+pub(crate) fn row(setup: &Setup, contenders: &[Contender], figures: &mut Figures) {
     let cells = contenders.iter().filter(|each| each.program != Program::Direct).map(|each| {
         let label = each.program.name();
-        let cells = match starts(stage, each) {
+        let cells = match start_millis(setup, each) {
             Ok(spread) => {
                 figures.set("start", label, spread.median);
                 vec![spread.to_string()]
             }
-            Err(why) => figures.missing(label, &why),
+            Err(error) => figures.missing(label, &error),
         };
         (label.to_owned(), cells)
     });
     print_table(&["contender", "ready after, ms"], cells.collect());
 }
 
-fn starts(stage: &Stage, contender: &Contender) -> Result<Spread, Unmeasured> {
-    let once = |_| Ok(stage.start_anywhere(contender)?.ready_after.as_secs_f64() * 1e3);
-    let millis = (0..stage.effort.starts).map(once).collect::<Result<Vec<_>, Unmeasured>>()?;
-    Spread::of(millis).ok_or_else(|| Unmeasured::because("no start was asked for"))
+fn start_millis(setup: &Setup, contender: &Contender) -> Result<Spread, MeasureError> {
+    let once = |_| Ok(setup.start_on_any_core(contender)?.ready_after.as_secs_f64() * 1e3);
+    let millis =
+        (0..setup.parameters.starts).map(once).collect::<Result<Vec<_>, MeasureError>>()?;
+    Spread::of(millis).ok_or_else(|| MeasureError::new("no start was measured"))
 }
 
-pub(crate) fn size_row(_: &Stage, contenders: &[Contender], figures: &mut Figures) {
+pub(crate) fn size_row(_: &Setup, contenders: &[Contender], figures: &mut Figures) {
     let own = contenders.iter().filter(|each| each.program == Program::Evenkeel);
     let cells = own.map(|each| {
         let label = each.program.name();

@@ -1,7 +1,7 @@
-//! `cargo bench --bench table`: what evenkeel costs beside a raw relay and beside its peers.
+//! `cargo bench --bench table`: the cost of evenkeel beside a raw relay and its peers.
 //!
-//! It measures the programs it finds, without installing or tuning any, prints ratios, and states
-//! for each target whether it was met. README.md in this folder describes the method.
+//! It measures the programs that it finds, without installing or tuning any, prints ratios, and
+//! says for each target whether it is met. README.md in this folder describes the method.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the table is the result")]
 
@@ -9,26 +9,26 @@ mod args;
 mod cases;
 mod certificates;
 mod configs;
-mod contender;
+mod connection_table;
+mod contenders;
+mod cpu_rows;
+mod error;
+mod floor;
 mod histogram;
 mod http1;
-mod idle;
+mod hyper_upstream;
+mod idle_clients;
 mod latency;
 mod load;
 mod load_h2;
 mod measure;
 mod memory;
 mod process;
-mod relay;
 mod report;
-mod rows;
-mod slab;
-mod stage;
+mod setup;
 mod start;
 mod targets;
-mod unmeasured;
 mod upstream;
-mod upstream_hyper;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -36,104 +36,107 @@ use std::time::Duration;
 
 use args::{Args, Role};
 use clap::Parser;
-use contender::{Contender, Program};
+use contenders::{Contender, Program};
+use error::MeasureError;
 use report::Figures;
-use stage::Stage;
-use unmeasured::Unmeasured;
+use setup::Setup;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let done = match args.role {
-        Some(role) => play(role, &args).map(|()| ExitCode::SUCCESS),
-        None => table(&args),
+    let result = match args.role {
+        Some(role) => run_role(role, &args).map(|()| ExitCode::SUCCESS),
+        None => print_rows(&args),
     };
-    done.unwrap_or_else(|why| {
-        eprintln!("bench: {why}");
+    result.unwrap_or_else(|error| {
+        eprintln!("bench: {error}");
         ExitCode::FAILURE
     })
 }
 
-/// Does the part of one process of the comparison.
-fn play(role: Role, args: &Args) -> Result<(), Unmeasured> {
+/// Upstreams, floor and load generators are processes of this program, so that their CPU time is
+/// separate and each can be bound to a core.
+fn run_role(role: Role, args: &Args) -> Result<(), MeasureError> {
     match role {
-        Role::Floor => relay::run(args.listen()?, args.target()?),
+        Role::Floor => floor::run(args.listen()?, args.target()?),
         Role::Upstream => upstream::run(args.listen()?),
-        Role::UpstreamTls => upstream_hyper::run_tls(args.listen()?, &args.folder),
-        Role::UpstreamHttp2 => upstream_hyper::run_clear(args.listen()?),
-        Role::Idle => idle::run(args.target()?, args.connections),
-        Role::Load => say(&load::run(&plan(args)?)?),
-        Role::LoadHttp2 => say(&load_h2::run(&plan(args)?)?),
+        Role::UpstreamTls => hyper_upstream::run_tls(args.listen()?, &args.folder),
+        Role::UpstreamHttp2 => hyper_upstream::run_clear(args.listen()?),
+        Role::Idle => idle_clients::run(args.target()?, args.connections),
+        Role::Load => print_report(&load::run(&load_plan(args)?)?),
+        Role::LoadHttp2 => print_report(&load_h2::run(&load_plan(args)?)?),
     }
 }
 
-fn plan(args: &Args) -> Result<load::Plan, Unmeasured> {
-    Ok(load::Plan {
+fn load_plan(args: &Args) -> Result<load::LoadPlan, MeasureError> {
+    Ok(load::LoadPlan {
         target: args.target()?,
         path: args.path.clone(),
         connections: args.connections,
-        span: Duration::from_secs_f64(args.seconds),
+        duration: Duration::from_secs_f64(args.seconds),
         interval: args.rate.map(|rate| Duration::from_secs_f64(1.0 / rate)),
     })
 }
 
-fn say(report: &load::Report) -> Result<(), Unmeasured> {
+fn print_report(report: &load::LoadReport) -> Result<(), MeasureError> {
     println!("{}", serde_json::to_string(report)?);
     Ok(())
 }
 
-/// Runs the rows asked for and prints the table, then the targets.
-fn table(args: &Args) -> Result<ExitCode, Unmeasured> {
+/// Runs the selected rows, then compares the figures with the targets.
+fn print_rows(args: &Args) -> Result<ExitCode, MeasureError> {
     let contenders = contenders(args)?;
-    let stage = Stage::set(args)?;
-    println!("{}", stage.method());
+    let setup = Setup::new(args)?;
+    println!("{}", setup.description());
     for contender in contenders.iter().filter(|each| Program::PEERS.contains(&each.program)) {
         println!("- {}: {}", contender.program.name(), contender.version());
     }
     let mut figures = Figures::default();
-    for row in ROWS.iter().filter(|row| args.wants(row.name)) {
+    for row in ROWS.iter().filter(|row| args.selects_row(row.name)) {
         println!("\n## {}: {}\n", row.name, row.title);
-        (row.run)(&stage, &contenders, &mut figures);
+        (row.run)(&setup, &contenders, &mut figures);
     }
-    let failed = strictly_failed(args, &targets::print(&figures)) || figures.anything_missing();
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// Under `--strict` a target must be met; one that a whole run could not measure is not.
-fn strictly_failed(args: &Args, outcome: &targets::Outcome) -> bool {
-    args.strict && (outcome.missed > 0 || (args.asks_for_everything() && outcome.not_measured > 0))
+    let outcome = targets::print(&figures);
+    // A run of all rows and contenders should be able to measure every target.
+    let incomplete = args.selects_everything() && outcome.not_measured > 0;
+    let failed = args.strict && (outcome.missed > 0 || incomplete);
+    Ok(ExitCode::from(u8::from(failed || figures.anything_missing())))
 }
 
 struct Row {
     name: &'static str,
     title: &'static str,
-    run: fn(&Stage, &[Contender], &mut Figures),
+    run: fn(&Setup, &[Contender], &mut Figures),
 }
 
 const ROWS: &[Row] = &[
     Row {
         name: "pass",
         title: "pass-through, HTTP/1.1 to HTTP/1.1, all defaults on",
-        run: rows::pass,
+        run: cpu_rows::pass,
     },
     Row {
         name: "error",
-        title: "an upstream's 400 normalised, and the same bytes passed as a 200",
-        run: rows::error,
+        title: "a 400 of the upstream normalised, and the same bytes passed as a 200",
+        run: cpu_rows::error,
     },
-    Row { name: "tls", title: "TLS to the upstream (the floor relays in clear)", run: rows::tls },
+    Row {
+        name: "tls",
+        title: "TLS to the upstream (the floor relays in clear)",
+        run: cpu_rows::tls,
+    },
     Row {
         name: "h2-upstream",
         title: "HTTP/2 to the upstream (the floor relays HTTP/1.1)",
-        run: rows::http2_upstream,
+        run: cpu_rows::http2_upstream,
     },
     Row {
         name: "h2-client",
         title: "HTTP/2 from the client (the floor relays HTTP/1.1)",
-        run: rows::http2_client,
+        run: cpu_rows::http2_client,
     },
     Row {
         name: "latency",
-        title: "delay at half of each one's saturation, beside the floor at the same rate",
+        title: "delay at half of each contender's saturation, beside the floor at the same rate",
         run: latency::row,
     },
     Row {
@@ -143,10 +146,10 @@ const ROWS: &[Row] = &[
     },
     Row { name: "start", title: "from spawning to ready", run: start::row },
     Row { name: "size", title: "the stripped binary", run: start::size_row },
-    Row { name: "decisions", title: "what pure hot decisions cost", run: decisions },
+    Row { name: "decisions", title: "pure decisions on the path of a call", run: decisions },
 ];
 
-fn decisions(_: &Stage, _: &[Contender], figures: &mut Figures) {
+fn decisions(_: &Setup, _: &[Contender], figures: &mut Figures) {
     let cells = cases::ALL.iter().map(|case| {
         let cost = measure::measure(case);
         figures.set("decisions", case.name, cost.median);
@@ -155,23 +158,22 @@ fn decisions(_: &Stage, _: &[Contender], figures: &mut Figures) {
     report::print_table(&["decision", "ns each"], cells.collect());
 }
 
-/// The program as it is shipped.
-///
-/// cargo offers benches a binary too, but one that shares its libraries with the tests: with
-/// tokio's pausable clock in it, which costs every call.
-fn shipped_binary() -> Result<PathBuf, Unmeasured> {
+/// Builds the program as it is shipped. The binary that cargo builds for benchmarks shares features
+/// of its libraries with the tests, among them tokio's pausable clock, which costs time in each
+/// call.
+fn shipped_binary() -> Result<PathBuf, MeasureError> {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/target/shipped");
     let build =
         ["build", "--profile", "dist", "--locked", "--bin", "evenkeel", "--target-dir", folder];
     let status = Command::new(env!("CARGO")).args(build).status()?;
     if !status.success() {
-        return Err(std::io::Error::other("cargo could not build the binary").into());
+        return Err(std::io::Error::other("cargo failed to build the binary").into());
     }
     Ok(PathBuf::from(folder).join("dist/evenkeel"))
 }
 
-/// The floor, no proxy at all, evenkeel, and the peers found; those asked for.
-fn contenders(args: &Args) -> Result<Vec<Contender>, Unmeasured> {
+/// The selected contenders; the floor is always among them.
+fn contenders(args: &Args) -> Result<Vec<Contender>, MeasureError> {
     let own = std::env::current_exe()?;
     let evenkeel = shipped_binary()?;
     let mut all = vec![
@@ -181,9 +183,9 @@ fn contenders(args: &Args) -> Result<Vec<Contender>, Unmeasured> {
     ];
     let baseline = args.baseline.clone();
     all.extend(baseline.map(|binary| Contender { program: Program::Baseline, binary }));
-    all.extend(contender::peers_found());
+    all.extend(contenders::peers_found());
     all.retain(|contender| {
-        contender.program == Program::Floor || args.wants_program(contender.program.name())
+        contender.program == Program::Floor || args.selects_program(contender.program.name())
     });
     Ok(all)
 }

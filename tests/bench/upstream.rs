@@ -1,34 +1,32 @@
 //! The upstream of the benchmark: a raw HTTP/1.1 keep-alive server on one thread.
 //!
-//! Answers `/` with a small JSON, `/error` with a vendor's 400, `/error-as-200` with the same
-//! bytes under a 200, `/bytes/N` with N bytes. Refuses nothing: request bodies are read and
-//! dropped.
+//! It answers `/` with a small JSON, `/error` with a vendor's 400, `/error-as-200` with the same
+//! bytes and status 200, and `/bytes/N` with N bytes. Request bodies are read and discarded.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
-use std::rc::Rc;
 
 use mio::event::Event;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
+use crate::connection_table::ConnectionTable;
+use crate::error::MeasureError;
 use crate::http1;
-use crate::slab::Slab;
-use crate::unmeasured::Unmeasured;
 
 const LISTENER: Token = Token(usize::MAX);
 const EVENTS_AT_ONCE: usize = 256;
 const BUFFER_BYTES: usize = 64 * 1024;
-/// What a sized body is made of.
+/// A piece of the body of `/bytes/N`.
 const FILLER: &[u8; BUFFER_BYTES] = &[b'x'; BUFFER_BYTES];
 
-/// The small answer, some 200 bytes.
+/// About 200 bytes.
 pub(crate) const OK_BODY: &str = r#"{"id":"5f0c6b1e-8a43-4f0e-9b51-2d6a4c1f7e90","state":"completed","name":"quarterly report","pages":12,"owner":{"id":4711,"name":"Acme"},"links":{"self":"/jobs/5f0c6b1e"},"created":"2024-05-01T08:30:00Z"}"#;
-/// A vendor's error, some 250 bytes, in the shape of the founding documents' final errors.
+/// About 250 bytes, in the shape of a real vendor's errors.
 pub(crate) const ERROR_BODY: &str = r#"{"error":"The request is missing the required field 'source_language'. Please refer to the documentation of the individual function for the fields that it needs, then correct the request before it is sent again.","requestId":"b7c1d09e-40c2-4c56-a5a7-95b1"}"#;
 
-/// Ready answers, shared by every connection.
-struct Answers {
+/// Complete responses, shared by all connections.
+struct Responses {
     ok: Vec<u8>,
     error: Vec<u8>,
     error_as_200: Vec<u8>,
@@ -37,38 +35,38 @@ struct Answers {
 struct Connection {
     stream: TcpStream,
     input: Vec<u8>,
-    /// Bytes of a request body still to be dropped before the answer goes out.
+    /// Bytes of the request body that have not arrived yet.
     body_left: u64,
-    /// The answer owed once the request is complete.
-    owed: Option<Owed>,
-    /// The part of an answer that the socket has not accepted yet, then so much filler.
+    /// The response to send once the request is complete.
+    pending: Option<Response>,
+    /// Bytes that the socket has not accepted yet, followed by this much filler.
     unsent: Vec<u8>,
     filler_left: u64,
 }
 
-enum Owed {
+enum Response {
     Ok,
     Error,
     ErrorAs200,
     Bytes(u64),
 }
 
-/// Serves for ever.
-pub(crate) fn run(listen: SocketAddr) -> Result<(), Unmeasured> {
+/// Serves without end.
+pub(crate) fn run(listen: SocketAddr) -> Result<(), MeasureError> {
     let mut poll = Poll::new()?;
     let mut listener = TcpListener::bind(listen)?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut events = Events::with_capacity(EVENTS_AT_ONCE);
-    let mut connections = Slab::empty();
+    let mut connections = ConnectionTable::empty();
     let mut buffer = vec![0; BUFFER_BYTES];
-    let answers = Rc::new(Answers::ready());
+    let responses = Responses::new();
     loop {
         poll.poll(&mut events, None)?;
         for event in &events {
             if event.token() == LISTENER {
                 accept(&poll, &listener, &mut connections)?;
             } else {
-                serve(event, &mut connections, &mut buffer, &answers);
+                serve(event, &mut connections, &mut buffer, &responses);
             }
         }
     }
@@ -77,7 +75,7 @@ pub(crate) fn run(listen: SocketAddr) -> Result<(), Unmeasured> {
 fn accept(
     poll: &Poll,
     listener: &TcpListener,
-    connections: &mut Slab<Connection>,
+    connections: &mut ConnectionTable<Connection>,
 ) -> io::Result<()> {
     while let Ok((stream, _)) = listener.accept() {
         stream.set_nodelay(true)?;
@@ -90,7 +88,12 @@ fn accept(
     Ok(())
 }
 
-fn serve(event: &Event, connections: &mut Slab<Connection>, buffer: &mut [u8], answers: &Answers) {
+fn serve(
+    event: &Event,
+    connections: &mut ConnectionTable<Connection>,
+    buffer: &mut [u8],
+    responses: &Responses,
+) {
     let index = event.token().0;
     let Some(connection) = connections.at(index) else { return };
     let mut done = Ok(());
@@ -98,7 +101,7 @@ fn serve(event: &Event, connections: &mut Slab<Connection>, buffer: &mut [u8], a
         done = connection.send();
     }
     if event.is_readable() {
-        done = done.and_then(|()| connection.receive(event, buffer, answers));
+        done = done.and_then(|()| connection.receive(event, buffer, responses));
     }
     if done.is_err() {
         connections.remove(index);
@@ -111,14 +114,19 @@ impl Connection {
             stream,
             input: Vec::new(),
             body_left: 0,
-            owed: None,
+            pending: None,
             unsent: Vec::new(),
             filler_left: 0,
         }
     }
 
-    /// Reads until a short read, which proves the socket empty unless the peer has closed.
-    fn receive(&mut self, event: &Event, buffer: &mut [u8], answers: &Answers) -> io::Result<()> {
+    /// Reads until a short read, which means that the socket is empty unless the peer has closed.
+    fn receive(
+        &mut self,
+        event: &Event,
+        buffer: &mut [u8],
+        responses: &Responses,
+    ) -> io::Result<()> {
         loop {
             let read = match self.stream.read(buffer) {
                 Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
@@ -126,65 +134,63 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
                 Err(error) => return Err(error),
             };
-            self.take(&buffer[..read], answers)?;
+            self.process(&buffer[..read], responses)?;
             if read < buffer.len() && !event.is_read_closed() {
                 return Ok(());
             }
         }
     }
 
-    fn take(&mut self, bytes: &[u8], answers: &Answers) -> io::Result<()> {
-        let rest = self.drop_body(bytes);
+    fn process(&mut self, bytes: &[u8], responses: &Responses) -> io::Result<()> {
+        let rest = self.skip_body(bytes);
         self.input.extend_from_slice(rest);
         loop {
-            self.answer_when_complete(answers)?;
+            self.respond_if_complete(responses)?;
             if self.body_left > 0 || !self.read_head()? {
                 return Ok(());
             }
         }
     }
 
-    fn drop_body<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let dropped =
+    fn skip_body<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let skipped =
             usize::try_from(self.body_left).map_or(bytes.len(), |left| left.min(bytes.len()));
-        self.body_left -= dropped as u64;
-        &bytes[dropped..]
+        self.body_left -= skipped as u64;
+        &bytes[skipped..]
     }
 
-    /// Takes one head off the input; whether there was one.
+    /// Removes a request head from the input. Returns whether there was one.
     fn read_head(&mut self) -> io::Result<bool> {
         let Some(length) = http1::head_length(&self.input) else { return Ok(false) };
         let head = &self.input[..length];
-        self.owed = Some(Owed::to(head));
+        self.pending = Some(Response::to(head));
         self.body_left = http1::content_length(head).ok_or(io::ErrorKind::InvalidData)?;
         let rest = self.input.split_off(length);
-        self.input = self.drop_body(&rest).to_vec();
+        self.input = self.skip_body(&rest).to_vec();
         Ok(true)
     }
 
-    fn answer_when_complete(&mut self, answers: &Answers) -> io::Result<()> {
+    fn respond_if_complete(&mut self, responses: &Responses) -> io::Result<()> {
         if self.body_left > 0 {
             return Ok(());
         }
-        match self.owed.take() {
+        match self.pending.take() {
             None => Ok(()),
-            Some(Owed::Ok) => self.write(&answers.ok),
-            Some(Owed::Error) => self.write(&answers.error),
-            Some(Owed::ErrorAs200) => self.write(&answers.error_as_200),
-            Some(Owed::Bytes(length)) => self.write_sized(length),
+            Some(Response::Ok) => self.write(&responses.ok),
+            Some(Response::Error) => self.write(&responses.error),
+            Some(Response::ErrorAs200) => self.write(&responses.error_as_200),
+            Some(Response::Bytes(length)) => {
+                let head = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {length}\r\n\r\n"
+                );
+                self.filler_left = length;
+                self.write(head.as_bytes())?;
+                self.send()
+            }
         }
     }
 
-    fn write_sized(&mut self, length: u64) -> io::Result<()> {
-        let head = format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {length}\r\n\r\n"
-        );
-        self.filler_left = length;
-        self.write(head.as_bytes())?;
-        self.send()
-    }
-
-    /// Writes now what the socket takes, and keeps the rest for [`Self::send`].
+    /// Writes as much as the socket accepts and keeps the rest for [`Self::send`].
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let written = if self.unsent.is_empty() { accepted(self.stream.write(bytes))? } else { 0 };
         self.unsent.extend_from_slice(&bytes[written..]);
@@ -216,32 +222,32 @@ fn accepted(written: io::Result<usize>) -> io::Result<usize> {
     }
 }
 
-impl Owed {
+impl Response {
     fn to(head: &[u8]) -> Self {
         let path = head.split(|byte| *byte == b' ').nth(1).unwrap_or_default();
         match path {
             b"/error" => Self::Error,
             b"/error-as-200" => Self::ErrorAs200,
-            other => sized(other).map_or(Self::Ok, Self::Bytes),
+            other => {
+                let length = other.strip_prefix(b"/bytes/").map(std::str::from_utf8);
+                let length = length.and_then(|text| text.ok()?.parse().ok());
+                length.map_or(Self::Ok, Self::Bytes)
+            }
         }
     }
 }
 
-fn sized(path: &[u8]) -> Option<u64> {
-    std::str::from_utf8(path.strip_prefix(b"/bytes/")?).ok()?.parse().ok()
-}
-
-impl Answers {
-    fn ready() -> Self {
+impl Responses {
+    fn new() -> Self {
         Self {
-            ok: message("200 OK", OK_BODY),
-            error: message("400 Bad Request", ERROR_BODY),
-            error_as_200: message("200 OK", ERROR_BODY),
+            ok: response("200 OK", OK_BODY),
+            error: response("400 Bad Request", ERROR_BODY),
+            error_as_200: response("200 OK", ERROR_BODY),
         }
     }
 }
 
-fn message(status: &str, body: &str) -> Vec<u8> {
+fn response(status: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!(
         "HTTP/1.1 {status}\r\nServer: vendor\r\nDate: Wed, 01 May 2024 08:30:00 GMT\r\nContent-Type: application/json; charset=utf-8\r\nContent-Length: {length}\r\nCache-Control: no-store\r\nX-Request-Id: 8c1d2f3a\r\n\r\n{body}"

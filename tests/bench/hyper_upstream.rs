@@ -1,6 +1,5 @@
-//! The upstream over TLS (HTTP/1.1 inside) or over HTTP/2 in clear: one thread, hyper.
-//!
-//! Refuses sized bodies and errors; those rows use the raw upstream.
+//! The upstreams for HTTP/1.1 over TLS and for HTTP/2 in clear, with hyper on one thread. They
+//! serve only the small answer; all other rows use the raw upstream.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -21,11 +20,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::certificates::Certificates;
-use crate::unmeasured::Unmeasured;
+use crate::error::MeasureError;
 use crate::upstream::OK_BODY;
 
-/// Serves HTTP/2 (or 1) in clear, for ever.
-pub(crate) fn run_clear(listen: SocketAddr) -> Result<(), Unmeasured> {
+/// Serves HTTP/2 (or HTTP/1.1) in clear, without end.
+pub(crate) fn run_clear(listen: SocketAddr) -> Result<(), MeasureError> {
     block_on(async {
         let listener = TcpListener::bind(listen).await?;
         loop {
@@ -35,9 +34,9 @@ pub(crate) fn run_clear(listen: SocketAddr) -> Result<(), Unmeasured> {
     })
 }
 
-/// Serves HTTP/1.1 inside TLS with the certificate in `folder`, for ever.
-pub(crate) fn run_tls(listen: SocketAddr, folder: &Path) -> Result<(), Unmeasured> {
-    let acceptor = acceptor(&Certificates::inside(folder))?;
+/// Serves HTTP/1.1 over TLS with the certificate in `folder`, without end.
+pub(crate) fn run_tls(listen: SocketAddr, folder: &Path) -> Result<(), MeasureError> {
+    let acceptor = acceptor(&Certificates::in_folder(folder))?;
     block_on(async {
         let listener = TcpListener::bind(listen).await?;
         loop {
@@ -52,11 +51,11 @@ pub(crate) fn run_tls(listen: SocketAddr, folder: &Path) -> Result<(), Unmeasure
     })
 }
 
-fn block_on(serving: impl Future<Output = Result<(), Unmeasured>>) -> Result<(), Unmeasured> {
+fn block_on(serving: impl Future<Output = Result<(), MeasureError>>) -> Result<(), MeasureError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serving)
 }
 
-async fn accept(listener: &TcpListener) -> Result<TcpStream, Unmeasured> {
+async fn accept(listener: &TcpListener) -> Result<TcpStream, MeasureError> {
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
     Ok(stream)
@@ -64,7 +63,7 @@ async fn accept(listener: &TcpListener) -> Result<TcpStream, Unmeasured> {
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
     let server = auto::Builder::new(TokioExecutor::new());
-    // A connection that ends badly shows as an error at the generator.
+    // The load generator reports the error of a broken connection.
     let _ = server.serve_connection(TokioIo::new(stream), service_fn(answer)).await;
 }
 
@@ -75,7 +74,7 @@ async fn answer(_request: Request<Incoming>) -> Result<Response<Full<Bytes>>, In
     Ok(response)
 }
 
-fn acceptor(files: &Certificates) -> Result<TlsAcceptor, Unmeasured> {
+fn acceptor(files: &Certificates) -> Result<TlsAcceptor, MeasureError> {
     let chain = CertificateDer::pem_file_iter(&files.leaf)?.collect::<Result<Vec<_>, _>>()?;
     let key = PrivateKeyDer::from_pem_file(&files.key)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -1,5 +1,5 @@
-//! The program under test: started on a configuration, read through /proc and its own metrics,
-//! gone when its value is.
+//! The program under test: starts it with a configuration, reads /proc and its metrics, and ends it
+//! when the value is dropped.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -12,26 +12,24 @@ use evenkeel::clock::Clock;
 use evenkeel::time::Moment;
 use tempfile::TempDir;
 
-/// A start takes milliseconds; on a busy machine some seconds.
+/// A start takes milliseconds, on a busy machine seconds.
 const READY_WITHIN: Duration = Duration::from_secs(20);
-/// The unit of CPU times in /proc, the same on every architecture in use.
+/// The unit of CPU times in /proc, on all common architectures.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A running gateway.
 #[derive(Debug)]
 pub(crate) struct Gateway {
     child: Child,
-    /// Where clients are served.
     pub(crate) address: SocketAddr,
     admin: SocketAddr,
     _folder: TempDir,
 }
 
 impl Gateway {
-    /// Starts the program before one upstream under `/v`; `more` are further keys of it.
-    pub(crate) fn before(url: &str, more: &str) -> Self {
-        let more: String = more.lines().map(|line| format!("    {line}\n")).collect();
-        let yaml = format!("upstreams:\n  vendor:\n    url: {url}\n    route: /v\n{more}");
+    /// Starts the program with one upstream at `/v`; `settings` are further lines of its YAML.
+    pub(crate) fn start(url: &str, settings: &str) -> Self {
+        let settings: String = settings.lines().map(|line| format!("    {line}\n")).collect();
+        let yaml = format!("upstreams:\n  vendor:\n    url: {url}\n    route: /v\n{settings}");
         let folder = tempfile::tempdir().expect("a scratch folder");
         let file = folder.path().join("evenkeel.yaml");
         fs::write(&file, yaml).expect("a configuration can be written");
@@ -48,53 +46,50 @@ impl Gateway {
             .spawn()
             .expect("the program starts");
         let mut gateway = Self { child, address, admin, _folder: folder };
-        gateway.await_ready();
+        let clock = Clock::start();
+        while !gateway.fetch("/readyz").is_some_and(|answer| answer.contains(" 200 ")) {
+            let ended = gateway.child.try_wait().expect("the state of a child can be read");
+            assert_eq!(ended, None, "the gateway ended instead of serving");
+            let waited = clock.now().since(Moment::START);
+            assert!(waited < READY_WITHIN, "the gateway was not ready after {waited:?}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
         gateway
     }
 
-    fn await_ready(&mut self) {
-        let clock = Clock::start();
-        while !self.ask("/readyz").is_some_and(|answer| answer.contains(" 200 ")) {
-            let ended = self.child.try_wait().expect("a child can be asked");
-            assert_eq!(ended, None, "the gateway ended instead of serving");
-            assert!(clock.now().since(Moment::START) < READY_WITHIN, "it never got ready");
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-
-    /// Attempts it says it has made, whatever came of them.
+    /// Attempts by the gateway's own count, failed ones included.
     pub(crate) fn attempts(&self) -> u64 {
         self.metric("evenkeel_upstream_attempts_total{")
     }
 
-    /// Calls that wait now.
+    /// Calls that are waiting now.
     pub(crate) fn waiting(&self) -> u64 {
         self.metric("evenkeel_waiting_calls{")
     }
 
-    /// Throttles it had not expected: the metric that must stay 0.
+    /// Throttled answers that the gateway did not expect; must stay 0.
     pub(crate) fn throttled_unexpected(&self) -> u64 {
         self.metric("evenkeel_upstream_throttled_unexpected_total{")
     }
 
-    /// The sum over all lines that begin so.
-    fn metric(&self, start: &str) -> u64 {
-        let text = self.ask("/metrics").expect("metrics can be asked for");
-        let lines = text.lines().filter(|line| line.starts_with(start));
-        // Gauges are written with a fraction, which is 0 for everything that is counted here.
+    /// The sum of all samples whose line starts with `prefix`.
+    fn metric(&self, prefix: &str) -> u64 {
+        let text = self.fetch("/metrics").expect("the admin listener serves metrics");
+        let lines = text.lines().filter(|line| line.starts_with(prefix));
+        // Gauges are written with a fraction, which is 0 for the metrics that are read here.
         let whole = |line: &str| line.rsplit(' ').next()?.split('.').next()?.parse::<u64>().ok();
         lines.filter_map(whole).sum()
     }
 
-    /// Its resident memory in bytes.
+    /// Resident memory in bytes.
     pub(crate) fn resident(&self) -> u64 {
         let text = self.proc("status");
         let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        kib.expect("a process has a size") * 1024
+        kib.expect("status of a process has VmRSS") * 1024
     }
 
-    /// User and system time of all its threads so far.
+    /// User and system time of all threads since the start.
     pub(crate) fn cpu(&self) -> Duration {
         let text = self.proc("stat");
         let after_name = text.rsplit(") ").next().unwrap_or_default();
@@ -104,11 +99,12 @@ impl Gateway {
     }
 
     fn proc(&self, file: &str) -> String {
-        fs::read_to_string(format!("/proc/{}/{file}", self.child.id())).expect("it is running")
+        fs::read_to_string(format!("/proc/{}/{file}", self.child.id()))
+            .expect("the gateway is running")
     }
 
-    /// What the admin listener answers, head and all; nothing where nobody answers.
-    fn ask(&self, path: &str) -> Option<String> {
+    /// The whole answer of the admin listener, head included.
+    fn fetch(&self, path: &str) -> Option<String> {
         let mut stream = TcpStream::connect(self.admin).ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).ok()?;
@@ -120,14 +116,14 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to kill.
+        // Both fail harmlessly if the process has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// An address nobody uses, below the range from which systems take outgoing ports, and apart
-/// from those of the suite's other gateways.
+/// An unused address, outside the range of ephemeral ports and of the ports that the suite's other
+/// gateways use.
 pub(crate) fn free_address() -> SocketAddr {
     const FIRST: u16 = 10_000;
     const COUNT: u16 = 5_000;
