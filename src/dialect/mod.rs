@@ -4,8 +4,8 @@
 //! | step | files |
 //! | --- | --- |
 //! | bytes → `Document` | `document` |
-//! | document → [`Facts`] | `facts`: by the places a dialect names (`extract`), else by the usual names (`auto`) |
-//! | head and facts → [`Classification`] | `classify`: the dialect's rules, the usual signs, the status |
+//! | document → [`Facts`] | `facts`: `extract` for places a dialect names, else `auto` |
+//! | head and facts → [`Classification`] | `classify`: rules, usual signs, status |
 //! | wait hints and rate limits of a head, a body, a sentence | `hint` |
 //! | text → [`Dialect`] | `compile`; the compiled form is `definition` |
 

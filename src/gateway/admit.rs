@@ -1,5 +1,5 @@
-//! Admission: a slot at once, a slot after waiting, or a refusal. Who goes first is decided by
-//! [`allowance`](crate::allowance).
+//! Admission: a slot at once, a slot after waiting, or a refusal. [`allowance`](crate::allowance)
+//! decides the order of waiting calls.
 //!
 //! While a call waits, its request body is read into the replay buffer, and a drain interrupts it
 //! in time for a response. The server notices a client that leaves and drops the call; only a

@@ -1,8 +1,9 @@
-//! Hop-by-hop headers: those that `Connection` nominates, and those that always are (RFC 9110, 7.6.1).
+//! Hop-by-hop headers: those that `Connection` nominates, and those that always are (RFC 9110,
+//! 7.6.1).
 //!
-//! A nomination is obeyed before the gateway adds its own headers, and never for a header that frames
-//! the body or that a decision depends on: `Connection: authorization` must not remove a credential
-//! (CVE-2025-48865).
+//! A nomination is obeyed before the gateway adds its own headers, and never for a header that
+//! frames the body or that a decision depends on: `Connection: authorization` must not remove a
+//! credential (CVE-2025-48865).
 
 use http::header::{CONNECTION, MAX_FORWARDS, SEC_WEBSOCKET_KEY, TE, TRAILER, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -1,6 +1,6 @@
-//! Maps the scope of an upstream's cookie to the gateway: a path of the upstream becomes the matching
-//! path of the route, and a domain of the upstream is removed, so that the cookie belongs to the
-//! gateway's host. Name, value and other attributes stay.
+//! Maps the scope of an upstream's cookie to the gateway: a path of the upstream becomes the
+//! matching path of the route, and a domain of the upstream is removed, so that the cookie belongs
+//! to the gateway's host. Name, value and other attributes stay.
 
 use super::location::{Rewrite, under};
 use crate::routing::authority;
@@ -56,8 +56,8 @@ fn covers(domain: &str, origin: &str) -> bool {
     inside && !domain.is_empty() && host.as_bytes()[start..].eq_ignore_ascii_case(domain.as_bytes())
 }
 
-/// Maps a path under the base path to the route's prefix; a path above the base path covers the whole
-/// route.
+/// Maps a path under the base path to the route's prefix; a path above the base path covers the
+/// whole route.
 fn path(path: &str, rewrite: &Rewrite<'_>) -> Option<String> {
     let all = || if rewrite.prefix.is_empty() { "/" } else { rewrite.prefix }.to_owned();
     if !path.starts_with('/') {

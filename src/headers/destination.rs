@@ -1,5 +1,5 @@
-//! Maps `Destination` (RFC 4918), the second resource of a COPY or a MOVE, to the upstream's URL. Like
-//! the target, it must stay inside the route.
+//! Maps `Destination` (RFC 4918), the second resource of a COPY or a MOVE, to the upstream's URL.
+//! Like the target, it must stay inside the route.
 
 use http::{HeaderMap, HeaderValue};
 

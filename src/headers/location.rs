@@ -1,5 +1,5 @@
-//! Maps a reference under the upstream's URL to the gateway, so that a redirect does not bypass it. A
-//! URL on another host, a relative one and an ambiguous one stay as they are.
+//! Maps a reference under the upstream's URL to the gateway, so that a redirect does not bypass it.
+//! A URL on another host, a relative one and an ambiguous one stay as they are.
 
 use http::HeaderValue;
 

@@ -1,8 +1,10 @@
-//! The header policy: what passes to the upstream and to the client, what is added, what is removed.
+//! The header policy: what passes to the upstream and to the client, what is added, what is
+//! removed.
 //!
-//! Everything works in place on the given map. A head with nothing to remove costs one pass over its
-//! names and no allocation; rarer cases may allocate. Values of end-to-end headers are neither joined
-//! nor reordered. (Two different headers may swap places when a third is removed, which HTTP allows.)
+//! Everything works in place on the given map. A head with nothing to remove costs one pass over
+//! its names and no allocation; rarer cases may allocate. Values of end-to-end headers are neither
+//! joined nor reordered. (Two different headers may swap places when a third is removed, which HTTP
+//! allows.)
 
 mod connection;
 mod cookie;

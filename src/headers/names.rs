@@ -35,8 +35,8 @@ pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key
 pub enum Kind {
     /// Passes unchanged.
     EndToEnd,
-    /// Frames, describes or addresses the message. `Connection` cannot nominate it, and the side that
-    /// writes the message replaces what differs there.
+    /// Frames, describes or addresses the message. `Connection` cannot nominate it, and the side
+    /// that writes the message replaces what differs there.
     Framing,
     Connection,
     HopByHop,

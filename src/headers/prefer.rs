@@ -9,7 +9,8 @@ use super::names::PREFER;
 /// A longer `wait` counts as 31 days. What is granted is bounded far lower, by `wait.max`.
 pub const WAIT_SECONDS_MAX: u64 = 31 * 24 * 3600;
 
-/// The patience a client asks for with `wait=N`. The first one counts; a malformed one counts as none.
+/// The patience a client asks for with `wait=N`. The first one counts; a malformed one counts as
+/// none.
 #[must_use]
 pub fn preferred_wait(headers: &HeaderMap) -> Option<Duration> {
     let mut all = headers.get_all(PREFER).iter().flat_map(|value| preferences(value.as_bytes()));

@@ -1,8 +1,8 @@
 //! Maps the upstream's URLs and paths in response headers to the gateway.
 //!
-//! `*-Location` headers hold a URL or a path, `Link` and `Refresh` contain some, cookies have a scope;
-//! any other header may hold a URL as its whole value (`X-Next-Page`, `X-Upload-Url`). A path in a
-//! header that is not known to hold one stays, and so do lists of origins.
+//! `*-Location` headers hold a URL or a path, `Link` and `Refresh` contain some, cookies have a
+//! scope; any other header may hold a URL as its whole value (`X-Next-Page`, `X-Upload-Url`). A
+//! path in a header that is not known to hold one stays, and so do lists of origins.
 
 use http::{HeaderMap, HeaderValue};
 

@@ -1,6 +1,6 @@
-//! Filters the headers of a request on its way to the upstream: removes hop-by-hop headers, the client's
-//! key, address and `Prefer: wait`; adds `Via` and the injected credential. `upstream` writes `Host`
-//! and framing.
+//! Filters the headers of a request on its way to the upstream: removes hop-by-hop headers, the
+//! client's key, address and `Prefer: wait`; adds `Via` and the injected credential. `upstream`
+//! writes `Host` and framing.
 
 use std::net::IpAddr;
 
@@ -67,8 +67,8 @@ impl ProtectedHeaders {
         self.required.iter().chain(&self.credential).chain([&self.key_header])
     }
 
-    /// Removes trailers that are only valid in a head, and those that a server which merges trailers
-    /// into the head could take for a protected header.
+    /// Removes trailers that are only valid in a head, and those that a server which merges
+    /// trailers into the head could take for a protected header.
     pub fn filter_trailers(&self, trailers: &mut HeaderMap) {
         connection::filter_trailers(trailers);
         let removable = |name: &&HeaderName| {

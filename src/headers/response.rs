@@ -17,7 +17,8 @@ use super::scan::ResponseScan;
 use super::via;
 use crate::time::seconds_up;
 
-/// Response headers that `Connection` cannot nominate, because clients and the gateway depend on them.
+/// Response headers that `Connection` cannot nominate, because clients and the gateway depend on
+/// them.
 const PROTECTED: [HeaderName; 3] = [LOCATION, RETRY_AFTER, WWW_AUTHENTICATE];
 
 #[derive(Clone, Copy, Debug)]
@@ -140,8 +141,8 @@ fn server_timing(timing: Timing) -> HeaderValue {
     text(&format!("wait;dur={wait:.1}, upstream;dur={upstream:.1}"))
 }
 
-/// Appends a member to the lists of the current draft. A vendor's older form, which is not a list, is
-/// left alone.
+/// Appends a member to the lists of the current draft. A vendor's older form, which is not a list,
+/// is left alone.
 fn add_rate_limit(headers: &mut HeaderMap, rate_limit: &RateLimit<'_>) {
     let foreign = [&RATELIMIT, &RATELIMIT_POLICY].map(|name| headers.get_all(name));
     let is_list = |value: &HeaderValue| value.as_bytes().trim_ascii_start().starts_with(b"\"");

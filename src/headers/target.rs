@@ -1,6 +1,6 @@
-//! Builds the target sent to the upstream: the base path replaces the route's prefix, and no other byte
-//! changes, so that signatures over the path stay valid. A path that would leave the base path by `..`
-//! in any encoding is rejected.
+//! Builds the target sent to the upstream: the base path replaces the route's prefix, and no other
+//! byte changes, so that signatures over the path stay valid. A path that would leave the base path
+//! by `..` in any encoding is rejected.
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;

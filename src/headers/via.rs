@@ -7,8 +7,8 @@ use super::names::Presence;
 
 /// The gateway's pseudonym and the values that carry it.
 ///
-/// Every worker has its own copy: a value that is cloned into each request should not make the workers
-/// share a reference count.
+/// Every worker has its own copy: a value that is cloned into each request should not make the
+/// workers share a reference count.
 #[derive(Debug)]
 pub struct Via {
     pseudonym: Box<str>,
@@ -18,9 +18,9 @@ pub struct Via {
 }
 
 impl Via {
-    /// The pseudonym is `name-<8 hex digits>`. `id` is drawn once per process, so that a loop is detected
-    /// but a chain of two gateways is not. Characters of `name` that a token cannot hold become
-    /// hyphens.
+    /// The pseudonym is `name-<8 hex digits>`. `id` is drawn once per process, so that a loop is
+    /// detected but a chain of two gateways is not. Characters of `name` that a token cannot hold
+    /// become hyphens.
     #[must_use]
     pub fn new(name: &str, id: [u8; 4]) -> Self {
         let token = |c: char| if c.is_ascii_alphanumeric() || "._".contains(c) { c } else { '-' };

@@ -344,7 +344,8 @@ mod tests {
 
     use super::*;
 
-    /// A body of these frames that wakes no task; the flag says whether it announces its last frame.
+    /// A body of these frames that wakes no task; the flag says whether it announces its last
+    /// frame.
     struct Frames(VecDeque<Frame<Bytes>>, bool);
 
     impl Frames {

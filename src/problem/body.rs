@@ -41,7 +41,7 @@ pub struct Problem {
     pub upstream: Option<UpstreamError>,
     /// The single errors, in the vendor's order.
     pub errors: Vec<ErrorItem>,
-    /// Whom to contact.
+    /// The support contact.
     pub support: Option<String>,
     /// Where the vendor documents its errors.
     pub documentation: Option<String>,

@@ -41,13 +41,13 @@ pub struct CallContext<'a> {
     pub vendor_status: Option<StatusCode>,
     /// Where the vendor documents its errors.
     pub documentation: Option<&'a str>,
-    /// Whom to contact, unless the classification names somebody else.
+    /// The support contact, unless the classification has one of its own.
     pub support: Option<&'a Support>,
     pub status: StatusPolicy,
     pub cleaner: Cleaner<'a>,
 }
 
-/// Whose credential the vendor received.
+/// The owner of the credential that the vendor received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CredentialOwner {
     #[default]

@@ -11,7 +11,8 @@ const OVERRIDING: [&str; 3] = ["x-http-method-override", "x-http-method", "x-met
 const OVERRIDING_PARAMETER: &str = "_method";
 /// A query parameter that a few vendors accept; it counts only when its value is one of `METHODS`.
 const BARE_PARAMETER: &str = "method";
-/// Values of [`BARE_PARAMETER`] that are overrides; any other value has a meaning of the vendor's own.
+/// Values of [`BARE_PARAMETER`] that are overrides; any other value has a meaning of the vendor's
+/// own.
 const METHODS: [&str; 7] = ["delete", "get", "head", "options", "patch", "post", "put"];
 /// Methods whose response repeats the request, credentials included.
 const ECHOES: [&str; 2] = ["TRACE", "TRACK"];
@@ -54,8 +55,8 @@ impl<'a> CallMethod<'a> {
             || self.overrides.iter().any(|text| echoes(text))
     }
 
-    /// Whether some vendor may take the call for this method: in any letter case, by an override, or
-    /// HEAD for GET, which most vendors count alike.
+    /// Whether some vendor may take the call for this method: in any letter case, by an override,
+    /// or HEAD for GET, which most vendors count alike.
     #[must_use]
     pub fn may_be(self, method: &Method) -> bool {
         let may_be = |text: &str| {

@@ -1,15 +1,15 @@
 //! Matches a request's path against the patterns of the configuration.
 //!
 //! Servers differ in what they decode, fold and resolve, so one path can have several readings. A
-//! setting that counts or limits calls uses [`Matcher::may_match`]: one matching reading is enough. A
-//! setting that exempts, repeats or permits uses [`Matcher::must_match`]: literal segments equal the
-//! pattern's byte for byte, and what a star matches has one reading.
+//! setting that counts or limits calls uses [`Matcher::may_match`]: one matching reading is enough.
+//! A setting that exempts, repeats or permits uses [`Matcher::must_match`]: literal segments equal
+//! the pattern's byte for byte, and what a star matches has one reading.
 //!
 //! These differences are considered, each on its own: percent escapes, nested, as `%u0041` or as
 //! overlong UTF-8; letter case; fullwidth forms and other characters that some servers map to `/`,
 //! `\` or `.`; a backslash or an encoded slash as a separator; empty and single-dot segments, a
-//! trailing slash; `;parameters`; an encoded `?`, `#` or NUL as the end of the path; blanks and dots
-//! at the end of a segment. A path with `..`, or with more optional separators than
+//! trailing slash; `;parameters`; an encoded `?`, `#` or NUL as the end of the path; blanks and
+//! dots at the end of a segment. A path with `..`, or with more optional separators than
 //! `SOFT_SLASHES_MAX`, may match everything. An extension that names a format (`/drop.json`) is not
 //! considered: it is another resource to most vendors.
 
@@ -79,8 +79,8 @@ impl<'a> CallPath<'a> {
     }
 }
 
-/// Whether servers read the path alike, apart from letter case and a trailing slash. May return false
-/// for such a path, which is then decoded.
+/// Whether servers read the path alike, apart from letter case and a trailing slash. May return
+/// false for such a path, which is then decoded.
 fn is_plain(path: &str) -> bool {
     let bytes = path.as_bytes();
     bytes.iter().enumerate().all(|(at, byte)| match byte {
@@ -133,8 +133,8 @@ impl Decoded {
 
     /// Whether some reading of the path matches the whole pattern.
     ///
-    /// Dynamic programming from the end: `open[a]` says whether the pieces from `a` on can match the
-    /// pattern's segments from the current one on.
+    /// Dynamic programming from the end: `open[a]` says whether the pieces from `a` on can match
+    /// the pattern's segments from the current one on.
     fn matches(&self, pattern: &[Segment]) -> bool {
         let soft = self.chars.iter().filter(|c| **c == PathChar::SoftSlash).count();
         if SOFT_SLASHES_MAX < soft {

@@ -4,8 +4,8 @@
 //! Listeners ─ start ─► worker thread ─► connection ─► h1 or h2 ─► call ─► head ─► Handler
 //! ```
 //!
-//! HTTP/1.1 is parsed here, HTTP/2 by hyper. Calls are answered by a [`Handler`]; `service.rs` makes
-//! the gateway one.
+//! HTTP/1.1 is parsed here, HTTP/2 by hyper. Calls are answered by a [`Handler`]; `service.rs`
+//! makes the gateway one.
 
 mod batch;
 mod body;

@@ -1,7 +1,7 @@
 //! Stops the program: signals in, the stages of the drain out.
 //!
-//! The first signal drains; a second one, at least a second later, stops at once. The process itself
-//! is ended by the caller, with an exit code.
+//! The first signal drains; a second one, at least a second later, stops at once. The process
+//! itself is ended by the caller, with an exit code.
 
 use std::io;
 use std::time::Duration;

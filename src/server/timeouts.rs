@@ -14,9 +14,9 @@ use super::state::{ConnectionState, Phase};
 use crate::clock::Clock;
 use crate::time::Moment;
 
-/// For every second of the pause allowed to a client it must read this many bytes, or the connection
-/// is closed: an extremely slow reader must not occupy a slot at the vendor. Only time in which the
-/// socket is full counts, so a slow vendor does not trigger it.
+/// For every second of the pause allowed to a client it must read this many bytes, or the
+/// connection is closed: an extremely slow reader must not occupy a slot at the vendor. Only time
+/// in which the socket is full counts, so a slow vendor does not trigger it.
 const READ_BYTES_PER_SECOND_MIN: u64 = 1024;
 
 #[derive(Clone, Copy, Debug)]

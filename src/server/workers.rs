@@ -46,8 +46,8 @@ pub struct WorkerConfig {
 #[derive(Debug)]
 pub struct Workers {
     started: usize,
-    /// Receives a message from each worker that is ready. Each worker's thread owns a sender, so the
-    /// channel closes when all workers have ended.
+    /// Receives a message from each worker that is ready. Each worker's thread owns a sender, so
+    /// the channel closes when all workers have ended.
     ready: mpsc::Receiver<()>,
 }
 

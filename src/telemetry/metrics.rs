@@ -142,7 +142,7 @@ pub enum AttemptResult {
     Failure(FailureKind),
 }
 
-/// Whose limit a slot was requested of.
+/// The owner of the limit that a slot was requested of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LimitOf {
     /// The vendor's allowance: one request per attempt.

@@ -138,13 +138,13 @@ fn a_lack_of_open_files_has_a_problem_of_its_own() {
     // The upstream connection is closed after its idle timeout.
     time::within(Duration::from_secs(25), "the upstream connection ends", || script.open() == 0);
     let crowd: Vec<_> = (0..60).map(|_| gateway.connect()).collect();
-    time::until("files are used up", || gateway.logs().contains("want of resources"));
+    time::until("files are used up", || gateway.logs().contains("machine lacks resources"));
     for _ in 0..30 {
         caller.send(&request("POST", "/v/a", &[], b""));
         let problem = problem::expect(&caller.answer(), 503, "connections_exhausted", "gateway");
         assert_eq!(problem["outcome_unknown"], false, "{problem:#}");
     }
-    assert_eq!(gateway.logs().matches("want of resources").count(), 1, "{}", gateway.logs());
+    assert_eq!(gateway.logs().matches("machine lacks resources").count(), 1, "{}", gateway.logs());
     drop(crowd);
     time::until("the upstream is reached again", || {
         caller.send(&request("GET", "/v/a", &[], b""));

@@ -1,7 +1,7 @@
 //! Text → JSON, tolerant of the mistakes that vendors are known to make.
 //!
-//! serde_json bounds the depth (128). Of a duplicate key the last value counts, and numbers keep the
-//! digits they were written with.
+//! serde_json bounds the depth (128). Of a duplicate key the last value counts, and numbers keep
+//! the digits they were written with.
 
 use serde_json::Value;
 

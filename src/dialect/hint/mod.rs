@@ -150,7 +150,8 @@ mod tests {
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 map.insert(names[name], value);
             }
-            let found = wait(&map, &Value::String(text.clone()), &text, ResetHeaders::StateWaits, wall());
+            let body = Value::String(text.clone());
+            let found = wait(&map, &body, &text, ResetHeaders::StateWaits, wall());
             prop_assert!(found.is_none_or(|hint| hint.span <= WAIT_MAX));
             let head = ResponseHead { status: StatusCode::OK, headers: &map };
             let _ = (standing(head, wall()), learned(&text), advice(&map));

@@ -1,7 +1,7 @@
 //! The syntax of a request head's lines: only what every parser reads alike.
 //!
-//! Leniency here enables request smuggling: lines ending in LF alone, a signed length, a fragment in
-//! a target. Which line is expected next is for `request.rs` to decide.
+//! Leniency here enables request smuggling: lines ending in LF alone, a signed length, a fragment
+//! in a target. Which line is expected next is for `request.rs` to decide.
 
 use http::Version;
 use memchr::memchr;

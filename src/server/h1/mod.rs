@@ -184,8 +184,8 @@ impl<H: Handler> Connection<H> {
         lock(&self.reader).poll_disconnected(cx).map(|()| None)
     }
 
-    /// Writes interim responses of the vendor as far as the socket takes them; the rest goes out with
-    /// the final response. A client that expects `100 Continue` is sent that first.
+    /// Writes interim responses of the vendor as far as the socket takes them; the rest goes out
+    /// with the final response. A client that expects `100 Continue` is sent that first.
     #[cold]
     fn send_interim(&mut self, cx: &mut Context<'_>) {
         if lock(&self.reader).owes_continue() {

@@ -1,8 +1,8 @@
 //! The reading side of an HTTP/1.1 connection: request heads, their bodies, and the client's
 //! disconnect.
 //!
-//! Shared between the connection, which reads heads, and the body of the present request. At most one
-//! buffer is read ahead of a call.
+//! Shared between the connection, which reads heads, and the body of the present request. At most
+//! one buffer is read ahead of a call.
 
 use std::future::Future;
 use std::io;

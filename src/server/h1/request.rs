@@ -1,7 +1,7 @@
 //! Parses request heads incrementally.
 //!
-//! Every head that another parser could read differently is rejected; `grammar.rs` has the syntax of
-//! single lines.
+//! Every head that another parser could read differently is rejected; `grammar.rs` has the syntax
+//! of single lines.
 
 use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE, TRANSFER_ENCODING};

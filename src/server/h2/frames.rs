@@ -2,8 +2,8 @@
 //!
 //! hyper overlooks two kinds of malformed requests (see `hpack.rs`). To the header block of such a
 //! request the field `connection: x` is appended, which HTTP/2 forbids: hyper then resets exactly
-//! this stream with PROTOCOL_ERROR. All other bytes pass unchanged; a header block passes once it is
-//! complete.
+//! this stream with PROTOCOL_ERROR. All other bytes pass unchanged; a header block passes once it
+//! is complete.
 
 use std::io;
 use std::pin::Pin;
@@ -161,8 +161,8 @@ impl FrameHead {
     }
 }
 
-/// The header block at the front of `bytes` once it is complete; its encoded fields are collected in
-/// `fields`.
+/// The header block at the front of `bytes` once it is complete; its encoded fields are collected
+/// in `fields`.
 fn complete_block(bytes: &[u8], fields: &mut Vec<u8>) -> Option<HeaderBlock> {
     let mut last_frame = 0;
     loop {

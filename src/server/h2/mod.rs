@@ -2,7 +2,7 @@
 //!
 //! | file | purpose |
 //! | --- | --- |
-//! | `paced` | pauses reading now and then, so that hyper does not take small frames for an attack |
+//! | `paced` | pauses reading, so that hyper does not take many small frames for an attack |
 //! | `frames`, `hpack` | let hyper reject two kinds of malformed header blocks that it overlooks |
 //! | `stall` | ends a stream whose client does not read its response |
 
@@ -43,8 +43,8 @@ use super::state::Phase;
 use crate::clock::Clock;
 use crate::gateway::{DrainStage, OriginalHeads};
 
-/// hyper's limit for header lists is this many times ours, so that oversized heads are answered with
-/// a problem rather than reset.
+/// hyper's limit for header lists is this many times ours, so that oversized heads are answered
+/// with a problem rather than reset.
 const HEADER_LIST_FACTOR: usize = 2;
 /// Flow-control window of a stream: the memory a slow upload can occupy.
 const STREAM_WINDOW_BYTES: u32 = 64 * 1024;

@@ -135,8 +135,8 @@ impl http_body::Body for PausedFrames {
     }
 }
 
-/// Sends requests with these header blocks and optional trailers, each on its own stream. Returns the
-/// frames received until each stream has a response or reset.
+/// Sends requests with these header blocks and optional trailers, each on its own stream. Returns
+/// the frames received until each stream has a response or reset.
 fn exchange_frames(
     server: &Running,
     streams: &[(&[u8], Option<&[u8]>)],

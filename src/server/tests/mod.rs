@@ -164,7 +164,8 @@ impl Running {
         socket
     }
 
-    /// Sends these bytes and reads until the connection ends; what was received, and how long it took.
+    /// Sends these bytes and reads until the connection ends; what was received, and how long it
+    /// took.
     fn exchange(&self, bytes: &[u8]) -> (String, Duration) {
         let began = self.clock.now();
         let mut socket = self.connect();
