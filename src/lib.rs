@@ -55,14 +55,14 @@
 //! | stage | performed in | decided by |
 //! | --- | --- | --- |
 //! | accept the connection, read the head | `server/connection.rs`, `server/h1`, `server/h2` | – |
-//! | check the head | `server/head.rs` | – |
-//! | identify client and route | `gateway/receive.rs` | [`routing`], [`headers`] |
+//! | check the head's syntax | `server/head.rs` | – |
+//! | identify client and route, or reject | `gateway/receive.rs` | [`routing`], [`headers`] |
 //! | wait for a slot | `gateway/admit.rs` | [`allowance`]: ledger, pace, hold, rank |
 //! | exchange | `gateway/attempt.rs`, [`upstream`] | – |
 //! | classify | `gateway/classify.rs` | [`dialect`] |
 //! | send again, or stop | `gateway/attempt.rs` | [`retry`] |
 //! | respond | `gateway/respond.rs` | [`problem`], [`headers`] |
-//! | record | `gateway/record.rs`, [`telemetry`] | – |
+//! | record | `gateway/record.rs`, at the body's end `gateway/body/context.rs`; [`telemetry`] | – |
 //!
 //! An error goes through four types: a document (the body as a bounded tree), its facts
 //! ([`outcome::Facts`]), its meaning ([`outcome::Classification`]), and the
@@ -85,7 +85,8 @@
 //!    `config` names the config crate; only `outcome/code.rs` defines codes.
 //! 7. No unchecked value leaves `config`; settings are always valid.
 //! 8. Every queue, map, buffer and loop has a named bound.
-//! 9. Metric names, header names, defaults and codes are each defined in one place.
+//! 9. Metric names, header names, defaults and codes are each defined in one place (header names:
+//!    what is forwarded in `headers/names.rs`, vendors' hints in `dialect/hint`).
 //! 10. A rejection (the gateway will not send), a failure (an exchange broke) and a problem (what
 //!     the client reads) are three types.
 //!

@@ -1,18 +1,18 @@
 //! An allowance of N attempts at the same time.
 //!
-//! A permit is held until the body of the response has ended. An attempt that is given up before
-//! keeps its permit for the linger, because the vendor may still be at work on it.
+//! A permit is held until the body of the response has ended. An attempt abandoned
+//! before that keeps its permit for `linger`, because the vendor may still be at work on it.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::time::{Moment, nanos};
 
-/// Up to this many permits of given-up attempts are released exactly in time, which is all of them
-/// if the limit is enforced and not larger.
+/// Up to this many permits of abandoned attempts are released exactly on time; an enforced limit up
+/// to this size never needs more.
 const EXACT_MAX: usize = 1_024;
 
-/// Further ones are released in this many steps of the linger, late by less than one step.
+/// Beyond that, release times are rounded up to `linger / STEPS`.
 const STEPS: u64 = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,14 +27,14 @@ pub(super) enum PermitEnd {
 pub(super) struct ConcurrencyLimit {
     limit: u32,
     in_flight: u32,
-    linger: u64,
-    /// The permits of given-up attempts by the moment when they are free, ascending.
+    linger_nanos: u64,
+    /// The permits of abandoned attempts by the moment when they are free, ascending.
     lingering: VecDeque<(u64, u32)>,
 }
 
 impl ConcurrencyLimit {
     pub(super) fn new(limit: u32, linger: Duration) -> Self {
-        Self { limit, in_flight: 0, linger: nanos(linger), lingering: VecDeque::new() }
+        Self { limit, in_flight: 0, linger_nanos: nanos(linger), lingering: VecDeque::new() }
     }
 
     pub(super) const fn limit(&self) -> u32 {
@@ -76,11 +76,12 @@ impl ConcurrencyLimit {
 
     pub(super) fn release(&mut self, end: PermitEnd, now: Moment) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        if end == PermitEnd::Done || self.linger == 0 {
+        if end == PermitEnd::Done || self.linger_nanos == 0 {
             return;
         }
-        let step = if self.lingering.len() < EXACT_MAX { 1 } else { self.linger.div_ceil(STEPS) };
-        let until = now.as_nanos().saturating_add(self.linger);
+        let step =
+            if self.lingering.len() < EXACT_MAX { 1 } else { self.linger_nanos.div_ceil(STEPS) };
+        let until = now.as_nanos().saturating_add(self.linger_nanos);
         let until = until.div_ceil(step).saturating_mul(step);
         match self.lingering.back_mut() {
             Some((last, count)) if until <= *last => *count = count.saturating_add(1),

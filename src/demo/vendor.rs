@@ -1,6 +1,6 @@
 //! A simulated vendor: a listener, the connections it accepts, and a handle to control it.
 //!
-//! It runs on the calling runtime or on a thread of its own, and stops when the last
+//! It runs on the caller's runtime or on a thread of its own, and stops when the last
 //! [`VendorHandle`] is dropped. It counts requests as they arrive, on its own clock.
 
 use std::io;
@@ -27,7 +27,7 @@ use super::shared::Shared;
 pub struct Vendor;
 
 impl Vendor {
-    /// Starts a vendor on the calling runtime.
+    /// Starts a vendor on the caller's runtime.
     ///
     /// # Errors
     /// When the listener cannot be made non-blocking.
@@ -37,7 +37,7 @@ impl Vendor {
         Ok(handle)
     }
 
-    /// Starts a vendor on the calling runtime, at a free loopback port.
+    /// Starts a vendor on the caller's runtime, at a free loopback port.
     ///
     /// # Errors
     /// When no port is free.

@@ -132,7 +132,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         result
     }
 
-    /// CallHeaders that an exchange which began at `sent` is over now.
+    /// Notes that an exchange which began at `sent` is over now.
     fn exchange_ended(&self, call: &mut Call<'_>, sent: Moment) -> Settlement<'static> {
         let over = self.clock.now();
         call.history.upstream_time += over.since(sent);

@@ -50,7 +50,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let context = || self.response_context(call, status);
         let response = response.map(|body| ResponseBody::of_vendor(body, idle, permit, context));
         // Only now, because the context names the account of the request's headers.
-        self.exchange.reuse(call.upstream, &mut call.request.headers);
+        self.exchange.recycle_headers(call.upstream, &mut call.request.headers);
         CallResult::Response(response, scan)
     }
 

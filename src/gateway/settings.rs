@@ -154,7 +154,7 @@ pub struct CallPolicy {
     /// In total, the first included.
     pub attempts: u32,
     pub backoff: Backoff,
-    /// BlindFailure retries as a percentage of calls.
+    /// Blind retries as a percentage of calls.
     pub budget_percent: u32,
     /// Bytes of a request body that are kept for another attempt.
     pub replay_body_max: usize,

@@ -1,4 +1,4 @@
-//! The timeouts of one exchange, and what is known of it when it is given up.
+//! The timeouts of one attempt, and how far its exchange got when it is abandoned.
 
 use std::time::Duration;
 
@@ -12,17 +12,16 @@ use super::call::Call;
 use super::settings::CallPolicy;
 use super::state::Gateway;
 
-/// The timeouts of one attempt. `guard` is how long a request can be under way before the vendor
-/// counts it, counted from its last byte.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AttemptTimeouts {
+    /// The longest time between the request's last byte and the vendor counting it.
     guard: Option<Duration>,
     attempt: Duration,
     idle: Duration,
 }
 
-/// Another task may write the request, so its last byte is looked for once per guard, but no more
-/// often than this.
+/// Another task may write the request, so whether its last byte was written is checked once per
+/// guard, at least this far apart.
 const CHECK_INTERVAL_MIN: Duration = Duration::from_millis(50);
 
 impl AttemptTimeouts {
@@ -34,7 +33,7 @@ impl AttemptTimeouts {
         }
     }
 
-    /// A moment before which nothing that begins at `began` can be due.
+    /// The earliest moment at which a timeout that started at `began` can expire.
     pub(super) fn earliest(&self, began: Moment) -> Moment {
         let shortest = self.attempt.min(self.idle);
         began.plus(self.guard.map_or(shortest, |guard| guard.min(shortest)))

@@ -1,4 +1,5 @@
-//! Every header name the gateway knows, and how it treats each.
+//! The header names that decide how a message is forwarded, and how the gateway treats each. The
+//! headers in which vendors state waits and limits are in `dialect/hint`.
 
 use http::{HeaderMap, HeaderName};
 

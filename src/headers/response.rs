@@ -183,7 +183,7 @@ mod tests {
 
     static VIA: HeaderValue = HeaderValue::from_static("2 evenkeel-00000000");
     static ID: HeaderValue = HeaderValue::from_static("id-1");
-    static NOTES: CallHeaders<'static> = CallHeaders {
+    static CALL: CallHeaders<'static> = CallHeaders {
         request_id: &ID,
         attempts: 1,
         wait_applied: None,
@@ -191,7 +191,7 @@ mod tests {
         rate_limit: None,
     };
     static PLAIN: ResponsePolicy<'static> =
-        ResponsePolicy { via: &VIA, redirects: None, trailers: Trailers::Pass, call: NOTES };
+        ResponsePolicy { via: &VIA, redirects: None, trailers: Trailers::Pass, call: CALL };
     const DAILY: RateLimit<'static> = RateLimit {
         name: "all",
         limit: 100,
@@ -277,7 +277,7 @@ mod tests {
             wait_applied: Some(Duration::from_secs(20)),
             timing: Some(timing),
             rate_limit: Some(DAILY),
-            ..NOTES
+            ..CALL
         };
         let mut headers = HeaderMap::new();
         add_call_headers(&mut headers, &call);

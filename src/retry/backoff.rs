@@ -1,4 +1,5 @@
-//! The wait before a blind retry: exponential, capped, with full jitter.
+//! The wait before a blind retry, for which the vendor states none: exponential, capped, with full
+//! jitter. A wait that the vendor states is only ever lengthened, by `time::with_jitter`.
 
 use std::time::Duration;
 

@@ -90,6 +90,7 @@ fn start_without_hold(classification: &Classification, context: &RetryContext<'_
             now.plus(with_jitter(stated.max(HOLD_MIN), chance))
         }
         (Remedy::Hold, _) => now,
+        // `decide` has stopped before for a final error.
         (Remedy::Backoff | Remedy::Final, _) => now.plus(backoff.wait(attempts, chance)),
     }
 }

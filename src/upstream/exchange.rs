@@ -37,5 +37,5 @@ pub trait Exchange<B>: Send + Sync + 'static {
 
     /// Takes the headers of a request that will not be sent again, so that a later response can
     /// use their allocation. Leaves an empty map.
-    fn reuse(&self, upstream: usize, headers: &mut HeaderMap);
+    fn recycle_headers(&self, upstream: usize, headers: &mut HeaderMap);
 }

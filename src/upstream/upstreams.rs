@@ -77,7 +77,7 @@ impl<B: RequestBody> Exchange<B> for Upstreams<B> {
         }
     }
 
-    fn reuse(&self, upstream: usize, headers: &mut HeaderMap) {
+    fn recycle_headers(&self, upstream: usize, headers: &mut HeaderMap) {
         self.pools[upstream].destination.recycle(headers);
     }
 }

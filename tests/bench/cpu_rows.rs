@@ -49,6 +49,8 @@ struct Sample {
     /// The shares of the core that the proxy and other programs used.
     busy: f64,
     others: f64,
+    /// At saturation: the delay of a closed loop over all connections.
+    p99_micros: f64,
 }
 
 /// The samples of one variant, or why it could not be measured.
@@ -208,6 +210,7 @@ fn sample(setup: &Setup, variant: &Variant, running: &Running) -> Result<Sample,
         rate: requests / report.seconds,
         busy: used / elapsed,
         others: ((core_used - used) / elapsed).max(0.0),
+        p99_micros: report.p99_nanos as f64 / 1e3,
     })
 }
 
@@ -244,7 +247,14 @@ fn print(row: &'static str, lines: &[Line], figures: &mut Figures) {
         };
         (line.label.clone(), cells)
     });
-    let head = ["contender", "CPU per request", "throughput", "busy on its core", "others there"];
+    let head = [
+        "contender",
+        "CPU per request",
+        "throughput",
+        "p99 µs",
+        "busy on its core",
+        "others there",
+    ];
     print_table(&head, cells.collect());
     let micros = Spread::of(floor.iter().map(|sample| sample.cpu_nanos / 1e3).collect());
     if let Some(micros) = micros {
@@ -257,8 +267,9 @@ fn cells(samples: &[Sample], floor: &[Sample]) -> (Vec<String>, Option<f64>) {
     let show =
         |spread: &Option<Spread>| spread.as_ref().map_or_else(|| "–".into(), Spread::to_string);
     let rate = Spread::of(ratios(samples, floor, |sample| sample.rate));
+    let p99 = Spread::of(samples.iter().map(|sample| sample.p99_micros).collect());
     if samples.iter().all(|sample| sample.cpu_nanos == 0.0) {
-        return (vec!["none".into(), show(&rate), "–".into()], None);
+        return (vec!["none".into(), show(&rate), show(&p99), "–".into()], None);
     }
     let cpu = Spread::of(ratios(samples, floor, |sample| sample.cpu_nanos));
     let percent = |value: fn(&Sample) -> f64| {
@@ -266,7 +277,7 @@ fn cells(samples: &[Sample], floor: &[Sample]) -> (Vec<String>, Option<f64>) {
         spread.map_or_else(String::new, |spread| format!("{:.0} %", spread.median * 100.0))
     };
     let (busy, others) = (percent(|sample| sample.busy), percent(|sample| sample.others));
-    (vec![show(&cpu), show(&rate), busy, others], cpu.map(|cpu| cpu.median))
+    (vec![show(&cpu), show(&rate), show(&p99), busy, others], cpu.map(|cpu| cpu.median))
 }
 
 fn samples<'a>(lines: &'a [Line], label: &str) -> Option<&'a [Sample]> {

@@ -23,7 +23,7 @@ impl<'a> Evidence<'a> {
         facts: &'a Facts,
         wall: SystemTime,
     ) -> Self {
-        let retry_after = hint::retry_after(head.headers, wall);
+        let retry_after = hint::wait_header(head.headers, wall);
         Self { head, document, facts, retry_after, wall }
     }
 

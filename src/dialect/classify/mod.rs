@@ -33,7 +33,7 @@ pub enum HeadDecides {
 #[must_use]
 pub fn head_decides(head: ResponseHead<'_>, wall: SystemTime) -> HeadDecides {
     match head.status.as_u16() {
-        429 | 503 | 529 if hint::retry_after(head.headers, wall).is_some() => HeadDecides::AtOnce,
+        429 | 503 | 529 if hint::wait_header(head.headers, wall).is_some() => HeadDecides::AtOnce,
         429 | 503 | 529 => HeadDecides::IfBodyIsLate,
         _ => HeadDecides::Never,
     }

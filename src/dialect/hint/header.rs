@@ -50,9 +50,10 @@ const X_MS_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-afte
 const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const STRIPE_SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
 
-/// The wait in a header made for it, which counts with any status.
+/// The wait in a header made for it, which counts with any status. Another vendor's wait header is
+/// read here.
 #[must_use]
-pub fn retry_after(headers: &HeaderMap, wall: SystemTime) -> Option<WaitHint> {
+pub fn wait_header(headers: &HeaderMap, wall: SystemTime) -> Option<WaitHint> {
     let hint = |span, source| WaitHint { span, source };
     let mut precise = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS].into_iter();
     if let Some(span) = precise.find_map(|name| value::milliseconds(sole(headers, name)?)) {

@@ -27,7 +27,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 pub(super) use header::{Advice, advice};
-pub use header::{HintSource, WaitHint, retry_after};
+pub use header::{HintSource, WaitHint, wait_header};
 pub(super) use prose::pattern;
 pub use prose::{learned, without_links};
 pub(super) use rate_limit::{ResetHeaders, nothing_remains};
@@ -44,7 +44,7 @@ pub(super) fn wait(
 ) -> Option<WaitHint> {
     let now = header::now(headers, wall);
     let hint = |span, source| WaitHint { span, source };
-    retry_after(headers, wall)
+    wait_header(headers, wall)
         .or_else(|| rate_limit::reset(headers, reset_headers, now))
         .or_else(|| Some(hint(body::wait(tree, reset_headers, now)?, HintSource::Body)))
         .or_else(|| Some(hint(prose::wait(text, now)?, HintSource::Prose)))
@@ -58,7 +58,7 @@ pub(super) fn asks_to_return(
     wall: SystemTime,
 ) -> bool {
     let now = header::now(headers, wall);
-    retry_after(headers, wall).is_some()
+    wait_header(headers, wall).is_some()
         || body::wait(tree, ResetHeaders::Ignored, now).is_some()
         || prose::wait(text, now).is_some()
 }

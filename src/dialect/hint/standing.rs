@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use http::header::AGE;
 use http::{HeaderMap, StatusCode};
 
-use super::header::{now, retry_after, text};
+use super::header::{now, text, wait_header};
 use super::rate_limit::{ITEMS_MAX, bucket_reset, is_zero, number, remaining, split};
 use super::value;
 use crate::outcome::{
@@ -39,7 +39,7 @@ pub fn standing(head: ResponseHead<'_>, wall: SystemTime) -> Option<Standing> {
 /// a 202 whose rate-limit headers say that something is left, because some vendors send those with
 /// every response.
 fn pause(head: ResponseHead<'_>, wall: SystemTime) -> Option<HoldOrder> {
-    let hint = retry_after(head.headers, wall).filter(|_| head.status.is_success())?;
+    let hint = wait_header(head.headers, wall).filter(|_| head.status.is_success())?;
     let of_operation = head.status == StatusCode::ACCEPTED
         && remaining(head.headers).any(|(_, left)| !is_zero(left.as_bytes()));
     (!of_operation).then_some(HoldOrder {

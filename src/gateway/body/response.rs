@@ -57,7 +57,7 @@ impl<B: upstream::ResponseBody> ResponseBody<B> {
         Self::Streamed(Box::new(streamed))
     }
 
-    /// CallHeaders that all of it was written to the client.
+    /// Notes that all of it was written to the client.
     pub fn was_sent(&mut self) {
         if let Self::Streamed(streamed) = self {
             streamed.ending_known = true;

@@ -1,7 +1,7 @@
 //! A scripted upstream in place of connections.
 //!
-//! It cannot claim what a connection could not have done: it reports as written only what it took
-//! of the request, and how far a failed request got follows from that.
+//! Like a real connection, it reports only bytes that it has read as written; how far a failed
+//! request got is derived from that.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -277,7 +277,7 @@ impl Exchange<RequestBody> for ScriptedUpstream {
         }
     }
 
-    fn reuse(&self, _upstream: usize, headers: &mut HeaderMap) {
+    fn recycle_headers(&self, _upstream: usize, headers: &mut HeaderMap) {
         headers.clear();
     }
 }

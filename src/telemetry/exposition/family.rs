@@ -1,4 +1,5 @@
-//! Writes the time series of one metric through prometheus-client's encoder, which escapes.
+//! Writes the time series of one metric through prometheus-client's encoder, which escapes label
+//! values.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Heads of HTTP/2: a request's headers as HTTP/2 wants them, and the limits of a response's.
+//! Heads of HTTP/2: a request's headers in HTTP/2 form, and the limits of a response's.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
 use http::uri::{Parts, Uri};

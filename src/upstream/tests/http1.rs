@@ -611,7 +611,7 @@ async fn a_recycled_header_map_leaves_its_allocation_and_no_headers() {
         let number = |number| HeaderName::from_bytes(format!("x-{number}").as_bytes()).unwrap();
         let row = |it| (number(it), HeaderValue::from_static("secret"));
         let mut old: HeaderMap = (0..count).map(row).collect();
-        worker.upstreams.reuse(0, &mut old);
+        worker.upstreams.recycle_headers(0, &mut old);
         assert!(old.is_empty());
         let response = worker.get("/").await.unwrap();
         let names: Vec<_> = response.headers().keys().collect();

@@ -71,11 +71,11 @@ fn values(text: &str, wall: SystemTime) {
     let retry_after = |value: &str| {
         let value = HeaderValue::from_str(value).ok()?;
         let headers = HeaderMap::from_iter([(RETRY_AFTER, value)]);
-        hint::retry_after(&headers, wall).map(|hint| hint.span)
+        hint::wait_header(&headers, wall).map(|hint| hint.span)
     };
     let wait = retry_after(text);
     assert!(wait.as_ref().is_none_or(is_legal), "{text:?}: {wait:?}");
-    assert_eq!(retry_after(&format!(" {text}\t")), wait, "blanks around {text:?}");
+    assert_eq!(wait_header(&format!(" {text}\t")), wait, "blanks around {text:?}");
     let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() <= 7;
     if let Some(seconds) = text.parse().ok().filter(|_| digits) {
         let exact = Some(Duration::from_secs(seconds)).filter(is_legal);
@@ -101,7 +101,7 @@ fn headers(input: &[u8], wall: SystemTime) {
             headers.append(name, value);
         }
     }
-    let wait = hint::retry_after(&headers, wall).map(|hint| hint.span);
+    let wait = hint::wait_header(&headers, wall).map(|hint| hint.span);
     assert!(wait.as_ref().is_none_or(is_legal), "{headers:?}: {wait:?}");
     for status in [StatusCode::OK, StatusCode::ACCEPTED, StatusCode::TOO_MANY_REQUESTS] {
         let head = ResponseHead { status, headers: &headers };
