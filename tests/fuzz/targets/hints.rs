@@ -75,7 +75,7 @@ fn values(text: &str, wall: SystemTime) {
     };
     let wait = retry_after(text);
     assert!(wait.as_ref().is_none_or(is_legal), "{text:?}: {wait:?}");
-    assert_eq!(wait_header(&format!(" {text}\t")), wait, "blanks around {text:?}");
+    assert_eq!(retry_after(&format!(" {text}\t")), wait, "blanks around {text:?}");
     let digits = text.bytes().all(|byte| byte.is_ascii_digit()) && text.len() <= 7;
     if let Some(seconds) = text.parse().ok().filter(|_| digits) {
         let exact = Some(Duration::from_secs(seconds)).filter(is_legal);
