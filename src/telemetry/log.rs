@@ -4,11 +4,16 @@ use std::io::{self, IsTerminal};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use tracing::Subscriber;
+use serde::Serializer;
+use serde::ser::SerializeMap;
+use tracing::{Event, Subscriber};
+use tracing_serde::SerdeMapVisitor;
 use tracing_subscriber::filter::{ParseError, Targets};
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::format::{FormatEvent, Writer};
 use tracing_subscriber::fmt::time::FormatTime;
+use tracing_subscriber::fmt::{FmtContext, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{Registry, fmt};
 
 use super::log_writer::{self, LogThread, LogWriter};
@@ -95,7 +100,60 @@ fn subscriber(
         // The layer itself honours NO_COLOR.
         Style::ColouredText => Box::new(filtered.with(layer.with_target(false).compact())),
         Style::Text => Box::new(filtered.with(layer.with_ansi(false).with_target(false).compact())),
-        Style::Json => Box::new(filtered.with(layer.json().flatten_event(true))),
+        Style::Json => {
+            let layer = layer.json().flatten_event(true);
+            Box::new(filtered.with(layer.map_event_format(|inner| JsonLine { clock, inner })))
+        }
+    }
+}
+
+/// Room for a line; most calls fit.
+const LINE_BYTES_USUAL: usize = 1024;
+
+/// Writes an event as tracing-subscriber's flattened JSON does (`inner`), but serialises it into one
+/// buffer first: `inner` checks and copies each token, 20,000 instructions of a logged call.
+struct JsonLine<F> {
+    clock: Clock,
+    inner: F,
+}
+
+impl<F> JsonLine<F> {
+    fn serialize(&self, line: &mut Vec<u8>, event: &Event<'_>) -> serde_json::Result<()> {
+        let mut serializer = serde_json::Serializer::new(line);
+        let mut map = serializer.serialize_map(None)?;
+        let mut timestamp = String::new();
+        // Writing to a string cannot fail.
+        let _ = write_timestamp(&mut timestamp, self.clock.wall());
+        map.serialize_entry("timestamp", &timestamp)?;
+        map.serialize_entry("level", event.metadata().level().as_str())?;
+        let mut visitor = SerdeMapVisitor::new(map);
+        event.record(&mut visitor);
+        let mut map = visitor.take_serializer()?;
+        map.serialize_entry("target", event.metadata().target())?;
+        map.end()
+    }
+}
+
+impl<S, N, F> FormatEvent<S, N> for JsonLine<F>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+    F: FormatEvent<S, N>,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        // Spans exist at debug level only.
+        if context.lookup_current().is_some() {
+            return self.inner.format_event(context, writer, event);
+        }
+        let mut line = Vec::with_capacity(LINE_BYTES_USUAL);
+        self.serialize(&mut line, event).map_err(|_| std::fmt::Error)?;
+        line.push(b'\n');
+        writer.write_str(std::str::from_utf8(&line).map_err(|_| std::fmt::Error)?)
     }
 }
 
