@@ -110,8 +110,8 @@ fn subscriber(
 /// Room for a line; most calls fit.
 const LINE_BYTES_USUAL: usize = 1024;
 
-/// Writes an event as tracing-subscriber's flattened JSON does (`inner`), but serialises it into one
-/// buffer first: `inner` checks and copies each token, 20,000 instructions of a logged call.
+/// Writes an event as tracing-subscriber's flattened JSON does (`inner`), but serialises it into
+/// one buffer first: `inner` checks and copies each token, 20,000 instructions of a logged call.
 struct JsonLine<F> {
     clock: Clock,
     inner: F,
