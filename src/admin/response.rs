@@ -1,6 +1,6 @@
 //! The responses of the admin listener: JSON, text, and problems.
 //!
-//! None of them may be cached, or interpreted by a browser as another media type.
+//! Caches must not store a response, and browsers must not guess its media type.
 
 use bytes::Bytes;
 use http::header::{

@@ -42,7 +42,10 @@ fn further_values(headers: &HeaderMap) -> Vec<HeaderValue> {
     headers.get_all(CONNECTION).iter().skip(1).cloned().collect()
 }
 
-pub(super) fn remove_all(headers: &mut HeaderMap, names: &[HeaderName]) {
+/// Allocates only if there is something to remove.
+pub(super) fn remove_where(headers: &mut HeaderMap, is_removable: impl Fn(&HeaderName) -> bool) {
+    let names: Vec<HeaderName> =
+        headers.keys().filter(|name| is_removable(name)).cloned().collect();
     for name in names {
         headers.remove(name);
     }
@@ -66,9 +69,7 @@ pub(super) fn filter_trailer_headers(headers: &mut HeaderMap, trailers: Trailers
 
 /// Removes trailers that are only valid in a head: framing, routing, credentials, method overrides.
 pub fn filter_trailers(trailers: &mut HeaderMap) {
-    let invalid = trailers.keys().filter(|name| !may_trail(name.as_str()));
-    let invalid: Vec<HeaderName> = invalid.cloned().collect();
-    remove_all(trailers, &invalid);
+    remove_where(trailers, |name| !may_trail(name.as_str()));
 }
 
 /// Protocols for which a plain HTTP response is of no use to the client.
@@ -169,14 +170,8 @@ fn may_trail(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::map;
     use super::*;
-
-    fn map(rows: &[(&'static str, &'static str)]) -> HeaderMap {
-        let row = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        };
-        rows.iter().map(row).collect()
-    }
 
     #[test]
     fn nominated_headers_are_removed_unless_protected() {

@@ -38,3 +38,16 @@ pub use response::{
 pub use scan::{RequestScan, ResponseScan};
 pub use target::{TargetError, target};
 pub use via::Via;
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, HeaderName, HeaderValue};
+
+    /// A header map of these names and values.
+    pub(super) fn map(rows: &[(&'static str, &'static str)]) -> HeaderMap {
+        let row = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        rows.iter().map(row).collect()
+    }
+}

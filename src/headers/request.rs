@@ -71,11 +71,9 @@ impl ProtectedHeaders {
     /// trailers into the head could take for a protected header.
     pub fn filter_trailers(&self, trailers: &mut HeaderMap) {
         connection::filter_trailers(trailers);
-        let removable = |name: &&HeaderName| {
-            self.names().any(|protected| protected == *name) || self.is_alias(name.as_str())
-        };
-        let removable: Vec<HeaderName> = trailers.keys().filter(removable).cloned().collect();
-        connection::remove_all(trailers, &removable);
+        connection::remove_where(trailers, |name| {
+            self.names().any(|protected| protected == name) || self.is_alias(name.as_str())
+        });
     }
 
     /// Whether anything may have to be removed; from most heads nothing has.
@@ -141,18 +139,13 @@ fn strip(
         scan = RequestScan::of(headers);
     }
     if protected.may_remove(scan) {
-        connection::remove_all(headers, &removable(headers, protected));
+        connection::remove_where(headers, |name| match names::kind(name.as_str()) {
+            Kind::HopByHop | Kind::Expect | Kind::Forwarding | Kind::Own => true,
+            Kind::Connection | Kind::Te | Kind::Trailer | Kind::Prefer | Kind::Framing => false,
+            Kind::EndToEnd => *name == protected.key_header || protected.is_alias(name.as_str()),
+        });
     }
     scan
-}
-
-fn removable(headers: &HeaderMap, protected: &ProtectedHeaders) -> Vec<HeaderName> {
-    let removable = |name: &&HeaderName| match names::kind(name.as_str()) {
-        Kind::HopByHop | Kind::Expect | Kind::Forwarding | Kind::Own => true,
-        Kind::Connection | Kind::Te | Kind::Trailer | Kind::Prefer | Kind::Framing => false,
-        Kind::EndToEnd => **name == protected.key_header || protected.is_alias(name.as_str()),
-    };
-    headers.keys().filter(removable).cloned().collect()
 }
 
 #[cfg(test)]
@@ -161,6 +154,7 @@ mod tests {
 
     use proptest::prelude::*;
 
+    use super::super::tests::map;
     use super::*;
 
     static VENDOR_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -191,13 +185,6 @@ mod tests {
     }
 
     type Rows = [(&'static str, &'static str)];
-
-    fn map(rows: &Rows) -> HeaderMap {
-        let row = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        };
-        rows.iter().map(row).collect()
-    }
 
     fn filter_request(headers: &mut HeaderMap, policy: &RequestPolicy<'_>) {
         super::filter_request(headers, RequestScan::of(headers), policy);

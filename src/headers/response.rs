@@ -118,13 +118,9 @@ fn strip(headers: &mut HeaderMap, mut scan: ResponseScan, trailers: Trailers) ->
         scan = ResponseScan::of(headers);
     }
     if scan.removable == Presence::Present {
-        connection::remove_all(headers, &removable(headers, trailers));
+        connection::remove_where(headers, |name| is_removable(name.as_str(), trailers));
     }
     scan
-}
-
-fn removable(headers: &HeaderMap, trailers: Trailers) -> Vec<HeaderName> {
-    headers.keys().filter(|name| is_removable(name.as_str(), trailers)).cloned().collect()
 }
 
 fn is_removable(name: &str, trailers: Trailers) -> bool {
@@ -179,6 +175,7 @@ fn text(value: &str) -> HeaderValue {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::tests::map;
     use super::*;
 
     static VIA: HeaderValue = HeaderValue::from_static("2 evenkeel-00000000");
@@ -199,13 +196,6 @@ mod tests {
         remaining: 37,
         reset: Duration::from_millis(11_500),
     };
-
-    fn map(rows: &[(&'static str, &'static str)]) -> HeaderMap {
-        let row = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        };
-        rows.iter().map(row).collect()
-    }
 
     fn filter_response(headers: &mut HeaderMap, policy: &ResponsePolicy<'_>) {
         super::filter_response(headers, ResponseScan::of(headers), policy);

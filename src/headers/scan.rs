@@ -210,14 +210,8 @@ mod tests {
     use http::header::AGE;
 
     use super::super::names::PREFER;
+    use super::super::tests::map;
     use super::*;
-
-    fn map(rows: &[(&'static str, &'static str)]) -> HeaderMap {
-        let row = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        };
-        rows.iter().map(row).collect()
-    }
 
     #[test]
     fn a_scan_finds_what_is_present() {

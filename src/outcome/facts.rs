@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::code::Code;
 
-/// Entries of [`Facts::children`]: more than anybody reads.
+/// Most entries of [`Facts::children`]; a longer list is cut, because no client shows more.
 pub const CHILDREN_MAX: usize = 100;
 
 #[derive(Clone, Debug, Default)]
