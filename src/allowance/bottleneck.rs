@@ -6,7 +6,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::account_state::AccountState;
-use super::scope::Scope;
 use super::scope_set::members;
 use super::slot_request::SlotRequest;
 use crate::outcome::HoldCause;
@@ -101,21 +100,17 @@ impl AccountState {
         });
         let number = last.unwrap_or(usize::from(request.upstream.all));
         let scope = &mut self.scopes[number];
-        Bottleneck { kind: kind_of(scope, now), name: Arc::clone(&scope.name) }
+        let kind = if let Some(hold) = &scope.hold {
+            BottleneckKind::Hold(hold.cause)
+        } else if scope.is_enforced_allowance() && scope.window().is_none() {
+            BottleneckKind::Concurrency
+        } else if scope.slow_start_mut().is_some() || scope.check_slot(now).is_ok() {
+            BottleneckKind::Pace
+        } else {
+            BottleneckKind::Allowance
+        };
+        Bottleneck { kind, name: Arc::clone(&scope.name) }
     }
-}
-
-fn kind_of(scope: &mut Scope, now: Moment) -> BottleneckKind {
-    if let Some(hold) = &scope.hold {
-        return BottleneckKind::Hold(hold.cause);
-    }
-    if scope.is_enforced_allowance() && scope.window().is_none() {
-        return BottleneckKind::Concurrency;
-    }
-    if scope.slow_start_mut().is_some() || scope.check_slot(now).is_ok() {
-        return BottleneckKind::Pace;
-    }
-    BottleneckKind::Allowance
 }
 
 #[cfg(test)]

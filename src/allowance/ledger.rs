@@ -86,15 +86,14 @@ impl Ledger {
         match self.settled.back_mut() {
             // Most attempts settle in the same grain as the one before, which takes no division.
             Some(last) if at <= last.at && last.at - at < self.grain => last.slots += 1,
-            _ => self.insert_settled(at.div_ceil(self.grain).saturating_mul(self.grain)),
-        }
-    }
-
-    fn insert_settled(&mut self, at: u64) {
-        let place = self.settled.partition_point(|settled| settled.at < at);
-        match self.settled.get_mut(place) {
-            Some(settled) if settled.at == at => settled.slots += 1,
-            _ => self.settled.insert(place, Settled { at, slots: 1 }),
+            _ => {
+                let at = at.div_ceil(self.grain).saturating_mul(self.grain);
+                let place = self.settled.partition_point(|settled| settled.at < at);
+                match self.settled.get_mut(place) {
+                    Some(settled) if settled.at == at => settled.slots += 1,
+                    _ => self.settled.insert(place, Settled { at, slots: 1 }),
+                }
+            }
         }
     }
 

@@ -61,9 +61,18 @@ impl<'e> Signs<'e> {
 
     /// Throttling inside a success counts only where the body itself says that it is an error.
     fn success<'m>(&self) -> Option<Draft<'m>> {
-        let found = reports_error(&self.evidence.document.tree) && self.says_throttled();
+        let tree = &self.evidence.document.tree;
+        let refused = |name| tree.get(name) == Some(&Value::Bool(false));
+        let given = |name| match tree.get(name) {
+            Some(Value::Array(items)) => !items.is_empty(),
+            Some(Value::Object(members)) => !members.is_empty(),
+            Some(Value::String(text)) => !text.is_empty(),
+            Some(Value::Null | Value::Bool(_) | Value::Number(_)) | None => false,
+        };
+        let error = refused("ok") || refused("success") || given("errors") || given("error");
         let action = Action::HoldOnly(THROTTLE);
-        found.then(|| Draft::new(Code::RateLimited, Processing::Processed, action))
+        (error && self.says_throttled())
+            .then(|| Draft::new(Code::RateLimited, Processing::Processed, action))
     }
 
     fn error<'m>(&self, by_status: Processing) -> Option<Draft<'m>> {
@@ -103,23 +112,34 @@ impl<'e> Signs<'e> {
         let daily = status == 403 && self.codes.any(&["quotaexceeded", "requestlimitexceeded"]);
         let worded = status != 402 && QUOTA_WORDS.is_match(&self.sentence);
         let coded = daily || self.codes.any(&QUOTA_CODES);
-        plausible && (coded || worded || names_daily_quota(&self.evidence.document.tree))
+        // Google names the violated quota, and with it whether it is one per day.
+        let names_daily_quota = || {
+            let details = pointer::at(&self.evidence.document.tree, "/error/details");
+            let details = details.and_then(Value::as_array).into_iter().flatten();
+            let violations = details.filter_map(|it| it.get("violations")?.as_array()).flatten();
+            let mut quotas = violations.filter_map(|it| it.get("quotaId")?.as_str());
+            quotas.any(|quota| quota.contains("PerDay"))
+        };
+        plausible && (coded || worded || names_daily_quota())
     }
 
     fn is_throttled(&self) -> bool {
-        let status = self.evidence.status();
-        match status {
+        let Evidence { head, document, wall, retry_after, .. } = *self.evidence;
+        // Something else than words shows that there were too many calls.
+        let is_confirmed = || {
+            self.nothing_remains()
+                || hint::asks_to_return(head.headers, &document.tree, &self.sentence, wall)
+                || WAIT_A_LITTLE.is_match(&self.sentence)
+        };
+        match self.evidence.status() {
             420 | 429 => true,
             503 => self.says_throttled() || self.mentions_limit() || self.nothing_remains(),
             // GitHub's response to HEAD: nothing remains, and there is no body to say so.
-            403 if self.evidence.document.format == BodyFormat::Empty && self.nothing_remains() => {
-                true
-            }
+            403 if document.format == BodyFormat::Empty && self.nothing_remains() => true,
             status if has_own_meaning(status) => {
-                let confirmed = self.evidence.retry_after.is_some() || self.nothing_remains();
-                confirmed && self.says_throttled()
+                (retry_after.is_some() || self.nothing_remains()) && self.says_throttled()
             }
-            _ => self.says_throttled() || self.mentions_limit() && self.is_confirmed(),
+            _ => self.says_throttled() || self.mentions_limit() && is_confirmed(),
         }
     }
 
@@ -133,14 +153,6 @@ impl<'e> Signs<'e> {
     fn mentions_limit(&self) -> bool {
         let worded = LIMIT_WORDS.is_match(&self.claims) && !REQUIRES.is_match(&self.sentence);
         worded || self.codes.any(&LIMIT_CODES)
-    }
-
-    /// Something else than words shows that there were too many calls.
-    fn is_confirmed(&self) -> bool {
-        let Evidence { head, document, wall, .. } = *self.evidence;
-        self.nothing_remains()
-            || hint::asks_to_return(head.headers, &document.tree, &self.sentence, wall)
-            || WAIT_A_LITTLE.is_match(&self.sentence)
     }
 
     fn nothing_remains(&self) -> bool {
@@ -164,26 +176,6 @@ impl<'e> Signs<'e> {
 /// Statuses that words never turn into a throttle: a missing page is one whatever it says.
 fn has_own_meaning(status: u16) -> bool {
     matches!(status, 404 | 405 | 406 | 410 | 411 | 413 | 414 | 415 | 416 | 422 | 431 | 451)
-}
-
-fn reports_error(tree: &Value) -> bool {
-    let refused = |name| tree.get(name) == Some(&Value::Bool(false));
-    let given = |name| match tree.get(name) {
-        Some(Value::Array(items)) => !items.is_empty(),
-        Some(Value::Object(members)) => !members.is_empty(),
-        Some(Value::String(text)) => !text.is_empty(),
-        Some(Value::Null | Value::Bool(_) | Value::Number(_)) | None => false,
-    };
-    refused("ok") || refused("success") || given("errors") || given("error")
-}
-
-/// Google names the violated quota, and with it whether it is one per day.
-fn names_daily_quota(tree: &Value) -> bool {
-    let details =
-        pointer::at(tree, "/error/details").and_then(Value::as_array).into_iter().flatten();
-    let violations = details.filter_map(|it| it.get("violations")?.as_array()).flatten();
-    let mut quotas = violations.filter_map(|it| it.get("quotaId")?.as_str());
-    quotas.any(|quota| quota.contains("PerDay"))
 }
 
 /// The machine-readable codes of a body, as lower-case letters and digits.

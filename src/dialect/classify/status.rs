@@ -34,11 +34,23 @@ pub(super) fn of_response<'a>(evidence: &Evidence<'_>) -> Option<Draft<'a>> {
         return None;
     }
     let (code, action) = match evidence.status() {
+        401 => (Code::Unauthenticated, Action::Final),
+        403 => (Code::Forbidden, Action::Final),
+        404 => (Code::NotFound, Action::Final),
+        405 => (Code::MethodNotAllowed, Action::Final),
+        406 => (Code::NotAcceptable, Action::Final),
         408 => (Code::RequestTimeout, Action::Retry(None)),
+        409 => (Code::Conflict, Action::Final),
+        410 => (Code::Gone, Action::Final),
+        413 => (Code::RequestTooLarge, Action::Final),
+        414 => (Code::TargetTooLong, Action::Final),
+        415 => (Code::UnsupportedMediaType, Action::Final),
         421 => (Code::UpstreamError, Action::Retry(None)),
+        422 => (Code::Unprocessable, Action::Final),
         425 => (Code::InvalidRequest, Action::Retry(None)),
         429 => (Code::RateLimited, Action::Hold(THROTTLE)),
-        status @ 400..=499 => (client_error(status), Action::Final),
+        431 => (Code::HeadersTooLarge, Action::Final),
+        400..=499 => (Code::InvalidRequest, Action::Final),
         501 | 505 => (Code::UpstreamError, Action::Final),
         503 | 529 if evidence.retry_after.is_some() => {
             (Code::UpstreamMaintenance, Action::Hold(MAINTENANCE))
@@ -48,25 +60,6 @@ pub(super) fn of_response<'a>(evidence: &Evidence<'_>) -> Option<Draft<'a>> {
     };
     let processing = processing(evidence.head.status, evidence.retry_after);
     Some(Draft::new(code, processing, action))
-}
-
-/// The code of a 4xx that the same request would get again.
-const fn client_error(status: u16) -> Code {
-    match status {
-        401 => Code::Unauthenticated,
-        403 => Code::Forbidden,
-        404 => Code::NotFound,
-        405 => Code::MethodNotAllowed,
-        406 => Code::NotAcceptable,
-        409 => Code::Conflict,
-        410 => Code::Gone,
-        413 => Code::RequestTooLarge,
-        414 => Code::TargetTooLong,
-        415 => Code::UnsupportedMediaType,
-        422 => Code::Unprocessable,
-        431 => Code::HeadersTooLarge,
-        _ => Code::InvalidRequest,
-    }
 }
 
 /// The row of the replay table for a status. A vendor that sends a valid `Retry-After` with a 503

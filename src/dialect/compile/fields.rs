@@ -162,8 +162,11 @@ impl<'a> Fields<'a> {
                 max.as_secs()
             );
             let message = format!("{value} is not a duration within the limit");
-            let in_seconds = seconds(value).filter(|text| parsed(text).is_some());
-            self.errors.push_nearest(&at, message, &accepted, in_seconds);
+            // A bare number is meant as one of seconds.
+            let bare = value.as_str().map_or_else(|| value.to_string(), |it| it.trim().to_owned());
+            let in_seconds = format!("{bare}s");
+            let meant = bare.bytes().all(|it| it.is_ascii_digit()) && parsed(&in_seconds).is_some();
+            self.errors.push_nearest(&at, message, &accepted, meant.then_some(in_seconds));
         }
         found
     }
@@ -228,16 +231,6 @@ pub(super) fn place(text: &str, at: &str, errors: &Errors) -> Option<Place> {
         errors.push(at, format!("`{text}` is not a valid place"), accepted);
     }
     place
-}
-
-/// A bare number as one of seconds.
-fn seconds(value: &Value) -> Option<String> {
-    let number = match value {
-        Value::Number(number) => number.to_string(),
-        Value::String(text) => text.trim().to_owned(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
-    number.bytes().all(|byte| byte.is_ascii_digit()).then(|| format!("{number}s"))
 }
 
 pub(super) fn join(at: &str, name: &str) -> String {

@@ -24,20 +24,18 @@ pub(super) fn parse(text: &str, media: &str) -> Option<Value> {
 }
 
 fn decoded(text: &str) -> String {
+    let hex = |digits: &[u8]| {
+        let plain = digits.iter().all(u8::is_ascii_hexdigit);
+        u8::from_str_radix(str::from_utf8(digits).ok().filter(|_| plain)?, 16).ok()
+    };
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
-        let escaped = if *first == b'%' { hex(tail) } else { None };
+        let escaped = tail.get(..2).filter(|_| *first == b'%').and_then(hex);
         bytes.push(escaped.unwrap_or(if *first == b'+' { b' ' } else { *first }));
         rest = if escaped.is_some() { &tail[2..] } else { tail };
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn hex(digits: &[u8]) -> Option<u8> {
-    let digits = std::str::from_utf8(digits.get(..2)?).ok()?;
-    let plain = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
-    if plain { u8::from_str_radix(digits, 16).ok() } else { None }
 }
 
 #[cfg(test)]

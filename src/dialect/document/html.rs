@@ -5,6 +5,17 @@ const SNIFFED_BYTES: usize = 1024;
 /// Bytes of a page that are searched for visible text.
 const VISIBLE_BYTES_MAX: usize = 32 * 1024;
 
+/// The usual entities; `&amp;` comes last, so that nothing is decoded twice.
+const ENTITIES: [(&str, &str); 7] = [
+    ("&lt;", "<"),
+    ("&gt;", ">"),
+    ("&quot;", "\""),
+    ("&#39;", "'"),
+    ("&apos;", "'"),
+    ("&nbsp;", " "),
+    ("&amp;", "&"),
+];
+
 /// Whether a text is a page, by its elements and not by its media type alone.
 pub(super) fn is_page(text: &str, media: &str) -> bool {
     let labelled = media.contains("text/html") || media.contains("xhtml");
@@ -21,14 +32,7 @@ pub(super) fn is_page(text: &str, media: &str) -> bool {
 
 /// The title, else the first heading.
 pub(super) fn title(text: &str) -> Option<String> {
-    let text = &without_scripts(text);
-    let lower = text.to_ascii_lowercase();
-    let names = ["title", "h1", "h2", "h3"];
-    names.iter().find_map(|name| element(text, &lower, name))
-}
-
-/// Drops scripts, because a title that a script writes is not the page's.
-fn without_scripts(text: &str) -> String {
+    // A title that a script writes is not the page's.
     let lower = text.to_ascii_lowercase();
     let mut kept = String::with_capacity(text.len());
     let mut at = 0;
@@ -36,7 +40,9 @@ fn without_scripts(text: &str) -> String {
         kept.push_str(&text[at..at + open]);
         at = after_tag(&lower, at + open);
     }
-    kept + &text[at..]
+    kept.push_str(&text[at..]);
+    let lower = kept.to_ascii_lowercase();
+    ["title", "h1", "h2", "h3"].iter().find_map(|name| element(&kept, &lower, name))
 }
 
 fn element(text: &str, lower: &str, name: &str) -> Option<String> {
@@ -62,8 +68,12 @@ pub(super) fn visible(text: &str) -> String {
         at = after_tag(&lower, at + open);
     }
     shown.push_str(&text[at..]);
-    let line = entities(&shown);
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
+    if shown.contains('&') {
+        for (entity, character) in ENTITIES {
+            shown = shown.replace(entity, character);
+        }
+    }
+    shown.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The position after a tag, and after the content of scripts, styles and comments.
@@ -82,22 +92,6 @@ fn after_tag(lower: &str, open: usize) -> usize {
         return open + rest.len() - data.len();
     }
     rest.find('>').map_or(lower.len(), |close| open + close + 1)
-}
-
-fn entities(text: &str) -> String {
-    if !text.contains('&') {
-        return text.to_owned();
-    }
-    let named = [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&#39;", "'"),
-        ("&apos;", "'"),
-        ("&nbsp;", " "),
-        ("&amp;", "&"),
-    ];
-    named.iter().fold(text.to_owned(), |text, (entity, character)| text.replace(entity, character))
 }
 
 #[cfg(test)]

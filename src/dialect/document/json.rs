@@ -66,25 +66,23 @@ fn repair_bare(text: &str, repaired: &mut String) {
         repaired.push_str(&rest[..start]);
         rest = &rest[start..];
         let end = rest.find(|c| !word(c)).unwrap_or(rest.len());
-        repaired.push_str(&repair_word(&rest[..end]));
+        match &rest[..end] {
+            "NaN" | "Infinity" | "-Infinity" | "+Infinity" | "undefined" | "None" => {
+                repaired.push_str("null");
+            }
+            "True" => repaired.push_str("true"),
+            "False" => repaired.push_str("false"),
+            number
+                if number.starts_with(|c: char| c.is_ascii_digit() || c == '-')
+                    && serde_json::from_str::<Value>(number).is_err() =>
+            {
+                repaired.push_str(&format!("\"{number}\""));
+            }
+            other => repaired.push_str(other),
+        }
         rest = &rest[end..];
     }
     repaired.push_str(rest);
-}
-
-fn repair_word(word: &str) -> String {
-    match word {
-        "NaN" | "Infinity" | "-Infinity" | "+Infinity" | "undefined" | "None" => "null".to_owned(),
-        "True" => "true".to_owned(),
-        "False" => "false".to_owned(),
-        number if number.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
-            match serde_json::from_str::<Value>(number) {
-                Ok(_) => number.to_owned(),
-                Err(_) => format!("\"{number}\""),
-            }
-        }
-        other => other.to_owned(),
-    }
 }
 
 /// Repairs escapes and raw control characters inside a string.

@@ -72,7 +72,11 @@ impl Guesser {
         children::of_members(&members, &mut facts);
         self.open_json_message(&mut facts);
         if nothing(&facts) {
-            facts = facts.or(self.one_level_deeper(&members, depth));
+            // The first member that has a sentence, under a name of the vendor's own.
+            let objects = members.iter().filter(|(_, value)| value.is_object());
+            let mut deeper = objects.map(|(at, value)| self.value(value, &at, depth));
+            let found = deeper.find(|facts| facts.message.is_some() && facts.children.is_empty());
+            facts = facts.or(found.unwrap_or_default());
         }
         if nothing(&facts) {
             children::of_field_map(map, at, &mut facts);
@@ -84,7 +88,11 @@ impl Guesser {
     /// The facts among the members themselves.
     fn own(&self, members: &Members<'_>) -> Facts {
         let mut facts = Facts::default();
-        let message = members.named(&names::MESSAGES).find_map(|(at, value)| sentence(at, value));
+        let message = members.named(&names::MESSAGES).find_map(|(at, value)| {
+            // OData writes `{"lang": …, "value": …}` in place of a text.
+            let text = value.get("value").or_else(|| value.get("#text")).unwrap_or(value);
+            Some((at, nonempty(text.as_str()?)?))
+        });
         if let Some((at, text)) = message {
             facts.message = Some(text);
             facts.pointers.push(at);
@@ -163,15 +171,6 @@ impl Guesser {
         }
     }
 
-    /// The facts of the first member that has a sentence, under a name of the vendor's own.
-    fn one_level_deeper(&self, members: &Members<'_>, depth: usize) -> Facts {
-        let objects = members.iter().filter(|(_, value)| value.is_object());
-        let mut found = objects
-            .map(|(at, value)| self.value(value, &at, depth))
-            .filter(|facts| facts.message.is_some() && facts.children.is_empty());
-        found.next().unwrap_or_default()
-    }
-
     /// The text of `error` where it only repeats the status: a message when there is no other.
     fn status_phrase(&self, value: &Value, depth: usize) -> Option<String> {
         let depth = depth.checked_sub(1)?;
@@ -211,18 +210,6 @@ fn innermost(members: &Members<'_>, facts: &mut Facts) {
         facts.occurred_at = facts.occurred_at.take().or(date);
         let Some((deeper, value)) = members.named(&["innererror"]).next() else { return };
         (at, inner) = (deeper, value);
-    }
-}
-
-/// A sentence as a text, or as OData's `{"lang": …, "value": …}`.
-fn sentence(at: String, value: &Value) -> Option<(String, String)> {
-    match value {
-        Value::String(text) => Some((at, nonempty(text)?)),
-        Value::Object(map) => {
-            let text = map.get("value").or_else(|| map.get("#text"))?.as_str()?;
-            Some((at, nonempty(text)?))
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
     }
 }
 

@@ -56,12 +56,16 @@ impl Extractor<'_> {
         }
     }
 
-    /// A reference is an id, or a GUID inside a sentence.
+    /// A reference is an id, that is one word with a digit in it, or a GUID inside a sentence.
     fn reference(&mut self, places: &[Place]) -> Option<String> {
         for place in places {
             let before = self.pointers.len();
             if let Some(text) = self.text_at(place) {
-                if looks_like_id(&text) {
+                let word = text.trim();
+                let is_id = word.len() <= REFERENCE_CHARS_MAX
+                    && word.bytes().any(|byte| byte.is_ascii_digit())
+                    && !word.contains(char::is_whitespace);
+                if is_id {
                     return Some(text);
                 }
                 // The sentence says more than the id in it, so it stays in the details.
@@ -136,12 +140,4 @@ impl Extractor<'_> {
         };
         (child != ChildError::default()).then_some(child)
     }
-}
-
-/// One word with a digit in it.
-fn looks_like_id(text: &str) -> bool {
-    let word = text.trim();
-    word.len() <= REFERENCE_CHARS_MAX
-        && word.bytes().any(|byte| byte.is_ascii_digit())
-        && !word.contains(char::is_whitespace)
 }

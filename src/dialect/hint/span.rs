@@ -14,7 +14,12 @@ pub(super) fn leading(text: &str) -> Option<(Duration, &str)> {
     }
     let (mut sum, mut rest) = part(text)?;
     for _ in 1..PARTS_MAX {
-        let Some((more, tail)) = part(after_separator(rest)) else { break };
+        // Blanks, a comma, the dot of an abbreviation or an "and" may separate two parts.
+        let next = rest.trim_start_matches(' ');
+        let next = next.strip_prefix([',', ';', '.']).unwrap_or(next).trim_start_matches(' ');
+        let joined = ["and ", "plus ", "& ", "+ "].iter().find_map(|it| next.strip_prefix(it));
+        let next = joined.unwrap_or(next).trim_start_matches(' ');
+        let Some((more, tail)) = part(next) else { break };
         (sum, rest) = (sum.checked_add(more)?, tail);
     }
     Some((sum, rest))
@@ -31,15 +36,6 @@ fn part(text: &str) -> Option<(Duration, &str)> {
     let (number, rest) = number(text)?;
     let (unit, rest) = unit(rest)?;
     Some((Duration::try_from_secs_f64(number * unit).ok()?, rest))
-}
-
-/// The text after what may separate two parts: blanks, a comma, the dot of an abbreviation, an
-/// "and".
-fn after_separator(text: &str) -> &str {
-    let text = text.trim_start_matches(' ');
-    let text = text.strip_prefix([',', ';', '.']).unwrap_or(text).trim_start_matches(' ');
-    let joined = ["and ", "plus ", "& ", "+ "].iter().find_map(|word| text.strip_prefix(word));
-    joined.unwrap_or(text).trim_start_matches(' ')
 }
 
 const WORDS: [(&str, f64); 22] = [

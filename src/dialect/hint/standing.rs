@@ -148,7 +148,18 @@ fn own_bucket(
     if !counts_requests {
         return Some(Bucket { limit: None, window: None, ..found });
     }
-    Some(Bucket { window: found.window.or_else(|| window_in(name)), ..found })
+    // The name may say the window: `x-ratelimit-remaining-minute`.
+    let named = || {
+        name.split('-').find_map(|word| match word {
+            "second" => Some(1),
+            "minute" => Some(60),
+            "hour" | "hourly" => Some(3_600),
+            "day" | "daily" => Some(86_400),
+            _ => None,
+        })
+    };
+    let window = found.window.or_else(|| named().map(Duration::from_secs));
+    Some(Bucket { window, ..found })
 }
 
 /// Parts of a header's name that say that it counts something else than requests.
@@ -180,18 +191,6 @@ fn of_limit<'a>(policies: &'a [Policy<'a>], limit: Option<u32>) -> Option<&'a Po
         [only] if limit.is_none_or(|limit| limit == only.limit) => Some(only),
         several => several.iter().find(|policy| Some(policy.limit) == limit),
     }
-}
-
-/// The window in a header's name: `x-ratelimit-remaining-minute`.
-fn window_in(name: &str) -> Option<Duration> {
-    let seconds = name.split('-').find_map(|word| match word {
-        "second" => Some(1),
-        "minute" => Some(60),
-        "hour" | "hourly" => Some(3_600),
-        "day" | "daily" => Some(86_400),
-        _ => None,
-    });
-    seconds.map(Duration::from_secs)
 }
 
 /// A whole number, or one with decimals, rounded down.
