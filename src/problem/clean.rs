@@ -50,8 +50,11 @@ impl<'a> Cleaner<'a> {
         // Secrets are removed first, so that no cut leaves half of one, and once more after the
         // removal of characters that may have split them.
         let text = self.without_secrets(text);
-        let text = printable(first_bytes(&text, CLEANED_BYTES_MAX));
-        let text = without_markup(text);
+        let mut end = text.len().min(CLEANED_BYTES_MAX);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = without_markup(printable(&text[..end]));
         let before_trace = TRACE.find(&text).map_or(&*text, |trace| &text[..trace.start()]);
         let text = self.without_secrets(before_trace);
         let text = INTERNAL_HOST.replace_all(&text, "[internal host]");
@@ -137,15 +140,6 @@ impl<'a> Cleaner<'a> {
     fn without_secrets(self, text: &str) -> Cow<'_, str> {
         self.redactor.map_or(Cow::Borrowed(text), |redactor| redactor.redact(text))
     }
-}
-
-/// At most so many bytes, without half a character at the end.
-fn first_bytes(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 /// Removes control characters other than newline and tab, and marks that change the direction of
