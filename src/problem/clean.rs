@@ -25,6 +25,10 @@ const CLEANED_BYTES_MAX: usize = 16 * 1024;
 /// many in readable form.
 const VALUES_MAX: usize = 500;
 
+/// Members of details that hold a stack trace, without regard to letter case and punctuation.
+const TRACE_MEMBERS: [&str; 6] =
+    ["stack", "stacktrace", "trace", "backtrace", "traceback", "stacktraces"];
+
 /// Cleans texts; the default one knows no credentials.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cleaner<'a> {
@@ -85,7 +89,12 @@ impl<'a> Cleaner<'a> {
                 (clean.is_empty() == items.is_empty()).then_some(Value::Array(clean))
             }
             Value::Object(members) => {
-                let shown = members.iter().filter(|(name, _)| !names_a_trace(name));
+                let is_trace = |name: &str| {
+                    let letters = || name.bytes().filter(u8::is_ascii_alphanumeric);
+                    let plain = || letters().map(|byte| byte.to_ascii_lowercase());
+                    TRACE_MEMBERS.iter().any(|trace| plain().eq(trace.bytes()))
+                };
+                let shown = members.iter().filter(|(name, _)| !is_trace(name));
                 let clean = shown.filter_map(|(name, value)| {
                     let value = self.clean_value(value, values_left)?;
                     Some((self.clean(name, SHORT_CHARS_MAX)?, value))
@@ -178,12 +187,6 @@ fn without_markup(mut text: Cow<'_, str>) -> String {
         text = Cow::Owned(shorter);
     }
     if MARKUP.is_match(&text) { text.replace('<', "") } else { text.into_owned() }
-}
-
-fn names_a_trace(name: &str) -> bool {
-    let plain = || name.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase());
-    let names = ["stack", "stacktrace", "trace", "backtrace", "traceback", "stacktraces"];
-    names.iter().any(|trace| plain().eq(trace.bytes()))
 }
 
 /// The text without surrounding whitespace, cut to `chars_max`; `None` when it is blank.

@@ -159,6 +159,12 @@ impl Patterns {
             bytes: text.to_vec(),
             origins: (0..text.len()).map(|at| at..at + 1).collect(),
         });
+        // Tried separately, because the `~1` of a JSON Pointer may also be part of a secret.
+        let pointer_escape: fn(&[u8]) -> _ = |text| match text {
+            [b'~', b'0', ..] => Some((Escaped::Byte(b'~'), 2)),
+            [b'~', b'1', ..] => Some((Escaped::Byte(b'/'), 2)),
+            _ => None,
+        };
         if has_pointer_escapes && let Some(decoded) = stage.decoded(pointer_escape) {
             self.search(&decoded.bytes, |range| decoded.origin(range), &mut matches);
             self.search_decoded(decoded, &mut matches);
@@ -287,16 +293,6 @@ fn escape(text: &[u8]) -> Option<(Escaped, usize)> {
             let (name, byte) = NAMED.iter().find(named)?;
             Some((Escaped::Byte(*byte), 1 + name.len()))
         }
-        _ => None,
-    }
-}
-
-/// The same for JSON Pointer, which shows names of members. Tried separately, because `~1` may also
-/// be part of a secret.
-fn pointer_escape(text: &[u8]) -> Option<(Escaped, usize)> {
-    match text {
-        [b'~', b'0', ..] => Some((Escaped::Byte(b'~'), 2)),
-        [b'~', b'1', ..] => Some((Escaped::Byte(b'/'), 2)),
         _ => None,
     }
 }
