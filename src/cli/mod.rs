@@ -11,6 +11,7 @@ mod files;
 pub mod healthcheck;
 pub mod normalise;
 pub mod problem;
+pub mod profile;
 pub mod run;
 pub mod source;
 
@@ -45,6 +46,8 @@ enum Subcommands {
     Normalise(normalise::NormaliseArgs),
     /// Prints the JSON Schema of problems, or explains one code.
     Problem(problem::ProblemArgs),
+    /// Lists the built-in profiles of vendors, or prints one.
+    Profile(profile::ProfileArgs),
     /// Prints the effective settings, or the JSON Schema of the configuration.
     Config(config::ConfigArgs),
     /// Checks whether a running gateway is ready, for container probes.
@@ -78,6 +81,10 @@ pub fn main() -> ExitCode {
         Subcommands::Problem(args) => {
             let stdin = &mut std::io::empty();
             problem::run(&args, &mut Streams { stdin, stdout: out, stderr: err })
+        }
+        Subcommands::Profile(args) => {
+            let stdin = &mut std::io::empty();
+            profile::run(&args, &mut Streams { stdin, stdout: out, stderr: err })
         }
         Subcommands::Healthcheck(args) => healthcheck::run(&args, &Environment::of_process(), err),
     }
@@ -150,6 +157,8 @@ mod tests {
             "evenkeel normalise --dialect wordbee --status 400 -",
             "evenkeel normalize --status 400 --method POST",
             "evenkeel problem schema",
+            "evenkeel profile",
+            "evenkeel profile stripe",
             "evenkeel healthcheck --admin 127.0.0.1:9900",
             "evenkeel healthcheck -c a.yaml --set admin.address=127.0.0.1:1",
         ];

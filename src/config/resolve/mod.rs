@@ -8,6 +8,7 @@ mod clients;
 mod dialect;
 mod matchers;
 mod policy;
+mod profile;
 mod reader;
 mod unused;
 mod upstream;

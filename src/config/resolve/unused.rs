@@ -51,14 +51,20 @@ impl<'a> Resolver<'a> {
     fn nothing_limited(&mut self, upstream: &KnownUpstream<'_, 'a>) {
         let observed = |allowance: &Allowance| allowance.mode == Mode::Observe;
         let message = if upstream.scope.entries(&keys::ALLOWANCES).is_empty() {
-            "there is no allowance, so nothing is limited: `allowances: { all: 10/s }` says what \
-             the vendor grants"
+            match self.published_tiers(upstream.root, upstream.scope) {
+                None => {
+                    "there is no allowance, so nothing is limited: `allowances: { all: 10/s }` \
+                         says what the vendor grants"
+                        .to_owned()
+                }
+                Some(tiers) => format!("there is no allowance, so nothing is limited: {tiers}"),
+            }
         } else if !upstream.allowances.is_empty() && upstream.allowances.iter().all(observed) {
-            "every allowance only observes, so nothing is limited"
+            "every allowance only observes, so nothing is limited".to_owned()
         } else {
             return;
         };
-        self.warn(upstream.field.at, &upstream.scope.path, message);
+        self.warn(upstream.field.at, &upstream.scope.path, &message);
     }
 
     fn settings_without_effect(&mut self, upstream: &KnownUpstream<'_, 'a>) {
@@ -138,7 +144,10 @@ impl<'a> Resolver<'a> {
     /// Every matcher of an upstream: whether a call can ever match it.
     fn matchers_without_calls(&mut self, upstream: &KnownUpstream<'_, 'a>) {
         let scope = upstream.scope;
-        let mut matchers = Vec::new();
+        let exempt = scope.maps(&keys::EXEMPT_EVERYWHERE).iter().enumerate();
+        let key = scope.key(&keys::EXEMPT_EVERYWHERE);
+        let mut matchers: Vec<_> =
+            exempt.map(|(number, item)| (format!("{key}.{number}"), item)).collect();
         for field in scope.entries(&keys::ALLOWANCES) {
             let key = entry_key(scope, field);
             let allowance = Scope::of(Some(&field.item), keys::ALLOWANCE, key);
@@ -337,11 +346,12 @@ impl<'a> Resolver<'a> {
         let Content::Data(node) = &field.item.content else { return };
         let Some(Some(dialect)) = self.own_dialects.get(&*field.key).cloned() else { return };
         let upstreams = root.entries(&keys::UPSTREAMS).iter();
-        let inspects = upstreams
-            .filter_map(|field| field.item.find(keys::ROUTES.path()))
-            .flat_map(Item::entries)
-            .map(|entry| Scope::of(Some(entry), keys::ROUTE_ENTRY, ""))
-            .any(|entry| entry.value(&keys::INSPECT_SUCCESS));
+        let routes = upstreams.clone().filter_map(|field| field.item.find(keys::ROUTES.path()));
+        let policies = routes.flat_map(Item::entries).chain(upstreams.map(|field| &field.item));
+        let inspects = policies
+            .chain(root.own(&keys::DEFAULTS))
+            .map(|item| Scope::of(Some(item), keys::ROUTE_ENTRY, ""))
+            .any(|policy| policy.value(&keys::INSPECT_SUCCESS));
         for (number, rule) in dialect.rules.iter().enumerate() {
             let earlier = dialect.rules[..number].iter().find(|it| hides(&it.when, &rule.when));
             let only_success = !rule.when.status.is_empty()

@@ -13,6 +13,7 @@ use crate::outcome::{Code, FailureKind};
 pub fn schema() -> Value {
     object(&json!({
         "name": text("A name for people; the dialect is named by its key or its file."),
+        "extends": text("Another dialect, whose places and rules come behind these."),
         "documentation": text("Where the vendor documents its errors; shown in problems."),
         "support": support(),
         "timeouts": object(&json!({
@@ -242,7 +243,7 @@ mod tests {
                 { "when": { "failure": ["dns", "tls"] }, "code": "upstream_tls", "retry": null,
                   "replay": "any_method", "support": { "contact": "x", "when": "hint" } },
             ] });
-        assert!(super::super::compile("x", &good).is_ok());
+        assert!(crate::dialect::compile("x", &good).is_ok());
         assert_eq!(
             accepts.iter_errors(&good).map(|it| it.to_string()).collect::<Vec<_>>(),
             [""; 0]
@@ -266,7 +267,7 @@ mod tests {
             rule(json!({ "code": "conflict" })),
         ];
         for data in bad {
-            assert!(super::super::compile("x", &data).is_err(), "{data}");
+            assert!(crate::dialect::compile("x", &data).is_err(), "{data}");
             assert!(!accepts.is_valid(&data), "{data}");
         }
     }
