@@ -1,8 +1,8 @@
 //! Where configuration is read from, in the order of the layers.
 //!
-//! Weakest first: files of dialects and profiles, an image's defaults in the environment, files as given, the
-//! environment, `--set`, other flags. A layer that cannot be read does not keep the others from
-//! being checked.
+//! Weakest first: files of dialects and profiles, an image's defaults in the environment, files
+//! as given, the environment, `--set`, other flags. A layer that cannot be read does not keep the
+//! others from being checked.
 
 use std::ffi::OsString;
 use std::fs;

@@ -7,7 +7,7 @@
 //! | document → [`Facts`] | `facts`: `extract` for places a dialect names, else `auto` |
 //! | head and facts → [`Classification`] | `classify`: rules, usual signs, status |
 //! | wait hints and rate limits of a head, a body, a sentence | `hint` |
-//! | text → [`Dialect`] | `compile`; the compiled form is `definition`; the texts of ours are in `built_in` |
+//! | text → [`Dialect`] | `compile`; the compiled form is `definition`, ours are in `built_in` |
 
 mod built_in;
 mod classify;
