@@ -6,6 +6,7 @@
 pub mod check;
 pub mod config;
 pub mod demo;
+pub mod dialect;
 pub mod explain;
 mod files;
 pub mod healthcheck;
@@ -46,6 +47,8 @@ enum Subcommands {
     Normalise(normalise::NormaliseArgs),
     /// Prints the JSON Schema of problems, or explains one code.
     Problem(problem::ProblemArgs),
+    /// Lists the built-in dialects, or prints one.
+    Dialect(dialect::DialectArgs),
     /// Lists the built-in profiles of vendors, or prints one.
     Profile(profile::ProfileArgs),
     /// Prints the effective settings, or the JSON Schema of the configuration.
@@ -81,6 +84,10 @@ pub fn main() -> ExitCode {
         Subcommands::Problem(args) => {
             let stdin = &mut std::io::empty();
             problem::run(&args, &mut Streams { stdin, stdout: out, stderr: err })
+        }
+        Subcommands::Dialect(args) => {
+            let stdin = &mut std::io::empty();
+            dialect::run(&args, &mut Streams { stdin, stdout: out, stderr: err })
         }
         Subcommands::Profile(args) => {
             let stdin = &mut std::io::empty();
@@ -131,7 +138,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::dialect;
+    use crate::dialect as dialects;
 
     #[test]
     fn the_clap_definition_is_valid() {
@@ -157,6 +164,8 @@ mod tests {
             "evenkeel normalise --dialect wordbee --status 400 -",
             "evenkeel normalize --status 400 --method POST",
             "evenkeel problem schema",
+            "evenkeel dialect",
+            "evenkeel dialect graphql",
             "evenkeel profile",
             "evenkeel profile stripe",
             "evenkeel healthcheck --admin 127.0.0.1:9900",
@@ -230,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_builtin_dialect_is_found_by_its_name() {
-        assert!(dialect::builtin_names().any(|name| name == dialect::AUTO));
-        assert!(dialect::builtin_names().all(|name| dialect::builtin(name).is_some()));
+        assert!(dialects::builtin_names().any(|name| name == dialects::AUTO));
+        assert!(dialects::builtin_names().all(|name| dialects::builtin(name).is_some()));
     }
 }

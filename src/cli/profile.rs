@@ -61,6 +61,6 @@ mod tests {
     fn an_unknown_profile_is_answered_with_the_known_ones() {
         let (out, err) = printed(Some("strip"));
         assert_eq!(out, "");
-        assert!(err.contains("`strip`") && err.contains("stripe, wordbee"), "{err}");
+        assert!(err.contains("`strip`") && err.contains("stripe, twilio"), "{err}");
     }
 }

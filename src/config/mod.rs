@@ -14,6 +14,7 @@
 
 mod check;
 mod diagnostic;
+mod dialect_file;
 mod environment;
 mod files;
 mod format;
@@ -37,6 +38,7 @@ mod yaml;
 use std::net::SocketAddr;
 
 pub use diagnostic::{DiagnosticCode, Diagnostics};
+pub use dialect_file::dialect_in_file;
 pub use environment::Environment;
 pub use layers::{Flags, LoadRequest};
 pub use profile::{BuiltInProfile, built_in_profiles};

@@ -51,7 +51,22 @@ macro_rules! built_in {
     };
 }
 
-const BUILT_IN: &[BuiltInProfile] = built_in!["droplink", "stripe", "wordbee"];
+const BUILT_IN: &[BuiltInProfile] = built_in![
+    "anthropic",
+    "aws_dynamodb",
+    "aws_s3",
+    "droplink",
+    "github",
+    "google_cloud",
+    "microsoft_graph",
+    "openai",
+    "salesforce",
+    "shopify",
+    "slack",
+    "stripe",
+    "twilio",
+    "wordbee",
+];
 
 pub fn built_in_profiles() -> impl Iterator<Item = BuiltInProfile> {
     BUILT_IN.iter().copied()

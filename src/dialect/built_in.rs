@@ -14,7 +14,35 @@ macro_rules! texts {
     };
 }
 
-const TEXTS: &[(&str, &str)] = texts!["auto", "droplink", "stripe", "wordbee"];
+const TEXTS: &[(&str, &str)] = texts![
+    "auto",
+    "anthropic",
+    "aspnet",
+    "aws_dynamodb",
+    "aws_json",
+    "aws_s3",
+    "aws_xml",
+    "django_rest",
+    "droplink",
+    "fastapi",
+    "github",
+    "google",
+    "google_cloud",
+    "graphql",
+    "json_api",
+    "microsoft_graph",
+    "odata",
+    "openai",
+    "problem_json",
+    "salesforce",
+    "shopify",
+    "slack",
+    "soap",
+    "spring",
+    "stripe",
+    "twilio",
+    "wordbee",
+];
 
 static COMPILED: [OnceLock<Arc<Dialect>>; TEXTS.len()] = [const { OnceLock::new() }; TEXTS.len()];
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::reader::{Resolver, Scope};
 use crate::config::diagnostic::{Diagnostic, DiagnosticCode, nearest};
+use crate::config::dialect_file::report;
 use crate::config::item::{Content, Field, Item};
 use crate::config::keys::{self, Declaration as _};
 use crate::config::provenance::Origin;
@@ -81,25 +82,11 @@ impl<'a> Resolver<'a> {
     ) -> Option<Dialect> {
         let key = format!("{}.{name}", keys::DIALECTS.path());
         let compiled = dialect::compile_extending(name, data, base);
-        let compiled = compiled.map_err(|errors| self.report(node, &key, &errors, "")).ok()?;
+        let compiled =
+            compiled.map_err(|errors| report(self.diagnostics, node, &key, &errors)).ok()?;
         let origin = Origin::Written(self.diagnostics.sources.position(node.at));
         self.provenance.record(key, data.to_string(), origin);
         Some(compiled)
-    }
-
-    /// Reports errors in a dialect at the location of the data they point to.
-    fn report(&mut self, node: &Node, key: &str, errors: &[DialectError], root: &str) {
-        for error in errors {
-            let pointer = error.pointer.strip_prefix(root).unwrap_or(&error.pointer);
-            let (key_at, value_at) = node.at_pointer(pointer);
-            let name = pointer.rsplit('/').next().unwrap_or_default();
-            let names_the_key = error.message.contains(&format!("`{name}`"));
-            let at = if names_the_key { key_at } else { value_at };
-            let key = format!("{key}{}", pointer.replace('/', "."));
-            let diagnostic = Diagnostic::new(DiagnosticCode::Type, Some(at), &error.message);
-            let diagnostic = diagnostic.key(key).accepted(&error.accepted);
-            self.diagnostics.push(diagnostic.nearest(error.nearest.clone()));
-        }
     }
 
     /// The dialect in force in a scope, with the scope's own rules before the dialect's.
@@ -142,7 +129,13 @@ impl<'a> Resolver<'a> {
         let Content::Data(node) = &item.content else { return None };
         let rules = node.to_json();
         let compiled = dialect::compile(name, &json!({ "rules": rules }));
-        let compiled = compiled.map_err(|errors| self.report(node, key, &errors, "/rules")).ok()?;
+        let below_rules = |mut errors: Vec<DialectError>| {
+            for error in &mut errors {
+                error.pointer = error.pointer.replacen("/rules", "", 1);
+            }
+            report(self.diagnostics, node, key, &errors);
+        };
+        let compiled = compiled.map_err(below_rules).ok()?;
         let origin = Origin::Written(self.diagnostics.sources.position(node.at));
         self.provenance.record(key.to_owned(), rules.to_string(), origin);
         Some(compiled.rules)

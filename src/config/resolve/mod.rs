@@ -11,6 +11,7 @@ mod policy;
 mod profile;
 mod reader;
 mod unused;
+mod unused_rules;
 mod upstream;
 
 use std::collections::BTreeMap;

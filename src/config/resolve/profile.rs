@@ -17,7 +17,7 @@ impl<'a> Resolver<'a> {
         let example = profile.and_then(|profile| profile.written_value(&keys::URL_EXAMPLE));
         let accepted = example.map_or_else(
             || keys::URL.content.0.accepted(),
-            |example| format!("the URL of your account, like {example}"),
+            |example| format!("your URL, like {example}"),
         );
         let message = format!("`{}` has no `{}`", scope.path, keys::URL.path());
         let diagnostic = Diagnostic::new(DiagnosticCode::MissingKey, Some(field.at), message);

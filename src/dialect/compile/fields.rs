@@ -260,7 +260,8 @@ pub(super) fn place(text: &str, at: &str, errors: &Errors) -> Option<Place> {
     let place = match text.strip_prefix("header:") {
         Some(name) => name.trim().parse().ok().map(Place::Header),
         None if text == "text" => Some(Place::Text),
-        None => text.starts_with('/').then(|| Place::Pointer(text.into())),
+        // The empty pointer is the whole document.
+        None => (text.is_empty() || text.starts_with('/')).then(|| Place::Pointer(text.into())),
     };
     if place.is_none() {
         let accepted = "a JSON Pointer like /error/title, header:NAME, or text";

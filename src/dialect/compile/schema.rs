@@ -170,7 +170,7 @@ fn duration(description: &str) -> Value {
 }
 
 fn place() -> Value {
-    json!({ "type": "string", "pattern": "^(/.*|header: *[A-Za-z0-9!#$%&'*+.^_`|~-]+|text)$" })
+    json!({ "type": "string", "pattern": "^((/.*)?|header: *[A-Za-z0-9!#$%&'*+.^_`|~-]+|text)$" })
 }
 
 fn places(description: &str) -> Value {
