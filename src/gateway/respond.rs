@@ -11,7 +11,10 @@ use hyper::ext::ReasonPhrase;
 
 use crate::allowance::{Bottleneck, BottleneckKind, RefusalReason, TightestAllowance};
 use crate::headers::{self, CallHeaders, RateLimit, ResponsePolicy, Timing, Trailers};
-use crate::outcome::{Basis, Code, FailureKind, Processing, Source, StoppedBy, Wait};
+use crate::outcome::{
+    Basis, Code, FailureKind, Processing, STRIPE_SHOULD_RETRY, Source, StoppedBy, Wait,
+    X_SHOULD_RETRY,
+};
 use crate::problem::{
     CallContext, Cleaner, CredentialOwner, Occurrence, Problem, ProxyError, gateway_problem,
     problem_headers, proxy_status, upstream_problem,
@@ -225,6 +228,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Response<ResponseBody<E::Body>> {
         self.shard.problem(Some(call.upstream), problem.code, problem.source);
         let mut headers = problem_headers(problem, vendor_headers, Cleaner::new(&self.redactor));
+        repeat_for_stripe(&mut headers, &call.request.headers);
         let upstream = (problem.source != Source::Client).then_some(&*call.settings.name);
         let error = match end.failure {
             Some(failure) => ProxyError::failed(problem.code, failure),
@@ -350,6 +354,16 @@ fn call_headers<'a>(
             remaining: tightest.remaining,
             reset: tightest.reset,
         }),
+    }
+}
+
+/// Stripe's SDKs read our advice under a name of their own.
+fn repeat_for_stripe(headers: &mut HeaderMap, request: &HeaderMap) {
+    const STRIPE_SDK: HeaderName = HeaderName::from_static("x-stripe-client-user-agent");
+    if let Some(advice) = headers.get(X_SHOULD_RETRY).cloned()
+        && request.contains_key(STRIPE_SDK)
+    {
+        headers.insert(STRIPE_SHOULD_RETRY, advice);
     }
 }
 

@@ -14,6 +14,7 @@ mod headers;
 mod missing_field;
 mod prefilter;
 mod redact;
+mod retry_headers;
 mod schema;
 
 pub use body::{
@@ -28,4 +29,5 @@ pub use code::UnknownCode;
 pub use code_table::Retryable;
 pub use headers::{PROBLEM_MEDIA_TYPE, ProxyError, problem_headers, proxy_status};
 pub use redact::Redactor;
+pub use retry_headers::add_retry_headers;
 pub use schema::schema;
