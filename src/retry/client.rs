@@ -35,6 +35,8 @@ pub enum CallSeries {
 
 /// `attempt=1; max=3` in the requests of all AWS SDKs.
 const AMZ_SDK_REQUEST: &str = "amz-sdk-request";
+/// The default of boto3's legacy mode, whose first request does not state its maximum.
+const AMZ_CALLS: u32 = 5;
 /// The retries before this request, in those of the SDKs that Stainless generates.
 const STAINLESS_RETRY_COUNT: &str = "x-stainless-retry-count";
 /// These SDKs make two retries unless told otherwise, and do not say how many.
@@ -60,7 +62,7 @@ impl CallSeries {
                 named.next()?.1.trim().parse::<u32>().ok()
             };
             let call = number("attempt")?;
-            (call, number("max").unwrap_or(call))
+            (call, number("max").unwrap_or(AMZ_CALLS))
         } else {
             let retries: u32 = text(STAINLESS_RETRY_COUNT)?.trim().parse().ok()?;
             (retries.saturating_add(1), STAINLESS_CALLS)
@@ -98,8 +100,7 @@ mod tests {
         let rows = [
             (AMZ_SDK_REQUEST, "attempt=1; max=5", numbered(1, 5)),
             (AMZ_SDK_REQUEST, "ttl=20261130T160000Z; attempt=2;max=3", numbered(2, 3)),
-            (AMZ_SDK_REQUEST, "attempt=2", numbered(2, 2)),
-            (AMZ_SDK_REQUEST, "attempt=1", CallSeries::Single),
+            (AMZ_SDK_REQUEST, "attempt=1", numbered(1, 5)),
             (AMZ_SDK_REQUEST, "attempt=1; max=1", CallSeries::Single),
             (AMZ_SDK_REQUEST, "attempt=x; max=5", CallSeries::Single),
             (STAINLESS_RETRY_COUNT, "0", numbered(1, 3)),

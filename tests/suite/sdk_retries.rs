@@ -51,7 +51,11 @@ const BOTO: Sdk = Sdk {
     name: "boto3",
     calls_max: 5,
     advice: None,
-    says: |call| Some(("amz-sdk-request", format!("attempt={call}; max=5"))),
+    // Like its legacy mode, whose first request does not state the maximum.
+    says: |call| {
+        let max = if call == 1 { "" } else { "; max=5" };
+        Some(("amz-sdk-request", format!("attempt={call}{max}")))
+    },
     heeds_waits: false,
 };
 const BLIND: Sdk = Sdk { name: "one that reads and says nothing", says: |_| None, ..BOTO };
