@@ -19,6 +19,7 @@ use crate::problem::{
     CallContext, Cleaner, CredentialOwner, Occurrence, Problem, ProxyError, gateway_problem,
     problem_headers, proxy_status, upstream_problem,
 };
+use crate::retry::client::STRIPE_SDK;
 use crate::telemetry::LimitOf;
 use crate::upstream::{Exchange, Interim};
 
@@ -359,7 +360,6 @@ fn call_headers<'a>(
 
 /// Stripe's SDKs read our advice under a name of their own.
 fn repeat_for_stripe(headers: &mut HeaderMap, request: &HeaderMap) {
-    const STRIPE_SDK: HeaderName = HeaderName::from_static("x-stripe-client-user-agent");
     if let Some(advice) = headers.get(X_SHOULD_RETRY).cloned()
         && request.contains_key(STRIPE_SDK)
     {

@@ -5,7 +5,9 @@
 //! are left, so that the vendor is never sent more than one of the two would send alone. What a
 //! hold delays is still sent by us: the client's next call waits in the queue like any other.
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::outcome::Advice;
 
 /// Whether clients retry by themselves: the setting `client_retries`. The more careful answer is
 /// the greater.
@@ -42,14 +44,19 @@ const STAINLESS_RETRY_COUNT: &str = "x-stainless-retry-count";
 /// These SDKs make two retries unless told otherwise, and do not say how many.
 const STAINLESS_CALLS: u32 = 3;
 
+/// In the requests of Stripe's SDKs, which obey `stripe-should-retry`.
+pub const STRIPE_SDK: HeaderName = HeaderName::from_static("x-stripe-client-user-agent");
+
 impl CallSeries {
+    /// `advice` is the vendor's, which reaches the client and is obeyed there.
     #[must_use]
-    pub fn of(request: &HeaderMap, setting: ClientRetries) -> Self {
+    pub fn of(request: &HeaderMap, advice: Option<Advice>, setting: ClientRetries) -> Self {
+        let obeyed = advice == Some(Advice::Retry) && request.contains_key(STRIPE_SDK);
         match (setting, Self::numbered(request)) {
             (ClientRetries::No, _) => Self::Single,
             (ClientRetries::AsRequested | ClientRetries::Yes, Some(numbered)) => numbered,
-            (ClientRetries::AsRequested, None) => Self::Single,
-            (ClientRetries::Yes, None) => Self::Unnumbered,
+            (ClientRetries::AsRequested, None) if !obeyed => Self::Single,
+            (ClientRetries::AsRequested | ClientRetries::Yes, None) => Self::Unnumbered,
         }
     }
 
@@ -91,7 +98,18 @@ mod tests {
 
     fn series(name: &'static str, value: &'static str, setting: ClientRetries) -> CallSeries {
         let line = (HeaderName::from_static(name), HeaderValue::from_static(value));
-        CallSeries::of(&HeaderMap::from_iter([line]), setting)
+        CallSeries::of(&HeaderMap::from_iter([line]), None, setting)
+    }
+
+    #[test]
+    fn an_sdk_of_stripes_retries_where_stripe_says_so() {
+        let request = HeaderMap::from_iter([(STRIPE_SDK, HeaderValue::from_static("{}"))]);
+        let of = |advice, setting| CallSeries::of(&request, advice, setting);
+        let (asked, stopped) = (Some(Advice::Retry), Some(Advice::Stop));
+        assert_eq!(of(asked, ClientRetries::AsRequested), CallSeries::Unnumbered);
+        assert_eq!(of(stopped, ClientRetries::AsRequested), CallSeries::Single);
+        assert_eq!(of(None, ClientRetries::AsRequested), CallSeries::Single);
+        assert_eq!(of(asked, ClientRetries::No), CallSeries::Single);
     }
 
     #[test]

@@ -114,6 +114,7 @@ fn no_sdk_makes_more_sends_through_the_gateway_than_one_of_the_two_alone() {
         ("429 with a wait in ms", json("429 Too Many Requests", &["retry-after-ms: 50"])),
         ("429", json("429 Too Many Requests", &[])),
         ("SlowDown", slow_down()),
+        ("500 with the advice to retry", json("500 Oops", &["stripe-should-retry: true"])),
     ];
     // A boto3 with fewer attempts, because each of them waits for a hold twice as long.
     let standard = Sdk {

@@ -53,7 +53,7 @@ pub fn explain(settings: &Settings, origin: Origin<'_>, request: &ExplainedReque
         upstream,
         wire: &settings.upstreams[route.upstream],
         policy,
-        series: CallSeries::of(&request.headers, own.unwrap_or(policy.client_retries)),
+        series: CallSeries::of(&request.headers, None, own.unwrap_or(policy.client_retries)),
         special,
         overrides: &overrides,
         origin,
