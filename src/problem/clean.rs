@@ -12,10 +12,11 @@ use regex::Regex;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::body::{is_truthy, own_error};
 use super::prefilter::is_surely_clean;
 use super::redact::Redactor;
-use super::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, SHORT_CHARS_MAX};
-use crate::outcome::CHILDREN_MAX;
+use super::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ERROR_BYTES_MAX, Problem, SHORT_CHARS_MAX};
+use crate::outcome::{CHILDREN_MAX, ErrorMember};
 
 /// Markup nested deeper than this loses only its opening brackets.
 const MARKUP_ROUNDS_MAX: usize = 4;
@@ -68,9 +69,21 @@ impl<'a> Cleaner<'a> {
     /// The value without what must not reach clients, as at most `bytes_max` bytes of JSON.
     #[must_use]
     pub fn details(self, value: &Value, bytes_max: usize) -> Option<Value> {
-        let (mut values_left, mut bytes_left) = (VALUES_MAX, bytes_max);
+        let mut values_left = VALUES_MAX;
         let clean = self.clean_value(value, &mut values_left)?;
-        if json_bytes(&clean) <= bytes_max { Some(clean) } else { fit(&clean, &mut bytes_left) }
+        Some(within(clean, bytes_max))
+    }
+
+    /// A member `error` without what must not reach clients; `None` when nothing is left of it.
+    pub(super) fn error(self, error: &ErrorMember) -> Option<ErrorMember> {
+        let clean = |text: &Option<String>, chars_max| {
+            text.as_deref().and_then(|text| self.clean(text, chars_max))
+        };
+        Some(ErrorMember {
+            value: self.details(&error.value, ERROR_BYTES_MAX).filter(is_truthy)?,
+            description: clean(&error.description, DETAIL_CHARS_MAX),
+            uri: clean(&error.uri, SHORT_CHARS_MAX),
+        })
     }
 
     fn clean_value(self, value: &Value, values_left: &mut usize) -> Option<Value> {
@@ -109,6 +122,8 @@ impl<'a> Cleaner<'a> {
     pub(super) fn clean_problem(self, problem: &mut Problem) {
         let detail = self.clean(&problem.detail, DETAIL_CHARS_MAX);
         problem.detail = detail.unwrap_or_else(|| problem.code.title().to_owned() + ".");
+        let error = self.error(&problem.error);
+        problem.error = error.unwrap_or_else(|| own_error(problem.code, &problem.detail));
         let clean = |text: &mut Option<String>, chars_max: usize| {
             *text = text.take().and_then(|text| self.clean(&text, chars_max));
         };
@@ -220,6 +235,15 @@ fn json_bytes<T: Serialize + ?Sized>(value: &T) -> usize {
     let mut count = Count(0);
     serde_json::to_writer(&mut count, value).expect("texts and trees of JSON serialise");
     count.0
+}
+
+/// The value, or as much of it as fits into so many bytes of JSON.
+pub(super) fn within(value: Value, bytes_max: usize) -> Value {
+    if json_bytes(&value) <= bytes_max {
+        return value;
+    }
+    let mut bytes_left = bytes_max;
+    fit(&value, &mut bytes_left).unwrap_or(Value::Null)
 }
 
 /// As much of a value as fits into the bytes left: a text is cut, what follows is left out.

@@ -17,8 +17,8 @@ mod redact;
 mod schema;
 
 pub use body::{
-    DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ErrorItem, Problem, RetryAfter, SHORT_CHARS_MAX,
-    UpstreamError,
+    DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ERROR_BYTES_MAX, ErrorItem, Problem, RetryAfter,
+    SHORT_CHARS_MAX, UpstreamError,
 };
 pub use build::{
     CallContext, CredentialOwner, Occurrence, StatusPolicy, gateway_problem, upstream_problem,
