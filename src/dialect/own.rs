@@ -184,7 +184,10 @@ impl Text {
             Part::Placeholder(placeholder) => match values.of(*placeholder) {
                 Value::Null => String::new(),
                 Value::String(text) => text,
-                other => other.to_string(),
+                other
+                @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+                    other.to_string()
+                }
             },
         };
         self.0.iter().map(part).collect()
