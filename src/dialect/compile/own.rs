@@ -246,11 +246,11 @@ mod tests {
         retry_after: Some(30),
     };
 
-    fn compiled(own: Value) -> OwnTemplate {
+    fn compiled(own: &Value) -> OwnTemplate {
         compile("test", &json!({ "own": own })).unwrap().own.unwrap()
     }
 
-    fn rendered(own: Value, error: &OwnError<'_>) -> (u16, String) {
+    fn rendered(own: &Value, error: &OwnError<'_>) -> (u16, String) {
         let rendered = compiled(own).render(error);
         (rendered.status.as_u16(), String::from_utf8(rendered.body).unwrap())
     }
@@ -264,7 +264,7 @@ mod tests {
             "names": { "429": "too_many", "5xx": { "code": 20503, "type": "server_error" },
                 "upstream_timeout": { "code": "late", "status": 500 }, "default": "api_error" },
         });
-        let (status, body) = rendered(own.clone(), &HELD);
+        let (status, body) = rendered(&own, &HELD);
         let body: Value = serde_json::from_str(&body).unwrap();
         assert_eq!(status, 503);
         assert_eq!(
@@ -276,7 +276,7 @@ mod tests {
         let row = |code: Code, status| {
             let status = StatusCode::from_u16(status).unwrap();
             let error = OwnError { code, status, retry_after: None, request_id: None, ..HELD };
-            let (status, body) = rendered(own.clone(), &error);
+            let (status, body) = rendered(&own, &error);
             let body: Value = serde_json::from_str(&body).unwrap();
             let error = &body["error"];
             (status, error["code"].clone(), error["type"].clone(), error["wait"].clone())
@@ -300,13 +300,13 @@ mod tests {
             "names": { "503": { "code": "SlowDown" } },
         });
         assert_eq!(
-            rendered(own.clone(), &HELD).1,
+            rendered(&own, &HELD).1,
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
              <ErrorResponse xmlns=\"http://a.example/?a&amp;b\"><Error><Code>SlowDown</Code>\
              <Message>Held: &lt;b&gt; &amp; &quot;c&quot;</Message></Error>\
              <Error k=\"v\">503</Error><Empty></Empty></ErrorResponse>"
         );
-        let rendered = compiled(own).render(&HELD);
+        let rendered = compiled(&own).render(&HELD);
         assert_eq!(rendered.media_type, "application/xml");
         let headers: Vec<_> = rendered.headers.iter().map(|(_, value)| value).collect();
         assert_eq!(headers, ["SlowDown", "Held: <b> & \"c\""]);
