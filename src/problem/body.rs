@@ -9,7 +9,7 @@ use http::StatusCode;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 use serde_json::{Value, json};
 
-use super::clean::within;
+use super::fit::within;
 use crate::outcome::{Basis, CHILDREN_MAX, Code, ErrorMember, Source, StoppedBy, TYPE_PREFIX};
 
 /// Characters of `detail`, also in `errors`: enough for a sentence, too little for a log.

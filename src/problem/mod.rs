@@ -10,6 +10,7 @@ mod build;
 mod clean;
 mod code;
 mod code_table;
+mod fit;
 mod headers;
 mod missing_field;
 mod prefilter;
