@@ -160,7 +160,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut problem = upstream_problem(&failed.classification, facts, &context);
         let failure = failed.failure.as_ref();
         if failure.is_some_and(|failure| failure.kind == FailureKind::HeadTooLarge) {
-            problem.detail = HEAD_TOO_LARGE.into();
+            problem.set_detail(HEAD_TOO_LARGE.into());
         }
         let end = CallEnd {
             vendor_status,

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::body::own_error;
 use super::clean::Cleaner;
 use super::missing_field::missing_field;
 use super::{
@@ -101,6 +102,9 @@ pub fn upstream_problem(
     let speaker = if facts.is_some() { Source::Upstream } else { Source::Gateway };
     let source = if code.sources().contains(&speaker) { speaker } else { code.sources()[0] };
     let support = classification.support.as_ref().or(call.support);
+    let error = facts.and_then(|facts| facts.error.as_ref());
+    let error = error.and_then(|error| call.cleaner.error(error));
+    let bare = bare_problem(code, detail, call);
     Problem {
         status: status(code, classification, call),
         source,
@@ -109,7 +113,8 @@ pub fn upstream_problem(
         upstream: Some(upstream_error(facts, call)),
         errors: errors.unwrap_or_default(),
         support: support_contact(support, call),
-        ..bare_problem(code, detail, call)
+        error: error.unwrap_or_else(|| own_error(code, &bare.detail)),
+        ..bare
     }
 }
 
@@ -155,10 +160,12 @@ fn relay(mut problem: Problem, stated: Option<Wait>, call: &CallContext<'_>) -> 
 
 /// The members that do not depend on the kind of problem.
 fn bare_problem(code: Code, detail: Option<String>, call: &CallContext<'_>) -> Problem {
+    let detail = detail.unwrap_or_else(|| code.title().to_owned() + ".");
     Problem {
         code,
         status: code.status(),
-        detail: detail.unwrap_or_else(|| code.title().to_owned() + "."),
+        error: own_error(code, &detail),
+        detail,
         source: code.sources()[0],
         retryable: false,
         retry_after: None,
@@ -311,7 +318,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
-    use crate::outcome::{Basis, Processing};
+    use crate::outcome::{Basis, ErrorMember, Processing};
     use crate::problem::{Redactor, problem_headers, schema};
 
     fn classification(code: Code) -> Classification {
@@ -454,6 +461,11 @@ mod tests {
             occurred_at: text(),
             details: Some(serde_json::json!({ secret: [secret, { "a": secret }] })),
             children: vec![ChildError { message: text(), code: text(), pointer: text() }],
+            error: Some(ErrorMember {
+                value: serde_json::json!({ "a": [secret], secret: 1 }),
+                description: text(),
+                uri: text(),
+            }),
             ..Facts::default()
         };
         let redactor = Redactor::new([secret.as_bytes()]);

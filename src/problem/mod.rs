@@ -10,6 +10,7 @@ mod build;
 mod clean;
 mod code;
 mod code_table;
+mod fit;
 mod headers;
 mod missing_field;
 mod prefilter;
@@ -18,8 +19,8 @@ mod retry_headers;
 mod schema;
 
 pub use body::{
-    DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ErrorItem, Problem, RetryAfter, SHORT_CHARS_MAX,
-    UpstreamError,
+    DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ERROR_BYTES_MAX, ErrorItem, Problem, RetryAfter,
+    SHORT_CHARS_MAX, UpstreamError,
 };
 pub use build::{
     CallContext, CredentialOwner, Occurrence, StatusPolicy, gateway_problem, upstream_problem,

@@ -9,6 +9,11 @@ use crate::outcome::{Basis, CHILDREN_MAX, Code, Source, StoppedBy, TYPE_PREFIX};
 #[must_use]
 pub fn schema() -> Value {
     let members = members();
+    let required: Vec<String> = members.keys().cloned().collect();
+    let beside = "Beside an `error` that is a registered code of OAuth.";
+    let oauth = ["error_description", "error_uri"]
+        .map(|name| (name.to_owned(), text(beside, DETAIL_CHARS_MAX)));
+    let properties: Map<String, Value> = members.into_iter().chain(oauth).collect();
     let pointer = "The member of the request that it is about, as a JSON Pointer.";
     let error = json!({ "type": "object", "required": ["detail", "code", "pointer"], "properties": {
         "detail": text_or_null("One sentence.", DETAIL_CHARS_MAX),
@@ -23,8 +28,8 @@ pub fn schema() -> Value {
             its own alike: application/problem+json of RFC 9457. Members may be added later; \
             ignore those you do not know.",
         "type": "object",
-        "required": members.keys().collect::<Vec<_>>(),
-        "properties": members,
+        "required": required,
+        "properties": properties,
         "$defs": { "upstream": upstream(), "error": error, "codes": codes() },
     })
 }
@@ -69,6 +74,10 @@ fn members() -> Map<String, Value> {
             "description": "The single errors, in the vendor's order." },
         "support": text_or_null("Whom to contact, if this problem calls for it.", SHORT_CHARS_MAX),
         "documentation": text_or_null("Where the vendor documents its errors.", SHORT_CHARS_MAX),
+        "error": { "not": { "enum": [null, false, 0, ""] },
+            "description": "For clients that look for such a member: the vendor's own top-level \
+                `error` of whatever type, at most 4 KiB; else `type`, `code` and `message`, which \
+                repeat `code` and `detail`. Never null." },
     });
     let halves = [meaning, handling].into_iter().filter_map(|half| half.as_object().cloned());
     halves.flatten().collect()

@@ -142,6 +142,7 @@ fn dialect() -> Dialect {
         support: None,
         attempt_timeout: Some(seconds(60)),
         extract: Extract::default(),
+        own: None,
         rules: vec![throttled()],
     }
 }
