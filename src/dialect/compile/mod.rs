@@ -4,6 +4,7 @@
 //! name. Reading files and parsing YAML is left to the caller.
 
 mod fields;
+mod own;
 mod rules;
 mod schema;
 
@@ -21,8 +22,8 @@ pub use schema::schema;
 /// The longest attempt timeout that a dialect may set.
 const ATTEMPT_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 
-const DIALECT_KEYS: [&str; 8] =
-    ["name", "extends", "documentation", "support", "timeouts", "guess", "extract", "rules"];
+const DIALECT_KEYS: [&str; 9] =
+    ["name", "extends", "documentation", "support", "timeouts", "guess", "extract", "own", "rules"];
 const TIMEOUT_KEYS: [&str; 1] = ["attempt"];
 const EXTRACT_KEYS: [&str; 10] = [
     "message",
@@ -79,6 +80,10 @@ pub fn compile_extending(
             .value("extract")
             .map_or_else(Extract::default, |(value, at)| extract(value, &at, &errors))
             .before(base.extract),
+        own: fields
+            .value("own")
+            .and_then(|(value, at)| own::template(value, &at, &errors))
+            .or(base.own),
         rules: fields
             .value("rules")
             .map_or_else(Vec::new, |(value, at)| rules::list(value, &at, &errors))
