@@ -150,6 +150,8 @@ mod tests {
             "evenkeel normalise --dialect wordbee --status 400 -",
             "evenkeel normalize --status 400 --method POST",
             "evenkeel problem schema",
+            "evenkeel problem openapi",
+            "evenkeel problem rate_limited --format html",
             "evenkeel healthcheck --admin 127.0.0.1:9900",
             "evenkeel healthcheck -c a.yaml --set admin.address=127.0.0.1:1",
         ];
