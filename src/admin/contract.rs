@@ -1,4 +1,5 @@
-//! The contract of problems below `/problems`: pages for people, the JSON Schema, OpenAPI components.
+//! The contract of problems below `/problems`: pages for people, the JSON Schema, OpenAPI
+//! components.
 //!
 //! Nothing here is specific to this installation, so it may be published under any host name.
 

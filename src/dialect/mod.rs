@@ -8,6 +8,7 @@
 //! | head and facts → [`Classification`] | `classify`: rules, usual signs, status |
 //! | wait hints and rate limits of a head, a body, a sentence | `hint` |
 //! | text → [`Dialect`] | `compile`; the compiled form is `definition` |
+//! | samples → text of a [`Dialect`] | `learn` |
 
 mod classify;
 mod compile;
@@ -16,6 +17,7 @@ mod document;
 mod facts;
 #[doc(hidden)]
 pub mod hint;
+mod learn;
 
 use std::sync::{Arc, LazyLock};
 use std::time::SystemTime;
@@ -31,6 +33,7 @@ pub use compile::{DialectError, compile, schema};
 pub use definition::{Dialect, Extract, HoldRule, Place, Replay, Retry, Rule, RuleScope, When};
 pub use document::BODY_BYTES_MAX;
 pub use hint::standing;
+pub use learn::{LearnError, SAMPLES_MAX, Sample, learn};
 
 /// The dialect of every upstream without one of its own.
 pub const AUTO: &str = "auto";
