@@ -14,6 +14,7 @@ mod build;
 mod clean;
 mod code;
 mod code_table;
+mod fit;
 mod headers;
 mod missing_field;
 mod openapi;
@@ -21,12 +22,13 @@ mod page;
 mod prefilter;
 mod redact;
 mod render;
+mod retry_headers;
 mod sample;
 mod schema;
 
 pub use body::{
-    DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ErrorItem, Problem, RetryAfter, SHORT_CHARS_MAX,
-    UpstreamError,
+    DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ERROR_BYTES_MAX, ErrorItem, Problem, RetryAfter,
+    SHORT_CHARS_MAX, UpstreamError,
 };
 pub use build::{
     CallContext, CredentialOwner, Occurrence, StatusPolicy, gateway_problem, upstream_problem,
@@ -39,5 +41,6 @@ pub use openapi::openapi;
 pub use page::Page;
 pub use redact::Redactor;
 pub use render::{Links, STYLESHEET, html_of_all, html_page};
+pub use retry_headers::add_retry_headers;
 pub use sample::sample;
 pub use schema::schema;

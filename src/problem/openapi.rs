@@ -92,8 +92,8 @@ fn responses() -> Map<String, Value> {
 
 fn response(description: &str, status: Option<u16>, codes: &[Code]) -> Value {
     let waits = codes.is_empty() || codes.iter().any(|code| sample(*code).retry_after.is_some());
-    let usual = ["Evenkeel-Request-Id", "Evenkeel-Attempts", "Proxy-Status"];
-    let names = waits.then_some("Retry-After").into_iter();
+    let usual = ["X-Should-Retry", "Evenkeel-Request-Id", "Evenkeel-Attempts", "Proxy-Status"];
+    let names = waits.then_some(["Retry-After", "Retry-After-Ms"]).into_iter().flatten();
     let names = names.chain((status == Some(401)).then_some("WWW-Authenticate")).chain(usual);
     let reference = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
     let headers: Map<String, Value> =
@@ -123,6 +123,11 @@ fn headers() -> Value {
     };
     json!({
         "Retry-After": header("Seconds to wait; equal to the member `retry_after`.", integer(0)),
+        "Retry-After-Ms": header("The wait in milliseconds, for SDKs that read it.", integer(0)),
+        "X-Should-Retry": header(
+            "Whether a client should retry; `false` where the gateway has done so already.",
+            json!({ "enum": ["true", "false"] }),
+        ),
         "Evenkeel-Request-Id": always(
             "The id of the call; equal to the member `request_id`.", text()),
         "Evenkeel-Attempts": header(

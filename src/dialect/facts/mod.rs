@@ -5,6 +5,7 @@
 
 mod auto;
 mod children;
+mod error_member;
 mod extract;
 mod names;
 mod values;
@@ -37,7 +38,10 @@ pub(super) fn of_response(dialect: &Dialect, head: ResponseHead<'_>, document: &
         facts.reason = None;
     }
     facts.details = match document.format {
-        BodyFormat::Json | BodyFormat::Form => details(&facts, &document.tree, places),
+        BodyFormat::Json | BodyFormat::Form => {
+            facts.error = error_member::of(head, &document.tree, &places.ignore);
+            details(&facts, &document.tree, places)
+        }
         BodyFormat::Xml => Some(Value::String(document.text.clone())),
         BodyFormat::Empty | BodyFormat::Html | BodyFormat::Text | BodyFormat::Unreadable => None,
     };
