@@ -67,7 +67,8 @@ const ENTITIES: [(&str, &str); 7] = [
 pub(super) fn is_page(text: &str, media: &str) -> bool {
     let head = prefix(text, SNIFFED_BYTES).to_ascii_lowercase();
     if let Some(name) = first_element(&head) {
-        return ELEMENTS.contains(&name) || media.contains("xhtml");
+        let declared = head.starts_with("<?xml");
+        return name == "html" || !declared && ELEMENTS.contains(&name);
     }
     let elements = ["<!doctype html", "<html", "<head>", "<body", "<title", "<h1", "<center>"];
     let looks = elements.iter().any(|element| head.contains(element));

@@ -215,7 +215,7 @@ fn single_or_array(values: Value) -> Value {
 }
 
 /// A value of XML-RPC without the element that names its type.
-fn rpc_value(value: Value) -> Value {
+pub(super) fn rpc_value(value: Value) -> Value {
     match value {
         Value::Object(mut members) if members.len() == 1 => {
             let name = members.keys().next().cloned().unwrap_or_default();

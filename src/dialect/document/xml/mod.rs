@@ -90,9 +90,11 @@ struct Builder {
 }
 
 impl Builder {
-    /// Whether there was room for one more element.
+    /// Whether it is an element, and there was room for one more.
     fn open(&mut self, tag: &BytesStart<'_>) -> bool {
-        if self.elements_left == 0 {
+        let name = short(tag.local_name().as_ref());
+        let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
+        if self.elements_left == 0 || !is_name {
             return false;
         }
         self.elements_left -= 1;
@@ -111,7 +113,6 @@ impl Builder {
                 attributes.insert(short(name.as_ref()), Value::String(value.trim().to_owned()));
             }
         }
-        let name = short(tag.local_name().as_ref());
         self.open.push(Element::new(name, attributes));
         true
     }
@@ -177,8 +178,8 @@ fn without_envelope(mut tree: Value) -> Value {
         }
     }
     match tree.pointer_mut("/fault/value").map(Value::take) {
-        Some(Value::Object(members)) => serde_json::json!({ "fault": members }),
-        Some(_) | None => tree,
+        Some(fault) => serde_json::json!({ "fault": element::rpc_value(fault) }),
+        None => tree,
     }
 }
 
