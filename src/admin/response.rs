@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::metrics_format::MetricsFormat;
 use crate::outcome::{Code, Source};
-use crate::problem::{CallContext, Occurrence, PROBLEM_MEDIA_TYPE, Problem, gateway_problem};
+use crate::problem::{CallContext, Occurrence, PROBLEM_MEDIA_TYPE, gateway_problem};
 
 pub(super) type AdminResponse = Response<Full<Bytes>>;
 
@@ -96,11 +96,9 @@ impl Refusal {
             }
         };
         let occurrence = Occurrence { source: Some(Source::Client), ..Occurrence::default() };
+        let mut problem = gateway_problem(code, &CallContext::default(), &occurrence);
         // Set afterwards, because cleaning would hide `localhost` as an internal host.
-        let problem = Problem {
-            detail: detail.to_owned(),
-            ..gateway_problem(code, &CallContext::default(), &occurrence)
-        };
+        problem.set_detail(detail.to_owned());
         let mut response = with_type(problem.status, PROBLEM_MEDIA_TYPE, problem.to_bytes());
         if let Self::Method(allowed) = self {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));

@@ -10,15 +10,17 @@ mod build;
 mod clean;
 mod code;
 mod code_table;
+mod fit;
 mod headers;
 mod missing_field;
 mod prefilter;
 mod redact;
+mod retry_headers;
 mod schema;
 
 pub use body::{
-    DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ErrorItem, Problem, RetryAfter, SHORT_CHARS_MAX,
-    UpstreamError,
+    DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ERROR_BYTES_MAX, ErrorItem, Problem, RetryAfter,
+    SHORT_CHARS_MAX, UpstreamError,
 };
 pub use build::{
     CallContext, CredentialOwner, Occurrence, StatusPolicy, gateway_problem, upstream_problem,
@@ -28,4 +30,5 @@ pub use code::UnknownCode;
 pub use code_table::Retryable;
 pub use headers::{PROBLEM_MEDIA_TYPE, ProxyError, problem_headers, proxy_status};
 pub use redact::Redactor;
+pub use retry_headers::add_retry_headers;
 pub use schema::schema;

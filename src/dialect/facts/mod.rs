@@ -5,6 +5,7 @@
 
 mod auto;
 mod children;
+mod error_member;
 mod extract;
 mod names;
 mod soap;
@@ -37,9 +38,11 @@ pub(super) fn of_response(dialect: &Dialect, head: ResponseHead<'_>, document: &
         facts.reason = None;
     }
     facts.details = match document.format {
-        BodyFormat::Json | BodyFormat::Xml | BodyFormat::Form => {
+        BodyFormat::Json | BodyFormat::Form => {
+            facts.error = error_member::of(head, &document.tree, &places.ignore);
             details(&facts, &document.tree, places)
         }
+        BodyFormat::Xml => details(&facts, &document.tree, places),
         BodyFormat::Empty | BodyFormat::Html | BodyFormat::Text | BodyFormat::Unreadable => None,
     };
     facts
