@@ -9,6 +9,7 @@
 //! | wait hints and rate limits of a head, a body, a sentence | `hint` |
 //! | an error of our own in the vendor's shape | `own` |
 //! | text → [`Dialect`] | `compile`; the compiled form is `definition` |
+//! | samples → text of a [`Dialect`] | `learn` |
 
 mod classify;
 mod compile;
@@ -17,6 +18,7 @@ mod document;
 mod facts;
 #[doc(hidden)]
 pub mod hint;
+mod learn;
 mod own;
 
 use std::sync::{Arc, LazyLock};
@@ -33,6 +35,7 @@ pub use compile::{DialectError, compile, schema};
 pub use definition::{Dialect, Extract, HoldRule, Place, Replay, Retry, Rule, RuleScope, When};
 pub use document::BODY_BYTES_MAX;
 pub use hint::standing;
+pub use learn::{LearnError, SAMPLES_MAX, Sample, learn};
 pub use own::{OwnError, OwnTemplate, RenderedError};
 
 /// The dialect of every upstream without one of its own.
