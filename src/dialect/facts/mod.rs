@@ -8,6 +8,7 @@ mod children;
 mod error_member;
 mod extract;
 mod names;
+mod soap;
 mod values;
 
 use serde_json::{Map, Value};
@@ -42,7 +43,7 @@ pub(super) fn of_response(dialect: &Dialect, head: ResponseHead<'_>, document: &
             facts.error = error_member::of(head, &document.tree, &places.ignore);
             details(&facts, &document.tree, places)
         }
-        BodyFormat::Xml => Some(Value::String(document.text.clone())),
+        BodyFormat::Xml => details(&facts, &document.tree, places),
         BodyFormat::Empty | BodyFormat::Html | BodyFormat::Text | BodyFormat::Unreadable => None,
     };
     facts
