@@ -8,7 +8,7 @@ mod hold;
 mod response;
 mod standing;
 
-pub use classification::{Classification, LearnedLimit, Processing, Remedy};
+pub use classification::{Classification, LearnedLimit, Processing, Remedy, Sign};
 pub use code::{Basis, Code, Source, StoppedBy, Support, SupportWhen, TYPE_PREFIX};
 pub use facts::{CHILDREN_MAX, ChildError, Facts, RelayedProblem};
 pub use failure::{Delivery, Failure, FailureKind, cause};

@@ -11,6 +11,9 @@ use crate::outcome::{CHILDREN_MAX, ChildError, Facts};
 const DEPTH_MAX: usize = 6;
 
 pub(super) fn of_members(members: &Members<'_>, facts: &mut Facts) {
+    if let Some(embedded) = members.object("embedded") {
+        of_members(&embedded, facts);
+    }
     for (at, value) in members.named(&names::LISTS) {
         let carried = facts.pointers.contains(&at);
         let secondary =
@@ -73,7 +76,12 @@ impl FieldWalk<'_> {
     fn map(&mut self, map: &Map<String, Value>, at: &str, field: &str, depth: usize) {
         for (name, value) in map {
             let step = escaped(name);
-            let inner = if NO_FIELDS.contains(&plain(name).as_str()) {
+            let spelled = plain(name);
+            let spelled = spelled.as_str();
+            if names::REFERENCES.contains(&spelled) || names::DATES.contains(&spelled) {
+                continue;
+            }
+            let inner = if NO_FIELDS.contains(&spelled) {
                 field.to_owned()
             } else {
                 format!("{field}/{step}")
