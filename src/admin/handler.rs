@@ -94,7 +94,15 @@ impl Handler {
             return Err(Refusal::Method("POST"));
         }
         self.check_token(request.headers())?;
-        check_same_site(request.headers())?;
+        // Browsers say whether a page of another site sends the request; other programs send
+        // neither header.
+        let is_foreign = match request.headers().get(SEC_FETCH_SITE) {
+            Some(site) => site != "same-origin" && site != "none",
+            None => request.headers().contains_key(ORIGIN),
+        };
+        if is_foreign {
+            return Err(Refusal::ForeignPage);
+        }
         let id = hold.parse().map_err(|_| Refusal::HoldNumber)?;
         match (self.state.release)(id) {
             ReleaseResult::Released => {
@@ -117,8 +125,13 @@ impl Handler {
         let value = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
         let parts = value.and_then(|value| value.split_at_checked("bearer ".len()));
         let is_right = parts.is_some_and(|(scheme, presented)| {
+            let (presented, token) = (presented.trim_ascii(), token.0.as_bytes());
+            // Takes the same time however many bytes are right, so that a token cannot be guessed
+            // bytewise.
+            let differing = presented.iter().zip(token).fold(0, |found, (a, b)| found | (a ^ b));
             scheme.eq_ignore_ascii_case(b"bearer ")
-                && equal_in_constant_time(presented.trim_ascii(), token.0.as_bytes())
+                && presented.len() == token.len()
+                && differing == 0
         });
         if is_right { Ok(()) } else { Err(Refusal::Token) }
     }
@@ -216,20 +229,4 @@ fn reads<B>(request: &Request<B>) -> Result<(), Refusal> {
         Method::GET | Method::HEAD => Ok(()),
         _ => Err(Refusal::Method("GET, HEAD")),
     }
-}
-
-/// Browsers say whether a page of another site sends the request; other programs send neither
-/// header.
-fn check_same_site(headers: &HeaderMap) -> Result<(), Refusal> {
-    let is_foreign = match headers.get(SEC_FETCH_SITE) {
-        Some(site) => site != "same-origin" && site != "none",
-        None => headers.contains_key(ORIGIN),
-    };
-    if is_foreign { Err(Refusal::ForeignPage) } else { Ok(()) }
-}
-
-/// Takes the same time however many bytes are right, so that a token cannot be guessed bytewise.
-fn equal_in_constant_time(presented: &[u8], token: &[u8]) -> bool {
-    let differing = presented.iter().zip(token).fold(0, |found, (a, b)| found | (a ^ b));
-    presented.len() == token.len() && differing == 0
 }

@@ -9,11 +9,14 @@ use crate::routing::authority;
 
 /// Whether the request's host is the listener bound to `bound`.
 pub(super) fn is_ours(host: &str, bound: SocketAddr) -> bool {
-    let (name, port) = split_port(host);
-    let name = authority::without_final_dot(name);
-    if port.is_some_and(|port| port != bound.port()) {
+    let name_end = host.rfind(']').map_or(0, |end| end + 1);
+    let colon = host[name_end..].find(':').map_or(host.len(), |colon| name_end + colon);
+    if let Some(port) = host[colon..].strip_prefix(':')
+        && port.parse() != Ok(bound.port())
+    {
         return false;
     }
+    let name = authority::without_final_dot(&host[..colon]);
     let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
     match address.parse::<IpAddr>() {
         // Rebinding needs a name, so an address is safe.
@@ -21,18 +24,6 @@ pub(super) fn is_ours(host: &str, bound: SocketAddr) -> bool {
             address.is_loopback() || address == bound.ip() || bound.ip().is_unspecified()
         }
         Err(_) => name.eq_ignore_ascii_case("localhost"),
-    }
-}
-
-fn split_port(host: &str) -> (&str, Option<u16>) {
-    let name_end = host.rfind(']').map_or(0, |end| end + 1);
-    match host[name_end..].find(':') {
-        // A port that is not a number becomes 0, which no listener has.
-        Some(colon) => {
-            let port = host[name_end + colon + 1..].parse().unwrap_or(0);
-            (&host[..name_end + colon], Some(port))
-        }
-        None => (host, None),
     }
 }
 

@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::run::{RunningGateway, control_runtime, report_error};
 use crate::clock::Clock;
-use crate::config::{Diagnostics, Environment, LoadRequest, Loaded, load};
+use crate::config::{Diagnostics, Environment, LoadRequest, load};
 use crate::demo::{DemoSettings, Vendor, VendorHandle, VendorSettings, config_yaml, tour};
 use crate::server::{ShutdownOutcome, StopSignals};
 
@@ -75,7 +75,15 @@ impl Demo {
         let droplink = start_vendor(settings.droplink_settings(), settings.droplink)?;
         let wordbee = start_vendor(settings.wordbee_settings(), settings.wordbee)?;
         (settings.droplink, settings.wordbee) = (droplink.address(), wordbee.address());
-        let loaded = demo_configuration(&settings)?;
+        let text = config_yaml(settings.droplink, settings.wordbee, settings.scale);
+        let sets = [
+            format!("listen.address={}", settings.gateway),
+            format!("admin.address={}", settings.admin),
+            "telemetry.log.level=warn".to_owned(),
+        ];
+        let request = LoadRequest { text: Some(text), sets: sets.into(), ..LoadRequest::default() };
+        // Environment variables are ignored, so that the demo is the same everywhere.
+        let loaded = load(&request, &Environment::of([])).map_err(DemoError::Config)?;
         let gateway = RunningGateway::start(loaded, Clock::start()).await?;
         (settings.gateway, settings.admin) = (gateway.address(), gateway.admin_address());
         Ok(Self { settings, droplink, wordbee, gateway })
@@ -119,17 +127,4 @@ fn start_vendor(settings: VendorSettings, address: SocketAddr) -> Result<VendorH
         |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
     let listener = TcpListener::bind(address).map_err(with_address)?;
     Ok(Vendor::on_thread(settings, listener)?)
-}
-
-fn demo_configuration(settings: &DemoSettings) -> Result<Loaded, DemoError> {
-    let DemoSettings { gateway, admin, droplink, wordbee, scale } = settings;
-    let text = config_yaml(*droplink, *wordbee, *scale);
-    let sets = [
-        format!("listen.address={gateway}"),
-        format!("admin.address={admin}"),
-        "telemetry.log.level=warn".to_owned(),
-    ];
-    let request = LoadRequest { text: Some(text), sets: sets.into(), ..LoadRequest::default() };
-    // Environment variables are ignored, so that the demo is the same everywhere.
-    load(&request, &Environment::of([])).map_err(DemoError::Config)
 }

@@ -40,10 +40,7 @@ pub(super) fn too_few(limit: Option<u64>, settings: &Settings) -> Option<TooFewF
     let clients = settings.server.connections_max;
     let upstreams = settings.upstreams.iter().map(|upstream| upstream.connections_max);
     let upstreams = upstreams.fold(0, usize::saturating_add);
-    compare(limit?, clients, upstreams)
-}
-
-fn compare(limit: u64, clients: usize, upstreams: usize) -> Option<TooFewFiles> {
+    let limit = limit?;
     let needed = clients.saturating_add(upstreams).saturating_add(OWN_FILES);
     (limit < needed as u64).then_some(TooFewFiles { limit, clients, upstreams })
 }
@@ -64,15 +61,23 @@ impl fmt::Display for TooFewFiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::explain::fixture;
 
     #[test]
     fn every_connection_counts_as_an_open_file() {
-        assert_eq!(compare(1_064, 800, 200), None);
-        let short = compare(1_063, 800, 200).unwrap();
+        let compare = |limit, clients, upstreams| {
+            let mut settings = fixture::settings();
+            settings.server.connections_max = clients;
+            settings.upstreams[0].connections_max = upstreams;
+            too_few(limit, &settings)
+        };
+        assert_eq!(compare(None, usize::MAX, usize::MAX), None);
+        assert_eq!(compare(Some(1_064), 800, 200), None);
+        let short = compare(Some(1_063), 800, 200).unwrap();
         assert_eq!(short, TooFewFiles { limit: 1_063, clients: 800, upstreams: 200 });
         let text = short.to_string();
         assert!(text.contains("1063") && text.contains("LimitNOFILE"), "{text}");
-        assert!(compare(1_000, usize::MAX, usize::MAX).is_some());
+        assert!(compare(Some(1_000), usize::MAX, usize::MAX).is_some());
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub struct NormaliseArgs {
     #[arg(long, value_name = "M", default_value = "GET")]
     pub method: Method,
     /// When the response arrived, for waits until a date; by default the header Date, else now.
-    #[arg(long, value_name = "RFC3339", value_parser = moment)]
+    #[arg(long, value_name = "RFC3339")]
+    #[arg(value_parser = |text: &str| text.parse::<jiff::Timestamp>().map(SystemTime::from))]
     pub at: Option<SystemTime>,
     /// The file with the capture; `-` is standard input.
     #[arg(value_name = "FILE", default_value = "-")]
@@ -91,14 +92,18 @@ fn problem_of(
     now: impl FnOnce() -> SystemTime,
 ) -> Result<Option<Problem>, CommandError> {
     let dialect = dialect_named(&args.dialect)?;
-    let mut capture = capture(args, input(&args.file, stdin)?)?;
+    let mut capture = capture(args, stdin)?;
     for (name, value) in &args.headers {
         capture.headers.append(name, value.clone());
     }
     let date = capture.headers.get(DATE).and_then(|date| date.to_str().ok());
     let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
     if let (Some(at), Some(_)) = (args.at, date) {
-        capture.headers.insert(DATE, http_date(at));
+        // HTTP dates cover the years 1970 to 9999.
+        let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+        let text = httpdate::fmt_http_date(at.clamp(SystemTime::UNIX_EPOCH, last));
+        let value = HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""));
+        capture.headers.insert(DATE, value);
     }
     let wall = args.at.or(date).unwrap_or_else(now);
     Ok(normalise(&dialect, &capture, &args.method, wall))
@@ -157,20 +162,16 @@ fn dialect_named(name: &str) -> Result<std::sync::Arc<Dialect>, CommandError> {
     })
 }
 
-/// The captured bytes. The limit is above that of a body, so a body beyond that is seen to be.
-fn input(file: &str, stdin: &mut dyn Read) -> Result<Vec<u8>, CommandError> {
+fn capture(args: &NormaliseArgs, stdin: &mut dyn Read) -> Result<Capture, CommandError> {
+    // The limit is above that of a body, so a body beyond that is seen to be.
     let head_bytes_max = 64 * 1024;
     let limit = u64::try_from(BODY_BYTES_MAX + head_bytes_max).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
-    let read = match file {
+    let read = match args.file.as_str() {
         "-" => stdin.take(limit).read_to_end(&mut bytes),
         path => std::fs::File::open(path).and_then(|it| it.take(limit).read_to_end(&mut bytes)),
     };
-    read.map_err(|error| (1, format!("cannot read {file}: {error}")))?;
-    Ok(bytes)
-}
-
-fn capture(args: &NormaliseArgs, bytes: Vec<u8>) -> Result<Capture, CommandError> {
+    read.map_err(|error| (1, format!("cannot read {}: {error}", args.file)))?;
     if let Some(status) = args.status {
         return Ok(Capture { status, headers: HeaderMap::new(), body: bytes.into() });
     }
@@ -186,23 +187,18 @@ impl Capture {
     #[must_use]
     pub fn parse(bytes: Vec<u8>) -> Option<Self> {
         let bytes = Bytes::from(bytes);
-        let (head, body) = head_and_body(&bytes)?;
+        let blank_line = |blank: &[u8]| {
+            let place = bytes.windows(blank.len()).position(|window| window == blank)?;
+            Some((place, place + blank.len()))
+        };
+        let (head, body) = match (blank_line(b"\r\n\r\n"), blank_line(b"\n\n")) {
+            (Some(crlf), Some(lf)) => crlf.min(lf),
+            (crlf, lf) => crlf.or(lf)?,
+        };
         let mut lines = std::str::from_utf8(&bytes[..head]).ok()?.lines();
         let status = lines.next()?.strip_prefix("HTTP/")?.split_whitespace().nth(1)?;
         let headers = lines.map(|line| header(line).ok()).collect::<Option<HeaderMap>>()?;
         Some(Self { status: status.parse().ok()?, headers, body: bytes.slice(body..) })
-    }
-}
-
-/// The end of the head and the start of the body.
-fn head_and_body(bytes: &[u8]) -> Option<(usize, usize)> {
-    let end = |blank: &[u8]| {
-        let place = bytes.windows(blank.len()).position(|window| window == blank)?;
-        Some((place, place + blank.len()))
-    };
-    match (end(b"\r\n\r\n"), end(b"\n\n")) {
-        (Some(crlf), Some(lf)) => Some(crlf.min(lf)),
-        (crlf, lf) => crlf.or(lf),
     }
 }
 
@@ -211,18 +207,6 @@ fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
     let name = name.trim().parse().map_err(|_| format!("`{name}` is not a valid header name"))?;
     let value = HeaderValue::from_str(value.trim()).map_err(|error| error.to_string())?;
     Ok((name, value))
-}
-
-fn moment(text: &str) -> Result<SystemTime, String> {
-    let stamp = text.parse::<jiff::Timestamp>().map_err(|error| error.to_string())?;
-    Ok(SystemTime::from(stamp))
-}
-
-/// HTTP dates cover the years 1970 to 9999.
-fn http_date(at: SystemTime) -> HeaderValue {
-    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
-    let at = at.clamp(SystemTime::UNIX_EPOCH, last);
-    HeaderValue::try_from(httpdate::fmt_http_date(at)).unwrap_or(HeaderValue::from_static(""))
 }
 
 #[cfg(test)]
@@ -238,7 +222,7 @@ mod tests {
     const FOLDER: &str = "tests/data/problems";
 
     fn wall() -> SystemTime {
-        moment("2026-01-01T00:00:00Z").unwrap()
+        "2026-01-01T00:00:00Z".parse::<jiff::Timestamp>().unwrap().into()
     }
 
     /// Every `.http` file of the folder, in order.

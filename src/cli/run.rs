@@ -132,7 +132,21 @@ impl RunningGateway {
         let listeners = listeners.map_err(|error| io::Error::other(error.to_string()))?;
         let (server_settings, admin_settings) = (settings.server.clone(), settings.admin.clone());
         let factory = GatewayFactory::new(settings, clock, &drain);
-        let admin = AdminListener::bind(&admin_settings, factory.admin_state()).await?;
+        let accounts = Arc::clone(&factory.shared.accounts);
+        let holds = Arc::clone(&accounts);
+        let state = AdminState {
+            clock,
+            drain: drain.clone(),
+            upstreams: factory.upstreams.iter().map(|it| Arc::clone(&it.name)).collect(),
+            accounts: Arc::new(move || accounts.view()),
+            release: Arc::new(move |id| match holds.release_hold(id) {
+                true => ReleaseResult::Released,
+                false => ReleaseResult::UnknownHold,
+            }),
+            metrics: Arc::clone(&factory.metrics),
+            problem_schema: Arc::new(problem::schema),
+        };
+        let admin = AdminListener::bind(&admin_settings, state).await?;
         let (address, admin_address) = (listeners.address(), admin.address());
         let config = WorkerConfig { settings: server_settings, clock, drain };
         let workers = server::start(listeners, &config, move |worker| factory.gateway(worker))?;
@@ -163,7 +177,7 @@ impl RunningGateway {
     }
 }
 
-/// Builds each worker's gateway and the admin listener's state from what they share.
+/// Builds each worker's gateway from what the workers share.
 struct GatewayFactory {
     shared: Shared,
     metrics: Arc<Metrics>,
@@ -204,23 +218,5 @@ impl GatewayFactory {
         let exchange =
             Upstreams::new(&self.upstreams, Arc::clone(&self.upstreams_shared), self.clock);
         Gateway::new(&self.shared, self.metrics.shard(worker), exchange, Random::from_entropy())
-    }
-
-    fn admin_state(&self) -> AdminState {
-        let (accounts, holds) =
-            (Arc::clone(&self.shared.accounts), Arc::clone(&self.shared.accounts));
-        let release = move |id| match holds.release_hold(id) {
-            true => ReleaseResult::Released,
-            false => ReleaseResult::UnknownHold,
-        };
-        AdminState {
-            clock: self.clock,
-            drain: self.shared.drain.clone(),
-            upstreams: self.upstreams.iter().map(|upstream| Arc::clone(&upstream.name)).collect(),
-            accounts: Arc::new(move || accounts.view()),
-            release: Arc::new(release),
-            metrics: Arc::clone(&self.metrics),
-            problem_schema: Arc::new(problem::schema),
-        }
     }
 }

@@ -47,7 +47,17 @@ impl Checker<'_> {
             return self.wrong_type(node, format.accepted(), nearest);
         };
         if format::variable(text).or_else(|| format::variable_inside(text)).is_some() {
-            return self.variable_not_replaced(node);
+            let listed =
+                self.path.iter().any(|part| part.starts_with(|c: char| c.is_ascii_digit()));
+            let variable = self.path.join("__").to_ascii_uppercase();
+            let accepted = match listed || self.path.is_empty() {
+                true => "the value itself".to_owned(),
+                false => format!("the value itself, or no key here and EVENKEEL__{variable} set"),
+            };
+            let message = "variables are not replaced inside a file";
+            let diagnostic = self.diagnostic(DiagnosticCode::Type, node.at, message);
+            self.push(diagnostic.accepted(accepted));
+            return Item::faulty(node.at);
         }
         match format.check(text) {
             Ok(()) => Item { at: node.at, content: Content::Text(text.into()) },
@@ -56,18 +66,6 @@ impl Checker<'_> {
                 Item::faulty(node.at)
             }
         }
-    }
-
-    fn variable_not_replaced(&mut self, node: &Node) -> Item {
-        let listed = self.path.iter().any(|part| part.starts_with(|c: char| c.is_ascii_digit()));
-        let variable = self.path.join("__").to_ascii_uppercase();
-        let accepted = match listed || self.path.is_empty() {
-            true => "the value itself".to_owned(),
-            false => format!("the value itself, or no key here and EVENKEEL__{variable} set"),
-        };
-        let message = "variables are not replaced inside a file";
-        self.push(self.diagnostic(DiagnosticCode::Type, node.at, message).accepted(accepted));
-        Item::faulty(node.at)
     }
 
     fn mismatch(&mut self, node: &Node, mismatch: Mismatch) {

@@ -77,17 +77,6 @@ pub(super) fn gather(
     Gathered { layers, unread }
 }
 
-/// Where a file is searched for when none is named.
-fn search_path(env: &Environment) -> Vec<PathBuf> {
-    let config_home = env.value("XDG_CONFIG_HOME").map(PathBuf::from);
-    let config_home =
-        config_home.or_else(|| Some(PathBuf::from(env.value("HOME")?).join(".config")));
-    let in_folder = |folder: PathBuf| folder.join("evenkeel").join("evenkeel.yaml");
-    let here = PathBuf::from("evenkeel.yaml");
-    let home = config_home.map(in_folder);
-    std::iter::once(here).chain(home).chain([in_folder(PathBuf::from("/etc"))]).collect()
-}
-
 struct Gatherer<'f> {
     diagnostics: &'f mut Diagnostics,
     layers: Vec<Item>,
@@ -121,24 +110,25 @@ impl Gatherer<'_> {
         if let Some(named) = env.value("EVENKEEL_CONFIG") {
             return vec![named.into()];
         }
-        let places = search_path(env);
+        let config_home = env.value("XDG_CONFIG_HOME").map(PathBuf::from);
+        let config_home =
+            config_home.or_else(|| Some(PathBuf::from(env.value("HOME")?).join(".config")));
+        let folders = config_home.into_iter().chain(["/etc".into()]);
+        let inside = folders.map(|folder| folder.join("evenkeel").join("evenkeel.yaml"));
+        let places: Vec<_> = std::iter::once("evenkeel.yaml".into()).chain(inside).collect();
         let found = places.iter().find(|place| place.exists()).cloned();
         let without = env.settings().next().is_some() || !request.sets.is_empty();
         if found.is_none() && !without && self.absence == Absence::Error {
-            self.nothing_found(&places);
+            self.unread += 1;
+            let places: Vec<_> = places.iter().map(|place| place.display().to_string()).collect();
+            let diagnostic =
+                Diagnostic::new(DiagnosticCode::File, None, "no configuration file was found");
+            self.diagnostics.push(diagnostic.accepted(format!(
+                "`-c FILE`, `--upstream URL`, $EVENKEEL_CONFIG, or one of {}",
+                places.join(", ")
+            )));
         }
         found.into_iter().collect()
-    }
-
-    fn nothing_found(&mut self, places: &[PathBuf]) {
-        self.unread += 1;
-        let places = places.iter().map(|place| place.display().to_string()).collect::<Vec<_>>();
-        let diagnostic =
-            Diagnostic::new(DiagnosticCode::File, None, "no configuration file was found");
-        self.diagnostics.push(diagnostic.accepted(format!(
-            "`-c FILE`, `--upstream URL`, $EVENKEEL_CONFIG, or one of {}",
-            places.join(", ")
-        )));
     }
 
     fn file_or_folder(&mut self, path: &Path) {

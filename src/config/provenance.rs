@@ -49,7 +49,10 @@ impl Provenance {
     pub fn effective(&self, key: &str) -> Option<&EffectiveValue> {
         let exact = self.0.iter().find(|effective| effective.key == key);
         exact.or_else(|| {
-            self.0.iter().find(|effective| Some(&effective.key) == outside(key).as_ref())
+            let (upstream, inside) = key.split_once(".routes.")?;
+            let (_, setting) = inside.split_once('.')?;
+            let outside = format!("{upstream}.{setting}");
+            self.0.iter().find(|effective| effective.key == outside)
         })
     }
 
@@ -61,11 +64,4 @@ impl Provenance {
     pub(super) fn record(&mut self, key: String, value: String, origin: Origin) {
         self.0.push(EffectiveValue { key, value, origin });
     }
-}
-
-/// The key of the upstream that a route entry's key falls back to.
-fn outside(key: &str) -> Option<String> {
-    let (upstream, inside) = key.split_once(".routes.")?;
-    let (_, setting) = inside.split_once('.')?;
-    Some(format!("{upstream}.{setting}"))
 }

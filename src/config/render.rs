@@ -46,24 +46,23 @@ impl Diagnostics {
     /// All diagnostics for programs.
     #[must_use]
     pub fn json(&self) -> Value {
-        self.list.iter().map(|diagnostic| self.object(diagnostic)).collect()
-    }
-
-    fn object(&self, diagnostic: &Diagnostic) -> Value {
-        let position = self.position(diagnostic);
-        let position = position.as_ref();
-        json!({
-            "code": diagnostic.code.name(),
-            "message": diagnostic.message,
-            "key": Some(&diagnostic.key).filter(|key| !key.is_empty()),
-            "layer": position.map(|at| at.layer()),
-            "source": position.map(|at| at.source()),
-            "line": position.and_then(|at| at.line()),
-            "column": position.and_then(|at| at.column()),
-            "found": diagnostic.found,
-            "accepted": diagnostic.accepted,
-            "nearest": diagnostic.nearest,
-        })
+        let object = |diagnostic: &Diagnostic| {
+            let position = self.position(diagnostic);
+            let position = position.as_ref();
+            json!({
+                "code": diagnostic.code.name(),
+                "message": diagnostic.message,
+                "key": Some(&diagnostic.key).filter(|key| !key.is_empty()),
+                "layer": position.map(|at| at.layer()),
+                "source": position.map(|at| at.source()),
+                "line": position.and_then(|at| at.line()),
+                "column": position.and_then(|at| at.column()),
+                "found": diagnostic.found,
+                "accepted": diagnostic.accepted,
+                "nearest": diagnostic.nearest,
+            })
+        };
+        self.list.iter().map(object).collect()
     }
 
     /// The texts with asterisks in place of what may be a secret; the other bytes do not move.

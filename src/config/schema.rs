@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Absent, Data, Key, Keys, Kind};
+use super::keys::{self, Absent, Data, Keys, Kind};
 use crate::dialect;
 
 /// The JSON Schema (2020-12) of the configuration.
@@ -18,8 +18,20 @@ pub fn schema() -> Value {
 }
 
 fn object(keys: Keys) -> Map<String, Value> {
-    let properties: Map<_, _> =
-        keys.each().map(|key| (key.name.to_owned(), property(key))).collect();
+    let mut properties = Map::new();
+    for key in keys.each() {
+        let description = match key.absent {
+            Absent::Default => key.doc.to_owned(),
+            Absent::Means(words) => format!("{} Absent: {words}.", key.doc),
+            Absent::Required => format!("{} Required.", key.doc),
+        };
+        let mut property = of_kind(key.kind);
+        property["description"] = description.into();
+        if let Some(default) = key.default {
+            property["default"] = default;
+        }
+        properties.insert(key.name.to_owned(), property);
+    }
     let required: Vec<_> =
         keys.each().filter(|key| key.absent == Absent::Required).map(|key| key.name).collect();
     let mut object = Map::new();
@@ -28,20 +40,6 @@ fn object(keys: Keys) -> Map<String, Value> {
     object.insert("required".into(), required.into());
     object.insert("properties".into(), properties.into());
     object
-}
-
-fn property(key: Key) -> Value {
-    let description = match key.absent {
-        Absent::Default => key.doc.to_owned(),
-        Absent::Means(words) => format!("{} Absent: {words}.", key.doc),
-        Absent::Required => format!("{} Required.", key.doc),
-    };
-    let mut schema = of_kind(key.kind);
-    schema["description"] = description.into();
-    if let Some(default) = key.default {
-        schema["default"] = default;
-    }
-    schema
 }
 
 fn of_kind(kind: Kind) -> Value {

@@ -15,8 +15,16 @@ impl Loaded {
     pub fn show(&self) -> String {
         let mut root = Branch { name: "", effective: None, below: Vec::new() };
         for effective in self.provenance.all() {
-            let leaf = effective.key.split('.').fold(&mut root, |branch, name| branch.child(name));
-            leaf.effective = Some(effective);
+            let mut branch = &mut root;
+            for name in effective.key.split('.') {
+                let place = branch.below.iter().position(|below| below.name == name);
+                let place = place.unwrap_or_else(|| {
+                    branch.below.push(Branch { name, effective: None, below: Vec::new() });
+                    branch.below.len() - 1
+                });
+                branch = &mut branch.below[place];
+            }
+            branch.effective = Some(effective);
         }
         let mut out = String::new();
         root.below.iter().for_each(|branch| branch.write(0, &mut out));
@@ -31,16 +39,7 @@ struct Branch<'k> {
     below: Vec<Self>,
 }
 
-impl<'k> Branch<'k> {
-    fn child(&mut self, name: &'k str) -> &mut Self {
-        let place = self.below.iter().position(|branch| branch.name == name);
-        let place = place.unwrap_or_else(|| {
-            self.below.push(Self { name, effective: None, below: Vec::new() });
-            self.below.len() - 1
-        });
-        &mut self.below[place]
-    }
-
+impl Branch<'_> {
     fn write(&self, depth: usize, out: &mut String) {
         let indentation = "  ".repeat(depth);
         let number = self.name.starts_with(|c: char| c.is_ascii_digit());
@@ -60,28 +59,26 @@ impl Settings {
     /// One line per upstream: routes, URL, allowances, dialect.
     #[must_use]
     pub fn summary(&self) -> Vec<String> {
-        let upstreams = self.gateway.upstreams.iter().enumerate();
-        upstreams.map(|(number, upstream)| self.line(number, upstream)).collect()
-    }
-
-    fn line(&self, number: usize, upstream: &Upstream) -> String {
-        let entries = self.gateway.routes.entries().iter();
-        let routes = entries.filter(|entry| entry.upstream == number).map(|entry| {
-            let path = if entry.prefix.is_empty() { "/" } else { &*entry.prefix };
-            format!("{}{path}", entry.host.as_deref().unwrap_or_default())
-        });
-        let allowances = match upstream.allowances.as_slice() {
-            [] => "no allowance".to_owned(),
-            some => some.iter().map(described).collect::<Vec<_>>().join(", "),
+        let line = |(number, upstream): (usize, &Upstream)| {
+            let entries = self.gateway.routes.entries().iter();
+            let routes = entries.filter(|entry| entry.upstream == number).map(|entry| {
+                let path = if entry.prefix.is_empty() { "/" } else { &*entry.prefix };
+                format!("{}{path}", entry.host.as_deref().unwrap_or_default())
+            });
+            let allowances = match upstream.allowances.as_slice() {
+                [] => "no allowance".to_owned(),
+                some => some.iter().map(described).collect::<Vec<_>>().join(", "),
+            };
+            format!(
+                "{}: {} -> {}{}; {allowances}; dialect {}",
+                upstream.name,
+                routes.collect::<Vec<_>>().join(" "),
+                upstream.origin,
+                upstream.base_path,
+                upstream.policy.dialect.name
+            )
         };
-        format!(
-            "{}: {} -> {}{}; {allowances}; dialect {}",
-            upstream.name,
-            routes.collect::<Vec<_>>().join(" "),
-            upstream.origin,
-            upstream.base_path,
-            upstream.policy.dialect.name
-        )
+        self.gateway.upstreams.iter().enumerate().map(line).collect()
     }
 }
 

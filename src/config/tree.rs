@@ -79,21 +79,21 @@ impl Node {
         let mut node = self;
         for token in pointer.split('/').skip(1) {
             let token = token.replace("~1", "/").replace("~0", "~");
-            let Some((place, next)) = node.child(&token) else { break };
+            let child = match &node.value {
+                Value::Nothing | Value::Plain(_) | Value::Quoted(_) => None,
+                Value::List(items) => {
+                    let item = token.parse::<usize>().ok().and_then(|number| items.get(number));
+                    item.map(|item| (item.at, item))
+                }
+                Value::Map(members) => {
+                    let member = members.iter().find(|member| *member.key == token);
+                    member.map(|member| (member.at, &member.node))
+                }
+            };
+            let Some((place, next)) = child else { break };
             (at, node) = (place, next);
         }
         (at, if node.text().is_some() { node.at } else { at })
-    }
-
-    fn child(&self, token: &str) -> Option<(Location, &Self)> {
-        match &self.value {
-            Value::Nothing | Value::Plain(_) | Value::Quoted(_) => None,
-            Value::List(items) => items.get(token.parse::<usize>().ok()?).map(|n| (n.at, n)),
-            Value::Map(members) => {
-                let member = members.iter().find(|member| *member.key == *token)?;
-                Some((member.at, &member.node))
-            }
-        }
     }
 }
 

@@ -53,7 +53,10 @@ impl<'t> Reader<'t, '_> {
                 root = Some(self.node(&event, span, 0)?);
             } else if event.is_node() || matches!(event, Event::DocumentStart(..)) && root.is_some()
             {
-                return Err(self.second_document(span));
+                let message = "a second document in one file";
+                let second = Diagnostic::new(DiagnosticCode::Syntax, Some(self.at(span)), message);
+                let accepted = "one document; more files are layered with another `-c`";
+                return Err(Box::new(second.accepted(accepted)));
             }
         }
         Ok(root)
@@ -126,7 +129,7 @@ impl<'t> Reader<'t, '_> {
 
     fn map(&mut self, depth: usize) -> Read<Value> {
         let mut members = Vec::new();
-        let mut seen = HashMap::new();
+        let mut seen: HashMap<Box<str>, Location> = HashMap::new();
         loop {
             let (event, span) = self.expected()?;
             if matches!(event, Event::MappingEnd) {
@@ -135,30 +138,21 @@ impl<'t> Reader<'t, '_> {
             let key = self.node(&event, span, depth + 1)?;
             let (event, span) = self.expected()?;
             let node = self.node(&event, span, depth + 1)?;
-            // The second value is kept too, so that its mistakes are reported at once.
-            self.check_key(&key, &mut seen);
-            if let Some(name) = key.text() {
-                members.push(Member { key: name.into(), at: key.at, node });
+            let Some(name) = key.text() else {
+                let message = "a key must be a text";
+                let diagnostic = Diagnostic::new(DiagnosticCode::Type, Some(key.at), message);
+                self.diagnostics.push(diagnostic.found("a list or a map"));
+                continue;
+            };
+            let first = *seen.entry(name.into()).or_insert(key.at);
+            if first != key.at {
+                let message = format!("`{name}` is set twice");
+                let twice = Diagnostic::new(DiagnosticCode::DuplicateKey, Some(key.at), message);
+                self.diagnostics.push(twice.key(name).related(first, "first here"));
             }
+            // The second value is kept too, so that its mistakes are reported at once.
+            members.push(Member { key: name.into(), at: key.at, node });
         }
-    }
-
-    fn check_key(&mut self, key: &Node, seen: &mut HashMap<Box<str>, Location>) {
-        let Some(name) = key.text() else {
-            let diagnostic =
-                Diagnostic::new(DiagnosticCode::Type, Some(key.at), "a key must be a text");
-            return self.diagnostics.push(diagnostic.found("a list or a map"));
-        };
-        if let Some(first) = seen.get(name) {
-            return self.diagnostics.push(duplicate(name, key.at, *first));
-        }
-        seen.insert(name.into(), key.at);
-    }
-
-    fn second_document(&self, span: Span) -> Box<Diagnostic> {
-        let message = "a second document in one file";
-        let diagnostic = Diagnostic::new(DiagnosticCode::Syntax, Some(self.at(span)), message);
-        Box::new(diagnostic.accepted("one document; more files are layered with another `-c`"))
     }
 
     fn syntax(&mut self, error: &ScanError) -> Box<Diagnostic> {
@@ -171,7 +165,13 @@ impl<'t> Reader<'t, '_> {
         );
         let text = self.text;
         let line = text.lines().nth(at.line.saturating_sub(1)).unwrap_or_default();
-        self.hide_possible_secret(line, &at);
+        // A line that cannot be read may hold a secret that cannot be recognised as one.
+        let behind = |name: &&str| line.find(&format!("{name}:")).map(|at| at + name.len() + 1);
+        if let Some(from) = SECRET_HOLDERS.iter().filter_map(behind).min() {
+            let start = text[..at.start].rfind('\n').map_or(0, |newline| newline + 1);
+            let (start, end) = (start + from, start + line.len());
+            self.diagnostics.hide(Location { start, end, ..at });
+        }
         let indentation = &line[..line.len() - line.trim_start().len()];
         Box::new(if indentation.contains('\t') {
             diagnostic.found("a tab in the indentation").accepted("spaces")
@@ -182,15 +182,6 @@ impl<'t> Reader<'t, '_> {
         })
     }
 
-    /// A line that cannot be read may hold a secret that cannot be recognised as one.
-    fn hide_possible_secret(&mut self, line: &str, at: &Location) {
-        const HOLDERS: [&str; 5] = ["key", "value", "token", "secret", "password"];
-        let behind = |name: &str| line.find(&format!("{name}:")).map(|at| at + name.len() + 1);
-        let Some(from) = HOLDERS.iter().filter_map(|name| behind(name)).min() else { return };
-        let start = self.text[..at.start].rfind('\n').map_or(0, |newline| newline + 1);
-        self.diagnostics.hide(Location { start: start + from, end: start + line.len(), ..*at });
-    }
-
     fn at(&self, span: Span) -> Location {
         let start = span.start.byte_offset().unwrap_or(0).min(self.text.len());
         let end = span.end.byte_offset().unwrap_or(start).clamp(start, self.text.len());
@@ -199,12 +190,9 @@ impl<'t> Reader<'t, '_> {
     }
 }
 
+/// The ends of keys that may hold a secret.
+const SECRET_HOLDERS: [&str; 5] = ["key", "value", "token", "secret", "password"];
+
 /// What to write instead of `${NAME}`, which is not YAML between braces.
 const VARIABLES: &str = "variables are not replaced inside a file: a secret is `{ env: NAME }`, \
                          and EVENKEEL__A__B in the environment sets the key a.b";
-
-fn duplicate(name: &str, at: Location, first: Location) -> Diagnostic {
-    Diagnostic::new(DiagnosticCode::DuplicateKey, Some(at), format!("`{name}` is set twice"))
-        .key(name)
-        .related(first, "first here")
-}

@@ -107,10 +107,13 @@ impl VendorResponse {
 
     /// Sends the body `bytes` at a time.
     pub(super) fn slowed(mut self, bytes: usize, pause: Duration) -> Self {
-        if let Content::Whole(whole) = self.body {
+        if let Content::Whole(mut whole) = self.body {
             let length = Some(whole.len() as u64);
-            self.body =
-                Content::Chunks { chunks: split(whole, bytes), pause, length, trailers: None };
+            let chunks = Box::new(move || {
+                let chunk = whole.split_to(bytes.max(1).min(whole.len()));
+                (!chunk.is_empty()).then_some(chunk)
+            });
+            self.body = Content::Chunks { chunks, pause, length, trailers: None };
         }
         self
     }
@@ -165,14 +168,6 @@ impl fmt::Debug for VendorResponse {
     }
 }
 
-fn split(mut whole: Bytes, size: usize) -> BodyChunks {
-    let size = size.max(1);
-    Box::new(move || {
-        let chunk = whole.split_to(size.min(whole.len()));
-        (!chunk.is_empty()).then_some(chunk)
-    })
-}
-
 struct PacedBody {
     chunks: BodyChunks,
     pause: Duration,
@@ -180,20 +175,6 @@ struct PacedBody {
     trailers: Option<HeaderMap>,
     clock: Clock,
     timer: Option<Pin<Box<tokio::time::Sleep>>>,
-}
-
-impl PacedBody {
-    fn next_frame(&mut self) -> Option<Frame<Bytes>> {
-        let Some(chunk) = (self.chunks)() else {
-            return self.trailers.take().map(Frame::trailers);
-        };
-        if !self.pause.is_zero() {
-            let next = self.clock.now().plus(self.pause);
-            self.timer = Some(Box::pin(self.clock.sleep_until(next)));
-        }
-        self.left = self.left.map(|left| left.saturating_sub(chunk.len() as u64));
-        Some(Frame::data(chunk))
-    }
 }
 
 impl Body for PacedBody {
@@ -208,7 +189,15 @@ impl Body for PacedBody {
             ready!(timer.as_mut().poll(context));
             self.timer = None;
         }
-        Poll::Ready(self.next_frame().map(Ok))
+        let Some(chunk) = (self.chunks)() else {
+            return Poll::Ready(self.trailers.take().map(|trailers| Ok(Frame::trailers(trailers))));
+        };
+        if !self.pause.is_zero() {
+            let next = self.clock.now().plus(self.pause);
+            self.timer = Some(Box::pin(self.clock.sleep_until(next)));
+        }
+        self.left = self.left.map(|left| left.saturating_sub(chunk.len() as u64));
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -158,31 +158,26 @@ impl CountedArrivals {
 
     /// The allowance that one more arrival at `now` would exceed, if it would.
     fn check(&self, now: u64, allowance: Allowance) -> Option<LimitExceeded> {
-        let rolling = || self.check_rolling(now, allowance);
-        let aligned = || self.check_aligned(now, allowance);
-        let retry_in = match allowance.window_kind {
+        let Allowance { limit, window, window_kind, offset } = allowance;
+        // The window is `(now - window, now]`: an arrival exactly one window ago is outside.
+        let rolling = || {
+            let since = now.checked_sub(nanos(window)).map_or(0, |edge| edge + 1);
+            let inside = self.count_since(since);
+            let next_to_leave = self.0.get(self.0.len().checked_sub(limit.max(1))?)?;
+            let left = next_to_leave.saturating_add(nanos(window)).saturating_sub(now);
+            (inside >= limit).then_some(Duration::from_nanos(left))
+        };
+        let aligned = || {
+            let start = aligned_start(now, window, offset);
+            let left = start.saturating_add(nanos(window)).saturating_sub(now);
+            (self.count_since(start) >= limit).then_some(Duration::from_nanos(left))
+        };
+        let retry_in = match window_kind {
             WindowKind::Rolling => rolling(),
             WindowKind::ClockAligned => aligned(),
             WindowKind::Both => rolling().max(aligned()),
         };
         retry_in.map(|retry_in| LimitExceeded { allowance, retry_in })
-    }
-
-    /// The window is `(now - window, now]`: an arrival exactly one window ago is outside.
-    fn check_rolling(&self, now: u64, allowance: Allowance) -> Option<Duration> {
-        let window = nanos(allowance.window);
-        let since = now.checked_sub(window).map_or(0, |edge| edge + 1);
-        let inside = self.count_since(since);
-        let next_to_leave = self.0.len().checked_sub(allowance.limit.max(1))?;
-        let left = || self.0[next_to_leave].saturating_add(window).saturating_sub(now);
-        (inside >= allowance.limit).then(|| Duration::from_nanos(left()))
-    }
-
-    fn check_aligned(&self, now: u64, allowance: Allowance) -> Option<Duration> {
-        let start = aligned_start(now, allowance.window, allowance.offset);
-        let end = start.saturating_add(nanos(allowance.window));
-        let left = Duration::from_nanos(end.saturating_sub(now));
-        (self.count_since(start) >= allowance.limit).then_some(left)
     }
 
     /// Adds `now` and drops moments older than two of the longest windows.

@@ -66,20 +66,16 @@ impl Wordbee {
         let body: Value = serde_json::from_slice(request.body).unwrap_or_default();
         let matches =
             |one: &&Credential| body["accountid"] == one.account && body["key"] == one.key;
-        match credentials.iter().find(matches) {
-            Some(known) => self.open_session(&known.account, request.now, random),
-            None => bad_request("Invalid private key.", request.wall),
-        }
-    }
-
-    fn open_session(&mut self, account: &str, now: VendorTime, random: [u8; 16]) -> VendorResponse {
+        let Some(known) = credentials.iter().find(matches) else {
+            return bad_request("Invalid private key.", request.wall);
+        };
         if self.tokens.len() >= TOKENS_MAX {
             let oldest = self.tokens.iter().min_by_key(|(_, token)| token.used_ns);
             let oldest = oldest.map(|(name, _)| name.clone());
             oldest.and_then(|name| self.tokens.remove(&name));
         }
         let name = format!("{:032x}", u128::from_be_bytes(random));
-        let token = Token { account: account.to_owned(), used_ns: now.ns };
+        let token = Token { account: known.account.clone(), used_ns: request.now.ns };
         self.tokens.insert(name.clone(), token);
         VendorResponse::json(StatusCode::OK, &Value::String(name))
     }

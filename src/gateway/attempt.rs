@@ -57,9 +57,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             };
             let sent = self.attempt_start(call);
             let exchanged = self.send(call, client, &mut slot, sent).await;
-            let settlement = self.exchange_ended(call, sent);
+            let over = self.clock.now();
+            call.history.upstream_time += over.since(sent);
+            call.history.exchanged_at = Some(over);
+            let settlement = Settlement::answered(sent, over);
+            let only_errors = call.policy.inspect == Inspect::Errors;
             let classifying = match exchanged {
-                Ok(response) if passes_uninspected(call, &response) => {
+                Ok(response) if only_errors && response.status().as_u16() < 400 => {
                     return self.pass(call, slot, response, settlement);
                 }
                 exchanged => self.classify(call, slot, exchanged, settlement),
@@ -130,14 +134,6 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         drop(guard);
         call.history.response_head = progress.take_head();
         result
-    }
-
-    /// Notes that an exchange which began at `sent` is over now.
-    fn exchange_ended(&self, call: &mut Call<'_>, sent: Moment) -> Settlement<'static> {
-        let over = self.clock.now();
-        call.history.upstream_time += over.since(sent);
-        call.history.exchanged_at = Some(over);
-        Settlement::answered(sent, over)
     }
 
     /// Whether the call is sent again, from when on, and who pays for it.
@@ -221,9 +217,4 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
         CallResult::Failed(failed, stopped_by)
     }
-}
-
-/// Whether a response goes to the client without being inspected.
-fn passes_uninspected<B>(call: &Call<'_>, response: &Response<B>) -> bool {
-    response.status().as_u16() < 400 && call.policy.inspect == Inspect::Errors
 }

@@ -29,7 +29,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         if call.body.client_broke() { Err(Interruption::ClientBodyBroken) } else { Ok(()) }
     }
 
-    /// The call's patience begins when its body is complete.
+    /// Waits for the rest of the body, as long as each window brings its least bytes. The call's
+    /// patience begins when its body is complete.
     #[cold]
     fn wait_for_body<'a>(
         &'a self,
@@ -37,30 +38,26 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> BoxFuture<'a, Result<(), Interruption>> {
         Box::pin(async move {
             let began = self.clock.now();
-            let read = self.read_body(call).await;
+            let window = call.policy.idle_timeout;
+            let window_bytes_min = call.policy.request_rate.saturating_mul(window.as_secs().max(1));
+            let read = loop {
+                let before = call.body.kept_bytes();
+                tokio::select! {
+                    biased;
+                    () = call.body.fill() => break Ok(()),
+                    () = self.drain.cutoff() => break Err(Interruption::Draining),
+                    () = self.clock.sleep_until(self.clock.now().plus(window)) => {
+                        if ((call.body.kept_bytes() - before) as u64) < window_bytes_min {
+                            break Err(Interruption::ClientBodyStalled);
+                        }
+                    }
+                }
+            };
             let took = self.clock.now().since(began);
             call.history.buffering = took;
             call.deadline = call.deadline.plus(took);
             call.slot_request.deadline = call.deadline;
             read
         })
-    }
-
-    async fn read_body(&self, call: &Call<'_>) -> Result<(), Interruption> {
-        let window = call.policy.idle_timeout;
-        let window_bytes_min = call.policy.request_rate.saturating_mul(window.as_secs().max(1));
-        loop {
-            let before = call.body.kept_bytes();
-            tokio::select! {
-                biased;
-                () = call.body.fill() => return Ok(()),
-                () = self.drain.cutoff() => return Err(Interruption::Draining),
-                () = self.clock.sleep_until(self.clock.now().plus(window)) => {
-                    if ((call.body.kept_bytes() - before) as u64) < window_bytes_min {
-                        return Err(Interruption::ClientBodyStalled);
-                    }
-                }
-            }
-        }
     }
 }

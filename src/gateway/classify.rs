@@ -88,7 +88,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         settlement: Settlement<'_>,
     ) -> Result<CallResult<E::Body>, Box<FailedAttempt>> {
         let end = attempt_end(&failure);
-        if let Some(interruption) = caused_by_client(call, &failure) {
+        let stalled = failure.kind == FailureKind::IdleTimeout && call.body.awaits_client();
+        let broke = call.body.client_broke().then_some(Interruption::ClientBodyBroken);
+        let caused_by_client = broke.or(stalled.then_some(Interruption::ClientBodyStalled));
+        if let Some(interruption) = caused_by_client {
             // As if the client had left: once sent, the attempt counts, and a probe has failed.
             match end {
                 AttemptEnd::NotSent => slot.cancel(),
@@ -154,15 +157,6 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let (response, failure) = (Some((parts, facts)), None);
         Err(Box::new(FailedAttempt { classification, response, failure, settled, was_probe }))
     }
-}
-
-/// Whether an exchange failed because of the client's request body.
-fn caused_by_client(call: &Call<'_>, failure: &Failure) -> Option<Interruption> {
-    if call.body.client_broke() {
-        return Some(Interruption::ClientBodyBroken);
-    }
-    let stalled = failure.kind == FailureKind::IdleTimeout && call.body.awaits_client();
-    stalled.then_some(Interruption::ClientBodyStalled)
 }
 
 /// The slot of a response whose body is being read. Dropped before the body has ended, because

@@ -70,6 +70,7 @@ impl<E> Gateway<E> {
             probe_fitness: replayable.unwrap_or(ProbeFitness::OneShot),
         };
         let slot_request = self.accounts.slot_request(upstream, method, path, scheduling);
+        let configured = settings.credential.as_ref().map(|it| Arc::clone(&it.written));
         let mut call = Call {
             id,
             arrival,
@@ -90,7 +91,7 @@ impl<E> Gateway<E> {
                 target,
                 headers: std::mem::take(request.headers_mut()),
                 client: client.id(),
-                spelling: header_case(original_head, settings),
+                spelling: HeaderCase { received: original_head, configured },
             },
             client_url,
             body,
@@ -204,12 +205,6 @@ impl<E> Gateway<E> {
         }
         Ok(())
     }
-}
-
-/// How header names are written: as the client or the configuration wrote them.
-fn header_case(received: Option<OriginalHead>, upstream: &Upstream) -> HeaderCase {
-    let configured = upstream.credential.as_ref().map(|it| Arc::clone(&it.written));
-    HeaderCase { received, configured }
 }
 
 /// Checks the headers that decisions depend on: those that a route requires are present, and the

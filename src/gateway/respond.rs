@@ -10,9 +10,7 @@ use http_body::Body;
 use hyper::ext::ReasonPhrase;
 
 use crate::allowance::{Bottleneck, BottleneckKind, RefusalReason, TightestAllowance};
-use crate::headers::{
-    self, CallHeaders, RateLimit, ResponsePolicy, ResponseScan, Timing, Trailers,
-};
+use crate::headers::{self, CallHeaders, RateLimit, ResponsePolicy, Timing, Trailers};
 use crate::outcome::{Basis, Code, FailureKind, Processing, Source, StoppedBy, Wait};
 use crate::problem::{
     CallContext, Cleaner, CredentialOwner, Occurrence, Problem, ProxyError, gateway_problem,
@@ -36,19 +34,37 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         call: &Call<'_>,
         result: CallResult<E::Body>,
     ) -> Response<ResponseBody<E::Body>> {
-        match result {
-            CallResult::Response(mut response, scan) => {
-                self.finish_headers(call, &mut response, scan);
-                let status = response.status();
-                let vendor_status = Some(status);
-                self.record(call, &CallEnd { status, vendor_status, ..CallEnd::default() });
-                response
-            }
+        let (mut response, scan) = match result {
+            CallResult::Response(response, scan) => (response, scan),
             CallResult::Failed(failed, stopped_by) => {
-                self.respond_failed(call, *failed, stopped_by)
+                return self.respond_failed(call, *failed, stopped_by);
             }
-            CallResult::Interrupted(interruption) => self.respond_interrupted(call, &interruption),
+            CallResult::Interrupted(interruption) => {
+                return self.respond_interrupted(call, &interruption);
+            }
+        };
+        let version = response.version();
+        // In HTTP/1.1 no trailers follow a body whose length is known.
+        let sized = response.body().size_hint().exact().is_some();
+        let bare = version != Version::HTTP_2 && sized;
+        let tightest = self.tightest_allowance(call);
+        let incoming = ResponsePolicy {
+            via: self.via.value(version),
+            redirects: call.redirects(),
+            trailers: if bare { Trailers::Drop } else { Trailers::Pass },
+            call: call_headers(call, tightest.as_ref()),
+        };
+        headers::filter_response(response.headers_mut(), scan, &incoming);
+        if call.settings.credential.is_some() {
+            self.redactor.redact_passing(response.headers_mut());
+            let phrase = response.extensions().get::<ReasonPhrase>();
+            if phrase.is_some_and(|phrase| self.redactor.finds(phrase.as_bytes())) {
+                response.extensions_mut().remove::<ReasonPhrase>();
+            }
         }
+        let (status, vendor_status) = (response.status(), Some(response.status()));
+        self.record(call, &CallEnd { status, vendor_status, ..CallEnd::default() });
+        response
     }
 
     /// The problem of a request that did not become a call.
@@ -110,33 +126,6 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                     self.redactor.redact_passing(&mut interim.headers);
                 }
                 client.push_interim(interim);
-            }
-        }
-    }
-
-    fn finish_headers<B: Body>(
-        &self,
-        call: &Call<'_>,
-        response: &mut Response<B>,
-        scan: ResponseScan,
-    ) {
-        let version = response.version();
-        // In HTTP/1.1 no trailers follow a body whose length is known.
-        let sized = response.body().size_hint().exact().is_some();
-        let bare = version != Version::HTTP_2 && sized;
-        let tightest = self.tightest_allowance(call);
-        let incoming = ResponsePolicy {
-            via: self.via.value(version),
-            redirects: call.redirects(),
-            trailers: if bare { Trailers::Drop } else { Trailers::Pass },
-            call: call_headers(call, tightest.as_ref()),
-        };
-        headers::filter_response(response.headers_mut(), scan, &incoming);
-        if call.settings.credential.is_some() {
-            self.redactor.redact_passing(response.headers_mut());
-            let phrase = response.extensions().get::<ReasonPhrase>();
-            if phrase.is_some_and(|phrase| self.redactor.finds(phrase.as_bytes())) {
-                response.extensions_mut().remove::<ReasonPhrase>();
             }
         }
     }

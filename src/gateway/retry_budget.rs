@@ -45,7 +45,9 @@ impl SharedRetryBudget {
     /// A good response came from the upstream.
     pub(super) fn succeeded(&self) {
         if self.failing.load(Ordering::Relaxed) {
-            self.reset_failures();
+            let mut budget = self.lock();
+            budget.succeeded();
+            self.failing.store(false, Ordering::Relaxed);
         }
     }
 
@@ -56,13 +58,6 @@ impl SharedRetryBudget {
         let paid = budget.withdraw(calls, percent, now);
         self.failing.store(true, Ordering::Relaxed);
         paid
-    }
-
-    #[cold]
-    fn reset_failures(&self) {
-        let mut budget = self.lock();
-        budget.succeeded();
-        self.failing.store(false, Ordering::Relaxed);
     }
 
     fn recent_calls(&self, now: Moment) -> u32 {

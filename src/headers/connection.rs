@@ -22,24 +22,26 @@ pub enum Trailers {
 /// Removes `Connection` and what it nominates, except `protected` headers. Returns whether it
 /// nominated anything.
 pub(super) fn strip(headers: &mut HeaderMap, protected: &[HeaderName]) -> Presence {
-    let further = further_values(headers);
+    const USUAL: [&[u8]; 2] = [b"keep-alive", b"close"];
+    // Ordinary heads repeat no header, so that nothing is collected.
+    let repeats = headers.len() > headers.keys_len();
+    let further: Vec<HeaderValue> = if repeats {
+        headers.get_all(CONNECTION).iter().skip(1).cloned().collect()
+    } else {
+        Vec::new()
+    };
     let first = headers.remove(CONNECTION);
     let mut nominated = Presence::Absent;
-    for value in first.iter().chain(&further).filter(|value| nominates(value)) {
+    for value in first.iter().chain(&further) {
+        if USUAL.iter().any(|usual| value.as_bytes().eq_ignore_ascii_case(usual)) {
+            continue;
+        }
         nominated = Presence::Present;
         for name in options(value).filter(|name| is_removable(name, protected)) {
             headers.remove(name);
         }
     }
     nominated
-}
-
-/// The values of `Connection` after the first; ordinary heads have none.
-fn further_values(headers: &HeaderMap) -> Vec<HeaderValue> {
-    if headers.len() == headers.keys_len() {
-        return Vec::new();
-    }
-    headers.get_all(CONNECTION).iter().skip(1).cloned().collect()
 }
 
 /// Allocates only if there is something to remove.
@@ -69,7 +71,23 @@ pub(super) fn filter_trailer_headers(headers: &mut HeaderMap, trailers: Trailers
 
 /// Removes trailers that are only valid in a head: framing, routing, credentials, method overrides.
 pub fn filter_trailers(trailers: &mut HeaderMap) {
-    remove_where(trailers, |name| !may_trail(name.as_str()));
+    remove_where(trailers, |name| {
+        let name = name.as_str();
+        kind(name) != Kind::EndToEnd
+            || method::overrides_method(name)
+            || matches!(
+                name,
+                "authorization"
+                    | "cookie"
+                    | "set-cookie"
+                    | "www-authenticate"
+                    | "cache-control"
+                    | "location"
+                    | "range"
+                    | "retry-after"
+                    | "via"
+            )
+    });
 }
 
 /// Protocols for which a plain HTTP response is of no use to the client.
@@ -119,12 +137,6 @@ fn hops(value: &HeaderValue) -> Option<u64> {
     plain.then(|| digits.parse().unwrap_or(u64::MAX))
 }
 
-/// Whether a value holds more than `keep-alive` or `close`.
-fn nominates(value: &HeaderValue) -> bool {
-    const USUAL: [&[u8]; 2] = [b"keep-alive", b"close"];
-    !USUAL.iter().any(|usual| value.as_bytes().eq_ignore_ascii_case(usual))
-}
-
 fn options(value: &HeaderValue) -> impl Iterator<Item = &str> {
     let parts = value.as_bytes().split(|byte| *byte == b',');
     parts.filter_map(|part| std::str::from_utf8(part.trim_ascii()).ok())
@@ -138,33 +150,6 @@ fn is_removable(name: &str, protected: &[HeaderName]) -> bool {
             !protected.iter().any(|header| *header == *lower) && lower != "via"
         }
         Kind::Framing | Kind::Connection | Kind::Te | Kind::Trailer | Kind::Prefer => false,
-    }
-}
-
-fn may_trail(name: &str) -> bool {
-    match kind(name) {
-        Kind::EndToEnd if method::overrides_method(name) => false,
-        Kind::EndToEnd => !matches!(
-            name,
-            "authorization"
-                | "cookie"
-                | "set-cookie"
-                | "www-authenticate"
-                | "cache-control"
-                | "location"
-                | "range"
-                | "retry-after"
-                | "via"
-        ),
-        Kind::Framing
-        | Kind::Connection
-        | Kind::HopByHop
-        | Kind::Te
-        | Kind::Trailer
-        | Kind::Expect
-        | Kind::Prefer
-        | Kind::Forwarding
-        | Kind::Own => false,
     }
 }
 

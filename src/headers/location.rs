@@ -25,7 +25,18 @@ pub struct Rewrite<'a> {
 pub(super) fn map_reference(text: &str, rewrite: &Rewrite<'_>) -> Option<String> {
     let (form, path) = split(text, rewrite.origin)?;
     let rest = under(path, rewrite.base_path)?;
-    rebuilt(form, rest, rewrite)
+    let Rewrite { scheme, authority, prefix, .. } = *rewrite;
+    let authority = authority.and_then(|authority| authority.to_str().ok());
+    let root = if prefix.is_empty() && !rest.starts_with('/') { "/" } else { "" };
+    let path = format!("{prefix}{root}{rest}");
+    match (form, authority) {
+        (Form::Absolute, Some(authority)) => Some(format!("{scheme}://{authority}{path}")),
+        (Form::SchemeRelative, Some(authority)) => Some(format!("//{authority}{path}")),
+        (Form::Absolute | Form::SchemeRelative | Form::Path, _) => {
+            // A path that begins with two slashes would be a reference to another host.
+            (!path.starts_with("//")).then_some(path)
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -41,7 +52,8 @@ enum Form {
 /// The form of a reference to `origin`, and its path, query and fragment.
 fn split<'a>(text: &'a str, origin: &str) -> Option<(Form, &'a str)> {
     let (origin_scheme, origin_authority) = origin.split_once("://")?;
-    let is_ours = |authority: &str| same_authority(origin_scheme, authority, origin_authority);
+    let default_port = if origin_scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
+    let is_ours = |authority: &str| authority::same(authority, origin_authority, default_port);
     if let Some(rest) = text.strip_prefix("//") {
         let (authority, path) = split_authority(rest);
         return is_ours(authority).then_some((Form::SchemeRelative, path));
@@ -59,32 +71,12 @@ pub(super) fn split_authority(rest: &str) -> (&str, &str) {
     rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()))
 }
 
-fn same_authority(scheme: &str, one: &str, other: &str) -> bool {
-    let default = if scheme.eq_ignore_ascii_case("https") { 443 } else { 80 };
-    authority::same(one, other, default)
-}
-
 /// What follows `base_path`, if `path` lies under it on whole segments and without `..`.
 pub(super) fn under<'a>(path: &'a str, base_path: &str) -> Option<&'a str> {
     let rest = path.strip_prefix(base_path)?;
     let end = rest.find(['?', '#']).unwrap_or(rest.len());
     let traversal = CallPath::new(&rest[..end]).reading() == PathReading::Traversal;
     (!traversal && (end == 0 || rest.starts_with('/'))).then_some(rest)
-}
-
-fn rebuilt(form: Form, rest: &str, rewrite: &Rewrite<'_>) -> Option<String> {
-    let Rewrite { scheme, authority, prefix, .. } = *rewrite;
-    let authority = authority.and_then(|authority| authority.to_str().ok());
-    let root = if prefix.is_empty() && !rest.starts_with('/') { "/" } else { "" };
-    let path = format!("{prefix}{root}{rest}");
-    match (form, authority) {
-        (Form::Absolute, Some(authority)) => Some(format!("{scheme}://{authority}{path}")),
-        (Form::SchemeRelative, Some(authority)) => Some(format!("//{authority}{path}")),
-        (Form::Absolute | Form::SchemeRelative | Form::Path, _) => {
-            // A path that begins with two slashes would be a reference to another host.
-            (!path.starts_with("//")).then_some(path)
-        }
-    }
 }
 
 #[cfg(test)]

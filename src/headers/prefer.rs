@@ -25,18 +25,18 @@ pub(super) fn remove_wait(headers: &mut HeaderMap) {
     if !headers.get_all(PREFER).iter().any(asks) {
         return;
     }
+    let without_wait = |value: &HeaderValue| {
+        let others: Vec<&[u8]> = preferences(value.as_bytes())
+            .filter(|text| !text.is_empty() && !is_wait(text))
+            .collect();
+        HeaderValue::from_bytes(&others.join(&b", "[..])).ok().filter(|left| !left.is_empty())
+    };
     let others: Vec<HeaderValue> =
         headers.get_all(PREFER).iter().filter_map(without_wait).collect();
     headers.remove(PREFER);
     for value in others {
         headers.append(PREFER, value);
     }
-}
-
-fn without_wait(value: &HeaderValue) -> Option<HeaderValue> {
-    let others = preferences(value.as_bytes()).filter(|text| wait_value(text).is_none());
-    let others: Vec<&[u8]> = others.filter(|text| !text.is_empty()).collect();
-    if others.is_empty() { None } else { HeaderValue::from_bytes(&others.join(&b", "[..])).ok() }
 }
 
 /// The trimmed members of a list; commas inside quotes do not separate.
@@ -66,7 +66,12 @@ fn outside_quotes(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let mut place = Place::Outside;
     let split = text.split(move |byte| {
         let here = place == Place::Outside && *byte == separator;
-        place = place.after(*byte);
+        place = match (place, *byte) {
+            (Place::Outside, b'"') | (Place::Escaped, _) => Place::Quoted,
+            (Place::Outside, _) | (Place::Quoted, b'"') => Place::Outside,
+            (Place::Quoted, b'\\') => Place::Escaped,
+            (Place::Quoted, _) => Place::Quoted,
+        };
         here
     });
     split.map(<[u8]>::trim_ascii)
@@ -77,17 +82,6 @@ enum Place {
     Outside,
     Quoted,
     Escaped,
-}
-
-impl Place {
-    const fn after(self, byte: u8) -> Self {
-        match (self, byte) {
-            (Self::Outside, b'"') | (Self::Escaped, _) => Self::Quoted,
-            (Self::Outside, _) | (Self::Quoted, b'"') => Self::Outside,
-            (Self::Quoted, b'\\') => Self::Escaped,
-            (Self::Quoted, _) => Self::Quoted,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -34,7 +34,11 @@ fn form(name: &str, value: &[u8]) -> Option<Form> {
         "set-cookie" => Some(Form::Cookie),
         "azure-asyncoperation" | "sourcemap" | "x-sourcemap" => Some(Form::Reference),
         name if name.ends_with("location") => Some(Form::Reference),
-        name => (is_url(value) && !names_origins(name)).then_some(Form::Url),
+        _ if !is_url(value) => None,
+        // The values of these are compared with origins, not followed.
+        "origin" | "timing-allow-origin" | "content-security-policy" => None,
+        name if name.starts_with("access-control-") || name.starts_with("cross-origin-") => None,
+        _ => Some(Form::Url),
     }
 }
 
@@ -43,13 +47,6 @@ fn is_url(value: &[u8]) -> bool {
         value.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
     };
     matches!(value.first(), Some(b'h' | b'H')) && (starts(b"http://") || starts(b"https://"))
-}
-
-/// Headers whose values are compared with origins, not followed.
-fn names_origins(name: &str) -> bool {
-    name.starts_with("access-control-")
-        || name.starts_with("cross-origin-")
-        || matches!(name, "origin" | "timing-allow-origin" | "content-security-policy")
 }
 
 /// Maps every reference in a response's headers, repeated headers included, because it is unknown
@@ -65,16 +62,12 @@ pub(super) fn map_references(headers: &mut HeaderMap, rewrite: &Rewrite<'_>) {
             Form::Refresh => map_refresh(&text, rewrite),
             Form::Cookie => map_cookie(&text, rewrite),
         };
-        if let Some(mapped) = mapped.and_then(|mapped| latin1(&mapped)) {
+        let bytes = mapped.and_then(|text| text.chars().map(|it| u8::try_from(it).ok()).collect());
+        let Some(bytes): Option<Vec<u8>> = bytes else { continue };
+        if let Ok(mapped) = HeaderValue::from_bytes(&bytes) {
             *value = mapped;
         }
     }
-}
-
-/// The inverse of the Latin-1 decoding in [`map_references`].
-fn latin1(text: &str) -> Option<HeaderValue> {
-    let bytes: Option<Vec<u8>> = text.chars().map(|it| u8::try_from(it).ok()).collect();
-    HeaderValue::from_bytes(&bytes?).ok()
 }
 
 /// `Link` (RFC 8288): the targets between angle brackets.

@@ -76,14 +76,6 @@ impl ProtectedHeaders {
         });
     }
 
-    /// Whether anything may have to be removed; from most heads nothing has.
-    fn may_remove(&self, scan: RequestScan) -> bool {
-        scan.removable == Presence::Present
-            || scan.underscored == Presence::Present
-            || self.aliases == AliasNames::Any
-            || scan.may_contain(&self.key_header)
-    }
-
     /// Whether a server may take this header for one that a client must not set.
     fn is_alias(&self, name: &str) -> bool {
         let underscored = name.as_bytes().contains(&b'_');
@@ -110,21 +102,16 @@ pub fn filter_request(headers: &mut HeaderMap, scan: RequestScan, policy: &Reque
     if let Some((name, value)) = policy.credential {
         headers.insert(name, value.clone());
     }
-    if let Some(peer) = policy.peer {
-        add_client_address(headers, peer);
+    if let Some(peer) = policy.peer.map(|peer| peer.to_canonical()) {
+        let forwarded = match peer {
+            IpAddr::V4(v4) => format!("for={v4}"),
+            IpAddr::V6(v6) => format!("for=\"[{v6}]\""),
+        };
+        let value = |text: &str| HeaderValue::from_str(text).expect("an address is a header value");
+        headers.insert(FORWARDED, value(&forwarded));
+        headers.insert(X_FORWARDED_FOR, value(&peer.to_string()));
     }
     via::add(headers, scan.via, policy.via);
-}
-
-fn add_client_address(headers: &mut HeaderMap, peer: IpAddr) {
-    let peer = peer.to_canonical();
-    let forwarded = match peer {
-        IpAddr::V4(v4) => format!("for={v4}"),
-        IpAddr::V6(v6) => format!("for=\"[{v6}]\""),
-    };
-    let value = |text: &str| HeaderValue::from_str(text).expect("an address is a header value");
-    headers.insert(FORWARDED, value(&forwarded));
-    headers.insert(X_FORWARDED_FOR, value(&peer.to_string()));
 }
 
 /// Removes what does not pass, and scans what remains.
@@ -138,7 +125,12 @@ fn strip(
     {
         scan = RequestScan::of(headers);
     }
-    if protected.may_remove(scan) {
+    // From most heads nothing has to be removed, which the scan can tell.
+    let may_remove = scan.removable == Presence::Present
+        || scan.underscored == Presence::Present
+        || protected.aliases == AliasNames::Any
+        || scan.may_contain(&protected.key_header);
+    if may_remove {
         connection::remove_where(headers, |name| match names::kind(name.as_str()) {
             Kind::HopByHop | Kind::Expect | Kind::Forwarding | Kind::Own => true,
             Kind::Connection | Kind::Te | Kind::Trailer | Kind::Prefer | Kind::Framing => false,

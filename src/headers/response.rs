@@ -103,7 +103,9 @@ fn add_call_fields(headers: &mut HeaderMap, request_id: Presence, call: &CallHea
         headers.append(PREFERENCE_APPLIED, text(&format!("wait={}", wait.as_secs())));
     }
     if let Some(timing) = call.timing {
-        headers.append(SERVER_TIMING, server_timing(timing));
+        let [wait, upstream] = [timing.wait, timing.upstream].map(|span| span.as_secs_f64() * 1e3);
+        let timing = format!("wait;dur={wait:.1}, upstream;dur={upstream:.1}");
+        headers.append(SERVER_TIMING, text(&timing));
     }
     if let Some(rate_limit) = &call.rate_limit {
         add_rate_limit(headers, rate_limit);
@@ -118,23 +120,15 @@ fn strip(headers: &mut HeaderMap, mut scan: ResponseScan, trailers: Trailers) ->
         scan = ResponseScan::of(headers);
     }
     if scan.removable == Presence::Present {
-        connection::remove_where(headers, |name| is_removable(name.as_str(), trailers));
+        connection::remove_where(headers, |name| match names::kind(name.as_str()) {
+            Kind::Connection | Kind::HopByHop | Kind::Te | Kind::Own => true,
+            Kind::Trailer => trailers == Trailers::Drop,
+            Kind::EndToEnd | Kind::Framing | Kind::Expect | Kind::Prefer | Kind::Forwarding => {
+                false
+            }
+        });
     }
     scan
-}
-
-fn is_removable(name: &str, trailers: Trailers) -> bool {
-    match names::kind(name) {
-        Kind::Connection | Kind::HopByHop | Kind::Te | Kind::Own => true,
-        Kind::Trailer => trailers == Trailers::Drop,
-        Kind::EndToEnd | Kind::Framing | Kind::Expect | Kind::Prefer | Kind::Forwarding => false,
-    }
-}
-
-fn server_timing(timing: Timing) -> HeaderValue {
-    let millis = |span: Duration| span.as_secs_f64() * 1e3;
-    let (wait, upstream) = (millis(timing.wait), millis(timing.upstream));
-    text(&format!("wait;dur={wait:.1}, upstream;dur={upstream:.1}"))
 }
 
 /// Appends a member to the lists of the current draft. A vendor's older form, which is not a list,
@@ -305,7 +299,11 @@ mod tests {
         )) {
             let mut once = map(&rows);
             filter_response(&mut once, &PLAIN);
-            let survivors = once.keys().filter(|name| is_removable(name.as_str(), Trailers::Pass));
+            let survivors = once.keys().filter(|name| match names::kind(name.as_str()) {
+                Kind::Connection | Kind::HopByHop | Kind::Te | Kind::Own => true,
+                Kind::EndToEnd | Kind::Framing | Kind::Expect | Kind::Prefer | Kind::Forwarding
+                | Kind::Trailer => false,
+            });
             prop_assert!(survivors.eq([&EVENKEEL_REQUEST_ID]));
             let mut twice = once.clone();
             filter_response(&mut twice, &PLAIN);

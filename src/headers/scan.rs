@@ -27,7 +27,8 @@ pub struct RequestScan {
     traceparent: Presence,
     destination: Presence,
     method_override: Presence,
-    lengths: Lengths,
+    /// A bit for each length of a name; the last bit stands for all longer names.
+    lengths: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,24 +44,6 @@ pub struct ResponseScan {
     event_stream: Presence,
 }
 
-/// A bit for each length of a name; the last bit stands for all longer names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Lengths(u64);
-
-impl Lengths {
-    fn add(&mut self, name: &str) {
-        self.0 |= Self::bit(name);
-    }
-
-    fn contains_length_of(self, name: &str) -> bool {
-        self.0 & Self::bit(name) != 0
-    }
-
-    fn bit(name: &str) -> u64 {
-        1 << name.len().min(63)
-    }
-}
-
 impl RequestScan {
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
@@ -71,7 +54,7 @@ impl RequestScan {
 
     fn note(&mut self, name: &HeaderName) {
         let text = name.as_str();
-        self.lengths.add(text);
+        self.lengths |= length_bit(text);
         let found = match names::kind(text) {
             Kind::Connection => &mut self.connection,
             Kind::HopByHop | Kind::Expect | Kind::Forwarding | Kind::Own => &mut self.removable,
@@ -99,7 +82,7 @@ impl RequestScan {
 
     /// Whether the head may contain a header of this name.
     pub(super) fn may_contain(self, name: &HeaderName) -> bool {
-        self.lengths.contains_length_of(name.as_str())
+        self.lengths & length_bit(name.as_str()) != 0
     }
 
     /// Whether the request has passed this gateway before.
@@ -156,6 +139,10 @@ impl RequestScan {
     }
 }
 
+fn length_bit(name: &str) -> u64 {
+    1 << name.len().min(63)
+}
+
 impl ResponseScan {
     #[must_use]
     pub fn of(headers: &HeaderMap) -> Self {
@@ -169,7 +156,9 @@ impl ResponseScan {
         let found = match names::kind(text) {
             Kind::Connection => &mut self.connection,
             Kind::HopByHop | Kind::Te | Kind::Trailer | Kind::Own => &mut self.removable,
-            Kind::Framing if *name == CONTENT_TYPE && is_event_stream(value) => {
+            Kind::Framing
+                if *name == CONTENT_TYPE && value.as_bytes().starts_with(b"text/event-stream") =>
+            {
                 &mut self.event_stream
             }
             Kind::Framing | Kind::Expect | Kind::Prefer | Kind::Forwarding => return,
@@ -201,10 +190,6 @@ impl ResponseScan {
     }
 }
 
-fn is_event_stream(media_type: &HeaderValue) -> bool {
-    media_type.as_bytes().starts_with(b"text/event-stream")
-}
-
 #[cfg(test)]
 mod tests {
     use http::header::AGE;
@@ -217,7 +202,7 @@ mod tests {
     fn a_scan_finds_what_is_present() {
         let mut headers = map(&[("accept", "*/*")]);
         let none = RequestScan::of(&headers);
-        let lengths = Lengths(1 << "accept".len());
+        let lengths = 1 << "accept".len();
         assert_eq!(none, RequestScan { lengths, ..RequestScan::default() });
         assert_eq!(none.preferred_wait(&headers), None);
         assert!(none.may_contain(&PREFER) && !none.may_contain(&VIA));

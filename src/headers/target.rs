@@ -45,15 +45,9 @@ pub fn target(
     if CallPath::new(rest).reading() == PathReading::Traversal {
         return Err(TargetError::Traversal);
     }
-    joined(base_path, &client.as_str()[prefix_bytes..])
-}
-
-fn joined(base_path: &str, rest: &str) -> Result<PathAndQuery, TargetError> {
+    let rest = &client.as_str()[prefix_bytes..];
     let root = if base_path.is_empty() && !rest.starts_with('/') { "/" } else { "" };
-    let mut text = Vec::with_capacity(root.len() + base_path.len() + rest.len());
-    for part in [root, base_path, rest] {
-        text.extend_from_slice(part.as_bytes());
-    }
+    let text = [root, base_path, rest].concat();
     PathAndQuery::from_maybe_shared(Bytes::from(text)).map_err(|_| TargetError::Invalid)
 }
 

@@ -55,29 +55,23 @@ impl Via {
 pub(super) fn is_loop(headers: &HeaderMap, pseudonym: &str) -> bool {
     let ours = |value: &HeaderValue| {
         let hops = value.as_bytes().split(|byte| *byte == b',');
-        hops.filter_map(received_by).any(|by| by.eq_ignore_ascii_case(pseudonym.as_bytes()))
+        hops.filter_map(|hop| {
+            // The second word of `1.1 pseudonym (comment)`.
+            let words = hop.split(|byte| byte.is_ascii_whitespace());
+            words.filter(|word| !word.is_empty()).nth(1)
+        })
+        .any(|by| by.eq_ignore_ascii_case(pseudonym.as_bytes()))
     };
     headers.get_all(VIA).iter().any(ours)
 }
 
+/// Appends `value` unless it is there already, which keeps the filter idempotent.
 pub(super) fn add(headers: &mut HeaderMap, present: Presence, value: &HeaderValue) {
     match present {
         Presence::Absent => drop(headers.insert(VIA, value.clone())),
-        Presence::Present => append(headers, value),
+        Presence::Present if headers.get_all(VIA).iter().any(|other| other == value) => {}
+        Presence::Present => drop(headers.append(VIA, value.clone())),
     }
-}
-
-/// Appends `value` unless it is there already, which keeps the filter idempotent.
-fn append(headers: &mut HeaderMap, value: &HeaderValue) {
-    if !headers.get_all(VIA).iter().any(|present| present == value) {
-        headers.append(VIA, value.clone());
-    }
-}
-
-/// The pseudonym in `1.1 pseudonym (comment)`.
-fn received_by(hop: &[u8]) -> Option<&[u8]> {
-    let words = hop.split(|byte| byte.is_ascii_whitespace());
-    words.filter(|word| !word.is_empty()).nth(1)
 }
 
 #[cfg(test)]
@@ -115,8 +109,8 @@ mod tests {
     fn via_is_appended_once_after_others() {
         let via = Via::new("evenkeel", [0; 4]);
         let mut headers = HeaderMap::from_iter([(VIA, HeaderValue::from_static("1.1 cdn"))]);
-        append(&mut headers, via.value(Version::HTTP_11));
-        append(&mut headers, via.value(Version::HTTP_11));
+        add(&mut headers, Presence::Present, via.value(Version::HTTP_11));
+        add(&mut headers, Presence::Present, via.value(Version::HTTP_11));
         let values: Vec<_> = headers.get_all(VIA).iter().collect();
         assert_eq!(values, ["1.1 cdn", "1.1 evenkeel-00000000"]);
     }

@@ -194,15 +194,8 @@ mod tests {
 
     /// Body, trailers and left-over bytes of `wire`, received in parts of `step` bytes.
     fn decode(wire: &str, step: usize) -> Result<(String, HeaderMap, usize), ParseError> {
-        decode_with(SizePadding::Accepted, wire, step)
-    }
-
-    fn decode_with(
-        padding: SizePadding,
-        wire: &str,
-        step: usize,
-    ) -> Result<(String, HeaderMap, usize), ParseError> {
-        let (mut chunks, mut received) = (ChunkedDecoder::new(padding), BytesMut::new());
+        let (mut chunks, mut received) =
+            (ChunkedDecoder::new(SizePadding::Accepted), BytesMut::new());
         let (mut body, mut trailers) = (String::new(), HeaderMap::new());
         let mut parts = wire.as_bytes().chunks(step);
         loop {
@@ -227,46 +220,6 @@ mod tests {
     }
 
     #[test]
-    fn ambiguous_chunk_framing_is_rejected() {
-        let invalid = [
-            "\r\n",
-            "x\r\n",
-            "-1\r\n",
-            "+1\r\n",
-            "0x1\r\n",
-            " 1\r\na",
-            "1 1\r\na",
-            "1\na\n0\n\n",
-            "1\r\nab\r\n",
-            "1\r\na\n0\r\n\r\n",
-            "10000000000000000\r\n",
-            "00000000000000001\r\nx\r\n",
-            "ffffffffffffffff\r\nx\r\n",
-            "1_0\r\nx\r\n",
-            "g\r\nx\r\n",
-            ";a\r\nx\r\n",
-            "1;a\nx\r\n",
-            "1;a\rb\r\nx\r\n",
-            "1;\0\r\nx\r\n",
-            "1\r\nx\n0\r\n\r\n",
-            "1\r\nx0\r\n\r\n",
-            "1\r\nx\r0\r\n\r\n",
-            "0\n\r\n",
-            "0\r\n\n",
-            "0\r\nno colon\r\n\r\n",
-            "0\r\nx : 1\r\n\r\n",
-            "0\r\nx: 1\n\r\n",
-            "0\r\n\nHTTP/1.1 200 OK\r\n\r\n",
-        ];
-        for wire in invalid {
-            for step in [1, 99] {
-                let fault = decode(wire, step).expect_err(wire);
-                assert_ne!(fault, ParseError("part"), "{wire:?}");
-            }
-        }
-    }
-
-    #[test]
     fn an_invalid_trailer_is_rejected_before_the_section_is_complete() {
         let many = format!("0\r\n{}", "x: y\r\n".repeat(TRAILERS_MAX + 1));
         for wrong in ["0\r\nx: 1\n", "0\r\nx : 1\r\n", "0\r\nx: 1\r\n y\r\n", &many] {
@@ -276,15 +229,6 @@ mod tests {
             }
         }
         assert_eq!(decode("0\r\nx: 1\r\ny: 2\r\n", 1), Err(ParseError("part")));
-    }
-
-    #[test]
-    fn padded_sizes_are_accepted_only_where_allowed() {
-        for padded in ["1 \r\nx\r\n0\r\n\r\n", "1\t ;a\r\nx\r\n0 \r\n\r\n"] {
-            assert_eq!(decode(padded, 1).unwrap().0, "x");
-            assert!(decode_with(SizePadding::Rejected, padded, 1).is_err(), "{padded:?}");
-        }
-        assert_eq!(decode_with(SizePadding::Rejected, "1;a \r\nx\r\n0\r\n\r\n", 1).unwrap().0, "x");
     }
 
     #[test]

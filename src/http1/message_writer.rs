@@ -153,7 +153,16 @@ impl MessageWriter {
                 self.write(io, cx)
             };
             match ready!(written) {
-                Ok(0) if self.is_empty() => self.finish(),
+                Ok(0) if self.is_empty() => {
+                    self.sent = true;
+                    self.text_written = 0;
+                    let text = std::mem::take(&mut self.text);
+                    SPARES.with_borrow_mut(|spares| {
+                        if text.capacity() <= SPARE_BYTES_MAX && spares.len() < SPARES_MAX {
+                            spares.push(text);
+                        }
+                    });
+                }
                 Ok(0) => return Poll::Ready(Err(WriteError::Socket(ErrorKind::WriteZero.into()))),
                 Ok(bytes) => {
                     self.advance(bytes);
@@ -309,18 +318,6 @@ impl MessageWriter {
     #[must_use]
     pub fn is_untouched(&self) -> bool {
         self.progress == Progress::Untouched
-    }
-
-    /// Gives the buffer back for another message.
-    fn finish(&mut self) {
-        self.sent = true;
-        self.text_written = 0;
-        let text = std::mem::take(&mut self.text);
-        SPARES.with_borrow_mut(|spares| {
-            if text.capacity() <= SPARE_BYTES_MAX && spares.len() < SPARES_MAX {
-                spares.push(text);
-            }
-        });
     }
 }
 

@@ -100,13 +100,18 @@ impl Problem {
     pub fn from_value(value: &Value) -> Option<Self> {
         let code: Code = value.get("type")?.as_str()?.strip_prefix(TYPE_PREFIX)?.parse().ok()?;
         let status = u16::try_from(value.get("status")?.as_u64()?).ok()?;
+        let retry_after = || {
+            let seconds = value.get("retry_after")?.as_u64()?;
+            let basis = named(&Basis::ALL, Basis::as_str, value.get("retry_after_basis")?)?;
+            Some(RetryAfter { seconds, basis })
+        };
         Some(Self {
             code,
             status: StatusCode::from_u16(status).ok()?,
             detail: text(value, "detail")?,
             source: named(&Source::ALL, Source::as_str, value.get("source")?)?,
             retryable: value.get("retryable")?.as_bool()?,
-            retry_after: RetryAfter::from_problem(value),
+            retry_after: retry_after(),
             attempts: u32::try_from(value.get("attempts")?.as_u64()?).ok()?,
             waited_ms: value.get("waited_ms")?.as_u64()?,
             stopped_by: value
@@ -151,14 +156,6 @@ impl Serialize for Problem {
         members.serialize_field("support", &self.support)?;
         members.serialize_field("documentation", &self.documentation)?;
         members.end()
-    }
-}
-
-impl RetryAfter {
-    fn from_problem(problem: &Value) -> Option<Self> {
-        let seconds = problem.get("retry_after")?.as_u64()?;
-        let basis = named(&Basis::ALL, Basis::as_str, problem.get("retry_after_basis")?)?;
-        Some(Self { seconds, basis })
     }
 }
 

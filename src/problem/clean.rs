@@ -25,6 +25,10 @@ const CLEANED_BYTES_MAX: usize = 16 * 1024;
 /// many in readable form.
 const VALUES_MAX: usize = 500;
 
+/// Members of details that hold a stack trace, without regard to letter case and punctuation.
+const TRACE_MEMBERS: [&str; 6] =
+    ["stack", "stacktrace", "trace", "backtrace", "traceback", "stacktraces"];
+
 /// Cleans texts; the default one knows no credentials.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cleaner<'a> {
@@ -50,8 +54,11 @@ impl<'a> Cleaner<'a> {
         // Secrets are removed first, so that no cut leaves half of one, and once more after the
         // removal of characters that may have split them.
         let text = self.without_secrets(text);
-        let text = printable(first_bytes(&text, CLEANED_BYTES_MAX));
-        let text = without_markup(text);
+        let mut end = text.len().min(CLEANED_BYTES_MAX);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = without_markup(printable(&text[..end]));
         let before_trace = TRACE.find(&text).map_or(&*text, |trace| &text[..trace.start()]);
         let text = self.without_secrets(before_trace);
         let text = INTERNAL_HOST.replace_all(&text, "[internal host]");
@@ -82,7 +89,12 @@ impl<'a> Cleaner<'a> {
                 (clean.is_empty() == items.is_empty()).then_some(Value::Array(clean))
             }
             Value::Object(members) => {
-                let shown = members.iter().filter(|(name, _)| !names_a_trace(name));
+                let is_trace = |name: &str| {
+                    let letters = || name.bytes().filter(u8::is_ascii_alphanumeric);
+                    let plain = || letters().map(|byte| byte.to_ascii_lowercase());
+                    TRACE_MEMBERS.iter().any(|trace| plain().eq(trace.bytes()))
+                };
+                let shown = members.iter().filter(|(name, _)| !is_trace(name));
                 let clean = shown.filter_map(|(name, value)| {
                     let value = self.clean_value(value, values_left)?;
                     Some((self.clean(name, SHORT_CHARS_MAX)?, value))
@@ -139,15 +151,6 @@ impl<'a> Cleaner<'a> {
     }
 }
 
-/// At most so many bytes, without half a character at the end.
-fn first_bytes(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
 /// Removes control characters other than newline and tab, and marks that change the direction of
 /// reading; every kind of line break becomes a newline.
 fn printable(text: &str) -> Cow<'_, str> {
@@ -184,12 +187,6 @@ fn without_markup(mut text: Cow<'_, str>) -> String {
         text = Cow::Owned(shorter);
     }
     if MARKUP.is_match(&text) { text.replace('<', "") } else { text.into_owned() }
-}
-
-fn names_a_trace(name: &str) -> bool {
-    let plain = || name.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_lowercase());
-    let names = ["stack", "stacktrace", "trace", "backtrace", "traceback", "stacktraces"];
-    names.iter().any(|trace| plain().eq(trace.bytes()))
 }
 
 /// The text without surrounding whitespace, cut to `chars_max`; `None` when it is blank.

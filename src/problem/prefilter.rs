@@ -8,32 +8,31 @@
 /// certain neighbours.
 pub(super) fn is_surely_clean(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let is_clean = |(place, byte): (usize, &u8)| {
-        !MARKS[usize::from(*byte)] || is_punctuation(*byte, &bytes[..place], bytes.get(place + 1))
-    };
-    bytes.iter().enumerate().all(is_clean)
-}
-
-/// Whether the neighbours of a mark show that it is ordinary punctuation, or an ordinary letter.
-fn is_punctuation(mark: u8, before: &[u8], next: Option<&u8>) -> bool {
-    let next = next.copied().unwrap_or(b' ');
-    match mark {
-        // Part of an address, a host name or a file name.
-        b'.' => !next.is_ascii_alphanumeric(),
-        // Part of an address or of a position in a file; `Stack trace:`, `Caused by:`.
-        b':' => {
-            let address = next.is_ascii_hexdigit() || next == b':';
-            !address && !before.ends_with(b"ce") && !before.ends_with(b"by")
+    bytes.iter().enumerate().all(|(place, byte)| {
+        if !MARKS[usize::from(*byte)] {
+            return true;
         }
-        // `File "a.py"`, `goroutine 1 [`, `#0 f(1)`, `--- End of`.
-        b'"' => !before.ends_with(b"File "),
-        b'[' => !before.ends_with(b" "),
-        b'#' => !next.is_ascii_digit(),
-        b'-' => next != b'-',
-        // `localhost`.
-        b'h' | b'H' => !before.ends_with(b"l") && !before.ends_with(b"L"),
-        _ => false,
-    }
+        // The neighbours show whether a mark is ordinary punctuation, or an ordinary letter.
+        let before = &bytes[..place];
+        let next = bytes.get(place + 1).copied().unwrap_or(b' ');
+        match byte {
+            // Part of an address, a host name or a file name.
+            b'.' => !next.is_ascii_alphanumeric(),
+            // Part of an address or of a position in a file; `Stack trace:`, `Caused by:`.
+            b':' => {
+                let address = next.is_ascii_hexdigit() || next == b':';
+                !address && !before.ends_with(b"ce") && !before.ends_with(b"by")
+            }
+            // `File "a.py"`, `goroutine 1 [`, `#0 f(1)`, `--- End of`.
+            b'"' => !before.ends_with(b"File "),
+            b'[' => !before.ends_with(b" "),
+            b'#' => !next.is_ascii_digit(),
+            b'-' => next != b'-',
+            // `localhost`.
+            b'h' | b'H' => !before.ends_with(b"l") && !before.ends_with(b"L"),
+            _ => false,
+        }
+    })
 }
 
 /// The bytes without which no markup, stack trace or internal host can be written. Everything

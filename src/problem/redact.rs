@@ -155,7 +155,16 @@ impl Patterns {
         if !has_escapes && !has_pointer_escapes {
             return matches;
         }
-        let stage = joined.unwrap_or_else(|| Stage::whole(text));
+        let stage = joined.unwrap_or_else(|| Stage {
+            bytes: text.to_vec(),
+            origins: (0..text.len()).map(|at| at..at + 1).collect(),
+        });
+        // Tried separately, because the `~1` of a JSON Pointer may also be part of a secret.
+        let pointer_escape: fn(&[u8]) -> _ = |text| match text {
+            [b'~', b'0', ..] => Some((Escaped::Byte(b'~'), 2)),
+            [b'~', b'1', ..] => Some((Escaped::Byte(b'/'), 2)),
+            _ => None,
+        };
         if has_pointer_escapes && let Some(decoded) = stage.decoded(pointer_escape) {
             self.search(&decoded.bytes, |range| decoded.origin(range), &mut matches);
             self.search_decoded(decoded, &mut matches);
@@ -183,17 +192,14 @@ impl Patterns {
         if self.dump_bytes_min <= text.len() {
             matches.extend(self.dump.find_iter(text).map(|found| origin(found.range())));
         }
-        let encoded = self.base64.find_iter(text).map(|found| base64_run(text, found.range()));
-        matches.extend(encoded.map(origin));
+        let is_base64 = |byte: &&u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
+        matches.extend(self.base64.find_iter(text).map(|core| {
+            // The base64 characters next to a match hold a part of the secret too.
+            let before = text[..core.start()].iter().rev().take_while(is_base64).count();
+            let after = text[core.end()..].iter().take_while(is_base64).count();
+            origin(core.start() - before..core.end() + after)
+        }));
     }
-}
-
-/// The whole run of base64 around a match: the characters next to it hold a part of the secret too.
-fn base64_run(text: &[u8], core: Range<usize>) -> Range<usize> {
-    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(byte);
-    let before = text[..core.start].iter().rev().take_while(|byte| is_base64(byte)).count();
-    let after = text[core.end..].iter().take_while(|byte| is_base64(byte)).count();
-    core.start - before..core.end + after
 }
 
 /// A text at some stage of decoding, and for each of its bytes the range of the original text that
@@ -204,10 +210,6 @@ struct Stage {
 }
 
 impl Stage {
-    fn whole(text: &[u8]) -> Self {
-        Self { bytes: text.to_vec(), origins: (0..text.len()).map(|at| at..at + 1).collect() }
-    }
-
     /// Without line breaks, because base64 may be wrapped; `None` if there are none.
     fn joined(text: &[u8]) -> Option<Self> {
         let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
@@ -291,16 +293,6 @@ fn escape(text: &[u8]) -> Option<(Escaped, usize)> {
             let (name, byte) = NAMED.iter().find(named)?;
             Some((Escaped::Byte(*byte), 1 + name.len()))
         }
-        _ => None,
-    }
-}
-
-/// The same for JSON Pointer, which shows names of members. Tried separately, because `~1` may also
-/// be part of a secret.
-fn pointer_escape(text: &[u8]) -> Option<(Escaped, usize)> {
-    match text {
-        [b'~', b'0', ..] => Some((Escaped::Byte(b'~'), 2)),
-        [b'~', b'1', ..] => Some((Escaped::Byte(b'/'), 2)),
         _ => None,
     }
 }

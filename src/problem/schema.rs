@@ -9,6 +9,12 @@ use crate::outcome::{Basis, CHILDREN_MAX, Code, Source, StoppedBy, TYPE_PREFIX};
 #[must_use]
 pub fn schema() -> Value {
     let members = members();
+    let pointer = "The member of the request that it is about, as a JSON Pointer.";
+    let error = json!({ "type": "object", "required": ["detail", "code", "pointer"], "properties": {
+        "detail": text_or_null("One sentence.", DETAIL_CHARS_MAX),
+        "code": text_or_null("The vendor's code.", SHORT_CHARS_MAX),
+        "pointer": text_or_null(pointer, SHORT_CHARS_MAX),
+    } });
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "urn:evenkeel:schema:problem",
@@ -19,7 +25,7 @@ pub fn schema() -> Value {
         "type": "object",
         "required": members.keys().collect::<Vec<_>>(),
         "properties": members,
-        "$defs": { "upstream": upstream(), "error": error_item(), "codes": codes() },
+        "$defs": { "upstream": upstream(), "error": error, "codes": codes() },
     })
 }
 
@@ -86,15 +92,6 @@ fn upstream() -> Value {
     });
     let required: Vec<&String> = members.as_object().into_iter().flat_map(Map::keys).collect();
     json!({ "type": "object", "required": required, "properties": members })
-}
-
-fn error_item() -> Value {
-    let pointer = "The member of the request that it is about, as a JSON Pointer.";
-    json!({ "type": "object", "required": ["detail", "code", "pointer"], "properties": {
-        "detail": text_or_null("One sentence.", DETAIL_CHARS_MAX),
-        "code": text_or_null("The vendor's code.", SHORT_CHARS_MAX),
-        "pointer": text_or_null(pointer, SHORT_CHARS_MAX),
-    } })
 }
 
 fn codes() -> Value {

@@ -59,7 +59,15 @@ impl<'a> CallPath<'a> {
     #[must_use]
     pub fn new(path: &'a str) -> Self {
         let text = if path.is_empty() { "/" } else { path };
-        if is_plain(text) {
+        // Servers read such a path alike, apart from letter case and a trailing slash.
+        let bytes = text.as_bytes();
+        let is_plain = bytes.iter().enumerate().all(|(at, byte)| match byte {
+            b'/' => !matches!(bytes.get(at + 1), Some(b'/' | b'.')),
+            b'.' => !matches!(bytes.get(at + 1), None | Some(b'/')),
+            b'%' | b'\\' | b';' => false,
+            byte => byte.is_ascii(),
+        });
+        if is_plain {
             return Self { text, reading: PathReading::Unambiguous, encoding: Encoding::Plain };
         }
         let reading =
@@ -77,18 +85,6 @@ impl<'a> CallPath<'a> {
     pub const fn reading(&self) -> PathReading {
         self.reading
     }
-}
-
-/// Whether servers read the path alike, apart from letter case and a trailing slash. May return
-/// false for such a path, which is then decoded.
-fn is_plain(path: &str) -> bool {
-    let bytes = path.as_bytes();
-    bytes.iter().enumerate().all(|(at, byte)| match byte {
-        b'/' => !matches!(bytes.get(at + 1), Some(b'/' | b'.')),
-        b'.' => !matches!(bytes.get(at + 1), None | Some(b'/')),
-        b'%' | b'\\' | b';' => false,
-        byte => byte.is_ascii(),
-    })
 }
 
 /// A fully decoded path and the ranges between its separators.
@@ -172,16 +168,15 @@ impl Decoded {
             let fits = segment.is_some_and(|segment| segment.may_be(chars));
             (is_removed(chars) && here[behind]) || (fits && later.is_some_and(|it| it[behind]))
         };
-        (first..end).take_while(|last| *last == first || self.is_soft_before(*last)).any(|last| {
+        // A piece goes on behind a separator that only some servers recognise.
+        let is_joined = |piece: usize| {
+            piece == first || self.chars[self.pieces[piece].start - 1] == PathChar::SoftSlash
+        };
+        (first..end).take_while(|last| is_joined(*last)).any(|last| {
             let chars = &self.chars[self.pieces[first].start..self.pieces[last].end];
             let cut = chars.iter().position(|c| matches!(c, PathChar::End(_)));
             goes_on(chars, last + 1) || cut.is_some_and(|cut| goes_on(&chars[..cut], end))
         })
-    }
-
-    fn is_soft_before(&self, piece: usize) -> bool {
-        let start = self.pieces[piece].start;
-        start.checked_sub(1).is_some_and(|before| self.chars[before] == PathChar::SoftSlash)
     }
 }
 
@@ -331,20 +326,14 @@ impl Pattern {
     }
 
     fn may_match(&self, path: CallPath<'_>) -> bool {
-        match (path.reading, path.encoding) {
-            (PathReading::Traversal, _) => true,
-            (PathReading::Unambiguous | PathReading::Ambiguous, Encoding::Plain) => {
-                self.may_match_plain(path.text)
-            }
-            (PathReading::Unambiguous | PathReading::Ambiguous, Encoding::Encoded) => {
-                Decoded::new(path.text).is_none_or(|decoded| decoded.matches(&self.segments))
-            }
+        if path.reading == PathReading::Traversal {
+            return true;
         }
-    }
-
-    /// [`Self::may_match`] without decoding; letter case and empty segments do not matter.
-    fn may_match_plain(&self, path: &str) -> bool {
-        let mut parts = path.split('/').filter(|part| !part.is_empty());
+        if path.encoding == Encoding::Encoded {
+            return Decoded::new(path.text).is_none_or(|decoded| decoded.matches(&self.segments));
+        }
+        // Letter case and empty segments do not matter.
+        let mut parts = path.text.split('/').filter(|part| !part.is_empty());
         for segment in &self.segments {
             match segment {
                 Segment::Rest => return true,

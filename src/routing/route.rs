@@ -62,7 +62,11 @@ impl Routes {
     #[must_use]
     pub fn find(&self, host: Option<&str>, path: &str) -> Option<Route> {
         let host = host.map(authority::host);
-        let entry = self.entries.iter().find(|entry| entry.matches(host, path))?;
+        let lies_under = |prefix: &str| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let matches = |entry: &&Entry| entry.matches_host(host) && lies_under(&entry.prefix);
+        let entry = self.entries.iter().find(matches)?;
         Some(Route { upstream: entry.upstream, prefix_bytes: entry.prefix.len() })
     }
 
@@ -83,13 +87,6 @@ impl Routes {
 }
 
 impl Entry {
-    fn matches(&self, host: Option<&str>, path: &str) -> bool {
-        self.matches_host(host)
-            && path
-                .strip_prefix(&*self.prefix)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    }
-
     fn matches_host(&self, host: Option<&str>) -> bool {
         self.host
             .as_deref()

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -63,12 +63,28 @@ pub(super) async fn determine_length(request: &mut Request<ClientBody>, clock: C
         let Source::Http2(rest) = std::mem::take(&mut request.body_mut().source) else { return };
         let frames = VecDeque::new();
         let mut buffered = Box::new(BufferedBody { frames, bytes: 0, rest, is_complete: false });
-        let mut timer = pin!(clock.sleep_until(clock.now().plus(BUFFERING_TIMEOUT)));
-        poll_fn(|cx| match buffered.poll_buffer(cx) {
-            Poll::Ready(()) => Poll::Ready(()),
-            Poll::Pending => timer.as_mut().poll(cx),
-        })
-        .await;
+        let buffering = async {
+            while buffered.bytes <= BUFFERED_BYTES_MAX {
+                let Some(frame) = poll_fn(|cx| poll_incoming(&mut buffered.rest, cx)).await else {
+                    let frames = &buffered.frames;
+                    buffered.is_complete = !frames.iter().flatten().any(Frame::is_trailers);
+                    break;
+                };
+                let (bytes, is_broken) = (data_bytes(&frame), frame.is_err());
+                buffered.bytes += bytes;
+                if bytes > 0 || !frame.as_ref().is_ok_and(Frame::is_data) {
+                    buffered.frames.push_back(frame);
+                }
+                if is_broken {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = buffering => {}
+            () = clock.sleep_until(clock.now().plus(BUFFERING_TIMEOUT)) => {}
+        }
         request.body_mut().source = Source::Buffered(buffered);
     }
     let expects_body =
@@ -138,28 +154,6 @@ impl Body for ClientBody {
             }
             Source::Buffered(_) => SizeHint::default(),
         }
-    }
-}
-
-impl BufferedBody {
-    /// Buffers what arrives, until the body is complete, too large or broken.
-    fn poll_buffer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        while self.bytes <= BUFFERED_BYTES_MAX {
-            let Some(frame) = ready!(poll_incoming(&mut self.rest, cx)) else {
-                self.is_complete = !self.frames.iter().flatten().any(Frame::is_trailers);
-                break;
-            };
-            let (bytes, is_broken) = (data_bytes(&frame), frame.is_err());
-            self.bytes += bytes;
-            let is_empty = bytes == 0 && frame.as_ref().is_ok_and(Frame::is_data);
-            if !is_empty {
-                self.frames.push_back(frame);
-            }
-            if is_broken {
-                break;
-            }
-        }
-        Poll::Ready(())
     }
 }
 

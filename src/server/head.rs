@@ -83,18 +83,6 @@ fn reconcile_host(
     Err(RequestError::HostMismatch)
 }
 
-/// Joins cookies, which HTTP/2 may send in separate fields and HTTP/1.1 may not (RFC 9113 §8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
-    if headers.len() == headers.keys_len() || headers.get_all(COOKIE).iter().nth(1).is_none() {
-        return;
-    }
-    let crumbs: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
-    if let Ok(mut joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
-        joined.set_sensitive(headers[COOKIE].is_sensitive());
-        headers.insert(COOKIE, joined);
-    }
-}
-
 fn check_http2<B>(request: &mut Request<B>, limits: HeadLimits) -> Result<(), RequestError> {
     if request.method() == Method::CONNECT {
         return Err(RequestError::UpgradeUnsupported);
@@ -130,7 +118,15 @@ fn check_http2<B>(request: &mut Request<B>, limits: HeadLimits) -> Result<(), Re
         }
     }
     *request.uri_mut() = path_and_query(request.uri())?;
-    join_cookies(request.headers_mut());
+    // HTTP/2 may send cookies in separate fields, and HTTP/1.1 may not (RFC 9113 §8.2.3).
+    let headers = request.headers_mut();
+    if headers.keys_len() < headers.len() && headers.get_all(COOKIE).iter().nth(1).is_some() {
+        let crumbs: Vec<_> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        if let Ok(mut joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+            joined.set_sensitive(headers[COOKIE].is_sensitive());
+            headers.insert(COOKIE, joined);
+        }
+    }
     Ok(())
 }
 

@@ -25,14 +25,12 @@ fn is_port(rest: &[u8]) -> bool {
 /// What follows the authority of `http://host…` or `https://host…`, possibly nothing; `None` for
 /// any other target.
 pub(super) fn after_authority(target: &[u8]) -> Option<&[u8]> {
-    let rest = after_scheme(target, b"http://").or_else(|| after_scheme(target, b"https://"))?;
+    let rest = ["http://", "https://"].iter().find_map(|scheme| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)
+    })?;
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
     is_valid(&rest[..end]).then_some(&rest[end..])
-}
-
-fn after_scheme<'a>(target: &'a [u8], scheme: &[u8]) -> Option<&'a [u8]> {
-    let (start, rest) = target.split_at_checked(scheme.len())?;
-    start.eq_ignore_ascii_case(scheme).then_some(rest)
 }
 
 /// The bytes of a `reg-name` (RFC 3986 §3.2.2) without the comma, with which proxies join repeated

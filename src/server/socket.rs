@@ -144,7 +144,16 @@ impl ClientWriter {
         loop {
             if self.socket.poll_write_ready(cx)?.is_pending() {
                 self.state.write_blocked();
-                return if self.state.take_probe() { self.probe(first) } else { Poll::Pending };
+                // The kernel reports the socket writable only once a third of its buffer is free,
+                // which can take a slow client longer than its allowed pause. So a write is tried
+                // before; its error is reported by the next one.
+                if self.state.take_probe()
+                    && let Ok(bytes @ 1..) = SockRef::from(&*self.socket).send(first)
+                {
+                    self.state.wrote(bytes);
+                    return Poll::Ready(Ok(bytes));
+                }
+                return Poll::Pending;
             }
             match write(&self.socket) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -153,20 +162,6 @@ impl ClientWriter {
                     return Poll::Ready(result);
                 }
             }
-        }
-    }
-
-    /// Tries to write although the socket is not reported writable. The kernel reports it only once
-    /// a third of its buffer is free, which can take a slow client longer than its allowed pause.
-    #[cold]
-    fn probe(&self, first: &[u8]) -> Poll<io::Result<usize>> {
-        match SockRef::from(&*self.socket).send(first) {
-            Ok(bytes) if 0 < bytes => {
-                self.state.wrote(bytes);
-                Poll::Ready(Ok(bytes))
-            }
-            // An error is reported by the next write.
-            Ok(_) | Err(_) => Poll::Pending,
         }
     }
 }
@@ -185,14 +180,16 @@ impl AsyncWrite for ClientWriter {
         cx: &mut Context<'_>,
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut joined = [0; JOINED_BYTES_MAX];
-        match join(parts, &mut joined) {
-            Some(bytes) => self.poll_write_with(cx, bytes, |socket| socket.try_write(bytes)),
-            None => {
-                let first = parts.iter().find(|part| !part.is_empty()).map_or(&b""[..], |it| it);
-                self.poll_write_with(cx, first, |socket| socket.try_write_vectored(parts))
-            }
+        let bytes: usize = parts.iter().map(|part| part.len()).sum();
+        if bytes > JOINED_BYTES_MAX {
+            let first = parts.iter().find(|part| !part.is_empty()).map_or(&b""[..], |it| it);
+            return self.poll_write_with(cx, first, |socket| socket.try_write_vectored(parts));
         }
+        let mut joined = [0; JOINED_BYTES_MAX];
+        let mut rest = &mut joined[..];
+        parts.iter().for_each(|part| rest.put_slice(part));
+        let joined = &joined[..bytes];
+        self.poll_write_with(cx, joined, |socket| socket.try_write(joined))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -206,16 +203,6 @@ impl AsyncWrite for ClientWriter {
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(end_writing(&self.socket))
     }
-}
-
-/// Copies the parts into `buffer` one behind the other, if they fit.
-fn join<'b>(parts: &[io::IoSlice<'_>], buffer: &'b mut [u8]) -> Option<&'b [u8]> {
-    let mut filled = 0;
-    for part in parts {
-        buffer.get_mut(filled..filled + part.len())?.copy_from_slice(part);
-        filled += part.len();
-    }
-    Some(&buffer[..filled])
 }
 
 /// Shuts down the sending side. That the client has already disconnected is no error.

@@ -128,25 +128,23 @@ impl<'a> ConnectionTimer<'a> {
         self.deadline = match phase {
             Phase::New => self.timeouts.first_head,
             Phase::InCall => Moment::NEVER,
-            Phase::WriteBlocked => self.stall_deadline(self.clock.now()),
+            // The allowed pause is granted anew once the client has read its minimum.
+            Phase::WriteBlocked => {
+                let (written, pause_max) = (self.state.written_bytes(), self.state.pause_max());
+                let bytes_min =
+                    READ_BYTES_PER_SECOND_MIN.saturating_mul(pause_max.as_secs().max(1));
+                let read = u64::from(written.wrapping_sub(self.stall.written_before));
+                let left = self.stall.left.filter(|_| read < bytes_min);
+                if left.is_none() {
+                    self.stall.written_before = written;
+                }
+                let (left, now) = (left.unwrap_or(pause_max), self.clock.now());
+                (self.stall.left, self.stall.since) = (Some(left), Some(now));
+                now.plus(left)
+            }
             Phase::ReadingHead => self.clock.now().plus(self.timeouts.head),
             Phase::Idle => self.clock.now().plus(self.timeouts.idle),
         };
-    }
-
-    /// The deadline of a client whose socket is full from now on. The allowed pause is granted anew
-    /// once the client has read its minimum.
-    fn stall_deadline(&mut self, now: Moment) -> Moment {
-        let (written, pause_max) = (self.state.written_bytes(), self.state.pause_max());
-        let bytes_min = READ_BYTES_PER_SECOND_MIN.saturating_mul(pause_max.as_secs().max(1));
-        let read_enough = u64::from(written.wrapping_sub(self.stall.written_before)) >= bytes_min;
-        let left = self.stall.left.filter(|_| !read_enough);
-        if left.is_none() {
-            self.stall.written_before = written;
-        }
-        let left = left.unwrap_or(pause_max);
-        (self.stall.left, self.stall.since) = (Some(left), Some(now));
-        now.plus(left)
     }
 
     fn arm(&mut self, cx: &mut Context<'_>) {

@@ -59,7 +59,12 @@ impl Log {
     pub fn start(settings: &Settings, clock: Clock) -> Result<Self, LogError> {
         let filter = filter(&settings.level)?;
         let (writer, thread) = log_writer::start().map_err(LogError::Thread)?;
-        let subscriber = subscriber(writer, filter, Style::of(settings.format), clock);
+        let style = match (settings.format, io::stderr().is_terminal()) {
+            (Format::Json, _) | (Format::Auto, false) => Style::Json,
+            (Format::Auto | Format::Text, true) => Style::ColouredText,
+            (Format::Text, false) => Style::Text,
+        };
+        let subscriber = subscriber(writer, filter, style, clock);
         tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
         Ok(Self { _thread: thread })
     }
@@ -76,16 +81,6 @@ enum Style {
     ColouredText,
     Text,
     Json,
-}
-
-impl Style {
-    fn of(format: Format) -> Self {
-        match (format, io::stderr().is_terminal()) {
-            (Format::Json, _) | (Format::Auto, false) => Self::Json,
-            (Format::Auto | Format::Text, true) => Self::ColouredText,
-            (Format::Text, false) => Self::Text,
-        }
-    }
 }
 
 fn subscriber(

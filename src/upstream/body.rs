@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::exchange::ResponseBody;
+use super::exchange::ExchangeBody;
 use super::h1::Connection;
 use super::h2::StreamBody;
 use super::pool::Pool;
@@ -56,7 +56,7 @@ impl<B: RequestBody> UpstreamBody<B> {
     }
 }
 
-impl<B: RequestBody> ResponseBody for UpstreamBody<B> {
+impl<B: RequestBody> ExchangeBody for UpstreamBody<B> {
     fn take_whole(&mut self) -> Option<Bytes> {
         match &mut self.source {
             BodySource::Received(bytes) => Some(std::mem::take(bytes)),

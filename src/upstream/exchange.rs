@@ -9,7 +9,7 @@ use super::request::RequestHead;
 use crate::outcome::Failure;
 
 /// The body of a response, as the gateway reads it.
-pub trait ResponseBody: Body<Data = Bytes, Error = Failure> + Send + Unpin + 'static {
+pub trait ExchangeBody: Body<Data = Bytes, Error = Failure> + Send + Unpin + 'static {
     /// Takes what is left of the body if all of it has arrived. The exchange is then complete, and
     /// the body can no longer break off.
     fn take_whole(&mut self) -> Option<Bytes>;
@@ -20,7 +20,7 @@ pub trait ResponseBody: Body<Data = Bytes, Error = Failure> + Send + Unpin + 'st
 ///
 /// `B` is the body of the requests.
 pub trait Exchange<B>: Send + Sync + 'static {
-    type Body: ResponseBody;
+    type Body: ExchangeBody;
 
     /// Sends a request to upstream number `upstream` and returns the head of its response.
     ///

@@ -39,7 +39,7 @@ mod upstreams;
 
 pub use body::UpstreamBody;
 pub use certificate::{Certificate, Role, read as certificates};
-pub use exchange::{Exchange, ResponseBody};
+pub use exchange::{Exchange, ExchangeBody};
 #[doc(hidden)]
 pub use h1::examine;
 pub use progress::{Interim, Progress};

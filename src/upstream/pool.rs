@@ -11,13 +11,12 @@ use tokio::time::timeout_at;
 
 use super::connect::connect;
 use super::destination::Destination;
-use super::h1::Connection;
-use super::h2::{SETTINGS_TIMEOUT, Session, Stream};
 use super::queue::AnyConnection;
 use super::request::RequestBody;
 use super::reserved::ReservedConnections;
 use super::settings::Settings;
 use super::shared::{ConnectionPermit, HttpVersion, SharedUpstream, WorkerPool};
+use super::{h1, h2};
 use crate::clock::Clock;
 use crate::outcome::{Delivery, Failure, FailureKind};
 use crate::time::Moment;
@@ -28,10 +27,10 @@ pub(super) struct Pool<B: RequestBody> {
     shared: Arc<SharedUpstream>,
     clock: Clock,
     /// Idle HTTP/1.1 connections; the one used last is at the back.
-    idle: Mutex<VecDeque<Box<Connection<B>>>>,
+    idle: Mutex<VecDeque<Box<h1::Connection<B>>>>,
     reserved: ReservedConnections<B>,
     /// HTTP/2 connections, idle or not.
-    sessions: Mutex<Vec<Session>>,
+    multiplexed: Mutex<Vec<h2::Connection>>,
     /// Held by the call that opens a connection which others may share; holds when and how that
     /// last failed.
     connecting: tokio::sync::Mutex<Option<(Moment, Failure)>>,
@@ -40,10 +39,10 @@ pub(super) struct Pool<B: RequestBody> {
 /// A connection, or a stream of one, to send one request on.
 pub(super) enum PooledConnection<B: RequestBody> {
     /// Used before, so it may turn out to be closed.
-    Used(Box<Connection<B>>),
-    Fresh(Box<Connection<B>>),
+    Used(Box<h1::Connection<B>>),
+    Fresh(Box<h1::Connection<B>>),
     /// The connection may have been used before.
-    Stream(Stream),
+    Stream(h2::Stream),
 }
 
 /// Whether other calls may use an HTTP/2 connection too.
@@ -70,7 +69,7 @@ impl<B: RequestBody> Pool<B> {
             clock,
             idle: Mutex::new(VecDeque::new()),
             reserved: ReservedConnections::default(),
-            sessions: Mutex::new(Vec::new()),
+            multiplexed: Mutex::new(Vec::new()),
             connecting: tokio::sync::Mutex::new(None),
         });
         let registered: Weak<dyn WorkerPool> = Arc::downgrade(&pool) as Weak<dyn WorkerPool>;
@@ -83,7 +82,11 @@ impl<B: RequestBody> Pool<B> {
     }
 
     /// An idle HTTP/1.1 connection that `client` may use, unless calls that wait come first.
-    pub(super) fn idle_connection(&self, now: Moment, client: u64) -> Option<Box<Connection<B>>> {
+    pub(super) fn idle_connection(
+        &self,
+        now: Moment,
+        client: u64,
+    ) -> Option<Box<h1::Connection<B>>> {
         if let Some(reserved) = self.reserved.take(client) {
             return Some(reserved);
         }
@@ -92,7 +95,7 @@ impl<B: RequestBody> Pool<B> {
     }
 
     /// Takes back a connection after an exchange. Closes it unless another exchange may follow.
-    pub(super) fn put_back(&self, mut connection: Box<Connection<B>>) {
+    pub(super) fn put_back(&self, mut connection: Box<h1::Connection<B>>) {
         if !connection.is_free() {
             return;
         }
@@ -101,14 +104,10 @@ impl<B: RequestBody> Pool<B> {
             return self.reserved.keep(client, connection);
         }
         self.idle().push_back(connection);
-        if self.shared.queue.len() > 0 {
-            self.offer_idle();
+        // Looked at only now, so that a call which joins the queue meanwhile finds the connection.
+        if self.shared.queue.len() == 0 {
+            return;
         }
-    }
-
-    /// Gives the connection used last to the call that has waited longest.
-    #[cold]
-    fn offer_idle(&self) {
         let Some(connection) = self.idle().pop_back() else { return };
         let offered = self.shared.queue.offer(Box::new(PooledConnection::Used(connection)));
         if let Err(PooledConnection::Used(connection)) = offered.map_err(downcast) {
@@ -118,14 +117,14 @@ impl<B: RequestBody> Pool<B> {
 
     /// Closes what has been idle too long at `now` or was closed by the upstream.
     pub(super) fn sweep(&self, now: Moment) {
-        let keep = |connection: &mut Box<Connection<B>>| {
+        let keep = |connection: &mut Box<h1::Connection<B>>| {
             !connection.is_expired(now) && !connection.is_closed()
         };
         self.idle().retain_mut(keep);
         self.reserved.retain(keep);
         let limit = self.settings.idle_timeout;
-        self.sessions()
-            .retain_mut(|session| !session.is_closed() && !session.is_expired(now, limit));
+        self.multiplexed()
+            .retain_mut(|connection| !connection.is_closed() && !connection.is_expired(now, limit));
     }
 
     /// A connection or stream: opened, shared, or waited for where the limit is reached.
@@ -153,7 +152,7 @@ impl<B: RequestBody> Pool<B> {
     /// One call opens a connection and the others wait for it, because one HTTP/2 connection
     /// serves them all. If it cannot be opened, the failure is that of all who waited.
     async fn open_for_all(&self, arrived: Moment) -> Result<PooledConnection<B>, Failure> {
-        let end = self.clock.instant(self.wait_end(arrived).plus(SETTINGS_TIMEOUT));
+        let end = self.clock.instant(self.wait_end(arrived).plus(h2::SETTINGS_TIMEOUT));
         let Ok(mut last_failure) = timeout_at(end, self.connecting.lock()).await else {
             return Err(connection_limit_reached());
         };
@@ -175,7 +174,7 @@ impl<B: RequestBody> Pool<B> {
     }
 
     async fn open_or_wait(&self, arrived: Moment) -> Result<PooledConnection<B>, Failure> {
-        if self.sessions().iter().any(Session::grants_no_stream) {
+        if self.multiplexed().iter().any(h2::Connection::grants_no_stream) {
             return self.wait(arrived, WaitFor::Stream).await;
         }
         let Some(permit) = self.shared.try_permit() else {
@@ -199,19 +198,19 @@ impl<B: RequestBody> Pool<B> {
             HttpVersion::Http2 => {
                 let limits = settings.response_limits;
                 let opening =
-                    Session::open(transport, self.clock, limits, permit, Arc::clone(shared));
-                let session = opening.await?;
+                    h2::Connection::open(transport, self.clock, limits, permit, Arc::clone(shared));
+                let connection = opening.await?;
                 shared.set_version(HttpVersion::Http2);
-                let stream = session.stream();
+                let stream = connection.stream();
                 if sharing == Sharing::Shared {
-                    self.sessions().push(session);
+                    self.multiplexed().push(connection);
                 }
                 Ok(stream.map(PooledConnection::Stream))
             }
             HttpVersion::Http1 | HttpVersion::Unknown => {
                 shared.set_version(version);
                 let idle_timeout = settings.idle_timeout;
-                let connection = Connection::new(transport, self.clock, idle_timeout, permit);
+                let connection = h1::Connection::new(transport, self.clock, idle_timeout, permit);
                 Ok(Some(PooledConnection::Fresh(connection)))
             }
         }
@@ -271,7 +270,7 @@ impl<B: RequestBody> Pool<B> {
         }
     }
 
-    fn take_idle(&self, now: Moment) -> Option<Box<Connection<B>>> {
+    fn take_idle(&self, now: Moment) -> Option<Box<h1::Connection<B>>> {
         let mut idle = self.idle();
         let connection = idle.pop_back()?;
         if connection.is_expired(now) {
@@ -284,25 +283,25 @@ impl<B: RequestBody> Pool<B> {
     }
 
     /// A stream of the first HTTP/2 connection that takes another one.
-    fn take_stream(&self) -> Option<Stream> {
-        let mut sessions = self.sessions();
-        sessions.retain_mut(|session| !session.is_closed());
-        sessions.iter().find_map(Session::stream)
+    fn take_stream(&self) -> Option<h2::Stream> {
+        let mut multiplexed = self.multiplexed();
+        multiplexed.retain_mut(|connection| !connection.is_closed());
+        multiplexed.iter().find_map(h2::Connection::stream)
     }
 
-    fn idle(&self) -> MutexGuard<'_, VecDeque<Box<Connection<B>>>> {
+    fn idle(&self) -> MutexGuard<'_, VecDeque<Box<h1::Connection<B>>>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn sessions(&self) -> MutexGuard<'_, Vec<Session>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn multiplexed(&self) -> MutexGuard<'_, Vec<h2::Connection>> {
+        self.multiplexed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<B: RequestBody> WorkerPool for Pool<B> {
     fn idle_count(&self) -> usize {
-        let sessions = self.sessions().iter().filter(|session| session.is_idle()).count();
-        self.idle().len() + self.reserved.len() + sessions
+        let multiplexed = self.multiplexed().iter().filter(|it| it.is_idle()).count();
+        self.idle().len() + self.reserved.len() + multiplexed
     }
 
     fn take_any(&self) -> Option<AnyConnection> {

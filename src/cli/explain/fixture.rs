@@ -18,8 +18,9 @@ const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-pub(super) fn settings() -> Settings {
+pub(in crate::cli) fn settings() -> Settings {
     let address = "127.0.0.1:0".parse().unwrap();
+    let entry = Entry { host: None, prefix: "/wordbee".into(), upstream: 0 };
     Settings {
         server: server::Settings {
             address,
@@ -34,26 +35,38 @@ pub(super) fn settings() -> Settings {
             shutdown: server::Shutdown { delay: seconds(0), grace: seconds(30) },
         },
         admin: admin::Settings { address, token: None },
-        gateway: gateway_settings(),
-        upstreams: vec![upstream_settings()],
+        gateway: gateway::Settings {
+            clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
+            client_limits: vec![None],
+            routes: Routes::new(vec![entry]),
+            upstreams: vec![wordbee()],
+            replay_bytes_max: 64 << 20,
+            accounts_max: 10_000,
+            via: "evenkeel".into(),
+        },
+        upstreams: vec![upstream::Settings {
+            name: "wordbee".into(),
+            origin: upstream::Origin {
+                scheme: upstream::Scheme::Https,
+                authority: "acme.example".parse().unwrap(),
+                host: "acme.example".into(),
+                port: 443,
+            },
+            protocol: upstream::Protocol::Auto,
+            roots: upstream::TlsRoots::System,
+            connect_timeout: seconds(3),
+            connections_max: 256,
+            idle_timeout: seconds(15),
+            response_limits: upstream::ResponseLimits {
+                head_bytes_max: 64 << 10,
+                headers_max: 256,
+            },
+        }],
         telemetry: telemetry::Settings {
             level: "info".into(),
             access: telemetry::Access::All,
             format: telemetry::Format::Text,
         },
-    }
-}
-
-fn gateway_settings() -> gateway::Settings {
-    let entry = Entry { host: None, prefix: "/wordbee".into(), upstream: 0 };
-    gateway::Settings {
-        clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
-        client_limits: vec![None],
-        routes: Routes::new(vec![entry]),
-        upstreams: vec![wordbee()],
-        replay_bytes_max: 64 << 20,
-        accounts_max: 10_000,
-        via: "evenkeel".into(),
     }
 }
 
@@ -143,23 +156,5 @@ fn throttled() -> Rule {
         }),
         status: None,
         support: None,
-    }
-}
-
-fn upstream_settings() -> upstream::Settings {
-    upstream::Settings {
-        name: "wordbee".into(),
-        origin: upstream::Origin {
-            scheme: upstream::Scheme::Https,
-            authority: "acme.example".parse().unwrap(),
-            host: "acme.example".into(),
-            port: 443,
-        },
-        protocol: upstream::Protocol::Auto,
-        roots: upstream::TlsRoots::System,
-        connect_timeout: seconds(3),
-        connections_max: 256,
-        idle_timeout: seconds(15),
-        response_limits: upstream::ResponseLimits { head_bytes_max: 64 << 10, headers_max: 256 },
     }
 }

@@ -8,7 +8,7 @@ mod report;
 mod rows;
 
 #[cfg(test)]
-mod fixture;
+pub(super) mod fixture;
 
 use http::header::{HOST, InvalidHeaderName, InvalidHeaderValue};
 use http::uri::PathAndQuery;

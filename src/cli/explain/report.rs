@@ -13,6 +13,7 @@ use crate::headers::{
     account_value, has_idempotency_key, preferred_wait, target, unambiguous_value,
 };
 use crate::problem::StatusPolicy;
+use crate::retry::backoff::Backoff;
 use crate::routing::client::{KeyLocation, UnknownClient};
 use crate::routing::method::{CallMethod, overrides};
 use crate::routing::route::{CallPath, PathReading, Route};
@@ -213,28 +214,22 @@ impl Explained<'_> {
         if self.upstream.allowances.is_empty() {
             rows.push("allowances", "none: nothing is counted");
         }
+        let (method, path) = (self.method(), self.path());
         for allowance in &self.upstream.allowances {
-            let count = self.counting(allowance);
+            let exempt = allowance.exempt.iter().find(|matcher| matcher.must_match(method, path));
+            let counts = allowance.counts.as_ref().filter(|it| !it.may_match(method, path));
+            let count = match (exempt, counts) {
+                (Some(exempt), _) => {
+                    format!("does not count it: exempt, {}", format::matcher(exempt))
+                }
+                (None, Some(others)) => {
+                    format!("does not count it: only {}", format::matcher(others))
+                }
+                (None, None) => format::allowance(allowance),
+            };
             let text = format!("{}  {count}", allowance.name);
             let key = format!("allowances.{}", allowance.name);
             rows.push_from("allowances", text, self.own(&key));
-        }
-    }
-
-    /// What an allowance grants, or why it does not count this call.
-    fn counting(&self, allowance: &crate::allowance::Allowance) -> String {
-        let (method, path) = (self.method(), self.path());
-        let exempt = allowance.exempt.iter().find(|matcher| matcher.must_match(method, path));
-        let counts = allowance.counts.as_ref();
-        match (exempt, counts.is_none_or(|matcher| matcher.may_match(method, path))) {
-            (Some(matcher), _) => {
-                format!("does not count it: exempt, {}", format::matcher(matcher))
-            }
-            (None, false) => format!(
-                "does not count it: only {}",
-                counts.map(format::matcher).unwrap_or_default()
-            ),
-            (None, true) => format::allowance(allowance),
         }
     }
 
@@ -248,7 +243,10 @@ impl Explained<'_> {
         };
         let text = format!("{} until the last attempt starts; {how}", format::span(patience));
         rows.push_from("patience", text, self.layered("wait.default"));
-        rows.push_from("attempts", self.attempts(), self.layered("retry.attempts"));
+        let Backoff { base, factor, max } = policy.backoff;
+        let (base, max) = (format::span(base), format::span(max));
+        let text = format!("{} in total; backoff {base} × {factor} up to {max}", policy.attempts);
+        rows.push_from("attempts", text, self.layered("retry.attempts"));
         let text = format!("blind retries at most {} % of calls", policy.budget_percent);
         rows.push_from("attempts", text, self.layered("retry.budget"));
         let connect = format::span(self.wire.connect_timeout);
@@ -269,18 +267,21 @@ impl Explained<'_> {
         rows.push_from("timeouts", rate, self.layered("timeouts.request_rate"));
     }
 
-    fn attempts(&self) -> String {
-        let backoff = &self.policy.backoff;
-        let (base, max) = (format::span(backoff.base), format::span(backoff.max));
-        let factor = backoff.factor;
-        format!("{} in total; backoff {base} × {factor} up to {max}", self.policy.attempts)
-    }
-
     /// The replay table for this method, key and route.
     fn replay(&self, rows: &mut Rows) {
         rows.push("replayed", "if no byte was sent: yes");
         rows.push("replayed", "if the vendor did nothing (429, refused, by rule): yes");
-        let (text, from) = self.unknown_row();
+        let (header, method) = (&self.policy.idempotency_header, &self.request.method);
+        let (answer, from) = if method.is_idempotent() && self.overrides.is_empty() {
+            (format!("yes, {method} may be performed twice"), None)
+        } else if self.policy.repeat == Repeat::Declared {
+            ("yes, declared repeatable".to_owned(), Some(self.layered("repeatable")))
+        } else if has_idempotency_key(&self.request.headers, header) {
+            (format!("yes, it carries {header}"), Some(self.layered("idempotency_header")))
+        } else {
+            (format!("no; send {header}, or declare the route repeatable"), None)
+        };
+        let text = format!("if the outcome is unknown (timeout, reset, 500, 502, 504): {answer}");
         match from {
             Some(from) => rows.push_from("replayed", text, from),
             None => rows.push("replayed", text),
@@ -289,26 +290,6 @@ impl Explained<'_> {
         let bytes = format::size(self.policy.replay_body_max as u64);
         let text = format!("only while its body fits {bytes}; a larger one streams through");
         rows.push_from("replayed", text, self.layered("replay.max_body"));
-    }
-
-    fn unknown_row(&self) -> (String, Option<String>) {
-        let header = &self.policy.idempotency_header;
-        let method = &self.request.method;
-        let yes = |why: String| {
-            format!("if the outcome is unknown (timeout, reset, 500, 502, 504): {why}")
-        };
-        if method.is_idempotent() && self.overrides.is_empty() {
-            return (yes(format!("yes, {method} may be performed twice")), None);
-        }
-        if self.policy.repeat == Repeat::Declared {
-            return (yes("yes, declared repeatable".into()), Some(self.layered("repeatable")));
-        }
-        if has_idempotency_key(&self.request.headers, header) {
-            let from = self.layered("idempotency_header");
-            return (yes(format!("yes, it carries {header}")), Some(from));
-        }
-        let remedy = format!("no; send {header}, or declare the route repeatable");
-        (yes(remedy), None)
     }
 
     fn errors(&self, rows: &mut Rows) {

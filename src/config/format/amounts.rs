@@ -120,6 +120,12 @@ fn time_unit(word: &str) -> Option<u64> {
     })
 }
 
+/// Words that only say what is counted, or `per`.
+const NOISE: [&str; 22] = [
+    "r", "req", "reqs", "request", "requests", "call", "calls", "hit", "hits", "query", "queries",
+    "times", "ops", "per", "every", "each", "in", "a", "an", "any", "within", "p",
+];
+
 /// Calls and the window in nanoseconds: `500rpm`, `100 requests/min`, `10k/h`, `0.5/s`.
 pub(super) fn limit(text: &str) -> Option<(u32, u64)> {
     let tokens = tokens(text);
@@ -129,7 +135,7 @@ pub(super) fn limit(text: &str) -> Option<(u32, u64)> {
         [Token::Word(word)] if short_rate(word).is_some() => (*calls, short_rate(word)?),
         rest => {
             let noise = |token: &&Token<'_>| match token {
-                Token::Word(word) => is_noise(word),
+                Token::Word(word) => NOISE.contains(&&*word.to_lowercase()),
                 Token::Mark(mark) => matches!(mark, '/' | '@' | '-' | ':'),
                 Token::Number(_) => false,
             };
@@ -176,15 +182,6 @@ fn short_rate(word: &str) -> Option<u64> {
     let unit =
         ["rp", "qp", "tp", "cp", "reqp"].iter().find_map(|start| word.strip_prefix(start))?;
     ["s", "m", "h", "d", "min", "sec", "hr"].contains(&unit).then(|| time_unit(unit)).flatten()
-}
-
-/// Whether a word only says what is counted, or `per`.
-fn is_noise(word: &str) -> bool {
-    const WORDS: [&str; 22] = [
-        "r", "req", "reqs", "request", "requests", "call", "calls", "hit", "hits", "query",
-        "queries", "times", "ops", "per", "every", "each", "in", "a", "an", "any", "within", "p",
-    ];
-    WORDS.contains(&&*word.to_lowercase())
 }
 
 /// `30 sec`, `1 hour and 30 minutes`, `1.5h`, `PT30S`, `00:01:30`, `30`.

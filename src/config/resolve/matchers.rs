@@ -31,7 +31,16 @@ pub(super) fn never_matches(text: &str, prefix: &str, base: &str) -> Option<Stri
         return Some("on the wire such characters are percent-encoded: write them so".into());
     }
     let parts: Vec<_> = text.split('/').skip(1).collect();
-    if let Some(part) = parts.iter().find(|part| is_placeholder(part)) {
+    // `{id}`, `<id>`, `:id`: the notations of other programs for one segment.
+    let is_name = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let is_placeholder = |part: &&&str| {
+        part.starts_with('{') && part.ends_with('}')
+            || part.starts_with('<') && part.ends_with('>')
+            || part.strip_prefix(':').is_some_and(is_name)
+    };
+    if let Some(part) = parts.iter().find(is_placeholder) {
         return Some(format!("`{part}` is taken literally; `*` stands for one segment"));
     }
     if parts.iter().any(|part| matches!(*part, "." | "..")) {
@@ -45,16 +54,6 @@ pub(super) fn never_matches(text: &str, prefix: &str, base: &str) -> Option<Stri
 fn behind<'t>(text: &'t str, start: &str) -> Option<&'t str> {
     let rest = text.strip_prefix(start).filter(|_| !start.is_empty())?;
     if rest.is_empty() { Some("/") } else { Some(rest).filter(|rest| rest.starts_with('/')) }
-}
-
-/// `{id}`, `:id`, `<id>`: the notations of other programs for one segment.
-fn is_placeholder(part: &str) -> bool {
-    let braced = part.starts_with('{') && part.ends_with('}');
-    let angled = part.starts_with('<') && part.ends_with('>');
-    let colon = part.strip_prefix(':').is_some_and(|name| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    });
-    braced || angled || colon
 }
 
 /// The calls that a matcher matches: methods and path segments; nothing means every one.

@@ -19,7 +19,7 @@ use std::num::NonZeroUsize;
 use super::diagnostic::{Diagnostic, DiagnosticCode, Diagnostics};
 use super::environment::Environment;
 use super::item::{Content, Field, Item};
-use super::keys::{self, Absent, Key, Keys, Kind};
+use super::keys::{self, Absent, Keys, Kind};
 use super::provenance::Provenance;
 use super::secret::SecretsRead;
 use super::settings::{Loaded, Settings};
@@ -108,7 +108,16 @@ impl<'a> Resolver<'a> {
 
     fn admin(&mut self, root: &Scope<'a>) -> admin::Settings {
         let address = self.get(root, &keys::ADMIN_ADDRESS);
-        let token = self.admin_token(root);
+        // A bearer token travels as text.
+        let secret = self.secret(root, &keys::ADMIN_TOKEN);
+        let text = secret.as_ref().map(|secret| std::str::from_utf8(secret.bytes()));
+        if let Some(Err(_)) = text {
+            let at = root.written(&keys::ADMIN_TOKEN).map(|item| item.at);
+            let diagnostic = Diagnostic::new(DiagnosticCode::Secret, at, "the token is not UTF-8");
+            let diagnostic = diagnostic.key(root.key(&keys::ADMIN_TOKEN));
+            self.diagnostics.push(diagnostic.accepted("one line of visible characters"));
+        }
+        let token = text.and_then(Result::ok).map(|text| admin::Token(text.into()));
         if root.written(&keys::ADMIN_TOKEN).is_none() && !address.ip().is_loopback() {
             let at = root.written(&keys::ADMIN_ADDRESS).map(|item| item.at);
             let message =
@@ -119,19 +128,6 @@ impl<'a> Resolver<'a> {
             self.diagnostics.push(diagnostic.found(address.to_string()).accepted(accepted));
         }
         admin::Settings { address, token }
-    }
-
-    /// A bearer token travels as text.
-    fn admin_token(&mut self, root: &Scope<'a>) -> Option<admin::Token> {
-        let secret = self.secret(root, &keys::ADMIN_TOKEN)?;
-        let text = std::str::from_utf8(secret.bytes()).ok().map(|text| admin::Token(text.into()));
-        if text.is_none() {
-            let at = root.written(&keys::ADMIN_TOKEN).map(|item| item.at);
-            let diagnostic = Diagnostic::new(DiagnosticCode::Secret, at, "the token is not UTF-8");
-            let diagnostic = diagnostic.key(root.key(&keys::ADMIN_TOKEN));
-            self.diagnostics.push(diagnostic.accepted("one line of visible characters"));
-        }
-        text
     }
 
     /// Port 0 is another port each time, so two listeners may both have it.
@@ -160,10 +156,15 @@ impl<'a> Resolver<'a> {
         for key in keys.each() {
             let path =
                 if path.is_empty() { key.name.into() } else { format!("{path}.{}", key.name) };
-            match item.field(key.name) {
-                Some(field) => self.required_keys_inside(field, key.kind, &path),
-                None if key.absent == Absent::Required => self.missing_key(at, &key, &path),
-                None => {}
+            if let Some(field) = item.field(key.name) {
+                self.required_keys_inside(field, key.kind, &path);
+            } else if key.absent == Absent::Required {
+                let owner = path.rsplit_once('.').map(|(owner, _)| format!("`{owner}`"));
+                let owner = owner.unwrap_or_else(|| "the configuration".into());
+                let first = self.diagnostics.sources.all().first().map(|_| Location::whole(0));
+                let message = format!("{owner} has no `{}`", key.name);
+                let diagnostic = Diagnostic::new(DiagnosticCode::MissingKey, at.or(first), message);
+                self.diagnostics.push(diagnostic.key(path).accepted(key.accepted()));
             }
         }
     }
@@ -187,14 +188,5 @@ impl<'a> Resolver<'a> {
             }
             _ => {}
         }
-    }
-
-    fn missing_key(&mut self, at: Option<Location>, key: &Key, path: &str) {
-        let owner = path.rsplit_once('.').map(|(owner, _)| format!("`{owner}`"));
-        let owner = owner.unwrap_or_else(|| "the configuration".into());
-        let first = self.diagnostics.sources.all().first().map(|_| Location::whole(0));
-        let message = format!("{owner} has no `{}`", key.name);
-        let diagnostic = Diagnostic::new(DiagnosticCode::MissingKey, at.or(first), message);
-        self.diagnostics.push(diagnostic.key(path).accepted(key.accepted()));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::diagnostic::{Diagnostic, DiagnosticCode, Diagnostics};
 use crate::config::environment::Environment;
 use crate::config::format::Format;
-use crate::config::item::{Content, Field, Item, SecretRef};
+use crate::config::item::{Content, Field, Item};
 use crate::config::keys::{Declaration, Groups, List, Maps, Optional, SecretSetting, Setting};
 use crate::config::provenance::{Origin, Provenance};
 use crate::config::secret::{Secret, SecretsRead};
@@ -202,26 +202,22 @@ impl<'a> Resolver<'a> {
         let Content::Secret(reference) = &item.content else { return None };
         let key = scope.key(setting);
         self.record(scope, setting, reference.to_yaml(), self.origin(item));
-        let secret = self.read_secret(reference, item.at, &key)?;
-        if let [b'"', .., b'"'] | [b'\'', .., b'\''] = secret.bytes() {
-            self.warn(item.at, &key, "the secret is in quotes, which are sent as a part of it");
-        }
-        Some(secret)
-    }
-
-    fn read_secret(&mut self, reference: &SecretRef, at: Location, key: &str) -> Option<Secret> {
         if self.secrets == SecretsRead::No {
-            return Some(Secret::unread(key));
+            return Some(Secret::unread(&key));
         }
-        let folder = self.diagnostics.sources.folder(at);
+        let folder = self.diagnostics.sources.folder(item.at);
         let message = match Secret::resolve(reference, self.env, folder) {
             Ok(secret) if http::HeaderValue::from_bytes(secret.bytes()).is_ok() => {
+                if let [b'"', .., b'"'] | [b'\'', .., b'\''] = secret.bytes() {
+                    let message = "the secret is in quotes, which are sent as a part of it";
+                    self.warn(item.at, &key, message);
+                }
                 return Some(secret);
             }
             Ok(_) => "the secret has bytes that a header cannot carry".to_owned(),
             Err(message) => message,
         };
-        let diagnostic = Diagnostic::new(DiagnosticCode::Secret, Some(at), message).key(key);
+        let diagnostic = Diagnostic::new(DiagnosticCode::Secret, Some(item.at), message).key(key);
         let accepted = "one line of visible characters, in a variable or a file";
         self.diagnostics.push(diagnostic.accepted(accepted));
         None

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use super::policy::matcher;
 use super::reader::{Record, Resolver, Scope};
 use super::unused::KnownUpstream;
-use crate::allowance::{AccountRule, Allowance, Grant, SCOPES_MAX, scopes_of};
+use crate::allowance::{AccountRule, Grant, SCOPES_MAX, scopes_of};
 use crate::config::diagnostic::{Diagnostic, DiagnosticCode};
 use crate::config::files::{cannot_read, read_bounded};
 use crate::config::format::{Format as _, Header, Url, origin_text};
@@ -52,7 +52,16 @@ impl<'a> Resolver<'a> {
         let url = self.optional(&scope, &keys::URL);
         let account = self.account(root, &scope);
         let allowances = self.allowances(&scope);
-        self.warn_of_forgetting(&field.key, &allowances);
+        // A long window that is forgotten at a restart can be spent twice.
+        for allowance in &allowances {
+            if let Grant::Window { window, .. } = allowance.grant
+                && window >= keys::GUARDED_BELOW
+            {
+                let key = format!("{}.{}", scope.key(&keys::ALLOWANCES), allowance.name);
+                let message = "what is spent is forgotten when the process ends";
+                self.warnings.push(format!("{key}: {message}"));
+            }
+        }
         let credential = self.credential(&scope);
         let policy = self.call_policy(&scope);
         let entries = scope.maps(&keys::ROUTES).iter().enumerate();
@@ -258,7 +267,15 @@ impl<'a> Resolver<'a> {
         }
         for members in own.values().chain(shared.values()) {
             self.check_agreement(members);
-            self.check_scopes(members);
+            let count = scopes_of(members.iter().map(|(_, upstream)| &upstream.allowances[..]));
+            let Some((field, _)) = members.last().filter(|_| count > SCOPES_MAX) else { continue };
+            let message = format!("one account has {count} scopes");
+            let diagnostic = Diagnostic::new(DiagnosticCode::Range, Some(field.at), message);
+            let diagnostic = diagnostic.key(format!("upstreams.{}.allowances", field.key));
+            self.diagnostics.push(diagnostic.found(count.to_string()).accepted(format!(
+                "at most {SCOPES_MAX}: the allowances of all upstreams of the account, those with \
+                 the same name counted once, and three for each upstream"
+            )));
         }
     }
 
@@ -281,36 +298,6 @@ impl<'a> Resolver<'a> {
                     let diagnostic = diagnostic.key(key).related(first, "the other");
                     self.diagnostics.push(diagnostic.accepted("the same grant, or another name"));
                 }
-            }
-        }
-    }
-
-    fn check_scopes(&mut self, members: &[(&Field, &gateway::Upstream)]) {
-        let count = scopes_of(members.iter().map(|(_, upstream)| &upstream.allowances[..]));
-        if count <= SCOPES_MAX {
-            return;
-        }
-        let Some((field, _)) = members.last() else { return };
-        let message = format!("one account has {count} scopes");
-        let diagnostic = Diagnostic::new(DiagnosticCode::Range, Some(field.at), message);
-        let diagnostic = diagnostic.key(format!("upstreams.{}.allowances", field.key));
-        self.diagnostics.push(diagnostic.found(count.to_string()).accepted(format!(
-            "at most {SCOPES_MAX}: the allowances of all upstreams of the account, those with the \
-             same name counted once, and three for each upstream"
-        )));
-    }
-
-    /// A long window that is forgotten at a restart can be spent twice.
-    fn warn_of_forgetting(&mut self, upstream: &str, allowances: &[Allowance]) {
-        for allowance in allowances {
-            let long = matches!(allowance.grant, Grant::Window { window, .. }
-                if window >= keys::GUARDED_BELOW);
-            if long {
-                self.warnings.push(format!(
-                    "upstreams.{upstream}.allowances.{}: what is spent is forgotten when the \
-                     process ends",
-                    allowance.name
-                ));
             }
         }
     }

@@ -45,11 +45,23 @@ impl<B: Body<Data = Bytes, Error = E> + Unpin, E> Coalesced<B, E> {
             }
         }
     }
+}
 
-    /// `first`, and what is ready after it.
-    fn join(&mut self, first: Bytes, cx: &mut Context<'_>) -> Bytes {
+impl<B: Body<Data = Bytes, Error = E> + Unpin, E: Unpin> Body for Coalesced<B, E> {
+    type Data = Bytes;
+    type Error = E;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next<E>> {
+        if let Some(next) = self.next.take() {
+            return Poll::Ready(next);
+        }
+        let first = match ready!(self.poll_piece(cx)) {
+            Ok(small) if small.len() < SMALL_BYTES_MAX => small,
+            Ok(large) => return Poll::Ready(Some(Ok(Frame::data(large)))),
+            Err(other) => return Poll::Ready(other),
+        };
         let mut joined = BytesMut::new();
-        while joined.len().max(first.len()) < JOINED_BYTES_MAX && !self.body.is_end_stream() {
+        while joined.len() < JOINED_BYTES_MAX && !self.body.is_end_stream() {
             match self.poll_piece(cx) {
                 Poll::Ready(Ok(more)) => {
                     if joined.is_empty() {
@@ -64,23 +76,7 @@ impl<B: Body<Data = Bytes, Error = E> + Unpin, E> Coalesced<B, E> {
                 Poll::Pending => break,
             }
         }
-        if joined.is_empty() { first } else { joined.freeze() }
-    }
-}
-
-impl<B: Body<Data = Bytes, Error = E> + Unpin, E: Unpin> Body for Coalesced<B, E> {
-    type Data = Bytes;
-    type Error = E;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Next<E>> {
-        if let Some(next) = self.next.take() {
-            return Poll::Ready(next);
-        }
-        let data = match ready!(self.poll_piece(cx)) {
-            Ok(small) if small.len() < SMALL_BYTES_MAX => self.join(small, cx),
-            Ok(large) => large,
-            Err(other) => return Poll::Ready(other),
-        };
+        let data = if joined.is_empty() { first } else { joined.freeze() };
         Poll::Ready(Some(Ok(Frame::data(data))))
     }
 

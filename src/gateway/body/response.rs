@@ -26,7 +26,7 @@ pub enum ResponseBody<B> {
     Streamed(Box<Streamed<B>>),
 }
 
-impl<B: upstream::ResponseBody> ResponseBody<B> {
+impl<B: upstream::ExchangeBody> ResponseBody<B> {
     /// The body of a vendor's response. If all of it is here, it is not streamed, and its place
     /// among the concurrent attempts is free.
     pub(in crate::gateway) fn of_vendor(

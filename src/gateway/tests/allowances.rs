@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 
 use super::harness::{Harness, harness, window};
-use super::upstream::Reply;
+use super::upstream::ExchangeScript;
 use super::{OK, PATIENT};
 use crate::allowance::{Allowance, Grant, HoldView, Mode, ScopeKind, ScopeView, Spread};
 use crate::gateway::Upstream;
@@ -38,7 +38,7 @@ fn counter(harness: &Harness, name: &str) -> u64 {
     value.expect("the series exists").parse().unwrap()
 }
 
-const USED_UP: Reply = Reply::respond(
+const USED_UP: ExchangeScript = ExchangeScript::respond(
     10,
     200,
     &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1800")],
@@ -93,8 +93,8 @@ async fn the_arrival_guard_counts_from_the_last_byte_of_the_request() {
             }
             upstream.allowances.push(allowance);
         };
-        let replies = [Reply::respond(answered, 200, &[], "taken").uploading(taken), OK];
-        let harness = Arc::new(harness("auto", &replies, guarded));
+        let scripts = [ExchangeScript::respond(answered, 200, &[], "taken").uploading(taken), OK];
+        let harness = Arc::new(harness("auto", &scripts, guarded));
         let other = Arc::clone(&harness);
         let slow = tokio::spawn(async move { other.get("/slow").await });
         tokio::task::yield_now().await;
@@ -115,7 +115,7 @@ async fn crowd(harness: &Arc<Harness>, calls: u32) -> Vec<u16> {
     all.join_all().await
 }
 
-const THROTTLED: Reply = Reply::respond(10, 429, &[("retry-after", "1")], "{}");
+const THROTTLED: ExchangeScript = ExchangeScript::respond(10, 429, &[("retry-after", "1")], "{}");
 
 #[tokio::test(start_paused = true)]
 async fn a_throttle_after_a_single_call_does_not_slow_a_crowd() {
@@ -128,10 +128,10 @@ async fn a_throttle_after_a_single_call_does_not_slow_a_crowd() {
 
 #[tokio::test(start_paused = true)]
 async fn a_throttle_halves_the_observed_rate_which_soon_doubles_again() {
-    let mut replies = vec![OK; 40];
-    replies.push(THROTTLED);
-    replies.push(OK);
-    let harness = Arc::new(harness("auto", &replies, |upstream| upstream.queue_max = 1_000));
+    let mut scripts = vec![OK; 40];
+    scripts.push(THROTTLED);
+    scripts.push(OK);
+    let harness = Arc::new(harness("auto", &scripts, |upstream| upstream.queue_max = 1_000));
     assert!(crowd(&harness, 40).await.iter().all(|status| *status == 200));
     harness.until(2.0).await;
     assert_eq!(harness.get("/things").await, 200);
@@ -165,8 +165,11 @@ async fn failures_of_one_path_do_not_hold_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn retries_do_not_make_five_failed_calls_an_outage() {
-    let harness =
-        Arc::new(harness("auto", &[Reply::fail_to_connect(5, FailureKind::Refused)], |_| {}));
+    let harness = Arc::new(harness(
+        "auto",
+        &[ExchangeScript::fail_to_connect(5, FailureKind::Refused)],
+        |_| {},
+    ));
     for _ in 0..5 {
         assert_eq!(harness.get("/things").await, 502);
     }
@@ -175,10 +178,12 @@ async fn retries_do_not_make_five_failed_calls_an_outage() {
 
 #[tokio::test(start_paused = true)]
 async fn failures_of_several_paths_or_of_the_connection_are_an_outage() {
-    let failing =
-        [Reply::respond(1, 500, &[], "{}"), Reply::fail_to_connect(1, FailureKind::Refused)];
-    for reply in failing {
-        let harness = Arc::new(harness("auto", &[reply], once));
+    let failing = [
+        ExchangeScript::respond(1, 500, &[], "{}"),
+        ExchangeScript::fail_to_connect(1, FailureKind::Refused),
+    ];
+    for script in failing {
+        let harness = Arc::new(harness("auto", &[script], once));
         for place in 0..19 {
             let path = ["/orders", "/users", "/files"][place % 3];
             assert_eq!(harness.get(path).await, 502);
@@ -214,9 +219,10 @@ async fn the_probe_of_an_outage_goes_to_another_path_if_a_call_for_one_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lower_limit_stands_for_a_day_after_the_vendor_last_reported_it() {
-    const LESS: Reply = Reply::respond(10, 200, &[("ratelimit-policy", "\"a\";q=10;w=60")], "fine");
-    const MORE: Reply =
-        Reply::respond(10, 200, &[("ratelimit-policy", "\"a\";q=500;w=60")], "fine");
+    const LESS: ExchangeScript =
+        ExchangeScript::respond(10, 200, &[("ratelimit-policy", "\"a\";q=10;w=60")], "fine");
+    const MORE: ExchangeScript =
+        ExchangeScript::respond(10, 200, &[("ratelimit-policy", "\"a\";q=500;w=60")], "fine");
     let hundred = |upstream: &mut Upstream| {
         upstream.allowances.push(window("minute", 100, 60, Spread::None));
     };
@@ -238,14 +244,14 @@ async fn a_rate_limit_policy_changes_only_the_allowance_with_its_window() {
     let hundred = |upstream: &mut Upstream| {
         upstream.allowances.push(window("minute", 100, 60, Spread::None));
     };
-    let harness = harness("auto", &[Reply::respond(10, 200, TWO, "fine")], hundred);
+    let harness = harness("auto", &[ExchangeScript::respond(10, 200, TWO, "fine")], hundred);
     assert_eq!(harness.get("/things").await, 200);
     assert_eq!(limit(&harness, "minute"), 50);
 }
 
 #[tokio::test(start_paused = true)]
 async fn calls_of_others_occupy_the_allowance_until_the_reset() {
-    const SOME: Reply = Reply::respond(
+    const SOME: ExchangeScript = ExchangeScript::respond(
         10,
         200,
         &[
@@ -270,7 +276,7 @@ async fn calls_of_others_occupy_the_allowance_until_the_reset() {
 #[tokio::test(start_paused = true)]
 async fn a_throttle_is_unexpected_only_if_an_enforced_window_had_room() {
     const UNEXPECTED: &str = "evenkeel_upstream_throttled_unexpected_total";
-    let throttled = Reply::respond(10, 429, &[], "{}");
+    let throttled = ExchangeScript::respond(10, 429, &[], "{}");
     let minute = |mode| Allowance { mode, ..window("minute", 100, 60, Spread::None) };
     let exempt = || {
         let things = Matcher { methods: None, path: Some("/**".parse().unwrap()) };
@@ -287,9 +293,9 @@ async fn a_throttle_is_unexpected_only_if_an_enforced_window_had_room() {
     ];
     for (allowances, expected) in rows {
         let described = format!("{allowances:?}");
-        let replies = [throttled, OK];
+        let scripts = [throttled, OK];
         let harness =
-            Arc::new(harness("auto", &replies, |upstream| upstream.allowances = allowances));
+            Arc::new(harness("auto", &scripts, |upstream| upstream.allowances = allowances));
         assert_eq!(crowd(&harness, 1).await, [200]);
         assert_eq!(counter(&harness, UNEXPECTED), expected, "{described}");
     }
@@ -297,9 +303,9 @@ async fn a_throttle_is_unexpected_only_if_an_enforced_window_had_room() {
 
 #[tokio::test(start_paused = true)]
 async fn concurrent_throttles_are_unexpected_once() {
-    let throttled = Reply::respond(10, 429, &[("retry-after", "1")], "{}");
-    let replies: Vec<_> = vec![throttled; 40].into_iter().chain([OK]).collect();
-    let harness = Arc::new(harness("auto", &replies, |upstream| {
+    let throttled = ExchangeScript::respond(10, 429, &[("retry-after", "1")], "{}");
+    let scripts: Vec<_> = vec![throttled; 40].into_iter().chain([OK]).collect();
+    let harness = Arc::new(harness("auto", &scripts, |upstream| {
         upstream.allowances = vec![window("minute", 1_000, 60, Spread::None)];
     }));
     crowd(&harness, 40).await;
@@ -320,10 +326,10 @@ fn at_a_time(limit: u32) -> impl FnOnce(&mut Upstream) {
     }
 }
 
-/// The second at which a call is sent whose only slot is taken by a call with this reply, whose
+/// The second at which a call is sent whose only slot is taken by a call with this script, whose
 /// client leaves after so many seconds.
-async fn second_after(reply: Reply, leaves_after: u64) -> u64 {
-    let harness = Arc::new(harness("auto", &[reply, OK], at_a_time(1)));
+async fn second_after(script: ExchangeScript, leaves_after: u64) -> u64 {
+    let harness = Arc::new(harness("auto", &[script, OK], at_a_time(1)));
     let first = Arc::clone(&harness);
     let first = tokio::spawn(async move { first.get("/first").await });
     tokio::task::yield_now().await;
@@ -338,40 +344,40 @@ async fn second_after(reply: Reply, leaves_after: u64) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn a_concurrency_slot_is_taken_for_as_long_as_the_vendor_may_work() {
     let rows = [
-        ("answered", Reply::respond(1_000, 200, &[], "fine"), 9, 1),
-        ("responded with a complete error", Reply::respond(1_000, 500, &[], "{}"), 9, 1),
-        ("timed out", Reply::SILENCE, 99, 35),
-        ("its client left", Reply::SILENCE, 3, 33),
+        ("answered", ExchangeScript::respond(1_000, 200, &[], "fine"), 9, 1),
+        ("responded with a complete error", ExchangeScript::respond(1_000, 500, &[], "{}"), 9, 1),
+        ("timed out", ExchangeScript::SILENCE, 99, 35),
+        ("its client left", ExchangeScript::SILENCE, 3, 33),
         (
             "its client left during the upload",
-            Reply::respond(9_000, 200, &[], "taken").uploading(4_000),
+            ExchangeScript::respond(9_000, 200, &[], "taken").uploading(4_000),
             2,
             32,
         ),
         (
             "its client left during the response body",
-            Reply::respond(0, 200, &[], "slow").silent_for(20_000),
+            ExchangeScript::respond(0, 200, &[], "slow").silent_for(20_000),
             4,
             34,
         ),
-        ("broke", Reply::fail(1_000, FailureKind::Reset), 9, 31),
-        ("was refused", Reply::fail(1_000, FailureKind::RefusedStream), 9, 1),
-        ("was never sent", Reply::fail_to_connect(1_000, FailureKind::Reset), 9, 1),
+        ("broke", ExchangeScript::fail(1_000, FailureKind::Reset), 9, 31),
+        ("was refused", ExchangeScript::fail(1_000, FailureKind::RefusedStream), 9, 1),
+        ("was never sent", ExchangeScript::fail_to_connect(1_000, FailureKind::Reset), 9, 1),
         (
             "its client left before a connection was there",
-            Reply::fail_to_connect(50_000, FailureKind::Refused),
+            ExchangeScript::fail_to_connect(50_000, FailureKind::Refused),
             2,
             2,
         ),
     ];
-    for (what, reply, leaves_after, second) in rows {
-        assert_eq!(second_after(reply, leaves_after).await, second, "{what}");
+    for (what, script, leaves_after, second) in rows {
+        assert_eq!(second_after(script, leaves_after).await, second, "{what}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn clients_that_leave_do_not_raise_concurrency_at_the_vendor() {
-    let harness = Arc::new(harness("auto", &[Reply::SILENCE], at_a_time(4)));
+    let harness = Arc::new(harness("auto", &[ExchangeScript::SILENCE], at_a_time(4)));
     for second in 0..60_u64 {
         let calls: Vec<_> = (0..4)
             .map(|_| {

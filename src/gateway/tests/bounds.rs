@@ -7,7 +7,7 @@ use http::{Method, Request, StatusCode};
 use serde_json::json;
 
 use super::harness::{harness, limited, window};
-use super::upstream::Reply;
+use super::upstream::ExchangeScript;
 use super::{OK, PATIENT};
 use crate::allowance::{Allowance, Grant, Spread};
 use crate::gateway::{ClientConnection, IncomingBody, OriginalHeads, Upstream};
@@ -19,7 +19,9 @@ use crate::time::Moment;
 async fn silent_for(seconds: u64, media_type: &'static str) -> (Option<FailureKind>, u64) {
     let harness = harness(
         "auto",
-        &[Reply::respond(0, 200, &[], "slow").media_type(media_type).silent_for(seconds * 1_000)],
+        &[ExchangeScript::respond(0, 200, &[], "slow")
+            .media_type(media_type)
+            .silent_for(seconds * 1_000)],
         |_| {},
     );
     let (head, body, _) = harness.stream_to(Method::GET, "/vendor/things", &[]).await;
@@ -38,17 +40,18 @@ async fn an_event_stream_may_be_silent_for_five_minutes() {
 
 #[tokio::test(start_paused = true)]
 async fn a_longer_configured_idle_timeout_applies_to_event_streams_too() {
-    let replies =
-        [Reply::respond(0, 200, &[], "slow").media_type("text/event-stream").silent_for(599_000)];
+    let scripts = [ExchangeScript::respond(0, 200, &[], "slow")
+        .media_type("text/event-stream")
+        .silent_for(599_000)];
     let patient = |upstream: &mut Upstream| upstream.policy.idle_timeout = Duration::from_secs(600);
-    let harness = harness("auto", &replies, patient);
+    let harness = harness("auto", &scripts, patient);
     assert_eq!(harness.call(Method::GET, &[]).await.body, "slow");
 }
 
 /// The status of a call to a vendor that takes one at a time, made while the client has not read
 /// the response to the first one, and the attempts once that is dropped and a third call has
 /// succeeded.
-async fn call_beside_unread(first: Reply) -> (StatusCode, usize) {
+async fn call_beside_unread(first: ExchangeScript) -> (StatusCode, usize) {
     let single = |upstream: &mut Upstream| {
         let grant = Grant::Concurrency { limit: 1 };
         let linger = Duration::from_secs(30);
@@ -68,7 +71,7 @@ async fn call_beside_unread(first: Reply) -> (StatusCode, usize) {
 async fn an_unread_response_occupies_a_slot_only_while_its_body_streams() {
     assert_eq!(call_beside_unread(OK).await, (StatusCode::OK, 3));
     assert_eq!(
-        call_beside_unread(Reply::respond(0, 200, &[], "slow").silent_for(5_000)).await,
+        call_beside_unread(ExchangeScript::respond(0, 200, &[], "slow").silent_for(5_000)).await,
         (StatusCode::TOO_MANY_REQUESTS, 2)
     );
 }
@@ -101,9 +104,9 @@ async fn a_request_for_a_slot_is_counted_once_per_limit() {
 /// The attempts of so many calls. Every fifth response is a 500, which is too few for an outage, so
 /// only the retry budget limits them.
 async fn attempts_of(calls: u32, pause: Duration) -> usize {
-    let failing = Reply::respond(1, 500, &[], "{}");
-    let replies: Vec<_> = [OK, OK, OK, OK, failing].into_iter().cycle().take(10_000).collect();
-    let harness = Arc::new(harness("auto", &replies, |_| {}));
+    let failing = ExchangeScript::respond(1, 500, &[], "{}");
+    let scripts: Vec<_> = [OK, OK, OK, OK, failing].into_iter().cycle().take(10_000).collect();
+    let harness = Arc::new(harness("auto", &scripts, |_| {}));
     let mut all = tokio::task::JoinSet::new();
     for number in 0..calls {
         harness.clock.sleep_until(Moment::START.plus(pause * number)).await;

@@ -6,14 +6,14 @@ use http::Method;
 use serde_json::json;
 
 use super::harness::{REQUEST_BODY, harness, one_at_a_time};
-use super::upstream::Reply;
+use super::upstream::ExchangeScript;
 use super::{NO_WAIT, OK, PATIENT};
 use crate::gateway::Upstream;
 use crate::outcome::FailureKind;
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_breaks_before_its_first_byte_is_sent_again() {
-    let broken = Reply::fail_to_connect(1, FailureKind::Reset);
+    let broken = ExchangeScript::fail_to_connect(1, FailureKind::Reset);
     let harness = harness("auto", &[broken, OK], |_| {});
     harness.call(Method::POST, &[]).await.assert_status(200);
     harness.assert_attempts(2);
@@ -24,7 +24,7 @@ async fn a_request_that_breaks_before_its_first_byte_is_sent_again() {
 #[tokio::test(start_paused = true)]
 async fn a_request_that_breaks_at_any_byte_is_sent_again_only_if_that_is_safe() {
     for bytes in 0..=REQUEST_BODY.len() {
-        let broken = Reply::fail(1, FailureKind::Reset).taking(bytes);
+        let broken = ExchangeScript::fail(1, FailureKind::Reset).taking(bytes);
         let unsafe_method = harness("auto", &[broken, OK], |_| {});
         let response = unsafe_method.call(Method::POST, &[]).await;
         response.assert_problem(
@@ -45,7 +45,7 @@ async fn a_request_that_breaks_at_any_byte_is_sent_again_only_if_that_is_safe() 
 async fn a_response_body_that_breaks_at_any_byte_breaks_there_for_the_client() {
     const TEXT: &str = "a response";
     for bytes in 0..=TEXT.len() {
-        let broken = Reply::respond(1, 200, &[], TEXT).breaking_after(bytes);
+        let broken = ExchangeScript::respond(1, 200, &[], TEXT).breaking_after(bytes);
         let harness = harness("auto", &[broken, OK], one_at_a_time);
         let (head, body, _) = harness.stream_to(Method::GET, "/vendor/things", &[]).await;
         assert_eq!(head.status.as_u16(), 200);
@@ -61,7 +61,7 @@ async fn a_response_body_that_breaks_at_any_byte_breaks_there_for_the_client() {
 async fn an_error_body_that_breaks_at_any_byte_leaves_what_the_status_says() {
     const TEXT: &str = r#"{"message":"Something broke."}"#;
     for bytes in 0..=TEXT.len() {
-        let broken = Reply::respond(1, 500, &[], TEXT).breaking_after(bytes);
+        let broken = ExchangeScript::respond(1, 500, &[], TEXT).breaking_after(bytes);
         let harness = harness("auto", &[broken], |_| {});
         let response = harness.call(Method::POST, &[]).await;
         response.assert_problem(502, json!({"code": "upstream_error", "attempts": 1}));
@@ -72,7 +72,7 @@ async fn an_error_body_that_breaks_at_any_byte_leaves_what_the_status_says() {
 #[tokio::test(start_paused = true)]
 async fn a_response_that_comes_before_the_upload_ends_passes_at_once() {
     for bytes in 0..REQUEST_BODY.len() {
-        let early = Reply::respond(5, 200, &[], "early").taking(bytes);
+        let early = ExchangeScript::respond(5, 200, &[], "early").taking(bytes);
         let harness = harness("auto", &[early], |_| {});
         let response = harness.call(Method::POST, &[]).await;
         response.assert_status(200);
@@ -84,7 +84,7 @@ async fn a_response_that_comes_before_the_upload_ends_passes_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn an_early_error_response_is_classified_like_any_other() {
-    let early = Reply::respond(5, 429, &[("retry-after", "2")], "{}").taking(3);
+    let early = ExchangeScript::respond(5, 429, &[("retry-after", "2")], "{}").taking(3);
     let harness = harness("auto", &[early, OK], |_| {});
     harness.call(Method::POST, &[]).await.assert_status(200);
     harness.assert_attempts(2);
@@ -94,7 +94,7 @@ async fn an_early_error_response_is_classified_like_any_other() {
 #[tokio::test(start_paused = true)]
 async fn an_upload_that_the_vendor_stops_reading_times_out() {
     for bytes in 0..REQUEST_BODY.len() {
-        let stalled = Reply::SILENCE.taking(bytes);
+        let stalled = ExchangeScript::SILENCE.taking(bytes);
         let once = |upstream: &mut Upstream| {
             one_at_a_time(upstream);
             upstream.policy.attempts = 1;
@@ -112,8 +112,8 @@ async fn an_upload_that_the_vendor_stops_reading_times_out() {
 
 #[tokio::test(start_paused = true)]
 async fn the_wait_for_a_connection_is_not_a_timeout_of_the_attempt() {
-    let slow = Reply::respond(0, 200, &[], "ok").connecting(20_000);
-    let harness = harness("auto", &[slow, Reply::SILENCE], |upstream| {
+    let slow = ExchangeScript::respond(0, 200, &[], "ok").connecting(20_000);
+    let harness = harness("auto", &[slow, ExchangeScript::SILENCE], |upstream| {
         upstream.policy.attempt_timeout = Duration::from_secs(5);
         upstream.policy.idle_timeout = Duration::from_secs(3);
         upstream.policy.attempts = 1;

@@ -7,7 +7,7 @@ use http::Method;
 use serde_json::json;
 
 use super::harness::{REQUEST_BODY, harness, window};
-use super::upstream::Reply;
+use super::upstream::ExchangeScript;
 use super::{DEADLOCK, MAINTENANCE, OK, PATIENT, wordbee};
 use crate::allowance::Spread;
 use crate::gateway::Upstream;
@@ -80,7 +80,7 @@ async fn a_deadlock_that_persists_is_not_reported_as_the_clients_mistake() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_is_retried_only_if_that_is_safe_and_within_patience() {
-    let harness = harness("droplink", &[Reply::SILENCE], |_| {});
+    let harness = harness("droplink", &[ExchangeScript::SILENCE], |_| {});
     let response = harness.call(Method::POST, &[PATIENT]).await;
     response.assert_problem(504, json!({"outcome_unknown": true}));
     assert_eq!(response.after.as_secs(), 60);
@@ -92,7 +92,7 @@ async fn a_timeout_is_retried_only_if_that_is_safe_and_within_patience() {
 
 #[tokio::test(start_paused = true)]
 async fn a_timeout_of_a_call_with_an_idempotency_key_is_retried_after_five_minutes() {
-    let harness = harness("droplink", &[Reply::SILENCE, OK], |_| {});
+    let harness = harness("droplink", &[ExchangeScript::SILENCE, OK], |_| {});
     let response = harness.call(Method::POST, &[PATIENT, ("idempotency-key", "k")]).await;
     response.assert_status(200);
     assert_eq!(response.headers["preference-applied"], "wait=3600");
@@ -126,13 +126,21 @@ async fn after_a_few_retries_the_problem_names_the_support_contact() {
 #[tokio::test(start_paused = true)]
 async fn four_kinds_of_failure_have_four_codes() {
     let rows = [
-        (Reply::fail_to_connect(1, FailureKind::Refused), "upstream_unreachable", "scripted"),
-        (Reply::fail_to_connect(1, FailureKind::TlsCertificate), "upstream_tls", "scripted"),
-        (Reply::fail(1, FailureKind::Protocol), "upstream_protocol", "scripted"),
-        (Reply::SILENCE, "upstream_timeout", "no answer in time"),
+        (
+            ExchangeScript::fail_to_connect(1, FailureKind::Refused),
+            "upstream_unreachable",
+            "scripted",
+        ),
+        (
+            ExchangeScript::fail_to_connect(1, FailureKind::TlsCertificate),
+            "upstream_tls",
+            "scripted",
+        ),
+        (ExchangeScript::fail(1, FailureKind::Protocol), "upstream_protocol", "scripted"),
+        (ExchangeScript::SILENCE, "upstream_timeout", "no answer in time"),
     ];
-    for (reply, code, details) in rows {
-        let harness = harness("droplink", &[reply], |_| {});
+    for (script, code, details) in rows {
+        let harness = harness("droplink", &[script], |_| {});
         let response = harness.call(Method::POST, &[]).await;
         assert_eq!(response.problem()["code"], code);
         let proxy_status = response.headers["proxy-status"].to_str().unwrap();
@@ -142,7 +150,7 @@ async fn four_kinds_of_failure_have_four_codes() {
 
 #[tokio::test(start_paused = true)]
 async fn the_budget_bounds_blind_retries() {
-    let harness = harness("auto", &[Reply::respond(1, 500, &[], "{}")], |_| {});
+    let harness = harness("auto", &[ExchangeScript::respond(1, 500, &[], "{}")], |_| {});
     let harness = Arc::new(harness);
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..200 {
@@ -168,7 +176,7 @@ async fn a_throttle_that_states_no_wait_is_retried_after_ten_seconds() {
 #[tokio::test(start_paused = true)]
 async fn a_shortage_of_our_own_is_reported_as_such_and_holds_nothing() {
     for kind in [FailureKind::LocalResources, FailureKind::ConnectionLimit] {
-        let harness = harness("auto", &[Reply::fail_to_connect(0, kind)], |upstream| {
+        let harness = harness("auto", &[ExchangeScript::fail_to_connect(0, kind)], |upstream| {
             upstream.policy.attempts = 1;
             upstream.allowances.push(window("all", 5, 3_600, Spread::None));
         });

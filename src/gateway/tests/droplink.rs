@@ -8,7 +8,7 @@ use http::Method;
 use serde_json::json;
 
 use super::harness::{Harness, harness, seeded, window};
-use super::upstream::Reply;
+use super::upstream::ExchangeScript;
 use super::{DEADLOCK, MAINTENANCE, NO_WAIT, OK, PATIENT};
 use crate::allowance::Spread;
 use crate::gateway::Upstream;
@@ -17,12 +17,15 @@ use crate::time::Moment;
 /// May be repeated, and may wait an hour.
 const KEYED: &[(&str, &str)] = &[PATIENT, ("idempotency-key", "k")];
 
-const THROTTLED: Reply = Reply::respond(10, 429, &[], r#"{"error":"Too many requests."}"#);
-const BROKEN: Reply = Reply::respond(10, 500, &[], r#"{"error":"The database malfunctioned."}"#);
+const THROTTLED: ExchangeScript =
+    ExchangeScript::respond(10, 429, &[], r#"{"error":"Too many requests."}"#);
+const BROKEN: ExchangeScript =
+    ExchangeScript::respond(10, 500, &[], r#"{"error":"The database malfunctioned."}"#);
 
 #[tokio::test(start_paused = true)]
 async fn d3_a_response_at_59_9_s_passes_and_an_attempt_ends_at_60_s() {
-    let slow = |millis| harness("droplink", &[Reply::respond(millis, 200, &[], "fine")], |_| {});
+    let slow =
+        |millis| harness("droplink", &[ExchangeScript::respond(millis, 200, &[], "fine")], |_| {});
     let response = slow(59_900).call(Method::POST, &[]).await;
     response.assert_status(200);
     assert_eq!(response.after.as_millis(), 59_900);
@@ -38,7 +41,7 @@ async fn d3_a_response_at_59_9_s_passes_and_an_attempt_ends_at_60_s() {
 async fn d5_a_timeout_is_retried_after_five_minutes_and_jitter_only_adds() {
     let mut waits = Vec::new();
     for seed in 0..40 {
-        let harness = seeded(seed, "droplink", &[Reply::SILENCE, OK], |_| {});
+        let harness = seeded(seed, "droplink", &[ExchangeScript::SILENCE, OK], |_| {});
         harness.call(Method::POST, KEYED).await.assert_status(200);
         let [gap] = harness.gaps()[..] else { panic!("two attempts") };
         waits.push(gap - 60_000);
@@ -51,7 +54,7 @@ async fn d5_a_timeout_is_retried_after_five_minutes_and_jitter_only_adds() {
 
 #[tokio::test(start_paused = true)]
 async fn d8_a_wait_beyond_the_calls_patience_is_reported_at_once() {
-    let harness = harness("droplink", &[Reply::SILENCE], |_| {});
+    let harness = harness("droplink", &[ExchangeScript::SILENCE], |_| {});
     let response = harness.call(Method::GET, &[("prefer", "wait=90")]).await;
     response.assert_problem(
         504,
@@ -64,7 +67,7 @@ async fn d8_a_wait_beyond_the_calls_patience_is_reported_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn d18_a_rate_limit_in_disguise_waits_ten_seconds_or_is_reported_as_429() {
-    const DISGUISED: Reply = Reply::respond(
+    const DISGUISED: ExchangeScript = ExchangeScript::respond(
         10,
         400,
         &[],
@@ -90,11 +93,11 @@ async fn call_until(harness: &Harness, seconds: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn d29_a_throttle_halves_the_rate_which_recovers() {
-    let replies = [vec![OK; 20], vec![THROTTLED], vec![OK]].concat();
+    let scripts = [vec![OK; 20], vec![THROTTLED], vec![OK]].concat();
     let ten_a_second = |upstream: &mut Upstream| {
         upstream.allowances.push(window("all", 600, 60, Spread::Even { burst: 1 }));
     };
-    let harness = harness("droplink", &replies, ten_a_second);
+    let harness = harness("droplink", &scripts, ten_a_second);
     call_until(&harness, 300).await;
     assert_eq!(harness.attempts_between(3..12), 0, "held");
     let slowed = harness.attempts_between(14..24);
@@ -107,9 +110,9 @@ async fn d29_a_throttle_halves_the_rate_which_recovers() {
 
 #[tokio::test(start_paused = true)]
 async fn d29_a_throttle_halves_an_observed_rate_too() {
-    const TENTH: Reply = Reply::respond(100, 200, &[], "fine");
-    let replies = [vec![TENTH; 100], vec![THROTTLED], vec![TENTH]].concat();
-    let harness = harness("droplink", &replies, |_| {});
+    const TENTH: ExchangeScript = ExchangeScript::respond(100, 200, &[], "fine");
+    let scripts = [vec![TENTH; 100], vec![THROTTLED], vec![TENTH]].concat();
+    let harness = harness("droplink", &scripts, |_| {});
     call_until(&harness, 300).await;
     let slowed = harness.attempts_between(21..25);
     assert!((18..=24).contains(&slowed), "{slowed} in four seconds, once 40");
@@ -119,10 +122,10 @@ async fn d29_a_throttle_halves_an_observed_rate_too() {
 
 #[tokio::test(start_paused = true)]
 async fn d30_hints_are_honoured_and_their_absence_is_bounded() {
-    const HINTED: Reply = Reply::respond(10, 429, &[("retry-after", "7")], "{}");
-    const LONG: Reply = Reply::respond(10, 429, &[("retry-after", "3000")], "{}");
-    for (reply, least, most) in [(HINTED, 7_000, 7_720), (THROTTLED, 10_000, 11_020)] {
-        let harness = harness("droplink", &[reply, OK], |_| {});
+    const HINTED: ExchangeScript = ExchangeScript::respond(10, 429, &[("retry-after", "7")], "{}");
+    const LONG: ExchangeScript = ExchangeScript::respond(10, 429, &[("retry-after", "3000")], "{}");
+    for (script, least, most) in [(HINTED, 7_000, 7_720), (THROTTLED, 10_000, 11_020)] {
+        let harness = harness("droplink", &[script, OK], |_| {});
         harness.call(Method::POST, &[]).await.assert_status(200);
         let [gap] = harness.gaps()[..] else { panic!("two attempts") };
         assert!((least..=most).contains(&gap), "after {gap} ms");
@@ -185,8 +188,12 @@ async fn d34_jitter_only_lengthens_the_five_minutes() {
 
 #[tokio::test(start_paused = true)]
 async fn d34_a_wait_that_the_vendor_states_replaces_the_five_minutes() {
-    const TWO: Reply =
-        Reply::respond(10, 503, &[("retry-after", "120")], r#"{"error":"Down for maintenance."}"#);
+    const TWO: ExchangeScript = ExchangeScript::respond(
+        10,
+        503,
+        &[("retry-after", "120")],
+        r#"{"error":"Down for maintenance."}"#,
+    );
     let harness = harness("droplink", &[TWO, OK], |_| {});
     let response = harness.call(Method::GET, &[]).await;
     assert!((120..=132).contains(&response.retry_after()), "{}", response.retry_after());
@@ -198,7 +205,7 @@ async fn d34_a_wait_that_the_vendor_states_replaces_the_five_minutes() {
 
 #[tokio::test(start_paused = true)]
 async fn d35_one_probe_is_sent_and_ten_calls_wait_for_its_result() {
-    const RECOVERING: Reply = Reply::respond(5_000, 200, &[], "fine");
+    const RECOVERING: ExchangeScript = ExchangeScript::respond(5_000, 200, &[], "fine");
     let harness = harness("droplink", &[MAINTENANCE, MAINTENANCE, RECOVERING, OK], |_| {});
     let harness = Arc::new(harness);
     let mut calls = tokio::task::JoinSet::new();
@@ -244,19 +251,19 @@ async fn d37_the_support_contact_is_named_after_the_third_retry_and_not_before()
 
 #[tokio::test(start_paused = true)]
 async fn d37_other_errors_name_no_support_contact() {
-    for reply in [DEADLOCK, BROKEN, THROTTLED, Reply::SILENCE] {
-        let harness = harness("droplink", std::slice::from_ref(&reply), |_| {});
+    for script in [DEADLOCK, BROKEN, THROTTLED, ExchangeScript::SILENCE] {
+        let harness = harness("droplink", std::slice::from_ref(&script), |_| {});
         let response = harness.call(Method::GET, &[PATIENT]).await;
-        assert_eq!(response.problem()["attempts"], 4, "{reply:?}");
+        assert_eq!(response.problem()["attempts"], 4, "{script:?}");
         harness.assert_attempts(4);
-        assert!(response.problem()["support"].is_null(), "{reply:?}");
+        assert!(response.problem()["support"].is_null(), "{script:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn d38_no_attempt_starts_after_the_deadline() {
     for wait in [0, 30, 400, 800, 1_200] {
-        let harness = harness("droplink", &[Reply::SILENCE], |_| {});
+        let harness = harness("droplink", &[ExchangeScript::SILENCE], |_| {});
         let asked: &'static str = Box::leak(format!("wait={wait}").into_boxed_str());
         let response = harness.call(Method::GET, &[("prefer", asked)]).await;
         response.assert_status(504);
@@ -265,7 +272,7 @@ async fn d38_no_attempt_starts_after_the_deadline() {
         let end = last + 60_000;
         assert!((end..=end + 1).contains(&response.after.as_millis()), "nothing is slept after it");
     }
-    let worst = harness("droplink", &[Reply::SILENCE], |_| {});
+    let worst = harness("droplink", &[ExchangeScript::SILENCE], |_| {});
     let response = worst.call(Method::GET, &[PATIENT]).await;
     assert_eq!(worst.attempts().len(), 4);
     let seconds = response.after.as_secs();

@@ -11,7 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 
-use super::upstream::{Attempt, Reply, ScriptedUpstream};
+use super::upstream::{Attempt, ExchangeScript, ScriptedUpstream};
 use crate::allowance::{AccountRule, Allowance, Grant, Mode, Spread};
 use crate::clock::Clock;
 use crate::gateway::{
@@ -74,25 +74,29 @@ pub(super) fn policy(dialect: &str) -> CallPolicy {
 
 pub(super) fn harness(
     dialect: &str,
-    replies: &[Reply],
+    scripts: &[ExchangeScript],
     change: impl FnOnce(&mut Upstream),
 ) -> Harness {
-    Harness::new(7, None, replies, upstream(dialect, change))
+    Harness::new(7, None, scripts, upstream(dialect, change))
 }
 
 /// A harness with another seed for jitter and other random decisions.
 pub(super) fn seeded(
     seed: u64,
     dialect: &str,
-    replies: &[Reply],
+    scripts: &[ExchangeScript],
     change: impl FnOnce(&mut Upstream),
 ) -> Harness {
-    Harness::new(seed, None, replies, upstream(dialect, change))
+    Harness::new(seed, None, scripts, upstream(dialect, change))
 }
 
 /// A harness whose client has a limit of its own.
-pub(super) fn limited(client_limit: Allowance, dialect: &str, replies: &[Reply]) -> Harness {
-    Harness::new(7, Some(client_limit), replies, upstream(dialect, |_| {}))
+pub(super) fn limited(
+    client_limit: Allowance,
+    dialect: &str,
+    scripts: &[ExchangeScript],
+) -> Harness {
+    Harness::new(7, Some(client_limit), scripts, upstream(dialect, |_| {}))
 }
 
 fn upstream(dialect: &str, change: impl FnOnce(&mut Upstream)) -> Upstream {
@@ -138,7 +142,7 @@ impl Harness {
     fn new(
         seed: u64,
         client_limit: Option<Allowance>,
-        replies: &[Reply],
+        scripts: &[ExchangeScript],
         upstream: Upstream,
     ) -> Self {
         let clock = Clock::start();
@@ -154,7 +158,7 @@ impl Harness {
         };
         let shared = Shared::new(Arc::new(settings), Access::None, Drain::new(clock), clock);
         let metrics = Arc::new(Metrics::new(vec!["vendor".into()], vec!["default".into()], 1));
-        let upstream = ScriptedUpstream::new(replies, clock);
+        let upstream = ScriptedUpstream::new(scripts, clock);
         let random = Random::from_seed(seed);
         let gateway = Gateway::new(&shared, metrics.shard(0), upstream.clone(), random);
         Self { gateway, upstream, metrics, clock }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::NO_WAIT;
 use super::harness::{Harness, harness, window};
-use super::upstream::Reply;
+use super::upstream::ExchangeScript;
 use crate::allowance::Spread;
 use crate::telemetry::captured;
 
@@ -48,9 +48,10 @@ async fn call_and_leave(harness: &Harness, millis: u64) {
 fn a_hold_that_a_response_head_places_is_logged_with_its_rule() {
     const LATER: &[(&str, &str)] = &[("retry-after", "30")];
     let lines = logged(|| async {
-        let harness = harness("wordbee", &[Reply::respond(10, 429, LATER, "{}")], |upstream| {
-            upstream.allowances.push(window("hour", 100, 3_600, Spread::None));
-        });
+        let harness =
+            harness("wordbee", &[ExchangeScript::respond(10, 429, LATER, "{}")], |upstream| {
+                upstream.allowances.push(window("hour", 100, 3_600, Spread::None));
+            });
         harness.call(Method::GET, &[NO_WAIT]).await;
     });
     let [line] = hold_lines(&lines)[..] else { panic!("{lines:#?}") };
@@ -65,9 +66,10 @@ fn a_hold_for_a_used_up_allowance_is_logged_with_the_rate_headers_as_rule() {
         ("x-ratelimit-reset", "600"),
     ];
     let lines = logged(|| async {
-        let harness = harness("auto", &[Reply::respond(10, 200, NOTHING, "{}")], |upstream| {
-            upstream.allowances.push(window("hour", 100, 3_600, Spread::None));
-        });
+        let harness =
+            harness("auto", &[ExchangeScript::respond(10, 200, NOTHING, "{}")], |upstream| {
+                upstream.allowances.push(window("hour", 100, 3_600, Spread::None));
+            });
         harness.call(Method::GET, &[]).await;
     });
     let [line] = hold_lines(&lines)[..] else { panic!("{lines:#?}") };
@@ -78,8 +80,8 @@ fn a_hold_for_a_used_up_allowance_is_logged_with_the_rate_headers_as_rule() {
 fn a_hold_that_continues_because_its_probes_client_left_is_logged() {
     const SECOND: &[(&str, &str)] = &[("retry-after", "1")];
     let lines = logged(|| async {
-        let replies = [Reply::respond(1, 429, SECOND, "{}"), Reply::SILENCE];
-        let harness = harness("auto", &replies, |_| {});
+        let scripts = [ExchangeScript::respond(1, 429, SECOND, "{}"), ExchangeScript::SILENCE];
+        let harness = harness("auto", &scripts, |_| {});
         harness.call(Method::GET, &[NO_WAIT]).await;
         harness.until(3.0).await;
         call_and_leave(&harness, 500).await;
@@ -92,7 +94,7 @@ fn a_hold_that_continues_because_its_probes_client_left_is_logged() {
 #[test]
 fn an_outage_because_of_broken_bodies_is_logged() {
     let lines = logged(|| async {
-        let harness = harness("auto", &[Reply::stalled(200, &[])], |upstream| {
+        let harness = harness("auto", &[ExchangeScript::stalled(200, &[])], |upstream| {
             upstream.policy.idle_timeout = Duration::from_secs(1);
         });
         let calls = (0..24).map(|n| {
@@ -122,9 +124,9 @@ fn the_head_of_an_error_counts_if_the_client_leaves_during_its_body() {
         ("x-ratelimit-reset", "600"),
     ];
     for status in [400, 404, 500] {
-        let reply = Reply::stalled(status, NOTHING);
+        let script = ExchangeScript::stalled(status, NOTHING);
         let lines = logged(|| async {
-            let harness = harness("auto", &[reply], |upstream| {
+            let harness = harness("auto", &[script], |upstream| {
                 upstream.allowances.push(window("hour", 100, 3_600, Spread::None));
             });
             call_and_leave(&harness, 500).await;

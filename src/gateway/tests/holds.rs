@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::Method;
 
 use super::harness::{Harness, harness, window};
-use super::upstream::{Headers, Reply};
+use super::upstream::{ExchangeScript, Headers};
 use super::{NO_WAIT, OK};
 use crate::allowance::Spread;
 use crate::gateway::Upstream;
@@ -44,7 +44,7 @@ async fn impatient_calls(harness: &Arc<Harness>, calls: u32, pause: Duration, pa
 }
 
 fn answers(status: u16, headers: Headers) -> Arc<Harness> {
-    Arc::new(harness("auto", &[Reply::respond(1, status, headers, "{}")], |_| {}))
+    Arc::new(harness("auto", &[ExchangeScript::respond(1, status, headers, "{}")], |_| {}))
 }
 
 #[tokio::test(start_paused = true)]
@@ -76,10 +76,12 @@ async fn a_retry_after_of_zero_adds_at_most_a_tenth_to_sustained_calls() {
 
 /// Responds alternately with this and with 200.
 fn flapping(status: u16, headers: Headers, millis: u64) -> Arc<Harness> {
-    let pair =
-        [Reply::respond(millis, status, headers, "{}"), Reply::respond(millis, 200, &[], "ok")];
-    let replies: Vec<_> = pair.iter().cycle().take(2_000).cloned().collect();
-    Arc::new(harness("auto", &replies, |_| {}))
+    let pair = [
+        ExchangeScript::respond(millis, status, headers, "{}"),
+        ExchangeScript::respond(millis, 200, &[], "ok"),
+    ];
+    let scripts: Vec<_> = pair.iter().cycle().take(2_000).cloned().collect();
+    Arc::new(harness("auto", &scripts, |_| {}))
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,9 +103,12 @@ async fn few_calls_are_sent_again_to_a_vendor_that_refuses_every_other_one() {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_hold_that_did_not_help_calls_are_sent_one_by_one() {
-    let mut replies = vec![Reply::respond(10, 503, SECOND, "{}"); 100];
-    replies.extend([Reply::respond(10, 200, &[], "ok"), Reply::respond(10, 503, ZERO, "{}")]);
-    let harness = Arc::new(harness("auto", &replies, |_| {}));
+    let mut scripts = vec![ExchangeScript::respond(10, 503, SECOND, "{}"); 100];
+    scripts.extend([
+        ExchangeScript::respond(10, 200, &[], "ok"),
+        ExchangeScript::respond(10, 503, ZERO, "{}"),
+    ]);
+    let harness = Arc::new(harness("auto", &scripts, |_| {}));
     together(&harness, Method::POST, 100).await;
     let later = harness.gaps().split_off(100);
     let burst = |start: &u128| later.iter().filter(|at| (*start..*start + 5).contains(at)).count();
@@ -117,9 +122,9 @@ async fn after_a_hold_that_did_not_help_calls_are_sent_one_by_one() {
 #[tokio::test(start_paused = true)]
 async fn no_call_fails_if_the_vendor_serves_when_the_hold_ends() {
     for (status, millis) in [(503, 1), (503, 500), (429, 1), (429, 500)] {
-        let mut replies = vec![Reply::respond(millis, status, SECOND, "{}"); 100];
-        replies.push(Reply::respond(millis, 200, &[], "ok"));
-        let harness = Arc::new(harness("auto", &replies, |_| {}));
+        let mut scripts = vec![ExchangeScript::respond(millis, status, SECOND, "{}"); 100];
+        scripts.push(ExchangeScript::respond(millis, 200, &[], "ok"));
+        let harness = Arc::new(harness("auto", &scripts, |_| {}));
         let mut all = tokio::task::JoinSet::new();
         for _ in 0..100 {
             let harness = Arc::clone(&harness);
@@ -142,8 +147,8 @@ async fn a_stated_wait_that_keeps_failing_is_believed_three_times() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hold_has_one_probe_however_many_clients_leave() {
-    let replies = [Reply::respond(1, 429, SECOND, "{}"), Reply::SILENCE];
-    let harness = Arc::new(harness("auto", &replies, |_| {}));
+    let scripts = [ExchangeScript::respond(1, 429, SECOND, "{}"), ExchangeScript::SILENCE];
+    let harness = Arc::new(harness("auto", &scripts, |_| {}));
     impatient_calls(&harness, 400, Duration::from_millis(20), Duration::from_millis(200)).await;
     let attempts = harness.attempts().len();
     assert!((3..=5).contains(&attempts), "{attempts} attempts in eight seconds: 1 s, 2 s, 4 s");
@@ -152,17 +157,17 @@ async fn a_hold_has_one_probe_however_many_clients_leave() {
 #[tokio::test(start_paused = true)]
 async fn the_head_of_a_throttle_places_a_hold_while_its_body_stalls() {
     for patience in [100, 5_000] {
-        let replies = [Reply::stalled(429, THIRTY)];
-        let harness = Arc::new(harness("auto", &replies, |_| {}));
+        let scripts = [ExchangeScript::stalled(429, THIRTY)];
+        let harness = Arc::new(harness("auto", &scripts, |_| {}));
         let patience = Duration::from_millis(patience);
         impatient_calls(&harness, 100, Duration::from_millis(20), patience).await;
         assert_eq!(harness.attempts().len(), 1, "clients that wait {patience:?}");
     }
-    let late = Arc::new(harness("auto", &[Reply::stalled(429, &[])], |_| {}));
+    let late = Arc::new(harness("auto", &[ExchangeScript::stalled(429, &[])], |_| {}));
     impatient_calls(&late, 100, Duration::from_millis(20), Duration::from_secs(5)).await;
     let attempts = late.attempts().len();
     assert!(attempts <= 10, "{attempts}: the head alone places the hold if the body is late");
-    let silent = Arc::new(harness("auto", &[Reply::stalled(429, &[])], |_| {}));
+    let silent = Arc::new(harness("auto", &[ExchangeScript::stalled(429, &[])], |_| {}));
     impatient_calls(&silent, 1, Duration::from_secs(1), Duration::from_millis(100)).await;
     let view = silent.gateway.accounts.view();
     let held = view[0].scopes.iter().any(|scope| scope.hold.is_some());
@@ -171,13 +176,15 @@ async fn the_head_of_a_throttle_places_a_hold_while_its_body_stalls() {
 
 #[tokio::test(start_paused = true)]
 async fn the_body_refines_the_hold_that_the_head_placed() {
-    let replies =
-        [Reply::respond(1, 429, SECOND, r#"{"message":"Maximum allowed 5 per 00:01:00."}"#), OK];
+    let scripts = [
+        ExchangeScript::respond(1, 429, SECOND, r#"{"message":"Maximum allowed 5 per 00:01:00."}"#),
+        OK,
+    ];
     let minute = |upstream: &mut Upstream| {
         upstream.allowances.push(window("minute", 100, 60, Spread::None));
         upstream.allowances.push(window("hour", 1_000, 3_600, Spread::None));
     };
-    let harness = harness("wordbee", &replies, minute);
+    let harness = harness("wordbee", &scripts, minute);
     harness.call(Method::GET, &[NO_WAIT]).await;
     let view = harness.gateway.accounts.view();
     let lowered = &view[0].scopes.iter().find(|scope| &*scope.name == "minute").unwrap();
@@ -190,9 +197,9 @@ async fn the_body_refines_the_hold_that_the_head_placed() {
 #[tokio::test(start_paused = true)]
 async fn retries_saved_in_good_times_are_not_spent_on_a_dead_vendor() {
     for rest in [0, 11] {
-        let mut replies = vec![OK; 1_500];
-        replies.push(Reply::respond(1, 500, &[], "{}"));
-        let harness = Arc::new(harness("auto", &replies, |_| {}));
+        let mut scripts = vec![OK; 1_500];
+        scripts.push(ExchangeScript::respond(1, 500, &[], "{}"));
+        let harness = Arc::new(harness("auto", &scripts, |_| {}));
         for _ in 0..15 {
             together(&harness, Method::GET, 100).await;
         }
@@ -217,10 +224,10 @@ async fn three_retries_are_free_per_ten_seconds_not_per_call() {
 
 #[tokio::test(start_paused = true)]
 async fn a_short_failure_is_retried_although_the_budget_is_small() {
-    let mut replies = vec![OK; 1_000];
-    replies.extend(vec![Reply::fail(1, FailureKind::Reset); 50]);
-    replies.push(OK);
-    let harness = Arc::new(harness("auto", &replies, |_| {}));
+    let mut scripts = vec![OK; 1_000];
+    scripts.extend(vec![ExchangeScript::fail(1, FailureKind::Reset); 50]);
+    scripts.push(OK);
+    let harness = Arc::new(harness("auto", &scripts, |_| {}));
     for _ in 0..10 {
         together(&harness, Method::GET, 100).await;
     }
@@ -236,7 +243,8 @@ async fn an_exempt_call_waits_as_the_vendor_asks_and_is_charged_to_the_budget() 
         limited.exempt.push(Matcher { methods: None, path: Some("/things".parse().unwrap()) });
         upstream.allowances.push(limited);
     };
-    let harness = Arc::new(harness("auto", &[Reply::respond(1, 429, SECOND, "{}")], exempt));
+    let harness =
+        Arc::new(harness("auto", &[ExchangeScript::respond(1, 429, SECOND, "{}")], exempt));
     together(&harness, Method::GET, 100).await;
     let attempts = harness.attempts().len();
     assert!(attempts <= 110, "{attempts} attempts of 100 exempt calls");
@@ -245,7 +253,7 @@ async fn an_exempt_call_waits_as_the_vendor_asks_and_is_charged_to_the_budget() 
 
 #[tokio::test(start_paused = true)]
 async fn a_pause_that_a_successful_response_asks_for_is_kept() {
-    let harness = harness("auto", &[Reply::respond(1, 200, PAUSE, "fine")], |_| {});
+    let harness = harness("auto", &[ExchangeScript::respond(1, 200, PAUSE, "fine")], |_| {});
     for _ in 0..6 {
         assert_eq!(harness.call(Method::GET, &[]).await.body, "fine");
     }
@@ -264,7 +272,8 @@ async fn the_retry_after_of_one_operation_holds_no_other_call() {
         &[("retry-after", "15"), ("x-ms-ratelimit-remaining-subscription-writes", "1199")];
     const MOVED: Headers = &[("retry-after", "3"), ("x-ratelimit-remaining", "9")];
     for (status, headers) in [(200, POLL), (202, POLL), (202, ACCEPTED), (303, MOVED)] {
-        let harness = harness("auto", &[Reply::respond(1, status, headers, "fine")], |_| {});
+        let harness =
+            harness("auto", &[ExchangeScript::respond(1, status, headers, "fine")], |_| {});
         harness.call(Method::GET, &[]).await;
         let second = harness.call(Method::GET, &[]).await;
         assert!(second.after < Duration::from_secs(1), "{status} {headers:?}");

@@ -27,13 +27,18 @@ mod uploads;
 mod upstream;
 mod wordbee;
 
-use upstream::Reply;
+use upstream::ExchangeScript;
 
 /// A patience of an hour, whatever the default is.
 const PATIENT: (&str, &str) = ("prefer", "wait=3600");
 const NO_WAIT: (&str, &str) = ("prefer", "wait=0");
 
-const OK: Reply = Reply::respond(10, 200, &[], "fine");
-const MAINTENANCE: Reply = Reply::respond(10, 503, &[], r#"{"error":"Down for maintenance."}"#);
-const DEADLOCK: Reply =
-    Reply::respond(10, 400, &[], r#"{"error":"The request encountered a database deadlock."}"#);
+const OK: ExchangeScript = ExchangeScript::respond(10, 200, &[], "fine");
+const MAINTENANCE: ExchangeScript =
+    ExchangeScript::respond(10, 503, &[], r#"{"error":"Down for maintenance."}"#);
+const DEADLOCK: ExchangeScript = ExchangeScript::respond(
+    10,
+    400,
+    &[],
+    r#"{"error":"The request encountered a database deadlock."}"#,
+);

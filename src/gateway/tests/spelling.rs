@@ -4,12 +4,12 @@ use http::{HeaderName, Method};
 
 use super::OK;
 use super::harness::{harness, policy, window};
-use super::upstream::{Headers, Reply};
+use super::upstream::{ExchangeScript, Headers};
 use crate::allowance::{AccountRule, Spread};
 use crate::gateway::{CallPolicy, Repeat, Upstream};
 use crate::routing::route::Matcher;
 
-const BROKEN: Reply = Reply::respond(1, 500, &[], "{}");
+const BROKEN: ExchangeScript = ExchangeScript::respond(1, 500, &[], "{}");
 
 /// Adds a route that grants retries and requires a header.
 fn generous(upstream: &mut Upstream) {

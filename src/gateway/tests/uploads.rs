@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::OK;
 use super::harness::{ClientResponse, DrippingBody, Harness, harness, one_at_a_time, window};
-use super::upstream::Reply;
+use super::upstream::ExchangeScript;
 use crate::allowance::Spread;
 use crate::gateway::Upstream;
 
@@ -86,7 +86,7 @@ async fn patience_begins_when_the_body_is_complete() {
 
 #[tokio::test(start_paused = true)]
 async fn a_waiting_call_whose_body_breaks_off_leaves_the_queue_at_once() {
-    let slow = Reply::respond(20_000, 200, &[], "fine");
+    let slow = ExchangeScript::respond(20_000, 200, &[], "fine");
     let harness = harness("auto", &[slow, OK], one_at_a_time);
     let first = harness.call(Method::GET, &[]);
     let second = async {
@@ -123,7 +123,7 @@ async fn an_upload_that_drips_loses_its_slot() {
 
 #[tokio::test(start_paused = true)]
 async fn an_upload_at_the_minimum_rate_passes() {
-    let harness = harness("auto", &[Reply::respond(0, 200, &[], "taken")], one_at_a_time);
+    let harness = harness("auto", &[ExchangeScript::respond(0, 200, &[], "taken")], one_at_a_time);
     // 1,100 bytes a second for two minutes.
     let body = DrippingBody::new(harness.clock, &[b'x'; 1_100], 1_000, 120);
     let response = harness.upload(&[], body).await;
@@ -133,8 +133,8 @@ async fn an_upload_at_the_minimum_rate_passes() {
 
 #[tokio::test(start_paused = true)]
 async fn the_client_is_not_blamed_for_a_vendor_that_reads_slowly() {
-    let reply = Reply::respond(0, 200, &[], "taken").pacing(20_000);
-    let harness = harness("auto", &[reply], one_at_a_time);
+    let script = ExchangeScript::respond(0, 200, &[], "taken").pacing(20_000);
+    let harness = harness("auto", &[script], one_at_a_time);
     let body = DrippingBody::new(harness.clock, &[b'x'; 5_000], 0, 12);
     let response = harness.upload(&[], body).await;
     response.assert_status(200);
@@ -143,7 +143,7 @@ async fn the_client_is_not_blamed_for_a_vendor_that_reads_slowly() {
 
 #[tokio::test(start_paused = true)]
 async fn event_streams_and_grpc_may_drip() {
-    let harness = harness("auto", &[Reply::respond(0, 200, &[], "taken")], one_at_a_time);
+    let harness = harness("auto", &[ExchangeScript::respond(0, 200, &[], "taken")], one_at_a_time);
     for content_type in ["application/grpc+proto", "Text/Event-Stream; charset=utf-8"] {
         let body = DrippingBody::new(harness.clock, b"event", 5_000, 30);
         harness.upload(&[("content-type", content_type)], body).await.assert_status(200);

@@ -25,7 +25,7 @@ pub(super) type Headers = &'static [(&'static str, &'static str)];
 /// What the upstream does with one attempt: connects, takes the request, then responds, fails or
 /// stays silent.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reply {
+pub(super) struct ExchangeScript {
     connect_ms: u64,
     upload: Upload,
     /// Between the upload and the outcome.
@@ -62,7 +62,7 @@ struct ResponseScript {
     breaks_after: Option<usize>,
 }
 
-impl Reply {
+impl ExchangeScript {
     /// Takes the request and responds after so many milliseconds.
     pub(super) const fn respond(
         delay_ms: u64,
@@ -157,20 +157,20 @@ pub(super) struct ScriptedUpstream(Arc<State>);
 #[derive(Debug)]
 struct State {
     clock: Clock,
-    replies: Mutex<VecDeque<Reply>>,
+    scripts: Mutex<VecDeque<ExchangeScript>>,
     /// Repeated when all others are used up.
-    last: Reply,
+    last: ExchangeScript,
     attempts: Mutex<Vec<Attempt>>,
     /// Requests whose path begins like this get a 500 and leave the script alone.
     broken_path: Mutex<Option<&'static str>>,
 }
 
 impl ScriptedUpstream {
-    pub(super) fn new(replies: &[Reply], clock: Clock) -> Self {
+    pub(super) fn new(scripts: &[ExchangeScript], clock: Clock) -> Self {
         Self(Arc::new(State {
             clock,
-            replies: Mutex::new(replies.iter().copied().collect()),
-            last: *replies.last().expect("a script has a reply"),
+            scripts: Mutex::new(scripts.iter().copied().collect()),
+            last: *scripts.last().expect("a script has a script"),
             attempts: Mutex::default(),
             broken_path: Mutex::default(),
         }))
@@ -240,9 +240,9 @@ impl Exchange<RequestBody> for ScriptedUpstream {
     ) -> Result<Response<ScriptedBody>, Failure> {
         let State { clock, .. } = *self.0;
         let broken = *self.0.broken_path.lock().unwrap();
-        let reply = match broken.filter(|prefix| head.target.as_str().starts_with(prefix)) {
-            Some(_) => Reply::respond(10, 500, &[], "{}"),
-            None => self.0.replies.lock().unwrap().pop_front().unwrap_or(self.0.last),
+        let script = match broken.filter(|prefix| head.target.as_str().starts_with(prefix)) {
+            Some(_) => ExchangeScript::respond(10, 500, &[], "{}"),
+            None => self.0.scripts.lock().unwrap().pop_front().unwrap_or(self.0.last),
         };
         let number = {
             let mut attempts = self.0.attempts.lock().unwrap();
@@ -255,11 +255,11 @@ impl Exchange<RequestBody> for ScriptedUpstream {
             });
             attempts.len() - 1
         };
-        self.wait(reply.connect_ms).await;
-        let taken = self.take(reply.upload, body, progress).await?;
+        self.wait(script.connect_ms).await;
+        let taken = self.take(script.upload, body, progress).await?;
         self.0.attempts.lock().unwrap()[number].body = taken.into();
-        self.wait(reply.delay_ms).await;
-        match reply.outcome {
+        self.wait(script.delay_ms).await;
+        match script.outcome {
             Outcome::Respond { status, headers, body } => {
                 let mut response = Response::builder().status(status);
                 let media_type = body.media_type.map(|value| ("content-type", value));
@@ -321,7 +321,7 @@ impl Body for ScriptedBody {
     }
 }
 
-impl upstream::ResponseBody for ScriptedBody {
+impl upstream::ExchangeBody for ScriptedBody {
     fn take_whole(&mut self) -> Option<Bytes> {
         let whole = self.silence.is_none() && !self.breaks;
         whole.then(|| self.text.take().unwrap_or_default())

@@ -8,13 +8,13 @@ use http::Method;
 use serde_json::json;
 
 use super::harness::{harness, seeded, window};
-use super::upstream::Reply;
+use super::upstream::ExchangeScript;
 use super::{OK, PATIENT};
 use crate::allowance::Spread;
 use crate::gateway::Upstream;
 
 /// The 429 of the documentation, which states a maximum but no wait.
-pub(super) const THROTTLED: Reply = Reply::respond(
+pub(super) const THROTTLED: ExchangeScript = ExchangeScript::respond(
     10,
     429,
     &[],
@@ -34,11 +34,11 @@ fn spread(upstream: &mut Upstream) {
 
 #[tokio::test(start_paused = true)]
 async fn w19_the_first_retry_comes_after_ten_seconds_and_never_before() {
-    const HASTY: Reply = Reply::respond(10, 429, &[("retry-after", "2")], "{}");
+    const HASTY: ExchangeScript = ExchangeScript::respond(10, 429, &[("retry-after", "2")], "{}");
     let mut gaps = Vec::new();
     for seed in 0..40 {
-        let reply = if seed % 2 == 0 { THROTTLED } else { HASTY };
-        let harness = seeded(seed, "wordbee", &[reply, OK], spread);
+        let script = if seed % 2 == 0 { THROTTLED } else { HASTY };
+        let harness = seeded(seed, "wordbee", &[script, OK], spread);
         harness.call(Method::POST, &[]).await.assert_status(200);
         gaps.extend(harness.gaps());
     }
@@ -68,7 +68,7 @@ async fn w20_later_waits_grow_towards_the_hour() {
 
 #[tokio::test(start_paused = true)]
 async fn w20_a_used_up_hour_is_reported_as_an_hour_and_not_as_ten_seconds() {
-    const QUICK: Reply = Reply::respond(1, 200, &[], "fine");
+    const QUICK: ExchangeScript = ExchangeScript::respond(1, 200, &[], "fine");
     let harness = harness("wordbee", &[QUICK], unspread);
     for _ in 0..1000 {
         harness.call(Method::GET, &[]).await.assert_status(200);
@@ -93,9 +93,9 @@ async fn w20_a_used_up_hour_is_reported_as_an_hour_and_not_as_ten_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn w20_a_throttle_when_the_hour_is_used_up_is_reported_as_an_hour_too() {
-    let mut replies = vec![Reply::respond(1, 200, &[], "fine"); 999];
-    replies.push(THROTTLED);
-    let harness = harness("wordbee", &replies, unspread);
+    let mut scripts = vec![ExchangeScript::respond(1, 200, &[], "fine"); 999];
+    scripts.push(THROTTLED);
+    let harness = harness("wordbee", &scripts, unspread);
     for _ in 0..999 {
         harness.call(Method::GET, &[]).await;
     }

@@ -178,26 +178,17 @@ impl<H: Handler> Connection<H> {
         if let Poll::Ready(response) = polled {
             return Poll::Ready(Some(response));
         }
-        if !self.interim.is_empty() {
-            self.send_interim(cx);
-        }
-        lock(&self.reader).poll_disconnected(cx).map(|()| None)
-    }
-
-    /// Writes interim responses of the vendor as far as the socket takes them; the rest goes out
-    /// with the final response. A client that expects `100 Continue` is sent that first.
-    #[cold]
-    fn send_interim(&mut self, cx: &mut Context<'_>) {
-        if lock(&self.reader).owes_continue() {
-            return;
-        }
-        while let Poll::Ready(Ok(bytes)) = Pin::new(&mut self.writer).poll_write(cx, &self.interim)
+        let mut reader = lock(&self.reader);
+        // Interim responses are written as far as the socket takes them; the rest goes out with the
+        // final response. A client that expects `100 Continue` is sent that first.
+        while !self.interim.is_empty()
+            && !reader.owes_continue()
+            && let Poll::Ready(Ok(bytes @ 1..)) =
+                Pin::new(&mut self.writer).poll_write(cx, &self.interim)
         {
             self.interim.drain(..bytes);
-            if self.interim.is_empty() || bytes == 0 {
-                return;
-            }
         }
+        reader.poll_disconnected(cx).map(|()| None)
     }
 
     /// Begins a response with its head; returns whether the connection can be kept behind it.

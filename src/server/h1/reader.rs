@@ -214,38 +214,16 @@ impl RequestReader {
             BodyFraming::Sized(_) if bytes.is_empty() => Ok(Piece::More),
             BodyFraming::Sized(left) => Ok(Piece::Data(take_data(left, bytes))),
             BodyFraming::Chunked(decoder) => {
+                let is_forbidden = |name: &HeaderName| {
+                    name.as_str().starts_with("x-forwarded-") || FORBIDDEN_TRAILERS.contains(name)
+                };
                 let piece = decoder.take(bytes)?;
-                if matches!(&piece, Piece::Trailers(map) if map.keys().any(is_forbidden_trailer)) {
+                if matches!(&piece, Piece::Trailers(map) if map.keys().any(is_forbidden)) {
                     return Err(ParseError("a trailer that is only allowed as a header"));
                 }
                 Ok(piece)
             }
             BodyFraming::Broken => Err(ParseError("the body is broken")),
-        }
-    }
-
-    fn poll_body(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
-        while !self.unsent_continue.is_empty() {
-            match ready!(Pin::new(&mut self.writer).poll_write(cx, self.unsent_continue)) {
-                Ok(bytes) if bytes > 0 => self.unsent_continue = &self.unsent_continue[bytes..],
-                Ok(_) | Err(_) => return self.break_body(),
-            }
-        }
-        loop {
-            match self.take_piece() {
-                Ok(Piece::Data(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
-                Ok(Piece::Trailers(map)) => return Poll::Ready(Some(Ok(Frame::trailers(map)))),
-                Ok(Piece::End) => return Poll::Ready(None),
-                Ok(Piece::More) => {}
-                Err(_) => return self.break_body(),
-            }
-            match ready!(self.poll_read(cx, READ_ROOM_MIN)) {
-                Ok(bytes) if bytes > 0 => {}
-                Ok(_) | Err(_) => return self.break_body(),
-            }
         }
     }
 
@@ -256,31 +234,28 @@ impl RequestReader {
 }
 
 /// Fields for framing, routing or credentials are not allowed in trailers (RFC 9110 §6.5.1).
-fn is_forbidden_trailer(name: &HeaderName) -> bool {
-    const NAMES: [HeaderName; 20] = [
-        header::AUTHORIZATION,
-        header::CACHE_CONTROL,
-        header::CONNECTION,
-        header::CONTENT_ENCODING,
-        header::CONTENT_LENGTH,
-        header::CONTENT_RANGE,
-        header::CONTENT_TYPE,
-        header::COOKIE,
-        header::EXPECT,
-        header::FORWARDED,
-        header::HOST,
-        HeaderName::from_static("keep-alive"),
-        header::MAX_FORWARDS,
-        header::PROXY_AUTHORIZATION,
-        HeaderName::from_static("proxy-connection"),
-        header::SET_COOKIE,
-        header::TE,
-        header::TRAILER,
-        header::TRANSFER_ENCODING,
-        header::UPGRADE,
-    ];
-    name.as_str().starts_with("x-forwarded-") || NAMES.contains(name)
-}
+const FORBIDDEN_TRAILERS: [HeaderName; 20] = [
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    header::CONNECTION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::EXPECT,
+    header::FORWARDED,
+    header::HOST,
+    HeaderName::from_static("keep-alive"),
+    header::MAX_FORWARDS,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    header::SET_COOKIE,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
 
 /// The body of one request.
 pub(in crate::server) struct Http1Body {
@@ -299,16 +274,33 @@ impl Body for Http1Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
-        let mut reader = lock(&self.reader);
-        if reader.requests != self.request {
+        let Self { reader, request, left } = &mut *self;
+        let reader = &mut *lock(reader);
+        if reader.requests != *request {
             return Poll::Ready(Some(Err(ClientBodyError)));
         }
-        let frame = ready!(reader.poll_body(cx));
-        drop(reader);
-        if let (Some(left), Some(Ok(frame))) = (&mut self.left, &frame) {
-            *left -= frame.data_ref().map_or(0, |data| data.len() as u64);
+        while !reader.unsent_continue.is_empty() {
+            match ready!(Pin::new(&mut reader.writer).poll_write(cx, reader.unsent_continue)) {
+                Ok(bytes @ 1..) => reader.unsent_continue = &reader.unsent_continue[bytes..],
+                Ok(0) | Err(_) => return reader.break_body(),
+            }
         }
-        Poll::Ready(frame)
+        loop {
+            match reader.take_piece() {
+                Ok(Piece::Data(data)) => {
+                    *left = left.map(|left| left - data.len() as u64);
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Ok(Piece::Trailers(map)) => return Poll::Ready(Some(Ok(Frame::trailers(map)))),
+                Ok(Piece::End) => return Poll::Ready(None),
+                Ok(Piece::More) => {}
+                Err(_) => return reader.break_body(),
+            }
+            match ready!(reader.poll_read(cx, READ_ROOM_MIN)) {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return reader.break_body(),
+            }
+        }
     }
 
     fn is_end_stream(&self) -> bool {

@@ -89,14 +89,21 @@ impl DynamicTable {
                     0 => Name::decode(take_string(&mut rest)?)?,
                     _ => self.field(index)?.name,
                 };
-                let value = take_string(&mut rest)?;
-                let field = Field {
-                    name,
-                    has_fragment: name.kind == NameKind::Path && value.contains(b'#')?,
-                    value_bytes: if is_indexed { value.decoded_bytes()? } else { 0 },
-                };
+                let (value, is_path) = (take_string(&mut rest)?, name.kind == NameKind::Path);
+                let mut field = Field { name, value_bytes: 0, has_fragment: false };
+                if is_path || is_indexed {
+                    value.for_each(|byte| {
+                        field.value_bytes += 1;
+                        field.has_fragment |= is_path && byte == b'#';
+                    })?;
+                }
                 if is_indexed {
-                    self.insert(field);
+                    self.evict(self.bytes_max.saturating_sub(field.bytes()));
+                    // A field larger than the table empties it and is not kept.
+                    if field.bytes() <= self.bytes_max {
+                        self.bytes += field.bytes();
+                        self.entries.push_front(field);
+                    }
                 }
                 field
             };
@@ -116,15 +123,6 @@ impl DynamicTable {
             return Some(Field { name, value_bytes: 0, has_fragment: false });
         }
         self.entries.get(index - STATIC_NAMES.len()).copied()
-    }
-
-    fn insert(&mut self, field: Field) {
-        let bytes = field.bytes();
-        self.evict(self.bytes_max.saturating_sub(bytes));
-        if bytes <= self.bytes_max {
-            self.bytes += bytes;
-            self.entries.push_front(field);
-        }
     }
 
     fn evict(&mut self, bytes_left: usize) {
@@ -150,24 +148,28 @@ struct EncodedString<'a> {
 }
 
 impl EncodedString<'_> {
+    /// Calls `visit` with each byte. The Huffman code is decoded bit by bit; it is canonical: codes
+    /// of one length are consecutive numbers in the order of their symbols, and longer codes follow
+    /// shorter ones.
     fn for_each(self, mut visit: impl FnMut(u8)) -> Option<()> {
-        if self.is_huffman {
-            return decode_huffman(self.bytes, visit);
+        if !self.is_huffman {
+            self.bytes.iter().for_each(|byte| visit(*byte));
+            return Some(());
         }
-        self.bytes.iter().for_each(|byte| visit(*byte));
+        let (mut code, mut length) = (0_u32, 0_usize);
+        for byte in self.bytes {
+            for bit in (0..8).rev() {
+                code = code << 1 | u32::from(byte >> bit & 1);
+                length += 1;
+                let codes = CODES.get(length)?;
+                let offset = code.wrapping_sub(codes.first);
+                if offset < codes.count {
+                    visit(SYMBOLS[(codes.symbols_before + offset) as usize]);
+                    (code, length) = (0, 0);
+                }
+            }
+        }
         Some(())
-    }
-
-    fn decoded_bytes(self) -> Option<usize> {
-        let mut count = 0;
-        self.for_each(|_| count += 1)?;
-        Some(count)
-    }
-
-    fn contains(self, wanted: u8) -> Option<bool> {
-        let mut found = false;
-        self.for_each(|byte| found |= byte == wanted)?;
-        Some(found)
     }
 }
 
@@ -228,25 +230,6 @@ fn take_integer(rest: &mut &[u8], prefix_bits: u32) -> Option<usize> {
     }
     *rest = behind;
     Some(number)
-}
-
-/// Decodes the Huffman code bit by bit. The code is canonical: codes of one length are consecutive
-/// numbers in the order of their symbols, and longer codes follow shorter ones.
-fn decode_huffman(bytes: &[u8], mut visit: impl FnMut(u8)) -> Option<()> {
-    let (mut code, mut length) = (0_u32, 0_usize);
-    for byte in bytes {
-        for bit in (0..8).rev() {
-            code = code << 1 | u32::from(byte >> bit & 1);
-            length += 1;
-            let codes = CODES.get(length)?;
-            let offset = code.wrapping_sub(codes.first);
-            if offset < codes.count {
-                visit(SYMBOLS[(codes.symbols_before + offset) as usize]);
-                (code, length) = (0, 0);
-            }
-        }
-    }
-    Some(())
 }
 
 /// The codes of one length in bits.

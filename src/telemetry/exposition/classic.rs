@@ -13,7 +13,12 @@ pub(super) fn classic(open_metrics: &str) -> String {
         });
         match described {
             Some((word, name, rest)) => {
-                let suffix = if is_counter(name) { "_total" } else { "" };
+                // OpenMetrics describes counters without their `_total`.
+                let is_counter = METRICS.iter().any(|metric| {
+                    metric.kind == MetricKind::Counter
+                        && metric.name.strip_suffix("_total") == Some(name)
+                });
+                let suffix = if is_counter { "_total" } else { "" };
                 text.extend([word, name, suffix, " ", rest, "\n"]);
             }
             None if line.starts_with('#') => {}
@@ -21,13 +26,6 @@ pub(super) fn classic(open_metrics: &str) -> String {
         }
     }
     text
-}
-
-/// OpenMetrics describes counters without their `_total`.
-fn is_counter(name: &str) -> bool {
-    METRICS.iter().any(|metric| {
-        metric.kind == MetricKind::Counter && metric.name.strip_suffix("_total") == Some(name)
-    })
 }
 
 #[cfg(test)]

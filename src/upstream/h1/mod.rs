@@ -123,35 +123,32 @@ impl<B: RequestBody> Connection<B> {
     ) -> Result<(), SendError> {
         let mut pending =
             PendingExchange { request, destination, progress, is_begun: false, read_bytes: 0 };
-        poll_fn(|cx| self.poll_head(&mut pending, cx)).await
-    }
-
-    fn poll_head(
-        &mut self,
-        pending: &mut PendingExchange<'_, '_, B>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Result<(), SendError>> {
-        let begins = !pending.is_begun;
-        if begins {
-            self.begin(pending, cx)?;
-        }
-        if !self.outgoing.is_sent() && !self.is_write_side_closed {
-            self.poll_request(pending, cx)?;
-        }
-        if begins {
-            // `begin` has just found that there is nothing to read.
-            return Poll::Pending;
-        }
-        loop {
-            let is_complete = match ready!(self.poll_read(cx)) {
-                Ok(0) => Err(failure::closed(self.delivery(), pending.read_bytes)),
-                Ok(bytes) => self.read_head(pending, bytes),
-                Err(error) => Err(failure::http1_head(&error, self.delivery(), pending.read_bytes)),
-            };
-            if is_complete.map_err(SendError::Failed)? {
-                return Poll::Ready(Ok(()));
+        poll_fn(|cx| {
+            let begins = !pending.is_begun;
+            if begins {
+                self.begin(&mut pending, cx)?;
             }
-        }
+            if !self.outgoing.is_sent() && !self.is_write_side_closed {
+                self.poll_request(&mut pending, cx)?;
+            }
+            if begins {
+                // `begin` has just found that there is nothing to read.
+                return Poll::Pending;
+            }
+            loop {
+                let read = ready!(self.poll_read(cx));
+                let (delivery, read_bytes) = (self.delivery(), pending.read_bytes);
+                let is_complete = match read {
+                    Ok(0) => Err(failure::closed(delivery, read_bytes)),
+                    Ok(bytes) => self.read_head(&mut pending, bytes),
+                    Err(error) => Err(failure::http1_head(&error, delivery, read_bytes)),
+                };
+                if is_complete.map_err(SendError::Failed)? {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        })
+        .await
     }
 
     /// Begins the request, unless the upstream closed the connection while it was idle or sent

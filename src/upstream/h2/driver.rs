@@ -10,7 +10,7 @@ use bytes::Bytes;
 use h2::{Ping, PingPong, client};
 use tokio::time::Sleep;
 
-use super::state::SessionState;
+use super::state::ConnectionState;
 use super::tracking::TrackedTransport;
 use crate::outcome::Delivery;
 use crate::time::Moment;
@@ -38,14 +38,14 @@ pub(super) struct Driver {
     pings: Pings,
     /// The limit of streams when it was last looked at, once the upstream has stated one.
     streams_max: Option<usize>,
-    state: Arc<SessionState>,
+    state: Arc<ConnectionState>,
     _permit: ConnectionPermit,
 }
 
 impl Driver {
     pub(super) fn new(
         mut connection: client::Connection<TrackedTransport, Bytes>,
-        state: Arc<SessionState>,
+        state: Arc<ConnectionState>,
         permit: ConnectionPermit,
     ) -> Self {
         let ping_pong = connection.ping_pong().expect("it is taken once");
@@ -90,7 +90,7 @@ struct Pings {
 
 impl Pings {
     /// Ready when the connection has to be closed.
-    fn poll(&mut self, state: &SessionState, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(&mut self, state: &ConnectionState, cx: &mut Context<'_>) -> Poll<()> {
         if state.take_head_received() {
             self.interval = PING_AFTER;
         }
@@ -100,9 +100,9 @@ impl Pings {
             self.interval = (self.interval * 2).min(PING_AFTER_MAX);
             state.clear_suspicion();
         }
-        // A retired connection ends at once, unless its socket takes nothing more; the PING finds
+        // A draining connection ends at once, unless its socket takes nothing more; the PING finds
         // that out.
-        let is_ending = state.is_retired() && state.open_streams() == 0;
+        let is_ending = state.is_draining() && state.open_streams() == 0;
         if self.unanswered.is_none() && (is_ending || state.is_suspect()) {
             self.send(state);
         }
@@ -125,7 +125,7 @@ impl Pings {
     }
 
     /// When to check again, or `None` if the connection has to be closed.
-    fn check(&mut self, state: &SessionState) -> Option<Moment> {
+    fn check(&mut self, state: &ConnectionState) -> Option<Moment> {
         let now = state.clock.now();
         if let Some(sent) = self.unanswered {
             state.suspect();
@@ -140,14 +140,14 @@ impl Pings {
         Some(now.plus(PING_GRACE))
     }
 
-    fn send(&mut self, state: &SessionState) {
+    fn send(&mut self, state: &ConnectionState) {
         // It fails only if the connection has ended, which the connection's own future reports.
         let _ = self.ping_pong.send_ping(Ping::opaque());
         self.unanswered = Some(state.clock.now());
         self.timer = None;
     }
 
-    fn set_timer(&mut self, due: Moment, state: &SessionState) {
+    fn set_timer(&mut self, due: Moment, state: &ConnectionState) {
         self.timer = Some(Box::pin(state.clock.sleep_until(due)));
     }
 }

@@ -26,7 +26,7 @@ use tokio::time::timeout_at;
 
 use self::body::Upload;
 use self::driver::{Driver, STREAMS_MAX_UNSET};
-use self::state::{OpenStream, SessionState, StreamPermit};
+use self::state::{ConnectionState, OpenStream, StreamPermit};
 use self::tracking::TrackedTransport;
 use super::authentication;
 use super::destination::Destination;
@@ -66,9 +66,9 @@ const CRATE_HEAD_FACTOR: usize = 16;
 pub(super) const SETTINGS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// An open connection.
-pub(super) struct Session {
+pub(super) struct Connection {
     sender: SendRequest<Bytes>,
-    state: Arc<SessionState>,
+    state: Arc<ConnectionState>,
 }
 
 /// A stream that one request may be sent on.
@@ -77,7 +77,7 @@ pub(super) struct Stream {
     permit: StreamPermit,
 }
 
-impl Session {
+impl Connection {
     /// Speaks HTTP/2 on a connection just opened, and waits for the upstream's SETTINGS.
     pub(super) async fn open(
         transport: Transport,
@@ -87,7 +87,7 @@ impl Session {
         shared: Arc<SharedUpstream>,
     ) -> Result<Self, Failure> {
         let end = clock.instant(clock.now().plus(SETTINGS_TIMEOUT));
-        let state = Arc::new(SessionState::new(clock, shared));
+        let state = Arc::new(ConnectionState::new(clock, shared));
         let transport = TrackedTransport::new(transport, Arc::clone(&state.tracker));
         let header_list_bytes = limits.head_bytes_max.saturating_mul(CRATE_HEAD_FACTOR);
         let mut builder = client::Builder::new();
@@ -99,17 +99,18 @@ impl Session {
             .max_header_list_size(u32::try_from(header_list_bytes).unwrap_or(u32::MAX))
             .max_send_buffer_size(SEND_BUFFER_BYTES);
         let opening = async {
-            let opened = builder.handshake(transport).await;
-            let (sender, connection) =
-                opened.map_err(|error| failure::http2_head(&error, Delivery::NotSent))?;
-            let session = Self { sender, state: Arc::clone(&state) };
+            let (sender, connection) = builder
+                .handshake(transport)
+                .await
+                .map_err(|error| failure::http2_head(&error, Delivery::NotSent))?;
+            let opened = Self { sender, state: Arc::clone(&state) };
             tokio::spawn(Driver::new(connection, Arc::clone(&state), permit));
             state.settings_received().await.map_err(|failure| {
                 let detail = "the connection was closed before the upstream's HTTP/2 SETTINGS";
                 let closed = || Failure::new(FailureKind::Reset, Delivery::NotSent, detail);
                 failure.unwrap_or_else(closed)
             })?;
-            Ok(session)
+            Ok(opened)
         };
         timeout_at(end, opening).await.unwrap_or_else(|_| {
             let detail = "the upstream's HTTP/2 SETTINGS did not arrive in time";
@@ -133,7 +134,7 @@ impl Session {
     pub(super) fn is_closed(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         let has_ended = matches!(self.sender.poll_ready(&mut cx), Poll::Ready(Err(_)));
-        has_ended || self.state.has_ended() || self.state.is_retired()
+        has_ended || self.state.has_ended() || self.state.is_draining()
     }
 
     pub(super) fn is_idle(&self) -> bool {
@@ -146,11 +147,11 @@ impl Session {
     }
 }
 
-impl Drop for Session {
+impl Drop for Connection {
     /// The connection ends with its last stream. The driver has to be woken for that, because the
     /// h2 crate does not do it.
     fn drop(&mut self) {
-        self.state.retire();
+        self.state.start_draining();
         self.state.wake_driver();
     }
 }
@@ -188,7 +189,7 @@ impl Stream {
         head::check_limits(&head.headers, destination.limits).map_err(SendError::Failed)?;
         head::trim_values(&mut head.headers);
         if authentication::challenges_connection(head.status, &head.headers) {
-            state.retire();
+            state.start_draining();
         }
         let upload = pending.upload.map(|upload| (upload, request.body.take()));
         let body = StreamBody::new(receiver, &head.headers, upload, pending.stream);

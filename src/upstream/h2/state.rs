@@ -22,7 +22,7 @@ const STREAMS_MAX: usize = 200;
 /// While other exchanges get responses, it is not the connection that is slow.
 const SUSPECT_AFTER: Duration = Duration::from_secs(1);
 
-pub(super) struct SessionState {
+pub(super) struct ConnectionState {
     open_streams: AtomicUsize,
     /// Nanoseconds of the moment at which the last stream ended.
     idle_since: AtomicU64,
@@ -30,7 +30,7 @@ pub(super) struct SessionState {
     /// The connection may be dead: no stream is opened before it has answered a PING.
     suspect: AtomicBool,
     /// No stream is opened any more; those that are open go on.
-    retired: AtomicBool,
+    draining: AtomicBool,
     /// A response's head has been received since the driver last looked.
     head_received: AtomicBool,
     /// Set when the connection has ended, to the reason if there is one.
@@ -43,14 +43,14 @@ pub(super) struct SessionState {
     shared: Arc<SharedUpstream>,
 }
 
-impl SessionState {
+impl ConnectionState {
     pub(super) fn new(clock: Clock, shared: Arc<SharedUpstream>) -> Self {
         Self {
             open_streams: AtomicUsize::new(0),
             idle_since: AtomicU64::new(clock.now().as_nanos()),
             settings_received: AtomicBool::new(false),
             suspect: AtomicBool::new(false),
-            retired: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             head_received: AtomicBool::new(false),
             end: Mutex::new(None),
             opened: Notify::new(),
@@ -71,7 +71,7 @@ impl SessionState {
 
     /// Whether streams may be opened, as far as there is room.
     pub(super) fn is_usable(&self) -> bool {
-        !self.is_suspect() && !self.is_retired()
+        !self.is_suspect() && !self.is_draining()
     }
 
     /// Completes when the upstream's SETTINGS have arrived.
@@ -132,12 +132,12 @@ impl SessionState {
         }
     }
 
-    pub(super) fn is_retired(&self) -> bool {
-        self.retired.load(Relaxed)
+    pub(super) fn is_draining(&self) -> bool {
+        self.draining.load(Relaxed)
     }
 
-    pub(super) fn retire(&self) {
-        self.retired.store(true, Relaxed);
+    pub(super) fn start_draining(&self) {
+        self.draining.store(true, Relaxed);
     }
 
     pub(super) fn head_received(&self) {
@@ -164,12 +164,12 @@ impl SessionState {
 
 /// One of the streams that a connection may have open at the same time.
 pub(super) struct StreamPermit {
-    pub(super) state: Arc<SessionState>,
+    pub(super) state: Arc<ConnectionState>,
 }
 
 impl StreamPermit {
     /// `granted` is the upstream's limit of streams.
-    pub(super) fn acquire(state: &Arc<SessionState>, granted: usize) -> Option<Self> {
+    pub(super) fn acquire(state: &Arc<ConnectionState>, granted: usize) -> Option<Self> {
         if !state.is_usable() || state.open_streams() >= granted.min(STREAMS_MAX) {
             return None;
         }
@@ -182,7 +182,7 @@ impl Drop for StreamPermit {
     fn drop(&mut self) {
         if self.state.open_streams.fetch_sub(1, Relaxed) == 1 {
             self.state.idle_since.store(self.state.clock.now().as_nanos(), Relaxed);
-            if self.state.is_retired() {
+            if self.state.is_draining() {
                 self.state.wake_driver();
             }
         }
@@ -209,7 +209,7 @@ impl OpenStream {
         self.is_unanswered = false;
     }
 
-    pub(super) fn state(&self) -> &SessionState {
+    pub(super) fn state(&self) -> &ConnectionState {
         &self.permit.state
     }
 }
