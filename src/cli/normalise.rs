@@ -2,6 +2,7 @@
 //!
 //! It uses the code of the live gateway and sends nothing.
 
+use std::fmt;
 use std::io::Read;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -35,6 +36,13 @@ pub struct NormaliseArgs {
     #[arg(long, value_name = "RFC3339")]
     #[arg(value_parser = |text: &str| text.parse::<jiff::Timestamp>().map(SystemTime::from))]
     pub at: Option<SystemTime>,
+    /// Reads a successful response too, as on a route with `inspect_success: true`.
+    #[arg(long)]
+    pub inspect_success: bool,
+    /// Says on standard error which rule and which sign decided, and where message, code and wait
+    /// were found.
+    #[arg(long)]
+    pub why: bool,
     /// The file with the capture; `-` is standard input.
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: String,
@@ -56,18 +64,64 @@ pub fn run(
     now: impl FnOnce() -> SystemTime,
 ) -> ExitCode {
     let (code, message) = match problem_of(args, streams.stdin, now) {
-        Ok(Some(problem)) => {
+        Ok(Judgement::Error(problem, why)) => {
+            if args.why {
+                // The problem alone stays on standard output, so that it can be piped.
+                let _ = write!(streams.stderr, "{why}");
+            }
             return match writeln!(streams.stdout, "{}", pretty(&problem)) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,
             };
         }
-        Ok(None) => (1, "this response is not an error; it would pass unchanged".to_owned()),
+        Ok(Judgement::Success) => {
+            (1, "this response is not an error; it would pass unchanged".to_owned())
+        }
+        Ok(Judgement::NotInspected) => (1, NOT_INSPECTED.to_owned()),
         Err(error) => error,
     };
     // Where standard error cannot be written either, the exit code has to do.
     let _ = writeln!(streams.stderr, "evenkeel normalise: {message}");
     ExitCode::from(code)
+}
+
+const NOT_INSPECTED: &str = "a response with a status of success passes unread; with \
+                             --inspect-success it is judged as on a route with \
+                             `inspect_success: true`";
+
+/// What the gateway would make of a capture.
+enum Judgement {
+    Error(Box<Problem>, Box<Why>),
+    Success,
+    NotInspected,
+}
+
+/// What decided about a response, and where its facts were found.
+#[derive(Clone, Debug)]
+pub struct Why {
+    dialect: Box<str>,
+    rule: Box<str>,
+    sign: String,
+    message_at: Option<String>,
+    code_at: Option<String>,
+    wait_place: Option<Box<str>>,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = |at: &Option<String>| match at.as_deref() {
+            None => "not found".to_owned(),
+            Some("") => "the body".to_owned(),
+            Some(at) if at.starts_with('/') => format!("member {at}"),
+            Some(name) => format!("header {name}"),
+        };
+        writeln!(f, "dialect   {}", self.dialect)?;
+        writeln!(f, "rule      {}", self.rule)?;
+        writeln!(f, "evidence  {}", self.sign)?;
+        writeln!(f, "message   {}", place(&self.message_at))?;
+        writeln!(f, "code      {}", place(&self.code_at))?;
+        writeln!(f, "wait      {}", self.wait_place.as_deref().unwrap_or("none stated"))
+    }
 }
 
 /// One line for each member. Details too deep for serde_json's own parser are printed as sent.
@@ -90,7 +144,7 @@ fn problem_of(
     args: &NormaliseArgs,
     stdin: &mut dyn Read,
     now: impl FnOnce() -> SystemTime,
-) -> Result<Option<Problem>, CommandError> {
+) -> Result<Judgement, CommandError> {
     let dialect = dialect_named(&args.dialect)?;
     let mut capture = capture(args, stdin)?;
     for (name, value) in &args.headers {
@@ -106,7 +160,13 @@ fn problem_of(
         capture.headers.insert(DATE, value);
     }
     let wall = args.at.or(date).unwrap_or_else(now);
-    Ok(normalise(&dialect, &capture, &args.method, wall))
+    if capture.status.is_success() && !args.inspect_success {
+        return Ok(Judgement::NotInspected);
+    }
+    Ok(match explained(&dialect, &capture, &args.method, wall) {
+        Some((problem, why)) => Judgement::Error(Box::new(problem), Box::new(why)),
+        None => Judgement::Success,
+    })
 }
 
 /// The problem for a captured response; `None` when it is not an error. Successful responses are
@@ -118,6 +178,16 @@ pub fn normalise(
     method: &Method,
     wall: SystemTime,
 ) -> Option<Problem> {
+    explained(dialect, capture, method, wall).map(|(problem, _)| problem)
+}
+
+/// The same, with what decided.
+fn explained(
+    dialect: &Dialect,
+    capture: &Capture,
+    method: &Method,
+    wall: SystemTime,
+) -> Option<(Problem, Why)> {
     let head = ResponseHead { status: capture.status, headers: &capture.headers };
     let body = Some(capture.body.clone());
     let (classification, facts) = dialect::understand(dialect, head, body, wall)?;
@@ -131,7 +201,15 @@ pub fn normalise(
         documentation: dialect.documentation.as_deref(),
         ..CallContext::default()
     };
-    Some(upstream_problem(&classification, Some(&facts), &call))
+    let why = Why {
+        dialect: dialect.name.as_ref().into(),
+        rule: classification.rule.clone(),
+        sign: classification.sign.to_string(),
+        message_at: facts.message_at.clone(),
+        code_at: facts.code_at.clone(),
+        wait_place: classification.wait_place.clone(),
+    };
+    Some((upstream_problem(&classification, Some(&facts), &call), why))
 }
 
 /// Why the gateway would not send the request again, as far as the response decides that.

@@ -10,8 +10,8 @@ use http::StatusCode;
 use crate::dialect::definition::{Dialect, HoldRule, RuleScope};
 use crate::dialect::hint::{ResetHeaders, WaitHint};
 use crate::outcome::{
-    Basis, Classification, Code, HoldCause, HoldOrder, HoldScope, Processing, Remedy, Sign, Support,
-    Wait,
+    Basis, Classification, Code, HoldCause, HoldOrder, HoldScope, Processing, Remedy, Sign,
+    Support, Wait,
 };
 
 #[derive(Clone)]

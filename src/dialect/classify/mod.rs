@@ -14,7 +14,9 @@ use std::time::SystemTime;
 
 use super::definition::Dialect;
 use super::hint::{self, Advice, ResetHeaders};
-use crate::outcome::{Basis, Classification, Code, Failure, HoldScope, Processing, Remedy, ResponseHead, Sign};
+use crate::outcome::{
+    Basis, Classification, Code, Failure, HoldScope, Processing, Remedy, ResponseHead, Sign,
+};
 use draft::{Action, Draft};
 
 pub(super) use evidence::Evidence;

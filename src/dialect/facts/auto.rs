@@ -8,9 +8,9 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-use super::children;
 use super::names::{self, Members, is_phrase, is_word};
-use super::values::{nonempty, scalar};
+use super::values::{escaped, nonempty, scalar};
+use super::{children, soap};
 use crate::dialect::document::{BodyFormat, Document, json};
 use crate::outcome::{ChildError, Facts, ResponseHead};
 
@@ -24,19 +24,16 @@ const BESIDE_BYTES_MAX: usize = 400;
 
 /// The facts of a body, and of the headers that carry a message, a code or a reference.
 pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
-    let guesser =
-        Guesser { status: head.status.as_u16(), objects_left: Cell::new(OBJECTS_MAX) };
+    let guesser = Guesser { status: head.status.as_u16(), objects_left: Cell::new(OBJECTS_MAX) };
     let mut facts = match document.format {
         BodyFormat::Json | BodyFormat::Form => guesser.value(&document.tree, "", DEPTH_MAX),
-        BodyFormat::Xml if !document.tree.is_null() => {
-            guesser.value(&document.tree, "", DEPTH_MAX)
-        }
+        BodyFormat::Xml => guesser.xml(&document.tree),
         BodyFormat::Html | BodyFormat::Text => {
             let message = document.tree.as_str().and_then(nonempty);
             let message_at = message.as_ref().map(|_| String::new());
             Facts { message, message_at, ..Facts::default() }
         }
-        BodyFormat::Empty | BodyFormat::Xml | BodyFormat::Unreadable => Facts::default(),
+        BodyFormat::Empty | BodyFormat::Unreadable => Facts::default(),
     };
     facts.message = facts.message.or_else(|| guesser.status_phrase(&document.tree, DEPTH_MAX));
     of_headers(head, &mut facts);
@@ -92,6 +89,24 @@ fn weight(text: &str) -> Weight {
 }
 
 impl Guesser {
+    /// XML has one element around all, whose name says something only where it is that of an error.
+    fn xml(&self, tree: &Value) -> Facts {
+        if let Some(facts) = soap::fault(tree, |detail, at| self.value(detail, at, DEPTH_MAX)) {
+            return facts;
+        }
+        let facts = self.value(tree, "", DEPTH_MAX);
+        let root = tree.as_object().filter(|members| members.len() == 1);
+        let Some((name, root)) = root.and_then(|members| members.iter().next()) else {
+            return facts;
+        };
+        let found = facts.message.is_some() || facts.code.is_some();
+        let named = root.is_array() || Members::is_envelope(name);
+        if found && named {
+            return facts;
+        }
+        self.value(root, &format!("/{}", escaped(name)), DEPTH_MAX)
+    }
+
     fn value(&self, value: &Value, at: &str, depth: usize) -> Facts {
         let Some(depth) = depth.checked_sub(1) else { return Facts::default() };
         match value {
@@ -146,18 +161,33 @@ impl Guesser {
         if facts.message.is_none() && facts.children.is_empty() {
             // The first member that has a sentence, under a name of the vendor's own.
             let entered = envelope.as_ref().map(|(at, _)| at.as_str());
-            let others = members.iter().filter(|(at, value)| {
-                (value.is_object() || value.is_array()) && entered != Some(at.as_str())
-            });
-            let mut deeper = others.map(|(at, value)| self.value(value, &at, depth));
-            let found = deeper.find(|facts| facts.message.is_some()).unwrap_or_default();
+            let holds = |value: &Value| match value {
+                Value::Object(_) => true,
+                Value::Array(items) => items.first().is_some_and(Value::is_object),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+            };
+            let others =
+                members.iter().filter(|(at, value)| holds(value) && entered != Some(at.as_str()));
+            let mut coded = Facts::default();
+            let mut found = Facts::default();
+            for (at, value) in others {
+                let deeper = self.value(value, &at, depth);
+                if deeper.message.is_some() {
+                    found = deeper;
+                    break;
+                }
+                if coded.code.is_none() && deeper.code.is_some() {
+                    coded = deeper;
+                }
+            }
+            found = found.or(coded);
             if facts.code.is_none() || found.code.is_none() {
                 facts = facts.or(found);
             } else {
                 facts = found.or(facts);
             }
         }
-        if nothing(&facts) {
+        if nothing(&facts) && may_map_fields(at) {
             children::of_field_map(map, at, &mut facts);
         }
         self.promote(&mut facts);
@@ -187,18 +217,16 @@ impl Guesser {
     fn message(&self, members: &Members<'_>, facts: &mut Facts) {
         let listed = members.named(&names::MESSAGES);
         let ending = members.ending(&names::MESSAGE_ENDS, &names::MESSAGES);
-        let errors = members.named(&["error", "err"]);
-        let repeats = |text: &str| text.parse() == Ok(self.status);
-        let texts = listed.chain(ending).chain(errors).filter_map(|(at, value)| {
-            let text = message_text(value)?;
-            (!repeats(text)).then_some((at, text))
-        });
-        let mut texts: Vec<(String, &str)> = texts.collect();
         // `error` is a message only where it is a sentence; `code` reads it otherwise.
-        texts.retain(|(at, text)| {
-            let under_error = at.ends_with("/error") || at.ends_with("/Error") || at.ends_with("/err");
-            !under_error || weight(text) == Weight::Sentence && !is_phrase(text, self.status)
-        });
+        let errors =
+            members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(|found| {
+                let (at, value) = found;
+                let text = value.as_str()?;
+                let said = weight(text) == Weight::Sentence && !is_phrase(text, self.status);
+                said.then_some((at, text))
+            });
+        let listed = listed.chain(ending).filter_map(|found| self.told(found));
+        let texts: Vec<(String, &str)> = listed.chain(errors).collect();
         let mut best: Option<usize> = None;
         for (place, (_, text)) in texts.iter().enumerate() {
             if best.is_none_or(|best| weight(text) > weight(texts[best].1)) {
@@ -213,6 +241,17 @@ impl Guesser {
         for (_, other) in texts.iter().filter(|(_, other)| other != text) {
             keep_beside(other, facts);
         }
+    }
+
+    /// A text under the name of a message; under names that hold codes too, a word is a code.
+    fn told<'v>(&self, (at, value): (String, &'v Value)) -> Option<(String, &'v str)> {
+        let text = message_text(value)?;
+        let name = names::plain(at.rsplit('/').next().unwrap_or_default());
+        let coded = match name.as_str() {
+            "reason" => weight(text) == Weight::Word,
+            name => names::KINDS.contains(&name) && names::is_code_word(text),
+        };
+        (text.parse() != Ok(self.status) && !coded).then_some((at, text))
     }
 
     /// A code by its name; `error` as one word; a kind; a word among the messages.
@@ -230,11 +269,15 @@ impl Guesser {
             names::NO_CODES.contains(&name.as_str()) || names::KINDS.contains(&name.as_str())
         };
         let ending = ending.filter(|(at, _)| !foreign(at)).filter_map(is_code);
-        let error = members.named(&["error", "errors", "err", "fault"]).filter_map(|(at, value)| {
-            let text = value.as_str()?;
-            let word = is_word(text) && !is_phrase(text, self.status) && self.is_code(text);
-            word.then(|| (at, text.to_owned()))
-        });
+        let error = members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(
+            |(at, value)| {
+                let text = scalar(value)?;
+                // 0 and 1 are flags.
+                let flag = matches!(text.as_str(), "0" | "1");
+                let word = is_word(&text) && !is_phrase(&text, self.status) && self.is_code(&text);
+                (word && !flag).then_some((at, text))
+            },
+        );
         let kinds = members.named(&names::KINDS).filter_map(|(at, value)| {
             let (at, text) = is_code((at, value))?;
             self.is_kind(&at, &text).then_some((at, text))
@@ -259,15 +302,28 @@ impl Guesser {
         }
         // A phrase that repeats the status is carried by the status.
         let errors = members.named(&["error", "errors", "fault"]);
-        let phrase = errors.into_iter().find(|(_, value)| {
-            value.as_str().is_some_and(|text| is_phrase(text, self.status))
-        });
+        let phrase = errors
+            .into_iter()
+            .find(|(_, value)| value.as_str().is_some_and(|text| is_phrase(text, self.status)));
         facts.pointers.extend(phrase.map(|(at, _)| at));
     }
 
     fn is_code(&self, text: &str) -> bool {
-        let decoy =
-            ["error", "fail", "failed", "failure", "false", "about:blank", "error.list", "errors"];
+        let decoy = [
+            "error",
+            "errors",
+            "error.list",
+            "fail",
+            "failed",
+            "failure",
+            "false",
+            "fatal",
+            "warning",
+            "system",
+            "about:blank",
+            "-1",
+            "0",
+        ];
         let repeats = text.parse() == Ok(self.status) || names::is_status_page(text);
         !repeats
             && !text.contains(char::is_whitespace)
@@ -282,9 +338,7 @@ impl Guesser {
             // A body's `status` that contradicts that of HTTP is no code either.
             "status" | "statuscode" => !number.is_some_and(|it| (0..=599).contains(&it)),
             // An id of this occurrence has digits among its letters.
-            "errorid" => {
-                number.is_some() || !text.contains(|c: char| c.is_ascii_digit())
-            }
+            "errorid" => number.is_some() || !text.contains(|c: char| c.is_ascii_digit()),
             "value" => number.is_some() && at.matches('/').count() > 1,
             "reason" | "class" | "name" | "number" | "key" => number.is_none() || name == "number",
             _ => true,
@@ -310,7 +364,8 @@ impl Guesser {
 
     /// Marks members that only repeat that it is an error, or the status, as carried.
     fn skip_decoys(&self, members: &Members<'_>, facts: &mut Facts) {
-        let names = ["type", "status", "statuscode", "code", "object", "ok", "success", "errorcode"];
+        let names =
+            ["type", "status", "statuscode", "code", "object", "ok", "success", "errorcode"];
         for (at, value) in members.named(&names) {
             let decoy = match value {
                 Value::Bool(flag) => !*flag,
@@ -410,6 +465,16 @@ fn inner_first(inside: Facts, outside: Facts) -> Facts {
         keep_beside(&outer, &mut facts);
     }
     facts
+}
+
+/// Whether a nameless map, or one of this name, may be one from fields to messages.
+fn may_map_fields(at: &str) -> bool {
+    let name = names::plain(at.rsplit('/').next().unwrap_or_default());
+    let about =
+        ["err", "invalid", "valid", "field", "violation", "problem", "issue", "detail", "reason"];
+    name.is_empty()
+        || name.bytes().all(|byte| byte.is_ascii_digit())
+        || about.iter().any(|about| name.contains(about))
 }
 
 /// Keeps a text as evidence.

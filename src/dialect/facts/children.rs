@@ -153,7 +153,7 @@ fn in_object(
     let message = text_of(members, &CHILD_MESSAGES, pointers);
     let mut code = code_of(members, message.as_deref(), pointers);
     if let (None, Some(extensions)) = (&code, members.object("extensions")) {
-        code = extensions.take(&["code", "classification"], pointers);
+        code = extensions.take(&["code", "classification", "errorclass"], pointers);
     }
     let mut pointer = field_of(members, pointers).or(outer);
     if let (None, Some(source)) = (&pointer, members.object("source")) {
@@ -188,7 +188,9 @@ fn code_of(
             Value::Number(number) => number.to_string(),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
         };
-        let fits = Some(text.as_str()) != message && !text.contains(char::is_whitespace);
+        // The only text of an error is its message, and its code as well if it looks like one.
+        let both = at.ends_with("/error") && names::is_code_word(&text);
+        let fits = (both || Some(text.as_str()) != message) && !text.contains(char::is_whitespace);
         fits.then_some((at, text))
     })?;
     pointers.push(at);

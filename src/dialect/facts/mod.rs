@@ -7,6 +7,7 @@ mod auto;
 mod children;
 mod extract;
 mod names;
+mod soap;
 mod values;
 
 use serde_json::{Map, Value};
@@ -36,8 +37,9 @@ pub(super) fn of_response(dialect: &Dialect, head: ResponseHead<'_>, document: &
         facts.reason = None;
     }
     facts.details = match document.format {
-        BodyFormat::Json | BodyFormat::Form => details(&facts, &document.tree, places),
-        BodyFormat::Xml => Some(Value::String(document.text.clone())),
+        BodyFormat::Json | BodyFormat::Xml | BodyFormat::Form => {
+            details(&facts, &document.tree, places)
+        }
         BodyFormat::Empty | BodyFormat::Html | BodyFormat::Text | BodyFormat::Unreadable => None,
     };
     facts

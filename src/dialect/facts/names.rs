@@ -23,7 +23,7 @@ const ENVELOPES: [&str; 12] = [
 ];
 
 /// Messages, the most specific first.
-pub(super) const MESSAGES: [&str; 30] = [
+pub(super) const MESSAGES: [&str; 31] = [
     "message",
     "errormessage",
     "errormsg",
@@ -54,10 +54,11 @@ pub(super) const MESSAGES: [&str; 30] = [
     "moreinformation",
     "note",
     "string",
+    "result",
 ];
 
 /// The ends of further names of messages: `state_message`, `messageTxt`, `MsgErro`.
-pub(super) const MESSAGE_ENDS: [&str; 11] = [
+pub(super) const MESSAGE_ENDS: [&str; 12] = [
     "message",
     "msg",
     "messagetxt",
@@ -69,6 +70,7 @@ pub(super) const MESSAGE_ENDS: [&str; 11] = [
     "msgerro",
     "errorreason",
     "explanation",
+    "statusinfo",
 ];
 
 /// Names that hold a code and nothing else, the most specific first.
@@ -81,17 +83,17 @@ pub(super) const CODES: [&str; 12] = [
     "errorkey",
     "exceptioncode",
     "errno",
-    "errornumber",
     "errornum",
+    "codevalue",
     "oauthproblem",
     "num",
 ];
 
 /// The ends of further names of codes: `serviceErrorCode`, `ECODE`.
-pub(super) const CODE_ENDS: [&str; 3] = ["code", "errno", "messageid"];
+pub(super) const CODE_ENDS: [&str; 4] = ["code", "errno", "messageid", "messagekey"];
 
 /// Codes of something else than an error.
-pub(super) const NO_CODES: [&str; 16] = [
+pub(super) const NO_CODES: [&str; 15] = [
     "httpcode",
     "httpstatuscode",
     "countrycode",
@@ -103,7 +105,6 @@ pub(super) const NO_CODES: [&str; 16] = [
     "postcode",
     "zipcode",
     "areacode",
-    "statecode",
     "promocode",
     "barcode",
     "qrcode",
@@ -111,18 +112,19 @@ pub(super) const NO_CODES: [&str; 16] = [
 ];
 
 /// Names that often hold a code, but may hold a class of errors, or a sentence.
-pub(super) const KINDS: [&str; 19] = [
+pub(super) const KINDS: [&str; 20] = [
     "type",
-    "kind",
-    "key",
+    "errornumber",
+    "errorid",
     "name",
     "category",
     "errortype",
     "faultcode",
     "reason",
+    "kind",
+    "key",
     "status",
     "statuscode",
-    "errorid",
     "number",
     "exception",
     "policyname",
@@ -321,6 +323,10 @@ impl<'a> Members<'a> {
         found.map(|(_, name, value)| (self.pointer(name), *value))
     }
 
+    pub(super) fn is_envelope(name: &str) -> bool {
+        ENVELOPES.contains(&plain(name).as_str())
+    }
+
     /// The object that holds the error itself: `{"error": {…}}` and its kin.
     pub(super) fn envelope(&self) -> Option<(String, &'a Value)> {
         self.named(&ENVELOPES).find(|(_, value)| value.is_object())
@@ -438,5 +444,8 @@ pub(super) fn is_generic(text: &str) -> bool {
 pub(super) fn is_code_word(text: &str) -> bool {
     let mut letters = text.chars();
     let humps = letters.next().is_some() && letters.any(|c| c.is_ascii_uppercase());
-    is_word(text) && (humps || text.contains(['_', '-', '.', '/']) || text.contains(|c: char| c.is_ascii_digit()))
+    is_word(text)
+        && (humps
+            || text.contains(['_', '-', '.', '/'])
+            || text.contains(|c: char| c.is_ascii_digit()))
 }

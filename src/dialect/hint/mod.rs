@@ -99,7 +99,8 @@ mod tests {
     }
 
     fn millis(headers: &HeaderMap, reset_headers: ResetHeaders) -> Option<u128> {
-        wait(headers, &Value::Null, "", reset_headers, wall()).map(|(hint, _)| hint.span.as_millis())
+        wait(headers, &Value::Null, "", reset_headers, wall())
+            .map(|(hint, _)| hint.span.as_millis())
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use regex::{Captures, Regex};
 
+use super::name::{Meaning, Relation};
 use super::{span, value};
 use crate::outcome::LearnedLimit;
 
@@ -24,7 +25,8 @@ pub(super) fn wait(text: &str, now: SystemTime) -> Option<Duration> {
     let moment = AGAIN_AT.find_iter(&text).find_map(|lead| {
         let rest = text[lead.end()..].trim_start_matches(['\'', '"']);
         let found = MOMENT.find(rest)?;
-        value::until(found.as_str(), now)
+        let moment = Meaning { unit: None, relation: Relation::Moment };
+        value::wait(found.as_str(), moment, now)
     });
     let again =
         || AGAIN_IN.find_iter(&text).find_map(|lead| again_in(lead.as_str(), &text[lead.end()..]));
@@ -154,7 +156,9 @@ static AGAIN_IN: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:the (?:next|remaining) +(?:period of +)?)?|\bban (?:will )?lasts? +",
     );
     let not_for = r"(?i)\b(?:not|n't|cannot|never) (?:re-?try|try again)(?: \w+){0,3}? +for +";
-    let in_so_long = format!(r"{AGAIN}[ -](?:in|after|dans|en|em|tra|fra|over|nach|après|dopo|después de|após)(?: *:)?\s+{ABOUT}");
+    let in_so_long = format!(
+        r"{AGAIN}[ -](?:in|after|dans|en|em|tra|fra|over|nach|après|dopo|después de|após)(?: *:)?\s+{ABOUT}"
+    );
     pattern(&format!("(?:{in_so_long})|(?:{for_so_long})|(?:{not_for})"))
 });
 

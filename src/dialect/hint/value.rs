@@ -72,7 +72,7 @@ pub fn duration(text: &str) -> Option<Duration> {
     (rest.is_empty() && span <= WAIT_MAX).then_some(span)
 }
 
-pub(super) fn until(text: &str, now: SystemTime) -> Option<Duration> {
+fn until(text: &str, now: SystemTime) -> Option<Duration> {
     plausible(moment(text)?.duration_since(now).ok()?)
 }
 
@@ -157,10 +157,7 @@ mod tests {
             ("P1DT0.5S", Some(86_400_500)),
             ("2678400", Some(2_678_400_000)),
             ("2026-Jan-01 00:05:00+0000 UTC", Some(300_000)),
-            (
-                "Thu Jan 01 2026 00:05:00 GMT+0000 (Coordinated Universal Time)",
-                Some(300_000),
-            ),
+            ("Thu Jan 01 2026 00:05:00 GMT+0000 (Coordinated Universal Time)", Some(300_000)),
             ("Thu, 01 Jan 2026 01:05:00 +0100", Some(300_000)),
         ];
         for (text, expected) in rows {

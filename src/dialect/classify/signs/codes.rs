@@ -124,7 +124,7 @@ pub(super) static OVERLOADED: LazyLock<Regex> = LazyLock::new(|| {
 
 pub(super) static CREDENTIAL: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"\b(?:(?:invalid|expired|wrong|bad|revoked|incorrect) ?(?:\w+ ){0,2}?(?:token|api ?key|access ?key(?: id)?|credentials?|client|grant|session ?(?:id)?|auth|signature|ks|login|password)",
+        r"\b(?:(?:invalid|expired|wrong|bad|revoked|incorrect) ?(?:(?:api|access|auth|refresh|session|security|id|bearer|oauth|user|login|client|app|jwt|web) ){0,2}(?:token|api ?key|access ?key(?: id)?|credentials?|client|grant|session ?(?:id)?|auth|signature|ks|login|password)",
         r"|bad ?key|invalid ?key|token ?(?:expired|revoked|invalid)|api ?key ?(?:invalid|expired|not found)|signature ?(?:does ?not ?match|invalid|mismatch)|checksum ?error",
         r"|auth(?:entication)? ?(?:failed|failure|error)|unauthenticated|not ?authenticated|no ?login|failed check)(?: |$)",
     ))
@@ -141,7 +141,9 @@ pub(super) static NOT_FOUND: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\b(?:not found|no such \w+|no record|does not exist|not defined)$"));
 
 pub(super) static FORBIDDEN: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"^(?:no ?access|access ?denied|forbidden|permission ?denied|not ?allowed|request ?denied)$")
+    pattern(
+        r"^(?:no ?access|access ?denied|forbidden|permission ?denied|not ?allowed|request ?denied)$",
+    )
 });
 
 #[cfg(test)]

@@ -113,7 +113,10 @@ impl<'e> Signs<'e> {
             long.or_else(|| self.long_period()).or_else(|| self.daily_quota_of_google())
         };
         let coded = self.code(&codes::QUOTA).or_else(|| match status {
-            401 | 402 | 403 | 456 => self.code(&codes::QUOTA_EXCEEDED),
+            401 | 402 | 403 | 456 => {
+                let stated = || matched(&sentence::QUOTA_EXCEEDED, &self.claims);
+                self.code(&codes::QUOTA_EXCEEDED).or_else(stated)
+            }
             _ => None,
         });
         let coded = coded.or_else(|| match status {
@@ -121,7 +124,8 @@ impl<'e> Signs<'e> {
             _ => None,
         });
         let spent = || {
-            self.credits_gone().filter(|_| matches!(status, 200..=299 | 400..=403 | 429 | 456 | 503))
+            self.credits_gone()
+                .filter(|_| matches!(status, 200..=299 | 400..=403 | 429 | 456 | 503))
         };
         let named = || (status == 456).then_some(Sign::Status);
         coded.or_else(of_calls).or_else(spent).or_else(named)
@@ -134,10 +138,12 @@ impl<'e> Signs<'e> {
             200..=299 => sentence::LIMIT_WORDS.is_match(&self.claims),
             _ => false,
         };
-        if !sentence::LONG_PERIOD.is_match(&self.claims) {
+        // A 429 needs no proof, so that what it quotes counts too.
+        let text = if throttled { &self.sentence } else { &self.claims };
+        if !sentence::LONG_PERIOD.is_match(text) {
             return None;
         }
-        let statements = self.claims.split(['!', '?', ';', '\n']);
+        let statements = text.split(['!', '?', ';', '\n']);
         let mut statements = statements.flat_map(|it| it.split(". "));
         let found = statements.find(|it| {
             sentence::LONG_PERIOD.is_match(it)
@@ -146,7 +152,7 @@ impl<'e> Signs<'e> {
                 && (throttled || sentence::USED_UP.is_match(it) && !sentence::REQUIRES.is_match(it))
         })?;
         // Another statement of the same body may speak of a minute.
-        let short = !throttled || !sentence::SHORT_PERIOD.is_match(&self.claims);
+        let short = !throttled || !sentence::SHORT_PERIOD.is_match(text);
         let owned = !sentence::CUSTOMERS_MONEY.is_match(found);
         (short && owned).then(|| Sign::Sentence(excerpt(found)))
     }
@@ -180,7 +186,8 @@ impl<'e> Signs<'e> {
     /// Google names the violated quota, and with it whether it is one per day.
     fn daily_quota_of_google(&self) -> Option<Sign> {
         let details = pointer::at(&self.evidence.document.tree, "/error/details")?;
-        let violations = details.as_array()?.iter().filter_map(|it| it.get("violations")?.as_array());
+        let violations =
+            details.as_array()?.iter().filter_map(|it| it.get("violations")?.as_array());
         let mut quotas = violations.flatten().filter_map(|it| it.get("quotaId")?.as_str());
         quotas.find(|quota| quota.contains("PerDay")).map(|quota| Sign::Member(quota.into()))
     }
@@ -264,9 +271,9 @@ impl<'e> Signs<'e> {
     /// Trouble of the vendor under a status of the caller's, or beside a wait.
     fn overload(&self) -> Option<Sign> {
         match self.evidence.status() {
-            400 | 401 | 403 | 409 | 418 => self
-                .code(&codes::OVERLOADED)
-                .or_else(|| self.statement(&sentence::OVERLOADED)),
+            400 | 401 | 403 | 409 | 418 => {
+                self.code(&codes::OVERLOADED).or_else(|| self.statement(&sentence::OVERLOADED))
+            }
             503 | 529 if self.evidence.retry_after.is_some() => self
                 .code(&codes::OVERLOADED)
                 .or_else(|| matched(&sentence::OVERLOADED, &self.sentence)),
@@ -410,8 +417,9 @@ fn codes_of<'e>(evidence: &'e Evidence<'e>) -> Vec<codes::Code<'e>> {
     let policy = evidence.document.tree.get("policyName").and_then(Value::as_str);
     let beside = facts.beside.iter().map(String::as_str);
     let beside = beside.filter(|text| !text.contains(char::is_whitespace));
-    // A message of one word is a code.
-    let message = facts.message.as_deref().filter(|text| !text.contains(char::is_whitespace));
+    // A message of one word is a code, and so is one before a colon: `toomanyrequests: …`.
+    let message = facts.message.as_deref().and_then(|text| text.split(':').next());
+    let message = message.filter(|text| !text.contains(char::is_whitespace));
     let codes = facts.code.as_deref().into_iter().chain(children).chain(policy);
     let worded = |code: &&str| code.contains(|c: char| c.is_ascii_alphabetic());
     let codes = codes.chain(beside).chain(message).filter(worded);

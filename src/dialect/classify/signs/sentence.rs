@@ -21,15 +21,14 @@ pub(super) static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
         r"|per[- ](?:second|minute|hour)|hourly|minutely|minute|concurren(?:cy|t \w+))[ _-]?(?:limits?|quotas?|thresholds?|allowance)",
         r"|\bthrottle|\bthrottling (?:limit|threshold)|\brequest rate|\b(?:access |call |request )frequency|\bcall (?:count|rate)|^\W*rate)",
         r"(?:(?: for| of| on| per) [^.\n]{1,80}?)?",
-        r" ?(?:has been |have been |had been |has |have |was |were |is |are |already )*",
+        r"[ _]?(?:has been |have been |had been |has |have |was |were |is |are |already )*",
         r"(?:exceed(?:s|ed|ing)?(?: the (?:limit|maximum))?|reached|hit|surpassed|used up|violated|violation|violations)",
     );
     let exceeded = concat!(
         r"(?:exceed(?:s|ed|ing)?|surpass(?:es|ed)?|violat(?:es|ed|ing)) (?:\w+ ){0,3}(?:request|rate|call|api|usage|query|error|hourly)s? ",
         r"(?:limits?|rate|quotas?|count|threshold)",
     );
-    let reached =
-        r"(?:reach|hit)(?:ed|ing)? (?:\w+ ){0,3}(?:request|rate|call|api|usage|query|hourly)s? (?:limits?|quotas?)";
+    let reached = r"(?:reach|hit)(?:ed|ing)? (?:\w+ ){0,3}(?:request|rate|call|api|usage|query|hourly)s? (?:limits?|quotas?)";
     let past = r"(?:been|being|was|were|is|are) (?:throttled|rate[ -]limited)\b";
     let claims = format!(r"(?:\b{many}|{limit}|\b{exceeded}|\b{reached}){CLAIM_ENDS}");
     pattern(&format!(r"(?im)(?:{claims}|\b{past}|{COUNTED}|{FLAT}|{FOREIGN_THROTTLE})"))
@@ -121,7 +120,9 @@ pub(super) static REQUIRES: LazyLock<Regex> = LazyLock::new(|| {
 
 /// A wait without a number.
 pub(super) static WAIT_A_LITTLE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(r"(?i)\b(?:wait (?:a |for a )?(?:few|couple of|some|while|moment|little|bit)|try again (?:shortly|soon|in a (?:moment|few)))\b")
+    pattern(
+        r"(?i)\b(?:wait (?:a |for a )?(?:few|couple of|some|while|moment|little|bit)|try again (?:shortly|soon|in a (?:moment|few)))\b",
+    )
 });
 
 /// A day, a week, a month or longer, as the period of an allowance.
@@ -174,6 +175,13 @@ pub(super) static CREDITS_GONE: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
+/// A used-up quota of unknown period, as a whole statement.
+pub(super) static QUOTA_EXCEEDED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?im)^\W*(?:(?:your|the|api|request|usage) ){0,2}quota (?:limit )?(?:has been |was |is )?(?:exceeded|reached|exhausted|used up)\W*$",
+    )
+});
+
 /// Funds of an account at the vendor; the same words may be about a customer's card.
 pub(super) static FUNDS_GONE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
@@ -221,8 +229,9 @@ pub(super) static LOCKED: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// An optimistic lock that a repetition may win; where a version must be sent, it cannot.
-pub(super) static OPTIMISTIC: LazyLock<Regex> =
-    LazyLock::new(|| pattern(r"(?i)\boptimistic lock[^\n]{0,80}\b(?:try|retry) ?(?:again|later)?\b"));
+pub(super) static OPTIMISTIC: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(r"(?i)\boptimistic lock[^\n]{0,80}\b(?:try|retry) ?(?:again|later)?\b")
+});
 
 /// The service is too busy to serve anyone.
 pub(super) static OVERLOADED: LazyLock<Regex> = LazyLock::new(|| {

@@ -53,6 +53,10 @@ fn meaning<'m>(signs: &Signs<'_>) -> Option<Draft<'m>> {
     if let Some(sign) = signs.says_throttled() {
         return Some(Draft::new(Code::RateLimited, processed, Action::HoldOnly(THROTTLE)).by(sign));
     }
+    let quota = signs.code(&codes::QUOTA_EXCEEDED);
+    if let Some(sign) = quota.or_else(|| matched(&sentence::QUOTA_EXCEEDED, &signs.claims)) {
+        return Some(ends(Code::QuotaExhausted, sign));
+    }
     if let Some(sign) = signs.lock() {
         return Some(again(Code::TransientConflict, sign));
     }
@@ -102,10 +106,14 @@ impl Declared {
 fn declared(evidence: &Evidence<'_>) -> Option<Declared> {
     let Evidence { document, facts, .. } = *evidence;
     let worded = facts.message.is_some() || facts.code.is_some();
-    let search = Search { worded };
+    let search = Search { worded, root: "" };
     match document.format {
         BodyFormat::Json | BodyFormat::Form | BodyFormat::Xml => match &document.tree {
-            Value::Object(map) => search.object(map, "", DEPTH_MAX),
+            Value::Object(map) => search.object(map, "", DEPTH_MAX).or_else(|| {
+                // The one element around all of XML.
+                let (name, inner) = map.iter().next().filter(|_| map.len() == 1)?;
+                Search { worded, root: name }.object(inner.as_object()?, "", DEPTH_MAX)
+            }),
             Value::Array(items) => search.array(items, "", DEPTH_MAX),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
         },
@@ -123,12 +131,14 @@ fn declared(evidence: &Evidence<'_>) -> Option<Declared> {
     }
 }
 
-struct Search {
+struct Search<'a> {
     /// Whether the body has a message or a code.
     worded: bool,
+    /// The name of the one element around all, if it is skipped.
+    root: &'a str,
 }
 
-impl Search {
+impl Search<'_> {
     fn array(&self, items: &[Value], at: &str, depth: usize) -> Option<Declared> {
         match items {
             [Value::Object(only)] => {
@@ -152,7 +162,8 @@ impl Search {
         if named(&GOOD_FLAGS).any(|(_, _, value)| is_true(value)) {
             return None;
         }
-        let place = |name: &str| format!("{at}/{name}");
+        let root = if self.root.is_empty() { String::new() } else { format!("/{}", self.root) };
+        let place = |name: &str| format!("{root}{at}/{name}");
         let refused = named(&GOOD_FLAGS).find(|(_, _, value)| is_false(value));
         let refused = refused.or_else(|| named(&BAD_FLAGS).find(|(_, _, value)| is_true(value)));
         if let Some((_, name, value)) = refused {
@@ -165,9 +176,9 @@ impl Search {
         if let Some(sign) = failed.filter(|_| self.worded) {
             return Some(Declared::by(sign, true));
         }
-        let has_payload = members.iter().any(|(name, _, value)| {
-            !NO_PAYLOAD.contains(&name.as_str()) && is_payload(value)
-        });
+        let has_payload = members
+            .iter()
+            .any(|(name, _, value)| !NO_PAYLOAD.contains(&name.as_str()) && is_payload(value));
         if !has_payload && self.worded {
             let stated = named(&STATUSES).find_map(|(_, name, value)| {
                 let status = error_status(value)?;
@@ -189,11 +200,15 @@ impl Search {
         }
         let inner = members.iter().filter(|_| members.len() <= WRAPPER_MEMBERS_MAX);
         let inner = inner.filter_map(|(_, name, value)| match value {
-            Value::Object(inner) => self.object(inner, &place(name), depth),
-            Value::Array(items) if members.len() == 1 => self.array(items, &place(name), depth),
-            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
-                None
+            Value::Object(inner) => self.object(inner, &format!("{at}/{name}"), depth),
+            Value::Array(items) if members.len() == 1 => {
+                self.array(items, &format!("{at}/{name}"), depth)
             }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => None,
         });
         let mut inner = inner.filter(|found| found.certain);
         inner.next().or_else(|| {
@@ -307,8 +322,21 @@ fn is_true(value: &Value) -> bool {
 fn is_failed(text: &str) -> bool {
     let word = text.trim().to_ascii_lowercase();
     let exact = [
-        "error", "err", "fatal", "fault", "nok", "notok", "not ok", "ko", "denied", "exception",
-        "unauthorized", "forbidden", "fail", "failed", "failure",
+        "error",
+        "err",
+        "fatal",
+        "fault",
+        "nok",
+        "notok",
+        "not ok",
+        "ko",
+        "denied",
+        "exception",
+        "unauthorized",
+        "forbidden",
+        "fail",
+        "failed",
+        "failure",
     ];
     let starts = ["over_", "invalid_", "error_", "no-access", "no_access", "no-login"];
     let ends = ["_error", "_denied", "_failed", "_exceeded", "_not_processed", "_failure"];
