@@ -409,6 +409,64 @@ mod tests {
     }
 
     #[test]
+    fn why_names_the_sign_and_the_places_of_the_facts() {
+        let rows = [
+            (
+                vec!["--status", "400"],
+                r#"{"errorCode":"MINUTE_CALL_LIMIT_EXCEEDED","message":"No.","retry_in":"3s"}"#,
+                [
+                    "rule      auto",
+                    "evidence  code token \"MINUTE_CALL_LIMIT_EXCEEDED\"",
+                    "message   member /message",
+                    "code      member /errorCode",
+                    "wait      member /retry_in",
+                ],
+            ),
+            (
+                vec!["--status", "403", "--header", "Retry-After: 5"],
+                "You exceeded the request limit.",
+                [
+                    "rule      auto",
+                    "evidence  sentence matched \"exceeded the request limit.\"",
+                    "message   the body",
+                    "code      not found",
+                    "wait      header retry-after",
+                ],
+            ),
+            (
+                vec!["--status", "503", "--header", "X-RateLimit-Remaining: 0"],
+                "",
+                [
+                    "rule      auto",
+                    "evidence  header x-ratelimit-remaining: 0",
+                    "message   not found",
+                    "code      not found",
+                    "wait      none stated",
+                ],
+            ),
+            (
+                vec!["--status", "503", "--dialect", "droplink"],
+                "{\"error\":\"closed\"}",
+                [
+                    "rule      maintenance",
+                    "evidence  the rule's conditions",
+                    "message   member /error",
+                    "code      not found",
+                    "wait      none stated",
+                ],
+            ),
+        ];
+        for (arguments, body, lines) in rows {
+            let arguments: Vec<&str> = arguments.into_iter().chain(["--why"]).collect();
+            let (_, out, err) = run_with(&arguments, body);
+            assert!(serde_json::from_str::<Value>(&out).is_ok(), "{out}");
+            for line in lines {
+                assert!(err.lines().any(|it| it == line), "{line}\n{err}");
+            }
+        }
+    }
+
+    #[test]
     fn waits_until_a_date_are_measured_from_at() {
         let date = "Retry-After: Thu, 01 Jan 2026 00:01:00 GMT";
         let rows = [
@@ -437,9 +495,16 @@ mod tests {
     #[test]
     fn a_success_a_missing_status_and_an_unknown_dialect_are_errors() {
         let failure = format!("{:?}", ExitCode::FAILURE);
-        let (code, out, err) = run_with(&["--status", "200"], "{\"ok\":true}");
-        assert_eq!((format!("{code:?}"), out), (failure, String::new()));
+        let inspected = ["--status", "200", "--inspect-success"];
+        let (code, out, err) = run_with(&inspected, "{\"ok\":true}");
+        assert_eq!((format!("{code:?}"), out), (failure.clone(), String::new()));
         assert!(err.contains("not an error"), "{err}");
+        let refused = "{\"ok\":false,\"error\":\"no_such_thing\"}";
+        let (code, out, err) = run_with(&["--status", "200"], refused);
+        assert_eq!((format!("{code:?}"), out), (failure, String::new()));
+        assert!(err.contains("--inspect-success"), "{err}");
+        let (_, out, _) = run_with(&inspected, refused);
+        assert!(out.contains("no_such_thing"), "{out}");
         let (code, _, err) = run_with(&[], "{}");
         assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
         assert!(err.contains("--status"), "{err}");

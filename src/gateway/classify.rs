@@ -145,8 +145,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             let body = ResponseBody::resumed(read, rest, idle, permit, context);
             return Ok(CallResult::Response(Response::from_parts(parts, body), scan));
         };
-        let (upstream, sign) = (&call.settings.name, &classification.sign);
-        tracing::debug!(%upstream, rule = %classification.rule, evidence = %sign, "error classified");
+        let (upstream, rule) = (&call.settings.name, &classification.rule);
+        tracing::debug!(%upstream, %rule, evidence = %classification.sign, "error classified");
         if !facts.recognised {
             self.shard.unrecognised(call.upstream);
         }

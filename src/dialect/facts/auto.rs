@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 use super::names::{self, Members, is_phrase, is_word};
 use super::values::{escaped, nonempty, scalar};
+use super::weight::{
+    BESIDE_BYTES_MAX, BESIDE_MAX, Weight, keep_beside, may_map_fields, message_text, weight,
+};
 use super::{children, soap};
 use crate::dialect::document::{BodyFormat, Document, json};
 use crate::outcome::{ChildError, Facts, ResponseHead};
@@ -18,10 +21,6 @@ use crate::outcome::{ChildError, Facts, ResponseHead};
 const DEPTH_MAX: usize = 10;
 /// Objects of one body that are searched.
 const OBJECTS_MAX: usize = 400;
-/// Further sentences and codes that are kept as evidence, and the bytes of each.
-const BESIDE_MAX: usize = 6;
-const BESIDE_BYTES_MAX: usize = 400;
-
 /// The facts of a body, and of the headers that carry a message, a code or a reference.
 pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
     let guesser = Guesser { status: head.status.as_u16(), objects_left: Cell::new(OBJECTS_MAX) };
@@ -67,25 +66,6 @@ fn of_headers(head: ResponseHead<'_>, facts: &mut Facts) {
 struct Guesser {
     status: u16,
     objects_left: Cell<usize>,
-}
-
-/// How much a text says.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Weight {
-    /// It repeats the status, or that there was an error.
-    Generic,
-    Word,
-    Sentence,
-}
-
-fn weight(text: &str) -> Weight {
-    if names::is_generic(text) {
-        Weight::Generic
-    } else if is_word(text) {
-        Weight::Word
-    } else {
-        Weight::Sentence
-    }
 }
 
 impl Guesser {
@@ -275,7 +255,8 @@ impl Guesser {
                 // 0 and 1 are flags.
                 let flag = matches!(text.as_str(), "0" | "1");
                 let word = is_word(&text) && !is_phrase(&text, self.status) && self.is_code(&text);
-                (word && !flag).then_some((at, text))
+                let alone = value.is_number() && facts.message.is_none();
+                (word && !flag && !alone).then_some((at, text))
             },
         );
         let kinds = members.named(&names::KINDS).filter_map(|(at, value)| {
@@ -465,33 +446,6 @@ fn inner_first(inside: Facts, outside: Facts) -> Facts {
         keep_beside(&outer, &mut facts);
     }
     facts
-}
-
-/// Whether a nameless map, or one of this name, may be one from fields to messages.
-fn may_map_fields(at: &str) -> bool {
-    let name = names::plain(at.rsplit('/').next().unwrap_or_default());
-    let about =
-        ["err", "invalid", "valid", "field", "violation", "problem", "issue", "detail", "reason"];
-    name.is_empty()
-        || name.bytes().all(|byte| byte.is_ascii_digit())
-        || about.iter().any(|about| name.contains(about))
-}
-
-/// Keeps a text as evidence.
-fn keep_beside(text: &str, facts: &mut Facts) {
-    if facts.beside.len() < BESIDE_MAX && text.len() <= BESIDE_BYTES_MAX {
-        facts.beside.push(text.to_owned());
-    }
-}
-
-/// The text of a message: OData writes `{"lang": …, "value": …}`, others a list of one.
-fn message_text(value: &Value) -> Option<&str> {
-    let value = match value {
-        Value::Array(items) => items.first().filter(|_| items.len() == 1)?,
-        Value::Object(map) => map.get("value").or_else(|| map.get("#text"))?,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
-    };
-    value.as_str().filter(|text| !text.trim().is_empty())
 }
 
 fn promote(facts: &mut Facts) {

@@ -69,13 +69,13 @@ fn number(text: &str) -> Option<(f64, &str)> {
     if worded.is_some() {
         return worded;
     }
-    let (first, rest) = amount(text.strip_prefix(['\'', '"', '[', '(']).unwrap_or(text))?;
+    let (first, rest) = amount(text.strip_prefix(['\'', '"', '[']).unwrap_or(text))?;
     for between in ["-", "–", " - ", " – ", " to ", " or "] {
         if let Some((last, rest)) = rest.strip_prefix(between).and_then(amount) {
             return Some((first.max(last), rest));
         }
     }
-    let rest = rest.strip_prefix(['\'', '"', ']', ')']).unwrap_or(rest);
+    let rest = rest.strip_prefix(['\'', '"', ']']).unwrap_or(rest);
     // "59 more minutes".
     let further = [" more ", " further ", " additional "];
     let behind = further.iter().find_map(|word| rest.strip_prefix(word));
