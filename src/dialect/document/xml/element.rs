@@ -207,24 +207,21 @@ impl Element {
 }
 
 /// The only value of a name, else all of them.
-fn single_or_array(values: Value) -> Value {
-    match values {
-        Value::Array(mut items) if items.len() == 1 => items.remove(0),
-        values => values,
+fn single_or_array(mut values: Value) -> Value {
+    match values.as_array_mut() {
+        Some(items) if items.len() == 1 => items.remove(0),
+        Some(_) | None => values,
     }
 }
 
 /// A value of XML-RPC without the element that names its type.
-pub(super) fn rpc_value(value: Value) -> Value {
-    match value {
-        Value::Object(mut members) if members.len() == 1 => {
-            let name = members.keys().next().cloned().unwrap_or_default();
-            let known = RPC_TYPES.contains(&name.to_ascii_lowercase().as_str());
-            let inner = if known { members.remove(&name) } else { None };
-            inner.unwrap_or(Value::Object(members))
-        }
-        value => value,
-    }
+pub(super) fn rpc_value(mut value: Value) -> Value {
+    let members = value.as_object_mut().filter(|members| members.len() == 1);
+    let inner = members.and_then(|members| {
+        let (name, inner) = members.iter_mut().next()?;
+        RPC_TYPES.contains(&name.to_ascii_lowercase().as_str()).then(|| inner.take())
+    });
+    inner.unwrap_or(value)
 }
 
 #[cfg(test)]
