@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::prefix;
+use super::cut::prefix;
 
 /// Bytes between `&` and `;`; the longest known name and every number are shorter.
 const ENTITY_BYTES_MAX: usize = 12;

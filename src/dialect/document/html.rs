@@ -1,6 +1,6 @@
 //! An HTML page → its title and its visible text, without scripts, styles and comments.
 
-use super::prefix;
+use super::cut::prefix;
 
 /// Leading bytes in which a page is recognised.
 const SNIFFED_BYTES: usize = 1024;

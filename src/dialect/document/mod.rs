@@ -4,6 +4,7 @@
 //! `json`, `xml`, `form` and `html` parse. Nothing fails: a body that cannot be read is
 //! [`BodyFormat::Unreadable`].
 
+mod cut;
 mod decode;
 mod entities;
 mod form;
@@ -111,15 +112,6 @@ impl Document {
         let Xml { tree, text } = inner.unwrap_or(Xml { tree, text });
         Self { format: BodyFormat::Xml, tree, text }
     }
-}
-
-/// The beginning of a text, cut between two characters.
-fn prefix(text: &str, bytes_max: usize) -> &str {
-    let mut end = text.len().min(bytes_max);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
 }
 
 /// The text by its byte-order mark, else as UTF-8, else in the charset of the lower-case media

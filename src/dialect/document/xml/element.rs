@@ -2,7 +2,12 @@
 
 use serde_json::{Map, Value};
 
+use crate::dialect::document::cut::prefix;
+
 const TEXT: &str = "#text";
+
+/// Bytes of a name; a longer one is no name that anything looks for.
+const NAME_BYTES_MAX: usize = 100;
 
 /// Elements inside a text that only mark it up.
 const INLINE: [&str; 11] =
@@ -182,7 +187,7 @@ impl Element {
             }
             _ => return None,
         };
-        (!key.is_empty()).then(|| (super::short(&key), value))
+        (!key.is_empty()).then(|| (short(&key), value))
     }
 
     /// The items of a list, which is known by its name and by holding nothing else.
@@ -224,91 +229,6 @@ pub(super) fn rpc_value(mut value: Value) -> Value {
     inner.unwrap_or(value)
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::dialect::document::xml::parse;
-
-    fn read(text: &str) -> Value {
-        parse(text).unwrap().tree
-    }
-
-    #[test]
-    fn a_list_is_an_array_under_its_own_name() {
-        let rows = [
-            ("<errors><error>a</error></errors>", json!({ "errors": ["a"] })),
-            (
-                "<r><Errors><Error><Code>A</Code></Error></Errors><RequestID>1</RequestID></r>",
-                json!({ "r": { "Errors": [{ "Code": "A" }], "RequestID": "1" } }),
-            ),
-            (
-                "<errors type='array'><error>a</error><error>b</error></errors>",
-                json!({ "errors": ["a", "b"] }),
-            ),
-            (
-                "<problems code='3'><problem field='a' reason='b'>c</problem></problems>",
-                json!({ "problems": [{ "field": "a", "reason": "b", "#text": "c" }],
-                        "code": "3" }),
-            ),
-            (
-                "<ValidationErrors><Error/><Error/></ValidationErrors>",
-                json!({ "ValidationErrors": [null, null] }),
-            ),
-            ("<errors><message>a</message></errors>", json!({ "errors": ["a"] })),
-            ("<queries><query>a</query></queries>", json!({ "queries": ["a"] })),
-            ("<errors><email>a</email></errors>", json!({ "errors": { "email": "a" } })),
-            ("<r><error>a</error><error>b</error></r>", json!({ "r": { "error": ["a", "b"] } })),
-            ("<class><name>a</name></class>", json!({ "class": { "name": "a" } })),
-        ];
-        for (text, expected) in rows {
-            assert_eq!(read(text), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn an_entry_is_the_member_it_names() {
-        let rows = [
-            ("<d><e:entry Key='a'>1</e:entry><entry Key='b'/></d>", json!({ "a": "1", "b": null })),
-            ("<d><item name='a'>1</item><item name='a'>2</item></d>", json!({ "a": ["1", "2"] })),
-            ("<d><param value='1' name='a'/></d>", json!({ "a": "1" })),
-            ("<d><entry><key>a</key><value>1</value></entry></d>", json!({ "a": "1" })),
-            (
-                "<d><lst name='error'><str name='msg'>a</str></lst></d>",
-                json!({ "error": { "msg": "a" } }),
-            ),
-            (
-                "<d><message key='a'>b</message></d>",
-                json!({ "message": { "key": "a", "#text": "b" } }),
-            ),
-            (
-                "<d><Service name='a'><b>c</b></Service></d>",
-                json!({ "Service": { "name": "a", "b": "c" } }),
-            ),
-            (
-                "<d><x><name><b>c</b></name><value>1</value></x></d>",
-                json!({ "x": { "name": { "b": "c" }, "value": "1" } }),
-            ),
-        ];
-        for (text, expected) in rows {
-            assert_eq!(read(text)["d"], expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn a_fault_of_xml_rpc_is_an_object() {
-        let text = "<methodResponse><fault><value><struct>\
-            <member><name>faultCode</name><value><int>4</int></value></member>\
-            <member><name>faultString</name><value><string>Too many.</string></value></member>\
-            </struct></value></fault></methodResponse>";
-        let expected = json!({ "fault": { "faultCode": "4", "faultString": "Too many." } });
-        assert_eq!(read(text), expected);
-    }
-
-    #[test]
-    fn markup_inside_a_sentence_is_no_element() {
-        let text = "<message>Wait <b>five</b> minutes.<br/>Then <i>retry</i></message>";
-        assert_eq!(read(text), json!({ "message": "Wait five minutes. Then retry" }));
-    }
+pub(super) fn short(name: &str) -> String {
+    prefix(name, NAME_BYTES_MAX).to_owned()
 }

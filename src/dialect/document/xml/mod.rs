@@ -21,8 +21,8 @@ use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 use serde_json::{Map, Value};
 
-use super::{entities, prefix};
-use element::Element;
+use super::entities;
+use element::{Element, short};
 
 /// Deeper elements are left out; `serde_json` has a similar limit, and recursion needs one.
 const DEPTH_MAX: usize = 64;
@@ -31,8 +31,6 @@ const DEPTH_MAX: usize = 64;
 const ELEMENTS_MAX: usize = 4_000;
 /// Further attributes of an element are left out.
 const ATTRIBUTES_MAX: usize = 32;
-/// Bytes of a name; a longer one is no name that anything looks for.
-const NAME_BYTES_MAX: usize = 100;
 
 /// A document and the text between its tags.
 #[derive(Debug, PartialEq)]
@@ -164,10 +162,6 @@ impl Builder {
     }
 }
 
-fn short(name: &str) -> String {
-    prefix(name, NAME_BYTES_MAX).to_owned()
-}
-
 /// The content of a SOAP body, or the fault of an XML-RPC response.
 fn without_envelope(mut tree: Value) -> Value {
     for layer in ["Envelope", "Body", "methodResponse"] {
@@ -274,7 +268,84 @@ mod tests {
         assert_eq!(tagged["r"].as_object().unwrap().len(), ATTRIBUTES_MAX);
 
         let named = read(&format!("<{0}>a</{0}>", "ü".repeat(1_000)));
-        assert_eq!(named.as_object().unwrap().keys().next().unwrap().len(), NAME_BYTES_MAX);
+        assert_eq!(named.as_object().unwrap().keys().next().unwrap().len(), 100);
+    }
+
+    #[test]
+    fn a_list_is_an_array_under_its_own_name() {
+        let rows = [
+            ("<errors><error>a</error></errors>", json!({ "errors": ["a"] })),
+            (
+                "<r><Errors><Error><Code>A</Code></Error></Errors><RequestID>1</RequestID></r>",
+                json!({ "r": { "Errors": [{ "Code": "A" }], "RequestID": "1" } }),
+            ),
+            (
+                "<errors type='array'><error>a</error><error>b</error></errors>",
+                json!({ "errors": ["a", "b"] }),
+            ),
+            (
+                "<problems code='3'><problem field='a' reason='b'>c</problem></problems>",
+                json!({ "problems": [{ "field": "a", "reason": "b", "#text": "c" }],
+                        "code": "3" }),
+            ),
+            (
+                "<ValidationErrors><Error/><Error/></ValidationErrors>",
+                json!({ "ValidationErrors": [null, null] }),
+            ),
+            ("<errors><message>a</message></errors>", json!({ "errors": ["a"] })),
+            ("<queries><query>a</query></queries>", json!({ "queries": ["a"] })),
+            ("<errors><email>a</email></errors>", json!({ "errors": { "email": "a" } })),
+            ("<r><error>a</error><error>b</error></r>", json!({ "r": { "error": ["a", "b"] } })),
+            ("<class><name>a</name></class>", json!({ "class": { "name": "a" } })),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(read(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_the_member_it_names() {
+        let rows = [
+            ("<d><e:entry Key='a'>1</e:entry><entry Key='b'/></d>", json!({ "a": "1", "b": null })),
+            ("<d><item name='a'>1</item><item name='a'>2</item></d>", json!({ "a": ["1", "2"] })),
+            ("<d><param value='1' name='a'/></d>", json!({ "a": "1" })),
+            ("<d><entry><key>a</key><value>1</value></entry></d>", json!({ "a": "1" })),
+            (
+                "<d><lst name='error'><str name='msg'>a</str></lst></d>",
+                json!({ "error": { "msg": "a" } }),
+            ),
+            (
+                "<d><message key='a'>b</message></d>",
+                json!({ "message": { "key": "a", "#text": "b" } }),
+            ),
+            (
+                "<d><Service name='a'><b>c</b></Service></d>",
+                json!({ "Service": { "name": "a", "b": "c" } }),
+            ),
+            (
+                "<d><x><name><b>c</b></name><value>1</value></x></d>",
+                json!({ "x": { "name": { "b": "c" }, "value": "1" } }),
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(read(text)["d"], expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_fault_of_xml_rpc_is_an_object() {
+        let text = "<methodResponse><fault><value><struct>\
+            <member><name>faultCode</name><value><int>4</int></value></member>\
+            <member><name>faultString</name><value><string>Too many.</string></value></member>\
+            </struct></value></fault></methodResponse>";
+        let expected = json!({ "fault": { "faultCode": "4", "faultString": "Too many." } });
+        assert_eq!(read(text), expected);
+    }
+
+    #[test]
+    fn markup_inside_a_sentence_is_no_element() {
+        let text = "<message>Wait <b>five</b> minutes.<br/>Then <i>retry</i></message>";
+        assert_eq!(read(text), json!({ "message": "Wait five minutes. Then retry" }));
     }
 
     proptest! {
