@@ -388,7 +388,8 @@ fn sentences(evidence: &Evidence<'_>) -> (String, String) {
     let (mut plain, mut claims) = (String::new(), String::new());
     for text in [first, page].into_iter().filter(|text| !text.is_empty()).chain(beside) {
         let left = SENTENCE_BYTES_MAX.saturating_sub(plain.len());
-        let text = hint::without_links(&text[..text.floor_char_boundary(left)]).into_owned();
+        let end = (0..=left.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+        let text = hint::without_links(&text[..end.unwrap_or_default()]).into_owned();
         let claim = sentence::OTHER_RATES.replace_all(&text, " ");
         let claim = sentence::QUOTED.replace_all(&claim, "$1 $2");
         push_words(&mut claims, &claim);

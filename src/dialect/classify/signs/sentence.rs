@@ -243,9 +243,9 @@ pub(super) static OVERLOADED: LazyLock<Regex> = LazyLock::new(|| {
 
 /// The vendor itself failed.
 pub(super) static VENDOR_FAULT: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
+    pattern(
         r"(?i)\b(?:internal (?:server )?error|server error|unexpected error|unknown error|something went wrong|out of memory|unavailable|timed? ?out|fatal[ _]error|internal[ _]error)\b",
-    ))
+    )
 });
 
 pub(super) static CREDENTIAL_WORDS: LazyLock<Regex> = LazyLock::new(|| {
@@ -261,9 +261,9 @@ pub(super) static CREDENTIAL_WORDS: LazyLock<Regex> = LazyLock::new(|| {
 
 /// That a thing was not found, in a statement of its own.
 pub(super) static NOT_FOUND: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
+    pattern(
         r"(?i)^\W*(?:[\w-]+ ){0,8}?(?:was |were |is |could |can )?not (?:be )?(?:found|exist)\W*(?:[\w-]+\W*)?$|\bno such \w+|\bdoes(?: not|n't) exist\b|\bdid not return any results\b|^\W*no (?:\w+ ){0,3}(?:results?|records?|data|matches) (?:were |was )?found|\bcould not find\b|^\W*no records?\W*$|不存在",
-    ))
+    )
 });
 
 /// Parts of the vendor's own program that may be missing.
