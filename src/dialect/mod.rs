@@ -7,6 +7,7 @@
 //! | document → [`Facts`] | `facts`: `extract` for places a dialect names, else `auto` |
 //! | head and facts → [`Classification`] | `classify`: rules, usual signs, status |
 //! | wait hints and rate limits of a head, a body, a sentence | `hint` |
+//! | an error of gRPC in a head | `grpc` |
 //! | an error of our own in the vendor's shape | `own` |
 //! | text → [`Dialect`] | `compile`; the compiled form is `definition` |
 
@@ -15,6 +16,7 @@ mod compile;
 mod definition;
 mod document;
 mod facts;
+mod grpc;
 #[doc(hidden)]
 pub mod hint;
 mod own;
@@ -28,10 +30,11 @@ use crate::outcome::{Classification, Facts, ResponseHead};
 use classify::Evidence;
 use document::Document;
 
-pub use classify::{HeadDecides, classify_failure, head_decides};
+pub use classify::{HeadDecides, classify_failure};
 pub use compile::{DialectError, compile, schema};
 pub use definition::{Dialect, Extract, HoldRule, Place, Replay, Retry, Rule, RuleScope, When};
-pub use document::BODY_BYTES_MAX;
+pub use document::{BODY_BYTES_MAX, decoded};
+pub use grpc::is_grpc_error;
 pub use hint::standing;
 pub use own::{OwnError, OwnTemplate, RenderedError};
 
@@ -77,11 +80,21 @@ pub fn understand(
     body: Option<Bytes>,
     wall: SystemTime,
 ) -> Option<(Classification, Facts)> {
+    let (sent, head) = (head, grpc::as_http(head));
     let document = Document::read(head.headers, body);
-    let facts = facts::of_response(dialect, head, &document);
+    let mut facts = facts::of_response(dialect, head, &document);
+    if head.status != sent.status {
+        grpc::add_facts(&mut facts, head.headers);
+    }
     let evidence = Evidence::new(head, &document, &facts, wall);
     let classification = classify::classify_response(dialect, &evidence)?;
     Some((classification, facts))
+}
+
+/// When the head of a response may place a hold before its body is read.
+#[must_use]
+pub fn head_decides(head: ResponseHead<'_>, wall: SystemTime) -> HeadDecides {
+    classify::head_decides(grpc::as_http(head), wall)
 }
 
 /// What a response means whose body is not available; `None` for a success.

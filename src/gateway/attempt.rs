@@ -10,6 +10,8 @@ use std::task::{Poll, ready};
 use http::Response;
 
 use crate::allowance::{Settlement, Slot};
+use crate::dialect;
+use crate::headers::ResponseScan;
 use crate::outcome::{Failure, Remedy, StoppedBy};
 use crate::retry::decision::{BudgetCharge, RetryContext, RetryReason, Verdict, decide};
 use crate::time::Moment;
@@ -64,13 +66,17 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             let only_errors = call.policy.inspect == Inspect::Errors;
             let classifying = match exchanged {
                 Ok(response) if only_errors && response.status().as_u16() < 400 => {
-                    return self.pass(call, slot, response, settlement);
+                    let scan = ResponseScan::of(response.headers());
+                    if !scan.has_grpc_status() || !dialect::is_grpc_error(response.headers()) {
+                        return self.pass(call, slot, (response, scan), settlement);
+                    }
+                    self.classify(call, slot, Ok(response), settlement)
                 }
                 exchanged => self.classify(call, slot, exchanged, settlement),
             };
             // Awaited only here, where `exchanged` is gone, so that the future of a call need not
             // reserve room for it.
-            let failed = match classifying.await {
+            let mut failed = match classifying.await {
                 Ok(result) => return result,
                 Err(failed) => failed,
             };
@@ -78,6 +84,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 Ok(retry) => retry,
                 Err(stopped_by) => return self.give_up(call, failed, stopped_by),
             };
+            failed.release_body();
             if let Err(interruption) = self.wait_for_retry(call, retry).await {
                 return CallResult::Interrupted(interruption);
             }
@@ -138,7 +145,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     /// Whether the call is sent again, from when on, and who pays for it.
     #[cold]
-    fn decide(&self, call: &mut Call<'_>, failed: &FailedAttempt) -> Result<Retry, StoppedBy> {
+    fn decide(
+        &self,
+        call: &mut Call<'_>,
+        failed: &FailedAttempt<E::Body>,
+    ) -> Result<Retry, StoppedBy> {
         let FailedAttempt { classification, settled, was_probe, .. } = failed;
         let now = self.clock.now();
         let context = RetryContext {
@@ -206,7 +217,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     fn give_up(
         &self,
         call: &Call<'_>,
-        failed: Box<FailedAttempt>,
+        failed: Box<FailedAttempt<E::Body>>,
         stopped_by: StoppedBy,
     ) -> CallResult<E::Body> {
         self.shard.not_retried(call.upstream, stopped_by);

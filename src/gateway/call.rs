@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 
 use crate::allowance::{Account, AccountRule, Bottleneck, SlotRequest};
-use crate::headers::{self, RequestScan, ResponseScan, Rewrite};
+use crate::headers::{self, AskedErrors, RequestScan, ResponseScan, Rewrite};
 use crate::outcome::{Code, Failure};
 use crate::retry::decision::RetryReason;
 use crate::retry::replay::{RepeatPermission, Repeatability};
@@ -37,6 +37,8 @@ pub(super) struct Call<'g> {
     pub(super) attempts_max: u32,
     /// As every attempt sends it.
     pub(super) request: RequestHead,
+    /// In which shape the client wants its errors.
+    pub(super) errors_asked: Option<AskedErrors>,
     pub(super) client_url: ClientUrl,
     pub(super) body: ReplayBody,
     pub(super) permission: RepeatPermission,
@@ -139,6 +141,12 @@ impl Call<'_> {
         let media_type = self.request.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
         let start = media_type.and_then(|media_type| media_type.get(..prefix.len()));
         start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
+    }
+
+    /// Whether the request is one to a token endpoint of OAuth, by its form.
+    pub(super) fn asks_for_token(&self) -> bool {
+        self.has_media_type("application/x-www-form-urlencoded")
+            && self.body.kept().split(|byte| *byte == b'&').any(|it| it.starts_with(b"grant_type="))
     }
 
     /// How long the body of a response with such a head may be silent.

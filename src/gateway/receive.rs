@@ -83,6 +83,7 @@ impl<E> Gateway<E> {
             attempts_max: policy.attempts.min(certain.attempts),
             permission: permission(request.headers(), scan, certain),
             overrides,
+            errors_asked: scan.asked_errors(request.headers()),
             scan,
             account: self.accounts.account(upstream, request.headers()),
             slot_request,
@@ -129,7 +130,7 @@ impl<E> Gateway<E> {
     }
 
     /// The upstream that a request goes to, and its URL.
-    fn route<B>(
+    pub(super) fn route<B>(
         &self,
         request: &Request<B>,
         client: &ClientConnection,

@@ -7,7 +7,6 @@ use std::time::Duration;
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
-use hyper::ext::ReasonPhrase;
 
 use crate::allowance::{Bottleneck, BottleneckKind, RefusalReason, TightestAllowance};
 use crate::headers::{self, CallHeaders, RateLimit, ResponsePolicy, Timing, Trailers};
@@ -23,8 +22,10 @@ use super::admit::blocked_by;
 use super::body::{RequestBody, ResponseBody};
 use super::call::{Call, Rejection};
 use super::connection::ClientConnection;
+use super::error_response::written;
 use super::record::CallEnd;
 use super::result::{CallResult, FailedAttempt, Interruption};
+use super::shape::{OwnShape, ShapeContext};
 use super::state::Gateway;
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
@@ -57,10 +58,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         headers::filter_response(response.headers_mut(), scan, &incoming);
         if call.settings.credential.is_some() {
             self.redactor.redact_passing(response.headers_mut());
-            let phrase = response.extensions().get::<ReasonPhrase>();
-            if phrase.is_some_and(|phrase| self.redactor.finds(phrase.as_bytes())) {
-                response.extensions_mut().remove::<ReasonPhrase>();
-            }
+            self.drop_secret_phrase(&mut response);
         }
         let (status, vendor_status) = (response.status(), Some(response.status()));
         self.record(call, &CallEnd { status, vendor_status, ..CallEnd::default() });
@@ -69,9 +67,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     /// The problem of a request that did not become a call.
     #[cold]
-    pub(super) fn reject(&self, rejection: &Rejection) -> Response<ResponseBody<E::Body>> {
+    pub(super) fn reject(
+        &self,
+        rejection: &Rejection,
+        context: ShapeContext<'_>,
+    ) -> Response<ResponseBody<E::Body>> {
         let Rejection { id, reason, upstream } = rejection;
-        let context = CallContext {
+        let call = CallContext {
             request_id: id.to_str().ok(),
             upstream: upstream.map(|number| &*self.settings.upstreams[number].name),
             ..CallContext::default()
@@ -81,7 +83,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             detail: Some(Cow::Borrowed(reason.detail)),
             hold_cause: None,
         };
-        let problem = gateway_problem(reason.code, &context, &occurrence);
+        let problem = gateway_problem(reason.code, &call, &occurrence);
         self.shard.problem(*upstream, problem.code, problem.source);
         let (code, request_id) = (problem.code.as_str(), problem.request_id.as_deref());
         tracing::info!(code, detail = reason.detail, request_id, "request rejected");
@@ -92,7 +94,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             headers.insert(ALLOW, METHODS_ALLOWED);
         }
         headers::add_call_headers(&mut headers, &headers_without_call(id));
-        response_of(&problem, headers)
+        written(&problem, headers, context.own())
     }
 
     /// The gateway's own response to an OPTIONS request that must not be forwarded.
@@ -134,15 +136,15 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     fn respond_failed(
         &self,
         call: &Call<'_>,
-        mut failed: FailedAttempt,
+        mut failed: FailedAttempt<E::Body>,
         stopped_by: StoppedBy,
     ) -> Response<ResponseBody<E::Body>> {
-        if let Some((parts, _)) = &mut failed.response {
+        let (mut parts, facts) = failed.response.take().unzip();
+        if let Some(parts) = &mut parts {
             let via = self.via.value(parts.version);
             headers::filter_error_response(&mut parts.headers, via, call.redirects().as_ref());
         }
-        let (parts, facts) = failed.response.as_ref().map(|(parts, facts)| (parts, facts)).unzip();
-        let vendor_status = parts.map(|parts| parts.status);
+        let vendor_status = parts.as_ref().map(|parts| parts.status);
         let outcome_unknown = failed.classification.processing == Processing::Unknown
             && !call.effective_method().is_safe();
         let context = CallContext {
@@ -153,7 +155,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             vendor_status,
             ..self.call_context(call)
         };
-        let mut problem = upstream_problem(&failed.classification, facts, &context);
+        let mut problem = upstream_problem(&failed.classification, facts.as_ref(), &context);
         let failure = failed.failure.as_ref();
         if failure.is_some_and(|failure| failure.kind == FailureKind::HeadTooLarge) {
             problem.set_detail(HEAD_TOO_LARGE.into());
@@ -164,7 +166,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             failure,
             ..CallEnd::default()
         };
-        self.respond_problem(call, &problem, end, parts.map(|parts| &parts.headers))
+        let kept = failed.kept.take().zip(parts.as_mut());
+        if let Some(body) = kept.and_then(|(kept, parts)| self.vendor_body(call, parts, kept))
+            && let Some(parts) = parts.take()
+        {
+            return self.respond_vendor(call, &problem, end, Response::from_parts(parts, body));
+        }
+        self.respond_problem(call, problem, end, parts.as_ref().map(|parts| &parts.headers))
     }
 
     #[cold]
@@ -212,17 +220,21 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let occurrence = Occurrence { source, detail, hold_cause };
         let problem = gateway_problem(interruption.code(), &context, &occurrence);
         let end = CallEnd { blocked_by: blocked_by.as_ref(), ..CallEnd::default() };
-        self.respond_problem(call, &problem, end, None)
+        self.respond_problem(call, problem, end, None)
     }
 
     /// The response that carries a problem; `end` is completed from it and recorded.
     fn respond_problem(
         &self,
         call: &Call<'_>,
-        problem: &Problem,
+        mut problem: Problem,
         end: CallEnd<'_>,
         vendor_headers: Option<&HeaderMap>,
     ) -> Response<ResponseBody<E::Body>> {
+        if call.asks_for_token() {
+            problem.write_oauth_error();
+        }
+        let problem = &problem;
         self.shard.problem(Some(call.upstream), problem.code, problem.source);
         let mut headers = problem_headers(problem, vendor_headers, Cleaner::new(&self.redactor));
         let upstream = (problem.source != Source::Client).then_some(&*call.settings.name);
@@ -239,9 +251,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         headers.append(PROXY_STATUS, status);
         let tightest = self.tightest_allowance(call);
         headers::add_call_headers(&mut headers, &call_headers(call, tightest.as_ref()));
-        let end = CallEnd { status: problem.status, problem: Some(problem), ..end };
-        self.record(call, &end);
-        response_of(problem, headers)
+        let shape = match self.shape_context(call).own() {
+            // Libraries of OAuth know one shape only.
+            OwnShape::Template(_) if call.asks_for_token() => OwnShape::Problem,
+            shape @ (OwnShape::Problem | OwnShape::Template(_) | OwnShape::Grpc(_)) => shape,
+        };
+        let response = written(problem, headers, shape);
+        self.record(call, &CallEnd { status: response.status(), problem: Some(problem), ..end });
+        response
     }
 
     fn call_context<'a>(&'a self, call: &'a Call<'_>) -> CallContext<'a> {
@@ -265,7 +282,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     /// When the account expects that a failed call may be sent: the end of the hold that stands
     /// now, or of the allowance's exhaustion.
-    fn retry_after(&self, failed: &FailedAttempt) -> Option<Wait> {
+    fn retry_after(&self, failed: &FailedAttempt<E::Body>) -> Option<Wait> {
         let (now, settled) = (self.clock.now(), &failed.settled);
         let held = settled.held_until.map(|until| Wait {
             span: now.until(until),
@@ -279,7 +296,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
     }
 
-    fn tightest_allowance(&self, call: &Call<'_>) -> Option<TightestAllowance> {
+    pub(super) fn tightest_allowance(&self, call: &Call<'_>) -> Option<TightestAllowance> {
         call.policy
             .expose
             .rate_limit
@@ -293,7 +310,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 const METHODS_ALLOWED: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
-const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
+pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// Names the limit as ours: the vendor did nothing wrong, and may have carried out the request.
 const HEAD_TOO_LARGE: &str = "The upstream responded, but the head of its response is larger than \
@@ -333,7 +350,7 @@ const fn headers_without_call(request_id: &HeaderValue) -> CallHeaders<'_> {
     CallHeaders { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
 }
 
-fn call_headers<'a>(
+pub(super) fn call_headers<'a>(
     call: &'a Call<'_>,
     tightest: Option<&'a TightestAllowance>,
 ) -> CallHeaders<'a> {
@@ -351,11 +368,4 @@ fn call_headers<'a>(
             reset: tightest.reset,
         }),
     }
-}
-
-fn response_of<B>(problem: &Problem, headers: HeaderMap) -> Response<ResponseBody<B>> {
-    let mut response = Response::new(ResponseBody::Whole(Some(problem.to_bytes())));
-    *response.status_mut() = problem.status;
-    *response.headers_mut() = headers;
-    response
 }

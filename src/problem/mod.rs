@@ -2,7 +2,8 @@
 //!
 //! `build` makes a [`Problem`] of a classified outcome or of a refusal of the gateway; on the way
 //! `redact` removes the gateway's credentials and `clean` removes what else must not reach clients.
-//! `headers` adds the response headers. Codes and their titles are in `code_table`, the published
+//! `headers` adds the response headers, `grpc` those of gRPC; `mask` covers credentials in what passes
+//! in the vendor's own shape. Codes and their titles are in `code_table`, the published
 //! JSON Schema in `schema`.
 
 mod body;
@@ -11,7 +12,9 @@ mod clean;
 mod code;
 mod code_table;
 mod fit;
+mod grpc;
 mod headers;
+mod mask;
 mod missing_field;
 mod prefilter;
 mod redact;
@@ -27,6 +30,11 @@ pub use build::{
 pub use clean::Cleaner;
 pub use code::UnknownCode;
 pub use code_table::Retryable;
-pub use headers::{PROBLEM_MEDIA_TYPE, ProxyError, problem_headers, proxy_status};
+pub use grpc::add_grpc_headers;
+pub use headers::{
+    EVENKEEL_PROBLEM, PROBLEM_MEDIA_TYPE, ProxyError, add_vendor_shape_headers, drop_digests,
+    problem_dictionary, problem_headers, proxy_status,
+};
+pub use mask::{Mask, mask_headers, masked};
 pub use redact::Redactor;
 pub use schema::schema;

@@ -41,6 +41,8 @@ mod replay;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]
+mod shapes;
+#[cfg(test)]
 mod spelling;
 #[cfg(test)]
 mod tidy;

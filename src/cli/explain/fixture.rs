@@ -38,6 +38,7 @@ pub(in crate::cli) fn settings() -> Settings {
         gateway: gateway::Settings {
             clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
             client_limits: vec![None],
+            client_errors: vec![None],
             routes: Routes::new(vec![entry]),
             upstreams: vec![wordbee()],
             replay_bytes_max: 64 << 20,
@@ -118,6 +119,8 @@ fn policy() -> gateway::CallPolicy {
         replay_body_max: 256 << 10,
         idempotency_header: HeaderName::from_static("idempotency-key"),
         status: crate::problem::StatusPolicy::Map,
+        errors: gateway::ErrorShape::Problem,
+        errors_allowed: None,
         redirects: gateway::Redirects::Rewrite,
         client_address: gateway::ClientAddress::Drop,
         repeat: gateway::Repeat::ByMethod,

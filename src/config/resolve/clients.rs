@@ -8,28 +8,33 @@ use crate::config::diagnostic::{Diagnostic, DiagnosticCode};
 use crate::config::item::Field;
 use crate::config::keys;
 use crate::config::tree::Location;
+use crate::gateway::ErrorShape;
 use crate::routing::client::{Client, Clients};
 
 struct ConfiguredClient {
     client: Client,
     key: Box<[u8]>,
     limit: Option<Allowance>,
+    errors: Option<ErrorShape>,
 }
+
+/// The clients, and by their numbers the limit of each and the shape of its errors.
+type AllClients = (Clients, Vec<Option<Allowance>>, Vec<Option<ErrorShape>>);
 
 impl<'a> Resolver<'a> {
     /// The clients and the limit of each. Without any, all requests are of the client `default`.
-    pub(super) fn clients(&mut self, root: &Scope<'a>) -> (Clients, Vec<Option<Allowance>>) {
+    pub(super) fn clients(&mut self, root: &Scope<'a>) -> AllClients {
         let header = self.get(root, &keys::CLIENT_KEY_HEADER).name;
         let fields = root.entries(&keys::CLIENTS);
         if fields.is_empty() {
-            return (Clients::without_keys(header), vec![None]);
+            return (Clients::without_keys(header), vec![None], vec![None]);
         }
         let mut known_keys = HashMap::new();
         let clients = fields.iter().filter_map(|field| self.client(field, &mut known_keys));
-        let (clients, limits): (Vec<_>, Vec<_>) = clients
-            .map(|configured| ((configured.client, configured.key), configured.limit))
-            .unzip();
-        (Clients::with_keys(header, clients), limits)
+        let own = |it: ConfiguredClient| ((it.client, it.key), (it.limit, it.errors));
+        let (clients, own): (Vec<_>, Vec<_>) = clients.map(own).unzip();
+        let (limits, errors) = own.into_iter().unzip();
+        (Clients::with_keys(header, clients), limits, errors)
     }
 
     fn client(
@@ -45,6 +50,7 @@ impl<'a> Resolver<'a> {
             let order = "within a priority, calls go first come, first served";
             self.warnings.push(format!("{key}: shares are not in force yet: {order}"));
         }
+        let errors = self.optional(&scope, &keys::CLIENT_ERRORS);
         let limit = scope.own(&keys::CLIENT_LIMIT).and_then(|item| {
             let path = scope.key(&keys::CLIENT_LIMIT);
             let scope = Scope::of(Some(item), keys::CLIENT_LIMIT_KEYS, path);
@@ -60,6 +66,6 @@ impl<'a> Resolver<'a> {
             self.diagnostics.push(diagnostic.accepted(accepted).related(first, "the other"));
         }
         let client = Client { name: (*field.key).into(), priority, share };
-        Some(ConfiguredClient { client, key, limit })
+        Some(ConfiguredClient { client, key, limit, errors })
     }
 }

@@ -15,8 +15,8 @@ use super::upstream::{Attempt, ExchangeScript, ScriptedUpstream};
 use crate::allowance::{AccountRule, Allowance, Grant, Mode, Spread};
 use crate::clock::Clock;
 use crate::gateway::{
-    CallPolicy, ClientAddress, ClientBodyError, ClientConnection, Drain, Expose, Gateway,
-    IncomingBody, Inspect, OriginalHeads, Redirects, Repeat, Settings, Shared, Upstream,
+    CallPolicy, ClientAddress, ClientBodyError, ClientConnection, Drain, ErrorShape, Expose,
+    Gateway, IncomingBody, Inspect, OriginalHeads, Redirects, Repeat, Settings, Shared, Upstream,
 };
 use crate::outcome::Failure;
 use crate::problem::StatusPolicy;
@@ -44,7 +44,7 @@ pub(super) struct ClientResponse {
     pub(super) after: Duration,
 }
 
-pub(super) fn policy(dialect: &str) -> CallPolicy {
+pub(in crate::gateway) fn policy(dialect: &str) -> CallPolicy {
     let dialect = crate::dialect::builtin(dialect).expect("it is built in");
     CallPolicy {
         attempt_timeout: dialect.attempt_timeout.unwrap_or(Duration::from_secs(30)),
@@ -62,6 +62,8 @@ pub(super) fn policy(dialect: &str) -> CallPolicy {
         replay_body_max: 1024,
         idempotency_header: HeaderName::from_static("idempotency-key"),
         status: StatusPolicy::Map,
+        errors: ErrorShape::Problem,
+        errors_allowed: None,
         redirects: Redirects::Rewrite,
         client_address: ClientAddress::Drop,
         repeat: Repeat::ByMethod,
@@ -150,6 +152,7 @@ impl Harness {
         let settings = Settings {
             clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
             client_limits: vec![client_limit],
+            client_errors: vec![None],
             routes: Routes::new(vec![entry]),
             upstreams: vec![upstream],
             replay_bytes_max: 1 << 20,
