@@ -7,9 +7,13 @@ use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 
-use crate::allowance::{Account, AccountRule, Bottleneck, SlotRequest};
-use crate::headers::{self, AskedErrors, RequestScan, ResponseScan, Rewrite};
+use crate::allowance::{Account, AccountRule, Bottleneck, SlotRequest, TightestAllowance};
+use crate::headers::{
+    self, AskedErrors, CallHeaders, RateLimit, RequestScan, ResponseScan, Rewrite, TargetError,
+    Timing,
+};
 use crate::outcome::{Code, Failure};
+use crate::retry::client::ClientRetries;
 use crate::retry::decision::RetryReason;
 use crate::retry::replay::{RepeatPermission, Repeatability};
 use crate::routing::route::CallPath;
@@ -35,6 +39,8 @@ pub(super) struct Call<'g> {
     pub(super) policy: &'g CallPolicy,
     /// In total, the first included.
     pub(super) attempts_max: u32,
+    /// By its policy; the client may have a setting of its own.
+    pub(super) client_retries: ClientRetries,
     /// As every attempt sends it.
     pub(super) request: RequestHead,
     /// In which shape the client wants its errors.
@@ -100,6 +106,11 @@ impl ClientUrl {
     /// The path after the route's prefix.
     pub(super) fn path(&self) -> CallPath<'_> {
         CallPath::new(self.target.path().get(self.prefix_bytes..).unwrap_or_default())
+    }
+
+    /// The target that is sent to the upstream.
+    pub(super) fn upstream_target(&self, upstream: &Upstream) -> Result<PathAndQuery, TargetError> {
+        headers::target(&self.target, self.prefix_bytes, &upstream.base_path)
     }
 
     pub(super) fn rewrite<'a>(&'a self, upstream: &'a Upstream) -> Rewrite<'a> {
@@ -178,5 +189,26 @@ impl Call<'_> {
             }),
         };
         CallIdentity { account, trace_id: headers::trace_id(headers).map(Into::into) }
+    }
+}
+
+/// The headers that describe the call, on its response.
+pub(super) fn call_headers<'a>(
+    call: &'a Call<'_>,
+    tightest: Option<&'a TightestAllowance>,
+) -> CallHeaders<'a> {
+    let timing = Timing { wait: call.history.waited, upstream: call.history.upstream_time };
+    CallHeaders {
+        request_id: &call.id,
+        attempts: call.history.attempts,
+        wait_applied: call.wait_applied,
+        timing: call.policy.expose.server_timing.then_some(timing),
+        rate_limit: tightest.map(|tightest| RateLimit {
+            name: &tightest.name,
+            limit: tightest.limit,
+            window: tightest.window,
+            remaining: tightest.remaining,
+            reset: tightest.reset,
+        }),
     }
 }

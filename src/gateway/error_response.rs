@@ -12,17 +12,19 @@ use http_body::Frame;
 use hyper::ext::ReasonPhrase;
 
 use super::body::{IdleTimer, KeptBody, RequestBody, ResponseBody};
-use super::call::Call;
+use super::call::{Call, call_headers};
 use super::record::CallEnd;
-use super::respond::{PROXY_STATUS, call_headers};
 use super::shape::OwnShape;
 use super::state::Gateway;
 use crate::dialect::{self, OwnError};
+use crate::headers::names::{EVENKEEL_PROBLEM, PROXY_STATUS};
 use crate::headers::{self, ResponseScan};
+use crate::outcome::{STRIPE_SHOULD_RETRY, X_SHOULD_RETRY};
 use crate::problem::{
-    EVENKEEL_PROBLEM, Mask, Problem, Redactor, add_grpc_headers, add_vendor_shape_headers,
-    drop_digests, mask_headers, masked, problem_dictionary, proxy_status,
+    Mask, Problem, Redactor, add_grpc_headers, add_vendor_shape_headers, drop_digests,
+    mask_headers, masked, problem_dictionary, proxy_status,
 };
+use crate::retry::client::STRIPE_SDK;
 use crate::upstream::Exchange;
 
 /// The response that carries a problem; `headers` are those of the problem itself.
@@ -61,6 +63,15 @@ pub(super) fn written<B>(
     response
 }
 
+/// Stripe's SDKs read our advice under a name of their own.
+pub(super) fn repeat_for_stripe(headers: &mut HeaderMap, request: &HeaderMap) {
+    if let Some(advice) = headers.get(X_SHOULD_RETRY).cloned()
+        && request.contains_key(STRIPE_SDK)
+    {
+        headers.insert(STRIPE_SHOULD_RETRY, advice);
+    }
+}
+
 impl<E: Exchange<RequestBody>> Gateway<E> {
     /// The vendor's error as it sent it, with what the gateway knows of it in headers.
     pub(super) fn respond_vendor(
@@ -78,6 +89,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
         let headers = response.headers_mut();
         add_vendor_shape_headers(headers, status, problem);
+        repeat_for_stripe(headers, &call.request.headers);
+        headers.insert(EVENKEEL_PROBLEM, problem_dictionary(problem));
         let entry =
             proxy_status(self.via.pseudonym(), None, Some(&call.settings.name), Some(status));
         headers.append(PROXY_STATUS, entry);

@@ -53,8 +53,8 @@ pub use body::{ClientBodyError, IncomingBody, ReplayPool, RequestBody, ResponseB
 pub use connection::{ClientConnection, OriginalHeads};
 pub use drain::{Drain, DrainStage};
 pub use settings::{
-    AllowedShapes, CallPolicy, ClientAddress, Credential, ErrorShape, Expose, Inspect, Policies,
-    Redirects, Repeat, Settings, Upstream,
+    AddKey, AllowedShapes, CallPolicy, ClientAddress, Credential, ErrorShape, Expose, Idempotency,
+    Inspect, Policies, Redirects, Repeat, Settings, Upstream,
 };
 pub use shape::error_shape;
 pub use state::{Gateway, Shared};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::HOST;
-use http::{HeaderMap, Method, Request, Version};
+use http::{HeaderMap, HeaderName, Method, Request, Version};
 
 use crate::allowance::{AccountRule, ProbeFitness, Scheduling};
 use crate::headers::{self, AmbiguousHeader, RequestPolicy, RequestScan, Trailers};
@@ -20,7 +20,7 @@ use crate::upstream::{HeaderCase, OriginalHead, RequestHead};
 use super::body::{IncomingBody, ReplayBody};
 use super::call::{Call, CallHistory, ClientUrl, Reason, Rejection};
 use super::connection::ClientConnection;
-use super::settings::{CallPolicy, ClientAddress, Policies, Redirects, Repeat, Upstream};
+use super::settings::{AddKey, CallPolicy, ClientAddress, Policies, Redirects, Repeat, Upstream};
 use super::state::Gateway;
 
 impl<E> Gateway<E> {
@@ -51,17 +51,14 @@ impl<E> Gateway<E> {
         let method = CallMethod::new(&sent_method, &overrides);
         self.check(request.headers(), scan, method).map_err(reject)?;
         decisive_headers(request.headers(), settings, method, path).map_err(reject)?;
-        let prefix_bytes = client_url.prefix_bytes;
-        let target = headers::target(&client_url.target, prefix_bytes, &settings.base_path)
-            .map_err(|_fault| reject(PATH_LEAVES_ROUTE))?;
-        let Policies { applied: policy, certain } = settings.policies_for(method, path);
+        let target = client_url.upstream_target(settings);
+        let target = target.map_err(|_fault| reject(PATH_LEAVES_ROUTE))?;
+        let policies = settings.policies_for(method, path);
+        let Policies { applied: policy, certain } = policies;
         let asked = scan.preferred_wait(request.headers());
         let wait_applied = asked.map(|wait| wait.min(policy.wait_max).min(certain.wait_max));
         let deadline = arrival.plus(wait_applied.unwrap_or(policy.wait.min(certain.wait)));
-        let replay_bytes_max = policy.replay_body_max.min(certain.replay_body_max);
-        let body = std::mem::take(request.body_mut()).into();
-        let protected = &self.protected_headers[upstream];
-        let body = ReplayBody::new(body, replay_bytes_max, &self.pool, protected);
+        let body = self.replay_body(std::mem::take(request.body_mut()).into(), upstream, policies);
         let replayable = body.is_surely_replayable().then_some(ProbeFitness::Replayable);
         let scheduling = Scheduling {
             priority: self.settings.clients.all()[identified.client].priority,
@@ -81,6 +78,7 @@ impl<E> Gateway<E> {
             settings,
             policy,
             attempts_max: policy.attempts.min(certain.attempts),
+            client_retries: policy.client_retries.max(certain.client_retries),
             permission: permission(request.headers(), scan, certain),
             overrides,
             errors_asked: scan.asked_errors(request.headers()),
@@ -98,11 +96,37 @@ impl<E> Gateway<E> {
             body,
             history: CallHistory::default(),
         };
-        let send_address = certain.client_address == ClientAddress::Send;
-        let peer = send_address.then(|| client.address().ip());
-        match self.filter_request(&mut call, identified.key, peer, request.version()) {
-            Ok(()) => Ok(call),
-            Err(reason) => Err(Rejection { id: call.id, reason, upstream: Some(upstream) }),
+        let peer = (certain.client_address == ClientAddress::Send).then(|| client.address().ip());
+        let (key, version) = (identified.key, request.version());
+        if let Err(reason) = self.filter_request(&mut call, key, peer, version) {
+            return Err(Rejection { id: call.id, reason, upstream: Some(upstream) });
+        }
+        // Only where every reading of the call allows it.
+        if [policy, certain].iter().all(|it| it.idempotency.add == AddKey::IfAbsent) {
+            self.add_idempotency_key(&mut call, &certain.idempotency.header);
+        }
+        Ok(call)
+    }
+
+    /// A body of which as much is kept for another attempt as every reading of the call allows.
+    fn replay_body(
+        &self,
+        body: IncomingBody,
+        upstream: usize,
+        policies: Policies<'_>,
+    ) -> ReplayBody {
+        let bytes_max = policies.applied.replay_body_max.min(policies.certain.replay_body_max);
+        ReplayBody::new(body, bytes_max, &self.pool, &self.protected_headers[upstream])
+    }
+
+    /// Makes a call repeatable that is not. Every attempt sends the same key.
+    #[cold]
+    fn add_idempotency_key(&self, call: &mut Call<'_>, name: &HeaderName) {
+        let headers = &call.request.headers;
+        let repeatable = call.effective_method().is_idempotent() || headers.contains_key(name);
+        if !repeatable && !call.has_media_type("application/grpc") {
+            call.request.headers.insert(name, self.new_request_id());
+            call.permission = RepeatPermission::IdempotencyKey;
         }
     }
 
@@ -230,7 +254,7 @@ fn decisive_headers(
 }
 
 fn permission(headers: &HeaderMap, scan: RequestScan, policy: &CallPolicy) -> RepeatPermission {
-    if scan.has_idempotency_key(headers, &policy.idempotency_header) {
+    if scan.has_idempotency_key(headers, &policy.idempotency.header) {
         return RepeatPermission::IdempotencyKey;
     }
     match policy.repeat {

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::ALLOW;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
 
 use crate::allowance::{Bottleneck, BottleneckKind, RefusalReason, TightestAllowance};
-use crate::headers::{self, CallHeaders, RateLimit, ResponsePolicy, Timing, Trailers};
+use crate::headers::names::PROXY_STATUS;
+use crate::headers::{self, CallHeaders, ResponsePolicy, Trailers};
 use crate::outcome::{Basis, Code, FailureKind, Processing, Source, StoppedBy, Wait};
 use crate::problem::{
     CallContext, Cleaner, CredentialOwner, Occurrence, Problem, ProxyError, gateway_problem,
@@ -20,9 +21,9 @@ use crate::upstream::{Exchange, Interim};
 
 use super::admit::blocked_by;
 use super::body::{RequestBody, ResponseBody};
-use super::call::{Call, Rejection};
+use super::call::{Call, Rejection, call_headers};
 use super::connection::ClientConnection;
-use super::error_response::written;
+use super::error_response::{repeat_for_stripe, written};
 use super::record::CallEnd;
 use super::result::{CallResult, FailedAttempt, Interruption};
 use super::shape::{OwnShape, ShapeContext};
@@ -237,6 +238,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let problem = &problem;
         self.shard.problem(Some(call.upstream), problem.code, problem.source);
         let mut headers = problem_headers(problem, vendor_headers, Cleaner::new(&self.redactor));
+        repeat_for_stripe(&mut headers, &call.request.headers);
         let upstream = (problem.source != Source::Client).then_some(&*call.settings.name);
         let error = match end.failure {
             Some(failure) => ProxyError::failed(problem.code, failure),
@@ -310,8 +312,6 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 const METHODS_ALLOWED: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
-pub(super) const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
-
 /// Names the limit as ours: the vendor did nothing wrong, and may have carried out the request.
 const HEAD_TOO_LARGE: &str = "The upstream responded, but the head of its response is larger than \
                               this gateway accepts. The operator can raise `head.max` or \
@@ -348,24 +348,4 @@ const fn retries_exhausted(call: &Call<'_>, failed_probes: u32) -> bool {
 
 const fn headers_without_call(request_id: &HeaderValue) -> CallHeaders<'_> {
     CallHeaders { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
-}
-
-pub(super) fn call_headers<'a>(
-    call: &'a Call<'_>,
-    tightest: Option<&'a TightestAllowance>,
-) -> CallHeaders<'a> {
-    let timing = Timing { wait: call.history.waited, upstream: call.history.upstream_time };
-    CallHeaders {
-        request_id: &call.id,
-        attempts: call.history.attempts,
-        wait_applied: call.wait_applied,
-        timing: call.policy.expose.server_timing.then_some(timing),
-        rate_limit: tightest.map(|tightest| RateLimit {
-            name: &tightest.name,
-            limit: tightest.limit,
-            window: tightest.window,
-            remaining: tightest.remaining,
-            reset: tightest.reset,
-        }),
-    }
 }

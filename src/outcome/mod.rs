@@ -1,5 +1,6 @@
 //! What an exchange produced and what it means, as data.
 
+mod advice;
 mod classification;
 mod code;
 mod facts;
@@ -8,6 +9,7 @@ mod hold;
 mod response;
 mod standing;
 
+pub use advice::{Advice, STRIPE_SHOULD_RETRY, X_SHOULD_RETRY};
 pub use classification::{Classification, LearnedLimit, Processing, Remedy};
 pub use code::{Basis, Code, Source, StoppedBy, Support, SupportWhen, TYPE_PREFIX};
 pub use facts::{CHILDREN_MAX, ChildError, ErrorMember, Facts, RelayedProblem};

@@ -59,6 +59,8 @@ pub struct Problem {
 pub struct RetryAfter {
     /// Rounded up.
     pub seconds: u64,
+    /// For the header that has more precision than the body.
+    pub millis: u64,
     pub basis: Basis,
 }
 
@@ -128,7 +130,7 @@ impl Problem {
         let retry_after = || {
             let seconds = value.get("retry_after")?.as_u64()?;
             let basis = named(&Basis::ALL, Basis::as_str, value.get("retry_after_basis")?)?;
-            Some(RetryAfter { seconds, basis })
+            Some(RetryAfter { seconds, millis: seconds.saturating_mul(1_000), basis })
         };
         let detail = text(value, "detail")?;
         let error = value.get("error").filter(|error| is_truthy(error)).cloned();

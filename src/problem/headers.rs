@@ -12,12 +12,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::Problem;
 use super::clean::Cleaner;
+use super::retry_headers::add_retry_headers;
 use crate::outcome::{Basis, Code, Failure, FailureKind, Source, cause};
 
 pub const PROBLEM_MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
-
-/// What the gateway says of an error that is not in its own shape.
-pub const EVENKEEL_PROBLEM: HeaderName = HeaderName::from_static("evenkeel-problem");
 
 /// Room for the headers that the gateway adds to a response.
 const OWN_HEADERS: usize = 8;
@@ -41,25 +39,21 @@ pub fn problem_headers(
     }
     headers.insert(CONTENT_TYPE, PROBLEM_MEDIA_TYPE);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(wait) = problem.retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from(wait.seconds));
-    }
+    add_retry_headers(&mut headers, problem);
     add_challenge(&mut headers, problem.status, problem.source);
     headers
 }
 
 /// Adds to the vendor's own error what the gateway knows of it.
 pub fn add_vendor_shape_headers(headers: &mut HeaderMap, status: StatusCode, problem: &Problem) {
-    let said = headers.contains_key(RETRY_AFTER);
-    // What the vendor said stays, unless the gateway knows of a longer wait.
-    if let Some(wait) = problem.retry_after.filter(|it| !said || it.basis != Basis::Upstream) {
-        headers.insert(RETRY_AFTER, HeaderValue::from(wait.seconds));
-        for precise in ["retry-after-ms", "x-ms-retry-after-ms"] {
-            headers.remove(precise);
-        }
+    let said = headers.get(RETRY_AFTER).cloned();
+    add_retry_headers(headers, problem);
+    // What the vendor said stays as it wrote it, unless the gateway knows of a longer wait.
+    let is_vendors = problem.retry_after.is_none_or(|wait| wait.basis == Basis::Upstream);
+    if let Some(said) = said.filter(|_| is_vendors) {
+        headers.insert(RETRY_AFTER, said);
     }
     add_challenge(headers, status, problem.source);
-    headers.insert(EVENKEEL_PROBLEM, problem_dictionary(problem));
 }
 
 /// Removes what a body that was changed contradicts.
@@ -107,8 +101,8 @@ fn is_kept(name: &HeaderName, problem: &Problem) -> bool {
     }
     let describes_body = name.as_str().starts_with("content-")
         || matches!(name.as_str(), "digest" | "repr-digest" | "trailer");
-    // The problem states its own wait and caching rule.
-    *name != RETRY_AFTER && *name != CACHE_CONTROL && !describes_body
+    // The problem states its own caching rule.
+    *name != CACHE_CONTROL && !describes_body
 }
 
 /// Why the gateway answered in place of the upstream.
@@ -242,30 +236,26 @@ mod tests {
     #[test]
     fn a_vendors_error_keeps_its_wait_unless_ours_is_longer() {
         let problem = |basis| Problem {
-            retry_after: Some(RetryAfter { seconds: 30, basis }),
+            retry_after: Some(RetryAfter { seconds: 30, millis: 30_000, basis }),
             ..gateway_problem(Code::RateLimited, &CallContext::default(), &Occurrence::default())
         };
+        let date = "Thu, 01 Jan 2026 00:00:30 GMT";
         let rows = [
-            (
-                Some("Thu, 01 Jan 2026 00:00:30 GMT"),
-                Basis::Upstream,
-                "Thu, 01 Jan 2026 00:00:30 GMT",
-                true,
-            ),
-            (Some("5"), Basis::Estimate, "30", false),
-            (None, Basis::Upstream, "30", false),
+            (Some(date), Basis::Upstream, date),
+            (Some("5"), Basis::Estimate, "30"),
+            (None, Basis::Upstream, "30"),
         ];
-        for (said, basis, expected, stays) in rows {
+        for (said, basis, expected) in rows {
             let said = said.map(|said| (RETRY_AFTER, HeaderValue::from_static(said)));
             let precise = ("retry-after-ms".parse().unwrap(), HeaderValue::from_static("5000"));
             let mut headers: HeaderMap = said.into_iter().chain([precise]).collect();
             let status = StatusCode::TOO_MANY_REQUESTS;
             add_vendor_shape_headers(&mut headers, status, &problem(basis));
             assert_eq!(headers[RETRY_AFTER], expected);
-            assert_eq!(headers.contains_key("retry-after-ms"), stays, "{expected}");
-            let said = "code=rate_limited, source=gateway, retryable, retry_after=30";
-            assert_eq!(headers[EVENKEEL_PROBLEM], said);
+            assert_eq!(headers["retry-after-ms"], "30000");
         }
+        let said = "code=rate_limited, source=gateway, retryable, retry_after=30";
+        assert_eq!(problem_dictionary(&problem(Basis::Upstream)), said);
     }
 
     #[test]
@@ -357,6 +347,7 @@ mod tests {
             "vary",
             "content-type",
             "cache-control",
+            "x-should-retry",
         ];
         let (mut found, mut kept) = (names(&headers), kept.to_vec());
         found.sort_unstable();

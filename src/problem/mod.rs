@@ -2,8 +2,8 @@
 //!
 //! `build` makes a [`Problem`] of a classified outcome or of a refusal of the gateway; on the way
 //! `redact` removes the gateway's credentials and `clean` removes what else must not reach clients.
-//! `headers` adds the response headers, `grpc` those of gRPC; `mask` covers credentials in what passes
-//! in the vendor's own shape. Codes and their titles are in `code_table`, the published
+//! `headers` adds the response headers, `grpc` those of gRPC; `mask` covers credentials in what
+//! passes in the vendor's own shape. Codes and their titles are in `code_table`, the published
 //! JSON Schema in `schema`.
 
 mod body;
@@ -18,6 +18,7 @@ mod mask;
 mod missing_field;
 mod prefilter;
 mod redact;
+mod retry_headers;
 mod schema;
 
 pub use body::{
@@ -32,9 +33,10 @@ pub use code::UnknownCode;
 pub use code_table::Retryable;
 pub use grpc::add_grpc_headers;
 pub use headers::{
-    EVENKEEL_PROBLEM, PROBLEM_MEDIA_TYPE, ProxyError, add_vendor_shape_headers, drop_digests,
-    problem_dictionary, problem_headers, proxy_status,
+    PROBLEM_MEDIA_TYPE, ProxyError, add_vendor_shape_headers, drop_digests, problem_dictionary,
+    problem_headers, proxy_status,
 };
 pub use mask::{Mask, mask_headers, masked};
 pub use redact::Redactor;
+pub use retry_headers::add_retry_headers;
 pub use schema::schema;

@@ -62,8 +62,8 @@ fn members() -> Map<String, Value> {
             "description": "Milliseconds the call waited in the gateway." },
         "stopped_by": one_of_or_null(&StoppedBy::ALL.map(StoppedBy::as_str),
             "Why the request was not sent again: `attempts` or `patience` are used up, the retry \
-                `budget` is spent, its `method` or its `body` forbids it, or the response is \
-                `final`."),
+                `budget` is spent, its `method` or its `body` forbids it, the response is \
+                `final`, or the `client` sends it again by itself."),
         "outcome_unknown": { "type": "boolean",
             "description": "Whether the request may have been carried out despite the error." },
         "request_id": text_or_null("The id of the call, as in Evenkeel-Request-Id and in the \

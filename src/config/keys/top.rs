@@ -12,6 +12,7 @@ use crate::config::format::{
     Workers,
 };
 use crate::gateway::ErrorShape;
+use crate::retry::client::ClientRetries;
 use crate::routing::client::Priority;
 use crate::telemetry::{Access, Format as LogFormat};
 
@@ -194,6 +195,15 @@ group! {
     CLIENT_ERRORS: Optional<Word<ErrorShape>> = optional("errors", Word(ERROR_SHAPES),
         Absent::Means("as the route and the upstream say"),
         "The shape of its errors, `problem` or `vendor`; stronger than the upstream's.");
+
+    OWN_RETRIES: Optional<Word<ClientRetries>> = optional("client_retries",
+        Word(&[
+            ("auto", ClientRetries::AsRequested),
+            ("true", ClientRetries::Yes),
+            ("false", ClientRetries::No),
+        ]),
+        Absent::Means("as the upstream says"),
+        "Whether it retries by itself, so that blind retries are left to it.");
 
     CLIENT_LIMIT: Section = Declared::new("limit",
         Map::of(CLIENT_LIMIT_KEYS).or_bare("limit"),

@@ -9,32 +9,41 @@ use crate::config::item::Field;
 use crate::config::keys;
 use crate::config::tree::Location;
 use crate::gateway::ErrorShape;
+use crate::retry::client::ClientRetries;
 use crate::routing::client::{Client, Clients};
+
+/// The clients, and what the gateway keeps of each beside them, by client number.
+pub(super) struct ConfiguredClients {
+    pub(super) clients: Clients,
+    pub(super) limits: Vec<Option<Allowance>>,
+    pub(super) retries: Vec<Option<ClientRetries>>,
+    pub(super) errors: Vec<Option<ErrorShape>>,
+}
 
 struct ConfiguredClient {
     client: Client,
     key: Box<[u8]>,
     limit: Option<Allowance>,
     errors: Option<ErrorShape>,
+    retries: Option<ClientRetries>,
 }
 
-/// The clients, and by their numbers the limit of each and the shape of its errors.
-type AllClients = (Clients, Vec<Option<Allowance>>, Vec<Option<ErrorShape>>);
-
 impl<'a> Resolver<'a> {
-    /// The clients and the limit of each. Without any, all requests are of the client `default`.
-    pub(super) fn clients(&mut self, root: &Scope<'a>) -> AllClients {
+    /// Without any, all requests are of the client `default`.
+    pub(super) fn clients(&mut self, root: &Scope<'a>) -> ConfiguredClients {
         let header = self.get(root, &keys::CLIENT_KEY_HEADER).name;
         let fields = root.entries(&keys::CLIENTS);
         if fields.is_empty() {
-            return (Clients::without_keys(header), vec![None], vec![None]);
+            let (limits, retries, errors) = (vec![None], vec![None], vec![None]);
+            let clients = Clients::without_keys(header);
+            return ConfiguredClients { clients, limits, retries, errors };
         }
         let mut known_keys = HashMap::new();
         let clients = fields.iter().filter_map(|field| self.client(field, &mut known_keys));
-        let own = |it: ConfiguredClient| ((it.client, it.key), (it.limit, it.errors));
-        let (clients, own): (Vec<_>, Vec<_>) = clients.map(own).unzip();
-        let (limits, errors) = own.into_iter().unzip();
-        (Clients::with_keys(header, clients), limits, errors)
+        let own = |it: ConfiguredClient| ((it.client, it.key), (it.limit, (it.retries, it.errors)));
+        let (clients, (limits, (retries, errors))): (Vec<_>, (Vec<_>, (Vec<_>, Vec<_>))) =
+            clients.map(own).unzip();
+        ConfiguredClients { clients: Clients::with_keys(header, clients), limits, retries, errors }
     }
 
     fn client(
@@ -51,6 +60,7 @@ impl<'a> Resolver<'a> {
             self.warnings.push(format!("{key}: shares are not in force yet: {order}"));
         }
         let errors = self.optional(&scope, &keys::CLIENT_ERRORS);
+        let retries = self.optional(&scope, &keys::OWN_RETRIES);
         let limit = scope.own(&keys::CLIENT_LIMIT).and_then(|item| {
             let path = scope.key(&keys::CLIENT_LIMIT);
             let scope = Scope::of(Some(item), keys::CLIENT_LIMIT_KEYS, path);
@@ -66,6 +76,6 @@ impl<'a> Resolver<'a> {
             self.diagnostics.push(diagnostic.accepted(accepted).related(first, "the other"));
         }
         let client = Client { name: (*field.key).into(), priority, share };
-        Some(ConfiguredClient { client, key, limit, errors })
+        Some(ConfiguredClient { client, key, limit, retries, errors })
     }
 }

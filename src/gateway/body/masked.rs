@@ -6,28 +6,27 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-use super::response::Streamed;
 use crate::outcome::Failure;
 use crate::problem::Mask;
 
 /// A streamed body behind a mask, which holds back what may be the beginning of a secret.
 #[derive(Debug)]
-pub struct Masked<B> {
-    pub(super) body: Streamed<B>,
+pub struct Masked<S> {
+    pub(super) body: S,
     mask: Mask,
     /// Trailers that wait until what was held back has been sent.
     trailers: Option<Frame<Bytes>>,
 }
 
-impl<B> Masked<B> {
-    pub(super) const fn new(body: Streamed<B>, mask: Mask) -> Self {
+impl<S> Masked<S> {
+    pub(super) const fn new(body: S, mask: Mask) -> Self {
         Self { body, mask, trailers: None }
     }
 }
 
-impl<B> Body for Masked<B>
+impl<S> Body for Masked<S>
 where
-    B: Body<Data = Bytes, Error = Failure> + Unpin,
+    S: Body<Data = Bytes, Error = Failure> + Unpin,
 {
     type Data = Bytes;
     type Error = Failure;

@@ -27,7 +27,7 @@ pub enum ResponseBody<B> {
     /// Boxed, because a response is moved several times before it is written.
     Streamed(Box<Streamed<B>>),
     /// Streamed, with the gateway's credentials overwritten.
-    Masked(Box<Masked<B>>),
+    Masked(Box<Masked<Streamed<B>>>),
 }
 
 impl<B: upstream::ExchangeBody> ResponseBody<B> {
