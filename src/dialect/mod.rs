@@ -10,6 +10,7 @@
 //! | an error of gRPC in a head | `grpc` |
 //! | an error of our own in the vendor's shape | `own` |
 //! | text → [`Dialect`] | `compile`; the compiled form is `definition` |
+//! | samples → text of a [`Dialect`] | `learn` |
 
 mod classify;
 mod compile;
@@ -19,6 +20,7 @@ mod facts;
 mod grpc;
 #[doc(hidden)]
 pub mod hint;
+mod learn;
 mod own;
 
 use std::sync::{Arc, LazyLock};
@@ -36,6 +38,7 @@ pub use definition::{Dialect, Extract, HoldRule, Place, Replay, Retry, Rule, Rul
 pub use document::{BODY_BYTES_MAX, decoded};
 pub use grpc::is_grpc_error;
 pub use hint::standing;
+pub use learn::{LearnError, SAMPLES_MAX, Sample, learn};
 pub use own::{OwnError, OwnTemplate, RenderedError};
 
 /// The dialect of every upstream without one of its own.

@@ -3,9 +3,13 @@
 //! `build` makes a [`Problem`] of a classified outcome or of a refusal of the gateway; on the way
 //! `redact` removes the gateway's credentials and `clean` removes what else must not reach clients.
 //! `headers` adds the response headers, `grpc` those of gRPC; `mask` covers credentials in what
-//! passes in the vendor's own shape. Codes and their titles are in `code_table`, the published
-//! JSON Schema in `schema`.
+//! passes in the vendor's own shape.
+//!
+//! What is published about it comes from the same code: the meaning of each code from `code_table`
+//! and `advice`, a problem of each from `sample`, pages for people from `page` and `render`, the
+//! JSON Schema from `schema` and the OpenAPI components from `openapi`.
 
+mod advice;
 mod body;
 mod build;
 mod clean;
@@ -16,9 +20,13 @@ mod grpc;
 mod headers;
 mod mask;
 mod missing_field;
+mod openapi;
+mod page;
 mod prefilter;
 mod redact;
+mod render;
 mod retry_headers;
+mod sample;
 mod schema;
 
 pub use body::{
@@ -37,6 +45,10 @@ pub use headers::{
     problem_headers, proxy_status,
 };
 pub use mask::{Mask, mask_headers, masked};
+pub use openapi::openapi;
+pub use page::Page;
 pub use redact::Redactor;
+pub use render::{Links, STYLESHEET, html_of_all, html_page};
 pub use retry_headers::add_retry_headers;
+pub use sample::sample;
 pub use schema::schema;

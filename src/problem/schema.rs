@@ -104,7 +104,10 @@ fn upstream() -> Value {
 }
 
 fn codes() -> Value {
-    let row = |code: Code| json!({ "const": code.as_str(), "title": code.title(), "description": code.about() });
+    let row = |code: Code| {
+        let description = [code.about(), code.advice()].join(" ");
+        json!({ "const": code.as_str(), "title": code.title(), "description": description })
+    };
     json!({ "oneOf": Code::ALL.map(row).to_vec() })
 }
 

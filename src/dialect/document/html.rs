@@ -1,9 +1,56 @@
 //! An HTML page → its title and its visible text, without scripts, styles and comments.
 
+use super::cut::prefix;
+
 /// Leading bytes in which a page is recognised.
 const SNIFFED_BYTES: usize = 1024;
 /// Bytes of a page that are searched for visible text.
 const VISIBLE_BYTES_MAX: usize = 32 * 1024;
+
+/// Elements that a page or a part of one begins with.
+const ELEMENTS: [&str; 41] = [
+    "html",
+    "head",
+    "body",
+    "title",
+    "meta",
+    "link",
+    "script",
+    "style",
+    "base",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "p",
+    "div",
+    "span",
+    "b",
+    "i",
+    "u",
+    "br",
+    "hr",
+    "a",
+    "em",
+    "strong",
+    "font",
+    "center",
+    "pre",
+    "table",
+    "ul",
+    "ol",
+    "li",
+    "dl",
+    "img",
+    "form",
+    "main",
+    "section",
+    "article",
+    "header",
+    "blockquote",
+];
 
 /// The usual entities; `&amp;` comes last, so that nothing is decoded twice.
 const ENTITIES: [(&str, &str); 7] = [
@@ -18,16 +65,35 @@ const ENTITIES: [(&str, &str); 7] = [
 
 /// Whether a text is a page, by its elements and not by its media type alone.
 pub(super) fn is_page(text: &str, media: &str) -> bool {
-    let labelled = media.contains("text/html") || media.contains("xhtml");
-    let mut end = text.len().min(SNIFFED_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
+    let head = prefix(text, SNIFFED_BYTES).to_ascii_lowercase();
+    if let Some(name) = first_element(&head) {
+        let declared = head.starts_with("<?xml");
+        return name == "html" || !declared && ELEMENTS.contains(&name);
     }
-    let head = text[..end].to_ascii_lowercase();
     let elements = ["<!doctype html", "<html", "<head>", "<body", "<title", "<h1", "<center>"];
     let looks = elements.iter().any(|element| head.contains(element));
     let fragment = ["<p", "<div", "<b>", "<h", "<br"].iter().any(|it| head.contains(it));
-    looks || (labelled && fragment)
+    looks || (media.contains("text/html") && fragment)
+}
+
+/// The name of the element that a lower-case text begins with, behind declarations and comments.
+fn first_element(mut text: &str) -> Option<&str> {
+    loop {
+        text = text.trim_start().strip_prefix('<')?;
+        if text.starts_with("!doctype html") {
+            return Some("html");
+        }
+        let end = match text.get(..1)? {
+            "?" => "?>",
+            "!" if text.starts_with("!--") => "-->",
+            "!" => ">",
+            _ => {
+                let name = text.split(|c: char| c.is_whitespace() || c == '>' || c == '/').next();
+                return name.filter(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()));
+            }
+        };
+        text = &text[text.find(end)? + end.len()..];
+    }
 }
 
 /// The title, else the first heading.
@@ -55,11 +121,8 @@ fn element(text: &str, lower: &str, name: &str) -> Option<String> {
 
 /// The text between the tags, in one line, with the usual entities decoded.
 pub(super) fn visible(text: &str) -> String {
-    let mut end = text.len().min(VISIBLE_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let (text, lower) = (&text[..end], text[..end].to_ascii_lowercase());
+    let text = prefix(text, VISIBLE_BYTES_MAX);
+    let lower = text.to_ascii_lowercase();
     let mut shown = String::new();
     let mut at = 0;
     while let Some(open) = lower[at..].find('<') {

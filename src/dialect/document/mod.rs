@@ -1,14 +1,17 @@
 //! The bytes of a body → one tree, whatever `Content-Type` claims.
 //!
 //! `decode` undoes content codings, this file undoes the charset and recognises the format, and
-//! `json`, `form` and `html` parse. Nothing fails: a body that cannot be read is
+//! `json`, `xml`, `form` and `html` parse. Nothing fails: a body that cannot be read is
 //! [`BodyFormat::Unreadable`].
 
+mod cut;
 mod decode;
+mod entities;
 mod form;
 mod html;
 pub(super) mod json;
 pub(super) mod pointer;
+mod xml;
 
 use std::borrow::Cow;
 
@@ -18,12 +21,13 @@ use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
 pub use decode::{BODY_BYTES_MAX, decoded};
+use xml::Xml;
 
 /// A body as one tree.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Document {
     pub(super) format: BodyFormat,
-    /// JSON as it is, form fields as an object, a page as its title, sentences as a string.
+    /// JSON as it is, XML and form fields as objects, a page as its title, sentences as a string.
     pub(super) tree: Value,
     /// The decoded body, without markup.
     pub(super) text: String,
@@ -40,7 +44,6 @@ pub(super) enum BodyFormat {
     Form,
     /// Sentences.
     Text,
-    /// Not searched for facts.
     Xml,
     /// Incomplete, over a limit, in a broken encoding, or not text.
     Unreadable,
@@ -84,8 +87,7 @@ impl Document {
             return Self { format: BodyFormat::Html, tree, text: html::visible(text) };
         }
         if text.starts_with('<') {
-            let text = html::visible(text);
-            return Self { format: BodyFormat::Xml, tree: Value::Null, text };
+            return Self::xml(text);
         }
         if let Some(tree) = form::parse(text, media) {
             return Self { format: BodyFormat::Form, tree, text: text.to_owned() };
@@ -93,6 +95,22 @@ impl Document {
         let broken_json = text.starts_with(['{', '[']);
         let tree = if broken_json { Value::Null } else { Value::String(text.to_owned()) };
         Self { format: BodyFormat::Text, tree, text: text.to_owned() }
+    }
+
+    /// A document whose only text is a document itself, as old web services write it, is that one.
+    fn xml(text: &str) -> Self {
+        let Some(Xml { tree, text }) = xml::parse(text) else {
+            let text = html::visible(text);
+            return Self { format: BodyFormat::Xml, tree: Value::Null, text };
+        };
+        let root = tree.as_object().and_then(|members| members.values().next());
+        let inner = root.and_then(Value::as_str).unwrap_or_default();
+        if let Some(tree) = json::inside(inner) {
+            return Self { format: BodyFormat::Json, tree, text };
+        }
+        let inner = if inner.starts_with('<') { xml::parse(inner) } else { None };
+        let Xml { tree, text } = inner.unwrap_or(Xml { tree, text });
+        Self { format: BodyFormat::Xml, tree, text }
     }
 }
 

@@ -6,9 +6,9 @@
 
 use serde_json::{Map, Value};
 
-use super::children;
 use super::names::{self, Members, is_phrase, is_word};
-use super::values::{nonempty, scalar};
+use super::values::{escaped, nonempty, scalar};
+use super::{children, soap};
 use crate::dialect::document::{BodyFormat, Document, json};
 use crate::outcome::{ChildError, Facts, ResponseHead};
 
@@ -19,11 +19,12 @@ pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
     let guesser = Guesser { status: head.status.as_u16() };
     let mut facts = match document.format {
         BodyFormat::Json | BodyFormat::Form => guesser.value(&document.tree, "", DEPTH_MAX),
+        BodyFormat::Xml => guesser.xml(&document.tree),
         BodyFormat::Html | BodyFormat::Text => {
             let message = document.tree.as_str().and_then(nonempty);
             Facts { message, ..Facts::default() }
         }
-        BodyFormat::Empty | BodyFormat::Xml | BodyFormat::Unreadable => Facts::default(),
+        BodyFormat::Empty | BodyFormat::Unreadable => Facts::default(),
     };
     facts.message = facts.message.or_else(|| guesser.status_phrase(&document.tree, DEPTH_MAX));
     let header = |names: &[&str]| {
@@ -39,6 +40,24 @@ struct Guesser {
 }
 
 impl Guesser {
+    /// XML has one element around all, whose name says something only where it is that of an error.
+    fn xml(&self, tree: &Value) -> Facts {
+        if let Some(facts) = soap::fault(tree, |detail, at| self.value(detail, at, DEPTH_MAX)) {
+            return facts;
+        }
+        let facts = self.value(tree, "", DEPTH_MAX);
+        let root = tree.as_object().filter(|members| members.len() == 1);
+        let Some((name, root)) = root.and_then(|members| members.iter().next()) else {
+            return facts;
+        };
+        let found = facts.message.is_some() || facts.code.is_some();
+        let named = root.is_array() || Members::is_envelope(name);
+        if found && named {
+            return facts;
+        }
+        self.value(root, &format!("/{}", escaped(name)), DEPTH_MAX)
+    }
+
     fn value(&self, value: &Value, at: &str, depth: usize) -> Facts {
         let Some(depth) = depth.checked_sub(1) else { return Facts::default() };
         match value {

@@ -8,6 +8,7 @@ mod children;
 mod error_member;
 mod extract;
 mod names;
+mod soap;
 mod values;
 
 use serde_json::{Map, Value};
@@ -27,11 +28,12 @@ pub(super) fn of_response(dialect: &Dialect, head: ResponseHead<'_>, document: &
     let places = &dialect.extract;
     let mut facts = extract::facts(places, head.headers, document);
     facts.recognised = facts.message.is_some();
-    if !facts.recognised {
+    // A dialect that guesses does so for each fact that no place has.
+    if !facts.recognised || dialect.guesses {
         let guessed = auto::facts(head, document);
         let found = guessed.message.is_some() || guessed.code.is_some();
         facts = facts.or(guessed);
-        facts.recognised = dialect.guesses && found;
+        facts.recognised |= dialect.guesses && found;
     }
     if facts.reason == facts.message {
         facts.reason = None;
@@ -41,7 +43,7 @@ pub(super) fn of_response(dialect: &Dialect, head: ResponseHead<'_>, document: &
             facts.error = error_member::of(head, &document.tree, &places.ignore);
             details(&facts, &document.tree, places)
         }
-        BodyFormat::Xml => Some(Value::String(document.text.clone())),
+        BodyFormat::Xml => details(&facts, &document.tree, places),
         BodyFormat::Empty | BodyFormat::Html | BodyFormat::Text | BodyFormat::Unreadable => None,
     };
     facts

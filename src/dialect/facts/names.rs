@@ -209,6 +209,10 @@ impl<'a> Members<'a> {
         candidates.map(|(_, name, value)| (self.pointer(name), *value))
     }
 
+    pub(super) fn is_envelope(name: &str) -> bool {
+        ENVELOPES.contains(&plain(name).as_str())
+    }
+
     /// The object that holds the error itself: `{"error": {…}}` and its kin.
     pub(super) fn envelope(&self) -> Option<(String, &'a Value)> {
         self.named(&ENVELOPES).find(|(_, value)| value.is_object())
