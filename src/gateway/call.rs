@@ -9,8 +9,7 @@ use http::{HeaderValue, Method};
 
 use crate::allowance::{Account, AccountRule, Bottleneck, SlotRequest, TightestAllowance};
 use crate::headers::{
-    self, AskedErrors, CallHeaders, RateLimit, RequestScan, ResponseScan, Rewrite, TargetError,
-    Timing,
+    self, AskedErrors, CallHeaders, RateLimit, RequestScan, ResponseScan, Rewrite, Timing,
 };
 use crate::outcome::{Code, Failure};
 use crate::retry::client::ClientRetries;
@@ -109,8 +108,9 @@ impl ClientUrl {
     }
 
     /// The target that is sent to the upstream.
-    pub(super) fn upstream_target(&self, upstream: &Upstream) -> Result<PathAndQuery, TargetError> {
-        headers::target(&self.target, self.prefix_bytes, &upstream.base_path)
+    pub(super) fn upstream_target(&self, upstream: &Upstream) -> Result<PathAndQuery, Reason> {
+        let target = headers::target(&self.target, self.prefix_bytes, &upstream.base_path);
+        target.map_err(|_fault| PATH_LEAVES_ROUTE)
     }
 
     pub(super) fn rewrite<'a>(&'a self, upstream: &'a Upstream) -> Rewrite<'a> {
@@ -212,3 +212,8 @@ pub(super) fn call_headers<'a>(
         }),
     }
 }
+
+const PATH_LEAVES_ROUTE: Reason = Reason {
+    code: Code::InvalidRequest,
+    detail: "The path has dot segments that lead out of its route.",
+};

@@ -51,14 +51,13 @@ impl<E> Gateway<E> {
         let method = CallMethod::new(&sent_method, &overrides);
         self.check(request.headers(), scan, method).map_err(reject)?;
         decisive_headers(request.headers(), settings, method, path).map_err(reject)?;
-        let target = client_url.upstream_target(settings);
-        let target = target.map_err(|_fault| reject(PATH_LEAVES_ROUTE))?;
-        let policies = settings.policies_for(method, path);
-        let Policies { applied: policy, certain } = policies;
-        let asked = scan.preferred_wait(request.headers());
-        let wait_applied = asked.map(|wait| wait.min(policy.wait_max).min(certain.wait_max));
+        let target = client_url.upstream_target(settings).map_err(reject)?;
+        let Policies { applied: policy, certain } = settings.policies_for(method, path);
+        let wait_max = policy.wait_max.min(certain.wait_max);
+        let wait_applied = scan.preferred_wait(request.headers()).map(|it| it.min(wait_max));
         let deadline = arrival.plus(wait_applied.unwrap_or(policy.wait.min(certain.wait)));
-        let body = self.replay_body(std::mem::take(request.body_mut()).into(), upstream, policies);
+        let body = std::mem::take(request.body_mut()).into();
+        let body = self.replay_body(body, upstream, [policy, certain]);
         let replayable = body.is_surely_replayable().then_some(ProbeFitness::Replayable);
         let scheduling = Scheduling {
             priority: self.settings.clients.all()[identified.client].priority,
@@ -113,10 +112,15 @@ impl<E> Gateway<E> {
         &self,
         body: IncomingBody,
         upstream: usize,
-        policies: Policies<'_>,
+        policies: [&CallPolicy; 2],
     ) -> ReplayBody {
-        let bytes_max = policies.applied.replay_body_max.min(policies.certain.replay_body_max);
-        ReplayBody::new(body, bytes_max, &self.pool, &self.protected_headers[upstream])
+        let bytes_max = policies.map(|policy| policy.replay_body_max).into_iter().min();
+        ReplayBody::new(
+            body,
+            bytes_max.unwrap_or_default(),
+            &self.pool,
+            &self.protected_headers[upstream],
+        )
     }
 
     /// Makes a call repeatable that is not. Every attempt sends the same key.
@@ -295,10 +299,6 @@ const PATH_AMBIGUOUS: Reason = Reason {
     code: Code::InvalidRequest,
     detail: "The path may also be read as one of another route; write it without percent-encoding, \
              doubled slashes or dot segments.",
-};
-const PATH_LEAVES_ROUTE: Reason = Reason {
-    code: Code::InvalidRequest,
-    detail: "The path has dot segments that lead out of its route.",
 };
 const DESTINATION_LEAVES_ROUTE: Reason = Reason {
     code: Code::InvalidRequest,
