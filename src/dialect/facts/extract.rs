@@ -3,6 +3,8 @@
 use http::HeaderMap;
 use serde_json::Value;
 
+use super::children::of_field_map;
+use super::names::short;
 use super::values::{as_pointer, nonempty, scalar};
 use crate::dialect::definition::{Extract, Place};
 use crate::dialect::document::{Document, pointer};
@@ -19,9 +21,9 @@ pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) 
         Place::Pointer(it) => !pointer::at(&document.tree, it).is_some_and(Value::is_number),
         Place::Header(_) | Place::Text => true,
     });
-    Facts {
+    let mut facts = Facts {
         message: extractor.first(sentences),
-        code: extractor.first(&places.code),
+        code: extractor.first(&places.code).map(short),
         reason: extractor.first(&places.reason),
         operation: extractor.first(&places.operation),
         occurred_at: extractor.first(&places.date),
@@ -29,7 +31,16 @@ pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) 
         children: extractor.children(places),
         pointers: extractor.pointers,
         ..Facts::default()
+    };
+    // A list of one, whose error is the message itself, says nothing more.
+    if let [only] = facts.children.as_slice()
+        && only.pointer.is_none()
+        && only.message == facts.message
+        && (only.code.is_none() || only.code == facts.code)
+    {
+        facts.children.clear();
     }
+    facts
 }
 
 struct Extractor<'a> {
@@ -84,6 +95,12 @@ impl Extractor<'_> {
         let mut children = Vec::new();
         for place in &places.children {
             if let Place::Pointer(pointer) = place {
+                if let Some(Value::Object(map)) = pointer::at(&self.document.tree, pointer) {
+                    let mut found = Facts::default();
+                    of_field_map(map, pointer, &mut found);
+                    self.pointers.extend(found.pointers);
+                    children.extend(found.children);
+                }
                 self.list(pointer, places, CHILD_DEPTH_MAX, &mut children);
             }
             if !children.is_empty() {
@@ -126,7 +143,11 @@ impl Extractor<'_> {
         let mut first = |places: &[Place]| {
             places.iter().find_map(|place| match place {
                 Place::Pointer(pointer) => {
-                    let text = scalar(pointer::at(item, pointer)?)?;
+                    let value = pointer::at(item, pointer)?;
+                    // A path in steps: `["body", "items", 0]`.
+                    let steps = || value.as_array()?.iter().map(scalar).collect::<Option<Vec<_>>>();
+                    let path = |steps: Vec<_>| format!("/{}", steps.join("/"));
+                    let text = scalar(value).or_else(|| steps().map(path))?;
                     self.pointers.push(format!("{at}{pointer}"));
                     Some(text)
                 }
