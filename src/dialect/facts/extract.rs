@@ -21,9 +21,13 @@ pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) 
         Place::Pointer(it) => !pointer::at(&document.tree, it).is_some_and(Value::is_number),
         Place::Header(_) | Place::Text => true,
     });
+    let (message, message_at) = extractor.first_placed(sentences).unzip();
+    let (code, code_at) = extractor.first_placed(&places.code).unzip();
     let mut facts = Facts {
-        message: extractor.first(sentences),
-        code: extractor.first(&places.code).map(short),
+        message,
+        message_at,
+        code: code.map(short),
+        code_at,
         reason: extractor.first(&places.reason),
         operation: extractor.first(&places.operation),
         occurred_at: extractor.first(&places.date),
@@ -53,6 +57,21 @@ struct Extractor<'a> {
 impl Extractor<'_> {
     fn first<'p>(&mut self, places: impl IntoIterator<Item = &'p Place>) -> Option<String> {
         places.into_iter().find_map(|place| self.text_at(place))
+    }
+
+    /// The first text, with the name of its place.
+    fn first_placed<'p>(
+        &mut self,
+        places: impl IntoIterator<Item = &'p Place>,
+    ) -> Option<(String, String)> {
+        places.into_iter().find_map(|place| {
+            let name = match place {
+                Place::Pointer(pointer) => pointer.to_string(),
+                Place::Header(name) => name.as_str().to_owned(),
+                Place::Text => String::new(),
+            };
+            Some((self.text_at(place)?, name))
+        })
     }
 
     fn text_at(&mut self, place: &Place) -> Option<String> {
