@@ -58,6 +58,7 @@ fn the_vendors_error_passes_as_it_was_sent() {
 
 #[test]
 fn the_strongest_word_decides_the_shape() {
+    type Headers<'a> = &'a [(&'a str, &'a str)];
     let script = Script::always(vec![reply("404 Not Found", &[], BUSY)]);
     let yaml = format!(
         "clients:\n  sdk: {{ key: {{ env: SDK }}, errors: vendor }}\n  \
@@ -71,7 +72,7 @@ fn the_strongest_word_decides_the_shape() {
     let (sdk, app) = (("evenkeel-key", "key-of-sdk"), ("evenkeel-key", "key-of-app"));
     let (vendor, documented) = (("Evenkeel-Errors", "vendor"), ("Evenkeel-Errors", "problem"));
     let accept = ("Accept", "application/problem+json, */*");
-    let rows: [(&str, &[(&str, &str)], bool); 9] = [
+    let rows: [(&str, Headers<'_>, bool); 9] = [
         ("/v/x", &[app], true),
         ("/v/x", &[sdk], false),
         ("/v/raw/x", &[app], false),
