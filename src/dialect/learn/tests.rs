@@ -234,6 +234,9 @@ fn every_payload_is_read_at_least_as_well_as_by_auto() {
             learned += 1;
         }
     }
-    assert!(learned > 180 && contradicted < 8, "{learned}, {contradicted}: {refused:#?}");
+    assert!(
+        learned > 180 && contradicted * 40 < learned,
+        "{learned}, {contradicted}: {refused:#?}"
+    );
     assert!(refused.len() <= 4, "{refused:#?}");
 }
