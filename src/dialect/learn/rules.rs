@@ -157,7 +157,7 @@ fn phrase(message: &str) -> Option<String> {
     let is_plain = |word: &&str| word.chars().all(char::is_alphabetic);
     let end = |word: &&str| word.ends_with(['.', ',', ';', ':', '!']);
     let words: Vec<&str> = message.split_whitespace().collect();
-    let runs = words.split(|word| !is_plain(word.trim_end_matches(['.', ',', ';', ':', '!'])));
+    let runs = words.split(|word| !is_plain(&word.trim_end_matches(['.', ',', ';', ':', '!'])));
     let run = runs.max_by_key(|run| run.len().min(*PHRASE_WORDS.end()))?;
     let length = run.iter().position(end).map_or(run.len(), |at| at + 1);
     let length = length.min(*PHRASE_WORDS.end());
