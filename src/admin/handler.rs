@@ -10,8 +10,9 @@ use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
-use serde_json::{Value, json};
+use serde_json::json;
 
+use super::contract;
 use super::host;
 use super::metrics_format::MetricsFormat;
 use super::response::{self, AdminResponse, Refusal};
@@ -20,6 +21,7 @@ use super::status::{ProgramStatus, status};
 use crate::allowance::{AccountView, HoldView, ScopeKind, ScopeView};
 use crate::clock::Clock;
 use crate::gateway::Drain;
+use crate::problem::schema;
 use crate::telemetry::Metrics;
 use crate::time::{Moment, seconds_up};
 
@@ -42,7 +44,6 @@ pub struct AdminState {
     /// Releases a hold by its number.
     pub release: Arc<dyn Fn(u64) -> ReleaseResult + Send + Sync>,
     pub metrics: Arc<Metrics>,
-    pub problem_schema: Arc<dyn Fn() -> Value + Send + Sync>,
 }
 
 impl std::fmt::Debug for AdminState {
@@ -70,7 +71,12 @@ impl Handler {
             "/livez" => reads(request).map(|()| response::text(StatusCode::OK, "ok\n".to_owned())),
             "/readyz" => reads(request).map(|()| self.ready(request.uri().query())),
             "/metrics" => reads(request).map(|()| self.metrics(request.headers())),
-            _ => self.check_host(request).and_then(|()| self.api(request, path)),
+            _ => match path.strip_prefix("/problems") {
+                Some(rest) => {
+                    reads(request).and_then(|()| contract::answer(rest, request.headers()))
+                }
+                None => self.check_host(request).and_then(|()| self.api(request, path)),
+            },
         };
         result.unwrap_or_else(Refusal::response)
     }
@@ -78,9 +84,7 @@ impl Handler {
     fn api<B>(&self, request: &Request<B>, path: &str) -> Result<AdminResponse, Refusal> {
         match path {
             "/api/v1/status" => reads(request).map(|()| self.status()),
-            "/api/v1/problem-schema" => {
-                reads(request).map(|()| response::json(&(self.state.problem_schema)()))
-            }
+            "/api/v1/problem-schema" => reads(request).map(|()| response::json_schema(&schema())),
             _ => {
                 let hold = path.strip_prefix("/api/v1/holds/");
                 let hold = hold.and_then(|rest| rest.strip_suffix("/release"));

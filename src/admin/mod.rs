@@ -1,8 +1,10 @@
-//! The admin listener: health checks, metrics and the API for operators.
+//! The admin listener: health checks, metrics, the API for operators, and the contract of problems.
 //!
 //! It runs on the control thread, never on the path of a call, and refuses requests that a web page
 //! of somebody else makes a browser send.
 
+mod accept;
+mod contract;
 mod handler;
 mod host;
 mod listener;

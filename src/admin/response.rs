@@ -1,10 +1,11 @@
-//! The responses of the admin listener: JSON, text, and problems.
+//! The responses of the admin listener: JSON, text, pages, and problems.
 //!
 //! Caches must not store a response, and browsers must not guess its media type.
 
 use bytes::Bytes;
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
+    VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
@@ -12,24 +13,65 @@ use serde_json::Value;
 
 use super::metrics_format::MetricsFormat;
 use crate::outcome::{Code, Source};
-use crate::problem::{CallContext, Occurrence, PROBLEM_MEDIA_TYPE, Problem, gateway_problem};
+use crate::problem::{CallContext, Occurrence, PROBLEM_MEDIA_TYPE, gateway_problem};
 
 pub(super) type AdminResponse = Response<Full<Bytes>>;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const JSON_SCHEMA: HeaderValue = HeaderValue::from_static("application/schema+json");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const CSS: HeaderValue = HeaderValue::from_static("text/css; charset=utf-8");
+/// A page may load its stylesheet and nothing else, and no page may frame it.
+const PAGE_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; \
+     frame-ancestors 'none'",
+);
 const OPEN_METRICS: HeaderValue =
     HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const CLASSIC: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 pub(super) fn json(value: &Value) -> AdminResponse {
+    json_as(JSON, value)
+}
+
+pub(super) fn json_schema(value: &Value) -> AdminResponse {
+    json_as(JSON_SCHEMA, value)
+}
+
+fn json_as(kind: HeaderValue, value: &Value) -> AdminResponse {
     // Only keys that are not strings could fail, and a `Value` has none.
     let body = serde_json::to_vec_pretty(value).unwrap_or_default();
-    with_type(StatusCode::OK, JSON, body)
+    with_type(StatusCode::OK, kind, body)
 }
 
 pub(super) fn text(status: StatusCode, text: String) -> AdminResponse {
     with_type(status, TEXT, text)
+}
+
+pub(super) fn html(page: String) -> AdminResponse {
+    let mut response = with_type(StatusCode::OK, HTML, page);
+    varies_by_accept(&mut response);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+pub(super) fn stylesheet(text: &'static str) -> AdminResponse {
+    with_type(StatusCode::OK, CSS, text)
+}
+
+/// The page is at another URL for good.
+pub(super) fn moved(location: &'static str) -> AdminResponse {
+    let mut response = with_type(StatusCode::PERMANENT_REDIRECT, TEXT, "");
+    varies_by_accept(&mut response);
+    response.headers_mut().insert(LOCATION, HeaderValue::from_static(location));
+    response
+}
+
+pub(super) fn varies_by_accept(response: &mut AdminResponse) {
+    response.headers_mut().insert(VARY, ACCEPT.into());
 }
 
 pub(super) fn metrics(format: MetricsFormat, text: String) -> AdminResponse {
@@ -38,7 +80,7 @@ pub(super) fn metrics(format: MetricsFormat, text: String) -> AdminResponse {
         MetricsFormat::Classic => CLASSIC,
     };
     let mut response = with_type(StatusCode::OK, kind, text);
-    response.headers_mut().insert(VARY, ACCEPT.into());
+    varies_by_accept(&mut response);
     response
 }
 
@@ -96,11 +138,9 @@ impl Refusal {
             }
         };
         let occurrence = Occurrence { source: Some(Source::Client), ..Occurrence::default() };
+        let mut problem = gateway_problem(code, &CallContext::default(), &occurrence);
         // Set afterwards, because cleaning would hide `localhost` as an internal host.
-        let problem = Problem {
-            detail: detail.to_owned(),
-            ..gateway_problem(code, &CallContext::default(), &occurrence)
-        };
+        problem.set_detail(detail.to_owned());
         let mut response = with_type(problem.status, PROBLEM_MEDIA_TYPE, problem.to_bytes());
         if let Self::Method(allowed) = self {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));

@@ -61,7 +61,6 @@ fn handler(token: Option<&str>) -> Handler {
         upstreams,
         accounts: Arc::new(|| vec![account()]),
         release: Arc::new(release),
-        problem_schema: Arc::new(|| json!({ "title": "Problem" })),
     };
     let token = token.map(|token| Token(token.into()));
     Handler { state, address: "127.0.0.1:9".parse().unwrap(), token }
@@ -183,6 +182,70 @@ fn pages_of_other_sites_are_refused() {
     let own = ("sec-fetch-site", "same-origin");
     let answer = ask(&handler, "POST", release, &[LOCAL, own, ("origin", "http://localhost:9")]);
     assert_eq!(answer.0, 200);
+}
+
+fn ask_for(uri: &str, accept: Option<&str>) -> http::Response<http_body_util::Full<bytes::Bytes>> {
+    let mut request = Request::builder().uri(uri).header("host", "docs.example");
+    if let Some(accept) = accept {
+        request = request.header("accept", accept);
+    }
+    handler(Some("t")).handle(&request.body(()).unwrap())
+}
+
+const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+
+#[test]
+fn the_contract_is_served_as_pages_and_as_text_under_any_host() {
+    for code in crate::outcome::Code::ALL {
+        let uri = format!("/problems/{}", code.as_str());
+        let page = ask_for(&uri, Some(BROWSER));
+        let header = |name: &str| page.headers().get(name).and_then(|it| it.to_str().ok());
+        assert_eq!(header("content-type"), Some("text/html; charset=utf-8"));
+        let policy = header("content-security-policy").unwrap();
+        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"));
+        assert_eq!(
+            (header("vary"), header("x-content-type-options")),
+            (Some("accept"), Some("nosniff"))
+        );
+        for accept in [None, Some("*/*"), Some("text/plain"), Some("text/plain, text/html;q=0.5")] {
+            let text = ask_for(&uri, accept);
+            assert_eq!(text.headers()["content-type"], "text/plain; charset=utf-8", "{accept:?}");
+        }
+    }
+    assert_eq!(ask_for("/problems/", Some(BROWSER)).status(), 200);
+    assert_eq!(ask_for("/problems", None).status(), 200);
+    let moved = ask_for("/problems", Some(BROWSER));
+    assert_eq!(
+        (moved.status().as_u16(), &moved.headers()["location"]),
+        (308, &"problems/".parse().unwrap())
+    );
+    for (uri, kind) in [
+        ("/problems/schema.json", "application/schema+json"),
+        ("/problems/openapi.json", "application/json"),
+        ("/problems/page.css", "text/css; charset=utf-8"),
+    ] {
+        let response = ask_for(uri, None);
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (200, &kind.parse().unwrap())
+        );
+    }
+    for unknown in ["/problems/no_such_code", "/problemsrate_limited", "/problems/rate_limited/"] {
+        assert_eq!(ask_for(unknown, None).status(), 404, "{unknown}");
+    }
+    assert_eq!(ask(&handler(None), "POST", "/problems/", &[]).0, 405);
+}
+
+#[test]
+fn every_link_of_the_pages_is_answered() {
+    let (_, page) = ask(&handler(None), "GET", "/problems/", &[("accept", BROWSER)]);
+    let links: Vec<&str> =
+        page.split("href=\"").skip(1).map(|it| it.split('"').next().unwrap()).collect();
+    assert!(links.len() > 40, "{links:?}");
+    for link in links {
+        let uri = format!("/problems/{}", link.trim_start_matches("./"));
+        assert_eq!(ask(&handler(None), "GET", &uri, &[]).0, 200, "{link}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod demo;
 pub mod explain;
 mod files;
 pub mod healthcheck;
+pub mod learn;
 pub mod normalise;
 pub mod problem;
 pub mod run;
@@ -43,7 +44,9 @@ enum Subcommands {
     /// Converts a captured vendor error to the problem that a client would get.
     #[command(visible_alias = "normalize")]
     Normalise(normalise::NormaliseArgs),
-    /// Prints the JSON Schema of problems, or explains one code.
+    /// Proposes a dialect from captured errors of a vendor.
+    Learn(learn::LearnArgs),
+    /// Prints the contract of problems: codes, JSON Schema, OpenAPI components.
     Problem(problem::ProblemArgs),
     /// Prints the effective settings, or the JSON Schema of the configuration.
     Config(config::ConfigArgs),
@@ -74,6 +77,11 @@ pub fn main() -> ExitCode {
             let stdin = &mut std::io::stdin();
             let mut streams = Streams { stdin, stdout: out, stderr: err };
             normalise::run(&args, &mut streams, || Clock::start().wall())
+        }
+        Subcommands::Learn(args) => {
+            let stdin = &mut std::io::empty();
+            let mut streams = Streams { stdin, stdout: out, stderr: err };
+            learn::run(&args, &mut streams, Clock::start().wall())
         }
         Subcommands::Problem(args) => {
             let stdin = &mut std::io::empty();
@@ -149,7 +157,11 @@ mod tests {
             "evenkeel demo --port 9000",
             "evenkeel normalise --dialect wordbee --status 400 -",
             "evenkeel normalize --status 400 --method POST",
+            "evenkeel learn --name payco one.http two.http",
+            "evenkeel learn --status 400 body.json",
             "evenkeel problem schema",
+            "evenkeel problem openapi",
+            "evenkeel problem rate_limited --format html",
             "evenkeel healthcheck --admin 127.0.0.1:9900",
             "evenkeel healthcheck -c a.yaml --set admin.address=127.0.0.1:1",
         ];
@@ -167,6 +179,7 @@ mod tests {
             "evenkeel run --limit 10/s",
             "evenkeel run --upstream https://a.example -c a.yaml",
             "evenkeel healthcheck --admin nowhere",
+            "evenkeel learn",
             "evenkeel demo --port 65533",
             "evenkeel demo --tour --port 9000",
         ];

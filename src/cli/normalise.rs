@@ -136,7 +136,7 @@ fn pretty(problem: &Problem) -> String {
 type CommandError = (u8, String);
 
 /// The exit code for a wrong command line.
-const USAGE: u8 = 2;
+pub(super) const USAGE: u8 = 2;
 /// The exit code for an invalid dialect.
 const CONFIGURATION: u8 = 78;
 
@@ -150,8 +150,7 @@ fn problem_of(
     for (name, value) in &args.headers {
         capture.headers.append(name, value.clone());
     }
-    let date = capture.headers.get(DATE).and_then(|date| date.to_str().ok());
-    let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
+    let date = date_of(&capture.headers);
     if let (Some(at), Some(_)) = (args.at, date) {
         // HTTP dates cover the years 1970 to 9999.
         let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
@@ -241,15 +240,11 @@ fn dialect_named(name: &str) -> Result<std::sync::Arc<Dialect>, CommandError> {
 }
 
 fn capture(args: &NormaliseArgs, stdin: &mut dyn Read) -> Result<Capture, CommandError> {
-    // The limit is above that of a body, so a body beyond that is seen to be.
-    let head_bytes_max = 64 * 1024;
-    let limit = u64::try_from(BODY_BYTES_MAX + head_bytes_max).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
     let read = match args.file.as_str() {
-        "-" => stdin.take(limit).read_to_end(&mut bytes),
-        path => std::fs::File::open(path).and_then(|it| it.take(limit).read_to_end(&mut bytes)),
+        "-" => read_capture(stdin),
+        path => std::fs::File::open(path).and_then(read_capture),
     };
-    read.map_err(|error| (1, format!("cannot read {}: {error}", args.file)))?;
+    let bytes = read.map_err(|error| (1, format!("cannot read {}: {error}", args.file)))?;
     if let Some(status) = args.status {
         return Ok(Capture { status, headers: HeaderMap::new(), body: bytes.into() });
     }
@@ -258,6 +253,21 @@ fn capture(args: &NormaliseArgs, stdin: &mut dyn Read) -> Result<Capture, Comman
                        with `HTTP/`, as `curl -i` writes it";
         (USAGE, message.to_owned())
     })
+}
+
+/// The bytes of a capture. The limit is above that of a body, so a body beyond that is seen to be.
+pub(super) fn read_capture(from: impl Read) -> std::io::Result<Vec<u8>> {
+    let head_bytes_max = 64 * 1024;
+    let limit = u64::try_from(BODY_BYTES_MAX + head_bytes_max).unwrap_or(u64::MAX);
+    let mut bytes = Vec::new();
+    from.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// When the vendor says that it sent a response.
+pub(super) fn date_of(headers: &HeaderMap) -> Option<SystemTime> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    httpdate::parse_http_date(date).ok()
 }
 
 impl Capture {
@@ -351,11 +361,15 @@ mod tests {
     fn every_problem_fits_the_published_schema() {
         let schema = jsonschema::validator_for(&crate::problem::schema()).unwrap();
         let known: Vec<String> = names(&crate::problem::schema()["properties"]);
+        let required = |names: Vec<String>| -> Vec<String> {
+            names.into_iter().filter(|name| !name.starts_with("error_")).collect()
+        };
         for path in captures() {
             if let Some(problem) = problem(&path) {
                 let value = serde_json::from_slice(&problem.to_bytes()).unwrap();
                 assert!(schema.is_valid(&value), "{}: {:?}", stem(&path), schema.validate(&value));
-                assert_eq!(names(&value), known, "{}", stem(&path));
+                assert!(names(&value).iter().all(|name| known.contains(name)), "{value}");
+                assert_eq!(required(names(&value)), required(known.clone()), "{}", stem(&path));
             }
         }
     }

@@ -1,31 +1,41 @@
-//! `evenkeel problem`: the error contract, as a JSON Schema or one code at a time.
+//! `evenkeel problem`: the error contract, as pages, as JSON Schema or as OpenAPI components.
 
-use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::cli::Streams;
 use crate::outcome::{Code, TYPE_PREFIX};
-use crate::problem::{Retryable, UnknownCode, schema};
+use crate::problem::{Page, UnknownCode, html_of_all, openapi, sample, schema};
 
 #[derive(Args, Debug)]
 pub struct ProblemArgs {
-    /// `schema` for the JSON Schema, or a code; without it, every code in one line each.
-    #[arg(value_name = "schema|CODE")]
+    /// `schema` for the JSON Schema, `openapi` for OpenAPI 3.1 components, or a code; without it,
+    /// all codes.
+    #[arg(value_name = "schema|openapi|CODE")]
     pub what: Option<String>,
+    /// How pages are written: `markdown` and `html` without a code hold the page of every code,
+    /// `json` the sample.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Text,
+    Markdown,
+    Html,
+    Json,
 }
 
 pub fn run(args: &ProblemArgs, streams: &mut Streams<'_>) -> ExitCode {
-    let text = match args.what.as_deref() {
-        None => Code::ALL.into_iter().fold(String::new(), |mut text, code| {
-            let status = code.status().as_u16();
-            let _ = writeln!(text, "{:28} {status}  {}", code.as_str(), code.title());
-            text
-        }),
-        Some("schema") => serde_json::to_string_pretty(&schema()).unwrap_or_default() + "\n",
-        Some(code) => match explained(code) {
-            Ok(text) => text,
+    let text = match (args.what.as_deref(), args.format) {
+        (Some("schema"), _) => pretty(&schema()),
+        (Some("openapi"), _) => pretty(&openapi()),
+        (None, Format::Text) => Page::overview().to_text(),
+        (None, format) => written(&Code::ALL, format),
+        (Some(code), format) => match code_named(code) {
+            Ok(code) => written(&[code], format),
             Err(unknown) => {
                 // Where standard error cannot be written either, the exit code has to do.
                 let _ = writeln!(streams.stderr, "evenkeel problem: {unknown}");
@@ -40,48 +50,40 @@ pub fn run(args: &ProblemArgs, streams: &mut Streams<'_>) -> ExitCode {
 }
 
 /// `code` may be written as a problem's `type` too.
-fn explained(code: &str) -> Result<String, UnknownCode> {
-    let code: Code = code.strip_prefix(TYPE_PREFIX).unwrap_or(code).parse()?;
-    let sources: Vec<&str> = code.sources().iter().map(|source| source.as_str()).collect();
-    Ok(format!(
-        "{name}\n  {title}\n\n{about}\n\n  type       {TYPE_PREFIX}{name}\n  status     {status}\n  source     {sources}\n  retryable  {retryable}\n",
-        name = code.as_str(),
-        title = code.title(),
-        about = wrapped(code.about()),
-        status = code.status().as_u16(),
-        sources = sources.join(", "),
-        retryable = match code.retryable() {
-            Retryable::Yes => "yes",
-            Retryable::No => "no",
-            Retryable::ByReplay => "if the request may safely be sent again",
-            Retryable::AsStated => "if the vendor states when",
-        },
-    ))
+fn code_named(code: &str) -> Result<Code, UnknownCode> {
+    code.strip_prefix(TYPE_PREFIX).unwrap_or(code).parse()
 }
 
-/// The width of a paragraph.
-const COLUMNS: usize = 76;
-
-fn wrapped(text: &str) -> String {
-    let mut lines = vec![String::from(" ")];
-    for word in text.split_whitespace() {
-        let line = lines.last_mut().expect("there is a first line");
-        if line.chars().count() + 1 + word.chars().count() > COLUMNS {
-            lines.push(format!("  {word}"));
-        } else {
-            line.push(' ');
-            line.push_str(word);
+/// The pages of these codes, behind the overview where there are several.
+fn written(codes: &[Code], format: Format) -> String {
+    let overview = (codes.len() > 1).then(Page::overview);
+    let pages: Vec<Page> =
+        overview.into_iter().chain(codes.iter().copied().map(Page::of)).collect();
+    match format {
+        Format::Text => pages.iter().map(Page::to_text).collect(),
+        Format::Markdown => {
+            let levels = std::iter::once(1).chain(std::iter::repeat(2));
+            let parts = pages.iter().zip(levels).map(|(page, level)| page.to_markdown(level));
+            parts.collect::<Vec<_>>().join("\n")
         }
+        Format::Html => html_of_all(&pages),
+        Format::Json => match codes {
+            [code] => pretty(&sample(*code)),
+            several => pretty(&several.iter().copied().map(sample).collect::<Vec<_>>()),
+        },
     }
-    lines.join("\n")
+}
+
+fn pretty(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn printed(what: Option<&str>) -> (String, String) {
-        let args = ProblemArgs { what: what.map(str::to_owned) };
+    fn printed(what: Option<&str>, format: Format) -> (String, String) {
+        let args = ProblemArgs { what: what.map(str::to_owned), format };
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut none = std::io::empty();
         run(&args, &mut Streams { stdin: &mut none, stdout: &mut out, stderr: &mut err });
@@ -89,28 +91,42 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_explained_in_narrow_lines() {
-        for code in Code::ALL {
-            let (text, _) = printed(Some(code.as_str()));
-            assert!(
-                text.contains(code.title()) && text.lines().all(|line| line.len() <= 80),
-                "{text}"
-            );
-        }
+    fn a_code_or_a_type_prints_its_page_and_its_sample() {
+        let (text, _) = printed(Some("urn:evenkeel:problem:rate_limited"), Format::Text);
+        assert!(text.contains("WHAT A CLIENT SHOULD DO") && text.contains("\"retry_after\": 30"));
+        let (json, _) = printed(Some("rate_limited"), Format::Json);
+        let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(value["code"], "rate_limited");
+    }
+
+    #[test]
+    fn all_codes_are_one_document_in_the_formats_for_publishing() {
+        let (document, _) = printed(None, Format::Markdown);
+        assert!(Code::ALL.iter().all(|code| document.contains(code.advice())), "{document}");
+        let (document, _) = printed(None, Format::Html);
+        let has_page = |code: &Code| document.contains(&format!("<h1>{}</h1>", code.as_str()));
+        assert!(Code::ALL.iter().all(has_page), "{document}");
+        let (list, _) = printed(None, Format::Text);
+        assert!(Code::ALL.iter().all(|code| list.contains(code.as_str())), "{list}");
+        let (samples, _) = printed(None, Format::Json);
+        let samples: Vec<serde_json::Value> = serde_json::from_str(&samples).unwrap();
+        assert_eq!(samples.len(), Code::ALL.len());
     }
 
     #[test]
     fn a_misspelled_code_is_answered_with_the_nearest() {
-        let (out, err) = printed(Some("rate_limitd"));
+        let (out, err) = printed(Some("rate_limitd"), Format::Text);
         assert_eq!(out, "");
         assert!(err.contains("rate_limited"), "{err}");
     }
 
     #[test]
-    fn the_schema_is_valid_and_every_code_is_listed() {
-        let (schema, _) = printed(Some("schema"));
+    fn the_schema_and_the_openapi_document_are_json() {
+        let (schema, _) = printed(Some("schema"), Format::Text);
         let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
         assert!(jsonschema::meta::is_valid(&schema));
-        assert_eq!(printed(None).0.lines().count(), Code::ALL.len());
+        let (openapi, _) = printed(Some("openapi"), Format::Text);
+        let openapi: serde_json::Value = serde_json::from_str(&openapi).unwrap();
+        assert_eq!(openapi["openapi"], "3.1.1");
     }
 }

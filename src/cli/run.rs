@@ -18,7 +18,6 @@ use crate::admin::{AdminListener, AdminState, ReleaseResult};
 use crate::clock::Clock;
 use crate::config::{Environment, Flags, LoadRequest, Loaded, Settings, load};
 use crate::gateway::{Drain, Gateway, RequestBody, Shared};
-use crate::problem;
 use crate::random::Random;
 use crate::server::{
     self, Listeners, ShutdownOutcome, StopRequests, StopSignals, WorkerConfig, Workers,
@@ -144,7 +143,6 @@ impl RunningGateway {
                 false => ReleaseResult::UnknownHold,
             }),
             metrics: Arc::clone(&factory.metrics),
-            problem_schema: Arc::new(problem::schema),
         };
         let admin = AdminListener::bind(&admin_settings, state).await?;
         let (address, admin_address) = (listeners.address(), admin.address());

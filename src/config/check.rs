@@ -11,6 +11,7 @@ use super::format::{self, AnyFormat, Mismatch};
 use super::item::{Content, Field, Item, SecretRef};
 use super::keys::{self, Data, Element, Key, Keys, Kind, SECRETS};
 use super::suggest::{self, Suggestion};
+use super::synonyms::RENAMED;
 use super::tree::{Location, Member, Node, Value};
 
 pub(super) fn layer(node: Node, diagnostics: &mut Diagnostics) -> Item {
@@ -109,7 +110,10 @@ impl Checker<'_> {
         let at = node.at;
         match node.value {
             Value::Nothing => Item::map(at, Vec::new()),
-            Value::Map(members) => Item::map(at, self.members(members, keys)),
+            Value::Map(members) => {
+                let members = self.renamed(members, keys);
+                Item::map(at, self.members(members, keys))
+            }
             Value::Plain(_) | Value::Quoted(_) | Value::List(_) => {
                 self.hide_where_secret(&node, keys);
                 let nearest = self.suggested_map(&node, keys);
@@ -123,6 +127,33 @@ impl Checker<'_> {
         let named =
             self.path.iter().rev().find(|part| !part.starts_with(|c: char| c.is_ascii_digit()));
         suggest::map_for_text(named.map_or("", String::as_str), text, keys)
+    }
+
+    /// Writes settings under an older name where they stand today.
+    fn renamed(&mut self, mut members: Vec<Member>, keys: Keys) -> Vec<Member> {
+        for (old, (section, key)) in RENAMED {
+            let place = members.iter().position(|member| *member.key == *old);
+            let Some(place) = place.filter(|_| keys.find(section).is_some()) else { continue };
+            let setting = Member { key: key.into(), ..members.remove(place) };
+            let at = setting.at;
+            match members.iter_mut().find(|member| *member.key == *section) {
+                None => {
+                    let node = Node { at, value: Value::Map(vec![setting]) };
+                    members.insert(place, Member { key: section.into(), at, node });
+                }
+                Some(Member { node: Node { value: Value::Map(inside), .. }, .. })
+                    if !inside.iter().any(|member| *member.key == *key) =>
+                {
+                    inside.push(setting);
+                }
+                Some(_) => {
+                    let message = format!("`{old}` is the older name of `{section}.{key}`");
+                    let diagnostic = self.diagnostic(DiagnosticCode::Conflict, at, message);
+                    self.push(diagnostic.found(old).accepted("one of the two"));
+                }
+            }
+        }
+        members
     }
 
     /// A misspelt key takes the place of the one that was meant, so that it is not reported as

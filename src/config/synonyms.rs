@@ -3,7 +3,8 @@
 
 /// Sections that people switch on and off, with what to write for `off` and for `on`. Those with
 /// empty texts cannot be switched.
-pub(super) const SWITCHES: [(&str, &str, &str); 11] = [
+pub(super) const SWITCHES: [(&str, &str, &str); 12] = [
+    ("idempotency", "{ add: false }", "{ add: true }"),
     ("retry", "{ attempts: 1 }", "{ attempts: 4 }"),
     ("queue", "{ max: 0 }", "{ max: 1000 }"),
     ("wait", "{ default: 0s }", "{ default: 30s }"),
@@ -32,7 +33,7 @@ pub(super) const KEYS_OF_BARE_VALUES: [(&str, &str); 6] = [
 ];
 
 /// Where a setting stands here, and its names elsewhere. The first place that exists counts.
-pub(super) const SYNONYMS: [(&str, &str); 44] = [
+pub(super) const SYNONYMS: [(&str, &str); 47] = [
     (
         "url",
         "baseurl baseuri uri endpoint target backend server servers origin proxypass address \
@@ -80,6 +81,9 @@ pub(super) const SYNONYMS: [(&str, &str); 44] = [
     ("attempts", "retries maxretries max count retrycount numretries maxattempts tries limit"),
     ("retry.budget", "retrybudget"),
     ("retry.backoff.base", "backoff retrydelay retrybackoff backofffactor"),
+    ("idempotency.header", "idempotencykey idempotencykeyheader"),
+    ("idempotency.add", "addidempotencykey autoidempotency idempotencykeys"),
+    ("client_retries", "clientretry sdkretries"),
     ("backoff.base", "delay initialdelay basedelay wait interval mindelay"),
     ("backoff.max", "maxdelay maxbackoff"),
     ("base", "initial delay min start initialinterval"),
@@ -112,6 +116,10 @@ pub(super) const SYNONYMS: [(&str, &str); 44] = [
     ("scheme", "type kind prefix method"),
     ("match.path", "path prefix pattern url"),
 ];
+
+/// Older spellings of settings, which stay accepted.
+pub(super) const RENAMED: [(&str, (&str, &str)); 1] =
+    [("idempotency_header", ("idempotency", "header"))];
 
 /// Names of what has no key here, and what to do instead.
 pub(super) const REMARKS: [(&str, &str); 9] = [

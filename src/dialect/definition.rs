@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::HeaderName;
 use regex::Regex;
 
+use super::own::OwnTemplate;
 use crate::outcome::{Code, FailureKind, HoldCause, Support};
 
 /// The pace after a throttle: half, unless a rule says otherwise (D29).
@@ -26,6 +27,8 @@ pub struct Dialect {
     /// takes precedence.
     pub attempt_timeout: Option<Duration>,
     pub extract: Extract,
+    /// The shape of the gateway's own errors for clients that get the vendor's.
+    pub own: Option<OwnTemplate>,
     /// In order; the first that matches applies.
     pub rules: Vec<Rule>,
 }

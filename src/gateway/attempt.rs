@@ -10,7 +10,8 @@ use std::task::{Poll, ready};
 use http::Response;
 
 use crate::allowance::{Settlement, Slot};
-use crate::outcome::{Failure, Remedy, StoppedBy};
+use crate::outcome::{Advice, Failure, Remedy, StoppedBy};
+use crate::retry::client::{CallSeries, ClientRetries};
 use crate::retry::decision::{BudgetCharge, RetryContext, RetryReason, Verdict, decide};
 use crate::time::Moment;
 use crate::upstream::{Exchange, Progress};
@@ -139,12 +140,21 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Whether the call is sent again, from when on, and who pays for it.
     #[cold]
     fn decide(&self, call: &mut Call<'_>, failed: &FailedAttempt) -> Result<Retry, StoppedBy> {
-        let FailedAttempt { classification, settled, was_probe, .. } = failed;
+        let FailedAttempt { classification, settled, was_probe, failure, response } = failed;
+        let advice = response.as_ref().and_then(|(parts, _)| Advice::of(&parts.headers));
+        let client_retries = match failure {
+            // The HTTP library of a client would send again what its connection failed to take.
+            Some(failure) if failure.is_of_connection() => ClientRetries::No,
+            Some(_) | None => {
+                self.settings.client_retries[call.client].unwrap_or(call.client_retries)
+            }
+        };
         let now = self.clock.now();
         let context = RetryContext {
             call: call.repeatability(),
             attempts: call.history.attempts,
             attempts_max: call.attempts_max,
+            series: CallSeries::of(&call.request.headers, advice, client_retries),
             backoff: call.policy.backoff,
             chance: self.random.unit(),
             now,

@@ -10,6 +10,7 @@ use http::{HeaderValue, Method};
 use crate::allowance::{Account, AccountRule, Bottleneck, SlotRequest};
 use crate::headers::{self, RequestScan, ResponseScan, Rewrite};
 use crate::outcome::{Code, Failure};
+use crate::retry::client::ClientRetries;
 use crate::retry::decision::RetryReason;
 use crate::retry::replay::{RepeatPermission, Repeatability};
 use crate::routing::route::CallPath;
@@ -35,6 +36,8 @@ pub(super) struct Call<'g> {
     pub(super) policy: &'g CallPolicy,
     /// In total, the first included.
     pub(super) attempts_max: u32,
+    /// By its policy; the client may have a setting of its own.
+    pub(super) client_retries: ClientRetries,
     /// As every attempt sends it.
     pub(super) request: RequestHead,
     pub(super) client_url: ClientUrl,

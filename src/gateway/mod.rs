@@ -50,7 +50,7 @@ pub use body::{ClientBodyError, IncomingBody, ReplayPool, RequestBody, ResponseB
 pub use connection::{ClientConnection, OriginalHeads};
 pub use drain::{Drain, DrainStage};
 pub use settings::{
-    CallPolicy, ClientAddress, Credential, Expose, Inspect, Policies, Redirects, Repeat, Settings,
-    Upstream,
+    AddKey, CallPolicy, ClientAddress, Credential, Expose, Idempotency, Inspect, Policies,
+    Redirects, Repeat, Settings, Upstream,
 };
 pub use state::{Gateway, Shared};

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::HOST;
-use http::{HeaderMap, Method, Request, Version};
+use http::{HeaderMap, HeaderName, Method, Request, Version};
 
 use crate::allowance::{AccountRule, ProbeFitness, Scheduling};
 use crate::headers::{self, AmbiguousHeader, RequestPolicy, RequestScan, Trailers};
@@ -20,7 +20,7 @@ use crate::upstream::{HeaderCase, OriginalHead, RequestHead};
 use super::body::{IncomingBody, ReplayBody};
 use super::call::{Call, CallHistory, ClientUrl, Reason, Rejection};
 use super::connection::ClientConnection;
-use super::settings::{CallPolicy, ClientAddress, Policies, Redirects, Repeat, Upstream};
+use super::settings::{AddKey, CallPolicy, ClientAddress, Policies, Redirects, Repeat, Upstream};
 use super::state::Gateway;
 
 impl<E> Gateway<E> {
@@ -81,6 +81,7 @@ impl<E> Gateway<E> {
             settings,
             policy,
             attempts_max: policy.attempts.min(certain.attempts),
+            client_retries: policy.client_retries.max(certain.client_retries),
             permission: permission(request.headers(), scan, certain),
             overrides,
             scan,
@@ -99,9 +100,25 @@ impl<E> Gateway<E> {
         };
         let send_address = certain.client_address == ClientAddress::Send;
         let peer = send_address.then(|| client.address().ip());
-        match self.filter_request(&mut call, identified.key, peer, request.version()) {
-            Ok(()) => Ok(call),
-            Err(reason) => Err(Rejection { id: call.id, reason, upstream: Some(upstream) }),
+        if let Err(reason) = self.filter_request(&mut call, identified.key, peer, request.version())
+        {
+            return Err(Rejection { id: call.id, reason, upstream: Some(upstream) });
+        }
+        // Only where every reading of the call allows it.
+        if [policy, certain].iter().all(|it| it.idempotency.add == AddKey::IfAbsent) {
+            self.add_idempotency_key(&mut call, &certain.idempotency.header);
+        }
+        Ok(call)
+    }
+
+    /// Makes a call repeatable that is not. Every attempt sends the same key.
+    #[cold]
+    fn add_idempotency_key(&self, call: &mut Call<'_>, name: &HeaderName) {
+        let headers = &call.request.headers;
+        let repeatable = call.effective_method().is_idempotent() || headers.contains_key(name);
+        if !repeatable && !call.has_media_type("application/grpc") {
+            call.request.headers.insert(name, self.new_request_id());
+            call.permission = RepeatPermission::IdempotencyKey;
         }
     }
 
@@ -229,7 +246,7 @@ fn decisive_headers(
 }
 
 fn permission(headers: &HeaderMap, scan: RequestScan, policy: &CallPolicy) -> RepeatPermission {
-    if scan.has_idempotency_key(headers, &policy.idempotency_header) {
+    if scan.has_idempotency_key(headers, &policy.idempotency.header) {
         return RepeatPermission::IdempotencyKey;
     }
     match policy.repeat {

@@ -11,11 +11,15 @@ use hyper::ext::ReasonPhrase;
 
 use crate::allowance::{Bottleneck, BottleneckKind, RefusalReason, TightestAllowance};
 use crate::headers::{self, CallHeaders, RateLimit, ResponsePolicy, Timing, Trailers};
-use crate::outcome::{Basis, Code, FailureKind, Processing, Source, StoppedBy, Wait};
+use crate::outcome::{
+    Basis, Code, FailureKind, Processing, STRIPE_SHOULD_RETRY, Source, StoppedBy, Wait,
+    X_SHOULD_RETRY,
+};
 use crate::problem::{
     CallContext, Cleaner, CredentialOwner, Occurrence, Problem, ProxyError, gateway_problem,
     problem_headers, proxy_status, upstream_problem,
 };
+use crate::retry::client::STRIPE_SDK;
 use crate::telemetry::LimitOf;
 use crate::upstream::{Exchange, Interim};
 
@@ -156,7 +160,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut problem = upstream_problem(&failed.classification, facts, &context);
         let failure = failed.failure.as_ref();
         if failure.is_some_and(|failure| failure.kind == FailureKind::HeadTooLarge) {
-            problem.detail = HEAD_TOO_LARGE.into();
+            problem.set_detail(HEAD_TOO_LARGE.into());
         }
         let end = CallEnd {
             vendor_status,
@@ -225,6 +229,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Response<ResponseBody<E::Body>> {
         self.shard.problem(Some(call.upstream), problem.code, problem.source);
         let mut headers = problem_headers(problem, vendor_headers, Cleaner::new(&self.redactor));
+        repeat_for_stripe(&mut headers, &call.request.headers);
         let upstream = (problem.source != Source::Client).then_some(&*call.settings.name);
         let error = match end.failure {
             Some(failure) => ProxyError::failed(problem.code, failure),
@@ -350,6 +355,15 @@ fn call_headers<'a>(
             remaining: tightest.remaining,
             reset: tightest.reset,
         }),
+    }
+}
+
+/// Stripe's SDKs read our advice under a name of their own.
+fn repeat_for_stripe(headers: &mut HeaderMap, request: &HeaderMap) {
+    if let Some(advice) = headers.get(X_SHOULD_RETRY).cloned()
+        && request.contains_key(STRIPE_SDK)
+    {
+        headers.insert(STRIPE_SHOULD_RETRY, advice);
     }
 }
 

@@ -10,6 +10,7 @@ use crate::dialect::Dialect;
 use crate::headers::ProtectedHeaders;
 use crate::problem::StatusPolicy;
 use crate::retry::backoff::Backoff;
+use crate::retry::client::ClientRetries;
 use crate::routing::client::Clients;
 use crate::routing::method::CallMethod;
 use crate::routing::route::{CallPath, Matcher, Routes};
@@ -19,6 +20,8 @@ pub struct Settings {
     pub clients: Clients,
     /// By client number; charged once per call.
     pub client_limits: Vec<Option<Allowance>>,
+    /// By client number: whether it retries by itself; `None` leaves that to the call's policy.
+    pub client_retries: Vec<Option<ClientRetries>>,
     pub routes: Routes,
     /// Routes and metrics refer to an upstream by its index here.
     pub upstreams: Vec<Upstream>,
@@ -59,7 +62,7 @@ impl Settings {
         };
         let policies = upstream.routes.iter().map(|(_, policy)| policy).chain([&upstream.policy]);
         let decisive =
-            policies.flat_map(|policy| policy.require.iter().chain([&policy.idempotency_header]));
+            policies.flat_map(|policy| policy.require.iter().chain([&policy.idempotency.header]));
         let credential = upstream.credential.as_ref().map(|credential| credential.header.clone());
         let key_header = self.clients.key_header().clone();
         let decisive = account.into_iter().chain(decisive.cloned()).collect();
@@ -158,8 +161,8 @@ pub struct CallPolicy {
     pub budget_percent: u32,
     /// Bytes of a request body that are kept for another attempt.
     pub replay_body_max: usize,
-    /// A request with this header is safe to repeat.
-    pub idempotency_header: HeaderName,
+    pub client_retries: ClientRetries,
+    pub idempotency: Idempotency,
     pub status: StatusPolicy,
     pub redirects: Redirects,
     pub client_address: ClientAddress,
@@ -170,6 +173,23 @@ pub struct CallPolicy {
     pub expose: Expose,
     /// Contains the route's own rules, before the others.
     pub dialect: Arc<Dialect>,
+}
+
+/// The key by which a vendor recognises a request that it has served already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Idempotency {
+    /// A request with this header is safe to repeat.
+    pub header: HeaderName,
+    pub add: AddKey,
+}
+
+/// Whether requests that are not safe to repeat get an idempotency key of ours.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AddKey {
+    #[default]
+    Never,
+    /// Where the client sent none.
+    IfAbsent,
 }
 
 /// What happens to `Location` and the like that point to the upstream.

@@ -127,11 +127,20 @@ pub enum StoppedBy {
     Body,
     /// The same request would get the same response.
     Final,
+    /// The client sends it again by itself.
+    Client,
 }
 
 impl StoppedBy {
-    pub const ALL: [Self; 6] =
-        [Self::Attempts, Self::Patience, Self::Budget, Self::Method, Self::Body, Self::Final];
+    pub const ALL: [Self; 7] = [
+        Self::Attempts,
+        Self::Patience,
+        Self::Budget,
+        Self::Method,
+        Self::Body,
+        Self::Final,
+        Self::Client,
+    ];
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -142,6 +151,7 @@ impl StoppedBy {
             Self::Method => "method",
             Self::Body => "body",
             Self::Final => "final",
+            Self::Client => "client",
         }
     }
 }

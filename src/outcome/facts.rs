@@ -25,6 +25,8 @@ pub struct Facts {
     /// When the vendor says it happened, as written.
     pub occurred_at: Option<String>,
     pub details: Option<Value>,
+    /// The body's own member `error`, for clients that look for one.
+    pub error: Option<ErrorMember>,
     /// Single errors, in the vendor's order.
     pub children: Vec<ChildError>,
     /// Set when the body is a problem written by another gateway of ours.
@@ -44,6 +46,16 @@ pub struct ChildError {
     pub code: Option<String>,
     /// The member of the request it is about, as a JSON Pointer.
     pub pointer: Option<String>,
+}
+
+/// The member `error` at the top of a body, and what belongs to it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ErrorMember {
+    pub value: Value,
+    /// `error_description`, where `error` is a registered code of OAuth.
+    pub description: Option<String>,
+    /// `error_uri`, likewise.
+    pub uri: Option<String>,
 }
 
 /// A problem that another gateway of ours wrote.
@@ -69,6 +81,7 @@ impl Facts {
         self.reference = self.reference.or(other.reference);
         self.operation = self.operation.or(other.operation);
         self.occurred_at = self.occurred_at.or(other.occurred_at);
+        self.error = self.error.or(other.error);
         if self.children.is_empty() {
             self.children = other.children;
         }

@@ -53,6 +53,17 @@ impl Failure {
         Self { detail: format!("{} ({setting}: {limit:?})", self.detail).into(), ..self }
     }
 
+    /// Whether only the connection ended, before the upstream took the request: the usual end of
+    /// one that is reused. HTTP libraries send the request again unasked.
+    #[must_use]
+    pub fn is_of_connection(&self) -> bool {
+        match self.delivery {
+            Delivery::NotSent => self.kind == FailureKind::Reset,
+            Delivery::Refused => true,
+            Delivery::Uncertain => false,
+        }
+    }
+
     #[must_use]
     pub fn with_cause(self, cause: &'static str) -> Self {
         Self { cause, ..self }

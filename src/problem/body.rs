@@ -1,19 +1,23 @@
 //! The members of a problem, their JSON, and how a relayed problem is read back.
 //!
-//! Every member is always present; an unknown one is null. Texts are clean and within their bounds
+//! Every member is always present, an unknown one as null; only the companions of OAuth's `error`
+//! are absent elsewhere. Texts are clean and within their bounds
 //! before they get here: `build` sees to that.
 
 use bytes::Bytes;
 use http::StatusCode;
 use serde::ser::{Serialize, SerializeStruct, Serializer};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::outcome::{Basis, CHILDREN_MAX, Code, Source, StoppedBy, TYPE_PREFIX};
+use super::fit::within;
+use crate::outcome::{Basis, CHILDREN_MAX, Code, ErrorMember, Source, StoppedBy, TYPE_PREFIX};
 
 /// Characters of `detail`, also in `errors`: enough for a sentence, too little for a log.
 pub const DETAIL_CHARS_MAX: usize = 2_000;
 /// Bytes of `upstream.details` as JSON: enough for facts, too little for a page.
 pub const DETAILS_BYTES_MAX: usize = 4 * 1024;
+/// Bytes of `error` as JSON: what SDKs read of it is shorter.
+pub const ERROR_BYTES_MAX: usize = 4 * 1024;
 /// Characters of every other text of the vendor's: codes, references, dates.
 pub const SHORT_CHARS_MAX: usize = 300;
 
@@ -45,6 +49,9 @@ pub struct Problem {
     pub support: Option<String>,
     /// Where the vendor documents its errors.
     pub documentation: Option<String>,
+    /// The vendor's own member `error`, else one of ours: never null, so that no client takes an
+    /// error for a success.
+    pub error: ErrorMember,
 }
 
 /// When to try again.
@@ -52,6 +59,8 @@ pub struct Problem {
 pub struct RetryAfter {
     /// Rounded up.
     pub seconds: u64,
+    /// For the header that has more precision than the body.
+    pub millis: u64,
     pub basis: Basis,
 }
 
@@ -95,6 +104,12 @@ impl Problem {
         body.into()
     }
 
+    /// Another sentence about this occurrence, also in a member `error` of ours.
+    pub fn set_detail(&mut self, detail: String) {
+        self.error = own_error(self.code, &detail);
+        self.detail = detail;
+    }
+
     /// Reads a problem that another Evenkeel wrote; `None` for any other value.
     #[must_use]
     pub fn from_value(value: &Value) -> Option<Self> {
@@ -103,12 +118,20 @@ impl Problem {
         let retry_after = || {
             let seconds = value.get("retry_after")?.as_u64()?;
             let basis = named(&Basis::ALL, Basis::as_str, value.get("retry_after_basis")?)?;
-            Some(RetryAfter { seconds, basis })
+            Some(RetryAfter { seconds, millis: seconds.saturating_mul(1_000), basis })
         };
+        let detail = text(value, "detail")?;
+        let error = value.get("error").filter(|error| is_truthy(error)).cloned();
+        let error = error.map(|error| ErrorMember {
+            value: error,
+            description: text(value, "error_description"),
+            uri: text(value, "error_uri"),
+        });
         Some(Self {
             code,
             status: StatusCode::from_u16(status).ok()?,
-            detail: text(value, "detail")?,
+            error: error.unwrap_or_else(|| own_error(code, &detail)),
+            detail,
             source: named(&Source::ALL, Source::as_str, value.get("source")?)?,
             retryable: value.get("retryable")?.as_bool()?,
             retry_after: retry_after(),
@@ -133,7 +156,7 @@ impl Problem {
 
 impl Serialize for Problem {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        const MEMBERS: usize = 18;
+        const MEMBERS: usize = 21;
         let kind = [TYPE_PREFIX, self.code.as_str()].concat();
         let mut members = serializer.serialize_struct("Problem", MEMBERS)?;
         members.serialize_field("type", &kind)?;
@@ -155,6 +178,14 @@ impl Serialize for Problem {
         members.serialize_field("errors", &self.errors)?;
         members.serialize_field("support", &self.support)?;
         members.serialize_field("documentation", &self.documentation)?;
+        let ErrorMember { value, description, uri } = &self.error;
+        members.serialize_field("error", value)?;
+        for (name, text) in [("error_description", description), ("error_uri", uri)] {
+            match text {
+                Some(text) => members.serialize_field(name, text)?,
+                None => members.skip_field(name)?,
+            }
+        }
         members.end()
     }
 }
@@ -184,6 +215,24 @@ impl ErrorItem {
             code: text(value, "code"),
             pointer: text(value, "pointer"),
         }
+    }
+}
+
+/// The member `error` where the vendor sent none.
+pub(super) fn own_error(code: Code, detail: &str) -> ErrorMember {
+    let value = json!({ "type": code.as_str(), "code": code.as_str(), "message": detail });
+    ErrorMember { value: within(value, ERROR_BYTES_MAX), ..ErrorMember::default() }
+}
+
+/// Whether a client that tests the member takes it for an error in every usual language.
+pub(super) fn is_truthy(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Bool(true) => true,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
     }
 }
 

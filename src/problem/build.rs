@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::body::own_error;
 use super::clean::Cleaner;
 use super::missing_field::missing_field;
 use super::{
@@ -86,7 +87,7 @@ pub fn upstream_problem(
 ) -> Problem {
     let relayed = facts.and_then(|facts| facts.relayed.as_deref());
     if let Some(problem) = relayed.and_then(|relayed| Problem::from_value(&relayed.body)) {
-        return relay(problem, call);
+        return relay(problem, classification.wait, call);
     }
     // A rejected credential of the gateway's is a matter for its operator, not the client (D22).
     let code = match (classification.code, call.credential) {
@@ -101,6 +102,9 @@ pub fn upstream_problem(
     let speaker = if facts.is_some() { Source::Upstream } else { Source::Gateway };
     let source = if code.sources().contains(&speaker) { speaker } else { code.sources()[0] };
     let support = classification.support.as_ref().or(call.support);
+    let error = facts.and_then(|facts| facts.error.as_ref());
+    let error = error.and_then(|error| call.cleaner.error(error));
+    let bare = bare_problem(code, detail, call);
     Problem {
         status: status(code, classification, call),
         source,
@@ -109,7 +113,8 @@ pub fn upstream_problem(
         upstream: Some(upstream_error(facts, call)),
         errors: errors.unwrap_or_default(),
         support: support_contact(support, call),
-        ..bare_problem(code, detail, call)
+        error: error.unwrap_or_else(|| own_error(code, &bare.detail)),
+        ..bare
     }
 }
 
@@ -135,9 +140,15 @@ pub fn gateway_problem(code: Code, call: &CallContext<'_>, occurrence: &Occurren
 
 /// A problem that another Evenkeel wrote passes as it is, apart from a longer wait of our own and
 /// our bounds.
-fn relay(mut problem: Problem, call: &CallContext<'_>) -> Problem {
+fn relay(mut problem: Problem, stated: Option<Wait>, call: &CallContext<'_>) -> Problem {
+    // The headers beside it state its wait more precisely.
+    let precise = longest(stated, None)
+        .filter(|precise| problem.retry_after.is_some_and(|its| its.seconds == precise.seconds));
+    if let (Some(its), Some(precise)) = (&mut problem.retry_after, precise) {
+        its.millis = precise.millis;
+    }
     let own = longest(None, call.retry_after);
-    if own.is_some_and(|own| problem.retry_after.is_none_or(|its| own.seconds > its.seconds)) {
+    if own.is_some_and(|own| problem.retry_after.is_none_or(|its| own.millis > its.millis)) {
         problem.retry_after = own;
     }
     if !is_error(problem.status) {
@@ -149,10 +160,12 @@ fn relay(mut problem: Problem, call: &CallContext<'_>) -> Problem {
 
 /// The members that do not depend on the kind of problem.
 fn bare_problem(code: Code, detail: Option<String>, call: &CallContext<'_>) -> Problem {
+    let detail = detail.unwrap_or_else(|| code.title().to_owned() + ".");
     Problem {
         code,
         status: code.status(),
-        detail: detail.unwrap_or_else(|| code.title().to_owned() + "."),
+        error: own_error(code, &detail),
+        detail,
         source: code.sources()[0],
         retryable: false,
         retry_after: None,
@@ -196,8 +209,16 @@ fn is_error(status: StatusCode) -> bool {
 fn retryable(code: Code, classification: &Classification, call: &CallContext<'_>) -> bool {
     let may_help = classification.remedy != Remedy::Final;
     let is_allowed = match call.stopped_by {
-        Some(StoppedBy::Method | StoppedBy::Final) => false,
-        Some(StoppedBy::Attempts | StoppedBy::Patience | StoppedBy::Budget | StoppedBy::Body)
+        Some(StoppedBy::Method) => false,
+        // The vendor may advise a retry that only the client can make safely.
+        Some(
+            StoppedBy::Attempts
+            | StoppedBy::Patience
+            | StoppedBy::Budget
+            | StoppedBy::Body
+            | StoppedBy::Final
+            | StoppedBy::Client,
+        )
         | None => true,
     };
     match code.retryable() {
@@ -214,7 +235,8 @@ fn longest(vendors: Option<Wait>, own: Option<Wait>) -> Option<RetryAfter> {
         (Some(vendors), Some(own)) if own.span > vendors.span => own,
         (vendors, own) => vendors.or(own)?,
     };
-    Some(RetryAfter { seconds: seconds_up(wait.span), basis: wait.basis })
+    let millis = u64::try_from(wait.span.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX);
+    Some(RetryAfter { seconds: seconds_up(wait.span), millis, basis: wait.basis })
 }
 
 fn support_contact(support: Option<&Support>, call: &CallContext<'_>) -> Option<String> {
@@ -296,7 +318,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
-    use crate::outcome::{Basis, Processing, Sign};
+    use crate::outcome::{Basis, ErrorMember, Processing, Sign};
     use crate::problem::{Redactor, problem_headers, schema};
 
     fn classification(code: Code) -> Classification {
@@ -349,7 +371,8 @@ mod tests {
         for (retry_after, (seconds, basis)) in rows {
             let call = CallContext { retry_after, ..CallContext::default() };
             let problem = upstream_problem(&vendors, Some(&Facts::default()), &call);
-            assert_eq!(problem.retry_after, Some(RetryAfter { seconds, basis }));
+            let millis = seconds * 1_000;
+            assert_eq!(problem.retry_after, Some(RetryAfter { seconds, millis, basis }));
             let headers = problem_headers(&problem, None, Cleaner::default());
             assert_eq!(headers[RETRY_AFTER], seconds.to_string());
         }
@@ -440,6 +463,11 @@ mod tests {
             occurred_at: text(),
             details: Some(serde_json::json!({ secret: [secret, { "a": secret }] })),
             children: vec![ChildError { message: text(), code: text(), pointer: text() }],
+            error: Some(ErrorMember {
+                value: serde_json::json!({ "a": [secret], secret: 1 }),
+                description: text(),
+                uri: text(),
+            }),
             ..Facts::default()
         };
         let redactor = Redactor::new([secret.as_bytes()]);

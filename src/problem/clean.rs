@@ -4,18 +4,18 @@
 //! Cleaning a clean text changes nothing.
 
 use std::borrow::Cow;
-use std::io::{self, Write};
 use std::sync::LazyLock;
 
 use http::{HeaderName, HeaderValue};
 use regex::Regex;
-use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::body::{is_truthy, own_error};
+use super::fit::within;
 use super::prefilter::is_surely_clean;
 use super::redact::Redactor;
-use super::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, Problem, SHORT_CHARS_MAX};
-use crate::outcome::CHILDREN_MAX;
+use super::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ERROR_BYTES_MAX, Problem, SHORT_CHARS_MAX};
+use crate::outcome::{CHILDREN_MAX, ErrorMember};
 
 /// Markup nested deeper than this loses only its opening brackets.
 const MARKUP_ROUNDS_MAX: usize = 4;
@@ -68,9 +68,21 @@ impl<'a> Cleaner<'a> {
     /// The value without what must not reach clients, as at most `bytes_max` bytes of JSON.
     #[must_use]
     pub fn details(self, value: &Value, bytes_max: usize) -> Option<Value> {
-        let (mut values_left, mut bytes_left) = (VALUES_MAX, bytes_max);
+        let mut values_left = VALUES_MAX;
         let clean = self.clean_value(value, &mut values_left)?;
-        if json_bytes(&clean) <= bytes_max { Some(clean) } else { fit(&clean, &mut bytes_left) }
+        Some(within(clean, bytes_max))
+    }
+
+    /// A member `error` without what must not reach clients; `None` when nothing is left of it.
+    pub(super) fn error(self, error: &ErrorMember) -> Option<ErrorMember> {
+        let clean = |text: &Option<String>, chars_max| {
+            text.as_deref().and_then(|text| self.clean(text, chars_max))
+        };
+        Some(ErrorMember {
+            value: self.details(&error.value, ERROR_BYTES_MAX).filter(is_truthy)?,
+            description: clean(&error.description, DETAIL_CHARS_MAX),
+            uri: clean(&error.uri, SHORT_CHARS_MAX),
+        })
     }
 
     fn clean_value(self, value: &Value, values_left: &mut usize) -> Option<Value> {
@@ -109,6 +121,8 @@ impl<'a> Cleaner<'a> {
     pub(super) fn clean_problem(self, problem: &mut Problem) {
         let detail = self.clean(&problem.detail, DETAIL_CHARS_MAX);
         problem.detail = detail.unwrap_or_else(|| problem.code.title().to_owned() + ".");
+        let error = self.error(&problem.error);
+        problem.error = error.unwrap_or_else(|| own_error(problem.code, &problem.detail));
         let clean = |text: &mut Option<String>, chars_max: usize| {
             *text = text.take().and_then(|text| self.clean(&text, chars_max));
         };
@@ -200,81 +214,6 @@ fn trimmed(text: &str, chars_max: usize) -> Option<String> {
     }
     let kept: String = text.chars().take(chars_max - 1).collect();
     Some(kept.trim_end().to_owned() + "…")
-}
-
-/// The length of a value's JSON.
-fn json_bytes<T: Serialize + ?Sized>(value: &T) -> usize {
-    struct Count(usize);
-
-    impl Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, value).expect("texts and trees of JSON serialise");
-    count.0
-}
-
-/// As much of a value as fits into the bytes left: a text is cut, what follows is left out.
-fn fit(value: &Value, bytes_left: &mut usize) -> Option<Value> {
-    match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => {
-            spend(bytes_left, json_bytes(value))?;
-            Some(value.clone())
-        }
-        Value::String(text) => fit_text(text, bytes_left).map(Value::String),
-        Value::Array(items) => {
-            spend(bytes_left, "[]".len())?;
-            let mut fitting = Vec::new();
-            for item in items {
-                let comma = usize::from(!fitting.is_empty());
-                let item = spend(bytes_left, comma).and_then(|()| fit(item, bytes_left));
-                let Some(item) = item else { break };
-                fitting.push(item);
-            }
-            Some(Value::Array(fitting))
-        }
-        Value::Object(members) => {
-            spend(bytes_left, "{}".len())?;
-            let mut fitting = Map::new();
-            for (name, value) in members {
-                let comma = usize::from(!fitting.is_empty());
-                let name_bytes = comma + json_bytes(name) + ":".len();
-                let value = spend(bytes_left, name_bytes).and_then(|()| fit(value, bytes_left));
-                let Some(value) = value else { break };
-                fitting.insert(name.clone(), value);
-            }
-            Some(Value::Object(fitting))
-        }
-    }
-}
-
-fn fit_text(text: &str, bytes_left: &mut usize) -> Option<String> {
-    const QUOTES: usize = 2;
-    if spend(bytes_left, json_bytes(text)).is_some() {
-        return Some(text.to_owned());
-    }
-    let room = bytes_left.checked_sub("…".len() + QUOTES)?;
-    let mut used = 0;
-    let fits = |c: &char| {
-        used += json_bytes(c.encode_utf8(&mut [0; 4])) - QUOTES;
-        used <= room
-    };
-    let kept: String = text.chars().take_while(fits).collect();
-    *bytes_left = 0;
-    Some(kept.trim_end().to_owned() + "…")
-}
-
-fn spend(bytes_left: &mut usize, bytes: usize) -> Option<()> {
-    *bytes_left = bytes_left.checked_sub(bytes)?;
-    Some(())
 }
 
 fn pattern(text: &str) -> Regex {
@@ -461,14 +400,6 @@ mod tests {
             let text = words.concat();
             let cleaner = Cleaner::new(&REDACTOR);
             prop_assert_eq!(cleaner.clean(&text, 100), cleaner.clean_by_patterns(&text, 100));
-        }
-
-        #[test]
-        fn fitting_counts_the_bytes_of_the_json(text in "(?s:.{0,30})", n in any::<i64>()) {
-            let value = serde_json::json!({ "a": [text, n, null, true], &text: { "b": {} } });
-            let all = json_bytes(&value);
-            prop_assert_eq!(fit(&value, &mut all.clone()), Some(value.clone()));
-            prop_assert_ne!(fit(&value, &mut (all - 1)), Some(value));
         }
 
         #[test]

@@ -53,7 +53,7 @@ impl Code {
         self.row().proxy_error
     }
 
-    /// One paragraph: what happened, and what to do about it.
+    /// One paragraph: what happened. What to do about it is the [`advice`](Self::advice).
     #[must_use]
     pub const fn about(self) -> &'static str {
         self.row().about
@@ -101,7 +101,11 @@ mod tests {
     fn the_table_is_in_the_order_of_the_enum() {
         for (place, row) in ROWS.iter().enumerate() {
             assert_eq!(row.code as usize, place, "{}", row.name);
-            assert!(row.about.len() > 60 && !row.sources.is_empty(), "{}", row.name);
+            assert!(
+                row.about.len() > 50 && row.code.advice().len() > 30 && !row.sources.is_empty(),
+                "{}",
+                row.name
+            );
         }
     }
 

@@ -46,8 +46,7 @@ pub(super) const ROWS: [Row; 38] = [
         proxy_error: Some("http_request_error"),
         about: "The request is wrong: a field is missing, a value is out of range, the body cannot \
                 be parsed. Every 4xx of the vendor without a code of its own here is reported \
-                under this code too and keeps the vendor's status. Change the request before \
-                sending it again.",
+                under this code too and keeps the vendor's status.",
     },
     Row {
         code: Code::Unauthenticated,
@@ -59,7 +58,7 @@ pub(super) const ROWS: [Row; 38] = [
         proxy_error: Some("http_request_error"),
         about: "The request carries no credential, or its session has ended. With `source: client` \
                 the gateway itself says so: the API key is missing or unknown, or a header that \
-                this route requires is missing. Authenticate and send the request again.",
+                this route requires is missing.",
     },
     Row {
         code: Code::CredentialRejected,
@@ -69,8 +68,7 @@ pub(super) const ROWS: [Row; 38] = [
         sources: &[UPSTREAM],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "The vendor rejected the credential: the key is wrong, expired or revoked. Sending \
-                it again does not help and may lock the account. Obtain a valid credential first.",
+        about: "The vendor rejected the credential: the key is wrong, expired or revoked.",
     },
     Row {
         code: Code::Forbidden,
@@ -102,7 +100,7 @@ pub(super) const ROWS: [Row; 38] = [
         retryable: Retryable::No,
         proxy_error: None,
         about: "The vendor does not know this path: it is misspelt, not released yet, or belongs \
-                to another version of the API. Compare the URL with the vendor's documentation.",
+                to another version of the API.",
     },
     Row {
         code: Code::MethodNotAllowed,
@@ -135,7 +133,7 @@ pub(super) const ROWS: [Row; 38] = [
         sources: &[UPSTREAM],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "The resource existed and has been removed permanently. Remove references to it.",
+        about: "The resource existed and has been removed permanently.",
     },
     Row {
         code: Code::UnsupportedMediaType,
@@ -145,8 +143,7 @@ pub(super) const ROWS: [Row; 38] = [
         sources: &[UPSTREAM],
         retryable: Retryable::No,
         proxy_error: None,
-        about: "The endpoint does not accept the format or encoding of the request body. Check \
-                `Content-Type` and `Content-Encoding`.",
+        about: "The endpoint does not accept the format or encoding of the request body.",
     },
     Row {
         code: Code::Unprocessable,
@@ -168,8 +165,7 @@ pub(super) const ROWS: [Row; 38] = [
         retryable: Retryable::No,
         proxy_error: None,
         about: "The request conflicts with something that exists or is running: a duplicate, an \
-                outdated version, a job that is already queued. Read the current state before \
-                trying again.",
+                outdated version, a job that is already queued.",
     },
     Row {
         code: Code::RequestTimeout,
@@ -179,8 +175,7 @@ pub(super) const ROWS: [Row; 38] = [
         sources: &[CLIENT, UPSTREAM],
         retryable: Retryable::No,
         proxy_error: Some("http_request_error"),
-        about: "The request did not arrive completely in time, so it was not processed. Send it \
-                again, faster or in smaller parts.",
+        about: "The request did not arrive completely in time, so it was not processed.",
     },
     Row {
         code: Code::RequestTooLarge,
@@ -201,7 +196,7 @@ pub(super) const ROWS: [Row; 38] = [
         retryable: Retryable::No,
         proxy_error: Some("http_request_error"),
         about: "Path and query together exceed the limit of the gateway (`source: client`) or of \
-                the vendor. Move parameters into the body, if the vendor permits it.",
+                the vendor.",
     },
     Row {
         code: Code::HeadersTooLarge,
@@ -224,8 +219,7 @@ pub(super) const ROWS: [Row; 38] = [
         proxy_error: None,
         about: "The vendor refused the request because it receives too many: from you, from \
                 others, or in total. The gateway has stopped sending for a while and reduced its \
-                rate. Wait `retry_after` seconds before sending the request again, or let the \
-                gateway wait with `Prefer: wait=N`.",
+                rate.",
     },
     Row {
         code: Code::QuotaExhausted,
@@ -236,8 +230,7 @@ pub(super) const ROWS: [Row; 38] = [
         retryable: Retryable::AsStated,
         proxy_error: None,
         about: "A daily or monthly quota, or a prepaid credit, is used up; a short wait does not \
-                help. `retry_after` says when it is renewed, if the vendor said so. Otherwise the \
-                plan has to be changed.",
+                help. `retry_after` says when it is renewed, if the vendor said so.",
     },
     Row {
         code: Code::AllowanceExhausted,
@@ -248,8 +241,7 @@ pub(super) const ROWS: [Row; 38] = [
         retryable: Retryable::Yes,
         proxy_error: Some("proxy_internal_response"),
         about: "What the vendor allows is in use for longer than this call may wait, so the \
-                request was not sent. `retry_after` says when a slot is expected. To permit a \
-                longer wait, send `Prefer: wait=N`.",
+                request was not sent. `retry_after` says when a slot is expected.",
     },
     Row {
         code: Code::QueueFull,
@@ -259,8 +251,7 @@ pub(super) const ROWS: [Row; 38] = [
         sources: &[GATEWAY],
         retryable: Retryable::Yes,
         proxy_error: Some("proxy_internal_response"),
-        about: "The queue of this account is full, so the request was not sent. Send fewer \
-                requests at the same time, or try again after `retry_after` seconds.",
+        about: "The queue of this account is full, so the request was not sent.",
     },
     Row {
         code: Code::ClientLimited,
@@ -283,7 +274,7 @@ pub(super) const ROWS: [Row; 38] = [
         proxy_error: None,
         about: "The vendor ran into an internal conflict, such as a database deadlock, and rolled \
                 the request back. The gateway sent it again as often as the call's attempts \
-                permit. The request itself is not at fault and can be sent again later.",
+                permit. The request itself is not at fault.",
     },
     Row {
         code: Code::UpstreamMaintenance,
@@ -294,8 +285,7 @@ pub(super) const ROWS: [Row; 38] = [
         retryable: Retryable::Yes,
         proxy_error: None,
         about: "The vendor says that it is unavailable for a while, for maintenance or another \
-                temporary reason. The gateway holds requests to it and then sends a single probe. \
-                Try again after `retry_after` seconds.",
+                temporary reason. The gateway holds requests to it and then sends a single probe.",
     },
     Row {
         code: Code::UpstreamHeld,
@@ -365,7 +355,7 @@ pub(super) const ROWS: [Row; 38] = [
         retryable: Retryable::ByReplay,
         proxy_error: Some("tls_protocol_error"),
         about: "The TLS handshake with the vendor failed, or its certificate is not trusted. The \
-                request was not sent. The gateway's operator has to look into it.",
+                request was not sent.",
     },
     Row {
         code: Code::UpstreamTruncated,
@@ -398,7 +388,7 @@ pub(super) const ROWS: [Row; 38] = [
         retryable: Retryable::No,
         proxy_error: None,
         about: "The vendor rejected the credential that the gateway adds to requests. Clients \
-                cannot fix this: the gateway's operator has to renew the credential.",
+                cannot fix this.",
     },
     Row {
         code: Code::RouteNotFound,
@@ -408,8 +398,8 @@ pub(super) const ROWS: [Row; 38] = [
         sources: &[CLIENT],
         retryable: Retryable::No,
         proxy_error: Some("destination_not_found"),
-        about: "The gateway has no route for this host and path. Compare the path with the \
-                configured routes; `evenkeel explain METHOD PATH` shows which one matches.",
+        about: "The gateway has no route for this host and path. `evenkeel explain METHOD PATH` \
+                shows which route matches a request.",
     },
     Row {
         code: Code::Misdirected,
@@ -442,7 +432,7 @@ pub(super) const ROWS: [Row; 38] = [
         retryable: Retryable::No,
         proxy_error: Some("proxy_loop_detected"),
         about: "`Via` shows that this request has already passed through this gateway: the \
-                upstream's URL leads back to it. The gateway's operator has to correct the URL.",
+                upstream's URL leads back to it.",
     },
     Row {
         code: Code::Draining,
@@ -452,8 +442,8 @@ pub(super) const ROWS: [Row; 38] = [
         sources: &[GATEWAY],
         retryable: Retryable::Yes,
         proxy_error: Some("proxy_internal_response"),
-        about: "The gateway is shutting down and did not send the request. Send it again; another \
-                instance, or the restarted one, will take it.",
+        about: "The gateway is shutting down and did not send the request. Another instance, or \
+                the restarted one, will take it.",
     },
     Row {
         code: Code::GatewayError,
@@ -463,7 +453,6 @@ pub(super) const ROWS: [Row; 38] = [
         sources: &[GATEWAY],
         retryable: Retryable::No,
         proxy_error: Some("proxy_internal_error"),
-        about: "A defect in the gateway itself. Please report it with the log entry of this \
-                `request_id`.",
+        about: "A defect in the gateway itself. The log entry of this `request_id` has the cause.",
     },
 ];

@@ -6,12 +6,13 @@
 use std::borrow::Cow;
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RETRY_AFTER, WWW_AUTHENTICATE,
+    CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::Problem;
 use super::clean::Cleaner;
+use super::retry_headers::add_retry_headers;
 use crate::outcome::{Code, Failure, FailureKind, Source, cause};
 
 pub const PROBLEM_MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -38,9 +39,7 @@ pub fn problem_headers(
     }
     headers.insert(CONTENT_TYPE, PROBLEM_MEDIA_TYPE);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if let Some(wait) = problem.retry_after {
-        headers.insert(RETRY_AFTER, HeaderValue::from(wait.seconds));
-    }
+    add_retry_headers(&mut headers, problem);
     if problem.status == StatusCode::UNAUTHORIZED && !headers.contains_key(WWW_AUTHENTICATE) {
         let challenge = match problem.source {
             Source::Client | Source::Gateway => "Bearer realm=\"evenkeel\"",
@@ -66,8 +65,8 @@ fn is_kept(name: &HeaderName, problem: &Problem) -> bool {
     }
     let describes_body = name.as_str().starts_with("content-")
         || matches!(name.as_str(), "digest" | "repr-digest" | "trailer");
-    // The problem states its own wait and caching rule.
-    *name != RETRY_AFTER && *name != CACHE_CONTROL && !describes_body
+    // The problem states its own caching rule.
+    *name != CACHE_CONTROL && !describes_body
 }
 
 /// Why the gateway answered in place of the upstream.
@@ -285,6 +284,7 @@ mod tests {
             "vary",
             "content-type",
             "cache-control",
+            "x-should-retry",
         ];
         let (mut found, mut kept) = (names(&headers), kept.to_vec());
         found.sort_unstable();

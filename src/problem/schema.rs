@@ -9,6 +9,11 @@ use crate::outcome::{Basis, CHILDREN_MAX, Code, Source, StoppedBy, TYPE_PREFIX};
 #[must_use]
 pub fn schema() -> Value {
     let members = members();
+    let required: Vec<String> = members.keys().cloned().collect();
+    let beside = "Beside an `error` that is a registered code of OAuth.";
+    let oauth = ["error_description", "error_uri"]
+        .map(|name| (name.to_owned(), text(beside, DETAIL_CHARS_MAX)));
+    let properties: Map<String, Value> = members.into_iter().chain(oauth).collect();
     let pointer = "The member of the request that it is about, as a JSON Pointer.";
     let error = json!({ "type": "object", "required": ["detail", "code", "pointer"], "properties": {
         "detail": text_or_null("One sentence.", DETAIL_CHARS_MAX),
@@ -23,8 +28,8 @@ pub fn schema() -> Value {
             its own alike: application/problem+json of RFC 9457. Members may be added later; \
             ignore those you do not know.",
         "type": "object",
-        "required": members.keys().collect::<Vec<_>>(),
-        "properties": members,
+        "required": required,
+        "properties": properties,
         "$defs": { "upstream": upstream(), "error": error, "codes": codes() },
     })
 }
@@ -57,8 +62,8 @@ fn members() -> Map<String, Value> {
             "description": "Milliseconds the call waited in the gateway." },
         "stopped_by": one_of_or_null(&StoppedBy::ALL.map(StoppedBy::as_str),
             "Why the request was not sent again: `attempts` or `patience` are used up, the retry \
-                `budget` is spent, its `method` or its `body` forbids it, or the response is \
-                `final`."),
+                `budget` is spent, its `method` or its `body` forbids it, the response is \
+                `final`, or the `client` sends it again by itself."),
         "outcome_unknown": { "type": "boolean",
             "description": "Whether the request may have been carried out despite the error." },
         "request_id": text_or_null("The id of the call, as in Evenkeel-Request-Id and in the \
@@ -69,6 +74,10 @@ fn members() -> Map<String, Value> {
             "description": "The single errors, in the vendor's order." },
         "support": text_or_null("Whom to contact, if this problem calls for it.", SHORT_CHARS_MAX),
         "documentation": text_or_null("Where the vendor documents its errors.", SHORT_CHARS_MAX),
+        "error": { "not": { "enum": [null, false, 0, ""] },
+            "description": "For clients that look for such a member: the vendor's own top-level \
+                `error` of whatever type, at most 4 KiB; else `type`, `code` and `message`, which \
+                repeat `code` and `detail`. Never null." },
     });
     let halves = [meaning, handling].into_iter().filter_map(|half| half.as_object().cloned());
     halves.flatten().collect()
@@ -95,7 +104,10 @@ fn upstream() -> Value {
 }
 
 fn codes() -> Value {
-    let row = |code: Code| json!({ "const": code.as_str(), "title": code.title(), "description": code.about() });
+    let row = |code: Code| {
+        let description = [code.about(), code.advice()].join(" ");
+        json!({ "const": code.as_str(), "title": code.title(), "description": description })
+    };
     json!({ "oneOf": Code::ALL.map(row).to_vec() })
 }
 

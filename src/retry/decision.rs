@@ -2,6 +2,7 @@
 
 use crate::outcome::{Classification, Code, FailureKind, HOLD_MIN, HoldOrder, Remedy, StoppedBy};
 use crate::retry::backoff::Backoff;
+use crate::retry::client::CallSeries;
 use crate::retry::replay::{self, Repeatability};
 use crate::time::{Moment, with_jitter};
 
@@ -40,6 +41,7 @@ pub struct RetryContext<'a> {
     /// Attempts made so far.
     pub attempts: u32,
     pub attempts_max: u32,
+    pub series: CallSeries,
     pub backoff: Backoff,
     /// A random number in 0..1.
     pub chance: f64,
@@ -58,11 +60,19 @@ pub fn decide(classification: &Classification, context: &RetryContext<'_>) -> Ve
     if classification.remedy == Remedy::Final {
         return Verdict::Stop(StoppedBy::Final);
     }
+    // Neither vendor nor dialect asked for the retry by stating a wait.
+    let blind = classification.wait.is_none();
+    if blind && context.series != CallSeries::Single {
+        return Verdict::Stop(StoppedBy::Client);
+    }
     if let Err(why) = replay::may_resend(classification.processing, &context.call) {
         return Verdict::Stop(why);
     }
     if context.attempts >= context.attempts_max {
         return Verdict::Stop(StoppedBy::Attempts);
+    }
+    if context.attempts >= context.series.attempts_max(context.attempts_max) {
+        return Verdict::Stop(StoppedBy::Client);
     }
     let not_before = start_without_hold(classification, context);
     let start = context.held_until.map_or(not_before, |until| until.max(not_before));
@@ -135,6 +145,7 @@ mod tests {
             },
             attempts,
             attempts_max: 4,
+            series: CallSeries::Single,
             backoff: Backoff {
                 base: Duration::from_millis(250),
                 factor: 2.0,
@@ -231,5 +242,38 @@ mod tests {
                 charge: BudgetCharge::Required
             }
         );
+    }
+
+    #[test]
+    fn blind_retries_are_left_to_a_client_that_makes_them_itself() {
+        let numbered = |call, calls_max| CallSeries::Numbered { call, calls_max };
+        let blind = trouble(Processing::Unknown, Remedy::Backoff);
+        let throttled = trouble(Processing::NotProcessed, Remedy::Hold);
+        let second = Duration::from_secs(1);
+        let wait = Some(Wait { span: second, basis: Basis::Upstream });
+        let asked =
+            Classification { wait, ..trouble(Processing::NotProcessed, Remedy::After(second)) };
+        let unknown =
+            Classification { wait, ..trouble(Processing::Unknown, Remedy::After(second)) };
+        let rows = [
+            (Method::GET, CallSeries::Unnumbered, 1, &blind, Some(StoppedBy::Client)),
+            (Method::POST, CallSeries::Unnumbered, 1, &blind, Some(StoppedBy::Client)),
+            (Method::GET, CallSeries::Unnumbered, 1, &throttled, Some(StoppedBy::Client)),
+            (Method::POST, CallSeries::Unnumbered, 3, &asked, None),
+            (Method::POST, CallSeries::Unnumbered, 4, &asked, Some(StoppedBy::Attempts)),
+            (Method::GET, numbered(1, 3), 1, &asked, None),
+            (Method::POST, numbered(1, 3), 1, &unknown, Some(StoppedBy::Method)),
+            (Method::GET, numbered(1, 3), 2, &asked, Some(StoppedBy::Client)),
+            (Method::GET, numbered(2, 3), 1, &asked, Some(StoppedBy::Client)),
+            (Method::GET, numbered(1, 5), 1, &asked, Some(StoppedBy::Client)),
+        ];
+        for (method, series, attempts, trouble, expected) in rows {
+            let context = RetryContext { series, ..context(&method, attempts) };
+            let stopped = match decide(trouble, &context) {
+                Verdict::Stop(why) => Some(why),
+                Verdict::Retry { .. } => None,
+            };
+            assert_eq!(stopped, expected, "{method} {series:?} {attempts} {:?}", trouble.remedy);
+        }
     }
 }

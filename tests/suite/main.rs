@@ -39,6 +39,8 @@ mod readme;
 #[cfg(test)]
 mod replay;
 #[cfg(test)]
+mod sdk_retries;
+#[cfg(test)]
 mod seeds;
 #[cfg(test)]
 mod spelling;

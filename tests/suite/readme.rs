@@ -191,7 +191,17 @@ fn its_flags_exist() {
             assert!(help.contains(flag), "`evenkeel {verb}` has no {flag}");
         }
     }
-    let all = ["check", "config", "demo", "explain", "healthcheck", "normalise", "problem", "run"];
+    let all = [
+        "check",
+        "config",
+        "demo",
+        "explain",
+        "healthcheck",
+        "learn",
+        "normalise",
+        "problem",
+        "run",
+    ];
     assert!(all.iter().all(|verb| verbs.contains(*verb)), "only {verbs:?} are mentioned");
 }
 

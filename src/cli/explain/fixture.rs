@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::dialect::{Dialect, Extract, HoldRule, Replay, Rule, RuleScope, When};
 use crate::outcome::{Code, HoldCause};
 use crate::retry::backoff::Backoff;
+use crate::retry::client::ClientRetries;
 use crate::routing::client::Clients;
 use crate::routing::route::{Entry, Matcher, Routes};
 use crate::{admin, gateway, server, telemetry, upstream};
@@ -38,6 +39,7 @@ pub(in crate::cli) fn settings() -> Settings {
         gateway: gateway::Settings {
             clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
             client_limits: vec![None],
+            client_retries: vec![None],
             routes: Routes::new(vec![entry]),
             upstreams: vec![wordbee()],
             replay_bytes_max: 64 << 20,
@@ -116,7 +118,11 @@ fn policy() -> gateway::CallPolicy {
         backoff: Backoff { base, factor: 2.0, max: seconds(10) },
         budget_percent: 10,
         replay_body_max: 256 << 10,
-        idempotency_header: HeaderName::from_static("idempotency-key"),
+        client_retries: ClientRetries::AsRequested,
+        idempotency: gateway::Idempotency {
+            header: HeaderName::from_static("idempotency-key"),
+            add: gateway::AddKey::Never,
+        },
         status: crate::problem::StatusPolicy::Map,
         redirects: gateway::Redirects::Rewrite,
         client_address: gateway::ClientAddress::Drop,
@@ -136,6 +142,7 @@ fn dialect() -> Dialect {
         support: None,
         attempt_timeout: Some(seconds(60)),
         extract: Extract::default(),
+        own: None,
         rules: vec![throttled()],
     }
 }

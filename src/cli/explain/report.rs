@@ -8,12 +8,13 @@ use super::format;
 use super::rows::{DEFAULT, Origin, Rows, first_origin};
 use crate::allowance::AccountRule;
 use crate::config::Settings;
-use crate::gateway::{CallPolicy, Inspect, Redirects, Repeat, Upstream};
+use crate::gateway::{AddKey, CallPolicy, Inspect, Redirects, Repeat, Upstream};
 use crate::headers::{
     account_value, has_idempotency_key, preferred_wait, target, unambiguous_value,
 };
 use crate::problem::StatusPolicy;
 use crate::retry::backoff::Backoff;
+use crate::retry::client::CallSeries;
 use crate::routing::client::{KeyLocation, UnknownClient};
 use crate::routing::method::{CallMethod, overrides};
 use crate::routing::route::{CallPath, PathReading, Route};
@@ -43,12 +44,16 @@ pub fn explain(settings: &Settings, origin: Origin<'_>, request: &ExplainedReque
     let method = CallMethod::new(&request.method, &overrides);
     let mut specials = upstream.routes.iter();
     let special = specials.position(|(matcher, _)| matcher.must_match(method, path));
+    let policy = upstream.policies_for(method, path).applied;
+    let client = settings.gateway.clients.identify(&request.headers).ok();
+    let own = client.and_then(|found| settings.gateway.client_retries[found.client]);
     let explained = Explained {
         request,
         route,
         upstream,
         wire: &settings.upstreams[route.upstream],
-        policy: upstream.policies_for(method, path).applied,
+        policy,
+        series: CallSeries::of(&request.headers, None, own.unwrap_or(policy.client_retries)),
         special,
         overrides: &overrides,
         origin,
@@ -87,6 +92,7 @@ struct Explained<'a> {
     upstream: &'a Upstream,
     wire: &'a upstream::Settings,
     policy: &'a CallPolicy,
+    series: CallSeries,
     /// The number of the upstream's own route that matches.
     special: Option<usize>,
     /// Methods that the request names beside its own.
@@ -247,8 +253,19 @@ impl Explained<'_> {
         let (base, max) = (format::span(base), format::span(max));
         let text = format!("{} in total; backoff {base} × {factor} up to {max}", policy.attempts);
         rows.push_from("attempts", text, self.layered("retry.attempts"));
-        let text = format!("blind retries at most {} % of calls", policy.budget_percent);
-        rows.push_from("attempts", text, self.layered("retry.budget"));
+        match self.series {
+            CallSeries::Single => {
+                let text = format!("blind retries at most {} % of calls", policy.budget_percent);
+                rows.push_from("attempts", text, self.layered("retry.budget"));
+            }
+            CallSeries::Unnumbered => {
+                rows.push("attempts", "no blind retries: the client makes its own");
+            }
+            CallSeries::Numbered { call, calls_max } => {
+                let text = format!("no blind retries: call {call} of {calls_max} of its client");
+                rows.push("attempts", text);
+            }
+        }
         let connect = format::span(self.wire.connect_timeout);
         rows.push_from("timeouts", format!("connect {connect}"), self.layered("timeouts.connect"));
         let attempt = format::span(policy.attempt_timeout);
@@ -271,16 +288,7 @@ impl Explained<'_> {
     fn replay(&self, rows: &mut Rows) {
         rows.push("replayed", "if no byte was sent: yes");
         rows.push("replayed", "if the vendor did nothing (429, refused, by rule): yes");
-        let (header, method) = (&self.policy.idempotency_header, &self.request.method);
-        let (answer, from) = if method.is_idempotent() && self.overrides.is_empty() {
-            (format!("yes, {method} may be performed twice"), None)
-        } else if self.policy.repeat == Repeat::Declared {
-            ("yes, declared repeatable".to_owned(), Some(self.layered("repeatable")))
-        } else if has_idempotency_key(&self.request.headers, header) {
-            (format!("yes, it carries {header}"), Some(self.layered("idempotency_header")))
-        } else {
-            (format!("no; send {header}, or declare the route repeatable"), None)
-        };
+        let (answer, from) = self.repeatability();
         let text = format!("if the outcome is unknown (timeout, reset, 500, 502, 504): {answer}");
         match from {
             Some(from) => rows.push_from("replayed", text, from),
@@ -290,6 +298,24 @@ impl Explained<'_> {
         let bytes = format::size(self.policy.replay_body_max as u64);
         let text = format!("only while its body fits {bytes}; a larger one streams through");
         rows.push_from("replayed", text, self.layered("replay.max_body"));
+    }
+
+    /// Whether the request may be performed twice, why, and the setting that decides it.
+    fn repeatability(&self) -> (String, Option<String>) {
+        let (headers, method) = (&self.request.headers, &self.request.method);
+        let header = &self.policy.idempotency.header;
+        if method.is_idempotent() && self.overrides.is_empty() {
+            (format!("yes, {method} may be performed twice"), None)
+        } else if self.policy.repeat == Repeat::Declared {
+            ("yes, declared repeatable".to_owned(), Some(self.layered("repeatable")))
+        } else if has_idempotency_key(headers, header) {
+            (format!("yes, it carries {header}"), Some(self.layered("idempotency.header")))
+        } else if self.policy.idempotency.add == AddKey::IfAbsent && !headers.contains_key(header) {
+            let from = Some(self.layered("idempotency.add"));
+            (format!("yes, the gateway adds {header}, except to gRPC"), from)
+        } else {
+            (format!("no; send {header}, or declare the route repeatable"), None)
+        }
     }
 
     fn errors(&self, rows: &mut Rows) {
@@ -379,13 +405,19 @@ redirects   rewritten to lead through this gateway                            (d
     #[test]
     fn exemptions_declarations_and_headers_change_the_explanation() {
         type Headers = &'static [(&'static str, &'static str)];
-        let rows: [(Method, &str, Headers, &str); 8] = [
+        let rows: [(Method, &str, Headers, &str); 9] = [
             (Method::POST, "/wordbee/auth/token", &[], "hourly  does not count it: exempt"),
             (Method::POST, "/wordbee/search", &[], "yes, declared repeatable"),
             (Method::POST, "/wordbee/search", &[], "evenkeel.yaml:9:40"),
             (Method::POST, "/wordbee/x", &[("idempotency-key", "k")], "yes, it carries idemp"),
             (Method::DELETE, "/wordbee/x", &[], "yes, DELETE may be performed twice"),
             (Method::GET, "/wordbee/x", &[("prefer", "wait=900")], "10m until the last"),
+            (
+                Method::GET,
+                "/wordbee/x",
+                &[("x-stainless-retry-count", "1")],
+                "no blind retries: call 2 of 3 of its client",
+            ),
             (Method::GET, "/wordbee/../x", &[], "nothing, answered 400"),
             (Method::GET, "/elsewhere", &[], "none: answered 404 route_not_found"),
         ];

@@ -290,11 +290,19 @@ impl<T: Copy + PartialEq + Sync> Format for Word<T> {
     }
 
     fn schema(&self) -> Json {
-        json!({ "enum": self.0.iter().map(|(word, _)| *word).collect::<Vec<_>>() })
+        // Editors read an unquoted `true` as a boolean.
+        let value = |(word, _): &(&'static str, T)| match *word {
+            "true" => Json::Bool(true),
+            "false" => Json::Bool(false),
+            word => word.into(),
+        };
+        json!({ "enum": self.0.iter().map(value).collect::<Vec<_>>() })
     }
 
     fn guess(&self, text: &str) -> Option<String> {
-        guess::word(text, &self.0.iter().map(|(word, _)| *word).collect::<Vec<_>>())
+        let words = self.0.iter().map(|(word, _)| *word).collect::<Vec<_>>();
+        let flag = guess::flag(text).filter(|flag| words.contains(&&**flag));
+        flag.or_else(|| guess::word(text, &words))
     }
 }
 

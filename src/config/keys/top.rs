@@ -11,6 +11,7 @@ use crate::config::format::{
     Address, CallLimit, Count, Header, HeaderField, LogLevel, Size, Span, Token, Version, Word,
     Workers,
 };
+use crate::retry::client::ClientRetries;
 use crate::routing::client::Priority;
 use crate::telemetry::{Access, Format as LogFormat};
 
@@ -189,6 +190,15 @@ group! {
 
     CLIENT_SHARE: Setting<Count<u32>> = setting("share", Count { min: 1, max: 1_000 }, 1,
         "Its weight among the waiting clients; accepted, and not in force yet.");
+
+    OWN_RETRIES: Optional<Word<ClientRetries>> = optional("client_retries",
+        Word(&[
+            ("auto", ClientRetries::AsRequested),
+            ("true", ClientRetries::Yes),
+            ("false", ClientRetries::No),
+        ]),
+        Absent::Means("as the upstream says"),
+        "Whether it retries by itself, so that blind retries are left to it.");
 
     CLIENT_LIMIT: Section = Declared::new("limit",
         Map::of(CLIENT_LIMIT_KEYS).or_bare("limit"),

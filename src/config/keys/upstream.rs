@@ -12,6 +12,7 @@ use crate::config::format::{
 };
 use crate::gateway::{ClientAddress, Redirects};
 use crate::problem::StatusPolicy;
+use crate::retry::client::ClientRetries;
 use crate::upstream::Protocol;
 
 /// One upstream.
@@ -298,10 +299,28 @@ group! {
     REPLAY_BODY: Setting<Size> = setting("replay.max_body", Size { min: 0, max: 64 * MIB },
         256 * KIB, "Bytes of one call's body; a larger one streams through and only loses replay.");
 
+    /// SDKs that retry say so in their requests.
+    CLIENT_RETRIES: Setting<Word<ClientRetries>> = setting("client_retries",
+        Word(&[
+            ("auto", ClientRetries::AsRequested),
+            ("true", ClientRetries::Yes),
+            ("false", ClientRetries::No),
+        ]),
+        ClientRetries::AsRequested,
+        "Whether the clients retry by themselves, so that blind retries are left to them; `auto` \
+         is as the request says.");
+
+    IDEMPOTENCY: Section =
+        section("idempotency", "The key by which the vendor recognises a repeated request.");
+
     /// The name in the IETF draft that vendors follow.
-    IDEMPOTENCY_HEADER: Setting<HeaderField> = setting("idempotency_header",
+    IDEMPOTENCY_HEADER: Setting<HeaderField> = setting("idempotency.header",
         HeaderField::ANY, Header::of("idempotency-key"),
         "The header that makes a request safe to repeat.");
+
+    /// Safe only at a vendor that honours the key.
+    IDEMPOTENCY_ADD: Setting<Flag> = setting("idempotency.add", Flag, false,
+        "A POST, or another request not safe to repeat, gets a key where the client sent none.");
 
     /// One meaning has one status.
     STATUS: Setting<Word<StatusPolicy>> = setting("status",

@@ -8,28 +8,37 @@ use crate::config::diagnostic::{Diagnostic, DiagnosticCode};
 use crate::config::item::Field;
 use crate::config::keys;
 use crate::config::tree::Location;
+use crate::retry::client::ClientRetries;
 use crate::routing::client::{Client, Clients};
+
+/// The clients, and what the gateway keeps of each beside them, by client number.
+pub(super) struct ConfiguredClients {
+    pub(super) clients: Clients,
+    pub(super) limits: Vec<Option<Allowance>>,
+    pub(super) retries: Vec<Option<ClientRetries>>,
+}
 
 struct ConfiguredClient {
     client: Client,
     key: Box<[u8]>,
     limit: Option<Allowance>,
+    retries: Option<ClientRetries>,
 }
 
 impl<'a> Resolver<'a> {
-    /// The clients and the limit of each. Without any, all requests are of the client `default`.
-    pub(super) fn clients(&mut self, root: &Scope<'a>) -> (Clients, Vec<Option<Allowance>>) {
+    /// Without any, all requests are of the client `default`.
+    pub(super) fn clients(&mut self, root: &Scope<'a>) -> ConfiguredClients {
         let header = self.get(root, &keys::CLIENT_KEY_HEADER).name;
         let fields = root.entries(&keys::CLIENTS);
         if fields.is_empty() {
-            return (Clients::without_keys(header), vec![None]);
+            let clients = Clients::without_keys(header);
+            return ConfiguredClients { clients, limits: vec![None], retries: vec![None] };
         }
         let mut known_keys = HashMap::new();
         let clients = fields.iter().filter_map(|field| self.client(field, &mut known_keys));
-        let (clients, limits): (Vec<_>, Vec<_>) = clients
-            .map(|configured| ((configured.client, configured.key), configured.limit))
-            .unzip();
-        (Clients::with_keys(header, clients), limits)
+        let (clients, (limits, retries)): (Vec<_>, (Vec<_>, Vec<_>)) =
+            clients.map(|it| ((it.client, it.key), (it.limit, it.retries))).unzip();
+        ConfiguredClients { clients: Clients::with_keys(header, clients), limits, retries }
     }
 
     fn client(
@@ -45,6 +54,7 @@ impl<'a> Resolver<'a> {
             let order = "within a priority, calls go first come, first served";
             self.warnings.push(format!("{key}: shares are not in force yet: {order}"));
         }
+        let retries = self.optional(&scope, &keys::OWN_RETRIES);
         let limit = scope.own(&keys::CLIENT_LIMIT).and_then(|item| {
             let path = scope.key(&keys::CLIENT_LIMIT);
             let scope = Scope::of(Some(item), keys::CLIENT_LIMIT_KEYS, path);
@@ -60,6 +70,6 @@ impl<'a> Resolver<'a> {
             self.diagnostics.push(diagnostic.accepted(accepted).related(first, "the other"));
         }
         let client = Client { name: (*field.key).into(), priority, share };
-        Some(ConfiguredClient { client, key, limit })
+        Some(ConfiguredClient { client, key, limit, retries })
     }
 }

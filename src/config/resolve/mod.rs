@@ -64,12 +64,13 @@ impl<'a> Resolver<'a> {
         let server = self.server(&root);
         let admin = self.admin(&root);
         self.distinct_listeners(&root, &server, &admin);
-        let (clients, client_limits) = self.clients(&root);
+        let clients = self.clients(&root);
         self.define_dialects(&root);
         let upstreams = self.upstreams(&root);
         let gateway = gateway::Settings {
-            clients,
-            client_limits,
+            clients: clients.clients,
+            client_limits: clients.limits,
+            client_retries: clients.retries,
             routes: self.routes(&root),
             replay_bytes_max: self.get(&root, &keys::REPLAY_TOTAL),
             accounts_max: self.get(&root, &keys::ACCOUNTS_MAX),

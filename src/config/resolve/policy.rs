@@ -8,7 +8,7 @@ use crate::config::item::Item;
 use crate::config::keys;
 use crate::config::provenance::Origin;
 use crate::dialect::Dialect;
-use crate::gateway::{CallPolicy, Expose, Inspect, Repeat};
+use crate::gateway::{AddKey, CallPolicy, Expose, Idempotency, Inspect, Repeat};
 use crate::retry::backoff::Backoff;
 use crate::routing::route::Matcher;
 
@@ -28,7 +28,14 @@ impl<'a> Resolver<'a> {
             backoff: self.backoff(scope),
             budget_percent: self.get(scope, &keys::RETRY_BUDGET),
             replay_body_max: self.get(scope, &keys::REPLAY_BODY),
-            idempotency_header: self.get(scope, &keys::IDEMPOTENCY_HEADER).name,
+            client_retries: self.get(scope, &keys::CLIENT_RETRIES),
+            idempotency: Idempotency {
+                header: self.get(scope, &keys::IDEMPOTENCY_HEADER).name,
+                add: match self.get(scope, &keys::IDEMPOTENCY_ADD) {
+                    true => AddKey::IfAbsent,
+                    false => AddKey::Never,
+                },
+            },
             status: self.get(scope, &keys::STATUS),
             redirects: self.get(scope, &keys::REDIRECTS),
             client_address: self.get(scope, &keys::CLIENT_ADDRESS),

@@ -66,6 +66,10 @@ impl<'a> Resolver<'a> {
         if scope.value(&keys::ATTEMPTS) == 1 {
             self.warn_at(scope, &keys::BACKOFF, "with one attempt there is no retry");
             self.warn_at(scope, &keys::RETRY_BUDGET, "with one attempt there is no retry");
+            if scope.value(&keys::IDEMPOTENCY_ADD) {
+                let message = "a key is of use to a retry, and with one attempt there is none";
+                self.warn_at(scope, &keys::IDEMPOTENCY_ADD, message);
+            }
         }
         if scope.value(&keys::QUEUE_MAX) == 0 {
             self.warn_at(scope, &keys::WAIT, "with `queue.max: 0` no call waits for a slot");
@@ -601,11 +605,16 @@ mod tests {
                 format!("{v}.retry.budget"),
                 "no retry",
             ),
+            (
+                upstream("retry: { attempts: 1 }, idempotency: { add: true }"),
+                format!("{v}.idempotency.add"),
+                "of use to a retry",
+            ),
             (upstream("queue: { max: 0 }, wait: { default: 5s }"), format!("{v}.wait"), "waits"),
             (upstream("timeouts: { attempt: 1ms }"), format!("{v}.timeouts.attempt"), "1ms"),
             (
                 upstream("idempotency_header: Content-Type"),
-                format!("{v}.idempotency_header"),
+                format!("{v}.idempotency.header"),
                 "nearly every request",
             ),
             (
@@ -650,7 +659,7 @@ mod tests {
         let rows: [(String, String, &str); 3] = [
             (
                 vendor("allowances: { all: 1/s }, idempotency_header: false"),
-                "upstreams.vendor.idempotency_header".into(),
+                "upstreams.vendor.idempotency.header".into(),
                 "taken for the name of a header",
             ),
             (

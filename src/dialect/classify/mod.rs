@@ -13,9 +13,9 @@ mod status;
 use std::time::SystemTime;
 
 use super::definition::Dialect;
-use super::hint::{self, Advice, ResetHeaders};
+use super::hint::{self, ResetHeaders};
 use crate::outcome::{
-    Basis, Classification, Code, Failure, HoldScope, Processing, Remedy, ResponseHead, Sign,
+    Advice, Basis, Classification, Code, Failure, HoldScope, Processing, Remedy, ResponseHead, Sign,
 };
 use draft::{Action, Draft};
 
@@ -60,10 +60,11 @@ pub(super) fn classify_response(
 ) -> Option<Classification> {
     let Evidence { head, document, wall, .. } = *evidence;
     let mut draft = draft(dialect, evidence)?;
-    let advice = hint::advice(head.headers);
-    // A dialect's own rules know better than the header.
+    let advice = Advice::of(head.headers);
+    // A dialect's own rules know better than the header. That a retry helps does not make it safe:
+    // `processing` stays as it is.
     if dialect.guesses && advice == Some(Advice::Retry) && draft.is_final() {
-        draft = draft.helped_by(Action::Retry(None));
+        draft.action = Action::Retry(None);
     }
     let reset_headers = draft.reset_headers();
     let wait = match reset_headers {

@@ -4,6 +4,7 @@
 //! name. Reading files and parsing YAML is left to the caller.
 
 mod fields;
+mod own;
 mod rules;
 mod schema;
 
@@ -21,8 +22,8 @@ pub use schema::schema;
 /// The longest attempt timeout that a dialect may set.
 const ATTEMPT_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 
-const DIALECT_KEYS: [&str; 7] =
-    ["name", "documentation", "support", "timeouts", "guess", "extract", "rules"];
+const DIALECT_KEYS: [&str; 8] =
+    ["name", "documentation", "support", "timeouts", "guess", "extract", "own", "rules"];
 const TIMEOUT_KEYS: [&str; 1] = ["attempt"];
 const EXTRACT_KEYS: [&str; 10] = [
     "message",
@@ -57,6 +58,7 @@ pub fn compile(name: &str, value: &Value) -> Result<Dialect, Vec<DialectError>> 
         extract: fields
             .value("extract")
             .map_or_else(Extract::default, |(value, at)| extract(value, &at, &errors)),
+        own: fields.value("own").and_then(|(value, at)| own::template(value, &at, &errors)),
         rules: fields
             .value("rules")
             .map_or_else(Vec::new, |(value, at)| rules::list(value, &at, &errors)),

@@ -122,7 +122,7 @@ pub(super) fn codes() -> impl Iterator<Item = Code> {
 }
 
 /// The status that the client gets.
-fn status(fields: &Fields<'_>, errors: &Errors) -> Option<StatusCode> {
+pub(super) fn status(fields: &Fields<'_>, errors: &Errors) -> Option<StatusCode> {
     let (value, at) = fields.value("status")?;
     let number = value.as_u64().and_then(|number| u16::try_from(number).ok());
     let status = number.filter(|number| (400..=599).contains(number));

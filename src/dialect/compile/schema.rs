@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::fields::SUPPORT_WHENS;
+use super::own::OWN_HEADERS_MAX;
 use super::rules::{CAUSES, PATTERN_CHARS_MAX, REPLAYS, RULES_MAX, SCOPES, codes};
 use crate::outcome::{Code, FailureKind};
 
@@ -24,6 +25,7 @@ pub fn schema() -> Value {
             "description": "Whether what no place and no rule covers is guessed, as `auto` does.",
         },
         "extract": extract(),
+        "own": own(),
         "rules": {
             "type": ["array", "null"],
             "maxItems": RULES_MAX,
@@ -51,6 +53,40 @@ fn extract() -> Value {
         })),
         "ignore": words("Members that carry no information and stay out of `upstream.details`."),
     }))
+}
+
+fn own() -> Value {
+    let (map, word) = (json!({ "type": "object" }), json!({ "type": ["string", "number"] }));
+    let name = object(&json!({
+        "code": described(&word, "What `{code}` stands for."),
+        "type": described(&word, "What `{type}` stands for; absent: the code."),
+        "status": {
+            "type": "integer",
+            "minimum": 400,
+            "maximum": 599,
+            "description": "The status, instead of the problem's.",
+        },
+    }));
+    let mut own = object(&json!({
+        "json": described(&json!({}), "The body as JSON; its texts hold placeholders."),
+        "xml": described(&map, "The body as XML: one root, `@name` for attributes, `$` for text."),
+        "media_type": text("Absent: application/json or application/xml."),
+        "headers": {
+            "type": "object",
+            "maxProperties": OWN_HEADERS_MAX,
+            "additionalProperties": { "type": "string" },
+            "description": "Further headers; their texts hold placeholders.",
+        },
+        "names": {
+            "type": ["object", "null"],
+            "additionalProperties": { "anyOf": [word, name] },
+            "description": "What the vendor calls our errors: by code, status (429), class (5xx) \
+                or `default`; a bare word is the code.",
+        },
+    }));
+    own["description"] =
+        "Errors of the gateway's own in the vendor's shape, under `errors: vendor`.".into();
+    own
 }
 
 fn rule() -> Value {
@@ -199,6 +235,7 @@ fn names<T>(choices: &[(&'static str, T)]) -> Vec<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::super::fields::SUPPORT_KEYS;
+    use super::super::own::{NAME_KEYS, OWN_KEYS};
     use super::super::rules::{HOLD_KEYS, RETRY_KEYS, RULE_KEYS, WHEN_KEYS};
     use super::super::{CHILD_KEYS, DIALECT_KEYS, EXTRACT_KEYS, TIMEOUT_KEYS};
     use super::*;
@@ -206,12 +243,17 @@ mod tests {
     #[test]
     fn the_schema_has_the_keys_that_the_compiler_knows() {
         let rule = "/properties/rules/items/properties";
-        let rows: [(&str, &[&str]); 10] = [
+        let rows: [(&str, &[&str]); 12] = [
             ("/properties", &DIALECT_KEYS),
             ("/properties/timeouts/properties", &TIMEOUT_KEYS),
             ("/properties/support/anyOf/1/properties", &SUPPORT_KEYS),
             ("/properties/extract/properties", &EXTRACT_KEYS),
             ("/properties/extract/properties/child/properties", &CHILD_KEYS),
+            ("/properties/own/properties", &OWN_KEYS),
+            (
+                "/properties/own/properties/names/additionalProperties/anyOf/1/properties",
+                &NAME_KEYS,
+            ),
             (rule, &RULE_KEYS),
             (&format!("{rule}/when/properties"), &WHEN_KEYS),
             (&format!("{rule}/retry/properties"), &RETRY_KEYS),
@@ -236,6 +278,7 @@ mod tests {
             "body": { "/a": ["b"] }, "header": { "x-a": true, "x-b": null, "x-c": "d" } });
         let good = json!({ "guess": true, "support": "a@b", "timeouts": { "attempt": "1m" },
             "extract": { "message": ["/a", "header:x-m", "text"], "child": { "code": "/c" } },
+            "own": { "json": { "a": "{message}" }, "names": { "429": "x", "5xx": { "status": 503 } } },
             "rules": [
                 { "name": "a", "when": when, "code": "rate_limited", "status": 503,
                   "hold": { "scope": "upstream", "cause": "throttle", "for": "10s", "at_least": "1s", "slow": "50%" } },
@@ -251,6 +294,8 @@ mod tests {
         let bad = [
             json!({ "guess": "yes" }),
             json!({ "extract": { "message": "a" } }),
+            json!({ "own": { "xml": "a" } }),
+            json!({ "own": { "json": {}, "names": { "429": { "status": 200 } } } }),
             rule(json!({ "when": { "status": 429 }, "code": "rate_limit" })),
             rule(json!({ "when": { "status": 429 }, "code": "queue_full" })),
             rule(json!({ "when": {}, "code": "conflict" })),

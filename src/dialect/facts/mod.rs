@@ -5,6 +5,7 @@
 
 mod auto;
 mod children;
+mod error_member;
 mod extract;
 mod names;
 mod soap;
@@ -28,19 +29,22 @@ pub(super) fn of_response(dialect: &Dialect, head: ResponseHead<'_>, document: &
     let places = &dialect.extract;
     let mut facts = extract::facts(places, head.headers, document);
     facts.recognised = facts.message.is_some();
-    if !facts.recognised {
+    // A dialect that guesses does so for each fact that no place has.
+    if !facts.recognised || dialect.guesses {
         let guessed = auto::facts(head, document);
         let found = guessed.message.is_some() || guessed.code.is_some();
         facts = facts.or(guessed);
-        facts.recognised = dialect.guesses && found;
+        facts.recognised |= dialect.guesses && found;
     }
     if facts.reason == facts.message {
         facts.reason = None;
     }
     facts.details = match document.format {
-        BodyFormat::Json | BodyFormat::Xml | BodyFormat::Form => {
+        BodyFormat::Json | BodyFormat::Form => {
+            facts.error = error_member::of(head, &document.tree, &places.ignore);
             details(&facts, &document.tree, places)
         }
+        BodyFormat::Xml => details(&facts, &document.tree, places),
         BodyFormat::Empty | BodyFormat::Html | BodyFormat::Text | BodyFormat::Unreadable => None,
     };
     facts

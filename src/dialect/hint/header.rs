@@ -1,4 +1,4 @@
-//! Headers that are made for waiting and retrying: `Retry-After` and its kin.
+//! Headers that are made for waiting: `Retry-After` and its kin.
 
 use std::time::{Duration, SystemTime};
 
@@ -51,17 +51,8 @@ impl WaitHint {
     }
 }
 
-/// The value of `x-should-retry` and its kin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Advice {
-    Retry,
-    Stop,
-}
-
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const X_MS_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
-const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-const STRIPE_SHOULD_RETRY: HeaderName = HeaderName::from_static("stripe-should-retry");
 
 /// The wait in a header made for it, which counts with any status. Another vendor's wait header is
 /// read here.
@@ -77,15 +68,6 @@ pub fn wait_header(headers: &HeaderMap, wall: SystemTime) -> Option<WaitHint> {
         return Some(hint(span, HintSource::RetryAfter));
     }
     Some(hint(value::lenient_retry_after(stated, now)?, HintSource::LenientRetryAfter))
-}
-
-pub(crate) fn advice(headers: &HeaderMap) -> Option<Advice> {
-    let names = [X_SHOULD_RETRY, STRIPE_SHOULD_RETRY];
-    match names.iter().find_map(|name| text(headers, name))?.trim() {
-        "true" => Some(Advice::Retry),
-        "false" => Some(Advice::Stop),
-        _ => None,
-    }
 }
 
 /// The vendor's clock where `Date` states it: moments in the same response are compared with it.

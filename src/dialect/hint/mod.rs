@@ -26,7 +26,6 @@ use std::time::SystemTime;
 use http::HeaderMap;
 use serde_json::Value;
 
-pub(super) use header::{Advice, advice};
 pub use header::{HintSource, WaitHint, wait_header};
 pub(super) use prose::pattern;
 pub use prose::{learned, without_links};
@@ -144,22 +143,15 @@ mod tests {
         assert_eq!(millis(&draft, ResetHeaders::Ignored), None);
     }
 
-    #[test]
-    fn advice_is_read() {
-        assert_eq!(advice(&headers(&[("stripe-should-retry", "false")])), Some(Advice::Stop));
-        assert_eq!(advice(&headers(&[("x-should-retry", "true")])), Some(Advice::Retry));
-        assert_eq!(advice(&headers(&[("x-should-retry", "perhaps")])), None);
-    }
-
     proptest! {
         #[test]
         fn nothing_panics(
-            name in 0_usize..9,
+            name in 0_usize..8,
             bytes in proptest::collection::vec(32_u8..=255, 0..60),
             text in "(?s:.{0,120})",
         ) {
             let names = ["retry-after", "retry-after-ms", "ratelimit", "ratelimit-policy", "x-ratelimit-reset",
-                "x-ratelimit-remaining", "date", "ratelimit-limit", "x-should-retry"];
+                "x-ratelimit-remaining", "date", "ratelimit-limit"];
             let mut map = headers(&[("x-ratelimit-remaining-a", "0")]);
             if let Ok(value) = HeaderValue::from_bytes(&bytes) {
                 map.insert(names[name], value);
@@ -168,7 +160,7 @@ mod tests {
             let found = wait(&map, &body, &text, ResetHeaders::StateWaits, wall());
             prop_assert!(found.is_none_or(|(hint, _)| hint.span <= WAIT_MAX));
             let head = ResponseHead { status: StatusCode::OK, headers: &map };
-            let _ = (standing(head, wall()), learned(&text), advice(&map));
+            let _ = (standing(head, wall()), learned(&text));
         }
     }
 }

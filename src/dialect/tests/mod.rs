@@ -219,7 +219,8 @@ fn advice_against_retrying_is_followed_under_every_dialect() {
     }
     let yes = [("stripe-should-retry", "true")];
     let conflict = classified("auto", 409, &yes, "");
-    assert_eq!((conflict.remedy, conflict.processing), (Remedy::Backoff, Processing::Unknown));
+    let unsafe_to_repeat = (Remedy::Backoff, Processing::Processed);
+    assert_eq!((conflict.remedy, conflict.processing), unsafe_to_repeat);
     let described = classified("droplink", 409, &yes, "");
     assert_eq!(described.remedy, Remedy::Final, "the dialect's rules take precedence");
 }

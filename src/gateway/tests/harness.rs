@@ -15,13 +15,15 @@ use super::upstream::{Attempt, ExchangeScript, ScriptedUpstream};
 use crate::allowance::{AccountRule, Allowance, Grant, Mode, Spread};
 use crate::clock::Clock;
 use crate::gateway::{
-    CallPolicy, ClientAddress, ClientBodyError, ClientConnection, Drain, Expose, Gateway,
-    IncomingBody, Inspect, OriginalHeads, Redirects, Repeat, Settings, Shared, Upstream,
+    AddKey, CallPolicy, ClientAddress, ClientBodyError, ClientConnection, Drain, Expose, Gateway,
+    Idempotency, IncomingBody, Inspect, OriginalHeads, Redirects, Repeat, Settings, Shared,
+    Upstream,
 };
 use crate::outcome::Failure;
 use crate::problem::StatusPolicy;
 use crate::random::Random;
 use crate::retry::backoff::Backoff;
+use crate::retry::client::ClientRetries;
 use crate::routing::client::Clients;
 use crate::routing::route::{Entry, Routes};
 use crate::telemetry::{Access, Metrics};
@@ -60,7 +62,11 @@ pub(super) fn policy(dialect: &str) -> CallPolicy {
         },
         budget_percent: 10,
         replay_body_max: 1024,
-        idempotency_header: HeaderName::from_static("idempotency-key"),
+        client_retries: ClientRetries::AsRequested,
+        idempotency: Idempotency {
+            header: HeaderName::from_static("idempotency-key"),
+            add: AddKey::Never,
+        },
         status: StatusPolicy::Map,
         redirects: Redirects::Rewrite,
         client_address: ClientAddress::Drop,
@@ -150,6 +156,7 @@ impl Harness {
         let settings = Settings {
             clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
             client_limits: vec![client_limit],
+            client_retries: vec![None],
             routes: Routes::new(vec![entry]),
             upstreams: vec![upstream],
             replay_bytes_max: 1 << 20,

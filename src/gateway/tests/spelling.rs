@@ -6,7 +6,7 @@ use super::OK;
 use super::harness::{harness, policy, window};
 use super::upstream::{ExchangeScript, Headers};
 use crate::allowance::{AccountRule, Spread};
-use crate::gateway::{CallPolicy, Repeat, Upstream};
+use crate::gateway::{AddKey, CallPolicy, Idempotency, Repeat, Upstream};
 use crate::routing::route::Matcher;
 
 const BROKEN: ExchangeScript = ExchangeScript::respond(1, 500, &[], "{}");
@@ -17,7 +17,7 @@ fn generous(upstream: &mut Upstream) {
         repeat: Repeat::Declared,
         attempts: 9,
         require: vec![HeaderName::from_static("x-team")],
-        idempotency_header: HeaderName::from_static("x-once"),
+        idempotency: Idempotency { header: HeaderName::from_static("x-once"), add: AddKey::Never },
         ..policy("auto")
     };
     let path = Some("/things/*".parse().unwrap());
