@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io::Read;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -13,6 +14,8 @@ use http::header::DATE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::cli::Streams;
+use crate::cli::source::colours;
+use crate::config::dialect_in_file;
 use crate::dialect::{self, AUTO, BODY_BYTES_MAX, Dialect};
 use crate::outcome::{Classification, Processing, Remedy, ResponseHead, StoppedBy};
 use crate::problem::{CallContext, Problem, upstream_problem};
@@ -226,16 +229,14 @@ fn dialect_named(name: &str) -> Result<std::sync::Arc<Dialect>, CommandError> {
     if let Some(dialect) = dialect::builtin(name) {
         return Ok(dialect);
     }
-    let text = std::fs::read_to_string(name).map_err(|_| {
+    if !Path::new(name).is_file() {
         let builtin = dialect::builtin_names().collect::<Vec<_>>().join(", ");
-        (USAGE, format!("`{name}` is neither a built-in dialect ({builtin}) nor a readable file"))
-    })?;
-    let value: serde_json::Value = serde_saphyr::from_str(&text)
-        .map_err(|error| (CONFIGURATION, format!("{name}: {error}")))?;
-    let own_name = value.get("name").and_then(|name| name.as_str()).unwrap_or(name);
-    dialect::compile(own_name, &value).map(std::sync::Arc::new).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        (CONFIGURATION, format!("{name}:\n  {}", lines.join("\n  ")))
+        let message = format!("`{name}` is neither a built-in dialect ({builtin}) nor a file");
+        return Err((USAGE, message));
+    }
+    let read = dialect_in_file(Path::new(name)).map(std::sync::Arc::new);
+    read.map_err(|diagnostics| {
+        (CONFIGURATION, format!("the dialect is not valid\n{}", diagnostics.render(colours())))
     })
 }
 
@@ -299,7 +300,7 @@ fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     use proptest::prelude::*;
     use serde_json::Value;
@@ -525,6 +526,20 @@ mod tests {
         let (code, _, err) = run_with(&["--dialect", "nobody", "--status", "400"], "");
         assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
         assert!(err.contains("droplink"), "{err}");
+    }
+
+    #[test]
+    fn a_dialect_with_faults_is_shown_with_their_places() {
+        let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+        let text =
+            "extract: { mesage: /error }\nrules: [{ when: { status: 4x }, code: conflict }]\n";
+        std::fs::write(file.path(), text).unwrap();
+        let (code, _, err) =
+            run_with(&["--dialect", file.path().to_str().unwrap(), "--status", "400"], "");
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(78)));
+        for words in [".yaml:1:12", "did you mean `message`?", ".yaml:2:27", "accepted: a status"] {
+            assert!(err.contains(words), "{words}: {err}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use http::HeaderMap;
 use serde_json::Value;
 
+use super::children::of_field_map;
+use super::names::short;
 use super::values::{as_pointer, nonempty, scalar};
 use crate::dialect::definition::{Extract, Place};
 use crate::dialect::document::{Document, pointer};
@@ -21,10 +23,10 @@ pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) 
     });
     let (message, message_at) = extractor.first_placed(sentences).unzip();
     let (code, code_at) = extractor.first_placed(&places.code).unzip();
-    Facts {
+    let mut facts = Facts {
         message,
         message_at,
-        code,
+        code: code.map(short),
         code_at,
         reason: extractor.first(&places.reason),
         operation: extractor.first(&places.operation),
@@ -33,7 +35,16 @@ pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) 
         children: extractor.children(places),
         pointers: extractor.pointers,
         ..Facts::default()
+    };
+    // A list of one, whose error is the message itself, says nothing more.
+    if let [only] = facts.children.as_slice()
+        && only.pointer.is_none()
+        && only.message == facts.message
+        && (only.code.is_none() || only.code == facts.code)
+    {
+        facts.children.clear();
     }
+    facts
 }
 
 struct Extractor<'a> {
@@ -103,6 +114,12 @@ impl Extractor<'_> {
         let mut children = Vec::new();
         for place in &places.children {
             if let Place::Pointer(pointer) = place {
+                if let Some(Value::Object(map)) = pointer::at(&self.document.tree, pointer) {
+                    let mut found = Facts::default();
+                    of_field_map(map, pointer, &mut found);
+                    self.pointers.extend(found.pointers);
+                    children.extend(found.children);
+                }
                 self.list(pointer, places, CHILD_DEPTH_MAX, &mut children);
             }
             if !children.is_empty() {
@@ -145,7 +162,11 @@ impl Extractor<'_> {
         let mut first = |places: &[Place]| {
             places.iter().find_map(|place| match place {
                 Place::Pointer(pointer) => {
-                    let text = scalar(pointer::at(item, pointer)?)?;
+                    let value = pointer::at(item, pointer)?;
+                    // A path in steps: `["body", "items", 0]`.
+                    let steps = || value.as_array()?.iter().map(scalar).collect::<Option<Vec<_>>>();
+                    let path = |steps: Vec<_>| format!("/{}", steps.join("/"));
+                    let text = scalar(value).or_else(|| steps().map(path))?;
                     self.pointers.push(format!("{at}{pointer}"));
                     Some(text)
                 }
