@@ -4,7 +4,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::children::of_field_map;
-use super::names::short;
+use super::names::{is_status_page, short};
 use super::values::{as_pointer, nonempty, scalar};
 use crate::dialect::definition::{Extract, Place};
 use crate::dialect::document::{Document, pointer};
@@ -24,10 +24,8 @@ pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) 
     let (message, message_at) = extractor.first_placed(sentences).unzip();
     let (code, code_at) = extractor.first_placed(&places.code).unzip();
     let mut facts = Facts {
-        message,
-        message_at,
-        code: code.map(short),
-        code_at,
+        message: extractor.first(sentences),
+        code: extractor.first(&places.code).map(short).filter(|code| !explains_a_status(code)),
         reason: extractor.first(&places.reason),
         operation: extractor.first(&places.operation),
         occurred_at: extractor.first(&places.date),
@@ -45,6 +43,11 @@ pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) 
         facts.children.clear();
     }
     facts
+}
+
+/// Whether the type of a problem says no more than its status.
+fn explains_a_status(code: &str) -> bool {
+    code == "about:blank" || is_status_page(code)
 }
 
 struct Extractor<'a> {
