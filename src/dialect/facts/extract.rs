@@ -24,8 +24,10 @@ pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) 
     let (message, message_at) = extractor.first_placed(sentences).unzip();
     let (code, code_at) = extractor.first_placed(&places.code).unzip();
     let mut facts = Facts {
-        message: extractor.first(sentences),
-        code: extractor.first(&places.code).map(short).filter(|code| !explains_a_status(code)),
+        message,
+        message_at,
+        code: code.map(short).filter(|code| !explains_a_status(code)),
+        code_at,
         reason: extractor.first(&places.reason),
         operation: extractor.first(&places.operation),
         occurred_at: extractor.first(&places.date),
