@@ -158,7 +158,7 @@ mod tests {
             (Vendor, Some(Problem), None, None, Problem),
             (Problem, Some(Vendor), None, None, Vendor),
             (Vendor, None, asks_problem, None, Problem),
-            // Nobody set `vendor`, so nobody may ask for it.
+            // Without a setting that allows `vendor`, a request cannot ask for it.
             (Problem, None, asks_vendor, None, Problem),
             (Problem, None, asks_vendor, all, Vendor),
             (Problem, Some(Problem), asks_vendor, all, Vendor),
