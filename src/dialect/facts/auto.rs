@@ -21,8 +21,10 @@ pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
         BodyFormat::Json | BodyFormat::Form => guesser.value(&document.tree, "", DEPTH_MAX),
         BodyFormat::Xml => guesser.xml(&document.tree),
         BodyFormat::Html | BodyFormat::Text => {
-            let message = document.tree.as_str().and_then(nonempty);
-            Facts { message, ..Facts::default() }
+            let member = |name| document.tree.get(name).and_then(Value::as_str);
+            let message = document.tree.as_str().or_else(|| member("message"));
+            let code = member("code").map(str::to_owned);
+            Facts { message: message.and_then(nonempty), code, ..Facts::default() }
         }
         BodyFormat::Empty | BodyFormat::Unreadable => Facts::default(),
     };
