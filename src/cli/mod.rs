@@ -6,12 +6,14 @@
 pub mod check;
 pub mod config;
 pub mod demo;
+pub mod dialect;
 pub mod explain;
 mod files;
 pub mod healthcheck;
 pub mod learn;
 pub mod normalise;
 pub mod problem;
+pub mod profile;
 pub mod run;
 pub mod source;
 
@@ -48,6 +50,10 @@ enum Subcommands {
     Learn(learn::LearnArgs),
     /// Prints the contract of problems: codes, JSON Schema, OpenAPI components.
     Problem(problem::ProblemArgs),
+    /// Lists the built-in dialects, or prints one.
+    Dialect(dialect::DialectArgs),
+    /// Lists the built-in profiles of vendors, or prints one.
+    Profile(profile::ProfileArgs),
     /// Prints the effective settings, or the JSON Schema of the configuration.
     Config(config::ConfigArgs),
     /// Checks whether a running gateway is ready, for container probes.
@@ -86,6 +92,14 @@ pub fn main() -> ExitCode {
         Subcommands::Problem(args) => {
             let stdin = &mut std::io::empty();
             problem::run(&args, &mut Streams { stdin, stdout: out, stderr: err })
+        }
+        Subcommands::Dialect(args) => {
+            let stdin = &mut std::io::empty();
+            dialect::run(&args, &mut Streams { stdin, stdout: out, stderr: err })
+        }
+        Subcommands::Profile(args) => {
+            let stdin = &mut std::io::empty();
+            profile::run(&args, &mut Streams { stdin, stdout: out, stderr: err })
         }
         Subcommands::Healthcheck(args) => healthcheck::run(&args, &Environment::of_process(), err),
     }
@@ -132,7 +146,7 @@ mod tests {
     use clap::CommandFactory;
 
     use super::*;
-    use crate::dialect;
+    use crate::dialect as dialects;
 
     #[test]
     fn the_clap_definition_is_valid() {
@@ -160,6 +174,10 @@ mod tests {
             "evenkeel learn --name payco one.http two.http",
             "evenkeel learn --status 400 body.json",
             "evenkeel problem schema",
+            "evenkeel dialect",
+            "evenkeel dialect graphql",
+            "evenkeel profile",
+            "evenkeel profile stripe",
             "evenkeel problem openapi",
             "evenkeel problem rate_limited --format html",
             "evenkeel healthcheck --admin 127.0.0.1:9900",
@@ -234,7 +252,7 @@ mod tests {
 
     #[test]
     fn every_builtin_dialect_is_found_by_its_name() {
-        assert!(dialect::builtin_names().any(|name| name == dialect::AUTO));
-        assert!(dialect::builtin_names().all(|name| dialect::builtin(name).is_some()));
+        assert!(dialects::builtin_names().any(|name| name == dialects::AUTO));
+        assert!(dialects::builtin_names().all(|name| dialects::builtin(name).is_some()));
     }
 }

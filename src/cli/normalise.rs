@@ -2,7 +2,9 @@
 //!
 //! It uses the code of the live gateway and sends nothing.
 
+use std::fmt;
 use std::io::Read;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -12,6 +14,8 @@ use http::header::DATE;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
 use crate::cli::Streams;
+use crate::cli::source::colours;
+use crate::config::dialect_in_file;
 use crate::dialect::{self, AUTO, BODY_BYTES_MAX, Dialect};
 use crate::outcome::{Classification, Processing, Remedy, ResponseHead, StoppedBy};
 use crate::problem::{CallContext, Problem, upstream_problem};
@@ -35,6 +39,13 @@ pub struct NormaliseArgs {
     #[arg(long, value_name = "RFC3339")]
     #[arg(value_parser = |text: &str| text.parse::<jiff::Timestamp>().map(SystemTime::from))]
     pub at: Option<SystemTime>,
+    /// Reads a successful response too, as on a route with `inspect_success: true`.
+    #[arg(long)]
+    pub inspect_success: bool,
+    /// Says on standard error which rule and which sign decided, and where message, code and wait
+    /// were found.
+    #[arg(long)]
+    pub why: bool,
     /// The file with the capture; `-` is standard input.
     #[arg(value_name = "FILE", default_value = "-")]
     pub file: String,
@@ -56,18 +67,64 @@ pub fn run(
     now: impl FnOnce() -> SystemTime,
 ) -> ExitCode {
     let (code, message) = match problem_of(args, streams.stdin, now) {
-        Ok(Some(problem)) => {
+        Ok(Judgement::Error(problem, why)) => {
+            if args.why {
+                // The problem alone stays on standard output, so that it can be piped.
+                let _ = write!(streams.stderr, "{why}");
+            }
             return match writeln!(streams.stdout, "{}", pretty(&problem)) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(_) => ExitCode::FAILURE,
             };
         }
-        Ok(None) => (1, "this response is not an error; it would pass unchanged".to_owned()),
+        Ok(Judgement::Success) => {
+            (1, "this response is not an error; it would pass unchanged".to_owned())
+        }
+        Ok(Judgement::NotInspected) => (1, NOT_INSPECTED.to_owned()),
         Err(error) => error,
     };
     // Where standard error cannot be written either, the exit code has to do.
     let _ = writeln!(streams.stderr, "evenkeel normalise: {message}");
     ExitCode::from(code)
+}
+
+const NOT_INSPECTED: &str = "a response with a status of success passes unread; with \
+                             --inspect-success it is judged as on a route with \
+                             `inspect_success: true`";
+
+/// What the gateway would make of a capture.
+enum Judgement {
+    Error(Box<Problem>, Box<Why>),
+    Success,
+    NotInspected,
+}
+
+/// What decided about a response, and where its facts were found.
+#[derive(Clone, Debug)]
+pub struct Why {
+    dialect: Box<str>,
+    rule: Box<str>,
+    sign: String,
+    message_at: Option<String>,
+    code_at: Option<String>,
+    wait_place: Option<Box<str>>,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = |at: &Option<String>| match at.as_deref() {
+            None => "not found".to_owned(),
+            Some("") => "the body".to_owned(),
+            Some(at) if at.starts_with('/') => format!("member {at}"),
+            Some(name) => format!("header {name}"),
+        };
+        writeln!(f, "dialect   {}", self.dialect)?;
+        writeln!(f, "rule      {}", self.rule)?;
+        writeln!(f, "evidence  {}", self.sign)?;
+        writeln!(f, "message   {}", place(&self.message_at))?;
+        writeln!(f, "code      {}", place(&self.code_at))?;
+        writeln!(f, "wait      {}", self.wait_place.as_deref().unwrap_or("none stated"))
+    }
 }
 
 /// One line for each member. Details too deep for serde_json's own parser are printed as sent.
@@ -90,7 +147,7 @@ fn problem_of(
     args: &NormaliseArgs,
     stdin: &mut dyn Read,
     now: impl FnOnce() -> SystemTime,
-) -> Result<Option<Problem>, CommandError> {
+) -> Result<Judgement, CommandError> {
     let dialect = dialect_named(&args.dialect)?;
     let mut capture = capture(args, stdin)?;
     for (name, value) in &args.headers {
@@ -105,7 +162,13 @@ fn problem_of(
         capture.headers.insert(DATE, value);
     }
     let wall = args.at.or(date).unwrap_or_else(now);
-    Ok(normalise(&dialect, &capture, &args.method, wall))
+    if capture.status.is_success() && !args.inspect_success {
+        return Ok(Judgement::NotInspected);
+    }
+    Ok(match explained(&dialect, &capture, &args.method, wall) {
+        Some((problem, why)) => Judgement::Error(Box::new(problem), Box::new(why)),
+        None => Judgement::Success,
+    })
 }
 
 /// The problem for a captured response; `None` when it is not an error. Successful responses are
@@ -117,6 +180,16 @@ pub fn normalise(
     method: &Method,
     wall: SystemTime,
 ) -> Option<Problem> {
+    explained(dialect, capture, method, wall).map(|(problem, _)| problem)
+}
+
+/// The same, with what decided.
+fn explained(
+    dialect: &Dialect,
+    capture: &Capture,
+    method: &Method,
+    wall: SystemTime,
+) -> Option<(Problem, Why)> {
     let head = ResponseHead { status: capture.status, headers: &capture.headers };
     let body = Some(capture.body.clone());
     let (classification, facts) = dialect::understand(dialect, head, body, wall)?;
@@ -130,7 +203,15 @@ pub fn normalise(
         documentation: dialect.documentation.as_deref(),
         ..CallContext::default()
     };
-    Some(upstream_problem(&classification, Some(&facts), &call))
+    let why = Why {
+        dialect: dialect.name.as_ref().into(),
+        rule: classification.rule.clone(),
+        sign: classification.sign.to_string(),
+        message_at: facts.message_at.clone(),
+        code_at: facts.code_at.clone(),
+        wait_place: classification.wait_place.clone(),
+    };
+    Some((upstream_problem(&classification, Some(&facts), &call), why))
 }
 
 /// Why the gateway would not send the request again, as far as the response decides that.
@@ -148,16 +229,14 @@ fn dialect_named(name: &str) -> Result<std::sync::Arc<Dialect>, CommandError> {
     if let Some(dialect) = dialect::builtin(name) {
         return Ok(dialect);
     }
-    let text = std::fs::read_to_string(name).map_err(|_| {
+    if !Path::new(name).is_file() {
         let builtin = dialect::builtin_names().collect::<Vec<_>>().join(", ");
-        (USAGE, format!("`{name}` is neither a built-in dialect ({builtin}) nor a readable file"))
-    })?;
-    let value: serde_json::Value = serde_saphyr::from_str(&text)
-        .map_err(|error| (CONFIGURATION, format!("{name}: {error}")))?;
-    let own_name = value.get("name").and_then(|name| name.as_str()).unwrap_or(name);
-    dialect::compile(own_name, &value).map(std::sync::Arc::new).map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        (CONFIGURATION, format!("{name}:\n  {}", lines.join("\n  ")))
+        let message = format!("`{name}` is neither a built-in dialect ({builtin}) nor a file");
+        return Err((USAGE, message));
+    }
+    let read = dialect_in_file(Path::new(name)).map(std::sync::Arc::new);
+    read.map_err(|diagnostics| {
+        (CONFIGURATION, format!("the dialect is not valid\n{}", diagnostics.render(colours())))
     })
 }
 
@@ -221,7 +300,7 @@ fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     use proptest::prelude::*;
     use serde_json::Value;
@@ -345,6 +424,64 @@ mod tests {
     }
 
     #[test]
+    fn why_names_the_sign_and_the_places_of_the_facts() {
+        let rows = [
+            (
+                vec!["--status", "400"],
+                r#"{"errorCode":"MINUTE_CALL_LIMIT_EXCEEDED","message":"No.","retry_in":"3s"}"#,
+                [
+                    "rule      auto",
+                    "evidence  code token \"MINUTE_CALL_LIMIT_EXCEEDED\"",
+                    "message   member /message",
+                    "code      member /errorCode",
+                    "wait      member /retry_in",
+                ],
+            ),
+            (
+                vec!["--status", "403", "--header", "Retry-After: 5"],
+                "You exceeded the request limit.",
+                [
+                    "rule      auto",
+                    "evidence  sentence matched \"exceeded the request limit.\"",
+                    "message   the body",
+                    "code      not found",
+                    "wait      header retry-after",
+                ],
+            ),
+            (
+                vec!["--status", "503", "--header", "X-RateLimit-Remaining: 0"],
+                "",
+                [
+                    "rule      auto",
+                    "evidence  header x-ratelimit-remaining: 0",
+                    "message   not found",
+                    "code      not found",
+                    "wait      none stated",
+                ],
+            ),
+            (
+                vec!["--status", "503", "--dialect", "droplink"],
+                "{\"error\":\"closed\"}",
+                [
+                    "rule      maintenance",
+                    "evidence  the rule's conditions",
+                    "message   member /error",
+                    "code      not found",
+                    "wait      none stated",
+                ],
+            ),
+        ];
+        for (arguments, body, lines) in rows {
+            let arguments: Vec<&str> = arguments.into_iter().chain(["--why"]).collect();
+            let (_, out, err) = run_with(&arguments, body);
+            assert!(serde_json::from_str::<Value>(&out).is_ok(), "{out}");
+            for line in lines {
+                assert!(err.lines().any(|it| it == line), "{line}\n{err}");
+            }
+        }
+    }
+
+    #[test]
     fn waits_until_a_date_are_measured_from_at() {
         let date = "Retry-After: Thu, 01 Jan 2026 00:01:00 GMT";
         let rows = [
@@ -373,15 +510,36 @@ mod tests {
     #[test]
     fn a_success_a_missing_status_and_an_unknown_dialect_are_errors() {
         let failure = format!("{:?}", ExitCode::FAILURE);
-        let (code, out, err) = run_with(&["--status", "200"], "{\"ok\":true}");
-        assert_eq!((format!("{code:?}"), out), (failure, String::new()));
+        let inspected = ["--status", "200", "--inspect-success"];
+        let (code, out, err) = run_with(&inspected, "{\"ok\":true}");
+        assert_eq!((format!("{code:?}"), out), (failure.clone(), String::new()));
         assert!(err.contains("not an error"), "{err}");
+        let refused = "{\"ok\":false,\"error\":\"no_such_thing\"}";
+        let (code, out, err) = run_with(&["--status", "200"], refused);
+        assert_eq!((format!("{code:?}"), out), (failure, String::new()));
+        assert!(err.contains("--inspect-success"), "{err}");
+        let (_, out, _) = run_with(&inspected, refused);
+        assert!(out.contains("no_such_thing"), "{out}");
         let (code, _, err) = run_with(&[], "{}");
         assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
         assert!(err.contains("--status"), "{err}");
         let (code, _, err) = run_with(&["--dialect", "nobody", "--status", "400"], "");
         assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(2)));
         assert!(err.contains("droplink"), "{err}");
+    }
+
+    #[test]
+    fn a_dialect_with_faults_is_shown_with_their_places() {
+        let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+        let text =
+            "extract: { mesage: /error }\nrules: [{ when: { status: 4x }, code: conflict }]\n";
+        std::fs::write(file.path(), text).unwrap();
+        let (code, _, err) =
+            run_with(&["--dialect", file.path().to_str().unwrap(), "--status", "400"], "");
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::from(78)));
+        for words in [".yaml:1:12", "did you mean `message`?", ".yaml:2:27", "accepted: a status"] {
+            assert!(err.contains(words), "{words}: {err}");
+        }
     }
 
     #[test]

@@ -9,13 +9,24 @@ use std::ops::RangeInclusive;
 use super::diagnostic::{Diagnostic, DiagnosticCode, Diagnostics};
 use super::format::{self, AnyFormat, Mismatch};
 use super::item::{Content, Field, Item, SecretRef};
-use super::keys::{self, Data, Element, Key, Keys, Kind, SECRETS};
+use super::keys::{self, Data, Element, Groups, Key, Keys, Kind, SECRETS};
 use super::suggest::{self, Suggestion};
 use super::synonyms::RENAMED;
 use super::tree::{Location, Member, Node, Value};
 
 pub(super) fn layer(node: Node, diagnostics: &mut Diagnostics) -> Item {
     Checker { diagnostics, path: Vec::new() }.map(node, Keys::of(keys::FILE))
+}
+
+/// Checks a part of a layer; `path` is where it belongs.
+pub(super) fn part(
+    node: Node,
+    groups: Groups,
+    path: &[&str],
+    diagnostics: &mut Diagnostics,
+) -> Item {
+    let path = path.iter().map(|&part| part.to_owned()).collect();
+    Checker { diagnostics, path }.map(node, Keys::of(groups))
 }
 
 struct Checker<'d> {

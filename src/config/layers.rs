@@ -1,8 +1,8 @@
 //! Where configuration is read from, in the order of the layers.
 //!
-//! Weakest first: dialect files, an image's defaults in the environment, files as given, the
-//! environment, `--set`, other flags. A layer that cannot be read does not keep the others from
-//! being checked.
+//! Weakest first: files of dialects and profiles, an image's defaults in the environment, files
+//! as given, the environment, `--set`, other flags. A layer that cannot be read does not keep the
+//! others from being checked.
 
 use std::ffi::OsString;
 use std::fs;
@@ -96,7 +96,9 @@ impl Gatherer<'_> {
         let first = files.first().filter(|file| file.as_os_str() != "-");
         if let Some(first) = first {
             let home = if first.is_dir() { Some(first.as_path()) } else { first.parent() };
-            self.dialects(&home.unwrap_or(Path::new("")).join("dialects"));
+            let home = home.unwrap_or(Path::new(""));
+            self.entries_in_files(home, "dialects");
+            self.entries_in_files(home, "profiles");
         }
     }
 
@@ -180,16 +182,15 @@ impl Gatherer<'_> {
         read.ok().flatten()
     }
 
-    /// Dialects in files of their own are weaker than any file that names the same.
-    fn dialects(&mut self, folder: &Path) {
-        for file in yaml_files(folder) {
+    /// Dialects and profiles in files of their own are weaker than any file that names the same.
+    fn entries_in_files(&mut self, home: &Path, key: &'static str) {
+        for file in yaml_files(&home.join(key)) {
             let Some(node) = self.document(SourceName::File(file.clone()), read_text(&file)) else {
                 continue;
             };
             let name = file.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             let at = node.at;
-            let dialect = Node { at, value: branch(at, [name], node).value };
-            let whole = branch(at, ["dialects"], dialect);
+            let whole = branch(at, [key, name], node);
             let item = check::layer(whole, self.diagnostics);
             self.layers.insert(0, item);
         }

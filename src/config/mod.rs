@@ -5,6 +5,7 @@
 //!   → a document with locations       yaml, tree        what is written, and where
 //!   → checked values, per layer       check             against the settings declared in keys
 //!   → one tree                        merge             the config crate layers
+//!   → with profiles beneath           profile           what is known of a vendor
 //!   → Settings                        resolve           what depends on more than one value
 //! ```
 //!
@@ -13,6 +14,7 @@
 
 mod check;
 mod diagnostic;
+mod dialect_file;
 mod environment;
 mod files;
 mod format;
@@ -20,6 +22,7 @@ mod item;
 mod keys;
 mod layers;
 mod merge;
+mod profile;
 mod provenance;
 mod render;
 mod resolve;
@@ -35,8 +38,10 @@ mod yaml;
 use std::net::SocketAddr;
 
 pub use diagnostic::{DiagnosticCode, Diagnostics};
+pub use dialect_file::dialect_in_file;
 pub use environment::Environment;
 pub use layers::{Flags, LoadRequest};
+pub use profile::{BuiltInProfile, built_in_profiles};
 pub use provenance::{EffectiveValue, Origin, Provenance};
 pub use render::Colours;
 pub use schema::schema;
@@ -63,6 +68,7 @@ pub fn load(request: &LoadRequest, environment: &Environment) -> Result<Loaded, 
         }
     };
     let before = diagnostics.list.len();
+    let merged = profile::apply(merged, &mut diagnostics);
     let loaded = resolve::resolve(&merged, environment, request.secrets, &mut diagnostics);
     loaded.ok_or_else(|| {
         if unread > 0 {

@@ -12,7 +12,7 @@ use annotate_snippets::{
 use serde_json::{Value, json};
 
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::tree::{Location, SourceName};
+use super::tree::Location;
 
 /// Diagnostics that are shown to people; the first ones need attention first.
 const SHOWN_MAX: usize = 100;
@@ -134,13 +134,7 @@ impl Diagnostics {
     }
 
     fn in_text(&self, at: Option<Location>) -> bool {
-        at.is_some_and(|at| {
-            at.line > 0
-                && matches!(
-                    self.sources.of(at).name,
-                    SourceName::File(_) | SourceName::Stdin | SourceName::Program
-                )
-        })
+        at.is_some_and(|at| at.line > 0 && self.sources.of(at).name.has_lines())
     }
 }
 

@@ -14,7 +14,11 @@ pub fn schema() -> Value {
     schema.insert("$schema".into(), "https://json-schema.org/draft/2020-12/schema".into());
     schema.insert("title".into(), "evenkeel.yaml".into());
     schema.extend(object(Keys::of(keys::FILE)));
-    Value::Object(schema)
+    let mut schema = Value::Object(schema);
+    // The URL is that of the profile, where one is used.
+    schema["properties"]["upstreams"]["additionalProperties"]["anyOf"] =
+        json!([{ "required": ["url"] }, { "required": ["use"] }, { "type": "null" }]);
+    schema
 }
 
 fn object(keys: Keys) -> Map<String, Value> {

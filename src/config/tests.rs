@@ -62,7 +62,11 @@ fn environment() -> Environment {
 }
 
 /// Loads a text as if it were a file, with these variables and `--set`s.
-fn load_text(text: &str, env: &Environment, sets: &[&str]) -> Result<Loaded, Box<Diagnostics>> {
+pub(super) fn load_text(
+    text: &str,
+    env: &Environment,
+    sets: &[&str],
+) -> Result<Loaded, Box<Diagnostics>> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("evenkeel.yaml");
     std::fs::write(&file, text).unwrap();
@@ -71,7 +75,7 @@ fn load_text(text: &str, env: &Environment, sets: &[&str]) -> Result<Loaded, Box
     load(&request, env)
 }
 
-fn messages(diagnostics: &Diagnostics) -> Vec<String> {
+pub(super) fn messages(diagnostics: &Diagnostics) -> Vec<String> {
     let line = |diagnostic: &Diagnostic| {
         let at = diagnostics.position(diagnostic).map(|at| at.to_string()).unwrap_or_default();
         format!("{at}: {} [{}]", diagnostic.message, diagnostic.key)
@@ -250,10 +254,13 @@ fn every_key_inside(item: &Item, kind: Kind, path: &str) {
     }
 }
 
-/// What `defaults` shows, an upstream and a route's entry need not show again.
+/// What `defaults` shows, an upstream and a route's entry need not show again; nor a profile what
+/// an upstream shows.
 fn is_also_in_defaults(path: &str, key: &str) -> bool {
     let upstream = path == ".upstreams" || path == ".upstreams.routes";
-    upstream && Keys::of(keys::UPSTREAM_DEFAULTS).find(key).is_some()
+    let has = |groups| Keys::of(groups).find(key).is_some();
+    let profile = path == ".profiles" || path == ".profiles.tiers" || path == ".profiles.routes";
+    upstream && has(keys::UPSTREAM_DEFAULTS) || profile && has(keys::UPSTREAM)
 }
 
 #[test]
@@ -521,6 +528,7 @@ fn the_schema_accepts_the_reference_and_rejects_wrong_files() {
         assert_eq!(found, [""; 0]);
     }
     let whole = data(&reference.replace("#? ", ""));
+    assert!(!accepts.is_valid(&data("upstreams: { v: { route: / } }")), "no URL and no profile");
     every_property(&schema["properties"]["dialects"], &whole["dialects"], "dialects");
     for wrong in
         ["09-unknown-key-nearest", "12-missing-keys", "31-unit-missing", "47-secret-written-down"]

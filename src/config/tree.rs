@@ -140,12 +140,24 @@ pub(super) enum SourceName {
     Stdin,
     /// The program itself; the demo writes its own configuration.
     Program,
+    /// A built-in profile.
+    Profile(&'static str),
     /// A variable of the environment.
     Variable(String),
     /// `--set`, with its key.
     Set(String),
     /// Another flag, like `--limit`.
     Flag(&'static str),
+}
+
+impl SourceName {
+    /// Whether it is a text that people see in lines.
+    pub(super) const fn has_lines(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Stdin | Self::Program | Self::Profile(_) => true,
+            Self::Variable(_) | Self::Set(_) | Self::Flag(_) => false,
+        }
+    }
 }
 
 impl Sources {
@@ -165,8 +177,7 @@ impl Sources {
 
     pub(super) fn position(&self, at: Location) -> Position {
         let name = self.of(at).name.clone();
-        let in_text = at.line > 0
-            && matches!(name, SourceName::File(_) | SourceName::Stdin | SourceName::Program);
+        let in_text = at.line > 0 && name.has_lines();
         Position { line: in_text.then_some(at.line), column: at.column, name }
     }
 
@@ -176,6 +187,7 @@ impl Sources {
             SourceName::File(path) => path.parent().unwrap_or(Path::new("")),
             SourceName::Stdin
             | SourceName::Program
+            | SourceName::Profile(_)
             | SourceName::Variable(_)
             | SourceName::Set(_)
             | SourceName::Flag(_) => Path::new(""),
@@ -210,11 +222,12 @@ impl Position {
         self.name.to_string()
     }
 
-    /// `file`, `environment`, `set` or `flag`.
+    /// `file`, `profile`, `environment`, `set` or `flag`.
     #[must_use]
     pub const fn layer(&self) -> &'static str {
         match self.name {
             SourceName::File(_) | SourceName::Stdin | SourceName::Program => "file",
+            SourceName::Profile(_) => "profile",
             SourceName::Variable(_) => "environment",
             SourceName::Set(_) => "set",
             SourceName::Flag(_) => "flag",
@@ -237,6 +250,7 @@ impl fmt::Display for SourceName {
             Self::File(path) => write!(f, "{}", path.display()),
             Self::Stdin => f.write_str("stdin"),
             Self::Program => f.write_str("built in"),
+            Self::Profile(name) => write!(f, "profile {name}"),
             Self::Variable(name) => write!(f, "environment {name}"),
             Self::Set(key) => write!(f, "--set {key}"),
             Self::Flag(flag) => f.write_str(flag),

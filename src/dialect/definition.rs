@@ -13,7 +13,7 @@ use crate::outcome::{Code, FailureKind, HoldCause, Support};
 /// The pace after a throttle: half, unless a rule says otherwise (D29).
 pub(super) const SLOW_SIXTEENTHS: u8 = 8;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Dialect {
     /// The name in the configuration.
     pub name: Arc<str>,
@@ -71,6 +71,26 @@ pub struct Extract {
     pub child_pointer: Vec<Place>,
     /// Members that are left out of the details, at any depth (W9).
     pub ignore: Vec<Box<str>>,
+}
+
+impl Extract {
+    /// These places, then those of a dialect that is extended.
+    pub(super) fn before(mut self, base: Self) -> Self {
+        self.message.extend(base.message);
+        self.code.extend(base.code);
+        self.reason.extend(base.reason);
+        self.details.extend(base.details);
+        self.reference.extend(base.reference);
+        self.date.extend(base.date);
+        self.operation.extend(base.operation);
+        self.children.extend(base.children);
+        self.child_message.extend(base.child_message);
+        self.child_code.extend(base.child_code);
+        self.child_details.extend(base.child_details);
+        self.child_pointer.extend(base.child_pointer);
+        self.ignore.extend(base.ignore);
+        self
+    }
 }
 
 /// A part of a response.

@@ -145,6 +145,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             let body = ResponseBody::resumed(read, rest, idle, permit, context);
             return Ok(CallResult::Response(Response::from_parts(parts, body), scan));
         };
+        let (upstream, rule) = (&call.settings.name, &classification.rule);
+        tracing::debug!(%upstream, %rule, evidence = %classification.sign, "error classified");
         if !facts.recognised {
             self.shard.unrecognised(call.upstream);
         }

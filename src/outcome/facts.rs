@@ -31,6 +31,11 @@ pub struct Facts {
     pub children: Vec<ChildError>,
     /// Set when the body is a problem written by another gateway of ours.
     pub relayed: Option<Box<RelayedProblem>>,
+    /// Further codes and sentences of the same error, which count only as evidence.
+    pub beside: Vec<String>,
+    /// Where message and code were found: a JSON Pointer, or the name of a header.
+    pub message_at: Option<String>,
+    pub code_at: Option<String>,
     /// JSON Pointers to the values of the body that these facts repeat; `details` leaves them out.
     pub pointers: Vec<String>,
 }
@@ -66,8 +71,12 @@ impl Facts {
     /// These facts, with what is missing taken from others.
     #[must_use]
     pub fn or(mut self, other: Self) -> Self {
-        self.message = self.message.or(other.message);
-        self.code = self.code.or(other.code);
+        if self.message.is_none() {
+            (self.message, self.message_at) = (other.message, other.message_at);
+        }
+        if self.code.is_none() {
+            (self.code, self.code_at) = (other.code, other.code_at);
+        }
         self.reason = self.reason.or(other.reason);
         self.reference = self.reference.or(other.reference);
         self.operation = self.operation.or(other.operation);
@@ -76,6 +85,7 @@ impl Facts {
         if self.children.is_empty() {
             self.children = other.children;
         }
+        self.beside.extend(other.beside);
         self.pointers.extend(other.pointers);
         self
     }

@@ -10,7 +10,7 @@ mod response;
 mod standing;
 
 pub use advice::{Advice, STRIPE_SHOULD_RETRY, X_SHOULD_RETRY};
-pub use classification::{Classification, LearnedLimit, Processing, Remedy};
+pub use classification::{Classification, LearnedLimit, Processing, Remedy, Sign};
 pub use code::{Basis, Code, Source, StoppedBy, Support, SupportWhen, TYPE_PREFIX};
 pub use facts::{CHILDREN_MAX, ChildError, ErrorMember, Facts, RelayedProblem};
 pub use failure::{Delivery, Failure, FailureKind, cause};

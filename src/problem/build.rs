@@ -318,13 +318,15 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
-    use crate::outcome::{Basis, ErrorMember, Processing};
+    use crate::outcome::{Basis, ErrorMember, Processing, Sign};
     use crate::problem::{Redactor, problem_headers, schema};
 
     fn classification(code: Code) -> Classification {
         Classification {
             code,
             rule: "test".into(),
+            sign: Sign::Status,
+            wait_place: None,
             processing: Processing::Unknown,
             remedy: Remedy::Backoff,
             hold: None,

@@ -7,7 +7,8 @@ use http::StatusCode;
 
 use super::{CallContext, Occurrence, Problem, gateway_problem, upstream_problem};
 use crate::outcome::{
-    Basis, ChildError, Classification, Code, Facts, HoldCause, Processing, Remedy, StoppedBy, Wait,
+    Basis, ChildError, Classification, Code, Facts, HoldCause, Processing, Remedy, Sign, StoppedBy,
+    Wait,
 };
 
 const REQUEST_ID: &str = "01939f0e-8c5e-7d3a-9b1e-0c5a7f2e4d61";
@@ -139,10 +140,12 @@ fn vendor_problem(
     let classification = Classification {
         code,
         rule: "general".into(),
+        sign: Sign::Status,
         processing: Processing::Unknown,
         remedy,
         hold: None,
         wait,
+        wait_place: None,
         learned: None,
         standing: None,
         support: None,

@@ -112,13 +112,15 @@ mod tests {
     use http::Method;
 
     use super::*;
-    use crate::outcome::{Basis, HoldCause, HoldScope, Processing, Wait};
+    use crate::outcome::{Basis, HoldCause, HoldScope, Processing, Sign, Wait};
     use crate::retry::replay::{BodyState, RepeatPermission};
 
     fn trouble(processing: Processing, remedy: Remedy) -> Classification {
         Classification {
             code: Code::UpstreamError,
             rule: "test".into(),
+            sign: Sign::Status,
+            wait_place: None,
             processing,
             remedy,
             hold: None,

@@ -114,7 +114,6 @@ fn no_sdk_makes_more_sends_through_the_gateway_than_one_of_the_two_alone() {
         ("429 with a wait in ms", json("429 Too Many Requests", &["retry-after-ms: 50"])),
         ("429", json("429 Too Many Requests", &[])),
         ("SlowDown", slow_down()),
-        ("500 with the advice to retry", json("500 Oops", &["stripe-should-retry: true"])),
     ];
     // A boto3 with fewer attempts, because each of them waits for a hold twice as long.
     let standard = Sdk {
@@ -133,6 +132,12 @@ fn no_sdk_makes_more_sends_through_the_gateway_than_one_of_the_two_alone() {
         ] {
             cases.push((sdk, more, *what, trouble.clone()));
         }
+    }
+    // An SDK that obeys the vendor's advice to retry has to be known as such.
+    let advised = json("500 Oops", &["x-should-retry: true", "stripe-should-retry: true"]);
+    let told = "client_retries: true\n";
+    for (sdk, more) in [(STAINLESS, ""), (STRIPE, ""), (READS_ADVICE, told), (standard, "")] {
+        cases.push((sdk, more, "500 with the advice to retry", advised.clone()));
     }
     cases.push((BOTO, "", "500", troubles[0].1.clone()));
     cases.push((BLIND, "client_retries: true\n", "500", troubles[0].1.clone()));

@@ -4,6 +4,7 @@
 //! comments on declarations give the reason of the default; the text inside is what users read.
 
 mod declare;
+mod profile;
 mod top;
 mod units;
 mod upstream;
@@ -12,6 +13,7 @@ pub(super) use declare::{
     Absent, Data, Declaration, Element, Groups, Key, Keys, Kind, List, Maps, Optional, SECRETS,
     SecretSetting, Setting,
 };
+pub(super) use profile::*;
 pub(super) use top::*;
 pub(super) use upstream::*;
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::declare::*;
+use super::profile::PROFILE;
 use super::units::{DAY, GIB, HOUR, KIB, MIB, SECOND};
 use super::upstream::{SPACING, UPSTREAM, UPSTREAM_DEFAULTS};
 use crate::config::format::{
@@ -122,6 +123,11 @@ group! {
     DIALECTS: Entries = Declared::new("dialects", Named { of: Element::Dialect, max: 1_000 },
         Absent::Means("only the built-in ones"),
         "Own dialects, by name; also files in `dialects/` beside the main file. \
+         The same name replaces a built-in one.");
+
+    PROFILES: Entries = Declared::new("profiles", Named { of: Element::Map(PROFILE), max: 1_000 },
+        Absent::Means("only the built-in ones"),
+        "Own profiles, by name; also files in `profiles/` beside the main file. \
          The same name replaces a built-in one.");
 
     REPLAY: Section = section("replay",

@@ -11,12 +11,13 @@ use crate::config::format::{
     Percent, Prefix, Rate, Size, Span, Token, UpstreamUrl, Word,
 };
 use crate::gateway::{ClientAddress, Redirects};
+use crate::outcome::SupportWhen;
 use crate::problem::StatusPolicy;
 use crate::retry::client::ClientRetries;
 use crate::upstream::Protocol;
 
 /// One upstream.
-pub(crate) static UPSTREAM: Groups = &[UPSTREAM_ONLY, CONNECTION, POLICY];
+pub(crate) static UPSTREAM: Groups = &[VENDOR, UPSTREAM_ONLY, GRANTS, CONNECTION, POLICY];
 /// What is merged into every upstream.
 pub(crate) static UPSTREAM_DEFAULTS: Groups = &[CONNECTION, POLICY];
 /// One entry of `routes`.
@@ -27,21 +28,12 @@ pub(crate) static ALLOWANCE: Groups = &[ALLOWANCE_ONLY, SPACING];
 pub(crate) static MATCHER: Groups = &[MATCHER_SETTINGS];
 
 group! {
-    UPSTREAM_ONLY:
+    /// What a profile may know too.
+    VENDOR:
 
-    URL: Optional<UpstreamUrl> = optional("url", UpstreamUrl, Absent::Required,
+    URL: Optional<UpstreamUrl> = optional("url", UpstreamUrl,
+        Absent::Means("that of the profile; required without one"),
         "The URL of the vendor's API; its path takes the place of the route's prefix.");
-
-    ROUTE: Section = Declared::new("route", Map::INSIDE.or_bare("path"),
-        Absent::Means("the path `/<name>`"),
-        "Which requests it gets: a path prefix, or `{ host, path }`.");
-
-    ROUTE_HOST: Optional<Host> = optional("route.host", Host, Absent::Means("any host"),
-        "The host that clients ask for.");
-
-    ROUTE_PATH: Optional<Prefix> = optional("route.path", Prefix,
-        Absent::Means("`/` with a host, `/<name>` without"),
-        "The prefix of whole segments that is removed.");
 
     ACCOUNT: Section = Declared::new("account", Map::INSIDE,
         Absent::Means("one account per upstream"), "The account that the vendor counts.");
@@ -53,6 +45,36 @@ group! {
     ACCOUNT_NAME: Optional<Token> = optional("account.name",
         Token { accepted: "a name of letters, digits and `-`" }, Absent::Means("not shared"),
         "Upstreams with the same name share one account.");
+
+    EXEMPT_EVERYWHERE: Maps = Declared::new("exempt", MapList { of: MATCHER, max: 64 },
+        Absent::Means("no call"),
+        "Which calls no allowance counts that has no `exempt` of its own.");
+
+    ROUTES: Maps = Declared::new("routes", MapList { of: ROUTE_ENTRY, max: 256 },
+        Absent::Means("every call is treated alike"),
+        "Calls that are treated differently; the first match wins.");
+}
+
+group! {
+    /// What the vendor grants: an upstream, and a tier of a profile.
+    GRANTS:
+
+    ALLOWANCES: Entries = Declared::new("allowances",
+        Named { of: Element::Shorthand("limit", ALLOWANCE), max: 64 },
+        Absent::Means("nothing is counted"),
+        "What the vendor grants, by name; a single limit may stand for `{ limit: … }`.");
+}
+
+group! {
+    UPSTREAM_ONLY:
+
+    USE: Optional<Token> = optional("use", Token { accepted: "the name of a profile" },
+        Absent::Means("no profile"),
+        "A profile, own or built in: what is known of the vendor. `evenkeel profile` lists them.");
+
+    TIER: Optional<Token> = optional("tier", Token { accepted: "the name of one of its tiers" },
+        Absent::Means("no allowance but those written here"),
+        "The tier of the profile whose allowances are in force.");
 
     AUTH: Section = Declared::new("auth", Map::INSIDE,
         Absent::Means("the client's own credential is sent on"),
@@ -68,14 +90,17 @@ group! {
     AUTH_VALUE: SecretSetting =
         Declared::new("auth.value", SecretReference, Absent::Required, "The credential.");
 
-    ALLOWANCES: Entries = Declared::new("allowances",
-        Named { of: Element::Shorthand("limit", ALLOWANCE), max: 64 },
-        Absent::Means("nothing is counted"),
-        "What the vendor grants, by name; a single limit may stand for `{ limit: … }`.");
+    ROUTE: Section = Declared::new("route", Map::INSIDE.or_bare("path"),
+        Absent::Means("the path `/<name>`"),
+        "Which requests it gets: a path prefix, or `{ host, path }`.");
 
-    ROUTES: Maps = Declared::new("routes", MapList { of: ROUTE_ENTRY, max: 256 },
-        Absent::Means("every call is treated alike"),
-        "Calls that are treated differently; the first match wins.");
+    ROUTE_HOST: Optional<Host> = optional("route.host", Host, Absent::Means("any host"),
+        "The host that clients ask for.");
+
+    ROUTE_PATH: Optional<Prefix> = optional("route.path", Prefix,
+        Absent::Means("`/` with a host, `/<name>` without"),
+        "The prefix of whole segments that is removed.");
+
 }
 
 group! {
@@ -162,9 +187,6 @@ group! {
 
     REPEATABLE: Setting<Flag> = setting("repeatable", Flag, false,
         "The operation may be performed twice, whatever its method.");
-
-    INSPECT_SUCCESS: Setting<Flag> = setting("inspect_success", Flag, false,
-        "Answers that claim success are inspected too.");
 
     REQUIRE: List<HeaderField> = Declared::new("require",
         Values { format: HeaderField::ANY, min: 0, max: 16 }, Absent::Means("no header"),
@@ -253,6 +275,31 @@ group! {
     DIALECT: Setting<FreeText> = setting("dialect",
         FreeText { accepted: "the name of a dialect, own or built in" }, Cow::Borrowed("auto"),
         "How the vendor reports errors.");
+
+    DOCUMENTATION: Optional<FreeText> = optional("documentation",
+        FreeText { accepted: "a URL" }, Absent::Means("that of the dialect"),
+        "Where the vendor documents its errors; shown in problems.");
+
+    SUPPORT: Section = Declared::new("support", Map::INSIDE.or_bare("contact"),
+        Absent::Means("that of the dialect"), "Where clients may ask for help.");
+
+    SUPPORT_CONTACT: Optional<FreeText> = optional("support.contact",
+        FreeText { accepted: "an address, like help@vendor.example" }, Absent::Required,
+        "The address.");
+
+    /// Asking earlier is of no use: the retries may still succeed.
+    SUPPORT_WHEN: Setting<Word<SupportWhen>> = setting("support.when",
+        Word(&[
+            ("exhausted", SupportWhen::Exhausted),
+            ("always", SupportWhen::Always),
+            ("hint", SupportWhen::Hint),
+        ]),
+        SupportWhen::Exhausted, "When it is named: once the retries are used up, in every \
+        problem, or as a hint beside the documentation.");
+
+    /// A success is not read unless asked for.
+    INSPECT_SUCCESS: Setting<Flag> = setting("inspect_success", Flag, false,
+        "Answers that claim success are inspected too.");
 
     WAIT: Section =
         section("wait", "How long a call may be held before its last attempt starts.");

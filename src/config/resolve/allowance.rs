@@ -26,7 +26,11 @@ impl<'a> Resolver<'a> {
         let counts = scope.own(&keys::COUNTED).map(matcher);
         let mode = self.get(&scope, &keys::MODE);
         self.record_own(&scope, &keys::EXEMPT);
-        let exempt = scope.maps(&keys::EXEMPT).iter().map(matcher).collect();
+        let exempt = match scope.own(&keys::EXEMPT) {
+            Some(_) => scope.maps(&keys::EXEMPT),
+            None => upstream.maps(&keys::EXEMPT_EVERYWHERE),
+        };
+        let exempt = exempt.iter().map(matcher).collect();
         let grant = grant?;
         let linger = self.linger(&scope, &grant);
         Some(Allowance { name: (*field.key).into(), grant, counts, exempt, mode, linger })

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::reader::{Resolver, Scope};
 use crate::config::diagnostic::{Diagnostic, DiagnosticCode, nearest};
-use crate::config::item::{Content, Item};
-use crate::config::keys;
+use crate::config::dialect_file::report;
+use crate::config::item::{Content, Field, Item};
+use crate::config::keys::{self, Declaration as _};
 use crate::config::provenance::Origin;
 use crate::config::tree::Node;
 use crate::dialect::{self, Dialect, DialectError, Rule};
@@ -15,38 +16,77 @@ use crate::dialect::{self, Dialect, DialectError, Rule};
 impl<'a> Resolver<'a> {
     pub(super) fn define_dialects(&mut self, root: &Scope<'a>) {
         for field in root.entries(&keys::DIALECTS) {
-            let key = format!("{}.{}", root.key(&keys::DIALECTS), field.key);
-            let compiled = if let Content::Data(node) = &field.item.content {
-                self.compile(&field.key, node, &key)
-            } else {
-                None
-            };
-            self.own_dialects.insert(field.key.to_string(), compiled.map(Arc::new));
+            self.define_dialect(root, field, &[]);
         }
     }
 
-    fn compile(&mut self, name: &str, node: &Node, key: &str) -> Option<Dialect> {
-        let data = node.to_json();
-        let compiled = dialect::compile(name, &data);
-        let compiled = compiled.map_err(|errors| self.report(node, key, &errors, "")).ok()?;
+    /// Defines a dialect, and before it the one that it extends. `waiting` are those that extend
+    /// this one.
+    fn define_dialect(
+        &mut self,
+        root: &Scope<'a>,
+        field: &'a Field,
+        waiting: &[&'a str],
+    ) -> Option<Arc<Dialect>> {
+        let name = &*field.key;
+        if let Some(known) = self.own_dialects.get(name) {
+            return known.clone();
+        }
+        let compiled = if let Content::Data(node) = &field.item.content {
+            let data = node.to_json();
+            let waiting: Vec<&str> = waiting.iter().copied().chain([name]).collect();
+            let base = dialect::extends(&data).map(|base| self.base(root, base, &waiting));
+            let base = base.transpose().map(Option::flatten);
+            self.compile(name, node, &data, base)
+        } else {
+            None
+        };
+        let compiled = compiled.map(Arc::new);
+        self.own_dialects.insert(name.to_owned(), compiled.clone());
+        compiled
+    }
+
+    /// The dialect that the last of `waiting` extends; none if it is faulty. One may extend the
+    /// built-in dialect whose name it takes.
+    fn base(
+        &mut self,
+        root: &Scope<'a>,
+        base: &str,
+        waiting: &[&'a str],
+    ) -> Result<Option<Arc<Dialect>>, DialectError> {
+        let (name, own) = (waiting.last().copied(), root.entries(&keys::DIALECTS));
+        let built_in = dialect::builtin(base);
+        if let Some(first) = waiting.iter().position(|waiting| *waiting == base)
+            && (name != Some(base) || built_in.is_none())
+        {
+            let through = waiting.get(first + 1..).unwrap_or_default();
+            return Err(DialectError::circle(base, through));
+        }
+        match own.iter().find(|field| *field.key == *base && name != Some(base)) {
+            Some(field) => Ok(self.define_dialect(root, field, waiting)),
+            None => {
+                let mut known: Vec<&str> = dialect::builtin_names().collect();
+                known.extend(own.iter().map(|field| &*field.key).filter(|own| name != Some(*own)));
+                let unknown = || DialectError::unknown_base(base, known.into_iter());
+                built_in.map(Some).ok_or_else(unknown)
+            }
+        }
+    }
+
+    fn compile(
+        &mut self,
+        name: &str,
+        node: &Node,
+        data: &Value,
+        base: Result<Option<Arc<Dialect>>, DialectError>,
+    ) -> Option<Dialect> {
+        let key = format!("{}.{name}", keys::DIALECTS.path());
+        let compiled = dialect::compile_extending(name, data, base);
+        let compiled =
+            compiled.map_err(|errors| report(self.diagnostics, node, &key, &errors)).ok()?;
         let origin = Origin::Written(self.diagnostics.sources.position(node.at));
-        self.provenance.record(key.to_owned(), data.to_string(), origin);
+        self.provenance.record(key, data.to_string(), origin);
         Some(compiled)
-    }
-
-    /// Reports errors in a dialect at the location of the data they point to.
-    fn report(&mut self, node: &Node, key: &str, errors: &[DialectError], root: &str) {
-        for error in errors {
-            let pointer = error.pointer.strip_prefix(root).unwrap_or(&error.pointer);
-            let (key_at, value_at) = node.at_pointer(pointer);
-            let name = pointer.rsplit('/').next().unwrap_or_default();
-            let names_the_key = error.message.contains(&format!("`{name}`"));
-            let at = if names_the_key { key_at } else { value_at };
-            let key = format!("{key}{}", pointer.replace('/', "."));
-            let diagnostic = Diagnostic::new(DiagnosticCode::Type, Some(at), &error.message);
-            let diagnostic = diagnostic.key(key).accepted(&error.accepted);
-            self.diagnostics.push(diagnostic.nearest(error.nearest.clone()));
-        }
     }
 
     /// The dialect in force in a scope, with the scope's own rules before the dialect's.
@@ -89,7 +129,13 @@ impl<'a> Resolver<'a> {
         let Content::Data(node) = &item.content else { return None };
         let rules = node.to_json();
         let compiled = dialect::compile(name, &json!({ "rules": rules }));
-        let compiled = compiled.map_err(|errors| self.report(node, key, &errors, "/rules")).ok()?;
+        let below_rules = |mut errors: Vec<DialectError>| {
+            for error in &mut errors {
+                error.pointer = error.pointer.replacen("/rules", "", 1);
+            }
+            report(self.diagnostics, node, key, &errors);
+        };
+        let compiled = compiled.map_err(below_rules).ok()?;
         let origin = Origin::Written(self.diagnostics.sources.position(node.at));
         self.provenance.record(key.to_owned(), rules.to_string(), origin);
         Some(compiled.rules)

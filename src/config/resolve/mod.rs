@@ -8,8 +8,10 @@ mod clients;
 mod dialect;
 mod matchers;
 mod policy;
+mod profile;
 mod reader;
 mod unused;
+mod unused_rules;
 mod upstream;
 
 use std::collections::BTreeMap;

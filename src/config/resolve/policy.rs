@@ -1,14 +1,16 @@
 //! The policy of one kind of call, from `defaults`, the dialect, the upstream and the route entry.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::reader::{Resolver, Scope};
 use crate::config::format::Length;
 use crate::config::item::Item;
-use crate::config::keys;
+use crate::config::keys::{self, Declaration};
 use crate::config::provenance::Origin;
 use crate::dialect::Dialect;
 use crate::gateway::{AddKey, CallPolicy, Expose, Idempotency, Inspect, Repeat};
+use crate::outcome::Support;
 use crate::retry::backoff::Backoff;
 use crate::routing::route::Matcher;
 
@@ -17,6 +19,7 @@ impl<'a> Resolver<'a> {
     pub(super) fn call_policy(&mut self, scope: &Scope<'a>) -> Option<CallPolicy> {
         let dialect = self.dialect(scope);
         let attempt_timeout = self.attempt_timeout(scope, dialect.as_deref());
+        let dialect = dialect.map(|dialect| self.described(scope, dialect));
         let (wait, wait_max) = self.wait(scope);
         let policy = CallPolicy {
             attempt_timeout,
@@ -40,7 +43,10 @@ impl<'a> Resolver<'a> {
             redirects: self.get(scope, &keys::REDIRECTS),
             client_address: self.get(scope, &keys::CLIENT_ADDRESS),
             repeat: Repeat::ByMethod,
-            inspect: Inspect::Errors,
+            inspect: match self.get(scope, &keys::INSPECT_SUCCESS) {
+                true => Inspect::SuccessToo,
+                false => Inspect::Errors,
+            },
             require: Vec::new(),
             expose: Expose {
                 server_timing: self.get(scope, &keys::EXPOSE_SERVER_TIMING),
@@ -54,11 +60,9 @@ impl<'a> Resolver<'a> {
     /// The policy of a route entry, with the settings that only such an entry has.
     pub(super) fn entry_policy(&mut self, scope: &Scope<'a>) -> Option<CallPolicy> {
         let repeatable = self.get(scope, &keys::REPEATABLE);
-        let inspect_success = self.get(scope, &keys::INSPECT_SUCCESS);
         let require = self.list(scope, &keys::REQUIRE);
         Some(CallPolicy {
             repeat: if repeatable { Repeat::Declared } else { Repeat::ByMethod },
-            inspect: if inspect_success { Inspect::SuccessToo } else { Inspect::Errors },
             require: require.into_iter().map(|header| header.name).collect(),
             ..self.call_policy(scope)?
         })
@@ -76,6 +80,37 @@ impl<'a> Resolver<'a> {
             }
             Some(_) | None => self.get(scope, &keys::ATTEMPT_TIMEOUT),
         }
+    }
+
+    /// The dialect with the documentation and the support contact of the scope, which are weaker
+    /// than the dialect's own where they are written under `defaults`.
+    fn described(&mut self, scope: &Scope<'a>, dialect: Arc<Dialect>) -> Arc<Dialect> {
+        let has = |written: Option<&Item>, known: bool, weak: Option<&Item>| {
+            written.or(if known { None } else { weak }).is_some()
+        };
+        let weak = |setting: &dyn Declaration| scope.weak.and_then(|it| it.find(setting.path()));
+        let (strong, known) = (scope.strong(&keys::DOCUMENTATION), dialect.documentation.is_some());
+        let documentation = has(strong, known, weak(&keys::DOCUMENTATION))
+            .then(|| self.optional(scope, &keys::DOCUMENTATION))
+            .flatten();
+        let (strong, known) = (scope.strong(&keys::SUPPORT_CONTACT), dialect.support.is_some());
+        let contact = has(strong, known, weak(&keys::SUPPORT_CONTACT))
+            .then(|| self.optional(scope, &keys::SUPPORT_CONTACT))
+            .flatten();
+        if documentation.is_none() && contact.is_none() {
+            return dialect;
+        }
+        let support = contact.map(|contact| {
+            let when = self.get(scope, &keys::SUPPORT_WHEN);
+            Support { contact: contact.as_ref().into(), when }
+        });
+        Arc::new(Dialect {
+            documentation: documentation
+                .map(|it| it.as_ref().into())
+                .or_else(|| dialect.documentation.clone()),
+            support: support.or_else(|| dialect.support.clone()),
+            ..(*dialect).clone()
+        })
     }
 
     fn wait(&mut self, scope: &Scope<'a>) -> (Duration, Duration) {

@@ -11,9 +11,8 @@ use super::matchers::{Coverage, never_matches};
 use super::reader::{Resolver, Scope};
 use crate::allowance::{Allowance, Grant, Mode};
 use crate::config::format::{Length, Url};
-use crate::config::item::{Content, Field, Item};
+use crate::config::item::Field;
 use crate::config::keys::{self, Declaration};
-use crate::dialect::When;
 use crate::upstream::{Protocol, Scheme};
 use crate::{admin, server};
 
@@ -51,14 +50,20 @@ impl<'a> Resolver<'a> {
     fn nothing_limited(&mut self, upstream: &KnownUpstream<'_, 'a>) {
         let observed = |allowance: &Allowance| allowance.mode == Mode::Observe;
         let message = if upstream.scope.entries(&keys::ALLOWANCES).is_empty() {
-            "there is no allowance, so nothing is limited: `allowances: { all: 10/s }` says what \
-             the vendor grants"
+            match self.published_tiers(upstream.root, upstream.scope) {
+                None => {
+                    "there is no allowance, so nothing is limited: `allowances: { all: 10/s }` \
+                         says what the vendor grants"
+                        .to_owned()
+                }
+                Some(tiers) => format!("there is no allowance, so nothing is limited: {tiers}"),
+            }
         } else if !upstream.allowances.is_empty() && upstream.allowances.iter().all(observed) {
-            "every allowance only observes, so nothing is limited"
+            "every allowance only observes, so nothing is limited".to_owned()
         } else {
             return;
         };
-        self.warn(upstream.field.at, &upstream.scope.path, message);
+        self.warn(upstream.field.at, &upstream.scope.path, &message);
     }
 
     fn settings_without_effect(&mut self, upstream: &KnownUpstream<'_, 'a>) {
@@ -142,7 +147,10 @@ impl<'a> Resolver<'a> {
     /// Every matcher of an upstream: whether a call can ever match it.
     fn matchers_without_calls(&mut self, upstream: &KnownUpstream<'_, 'a>) {
         let scope = upstream.scope;
-        let mut matchers = Vec::new();
+        let exempt = scope.maps(&keys::EXEMPT_EVERYWHERE).iter().enumerate();
+        let key = scope.key(&keys::EXEMPT_EVERYWHERE);
+        let mut matchers: Vec<_> =
+            exempt.map(|(number, item)| (format!("{key}.{number}"), item)).collect();
         for field in scope.entries(&keys::ALLOWANCES) {
             let key = entry_key(scope, field);
             let allowance = Scope::of(Some(&field.item), keys::ALLOWANCE, key);
@@ -336,35 +344,6 @@ impl<'a> Resolver<'a> {
             }
         }
     }
-
-    fn rules_that_never_apply(&mut self, root: &Scope<'a>, field: &'a Field) {
-        let Content::Data(node) = &field.item.content else { return };
-        let Some(Some(dialect)) = self.own_dialects.get(&*field.key).cloned() else { return };
-        let upstreams = root.entries(&keys::UPSTREAMS).iter();
-        let inspects = upstreams
-            .filter_map(|field| field.item.find(keys::ROUTES.path()))
-            .flat_map(Item::entries)
-            .map(|entry| Scope::of(Some(entry), keys::ROUTE_ENTRY, ""))
-            .any(|entry| entry.value(&keys::INSPECT_SUCCESS));
-        for (number, rule) in dialect.rules.iter().enumerate() {
-            let earlier = dialect.rules[..number].iter().find(|it| hides(&it.when, &rule.when));
-            let only_success = !rule.when.status.is_empty()
-                && rule.when.status.iter().all(|(_, last)| *last < 400);
-            let message = match earlier {
-                Some(earlier) => {
-                    format!("it never applies: `{}` before it applies first", earlier.name)
-                }
-                None if only_success && !inspects => {
-                    "it never applies: a success is only inspected where a route says \
-                     `inspect_success: true`"
-                        .to_owned()
-                }
-                None => continue,
-            };
-            let (at, _) = node.at_pointer(&format!("/rules/{number}"));
-            self.warn(at, &format!("dialects.{}.rules.{number}", field.key), &message);
-        }
-    }
 }
 
 /// The key of an allowance.
@@ -393,31 +372,6 @@ fn behind_longer_route(
         "no call gets here: those to `{literal}` go to `upstreams.{}`, whose route is longer",
         longer.key
     ))
-}
-
-/// Whether every outcome that a rule matches is matched by another one first.
-fn hides(wide: &When, narrow: &When) -> bool {
-    let only_status = |it: &When| {
-        it.text.is_none() && it.code.is_empty() && it.body.is_empty() && it.header.is_empty()
-    };
-    let inside = |(first, last): &(u16, u16)| {
-        wide.status.iter().any(|(from, to)| from <= first && last <= to)
-    };
-    let of_answers = wide.failure.is_empty() && narrow.failure.is_empty();
-    if of_answers && only_status(wide) && !wide.status.is_empty() && !narrow.status.is_empty() {
-        return narrow.status.iter().all(inside);
-    }
-    let only_text = wide.code.is_empty() && wide.body.is_empty() && wide.header.is_empty();
-    let same_text = match (&wide.text, &narrow.text) {
-        (Some(wide), Some(narrow)) => wide.as_str() == narrow.as_str(),
-        (None, _) | (_, None) => false,
-    };
-    if of_answers && only_text && same_text {
-        return wide.status.is_empty()
-            || !narrow.status.is_empty() && narrow.status.iter().all(inside);
-    }
-    let failures = !wide.failure.is_empty() && !narrow.failure.is_empty();
-    failures && narrow.failure.iter().all(|kind| wide.failure.contains(kind))
 }
 
 /// Whether one grant is always used up before the other; of two equal ones, the first named.
@@ -454,7 +408,6 @@ fn prefix_of(upstream: &Field) -> Box<str> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::config::tests::warnings_of;
 
     /// Whether exactly one warning is about this key, and says this.
@@ -685,22 +638,5 @@ mod tests {
             match: { path: /* } } } }, b: { url: 'https://b.c', route: /x/y,
             allowances: { a: 1/s } } }";
         assert_eq!(warnings_of(other), [""; 0]);
-    }
-
-    #[test]
-    fn a_rule_behind_one_with_the_same_text_never_applies() {
-        let when = |text: &str, status: &[(u16, u16)]| When {
-            text: Some(regex::Regex::new(text).unwrap()),
-            status: status.to_vec(),
-            ..When::default()
-        };
-        let (busy, errors) = (when("busy", &[]), when("busy", &[(400, 499)]));
-        let (late, not_found) = (when("late", &[]), when("busy", &[(404, 404)]));
-        for (earlier, later) in [(&busy, &busy), (&busy, &errors), (&errors, &not_found)] {
-            assert!(hides(earlier, later), "{earlier:?} {later:?}");
-        }
-        for (earlier, later) in [(&busy, &late), (&errors, &busy), (&not_found, &errors)] {
-            assert!(!hides(earlier, later), "{earlier:?} {later:?}");
-        }
     }
 }

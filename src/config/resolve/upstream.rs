@@ -49,7 +49,13 @@ impl<'a> Resolver<'a> {
 
     fn upstream(&mut self, root: &Scope<'a>, field: &'a Field) -> BothSides {
         let scope = upstream_scope(root, field);
+        self.optional(&scope, &keys::USE);
+        self.optional(&scope, &keys::TIER);
         let url = self.optional(&scope, &keys::URL);
+        if scope.own(&keys::URL).is_none() && field.item.is_map() {
+            self.missing_url(root, &scope, field);
+        }
+        self.record_own(&scope, &keys::EXEMPT_EVERYWHERE);
         let account = self.account(root, &scope);
         let allowances = self.allowances(&scope);
         // A long window that is forgotten at a restart can be spent twice.
@@ -76,6 +82,7 @@ impl<'a> Resolver<'a> {
             url: url.as_ref(),
             allowances: &allowances,
         });
+        self.warn_of_unsupported(root, &scope);
         let url = url?;
         let gateway_side = gateway::Upstream {
             name: Arc::from(&*field.key),

@@ -10,13 +10,15 @@ use http::StatusCode;
 use crate::dialect::definition::{Dialect, HoldRule, RuleScope};
 use crate::dialect::hint::{ResetHeaders, WaitHint};
 use crate::outcome::{
-    Basis, Classification, Code, HoldCause, HoldOrder, HoldScope, Processing, Remedy, Support, Wait,
+    Basis, Classification, Code, HoldCause, HoldOrder, HoldScope, Processing, Remedy, Sign,
+    Support, Wait,
 };
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Draft<'a> {
     pub(super) code: Code,
     pub(super) rule: &'a str,
+    pub(super) sign: Sign,
     pub(super) processing: Processing,
     pub(super) action: Action,
     pub(super) status: Option<StatusCode>,
@@ -37,7 +39,13 @@ pub(super) enum Action {
 impl<'a> Draft<'a> {
     /// A draft that no rule of a dialect made.
     pub(super) const fn new(code: Code, processing: Processing, action: Action) -> Self {
-        Self { code, rule: "general", processing, action, status: None, support: None }
+        let sign = Sign::Status;
+        Self { code, rule: "general", sign, processing, action, status: None, support: None }
+    }
+
+    /// The same, decided by a sign of the response.
+    pub(super) fn by(self, sign: Sign) -> Self {
+        Self { sign, ..self }
     }
 
     pub(super) const fn is_final(&self) -> bool {
@@ -46,8 +54,20 @@ impl<'a> Draft<'a> {
 
     /// The same, where sending again is said to help after all. Whether that is safe remains a
     /// question of the method.
-    pub(super) const fn helped_by(self, action: Action) -> Self {
+    pub(super) fn helped_by(self, action: Action) -> Self {
         Self { action, processing: at_most_unknown(self.processing), ..self }
+    }
+
+    /// The same inside a success: the request was processed, and only a hold follows.
+    pub(super) fn within_success(self) -> Self {
+        let (processing, action) = match self.action {
+            Action::Hold(hold) | Action::HoldOnly(hold) => {
+                (Processing::Processed, Action::HoldOnly(hold))
+            }
+            Action::Retry(after) => (Processing::Unknown, Action::Retry(after)),
+            Action::Final => (Processing::Processed, Action::Final),
+        };
+        Self { processing, action, ..self }
     }
 
     /// A reset header states a wait only where the vendor refused too many calls.
@@ -81,10 +101,12 @@ impl<'a> Draft<'a> {
         Classification {
             code: self.code,
             rule: self.rule.into(),
+            sign: self.sign,
             processing: self.processing,
             remedy,
             hold,
             wait,
+            wait_place: None,
             learned: None,
             standing: None,
             support: self.support.or(dialect.support.as_ref()).cloned(),

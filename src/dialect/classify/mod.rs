@@ -15,7 +15,7 @@ use std::time::SystemTime;
 use super::definition::Dialect;
 use super::hint::{self, ResetHeaders};
 use crate::outcome::{
-    Advice, Classification, Code, Failure, HoldScope, Processing, Remedy, ResponseHead,
+    Advice, Basis, Classification, Code, Failure, HoldScope, Processing, Remedy, ResponseHead, Sign,
 };
 use draft::{Action, Draft};
 
@@ -68,7 +68,9 @@ pub(super) fn classify_response(
     }
     let reset_headers = draft.reset_headers();
     let wait = match reset_headers {
-        ResetHeaders::Ignored if draft.is_final() => evidence.retry_after,
+        ResetHeaders::Ignored if draft.is_final() => {
+            evidence.retry_after.map(|hint| (hint, format!("header {}", hint.header())))
+        }
         ResetHeaders::Ignored | ResetHeaders::StateWaits => {
             hint::wait(head.headers, &document.tree, evidence.text(), reset_headers, wall)
         }
@@ -78,7 +80,10 @@ pub(super) fn classify_response(
     if draft.code == Code::QuotaExhausted && draft.is_final() && wait.is_some() {
         draft = draft.helped_by(Action::Hold(status::THROTTLE));
     }
+    let (wait, place) = wait.unzip();
     let mut classification = draft.finish(dialect, wait);
+    let stated = classification.wait.is_some_and(|wait| wait.basis == Basis::Upstream);
+    classification.wait_place = place.filter(|_| stated).map(String::into_boxed_str);
     classification.standing = hint::standing(head, wall);
     if advice == Some(Advice::Stop) {
         classification.remedy = Remedy::Final;
@@ -98,7 +103,7 @@ fn draft<'a>(dialect: &'a Dialect, evidence: &Evidence<'_>) -> Option<Draft<'a>>
     let by_status = status::processing(evidence.head.status, evidence.retry_after);
     if let Some(relayed) = evidence.facts.relayed.as_deref() {
         let processing = if relayed.outcome_unknown { Processing::Unknown } else { by_status };
-        return Some(status::of_code(relayed.code, processing));
+        return Some(status::of_code(relayed.code, processing).by(Sign::Relayed));
     }
     if let Some(rule) = dialect.rules.iter().find(|rule| rules::matches(&rule.when, evidence)) {
         return Some(rules::of_response(rule, by_status));

@@ -7,7 +7,7 @@ use super::evidence::Evidence;
 use super::status;
 use crate::dialect::definition::{Place, Replay, Retry, Rule, When};
 use crate::dialect::document::pointer;
-use crate::outcome::{Delivery, Failure, Processing};
+use crate::outcome::{Delivery, Failure, Processing, Sign};
 
 /// Whether every condition that is given holds for a response.
 pub(super) fn matches(when: &When, evidence: &Evidence<'_>) -> bool {
@@ -80,7 +80,8 @@ pub(super) fn of_failure<'a>(rule: &'a Rule, failure: &Failure) -> Draft<'a> {
 
 fn draft(rule: &Rule, action: Action, processing: Processing) -> Draft<'_> {
     let support = rule.support.as_ref();
-    Draft { code: rule.code, rule: &rule.name, processing, action, status: rule.status, support }
+    let (code, status, sign) = (rule.code, rule.status, Sign::Rule);
+    Draft { code, rule: &rule.name, sign, processing, action, status, support }
 }
 
 const fn action(rule: &Rule) -> Action {

@@ -30,10 +30,12 @@ pub(super) const MAINTENANCE: HoldRule = HoldRule {
 
 /// What an error status means; an unlisted one is treated like its class (D13).
 pub(super) fn of_response<'a>(evidence: &Evidence<'_>) -> Option<Draft<'a>> {
-    if !evidence.head.is_error() {
-        return None;
-    }
-    let (code, action) = match evidence.status() {
+    evidence.head.is_error().then(|| of_status(evidence.head.status, evidence.retry_after))
+}
+
+/// The same for a status alone, and the wait in a header made for it.
+pub(super) fn of_status<'a>(status: StatusCode, retry_after: Option<WaitHint>) -> Draft<'a> {
+    let (code, action) = match status.as_u16() {
         401 => (Code::Unauthenticated, Action::Final),
         403 => (Code::Forbidden, Action::Final),
         404 => (Code::NotFound, Action::Final),
@@ -52,14 +54,13 @@ pub(super) fn of_response<'a>(evidence: &Evidence<'_>) -> Option<Draft<'a>> {
         431 => (Code::HeadersTooLarge, Action::Final),
         400..=499 => (Code::InvalidRequest, Action::Final),
         501 | 505 => (Code::UpstreamError, Action::Final),
-        503 | 529 if evidence.retry_after.is_some() => {
+        503 | 529 if retry_after.is_some() => {
             (Code::UpstreamMaintenance, Action::Hold(MAINTENANCE))
         }
         504 | 524 => (Code::UpstreamTimeout, Action::Retry(None)),
         _ => (Code::UpstreamError, Action::Retry(None)),
     };
-    let processing = processing(evidence.head.status, evidence.retry_after);
-    Some(Draft::new(code, processing, action))
+    Draft::new(code, processing(status, retry_after), action)
 }
 
 /// The row of the replay table for a status. A vendor that sends a valid `Retry-After` with a 503

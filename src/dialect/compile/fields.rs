@@ -19,6 +19,38 @@ pub struct DialectError {
     pub nearest: Option<String>,
 }
 
+impl DialectError {
+    /// `extends` names none of the known dialects.
+    #[must_use]
+    pub fn unknown_base<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Self {
+        let mut known: Vec<&str> = known.collect();
+        known.sort_unstable();
+        known.dedup();
+        Self {
+            pointer: "/extends".to_owned(),
+            message: format!("there is no dialect `{name}`"),
+            accepted: known.join(", "),
+            nearest: nearest(name, &known).map(str::to_owned),
+        }
+    }
+
+    /// A dialect that extends itself, by way of the others.
+    #[must_use]
+    pub fn circle(name: &str, through: &[&str]) -> Self {
+        let through = through.iter().map(|other| format!("`{other}`")).collect::<Vec<_>>();
+        let through = match through.as_slice() {
+            [] => String::new(),
+            some => format!(" by way of {}", some.join(", ")),
+        };
+        Self {
+            pointer: "/extends".to_owned(),
+            message: format!("`{name}` extends itself{through}"),
+            accepted: "a dialect that does not extend this one".to_owned(),
+            nearest: None,
+        }
+    }
+}
+
 impl std::fmt::Display for DialectError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}: {}; accepted: {}", self.pointer, self.message, self.accepted)?;
@@ -66,6 +98,10 @@ impl Errors {
     pub(super) fn unknown(&self, at: &str, kind: &str, name: &str, valid: &[&str]) {
         let nearest = nearest(name, valid).map(str::to_owned);
         self.push_nearest(at, format!("unknown {kind} `{name}`"), &valid.join(", "), nearest);
+    }
+
+    pub(super) fn add(&self, error: DialectError) {
+        self.0.borrow_mut().push(error);
     }
 
     /// The value, if there was no error.
@@ -224,7 +260,8 @@ pub(super) fn place(text: &str, at: &str, errors: &Errors) -> Option<Place> {
     let place = match text.strip_prefix("header:") {
         Some(name) => name.trim().parse().ok().map(Place::Header),
         None if text == "text" => Some(Place::Text),
-        None => text.starts_with('/').then(|| Place::Pointer(text.into())),
+        // The empty pointer is the whole document.
+        None => (text.is_empty() || text.starts_with('/')).then(|| Place::Pointer(text.into())),
     };
     if place.is_none() {
         let accepted = "a JSON Pointer like /error/title, header:NAME, or text";

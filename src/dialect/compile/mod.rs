@@ -22,8 +22,8 @@ pub use schema::schema;
 /// The longest attempt timeout that a dialect may set.
 const ATTEMPT_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 
-const DIALECT_KEYS: [&str; 8] =
-    ["name", "documentation", "support", "timeouts", "guess", "extract", "own", "rules"];
+const DIALECT_KEYS: [&str; 9] =
+    ["name", "extends", "documentation", "support", "timeouts", "guess", "extract", "own", "rules"];
 const TIMEOUT_KEYS: [&str; 1] = ["attempt"];
 const EXTRACT_KEYS: [&str; 10] = [
     "message",
@@ -39,29 +39,57 @@ const EXTRACT_KEYS: [&str; 10] = [
 ];
 const CHILD_KEYS: [&str; 4] = ["message", "code", "details", "pointer"];
 
+/// The name of the dialect that a value extends.
+#[must_use]
+pub fn extends(value: &Value) -> Option<&str> {
+    value.get("extends")?.as_str()
+}
+
+/// Own places and own rules come before those of the dialect that is extended. `base` is that
+/// dialect, or why it is none; nothing where that one is faulty itself.
+///
 /// # Errors
 /// Every error in the value, in the order of its text.
-pub fn compile(name: &str, value: &Value) -> Result<Dialect, Vec<DialectError>> {
+pub fn compile_extending(
+    name: &str,
+    value: &Value,
+    base: Result<Option<Arc<Dialect>>, DialectError>,
+) -> Result<Dialect, Vec<DialectError>> {
     let errors = Errors::default();
+    let base = base.unwrap_or_else(|error| {
+        errors.add(error);
+        None
+    });
+    let base = base.as_deref().cloned().unwrap_or_default();
     let fields = Fields::of(value, "", &DIALECT_KEYS, &errors);
     // The name in the text is for people; the dialect is named by its key or its file.
-    let _ = fields.text("name");
+    let _ = (fields.text("name"), fields.text("extends"));
     let dialect = Dialect {
         name: Arc::from(name),
-        guesses: fields.flag("guess").unwrap_or(false),
-        documentation: fields.text("documentation").map(Arc::from),
-        support: fields.support(),
-        attempt_timeout: fields.value("timeouts").and_then(|(value, at)| {
-            let timeouts = Fields::of(value, &at, &TIMEOUT_KEYS, &errors);
-            timeouts.duration("attempt", ATTEMPT_TIMEOUT_MAX)
-        }),
+        guesses: fields.flag("guess").unwrap_or(base.guesses),
+        documentation: fields.text("documentation").map(Arc::from).or(base.documentation),
+        support: fields.support().or(base.support),
+        attempt_timeout: fields
+            .value("timeouts")
+            .and_then(|(value, at)| {
+                let timeouts = Fields::of(value, &at, &TIMEOUT_KEYS, &errors);
+                timeouts.duration("attempt", ATTEMPT_TIMEOUT_MAX)
+            })
+            .or(base.attempt_timeout),
         extract: fields
             .value("extract")
-            .map_or_else(Extract::default, |(value, at)| extract(value, &at, &errors)),
-        own: fields.value("own").and_then(|(value, at)| own::template(value, &at, &errors)),
+            .map_or_else(Extract::default, |(value, at)| extract(value, &at, &errors))
+            .before(base.extract),
+        own: fields
+            .value("own")
+            .and_then(|(value, at)| own::template(value, &at, &errors))
+            .or(base.own),
         rules: fields
             .value("rules")
-            .map_or_else(Vec::new, |(value, at)| rules::list(value, &at, &errors)),
+            .map_or_else(Vec::new, |(value, at)| rules::list(value, &at, &errors))
+            .into_iter()
+            .chain(base.rules)
+            .collect(),
     };
     errors.finish(dialect)
 }
@@ -94,7 +122,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::dialect::{builtin, builtin_names};
+    use crate::dialect::{builtin, builtin_names, compile};
 
     fn errors(value: &Value) -> Vec<(String, String, Option<String>)> {
         let errors = compile("test", value).unwrap_err();
@@ -177,6 +205,44 @@ mod tests {
             let found = errors(&value);
             assert_eq!(found[0].2.as_deref(), Some(meant), "{value} {found:?}");
         }
+    }
+
+    #[test]
+    fn a_dialect_extends_another_with_own_places_and_rules_first() {
+        let rule = |status: u16, code: &str| json!({ "when": { "status": status }, "code": code });
+        let base = json!({
+            "guess": true,
+            "documentation": "https://base.example",
+            "timeouts": { "attempt": "9s" },
+            "extract": { "message": "/b", "code": "/c", "child": { "code": "/x" }, "ignore": "i" },
+            "rules": [rule(409, "conflict")],
+        });
+        let base = Arc::new(compile("base", &base).unwrap());
+        let own = json!({
+            "extends": "base",
+            "documentation": "https://own.example",
+            "extract": { "message": "/a", "child": { "code": "/y" } },
+            "rules": [rule(409, "transient_conflict")],
+        });
+        let own = compile_extending("own", &own, Ok(Some(base))).unwrap();
+        let places = |places: &[crate::dialect::Place]| format!("{places:?}");
+        assert_eq!(places(&own.extract.message), r#"[Pointer("/a"), Pointer("/b")]"#);
+        assert_eq!(places(&own.extract.code), r#"[Pointer("/c")]"#);
+        assert_eq!(places(&own.extract.child_code), r#"[Pointer("/y"), Pointer("/x")]"#);
+        assert_eq!(own.extract.ignore, ["i".into()]);
+        assert_eq!(
+            own.rules.iter().map(|it| it.code.as_str()).collect::<Vec<_>>(),
+            ["transient_conflict", "conflict"]
+        );
+        assert_eq!(own.documentation.as_deref(), Some("https://own.example"));
+        assert_eq!((own.guesses, own.attempt_timeout), (true, Some(Duration::from_secs(9))));
+    }
+
+    #[test]
+    fn an_unknown_dialect_to_extend_is_answered_with_the_nearest() {
+        let found = errors(&json!({ "extends": "droplnk" }));
+        let message = "there is no dialect `droplnk`".to_owned();
+        assert_eq!(found, [("/extends".to_owned(), message, Some("droplink".to_owned()))]);
     }
 
     #[test]

@@ -4,41 +4,76 @@
 //! list of names in order of trust. It skips decoys: a status phrase, `type: "error"`, a number
 //! that repeats the status.
 
+use std::cell::Cell;
+
 use serde_json::{Map, Value};
 
 use super::names::{self, Members, is_phrase, is_word};
 use super::values::{escaped, nonempty, scalar};
+use super::weight::{
+    BESIDE_BYTES_MAX, BESIDE_MAX, Weight, keep_beside, may_map_fields, message_text, weight,
+};
 use super::{children, soap};
 use crate::dialect::document::{BodyFormat, Document, json};
 use crate::outcome::{ChildError, Facts, ResponseHead};
 
-const DEPTH_MAX: usize = 4;
+/// Envelopes and wrappers inside each other that are opened.
+const DEPTH_MAX: usize = 10;
+/// Objects of one body that are searched.
+const OBJECTS_MAX: usize = 400;
 
-/// The facts of a body, and of the headers that carry a code or a reference.
+/// The facts of a body, and of the headers that carry a message, a code or a reference.
 pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
-    let guesser = Guesser { status: head.status.as_u16() };
+    let guesser = Guesser { status: head.status.as_u16(), objects_left: Cell::new(OBJECTS_MAX) };
     let mut facts = match document.format {
         BodyFormat::Json | BodyFormat::Form => guesser.value(&document.tree, "", DEPTH_MAX),
         BodyFormat::Xml => guesser.xml(&document.tree),
         BodyFormat::Html | BodyFormat::Text => {
             let member = |name| document.tree.get(name).and_then(Value::as_str);
-            let message = document.tree.as_str().or_else(|| member("message"));
+            let (message, at) = match document.tree.as_str() {
+                Some(text) => (Some(text), ""),
+                None => (member("message"), "/message"),
+            };
+            let message = message.and_then(nonempty);
+            let message_at = message.as_ref().map(|_| at.to_owned());
             let code = member("code").map(str::to_owned);
-            Facts { message: message.and_then(nonempty), code, ..Facts::default() }
+            let code_at = code.as_ref().map(|_| "/code".to_owned());
+            Facts { message, message_at, code, code_at, ..Facts::default() }
         }
         BodyFormat::Empty | BodyFormat::Unreadable => Facts::default(),
     };
     facts.message = facts.message.or_else(|| guesser.status_phrase(&document.tree, DEPTH_MAX));
-    let header = |names: &[&str]| {
-        names.iter().find_map(|name| nonempty(head.headers.get(*name)?.to_str().ok()?))
-    };
-    facts.code = facts.code.or_else(|| header(&names::CODE_HEADERS).map(names::short));
-    facts.reference = facts.reference.or_else(|| header(&names::REFERENCE_HEADERS));
+    of_headers(head, &mut facts);
     facts
+}
+
+/// The headers that name an error: `x-amzn-errortype`, `x-acme-error-code`, `x-error-message`.
+fn of_headers(head: ResponseHead<'_>, facts: &mut Facts) {
+    for (name, value) in head.headers {
+        let name = name.as_str();
+        let about = name.contains("error") || name.contains("reject");
+        let Some(text) = value.to_str().ok().and_then(nonempty).filter(|_| about) else { continue };
+        let code = names::CODE_HEADERS.contains(&name) || name.ends_with("error-code");
+        let message = name.ends_with("error-message") || name.ends_with("error-description");
+        if code && facts.code.is_none() {
+            facts.code = Some(names::short(text));
+            facts.code_at = Some(name.to_owned());
+        } else if message && facts.message.is_none() {
+            facts.message = Some(text);
+            facts.message_at = Some(name.to_owned());
+        } else if text.len() <= BESIDE_BYTES_MAX && facts.beside.len() < BESIDE_MAX {
+            facts.beside.push(text);
+        }
+    }
+    if facts.reference.is_none() {
+        let header = |name: &&str| nonempty(head.headers.get(*name)?.to_str().ok()?);
+        facts.reference = names::REFERENCE_HEADERS.iter().find_map(header);
+    }
 }
 
 struct Guesser {
     status: u16,
+    objects_left: Cell<usize>,
 }
 
 impl Guesser {
@@ -65,59 +100,92 @@ impl Guesser {
         match value {
             Value::String(text) => {
                 let pointers = vec![at.to_owned()];
-                Facts { message: nonempty(text), pointers, ..Facts::default() }
+                let message_at = Some(at.to_owned());
+                Facts { message: nonempty(text), message_at, pointers, ..Facts::default() }
             }
-            // A list of errors, or of one envelope, as streaming endpoints send it.
-            Value::Array(items) => {
-                let mut facts = match items.as_slice() {
-                    [Value::Object(only)] => self.object(only, &format!("{at}/0"), depth),
-                    _ => Facts::default(),
-                };
-                children::of_list(value, at, &mut facts);
-                promote(&mut facts);
-                facts
-            }
+            Value::Array(items) => self.array(value, items, at, depth),
             Value::Object(map) => self.object(map, at, depth),
             Value::Null | Value::Bool(_) | Value::Number(_) => Facts::default(),
         }
     }
 
+    /// A list of errors, or of one envelope, as streaming endpoints send it, or of the parts of an
+    /// error: `["error", 10020, "limit: invalid"]`.
+    fn array(&self, list: &Value, items: &[Value], at: &str, depth: usize) -> Facts {
+        if let [Value::String(first), rest @ ..] = items
+            && names::is_generic(first)
+            && (1..=4).contains(&rest.len())
+        {
+            let texts = rest.iter().filter_map(Value::as_str);
+            let message = texts.max_by_key(|text| weight(text)).and_then(nonempty);
+            let codes = rest.iter().filter_map(scalar);
+            let code = codes.into_iter().find(|text| Some(text) != message.as_ref());
+            return Facts { message, code, ..Facts::default() };
+        }
+        let mut facts = match items {
+            [Value::Object(only)] => self.object(only, &format!("{at}/0"), depth),
+            _ => Facts::default(),
+        };
+        children::of_list(list, at, &mut facts);
+        self.promote(&mut facts);
+        facts
+    }
+
     fn object(&self, map: &Map<String, Value>, at: &str, depth: usize) -> Facts {
+        let Some(left) = self.objects_left.get().checked_sub(1) else { return Facts::default() };
+        self.objects_left.set(left);
         let nothing = |facts: &Facts| {
             facts.message.is_none() && facts.code.is_none() && facts.children.is_empty()
         };
         let members = Members::of(map, at);
-        // What is inside an envelope counts more than what stands beside it.
-        let inside = members.envelope().map(|(at, value)| self.value(value, &at, depth));
-        let mut facts = inside.unwrap_or_default().or(self.own(&members));
+        // What is inside an envelope counts more than what stands beside it, unless it is a word.
+        let envelope = members.envelope();
+        let inside = envelope.as_ref().map(|(at, value)| self.value(value, at, depth));
+        let own = self.own(&members);
+        let mut facts = inner_first(inside.unwrap_or_default(), own);
+        self.fault_detail(&members, &mut facts, depth);
         children::of_members(&members, &mut facts);
         self.open_json_message(&mut facts);
-        if nothing(&facts) {
+        if facts.message.is_none() && facts.children.is_empty() {
             // The first member that has a sentence, under a name of the vendor's own.
-            let objects = members.iter().filter(|(_, value)| value.is_object());
-            let mut deeper = objects.map(|(at, value)| self.value(value, &at, depth));
-            let found = deeper.find(|facts| facts.message.is_some() && facts.children.is_empty());
-            facts = facts.or(found.unwrap_or_default());
+            let entered = envelope.as_ref().map(|(at, _)| at.as_str());
+            let holds = |value: &Value| match value {
+                Value::Object(_) => true,
+                Value::Array(items) => items.first().is_some_and(Value::is_object),
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+            };
+            let others =
+                members.iter().filter(|(at, value)| holds(value) && entered != Some(at.as_str()));
+            let mut coded = Facts::default();
+            let mut found = Facts::default();
+            for (at, value) in others {
+                let deeper = self.value(value, &at, depth);
+                if deeper.message.is_some() {
+                    found = deeper;
+                    break;
+                }
+                if coded.code.is_none() && deeper.code.is_some() {
+                    coded = deeper;
+                }
+            }
+            found = found.or(coded);
+            if facts.code.is_none() || found.code.is_none() {
+                facts = facts.or(found);
+            } else {
+                facts = found.or(facts);
+            }
         }
-        if nothing(&facts) {
+        if nothing(&facts) && may_map_fields(at) {
             children::of_field_map(map, at, &mut facts);
         }
-        promote(&mut facts);
+        self.promote(&mut facts);
         facts
     }
 
     /// The facts among the members themselves.
     fn own(&self, members: &Members<'_>) -> Facts {
         let mut facts = Facts::default();
-        let message = members.named(&names::MESSAGES).find_map(|(at, value)| {
-            // OData writes `{"lang": …, "value": …}` in place of a text.
-            let text = value.get("value").or_else(|| value.get("#text")).unwrap_or(value);
-            Some((at, nonempty(text.as_str()?)?))
-        });
-        if let Some((at, text)) = message {
-            facts.message = Some(text);
-            facts.pointers.push(at);
-        }
+        self.message(members, &mut facts);
         self.code(members, &mut facts);
         facts.reference = members.take(&names::REFERENCES, &mut facts.pointers);
         facts.occurred_at = members.take(&names::DATES, &mut facts.pointers);
@@ -133,35 +201,154 @@ impl Guesser {
         facts
     }
 
-    /// `error` as a text is a code when it is one word, else a sentence, unless it only repeats
-    /// the status.
-    fn code(&self, members: &Members<'_>, facts: &mut Facts) {
-        let code = members.named(&names::CODES).find_map(|(at, value)| {
-            let text = scalar(value).filter(|text| self.is_code(text))?;
-            Some((at, text))
-        });
-        if let Some((at, text)) = code {
-            facts.pointers.push(at);
-            facts.code = Some(names::short(text));
+    /// The member that says most; of several that say as much, the one with the best name.
+    fn message(&self, members: &Members<'_>, facts: &mut Facts) {
+        let listed = members.named(&names::MESSAGES);
+        let ending = members.ending(&names::MESSAGE_ENDS, &names::MESSAGES);
+        // `error` is a message only where it is a sentence; `code` reads it otherwise.
+        let errors =
+            members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(|found| {
+                let (at, value) = found;
+                let text = value.as_str()?;
+                let said = weight(text) == Weight::Sentence && !is_phrase(text, self.status);
+                said.then_some((at, text))
+            });
+        let listed = listed.chain(ending).filter_map(|found| self.told(found));
+        let texts: Vec<(String, &str)> = listed.chain(errors).collect();
+        let mut best: Option<usize> = None;
+        for (place, (_, text)) in texts.iter().enumerate() {
+            if best.is_none_or(|best| weight(text) > weight(texts[best].1)) {
+                best = Some(place);
+            }
         }
-        let Some((at, text)) = error_text(members) else { return };
-        if is_phrase(text, self.status) {
-            facts.pointers.push(at);
-        } else if is_word(text) {
-            facts.code = facts.code.take().or_else(|| Some(text.to_owned()));
-            facts.pointers.push(at);
-        } else if facts.message.is_none() {
-            facts.message = nonempty(text);
-            facts.pointers.push(at);
+        let Some(best) = best else { return };
+        let (at, text) = &texts[best];
+        facts.message = nonempty(text);
+        facts.message_at = Some(at.clone());
+        facts.pointers.push(at.clone());
+        for (_, other) in texts.iter().filter(|(_, other)| other != text) {
+            keep_beside(other, facts);
         }
     }
 
+    /// A text under the name of a message; under names that hold codes too, a word is a code.
+    fn told<'v>(&self, (at, value): (String, &'v Value)) -> Option<(String, &'v str)> {
+        let text = message_text(value)?;
+        let name = names::plain(at.rsplit('/').next().unwrap_or_default());
+        let coded = match name.as_str() {
+            "reason" => weight(text) == Weight::Word,
+            name => names::KINDS.contains(&name) && names::is_code_word(text),
+        };
+        (text.parse() != Ok(self.status) && !coded).then_some((at, text))
+    }
+
+    /// A code by its name; `error` as one word; a kind; a word among the messages.
+    fn code(&self, members: &Members<'_>, facts: &mut Facts) {
+        let is_code = |(at, value): (String, &Value)| {
+            let text = scalar(value).filter(|text| self.is_code(text))?;
+            let is_message = facts.message.as_deref() == Some(text.as_str());
+            (!is_message).then_some((at, text))
+        };
+        let named = members.named(&names::CODES).filter_map(is_code);
+        let ending = members.ending(&names::CODE_ENDS, &names::CODES);
+        let foreign = |at: &str| {
+            let name = at.rsplit('/').next().unwrap_or_default();
+            let name = names::plain(name);
+            names::NO_CODES.contains(&name.as_str()) || names::KINDS.contains(&name.as_str())
+        };
+        let ending = ending.filter(|(at, _)| !foreign(at)).filter_map(is_code);
+        let error = members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(
+            |(at, value)| {
+                let text = scalar(value)?;
+                // 0 and 1 are flags.
+                let flag = matches!(text.as_str(), "0" | "1");
+                let word = is_word(&text) && !is_phrase(&text, self.status) && self.is_code(&text);
+                let alone = value.is_number() && facts.message.is_none();
+                (word && !flag && !alone).then_some((at, text))
+            },
+        );
+        let kinds = members.named(&names::KINDS).filter_map(|(at, value)| {
+            let (at, text) = is_code((at, value))?;
+            self.is_kind(&at, &text).then_some((at, text))
+        });
+        let ids = members.named(&["id"]).filter_map(|(at, value)| {
+            let text = value.as_str()?;
+            let named = text.contains(['_', '-']) && !text.contains(|c: char| c.is_ascii_digit());
+            (named && is_word(text)).then(|| (at, text.to_owned()))
+        });
+        let mut found = named.chain(ending).chain(error).chain(kinds).chain(ids);
+        let first = found.next();
+        let others: Vec<String> = found.map(|(_, text)| text).collect();
+        if let Some((at, text)) = first {
+            facts.pointers.push(at.clone());
+            facts.code_at = Some(at);
+            facts.code = Some(names::short(text));
+        } else if let Some(word) = facts.beside.iter().find(|text| names::is_code_word(text)) {
+            facts.code = Some(word.clone());
+        }
+        for other in others {
+            keep_beside(&other, facts);
+        }
+        // A phrase that repeats the status is carried by the status.
+        let errors = members.named(&["error", "errors", "fault"]);
+        let phrase = errors
+            .into_iter()
+            .find(|(_, value)| value.as_str().is_some_and(|text| is_phrase(text, self.status)));
+        facts.pointers.extend(phrase.map(|(at, _)| at));
+    }
+
     fn is_code(&self, text: &str) -> bool {
-        let decoy = ["error", "fail", "failed", "failure", "false", "about:blank"];
+        let decoy = [
+            "error",
+            "errors",
+            "error.list",
+            "fail",
+            "failed",
+            "failure",
+            "false",
+            "fatal",
+            "warning",
+            "system",
+            "about:blank",
+            "-1",
+            "0",
+        ];
         let repeats = text.parse() == Ok(self.status) || names::is_status_page(text);
         !repeats
             && !text.contains(char::is_whitespace)
             && !decoy.iter().any(|it| text.eq_ignore_ascii_case(it))
+    }
+
+    /// Whether the value under a name that holds more than codes is one.
+    fn is_kind(&self, at: &str, text: &str) -> bool {
+        let name = names::plain(at.rsplit('/').next().unwrap_or_default());
+        let number = text.parse::<i64>().ok();
+        match name.as_str() {
+            // A body's `status` that contradicts that of HTTP is no code either.
+            "status" | "statuscode" => !number.is_some_and(|it| (0..=599).contains(&it)),
+            // An id of this occurrence has digits among its letters.
+            "errorid" => number.is_some() || !text.contains(|c: char| c.is_ascii_digit()),
+            "value" => number.is_some() && at.matches('/').count() > 1,
+            "reason" | "class" | "name" | "number" | "key" => number.is_none() || name == "number",
+            _ => true,
+        }
+    }
+
+    /// What stands in a fault's `detail` is more specific than the fault itself (SOAP).
+    fn fault_detail(&self, members: &Members<'_>, facts: &mut Facts, depth: usize) {
+        let is_fault = members.named(&["faultstring", "faultcode"]).next().is_some();
+        let details = members.named(&["detail", "details"]);
+        for (at, value) in details.filter(|(_, value)| value.is_object()) {
+            let inner = self.value(value, &at, depth);
+            let said = std::mem::take(facts);
+            if is_fault {
+                *facts = inner_first(inner, said);
+            } else {
+                let coded = said.code.is_none();
+                *facts = said.or(Facts { children: Vec::new(), ..inner });
+                facts.code = facts.code.take().filter(|_| !coded || facts.message.is_some());
+            }
+        }
     }
 
     /// Marks members that only repeat that it is an error, or the status, as carried.
@@ -187,6 +374,7 @@ impl Guesser {
         let inside = self.value(&inner, "/-", 2);
         if inside.message.is_some() {
             facts.message = inside.message;
+            facts.beside.extend(inside.beside);
             facts.code = inside.code.or(facts.code.take());
             facts.children.extend(inside.children);
         }
@@ -234,8 +422,40 @@ fn innermost(members: &Members<'_>, facts: &mut Facts) {
     }
 }
 
-/// An error without a message or code of its own takes those of its children. A single child that
-/// says nothing more is dropped.
+impl Guesser {
+    /// An error without a message or code of its own takes those of its children. A single child
+    /// that says nothing more is dropped.
+    fn promote(&self, facts: &mut Facts) {
+        for child in &mut facts.children {
+            let repeats = |code: &String| code.parse() == Ok(self.status);
+            child.code = child.code.take().filter(|code| !repeats(code));
+        }
+        promote(facts);
+    }
+}
+
+/// The facts of an envelope's inside, completed by those beside it. A word inside gives way to a
+/// sentence outside.
+fn inner_first(inside: Facts, outside: Facts) -> Facts {
+    let heavy = |facts: &Facts| facts.message.as_deref().map(weight);
+    if heavy(&inside) < Some(Weight::Sentence) && heavy(&outside) > heavy(&inside) {
+        let mut facts = inside;
+        if let Some(word) = facts.message.take() {
+            keep_beside(&word, &mut facts);
+            if facts.code.is_none() && outside.code.is_none() && names::is_code_word(&word) {
+                facts.code = Some(word);
+            }
+        }
+        return facts.or(outside);
+    }
+    let outer = outside.message.clone().filter(|text| inside.message.as_ref() != Some(text));
+    let mut facts = inside.or(outside);
+    if let Some(outer) = outer {
+        keep_beside(&outer, &mut facts);
+    }
+    facts
+}
+
 fn promote(facts: &mut Facts) {
     if facts.message.is_none() {
         let with_message = || facts.children.iter().filter(|child| child.message.is_some());

@@ -11,6 +11,9 @@ use crate::outcome::{CHILDREN_MAX, ChildError, Facts};
 const DEPTH_MAX: usize = 6;
 
 pub(super) fn of_members(members: &Members<'_>, facts: &mut Facts) {
+    if let Some(embedded) = members.object("embedded") {
+        of_members(&embedded, facts);
+    }
     for (at, value) in members.named(&names::LISTS) {
         let carried = facts.pointers.contains(&at);
         let secondary =
@@ -73,7 +76,12 @@ impl FieldWalk<'_> {
     fn map(&mut self, map: &Map<String, Value>, at: &str, field: &str, depth: usize) {
         for (name, value) in map {
             let step = escaped(name);
-            let inner = if NO_FIELDS.contains(&plain(name).as_str()) {
+            let spelled = plain(name);
+            let spelled = spelled.as_str();
+            if names::REFERENCES.contains(&spelled) || names::DATES.contains(&spelled) {
+                continue;
+            }
+            let inner = if NO_FIELDS.contains(&spelled) {
                 field.to_owned()
             } else {
                 format!("{field}/{step}")
@@ -145,7 +153,7 @@ fn in_object(
     let message = text_of(members, &CHILD_MESSAGES, pointers);
     let mut code = code_of(members, message.as_deref(), pointers);
     if let (None, Some(extensions)) = (&code, members.object("extensions")) {
-        code = extensions.take(&["code", "classification"], pointers);
+        code = extensions.take(&["code", "classification", "errorclass"], pointers);
     }
     let mut pointer = field_of(members, pointers).or(outer);
     if let (None, Some(source)) = (&pointer, members.object("source")) {
@@ -180,7 +188,9 @@ fn code_of(
             Value::Number(number) => number.to_string(),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
         };
-        let fits = Some(text.as_str()) != message && !text.contains(char::is_whitespace);
+        // The only text of an error is its message, and its code as well if it looks like one.
+        let both = at.ends_with("/error") && names::is_code_word(&text);
+        let fits = (both || Some(text.as_str()) != message) && !text.contains(char::is_whitespace);
         fits.then_some((at, text))
     })?;
     pointers.push(at);

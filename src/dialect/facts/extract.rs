@@ -3,6 +3,8 @@
 use http::HeaderMap;
 use serde_json::Value;
 
+use super::children::of_field_map;
+use super::names::short;
 use super::values::{as_pointer, nonempty, scalar};
 use crate::dialect::definition::{Extract, Place};
 use crate::dialect::document::{Document, pointer};
@@ -19,9 +21,13 @@ pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) 
         Place::Pointer(it) => !pointer::at(&document.tree, it).is_some_and(Value::is_number),
         Place::Header(_) | Place::Text => true,
     });
-    Facts {
-        message: extractor.first(sentences),
-        code: extractor.first(&places.code),
+    let (message, message_at) = extractor.first_placed(sentences).unzip();
+    let (code, code_at) = extractor.first_placed(&places.code).unzip();
+    let mut facts = Facts {
+        message,
+        message_at,
+        code: code.map(short),
+        code_at,
         reason: extractor.first(&places.reason),
         operation: extractor.first(&places.operation),
         occurred_at: extractor.first(&places.date),
@@ -29,7 +35,16 @@ pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) 
         children: extractor.children(places),
         pointers: extractor.pointers,
         ..Facts::default()
+    };
+    // A list of one, whose error is the message itself, says nothing more.
+    if let [only] = facts.children.as_slice()
+        && only.pointer.is_none()
+        && only.message == facts.message
+        && (only.code.is_none() || only.code == facts.code)
+    {
+        facts.children.clear();
     }
+    facts
 }
 
 struct Extractor<'a> {
@@ -42,6 +57,21 @@ struct Extractor<'a> {
 impl Extractor<'_> {
     fn first<'p>(&mut self, places: impl IntoIterator<Item = &'p Place>) -> Option<String> {
         places.into_iter().find_map(|place| self.text_at(place))
+    }
+
+    /// The first text, with the name of its place.
+    fn first_placed<'p>(
+        &mut self,
+        places: impl IntoIterator<Item = &'p Place>,
+    ) -> Option<(String, String)> {
+        places.into_iter().find_map(|place| {
+            let name = match place {
+                Place::Pointer(pointer) => pointer.to_string(),
+                Place::Header(name) => name.as_str().to_owned(),
+                Place::Text => String::new(),
+            };
+            Some((self.text_at(place)?, name))
+        })
     }
 
     fn text_at(&mut self, place: &Place) -> Option<String> {
@@ -84,6 +114,12 @@ impl Extractor<'_> {
         let mut children = Vec::new();
         for place in &places.children {
             if let Place::Pointer(pointer) = place {
+                if let Some(Value::Object(map)) = pointer::at(&self.document.tree, pointer) {
+                    let mut found = Facts::default();
+                    of_field_map(map, pointer, &mut found);
+                    self.pointers.extend(found.pointers);
+                    children.extend(found.children);
+                }
                 self.list(pointer, places, CHILD_DEPTH_MAX, &mut children);
             }
             if !children.is_empty() {
@@ -126,7 +162,11 @@ impl Extractor<'_> {
         let mut first = |places: &[Place]| {
             places.iter().find_map(|place| match place {
                 Place::Pointer(pointer) => {
-                    let text = scalar(pointer::at(item, pointer)?)?;
+                    let value = pointer::at(item, pointer)?;
+                    // A path in steps: `["body", "items", 0]`.
+                    let steps = || value.as_array()?.iter().map(scalar).collect::<Option<Vec<_>>>();
+                    let path = |steps: Vec<_>| format!("/{}", steps.join("/"));
+                    let text = scalar(value).or_else(|| steps().map(path))?;
                     self.pointers.push(format!("{at}{pointer}"));
                     Some(text)
                 }

@@ -10,6 +10,7 @@ mod extract;
 mod names;
 mod soap;
 mod values;
+mod weight;
 
 use serde_json::{Map, Value};
 

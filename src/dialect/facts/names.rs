@@ -7,9 +7,12 @@ use serde_json::{Map, Value};
 use super::values::{escaped, scalar};
 
 /// Objects that hold the error itself.
-const ENVELOPES: [&str; 9] = [
+const ENVELOPES: [&str; 12] = [
     "error",
     "fault",
+    "err",
+    "problem",
+    "errordetail",
     "odataerror",
     "exception",
     "errorresponse",
@@ -20,7 +23,7 @@ const ENVELOPES: [&str; 9] = [
 ];
 
 /// Messages, the most specific first.
-pub(super) const MESSAGES: [&str; 24] = [
+pub(super) const MESSAGES: [&str; 31] = [
     "message",
     "errormessage",
     "errormsg",
@@ -45,27 +48,91 @@ pub(super) const MESSAGES: [&str; 24] = [
     "text",
     "reason",
     "statustext",
+    "cause",
+    "causa",
+    "information",
+    "moreinformation",
+    "note",
+    "string",
+    "result",
 ];
 
-/// Codes, the most specific first.
-pub(super) const CODES: [&str; 17] = [
+/// The ends of further names of messages: `state_message`, `messageTxt`, `MsgErro`.
+pub(super) const MESSAGE_ENDS: [&str; 12] = [
+    "message",
+    "msg",
+    "messagetxt",
+    "messagetext",
+    "msgtext",
+    "msgs",
+    "description",
+    "exceptiontext",
+    "msgerro",
+    "errorreason",
+    "explanation",
+    "statusinfo",
+];
+
+/// Names that hold a code and nothing else, the most specific first.
+pub(super) const CODES: [&str; 12] = [
     "code",
     "errorcode",
     "errcode",
-    "type",
     "amzntype",
     "errorname",
+    "errorkey",
+    "exceptioncode",
+    "errno",
+    "errornum",
+    "codevalue",
+    "oauthproblem",
+    "num",
+];
+
+/// The ends of further names of codes: `serviceErrorCode`, `ECODE`.
+pub(super) const CODE_ENDS: [&str; 4] = ["code", "errno", "messageid", "messagekey"];
+
+/// Codes of something else than an error.
+pub(super) const NO_CODES: [&str; 15] = [
+    "httpcode",
+    "httpstatuscode",
+    "countrycode",
+    "currencycode",
+    "languagecode",
+    "langcode",
+    "localecode",
+    "postalcode",
+    "postcode",
+    "zipcode",
+    "areacode",
+    "promocode",
+    "barcode",
+    "qrcode",
+    "authcode",
+];
+
+/// Names that often hold a code, but may hold a class of errors, or a sentence.
+pub(super) const KINDS: [&str; 20] = [
+    "type",
+    "errornumber",
+    "errorid",
     "name",
     "category",
     "errortype",
     "faultcode",
-    "oauthproblem",
     "reason",
+    "kind",
+    "key",
     "status",
-    "errorid",
-    "errornumber",
+    "statuscode",
+    "number",
     "exception",
     "policyname",
+    "errorgroup",
+    "errorclass",
+    "tag",
+    "class",
+    "value",
 ];
 
 pub(super) const REFERENCES: [&str; 20] = [
@@ -94,7 +161,8 @@ pub(super) const REFERENCES: [&str; 20] = [
 pub(super) const DATES: [&str; 6] =
     ["timestamp", "date", "datetime", "occurredat", "servertime", "time"];
 
-pub(super) const CODE_HEADERS: [&str; 3] = ["x-amzn-errortype", "x-ms-error-code", "x-error-code"];
+/// The headers that carry a code, apart from those that end in `-error-code`.
+pub(super) const CODE_HEADERS: [&str; 2] = ["x-amzn-errortype", "x-ms-error-code"];
 
 pub(super) const REFERENCE_HEADERS: [&str; 14] = [
     "x-request-id",
@@ -139,7 +207,7 @@ pub(super) const LISTS: [&str; 22] = [
     "messages",
 ];
 
-pub(super) const CHILD_MESSAGES: [&str; 13] = [
+pub(super) const CHILD_MESSAGES: [&str; 16] = [
     "message",
     "msg",
     "detail",
@@ -153,10 +221,29 @@ pub(super) const CHILD_MESSAGES: [&str; 13] = [
     "error",
     "reason",
     "issue",
+    "messagetext",
+    "info",
+    "msgtext",
 ];
 
-pub(super) const CHILD_CODES: [&str; 9] =
-    ["code", "errorcode", "issue", "reason", "type", "errortype", "keyword", "rule", "statuscode"];
+pub(super) const CHILD_CODES: [&str; 16] = [
+    "code",
+    "errorcode",
+    "errno",
+    "issue",
+    "error",
+    "reason",
+    "type",
+    "errortype",
+    "keyword",
+    "rule",
+    "statuscode",
+    "errorkey",
+    "category",
+    "kind",
+    "key",
+    "number",
+];
 
 /// The field that a single error is about.
 pub(super) const CHILD_FIELDS: [&str; 14] = [
@@ -177,7 +264,22 @@ pub(super) const CHILD_FIELDS: [&str; 14] = [
 ];
 
 /// Names of lists that belong to no field.
-pub(super) const NO_FIELDS: [&str; 6] = ["nonfielderrors", "all", "base", "errors", "general", ""];
+pub(super) const NO_FIELDS: [&str; 14] = [
+    "nonfielderrors",
+    "all",
+    "base",
+    "errors",
+    "error",
+    "err",
+    "general",
+    "messages",
+    "message",
+    "errormessages",
+    "problem",
+    "fault",
+    "item",
+    "",
+];
 
 pub(super) const MEMBERS_MAX: usize = 200;
 
@@ -207,6 +309,18 @@ impl<'a> Members<'a> {
             .iter()
             .flat_map(|wanted| self.list.iter().filter(move |(plain, _, _)| plain == wanted));
         candidates.map(|(_, name, value)| (self.pointer(name), *value))
+    }
+
+    /// The members whose names end so and are in none of the lists.
+    pub(super) fn ending<'b>(
+        &'b self,
+        ends: &'b [&str],
+        except: &'b [&str],
+    ) -> impl Iterator<Item = (String, &'a Value)> + 'b {
+        let found = self.list.iter().filter(move |(plain, _, _)| {
+            ends.iter().any(|end| plain.ends_with(end)) && !except.contains(&plain.as_str())
+        });
+        found.map(|(_, name, value)| (self.pointer(name), *value))
     }
 
     pub(super) fn is_envelope(name: &str) -> bool {
@@ -265,7 +379,13 @@ pub(super) fn is_status_page(text: &str) -> bool {
         "https://www.rfc-editor.org/rfc",
         "https://httpstatuses.",
     ];
-    pages.iter().any(|page| text.starts_with(page))
+    let general = |text: &str| {
+        let rest = text.trim_end_matches('/');
+        let last = rest.rsplit(['/', '#']).next().unwrap_or_default();
+        let names = ["problems", "problem", "errors", "error", "docs", "codes", "error-codes"];
+        names.contains(&last) || last.contains("status-code")
+    };
+    pages.iter().any(|page| text.starts_with(page)) || text.starts_with("http") && general(text)
 }
 
 /// Whether a text is a single word, as codes are.
@@ -278,5 +398,54 @@ pub(super) fn is_word(text: &str) -> bool {
 pub(super) fn is_phrase(text: &str, status: u16) -> bool {
     let phrase = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let shouted = text.contains('_') || !text.contains(|c: char| c.is_ascii_lowercase());
-    !shouted && phrase.is_some_and(|phrase| plain(phrase) == plain(text))
+    // `TooManyRequests` is a code, `Too Many Requests` a phrase.
+    let joined = |phrase: &str| phrase.contains(' ') && !text.contains(' ');
+    let is_phrase = |phrase: &str| !joined(phrase) && plain(phrase) == plain(text);
+    !shouted && phrase.is_some_and(is_phrase)
+}
+
+/// Words and phrases that say only that there was an error, or repeat some status.
+pub(super) fn is_generic(text: &str) -> bool {
+    let generic = [
+        "error",
+        "errors",
+        "err",
+        "fail",
+        "failed",
+        "failure",
+        "fault",
+        "exception",
+        "nok",
+        "notok",
+        "ok",
+        "success",
+        "badrequest",
+        "unauthorized",
+        "paymentrequired",
+        "forbidden",
+        "notfound",
+        "methodnotallowed",
+        "conflict",
+        "unprocessableentity",
+        "toomanyrequests",
+        "internalservererror",
+        "badgateway",
+        "serviceunavailable",
+        "gatewaytimeout",
+        "notacceptable",
+        "gone",
+        "none",
+        "null",
+    ];
+    text.len() <= 40 && generic.contains(&plain(text).as_str())
+}
+
+/// Whether a word looks like a code: `MONTHLY_LIMIT`, `rate_limit`, `NotFound`, `E1001`.
+pub(super) fn is_code_word(text: &str) -> bool {
+    let mut letters = text.chars();
+    let humps = letters.next().is_some() && letters.any(|c| c.is_ascii_uppercase());
+    is_word(text)
+        && (humps
+            || text.contains(['_', '-', '.', '/'])
+            || text.contains(|c: char| c.is_ascii_digit()))
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::name::{self, Event};
 use super::rate_limit::ResetHeaders;
@@ -14,10 +14,16 @@ const DEPTH_MAX: usize = 8;
 /// Characters of a member's value; a longer one is a sentence.
 const MEMBER_CHARS_MAX: usize = 40;
 
-/// `reset_headers` says whether members about a reset count too.
-pub(super) fn wait(tree: &Value, reset_headers: ResetHeaders, now: SystemTime) -> Option<Duration> {
+/// The wait, and the pointer to the member that states it. `reset_headers` says whether members
+/// about a reset count too.
+pub(super) fn wait(
+    tree: &Value,
+    reset_headers: ResetHeaders,
+    now: SystemTime,
+) -> Option<(Duration, String)> {
     let mut search = Search { values_left: VALUES_MAX, reset_headers, now };
-    search.look(tree, DEPTH_MAX).or_else(|| query_cost(tree))
+    let cost = || Some((query_cost(tree)?, "/extensions/cost".to_owned()));
+    search.look(tree, DEPTH_MAX).or_else(cost)
 }
 
 struct Search {
@@ -27,17 +33,39 @@ struct Search {
 }
 
 impl Search {
-    fn look(&mut self, value: &Value, depth_left: usize) -> Option<Duration> {
+    fn look(&mut self, value: &Value, depth_left: usize) -> Option<(Duration, String)> {
         self.values_left = self.values_left.checked_sub(1)?;
         let depth_left = depth_left.checked_sub(1)?;
         match value {
             Value::Object(members) => {
-                let own = members.iter().find_map(|(name, value)| self.member(name, value));
-                own.or_else(|| members.values().find_map(|value| self.look(value, depth_left)))
+                let own = members.iter().find_map(|(name, value)| {
+                    Some((self.member(name, value)?, format!("/{name}")))
+                });
+                own.or_else(|| self.entry(members)).or_else(|| {
+                    members.iter().find_map(|(name, value)| {
+                        let (span, at) = self.look(value, depth_left)?;
+                        Some((span, format!("/{name}{at}")))
+                    })
+                })
             }
-            Value::Array(items) => items.iter().find_map(|item| self.look(item, depth_left)),
+            Value::Array(items) => items.iter().enumerate().find_map(|(place, item)| {
+                let (span, at) = self.look(item, depth_left)?;
+                Some((span, format!("/{place}{at}")))
+            }),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
         }
+    }
+
+    /// A name and its value in two members: `{"key": "PauseMilliseconds", "value": 45000}`.
+    fn entry(&self, members: &Map<String, Value>) -> Option<(Duration, String)> {
+        let is = |name: &str, wanted: &[&str]| {
+            wanted.iter().any(|wanted| name.eq_ignore_ascii_case(wanted))
+        };
+        let mut names = members.iter().filter(|(name, _)| is(name, &["key", "name"]));
+        let name = names.find_map(|(_, value)| value.as_str())?;
+        let mut values =
+            members.iter().filter(|(name, _)| is(name, &["value", "text", "#text", "content"]));
+        values.find_map(|(at, value)| Some((self.member(name, value)?, format!("/{at}"))))
     }
 
     fn member(&self, name: &str, value: &Value) -> Option<Duration> {
@@ -86,6 +114,16 @@ mod tests {
             (json!({ "details": { "retryAfterSeconds": 7 } }), 7_000),
             (json!({ "error": { "details": [{ "@type": "x", "retryDelay": "34.5s" }] } }), 34_500),
             (json!({ "retry_after_ms": "250" }), 250),
+            (json!({ "wait": 30 }), 30_000),
+            (json!({ "more": { "pause_seconds": 25 } }), 25_000),
+            (json!({ "msBeforeNext": 1500 }), 1_500),
+            (json!({ "next_request_in": 4 }), 4_000),
+            (json!({ "cooldown_seconds": 9 }), 9_000),
+            (json!({ "estimated_time": 54.3 }), 54_300),
+            (json!({ "error": { "rate_reset": 8.412 } }), 8_412),
+            (json!({ "period_end": 60 }), 60_000),
+            (json!({ "nextAccessTime": "1970-Jan-01 00:01:00+0000 UTC" }), 60_000),
+            (json!({ "entry": { "Key": "PauseMilliseconds", "text": "45000" } }), 45_000),
             (
                 json!({ "extensions": { "cost": { "requestedQueryCost": 100, "throttleStatus":
                 { "currentlyAvailable": 50, "restoreRate": 50.0 } } } }),
@@ -94,9 +132,15 @@ mod tests {
         ];
         for (body, expected) in rows {
             let found = wait(&body, ResetHeaders::StateWaits, UNIX_EPOCH);
-            assert_eq!(found.unwrap().as_millis(), expected, "{body}");
+            assert_eq!(found.unwrap().0.as_millis(), expected, "{body}");
         }
-        let none = json!({ "retry_after": "never", "retries": 3 });
-        assert_eq!(wait(&none, ResetHeaders::StateWaits, UNIX_EPOCH), None);
+        let none = [
+            json!({ "retry_after": "never", "retries": 3 }),
+            json!({ "trial_ends_in": 3, "token_expires_in": 3600, "cache_ttl": 60 }),
+            json!({ "estimated_cost": 3, "wait": true, "waiting": 4, "paused": 5 }),
+        ];
+        for body in none {
+            assert_eq!(wait(&body, ResetHeaders::StateWaits, UNIX_EPOCH), None, "{body}");
+        }
     }
 }

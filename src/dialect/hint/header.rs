@@ -32,6 +32,19 @@ pub enum HintSource {
 }
 
 impl WaitHint {
+    /// The header that states a hint of [`wait_header`].
+    pub(crate) const fn header(self) -> &'static str {
+        match self.source {
+            HintSource::Milliseconds => "retry-after-ms",
+            HintSource::RetryAfter
+            | HintSource::LenientRetryAfter
+            | HintSource::RateLimit
+            | HintSource::Reset
+            | HintSource::Body
+            | HintSource::Prose => "retry-after",
+        }
+    }
+
     /// Whether the value is valid by the header's own grammar.
     pub(crate) fn is_standard(self) -> bool {
         matches!(self.source, HintSource::Milliseconds | HintSource::RetryAfter)

@@ -29,24 +29,36 @@ use serde_json::Value;
 pub use header::{HintSource, WaitHint, wait_header};
 pub(super) use prose::pattern;
 pub use prose::{learned, without_links};
-pub(super) use rate_limit::{ResetHeaders, nothing_remains};
+pub(super) use rate_limit::{ResetHeaders, exhausted};
 pub use standing::standing;
 pub use value::{WAIT_MAX, duration};
 
-/// The wait that a response states; of several the first in the order of [`HintSource`].
+/// The wait that a response states, and the place where it does; of several the first in the order
+/// of [`HintSource`].
 pub(super) fn wait(
     headers: &HeaderMap,
     tree: &Value,
     text: &str,
     reset_headers: ResetHeaders,
     wall: SystemTime,
-) -> Option<WaitHint> {
+) -> Option<(WaitHint, String)> {
     let now = header::now(headers, wall);
-    let hint = |span, source| WaitHint { span, source };
-    wait_header(headers, wall)
+    let in_header = |(hint, name): (WaitHint, String)| (hint, format!("header {name}"));
+    let in_body = || {
+        let (span, at) = body::wait(tree, reset_headers, now)?;
+        Some((WaitHint { span, source: HintSource::Body }, format!("member {at}")))
+    };
+    let in_prose = || {
+        let span = prose::wait(text, now)?;
+        Some((WaitHint { span, source: HintSource::Prose }, "the sentence".to_owned()))
+    };
+    let made_for_it = wait_header(headers, wall).map(|hint| (hint, hint.header().to_owned()));
+    made_for_it
         .or_else(|| rate_limit::reset(headers, reset_headers, now))
-        .or_else(|| Some(hint(body::wait(tree, reset_headers, now)?, HintSource::Body)))
-        .or_else(|| Some(hint(prose::wait(text, now)?, HintSource::Prose)))
+        .or_else(|| rate_limit::named_wait(headers, now))
+        .map(in_header)
+        .or_else(in_body)
+        .or_else(in_prose)
 }
 
 /// Whether a response asks to return after a wait: in a header, the body or a sentence.
@@ -58,6 +70,7 @@ pub(super) fn asks_to_return(
 ) -> bool {
     let now = header::now(headers, wall);
     wait_header(headers, wall).is_some()
+        || rate_limit::named_wait(headers, now).is_some()
         || body::wait(tree, ResetHeaders::Ignored, now).is_some()
         || prose::wait(text, now).is_some()
 }
@@ -85,7 +98,8 @@ mod tests {
     }
 
     fn millis(headers: &HeaderMap, reset_headers: ResetHeaders) -> Option<u128> {
-        wait(headers, &Value::Null, "", reset_headers, wall()).map(|hint| hint.span.as_millis())
+        wait(headers, &Value::Null, "", reset_headers, wall())
+            .map(|(hint, _)| hint.span.as_millis())
     }
 
     #[test]
@@ -100,7 +114,7 @@ mod tests {
         let mut hints = Vec::new();
         for gone in ["retry-after-ms", "retry-after", "ratelimit", "x-ratelimit-reset", "-"] {
             let text = "try again in 6 seconds";
-            let hint = wait(&all, &body, text, ResetHeaders::StateWaits, wall()).unwrap();
+            let (hint, _) = wait(&all, &body, text, ResetHeaders::StateWaits, wall()).unwrap();
             hints.push((hint.span.as_millis(), hint.source));
             all.remove(gone);
         }
@@ -144,7 +158,7 @@ mod tests {
             }
             let body = Value::String(text.clone());
             let found = wait(&map, &body, &text, ResetHeaders::StateWaits, wall());
-            prop_assert!(found.is_none_or(|hint| hint.span <= WAIT_MAX));
+            prop_assert!(found.is_none_or(|(hint, _)| hint.span <= WAIT_MAX));
             let head = ResponseHead { status: StatusCode::OK, headers: &map };
             let _ = (standing(head, wall()), learned(&text));
         }

@@ -94,8 +94,20 @@ const RELATIONS: [(&str, Relation); 14] = [
     ("until", Relation::Open),
 ];
 
-const EVENTS: [(&str, Event); 6] = [
+const EVENTS: [(&str, Event); 18] = [
     ("tryagain", Event::Retry),
+    ("nextrequest", Event::Retry),
+    ("nextaccess", Event::Retry),
+    ("nextattempt", Event::Retry),
+    ("nextcall", Event::Retry),
+    ("nexttry", Event::Retry),
+    ("beforenext", Event::Retry),
+    ("estimatedwait", Event::Retry),
+    ("estimated", Event::Retry),
+    ("cooldown", Event::Retry),
+    ("pause", Event::Retry),
+    ("sleep", Event::Retry),
+    ("banned", Event::Retry),
     ("backoff", Event::Retry),
     ("retry", Event::Retry),
     ("wait", Event::Retry),
@@ -104,7 +116,22 @@ const EVENTS: [(&str, Event); 6] = [
 ];
 
 /// Words that may precede the event; behind it they name something else (`retry_window_ms`).
-const FILLERS: [&str; 6] = ["ratelimit", "throttling", "throttle", "window", "quota", "next"];
+const FILLERS: [&str; 7] =
+    ["ratelimit", "rate", "throttling", "throttle", "window", "quota", "next"];
+
+/// Names that state a wait without a unit or a relation.
+const BARE: [(&str, Event, Relation); 10] = [
+    ("wait", Event::Retry, Relation::Open),
+    ("pause", Event::Retry, Relation::Open),
+    ("cooldown", Event::Retry, Relation::Open),
+    ("backoff", Event::Retry, Relation::Open),
+    ("nextrequest", Event::Retry, Relation::Open),
+    ("ratereset", Event::Reset, Relation::Open),
+    ("ratelimitreset", Event::Reset, Relation::Open),
+    ("periodend", Event::Reset, Relation::Moment),
+    ("windowend", Event::Reset, Relation::Moment),
+    ("intervalend", Event::Reset, Relation::Moment),
+];
 
 /// What the name of a header says. Its words are separated, and many are the vendor's own.
 pub(super) fn of_header(name: &str) -> Meaning {
@@ -132,7 +159,7 @@ pub(super) fn of_header(name: &str) -> Meaning {
 pub(super) fn bucket(name: &str) -> String {
     let own = |word: &&str| {
         !(behind_reset(word).is_some()
-            || *word == "remaining"
+            || ["remaining", "remain", "left"].contains(word)
             || exactly(&UNITS, word).is_some()
             || exactly(&RELATIONS, word).is_some())
     };
@@ -154,8 +181,23 @@ pub(super) fn of_member(name: &str) -> Option<(Event, Meaning)> {
     }
     let letters = name.chars().filter(char::is_ascii_alphanumeric);
     let plain: String = letters.map(|c| c.to_ascii_lowercase()).collect();
+    if let Some((_, event, relation)) = BARE.iter().find(|(name, _, _)| *name == plain) {
+        return Some((*event, Meaning { unit: None, relation: *relation }));
+    }
     let found = MemberName::default().read(&plain)?;
     found.event.filter(|_| found.says_when).map(|event| (event, found.meaning))
+}
+
+/// What the name of a header of the vendor's own says, if it ends like the name of a wait:
+/// `x-acme-retry-in-seconds`.
+pub(super) fn of_wait_header(name: &str) -> Option<Meaning> {
+    let mut rest = name;
+    loop {
+        if let Some((Event::Retry, meaning)) = of_member(rest) {
+            return Some(meaning);
+        }
+        rest = rest.split_once('-')?.1;
+    }
 }
 
 #[derive(Clone, Copy, Default)]

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use regex::{Captures, Regex};
 
+use super::name::{Meaning, Relation};
 use super::{span, value};
 use crate::outcome::LearnedLimit;
 
@@ -24,7 +25,8 @@ pub(super) fn wait(text: &str, now: SystemTime) -> Option<Duration> {
     let moment = AGAIN_AT.find_iter(&text).find_map(|lead| {
         let rest = text[lead.end()..].trim_start_matches(['\'', '"']);
         let found = MOMENT.find(rest)?;
-        value::until(found.as_str(), now)
+        let moment = Meaning { unit: None, relation: Relation::Moment };
+        value::wait(found.as_str(), moment, now)
     });
     let again =
         || AGAIN_IN.find_iter(&text).find_map(|lead| again_in(lead.as_str(), &text[lead.end()..]));
@@ -58,9 +60,10 @@ fn again_in(lead: &str, rest: &str) -> Option<Duration> {
 }
 
 /// Words that may follow a span. Any other is what the span measures, as in "30 day trial".
-const AFTER_SPAN: [&str; 18] = [
+const AFTER_SPAN: [&str; 25] = [
     "before", "and", "then", "or", "to", "from", "until", "when", "if", "as", "because", "since",
-    "with", "please", "for", "due", "at", "later",
+    "with", "please", "for", "due", "at", "later", "prima", "avant", "antes", "bevor", "voordat",
+    "erneut", "wieder",
 ];
 
 /// Words that lengthen a span in a way that is not parsed ("and a half").
@@ -104,8 +107,15 @@ pub fn without_links(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// A pattern whose word characters, word boundaries and digits are those of ASCII, which keeps the
+/// automaton small and fast.
 pub(crate) fn pattern(text: &str) -> Regex {
-    Regex::new(text).expect("the pattern is a constant that a test compiles")
+    let ascii = text
+        .replace(r"\w", "[0-9A-Za-z_]")
+        .replace(r"\W", "[^0-9A-Za-z_]")
+        .replace(r"\d", "[0-9]")
+        .replace(r"\b", r"(?-u:\b)");
+    Regex::new(&ascii).expect("the pattern is a constant that a test compiles")
 }
 
 static LINK: LazyLock<Regex> = LazyLock::new(|| {
@@ -127,45 +137,57 @@ static TAG_OR_SPACE: LazyLock<Regex> = LazyLock::new(|| {
 /// and "in".
 const AGAIN: &str = concat!(
     r"(?i)(?:\b(?:re-?try(?:ing)?|re-?submit|re-?send|repeat|(?:come|check|call) back|next (?:request|call|attempt|try)",
-    r"|try(?:ing)?(?: \w+){0,3}? again)",
+    r"|try(?:ing)?(?: \w+){0,3}? (?:again|once more)|access(?: \w+){0,3}? again)",
     r"(?:[ -](?:your|the|this|that|it|again|later|request|requests|call|calls|operation|query",
     r"|please|only|once|no|not|sooner|earlier|than))*",
     r"|\b(?:expected available|available again|(?:service|api|system|server|site|endpoint|resource|we)",
     r"(?: \w+){0,3}? (?:available|back)(?: again| online)?)",
     r"|(?:^|[.(;,] *|\b(?:limits?|quotas?|allowance|window|counter)(?: \w+){0,3}? )",
-    r"(?:resets?|replenished|refilled|restored|renewed|lifted)(?: again| automatically)?)",
+    r"(?:resets?|renews?|refreshes|refills?|replenishes|replenished|refilled|restored|renewed|lifted)(?: again| automatically)?",
+    r"|\b(?:erneut|nochmals?|wieder|réessaye[rz]|intente(?:lo)?|inténtelo|reintente|tente|riprova(?:re)?|probeer)(?: [^ .]+){0,5}?)",
 );
 
 const ABOUT: &str =
     r"(?:(?:about|approximately|around|roughly|at least|another|the next|up to) +)?";
 
 static AGAIN_IN: LazyLock<Regex> = LazyLock::new(|| {
-    let for_so_long = r"(?i)\b(?:blocked|throttled|rate[ -]limited) +for +";
+    let for_so_long = concat!(
+        r"(?i)\b(?:blocked|banned|barred|throttled|rate[ -]limited|suspended|locked(?: out)?) +(?:for|during) +",
+        r"(?:the (?:next|remaining) +(?:period of +)?)?|\bban (?:will )?lasts? +",
+    );
     let not_for = r"(?i)\b(?:not|n't|cannot|never) (?:re-?try|try again)(?: \w+){0,3}? +for +";
-    let in_so_long = format!(r"{AGAIN}[ -](?:in|after)(?: *:)?\s+{ABOUT}");
+    let in_so_long = format!(
+        r"{AGAIN}[ -](?:in|after|dans|en|em|tra|fra|over|nach|après|dopo|después de|após)(?: *:)?\s+{ABOUT}"
+    );
     pattern(&format!("(?:{in_so_long})|(?:{for_so_long})|(?:{not_for})"))
 });
 
 static AGAIN_AT: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(&format!(r"{AGAIN}[ -](?:in|after|at|until|on|from)(?: *:)?\s+['\x22]?"))
+    let again = format!(r"{AGAIN}[ -](?:in|after|at|until|on|from)(?: *:)?\s+['\x22]?");
+    let barred = concat!(
+        r"(?i)\b(?:banned|barred|blocked|suspended|locked(?: out)?|throttled|limited|restricted|unavailable)",
+        r"(?: \w+){0,2}? until +|\b(?:can|may) (?:\w+ ){1,5}?(?:after|from) +",
+    );
+    pattern(&format!("(?:{again})|(?:{barred})"))
 });
 
 static MOMENT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"^(?:\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?",
-        r"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*, \d\d[ -][A-Z][a-z]{2}[ -]\d{2,4} \d\d:\d\d:\d\d GMT)",
+        r"^(?:\d{4}-(?:\d\d|[A-Z][a-z]{2})-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?",
+        r"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*, \d\d[ -][A-Z][a-z]{2}[ -]\d{2,4} \d\d:\d\d:\d\d GMT",
+        r"|\d{10}(?:\d{3})?(?-u:\b))",
     ))
 });
 
 static WAIT_FOR: LazyLock<Regex> = LazyLock::new(|| {
     pattern(&format!(
-        r"(?i)(?:^|[.!?;,:] *|\b(?:please|must|should|to|kindly|then|and) )wait(?: for)? +{ABOUT}"
+        r"(?i)(?:^|[.!?;,:] *|\b(?:please|must|should|to|kindly|then|and) )wait(?: for)? +{ABOUT}|\b(?:warten(?: sie)?|patientez|attendez|espere|aguarde|attend(?:ere|i)|wacht) +"
     ))
 });
 
 static TO_TRY_AGAIN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)^(?:before|until|then|(?:and|to)(?: then)? (?:re-?try|try|re-?send|re-?submit))\b",
+        r"(?i)^(?:before|until|then|prima|avant|antes|bevor|voordat|(?:and|to)(?: then)? (?:re-?try|try|re-?send|re-?submit))\b",
     )
 });
 

@@ -17,9 +17,36 @@ pub(crate) enum ResetHeaders {
     Ignored,
 }
 
-/// Whether a response says of some bucket that nothing remains.
-pub(crate) fn nothing_remains(headers: &HeaderMap) -> bool {
-    remaining(headers).any(|(_, left)| is_zero(left.as_bytes()))
+/// The header that says of a bucket with a name as wanted that nothing remains.
+pub(crate) fn exhausted(headers: &HeaderMap, wanted: impl Fn(&str) -> bool) -> Option<String> {
+    let lefts = headers.iter().map(|(name, value)| (name.as_str(), value));
+    let mut lefts = lefts.filter(|(name, _)| names_rest(name) && wanted(name));
+    let (name, left) = lefts.find(|(_, left)| is_spent(left.as_bytes()))?;
+    Some(format!("{name}: {}", left.to_str().unwrap_or_default()))
+}
+
+/// Whether a header of an error says how much of a bucket remains, in any vendor's spelling.
+fn names_rest(name: &str) -> bool {
+    name.contains("remain")
+        || counts(name) && (name.ends_with("-left") || name.ends_with("limit-status"))
+}
+
+/// Whether a header is about what a vendor counts.
+fn counts(name: &str) -> bool {
+    is_rate_limit_header(name) || ["limit", "quota", "throttl"].iter().any(|it| name.contains(it))
+}
+
+/// Nothing, or less: `0`, `-1`, `0.0`, `name=rate-limit,0;` (IBM API Connect).
+fn is_spent(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    let value = value.strip_suffix(b";").unwrap_or(value);
+    let value = match value.strip_prefix(b"name=") {
+        Some(named) => named.rsplit(|byte| *byte == b',').next().unwrap_or_default(),
+        None => value,
+    };
+    let digits = value.strip_prefix(b"-").unwrap_or(value);
+    let number = !digits.is_empty() && digits.iter().all(|it| it.is_ascii_digit() || *it == b'.');
+    number && (digits.len() < value.len() || digits.iter().all(|it| matches!(it, b'0' | b'.')))
 }
 
 /// The headers that say how much of a bucket remains.
@@ -34,27 +61,40 @@ pub(super) fn reset(
     headers: &HeaderMap,
     reset_headers: ResetHeaders,
     now: SystemTime,
-) -> Option<WaitHint> {
+) -> Option<(WaitHint, String)> {
     if let Some(span) = text(headers, "ratelimit").and_then(draft_reset) {
-        return Some(WaitHint { span, source: HintSource::RateLimit });
+        return Some((WaitHint { span, source: HintSource::RateLimit }, "ratelimit".to_owned()));
     }
-    let exhausted = remaining(headers).filter(|(_, left)| is_zero(left.as_bytes()));
-    let exhausted = exhausted.filter_map(|(name, _)| bucket_reset(headers, name, now)).max();
+    let lefts = || {
+        let named = headers.iter().map(|(name, value)| (name.as_str(), value));
+        named.filter(|(name, _)| names_rest(name))
+    };
+    let exhausted = lefts().filter(|(_, left)| is_spent(left.as_bytes()));
+    let exhausted = exhausted.filter_map(|(name, _)| reset_of(headers, name, now)).max();
     let any = || {
         // A bucket that says that something remains is not the exhausted one.
         let has_left = |reset: &HeaderName| {
             let bucket = name::bucket(reset.as_str());
-            let mut own = remaining(headers).filter(|(name, _)| name::bucket(name) == bucket);
-            own.any(|(_, left)| !is_zero(left.as_bytes()))
+            let mut own = lefts().filter(|(name, _)| name::bucket(name) == bucket);
+            own.any(|(_, left)| !is_spent(left.as_bytes()))
         };
         let open = resets(headers).filter(|(name, _)| !has_left(name));
-        open.filter_map(|(name, value)| wait_of(name, value, now)).max()
+        open.filter_map(|(name, value)| Some((wait_of(name, value, now)?, name.as_str()))).max()
     };
-    let span = match reset_headers {
+    let (span, name) = match reset_headers {
         ResetHeaders::StateWaits => exhausted.or_else(any),
         ResetHeaders::Ignored => exhausted,
-    };
-    span.map(|span| WaitHint { span, source: HintSource::Reset })
+    }?;
+    Some((WaitHint { span, source: HintSource::Reset }, name.to_owned()))
+}
+
+/// The wait in a header of the vendor's own that is named like one: `x-acme-retry-in-seconds`.
+pub(super) fn named_wait(headers: &HeaderMap, now: SystemTime) -> Option<(WaitHint, String)> {
+    headers.iter().find_map(|(name, value)| {
+        let text = value.to_str().ok().filter(|_| name.as_str() != "retry-after")?;
+        let span = value::wait(text, name::of_wait_header(name.as_str())?, now)?;
+        Some((WaitHint { span, source: HintSource::Reset }, name.as_str().to_owned()))
+    })
 }
 
 /// `"default";r=0;t=30` of the IETF drafts from 08 on, `limit=9, remaining=0, reset=30` of 07.
@@ -85,9 +125,18 @@ pub(super) fn bucket_reset(
     remaining: &str,
     now: SystemTime,
 ) -> Option<Duration> {
+    reset_of(headers, remaining, now).map(|(span, _)| span)
+}
+
+/// The same, with the name of the header that states it.
+fn reset_of<'h>(
+    headers: &'h HeaderMap,
+    remaining: &str,
+    now: SystemTime,
+) -> Option<(Duration, &'h str)> {
     let bucket = name::bucket(remaining);
     let mut own = resets(headers).filter(|(name, _)| name::bucket(name.as_str()) == bucket);
-    own.find_map(|(name, value)| wait_of(name, value, now))
+    own.find_map(|(name, value)| Some((wait_of(name, value, now)?, name.as_str())))
 }
 
 /// The reset headers, and vendors' own spellings of `Retry-After`
@@ -95,7 +144,7 @@ pub(super) fn bucket_reset(
 fn resets(headers: &HeaderMap) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
     headers.iter().filter(|(name, _)| {
         let name = name.as_str();
-        let rates = is_rate_limit_header(name);
+        let rates = counts(name);
         let retry_after = name.contains("retry-after") && !name.contains("max");
         rates && name.contains("reset") || (rates || name.starts_with("x-")) && retry_after
     })

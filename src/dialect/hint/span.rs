@@ -69,13 +69,17 @@ fn number(text: &str) -> Option<(f64, &str)> {
     if worded.is_some() {
         return worded;
     }
-    let (first, rest) = amount(text.strip_prefix(['\'', '"']).unwrap_or(text))?;
+    let (first, rest) = amount(text.strip_prefix(['\'', '"', '[']).unwrap_or(text))?;
     for between in ["-", "–", " - ", " – ", " to ", " or "] {
         if let Some((last, rest)) = rest.strip_prefix(between).and_then(amount) {
             return Some((first.max(last), rest));
         }
     }
-    Some((first, rest.strip_prefix(['\'', '"']).unwrap_or(rest)))
+    let rest = rest.strip_prefix(['\'', '"', ']']).unwrap_or(rest);
+    // "59 more minutes".
+    let further = [" more ", " further ", " additional "];
+    let behind = further.iter().find_map(|word| rest.strip_prefix(word));
+    Some((first, behind.unwrap_or(rest)))
 }
 
 /// A plain number, perhaps with thousands separators: `1,000`.
@@ -105,6 +109,12 @@ fn unit(text: &str) -> Option<(f64, &str)> {
     let (name, rest) = text.split_at(end);
     let plain = name.to_ascii_lowercase();
     let seconds = match plain.as_str() {
+        "sekunde" | "sekunden" | "seconde" | "secondes" | "segundo" | "segundos" | "secondo"
+        | "secondi" | "seconden" => 1.0,
+        "minuto" | "minutos" | "minuti" | "minuten" => 60.0,
+        "stunde" | "stunden" | "heure" | "heures" | "hora" | "horas" | "ora" | "ore" | "uur" => {
+            3_600.0
+        }
         "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => 0.001,
         "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
         "m" | "min" | "mins" | "minute" | "minutes" => 60.0,

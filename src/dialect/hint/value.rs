@@ -12,6 +12,8 @@ use super::span::{self, decimal};
 pub const WAIT_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 /// Characters of a value; a longer one is not a hint.
 const CHARS_MAX: usize = 40;
+/// Characters of a date with the name of its zone, as JavaScript prints it.
+const MOMENT_CHARS_MAX: usize = 80;
 /// From here on, a number is a moment in seconds since 1970, not a delay.
 const EPOCH_SECONDS_MIN: f64 = 1e9;
 /// From here on, it is one in milliseconds.
@@ -35,7 +37,7 @@ pub(super) fn strict_retry_after(text: &str, now: SystemTime) -> Option<Duration
 pub(super) fn wait(text: &str, name: Meaning, now: SystemTime) -> Option<Duration> {
     let text = text.trim();
     if text.len() > CHARS_MAX {
-        return None;
+        return until(text, now);
     }
     let Some(number) = decimal(text) else {
         let delay = || duration(text).and_then(plausible);
@@ -70,7 +72,7 @@ pub fn duration(text: &str) -> Option<Duration> {
     (rest.is_empty() && span <= WAIT_MAX).then_some(span)
 }
 
-pub(super) fn until(text: &str, now: SystemTime) -> Option<Duration> {
+fn until(text: &str, now: SystemTime) -> Option<Duration> {
     plausible(moment(text)?.duration_since(now).ok()?)
 }
 
@@ -90,12 +92,30 @@ fn from_epoch(seconds: f64, now: SystemTime) -> Option<Duration> {
 
 /// HTTP dates in their three forms, RFC 3339, and RFC 3339 without seconds or zone.
 fn moment(text: &str) -> Option<SystemTime> {
+    if text.len() > MOMENT_CHARS_MAX {
+        return None;
+    }
     if let Ok(date) = httpdate::parse_http_date(text) {
         return Some(date);
     }
-    let text = text.trim().replace(' ', "T");
-    let stamp = text.parse::<jiff::Timestamp>().or_else(|_| format!("{text}Z").parse());
-    stamp.ok().map(SystemTime::from)
+    let joined = text.trim().replace(' ', "T");
+    let stamp = joined.parse::<jiff::Timestamp>().or_else(|_| format!("{joined}Z").parse());
+    stamp.ok().or_else(|| spelled(text)).map(SystemTime::from)
+}
+
+/// Dates with the name of the month in orders of their own: `2023-May-05 09:31:00+0000 UTC`,
+/// `Wed Oct 07 2020 14:00:27 GMT+0000 (Coordinated Universal Time)`.
+fn spelled(text: &str) -> Option<jiff::Timestamp> {
+    let text = text.split(" (").next()?.trim();
+    let text = text.strip_suffix(" UTC").unwrap_or(text);
+    let formats = [
+        "%Y-%b-%d %H:%M:%S%z",
+        "%Y-%b-%d %H:%M:%S %z",
+        "%a %b %d %Y %H:%M:%S GMT%z",
+        "%a, %d %b %Y %H:%M:%S %z",
+    ];
+    let parsed = |format: &&str| jiff::fmt::strtime::parse(format, text).ok()?.to_timestamp().ok();
+    formats.iter().find_map(parsed)
 }
 
 #[cfg(test)]
@@ -136,6 +156,9 @@ mod tests {
             ("PT1H30M", Some(5_400_000)),
             ("P1DT0.5S", Some(86_400_500)),
             ("2678400", Some(2_678_400_000)),
+            ("2026-Jan-01 00:05:00+0000 UTC", Some(300_000)),
+            ("Thu Jan 01 2026 00:05:00 GMT+0000 (Coordinated Universal Time)", Some(300_000)),
+            ("Thu, 01 Jan 2026 01:05:00 +0100", Some(300_000)),
         ];
         for (text, expected) in rows {
             let found = lenient_retry_after(text, now()).map(|span| span.as_millis());
