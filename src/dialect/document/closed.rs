@@ -4,11 +4,13 @@ use std::borrow::Cow;
 
 /// Values of one document; a hostile body has one for every two bytes. An object of one member
 /// takes about 500 bytes, so that the tree stays near 1 MiB.
-const VALUES_MAX: usize = 3_000;
+const VALUES_MAX: usize = 2_500;
 /// A shorter text cannot hold too many values and is not searched for it.
 const SURELY_SMALL_BYTES: usize = 2 * VALUES_MAX;
-/// Deeper values are cut off; serde_json's own limit is 128.
-const DEPTH_MAX: usize = 100;
+/// Deeper documents are left to serde_json, which refuses them at the same depth.
+const DEPTH_MAX: usize = 127;
+/// Of a sentence that breaks off earlier, nothing is kept.
+const WORDS_MIN: usize = 2;
 
 /// The text, up to its value [`VALUES_MAX`] where it has more.
 pub(super) fn bounded(text: &str) -> Cow<'_, str> {
@@ -23,7 +25,7 @@ pub(super) fn bounded(text: &str) -> Cow<'_, str> {
 /// sentence the whole words stay.
 pub(super) fn closed(text: &str) -> Option<String> {
     let scan = Scan::of(text);
-    (!scan.open.is_empty()).then(|| scan.closed(text))
+    (!scan.open.is_empty() && !scan.too_deep).then(|| scan.closed(text))
 }
 
 /// What a pass over the text found.
@@ -33,8 +35,9 @@ struct Scan {
     open: Vec<u8>,
     /// The text may end here, once these are closed.
     end: usize,
-    /// A limit was met.
+    /// The text has more than [`VALUES_MAX`].
     stopped: bool,
+    too_deep: bool,
     /// The start of a sentence that breaks off, behind its quote.
     sentence: Option<usize>,
     /// Whether the next string is a member's name, by open object or array.
@@ -60,7 +63,11 @@ impl Scan {
                     scan.expects_name = false;
                     continue;
                 }
-                b'{' | b'[' if scan.open.len() == DEPTH_MAX || values >= VALUES_MAX => {
+                b'{' | b'[' if scan.open.len() == DEPTH_MAX => {
+                    scan.too_deep = true;
+                    break;
+                }
+                b'{' | b'[' if values >= VALUES_MAX => {
                     scan.stopped = true;
                     break;
                 }
@@ -78,7 +85,9 @@ impl Scan {
                 b':' | b' ' | b'\t' | b'\r' | b'\n' => {}
                 _ => {
                     let word = |byte: &u8| {
-                        byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.' | b'_')
+                        byte.is_ascii_alphanumeric()
+                            || !byte.is_ascii()
+                            || matches!(byte, b'+' | b'-' | b'.' | b'_')
                     };
                     let length = bytes[at..].iter().take_while(|byte| word(byte)).count().max(1);
                     at += length;
@@ -100,7 +109,8 @@ impl Scan {
     fn closed(self, text: &str) -> String {
         let sentence = self.sentence.and_then(|start| {
             let words = text[start..].trim_end().rfind(char::is_whitespace)?;
-            Some(format!("{}…\"", text[..start + words].trim_end()))
+            let enough = text[start..start + words].split_whitespace().count() >= WORDS_MIN;
+            enough.then(|| format!("{}…\"", text[..start + words].trim_end()))
         });
         let mut closed = sentence.unwrap_or_else(|| text[..self.end].to_owned());
         closed.extend(self.open.iter().rev().map(|byte| char::from(*byte)));
@@ -136,6 +146,8 @@ mod tests {
             (r#"{"a":"b","c":tr"#, r#"{"a":"b"}"#),
             (r#"{"a":{"b":[1,2,{"c":"d"#, r#"{"a":{"b":[1,2,{}]}}"#),
             (r#"{"a":"Wait for 12"#, r#"{"a":"Wait for…"}"#),
+            (r#"{"a":"The requ"#, "{}"),
+            (r#"{"a":-1𐀀5"#, "{}"),
             (r#"{"a":[1,2]"#, r#"{"a":[1,2]}"#),
             ("[", "[]"),
             (r#"{"a":"x\"#, "{}"),
@@ -151,8 +163,8 @@ mod tests {
 
     #[test]
     fn values_and_depth_are_bounded() {
-        let rows = ["[1,", "[[", r#"[{"a":1},"#, "[\"\","]
-            .map(|unit| format!("[{}", unit[1..].repeat(100_000)));
+        let rows =
+            ["[1,", r#"[{"a":1},"#, "[\"\","].map(|unit| format!("[{}", unit[1..].repeat(100_000)));
         for text in rows {
             let bounded = bounded(&text);
             assert!(bounded.len() < 40_000, "{} of {}", bounded.len(), &text[..10]);
@@ -165,7 +177,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_beginning_of_a_document_is_a_document(
-            text in r#"\{("[a-c ]{0,5}":(1|true|"[a-z ]{0,9}"|\[1,\{\}\]),){0,4}"z":\[\{"y":-1.5e3\}\]\}"#,
+            text in r#"\{("[a-c ]{0,5}":(1|true|"[a-z ]{0,9}"|\[1,\{\}\]),){0,4}"z":\[\{"y":-1\.5e3\}\]\}"#,
             cut in 1_usize..100,
         ) {
             prop_assume!(cut < text.len());

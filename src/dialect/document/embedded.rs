@@ -1,9 +1,11 @@
 //! JSON that is not the whole body: among several documents, behind a prefix, in an event stream,
 //! in a call of a function, in a text.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
-use super::json;
+use super::{closed, json};
 
 /// Documents of one body that are looked at.
 const DOCUMENTS_MAX: usize = 200;
@@ -70,9 +72,26 @@ fn callback_argument(text: &str) -> Option<&str> {
 
 /// The error among several documents one behind the other, else the first of them.
 pub(super) fn among_several(text: &str) -> Option<Value> {
-    let documents = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-    let documents = documents.take(DOCUMENTS_MAX).map_while(Result::ok);
+    let mut rest = text;
+    let documents = std::iter::from_fn(|| {
+        let (document, length) = first_document(rest.trim_start());
+        rest = &rest.trim_start()[length..];
+        document
+    });
+    let documents = documents.take(DOCUMENTS_MAX);
     first_error(documents.map(|document| (says_error(&document), document)))
+}
+
+/// The document that a text begins with, and the bytes that it takes there.
+fn first_document(text: &str) -> (Option<Value>, usize) {
+    let bounded = closed::bounded(text);
+    let mut documents = serde_json::Deserializer::from_str(&bounded).into_iter();
+    let document = documents.next().and_then(Result::ok);
+    match &bounded {
+        Cow::Borrowed(_) => (document, documents.byte_offset()),
+        // What lies behind a document over the limit is not read.
+        Cow::Owned(_) => (document, text.len()),
+    }
 }
 
 /// The error among the events of a stream (`text/event-stream`), else the first document.
@@ -134,13 +153,11 @@ pub(super) fn in_text(text: &str) -> Option<Value> {
         let brace = from + text[from..].find('{')?;
         let before = text[..brace].trim_end();
         let start = if before.ends_with('[') { before.len() - 1 } else { brace };
-        let mut documents = serde_json::Deserializer::from_str(&text[start..]).into_iter();
-        let document: Option<Value> = documents.next().and_then(Result::ok);
-        let length = documents.byte_offset();
+        let (document, length) = first_document(&text[start..]);
         if let Some(document) = document {
             let introduced = start <= INTRODUCTION_CHARS_MAX
                 && text[start + length..].trim().is_empty()
-                && (has(&document, &COMMON_NAMES));
+                && has(&document, &COMMON_NAMES);
             if says_error(&document) || introduced {
                 return Some(document);
             }

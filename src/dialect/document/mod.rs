@@ -95,7 +95,10 @@ impl Document {
         if let Some(tree) = form::parse(text, media) {
             return Self { format: BodyFormat::Form, tree, text: text.to_owned() };
         }
-        let broken_json = text.starts_with(['{', '[']);
+        // `[ERROR] …` is a sentence.
+        let is_label = |rest: &str| rest.starts_with(|c: char| c.is_alphabetic());
+        let broken_json =
+            text.starts_with('{') || text.strip_prefix('[').is_some_and(|rest| !is_label(rest));
         let tree = if broken_json { Value::Null } else { Value::String(text.to_owned()) };
         Self { format: BodyFormat::Text, tree, text: text.to_owned() }
     }
@@ -106,7 +109,7 @@ impl Document {
         let inner = embedded::unguarded(text);
         let structured = inner.starts_with(['{', '[']);
         if structured || inner.starts_with('"') || media.contains("json") {
-            let tree = json::parse(&closed::bounded(inner));
+            let tree = json::parse(inner);
             let tree = tree.or_else(|| embedded::among_several(inner));
             let cut = || json::parse(&closed::closed(inner)?);
             let tree = tree.or_else(|| if structured { cut() } else { None });
@@ -144,7 +147,6 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::cut::prefix;
     use super::*;
 
     fn read(media: &str, bytes: &[u8]) -> Document {
@@ -155,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_bytes_decide_the_format_not_the_label() {
-        let rows: [(&str, &[u8], BodyFormat); 13] = [
+        let rows: [(&str, &[u8], BodyFormat); 14] = [
             ("text/html", b" {\"a\":1}", BodyFormat::Json),
             ("", b"[1]", BodyFormat::Json),
             ("application/json", b"<html><title>x</title>", BodyFormat::Html),
@@ -167,6 +169,7 @@ mod tests {
             ("application/x-www-form-urlencoded", b"a=b", BodyFormat::Form),
             ("text/plain", b"a=b&c=d", BodyFormat::Form),
             ("text/plain", b"x = y & z", BodyFormat::Text),
+            ("text/plain", b"[ERROR] it is closed", BodyFormat::Text),
             ("text/plain", b"  \r\n", BodyFormat::Empty),
             ("text/plain", b"\x00\x01\x02\x03abc\xff", BodyFormat::Unreadable),
         ];
@@ -223,6 +226,8 @@ mod tests {
             "[",
             "{\"a\":",
             "[1,",
+            "1,",
+            "{\"a\":1},",
             "[{\"a\":1},",
             "<",
             "<a>",
@@ -247,13 +252,16 @@ mod tests {
             "\"",
             "\\",
         ];
+        // Long enough to meet every limit on numbers of values, elements and fields.
+        let length = BODY_BYTES_MAX / 8;
         for unit in units {
-            for start in ["", "<r>", "[", "{\"a\":\"", "<html>", "text ", "<r a='"] {
-                let body = start.to_owned() + &unit.repeat(BODY_BYTES_MAX);
-                let body = prefix(&body, BODY_BYTES_MAX);
-                let found = read("text/html", body.as_bytes());
-                let bytes = bytes_of(&found.tree) + found.text.capacity();
-                assert!(bytes <= 4 * BODY_BYTES_MAX, "{bytes} bytes of {start}{unit}");
+            for start in ["", "<r>", "[", "{\"error\":[", "<html>", "text {\"error\":["] {
+                let body = start.to_owned() + &unit.repeat(length / unit.len());
+                for body in [body.clone(), body + "1]}"] {
+                    let found = read("text/html", body.as_bytes());
+                    let bytes = bytes_of(&found.tree) + found.text.capacity();
+                    assert!(bytes <= 4 * BODY_BYTES_MAX, "{bytes} bytes of {start}{unit}");
+                }
             }
         }
     }
