@@ -7,6 +7,7 @@
 //! | document → [`Facts`] | `facts`: `extract` for places a dialect names, else `auto` |
 //! | head and facts → [`Classification`] | `classify`: rules, usual signs, status |
 //! | wait hints and rate limits of a head, a body, a sentence | `hint` |
+//! | an error of gRPC in a head | `grpc` |
 //! | an error of our own in the vendor's shape | `own` |
 //! | text → [`Dialect`] | `compile`; the compiled form is `definition`, ours are in `built_in` |
 //! | samples → text of a [`Dialect`] | `learn` |
@@ -17,6 +18,7 @@ mod compile;
 mod definition;
 mod document;
 mod facts;
+mod grpc;
 #[doc(hidden)]
 pub mod hint;
 mod learn;
@@ -31,10 +33,11 @@ use classify::Evidence;
 use document::Document;
 
 pub use built_in::{builtin, builtin_names, builtin_text, compile};
-pub use classify::{HeadDecides, classify_failure, head_decides};
+pub use classify::{HeadDecides, classify_failure};
 pub use compile::{DialectError, compile_extending, extends, schema};
 pub use definition::{Dialect, Extract, HoldRule, Place, Replay, Retry, Rule, RuleScope, When};
-pub use document::BODY_BYTES_MAX;
+pub use document::{BODY_BYTES_MAX, decoded};
+pub use grpc::is_grpc_error;
 pub use hint::standing;
 pub use learn::{LearnError, SAMPLES_MAX, Sample, learn};
 pub use own::{OwnError, OwnTemplate, RenderedError};
@@ -51,11 +54,21 @@ pub fn understand(
     body: Option<Bytes>,
     wall: SystemTime,
 ) -> Option<(Classification, Facts)> {
+    let (sent, head) = (head, grpc::as_http(head));
     let document = Document::read(head.headers, body);
-    let facts = facts::of_response(dialect, head, &document);
+    let mut facts = facts::of_response(dialect, head, &document);
+    if head.status != sent.status {
+        grpc::add_facts(&mut facts, head.headers);
+    }
     let evidence = Evidence::new(head, &document, &facts, wall);
     let classification = classify::classify_response(dialect, &evidence)?;
     Some((classification, facts))
+}
+
+/// When the head of a response may place a hold before its body is read.
+#[must_use]
+pub fn head_decides(head: ResponseHead<'_>, wall: SystemTime) -> HeadDecides {
+    classify::head_decides(grpc::as_http(head), wall)
 }
 
 /// What a response means whose body is not available; `None` for a success.

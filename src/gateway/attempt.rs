@@ -10,6 +10,8 @@ use std::task::{Poll, ready};
 use http::Response;
 
 use crate::allowance::{Settlement, Slot};
+use crate::dialect;
+use crate::headers::ResponseScan;
 use crate::outcome::{Advice, Failure, Remedy, StoppedBy};
 use crate::retry::client::{CallSeries, ClientRetries};
 use crate::retry::decision::{BudgetCharge, RetryContext, RetryReason, Verdict, decide};
@@ -65,13 +67,17 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             let only_errors = call.policy.inspect == Inspect::Errors;
             let classifying = match exchanged {
                 Ok(response) if only_errors && response.status().as_u16() < 400 => {
-                    return self.pass(call, slot, response, settlement);
+                    let scan = ResponseScan::of(response.headers());
+                    if !scan.has_grpc_status() || !dialect::is_grpc_error(response.headers()) {
+                        return self.pass(call, slot, (response, scan), settlement);
+                    }
+                    self.classify(call, slot, Ok(response), settlement)
                 }
                 exchanged => self.classify(call, slot, exchanged, settlement),
             };
             // Awaited only here, where `exchanged` is gone, so that the future of a call need not
             // reserve room for it.
-            let failed = match classifying.await {
+            let mut failed = match classifying.await {
                 Ok(result) => return result,
                 Err(failed) => failed,
             };
@@ -79,6 +85,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 Ok(retry) => retry,
                 Err(stopped_by) => return self.give_up(call, failed, stopped_by),
             };
+            failed.release_body();
             if let Err(interruption) = self.wait_for_retry(call, retry).await {
                 return CallResult::Interrupted(interruption);
             }
@@ -139,8 +146,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     /// Whether the call is sent again, from when on, and who pays for it.
     #[cold]
-    fn decide(&self, call: &mut Call<'_>, failed: &FailedAttempt) -> Result<Retry, StoppedBy> {
-        let FailedAttempt { classification, settled, was_probe, failure, response } = failed;
+    fn decide(
+        &self,
+        call: &mut Call<'_>,
+        failed: &FailedAttempt<E::Body>,
+    ) -> Result<Retry, StoppedBy> {
+        let FailedAttempt { classification, settled, was_probe, failure, response, .. } = failed;
         let advice = response.as_ref().and_then(|(parts, _)| Advice::of(&parts.headers));
         let client_retries = match failure {
             // The HTTP library of a client would send again what its connection failed to take.
@@ -216,7 +227,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     fn give_up(
         &self,
         call: &Call<'_>,
-        failed: Box<FailedAttempt>,
+        failed: Box<FailedAttempt<E::Body>>,
         stopped_by: StoppedBy,
     ) -> CallResult<E::Body> {
         self.shard.not_retried(call.upstream, stopped_by);

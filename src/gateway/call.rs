@@ -7,8 +7,10 @@ use http::header::CONTENT_TYPE;
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method};
 
-use crate::allowance::{Account, AccountRule, Bottleneck, SlotRequest};
-use crate::headers::{self, RequestScan, ResponseScan, Rewrite};
+use crate::allowance::{Account, AccountRule, Bottleneck, SlotRequest, TightestAllowance};
+use crate::headers::{
+    self, AskedErrors, CallHeaders, RateLimit, RequestScan, ResponseScan, Rewrite, Timing,
+};
 use crate::outcome::{Code, Failure};
 use crate::retry::client::ClientRetries;
 use crate::retry::decision::RetryReason;
@@ -40,6 +42,8 @@ pub(super) struct Call<'g> {
     pub(super) client_retries: ClientRetries,
     /// As every attempt sends it.
     pub(super) request: RequestHead,
+    /// In which shape the client wants its errors.
+    pub(super) errors_asked: Option<AskedErrors>,
     pub(super) client_url: ClientUrl,
     pub(super) body: ReplayBody,
     pub(super) permission: RepeatPermission,
@@ -103,6 +107,12 @@ impl ClientUrl {
         CallPath::new(self.target.path().get(self.prefix_bytes..).unwrap_or_default())
     }
 
+    /// The target that is sent to the upstream.
+    pub(super) fn upstream_target(&self, upstream: &Upstream) -> Result<PathAndQuery, Reason> {
+        let target = headers::target(&self.target, self.prefix_bytes, &upstream.base_path);
+        target.map_err(|_fault| PATH_LEAVES_ROUTE)
+    }
+
     pub(super) fn rewrite<'a>(&'a self, upstream: &'a Upstream) -> Rewrite<'a> {
         Rewrite {
             origin: &upstream.origin,
@@ -144,6 +154,12 @@ impl Call<'_> {
         start.is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()))
     }
 
+    /// Whether the request is one to a token endpoint of OAuth, by its form.
+    pub(super) fn asks_for_token(&self) -> bool {
+        self.has_media_type("application/x-www-form-urlencoded")
+            && self.body.kept().split(|byte| *byte == b'&').any(|it| it.starts_with(b"grant_type="))
+    }
+
     /// How long the body of a response with such a head may be silent.
     pub(super) fn response_idle_timeout(&self, scan: ResponseScan) -> Duration {
         /// Events come when something happens.
@@ -175,3 +191,29 @@ impl Call<'_> {
         CallIdentity { account, trace_id: headers::trace_id(headers).map(Into::into) }
     }
 }
+
+/// The headers that describe the call, on its response.
+pub(super) fn call_headers<'a>(
+    call: &'a Call<'_>,
+    tightest: Option<&'a TightestAllowance>,
+) -> CallHeaders<'a> {
+    let timing = Timing { wait: call.history.waited, upstream: call.history.upstream_time };
+    CallHeaders {
+        request_id: &call.id,
+        attempts: call.history.attempts,
+        wait_applied: call.wait_applied,
+        timing: call.policy.expose.server_timing.then_some(timing),
+        rate_limit: tightest.map(|tightest| RateLimit {
+            name: &tightest.name,
+            limit: tightest.limit,
+            window: tightest.window,
+            remaining: tightest.remaining,
+            reset: tightest.reset,
+        }),
+    }
+}
+
+const PATH_LEAVES_ROUTE: Reason = Reason {
+    code: Code::InvalidRequest,
+    detail: "The path has dot segments that lead out of its route.",
+};

@@ -22,6 +22,7 @@ use crate::upstream::Exchange;
 use super::body::{Extent, IdleTimer, PeekedBody, RequestBody, ResponseBody, peek};
 use super::call::Call;
 use super::result::{CallResult, FailedAttempt, Interruption};
+use super::settings::ErrorShape;
 use super::settle::{attempt_end, blind_failure};
 use super::state::{BoxFuture, Gateway};
 
@@ -29,18 +30,20 @@ use super::state::{BoxFuture, Gateway};
 /// with their heads, or within a round trip.
 const BODY_GRACE: Duration = Duration::from_millis(100);
 
+/// What the client gets, or an attempt that may be followed by another.
+type Classified<B> = Result<CallResult<B>, Box<FailedAttempt<B>>>;
+
 impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Passes a response that is not inspected.
     pub(super) fn pass(
         &self,
         call: &mut Call<'_>,
         slot: Slot,
-        response: Response<E::Body>,
+        (response, scan): (Response<E::Body>, ResponseScan),
         settlement: Settlement<'_>,
     ) -> CallResult<E::Body> {
         self.keep_identity_if_logged(call, settlement.ended);
         self.count_response(call, response.status(), &settlement);
-        let scan = ResponseScan::of(response.headers());
         let head = ResponseHead { status: response.status(), headers: response.headers() };
         let has_standing = scan.has_rate_limit();
         let standing = has_standing.then(|| dialect::standing(head, self.clock.wall())).flatten();
@@ -68,7 +71,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         slot: Slot,
         exchanged: Result<Response<E::Body>, Failure>,
         settlement: Settlement<'a>,
-    ) -> BoxFuture<'a, Result<CallResult<E::Body>, Box<FailedAttempt>>> {
+    ) -> BoxFuture<'a, Classified<E::Body>> {
         Box::pin(async move {
             match exchanged {
                 Ok(response) => {
@@ -86,7 +89,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         mut slot: Slot,
         failure: Failure,
         settlement: Settlement<'_>,
-    ) -> Result<CallResult<E::Body>, Box<FailedAttempt>> {
+    ) -> Classified<E::Body> {
         let end = attempt_end(&failure);
         let stalled = failure.kind == FailureKind::IdleTimeout && call.body.awaits_client();
         let broke = call.body.client_broke().then_some(Interruption::ClientBodyBroken);
@@ -113,8 +116,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let settlement = Settlement { end, blind_failure, ..settlement };
         let was_probe = slot.is_probe();
         let (settled, _permit) = self.settle_failed(call, slot, &classification, settlement);
-        let failure = Some(failure);
-        Err(Box::new(FailedAttempt { classification, response: None, failure, settled, was_probe }))
+        Err(Box::new(FailedAttempt {
+            classification,
+            response: None,
+            kept: None,
+            failure: Some(failure),
+            settled,
+            was_probe,
+        }))
     }
 
     /// Reads the body of a response that may be an error, up to a cap and for a moment.
@@ -124,7 +133,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         slot: Slot,
         response: Response<E::Body>,
         settlement: Settlement<'_>,
-    ) -> Result<CallResult<E::Body>, Box<FailedAttempt>> {
+    ) -> Classified<E::Body> {
         let (parts, body) = response.into_parts();
         let was_probe = slot.is_probe();
         let open = Some((slot, parts));
@@ -153,11 +162,18 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let blind_failure = blind_failure(&classification, None);
         let settlement = Settlement { blind_failure, ..settlement };
         let (settled, mut permit) = self.settle_failed(call, slot, &classification, settlement);
-        if peeked.extent == Extent::Whole {
-            permit.body_ended();
-        }
+        let passes = self.shape_context(call).shape() == ErrorShape::Vendor
+            || dialect::is_grpc_error(&parts.headers);
+        let kept = if passes {
+            peeked.keep(permit)
+        } else {
+            if peeked.extent == Extent::Whole {
+                permit.body_ended();
+            }
+            None
+        };
         let (response, failure) = (Some((parts, facts)), None);
-        Err(Box::new(FailedAttempt { classification, response, failure, settled, was_probe }))
+        Err(Box::new(FailedAttempt { classification, response, kept, failure, settled, was_probe }))
     }
 }
 

@@ -13,6 +13,7 @@ use super::body::{IncomingBody, RequestBody, ResponseBody};
 use super::call::{Call, Reason, Rejection};
 use super::connection::{ClientConnection, OriginalHeads};
 use super::result::CallResult;
+use super::shape::ShapeContext;
 use super::state::Gateway;
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
@@ -32,7 +33,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         // Borrowed from here on, because a call is large too.
         let call = match &mut received {
             Ok(call) => call,
-            Err(rejection) => return self.reject(rejection),
+            Err(rejection) => {
+                let context = self.rejection_context(rejection, request, client);
+                return self.reject(rejection, context);
+            }
         };
         self.shard.call_started(call.upstream);
         let mut cancellation = CancellationRecord::new(self, call);
@@ -61,7 +65,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Response<ResponseBody<E::Body>> {
         let id = headers.and_then(headers::request_id).cloned();
         let id = id.unwrap_or_else(|| self.new_request_id());
-        self.reject(&Rejection { id, reason: Reason { code, detail }, upstream: None })
+        let rejection = Rejection { id, reason: Reason { code, detail }, upstream: None };
+        let none = HeaderMap::new();
+        self.reject(&rejection, ShapeContext::of_headers(headers.unwrap_or(&none)))
     }
 }
 

@@ -16,6 +16,7 @@
 //! | `classify` | what a response or failure means; reads a response that may be an error |
 //! | `settle` | what the account learns from an attempt |
 //! | `respond` | the vendor's response, or a problem |
+//! | `shape`, `error_response` | in which shape a client gets an error, and the response in it |
 //! | `record` | metrics and log lines |
 //! | `call`, `result` | the data that the stages share |
 //! | `retry_budget` | the retry budget that all workers share |
@@ -30,6 +31,7 @@ mod call;
 mod classify;
 mod connection;
 mod drain;
+mod error_response;
 mod handle;
 mod receive;
 mod record;
@@ -38,6 +40,7 @@ mod result;
 mod retry_budget;
 mod settings;
 mod settle;
+mod shape;
 mod state;
 mod timeouts;
 mod timer;
@@ -50,7 +53,8 @@ pub use body::{ClientBodyError, IncomingBody, ReplayPool, RequestBody, ResponseB
 pub use connection::{ClientConnection, OriginalHeads};
 pub use drain::{Drain, DrainStage};
 pub use settings::{
-    AddKey, CallPolicy, ClientAddress, Credential, Expose, Idempotency, Inspect, Policies,
-    Redirects, Repeat, Settings, Upstream,
+    AddKey, AllowedShapes, CallPolicy, ClientAddress, Credential, ErrorShape, Expose, Idempotency,
+    Inspect, Policies, Redirects, Repeat, Settings, Upstream,
 };
+pub use shape::error_shape;
 pub use state::{Gateway, Shared};

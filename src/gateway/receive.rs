@@ -51,17 +51,13 @@ impl<E> Gateway<E> {
         let method = CallMethod::new(&sent_method, &overrides);
         self.check(request.headers(), scan, method).map_err(reject)?;
         decisive_headers(request.headers(), settings, method, path).map_err(reject)?;
-        let prefix_bytes = client_url.prefix_bytes;
-        let target = headers::target(&client_url.target, prefix_bytes, &settings.base_path)
-            .map_err(|_fault| reject(PATH_LEAVES_ROUTE))?;
+        let target = client_url.upstream_target(settings).map_err(reject)?;
         let Policies { applied: policy, certain } = settings.policies_for(method, path);
-        let asked = scan.preferred_wait(request.headers());
-        let wait_applied = asked.map(|wait| wait.min(policy.wait_max).min(certain.wait_max));
+        let wait_max = policy.wait_max.min(certain.wait_max);
+        let wait_applied = scan.preferred_wait(request.headers()).map(|it| it.min(wait_max));
         let deadline = arrival.plus(wait_applied.unwrap_or(policy.wait.min(certain.wait)));
-        let replay_bytes_max = policy.replay_body_max.min(certain.replay_body_max);
         let body = std::mem::take(request.body_mut()).into();
-        let protected = &self.protected_headers[upstream];
-        let body = ReplayBody::new(body, replay_bytes_max, &self.pool, protected);
+        let body = self.replay_body(body, upstream, [policy, certain]);
         let replayable = body.is_surely_replayable().then_some(ProbeFitness::Replayable);
         let scheduling = Scheduling {
             priority: self.settings.clients.all()[identified.client].priority,
@@ -84,6 +80,7 @@ impl<E> Gateway<E> {
             client_retries: policy.client_retries.max(certain.client_retries),
             permission: permission(request.headers(), scan, certain),
             overrides,
+            errors_asked: scan.asked_errors(request.headers()),
             scan,
             account: self.accounts.account(upstream, request.headers()),
             slot_request,
@@ -98,10 +95,9 @@ impl<E> Gateway<E> {
             body,
             history: CallHistory::default(),
         };
-        let send_address = certain.client_address == ClientAddress::Send;
-        let peer = send_address.then(|| client.address().ip());
-        if let Err(reason) = self.filter_request(&mut call, identified.key, peer, request.version())
-        {
+        let peer = (certain.client_address == ClientAddress::Send).then(|| client.address().ip());
+        let (key, version) = (identified.key, request.version());
+        if let Err(reason) = self.filter_request(&mut call, key, peer, version) {
             return Err(Rejection { id: call.id, reason, upstream: Some(upstream) });
         }
         // Only where every reading of the call allows it.
@@ -109,6 +105,22 @@ impl<E> Gateway<E> {
             self.add_idempotency_key(&mut call, &certain.idempotency.header);
         }
         Ok(call)
+    }
+
+    /// A body of which as much is kept for another attempt as every reading of the call allows.
+    fn replay_body(
+        &self,
+        body: IncomingBody,
+        upstream: usize,
+        policies: [&CallPolicy; 2],
+    ) -> ReplayBody {
+        let bytes_max = policies.map(|policy| policy.replay_body_max).into_iter().min();
+        ReplayBody::new(
+            body,
+            bytes_max.unwrap_or_default(),
+            &self.pool,
+            &self.protected_headers[upstream],
+        )
     }
 
     /// Makes a call repeatable that is not. Every attempt sends the same key.
@@ -146,7 +158,7 @@ impl<E> Gateway<E> {
     }
 
     /// The upstream that a request goes to, and its URL.
-    fn route<B>(
+    pub(super) fn route<B>(
         &self,
         request: &Request<B>,
         client: &ClientConnection,
@@ -287,10 +299,6 @@ const PATH_AMBIGUOUS: Reason = Reason {
     code: Code::InvalidRequest,
     detail: "The path may also be read as one of another route; write it without percent-encoding, \
              doubled slashes or dot segments.",
-};
-const PATH_LEAVES_ROUTE: Reason = Reason {
-    code: Code::InvalidRequest,
-    detail: "The path has dot segments that lead out of its route.",
 };
 const DESTINATION_LEAVES_ROUTE: Reason = Reason {
     code: Code::InvalidRequest,

@@ -5,30 +5,28 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use http::header::ALLOW;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
-use hyper::ext::ReasonPhrase;
 
 use crate::allowance::{Bottleneck, BottleneckKind, RefusalReason, TightestAllowance};
-use crate::headers::{self, CallHeaders, RateLimit, ResponsePolicy, Timing, Trailers};
-use crate::outcome::{
-    Basis, Code, FailureKind, Processing, STRIPE_SHOULD_RETRY, Source, StoppedBy, Wait,
-    X_SHOULD_RETRY,
-};
+use crate::headers::names::PROXY_STATUS;
+use crate::headers::{self, CallHeaders, ResponsePolicy, Trailers};
+use crate::outcome::{Basis, Code, FailureKind, Processing, Source, StoppedBy, Wait};
 use crate::problem::{
     CallContext, Cleaner, CredentialOwner, Occurrence, Problem, ProxyError, gateway_problem,
     problem_headers, proxy_status, upstream_problem,
 };
-use crate::retry::client::STRIPE_SDK;
 use crate::telemetry::LimitOf;
 use crate::upstream::{Exchange, Interim};
 
 use super::admit::blocked_by;
 use super::body::{RequestBody, ResponseBody};
-use super::call::{Call, Rejection};
+use super::call::{Call, Rejection, call_headers};
 use super::connection::ClientConnection;
+use super::error_response::{repeat_for_stripe, written};
 use super::record::CallEnd;
 use super::result::{CallResult, FailedAttempt, Interruption};
+use super::shape::{OwnShape, ShapeContext};
 use super::state::Gateway;
 
 impl<E: Exchange<RequestBody>> Gateway<E> {
@@ -61,10 +59,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         headers::filter_response(response.headers_mut(), scan, &incoming);
         if call.settings.credential.is_some() {
             self.redactor.redact_passing(response.headers_mut());
-            let phrase = response.extensions().get::<ReasonPhrase>();
-            if phrase.is_some_and(|phrase| self.redactor.finds(phrase.as_bytes())) {
-                response.extensions_mut().remove::<ReasonPhrase>();
-            }
+            self.drop_secret_phrase(&mut response);
         }
         let (status, vendor_status) = (response.status(), Some(response.status()));
         self.record(call, &CallEnd { status, vendor_status, ..CallEnd::default() });
@@ -73,9 +68,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     /// The problem of a request that did not become a call.
     #[cold]
-    pub(super) fn reject(&self, rejection: &Rejection) -> Response<ResponseBody<E::Body>> {
+    pub(super) fn reject(
+        &self,
+        rejection: &Rejection,
+        context: ShapeContext<'_>,
+    ) -> Response<ResponseBody<E::Body>> {
         let Rejection { id, reason, upstream } = rejection;
-        let context = CallContext {
+        let call = CallContext {
             request_id: id.to_str().ok(),
             upstream: upstream.map(|number| &*self.settings.upstreams[number].name),
             ..CallContext::default()
@@ -85,7 +84,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             detail: Some(Cow::Borrowed(reason.detail)),
             hold_cause: None,
         };
-        let problem = gateway_problem(reason.code, &context, &occurrence);
+        let problem = gateway_problem(reason.code, &call, &occurrence);
         self.shard.problem(*upstream, problem.code, problem.source);
         let (code, request_id) = (problem.code.as_str(), problem.request_id.as_deref());
         tracing::info!(code, detail = reason.detail, request_id, "request rejected");
@@ -96,7 +95,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             headers.insert(ALLOW, METHODS_ALLOWED);
         }
         headers::add_call_headers(&mut headers, &headers_without_call(id));
-        response_of(&problem, headers)
+        written(&problem, headers, context.own())
     }
 
     /// The gateway's own response to an OPTIONS request that must not be forwarded.
@@ -138,15 +137,15 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     fn respond_failed(
         &self,
         call: &Call<'_>,
-        mut failed: FailedAttempt,
+        mut failed: FailedAttempt<E::Body>,
         stopped_by: StoppedBy,
     ) -> Response<ResponseBody<E::Body>> {
-        if let Some((parts, _)) = &mut failed.response {
+        let (mut parts, facts) = failed.response.take().unzip();
+        if let Some(parts) = &mut parts {
             let via = self.via.value(parts.version);
             headers::filter_error_response(&mut parts.headers, via, call.redirects().as_ref());
         }
-        let (parts, facts) = failed.response.as_ref().map(|(parts, facts)| (parts, facts)).unzip();
-        let vendor_status = parts.map(|parts| parts.status);
+        let vendor_status = parts.as_ref().map(|parts| parts.status);
         let outcome_unknown = failed.classification.processing == Processing::Unknown
             && !call.effective_method().is_safe();
         let context = CallContext {
@@ -157,7 +156,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             vendor_status,
             ..self.call_context(call)
         };
-        let mut problem = upstream_problem(&failed.classification, facts, &context);
+        let mut problem = upstream_problem(&failed.classification, facts.as_ref(), &context);
         let failure = failed.failure.as_ref();
         if failure.is_some_and(|failure| failure.kind == FailureKind::HeadTooLarge) {
             problem.set_detail(HEAD_TOO_LARGE.into());
@@ -168,7 +167,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             failure,
             ..CallEnd::default()
         };
-        self.respond_problem(call, &problem, end, parts.map(|parts| &parts.headers))
+        let kept = failed.kept.take().zip(parts.as_mut());
+        if let Some(body) = kept.and_then(|(kept, parts)| self.vendor_body(call, parts, kept))
+            && let Some(parts) = parts.take()
+        {
+            return self.respond_vendor(call, &problem, end, Response::from_parts(parts, body));
+        }
+        self.respond_problem(call, problem, end, parts.as_ref().map(|parts| &parts.headers))
     }
 
     #[cold]
@@ -216,17 +221,21 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let occurrence = Occurrence { source, detail, hold_cause };
         let problem = gateway_problem(interruption.code(), &context, &occurrence);
         let end = CallEnd { blocked_by: blocked_by.as_ref(), ..CallEnd::default() };
-        self.respond_problem(call, &problem, end, None)
+        self.respond_problem(call, problem, end, None)
     }
 
     /// The response that carries a problem; `end` is completed from it and recorded.
     fn respond_problem(
         &self,
         call: &Call<'_>,
-        problem: &Problem,
+        mut problem: Problem,
         end: CallEnd<'_>,
         vendor_headers: Option<&HeaderMap>,
     ) -> Response<ResponseBody<E::Body>> {
+        if call.asks_for_token() {
+            problem.write_oauth_error();
+        }
+        let problem = &problem;
         self.shard.problem(Some(call.upstream), problem.code, problem.source);
         let mut headers = problem_headers(problem, vendor_headers, Cleaner::new(&self.redactor));
         repeat_for_stripe(&mut headers, &call.request.headers);
@@ -244,9 +253,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         headers.append(PROXY_STATUS, status);
         let tightest = self.tightest_allowance(call);
         headers::add_call_headers(&mut headers, &call_headers(call, tightest.as_ref()));
-        let end = CallEnd { status: problem.status, problem: Some(problem), ..end };
-        self.record(call, &end);
-        response_of(problem, headers)
+        let shape = match self.shape_context(call).own() {
+            // Libraries of OAuth know one shape only.
+            OwnShape::Template(_) if call.asks_for_token() => OwnShape::Problem,
+            shape @ (OwnShape::Problem | OwnShape::Template(_) | OwnShape::Grpc(_)) => shape,
+        };
+        let response = written(problem, headers, shape);
+        self.record(call, &CallEnd { status: response.status(), problem: Some(problem), ..end });
+        response
     }
 
     fn call_context<'a>(&'a self, call: &'a Call<'_>) -> CallContext<'a> {
@@ -270,7 +284,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 
     /// When the account expects that a failed call may be sent: the end of the hold that stands
     /// now, or of the allowance's exhaustion.
-    fn retry_after(&self, failed: &FailedAttempt) -> Option<Wait> {
+    fn retry_after(&self, failed: &FailedAttempt<E::Body>) -> Option<Wait> {
         let (now, settled) = (self.clock.now(), &failed.settled);
         let held = settled.held_until.map(|until| Wait {
             span: now.until(until),
@@ -284,7 +298,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         }
     }
 
-    fn tightest_allowance(&self, call: &Call<'_>) -> Option<TightestAllowance> {
+    pub(super) fn tightest_allowance(&self, call: &Call<'_>) -> Option<TightestAllowance> {
         call.policy
             .expose
             .rate_limit
@@ -297,8 +311,6 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
 /// are forwarded too.
 const METHODS_ALLOWED: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
-
-const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// Names the limit as ours: the vendor did nothing wrong, and may have carried out the request.
 const HEAD_TOO_LARGE: &str = "The upstream responded, but the head of its response is larger than \
@@ -336,40 +348,4 @@ const fn retries_exhausted(call: &Call<'_>, failed_probes: u32) -> bool {
 
 const fn headers_without_call(request_id: &HeaderValue) -> CallHeaders<'_> {
     CallHeaders { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
-}
-
-fn call_headers<'a>(
-    call: &'a Call<'_>,
-    tightest: Option<&'a TightestAllowance>,
-) -> CallHeaders<'a> {
-    let timing = Timing { wait: call.history.waited, upstream: call.history.upstream_time };
-    CallHeaders {
-        request_id: &call.id,
-        attempts: call.history.attempts,
-        wait_applied: call.wait_applied,
-        timing: call.policy.expose.server_timing.then_some(timing),
-        rate_limit: tightest.map(|tightest| RateLimit {
-            name: &tightest.name,
-            limit: tightest.limit,
-            window: tightest.window,
-            remaining: tightest.remaining,
-            reset: tightest.reset,
-        }),
-    }
-}
-
-/// Stripe's SDKs read our advice under a name of their own.
-fn repeat_for_stripe(headers: &mut HeaderMap, request: &HeaderMap) {
-    if let Some(advice) = headers.get(X_SHOULD_RETRY).cloned()
-        && request.contains_key(STRIPE_SDK)
-    {
-        headers.insert(STRIPE_SHOULD_RETRY, advice);
-    }
-}
-
-fn response_of<B>(problem: &Problem, headers: HeaderMap) -> Response<ResponseBody<B>> {
-    let mut response = Response::new(ResponseBody::Whole(Some(problem.to_bytes())));
-    *response.status_mut() = problem.status;
-    *response.headers_mut() = headers;
-    response
 }

@@ -10,7 +10,7 @@ use crate::headers::ResponseScan;
 use crate::outcome::{Classification, Code, Facts, Failure, StoppedBy};
 use crate::retry::decision::RetryReason;
 
-use super::body::ResponseBody;
+use super::body::{KeptBody, ResponseBody};
 use super::call::Call;
 
 /// What the client gets.
@@ -19,17 +19,19 @@ pub(super) enum CallResult<B> {
     /// The vendor's response, and what its head contains.
     Response(Response<ResponseBody<B>>, ResponseScan),
     /// A problem that describes the last attempt.
-    Failed(Box<FailedAttempt>, StoppedBy),
+    Failed(Box<FailedAttempt<B>>, StoppedBy),
     /// A problem that describes why no attempt answers the call.
     Interrupted(Interruption),
 }
 
 /// An attempt that did not succeed.
 #[derive(Debug)]
-pub(super) struct FailedAttempt {
+pub(super) struct FailedAttempt<B> {
     pub(super) classification: Classification,
     /// The head of the vendor's response and the facts of its body, if it responded.
     pub(super) response: Option<(Parts, Facts)>,
+    /// The body, if the client gets the vendor's errors as they are.
+    pub(super) kept: Option<KeptBody<B>>,
     /// How the exchange broke, if it did.
     pub(super) failure: Option<Failure>,
     pub(super) settled: SettleOutcome,
@@ -62,7 +64,12 @@ impl<B> CallResult<B> {
     }
 }
 
-impl FailedAttempt {
+impl<B> FailedAttempt<B> {
+    /// Gives up a body that has not ended, because a retry may need its connection.
+    pub(super) fn release_body(&mut self) {
+        self.kept = self.kept.take().filter(KeptBody::is_whole);
+    }
+
     /// Why a retry is made after it.
     pub(super) fn retry_reason(&self) -> RetryReason {
         match &self.failure {

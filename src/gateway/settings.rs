@@ -20,6 +20,8 @@ pub struct Settings {
     pub clients: Clients,
     /// By client number; charged once per call.
     pub client_limits: Vec<Option<Allowance>>,
+    /// By client number: the shape of its errors, if it has one of its own.
+    pub client_errors: Vec<Option<ErrorShape>>,
     /// By client number: whether it retries by itself; `None` leaves that to the call's policy.
     pub client_retries: Vec<Option<ClientRetries>>,
     pub routes: Routes,
@@ -164,6 +166,9 @@ pub struct CallPolicy {
     pub client_retries: ClientRetries,
     pub idempotency: Idempotency,
     pub status: StatusPolicy,
+    pub errors: ErrorShape,
+    /// The shapes that a request may ask for; `None`: problems, and what is configured.
+    pub errors_allowed: Option<AllowedShapes>,
     pub redirects: Redirects,
     pub client_address: ClientAddress,
     pub repeat: Repeat,
@@ -173,6 +178,46 @@ pub struct CallPolicy {
     pub expose: Expose,
     /// Contains the route's own rules, before the others.
     pub dialect: Arc<Dialect>,
+}
+
+/// In which shape a client gets errors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ErrorShape {
+    /// The documented one, for the vendor's errors and the gateway's own.
+    #[default]
+    Problem,
+    /// As the vendor sends them; the gateway's own by the template of the dialect.
+    Vendor,
+}
+
+/// The shapes that a request may ask for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AllowedShapes {
+    problem: bool,
+    vendor: bool,
+}
+
+impl AllowedShapes {
+    #[must_use]
+    pub const fn contains(self, shape: ErrorShape) -> bool {
+        match shape {
+            ErrorShape::Problem => self.problem,
+            ErrorShape::Vendor => self.vendor,
+        }
+    }
+}
+
+impl FromIterator<ErrorShape> for AllowedShapes {
+    fn from_iter<I: IntoIterator<Item = ErrorShape>>(shapes: I) -> Self {
+        let mut allowed = Self::default();
+        for shape in shapes {
+            match shape {
+                ErrorShape::Problem => allowed.problem = true,
+                ErrorShape::Vendor => allowed.vendor = true,
+            }
+        }
+        allowed
+    }
 }
 
 /// The key by which a vendor recognises a request that it has served already.

@@ -6,6 +6,7 @@
 //! joined nor reordered. (Two different headers may swap places when a third is removed, which HTTP
 //! allows.)
 
+mod asked_errors;
 mod connection;
 mod cookie;
 mod destination;
@@ -20,6 +21,7 @@ mod scan;
 mod target;
 mod via;
 
+pub use asked_errors::{AskedErrors, asked_errors};
 pub use connection::{
     Trailers, decrement_max_forwards, filter_trailers, is_last_hop, requires_upgrade,
 };

@@ -9,6 +9,10 @@ pub const EVENKEEL_KEY: HeaderName = HeaderName::from_static("evenkeel-key");
 pub const EVENKEEL_REQUEST_ID: HeaderName = HeaderName::from_static("evenkeel-request-id");
 /// The number of attempts, when there was more than one.
 pub const EVENKEEL_ATTEMPTS: HeaderName = HeaderName::from_static("evenkeel-attempts");
+/// In which shape a request wants its errors.
+pub const EVENKEEL_ERRORS: HeaderName = HeaderName::from_static("evenkeel-errors");
+/// What the gateway says of an error that is not in its own shape.
+pub const EVENKEEL_PROBLEM: HeaderName = HeaderName::from_static("evenkeel-problem");
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// RFC 7240; `wait=N` is for the gateway.
 pub const PREFER: HeaderName = HeaderName::from_static("prefer");

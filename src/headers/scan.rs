@@ -8,8 +8,8 @@ use std::time::Duration;
 use http::header::{CONTENT_TYPE, VIA};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use super::names::{self, DESTINATION, Kind, Presence, TRACEPARENT, X_REQUEST_ID};
-use super::{identity, prefer, references, via};
+use super::names::{self, DESTINATION, EVENKEEL_ERRORS, Kind, Presence, TRACEPARENT, X_REQUEST_ID};
+use super::{AskedErrors, asked_errors, identity, prefer, references, via};
 use crate::outcome;
 use crate::routing::method;
 
@@ -23,6 +23,7 @@ pub struct RequestScan {
     /// A header that is always removed.
     pub(super) removable: Presence,
     pub(super) underscored: Presence,
+    asked_errors: Presence,
     request_id: Presence,
     traceparent: Presence,
     destination: Presence,
@@ -42,6 +43,7 @@ pub struct ResponseScan {
     pub(super) removable: Presence,
     rate_limit: Presence,
     event_stream: Presence,
+    grpc_status: Presence,
 }
 
 impl RequestScan {
@@ -57,7 +59,13 @@ impl RequestScan {
         self.lengths |= length_bit(text);
         let found = match names::kind(text) {
             Kind::Connection => &mut self.connection,
-            Kind::HopByHop | Kind::Expect | Kind::Forwarding | Kind::Own => &mut self.removable,
+            Kind::Own => {
+                if *name == EVENKEEL_ERRORS {
+                    self.asked_errors = Presence::Present;
+                }
+                &mut self.removable
+            }
+            Kind::HopByHop | Kind::Expect | Kind::Forwarding => &mut self.removable,
             Kind::Te | Kind::Trailer => &mut self.trailers,
             Kind::Prefer => &mut self.prefer,
             Kind::Framing => return,
@@ -95,6 +103,12 @@ impl RequestScan {
     #[must_use]
     pub fn preferred_wait(self, headers: &HeaderMap) -> Option<Duration> {
         (self.prefer == Presence::Present).then(|| prefer::preferred_wait(headers)).flatten()
+    }
+
+    /// The shape in which the client wants its errors.
+    #[must_use]
+    pub fn asked_errors(self, headers: &HeaderMap) -> Option<AskedErrors> {
+        (self.asked_errors == Presence::Present).then(|| asked_errors(headers)).flatten()
     }
 
     #[must_use]
@@ -165,6 +179,7 @@ impl ResponseScan {
             Kind::EndToEnd => match text.len() {
                 3 if *name == VIA => &mut self.via,
                 12 if *name == X_REQUEST_ID => &mut self.request_id,
+                11 if text == "grpc-status" => &mut self.grpc_status,
                 _ if references::may_refer(text, value) => &mut self.reference,
                 _ if outcome::is_rate_limit_header(text) => &mut self.rate_limit,
                 _ => return,
@@ -182,6 +197,12 @@ impl ResponseScan {
     #[must_use]
     pub fn has_rate_limit(self) -> bool {
         self.rate_limit == Presence::Present
+    }
+
+    /// Whether the head may state an error of gRPC.
+    #[must_use]
+    pub fn has_grpc_status(self) -> bool {
+        self.grpc_status == Presence::Present
     }
 
     #[must_use]

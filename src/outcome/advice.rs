@@ -44,7 +44,8 @@ mod tests {
 
     #[test]
     fn advice_is_read_under_each_name_and_the_advice_to_stop_counts() {
-        let rows: [(&[(HeaderName, &str)], Option<Advice>); 6] = [
+        type Lines<'a> = &'a [(HeaderName, &'a str)];
+        let rows: [(Lines<'_>, Option<Advice>); 6] = [
             (&[], None),
             (&[(STRIPE_SHOULD_RETRY, "false")], Some(Advice::Stop)),
             (&[(X_SHOULD_RETRY, "true")], Some(Advice::Retry)),

@@ -110,6 +110,18 @@ impl Problem {
         self.detail = detail;
     }
 
+    /// Writes a member `error` of ours as OAuth does, for a request to a token endpoint: its
+    /// libraries would take any other problem for a token.
+    pub fn write_oauth_error(&mut self) {
+        if self.error != own_error(self.code, &self.detail) {
+            return;
+        }
+        let passes = self.retryable || self.status.is_server_error();
+        let code = if passes { "temporarily_unavailable" } else { "invalid_request" };
+        let description = Some(self.detail.clone());
+        self.error = ErrorMember { value: code.into(), description, uri: None };
+    }
+
     /// Reads a problem that another Evenkeel wrote; `None` for any other value.
     #[must_use]
     pub fn from_value(value: &Value) -> Option<Self> {

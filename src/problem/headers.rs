@@ -6,14 +6,14 @@
 use std::borrow::Cow;
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, WWW_AUTHENTICATE,
+    CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::Problem;
 use super::clean::Cleaner;
 use super::retry_headers::add_retry_headers;
-use crate::outcome::{Code, Failure, FailureKind, Source, cause};
+use crate::outcome::{Basis, Code, Failure, FailureKind, Source, cause};
 
 pub const PROBLEM_MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
 
@@ -40,14 +40,50 @@ pub fn problem_headers(
     headers.insert(CONTENT_TYPE, PROBLEM_MEDIA_TYPE);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     add_retry_headers(&mut headers, problem);
-    if problem.status == StatusCode::UNAUTHORIZED && !headers.contains_key(WWW_AUTHENTICATE) {
-        let challenge = match problem.source {
+    add_challenge(&mut headers, problem.status, problem.source);
+    headers
+}
+
+/// Adds to the vendor's own error what the gateway knows of it.
+pub fn add_vendor_shape_headers(headers: &mut HeaderMap, status: StatusCode, problem: &Problem) {
+    let said = headers.get(RETRY_AFTER).cloned();
+    add_retry_headers(headers, problem);
+    // What the vendor said stays as it wrote it, unless the gateway knows of a longer wait.
+    let is_vendors = problem.retry_after.is_none_or(|wait| wait.basis == Basis::Upstream);
+    if let Some(said) = said.filter(|_| is_vendors) {
+        headers.insert(RETRY_AFTER, said);
+    }
+    add_challenge(headers, status, problem.source);
+}
+
+/// Removes what a body that was changed contradicts.
+pub fn drop_digests(headers: &mut HeaderMap) {
+    for name in ["digest", "content-digest", "repr-digest", "content-md5", "etag"] {
+        headers.remove(name);
+    }
+}
+
+/// The problem as a dictionary of RFC 9651, for responses in another shape.
+#[must_use]
+pub fn problem_dictionary(problem: &Problem) -> HeaderValue {
+    let (code, source) = (problem.code.as_str(), problem.source.as_str());
+    let retryable = if problem.retryable { "retryable" } else { "retryable=?0" };
+    let mut members = format!("code={code}, source={source}, {retryable}");
+    if let Some(wait) = problem.retry_after {
+        members += &format!(", retry_after={}", wait.seconds);
+    }
+    HeaderValue::try_from(members).expect("codes and sources are lower-case letters")
+}
+
+/// A 401 has a challenge (RFC 9110, 15.5.2), whoever it is from.
+fn add_challenge(headers: &mut HeaderMap, status: StatusCode, source: Source) {
+    if status == StatusCode::UNAUTHORIZED && !headers.contains_key(WWW_AUTHENTICATE) {
+        let challenge = match source {
             Source::Client | Source::Gateway => "Bearer realm=\"evenkeel\"",
             Source::Upstream => "Bearer realm=\"upstream\"",
         };
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     }
-    headers
 }
 
 /// Whether a header of the vendor's still applies once a problem has replaced its body.
@@ -193,7 +229,34 @@ fn push_string(entry: &mut String, text: &str) {
 mod tests {
     use super::*;
     use crate::outcome::Delivery;
-    use crate::problem::{CallContext, Occurrence, Redactor, UpstreamError, gateway_problem};
+    use crate::problem::{
+        CallContext, Occurrence, Redactor, RetryAfter, UpstreamError, gateway_problem,
+    };
+
+    #[test]
+    fn a_vendors_error_keeps_its_wait_unless_ours_is_longer() {
+        let problem = |basis| Problem {
+            retry_after: Some(RetryAfter { seconds: 30, millis: 30_000, basis }),
+            ..gateway_problem(Code::RateLimited, &CallContext::default(), &Occurrence::default())
+        };
+        let date = "Thu, 01 Jan 2026 00:00:30 GMT";
+        let rows = [
+            (Some(date), Basis::Upstream, date),
+            (Some("5"), Basis::Estimate, "30"),
+            (None, Basis::Upstream, "30"),
+        ];
+        for (said, basis, expected) in rows {
+            let said = said.map(|said| (RETRY_AFTER, HeaderValue::from_static(said)));
+            let precise = ("retry-after-ms".parse().unwrap(), HeaderValue::from_static("5000"));
+            let mut headers: HeaderMap = said.into_iter().chain([precise]).collect();
+            let status = StatusCode::TOO_MANY_REQUESTS;
+            add_vendor_shape_headers(&mut headers, status, &problem(basis));
+            assert_eq!(headers[RETRY_AFTER], expected);
+            assert_eq!(headers["retry-after-ms"], "30000");
+        }
+        let said = "code=rate_limited, source=gateway, retryable, retry_after=30";
+        assert_eq!(problem_dictionary(&problem(Basis::Upstream)), said);
+    }
 
     #[test]
     fn proxy_status_names_no_host_and_the_error_type_of_every_cause() {

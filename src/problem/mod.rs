@@ -2,7 +2,8 @@
 //!
 //! `build` makes a [`Problem`] of a classified outcome or of a refusal of the gateway; on the way
 //! `redact` removes the gateway's credentials and `clean` removes what else must not reach clients.
-//! `headers` adds the response headers.
+//! `headers` adds the response headers, `grpc` those of gRPC; `mask` covers credentials in what
+//! passes in the vendor's own shape.
 //!
 //! What is published about it comes from the same code: the meaning of each code from `code_table`
 //! and `advice`, a problem of each from `sample`, pages for people from `page` and `render`, the
@@ -15,7 +16,9 @@ mod clean;
 mod code;
 mod code_table;
 mod fit;
+mod grpc;
 mod headers;
+mod mask;
 mod missing_field;
 mod openapi;
 mod page;
@@ -36,7 +39,12 @@ pub use build::{
 pub use clean::Cleaner;
 pub use code::UnknownCode;
 pub use code_table::Retryable;
-pub use headers::{PROBLEM_MEDIA_TYPE, ProxyError, problem_headers, proxy_status};
+pub use grpc::add_grpc_headers;
+pub use headers::{
+    PROBLEM_MEDIA_TYPE, ProxyError, add_vendor_shape_headers, drop_digests, problem_dictionary,
+    problem_headers, proxy_status,
+};
+pub use mask::{Mask, mask_headers, masked};
 pub use openapi::openapi;
 pub use page::Page;
 pub use redact::Redactor;

@@ -19,6 +19,9 @@ const SECRET_BYTES_MIN: usize = 4;
 const PASSING_BYTES_MIN: usize = 8;
 /// A longer secret is searched for in pieces of this length.
 const PIECE_BYTES_MAX: usize = 4 * 1024;
+/// Bytes in which one byte of a secret may be spelled: an escaped escape (`&amp;#00065;`), or any
+/// escape in UTF-16.
+const SPELLED_BYTES_MAX: usize = 12;
 /// Levels of nested escapes that are decoded.
 const DECODINGS_MAX: usize = 4;
 /// Bytes of one compiled pattern: enough for a few secrets of the longest kind.
@@ -43,6 +46,8 @@ struct Patterns {
     /// Secrets in base64, without the characters that depend on the neighbouring bytes.
     base64: Regex,
     label: &'static str,
+    /// No spelling of a secret, or of a piece of one, is longer.
+    spelled_bytes_max: usize,
     /// No shorter text can match at all.
     bytes_min: usize,
 }
@@ -69,6 +74,16 @@ impl Redactor {
     #[must_use]
     pub fn finds(&self, text: &[u8]) -> bool {
         self.all.as_ref().is_some_and(|patterns| !patterns.matches(text).is_empty())
+    }
+
+    /// The ranges that hold secrets, in any spelling.
+    pub(super) fn secrets_in(&self, text: &[u8]) -> Vec<Range<usize>> {
+        self.all.as_ref().map_or_else(Vec::new, |patterns| patterns.matches(text))
+    }
+
+    /// No spelling of a secret, or of a piece of one, is longer.
+    pub(super) fn spelled_bytes_max(&self) -> usize {
+        self.all.as_ref().map_or(0, |patterns| patterns.spelled_bytes_max)
     }
 
     pub(super) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
@@ -98,6 +113,7 @@ impl Patterns {
     fn new(secrets: &[Vec<u8>], bytes_min: usize) -> Option<Self> {
         let long: Vec<&Vec<u8>> = secrets.iter().filter(|it| it.len() >= bytes_min).collect();
         let bytes_min = long.iter().map(|secret| secret.len().min(PIECE_BYTES_MAX)).min()?;
+        let longest = long.iter().map(|secret| secret.len().min(PIECE_BYTES_MAX)).max()?;
         let pieces = || long.iter().flat_map(|secret| secret.chunks(PIECE_BYTES_MAX));
         let pieces = || pieces().filter(|piece| piece.len() >= SECRET_BYTES_MIN);
         let plain = pieces().flat_map(|piece| [literal(piece), hex_digits(piece).concat()]);
@@ -110,7 +126,8 @@ impl Patterns {
         let base64 = compiled(&base64.collect::<Vec<_>>(), false);
         let is_free = |label: &&&str| !plain.is_match(label.as_bytes());
         let label = LABELS.iter().find(is_free).unwrap_or(&LABELS[LABELS.len() - 1]);
-        Some(Self { plain, dump, dump_bytes_min, base64, label, bytes_min })
+        let spelled_bytes_max = longest * SPELLED_BYTES_MAX;
+        Some(Self { plain, dump, dump_bytes_min, base64, label, spelled_bytes_max, bytes_min })
     }
 
     fn redact_value(&self, value: &HeaderValue) -> Option<HeaderValue> {
@@ -210,9 +227,10 @@ struct Stage {
 }
 
 impl Stage {
-    /// Without line breaks, because base64 may be wrapped; `None` if there are none.
+    /// Without line breaks, because base64 may be wrapped, and without the zeros of UTF-16; `None`
+    /// if there are none.
     fn joined(text: &[u8]) -> Option<Self> {
-        let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r' | 0);
         if !text.iter().any(is_break) {
             return None;
         }

@@ -122,7 +122,8 @@ mod tests {
 
     #[test]
     fn the_vendors_word_is_the_only_one() {
-        let rows: [(&[(&str, &str)], &[&str]); 5] = [
+        type Lines = &'static [(&'static str, &'static str)];
+        let rows: [(Lines, &[&str]); 5] = [
             (&[("x-should-retry", "true")], &["x-should-retry: true"]),
             (&[("stripe-should-retry", "true")], &["stripe-should-retry: true"]),
             (&[("x-should-retry", "perhaps")], &["x-should-retry: false"]),

@@ -43,6 +43,8 @@ mod sdk_retries;
 #[cfg(test)]
 mod seeds;
 #[cfg(test)]
+mod shapes;
+#[cfg(test)]
 mod spelling;
 #[cfg(test)]
 mod tidy;

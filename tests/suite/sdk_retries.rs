@@ -345,7 +345,8 @@ fn a_post_without_a_key_gets_one_that_every_attempt_sends() {
 
 #[test]
 fn no_key_is_added_where_none_is_needed_or_wanted() {
-    let rows: [(&str, &str, &str, &[(&str, &str)], &[&str]); 7] = [
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let rows: [(&str, &str, &str, Headers<'_>, &[&str]); 7] = [
         ("by default", "POST", "", &[], &[]),
         ("a safe method", "GET", ADD, &[], &[]),
         ("an idempotent method", "PUT", ADD, &[], &[]),

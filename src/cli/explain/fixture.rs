@@ -39,6 +39,7 @@ pub(in crate::cli) fn settings() -> Settings {
         gateway: gateway::Settings {
             clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
             client_limits: vec![None],
+            client_errors: vec![None],
             client_retries: vec![None],
             routes: Routes::new(vec![entry]),
             upstreams: vec![wordbee()],
@@ -124,6 +125,8 @@ fn policy() -> gateway::CallPolicy {
             add: gateway::AddKey::Never,
         },
         status: crate::problem::StatusPolicy::Map,
+        errors: gateway::ErrorShape::Problem,
+        errors_allowed: None,
         redirects: gateway::Redirects::Rewrite,
         client_address: gateway::ClientAddress::Drop,
         repeat: gateway::Repeat::ByMethod,

@@ -8,7 +8,9 @@ use super::format;
 use super::rows::{DEFAULT, Origin, Rows, first_origin};
 use crate::allowance::AccountRule;
 use crate::config::Settings;
-use crate::gateway::{AddKey, CallPolicy, Inspect, Redirects, Repeat, Upstream};
+use crate::gateway::{
+    self, AddKey, CallPolicy, ErrorShape, Inspect, Redirects, Repeat, Upstream, error_shape,
+};
 use crate::headers::{
     account_value, has_idempotency_key, preferred_wait, target, unambiguous_value,
 };
@@ -50,6 +52,7 @@ pub fn explain(settings: &Settings, origin: Origin<'_>, request: &ExplainedReque
     let explained = Explained {
         request,
         route,
+        settings: &settings.gateway,
         upstream,
         wire: &settings.upstreams[route.upstream],
         policy,
@@ -89,6 +92,7 @@ fn no_route(rows: &mut Rows, settings: &Settings, host: Option<&str>) {
 struct Explained<'a> {
     request: &'a ExplainedRequest,
     route: Route,
+    settings: &'a gateway::Settings,
     upstream: &'a Upstream,
     wire: &'a upstream::Settings,
     policy: &'a CallPolicy,
@@ -284,6 +288,25 @@ impl Explained<'_> {
         rows.push_from("timeouts", rate, self.layered("timeouts.request_rate"));
     }
 
+    /// The shape of errors, and where it is decided.
+    fn shape(&self) -> (ErrorShape, String) {
+        let clients = &self.settings.clients;
+        let client = clients.identify(&self.request.headers).ok().map(|found| found.client);
+        let own = client.and_then(|client| self.settings.client_errors[client]);
+        let headers = &self.request.headers;
+        let shape = error_shape(self.policy, own, headers);
+        let configured = own.unwrap_or(self.policy.errors);
+        let from = match client.filter(|_| own.is_some()) {
+            _ if shape != configured => "the request's headers".to_owned(),
+            Some(client) => {
+                let key = format!("clients.{}.errors", clients.all()[client].name);
+                first_origin(self.origin, &[key])
+            }
+            None => self.layered("errors"),
+        };
+        (shape, from)
+    }
+
     /// The replay table for this method, key and route.
     fn replay(&self, rows: &mut Rows) {
         rows.push("replayed", "if no byte was sent: yes");
@@ -339,6 +362,15 @@ impl Explained<'_> {
             StatusPolicy::Keep => "the vendor's own",
         };
         rows.push_from("status", status, self.layered("status"));
+        let (shape, from) = self.shape();
+        let text = match (shape, &policy.dialect.own) {
+            (ErrorShape::Problem, _) => "problems, the vendor's and the gateway's own",
+            (ErrorShape::Vendor, Some(_)) => "as the vendor sends them; the gateway's own likewise",
+            (ErrorShape::Vendor, None) => {
+                "as the vendor sends them; the gateway's own as problems, for want of a template"
+            }
+        };
+        rows.push_from("errors", text, from);
         let redirects = match policy.redirects {
             Redirects::Rewrite => "rewritten to lead through this gateway",
             Redirects::Pass => "passed on unchanged",
@@ -397,6 +429,7 @@ rules       throttled: status 429 → rate_limited, hold the allowance as long a
             states, at least 10s, then at 50 % pace
             everything else: by status
 status      one per code; the vendor's own is in `upstream.status`            (default)
+errors      problems, the vendor's and the gateway's own                      (default)
 redirects   rewritten to lead through this gateway                            (default)
 ";
         assert_eq!(text, expected);

@@ -7,11 +7,12 @@ use std::time::Duration;
 use super::declare::*;
 use super::profile::PROFILE;
 use super::units::{DAY, GIB, HOUR, KIB, MIB, SECOND};
-use super::upstream::{SPACING, UPSTREAM, UPSTREAM_DEFAULTS};
+use super::upstream::{ERROR_SHAPES, SPACING, UPSTREAM, UPSTREAM_DEFAULTS};
 use crate::config::format::{
     Address, CallLimit, Count, Header, HeaderField, LogLevel, Size, Span, Token, Version, Word,
     Workers,
 };
+use crate::gateway::ErrorShape;
 use crate::retry::client::ClientRetries;
 use crate::routing::client::Priority;
 use crate::telemetry::{Access, Format as LogFormat};
@@ -196,6 +197,10 @@ group! {
 
     CLIENT_SHARE: Setting<Count<u32>> = setting("share", Count { min: 1, max: 1_000 }, 1,
         "Its weight among the waiting clients; accepted, and not in force yet.");
+
+    CLIENT_ERRORS: Optional<Word<ErrorShape>> = optional("errors", Word(ERROR_SHAPES),
+        Absent::Means("as the route and the upstream say"),
+        "The shape of its errors, `problem` or `vendor`; stronger than the upstream's.");
 
     OWN_RETRIES: Optional<Word<ClientRetries>> = optional("client_retries",
         Word(&[

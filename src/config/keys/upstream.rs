@@ -10,11 +10,15 @@ use crate::config::format::{
     CallLimit, Count, Factor, Flag, FreeText, Header, HeaderField, Host, HttpMethod, PathPattern,
     Percent, Prefix, Rate, Size, Span, Token, UpstreamUrl, Word,
 };
-use crate::gateway::{ClientAddress, Redirects};
+use crate::gateway::{ClientAddress, ErrorShape, Redirects};
 use crate::outcome::SupportWhen;
 use crate::problem::StatusPolicy;
 use crate::retry::client::ClientRetries;
 use crate::upstream::Protocol;
+
+/// In which shape a client gets errors.
+pub(crate) const ERROR_SHAPES: &[(&str, ErrorShape)] =
+    &[("problem", ErrorShape::Problem), ("vendor", ErrorShape::Vendor)];
 
 /// One upstream.
 pub(crate) static UPSTREAM: Groups = &[VENDOR, UPSTREAM_ONLY, GRANTS, CONNECTION, POLICY];
@@ -373,6 +377,16 @@ group! {
     STATUS: Setting<Word<StatusPolicy>> = setting("status",
         Word(&[("map", StatusPolicy::Map), ("keep", StatusPolicy::Keep)]), StatusPolicy::Map,
         "`map` gives one meaning one status; `keep` leaves the vendor's.");
+
+    /// The documented shape is the contract; an SDK may know the vendor's only.
+    ERRORS: Setting<Word<ErrorShape>> = setting("errors", Word(ERROR_SHAPES), ErrorShape::Problem,
+        "`problem` gives every error the documented shape; `vendor` leaves the vendor's, and the \
+         gateway's own follow the template `own` of the dialect.");
+
+    ERRORS_ALLOWED: List<Word<ErrorShape>> = Declared::new("errors_allowed",
+        Values { format: Word(ERROR_SHAPES), min: 0, max: 2 },
+        Absent::Means("`problem`, and what `errors` says"),
+        "What a request may ask for with `Evenkeel-Errors`.");
 
     /// A redirect that leads past the gateway would escape the pace.
     REDIRECTS: Setting<Word<Redirects>> = setting("redirects",

@@ -8,6 +8,7 @@ use crate::config::diagnostic::{Diagnostic, DiagnosticCode};
 use crate::config::item::Field;
 use crate::config::keys;
 use crate::config::tree::Location;
+use crate::gateway::ErrorShape;
 use crate::retry::client::ClientRetries;
 use crate::routing::client::{Client, Clients};
 
@@ -16,12 +17,14 @@ pub(super) struct ConfiguredClients {
     pub(super) clients: Clients,
     pub(super) limits: Vec<Option<Allowance>>,
     pub(super) retries: Vec<Option<ClientRetries>>,
+    pub(super) errors: Vec<Option<ErrorShape>>,
 }
 
 struct ConfiguredClient {
     client: Client,
     key: Box<[u8]>,
     limit: Option<Allowance>,
+    errors: Option<ErrorShape>,
     retries: Option<ClientRetries>,
 }
 
@@ -31,14 +34,16 @@ impl<'a> Resolver<'a> {
         let header = self.get(root, &keys::CLIENT_KEY_HEADER).name;
         let fields = root.entries(&keys::CLIENTS);
         if fields.is_empty() {
+            let (limits, retries, errors) = (vec![None], vec![None], vec![None]);
             let clients = Clients::without_keys(header);
-            return ConfiguredClients { clients, limits: vec![None], retries: vec![None] };
+            return ConfiguredClients { clients, limits, retries, errors };
         }
         let mut known_keys = HashMap::new();
         let clients = fields.iter().filter_map(|field| self.client(field, &mut known_keys));
-        let (clients, (limits, retries)): (Vec<_>, (Vec<_>, Vec<_>)) =
-            clients.map(|it| ((it.client, it.key), (it.limit, it.retries))).unzip();
-        ConfiguredClients { clients: Clients::with_keys(header, clients), limits, retries }
+        let own = |it: ConfiguredClient| ((it.client, it.key), (it.limit, (it.retries, it.errors)));
+        let (clients, (limits, (retries, errors))): (Vec<_>, (Vec<_>, (Vec<_>, Vec<_>))) =
+            clients.map(own).unzip();
+        ConfiguredClients { clients: Clients::with_keys(header, clients), limits, retries, errors }
     }
 
     fn client(
@@ -54,6 +59,7 @@ impl<'a> Resolver<'a> {
             let order = "within a priority, calls go first come, first served";
             self.warnings.push(format!("{key}: shares are not in force yet: {order}"));
         }
+        let errors = self.optional(&scope, &keys::CLIENT_ERRORS);
         let retries = self.optional(&scope, &keys::OWN_RETRIES);
         let limit = scope.own(&keys::CLIENT_LIMIT).and_then(|item| {
             let path = scope.key(&keys::CLIENT_LIMIT);
@@ -70,6 +76,6 @@ impl<'a> Resolver<'a> {
             self.diagnostics.push(diagnostic.accepted(accepted).related(first, "the other"));
         }
         let client = Client { name: (*field.key).into(), priority, share };
-        Some(ConfiguredClient { client, key, limit, retries })
+        Some(ConfiguredClient { client, key, limit, retries, errors })
     }
 }

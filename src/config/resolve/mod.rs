@@ -73,6 +73,7 @@ impl<'a> Resolver<'a> {
             clients: clients.clients,
             client_limits: clients.limits,
             client_retries: clients.retries,
+            client_errors: clients.errors,
             routes: self.routes(&root),
             replay_bytes_max: self.get(&root, &keys::REPLAY_TOTAL),
             accounts_max: self.get(&root, &keys::ACCOUNTS_MAX),

@@ -40,6 +40,10 @@ impl<'a> Resolver<'a> {
                 },
             },
             status: self.get(scope, &keys::STATUS),
+            errors: self.get(scope, &keys::ERRORS),
+            errors_allowed: self
+                .layered_list(scope, &keys::ERRORS_ALLOWED)
+                .map(|shapes| shapes.into_iter().collect()),
             redirects: self.get(scope, &keys::REDIRECTS),
             client_address: self.get(scope, &keys::CLIENT_ADDRESS),
             repeat: Repeat::ByMethod,

@@ -161,6 +161,18 @@ impl<'a> Resolver<'a> {
         scope.written_list(setting).unwrap_or_default()
     }
 
+    /// The values of a list in the strongest map that has it.
+    pub(super) fn layered_list<F: Format>(
+        &mut self,
+        scope: &Scope<'a>,
+        setting: &List<F>,
+    ) -> Option<Vec<F::Value>> {
+        let item = scope.written(setting)?;
+        self.record(scope, setting, flow(item), self.origin(item));
+        let values = item.entries().iter();
+        Some(values.filter_map(|item| parsed(&setting.content.format, item)).collect())
+    }
+
     fn origin(&self, item: &Item) -> Origin {
         Origin::Written(self.diagnostics.sources.position(item.at))
     }

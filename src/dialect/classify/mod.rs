@@ -33,7 +33,7 @@ pub enum HeadDecides {
 /// When the head of a response may place a hold before its body is read: where the status refuses
 /// the rate, or every call.
 #[must_use]
-pub fn head_decides(head: ResponseHead<'_>, wall: SystemTime) -> HeadDecides {
+pub(super) fn head_decides(head: ResponseHead<'_>, wall: SystemTime) -> HeadDecides {
     match head.status.as_u16() {
         429 | 503 | 529 if hint::wait_header(head.headers, wall).is_some() => HeadDecides::AtOnce,
         429 | 503 | 529 => HeadDecides::IfBodyIsLate,

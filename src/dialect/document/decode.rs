@@ -22,7 +22,8 @@ const ZSTD_WINDOW_MAX: u64 = 8 * 1024 * 1024;
 const BROTLI_BUFFER_BYTES: usize = 4 * 1024;
 
 /// The body without its content codings; `None` when it cannot be decoded within the limits.
-pub(super) fn decoded(raw: Bytes, headers: &HeaderMap) -> Option<Bytes> {
+#[must_use]
+pub fn decoded(raw: Bytes, headers: &HeaderMap) -> Option<Bytes> {
     if raw.len() > BODY_BYTES_MAX {
         return None;
     }

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::children::of_field_map;
-use super::names::short;
+use super::names::{is_status_page, short};
 use super::values::{as_pointer, nonempty, scalar};
 use crate::dialect::definition::{Extract, Place};
 use crate::dialect::document::{Document, pointer};
@@ -26,7 +26,7 @@ pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) 
     let mut facts = Facts {
         message,
         message_at,
-        code: code.map(short),
+        code: code.map(short).filter(|code| !explains_a_status(code)),
         code_at,
         reason: extractor.first(&places.reason),
         operation: extractor.first(&places.operation),
@@ -45,6 +45,11 @@ pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) 
         facts.children.clear();
     }
     facts
+}
+
+/// Whether the type of a problem says no more than its status.
+fn explains_a_status(code: &str) -> bool {
+    code == "about:blank" || is_status_page(code)
 }
 
 struct Extractor<'a> {

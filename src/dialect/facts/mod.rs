@@ -31,7 +31,11 @@ pub(super) fn of_response(dialect: &Dialect, head: ResponseHead<'_>, document: &
     facts.recognised = facts.message.is_some();
     // A dialect that guesses does so for each fact that no place has.
     if !facts.recognised || dialect.guesses {
-        let guessed = auto::facts(head, document);
+        let mut guessed = auto::facts(head, document);
+        // Where the dialect knows the list of single errors, another list is none.
+        if facts.recognised && !places.children.is_empty() {
+            (guessed.children, guessed.pointers) = (Vec::new(), Vec::new());
+        }
         let found = guessed.message.is_some() || guessed.code.is_some();
         facts = facts.or(guessed);
         facts.recognised |= dialect.guesses && found;

@@ -17,7 +17,7 @@ pub struct WaitHint {
 /// Where a response states a wait; the first in this order counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HintSource {
-    /// `retry-after-ms`, `x-ms-retry-after-ms`.
+    /// `retry-after-ms`, `x-ms-retry-after-ms`, `grpc-retry-pushback-ms`.
     Milliseconds,
     /// `Retry-After` as RFC 9110 defines it.
     RetryAfter,
@@ -53,13 +53,16 @@ impl WaitHint {
 
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 const X_MS_RETRY_AFTER_MS: HeaderName = HeaderName::from_static("x-ms-retry-after-ms");
+/// How a server of gRPC asks for a pause.
+const GRPC_RETRY_PUSHBACK_MS: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
 /// The wait in a header made for it, which counts with any status. Another vendor's wait header is
 /// read here.
 #[must_use]
 pub fn wait_header(headers: &HeaderMap, wall: SystemTime) -> Option<WaitHint> {
     let hint = |span, source| WaitHint { span, source };
-    let mut precise = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS].into_iter();
+    let precise = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS, GRPC_RETRY_PUSHBACK_MS];
+    let mut precise = precise.into_iter();
     if let Some(span) = precise.find_map(|name| value::milliseconds(sole(headers, name)?)) {
         return Some(hint(span, HintSource::Milliseconds));
     }

@@ -159,7 +159,7 @@ fn phrase(message: &str) -> Option<String> {
     let words: Vec<&str> = message.split_whitespace().collect();
     let runs = words.split(|word| !is_plain(&word.trim_end_matches(['.', ',', ';', ':', '!'])));
     let run = runs.max_by_key(|run| run.len().min(*PHRASE_WORDS.end()))?;
-    let length = run.iter().position(|word| end(&word)).map_or(run.len(), |at| at + 1);
+    let length = run.iter().position(end).map_or(run.len(), |at| at + 1);
     let length = length.min(*PHRASE_WORDS.end());
     let text = run.get(..length)?.join(" ");
     let text = text.trim_end_matches(['.', ',', ';', ':', '!']).to_owned();

@@ -129,12 +129,12 @@ fn successes_own_problems_and_contradictions_are_refused() {
     let one = sample("one", 400, &[], r#"{"error":"The name is too long."}"#);
     let other =
         sample("other", 400, &[], r#"{"error":"bad_name","error_description":"Too long."}"#);
-    assert!(learn("v", &[one.clone(), other.clone()]).is_ok(), "an order of places reads both");
+    assert!(learn("v", &[one.clone(), other]).is_ok(), "an order of places reads both");
     let swapped =
         sample("swapped", 400, &[], r#"{"title":"A title.","message":"The name is wrong."}"#);
     assert!(learn("v", &[one.clone(), swapped]).is_ok());
     let rows = [
-        (vec![one.clone(), sample("ok", 200, &[], "{}")], "ok is not an error"),
+        (vec![one, sample("ok", 200, &[], "{}")], "ok is not an error"),
         (vec![sample("ours", 400, &[], own)], "ours is a problem that Evenkeel wrote"),
         (vec![sample("empty", 500, &[], "")], "no sample has a message"),
     ];
@@ -234,6 +234,9 @@ fn every_payload_is_read_at_least_as_well_as_by_auto() {
             learned += 1;
         }
     }
-    assert!(learned > 180 && contradicted < 8, "{learned}, {contradicted}: {refused:#?}");
+    assert!(
+        learned > 180 && contradicted * 40 < learned,
+        "{learned}, {contradicted}: {refused:#?}"
+    );
     assert!(refused.len() <= 4, "{refused:#?}");
 }

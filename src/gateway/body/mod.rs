@@ -4,6 +4,7 @@
 mod coalesce;
 mod context;
 mod incoming;
+mod masked;
 mod peek;
 mod pieces;
 mod replay;
@@ -14,6 +15,6 @@ pub use replay::{ReplayPool, RequestBody};
 pub use response::ResponseBody;
 
 pub(super) use context::{CallIdentity, ResponseContext};
-pub(super) use peek::{Extent, PeekedBody, peek};
+pub(super) use peek::{Extent, KeptBody, PeekedBody, peek};
 pub(super) use replay::{ReplayBody, UploadProgress};
 pub(super) use response::IdleTimer;

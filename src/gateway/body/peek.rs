@@ -2,7 +2,8 @@
 //!
 //! No other place reads a response body. What is beyond the cap is not awaited: the rest is
 //! dropped, which closes an HTTP/1 connection and resets an HTTP/2 stream, unless the response
-//! turns out to be a success, which passes whole.
+//! turns out to be a success, which passes whole, or the client gets the vendor's errors as they
+//! are.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use http_body::{Body, Frame};
 use http_body_util::BodyExt;
 
 use super::pieces::Pieces;
+use crate::allowance::ConcurrencyPermit;
 use crate::clock::Clock;
 use crate::outcome::Failure;
 
@@ -35,6 +37,21 @@ impl<B> PeekedBody<B> {
         self.read.joined()
     }
 
+    /// The body for a client that gets it as it is; `None` where it broke off.
+    pub(in crate::gateway) fn keep(self, mut permit: ConcurrencyPermit) -> Option<KeptBody<B>> {
+        match self.extent {
+            Extent::Broken => None,
+            Extent::Whole if self.trailers.is_none() => {
+                permit.body_ended();
+                Some(KeptBody::Whole(self.bytes()))
+            }
+            Extent::Whole | Extent::Cut => {
+                let (read, rest) = self.into_frames();
+                Some(KeptBody::Open { read, rest, permit })
+            }
+        }
+    }
+
     /// The frames that were read, and the rest of the body.
     pub(in crate::gateway) fn into_frames(self) -> (VecDeque<Frame<Bytes>>, B) {
         let frames = self.read.into_iter().map(Frame::data);
@@ -46,8 +63,31 @@ impl<B> PeekedBody<B> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::gateway) enum Extent {
     Whole,
-    /// The cap, the timeout or a broken connection ended it early.
+    /// The cap or the timeout ended the reading early.
     Cut,
+    /// The connection broke.
+    Broken,
+}
+
+/// The body of a vendor's error, kept for a client that gets it as it is.
+#[derive(Debug)]
+pub(in crate::gateway) enum KeptBody<B> {
+    Whole(Bytes),
+    /// The frames that were read, and the rest, which keeps its place among the attempts.
+    Open {
+        read: VecDeque<Frame<Bytes>>,
+        rest: B,
+        permit: ConcurrencyPermit,
+    },
+}
+
+impl<B> KeptBody<B> {
+    pub(in crate::gateway) const fn is_whole(&self) -> bool {
+        match self {
+            Self::Whole(_) => true,
+            Self::Open { .. } => false,
+        }
+    }
 }
 
 pub(in crate::gateway) async fn peek<B>(body: B, clock: Clock) -> PeekedBody<B>
@@ -75,7 +115,10 @@ where
                 peeked.extent = Extent::Whole;
                 return;
             }
-            Some(Err(_broken)) => return,
+            Some(Err(_broken)) => {
+                peeked.extent = Extent::Broken;
+                return;
+            }
             Some(Ok(frame)) => match frame.into_data() {
                 Ok(data) => peeked.read.push(data),
                 Err(frame) => peeked.trailers = frame.into_trailers().ok(),

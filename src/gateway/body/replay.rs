@@ -194,6 +194,14 @@ impl ReplayBody {
         }
     }
 
+    /// The bytes that are kept for another attempt.
+    pub(in crate::gateway) fn kept(&self) -> Bytes {
+        match self {
+            Self::Empty => Bytes::new(),
+            Self::Buffered(buffer) => locked(buffer).pieces.joined(),
+        }
+    }
+
     /// Reads into the buffer what the client has sent. Ready at the end or when the buffer is
     /// full.
     pub(in crate::gateway) fn poll_fill(&self, context: &mut Context<'_>) -> Poll<()> {

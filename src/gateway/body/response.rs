@@ -10,9 +10,11 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::coalesce::Coalesced;
 use super::context::ResponseContext;
+use super::masked::Masked;
 use crate::allowance::ConcurrencyPermit;
 use crate::clock::Clock;
 use crate::outcome::{Delivery, Failure, FailureKind};
+use crate::problem::Mask;
 use crate::telemetry::{self, BreakCause, BrokenBy};
 use crate::time::Moment;
 use crate::upstream;
@@ -24,6 +26,8 @@ pub enum ResponseBody<B> {
     Whole(Option<Bytes>),
     /// Boxed, because a response is moved several times before it is written.
     Streamed(Box<Streamed<B>>),
+    /// Streamed, with the gateway's credentials overwritten.
+    Masked(Box<Masked<Streamed<B>>>),
 }
 
 impl<B: upstream::ExchangeBody> ResponseBody<B> {
@@ -57,10 +61,20 @@ impl<B: upstream::ExchangeBody> ResponseBody<B> {
         Self::Streamed(Box::new(streamed))
     }
 
+    /// Overwrites the gateway's credentials in what streams.
+    pub(in crate::gateway) fn masked(self, mask: Mask) -> Self {
+        match self {
+            Self::Streamed(streamed) => Self::Masked(Box::new(Masked::new(*streamed, mask))),
+            other @ (Self::Whole(_) | Self::Masked(_)) => other,
+        }
+    }
+
     /// Notes that all of it was written to the client.
     pub fn was_sent(&mut self) {
-        if let Self::Streamed(streamed) = self {
-            streamed.ending_known = true;
+        match self {
+            Self::Whole(_) => {}
+            Self::Streamed(streamed) => streamed.ending_known = true,
+            Self::Masked(masked) => masked.body.ending_known = true,
         }
     }
 }
@@ -238,6 +252,7 @@ where
         match &mut *self {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Streamed(streamed) => Pin::new(streamed).poll_frame(context),
+            Self::Masked(masked) => Pin::new(masked).poll_frame(context),
         }
     }
 
@@ -245,6 +260,7 @@ where
         match self {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Streamed(streamed) => streamed.is_end_stream(),
+            Self::Masked(masked) => masked.is_end_stream(),
         }
     }
 
@@ -254,6 +270,7 @@ where
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Self::Streamed(streamed) => streamed.size_hint(),
+            Self::Masked(masked) => masked.size_hint(),
         }
     }
 }

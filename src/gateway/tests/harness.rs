@@ -15,9 +15,9 @@ use super::upstream::{Attempt, ExchangeScript, ScriptedUpstream};
 use crate::allowance::{AccountRule, Allowance, Grant, Mode, Spread};
 use crate::clock::Clock;
 use crate::gateway::{
-    AddKey, CallPolicy, ClientAddress, ClientBodyError, ClientConnection, Drain, Expose, Gateway,
-    Idempotency, IncomingBody, Inspect, OriginalHeads, Redirects, Repeat, Settings, Shared,
-    Upstream,
+    AddKey, CallPolicy, ClientAddress, ClientBodyError, ClientConnection, Drain, ErrorShape,
+    Expose, Gateway, Idempotency, IncomingBody, Inspect, OriginalHeads, Redirects, Repeat,
+    Settings, Shared, Upstream,
 };
 use crate::outcome::Failure;
 use crate::problem::StatusPolicy;
@@ -46,7 +46,7 @@ pub(super) struct ClientResponse {
     pub(super) after: Duration,
 }
 
-pub(super) fn policy(dialect: &str) -> CallPolicy {
+pub(in crate::gateway) fn policy(dialect: &str) -> CallPolicy {
     let dialect = crate::dialect::builtin(dialect).expect("it is built in");
     CallPolicy {
         attempt_timeout: dialect.attempt_timeout.unwrap_or(Duration::from_secs(30)),
@@ -68,6 +68,8 @@ pub(super) fn policy(dialect: &str) -> CallPolicy {
             add: AddKey::Never,
         },
         status: StatusPolicy::Map,
+        errors: ErrorShape::Problem,
+        errors_allowed: None,
         redirects: Redirects::Rewrite,
         client_address: ClientAddress::Drop,
         repeat: Repeat::ByMethod,
@@ -156,6 +158,7 @@ impl Harness {
         let settings = Settings {
             clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
             client_limits: vec![client_limit],
+            client_errors: vec![None],
             client_retries: vec![None],
             routes: Routes::new(vec![entry]),
             upstreams: vec![upstream],

@@ -29,6 +29,8 @@ mod wordbee;
 
 use upstream::ExchangeScript;
 
+pub(super) use harness::policy;
+
 /// A patience of an hour, whatever the default is.
 const PATIENT: (&str, &str) = ("prefer", "wait=3600");
 const NO_WAIT: (&str, &str) = ("prefer", "wait=0");
