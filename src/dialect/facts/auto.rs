@@ -146,7 +146,10 @@ impl Guesser {
         self.fault_detail(&members, &mut facts, depth);
         children::of_members(&members, &mut facts);
         self.open_json_message(&mut facts);
-        if facts.message.is_none() && facts.children.is_empty() {
+        let maps_fields = map.values().any(|value| {
+            value.as_array().and_then(|items| items.first()).is_some_and(Value::is_string)
+        });
+        if facts.message.is_none() && facts.children.is_empty() && !(at.is_empty() && maps_fields) {
             // The first member that has a sentence, under a name of the vendor's own.
             let entered = envelope.as_ref().map(|(at, _)| at.as_str());
             let holds = |value: &Value| match value {

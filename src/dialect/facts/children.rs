@@ -150,8 +150,13 @@ fn in_object(
     outer: Option<String>,
     pointers: &mut Vec<String>,
 ) -> ChildError {
-    let message = text_of(members, &CHILD_MESSAGES, pointers);
+    let mut message = text_of(members, &CHILD_MESSAGES, pointers);
     let mut code = code_of(members, message.as_deref(), pointers);
+    // A word as the reason is a code (Google's `ErrorInfo`).
+    let reason = members.named(&["reason"]).next().and_then(|(_, value)| value.as_str());
+    if code.is_none() && message.is_some() && message.as_deref() == reason {
+        code = message.take_if(|word| names::is_code_word(word));
+    }
     if let (None, Some(extensions)) = (&code, members.object("extensions")) {
         code = extensions.take(&["code", "classification", "errorclass"], pointers);
     }
@@ -190,7 +195,10 @@ fn code_of(
         };
         // The only text of an error is its message, and its code as well if it looks like one.
         let both = at.ends_with("/error") && names::is_code_word(&text);
-        let fits = (both || Some(text.as_str()) != message) && !text.contains(char::is_whitespace);
+        let typed = at.ends_with("/@type");
+        let fits = !typed
+            && (both || Some(text.as_str()) != message)
+            && !text.contains(char::is_whitespace);
         fits.then_some((at, text))
     })?;
     pointers.push(at);

@@ -27,8 +27,7 @@ pub(crate) fn exhausted(headers: &HeaderMap, wanted: impl Fn(&str) -> bool) -> O
 
 /// Whether a header of an error says how much of a bucket remains, in any vendor's spelling.
 fn names_rest(name: &str) -> bool {
-    name.contains("remain")
-        || counts(name) && (name.ends_with("-left") || name.ends_with("limit-status"))
+    name.contains("remain") || counts(name) && (name.ends_with("-left") || name.ends_with("status"))
 }
 
 /// Whether a header is about what a vendor counts.

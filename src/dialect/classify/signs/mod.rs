@@ -422,7 +422,8 @@ fn codes_of<'e>(evidence: &'e Evidence<'e>) -> Vec<codes::Code<'e>> {
     let message = facts.message.as_deref().and_then(|text| text.split(':').next());
     let message = message.filter(|text| !text.contains(char::is_whitespace));
     let codes = facts.code.as_deref().into_iter().chain(children).chain(policy);
-    let worded = |code: &&str| code.contains(|c: char| c.is_ascii_alphabetic());
+    let worded =
+        |code: &&str| code.contains(|c: char| c.is_ascii_alphabetic()) && !code.contains("://");
     let codes = codes.chain(beside).chain(message).filter(worded);
     codes.take(CODES_MAX).map(codes::Code::of).collect()
 }

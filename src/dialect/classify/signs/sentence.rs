@@ -166,7 +166,7 @@ pub(super) static USED_UP: LazyLock<Regex> = LazyLock::new(|| {
 pub(super) static CREDITS_GONE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\bout of call volume quota\b",
-        r"|\b(?:insufficient|not (?:have )?enough|no (?:more |remaining )?|(?:run|ran|are|is|be) out of|lacks?) (?:\w+ ){0,2}(?:credits?|quota)\b",
+        r"|\binsufficient (?:\w+ ){0,2}(?:credits?|quota)\b|\b(?:not (?:have )?enough|no (?:more |remaining )?|(?:run|ran|are|is|be) out of|lacks?) (?:\w+ ){0,2}(?:credits|quota)\b",
         r"|\b(?:exhausted|depleted|spent|used(?: up)?|consumed) (?:all (?:of )?)?(?:your |the |its )?(?:\w+ ){0,2}credits?\b",
         r"|\bcredits?(?: \w+){0,3}? (?:exhausted|used up|depleted|insufficient|consumed|spent|have run out|ran out|too low)\b",
         r"|\b(?:needs?|requires?) \d+ credits?\b|\b\d+ credits? (?:are |is )?(?:required|needed)\b|\bexceeds? your (?:\w+ )?(?:quota|credits)\b",
