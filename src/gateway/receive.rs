@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::HOST;
-use http::{HeaderMap, HeaderName, Method, Request, Version};
+use http::{HeaderMap, Method, Request, Version};
 
 use crate::allowance::{AccountRule, ProbeFitness, Scheduling};
 use crate::headers::{self, AmbiguousHeader, RequestPolicy, RequestScan, Trailers};
@@ -100,10 +100,7 @@ impl<E> Gateway<E> {
         if let Err(reason) = self.filter_request(&mut call, key, peer, version) {
             return Err(Rejection { id: call.id, reason, upstream: Some(upstream) });
         }
-        // Only where every reading of the call allows it.
-        if [policy, certain].iter().all(|it| it.idempotency.add == AddKey::IfAbsent) {
-            self.add_idempotency_key(&mut call, &certain.idempotency.header);
-        }
+        self.add_idempotency_key(&mut call, certain);
         Ok(call)
     }
 
@@ -124,9 +121,12 @@ impl<E> Gateway<E> {
     }
 
     /// Makes a call repeatable that is not. Every attempt sends the same key.
-    #[cold]
-    fn add_idempotency_key(&self, call: &mut Call<'_>, name: &HeaderName) {
-        let headers = &call.request.headers;
+    fn add_idempotency_key(&self, call: &mut Call<'_>, certain: &CallPolicy) {
+        // Only where every reading of the call allows it.
+        if [call.policy, certain].iter().any(|it| it.idempotency.add != AddKey::IfAbsent) {
+            return;
+        }
+        let (headers, name) = (&call.request.headers, &certain.idempotency.header);
         let repeatable = call.effective_method().is_idempotent() || headers.contains_key(name);
         if !repeatable && !call.has_media_type("application/grpc") {
             call.request.headers.insert(name, self.new_request_id());
