@@ -151,11 +151,13 @@ fn without_secrets(
     sent: Bytes,
 ) -> Option<Bytes> {
     let decoded = dialect::decoded(sent.clone(), headers)?;
-    if is_compressed(&decoded) {
+    let is_recoded = is_encoded(headers) || decoded != sent;
+    // Behind a coding that breaks off, text may stand as it is.
+    if is_compressed(&decoded) || (decoded != sent && masked(redactor, &sent).is_some()) {
         return None;
     }
     let Some(masked) = masked(redactor, &decoded) else { return Some(sent) };
-    if is_encoded(headers) {
+    if is_recoded {
         headers.remove(CONTENT_ENCODING);
         headers.remove(http::header::CONTENT_LENGTH);
     }

@@ -48,6 +48,73 @@ pub(super) fn predefined(name: &str) -> Option<char> {
     }
 }
 
+/// The entities of HTML that sentences use.
+pub(super) fn named(name: &str) -> Option<char> {
+    let known = || NAMED.iter().find(|(known, _)| *known == name).map(|(_, character)| *character);
+    predefined(name).or_else(known)
+}
+
+const NAMED: [(&str, char); 58] = [
+    ("nbsp", '\u{a0}'),
+    ("shy", '\u{ad}'),
+    ("copy", '©'),
+    ("reg", '®'),
+    ("trade", '™'),
+    ("hellip", '…'),
+    ("mdash", '—'),
+    ("ndash", '–'),
+    ("lsquo", '‘'),
+    ("rsquo", '’'),
+    ("ldquo", '“'),
+    ("rdquo", '”'),
+    ("laquo", '«'),
+    ("raquo", '»'),
+    ("bull", '•'),
+    ("middot", '·'),
+    ("times", '×'),
+    ("euro", '€'),
+    ("pound", '£'),
+    ("sect", '§'),
+    ("deg", '°'),
+    ("iexcl", '¡'),
+    ("iquest", '¿'),
+    ("rarr", '→'),
+    ("larr", '←'),
+    ("szlig", 'ß'),
+    ("auml", 'ä'),
+    ("ouml", 'ö'),
+    ("uuml", 'ü'),
+    ("Auml", 'Ä'),
+    ("Ouml", 'Ö'),
+    ("Uuml", 'Ü'),
+    ("agrave", 'à'),
+    ("aacute", 'á'),
+    ("acirc", 'â'),
+    ("atilde", 'ã'),
+    ("aring", 'å'),
+    ("aelig", 'æ'),
+    ("ccedil", 'ç'),
+    ("egrave", 'è'),
+    ("eacute", 'é'),
+    ("ecirc", 'ê'),
+    ("euml", 'ë'),
+    ("igrave", 'ì'),
+    ("iacute", 'í'),
+    ("icirc", 'î'),
+    ("iuml", 'ï'),
+    ("ntilde", 'ñ'),
+    ("ograve", 'ò'),
+    ("oacute", 'ó'),
+    ("ocirc", 'ô'),
+    ("otilde", 'õ'),
+    ("oslash", 'ø'),
+    ("ugrave", 'ù'),
+    ("uacute", 'ú'),
+    ("ucirc", 'û'),
+    ("Eacute", 'É'),
+    ("Agrave", 'À'),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

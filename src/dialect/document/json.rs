@@ -1,24 +1,27 @@
 //! Text → JSON, tolerant of the mistakes that vendors are known to make.
 //!
-//! serde_json bounds the depth (128). Of a duplicate key the last value counts, and numbers keep
+//! `closed::bounded` limits the number of values and the depth. Of a duplicate key the last value counts, and numbers keep
 //! the digits they were written with.
 
 use serde_json::Value;
+
+use super::closed;
 
 /// How many layers of JSON inside a JSON string are opened.
 const WRAPPINGS_MAX: usize = 2;
 
 /// The value of a text that is JSON or can be repaired to be.
 pub(super) fn parse(text: &str) -> Option<Value> {
-    let repair = |_| serde_json::from_str(&repaired(text));
-    let mut value = serde_json::from_str(text).or_else(repair).ok()?;
+    let text = closed::bounded(text);
+    let repair = |_| serde_json::from_str(&repaired(&text));
+    let mut value = serde_json::from_str(&text).or_else(repair).ok()?;
     for _ in 0..WRAPPINGS_MAX {
         let Value::String(text) = &value else { break };
         let inner = text.trim();
         if !inner.starts_with(['{', '[', '"']) {
             break;
         }
-        let Ok(inner) = serde_json::from_str(inner) else { break };
+        let Ok(inner) = serde_json::from_str(&closed::bounded(inner)) else { break };
         value = inner;
     }
     Some(value)
@@ -165,9 +168,8 @@ mod tests {
 
     #[test]
     fn other_texts_are_not_json() {
-        let deep = "[".repeat(100_000) + &"]".repeat(100_000);
-        for text in ["{", "{\"a\":}", "{\"a\":\"b", "hello", &deep] {
-            assert_eq!(parse(text), None, "{}", &text[..text.len().min(20)]);
+        for text in ["{", "{\"a\":}", "{\"a\":\"b", "hello"] {
+            assert_eq!(parse(text), None, "{text}");
         }
     }
 

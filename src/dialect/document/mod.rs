@@ -1,19 +1,21 @@
 //! The bytes of a body → one tree, whatever `Content-Type` claims.
 //!
-//! `decode` undoes content codings, this file undoes the charset and recognises the format, and
-//! `json`, `xml`, `form` and `html` parse. Nothing fails: a body that cannot be read is
+//! `decode` undoes content codings, `charset` finds the text, this file recognises the format, and
+//! `json`, `xml`, `form` and `html` parse. `embedded` finds JSON that is not the whole text,
+//! `closed` what is left of JSON that breaks off. Nothing fails: a body that cannot be read is
 //! [`BodyFormat::Unreadable`].
 
+mod charset;
+mod closed;
 mod cut;
 mod decode;
+mod embedded;
 mod entities;
 mod form;
 mod html;
 pub(super) mod json;
 pub(super) mod pointer;
 mod xml;
-
-use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -27,7 +29,8 @@ use xml::Xml;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Document {
     pub(super) format: BodyFormat,
-    /// JSON as it is, XML and form fields as objects, a page as its title, sentences as a string.
+    /// JSON as it is, XML and form fields as objects, sentences and that of a page as a string, or
+    /// as `message` where the page has a `code`.
     pub(super) tree: Value,
     /// The decoded body, without markup.
     pub(super) text: String,
@@ -58,7 +61,7 @@ impl Document {
         let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let media = media.unwrap_or_default().to_ascii_lowercase();
         match body.and_then(|raw| decoded(raw, headers)) {
-            Some(bytes) => Self::parse(&text_of(&bytes, &media), &media),
+            Some(bytes) => Self::parse(charset::text_of(bytes, &media), &media),
             None => Self::unreadable(),
         }
     }
@@ -67,15 +70,15 @@ impl Document {
         Self { format: BodyFormat::Unreadable, ..Self::default() }
     }
 
-    fn parse(text: &str, media: &str) -> Self {
-        let text = text.trim();
+    fn parse(whole: String, media: &str) -> Self {
+        let text = whole.trim();
         if text.is_empty() {
             return Self::default();
         }
-        // Objects, lists and quoted texts are JSON under any label, bare words only under JSON's.
-        let json = text.starts_with(['{', '[', '"']) || media.contains("json");
-        if let Some(tree) = json.then(|| json::parse(text)).flatten() {
-            return Self { format: BodyFormat::Json, tree, text: text.to_owned() };
+        if let Some(tree) = Self::json(text, media) {
+            // Without a copy, as the body may be long.
+            let text = if text.len() == whole.len() { whole } else { text.to_owned() };
+            return Self { format: BodyFormat::Json, tree, text };
         }
         let odd =
             |c: &char| *c == '\u{fffd}' || *c == '\0' || (c.is_control() && !c.is_whitespace());
@@ -83,7 +86,7 @@ impl Document {
             return Self::unreadable();
         }
         if html::is_page(text, media) {
-            let tree = html::title(text).map_or(Value::Null, Value::String);
+            let tree = html::tree(text);
             return Self { format: BodyFormat::Html, tree, text: html::visible(text) };
         }
         if text.starts_with('<') {
@@ -92,9 +95,33 @@ impl Document {
         if let Some(tree) = form::parse(text, media) {
             return Self { format: BodyFormat::Form, tree, text: text.to_owned() };
         }
-        let broken_json = text.starts_with(['{', '[']);
+        // `[ERROR] …` is a sentence.
+        let is_label = |rest: &str| rest.starts_with(|c: char| c.is_alphabetic());
+        let broken_json =
+            text.starts_with('{') || text.strip_prefix('[').is_some_and(|rest| !is_label(rest));
         let tree = if broken_json { Value::Null } else { Value::String(text.to_owned()) };
         Self { format: BodyFormat::Text, tree, text: text.to_owned() }
+    }
+
+    /// The JSON that a text is or holds. Objects, lists and quoted texts are JSON under any label,
+    /// bare words only under JSON's.
+    fn json(text: &str, media: &str) -> Option<Value> {
+        let inner = embedded::unguarded(text);
+        let structured = inner.starts_with(['{', '[']);
+        if structured || inner.starts_with('"') || media.contains("json") {
+            let tree = json::parse(inner);
+            let tree = tree.or_else(|| embedded::among_several(inner));
+            let cut = || json::parse(&closed::closed(inner)?);
+            let tree = tree.or_else(|| if structured { cut() } else { None });
+            if tree.is_some() {
+                return tree;
+            }
+        }
+        let stream = embedded::in_events(text);
+        // The warnings of a script are markup before JSON; a document ends with a tag.
+        let mixed = !text.starts_with('<') || text.ends_with(['}', ']']);
+        stream
+            .or_else(|| if mixed && !html::is_whole(text) { embedded::in_text(text) } else { None })
     }
 
     /// A document whose only text is a document itself, as old web services write it, is that one.
@@ -114,30 +141,6 @@ impl Document {
     }
 }
 
-/// The text by its byte-order mark, else as UTF-8, else in the charset of the lower-case media
-/// type, else with replacement characters.
-fn text_of<'a>(bytes: &'a [u8], media: &str) -> Cow<'a, str> {
-    match bytes {
-        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest),
-        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
-        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
-        [0, _, ..] if media.contains("utf-16") => utf16(bytes, u16::from_be_bytes),
-        [_, 0, ..] => utf16(bytes, u16::from_le_bytes),
-        _ => match std::str::from_utf8(bytes) {
-            Ok(text) => Cow::Borrowed(text),
-            Err(_) if media.contains("8859-1") || media.contains("windows-1252") => {
-                Cow::Owned(bytes.iter().map(|byte| char::from(*byte)).collect())
-            }
-            Err(_) => String::from_utf8_lossy(bytes),
-        },
-    }
-}
-
-fn utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Cow<'_, str> {
-    let units = bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
-    Cow::Owned(char::decode_utf16(units).map(|c| c.unwrap_or('\u{fffd}')).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
@@ -154,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_bytes_decide_the_format_not_the_label() {
-        let rows: [(&str, &[u8], BodyFormat); 13] = [
+        let rows: [(&str, &[u8], BodyFormat); 14] = [
             ("text/html", b" {\"a\":1}", BodyFormat::Json),
             ("", b"[1]", BodyFormat::Json),
             ("application/json", b"<html><title>x</title>", BodyFormat::Html),
@@ -166,6 +169,7 @@ mod tests {
             ("application/x-www-form-urlencoded", b"a=b", BodyFormat::Form),
             ("text/plain", b"a=b&c=d", BodyFormat::Form),
             ("text/plain", b"x = y & z", BodyFormat::Text),
+            ("text/plain", b"[ERROR] it is closed", BodyFormat::Text),
             ("text/plain", b"  \r\n", BodyFormat::Empty),
             ("text/plain", b"\x00\x01\x02\x03abc\xff", BodyFormat::Unreadable),
         ];
@@ -176,25 +180,90 @@ mod tests {
     }
 
     #[test]
-    fn every_charset_is_read() {
-        let utf16 = |unit: fn(u16) -> [u8; 2], mark: &[u8]| {
-            let mut bytes = mark.to_vec();
-            bytes.extend("{\"a\":\"ü\"}".encode_utf16().flat_map(unit));
-            bytes
-        };
+    fn json_is_found_wherever_it_stands() {
+        let error = json!({ "error": { "message": "busy" } });
         let rows = [
-            ("application/json", b"\xef\xbb\xbf{\"a\":\"\xc3\xbc\"}".to_vec()),
-            ("application/json", utf16(u16::to_le_bytes, &[0xff, 0xfe])),
-            ("application/json", utf16(u16::to_be_bytes, &[0xfe, 0xff])),
-            ("application/json; charset=utf-16", utf16(u16::to_be_bytes, &[])),
-            ("application/json", utf16(u16::to_le_bytes, &[])),
-            ("application/json; charset=ISO-8859-1", b"{\"a\":\"\xfc\"}".to_vec()),
-            ("application/json; charset=nonsense", "{\"a\":\"ü\"}".as_bytes().to_vec()),
+            format!("{error}"),
+            format!(")]}}'\n{error}"),
+            format!("cb({error});"),
+            format!("{{\"n\":1}}\n{error}\n"),
+            format!("event: error\ndata: {error}\n\n"),
+            format!("Error 503: {error}"),
+            format!("<br />\n<b>Notice</b>: x in <b>/a.php</b><br />\n{error}"),
+            "{\"error\":{\"message\":\"busy\",\"co".to_owned(),
         ];
-        for (media, bytes) in rows {
-            assert_eq!(read(media, &bytes).tree, json!({ "a": "ü" }), "{media}");
+        for text in rows {
+            let found = read("text/plain", text.as_bytes());
+            assert_eq!((found.format, &found.tree), (BodyFormat::Json, &error), "{text}");
         }
-        assert_eq!(read("", b"{\"a\":\"\xff\"}").tree, json!({ "a": "\u{fffd}" }));
+        let page = "<html><title>Down</title><script>x={\"error\":1}</script></html>";
+        assert_eq!(read("text/html", page.as_bytes()).format, BodyFormat::Html);
+    }
+
+    /// Bytes of a tree, with what its collections allocate beside.
+    fn bytes_of(tree: &Value) -> usize {
+        let own = size_of::<Value>();
+        own + match tree {
+            Value::Null | Value::Bool(_) => 0,
+            Value::Number(number) => number.to_string().len().max(16),
+            Value::String(text) => text.capacity().max(16),
+            Value::Array(items) => {
+                let spare = items.capacity() - items.len();
+                spare * own + items.iter().map(bytes_of).sum::<usize>()
+            }
+            Value::Object(members) => {
+                let entry = own + size_of::<String>() + 3 * size_of::<usize>();
+                let inside =
+                    members.iter().map(|(name, value)| name.len().max(16) + bytes_of(value));
+                entry * members.len().next_power_of_two().max(4) + inside.sum::<usize>()
+            }
+        }
+    }
+
+    #[test]
+    fn hostile_bodies_stay_within_four_times_the_largest_body() {
+        let units = [
+            "[",
+            "{\"a\":",
+            "[1,",
+            "1,",
+            "{\"a\":1},",
+            "[{\"a\":1},",
+            "<",
+            "<a>",
+            "<a/>",
+            "<a b='1'>",
+            "<a b='1' c='2'/>",
+            "&amp;",
+            "<p>x",
+            "<h1>",
+            "data: {}\n\n",
+            "data:\n",
+            "event: error\n",
+            "{",
+            "{}\n",
+            "a=b&",
+            "x ",
+            "\u{fffd}",
+            "<!--",
+            "<![CDATA[",
+            "<script>",
+            "</p>",
+            "\"",
+            "\\",
+        ];
+        // Long enough to meet every limit on numbers of values, elements and fields.
+        let length = BODY_BYTES_MAX / 8;
+        for unit in units {
+            for start in ["", "<r>", "[", "{\"error\":[", "<html>", "text {\"error\":["] {
+                let body = start.to_owned() + &unit.repeat(length / unit.len());
+                for body in [body.clone(), body + "1]}"] {
+                    let found = read("text/html", body.as_bytes());
+                    let bytes = bytes_of(&found.tree) + found.text.capacity();
+                    assert!(bytes <= 4 * BODY_BYTES_MAX, "{bytes} bytes of {start}{unit}");
+                }
+            }
+        }
     }
 
     proptest! {

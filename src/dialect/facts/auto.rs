@@ -21,6 +21,7 @@ use crate::outcome::{ChildError, Facts, ResponseHead};
 const DEPTH_MAX: usize = 10;
 /// Objects of one body that are searched.
 const OBJECTS_MAX: usize = 400;
+
 /// The facts of a body, and of the headers that carry a message, a code or a reference.
 pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
     let guesser = Guesser { status: head.status.as_u16(), objects_left: Cell::new(OBJECTS_MAX) };
@@ -28,9 +29,16 @@ pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
         BodyFormat::Json | BodyFormat::Form => guesser.value(&document.tree, "", DEPTH_MAX),
         BodyFormat::Xml => guesser.xml(&document.tree),
         BodyFormat::Html | BodyFormat::Text => {
-            let message = document.tree.as_str().and_then(nonempty);
-            let message_at = message.as_ref().map(|_| String::new());
-            Facts { message, message_at, ..Facts::default() }
+            let member = |name| document.tree.get(name).and_then(Value::as_str);
+            let (message, at) = match document.tree.as_str() {
+                Some(text) => (Some(text), ""),
+                None => (member("message"), "/message"),
+            };
+            let message = message.and_then(nonempty);
+            let message_at = message.as_ref().map(|_| at.to_owned());
+            let code = member("code").map(str::to_owned);
+            let code_at = code.as_ref().map(|_| "/code".to_owned());
+            Facts { message, message_at, code, code_at, ..Facts::default() }
         }
         BodyFormat::Empty | BodyFormat::Unreadable => Facts::default(),
     };

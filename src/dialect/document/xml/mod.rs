@@ -26,9 +26,9 @@ use element::{Element, short};
 
 /// Deeper elements are left out; `serde_json` has a similar limit, and recursion needs one.
 const DEPTH_MAX: usize = 64;
-/// Reading stops at the next element. An object takes about 300 bytes, so the tree of a hostile
-/// body stays near 1 MiB.
-const ELEMENTS_MAX: usize = 4_000;
+/// Elements and attributes; reading stops at the next element. One takes up to 500 bytes, so that
+/// the tree of a hostile body stays near 1 MiB.
+const NODES_MAX: usize = 2_000;
 /// Further attributes of an element are left out.
 const ATTRIBUTES_MAX: usize = 32;
 
@@ -46,7 +46,7 @@ pub(super) fn parse(text: &str) -> Option<Xml> {
     config.allow_dangling_amp = true;
     config.allow_unmatched_ends = true;
     config.check_end_names = false;
-    let mut builder = Builder { elements_left: ELEMENTS_MAX, ..Builder::default() };
+    let mut builder = Builder { nodes_left: NODES_MAX, ..Builder::default() };
     while let Ok(event) = reader.read_event() {
         match event {
             Event::Start(tag) => {
@@ -82,7 +82,7 @@ struct Builder {
     open: Vec<Element>,
     /// Open elements beyond the limit of depth.
     too_deep: usize,
-    elements_left: usize,
+    nodes_left: usize,
     root: Option<Value>,
     text: String,
 }
@@ -92,10 +92,10 @@ impl Builder {
     fn open(&mut self, tag: &BytesStart<'_>) -> bool {
         let name = short(tag.local_name().as_ref());
         let is_name = name.starts_with(|c: char| c.is_alphabetic() || c == '_');
-        if self.elements_left == 0 || !is_name {
+        if self.nodes_left == 0 || !is_name {
             return false;
         }
-        self.elements_left -= 1;
+        self.nodes_left -= 1;
         if self.open.len() == DEPTH_MAX {
             self.too_deep += 1;
             return true;
@@ -106,7 +106,8 @@ impl Builder {
             let (name, prefix) = attribute.key.decompose();
             let prefix = prefix.as_ref().map(AsRef::as_ref);
             let foreign = matches!(prefix, Some("xmlns" | "xml" | "xsi"));
-            if !foreign && name.as_ref() != "xmlns" {
+            if !foreign && name.as_ref() != "xmlns" && self.nodes_left > 0 {
+                self.nodes_left -= 1;
                 let value = entities::resolved(&attribute.value, entities::predefined);
                 attributes.insert(short(name.as_ref()), Value::String(value.trim().to_owned()));
             }
@@ -261,7 +262,7 @@ mod tests {
         assert_eq!((depth, value), (DEPTH_MAX, &Value::Null));
 
         let wide = format!("<r>{}</r>", "<a/>".repeat(10_000));
-        assert_eq!(read(&wide)["r"]["a"].as_array().unwrap().len(), ELEMENTS_MAX - 1);
+        assert_eq!(read(&wide)["r"]["a"].as_array().unwrap().len(), NODES_MAX - 1);
 
         let attributes: String = (0..1_000).map(|n| format!(" a{n}='1'")).collect();
         let tagged = read(&format!("<r{attributes}/>"));
