@@ -396,7 +396,8 @@ mod tests {
                 "Book does not exist.",
             ),
             (
-                "<title>Action Controller: Exception caught</title><h1>NoMethodError in Books#show</h1>\
+                "<title>Action Controller: Exception caught</title><h1>NoMethodError in \
+                Books#show</h1>\
                 <h2>undefined method `a'</h2>",
                 "NoMethodError in Books#show",
             ),
@@ -411,7 +412,8 @@ mod tests {
                 "HTTP Error 404.0 - Not Found",
             ),
             (
-                "<title>Error 404 Not Found</title><table><tr><th>MESSAGE:</th><td>No such slot</td></tr>",
+                "<title>Error 404 Not Found</title><table><tr>\
+                <th>MESSAGE:</th><td>No such slot</td></tr>",
                 "No such slot",
             ),
             (

@@ -1,7 +1,7 @@
 //! Text → JSON, tolerant of the mistakes that vendors are known to make.
 //!
-//! `closed::bounded` limits the number of values and the depth. Of a duplicate key the last value counts, and numbers keep
-//! the digits they were written with.
+//! `closed::bounded` limits the number of values and the depth. Of a duplicate key the last value
+//! counts, and numbers keep the digits they were written with.
 
 use serde_json::Value;
 
