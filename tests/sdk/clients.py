@@ -106,9 +106,6 @@ def grpc(base):
         return call(b"", timeout=20)
 
 
-ALL = [openai, anthropic, stripe, pygithub, slack, twilio, s3, dynamodb, gcs, azure, authlib, requests_oauthlib, grpc]
-
-
 def describe(error):
     """What a program sees of an exception: class, words, code."""
     code = getattr(error, "code", None) or getattr(error, "error_code", None) or getattr(error, "error", None)
@@ -120,3 +117,14 @@ def describe(error):
     details = getattr(error, "details", None)
     message = details() if callable(details) else str(error)
     return {"raised": type(error).__name__, "message": message, "code": None if code is None else str(code)}
+
+
+if __name__ == "__main__":
+    import json
+    import sys
+
+    try:
+        globals()[sys.argv[1]](sys.argv[2])
+        print(json.dumps({"raised": None}))
+    except Exception as raised:  # whatever the SDK raises is the result
+        print(json.dumps(describe(raised)))

@@ -25,6 +25,8 @@ HERE = pathlib.Path(__file__).parent
 EVENKEEL, MODULES = sys.argv[1], sys.argv[2]
 # The gateway's own attempts, by default.
 GATEWAY_ATTEMPTS = 4
+# Some SDKs wait as long as they are told.
+SECONDS_MAX = 40
 PROFILES = {
     "openai": "openai", "openai-node": "openai", "anthropic": "anthropic", "anthropic-node": "anthropic",
     "stripe": "stripe", "stripe-node": "stripe", "pygithub": "github", "octokit": "github",
@@ -133,17 +135,15 @@ def free_port():
 
 def call(client, base):
     """What the SDK raised, as class, words and code; `raised` is None for a success."""
-    if hasattr(clients, client):
-        try:
-            getattr(clients, client)(base)
-            return {"raised": None}
-        except Exception as error:  # whatever the SDK raises is the result
-            return clients.describe(error)
-    run = subprocess.run(
-        ["node", HERE / "clients.mjs", client, base],
-        capture_output=True, text=True, timeout=120, env={**os.environ, "SDK_MODULES": MODULES},
-    )  # fmt: skip
-    return json.loads(run.stdout.strip().splitlines()[-1]) if run.stdout.strip() else {"raised": "?", "message": run.stderr}
+    python = hasattr(clients, client)
+    command = [sys.executable, HERE / "clients.py"] if python else ["node", HERE / "clients.mjs"]
+    environment = {**os.environ, "SDK_MODULES": MODULES}
+    try:
+        run = subprocess.run([*command, client, base], capture_output=True, text=True, timeout=SECONDS_MAX, env=environment)
+    except subprocess.TimeoutExpired:
+        return {"raised": "(still waiting)"}
+    lines = run.stdout.strip().splitlines()
+    return json.loads(lines[-1]) if lines else {"raised": "?", "message": run.stderr}
 
 
 def settings(client, mode):
