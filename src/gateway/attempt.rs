@@ -1,7 +1,7 @@
 //! The attempt loop: the only loop in the program that sends.
 //!
 //! It exchanges, classifies, decides, waits, or returns. What an outcome means is decided by
-//! [`dialect`](crate::dialect), and whether to send again by [`retry`](crate::retry).
+//! [`dialect`], and whether to send again by [`retry`](crate::retry).
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
