@@ -16,7 +16,7 @@ use super::call::{Call, call_headers};
 use super::record::CallEnd;
 use super::shape::OwnShape;
 use super::state::Gateway;
-use crate::dialect::{self, OwnError};
+use crate::dialect::{self, BrokenOff, OwnError};
 use crate::headers::names::{EVENKEEL_PROBLEM, PROXY_STATUS};
 use crate::headers::{self, ResponseScan};
 use crate::outcome::{STRIPE_SHOULD_RETRY, X_SHOULD_RETRY};
@@ -150,7 +150,7 @@ fn without_secrets(
     headers: &mut HeaderMap,
     sent: Bytes,
 ) -> Option<Bytes> {
-    let decoded = dialect::decoded(sent.clone(), headers)?;
+    let decoded = dialect::decoded(sent.clone(), headers, BrokenOff::Refused)?;
     let is_recoded = is_encoded(headers) || decoded != sent;
     // Behind a coding that breaks off, text may stand as it is.
     if is_compressed(&decoded) || (decoded != sent && masked(redactor, &sent).is_some()) {

@@ -157,7 +157,7 @@ def settings(client, mode):
 
 def plain(result):
     """Words without what legitimately differs: ports, request ids."""
-    message = re.sub(r"127\.0\.0\.1:\d+", "HOST", result.get("message") or "")
+    message = re.sub(r"127\.0\.0\.1:\d+|port=\d+", "HOST", result.get("message") or "")
     return result["raised"], re.sub(r"RequestId:\S+|Time:\S+", "", message), result.get("code")
 
 

@@ -130,9 +130,8 @@ fn a_compressed_body_is_only_decoded_where_our_secret_is_in_it() {
     for gone in ["content-encoding", "etag", "digest"] {
         assert_eq!(answer.header(gone), None, "{gone}");
     }
-    for unreadable in ["/v/2", "/v/3"] {
-        assert!(is_problem(&gateway.get(unreadable)), "{unreadable}");
-    }
+    assert!(is_problem(&gateway.get("/v/2")), "the end may hold the start of a secret");
+    assert_eq!(gateway.get("/v/3").text(), answer.text(), "the bytes decide, not the label");
     let plain = Gateway::start(&one_upstream(&script.url(), VENDOR));
     assert_eq!(plain.get("/v/1").header("content-encoding"), Some("gzip"), "no secret of ours");
 }

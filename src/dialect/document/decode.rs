@@ -21,18 +21,28 @@ const CODINGS_MAX: usize = 2;
 const ZSTD_WINDOW_MAX: u64 = 8 * 1024 * 1024;
 const BROTLI_BUFFER_BYTES: usize = 4 * 1024;
 
+/// What becomes of a body that breaks off inside a coding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BrokenOff {
+    /// It is read as far as it goes.
+    Kept,
+    /// It counts as unreadable.
+    Refused,
+}
+
 /// The body without its content codings; `None` when it cannot be decoded within the limits.
 #[must_use]
-pub fn decoded(raw: Bytes, headers: &HeaderMap) -> Option<Bytes> {
+pub fn decoded(raw: Bytes, headers: &HeaderMap, broken: BrokenOff) -> Option<Bytes> {
     if raw.len() > BODY_BYTES_MAX {
         return None;
     }
     let codings = codings(headers)?;
     let unlabelled = CODINGS_MAX - codings.len();
-    let mut bytes = codings.iter().rev().try_fold(raw, |bytes, coding| undo(*coding, bytes))?;
+    let mut bytes =
+        codings.iter().rev().try_fold(raw, |bytes, coding| undo(*coding, bytes, broken))?;
     for _ in 0..unlabelled {
         let Some(coding) = evident(&bytes) else { break };
-        bytes = undo(coding, bytes)?;
+        bytes = undo(coding, bytes, broken)?;
     }
     Some(bytes)
 }
@@ -79,7 +89,7 @@ fn evident(bytes: &[u8]) -> Option<Coding> {
     }
 }
 
-fn undo(coding: Coding, bytes: Bytes) -> Option<Bytes> {
+fn undo(coding: Coding, bytes: Bytes, broken: BrokenOff) -> Option<Bytes> {
     let limit = BODY_BYTES_MAX.min(bytes.len().saturating_mul(RATIO_MAX));
     let source = bytes.as_ref();
     let coding = match evident(source) {
@@ -87,18 +97,20 @@ fn undo(coding: Coding, bytes: Bytes) -> Option<Bytes> {
         evident => evident.unwrap_or(coding),
     };
     match coding {
-        Coding::Gzip => bounded(MultiGzDecoder::new(source), limit),
-        Coding::Deflate => match bounded(ZlibDecoder::new(source), limit) {
+        Coding::Gzip => bounded(MultiGzDecoder::new(source), limit, broken),
+        Coding::Deflate => match bounded(ZlibDecoder::new(source), limit, broken) {
             Some(decoded) if !decoded.is_empty() => Some(decoded),
-            Some(_) | None => bounded(DeflateDecoder::new(source), limit),
+            Some(_) | None => bounded(DeflateDecoder::new(source), limit, broken),
         },
-        Coding::Brotli => {
-            bounded(brotli_decompressor::Decompressor::new(source, BROTLI_BUFFER_BYTES), limit)
-        }
+        Coding::Brotli => bounded(
+            brotli_decompressor::Decompressor::new(source, BROTLI_BUFFER_BYTES),
+            limit,
+            broken,
+        ),
         Coding::Zstd => {
             let mut frames = FrameDecoder::new();
             frames.set_max_window_size(ZSTD_WINDOW_MAX);
-            bounded(StreamingDecoder::new_with_decoder(source, frames).ok()?, limit)
+            bounded(StreamingDecoder::new_with_decoder(source, frames).ok()?, limit, broken)
         }
         Coding::Unknown => None,
     }
@@ -110,12 +122,13 @@ fn is_text(bytes: &[u8]) -> bool {
         .is_ok_and(|text| !text.contains(|c: char| c.is_control() && !c.is_whitespace()))
 }
 
-/// What the reader yields until it ends or fails, unless that is nothing or more than `limit`.
-fn bounded(reader: impl Read, limit: usize) -> Option<Bytes> {
+/// What the reader yields until it ends or breaks off, unless that is nothing or more than `limit`.
+fn bounded(reader: impl Read, limit: usize, broken: BrokenOff) -> Option<Bytes> {
     let mut decoded = Vec::new();
     let more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let ended = reader.take(more).read_to_end(&mut decoded);
-    let usable = decoded.len() <= limit && (ended.is_ok() || !decoded.is_empty());
+    let usable = decoded.len() <= limit
+        && (ended.is_ok() || broken == BrokenOff::Kept && !decoded.is_empty());
     usable.then(|| Bytes::from(decoded))
 }
 
@@ -169,7 +182,7 @@ mod tests {
     fn read(raw: Vec<u8>, encoding: &str) -> Option<Bytes> {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_ENCODING, HeaderValue::from_str(encoding).unwrap());
-        decoded(Bytes::from(raw), &headers)
+        decoded(Bytes::from(raw), &headers, BrokenOff::Kept)
     }
 
     #[test]

@@ -22,7 +22,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
-pub use decode::{BODY_BYTES_MAX, decoded};
+pub use decode::{BODY_BYTES_MAX, BrokenOff, decoded};
 use xml::Xml;
 
 /// A body as one tree.
@@ -60,7 +60,7 @@ impl Document {
     pub(super) fn read(headers: &HeaderMap, body: Option<Bytes>) -> Self {
         let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let media = media.unwrap_or_default().to_ascii_lowercase();
-        match body.and_then(|raw| decoded(raw, headers)) {
+        match body.and_then(|raw| decoded(raw, headers, BrokenOff::Kept)) {
             Some(bytes) => Self::parse(charset::text_of(bytes, &media), &media),
             None => Self::unreadable(),
         }
