@@ -203,12 +203,16 @@ fn explained(
         documentation: dialect.documentation.as_deref(),
         ..CallContext::default()
     };
+    // A fact without a place of its own was put together from the body.
+    let place = |at: &Option<String>, fact: &Option<String>| {
+        at.clone().or_else(|| fact.as_ref().map(|_| String::new()))
+    };
     let why = Why {
         dialect: dialect.name.as_ref().into(),
         rule: classification.rule.clone(),
         sign: classification.sign.to_string(),
-        message_at: facts.message_at.clone(),
-        code_at: facts.code_at.clone(),
+        message_at: place(&facts.message_at, &facts.message),
+        code_at: place(&facts.code_at, &facts.code),
         wait_place: classification.wait_place.clone(),
     };
     Some((upstream_problem(&classification, Some(&facts), &call), why))
