@@ -23,6 +23,7 @@ mod grpc;
 pub mod hint;
 mod learn;
 mod own;
+mod spelling;
 
 use std::time::SystemTime;
 

@@ -3,22 +3,26 @@
 //! Functions that do I/O are measured by the benchmark `table`.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use bytes::Bytes;
 use http::header::{
     ACCEPT, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, SERVER, USER_AGENT,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use evenkeel::allowance::{
     AccountRule, Accounts, Admission, Allowance, Grant, Mode, ProbeFitness, Scheduling, Settlement,
     Spread, UpstreamAllowances,
 };
 use evenkeel::clock::Clock;
+use evenkeel::dialect;
 use evenkeel::headers::{
     self, CallHeaders, ProtectedHeaders, RequestPolicy, RequestScan, ResponsePolicy, ResponseScan,
     Trailers, Via, names,
 };
+use evenkeel::outcome::ResponseHead;
+use evenkeel::problem::{CallContext, upstream_problem};
 use evenkeel::routing::client::{KeyLocation, Priority};
 use evenkeel::routing::route::{CallPath, Entry, Routes};
 use evenkeel::time::Moment;
@@ -32,7 +36,22 @@ pub(crate) const ALL: &[Case] = &[
     Case { name: "route", run: route },
     Case { name: "request's headers", run: request_headers },
     Case { name: "answer's headers", run: answer_headers },
+    Case { name: "error of 1 KiB", run: |iterations| error(iterations, json_error(1 << 10)) },
+    Case { name: "error of 64 KiB", run: |iterations| error(iterations, json_error(64 << 10)) },
+    Case { name: "hostile: deep JSON", run: |iterations| error(iterations, filled("[")) },
+    Case { name: "hostile: many values", run: |iterations| error(iterations, filled("[1,")) },
+    Case { name: "hostile: one long string", run: |iterations| error(iterations, long_string()) },
+    Case { name: "hostile: open tags", run: |iterations| error(iterations, filled("<a>")) },
+    Case { name: "hostile: attributes", run: |iterations| error(iterations, attributes()) },
+    Case { name: "hostile: less-than signs", run: |iterations| error(iterations, filled("<")) },
+    Case { name: "hostile: entities", run: |iterations| error(iterations, entities()) },
+    Case { name: "hostile: page", run: |iterations| error(iterations, page()) },
+    Case { name: "hostile: events", run: |iterations| error(iterations, filled("data: {\n")) },
+    Case { name: "hostile: fields", run: |iterations| error(iterations, filled("a=b&")) },
+    Case { name: "hostile: limit words", run: |iterations| error(iterations, filled(LIMIT)) },
 ];
+
+const LIMIT: &str = "the rate limit of requests per day was not exceeded, try again in 5 ";
 
 fn moment_arithmetic(iterations: u64) -> Duration {
     let window = Duration::from_secs(60);
@@ -164,4 +183,52 @@ fn answer_headers(iterations: u64) -> Duration {
         headers::filter_response(&mut headers, scan, &policy);
         headers
     })
+}
+
+/// A vendor's error from its bytes to the problem's, by `auto`.
+fn error(iterations: u64, body: String) -> Duration {
+    let auto = dialect::builtin(dialect::AUTO).expect("auto is built in");
+    let headers =
+        map(&[(CONTENT_TYPE, "application/json"), (DATE, "Sat, 21 Nov 2026 20:00:00 GMT")]);
+    let head = ResponseHead { status: StatusCode::BAD_REQUEST, headers: &headers };
+    let wall = UNIX_EPOCH + Duration::from_secs(1_795_000_000);
+    let body = Bytes::from(body);
+    timed(iterations, |_| {
+        let understood = dialect::understand(&auto, head, Some(body.clone()), wall);
+        let (classification, facts) = understood.expect("a 400 is an error");
+        upstream_problem(&classification, Some(&facts), &CallContext::default()).to_bytes()
+    })
+}
+
+/// An error with as many single errors as fit.
+fn json_error(bytes: usize) -> String {
+    let child =
+        r#"{"field":"order.lines.quantity","code":"too_small","message":"Must be at least 1."},"#;
+    let start =
+        r#"{"error":{"code":"invalid_order","message":"The order is not valid.","errors":["#;
+    let children = child.repeat((bytes - start.len()) / child.len());
+    format!("{start}{}]}}}}", children.trim_end_matches(','))
+}
+
+/// The largest body that is read, of one unit repeated.
+fn filled(unit: &str) -> String {
+    unit.repeat(dialect::BODY_BYTES_MAX / unit.len())
+}
+
+fn long_string() -> String {
+    format!(r#"{{"message":"{}"}}"#, "x".repeat(dialect::BODY_BYTES_MAX - 14))
+}
+
+fn attributes() -> String {
+    let mut body = filled(r#"<a b="c" d="e"/>"#);
+    body.truncate(dialect::BODY_BYTES_MAX - 7);
+    format!("<r>{body}</r>")
+}
+
+fn entities() -> String {
+    format!("<r>{}</r>", "&amp;".repeat(dialect::BODY_BYTES_MAX / 5 - 2))
+}
+
+fn page() -> String {
+    format!("<html><body>{}", "<p>a</p>".repeat(dialect::BODY_BYTES_MAX / 8 - 2))
 }

@@ -49,13 +49,18 @@ const aws = {
 
 try {
   await calls[client]();
-  console.log(JSON.stringify({ raised: null }));
+  print({ raised: null });
 } catch (error) {
   const code = error.code ?? error.data?.error ?? error.error?.code ?? error.Code ?? null;
   const raised = error.constructor?.name === "Error" ? error.name : error.constructor?.name;
-  console.log(JSON.stringify({
+  print({
     raised: error.name && error.name !== "Error" ? error.name : raised,
     message: error.message ?? String(error),
     code: code === null ? null : String(code),
-  }));
+  });
+}
+
+// Some SDKs leave a connection open that would keep the process alive.
+function print(result) {
+  process.stdout.write(JSON.stringify(result) + "\n", () => process.exit(0));
 }

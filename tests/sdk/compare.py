@@ -35,6 +35,10 @@ PROFILES = {
 }  # fmt: skip
 
 
+# Clients that retry and do not say so; README.md, "Clients that retry by themselves".
+UNNUMBERED = ["pygithub", "octokit", "azure"]
+
+
 class Vendor(http.server.ThreadingHTTPServer):
     """Answers every request with one response, and counts them."""
 
@@ -148,11 +152,13 @@ def call(client, base):
 
 def settings(client, mode):
     """The upstream's settings for a mode: with the vendor's profile if there is one, else with its shape only."""
-    protocol = {"protocol": "http2"} if client == "grpc" else {}
+    common = {"protocol": "http2"} if client == "grpc" else {}
+    if client in UNNUMBERED:
+        common["client_retries"] = True
     if mode == "problem":
-        return {**protocol}
+        return common
     profile = PROFILES.get(client)
-    return {**protocol, **({"use": profile} if profile else {"errors": "vendor"})}
+    return {**common, **({"use": profile} if profile else {"errors": "vendor"})}
 
 
 def plain(result):

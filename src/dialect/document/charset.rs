@@ -38,7 +38,25 @@ pub(super) fn text_of(bytes: Bytes, media: &str) -> String {
     let broken = text.chars().filter(|c| *c == '\u{fffd}').count();
     let whole = text.chars().filter(|c| !c.is_ascii()).count() - broken;
     let is_binary = text.chars().any(|c| c.is_control() && !c.is_whitespace());
-    if broken <= whole || is_binary { text } else { lossy(WINDOWS_1252, &bytes) }
+    let is_utf8 = broken <= whole || is_binary || !has_words(&bytes);
+    if is_utf8 { text } else { lossy(WINDOWS_1252, &bytes) }
+}
+
+/// Whether most bytes beyond ASCII are single letters or touch one, as in Western languages.
+fn has_words(bytes: &[u8]) -> bool {
+    let mut runs = (0, 0);
+    let mut at = 0;
+    while let Some(start) = bytes[at..].iter().position(|byte| !byte.is_ascii()) {
+        let start = at + start;
+        let length = bytes[start..].iter().position(u8::is_ascii).unwrap_or(bytes.len() - start);
+        at = start + length;
+        let before = start.checked_sub(1).map(|before| bytes[before]);
+        let beside = [before, bytes.get(at).copied()];
+        runs.0 += 1;
+        let touches = beside.iter().flatten().any(u8::is_ascii_alphabetic);
+        runs.1 += usize::from(length == 1 || touches);
+    }
+    runs.1 * 2 > runs.0
 }
 
 fn lossy(encoding: &'static Encoding, bytes: &[u8]) -> String {
@@ -104,6 +122,8 @@ mod tests {
             ("", latin),
             ("; charset=nonsense", text.as_bytes().to_vec()),
         ];
+        let binary = b"{\"a\":\"\xff\xfe\"}";
+        assert_eq!(text_of(Bytes::from_static(binary), ""), "{\"a\":\"\u{fffd}\u{fffd}\"}");
         for (media, bytes) in rows {
             let shown = format!("{media} {bytes:?}");
             assert_eq!(text_of(Bytes::from(bytes), media), text, "{shown}");

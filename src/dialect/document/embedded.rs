@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 
 use super::{closed, json};
+use crate::dialect::spelling::plain;
 
 /// Documents of one body that are looked at.
 const DOCUMENTS_MAX: usize = 200;
@@ -199,12 +200,6 @@ fn has(document: &Value, names: &[&str]) -> bool {
 /// The members of an object, or of the first one in a list.
 fn members(document: &Value) -> Option<&Map<String, Value>> {
     document.as_object().or_else(|| document.get(0)?.as_object())
-}
-
-/// A name in lower-case letters.
-fn plain(name: &str) -> String {
-    let letters = name.chars().filter(char::is_ascii_alphabetic).take(40);
-    letters.map(|c| c.to_ascii_lowercase()).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::values::{escaped, scalar};
+use crate::dialect::spelling;
 
 /// Objects that hold the error itself.
 const ENVELOPES: [&str; 12] = [
@@ -351,13 +352,9 @@ impl<'a> Members<'a> {
     }
 }
 
-/// A name in one spelling.
+/// A name in one spelling; AWS's `__type` is not the `type` of others.
 pub(super) fn plain(name: &str) -> String {
-    if name == "__type" {
-        return "amzntype".to_owned();
-    }
-    let letters = name.chars().filter(char::is_ascii_alphanumeric).take(40);
-    letters.map(|c| c.to_ascii_lowercase()).collect()
+    if name == "__type" { "amzntype".to_owned() } else { spelling::plain(name) }
 }
 
 /// A code without its namespace and the URL behind it (AWS).

@@ -11,8 +11,10 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
     }
 }
 
+/// The text, unless it is blank or of unreadable characters only.
 pub(super) fn nonempty(text: &str) -> Option<String> {
-    (!text.trim().is_empty()).then(|| text.to_owned())
+    let says_nothing = |c: char| c.is_whitespace() || c == char::REPLACEMENT_CHARACTER;
+    (!text.chars().all(says_nothing)).then(|| text.to_owned())
 }
 
 pub(super) fn escaped(name: &str) -> String {

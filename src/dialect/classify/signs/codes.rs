@@ -21,7 +21,6 @@ impl<'a> Code<'a> {
         Self { written, phrase: phrase(written) }
     }
 
-    /// Whether the code says so, and is not the name of a field or a complaint about one.
     pub(super) fn says(&self, what: &Regex) -> bool {
         what.is_match(&self.phrase)
     }

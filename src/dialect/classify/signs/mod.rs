@@ -301,8 +301,9 @@ impl<'e> Signs<'e> {
         }
         let sign = self.code(&codes::CREDENTIAL)?;
         let rated = self.says_throttled().or_else(|| self.mentions_limit());
-        (rated.is_none() && !self.is_confirmed() && !self.sentence.contains("ttempts"))
-            .then_some(sign)
+        // "Too many attempts" counts them, whatever the attempts were for.
+        let counted = self.sentence.contains("attempts") || self.sentence.contains("Attempts");
+        (rated.is_none() && !self.is_confirmed() && !counted).then_some(sign)
     }
 
     /// A fault of the caller under a status that says less, or the contrary.

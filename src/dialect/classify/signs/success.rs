@@ -12,6 +12,7 @@ use crate::dialect::classify::draft::{Action, Draft};
 use crate::dialect::classify::evidence::Evidence;
 use crate::dialect::classify::status::{self, THROTTLE};
 use crate::dialect::document::BodyFormat;
+use crate::dialect::spelling::plain;
 use crate::outcome::{Code, Processing, Sign};
 
 /// Objects inside each other that are searched for a declaration.
@@ -20,6 +21,8 @@ const DEPTH_MAX: usize = 6;
 const MEMBERS_MAX: usize = 100;
 /// Characters of a text that may be an error as a whole.
 const TEXT_CHARS_MAX: usize = 400;
+/// The start of such a text, where a word may say that it is one.
+const LABEL_BYTES: usize = 12;
 
 pub(super) fn guess<'m>(evidence: &Evidence<'_>) -> Option<Draft<'m>> {
     if !evidence.head.status.is_success() {
@@ -122,7 +125,7 @@ fn declared(evidence: &Evidence<'_>) -> Option<Declared> {
             if text.is_empty() || text.len() > TEXT_CHARS_MAX {
                 return None;
             }
-            let lower = text.get(..12).unwrap_or(text).to_ascii_lowercase();
+            let lower = text.get(..LABEL_BYTES).unwrap_or(text).to_ascii_lowercase();
             let starts = ["error", "err:", "fail", "fault", "exception"];
             let certain = starts.iter().any(|start| lower.starts_with(start));
             Some(Declared::by(Sign::Sentence(super::excerpt(text)), certain))
@@ -292,11 +295,6 @@ const NO_PAYLOAD: [&str; 24] = [
     "apierror",
     "serviceexception",
 ];
-
-fn plain(name: &str) -> String {
-    let letters = name.chars().filter(char::is_ascii_alphanumeric).take(40);
-    letters.map(|c| c.to_ascii_lowercase()).collect()
-}
 
 fn member(at: &str, value: &str) -> Sign {
     Sign::Member(format!("{at}: {}", super::excerpt(value)).into())
