@@ -13,7 +13,7 @@ use super::values::{escaped, nonempty, scalar};
 use super::weight::{
     BESIDE_BYTES_MAX, BESIDE_MAX, Weight, keep_beside, may_map_fields, message_text, weight,
 };
-use super::{children, soap};
+use super::{children, soap, text};
 use crate::dialect::document::{BodyFormat, Document, json};
 use crate::outcome::{ChildError, Facts, ResponseHead};
 
@@ -34,11 +34,15 @@ pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
                 Some(text) => (Some(text), ""),
                 None => (member("message"), "/message"),
             };
-            let message = message.and_then(nonempty);
-            let message_at = message.as_ref().map(|_| at.to_owned());
-            let code = member("code").map(str::to_owned);
-            let code_at = code.as_ref().map(|_| "/code".to_owned());
-            Facts { message, message_at, code, code_at, ..Facts::default() }
+            let line = message.filter(|_| document.format == BodyFormat::Text);
+            let fields = line.and_then(|it| text::in_fields(it, guesser.status));
+            fields.unwrap_or_else(|| {
+                let message = message.and_then(nonempty);
+                let message_at = message.as_ref().map(|_| at.to_owned());
+                let code = member("code").map(str::to_owned);
+                let code_at = code.as_ref().map(|_| "/code".to_owned());
+                Facts { message, message_at, code, code_at, ..Facts::default() }
+            })
         }
         BodyFormat::Empty | BodyFormat::Unreadable => Facts::default(),
     };
@@ -213,7 +217,10 @@ impl Guesser {
             members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(|found| {
                 let (at, value) = found;
                 let text = value.as_str()?;
-                let said = weight(text) == Weight::Sentence && !is_phrase(text, self.status);
+                // Under a success, the phrase of another status is all there is.
+                let phrase = self.status < 300 && text.contains(' ');
+                let said =
+                    (phrase || weight(text) == Weight::Sentence) && !is_phrase(text, self.status);
                 said.then_some((at, text))
             });
         let listed = listed.chain(ending).filter_map(|found| self.told(found));
@@ -242,7 +249,8 @@ impl Guesser {
             "reason" => weight(text) == Weight::Word,
             name => names::KINDS.contains(&name) && names::is_code_word(text),
         };
-        (text.parse() != Ok(self.status) && !coded).then_some((at, text))
+        let fine = self.status < 300 && names::is_success(text);
+        (text.parse() != Ok(self.status) && !coded && !fine).then_some((at, text))
     }
 
     /// A code by its name; `error` as one word; a kind; a word among the messages.
@@ -257,7 +265,8 @@ impl Guesser {
         let foreign = |at: &str| {
             let name = at.rsplit('/').next().unwrap_or_default();
             let name = names::plain(name);
-            names::NO_CODES.contains(&name.as_str()) || names::KINDS.contains(&name.as_str())
+            names::NO_CODES.iter().any(|end| name.ends_with(end))
+                || names::KINDS.contains(&name.as_str())
         };
         let ending = ending.filter(|(at, _)| !foreign(at)).filter_map(is_code);
         let error = members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(
@@ -314,11 +323,13 @@ impl Guesser {
             "system",
             "about:blank",
             "-1",
-            "0",
         ];
         let repeats = text.parse() == Ok(self.status) || names::is_status_page(text);
+        let fine = self.status < 300 && names::is_success(text);
         !repeats
+            && !fine
             && !text.contains(char::is_whitespace)
+            && !text.bytes().all(|byte| byte == b'0')
             && !decoy.iter().any(|it| text.eq_ignore_ascii_case(it))
     }
 

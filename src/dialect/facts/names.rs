@@ -24,7 +24,9 @@ const ENVELOPES: [&str; 12] = [
 ];
 
 /// Messages, the most specific first.
-pub(super) const MESSAGES: [&str; 31] = [
+pub(super) const MESSAGES: [&str; 46] = [
+    "submsg",
+    "submessage",
     "message",
     "errormessage",
     "errormsg",
@@ -34,7 +36,11 @@ pub(super) const MESSAGES: [&str; 31] = [
     "description",
     "errorsummary",
     "errortext",
+    "errtext",
+    "errorstring",
+    "errordetail",
     "faultstring",
+    "shorttext",
     "usermessage",
     "displaymessage",
     "developermessage",
@@ -55,11 +61,21 @@ pub(super) const MESSAGES: [&str; 31] = [
     "moreinformation",
     "note",
     "string",
+    "mensaje",
+    "mensagem",
+    "descripcion",
+    "descricao",
+    "glosa",
+    "meldung",
+    "fehlertext",
+    "libelle",
+    "commentaire",
     "result",
 ];
 
 /// The ends of further names of messages: `state_message`, `messageTxt`, `MsgErro`.
-pub(super) const MESSAGE_ENDS: [&str; 12] = [
+pub(super) const MESSAGE_ENDS: [&str; 23] = [
+    "longmessage",
     "message",
     "msg",
     "messagetxt",
@@ -72,10 +88,21 @@ pub(super) const MESSAGE_ENDS: [&str; 12] = [
     "errorreason",
     "explanation",
     "statusinfo",
+    "errortext",
+    "responsetext",
+    "resulttext",
+    "errdesc",
+    "statusdesc",
+    "resultdesc",
+    "responsedesc",
+    "endesc",
+    "messagecontent",
+    "motivo",
 ];
 
 /// Names that hold a code and nothing else, the most specific first.
-pub(super) const CODES: [&str; 12] = [
+pub(super) const CODES: [&str; 17] = [
+    "subcode",
     "code",
     "errorcode",
     "errcode",
@@ -88,13 +115,17 @@ pub(super) const CODES: [&str; 12] = [
     "codevalue",
     "oauthproblem",
     "num",
+    "codigo",
+    "codereponse",
+    "coderetour",
+    "cstat",
 ];
 
 /// The ends of further names of codes: `serviceErrorCode`, `ECODE`.
 pub(super) const CODE_ENDS: [&str; 4] = ["code", "errno", "messageid", "messagekey"];
 
 /// Codes of something else than an error.
-pub(super) const NO_CODES: [&str; 15] = [
+pub(super) const NO_CODES: [&str; 17] = [
     "httpcode",
     "httpstatuscode",
     "countrycode",
@@ -110,10 +141,12 @@ pub(super) const NO_CODES: [&str; 15] = [
     "barcode",
     "qrcode",
     "authcode",
+    "exitcode",
+    "accesscode",
 ];
 
 /// Names that often hold a code, but may hold a class of errors, or a sentence.
-pub(super) const KINDS: [&str; 20] = [
+pub(super) const KINDS: [&str; 21] = [
     "type",
     "errornumber",
     "errorid",
@@ -131,6 +164,7 @@ pub(super) const KINDS: [&str; 20] = [
     "policyname",
     "errorgroup",
     "errorclass",
+    "errorstatus",
     "tag",
     "class",
     "value",
@@ -183,11 +217,15 @@ pub(super) const REFERENCE_HEADERS: [&str; 14] = [
 ];
 
 /// Lists of single errors, the most specific first.
-pub(super) const LISTS: [&str; 22] = [
+pub(super) const LISTS: [&str; 26] = [
     "errors",
     "errormessages",
     "errormessagelist",
     "error",
+    "errordetails",
+    "errorlist",
+    "errorwrappers",
+    "erros",
     "validationerrors",
     "fielderrors",
     "invalidfields",
@@ -208,7 +246,7 @@ pub(super) const LISTS: [&str; 22] = [
     "messages",
 ];
 
-pub(super) const CHILD_MESSAGES: [&str; 16] = [
+pub(super) const CHILD_MESSAGES: [&str; 21] = [
     "message",
     "msg",
     "detail",
@@ -225,6 +263,11 @@ pub(super) const CHILD_MESSAGES: [&str; 16] = [
     "messagetext",
     "info",
     "msgtext",
+    "errormsg",
+    "errortext",
+    "shorttext",
+    "messagecontent",
+    "erro",
 ];
 
 pub(super) const CHILD_CODES: [&str; 16] = [
@@ -312,14 +355,15 @@ impl<'a> Members<'a> {
         candidates.map(|(_, name, value)| (self.pointer(name), *value))
     }
 
-    /// The members whose names end so and are in none of the lists.
+    /// The members whose names end so, apart from a number, and are in none of the lists.
     pub(super) fn ending<'b>(
         &'b self,
         ends: &'b [&str],
         except: &'b [&str],
     ) -> impl Iterator<Item = (String, &'a Value)> + 'b {
         let found = self.list.iter().filter(move |(plain, _, _)| {
-            ends.iter().any(|end| plain.ends_with(end)) && !except.contains(&plain.as_str())
+            let name = plain.trim_end_matches(|c: char| c.is_ascii_digit());
+            ends.iter().any(|end| name.ends_with(end)) && !except.contains(&plain.as_str())
         });
         found.map(|(_, name, value)| (self.pointer(name), *value))
     }
@@ -435,6 +479,12 @@ pub(super) fn is_generic(text: &str) -> bool {
         "null",
     ];
     text.len() <= 40 && generic.contains(&plain(text).as_str())
+}
+
+/// Whether a text only says that all is well, as the part of a vendor's envelope above an error.
+pub(super) fn is_success(text: &str) -> bool {
+    let words = ["ok", "success", "successful", "true", "200", "20000", "10000"];
+    words.contains(&plain(text).as_str())
 }
 
 /// Whether a word looks like a code: `MONTHLY_LIMIT`, `rate_limit`, `NotFound`, `E1001`.
