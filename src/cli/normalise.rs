@@ -215,7 +215,7 @@ fn explained(
         code_at: place(&facts.code_at, &facts.code),
         wait_place: classification.wait_place.clone(),
     };
-    Some((upstream_problem(&classification, Some(&facts), &call), why))
+    Some((upstream_problem(&classification, Some(facts), &call), why))
 }
 
 /// Why the gateway would not send the request again, as far as the response decides that.
