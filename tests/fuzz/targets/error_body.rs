@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use evenkeel::cli::normalise::{Capture, normalise};
+use evenkeel::cli::capture::Capture;
+use evenkeel::cli::normalise::normalise;
 use evenkeel::dialect;
 use http::Method;
 use serde_json::Value;
