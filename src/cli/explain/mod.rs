@@ -20,8 +20,7 @@ use http::header::{HOST, InvalidHeaderName, InvalidHeaderValue};
 use http::uri::PathAndQuery;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 
-pub use report::explain;
-pub use response::ExplainedResponse;
+pub use report::{ExplainedResponse, explain};
 
 use report::ExplainedRequest;
 

@@ -1,15 +1,15 @@
 //! The explanation: one stage of a call after the other.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
 
 use super::format;
-use super::response::ExplainedResponse;
 use super::rows::{DEFAULT, Origin, Rows, first_origin};
 use crate::allowance::AccountRule;
+use crate::cli::capture::Capture;
 use crate::config::Settings;
 use crate::gateway::{
     self, AddKey, CallPolicy, ErrorShape, Inspect, Redirects, Repeat, Upstream, error_shape,
@@ -33,6 +33,13 @@ pub struct ExplainedRequest {
     pub target: PathAndQuery,
     /// `Host` decides which routes count.
     pub headers: HeaderMap,
+}
+
+/// A response to explain, and when it arrived.
+#[derive(Clone, Debug)]
+pub struct ExplainedResponse {
+    pub capture: Capture,
+    pub at: SystemTime,
 }
 
 /// What would happen to a request, and to one that the vendor answers with `response`. `origin`
@@ -422,13 +429,10 @@ impl Explained<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::SystemTime;
-
     use http::Method;
 
     use super::super::fixture::settings;
     use super::*;
-    use crate::cli::capture::Capture;
 
     fn explained(method: Method, path: &str, headers: &[(&'static str, &'static str)]) -> String {
         explained_with(method, path, headers, None)

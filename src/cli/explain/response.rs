@@ -1,12 +1,12 @@
 //! What would follow if the vendor answered the request so: what the response means and why, the
 //! hold that it places, and whether the request is sent again.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use http::Method;
 
 use super::format;
-use super::report::Explained;
+use super::report::{Explained, ExplainedResponse};
 use super::rows::Rows;
 use crate::allowance::Allowance;
 use crate::cli::capture::{Capture, Why};
@@ -20,13 +20,6 @@ use crate::retry::client::CallSeries;
 use crate::retry::decision::{RetryContext, Verdict, decide};
 use crate::retry::replay::{BodyState, Repeatability};
 use crate::time::Moment;
-
-/// A response to explain, and when it arrived.
-#[derive(Clone, Debug)]
-pub struct ExplainedResponse {
-    pub capture: Capture,
-    pub at: SystemTime,
-}
 
 impl Explained<'_> {
     pub(super) fn response(&self, rows: &mut Rows, response: &ExplainedResponse) {
@@ -112,7 +105,7 @@ impl Explained<'_> {
         }
     }
 
-    /// Whether the hold keeps this call waiting too; exempt ones wait for holds on the upstream only.
+    /// Whether the hold keeps this call waiting too. Exempt ones wait for holds on the upstream.
     fn is_held_by(&self, order: &HoldOrder) -> bool {
         let (method, path) = (self.method(), self.path());
         let counted = |allowance: &Allowance| {
