@@ -6,12 +6,15 @@
 
 pub(crate) mod chunks;
 pub(crate) mod configuration;
+pub(crate) mod decompression;
+pub(crate) mod documents;
 pub(crate) mod error_body;
 pub(crate) mod hints;
 pub(crate) mod peers;
 pub(crate) mod request_head;
 pub(crate) mod response_head;
 pub(crate) mod vectors;
+pub(crate) mod waits;
 
 use std::path::Path;
 
@@ -24,13 +27,16 @@ pub(crate) struct Target {
     pub(crate) seeds: fn() -> Vec<Vec<u8>>,
 }
 
-pub(crate) const TARGETS: [Target; 6] = [
+pub(crate) const TARGETS: [Target; 9] = [
     request_head::TARGET,
     response_head::TARGET,
     chunks::TARGET,
     error_body::TARGET,
     configuration::TARGET,
     hints::TARGET,
+    documents::TARGET,
+    waits::TARGET,
+    decompression::TARGET,
 ];
 
 /// What a parser made of its input.
