@@ -37,7 +37,7 @@ pub use built_in::{builtin, builtin_names, builtin_text, compile};
 pub use classify::{HeadDecides, classify_failure};
 pub use compile::{DialectError, compile_extending, extends, schema};
 pub use definition::{Dialect, Extract, HoldRule, Place, Replay, Retry, Rule, RuleScope, When};
-pub use document::{BODY_BYTES_MAX, BrokenOff, decoded};
+pub use document::{BODY_BYTES_MAX, BrokenOff, decoded, is_compressed};
 pub use grpc::is_grpc_error;
 pub use hint::standing;
 pub use learn::{LearnError, SAMPLES_MAX, Sample, learn};
