@@ -49,8 +49,8 @@ pub(super) fn text(status: StatusCode, text: String) -> AdminResponse {
     with_type(status, TEXT, text)
 }
 
-pub(super) fn html(page: String) -> AdminResponse {
-    let mut response = with_type(StatusCode::OK, HTML, page);
+pub(super) fn html(status: StatusCode, page: String) -> AdminResponse {
+    let mut response = with_type(status, HTML, page);
     varies_by_accept(&mut response);
     let headers = response.headers_mut();
     headers.insert(CONTENT_SECURITY_POLICY, PAGE_POLICY);
@@ -92,6 +92,19 @@ fn with_type(status: StatusCode, kind: HeaderValue, body: impl Into<Bytes>) -> A
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// The problem of a path that names nothing.
+pub(super) fn not_found(detail: String) -> AdminResponse {
+    problem(Code::NotFound, detail)
+}
+
+fn problem(code: Code, detail: String) -> AdminResponse {
+    let occurrence = Occurrence { source: Some(Source::Client), ..Occurrence::default() };
+    let mut problem = gateway_problem(code, &CallContext::default(), &occurrence);
+    // Set afterwards, because cleaning would hide `localhost` as an internal host.
+    problem.set_detail(detail);
+    with_type(problem.status, PROBLEM_MEDIA_TYPE, problem.to_bytes())
 }
 
 /// Why a request is refused.
@@ -137,11 +150,7 @@ impl Refusal {
                 (Code::InvalidRequest, "The number of a hold must be a decimal number.")
             }
         };
-        let occurrence = Occurrence { source: Some(Source::Client), ..Occurrence::default() };
-        let mut problem = gateway_problem(code, &CallContext::default(), &occurrence);
-        // Set afterwards, because cleaning would hide `localhost` as an internal host.
-        problem.set_detail(detail.to_owned());
-        let mut response = with_type(problem.status, PROBLEM_MEDIA_TYPE, problem.to_bytes());
+        let mut response = problem(code, detail.to_owned());
         if let Self::Method(allowed) = self {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         }

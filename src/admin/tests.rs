@@ -237,6 +237,40 @@ fn the_contract_is_served_as_pages_and_as_text_under_any_host() {
 }
 
 #[test]
+fn an_unknown_code_is_answered_with_the_known_ones_as_a_problem_or_a_page() {
+    let codes = crate::outcome::Code::ALL.map(crate::outcome::Code::as_str);
+    let long = format!("/problems/{}", "x".repeat(6000));
+    let rows = [
+        (
+            "/problems/rate_limitd",
+            "`rate_limitd` is not a problem code; did you mean `rate_limited`?",
+        ),
+        ("/problems/%3Cb%3E", "This path names no problem code"),
+        (long.as_str(), "This path names no problem code"),
+    ];
+    for (uri, said) in rows {
+        let response = ask_for(uri, None);
+        let headers = ["content-type", "vary"].map(|name| &response.headers()[name]);
+        assert_eq!(headers, ["application/problem+json", "accept"]);
+        let (status, text) = ask(&handler(None), "GET", uri, &[]);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let detail = value["detail"].as_str().unwrap();
+        assert_eq!((status, &value["code"]), (404, &json!("not_found")));
+        assert!(
+            detail.starts_with(said) && codes.iter().all(|code| detail.contains(code)),
+            "{text}"
+        );
+        assert!(jsonschema::is_valid(&crate::problem::schema(), &value), "{text}");
+        let response = ask_for(uri, Some(BROWSER));
+        assert_eq!(response.headers()["content-type"], "text/html; charset=utf-8");
+        let (status, page) = ask(&handler(None), "GET", uri, &[("accept", BROWSER)]);
+        assert_eq!(status, 404);
+        let link = |code: &&str| page.contains(&format!("href=\"{code}\""));
+        assert!(codes.iter().all(link), "{page}");
+    }
+}
+
+#[test]
 fn every_link_of_the_pages_is_answered() {
     let (_, page) = ask(&handler(None), "GET", "/problems/", &[("accept", BROWSER)]);
     let links: Vec<&str> =

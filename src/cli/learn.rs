@@ -1,12 +1,14 @@
 //! `evenkeel learn`: captured errors of a vendor in, a dialect for review out.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::SystemTime;
 
 use clap::Args;
 use http::StatusCode;
 
-use super::normalise::{Capture, USAGE, date_of, read_capture};
+use super::capture::{Capture, CommandError, USAGE};
 use crate::cli::Streams;
 use crate::dialect::{LearnError, SAMPLES_MAX, Sample, learn};
 
@@ -40,35 +42,37 @@ pub fn run(args: &LearnArgs, streams: &mut Streams<'_>, now: SystemTime) -> Exit
     ExitCode::from(code)
 }
 
-fn proposal(args: &LearnArgs, now: SystemTime) -> Result<String, (u8, String)> {
+fn proposal(args: &LearnArgs, now: SystemTime) -> Result<String, CommandError> {
     if args.files.len() > SAMPLES_MAX {
         return Err((USAGE, format!("give at most {SAMPLES_MAX} samples")));
     }
-    let samples = args.files.iter().map(|file| sample(file, args.status, now));
-    let samples = samples.collect::<Result<Vec<_>, _>>()?;
+    let samples = args.files.iter().zip(names(&args.files)).map(|(file, name)| {
+        let capture = Capture::read(file, args.status, &mut std::io::empty())?;
+        let at = capture.date().unwrap_or(now);
+        let Capture { status, headers, body } = capture;
+        Ok(Sample { name, status, headers, body, at })
+    });
+    let samples = samples.collect::<Result<Vec<_>, CommandError>>()?;
     learn(&args.name, &samples).map_err(|error: LearnError| (1, error.to_string()))
 }
 
-fn sample(file: &str, status: Option<StatusCode>, now: SystemTime) -> Result<Sample, (u8, String)> {
-    let bytes = std::fs::File::open(file).and_then(read_capture);
-    let bytes = bytes.map_err(|error| (1, format!("cannot read {file}: {error}")))?;
-    let body = |status| Capture { status, body: bytes.clone().into(), ..Capture::default() };
-    let capture = Capture::parse(bytes.clone()).or_else(|| status.map(body));
-    let Capture { status, headers, body } = capture.ok_or_else(|| {
-        let remedy =
-            "give --status N, or a capture that begins with `HTTP/`, as `curl -i` writes it";
-        (USAGE, format!("{file} has no valid head: {remedy}"))
-    })?;
-    let at = date_of(&headers).unwrap_or(now);
-    Ok(Sample { name: file.to_owned(), status, headers, body, at })
+/// The samples' names in comments: those of their files, or whole paths where files share one.
+fn names(files: &[String]) -> Vec<String> {
+    let name = |file: &String| {
+        let name = Path::new(file).file_name().and_then(|name| name.to_str());
+        name.unwrap_or(file).to_owned()
+    };
+    let names: Vec<String> = files.iter().map(name).collect();
+    let is_distinct = names.iter().collect::<BTreeSet<_>>().len() == names.len();
+    if is_distinct { names } else { files.to_vec() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn run_on(files: &[&std::path::Path], status: Option<u16>) -> (String, String, String) {
-        let name = |file: &&std::path::Path| file.to_str().unwrap().to_owned();
+    fn run_on(files: &[&Path], status: Option<u16>) -> (String, String, String) {
+        let name = |file: &&Path| file.to_str().unwrap().to_owned();
         let args = LearnArgs {
             name: "payco".to_owned(),
             status: status.map(|status| StatusCode::from_u16(status).unwrap()),
@@ -92,8 +96,16 @@ mod tests {
         let (code, yaml, err) = run_on(&[&one, &two], Some(422));
         assert_eq!((code, err), (format!("{:?}", ExitCode::SUCCESS), String::new()));
         assert!(yaml.contains("message: [/fault/message]"), "{yaml}");
+        assert!(yaml.contains("#   one.http: 429"), "{yaml}");
         let value = serde_saphyr::from_str(&yaml).unwrap();
         assert!(crate::dialect::compile("payco", &value).is_ok(), "{yaml}");
+    }
+
+    #[test]
+    fn samples_have_the_names_of_their_files_unless_two_share_one() {
+        let files = |paths: [&str; 2]| paths.map(str::to_owned);
+        assert_eq!(names(&files(["a/b/one.http", "two.http"])), ["one.http", "two.http"]);
+        assert_eq!(names(&files(["a/one.http", "b/one.http"])), ["a/one.http", "b/one.http"]);
     }
 
     #[test]

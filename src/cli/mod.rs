@@ -3,6 +3,7 @@
 //! Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 runtime error, 2 usage
 //! error, 78 configuration error.
 
+pub mod capture;
 pub mod check;
 pub mod config;
 pub mod demo;
@@ -19,6 +20,7 @@ pub mod source;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -77,7 +79,11 @@ pub fn main() -> ExitCode {
         Subcommands::Run(args) => run::run(&args, err),
         Subcommands::Demo(args) => demo::run(&args, out, err),
         Subcommands::Check(args) => check::run(&args, out, err),
-        Subcommands::Explain(args) => explain(&args, out, err),
+        Subcommands::Explain(args) => {
+            let stdin = &mut std::io::stdin();
+            let mut streams = Streams { stdin, stdout: out, stderr: err };
+            explain(&args, &mut streams, Clock::start().wall())
+        }
         Subcommands::Config(args) => config::run(&args, out, err),
         Subcommands::Normalise(args) => {
             let stdin = &mut std::io::stdin();
@@ -118,14 +124,23 @@ impl std::fmt::Debug for Streams<'_> {
     }
 }
 
-fn explain(args: &ExplainArgs, out: &mut dyn Write, err: &mut dyn Write) -> ExitCode {
+fn explain(args: &ExplainArgs, streams: &mut Streams<'_>, now: SystemTime) -> ExitCode {
     let loaded = match load(&args.source.request(), &Environment::of_process()) {
         Ok(loaded) => loaded,
-        Err(diagnostics) => return source::report(&diagnostics, err),
+        Err(diagnostics) => return source::report(&diagnostics, streams.stderr),
+    };
+    let response = match args.request.response(streams.stdin, now) {
+        Ok(response) => response,
+        Err((code, message)) => {
+            // Where standard error cannot be written either, the exit code has to do.
+            let _ = writeln!(streams.stderr, "evenkeel explain: {message}");
+            return ExitCode::from(code);
+        }
     };
     let origin = |key: &str| first_written(&loaded.provenance, key);
-    let text = explain::explain(&loaded.settings, &origin, &args.request.request());
-    match out.write_all(text.as_bytes()) {
+    let request = args.request.request();
+    let text = explain::explain(&loaded.settings, &origin, &request, response.as_ref());
+    match streams.stdout.write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
@@ -161,6 +176,8 @@ mod tests {
             "evenkeel run --upstream https://a.example --dialect auto --listen 127.0.0.1:1",
             "evenkeel check -c a.yaml --format json",
             "evenkeel explain -c a.yaml GET /wordbee/documents",
+            "evenkeel explain GET /wordbee/documents --response throttle.http",
+            "evenkeel explain POST /wordbee/documents --response - --status 503",
             "evenkeel config show -c a.yaml --without-secrets",
             "evenkeel check --without-secrets -c a.yaml",
             "evenkeel explain --without-secrets GET /wordbee/documents",
@@ -170,6 +187,7 @@ mod tests {
             "evenkeel demo --tour",
             "evenkeel demo --port 9000",
             "evenkeel normalise --dialect wordbee --status 400 -",
+            "evenkeel normalise one.http - two.http",
             "evenkeel normalize --status 400 --method POST",
             "evenkeel learn --name payco one.http two.http",
             "evenkeel learn --status 400 body.json",

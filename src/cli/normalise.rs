@@ -1,23 +1,23 @@
-//! `evenkeel normalise`: a captured error response in, the problem that the client would get out.
+//! `evenkeel normalise`: captured error responses in, the problems that the client would get out.
 //!
 //! It uses the code of the live gateway and sends nothing.
 
-use std::fmt;
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use clap::Args;
 use http::header::DATE;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use super::capture::{Capture, CommandError, STDIN, USAGE, Why, header};
 use crate::cli::Streams;
 use crate::cli::source::colours;
 use crate::config::dialect_in_file;
-use crate::dialect::{self, AUTO, BODY_BYTES_MAX, Dialect};
-use crate::outcome::{Classification, Processing, Remedy, ResponseHead, StoppedBy};
+use crate::dialect::{self, AUTO, Dialect};
+use crate::outcome::{Classification, Processing, Remedy, StoppedBy};
 use crate::problem::{CallContext, Problem, upstream_problem};
 
 #[derive(Args, Debug)]
@@ -25,107 +25,81 @@ pub struct NormaliseArgs {
     /// The vendor's dialect: a built-in one, or a file.
     #[arg(long, value_name = "NAME", default_value = AUTO)]
     pub dialect: String,
-    /// The status of the captured response; not needed when the capture begins with `HTTP/`, as
-    /// `curl -i` writes it.
+    /// The status of captures that are bodies alone; those that begin with `HTTP/`, as `curl -i`
+    /// writes them, have their own.
     #[arg(long, value_name = "N")]
     pub status: Option<StatusCode>,
-    /// A header of the captured response, as `Name: value`.
+    /// A header of the captured responses, as `Name: value`.
     #[arg(long = "header", short = 'H', value_name = "K: V", value_parser = header)]
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// The method of the request.
     #[arg(long, value_name = "M", default_value = "GET")]
     pub method: Method,
-    /// When the response arrived, for waits until a date; by default the header Date, else now.
+    /// When the responses arrived, for waits until a date; by default the header Date, else now.
     #[arg(long, value_name = "RFC3339")]
     #[arg(value_parser = |text: &str| text.parse::<jiff::Timestamp>().map(SystemTime::from))]
     pub at: Option<SystemTime>,
-    /// Reads a successful response too, as on a route with `inspect_success: true`.
+    /// Reads successful responses too, as on a route with `inspect_success: true`.
     #[arg(long)]
     pub inspect_success: bool,
     /// Says on standard error which rule and which sign decided, and where message, code and wait
     /// were found.
     #[arg(long)]
     pub why: bool,
-    /// The file with the capture; `-` is standard input.
-    #[arg(value_name = "FILE", default_value = "-")]
-    pub file: String,
+    /// Files with a capture each; `-` is standard input.
+    #[arg(value_name = "FILE", default_value = STDIN)]
+    pub files: Vec<String>,
 }
 
-/// A captured response.
-#[derive(Clone, Debug, Default)]
-pub struct Capture {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    /// With its content codings.
-    pub body: Bytes,
-}
-
-/// Prints the problem as JSON. `now` is used where neither arguments nor capture have a time.
+/// Prints the problems as JSON, each behind the name of its file where there are several. `now` is
+/// used where neither arguments nor capture have a time.
 pub fn run(
     args: &NormaliseArgs,
     streams: &mut Streams<'_>,
-    now: impl FnOnce() -> SystemTime,
+    now: impl Fn() -> SystemTime,
 ) -> ExitCode {
-    let (code, message) = match problem_of(args, streams.stdin, now) {
-        Ok(Judgement::Error(problem, why)) => {
-            if args.why {
-                // The problem alone stays on standard output, so that it can be piped.
-                let _ = write!(streams.stderr, "{why}");
-            }
-            return match writeln!(streams.stdout, "{}", pretty(&problem)) {
-                Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::FAILURE,
-            };
+    let dialect = match dialect_named(&args.dialect) {
+        Ok(dialect) => dialect,
+        Err((code, message)) => {
+            // Where standard error cannot be written either, the exit code has to do.
+            let _ = writeln!(streams.stderr, "evenkeel normalise: {message}");
+            return ExitCode::from(code);
         }
-        Ok(Judgement::Success) => {
-            (1, "this response is not an error; it would pass unchanged".to_owned())
-        }
-        Ok(Judgement::NotInspected) => (1, NOT_INSPECTED.to_owned()),
-        Err(error) => error,
     };
-    // Where standard error cannot be written either, the exit code has to do.
-    let _ = writeln!(streams.stderr, "evenkeel normalise: {message}");
-    ExitCode::from(code)
+    // A file that is no error does not keep the others from being shown.
+    let codes = args.files.iter().map(|file| {
+        let problem = problem_of(args, &dialect, file, streams.stdin, &now);
+        let (code, message) = match problem.and_then(|found| print(args, file, &found, streams)) {
+            Ok(()) => return 0,
+            Err(error) => error,
+        };
+        let file = if args.files.len() > 1 { format!("{file}: ") } else { String::new() };
+        let _ = writeln!(streams.stderr, "evenkeel normalise: {file}{message}");
+        code
+    });
+    codes.max().map_or(ExitCode::SUCCESS, ExitCode::from)
+}
+
+fn print(
+    args: &NormaliseArgs,
+    file: &str,
+    (problem, why): &(Problem, Why),
+    streams: &mut Streams<'_>,
+) -> Result<(), CommandError> {
+    let several = args.files.len() > 1;
+    if args.why {
+        // The problem alone stays on standard output, so that it can be piped.
+        let name = if several { format!("{:<10}{file}\n", "file") } else { String::new() };
+        let _ = write!(streams.stderr, "{name}{why}");
+    }
+    let label = if several { format!("==> {file} <==\n") } else { String::new() };
+    let written = writeln!(streams.stdout, "{label}{}", pretty(problem));
+    written.map_err(|error| (1, format!("cannot write the problem: {error}")))
 }
 
 const NOT_INSPECTED: &str = "a response with a status of success passes unread; with \
                              --inspect-success it is judged as on a route with \
                              `inspect_success: true`";
-
-/// What the gateway would make of a capture.
-enum Judgement {
-    Error(Box<Problem>, Box<Why>),
-    Success,
-    NotInspected,
-}
-
-/// What decided about a response, and where its facts were found.
-#[derive(Clone, Debug)]
-pub struct Why {
-    dialect: Box<str>,
-    rule: Box<str>,
-    sign: String,
-    message_at: Option<String>,
-    code_at: Option<String>,
-    wait_place: Option<Box<str>>,
-}
-
-impl fmt::Display for Why {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let place = |at: &Option<String>| match at.as_deref() {
-            None => "not found".to_owned(),
-            Some("") => "the body".to_owned(),
-            Some(at) if at.starts_with('/') => format!("member {at}"),
-            Some(name) => format!("header {name}"),
-        };
-        writeln!(f, "dialect   {}", self.dialect)?;
-        writeln!(f, "rule      {}", self.rule)?;
-        writeln!(f, "evidence  {}", self.sign)?;
-        writeln!(f, "message   {}", place(&self.message_at))?;
-        writeln!(f, "code      {}", place(&self.code_at))?;
-        writeln!(f, "wait      {}", self.wait_place.as_deref().unwrap_or("none stated"))
-    }
-}
 
 /// One line for each member. Details too deep for serde_json's own parser are printed as sent.
 fn pretty(problem: &Problem) -> String {
@@ -135,25 +109,21 @@ fn pretty(problem: &Problem) -> String {
     lines.unwrap_or_else(|_| String::from_utf8_lossy(&body).into_owned())
 }
 
-/// An exit code and a message.
-type CommandError = (u8, String);
-
-/// The exit code for a wrong command line.
-pub(super) const USAGE: u8 = 2;
 /// The exit code for an invalid dialect.
 const CONFIGURATION: u8 = 78;
 
 fn problem_of(
     args: &NormaliseArgs,
+    dialect: &Dialect,
+    file: &str,
     stdin: &mut dyn Read,
     now: impl FnOnce() -> SystemTime,
-) -> Result<Judgement, CommandError> {
-    let dialect = dialect_named(&args.dialect)?;
-    let mut capture = capture(args, stdin)?;
+) -> Result<(Problem, Why), CommandError> {
+    let mut capture = Capture::read(file, args.status, stdin)?;
     for (name, value) in &args.headers {
         capture.headers.append(name, value.clone());
     }
-    let date = date_of(&capture.headers);
+    let date = capture.date();
     if let (Some(at), Some(_)) = (args.at, date) {
         // HTTP dates cover the years 1970 to 9999.
         let last = SystemTime::UNIX_EPOCH + Duration::from_secs(253_402_300_799);
@@ -163,12 +133,10 @@ fn problem_of(
     }
     let wall = args.at.or(date).unwrap_or_else(now);
     if capture.status.is_success() && !args.inspect_success {
-        return Ok(Judgement::NotInspected);
+        return Err((1, NOT_INSPECTED.to_owned()));
     }
-    Ok(match explained(&dialect, &capture, &args.method, wall) {
-        Some((problem, why)) => Judgement::Error(Box::new(problem), Box::new(why)),
-        None => Judgement::Success,
-    })
+    explained(dialect, &capture, &args.method, wall)
+        .ok_or_else(|| (1, "this response is not an error; it would pass unchanged".to_owned()))
 }
 
 /// The problem for a captured response; `None` when it is not an error. Successful responses are
@@ -190,9 +158,8 @@ fn explained(
     method: &Method,
     wall: SystemTime,
 ) -> Option<(Problem, Why)> {
-    let head = ResponseHead { status: capture.status, headers: &capture.headers };
     let body = Some(capture.body.clone());
-    let (classification, facts) = dialect::understand(dialect, head, body, wall)?;
+    let (classification, facts) = dialect::understand(dialect, capture.head(), body, wall)?;
     let stopped_by = stopped_by(&classification, method);
     let call = CallContext {
         attempts: 1,
@@ -203,19 +170,8 @@ fn explained(
         documentation: dialect.documentation.as_deref(),
         ..CallContext::default()
     };
-    // A fact without a place of its own was put together from the body.
-    let place = |at: &Option<String>, fact: &Option<String>| {
-        at.clone().or_else(|| fact.as_ref().map(|_| String::new()))
-    };
-    let why = Why {
-        dialect: dialect.name.as_ref().into(),
-        rule: classification.rule.clone(),
-        sign: classification.sign.to_string(),
-        message_at: place(&facts.message_at, &facts.message),
-        code_at: place(&facts.code_at, &facts.code),
-        wait_place: classification.wait_place.clone(),
-    };
-    Some((upstream_problem(&classification, Some(&facts), &call), why))
+    let why = Why::new(dialect, &classification, &facts);
+    Some((upstream_problem(&classification, Some(facts), &call), why))
 }
 
 /// Why the gateway would not send the request again, as far as the response decides that.
@@ -229,7 +185,7 @@ fn stopped_by(classification: &Classification, method: &Method) -> Option<Stoppe
     }
 }
 
-fn dialect_named(name: &str) -> Result<std::sync::Arc<Dialect>, CommandError> {
+fn dialect_named(name: &str) -> Result<Arc<Dialect>, CommandError> {
     if let Some(dialect) = dialect::builtin(name) {
         return Ok(dialect);
     }
@@ -238,74 +194,18 @@ fn dialect_named(name: &str) -> Result<std::sync::Arc<Dialect>, CommandError> {
         let message = format!("`{name}` is neither a built-in dialect ({builtin}) nor a file");
         return Err((USAGE, message));
     }
-    let read = dialect_in_file(Path::new(name)).map(std::sync::Arc::new);
+    let read = dialect_in_file(Path::new(name)).map(Arc::new);
     read.map_err(|diagnostics| {
         (CONFIGURATION, format!("the dialect is not valid\n{}", diagnostics.render(colours())))
     })
-}
-
-fn capture(args: &NormaliseArgs, stdin: &mut dyn Read) -> Result<Capture, CommandError> {
-    let read = match args.file.as_str() {
-        "-" => read_capture(stdin),
-        path => std::fs::File::open(path).and_then(read_capture),
-    };
-    let bytes = read.map_err(|error| (1, format!("cannot read {}: {error}", args.file)))?;
-    if let Some(status) = args.status {
-        return Ok(Capture { status, headers: HeaderMap::new(), body: bytes.into() });
-    }
-    Capture::parse(bytes).ok_or_else(|| {
-        let message = "the capture has no valid head: give --status N, or a capture that begins \
-                       with `HTTP/`, as `curl -i` writes it";
-        (USAGE, message.to_owned())
-    })
-}
-
-/// The bytes of a capture. The limit is above that of a body, so a body beyond that is seen to be.
-pub(super) fn read_capture(from: impl Read) -> std::io::Result<Vec<u8>> {
-    let head_bytes_max = 64 * 1024;
-    let limit = u64::try_from(BODY_BYTES_MAX + head_bytes_max).unwrap_or(u64::MAX);
-    let mut bytes = Vec::new();
-    from.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-/// When the vendor says that it sent a response.
-pub(super) fn date_of(headers: &HeaderMap) -> Option<SystemTime> {
-    let date = headers.get(DATE)?.to_str().ok()?;
-    httpdate::parse_http_date(date).ok()
-}
-
-impl Capture {
-    /// A response as `curl -i` writes it: status line, headers, a blank line, the body.
-    #[must_use]
-    pub fn parse(bytes: Vec<u8>) -> Option<Self> {
-        let bytes = Bytes::from(bytes);
-        let blank_line = |blank: &[u8]| {
-            let place = bytes.windows(blank.len()).position(|window| window == blank)?;
-            Some((place, place + blank.len()))
-        };
-        let (head, body) = match (blank_line(b"\r\n\r\n"), blank_line(b"\n\n")) {
-            (Some(crlf), Some(lf)) => crlf.min(lf),
-            (crlf, lf) => crlf.or(lf)?,
-        };
-        let mut lines = std::str::from_utf8(&bytes[..head]).ok()?.lines();
-        let status = lines.next()?.strip_prefix("HTTP/")?.split_whitespace().nth(1)?;
-        let headers = lines.map(|line| header(line).ok()).collect::<Option<HeaderMap>>()?;
-        Some(Self { status: status.parse().ok()?, headers, body: bytes.slice(body..) })
-    }
-}
-
-fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = line.split_once(':').ok_or("a header reads `Name: value`")?;
-    let name = name.trim().parse().map_err(|_| format!("`{name}` is not a valid header name"))?;
-    let value = HeaderValue::from_str(value.trim()).map_err(|error| error.to_string())?;
-    Ok((name, value))
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
 
+    use bytes::Bytes;
+    use http::HeaderMap;
     use proptest::prelude::*;
     use serde_json::Value;
 
@@ -471,7 +371,7 @@ mod tests {
                     "evidence  the rule's conditions",
                     "message   member /error",
                     "code      not found",
-                    "wait      none stated",
+                    "wait      stated by the dialect",
                 ],
             ),
         ];
@@ -483,6 +383,29 @@ mod tests {
                 assert!(err.lines().any(|it| it == line), "{line}\n{err}");
             }
         }
+    }
+
+    #[test]
+    fn several_captures_are_labelled_and_one_that_is_no_error_stops_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["one.http", "fine.http"].map(|name| folder.path().join(name));
+        std::fs::write(&paths[0], "HTTP/1.1 404 No\n\n{\"message\":\"No such order.\"}").unwrap();
+        std::fs::write(&paths[1], "HTTP/1.1 200 OK\n\n{}").unwrap();
+        let [one, fine] = paths.each_ref().map(|path| path.to_str().unwrap());
+        let stdin = "HTTP/1.1 503 Closed\n\n";
+        let (code, out, err) = run_with(&["--why", one, fine, "-"], stdin);
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
+        let results: Vec<&str> = out.split("==> ").skip(1).collect();
+        assert_eq!(results.len(), 2, "{out}");
+        for (result, file, code) in
+            [(results[0], one, "not_found"), (results[1], "-", "upstream_error")]
+        {
+            let (label, json) = result.split_once(" <==\n").unwrap();
+            let problem: Value = serde_json::from_str(json).unwrap();
+            assert_eq!((label, &problem["code"]), (file, &code.into()));
+        }
+        assert!(err.contains(&format!("file      {one}\ndialect   auto\n")), "{err}");
+        assert!(err.contains(&format!("evenkeel normalise: {fine}: a response with")), "{err}");
     }
 
     #[test]

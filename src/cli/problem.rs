@@ -106,6 +106,9 @@ mod tests {
         let (document, _) = printed(None, Format::Html);
         let has_page = |code: &Code| document.contains(&format!("<h1>{}</h1>", code.as_str()));
         assert!(Code::ALL.iter().all(has_page), "{document}");
+        let (page, _) = printed(Some("rate_limited"), Format::Html);
+        let links = ["./", "schema.json", "openapi.json"];
+        assert!(links.iter().all(|link| page.contains(&format!("href=\"{link}\""))), "{page}");
         let (list, _) = printed(None, Format::Text);
         assert!(Code::ALL.iter().all(|code| list.contains(code.as_str())), "{list}");
         let (samples, _) = printed(None, Format::Json);

@@ -37,7 +37,7 @@ pub use built_in::{builtin, builtin_names, builtin_text, compile};
 pub use classify::{HeadDecides, classify_failure};
 pub use compile::{DialectError, compile_extending, extends, schema};
 pub use definition::{Dialect, Extract, HoldRule, Place, Replay, Retry, Rule, RuleScope, When};
-pub use document::{BODY_BYTES_MAX, BrokenOff, decoded};
+pub use document::{BODY_BYTES_MAX, BrokenOff, decoded, is_compressed};
 pub use grpc::is_grpc_error;
 pub use hint::standing;
 pub use learn::{LearnError, SAMPLES_MAX, Sample, learn};
@@ -63,6 +63,7 @@ pub fn understand(
     }
     let evidence = Evidence::new(head, &document, &facts, wall);
     let classification = classify::classify_response(dialect, &evidence)?;
+    facts.error = facts::error_member(dialect, head, document);
     Some((classification, facts))
 }
 

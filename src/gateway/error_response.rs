@@ -16,7 +16,7 @@ use super::call::{Call, call_headers};
 use super::record::CallEnd;
 use super::shape::OwnShape;
 use super::state::Gateway;
-use crate::dialect::{self, BrokenOff, OwnError};
+use crate::dialect::{self, BrokenOff, OwnError, is_compressed};
 use crate::headers::names::{EVENKEEL_PROBLEM, PROXY_STATUS};
 use crate::headers::{self, ResponseScan};
 use crate::outcome::{STRIPE_SHOULD_RETRY, X_SHOULD_RETRY};
@@ -176,11 +176,4 @@ fn is_encoded(headers: &HeaderMap) -> bool {
 
 fn first_bytes(read: &VecDeque<Frame<Bytes>>) -> Option<&[u8]> {
     read.front()?.data_ref().map(|data| &data[..])
-}
-
-/// Whether bytes that claim to be no compressed format are one: gzip, zstd, zlib or ZIP.
-fn is_compressed(bytes: &[u8]) -> bool {
-    let magic: [&[u8]; 6] =
-        [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\x78\x01", b"\x78\x9c", b"\x78\xda", b"PK\x03\x04"];
-    magic.iter().any(|magic| bytes.starts_with(magic))
 }

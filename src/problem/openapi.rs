@@ -92,12 +92,14 @@ fn responses() -> Map<String, Value> {
 
 fn response(description: &str, status: Option<u16>, codes: &[Code]) -> Value {
     let waits = codes.is_empty() || codes.iter().any(|code| sample(*code).retry_after.is_some());
-    let usual = ["X-Should-Retry", "Evenkeel-Request-Id", "Evenkeel-Attempts", "Proxy-Status"];
-    let names = waits.then_some(["Retry-After", "Retry-After-Ms"]).into_iter().flatten();
-    let names = names.chain((status == Some(401)).then_some("WWW-Authenticate")).chain(usual);
+    let names = HEADERS.iter().filter(|header| match header.stands {
+        Stands::Always | Stands::Sometimes => true,
+        Stands::WithWait => waits,
+        Stands::WithStatus(only) => status == Some(only),
+    });
     let reference = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
     let headers: Map<String, Value> =
-        names.map(|name| (name.to_owned(), reference(name))).collect();
+        names.map(|header| (header.name.to_owned(), reference(header.name))).collect();
     let mut content = json!({ "schema": { "$ref": "#/components/schemas/Problem" } });
     if !codes.is_empty() {
         let example = |code: &Code| {
@@ -111,31 +113,142 @@ fn response(description: &str, status: Option<u16>, codes: &[Code]) -> Value {
     json!({ "description": description, "headers": headers, "content": content })
 }
 
-fn headers() -> Value {
-    let integer = |minimum: u64| json!({ "type": "integer", "minimum": minimum });
-    let text = || json!({ "type": "string" });
-    let header =
-        |description: &str, schema: Value| json!({ "description": description, "schema": schema });
-    let always = |description: &str, schema: Value| {
-        let mut header = header(description, schema);
-        header["required"] = true.into();
-        header
-    };
-    json!({
-        "Retry-After": header("Seconds to wait; equal to the member `retry_after`.", integer(0)),
-        "Retry-After-Ms": header("The wait in milliseconds, for SDKs that read it.", integer(0)),
-        "X-Should-Retry": header(
-            "Whether a client should retry; `false` where the gateway has done so already.",
-            json!({ "enum": ["true", "false"] }),
+/// A header that the gateway adds to errors.
+struct Header {
+    name: &'static str,
+    stands: Stands,
+    schema: Schema,
+    about: &'static str,
+}
+
+/// On which errors a header stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stands {
+    Always,
+    /// By what the request or the configuration asks for, or what happened.
+    Sometimes,
+    /// Where a wait is known.
+    WithWait,
+    /// Always with this status.
+    WithStatus(u16),
+}
+
+#[derive(Clone, Copy)]
+enum Schema {
+    Text,
+    /// From this number on.
+    Integer(u64),
+    OneOf(&'static [&'static str]),
+}
+
+const fn header(name: &'static str, stands: Stands, schema: Schema, about: &'static str) -> Header {
+    Header { name, stands, schema, about }
+}
+
+/// Those of the vendor that stay beside them are the vendor's to describe.
+const HEADERS: [Header; 18] = {
+    use Schema::{Integer, OneOf, Text};
+    use Stands::{Always, Sometimes, WithStatus, WithWait};
+    const WORD: Schema = OneOf(&["true", "false"]);
+    [
+        header(
+            "Retry-After",
+            WithWait,
+            Integer(0),
+            "Seconds to wait; equal to the member `retry_after`.",
         ),
-        "Evenkeel-Request-Id": always(
-            "The id of the call; equal to the member `request_id`.", text()),
-        "Evenkeel-Attempts": header(
-            "How often the request was sent, if more than once.", integer(2)),
-        "Proxy-Status": always(
-            "Where the response comes from, and why the gateway answered itself (RFC 9209).", text()),
-        "WWW-Authenticate": always("The challenge of a 401 (RFC 9110).", text()),
-    })
+        header(
+            "Retry-After-Ms",
+            WithWait,
+            Integer(0),
+            "The wait in milliseconds, for SDKs that read it.",
+        ),
+        header(
+            "X-Should-Retry",
+            Sometimes,
+            WORD,
+            "Whether a client should retry; `false` where the gateway has done so already.",
+        ),
+        header("Stripe-Should-Retry", Sometimes, WORD, "The same, for requests of Stripe's SDKs."),
+        header(
+            "Evenkeel-Request-Id",
+            Always,
+            Text,
+            "The id of the call; equal to the member `request_id`.",
+        ),
+        header(
+            "X-Request-Id",
+            Always,
+            Text,
+            "The same id, unless the vendor's response has one of its own.",
+        ),
+        header(
+            "Evenkeel-Attempts",
+            Sometimes,
+            Integer(2),
+            "How often the request was sent, if more than once.",
+        ),
+        header(
+            "Evenkeel-Problem",
+            Sometimes,
+            Text,
+            "Where the body is no problem, because the client gets errors in the vendor's shape or \
+             speaks gRPC: `code`, `source`, `retryable` and `retry_after` as a dictionary \
+             (RFC 9651).",
+        ),
+        header(
+            "Proxy-Status",
+            Always,
+            Text,
+            "Where the response comes from, and why the gateway answered itself (RFC 9209).",
+        ),
+        header("Cache-Control", Always, OneOf(&["no-store"]), "Problems are not stored."),
+        header("WWW-Authenticate", WithStatus(401), Text, "The challenge of a 401 (RFC 9110)."),
+        header("Allow", WithStatus(405), Text, "The methods of a 405 (RFC 9110)."),
+        header(
+            "Preference-Applied",
+            Sometimes,
+            Text,
+            "The part of `Prefer: wait=N` that was granted (RFC 7240).",
+        ),
+        header(
+            "RateLimit",
+            Sometimes,
+            Text,
+            "What remains of the allowance that binds, where the operator shows it.",
+        ),
+        header("RateLimit-Policy", Sometimes, Text, "That allowance, beside `RateLimit`."),
+        header(
+            "Server-Timing",
+            Sometimes,
+            Text,
+            "Milliseconds waited here and spent by the vendor, where the operator shows them.",
+        ),
+        header("Via", Sometimes, Text, "The gateway, where the vendor answered (RFC 9110)."),
+        header(
+            "Grpc-Retry-Pushback-Ms",
+            WithWait,
+            Integer(0),
+            "The wait in milliseconds, for clients of gRPC.",
+        ),
+    ]
+};
+
+fn headers() -> Map<String, Value> {
+    let component = |header: &Header| {
+        let schema = match header.schema {
+            Schema::Text => json!({ "type": "string" }),
+            Schema::Integer(minimum) => json!({ "type": "integer", "minimum": minimum }),
+            Schema::OneOf(values) => json!({ "enum": values }),
+        };
+        let mut value = json!({ "description": header.about, "schema": schema });
+        match header.stands {
+            Stands::Always | Stands::WithStatus(_) => value["required"] = true.into(),
+            Stands::Sometimes | Stands::WithWait => {}
+        }
+        (header.name.to_owned(), value)
+    };
+    HEADERS.iter().map(component).collect()
 }
 
 #[cfg(test)]

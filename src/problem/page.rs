@@ -54,6 +54,13 @@ impl Page {
         }
     }
 
+    /// In place of the page of a code that does not exist; `what` says so.
+    #[must_use]
+    pub fn no_such_code(what: &str) -> Self {
+        let blocks = vec![Block::Paragraph(what.to_owned()), Block::Codes(Code::ALL.to_vec())];
+        Self { title: "No such code".to_owned(), blocks }
+    }
+
     /// What a code means, what to do about it, and a sample.
     #[must_use]
     pub fn of(code: Code) -> Self {

@@ -122,22 +122,28 @@ fn link(links: Links, name: &str) -> String {
     }
 }
 
-/// A document of these pages for the admin listener; its stylesheet and the other pages stand
+/// Leads from a page to those beside it.
+const NAVIGATION: &str = "<nav><a href=\"./\">Problems</a> <a href=\"schema.json\">JSON Schema</a> \
+                          <a href=\"openapi.json\">OpenAPI</a></nav>\n";
+
+/// A document of this page for the admin listener; its stylesheet and the other pages stand
 /// beside it.
 #[must_use]
 pub fn html_page(page: &Page) -> String {
-    let navigation = "<nav><a href=\"./\">Problems</a> <a href=\"schema.json\">JSON Schema</a> \
-                      <a href=\"openapi.json\">OpenAPI</a></nav>\n";
     let head = "<link rel=\"stylesheet\" href=\"page.css\">";
-    let body = [navigation, &page.to_html(Links::Pages)].concat();
+    let body = [NAVIGATION, &page.to_html(Links::Pages)].concat();
     html_document(&page.title, head, &body)
 }
 
-/// One document that needs no other file.
+/// One document that holds its stylesheet. Several pages link to each other in it; a single one to
+/// what is published beside it.
 #[must_use]
 pub fn html_of_all(pages: &[Page]) -> String {
     let title = pages.first().map_or("Problems", |page| &page.title);
-    let body: String = pages.iter().map(|page| page.to_html(Links::Anchors)).collect();
+    let body = match pages {
+        [page] => [NAVIGATION, &page.to_html(Links::Pages)].concat(),
+        pages => pages.iter().map(|page| page.to_html(Links::Anchors)).collect(),
+    };
     html_document(title, &format!("<style>\n{STYLESHEET}</style>"), &body)
 }
 

@@ -101,13 +101,16 @@ fn hold(hold: &HoldRule) -> String {
     if !hold.at_least.is_zero() {
         text += &format!(", at least {}", span(hold.at_least));
     }
-    if hold.slow_sixteenths < FULL_PACE {
-        text += &format!(
-            ", then at {} % pace",
-            u32::from(hold.slow_sixteenths) * 100 / u32::from(FULL_PACE)
-        );
+    if let Some(pace) = pace(hold.slow_sixteenths) {
+        text += &format!(", then at {pace}");
     }
     text
+}
+
+/// The pace after a hold; `None` where it stays as it is.
+pub(super) fn pace(sixteenths: u8) -> Option<String> {
+    let percent = u32::from(sixteenths) * 100 / u32::from(FULL_PACE);
+    (sixteenths < FULL_PACE).then(|| format!("{percent} % pace"))
 }
 
 fn when(when: &When) -> String {

@@ -1,22 +1,30 @@
 //! `evenkeel explain METHOD PATH`: what would happen to this request, and which line of the
 //! configuration decides it.
 //!
+//! With `--response FILE` also what would follow if the vendor answered so, and why.
+//!
 //! It sends nothing and reads no live state; it asks the same tables and matchers as a real call.
 
 mod format;
 mod report;
+mod response;
 mod rows;
 
 #[cfg(test)]
 pub(super) mod fixture;
 
+use std::io::Read;
+use std::time::SystemTime;
+
 use http::header::{HOST, InvalidHeaderName, InvalidHeaderValue};
 use http::uri::PathAndQuery;
-use http::{HeaderName, HeaderValue, Method, Uri};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 
-pub use report::explain;
+pub use report::{ExplainedResponse, explain};
 
 use report::ExplainedRequest;
+
+use super::capture::{Capture, CommandError};
 
 /// The arguments of `evenkeel explain`.
 #[derive(Clone, Debug, clap::Args)]
@@ -24,6 +32,14 @@ pub struct Args {
     /// A header the request would carry; may be given several times.
     #[arg(long = "header", value_name = "K: V", value_parser = header)]
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// A captured response of the vendor's, as `curl -i` writes it, or its body with `--status`;
+    /// `-` is standard input. Shows what it becomes and why, what is held, and whether the request
+    /// is sent again.
+    #[arg(long, value_name = "FILE")]
+    response: Option<String>,
+    /// The status of a captured response that is a body alone; by itself, of one without a body.
+    #[arg(long, value_name = "N")]
+    status: Option<StatusCode>,
     /// The method of the request.
     #[arg(value_parser = method)]
     method: Method,
@@ -47,6 +63,24 @@ impl Args {
         let headers = host.into_iter().chain(self.headers.iter().cloned()).collect();
         let (method, target) = (self.method.clone(), self.path.path.clone());
         ExplainedRequest { method, target, headers }
+    }
+
+    /// The response to explain. `now` is when one without a `Date` arrived.
+    ///
+    /// # Errors
+    /// Its file cannot be read, or is no response.
+    pub(super) fn response(
+        &self,
+        stdin: &mut dyn Read,
+        now: SystemTime,
+    ) -> Result<Option<ExplainedResponse>, CommandError> {
+        let capture = match (&self.response, self.status) {
+            (Some(file), status) => Capture::read(file, status, stdin)?,
+            (None, Some(status)) => Capture { status, ..Capture::default() },
+            (None, None) => return Ok(None),
+        };
+        let at = capture.date().unwrap_or(now);
+        Ok(Some(ExplainedResponse { capture, at }))
     }
 }
 

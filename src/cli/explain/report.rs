@@ -1,5 +1,7 @@
 //! The explanation: one stage of a call after the other.
 
+use std::time::{Duration, SystemTime};
+
 use http::header::HOST;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method};
@@ -7,6 +9,7 @@ use http::{HeaderMap, Method};
 use super::format;
 use super::rows::{DEFAULT, Origin, Rows, first_origin};
 use crate::allowance::AccountRule;
+use crate::cli::capture::Capture;
 use crate::config::Settings;
 use crate::gateway::{
     self, AddKey, CallPolicy, ErrorShape, Inspect, Redirects, Repeat, Upstream, error_shape,
@@ -16,7 +19,8 @@ use crate::headers::{
 };
 use crate::problem::StatusPolicy;
 use crate::retry::backoff::Backoff;
-use crate::retry::client::CallSeries;
+use crate::retry::client::{CallSeries, ClientRetries};
+use crate::retry::replay::RepeatPermission;
 use crate::routing::client::{KeyLocation, UnknownClient};
 use crate::routing::method::{CallMethod, overrides};
 use crate::routing::route::{CallPath, PathReading, Route};
@@ -31,9 +35,22 @@ pub struct ExplainedRequest {
     pub headers: HeaderMap,
 }
 
-/// What would happen to a request. `origin` finds where a path of keys was written.
+/// A response to explain, and when it arrived.
+#[derive(Clone, Debug)]
+pub struct ExplainedResponse {
+    pub capture: Capture,
+    pub at: SystemTime,
+}
+
+/// What would happen to a request, and to one that the vendor answers with `response`. `origin`
+/// finds where a path of keys was written.
 #[must_use]
-pub fn explain(settings: &Settings, origin: Origin<'_>, request: &ExplainedRequest) -> String {
+pub fn explain(
+    settings: &Settings,
+    origin: Origin<'_>,
+    request: &ExplainedRequest,
+    response: Option<&ExplainedResponse>,
+) -> String {
     let mut rows = Rows::default();
     let host = request.headers.get(HOST).and_then(|host| host.to_str().ok());
     let Some(route) = settings.gateway.routes.find(host, request.target.path()) else {
@@ -56,7 +73,7 @@ pub fn explain(settings: &Settings, origin: Origin<'_>, request: &ExplainedReque
         upstream,
         wire: &settings.upstreams[route.upstream],
         policy,
-        series: CallSeries::of(&request.headers, None, own.unwrap_or(policy.client_retries)),
+        client_retries: own.unwrap_or(policy.client_retries),
         special,
         overrides: &overrides,
         origin,
@@ -67,6 +84,9 @@ pub fn explain(settings: &Settings, origin: Origin<'_>, request: &ExplainedReque
     explained.time(&mut rows);
     explained.replay(&mut rows);
     explained.errors(&mut rows);
+    if let Some(response) = response {
+        explained.response(&mut rows, response);
+    }
     rows.to_string()
 }
 
@@ -89,18 +109,18 @@ fn no_route(rows: &mut Rows, settings: &Settings, host: Option<&str>) {
 }
 
 /// A request that has a route, with the settings that apply to it.
-struct Explained<'a> {
-    request: &'a ExplainedRequest,
+pub(super) struct Explained<'a> {
+    pub(super) request: &'a ExplainedRequest,
     route: Route,
     settings: &'a gateway::Settings,
-    upstream: &'a Upstream,
+    pub(super) upstream: &'a Upstream,
     wire: &'a upstream::Settings,
-    policy: &'a CallPolicy,
-    series: CallSeries,
+    pub(super) policy: &'a CallPolicy,
+    pub(super) client_retries: ClientRetries,
     /// The number of the upstream's own route that matches.
     special: Option<usize>,
     /// Methods that the request names beside its own.
-    overrides: &'a [Box<str>],
+    pub(super) overrides: &'a [Box<str>],
     origin: Origin<'a>,
 }
 
@@ -109,11 +129,11 @@ fn behind_prefix(request: &ExplainedRequest, route: Route) -> CallPath<'_> {
 }
 
 impl Explained<'_> {
-    fn path(&self) -> CallPath<'_> {
+    pub(super) fn path(&self) -> CallPath<'_> {
         behind_prefix(self.request, self.route)
     }
 
-    const fn method(&self) -> CallMethod<'_> {
+    pub(super) const fn method(&self) -> CallMethod<'_> {
         CallMethod::new(&self.request.method, self.overrides)
     }
 
@@ -124,7 +144,7 @@ impl Explained<'_> {
     }
 
     /// Where a policy was written, the strongest layer first.
-    fn layered(&self, key: &str) -> String {
+    pub(super) fn layered(&self, key: &str) -> String {
         let name = &self.upstream.name;
         let special = self.special.map(|number| format!("upstreams.{name}.routes.{number}.{key}"));
         let weaker = [format!("upstreams.{name}.{key}"), format!("defaults.{key}")];
@@ -243,21 +263,26 @@ impl Explained<'_> {
         }
     }
 
+    /// How long after its arrival the last attempt may start.
+    pub(super) fn patience(&self) -> Duration {
+        let asked = preferred_wait(&self.request.headers);
+        asked.map_or(self.policy.wait, |wait| wait.min(self.policy.wait_max))
+    }
+
     fn time(&self, rows: &mut Rows) {
         let policy = self.policy;
-        let asked = preferred_wait(&self.request.headers);
-        let patience = asked.map_or(policy.wait, |wait| wait.min(policy.wait_max));
-        let how = match asked {
+        let how = match preferred_wait(&self.request.headers) {
             Some(_) => format!("as Prefer asks, at most {}", format::span(policy.wait_max)),
             None => format!("up to {} by `Prefer: wait=N`", format::span(policy.wait_max)),
         };
-        let text = format!("{} until the last attempt starts; {how}", format::span(patience));
+        let text =
+            format!("{} until the last attempt starts; {how}", format::span(self.patience()));
         rows.push_from("patience", text, self.layered("wait.default"));
         let Backoff { base, factor, max } = policy.backoff;
         let (base, max) = (format::span(base), format::span(max));
         let text = format!("{} in total; backoff {base} × {factor} up to {max}", policy.attempts);
         rows.push_from("attempts", text, self.layered("retry.attempts"));
-        match self.series {
+        match CallSeries::of(&self.request.headers, None, self.client_retries) {
             CallSeries::Single => {
                 let text = format!("blind retries at most {} % of calls", policy.budget_percent);
                 rows.push_from("attempts", text, self.layered("retry.budget"));
@@ -289,7 +314,7 @@ impl Explained<'_> {
     }
 
     /// The shape of errors, and where it is decided.
-    fn shape(&self) -> (ErrorShape, String) {
+    pub(super) fn shape(&self) -> (ErrorShape, String) {
         let clients = &self.settings.clients;
         let client = clients.identify(&self.request.headers).ok().map(|found| found.client);
         let own = client.and_then(|client| self.settings.client_errors[client]);
@@ -323,21 +348,44 @@ impl Explained<'_> {
         rows.push_from("replayed", text, self.layered("replay.max_body"));
     }
 
+    /// What permits to perform the request twice, whatever its method.
+    pub(super) fn permission(&self) -> RepeatPermission {
+        let (headers, idempotency) = (&self.request.headers, &self.policy.idempotency);
+        if self.policy.repeat == Repeat::Declared {
+            RepeatPermission::Declared
+        } else if has_idempotency_key(headers, &idempotency.header) || self.adds_key() {
+            RepeatPermission::IdempotencyKey
+        } else {
+            RepeatPermission::None
+        }
+    }
+
+    fn adds_key(&self) -> bool {
+        let idempotency = &self.policy.idempotency;
+        idempotency.add == AddKey::IfAbsent
+            && !self.request.headers.contains_key(&idempotency.header)
+    }
+
     /// Whether the request may be performed twice, why, and the setting that decides it.
     fn repeatability(&self) -> (String, Option<String>) {
-        let (headers, method) = (&self.request.headers, &self.request.method);
-        let header = &self.policy.idempotency.header;
+        let (method, header) = (&self.request.method, &self.policy.idempotency.header);
         if method.is_idempotent() && self.overrides.is_empty() {
-            (format!("yes, {method} may be performed twice"), None)
-        } else if self.policy.repeat == Repeat::Declared {
-            ("yes, declared repeatable".to_owned(), Some(self.layered("repeatable")))
-        } else if has_idempotency_key(headers, header) {
-            (format!("yes, it carries {header}"), Some(self.layered("idempotency.header")))
-        } else if self.policy.idempotency.add == AddKey::IfAbsent && !headers.contains_key(header) {
-            let from = Some(self.layered("idempotency.add"));
-            (format!("yes, the gateway adds {header}, except to gRPC"), from)
-        } else {
-            (format!("no; send {header}, or declare the route repeatable"), None)
+            return (format!("yes, {method} may be performed twice"), None);
+        }
+        match self.permission() {
+            RepeatPermission::Declared => {
+                ("yes, declared repeatable".to_owned(), Some(self.layered("repeatable")))
+            }
+            RepeatPermission::IdempotencyKey if self.adds_key() => {
+                let from = Some(self.layered("idempotency.add"));
+                (format!("yes, the gateway adds {header}, except to gRPC"), from)
+            }
+            RepeatPermission::IdempotencyKey => {
+                (format!("yes, it carries {header}"), Some(self.layered("idempotency.header")))
+            }
+            RepeatPermission::None => {
+                (format!("no; send {header}, or declare the route repeatable"), None)
+            }
         }
     }
 
@@ -387,6 +435,15 @@ mod tests {
     use super::*;
 
     fn explained(method: Method, path: &str, headers: &[(&'static str, &'static str)]) -> String {
+        explained_with(method, path, headers, None)
+    }
+
+    fn explained_with(
+        method: Method,
+        path: &str,
+        headers: &[(&'static str, &'static str)],
+        response: Option<&str>,
+    ) -> String {
         let row = |(name, value): &(&'static str, &'static str)| {
             (http::HeaderName::from_static(name), http::HeaderValue::from_static(value))
         };
@@ -399,7 +456,11 @@ mod tests {
             "defaults.retry.attempts" => Some("evenkeel.yaml:2:25".to_owned()),
             _ => None,
         };
-        explain(&settings(), &origin, &request)
+        let response = response.map(|text| ExplainedResponse {
+            capture: Capture::parse(text.as_bytes().to_vec()).unwrap(),
+            at: SystemTime::UNIX_EPOCH,
+        });
+        explain(&settings(), &origin, &request, response.as_ref())
     }
 
     #[test]
@@ -457,6 +518,58 @@ redirects   rewritten to lead through this gateway                            (d
         for (method, path, headers, expected) in rows {
             let text = explained(method, path, headers);
             assert!(text.contains(expected), "{path} {expected}\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_response_is_explained_by_its_evidence_and_by_what_follows() {
+        type Headers = &'static [(&'static str, &'static str)];
+        let throttle = "HTTP/1.1 429 Busy\nRetry-After: 7\n\n{\"message\":\"Slow down.\"}";
+        let late = "HTTP/1.1 429 Busy\nRetry-After: 90\n\n";
+        let broken = "HTTP/1.1 500 No\n\n";
+        let refused = "HTTP/1.1 404 No\n\n";
+        let success = "HTTP/1.1 200 OK\n\n";
+        let rows: [(Method, &str, Headers, &str, &[&str]); 9] = [
+            (
+                Method::POST,
+                "/wordbee/x",
+                &[],
+                throttle,
+                &[
+                    "response    429 Too Many Requests, becomes rate_limited with status 429",
+                    "why         rule      throttled",
+                    "            evidence  the rule's conditions",
+                    "            wait      stated by the dialect",
+                    "then        the allowance is held for 10s (throttle), then goes at 50 % pace",
+                    "            sent again after 10s; 4 attempts in total",
+                ],
+            ),
+            (Method::POST, "/wordbee/x", &[], late, &["not sent again: the wait is longer than"]),
+            (Method::POST, "/wordbee/x", &[("prefer", "wait=100")], late, &["again after 1m30s"]),
+            (
+                Method::POST,
+                "/wordbee/x",
+                &[],
+                broken,
+                &["nothing is held", "not sent again: it may have been carried out; send idem"],
+            ),
+            (Method::POST, "/wordbee/search", &[], broken, &["after a backoff of up to 250ms"]),
+            (Method::GET, "/wordbee/x", &[], broken, &["after a backoff of up to 250ms"]),
+            (
+                Method::GET,
+                "/wordbee/x",
+                &[("x-stainless-retry-count", "1")],
+                broken,
+                &["not sent again: the client makes its own"],
+            ),
+            (Method::GET, "/wordbee/x", &[], refused, &["would be answered the same"]),
+            (Method::GET, "/wordbee/x", &[], success, &["200 OK, passes unread"]),
+        ];
+        for (method, path, headers, response, lines) in rows {
+            let text = explained_with(method, path, headers, Some(response));
+            for line in lines {
+                assert!(text.contains(line), "{line}\n{text}");
+            }
         }
     }
 }

@@ -80,6 +80,13 @@ fn coding(name: &str) -> Option<Coding> {
     }
 }
 
+/// Whether bytes that are no text show a compressed format: one that is undone here, zlib, or ZIP.
+#[must_use]
+pub fn is_compressed(bytes: &[u8]) -> bool {
+    const OTHERS: [&[u8]; 4] = [b"\x78\x01", b"\x78\x9c", b"\x78\xda", b"PK\x03\x04"];
+    evident(bytes).is_some() || OTHERS.iter().any(|magic| bytes.starts_with(magic))
+}
+
 /// The coding that the first bytes show.
 fn evident(bytes: &[u8]) -> Option<Coding> {
     match bytes {

@@ -22,7 +22,7 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use serde_json::Value;
 
-pub use decode::{BODY_BYTES_MAX, BrokenOff, decoded};
+pub use decode::{BODY_BYTES_MAX, BrokenOff, decoded, is_compressed};
 use xml::Xml;
 
 /// A body as one tree.

@@ -1,7 +1,7 @@
 //! Compressed error bodies: the first byte of an input chooses the codings, the rest is the body.
 
 use bytes::Bytes;
-use evenkeel::cli::normalise::Capture;
+use evenkeel::cli::capture::Capture;
 use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, HeaderValue, StatusCode};
 

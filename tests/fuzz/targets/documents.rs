@@ -2,7 +2,7 @@
 //! second the status, and the rest is the body.
 
 use bytes::Bytes;
-use evenkeel::cli::normalise::Capture;
+use evenkeel::cli::capture::Capture;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 

@@ -4,7 +4,8 @@
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
-use evenkeel::cli::normalise::{Capture, normalise};
+use evenkeel::cli::capture::Capture;
+use evenkeel::cli::normalise::normalise;
 use evenkeel::dialect::{self, Dialect};
 use http::Method;
 use serde_json::Value;

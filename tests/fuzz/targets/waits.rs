@@ -1,7 +1,7 @@
 //! Waits in bodies: a sentence, a member under any name, and a member beside a header.
 
 use bytes::Bytes;
-use evenkeel::cli::normalise::Capture;
+use evenkeel::cli::capture::Capture;
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};

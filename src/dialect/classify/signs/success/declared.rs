@@ -205,7 +205,7 @@ impl Place<'_> {
         });
         let trouble = || {
             object.members.iter().find(|it| {
-                let name = it.plain.as_str();
+                let name = &*it.plain;
                 let failed = self.search.worded && FAILED_FLAGS.contains(&name);
                 (BAD_FLAGS.contains(&name) || failed) && flag(it.value) == Some(true)
             })
@@ -217,7 +217,7 @@ impl Place<'_> {
     /// count of what succeeded and what failed.
     fn refuses(&self, it: &Member<'_>) -> bool {
         let counted = |it: &Member<'_>| {
-            matches!(it.plain.as_str(), "failed" | "failure" | "failures" | "errors" | "total")
+            matches!(&*it.plain, "failed" | "failure" | "failures" | "errors" | "total")
                 && it.value.is_number()
         };
         let short = match it.value {
@@ -238,13 +238,13 @@ impl Place<'_> {
         let coded = || self.object.members.iter().any(|it| is_code(it) && it.plain != "type");
         let results = ["data", "result", "results", "response", "body"];
         let own = self.object.members.iter().filter(|it| says_something(it.value));
-        let own = own.filter(|it| results.contains(&it.plain.as_str())).count();
+        let own = own.filter(|it| results.contains(&&*it.plain)).count();
         if !self.search.worded || self.object.parts > own {
             return None;
         }
         let failed = self.object.members.iter().find(|it| {
             // What kind of thing it is, and how grave, says no more of an event that was asked for.
-            let kind = KIND_STATES.contains(&it.plain.as_str())
+            let kind = KIND_STATES.contains(&&*it.plain)
                 && (coded() || self.object.is_bare() && self.object.members.len() > 1);
             (kind || STATES.iter().any(|end| it.plain.ends_with(end)))
                 && it.value.as_str().is_some_and(is_failed)
@@ -263,11 +263,11 @@ impl Place<'_> {
     /// An error in place of a result.
     fn in_place(&self) -> Option<Declared> {
         let object = self.object;
-        let verdict = || object.members.iter().any(|it| VERDICTS.contains(&it.plain.as_str()));
+        let verdict = || object.members.iter().any(|it| VERDICTS.contains(&&*it.plain));
         let coded = || object.members.iter().filter(|it| is_code(it));
         let fine = || coded().any(|it| error_code(it.value).is_none());
         let found = object.members.iter().find(|it| {
-            let name = it.plain.as_str();
+            let name = &*it.plain;
             let exact = ERRORS.contains(&name);
             let named = exact || ERROR_ENDS.iter().any(|end| name.ends_with(end));
             let is_it = match it.value {
@@ -295,7 +295,7 @@ impl Place<'_> {
         let said = object.said().is_some();
         let mut weak = None;
         for it in object.members.iter().filter(|it| is_code(it) && error_code(it.value).is_some()) {
-            let name = it.plain.as_str();
+            let name = &*it.plain;
             let number = number(it.value);
             // 1 is the success of many vendors.
             let plain = number != Some(1);
@@ -321,7 +321,7 @@ impl Place<'_> {
 
     /// Whether its code is negative, which no success's is.
     fn is_negative(&self) -> bool {
-        let code = |it: &&Member<'_>| matches!(it.plain.as_str(), "code" | "errcode" | "errno");
+        let code = |it: &&Member<'_>| matches!(&*it.plain, "code" | "errcode" | "errno");
         let mut codes = self.object.members.iter().filter(code);
         self.object.facts == 0 && codes.any(|it| number(it.value).is_some_and(|it| it < 0))
     }
@@ -329,7 +329,7 @@ impl Place<'_> {
     /// A list of which every item failed, as the count of errors beside it says.
     fn all_failed(&self) -> Option<Declared> {
         let mut counts = self.object.members.iter().filter(|it| {
-            let name = it.plain.as_str();
+            let name = &*it.plain;
             name.ends_with("error") || name.ends_with("errors") || name.ends_with("errorcount")
         });
         let failed = counts.find_map(|it| it.value.as_u64()).filter(|failed| *failed > 0)?;
@@ -366,7 +366,7 @@ impl Place<'_> {
             match it.value {
                 Value::Object(inner) => self.search.object(inner, &at, depth),
                 Value::Array(items)
-                    if alone || object.facts == 0 && LISTS.contains(&it.plain.as_str()) =>
+                    if alone || object.facts == 0 && LISTS.contains(&&*it.plain) =>
                 {
                     self.search.array(items, &at, depth)
                 }
@@ -454,12 +454,12 @@ const CODES: [&str; 6] = ["code", "status", "ret", "rc", "cod", "codigo"];
 const LISTS: [&str; 3] = ["messages", "notifications", "responses"];
 
 fn is_good_flag(it: &Member<'_>) -> bool {
-    let name = it.plain.as_str();
+    let name = &*it.plain;
     matches!(name, "ok" | "status") || GOOD_FLAGS.iter().any(|end| name.ends_with(end))
 }
 
 fn is_code(it: &Member<'_>) -> bool {
-    let name = it.plain.as_str();
+    let name = &*it.plain;
     CODES.contains(&name)
         || CODES_OF_ERRORS.iter().chain(&CODES_OF_RESULTS).any(|end| name.ends_with(end))
 }

@@ -1,6 +1,8 @@
 //! The members of one object of a body under a success: which of them an error may have, and
 //! which only a result has.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use crate::dialect::spelling::plain;
@@ -10,7 +12,7 @@ const MEMBERS_MAX: usize = 100;
 
 pub(super) struct Member<'a> {
     /// The name in one spelling.
-    pub(super) plain: String,
+    pub(super) plain: Cow<'a, str>,
     pub(super) name: &'a str,
     pub(super) value: &'a Value,
 }
@@ -38,7 +40,7 @@ impl<'a> Object<'a> {
 
     /// The members of these names, in the order of the body.
     pub(super) fn named(&self, names: &'static [&str]) -> impl Iterator<Item = &Member<'a>> {
-        self.members.iter().filter(|it| names.contains(&it.plain.as_str()))
+        self.members.iter().filter(|it| names.contains(&&*it.plain))
     }
 
     /// Whether nothing in it is a result of the call.
@@ -53,7 +55,7 @@ impl<'a> Object<'a> {
             let named = it.plain.starts_with("err") || it.plain.ends_with("error");
             named && !it.is_past() && says_something(it.value)
         });
-        let named = self.members.iter().any(|it| RECORD_NAMES.contains(&it.plain.as_str()));
+        let named = self.members.iter().any(|it| RECORD_NAMES.contains(&&*it.plain));
         self.facts > if explained && !named { RECORD_FACTS_MAX } else { 1 }
     }
 
@@ -73,13 +75,12 @@ const RECORD_NAMES: [&str; 6] =
 
 impl Member<'_> {
     fn is_message(&self) -> bool {
-        MESSAGES.contains(&self.plain.as_str())
-            || MESSAGE_ENDS.iter().any(|end| self.plain.ends_with(end))
+        MESSAGES.contains(&&*self.plain) || MESSAGE_ENDS.iter().any(|end| self.plain.ends_with(end))
     }
 
     /// Whether errors have such a member, or every response of a vendor.
     pub(super) fn belongs_to_errors(&self) -> bool {
-        let name = self.plain.as_str();
+        let name = &*self.plain;
         !self.is_past()
             && (ENVELOPE.contains(&name)
                 || ENVELOPE_STARTS.iter().any(|start| name.starts_with(start))
