@@ -171,7 +171,7 @@ fn explained(
         ..CallContext::default()
     };
     let why = Why::new(dialect, &classification, &facts);
-    Some((upstream_problem(&classification, Some(&facts), &call), why))
+    Some((upstream_problem(&classification, Some(facts), &call), why))
 }
 
 /// Why the gateway would not send the request again, as far as the response decides that.

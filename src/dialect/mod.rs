@@ -63,6 +63,7 @@ pub fn understand(
     }
     let evidence = Evidence::new(head, &document, &facts, wall);
     let classification = classify::classify_response(dialect, &evidence)?;
+    facts.error = facts::error_member(dialect, head, document);
     Some((classification, facts))
 }
 

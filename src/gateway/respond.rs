@@ -156,7 +156,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             vendor_status,
             ..self.call_context(call)
         };
-        let mut problem = upstream_problem(&failed.classification, facts.as_ref(), &context);
+        let mut problem = upstream_problem(&failed.classification, facts, &context);
         let failure = failed.failure.as_ref();
         if failure.is_some_and(|failure| failure.kind == FailureKind::HeadTooLarge) {
             problem.set_detail(HEAD_TOO_LARGE.into());

@@ -9,6 +9,9 @@ use super::code::Code;
 /// Most entries of [`Facts::children`]; a longer list is cut, because no client shows more.
 pub const CHILDREN_MAX: usize = 100;
 
+/// Values of [`Facts::details`]; `upstream.details` cannot hold as many in readable form.
+pub const DETAIL_VALUES_MAX: usize = 500;
+
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     /// Whether the body looks as the dialect expects an error to look.

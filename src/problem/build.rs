@@ -82,10 +82,10 @@ pub struct Occurrence<'a> {
 #[must_use]
 pub fn upstream_problem(
     classification: &Classification,
-    facts: Option<&Facts>,
+    mut facts: Option<Facts>,
     call: &CallContext<'_>,
 ) -> Problem {
-    let relayed = facts.and_then(|facts| facts.relayed.as_deref());
+    let relayed = facts.as_ref().and_then(|facts| facts.relayed.as_deref());
     if let Some(problem) = relayed.and_then(|relayed| Problem::from_value(&relayed.body)) {
         return relay(problem, classification.wait, call);
     }
@@ -96,14 +96,15 @@ pub fn upstream_problem(
         }
         (code, CredentialOwner::Gateway | CredentialOwner::Client) => code,
     };
-    let message = facts.and_then(|facts| facts.message.as_deref());
-    let detail = message.and_then(|message| call.cleaner.clean(message, DETAIL_CHARS_MAX));
-    let errors = facts.map(|facts| errors(facts, detail.as_deref(), code, call.cleaner));
     let speaker = if facts.is_some() { Source::Upstream } else { Source::Gateway };
     let source = if code.sources().contains(&speaker) { speaker } else { code.sources()[0] };
-    let support = classification.support.as_ref().or(call.support);
-    let error = facts.and_then(|facts| facts.error.as_ref());
+    let message = facts.as_mut().and_then(|facts| facts.message.take());
+    let detail = message.and_then(|it| call.cleaner.clean_owned(it, DETAIL_CHARS_MAX));
+    let children = facts.as_mut().map(|facts| std::mem::take(&mut facts.children));
+    let errors = children.map(|children| errors(children, detail.as_deref(), code, call.cleaner));
+    let error = facts.as_mut().and_then(|facts| facts.error.take());
     let error = error.and_then(|error| call.cleaner.error(error));
+    let support = classification.support.as_ref().or(call.support);
     let bare = bare_problem(code, detail, call);
     Problem {
         status: status(code, classification, call),
@@ -248,41 +249,44 @@ fn support_contact(support: Option<&Support>, call: &CallContext<'_>) -> Option<
     is_due.then(|| support.contact.as_ref().to_owned())
 }
 
-fn upstream_error(facts: Option<&Facts>, call: &CallContext<'_>) -> UpstreamError {
+fn upstream_error(facts: Option<Facts>, call: &CallContext<'_>) -> UpstreamError {
     let error = UpstreamError {
         name: call.upstream.map(str::to_owned),
         status: call.vendor_status.map(|status| status.as_u16()),
         ..UpstreamError::default()
     };
     let Some(facts) = facts else { return error };
-    let clean = |text: &Option<String>, chars_max| {
-        text.as_deref().and_then(|text| call.cleaner.clean(text, chars_max))
+    let clean = |text: Option<String>, chars_max| {
+        text.and_then(|text| call.cleaner.clean_owned(text, chars_max))
     };
-    let details = facts.details.as_ref();
     UpstreamError {
-        code: clean(&facts.code, SHORT_CHARS_MAX),
-        reason: clean(&facts.reason, DETAIL_CHARS_MAX),
-        reference: clean(&facts.reference, SHORT_CHARS_MAX),
-        operation: clean(&facts.operation, SHORT_CHARS_MAX),
-        occurred_at: clean(&facts.occurred_at, SHORT_CHARS_MAX),
-        details: details.and_then(|details| call.cleaner.details(details, DETAILS_BYTES_MAX)),
+        code: clean(facts.code, SHORT_CHARS_MAX),
+        reason: clean(facts.reason, DETAIL_CHARS_MAX),
+        reference: clean(facts.reference, SHORT_CHARS_MAX),
+        operation: clean(facts.operation, SHORT_CHARS_MAX),
+        occurred_at: clean(facts.occurred_at, SHORT_CHARS_MAX),
+        details: facts.details.and_then(|details| call.cleaner.details(details, DETAILS_BYTES_MAX)),
         recognised: facts.recognised,
         ..error
     }
 }
 
-fn errors(facts: &Facts, detail: Option<&str>, code: Code, cleaner: Cleaner<'_>) -> Vec<ErrorItem> {
-    let clean =
-        |text: &Option<String>, max| text.as_deref().and_then(|text| cleaner.clean(text, max));
-    let item = |part: &ChildError| {
+fn errors(
+    children: Vec<ChildError>,
+    detail: Option<&str>,
+    code: Code,
+    cleaner: Cleaner<'_>,
+) -> Vec<ErrorItem> {
+    let clean = |text: Option<String>, max| text.and_then(|text| cleaner.clean_owned(text, max));
+    let item = |child: ChildError| {
         let item = ErrorItem {
-            detail: clean(&part.message, DETAIL_CHARS_MAX),
-            code: clean(&part.code, SHORT_CHARS_MAX),
-            pointer: clean(&part.pointer, SHORT_CHARS_MAX),
+            detail: clean(child.message, DETAIL_CHARS_MAX),
+            code: clean(child.code, SHORT_CHARS_MAX),
+            pointer: clean(child.pointer, SHORT_CHARS_MAX),
         };
         (item != ErrorItem::default()).then_some(item)
     };
-    let items: Vec<ErrorItem> = facts.children.iter().take(CHILDREN_MAX).filter_map(item).collect();
+    let items: Vec<ErrorItem> = children.into_iter().take(CHILDREN_MAX).filter_map(item).collect();
     if !items.is_empty() || !matches!(code, Code::InvalidRequest | Code::Unprocessable) {
         return items;
     }
@@ -350,7 +354,7 @@ mod tests {
         for code in Code::ALL {
             let own = gateway_problem(code, &call, &Occurrence::default());
             assert_ne!(own.source, Source::Upstream, "{code:?}");
-            let vendors = upstream_problem(&classification(code), Some(&Facts::default()), &call);
+            let vendors = upstream_problem(&classification(code), Some(Facts::default()), &call);
             for problem in [own, vendors] {
                 let value = serde_json::from_slice(&problem.to_bytes()).unwrap();
                 assert!(validator.is_valid(&value), "{value}");
@@ -370,7 +374,7 @@ mod tests {
         ];
         for (retry_after, (seconds, basis)) in rows {
             let call = CallContext { retry_after, ..CallContext::default() };
-            let problem = upstream_problem(&vendors, Some(&Facts::default()), &call);
+            let problem = upstream_problem(&vendors, Some(Facts::default()), &call);
             let millis = seconds * 1_000;
             assert_eq!(problem.retry_after, Some(RetryAfter { seconds, millis, basis }));
             let headers = problem_headers(&problem, None, Cleaner::default());
@@ -426,7 +430,7 @@ mod tests {
     fn a_rejected_gateway_credential_is_a_502_without_challenge() {
         let call = CallContext { credential: CredentialOwner::Gateway, ..CallContext::default() };
         for code in [Code::Unauthenticated, Code::CredentialRejected] {
-            let problem = upstream_problem(&classification(code), Some(&Facts::default()), &call);
+            let problem = upstream_problem(&classification(code), Some(Facts::default()), &call);
             assert_eq!(problem.code, Code::GatewayCredentialRejected);
             assert_eq!((problem.status.as_u16(), problem.retryable), (502, false));
             let challenge = HeaderValue::from_static("Bearer realm=\"vendor\"");
@@ -441,7 +445,7 @@ mod tests {
         let status = |code, sent: u16, status| {
             let vendor_status = StatusCode::from_u16(sent).ok();
             let call = CallContext { vendor_status, status, ..CallContext::default() };
-            upstream_problem(&classification(code), Some(&Facts::default()), &call).status.as_u16()
+            upstream_problem(&classification(code), Some(Facts::default()), &call).status.as_u16()
         };
         assert_eq!(status(Code::RateLimited, 400, StatusPolicy::Map), 429);
         assert_eq!(status(Code::RateLimited, 400, StatusPolicy::Keep), 400);
@@ -472,7 +476,7 @@ mod tests {
         };
         let redactor = Redactor::new([secret.as_bytes()]);
         let call = CallContext { cleaner: Cleaner::new(&redactor), ..CallContext::default() };
-        let problem = upstream_problem(&classification(Code::InvalidRequest), Some(&facts), &call);
+        let problem = upstream_problem(&classification(Code::InvalidRequest), Some(facts), &call);
         let body = String::from_utf8(problem.to_bytes().to_vec()).unwrap();
         assert!(!body.contains(secret) && body.contains("[secret]"), "{body}");
         assert!(!format!("{call:?}").contains(secret));

@@ -17,16 +17,12 @@ use super::leak::{Leaks, is_secret_member, without_leaks};
 use super::prefilter::is_surely_clean;
 use super::redact::Redactor;
 use super::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ERROR_BYTES_MAX, Problem, SHORT_CHARS_MAX};
-use crate::outcome::{CHILDREN_MAX, ErrorMember};
+use crate::outcome::{CHILDREN_MAX, DETAIL_VALUES_MAX, ErrorMember};
 
 /// Markup nested deeper than this loses only its opening brackets.
 const MARKUP_ROUNDS_MAX: usize = 4;
 /// Bytes of one text that are cleaned; what follows is cut off. More than any bound lets through.
 const CLEANED_BYTES_MAX: usize = 16 * 1024;
-/// Values of a tree that are cleaned; the others are left out. `upstream.details` cannot hold as
-/// many in readable form.
-const VALUES_MAX: usize = 500;
-
 /// Members of details that hold a stack trace, without regard to letter case and punctuation.
 const TRACE_MEMBERS: [&str; 11] = [
     "stack",
@@ -74,6 +70,18 @@ impl<'a> Cleaner<'a> {
         self.clean_by_patterns(text, chars_max)
     }
 
+    /// As [`Self::clean`], without a copy of a clean text.
+    #[must_use]
+    pub(super) fn clean_owned(self, text: String, chars_max: usize) -> Option<String> {
+        let bounded = !text.is_empty() && text.len() <= CLEANED_BYTES_MAX.min(chars_max);
+        let blank = |byte: Option<&u8>| byte.is_none_or(|byte| byte.is_ascii_whitespace());
+        let trimmed = !blank(text.as_bytes().first()) && !blank(text.as_bytes().last());
+        if bounded && trimmed && is_surely_clean(&text) && !self.holds_secret(&text) {
+            return Some(text);
+        }
+        self.clean(&text, chars_max)
+    }
+
     fn clean_by_patterns(self, text: &str, chars_max: usize) -> Option<String> {
         // Secrets are removed first, so that no cut leaves half of one, and once more after the
         // removal of characters that may have split them.
@@ -89,38 +97,38 @@ impl<'a> Cleaner<'a> {
 
     /// The value without what must not reach clients, as at most `bytes_max` bytes of JSON.
     #[must_use]
-    pub fn details(self, value: &Value, bytes_max: usize) -> Option<Value> {
-        let mut values_left = VALUES_MAX;
+    pub fn details(self, value: Value, bytes_max: usize) -> Option<Value> {
+        let mut values_left = DETAIL_VALUES_MAX;
         let clean = self.clean_value(value, &mut values_left)?;
         Some(within(clean, bytes_max))
     }
 
     /// A member `error` without what must not reach clients; `None` when nothing is left of it.
-    pub(super) fn error(self, error: &ErrorMember) -> Option<ErrorMember> {
-        let clean = |text: &Option<String>, chars_max| {
-            text.as_deref().and_then(|text| self.clean(text, chars_max))
-        };
+    pub(super) fn error(self, error: ErrorMember) -> Option<ErrorMember> {
+        let clean =
+            |text: Option<String>, chars_max| text.and_then(|it| self.clean_owned(it, chars_max));
         Some(ErrorMember {
-            value: self.details(&error.value, ERROR_BYTES_MAX).filter(is_truthy)?,
-            description: clean(&error.description, DETAIL_CHARS_MAX),
-            uri: clean(&error.uri, SHORT_CHARS_MAX),
+            value: self.details(error.value, ERROR_BYTES_MAX).filter(is_truthy)?,
+            description: clean(error.description, DETAIL_CHARS_MAX),
+            uri: clean(error.uri, SHORT_CHARS_MAX),
         })
     }
 
-    fn clean_value(self, value: &Value, values_left: &mut usize) -> Option<Value> {
+    fn clean_value(self, value: Value, values_left: &mut usize) -> Option<Value> {
         *values_left = values_left.checked_sub(1)?;
         match value {
-            Value::Null | Value::Bool(_) => Some(value.clone()),
-            Value::Number(number) => {
+            Value::Null | Value::Bool(_) => Some(value),
+            Value::Number(ref number) => {
                 let text = number.to_string();
                 let secret = self.holds_secret(&text);
-                Some(if secret { self.without_secrets(&text).into() } else { value.clone() })
+                Some(if secret { self.without_secrets(&text).into() } else { value })
             }
-            Value::String(text) => self.clean(text, DETAIL_CHARS_MAX).map(Value::String),
+            Value::String(text) => self.clean_owned(text, DETAIL_CHARS_MAX).map(Value::String),
             Value::Array(items) => {
+                let was_empty = items.is_empty();
                 let clean = |item| self.clean_value(item, values_left);
-                let clean: Vec<Value> = items.iter().filter_map(clean).collect();
-                (clean.is_empty() == items.is_empty()).then_some(Value::Array(clean))
+                let clean: Vec<Value> = items.into_iter().filter_map(clean).collect();
+                (clean.is_empty() == was_empty).then_some(Value::Array(clean))
             }
             Value::Object(members) => {
                 let is_trace = |name: &str, value: &Value| {
@@ -133,18 +141,20 @@ impl<'a> Cleaner<'a> {
                     let plain = || letters().map(|byte| byte.to_ascii_lowercase());
                     TRACE_MEMBERS.iter().any(|trace| plain().eq(trace.bytes()))
                 };
-                let shown = members.iter().filter(|(name, value)| !is_trace(name, value));
+                let was_empty = members.is_empty();
+                let shown = members.into_iter().filter(|(name, value)| !is_trace(name, value));
                 let clean = shown.filter_map(|(name, value)| {
-                    let is_secret = value.as_str().is_some_and(|text| is_secret_member(name, text));
+                    let is_secret =
+                        value.as_str().is_some_and(|text| is_secret_member(&name, text));
                     let value = if is_secret {
                         "[secret]".into()
                     } else {
                         self.clean_value(value, values_left)?
                     };
-                    Some((self.clean(name, SHORT_CHARS_MAX)?, value))
+                    Some((self.clean_owned(name, SHORT_CHARS_MAX)?, value))
                 });
                 let clean: Map<String, Value> = clean.collect();
-                (clean.is_empty() == members.is_empty()).then_some(Value::Object(clean))
+                (clean.is_empty() == was_empty).then_some(Value::Object(clean))
             }
         }
     }
@@ -153,17 +163,17 @@ impl<'a> Cleaner<'a> {
     pub(super) fn clean_problem(self, problem: &mut Problem) {
         let detail = self.clean(&problem.detail, DETAIL_CHARS_MAX);
         problem.detail = detail.unwrap_or_else(|| problem.code.title().to_owned() + ".");
-        let error = self.error(&problem.error);
+        let error = self.error(std::mem::take(&mut problem.error));
         problem.error = error.unwrap_or_else(|| own_error(problem.code, &problem.detail));
         let clean = |text: &mut Option<String>, chars_max: usize| {
-            *text = text.take().and_then(|text| self.clean(&text, chars_max));
+            *text = text.take().and_then(|text| self.clean_owned(text, chars_max));
         };
         clean(&mut problem.request_id, SHORT_CHARS_MAX);
         clean(&mut problem.support, SHORT_CHARS_MAX);
         clean(&mut problem.documentation, SHORT_CHARS_MAX);
         if let Some(upstream) = &mut problem.upstream {
             let details = upstream.details.take();
-            upstream.details = details.and_then(|value| self.details(&value, DETAILS_BYTES_MAX));
+            upstream.details = details.and_then(|value| self.details(value, DETAILS_BYTES_MAX));
             clean(&mut upstream.reason, DETAIL_CHARS_MAX);
             clean(&mut upstream.name, SHORT_CHARS_MAX);
             clean(&mut upstream.code, SHORT_CHARS_MAX);
@@ -484,14 +494,13 @@ mod tests {
     fn details_keep_numbers_and_empty_values_as_written() {
         let text = r#"{"a":1.0,"b":1e+400,"c":12345678901234567890,"d":-0,"e":[],"f":{},"g":[{},null,[]],"h":0.1000000000000000055,"i":1e+5}"#;
         let details: Value = serde_json::from_str(text).unwrap();
-        let shown = Cleaner::default().details(&details, 4096).unwrap();
+        let shown = Cleaner::default().details(details, 4096).unwrap();
         assert_eq!(shown.to_string(), text);
         let numbers = Redactor::new([&b"1234567890"[..]]);
-        let shown =
-            Cleaner::new(&numbers).details(&serde_json::json!({ "n": 1_234_567_890 }), 4096);
+        let shown = Cleaner::new(&numbers).details(serde_json::json!({ "n": 1_234_567_890 }), 4096);
         assert_eq!(shown, Some(serde_json::json!({ "n": "[secret]" })));
         let traced = serde_json::json!({ "inner": { "stack": "at x" }, "lines": [" "] });
-        assert_eq!(Cleaner::default().details(&traced, 4096), None);
+        assert_eq!(Cleaner::default().details(traced, 4096), None);
     }
 
     #[test]
@@ -504,11 +513,11 @@ mod tests {
     #[test]
     fn details_are_cut_to_their_bound_and_lose_stack_traces() {
         let long = serde_json::json!({ "stackTrace": ["x"], "list": vec!["ab\"c"; 3000], "n": 1 });
-        let details = Cleaner::default().details(&long, 200).unwrap();
+        let details = Cleaner::default().details(long, 200).unwrap();
         let length = details.to_string().len();
         assert!(details.get("stackTrace").is_none());
         assert!((150..=200).contains(&length), "{length}");
-        assert_eq!(Cleaner::default().details(&details, 200), Some(details.clone()));
+        assert_eq!(Cleaner::default().details(details.clone(), 200), Some(details));
     }
 
     proptest! {

@@ -35,7 +35,7 @@ fn is_ordinary(mark: u8, before: &[u8], behind: &[u8]) -> bool {
         b'#' => !next.is_ascii_digit(),
         // The first of a path.
         b'/' => before.last().is_some_and(|it| it.is_ascii_alphanumeric() || b"./_-".contains(it)),
-        // `--- End of`, `-----BEGIN`, `sk-…`, `glpat-…`, `xoxb-…`, `xapp-…`, `GOCSPX-…`, `ip-10-0-…`.
+        // `--- End of`, `-----BEGIN`, `sk-…`, `glpat-…`, `xoxb-…`, `xapp-…`, `GOCSPX-…`, `ip-10-…`.
         b'-' => next != b'-' && !begins_token_with_dash(before),
         // `sk_live_…`, `ghp_…`, `EAI_AGAIN`.
         b'_' => !begins_token(before),

@@ -22,7 +22,7 @@ pub fn sample(code: Code) -> Problem {
     match origin(code) {
         Origin::Vendor { status, code: vendors, message } => {
             let facts = facts(code, vendors, message);
-            vendor_problem(code, StatusCode::from_u16(status).ok(), Some(&facts), &vendor)
+            vendor_problem(code, StatusCode::from_u16(status).ok(), Some(facts), &vendor)
         }
         Origin::BrokenExchange => vendor_problem(code, None, None, &vendor),
         Origin::Refusal(seconds) => {
@@ -116,7 +116,7 @@ fn facts(code: Code, vendors: &str, message: &str) -> Facts {
 fn vendor_problem(
     code: Code,
     vendor_status: Option<StatusCode>,
-    facts: Option<&Facts>,
+    facts: Option<Facts>,
     call: &CallContext<'_>,
 ) -> Problem {
     let waits = [

@@ -196,7 +196,7 @@ fn error(iterations: u64, body: String) -> Duration {
     let problem = || {
         let understood = dialect::understand(&auto, head, Some(body.clone()), wall);
         let (classification, facts) = understood.expect("a 400 is an error");
-        upstream_problem(&classification, Some(&facts), &CallContext::default()).to_bytes()
+        upstream_problem(&classification, Some(facts), &CallContext::default()).to_bytes()
     };
     // The first call compiles the patterns.
     let _ = problem();

@@ -49,7 +49,8 @@ impl Explained<'_> {
             stopped_by,
             ..CallContext::default()
         };
-        let problem = upstream_problem(&classification, Some(&facts), &call);
+        let why = Why::new(dialect, &classification, &facts);
+        let problem = upstream_problem(&classification, Some(facts), &call);
         let code = problem.code.as_str();
         let text = match self.shape().0 {
             ErrorShape::Problem => {
@@ -59,7 +60,7 @@ impl Explained<'_> {
         };
         rows.push("response", text);
         // The dialect has a row of its own.
-        for (name, value) in Why::new(dialect, &classification, &facts).rows().into_iter().skip(1) {
+        for (name, value) in why.rows().into_iter().skip(1) {
             rows.push("why", format!("{name:<10}{value}"));
         }
         rows.push(

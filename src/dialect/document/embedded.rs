@@ -177,7 +177,7 @@ fn says_error(document: &Value) -> bool {
                     let text = value.as_str().unwrap_or_default().to_ascii_lowercase();
                     ["error", "fail", "exception"].iter().any(|it| text.contains(it))
                 };
-                KIND_NAMES.contains(&plain(name).as_str()) && failed()
+                KIND_NAMES.contains(&&*plain(name)) && failed()
                     || matches!(name.as_str(), "ok" | "success") && *value == Value::Bool(false)
             })
         })
@@ -192,7 +192,7 @@ fn has(document: &Value, names: &[&str]) -> bool {
                 Value::Array(items) => !items.is_empty(),
                 Value::Bool(true) | Value::Number(_) | Value::Object(_) => true,
             };
-            given && names.contains(&plain(name).as_str())
+            given && names.contains(&&*plain(name))
         })
     })
 }

@@ -8,7 +8,7 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-use super::names::{self, Members, is_phrase, is_word};
+use super::names::{self, Member, Members, is_phrase, is_word};
 use super::values::{escaped, nonempty, scalar};
 use super::weight::{
     BESIDE_BYTES_MAX, BESIDE_MAX, Weight, keep_beside, may_map_fields, message_text, weight,
@@ -140,7 +140,7 @@ impl Guesser {
         let members = Members::of(map, at);
         // What is inside an envelope counts more than what stands beside it, unless it is a word.
         let envelope = members.envelope();
-        let inside = envelope.as_ref().map(|(at, value)| self.value(value, at, depth));
+        let inside = envelope.map(|member| self.value(member.value, &member.at(), depth));
         let own = self.own(&members);
         let mut facts = inner_first(inside.unwrap_or_default(), own);
         self.fault_detail(&members, &mut facts, depth);
@@ -151,18 +151,18 @@ impl Guesser {
         });
         if facts.message.is_none() && facts.children.is_empty() && !(at.is_empty() && maps_fields) {
             // The first member that has a sentence, under a name of the vendor's own.
-            let entered = envelope.as_ref().map(|(at, _)| at.as_str());
+            let entered = envelope.map(|member| member.name);
             let holds = |value: &Value| match value {
                 Value::Object(_) => true,
                 Value::Array(items) => items.first().is_some_and(Value::is_object),
                 Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
             };
             let others =
-                members.iter().filter(|(at, value)| holds(value) && entered != Some(at.as_str()));
+                members.iter().filter(|member| holds(member.value) && entered != Some(member.name));
             let mut coded = Facts::default();
             let mut found = Facts::default();
-            for (at, value) in others {
-                let deeper = self.value(value, &at, depth);
+            for member in others {
+                let deeper = self.value(member.value, &member.at(), depth);
                 if deeper.message.is_some() {
                     found = deeper;
                     break;
@@ -195,9 +195,9 @@ impl Guesser {
         facts.operation = members.take(&["operation"], &mut facts.pointers);
         // `{"sys": {"type": "Error", "id": CODE}}` (Contentful).
         if facts.code.is_none()
-            && let Some((at, Value::Object(map))) = members.named(&["sys"]).next()
+            && let Some(sys) = members.object("sys")
         {
-            facts.code = Members::of(map, &at).take(&["id"], &mut facts.pointers);
+            facts.code = sys.take(&["id"], &mut facts.pointers);
         }
         innermost(members, &mut facts);
         self.skip_decoys(members, &mut facts);
@@ -210,14 +210,13 @@ impl Guesser {
         let ending = members.ending(&names::MESSAGE_ENDS, &names::MESSAGES);
         // `error` is a message only where it is a sentence; `code` reads it otherwise.
         let errors =
-            members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(|found| {
-                let (at, value) = found;
-                let text = value.as_str()?;
+            members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(|member| {
+                let text = member.value.as_str()?;
                 let said = weight(text) == Weight::Sentence && !is_phrase(text, self.status);
-                said.then_some((at, text))
+                said.then_some((member, text))
             });
-        let listed = listed.chain(ending).filter_map(|found| self.told(found));
-        let texts: Vec<(String, &str)> = listed.chain(errors).collect();
+        let listed = listed.chain(ending).filter_map(|member| self.told(member));
+        let texts: Vec<(Member<'_, '_>, &str)> = listed.chain(errors).collect();
         let mut best: Option<usize> = None;
         for (place, (_, text)) in texts.iter().enumerate() {
             if best.is_none_or(|best| weight(text) > weight(texts[best].1)) {
@@ -225,66 +224,60 @@ impl Guesser {
             }
         }
         let Some(best) = best else { return };
-        let (at, text) = &texts[best];
+        let (member, text) = &texts[best];
         facts.message = nonempty(text);
-        facts.message_at = Some(at.clone());
-        facts.pointers.push(at.clone());
+        facts.message_at = Some(member.at());
+        facts.pointers.push(member.at());
         for (_, other) in texts.iter().filter(|(_, other)| other != text) {
             keep_beside(other, facts);
         }
     }
 
     /// A text under the name of a message; under names that hold codes too, a word is a code.
-    fn told<'v>(&self, (at, value): (String, &'v Value)) -> Option<(String, &'v str)> {
-        let text = message_text(value)?;
-        let name = names::plain(at.rsplit('/').next().unwrap_or_default());
-        let coded = match name.as_str() {
+    fn told<'m, 'v>(&self, member: Member<'m, 'v>) -> Option<(Member<'m, 'v>, &'v str)> {
+        let text = message_text(member.value)?;
+        let coded = match member.plain {
             "reason" => weight(text) == Weight::Word,
             name => names::KINDS.contains(&name) && names::is_code_word(text),
         };
-        (text.parse() != Ok(self.status) && !coded).then_some((at, text))
+        (text.parse() != Ok(self.status) && !coded).then_some((member, text))
     }
 
     /// A code by its name; `error` as one word; a kind; a word among the messages.
     fn code(&self, members: &Members<'_>, facts: &mut Facts) {
-        let is_code = |(at, value): (String, &Value)| {
+        let message = facts.message.as_deref();
+        let code_text = |value: &Value| {
             let text = scalar(value).filter(|text| self.is_code(text))?;
-            let is_message = facts.message.as_deref() == Some(text.as_str());
-            (!is_message).then_some((at, text))
+            (message != Some(text.as_str())).then_some(text)
         };
-        let named = members.named(&names::CODES).filter_map(is_code);
+        let foreign = |name: &str| names::NO_CODES.contains(&name) || names::KINDS.contains(&name);
         let ending = members.ending(&names::CODE_ENDS, &names::CODES);
-        let foreign = |at: &str| {
-            let name = at.rsplit('/').next().unwrap_or_default();
-            let name = names::plain(name);
-            names::NO_CODES.contains(&name.as_str()) || names::KINDS.contains(&name.as_str())
-        };
-        let ending = ending.filter(|(at, _)| !foreign(at)).filter_map(is_code);
-        let error = members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(
-            |(at, value)| {
-                let text = scalar(value)?;
-                // 0 and 1 are flags.
-                let flag = matches!(text.as_str(), "0" | "1");
-                let word = is_word(&text) && !is_phrase(&text, self.status) && self.is_code(&text);
-                let alone = value.is_number() && facts.message.is_none();
-                (word && !flag && !alone).then_some((at, text))
-            },
-        );
-        let kinds = members.named(&names::KINDS).filter_map(|(at, value)| {
-            let (at, text) = is_code((at, value))?;
-            self.is_kind(&at, &text).then_some((at, text))
+        let named = members.named(&names::CODES).chain(ending.filter(|it| !foreign(it.plain)));
+        let named = named.filter_map(|member| Some((member, code_text(member.value)?)));
+        let error = members.named(&["error", "errors", "err", "fault", "erro"]);
+        let error = error.filter_map(|member| {
+            let text = scalar(member.value)?;
+            // 0 and 1 are flags.
+            let flag = matches!(text.as_str(), "0" | "1");
+            let word = is_word(&text) && !is_phrase(&text, self.status) && self.is_code(&text);
+            let alone = member.value.is_number() && message.is_none();
+            (word && !flag && !alone).then_some((member, text))
         });
-        let ids = members.named(&["id"]).filter_map(|(at, value)| {
-            let text = value.as_str()?;
+        let kinds = members.named(&names::KINDS).filter_map(|member| {
+            let text = code_text(member.value)?;
+            self.is_kind(member, &text).then_some((member, text))
+        });
+        let ids = members.named(&["id"]).filter_map(|member| {
+            let text = member.value.as_str()?;
             let named = text.contains(['_', '-']) && !text.contains(|c: char| c.is_ascii_digit());
-            (named && is_word(text)).then(|| (at, text.to_owned()))
+            (named && is_word(text)).then(|| (member, text.to_owned()))
         });
-        let mut found = named.chain(ending).chain(error).chain(kinds).chain(ids);
+        let mut found = named.chain(error).chain(kinds).chain(ids);
         let first = found.next();
         let others: Vec<String> = found.map(|(_, text)| text).collect();
-        if let Some((at, text)) = first {
-            facts.pointers.push(at.clone());
-            facts.code_at = Some(at);
+        if let Some((member, text)) = first {
+            facts.pointers.push(member.at());
+            facts.code_at = Some(member.at());
             facts.code = Some(names::short(text));
         } else if let Some(word) = facts.beside.iter().find(|text| names::is_code_word(text)) {
             facts.code = Some(word.clone());
@@ -293,11 +286,11 @@ impl Guesser {
             keep_beside(&other, facts);
         }
         // A phrase that repeats the status is carried by the status.
-        let errors = members.named(&["error", "errors", "fault"]);
-        let phrase = errors
-            .into_iter()
-            .find(|(_, value)| value.as_str().is_some_and(|text| is_phrase(text, self.status)));
-        facts.pointers.extend(phrase.map(|(at, _)| at));
+        let is_phrase = |member: &Member<'_, '_>| {
+            member.value.as_str().is_some_and(|text| is_phrase(text, self.status))
+        };
+        let phrase = members.named(&["error", "errors", "fault"]).find(is_phrase);
+        facts.pointers.extend(phrase.map(|member| member.at()));
     }
 
     fn is_code(&self, text: &str) -> bool {
@@ -323,16 +316,15 @@ impl Guesser {
     }
 
     /// Whether the value under a name that holds more than codes is one.
-    fn is_kind(&self, at: &str, text: &str) -> bool {
-        let name = names::plain(at.rsplit('/').next().unwrap_or_default());
+    fn is_kind(&self, member: Member<'_, '_>, text: &str) -> bool {
         let number = text.parse::<i64>().ok();
-        match name.as_str() {
+        match member.plain {
             // A body's `status` that contradicts that of HTTP is no code either.
             "status" | "statuscode" => !number.is_some_and(|it| (0..=599).contains(&it)),
             // An id of this occurrence has digits among its letters.
             "errorid" => number.is_some() || !text.contains(|c: char| c.is_ascii_digit()),
-            "value" => number.is_some() && at.matches('/').count() > 1,
-            "reason" | "class" | "name" | "number" | "key" => number.is_none() || name == "number",
+            "value" => number.is_some() && !member.parent.is_empty(),
+            "reason" | "class" | "name" | "key" => number.is_none(),
             _ => true,
         }
     }
@@ -341,8 +333,8 @@ impl Guesser {
     fn fault_detail(&self, members: &Members<'_>, facts: &mut Facts, depth: usize) {
         let is_fault = members.named(&["faultstring", "faultcode"]).next().is_some();
         let details = members.named(&["detail", "details"]);
-        for (at, value) in details.filter(|(_, value)| value.is_object()) {
-            let inner = self.value(value, &at, depth);
+        for detail in details.filter(|detail| detail.value.is_object()) {
+            let inner = self.value(detail.value, &detail.at(), depth);
             let said = std::mem::take(facts);
             if is_fault {
                 *facts = inner_first(inner, said);
@@ -358,15 +350,15 @@ impl Guesser {
     fn skip_decoys(&self, members: &Members<'_>, facts: &mut Facts) {
         let names =
             ["type", "status", "statuscode", "code", "object", "ok", "success", "errorcode"];
-        for (at, value) in members.named(&names) {
-            let decoy = match value {
+        for member in members.named(&names) {
+            let decoy = match member.value {
                 Value::Bool(flag) => !*flag,
                 Value::String(text) => !self.is_code(text),
                 Value::Number(number) => number.as_u64() == Some(u64::from(self.status)),
                 Value::Null | Value::Array(_) | Value::Object(_) => false,
             };
             if decoy {
-                facts.pointers.push(at);
+                facts.pointers.push(member.at());
             }
         }
     }
@@ -392,27 +384,22 @@ impl Guesser {
         };
         let map = error.as_object()?;
         let members = Members::of(map, "");
-        let inside = members.envelope().and_then(|(_, value)| self.status_phrase(value, depth));
+        let envelope = members.envelope();
+        let inside = envelope.and_then(|member| self.status_phrase(member.value, depth));
         inside.or_else(|| {
-            let (_, text) = error_text(&members)?;
+            let mut errors = members.named(&["error", "errors", "fault"]);
+            let text = errors.find_map(|member| member.value.as_str())?;
             let alone = members.named(&["message", "msg"]).next().is_none();
             nonempty(text).filter(|text| alone && is_phrase(text, self.status))
         })
     }
 }
 
-/// The first of `error`, `errors` and `fault` that is a text.
-fn error_text<'a>(members: &Members<'a>) -> Option<(String, &'a str)> {
-    let mut named = members.named(&["error", "errors", "fault"]);
-    named.find_map(|(at, value)| Some((at, value.as_str()?)))
-}
-
 /// `innererror` inside `innererror`: the innermost code is the most specific (Microsoft Graph).
 fn innermost(members: &Members<'_>, facts: &mut Facts) {
-    let Some((mut at, mut inner)) = members.named(&["innererror"]).next() else { return };
+    let mut inner = members.object("innererror");
     for _ in 0..DEPTH_MAX {
-        let Value::Object(map) = inner else { return };
-        let members = Members::of(map, &at);
+        let Some(members) = inner else { return };
         if let Some(code) = members.take(&["code"], &mut facts.pointers) {
             facts.code = Some(code);
         }
@@ -420,8 +407,7 @@ fn innermost(members: &Members<'_>, facts: &mut Facts) {
         facts.reference = facts.reference.take().or(reference);
         let date = members.take(&names::DATES, &mut facts.pointers);
         facts.occurred_at = facts.occurred_at.take().or(date);
-        let Some((deeper, value)) = members.named(&["innererror"]).next() else { return };
-        (at, inner) = (deeper, value);
+        inner = members.object("innererror");
     }
 }
 

@@ -14,17 +14,17 @@ pub(super) fn of_members(members: &Members<'_>, facts: &mut Facts) {
     if let Some(embedded) = members.object("embedded") {
         of_members(&embedded, facts);
     }
-    for (at, value) in members.named(&names::LISTS) {
+    for member in members.named(&names::LISTS) {
+        let at = member.at();
         let carried = facts.pointers.contains(&at);
-        let secondary =
-            at.to_ascii_lowercase().ends_with("/messages") && !facts.children.is_empty();
+        let secondary = member.plain == "messages" && !facts.children.is_empty();
         if carried || secondary {
             continue;
         }
-        match value {
-            Value::Array(_) => of_list(value, &at, facts),
-            Value::Object(map) if maps_fields(&at, map) => of_field_map(map, &at, facts),
-            Value::Object(map) if at.ends_with("/details") => {
+        match member.value {
+            Value::Array(_) => of_list(member.value, &at, facts),
+            Value::Object(map) if maps_fields(member.plain, map) => of_field_map(map, &at, facts),
+            Value::Object(map) if member.plain == "details" => {
                 of_members(&Members::of(map, &at), facts);
             }
             Value::Object(_)
@@ -38,9 +38,8 @@ pub(super) fn of_members(members: &Members<'_>, facts: &mut Facts) {
 
 /// Whether a map is one from fields to messages. Under some names it always is, under others only
 /// if every value is a list.
-fn maps_fields(at: &str, map: &Map<String, Value>) -> bool {
-    let name = plain(at.rsplit('/').next().unwrap_or_default());
-    match name.as_str() {
+fn maps_fields(name: &str, map: &Map<String, Value>) -> bool {
+    match name {
         "errors" | "fielderrors" | "validationerrors" | "modelstate" => true,
         "message" | "details" | "detail" => !map.is_empty() && map.values().all(Value::is_array),
         _ => false,
@@ -77,11 +76,10 @@ impl FieldWalk<'_> {
         for (name, value) in map {
             let step = escaped(name);
             let spelled = plain(name);
-            let spelled = spelled.as_str();
-            if names::REFERENCES.contains(&spelled) || names::DATES.contains(&spelled) {
+            if names::REFERENCES.contains(&&*spelled) || names::DATES.contains(&&*spelled) {
                 continue;
             }
-            let inner = if NO_FIELDS.contains(&spelled) {
+            let inner = if NO_FIELDS.contains(&&*spelled) {
                 field.to_owned()
             } else {
                 format!("{field}/{step}")
@@ -93,7 +91,7 @@ impl FieldWalk<'_> {
     fn value(&mut self, value: &Value, at: &str, field: &str, depth: usize) {
         let full = self.facts.children.len() >= CHILDREN_MAX;
         let is_message = |(name, value): (&String, &Value)| {
-            value.is_string() && CHILD_MESSAGES.contains(&plain(name).as_str())
+            value.is_string() && CHILD_MESSAGES.contains(&&*plain(name))
         };
         let Some(depth) = depth.checked_sub(1) else { return };
         let Some(values_left) = self.values_left.checked_sub(1) else { return };
@@ -153,7 +151,7 @@ fn in_object(
     let mut message = text_of(members, &CHILD_MESSAGES, pointers);
     let mut code = code_of(members, message.as_deref(), pointers);
     // A word as the reason is a code (Google's `ErrorInfo`).
-    let reason = members.named(&["reason"]).next().and_then(|(_, value)| value.as_str());
+    let reason = members.named(&["reason"]).next().and_then(|member| member.value.as_str());
     if code.is_none() && message.is_some() && message.as_deref() == reason {
         code = message.take_if(|word| names::is_code_word(word));
     }
@@ -176,8 +174,9 @@ fn in_object(
 
 fn text_of(members: &Members<'_>, names: &[&str], pointers: &mut Vec<String>) -> Option<String> {
     let mut candidates = members.named(names);
-    let (at, text) = candidates.find_map(|(at, value)| Some((at, nonempty(value.as_str()?)?)))?;
-    pointers.push(at);
+    let (member, text) =
+        candidates.find_map(|member| Some((member, nonempty(member.value.as_str()?)?)))?;
+    pointers.push(member.at());
     Some(text)
 }
 
@@ -187,41 +186,41 @@ fn code_of(
     pointers: &mut Vec<String>,
 ) -> Option<String> {
     let mut candidates = members.named(&CHILD_CODES);
-    let (at, text) = candidates.find_map(|(at, value)| {
-        let text = match value {
+    let (member, text) = candidates.find_map(|member| {
+        let text = match member.value {
             Value::String(text) => nonempty(text)?,
             Value::Number(number) => number.to_string(),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
         };
         // The only text of an error is its message, and its code as well if it looks like one.
-        let both = at.ends_with("/error") && names::is_code_word(&text);
-        let typed = at.ends_with("/@type");
+        let both = member.name == "error" && names::is_code_word(&text);
+        let typed = member.name == "@type";
         let fits = !typed
             && (both || Some(text.as_str()) != message)
             && !text.contains(char::is_whitespace);
-        fits.then_some((at, text))
+        fits.then_some((member, text))
     })?;
-    pointers.push(at);
+    pointers.push(member.at());
     Some(names::short(text))
 }
 
 /// The field: a name, a pointer, or a list of path segments.
 fn field_of(members: &Members<'_>, pointers: &mut Vec<String>) -> Option<String> {
     let mut candidates = members.named(&CHILD_FIELDS);
-    let (at, field) = candidates.find_map(|(at, value)| match value {
-        Value::String(text) => Some((at, as_pointer(&nonempty(text)?))),
+    let (member, field) = candidates.find_map(|member| match member.value {
+        Value::String(text) => Some((member, as_pointer(&nonempty(text)?))),
         Value::Array(steps) => {
             let step = |value: &Value| match value {
-                Value::String(text) => Some(escaped(text)),
+                Value::String(text) => Some(escaped(text).into_owned()),
                 Value::Number(number) => Some(number.to_string()),
                 Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
             };
             let steps: Option<Vec<String>> = steps.iter().map(step).collect();
             let steps = steps.filter(|steps| !steps.is_empty())?;
-            Some((at, format!("/{}", steps.join("/"))))
+            Some((member, format!("/{}", steps.join("/"))))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     })?;
-    pointers.push(at);
+    pointers.push(member.at());
     Some(field)
 }

@@ -1,7 +1,7 @@
 //! The member `error` at the top of an error body, which problems carry on: most SDKs look for one,
 //! and some take a body without it for a success.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::outcome::{ErrorMember, ResponseHead};
 
@@ -30,28 +30,27 @@ const OAUTH_CODES: [&str; 18] = [
 /// The member without what the dialect ignores (W9); with its description where it is OAuth's.
 pub(super) fn of(
     head: ResponseHead<'_>,
-    tree: &Value,
+    mut tree: Value,
     ignored: &[Box<str>],
 ) -> Option<ErrorMember> {
-    let value = tree.get("error")?;
+    let mut value = tree.get_mut("error")?.take();
+    if !ignored.is_empty() {
+        remove(&mut value, ignored);
+    }
     let is_oauth = head.status.is_client_error()
         && value.as_str().is_some_and(|code| OAUTH_CODES.contains(&code));
     let beside = |name| is_oauth.then(|| tree.get(name)?.as_str().map(str::to_owned)).flatten();
-    Some(ErrorMember {
-        value: without(value, ignored),
-        description: beside("error_description"),
-        uri: beside("error_uri"),
-    })
+    let (description, uri) = (beside("error_description"), beside("error_uri"));
+    Some(ErrorMember { value, description, uri })
 }
 
-fn without(value: &Value, ignored: &[Box<str>]) -> Value {
+fn remove(value: &mut Value, ignored: &[Box<str>]) {
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
-        Value::Array(items) => items.iter().map(|item| without(item, ignored)).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        Value::Array(items) => items.iter_mut().for_each(|item| remove(item, ignored)),
         Value::Object(members) => {
-            let kept = members.iter().filter(|(name, _)| !ignored.iter().any(|it| **it == **name));
-            let kept = kept.map(|(name, value)| (name.clone(), without(value, ignored)));
-            Value::Object(kept.collect::<Map<_, _>>())
+            members.retain(|name, _| !ignored.iter().any(|it| **it == **name));
+            members.values_mut().for_each(|value| remove(value, ignored));
         }
     }
 }
@@ -79,7 +78,8 @@ mod tests {
             (json!(["error"]), None),
         ];
         for (tree, expected) in rows {
-            assert_eq!(of(head, &tree, &ignored).map(|it| it.value), expected, "{tree}");
+            let found = of(head, tree.clone(), &ignored).map(|it| it.value);
+            assert_eq!(found, expected, "{tree}");
         }
     }
 
@@ -89,7 +89,7 @@ mod tests {
         let description = |status, error: &str| {
             let tree = json!({ "error": error, "error_description": "d", "error_uri": "u" });
             let head = ResponseHead { status, headers: &headers };
-            let found = of(head, &tree, &[]).unwrap();
+            let found = of(head, tree, &[]).unwrap();
             (found.description, found.uri)
         };
         let both = (Some("d".to_owned()), Some("u".to_owned()));

@@ -16,7 +16,9 @@ use serde_json::{Map, Value};
 
 use super::definition::{Dialect, Extract, Place};
 use super::document::{BodyFormat, Document, pointer};
-use crate::outcome::{Facts, RelayedProblem, ResponseHead, TYPE_PREFIX};
+use crate::outcome::{
+    DETAIL_VALUES_MAX, ErrorMember, Facts, RelayedProblem, ResponseHead, TYPE_PREFIX,
+};
 
 /// The facts of a response. Under a dialect that does not guess, what only `auto` finds gives the
 /// client a message, but the body counts as unrecognised.
@@ -44,14 +46,30 @@ pub(super) fn of_response(dialect: &Dialect, head: ResponseHead<'_>, document: &
         facts.reason = None;
     }
     facts.details = match document.format {
-        BodyFormat::Json | BodyFormat::Form => {
-            facts.error = error_member::of(head, &document.tree, &places.ignore);
+        BodyFormat::Json | BodyFormat::Form | BodyFormat::Xml => {
             details(&facts, &document.tree, places)
         }
-        BodyFormat::Xml => details(&facts, &document.tree, places),
         BodyFormat::Empty | BodyFormat::Html | BodyFormat::Text | BodyFormat::Unreadable => None,
     };
     facts
+}
+
+/// The body's own member `error`, which the document is no longer needed for.
+pub(super) fn error_member(
+    dialect: &Dialect,
+    head: ResponseHead<'_>,
+    document: Document,
+) -> Option<ErrorMember> {
+    match document.format {
+        BodyFormat::Json | BodyFormat::Form => {
+            error_member::of(head, document.tree, &dialect.extract.ignore)
+        }
+        BodyFormat::Empty
+        | BodyFormat::Html
+        | BodyFormat::Text
+        | BodyFormat::Xml
+        | BodyFormat::Unreadable => None,
+    }
 }
 
 /// The facts of a body that is a problem of ours: another gateway stands behind this one.
@@ -73,29 +91,40 @@ fn relayed(tree: &Value) -> Option<Facts> {
 
 /// What the body says and no fact carries, in the vendor's own shape.
 fn details(facts: &Facts, tree: &Value, places: &Extract) -> Option<Value> {
-    let rest = Rest {
-        carried: facts.pointers.iter().filter_map(|place| pointer::at(tree, place)).collect(),
+    let carried = facts.pointers.iter().filter_map(|place| pointer::at(tree, place));
+    let mut carried: Vec<*const Value> = carried.map(std::ptr::from_ref).collect();
+    carried.sort_unstable();
+    let mut rest = Rest {
+        carried,
         texts: [facts.message.as_deref(), facts.reason.as_deref()],
         ignored: &places.ignore,
+        values_left: DETAIL_VALUES_MAX,
     };
     Some(unwrapped(rest.of(tree)?, &places.details))
 }
 
 /// Copies a tree without what the facts carry already.
 struct Rest<'a> {
-    /// Values of the tree that facts were taken from.
-    carried: Vec<&'a Value>,
+    /// Values of the tree that facts were taken from, in the order of their addresses.
+    carried: Vec<*const Value>,
     /// Texts of facts, which vendors often repeat elsewhere.
     texts: [Option<&'a str>; 2],
     ignored: &'a [Box<str>],
+    values_left: usize,
 }
 
 impl Rest<'_> {
     /// `None` where nothing remains, or the member is null or blank.
-    fn of(&self, value: &Value) -> Option<Value> {
-        if self.carried.iter().any(|carried| std::ptr::eq(*carried, value)) {
+    fn of(&mut self, value: &Value) -> Option<Value> {
+        if self.values_left == 0 || self.carried.binary_search(&std::ptr::from_ref(value)).is_ok() {
             return None;
         }
+        let rest = self.of_uncarried(value)?;
+        self.values_left = self.values_left.saturating_sub(1);
+        Some(rest)
+    }
+
+    fn of_uncarried(&mut self, value: &Value) -> Option<Value> {
         match value {
             Value::Null => None,
             Value::Bool(_) | Value::Number(_) => Some(value.clone()),
@@ -111,8 +140,9 @@ impl Rest<'_> {
             }
             Value::Object(members) if members.is_empty() => Some(value.clone()),
             Value::Object(members) => {
-                let ignored = |name: &str| self.ignored.iter().any(|it| **it == *name);
-                let kept = members.iter().filter(|(name, _)| !ignored(name));
+                let ignored = self.ignored;
+                let is_ignored = |name: &str| ignored.iter().any(|it| **it == *name);
+                let kept = members.iter().filter(|(name, _)| !is_ignored(name));
                 let kept = kept.filter_map(|(name, value)| Some((name.clone(), self.of(value)?)));
                 let rest: Map<String, Value> = kept.collect();
                 (!rest.is_empty()).then_some(Value::Object(rest))

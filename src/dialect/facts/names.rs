@@ -1,6 +1,8 @@
 //! The names under which vendors keep the facts of an error, in one spelling: lower-case letters
 //! and digits only.
 
+use std::borrow::Cow;
+
 use http::StatusCode;
 use serde_json::{Map, Value};
 
@@ -287,7 +289,25 @@ pub(super) const MEMBERS_MAX: usize = 200;
 /// The members of one object, by their names in one spelling.
 pub(super) struct Members<'a> {
     at: String,
-    list: Vec<(String, &'a str, &'a Value)>,
+    list: Vec<(Cow<'a, str>, &'a str, &'a Value)>,
+}
+
+/// One member of an object.
+#[derive(Clone, Copy)]
+pub(super) struct Member<'m, 'a> {
+    /// The pointer of the object.
+    pub(super) parent: &'m str,
+    /// The name in one spelling, and as written.
+    pub(super) plain: &'m str,
+    pub(super) name: &'a str,
+    pub(super) value: &'a Value,
+}
+
+impl Member<'_, '_> {
+    /// The pointer of the value.
+    pub(super) fn at(&self) -> String {
+        [self.parent, "/", &escaped(self.name)].concat()
+    }
 }
 
 impl<'a> Members<'a> {
@@ -297,64 +317,56 @@ impl<'a> Members<'a> {
         Self { at: at.to_owned(), list }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (String, &'a Value)> {
-        self.list.iter().map(|(_, name, value)| (self.pointer(name), *value))
+    pub(super) fn iter(&self) -> impl Iterator<Item = Member<'_, 'a>> {
+        self.list.iter().map(|(plain, name, value)| Member { parent: &self.at, plain, name, value })
     }
 
-    /// The members of these names with their pointers, in the order of the names.
-    pub(super) fn named<'b>(
-        &'b self,
-        names: &'b [&str],
-    ) -> impl Iterator<Item = (String, &'a Value)> + 'b {
-        let candidates = names
-            .iter()
-            .flat_map(|wanted| self.list.iter().filter(move |(plain, _, _)| plain == wanted));
-        candidates.map(|(_, name, value)| (self.pointer(name), *value))
+    /// The members of these names, in the order of the names.
+    pub(super) fn named<'m>(
+        &'m self,
+        names: &'m [&str],
+    ) -> impl Iterator<Item = Member<'m, 'a>> + 'm {
+        names.iter().flat_map(|wanted| self.iter().filter(move |member| member.plain == *wanted))
     }
 
     /// The members whose names end so and are in none of the lists.
-    pub(super) fn ending<'b>(
-        &'b self,
-        ends: &'b [&str],
-        except: &'b [&str],
-    ) -> impl Iterator<Item = (String, &'a Value)> + 'b {
-        let found = self.list.iter().filter(move |(plain, _, _)| {
-            ends.iter().any(|end| plain.ends_with(end)) && !except.contains(&plain.as_str())
-        });
-        found.map(|(_, name, value)| (self.pointer(name), *value))
+    pub(super) fn ending<'m>(
+        &'m self,
+        ends: &'m [&str],
+        except: &'m [&str],
+    ) -> impl Iterator<Item = Member<'m, 'a>> + 'm {
+        self.iter().filter(|Member { plain, .. }| {
+            ends.iter().any(|end| plain.ends_with(end)) && !except.contains(plain)
+        })
     }
 
     pub(super) fn is_envelope(name: &str) -> bool {
-        ENVELOPES.contains(&plain(name).as_str())
+        ENVELOPES.contains(&&*plain(name))
     }
 
     /// The object that holds the error itself: `{"error": {…}}` and its kin.
-    pub(super) fn envelope(&self) -> Option<(String, &'a Value)> {
-        self.named(&ENVELOPES).find(|(_, value)| value.is_object())
+    pub(super) fn envelope(&self) -> Option<Member<'_, 'a>> {
+        self.named(&ENVELOPES).find(|member| member.value.is_object())
     }
 
     /// The members of the first member of this name that is an object.
     pub(super) fn object(&self, name: &str) -> Option<Self> {
-        let mut objects = self.list.iter().filter(|(plain, _, _)| plain == name);
-        objects.find_map(|(_, name, value)| Some(Self::of(value.as_object()?, &self.pointer(name))))
+        let mut objects = self.iter().filter(|member| member.plain == name);
+        objects.find_map(|member| Some(Self::of(member.value.as_object()?, &member.at())))
     }
 
     /// The first text or number of these names, whose pointer is noted.
     pub(super) fn take(&self, names: &[&str], pointers: &mut Vec<String>) -> Option<String> {
         let mut candidates = self.named(names);
-        let (at, text) = candidates.find_map(|(at, value)| Some((at, scalar(value)?)))?;
-        pointers.push(at);
+        let (member, text) = candidates.find_map(|member| Some((member, scalar(member.value)?)))?;
+        pointers.push(member.at());
         Some(text)
-    }
-
-    fn pointer(&self, name: &str) -> String {
-        format!("{}/{}", self.at, escaped(name))
     }
 }
 
 /// A name in one spelling; AWS's `__type` is not the `type` of others.
-pub(super) fn plain(name: &str) -> String {
-    if name == "__type" { "amzntype".to_owned() } else { spelling::plain(name) }
+pub(super) fn plain(name: &str) -> Cow<'_, str> {
+    if name == "__type" { "amzntype".into() } else { spelling::plain(name) }
 }
 
 /// A code without its namespace and the URL behind it (AWS).
@@ -434,7 +446,7 @@ pub(super) fn is_generic(text: &str) -> bool {
         "none",
         "null",
     ];
-    text.len() <= 40 && generic.contains(&plain(text).as_str())
+    text.len() <= 40 && generic.contains(&&*plain(text))
 }
 
 /// Whether a word looks like a code: `MONTHLY_LIMIT`, `rate_limit`, `NotFound`, `E1001`.

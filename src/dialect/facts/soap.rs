@@ -23,8 +23,8 @@ pub(super) fn fault(tree: &Value, inside: impl Fn(&Value, &str) -> Facts) -> Opt
     if code.is_none() && reason.is_none() {
         return None;
     }
-    let (at, detail) = fault.named(&["detail"]).next().unwrap_or((String::new(), &Value::Null));
-    let mut facts = if detail.is_object() { inside(detail, &at) } else { Facts::default() };
+    let detail = fault.named(&["detail"]).next().filter(|detail| detail.value.is_object());
+    let mut facts = detail.map(|detail| inside(detail.value, &detail.at())).unwrap_or_default();
     // The detail's sentence is the more specific one, if it is a sentence.
     let is_sentence = |text: &String| text.trim().contains(char::is_whitespace);
     facts.message = facts.message.filter(|text| reason.is_none() || is_sentence(text)).or(reason);
@@ -49,9 +49,10 @@ fn fault_code(fault: &Members<'_>, pointers: &mut Vec<String>) -> Option<String>
 fn reason(fault: &Members<'_>, pointers: &mut Vec<String>) -> Option<String> {
     let taken = fault.take(&["faultstring", "reason"], pointers);
     taken.or_else(|| {
-        let (at, texts) = fault.object("reason")?.named(&["text"]).next()?;
-        let text = texts.as_str().or_else(|| texts.get(0)?.as_str())?;
-        pointers.push(at);
+        let reason = fault.object("reason")?;
+        let texts = reason.named(&["text"]).next()?;
+        let text = texts.value.as_str().or_else(|| texts.value.get(0)?.as_str())?;
+        pointers.push(texts.at());
         Some(text.to_owned())
     })
 }

@@ -1,5 +1,7 @@
 //! Single values of a document as the texts of facts.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 /// A text that is not blank, or a number as text.
@@ -17,14 +19,18 @@ pub(super) fn nonempty(text: &str) -> Option<String> {
     (!text.chars().all(says_nothing)).then(|| text.to_owned())
 }
 
-pub(super) fn escaped(name: &str) -> String {
-    name.replace('~', "~0").replace('/', "~1")
+pub(super) fn escaped(name: &str) -> Cow<'_, str> {
+    if name.contains(['~', '/']) {
+        name.replace('~', "~0").replace('/', "~1").into()
+    } else {
+        name.into()
+    }
 }
 
 /// The name of a field as a JSON Pointer; a name that is one already stays.
 pub(super) fn as_pointer(field: &str) -> String {
     match field.strip_prefix('#').unwrap_or(field) {
         pointer if pointer.starts_with('/') => pointer.to_owned(),
-        name => format!("/{}", escaped(name)),
+        name => ["/", &escaped(name)].concat(),
     }
 }

@@ -410,7 +410,7 @@ fn hostile_bodies_end_in_a_small_problem() {
             let dialect = builtin(dialect).unwrap();
             let body = Some(body.clone().into());
             let (found, facts) = understand(&dialect, head, body, SystemTime::UNIX_EPOCH).unwrap();
-            let problem = upstream_problem(&found, Some(&facts), &CallContext::default());
+            let problem = upstream_problem(&found, Some(facts), &CallContext::default());
             assert_eq!(problem.code, RateLimited, "{name}");
             assert!(problem.detail.chars().count() <= 2_000, "{name}");
             assert!(problem.errors.len() <= 100, "{name}");

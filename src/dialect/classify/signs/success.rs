@@ -157,8 +157,11 @@ impl Search<'_> {
 
     fn object(&self, map: &Map<String, Value>, at: &str, depth: usize) -> Option<Declared> {
         let depth = depth.checked_sub(1)?;
-        let members: Vec<(String, &String, &Value)> =
-            map.iter().take(MEMBERS_MAX).map(|(name, value)| (plain(name), name, value)).collect();
+        let members: Vec<(String, &String, &Value)> = map
+            .iter()
+            .take(MEMBERS_MAX)
+            .map(|(name, value)| (plain(name).into_owned(), name, value))
+            .collect();
         let named = |wanted: &'static [&'static str]| {
             members.iter().filter(move |(name, _, _)| wanted.contains(&name.as_str()))
         };
