@@ -266,7 +266,7 @@ impl Place<'_> {
         let results = ["data", "result", "results", "response", "body"];
         let own = self.object.members.iter().filter(|it| says_something(it.value));
         let own = own.filter(|it| results.contains(&&*it.plain)).count();
-        if !self.search.worded || self.search.thing || self.object.parts > own {
+        if !self.search.worded || self.object.parts > own {
             return None;
         }
         let failed = self.object.members.iter().find(|it| {
@@ -417,7 +417,7 @@ impl Place<'_> {
 }
 
 /// Members of a result beside a flag that still leave it one of the call.
-const FLAGGED_FACTS_MAX: usize = 4;
+const FLAGGED_FACTS_MAX: usize = 3;
 
 /// The ends of names of flags that are set for a success.
 const GOOD_FLAGS: [&str; 7] =
