@@ -15,6 +15,7 @@ use super::bottleneck::Bottleneck;
 use super::hold::HoldContext;
 use super::outage_detector::BlindFailure;
 use super::queue::Ticket;
+use super::scope_layout::ScopeLayout;
 use super::settlement::SettleOutcome;
 use super::slot::Slot;
 use super::slot_request::{GrantedSlot, Refusal, SlotRequest};
@@ -67,7 +68,7 @@ impl Account {
 
     /// A handle of this account for the calls of one key: it is dropped when they are over.
     pub(super) fn overflow_handle(self: &Arc<Self>) -> Self {
-        let unused = AccountState::new(Vec::new(), 0, 0);
+        let unused = AccountState::new(Arc::default(), 0, 0);
         let overflow = Some(Arc::clone(self));
         Self { overflow, ..Self::new(unused, Arc::clone(&self.key), self.clock) }
     }
@@ -149,6 +150,26 @@ impl Account {
     pub(super) fn inherit(&self, from: &Self, now: Moment) {
         let from = from.lock();
         self.lock().state.inherit(&from.state, now);
+    }
+
+    /// Puts a layout of a newer configuration into force.
+    pub(super) fn reconfigure(&self, layout: &Arc<ScopeLayout>, queue_max: usize) {
+        self.change(|state, now| state.reconfigure(layout, queue_max, now));
+    }
+
+    /// Counts what these accounts have spent, whose place this one takes under another rule.
+    pub(super) fn count_earlier(&self, accounts: &[Arc<Self>], under_way_max: Duration) {
+        let now = self.clock.now();
+        let end = now.plus(under_way_max);
+        let spent = |window| {
+            let all = accounts.iter().flat_map(|account| account.lock().state.spent(window, now));
+            all.map(|spent| spent.all_ended(end)).collect()
+        };
+        self.lock().state.count_earlier(spent);
+    }
+
+    pub(super) fn layout(&self) -> Arc<ScopeLayout> {
+        Arc::clone(&self.lock().state.layout)
     }
 
     pub(super) fn is_idle(&self, now: Moment) -> bool {

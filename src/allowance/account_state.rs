@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::hold::Hold;
 use super::queue::{Queue, Ticket};
 use super::scope::{AttemptRole, Scope};
+use super::scope_layout::ScopeLayout;
 use super::scope_set::{members, set_of};
 use super::settings::SCOPES_MAX;
 use super::slot_request::{GrantedSlot, ProbeFitness, Refusal, RefusalReason, SlotRequest};
@@ -29,7 +30,10 @@ const WHOLE_SHARE: u64 = 1_000_000;
 pub(super) struct AccountState {
     pub(super) scopes: Vec<Scope>,
     pub(super) queue: Queue,
-    queue_max: usize,
+    pub(super) queue_max: usize,
+    /// The scopes by number; requests of older configurations are completed by it.
+    pub(super) layout: Arc<ScopeLayout>,
+    pub(super) configuration: u32,
     /// The id of the latest hold.
     pub(super) holds: u64,
     /// How many responses have closed a scope; each is a numbered order.
@@ -60,12 +64,15 @@ struct Blocked {
 }
 
 impl AccountState {
-    pub(super) fn new(scopes: Vec<Scope>, queue_max: usize, number: u32) -> Self {
+    pub(super) fn new(layout: Arc<ScopeLayout>, queue_max: usize, number: u32) -> Self {
+        let scopes = layout.scopes();
         debug_assert!(scopes.len() <= SCOPES_MAX, "configuration bounds the scopes of an account");
         Self {
             scopes,
             queue: Queue::default(),
             queue_max,
+            configuration: layout.version,
+            layout,
             holds: u64::from(number) << HOLD_BITS,
             orders: 0,
             grants: 0,
@@ -76,6 +83,8 @@ impl AccountState {
 
     /// Grants a slot at once, queues the call, or refuses it.
     pub(super) fn admit(&mut self, request: SlotRequest, now: Moment) -> AdmissionDecision {
+        let is_older = request.configuration < self.configuration;
+        let request = if is_older { self.completed(&request) } else { request };
         let mut contended = members(request.scopes)
             .map(|number| &self.scopes[number])
             .filter(|scope| scope.is_contended());
@@ -392,7 +401,7 @@ impl AccountState {
         }
     }
 
-    fn adjust_waiting(&mut self, request: &SlotRequest, by: i32) {
+    pub(super) fn adjust_waiting(&mut self, request: &SlotRequest, by: i32) {
         for number in members(request.scopes) {
             let count = &mut self.scopes[number].waiting[request.priority as usize];
             *count = count.saturating_add_signed(by);

@@ -62,6 +62,29 @@ impl Ledger {
     /// Changes the limit from the next slot on; occupied slots stay occupied.
     pub(super) fn set_limit(&mut self, limit: u32) {
         self.limit = limit.max(1);
+        if self.grain == 1 && EXACT_LIMIT_MAX < limit {
+            self.grain = self.window.div_ceil(GRAINS);
+            let settled = std::mem::take(&mut self.settled);
+            self.settled_slots = 0;
+            settled.iter().for_each(|it| self.insert(it.at, it.slots));
+        }
+    }
+
+    /// Counts attempts that ended at `at` and had no slot here.
+    pub(super) fn count_earlier(&mut self, at: Moment, attempts: u32) {
+        self.insert(at.as_nanos(), attempts);
+    }
+
+    fn insert(&mut self, at: u64, slots: u32) {
+        let at = at.div_ceil(self.grain).saturating_mul(self.grain);
+        self.settled_slots = self.settled_slots.saturating_add(slots);
+        let place = self.settled.partition_point(|settled| settled.at < at);
+        match self.settled.get_mut(place) {
+            Some(settled) if settled.at == at => {
+                settled.slots = settled.slots.saturating_add(slots);
+            }
+            _ => self.settled.insert(place, Settled { at, slots }),
+        }
     }
 
     /// Takes over the settled slots of another ledger of the same allowance. This one must not
@@ -81,19 +104,14 @@ impl Ledger {
     /// released one window later.
     pub(super) fn settle(&mut self, at: Moment) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.settled_slots += 1;
         let at = at.as_nanos();
         match self.settled.back_mut() {
             // Most attempts settle in the same grain as the one before, which takes no division.
-            Some(last) if at <= last.at && last.at - at < self.grain => last.slots += 1,
-            _ => {
-                let at = at.div_ceil(self.grain).saturating_mul(self.grain);
-                let place = self.settled.partition_point(|settled| settled.at < at);
-                match self.settled.get_mut(place) {
-                    Some(settled) if settled.at == at => settled.slots += 1,
-                    _ => self.settled.insert(place, Settled { at, slots: 1 }),
-                }
+            Some(last) if at <= last.at && last.at - at < self.grain => {
+                last.slots = last.slots.saturating_add(1);
+                self.settled_slots = self.settled_slots.saturating_add(1);
             }
+            _ => self.insert(at, 1),
         }
     }
 
@@ -107,7 +125,7 @@ impl Ledger {
         while let Some(first) = self.settled.front()
             && first.at.saturating_add(self.window) <= now.as_nanos()
         {
-            self.settled_slots -= first.slots;
+            self.settled_slots = self.settled_slots.saturating_sub(first.slots);
             self.settled.pop_front();
         }
         self.limit.saturating_sub(self.occupied())

@@ -7,6 +7,7 @@
 mod account;
 mod account_state;
 mod accounts;
+mod attempt_history;
 mod bottleneck;
 mod concurrency_limit;
 mod header_accounts;
@@ -16,6 +17,8 @@ mod outage_detector;
 mod pace;
 mod queue;
 mod rank;
+mod reconfigure;
+mod renewal;
 mod scope;
 mod scope_layout;
 mod scope_set;
@@ -39,8 +42,9 @@ pub use bottleneck::{Bottleneck, BottleneckKind};
 pub use hold::{Hold, ProbeState};
 pub use outage_detector::BlindFailure;
 pub use settings::{
-    AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread, UpstreamAllowances, scopes_of,
+    AccountRule, Allowance, ClientAllowance, Grant, Mode, SCOPES_MAX, Spread, UpstreamAllowances, scopes_of,
 };
+pub use scope_layout::ScopesExhausted;
 pub use settlement::{AttemptEnd, HoldChange, HoldChangeKind, SettleOutcome, Settlement};
 pub use slot::{ConcurrencyPermit, Slot};
 pub use slot_request::{ProbeFitness, Refusal, RefusalReason, Scheduling, SlotRequest};

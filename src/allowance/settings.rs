@@ -31,10 +31,19 @@ pub fn scopes_of<'a>(upstreams: impl IntoIterator<Item = &'a [Allowance]>) -> us
 #[derive(Clone, Debug)]
 pub struct UpstreamAllowances {
     pub name: Arc<str>,
+    /// The origin and path of its URL: by these it is recognised under another name.
+    pub url: Arc<str>,
     pub account: AccountRule,
     pub allowances: Vec<Allowance>,
     /// The most calls that may wait.
     pub queue_max: usize,
+}
+
+/// The limit of one client, if it has one of its own.
+#[derive(Clone, Debug)]
+pub struct ClientAllowance {
+    pub name: Arc<str>,
+    pub limit: Option<Allowance>,
 }
 
 /// Which party the vendor counts.
@@ -62,6 +71,20 @@ pub struct Allowance {
     /// How much later an attempt that was given up counts as over: until then the vendor may still
     /// count it, or be at work on it.
     pub linger: Duration,
+}
+
+impl Allowance {
+    /// Whether it counts the same calls in the same way as an earlier one of its name, so that what
+    /// was counted stays true.
+    pub(super) fn counts_the_same_as(&self, other: &Self) -> bool {
+        let same_grant = match (&self.grant, &other.grant) {
+            (Grant::Window { window, .. }, Grant::Window { window: other, .. }) => window == other,
+            (Grant::Concurrency { .. }, Grant::Concurrency { .. }) => true,
+            (Grant::Window { .. } | Grant::Concurrency { .. }, _) => false,
+        };
+        let same_calls = self.counts == other.counts && self.exempt == other.exempt;
+        self.name == other.name && same_grant && same_calls
+    }
 }
 
 /// What the vendor grants.

@@ -19,6 +19,8 @@ pub struct SlotRequest {
     pub(super) guarded: u64,
     pub(super) arrival_guard: Option<Duration>,
     pub(super) upstream: UpstreamScopes,
+    /// The number of the configuration by which these scopes were chosen.
+    pub(super) configuration: u32,
     pub(super) path: PathId,
     pub rank: Rank,
     pub priority: Priority,
@@ -78,12 +80,17 @@ impl SlotRequest {
             guarded: needs.guarded,
             arrival_guard: needs.arrival_guard,
             upstream,
+            configuration: 0,
             path,
             rank: Rank::new(scheduling.priority, scheduling.arrival),
             priority: scheduling.priority,
             deadline: scheduling.deadline,
             probe_fitness: scheduling.probe_fitness,
         }
+    }
+
+    pub(super) const fn of_configuration(self, configuration: u32) -> Self {
+        Self { configuration, ..self }
     }
 
     /// The next attempt is a retry after a hold that the retry budget has not paid for.

@@ -170,6 +170,33 @@ impl WindowLimit {
         self.occupied(now) == 0 && self.sixteenths == FULL_PACE
     }
 
+    /// Applies a changed limit and spread from the next slot on. A limit that was learned stays in
+    /// force below the new one. Returns whether there is another pace.
+    pub(super) fn reconfigure(&mut self, limit: u32, spread: Spread, now: Moment) -> bool {
+        let learned = self.learned_until.is_some().then(|| self.limit());
+        let changed = (self.configured, self.spread) != (limit, spread);
+        (self.configured, self.spread) = (limit, spread);
+        if learned.is_none_or(|learned| limit <= learned) {
+            self.learned_until = None;
+        }
+        self.ledger.set_limit(learned.unwrap_or(limit).min(limit));
+        if changed {
+            let paced = spread != Spread::None || self.sixteenths < FULL_PACE;
+            let pace = paced.then(|| Pace::new(self.full_rate(), self.sixteenths));
+            if let Some(pace) = &pace {
+                // The burst may have been spent just now.
+                pace.spend_burst(now);
+            }
+            self.pace = pace;
+        }
+        changed
+    }
+
+    /// Counts attempts that ended at `at` and had no slot here.
+    pub(super) fn count_earlier(&mut self, at: Moment, attempts: u32) {
+        self.ledger.count_earlier(at, attempts);
+    }
+
     /// Takes over what was spent and slowed in another one of the same allowance, but not what the
     /// vendor stated.
     pub(super) fn inherit(&mut self, from: &Self, now: Moment) {

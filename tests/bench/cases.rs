@@ -101,6 +101,7 @@ fn rules() -> UpstreamAllowances {
     };
     UpstreamAllowances {
         name: Arc::from("vendor"),
+        url: "http://vendor".into(),
         account: AccountRule::Upstream,
         allowances: vec![allowance],
         queue_max: 1_000,

@@ -3,12 +3,14 @@
 //! A pure state machine; time and chance are arguments. This file counts and paces; `holds` closes,
 //! reopens and slows, `view` shows.
 
+mod change;
 mod holds;
 mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attempt_history::AttemptHistory;
 use super::concurrency_limit::{ConcurrencyLimit, PermitEnd};
 use super::hold::{Hold, ProbeState};
 use super::outage_detector::OutageDetector;
@@ -49,6 +51,8 @@ pub(super) struct Scope {
     granted_turn: Option<GrantedTurn>,
     /// Calls that wait for it, by priority.
     pub(super) waiting: [u32; 3],
+    /// It is no longer configured, and only calls of older configurations use it.
+    pub(super) retired: bool,
 }
 
 #[derive(Debug)]
@@ -64,6 +68,7 @@ struct UpstreamState {
     calls: CoveredCalls,
     temporary_pace: Option<TemporaryPace>,
     sent: PerSecond<u32, BUSIEST_OF_SECONDS>,
+    history: AttemptHistory,
     outage_detector: OutageDetector,
     /// The path that failed most when the outage began, or that of the latest failed probe.
     avoided_path: Option<PathId>,
@@ -106,6 +111,7 @@ impl Scope {
             calls,
             temporary_pace: None,
             sent: PerSecond::default(),
+            history: AttemptHistory::default(),
             outage_detector: OutageDetector::default(),
             avoided_path: None,
         };
@@ -144,6 +150,7 @@ impl Scope {
             tried_turn: None,
             granted_turn: None,
             waiting: [0; 3],
+            retired: false,
         }
     }
 
@@ -250,6 +257,7 @@ impl Scope {
             ScopeState::Upstream(upstream) => {
                 let sent = upstream.sent.at(now);
                 *sent = sent.saturating_add(1);
+                upstream.history.began();
             }
         }
     }
@@ -259,7 +267,8 @@ impl Scope {
         match &mut self.state {
             ScopeState::Window(window) => window.settle(at),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
-            ScopeState::Concurrency(_) | ScopeState::Upstream(_) => {}
+            ScopeState::Upstream(upstream) => upstream.history.ended(at),
+            ScopeState::Concurrency(_) => {}
         }
     }
 
@@ -273,7 +282,8 @@ impl Scope {
         match &mut self.state {
             ScopeState::Window(window) => window.cancel(),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
-            ScopeState::Concurrency(_) | ScopeState::Upstream(_) => {}
+            ScopeState::Upstream(upstream) => upstream.history.was_not_sent(),
+            ScopeState::Concurrency(_) => {}
         }
         if let Some(turn) = self.granted_turn.take_if(|turn| turn.grant == grant) {
             self.restore(turn.before);

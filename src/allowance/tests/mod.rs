@@ -2,6 +2,7 @@
 
 mod accounts;
 mod holds;
+mod reloads;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -34,6 +35,7 @@ fn window(limit: u32, window: Duration, spread: Spread) -> Allowance {
 fn accounts_of(allowances: Vec<Allowance>, clock: Clock) -> Arc<Accounts> {
     let upstream = UpstreamAllowances {
         name: "vendor".into(),
+        url: "http://vendor".into(),
         account: AccountRule::Upstream,
         allowances,
         queue_max: 1_000,
@@ -347,6 +349,7 @@ fn the_number_of_scopes_is_known_from_the_settings() {
     let named = |name: &str| Allowance { name: name.into(), ..window(1, MINUTE, Spread::None) };
     let upstream = |name: &str, allowances: Vec<Allowance>| UpstreamAllowances {
         name: name.into(),
+        url: "http://vendor".into(),
         account: AccountRule::Named("shared".into()),
         allowances,
         queue_max: 1,
