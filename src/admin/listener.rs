@@ -44,10 +44,7 @@ impl AdminListener {
     ///
     /// # Errors
     /// The address is in use or not permitted; the message names it.
-    pub async fn bind(
-        settings: &Settings,
-        state: Arc<ArcSwap<AdminState>>,
-    ) -> io::Result<Self> {
+    pub async fn bind(settings: &Settings, state: Arc<ArcSwap<AdminState>>) -> io::Result<Self> {
         let named = |error: io::Error| {
             let text = format!("cannot listen on {} for administration: {error}", settings.address);
             io::Error::new(error.kind(), text)

@@ -123,7 +123,8 @@ impl Accounts {
         let oldest = older.iter().map(|(version, _)| *version).min().unwrap_or(new);
         let versions = Versions { new, oldest };
         let limits: Vec<_> = clients.iter().filter_map(limit_rules).collect();
-        let upstream_groups = plan(upstreams, &self.upstreams.iter().collect::<Vec<_>>(), versions)?;
+        let upstream_groups =
+            plan(upstreams, &self.upstreams.iter().collect::<Vec<_>>(), versions)?;
         let limited: Vec<_> = self.clients.iter().flatten().collect();
         let client_groups = plan(&limits, &limited, versions)?;
         self.capacity.set_max(accounts_max);
@@ -303,9 +304,8 @@ fn plan(
             }
         };
         let sole = continued.map(|it| &it.sole);
-        let is_continued = |it: &UpstreamAccounts| {
-            sole.is_some_and(|sole| Arc::ptr_eq(sole, &it.sole))
-        };
+        let is_continued =
+            |it: &UpstreamAccounts| sole.is_some_and(|sole| Arc::ptr_eq(sole, &it.sole));
         let mut earlier = Vec::new();
         let mut of_group = Vec::new();
         for member in &members {

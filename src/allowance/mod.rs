@@ -41,10 +41,11 @@ pub use accounts::Accounts;
 pub use bottleneck::{Bottleneck, BottleneckKind};
 pub use hold::{Hold, ProbeState};
 pub use outage_detector::BlindFailure;
-pub use settings::{
-    AccountRule, Allowance, ClientAllowance, Grant, Mode, SCOPES_MAX, Spread, UpstreamAllowances, scopes_of,
-};
 pub use scope_layout::ScopesExhausted;
+pub use settings::{
+    AccountRule, Allowance, ClientAllowance, Grant, Mode, SCOPES_MAX, Spread, UpstreamAllowances,
+    scopes_of,
+};
 pub use settlement::{AttemptEnd, HoldChange, HoldChangeKind, SettleOutcome, Settlement};
 pub use slot::{ConcurrencyPermit, Slot};
 pub use slot_request::{ProbeFitness, Refusal, RefusalReason, Scheduling, SlotRequest};

@@ -16,12 +16,7 @@ use crate::time::Moment;
 
 impl AccountState {
     /// Puts a layout of a newer configuration into force.
-    pub(super) fn reconfigure(
-        &mut self,
-        layout: &Arc<ScopeLayout>,
-        queue_max: usize,
-        now: Moment,
-    ) {
+    pub(super) fn reconfigure(&mut self, layout: &Arc<ScopeLayout>, queue_max: usize, now: Moment) {
         let before = self.configuration;
         for (number, place) in layout.places.iter().enumerate() {
             if place.since <= before {

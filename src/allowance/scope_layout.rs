@@ -166,9 +166,9 @@ impl ScopeLayout {
         for Member { upstream, .. } in members {
             let mut all = 0;
             for (order, template) in templates_of(upstream).enumerate() {
-                let number = next.place(&template, used, versions).ok_or_else(|| {
-                    ScopesExhausted { upstream: Arc::clone(&upstream.name) }
-                })?;
+                let number = next
+                    .place(&template, used, versions)
+                    .ok_or_else(|| ScopesExhausted { upstream: Arc::clone(&upstream.name) })?;
                 if order == 0 {
                     all = number;
                 }
@@ -219,7 +219,8 @@ impl ScopeLayout {
 
     /// The number of the scope of this kind and name.
     fn number_of(&self, template: &ScopeTemplate) -> Option<u8> {
-        let serves = |place: &ScopePlace| place.retired.is_none() && place.template.is_for(template);
+        let serves =
+            |place: &ScopePlace| place.retired.is_none() && place.template.is_for(template);
         self.places.iter().position(serves).map(number)
     }
 
@@ -312,8 +313,7 @@ impl UpstreamNeeds {
 
     /// What a call needs of its client's own limit.
     pub(super) fn client_request(&self, scheduling: Scheduling) -> SlotRequest {
-        let request =
-            SlotRequest::new(self.always, self.upstream, PathId::default(), scheduling);
+        let request = SlotRequest::new(self.always, self.upstream, PathId::default(), scheduling);
         request.of_configuration(self.version)
     }
 }

@@ -91,7 +91,9 @@ impl Reloader {
                     errors = errors.len(),
                     "reload refused: the configuration is faulty, and the former one stays in force"
                 );
-                errors.iter().for_each(|error| tracing::error!(code = error.code, "{}", error.text));
+                errors
+                    .iter()
+                    .for_each(|error| tracing::error!(code = error.code, "{}", error.text));
             }
         }
         result
@@ -123,9 +125,8 @@ impl Reloader {
         }));
         let (level, tokens) = (settings.telemetry.level.clone(), settings.admin.token.clone());
         let generation = state.generation.renewed(settings);
-        let generation = generation.map_err(|error| {
-            vec![ReloadError { code: "scopes", text: error.to_string() }]
-        })?;
+        let generation = generation
+            .map_err(|error| vec![ReloadError { code: "scopes", text: error.to_string() }])?;
         for (worker, gateway) in self.gateways.iter().enumerate() {
             gateway.replace(generation.gateway_after(worker, &gateway.get()));
         }

@@ -217,4 +217,3 @@ impl RunningGateway {
         server::serve_until_stopped(&mut self.workers, stop, shutdown, *clock, drain).await
     }
 }
-

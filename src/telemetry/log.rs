@@ -244,8 +244,10 @@ pub(super) mod tests {
                 assert!(level.set("evenkeel=loud").is_err());
             });
         });
-        let messages: Vec<Value> =
-            text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["message"].clone()).collect();
+        let messages: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["message"].clone())
+            .collect();
         assert_eq!(messages, ["debug is next", "warn follows", "warn is next"]);
     }
 

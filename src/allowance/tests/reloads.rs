@@ -153,9 +153,8 @@ async fn holds_live_on_and_are_released_by_their_number() {
 async fn numbers_of_scopes_are_used_again_when_no_older_call_is_left() {
     let clock = Clock::start();
     let of = |turn: usize| {
-        let allowances = (0..20).map(|number| {
-            named(&format!("a{turn}_{number}"), &window(50, MINUTE, PLAIN))
-        });
+        let allowances =
+            (0..20).map(|number| named(&format!("a{turn}_{number}"), &window(50, MINUTE, PLAIN)));
         [upstream("vendor", allowances.collect())]
     };
     let mut latest = accounts(&of(0), clock);

@@ -268,9 +268,7 @@ impl Scrape {
             let all = || self.counters(upstream).map(|counters| &counters.problems);
             write_problems(&mut family, name, all)
         })?;
-        write_problems(&mut family, "", || {
-            self.shards.iter().map(|shard| &shard.worker.problems)
-        })?;
+        write_problems(&mut family, "", || self.shards.iter().map(|shard| &shard.worker.problems))?;
         let plain: [(Metric, CounterOf); 3] = [
             (table::THROTTLED, |counters| &counters.throttled),
             (table::UNEXPECTED, |counters| &counters.throttled_unexpectedly),
