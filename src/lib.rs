@@ -49,8 +49,8 @@
 //! that does not wait needs no other thread. The control thread handles signals, the drain, the
 //! [`admin`] listener and reloads: `cli/reload.rs` builds everything anew from a changed
 //! configuration, continues accounts, connections and counters, and gives each worker another
-//! gateway; calls under way keep theirs. `server/service.rs` connects the two sides: it hands requests to the
-//! gateway.
+//! gateway; calls under way keep theirs. `server/service.rs` connects the two sides: it hands
+//! requests to the gateway.
 //!
 //! # The life of a call
 //!

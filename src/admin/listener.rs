@@ -40,7 +40,8 @@ pub struct AdminListener {
 }
 
 impl AdminListener {
-    /// Binds the address; connections wait until [`serve`](Self::serve). A reload exchanges `state`.
+    /// Binds the address; connections wait until [`serve`](Self::serve). A reload exchanges
+    /// `state`.
     ///
     /// # Errors
     /// The address is in use or not permitted; the message names it.

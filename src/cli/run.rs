@@ -1,8 +1,8 @@
 //! `evenkeel run`: serves in the foreground until a stop signal.
 //!
 //! The main thread is the control thread, with signals, drain and the admin listener. Calls are
-//! served by worker threads, each with a [`CurrentGateway`] of its own. Daemonising, pid files and working
-//! directories are left to the service manager.
+//! served by worker threads, each with a [`CurrentGateway`] of its own. Daemonising, pid files and
+//! working directories are left to the service manager.
 
 use std::fmt::Display;
 use std::io::{self, Write};
