@@ -91,12 +91,12 @@ impl fmt::Display for Bottleneck {
 impl AccountState {
     /// What keeps a call waiting now: of the scopes it needs, the one that has a slot last.
     pub(super) fn bottleneck(&mut self, request: &SlotRequest, now: Moment) -> Bottleneck {
-        let ahead = self.most_ahead(request);
         let last = members(request.scopes).max_by_key(|number| {
             let scope = &mut self.scopes[*number];
-            let closed = scope.check_hold(now).is_err() || scope.check_slot(now).is_err();
+            let closed = scope.check_hold(now).is_err() || scope.check_slot(now, request.costs).is_err();
             let waiting: u32 = scope.waiting.iter().sum();
-            (scope.estimate(now, ahead.saturating_add(1)), closed, waiting)
+            let ahead = scope.units_ahead(request.priority);
+            (scope.estimate(now, ahead, request.costs), closed, waiting)
         });
         let number = last.unwrap_or(usize::from(request.upstream.all));
         let scope = &mut self.scopes[number];
@@ -104,7 +104,7 @@ impl AccountState {
             BottleneckKind::Hold(hold.cause)
         } else if scope.is_enforced_allowance() && scope.window().is_none() {
             BottleneckKind::Concurrency
-        } else if scope.slow_start_mut().is_some() || scope.check_slot(now).is_ok() {
+        } else if scope.slow_start_mut().is_some() || scope.check_slot(now, request.costs).is_ok() {
             BottleneckKind::Pace
         } else {
             BottleneckKind::Allowance

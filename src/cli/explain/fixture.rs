@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
-use crate::allowance::{AccountRule, Allowance, Grant, Mode, Spread};
+use crate::allowance::{AccountRule, Allowance, CostClass, Grant, Mode, Settles, Spread};
 use crate::config::Settings;
 use crate::dialect::{Dialect, Extract, HoldRule, Replay, Rule, RuleScope, When};
 use crate::outcome::{Code, HoldCause};
@@ -103,6 +103,8 @@ fn hourly() -> Allowance {
         counts: None,
         exempt: vec![login],
         mode: Mode::Enforce,
+        cost_class: CostClass::CALLS,
+        settles: Settles::AtHead,
         linger: Duration::from_secs(1),
     }
 }
@@ -144,6 +146,7 @@ fn dialect() -> Dialect {
         documentation: None,
         support: None,
         attempt_timeout: Some(seconds(60)),
+        spreads_evenly: false,
         extract: Extract::default(),
         own: None,
         rules: vec![throttled()],

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 
 use super::upstream::{Attempt, ExchangeScript, ScriptedUpstream};
-use crate::allowance::{AccountRule, Allowance, Grant, Mode, Spread};
+use crate::allowance::{AccountRule, Allowance, CostClass, Grant, Mode, Settles, Spread};
 use crate::clock::Clock;
 use crate::gateway::{
     AddKey, CallPolicy, ClientAddress, ClientBodyError, ClientConnection, Drain, ErrorShape,
@@ -136,6 +136,8 @@ pub(super) fn window(name: &str, limit: u32, seconds: u64, spread: Spread) -> Al
         counts: None,
         exempt: Vec::new(),
         mode: Mode::Enforce,
+        cost_class: CostClass::CALLS,
+        settles: Settles::AtHead,
         linger: Duration::from_secs(1),
     }
 }
