@@ -288,7 +288,9 @@ impl AccountState {
         for number in members(request.scopes) {
             let scope = &mut self.scopes[number];
             if scope.observes() {
-                if scope.check_slot(now, request.costs).is_err() || scope.take_turn(now, request.costs).is_err() {
+                if scope.check_slot(now, request.costs).is_err()
+                    || scope.take_turn(now, request.costs).is_err()
+                {
                     would_wait = true;
                 } else {
                     taken |= 1 << number;

@@ -93,7 +93,8 @@ impl AccountState {
     pub(super) fn bottleneck(&mut self, request: &SlotRequest, now: Moment) -> Bottleneck {
         let last = members(request.scopes).max_by_key(|number| {
             let scope = &mut self.scopes[*number];
-            let closed = scope.check_hold(now).is_err() || scope.check_slot(now, request.costs).is_err();
+            let closed =
+                scope.check_hold(now).is_err() || scope.check_slot(now, request.costs).is_err();
             let waiting: u32 = scope.waiting.iter().sum();
             let ahead = scope.units_ahead(request.priority);
             (scope.estimate(now, ahead, request.costs), closed, waiting)

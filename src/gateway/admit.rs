@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::allowance::{
-    Admission, Bottleneck, BottleneckKind, Refusal, RefusalReason, Scheduling, Settlement,
-    Slot, Waiting,
+    Admission, Bottleneck, BottleneckKind, Refusal, RefusalReason, Scheduling, Settlement, Slot,
+    Waiting,
 };
 use crate::telemetry::{LimitOf, SlotResult};
 use crate::time::Moment;
