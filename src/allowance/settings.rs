@@ -68,6 +68,23 @@ pub struct Allowance {
     pub linger: Duration,
 }
 
+impl Allowance {
+    /// One that counts every call as one, and is enforced.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, grant: Grant, linger: Duration) -> Self {
+        Self {
+            name: name.into(),
+            grant,
+            counts: None,
+            exempt: Vec::new(),
+            mode: Mode::Enforce,
+            cost_class: CostClass::CALLS,
+            settles: Settles::AtHead,
+            linger,
+        }
+    }
+}
+
 /// When it is known what a call has used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Settles {

@@ -59,7 +59,7 @@ pub(super) struct Scope {
 
 #[derive(Debug)]
 enum ScopeState {
-    Window(WindowLimit),
+    Window(Box<WindowLimit>),
     Concurrency(ConcurrencyLimit),
     SlowStart(SlowStart),
     Upstream(Box<UpstreamState>),
@@ -143,7 +143,7 @@ impl Scope {
                 ScopeState::Concurrency(ConcurrencyLimit::new(limit, linger))
             }
             Grant::Window { limit, window, spread, .. } => {
-                ScopeState::Window(WindowLimit::new(limit, window, spread))
+                ScopeState::Window(Box::new(WindowLimit::new(limit, window, spread)))
             }
         };
         let cost_class = allowance.cost_class;
@@ -197,7 +197,7 @@ impl Scope {
         }
     }
 
-    pub(super) const fn window_mut(&mut self) -> Option<&mut WindowLimit> {
+    pub(super) fn window_mut(&mut self) -> Option<&mut WindowLimit> {
         match &mut self.state {
             ScopeState::Window(window) => Some(window),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
@@ -205,7 +205,7 @@ impl Scope {
     }
 
     /// The length of its window.
-    pub(super) const fn window(&self) -> Option<Duration> {
+    pub(super) fn window(&self) -> Option<Duration> {
         match &self.state {
             ScopeState::Window(window) => Some(window.length()),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
@@ -213,7 +213,7 @@ impl Scope {
     }
 
     /// The configured limit of its window.
-    pub(super) const fn configured_limit(&self) -> Option<u32> {
+    pub(super) fn configured_limit(&self) -> Option<u32> {
         match &self.state {
             ScopeState::Window(window) => Some(window.configured()),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
@@ -221,7 +221,7 @@ impl Scope {
     }
 
     /// How many units a call takes here. Where nothing is counted per window, it is one call.
-    pub(super) const fn units(&self, costs: Costs) -> u32 {
+    pub(super) fn units(&self, costs: Costs) -> u32 {
         match &self.state {
             ScopeState::Window(_) => costs.of(self.cost_class),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => 1,

@@ -22,16 +22,8 @@ const LINGER: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn window(limit: u32, window: Duration, spread: Spread) -> Allowance {
-    Allowance {
-        name: "all".into(),
-        grant: Grant::Window { limit, window, spread, arrival_guard: None },
-        counts: None,
-        exempt: Vec::new(),
-        mode: Mode::Enforce,
-        cost_class: CostClass::CALLS,
-        settles: Settles::AtHead,
-        linger: LINGER,
-    }
+    let grant = Grant::Window { limit, window, spread, arrival_guard: None };
+    Allowance::new("all", grant, LINGER)
 }
 
 fn accounts_of(allowances: Vec<Allowance>, clock: Clock) -> Arc<Accounts> {

@@ -1,11 +1,10 @@
 //! What a vendor grants, and the limits of clients.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::policy::matcher;
 use super::reader::{Resolver, Scope};
-use crate::allowance::{Allowance, CostClass, Grant, Mode, Settles, Spread};
+use crate::allowance::{Allowance, CostClass, Grant, Settles, Spread};
 use crate::config::diagnostic::{Diagnostic, DiagnosticCode};
 use crate::config::format::{Length, Limit};
 use crate::config::item::Field;
@@ -167,15 +166,6 @@ impl<'a> Resolver<'a> {
             spread: self.spread(scope, limit, None),
             arrival_guard: Some(Duration::ZERO),
         };
-        Some(Allowance {
-            name: Arc::from(name),
-            grant,
-            counts: None,
-            exempt: Vec::new(),
-            mode: Mode::Enforce,
-            cost_class: CostClass::CALLS,
-            settles: Settles::AtHead,
-            linger: Duration::ZERO,
-        })
+        Some(Allowance::new(name, grant, Duration::ZERO))
     }
 }
