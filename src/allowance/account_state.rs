@@ -3,8 +3,10 @@
 //! A pure state machine; time and chance are arguments. A grant is all or nothing: a call gets a
 //! slot of every scope it needs, or none. The steps that settle slots are in `settle.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::bottleneck::{Bottleneck, BottleneckKind};
 use super::hold::Hold;
 use super::queue::{Queue, Ticket};
 use super::refusal::{Refusal, RefusalReason};
@@ -140,6 +142,30 @@ impl AccountState {
             None => RefusalReason::Exhausted { bottleneck: self.bottleneck(request, now) },
         };
         Refusal { reason, retry_after }
+    }
+
+    /// What keeps a call waiting now: of the scopes it needs, the one that has a slot last.
+    pub(super) fn bottleneck(&mut self, request: &SlotRequest, now: Moment) -> Bottleneck {
+        let last = members(request.scopes).max_by_key(|number| {
+            let scope = &mut self.scopes[*number];
+            let closed =
+                scope.check_hold(now).is_err() || scope.check_slot(now, request.costs).is_err();
+            let waiting: u32 = scope.waiting.iter().sum();
+            let ahead = scope.units_ahead(request.priority);
+            (scope.estimate(now, ahead, request.costs), closed, waiting)
+        });
+        let number = last.unwrap_or(usize::from(request.upstream.all));
+        let scope = &mut self.scopes[number];
+        let kind = if let Some(hold) = &scope.hold {
+            BottleneckKind::Hold(hold.cause)
+        } else if scope.is_enforced_allowance() && scope.window().is_none() {
+            BottleneckKind::Concurrency
+        } else if scope.slow_start_mut().is_some() || scope.check_slot(now, request.costs).is_ok() {
+            BottleneckKind::Pace
+        } else {
+            BottleneckKind::Allowance
+        };
+        Bottleneck { kind, name: Arc::clone(&scope.name) }
     }
 
     pub(super) fn longest_hold(&self, scopes: u64) -> Option<Hold> {

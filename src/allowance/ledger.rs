@@ -2,10 +2,10 @@
 //! An attempt occupies as many units as it costs, most of them one.
 //!
 //! A unit is occupied from before the first byte of its attempt until one window after the attempt
-//! settled. Of any attempts that cost more than N together, the one that is sent last finds the units
-//! of all others occupied, at whatever moment between request and response the vendor counted them.
-//! So no window of the vendor's contains more than N units, and no clocks have to agree. The tests
-//! check it with random schedules against a vendor that counts late.
+//! settled. Of any attempts that cost more than N together, the one that is sent last finds the
+//! units of all others occupied, at whatever moment between request and response the vendor counted
+//! them. So no window of the vendor's contains more than N units, and no clocks have to agree. The
+//! tests check it with random schedules against a vendor that counts late.
 //!
 //! All arithmetic is in whole nanoseconds and rounds towards a later release.
 

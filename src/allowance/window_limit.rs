@@ -225,8 +225,8 @@ impl WindowLimit {
         }
     }
 
-    /// Sets the pace to a part of the full one. If units are not spread evenly, a pace is added until
-    /// the full speed is recovered.
+    /// Sets the pace to a part of the full one. If units are not spread evenly, a pace is added
+    /// until the full speed is recovered.
     pub(super) fn set_speed(&mut self, sixteenths: u8, now: Moment) {
         self.sixteenths = sixteenths;
         match (&mut self.pace, self.spread) {
