@@ -43,8 +43,18 @@ pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
         BodyFormat::Empty | BodyFormat::Unreadable => Facts::default(),
     };
     facts.message = facts.message.or_else(|| guesser.status_phrase(&document.tree, DEPTH_MAX));
+    facts.message = facts.message.map(last_of_traceback);
     of_headers(head, &mut facts);
     facts
+}
+
+/// The error at the end of a traceback of Python; any other text as it is.
+fn last_of_traceback(text: String) -> String {
+    if !text.starts_with("Traceback (most recent call last)") {
+        return text;
+    }
+    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+    last.map(str::to_owned).unwrap_or(text)
 }
 
 /// The headers that name an error: `x-amzn-errortype`, `x-acme-error-code`, `x-error-message`.
@@ -212,7 +222,7 @@ impl Guesser {
         let errors =
             members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(|member| {
                 let text = member.value.as_str()?;
-                let said = weight(text) == Weight::Sentence && !is_phrase(text, self.status);
+                let said = weight(text) == Weight::Sentence && !names::is_any_phrase(text);
                 said.then_some((member, text))
             });
         let listed = listed.chain(ending).filter_map(|member| self.told(member));
@@ -221,6 +231,13 @@ impl Guesser {
         for (place, (_, text)) in texts.iter().enumerate() {
             if best.is_none_or(|best| weight(text) > weight(texts[best].1)) {
                 best = Some(place);
+            }
+        }
+        // The phrase of a status that is not the response's own says something: it is evidence.
+        let phrases = members.named(&["error", "errors", "fault"]);
+        for text in phrases.filter_map(|member| member.value.as_str()) {
+            if names::is_any_phrase(text) && !is_phrase(text, self.status) {
+                keep_beside(text, facts);
             }
         }
         let Some(best) = best else { return };
@@ -269,8 +286,13 @@ impl Guesser {
         });
         let ids = members.named(&["id"]).filter_map(|member| {
             let text = member.value.as_str()?;
-            let named = text.contains(['_', '-']) && !text.contains(|c: char| c.is_ascii_digit());
-            (named && is_word(text)).then(|| (member, text.to_owned()))
+            let digits = text.contains(|c: char| c.is_ascii_digit());
+            let named = !digits && text.contains(['_', '-']);
+            // The id of an error itself, in capitals.
+            let outer = member.parent.rsplit('/').next().unwrap_or_default();
+            let shouted = text.len() > 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+            let is_code = named || shouted && Members::is_envelope(outer);
+            (is_code && is_word(text)).then(|| (member, text.to_owned()))
         });
         let mut found = named.chain(error).chain(kinds).chain(ids);
         let first = found.next();
@@ -375,7 +397,7 @@ impl Guesser {
         }
     }
 
-    /// The text of `error` where it only repeats the status: a message when there is no other.
+    /// The text of `error` where it is the phrase of a status: a message when there is no other.
     fn status_phrase(&self, value: &Value, depth: usize) -> Option<String> {
         let depth = depth.checked_sub(1)?;
         let error = match value.as_array() {
@@ -390,7 +412,8 @@ impl Guesser {
             let mut errors = members.named(&["error", "errors", "fault"]);
             let text = errors.find_map(|member| member.value.as_str())?;
             let alone = members.named(&["message", "msg"]).next().is_none();
-            nonempty(text).filter(|text| alone && is_phrase(text, self.status))
+            let phrase = is_phrase(text, self.status) || names::is_any_phrase(text);
+            nonempty(text).filter(|_| alone && phrase)
         })
     }
 }
@@ -445,14 +468,26 @@ fn inner_first(inside: Facts, outside: Facts) -> Facts {
     facts
 }
 
+/// Message and code of one child: those of two would speak of different errors.
 fn promote(facts: &mut Facts) {
-    if facts.message.is_none() {
-        let with_message = || facts.children.iter().filter(|child| child.message.is_some());
-        let general = with_message().find(|child| child.pointer.is_none());
-        let first = general.or_else(|| with_message().next());
-        facts.message = first.and_then(|child| child.message.clone());
-    }
-    if facts.code.is_none() {
+    let said = facts.message.as_deref().map(weight);
+    let sentence = |child: &&ChildError| {
+        let text = child.message.as_deref();
+        text.is_some_and(|text| said.is_none() || weight(text) == Weight::Sentence)
+    };
+    let with_message = || facts.children.iter().filter(sentence);
+    if said.is_none_or(|weight| weight == Weight::Generic)
+        && let Some(child) = with_message()
+            .find(|child| child.pointer.is_none())
+            .or_else(|| with_message().next())
+            .cloned()
+    {
+        if let Some(phrase) = facts.message.take() {
+            keep_beside(&phrase, facts);
+        }
+        (facts.message, facts.message_at) = (child.message, None);
+        facts.code = facts.code.take().or(child.code);
+    } else if facts.code.is_none() {
         facts.code = facts.children.iter().find_map(|child| child.code.clone());
     }
     if let [ChildError { message, code, pointer: None }] = facts.children.as_slice() {

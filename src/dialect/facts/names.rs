@@ -26,9 +26,10 @@ const ENVELOPES: [&str; 12] = [
 ];
 
 /// Messages, the most specific first.
-pub(super) const MESSAGES: [&str; 31] = [
+pub(super) const MESSAGES: [&str; 32] = [
     "message",
     "errormessage",
+    "longmessage",
     "errormsg",
     "msg",
     "errordescription",
@@ -61,7 +62,7 @@ pub(super) const MESSAGES: [&str; 31] = [
 ];
 
 /// The ends of further names of messages: `state_message`, `messageTxt`, `MsgErro`.
-pub(super) const MESSAGE_ENDS: [&str; 12] = [
+pub(super) const MESSAGE_ENDS: [&str; 22] = [
     "message",
     "msg",
     "messagetxt",
@@ -74,6 +75,16 @@ pub(super) const MESSAGE_ENDS: [&str; 12] = [
     "errorreason",
     "explanation",
     "statusinfo",
+    "desc",
+    "errordetail",
+    "errordetails",
+    "failurereason",
+    "failreason",
+    "errorstring",
+    "errorstr",
+    "errorinfo",
+    "errortitle",
+    "errtext",
 ];
 
 /// Names that hold a code and nothing else, the most specific first.
@@ -266,6 +277,22 @@ pub(super) const CHILD_FIELDS: [&str; 14] = [
     "target",
 ];
 
+/// The ends of further names of lists: `subErrors`, `constraintViolations`.
+pub(super) const LIST_ENDS: [&str; 9] = [
+    "errors",
+    "errorlist",
+    "errordetails",
+    "violations",
+    "failures",
+    "faults",
+    "problems",
+    "invalidparams",
+    "invalidfields",
+];
+
+/// Names of lists that may as well repeat what was sent.
+pub(super) const LOOSE_LISTS: [&str; 4] = ["fields", "params", "parameters", "inputs"];
+
 /// Names of lists that belong to no field.
 pub(super) const NO_FIELDS: [&str; 14] = [
     "nonfielderrors",
@@ -346,7 +373,8 @@ impl<'a> Members<'a> {
 
     /// The object that holds the error itself: `{"error": {…}}` and its kin.
     pub(super) fn envelope(&self) -> Option<Member<'_, 'a>> {
-        self.named(&ENVELOPES).find(|member| member.value.is_object())
+        let named = self.named(&ENVELOPES).find(|member| member.value.is_object());
+        named.or_else(|| self.named(&["errors"]).find(|member| is_one_error(member.value)))
     }
 
     /// The members of the first member of this name that is an object.
@@ -362,6 +390,20 @@ impl<'a> Members<'a> {
         pointers.push(member.at());
         Some(text)
     }
+}
+
+/// Whether an object is one error under a name for several, not a map from fields to messages: it
+/// has a message, and beside it nothing or a code.
+pub(super) fn is_one_error(value: &Value) -> bool {
+    let Some(map) = value.as_object() else { return false };
+    let text = |ends: &[&str], fits: &dyn Fn(&str) -> bool| {
+        map.iter().take(MEMBERS_MAX).any(|(name, value)| {
+            let name = plain(name);
+            ends.iter().any(|end| name.ends_with(end)) && scalar(value).is_some_and(|it| fits(&it))
+        })
+    };
+    text(&["message", "msg"], &|_| true)
+        && (map.len() == 1 || text(&["code", "errno", "errornumber"], &is_word))
 }
 
 /// A name in one spelling; AWS's `__type` is not the `type` of others.
@@ -411,6 +453,14 @@ pub(super) fn is_phrase(text: &str, status: u16) -> bool {
     let joined = |phrase: &str| phrase.contains(' ') && !text.contains(' ');
     let is_phrase = |phrase: &str| !joined(phrase) && plain(phrase) == plain(text);
     !shouted && phrase.is_some_and(is_phrase)
+}
+
+/// Whether a text is the reason phrase of some status in several words.
+pub(super) fn is_any_phrase(text: &str) -> bool {
+    let text = text.trim().trim_end_matches(['.', '!']);
+    let phrase = |status| StatusCode::from_u16(status).ok()?.canonical_reason();
+    text.contains(' ')
+        && (400..=511).filter_map(phrase).any(|phrase| phrase.eq_ignore_ascii_case(text))
 }
 
 /// Words and phrases that say only that there was an error, or repeat some status.
