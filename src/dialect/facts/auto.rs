@@ -8,12 +8,13 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-use super::names::{self, Member, Members, is_phrase, is_word};
+use super::names::{self, Member, Members, is_word};
 use super::values::{escaped, nonempty, scalar};
 use super::weight::{
-    BESIDE_BYTES_MAX, BESIDE_MAX, Weight, keep_beside, may_map_fields, message_text, weight,
+    BESIDE_BYTES_MAX, BESIDE_MAX, Weight, is_any_phrase, is_generic, is_phrase, is_success,
+    keep_beside, last_of_traceback, may_map_fields, message_text, weight,
 };
-use super::{children, soap};
+use super::{children, soap, text};
 use crate::dialect::document::{BodyFormat, Document, json};
 use crate::outcome::{ChildError, Facts, ResponseHead};
 
@@ -34,11 +35,15 @@ pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
                 Some(text) => (Some(text), ""),
                 None => (member("message"), "/message"),
             };
-            let message = message.and_then(nonempty);
-            let message_at = message.as_ref().map(|_| at.to_owned());
-            let code = member("code").map(str::to_owned);
-            let code_at = code.as_ref().map(|_| "/code".to_owned());
-            Facts { message, message_at, code, code_at, ..Facts::default() }
+            let line = message.filter(|_| document.format == BodyFormat::Text);
+            let fields = line.and_then(|it| text::in_fields(it, guesser.status));
+            fields.unwrap_or_else(|| {
+                let message = message.and_then(nonempty);
+                let message_at = message.as_ref().map(|_| at.to_owned());
+                let code = member("code").map(str::to_owned);
+                let code_at = code.as_ref().map(|_| "/code".to_owned());
+                Facts { message, message_at, code, code_at, ..Facts::default() }
+            })
         }
         BodyFormat::Empty | BodyFormat::Unreadable => Facts::default(),
     };
@@ -46,15 +51,6 @@ pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
     facts.message = facts.message.map(last_of_traceback);
     of_headers(head, &mut facts);
     facts
-}
-
-/// The error at the end of a traceback of Python; any other text as it is.
-fn last_of_traceback(text: String) -> String {
-    if !text.starts_with("Traceback (most recent call last)") {
-        return text;
-    }
-    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
-    last.map(str::to_owned).unwrap_or(text)
 }
 
 /// The headers that name an error: `x-amzn-errortype`, `x-acme-error-code`, `x-error-message`.
@@ -123,7 +119,7 @@ impl Guesser {
     /// error: `["error", 10020, "limit: invalid"]`.
     fn array(&self, list: &Value, items: &[Value], at: &str, depth: usize) -> Facts {
         if let [Value::String(first), rest @ ..] = items
-            && names::is_generic(first)
+            && is_generic(first)
             && (1..=4).contains(&rest.len())
         {
             let texts = rest.iter().filter_map(Value::as_str);
@@ -222,7 +218,11 @@ impl Guesser {
         let errors =
             members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(|member| {
                 let text = member.value.as_str()?;
-                let said = weight(text) == Weight::Sentence && !names::is_any_phrase(text);
+                // Under a success, the phrase of another status is all there is.
+                let in_success = self.status < 300;
+                let said = (in_success && text.contains(' ')
+                    || weight(text) == Weight::Sentence && !is_any_phrase(text))
+                    && !is_phrase(text, self.status);
                 said.then_some((member, text))
             });
         let listed = listed.chain(ending).filter_map(|member| self.told(member));
@@ -236,7 +236,7 @@ impl Guesser {
         // The phrase of a status that is not the response's own says something: it is evidence.
         let phrases = members.named(&["error", "errors", "fault"]);
         for text in phrases.filter_map(|member| member.value.as_str()) {
-            if names::is_any_phrase(text) && !is_phrase(text, self.status) {
+            if is_any_phrase(text) && !is_phrase(text, self.status) {
                 keep_beside(text, facts);
             }
         }
@@ -257,7 +257,8 @@ impl Guesser {
             "reason" => weight(text) == Weight::Word,
             name => names::KINDS.contains(&name) && names::is_code_word(text),
         };
-        (text.parse() != Ok(self.status) && !coded).then_some((member, text))
+        let fine = self.status < 300 && is_success(text);
+        (text.parse() != Ok(self.status) && !coded && !fine).then_some((member, text))
     }
 
     /// A code by its name; `error` as one word; a kind; a word among the messages.
@@ -267,7 +268,9 @@ impl Guesser {
             let text = scalar(value).filter(|text| self.is_code(text))?;
             (message != Some(text.as_str())).then_some(text)
         };
-        let foreign = |name: &str| names::NO_CODES.contains(&name) || names::KINDS.contains(&name);
+        let foreign = |name: &str| {
+            names::NO_CODES.iter().any(|end| name.ends_with(end)) || names::KINDS.contains(&name)
+        };
         let ending = members.ending(&names::CODE_ENDS, &names::CODES);
         let named = members.named(&names::CODES).chain(ending.filter(|it| !foreign(it.plain)));
         let named = named.filter_map(|member| Some((member, code_text(member.value)?)));
@@ -329,11 +332,13 @@ impl Guesser {
             "system",
             "about:blank",
             "-1",
-            "0",
         ];
         let repeats = text.parse() == Ok(self.status) || names::is_status_page(text);
+        let fine = self.status < 300 && is_success(text);
         !repeats
+            && !fine
             && !text.contains(char::is_whitespace)
+            && !text.bytes().all(|byte| byte == b'0')
             && !decoy.iter().any(|it| text.eq_ignore_ascii_case(it))
     }
 
@@ -412,7 +417,7 @@ impl Guesser {
             let mut errors = members.named(&["error", "errors", "fault"]);
             let text = errors.find_map(|member| member.value.as_str())?;
             let alone = members.named(&["message", "msg"]).next().is_none();
-            let phrase = is_phrase(text, self.status) || names::is_any_phrase(text);
+            let phrase = is_phrase(text, self.status) || is_any_phrase(text);
             nonempty(text).filter(|_| alone && phrase)
         })
     }
@@ -442,7 +447,7 @@ impl Guesser {
             let repeats = |code: &String| code.parse() == Ok(self.status);
             child.code = child.code.take().filter(|code| !repeats(code));
         }
-        promote(facts);
+        children::promote(facts);
     }
 }
 
@@ -466,34 +471,4 @@ fn inner_first(inside: Facts, outside: Facts) -> Facts {
         keep_beside(&outer, &mut facts);
     }
     facts
-}
-
-/// Message and code of one child: those of two would speak of different errors.
-fn promote(facts: &mut Facts) {
-    let said = facts.message.as_deref().map(weight);
-    let sentence = |child: &&ChildError| {
-        let text = child.message.as_deref();
-        text.is_some_and(|text| said.is_none() || weight(text) == Weight::Sentence)
-    };
-    let with_message = || facts.children.iter().filter(sentence);
-    if said.is_none_or(|weight| weight == Weight::Generic)
-        && let Some(child) = with_message()
-            .find(|child| child.pointer.is_none())
-            .or_else(|| with_message().next())
-            .cloned()
-    {
-        if let Some(phrase) = facts.message.take() {
-            keep_beside(&phrase, facts);
-        }
-        (facts.message, facts.message_at) = (child.message, None);
-        facts.code = facts.code.take().or(child.code);
-    } else if facts.code.is_none() {
-        facts.code = facts.children.iter().find_map(|child| child.code.clone());
-    }
-    if let [ChildError { message, code, pointer: None }] = facts.children.as_slice() {
-        let repeats = *message == facts.message && (code.is_none() || *code == facts.code);
-        if repeats {
-            facts.children.clear();
-        }
-    }
 }

@@ -7,7 +7,7 @@ use super::names::{
     Members, NO_FIELDS, plain,
 };
 use super::values::{as_pointer, escaped, nonempty, pointer_of_steps};
-use super::weight::{Weight, message_text, weight};
+use super::weight::{Weight, keep_beside, message_text, weight};
 use crate::outcome::{CHILDREN_MAX, ChildError, Facts};
 
 const DEPTH_MAX: usize = 6;
@@ -95,6 +95,36 @@ pub(super) fn of_field_map(map: &Map<String, Value>, at: &str, facts: &mut Facts
     let named = !at.is_empty();
     if named || map.values().all(|value| value.is_array() || value.is_object()) {
         walk.map(map, at, "", DEPTH_MAX);
+    }
+}
+
+/// Message and code of one child: those of two would speak of different errors.
+pub(super) fn promote(facts: &mut Facts) {
+    let said = facts.message.as_deref().map(weight);
+    let sentence = |child: &&ChildError| {
+        let text = child.message.as_deref();
+        text.is_some_and(|text| said.is_none() || weight(text) == Weight::Sentence)
+    };
+    let with_message = || facts.children.iter().filter(sentence);
+    if said.is_none_or(|weight| weight == Weight::Generic)
+        && let Some(child) = with_message()
+            .find(|child| child.pointer.is_none())
+            .or_else(|| with_message().next())
+            .cloned()
+    {
+        if let Some(phrase) = facts.message.take() {
+            keep_beside(&phrase, facts);
+        }
+        (facts.message, facts.message_at) = (child.message, None);
+        facts.code = facts.code.take().or(child.code);
+    } else if facts.code.is_none() {
+        facts.code = facts.children.iter().find_map(|child| child.code.clone());
+    }
+    if let [ChildError { message, code, pointer: None }] = facts.children.as_slice() {
+        let repeats = *message == facts.message && (code.is_none() || *code == facts.code);
+        if repeats {
+            facts.children.clear();
+        }
     }
 }
 

@@ -425,8 +425,14 @@ fn codes_of<'e>(evidence: &'e Evidence<'e>) -> Vec<codes::Code<'e>> {
     let codes = facts.code.as_deref().into_iter().chain(children).chain(policy);
     let worded =
         |code: &&str| code.contains(|c: char| c.is_ascii_alphabetic()) && !code.contains("://");
-    let codes = codes.chain(beside).chain(message).filter(worded);
-    codes.take(CODES_MAX).map(codes::Code::of).collect()
+    let mut found: Vec<codes::Code<'e>> = Vec::new();
+    for code in codes.chain(beside).chain(message).filter(worded) {
+        // Single errors often have the same code.
+        if found.len() < CODES_MAX && !found.iter().any(|known| known.written == code) {
+            found.push(codes::Code::of(code));
+        }
+    }
+    found
 }
 
 fn matched(what: &Regex, text: &str) -> Option<Sign> {
