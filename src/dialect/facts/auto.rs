@@ -16,7 +16,7 @@ use super::weight::{
 };
 use super::{children, soap, text};
 use crate::dialect::document::{BodyFormat, Document, json};
-use crate::outcome::{ChildError, Facts, ResponseHead};
+use crate::outcome::{Facts, ResponseHead};
 
 /// Envelopes and wrappers inside each other that are opened.
 const DEPTH_MAX: usize = 10;

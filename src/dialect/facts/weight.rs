@@ -81,11 +81,15 @@ pub(super) fn is_phrase(text: &str, status: u16) -> bool {
     !shouted && phrase.is_some_and(is_phrase)
 }
 
+/// Bytes of a reason phrase.
+const PHRASE_BYTES_MAX: usize = 40;
+
 /// Whether a text is the reason phrase of some status in several words.
 pub(super) fn is_any_phrase(text: &str) -> bool {
     let text = text.trim().trim_end_matches(['.', '!']);
     let phrase = |status| StatusCode::from_u16(status).ok()?.canonical_reason();
-    text.contains(' ')
+    text.len() <= PHRASE_BYTES_MAX
+        && text.contains(' ')
         && (400..=511).filter_map(phrase).any(|phrase| phrase.eq_ignore_ascii_case(text))
 }
 
