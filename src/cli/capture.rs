@@ -61,18 +61,18 @@ impl Capture {
     /// heads the last counts: curl writes interim responses, a proxy's and redirects before it.
     #[must_use]
     pub fn parse(bytes: Vec<u8>) -> Option<Self> {
-        let mut capture = Self::parse_first(bytes.into())?;
+        let mut capture = Self::parse_first(&bytes.into())?;
         for _ in 0..HEADS_MAX {
             if !capture.body.starts_with(b"HTTP/") {
                 break;
             }
-            let Some(next) = Self::parse_first(capture.body.clone()) else { break };
+            let Some(next) = Self::parse_first(&capture.body) else { break };
             capture = next;
         }
         Some(capture)
     }
 
-    fn parse_first(bytes: Bytes) -> Option<Self> {
+    fn parse_first(bytes: &Bytes) -> Option<Self> {
         let blank_line = |blank: &[u8]| {
             let place = bytes.windows(blank.len()).position(|window| window == blank)?;
             Some((place, place + blank.len()))

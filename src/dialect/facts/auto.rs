@@ -11,9 +11,10 @@ use serde_json::{Map, Value};
 use super::names::{self, Member, Members, is_phrase, is_word};
 use super::values::{escaped, nonempty, scalar};
 use super::weight::{
-    BESIDE_BYTES_MAX, BESIDE_MAX, Weight, keep_beside, may_map_fields, message_text, weight,
+    BESIDE_BYTES_MAX, BESIDE_MAX, Weight, is_generic, is_success, keep_beside, may_map_fields,
+    message_text, weight,
 };
-use super::{children, soap};
+use super::{children, soap, text};
 use crate::dialect::document::{BodyFormat, Document, json};
 use crate::outcome::{ChildError, Facts, ResponseHead};
 
@@ -34,11 +35,15 @@ pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
                 Some(text) => (Some(text), ""),
                 None => (member("message"), "/message"),
             };
-            let message = message.and_then(nonempty);
-            let message_at = message.as_ref().map(|_| at.to_owned());
-            let code = member("code").map(str::to_owned);
-            let code_at = code.as_ref().map(|_| "/code".to_owned());
-            Facts { message, message_at, code, code_at, ..Facts::default() }
+            let line = message.filter(|_| document.format == BodyFormat::Text);
+            let fields = line.and_then(|it| text::in_fields(it, guesser.status));
+            fields.unwrap_or_else(|| {
+                let message = message.and_then(nonempty);
+                let message_at = message.as_ref().map(|_| at.to_owned());
+                let code = member("code").map(str::to_owned);
+                let code_at = code.as_ref().map(|_| "/code".to_owned());
+                Facts { message, message_at, code, code_at, ..Facts::default() }
+            })
         }
         BodyFormat::Empty | BodyFormat::Unreadable => Facts::default(),
     };
@@ -113,7 +118,7 @@ impl Guesser {
     /// error: `["error", 10020, "limit: invalid"]`.
     fn array(&self, list: &Value, items: &[Value], at: &str, depth: usize) -> Facts {
         if let [Value::String(first), rest @ ..] = items
-            && names::is_generic(first)
+            && is_generic(first)
             && (1..=4).contains(&rest.len())
         {
             let texts = rest.iter().filter_map(Value::as_str);
@@ -212,7 +217,10 @@ impl Guesser {
         let errors =
             members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(|member| {
                 let text = member.value.as_str()?;
-                let said = weight(text) == Weight::Sentence && !is_phrase(text, self.status);
+                // Under a success, the phrase of another status is all there is.
+                let phrase = self.status < 300 && text.contains(' ');
+                let said =
+                    (phrase || weight(text) == Weight::Sentence) && !is_phrase(text, self.status);
                 said.then_some((member, text))
             });
         let listed = listed.chain(ending).filter_map(|member| self.told(member));
@@ -240,7 +248,8 @@ impl Guesser {
             "reason" => weight(text) == Weight::Word,
             name => names::KINDS.contains(&name) && names::is_code_word(text),
         };
-        (text.parse() != Ok(self.status) && !coded).then_some((member, text))
+        let fine = self.status < 300 && is_success(text);
+        (text.parse() != Ok(self.status) && !coded && !fine).then_some((member, text))
     }
 
     /// A code by its name; `error` as one word; a kind; a word among the messages.
@@ -250,7 +259,9 @@ impl Guesser {
             let text = scalar(value).filter(|text| self.is_code(text))?;
             (message != Some(text.as_str())).then_some(text)
         };
-        let foreign = |name: &str| names::NO_CODES.contains(&name) || names::KINDS.contains(&name);
+        let foreign = |name: &str| {
+            names::NO_CODES.iter().any(|end| name.ends_with(end)) || names::KINDS.contains(&name)
+        };
         let ending = members.ending(&names::CODE_ENDS, &names::CODES);
         let named = members.named(&names::CODES).chain(ending.filter(|it| !foreign(it.plain)));
         let named = named.filter_map(|member| Some((member, code_text(member.value)?)));
@@ -307,11 +318,13 @@ impl Guesser {
             "system",
             "about:blank",
             "-1",
-            "0",
         ];
         let repeats = text.parse() == Ok(self.status) || names::is_status_page(text);
+        let fine = self.status < 300 && is_success(text);
         !repeats
+            && !fine
             && !text.contains(char::is_whitespace)
+            && !text.bytes().all(|byte| byte == b'0')
             && !decoy.iter().any(|it| text.eq_ignore_ascii_case(it))
     }
 

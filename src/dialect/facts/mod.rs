@@ -9,6 +9,7 @@ mod error_member;
 mod extract;
 mod names;
 mod soap;
+mod text;
 mod values;
 mod weight;
 

@@ -26,7 +26,9 @@ const ENVELOPES: [&str; 12] = [
 ];
 
 /// Messages, the most specific first.
-pub(super) const MESSAGES: [&str; 31] = [
+pub(super) const MESSAGES: [&str; 46] = [
+    "submsg",
+    "submessage",
     "message",
     "errormessage",
     "errormsg",
@@ -36,7 +38,11 @@ pub(super) const MESSAGES: [&str; 31] = [
     "description",
     "errorsummary",
     "errortext",
+    "errtext",
+    "errorstring",
+    "errordetail",
     "faultstring",
+    "shorttext",
     "usermessage",
     "displaymessage",
     "developermessage",
@@ -57,11 +63,21 @@ pub(super) const MESSAGES: [&str; 31] = [
     "moreinformation",
     "note",
     "string",
+    "mensaje",
+    "mensagem",
+    "descripcion",
+    "descricao",
+    "glosa",
+    "meldung",
+    "fehlertext",
+    "libelle",
+    "commentaire",
     "result",
 ];
 
 /// The ends of further names of messages: `state_message`, `messageTxt`, `MsgErro`.
-pub(super) const MESSAGE_ENDS: [&str; 12] = [
+pub(super) const MESSAGE_ENDS: [&str; 23] = [
+    "longmessage",
     "message",
     "msg",
     "messagetxt",
@@ -74,10 +90,21 @@ pub(super) const MESSAGE_ENDS: [&str; 12] = [
     "errorreason",
     "explanation",
     "statusinfo",
+    "errortext",
+    "responsetext",
+    "resulttext",
+    "errdesc",
+    "statusdesc",
+    "resultdesc",
+    "responsedesc",
+    "endesc",
+    "messagecontent",
+    "motivo",
 ];
 
 /// Names that hold a code and nothing else, the most specific first.
-pub(super) const CODES: [&str; 12] = [
+pub(super) const CODES: [&str; 17] = [
+    "subcode",
     "code",
     "errorcode",
     "errcode",
@@ -90,13 +117,17 @@ pub(super) const CODES: [&str; 12] = [
     "codevalue",
     "oauthproblem",
     "num",
+    "codigo",
+    "codereponse",
+    "coderetour",
+    "cstat",
 ];
 
 /// The ends of further names of codes: `serviceErrorCode`, `ECODE`.
 pub(super) const CODE_ENDS: [&str; 4] = ["code", "errno", "messageid", "messagekey"];
 
 /// Codes of something else than an error.
-pub(super) const NO_CODES: [&str; 15] = [
+pub(super) const NO_CODES: [&str; 17] = [
     "httpcode",
     "httpstatuscode",
     "countrycode",
@@ -112,10 +143,12 @@ pub(super) const NO_CODES: [&str; 15] = [
     "barcode",
     "qrcode",
     "authcode",
+    "exitcode",
+    "accesscode",
 ];
 
 /// Names that often hold a code, but may hold a class of errors, or a sentence.
-pub(super) const KINDS: [&str; 20] = [
+pub(super) const KINDS: [&str; 21] = [
     "type",
     "errornumber",
     "errorid",
@@ -133,6 +166,7 @@ pub(super) const KINDS: [&str; 20] = [
     "policyname",
     "errorgroup",
     "errorclass",
+    "errorstatus",
     "tag",
     "class",
     "value",
@@ -185,11 +219,15 @@ pub(super) const REFERENCE_HEADERS: [&str; 14] = [
 ];
 
 /// Lists of single errors, the most specific first.
-pub(super) const LISTS: [&str; 22] = [
+pub(super) const LISTS: [&str; 26] = [
     "errors",
     "errormessages",
     "errormessagelist",
     "error",
+    "errordetails",
+    "errorlist",
+    "errorwrappers",
+    "erros",
     "validationerrors",
     "fielderrors",
     "invalidfields",
@@ -210,7 +248,7 @@ pub(super) const LISTS: [&str; 22] = [
     "messages",
 ];
 
-pub(super) const CHILD_MESSAGES: [&str; 16] = [
+pub(super) const CHILD_MESSAGES: [&str; 21] = [
     "message",
     "msg",
     "detail",
@@ -227,6 +265,11 @@ pub(super) const CHILD_MESSAGES: [&str; 16] = [
     "messagetext",
     "info",
     "msgtext",
+    "errormsg",
+    "errortext",
+    "shorttext",
+    "messagecontent",
+    "erro",
 ];
 
 pub(super) const CHILD_CODES: [&str; 16] = [
@@ -329,14 +372,15 @@ impl<'a> Members<'a> {
         names.iter().flat_map(|wanted| self.iter().filter(move |member| member.plain == *wanted))
     }
 
-    /// The members whose names end so and are in none of the lists.
+    /// The members whose names end so, apart from a number, and are in none of the lists.
     pub(super) fn ending<'m>(
         &'m self,
         ends: &'m [&str],
         except: &'m [&str],
     ) -> impl Iterator<Item = Member<'m, 'a>> + 'm {
         self.iter().filter(|Member { plain, .. }| {
-            ends.iter().any(|end| plain.ends_with(end)) && !except.contains(plain)
+            let name = plain.trim_end_matches(|c: char| c.is_ascii_digit());
+            ends.iter().any(|end| name.ends_with(end)) && !except.contains(plain)
         })
     }
 
@@ -411,42 +455,6 @@ pub(super) fn is_phrase(text: &str, status: u16) -> bool {
     let joined = |phrase: &str| phrase.contains(' ') && !text.contains(' ');
     let is_phrase = |phrase: &str| !joined(phrase) && plain(phrase) == plain(text);
     !shouted && phrase.is_some_and(is_phrase)
-}
-
-/// Words and phrases that say only that there was an error, or repeat some status.
-pub(super) fn is_generic(text: &str) -> bool {
-    let generic = [
-        "error",
-        "errors",
-        "err",
-        "fail",
-        "failed",
-        "failure",
-        "fault",
-        "exception",
-        "nok",
-        "notok",
-        "ok",
-        "success",
-        "badrequest",
-        "unauthorized",
-        "paymentrequired",
-        "forbidden",
-        "notfound",
-        "methodnotallowed",
-        "conflict",
-        "unprocessableentity",
-        "toomanyrequests",
-        "internalservererror",
-        "badgateway",
-        "serviceunavailable",
-        "gatewaytimeout",
-        "notacceptable",
-        "gone",
-        "none",
-        "null",
-    ];
-    text.len() <= 40 && generic.contains(&&*plain(text))
 }
 
 /// Whether a word looks like a code: `MONTHLY_LIMIT`, `rate_limit`, `NotFound`, `E1001`.

@@ -19,13 +19,55 @@ pub(super) enum Weight {
 }
 
 pub(super) fn weight(text: &str) -> Weight {
-    if names::is_generic(text) {
+    if is_generic(text) {
         Weight::Generic
     } else if is_word(text) {
         Weight::Word
     } else {
         Weight::Sentence
     }
+}
+
+/// Words and phrases that say only that there was an error, or repeat some status.
+pub(super) fn is_generic(text: &str) -> bool {
+    let generic = [
+        "error",
+        "errors",
+        "err",
+        "fail",
+        "failed",
+        "failure",
+        "fault",
+        "exception",
+        "nok",
+        "notok",
+        "ok",
+        "success",
+        "badrequest",
+        "unauthorized",
+        "paymentrequired",
+        "forbidden",
+        "notfound",
+        "methodnotallowed",
+        "conflict",
+        "unprocessableentity",
+        "toomanyrequests",
+        "internalservererror",
+        "badgateway",
+        "serviceunavailable",
+        "gatewaytimeout",
+        "notacceptable",
+        "gone",
+        "none",
+        "null",
+    ];
+    text.len() <= 40 && generic.contains(&&*names::plain(text))
+}
+
+/// Whether a text only says that all is well, as the part of a vendor's envelope above an error.
+pub(super) fn is_success(text: &str) -> bool {
+    let words = ["ok", "success", "successful", "true", "200", "20000", "10000"];
+    words.contains(&&*names::plain(text))
 }
 
 /// The text of a message: OData writes `{"lang": …, "value": …}`, others a list of one.

@@ -308,7 +308,8 @@ fn a_device_that_polls_waits_alone() {
     assert_eq!((fast.code, fast.hold, fast.remedy), (InvalidRequest, None, Remedy::Backoff));
     // The client polls, we do not.
     assert_eq!((found.processing, fast.processing), (Processing::Processed, Processing::Processed));
-    let other = classified("auto", 400, &[], r#"{"code":"SlowDown","message":"Reduce your rate."}"#);
+    let other =
+        classified("auto", 400, &[], r#"{"code":"SlowDown","message":"Reduce your rate."}"#);
     assert_eq!(other.code, RateLimited);
     let grant = classified("auto", 400, &[], r#"{"error":"invalid_grant"}"#);
     assert_eq!((grant.code, grant.remedy), (InvalidRequest, Remedy::Final));

@@ -2,6 +2,7 @@
 
 mod guesses;
 mod meanings;
+mod successes;
 
 use std::time::{Duration, SystemTime};
 

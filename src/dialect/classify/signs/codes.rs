@@ -35,7 +35,7 @@ impl<'a> Code<'a> {
 
 /// The words of codes that limit calls.
 #[rustfmt::skip]
-const LIMIT_VOCABULARY: [&str; 182] = [
+const LIMIT_VOCABULARY: [&str; 183] = [
     // The limit and what became of it.
     "limit", "limits", "limited", "limiting", "limiter", "quota", "quotas", "threshold", "count",
     "cap", "caps", "allowance", "max", "maximum", "exceed", "exceeded", "exceeds", "exceeding",
@@ -44,7 +44,7 @@ const LIMIT_VOCABULARY: [&str; 182] = [
     "throttle", "throttled", "throttling", "throttles", "spent", "used", "up", "depleted",
     "insufficient", "not", "enough", "no", "out", "more", "low", "required", "hard", "billing",
     // What is counted.
-    "rate", "ratelimit", "ratelimited", "ratelimits", "request", "requests", "toomanyrequests",
+    "rate", "req", "ratelimit", "ratelimited", "ratelimits", "request", "requests", "toomanyrequests",
     "call", "calls", "query", "queries", "api", "apis", "apiinvocation", "invocation",
     "invocations", "hits", "visit", "visits", "operation", "operations", "connection",
     "connections", "access", "traffic", "usage", "frequency", "throughput", "provisioned",
@@ -99,7 +99,7 @@ pub(super) static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
         r"|rate ?limit(?:ed|s)? ?(?:exceeded\w*|reached|hit|over\w*|violation|error|exception)|rate ?limited|rate exceeded",
         r"|rate limit quota violation|ratelimit quota violation",
         r"|over ?(?:qps|tps|rps|rate|query limit|request limit|call limit|rate limit)|exceed\w* (?:\w+ ){0,2}(?:rate|requests?|calls?|qps|quer(?:y|ies)) ?(?:limits?)?$",
-        r"|slow ?down|spike ?arrest ?violation|flow ?control|flood(?: ?(?:wait|error))?|too ?(?:fast|frequent(?:ly)?)|frequently (?:access|request)|request ?rate ?too ?large|enhance ?your ?calm",
+        r"|max(?:imum)? ?concurren(?:t|cy) ?req\w*|frequency is too high|(?:app|api) call limited|slow ?down|spike ?arrest ?violation|flow ?control|flood(?: ?(?:wait|error))?|too ?(?:fast|frequent(?:ly)?)|frequently (?:access|request)|request ?rate ?too ?large|enhance ?your ?calm",
         r"|(?:rate|requests?|calls?|quer(?:y|ies)|\w*invocations?|api|qps|tps|rps|rpm|traffic|frequency|concurren(?:t|cy)|throughput|usage|access|second(?:ly)?|minute(?:ly)?|hour(?:ly)?|priority)",
         r"(?: (?:per|each|an?|of|in|count|rate|second|minute|hour|call|request)s?){0,3} ?(?:limits?|quota|threshold|rate|count) ?(?:is |was |has been )?(?:exceed\w*|reached|over|hit|surpassed|exhausted|violation)",
         r"|(?:qps|tps|rps|rpm|per (?:second|minute|hour)|minute(?:ly)?|hourly|call|frequency)(?: \w+)? (?:limits?|quota|threshold)",
@@ -154,7 +154,7 @@ pub(super) static CREDENTIAL: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"\b(?:(?:invalid|expired|wrong|bad|revoked|incorrect) ?(?:(?:api|access|auth|refresh|session|security|id|bearer|oauth|user|login|client|app|jwt|web) ){0,2}(?:token|api ?key|access ?key(?: id)?|credentials?|client|grant|session ?(?:id)?|auth|signature|ks|login|password)",
         r"|bad ?key|invalid ?key|token ?(?:expired|revoked|invalid)|api ?key ?(?:invalid|expired|not found)|signature ?(?:does ?not ?match|invalid|mismatch)|checksum ?error",
-        r"|auth(?:entication)? ?(?:failed|failure|error)|unauthenticated|not ?authenticated|no ?login|failed check)(?: |$)",
+        r"|auth(?:entication)? ?(?:fail(?:ed|ure)?|error)|unauthenticated|not ?authenticated|no ?login|failed check)(?: |$)",
     ))
 });
 

@@ -136,7 +136,8 @@ static CREDENTIAL: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:tokens?|keys?|apikey|credentials?|passwords?|user ?names?|login|signature|session|(?:client|merchant|user) ?id",
         r"|client secret|id)",
     );
-    let given = r"(?: (?:you )?(?:(?:have|was|were|is) )?(?:provided|supplied|given|specified|used|sent))?";
+    let given =
+        r"(?: (?:you )?(?:(?:have|was|were|is) )?(?:provided|supplied|given|specified|used|sent))?";
     let things = format!(r"{whose}{what}(?:(?: or | and |/){whose}{what})*");
     let failed = concat!(
         r"(?:user |api )?(?:auth|authentication|authori[sz]ation|login|log-?in|sign-?in)(?: has| is| was)? (?:failed|failure|denied|unsuccessful)",

@@ -29,7 +29,8 @@ pub(super) static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
     let exceeded = concat!(
         r"(?:request|rate|call|api|usage|query|error|hourly)s? (?:limits?|rate|quotas?|count|threshold)",
     );
-    let verbs = r"(?:exceed(?:s|ed|ing)?|surpass(?:es|ed)?|violat(?:es|ed|ing)|(?:reach|hit)(?:ed|ing)?)";
+    let verbs =
+        r"(?:exceed(?:s|ed|ing)?|surpass(?:es|ed)?|violat(?:es|ed|ing)|(?:reach|hit)(?:ed|ing)?)";
     let past = r"(?:been|being|was|were|is|are) (?:throttled|rate[ -]limited)\b";
     let claims = format!(
         concat!(
@@ -67,7 +68,7 @@ const COUNTED: &str = concat!(
     r"|\blimit of \d[\d,.]* (?:(?:api|http|concurrent|free) )?(?:requests|calls|queries)(?: (?:per|an?|each|every|in) [^.\n]{1,30}?)? (?:was |has been |is )?(?:reached|exceeded|hit)\b",
     r"|\b(?:hourly|minutely|per[- ]minute|per[- ]second) limit (?:of [^.\n]{1,60} )?(?:was |has been |is )?(?:reached|exceeded|hit|used up)\b",
     r"|\bmore (?:\w+ )?than (?:is |are )?allowed (?:requests |calls )?per (?:second|minute|hour)\b",
-    r"|\brequests are more than allowed\b",
+    r"|\brequests are more than allowed\b|^\W*(?:app|api|user|request)(?: calls?)? limited\W*$",
     r"|\byou (?:have )?(?:made|sent) \d[\d,.]* (?:requests|calls|queries) [^.\n]{1,40}\b(?:allowed|permitted)\b",
 );
 
@@ -108,7 +109,8 @@ const FOREIGN_THROTTLE: &str = concat!(
     r"|\btroppe (?:richieste|chiamate)\b|\blimite (?:di (?:richieste|chiamate)|breve|orario|al minuto) (?:\w+ )?(?:raggiunto|superato)\b",
     r"|\bte veel (?:verzoeken|aanvragen|aanroepen|requests)\b|\bzbyt wiele (?:żądań|zapytań)\b|слишком много запросов|요청이 너무 많|çok fazla istek",
     r"|(?:请求|访问|操作|调用|發送|请求频率)(?:过于|太|過於)?(?:频繁|頻繁|过快)|请求过多|(?:QPS|qps|频率|并发|流量)[^。，\n]{0,8}(?:超|上限|限制)|限流|触发流控",
-    r"|リクエスト(?:数)?(?:が|は)?(?:多すぎ|上限|制限)",
+    r"|リクエスト(?:数)?(?:が|は)?(?:多すぎ|上限|制限)|요청[^.\n]{0,8}(?:제한|한도|횟수)[^.\n]{0,4}초과|每秒[^。\n]{0,8}(?:上限|超)",
+    r"|\bexcedido o n[uú]mero de (?:acessos|requisições|chamadas)|\bconsumo redundante\b|превышен\w* (?:лимит|число|количество) (?:запросов|обращений)",
 );
 
 /// What may follow such words: the end, a number, or a word that begins another part of the
@@ -216,7 +218,7 @@ pub(super) static ALLOWANCE_WORDS: LazyLock<Regex> = LazyLock::new(|| {
 /// That an allowance is used up.
 pub(super) static USED_UP: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)\b(?:exceed(?:s|ed|ing)?|reached|exhausted|used up|used all|hit|over|surpassed|depleted|consumed|spent|run out|ran out|out of|no more|none left|0 (?:left|remaining)",
+        r"(?i)\b(?:exceed(?:s|ed|ing)?|reach(?:es|ed)?|exhausted|used up|used all|hit|over|surpassed|depleted|consumed|spent|run out|ran out|out of|no more|none left|0 (?:left|remaining)",
         r"|überschritten|erreicht|aufgebraucht|erschöpft|verbraucht|dépassée?|atteinte?|épuisée?|excedid[oa]|superad[oa]|alcanzad[oa]|agotad[oa]|atingid[oa]|esgotad[oa]|raggiunt[oa]|superat[oa]|esaurit[oa]|overschreden|bereikt)\b",
         r"|超|用完|耗尽|已满|不足|達し|超過",
     ))
@@ -274,7 +276,7 @@ pub(super) static MAINTENANCE_WORDS: LazyLock<Regex> = LazyLock::new(|| {
 /// Maintenance as the present state, not as a subject.
 pub(super) static IN_MAINTENANCE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)\b(?:under(?:going)?|down for|in|for|due to|because of|during) (?:\w+ ){0,3}maintenance(?: mode| work)?(?:\W|$)|\b(?:scheduled|planned|routine|system|emergency|server|site) maintenance (?:is )?(?:in progress|underway|mode|ongoing|until|from)\b",
+        r"(?im)\b(?:we.?ll be (?:right )?back (?:soon|shortly)|(?:under(?:going)?|performing|down for|in|for|due to|because of|during) (?:\w+ ){0,3}maintenance(?: mode| work)?(?:\W|$))|\b(?:scheduled|planned|routine|system|emergency|server|site) maintenance (?:is )?(?:in progress|underway|mode|ongoing|until|from)\b",
         r"|^\W*(?:\w+ ){0,3}maintenance(?: mode| in progress| break)?\W*$|\bwartungsarbeiten\b|\b(?:en|in|em) (?:\w+ )?(?:maintenance|mantenimiento|manutenção|manutenzione|onderhoud)\b",
         r"|(?:系统|服务|正在|停机)[^。\n]{0,6}维护|メンテナンス中",
     ))
@@ -301,28 +303,47 @@ pub(super) static OVERLOADED: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
+/// A heading that says that the site behind a page failed.
+pub(super) static PAGE_FAULT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)^\W*(?:database error|error establishing a database connection|internal server error|bad gateway|gateway time-?out",
+        r"|service (?:temporarily )?unavailable|(?:server|application|fatal|runtime) error|(?:error )?50[0-4]\b)\W*",
+        r"(?:in .{0,40}application\.?)?$",
+    ))
+});
+
+/// The call is not allowed to this caller.
+pub(super) static FORBIDDEN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)\b(?:access (?:is |was )?(?:denied|forbidden)|permission denied|(?:do(?:es)? not|don.?t|doesn.?t) have (?:the )?(?:\w+ ){0,2}permissions?",
+        r"|insufficient (?:permissions?|privileges|scopes?)|not (?:permitted|authori[sz]ed) to|acceso denegado|acesso negado|accès refusé|zugriff verweigert)\b",
+        r"|доступ запрещ|权限不足|无权限|没有权限|권한이 없",
+    ))
+});
+
 /// The vendor itself failed.
 pub(super) static VENDOR_FAULT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:internal (?:server )?error|server error|unexpected error|unknown error|something went wrong|out of memory|unavailable|timed? ?out|fatal[ _]error|internal[ _]error)\b",
+        r"(?i)\b(?:internal (?:server )?error|server error|unexpected error|unknown error|something went wrong|out of memory|database connection|database error|unavailable|timed? ?out|fatal[ _]error|internal[ _]error)\b",
     )
 });
 
 pub(super) static CREDENTIAL_WORDS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)\b(?:(?:invalid|expired|revoked|incorrect|bad|wrong|malformed|unknown) (?:or (?:expired|missing|revoked) )?(?:(?:user|api|access|auth|authentication|refresh|bearer|login|security|oauth|client|name|and|or|jwt|merchant|your|the) ){0,4}(?:token|keys?|credentials?|session|signature|passwords?|login|ks|checksum|client id|client secret|api[- ]?key)",
+        r"(?i)\b(?:(?:invalid|expired|revoked|incorrect|bad|wrong|malformed|unknown) (?:or (?:expired|missing|revoked) )?(?:(?:user|username|api|access|auth|authentication|refresh|bearer|login|security|oauth|client|name|and|or|jwt|merchant|your|the)[ _]){0,4}(?:token|keys?|credentials?|session|signature|passwords?|login|ks|checksum|client id|client secret|api[- ]?key)",
         r"|(?:token|key|credentials?|session|signature|password|secret)(?: [\w-]+){0,6}? (?:is |are |has |was |been )*(?:not valid|invalid|expired|revoked|incorrect|malformed|wrong)",
         r"|(?:user|username|user-id|login|merchant login)(?: [\w-]+){0,4} (?:password|id) (?:is |are )(?:incorrect|wrong|invalid)",
         r"|auth(?:entication|orisation|orization) (?:has )?fail(?:ed|ure)|failed to authenticate|not authenticated|unauthori[sz]ed user|login failed|invalid auth\w*|(?:token|key) (?:was |is )?not (?:found|recogni[sz]ed)|checksum security check",
-        r"|falsches passwort|ungültige[rs]? (?:token|schlüssel|zugangsdaten)|identifiants invalides|credenciales (?:inválidas|no válidas)|credenciais inválidas|credenziali non valide)\b",
+        r"|authori[sz]e error|authori[sz]ation failing|required authentication|not logged in|falsches passwort|ungültige[rs]? (?:token|schlüssel|zugangsdaten)|identifiants invalides|credenciales (?:inválidas|no válidas)|credenciais inválidas|credenziali non valide)\b",
         r"|(?:不合法|无效|非法|过期|错误)的?\s?(?:access_?token|app_?key|app_?id|key|密钥|签名|token|凭证|api_?key)|(?:token|密钥|签名|凭证|access_?token)\s?(?:无效|已?过期|错误|不合法|失效)",
+        r"|登[陆录]失败|验签失败|認証に失敗|(?:인증키|키값?|토큰)[이가은는]? ?(?:유효하지|만료)|(?:등록되지|유효하지) ?않은 (?:인증)?키|неверн\w+ (?:токен|пароль|логин|ключ|api)",
     ))
 });
 
 /// That a thing was not found, in a statement of its own.
 pub(super) static NOT_FOUND: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)^\W*(?:[\w-]+ ){0,8}?(?:was |were |is |could |can )?not (?:be )?(?:found|exist)\W*(?:[\w-]+\W*)?$|\bno such \w+|\bdoes(?: not|n't) exist\b|\bdid not return any results\b|^\W*no (?:\w+ ){0,3}(?:results?|records?|data|matches) (?:were |was )?found|\bcould not find\b|^\W*no records?\W*$|不存在",
+        r"(?i)^\W*(?:[\w-]+ ){0,8}?(?:was |were |is |could |can )?not (?:be )?(?:found|exist)\W*(?:[\w-]+\W*)?$|\bno such \w+|\bdoes(?: not|n't) exist\b|\bdid not return any results\b|\bcan ?not find\b|\bno (?:\w+ ){0,2}found\W*$|\bне найден|\bno (?:fue )?encontrad[oa]\b|\bnão (?:foi )?encontrad[oa]\b|\bnicht gefunden\b|\bintrouvable\b|\bnon trovat[oa]\b|未找到|查无|見つかりません|찾을 수 없|^\W*no (?:\w+ ){0,3}(?:results?|records?|data|matches) (?:were |was )?found|\bcould not find\b|^\W*no records?\W*$|不存在",
     )
 });
 
