@@ -17,8 +17,12 @@ pub(super) fn is_surely_clean(text: &str) -> bool {
 fn is_ordinary(mark: u8, before: &[u8], behind: &[u8]) -> bool {
     let next = behind.first().copied().unwrap_or(b' ');
     match mark {
-        // Part of an address, a host name, a file name or a token.
-        b'.' => !next.is_ascii_alphanumeric(),
+        // Part of an address, a host name or a token.
+        b'.' => {
+            let address = next.is_ascii_digit() && before.last().is_some_and(u8::is_ascii_digit);
+            let token = before.ends_with(b"SG") || before.ends_with(b"ya29");
+            !address && !token && !INTERNAL_DOMAINS.iter().any(|domain| starts(behind, domain))
+        }
         // Part of an address, of a position in a file or of a URL; `Stack trace:`, `Caused by:`;
         // behind the name of a secret.
         b':' => {
@@ -33,8 +37,8 @@ fn is_ordinary(mark: u8, before: &[u8], behind: &[u8]) -> bool {
         b'"' => !before.ends_with(b"File "),
         b'[' => !before.ends_with(b" "),
         b'#' => !next.is_ascii_digit(),
-        // The first of a path.
-        b'/' => before.last().is_some_and(|it| it.is_ascii_alphanumeric() || b"./_-".contains(it)),
+        // The first of a path in a file system; the place in any other file has a colon.
+        b'/' => !FILE_ROOTS.iter().any(|root| behind.starts_with(root)),
         // `--- End of`, `-----BEGIN`, `sk-…`, `glpat-…`, `xoxb-…`, `xapp-…`, `GOCSPX-…`, `ip-10-…`.
         b'-' => next != b'-' && !begins_token_with_dash(before),
         // `sk_live_…`, `ghp_…`, `EAI_AGAIN`.
@@ -64,6 +68,34 @@ fn is_ordinary(mark: u8, before: &[u8], behind: &[u8]) -> bool {
         _ => false,
     }
 }
+
+const INTERNAL_DOMAINS: [&[u8]; 8] =
+    [b"internal", b"intranet", b"local", b"lan", b"corp", b"svc", b"consul", b"home.arpa"];
+
+/// The first folders of paths that are taken for files without a line number.
+const FILE_ROOTS: [&[u8]; 21] = [
+    b"var/",
+    b"etc/",
+    b"proc/",
+    b"tmp/",
+    b"private/",
+    b"nix/",
+    b"usr/",
+    b"opt/",
+    b"srv/",
+    b"home/",
+    b"mnt/",
+    b"Users/",
+    b"app/",
+    b"code/",
+    b"workspace/",
+    b"build/",
+    b"go/",
+    b"rustc/",
+    b"src/",
+    b"www/",
+    b"root/",
+];
 
 /// Whether the text ends with what the name of a secret ends with: `password`, `"api_key"`.
 fn names_secret(before: &[u8]) -> bool {

@@ -21,8 +21,6 @@ const DEPTH_MAX: usize = 8;
 const TEXT_CHARS_MAX: usize = 400;
 /// Lines of such a text; more are a table or a log.
 const TEXT_LINES_MAX: usize = 3;
-/// The start of such a text, where a word may say that it is one.
-const LABEL_BYTES: usize = 12;
 /// Characters of a page that may be an error; a longer one is about something.
 const PAGE_CHARS_MAX: usize = 1_000;
 
@@ -53,13 +51,15 @@ impl Declared {
 pub(super) fn of(evidence: &Evidence<'_>) -> Option<Declared> {
     let Evidence { document, facts, .. } = *evidence;
     let worded = facts.message.is_some() || facts.code.is_some();
-    let form = document.format == BodyFormat::Form;
-    let search = Search { worded, form, root: "" };
+    let search = Search { worded, format: document.format, thing: false, root: "" };
     match document.format {
         BodyFormat::Json | BodyFormat::Form | BodyFormat::Xml => match &document.tree {
             Value::Object(map) => search.object(map, "", DEPTH_MAX).or_else(|| {
                 // The one element around all of XML.
-                let (name, inner) = map.iter().next().filter(|_| map.len() == 1)?;
+                let (name, inner) = map
+                    .iter()
+                    .next()
+                    .filter(|_| map.len() == 1 && document.format == BodyFormat::Xml)?;
                 Search { root: name, ..search }.object(inner.as_object()?, "", DEPTH_MAX)
             }),
             Value::Array(items) => search.array(items, "", DEPTH_MAX),
@@ -71,17 +71,13 @@ pub(super) fn of(evidence: &Evidence<'_>) -> Option<Declared> {
             if text.is_empty() || text.len() > TEXT_CHARS_MAX || lines > TEXT_LINES_MAX {
                 return None;
             }
-            let lower = text.get(..LABEL_BYTES).unwrap_or(text).to_ascii_lowercase();
-            let starts = ["error", "err:", "err|", "fail", "fault", "exception"];
-            let labelled = starts.iter().any(|start| lower.starts_with(start));
-            // `-3: the text`, as programs return errors.
-            let negative = lower.starts_with('-') && facts.code.is_some();
+            let labelled = is_labelled(text);
             // More lines, or a date before the rest, make a log.
             let logged = lines > 1 || dated(text);
             if logged && !labelled {
                 return None;
             }
-            let strength = match (labelled || negative, &facts.code) {
+            let strength = match (labelled, &facts.code) {
                 (true, _) => Strength::Certain,
                 (false, Some(_)) => Strength::Coded,
                 (false, None) => Strength::Worded,
@@ -102,6 +98,16 @@ pub(super) fn of(evidence: &Evidence<'_>) -> Option<Declared> {
     }
 }
 
+/// Whether a text starts with a word that calls it an error, as `Error: …` and `FAIL` do.
+fn is_labelled(text: &str) -> bool {
+    let labels = ["error", "err", "fail", "failed", "failure", "fault", "exception"];
+    let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (label, rest) = text.split_at(end);
+    let rest = rest.trim_start_matches(' ');
+    let ends = |c: char| c.is_ascii_digit() || [':', '=', '|', '!', '\r', '\n'].contains(&c);
+    labels.iter().any(|it| it.eq_ignore_ascii_case(label)) && rest.chars().next().is_none_or(ends)
+}
+
 /// Whether a text starts with a date.
 fn dated(text: &str) -> bool {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -112,20 +118,38 @@ fn dated(text: &str) -> bool {
 struct Search<'a> {
     /// Whether the body has a message or a code.
     worded: bool,
-    /// Whether the body is a form or lines of `name=value`, which only actions answer with.
-    form: bool,
+    format: BodyFormat,
+    /// Whether the object has the name of a thing, whose state is none of the call.
+    thing: bool,
     /// The name of the one element around all, if it is skipped.
     root: &'a str,
 }
 
+fn is_only_error(object: &Object<'_>) -> bool {
+    let named = |it: &Member<'_>| it.plain.starts_with("err") || it.plain.ends_with("error");
+    object.is_bare() && object.members.iter().any(named)
+}
+
+/// Whether what follows the word in `["error", 10020, "limit: invalid"]` is a code or a sentence.
+fn parts_of_error(rest: &[Value]) -> bool {
+    let sentence = |it: &Value| it.as_str().is_some_and(|it| it.contains(char::is_whitespace));
+    rest.len() <= 4 && rest.iter().any(|it| it.is_number() || sentence(it))
+}
+
 impl Search<'_> {
+    /// Only actions answer with a form or lines of `name=value`.
+    fn is_form(&self) -> bool {
+        self.format == BodyFormat::Form
+    }
+
     fn array(&self, items: &[Value], at: &str, depth: usize) -> Option<Declared> {
         match items {
-            [Value::Object(only)] => {
+            // Of one item only where it is an error and nothing else.
+            [Value::Object(only)] if is_only_error(&Object::of(only)) => {
                 let found = self.object(only, &format!("{at}/0"), depth.checked_sub(1)?)?;
                 (found.strength == Strength::Certain).then_some(found)
             }
-            [Value::String(first), rest @ ..] if is_failed(first) && rest.len() <= 4 => {
+            [Value::String(first), rest @ ..] if is_failed(first) && parts_of_error(rest) => {
                 Some(Declared::by(self.sign(&format!("{at}/0"), first), Strength::Certain))
             }
             _ => None,
@@ -140,7 +164,10 @@ impl Search<'_> {
         }
         let here = Place { search: self, at, object: &object };
         let flagged = here.flag();
-        if flagged.is_some() || !self.form && object.is_record() {
+        if flagged.is_some()
+            || !self.is_form() && object.is_record()
+            || self.thing && !object.is_bare()
+        {
             return flagged;
         }
         let succeeded = object.said().is_some_and(says_success);
@@ -196,11 +223,11 @@ impl Place<'_> {
     /// `success: false`, `error: true`. A thing with a success of its own has more members.
     fn flag(&self) -> Option<Declared> {
         let object = self.object;
-        if object.facts > FLAGGED_FACTS_MAX && !self.search.form {
+        if object.facts > FLAGGED_FACTS_MAX && !self.search.is_form() {
             return None;
         }
         let refused = object.members.iter().find(|it| {
-            let approval = self.search.form && it.plain.ends_with("approved");
+            let approval = self.search.is_form() && it.plain.ends_with("approved");
             (is_good_flag(it) || approval) && self.refuses(it)
         });
         let trouble = || {
@@ -256,6 +283,7 @@ impl Place<'_> {
     fn status(&self) -> Option<Declared> {
         let mut statuses = self.object.named(&STATUSES);
         let bare = self.search.worded && self.object.parts == 0;
+        let bare = bare && (self.object.facts == 0 || self.search.is_form());
         let (status, it) = statuses.find_map(|it| Some((error_status(it.value)?, it)))?;
         bare.then(|| Declared { status: Some(status), ..self.certain(it) })
     }
@@ -272,11 +300,13 @@ impl Place<'_> {
             let named = exact || ERROR_ENDS.iter().any(|end| name.ends_with(end));
             let is_it = match it.value {
                 // What was found wrong in a thing that was sent in is a result.
-                Value::Array(_) => object.facts <= 1 && !verdict(),
-                Value::Object(_) => true,
+                Value::Array(_) => self.search.worded && object.facts <= 1 && !verdict(),
+                Value::Object(_) => self.search.worded,
                 Value::String(text) if name.contains("message") || name.contains("msg") => {
                     !text.is_empty() && !fine()
                 }
+                // A number of errors.
+                Value::String(text) if name == "errors" && text.parse::<u64>().is_ok() => false,
                 Value::String(text) => exact || text.trim().contains(char::is_whitespace),
                 Value::Number(_) => matches!(name, "error" | "err") && object.facts == 0,
                 Value::Null | Value::Bool(_) => false,
@@ -306,17 +336,18 @@ impl Place<'_> {
             let of_error = CODES_OF_ERRORS.iter().any(|end| name.ends_with(end));
             let of_result = CODES_OF_RESULTS.iter().any(|end| name.ends_with(end));
             let numbered = of_result && plain && said && has_digit(it.value);
-            let far =
-                number.is_some_and(|it| it < 0 || it >= if name == "status" { 400 } else { 300 });
+            let far = !self.search.thing
+                && number
+                    .is_some_and(|it| it < 0 || it >= if name == "status" { 400 } else { 300 });
             if of_error && plain && self.search.worded
                 || numbered
-                || far && said && object.facts <= 1
+                || far && said && object.facts <= usize::from(number < Some(0))
             {
                 return Some(self.certain(it));
             }
             weak = weak.or_else(|| said.then(|| Declared::by(self.member(it), Strength::Coded)));
         }
-        weak.filter(|_| object.facts <= 1)
+        weak.filter(|_| object.facts == 0)
     }
 
     /// Whether its code is negative, which no success's is.
@@ -353,7 +384,7 @@ impl Place<'_> {
     /// An object inside declares it for the whole only where no result stands beside it.
     fn inside(&self, depth: usize) -> Option<Declared> {
         let object = self.object;
-        if object.facts > 2 && !self.search.form {
+        if object.facts > 2 && !self.search.is_form() {
             return None;
         }
         let alone = object.members.len() == 1;
@@ -363,8 +394,11 @@ impl Place<'_> {
                 return None;
             }
             let at = format!("{}/{}", self.at, it.name);
+            let thing = self.search.format == BodyFormat::Json
+                && !it.belongs_to_errors()
+                && !ANSWERS.iter().any(|end| it.plain.ends_with(end));
             match it.value {
-                Value::Object(inner) => self.search.object(inner, &at, depth),
+                Value::Object(inner) => Search { thing, ..*self.search }.object(inner, &at, depth),
                 Value::Array(items)
                     if alone || object.facts == 0 && LISTS.contains(&&*it.plain) =>
                 {
@@ -383,7 +417,7 @@ impl Place<'_> {
 }
 
 /// Members of a result beside a flag that still leave it one of the call.
-const FLAGGED_FACTS_MAX: usize = 5;
+const FLAGGED_FACTS_MAX: usize = 3;
 
 /// The ends of names of flags that are set for a success.
 const GOOD_FLAGS: [&str; 7] =
@@ -449,6 +483,9 @@ const CODES_OF_ERRORS: [&str; 8] = [
 const CODES_OF_RESULTS: [&str; 6] =
     ["rtncode", "rescode", "respcode", "responsecode", "resultcode", "reasoncode"];
 const CODES: [&str; 6] = ["code", "status", "ret", "rc", "cod", "codigo"];
+
+/// The ends of names of objects that are the answer of a call rather than a thing.
+const ANSWERS: [&str; 5] = ["response", "result", "reply", "body", "answer"];
 
 /// Lists in which a vendor sends one answer of its own.
 const LISTS: [&str; 3] = ["messages", "notifications", "responses"];

@@ -29,7 +29,8 @@ pub(super) fn guess<'m>(evidence: &Evidence<'_>) -> Option<Draft<'m>> {
         Some(Draft::new(Code::InvalidRequest, Processing::Processed, Action::Final).by(sign))
     };
     match declared.strength {
-        Strength::Worded => meaning(&signs),
+        // That nothing was found is a result where nothing else makes it an error.
+        Strength::Worded => meaning(&signs).filter(|draft| draft.code != Code::NotFound),
         Strength::Coded => meaning(&signs).or_else(input),
         Strength::Certain => Some(meaning(&signs).unwrap_or_else(|| {
             // Who states a wait asks for fewer calls, whatever the reason.

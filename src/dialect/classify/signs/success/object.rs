@@ -31,7 +31,7 @@ impl<'a> Object<'a> {
         let members: Vec<Member<'a>> =
             members.map(|(name, value)| Member { plain: plain(name), name, value }).collect();
         let counted = |is_part: bool| {
-            let results = members.iter().filter(|it| !it.belongs_to_errors());
+            let results = members.iter().filter(|it| !it.belongs_to_errors() && it.name != "#text");
             results.filter(move |it| says_something(it.value) && is_container(it.value) == is_part)
         };
         let (facts, parts) = (counted(false).count(), counted(true).count());
@@ -156,7 +156,7 @@ const ENVELOPE: [&str; 52] = [
     "stat",
     "status",
     "success",
-    "text",
+    "resolution",
     "tid",
     "title",
     "ts",
@@ -172,7 +172,7 @@ const ENVELOPE_STARTS: [&str; 19] = [
     "exception",
     "failcode",
     "fault",
-    "log",
+    "logid",
     "message",
     "msg",
     "request",
