@@ -17,6 +17,9 @@ pub(super) type CommandError = (u8, String);
 /// The exit code for a wrong command line.
 pub(super) const USAGE: u8 = 2;
 
+/// Heads before the one that counts; clients follow fewer redirects.
+const HEADS_MAX: usize = 50;
+
 /// The name under which standard input is read.
 pub(super) const STDIN: &str = "-";
 
@@ -54,10 +57,22 @@ impl Capture {
         })
     }
 
-    /// A response as `curl -i` writes it: status line, headers, a blank line, the body.
+    /// A response as `curl -i` writes it: status line, headers, a blank line, the body. Of several
+    /// heads the last counts: curl writes interim responses, a proxy's and redirects before it.
     #[must_use]
     pub fn parse(bytes: Vec<u8>) -> Option<Self> {
-        let bytes = Bytes::from(bytes);
+        let mut capture = Self::parse_first(&bytes.into())?;
+        for _ in 0..HEADS_MAX {
+            if !capture.body.starts_with(b"HTTP/") {
+                break;
+            }
+            let Some(next) = Self::parse_first(&capture.body) else { break };
+            capture = next;
+        }
+        Some(capture)
+    }
+
+    fn parse_first(bytes: &Bytes) -> Option<Self> {
         let blank_line = |blank: &[u8]| {
             let place = bytes.windows(blank.len()).position(|window| window == blank)?;
             Some((place, place + blank.len()))
@@ -66,10 +81,12 @@ impl Capture {
             (Some(crlf), Some(lf)) => crlf.min(lf),
             (crlf, lf) => crlf.or(lf)?,
         };
-        let mut lines = std::str::from_utf8(&bytes[..head]).ok()?.lines();
-        let status = lines.next()?.strip_prefix("HTTP/")?.split_whitespace().nth(1)?;
-        let headers = lines.map(|line| header(line).ok()).collect::<Option<HeaderMap>>()?;
-        Some(Self { status: status.parse().ok()?, headers, body: bytes.slice(body..) })
+        let lines = bytes[..head].split(|byte| *byte == b'\n');
+        let mut lines = lines.map(<[u8]>::trim_ascii);
+        let status = std::str::from_utf8(lines.next()?).ok()?.strip_prefix("HTTP/")?;
+        let status = status.split_whitespace().nth(1)?.parse().ok()?;
+        let headers = lines.map(|line| header_line(line).ok()).collect::<Option<HeaderMap>>()?;
+        Some(Self { status, headers, body: bytes.slice(body..) })
     }
 
     pub(super) const fn head(&self) -> ResponseHead<'_> {
@@ -94,9 +111,15 @@ fn read_bounded(from: impl Read) -> std::io::Result<Vec<u8>> {
 
 /// A header as it is written on the command line and in a capture.
 pub(super) fn header(line: &str) -> Result<(HeaderName, HeaderValue), String> {
-    let (name, value) = line.split_once(':').ok_or("a header reads `Name: value`")?;
-    let name = name.trim().parse().map_err(|_| format!("`{name}` is not a valid header name"))?;
-    let value = HeaderValue::from_str(value.trim()).map_err(|error| error.to_string())?;
+    header_line(line.as_bytes())
+}
+
+fn header_line(line: &[u8]) -> Result<(HeaderName, HeaderValue), String> {
+    let colon = line.iter().position(|byte| *byte == b':').ok_or("a header reads `Name: value`")?;
+    let (name, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
+    let name = HeaderName::from_bytes(name)
+        .map_err(|_| format!("`{}` is not a valid header name", String::from_utf8_lossy(name)))?;
+    let value = HeaderValue::from_bytes(value).map_err(|error| error.to_string())?;
     Ok((name, value))
 }
 
@@ -155,5 +178,33 @@ fn place(at: Option<&str>, known: bool) -> String {
         None => "not found".to_owned(),
         Some(at) if at.starts_with('/') => format!("member {at}"),
         Some(name) => format!("header {name}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_head_of_a_capture_counts() {
+        let error = "HTTP/1.1 429 Too Many Requests\r\nretry-after: 5\r\n\r\nHTTP/1.1 is busy";
+        let before = [
+            "",
+            "HTTP/1.1 100 Continue\r\n\r\n",
+            "HTTP/1.1 200 Connection established\r\n\r\n",
+            "HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\nHTTP/1.1 100 Continue\n\n",
+            "HTTP/2 302 \r\nlocation: /b\r\n\r\nHTTP/2 301 \nlocation: /c\n\n",
+        ];
+        for before in before {
+            let capture = Capture::parse(format!("{before}{error}").into()).unwrap();
+            assert_eq!((capture.status.as_u16(), &*capture.body), (429, &b"HTTP/1.1 is busy"[..]));
+            assert_eq!(capture.headers["retry-after"], "5");
+        }
+    }
+
+    #[test]
+    fn a_value_beyond_ascii_is_no_reason_to_refuse_a_capture() {
+        let capture = Capture::parse(b"HTTP/1.1 400 Bad\r\nx-note: K\xe4se\r\n\r\n{}".to_vec());
+        assert_eq!(capture.unwrap().headers["x-note"].as_bytes(), b"K\xe4se");
     }
 }

@@ -155,7 +155,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             return Ok(CallResult::Response(Response::from_parts(parts, body), scan));
         };
         let (upstream, rule) = (&call.settings.name, &classification.rule);
-        tracing::debug!(%upstream, %rule, evidence = %classification.sign, "error classified");
+        tracing::debug!(
+            %upstream,
+            %rule,
+            evidence = %self.redactor.redact(&classification.sign.to_string()),
+            "error classified"
+        );
         if !facts.recognised {
             self.shard.unrecognised(call.upstream);
         }

@@ -56,5 +56,5 @@ pub use settings::{
     AddKey, AllowedShapes, CallPolicy, ClientAddress, Credential, ErrorShape, Expose, Idempotency,
     Inspect, Policies, Redirects, Repeat, Settings, Upstream,
 };
-pub use shape::error_shape;
+pub use shape::{error_shape, grpc_type};
 pub use state::{Gateway, Shared};

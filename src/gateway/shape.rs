@@ -63,7 +63,7 @@ impl<'a> ShapeContext<'a> {
 
     /// The shape of the gateway's own errors.
     pub(super) fn own(self) -> OwnShape<'a> {
-        if let Some(media_type) = self.headers.get(CONTENT_TYPE).filter(|it| is_grpc(it)) {
+        if let Some(media_type) = grpc_type(self.headers) {
             return OwnShape::Grpc(media_type);
         }
         match (self.shape(), self.policy.and_then(|policy| policy.dialect.own.as_ref())) {
@@ -117,10 +117,14 @@ impl<E> Gateway<E> {
     }
 }
 
-fn is_grpc(media_type: &HeaderValue) -> bool {
+/// The Content-Type of a call of gRPC, whose errors are a status of gRPC's in every shape.
+#[must_use]
+pub fn grpc_type(headers: &HeaderMap) -> Option<&HeaderValue> {
     const GRPC: &[u8] = b"application/grpc";
-    let start = media_type.as_bytes().get(..GRPC.len());
-    start.is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+    let is_grpc = |it: &&HeaderValue| {
+        it.as_bytes().get(..GRPC.len()).is_some_and(|start| start.eq_ignore_ascii_case(GRPC))
+    };
+    headers.get(CONTENT_TYPE).filter(is_grpc)
 }
 
 /// Whether `Accept` names the media type of problems, other than by a wildcard.

@@ -1,5 +1,6 @@
-//! Removes from a vendor's texts what must not reach clients: control characters, markup, stack
-//! traces, internal hosts and the gateway's credentials; and keeps them within their bounds.
+//! Removes from a vendor's texts what must not reach clients: control characters, markup, the
+//! gateway's credentials, and by the rules of `leak` what tells of the vendor's inside; and keeps
+//! them within their bounds.
 //!
 //! Cleaning a clean text changes nothing.
 
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 
 use super::body::{is_truthy, own_error};
 use super::fit::within;
+use super::leak::{Leaks, is_secret_member, without_leaks};
 use super::prefilter::is_surely_clean;
 use super::redact::Redactor;
 use super::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ERROR_BYTES_MAX, Problem, SHORT_CHARS_MAX};
@@ -22,8 +24,30 @@ const MARKUP_ROUNDS_MAX: usize = 4;
 /// Bytes of one text that are cleaned; what follows is cut off. More than any bound lets through.
 const CLEANED_BYTES_MAX: usize = 16 * 1024;
 /// Members of details that hold a stack trace, without regard to letter case and punctuation.
-const TRACE_MEMBERS: [&str; 6] =
-    ["stack", "stacktrace", "trace", "backtrace", "traceback", "stacktraces"];
+const TRACE_MEMBERS: [&str; 11] = [
+    "stack",
+    "stacktrace",
+    "trace",
+    "backtrace",
+    "traceback",
+    "stacktraces",
+    "traces",
+    "callstack",
+    "stacktracestring",
+    "remotestacktracestring",
+    "stackframes",
+];
+
+/// Headers that name URLs, hosts and paths for the client to use.
+const ADDRESSING: [HeaderName; 7] = [
+    http::header::LOCATION,
+    http::header::CONTENT_LOCATION,
+    http::header::LINK,
+    http::header::SET_COOKIE,
+    http::header::WWW_AUTHENTICATE,
+    http::header::ACCESS_CONTROL_ALLOW_ORIGIN,
+    http::header::VIA,
+];
 
 /// Cleans texts; the default one knows no credentials.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,10 +91,8 @@ impl<'a> Cleaner<'a> {
             end -= 1;
         }
         let text = without_markup(printable(&text[..end]));
-        let before_trace = TRACE.find(&text).map_or(&*text, |trace| &text[..trace.start()]);
-        let text = self.without_secrets(before_trace);
-        let text = INTERNAL_HOST.replace_all(&text, "[internal host]");
-        trimmed(&text, chars_max)
+        let text = self.without_secrets(&text);
+        trimmed(&without_leaks(&text, Leaks::All), chars_max)
     }
 
     /// The value without what must not reach clients, as at most `bytes_max` bytes of JSON.
@@ -109,15 +131,26 @@ impl<'a> Cleaner<'a> {
                 (clean.is_empty() == was_empty).then_some(Value::Array(clean))
             }
             Value::Object(members) => {
-                let is_trace = |name: &str| {
+                let is_trace = |name: &str, value: &Value| {
+                    // The id of a trace is none.
+                    let is_word = |text: &str| !text.contains(char::is_whitespace);
+                    if value.as_str().is_some_and(is_word) {
+                        return false;
+                    }
                     let letters = || name.bytes().filter(u8::is_ascii_alphanumeric);
                     let plain = || letters().map(|byte| byte.to_ascii_lowercase());
                     TRACE_MEMBERS.iter().any(|trace| plain().eq(trace.bytes()))
                 };
                 let was_empty = members.is_empty();
-                let shown = members.into_iter().filter(|(name, _)| !is_trace(name));
+                let shown = members.into_iter().filter(|(name, value)| !is_trace(name, value));
                 let clean = shown.filter_map(|(name, value)| {
-                    let value = self.clean_value(value, values_left)?;
+                    let is_secret =
+                        value.as_str().is_some_and(|text| is_secret_member(&name, text));
+                    let value = if is_secret {
+                        "[secret]".into()
+                    } else {
+                        self.clean_value(value, values_left)?
+                    };
                     Some((self.clean_owned(name, SHORT_CHARS_MAX)?, value))
                 });
                 let clean: Map<String, Value> = clean.collect();
@@ -156,13 +189,22 @@ impl<'a> Cleaner<'a> {
         }
     }
 
-    /// The value of a vendor's header without secrets; `None` when its name holds one.
+    /// The value of a vendor's header without the gateway's secrets and without what tells of the
+    /// vendor's inside; `None` when its name holds a secret.
     pub(super) fn header(self, name: &HeaderName, value: &HeaderValue) -> Option<HeaderValue> {
         if self.holds_secret(name.as_str()) {
             return None;
         }
         let redacted = self.redactor.and_then(|redactor| redactor.redact_value(value));
-        Some(redacted.unwrap_or_else(|| value.clone()))
+        let value = redacted.as_ref().unwrap_or(value);
+        let text = value.to_str().ok().filter(|text| !is_surely_clean(text));
+        // Addresses that the client is told to use are its own.
+        let text = text.filter(|_| !ADDRESSING.contains(name));
+        let shown = text.map(|text| without_leaks(text, Leaks::Internals));
+        match shown {
+            Some(Cow::Owned(shown)) => HeaderValue::try_from(shown).ok(),
+            Some(Cow::Borrowed(_)) | None => Some(value.clone()),
+        }
     }
 
     fn holds_secret(self, text: &str) -> bool {
@@ -174,28 +216,56 @@ impl<'a> Cleaner<'a> {
     }
 }
 
-/// Removes control characters other than newline and tab, and marks that change the direction of
-/// reading; every kind of line break becomes a newline.
+/// Removes control characters other than newline and tab, invisible ones, and marks that change the
+/// direction of reading; every kind of line break becomes a newline.
 fn printable(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| is_hidden(c) || c == '\r' || c == '\u{2028}' || c == '\u{2029}') {
+    let is_changed =
+        |c: char| is_hidden(c) || is_joiner(c) || matches!(c, '\r' | '\u{2028}' | '\u{2029}');
+    if !text.contains(is_changed) {
         return Cow::Borrowed(text);
     }
     let lines = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
-    Cow::Owned(lines.chars().filter(|c| !is_hidden(*c)).collect())
+    let mut shown = String::with_capacity(lines.len());
+    let mut characters = lines.chars().filter(|c| !is_hidden(*c)).peekable();
+    while let Some(c) = characters.next() {
+        // Persian words and emoji need joiners; between other characters they only hide something.
+        let joins = |next: Option<char>| next.is_some_and(|c| !c.is_ascii() && !is_joiner(c));
+        if !is_joiner(c) || (joins(shown.chars().next_back()) && joins(characters.peek().copied()))
+        {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
+const fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200c}' | '\u{200d}')
 }
 
 const fn is_hidden(c: char) -> bool {
     match c {
         '\n' | '\t' | '\r' => false,
-        '\u{061c}'
+        '\u{ad}'
+        | '\u{34f}'
+        | '\u{61c}'
+        | '\u{115f}'
+        | '\u{1160}'
+        | '\u{17b4}'
+        | '\u{17b5}'
+        | '\u{180b}'..='\u{180f}'
         | '\u{200b}'
         | '\u{200e}'
         | '\u{200f}'
         | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{2069}'
+        | '\u{2060}'..='\u{206f}'
+        | '\u{3164}'
         | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e007f}' => true,
+        | '\u{ffa0}'
+        | '\u{fff0}'..='\u{fffb}'
+        | '\u{fffe}'
+        | '\u{ffff}'
+        | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}' => true,
         c => c.is_ascii_control() || matches!(c, '\u{80}'..='\u{9f}'),
     }
 }
@@ -237,27 +307,9 @@ static MARKUP: LazyLock<Regex> = LazyLock::new(|| {
         r"|</?(?:a|abbr|article|b|base|big|blockquote|body|br|button|center|code|div|dl|dt|dd|em|embed",
         r"|font|footer|form|frame|h[1-6]|head|header|hr|html|i|iframe|img|input|li|link|main|meta",
         r"|nav|noscript|object|ol|p|pre|script|section|small|span|strong|style|sub|sup|svg|table",
-        r"|tbody|td|textarea|th|thead|title|tr|tt|u|ul|video)(?:\s[^<>]*)?/?>",
-        r#"|</?[a-z][\w:-]*\s+[\w:-]+\s*=\s*["'][^<>]*>"#,
-    ))
-});
-
-/// Where a stack trace begins, in the formats of the usual runtimes.
-static TRACE: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r"(?m)^\s*(?:Traceback \(most recent call last\)|Stack trace:|goroutine \d+ \[|Caused by: \S",
-        r#"|File ".*", line \d+|#\d+\s+\S+\(\d+\)|\S+\.rb:\d+:in |--- End of )"#,
-        r"|\s+at\s+(?:async\s+|new\s+)?(?:[\w$<>`]+[./])+[\w$<>`]+\s?\([^)\n]*\)?",
-        r"|\s+at\s+\S+\s\([^)\n]*:\d+:\d+\)|(?m)^\s*at\s\S+:\d+:\d+$",
-    ))
-});
-
-/// Addresses and names that are only valid inside a private network.
-static INTERNAL_HOST: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r"(?i)\b(?:(?:10|127)(?:\.\d{1,3}){3}|(?:169\.254|192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2}",
-        r"|(?:[a-z0-9_-]+\.)+(?:internal|local|localdomain|lan|corp|intranet|svc|home\.arpa)\b|localhost\b",
-        r"|(?:fe80|f[cd][0-9a-f]{2}):[0-9a-f:]+[0-9a-f])(?::\d{1,5}\b|\b)",
+        r"|tbody|td|textarea|th|thead|title|tr|tt|u|ul|video)(?:[\s/][^<>]*)?>",
+        // With an attribute, whatever its name; one that is not closed may be by what surrounds it.
+        r"|</?[a-z][\w:-]*[\s/]+[\w:-]+\s*=[^<>]*>|<[a-z][\w:-]*[\s/]+(?:on[a-z]+|src|href|style)\s*=[^<>]*",
     ))
 });
 
@@ -267,7 +319,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Fragments of what the patterns find, for the property test to combine.
-    const TRIGGERS: [&str; 48] = [
+    const TRIGGERS: [&str; 98] = [
         "Traceback (most recent call last)",
         "Stack trace:",
         "goroutine ",
@@ -316,6 +368,56 @@ mod tests {
         ":ab",
         "s3cr3t-key",
         "loca\u{17f}t",
+        "SELECT a",
+        " FROM ",
+        " from t where ",
+        "UPDATE a SET ",
+        "update a set b =",
+        "DELETE FROM ",
+        "INSERT INTO a (",
+        "password",
+        "=",
+        ": ",
+        "=x",
+        "api_key",
+        "?sig=",
+        "a1b2c3d4e5f6g7h8",
+        "\"",
+        "Bearer ",
+        "basic ",
+        "AKIAIOSFODNN7EXAMPLE",
+        "AIza",
+        "sk_live_",
+        "sk-",
+        "ghp_",
+        "hf_",
+        "xoxb-",
+        "glpat-",
+        "eyJhbGciOiJ9.",
+        "eyJhbGciOiJ9",
+        "0123456789abcdef0123456789abcdef0123",
+        "4111 1111 1111 1111",
+        "5555555555554444",
+        "411111",
+        "-----BEGIN PRIVATE KEY-----",
+        "postgres://",
+        "u:p@",
+        "Server=a;",
+        "/var/a",
+        "/app/a.js",
+        "C:\\a",
+        "\\\\a\\b",
+        "ip-10-0-0-1",
+        "a:5432",
+        "ENOTFOUND a",
+        "ECONNREFUSED ",
+        "EAI_AGAIN b",
+        "lookup a: no such host",
+        "panicked at a:1",
+        "thread 'a' ",
+        "stack backtrace:",
+        "\u{200d}",
+        "\u{ad}",
     ];
 
     static REDACTOR: LazyLock<Redactor> = LazyLock::new(|| Redactor::new([&b"s3cr3t-key"[..]]));
@@ -356,11 +458,36 @@ mod tests {
             ("boom\nTraceback (most recent call last):\n  File \"a.py\", line 1", "boom"),
             ("boom\n    at run (/srv/app/index.js:3:5)", "boom"),
             ("boom\nStack trace:\n#0 /var/www/x.php(12): f()", "boom"),
+            ("<svg/onload=alert(1)>a<x onclick=b>c<img src=x onerror=alert(1) d", "ac"),
+            ("pass\u{200d}word a\u{ad}b \u{200c}c", "password ab c"),
+            (
+                "\u{645}\u{6cc}\u{200c}\u{62e} 👨\u{200d}👩",
+                "\u{645}\u{6cc}\u{200c}\u{62e} 👨\u{200d}👩",
+            ),
         ];
         for (text, expected) in rows {
             assert_eq!(clean(text).as_deref(), Some(expected), "{text:?}");
         }
         assert_eq!(clean(" \u{200b}\n<br/> "), None);
+    }
+
+    #[test]
+    fn headers_lose_what_tells_of_the_inside_and_keep_what_the_client_needs() {
+        let rows = [
+            ("x-backend", "ip-10-0-3-7.ec2.internal", "[internal host]"),
+            ("x-debug-exception-file", "/var/www/app/a.php:12", "[file]"),
+            ("x-debug", "10.0.0.9:80 s3cr3t-key", "[internal host] [secret]"),
+            ("set-cookie", "s=sk_live_0123456789abcdef; Domain=a.local", ""),
+            ("location", "http://10.0.0.9/x", ""),
+            ("x-session", "sk_live_0123456789abcdef", ""),
+            ("date", "Thu, 01 Jan 2026 00:00:30 GMT", ""),
+        ];
+        for (name, value, expected) in rows {
+            let expected = if expected.is_empty() { value } else { expected };
+            let value = HeaderValue::from_static(value);
+            let shown = Cleaner::new(&REDACTOR).header(&HeaderName::from_static(name), &value);
+            assert_eq!(shown.unwrap(), expected, "{name}");
+        }
     }
 
     #[test]
@@ -372,7 +499,7 @@ mod tests {
         let numbers = Redactor::new([&b"1234567890"[..]]);
         let shown = Cleaner::new(&numbers).details(serde_json::json!({ "n": 1_234_567_890 }), 4096);
         assert_eq!(shown, Some(serde_json::json!({ "n": "[secret]" })));
-        let traced = serde_json::json!({ "inner": { "stack": "x" }, "lines": [" "] });
+        let traced = serde_json::json!({ "inner": { "stack": "at x" }, "lines": [" "] });
         assert_eq!(Cleaner::default().details(traced, 4096), None);
     }
 
@@ -385,7 +512,7 @@ mod tests {
 
     #[test]
     fn details_are_cut_to_their_bound_and_lose_stack_traces() {
-        let long = serde_json::json!({ "stackTrace": "x", "list": vec!["ab\"c"; 3000], "n": 1 });
+        let long = serde_json::json!({ "stackTrace": ["x"], "list": vec!["ab\"c"; 3000], "n": 1 });
         let details = Cleaner::default().details(long, 200).unwrap();
         let length = details.to_string().len();
         assert!(details.get("stackTrace").is_none());

@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 
 use http::header::{
-    CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RETRY_AFTER, WWW_AUTHENTICATE,
+    CACHE_CONTROL, CONTENT_RANGE, CONTENT_TYPE, ETAG, LAST_MODIFIED, RETRY_AFTER, TRAILER,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -48,9 +49,14 @@ pub fn problem_headers(
 pub fn add_vendor_shape_headers(headers: &mut HeaderMap, status: StatusCode, problem: &Problem) {
     let said = headers.get(RETRY_AFTER).cloned();
     add_retry_headers(headers, problem);
-    // What the vendor said stays as it wrote it, unless the gateway knows of a longer wait.
-    let is_vendors = problem.retry_after.is_none_or(|wait| wait.basis == Basis::Upstream);
-    if let Some(said) = said.filter(|_| is_vendors) {
+    // What the vendor said stays as it wrote it, unless the gateway knows of a longer wait: one of
+    // its own, or the vendor's with the time that keeps clients from coming all at once.
+    let longer = |said: &HeaderValue| {
+        let wait = problem.retry_after?;
+        let seconds = said.to_str().ok()?.trim().parse::<u64>();
+        Some(wait.basis != Basis::Upstream || seconds.is_ok_and(|said| said < wait.seconds))
+    };
+    if let Some(said) = said.filter(|said| longer(said) != Some(true)) {
         headers.insert(RETRY_AFTER, said);
     }
     add_challenge(headers, status, problem.source);
@@ -58,9 +64,20 @@ pub fn add_vendor_shape_headers(headers: &mut HeaderMap, status: StatusCode, pro
 
 /// Removes what a body that was changed contradicts.
 pub fn drop_digests(headers: &mut HeaderMap) {
-    for name in ["digest", "content-digest", "repr-digest", "content-md5", "etag"] {
+    let named = headers.keys().filter(|name| is_digest(name)).cloned();
+    for name in named.chain([ETAG]).collect::<Vec<_>>() {
         headers.remove(name);
     }
+}
+
+/// Whether a header is a checksum, hash or signature of the body, under any vendor's name:
+/// `Content-MD5`, `x-amz-crc32`, `x-goog-hash`, `Signature-Input`.
+fn is_digest(name: &HeaderName) -> bool {
+    name.as_str().split('-').any(|word| {
+        let sized = word.strip_prefix("crc").or_else(|| word.strip_prefix("sha"));
+        let sized = sized.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        sized || matches!(word, "md5" | "digest" | "checksum" | "hash" | "signature")
+    })
 }
 
 /// The problem as a dictionary of RFC 9651, for responses in another shape.
@@ -99,8 +116,8 @@ fn is_kept(name: &HeaderName, problem: &Problem) -> bool {
         // A challenge to the gateway's credential is not the client's to answer.
         return problem.code != Code::GatewayCredentialRejected;
     }
-    let describes_body = name.as_str().starts_with("content-")
-        || matches!(name.as_str(), "digest" | "repr-digest" | "trailer");
+    let describes_body =
+        name.as_str().starts_with("content-") || *name == TRAILER || is_digest(name);
     // The problem states its own caching rule.
     *name != CACHE_CONTROL && !describes_body
 }
@@ -243,6 +260,8 @@ mod tests {
         let rows = [
             (Some(date), Basis::Upstream, date),
             (Some("5"), Basis::Estimate, "30"),
+            (Some("28"), Basis::Upstream, "30"),
+            (Some("30"), Basis::Upstream, "30"),
             (None, Basis::Upstream, "30"),
         ];
         for (said, basis, expected) in rows {
@@ -290,6 +309,12 @@ mod tests {
             ("content-encoding", "gzip"),
             ("content-length", "12"),
             ("etag", "\"x\""),
+            ("x-amz-crc32", "2468"),
+            ("x-amz-checksum-sha256", "abc="),
+            ("x-goog-hash", "crc32c=abc"),
+            ("x-ms-content-crc64", "abc"),
+            ("signature", "s=:abc:"),
+            ("signature-input", "s=();created=1"),
             ("retry-after", "01:00:00"),
             ("allow", "GET"),
             ("x-ratelimit-remaining", "0"),

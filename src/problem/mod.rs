@@ -1,7 +1,8 @@
 //! The documented error: what a client reads whenever something went wrong (RFC 9457).
 //!
 //! `build` makes a [`Problem`] of a classified outcome or of a refusal of the gateway; on the way
-//! `redact` removes the gateway's credentials and `clean` removes what else must not reach clients.
+//! `redact` removes the gateway's credentials and `clean` what else must not reach clients, by the
+//! rules of `leak`.
 //! `headers` adds the response headers, `grpc` those of gRPC; `mask` covers credentials in what
 //! passes in the vendor's own shape.
 //!
@@ -18,6 +19,7 @@ mod code_table;
 mod fit;
 mod grpc;
 mod headers;
+mod leak;
 mod mask;
 mod missing_field;
 mod openapi;

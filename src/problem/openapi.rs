@@ -95,7 +95,7 @@ fn response(description: &str, status: Option<u16>, codes: &[Code]) -> Value {
     let names = HEADERS.iter().filter(|header| match header.stands {
         Stands::Always | Stands::Sometimes => true,
         Stands::WithWait => waits,
-        Stands::WithStatus(only) => status == Some(only),
+        Stands::AlwaysWith(only) | Stands::SometimesWith(only) => status == Some(only),
     });
     let reference = |name: &str| json!({ "$ref": format!("#/components/headers/{name}") });
     let headers: Map<String, Value> =
@@ -129,8 +129,9 @@ enum Stands {
     Sometimes,
     /// Where a wait is known.
     WithWait,
-    /// Always with this status.
-    WithStatus(u16),
+    /// With this status.
+    AlwaysWith(u16),
+    SometimesWith(u16),
 }
 
 #[derive(Clone, Copy)]
@@ -146,9 +147,9 @@ const fn header(name: &'static str, stands: Stands, schema: Schema, about: &'sta
 }
 
 /// Those of the vendor that stay beside them are the vendor's to describe.
-const HEADERS: [Header; 18] = {
+const HEADERS: [Header; 17] = {
     use Schema::{Integer, OneOf, Text};
-    use Stands::{Always, Sometimes, WithStatus, WithWait};
+    use Stands::{Always, AlwaysWith, Sometimes, SometimesWith, WithWait};
     const WORD: Schema = OneOf(&["true", "false"]);
     [
         header(
@@ -203,8 +204,8 @@ const HEADERS: [Header; 18] = {
             "Where the response comes from, and why the gateway answered itself (RFC 9209).",
         ),
         header("Cache-Control", Always, OneOf(&["no-store"]), "Problems are not stored."),
-        header("WWW-Authenticate", WithStatus(401), Text, "The challenge of a 401 (RFC 9110)."),
-        header("Allow", WithStatus(405), Text, "The methods of a 405 (RFC 9110)."),
+        header("WWW-Authenticate", AlwaysWith(401), Text, "The challenge of a 401 (RFC 9110)."),
+        header("Allow", SometimesWith(405), Text, "The methods of a 405 (RFC 9110)."),
         header(
             "Preference-Applied",
             Sometimes,
@@ -225,12 +226,6 @@ const HEADERS: [Header; 18] = {
             "Milliseconds waited here and spent by the vendor, where the operator shows them.",
         ),
         header("Via", Sometimes, Text, "The gateway, where the vendor answered (RFC 9110)."),
-        header(
-            "Grpc-Retry-Pushback-Ms",
-            WithWait,
-            Integer(0),
-            "The wait in milliseconds, for clients of gRPC.",
-        ),
     ]
 };
 
@@ -243,8 +238,8 @@ fn headers() -> Map<String, Value> {
         };
         let mut value = json!({ "description": header.about, "schema": schema });
         match header.stands {
-            Stands::Always | Stands::WithStatus(_) => value["required"] = true.into(),
-            Stands::Sometimes | Stands::WithWait => {}
+            Stands::Always | Stands::AlwaysWith(_) => value["required"] = true.into(),
+            Stands::Sometimes | Stands::WithWait | Stands::SometimesWith(_) => {}
         }
         (header.name.to_owned(), value)
     };

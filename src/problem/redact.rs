@@ -86,7 +86,9 @@ impl Redactor {
         self.all.as_ref().map_or(0, |patterns| patterns.spelled_bytes_max)
     }
 
-    pub(super) fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
+    /// The text without secrets.
+    #[must_use]
+    pub fn redact<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let redacted = self.all.as_ref().and_then(|patterns| patterns.redact(text.as_bytes()));
         redacted.map_or(Cow::Borrowed(text), |bytes| {
             Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())

@@ -13,6 +13,7 @@ use crate::cli::capture::Capture;
 use crate::config::Settings;
 use crate::gateway::{
     self, AddKey, CallPolicy, ErrorShape, Inspect, Redirects, Repeat, Upstream, error_shape,
+    grpc_type,
 };
 use crate::headers::{
     account_value, has_idempotency_key, preferred_wait, target, unambiguous_value,
@@ -412,6 +413,9 @@ impl Explained<'_> {
         rows.push_from("status", status, self.layered("status"));
         let (shape, from) = self.shape();
         let text = match (shape, &policy.dialect.own) {
+            _ if grpc_type(&self.request.headers).is_some() => {
+                "as gRPC's: status 200 with `grpc-status` and `grpc-message`"
+            }
             (ErrorShape::Problem, _) => "problems, the vendor's and the gateway's own",
             (ErrorShape::Vendor, Some(_)) => "as the vendor sends them; the gateway's own likewise",
             (ErrorShape::Vendor, None) => {
@@ -499,7 +503,13 @@ redirects   rewritten to lead through this gateway                            (d
     #[test]
     fn exemptions_declarations_and_headers_change_the_explanation() {
         type Headers = &'static [(&'static str, &'static str)];
-        let rows: [(Method, &str, Headers, &str); 9] = [
+        let rows: [(Method, &str, Headers, &str); 10] = [
+            (
+                Method::POST,
+                "/wordbee/x",
+                &[("content-type", "application/grpc+proto")],
+                "as gRPC's",
+            ),
             (Method::POST, "/wordbee/auth/token", &[], "hourly  does not count it: exempt"),
             (Method::POST, "/wordbee/search", &[], "yes, declared repeatable"),
             (Method::POST, "/wordbee/search", &[], "evenkeel.yaml:9:40"),

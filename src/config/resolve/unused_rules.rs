@@ -1,6 +1,9 @@
 //! Warns of rules of a dialect that can never apply: behind a wider one, for a status that no
 //! response has, for markup where only a sentence is compared.
 
+use http::HeaderName;
+use regex::Regex;
+
 use super::reader::{Resolver, Scope};
 use crate::config::item::{Content, Field, Item};
 use crate::config::keys::{self, Declaration as _};
@@ -71,29 +74,35 @@ fn for_markup(dialect: &Dialect, rule: &Rule) -> Option<String> {
     })
 }
 
-/// Whether every outcome that a rule matches is matched by another one first.
+/// Whether every outcome that a rule matches is matched by another one first: each condition of
+/// that one holds wherever those of the rule do.
 fn hides(wide: &When, narrow: &When) -> bool {
-    let only_status = |it: &When| {
-        it.text.is_none() && it.code.is_empty() && it.body.is_empty() && it.header.is_empty()
-    };
     let inside = |(first, last): &(u16, u16)| {
         wide.status.iter().any(|(from, to)| from <= first && last <= to)
     };
-    let of_answers = wide.failure.is_empty() && narrow.failure.is_empty();
-    if of_answers && only_status(wide) && !wide.status.is_empty() && !narrow.status.is_empty() {
-        return narrow.status.iter().all(inside);
-    }
-    let only_text = wide.code.is_empty() && wide.body.is_empty() && wide.header.is_empty();
-    let same_text = match (&wide.text, &narrow.text) {
-        (Some(wide), Some(narrow)) => wide.as_str() == narrow.as_str(),
-        (None, _) | (_, None) => false,
+    let same = |wide: &Regex, narrow: &Option<Regex>| {
+        narrow.as_ref().is_some_and(|narrow| wide.as_str() == narrow.as_str())
     };
-    if of_answers && only_text && same_text {
-        return wide.status.is_empty()
-            || !narrow.status.is_empty() && narrow.status.iter().all(inside);
-    }
-    let failures = !wide.failure.is_empty() && !narrow.failure.is_empty();
-    failures && narrow.failure.iter().all(|kind| wide.failure.contains(kind))
+    let body = |(place, texts): &(Place, Vec<Box<str>>)| {
+        let mut stated = narrow.body.iter().filter(|(at, _)| at == place);
+        stated.any(|(_, narrow)| covers(texts, narrow))
+    };
+    let header = |(name, value): &(HeaderName, Option<Regex>)| {
+        let mut stated = narrow.header.iter().filter(|(at, _)| at == name);
+        stated.any(|(_, narrow)| value.as_ref().is_none_or(|value| same(value, narrow)))
+    };
+    (wide.status.is_empty() || !narrow.status.is_empty() && narrow.status.iter().all(inside))
+        && wide.text.as_ref().is_none_or(|text| same(text, &narrow.text))
+        && (wide.code.is_empty() || covers(&wide.code, &narrow.code))
+        && wide.body.iter().all(body)
+        && wide.header.iter().all(header)
+        && wide.failure.is_empty() == narrow.failure.is_empty()
+        && narrow.failure.iter().all(|kind| wide.failure.contains(kind))
+}
+
+/// Whether a condition of some texts allows no other than those of a wider one.
+fn covers(wide: &[Box<str>], narrow: &[Box<str>]) -> bool {
+    !narrow.is_empty() && narrow.iter().all(|text| wide.contains(text))
 }
 
 #[cfg(test)]
@@ -131,19 +140,35 @@ dialects:
     }
 
     #[test]
-    fn a_rule_behind_one_with_the_same_text_never_applies() {
-        let when = |text: &str, status: &[(u16, u16)]| When {
-            text: Some(regex::Regex::new(text).unwrap()),
-            status: status.to_vec(),
-            ..When::default()
-        };
-        let (busy, errors) = (when("busy", &[]), when("busy", &[(400, 499)]));
-        let (late, not_found) = (when("late", &[]), when("busy", &[(404, 404)]));
-        for (earlier, later) in [(&busy, &busy), (&busy, &errors), (&errors, &not_found)] {
-            assert!(hides(earlier, later), "{earlier:?} {later:?}");
-        }
-        for (earlier, later) in [(&busy, &late), (&errors, &busy), (&not_found, &errors)] {
-            assert!(!hides(earlier, later), "{earlier:?} {later:?}");
+    fn a_rule_behind_a_wider_one_never_applies() {
+        let rows = [
+            ("{ text: busy }", "{ text: busy }", true),
+            ("{ text: busy }", "{ text: busy, status: 4xx }", true),
+            ("{ text: busy }", "{ text: late }", false),
+            ("{ text: busy, status: 4xx }", "{ text: busy }", false),
+            ("{ status: [500, 404] }", "{ status: 500, code: q }", true),
+            ("{ status: [500, 404], code: q }", "{ status: 500, code: q }", true),
+            ("{ status: [500, 404], code: q }", "{ status: 500 }", false),
+            ("{ status: 500 }", "{ status: [500, 404] }", false),
+            ("{ code: [a, b] }", "{ code: a, status: 409 }", true),
+            ("{ code: a }", "{ code: [a, b] }", false),
+            ("{ body: { /x: [1, 2] } }", "{ body: { /x: 1, /y: 2 } }", true),
+            ("{ body: { /x: 1, /y: 2 } }", "{ body: { /x: 1 } }", false),
+            ("{ header: { x-a: '^1$' } }", "{ header: { x-a: '^1$', x-b: y } }", true),
+            ("{ header: { x-a: true } }", "{ header: { x-a: '^1$' } }", true),
+            ("{ header: { x-a: '^1$' } }", "{ header: { x-a: true } }", false),
+            ("{ failure: [reset, timeout] }", "{ failure: reset }", true),
+            ("{ failure: reset }", "{ failure: timeout }", false),
+            ("{ status: 4xx }", "{ failure: reset }", false),
+        ];
+        for (earlier, later, expected) in rows {
+            let text = format!(
+                "{{ rules: [{{ when: {earlier}, code: conflict }}, {{ when: {later}, code: conflict }}] }}"
+            );
+            let dialect = serde_saphyr::from_str(&text).unwrap();
+            let dialect = crate::dialect::compile("x", &dialect).unwrap();
+            let [earlier, later] = &dialect.rules[..] else { panic!("two rules") };
+            assert_eq!(hides(&earlier.when, &later.when), expected, "{text}");
         }
     }
 }

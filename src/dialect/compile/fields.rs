@@ -261,13 +261,19 @@ pub(super) fn place(text: &str, at: &str, errors: &Errors) -> Option<Place> {
         Some(name) => name.trim().parse().ok().map(Place::Header),
         None if text == "text" => Some(Place::Text),
         // The empty pointer is the whole document.
-        None => (text.is_empty() || text.starts_with('/')).then(|| Place::Pointer(text.into())),
+        None => is_pointer(text).then(|| Place::Pointer(text.into())),
     };
     if place.is_none() {
         let accepted = "a JSON Pointer like /error/title, header:NAME, or text";
         errors.push(at, format!("`{text}` is not a valid place"), accepted);
     }
     place
+}
+
+/// Whether a text is a JSON Pointer (RFC 6901), in which `~` stands before 0 or 1 only.
+fn is_pointer(text: &str) -> bool {
+    let escapes = || text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+    text.is_empty() || text.starts_with('/') && escapes()
 }
 
 pub(super) fn join(at: &str, name: &str) -> String {

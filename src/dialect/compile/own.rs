@@ -186,7 +186,12 @@ fn names(value: &Value, at: &str, errors: &Errors) -> Vec<(Covered, VendorName)>
         let Some(covered) = covered(key) else {
             let known: Vec<&str> =
                 Code::ALL.iter().map(|code| code.as_str()).chain(["default"]).collect();
-            errors.unknown(&place, "code", key, &known);
+            if key.starts_with(|c: char| c.is_ascii_digit()) {
+                let message = format!("`{key}` is not an error status");
+                errors.push(&place, message, "a status from 400 to 599, 4xx, 5xx, or a code");
+            } else {
+                errors.unknown(&place, "code", key, &known);
+            }
             return None;
         };
         let name = match value {

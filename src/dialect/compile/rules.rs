@@ -42,7 +42,17 @@ pub(super) fn list(value: &Value, at: &str, errors: &Errors) -> Vec<Rule> {
         errors.push(at, format!("{} rules", items.len()), &accepted);
     }
     let items = items.iter().take(RULES_MAX).enumerate();
-    items.filter_map(|(n, item)| rule(item, &join(at, &n.to_string()), errors)).collect()
+    let mut rules: Vec<Rule> = Vec::new();
+    for (number, item) in items {
+        let at = join(at, &number.to_string());
+        let Some(rule) = rule(item, &at, errors) else { continue };
+        if rules.iter().any(|other| other.name == rule.name) {
+            let message = format!("two rules are named `{}`", rule.name);
+            errors.push(&join(&at, "name"), message, "a name of its own, which logs show");
+        }
+        rules.push(rule);
+    }
+    rules
 }
 
 fn rule(value: &Value, at: &str, errors: &Errors) -> Option<Rule> {
@@ -145,6 +155,13 @@ fn conditions(value: &Value, at: &str, errors: &Errors) -> Option<When> {
             .map_or_else(Vec::new, |(value, at)| headers(value, &at, errors)),
         failure: failures(&fields, errors),
     };
+    for name in ["status", "code", "failure"] {
+        if let Some((Value::Array(items), at)) = fields.value(name)
+            && items.is_empty()
+        {
+            errors.push(&at, "an empty list matches nothing", "a value, or a list of values");
+        }
+    }
     let written = |name: &&str| fields.value(name).is_some();
     if !WHEN_KEYS.iter().any(written) {
         let message = "a rule without a condition would match everything";

@@ -1,4 +1,4 @@
-//! `a=b&c=d` → an object of texts.
+//! `a=b&c=d`, or lines of `a=b` → an object of texts.
 
 use serde_json::{Map, Value};
 
@@ -8,19 +8,40 @@ const FIELDS_MAX: usize = 100;
 /// One field is enough under the media type of forms, two are needed under any other.
 pub(super) fn parse(text: &str, media: &str) -> Option<Value> {
     let fields_min = if media.contains("x-www-form-urlencoded") { 1 } else { 2 };
-    if text.contains(char::is_whitespace) {
-        return None;
+    if text.contains('\n') {
+        return lines(text);
     }
-    let in_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']');
     let mut fields = Map::new();
     for pair in text.split('&').take(FIELDS_MAX) {
         let (name, value) = pair.split_once('=')?;
-        if name.is_empty() || !name.chars().all(in_name) {
+        if !is_name(name) {
             return None;
         }
         fields.insert(name.to_owned(), Value::String(decoded(value)));
     }
     (fields.len() >= fields_min).then_some(Value::Object(fields))
+}
+
+/// Lines of `name=value`, perhaps between the marks of a section and of the end (hosting and
+/// payment gateways).
+fn lines(text: &str) -> Option<Value> {
+    let mut fields = Map::new();
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let is_mark = |line: &&str| *line == "EOF" || line.starts_with('[') && line.ends_with(']');
+    for line in lines.filter(|line| !is_mark(line)).take(FIELDS_MAX) {
+        let (name, value) = line.split_once('=')?;
+        let name = name.trim_end();
+        if !is_name(name) {
+            return None;
+        }
+        fields.insert(name.to_owned(), Value::String(value.trim_start().to_owned()));
+    }
+    (fields.len() >= 2).then_some(Value::Object(fields))
+}
+
+fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']');
+    !name.is_empty() && name.chars().all(fits)
 }
 
 fn decoded(text: &str) -> String {
@@ -49,6 +70,12 @@ mod tests {
         let expected = json!({ "oauth_problem": "rate limit exceeded", "advice": "50% ü" });
         let text = "oauth_problem=rate%20limit+exceeded&advice=50%+%C3%BC";
         assert_eq!(parse(text, "text/plain"), Some(expected));
+        let lines = json!({ "code": "530", "description": "It is closed." });
+        let text = "[RESPONSE]\r\ncode = 530\r\ndescription = It is closed.\r\nEOF\r\n";
+        assert_eq!(parse(text, "text/plain"), Some(lines));
+        assert_eq!(parse("a=b\nThe box is empty.", "text/plain"), None);
+        let spaced = json!({ "a": "It is closed.", "b": "" });
+        assert_eq!(parse("a=It is closed.&b=", "text/plain"), Some(spaced));
         assert_eq!(parse("a=b", "text/plain"), None);
         assert_eq!(parse("a=b&c", "application/x-www-form-urlencoded"), None);
     }

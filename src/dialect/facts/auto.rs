@@ -8,14 +8,15 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-use super::names::{self, Member, Members, is_phrase, is_word};
+use super::names::{self, Member, Members, is_word};
 use super::values::{escaped, nonempty, scalar};
 use super::weight::{
-    BESIDE_BYTES_MAX, BESIDE_MAX, Weight, keep_beside, may_map_fields, message_text, weight,
+    BESIDE_BYTES_MAX, BESIDE_MAX, Weight, is_any_phrase, is_generic, is_phrase, is_success,
+    keep_beside, last_of_traceback, may_map_fields, message_text, weight,
 };
-use super::{children, soap};
+use super::{children, soap, text};
 use crate::dialect::document::{BodyFormat, Document, json};
-use crate::outcome::{ChildError, Facts, ResponseHead};
+use crate::outcome::{Facts, ResponseHead};
 
 /// Envelopes and wrappers inside each other that are opened.
 const DEPTH_MAX: usize = 10;
@@ -34,15 +35,20 @@ pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
                 Some(text) => (Some(text), ""),
                 None => (member("message"), "/message"),
             };
-            let message = message.and_then(nonempty);
-            let message_at = message.as_ref().map(|_| at.to_owned());
-            let code = member("code").map(str::to_owned);
-            let code_at = code.as_ref().map(|_| "/code".to_owned());
-            Facts { message, message_at, code, code_at, ..Facts::default() }
+            let line = message.filter(|_| document.format == BodyFormat::Text);
+            let fields = line.and_then(|it| text::in_fields(it, guesser.status));
+            fields.unwrap_or_else(|| {
+                let message = message.and_then(nonempty);
+                let message_at = message.as_ref().map(|_| at.to_owned());
+                let code = member("code").map(str::to_owned);
+                let code_at = code.as_ref().map(|_| "/code".to_owned());
+                Facts { message, message_at, code, code_at, ..Facts::default() }
+            })
         }
         BodyFormat::Empty | BodyFormat::Unreadable => Facts::default(),
     };
     facts.message = facts.message.or_else(|| guesser.status_phrase(&document.tree, DEPTH_MAX));
+    facts.message = facts.message.map(last_of_traceback);
     of_headers(head, &mut facts);
     facts
 }
@@ -113,7 +119,7 @@ impl Guesser {
     /// error: `["error", 10020, "limit: invalid"]`.
     fn array(&self, list: &Value, items: &[Value], at: &str, depth: usize) -> Facts {
         if let [Value::String(first), rest @ ..] = items
-            && names::is_generic(first)
+            && is_generic(first)
             && (1..=4).contains(&rest.len())
         {
             let texts = rest.iter().filter_map(Value::as_str);
@@ -212,7 +218,11 @@ impl Guesser {
         let errors =
             members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(|member| {
                 let text = member.value.as_str()?;
-                let said = weight(text) == Weight::Sentence && !is_phrase(text, self.status);
+                // Under a success, the phrase of another status is all there is.
+                let in_success = self.status < 300;
+                let said = (in_success && text.contains(' ')
+                    || weight(text) == Weight::Sentence && !is_any_phrase(text))
+                    && !is_phrase(text, self.status);
                 said.then_some((member, text))
             });
         let listed = listed.chain(ending).filter_map(|member| self.told(member));
@@ -221,6 +231,13 @@ impl Guesser {
         for (place, (_, text)) in texts.iter().enumerate() {
             if best.is_none_or(|best| weight(text) > weight(texts[best].1)) {
                 best = Some(place);
+            }
+        }
+        // The phrase of a status that is not the response's own says something: it is evidence.
+        let phrases = members.named(&["error", "errors", "fault"]);
+        for text in phrases.filter_map(|member| member.value.as_str()) {
+            if is_any_phrase(text) && !is_phrase(text, self.status) {
+                keep_beside(text, facts);
             }
         }
         let Some(best) = best else { return };
@@ -240,7 +257,8 @@ impl Guesser {
             "reason" => weight(text) == Weight::Word,
             name => names::KINDS.contains(&name) && names::is_code_word(text),
         };
-        (text.parse() != Ok(self.status) && !coded).then_some((member, text))
+        let fine = self.status < 300 && is_success(text);
+        (text.parse() != Ok(self.status) && !coded && !fine).then_some((member, text))
     }
 
     /// A code by its name; `error` as one word; a kind; a word among the messages.
@@ -250,7 +268,9 @@ impl Guesser {
             let text = scalar(value).filter(|text| self.is_code(text))?;
             (message != Some(text.as_str())).then_some(text)
         };
-        let foreign = |name: &str| names::NO_CODES.contains(&name) || names::KINDS.contains(&name);
+        let foreign = |name: &str| {
+            names::NO_CODES.iter().any(|end| name.ends_with(end)) || names::KINDS.contains(&name)
+        };
         let ending = members.ending(&names::CODE_ENDS, &names::CODES);
         let named = members.named(&names::CODES).chain(ending.filter(|it| !foreign(it.plain)));
         let named = named.filter_map(|member| Some((member, code_text(member.value)?)));
@@ -269,8 +289,13 @@ impl Guesser {
         });
         let ids = members.named(&["id"]).filter_map(|member| {
             let text = member.value.as_str()?;
-            let named = text.contains(['_', '-']) && !text.contains(|c: char| c.is_ascii_digit());
-            (named && is_word(text)).then(|| (member, text.to_owned()))
+            let digits = text.contains(|c: char| c.is_ascii_digit());
+            let named = !digits && text.contains(['_', '-']);
+            // The id of an error itself, in capitals.
+            let outer = member.parent.rsplit('/').next().unwrap_or_default();
+            let shouted = text.len() > 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+            let is_code = named || shouted && Members::is_envelope(outer);
+            (is_code && is_word(text)).then(|| (member, text.to_owned()))
         });
         let mut found = named.chain(error).chain(kinds).chain(ids);
         let first = found.next();
@@ -307,11 +332,13 @@ impl Guesser {
             "system",
             "about:blank",
             "-1",
-            "0",
         ];
         let repeats = text.parse() == Ok(self.status) || names::is_status_page(text);
+        let fine = self.status < 300 && is_success(text);
         !repeats
+            && !fine
             && !text.contains(char::is_whitespace)
+            && !text.bytes().all(|byte| byte == b'0')
             && !decoy.iter().any(|it| text.eq_ignore_ascii_case(it))
     }
 
@@ -375,7 +402,7 @@ impl Guesser {
         }
     }
 
-    /// The text of `error` where it only repeats the status: a message when there is no other.
+    /// The text of `error` where it is the phrase of a status: a message when there is no other.
     fn status_phrase(&self, value: &Value, depth: usize) -> Option<String> {
         let depth = depth.checked_sub(1)?;
         let error = match value.as_array() {
@@ -390,7 +417,8 @@ impl Guesser {
             let mut errors = members.named(&["error", "errors", "fault"]);
             let text = errors.find_map(|member| member.value.as_str())?;
             let alone = members.named(&["message", "msg"]).next().is_none();
-            nonempty(text).filter(|text| alone && is_phrase(text, self.status))
+            let phrase = is_phrase(text, self.status) || is_any_phrase(text);
+            nonempty(text).filter(|_| alone && phrase)
         })
     }
 }
@@ -419,7 +447,7 @@ impl Guesser {
             let repeats = |code: &String| code.parse() == Ok(self.status);
             child.code = child.code.take().filter(|code| !repeats(code));
         }
-        promote(facts);
+        children::promote(facts);
     }
 }
 
@@ -443,22 +471,4 @@ fn inner_first(inside: Facts, outside: Facts) -> Facts {
         keep_beside(&outer, &mut facts);
     }
     facts
-}
-
-fn promote(facts: &mut Facts) {
-    if facts.message.is_none() {
-        let with_message = || facts.children.iter().filter(|child| child.message.is_some());
-        let general = with_message().find(|child| child.pointer.is_none());
-        let first = general.or_else(|| with_message().next());
-        facts.message = first.and_then(|child| child.message.clone());
-    }
-    if facts.code.is_none() {
-        facts.code = facts.children.iter().find_map(|child| child.code.clone());
-    }
-    if let [ChildError { message, code, pointer: None }] = facts.children.as_slice() {
-        let repeats = *message == facts.message && (code.is_none() || *code == facts.code);
-        if repeats {
-            facts.children.clear();
-        }
-    }
 }

@@ -9,10 +9,9 @@ mod error_member;
 mod extract;
 mod names;
 mod soap;
+mod text;
 mod values;
 mod weight;
-
-use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
@@ -94,8 +93,10 @@ fn relayed(tree: &Value) -> Option<Facts> {
 /// What the body says and no fact carries, in the vendor's own shape.
 fn details(facts: &Facts, tree: &Value, places: &Extract) -> Option<Value> {
     let carried = facts.pointers.iter().filter_map(|place| pointer::at(tree, place));
+    let mut carried: Vec<*const Value> = carried.map(std::ptr::from_ref).collect();
+    carried.sort_unstable();
     let mut rest = Rest {
-        carried: carried.map(std::ptr::from_ref).collect(),
+        carried,
         texts: [facts.message.as_deref(), facts.reason.as_deref()],
         ignored: &places.ignore,
         values_left: DETAIL_VALUES_MAX,
@@ -105,8 +106,8 @@ fn details(facts: &Facts, tree: &Value, places: &Extract) -> Option<Value> {
 
 /// Copies a tree without what the facts carry already.
 struct Rest<'a> {
-    /// Values of the tree that facts were taken from.
-    carried: HashSet<*const Value>,
+    /// Values of the tree that facts were taken from, in the order of their addresses.
+    carried: Vec<*const Value>,
     /// Texts of facts, which vendors often repeat elsewhere.
     texts: [Option<&'a str>; 2],
     ignored: &'a [Box<str>],
@@ -116,7 +117,7 @@ struct Rest<'a> {
 impl Rest<'_> {
     /// `None` where nothing remains, or the member is null or blank.
     fn of(&mut self, value: &Value) -> Option<Value> {
-        if self.values_left == 0 || self.carried.contains(&std::ptr::from_ref(value)) {
+        if self.values_left == 0 || self.carried.binary_search(&std::ptr::from_ref(value)).is_ok() {
             return None;
         }
         let rest = self.of_uncarried(value)?;

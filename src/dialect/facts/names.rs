@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::values::{escaped, scalar};
@@ -26,9 +25,12 @@ const ENVELOPES: [&str; 12] = [
 ];
 
 /// Messages, the most specific first.
-pub(super) const MESSAGES: [&str; 31] = [
+pub(super) const MESSAGES: [&str; 47] = [
+    "submsg",
+    "submessage",
     "message",
     "errormessage",
+    "longmessage",
     "errormsg",
     "msg",
     "errordescription",
@@ -36,7 +38,11 @@ pub(super) const MESSAGES: [&str; 31] = [
     "description",
     "errorsummary",
     "errortext",
+    "errtext",
+    "errorstring",
+    "errordetail",
     "faultstring",
+    "shorttext",
     "usermessage",
     "displaymessage",
     "developermessage",
@@ -57,11 +63,21 @@ pub(super) const MESSAGES: [&str; 31] = [
     "moreinformation",
     "note",
     "string",
+    "mensaje",
+    "mensagem",
+    "descripcion",
+    "descricao",
+    "glosa",
+    "meldung",
+    "fehlertext",
+    "libelle",
+    "commentaire",
     "result",
 ];
 
 /// The ends of further names of messages: `state_message`, `messageTxt`, `MsgErro`.
-pub(super) const MESSAGE_ENDS: [&str; 12] = [
+pub(super) const MESSAGE_ENDS: [&str; 28] = [
+    "longmessage",
     "message",
     "msg",
     "messagetxt",
@@ -74,10 +90,26 @@ pub(super) const MESSAGE_ENDS: [&str; 12] = [
     "errorreason",
     "explanation",
     "statusinfo",
+    "desc",
+    "errordetail",
+    "errordetails",
+    "failurereason",
+    "failreason",
+    "errorstring",
+    "errorstr",
+    "errorinfo",
+    "errortitle",
+    "errtext",
+    "errortext",
+    "responsetext",
+    "resulttext",
+    "messagecontent",
+    "motivo",
 ];
 
 /// Names that hold a code and nothing else, the most specific first.
-pub(super) const CODES: [&str; 12] = [
+pub(super) const CODES: [&str; 17] = [
+    "subcode",
     "code",
     "errorcode",
     "errcode",
@@ -90,13 +122,17 @@ pub(super) const CODES: [&str; 12] = [
     "codevalue",
     "oauthproblem",
     "num",
+    "codigo",
+    "codereponse",
+    "coderetour",
+    "cstat",
 ];
 
 /// The ends of further names of codes: `serviceErrorCode`, `ECODE`.
 pub(super) const CODE_ENDS: [&str; 4] = ["code", "errno", "messageid", "messagekey"];
 
 /// Codes of something else than an error.
-pub(super) const NO_CODES: [&str; 15] = [
+pub(super) const NO_CODES: [&str; 17] = [
     "httpcode",
     "httpstatuscode",
     "countrycode",
@@ -112,10 +148,12 @@ pub(super) const NO_CODES: [&str; 15] = [
     "barcode",
     "qrcode",
     "authcode",
+    "exitcode",
+    "accesscode",
 ];
 
 /// Names that often hold a code, but may hold a class of errors, or a sentence.
-pub(super) const KINDS: [&str; 20] = [
+pub(super) const KINDS: [&str; 21] = [
     "type",
     "errornumber",
     "errorid",
@@ -133,6 +171,7 @@ pub(super) const KINDS: [&str; 20] = [
     "policyname",
     "errorgroup",
     "errorclass",
+    "errorstatus",
     "tag",
     "class",
     "value",
@@ -185,11 +224,15 @@ pub(super) const REFERENCE_HEADERS: [&str; 14] = [
 ];
 
 /// Lists of single errors, the most specific first.
-pub(super) const LISTS: [&str; 22] = [
+pub(super) const LISTS: [&str; 26] = [
     "errors",
     "errormessages",
     "errormessagelist",
     "error",
+    "errordetails",
+    "errorlist",
+    "errorwrappers",
+    "erros",
     "validationerrors",
     "fielderrors",
     "invalidfields",
@@ -210,7 +253,7 @@ pub(super) const LISTS: [&str; 22] = [
     "messages",
 ];
 
-pub(super) const CHILD_MESSAGES: [&str; 16] = [
+pub(super) const CHILD_MESSAGES: [&str; 21] = [
     "message",
     "msg",
     "detail",
@@ -227,6 +270,11 @@ pub(super) const CHILD_MESSAGES: [&str; 16] = [
     "messagetext",
     "info",
     "msgtext",
+    "errormsg",
+    "errortext",
+    "shorttext",
+    "messagecontent",
+    "erro",
 ];
 
 pub(super) const CHILD_CODES: [&str; 16] = [
@@ -265,6 +313,22 @@ pub(super) const CHILD_FIELDS: [&str; 14] = [
     "attribute",
     "target",
 ];
+
+/// The ends of further names of lists: `subErrors`, `constraintViolations`.
+pub(super) const LIST_ENDS: [&str; 9] = [
+    "errors",
+    "errorlist",
+    "errordetails",
+    "violations",
+    "failures",
+    "faults",
+    "problems",
+    "invalidparams",
+    "invalidfields",
+];
+
+/// Names of lists that may as well repeat what was sent.
+pub(super) const LOOSE_LISTS: [&str; 4] = ["fields", "params", "parameters", "inputs"];
 
 /// Names of lists that belong to no field.
 pub(super) const NO_FIELDS: [&str; 14] = [
@@ -329,14 +393,15 @@ impl<'a> Members<'a> {
         names.iter().flat_map(|wanted| self.iter().filter(move |member| member.plain == *wanted))
     }
 
-    /// The members whose names end so and are in none of the lists.
+    /// The members whose names end so, apart from a number, and are in none of the lists.
     pub(super) fn ending<'m>(
         &'m self,
         ends: &'m [&str],
         except: &'m [&str],
     ) -> impl Iterator<Item = Member<'m, 'a>> + 'm {
         self.iter().filter(|Member { plain, .. }| {
-            ends.iter().any(|end| plain.ends_with(end)) && !except.contains(plain)
+            let name = plain.trim_end_matches(|c: char| c.is_ascii_digit());
+            ends.iter().any(|end| name.ends_with(end)) && !except.contains(plain)
         })
     }
 
@@ -346,7 +411,8 @@ impl<'a> Members<'a> {
 
     /// The object that holds the error itself: `{"error": {…}}` and its kin.
     pub(super) fn envelope(&self) -> Option<Member<'_, 'a>> {
-        self.named(&ENVELOPES).find(|member| member.value.is_object())
+        let named = self.named(&ENVELOPES).find(|member| member.value.is_object());
+        named.or_else(|| self.named(&["errors"]).find(|member| is_one_error(member.value)))
     }
 
     /// The members of the first member of this name that is an object.
@@ -362,6 +428,20 @@ impl<'a> Members<'a> {
         pointers.push(member.at());
         Some(text)
     }
+}
+
+/// Whether an object is one error under a name for several, not a map from fields to messages: it
+/// has a message, and beside it nothing or a code.
+pub(super) fn is_one_error(value: &Value) -> bool {
+    let Some(map) = value.as_object() else { return false };
+    let text = |ends: &[&str], fits: &dyn Fn(&str) -> bool| {
+        map.iter().take(MEMBERS_MAX).any(|(name, value)| {
+            let name = plain(name);
+            ends.iter().any(|end| name.ends_with(end)) && scalar(value).is_some_and(|it| fits(&it))
+        })
+    };
+    text(&["message", "msg"], &|_| true)
+        && (map.len() == 1 || text(&["code", "errno", "errornumber"], &is_word))
 }
 
 /// A name in one spelling; AWS's `__type` is not the `type` of others.
@@ -401,52 +481,6 @@ pub(super) fn is_status_page(text: &str) -> bool {
 pub(super) fn is_word(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '/');
     !text.is_empty() && text.chars().all(plain)
-}
-
-/// Whether a text is the reason phrase of the status; `NOT_FOUND` counts as a code all the same.
-pub(super) fn is_phrase(text: &str, status: u16) -> bool {
-    let phrase = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    let shouted = text.contains('_') || !text.contains(|c: char| c.is_ascii_lowercase());
-    // `TooManyRequests` is a code, `Too Many Requests` a phrase.
-    let joined = |phrase: &str| phrase.contains(' ') && !text.contains(' ');
-    let is_phrase = |phrase: &str| !joined(phrase) && plain(phrase) == plain(text);
-    !shouted && phrase.is_some_and(is_phrase)
-}
-
-/// Words and phrases that say only that there was an error, or repeat some status.
-pub(super) fn is_generic(text: &str) -> bool {
-    let generic = [
-        "error",
-        "errors",
-        "err",
-        "fail",
-        "failed",
-        "failure",
-        "fault",
-        "exception",
-        "nok",
-        "notok",
-        "ok",
-        "success",
-        "badrequest",
-        "unauthorized",
-        "paymentrequired",
-        "forbidden",
-        "notfound",
-        "methodnotallowed",
-        "conflict",
-        "unprocessableentity",
-        "toomanyrequests",
-        "internalservererror",
-        "badgateway",
-        "serviceunavailable",
-        "gatewaytimeout",
-        "notacceptable",
-        "gone",
-        "none",
-        "null",
-    ];
-    text.len() <= 40 && generic.contains(&&*plain(text))
 }
 
 /// Whether a word looks like a code: `MONTHLY_LIMIT`, `rate_limit`, `NotFound`, `E1001`.

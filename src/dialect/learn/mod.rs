@@ -194,7 +194,12 @@ fn doubts(proposal: &mut Proposal<'_>, untold: &[usize]) {
         {
             if !numbers.is_empty() {
                 let names = yaml::names(readings, &numbers);
-                doubts.push(format!("{}: {what} in {names}", fact.key()));
+                let maybe = places::suspected(fact, readings, &numbers);
+                let maybe = match maybe.as_slice() {
+                    [] => String::new(),
+                    some => format!("; it may be at {}", some.join(" or ")),
+                };
+                doubts.push(format!("{}: {what} in {names}{maybe}", fact.key()));
             }
         }
     }

@@ -116,6 +116,27 @@ fn candidates(fact: Fact, reading: &Reading<'_>) -> Vec<String> {
     headers.map(|(name, _)| format!("header: {name}")).collect()
 }
 
+/// Places that a proposal names as perhaps those of a fact; a longer list would be no help.
+const SUSPECTED_MAX: usize = 3;
+
+/// Where a fact may stand that `auto` does not find: the places that hold a sentence, or a word or
+/// number, in every one of these samples, and that no fact was taken from.
+pub(super) fn suspected(fact: Fact, readings: &[Reading<'_>], numbers: &[usize]) -> Vec<String> {
+    let fits = |reading: &Reading<'_>, place: &str| {
+        let Some(found) = reading.text_at(place) else { return false };
+        let text = found.text.trim();
+        let is_sentence = text.split_whitespace().count() > 1;
+        let is_taken = reading.facts.pointers.iter().any(|carried| carried == place);
+        // A number of the status is none of the vendor's, and a moment no code.
+        let coded = text.parse() != Ok(reading.status()) && !text.contains([':', '@']);
+        !is_taken && if fact == Fact::Message { is_sentence } else { !is_sentence && coded }
+    };
+    let Some(first) = numbers.first().map(|number| &readings[*number]) else { return Vec::new() };
+    let places = first.texts.iter().map(|text| text.place.as_str());
+    let in_all = |place: &&str| numbers.iter().all(|number| fits(&readings[*number], place));
+    places.filter(in_all).take(SUSPECTED_MAX).map(|place| format!("`{place}`")).collect()
+}
+
 /// Where the single errors stand, and the facts inside of each.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Children {

@@ -73,6 +73,26 @@ fn facts_rules_and_doubts_are_proposed_with_the_samples_that_support_them() {
 }
 
 #[test]
+fn a_fact_under_an_unknown_name_is_suspected_where_every_sample_has_it() {
+    let depot = |name: &str, status, words: &str, number: &str| {
+        let body = format!(r#"{{"depot":{{"satz":"{words}","nr":"{number}"}},"at":"noon"}}"#);
+        sample(name, status, &[], &body)
+    };
+    let samples = [
+        depot("full.http", 409, "The depot is full.", "D17"),
+        depot("none.http", 404, "There is no such depot.", "D04"),
+        sample("coded.http", 422, &[], r#"{"code":"E1","message":"It is wrong."}"#),
+    ];
+    let text = learn("depot", &samples).unwrap();
+    for said in [
+        "message: missing in full.http, none.http; it may be at `/depot/satz`",
+        "code: missing in full.http, none.http; it may be at `/depot/nr` or `/at`",
+    ] {
+        assert!(text.contains(said), "{said}: {text}");
+    }
+}
+
+#[test]
 fn what_is_uncertain_is_said() {
     let rows = [
         (&payco()[..1], "one sample shows little"),

@@ -14,45 +14,84 @@ use crate::dialect::hint::pattern;
 pub(super) static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
     let many = concat!(
         r"(?:too many|too much) (?:(?:api|http|concurrent|simultaneous|parallel|recent|consecutive|repeated|write|read|search) ){0,2}",
-        r"(?:requests|calls|queries|hits|visits|invocations|request weight|traffic from|connections from)",
+        r"(?:requests|calls|queries|hits|visits|invocations|request weight|traffic from|connections from",
+        r"|(?:concurrent|simultaneous|parallel) connections)",
     );
     let limit = concat!(
-        r"(?:\b(?:rate|requests?|calls?|quer(?:y|ies)|usage|api|qps|tps|rps|throughput|ingestion rate|pull rate|frequency|traffic|error",
-        r"|per[- ](?:second|minute|hour)|hourly|minutely|minute|concurren(?:cy|t \w+))[ _-]?(?:limits?|quotas?|thresholds?|allowance)",
-        r"|\bthrottle|\bthrottling (?:limit|threshold)|\brequest rate|\b(?:access |call |request )frequency|\bcall (?:count|rate)|^\W*rate)",
+        r"(?:(?:rate|requests?|calls?|quer(?:y|ies)|usage|api|qps|tps|rps|throughput|ingestion rate|pull rate|frequency|traffic|error",
+        r"|per[- ](?:second|minute|hour)|hourly|minutely|minute|concurrency|concurrent (?:requests?|calls?|quer(?:y|ies)|connections?|api))",
+        r"[ _-]?(?:limits?|quotas?|thresholds?|allowance)",
+        r"|throttle|throttling (?:limit|threshold)|request rate|(?:access |call |request )frequency|call (?:count|rate|volume))",
         r"(?:(?: for| of| on| per) [^.\n]{1,80}?)?",
         r"[ _]?(?:has been |have been |had been |has |have |was |were |is |are |already )*",
-        r"(?:exceed(?:s|ed|ing)?(?: the (?:limit|maximum))?|reached|hit|surpassed|used up|violated|violation|violations)",
+        r"(?:exceed(?:s|ed|ing)?(?: the (?:limit|maximum))?|reached|hit|surpassed|used up|spent|violated|violation|violations)",
     );
     let exceeded = concat!(
-        r"(?:exceed(?:s|ed|ing)?|surpass(?:es|ed)?|violat(?:es|ed|ing)) (?:\w+ ){0,3}(?:request|rate|call|api|usage|query|error|hourly)s? ",
-        r"(?:limits?|rate|quotas?|count|threshold)",
+        r"(?:request|rate|call|api|usage|query|error|hourly)s? (?:limits?|rate|quotas?|count|threshold)",
     );
-    let reached = r"(?:reach|hit)(?:ed|ing)? (?:\w+ ){0,3}(?:request|rate|call|api|usage|query|hourly)s? (?:limits?|quotas?)";
+    let verbs =
+        r"(?:exceed(?:s|ed|ing)?|surpass(?:es|ed)?|violat(?:es|ed|ing)|(?:reach|hit)(?:ed|ing)?)";
     let past = r"(?:been|being|was|were|is|are) (?:throttled|rate[ -]limited)\b";
-    let claims = format!(r"(?:\b{many}|{limit}|\b{exceeded}|\b{reached}){CLAIM_ENDS}");
-    pattern(&format!(r"(?im)(?:{claims}|\b{past}|{COUNTED}|{FLAT}|{FOREIGN_THROTTLE})"))
+    let claims = format!(
+        concat!(
+            r"(?:\b{many}|{BEFORE}{limit}|^\W*rate (?:was |is )?exceeded",
+            r"|\b{verbs} (?:{QUALIFIER} ){{0,4}}{exceeded}){CLAIM_ENDS}",
+        ),
+        many = many,
+        limit = limit,
+        verbs = verbs,
+        exceeded = exceeded,
+        BEFORE = format_args!(r"(?:^\W*|[^\w\s'-] ?|\b{QUALIFIER}(?:'s)?[ _-])"),
+        QUALIFIER = QUALIFIER,
+        CLAIM_ENDS = CLAIM_ENDS,
+    );
+    pattern(&format!(r"(?im)(?:{claims}|\b{past}|{COUNTED}|{SHORT}|{FLAT}|{FOREIGN_THROTTLE})"))
 });
+
+/// Words before a limit of calls. Any other word makes it a limit of a thing: `phone call limit`.
+const QUALIFIER: &str = concat!(
+    r"(?:an?|any|the|this|that|your|our|its|their|my|of|on|per|for|by|and|or|api|http|rest|web|service|server|requests?|calls?|quer(?:y|ies)",
+    r"|rate|usage|access|traffic|user|client|account|app|application|page|tenant|project|org|organi[sz]ation|team|workspace|developer|consumer",
+    r"|subscription|key|tokens?|ip|address|method|endpoint|resource|route|global|overall|total|daily|hourly|minutely|minute|second|hour",
+    r"|maximum|max|allowed|permitted|configured|default|current|concurrent|simultaneous|secondary|primary|burst|sustained|short|long|term|free",
+    r"|exceed(?:ed|ing|s)?|reach(?:ed|ing)?|hit|over|read|write|search|upload|download|graphql|message|sms|email|pull|individual|combined|shared",
+    r"|anonymous|unauthenticated|authenticated|public|too|image|\d[\d,.]*)",
+);
 
 /// The number of calls was too high, in a sentence of its own shape.
 const COUNTED: &str = concat!(
     r"\b(?:number|amount|count|volume|rate|frequency) of (?:(?:the|your|our|this|api|http|allowed|permitted|hourly|concurrent|total|\w+ly) ){0,3}",
     r"(?:requests|calls|queries|invocations|hits|api (?:requests|calls|invocations))\b[^.\n]{0,90}?\b",
-    r"(?:exceed(?:s|ed|ing)?|surpassed|used up|exhausted|was reached|been reached|too high)\b",
+    r"(?:exceed(?:s|ed|ing)?|surpassed|used up|exhausted|was reached|been reached|too high|over the limit)\b",
     r"|\bexceed(?:s|ed|ing)? (?:\w+ ){0,3}number of (?:\w+ ){0,2}(?:requests|calls|queries|invocations|times [^.\n]{0,60}\bcall(?:ed)?)\b",
-    r"|\b(?:maximum|max\.?) (?:\w+ ){0,3}(?:requests|calls|queries)\b[^.\n]{0,60}\b(?:reached|exceeded)\b",
-    r"|\blimit of \d[\d,.]* (?:\w+ )?(?:requests|calls|queries)(?: (?:per|an?|each|every|in) [^.\n]{1,30}?)? (?:was |has been |is )?(?:reached|exceeded|hit)\b",
+    r"|\b(?:maximum|max\.?) (?:(?:number|of|the|allowed|permitted|concurrent|simultaneous|parallel|api|http|hourly|your|\d[\d,.]*) ){0,4}(?:requests|calls|queries)\b[^.\n]{0,60}\b(?:reached|exceeded)\b",
+    r"|\blimit of \d[\d,.]* (?:(?:api|http|concurrent|free) )?(?:requests|calls|queries)(?: (?:per|an?|each|every|in) [^.\n]{1,30}?)? (?:was |has been |is )?(?:reached|exceeded|hit)\b",
     r"|\b(?:hourly|minutely|per[- ]minute|per[- ]second) limit (?:of [^.\n]{1,60} )?(?:was |has been |is )?(?:reached|exceeded|hit|used up)\b",
-    r"|\b(?:used up|exhausted|consumed) (?:all )?(?:of )?(?:your|this|the) (?:hour|minute|second)(?:'?s|ly)? (?:\w+ )?(?:calls|requests|quota|allowance|limit)\b",
     r"|\bmore (?:\w+ )?than (?:is |are )?allowed (?:requests |calls )?per (?:second|minute|hour)\b",
-    r"|\brequests are more than allowed\b",
+    r"|\brequests are more than allowed\b|^\W*(?:app|api|user|request)(?: calls?)? limited\W*$",
+    r"|\byou (?:have )?(?:made|sent) \d[\d,.]* (?:requests|calls|queries) [^.\n]{1,40}\b(?:allowed|permitted)\b",
+);
+
+/// The calls of a second, a minute or an hour are used up, or their permitted number is told.
+const SHORT: &str = concat!(
+    r"\b(?:this|the|per|an?|each|every|current) (?:second|minute|hour)(?:'?s)? (?:\w+ )?(?:requests|calls|queries|quota|allowance|limit)(?: (?:is|are|was|were|has been|have been))? (?:used up|exhausted|spent|exceeded)\b",
+    r"|\bhourly (?:request |call |api )?(?:requests|calls|quota|allowance) (?:(?:is|are|was|were|has been|have been) )?(?:used up|exhausted|spent|exceeded)\b",
+    r"|\b(?:requests|calls|queries)(?: (?:allowed|permitted|available))? (?:for|of|in|per) (?:this |the |an? )?(?:second|minute|hour)(?: (?:is|are|was|were|has been|have been))? (?:used up|exhausted|spent|exceeded|reached)\b",
+    r"|\b(?:used up|used|exhausted|consumed|spent) (?:all )?(?:of )?(?:your |the )?(?:api )?(?:requests|calls|queries) (?:for|of|in|per) (?:this|the|an?|your) (?:current )?(?:second|minute|hour)\b",
+    r"|\b(?:used up|exhausted|consumed) (?:all )?(?:of )?(?:your|this|the) (?:hour|minute|second)(?:'?s|ly)? (?:\w+ )?(?:calls|requests|quota|allowance|limit)\b",
+    r"|\bno (?:more |further )?(?:api )?(?:requests|calls|queries) (?:(?:are )?(?:left|remaining|available|allowed) )?(?:(?:in|for|during) )?(?:this|the current) (?:second|minute|hour)\b",
+    r"|\bexceed(?:s|ed|ing)? (?:(?:the|your|our|maximum|limit|of|\d[\d,.]*) ){0,4}(?:requests|calls|queries) (?:per|an?|each|every) (?:second|minute|hour)\b",
+    r"|\b(?:only|at most|no more than) \d[\d,.]* (?:api )?(?:requests|calls|queries) (?:per|an?|each|every) (?:second|minute|hour) (?:is|are) (?:allowed|permitted)\b",
 );
 
 /// Idioms that state a throttle by themselves.
 const FLAT: &str = concat!(
     r"\benhance your calm\b|\bover (?:qps|queries per second|query|rate|request) ?(?:limits?)?(?:\W*$)",
-    r"|\bover queries per second limit\b",
+    r"|\bover queries per second limit\b|\bspike arrest violation\b|\bflood (?:control exceeded|wait of \d)|\btraffic limit exceeded\b",
     r"|\bplease (?:reduce|decrease|lower|slow) (?:down )?(?:the |your )(?:\w+ )?(?:request|call|query|api|upload)s? ?(?:rate|frequency|volume)\b",
+    r"|\bplease slow down(?:\W*$|[.!,;:])|^\W*slow down[.!,;:]|^\W*(?:throttled|throttling|rate[ -]limited)(?:\W*$|[.!,;:])",
+    r"|^\W*(?:(?:the|your|this|api) )?(?:requests?|calls?) (?:(?:was|were|is|are|has been|have been) )?(?:throttled|rate[ -]limited)\b",
+    r"|(?:^\W*|\b(?:your|the|this|api) )(?:request|call|query|access) (?:rate|frequency|volume) (?:(?:is|was|has been) )?(?:too (?:high|large|fast)|large|limited|exceeded)\b",
     r"|\breduce the (?:number|frequency|rate) of (?:\w+ )?(?:calls|requests)\b",
     r"|\b(?:requests?|calls?|quer(?:y|ies)|uploads?|uploading|requesting|calling|querying|polling|sending requests)\b[^.\n]{0,40}\btoo (?:quickly|fast|often|frequent(?:ly)?|rapidly)\b",
     r"|\b(?:denied|blocked|rejected|refused|limited) (?:due to|because of|by) (?:\w+ ){0,2}(?:flow control|rate limit(?:ing|s)?|throttling)\b",
@@ -68,9 +107,10 @@ const FOREIGN_THROTTLE: &str = concat!(
     r"|\bl[ií]mite de (?:solicitudes|peticiones|llamadas|consultas|requisições|chamadas|solicitações|requests)\b[^.\n]{0,40}\b(?:excedid[oa]|superad[oa]|alcanzad[oa]|atingid[oa])\b",
     r"|\b(?:muitas|excesso de) (?:requisições|solicitações|chamadas|consultas)\b",
     r"|\btroppe (?:richieste|chiamate)\b|\blimite (?:di (?:richieste|chiamate)|breve|orario|al minuto) (?:\w+ )?(?:raggiunto|superato)\b",
-    r"|\bte veel (?:verzoeken|aanvragen|aanroepen|requests)\b|\bzbyt wiele (?:żądań|zapytań)\b|слишком много запросов",
+    r"|\bte veel (?:verzoeken|aanvragen|aanroepen|requests)\b|\bzbyt wiele (?:żądań|zapytań)\b|слишком много запросов|요청이 너무 많|çok fazla istek",
     r"|(?:请求|访问|操作|调用|發送|请求频率)(?:过于|太|過於)?(?:频繁|頻繁|过快)|请求过多|(?:QPS|qps|频率|并发|流量)[^。，\n]{0,8}(?:超|上限|限制)|限流|触发流控",
-    r"|リクエスト(?:数)?(?:が|は)?(?:多すぎ|上限|制限)",
+    r"|リクエスト(?:数)?(?:が|は)?(?:多すぎ|上限|制限)|요청[^.\n]{0,8}(?:제한|한도|횟수)[^.\n]{0,4}초과|每秒[^。\n]{0,8}(?:上限|超)",
+    r"|\bexcedido o n[uú]mero de (?:acessos|requisições|chamadas)|\bconsumo redundante\b|превышен\w* (?:лимит|число|количество) (?:запросов|обращений)",
 );
 
 /// What may follow such words: the end, a number, or a word that begins another part of the
@@ -80,7 +120,9 @@ const CLAIM_ENDS: &str = concat!(
     r"| (?:a|after|again|against|allowed|already|an|and|any|are|as|at|be|because|been|before|being|but|by|can",
     r"|currently|do|due|during|error|every|exception|for|from|has|have|if|in|is|it|its|made|may|more|must|no|not|now",
     r"|of|on|only|or|over|per|please|received|recently|retry|sent|set|since|slow|so|that|the|then|there|these|they",
-    r"|this|through|to|today|too|try|under|until|used|using|via|wait|was|we|were|when|while|will|with|within|you|your)\b)",
+    r"|this|through|today|too|try|under|until|used|using|via|wait|was|we|were|when|while|will|with|within|you|your",
+    // "To this account" or "to the API", not "to function f".
+    r"|to (?:(?:this|the|our|your|that|an?) )?(?:[\w-]*(?:api|account|server|service|endpoint|resource|url|method|page|app|application|host|site|system|backend|gateway|platform|model|operation|route|path|upstream)|us))\b)",
 );
 
 /// Words that a sentence quotes or uses as a name, and the word before or behind them.
@@ -137,6 +179,26 @@ pub(super) static LONG_PERIOD: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
+/// Whether a statement about an allowance is about calls, and not about a thing: "the daily dose
+/// limit". Other languages than English have no such test.
+pub(super) fn is_of_calls(statement: &str) -> bool {
+    !ENGLISH_ALLOWANCE.is_match(statement) || ALLOWANCE_OF_CALLS.is_match(statement)
+}
+
+static ENGLISH_ALLOWANCE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\b(?:limit|quota|cap|allowance|threshold)s?\b"));
+
+static ALLOWANCE_OF_CALLS: LazyLock<Regex> = LazyLock::new(|| {
+    let period = r"weekly|monthly|yearly|annual|day'?s|week'?s|month'?s|plan|trial|credits?|24[- ]?h(?:ou)?rs?";
+    pattern(&format!(
+        concat!(
+            r"(?i)(?:^\W*|[^\w\s'-] ?|\b(?:{}|{})(?:'s)?[ _-])(?:limit|quota|cap|allowance|threshold)s?\b",
+            r"|\b(?:api|requests|calls|queries|credits)\b",
+        ),
+        QUALIFIER, period
+    ))
+});
+
 /// A period of an hour at most.
 pub(super) static SHORT_PERIOD: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
@@ -156,7 +218,7 @@ pub(super) static ALLOWANCE_WORDS: LazyLock<Regex> = LazyLock::new(|| {
 /// That an allowance is used up.
 pub(super) static USED_UP: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)\b(?:exceed(?:s|ed|ing)?|reached|exhausted|used up|used all|hit|over|surpassed|depleted|consumed|spent|run out|ran out|out of|no more|none left|0 (?:left|remaining)",
+        r"(?i)\b(?:exceed(?:s|ed|ing)?|reach(?:es|ed)?|exhausted|used up|used all|hit|over|surpassed|depleted|consumed|spent|run out|ran out|out of|no more|none left|0 (?:left|remaining)",
         r"|überschritten|erreicht|aufgebraucht|erschöpft|verbraucht|dépassée?|atteinte?|épuisée?|excedid[oa]|superad[oa]|alcanzad[oa]|agotad[oa]|atingid[oa]|esgotad[oa]|raggiunt[oa]|superat[oa]|esaurit[oa]|overschreden|bereikt)\b",
         r"|超|用完|耗尽|已满|不足|達し|超過",
     ))
@@ -165,12 +227,12 @@ pub(super) static USED_UP: LazyLock<Regex> = LazyLock::new(|| {
 /// Credits or a quota that only a purchase or the next period restores.
 pub(super) static CREDITS_GONE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)\bout of call volume quota\b",
-        r"|\binsufficient (?:\w+ ){0,2}(?:credits?|quota)\b|\b(?:not (?:have )?enough|no (?:more |remaining )?|(?:run|ran|are|is|be) out of|lacks?) (?:\w+ ){0,2}(?:credits|quota)\b",
+        r"(?im)\bout of call volume quota\b",
+        r"|\binsufficient (?:\w+ ){0,2}(?:credits?|quota)\b|\b(?:not (?:have )?enough|no (?:more|remaining|further)|(?:run|ran|are|is|be) out of|lacks?) (?:\w+ ){0,2}(?:credits|quota)\b|\bno credits? (?:left|remaining|available)\b|^\W*(?:no|out of) (?:\w+ )?credits?\W*$",
         r"|\b(?:exhausted|depleted|spent|used(?: up)?|consumed) (?:all (?:of )?)?(?:your |the |its )?(?:\w+ ){0,2}credits?\b",
         r"|\bcredits?(?: \w+){0,3}? (?:exhausted|used up|depleted|insufficient|consumed|spent|have run out|ran out|too low)\b",
         r"|\b(?:needs?|requires?) \d+ credits?\b|\b\d+ credits? (?:are |is )?(?:required|needed)\b|\bexceeds? your (?:\w+ )?(?:quota|credits)\b",
-        r"|\b(?:reached|exceeded|hit) (?:your|the) (?:\w+ )?(?:plan|free[- ]tier|trial)(?:'s)? (?:\w+ )?(?:limit|quota|allowance)\b|\b(?:plan|free[- ]tier|trial)(?:'s)? (?:\w+ )?(?:limit|quota) (?:has been |was |is )?(?:reached|exceeded)\b",
+        r"|\b(?:reached|exceeded|hit) (?:your|the) (?:(?:current|free|monthly|api|account|subscription|pricing) )?(?:plan|free[- ]tier|trial)(?:'s)? (?:\w+ )?(?:limit|quota|allowance)\b|(?:^\W*|[^\w\s] ?|\b(?:an?|the|your|this|current|free|basic|starter|pro|paid|account|billing|pricing|subscription|monthly) )(?:plan|free[- ]tier|trial|subscription)(?:'s)? (?:(?:usage|request|call|api|rate) )?(?:limit|quota) (?:has been |was |is )?(?:reached|exceeded|exhausted|used up)\b|\b(?:trial|free|prepaid) (?:calls|requests|queries) (?:are |were |have been )?(?:used up|exhausted)\b",
         r"|\bexceeded your current quota\b[^\n]{0,40}\b(?:plan|billing)\b|(?:余额|额度|配额)不足",
     ))
 });
@@ -214,7 +276,7 @@ pub(super) static MAINTENANCE_WORDS: LazyLock<Regex> = LazyLock::new(|| {
 /// Maintenance as the present state, not as a subject.
 pub(super) static IN_MAINTENANCE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)\b(?:under(?:going)?|down for|in|for|due to|because of|during) (?:\w+ ){0,3}maintenance(?: mode| work)?(?:\W|$)|\b(?:scheduled|planned|routine|system|emergency|server|site) maintenance (?:is )?(?:in progress|underway|mode|ongoing|until|from)\b",
+        r"(?im)\b(?:we.?ll be (?:right )?back (?:soon|shortly)|(?:under(?:going)?|performing|down for|in|for|due to|because of|during) (?:\w+ ){0,3}maintenance(?: mode| work)?(?:\W|$))|\b(?:scheduled|planned|routine|system|emergency|server|site) maintenance (?:is )?(?:in progress|underway|mode|ongoing|until|from)\b",
         r"|^\W*(?:\w+ ){0,3}maintenance(?: mode| in progress| break)?\W*$|\bwartungsarbeiten\b|\b(?:en|in|em) (?:\w+ )?(?:maintenance|mantenimiento|manutenção|manutenzione|onderhoud)\b",
         r"|(?:系统|服务|正在|停机)[^。\n]{0,6}维护|メンテナンス中",
     ))
@@ -241,28 +303,47 @@ pub(super) static OVERLOADED: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
+/// A heading that says that the site behind a page failed.
+pub(super) static PAGE_FAULT: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)^\W*(?:database error|error establishing a database connection|internal server error|bad gateway|gateway time-?out",
+        r"|service (?:temporarily )?unavailable|(?:server|application|fatal|runtime) error|(?:error )?50[0-4]\b)\W*",
+        r"(?:in .{0,40}application\.?)?$",
+    ))
+});
+
+/// The call is not allowed to this caller.
+pub(super) static FORBIDDEN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(?i)\b(?:access (?:is |was )?(?:denied|forbidden)|permission denied|(?:do(?:es)? not|don.?t|doesn.?t) have (?:the )?(?:\w+ ){0,2}permissions?",
+        r"|insufficient (?:permissions?|privileges|scopes?)|not (?:permitted|authori[sz]ed) to|acceso denegado|acesso negado|accès refusé|zugriff verweigert)\b",
+        r"|доступ запрещ|权限不足|无权限|没有权限|권한이 없",
+    ))
+});
+
 /// The vendor itself failed.
 pub(super) static VENDOR_FAULT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:internal (?:server )?error|server error|unexpected error|unknown error|something went wrong|out of memory|unavailable|timed? ?out|fatal[ _]error|internal[ _]error)\b",
+        r"(?i)\b(?:internal (?:server )?error|server error|unexpected error|unknown error|something went wrong|out of memory|database connection|database error|unavailable|timed? ?out|fatal[ _]error|internal[ _]error)\b",
     )
 });
 
 pub(super) static CREDENTIAL_WORDS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)\b(?:(?:invalid|expired|revoked|incorrect|bad|wrong|malformed|unknown) (?:or (?:expired|missing|revoked) )?(?:(?:user|api|access|auth|authentication|refresh|bearer|login|security|oauth|client|name|and|or|jwt|merchant|your|the) ){0,4}(?:token|keys?|credentials?|session|signature|passwords?|login|ks|checksum|client id|client secret|api[- ]?key)",
+        r"(?i)\b(?:(?:invalid|expired|revoked|incorrect|bad|wrong|malformed|unknown) (?:or (?:expired|missing|revoked) )?(?:(?:user|username|api|access|auth|authentication|refresh|bearer|login|security|oauth|client|name|and|or|jwt|merchant|your|the)[ _]){0,4}(?:token|keys?|credentials?|session|signature|passwords?|login|ks|checksum|client id|client secret|api[- ]?key)",
         r"|(?:token|key|credentials?|session|signature|password|secret)(?: [\w-]+){0,6}? (?:is |are |has |was |been )*(?:not valid|invalid|expired|revoked|incorrect|malformed|wrong)",
         r"|(?:user|username|user-id|login|merchant login)(?: [\w-]+){0,4} (?:password|id) (?:is |are )(?:incorrect|wrong|invalid)",
         r"|auth(?:entication|orisation|orization) (?:has )?fail(?:ed|ure)|failed to authenticate|not authenticated|unauthori[sz]ed user|login failed|invalid auth\w*|(?:token|key) (?:was |is )?not (?:found|recogni[sz]ed)|checksum security check",
-        r"|falsches passwort|ungültige[rs]? (?:token|schlüssel|zugangsdaten)|identifiants invalides|credenciales (?:inválidas|no válidas)|credenciais inválidas|credenziali non valide)\b",
+        r"|authori[sz]e error|authori[sz]ation failing|required authentication|not logged in|falsches passwort|ungültige[rs]? (?:token|schlüssel|zugangsdaten)|identifiants invalides|credenciales (?:inválidas|no válidas)|credenciais inválidas|credenziali non valide)\b",
         r"|(?:不合法|无效|非法|过期|错误)的?\s?(?:access_?token|app_?key|app_?id|key|密钥|签名|token|凭证|api_?key)|(?:token|密钥|签名|凭证|access_?token)\s?(?:无效|已?过期|错误|不合法|失效)",
+        r"|登[陆录]失败|验签失败|認証に失敗|(?:인증키|키값?|토큰)[이가은는]? ?(?:유효하지|만료)|(?:등록되지|유효하지) ?않은 (?:인증)?키|неверн\w+ (?:токен|пароль|логин|ключ|api)",
     ))
 });
 
 /// That a thing was not found, in a statement of its own.
 pub(super) static NOT_FOUND: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)^\W*(?:[\w-]+ ){0,8}?(?:was |were |is |could |can )?not (?:be )?(?:found|exist)\W*(?:[\w-]+\W*)?$|\bno such \w+|\bdoes(?: not|n't) exist\b|\bdid not return any results\b|^\W*no (?:\w+ ){0,3}(?:results?|records?|data|matches) (?:were |was )?found|\bcould not find\b|^\W*no records?\W*$|不存在",
+        r"(?i)^\W*(?:[\w-]+ ){0,8}?(?:was |were |is |could |can )?not (?:be )?(?:found|exist)\W*(?:[\w-]+\W*)?$|\bno such \w+|\bdoes(?: not|n't) exist\b|\bdid not return any results\b|\bcan ?not find\b|\bno (?:\w+ ){0,2}found\W*$|\bне найден|\bno (?:fue )?encontrad[oa]\b|\bnão (?:foi )?encontrad[oa]\b|\bnicht gefunden\b|\bintrouvable\b|\bnon trovat[oa]\b|未找到|查无|見つかりません|찾을 수 없|^\W*no (?:\w+ ){0,3}(?:results?|records?|data|matches) (?:were |was )?found|\bcould not find\b|^\W*no records?\W*$|不存在",
     )
 });
 

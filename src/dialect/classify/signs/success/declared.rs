@@ -1,0 +1,528 @@
+//! Where a body declares that it is an error.
+//!
+//! By a flag, a failed status, an error in place of a result, or an error code beside a sentence.
+//! What has a result of its own is none: a thing that was asked for may have failed long ago, and
+//! a list may hold errors of single items.
+
+use http::StatusCode;
+use serde_json::{Map, Value};
+
+use super::super::{excerpt, sentence};
+use super::object::{
+    Member, Object, error_code, is_error, is_failed, number, says_something, says_success,
+};
+use crate::dialect::classify::evidence::Evidence;
+use crate::dialect::document::BodyFormat;
+use crate::outcome::Sign;
+
+/// Objects inside each other that are searched for a declaration.
+const DEPTH_MAX: usize = 8;
+/// Characters of a text that may be an error as a whole.
+const TEXT_CHARS_MAX: usize = 400;
+/// Lines of such a text; more are a table or a log.
+const TEXT_LINES_MAX: usize = 3;
+/// Characters of a page that may be an error; a longer one is about something.
+const PAGE_CHARS_MAX: usize = 1_000;
+
+pub(super) struct Declared {
+    pub(super) sign: Sign,
+    /// The error status that the body states.
+    pub(super) status: Option<StatusCode>,
+    pub(super) strength: Strength,
+}
+
+/// What more is needed for a body to be an error.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strength {
+    /// Its words must mean trouble with the call.
+    Worded,
+    /// It has a code, so that its words may also be about the input.
+    Coded,
+    /// Nothing.
+    Certain,
+}
+
+impl Declared {
+    const fn by(sign: Sign, strength: Strength) -> Self {
+        Self { sign, status: None, strength }
+    }
+}
+
+pub(super) fn of(evidence: &Evidence<'_>) -> Option<Declared> {
+    let Evidence { document, facts, .. } = *evidence;
+    let worded = facts.message.is_some() || facts.code.is_some();
+    let search = Search { worded, format: document.format, thing: false, root: "" };
+    match document.format {
+        BodyFormat::Json | BodyFormat::Form | BodyFormat::Xml => match &document.tree {
+            Value::Object(map) => search.object(map, "", DEPTH_MAX).or_else(|| {
+                // The one element around all of XML.
+                let (name, inner) = map
+                    .iter()
+                    .next()
+                    .filter(|_| map.len() == 1 && document.format == BodyFormat::Xml)?;
+                Search { root: name, ..search }.object(inner.as_object()?, "", DEPTH_MAX)
+            }),
+            Value::Array(items) => search.array(items, "", DEPTH_MAX),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+        },
+        BodyFormat::Text => {
+            let text = document.text.trim();
+            let lines = text.lines().count();
+            if text.is_empty() || text.len() > TEXT_CHARS_MAX || lines > TEXT_LINES_MAX {
+                return None;
+            }
+            let labelled = is_labelled(text);
+            // More lines, or a date before the rest, make a log.
+            let logged = lines > 1 || dated(text);
+            if logged && !labelled {
+                return None;
+            }
+            let strength = match (labelled, &facts.code) {
+                (true, _) => Strength::Certain,
+                (false, Some(_)) => Strength::Coded,
+                (false, None) => Strength::Worded,
+            };
+            Some(Declared::by(Sign::Sentence(excerpt(text)), strength))
+        }
+        // The heading of a short page says it, not what the page is about.
+        BodyFormat::Html => {
+            let heading = facts.message.as_deref()?.trim();
+            let short = document.text.len() <= PAGE_CHARS_MAX;
+            let states = [&sentence::THROTTLED, &sentence::IN_MAINTENANCE, &sentence::OVERLOADED];
+            let stated = states.iter().any(|what| what.is_match(heading))
+                || sentence::PAGE_FAULT.is_match(heading);
+            let sign = Sign::Sentence(excerpt(heading));
+            (short && stated).then(|| Declared::by(sign, Strength::Worded))
+        }
+        BodyFormat::Empty | BodyFormat::Unreadable => None,
+    }
+}
+
+/// Whether a text starts with a word that calls it an error, as `Error: …` and `FAIL` do.
+fn is_labelled(text: &str) -> bool {
+    let labels = ["error", "err", "fail", "failed", "failure", "fault", "exception"];
+    let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (label, rest) = text.split_at(end);
+    let rest = rest.trim_start_matches(' ');
+    let ends = |c: char| c.is_ascii_digit() || [':', '=', '|', '!', '\r', '\n'].contains(&c);
+    labels.iter().any(|it| it.eq_ignore_ascii_case(label)) && rest.chars().next().is_none_or(ends)
+}
+
+/// Whether a text starts with a date.
+fn dated(text: &str) -> bool {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    matches!(digits, 2 | 4) && text[digits..].starts_with(['-', '/'])
+}
+
+#[derive(Clone, Copy)]
+struct Search<'a> {
+    /// Whether the body has a message or a code.
+    worded: bool,
+    format: BodyFormat,
+    /// Whether the object has the name of a thing, whose state is none of the call.
+    thing: bool,
+    /// The name of the one element around all, if it is skipped.
+    root: &'a str,
+}
+
+fn is_only_error(object: &Object<'_>) -> bool {
+    let named = |it: &Member<'_>| it.plain.starts_with("err") || it.plain.ends_with("error");
+    object.is_bare() && object.members.iter().any(named)
+}
+
+/// Whether what follows the word in `["error", 10020, "limit: invalid"]` is a code or a sentence.
+fn parts_of_error(rest: &[Value]) -> bool {
+    let sentence = |it: &Value| it.as_str().is_some_and(|it| it.contains(char::is_whitespace));
+    rest.len() <= 4 && rest.iter().any(|it| it.is_number() || sentence(it))
+}
+
+impl Search<'_> {
+    /// Only actions answer with a form or lines of `name=value`.
+    fn is_form(&self) -> bool {
+        self.format == BodyFormat::Form
+    }
+
+    fn array(&self, items: &[Value], at: &str, depth: usize) -> Option<Declared> {
+        match items {
+            // Of one item only where it is an error and nothing else.
+            [Value::Object(only)] if is_only_error(&Object::of(only)) => {
+                let found = self.object(only, &format!("{at}/0"), depth.checked_sub(1)?)?;
+                (found.strength == Strength::Certain).then_some(found)
+            }
+            [Value::String(first), rest @ ..] if is_failed(first) && parts_of_error(rest) => {
+                Some(Declared::by(self.sign(&format!("{at}/0"), first), Strength::Certain))
+            }
+            _ => None,
+        }
+    }
+
+    fn object(&self, map: &Map<String, Value>, at: &str, depth: usize) -> Option<Declared> {
+        let depth = depth.checked_sub(1)?;
+        let object = Object::of(map);
+        if object.members.iter().any(|it| is_good_flag(it) && flag(it.value) == Some(true)) {
+            return None;
+        }
+        let here = Place { search: self, at, object: &object };
+        let flagged = here.flag();
+        if flagged.is_some()
+            || !self.is_form() && object.is_record()
+            || self.thing && !object.is_bare()
+        {
+            return flagged;
+        }
+        let succeeded = object.said().is_some_and(says_success);
+        let own = || here.state().or_else(|| here.status()).or_else(|| here.in_place());
+        let own = || own().or_else(|| here.code());
+        let own = if succeeded { None } else { own() };
+        let own = own.or_else(|| here.all_failed());
+        if succeeded {
+            return own;
+        }
+        own.or_else(|| here.inside(depth)).or_else(|| {
+            // One sentence and little else; an empty list is a result.
+            let listed = map.values().any(Value::is_array);
+            let bare = at.is_empty() && object.is_bare() && !listed;
+            let bare = bare && map.len() <= BARE_MEMBERS_MAX;
+            let first = object.members.first().filter(|_| bare && self.worded)?;
+            Some(Declared::by(here.member(first), Strength::Worded))
+        })
+    }
+
+    fn sign(&self, at: &str, value: &str) -> Sign {
+        let slash = if self.root.is_empty() { "" } else { "/" };
+        Sign::Member(format!("{slash}{}{at}: {}", self.root, excerpt(value)).into())
+    }
+}
+
+/// Members of a body that is little more than a sentence.
+const BARE_MEMBERS_MAX: usize = 5;
+
+/// An object of the body.
+struct Place<'a> {
+    search: &'a Search<'a>,
+    at: &'a str,
+    object: &'a Object<'a>,
+}
+
+impl Place<'_> {
+    fn member(&self, member: &Member<'_>) -> Sign {
+        let at = format!("{}/{}", self.at, member.name);
+        match member.value {
+            Value::String(text) => self.search.sign(&at, text),
+            Value::Array(_) | Value::Object(_) => self.search.sign(&at, "is set"),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {
+                self.search.sign(&at, &member.value.to_string())
+            }
+        }
+    }
+
+    fn certain(&self, member: &Member<'_>) -> Declared {
+        Declared::by(self.member(member), Strength::Certain)
+    }
+
+    /// `success: false`, `error: true`. A thing with a success of its own has more members.
+    fn flag(&self) -> Option<Declared> {
+        let object = self.object;
+        if object.facts > FLAGGED_FACTS_MAX && !self.search.is_form() {
+            return None;
+        }
+        let refused = object.members.iter().find(|it| {
+            let approval = self.search.is_form() && it.plain.ends_with("approved");
+            (is_good_flag(it) || approval) && self.refuses(it)
+        });
+        let trouble = || {
+            object.members.iter().find(|it| {
+                let name = &*it.plain;
+                let failed = self.search.worded && FAILED_FLAGS.contains(&name);
+                (BAD_FLAGS.contains(&name) || failed) && flag(it.value) == Some(true)
+            })
+        };
+        refused.or_else(trouble).map(|it| self.certain(it))
+    }
+
+    /// Whether a flag says no; as a zero or a letter it must stand beside words, and beside no
+    /// count of what succeeded and what failed.
+    fn refuses(&self, it: &Member<'_>) -> bool {
+        let counted = |it: &Member<'_>| {
+            matches!(&*it.plain, "failed" | "failure" | "failures" | "errors" | "total")
+                && it.value.is_number()
+        };
+        let short = match it.value {
+            Value::Number(number) => number.as_i64() == Some(0),
+            Value::String(text) => ["0", "n", "no"].iter().any(|no| text.eq_ignore_ascii_case(no)),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
+        };
+        flag(it.value) == Some(false)
+            || short
+                && it.plain != "status"
+                && self.search.worded
+                && self.object.parts == 0
+                && !self.object.members.iter().any(counted)
+    }
+
+    /// `status: failed`.
+    fn state(&self) -> Option<Declared> {
+        let coded = || self.object.members.iter().any(|it| is_code(it) && it.plain != "type");
+        let results = ["data", "result", "results", "response", "body"];
+        let own = self.object.members.iter().filter(|it| says_something(it.value));
+        let own = own.filter(|it| results.contains(&&*it.plain)).count();
+        if !self.search.worded || self.object.parts > own {
+            return None;
+        }
+        let failed = self.object.members.iter().find(|it| {
+            // What kind of thing it is, and how grave, says no more of an event that was asked for.
+            let kind = KIND_STATES.contains(&&*it.plain)
+                && (coded() || self.object.is_bare() && self.object.members.len() > 1);
+            (kind || STATES.iter().any(|end| it.plain.ends_with(end)))
+                && it.value.as_str().is_some_and(is_failed)
+        });
+        failed.map(|it| self.certain(it))
+    }
+
+    /// A status ≥ 400 where there is no result.
+    fn status(&self) -> Option<Declared> {
+        let mut statuses = self.object.named(&STATUSES);
+        let bare = self.search.worded && self.object.parts == 0;
+        let bare = bare && (self.object.facts == 0 || self.search.is_form());
+        let (status, it) = statuses.find_map(|it| Some((error_status(it.value)?, it)))?;
+        bare.then(|| Declared { status: Some(status), ..self.certain(it) })
+    }
+
+    /// An error in place of a result.
+    fn in_place(&self) -> Option<Declared> {
+        let object = self.object;
+        let verdict = || object.members.iter().any(|it| VERDICTS.contains(&&*it.plain));
+        let coded = || object.members.iter().filter(|it| is_code(it));
+        let fine = || coded().any(|it| error_code(it.value).is_none());
+        let found = object.members.iter().find(|it| {
+            let name = &*it.plain;
+            let exact = ERRORS.contains(&name);
+            let named = exact || ERROR_ENDS.iter().any(|end| name.ends_with(end));
+            let is_it = match it.value {
+                // What was found wrong in a thing that was sent in is a result.
+                Value::Array(_) => self.search.worded && object.facts <= 1 && !verdict(),
+                Value::Object(_) => self.search.worded,
+                Value::String(text) if name.contains("message") || name.contains("msg") => {
+                    !text.is_empty() && !fine()
+                }
+                // A number of errors.
+                Value::String(text) if name == "errors" && text.parse::<u64>().is_ok() => false,
+                Value::String(text) => exact || text.trim().contains(char::is_whitespace),
+                Value::Number(_) => matches!(name, "error" | "err") && object.facts == 0,
+                Value::Null | Value::Bool(_) => false,
+            };
+            named && is_it && is_error(it.value)
+        });
+        found.filter(|_| object.parts == 0).map(|it| self.certain(it))
+    }
+
+    /// A code that is not that of a success, beside a sentence.
+    fn code(&self) -> Option<Declared> {
+        let object = self.object;
+        if object.parts > 0 && !self.is_negative() {
+            return None;
+        }
+        let said = object.said().is_some();
+        let mut weak = None;
+        for it in object.members.iter().filter(|it| is_code(it) && error_code(it.value).is_some()) {
+            let name = &*it.plain;
+            let number = number(it.value);
+            // 1 is the success of many vendors.
+            let plain = number != Some(1);
+            // A word is a state rather than a code there.
+            if name == "status" && number.is_none() {
+                continue;
+            }
+            let of_error = CODES_OF_ERRORS.iter().any(|end| name.ends_with(end));
+            let of_result = CODES_OF_RESULTS.iter().any(|end| name.ends_with(end));
+            let numbered = of_result && plain && said && has_digit(it.value);
+            let facts_max = if number < Some(0) { NEGATIVE_FACTS_MAX } else { 0 };
+            let far = !self.search.thing
+                && number
+                    .is_some_and(|it| it < 0 || it >= if name == "status" { 400 } else { 300 });
+            if of_error && plain && self.search.worded
+                || numbered
+                || far && said && object.facts <= facts_max
+            {
+                return Some(self.certain(it));
+            }
+            weak = weak.or_else(|| said.then(|| Declared::by(self.member(it), Strength::Coded)));
+        }
+        weak.filter(|_| object.facts == 0)
+    }
+
+    /// Whether its code is negative, which no success's is.
+    fn is_negative(&self) -> bool {
+        let code = |it: &&Member<'_>| matches!(&*it.plain, "code" | "errcode" | "errno");
+        let mut codes = self.object.members.iter().filter(code);
+        self.object.facts <= NEGATIVE_FACTS_MAX
+            && codes.any(|it| number(it.value).is_some_and(|it| it < 0))
+    }
+
+    /// A list of which every item failed, as the count of errors beside it says.
+    fn all_failed(&self) -> Option<Declared> {
+        let mut counts = self.object.members.iter().filter(|it| {
+            let name = &*it.plain;
+            name.ends_with("error") || name.ends_with("errors") || name.ends_with("errorcount")
+        });
+        let failed = counts.find_map(|it| it.value.as_u64()).filter(|failed| *failed > 0)?;
+        self.object.members.iter().find_map(|it| {
+            let items = it.value.as_array().filter(|items| items.len() as u64 == failed)?;
+            let only = items.first()?.as_object()?;
+            let at = format!("{}/{}/0", self.at, it.name);
+            let object = Object::of(only);
+            Place { search: self.search, at: &at, object: &object }.code_of_item()
+        })
+    }
+
+    /// The error code of an item, whatever else the item repeats of its request.
+    fn code_of_item(&self) -> Option<Declared> {
+        let mut codes = self.object.members.iter().filter(|it| is_code(it));
+        let it =
+            codes.find(|it| error_code(it.value).is_some() && number(it.value) >= Some(400))?;
+        self.object.said().filter(|text| !says_success(text)).map(|_| self.certain(it))
+    }
+
+    /// An object inside declares it for the whole only where no result stands beside it.
+    fn inside(&self, depth: usize) -> Option<Declared> {
+        let object = self.object;
+        if object.facts > 2 && !self.search.is_form() {
+            return None;
+        }
+        let alone = object.members.len() == 1;
+        let found = object.members.iter().filter_map(|it| {
+            let own = usize::from(!it.belongs_to_errors() && says_something(it.value));
+            if object.parts > own {
+                return None;
+            }
+            let at = format!("{}/{}", self.at, it.name);
+            let thing = self.search.format == BodyFormat::Json
+                && !it.belongs_to_errors()
+                && !ANSWERS.iter().any(|end| it.plain.ends_with(end));
+            match it.value {
+                Value::Object(inner) => Search { thing, ..*self.search }.object(inner, &at, depth),
+                Value::Array(items)
+                    if alone || object.facts == 0 && LISTS.contains(&&*it.plain) =>
+                {
+                    self.search.array(items, &at, depth)
+                }
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_) => None,
+            }
+        });
+        let mut found = found.filter(|found| found.strength != Strength::Worded);
+        found.next()
+    }
+}
+
+/// Members of a result beside a negative code, which no success has.
+const NEGATIVE_FACTS_MAX: usize = 2;
+
+/// Members of a result beside a flag that still leave it one of the call.
+const FLAGGED_FACTS_MAX: usize = 3;
+
+/// The ends of names of flags that are set for a success.
+const GOOD_FLAGS: [&str; 7] =
+    ["success", "succeeded", "succeed", "successful", "isok", "isvalidrequest", "responseok"];
+const BAD_FLAGS: [&str; 8] =
+    ["error", "erro", "iserror", "haserror", "haserrors", "errorsexist", "isfault", "errorflag"];
+const FAILED_FLAGS: [&str; 3] = ["failed", "failure", "isfailed"];
+const VERDICTS: [&str; 5] = ["valid", "isvalid", "passed", "compliant", "verified"];
+
+/// The ends of names of members that say how the call went.
+const STATES: [&str; 10] = [
+    "status",
+    "stat",
+    "result",
+    "resultcode",
+    "returncode",
+    "ack",
+    "severity",
+    "qualifier",
+    "message",
+    "code",
+];
+const KIND_STATES: [&str; 1] = ["type"];
+const STATUSES: [&str; 7] =
+    ["status", "statuscode", "code", "httpstatus", "httpcode", "httpstatuscode", "errorcode"];
+const ERRORS: [&str; 20] = [
+    "error",
+    "errors",
+    "err",
+    "erro",
+    "erros",
+    "fault",
+    "faultstring",
+    "exception",
+    "errormessage",
+    "errormessages",
+    "errormsg",
+    "serviceexception",
+    "errorresponse",
+    "msgerro",
+    "errordetail",
+    "errordetails",
+    "errorlist",
+    "errorwrappers",
+    "faultinfo",
+    "apierror",
+];
+/// The ends of further such names, of objects and sentences.
+const ERROR_ENDS: [&str; 4] = ["error", "errors", "fault", "exception"];
+
+/// The ends of names of codes that are set for errors only.
+const CODES_OF_ERRORS: [&str; 8] = [
+    "errorcode",
+    "errcode",
+    "retcode",
+    "returncode",
+    "errno",
+    "infocode",
+    "statuscode",
+    "failcode",
+];
+/// The ends of names of codes that say how the call went.
+const CODES_OF_RESULTS: [&str; 6] =
+    ["rtncode", "rescode", "respcode", "responsecode", "resultcode", "reasoncode"];
+const CODES: [&str; 6] = ["code", "status", "ret", "rc", "cod", "codigo"];
+
+/// The ends of names of objects that are the answer of a call rather than a thing.
+const ANSWERS: [&str; 5] = ["response", "result", "reply", "body", "answer"];
+
+/// Lists in which a vendor sends one answer of its own.
+const LISTS: [&str; 3] = ["messages", "notifications", "responses"];
+
+fn is_good_flag(it: &Member<'_>) -> bool {
+    let name = &*it.plain;
+    matches!(name, "ok" | "status") || GOOD_FLAGS.iter().any(|end| name.ends_with(end))
+}
+
+fn is_code(it: &Member<'_>) -> bool {
+    let name = &*it.plain;
+    CODES.contains(&name)
+        || CODES_OF_ERRORS.iter().chain(&CODES_OF_RESULTS).any(|end| name.ends_with(end))
+}
+
+fn has_digit(value: &Value) -> bool {
+    value.is_number() || value.as_str().is_some_and(|it| it.contains(|c: char| c.is_ascii_digit()))
+}
+
+/// The value of a flag, written as one or as a word.
+fn flag(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(flag) => Some(*flag),
+        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
+        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        Value::String(_) | Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            None
+        }
+    }
+}
+
+fn error_status(value: &Value) -> Option<StatusCode> {
+    let status = StatusCode::from_u16(u16::try_from(number(value)?).ok()?).ok()?;
+    (status.is_client_error() || status.is_server_error()).then_some(status)
+}
