@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::account_state::{AccountState, AdmissionDecision};
 use super::bottleneck::Bottleneck;
+use super::calendar::WallClock;
 use super::hold::HoldContext;
 use super::outage_detector::BlindFailure;
 use super::queue::Ticket;
@@ -150,6 +151,10 @@ impl Account {
     pub(super) fn inherit(&self, from: &Self, now: Moment) {
         let from = from.lock();
         self.lock().state.inherit(&from.state, now);
+    }
+
+    pub(super) fn set_wall_clock(&self, wall: WallClock) {
+        self.change(|state, _| state.set_wall_clock(wall));
     }
 
     pub(super) fn is_idle(&self, now: Moment) -> bool {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::bottleneck::{Bottleneck, BottleneckKind};
+use super::calendar::WallClock;
 use super::hold::Hold;
 use super::queue::{Queue, Ticket};
 use super::refusal::{Refusal, RefusalReason};
@@ -226,6 +227,13 @@ impl AccountState {
             }
         }
         self.orders = from.orders;
+    }
+
+    /// The wall clock was set.
+    pub(super) fn set_wall_clock(&mut self, wall: WallClock) {
+        for window in self.scopes.iter_mut().filter_map(Scope::units_mut) {
+            window.set_wall_clock(wall);
+        }
     }
 
     /// Whether nothing would be lost if this account were forgotten.

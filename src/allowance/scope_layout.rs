@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::calendar::WallClock;
 use super::scope::{CoveredCalls, Scope};
 use super::settings::{AccountRule, Allowance, Grant, Settles, UpstreamAllowances};
 use super::slot_request::{PathId, Scheduling, ScopeNeeds, SlotRequest, UpstreamScopes};
@@ -58,13 +59,20 @@ impl ScopeLayout {
         Self { templates, upstream, always, selective }
     }
 
-    pub(super) fn scopes(&self) -> Vec<Scope> {
+    pub(super) fn scopes(&self, wall: WallClock) -> Vec<Scope> {
         let scope = |template: &ScopeTemplate| match template {
             ScopeTemplate::Upstream(name, calls) => Scope::upstream(name, *calls),
             ScopeTemplate::SlowStart(name) => Scope::slow_start(name),
-            ScopeTemplate::Allowance(allowance) => Scope::allowance(allowance),
+            ScopeTemplate::Allowance(allowance) => Scope::allowance(allowance, wall),
         };
         self.templates.iter().map(scope).collect()
+    }
+
+    pub(super) fn counts_by_calendar(&self) -> bool {
+        self.templates.iter().any(|template| match template {
+            ScopeTemplate::Allowance(it) => matches!(it.grant, Grant::Calendar { .. }),
+            ScopeTemplate::Upstream(..) | ScopeTemplate::SlowStart(_) => false,
+        })
     }
 
     /// What a call needs. In doubt an allowance counts it.
@@ -94,11 +102,11 @@ impl ScopeLayout {
 }
 
 /// The scopes of a client's own limit.
-pub(super) fn client_scopes(limit: &Allowance) -> Vec<Scope> {
+pub(super) fn client_scopes(limit: &Allowance, wall: WallClock) -> Vec<Scope> {
     vec![
         Scope::upstream(&limit.name, CoveredCalls::All),
         Scope::slow_start(&limit.name),
-        Scope::allowance(limit),
+        Scope::allowance(limit, wall),
     ]
 }
 
@@ -114,7 +122,9 @@ impl ScopeNeeds {
         self.scopes |= 1 << number;
         match &allowance.grant {
             Grant::Concurrency { .. } => self.concurrent |= 1 << number,
-            Grant::Window { .. } if allowance.settles == Settles::AtBodyEnd => {
+            Grant::Window { .. } | Grant::Calendar { .. } | Grant::Bucket { .. }
+                if allowance.settles == Settles::AtBodyEnd =>
+            {
                 self.settled_at_body_end |= 1 << number;
             }
             Grant::Window { arrival_guard: Some(guard), .. } => {
@@ -122,7 +132,9 @@ impl ScopeNeeds {
                 // The longest guard serves for all of them: to settle late is safe.
                 self.arrival_guard = self.arrival_guard.max(Some(*guard));
             }
-            Grant::Window { arrival_guard: None, .. } => {}
+            Grant::Window { arrival_guard: None, .. }
+            | Grant::Calendar { .. }
+            | Grant::Bucket { .. } => {}
         }
     }
 }

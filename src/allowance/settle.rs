@@ -15,7 +15,7 @@ use crate::outcome::{HoldCause, HoldOrder, HoldScope};
 use crate::time::Moment;
 
 /// How an exchange ended, as far as what is kept beyond the response's head is concerned.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ExchangeEnd {
     pub(super) permits: PermitEnd,
     /// The scopes whose slots are settled only now.

@@ -9,17 +9,18 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::calendar::WallClock;
 use super::charge::{CostClass, Costs, UsedCosts};
 use super::concurrency_limit::{ConcurrencyLimit, PermitEnd};
 use super::hold::{Hold, ProbeState};
-use super::ledger::saturated;
+use super::ledger::{Ledger, saturated};
 use super::outage_detector::OutageDetector;
 use super::pace::Checkpoint;
-use super::settings::{Allowance, Grant, Mode};
+use super::settings::{Allowance, Grant, Mode, Spread};
 use super::slot_request::PathId;
 use super::slow_start::SlowStart;
 use super::temporary_pace::TemporaryPace;
-use super::window_limit::{Turn, WindowLimit};
+use super::unit_limit::{Turn, UnitLimit};
 use crate::outcome::FULL_PACE;
 use crate::routing::client::Priority;
 use crate::time::{Moment, PerSecond};
@@ -59,7 +60,7 @@ pub(super) struct Scope {
 
 #[derive(Debug)]
 enum ScopeState {
-    Window(Box<WindowLimit>),
+    Units(Box<UnitLimit>),
     Concurrency(ConcurrencyLimit),
     SlowStart(SlowStart),
     Upstream(Box<UpstreamState>),
@@ -94,7 +95,7 @@ struct GrantedTurn {
 /// What gives a turn back.
 #[derive(Clone, Copy, Debug)]
 enum TakenTurn {
-    OfWindow(Turn),
+    OfUnits(Turn),
     OfUpstream(Checkpoint),
 }
 
@@ -136,14 +137,27 @@ impl Scope {
         Self::new(name, ScopeState::SlowStart(SlowStart::new()), Mode::Enforce)
     }
 
-    pub(super) fn allowance(allowance: &Allowance) -> Self {
-        let linger = allowance.linger;
-        let state = match allowance.grant {
+    pub(super) fn allowance(allowance: &Allowance, wall: WallClock) -> Self {
+        let (headroom, linger) = (allowance.headroom, allowance.linger);
+        let left = |granted: u32, withheld: u32| granted.saturating_sub(withheld).max(1);
+        let units = |ledger, spread, withheld| {
+            ScopeState::Units(Box::new(UnitLimit::new(ledger, spread, withheld)))
+        };
+        let state = match &allowance.grant {
             Grant::Concurrency { limit } => {
-                ScopeState::Concurrency(ConcurrencyLimit::new(limit, linger))
+                ScopeState::Concurrency(ConcurrencyLimit::new(left(*limit, headroom), linger))
             }
             Grant::Window { limit, window, spread, .. } => {
-                ScopeState::Window(Box::new(WindowLimit::new(limit, window, spread)))
+                units(Ledger::rolling(left(*limit, headroom), *window), *spread, headroom)
+            }
+            Grant::Calendar { limit, calendar, spread } => {
+                let ledger = Ledger::calendar(left(*limit, headroom), calendar.clone(), wall);
+                units(ledger, *spread, headroom)
+            }
+            Grant::Bucket { size, refill } => {
+                let withheld = headroom.saturating_add(refill.step_units());
+                // It refills all the time, so there is nothing to spread.
+                units(Ledger::bucket(left(*size, withheld), *refill), Spread::None, withheld)
             }
         };
         let cost_class = allowance.cost_class;
@@ -172,7 +186,7 @@ impl Scope {
     /// Whether a waiting call can keep others from going first.
     pub(super) fn is_contended(&self) -> bool {
         match &self.state {
-            ScopeState::Window(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {
+            ScopeState::Units(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {
                 self.mode == Mode::Enforce
             }
             ScopeState::Upstream(upstream) => {
@@ -182,7 +196,7 @@ impl Scope {
     }
 
     pub(super) fn is_enforced_allowance(&self) -> bool {
-        let allowance = matches!(self.state, ScopeState::Window(_) | ScopeState::Concurrency(_));
+        let allowance = matches!(self.state, ScopeState::Units(_) | ScopeState::Concurrency(_));
         allowance && self.mode == Mode::Enforce
     }
 
@@ -193,13 +207,13 @@ impl Scope {
     pub(super) const fn slow_start_mut(&mut self) -> Option<&mut SlowStart> {
         match &mut self.state {
             ScopeState::SlowStart(slow_start) => Some(slow_start),
-            ScopeState::Window(_) | ScopeState::Concurrency(_) | ScopeState::Upstream(_) => None,
+            ScopeState::Units(_) | ScopeState::Concurrency(_) | ScopeState::Upstream(_) => None,
         }
     }
 
-    pub(super) fn window_mut(&mut self) -> Option<&mut WindowLimit> {
+    pub(super) fn units_mut(&mut self) -> Option<&mut UnitLimit> {
         match &mut self.state {
-            ScopeState::Window(window) => Some(window),
+            ScopeState::Units(window) => Some(window),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
         }
     }
@@ -207,15 +221,15 @@ impl Scope {
     /// The length of its window.
     pub(super) fn window(&self) -> Option<Duration> {
         match &self.state {
-            ScopeState::Window(window) => Some(window.length()),
+            ScopeState::Units(window) => Some(window.length()),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
         }
     }
 
-    /// The configured limit of its window.
-    pub(super) fn configured_limit(&self) -> Option<u32> {
+    /// What the vendor grants in its window.
+    pub(super) fn granted(&self) -> Option<u32> {
         match &self.state {
-            ScopeState::Window(window) => Some(window.configured()),
+            ScopeState::Units(window) => Some(window.granted()),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
         }
     }
@@ -223,7 +237,7 @@ impl Scope {
     /// How many units a call takes here. Where nothing is counted per window, it is one call.
     pub(super) fn units(&self, costs: Costs) -> u32 {
         match &self.state {
-            ScopeState::Window(_) => costs.of(self.cost_class),
+            ScopeState::Units(_) => costs.of(self.cost_class),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => 1,
         }
     }
@@ -232,7 +246,7 @@ impl Scope {
     pub(super) fn check_slot(&mut self, now: Moment, costs: Costs) -> Result<(), Moment> {
         let units = self.units(costs);
         match &mut self.state {
-            ScopeState::Window(window) => window.check_slot(now, units),
+            ScopeState::Units(window) => window.check_slot(now, units),
             ScopeState::Concurrency(limit) => limit.check_slot(now),
             ScopeState::SlowStart(slow_start) => slow_start.check_slot(),
             ScopeState::Upstream(_) => Ok(()),
@@ -244,7 +258,7 @@ impl Scope {
         self.recover(now);
         let units = self.units(costs);
         let taken = match &mut self.state {
-            ScopeState::Window(window) => window.take_turn(now, units).map(TakenTurn::OfWindow),
+            ScopeState::Units(window) => window.take_turn(now, units).map(TakenTurn::OfUnits),
             ScopeState::Upstream(upstream) => match &upstream.temporary_pace {
                 Some(pace) => {
                     let before = TakenTurn::OfUpstream(pace.checkpoint());
@@ -277,7 +291,7 @@ impl Scope {
         }
         let units = self.units(costs);
         match &mut self.state {
-            ScopeState::Window(window) => window.occupy(units),
+            ScopeState::Units(window) => window.occupy(units),
             ScopeState::Concurrency(limit) => limit.occupy(),
             ScopeState::SlowStart(slow_start) => slow_start.occupy(),
             ScopeState::Upstream(upstream) => {
@@ -291,7 +305,7 @@ impl Scope {
     pub(super) fn settle(&mut self, at: Moment, costs: Costs, used: UsedCosts) {
         let class = self.cost_class;
         match &mut self.state {
-            ScopeState::Window(window) => window.settle(at, used.charge(class, costs.of(class))),
+            ScopeState::Units(window) => window.settle(at, used.charge(class, costs.of(class))),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
             ScopeState::Concurrency(_) | ScopeState::Upstream(_) => {}
         }
@@ -306,7 +320,7 @@ impl Scope {
     pub(super) fn cancel(&mut self, grant: u64, costs: Costs) {
         let units = self.units(costs);
         match &mut self.state {
-            ScopeState::Window(window) => window.cancel(units),
+            ScopeState::Units(window) => window.cancel(units),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
             ScopeState::Concurrency(_) | ScopeState::Upstream(_) => {}
         }
@@ -355,7 +369,7 @@ impl Scope {
         let open = self.hold.map_or(now, |hold| hold.until.max(now));
         let position = ahead.saturating_add(1);
         match &self.state {
-            ScopeState::Window(window) => window.estimate(open, ahead, self.units(costs)),
+            ScopeState::Units(window) => window.estimate(open, ahead, self.units(costs)),
             ScopeState::Concurrency(limit) => limit.estimate(open, position),
             ScopeState::SlowStart(_) => open,
             ScopeState::Upstream(upstream) => match &upstream.temporary_pace {
@@ -369,7 +383,7 @@ impl Scope {
     pub(super) fn is_idle(&mut self, now: Moment) -> bool {
         self.recover(now);
         let unused = match &mut self.state {
-            ScopeState::Window(window) => window.is_idle(now),
+            ScopeState::Units(window) => window.is_idle(now),
             ScopeState::Concurrency(limit) => limit.occupied(now) == 0,
             ScopeState::SlowStart(_) => true,
             ScopeState::Upstream(upstream) => upstream.temporary_pace.is_none(),
@@ -381,13 +395,13 @@ impl Scope {
     /// of the same key may have used.
     pub(super) fn inherit(&mut self, from: &Self, now: Moment) {
         match (&mut self.state, &from.state) {
-            (ScopeState::Window(own), ScopeState::Window(other)) => own.inherit(other, now),
+            (ScopeState::Units(own), ScopeState::Units(other)) => own.inherit(other, now),
             (ScopeState::Concurrency(own), ScopeState::Concurrency(other)) => own.inherit(other),
             (ScopeState::Upstream(own), ScopeState::Upstream(other)) => {
                 own.temporary_pace = other.temporary_pace.as_ref().map(TemporaryPace::copy);
             }
             (
-                ScopeState::Window(_)
+                ScopeState::Units(_)
                 | ScopeState::Concurrency(_)
                 | ScopeState::SlowStart(_)
                 | ScopeState::Upstream(_),
@@ -400,16 +414,16 @@ impl Scope {
 
     fn restore(&mut self, turn: TakenTurn) {
         match (&mut self.state, turn) {
-            (ScopeState::Window(window), TakenTurn::OfWindow(turn)) => window.give_back(turn),
+            (ScopeState::Units(window), TakenTurn::OfUnits(turn)) => window.give_back(turn),
             (ScopeState::Upstream(upstream), TakenTurn::OfUpstream(before)) => {
                 upstream.temporary_pace.iter().for_each(|pace| pace.restore(before));
             }
             (
-                ScopeState::Window(_)
+                ScopeState::Units(_)
                 | ScopeState::Concurrency(_)
                 | ScopeState::SlowStart(_)
                 | ScopeState::Upstream(_),
-                TakenTurn::OfWindow(_) | TakenTurn::OfUpstream(_),
+                TakenTurn::OfUnits(_) | TakenTurn::OfUpstream(_),
             ) => {}
         }
     }
@@ -417,7 +431,7 @@ impl Scope {
     /// Speeds a slowed pace up by as much as is due.
     fn recover(&mut self, now: Moment) {
         match &mut self.state {
-            ScopeState::Window(window) if self.slowdown.sixteenths < FULL_PACE => {
+            ScopeState::Units(window) if self.slowdown.sixteenths < FULL_PACE => {
                 let steps = now.since(self.slowdown.since).as_nanos() / RECOVERY_STEP.as_nanos();
                 let left = FULL_PACE - self.slowdown.sixteenths;
                 let steps = u8::try_from(steps).unwrap_or(FULL_PACE).min(left);
@@ -439,7 +453,7 @@ impl Scope {
                 upstream.temporary_pace = pace.and_then(|pace| pace.recovered(now));
                 self.granted_turn = self.granted_turn.filter(|_| upstream.temporary_pace.is_some());
             }
-            ScopeState::Window(_)
+            ScopeState::Units(_)
             | ScopeState::Concurrency(_)
             | ScopeState::SlowStart(_)
             | ScopeState::Upstream(_) => {}

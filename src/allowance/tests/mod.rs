@@ -3,6 +3,7 @@
 mod accounts;
 mod costs;
 mod holds;
+mod oracle;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

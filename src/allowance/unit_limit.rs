@@ -1,4 +1,4 @@
-//! An allowance of N attempts in a window: its ledger, its pace, and what the vendor states.
+//! An allowance that counts units: its ledger, its pace, and what the vendor states.
 //!
 //! A statement of the vendor's only ever lowers what is granted, and expires: a lower limit when
 //! the vendor states a higher one or has not repeated it for a day, slots used elsewhere at the
@@ -7,10 +7,12 @@
 use std::time::Duration;
 
 use super::auto_pace::{AutoPace, Usage};
+use super::calendar::WallClock;
 use super::charge::Charge;
 use super::ledger::Ledger;
 use super::pace::{Checkpoint, Pace, Rate};
 use super::settings::Spread;
+use super::view::LedgerKind;
 use crate::outcome::FULL_PACE;
 use crate::time::Moment;
 
@@ -19,9 +21,12 @@ use crate::time::Moment;
 const LEARNED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug)]
-pub(super) struct WindowLimit {
+pub(super) struct UnitLimit {
     ledger: Ledger,
     configured: u32,
+    /// What the vendor grants and we leave: headroom, and one step of a stepwise refill. What the
+    /// vendor states is less by as much to us.
+    withheld: u32,
     spread: Spread,
     auto: AutoPace,
     /// The even pace, or what slows any other spread after a throttle.
@@ -47,15 +52,17 @@ pub(super) struct Turn {
     pace: Option<Checkpoint>,
 }
 
-impl WindowLimit {
-    pub(super) fn new(limit: u32, window: Duration, spread: Spread) -> Self {
+impl UnitLimit {
+    /// `withheld` is what the vendor grants beyond the limit of the ledger.
+    pub(super) fn new(ledger: Ledger, spread: Spread, withheld: u32) -> Self {
         let pace = match spread {
-            Spread::Even { burst } => Some(Pace::new(even_rate(limit, window, burst), FULL_PACE)),
+            Spread::Even { burst } => Some(Pace::new(ledger.rate(burst), FULL_PACE)),
             Spread::Auto | Spread::None => None,
         };
         Self {
-            ledger: Ledger::new(limit, window),
-            configured: limit,
+            configured: ledger.limit(),
+            ledger,
+            withheld,
             spread,
             auto: AutoPace::default(),
             pace,
@@ -66,17 +73,27 @@ impl WindowLimit {
         }
     }
 
-    pub(super) const fn length(&self) -> Duration {
-        self.ledger.window()
+    /// How long a unit is occupied at most.
+    pub(super) fn length(&self) -> Duration {
+        self.ledger.length()
+    }
+
+    pub(super) const fn kind(&self) -> LedgerKind {
+        self.ledger.kind()
     }
 
     /// The limit that applies now, which may be lower than the configured one.
-    pub(super) const fn limit(&self) -> u32 {
+    pub(super) fn limit(&self) -> u32 {
         self.ledger.limit()
     }
 
     pub(super) const fn configured(&self) -> u32 {
         self.configured
+    }
+
+    /// What the vendor states as its limit, if it is configured right.
+    pub(super) const fn granted(&self) -> u32 {
+        self.configured.saturating_add(self.withheld)
     }
 
     /// By how much the vendor's latest statement exceeded our own figure.
@@ -183,7 +200,8 @@ impl WindowLimit {
 
     /// The vendor states a limit for a window of this length. The configured one stays the
     /// maximum.
-    pub(super) fn learn_limit(&mut self, limit: u32, now: Moment) {
+    pub(super) fn learn_limit(&mut self, stated: u32, now: Moment) {
+        let limit = stated.saturating_sub(self.withheld).max(1);
         if limit < self.configured {
             self.set_limit(limit);
             self.learned_until = Some(now.plus(LEARNED_FOR.max(self.length())));
@@ -195,18 +213,24 @@ impl WindowLimit {
     /// The vendor states how many units remain until a reset; this replaces its last statement.
     pub(super) fn note_remaining(&mut self, remaining: u32, reset: Duration, now: Moment) {
         self.used_elsewhere = None;
+        let remaining = i64::from(remaining) - i64::from(self.withheld);
         let free = self.free(now);
-        self.drift = Some(i64::from(remaining) - i64::from(free));
-        let units = free.saturating_sub(remaining);
+        self.drift = Some(remaining - i64::from(free));
+        let units = free.saturating_sub(u32::try_from(remaining).unwrap_or(0));
         if units > 0 {
-            let until = now.plus(reset.min(self.length()));
+            let until = now.plus(reset.min(self.ledger.released_in(units)));
             self.used_elsewhere = Some(UsedElsewhere { units, until });
         }
     }
 
     /// The vendor states its limit, and not how much of it remains.
     pub(super) fn note_stated_limit(&mut self, stated: u32) {
-        self.drift = Some(i64::from(stated) - i64::from(self.configured));
+        self.drift = Some(i64::from(stated) - i64::from(self.granted()));
+    }
+
+    /// The wall clock was set.
+    pub(super) fn set_wall_clock(&mut self, wall: WallClock) {
+        self.ledger.set_wall_clock(wall);
     }
 
     /// Whether nothing would be lost if it were forgotten.
@@ -246,7 +270,7 @@ impl WindowLimit {
             Spread::Even { burst } => burst,
             Spread::Auto | Spread::None => 1,
         };
-        even_rate(self.ledger.limit(), self.length(), burst)
+        self.ledger.rate(burst)
     }
 
     fn set_limit(&mut self, limit: u32) {
@@ -279,15 +303,12 @@ impl WindowLimit {
     }
 }
 
-fn even_rate(limit: u32, window: Duration, burst: u32) -> Rate {
-    Rate { slots: limit, over: window, burst: burst.min(limit) }
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::allowance::settings::Refill;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -299,11 +320,11 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn window(limit: u32) -> WindowLimit {
-        WindowLimit::new(limit, MINUTE, Spread::None)
+    fn window(limit: u32) -> UnitLimit {
+        UnitLimit::new(Ledger::rolling(limit, MINUTE), Spread::None, 0)
     }
 
-    fn spend(window: &mut WindowLimit, slots: u32, now: Moment) {
+    fn spend(window: &mut UnitLimit, slots: u32, now: Moment) {
         for _ in 0..slots {
             window.occupy(1);
             window.settle(now, Charge::ONE);
@@ -323,14 +344,14 @@ mod tests {
         window.learn_limit(10, at(1_000));
         let day = 24 * 60 * 60;
         assert_eq!((window.free(at(day + 999)), window.free(at(day + 1_000))), (10, 100));
-        let mut weekly = WindowLimit::new(100, seconds(7 * day), Spread::None);
+        let mut weekly = UnitLimit::new(Ledger::rolling(100, seconds(7 * day)), Spread::None, 0);
         weekly.learn_limit(10, at(0));
         assert_eq!((weekly.free(at(7 * day - 1)), weekly.free(at(7 * day))), (10, 100));
     }
 
     #[test]
     fn a_learned_limit_slows_the_pace_in_proportion() {
-        let mut window = WindowLimit::new(60, MINUTE, Spread::Even { burst: 1 });
+        let mut window = UnitLimit::new(Ledger::rolling(60, MINUTE), Spread::Even { burst: 1 }, 0);
         window.learn_limit(6, at(0));
         assert_eq!(window.estimate(at(0), 1, 1), at(10));
         window.learn_limit(60, at(0));
@@ -356,6 +377,32 @@ mod tests {
         );
         window.note_remaining(1, seconds(3_600), at(30));
         assert_eq!((window.free(at(61)), window.free(at(90))), (6, 10), "at most one window");
+    }
+
+    #[test]
+    fn what_is_withheld_is_withheld_of_what_the_vendor_states_too() {
+        let mut limit = UnitLimit::new(Ledger::rolling(90, MINUTE), Spread::None, 10);
+        limit.learn_limit(100, at(0));
+        limit.note_stated_limit(100);
+        assert_eq!((limit.limit(), limit.granted(), limit.drift()), (90, 100, Some(0)));
+        limit.note_remaining(100, seconds(60), at(0));
+        assert_eq!((limit.free(at(0)), limit.drift()), (90, Some(0)));
+        limit.note_remaining(30, seconds(60), at(0));
+        assert_eq!((limit.free(at(0)), limit.drift()), (20, Some(-70)));
+        limit.note_remaining(4, seconds(60), at(0));
+        assert_eq!(limit.free(at(0)), 0);
+        limit.learn_limit(50, at(70));
+        assert_eq!(limit.limit(), 40);
+        limit.learn_limit(5, at(70));
+        assert_eq!(limit.limit(), 1);
+    }
+
+    #[test]
+    fn what_others_use_of_a_bucket_leaks_too() {
+        let refill = Refill { units: 2, over: seconds(1), step: None };
+        let mut limit = UnitLimit::new(Ledger::bucket(40, refill), Spread::None, 0);
+        limit.note_remaining(30, MINUTE, at(0));
+        assert_eq!([0, 4, 5].map(|second| limit.free(at(second))), [30, 30, 40]);
     }
 
     #[test]

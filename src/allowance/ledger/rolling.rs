@@ -12,7 +12,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::charge::Charge;
+use super::saturated;
+use crate::allowance::charge::Charge;
 use crate::time::{Moment, nanos};
 
 /// Up to this limit each unit is released exactly in time; above it units are grouped into grains
@@ -23,7 +24,7 @@ const EXACT_LIMIT_MAX: u32 = 1_024;
 const GRAINS: u64 = 256;
 
 #[derive(Clone, Debug)]
-pub(super) struct Ledger {
+pub(in crate::allowance) struct RollingLedger {
     limit: u32,
     window: u64,
     /// Settle times are rounded up to multiples of this; 1 keeps them exact.
@@ -41,9 +42,9 @@ struct Settled {
     units: u64,
 }
 
-impl Ledger {
+impl RollingLedger {
     #[must_use]
-    pub(super) fn new(limit: u32, window: Duration) -> Self {
+    pub(in crate::allowance) fn new(limit: u32, window: Duration) -> Self {
         let window = nanos(window).max(1);
         let grain = if limit <= EXACT_LIMIT_MAX { 1 } else { window.div_ceil(GRAINS) };
         let settled = VecDeque::new();
@@ -62,7 +63,7 @@ impl Ledger {
 
     /// Changes the limit from the next grant on; occupied units stay occupied.
     pub(super) fn set_limit(&mut self, limit: u32) {
-        self.limit = limit.max(1);
+        self.limit = limit;
     }
 
     /// Takes over the settled units of another ledger of the same allowance. This one must not
@@ -177,10 +178,6 @@ impl Ledger {
     }
 }
 
-pub(super) fn saturated(units: u64) -> u32 {
-    u32::try_from(units).unwrap_or(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -188,7 +185,7 @@ mod tests {
     use super::*;
 
     /// Takes a slot at `now`; if none is free, returns when the next one is.
-    fn grant(ledger: &mut Ledger, now: Moment) -> Result<(), Moment> {
+    fn grant(ledger: &mut RollingLedger, now: Moment) -> Result<(), Moment> {
         if ledger.free(now) == 0 {
             return Err(ledger.free_at(ledger.limit(), 1));
         }
@@ -206,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_slot_is_released_one_window_after_it_settled_and_not_a_nanosecond_before() {
-        let mut ledger = Ledger::new(1, span(100));
+        let mut ledger = RollingLedger::new(1, span(100));
         assert_eq!(grant(&mut ledger, at(0)), Ok(()));
         assert_eq!(grant(&mut ledger, at(1)), Err(Moment::NEVER));
         ledger.settle(at(30), Charge::ONE);
@@ -216,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_cancelled_attempt_costs_no_slot() {
-        let mut ledger = Ledger::new(1, span(100));
+        let mut ledger = RollingLedger::new(1, span(100));
         assert_eq!(grant(&mut ledger, at(0)), Ok(()));
         ledger.cancel(1);
         assert_eq!(grant(&mut ledger, at(0)), Ok(()));
@@ -224,7 +221,7 @@ mod tests {
 
     #[test]
     fn slots_that_settle_later_than_others_are_released_in_order() {
-        let mut ledger = Ledger::new(2, span(100));
+        let mut ledger = RollingLedger::new(2, span(100));
         grant(&mut ledger, at(0)).unwrap();
         grant(&mut ledger, at(0)).unwrap();
         ledger.settle(at(50), Charge::ONE);
@@ -236,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_lowered_limit_applies_from_the_next_slot_on() {
-        let mut ledger = Ledger::new(3, span(100));
+        let mut ledger = RollingLedger::new(3, span(100));
         for _ in 0..3 {
             grant(&mut ledger, at(0)).unwrap();
             ledger.settle(at(0), Charge::ONE);
@@ -252,7 +249,7 @@ mod tests {
 
     #[test]
     fn estimates_follow_the_releases_window_after_window() {
-        let mut ledger = Ledger::new(2, span(100));
+        let mut ledger = RollingLedger::new(2, span(100));
         for settled in [10, 40] {
             grant(&mut ledger, at(0)).unwrap();
             ledger.settle(at(settled), Charge::ONE);
@@ -269,7 +266,7 @@ mod tests {
 
     #[test]
     fn an_attempt_occupies_as_many_units_as_it_costs_and_settles_as_many_as_it_used() {
-        let mut ledger = Ledger::new(10, span(100));
+        let mut ledger = RollingLedger::new(10, span(100));
         ledger.occupy(7);
         assert_eq!((ledger.free(at(0)), ledger.free_at(10, 4)), (3, Moment::NEVER));
         ledger.settle(at(0), Charge { reserved: 7, used: 2 });
@@ -284,7 +281,7 @@ mod tests {
 
     #[test]
     fn no_sum_of_units_overflows() {
-        let mut ledger = Ledger::new(10, span(100));
+        let mut ledger = RollingLedger::new(10, span(100));
         for settled in 0..3 {
             ledger.occupy(u32::MAX);
             ledger.settle(at(settled), Charge::exactly(u32::MAX));
@@ -294,7 +291,7 @@ mod tests {
 
     #[test]
     fn an_estimate_for_a_later_start_releases_nothing() {
-        let mut ledger = Ledger::new(1, span(100));
+        let mut ledger = RollingLedger::new(1, span(100));
         grant(&mut ledger, at(0)).unwrap();
         ledger.settle(at(0), Charge::ONE);
         assert_eq!(ledger.estimate(1, at(500), 1), at(500));
@@ -303,11 +300,11 @@ mod tests {
 
     #[test]
     fn a_ledger_inherits_every_settled_unit() {
-        let mut spent = Ledger::new(3, span(100));
+        let mut spent = RollingLedger::new(3, span(100));
         (0..3).for_each(|_| spent.occupy(1));
         spent.settle(at(10), Charge::ONE);
         spent.settle(at(20), Charge::ONE);
-        let mut inheriting = Ledger::new(3, span(100));
+        let mut inheriting = RollingLedger::new(3, span(100));
         inheriting.inherit(&spent);
         assert_eq!(
             (inheriting.free(at(109)), inheriting.free(at(110)), inheriting.free(at(120))),
@@ -333,7 +330,7 @@ mod tests {
             window in 1_u64..2_000,
             calls in prop::collection::vec((0_u64..60, 0_u64..400, 0_u64..=100), 1..300),
         ) {
-            let mut ledger = Ledger::new(limit, span(window));
+            let mut ledger = RollingLedger::new(limit, span(window));
             let (mut now, mut open, mut arrivals) = (0, Vec::<u64>::new(), Vec::new());
             for (gap, latency, share) in calls {
                 now += gap;
@@ -359,7 +356,7 @@ mod tests {
             window in 256_u64..1_000_000,
             settled in 0_u64..1_000_000,
         ) {
-            let mut ledger = Ledger::new(limit, span(window));
+            let mut ledger = RollingLedger::new(limit, span(window));
             grant(&mut ledger, at(settled)).unwrap();
             ledger.settle(at(settled), Charge::ONE);
             let grain = if limit == 1 { 0 } else { window.div_ceil(256) };
