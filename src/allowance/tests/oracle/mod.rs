@@ -44,6 +44,7 @@ const GATHERINGS: usize = 12;
 /// The scopes of an upstream's own stand before those of its allowances.
 const FIRST_ALLOWANCE: usize = 3;
 
+#[expect(clippy::disallowed_methods, reason = "the number of cases is no setting")]
 #[test]
 fn no_vendor_ever_counts_more_than_it_grants() {
     let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
@@ -225,7 +226,9 @@ impl Case {
             let limit = self.limit_in_force(place);
             let units = match self.vendors[place] {
                 Vendor::Concurrency { .. } => 1,
-                _ => u64::from(costs.of(self.allowances[place].cost_class)),
+                Vendor::Rolling { .. } | Vendor::Calendar { .. } | Vendor::Bucket { .. } => {
+                    u64::from(costs.of(self.allowances[place].cost_class))
+                }
             };
             let counted = self.vendors[place].counted(&self.lives(place), self.now);
             assert!(

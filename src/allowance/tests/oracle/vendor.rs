@@ -175,7 +175,7 @@ fn resets(calendar: &Calendar, until: u64, draw: &mut Draw) -> Vec<u64> {
                 resets.push(u64::try_from(nanos).unwrap());
             }
         }
-        date = date + 1.day();
+        date += 1.day();
     }
     resets
 }
