@@ -74,3 +74,8 @@ impl Charge {
         Self { reserved: units, used: units }
     }
 }
+
+/// More than a limit can be is the same to every limit.
+pub(super) fn saturated(units: u64) -> u32 {
+    u32::try_from(units).unwrap_or(u32::MAX)
+}

@@ -8,14 +8,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::saturated;
-use crate::allowance::charge::Charge;
+use crate::allowance::charge::{Charge, saturated};
 use crate::allowance::pace::Rate;
 use crate::allowance::settings::Refill;
 use crate::time::{Moment, nanos};
 
-/// Up to this many settled attempts are poured in exactly in time; beyond that, times are rounded up
-/// to `1/STEPS` of how far they lie ahead.
+/// Up to this many settled attempts are poured in exactly in time; beyond that, times are rounded
+/// up to `1/STEPS` of how far they lie ahead.
 const EXACT_MAX: usize = 1_024;
 const STEPS: u64 = 64;
 

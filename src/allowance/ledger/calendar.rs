@@ -11,9 +11,8 @@ use std::time::Duration;
 
 use jiff::civil::Date;
 
-use super::saturated;
 use crate::allowance::calendar::{Boundary, CLOCK_GUARD, Calendar, WallClock};
-use crate::allowance::charge::Charge;
+use crate::allowance::charge::{Charge, saturated};
 use crate::time::Moment;
 
 #[derive(Clone, Debug)]

@@ -165,7 +165,3 @@ impl Ledger {
         }
     }
 }
-
-pub(super) fn saturated(units: u64) -> u32 {
-    u32::try_from(units).unwrap_or(u32::MAX)
-}

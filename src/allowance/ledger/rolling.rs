@@ -12,8 +12,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::saturated;
-use crate::allowance::charge::Charge;
+use crate::allowance::charge::{Charge, saturated};
 use crate::time::{Moment, nanos};
 
 /// Up to this limit each unit is released exactly in time; above it units are grouped into grains

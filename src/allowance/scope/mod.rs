@@ -10,10 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::calendar::WallClock;
-use super::charge::{CostClass, Costs, UsedCosts};
+use super::charge::{CostClass, Costs, UsedCosts, saturated};
 use super::concurrency_limit::{ConcurrencyLimit, PermitEnd};
 use super::hold::{Hold, ProbeState};
-use super::ledger::{Ledger, saturated};
+use super::ledger::Ledger;
 use super::outage_detector::OutageDetector;
 use super::pace::Checkpoint;
 use super::settings::{Allowance, Grant, Mode, Spread};

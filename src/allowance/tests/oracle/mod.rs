@@ -2,8 +2,8 @@
 //! against vendors that keep every arrival and may count it at any time between its send and its
 //! settlement.
 //!
-//! `EVENKEEL_ORACLE_CASES=1000000 cargo test --release --lib oracle` runs a million cases. A failure
-//! names its seed, which `EVENKEEL_ORACLE_SEED` runs alone.
+//! `EVENKEEL_ORACLE_CASES=1000000 cargo test --release --lib oracle` runs a million cases. A
+//! failure names its seed, which `EVENKEEL_ORACLE_SEED` runs alone.
 
 mod draw;
 mod vendor;
