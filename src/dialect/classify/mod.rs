@@ -73,7 +73,8 @@ pub(super) fn classify_response(
             evidence.retry_after.map(|hint| (hint, format!("header {}", hint.header())))
         }
         ResetHeaders::Ignored | ResetHeaders::StateWaits => {
-            hint::wait(head.headers, &document.tree, evidence.text(), reset_headers, wall)
+            let text = evidence.statements();
+            hint::wait(head.headers, &document.tree, &text, reset_headers, wall)
         }
     };
     let polled = || polling::interval(evidence).filter(|_| dialect.guesses);
