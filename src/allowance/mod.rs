@@ -7,7 +7,9 @@
 mod account;
 mod account_state;
 mod accounts;
+mod auto_pace;
 mod bottleneck;
+mod charge;
 mod concurrency_limit;
 mod header_accounts;
 mod hold;
@@ -16,6 +18,7 @@ mod outage_detector;
 mod pace;
 mod queue;
 mod rank;
+mod refusal;
 mod scope;
 mod scope_layout;
 mod scope_set;
@@ -36,12 +39,14 @@ mod tests;
 pub use account::{Account, Admission, Waiting};
 pub use accounts::Accounts;
 pub use bottleneck::{Bottleneck, BottleneckKind};
+pub use charge::{COST_CLASSES, CostClass, Costs, UsedCosts};
 pub use hold::{Hold, ProbeState};
 pub use outage_detector::BlindFailure;
+pub use refusal::{Refusal, RefusalReason};
 pub use settings::{
-    AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread, UpstreamAllowances, scopes_of,
+    AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Settles, Spread, UpstreamAllowances, scopes_of,
 };
 pub use settlement::{AttemptEnd, HoldChange, HoldChangeKind, SettleOutcome, Settlement};
 pub use slot::{ConcurrencyPermit, Slot};
-pub use slot_request::{ProbeFitness, Refusal, RefusalReason, Scheduling, SlotRequest};
+pub use slot_request::{ProbeFitness, Scheduling, SlotRequest};
 pub use view::{AccountView, HoldView, ScopeKind, ScopeView, TightestAllowance};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::scope::{CoveredCalls, Scope};
-use super::settings::{AccountRule, Allowance, Grant, UpstreamAllowances};
+use super::settings::{AccountRule, Allowance, Grant, Settles, UpstreamAllowances};
 use super::slot_request::{PathId, Scheduling, ScopeNeeds, SlotRequest, UpstreamScopes};
 use crate::routing::method::CallMethod;
 use crate::routing::route::CallPath;
@@ -54,7 +54,7 @@ impl ScopeLayout {
             .into_iter()
             .partition(|(_, it)| it.counts.is_some() || !it.exempt.is_empty());
         let mut always = ScopeNeeds { scopes: 1 << upstream.all, ..ScopeNeeds::default() };
-        plain.iter().for_each(|(number, allowance)| always.add(*number, &allowance.grant));
+        plain.iter().for_each(|(number, allowance)| always.add(*number, allowance));
         Self { templates, upstream, always, selective }
     }
 
@@ -83,7 +83,7 @@ impl ScopeLayout {
             }
             let counts = allowance.counts.as_ref();
             if counts.is_none_or(|matcher| matcher.may_match(method, path)) {
-                needs.add(*number, &allowance.grant);
+                needs.add(*number, allowance);
             }
         }
         if !exempt {
@@ -110,10 +110,13 @@ pub(super) fn client_slot_request(scheduling: Scheduling) -> SlotRequest {
 }
 
 impl ScopeNeeds {
-    fn add(&mut self, number: u8, grant: &Grant) {
+    fn add(&mut self, number: u8, allowance: &Allowance) {
         self.scopes |= 1 << number;
-        match grant {
+        match &allowance.grant {
             Grant::Concurrency { .. } => self.concurrent |= 1 << number,
+            Grant::Window { .. } if allowance.settles == Settles::AtBodyEnd => {
+                self.settled_at_body_end |= 1 << number;
+            }
             Grant::Window { arrival_guard: Some(guard), .. } => {
                 self.guarded |= 1 << number;
                 // The longest guard serves for all of them: to settle late is safe.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use super::charge::CostClass;
 use crate::routing::route::Matcher;
 
 /// The most scopes of one account, those that every upstream has included: their sets are 64-bit
@@ -59,15 +60,45 @@ pub struct Allowance {
     /// Which calls it does not count (W16).
     pub exempt: Vec<Matcher>,
     pub mode: Mode,
+    /// The cost of a call that it counts.
+    pub cost_class: CostClass,
+    pub settles: Settles,
     /// How much later an attempt that was given up counts as over: until then the vendor may still
     /// count it, or be at work on it.
     pub linger: Duration,
 }
 
+impl Allowance {
+    /// One that counts every call as one, and is enforced.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, grant: Grant, linger: Duration) -> Self {
+        Self {
+            name: name.into(),
+            grant,
+            counts: None,
+            exempt: Vec::new(),
+            mode: Mode::Enforce,
+            cost_class: CostClass::CALLS,
+            settles: Settles::AtHead,
+            linger,
+        }
+    }
+}
+
+/// When it is known what a call has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Settles {
+    /// When the head of the response has arrived.
+    #[default]
+    AtHead,
+    /// When its body has ended.
+    AtBodyEnd,
+}
+
 /// What the vendor grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// At most `limit` attempts in any window of this length.
+    /// At most `limit` units in any window of this length.
     Window {
         limit: u32,
         window: Duration,
@@ -82,6 +113,8 @@ pub enum Grant {
 /// How evenly the slots of a window are spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {
+    /// At once while less than half is occupied, then evenly over the time to the next release.
+    Auto,
     /// Evenly over the window, after a burst of this many.
     Even { burst: u32 },
     /// As fast as calls come.

@@ -9,16 +9,19 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::charge::{CostClass, Costs, UsedCosts};
 use super::concurrency_limit::{ConcurrencyLimit, PermitEnd};
 use super::hold::{Hold, ProbeState};
+use super::ledger::saturated;
 use super::outage_detector::OutageDetector;
 use super::pace::Checkpoint;
 use super::settings::{Allowance, Grant, Mode};
 use super::slot_request::PathId;
 use super::slow_start::SlowStart;
 use super::temporary_pace::TemporaryPace;
-use super::window_limit::WindowLimit;
+use super::window_limit::{Turn, WindowLimit};
 use crate::outcome::FULL_PACE;
+use crate::routing::client::Priority;
 use crate::time::{Moment, PerSecond};
 
 /// A slowed pace recovers by one sixteenth after each of these without a throttle.
@@ -32,6 +35,7 @@ pub(super) struct Scope {
     pub(super) name: Arc<str>,
     state: ScopeState,
     mode: Mode,
+    cost_class: CostClass,
     /// How much later an attempt that was given up counts as over.
     linger: Duration,
     pub(super) hold: Option<Hold>,
@@ -45,15 +49,17 @@ pub(super) struct Scope {
     latest_answered: u64,
     slowdown: Slowdown,
     /// The pace before the turn that is taken while a grant is tried.
-    tried_turn: Option<Checkpoint>,
+    tried_turn: Option<TakenTurn>,
     granted_turn: Option<GrantedTurn>,
     /// Calls that wait for it, by priority.
     pub(super) waiting: [u32; 3],
+    /// The units that they wait for.
+    waiting_units: [u64; 3],
 }
 
 #[derive(Debug)]
 enum ScopeState {
-    Window(WindowLimit),
+    Window(Box<WindowLimit>),
     Concurrency(ConcurrencyLimit),
     SlowStart(SlowStart),
     Upstream(Box<UpstreamState>),
@@ -82,7 +88,14 @@ pub(super) enum CoveredCalls {
 #[derive(Clone, Copy, Debug)]
 struct GrantedTurn {
     grant: u64,
-    before: Checkpoint,
+    turn: TakenTurn,
+}
+
+/// What gives a turn back.
+#[derive(Clone, Copy, Debug)]
+enum TakenTurn {
+    OfWindow(Turn),
+    OfUpstream(Checkpoint),
 }
 
 /// The pace as a part of the full one, and since when.
@@ -90,6 +103,12 @@ struct GrantedTurn {
 struct Slowdown {
     sixteenths: u8,
     since: Moment,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WaitingChange {
+    Joins,
+    Leaves,
 }
 
 /// Whether an attempt is the probe of a scope's hold.
@@ -124,10 +143,11 @@ impl Scope {
                 ScopeState::Concurrency(ConcurrencyLimit::new(limit, linger))
             }
             Grant::Window { limit, window, spread, .. } => {
-                ScopeState::Window(WindowLimit::new(limit, window, spread))
+                ScopeState::Window(Box::new(WindowLimit::new(limit, window, spread)))
             }
         };
-        Self { linger, ..Self::new(&allowance.name, state, allowance.mode) }
+        let cost_class = allowance.cost_class;
+        Self { cost_class, linger, ..Self::new(&allowance.name, state, allowance.mode) }
     }
 
     fn new(name: &Arc<str>, state: ScopeState, mode: Mode) -> Self {
@@ -135,6 +155,7 @@ impl Scope {
             name: Arc::clone(name),
             state,
             mode,
+            cost_class: CostClass::CALLS,
             linger: Duration::ZERO,
             hold: None,
             order: 0,
@@ -144,6 +165,7 @@ impl Scope {
             tried_turn: None,
             granted_turn: None,
             waiting: [0; 3],
+            waiting_units: [0; 3],
         }
     }
 
@@ -175,7 +197,7 @@ impl Scope {
         }
     }
 
-    pub(super) const fn window_mut(&mut self) -> Option<&mut WindowLimit> {
+    pub(super) fn window_mut(&mut self) -> Option<&mut WindowLimit> {
         match &mut self.state {
             ScopeState::Window(window) => Some(window),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
@@ -183,7 +205,7 @@ impl Scope {
     }
 
     /// The length of its window.
-    pub(super) const fn window(&self) -> Option<Duration> {
+    pub(super) fn window(&self) -> Option<Duration> {
         match &self.state {
             ScopeState::Window(window) => Some(window.length()),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
@@ -191,17 +213,26 @@ impl Scope {
     }
 
     /// The configured limit of its window.
-    pub(super) const fn configured_limit(&self) -> Option<u32> {
+    pub(super) fn configured_limit(&self) -> Option<u32> {
         match &self.state {
             ScopeState::Window(window) => Some(window.configured()),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
         }
     }
 
-    /// Whether a slot is free at `now`; if not, when one may be.
-    pub(super) fn check_slot(&mut self, now: Moment) -> Result<(), Moment> {
+    /// How many units a call takes here. Where nothing is counted per window, it is one call.
+    pub(super) fn units(&self, costs: Costs) -> u32 {
+        match &self.state {
+            ScopeState::Window(_) => costs.of(self.cost_class),
+            ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => 1,
+        }
+    }
+
+    /// Whether there is room for a call at `now`; if not, when there may be.
+    pub(super) fn check_slot(&mut self, now: Moment, costs: Costs) -> Result<(), Moment> {
+        let units = self.units(costs);
         match &mut self.state {
-            ScopeState::Window(window) => window.check_slot(now),
+            ScopeState::Window(window) => window.check_slot(now, units),
             ScopeState::Concurrency(limit) => limit.check_slot(now),
             ScopeState::SlowStart(slow_start) => slow_start.check_slot(),
             ScopeState::Upstream(_) => Ok(()),
@@ -209,15 +240,16 @@ impl Scope {
     }
 
     /// Takes a turn of the pace, if it has one.
-    pub(super) fn take_turn(&mut self, now: Moment) -> Result<(), Moment> {
+    pub(super) fn take_turn(&mut self, now: Moment, costs: Costs) -> Result<(), Moment> {
         self.recover(now);
-        let (before, taken) = match &self.state {
-            ScopeState::Window(window) => match &window.pace {
-                Some(pace) => (pace.checkpoint(), pace.take_turn(now)),
-                None => return Ok(()),
-            },
+        let units = self.units(costs);
+        let taken = match &mut self.state {
+            ScopeState::Window(window) => window.take_turn(now, units).map(TakenTurn::OfWindow),
             ScopeState::Upstream(upstream) => match &upstream.temporary_pace {
-                Some(pace) => (pace.checkpoint(), pace.take_turn(now)),
+                Some(pace) => {
+                    let before = TakenTurn::OfUpstream(pace.checkpoint());
+                    pace.take_turn(now).map(|()| before)
+                }
                 None => return Ok(()),
             },
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => return Ok(()),
@@ -225,26 +257,27 @@ impl Scope {
         // The pace recovers meanwhile, so the turn may come sooner than it says.
         let recovers = self.slowdown.since.plus(RECOVERY_STEP);
         let slowed = self.slowdown.sixteenths < FULL_PACE;
-        taken.map_err(|next| if slowed { next.min(recovers) } else { next })?;
-        self.tried_turn = Some(before);
+        let turn = taken.map_err(|next| if slowed { next.min(recovers) } else { next })?;
+        self.tried_turn = Some(turn);
         Ok(())
     }
 
     /// Gives back the turn that was just taken, because another scope had no slot.
     pub(super) fn give_turn_back(&mut self) {
-        if let Some(before) = self.tried_turn.take() {
-            self.restore(before);
+        if let Some(turn) = self.tried_turn.take() {
+            self.restore(turn);
         }
     }
 
     /// Takes a slot, and keeps the turn that was taken for it. `check_slot` has found one free,
     /// unless the scope only observes.
-    pub(super) fn occupy(&mut self, grant: u64, now: Moment) {
-        if let Some(before) = self.tried_turn.take() {
-            self.granted_turn = Some(GrantedTurn { grant, before });
+    pub(super) fn occupy(&mut self, grant: u64, costs: Costs, now: Moment) {
+        if let Some(turn) = self.tried_turn.take() {
+            self.granted_turn = Some(GrantedTurn { grant, turn });
         }
+        let units = self.units(costs);
         match &mut self.state {
-            ScopeState::Window(window) => window.occupy(),
+            ScopeState::Window(window) => window.occupy(units),
             ScopeState::Concurrency(limit) => limit.occupy(),
             ScopeState::SlowStart(slow_start) => slow_start.occupy(),
             ScopeState::Upstream(upstream) => {
@@ -255,28 +288,30 @@ impl Scope {
     }
 
     /// The attempt was answered at `at`, from which its window runs.
-    pub(super) fn settle(&mut self, at: Moment) {
+    pub(super) fn settle(&mut self, at: Moment, costs: Costs, used: UsedCosts) {
+        let class = self.cost_class;
         match &mut self.state {
-            ScopeState::Window(window) => window.settle(at),
+            ScopeState::Window(window) => window.settle(at, used.charge(class, costs.of(class))),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
             ScopeState::Concurrency(_) | ScopeState::Upstream(_) => {}
         }
     }
 
     /// The attempt was given up at `now`: the vendor may count it a little later.
-    pub(super) fn settle_given_up(&mut self, now: Moment) {
-        self.settle(now.plus(self.linger));
+    pub(super) fn settle_given_up(&mut self, now: Moment, costs: Costs, used: UsedCosts) {
+        self.settle(now.plus(self.linger), costs, used);
     }
 
     /// Nothing was sent: the slot is free at once, and its turn too unless the next one was taken.
-    pub(super) fn cancel(&mut self, grant: u64) {
+    pub(super) fn cancel(&mut self, grant: u64, costs: Costs) {
+        let units = self.units(costs);
         match &mut self.state {
-            ScopeState::Window(window) => window.cancel(),
+            ScopeState::Window(window) => window.cancel(units),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
             ScopeState::Concurrency(_) | ScopeState::Upstream(_) => {}
         }
-        if let Some(turn) = self.granted_turn.take_if(|turn| turn.grant == grant) {
-            self.restore(turn.before);
+        if let Some(granted) = self.granted_turn.take_if(|granted| granted.grant == grant) {
+            self.restore(granted.turn);
         }
     }
 
@@ -296,14 +331,31 @@ impl Scope {
         grant < self.latest_answered
     }
 
-    /// When the `position`-th new attempt would start, counted from 1.
-    pub(super) fn estimate(&mut self, now: Moment, position: u32) -> Moment {
+    /// A call begins or ceases to wait for it.
+    pub(super) fn adjust_waiting(&mut self, priority: Priority, costs: Costs, by: WaitingChange) {
+        let units = u64::from(self.units(costs));
+        let calls = &mut self.waiting[priority as usize];
+        let all = &mut self.waiting_units[priority as usize];
+        (*calls, *all) = match by {
+            WaitingChange::Joins => (calls.saturating_add(1), all.saturating_add(units)),
+            WaitingChange::Leaves => (calls.saturating_sub(1), all.saturating_sub(units)),
+        };
+    }
+
+    /// The units that waiting calls of this or a higher priority take first.
+    pub(super) fn units_ahead(&self, priority: Priority) -> u32 {
+        saturated(self.waiting_units[..=priority as usize].iter().sum())
+    }
+
+    /// When a call would start behind others that take `ahead` units.
+    pub(super) fn estimate(&mut self, now: Moment, ahead: u32, costs: Costs) -> Moment {
         if self.mode == Mode::Observe {
             return now;
         }
         let open = self.hold.map_or(now, |hold| hold.until.max(now));
+        let position = ahead.saturating_add(1);
         match &self.state {
-            ScopeState::Window(window) => window.estimate(open, position),
+            ScopeState::Window(window) => window.estimate(open, ahead, self.units(costs)),
             ScopeState::Concurrency(limit) => limit.estimate(open, position),
             ScopeState::SlowStart(_) => open,
             ScopeState::Upstream(upstream) => match &upstream.temporary_pace {
@@ -346,15 +398,19 @@ impl Scope {
         (self.last_closed, self.slowdown) = (from.last_closed, from.slowdown);
     }
 
-    fn restore(&self, checkpoint: Checkpoint) {
-        match &self.state {
-            ScopeState::Window(window) => {
-                window.pace.iter().for_each(|pace| pace.restore(checkpoint));
+    fn restore(&mut self, turn: TakenTurn) {
+        match (&mut self.state, turn) {
+            (ScopeState::Window(window), TakenTurn::OfWindow(turn)) => window.give_back(turn),
+            (ScopeState::Upstream(upstream), TakenTurn::OfUpstream(before)) => {
+                upstream.temporary_pace.iter().for_each(|pace| pace.restore(before));
             }
-            ScopeState::Upstream(upstream) => {
-                upstream.temporary_pace.iter().for_each(|pace| pace.restore(checkpoint));
-            }
-            ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {}
+            (
+                ScopeState::Window(_)
+                | ScopeState::Concurrency(_)
+                | ScopeState::SlowStart(_)
+                | ScopeState::Upstream(_),
+                TakenTurn::OfWindow(_) | TakenTurn::OfUpstream(_),
+            ) => {}
         }
     }
 
@@ -370,7 +426,9 @@ impl Scope {
                     self.slowdown.since =
                         self.slowdown.since.plus(RECOVERY_STEP * u32::from(steps));
                     window.set_speed(self.slowdown.sixteenths, now);
-                    self.granted_turn = self.granted_turn.filter(|_| window.pace.is_some());
+                    if window.pace.is_none() {
+                        self.granted_turn = None;
+                    }
                 }
             }
             // Under a hold no call can be throttled, so that time does not count.

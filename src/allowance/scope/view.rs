@@ -21,7 +21,7 @@ impl Scope {
                     configured: window.configured(),
                     window: window.length(),
                 };
-                (kind, occupied, window.check_slot(now).err())
+                (kind, occupied, window.check_slot(now, 1).err())
             }
             ScopeState::Concurrency(limit) => {
                 let kind = ScopeKind::Concurrency { limit: limit.limit() };
@@ -73,7 +73,7 @@ impl Scope {
         let name = Arc::clone(&self.name);
         let window = self.window_mut()?;
         let remaining = window.free(now);
-        let release = window.next_release();
+        let release = window.free_at(remaining.saturating_add(1));
         let known = release != Moment::NEVER;
         Some(TightestAllowance {
             name,

@@ -46,6 +46,7 @@ pub(super) fn allowance(allowance: &Allowance) -> String {
                 _ => span(*window),
             };
             let spread = match spread {
+                Spread::Auto => ", spread evenly once half of it is used".into(),
                 Spread::Even { burst } => format!(", evenly after a burst of {burst}"),
                 Spread::None => ", as fast as the allowance permits".into(),
             };

@@ -154,19 +154,23 @@ group! {
     /// How the calls of a limit are spaced: the vendor's, or a client's.
     SPACING:
 
+    SPREAD: Optional<Word<Spreading>> = optional("spread",
+        Word(&[
+            ("auto", Spreading::Auto), ("even", Spreading::Even), ("none", Spreading::None),
+        ]),
+        Absent::Means("`even` beside `burst` or where the dialect says so, else `auto`"),
+        "`auto` spreads what is left from half of the limit on; `even` spaces all calls evenly; \
+         `none` only counts.");
+
     BURST: Optional<Count<u32>> = optional("burst", Count { min: 1, max: 100_000_000 },
         Absent::Means("a fiftieth of the limit, at least 1"),
-        "How many may start at once after rest.");
-
-    /// The opposite of a burst at the top of the hour.
-    SPREAD: Setting<Word<Spreading>> = setting("spread",
-        Word(&[("even", Spreading::Even), ("none", Spreading::None)]), Spreading::Even,
-        "`even` spaces calls evenly; `none` only counts.");
+        "With `spread: even`, how many may start at once after rest.");
 }
 
-/// Whether calls are spaced. How, `burst` says.
+/// How calls are spaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spreading {
+    Auto,
     Even,
     None,
 }

@@ -1,27 +1,37 @@
 //! What a vendor grants, and the limits of clients.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::policy::matcher;
 use super::reader::{Resolver, Scope};
-use crate::allowance::{Allowance, Grant, Mode, Spread};
+use crate::allowance::{Allowance, CostClass, Grant, Settles, Spread};
 use crate::config::diagnostic::{Diagnostic, DiagnosticCode};
 use crate::config::format::{Length, Limit};
 use crate::config::item::Field;
 use crate::config::keys::{self, Declaration, Spreading};
+use crate::config::provenance::Origin;
+use crate::dialect::Dialect;
 
 impl<'a> Resolver<'a> {
     /// The allowances of an upstream, without the faulty ones.
-    pub(super) fn allowances(&mut self, upstream: &Scope<'a>) -> Vec<Allowance> {
+    pub(super) fn allowances(
+        &mut self,
+        upstream: &Scope<'a>,
+        dialect: Option<&Dialect>,
+    ) -> Vec<Allowance> {
         let fields = upstream.entries(&keys::ALLOWANCES);
-        fields.iter().filter_map(|field| self.allowance(upstream, field)).collect()
+        fields.iter().filter_map(|field| self.allowance(upstream, field, dialect)).collect()
     }
 
-    fn allowance(&mut self, upstream: &Scope<'a>, field: &'a Field) -> Option<Allowance> {
+    fn allowance(
+        &mut self,
+        upstream: &Scope<'a>,
+        field: &'a Field,
+        dialect: Option<&Dialect>,
+    ) -> Option<Allowance> {
         let path = format!("{}.{}", upstream.key(&keys::ALLOWANCES), field.key);
         let scope = Scope::of(Some(&field.item), keys::ALLOWANCE, path);
-        let grant = self.grant(&scope);
+        let grant = self.grant(&scope, dialect);
         self.record_own(&scope, &keys::COUNTED);
         let counts = scope.own(&keys::COUNTED).map(matcher);
         let mode = self.get(&scope, &keys::MODE);
@@ -33,7 +43,16 @@ impl<'a> Resolver<'a> {
         let exempt = exempt.iter().map(matcher).collect();
         let grant = grant?;
         let linger = self.linger(&scope, &grant);
-        Some(Allowance { name: (*field.key).into(), grant, counts, exempt, mode, linger })
+        Some(Allowance {
+            name: (*field.key).into(),
+            grant,
+            counts,
+            exempt,
+            mode,
+            cost_class: CostClass::CALLS,
+            settles: Settles::AtHead,
+            linger,
+        })
     }
 
     fn linger(&mut self, scope: &Scope<'a>, grant: &Grant) -> Duration {
@@ -45,11 +64,11 @@ impl<'a> Resolver<'a> {
         self.optional(scope, &keys::LINGER).unwrap_or(derived)
     }
 
-    fn grant(&mut self, scope: &Scope<'a>) -> Option<Grant> {
+    fn grant(&mut self, scope: &Scope<'a>, dialect: Option<&Dialect>) -> Option<Grant> {
         match (scope.own(&keys::LIMIT), scope.own(&keys::CONCURRENCY)) {
             (Some(_), None) => {
                 let limit = self.optional(scope, &keys::LIMIT)?;
-                let spread = self.spread(scope, limit);
+                let spread = self.spread(scope, limit, dialect);
                 let arrival_guard = self.arrival_guard(scope, limit.window);
                 Some(Grant::Window {
                     limit: limit.calls,
@@ -89,16 +108,30 @@ impl<'a> Resolver<'a> {
         Some(Grant::Concurrency { limit: self.optional(scope, &keys::CONCURRENCY)? })
     }
 
-    fn spread(&mut self, scope: &Scope<'a>, limit: Limit) -> Spread {
-        match (self.get(scope, &keys::SPREAD), scope.own(&keys::BURST)) {
-            (Spreading::Even, _) => Spread::Even { burst: self.burst(scope, limit) },
-            (Spreading::None, None) => Spread::None,
-            (Spreading::None, Some(burst)) => {
-                let message = "`burst` has no effect with `spread: none`";
-                self.conflict(Some(burst.at), scope.key(&keys::BURST), message, "one of the two");
-                Spread::None
+    fn spread(&mut self, scope: &Scope<'a>, limit: Limit, dialect: Option<&Dialect>) -> Spread {
+        let burst = scope.own(&keys::BURST);
+        let spreading = self.optional(scope, &keys::SPREAD).unwrap_or_else(|| {
+            let dialect = dialect.filter(|dialect| dialect.spreads_evenly);
+            let origin = dialect.map(|dialect| Origin::Dialect(dialect.name.to_string()));
+            let even = burst.is_some() || origin.is_some();
+            let (spreading, value) =
+                if even { (Spreading::Even, "even") } else { (Spreading::Auto, "auto") };
+            if scope.own(&keys::SPREAD).is_none() {
+                let origin = origin.unwrap_or(Origin::Default);
+                self.record(scope, &keys::SPREAD, value.to_owned(), origin);
             }
+            spreading
+        });
+        let (spread, word) = match spreading {
+            Spreading::Even => return Spread::Even { burst: self.burst(scope, limit) },
+            Spreading::Auto => (Spread::Auto, "auto"),
+            Spreading::None => (Spread::None, "none"),
+        };
+        if let Some(burst) = burst {
+            let message = format!("`burst` has no effect with `spread: {word}`");
+            self.conflict(Some(burst.at), scope.key(&keys::BURST), message, "one of the two");
         }
+        spread
     }
 
     fn burst(&mut self, scope: &Scope<'a>, limit: Limit) -> u32 {
@@ -130,16 +163,9 @@ impl<'a> Resolver<'a> {
         let grant = Grant::Window {
             limit: limit.calls,
             window: limit.window,
-            spread: self.spread(scope, limit),
+            spread: self.spread(scope, limit, None),
             arrival_guard: Some(Duration::ZERO),
         };
-        Some(Allowance {
-            name: Arc::from(name),
-            grant,
-            counts: None,
-            exempt: Vec::new(),
-            mode: Mode::Enforce,
-            linger: Duration::ZERO,
-        })
+        Some(Allowance::new(name, grant, Duration::ZERO))
     }
 }

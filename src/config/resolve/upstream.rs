@@ -57,7 +57,9 @@ impl<'a> Resolver<'a> {
         }
         self.record_own(&scope, &keys::EXEMPT_EVERYWHERE);
         let account = self.account(root, &scope);
-        let allowances = self.allowances(&scope);
+        let policy = self.call_policy(&scope);
+        let dialect = policy.as_ref().map(|policy| &*policy.dialect);
+        let allowances = self.allowances(&scope, dialect);
         // A long window that is forgotten at a restart can be spent twice.
         for allowance in &allowances {
             if let Grant::Window { window, .. } = allowance.grant
@@ -69,7 +71,6 @@ impl<'a> Resolver<'a> {
             }
         }
         let credential = self.credential(&scope);
-        let policy = self.call_policy(&scope);
         let entries = scope.maps(&keys::ROUTES).iter().enumerate();
         let routes: Vec<_> =
             entries.map(|(number, entry)| self.route_entry(&scope, number, entry)).collect();
