@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use super::account_state::{AccountState, AdmissionDecision};
 use super::bottleneck::Bottleneck;
+use super::calendar::WallClock;
 use super::hold::HoldContext;
 use super::outage_detector::BlindFailure;
 use super::queue::Ticket;
+use super::refusal::Refusal;
 use super::scope_layout::ScopeLayout;
 use super::settlement::SettleOutcome;
 use super::slot::Slot;
-use super::slot_request::{GrantedSlot, Refusal, SlotRequest};
+use super::slot_request::{GrantedSlot, SlotRequest};
 use super::view::{AccountView, TightestAllowance};
 use crate::clock::Clock;
 use crate::time::Moment;
@@ -68,7 +70,7 @@ impl Account {
 
     /// A handle of this account for the calls of one key: it is dropped when they are over.
     pub(super) fn overflow_handle(self: &Arc<Self>) -> Self {
-        let unused = AccountState::new(Arc::default(), 0, 0);
+        let unused = AccountState::new(Arc::default(), Vec::new(), 0, 0);
         let overflow = Some(Arc::clone(self));
         Self { overflow, ..Self::new(unused, Arc::clone(&self.key), self.clock) }
     }
@@ -152,20 +154,23 @@ impl Account {
         self.lock().state.inherit(&from.state, now);
     }
 
+    pub(super) fn set_wall_clock(&self, wall: WallClock) {
+        self.change(|state, _| state.set_wall_clock(wall));
+    }
+
     /// Puts a layout of a newer configuration into force.
-    pub(super) fn reconfigure(&self, layout: &Arc<ScopeLayout>, queue_max: usize) {
-        self.change(|state, now| state.reconfigure(layout, queue_max, now));
+    pub(super) fn reconfigure(&self, layout: &Arc<ScopeLayout>, queue_max: usize, wall: WallClock) {
+        self.change(|state, now| state.reconfigure(layout, queue_max, wall, now));
     }
 
     /// Counts what these accounts have spent, whose place this one takes under another rule.
-    pub(super) fn count_earlier(&self, accounts: &[Arc<Self>], under_way_max: Duration) {
+    pub(super) fn count_elsewhere(&self, accounts: &[Arc<Self>]) {
         let now = self.clock.now();
-        let end = now.plus(under_way_max);
         let spent = |window| {
             let all = accounts.iter().flat_map(|account| account.lock().state.spent(window, now));
-            all.map(|spent| spent.all_ended(end)).collect()
+            all.collect()
         };
-        self.lock().state.count_earlier(spent);
+        self.lock().state.count_elsewhere(spent, now);
     }
 
     pub(super) fn layout(&self) -> Arc<ScopeLayout> {

@@ -6,13 +6,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::bottleneck::{Bottleneck, BottleneckKind};
+use super::calendar::WallClock;
 use super::hold::Hold;
 use super::queue::{Queue, Ticket};
-use super::scope::{AttemptRole, Scope};
+use super::refusal::{Refusal, RefusalReason};
+use super::scope::{AttemptRole, Scope, WaitingChange};
 use super::scope_layout::ScopeLayout;
 use super::scope_set::{members, set_of};
 use super::settings::SCOPES_MAX;
-use super::slot_request::{GrantedSlot, ProbeFitness, Refusal, RefusalReason, SlotRequest};
+use super::slot_request::{GrantedSlot, ProbeFitness, SlotRequest};
 use super::view::{ScopeView, TightestAllowance};
 use crate::routing::client::Priority;
 use crate::time::Moment;
@@ -64,8 +67,12 @@ struct Blocked {
 }
 
 impl AccountState {
-    pub(super) fn new(layout: Arc<ScopeLayout>, queue_max: usize, number: u32) -> Self {
-        let scopes = layout.scopes();
+    pub(super) fn new(
+        layout: Arc<ScopeLayout>,
+        scopes: Vec<Scope>,
+        queue_max: usize,
+        number: u32,
+    ) -> Self {
         debug_assert!(scopes.len() <= SCOPES_MAX, "configuration bounds the scopes of an account");
         Self {
             scopes,
@@ -102,7 +109,7 @@ impl AccountState {
             let reason = RefusalReason::QueueFull;
             return AdmissionDecision::Refused(Refusal { reason, retry_after });
         }
-        self.adjust_waiting(&request, 1);
+        self.adjust_waiting(&request, WaitingChange::Joins);
         AdmissionDecision::Queued(self.queue.join(request, now))
     }
 
@@ -146,19 +153,33 @@ impl AccountState {
         let retry_after = now.until(self.estimate(request, now));
         let reason = match self.longest_hold(request.scopes) {
             Some(Hold { cause, failed_probes, .. }) => RefusalReason::Held { cause, failed_probes },
-            None => {
-                // The allowance with the most waiting calls; the upstream if none is limited.
-                let allowances = members(request.scopes)
-                    .filter(|number| self.scopes[*number].is_enforced_allowance());
-                let busiest = allowances.max_by_key(|number| {
-                    let scope = &self.scopes[*number];
-                    (scope.waiting.iter().sum::<u32>(), scope.window())
-                });
-                let number = busiest.unwrap_or(usize::from(request.upstream.all));
-                RefusalReason::Exhausted { allowance: Arc::clone(&self.scopes[number].name) }
-            }
+            None => RefusalReason::Exhausted { bottleneck: self.bottleneck(request, now) },
         };
         Refusal { reason, retry_after }
+    }
+
+    /// What keeps a call waiting now: of the scopes it needs, the one that has a slot last.
+    pub(super) fn bottleneck(&mut self, request: &SlotRequest, now: Moment) -> Bottleneck {
+        let last = members(request.scopes).max_by_key(|number| {
+            let scope = &mut self.scopes[*number];
+            let closed =
+                scope.check_hold(now).is_err() || scope.check_slot(now, request.costs).is_err();
+            let waiting: u32 = scope.waiting.iter().sum();
+            let ahead = scope.units_ahead(request.priority);
+            (scope.estimate(now, ahead, request.costs), closed, waiting)
+        });
+        let number = last.unwrap_or(usize::from(request.upstream.all));
+        let scope = &mut self.scopes[number];
+        let kind = if let Some(hold) = &scope.hold {
+            BottleneckKind::Hold(hold.cause)
+        } else if scope.is_enforced_allowance() && scope.window().is_none() {
+            BottleneckKind::Concurrency
+        } else if scope.slow_start_mut().is_some() || scope.check_slot(now, request.costs).is_ok() {
+            BottleneckKind::Pace
+        } else {
+            BottleneckKind::Allowance
+        };
+        Bottleneck { kind, name: Arc::clone(&scope.name) }
     }
 
     pub(super) fn longest_hold(&self, scopes: u64) -> Option<Hold> {
@@ -177,12 +198,15 @@ impl AccountState {
         for (ticket, request) in queue.iter() {
             let mut start = now;
             for number in members(request.scopes) {
-                ahead[number] += 1;
-                start = start.max(scopes[number].estimate(now, ahead[number]));
+                start = start.max(scopes[number].estimate(now, ahead[number], request.costs));
             }
             if request.deadline < start || request.scopes & ended_too_early != 0 {
                 hopeless.push(ticket);
-                members(request.scopes).for_each(|number| ahead[number] -= 1);
+                continue;
+            }
+            for number in members(request.scopes) {
+                let units = scopes[number].units(request.costs);
+                ahead[number] = ahead[number].saturating_add(units);
             }
         }
         for ticket in &hopeless {
@@ -218,6 +242,13 @@ impl AccountState {
         self.orders = from.orders;
     }
 
+    /// The wall clock was set.
+    pub(super) fn set_wall_clock(&mut self, wall: WallClock) {
+        for window in self.scopes.iter_mut().filter_map(Scope::units_mut) {
+            window.set_wall_clock(wall);
+        }
+    }
+
     /// Whether nothing would be lost if this account were forgotten.
     pub(super) fn is_idle(&mut self, now: Moment) -> bool {
         self.queue.is_empty() && self.scopes.iter_mut().all(|scope| scope.is_idle(now))
@@ -242,16 +273,10 @@ impl AccountState {
         let mut start = now;
         for number in members(request.scopes) {
             let scope = &mut self.scopes[number];
-            let ahead = ahead(&scope.waiting, request.priority);
-            start = start.max(scope.estimate(now, ahead.saturating_add(1)));
+            let ahead = scope.units_ahead(request.priority);
+            start = start.max(scope.estimate(now, ahead, request.costs));
         }
         start
-    }
-
-    /// The most calls that wait before this one for any scope it needs.
-    pub(super) fn most_ahead(&self, request: &SlotRequest) -> u32 {
-        let waiting = members(request.scopes).map(|number| &self.scopes[number].waiting);
-        waiting.map(|waiting| ahead(waiting, request.priority)).max().unwrap_or(0)
     }
 
     /// Takes a slot of every scope, or of none.
@@ -261,7 +286,7 @@ impl AccountState {
         self.grants += 1;
         let number = self.grants;
         for scope in members(request.scopes) {
-            self.scopes[scope].occupy(number, now);
+            self.scopes[scope].occupy(number, request.costs, now);
         }
         for scope in members(probes) {
             self.scopes[scope].probe_sent();
@@ -289,7 +314,7 @@ impl AccountState {
         for number in members(request.scopes) {
             let scope = &mut self.scopes[number];
             let hold = scope.check_hold(now);
-            let slot = if scope.observes() { Ok(()) } else { scope.check_slot(now) };
+            let slot = if scope.observes() { Ok(()) } else { scope.check_slot(now, request.costs) };
             if let (Ok(role), Ok(())) = (hold, slot) {
                 probes |= u64::from(role == AttemptRole::Probe) << number;
                 continue;
@@ -310,14 +335,16 @@ impl AccountState {
         for number in members(request.scopes) {
             let scope = &mut self.scopes[number];
             if scope.observes() {
-                if scope.check_slot(now).is_err() || scope.take_turn(now).is_err() {
+                if scope.check_slot(now, request.costs).is_err()
+                    || scope.take_turn(now, request.costs).is_err()
+                {
                     would_wait = true;
                 } else {
                     taken |= 1 << number;
                 }
                 continue;
             }
-            if let Err(next) = scope.take_turn(now) {
+            if let Err(next) = scope.take_turn(now, request.costs) {
                 members(taken).for_each(|number| self.scopes[number].give_turn_back());
                 return Err(Blocked { scopes: 1 << number, next });
             }
@@ -383,7 +410,7 @@ impl AccountState {
     }
 
     fn no_longer_waits(&mut self, ticket: Ticket, request: &SlotRequest) {
-        self.adjust_waiting(request, -1);
+        self.adjust_waiting(request, WaitingChange::Leaves);
         self.timekeeper = self.timekeeper.filter(|(keeper, _)| *keeper != ticket);
     }
 
@@ -401,10 +428,9 @@ impl AccountState {
         }
     }
 
-    pub(super) fn adjust_waiting(&mut self, request: &SlotRequest, by: i32) {
+    pub(super) fn adjust_waiting(&mut self, request: &SlotRequest, by: WaitingChange) {
         for number in members(request.scopes) {
-            let count = &mut self.scopes[number].waiting[request.priority as usize];
-            *count = count.saturating_add_signed(by);
+            self.scopes[number].adjust_waiting(request.priority, request.costs, by);
         }
     }
 }

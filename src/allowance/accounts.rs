@@ -6,17 +6,19 @@
 //! `header_accounts.rs`.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use http::HeaderMap;
+use jiff::Timestamp;
 
 use super::account::Account;
 use super::account_state::AccountState;
+use super::calendar::WallClock;
 use super::header_accounts::{AccountCapacity, HeaderAccounts};
 use super::renewal::{groups, predecessors};
 use super::scope_layout::{Member, ScopeLayout, ScopesExhausted, UpstreamNeeds, Versions};
-use super::settings::{AccountRule, Allowance, ClientAllowance, Mode, UpstreamAllowances};
+use super::settings::{AccountRule, Allowance, ClientAllowance, Grant, Mode, UpstreamAllowances};
 use super::slot_request::{Scheduling, SlotRequest};
 use super::view::AccountView;
 use crate::clock::Clock;
@@ -26,9 +28,9 @@ use crate::routing::route::CallPath;
 /// The most calls of one client that wait for its own limit.
 const CLIENT_QUEUE_MAX: usize = 1_000;
 
-/// Attempts that are under way when the rule of their account changes are counted for so long,
-/// because the accounts that take its place do not see them end.
-const UNDER_WAY_MAX: Duration = Duration::from_secs(10 * 60);
+/// The wall clock has been set if it is this far from where it should be; less is well within the
+/// guard around the boundaries of periods.
+const CLOCK_SET: Duration = Duration::from_millis(100);
 
 /// The accounts as one configuration uses them.
 #[derive(Debug)]
@@ -59,12 +61,23 @@ struct UpstreamAccounts {
 struct AccountFactory {
     opened: AtomicU32,
     clock: Clock,
+    /// What the wall clock was last seen to show.
+    wall: Mutex<WallClock>,
 }
 
 impl AccountFactory {
+    fn new(clock: Clock) -> Self {
+        Self { opened: AtomicU32::new(0), clock, wall: Mutex::new(wall_clock(clock)) }
+    }
+
+    fn wall(&self) -> WallClock {
+        *self.wall.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn open(&self, layout: Arc<ScopeLayout>, queue_max: usize, key: Arc<str>) -> Arc<Account> {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let state = AccountState::new(layout, queue_max, number);
+        let scopes = layout.scopes(self.wall());
+        let state = AccountState::new(layout, scopes, queue_max, number);
         Arc::new(Account::new(state, key, self.clock))
     }
 }
@@ -96,7 +109,7 @@ impl Accounts {
             upstreams: Vec::new(),
             clients: Vec::new(),
             capacity: Arc::new(AccountCapacity::new(accounts_max)),
-            factory: Arc::new(AccountFactory { opened: AtomicU32::new(0), clock }),
+            factory: Arc::new(AccountFactory::new(clock)),
             version: 0,
             in_use: Arc::default(),
             older: Vec::new(),
@@ -152,11 +165,12 @@ impl Accounts {
         for AccountGroup { members, accounts, layout, earlier } in groups {
             let first = &rules[members[0]];
             let (sole, by_header) = accounts.unwrap_or_else(|| self.open_group(first, &layout));
-            sole.reconfigure(&layout, first.queue_max);
-            sole.count_earlier(&earlier, UNDER_WAY_MAX);
+            let wall = self.factory.wall();
+            sole.reconfigure(&layout, first.queue_max, wall);
+            sole.count_elsewhere(&earlier);
             if let Some(by_header) = &by_header {
-                by_header.reconfigure(&layout, first.queue_max);
-                by_header.count_earlier(&earlier, UNDER_WAY_MAX);
+                by_header.reconfigure(&layout, first.queue_max, wall);
+                by_header.count_elsewhere(&earlier);
             }
             for member in members {
                 opened[member] = Some(UpstreamAccounts {
@@ -241,6 +255,28 @@ impl Accounts {
         self.all().into_iter().map(view).collect()
     }
 
+    /// Whether any allowance is counted by the calendar, so that the wall clock matters.
+    #[must_use]
+    pub fn count_by_calendar(&self) -> bool {
+        let allowances = self.upstreams.iter().flat_map(|upstream| &upstream.rules.allowances);
+        allowances.into_iter().any(|it| matches!(it.grant, Grant::Calendar { .. }))
+    }
+
+    /// Looks at the wall clock, which decides when calendar periods begin, and tells all accounts
+    /// when it was set.
+    pub fn follow_wall_clock(&self) {
+        let wall = wall_clock(self.factory.clock);
+        let mut known = self.factory.wall.lock().unwrap_or_else(PoisonError::into_inner);
+        if wall.difference(*known) < CLOCK_SET {
+            return;
+        }
+        *known = wall;
+        drop(known);
+        let clients = self.clients.iter().flatten();
+        clients.for_each(|it| it.sole.set_wall_clock(wall));
+        self.all().iter().for_each(|(_, account)| account.set_wall_clock(wall));
+    }
+
     /// Every upstream's accounts with the numbers of the upstreams that use them.
     fn all(&self) -> Vec<(Vec<usize>, Arc<Account>)> {
         let mut all: Vec<(Vec<usize>, Arc<Account>)> = Vec::new();
@@ -264,6 +300,11 @@ impl Accounts {
         }
         table.open(key, now, |layout, queue_max, key| self.factory.open(layout, queue_max, key))
     }
+}
+
+fn wall_clock(clock: Clock) -> WallClock {
+    let shows = Timestamp::try_from(clock.wall()).unwrap_or(Timestamp::MIN);
+    WallClock { moment: clock.now(), shows }
 }
 
 impl UpstreamAccounts {

@@ -5,11 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::account_state::AccountState;
-use super::scope_set::members;
-use super::slot_request::SlotRequest;
 use crate::outcome::HoldCause;
-use crate::time::Moment;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bottleneck {
@@ -85,31 +81,6 @@ impl fmt::Display for Bottleneck {
             BottleneckKind::Queue => "queue of",
         };
         write!(f, "{kind} {}", self.name)
-    }
-}
-
-impl AccountState {
-    /// What keeps a call waiting now: of the scopes it needs, the one that has a slot last.
-    pub(super) fn bottleneck(&mut self, request: &SlotRequest, now: Moment) -> Bottleneck {
-        let ahead = self.most_ahead(request);
-        let last = members(request.scopes).max_by_key(|number| {
-            let scope = &mut self.scopes[*number];
-            let closed = scope.check_hold(now).is_err() || scope.check_slot(now).is_err();
-            let waiting: u32 = scope.waiting.iter().sum();
-            (scope.estimate(now, ahead.saturating_add(1)), closed, waiting)
-        });
-        let number = last.unwrap_or(usize::from(request.upstream.all));
-        let scope = &mut self.scopes[number];
-        let kind = if let Some(hold) = &scope.hold {
-            BottleneckKind::Hold(hold.cause)
-        } else if scope.is_enforced_allowance() && scope.window().is_none() {
-            BottleneckKind::Concurrency
-        } else if scope.slow_start_mut().is_some() || scope.check_slot(now).is_ok() {
-            BottleneckKind::Pace
-        } else {
-            BottleneckKind::Allowance
-        };
-        Bottleneck { kind, name: Arc::clone(&scope.name) }
     }
 }
 

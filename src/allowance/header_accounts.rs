@@ -14,6 +14,7 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::account::Account;
+use super::calendar::WallClock;
 use super::scope_layout::ScopeLayout;
 use crate::time::Moment;
 
@@ -130,11 +131,11 @@ impl HeaderAccounts {
 
     /// Puts a layout of a newer configuration into force for all accounts, and for those that will
     /// be opened.
-    pub(super) fn reconfigure(&self, layout: &Arc<ScopeLayout>, queue_max: usize) {
+    pub(super) fn reconfigure(&self, layout: &Arc<ScopeLayout>, queue_max: usize, wall: WallClock) {
         let mut table = self.write();
         (table.layout, table.queue_max) = (Arc::clone(layout), queue_max);
         let all = table.accounts.values().chain([&self.overflow]);
-        all.for_each(|account| account.reconfigure(layout, queue_max));
+        all.for_each(|account| account.reconfigure(layout, queue_max, wall));
     }
 
     pub(super) const fn header(&self) -> &HeaderName {
@@ -142,9 +143,9 @@ impl HeaderAccounts {
     }
 
     /// Counts what accounts of another rule have spent, whose place these take.
-    pub(super) fn count_earlier(&self, accounts: &[Arc<Account>], under_way_max: Duration) {
+    pub(super) fn count_elsewhere(&self, accounts: &[Arc<Account>]) {
         // Accounts that are opened take over what the overflow account has spent.
-        self.overflow.count_earlier(accounts, under_way_max);
+        self.overflow.count_elsewhere(accounts);
     }
 
     /// The account of this key, if it has one of its own.

@@ -10,13 +10,25 @@ use std::time::Duration;
 
 use super::account_state::AccountState;
 use super::attempt_history::Spent;
+use super::calendar::WallClock;
+use super::scope::{Scope, WaitingChange};
 use super::scope_layout::ScopeLayout;
 use super::slot_request::{GrantedSlot, SlotRequest};
 use crate::time::Moment;
 
+/// Attempts under way whose ends an account will not see, or whose cost is not known, are counted
+/// for so long: no attempt without a long-running body takes longer.
+const UNDER_WAY_MAX: Duration = Duration::from_secs(10 * 60);
+
 impl AccountState {
     /// Puts a layout of a newer configuration into force.
-    pub(super) fn reconfigure(&mut self, layout: &Arc<ScopeLayout>, queue_max: usize, now: Moment) {
+    pub(super) fn reconfigure(
+        &mut self,
+        layout: &Arc<ScopeLayout>,
+        queue_max: usize,
+        wall: WallClock,
+        now: Moment,
+    ) {
         let before = self.configuration;
         for (number, place) in layout.places.iter().enumerate() {
             if place.since <= before {
@@ -27,7 +39,7 @@ impl AccountState {
                 }
                 continue;
             }
-            let mut scope = place.template.scope();
+            let mut scope = place.template.scope(wall);
             if let Some(replaced) = place.replaces {
                 scope.take_hold_of(&self.scopes[usize::from(replaced)]);
             }
@@ -40,7 +52,7 @@ impl AccountState {
             let [upstream, scope] = [addition.upstream, addition.scope].map(usize::from);
             if let Some(reach) = self.scopes[scope].reach() {
                 let spent = self.scopes[upstream].spent(reach, now);
-                self.scopes[scope].count_earlier(&spent);
+                self.scopes[scope].count_earlier(spent, now.plus(UNDER_WAY_MAX));
             }
         }
         self.layout = Arc::clone(layout);
@@ -49,10 +61,11 @@ impl AccountState {
     }
 
     /// Counts in every allowance what was spent elsewhere under another rule of accounts.
-    pub(super) fn count_earlier(&mut self, spent: impl Fn(Duration) -> Vec<Spent>) {
+    pub(super) fn count_elsewhere(&mut self, spent: impl Fn(Duration) -> Vec<Spent>, now: Moment) {
+        let until = now.plus(UNDER_WAY_MAX);
         for scope in &mut self.scopes {
             let all = scope.reach().map(&spent).unwrap_or_default();
-            all.iter().for_each(|spent| scope.count_earlier(spent));
+            all.into_iter().for_each(|it| scope.count_earlier(it.all_ended(until), until));
         }
     }
 
@@ -79,7 +92,7 @@ impl AccountState {
     pub(super) fn counted_since(&self, slot: &GrantedSlot) -> GrantedSlot {
         let mut slot = *slot;
         for addition in self.layout.added_since(slot.request.configuration) {
-            if addition.upstream == slot.request.upstream.all && !addition.concurrent {
+            if addition.upstream == slot.request.upstream.all && addition.counts_under_way {
                 slot.request.scopes |= 1 << addition.scope;
             }
         }
@@ -89,8 +102,8 @@ impl AccountState {
     fn complete_waiting(&mut self) {
         let mut queue = std::mem::take(&mut self.queue);
         queue.change_requests(|request| self.completed(request));
-        self.scopes.iter_mut().for_each(|scope| scope.waiting = [0; 3]);
-        queue.iter().for_each(|(_, request)| self.adjust_waiting(request, 1));
+        self.scopes.iter_mut().for_each(Scope::clear_waiting);
+        queue.iter().for_each(|(_, request)| self.adjust_waiting(request, WaitingChange::Joins));
         self.queue = queue;
     }
 }

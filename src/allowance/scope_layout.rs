@@ -7,8 +7,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::calendar::WallClock;
+use super::charge::CostClass;
 use super::scope::{CoveredCalls, Scope};
-use super::settings::{Allowance, Grant, SCOPES_MAX, UpstreamAllowances};
+use super::settings::{Allowance, Grant, SCOPES_MAX, Settles, UpstreamAllowances};
 use super::slot_request::{PathId, Scheduling, ScopeNeeds, SlotRequest, UpstreamScopes};
 use crate::routing::method::CallMethod;
 use crate::routing::route::CallPath;
@@ -53,6 +55,8 @@ pub(super) struct Addition {
     pub(super) upstream: u8,
     pub(super) scope: u8,
     pub(super) concurrent: bool,
+    /// It counts the calls under way, each as one. What they cost otherwise is not known.
+    pub(super) counts_under_way: bool,
 }
 
 /// Which configurations there are.
@@ -89,11 +93,11 @@ impl fmt::Display for ScopesExhausted {
 }
 
 impl ScopeTemplate {
-    pub(super) fn scope(&self) -> Scope {
+    pub(super) fn scope(&self, wall: WallClock) -> Scope {
         match self {
             Self::Upstream(name, calls) => Scope::upstream(name, *calls),
             Self::SlowStart(name) => Scope::slow_start(name),
-            Self::Allowance(allowance) => Scope::allowance(allowance),
+            Self::Allowance(allowance) => Scope::allowance(allowance, wall),
         }
     }
 
@@ -186,6 +190,13 @@ impl ScopeLayout {
         Ok(next)
     }
 
+    /// The layout of one upstream's own account.
+    #[cfg(test)]
+    pub(super) fn of(upstream: &UpstreamAllowances) -> Self {
+        let versions = Versions { new: 1, oldest: 1 };
+        Self::default().renewed(&[Member { upstream, before: None }], versions).unwrap()
+    }
+
     /// The number of this scope: the one it has, or a new one. Upstreams that share an account
     /// share the allowances of one name, so those `used` already are not changed again.
     fn place(&mut self, template: &ScopeTemplate, used: u64, versions: Versions) -> Option<u8> {
@@ -236,7 +247,14 @@ impl ScopeLayout {
         self.needs.push((upstream, scope));
         if !needed {
             let concurrent = matches!(allowance.grant, Grant::Concurrency { .. });
-            self.additions.push(Addition { version, upstream, scope, concurrent });
+            let counts_under_way = !concurrent && allowance.cost_class == CostClass::CALLS;
+            self.additions.push(Addition {
+                version,
+                upstream,
+                scope,
+                concurrent,
+                counts_under_way,
+            });
         }
     }
 
@@ -245,8 +263,8 @@ impl ScopeLayout {
         self.additions.iter().filter(move |addition| version < addition.version)
     }
 
-    pub(super) fn scopes(&self) -> Vec<Scope> {
-        self.places.iter().map(|place| place.template.scope()).collect()
+    pub(super) fn scopes(&self, wall: WallClock) -> Vec<Scope> {
+        self.places.iter().map(|place| place.template.scope(wall)).collect()
     }
 }
 
@@ -254,7 +272,7 @@ impl ScopePlace {
     /// Whether its number can be given to another scope. A concurrent call may outlive its
     /// configuration, because its body may.
     fn is_free(&self, oldest: u32) -> bool {
-        let grant = self.template.allowance().map(|allowance| allowance.grant);
+        let grant = self.template.allowance().map(|allowance| &allowance.grant);
         let concurrent = matches!(grant, Some(Grant::Concurrency { .. }));
         !concurrent && self.retired.is_some_and(|retired| retired <= oldest)
     }
@@ -281,7 +299,7 @@ impl UpstreamNeeds {
         let (selective, plain): (Vec<_>, Vec<_>) =
             allowances.partition(|(_, it)| it.counts.is_some() || !it.exempt.is_empty());
         let mut always = ScopeNeeds { scopes: 1 << upstream.all, ..ScopeNeeds::default() };
-        plain.iter().for_each(|(number, allowance)| always.add(*number, &allowance.grant));
+        plain.iter().for_each(|(number, allowance)| always.add(*number, allowance));
         Self { version: layout.version, upstream, always, selective }
     }
 
@@ -301,7 +319,7 @@ impl UpstreamNeeds {
             }
             let counts = allowance.counts.as_ref();
             if counts.is_none_or(|matcher| matcher.may_match(method, path)) {
-                needs.add(*number, &allowance.grant);
+                needs.add(*number, allowance);
             }
         }
         if !exempt {
@@ -331,16 +349,23 @@ fn templates_of(upstream: &UpstreamAllowances) -> impl Iterator<Item = ScopeTemp
 }
 
 impl ScopeNeeds {
-    fn add(&mut self, number: u8, grant: &Grant) {
+    fn add(&mut self, number: u8, allowance: &Allowance) {
         self.scopes |= 1 << number;
-        match grant {
+        match &allowance.grant {
             Grant::Concurrency { .. } => self.concurrent |= 1 << number,
+            Grant::Window { .. } | Grant::Calendar { .. } | Grant::Bucket { .. }
+                if allowance.settles == Settles::AtBodyEnd =>
+            {
+                self.settled_at_body_end |= 1 << number;
+            }
             Grant::Window { arrival_guard: Some(guard), .. } => {
                 self.guarded |= 1 << number;
                 // The longest guard serves for all of them: to settle late is safe.
                 self.arrival_guard = self.arrival_guard.max(Some(*guard));
             }
-            Grant::Window { arrival_guard: None, .. } => {}
+            Grant::Window { arrival_guard: None, .. }
+            | Grant::Calendar { .. }
+            | Grant::Bucket { .. } => {}
         }
     }
 }

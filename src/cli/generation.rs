@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::admin::{AdminState, ReleaseResult};
-use crate::allowance::ScopesExhausted;
+use crate::allowance::{Accounts, ScopesExhausted};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::gateway::{self, CurrentGateway, Drain, Gateway, RequestBody, Shared};
@@ -77,6 +77,10 @@ impl Generation {
 
     pub(super) const fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
+    }
+
+    pub(super) const fn accounts(&self) -> &Arc<Accounts> {
+        &self.shared.accounts
     }
 
     /// What the admin listener shows of it; `base` has what does not depend on the configuration.

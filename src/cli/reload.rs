@@ -70,6 +70,15 @@ impl Reloader {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).watch.has_changed()
     }
 
+    /// Tells the accounts when the wall clock was set, if any of them counts by the calendar.
+    pub(super) fn follow_wall_clock(&self) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let accounts = state.generation.accounts();
+        if accounts.count_by_calendar() {
+            accounts.follow_wall_clock();
+        }
+    }
+
     /// Loads the configuration again and puts it into force. Returns what is worth a warning.
     ///
     /// # Errors

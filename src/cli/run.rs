@@ -151,6 +151,10 @@ pub(super) struct RunningGateway {
     reloader: Arc<Reloader>,
 }
 
+/// How often the wall clock is looked at where calendar periods are counted. Between two looks it
+/// may have been set by more than the guard around a boundary, so this is no longer than that.
+const WALL_CLOCK_INTERVAL: Duration = Duration::from_secs(1);
+
 impl RunningGateway {
     /// Binds all listeners and starts the workers; to be called on the control thread's runtime.
     pub(super) async fn start(loaded: Loaded, source: Source, clock: Clock) -> io::Result<Self> {
@@ -208,6 +212,13 @@ impl RunningGateway {
         if let Some(admin) = self.admin.take() {
             tokio::spawn(async move { match admin.serve().await {} });
         }
+        let (reloader, clock) = (Arc::clone(&self.reloader), self.config.clock);
+        tokio::spawn(async move {
+            loop {
+                clock.sleep_until(clock.now().plus(WALL_CLOCK_INTERVAL)).await;
+                reloader.follow_wall_clock();
+            }
+        });
     }
 
     /// Serves until `stop` requests the end, then drains.

@@ -323,13 +323,20 @@ const BODY_STALLED: &str = "The request body stopped arriving, or arrived too sl
 const DRAINING_RETRY: Duration = Duration::from_secs(1);
 
 fn exhausted_detail(blocked_by: &Bottleneck) -> Option<Cow<'static, str>> {
+    let name = &blocked_by.name;
     let limit = match blocked_by.kind {
         BottleneckKind::Allowance => "slot of the allowance",
         BottleneckKind::Concurrency => "concurrency slot of the allowance",
         BottleneckKind::Client => "slot of the limit of the client",
-        BottleneckKind::Pace | BottleneckKind::Hold(_) | BottleneckKind::Queue => return None,
+        BottleneckKind::Pace => {
+            let detail = format!(
+                "What is left of `{name}` is spread over time, and the next turn comes later than \
+                 this call may wait."
+            );
+            return Some(detail.into());
+        }
+        BottleneckKind::Hold(_) | BottleneckKind::Queue => return None,
     };
-    let name = &blocked_by.name;
     Some(format!("No {limit} `{name}` is free within the time this call may wait.").into())
 }
 

@@ -12,7 +12,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use evenkeel::allowance::{
-    AccountRule, Accounts, Admission, Allowance, Grant, Mode, ProbeFitness, Scheduling, Settlement,
+    AccountRule, Accounts, Admission, Allowance, Grant, ProbeFitness, Scheduling, Settlement,
     Spread, UpstreamAllowances,
 };
 use evenkeel::clock::Clock;
@@ -91,14 +91,7 @@ fn rules() -> UpstreamAllowances {
         spread: Spread::None,
         arrival_guard: None,
     };
-    let allowance = Allowance {
-        name: "all".into(),
-        grant,
-        counts: None,
-        exempt: Vec::new(),
-        mode: Mode::Enforce,
-        linger: Duration::from_secs(1),
-    };
+    let allowance = Allowance::new("all", grant, Duration::from_secs(1));
     UpstreamAllowances {
         name: Arc::from("vendor"),
         url: "http://vendor".into(),

@@ -144,7 +144,9 @@ fn reloads_under_load_lose_no_call_and_never_overshoot() {
 fn a_lowered_limit_binds_and_a_renamed_upstream_keeps_what_it_spent() {
     let script = Script::always(ok("ok"));
     let limited = |limit: usize| {
-        let more = format!("wait: {{ default: 0s }}\nallowances: {{ all: {{ limit: {limit}/h, spread: none }} }}");
+        let more = format!(
+            "wait: {{ default: 0s }}\nallowances: {{ all: {{ limit: {limit}/h, spread: none }} }}"
+        );
         one_upstream(&script.url(), &more)
     };
     let gateway = Gateway::start(&limited(10));

@@ -4,44 +4,45 @@ use std::time::Duration;
 
 use super::{Scope, ScopeState};
 use crate::allowance::attempt_history::Spent;
+use crate::allowance::charge::CostClass;
 use crate::allowance::hold::{Hold, ProbeState};
-use crate::allowance::settings::{Allowance, Grant};
+use crate::allowance::settings::Allowance;
 use crate::time::Moment;
 
 impl Scope {
-    /// Applies changed settings of the same scope: a lower limit binds from the next grant, what
-    /// was counted, learned and held stays.
+    /// Applies changed settings of the same allowance: a lower limit binds from the next grant, what
+    /// was counted, learned and held stays. Another kind of grant is a scope with a number of its
+    /// own.
     pub(in crate::allowance) fn reconfigure(&mut self, allowance: &Allowance, now: Moment) {
         (self.mode, self.linger) = (allowance.mode, allowance.linger);
-        match (&mut self.state, allowance.grant) {
-            (ScopeState::Window(window), Grant::Window { limit, spread, .. }) => {
-                if window.reconfigure(limit, spread, now) {
+        let (limit, withheld) = allowance.units();
+        match &mut self.state {
+            ScopeState::Units(units) => {
+                if units.reconfigure((limit, withheld), allowance.spread(), now) {
                     // The turn that could be given back belongs to the former pace.
                     (self.tried_turn, self.granted_turn) = (None, None);
                 }
             }
-            (ScopeState::Concurrency(concurrency), Grant::Concurrency { limit }) => {
+            ScopeState::Concurrency(concurrency) => {
                 concurrency.reconfigure(limit, allowance.linger);
             }
-            // Another kind of grant is a scope with a number of its own.
-            (
-                ScopeState::Window(_)
-                | ScopeState::Concurrency(_)
-                | ScopeState::SlowStart(_)
-                | ScopeState::Upstream(_),
-                _,
-            ) => {}
+            ScopeState::SlowStart(_) | ScopeState::Upstream(_) => {}
         }
     }
 
-    /// Counts what calls have spent that did not know of this scope.
-    pub(in crate::allowance) fn count_earlier(&mut self, spent: &Spent) {
-        if let ScopeState::Window(window) = &mut self.state {
-            let linger = self.linger;
-            spent.ended.iter().for_each(|(at, attempts)| {
-                window.count_earlier(at.plus(linger), *attempts);
-            });
-            (0..spent.under_way).for_each(|_| window.occupy());
+    /// Counts what calls have spent that did not know of this scope. What they cost is known where
+    /// each counts as one; any other cost may have been the whole limit.
+    pub(in crate::allowance) fn count_earlier(&mut self, spent: Spent, unseen_until: Moment) {
+        let (linger, cost_class) = (self.linger, self.cost_class);
+        let ScopeState::Units(units) = &mut self.state else { return };
+        let whole = units.configured();
+        if cost_class == CostClass::CALLS {
+            units.occupy(spent.under_way);
+            let ended = spent.ended.iter();
+            ended.for_each(|(at, attempts)| units.count_earlier(at.plus(linger), *attempts));
+        } else {
+            let all = spent.all_ended(unseen_until).ended;
+            all.iter().for_each(|(at, _)| units.count_earlier(at.plus(linger), whole));
         }
     }
 
@@ -51,7 +52,7 @@ impl Scope {
         (self.order, self.last_closed) = (replaced.order, replaced.last_closed);
     }
 
-    /// How long an attempt counts after it ended, for an allowance with a window.
+    /// How long an attempt counts after it ended, for an allowance that counts units.
     pub(in crate::allowance) fn reach(&self) -> Option<Duration> {
         self.window().map(|window| window.saturating_add(self.linger))
     }
@@ -60,7 +61,7 @@ impl Scope {
     pub(in crate::allowance) fn spent(&self, window: Duration, now: Moment) -> Spent {
         match &self.state {
             ScopeState::Upstream(upstream) => upstream.history.spent(window, now),
-            ScopeState::Window(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {
+            ScopeState::Units(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {
                 Spent::default()
             }
         }

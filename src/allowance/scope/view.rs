@@ -17,15 +17,16 @@ impl Scope {
         self.recover(now);
         let mut sixteenths = self.slowdown.sixteenths;
         let (kind, occupied, release) = match &mut self.state {
-            ScopeState::Window(window) => {
+            ScopeState::Units(window) => {
                 // First, because it expires what the vendor stated, the limit included.
                 let occupied = window.occupied(now);
-                let kind = ScopeKind::Window {
+                let kind = ScopeKind::Units {
+                    kind: window.kind(),
                     limit: window.limit(),
                     configured: window.configured(),
                     window: window.length(),
                 };
-                (kind, occupied, window.check_slot(now).err())
+                (kind, occupied, window.check_slot(now, 1).err())
             }
             ScopeState::Concurrency(limit) => {
                 let kind = ScopeKind::Concurrency { limit: limit.limit() };
@@ -50,7 +51,7 @@ impl Scope {
             waiting: self.waiting.iter().sum::<u32>() as usize,
             pace_sixteenths: sixteenths,
             next_release: now.until(release.unwrap_or(now)),
-            drift: self.window_mut().and_then(|window| window.drift()),
+            drift: self.units_mut().and_then(|window| window.drift()),
             hold: self.hold.map(|hold| HoldView::of(&hold, now)),
             observe: self.observes(),
         })
@@ -59,7 +60,7 @@ impl Scope {
     /// Its name in the log.
     pub(in crate::allowance) fn label(&self) -> Arc<str> {
         match &self.state {
-            ScopeState::Window(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {
+            ScopeState::Units(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {
                 Arc::clone(&self.name)
             }
             ScopeState::Upstream(upstream) => match upstream.calls {
@@ -75,9 +76,9 @@ impl Scope {
             return None;
         }
         let name = Arc::clone(&self.name);
-        let window = self.window_mut()?;
+        let window = self.units_mut()?;
         let remaining = window.free(now);
-        let release = window.next_release();
+        let release = window.free_at(remaining.saturating_add(1));
         let known = release != Moment::NEVER;
         Some(TightestAllowance {
             name,

@@ -6,6 +6,7 @@
 
 mod draft;
 mod evidence;
+mod polling;
 mod rules;
 mod signs;
 mod status;
@@ -72,9 +73,12 @@ pub(super) fn classify_response(
             evidence.retry_after.map(|hint| (hint, format!("header {}", hint.header())))
         }
         ResetHeaders::Ignored | ResetHeaders::StateWaits => {
-            hint::wait(head.headers, &document.tree, evidence.text(), reset_headers, wall)
+            let text = evidence.statements();
+            hint::wait(head.headers, &document.tree, &text, reset_headers, wall)
         }
     };
+    let polled = || polling::interval(evidence).filter(|_| dialect.guesses);
+    let wait = wait.or_else(polled);
     // A used-up quota closes the allowance until the moment that the vendor states. Without one,
     // waiting does not help.
     if draft.code == Code::QuotaExhausted && draft.is_final() && wait.is_some() {
@@ -108,6 +112,7 @@ fn draft<'a>(dialect: &'a Dialect, evidence: &Evidence<'_>) -> Option<Draft<'a>>
     if let Some(rule) = dialect.rules.iter().find(|rule| rules::matches(&rule.when, evidence)) {
         return Some(rules::of_response(rule, by_status));
     }
-    let guessed = dialect.guesses.then(|| signs::guess(evidence, by_status)).flatten();
+    let guess = || polling::guess(evidence).or_else(|| signs::guess(evidence, by_status));
+    let guessed = dialect.guesses.then(guess).flatten();
     guessed.or_else(|| status::of_response(evidence))
 }

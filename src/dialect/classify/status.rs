@@ -44,6 +44,10 @@ pub(super) fn of_status<'a>(status: StatusCode, retry_after: Option<WaitHint>) -
         408 => (Code::RequestTimeout, Action::Retry(None)),
         409 => (Code::Conflict, Action::Final),
         410 => (Code::Gone, Action::Final),
+        // Too large only for now (RFC 9110 §15.5.14).
+        413 if retry_after.is_some() => {
+            return Draft::new(Code::RequestTooLarge, Processing::Unknown, Action::Retry(None));
+        }
         413 => (Code::RequestTooLarge, Action::Final),
         414 => (Code::TargetTooLong, Action::Final),
         415 => (Code::UnsupportedMediaType, Action::Final),

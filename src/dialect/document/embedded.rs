@@ -62,6 +62,11 @@ fn callback_argument(text: &str) -> Option<&str> {
         Some(comment) => comment.split_once("*/")?.1.trim_start(),
         None => text,
     };
+    // Express and Rails ask first whether there is such a function.
+    let text = match text.strip_prefix("typeof ") {
+        Some(_) => text.split_once("&&")?.1.trim_start(),
+        None => text,
+    };
     let (callee, rest) = text.split_once('(')?;
     let named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '$' | '.' | '[' | ']');
     let is_name = !callee.is_empty()
@@ -217,6 +222,8 @@ mod tests {
             ("for (;;);{}", "{}"),
             ("cb({\"a\":1});", "{\"a\":1}"),
             ("/**/window.cb[0] ( {\"a\":1} )", "{\"a\":1}"),
+            ("/**/ typeof cb === 'function' && cb({\"a\":1});", "{\"a\":1}"),
+            ("typeof x is (unknown)", "typeof x is (unknown)"),
             ("f(x)", "f(x)"),
             ("Too many (see {docs})", "Too many (see {docs})"),
         ];

@@ -224,14 +224,25 @@ impl Page {
         let headings = || ["h1", "h2", "h3", "h4"].iter().flat_map(|name| self.elements(name));
         let paragraphs = || ["p", "pre"].iter().flat_map(|name| self.elements(name));
         let specific = |text: &String| speaks(text) && !is_generic(text);
+        // A title that also names the site says less than a heading (Cloudflare).
+        let of_site = |title: &String| {
+            title.contains(" | ") && !names_status(title) && headings().any(|text| specific(&text))
+        };
         self.marked()
-            .or_else(|| title.clone().filter(specific))
+            .or_else(|| title.clone().filter(|title| specific(title) && !of_site(title)))
             .or_else(|| headings().find(specific))
             .or_else(|| paragraphs().find(specific))
             .or_else(|| title.clone().filter(speaks))
             .or_else(|| headings().find(speaks))
+            .or_else(|| self.body().filter(speaks))
             .or(title)
             .or_else(|| headings().next())
+    }
+
+    /// The text of a page that is no more than a sentence.
+    fn body(&self) -> Option<String> {
+        let body = self.lower.find("<body").unwrap_or_default();
+        sentence(&self.text[body..])
     }
 
     /// The message by the class of its element or by a label before it.
@@ -299,9 +310,12 @@ fn sentence(text: &str) -> Option<String> {
 
 fn speaks_of_error(text: &str) -> bool {
     let lower = text.to_lowercase();
+    names_status(text) || ERROR_WORDS.iter().any(|word| lower.contains(word))
+}
+
+fn names_status(text: &str) -> bool {
     let is_status = |word: &str| word.len() == 3 && word.starts_with(['4', '5']);
-    let mut numbers = lower.split(|c: char| !c.is_ascii_digit());
-    numbers.any(is_status) || ERROR_WORDS.iter().any(|word| lower.contains(word))
+    text.split(|c: char| !c.is_ascii_digit()).any(is_status)
 }
 
 /// Whether a text says no more than that something is wrong.
@@ -309,7 +323,12 @@ fn is_generic(text: &str) -> bool {
     let lower = text.to_lowercase();
     let words = lower.trim_end_matches(['.', '!', ':', '…']);
     let detailed = lower.starts_with("iis ") && lower.contains("detailed error");
-    GENERIC_TITLES.contains(&words) || detailed
+    // `Error 1015`, `Error code: 522`.
+    let numbered = words.strip_prefix("error").is_some_and(|rest| {
+        let rest = rest.trim_start().strip_prefix("code").unwrap_or(rest);
+        rest.chars().all(|c| c.is_ascii_digit() || matches!(c, ' ' | ':' | '#'))
+    });
+    GENERIC_TITLES.contains(&words) || detailed || numbered
 }
 
 /// The text between the tags, in one line, with its entities resolved.
@@ -377,6 +396,20 @@ mod tests {
             ("<title>Error</title><h1>The slot is blocked</h1>", Some("The slot is blocked")),
             ("<title>Error</title><pre>Cannot GET /x</pre>", Some("Cannot GET /x")),
             ("<title>Error</title><h1>Hello</h1>", Some("Error")),
+            (
+                "<html><body>Rate limit exceeded.<br>Wait 9 s.</body>",
+                Some("Rate limit exceeded. Wait 9 s."),
+            ),
+            ("<html><body>Hello, world.</body>", None),
+            (
+                "<title>Access denied | a.example</title><h1>Error 1015</h1><h2>You are rate limited</h2>",
+                Some("You are rate limited"),
+            ),
+            (
+                "<title>Access denied | a.example</title><h1>Error 9</h1>",
+                Some("Access denied | a.example"),
+            ),
+            ("<title>502 Bad Gateway</title><h1>Sorry, it is down</h1>", Some("502 Bad Gateway")),
             (
                 "<title>Depot</title><p>&Uuml;ber&shy;last&nbsp;&ndash; error</p>",
                 Some("Über\u{ad}last – error"),

@@ -8,15 +8,15 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-use super::names::{self, Member, Members, is_phrase, is_word};
+use super::names::{self, Member, Members, is_word};
 use super::values::{escaped, nonempty, scalar};
 use super::weight::{
-    BESIDE_BYTES_MAX, BESIDE_MAX, Weight, is_generic, is_success, keep_beside, may_map_fields,
-    message_text, weight,
+    BESIDE_BYTES_MAX, BESIDE_MAX, Weight, is_any_phrase, is_generic, is_phrase, is_success,
+    keep_beside, last_of_traceback, may_map_fields, message_text, weight,
 };
 use super::{children, soap, text};
 use crate::dialect::document::{BodyFormat, Document, json};
-use crate::outcome::{ChildError, Facts, ResponseHead};
+use crate::outcome::{Facts, ResponseHead};
 
 /// Envelopes and wrappers inside each other that are opened.
 const DEPTH_MAX: usize = 10;
@@ -48,6 +48,7 @@ pub(super) fn facts(head: ResponseHead<'_>, document: &Document) -> Facts {
         BodyFormat::Empty | BodyFormat::Unreadable => Facts::default(),
     };
     facts.message = facts.message.or_else(|| guesser.status_phrase(&document.tree, DEPTH_MAX));
+    facts.message = facts.message.map(last_of_traceback);
     of_headers(head, &mut facts);
     facts
 }
@@ -218,9 +219,10 @@ impl Guesser {
             members.named(&["error", "errors", "err", "fault", "erro"]).filter_map(|member| {
                 let text = member.value.as_str()?;
                 // Under a success, the phrase of another status is all there is.
-                let phrase = self.status < 300 && text.contains(' ');
-                let said =
-                    (phrase || weight(text) == Weight::Sentence) && !is_phrase(text, self.status);
+                let in_success = self.status < 300;
+                let said = (in_success && text.contains(' ')
+                    || weight(text) == Weight::Sentence && !is_any_phrase(text))
+                    && !is_phrase(text, self.status);
                 said.then_some((member, text))
             });
         let listed = listed.chain(ending).filter_map(|member| self.told(member));
@@ -229,6 +231,13 @@ impl Guesser {
         for (place, (_, text)) in texts.iter().enumerate() {
             if best.is_none_or(|best| weight(text) > weight(texts[best].1)) {
                 best = Some(place);
+            }
+        }
+        // The phrase of a status that is not the response's own says something: it is evidence.
+        let phrases = members.named(&["error", "errors", "fault"]);
+        for text in phrases.filter_map(|member| member.value.as_str()) {
+            if is_any_phrase(text) && !is_phrase(text, self.status) {
+                keep_beside(text, facts);
             }
         }
         let Some(best) = best else { return };
@@ -280,8 +289,13 @@ impl Guesser {
         });
         let ids = members.named(&["id"]).filter_map(|member| {
             let text = member.value.as_str()?;
-            let named = text.contains(['_', '-']) && !text.contains(|c: char| c.is_ascii_digit());
-            (named && is_word(text)).then(|| (member, text.to_owned()))
+            let digits = text.contains(|c: char| c.is_ascii_digit());
+            let named = !digits && text.contains(['_', '-']);
+            // The id of an error itself, in capitals.
+            let outer = member.parent.rsplit('/').next().unwrap_or_default();
+            let shouted = text.len() > 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
+            let is_code = named || shouted && Members::is_envelope(outer);
+            (is_code && is_word(text)).then(|| (member, text.to_owned()))
         });
         let mut found = named.chain(error).chain(kinds).chain(ids);
         let first = found.next();
@@ -388,7 +402,7 @@ impl Guesser {
         }
     }
 
-    /// The text of `error` where it only repeats the status: a message when there is no other.
+    /// The text of `error` where it is the phrase of a status: a message when there is no other.
     fn status_phrase(&self, value: &Value, depth: usize) -> Option<String> {
         let depth = depth.checked_sub(1)?;
         let error = match value.as_array() {
@@ -403,7 +417,8 @@ impl Guesser {
             let mut errors = members.named(&["error", "errors", "fault"]);
             let text = errors.find_map(|member| member.value.as_str())?;
             let alone = members.named(&["message", "msg"]).next().is_none();
-            nonempty(text).filter(|text| alone && is_phrase(text, self.status))
+            let phrase = is_phrase(text, self.status) || is_any_phrase(text);
+            nonempty(text).filter(|_| alone && phrase)
         })
     }
 }
@@ -432,7 +447,7 @@ impl Guesser {
             let repeats = |code: &String| code.parse() == Ok(self.status);
             child.code = child.code.take().filter(|code| !repeats(code));
         }
-        promote(facts);
+        children::promote(facts);
     }
 }
 
@@ -456,22 +471,4 @@ fn inner_first(inside: Facts, outside: Facts) -> Facts {
         keep_beside(&outer, &mut facts);
     }
     facts
-}
-
-fn promote(facts: &mut Facts) {
-    if facts.message.is_none() {
-        let with_message = || facts.children.iter().filter(|child| child.message.is_some());
-        let general = with_message().find(|child| child.pointer.is_none());
-        let first = general.or_else(|| with_message().next());
-        facts.message = first.and_then(|child| child.message.clone());
-    }
-    if facts.code.is_none() {
-        facts.code = facts.children.iter().find_map(|child| child.code.clone());
-    }
-    if let [ChildError { message, code, pointer: None }] = facts.children.as_slice() {
-        let repeats = *message == facts.message && (code.is_none() || *code == facts.code);
-        if repeats {
-            facts.children.clear();
-        }
-    }
 }

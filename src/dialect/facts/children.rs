@@ -3,9 +3,11 @@
 use serde_json::{Map, Value};
 
 use super::names::{
-    self, CHILD_CODES, CHILD_FIELDS, CHILD_MESSAGES, MEMBERS_MAX, Members, NO_FIELDS, plain,
+    self, CHILD_CODES, CHILD_FIELDS, CHILD_MESSAGES, LISTS, LOOSE_LISTS, MEMBERS_MAX, Member,
+    Members, NO_FIELDS, plain,
 };
-use super::values::{as_pointer, escaped, nonempty};
+use super::values::{as_pointer, escaped, nonempty, pointer_of_steps};
+use super::weight::{Weight, keep_beside, message_text, weight};
 use crate::outcome::{CHILDREN_MAX, ChildError, Facts};
 
 const DEPTH_MAX: usize = 6;
@@ -14,7 +16,13 @@ pub(super) fn of_members(members: &Members<'_>, facts: &mut Facts) {
     if let Some(embedded) = members.object("embedded") {
         of_members(&embedded, facts);
     }
-    for member in members.named(&names::LISTS) {
+    // Texts under a name of the vendor's own may be those of a field (`non_field_errors`).
+    let said = facts.message.is_some();
+    let further = members.ending(&names::LIST_ENDS, &LISTS).filter(|member| {
+        let first = member.value.as_array().and_then(|items| items.first());
+        first.is_some_and(|first| first.is_object() || said)
+    });
+    for member in members.named(&LISTS).chain(further) {
         let at = member.at();
         let carried = facts.pointers.contains(&at);
         let secondary = member.plain == "messages" && !facts.children.is_empty();
@@ -23,6 +31,7 @@ pub(super) fn of_members(members: &Members<'_>, facts: &mut Facts) {
         }
         match member.value {
             Value::Array(_) => of_list(member.value, &at, facts),
+            Value::Object(_) if names::is_one_error(member.value) => {}
             Value::Object(map) if maps_fields(member.plain, map) => of_field_map(map, &at, facts),
             Value::Object(map) if member.plain == "details" => {
                 of_members(&Members::of(map, &at), facts);
@@ -34,7 +43,20 @@ pub(super) fn of_members(members: &Members<'_>, facts: &mut Facts) {
             | Value::String(_) => {}
         }
     }
+    for member in members.named(&LOOSE_LISTS) {
+        let items = member.value.as_array().map(Vec::as_slice).unwrap_or_default();
+        let is_error = |item: &Value| {
+            let map = item.as_object();
+            map.is_some_and(|map| map.keys().any(|name| STRICT_MESSAGES.contains(&&*plain(name))))
+        };
+        if facts.children.is_empty() && items.iter().all(is_error) {
+            of_list(member.value, &member.at(), facts);
+        }
+    }
 }
+
+/// Messages of errors, and of nothing that a client sends.
+const STRICT_MESSAGES: [&str; 4] = ["message", "msg", "errormessage", "error"];
 
 /// Whether a map is one from fields to messages. Under some names it always is, under others only
 /// if every value is a list.
@@ -52,8 +74,18 @@ pub(super) fn of_list(list: &Value, at: &str, facts: &mut Facts) {
         if facts.children.len() >= CHILDREN_MAX {
             return;
         }
-        let child = child(item, &format!("{at}/{place}"), None, &mut facts.pointers);
-        facts.children.extend(child);
+        let at = format!("{at}/{place}");
+        match (child(item, &at, None, &mut facts.pointers), item) {
+            (Some(child), _) => facts.children.push(child),
+            // Google's `BadRequest` among the details has a list of its own.
+            (None, Value::Object(map)) => {
+                let inside = Members::of(map, &at);
+                for member in inside.ending(&["violations"], &[]) {
+                    of_list(member.value, &member.at(), facts);
+                }
+            }
+            (None, _) => {}
+        }
     }
 }
 
@@ -63,6 +95,36 @@ pub(super) fn of_field_map(map: &Map<String, Value>, at: &str, facts: &mut Facts
     let named = !at.is_empty();
     if named || map.values().all(|value| value.is_array() || value.is_object()) {
         walk.map(map, at, "", DEPTH_MAX);
+    }
+}
+
+/// Message and code of one child: those of two would speak of different errors.
+pub(super) fn promote(facts: &mut Facts) {
+    let said = facts.message.as_deref().map(weight);
+    let sentence = |child: &&ChildError| {
+        let text = child.message.as_deref();
+        text.is_some_and(|text| said.is_none() || weight(text) == Weight::Sentence)
+    };
+    let with_message = || facts.children.iter().filter(sentence);
+    if said.is_none_or(|weight| weight == Weight::Generic)
+        && let Some(child) = with_message()
+            .find(|child| child.pointer.is_none())
+            .or_else(|| with_message().next())
+            .cloned()
+    {
+        if let Some(phrase) = facts.message.take() {
+            keep_beside(&phrase, facts);
+        }
+        (facts.message, facts.message_at) = (child.message, None);
+        facts.code = facts.code.take().or(child.code);
+    } else if facts.code.is_none() {
+        facts.code = facts.children.iter().find_map(|child| child.code.clone());
+    }
+    if let [ChildError { message, code, pointer: None }] = facts.children.as_slice() {
+        let repeats = *message == facts.message && (code.is_none() || *code == facts.code);
+        if repeats {
+            facts.children.clear();
+        }
     }
 }
 
@@ -100,7 +162,13 @@ impl FieldWalk<'_> {
             _ if full => {}
             Value::Array(items) => {
                 for (place, item) in items.iter().enumerate() {
-                    self.value(item, &format!("{at}/{place}"), field, depth);
+                    let map = item.as_object().filter(|map| !map.iter().any(is_message));
+                    // Of a list of the client's own objects, the place says which.
+                    let inner = match map {
+                        Some(_) if !field.is_empty() => format!("{field}/{place}"),
+                        Some(_) | None => field.to_owned(),
+                    };
+                    self.value(item, &format!("{at}/{place}"), &inner, depth);
                 }
             }
             Value::Object(map) if !map.iter().any(is_message) => self.map(map, at, field, depth),
@@ -139,8 +207,27 @@ fn child(
             }
             is_error.then_some(child)
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+        Value::Array(parts) => {
+            let child = in_parts(parts, outer)?;
+            pointers.push(at.to_owned());
+            Some(child)
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => None,
     }
+}
+
+/// `["RATELIMIT", "You are doing that too much.", "ratelimit"]`: a code, a sentence, a field
+/// (Reddit).
+fn in_parts(parts: &[Value], outer: Option<String>) -> Option<ChildError> {
+    let [code, message, field @ ..] = parts else { return None };
+    let (code, message) = (code.as_str()?, message.as_str()?);
+    let is_error = names::is_code_word(code) && weight(message) == Weight::Sentence;
+    let field = field.first().and_then(Value::as_str).filter(|field| names::is_word(field));
+    is_error.then(|| ChildError {
+        message: Some(message.to_owned()),
+        code: Some(code.to_owned()),
+        pointer: field.map(as_pointer).or(outer),
+    })
 }
 
 fn in_object(
@@ -148,7 +235,7 @@ fn in_object(
     outer: Option<String>,
     pointers: &mut Vec<String>,
 ) -> ChildError {
-    let mut message = text_of(members, &CHILD_MESSAGES, pointers);
+    let mut message = message_of(members, pointers);
     let mut code = code_of(members, message.as_deref(), pointers);
     // A word as the reason is a code (Google's `ErrorInfo`).
     let reason = members.named(&["reason"]).next().and_then(|member| member.value.as_str());
@@ -169,7 +256,45 @@ fn in_object(
     } else if code.is_none() {
         code = text_of(members, &["name"], pointers);
     }
+    if code.is_none() && pointer.is_some() && message.is_some() {
+        code = word_of(members, pointers);
+    }
     ChildError { message, code, pointer }
+}
+
+/// The text under the best name; a word under a name that may hold a code gives way to a sentence.
+fn message_of(members: &Members<'_>, pointers: &mut Vec<String>) -> Option<String> {
+    let listed = members.named(&CHILD_MESSAGES).chain(members.named(&names::MESSAGES));
+    let ending = members.ending(&names::MESSAGE_ENDS, &CHILD_MESSAGES);
+    let told = |member: Member<'_, '_>| {
+        let text = message_text(member.value)?;
+        Some((member.at(), member.plain.to_owned(), nonempty(text)?))
+    };
+    let mut texts = listed.chain(ending).filter_map(told);
+    let (mut at, name, mut text) = texts.next()?;
+    let codes = ["error", "reason", "issue", "title"];
+    if codes.contains(&name.as_str())
+        && weight(&text) != Weight::Sentence
+        && let Some(better) = texts.find(|(_, _, text)| weight(text) == Weight::Sentence)
+    {
+        (at, _, text) = better;
+    }
+    pointers.push(at);
+    Some(text)
+}
+
+/// A code under a name that as often holds something else: `cause="taken"`, `id="UNKNOWN_SKU"`.
+fn word_of(members: &Members<'_>, pointers: &mut Vec<String>) -> Option<String> {
+    let mut candidates = members.named(&["cause", "id"]);
+    let (member, text) = candidates.find_map(|member| {
+        let text = member.value.as_str()?;
+        let is_code = names::is_word(text)
+            && !text.bytes().any(|byte| byte.is_ascii_digit())
+            && (member.plain == "cause" || names::is_code_word(text));
+        is_code.then_some((member, text))
+    })?;
+    pointers.push(member.at());
+    Some(text.to_owned())
 }
 
 fn text_of(members: &Members<'_>, names: &[&str], pointers: &mut Vec<String>) -> Option<String> {
@@ -180,12 +305,17 @@ fn text_of(members: &Members<'_>, names: &[&str], pointers: &mut Vec<String>) ->
     Some(text)
 }
 
+/// The ends of further names of a single error's code.
+const CHILD_CODE_ENDS: [&str; 5] = ["code", "errno", "errornumber", "messageid", "messagekey"];
+
 fn code_of(
     members: &Members<'_>,
     message: Option<&str>,
     pointers: &mut Vec<String>,
 ) -> Option<String> {
-    let mut candidates = members.named(&CHILD_CODES);
+    let ending = members.ending(&CHILD_CODE_ENDS, &CHILD_CODES);
+    let ending = ending.filter(|member| !names::NO_CODES.contains(&member.plain));
+    let mut candidates = members.named(&CHILD_CODES).chain(ending);
     let (member, text) = candidates.find_map(|member| {
         let text = match member.value {
             Value::String(text) => nonempty(text)?,
@@ -209,16 +339,7 @@ fn field_of(members: &Members<'_>, pointers: &mut Vec<String>) -> Option<String>
     let mut candidates = members.named(&CHILD_FIELDS);
     let (member, field) = candidates.find_map(|member| match member.value {
         Value::String(text) => Some((member, as_pointer(&nonempty(text)?))),
-        Value::Array(steps) => {
-            let step = |value: &Value| match value {
-                Value::String(text) => Some(escaped(text).into_owned()),
-                Value::Number(number) => Some(number.to_string()),
-                Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-            };
-            let steps: Option<Vec<String>> = steps.iter().map(step).collect();
-            let steps = steps.filter(|steps| !steps.is_empty())?;
-            Some((member, format!("/{}", steps.join("/"))))
-        }
+        Value::Array(steps) => Some((member, pointer_of_steps(steps)?)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     })?;
     pointers.push(member.at());

@@ -4,8 +4,8 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::children::of_field_map;
-use super::names::{is_status_page, short};
-use super::values::{as_pointer, nonempty, scalar};
+use super::names::{is_one_error, is_status_page, short};
+use super::values::{as_pointer, nonempty, pointer_of_steps, scalar};
 use crate::dialect::definition::{Extract, Place};
 use crate::dialect::document::{Document, pointer};
 use crate::outcome::{CHILDREN_MAX, ChildError, Facts};
@@ -119,7 +119,9 @@ impl Extractor<'_> {
         let mut children = Vec::new();
         for place in &places.children {
             if let Place::Pointer(pointer) = place {
-                if let Some(Value::Object(map)) = pointer::at(&self.document.tree, pointer) {
+                if let Some(value @ Value::Object(map)) = pointer::at(&self.document.tree, pointer)
+                    && !is_one_error(value)
+                {
                     let mut found = Facts::default();
                     of_field_map(map, pointer, &mut found);
                     self.pointers.extend(found.pointers);
@@ -168,10 +170,8 @@ impl Extractor<'_> {
             places.iter().find_map(|place| match place {
                 Place::Pointer(pointer) => {
                     let value = pointer::at(item, pointer)?;
-                    // A path in steps: `["body", "items", 0]`.
-                    let steps = || value.as_array()?.iter().map(scalar).collect::<Option<Vec<_>>>();
-                    let path = |steps: Vec<_>| format!("/{}", steps.join("/"));
-                    let text = scalar(value).or_else(|| steps().map(path))?;
+                    let steps = || pointer_of_steps(value.as_array()?);
+                    let text = scalar(value).or_else(steps)?;
                     self.pointers.push(format!("{at}{pointer}"));
                     Some(text)
                 }

@@ -3,7 +3,6 @@
 
 use std::borrow::Cow;
 
-use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::values::{escaped, scalar};
@@ -26,11 +25,12 @@ const ENVELOPES: [&str; 12] = [
 ];
 
 /// Messages, the most specific first.
-pub(super) const MESSAGES: [&str; 46] = [
+pub(super) const MESSAGES: [&str; 47] = [
     "submsg",
     "submessage",
     "message",
     "errormessage",
+    "longmessage",
     "errormsg",
     "msg",
     "errordescription",
@@ -76,7 +76,7 @@ pub(super) const MESSAGES: [&str; 46] = [
 ];
 
 /// The ends of further names of messages: `state_message`, `messageTxt`, `MsgErro`.
-pub(super) const MESSAGE_ENDS: [&str; 23] = [
+pub(super) const MESSAGE_ENDS: [&str; 28] = [
     "longmessage",
     "message",
     "msg",
@@ -90,14 +90,19 @@ pub(super) const MESSAGE_ENDS: [&str; 23] = [
     "errorreason",
     "explanation",
     "statusinfo",
+    "desc",
+    "errordetail",
+    "errordetails",
+    "failurereason",
+    "failreason",
+    "errorstring",
+    "errorstr",
+    "errorinfo",
+    "errortitle",
+    "errtext",
     "errortext",
     "responsetext",
     "resulttext",
-    "errdesc",
-    "statusdesc",
-    "resultdesc",
-    "responsedesc",
-    "endesc",
     "messagecontent",
     "motivo",
 ];
@@ -309,6 +314,22 @@ pub(super) const CHILD_FIELDS: [&str; 14] = [
     "target",
 ];
 
+/// The ends of further names of lists: `subErrors`, `constraintViolations`.
+pub(super) const LIST_ENDS: [&str; 9] = [
+    "errors",
+    "errorlist",
+    "errordetails",
+    "violations",
+    "failures",
+    "faults",
+    "problems",
+    "invalidparams",
+    "invalidfields",
+];
+
+/// Names of lists that may as well repeat what was sent.
+pub(super) const LOOSE_LISTS: [&str; 4] = ["fields", "params", "parameters", "inputs"];
+
 /// Names of lists that belong to no field.
 pub(super) const NO_FIELDS: [&str; 14] = [
     "nonfielderrors",
@@ -390,7 +411,8 @@ impl<'a> Members<'a> {
 
     /// The object that holds the error itself: `{"error": {…}}` and its kin.
     pub(super) fn envelope(&self) -> Option<Member<'_, 'a>> {
-        self.named(&ENVELOPES).find(|member| member.value.is_object())
+        let named = self.named(&ENVELOPES).find(|member| member.value.is_object());
+        named.or_else(|| self.named(&["errors"]).find(|member| is_one_error(member.value)))
     }
 
     /// The members of the first member of this name that is an object.
@@ -406,6 +428,22 @@ impl<'a> Members<'a> {
         pointers.push(member.at());
         Some(text)
     }
+}
+
+/// Whether an object is one error under a name for several, not a map from fields to messages: it
+/// has a message, and beside it nothing or a code.
+pub(super) fn is_one_error(value: &Value) -> bool {
+    // Not any code: a form may have a field `promo_code`.
+    let codes = ["code", "errorcode", "errcode", "errno", "errornumber", "reasoncode"];
+    let Some(map) = value.as_object() else { return false };
+    let members = || map.iter().take(MEMBERS_MAX).map(|(name, value)| (plain(name), value));
+    let said = members().any(|(name, value)| {
+        ["message", "msg"].iter().any(|end| name.ends_with(end)) && scalar(value).is_some()
+    });
+    let coded = |(name, value): (Cow<'_, str>, &Value)| {
+        codes.contains(&&*name) && scalar(value).is_some_and(|code| is_word(&code))
+    };
+    said && (map.len() == 1 || members().any(coded))
 }
 
 /// A name in one spelling; AWS's `__type` is not the `type` of others.
@@ -445,16 +483,6 @@ pub(super) fn is_status_page(text: &str) -> bool {
 pub(super) fn is_word(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '/');
     !text.is_empty() && text.chars().all(plain)
-}
-
-/// Whether a text is the reason phrase of the status; `NOT_FOUND` counts as a code all the same.
-pub(super) fn is_phrase(text: &str, status: u16) -> bool {
-    let phrase = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
-    let shouted = text.contains('_') || !text.contains(|c: char| c.is_ascii_lowercase());
-    // `TooManyRequests` is a code, `Too Many Requests` a phrase.
-    let joined = |phrase: &str| phrase.contains(' ') && !text.contains(' ');
-    let is_phrase = |phrase: &str| !joined(phrase) && plain(phrase) == plain(text);
-    !shouted && phrase.is_some_and(is_phrase)
 }
 
 /// Whether a word looks like a code: `MONTHLY_LIMIT`, `rate_limit`, `NotFound`, `E1001`.

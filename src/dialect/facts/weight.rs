@@ -1,5 +1,6 @@
 //! How much a text says, and texts that count only as evidence.
 
+use http::StatusCode;
 use serde_json::Value;
 
 use super::names::{self, is_word};
@@ -70,6 +71,28 @@ pub(super) fn is_success(text: &str) -> bool {
     words.contains(&&*names::plain(text))
 }
 
+/// Whether a text is the reason phrase of the status; `NOT_FOUND` counts as a code all the same.
+pub(super) fn is_phrase(text: &str, status: u16) -> bool {
+    let phrase = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+    let shouted = text.contains('_') || !text.contains(|c: char| c.is_ascii_lowercase());
+    // `TooManyRequests` is a code, `Too Many Requests` a phrase.
+    let joined = |phrase: &str| phrase.contains(' ') && !text.contains(' ');
+    let is_phrase = |phrase: &str| !joined(phrase) && names::plain(phrase) == names::plain(text);
+    !shouted && phrase.is_some_and(is_phrase)
+}
+
+/// Bytes of a reason phrase.
+const PHRASE_BYTES_MAX: usize = 40;
+
+/// Whether a text is the reason phrase of some status in several words.
+pub(super) fn is_any_phrase(text: &str) -> bool {
+    let text = text.trim().trim_end_matches(['.', '!']);
+    let phrase = |status| StatusCode::from_u16(status).ok()?.canonical_reason();
+    text.len() <= PHRASE_BYTES_MAX
+        && text.contains(' ')
+        && (400..=511).filter_map(phrase).any(|phrase| phrase.eq_ignore_ascii_case(text))
+}
+
 /// The text of a message: OData writes `{"lang": …, "value": …}`, others a list of one.
 pub(super) fn message_text(value: &Value) -> Option<&str> {
     let value = match value {
@@ -88,6 +111,15 @@ pub(super) fn may_map_fields(at: &str) -> bool {
     name.is_empty()
         || name.bytes().all(|byte| byte.is_ascii_digit())
         || about.iter().any(|about| name.contains(about))
+}
+
+/// The error at the end of a traceback of Python; any other text as it is.
+pub(super) fn last_of_traceback(text: String) -> String {
+    if !text.starts_with("Traceback (most recent call last)") {
+        return text;
+    }
+    let last = text.lines().map(str::trim).rfind(|line| !line.is_empty());
+    last.map(str::to_owned).unwrap_or(text)
 }
 
 /// Keeps a text as evidence.

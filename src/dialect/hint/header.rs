@@ -63,14 +63,26 @@ pub fn wait_header(headers: &HeaderMap, wall: SystemTime) -> Option<WaitHint> {
     let hint = |span, source| WaitHint { span, source };
     let precise = [RETRY_AFTER_MS, X_MS_RETRY_AFTER_MS, GRPC_RETRY_PUSHBACK_MS];
     let mut precise = precise.into_iter();
-    if let Some(span) = precise.find_map(|name| value::milliseconds(sole(headers, name)?)) {
+    let longest = |name| lines(headers, name).filter_map(value::milliseconds).max();
+    if let Some(span) = precise.find_map(longest) {
         return Some(hint(span, HintSource::Milliseconds));
     }
-    let (stated, now) = (sole(headers, RETRY_AFTER)?, now(headers, wall));
-    if let Some(span) = value::strict_retry_after(stated.trim(), now) {
-        return Some(hint(span, HintSource::RetryAfter));
+    if !headers.contains_key(RETRY_AFTER) {
+        return None;
     }
-    Some(hint(value::lenient_retry_after(stated, now)?, HintSource::LenientRetryAfter))
+    let now = now(headers, wall);
+    let stated = lines(headers, RETRY_AFTER).filter_map(|line| {
+        let strict = value::strict_retry_after(line.trim(), now);
+        let strict = strict.map(|span| hint(span, HintSource::RetryAfter));
+        let lenient = || value::lenient_retry_after(line, now);
+        strict.or_else(|| Some(hint(lenient()?, HintSource::LenientRetryAfter)))
+    });
+    let longest = stated.max_by_key(|hint| hint.span)?;
+    let first = headers.get(RETRY_AFTER);
+    let agreed = headers.get_all(RETRY_AFTER).iter().all(|line| Some(line) == first);
+    // Lines that contradict each other are out of grammar.
+    let source = if agreed { longest.source } else { HintSource::LenientRetryAfter };
+    Some(hint(longest.span, source))
 }
 
 /// The vendor's clock where `Date` states it: moments in the same response are compared with it.
@@ -82,9 +94,7 @@ pub(super) fn text(headers: &HeaderMap, name: impl AsHeaderName) -> Option<&str>
     headers.get(name)?.to_str().ok()
 }
 
-/// The one value of a header; lines that differ contradict each other and count as none.
-fn sole(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    let mut lines = headers.get_all(name).iter();
-    let first = lines.next()?;
-    if lines.all(|line| line == first) { first.to_str().ok() } else { None }
+/// The values of a header. Of lines that differ the longest wait counts, as none may be too short.
+fn lines(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok())
 }

@@ -26,6 +26,7 @@ use std::time::SystemTime;
 use http::HeaderMap;
 use serde_json::Value;
 
+use body::Ends;
 pub use header::{HintSource, WaitHint, wait_header};
 pub(super) use prose::pattern;
 pub use prose::{learned, without_links};
@@ -34,7 +35,7 @@ pub use standing::standing;
 pub use value::{WAIT_MAX, duration};
 
 /// The wait that a response states, and the place where it does; of several the first in the order
-/// of [`HintSource`].
+/// of [`HintSource`]. Inside the body the longest counts, so that no call is made too early.
 pub(super) fn wait(
     headers: &HeaderMap,
     tree: &Value,
@@ -45,12 +46,15 @@ pub(super) fn wait(
     let now = header::now(headers, wall);
     let in_header = |(hint, name): (WaitHint, String)| (hint, format!("header {name}"));
     let in_body = || {
-        let (span, at) = body::wait(tree, reset_headers, now)?;
-        Some((WaitHint { span, source: HintSource::Body }, format!("member {at}")))
-    };
-    let in_prose = || {
-        let span = prose::wait(text, now)?;
-        Some((WaitHint { span, source: HintSource::Prose }, "the sentence".to_owned()))
+        let maintenance = prose::speaks_of_maintenance(text);
+        let ends = if maintenance { Ends::StateWaits } else { Ends::Ignored };
+        let member = body::wait(tree, reset_headers, ends, now).map(|(span, at)| {
+            (WaitHint { span, source: HintSource::Body }, format!("member {at}"))
+        });
+        let sentence = prose::wait(text, now)
+            .map(|span| (WaitHint { span, source: HintSource::Prose }, "the sentence".to_owned()));
+        // The last of equals is the member.
+        [sentence, member].into_iter().flatten().max_by_key(|(hint, _)| hint.span)
     };
     let made_for_it = wait_header(headers, wall).map(|hint| (hint, hint.header().to_owned()));
     made_for_it
@@ -58,7 +62,6 @@ pub(super) fn wait(
         .or_else(|| rate_limit::named_wait(headers, now))
         .map(in_header)
         .or_else(in_body)
-        .or_else(in_prose)
 }
 
 /// Whether a response asks to return after a wait: in a header, the body or a sentence.
@@ -71,7 +74,7 @@ pub(super) fn asks_to_return(
     let now = header::now(headers, wall);
     wait_header(headers, wall).is_some()
         || rate_limit::named_wait(headers, now).is_some()
-        || body::wait(tree, ResetHeaders::Ignored, now).is_some()
+        || body::wait(tree, ResetHeaders::Ignored, Ends::Ignored, now).is_some()
         || prose::wait(text, now).is_some()
 }
 
@@ -113,7 +116,7 @@ mod tests {
         let body = json!({ "error": { "retry_after": 5 } });
         let mut hints = Vec::new();
         for gone in ["retry-after-ms", "retry-after", "ratelimit", "x-ratelimit-reset", "-"] {
-            let text = "try again in 6 seconds";
+            let text = "try again in 4 seconds";
             let (hint, _) = wait(&all, &body, text, ResetHeaders::StateWaits, wall()).unwrap();
             hints.push((hint.span.as_millis(), hint.source));
             all.remove(gone);

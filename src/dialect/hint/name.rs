@@ -26,6 +26,8 @@ pub(super) enum Event {
     Retry,
     /// The reset of a bucket, which is a wait only where something is exhausted.
     Reset,
+    /// The end of something, which is a wait only where that is maintenance.
+    End,
 }
 
 #[derive(Clone, Copy)]
@@ -94,7 +96,10 @@ const RELATIONS: [(&str, Relation); 14] = [
     ("until", Relation::Open),
 ];
 
-const EVENTS: [(&str, Event); 18] = [
+const EVENTS: [(&str, Event); 21] = [
+    ("availableagain", Event::Retry),
+    ("unblocks", Event::Retry),
+    ("unblock", Event::Retry),
     ("tryagain", Event::Retry),
     ("nextrequest", Event::Retry),
     ("nextaccess", Event::Retry),
@@ -116,11 +121,11 @@ const EVENTS: [(&str, Event); 18] = [
 ];
 
 /// Words that may precede the event; behind it they name something else (`retry_window_ms`).
-const FILLERS: [&str; 7] =
-    ["ratelimit", "rate", "throttling", "throttle", "window", "quota", "next"];
+const FILLERS: [&str; 8] =
+    ["ratelimit", "rate", "throttling", "throttle", "window", "quota", "next", "to"];
 
 /// Names that state a wait without a unit or a relation.
-const BARE: [(&str, Event, Relation); 10] = [
+const BARE: [(&str, Event, Relation); 40] = [
     ("wait", Event::Retry, Relation::Open),
     ("pause", Event::Retry, Relation::Open),
     ("cooldown", Event::Retry, Relation::Open),
@@ -131,6 +136,37 @@ const BARE: [(&str, Event, Relation); 10] = [
     ("periodend", Event::Reset, Relation::Moment),
     ("windowend", Event::Reset, Relation::Moment),
     ("intervalend", Event::Reset, Relation::Moment),
+    ("availablein", Event::Retry, Relation::Delay),
+    ("availableat", Event::Retry, Relation::Moment),
+    ("availableafter", Event::Retry, Relation::Open),
+    ("nextavailable", Event::Retry, Relation::Open),
+    ("nextavailableat", Event::Retry, Relation::Moment),
+    ("blockeduntil", Event::Retry, Relation::Moment),
+    ("lockeduntil", Event::Retry, Relation::Moment),
+    ("throttleduntil", Event::Retry, Relation::Moment),
+    ("limiteduntil", Event::Retry, Relation::Moment),
+    ("ratelimiteduntil", Event::Retry, Relation::Moment),
+    // What remains may be a quota that is counted in seconds.
+    ("remainingseconds", Event::Reset, Relation::Delay),
+    ("secondsremaining", Event::Reset, Relation::Delay),
+    ("until", Event::End, Relation::Moment),
+    ("ends", Event::End, Relation::Open),
+    ("endsat", Event::End, Relation::Moment),
+    ("endat", Event::End, Relation::Moment),
+    ("endsin", Event::End, Relation::Delay),
+    ("endtime", Event::End, Relation::Moment),
+    ("enddate", Event::End, Relation::Moment),
+    ("end", Event::End, Relation::Moment),
+    ("scheduledend", Event::End, Relation::Moment),
+    ("expectedend", Event::End, Relation::Moment),
+    ("estimatedend", Event::End, Relation::Moment),
+    ("backat", Event::End, Relation::Moment),
+    ("backin", Event::End, Relation::Delay),
+    ("resumesat", Event::End, Relation::Moment),
+    ("maintenanceuntil", Event::End, Relation::Moment),
+    ("maintenanceendsat", Event::End, Relation::Moment),
+    ("maintenanceend", Event::End, Relation::Moment),
+    ("maintenanceendtime", Event::End, Relation::Moment),
 ];
 
 /// What the name of a header says. Its words are separated, and many are the vendor's own.

@@ -22,24 +22,57 @@ pub(super) fn wait(text: &str, now: SystemTime) -> Option<Duration> {
             if found[0].starts_with('<') { "" } else { " " }
         },
     );
-    let moment = AGAIN_AT.find_iter(&text).find_map(|lead| {
-        let rest = text[lead.end()..].trim_start_matches(['\'', '"']);
-        let found = MOMENT.find(rest)?;
+    let moment_behind = |end: usize| {
+        let rest = text[end..].trim_start_matches(['\'', '"']);
         let moment = Meaning { unit: None, relation: Relation::Moment };
-        value::wait(found.as_str(), moment, now)
-    });
-    let again =
-        || AGAIN_IN.find_iter(&text).find_map(|lead| again_in(lead.as_str(), &text[lead.end()..]));
-    // "wait 30 seconds", if nothing follows but to try again.
-    let waiting = || {
-        WAIT_FOR.find_iter(&text).find_map(|lead| {
-            let (span, rest) = span::leading(&text[lead.end()..])?;
-            let then = rest.trim_start();
-            let again = !then.starts_with(char::is_alphabetic) || TO_TRY_AGAIN.is_match(then);
-            value::plausible(span).filter(|_| again && ends(rest))
-        })
+        let dated = || value::wait(MOMENT.find(rest)?.as_str(), moment, now);
+        dated().or_else(|| value::at_clock(CLOCK.find(rest)?.as_str(), now))
     };
-    moment.or_else(again).or_else(waiting)
+    let moments = AGAIN_AT.find_iter(&text).filter_map(|lead| moment_behind(lead.end()));
+    let spans = AGAIN_IN.find_iter(&text);
+    let spans = spans.filter_map(|lead| again_in(lead.as_str(), &text[lead.end()..]));
+    // "wait 30 seconds", if nothing follows but to try again.
+    let waits = WAIT_FOR.find_iter(&text).filter_map(|lead| {
+        let (span, rest) = span::leading(&text[lead.end()..])?;
+        let then = rest.trim_start();
+        let again = !then.starts_with(char::is_alphabetic) || TO_TRY_AGAIN.is_match(then);
+        value::plausible(span).filter(|_| again && ends(rest))
+    });
+    // "After 30 seconds, retry."
+    let first = AFTER.find_iter(&text).filter_map(|lead| {
+        let (span, rest) = span::leading(&text[lead.end()..])?;
+        value::plausible(span).filter(|_| THEN_RETRY.is_match(rest))
+    });
+    let stated = moments.chain(spans).chain(waits).chain(first).max();
+    let ends = || {
+        let ends = MAINTENANCE_ENDS.find_iter(&text).filter(|_| speaks_of_maintenance(&text));
+        let behind = |end: usize| {
+            let span = || again_in(" in", &text[end..]);
+            moment_behind(end).or_else(span)
+        };
+        ends.filter_map(|lead| behind(lead.end())).max()
+    };
+    stated.or_else(|| in_east_asian(&text)).or_else(ends)
+}
+
+/// Whether a text is about a vendor's maintenance, whose end is a wait.
+pub(super) fn speaks_of_maintenance(text: &str) -> bool {
+    let word = b"maintenance";
+    text.as_bytes().windows(word.len()).any(|part| part.eq_ignore_ascii_case(word))
+}
+
+/// `30秒后重试`, `30秒後に再試行してください`, `30초 후에 다시 시도하세요`.
+fn in_east_asian(text: &str) -> Option<Duration> {
+    if text.is_ascii() {
+        return None;
+    }
+    let found = EAST_ASIAN.captures(text)?;
+    let unit = match &found[2] {
+        "秒" | "秒钟" | "秒鐘" | "초" => 1.0,
+        "时" | "小时" | "小時" | "時間" | "시간" => 3_600.0,
+        _ => 60.0,
+    };
+    value::plausible(Duration::try_from_secs_f64(span::decimal(&found[1])? * unit).ok()?)
 }
 
 /// "… in 57 seconds", "… after 134". Without a unit, "… in 2027" is a year.
@@ -60,10 +93,40 @@ fn again_in(lead: &str, rest: &str) -> Option<Duration> {
 }
 
 /// Words that may follow a span. Any other is what the span measures, as in "30 day trial".
-const AFTER_SPAN: [&str; 25] = [
-    "before", "and", "then", "or", "to", "from", "until", "when", "if", "as", "because", "since",
-    "with", "please", "for", "due", "at", "later", "prima", "avant", "antes", "bevor", "voordat",
-    "erneut", "wieder",
+const AFTER_SPAN: [&str; 33] = [
+    "before",
+    "and",
+    "then",
+    "or",
+    "to",
+    "from",
+    "until",
+    "when",
+    "if",
+    "as",
+    "because",
+    "since",
+    "with",
+    "please",
+    "for",
+    "due",
+    "at",
+    "later",
+    "again",
+    "prima",
+    "avant",
+    "antes",
+    "bevor",
+    "voordat",
+    "erneut",
+    "wieder",
+    "nochmals",
+    "noch",
+    "opnieuw",
+    "novamente",
+    "nuevamente",
+    "nuovamente",
+    "снова",
 ];
 
 /// Words that lengthen a span in a way that is not parsed ("and a half").
@@ -137,36 +200,47 @@ static TAG_OR_SPACE: LazyLock<Regex> = LazyLock::new(|| {
 /// and "in".
 const AGAIN: &str = concat!(
     r"(?i)(?:\b(?:re-?try(?:ing)?|re-?submit|re-?send|repeat|(?:come|check|call) back|next (?:request|call|attempt|try)",
-    r"|try(?:ing)?(?: \w+){0,3}? (?:again|once more)|access(?: \w+){0,3}? again)",
+    r"|try(?:ing)?(?: \w+){0,3}? (?:again|once more)|access(?: \w+){0,3}? again",
+    r"|(?:may|can|able to|allowed to)(?: \w+){0,2}? (?:send|call|request|post|submit|connect|ask|search|query|log ?in)(?: \w+){0,3}? again",
+    r"|(?:calls?|requests?|access|service|traffic)(?: will| can)? resumes?",
+    r"|next (?:slot|window)(?: \w+){0,2}? (?:opens|starts|available|is))",
     r"(?:[ -](?:your|the|this|that|it|again|later|request|requests|call|calls|operation|query",
     r"|please|only|once|no|not|sooner|earlier|than))*",
     r"|\b(?:expected available|available again|(?:service|api|system|server|site|endpoint|resource|we)",
     r"(?: \w+){0,3}? (?:available|back)(?: again| online)?)",
     r"|(?:^|[.(;,] *|\b(?:limits?|quotas?|allowance|window|counter)(?: \w+){0,3}? )",
     r"(?:resets?|renews?|refreshes|refills?|replenishes|replenished|refilled|restored|renewed|lifted)(?: again| automatically)?",
-    r"|\b(?:erneut|nochmals?|wieder|réessaye[rz]|intente(?:lo)?|inténtelo|reintente|tente|riprova(?:re)?|probeer)(?: [^ .]+){0,5}?)",
+    r"|(?:\b(?:erneut|nochmals?|wieder|versuchen? sie(?: es)?|versuche es|réessaye[rz]|intente(?:lo)?|inténte?lo",
+    r"|intentarlo|intentar|reintente|reinténtelo|tente|tentar|riprova(?:re|te)?|riprovi|probeer)",
+    r"|повторите|попробуйте)(?: [^ .]+){0,5}?)",
 );
 
-const ABOUT: &str =
-    r"(?:(?:about|approximately|around|roughly|at least|another|the next|up to) +)?";
+const ABOUT: &str = concat!(
+    r"(?:(?:about|approximately|around|roughly|at least|at most|less than|no more than|another",
+    r"|the next|up to|noch|ca\.|etwa|mindestens|environ|encore|unos|cerca de|circa|ongeveer|nog) +){0,2}",
+);
 
 static AGAIN_IN: LazyLock<Regex> = LazyLock::new(|| {
     let for_so_long = concat!(
         r"(?i)\b(?:blocked|banned|barred|throttled|rate[ -]limited|suspended|locked(?: out)?) +(?:for|during) +",
         r"(?:the (?:next|remaining) +(?:period of +)?)?|\bban (?:will )?lasts? +",
     );
-    let not_for = r"(?i)\b(?:not|n't|cannot|never) (?:re-?try|try again)(?: \w+){0,3}? +for +";
+    let not_for = r"(?i)\b(?:not|n't|cannot|never) (?:re-?try|try again)(?: \w+){0,3}? +(?:for|within|before) +";
     let in_so_long = format!(
-        r"{AGAIN}[ -](?:in|after|dans|en|em|tra|fra|over|nach|après|dopo|después de|após)(?: *:)?\s+{ABOUT}"
+        r"{AGAIN}[ -](?:in|after|dans|en|em|tra|fra|over|nach|après|dopo|dentro de|después de|após|через)(?: *:)?\s+{ABOUT}"
     );
-    pattern(&format!("(?:{in_so_long})|(?:{for_so_long})|(?:{not_for})"))
+    let off = r"(?i)\bback[ -]?off(?: for)? +|(?:^|[.;(] *)(?:cool-?down(?: period)?|time remaining) *: *";
+    pattern(&format!("(?:{in_so_long})|(?:{for_so_long})|(?:{not_for}{ABOUT})|(?:{off}{ABOUT})"))
 });
 
 static AGAIN_AT: LazyLock<Regex> = LazyLock::new(|| {
-    let again = format!(r"{AGAIN}[ -](?:in|after|at|until|on|from)(?: *:)?\s+['\x22]?");
+    let again = format!(
+        r"{AGAIN}[ -](?:in|on or after|after|at|until|till|on|from|no (?:earlier|sooner) than|not before)(?: *:)?\s+['\x22]?"
+    );
     let barred = concat!(
         r"(?i)\b(?:banned|barred|blocked|suspended|locked(?: out)?|throttled|limited|restricted|unavailable)",
-        r"(?: \w+){0,2}? until +|\b(?:can|may) (?:\w+ ){1,5}?(?:after|from) +",
+        r"(?: \w+){0,2}? (?:until|till) +|\b(?:can|may) (?:\w+ ){1,5}?(?:after|from) +",
+        r"|\b(?:not|n't|cannot|never) (?:re-?try|try again|send|call)(?: \w+){0,3}? (?:before|until|till) +",
     );
     pattern(&format!("(?:{again})|(?:{barred})"))
 });
@@ -175,13 +249,42 @@ static MOMENT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"^(?:\d{4}-(?:\d\d|[A-Z][a-z]{2})-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?",
         r"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*, \d\d[ -][A-Z][a-z]{2}[ -]\d{2,4} \d\d:\d\d:\d\d GMT",
+        r"|(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}",
+        r"|[A-Z][a-z]{2} \d{1,2},? \d{4},? \d\d:\d\d:\d\d (?:GMT|UTC)",
         r"|\d{10}(?:\d{3})?(?-u:\b))",
+    ))
+});
+
+/// A time of day, only with its zone.
+static CLOCK: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"^\d\d:\d\d(?::\d\d)?(?:Z| ?UTC| ?GMT)(?-u:\b)"));
+
+static AFTER: LazyLock<Regex> =
+    LazyLock::new(|| pattern(&format!(r"(?i)(?:^|[.!?;:] *)after +{ABOUT}")));
+
+static THEN_RETRY: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?i)^,? *(?:please |then |you (?:can|may|should) )*(?:re-?try|re-?send|re-?submit|try (?:\w+ ){0,3}?again)\b",
+    )
+});
+
+/// What introduces the end of maintenance.
+static MAINTENANCE_ENDS: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(
+        r"(?i)\b(?:(?:maintenance|down|unavailable|offline|closed)(?: \w+)? (?:until|till)|(?:ends?|ending|over|back|back online|back up|available|complet(?:ed?|ion)|finished|resumes?)(?: again)? (?:in|at|on|by|around))(?: *:)? +{ABOUT}"
+    ))
+});
+
+static EAST_ASIAN: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(concat!(
+        r"(\d{1,6}) *(秒钟|秒鐘|秒|分钟|分鐘|分|小时|小時|時間|초|분|시간) *(?:之后|以后|之後|以後|后|後|이후|후)",
+        r"[^。.0-9]{0,12}?(?:重试|再试|重試|再試|再次|再度|重新|お試し|다시|재시도)",
     ))
 });
 
 static WAIT_FOR: LazyLock<Regex> = LazyLock::new(|| {
     pattern(&format!(
-        r"(?i)(?:^|[.!?;,:] *|\b(?:please|must|should|to|kindly|then|and) )wait(?: for)? +{ABOUT}|\b(?:warten(?: sie)?|patientez|attendez|espere|aguarde|attend(?:ere|i)|wacht) +"
+        r"(?i)(?:^|[.!?;,:] *|\b(?:please|must|should|to|kindly|then|and) )wait(?: for)? +{ABOUT}|\b(?:warten?(?: sie)?(?: bitte)?|patiente[rz]|attend(?:re|ez|ere|i|a)|esper[ea]r?|aguarde?|wacht) +{ABOUT}"
     ))
 });
 
@@ -221,6 +324,39 @@ mod tests {
             ("Please try again in 6m0s.", Some(360_000)),
             ("Please try again in 370ms. Visit x", Some(370)),
             ("Requests blocked for 00:05:00. Maximum allowed 5 per 00:00:01.", Some(300_000)),
+            ("You may send again in 59 more minutes", Some(3_540_000)),
+            ("Blocked till 1767225660", Some(60_000)),
+            ("Banned till 2026-01-01T00:01:00Z", Some(60_000)),
+            ("Retry no earlier than 2026-01-01T00:01:00Z", Some(60_000)),
+            ("Do not retry before 2026-01-01T00:01:00Z", Some(60_000)),
+            ("Please retry on or after 2026-01-01T00:01:00Z.", Some(60_000)),
+            ("Blocked until Thu Jan  1 00:03:00 2026.", Some(180_000)),
+            ("The next slot opens at 2026-01-01T00:00:45Z.", Some(45_000)),
+            ("Retry after Jan 01 2026 00:01:00 GMT", Some(60_000)),
+            ("Try again at 00:05:00Z", Some(300_000)),
+            ("Try again at 23:59 UTC", None),
+            ("Retry in 1 000 seconds", Some(1_000_000)),
+            ("Retry in 1,5 minutes", Some(90_000)),
+            ("Try again in less than 5 minutes", Some(300_000)),
+            ("Please slow down and wait between 30 and 60 seconds", Some(60_000)),
+            ("Calls resume in 60 seconds", Some(60_000)),
+            ("Back off for 60 seconds", Some(60_000)),
+            ("After 60 seconds, retry.", Some(60_000)),
+            ("Cooldown: 60s", Some(60_000)),
+            ("Try again in 5 seconds. You can call again in 20 seconds.", Some(20_000)),
+            ("Scheduled maintenance until 2026-01-01T00:30:00Z", Some(1_800_000)),
+            ("We are down for maintenance and will be back in 30 minutes.", Some(1_800_000)),
+            ("Maintenance ends in 10 minutes", Some(600_000)),
+            ("Maintenance. Expected completion at 2026-01-01T02:00:00Z", Some(7_200_000)),
+            ("The maintenance contract is valid until 2026-01-05T00:00:00Z", None),
+            ("You may use it again in production in 3 days.", None),
+            ("Retry in 5 100 requests", None),
+            ("Timed out after 30 seconds, please try again", None),
+            ("The offer ends in 10 minutes", None),
+            ("Your token is valid until 2026-01-01T00:30:00Z", None),
+            ("Retry before 2026-01-01T00:30:00Z", None),
+            ("The trial time remaining: 3 days", None),
+            ("Maintenance mode is valid in 3 regions", None),
             ("Quota will be replenished in 00:12:00.", Some(720_000)),
             ("Requests throttled. Maximum allowed 1000 per 01:00:00.", None),
             ("You may retry 3 times", None),
@@ -230,6 +366,46 @@ mod tests {
         for (sentence, expected) in rows {
             let found = wait(sentence, now()).map(|span| span.as_millis());
             assert_eq!(found, expected, "{sentence}");
+        }
+    }
+
+    #[test]
+    fn waits_are_read_in_other_languages() {
+        let rows = [
+            ("Bitte versuchen Sie es in 20 Sekunden erneut.", 20),
+            ("Versuche es in 2 Minuten noch einmal.", 120),
+            ("Warte noch 3 Minuten.", 180),
+            ("Bitte warten Sie 30 Sekunden.", 30),
+            ("Vuelva a intentarlo en 30 segundos", 30),
+            ("Inténtelo de nuevo en 2 horas.", 7_200),
+            ("Espere 30 segundos antes de volver a intentarlo.", 30),
+            ("Veuillez patienter 30 secondes.", 30),
+            ("Veuillez réessayer dans 2 jours.", 172_800),
+            ("Tente novamente em 30 segundos.", 30),
+            ("Aguarde 2 dias.", 172_800),
+            ("Riprova tra 30 secondi.", 30),
+            ("Attendere 2 ore.", 7_200),
+            ("Probeer het over 30 seconden opnieuw.", 30),
+            ("Wacht 2 dagen.", 172_800),
+            ("Повторите через 30 секунд", 30),
+            ("请在30秒后重试", 30),
+            ("请求过于频繁,请5分钟后再试", 300),
+            ("30秒後に再試行してください", 30),
+            ("30초 후에 다시 시도하세요", 30),
+        ];
+        for (sentence, expected) in rows {
+            let found = wait(sentence, now()).map(|span| span.as_secs());
+            assert_eq!(found, Some(expected), "{sentence}");
+        }
+        let none = [
+            "Das Token läuft in 20 Sekunden ab.",
+            "Der Bericht ist in 20 Sekunden fertig.",
+            "El token caduca en 30 segundos",
+            "验证码30秒后过期",
+            "30秒後に期限が切れます",
+        ];
+        for sentence in none {
+            assert_eq!(wait(sentence, now()), None, "{sentence}");
         }
     }
 

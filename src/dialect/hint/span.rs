@@ -69,6 +69,11 @@ fn number(text: &str) -> Option<(f64, &str)> {
     if worded.is_some() {
         return worded;
     }
+    if let Some(range) = text.strip_prefix("between ") {
+        let (first, rest) = amount(range)?;
+        let (last, rest) = amount(rest.strip_prefix(" and ")?)?;
+        return Some((first.max(last), rest));
+    }
     let (first, rest) = amount(text.strip_prefix(['\'', '"', '[']).unwrap_or(text))?;
     for between in ["-", "–", " - ", " – ", " to ", " or "] {
         if let Some((last, rest)) = rest.strip_prefix(between).and_then(amount) {
@@ -82,17 +87,26 @@ fn number(text: &str) -> Option<(f64, &str)> {
     Some((first, behind.unwrap_or(rest)))
 }
 
-/// A plain number, perhaps with thousands separators: `1,000`.
+/// A plain number, perhaps with thousands separators (`1,000`, `1 000`), or with a decimal comma
+/// (`1,5`).
 fn amount(text: &str) -> Option<(f64, &str)> {
     let (plain, mut rest) = digits(text)?;
     let mut written = plain.to_owned();
     while plain.len() <= 3
-        && let Some(group) = rest.strip_prefix(',').and_then(|behind| behind.get(..3))
+        && let Some(group) = rest.strip_prefix([',', ' ']).and_then(|behind| behind.get(..3))
         && group.bytes().all(|byte| byte.is_ascii_digit())
         && !rest[4..].starts_with(|c: char| c.is_ascii_digit())
     {
         written.push_str(group);
         rest = &rest[4..];
+    }
+    if let Some(behind) = rest.strip_prefix(',')
+        && let Some((decimals, tail)) = digits(behind)
+        && decimals.len() <= 2
+        && !written.contains('.')
+        && !decimals.contains('.')
+    {
+        return Some((decimal(&format!("{written}.{decimals}"))?, tail));
     }
     Some((decimal(&written)?, rest))
 }
@@ -105,16 +119,19 @@ fn digits(text: &str) -> Option<(&str, &str)> {
 
 fn unit(text: &str) -> Option<(f64, &str)> {
     let text = text.trim_start_matches(' ');
-    let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_alphabetic()).unwrap_or(text.len());
     let (name, rest) = text.split_at(end);
     let plain = name.to_ascii_lowercase();
     let seconds = match plain.as_str() {
         "sekunde" | "sekunden" | "seconde" | "secondes" | "segundo" | "segundos" | "secondo"
-        | "secondi" | "seconden" => 1.0,
-        "minuto" | "minutos" | "minuti" | "minuten" => 60.0,
-        "stunde" | "stunden" | "heure" | "heures" | "hora" | "horas" | "ora" | "ore" | "uur" => {
-            3_600.0
+        | "secondi" | "seconden" | "секунд" | "секунды" | "секунду" => 1.0,
+        "minuto" | "minutos" | "minuti" | "minuten" | "минут" | "минуты" | "минуту" => {
+            60.0
         }
+        "tag" | "tage" | "tagen" | "jour" | "jours" | "día" | "días" | "dia" | "dias"
+        | "giorno" | "giorni" | "dag" | "dagen" => 86_400.0,
+        "stunde" | "stunden" | "heure" | "heures" | "hora" | "horas" | "ora" | "ore" | "uur"
+        | "час" | "часа" | "часов" => 3_600.0,
         "ms" | "msec" | "msecs" | "millis" | "millisecond" | "milliseconds" => 0.001,
         "s" | "sec" | "secs" | "second" | "seconds" => 1.0,
         "m" | "min" | "mins" | "minute" | "minutes" => 60.0,

@@ -76,6 +76,19 @@ fn until(text: &str, now: SystemTime) -> Option<Duration> {
     plausible(moment(text)?.duration_since(now).ok()?)
 }
 
+/// A time of day in UTC (`00:05:00Z`, `14:30 UTC`) as the span until then, if that is today or in
+/// the night: what is farther away has passed, and the clocks differ.
+pub(super) fn at_clock(text: &str, now: SystemTime) -> Option<Duration> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let time = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let whole = if time.len() == 5 { format!("{time}:00") } else { time.to_owned() };
+    let at = span::time_span(&whole).filter(|at| *at < DAY)?;
+    let since_1970 = now.duration_since(UNIX_EPOCH).ok()?;
+    let of_day = Duration::from_secs(since_1970.as_secs() % DAY.as_secs());
+    let left = at.checked_sub(of_day).or_else(|| (at + DAY).checked_sub(of_day))?;
+    plausible(left).filter(|left| *left <= DAY / 2)
+}
+
 /// The span, unless it is zero or longer than a vendor can mean.
 pub(super) fn plausible(span: Duration) -> Option<Duration> {
     (!span.is_zero() && span <= WAIT_MAX).then_some(span)
@@ -107,6 +120,14 @@ fn moment(text: &str) -> Option<SystemTime> {
 /// `Wed Oct 07 2020 14:00:27 GMT+0000 (Coordinated Universal Time)`.
 fn spelled(text: &str) -> Option<jiff::Timestamp> {
     let text = text.split(" (").next()?.trim();
+    // Without a zone of their own, these are in that which follows them.
+    if let Some(date) = text.strip_suffix(" GMT").or_else(|| text.strip_suffix(" UTC")) {
+        let date = format!("{} +0000", date.replace(',', ""));
+        let stamp = jiff::fmt::strtime::parse("%b %d %Y %H:%M:%S %z", &date);
+        if let Some(stamp) = stamp.ok().and_then(|stamp| stamp.to_timestamp().ok()) {
+            return Some(stamp);
+        }
+    }
     let text = text.strip_suffix(" UTC").unwrap_or(text);
     let formats = [
         "%Y-%b-%d %H:%M:%S%z",

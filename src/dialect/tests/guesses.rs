@@ -182,8 +182,10 @@ fn an_ignored_wait_leaves_the_outcome_unknown() {
         let hold = classified("auto", 429, &[(name, value)], "").hold.unwrap();
         assert_eq!(hold.length, None, "{name}: {value}");
     }
-    let twice = [("retry-after", "1"), ("retry-after", "5")];
-    assert_eq!(classified("auto", 503, &twice, "").processing, Processing::Unknown);
+    let twice = [("retry-after", "5"), ("retry-after", "1")];
+    let found = classified("auto", 503, &twice, "");
+    assert_eq!(found.processing, Processing::Unknown);
+    assert_eq!(found.wait.map(|wait| wait.span), Some(seconds(5)), "the longer one counts");
     let same = [("retry-after", "5"), ("retry-after", "5")];
     assert_eq!(classified("auto", 503, &same, "").processing, Processing::NotProcessed);
 }

@@ -1,6 +1,7 @@
 //! Tables of responses and failures with their classifications under the built-in dialects.
 
 mod guesses;
+mod meanings;
 mod successes;
 
 use std::time::{Duration, SystemTime};

@@ -24,7 +24,46 @@ impl<'a> Code<'a> {
     pub(super) fn says(&self, what: &Regex) -> bool {
         what.is_match(&self.phrase)
     }
+
+    /// Whether every word of a limit's code belongs to limits of calls. A single foreign word
+    /// makes it a limit of something else: `LEAVE_REQUEST_LIMIT`, `FX_RATE_LIMIT`.
+    pub(super) fn is_of_calls(&self) -> bool {
+        let number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+        self.phrase.split(' ').all(|word| LIMIT_VOCABULARY.contains(&word) || number(word))
+    }
 }
+
+/// The words of codes that limit calls.
+#[rustfmt::skip]
+const LIMIT_VOCABULARY: [&str; 183] = [
+    // The limit and what became of it.
+    "limit", "limits", "limited", "limiting", "limiter", "quota", "quotas", "threshold", "count",
+    "cap", "caps", "allowance", "max", "maximum", "exceed", "exceeded", "exceeds", "exceeding",
+    "reached", "over", "hit", "surpassed", "exhausted", "violation", "violated", "too", "many",
+    "much", "high", "large", "fast", "frequent", "frequently", "slow", "down", "slowdown",
+    "throttle", "throttled", "throttling", "throttles", "spent", "used", "up", "depleted",
+    "insufficient", "not", "enough", "no", "out", "more", "low", "required", "hard", "billing",
+    // What is counted.
+    "rate", "req", "ratelimit", "ratelimited", "ratelimits", "request", "requests", "toomanyrequests",
+    "call", "calls", "query", "queries", "api", "apis", "apiinvocation", "invocation",
+    "invocations", "hits", "visit", "visits", "operation", "operations", "connection",
+    "connections", "access", "traffic", "usage", "frequency", "throughput", "provisioned",
+    "bandwidth", "qps", "tps", "rps", "rpm", "concurrent", "concurrency", "simultaneous",
+    "parallel", "flow", "control", "flowcontrol", "flood", "wait", "spike", "arrest", "enhance",
+    "calm", "credit", "credits", "attempts", "try", "search", "read", "reads", "write", "writes",
+    "send", "sending", "message", "messages", "sms", "encode", "rated",
+    // For how long.
+    "second", "secondly", "seconds", "minute", "minutely", "minutes", "hour", "hourly", "day",
+    "daily", "week", "weekly", "month", "monthly", "year", "yearly", "annual", "short", "burst",
+    "per", "your", "current",
+    // Of whom.
+    "user", "users", "app", "application", "appkey", "client", "account", "tenant", "project",
+    "developer", "consumer", "ip", "key", "plan", "individual", "global", "total", "primary",
+    "secondary", "priority", "server", "service", "gateway", "policies", "policy", "org",
+    // Around them.
+    "e", "err", "error", "exception", "fault", "forbidden", "denied", "http", "is", "was", "has",
+    "been", "the", "of", "for", "and", "by",
+];
 
 /// The words of a code: `QPSLimitExceeded2` is "qps limit exceeded 2".
 fn phrase(code: &str) -> String {
@@ -52,16 +91,6 @@ fn phrase(code: &str) -> String {
     phrase
 }
 
-/// Limits of something else than calls, and complaints about a field.
-pub(super) static OTHER_LIMIT: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(concat!(
-        r"\b(?:invalid|missing|required|unknown|malformed|unsupported|must|field|settings?|config\w*|param\w*",
-        r"|size|length|body|entity|payload|file|depth|complexity|char\w*|headers?|items?|batch|rows?|page|memory|cpu|storage|disk|space",
-        r"|seats?|members?|devices?|cards?|interest|exchange|loan|currency|tax|price|heart|frame|bit|sampl\w*|attachments?|recipients?",
-        r"|image|video|string|nested|columns?|index|roles?|resource limit|price)\b",
-    ))
-});
-
 /// Codes that by themselves mean too many calls.
 pub(super) static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
@@ -70,9 +99,9 @@ pub(super) static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
         r"|rate ?limit(?:ed|s)? ?(?:exceeded\w*|reached|hit|over\w*|violation|error|exception)|rate ?limited|rate exceeded",
         r"|rate limit quota violation|ratelimit quota violation",
         r"|over ?(?:qps|tps|rps|rate|query limit|request limit|call limit|rate limit)|exceed\w* (?:\w+ ){0,2}(?:rate|requests?|calls?|qps|quer(?:y|ies)) ?(?:limits?)?$",
-        r"|max(?:imum)? ?concurren(?:t|cy) ?req\w*|frequency is too high|(?:app|api) call limited|slow ?down|flow ?control|flood(?: ?(?:wait|error))?|too ?(?:fast|frequent(?:ly)?)|frequently (?:access|request)|request ?rate ?too ?large|enhance ?your ?calm",
+        r"|max(?:imum)? ?concurren(?:t|cy) ?req\w*|frequency is too high|(?:app|api) call limited|slow ?down|spike ?arrest ?violation|flow ?control|flood(?: ?(?:wait|error))?|too ?(?:fast|frequent(?:ly)?)|frequently (?:access|request)|request ?rate ?too ?large|enhance ?your ?calm",
         r"|(?:rate|requests?|calls?|quer(?:y|ies)|\w*invocations?|api|qps|tps|rps|rpm|traffic|frequency|concurren(?:t|cy)|throughput|usage|access|second(?:ly)?|minute(?:ly)?|hour(?:ly)?|priority)",
-        r"(?: \w+){0,3}? ?(?:limits?|quota|threshold|rate|count) ?(?:is |was |has been )?(?:exceed\w*|reached|over|hit|surpassed|exhausted|violation)",
+        r"(?: (?:per|each|an?|of|in|count|rate|second|minute|hour|call|request)s?){0,3} ?(?:limits?|quota|threshold|rate|count) ?(?:is |was |has been )?(?:exceed\w*|reached|over|hit|surpassed|exhausted|violation)",
         r"|(?:qps|tps|rps|rpm|per (?:second|minute|hour)|minute(?:ly)?|hourly|call|frequency)(?: \w+)? (?:limits?|quota|threshold)",
         r"|quota per (?:second|minute|hour)|(?:call|request|api) rate exceeded|provisioned ?throughput ?exceeded\w*)(?: |$)",
     ))
@@ -92,8 +121,8 @@ pub(super) static QUOTA: LazyLock<Regex> = LazyLock::new(|| {
         r"\b(?:(?:daily|day|month(?:ly)?|week(?:ly)?|year(?:ly)?|annual)(?: \w+){0,4}? ?(?:limit\w*|quotas?|caps?|threshold|allowance)",
         r"|(?:limit|quota|threshold) (?:exceeded )?(?:per |of (?:the )?)?(?:day|month|week|year)",
         r"|insufficient ?(?:quota|credits?)|not ?enough ?credits?|(?:no|out of|low)(?: \w+)? credits?",
-        r"|credits? ?(?:exhausted|used up|exceeded|depleted|required|insufficient)|billing ?hard ?limit ?reached|quota ?(?:exhausted|used up)",
-        r"|plan limit (?:reached|exceeded))(?: |$)|^daily$",
+        r"|credits? ?(?:exhausted|used up|depleted|required|insufficient)|credits exceeded|billing ?hard ?limit ?reached|quota ?(?:exhausted|used up)",
+        r"|^(?:(?:your|account|user|free|subscription|current|service|api) )?plan limit (?:reached|exceeded))(?: |$)|^daily$",
     ))
 });
 
@@ -132,12 +161,14 @@ pub(super) static CREDENTIAL: LazyLock<Regex> = LazyLock::new(|| {
 /// Codes of a fault that is the caller's, under a status of the vendor's.
 pub(super) static CALLERS_FAULT: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"\b(?:validation|invalid (?:request|parameter\w*|argument\w*|input|value|field)|bad (?:request|input)|missing (?:parameter|field|argument)|(?:soap |soapenv |s |env |soap env )?(?:client|sender))$",
+        r"\b(?:validation(?: ?(?:failed|failure|error))?|invalid (?:request(?: error)?|parameter\w*|argument\w*|input|value|field)|out of range|failed precondition|bad (?:request|input)|missing (?:parameter|field|argument)|(?:soap |soapenv |s |env |soap env )?(?:client|sender))$",
     )
 });
 
 pub(super) static NOT_FOUND: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\b(?:not found|no such \w+|no record|does not exist|not defined)$"));
+
+pub(super) static ALREADY_EXISTS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^already ?exists$"));
 
 pub(super) static FORBIDDEN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
@@ -185,8 +216,9 @@ mod tests {
             "FloodError",
         ];
         for code in throttles {
-            assert!(Code::of(code).says(&THROTTLED), "{code}");
-            assert!(!Code::of(code).says(&QUOTA), "{code}");
+            let code = Code::of(code);
+            assert!(code.says(&THROTTLED) && code.is_of_calls(), "{}", code.written);
+            assert!(!code.says(&QUOTA), "{}", code.written);
         }
         let quotas = [
             "MONTHLY_ENCODE_LIMIT_REACHED",
@@ -211,8 +243,8 @@ mod tests {
         ];
         for code in neither {
             let code = Code::of(code);
-            let throttled = code.says(&THROTTLED) && !code.says(&OTHER_LIMIT);
-            assert!(!throttled && !code.says(&QUOTA), "{}", code.written);
+            let refused = code.says(&THROTTLED) || code.says(&QUOTA);
+            assert!(!refused || !code.is_of_calls(), "{}", code.written);
         }
     }
 }

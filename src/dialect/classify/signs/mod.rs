@@ -1,20 +1,21 @@
 //! What `auto` guesses from the usual signs of throttling, quotas, maintenance, locks and faults,
 //! under any status.
 //!
-//! `codes` holds the patterns for machine-readable codes, `sentence` those for sentences, and
-//! `success` what a body under a success says. Every guess names the sign that decided.
+//! `codes` holds the patterns for machine-readable codes, `sentence` those for sentences, `fault`
+//! what is the caller's fault under a status that says less or the contrary, and `success` what a
+//! body under a success says. Every guess names the sign that decided.
 //!
 //! Throttling that only words show never makes an unsafe method repeatable, and inside a success
 //! nothing is repeated. A false alarm stops every call while a miss costs one, so a mere mention of
 //! a limit does not count as throttling, and no vendor's private number is interpreted.
 
 mod codes;
+mod fault;
 mod sentence;
 mod success;
 
 use std::borrow::Cow;
 
-use http::header::WWW_AUTHENTICATE;
 use regex::Regex;
 use serde_json::Value;
 
@@ -64,9 +65,8 @@ impl<'e> Signs<'e> {
             let draft = Draft::new(Code::TransientConflict, processing, Action::Retry(None));
             return Some(draft.by(sign));
         }
-        if let Some(sign) = self.refused_anyway() {
-            let draft = Draft::new(Code::Unauthenticated, Processing::Processed, Action::Final);
-            return Some(draft.by(sign));
+        if let Some((code, sign)) = self.refused_anyway() {
+            return Some(Draft::new(code, Processing::Processed, Action::Final).by(sign));
         }
         if let Some(sign) = self.quota() {
             return Some(Draft::new(Code::QuotaExhausted, by_status, Action::Final).by(sign));
@@ -83,6 +83,11 @@ impl<'e> Signs<'e> {
         }
         if let Some(sign) = self.overload() {
             return Some(self.overloaded(by_status).by(sign));
+        }
+        if let Some(sign) = self.passing_conflict() {
+            let processing = at_most_unknown(by_status);
+            let draft = Draft::new(Code::TransientConflict, processing, Action::Retry(None));
+            return Some(draft.by(sign));
         }
         let (code, sign) = self.final_fault()?;
         Some(Draft::new(code, Processing::Processed, Action::Final).by(sign))
@@ -102,6 +107,11 @@ impl<'e> Signs<'e> {
             .or_else(|| matched(&sentence::OPTIMISTIC, &self.sentence))
     }
 
+    /// A conflict that is over after a stated wait.
+    fn passing_conflict(&self) -> Option<Sign> {
+        (self.evidence.status() == 409 && self.asks_to_return()).then_some(Sign::Status)
+    }
+
     /// A quota that a short wait does not restore.
     fn quota(&self) -> Option<Sign> {
         let status = self.evidence.status();
@@ -112,7 +122,7 @@ impl<'e> Signs<'e> {
             let long = self.header_of_long_period();
             long.or_else(|| self.long_period()).or_else(|| self.daily_quota_of_google())
         };
-        let coded = self.code(&codes::QUOTA).or_else(|| match status {
+        let coded = self.code_of_limit(&codes::QUOTA).or_else(|| match status {
             401 | 402 | 403 | 456 => {
                 let stated = || matched(&sentence::QUOTA_EXCEEDED, &self.claims);
                 self.code(&codes::QUOTA_EXCEEDED).or_else(stated)
@@ -149,7 +159,10 @@ impl<'e> Signs<'e> {
             sentence::LONG_PERIOD.is_match(it)
                 && !sentence::SHORT_PERIOD.is_match(it)
                 && sentence::ALLOWANCE_WORDS.is_match(it)
-                && (throttled || sentence::USED_UP.is_match(it) && !sentence::REQUIRES.is_match(it))
+                && (throttled
+                    || sentence::USED_UP.is_match(it)
+                        && !sentence::REQUIRES.is_match(it)
+                        && sentence::is_of_calls(it))
         })?;
         // Another statement of the same body may speak of a minute.
         let short = !throttled || !sentence::SHORT_PERIOD.is_match(text);
@@ -229,19 +242,18 @@ impl<'e> Signs<'e> {
     /// It says that a limit was exceeded or reached, or that calls were too many.
     fn says_throttled(&self) -> Option<Sign> {
         self.statement(&sentence::THROTTLED).or_else(|| {
-            let ambiguous = |code: &codes::Code<'_>| {
-                code.says(&codes::OTHER_LIMIT)
-                    || code.says(&codes::LIMIT) && sentence::REQUIRES.is_match(&self.sentence)
-            };
-            let throttles =
-                |code: &&codes::Code<'_>| code.says(&codes::THROTTLED) && !ambiguous(code);
-            self.codes.iter().find(throttles).map(|code| Sign::Code(code.written.into()))
+            let found = self.codes.iter().find(|code| {
+                let bare = code.says(&codes::LIMIT) && sentence::REQUIRES.is_match(&self.sentence);
+                code.says(&codes::THROTTLED) && code.is_of_calls() && !bare
+            })?;
+            Some(Sign::Code(found.written.into()))
         })
     }
 
     /// It mentions a limit of a rate, perhaps only one that a field must keep.
     fn mentions_limit(&self) -> Option<Sign> {
-        self.statement(&sentence::LIMIT_WORDS).or_else(|| self.code(&codes::LIMIT))
+        let coded = || self.code(&codes::LIMIT).or_else(|| self.code(&codes::THROTTLED));
+        self.statement(&sentence::LIMIT_WORDS).or_else(coded)
     }
 
     fn nothing_remains(&self) -> Option<Sign> {
@@ -294,60 +306,16 @@ impl<'e> Signs<'e> {
         }
     }
 
-    /// A bad credential under 429, where nothing speaks of a rate.
-    fn refused_anyway(&self) -> Option<Sign> {
-        if self.evidence.status() != 429 {
-            return None;
-        }
-        let sign = self.code(&codes::CREDENTIAL)?;
-        let rated = self.says_throttled().or_else(|| self.mentions_limit());
-        // "Too many attempts" counts them, whatever the attempts were for.
-        let counted = self.sentence.contains("attempts") || self.sentence.contains("Attempts");
-        (rated.is_none() && !self.is_confirmed() && !counted).then_some(sign)
-    }
-
-    /// A fault of the caller under a status that says less, or the contrary.
-    fn final_fault(&self) -> Option<(Code, Sign)> {
-        let status = self.evidence.status();
-        let credential = match status {
-            400 | 403 => self.code(&codes::CREDENTIAL),
-            500 | 502 => self.bad_credential(),
-            401 => Some(self.challenge().or_else(|| self.bad_credential())?),
-            _ => None,
-        };
-        if let Some(sign) = credential {
-            return Some((Code::Unauthenticated, sign));
-        }
-        if status != 500 {
-            return None;
-        }
-        let missing = self.code(&codes::NOT_FOUND).or_else(|| {
-            let missing = matched(&sentence::NOT_FOUND, &self.sentence);
-            missing.filter(|_| !sentence::OWN_PARTS.is_match(&self.sentence))
-        });
-        if let Some(sign) = missing {
-            return Some((Code::NotFound, sign));
-        }
-        let invalid = self.code(&codes::CALLERS_FAULT);
-        let invalid = invalid.or_else(|| matched(&sentence::INVALID_INPUT, &self.sentence));
-        let vendors = sentence::VENDOR_FAULT.is_match(&self.sentence);
-        invalid.filter(|_| !vendors).map(|sign| (Code::InvalidRequest, sign))
-    }
-
-    fn bad_credential(&self) -> Option<Sign> {
-        self.code(&codes::CREDENTIAL)
-            .or_else(|| matched(&sentence::CREDENTIAL_WORDS, &self.sentence))
-    }
-
-    fn challenge(&self) -> Option<Sign> {
-        let challenges = self.evidence.head.headers.get_all(WWW_AUTHENTICATE).iter();
-        let mut challenges = challenges.filter_map(|value| value.to_str().ok());
-        let refused = challenges.find(|value| value.contains("error=\"invalid_token\""))?;
-        Some(Sign::Header(format!("www-authenticate: {}", excerpt(refused)).into()))
-    }
-
     fn code(&self, what: &Regex) -> Option<Sign> {
         let found = self.codes.iter().find(|code| code.says(what))?;
+        Some(Sign::Code(found.written.into()))
+    }
+
+    /// A code of a limit, which under a status of any other meaning must be one of calls.
+    fn code_of_limit(&self, what: &Regex) -> Option<Sign> {
+        let refused = matches!(self.evidence.status(), 402 | 420 | 429 | 456 | 503);
+        let found =
+            self.codes.iter().find(|code| code.says(what) && (refused || code.is_of_calls()))?;
         Some(Sign::Code(found.written.into()))
     }
 
@@ -386,8 +354,10 @@ fn sentences(evidence: &Evidence<'_>) -> (String, String) {
     };
     let beside = facts.beside.iter().map(String::as_str);
     let beside = beside.filter(|text| text.contains(char::is_whitespace) && *text != first);
+    let problem = oauth_problem(evidence).filter(|text| text.contains(char::is_whitespace));
     let (mut plain, mut claims) = (String::new(), String::new());
-    for text in [first, page].into_iter().filter(|text| !text.is_empty()).chain(beside) {
+    let texts = [first, page].into_iter().filter(|text| !text.is_empty());
+    for text in texts.chain(beside).chain(problem) {
         let left = SENTENCE_BYTES_MAX.saturating_sub(plain.len());
         let end = (0..=left.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
         let text = hint::without_links(&text[..end.unwrap_or_default()]).into_owned();
@@ -401,6 +371,11 @@ fn sentences(evidence: &Evidence<'_>) -> (String, String) {
     plain.truncate(plain.trim_end().len());
     claims.truncate(claims.trim_end().len());
     (plain, claims)
+}
+
+/// What a form of OAuth 1.0 states as the problem, in words or as a code.
+fn oauth_problem<'e>(evidence: &Evidence<'e>) -> Option<&'e str> {
+    evidence.document.tree.get("oauth_problem")?.as_str()
 }
 
 fn push_words(into: &mut String, text: &str) {
@@ -422,7 +397,8 @@ fn codes_of<'e>(evidence: &'e Evidence<'e>) -> Vec<codes::Code<'e>> {
     // A message of one word is a code, and so is one before a colon: `toomanyrequests: …`.
     let message = facts.message.as_deref().and_then(|text| text.split(':').next());
     let message = message.filter(|text| !text.contains(char::is_whitespace));
-    let codes = facts.code.as_deref().into_iter().chain(children).chain(policy);
+    let problem = oauth_problem(evidence).filter(|text| !text.contains(char::is_whitespace));
+    let codes = facts.code.as_deref().into_iter().chain(children).chain(policy).chain(problem);
     let worded =
         |code: &&str| code.contains(|c: char| c.is_ascii_alphabetic()) && !code.contains("://");
     let mut found: Vec<codes::Code<'e>> = Vec::new();

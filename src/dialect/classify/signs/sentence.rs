@@ -14,45 +14,82 @@ use crate::dialect::hint::pattern;
 pub(super) static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
     let many = concat!(
         r"(?:too many|too much) (?:(?:api|http|concurrent|simultaneous|parallel|recent|consecutive|repeated|write|read|search) ){0,2}",
-        r"(?:requests|calls|queries|hits|visits|invocations|request weight|traffic from|connections from)",
+        r"(?:requests|calls|queries|hits|visits|invocations|request weight|traffic from|connections from",
+        r"|(?:concurrent|simultaneous|parallel) connections)",
     );
     let limit = concat!(
-        r"(?:\b(?:rate|requests?|calls?|quer(?:y|ies)|usage|api|qps|tps|rps|throughput|ingestion rate|pull rate|frequency|traffic|error",
-        r"|per[- ](?:second|minute|hour)|hourly|minutely|minute|concurren(?:cy|t \w+))[ _-]?(?:limits?|quotas?|thresholds?|allowance)",
-        r"|\bthrottle|\bthrottling (?:limit|threshold)|\brequest rate|\b(?:access |call |request )frequency|\bcall (?:count|rate)|^\W*rate)",
+        r"(?:(?:rate|requests?|calls?|quer(?:y|ies)|usage|api|qps|tps|rps|throughput|ingestion rate|pull rate|frequency|traffic|error",
+        r"|per[- ](?:second|minute|hour)|hourly|minutely|minute|concurrency|concurrent (?:requests?|calls?|quer(?:y|ies)|connections?|api))",
+        r"[ _-]?(?:limits?|quotas?|thresholds?|allowance)",
+        r"|throttle|throttling (?:limit|threshold)|request rate|(?:access |call |request )frequency|call (?:count|rate|volume))",
         r"(?:(?: for| of| on| per) [^.\n]{1,80}?)?",
         r"[ _]?(?:has been |have been |had been |has |have |was |were |is |are |already )*",
-        r"(?:exceed(?:s|ed|ing)?(?: the (?:limit|maximum))?|reached|hit|surpassed|used up|violated|violation|violations)",
+        r"(?:exceed(?:s|ed|ing)?(?: the (?:limit|maximum))?|reached|hit|surpassed|used up|spent|violated|violation|violations)",
     );
-    let exceeded = concat!(
-        r"(?:exceed(?:s|ed|ing)?|surpass(?:es|ed)?|violat(?:es|ed|ing)) (?:\w+ ){0,3}(?:request|rate|call|api|usage|query|error|hourly)s? ",
-        r"(?:limits?|rate|quotas?|count|threshold)",
-    );
-    let reached = r"(?:reach|hit)(?:ed|ing)? (?:\w+ ){0,3}(?:request|rate|call|api|usage|query|hourly)s? (?:limits?|quotas?)";
+    let exceeded = r"(?:request|rate|call|api|usage|query|error|hourly)s? (?:limits?|rate|quotas?|count|threshold)";
+    let verbs =
+        r"(?:exceed(?:s|ed|ing)?|surpass(?:es|ed)?|violat(?:es|ed|ing)|(?:reach|hit)(?:ed|ing)?)";
     let past = r"(?:been|being|was|were|is|are) (?:throttled|rate[ -]limited)\b";
-    let claims = format!(r"(?:\b{many}|{limit}|\b{exceeded}|\b{reached}){CLAIM_ENDS}");
-    pattern(&format!(r"(?im)(?:{claims}|\b{past}|{COUNTED}|{FLAT}|{FOREIGN_THROTTLE})"))
+    let claims = format!(
+        concat!(
+            r"(?:\b{many}|{BEFORE}{limit}|^\W*rate (?:was |is )?exceeded",
+            r"|\b{verbs} (?:{QUALIFIER} ){{0,4}}{exceeded}){CLAIM_ENDS}",
+        ),
+        many = many,
+        limit = limit,
+        verbs = verbs,
+        exceeded = exceeded,
+        BEFORE = format_args!(r"(?:^\W*|[^\w\s'-] ?|\b{QUALIFIER}(?:'s)?[ _-])"),
+        QUALIFIER = QUALIFIER,
+        CLAIM_ENDS = CLAIM_ENDS,
+    );
+    pattern(&format!(r"(?im)(?:{claims}|\b{past}|{COUNTED}|{SHORT}|{FLAT}|{FOREIGN_THROTTLE})"))
 });
+
+/// Words before a limit of calls. Any other word makes it a limit of a thing: `phone call limit`.
+const QUALIFIER: &str = concat!(
+    r"(?:an?|any|the|this|that|your|our|its|their|my|of|on|per|for|by|and|or|api|http|rest|web|service|server|requests?|calls?|quer(?:y|ies)",
+    r"|rate|usage|access|traffic|user|client|account|app|application|page|tenant|project|org|organi[sz]ation|team|workspace|developer|consumer",
+    r"|subscription|key|tokens?|ip|address|method|endpoint|resource|route|global|overall|total|daily|hourly|minutely|minute|second|hour",
+    r"|maximum|max|allowed|permitted|configured|default|current|concurrent|simultaneous|secondary|primary|burst|sustained|short|long|term|free",
+    r"|exceed(?:ed|ing|s)?|reach(?:ed|ing)?|hit|over|read|write|search|upload|download|graphql|message|sms|email|pull|individual|combined|shared",
+    r"|anonymous|unauthenticated|authenticated|public|too|image|\d[\d,.]*)",
+);
 
 /// The number of calls was too high, in a sentence of its own shape.
 const COUNTED: &str = concat!(
     r"\b(?:number|amount|count|volume|rate|frequency) of (?:(?:the|your|our|this|api|http|allowed|permitted|hourly|concurrent|total|\w+ly) ){0,3}",
     r"(?:requests|calls|queries|invocations|hits|api (?:requests|calls|invocations))\b[^.\n]{0,90}?\b",
-    r"(?:exceed(?:s|ed|ing)?|surpassed|used up|exhausted|was reached|been reached|too high)\b",
+    r"(?:exceed(?:s|ed|ing)?|surpassed|used up|exhausted|was reached|been reached|too high|over the limit)\b",
     r"|\bexceed(?:s|ed|ing)? (?:\w+ ){0,3}number of (?:\w+ ){0,2}(?:requests|calls|queries|invocations|times [^.\n]{0,60}\bcall(?:ed)?)\b",
-    r"|\b(?:maximum|max\.?) (?:\w+ ){0,3}(?:requests|calls|queries)\b[^.\n]{0,60}\b(?:reached|exceeded)\b",
-    r"|\blimit of \d[\d,.]* (?:\w+ )?(?:requests|calls|queries)(?: (?:per|an?|each|every|in) [^.\n]{1,30}?)? (?:was |has been |is )?(?:reached|exceeded|hit)\b",
+    r"|\b(?:maximum|max\.?) (?:(?:number|of|the|allowed|permitted|concurrent|simultaneous|parallel|api|http|hourly|your|\d[\d,.]*) ){0,4}(?:requests|calls|queries)\b[^.\n]{0,60}\b(?:reached|exceeded)\b",
+    r"|\blimit of \d[\d,.]* (?:(?:api|http|concurrent|free) )?(?:requests|calls|queries)(?: (?:per|an?|each|every|in) [^.\n]{1,30}?)? (?:was |has been |is )?(?:reached|exceeded|hit)\b",
     r"|\b(?:hourly|minutely|per[- ]minute|per[- ]second) limit (?:of [^.\n]{1,60} )?(?:was |has been |is )?(?:reached|exceeded|hit|used up)\b",
-    r"|\b(?:used up|exhausted|consumed) (?:all )?(?:of )?(?:your|this|the) (?:hour|minute|second)(?:'?s|ly)? (?:\w+ )?(?:calls|requests|quota|allowance|limit)\b",
     r"|\bmore (?:\w+ )?than (?:is |are )?allowed (?:requests |calls )?per (?:second|minute|hour)\b",
     r"|\brequests are more than allowed\b|^\W*(?:app|api|user|request)(?: calls?)? limited\W*$",
+    r"|\byou (?:have )?(?:made|sent) \d[\d,.]* (?:requests|calls|queries) [^.\n]{1,40}\b(?:allowed|permitted)\b",
+);
+
+/// The calls of a second, a minute or an hour are used up, or their permitted number is told.
+const SHORT: &str = concat!(
+    r"\b(?:this|the|per|an?|each|every|current) (?:second|minute|hour)(?:'?s)? (?:(?:api|request|call|query|rate|usage) )?(?:requests|calls|queries|quota|allowance|limit)(?: (?:is|are|was|were|has been|have been))? (?:used up|exhausted|spent|exceeded)\b",
+    r"|\bhourly (?:request |call |api )?(?:requests|calls|quota|allowance) (?:(?:is|are|was|were|has been|have been) )?(?:used up|exhausted|spent|exceeded)\b",
+    r"|\b(?:requests|calls|queries)(?: (?:allowed|permitted|available))? (?:for|of|in|per) (?:this |the |an? )?(?:second|minute|hour)(?: (?:is|are|was|were|has been|have been))? (?:used up|exhausted|spent|exceeded|reached)\b",
+    r"|\b(?:used up|used|exhausted|consumed|spent) (?:all )?(?:of )?(?:your |the )?(?:api )?(?:requests|calls|queries) (?:for|of|in|per) (?:this|the|an?|your) (?:current )?(?:second|minute|hour)\b",
+    r"|\b(?:used up|exhausted|consumed) (?:all )?(?:of )?(?:your|this|the) (?:hour|minute|second)(?:'?s|ly)? (?:\w+ )?(?:calls|requests|quota|allowance|limit)\b",
+    r"|\bno (?:more |further )?(?:api )?(?:requests|calls|queries) (?:(?:are )?(?:left|remaining|available|allowed) )?(?:(?:in|for|during) )?(?:this|the current) (?:second|minute|hour)\b",
+    r"|\bexceed(?:s|ed|ing)? (?:(?:the|your|our|maximum|limit|of|\d[\d,.]*) ){0,4}(?:requests|calls|queries) (?:per|an?|each|every) (?:second|minute|hour)\b",
+    r"|\b(?:only|at most|no more than) \d[\d,.]* (?:api )?(?:requests|calls|queries) (?:per|an?|each|every) (?:second|minute|hour) (?:is|are) (?:allowed|permitted)\b",
 );
 
 /// Idioms that state a throttle by themselves.
 const FLAT: &str = concat!(
     r"\benhance your calm\b|\bover (?:qps|queries per second|query|rate|request) ?(?:limits?)?(?:\W*$)",
-    r"|\bover queries per second limit\b",
+    r"|\bover queries per second limit\b|\bspike arrest violation\b|\bflood (?:control exceeded|wait of \d)|\btraffic limit exceeded\b",
     r"|\bplease (?:reduce|decrease|lower|slow) (?:down )?(?:the |your )(?:\w+ )?(?:request|call|query|api|upload)s? ?(?:rate|frequency|volume)\b",
+    r"|\bplease slow down(?:\W*$|[.!,;:])|^\W*slow down[.!,;:]|^\W*(?:throttled|throttling|rate[ -]limited)(?:\W*$|[.!,;:])",
+    r"|^\W*(?:(?:the|your|this|api) )?(?:requests?|calls?) (?:(?:was|were|is|are|has been|have been) )?(?:throttled|rate[ -]limited)\b",
+    r"|(?:^\W*|\b(?:your|the|this|api) )(?:request|call|query|access) (?:rate|frequency|volume) (?:(?:is|was|has been) )?(?:too (?:high|large|fast)|large|limited|exceeded)\b",
     r"|\breduce the (?:number|frequency|rate) of (?:\w+ )?(?:calls|requests)\b",
     r"|\b(?:requests?|calls?|quer(?:y|ies)|uploads?|uploading|requesting|calling|querying|polling|sending requests)\b[^.\n]{0,40}\btoo (?:quickly|fast|often|frequent(?:ly)?|rapidly)\b",
     r"|\b(?:denied|blocked|rejected|refused|limited) (?:due to|because of|by) (?:\w+ ){0,2}(?:flow control|rate limit(?:ing|s)?|throttling)\b",
@@ -68,7 +105,7 @@ const FOREIGN_THROTTLE: &str = concat!(
     r"|\bl[ií]mite de (?:solicitudes|peticiones|llamadas|consultas|requisições|chamadas|solicitações|requests)\b[^.\n]{0,40}\b(?:excedid[oa]|superad[oa]|alcanzad[oa]|atingid[oa])\b",
     r"|\b(?:muitas|excesso de) (?:requisições|solicitações|chamadas|consultas)\b",
     r"|\btroppe (?:richieste|chiamate)\b|\blimite (?:di (?:richieste|chiamate)|breve|orario|al minuto) (?:\w+ )?(?:raggiunto|superato)\b",
-    r"|\bte veel (?:verzoeken|aanvragen|aanroepen|requests)\b|\bzbyt wiele (?:żądań|zapytań)\b|слишком много запросов",
+    r"|\bte veel (?:verzoeken|aanvragen|aanroepen|requests)\b|\bzbyt wiele (?:żądań|zapytań)\b|слишком много запросов|요청이 너무 많|çok fazla istek",
     r"|(?:请求|访问|操作|调用|發送|请求频率)(?:过于|太|過於)?(?:频繁|頻繁|过快)|请求过多|(?:QPS|qps|频率|并发|流量)[^。，\n]{0,8}(?:超|上限|限制)|限流|触发流控",
     r"|リクエスト(?:数)?(?:が|は)?(?:多すぎ|上限|制限)|요청[^.\n]{0,8}(?:제한|한도|횟수)[^.\n]{0,4}초과|每秒[^。\n]{0,8}(?:上限|超)",
     r"|\bexcedido o n[uú]mero de (?:acessos|requisições|chamadas)|\bconsumo redundante\b|превышен\w* (?:лимит|число|количество) (?:запросов|обращений)",
@@ -81,7 +118,9 @@ const CLAIM_ENDS: &str = concat!(
     r"| (?:a|after|again|against|allowed|already|an|and|any|are|as|at|be|because|been|before|being|but|by|can",
     r"|currently|do|due|during|error|every|exception|for|from|has|have|if|in|is|it|its|made|may|more|must|no|not|now",
     r"|of|on|only|or|over|per|please|received|recently|retry|sent|set|since|slow|so|that|the|then|there|these|they",
-    r"|this|through|to|today|too|try|under|until|used|using|via|wait|was|we|were|when|while|will|with|within|you|your)\b)",
+    r"|this|through|today|too|try|under|until|used|using|via|wait|was|we|were|when|while|will|with|within|you|your",
+    // "To this account" or "to the API", not "to function f".
+    r"|to (?:(?:this|the|our|your|that|an?) )?(?:[\w-]*(?:api|account|server|service|endpoint|resource|url|method|page|app|application|host|site|system|backend|gateway|platform|model|operation|route|path|upstream)|us))\b)",
 );
 
 /// Words that a sentence quotes or uses as a name, and the word before or behind them.
@@ -98,7 +137,7 @@ pub(super) static OTHER_RATES: LazyLock<Regex> = LazyLock::new(|| {
         r"|conversion|growth|inflation|birth|heart|pulse|infusion|flow|frame|bit|baud|sampl(?:e|ing)|refresh|margin)",
         r"[ -](?:rate|call)s?\b",
         r"|\b(?:storage|disk|memory|cpu|mailbox|space|seat|card|credit|spending|loan|overdraft|withdrawal|friend|leave|time[ -]off|feature|pull|merge|join)",
-        r"[ -](?:usage|limit|quota|request)s?\b",
+        r"[ -](?:usage|limit|quota|request)s?\b|\baccess requests?\b",
     ))
 });
 
@@ -138,6 +177,26 @@ pub(super) static LONG_PERIOD: LazyLock<Regex> = LazyLock::new(|| {
     ))
 });
 
+/// Whether a statement about an allowance is about calls, and not about a thing: "the daily dose
+/// limit". Other languages than English have no such test.
+pub(super) fn is_of_calls(statement: &str) -> bool {
+    !ENGLISH_ALLOWANCE.is_match(statement) || ALLOWANCE_OF_CALLS.is_match(statement)
+}
+
+static ENGLISH_ALLOWANCE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(r"(?i)\b(?:limit|quota|cap|allowance|threshold)s?\b"));
+
+static ALLOWANCE_OF_CALLS: LazyLock<Regex> = LazyLock::new(|| {
+    let period = r"weekly|monthly|yearly|annual|day'?s|week'?s|month'?s|plan|trial|credits?|24[- ]?h(?:ou)?rs?";
+    pattern(&format!(
+        concat!(
+            r"(?i)(?:^\W*|[^\w\s'-] ?|\b(?:{}|{})(?:'s)?[ _-])(?:limit|quota|cap|allowance|threshold)s?\b",
+            r"|\b(?:api|requests|calls|queries|credits)\b",
+        ),
+        QUALIFIER, period
+    ))
+});
+
 /// A period of an hour at most.
 pub(super) static SHORT_PERIOD: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
@@ -166,12 +225,12 @@ pub(super) static USED_UP: LazyLock<Regex> = LazyLock::new(|| {
 /// Credits or a quota that only a purchase or the next period restores.
 pub(super) static CREDITS_GONE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)\bout of call volume quota\b",
-        r"|\binsufficient (?:\w+ ){0,2}(?:credits?|quota)\b|\b(?:not (?:have )?enough|no (?:more |remaining )?|(?:run|ran|are|is|be) out of|lacks?) (?:\w+ ){0,2}(?:credits|quota)\b",
+        r"(?im)\bout of call volume quota\b",
+        r"|\binsufficient (?:\w+ ){0,2}(?:credits?|quota)\b|\b(?:not (?:have )?enough|no (?:more|remaining|further)|(?:run|ran|are|is|be) out of|lacks?) (?:\w+ ){0,2}(?:credits|quota)\b|\bno credits? (?:left|remaining|available)\b|^\W*(?:no|out of) (?:\w+ )?credits?\W*$",
         r"|\b(?:exhausted|depleted|spent|used(?: up)?|consumed) (?:all (?:of )?)?(?:your |the |its )?(?:\w+ ){0,2}credits?\b",
         r"|\bcredits?(?: \w+){0,3}? (?:exhausted|used up|depleted|insufficient|consumed|spent|have run out|ran out|too low)\b",
         r"|\b(?:needs?|requires?) \d+ credits?\b|\b\d+ credits? (?:are |is )?(?:required|needed)\b|\bexceeds? your (?:\w+ )?(?:quota|credits)\b",
-        r"|\b(?:reached|exceeded|hit) (?:your|the) (?:\w+ )?(?:plan|free[- ]tier|trial)(?:'s)? (?:\w+ )?(?:limit|quota|allowance)\b|\b(?:plan|free[- ]tier|trial)(?:'s)? (?:\w+ )?(?:limit|quota) (?:has been |was |is )?(?:reached|exceeded)\b",
+        r"|\b(?:reached|exceeded|hit) (?:your|the) (?:(?:current|free|monthly|api|account|subscription|pricing) )?(?:plan|free[- ]tier|trial)(?:'s)? (?:\w+ )?(?:limit|quota|allowance)\b|(?:^\W*|[^\w\s] ?|\b(?:an?|the|your|this|current|free|basic|starter|pro|paid|account|billing|pricing|subscription|monthly) )(?:plan|free[- ]tier|trial|subscription)(?:'s)? (?:(?:usage|request|call|api|rate) )?(?:limit|quota) (?:has been |was |is )?(?:reached|exceeded|exhausted|used up)\b|\b(?:trial|free|prepaid) (?:calls|requests|queries) (?:are |were |have been )?(?:used up|exhausted)\b",
         r"|\bexceeded your current quota\b[^\n]{0,40}\b(?:plan|billing)\b|(?:余额|额度|配额)不足",
     ))
 });
