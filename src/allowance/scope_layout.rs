@@ -269,12 +269,14 @@ impl ScopeLayout {
 }
 
 impl ScopePlace {
-    /// Whether its number can be given to another scope. A concurrent call may outlive its
-    /// configuration, because its body may.
+    /// Whether its number can be given to another scope. What ends with a body may outlive its
+    /// configuration.
     fn is_free(&self, oldest: u32) -> bool {
-        let grant = self.template.allowance().map(|allowance| &allowance.grant);
-        let concurrent = matches!(grant, Some(Grant::Concurrency { .. }));
-        !concurrent && self.retired.is_some_and(|retired| retired <= oldest)
+        let lasts = self.template.allowance().is_some_and(|allowance| {
+            let concurrent = matches!(allowance.grant, Grant::Concurrency { .. });
+            concurrent || allowance.settles == Settles::AtBodyEnd
+        });
+        !lasts && self.retired.is_some_and(|retired| retired <= oldest)
     }
 }
 
