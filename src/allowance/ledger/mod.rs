@@ -1,8 +1,8 @@
 //! The exact account of what a vendor grants, one kind a file: what is occupied, and until when.
 //!
 //! All kinds are exact by the same argument: an attempt counts as a whole from its send to its
-//! settlement, and only then begins to age. `tests/oracle` holds all of them against one brute-force
-//! vendor.
+//! settlement, and only then begins to age. `tests/oracle` holds all of them against one
+//! brute-force vendor.
 
 mod bucket;
 mod calendar;

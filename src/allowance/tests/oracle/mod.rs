@@ -398,14 +398,14 @@ impl Case {
     fn used(&mut self, place: usize) -> UsedCosts {
         let costs = self.attempts[place].slot.request.costs;
         let (mut used, mut said) = (UsedCosts::UNKNOWN, [None; COST_CLASSES]);
-        for number in 1..COST_CLASSES {
+        for (number, said) in said.iter_mut().enumerate().skip(1) {
             let class = class(number);
             let reserved = u64::from(costs.of(class));
             if self.draw.one_in(3) {
                 let most = if self.draw.one_in(4) { 2 * reserved + 2 } else { reserved + 1 };
                 let units = u32::try_from(self.draw.below(most)).unwrap();
                 used.note(class, units);
-                said[number] = Some(units);
+                *said = Some(units);
             }
         }
         self.attempts[place].said = said;
