@@ -147,7 +147,8 @@ fn a_lowered_limit_binds_and_a_renamed_upstream_keeps_what_it_spent() {
         let more = format!(
             "wait: {{ default: 0s }}\nallowances: {{ all: {{ limit: {limit}/h, spread: none }} }}"
         );
-        one_upstream(&script.url(), &more)
+        // Each worker opens connections of its own.
+        format!("{}listen: {{ workers: 1 }}\n", one_upstream(&script.url(), &more))
     };
     let gateway = Gateway::start(&limited(10));
     (0..4).for_each(|_| assert_eq!(gateway.get("/v/a").status, 200));

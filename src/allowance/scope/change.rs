@@ -10,9 +10,8 @@ use crate::allowance::settings::Allowance;
 use crate::time::Moment;
 
 impl Scope {
-    /// Applies changed settings of the same allowance: a lower limit binds from the next grant, what
-    /// was counted, learned and held stays. Another kind of grant is a scope with a number of its
-    /// own.
+    /// Applies changed settings of the same allowance: a lower limit binds from the next grant, and
+    /// what was counted, learned and held stays. Another kind of grant is another scope.
     pub(in crate::allowance) fn reconfigure(&mut self, allowance: &Allowance, now: Moment) {
         (self.mode, self.linger) = (allowance.mode, allowance.linger);
         let (limit, withheld) = allowance.units();
