@@ -1,4 +1,4 @@
-//! Moments as nanoseconds since the program started, arithmetic on them, and values by the second.
+//! Moments as nanoseconds on the program's own time line, arithmetic on them, and values by the second.
 //!
 //! What time it is, only `clock.rs` knows. A `Moment` can be made of a number, which keeps tables
 //! of test cases readable. All arithmetic saturates, so no input can make it panic.
@@ -10,7 +10,7 @@ use std::time::Duration;
 pub struct Moment(u64);
 
 impl Moment {
-    /// When the program started.
+    /// Earlier than anything that matters.
     pub const START: Self = Self(0);
     /// Later than any other moment.
     pub const NEVER: Self = Self(u64::MAX);
@@ -30,7 +30,7 @@ impl Moment {
         self.0
     }
 
-    /// Whole seconds since the start.
+    /// Its whole second.
     #[must_use]
     pub const fn second(self) -> u64 {
         self.0 / 1_000_000_000

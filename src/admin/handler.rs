@@ -25,7 +25,7 @@ use crate::clock::Clock;
 use crate::gateway::Drain;
 use crate::problem::schema;
 use crate::telemetry::Metrics;
-use crate::time::{Moment, seconds_up};
+use crate::time::seconds_up;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReleaseResult {
@@ -240,7 +240,7 @@ impl Handler {
     fn status(&self) -> AdminResponse {
         let state = self.state.load();
         let program = ProgramStatus {
-            uptime: state.clock.now().since(Moment::START),
+            uptime: state.clock.uptime(),
             ready: !state.drain.is_announced(),
             draining: state.drain.is_draining(),
         };

@@ -37,6 +37,8 @@ pub(super) struct AccountState {
     /// The scopes by number; requests of older configurations are completed by it.
     pub(super) layout: Arc<ScopeLayout>,
     pub(super) configuration: u32,
+    /// The shortest window that is recorded, if any is.
+    pub(super) recorded_from: Option<Duration>,
     /// The id of the latest hold.
     pub(super) holds: u64,
     /// How many responses have closed a scope; each is a numbered order.
@@ -79,6 +81,7 @@ impl AccountState {
             queue: Queue::default(),
             queue_max,
             configuration: layout.version,
+            recorded_from: None,
             layout,
             holds: u64::from(number) << HOLD_BITS,
             orders: 0,

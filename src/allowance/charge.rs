@@ -49,6 +49,10 @@ impl CostClass {
     /// Every call counts as one.
     pub const CALLS: Self = Self(0);
 
+    pub(super) const fn number(self) -> u8 {
+        self.0
+    }
+
     /// `None` beyond the last class.
     #[must_use]
     pub fn new(number: u8) -> Option<Self> {

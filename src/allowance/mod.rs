@@ -15,12 +15,15 @@ mod charge;
 mod concurrency_limit;
 mod header_accounts;
 mod hold;
+mod lease;
 mod ledger;
 mod outage_detector;
 mod pace;
 mod queue;
 mod rank;
+mod record;
 mod reconfigure;
+mod recovered;
 mod refusal;
 mod renewal;
 mod scope;
@@ -33,8 +36,10 @@ mod slot;
 mod slot_request;
 mod slow_start;
 mod stated_limits;
+mod store;
 mod temporary_pace;
 mod unit_limit;
+mod unit_record;
 mod view;
 
 #[cfg(test)]

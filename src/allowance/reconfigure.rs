@@ -34,12 +34,15 @@ impl AccountState {
             if place.since <= before {
                 let scope = &mut self.scopes[number];
                 scope.retired = place.retired.is_some();
-                if !scope.retired {
+                if scope.retired {
+                    scope.end_lease();
+                } else {
                     place.template.apply_to(scope, now);
                 }
                 continue;
             }
             let mut scope = place.template.scope(wall);
+            self.record_from(&mut scope, place, now);
             if let Some(replaced) = place.replaces {
                 scope.take_hold_of(&self.scopes[usize::from(replaced)]);
             }

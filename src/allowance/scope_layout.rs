@@ -19,6 +19,8 @@ use crate::time::Moment;
 /// The scopes of an account.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ScopeLayout {
+    /// What its records are filed under: the name of the accounts, or of their upstream.
+    pub(super) group: Arc<str>,
     pub(super) places: Vec<ScopePlace>,
     /// The number of the configuration.
     pub(super) version: u32,
@@ -109,7 +111,7 @@ impl ScopeTemplate {
         }
     }
 
-    const fn allowance(&self) -> Option<&Allowance> {
+    pub(super) const fn allowance(&self) -> Option<&Allowance> {
         match self {
             Self::Allowance(allowance) => Some(allowance),
             Self::Upstream(..) | Self::SlowStart(_) => None,
@@ -156,7 +158,8 @@ impl ScopeLayout {
         members: &[Member<'_>],
         versions: Versions,
     ) -> Result<Self, ScopesExhausted> {
-        let mut next = Self { version: versions.new, ..self.clone() };
+        let group = members.first().map_or_else(Arc::default, |it| it.upstream.group());
+        let mut next = Self { group, version: versions.new, ..self.clone() };
         next.additions.retain(|addition| versions.oldest < addition.version);
         for Member { upstream, before } in members {
             for place in &mut next.places {

@@ -41,6 +41,18 @@ pub struct UpstreamAllowances {
     pub queue_max: usize,
 }
 
+impl UpstreamAllowances {
+    /// What the records of its accounts are filed under.
+    pub(super) fn group(&self) -> Arc<str> {
+        match &self.account {
+            AccountRule::Named(name) => format!("account {name}").into(),
+            AccountRule::Upstream | AccountRule::Header(_) => {
+                format!("upstream {}", self.name).into()
+            }
+        }
+    }
+}
+
 /// The limit of one client, if it has one of its own.
 #[derive(Clone, Debug)]
 pub struct ClientAllowance {
@@ -130,6 +142,19 @@ impl Allowance {
         };
         let withheld = self.headroom.saturating_add(step);
         (granted.saturating_sub(withheld).max(1), withheld)
+    }
+
+    /// Whether it counts units for so long that a record of them is worth its writing.
+    pub(super) fn is_recorded(&self, shortest: Duration) -> bool {
+        self.grant.length().is_some_and(|length| shortest <= length)
+    }
+
+    /// Which calls it counts, and what of them: what was counted of others says nothing about it.
+    pub(super) fn calls(&self) -> String {
+        let counted = self.counts.iter().map(|matcher| format!("{matcher};"));
+        let exempt = self.exempt.iter().map(|matcher| format!("not {matcher};"));
+        let class = format!("cost {}", self.cost_class.number());
+        counted.chain(exempt).chain([class]).collect()
     }
 
     /// A bucket refills all the time, so there is nothing to spread.

@@ -4,12 +4,14 @@
 //! the vendor states a higher one or has not repeated it for a day, slots used elsewhere at the
 //! reset that was stated with them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::auto_pace::{AutoPace, Usage};
 use super::calendar::WallClock;
 use super::charge::Charge;
 use super::ledger::Ledger;
+use super::lease::Lease;
 use super::pace::{Checkpoint, Pace, Rate};
 use super::settings::Spread;
 use super::view::LedgerKind;
@@ -36,6 +38,8 @@ pub(super) struct UnitLimit {
     learned_until: Option<Moment>,
     used_elsewhere: Option<UsedElsewhere>,
     drift: Option<i64>,
+    /// What is on record of it, if it is recorded.
+    lease: Option<Box<Lease>>,
 }
 
 /// Units that are occupied besides our own, because the vendor states that fewer remain.
@@ -70,6 +74,7 @@ impl UnitLimit {
             learned_until: None,
             used_elsewhere: None,
             drift: None,
+            lease: None,
         }
     }
 
@@ -121,7 +126,12 @@ impl UnitLimit {
 
     /// Whether so many units are free at `now`; if not, when they may be.
     pub(super) fn check_slot(&mut self, now: Moment, units: u32) -> Result<(), Moment> {
-        if units <= self.free(now) { Ok(()) } else { Err(self.free_at(units)) }
+        if self.free(now) < units {
+            return Err(self.free_at(units));
+        }
+        // A record that is written is an event.
+        let covered = self.lease.as_mut().is_none_or(|lease| lease.covers(units));
+        if covered { Ok(()) } else { Err(Moment::NEVER) }
     }
 
     /// When so many units are free, or a statement of the vendor's expires.
@@ -170,6 +180,9 @@ impl UnitLimit {
         if units == 0 {
             return start;
         }
+        if self.lease.as_ref().is_some_and(|lease| lease.has_failed(ahead, units)) {
+            return Moment::NEVER;
+        }
         let (first, last) = (ahead.saturating_add(1), ahead.saturating_add(units));
         let mut paced = self.pace.as_ref().map_or(start, |pace| pace.estimate(start, first));
         if self.spread == Spread::Auto {
@@ -188,14 +201,37 @@ impl UnitLimit {
 
     pub(super) fn occupy(&mut self, units: u32) {
         self.ledger.occupy(units);
+        if let Some(lease) = &mut self.lease {
+            lease.occupy(units);
+        }
     }
 
     pub(super) fn settle(&mut self, at: Moment, charge: Charge) {
         self.ledger.settle(at, charge);
+        if let Some(lease) = &mut self.lease {
+            lease.settle(at, charge);
+        }
     }
 
     pub(super) fn cancel(&mut self, units: u32) {
         self.ledger.cancel(units);
+        if let Some(lease) = &mut self.lease {
+            lease.cancel(units);
+        }
+    }
+
+    /// Records it from now on. What was used before `since` is not on record.
+    pub(super) fn start_lease(&mut self, calls: Arc<str>, since: Moment) {
+        let window = self.ledger.recorded();
+        self.lease = Some(Box::new(Lease::new(self.configured, window, calls, since)));
+    }
+
+    pub(super) fn end_lease(&mut self) {
+        self.lease = None;
+    }
+
+    pub(super) fn lease_mut(&mut self) -> Option<&mut Lease> {
+        self.lease.as_deref_mut()
     }
 
     /// The vendor states a limit for a window of this length. The configured one stays the
@@ -253,6 +289,9 @@ impl UnitLimit {
             self.learned_until = None;
         }
         self.ledger.set_limit(learned.unwrap_or(limit).min(limit));
+        if let Some(lease) = &mut self.lease {
+            lease.set_limit(limit);
+        }
         if changed {
             let even = matches!(spread, Spread::Even { .. });
             let paced = even || self.sixteenths < FULL_PACE;
@@ -268,14 +307,19 @@ impl UnitLimit {
 
     /// Counts units that were used until `at` and had no place here.
     pub(super) fn count_earlier(&mut self, at: Moment, units: u32) {
-        self.ledger.occupy(units);
-        self.ledger.settle(at, Charge { reserved: units, used: units });
+        self.ledger.count_earlier(at, units);
+        if let Some(lease) = &mut self.lease {
+            lease.count_earlier(at, units);
+        }
     }
 
     /// Takes over what was spent and slowed in another one of the same allowance, but not what the
     /// vendor stated.
     pub(super) fn inherit(&mut self, from: &Self, now: Moment) {
         self.ledger.inherit(&from.ledger);
+        if let (Some(own), Some(other)) = (&mut self.lease, &from.lease) {
+            own.inherit(other);
+        }
         self.set_speed(from.sixteenths, now);
         self.auto.inherit(from.auto);
         if let (Some(own), Some(other)) = (&self.pace, &from.pace) {

@@ -65,7 +65,7 @@ impl RunArgs {
 
 /// Runs until stopped. An error at the start is printed to `err`.
 pub fn run(args: &RunArgs, err: &mut dyn Write) -> ExitCode {
-    let clock = Clock::start();
+    let clock = Clock::start_with_past();
     let (request, environment) = (args.request(), Environment::of_process());
     let loaded = match load(&request, &environment) {
         Ok(loaded) => loaded,

@@ -229,6 +229,24 @@ struct Literal {
     folded: Box<str>,
 }
 
+impl std::fmt::Display for Pattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.segments.iter().try_for_each(|segment| match segment {
+            Segment::Literal(literal) => write!(f, "/{}", literal.written),
+            Segment::Any => f.write_str("/*"),
+            Segment::Rest => f.write_str("/**"),
+        })
+    }
+}
+
+impl std::fmt::Display for Matcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let methods = self.methods.iter().flatten().map(Method::as_str).collect::<Vec<_>>();
+        f.write_str(&methods.join(","))?;
+        self.path.iter().try_for_each(|pattern| write!(f, " {pattern}"))
+    }
+}
+
 impl Segment {
     fn may_be(&self, chars: &[PathChar]) -> bool {
         match self {

@@ -81,6 +81,21 @@ impl CalendarLedger {
         }
     }
 
+    /// Counts units that were used until `at`, in every open period that had begun by then.
+    pub(super) fn count_earlier(&mut self, at: Moment, units: u32) {
+        self.open_until(at);
+        let mut end = self.calendar.first(at, self.wall);
+        while end.earliest <= at {
+            let next = self.calendar.following(end, self.wall);
+            if next == end {
+                break;
+            }
+            end = next;
+        }
+        let begun = |period: &&mut OpenPeriod| period.until <= end.date;
+        self.open.iter_mut().filter(begun).for_each(|period| period.units += u64::from(units));
+    }
+
     pub(super) fn cancel(&mut self, units: u32) {
         self.in_flight = self.in_flight.saturating_sub(u64::from(units));
         for period in &mut self.open {

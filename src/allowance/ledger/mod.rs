@@ -122,6 +122,27 @@ impl Ledger {
         each!(self, ledger => ledger.settle(at, charge));
     }
 
+    /// Counts units that were used until `at` and had no place here.
+    pub(super) fn count_earlier(&mut self, at: Moment, units: u32) {
+        match self {
+            // Only in the periods that it can belong to.
+            Self::Calendar(ledger) => ledger.count_earlier(at, units),
+            Self::Rolling(_) | Self::Bucket(_) => {
+                self.occupy(units);
+                self.settle(at, Charge { reserved: units, used: units });
+            }
+        }
+    }
+
+    /// How long after its settlement a unit may still matter. A bucket in debt takes longer to leak
+    /// than a full one.
+    pub(super) fn recorded(&self) -> Duration {
+        match self {
+            Self::Rolling(_) | Self::Calendar(_) => self.length(),
+            Self::Bucket(_) => self.length() * 2,
+        }
+    }
+
     /// No byte of the attempt can have arrived: its units are free at once.
     pub(super) fn cancel(&mut self, units: u32) {
         each!(self, ledger => ledger.cancel(units));

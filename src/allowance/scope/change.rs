@@ -1,11 +1,13 @@
 //! What a changed configuration changes of a scope, and what a new one takes over.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Scope, ScopeState};
 use crate::allowance::attempt_history::Spent;
-use crate::allowance::charge::CostClass;
+use crate::allowance::charge::{CostClass, saturated};
 use crate::allowance::hold::{Hold, ProbeState};
+use crate::allowance::recovered::Start;
 use crate::allowance::settings::Allowance;
 use crate::time::Moment;
 
@@ -42,6 +44,25 @@ impl Scope {
         } else {
             let all = spent.all_ended(unseen_until).ended;
             all.iter().for_each(|(at, _)| units.count_earlier(at.plus(linger), whole));
+        }
+    }
+
+    /// Counts what a former process has used, and records what is used from now on if these are
+    /// the calls that are recorded.
+    pub(in crate::allowance) fn begin_with(&mut self, calls: Option<Arc<str>>, start: &Start) {
+        let ScopeState::Units(units) = &mut self.state else { return };
+        if let Some(calls) = calls {
+            units.start_lease(calls, start.since);
+        }
+        for (at, spent) in &start.spent {
+            units.count_earlier(*at, saturated(*spent));
+        }
+    }
+
+    /// It is no longer recorded.
+    pub(in crate::allowance) fn end_lease(&mut self) {
+        if let ScopeState::Units(units) = &mut self.state {
+            units.end_lease();
         }
     }
 

@@ -16,6 +16,7 @@ use super::charge::{CostClass, Costs, UsedCosts, saturated};
 use super::concurrency_limit::{ConcurrencyLimit, PermitEnd};
 use super::hold::{Hold, ProbeState};
 use super::ledger::Ledger;
+use super::lease::Lease;
 use super::outage_detector::OutageDetector;
 use super::pace::Checkpoint;
 use super::settings::{Allowance, Grant, Mode};
@@ -216,6 +217,15 @@ impl Scope {
             ScopeState::Units(window) => Some(window),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
         }
+    }
+
+    pub(super) fn lease_mut(&mut self) -> Option<&mut Lease> {
+        self.units_mut().and_then(UnitLimit::lease_mut)
+    }
+
+    /// The units that waiting calls take.
+    pub(super) fn units_awaited(&self) -> u64 {
+        self.waiting_units.iter().sum()
     }
 
     /// The length of its window.

@@ -1,0 +1,192 @@
+//! Units of an allowance that are on record as used before they are granted, and what has become of
+//! those that were.
+//!
+//! A process that is killed leaves no word of its last attempts. So the record always says more
+//! than was used: units are set aside in it first, and granted only once it is safely written.
+//! Whatever is set aside and not known to be settled counts as used after a restart.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::charge::Charge;
+use super::unit_record::{AllowanceRecord, SettledUnits, UnitRecord};
+use crate::time::{Moment, nanos};
+
+/// One part in so many of the limit is set aside at a time: as much is lost if the process is
+/// killed, and has to last until the next record is written.
+const BLOCKS: u32 = 100;
+
+/// Settlements are recorded in so many parts of a window: the record of an allowance stays small,
+/// and a restart prolongs a unit's occupation by at most one of them.
+const GRAINS: u64 = 256;
+
+#[derive(Clone, Debug)]
+pub(super) struct Lease {
+    limit: u32,
+    window: u64,
+    /// Which calls it counts.
+    calls: Arc<str>,
+    /// What was used before this is not on record.
+    since: Moment,
+    /// Units of attempts that have not settled.
+    under_way: u64,
+    /// Units that may be granted; negative after attempts that used more than they reserved.
+    left: i64,
+    /// Units that may be granted once the record that is being written is safe.
+    offered: u32,
+    /// Ascending.
+    settled: VecDeque<SettledUnits>,
+    /// Something has changed that is not recorded.
+    changed: bool,
+    /// More units must be set aside soon.
+    due: bool,
+    /// The latest record could not be written.
+    failed: bool,
+}
+
+impl Lease {
+    pub(super) fn new(limit: u32, window: Duration, calls: Arc<str>, since: Moment) -> Self {
+        Self {
+            limit,
+            window: nanos(window).max(1),
+            calls,
+            since,
+            under_way: 0,
+            left: 0,
+            offered: 0,
+            settled: VecDeque::new(),
+            changed: true,
+            due: true,
+            failed: false,
+        }
+    }
+
+    pub(super) const fn set_limit(&mut self, limit: u32) {
+        self.limit = limit;
+    }
+
+    /// Takes over what another one of the same allowance has settled.
+    pub(super) fn inherit(&mut self, from: &Self) {
+        self.settled.clone_from(&from.settled);
+        self.changed = true;
+    }
+
+    /// Whether so many units are set aside. If not, they soon will be.
+    pub(super) fn covers(&mut self, units: u32) -> bool {
+        let covers = i64::from(units) <= self.left;
+        self.due |= !covers;
+        covers
+    }
+
+    /// Whether so many units are not set aside, behind others, and will not be for now because
+    /// records cannot be written.
+    pub(super) fn has_failed(&self, ahead: u32, units: u32) -> bool {
+        self.failed && self.left < i64::from(ahead) + i64::from(units)
+    }
+
+    pub(super) fn occupy(&mut self, units: u32) {
+        self.under_way += u64::from(units);
+        self.left -= i64::from(units);
+        self.due |= self.is_short(0);
+    }
+
+    pub(super) fn settle(&mut self, at: Moment, charge: Charge) {
+        self.under_way = self.under_way.saturating_sub(u64::from(charge.reserved));
+        self.left += i64::from(charge.reserved) - i64::from(charge.used);
+        self.due |= self.left < 0;
+        self.count_earlier(at, charge.used);
+    }
+
+    pub(super) fn cancel(&mut self, units: u32) {
+        self.under_way = self.under_way.saturating_sub(u64::from(units));
+        self.left += i64::from(units);
+    }
+
+    /// Counts units that were used until `at` and were never set aside.
+    pub(super) fn count_earlier(&mut self, at: Moment, units: u32) {
+        self.changed = true;
+        let (units, grain) = (u64::from(units), self.window.div_ceil(GRAINS));
+        let at = at.as_nanos();
+        match self.settled.back_mut() {
+            // Most attempts settle in the same part as the one before.
+            Some(last) if at <= last.at && last.at - at < grain => last.units += units,
+            _ => {
+                let at = at.div_ceil(grain).saturating_mul(grain);
+                let place = self.settled.partition_point(|it| it.at < at);
+                match self.settled.get_mut(place) {
+                    Some(settled) if settled.at == at => settled.units += units,
+                    _ => self.settled.insert(place, SettledUnits { at, units }),
+                }
+            }
+        }
+    }
+
+    /// Whether more units must be set aside soon; asked once for each time that it becomes so.
+    pub(super) const fn take_due(&mut self) -> bool {
+        std::mem::replace(&mut self.due, false)
+    }
+
+    /// Whether a record has to be written, if calls in the queue need `waiting` units.
+    pub(super) fn is_outdated(&self, waiting: u64) -> bool {
+        self.changed || self.is_short(waiting)
+    }
+
+    /// The record to write now; either [`written`](Self::written) or
+    /// [`not_written`](Self::not_written) has to follow.
+    pub(super) fn record(
+        &mut self,
+        name: Arc<str>,
+        waiting: u64,
+        now: Moment,
+    ) -> AllowanceRecord {
+        self.settled.retain(|it| now.as_nanos() < it.at.saturating_add(self.window));
+        let more = if self.is_short(waiting) { self.needed(waiting) - self.left } else { 0 };
+        self.offered = u32::try_from(more).unwrap_or(0);
+        self.changed = false;
+        self.record_with(name, self.left + more, now)
+    }
+
+    /// The record of a process that grants nothing any more.
+    pub(super) fn last_record(&self, name: Arc<str>, now: Moment) -> AllowanceRecord {
+        self.record_with(name, 0, now)
+    }
+
+    fn record_with(&self, name: Arc<str>, set_aside: i64, now: Moment) -> AllowanceRecord {
+        let units = UnitRecord {
+            taken: now,
+            since: self.since,
+            window: Duration::from_nanos(self.window),
+            outstanding: self.under_way + u64::try_from(set_aside).unwrap_or(0),
+            settled: self.settled.iter().copied().collect(),
+        };
+        AllowanceRecord { name, calls: Arc::clone(&self.calls), units }
+    }
+
+    /// How many units should be set aside.
+    fn needed(&self, waiting: u64) -> i64 {
+        let waiting = waiting.min(u64::from(self.limit));
+        i64::from(self.block()).saturating_add_unsigned(waiting).min(i64::from(self.limit))
+    }
+
+    fn is_short(&self, waiting: u64) -> bool {
+        self.left < (self.needed(waiting) + 1) / 2
+    }
+
+    /// The record is safe.
+    pub(super) fn written(&mut self) {
+        self.left += i64::from(self.offered);
+        (self.offered, self.failed) = (0, false);
+    }
+
+    /// Nobody knows whether the record is safe. What it sets aside may count as used after a
+    /// restart, and must not be granted.
+    pub(super) const fn not_written(&mut self) {
+        (self.offered, self.failed, self.changed) = (0, true, true);
+    }
+
+    const fn block(&self) -> u32 {
+        let block = self.limit / BLOCKS;
+        if block == 0 { 1 } else { block }
+    }
+}

@@ -1,0 +1,85 @@
+//! The records of an account: what is set aside and written down before it is granted.
+
+use std::sync::Arc;
+
+use super::account_state::AccountState;
+use super::lease::Lease;
+use super::recovered::{RecordRules, Recovered};
+use super::scope::Scope;
+use super::scope_layout::ScopePlace;
+use super::unit_record::AllowanceRecord;
+use crate::time::Moment;
+
+impl AccountState {
+    /// Counts what is on record of this account, and records its allowances from now on.
+    pub(super) fn begin_with(
+        &mut self,
+        recovered: &Recovered,
+        account: &[AllowanceRecord],
+        rules: RecordRules,
+        now: Moment,
+    ) {
+        self.recorded_from = Some(rules.shortest);
+        for (place, scope) in self.layout.places.iter().zip(&mut self.scopes) {
+            let Some(allowance) = place.template.allowance() else { continue };
+            let start = recovered.start((&self.layout.group, account), allowance, rules, now);
+            let calls = allowance.is_recorded(rules.shortest).then(|| allowance.calls().into());
+            scope.begin_with(calls, &start);
+        }
+    }
+
+    /// Records the scope of an allowance that is new after a reload.
+    pub(super) fn record_from(&self, scope: &mut Scope, place: &ScopePlace, now: Moment) {
+        if let (Some(shortest), Some(allowance)) = (self.recorded_from, place.template.allowance())
+            && allowance.is_recorded(shortest)
+            && let Some(units) = scope.units_mut()
+        {
+            units.start_lease(allowance.calls().into(), now);
+        }
+    }
+
+    /// Whether more units have to be set aside soon; asked once for each time that it becomes so.
+    pub(super) fn take_record_due(&mut self) -> bool {
+        let recorded = self.recorded_from.is_some();
+        recorded && self.leases().fold(false, |due, lease| lease.take_due() | due)
+    }
+
+    /// The record to write now, if anything has changed since the last one or `all` are wanted.
+    /// [`recorded`](Self::recorded) has to follow.
+    pub(super) fn record(&mut self, all: bool, now: Moment) -> Vec<AllowanceRecord> {
+        let outdated = |scope: &mut Scope| {
+            let awaited = scope.units_awaited();
+            scope.lease_mut().is_some_and(|lease| lease.is_outdated(awaited))
+        };
+        if !all && !self.scopes.iter_mut().any(outdated) {
+            return Vec::new();
+        }
+        let leased = self.scopes.iter_mut().filter_map(|scope| {
+            let awaited = scope.units_awaited();
+            let name = Arc::clone(&scope.name);
+            scope.lease_mut().map(|lease| lease.record(name, awaited, now))
+        });
+        leased.collect()
+    }
+
+    /// The record of an account that grants nothing any more.
+    pub(super) fn last_record(&mut self, now: Moment) -> Vec<AllowanceRecord> {
+        let leased = self.scopes.iter_mut().filter_map(|scope| {
+            let name = Arc::clone(&scope.name);
+            scope.lease_mut().map(|lease| lease.last_record(name, now))
+        });
+        leased.collect()
+    }
+
+    fn leases(&mut self) -> impl Iterator<Item = &mut Lease> {
+        self.scopes.iter_mut().filter_map(Scope::lease_mut)
+    }
+
+    /// What has become of the latest record.
+    pub(super) fn recorded(&mut self, written: bool) {
+        self.leases().for_each(|lease| match written {
+            true => lease.written(),
+            false => lease.not_written(),
+        });
+    }
+}
