@@ -21,6 +21,8 @@ use super::scope_layout::ScopeLayout;
 use super::settlement::SettleOutcome;
 use super::slot::Slot;
 use super::slot_request::{GrantedSlot, SlotRequest};
+use super::store::Records;
+use super::unit_record::AllowanceRecord;
 use super::view::{AccountView, TightestAllowance};
 use crate::clock::Clock;
 use crate::time::Moment;
@@ -33,6 +35,8 @@ pub struct Account {
     overflow: Option<Arc<Self>>,
     key: Arc<str>,
     clock: Clock,
+    /// Where its allowances are recorded, if they are.
+    records: Option<Arc<Records>>,
 }
 
 #[derive(Debug)]
@@ -65,14 +69,26 @@ impl LiveState {
 impl Account {
     pub(super) fn new(state: AccountState, key: Arc<str>, clock: Clock) -> Self {
         let live = LiveState { state, wakers: BTreeMap::new() };
-        Self { live: Mutex::new(live), overflow: None, key, clock }
+        Self { live: Mutex::new(live), overflow: None, key, clock, records: None }
+    }
+
+    /// An account whose allowances are recorded, and what is on record of them counts.
+    pub(super) fn recorded_in(
+        records: Arc<Records>,
+        mut state: AccountState,
+        key: Arc<str>,
+        clock: Clock,
+    ) -> Self {
+        records.begin(&mut state, &key, clock.now());
+        Self { records: Some(records), ..Self::new(state, key, clock) }
     }
 
     /// A handle of this account for the calls of one key: it is dropped when they are over.
     pub(super) fn overflow_handle(self: &Arc<Self>) -> Self {
         let unused = AccountState::new(Arc::default(), Vec::new(), 0, 0);
         let overflow = Some(Arc::clone(self));
-        Self { overflow, ..Self::new(unused, Arc::clone(&self.key), self.clock) }
+        let records = self.records.clone();
+        Self { overflow, records, ..Self::new(unused, Arc::clone(&self.key), self.clock) }
     }
 
     /// The value that tells it apart from other accounts of its upstream; empty for the only one.
@@ -87,15 +103,14 @@ impl Account {
         let mut live = self.lock();
         match live.state.admit(request, now) {
             AdmissionDecision::Granted(granted) => {
-                drop(live);
+                self.release(live, Vec::new());
                 Admission::Granted(Slot::new(Arc::clone(self), granted))
             }
             AdmissionDecision::Refused(refusal) => Admission::Refused(refusal),
             AdmissionDecision::Queued(ticket) => {
                 let bottleneck = live.state.bottleneck(&request, now);
                 let wakers = live.dispatch(now);
-                drop(live);
-                wake(wakers);
+                self.release(live, wakers);
                 Admission::Queued(Waiting {
                     timer: Box::pin(self.clock.sleep_until(request.deadline)),
                     account: Arc::clone(self),
@@ -194,8 +209,7 @@ impl Account {
             return value;
         }
         let wakers = live.dispatch(now);
-        drop(live);
-        wake(wakers);
+        self.release(live, wakers);
         value
     }
 
@@ -217,9 +231,46 @@ impl Account {
             wakers = live.wakers_of(dismissed);
         }
         wakers.extend(live.dispatch(now));
-        drop(live);
-        wake(wakers);
+        self.release(live, wakers);
         outcome
+    }
+
+    /// Whether the record of its allowances is out of date.
+    pub(super) fn has_changed(&self) -> bool {
+        self.lock().state.has_changed()
+    }
+
+    /// The record to write now. [`recorded`](Self::recorded) has to follow.
+    pub(super) fn record(&self, now: Moment) -> Vec<AllowanceRecord> {
+        self.lock().state.record(now)
+    }
+
+    /// The record of an account that grants nothing any more.
+    pub(super) fn last_record(&self, now: Moment) -> Vec<AllowanceRecord> {
+        self.lock().state.last_record(now)
+    }
+
+    /// What has become of the latest record. Waiting calls have slots now, or no prospect of any.
+    pub(super) fn recorded(&self, written: bool) {
+        self.settle_with(|state| {
+            state.recorded(written);
+            SettleOutcome { closed: !written, ..SettleOutcome::default() }
+        });
+    }
+
+    /// What its records are filed under.
+    pub(super) fn group(&self) -> Arc<str> {
+        Arc::clone(&self.lock().state.layout.group)
+    }
+
+    /// Gives up the lock, then wakes tasks, and the recorder if it has something to do.
+    fn release(&self, mut live: MutexGuard<'_, LiveState>, wakers: Vec<Waker>) {
+        let due = live.state.take_record_due();
+        drop(live);
+        wakers.into_iter().for_each(Waker::wake);
+        if let Some(records) = self.records.as_ref().filter(|_| due) {
+            records.notify();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, LiveState> {
@@ -228,10 +279,6 @@ impl Account {
         // the vendor, and the state is only counts.
         live.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn wake(wakers: Vec<Waker>) {
-    wakers.into_iter().for_each(Waker::wake);
 }
 
 /// A call in the queue. Dropping it gives up its place; nothing is spent.
@@ -278,8 +325,7 @@ impl Waiting {
             live.wakers.insert(ticket, waker.clone());
             Err(alarm.min(self.request.deadline))
         };
-        drop(live);
-        wake(wakers);
+        self.account.release(live, wakers);
         outcome
     }
 }

@@ -25,6 +25,10 @@ use crate::time::Moment;
 /// operator's release by id may open another account's hold too, and nothing else is affected.
 const HOLD_BITS: u32 = 20;
 
+/// What a client is told to wait where records cannot be written: until then an operator or the
+/// next attempt may have helped.
+const UNRECORDED_WAIT: Duration = Duration::from_secs(5);
+
 /// Remaining shares are compared in millionths: whole numbers, and finer than one slot of any
 /// allowance whose slots are tracked one by one.
 const WHOLE_SHARE: u64 = 1_000_000;
@@ -153,7 +157,8 @@ impl AccountState {
 
     /// Why a call is refused that has no slot within its patience.
     pub(super) fn refusal(&mut self, request: &SlotRequest, now: Moment) -> Refusal {
-        let retry_after = now.until(self.estimate(request, now));
+        let start = self.estimate(request, now);
+        let retry_after = if start == Moment::NEVER { UNRECORDED_WAIT } else { now.until(start) };
         let reason = match self.longest_hold(request.scopes) {
             Some(Hold { cause, failed_probes, .. }) => RefusalReason::Held { cause, failed_probes },
             None => RefusalReason::Exhausted { bottleneck: self.bottleneck(request, now) },
@@ -175,6 +180,8 @@ impl AccountState {
         let scope = &mut self.scopes[number];
         let kind = if let Some(hold) = &scope.hold {
             BottleneckKind::Hold(hold.cause)
+        } else if scope.cannot_be_recorded(request.costs) {
+            BottleneckKind::Record
         } else if scope.is_enforced_allowance() && scope.window().is_none() {
             BottleneckKind::Concurrency
         } else if scope.slow_start_mut().is_some() || scope.check_slot(now, request.costs).is_ok() {

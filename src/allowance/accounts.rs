@@ -20,6 +20,7 @@ use super::renewal::{groups, predecessors};
 use super::scope_layout::{Member, ScopeLayout, ScopesExhausted, UpstreamNeeds, Versions};
 use super::settings::{AccountRule, Allowance, ClientAllowance, Grant, Mode, UpstreamAllowances};
 use super::slot_request::{Scheduling, SlotRequest};
+use super::store::{Records, StartKind};
 use super::view::AccountView;
 use crate::clock::Clock;
 use crate::routing::method::CallMethod;
@@ -61,25 +62,44 @@ struct UpstreamAccounts {
 struct AccountFactory {
     opened: AtomicU32,
     clock: Clock,
+    records: Option<Arc<Records>>,
     /// What the wall clock was last seen to show.
     wall: Mutex<WallClock>,
 }
 
 impl AccountFactory {
-    fn new(clock: Clock) -> Self {
-        Self { opened: AtomicU32::new(0), clock, wall: Mutex::new(wall_clock(clock)) }
+    fn new(clock: Clock, records: Option<Arc<Records>>) -> Self {
+        Self { opened: AtomicU32::new(0), clock, records, wall: Mutex::new(wall_clock(clock)) }
     }
 
     fn wall(&self) -> WallClock {
         *self.wall.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self, layout: Arc<ScopeLayout>, queue_max: usize, key: Arc<str>) -> Arc<Account> {
+    /// An account of the vendor's, which is recorded, or one with a client's own limit.
+    fn open(
+        &self,
+        by: CountedBy,
+        layout: Arc<ScopeLayout>,
+        queue_max: usize,
+        key: Arc<str>,
+    ) -> Arc<Account> {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let scopes = layout.scopes(self.wall());
         let state = AccountState::new(layout, scopes, queue_max, number);
-        Arc::new(Account::new(state, key, self.clock))
+        Arc::new(match self.records.as_ref().filter(|_| by == CountedBy::Vendor) {
+            Some(records) => Account::recorded_in(Arc::clone(records), state, key, self.clock),
+            None => Account::new(state, key, self.clock),
+        })
     }
+}
+
+/// Who grants what an account counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CountedBy {
+    Vendor,
+    /// It is the limit that we impose on a client.
+    Us,
 }
 
 /// The accounts that upstreams share, as a configuration changes them.
@@ -105,11 +125,26 @@ impl Accounts {
         accounts_max: usize,
         clock: Clock,
     ) -> Self {
+        Self::with_records(upstreams, clients, accounts_max, clock, None)
+    }
+
+    /// The same; what the vendor counts is recorded, and what is on record of it counts.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new).
+    #[must_use]
+    pub fn with_records(
+        upstreams: &[UpstreamAllowances],
+        clients: &[ClientAllowance],
+        accounts_max: usize,
+        clock: Clock,
+        records: Option<Arc<Records>>,
+    ) -> Self {
         let none = Self {
             upstreams: Vec::new(),
             clients: Vec::new(),
             capacity: Arc::new(AccountCapacity::new(accounts_max)),
-            factory: Arc::new(AccountFactory::new(clock)),
+            factory: Arc::new(AccountFactory::new(clock, records)),
             version: 0,
             in_use: Arc::default(),
             older: Vec::new(),
@@ -141,8 +176,8 @@ impl Accounts {
         let limited: Vec<_> = self.clients.iter().flatten().collect();
         let client_groups = plan(&limits, &limited, versions)?;
         self.capacity.set_max(accounts_max);
-        let upstreams = self.apply(upstreams, upstream_groups);
-        let mut limits = self.apply(&limits, client_groups).into_iter();
+        let upstreams = self.apply(CountedBy::Vendor, upstreams, upstream_groups);
+        let mut limits = self.apply(CountedBy::Us, &limits, client_groups).into_iter();
         let clients = clients.iter().map(|it| it.limit.as_ref().and_then(|_| limits.next()));
         Ok(Self {
             upstreams,
@@ -158,13 +193,23 @@ impl Accounts {
     /// Puts the planned layouts into force, and opens the accounts that are new.
     fn apply(
         &self,
+        by: CountedBy,
         rules: &[UpstreamAllowances],
         groups: Vec<AccountGroup>,
     ) -> Vec<UpstreamAccounts> {
         let mut opened: Vec<Option<UpstreamAccounts>> = rules.iter().map(|_| None).collect();
         for AccountGroup { members, accounts, layout, earlier } in groups {
             let first = &rules[members[0]];
-            let (sole, by_header) = accounts.unwrap_or_else(|| self.open_group(first, &layout));
+            if let Some(records) = self.factory.records.as_ref().filter(|_| by == CountedBy::Vendor)
+            {
+                let all: Vec<_> = members.iter().flat_map(|it| &rules[*it].allowances).collect();
+                let start = match self.version {
+                    0 => StartKind::Process,
+                    _ => StartKind::Reload(self.factory.clock.now()),
+                };
+                records.enter(&layout.group, &all, start);
+            }
+            let (sole, by_header) = accounts.unwrap_or_else(|| self.open_group(by, first, &layout));
             let wall = self.factory.wall();
             sole.reconfigure(&layout, first.queue_max, wall);
             sole.count_elsewhere(&earlier);
@@ -186,10 +231,12 @@ impl Accounts {
 
     fn open_group(
         &self,
+        by: CountedBy,
         rules: &UpstreamAllowances,
         layout: &Arc<ScopeLayout>,
     ) -> (Arc<Account>, Option<Arc<HeaderAccounts>>) {
-        let open = |key: &str| self.factory.open(Arc::clone(layout), rules.queue_max, key.into());
+        let open =
+            |key: &str| self.factory.open(by, Arc::clone(layout), rules.queue_max, key.into());
         let by_header = match &rules.account {
             AccountRule::Named(_) | AccountRule::Upstream => None,
             AccountRule::Header(header) => Some(Arc::new(HeaderAccounts::new(
@@ -277,6 +324,11 @@ impl Accounts {
         self.all().iter().for_each(|(_, account)| account.set_wall_clock(wall));
     }
 
+    /// The accounts whose allowances are recorded.
+    pub(super) fn recorded(&self) -> Vec<Arc<Account>> {
+        self.all().into_iter().map(|(_, account)| account).collect()
+    }
+
     /// Every upstream's accounts with the numbers of the upstreams that use them.
     fn all(&self) -> Vec<(Vec<usize>, Arc<Account>)> {
         let mut all: Vec<(Vec<usize>, Arc<Account>)> = Vec::new();
@@ -298,7 +350,9 @@ impl Accounts {
             let tables = self.upstreams.iter().filter_map(|upstream| upstream.by_header.as_ref());
             self.capacity.release(tables.map(|table| table.sweep(now)).sum());
         }
-        table.open(key, now, |layout, queue_max, key| self.factory.open(layout, queue_max, key))
+        table.open(key, now, |layout, queue_max, key| {
+            self.factory.open(CountedBy::Vendor, layout, queue_max, key)
+        })
     }
 }
 

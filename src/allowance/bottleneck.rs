@@ -27,17 +27,20 @@ pub enum BottleneckKind {
     Client,
     /// The queue is full.
     Queue,
+    /// What is used of an allowance cannot be recorded.
+    Record,
 }
 
 impl BottleneckKind {
     /// One of each kind that has a label of its own in metrics: holds share one.
-    pub const LABELLED: [Self; 6] = [
+    pub const LABELLED: [Self; 7] = [
         Self::Allowance,
         Self::Pace,
         Self::Concurrency,
         Self::Hold(HoldCause::Throttle),
         Self::Client,
         Self::Queue,
+        Self::Record,
     ];
 
     /// Its place in [`Self::LABELLED`].
@@ -50,6 +53,7 @@ impl BottleneckKind {
             Self::Hold(_) => 3,
             Self::Client => 4,
             Self::Queue => 5,
+            Self::Record => 6,
         }
     }
 
@@ -63,6 +67,7 @@ impl BottleneckKind {
             Self::Hold(_) => "hold",
             Self::Client => "client_limit",
             Self::Queue => "queue",
+            Self::Record => "record",
         }
     }
 }
@@ -79,6 +84,7 @@ impl fmt::Display for Bottleneck {
             BottleneckKind::Hold(HoldCause::Pause) => "pause of",
             BottleneckKind::Client => "limit of client",
             BottleneckKind::Queue => "queue of",
+            BottleneckKind::Record => "record of",
         };
         write!(f, "{kind} {}", self.name)
     }

@@ -134,12 +134,7 @@ impl Lease {
 
     /// The record to write now; either [`written`](Self::written) or
     /// [`not_written`](Self::not_written) has to follow.
-    pub(super) fn record(
-        &mut self,
-        name: Arc<str>,
-        waiting: u64,
-        now: Moment,
-    ) -> AllowanceRecord {
+    pub(super) fn record(&mut self, name: Arc<str>, waiting: u64, now: Moment) -> AllowanceRecord {
         self.settled.retain(|it| now.as_nanos() < it.at.saturating_add(self.window));
         let more = if self.is_short(waiting) { self.needed(waiting) - self.left } else { 0 };
         self.offered = u32::try_from(more).unwrap_or(0);
@@ -188,5 +183,91 @@ impl Lease {
     const fn block(&self) -> u32 {
         let block = self.limit / BLOCKS;
         if block == 0 { 1 } else { block }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn at(second: u64) -> Moment {
+        Moment::from_millis(second * 1_000)
+    }
+
+    fn lease(limit: u32) -> Lease {
+        Lease::new(limit, MINUTE, "".into(), Moment::START)
+    }
+
+    fn outstanding(lease: &mut Lease, waiting: u64, now: Moment) -> u64 {
+        lease.record("a".into(), waiting, now).units.outstanding
+    }
+
+    #[test]
+    fn nothing_is_granted_before_it_is_on_record() {
+        let mut lease = lease(1_000);
+        assert!(!lease.covers(1));
+        assert!(lease.take_due() && !lease.take_due());
+        assert_eq!(outstanding(&mut lease, 0, at(0)), 10, "one part in a hundred");
+        assert!(!lease.covers(1), "it is not safe yet");
+        lease.written();
+        assert!(lease.covers(10) && !lease.covers(11));
+        lease.not_written();
+        assert!(lease.covers(10), "what is on record stays usable");
+        assert!(lease.has_failed(5, 6) && !lease.has_failed(5, 5));
+    }
+
+    #[test]
+    fn more_is_set_aside_when_half_is_left_and_for_all_that_wait() {
+        let mut lease = lease(1_000);
+        outstanding(&mut lease, 0, at(0));
+        lease.written();
+        lease.take_due();
+        for _ in 0..5 {
+            lease.occupy(1);
+        }
+        assert!(!lease.take_due() && !lease.is_outdated(0));
+        lease.occupy(1);
+        assert!(lease.take_due() && lease.is_outdated(0));
+        assert_eq!(outstanding(&mut lease, 0, at(1)), 6 + 10);
+        lease.written();
+        assert!(lease.is_outdated(50), "calls wait for more than is set aside");
+        assert_eq!(outstanding(&mut lease, 50, at(1)), 6 + 60);
+        lease.written();
+        assert_eq!(outstanding(&mut lease, 5_000_000, at(1)), 6 + 1_000, "never more than all");
+    }
+
+    #[test]
+    fn a_record_names_what_was_used_and_what_may_still_be() {
+        let mut lease = lease(1_000);
+        outstanding(&mut lease, 0, at(0));
+        lease.written();
+        lease.occupy(3);
+        lease.occupy(4);
+        lease.settle(at(10), Charge { reserved: 3, used: 1 });
+        lease.cancel(4);
+        let record = lease.record("a".into(), 0, at(10));
+        assert_eq!(record.units.outstanding, 9, "10 set aside, 1 used");
+        let settled = &record.units.settled[..];
+        assert_eq!(settled.iter().map(|it| it.units).sum::<u64>(), 1);
+        let grain = 60_000_000_000_u64.div_ceil(GRAINS);
+        assert!((10_000_000_000..10_000_000_000 + grain).contains(&settled[0].at));
+        assert_eq!(lease.last_record("a".into(), at(10)).units.outstanding, 0);
+        assert!(lease.record("a".into(), 0, at(71)).units.settled.is_empty());
+    }
+
+    #[test]
+    fn an_attempt_that_used_more_than_it_reserved_is_a_debt_that_is_recorded_soon() {
+        let mut lease = lease(100);
+        outstanding(&mut lease, 0, at(0));
+        lease.written();
+        lease.occupy(1);
+        lease.take_due();
+        lease.settle(at(1), Charge { reserved: 1, used: 6 });
+        assert!(lease.take_due() && !lease.covers(1));
+        assert_eq!(outstanding(&mut lease, 0, at(1)), 1);
+        lease.written();
+        assert!(lease.covers(1) && !lease.covers(2));
     }
 }

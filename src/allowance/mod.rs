@@ -2,7 +2,8 @@
 //!
 //! A call asks an [`Account`] for a [`Slot`] of every scope it needs, waits if it has to, and
 //! settles the slot with what happened to the attempt. The files `account`, `accounts`,
-//! `header_accounts` and `slot` are live (locks, timers, tasks); all others only decide.
+//! `header_accounts`, `slot` and `store` are live (locks, timers, tasks, files); all others only
+//! decide.
 
 mod account;
 mod account_state;
@@ -21,8 +22,8 @@ mod outage_detector;
 mod pace;
 mod queue;
 mod rank;
-mod record;
 mod reconfigure;
+mod record;
 mod recovered;
 mod refusal;
 mod renewal;
@@ -55,10 +56,11 @@ pub use outage_detector::BlindFailure;
 pub use refusal::{Refusal, RefusalReason};
 pub use scope_layout::ScopesExhausted;
 pub use settings::{
-    AccountRule, Allowance, ClientAllowance, Grant, Mode, Refill, SCOPES_MAX, Settles, Spread,
-    UpstreamAllowances, scopes_of,
+    AccountRule, Allowance, ClientAllowance, FirstStart, Grant, Mode, Refill, SCOPES_MAX, Settles,
+    Spread, StateSettings, UpstreamAllowances, scopes_of,
 };
 pub use settlement::{AttemptEnd, HoldChange, HoldChangeKind, SettleOutcome, Settlement};
 pub use slot::{ConcurrencyPermit, Slot};
 pub use slot_request::{ProbeFitness, Scheduling, SlotRequest};
+pub use store::{RecordError, Recorder, Records, StateError};
 pub use view::{AccountView, HoldView, LedgerKind, ScopeKind, ScopeView, TightestAllowance};

@@ -44,16 +44,17 @@ impl AccountState {
         recorded && self.leases().fold(false, |due, lease| lease.take_due() | due)
     }
 
-    /// The record to write now, if anything has changed since the last one or `all` are wanted.
-    /// [`recorded`](Self::recorded) has to follow.
-    pub(super) fn record(&mut self, all: bool, now: Moment) -> Vec<AllowanceRecord> {
+    /// Whether the latest record is out of date.
+    pub(super) fn has_changed(&mut self) -> bool {
         let outdated = |scope: &mut Scope| {
             let awaited = scope.units_awaited();
             scope.lease_mut().is_some_and(|lease| lease.is_outdated(awaited))
         };
-        if !all && !self.scopes.iter_mut().any(outdated) {
-            return Vec::new();
-        }
+        self.scopes.iter_mut().any(outdated)
+    }
+
+    /// The record to write now. [`recorded`](Self::recorded) has to follow.
+    pub(super) fn record(&mut self, now: Moment) -> Vec<AllowanceRecord> {
         let leased = self.scopes.iter_mut().filter_map(|scope| {
             let awaited = scope.units_awaited();
             let name = Arc::clone(&scope.name);

@@ -1,11 +1,10 @@
 //! What is on record of a former process, and from what an account starts that is opened.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::settings::Allowance;
+use super::settings::{Allowance, FirstStart, UpstreamAllowances};
 use super::unit_record::{AllowanceRecord, UnitRecord};
 use crate::time::Moment;
 
@@ -15,13 +14,6 @@ const ASSUMED_SPENT_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// How long after the end of a process the vendor may still count its last attempts.
 const LINGER: Duration = Duration::from_secs(1);
-
-/// From what an allowance starts of which nothing is on record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FirstStart {
-    Spent,
-    Unused,
-}
 
 /// An allowance of a group of accounts, and since when it is on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,50 +60,52 @@ pub(super) struct RecordRules {
     pub(super) began: Moment,
 }
 
+impl RecordRules {
+    /// When attempts of the former process have reached the vendor, or never will.
+    pub(super) fn over(&self) -> Moment {
+        self.began.plus(LINGER)
+    }
+}
+
 impl Recovered {
-    /// The long windows of which nothing is on record.
-    pub(super) fn unknown<'a>(
-        &self,
-        group: &str,
-        allowances: impl IntoIterator<Item = &'a Allowance>,
-    ) -> Vec<UnknownPast> {
-        let known = self.groups.get(group);
+    /// The long windows of an upstream of which nothing is on record.
+    pub(super) fn unknown(&self, upstream: &UpstreamAllowances) -> Vec<UnknownPast> {
+        let known = self.groups.get(&upstream.group());
         let is_known = |name: &str| known.iter().any(|all| all.iter().any(|it| *it.name == *name));
-        let windows =
-            allowances.into_iter().filter_map(|it| it.grant.length().map(|window| (it, window)));
-        let unknown = windows.filter(|(allowance, window)| {
-            ASSUMED_SPENT_MAX < *window && !is_known(&allowance.name) && !self.damaged
+        let unknown = upstream.allowances.iter().filter_map(|allowance| {
+            let window = allowance.grant.length().filter(|it| ASSUMED_SPENT_MAX < *it)?;
+            let unknown = !is_known(&allowance.name) && !self.damaged;
+            unknown.then(|| UnknownPast { allowance: Arc::clone(&allowance.name), window })
         });
-        let named = |(allowance, window): (&Allowance, Duration)| UnknownPast {
-            allowance: Arc::clone(&allowance.name),
-            window,
-        };
-        unknown.map(named).collect()
+        unknown.collect()
     }
 
     /// Records the allowances of a group from now on, as far as they are not on record already.
-    pub(super) fn enter<'a>(
+    /// Returns those of whose past nothing is known.
+    pub(super) fn enter(
         &mut self,
         group: &Arc<str>,
-        allowances: impl IntoIterator<Item = &'a Allowance>,
+        allowances: &[&Allowance],
         rules: RecordRules,
-        now: Moment,
-    ) {
+    ) -> Vec<UnknownPast> {
         let known = self.groups.remove(group).unwrap_or_default();
-        let recorded = allowances.into_iter().filter(|it| it.is_recorded(rules.shortest));
-        let entries = recorded.map(|allowance| {
-            let calls: Arc<str> = allowance.calls().into();
+        let (mut entries, mut unknown) = (Vec::new(), Vec::new());
+        for allowance in allowances.iter().filter(|it| it.is_recorded(rules.shortest)) {
+            let (name, calls) = (Arc::clone(&allowance.name), Arc::from(allowance.calls()));
             let before = known.iter().find(|it| it.name == allowance.name);
             let since = match before {
                 Some(before) if before.calls == calls && !self.damaged => before.since,
                 None if rules.first_start == Some(FirstStart::Unused) => Moment::START,
-                // The vendor may still count the last attempts.
-                Some(_) | None => now.plus(LINGER),
+                Some(_) | None => {
+                    let window = allowance.grant.length().unwrap_or_default();
+                    unknown.push(UnknownPast { allowance: Arc::clone(&name), window });
+                    rules.over()
+                }
             };
-            RecordedAllowance { name: Arc::clone(&allowance.name), calls, since }
-        });
-        let entries = entries.collect();
+            entries.push(RecordedAllowance { name, calls, since });
+        }
         self.groups.insert(Arc::clone(group), entries);
+        unknown
     }
 
     /// What an allowance of an account that is opened starts from.
@@ -130,11 +124,13 @@ impl Recovered {
             since.next().unwrap_or(now)
         } else {
             // Nothing is written of it; but after an orderly end nothing can be under way.
-            self.stopped.filter(|_| !self.damaged).unwrap_or_else(|| rules.began.plus(LINGER))
+            self.stopped.filter(|_| !self.damaged).unwrap_or(rules.over())
         };
         let known = account.iter().find(|it| it.name == allowance.name && *it.calls == *calls);
         let record = match known {
-            Some(known) => UnitRecord { since: known.units.since.max(since), ..known.units.clone() },
+            Some(known) => {
+                UnitRecord { since: known.units.since.max(since), ..known.units.clone() }
+            }
             None => UnitRecord {
                 taken: rules.began,
                 since,
@@ -144,7 +140,7 @@ impl Recovered {
             },
         };
         let limit = (allowance.units().0, window);
-        Start { since, spent: record.spent(limit, rules.began.plus(LINGER), now) }
+        Start { since, spent: record.spent(limit, rules.over(), now) }
     }
 }
 
@@ -155,10 +151,4 @@ pub(super) struct Start {
     pub(super) since: Moment,
     /// Units used, and until when.
     pub(super) spent: Vec<(Moment, u64)>,
-}
-
-impl fmt::Display for UnknownPast {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "`{}`", self.allowance)
-    }
 }

@@ -1,6 +1,7 @@
 //! Settings of allowances and of the accounts they belong to.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,23 @@ pub fn scopes_of<'a>(upstreams: impl IntoIterator<Item = &'a [Allowance]>) -> us
         names.extend(allowances.iter().map(|allowance| &*allowance.name));
     }
     count + names.len()
+}
+
+/// From what an allowance starts of which nothing is on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirstStart {
+    Spent,
+    Unused,
+}
+
+/// Where allowances are recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateSettings {
+    pub dir: PathBuf,
+    /// `None`: only windows that are waited out soon may begin without a record.
+    pub first_start: Option<FirstStart>,
+    /// Shorter windows are not recorded.
+    pub shortest: Duration,
 }
 
 /// The settings of one upstream that concern its account.
@@ -145,7 +163,8 @@ impl Allowance {
     }
 
     /// Whether it counts units for so long that a record of them is worth its writing.
-    pub(super) fn is_recorded(&self, shortest: Duration) -> bool {
+    #[must_use]
+    pub fn is_recorded(&self, shortest: Duration) -> bool {
         self.grant.length().is_some_and(|length| shortest <= length)
     }
 

@@ -54,4 +54,11 @@ impl UnitRecord {
         let outstanding = Some((over, self.outstanding)).filter(|it| 0 < it.1 && counts(&it.0));
         unknown.into_iter().chain(settled).chain(outstanding).collect()
     }
+
+    /// Whether units that it holds may still count.
+    pub(super) fn matters(&self, over: Moment, now: Moment) -> bool {
+        let counts = |at: Moment| now < at.plus(self.window);
+        let settled = self.settled.iter().any(|it| counts(Moment::from_nanos(it.at)));
+        settled || 0 < self.outstanding && counts(over)
+    }
 }

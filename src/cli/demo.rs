@@ -87,7 +87,7 @@ impl Demo {
         let environment = Environment::of([]);
         let loaded = load(&request, &environment).map_err(DemoError::Config)?;
         let source = Source { request, environment, level: None };
-        let gateway = RunningGateway::start(loaded, source, Clock::start()).await?;
+        let gateway = RunningGateway::start(loaded, source, Clock::start(), None).await?;
         (settings.gateway, settings.admin) = (gateway.address(), gateway.admin_address());
         Ok(Self { settings, droplink, wordbee, gateway })
     }

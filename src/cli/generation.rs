@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::admin::{AdminState, ReleaseResult};
-use crate::allowance::{Accounts, ScopesExhausted};
+use crate::allowance::{Accounts, Records, ScopesExhausted};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::gateway::{self, CurrentGateway, Drain, Gateway, RequestBody, Shared};
@@ -23,11 +23,16 @@ pub(super) struct Generation {
 }
 
 impl Generation {
-    pub(super) fn new(settings: Settings, clock: Clock, drain: &Drain) -> Self {
+    pub(super) fn new(
+        settings: Settings,
+        clock: Clock,
+        drain: &Drain,
+        records: Option<Arc<Records>>,
+    ) -> Self {
         let Settings { server, gateway, upstreams, telemetry, .. } = settings;
         let (labels, clients) = (labels(&gateway, &upstreams), client_names(&gateway));
         Self {
-            shared: Shared::new(Arc::new(gateway), telemetry.access, drain.clone(), clock),
+            shared: Shared::new(Arc::new(gateway), telemetry.access, drain.clone(), clock, records),
             metrics: Arc::new(Metrics::new(labels, clients, server.workers)),
             connections: upstream::Shared::new(&upstreams),
             upstreams,

@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use super::generation::{Generation, WorkerGateway};
 use super::watch::Watch;
 use crate::admin::{AdminState, ReloadError};
+use crate::allowance::{Accounts, StateSettings};
 use crate::clock::Clock;
 use crate::config::{Environment, LoadRequest, Loaded, Settings, load};
 use crate::telemetry::{Format, LevelHandle};
@@ -38,6 +39,7 @@ pub(super) struct Fixed {
     pub(super) server: server::Settings,
     pub(super) admin: admin::Settings,
     pub(super) format: Format,
+    pub(super) state: Option<StateSettings>,
 }
 
 /// What a program under way is made of, for its reloads.
@@ -68,6 +70,12 @@ impl Reloader {
     /// Whether a file of the configuration has changed and has been left alone since.
     pub(super) fn has_changed(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).watch.has_changed()
+    }
+
+    /// The accounts that are in force.
+    pub(super) fn accounts(&self) -> Arc<Accounts> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(state.generation.accounts())
     }
 
     /// Tells the accounts when the wall clock was set, if any of them counts by the calendar.
@@ -166,6 +174,7 @@ impl Fixed {
             ("listen.connections.streams", here.streams_max != there.streams_max),
             ("admin.address", self.admin.address != settings.admin.address),
             ("telemetry.log.format", self.format != settings.telemetry.format),
+            ("state", self.state != settings.state),
             ("shutdown.delay", stop.delay != later.delay),
             ("shutdown.grace", stop.grace != later.grace),
         ];

@@ -14,6 +14,8 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::files;
 use super::generation::{Generation, WorkerGateway};
@@ -21,9 +23,10 @@ use super::reload::{Fixed, Reloader, Running, Source};
 use super::source::{ConfigSource, EXIT_CONFIG, report};
 use super::watch::Watch;
 use crate::admin::{AdminListener, AdminState};
+use crate::allowance::Recorder;
 use crate::clock::Clock;
 use crate::config::{Environment, Flags, LoadRequest, Loaded, load};
-use crate::gateway::{CurrentGateway, Drain};
+use crate::gateway::{self, CurrentGateway, Drain};
 use crate::server::{
     self, Listeners, ShutdownOutcome, StopRequests, StopSignals, WorkerConfig, Workers,
 };
@@ -75,8 +78,19 @@ pub fn run(args: &RunArgs, err: &mut dyn Write) -> ExitCode {
         Ok(log) => log,
         Err(error) => return report_error(err, &error, ExitCode::from(EXIT_CONFIG)),
     };
+    let recorder = match loaded.settings.state.as_ref() {
+        Some(state) => {
+            let upstreams = gateway::upstream_rules(&loaded.settings.gateway);
+            match Recorder::open(state, &upstreams, clock) {
+                Ok(recorder) => Some(recorder),
+                Err(error) => return report_error(err, &error, ExitCode::from(EXIT_CONFIG)),
+            }
+        }
+        None => None,
+    };
     let source = Source { request, environment, level: Some(log.level()) };
-    let serve = |runtime: tokio::runtime::Runtime| runtime.block_on(serve(loaded, source, clock));
+    let serve =
+        |runtime: tokio::runtime::Runtime| runtime.block_on(serve(loaded, source, clock, recorder));
     let ended = control_runtime().and_then(serve);
     match ended {
         Ok(ShutdownOutcome::Drained) => ExitCode::SUCCESS,
@@ -99,7 +113,12 @@ pub(super) fn control_runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-async fn serve(loaded: Loaded, source: Source, clock: Clock) -> io::Result<ShutdownOutcome> {
+async fn serve(
+    loaded: Loaded,
+    source: Source,
+    clock: Clock,
+    recorder: Option<Recorder>,
+) -> io::Result<ShutdownOutcome> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "evenkeel starts");
     for line in loaded.settings.summary() {
         tracing::info!("upstream {line}");
@@ -112,7 +131,7 @@ async fn serve(loaded: Loaded, source: Source, clock: Clock) -> io::Result<Shutd
     }
     let mut signals = StopSignals::listen()?;
     let hangup = signal(SignalKind::hangup())?;
-    let mut running = RunningGateway::start(loaded, source, clock).await?;
+    let mut running = RunningGateway::start(loaded, source, clock, recorder).await?;
     running.ready().await;
     tokio::spawn(reload_when_due(Arc::clone(&running.reloader), hangup, clock));
     let (address, admin) = (running.address(), running.admin_address());
@@ -149,6 +168,13 @@ pub(super) struct RunningGateway {
     admin_address: SocketAddr,
     config: WorkerConfig,
     reloader: Arc<Reloader>,
+    recording: Option<Recording>,
+}
+
+/// The task that writes records, and what stops it.
+struct Recording {
+    task: JoinHandle<Recorder>,
+    stop: oneshot::Sender<()>,
 }
 
 /// How often the wall clock is looked at where calendar periods are counted. Between two looks it
@@ -157,7 +183,12 @@ const WALL_CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl RunningGateway {
     /// Binds all listeners and starts the workers; to be called on the control thread's runtime.
-    pub(super) async fn start(loaded: Loaded, source: Source, clock: Clock) -> io::Result<Self> {
+    pub(super) async fn start(
+        loaded: Loaded,
+        source: Source,
+        clock: Clock,
+        mut recorder: Option<Recorder>,
+    ) -> io::Result<Self> {
         let Loaded { settings, files, .. } = loaded;
         let drain = Drain::new(clock);
         let listeners = Listeners::bind(settings.server.address, settings.server.workers);
@@ -166,8 +197,13 @@ impl RunningGateway {
             server: settings.server.clone(),
             admin: settings.admin.clone(),
             format: settings.telemetry.format,
+            state: settings.state.clone(),
         };
-        let generation = Generation::new(settings, clock, &drain);
+        let records = recorder.as_ref().map(Recorder::records);
+        let generation = Generation::new(settings, clock, &drain, records);
+        if let Some(recorder) = &mut recorder {
+            recorder.begin(generation.accounts()).await.map_err(io::Error::other)?;
+        }
         generation.metrics().reloads().loaded(clock.wall());
         let gateways: Vec<WorkerGateway> = (0..fixed.server.workers)
             .map(|worker| Arc::new(CurrentGateway::new(generation.gateway(worker))))
@@ -195,7 +231,16 @@ impl RunningGateway {
         let reloader = Arc::new(Reloader::new(running, source, clock));
         // It is set only here.
         let _ = reloads.set(Arc::downgrade(&reloader));
-        Ok(Self { workers, admin: Some(admin), address, admin_address, config, reloader })
+        let recording = recorder.map(|recorder| Recording::start(recorder, &reloader));
+        Ok(Self {
+            workers,
+            admin: Some(admin),
+            address,
+            admin_address,
+            config,
+            reloader,
+            recording,
+        })
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -225,6 +270,29 @@ impl RunningGateway {
     pub(super) async fn serve_until(&mut self, stop: &mut impl StopRequests) -> ShutdownOutcome {
         let WorkerConfig { settings, clock, drain } = &self.config;
         let shutdown = settings.shutdown;
-        server::serve_until_stopped(&mut self.workers, stop, shutdown, *clock, drain).await
+        let outcome =
+            server::serve_until_stopped(&mut self.workers, stop, shutdown, *clock, drain).await;
+        if let Some(recording) = self.recording.take() {
+            recording.finish(&self.reloader).await;
+        }
+        outcome
+    }
+}
+
+impl Recording {
+    fn start(recorder: Recorder, reloader: &Arc<Reloader>) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let reloader = Arc::clone(reloader);
+        let task = tokio::spawn(recorder.run(move || reloader.accounts(), stopped));
+        Self { task, stop }
+    }
+
+    async fn finish(self, reloader: &Reloader) {
+        // If the task has ended, it has nobody to tell.
+        let _ = self.stop.send(());
+        match self.task.await {
+            Ok(mut recorder) => recorder.finish(&reloader.accounts()).await,
+            Err(error) => tracing::error!(%error, "the last records are not written"),
+        }
     }
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::provenance::Provenance;
+use crate::allowance::StateSettings;
 use crate::{admin, gateway, server, telemetry, upstream};
 
 /// A valid configuration.
@@ -25,4 +26,6 @@ pub struct Settings {
     /// The connections to the vendors; numbered as the upstreams of the gateway.
     pub upstreams: Vec<upstream::Settings>,
     pub telemetry: telemetry::Settings,
+    /// Where allowances are recorded, if they are.
+    pub state: Option<StateSettings>,
 }

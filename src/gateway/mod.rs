@@ -60,4 +60,4 @@ pub use settings::{
     Inspect, Policies, Redirects, Repeat, Settings, Upstream,
 };
 pub use shape::{error_shape, grpc_type};
-pub use state::{Gateway, Shared};
+pub use state::{Gateway, Shared, upstream_rules};

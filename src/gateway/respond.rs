@@ -335,6 +335,13 @@ fn exhausted_detail(blocked_by: &Bottleneck) -> Option<Cow<'static, str>> {
             );
             return Some(detail.into());
         }
+        BottleneckKind::Record => {
+            let detail = format!(
+                "What is used of `{name}` cannot be recorded, so that nothing more is granted. The \
+                 gateway's log says why."
+            );
+            return Some(detail.into());
+        }
         BottleneckKind::Hold(_) | BottleneckKind::Queue => return None,
     };
     Some(format!("No {limit} `{name}` is free within the time this call may wait.").into())

@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use http::HeaderValue;
 
-use crate::allowance::{Accounts, ClientAllowance, ScopesExhausted, UpstreamAllowances};
+use crate::allowance::{Accounts, ClientAllowance, Records, ScopesExhausted, UpstreamAllowances};
 use crate::clock::Clock;
 use crate::headers::{self, ProtectedHeaders, Via};
 use crate::problem::Redactor;
@@ -43,9 +43,16 @@ pub struct Shared {
 
 impl Shared {
     #[must_use]
-    pub fn new(settings: Arc<Settings>, access: Access, drain: Drain, clock: Clock) -> Self {
+    pub fn new(
+        settings: Arc<Settings>,
+        access: Access,
+        drain: Drain,
+        clock: Clock,
+        records: Option<Arc<Records>>,
+    ) -> Self {
         let (upstreams, clients) = (upstream_rules(&settings), client_rules(&settings));
-        let accounts = Accounts::new(&upstreams, &clients, settings.accounts_max, clock);
+        let max = settings.accounts_max;
+        let accounts = Accounts::with_records(&upstreams, &clients, max, clock, records);
         let [a, b, c, d, ..] = Random::from_entropy().bytes16();
         Self {
             accounts: Arc::new(accounts),
@@ -92,7 +99,9 @@ impl Shared {
     }
 }
 
-fn upstream_rules(settings: &Settings) -> Vec<UpstreamAllowances> {
+/// What the accounts of the upstreams have to keep.
+#[must_use]
+pub fn upstream_rules(settings: &Settings) -> Vec<UpstreamAllowances> {
     let rules = |upstream: &Upstream| UpstreamAllowances {
         name: Arc::clone(&upstream.name),
         url: [&*upstream.origin, &*upstream.base_path].concat().into(),

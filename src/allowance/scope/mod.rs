@@ -15,8 +15,8 @@ use super::calendar::WallClock;
 use super::charge::{CostClass, Costs, UsedCosts, saturated};
 use super::concurrency_limit::{ConcurrencyLimit, PermitEnd};
 use super::hold::{Hold, ProbeState};
-use super::ledger::Ledger;
 use super::lease::Lease;
+use super::ledger::Ledger;
 use super::outage_detector::OutageDetector;
 use super::pace::Checkpoint;
 use super::settings::{Allowance, Grant, Mode};
@@ -217,6 +217,12 @@ impl Scope {
             ScopeState::Units(window) => Some(window),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
         }
+    }
+
+    /// Whether a call has no slot because the allowance cannot be recorded.
+    pub(super) fn cannot_be_recorded(&mut self, costs: Costs) -> bool {
+        let units = self.units(costs);
+        self.lease_mut().is_some_and(|lease| lease.has_failed(0, units))
     }
 
     pub(super) fn lease_mut(&mut self) -> Option<&mut Lease> {

@@ -28,7 +28,7 @@ const GROWTH: u64 = 4;
 
 /// The journal of one state directory, which no other process uses meanwhile.
 #[derive(Debug)]
-pub struct Journal {
+pub(super) struct Journal {
     dir: PathBuf,
     /// `None` until it has been written anew, also after an error.
     file: Option<File>,
@@ -62,10 +62,7 @@ impl Journal {
     ///
     /// # Errors
     /// The directory cannot be used.
-    pub(in crate::allowance) fn open(
-        dir: &Path,
-        clock: Clock,
-    ) -> Result<(Self, Recovered), StateError> {
+    pub(super) fn open(dir: &Path, clock: Clock) -> Result<(Self, Recovered), StateError> {
         let failed = |reason| StateError { dir: dir.to_owned(), reason };
         if !dir.is_dir() {
             let created = fs::DirBuilder::new().mode(0o700).create(dir);
@@ -243,3 +240,177 @@ impl fmt::Display for StateError {
 }
 
 impl std::error::Error for StateError {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::allowance::recovered::{AccountId, RecordedAllowance};
+    use crate::allowance::unit_record::{AllowanceRecord, SettledUnits, UnitRecord};
+
+    fn account(key: &str, outstanding: u64, now: Moment) -> Line {
+        let settled = vec![
+            SettledUnits { at: now.minus(Duration::from_secs(7)).as_nanos(), units: 3 },
+            SettledUnits { at: now.plus(Duration::from_secs(1)).as_nanos(), units: 1 },
+        ];
+        let (taken, since) = (now, now.minus(Duration::from_secs(3_600)));
+        let window = Duration::from_secs(60);
+        let units = UnitRecord { taken, since, window, outstanding, settled };
+        let records = vec![AllowanceRecord { name: "hour".into(), calls: "".into(), units }];
+        Line::Account(AccountId { group: "upstream a".into(), key: key.into() }, records)
+    }
+
+    fn group(since: Moment) -> Line {
+        let allowance = RecordedAllowance { name: "hour".into(), calls: "".into(), since };
+        Line::Group("upstream a".into(), vec![allowance])
+    }
+
+    fn opened(dir: &Path) -> (Journal, Recovered) {
+        Journal::open(dir, Clock::start_with_past()).unwrap()
+    }
+
+    /// A journal with two accounts, of which the first was written twice.
+    fn written(dir: &Path) -> String {
+        let (mut journal, recovered) = opened(dir);
+        assert!(recovered.accounts.is_empty() && !recovered.damaged);
+        assert!(journal.wants_rewrite() && journal.append(&[Line::Stopped]).is_err());
+        let now = journal.clock.now();
+        journal.rewrite(&[group(now), account("one", 5, now)]).unwrap();
+        assert!(!journal.wants_rewrite());
+        journal.append(&[account("two", 6, now), account("one", 7, now)]).unwrap();
+        fs::read_to_string(journal.path()).unwrap()
+    }
+
+    fn outstanding(recovered: &Recovered) -> Vec<(String, u64)> {
+        let mut all: Vec<_> = recovered.accounts.iter().collect();
+        all.sort_by_key(|(id, _)| Arc::clone(&id.key));
+        all.iter().map(|(id, all)| (id.key.to_string(), all[0].units.outstanding)).collect()
+    }
+
+    fn expected() -> Vec<(String, u64)> {
+        vec![("one".to_owned(), 7), ("two".to_owned(), 6)]
+    }
+
+    #[test]
+    fn the_latest_line_of_an_account_counts_and_times_stay_where_they_were() {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path());
+        let (journal, recovered) = opened(dir.path());
+        assert!(!recovered.damaged);
+        assert_eq!((outstanding(&recovered), recovered.stopped), (expected(), None));
+        let now = journal.clock.now();
+        let units = &recovered.accounts.values().next().unwrap()[0].units;
+        let age = |at: Moment| now.since(at).as_secs();
+        assert_eq!((age(units.since), age(recovered.groups["upstream a"][0].since)), (3_600, 0));
+        assert_eq!(age(Moment::from_nanos(units.settled[0].at)), 7);
+        assert!(now < Moment::from_nanos(units.settled[1].at));
+    }
+
+    #[test]
+    fn an_orderly_end_is_known_until_something_else_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        written(dir.path());
+        for (line, known) in [(Line::Stopped, true), (group(Moment::START), false)] {
+            let (mut journal, _) = opened(dir.path());
+            let now = journal.clock.now();
+            let lines = [account("one", 7, now), account("two", 6, now), line];
+            journal.rewrite(&lines).unwrap();
+            drop(journal);
+            assert_eq!(opened(dir.path()).1.stopped.is_some(), known);
+        }
+    }
+
+    /// Cut off at any byte or with any byte changed, the file is known to be damaged, or says what
+    /// was safe before.
+    #[test]
+    fn a_damaged_file_is_never_believed() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = written(dir.path());
+        let (stamp, now) = {
+            let (journal, _) = opened(dir.path());
+            (journal.stamp(), journal.clock.now())
+        };
+        let last_line = text.trim_end().rfind('\n').unwrap() + 1;
+        for cut in 0..text.len() {
+            let recovered = recover(&text.as_bytes()[..cut], &stamp, now).unwrap();
+            assert!(!recovered.damaged, "the last line was being written");
+            if last_line < cut {
+                let before = vec![("one".to_owned(), 5), ("two".to_owned(), 6)];
+                assert_eq!(outstanding(&recovered), before, "{cut}");
+            }
+        }
+        for changed in 0..text.len() {
+            let mut bytes = text.clone().into_bytes();
+            bytes[changed] ^= 1;
+            let recovered = recover(&bytes, &stamp, now).unwrap();
+            // A line without its end, at the end of the file, is one that was being written.
+            assert!(recovered.damaged || changed == text.len() - 1, "{changed}");
+        }
+        let empty = recover(b"", &stamp, now).unwrap();
+        assert!(!empty.damaged && empty.groups.is_empty());
+        for text in ["garbage\n", "\n", "\0\0\0\n", &text[text.find('\n').unwrap() + 1..]] {
+            assert!(recover(text.as_bytes(), &stamp, now).unwrap().damaged, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn after_a_new_start_of_the_machine_the_wall_clock_tells_how_much_time_passed() {
+        let stamp = |boot: &str, since_boot: u64, wall: u64| Stamp {
+            boot: boot.to_owned(),
+            since_boot: since_boot * 1_000_000_000,
+            wall: wall * 1_000_000_000,
+        };
+        let now = Moment::from_millis(1_000_000);
+        let text = line::encode(&group(now), &stamp("a", 100, 5_000), now);
+        let rows = [
+            (stamp("a", 130, 9_999), 30),
+            (stamp("b", 3, 5_040), 40),
+            (stamp("b", 3, 4_000), 0),
+            (stamp("", 3, 5_050), 50),
+        ];
+        for (later, passed) in rows {
+            let (line, taken) = line::decode(text.trim_end().as_bytes(), &later, now).unwrap();
+            assert_eq!(now.since(taken).as_secs(), passed, "{later:?}");
+            assert_eq!(line, group(taken));
+        }
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_used_is_named_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::start_with_past();
+        let error = |dir: &Path| Journal::open(dir, clock).unwrap_err().to_string();
+        let (first, _) = opened(&dir.path().join("new"));
+        assert!(error(&dir.path().join("new")).contains("in use by another process"));
+        drop(first);
+        assert!(error(&dir.path().join("no/such")).contains("cannot be created"));
+        fs::write(dir.path().join("file"), "").unwrap();
+        assert!(error(&dir.path().join("file")).contains("cannot be created"));
+        let newer = dir.path().join("newer");
+        let (mut journal, _) = opened(&newer);
+        journal.rewrite(&[]).unwrap();
+        let line = journal.encode(&[Line::Version(VERSION + 1)]);
+        fs::write(journal.path(), line).unwrap();
+        drop(journal);
+        assert!(error(&newer).contains("of version 2"));
+    }
+
+    #[test]
+    fn a_file_that_grew_is_written_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _) = opened(dir.path());
+        let now = journal.clock.now();
+        journal.rewrite(&[group(now)]).unwrap();
+        let lines: Vec<_> = (0..100).map(|_| account("one", 5, now)).collect();
+        while !journal.wants_rewrite() {
+            journal.append(&lines).unwrap();
+        }
+        let grown = journal.bytes;
+        assert!(REWRITTEN_FROM < grown && grown < 2 * REWRITTEN_FROM);
+        journal.rewrite(&[group(now), account("one", 6, now)]).unwrap();
+        drop(journal);
+        assert_eq!(outstanding(&opened(dir.path()).1), [("one".to_owned(), 6)]);
+    }
+}

@@ -7,39 +7,62 @@ mod journal;
 mod line;
 mod recorder;
 
-use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 use super::account_state::AccountState;
-use super::recovered::{AccountId, RecordRules, RecordedAllowance, Recovered};
+use super::recovered::{AccountId, RecordRules, RecordedAllowance, Recovered, UnknownPast};
 use super::settings::Allowance;
 use super::unit_record::AllowanceRecord;
 use crate::time::Moment;
 
-pub use journal::{Journal, StateError};
-pub use recorder::Recorder;
+pub use journal::StateError;
+pub use recorder::{RecordError, Recorder};
+
+/// Whether allowances are entered for a process that begins, or by a reload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StartKind {
+    Process,
+    Reload(Moment),
+}
 
 /// What is on record, as the accounts use it.
 #[derive(Debug)]
-pub(super) struct Records {
+pub struct Records {
     recovered: Mutex<Recovered>,
     rules: RecordRules,
+    /// Allowances of this process of whose past nothing is known.
+    unknown: Mutex<Vec<UnknownPast>>,
+    /// The groups have changed and are not written.
+    groups_changed: AtomicBool,
     /// Notified when more units have to be set aside.
     due: Notify,
 }
 
 impl Records {
     pub(super) fn new(recovered: Recovered, rules: RecordRules) -> Self {
-        Self { recovered: Mutex::new(recovered), rules, due: Notify::new() }
+        Self {
+            recovered: Mutex::new(recovered),
+            rules,
+            unknown: Mutex::default(),
+            groups_changed: AtomicBool::new(true),
+            due: Notify::new(),
+        }
     }
 
     /// Records the allowances of a group of accounts from now on.
-    pub(super) fn enter(&self, group: &Arc<str>, allowances: &[&Allowance], now: Moment) {
-        let first_start = self.rules.first_start.filter(|_| now <= self.rules.began);
-        let rules = RecordRules { first_start, ..self.rules };
-        self.lock().enter(group, allowances.iter().copied(), rules, now);
+    pub(super) fn enter(&self, group: &Arc<str>, allowances: &[&Allowance], start: StartKind) {
+        let rules = match start {
+            StartKind::Process => self.rules,
+            StartKind::Reload(now) => RecordRules { first_start: None, began: now, ..self.rules },
+        };
+        let unknown = self.lock().enter(group, allowances, rules);
+        self.groups_changed.store(true, Ordering::Relaxed);
+        if start == StartKind::Process {
+            self.unknown.lock().unwrap_or_else(PoisonError::into_inner).extend(unknown);
+        }
     }
 
     /// Counts in an account that is opened what is on record of it.
@@ -62,8 +85,17 @@ impl Records {
         recovered.accounts.iter().map(|(id, all)| (id.clone(), all.clone())).collect()
     }
 
-    fn groups(&self) -> HashMap<Arc<str>, Vec<RecordedAllowance>> {
-        self.lock().groups.clone()
+    /// The groups, if they are not written or `all` is written anew.
+    fn groups(&self, anew: bool) -> Vec<(Arc<str>, Vec<RecordedAllowance>)> {
+        if !self.groups_changed.swap(false, Ordering::Relaxed) && !anew {
+            return Vec::new();
+        }
+        let groups = &self.lock().groups;
+        groups.iter().map(|(name, all)| (Arc::clone(name), all.clone())).collect()
+    }
+
+    fn take_unknown(&self) -> Vec<UnknownPast> {
+        std::mem::take(&mut *self.unknown.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn lock(&self) -> MutexGuard<'_, Recovered> {

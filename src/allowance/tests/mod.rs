@@ -5,6 +5,7 @@ mod costs;
 mod holds;
 mod oracle;
 mod reloads;
+mod restarts;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

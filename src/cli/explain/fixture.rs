@@ -70,6 +70,7 @@ pub(in crate::cli) fn settings() -> Settings {
             access: telemetry::Access::All,
             format: telemetry::Format::Text,
         },
+        state: None,
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) use basic::{
 };
 pub(super) use calendar::{ClockTime, Day, FirstDay, Zone};
 pub(super) use network::{
-    Address, Header, HeaderField, Host, HttpMethod, PathPattern, Prefix, UpstreamUrl, Url,
+    Address, Folder, Header, HeaderField, Host, HttpMethod, PathPattern, Prefix, UpstreamUrl, Url,
     origin_text,
 };
 pub(super) use parse::{AnyFormat, Format, Mismatch, to_yaml};

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use http::uri::Authority;
 use http::{HeaderName, Method};
@@ -252,6 +253,35 @@ impl Format for Prefix {
 
     fn may_hold_secret(&self) -> bool {
         true
+    }
+}
+
+/// A directory of this machine.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Folder;
+
+impl Format for Folder {
+    type Value = PathBuf;
+
+    fn parse(&self, text: &str) -> Result<PathBuf, Vec<Mismatch>> {
+        let path = PathBuf::from(text);
+        if path.is_absolute() && !text.contains('\0') {
+            return Ok(path);
+        }
+        let message = format!("`{text}` is not an absolute path");
+        Err(Mismatch::new(DiagnosticCode::Type, message, self.accepted()).into())
+    }
+
+    fn write(&self, value: &PathBuf) -> String {
+        value.display().to_string()
+    }
+
+    fn accepted(&self) -> String {
+        "the absolute path of a directory, such as `/var/lib/evenkeel`".into()
+    }
+
+    fn schema(&self) -> Json {
+        text_schema("^/")
     }
 }
 

@@ -8,9 +8,10 @@ use super::declare::*;
 use super::profile::PROFILE;
 use super::units::{DAY, GIB, HOUR, KIB, MIB, SECOND};
 use super::upstream::{ERROR_SHAPES, SPACING, UPSTREAM, UPSTREAM_DEFAULTS};
+use crate::allowance::FirstStart;
 use crate::config::format::{
-    Address, CallLimit, Count, Header, HeaderField, LogLevel, Size, Span, Token, Version, Word,
-    Workers,
+    Address, CallLimit, Count, Folder, Header, HeaderField, LogLevel, Size, Span, Token, Version,
+    Word, Workers,
 };
 use crate::gateway::ErrorShape;
 use crate::retry::client::ClientRetries;
@@ -102,9 +103,23 @@ group! {
         Absent::Means("no token, and loopback only"),
         "The bearer token of requests that change something; reading needs none.");
 
-    STATE: Later = Declared::new("state", Unsupported,
-        Absent::Means("nothing outlives the process"),
-        "Where allowances are remembered over a restart.");
+    STATE: Section = section("state",
+        "Where allowances are recorded, so that they outlive the process.");
+
+    STATE_DIR: Optional<Folder> = optional("state.dir", Folder,
+        Absent::Means("`$STATE_DIRECTORY`, which systemd sets; without it nothing outlives the \
+            process"),
+        "The directory of the records; one process uses it at a time.");
+
+    FIRST_START: Optional<Word<FirstStart>> = optional("state.first_start",
+        Word(&[("spent", FirstStart::Spent), ("unused", FirstStart::Unused)]),
+        Absent::Means("`spent` for windows up to an hour; longer ones need a decision"),
+        "What counts as spent of an allowance of which nothing is on record.");
+
+    /// A shorter window is over soon after a restart, and is not worth writing to a disk.
+    SHORTEST_WINDOW: Setting<Span> = setting("state.shortest_window",
+        Span { min: Duration::from_millis(1), max: DAY }, Duration::from_secs(60),
+        "Shorter windows are not recorded: after a restart they count as spent.");
 
     STORE: Later = Declared::new("store", Unsupported,
         Absent::Means("every process counts for itself"), "Where replicas share allowances.");

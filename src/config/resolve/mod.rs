@@ -18,6 +18,8 @@ mod upstream;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, DiagnosticCode, Diagnostics};
 use super::environment::Environment;
@@ -27,8 +29,13 @@ use super::provenance::Provenance;
 use super::secret::SecretsRead;
 use super::settings::{Loaded, Settings};
 use super::tree::Location;
+use crate::allowance::StateSettings;
 use crate::{admin, gateway, server, telemetry};
 use reader::{Resolver, Scope};
+
+/// What is said where a restart would grant long windows once more.
+const NOTHING_IS_RECORDED: &str = "there are allowances of a minute or more and no `state.dir`: a \
+    restart forgets what was spent of them";
 
 /// Resolves a merged tree. There are settings only without any diagnostic, earlier ones included.
 pub(super) fn resolve(
@@ -89,7 +96,24 @@ impl<'a> Resolver<'a> {
         self.warn_of_unused(&root, &server, &admin);
         let (sides, upstreams): (Vec<_>, Vec<_>) = upstreams.into_iter().flatten().unzip();
         let gateway = gateway::Settings { upstreams: sides, ..gateway };
-        Some(Settings { server, admin, gateway, upstreams, telemetry })
+        let state = self.state(&root, &gateway);
+        Some(Settings { server, admin, gateway, upstreams, telemetry, state })
+    }
+
+    fn state(&mut self, root: &Scope<'a>, gateway: &gateway::Settings) -> Option<StateSettings> {
+        // systemd separates several directories by colons, and creates the first one for this.
+        let from_systemd = || {
+            let directories = self.env.value("STATE_DIRECTORY")?.to_str()?;
+            directories.split(':').next().filter(|it| it.starts_with('/')).map(PathBuf::from)
+        };
+        let from_systemd = from_systemd();
+        let dir = self.optional(root, &keys::STATE_DIR).or(from_systemd);
+        let first_start = self.optional(root, &keys::FIRST_START);
+        let shortest = self.get(root, &keys::SHORTEST_WINDOW);
+        if dir.is_none() && forgets_a_window(gateway, shortest) {
+            self.warnings.push(NOTHING_IS_RECORDED.to_owned());
+        }
+        dir.map(|dir| StateSettings { dir, first_start, shortest })
     }
 
     fn server(&mut self, root: &Scope<'a>) -> server::Settings {
@@ -194,4 +218,9 @@ impl<'a> Resolver<'a> {
             _ => {}
         }
     }
+}
+
+fn forgets_a_window(gateway: &gateway::Settings, shortest: Duration) -> bool {
+    let mut allowances = gateway.upstreams.iter().flat_map(|upstream| &upstream.allowances);
+    allowances.any(|allowance| allowance.is_recorded(shortest))
 }

@@ -156,7 +156,7 @@ impl Harness {
             accounts_max: 10,
             via: "evenkeel".into(),
         };
-        let shared = Shared::new(Arc::new(settings), Access::None, Drain::new(clock), clock);
+        let shared = Shared::new(Arc::new(settings), Access::None, Drain::new(clock), clock, None);
         let metrics = Arc::new(Metrics::new(vec!["vendor".into()], vec!["default".into()], 1));
         let upstream = ScriptedUpstream::new(scripts, clock);
         let random = Random::from_seed(seed);
