@@ -42,6 +42,7 @@ mod readme;
 mod reload;
 #[cfg(test)]
 mod replay;
+mod restart;
 #[cfg(test)]
 mod sdk_retries;
 #[cfg(test)]

@@ -42,11 +42,17 @@ impl Gateway {
     /// Starts with this limit of open files.
     #[track_caller]
     pub(crate) fn start_with_files(yaml: &str, files: u32) -> Self {
+        Self::start_in_shell(&format!("ulimit -n {files}"), yaml)
+    }
+
+    /// Starts after these commands of a shell.
+    #[track_caller]
+    pub(crate) fn start_in_shell(commands: &str, yaml: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("evenkeel.yaml");
         std::fs::write(&file, yaml).unwrap();
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", &format!("ulimit -n {files}; exec \"$0\" \"$@\""), PROGRAM]);
+        shell.args(["-c", &format!("{commands}; exec \"$0\" \"$@\""), PROGRAM]);
         Self::ready(Self::spawn(shell, &["-c", &file.to_string_lossy()], &[], folder))
     }
 
