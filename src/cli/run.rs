@@ -25,7 +25,7 @@ use super::watch::Watch;
 use crate::admin::{AdminListener, AdminState};
 use crate::allowance::Recorder;
 use crate::clock::Clock;
-use crate::config::{Environment, Flags, LoadRequest, Loaded, load};
+use crate::config::{Environment, Flags, LoadRequest, Loaded, Settings, load};
 use crate::gateway::{self, CurrentGateway, Drain};
 use crate::server::{
     self, Listeners, ShutdownOutcome, StopRequests, StopSignals, WorkerConfig, Workers,
@@ -126,6 +126,9 @@ async fn serve(
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
+    if forgets_windows(&loaded.settings) {
+        tracing::warn!("{NOTHING_IS_RECORDED}");
+    }
     if let Some(shortage) = files::too_few(files::raise(), &loaded.settings) {
         tracing::warn!("{shortage}");
     }
@@ -139,6 +142,16 @@ async fn serve(
     let outcome = running.serve_until(&mut signals).await;
     tracing::info!(how = outcome.as_str(), "stopped");
     Ok(outcome)
+}
+
+/// What is said where a restart would grant long windows once more.
+const NOTHING_IS_RECORDED: &str = "there are allowances of a minute or more and no `state.dir`: a \
+    restart forgets what was spent of them";
+
+fn forgets_windows(settings: &Settings) -> bool {
+    const MINUTE: Duration = Duration::from_secs(60);
+    let mut allowances = settings.gateway.upstreams.iter().flat_map(|it| &it.allowances);
+    settings.state.is_none() && allowances.any(|allowance| allowance.is_recorded(MINUTE))
 }
 
 /// How often files are looked at.

@@ -19,7 +19,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::diagnostic::{Diagnostic, DiagnosticCode, Diagnostics};
 use super::environment::Environment;
@@ -32,10 +31,6 @@ use super::tree::Location;
 use crate::allowance::StateSettings;
 use crate::{admin, gateway, server, telemetry};
 use reader::{Resolver, Scope};
-
-/// What is said where a restart would grant long windows once more.
-const NOTHING_IS_RECORDED: &str = "there are allowances of a minute or more and no `state.dir`: a \
-    restart forgets what was spent of them";
 
 /// Resolves a merged tree. There are settings only without any diagnostic, earlier ones included.
 pub(super) fn resolve(
@@ -96,11 +91,11 @@ impl<'a> Resolver<'a> {
         self.warn_of_unused(&root, &server, &admin);
         let (sides, upstreams): (Vec<_>, Vec<_>) = upstreams.into_iter().flatten().unzip();
         let gateway = gateway::Settings { upstreams: sides, ..gateway };
-        let state = self.state(&root, &gateway);
+        let state = self.state(&root);
         Some(Settings { server, admin, gateway, upstreams, telemetry, state })
     }
 
-    fn state(&mut self, root: &Scope<'a>, gateway: &gateway::Settings) -> Option<StateSettings> {
+    fn state(&mut self, root: &Scope<'a>) -> Option<StateSettings> {
         // systemd separates several directories by colons, and creates the first one for this.
         let from_systemd = || {
             let directories = self.env.value("STATE_DIRECTORY")?.to_str()?;
@@ -110,9 +105,6 @@ impl<'a> Resolver<'a> {
         let dir = self.optional(root, &keys::STATE_DIR).or(from_systemd);
         let first_start = self.optional(root, &keys::FIRST_START);
         let shortest = self.get(root, &keys::SHORTEST_WINDOW);
-        if dir.is_none() && forgets_a_window(gateway, shortest) {
-            self.warnings.push(NOTHING_IS_RECORDED.to_owned());
-        }
         dir.map(|dir| StateSettings { dir, first_start, shortest })
     }
 
@@ -218,9 +210,4 @@ impl<'a> Resolver<'a> {
             _ => {}
         }
     }
-}
-
-fn forgets_a_window(gateway: &gateway::Settings, shortest: Duration) -> bool {
-    let mut allowances = gateway.upstreams.iter().flat_map(|upstream| &upstream.allowances);
-    allowances.any(|allowance| allowance.is_recorded(shortest))
 }
