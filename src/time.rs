@@ -1,4 +1,5 @@
-//! Moments as nanoseconds on the program's own time line, arithmetic on them, and values by the second.
+//! Moments as nanoseconds on the program's own time line, arithmetic on them, and values by the
+//! second.
 //!
 //! What time it is, only `clock.rs` knows. A `Moment` can be made of a number, which keeps tables
 //! of test cases readable. All arithmetic saturates, so no input can make it panic.

@@ -94,7 +94,7 @@ impl AccountFactory {
     }
 }
 
-/// Who grants what an account counts.
+/// The party that grants what an account counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum CountedBy {
     Vendor,
