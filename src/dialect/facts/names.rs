@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::values::{escaped, scalar};
 use crate::dialect::spelling;
+use crate::outcome::ValueId;
 
 /// Objects that hold the error itself.
 const ENVELOPES: [&str; 12] = [
@@ -372,10 +373,20 @@ impl Member<'_, '_> {
     pub(super) fn at(&self) -> String {
         [self.parent, "/", &escaped(self.name)].concat()
     }
+
+    pub(super) fn id(&self) -> ValueId {
+        ValueId::of(self.value)
+    }
 }
 
 impl<'a> Members<'a> {
-    pub(super) fn of(map: &'a Map<String, Value>, at: &str) -> Self {
+    /// The members of an object where no pointer is asked for.
+    pub(super) fn of(map: &'a Map<String, Value>) -> Self {
+        Self::at(map, "")
+    }
+
+    /// The members of the object that this pointer leads to.
+    pub(super) fn at(map: &'a Map<String, Value>, at: &str) -> Self {
         let members = map.iter().take(MEMBERS_MAX);
         let list = members.map(|(name, value)| (plain(name), name.as_str(), value)).collect();
         Self { at: at.to_owned(), list }
@@ -418,14 +429,14 @@ impl<'a> Members<'a> {
     /// The members of the first member of this name that is an object.
     pub(super) fn object(&self, name: &str) -> Option<Self> {
         let mut objects = self.iter().filter(|member| member.plain == name);
-        objects.find_map(|member| Some(Self::of(member.value.as_object()?, &member.at())))
+        objects.find_map(|member| Some(Self::at(member.value.as_object()?, &member.at())))
     }
 
-    /// The first text or number of these names, whose pointer is noted.
-    pub(super) fn take(&self, names: &[&str], pointers: &mut Vec<String>) -> Option<String> {
+    /// The first text or number of these names, which is then carried.
+    pub(super) fn take(&self, names: &[&str], carried: &mut Vec<ValueId>) -> Option<String> {
         let mut candidates = self.named(names);
         let (member, text) = candidates.find_map(|member| Some((member, scalar(member.value)?)))?;
-        pointers.push(member.at());
+        carried.push(member.id());
         Some(text)
     }
 }
