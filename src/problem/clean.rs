@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::body::{is_truthy, own_error};
 use super::fit::within;
-use super::leak::{Leaks, SECRET, is_secret_member, without_leaks};
+use super::leak::{Leaks, SECRET, is_named, is_secret_member, without_leaks};
 use super::prefilter::is_surely_clean;
 use super::redact::Redactor;
 use super::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ERROR_BYTES_MAX, Problem, SHORT_CHARS_MAX};
@@ -48,6 +48,19 @@ const ADDRESSING: [HeaderName; 7] = [
     http::header::ACCESS_CONTROL_ALLOW_ORIGIN,
     http::header::VIA,
 ];
+
+/// How much more of a tree is cleaned; what lies behind is cut off anyway.
+struct Left {
+    values: usize,
+    bytes: usize,
+}
+
+impl Left {
+    /// Counts a clean text, which takes at least as many bytes of JSON.
+    fn spend(&mut self, text: &str) {
+        self.bytes = self.bytes.saturating_sub(text.len());
+    }
+}
 
 /// Cleans texts; the default one knows no credentials.
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,8 +115,8 @@ impl<'a> Cleaner<'a> {
     /// The value without what must not reach clients, as at most `bytes_max` bytes of JSON.
     #[must_use]
     pub fn details(self, mut value: Value, bytes_max: usize) -> Option<Value> {
-        let mut values_left = DETAIL_VALUES_MAX;
-        self.clean_value(&mut value, &mut values_left).then(|| within(value, bytes_max))
+        let mut left = Left { values: DETAIL_VALUES_MAX, bytes: bytes_max };
+        self.clean_value(&mut value, &mut left).then(|| within(value, bytes_max))
     }
 
     /// A member `error` without what must not reach clients; `None` when nothing is left of it.
@@ -118,9 +131,11 @@ impl<'a> Cleaner<'a> {
     }
 
     /// Whether anything is left of the value.
-    fn clean_value(self, value: &mut Value, values_left: &mut usize) -> bool {
-        let Some(left) = values_left.checked_sub(1) else { return false };
-        *values_left = left;
+    fn clean_value(self, value: &mut Value, left: &mut Left) -> bool {
+        if left.values == 0 || left.bytes == 0 {
+            return false;
+        }
+        left.values -= 1;
         match value {
             Value::Null | Value::Bool(_) => true,
             Value::Number(number) => {
@@ -133,6 +148,7 @@ impl<'a> Cleaner<'a> {
             }
             Value::String(text) => match self.clean_owned(std::mem::take(text), DETAIL_CHARS_MAX) {
                 Some(clean) => {
+                    left.spend(&clean);
                     *text = clean;
                     true
                 }
@@ -140,20 +156,27 @@ impl<'a> Cleaner<'a> {
             },
             Value::Array(items) => {
                 let was_empty = items.is_empty();
-                items.retain_mut(|item| self.clean_value(item, values_left));
+                items.retain_mut(|item| self.clean_value(item, left));
                 items.is_empty() == was_empty
             }
             Value::Object(members) => {
                 let was_empty = members.is_empty();
+                let mut names_are_clean = true;
                 members.retain(|name, value| {
                     let text = value.as_str();
                     if text.is_some_and(|text| is_secret_member(name, text)) {
                         *value = SECRET.into();
-                        return true;
+                    } else if is_trace(name, text) || !self.clean_value(value, left) {
+                        return false;
                     }
-                    !is_trace(name, text) && self.clean_value(value, values_left)
+                    if self.is_clean(name, SHORT_CHARS_MAX) {
+                        left.spend(name);
+                    } else {
+                        names_are_clean = false;
+                    }
+                    true
                 });
-                if !members.keys().all(|name| self.is_clean(name, SHORT_CHARS_MAX)) {
+                if !names_are_clean {
                     let named = std::mem::take(members).into_iter().filter_map(|(name, value)| {
                         Some((self.clean_owned(name, SHORT_CHARS_MAX)?, value))
                     });
@@ -223,9 +246,7 @@ impl<'a> Cleaner<'a> {
 
 /// Whether a member with this name and text holds a stack trace. The id of a trace is none.
 fn is_trace(name: &str, text: Option<&str>) -> bool {
-    let letters = || name.bytes().filter(u8::is_ascii_alphanumeric);
-    let is_name = |trace: &&str| letters().map(|it| it.to_ascii_lowercase()).eq(trace.bytes());
-    TRACE_MEMBERS.iter().any(is_name) && text.is_none_or(|text| text.contains(char::is_whitespace))
+    text.is_none_or(|text| text.contains(char::is_whitespace)) && is_named(name, &TRACE_MEMBERS)
 }
 
 /// Removes control characters other than newline and tab, invisible ones, and marks that change the

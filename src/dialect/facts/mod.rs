@@ -143,7 +143,10 @@ impl Rest<'_> {
                 let ignored = self.ignored;
                 let is_ignored = |name: &str| ignored.iter().any(|it| **it == *name);
                 let kept = members.iter().filter(|(name, _)| !is_ignored(name));
-                let kept = kept.filter_map(|(name, value)| Some((name.clone(), self.of(value)?)));
+                let kept = kept.filter_map(|(name, value)| {
+                    let rest = self.of(value)?;
+                    Some((name.clone(), rest))
+                });
                 let rest: Map<String, Value> = kept.collect();
                 (!rest.is_empty()).then_some(Value::Object(rest))
             }
