@@ -91,12 +91,10 @@ impl<'a> Cleaner<'a> {
 
     /// Whether the text surely stays as it is.
     fn is_clean(self, text: &str, chars_max: usize) -> bool {
-        let trimmed = || trimmed(text, chars_max);
-        let stays = || matches!(trimmed(), Some(Cow::Borrowed(it)) if it.len() == text.len());
-        text.len() <= CLEANED_BYTES_MAX
+        (1..=chars_max).contains(&text.len())
+            && text.trim().len() == text.len()
             && is_surely_clean(text)
             && !self.holds_secret(text)
-            && stays()
     }
 
     fn clean_by_patterns(self, text: &str, chars_max: usize) -> Option<String> {

@@ -8,7 +8,8 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-use super::names::{self, Member, Members, is_word};
+use super::members::{Member, Members};
+use super::names::{self, is_word};
 use super::values::{escaped, nonempty, scalar};
 use super::weight::{
     BESIDE_BYTES_MAX, BESIDE_MAX, Weight, is_any_phrase, is_generic, is_phrase, is_success,

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::members::{MEMBERS_MAX, Member, Members, is_one_error};
 use super::names::{
-    self, CHILD_CODES, CHILD_FIELDS, CHILD_MESSAGES, LISTS, LOOSE_LISTS, MEMBERS_MAX, Member,
-    Members, NO_FIELDS, plain,
+    self, CHILD_CODES, CHILD_FIELDS, CHILD_MESSAGES, LISTS, LOOSE_LISTS, NO_FIELDS, plain,
 };
 use super::values::{as_pointer, escaped, nonempty, pointer_of_steps};
 use super::weight::{Weight, keep_beside, message_text, weight};
@@ -30,7 +30,7 @@ pub(super) fn of_members(members: &Members<'_>, facts: &mut Facts) {
         }
         match member.value {
             Value::Array(_) => of_list(member.value, facts),
-            Value::Object(_) if names::is_one_error(member.value) => {}
+            Value::Object(_) if is_one_error(member.value) => {}
             Value::Object(map) if maps_fields(member.plain, map) => {
                 of_field_map(map, member.name, facts);
             }

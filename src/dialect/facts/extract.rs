@@ -4,7 +4,8 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::children::of_field_map;
-use super::names::{is_one_error, is_status_page, short};
+use super::members::is_one_error;
+use super::names::{is_status_page, short};
 use super::values::{as_pointer, nonempty, pointer_of_steps, scalar};
 use crate::dialect::definition::{Extract, Place};
 use crate::dialect::document::{Document, pointer};

@@ -7,6 +7,7 @@ mod auto;
 mod children;
 mod error_member;
 mod extract;
+mod members;
 mod names;
 mod soap;
 mod text;

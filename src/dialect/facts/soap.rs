@@ -8,7 +8,7 @@
 
 use serde_json::Value;
 
-use super::names::Members;
+use super::members::Members;
 use crate::outcome::{Facts, ValueId};
 
 /// Subcodes inside subcodes; services use one or two.
