@@ -21,8 +21,8 @@ use super::settlement::AttemptEnd;
 use super::slot_request::{GrantedSlot, SlotRequest};
 use crate::time::Moment;
 
-/// Attempts under way whose ends an account will not see are counted for so long: no attempt without
-/// a long-running body takes longer.
+/// Attempts under way whose ends an account will not see are counted for so long: no attempt
+/// without a long-running body takes longer.
 const UNDER_WAY_MAX: Duration = Duration::from_secs(10 * 60);
 
 /// The configuration of an account whose place others have taken: every request is older.

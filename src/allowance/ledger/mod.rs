@@ -21,7 +21,7 @@ use bucket::BucketLedger;
 use calendar::CalendarLedger;
 use rolling::RollingLedger;
 
-/// A period may be longer by this than its calendar says, because the clocks of its zone are changed.
+/// A period may be longer by this than its calendar says, where clocks are changed.
 const CLOCK_CHANGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone, Debug)]

@@ -128,7 +128,7 @@ impl Case {
         let mut draw = Draw::of(seed);
         let longest = draw.magnitude(1_000_000, nanos(Duration::from_secs(31 * 86_400)));
         let count = draw.between(1, 3);
-        let allowances: Vec<_> = (0..count).map(|_| allowance(longest, &mut draw)).collect();
+        let allowances: Vec<_> = (0..count).map(|_| drawn_allowance(longest, &mut draw)).collect();
         let steps = draw.between(1, STEPS_MAX);
         let gap = draw.magnitude(longest / 1_000, longest / 2);
         let until = (gap + longest) * 2 * STEPS_MAX;
@@ -490,13 +490,12 @@ impl Case {
     /// force.
     fn reload(&mut self) {
         self.check();
-        let former = self.allowances.clone();
-        for place in 0..former.len() {
-            let drawn = allowance(self.longest, &mut self.draw);
-            self.allowances[place] = match self.draw.below(4) {
-                0 => former[place].clone(),
-                1 | 2 => relimited(&former[place], &drawn),
-                _ => Allowance { name: Arc::clone(&former[place].name), ..drawn },
+        for allowance in &mut self.allowances {
+            let drawn = drawn_allowance(self.longest, &mut self.draw);
+            *allowance = match self.draw.below(4) {
+                0 => allowance.clone(),
+                1 | 2 => relimited(allowance, &drawn),
+                _ => Allowance { name: Arc::clone(&allowance.name), ..drawn },
             };
         }
         self.version += 1;
@@ -507,9 +506,9 @@ impl Case {
         self.state.reconfigure(&self.layout, 10, wall(), Moment::from_nanos(self.now));
         self.needs = UpstreamNeeds::new(&self.layout, &upstream);
         let before = std::mem::replace(&mut self.numbers, numbers(&self.layout, &self.allowances));
-        for place in 0..former.len() {
+        for (place, before) in before.into_iter().enumerate() {
             let grant = &self.allowances[place].grant;
-            if before[place] == self.numbers[place] {
+            if before == self.numbers[place] {
                 self.vendors[place].set_limit(grant);
                 // Ours may be fuller than the present size for a while.
                 self.refilled |= matches!(grant, Grant::Bucket { .. });
@@ -523,8 +522,8 @@ impl Case {
         }
     }
 
-    /// The scope of an allowance is another one, which knows of the attempts only what their history
-    /// tells.
+    /// The scope of an allowance is another one, which knows of the attempts only what their
+    /// history tells.
     fn forget_scope(&mut self, number: usize) {
         let class = self.allowances[number].cost_class;
         let concurrent = matches!(self.allowances[number].grant, Grant::Concurrency { .. });
@@ -624,7 +623,7 @@ fn class(number: usize) -> CostClass {
 }
 
 /// One of any kind, with a limit from 1 to a million.
-fn allowance(longest: u64, draw: &mut Draw) -> Allowance {
+fn drawn_allowance(longest: u64, draw: &mut Draw) -> Allowance {
     let limit = u32::try_from(draw.magnitude(1, 1_000_000)).unwrap();
     let window = Duration::from_nanos(draw.magnitude(1_000_000, longest));
     let spread = match draw.below(3) {
