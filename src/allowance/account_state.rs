@@ -98,6 +98,9 @@ impl AccountState {
     /// Grants a slot at once, queues the call, or refuses it.
     pub(super) fn admit(&mut self, request: SlotRequest, now: Moment) -> AdmissionDecision {
         let is_older = request.configuration < self.configuration;
+        if is_older && let Some(refusal) = self.superseded(&request) {
+            return AdmissionDecision::Refused(refusal);
+        }
         let request = if is_older { self.completed(&request) } else { request };
         let mut contended = members(request.scopes)
             .map(|number| &self.scopes[number])
@@ -157,6 +160,9 @@ impl AccountState {
 
     /// Why a call is refused that has no slot within its patience.
     pub(super) fn refusal(&mut self, request: &SlotRequest, now: Moment) -> Refusal {
+        if let Some(refusal) = self.superseded(request) {
+            return refusal;
+        }
         let start = self.estimate(request, now);
         let retry_after = if start == Moment::NEVER { UNRECORDED_WAIT } else { now.until(start) };
         let reason = match self.longest_hold(request.scopes) {
@@ -419,7 +425,7 @@ impl AccountState {
         self.queue.grant(ticket, slot);
     }
 
-    fn no_longer_waits(&mut self, ticket: Ticket, request: &SlotRequest) {
+    pub(super) fn no_longer_waits(&mut self, ticket: Ticket, request: &SlotRequest) {
         self.adjust_waiting(request, WaitingChange::Leaves);
         self.timekeeper = self.timekeeper.filter(|(keeper, _)| *keeper != ticket);
     }

@@ -34,7 +34,7 @@ pub(super) struct Lease {
     /// Units that may be granted; negative after attempts that used more than they reserved.
     left: i64,
     /// Units that may be granted once the record that is being written is safe.
-    offered: u32,
+    offered: i64,
     /// Ascending.
     settled: VecDeque<SettledUnits>,
     /// Something has changed that is not recorded.
@@ -137,7 +137,7 @@ impl Lease {
     pub(super) fn record(&mut self, name: Arc<str>, waiting: u64, now: Moment) -> AllowanceRecord {
         self.settled.retain(|it| now.as_nanos() < it.at.saturating_add(self.window));
         let more = if self.is_short(waiting) { self.needed(waiting) - self.left } else { 0 };
-        self.offered = u32::try_from(more).unwrap_or(0);
+        self.offered = more;
         self.changed = false;
         self.record_with(name, self.left + more, now)
     }
@@ -170,7 +170,7 @@ impl Lease {
 
     /// The record is safe.
     pub(super) fn written(&mut self) {
-        self.left += i64::from(self.offered);
+        self.left += self.offered;
         (self.offered, self.failed) = (0, false);
     }
 

@@ -21,6 +21,9 @@ use bucket::BucketLedger;
 use calendar::CalendarLedger;
 use rolling::RollingLedger;
 
+/// A period may be longer by this than its calendar says, where clocks are changed.
+const CLOCK_CHANGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 #[derive(Clone, Debug)]
 pub(super) enum Ledger {
     Rolling(RollingLedger),
@@ -98,6 +101,42 @@ impl Ledger {
         each!(self, ledger => ledger.set_limit(limit.max(1)));
     }
 
+    /// The configured limit has changed.
+    pub(super) fn resize(&mut self, limit: u32, now: Moment) {
+        match self {
+            Self::Bucket(ledger) => ledger.resize(limit, now),
+            Self::Rolling(_) | Self::Calendar(_) => {}
+        }
+    }
+
+    /// How far back attempts matter to a vendor that grants so many.
+    pub(super) fn reach(&self, granted: u32) -> Duration {
+        match self {
+            Self::Rolling(_) => self.length(),
+            Self::Calendar(_) => self.length().saturating_add(CLOCK_CHANGE_MAX),
+            Self::Bucket(ledger) => ledger.reach(granted),
+        }
+    }
+
+    /// Counts units that were used until `at` and did not go through this ledger.
+    pub(super) fn count_earlier(&mut self, at: Moment, units: u32) {
+        match self {
+            Self::Calendar(ledger) => ledger.count_earlier(at, units),
+            Self::Rolling(_) | Self::Bucket(_) => {
+                self.occupy(units);
+                self.settle(at, Charge::exactly(units));
+            }
+        }
+    }
+
+    /// What was used before fills the bucket of a vendor that grants so many, at most.
+    pub(super) fn bound_earlier(&mut self, now: Moment, granted: u32) {
+        match self {
+            Self::Bucket(ledger) => ledger.bound_earlier(now, granted),
+            Self::Rolling(_) | Self::Calendar(_) => {}
+        }
+    }
+
     /// Takes over what another ledger of the same allowance has settled. This one must not have
     /// been used.
     pub(super) fn inherit(&mut self, from: &Self) {
@@ -120,27 +159,6 @@ impl Ledger {
     /// it used begins to age; that may be more or less than what was reserved for it.
     pub(super) fn settle(&mut self, at: Moment, charge: Charge) {
         each!(self, ledger => ledger.settle(at, charge));
-    }
-
-    /// Counts units that were used until `at` and had no place here.
-    pub(super) fn count_earlier(&mut self, at: Moment, units: u32) {
-        match self {
-            // Only in the periods that it can belong to.
-            Self::Calendar(ledger) => ledger.count_earlier(at, units),
-            Self::Rolling(_) | Self::Bucket(_) => {
-                self.occupy(units);
-                self.settle(at, Charge { reserved: units, used: units });
-            }
-        }
-    }
-
-    /// How long after its settlement a unit may still matter. A bucket in debt takes longer to leak
-    /// than a full one.
-    pub(super) fn recorded(&self) -> Duration {
-        match self {
-            Self::Rolling(_) | Self::Calendar(_) => self.length(),
-            Self::Bucket(_) => self.length() * 2,
-        }
     }
 
     /// No byte of the attempt can have arrived: its units are free at once.
