@@ -174,8 +174,8 @@ impl Lease {
         (self.offered, self.failed) = (0, false);
     }
 
-    /// The record may be safe or not. What it sets aside may count as used after a restart, and must
-    /// not be granted.
+    /// The record may be safe or not. What it sets aside may count as used after a restart, and
+    /// must not be granted.
     pub(super) const fn not_written(&mut self) {
         (self.offered, self.failed, self.changed) = (0, true, true);
     }
