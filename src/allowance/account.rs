@@ -17,6 +17,7 @@ use super::hold::HoldContext;
 use super::outage_detector::BlindFailure;
 use super::queue::Ticket;
 use super::refusal::Refusal;
+use super::scope_layout::ScopeLayout;
 use super::settlement::SettleOutcome;
 use super::slot::Slot;
 use super::slot_request::{GrantedSlot, SlotRequest};
@@ -69,7 +70,7 @@ impl Account {
 
     /// A handle of this account for the calls of one key: it is dropped when they are over.
     pub(super) fn overflow_handle(self: &Arc<Self>) -> Self {
-        let unused = AccountState::new(Vec::new(), 0, 0);
+        let unused = AccountState::new(Arc::default(), Vec::new(), 0, 0);
         let overflow = Some(Arc::clone(self));
         Self { overflow, ..Self::new(unused, Arc::clone(&self.key), self.clock) }
     }
@@ -155,6 +156,43 @@ impl Account {
 
     pub(super) fn set_wall_clock(&self, wall: WallClock) {
         self.change(|state, _| state.set_wall_clock(wall));
+    }
+
+    /// Puts a layout of a newer configuration into force.
+    pub(super) fn reconfigure(&self, layout: &Arc<ScopeLayout>, queue_max: usize, wall: WallClock) {
+        self.change(|state, now| state.reconfigure(layout, queue_max, wall, now));
+    }
+
+    /// Counts what these accounts have spent, whose place this one takes under another rule.
+    pub(super) fn count_elsewhere(&self, accounts: &[Arc<Self>]) {
+        let now = self.clock.now();
+        let spent = |window| {
+            let all = accounts.iter().flat_map(|account| account.lock().state.spent(window, now));
+            all.collect()
+        };
+        self.lock().state.count_elsewhere(spent, now);
+    }
+
+    /// Takes over the holds of accounts in whose place this one is.
+    pub(super) fn take_holds_of(&self, accounts: &[Arc<Self>]) {
+        let now = self.clock.now();
+        for account in accounts {
+            let former = account.lock();
+            self.lock().state.take_holds_of(&former.state, now);
+        }
+    }
+
+    /// Other accounts take its place: it grants nothing any more, and calls that wait are told.
+    pub(super) fn supersede(&self) {
+        let mut live = self.lock();
+        let dismissed = live.state.supersede();
+        let wakers = live.wakers_of(dismissed);
+        drop(live);
+        wake(wakers);
+    }
+
+    pub(super) fn layout(&self) -> Arc<ScopeLayout> {
+        Arc::clone(&self.lock().state.layout)
     }
 
     pub(super) fn is_idle(&self, now: Moment) -> bool {

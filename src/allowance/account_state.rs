@@ -12,6 +12,7 @@ use super::hold::Hold;
 use super::queue::{Queue, Ticket};
 use super::refusal::{Refusal, RefusalReason};
 use super::scope::{AttemptRole, Scope, WaitingChange};
+use super::scope_layout::ScopeLayout;
 use super::scope_set::{members, set_of};
 use super::settings::SCOPES_MAX;
 use super::slot_request::{GrantedSlot, ProbeFitness, SlotRequest};
@@ -32,7 +33,10 @@ const WHOLE_SHARE: u64 = 1_000_000;
 pub(super) struct AccountState {
     pub(super) scopes: Vec<Scope>,
     pub(super) queue: Queue,
-    queue_max: usize,
+    pub(super) queue_max: usize,
+    /// The scopes by number; requests of older configurations are completed by it.
+    pub(super) layout: Arc<ScopeLayout>,
+    pub(super) configuration: u32,
     /// The id of the latest hold.
     pub(super) holds: u64,
     /// How many responses have closed a scope; each is a numbered order.
@@ -63,12 +67,19 @@ struct Blocked {
 }
 
 impl AccountState {
-    pub(super) fn new(scopes: Vec<Scope>, queue_max: usize, number: u32) -> Self {
+    pub(super) fn new(
+        layout: Arc<ScopeLayout>,
+        scopes: Vec<Scope>,
+        queue_max: usize,
+        number: u32,
+    ) -> Self {
         debug_assert!(scopes.len() <= SCOPES_MAX, "configuration bounds the scopes of an account");
         Self {
             scopes,
             queue: Queue::default(),
             queue_max,
+            configuration: layout.version,
+            layout,
             holds: u64::from(number) << HOLD_BITS,
             orders: 0,
             grants: 0,
@@ -79,6 +90,11 @@ impl AccountState {
 
     /// Grants a slot at once, queues the call, or refuses it.
     pub(super) fn admit(&mut self, request: SlotRequest, now: Moment) -> AdmissionDecision {
+        let is_older = request.configuration < self.configuration;
+        if is_older && let Some(refusal) = self.superseded(&request) {
+            return AdmissionDecision::Refused(refusal);
+        }
+        let request = if is_older { self.completed(&request) } else { request };
         let mut contended = members(request.scopes)
             .map(|number| &self.scopes[number])
             .filter(|scope| scope.is_contended());
@@ -137,6 +153,9 @@ impl AccountState {
 
     /// Why a call is refused that has no slot within its patience.
     pub(super) fn refusal(&mut self, request: &SlotRequest, now: Moment) -> Refusal {
+        if let Some(refusal) = self.superseded(request) {
+            return refusal;
+        }
         let retry_after = now.until(self.estimate(request, now));
         let reason = match self.longest_hold(request.scopes) {
             Some(Hold { cause, failed_probes, .. }) => RefusalReason::Held { cause, failed_probes },
@@ -396,7 +415,7 @@ impl AccountState {
         self.queue.grant(ticket, slot);
     }
 
-    fn no_longer_waits(&mut self, ticket: Ticket, request: &SlotRequest) {
+    pub(super) fn no_longer_waits(&mut self, ticket: Ticket, request: &SlotRequest) {
         self.adjust_waiting(request, WaitingChange::Leaves);
         self.timekeeper = self.timekeeper.filter(|(keeper, _)| *keeper != ticket);
     }
@@ -415,7 +434,7 @@ impl AccountState {
         }
     }
 
-    fn adjust_waiting(&mut self, request: &SlotRequest, by: WaitingChange) {
+    pub(super) fn adjust_waiting(&mut self, request: &SlotRequest, by: WaitingChange) {
         for number in members(request.scopes) {
             self.scopes[number].adjust_waiting(request.priority, request.costs, by);
         }

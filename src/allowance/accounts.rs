@@ -1,11 +1,12 @@
 //! All accounts: which one a call belongs to, and what the call needs of it.
 //!
-//! An account outlives its calls. Only accounts told apart by a header are ever forgotten, once
-//! they have no occupied slot, hold or waiting call; they are in `header_accounts.rs`.
+//! An account outlives its calls, and the configuration: each configuration has an [`Accounts`] of
+//! its own, which continues the accounts of the one before. Only accounts told apart by a header
+//! are ever forgotten, once they have no occupied slot, hold or waiting call; they are in
+//! `header_accounts.rs`.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -15,9 +16,9 @@ use super::account::Account;
 use super::account_state::AccountState;
 use super::calendar::WallClock;
 use super::header_accounts::{AccountCapacity, HeaderAccounts};
-use super::scope::Scope;
-use super::scope_layout::{ScopeLayout, client_scopes, client_slot_request};
-use super::settings::{AccountRule, Allowance, Mode, UpstreamAllowances};
+use super::renewal::{groups, predecessors};
+use super::scope_layout::{Member, ScopeLayout, ScopesExhausted, UpstreamNeeds, Versions};
+use super::settings::{AccountRule, Allowance, ClientAllowance, Grant, Mode, UpstreamAllowances};
 use super::slot_request::{Scheduling, SlotRequest};
 use super::view::AccountView;
 use crate::clock::Clock;
@@ -31,22 +32,28 @@ const CLIENT_QUEUE_MAX: usize = 1_000;
 /// guard around the boundaries of periods.
 const CLOCK_SET: Duration = Duration::from_millis(100);
 
+/// The accounts as one configuration uses them.
 #[derive(Debug)]
 pub struct Accounts {
     upstreams: Vec<UpstreamAccounts>,
     /// The accounts of clients with a limit of their own.
-    clients: Vec<Option<Arc<Account>>>,
-    capacity: AccountCapacity,
-    factory: AccountFactory,
+    clients: Vec<Option<UpstreamAccounts>>,
+    capacity: Arc<AccountCapacity>,
+    factory: Arc<AccountFactory>,
+    version: u32,
+    /// Lives as long as this configuration is used.
+    in_use: Arc<()>,
+    /// The former configurations that calls under way may still use.
+    older: Vec<(u32, Weak<()>)>,
 }
 
 #[derive(Debug)]
 struct UpstreamAccounts {
-    layout: ScopeLayout,
-    queue_max: usize,
+    rules: UpstreamAllowances,
+    needs: UpstreamNeeds,
     /// The account of calls that no header tells apart.
     sole: Arc<Account>,
-    by_header: Option<HeaderAccounts>,
+    by_header: Option<Arc<HeaderAccounts>>,
 }
 
 /// Opens accounts, each with a number of its own.
@@ -67,33 +74,137 @@ impl AccountFactory {
         *self.wall.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self, scopes: Vec<Scope>, queue_max: usize, key: Arc<str>) -> Arc<Account> {
+    fn open(&self, layout: Arc<ScopeLayout>, queue_max: usize, key: Arc<str>) -> Arc<Account> {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let state = AccountState::new(scopes, queue_max, number);
+        let scopes = layout.scopes(self.wall());
+        let state = AccountState::new(layout, scopes, queue_max, number);
         Arc::new(Account::new(state, key, self.clock))
     }
 }
 
+/// The accounts that upstreams share, as a configuration changes them.
+struct AccountGroup {
+    members: Vec<usize>,
+    /// The accounts that are continued.
+    accounts: Option<(Arc<Account>, Option<Arc<HeaderAccounts>>)>,
+    layout: Arc<ScopeLayout>,
+    /// Accounts that are not continued, in whose place these are.
+    earlier: Vec<Arc<Account>>,
+}
+
 impl Accounts {
     /// The accounts of these upstreams, and of the clients that have a limit of their own.
+    ///
+    /// # Panics
+    /// An account has more scopes than [`SCOPES_MAX`](super::SCOPES_MAX), which configuration
+    /// rejects.
     #[must_use]
     pub fn new(
         upstreams: &[UpstreamAllowances],
-        client_limits: &[Option<Allowance>],
+        clients: &[ClientAllowance],
         accounts_max: usize,
         clock: Clock,
     ) -> Self {
-        let factory = AccountFactory::new(clock);
-        let mut named = HashMap::new();
-        let opened = |own| UpstreamAccounts::new(own, upstreams, &mut named, &factory);
-        let opened = upstreams.iter().map(opened).collect();
-        let client = |limit: &Allowance| {
-            let limit = Allowance { mode: Mode::Enforce, ..limit.clone() };
-            factory.open(client_scopes(&limit, factory.wall()), CLIENT_QUEUE_MAX, "".into())
+        let none = Self {
+            upstreams: Vec::new(),
+            clients: Vec::new(),
+            capacity: Arc::new(AccountCapacity::new(accounts_max)),
+            factory: Arc::new(AccountFactory::new(clock)),
+            version: 0,
+            in_use: Arc::default(),
+            older: Vec::new(),
         };
-        let clients = client_limits.iter().map(|limit| limit.as_ref().map(client)).collect();
-        let capacity = AccountCapacity::new(accounts_max);
-        Self { upstreams: opened, clients, capacity, factory }
+        let renewed = none.renewed(upstreams, clients, accounts_max);
+        renewed.expect("configuration bounds the scopes of an account")
+    }
+
+    /// The accounts under a changed configuration, which is in force for them from now on, for the
+    /// calls of this one too.
+    ///
+    /// # Errors
+    /// An account has no numbers left for new scopes. Then nothing has changed.
+    pub fn renewed(
+        &self,
+        upstreams: &[UpstreamAllowances],
+        clients: &[ClientAllowance],
+        accounts_max: usize,
+    ) -> Result<Self, ScopesExhausted> {
+        let mut older = self.older.clone();
+        older.push((self.version, Arc::downgrade(&self.in_use)));
+        older.retain(|(_, in_use)| in_use.strong_count() > 0);
+        let new = self.version + 1;
+        let oldest = older.iter().map(|(version, _)| *version).min().unwrap_or(new);
+        let versions = Versions { new, oldest };
+        let limits: Vec<_> = clients.iter().filter_map(limit_rules).collect();
+        let upstream_groups =
+            plan(upstreams, &self.upstreams.iter().collect::<Vec<_>>(), versions)?;
+        let limited: Vec<_> = self.clients.iter().flatten().collect();
+        let client_groups = plan(&limits, &limited, versions)?;
+        self.capacity.set_max(accounts_max);
+        let upstreams = self.apply(upstreams, upstream_groups);
+        let mut limits = self.apply(&limits, client_groups).into_iter();
+        let clients = clients.iter().map(|it| it.limit.as_ref().and_then(|_| limits.next()));
+        Ok(Self {
+            upstreams,
+            clients: clients.collect(),
+            capacity: Arc::clone(&self.capacity),
+            factory: Arc::clone(&self.factory),
+            version: new,
+            in_use: Arc::default(),
+            older,
+        })
+    }
+
+    /// Puts the planned layouts into force, and opens the accounts that are new.
+    fn apply(
+        &self,
+        rules: &[UpstreamAllowances],
+        groups: Vec<AccountGroup>,
+    ) -> Vec<UpstreamAccounts> {
+        let mut opened: Vec<Option<UpstreamAccounts>> = rules.iter().map(|_| None).collect();
+        for AccountGroup { members, accounts, layout, earlier } in groups {
+            let first = &rules[members[0]];
+            let (sole, by_header) = accounts.unwrap_or_else(|| self.open_group(first, &layout));
+            let wall = self.factory.wall();
+            sole.reconfigure(&layout, first.queue_max, wall);
+            if let Some(by_header) = &by_header {
+                by_header.reconfigure(&layout, first.queue_max, wall);
+            }
+            // First, so that nothing is spent there that is not counted here.
+            earlier.iter().for_each(|account| account.supersede());
+            // Accounts that are opened later take over what the overflow account has spent.
+            for account in by_header.iter().map(|it| it.overflow()).chain([&sole]) {
+                account.count_elsewhere(&earlier);
+                account.take_holds_of(&earlier);
+            }
+            for member in members {
+                opened[member] = Some(UpstreamAccounts {
+                    rules: rules[member].clone(),
+                    needs: UpstreamNeeds::new(&layout, &rules[member]),
+                    sole: Arc::clone(&sole),
+                    by_header: by_header.clone(),
+                });
+            }
+        }
+        opened.into_iter().flatten().collect()
+    }
+
+    fn open_group(
+        &self,
+        rules: &UpstreamAllowances,
+        layout: &Arc<ScopeLayout>,
+    ) -> (Arc<Account>, Option<Arc<HeaderAccounts>>) {
+        let open = |key: &str| self.factory.open(Arc::clone(layout), rules.queue_max, key.into());
+        let by_header = match &rules.account {
+            AccountRule::Named(_) | AccountRule::Upstream => None,
+            AccountRule::Header(header) => Some(Arc::new(HeaderAccounts::new(
+                header.clone(),
+                open("(overflow)"),
+                rules.queue_max,
+                Arc::clone(&self.capacity),
+            ))),
+        };
+        (open(""), by_header)
     }
 
     /// The account that a call belongs to.
@@ -106,7 +217,7 @@ impl Accounts {
         let Some(key) = value.filter(|value| !value.trim_ascii().is_empty()) else {
             return Arc::clone(&accounts.sole);
         };
-        by_header.find(key).unwrap_or_else(|| self.open(accounts, by_header, key))
+        by_header.find(key).unwrap_or_else(|| self.open(by_header, key))
     }
 
     /// What a call needs of its account.
@@ -118,7 +229,7 @@ impl Accounts {
         path: CallPath<'_>,
         scheduling: Scheduling,
     ) -> SlotRequest {
-        self.upstreams[upstream].layout.slot_request(method.into(), path, scheduling)
+        self.upstreams[upstream].needs.slot_request(method.into(), path, scheduling)
     }
 
     /// The account of a client's own limit, and what a call needs of it.
@@ -128,8 +239,8 @@ impl Accounts {
         client: usize,
         scheduling: Scheduling,
     ) -> Option<(&Arc<Account>, SlotRequest)> {
-        let account = self.clients.get(client)?.as_ref()?;
-        Some((account, client_slot_request(scheduling)))
+        let limit = self.clients.get(client)?.as_ref()?;
+        Some((&limit.sole, limit.needs.client_request(scheduling)))
     }
 
     /// Reopens the scopes that the hold of this id closes; returns whether there is one.
@@ -152,7 +263,8 @@ impl Accounts {
     /// Whether any allowance is counted by the calendar, so that the wall clock matters.
     #[must_use]
     pub fn count_by_calendar(&self) -> bool {
-        self.upstreams.iter().any(|upstream| upstream.layout.counts_by_calendar())
+        let allowances = self.upstreams.iter().flat_map(|upstream| &upstream.rules.allowances);
+        allowances.into_iter().any(|it| matches!(it.grant, Grant::Calendar { .. }))
     }
 
     /// Looks at the wall clock, which decides when calendar periods begin, and tells all accounts
@@ -166,7 +278,7 @@ impl Accounts {
         *known = wall;
         drop(known);
         let clients = self.clients.iter().flatten();
-        clients.for_each(|account| account.set_wall_clock(wall));
+        clients.for_each(|it| it.sole.set_wall_clock(wall));
         self.all().iter().for_each(|(_, account)| account.set_wall_clock(wall));
     }
 
@@ -178,25 +290,20 @@ impl Accounts {
                 Some((upstreams, _)) => upstreams.push(number),
                 None => all.push((vec![number], Arc::clone(&upstream.sole))),
             }
-            let by_header = upstream.by_header.iter().flat_map(HeaderAccounts::all);
+            let by_header = upstream.by_header.iter().flat_map(|table| table.all());
             all.extend(by_header.map(|account| (vec![number], account)));
         }
         all
     }
 
     #[cold]
-    fn open(
-        &self,
-        upstream: &UpstreamAccounts,
-        table: &HeaderAccounts,
-        key: &[u8],
-    ) -> Arc<Account> {
+    fn open(&self, table: &HeaderAccounts, key: &[u8]) -> Arc<Account> {
         let now = self.factory.clock.now();
         if self.capacity.may_sweep(now) {
             let tables = self.upstreams.iter().filter_map(|upstream| upstream.by_header.as_ref());
             self.capacity.release(tables.map(|table| table.sweep(now)).sum());
         }
-        table.open(key, &self.capacity, now, |key| upstream.open(key, &self.factory))
+        table.open(key, now, |layout, queue_max, key| self.factory.open(layout, queue_max, key))
     }
 }
 
@@ -206,29 +313,72 @@ fn wall_clock(clock: Clock) -> WallClock {
 }
 
 impl UpstreamAccounts {
-    fn new(
-        own: &UpstreamAllowances,
-        all: &[UpstreamAllowances],
-        named: &mut HashMap<Arc<str>, Arc<Account>>,
-        factory: &AccountFactory,
-    ) -> Self {
-        let layout = ScopeLayout::new(own, all);
-        let open =
-            |key: &str| factory.open(layout.scopes(factory.wall()), own.queue_max, key.into());
-        let (sole, by_header) = match &own.account {
-            AccountRule::Named(name) => {
-                let account = named.entry(Arc::clone(name)).or_insert_with(|| open(""));
-                (Arc::clone(account), None)
-            }
-            AccountRule::Upstream => (open(""), None),
-            AccountRule::Header(header) => {
-                (open(""), Some(HeaderAccounts::new(header.clone(), open("(overflow)"))))
-            }
-        };
-        Self { layout, queue_max: own.queue_max, sole, by_header }
+    /// Whether both use the same accounts.
+    fn shares(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.sole, &other.sole)
     }
 
-    fn open(&self, key: Arc<str>, factory: &AccountFactory) -> Arc<Account> {
-        factory.open(self.layout.scopes(factory.wall()), self.queue_max, key)
+    /// All its accounts.
+    fn all(&self) -> Vec<Arc<Account>> {
+        let by_header = self.by_header.iter().flat_map(|table| table.all());
+        std::iter::once(Arc::clone(&self.sole)).chain(by_header).collect()
     }
+}
+
+/// A client's own limit, as the allowance of an account.
+fn limit_rules(client: &ClientAllowance) -> Option<UpstreamAllowances> {
+    let limit = Allowance { mode: Mode::Enforce, ..client.limit.clone()? };
+    Some(UpstreamAllowances {
+        name: Arc::clone(&client.name),
+        url: "".into(),
+        account: AccountRule::Upstream,
+        allowances: vec![limit],
+        queue_max: CLIENT_QUEUE_MAX,
+    })
+}
+
+/// Which accounts are continued, with which scopes. Changes nothing.
+fn plan(
+    rules: &[UpstreamAllowances],
+    before: &[&UpstreamAccounts],
+    versions: Versions,
+) -> Result<Vec<AccountGroup>, ScopesExhausted> {
+    let former: Vec<_> = before.iter().map(|it| &it.rules).collect();
+    let predecessors = predecessors(rules, &former);
+    let predecessor = |member: &usize| predecessors[*member].map(|number| before[number]);
+    let plan_group = |members: Vec<usize>| {
+        // Where the upstreams of an account part, none of the parts continues it.
+        let keeps_all = |it: &&UpstreamAccounts| {
+            let uses = |member: &usize| predecessor(member).is_some_and(|other| other.shares(it));
+            (0..rules.len()).filter(uses).all(|member| members.contains(&member))
+        };
+        let rule = &rules[members[0]].account;
+        let of_name = before.iter().copied().find(|it| match rule {
+            AccountRule::Named(_) => it.rules.account == *rule,
+            AccountRule::Upstream | AccountRule::Header(_) => false,
+        });
+        let of_members = members.iter().filter_map(predecessor);
+        let mut candidates = of_name.into_iter().chain(of_members);
+        let continued =
+            candidates.find(|it| it.rules.account.is_continued_by(rule) && keeps_all(it));
+        let mut earlier: Vec<Arc<Account>> = Vec::new();
+        let mut of_group = Vec::new();
+        for member in &members {
+            let predecessor = predecessor(member);
+            let same = predecessor.filter(|it| continued.is_some_and(|kept| kept.shares(it)));
+            let other = predecessor.filter(|_| same.is_none());
+            for account in other.iter().flat_map(|it| it.all()) {
+                if !earlier.iter().any(|known| Arc::ptr_eq(known, &account)) {
+                    earlier.push(account);
+                }
+            }
+            let before = same.map(|it| Arc::clone(&it.rules.name));
+            of_group.push(Member { upstream: &rules[*member], before });
+        }
+        let layout = continued.map(|it| it.sole.layout()).unwrap_or_default();
+        let layout = Arc::new(layout.renewed(&of_group, versions)?);
+        let accounts = continued.map(|it| (Arc::clone(&it.sole), it.by_header.clone()));
+        Ok(AccountGroup { members, accounts, layout, earlier })
+    };
+    groups(rules).into_iter().map(plan_group).collect()
 }

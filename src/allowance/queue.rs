@@ -77,16 +77,30 @@ impl Queue {
     pub(super) fn join(&mut self, request: SlotRequest, since: Moment) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket { rank: request.rank, number: self.tickets };
-        let known = self.lanes.iter().position(|lane| lane.scopes == request.scopes);
+        self.insert(ticket, Waiter { request, since });
+        ticket
+    }
+
+    /// Changes the requests of all waiting calls; they keep their places.
+    pub(super) fn change_requests(&mut self, change: impl Fn(&SlotRequest) -> SlotRequest) {
+        self.lanes.clear();
+        for (ticket, waiter) in std::mem::take(&mut self.waiters) {
+            let request = change(&waiter.request);
+            self.insert(ticket, Waiter { request, ..waiter });
+        }
+    }
+
+    fn insert(&mut self, ticket: Ticket, waiter: Waiter) {
+        let scopes = waiter.request.scopes;
+        let known = self.lanes.iter().position(|lane| lane.scopes == scopes);
         let place = known.unwrap_or_else(|| {
             if self.lanes.len() < LANES_MAX {
-                self.lanes.push(Lane { scopes: request.scopes, tickets: BTreeSet::new() });
+                self.lanes.push(Lane { scopes, tickets: BTreeSet::new() });
             }
             self.lanes.len() - 1
         });
         self.lanes[place].tickets.insert(ticket);
-        self.waiters.insert(ticket, Waiter { request, since });
-        ticket
+        self.waiters.insert(ticket, waiter);
     }
 
     pub(super) fn leave(&mut self, ticket: Ticket) -> Option<Waiter> {

@@ -22,6 +22,8 @@ pub struct SlotRequest {
     /// What it costs, reserved as a whole.
     pub costs: Costs,
     pub(super) upstream: UpstreamScopes,
+    /// The number of the configuration by which these scopes were chosen.
+    pub(super) configuration: u32,
     pub(super) path: PathId,
     pub rank: Rank,
     pub priority: Priority,
@@ -84,12 +86,17 @@ impl SlotRequest {
             settled_at_body_end: needs.settled_at_body_end,
             costs: Costs::ONE_EACH,
             upstream,
+            configuration: 0,
             path,
             rank: Rank::new(scheduling.priority, scheduling.arrival),
             priority: scheduling.priority,
             deadline: scheduling.deadline,
             probe_fitness: scheduling.probe_fitness,
         }
+    }
+
+    pub(super) const fn of_configuration(self, configuration: u32) -> Self {
+        Self { configuration, ..self }
     }
 
     /// The next attempt is a retry after a hold that the retry budget has not paid for.

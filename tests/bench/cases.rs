@@ -94,6 +94,7 @@ fn rules() -> UpstreamAllowances {
     let allowance = Allowance::new("all", grant, Duration::from_secs(1));
     UpstreamAllowances {
         name: Arc::from("vendor"),
+        url: "http://vendor".into(),
         account: AccountRule::Upstream,
         allowances: vec![allowance],
         queue_max: 1_000,

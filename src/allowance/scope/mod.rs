@@ -3,12 +3,14 @@
 //! A pure state machine; time and chance are arguments. This file counts and paces; `holds` closes,
 //! reopens and slows, `view` shows.
 
+mod change;
 mod holds;
 mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attempt_history::AttemptHistory;
 use super::calendar::WallClock;
 use super::charge::{CostClass, Costs, UsedCosts, saturated};
 use super::concurrency_limit::{ConcurrencyLimit, PermitEnd};
@@ -16,7 +18,7 @@ use super::hold::{Hold, ProbeState};
 use super::ledger::Ledger;
 use super::outage_detector::OutageDetector;
 use super::pace::Checkpoint;
-use super::settings::{Allowance, Grant, Mode, Spread};
+use super::settings::{Allowance, Grant, Mode};
 use super::slot_request::PathId;
 use super::slow_start::SlowStart;
 use super::temporary_pace::TemporaryPace;
@@ -56,6 +58,8 @@ pub(super) struct Scope {
     pub(super) waiting: [u32; 3],
     /// The units that they wait for.
     waiting_units: [u64; 3],
+    /// It is no longer configured, and only calls of older configurations use it.
+    pub(super) retired: bool,
 }
 
 #[derive(Debug)]
@@ -71,6 +75,8 @@ struct UpstreamState {
     calls: CoveredCalls,
     temporary_pace: Option<TemporaryPace>,
     sent: PerSecond<u32, BUSIEST_OF_SECONDS>,
+    /// Kept for all its calls only.
+    history: Option<AttemptHistory>,
     outage_detector: OutageDetector,
     /// The path that failed most when the outage began, or that of the latest failed probe.
     avoided_path: Option<PathId>,
@@ -126,6 +132,7 @@ impl Scope {
             calls,
             temporary_pace: None,
             sent: PerSecond::default(),
+            history: (calls == CoveredCalls::All).then(AttemptHistory::default),
             outage_detector: OutageDetector::default(),
             avoided_path: None,
         };
@@ -138,27 +145,20 @@ impl Scope {
     }
 
     pub(super) fn allowance(allowance: &Allowance, wall: WallClock) -> Self {
-        let (headroom, linger) = (allowance.headroom, allowance.linger);
-        let left = |granted: u32, withheld: u32| granted.saturating_sub(withheld).max(1);
-        let units = |ledger, spread, withheld| {
-            ScopeState::Units(Box::new(UnitLimit::new(ledger, spread, withheld)))
+        let (linger, (limit, withheld)) = (allowance.linger, allowance.units());
+        let units = |ledger| {
+            let limit = UnitLimit::new(ledger, allowance.spread(), withheld);
+            ScopeState::Units(Box::new(limit))
         };
         let state = match &allowance.grant {
-            Grant::Concurrency { limit } => {
-                ScopeState::Concurrency(ConcurrencyLimit::new(left(*limit, headroom), linger))
+            Grant::Concurrency { .. } => {
+                ScopeState::Concurrency(ConcurrencyLimit::new(limit, linger))
             }
-            Grant::Window { limit, window, spread, .. } => {
-                units(Ledger::rolling(left(*limit, headroom), *window), *spread, headroom)
+            Grant::Window { window, .. } => units(Ledger::rolling(limit, *window)),
+            Grant::Calendar { calendar, .. } => {
+                units(Ledger::calendar(limit, calendar.clone(), wall))
             }
-            Grant::Calendar { limit, calendar, spread } => {
-                let ledger = Ledger::calendar(left(*limit, headroom), calendar.clone(), wall);
-                units(ledger, *spread, headroom)
-            }
-            Grant::Bucket { size, refill } => {
-                let withheld = headroom.saturating_add(refill.step_units());
-                // It refills all the time, so there is nothing to spread.
-                units(Ledger::bucket(left(*size, withheld), *refill), Spread::None, withheld)
-            }
+            Grant::Bucket { refill, .. } => units(Ledger::bucket(limit, *refill)),
         };
         let cost_class = allowance.cost_class;
         Self { cost_class, linger, ..Self::new(&allowance.name, state, allowance.mode) }
@@ -180,6 +180,7 @@ impl Scope {
             granted_turn: None,
             waiting: [0; 3],
             waiting_units: [0; 3],
+            retired: false,
         }
     }
 
@@ -297,6 +298,9 @@ impl Scope {
             ScopeState::Upstream(upstream) => {
                 let sent = upstream.sent.at(now);
                 *sent = sent.saturating_add(1);
+                if let Some(history) = &mut upstream.history {
+                    history.began();
+                }
             }
         }
     }
@@ -307,7 +311,12 @@ impl Scope {
         match &mut self.state {
             ScopeState::Units(window) => window.settle(at, used.charge(class, costs.of(class))),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
-            ScopeState::Concurrency(_) | ScopeState::Upstream(_) => {}
+            ScopeState::Upstream(upstream) => {
+                if let Some(history) = &mut upstream.history {
+                    history.ended(at);
+                }
+            }
+            ScopeState::Concurrency(_) => {}
         }
     }
 
@@ -322,7 +331,12 @@ impl Scope {
         match &mut self.state {
             ScopeState::Units(window) => window.cancel(units),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
-            ScopeState::Concurrency(_) | ScopeState::Upstream(_) => {}
+            ScopeState::Upstream(upstream) => {
+                if let Some(history) = &mut upstream.history {
+                    history.was_not_sent();
+                }
+            }
+            ScopeState::Concurrency(_) => {}
         }
         if let Some(granted) = self.granted_turn.take_if(|granted| granted.grant == grant) {
             self.restore(granted.turn);
@@ -343,6 +357,11 @@ impl Scope {
     /// Whether a later grant than this one has been answered already.
     pub(super) const fn is_outdated(&self, grant: u64) -> bool {
         grant < self.latest_answered
+    }
+
+    /// All calls cease to wait for it.
+    pub(super) const fn clear_waiting(&mut self) {
+        (self.waiting, self.waiting_units) = ([0; 3], [0; 3]);
     }
 
     /// A call begins or ceases to wait for it.
@@ -399,6 +418,9 @@ impl Scope {
             (ScopeState::Concurrency(own), ScopeState::Concurrency(other)) => own.inherit(other),
             (ScopeState::Upstream(own), ScopeState::Upstream(other)) => {
                 own.temporary_pace = other.temporary_pace.as_ref().map(TemporaryPace::copy);
+                if let (Some(own), Some(other)) = (&mut own.history, &other.history) {
+                    own.inherit(other);
+                }
             }
             (
                 ScopeState::Units(_)

@@ -4,6 +4,7 @@ mod accounts;
 mod costs;
 mod holds;
 mod oracle;
+mod reloads;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -30,6 +31,7 @@ fn window(limit: u32, window: Duration, spread: Spread) -> Allowance {
 fn accounts_of(allowances: Vec<Allowance>, clock: Clock) -> Arc<Accounts> {
     let upstream = UpstreamAllowances {
         name: "vendor".into(),
+        url: "http://vendor".into(),
         account: AccountRule::Upstream,
         allowances,
         queue_max: 1_000,
@@ -346,6 +348,7 @@ fn the_number_of_scopes_is_known_from_the_settings() {
     let named = |name: &str| Allowance { name: name.into(), ..window(1, MINUTE, Spread::None) };
     let upstream = |name: &str, allowances: Vec<Allowance>| UpstreamAllowances {
         name: name.into(),
+        url: "http://vendor".into(),
         account: AccountRule::Named("shared".into()),
         allowances,
         queue_max: 1,

@@ -8,7 +8,8 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-use super::names::{self, Member, Members};
+use super::members::{Member, Members};
+use super::names;
 use super::values::{escaped, nonempty, scalar};
 use super::weight::{
     BESIDE_BYTES_MAX, BESIDE_MAX, Weight, is_any_phrase, is_generic, is_phrase, keep_beside,
@@ -17,7 +18,7 @@ use super::weight::{
 use super::{children, soap, text};
 use crate::dialect::document::{BodyFormat, Document, json};
 use crate::dialect::verdict;
-use crate::outcome::{Facts, ResponseHead};
+use crate::outcome::{Facts, ResponseHead, ValueId};
 
 /// Envelopes and wrappers inside each other that are opened.
 const DEPTH_MAX: usize = 10;
@@ -106,9 +107,9 @@ impl Guesser {
         let Some(depth) = depth.checked_sub(1) else { return Facts::default() };
         match value {
             Value::String(text) => {
-                let pointers = vec![at.to_owned()];
+                let carried = vec![ValueId::of(value)];
                 let message_at = Some(at.to_owned());
-                Facts { message: nonempty(text), message_at, pointers, ..Facts::default() }
+                Facts { message: nonempty(text), message_at, carried, ..Facts::default() }
             }
             Value::Array(items) => self.array(value, items, at, depth),
             Value::Object(map) => self.object(map, at, depth),
@@ -140,7 +141,7 @@ impl Guesser {
         {
             facts = self.object(first, &format!("{at}/0"), depth);
         }
-        children::of_list(list, at, &mut facts);
+        children::of_list(list, &mut facts);
         self.promote(&mut facts);
         facts
     }
@@ -151,7 +152,7 @@ impl Guesser {
         let nothing = |facts: &Facts| {
             facts.message.is_none() && facts.code.is_none() && facts.children.is_empty()
         };
-        let members = Members::of(map, at);
+        let members = Members::at(map, at);
         // What is inside an envelope counts more than what stands beside it, unless it is a word.
         let envelope = members.envelope();
         let inside = envelope.map(|member| self.value(member.value, &member.at(), depth));
@@ -204,14 +205,14 @@ impl Guesser {
         let mut facts = Facts::default();
         self.message(members, &mut facts);
         self.code(members, &mut facts);
-        facts.reference = members.take(&names::REFERENCES, &mut facts.pointers);
-        facts.occurred_at = members.take(&names::DATES, &mut facts.pointers);
-        facts.operation = members.take(&["operation"], &mut facts.pointers);
+        facts.reference = members.take(&names::REFERENCES, &mut facts.carried);
+        facts.occurred_at = members.take(&names::DATES, &mut facts.carried);
+        facts.operation = members.take(&["operation"], &mut facts.carried);
         // `{"sys": {"type": "Error", "id": CODE}}` (Contentful).
         if facts.code.is_none()
             && let Some(sys) = members.object("sys")
         {
-            facts.code = sys.take(&["id"], &mut facts.pointers);
+            facts.code = sys.take(&["id"], &mut facts.carried);
         }
         innermost(members, &mut facts);
         self.skip_decoys(members, &mut facts);
@@ -258,7 +259,7 @@ impl Guesser {
         let (member, text) = &texts[best];
         facts.message = nonempty(text);
         facts.message_at = Some(member.at());
-        facts.pointers.push(member.at());
+        facts.carried.push(member.id());
         for (_, other) in texts.iter().filter(|(_, other)| other != text) {
             keep_beside(other, facts);
         }
@@ -312,7 +313,7 @@ impl Guesser {
                 Value::Null | Value::Array(_) | Value::Object(_) => false,
             };
             if decoy {
-                facts.pointers.push(member.at());
+                facts.carried.push(member.id());
             }
         }
     }
@@ -337,7 +338,7 @@ impl Guesser {
             None => value,
         };
         let map = error.as_object()?;
-        let members = Members::of(map, "");
+        let members = Members::of(map);
         let envelope = members.envelope();
         let inside = envelope.and_then(|member| self.status_phrase(member.value, depth));
         inside.or_else(|| {
@@ -355,12 +356,12 @@ fn innermost(members: &Members<'_>, facts: &mut Facts) {
     let mut inner = members.object("innererror");
     for _ in 0..DEPTH_MAX {
         let Some(members) = inner else { return };
-        if let Some(code) = members.take(&["code"], &mut facts.pointers) {
+        if let Some(code) = members.take(&["code"], &mut facts.carried) {
             facts.code = Some(code);
         }
-        let reference = members.take(&names::REFERENCES, &mut facts.pointers);
+        let reference = members.take(&names::REFERENCES, &mut facts.carried);
         facts.reference = facts.reference.take().or(reference);
-        let date = members.take(&names::DATES, &mut facts.pointers);
+        let date = members.take(&names::DATES, &mut facts.carried);
         facts.occurred_at = facts.occurred_at.take().or(date);
         inner = members.object("innererror");
     }

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::auto::Guesser;
-use super::names::{self, Member, Members, is_word};
+use super::members::{Member, Members};
+use super::names::{self, is_word};
 use super::values::{only_scalar, scalar};
 use super::weight::{is_phrase, keep_beside};
 use crate::dialect::verdict;
@@ -60,7 +61,7 @@ impl Guesser {
         let first = found.next();
         let others: Vec<String> = found.map(|(_, text)| text).collect();
         if let Some((member, text)) = first {
-            facts.pointers.push(member.at());
+            facts.carried.push(member.id());
             facts.code_at = Some(member.at());
             facts.code = Some(names::short(text));
         } else if let Some(word) =
@@ -76,7 +77,7 @@ impl Guesser {
             member.value.as_str().is_some_and(|text| is_phrase(text, self.status))
         };
         let phrase = members.named(&["error", "errors", "fault"]).find(is_phrase);
-        facts.pointers.extend(phrase.map(|member| member.at()));
+        facts.carried.extend(phrase.map(|member| member.id()));
     }
 
     pub(super) fn is_code(&self, text: &str) -> bool {
