@@ -4,10 +4,10 @@
 //! What has a result of its own is none: a thing that was asked for may have failed long ago, and
 //! a list may hold errors of single items.
 
-use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::super::excerpt;
+use super::declaration::{Declared, Strength};
 use super::names::{
     ANSWERS, BAD_FLAGS, CODES_OF_ERRORS, CODES_OF_RESULTS, ERROR_ENDS, ERRORS, FAILED_FLAGS,
     KIND_STATES, LISTS, STATES, STATUSES, VERDICTS, error_status, flag, has_digit, is_code,
@@ -26,30 +26,6 @@ use crate::outcome::Sign;
 
 /// Objects inside each other that are searched for a declaration.
 const DEPTH_MAX: usize = 8;
-
-pub(super) struct Declared {
-    pub(super) sign: Sign,
-    /// The error status that the body states.
-    pub(super) status: Option<StatusCode>,
-    pub(super) strength: Strength,
-}
-
-/// What more is needed for a body to be an error.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Strength {
-    /// Its words must mean trouble with the call.
-    Worded,
-    /// It has a code, so that its words may also be about the input.
-    Coded,
-    /// Nothing.
-    Certain,
-}
-
-impl Declared {
-    pub(super) const fn by(sign: Sign, strength: Strength) -> Self {
-        Self { sign, status: None, strength }
-    }
-}
 
 pub(super) fn of(evidence: &Evidence<'_>) -> Option<Declared> {
     let Evidence { document, facts, .. } = *evidence;

@@ -4,6 +4,7 @@
 //! `object` tells an error's members from those of a result, and `text` reads what is no object;
 //! this file says what the error means.
 
+mod declaration;
 mod declared;
 mod names;
 mod object;
@@ -16,7 +17,7 @@ use crate::dialect::classify::draft::{Action, Draft};
 use crate::dialect::classify::evidence::Evidence;
 use crate::dialect::classify::status::{self, THROTTLE};
 use crate::outcome::{Code, Processing};
-use declared::Strength;
+use declaration::Strength;
 
 pub(super) fn guess<'m>(evidence: &Evidence<'_>) -> Option<Draft<'m>> {
     if !evidence.head.status.is_success() {

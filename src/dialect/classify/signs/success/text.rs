@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::super::{excerpt, sentence};
-use super::declared::{Declared, Strength};
+use super::declaration::{Declared, Strength};
 use super::names::error_status;
 use super::object::is_failed;
 use crate::dialect::classify::evidence::Evidence;
