@@ -15,6 +15,7 @@ use super::bottleneck::Bottleneck;
 use super::hold::HoldContext;
 use super::outage_detector::BlindFailure;
 use super::queue::Ticket;
+use super::settings::QueueBounds;
 use super::settlement::SettleOutcome;
 use super::slot::Slot;
 use super::slot_request::{GrantedSlot, Refusal, SlotRequest};
@@ -67,7 +68,7 @@ impl Account {
 
     /// A handle of this account for the calls of one key: it is dropped when they are over.
     pub(super) fn overflow_handle(self: &Arc<Self>) -> Self {
-        let unused = AccountState::new(Vec::new(), 0, 0);
+        let unused = AccountState::new(Vec::new(), QueueBounds::of_one_client(0), 0);
         let overflow = Some(Arc::clone(self));
         Self { overflow, ..Self::new(unused, Arc::clone(&self.key), self.clock) }
     }
@@ -140,7 +141,7 @@ impl Account {
             key: Arc::clone(&self.key),
             scopes: state.views(now),
             waiting: state.queue.len(),
-            longest_wait: state.queue.oldest().map_or(Duration::ZERO, |since| now.since(since)),
+            longest_wait: state.queue.oldest().map_or(Duration::ZERO, |(_, at)| now.since(at)),
             overflow_calls,
         }
     }
@@ -239,11 +240,12 @@ impl Waiting {
         let state = &mut live.state;
         let outcome = if let Some(granted) = state.queue.collect_grant(ticket) {
             Ok(Ok(granted))
-        } else if state.queue.collect_dismissal(ticket) {
-            Ok(Err(state.refusal(&self.request, now)))
+        } else if let Some(overtaken) = state.queue.collect_dismissal(ticket) {
+            Ok(Err(Refusal { overtaken, ..state.refusal(&self.request, now) }))
         } else if self.request.deadline <= now {
+            let overtaken = state.queue.overtaken(ticket);
             state.withdraw(ticket, now);
-            let refusal = state.refusal(&self.request, now);
+            let refusal = Refusal { overtaken, ..state.refusal(&self.request, now) };
             // It may have kept the account's timer, which needs another keeper now.
             wakers.extend(live.dispatch(now));
             Ok(Err(refusal))

@@ -3,17 +3,16 @@
 //! A pure state machine; time and chance are arguments. A grant is all or nothing: a call gets a
 //! slot of every scope it needs, or none. The steps that settle slots are in `settle.rs`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::hold::Hold;
 use super::queue::{Queue, Ticket};
+use super::refused_places::RefusedPlaces;
 use super::scope::{AttemptRole, Scope};
 use super::scope_set::{members, set_of};
-use super::settings::SCOPES_MAX;
+use super::settings::{QueueBounds, SCOPES_MAX};
 use super::slot_request::{GrantedSlot, ProbeFitness, Refusal, RefusalReason, SlotRequest};
 use super::view::{ScopeView, TightestAllowance};
-use crate::routing::client::Priority;
 use crate::time::Moment;
 
 /// Bits of a hold's id that count the holds of one account; the account's number stands above
@@ -29,7 +28,8 @@ const WHOLE_SHARE: u64 = 1_000_000;
 pub(super) struct AccountState {
     pub(super) scopes: Vec<Scope>,
     pub(super) queue: Queue,
-    queue_max: usize,
+    pub(super) refused_places: RefusedPlaces,
+    pub(super) bounds: QueueBounds,
     /// The id of the latest hold.
     pub(super) holds: u64,
     /// How many responses have closed a scope; each is a numbered order.
@@ -60,12 +60,13 @@ struct Blocked {
 }
 
 impl AccountState {
-    pub(super) fn new(scopes: Vec<Scope>, queue_max: usize, number: u32) -> Self {
+    pub(super) fn new(scopes: Vec<Scope>, bounds: QueueBounds, number: u32) -> Self {
         debug_assert!(scopes.len() <= SCOPES_MAX, "configuration bounds the scopes of an account");
         Self {
             scopes,
             queue: Queue::default(),
-            queue_max,
+            refused_places: RefusedPlaces::default(),
+            bounds,
             holds: u64::from(number) << HOLD_BITS,
             orders: 0,
             grants: 0,
@@ -76,24 +77,28 @@ impl AccountState {
 
     /// Grants a slot at once, queues the call, or refuses it.
     pub(super) fn admit(&mut self, request: SlotRequest, now: Moment) -> AdmissionDecision {
-        let mut contended = members(request.scopes)
-            .map(|number| &self.scopes[number])
-            .filter(|scope| scope.is_contended());
+        self.queue.raise(now);
+        let class = request.class(now);
         let is_first = self.queue.is_empty()
-            || contended.all(|scope| ahead(&scope.waiting, request.priority) == 0);
+            || !self.queue.waits_before(class, self.contended(request.scopes));
         if is_first && let Ok(slot) = self.try_grant(&request, now) {
             return AdmissionDecision::Granted(slot);
         }
-        let start = self.estimate(&request, now);
-        if request.deadline < start {
+        if request.deadline < self.estimate(&request, now) {
             return AdmissionDecision::Refused(self.refusal(&request, now));
         }
-        if self.queue_max <= self.queue.len() {
-            let retry_after = now.until(start).max(Duration::from_secs(1));
-            let reason = RefusalReason::QueueFull;
-            return AdmissionDecision::Refused(Refusal { reason, retry_after });
+        let full = if self.bounds.all <= self.queue.len() {
+            Some(RefusalReason::QueueFull)
+        } else {
+            let own = self.queue.len_of(request.of.client);
+            let full = self.bounds.client_max(self.queue.len() - own) <= own;
+            full.then_some(RefusalReason::ClientQueueFull)
+        };
+        if let Some(reason) = full {
+            let retry_after = self.told_wait(&request, now).max(Duration::from_secs(1));
+            let refusal = Refusal { reason, retry_after, overtaken: None };
+            return AdmissionDecision::Refused(refusal);
         }
-        self.adjust_waiting(&request, 1);
         AdmissionDecision::Queued(self.queue.join(request, now))
     }
 
@@ -102,6 +107,7 @@ impl AccountState {
     pub(super) fn dispatch(&mut self, now: Moment) -> Vec<Ticket> {
         let mut woken = Vec::new();
         let mut next = Moment::NEVER;
+        self.queue.raise(now);
         while !self.queue.is_empty() {
             self.appoint_probes(now, &mut woken);
             match self.grant_first(now) {
@@ -127,61 +133,14 @@ impl AccountState {
             self.cancel(&slot, now);
         }
         self.queue.collect_dismissal(ticket);
-        if let Some(waiter) = self.queue.leave(ticket) {
-            self.no_longer_waits(ticket, &waiter.request);
+        if self.queue.leave(ticket).is_some() {
+            self.no_longer_waits(ticket);
         }
-    }
-
-    /// Why a call is refused that has no slot within its patience.
-    pub(super) fn refusal(&mut self, request: &SlotRequest, now: Moment) -> Refusal {
-        let retry_after = now.until(self.estimate(request, now));
-        let reason = match self.longest_hold(request.scopes) {
-            Some(Hold { cause, failed_probes, .. }) => RefusalReason::Held { cause, failed_probes },
-            None => {
-                // The allowance with the most waiting calls; the upstream if none is limited.
-                let allowances = members(request.scopes)
-                    .filter(|number| self.scopes[*number].is_enforced_allowance());
-                let busiest = allowances.max_by_key(|number| {
-                    let scope = &self.scopes[*number];
-                    (scope.waiting.iter().sum::<u32>(), scope.window())
-                });
-                let number = busiest.unwrap_or(usize::from(request.upstream.all));
-                RefusalReason::Exhausted { allowance: Arc::clone(&self.scopes[number].name) }
-            }
-        };
-        Refusal { reason, retry_after }
     }
 
     pub(super) fn longest_hold(&self, scopes: u64) -> Option<Hold> {
         let holds = members(scopes).filter_map(|number| self.scopes[number].hold.as_ref());
         holds.max_by_key(|hold| hold.until).copied()
-    }
-
-    /// Dismisses the waiting calls that can no longer start within their patience, and the unpaid
-    /// retries of an upstream whose maintenance outlasted its stated end. Returns those calls,
-    /// whose tasks must be woken.
-    pub(super) fn dismiss_hopeless(&mut self, now: Moment) -> Vec<Ticket> {
-        let mut ahead = [0_u32; SCOPES_MAX];
-        let mut hopeless = Vec::new();
-        let ended_too_early = std::mem::take(&mut self.ended_too_early);
-        let Self { queue, scopes, .. } = self;
-        for (ticket, request) in queue.iter() {
-            let mut start = now;
-            for number in members(request.scopes) {
-                ahead[number] += 1;
-                start = start.max(scopes[number].estimate(now, ahead[number]));
-            }
-            if request.deadline < start || request.scopes & ended_too_early != 0 {
-                hopeless.push(ticket);
-                members(request.scopes).for_each(|number| ahead[number] -= 1);
-            }
-        }
-        for ticket in &hopeless {
-            if let Some(waiter) = self.queue.dismiss(*ticket) {
-                self.no_longer_waits(*ticket, &waiter.request);
-            }
-        }
-        hopeless
     }
 
     /// Reopens the scope that the hold of this id closes, and those that the same response closed.
@@ -215,7 +174,10 @@ impl AccountState {
     }
 
     pub(super) fn views(&mut self, now: Moment) -> Vec<ScopeView> {
-        self.scopes.iter_mut().filter_map(|scope| scope.view(now)).collect()
+        let scopes = self.scopes.iter_mut().enumerate();
+        let view =
+            |(number, scope): (usize, &mut Scope)| scope.view(self.queue.waiting_for(number), now);
+        scopes.filter_map(view).collect()
     }
 
     /// The allowance with the smallest remaining share, of those that the call needs.
@@ -227,22 +189,6 @@ impl AccountState {
         let scopes = &mut self.scopes;
         let usages = members(request.scopes).filter_map(|number| scopes[number].usage(now));
         usages.min_by_key(|it| u64::from(it.remaining) * WHOLE_SHARE / u64::from(it.limit.max(1)))
-    }
-
-    pub(super) fn estimate(&mut self, request: &SlotRequest, now: Moment) -> Moment {
-        let mut start = now;
-        for number in members(request.scopes) {
-            let scope = &mut self.scopes[number];
-            let ahead = ahead(&scope.waiting, request.priority);
-            start = start.max(scope.estimate(now, ahead.saturating_add(1)));
-        }
-        start
-    }
-
-    /// The most calls that wait before this one for any scope it needs.
-    pub(super) fn most_ahead(&self, request: &SlotRequest) -> u32 {
-        let waiting = members(request.scopes).map(|number| &self.scopes[number].waiting);
-        waiting.map(|waiting| ahead(waiting, request.priority)).max().unwrap_or(0)
     }
 
     /// Takes a slot of every scope, or of none.
@@ -262,6 +208,7 @@ impl AccountState {
             number,
             probes,
             would_wait,
+            overtaken: None,
             settled: 0,
             held_early: 0,
             unexpected_throttle: false,
@@ -328,8 +275,7 @@ impl AccountState {
         let (mut closed, mut next) = (0, Moment::NEVER);
         for (ticket, request) in self.queue.lane_heads() {
             if request.scopes & closed != 0 {
-                let contended = |number: &usize| self.scopes[*number].is_contended();
-                closed |= set_of(members(request.scopes).filter(contended));
+                closed |= self.contended(request.scopes);
                 continue;
             }
             match self.try_grant(&request, now) {
@@ -353,14 +299,19 @@ impl AccountState {
             if self.scopes[number].check_hold(now) != Ok(AttemptRole::Probe) {
                 continue;
             }
-            let waiting = self.queue.iter().map(|(ticket, request)| (ticket, *request));
-            let candidates = waiting.filter(|(_, request)| request.scopes >> number & 1 == 1);
-            // `min_by_key` returns the first of several that suit equally.
-            let unsuitable = |(_, request): &(Ticket, SlotRequest)| {
+            // The first of those that suit best.
+            let mut best: Option<((bool, bool), Ticket, SlotRequest)> = None;
+            for (ticket, request) in self.queue.waiters_for(number) {
                 let one_shot = request.probe_fitness == ProbeFitness::OneShot;
-                (self.scopes[number].avoids(request.path), one_shot)
-            };
-            let Some((ticket, request)) = candidates.min_by_key(unsuitable) else { continue };
+                let unsuitable = (self.scopes[number].avoids(request.path), one_shot);
+                if best.as_ref().is_none_or(|(known, ..)| unsuitable < *known) {
+                    best = Some((unsuitable, ticket, *request));
+                }
+                if unsuitable == (false, false) {
+                    break;
+                }
+            }
+            let Some((_, ticket, request)) = best else { continue };
             if let Ok(slot) = self.try_grant(&request, now) {
                 self.grant_waiting(ticket, slot);
                 woken.push(ticket);
@@ -369,19 +320,23 @@ impl AccountState {
     }
 
     fn grant_waiting(&mut self, ticket: Ticket, slot: GrantedSlot) {
-        self.no_longer_waits(ticket, &slot.request);
         self.queue.grant(ticket, slot);
+        self.no_longer_waits(ticket);
     }
 
-    fn no_longer_waits(&mut self, ticket: Ticket, request: &SlotRequest) {
-        self.adjust_waiting(request, -1);
+    pub(super) fn no_longer_waits(&mut self, ticket: Ticket) {
         self.timekeeper = self.timekeeper.filter(|(keeper, _)| *keeper != ticket);
+    }
+
+    /// The scopes for which a waiting call can keep others from going first.
+    fn contended(&self, scopes: u64) -> u64 {
+        set_of(members(scopes).filter(|number| self.scopes[*number].is_contended()))
     }
 
     /// One timer serves the whole account. The task of one waiting call keeps it, and is woken
     /// when it has to be set to another moment.
     fn set_timer(&mut self, next: Moment, woken: &mut Vec<Ticket>) {
-        let Some(first) = self.queue.first() else {
+        let Some((first, _)) = self.queue.oldest() else {
             self.timekeeper = None;
             return;
         };
@@ -391,15 +346,4 @@ impl AccountState {
             woken.push(keeper);
         }
     }
-
-    fn adjust_waiting(&mut self, request: &SlotRequest, by: i32) {
-        for number in members(request.scopes) {
-            let count = &mut self.scopes[number].waiting[request.priority as usize];
-            *count = count.saturating_add_signed(by);
-        }
-    }
-}
-
-fn ahead(waiting: &[u32; 3], priority: Priority) -> u32 {
-    waiting[..=priority as usize].iter().sum()
 }

@@ -14,7 +14,7 @@ use super::account_state::AccountState;
 use super::header_accounts::{AccountCapacity, HeaderAccounts};
 use super::scope::Scope;
 use super::scope_layout::{ScopeLayout, client_scopes, client_slot_request};
-use super::settings::{AccountRule, Allowance, Mode, UpstreamAllowances};
+use super::settings::{AccountRule, Allowance, Mode, QueueBounds, UpstreamAllowances};
 use super::slot_request::{Scheduling, SlotRequest};
 use super::view::AccountView;
 use crate::clock::Clock;
@@ -22,7 +22,7 @@ use crate::routing::method::CallMethod;
 use crate::routing::route::CallPath;
 
 /// The most calls of one client that wait for its own limit.
-const CLIENT_QUEUE_MAX: usize = 1_000;
+const CLIENT_QUEUE: QueueBounds = QueueBounds::of_one_client(1_000);
 
 #[derive(Debug)]
 pub struct Accounts {
@@ -36,7 +36,7 @@ pub struct Accounts {
 #[derive(Debug)]
 struct UpstreamAccounts {
     layout: ScopeLayout,
-    queue_max: usize,
+    queue: QueueBounds,
     /// The account of calls that no header tells apart.
     sole: Arc<Account>,
     by_header: Option<HeaderAccounts>,
@@ -50,9 +50,9 @@ struct AccountFactory {
 }
 
 impl AccountFactory {
-    fn open(&self, scopes: Vec<Scope>, queue_max: usize, key: Arc<str>) -> Arc<Account> {
+    fn open(&self, scopes: Vec<Scope>, queue: QueueBounds, key: Arc<str>) -> Arc<Account> {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let state = AccountState::new(scopes, queue_max, number);
+        let state = AccountState::new(scopes, queue, number);
         Arc::new(Account::new(state, key, self.clock))
     }
 }
@@ -72,7 +72,7 @@ impl Accounts {
         let opened = upstreams.iter().map(opened).collect();
         let client = |limit: &Allowance| {
             let limit = Allowance { mode: Mode::Enforce, ..limit.clone() };
-            factory.open(client_scopes(&limit), CLIENT_QUEUE_MAX, "".into())
+            factory.open(client_scopes(&limit), CLIENT_QUEUE, "".into())
         };
         let clients = client_limits.iter().map(|limit| limit.as_ref().map(client)).collect();
         let capacity = AccountCapacity::new(accounts_max);
@@ -170,7 +170,7 @@ impl UpstreamAccounts {
         factory: &AccountFactory,
     ) -> Self {
         let layout = ScopeLayout::new(own, all);
-        let open = |key: &str| factory.open(layout.scopes(), own.queue_max, key.into());
+        let open = |key: &str| factory.open(layout.scopes(), own.queue, key.into());
         let (sole, by_header) = match &own.account {
             AccountRule::Named(name) => {
                 let account = named.entry(Arc::clone(name)).or_insert_with(|| open(""));
@@ -181,10 +181,10 @@ impl UpstreamAccounts {
                 (open(""), Some(HeaderAccounts::new(header.clone(), open("(overflow)"))))
             }
         };
-        Self { layout, queue_max: own.queue_max, sole, by_header }
+        Self { layout, queue: own.queue, sole, by_header }
     }
 
     fn open(&self, key: Arc<str>, factory: &AccountFactory) -> Arc<Account> {
-        factory.open(self.layout.scopes(), self.queue_max, key)
+        factory.open(self.layout.scopes(), self.queue, key)
     }
 }

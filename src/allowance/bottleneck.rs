@@ -5,11 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::account_state::AccountState;
-use super::scope_set::members;
-use super::slot_request::SlotRequest;
 use crate::outcome::HoldCause;
-use crate::time::Moment;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bottleneck {
@@ -31,17 +27,26 @@ pub enum BottleneckKind {
     Client,
     /// The queue is full.
     Queue,
+    /// As many calls of the client wait as may.
+    ClientQueue,
+    /// Later calls of a higher priority went first.
+    Priority,
+    /// Later calls of other clients went first, because this one had its share.
+    Share,
 }
 
 impl BottleneckKind {
     /// One of each kind that has a label of its own in metrics: holds share one.
-    pub const LABELLED: [Self; 6] = [
+    pub const LABELLED: [Self; 9] = [
         Self::Allowance,
         Self::Pace,
         Self::Concurrency,
         Self::Hold(HoldCause::Throttle),
         Self::Client,
         Self::Queue,
+        Self::ClientQueue,
+        Self::Priority,
+        Self::Share,
     ];
 
     /// Its place in [`Self::LABELLED`].
@@ -54,6 +59,9 @@ impl BottleneckKind {
             Self::Hold(_) => 3,
             Self::Client => 4,
             Self::Queue => 5,
+            Self::ClientQueue => 6,
+            Self::Priority => 7,
+            Self::Share => 8,
         }
     }
 
@@ -67,6 +75,9 @@ impl BottleneckKind {
             Self::Hold(_) => "hold",
             Self::Client => "client_limit",
             Self::Queue => "queue",
+            Self::ClientQueue => "client_queue",
+            Self::Priority => "priority",
+            Self::Share => "share",
         }
     }
 }
@@ -83,33 +94,11 @@ impl fmt::Display for Bottleneck {
             BottleneckKind::Hold(HoldCause::Pause) => "pause of",
             BottleneckKind::Client => "limit of client",
             BottleneckKind::Queue => "queue of",
+            BottleneckKind::ClientQueue => "waiting calls of client",
+            BottleneckKind::Priority => "priority of client",
+            BottleneckKind::Share => "share of client",
         };
         write!(f, "{kind} {}", self.name)
-    }
-}
-
-impl AccountState {
-    /// What keeps a call waiting now: of the scopes it needs, the one that has a slot last.
-    pub(super) fn bottleneck(&mut self, request: &SlotRequest, now: Moment) -> Bottleneck {
-        let ahead = self.most_ahead(request);
-        let last = members(request.scopes).max_by_key(|number| {
-            let scope = &mut self.scopes[*number];
-            let closed = scope.check_hold(now).is_err() || scope.check_slot(now).is_err();
-            let waiting: u32 = scope.waiting.iter().sum();
-            (scope.estimate(now, ahead.saturating_add(1)), closed, waiting)
-        });
-        let number = last.unwrap_or(usize::from(request.upstream.all));
-        let scope = &mut self.scopes[number];
-        let kind = if let Some(hold) = &scope.hold {
-            BottleneckKind::Hold(hold.cause)
-        } else if scope.is_enforced_allowance() && scope.window().is_none() {
-            BottleneckKind::Concurrency
-        } else if scope.slow_start_mut().is_some() || scope.check_slot(now).is_ok() {
-            BottleneckKind::Pace
-        } else {
-            BottleneckKind::Allowance
-        };
-        Bottleneck { kind, name: Arc::clone(&scope.name) }
     }
 }
 

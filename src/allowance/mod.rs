@@ -9,19 +9,23 @@ mod account_state;
 mod accounts;
 mod bottleneck;
 mod concurrency_limit;
+mod estimate;
 mod header_accounts;
 mod hold;
+mod lane;
 mod ledger;
 mod outage_detector;
 mod pace;
 mod queue;
 mod rank;
+mod refused_places;
 mod scope;
 mod scope_layout;
 mod scope_set;
 mod settings;
 mod settle;
 mod settlement;
+mod shares;
 mod slot;
 mod slot_request;
 mod slow_start;
@@ -39,9 +43,11 @@ pub use bottleneck::{Bottleneck, BottleneckKind};
 pub use hold::{Hold, ProbeState};
 pub use outage_detector::BlindFailure;
 pub use settings::{
-    AccountRule, Allowance, Grant, Mode, SCOPES_MAX, Spread, UpstreamAllowances, scopes_of,
+    AccountRule, Allowance, Grant, Mode, QueueBounds, SCOPES_MAX, Spread, UpstreamAllowances,
+    scopes_of,
 };
 pub use settlement::{AttemptEnd, HoldChange, HoldChangeKind, SettleOutcome, Settlement};
+pub use shares::ClientShare;
 pub use slot::{ConcurrencyPermit, Slot};
 pub use slot_request::{ProbeFitness, Refusal, RefusalReason, Scheduling, SlotRequest};
 pub use view::{AccountView, HoldView, ScopeKind, ScopeView, TightestAllowance};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::rank::Rank;
+use super::bottleneck::BottleneckKind;
+use super::shares::ClientShare;
 use crate::outcome::HoldCause;
 use crate::routing::client::Priority;
 use crate::time::Moment;
@@ -20,16 +21,21 @@ pub struct SlotRequest {
     pub(super) arrival_guard: Option<Duration>,
     pub(super) upstream: UpstreamScopes,
     pub(super) path: PathId,
-    pub rank: Rank,
+    /// Whose call it is.
+    pub of: ClientShare,
     pub priority: Priority,
+    pub arrival: Moment,
     /// The call does not start later.
     pub deadline: Moment,
     pub probe_fitness: ProbeFitness,
+    /// An attempt of the call has had a slot before, so it goes before calls that have not.
+    pub(super) is_retry: bool,
 }
 
 /// What decides about the place of a call in the queue.
 #[derive(Clone, Copy, Debug)]
 pub struct Scheduling {
+    pub of: ClientShare,
     pub priority: Priority,
     pub arrival: Moment,
     /// The call does not start later.
@@ -79,11 +85,19 @@ impl SlotRequest {
             arrival_guard: needs.arrival_guard,
             upstream,
             path,
-            rank: Rank::new(scheduling.priority, scheduling.arrival),
+            of: scheduling.of,
             priority: scheduling.priority,
+            arrival: scheduling.arrival,
             deadline: scheduling.deadline,
             probe_fitness: scheduling.probe_fitness,
+            is_retry: false,
         }
+    }
+
+    /// An attempt got a slot. A further one of the call keeps its place.
+    pub const fn attempt_began(&mut self) {
+        self.is_retry = true;
+        self.leave_slow_start();
     }
 
     /// The next attempt is a retry after a hold that the retry budget has not paid for.
@@ -91,7 +105,7 @@ impl SlotRequest {
         self.scopes |= 1 << self.upstream.slow_start;
     }
 
-    pub const fn leave_slow_start(&mut self) {
+    const fn leave_slow_start(&mut self) {
         self.scopes &= !(1 << self.upstream.slow_start);
     }
 
@@ -144,6 +158,8 @@ pub(super) struct GrantedSlot {
     pub(super) probes: u64,
     /// An allowance that only observes would have made it wait.
     pub(super) would_wait: bool,
+    /// What let later calls overtake it while it waited, if that cost it a slot.
+    pub(super) overtaken: Option<BottleneckKind>,
     /// Scopes settled before the response, because the arrival guard has passed.
     pub(super) settled: u64,
     /// Scopes closed by the response's head, before its body was read.
@@ -158,11 +174,15 @@ pub struct Refusal {
     pub reason: RefusalReason,
     /// An estimate of how long it would have had to wait.
     pub retry_after: Duration,
+    /// What let later calls overtake it while it waited, if that cost it a slot.
+    pub overtaken: Option<BottleneckKind>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefusalReason {
     QueueFull,
+    /// As many calls of this client wait as may.
+    ClientQueueFull,
     /// No slot of this allowance is free within the patience of the call.
     Exhausted {
         allowance: Arc<str>,
@@ -175,8 +195,22 @@ pub enum RefusalReason {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A call of a client that needs one allowance, the fourth scope, for up to a minute.
+    pub(in crate::allowance) fn request(client: u32, share: u32) -> SlotRequest {
+        let needs = ScopeNeeds { scopes: 0b1001, ..ScopeNeeds::default() };
+        let upstream = UpstreamScopes { all: 0, counted: 1, slow_start: 2 };
+        let scheduling = Scheduling {
+            of: ClientShare { client, share },
+            priority: Priority::Normal,
+            arrival: Moment::START,
+            deadline: Moment::from_millis(60_000),
+            probe_fitness: ProbeFitness::Replayable,
+        };
+        SlotRequest::new(needs, upstream, PathId::default(), scheduling)
+    }
 
     #[test]
     fn paths_that_differ_only_in_segments_with_digits_are_the_same() {

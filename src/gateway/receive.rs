@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::header::HOST;
 use http::{HeaderMap, Method, Request, Version};
 
-use crate::allowance::{AccountRule, ProbeFitness, Scheduling};
+use crate::allowance::{AccountRule, ClientShare, ProbeFitness, Scheduling};
 use crate::headers::{self, AmbiguousHeader, RequestPolicy, RequestScan, Trailers};
 use crate::outcome::Code;
 use crate::retry::replay::RepeatPermission;
@@ -59,8 +59,13 @@ impl<E> Gateway<E> {
         let body = std::mem::take(request.body_mut()).into();
         let body = self.replay_body(body, upstream, [policy, certain]);
         let replayable = body.is_surely_replayable().then_some(ProbeFitness::Replayable);
+        let configured = &self.settings.clients.all()[identified.client];
         let scheduling = Scheduling {
-            priority: self.settings.clients.all()[identified.client].priority,
+            of: ClientShare {
+                client: u32::try_from(identified.client).unwrap_or(u32::MAX),
+                share: configured.share,
+            },
+            priority: configured.priority,
             arrival,
             deadline,
             probe_fitness: replayable.unwrap_or(ProbeFitness::OneShot),

@@ -48,7 +48,7 @@ impl Shared {
             name: Arc::clone(&upstream.name),
             account: upstream.account.clone(),
             allowances: upstream.allowances.clone(),
-            queue_max: upstream.queue_max,
+            queue: upstream.queue,
         };
         let rules: Vec<_> = settings.upstreams.iter().map(rules).collect();
         let accounts = Accounts::new(&rules, &settings.client_limits, settings.accounts_max, clock);

@@ -21,7 +21,7 @@ pub struct Client {
     /// Also a metric label.
     pub name: Arc<str>,
     pub priority: Priority,
-    /// Its weight among the waiting clients.
+    /// Its weight among the clients whose calls wait.
     pub share: u32,
 }
 

@@ -47,8 +47,6 @@ pub(super) struct Scope {
     /// The pace before the turn that is taken while a grant is tried.
     tried_turn: Option<Checkpoint>,
     granted_turn: Option<GrantedTurn>,
-    /// Calls that wait for it, by priority.
-    pub(super) waiting: [u32; 3],
 }
 
 #[derive(Debug)]
@@ -143,7 +141,6 @@ impl Scope {
             slowdown: Slowdown { sixteenths: FULL_PACE, since: Moment::START },
             tried_turn: None,
             granted_turn: None,
-            waiting: [0; 3],
         }
     }
 
@@ -322,7 +319,7 @@ impl Scope {
             ScopeState::SlowStart(_) => true,
             ScopeState::Upstream(upstream) => upstream.temporary_pace.is_none(),
         };
-        unused && self.hold.is_none() && self.waiting == [0; 3]
+        unused && self.hold.is_none()
     }
 
     /// Takes over what was spent, slowed and held in the same scope of another account, which calls

@@ -9,7 +9,7 @@ use crate::time::Moment;
 
 impl Scope {
     /// `None` for a slow start, which is shown as part of its upstream.
-    pub(in crate::allowance) fn view(&mut self, now: Moment) -> Option<ScopeView> {
+    pub(in crate::allowance) fn view(&mut self, waiting: usize, now: Moment) -> Option<ScopeView> {
         self.recover(now);
         let mut sixteenths = self.slowdown.sixteenths;
         let (kind, occupied, release) = match &mut self.state {
@@ -43,7 +43,7 @@ impl Scope {
             name: Arc::clone(&self.name),
             kind,
             occupied,
-            waiting: self.waiting.iter().sum::<u32>() as usize,
+            waiting,
             pace_sixteenths: sixteenths,
             next_release: now.until(release.unwrap_or(now)),
             drift: self.window_mut().and_then(|window| window.drift()),

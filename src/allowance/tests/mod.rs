@@ -1,7 +1,9 @@
 //! Accounts under a paused clock: whole windows, many waiting calls, hold and probe.
 
 mod accounts;
+mod fairness;
 mod holds;
+mod simulation;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,13 +38,14 @@ fn accounts_of(allowances: Vec<Allowance>, clock: Clock) -> Arc<Accounts> {
         name: "vendor".into(),
         account: AccountRule::Upstream,
         allowances,
-        queue_max: 1_000,
+        queue: QueueBounds::of_one_client(1_000),
     };
     Arc::new(Accounts::new(&[upstream], &[], 10, clock))
 }
 
 fn scheduling(now: Moment, patience: Duration) -> Scheduling {
     Scheduling {
+        of: ClientShare { client: 0, share: 1 },
         priority: Priority::Normal,
         arrival: now,
         deadline: now.plus(patience),
@@ -349,7 +352,7 @@ fn the_number_of_scopes_is_known_from_the_settings() {
         name: name.into(),
         account: AccountRule::Named("shared".into()),
         allowances,
-        queue_max: 1,
+        queue: QueueBounds::of_one_client(1),
     };
     let upstreams = [
         upstream("one", vec![named("a"), named("b")]),
