@@ -48,8 +48,8 @@ fn account(account: &AccountView) -> Value {
 
 fn scope(scope: &ScopeView) -> Value {
     let (kind, limit, configured, window) = match scope.kind {
-        ScopeKind::Window { limit, configured, window } => {
-            ("window", Some(limit), Some(configured), Some(seconds(window)))
+        ScopeKind::Units { kind, limit, configured, window } => {
+            (kind.as_str(), Some(limit), Some(configured), Some(seconds(window)))
         }
         ScopeKind::Concurrency { limit } => ("concurrency", Some(limit), Some(limit), None),
         ScopeKind::Upstream => ("upstream", None, None, None),

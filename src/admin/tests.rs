@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::handler::Handler;
 use super::{AdminState, ReleaseResult, Token};
-use crate::allowance::{AccountView, HoldView, ScopeKind, ScopeView};
+use crate::allowance::{AccountView, HoldView, LedgerKind, ScopeKind, ScopeView};
 use crate::clock::Clock;
 use crate::gateway::Drain;
 use crate::outcome::HoldCause;
@@ -25,7 +25,7 @@ fn account() -> AccountView {
     let window = Duration::from_secs(3600);
     let scope = |name: &str, hold| ScopeView {
         name: name.into(),
-        kind: ScopeKind::Window { limit: 900, configured: 1000, window },
+        kind: ScopeKind::Units { kind: LedgerKind::Window, limit: 900, configured: 1000, window },
         occupied: 100,
         waiting: 2,
         pace_sixteenths: 8,

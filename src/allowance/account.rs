@@ -12,13 +12,15 @@ use std::time::Duration;
 
 use super::account_state::{AccountState, AdmissionDecision};
 use super::bottleneck::Bottleneck;
+use super::calendar::WallClock;
 use super::hold::HoldContext;
 use super::outage_detector::BlindFailure;
 use super::queue::Ticket;
+use super::refusal::Refusal;
 use super::settings::QueueBounds;
 use super::settlement::SettleOutcome;
 use super::slot::Slot;
-use super::slot_request::{GrantedSlot, Refusal, SlotRequest};
+use super::slot_request::{GrantedSlot, SlotRequest};
 use super::view::{AccountView, TightestAllowance};
 use crate::clock::Clock;
 use crate::time::Moment;
@@ -150,6 +152,10 @@ impl Account {
     pub(super) fn inherit(&self, from: &Self, now: Moment) {
         let from = from.lock();
         self.lock().state.inherit(&from.state, now);
+    }
+
+    pub(super) fn set_wall_clock(&self, wall: WallClock) {
+        self.change(|state, _| state.set_wall_clock(wall));
     }
 
     pub(super) fn is_idle(&self, now: Moment) -> bool {

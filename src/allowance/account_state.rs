@@ -5,13 +5,15 @@
 
 use std::time::Duration;
 
+use super::calendar::WallClock;
 use super::hold::Hold;
 use super::queue::{Queue, Ticket};
+use super::refusal::{Refusal, RefusalReason};
 use super::refused_places::RefusedPlaces;
-use super::scope::{AttemptRole, Scope};
+use super::scope::{AttemptRole, Scope, WaitingChange};
 use super::scope_set::{members, set_of};
 use super::settings::{QueueBounds, SCOPES_MAX};
-use super::slot_request::{GrantedSlot, ProbeFitness, Refusal, RefusalReason, SlotRequest};
+use super::slot_request::{GrantedSlot, ProbeFitness, SlotRequest};
 use super::view::{ScopeView, TightestAllowance};
 use crate::time::Moment;
 
@@ -99,6 +101,8 @@ impl AccountState {
             let refusal = Refusal { reason, retry_after, overtaken: None };
             return AdmissionDecision::Refused(refusal);
         }
+        self.adjust_waiting(&request, WaitingChange::Joins);
+        self.adjust_waiting(&request, WaitingChange::Joins);
         AdmissionDecision::Queued(self.queue.join(request, now))
     }
 
@@ -133,8 +137,8 @@ impl AccountState {
             self.cancel(&slot, now);
         }
         self.queue.collect_dismissal(ticket);
-        if self.queue.leave(ticket).is_some() {
-            self.no_longer_waits(ticket);
+        if let Some(waiter) = self.queue.leave(ticket) {
+            self.no_longer_waits(ticket, &waiter.request);
         }
     }
 
@@ -168,16 +172,20 @@ impl AccountState {
         self.orders = from.orders;
     }
 
+    /// The wall clock was set.
+    pub(super) fn set_wall_clock(&mut self, wall: WallClock) {
+        for window in self.scopes.iter_mut().filter_map(Scope::units_mut) {
+            window.set_wall_clock(wall);
+        }
+    }
+
     /// Whether nothing would be lost if this account were forgotten.
     pub(super) fn is_idle(&mut self, now: Moment) -> bool {
         self.queue.is_empty() && self.scopes.iter_mut().all(|scope| scope.is_idle(now))
     }
 
     pub(super) fn views(&mut self, now: Moment) -> Vec<ScopeView> {
-        let scopes = self.scopes.iter_mut().enumerate();
-        let view =
-            |(number, scope): (usize, &mut Scope)| scope.view(self.queue.waiting_for(number), now);
-        scopes.filter_map(view).collect()
+        self.scopes.iter_mut().filter_map(|scope| scope.view(now)).collect()
     }
 
     /// The allowance with the smallest remaining share, of those that the call needs.
@@ -198,7 +206,7 @@ impl AccountState {
         self.grants += 1;
         let number = self.grants;
         for scope in members(request.scopes) {
-            self.scopes[scope].occupy(number, now);
+            self.scopes[scope].occupy(number, request.costs, now);
         }
         for scope in members(probes) {
             self.scopes[scope].probe_sent();
@@ -227,7 +235,7 @@ impl AccountState {
         for number in members(request.scopes) {
             let scope = &mut self.scopes[number];
             let hold = scope.check_hold(now);
-            let slot = if scope.observes() { Ok(()) } else { scope.check_slot(now) };
+            let slot = if scope.observes() { Ok(()) } else { scope.check_slot(now, request.costs) };
             if let (Ok(role), Ok(())) = (hold, slot) {
                 probes |= u64::from(role == AttemptRole::Probe) << number;
                 continue;
@@ -248,14 +256,16 @@ impl AccountState {
         for number in members(request.scopes) {
             let scope = &mut self.scopes[number];
             if scope.observes() {
-                if scope.check_slot(now).is_err() || scope.take_turn(now).is_err() {
+                if scope.check_slot(now, request.costs).is_err()
+                    || scope.take_turn(now, request.costs).is_err()
+                {
                     would_wait = true;
                 } else {
                     taken |= 1 << number;
                 }
                 continue;
             }
-            if let Err(next) = scope.take_turn(now) {
+            if let Err(next) = scope.take_turn(now, request.costs) {
                 members(taken).for_each(|number| self.scopes[number].give_turn_back());
                 return Err(Blocked { scopes: 1 << number, next });
             }
@@ -320,11 +330,12 @@ impl AccountState {
     }
 
     fn grant_waiting(&mut self, ticket: Ticket, slot: GrantedSlot) {
+        self.no_longer_waits(ticket, &slot.request);
         self.queue.grant(ticket, slot);
-        self.no_longer_waits(ticket);
     }
 
-    pub(super) fn no_longer_waits(&mut self, ticket: Ticket) {
+    pub(super) fn no_longer_waits(&mut self, ticket: Ticket, request: &SlotRequest) {
+        self.adjust_waiting(request, WaitingChange::Leaves);
         self.timekeeper = self.timekeeper.filter(|(keeper, _)| *keeper != ticket);
     }
 
@@ -344,6 +355,12 @@ impl AccountState {
         if self.timekeeper != Some((keeper, next)) {
             self.timekeeper = Some((keeper, next));
             woken.push(keeper);
+        }
+    }
+
+    fn adjust_waiting(&mut self, request: &SlotRequest, by: WaitingChange) {
+        for number in members(request.scopes) {
+            self.scopes[number].adjust_waiting(request.costs, by);
         }
     }
 }

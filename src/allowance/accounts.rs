@@ -4,13 +4,16 @@
 //! they have no occupied slot, hold or waiting call; they are in `header_accounts.rs`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use http::HeaderMap;
+use jiff::Timestamp;
 
 use super::account::Account;
 use super::account_state::AccountState;
+use super::calendar::WallClock;
 use super::header_accounts::{AccountCapacity, HeaderAccounts};
 use super::scope::Scope;
 use super::scope_layout::{ScopeLayout, client_scopes, client_slot_request};
@@ -23,6 +26,10 @@ use crate::routing::route::CallPath;
 
 /// The most calls of one client that wait for its own limit.
 const CLIENT_QUEUE: QueueBounds = QueueBounds::of_one_client(1_000);
+
+/// The wall clock has been set if it is this far from where it should be; less is well within the
+/// guard around the boundaries of periods.
+const CLOCK_SET: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub struct Accounts {
@@ -47,9 +54,19 @@ struct UpstreamAccounts {
 struct AccountFactory {
     opened: AtomicU32,
     clock: Clock,
+    /// What the wall clock was last seen to show.
+    wall: Mutex<WallClock>,
 }
 
 impl AccountFactory {
+    fn new(clock: Clock) -> Self {
+        Self { opened: AtomicU32::new(0), clock, wall: Mutex::new(wall_clock(clock)) }
+    }
+
+    fn wall(&self) -> WallClock {
+        *self.wall.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn open(&self, scopes: Vec<Scope>, queue: QueueBounds, key: Arc<str>) -> Arc<Account> {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let state = AccountState::new(scopes, queue, number);
@@ -66,13 +83,13 @@ impl Accounts {
         accounts_max: usize,
         clock: Clock,
     ) -> Self {
-        let factory = AccountFactory { opened: AtomicU32::new(0), clock };
+        let factory = AccountFactory::new(clock);
         let mut named = HashMap::new();
         let opened = |own| UpstreamAccounts::new(own, upstreams, &mut named, &factory);
         let opened = upstreams.iter().map(opened).collect();
         let client = |limit: &Allowance| {
             let limit = Allowance { mode: Mode::Enforce, ..limit.clone() };
-            factory.open(client_scopes(&limit), CLIENT_QUEUE, "".into())
+            factory.open(client_scopes(&limit, factory.wall()), CLIENT_QUEUE, "".into())
         };
         let clients = client_limits.iter().map(|limit| limit.as_ref().map(client)).collect();
         let capacity = AccountCapacity::new(accounts_max);
@@ -132,6 +149,27 @@ impl Accounts {
         self.all().into_iter().map(view).collect()
     }
 
+    /// Whether any allowance is counted by the calendar, so that the wall clock matters.
+    #[must_use]
+    pub fn count_by_calendar(&self) -> bool {
+        self.upstreams.iter().any(|upstream| upstream.layout.counts_by_calendar())
+    }
+
+    /// Looks at the wall clock, which decides when calendar periods begin, and tells all accounts
+    /// when it was set.
+    pub fn follow_wall_clock(&self) {
+        let wall = wall_clock(self.factory.clock);
+        let mut known = self.factory.wall.lock().unwrap_or_else(PoisonError::into_inner);
+        if wall.difference(*known) < CLOCK_SET {
+            return;
+        }
+        *known = wall;
+        drop(known);
+        let clients = self.clients.iter().flatten();
+        clients.for_each(|account| account.set_wall_clock(wall));
+        self.all().iter().for_each(|(_, account)| account.set_wall_clock(wall));
+    }
+
     /// Every upstream's accounts with the numbers of the upstreams that use them.
     fn all(&self) -> Vec<(Vec<usize>, Arc<Account>)> {
         let mut all: Vec<(Vec<usize>, Arc<Account>)> = Vec::new();
@@ -162,6 +200,11 @@ impl Accounts {
     }
 }
 
+fn wall_clock(clock: Clock) -> WallClock {
+    let shows = Timestamp::try_from(clock.wall()).unwrap_or(Timestamp::MIN);
+    WallClock { moment: clock.now(), shows }
+}
+
 impl UpstreamAccounts {
     fn new(
         own: &UpstreamAllowances,
@@ -170,7 +213,7 @@ impl UpstreamAccounts {
         factory: &AccountFactory,
     ) -> Self {
         let layout = ScopeLayout::new(own, all);
-        let open = |key: &str| factory.open(layout.scopes(), own.queue, key.into());
+        let open = |key: &str| factory.open(layout.scopes(factory.wall()), own.queue, key.into());
         let (sole, by_header) = match &own.account {
             AccountRule::Named(name) => {
                 let account = named.entry(Arc::clone(name)).or_insert_with(|| open(""));
@@ -185,6 +228,6 @@ impl UpstreamAccounts {
     }
 
     fn open(&self, key: Arc<str>, factory: &AccountFactory) -> Arc<Account> {
-        factory.open(self.layout.scopes(), self.queue, key)
+        factory.open(self.layout.scopes(factory.wall()), self.queue, key)
     }
 }

@@ -12,9 +12,10 @@ use super::bottleneck::{Bottleneck, BottleneckKind};
 use super::hold::Hold;
 use super::queue::{Ahead, Ticket};
 use super::rank::CLASSES;
+use super::refusal::{Refusal, RefusalReason};
 use super::scope_set::members;
 use super::settings::SCOPES_MAX;
-use super::slot_request::{Refusal, RefusalReason, SlotRequest};
+use super::slot_request::SlotRequest;
 use crate::routing::client::Priority;
 use crate::time::{Moment, seconds_up};
 
@@ -31,15 +32,8 @@ impl AccountState {
             let retry_after = now.until(self.estimate(request, now));
             return Refusal { reason, retry_after, overtaken: None };
         }
-        // The allowance with the most waiting calls; the upstream if none is limited.
-        let allowances =
-            members(request.scopes).filter(|number| self.scopes[*number].is_enforced_allowance());
-        let busiest = allowances
-            .max_by_key(|number| (self.queue.waiting_for(*number), self.scopes[*number].window()));
-        let number = busiest.unwrap_or(usize::from(request.upstream.all));
-        let allowance = Arc::clone(&self.scopes[number].name);
-        let retry_after = self.told_wait(request, now);
-        Refusal { reason: RefusalReason::Exhausted { allowance }, retry_after, overtaken: None }
+        let reason = RefusalReason::Exhausted { bottleneck: self.bottleneck(request, now) };
+        Refusal { reason, retry_after: self.told_wait(request, now), overtaken: None }
     }
 
     /// How long a refused call is told to wait. Its place is kept until then.
@@ -57,9 +51,10 @@ impl AccountState {
         let ahead = self.queue.ahead(request, request.class(now));
         let last = members(request.scopes).max_by_key(|number| {
             let scope = &mut self.scopes[*number];
-            let closed = scope.check_hold(now).is_err() || scope.check_slot(now).is_err();
-            let start = scope.estimate(now, ahead.of(*number).saturating_add(1));
-            (start, closed, self.queue.waiting_for(*number))
+            let closed =
+                scope.check_hold(now).is_err() || scope.check_slot(now, request.costs).is_err();
+            let units = scope.units_of(ahead.of(*number), request.costs);
+            (scope.estimate(now, units, request.costs), closed, scope.waiting)
         });
         let number = last.unwrap_or(usize::from(request.upstream.all));
         let scope = &mut self.scopes[number];
@@ -67,7 +62,7 @@ impl AccountState {
             BottleneckKind::Hold(hold.cause)
         } else if scope.is_enforced_allowance() && scope.window().is_none() {
             BottleneckKind::Concurrency
-        } else if scope.slow_start_mut().is_some() || scope.check_slot(now).is_ok() {
+        } else if scope.slow_start_mut().is_some() || scope.check_slot(now, request.costs).is_ok() {
             BottleneckKind::Pace
         } else {
             BottleneckKind::Allowance
@@ -98,8 +93,8 @@ impl AccountState {
             members(request.scopes).for_each(|number| ahead[number] += 1);
         }
         for ticket in &hopeless {
-            if self.queue.dismiss(*ticket).is_some() {
-                self.no_longer_waits(*ticket);
+            if let Some(waiter) = self.queue.dismiss(*ticket) {
+                self.no_longer_waits(*ticket, &waiter.request);
             }
         }
         hopeless
@@ -132,8 +127,10 @@ impl AccountState {
         now: Moment,
         ahead: impl Fn(usize) -> u32,
     ) -> Moment {
-        let estimate =
-            |number: usize| self.scopes[number].estimate(now, ahead(number).saturating_add(1));
+        let estimate = |number: usize| {
+            let scope = &mut self.scopes[number];
+            scope.estimate(now, scope.units_of(ahead(number), request.costs), request.costs)
+        };
         members(request.scopes).map(estimate).fold(now, Moment::max)
     }
 }

@@ -114,7 +114,8 @@ impl Lane {
         let flow = class.flows.entry(key).or_insert_with(|| {
             let turn = if key == FlowKey::Retries { Turn::default() } else { turn };
             turns.insert((turn, key));
-            let (priority, step) = (request.priority, request.of.step(1));
+            let step = request.of.step(request.costs.largest());
+            let priority = request.priority;
             Flow { turn, priority, step, calls: BTreeSet::new() }
         });
         flow.calls.insert(place);

@@ -7,7 +7,10 @@
 mod account;
 mod account_state;
 mod accounts;
+mod auto_pace;
 mod bottleneck;
+mod calendar;
+mod charge;
 mod concurrency_limit;
 mod estimate;
 mod header_accounts;
@@ -18,6 +21,7 @@ mod outage_detector;
 mod pace;
 mod queue;
 mod rank;
+mod refusal;
 mod refused_places;
 mod scope;
 mod scope_layout;
@@ -31,8 +35,8 @@ mod slot_request;
 mod slow_start;
 mod stated_limits;
 mod temporary_pace;
+mod unit_limit;
 mod view;
-mod window_limit;
 
 #[cfg(test)]
 mod tests;
@@ -40,14 +44,17 @@ mod tests;
 pub use account::{Account, Admission, Waiting};
 pub use accounts::Accounts;
 pub use bottleneck::{Bottleneck, BottleneckKind};
+pub use calendar::{CLOCK_GUARD, Calendar, Period, WallClock};
+pub use charge::{COST_CLASSES, CostClass, Costs, UsedCosts};
 pub use hold::{Hold, ProbeState};
 pub use outage_detector::BlindFailure;
+pub use refusal::{Refusal, RefusalReason};
 pub use settings::{
-    AccountRule, Allowance, Grant, Mode, QueueBounds, SCOPES_MAX, Spread, UpstreamAllowances,
-    scopes_of,
+    AccountRule, Allowance, Grant, Mode, QueueBounds, Refill, SCOPES_MAX, Settles, Spread,
+    UpstreamAllowances, scopes_of,
 };
 pub use settlement::{AttemptEnd, HoldChange, HoldChangeKind, SettleOutcome, Settlement};
 pub use shares::ClientShare;
 pub use slot::{ConcurrencyPermit, Slot};
-pub use slot_request::{ProbeFitness, Refusal, RefusalReason, Scheduling, SlotRequest};
-pub use view::{AccountView, HoldView, ScopeKind, ScopeView, TightestAllowance};
+pub use slot_request::{ProbeFitness, Scheduling, SlotRequest};
+pub use view::{AccountView, HoldView, LedgerKind, ScopeKind, ScopeView, TightestAllowance};

@@ -77,14 +77,21 @@ impl Pace {
         self.set_rate(self.rate, sixteenths);
     }
 
-    /// Takes a turn.
+    /// Takes as many turns as a call costs. It may go with the first of them and the next call
+    /// waits for all, so that a call that costs more than the burst can go too.
     ///
     /// # Errors
     /// It is too early; the moment is when the next turn comes.
-    pub(super) fn take_turn(&self, now: Moment) -> Result<(), Moment> {
+    pub(super) fn take_turn(&self, now: Moment, units: u32) -> Result<(), Moment> {
+        let Some(further) = units.checked_sub(1) else { return Ok(()) };
         self.store.set_now(now);
         let turn = self.limiter.check();
-        turn.map_err(|wait| Moment::from_nanos(wait.earliest_possible().as_u64()))
+        turn.map_err(|wait| Moment::from_nanos(wait.earliest_possible().as_u64()))?;
+        if further > 0 {
+            let ahead = nanos(self.interval).saturating_mul(u64::from(further));
+            self.store.set_arrival(self.store.arrival().saturating_add(ahead));
+        }
+        Ok(())
     }
 
     /// Spends what is left of the burst: the next turn comes one interval from now.
@@ -197,37 +204,47 @@ mod tests {
     #[test]
     fn turns_are_evenly_spaced_after_the_burst() {
         let pace = Pace::new(second(2), FULL_PACE);
-        assert_eq!(pace.take_turn(ms(5_000)), Ok(()));
-        assert_eq!(pace.take_turn(ms(5_000)), Ok(()));
-        assert_eq!(pace.take_turn(ms(5_000)), Err(ms(5_100)));
-        assert_eq!(pace.take_turn(ms(5_100)), Ok(()));
+        assert_eq!(pace.take_turn(ms(5_000), 1), Ok(()));
+        assert_eq!(pace.take_turn(ms(5_000), 1), Ok(()));
+        assert_eq!(pace.take_turn(ms(5_000), 1), Err(ms(5_100)));
+        assert_eq!(pace.take_turn(ms(5_100), 1), Ok(()));
     }
 
     #[test]
     fn a_turn_can_be_given_back() {
         let pace = Pace::new(second(1), FULL_PACE);
         let checkpoint = pace.checkpoint();
-        assert_eq!(pace.take_turn(ms(0)), Ok(()));
+        assert_eq!(pace.take_turn(ms(0), 1), Ok(()));
         pace.restore(checkpoint);
-        assert_eq!(pace.take_turn(ms(0)), Ok(()));
-        assert_eq!(pace.take_turn(ms(0)), Err(ms(100)));
+        assert_eq!(pace.take_turn(ms(0), 1), Ok(()));
+        assert_eq!(pace.take_turn(ms(0), 1), Err(ms(100)));
+    }
+
+    #[test]
+    fn a_call_takes_as_many_turns_as_it_costs() {
+        let pace = Pace::new(second(2), FULL_PACE);
+        assert_eq!(pace.take_turn(ms(0), 0), Ok(()));
+        assert_eq!(pace.take_turn(ms(0), 5), Ok(()));
+        assert_eq!(pace.take_turn(ms(0), 1), Err(ms(400)));
+        assert_eq!(pace.take_turn(ms(0), 0), Ok(()), "it costs nothing");
+        assert_eq!(pace.take_turn(ms(400), 1), Ok(()));
     }
 
     #[test]
     fn a_new_speed_keeps_what_was_spent() {
         let mut pace = Pace::new(second(1), FULL_PACE);
-        assert_eq!(pace.take_turn(ms(1_000)), Ok(()));
+        assert_eq!(pace.take_turn(ms(1_000), 1), Ok(()));
         pace.set_speed(FULL_PACE / 2);
-        assert_eq!(pace.take_turn(ms(1_050)), Err(ms(1_100)));
-        assert_eq!(pace.take_turn(ms(1_100)), Ok(()));
-        assert_eq!(pace.take_turn(ms(1_200)), Err(ms(1_300)));
+        assert_eq!(pace.take_turn(ms(1_050), 1), Err(ms(1_100)));
+        assert_eq!(pace.take_turn(ms(1_100), 1), Ok(()));
+        assert_eq!(pace.take_turn(ms(1_200), 1), Err(ms(1_300)));
     }
 
     #[test]
     fn a_slower_pace_has_a_smaller_burst_and_regains_it() {
         let mut pace = Pace::new(second(8), FULL_PACE);
         let at_once =
-            |pace: &Pace, now| (0..20).filter(|_| pace.take_turn(ms(now)).is_ok()).count();
+            |pace: &Pace, now| (0..20).filter(|_| pace.take_turn(ms(now), 1).is_ok()).count();
         pace.set_speed(FULL_PACE / 2);
         assert_eq!(at_once(&pace, 10_000), 4);
         pace.set_speed(1);
@@ -242,18 +259,18 @@ mod tests {
         pace.spend_burst(ms(1_000));
         assert_eq!(pace.estimate(ms(1_000), 2), ms(1_200));
         for turn in 1..=3 {
-            assert_eq!(pace.take_turn(ms(1_000 + turn * 100 - 1)), Err(ms(1_000 + turn * 100)));
-            assert_eq!(pace.take_turn(ms(1_000 + turn * 100)), Ok(()));
+            assert_eq!(pace.take_turn(ms(1_000 + turn * 100 - 1), 1), Err(ms(1_000 + turn * 100)));
+            assert_eq!(pace.take_turn(ms(1_000 + turn * 100), 1), Ok(()));
         }
     }
 
     #[test]
     fn a_lower_rate_refills_no_burst() {
         let mut pace = Pace::new(second(2), FULL_PACE);
-        assert_eq!((pace.take_turn(ms(1_000)), pace.take_turn(ms(1_000))), (Ok(()), Ok(())));
+        assert_eq!((pace.take_turn(ms(1_000), 1), pace.take_turn(ms(1_000), 1)), (Ok(()), Ok(())));
         pace.set_rate(Rate { slots: 5, ..second(2) }, FULL_PACE);
-        assert_eq!(pace.take_turn(ms(1_000)), Ok(()), "the slower rate's own tolerance");
-        assert!(pace.take_turn(ms(1_000)).is_err());
+        assert_eq!(pace.take_turn(ms(1_000), 1), Ok(()), "the slower rate's own tolerance");
+        assert!(pace.take_turn(ms(1_000), 1).is_err());
     }
 
     #[test]
@@ -261,7 +278,7 @@ mod tests {
         let pace = Pace::new(second(2), FULL_PACE);
         for expected in [0, 0, 100, 200] {
             assert_eq!(pace.estimate(ms(0), 1), ms(expected));
-            assert_eq!(pace.take_turn(ms(expected)), Ok(()));
+            assert_eq!(pace.take_turn(ms(expected), 1), Ok(()));
         }
         assert_eq!(Pace::new(second(2), FULL_PACE).estimate(ms(0), 4), ms(200));
     }

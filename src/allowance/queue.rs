@@ -86,12 +86,6 @@ impl Queue {
         self.by_client.get(&client).copied().unwrap_or(0)
     }
 
-    /// How many waiting calls need this scope.
-    pub(super) fn waiting_for(&self, scope: usize) -> usize {
-        let lanes = self.lanes.iter().filter(|lane| lane.needs >> scope & 1 == 1);
-        lanes.map(Lane::len).sum()
-    }
-
     /// Whether a call of this or a more urgent class waits for any of these scopes.
     pub(super) fn waits_before(&self, class: Priority, scopes: u64) -> bool {
         self.lanes.iter().any(|lane| lane.needs & scopes != 0 && lane.len_from(class) > 0)
@@ -133,7 +127,7 @@ impl Queue {
         let of = request.of;
         let lanes = || self.lanes.iter().filter(|lane| lane.needs & request.scopes != 0);
         let own = lanes().map(|lane| lane.calls_of(of.client)).sum::<usize>();
-        let turn = self.shares.next(of.client) + of.step(1) * own as u128;
+        let turn = self.shares.next(of.client) + of.step(request.costs.largest()) * own as u128;
         let ahead = |lane: &Lane| (lane.needs, lane.ahead(request, class, turn));
         Ahead(lanes().map(ahead).collect())
     }
@@ -168,7 +162,9 @@ impl Queue {
             }
             let request = self.waiters[&ticket].request;
             let turn = self.exit(ticket).unwrap_or(0);
-            self.enter(ticket, request.class(now), self.shares.made_up(request.of, turn));
+            let units = request.costs.largest();
+            let turn = self.shares.made_up(request.of, units, turn);
+            self.enter(ticket, request.class(now), turn);
         }
     }
 
@@ -193,11 +189,12 @@ impl Queue {
         slot.overtaken = self.overtaken(ticket);
         let Some(waiter) = self.waiters.get(&ticket) else { return };
         let (of, class, scopes) = (waiter.request.of, waiter.class, waiter.lane);
+        let units = waiter.request.costs.largest();
         let turn = self.exit(ticket);
         // Retries and probes overtake the calls of their own client too.
         let in_turn = turn.is_some() && slot.probes == 0;
         self.turns += 1;
-        let next = Turn { at: self.shares.charge(of, 1, turn), number: self.turns };
+        let next = Turn { at: self.shares.charge(of, units, turn), number: self.turns };
         for lane in &mut self.lanes {
             lane.postpone(of.client, next);
             lane.granted[class as usize] += u64::from(lane.scopes == scopes && in_turn);

@@ -52,8 +52,8 @@ impl RefusedPlaces {
         let ClientShare { client, share } = request.of;
         let nth = self.by_client.get(&client).map_or(0, |own| own.all) + 1;
         let counted = self.by_client.iter().flat_map(|(other, places)| {
-            let due = nth as u128 * u128::from(places.share) / u128::from(share.max(1));
-            let most = if *other == client { usize::MAX } else { due.max(1) as usize };
+            let due = nth.saturating_mul(places.share as usize) / share.max(1) as usize;
+            let most = if *other == client { usize::MAX } else { due.max(1) };
             let mut left = most.min(places.all);
             places.by_scopes.iter().map(move |(scopes, places)| {
                 let counted = left.min(*places);

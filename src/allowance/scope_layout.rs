@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::calendar::WallClock;
 use super::scope::{CoveredCalls, Scope};
-use super::settings::{AccountRule, Allowance, Grant, UpstreamAllowances};
+use super::settings::{AccountRule, Allowance, Grant, Settles, UpstreamAllowances};
 use super::slot_request::{PathId, Scheduling, ScopeNeeds, SlotRequest, UpstreamScopes};
 use crate::routing::method::CallMethod;
 use crate::routing::route::CallPath;
@@ -54,17 +55,24 @@ impl ScopeLayout {
             .into_iter()
             .partition(|(_, it)| it.counts.is_some() || !it.exempt.is_empty());
         let mut always = ScopeNeeds { scopes: 1 << upstream.all, ..ScopeNeeds::default() };
-        plain.iter().for_each(|(number, allowance)| always.add(*number, &allowance.grant));
+        plain.iter().for_each(|(number, allowance)| always.add(*number, allowance));
         Self { templates, upstream, always, selective }
     }
 
-    pub(super) fn scopes(&self) -> Vec<Scope> {
+    pub(super) fn scopes(&self, wall: WallClock) -> Vec<Scope> {
         let scope = |template: &ScopeTemplate| match template {
             ScopeTemplate::Upstream(name, calls) => Scope::upstream(name, *calls),
             ScopeTemplate::SlowStart(name) => Scope::slow_start(name),
-            ScopeTemplate::Allowance(allowance) => Scope::allowance(allowance),
+            ScopeTemplate::Allowance(allowance) => Scope::allowance(allowance, wall),
         };
         self.templates.iter().map(scope).collect()
+    }
+
+    pub(super) fn counts_by_calendar(&self) -> bool {
+        self.templates.iter().any(|template| match template {
+            ScopeTemplate::Allowance(it) => matches!(it.grant, Grant::Calendar { .. }),
+            ScopeTemplate::Upstream(..) | ScopeTemplate::SlowStart(_) => false,
+        })
     }
 
     /// What a call needs. In doubt an allowance counts it.
@@ -83,7 +91,7 @@ impl ScopeLayout {
             }
             let counts = allowance.counts.as_ref();
             if counts.is_none_or(|matcher| matcher.may_match(method, path)) {
-                needs.add(*number, &allowance.grant);
+                needs.add(*number, allowance);
             }
         }
         if !exempt {
@@ -94,11 +102,11 @@ impl ScopeLayout {
 }
 
 /// The scopes of a client's own limit.
-pub(super) fn client_scopes(limit: &Allowance) -> Vec<Scope> {
+pub(super) fn client_scopes(limit: &Allowance, wall: WallClock) -> Vec<Scope> {
     vec![
         Scope::upstream(&limit.name, CoveredCalls::All),
         Scope::slow_start(&limit.name),
-        Scope::allowance(limit),
+        Scope::allowance(limit, wall),
     ]
 }
 
@@ -110,16 +118,23 @@ pub(super) fn client_slot_request(scheduling: Scheduling) -> SlotRequest {
 }
 
 impl ScopeNeeds {
-    fn add(&mut self, number: u8, grant: &Grant) {
+    fn add(&mut self, number: u8, allowance: &Allowance) {
         self.scopes |= 1 << number;
-        match grant {
+        match &allowance.grant {
             Grant::Concurrency { .. } => self.concurrent |= 1 << number,
+            Grant::Window { .. } | Grant::Calendar { .. } | Grant::Bucket { .. }
+                if allowance.settles == Settles::AtBodyEnd =>
+            {
+                self.settled_at_body_end |= 1 << number;
+            }
             Grant::Window { arrival_guard: Some(guard), .. } => {
                 self.guarded |= 1 << number;
                 // The longest guard serves for all of them: to settle late is safe.
                 self.arrival_guard = self.arrival_guard.max(Some(*guard));
             }
-            Grant::Window { arrival_guard: None, .. } => {}
+            Grant::Window { arrival_guard: None, .. }
+            | Grant::Calendar { .. }
+            | Grant::Bucket { .. } => {}
         }
     }
 }

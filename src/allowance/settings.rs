@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::HeaderName;
 
+use super::calendar::Calendar;
+use super::charge::CostClass;
 use crate::routing::route::Matcher;
 
 /// The most scopes of one account, those that every upstream has included: their sets are 64-bit
@@ -81,15 +83,48 @@ pub struct Allowance {
     /// Which calls it does not count (W16).
     pub exempt: Vec<Matcher>,
     pub mode: Mode,
+    /// The cost of a call that it counts.
+    pub cost_class: CostClass,
+    /// Units of the grant that are left to others who use the same account.
+    pub headroom: u32,
+    pub settles: Settles,
     /// How much later an attempt that was given up counts as over: until then the vendor may still
     /// count it, or be at work on it.
     pub linger: Duration,
 }
 
+impl Allowance {
+    /// One that counts every call as one, and is enforced.
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>, grant: Grant, linger: Duration) -> Self {
+        Self {
+            name: name.into(),
+            grant,
+            counts: None,
+            exempt: Vec::new(),
+            mode: Mode::Enforce,
+            cost_class: CostClass::CALLS,
+            headroom: 0,
+            settles: Settles::AtHead,
+            linger,
+        }
+    }
+}
+
+/// When it is known what a call has used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Settles {
+    /// When the head of the response has arrived.
+    #[default]
+    AtHead,
+    /// When its body has ended.
+    AtBodyEnd,
+}
+
 /// What the vendor grants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grant {
-    /// At most `limit` attempts in any window of this length.
+    /// At most `limit` units in any window of this length.
     Window {
         limit: u32,
         window: Duration,
@@ -97,14 +132,73 @@ pub enum Grant {
         /// The longest that a request can be under way before the vendor counts it.
         arrival_guard: Option<Duration>,
     },
+    /// At most `limit` units in each period of the calendar.
+    Calendar { limit: u32, calendar: Calendar, spread: Spread },
+    /// So many units at once, and more as fast as they leak out of a bucket of this size.
+    Bucket { size: u32, refill: Refill },
     /// At most `limit` attempts at the same time.
     Concurrency { limit: u32 },
 }
 
-/// How evenly the slots of a window are spent.
+impl Grant {
+    /// The most units that may be used at once.
+    #[must_use]
+    pub fn units(&self) -> u32 {
+        match self {
+            Self::Window { limit, .. }
+            | Self::Calendar { limit, .. }
+            | Self::Concurrency { limit } => *limit,
+            Self::Bucket { size, refill } => size.saturating_sub(refill.step_units()),
+        }
+    }
+
+    /// The longest time for which a unit is occupied; `None` if that is a matter of the attempt.
+    #[must_use]
+    pub fn length(&self) -> Option<Duration> {
+        match self {
+            Self::Window { window, .. } => Some(*window),
+            Self::Calendar { calendar, .. } => Some(calendar.period.length()),
+            Self::Bucket { size, refill } => Some(refill.time_of(*size)),
+            Self::Concurrency { .. } => None,
+        }
+    }
+}
+
+/// How fast a bucket leaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refill {
+    /// So many units leak in this time.
+    pub units: u32,
+    pub over: Duration,
+    /// The vendor lets them leak in steps this far apart.
+    pub step: Option<Duration>,
+}
+
+impl Refill {
+    /// The units of one step, which may still be in the vendor's bucket when they have leaked out
+    /// of ours.
+    #[must_use]
+    pub fn step_units(&self) -> u32 {
+        let Some(step) = self.step else { return 0 };
+        let units =
+            (u128::from(self.units) * step.as_nanos()).div_ceil(self.over.as_nanos().max(1));
+        u32::try_from(units).unwrap_or(u32::MAX)
+    }
+
+    /// The time in which so many units leak.
+    fn time_of(&self, units: u32) -> Duration {
+        let time =
+            (self.over.as_nanos() * u128::from(units)).div_ceil(u128::from(self.units.max(1)));
+        Duration::from_nanos(u64::try_from(time).unwrap_or(u64::MAX))
+    }
+}
+
+/// How evenly the units of a window or period are spent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spread {
-    /// Evenly over the window, after a burst of this many.
+    /// At once while less than half is occupied, then evenly over the time to the next release.
+    Auto,
+    /// Evenly all the time, after a burst of this many.
     Even { burst: u32 },
     /// As fast as calls come.
     None,

@@ -2,6 +2,7 @@
 //! on or end. Limits that the vendor states are in `stated_limits.rs`.
 
 use super::account_state::AccountState;
+use super::charge::{Costs, UsedCosts};
 use super::concurrency_limit::PermitEnd;
 use super::hold::{Hold, HoldContext};
 use super::outage_detector::BlindFailure;
@@ -12,6 +13,15 @@ use super::slot_request::{GrantedSlot, SlotRequest};
 use super::slow_start::SlowStart;
 use crate::outcome::{HoldCause, HoldOrder, HoldScope};
 use crate::time::Moment;
+
+/// How an exchange ended, as far as what is kept beyond the response's head is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ExchangeEnd {
+    pub(super) permits: PermitEnd,
+    /// The scopes whose slots are settled only now.
+    pub(super) unsettled: u64,
+    pub(super) used: UsedCosts,
+}
 
 impl AccountState {
     /// Settles the slots of an attempt that is over and applies what its response says.
@@ -53,7 +63,7 @@ impl AccountState {
     /// Gives back a slot that will not be used: no byte was written.
     pub(super) fn cancel(&mut self, slot: &GrantedSlot, now: Moment) {
         for number in members(slot.request.scopes) {
-            self.scopes[number].cancel(slot.number);
+            self.scopes[number].cancel(slot.number, slot.request.costs);
             self.scopes[number].release_permit(PermitEnd::Done, now);
         }
         for number in members(slot.probes) {
@@ -61,8 +71,23 @@ impl AccountState {
         }
     }
 
-    pub(super) fn settle_scopes(&mut self, scopes: u64, at: Moment) {
-        members(scopes).for_each(|number| self.scopes[number].settle(at));
+    /// The arrival guard of these scopes has passed.
+    pub(super) fn settle_guarded(&mut self, scopes: u64, costs: Costs, at: Moment) {
+        let unknown = UsedCosts::UNKNOWN;
+        members(scopes).for_each(|number| self.scopes[number].settle(at, costs, unknown));
+    }
+
+    /// The exchange is over, its body included: permits are released, and what an attempt used is
+    /// charged where that is known only now.
+    pub(super) fn exchange_over(&mut self, request: &SlotRequest, over: ExchangeEnd, now: Moment) {
+        self.release_permits(request.concurrent, over.permits, now);
+        for number in members(over.unsettled) {
+            let scope = &mut self.scopes[number];
+            match over.permits {
+                PermitEnd::Done => scope.settle(now, request.costs, over.used),
+                PermitEnd::GivenUp => scope.settle_given_up(now, request.costs, over.used),
+            }
+        }
     }
 
     /// An attempt was given up after bytes of it were written. It counts, and as a probe it has
@@ -70,7 +95,7 @@ impl AccountState {
     pub(super) fn abandon(&mut self, slot: &GrantedSlot, now: Moment) -> SettleOutcome {
         let before = self.holds_on(slot.probes);
         for number in members(slot.request.scopes & !slot.settled) {
-            self.scopes[number].settle_given_up(now);
+            self.scopes[number].settle_given_up(now, slot.request.costs, UsedCosts::UNKNOWN);
         }
         self.release_permits(slot.request.concurrent, PermitEnd::GivenUp, now);
         for number in members(slot.probes) {
@@ -136,12 +161,14 @@ impl AccountState {
     }
 
     fn settle_windows(&mut self, slot: &GrantedSlot, settlement: &Settlement<'_>) {
+        let SlotRequest { costs, settled_at_body_end, .. } = slot.request;
         if settlement.end == AttemptEnd::Answered {
+            let later = slot.settled | settled_at_body_end;
             for number in members(slot.request.scopes) {
                 let scope = &mut self.scopes[number];
                 scope.note_answered(slot.number);
-                if slot.settled >> number & 1 == 0 {
-                    scope.settle(settlement.ended);
+                if later >> number & 1 == 0 {
+                    scope.settle(settlement.ended, costs, settlement.used);
                 }
             }
             return;
@@ -149,9 +176,9 @@ impl AccountState {
         for number in members(slot.request.scopes & !slot.settled) {
             let scope = &mut self.scopes[number];
             match settlement.end {
-                AttemptEnd::NotSent => scope.cancel(slot.number),
+                AttemptEnd::NotSent => scope.cancel(slot.number, costs),
                 AttemptEnd::Answered | AttemptEnd::Unanswered | AttemptEnd::Refused => {
-                    scope.settle_given_up(settlement.ended);
+                    scope.settle_given_up(settlement.ended, costs, settlement.used);
                 }
             }
         }

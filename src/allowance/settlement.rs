@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::outcome::{Basis, HoldOrder, LearnedLimit, Standing};
 use crate::time::Moment;
 
+use super::charge::UsedCosts;
 use super::hold::Hold;
 use super::outage_detector::BlindFailure;
 
@@ -19,6 +20,8 @@ pub struct Settlement<'a> {
     pub learned: Option<LearnedLimit>,
     /// What the response's headers state about limits.
     pub standing: Option<&'a Standing>,
+    /// What the attempt used, where the response's head says it.
+    pub used: UsedCosts,
     pub sent: Moment,
     /// When the response's head arrived, or the attempt was given up.
     pub ended: Moment,
@@ -36,6 +39,7 @@ impl Settlement<'_> {
             order: None,
             learned: None,
             standing: None,
+            used: UsedCosts::UNKNOWN,
             sent,
             ended,
             chance: 0.0,

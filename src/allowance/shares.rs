@@ -48,14 +48,14 @@ impl Shares {
     }
 
     /// A turn that has been passed over, moved on so that not too much is made up for.
-    pub(super) fn made_up(&self, of: ClientShare, turn: u128) -> u128 {
-        turn.max(self.now.saturating_sub(of.step(1) * MADE_UP_MAX))
+    pub(super) fn made_up(&self, of: ClientShare, units: u32, turn: u128) -> u128 {
+        turn.max(self.now.saturating_sub(of.step(units) * MADE_UP_MAX))
     }
 
     /// A call of the client has been granted a slot at its turn, or out of turn. Returns the next
     /// turn of its waiting calls.
     pub(super) fn charge(&mut self, of: ClientShare, units: u32, turn: Option<u128>) -> u128 {
-        let taken = turn.map_or_else(|| self.next(of.client), |turn| self.made_up(of, turn));
+        let taken = turn.map_or_else(|| self.next(of.client), |turn| self.made_up(of, units, turn));
         let next = taken + of.step(units);
         self.now = self.now.max(turn.unwrap_or(0));
         self.next.insert(of.client, next);

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::account::Account;
 use super::bottleneck::BottleneckKind;
+use super::charge::CostClass;
 use super::concurrency_limit::PermitEnd;
+use super::settle::ExchangeEnd;
 use super::settlement::{AttemptEnd, SettleOutcome, Settlement};
 use super::slot_request::{GrantedSlot, SlotRequest};
 use crate::outcome::Delivery;
@@ -58,7 +60,8 @@ impl Slot {
         let guarded = self.granted.request.guarded & !self.granted.settled;
         if let Some(account) = self.account.as_ref().filter(|_| guarded != 0) {
             self.granted.settled |= guarded;
-            account.change(|state, _| state.settle_scopes(guarded, at));
+            let costs = self.granted.request.costs;
+            account.change(|state, _| state.settle_guarded(guarded, costs, at));
         }
     }
 
@@ -91,11 +94,15 @@ impl Slot {
     pub fn settle(mut self, settlement: &Settlement<'_>) -> (SettleOutcome, ConcurrencyPermit) {
         let account = self.account.take().expect("a slot is settled once");
         let outcome = account.settle_with(|state| state.settle(&self.granted, settlement));
-        let end = match settlement.end {
+        let request = self.granted.request;
+        let permits = match settlement.end {
             AttemptEnd::Answered | AttemptEnd::Unanswered => PermitEnd::GivenUp,
             AttemptEnd::Refused | AttemptEnd::NotSent => PermitEnd::Done,
         };
-        (outcome, ConcurrencyPermit { account, request: self.granted.request, end })
+        let answered = settlement.end == AttemptEnd::Answered;
+        let unsettled = if answered { request.settled_at_body_end } else { 0 };
+        let end = ExchangeEnd { permits, unsettled, used: settlement.used };
+        (outcome, ConcurrencyPermit { account, request, end })
     }
 
     /// Gives the slot back unused: no byte was written.
@@ -112,18 +119,24 @@ impl Drop for Slot {
     }
 }
 
-/// The place of an exchange among the concurrent ones, kept until its response's body has ended.
-/// Dropped before that, it is released late, because the vendor may still be at work.
+/// The place of an exchange among the concurrent ones, kept until its response's body has ended,
+/// and what it reserved where only the body says what was used. Dropped before that, it is released
+/// late, because the vendor may still be at work.
 #[derive(Debug)]
 pub struct ConcurrencyPermit {
     account: Arc<Account>,
     request: SlotRequest,
-    end: PermitEnd,
+    end: ExchangeEnd,
 }
 
 impl ConcurrencyPermit {
     pub const fn body_ended(&mut self) {
-        self.end = PermitEnd::Done;
+        self.end.permits = PermitEnd::Done;
+    }
+
+    /// The body says what the attempt used. The latest word counts.
+    pub fn note_used(&mut self, class: CostClass, units: u32) {
+        self.end.used.note(class, units);
     }
 
     /// The response's body broke off, which counts towards an outage.
@@ -139,9 +152,8 @@ impl ConcurrencyPermit {
 
 impl Drop for ConcurrencyPermit {
     fn drop(&mut self) {
-        if self.request.concurrent != 0 {
-            let (concurrent, end) = (self.request.concurrent, self.end);
-            self.account.change(|state, now| state.release_permits(concurrent, end, now));
+        if self.request.concurrent | self.end.unsettled != 0 {
+            self.account.change(|state, now| state.exchange_over(&self.request, self.end, now));
         }
     }
 }

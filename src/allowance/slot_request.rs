@@ -1,11 +1,10 @@
-//! What a call needs of its account, what it is granted, and why it is refused.
+//! What a call needs of its account, and what it is granted.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::bottleneck::BottleneckKind;
+use super::charge::Costs;
 use super::shares::ClientShare;
-use crate::outcome::HoldCause;
 use crate::routing::client::Priority;
 use crate::time::Moment;
 
@@ -19,6 +18,10 @@ pub struct SlotRequest {
     /// Those whose slots are settled once the arrival guard has passed.
     pub(super) guarded: u64,
     pub(super) arrival_guard: Option<Duration>,
+    /// Those whose slots are settled once the response's body has ended.
+    pub(super) settled_at_body_end: u64,
+    /// What it costs, reserved as a whole.
+    pub costs: Costs,
     pub(super) upstream: UpstreamScopes,
     pub(super) path: PathId,
     /// Whose call it is.
@@ -58,6 +61,7 @@ pub(super) struct ScopeNeeds {
     pub(super) concurrent: u64,
     pub(super) guarded: u64,
     pub(super) arrival_guard: Option<Duration>,
+    pub(super) settled_at_body_end: u64,
 }
 
 /// The scopes that every upstream has besides its allowances.
@@ -83,6 +87,8 @@ impl SlotRequest {
             concurrent: needs.concurrent,
             guarded: needs.guarded,
             arrival_guard: needs.arrival_guard,
+            settled_at_body_end: needs.settled_at_body_end,
+            costs: Costs::ONE_EACH,
             upstream,
             path,
             of: scheduling.of,
@@ -166,32 +172,6 @@ pub(super) struct GrantedSlot {
     pub(super) held_early: u64,
     /// The head throttles although a configured allowance had room.
     pub(super) unexpected_throttle: bool,
-}
-
-/// A call that is not sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    pub reason: RefusalReason,
-    /// An estimate of how long it would have had to wait.
-    pub retry_after: Duration,
-    /// What let later calls overtake it while it waited, if that cost it a slot.
-    pub overtaken: Option<BottleneckKind>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RefusalReason {
-    QueueFull,
-    /// As many calls of this client wait as may.
-    ClientQueueFull,
-    /// No slot of this allowance is free within the patience of the call.
-    Exhausted {
-        allowance: Arc<str>,
-    },
-    /// A hold outlasts the patience of the call.
-    Held {
-        cause: HoldCause,
-        failed_probes: u32,
-    },
 }
 
 #[cfg(test)]

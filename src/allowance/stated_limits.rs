@@ -22,7 +22,7 @@ impl AccountState {
     ) -> u64 {
         if let Some(learned) = settlement.learned {
             for number in members(slot.request.scopes) {
-                let window = self.scopes[number].window_mut();
+                let window = self.scopes[number].units_mut();
                 if let Some(window) = window.filter(|window| window.length() == learned.window) {
                     window.learn_limit(learned.limit, settlement.ended);
                 }
@@ -50,7 +50,7 @@ impl AccountState {
             return set_of(same.map(|(number, _)| number));
         }
         let rank = |(number, length): &(usize, Duration)| {
-            let limit = self.scopes[*number].configured_limit();
+            let limit = self.scopes[*number].granted();
             let other_limit = bucket.limit.is_none() || limit != bucket.limit;
             let too_short = bucket.reset.is_some_and(|reset| *length < reset);
             let excess = if too_short { Duration::MAX - *length } else { *length };
@@ -71,7 +71,7 @@ impl AccountState {
         let scope = &mut self.scopes[number];
         let outdated = scope.is_outdated(grant);
         let enforced = scope.is_enforced_allowance();
-        let Some(window) = scope.window_mut() else { return false };
+        let Some(window) = scope.units_mut() else { return false };
         if let (Some(limit), Some(_)) = (bucket.limit, bucket.window)
             && (!outdated || limit < window.limit())
         {
@@ -106,7 +106,7 @@ impl AccountState {
             }
             // The same limit means the same bucket, whose reset is a window away at most.
             (Some(remaining), None)
-                if remaining > 0 && !outdated && bucket.limit == Some(window.configured()) =>
+                if remaining > 0 && !outdated && bucket.limit == Some(window.granted()) =>
             {
                 window.note_remaining(remaining, window.length(), now);
                 false

@@ -75,7 +75,7 @@ impl TemporaryPace {
 
     pub(super) fn take_turn(&self, now: Moment) -> Result<(), Moment> {
         // The pace doubles meanwhile, so the turn may come sooner than it says.
-        self.pace.take_turn(now).map_err(|next| next.min(self.since.plus(DOUBLING)))
+        self.pace.take_turn(now, 1).map_err(|next| next.min(self.since.plus(DOUBLING)))
     }
 
     /// The hold has ended. Under it no call could be throttled, so recovery starts only now.

@@ -30,7 +30,7 @@ pub struct ScopeView {
     /// The name of the allowance or upstream.
     pub name: Arc<str>,
     pub kind: ScopeKind,
-    /// Slots occupied now.
+    /// Units or slots occupied now.
     pub occupied: u32,
     /// Calls that wait for it.
     pub waiting: usize,
@@ -49,10 +49,12 @@ pub struct ScopeView {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScopeKind {
-    Window {
+    Units {
+        kind: LedgerKind,
         /// The limit that applies now: a statement of the vendor's may lower the configured one.
         limit: u32,
         configured: u32,
+        /// The window or the longest period; for a bucket, the time in which a full one leaks.
         window: Duration,
     },
     Concurrency {
@@ -62,6 +64,25 @@ pub enum ScopeKind {
     Upstream,
     /// The calls of an upstream that are not exempt, if no allowance counts them.
     Counted,
+}
+
+/// How an allowance counts units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LedgerKind {
+    Window,
+    Calendar,
+    Bucket,
+}
+
+impl LedgerKind {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Window => "window",
+            Self::Calendar => "calendar",
+            Self::Bucket => "bucket",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

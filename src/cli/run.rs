@@ -9,12 +9,14 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::files;
 use super::source::{ConfigSource, EXIT_CONFIG, report};
 use crate::admin::{AdminListener, AdminState, ReleaseResult};
+use crate::allowance::Accounts;
 use crate::clock::Clock;
 use crate::config::{Environment, Flags, LoadRequest, Loaded, Settings, load};
 use crate::gateway::{Drain, Gateway, RequestBody, Shared};
@@ -120,7 +122,12 @@ pub(super) struct RunningGateway {
     address: SocketAddr,
     admin_address: SocketAddr,
     config: WorkerConfig,
+    accounts: Arc<Accounts>,
 }
+
+/// How often the wall clock is looked at where calendar periods are counted. Between two looks it
+/// may have been set by more than the guard around a boundary, so this is no longer than that.
+const WALL_CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl RunningGateway {
     /// Binds all listeners and starts the workers; to be called on the control thread's runtime.
@@ -132,12 +139,12 @@ impl RunningGateway {
         let (server_settings, admin_settings) = (settings.server.clone(), settings.admin.clone());
         let factory = GatewayFactory::new(settings, clock, &drain);
         let accounts = Arc::clone(&factory.shared.accounts);
-        let holds = Arc::clone(&accounts);
+        let (viewed, holds) = (Arc::clone(&accounts), Arc::clone(&accounts));
         let state = AdminState {
             clock,
             drain: drain.clone(),
             upstreams: factory.upstreams.iter().map(|it| Arc::clone(&it.name)).collect(),
-            accounts: Arc::new(move || accounts.view()),
+            accounts: Arc::new(move || viewed.view()),
             release: Arc::new(move |id| match holds.release_hold(id) {
                 true => ReleaseResult::Released,
                 false => ReleaseResult::UnknownHold,
@@ -148,7 +155,7 @@ impl RunningGateway {
         let (address, admin_address) = (listeners.address(), admin.address());
         let config = WorkerConfig { settings: server_settings, clock, drain };
         let workers = server::start(listeners, &config, move |worker| factory.gateway(worker))?;
-        Ok(Self { workers, admin: Some(admin), address, admin_address, config })
+        Ok(Self { workers, admin: Some(admin), address, admin_address, config, accounts })
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -164,6 +171,15 @@ impl RunningGateway {
         self.workers.ready().await;
         if let Some(admin) = self.admin.take() {
             tokio::spawn(async move { match admin.serve().await {} });
+        }
+        if self.accounts.count_by_calendar() {
+            let (accounts, clock) = (Arc::clone(&self.accounts), self.config.clock);
+            tokio::spawn(async move {
+                loop {
+                    clock.sleep_until(clock.now().plus(WALL_CLOCK_INTERVAL)).await;
+                    accounts.follow_wall_clock();
+                }
+            });
         }
     }
 

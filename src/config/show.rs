@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::format::Limit;
 use super::provenance::EffectiveValue;
 use super::settings::{Loaded, Settings};
-use crate::allowance::{Allowance, Grant, Mode};
+use crate::allowance::{Allowance, Grant, Mode, Period};
 use crate::gateway::Upstream;
 
 impl Loaded {
@@ -83,8 +83,20 @@ impl Settings {
 }
 
 fn described(allowance: &Allowance) -> String {
-    let grant = match allowance.grant {
-        Grant::Window { limit, window, .. } => Limit { calls: limit, window }.to_string(),
+    let grant = match &allowance.grant {
+        Grant::Window { limit, window, .. } => Limit { calls: *limit, window: *window }.to_string(),
+        Grant::Calendar { limit, calendar, .. } => {
+            let unit = match calendar.period {
+                Period::Day => "day",
+                Period::Week(_) => "week",
+                Period::Month(_) => "month",
+            };
+            format!("{limit}/{unit} by the calendar")
+        }
+        Grant::Bucket { size, refill } => {
+            let rate = Limit { calls: refill.units, window: refill.over };
+            format!("{size} at once, refilled by {rate}")
+        }
         Grant::Concurrency { limit } => format!("{limit} at a time"),
     };
     let mode = match allowance.mode {

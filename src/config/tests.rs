@@ -413,7 +413,7 @@ fn the_stronger_layer_wins_and_is_the_origin() {
             "upstreams.droplink.allowances.all.limit",
             "7/s environment EVENKEEL__UPSTREAMS__DROPLINK__ALLOWANCES__ALL",
         ),
-        ("upstreams.droplink.allowances.all.burst", "1 default"),
+        ("upstreams.droplink.allowances.all.spread", "auto default"),
         ("upstreams.droplink.allowances.bursty.arrival_guard", "500ms evenkeel.yaml:27:60"),
         ("upstreams.droplink.timeouts.attempt", "1m20s --set upstreams.droplink.timeouts.attempt"),
         ("upstreams.droplink.routes.0.timeouts.attempt", "5s evenkeel.yaml:31:93"),

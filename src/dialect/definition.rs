@@ -26,6 +26,9 @@ pub struct Dialect {
     /// How long the vendor may take to respond, as it documents (D3); the upstream's own setting
     /// takes precedence.
     pub attempt_timeout: Option<Duration>,
+    /// Whether the vendor asks for calls that are spread evenly (W21); the allowance's own setting
+    /// takes precedence.
+    pub spreads_evenly: bool,
     pub extract: Extract,
     /// The shape of the gateway's own errors for clients that get the vendor's.
     pub own: Option<OwnTemplate>,

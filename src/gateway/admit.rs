@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::allowance::{
-    Admission, Bottleneck, BottleneckKind, Grant, Refusal, RefusalReason, Scheduling, Settlement,
-    Slot, Waiting,
+    Admission, Bottleneck, BottleneckKind, Refusal, RefusalReason, Scheduling, Settlement, Slot,
+    Waiting,
 };
 use crate::telemetry::{LimitOf, SlotResult};
 use crate::time::Moment;
@@ -183,18 +183,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             RefusalReason::Held { cause, .. } => {
                 Bottleneck { kind: BottleneckKind::Hold(*cause), name: upstream() }
             }
-            RefusalReason::Exhausted { allowance } => {
-                let configured = call.settings.allowances.iter().find(|it| it.name == *allowance);
-                let kind = match (limit_of, configured.map(|allowance| &allowance.grant)) {
-                    (LimitOf::Client, _) => BottleneckKind::Client,
-                    (LimitOf::Upstream, Some(Grant::Window { .. })) => BottleneckKind::Allowance,
-                    (LimitOf::Upstream, Some(Grant::Concurrency { .. })) => {
-                        BottleneckKind::Concurrency
-                    }
-                    (LimitOf::Upstream, None) => BottleneckKind::Pace,
-                };
-                Bottleneck { kind, name: Arc::clone(allowance) }
-            }
+            RefusalReason::Exhausted { bottleneck } => match limit_of {
+                LimitOf::Client => {
+                    Bottleneck { kind: BottleneckKind::Client, ..bottleneck.clone() }
+                }
+                LimitOf::Upstream => bottleneck.clone(),
+            },
         }
     }
 

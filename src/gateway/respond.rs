@@ -338,7 +338,14 @@ fn exhausted_detail(blocked_by: &Bottleneck) -> Option<Cow<'static, str>> {
             let most = format!("As many calls of the client `{name}` wait as one client may have.");
             return Some(most.into());
         }
-        BottleneckKind::Pace | BottleneckKind::Hold(_) | BottleneckKind::Queue => return None,
+        BottleneckKind::Pace => {
+            let detail = format!(
+                "What is left of `{name}` is spread over time, and the next turn comes later than \
+                 this call may wait."
+            );
+            return Some(detail.into());
+        }
+        BottleneckKind::Hold(_) | BottleneckKind::Queue => return None,
     };
     Some(format!("No {limit} `{name}` is free within the time this call may wait.").into())
 }

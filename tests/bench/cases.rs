@@ -12,8 +12,8 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use evenkeel::allowance::{
-    AccountRule, Accounts, Admission, Allowance, ClientShare, Grant, Mode, ProbeFitness,
-    QueueBounds, Scheduling, Settlement, Spread, UpstreamAllowances,
+    AccountRule, Accounts, Admission, Allowance, ClientShare, Grant, ProbeFitness, QueueBounds,
+    Scheduling, Settlement, Spread, UpstreamAllowances,
 };
 use evenkeel::clock::Clock;
 use evenkeel::dialect;
@@ -92,14 +92,7 @@ fn rules() -> UpstreamAllowances {
         spread: Spread::None,
         arrival_guard: None,
     };
-    let allowance = Allowance {
-        name: "all".into(),
-        grant,
-        counts: None,
-        exempt: Vec::new(),
-        mode: Mode::Enforce,
-        linger: Duration::from_secs(1),
-    };
+    let allowance = Allowance::new("all", grant, Duration::from_secs(1));
     UpstreamAllowances {
         name: Arc::from("vendor"),
         account: AccountRule::Upstream,

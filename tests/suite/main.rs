@@ -21,6 +21,8 @@ mod connections;
 #[cfg(test)]
 mod fidelity;
 #[cfg(test)]
+mod grants;
+#[cfg(test)]
 mod language;
 #[cfg(test)]
 mod leaving;

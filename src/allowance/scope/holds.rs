@@ -104,13 +104,13 @@ impl Scope {
                     self.granted_turn = None;
                 }
             }
-            ScopeState::Window(window) if self.slowdown.sixteenths < FULL_PACE => {
+            ScopeState::Units(window) if self.slowdown.sixteenths < FULL_PACE => {
                 if let Some(pace) = &window.pace {
                     pace.spend_burst(now);
                     self.granted_turn = None;
                 }
             }
-            ScopeState::Window(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {}
+            ScopeState::Units(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {}
         }
     }
 
@@ -146,7 +146,7 @@ impl Scope {
     pub(in crate::allowance) fn avoids(&self, path: PathId) -> bool {
         match &self.state {
             ScopeState::Upstream(upstream) => upstream.avoided_path == Some(path),
-            ScopeState::Window(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => false,
+            ScopeState::Units(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => false,
         }
     }
 
@@ -154,7 +154,7 @@ impl Scope {
     /// was not sent before a hold began.
     pub(in crate::allowance) fn had_room(&mut self, sent: Moment, now: Moment) -> bool {
         let open = self.hold.is_none() && self.last_closed <= sent;
-        open && self.window_mut().is_some_and(|window| window.free(now) > 0)
+        open && self.units_mut().is_some_and(|window| window.free(now) > 0)
     }
 
     fn hold_if_outage(&mut self, context: HoldContext) {
@@ -182,7 +182,7 @@ impl Scope {
         self.granted_turn = None;
         self.recover(now);
         match &mut self.state {
-            ScopeState::Window(window) => {
+            ScopeState::Units(window) => {
                 let product =
                     u16::from(self.slowdown.sixteenths) * u16::from(order.slow_sixteenths);
                 let slowed =

@@ -9,15 +9,18 @@ mod view;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::calendar::WallClock;
+use super::charge::{CostClass, Costs, UsedCosts, saturated};
 use super::concurrency_limit::{ConcurrencyLimit, PermitEnd};
 use super::hold::{Hold, ProbeState};
+use super::ledger::Ledger;
 use super::outage_detector::OutageDetector;
 use super::pace::Checkpoint;
-use super::settings::{Allowance, Grant, Mode};
+use super::settings::{Allowance, Grant, Mode, Spread};
 use super::slot_request::PathId;
 use super::slow_start::SlowStart;
 use super::temporary_pace::TemporaryPace;
-use super::window_limit::WindowLimit;
+use super::unit_limit::{Turn, UnitLimit};
 use crate::outcome::FULL_PACE;
 use crate::time::{Moment, PerSecond};
 
@@ -32,6 +35,7 @@ pub(super) struct Scope {
     pub(super) name: Arc<str>,
     state: ScopeState,
     mode: Mode,
+    cost_class: CostClass,
     /// How much later an attempt that was given up counts as over.
     linger: Duration,
     pub(super) hold: Option<Hold>,
@@ -45,13 +49,17 @@ pub(super) struct Scope {
     latest_answered: u64,
     slowdown: Slowdown,
     /// The pace before the turn that is taken while a grant is tried.
-    tried_turn: Option<Checkpoint>,
+    tried_turn: Option<TakenTurn>,
     granted_turn: Option<GrantedTurn>,
+    /// Calls that wait for it.
+    pub(super) waiting: u32,
+    /// The units that they wait for.
+    waiting_units: u64,
 }
 
 #[derive(Debug)]
 enum ScopeState {
-    Window(WindowLimit),
+    Units(Box<UnitLimit>),
     Concurrency(ConcurrencyLimit),
     SlowStart(SlowStart),
     Upstream(Box<UpstreamState>),
@@ -80,7 +88,14 @@ pub(super) enum CoveredCalls {
 #[derive(Clone, Copy, Debug)]
 struct GrantedTurn {
     grant: u64,
-    before: Checkpoint,
+    turn: TakenTurn,
+}
+
+/// What gives a turn back.
+#[derive(Clone, Copy, Debug)]
+enum TakenTurn {
+    OfUnits(Turn),
+    OfUpstream(Checkpoint),
 }
 
 /// The pace as a part of the full one, and since when.
@@ -88,6 +103,12 @@ struct GrantedTurn {
 struct Slowdown {
     sixteenths: u8,
     since: Moment,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WaitingChange {
+    Joins,
+    Leaves,
 }
 
 /// Whether an attempt is the probe of a scope's hold.
@@ -115,17 +136,31 @@ impl Scope {
         Self::new(name, ScopeState::SlowStart(SlowStart::new()), Mode::Enforce)
     }
 
-    pub(super) fn allowance(allowance: &Allowance) -> Self {
-        let linger = allowance.linger;
-        let state = match allowance.grant {
+    pub(super) fn allowance(allowance: &Allowance, wall: WallClock) -> Self {
+        let (headroom, linger) = (allowance.headroom, allowance.linger);
+        let left = |granted: u32, withheld: u32| granted.saturating_sub(withheld).max(1);
+        let units = |ledger, spread, withheld| {
+            ScopeState::Units(Box::new(UnitLimit::new(ledger, spread, withheld)))
+        };
+        let state = match &allowance.grant {
             Grant::Concurrency { limit } => {
-                ScopeState::Concurrency(ConcurrencyLimit::new(limit, linger))
+                ScopeState::Concurrency(ConcurrencyLimit::new(left(*limit, headroom), linger))
             }
             Grant::Window { limit, window, spread, .. } => {
-                ScopeState::Window(WindowLimit::new(limit, window, spread))
+                units(Ledger::rolling(left(*limit, headroom), *window), *spread, headroom)
+            }
+            Grant::Calendar { limit, calendar, spread } => {
+                let ledger = Ledger::calendar(left(*limit, headroom), calendar.clone(), wall);
+                units(ledger, *spread, headroom)
+            }
+            Grant::Bucket { size, refill } => {
+                let withheld = headroom.saturating_add(refill.step_units());
+                // It refills all the time, so there is nothing to spread.
+                units(Ledger::bucket(left(*size, withheld), *refill), Spread::None, withheld)
             }
         };
-        Self { linger, ..Self::new(&allowance.name, state, allowance.mode) }
+        let cost_class = allowance.cost_class;
+        Self { cost_class, linger, ..Self::new(&allowance.name, state, allowance.mode) }
     }
 
     fn new(name: &Arc<str>, state: ScopeState, mode: Mode) -> Self {
@@ -133,6 +168,7 @@ impl Scope {
             name: Arc::clone(name),
             state,
             mode,
+            cost_class: CostClass::CALLS,
             linger: Duration::ZERO,
             hold: None,
             order: 0,
@@ -141,13 +177,15 @@ impl Scope {
             slowdown: Slowdown { sixteenths: FULL_PACE, since: Moment::START },
             tried_turn: None,
             granted_turn: None,
+            waiting: 0,
+            waiting_units: 0,
         }
     }
 
     /// Whether a waiting call can keep others from going first.
     pub(super) fn is_contended(&self) -> bool {
         match &self.state {
-            ScopeState::Window(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {
+            ScopeState::Units(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {
                 self.mode == Mode::Enforce
             }
             ScopeState::Upstream(upstream) => {
@@ -157,7 +195,7 @@ impl Scope {
     }
 
     pub(super) fn is_enforced_allowance(&self) -> bool {
-        let allowance = matches!(self.state, ScopeState::Window(_) | ScopeState::Concurrency(_));
+        let allowance = matches!(self.state, ScopeState::Units(_) | ScopeState::Concurrency(_));
         allowance && self.mode == Mode::Enforce
     }
 
@@ -168,37 +206,46 @@ impl Scope {
     pub(super) const fn slow_start_mut(&mut self) -> Option<&mut SlowStart> {
         match &mut self.state {
             ScopeState::SlowStart(slow_start) => Some(slow_start),
-            ScopeState::Window(_) | ScopeState::Concurrency(_) | ScopeState::Upstream(_) => None,
+            ScopeState::Units(_) | ScopeState::Concurrency(_) | ScopeState::Upstream(_) => None,
         }
     }
 
-    pub(super) const fn window_mut(&mut self) -> Option<&mut WindowLimit> {
+    pub(super) fn units_mut(&mut self) -> Option<&mut UnitLimit> {
         match &mut self.state {
-            ScopeState::Window(window) => Some(window),
+            ScopeState::Units(window) => Some(window),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
         }
     }
 
     /// The length of its window.
-    pub(super) const fn window(&self) -> Option<Duration> {
+    pub(super) fn window(&self) -> Option<Duration> {
         match &self.state {
-            ScopeState::Window(window) => Some(window.length()),
+            ScopeState::Units(window) => Some(window.length()),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
         }
     }
 
-    /// The configured limit of its window.
-    pub(super) const fn configured_limit(&self) -> Option<u32> {
+    /// What the vendor grants in its window.
+    pub(super) fn granted(&self) -> Option<u32> {
         match &self.state {
-            ScopeState::Window(window) => Some(window.configured()),
+            ScopeState::Units(window) => Some(window.granted()),
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
         }
     }
 
-    /// Whether a slot is free at `now`; if not, when one may be.
-    pub(super) fn check_slot(&mut self, now: Moment) -> Result<(), Moment> {
+    /// How many units a call takes here. Where nothing is counted per window, it is one call.
+    pub(super) fn units(&self, costs: Costs) -> u32 {
+        match &self.state {
+            ScopeState::Units(_) => costs.of(self.cost_class),
+            ScopeState::Concurrency(_) | ScopeState::SlowStart(_) | ScopeState::Upstream(_) => 1,
+        }
+    }
+
+    /// Whether there is room for a call at `now`; if not, when there may be.
+    pub(super) fn check_slot(&mut self, now: Moment, costs: Costs) -> Result<(), Moment> {
+        let units = self.units(costs);
         match &mut self.state {
-            ScopeState::Window(window) => window.check_slot(now),
+            ScopeState::Units(window) => window.check_slot(now, units),
             ScopeState::Concurrency(limit) => limit.check_slot(now),
             ScopeState::SlowStart(slow_start) => slow_start.check_slot(),
             ScopeState::Upstream(_) => Ok(()),
@@ -206,15 +253,16 @@ impl Scope {
     }
 
     /// Takes a turn of the pace, if it has one.
-    pub(super) fn take_turn(&mut self, now: Moment) -> Result<(), Moment> {
+    pub(super) fn take_turn(&mut self, now: Moment, costs: Costs) -> Result<(), Moment> {
         self.recover(now);
-        let (before, taken) = match &self.state {
-            ScopeState::Window(window) => match &window.pace {
-                Some(pace) => (pace.checkpoint(), pace.take_turn(now)),
-                None => return Ok(()),
-            },
+        let units = self.units(costs);
+        let taken = match &mut self.state {
+            ScopeState::Units(window) => window.take_turn(now, units).map(TakenTurn::OfUnits),
             ScopeState::Upstream(upstream) => match &upstream.temporary_pace {
-                Some(pace) => (pace.checkpoint(), pace.take_turn(now)),
+                Some(pace) => {
+                    let before = TakenTurn::OfUpstream(pace.checkpoint());
+                    pace.take_turn(now).map(|()| before)
+                }
                 None => return Ok(()),
             },
             ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => return Ok(()),
@@ -222,26 +270,27 @@ impl Scope {
         // The pace recovers meanwhile, so the turn may come sooner than it says.
         let recovers = self.slowdown.since.plus(RECOVERY_STEP);
         let slowed = self.slowdown.sixteenths < FULL_PACE;
-        taken.map_err(|next| if slowed { next.min(recovers) } else { next })?;
-        self.tried_turn = Some(before);
+        let turn = taken.map_err(|next| if slowed { next.min(recovers) } else { next })?;
+        self.tried_turn = Some(turn);
         Ok(())
     }
 
     /// Gives back the turn that was just taken, because another scope had no slot.
     pub(super) fn give_turn_back(&mut self) {
-        if let Some(before) = self.tried_turn.take() {
-            self.restore(before);
+        if let Some(turn) = self.tried_turn.take() {
+            self.restore(turn);
         }
     }
 
     /// Takes a slot, and keeps the turn that was taken for it. `check_slot` has found one free,
     /// unless the scope only observes.
-    pub(super) fn occupy(&mut self, grant: u64, now: Moment) {
-        if let Some(before) = self.tried_turn.take() {
-            self.granted_turn = Some(GrantedTurn { grant, before });
+    pub(super) fn occupy(&mut self, grant: u64, costs: Costs, now: Moment) {
+        if let Some(turn) = self.tried_turn.take() {
+            self.granted_turn = Some(GrantedTurn { grant, turn });
         }
+        let units = self.units(costs);
         match &mut self.state {
-            ScopeState::Window(window) => window.occupy(),
+            ScopeState::Units(window) => window.occupy(units),
             ScopeState::Concurrency(limit) => limit.occupy(),
             ScopeState::SlowStart(slow_start) => slow_start.occupy(),
             ScopeState::Upstream(upstream) => {
@@ -252,28 +301,30 @@ impl Scope {
     }
 
     /// The attempt was answered at `at`, from which its window runs.
-    pub(super) fn settle(&mut self, at: Moment) {
+    pub(super) fn settle(&mut self, at: Moment, costs: Costs, used: UsedCosts) {
+        let class = self.cost_class;
         match &mut self.state {
-            ScopeState::Window(window) => window.settle(at),
+            ScopeState::Units(window) => window.settle(at, used.charge(class, costs.of(class))),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
             ScopeState::Concurrency(_) | ScopeState::Upstream(_) => {}
         }
     }
 
     /// The attempt was given up at `now`: the vendor may count it a little later.
-    pub(super) fn settle_given_up(&mut self, now: Moment) {
-        self.settle(now.plus(self.linger));
+    pub(super) fn settle_given_up(&mut self, now: Moment, costs: Costs, used: UsedCosts) {
+        self.settle(now.plus(self.linger), costs, used);
     }
 
     /// Nothing was sent: the slot is free at once, and its turn too unless the next one was taken.
-    pub(super) fn cancel(&mut self, grant: u64) {
+    pub(super) fn cancel(&mut self, grant: u64, costs: Costs) {
+        let units = self.units(costs);
         match &mut self.state {
-            ScopeState::Window(window) => window.cancel(),
+            ScopeState::Units(window) => window.cancel(units),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
             ScopeState::Concurrency(_) | ScopeState::Upstream(_) => {}
         }
-        if let Some(turn) = self.granted_turn.take_if(|turn| turn.grant == grant) {
-            self.restore(turn.before);
+        if let Some(granted) = self.granted_turn.take_if(|granted| granted.grant == grant) {
+            self.restore(granted.turn);
         }
     }
 
@@ -293,14 +344,38 @@ impl Scope {
         grant < self.latest_answered
     }
 
-    /// When the `position`-th new attempt would start, counted from 1.
-    pub(super) fn estimate(&mut self, now: Moment, position: u32) -> Moment {
+    /// A call begins or ceases to wait for it.
+    pub(super) fn adjust_waiting(&mut self, costs: Costs, by: WaitingChange) {
+        let units = u64::from(self.units(costs));
+        (self.waiting, self.waiting_units) = match by {
+            WaitingChange::Joins => {
+                (self.waiting.saturating_add(1), self.waiting_units.saturating_add(units))
+            }
+            WaitingChange::Leaves => {
+                (self.waiting.saturating_sub(1), self.waiting_units.saturating_sub(units))
+            }
+        };
+    }
+
+    /// The units that so many calls take before one with these costs, if they cost as much as the
+    /// waiting calls on average; without any, as much as that one.
+    pub(super) fn units_of(&self, calls: u32, costs: Costs) -> u32 {
+        let (units, of) = match self.waiting {
+            0 => (u64::from(self.units(costs)), 1),
+            waiting => (self.waiting_units, u64::from(waiting)),
+        };
+        saturated(u64::from(calls).saturating_mul(units).div_ceil(of))
+    }
+
+    /// When a call would start behind others that take `ahead` units.
+    pub(super) fn estimate(&mut self, now: Moment, ahead: u32, costs: Costs) -> Moment {
         if self.mode == Mode::Observe {
             return now;
         }
         let open = self.hold.map_or(now, |hold| hold.until.max(now));
+        let position = ahead.saturating_add(1);
         match &self.state {
-            ScopeState::Window(window) => window.estimate(open, position),
+            ScopeState::Units(window) => window.estimate(open, ahead, self.units(costs)),
             ScopeState::Concurrency(limit) => limit.estimate(open, position),
             ScopeState::SlowStart(_) => open,
             ScopeState::Upstream(upstream) => match &upstream.temporary_pace {
@@ -314,7 +389,7 @@ impl Scope {
     pub(super) fn is_idle(&mut self, now: Moment) -> bool {
         self.recover(now);
         let unused = match &mut self.state {
-            ScopeState::Window(window) => window.is_idle(now),
+            ScopeState::Units(window) => window.is_idle(now),
             ScopeState::Concurrency(limit) => limit.occupied(now) == 0,
             ScopeState::SlowStart(_) => true,
             ScopeState::Upstream(upstream) => upstream.temporary_pace.is_none(),
@@ -326,13 +401,13 @@ impl Scope {
     /// of the same key may have used.
     pub(super) fn inherit(&mut self, from: &Self, now: Moment) {
         match (&mut self.state, &from.state) {
-            (ScopeState::Window(own), ScopeState::Window(other)) => own.inherit(other, now),
+            (ScopeState::Units(own), ScopeState::Units(other)) => own.inherit(other, now),
             (ScopeState::Concurrency(own), ScopeState::Concurrency(other)) => own.inherit(other),
             (ScopeState::Upstream(own), ScopeState::Upstream(other)) => {
                 own.temporary_pace = other.temporary_pace.as_ref().map(TemporaryPace::copy);
             }
             (
-                ScopeState::Window(_)
+                ScopeState::Units(_)
                 | ScopeState::Concurrency(_)
                 | ScopeState::SlowStart(_)
                 | ScopeState::Upstream(_),
@@ -343,22 +418,26 @@ impl Scope {
         (self.last_closed, self.slowdown) = (from.last_closed, from.slowdown);
     }
 
-    fn restore(&self, checkpoint: Checkpoint) {
-        match &self.state {
-            ScopeState::Window(window) => {
-                window.pace.iter().for_each(|pace| pace.restore(checkpoint));
+    fn restore(&mut self, turn: TakenTurn) {
+        match (&mut self.state, turn) {
+            (ScopeState::Units(window), TakenTurn::OfUnits(turn)) => window.give_back(turn),
+            (ScopeState::Upstream(upstream), TakenTurn::OfUpstream(before)) => {
+                upstream.temporary_pace.iter().for_each(|pace| pace.restore(before));
             }
-            ScopeState::Upstream(upstream) => {
-                upstream.temporary_pace.iter().for_each(|pace| pace.restore(checkpoint));
-            }
-            ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {}
+            (
+                ScopeState::Units(_)
+                | ScopeState::Concurrency(_)
+                | ScopeState::SlowStart(_)
+                | ScopeState::Upstream(_),
+                TakenTurn::OfUnits(_) | TakenTurn::OfUpstream(_),
+            ) => {}
         }
     }
 
     /// Speeds a slowed pace up by as much as is due.
     fn recover(&mut self, now: Moment) {
         match &mut self.state {
-            ScopeState::Window(window) if self.slowdown.sixteenths < FULL_PACE => {
+            ScopeState::Units(window) if self.slowdown.sixteenths < FULL_PACE => {
                 let steps = now.since(self.slowdown.since).as_nanos() / RECOVERY_STEP.as_nanos();
                 let left = FULL_PACE - self.slowdown.sixteenths;
                 let steps = u8::try_from(steps).unwrap_or(FULL_PACE).min(left);
@@ -367,7 +446,9 @@ impl Scope {
                     self.slowdown.since =
                         self.slowdown.since.plus(RECOVERY_STEP * u32::from(steps));
                     window.set_speed(self.slowdown.sixteenths, now);
-                    self.granted_turn = self.granted_turn.filter(|_| window.pace.is_some());
+                    if window.pace.is_none() {
+                        self.granted_turn = None;
+                    }
                 }
             }
             // Under a hold no call can be throttled, so that time does not count.
@@ -378,7 +459,7 @@ impl Scope {
                 upstream.temporary_pace = pace.and_then(|pace| pace.recovered(now));
                 self.granted_turn = self.granted_turn.filter(|_| upstream.temporary_pace.is_some());
             }
-            ScopeState::Window(_)
+            ScopeState::Units(_)
             | ScopeState::Concurrency(_)
             | ScopeState::SlowStart(_)
             | ScopeState::Upstream(_) => {}

@@ -9,19 +9,20 @@ use crate::time::Moment;
 
 impl Scope {
     /// `None` for a slow start, which is shown as part of its upstream.
-    pub(in crate::allowance) fn view(&mut self, waiting: usize, now: Moment) -> Option<ScopeView> {
+    pub(in crate::allowance) fn view(&mut self, now: Moment) -> Option<ScopeView> {
         self.recover(now);
         let mut sixteenths = self.slowdown.sixteenths;
         let (kind, occupied, release) = match &mut self.state {
-            ScopeState::Window(window) => {
+            ScopeState::Units(window) => {
                 // First, because it expires what the vendor stated, the limit included.
                 let occupied = window.occupied(now);
-                let kind = ScopeKind::Window {
+                let kind = ScopeKind::Units {
+                    kind: window.kind(),
                     limit: window.limit(),
                     configured: window.configured(),
                     window: window.length(),
                 };
-                (kind, occupied, window.check_slot(now).err())
+                (kind, occupied, window.check_slot(now, 1).err())
             }
             ScopeState::Concurrency(limit) => {
                 let kind = ScopeKind::Concurrency { limit: limit.limit() };
@@ -43,10 +44,10 @@ impl Scope {
             name: Arc::clone(&self.name),
             kind,
             occupied,
-            waiting,
+            waiting: self.waiting as usize,
             pace_sixteenths: sixteenths,
             next_release: now.until(release.unwrap_or(now)),
-            drift: self.window_mut().and_then(|window| window.drift()),
+            drift: self.units_mut().and_then(|window| window.drift()),
             hold: self.hold.map(|hold| HoldView::of(&hold, now)),
             observe: self.observes(),
         })
@@ -55,7 +56,7 @@ impl Scope {
     /// Its name in the log.
     pub(in crate::allowance) fn label(&self) -> Arc<str> {
         match &self.state {
-            ScopeState::Window(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {
+            ScopeState::Units(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {
                 Arc::clone(&self.name)
             }
             ScopeState::Upstream(upstream) => match upstream.calls {
@@ -71,9 +72,9 @@ impl Scope {
             return None;
         }
         let name = Arc::clone(&self.name);
-        let window = self.window_mut()?;
+        let window = self.units_mut()?;
         let remaining = window.free(now);
-        let release = window.next_release();
+        let release = window.free_at(remaining.saturating_add(1));
         let known = release != Moment::NEVER;
         Some(TightestAllowance {
             name,

@@ -10,8 +10,8 @@ use crate::time::Moment;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn caller(client: u32, share: u32, priority: Priority, patience: u64) -> Caller {
-    Caller { of: ClientShare { client, share }, priority, patience: SECOND * patience as u32 }
+fn caller(client: u32, share: u32, priority: Priority, patience: u32) -> Caller {
+    Caller { of: ClientShare { client, share }, priority, patience: SECOND * patience }
 }
 
 fn at(seconds: f64) -> Moment {
@@ -57,7 +57,6 @@ fn no_batch_call_starves_behind_interactive_ones() {
         (5, (0..20).map(|it| caller(it, 1, Priority::Interactive, 30)).collect()),
     ] {
         let waits = batch_waits(per_second, interactive);
-        println!("{per_second}/s: {waits:?}");
         assert_eq!(waits.len(), 3, "{per_second}/s: {waits:?}");
         assert!(SECOND * 7 < waits[0], "urgent calls go first for half of the patience: {waits:?}");
     }
@@ -95,7 +94,6 @@ fn a_hundred_clients_that_obey_retry_after_are_served_in_turn() {
         let many = (0..100).map(|it| caller(it, 1, Priority::Normal, patience)).collect();
         for callers in [one, many] {
             let (took, most, mean) = until_all_served(callers);
-            println!("patience {patience} s: {took:?}, at most {most} asks, {mean} on average");
             assert!(took <= SECOND * 13, "{took:?} for 10 s of calls");
             assert!(most <= 3 && mean <= 2.0, "at most {most}, {mean} on average");
         }
@@ -104,7 +102,7 @@ fn a_hundred_clients_that_obey_retry_after_are_served_in_turn() {
 
 /// `pulse` callers ask at once, beside a demand of `per_second` calls that can be served. Returns
 /// how many were refused and came back when they were told, and how many then got through.
-fn comebacks(pulse: usize, patience: u64, demand_permille: u32) -> (usize, usize) {
+fn comebacks(pulse: usize, patience: u32, demand_permille: u32) -> (usize, usize) {
     let mut callers = vec![caller(0, 1, Priority::Normal, patience); pulse];
     let steady = 10 * 120 * demand_permille as usize / 1_000;
     callers.extend(vec![caller(1, 1, Priority::Normal, 30); steady]);
@@ -140,7 +138,6 @@ fn who_comes_back_when_told_gets_through() {
     for (pulse, patience) in [(100, 0), (100, 2), (300, 5)] {
         for demand in [500, 800, 900, 950] {
             let (came_back, got_through) = comebacks(pulse, patience, demand);
-            println!("{pulse} of {patience} s at {demand}: {got_through} of {came_back}");
             assert!(came_back * 95 <= got_through * 100, "{got_through} of {came_back}");
         }
     }
@@ -165,7 +162,7 @@ fn shares_bind_under_contention_and_idle_ones_are_everybodys() {
                 simulation.at(at(flood), *client as usize);
             }
         }
-        let (mut got, mut longest) = ([0; 4], [Duration::ZERO; 4]);
+        let (mut got, mut longest) = ([0_u32; 4], [Duration::ZERO; 4]);
         while let Some(happening) = simulation.next(at(60.0)) {
             match happening {
                 Happening::Due(caller) => simulation.ask(caller),
@@ -178,10 +175,9 @@ fn shares_bind_under_contention_and_idle_ones_are_everybodys() {
                 Happening::Answered(_) => {}
             }
         }
-        println!("{busy:?}: got {got:?}, longest waits {longest:?}");
         for client in 0..4 {
             let tolerance = 20.max(expected[client] / 50);
-            assert!(i32::abs_diff(got[client], expected[client]) <= tolerance as u32, "{got:?}");
+            assert!(got[client].abs_diff(expected[client]) <= tolerance, "{got:?}");
         }
         // Forty calls of its own are before each call of the smallest, ten a second.
         assert!(longest[0] <= Duration::from_millis(4_200), "{longest:?}");
@@ -213,6 +209,5 @@ fn a_call_within_its_clients_share_waits_for_one_round_at_most() {
             Happening::Started { .. } | Happening::Answered(_) => {}
         }
     }
-    println!("longest wait {longest:?}");
     assert!(got == 300 && longest <= Duration::from_millis(100), "{got}, {longest:?}");
 }

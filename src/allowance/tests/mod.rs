@@ -1,8 +1,11 @@
 //! Accounts under a paused clock: whole windows, many waiting calls, hold and probe.
 
 mod accounts;
+mod costs;
 mod fairness;
 mod holds;
+mod many;
+mod oracle;
 mod simulation;
 
 use std::sync::{Arc, Mutex};
@@ -23,14 +26,8 @@ const LINGER: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn window(limit: u32, window: Duration, spread: Spread) -> Allowance {
-    Allowance {
-        name: "all".into(),
-        grant: Grant::Window { limit, window, spread, arrival_guard: None },
-        counts: None,
-        exempt: Vec::new(),
-        mode: Mode::Enforce,
-        linger: LINGER,
-    }
+    let grant = Grant::Window { limit, window, spread, arrival_guard: None };
+    Allowance::new("all", grant, LINGER)
 }
 
 fn accounts_of(allowances: Vec<Allowance>, clock: Clock) -> Arc<Accounts> {
@@ -127,7 +124,9 @@ async fn saturate(limit: u32, spread: Spread, windows: u32) -> (usize, f64) {
 
 #[tokio::test(start_paused = true)]
 async fn no_window_exceeds_the_limit_and_almost_all_of_it_is_used() {
-    for spread in [Spread::None, Spread::Even { burst: 2 }, Spread::Even { burst: 20 }] {
+    let spreads =
+        [Spread::Auto, Spread::None, Spread::Even { burst: 2 }, Spread::Even { burst: 20 }];
+    for spread in spreads {
         let (worst, used) = saturate(100, spread, 5).await;
         assert!(worst <= 100, "{spread:?}: {worst} in one window");
         assert!(used >= 0.99, "{spread:?}: only {used:.4} used");
@@ -143,7 +142,8 @@ async fn a_call_that_cannot_start_within_its_patience_is_refused_at_once_with_th
         panic!("it cannot start within half a minute");
     };
     assert_eq!(refusal.retry_after, MINUTE);
-    assert_eq!(refusal.reason, RefusalReason::Exhausted { allowance: "all".into() });
+    let bottleneck = Bottleneck { kind: BottleneckKind::Allowance, name: "all".into() };
+    assert_eq!(refusal.reason, RefusalReason::Exhausted { bottleneck });
     let started = clock.now();
     slot(&accounts, clock, MINUTE).await.unwrap().cancel();
     assert_eq!(clock.now().since(started).as_secs(), 60);

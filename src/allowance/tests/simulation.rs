@@ -10,7 +10,7 @@ use crate::allowance::scope_layout::ScopeLayout;
 use crate::allowance::slot_request::GrantedSlot;
 use crate::allowance::{
     AccountRule, Allowance, ClientShare, ProbeFitness, QueueBounds, Refusal, Scheduling,
-    Settlement, SlotRequest, UpstreamAllowances,
+    Settlement, SlotRequest, UpstreamAllowances, WallClock,
 };
 use crate::routing::client::Priority;
 use crate::routing::method::CallMethod;
@@ -70,9 +70,11 @@ impl Simulation {
             queue,
         };
         let layout = ScopeLayout::new(&upstream, std::slice::from_ref(&upstream));
+        let shows = "1970-01-01T00:00:00Z".parse().unwrap();
+        let wall = WallClock { moment: Moment::START, shows };
         Self {
             now: Moment::START,
-            state: AccountState::new(layout.scopes(), queue, 0),
+            state: AccountState::new(layout.scopes(wall), queue, 0),
             layout,
             callers,
             latency: Duration::from_millis(20),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
-use crate::allowance::{AccountRule, Allowance, Grant, Mode, QueueBounds, Spread};
+use crate::allowance::{AccountRule, Allowance, Grant, QueueBounds, Spread};
 use crate::config::Settings;
 use crate::dialect::{Dialect, Extract, HoldRule, Replay, Rule, RuleScope, When};
 use crate::outcome::{Code, HoldCause};
@@ -92,19 +92,10 @@ fn wordbee() -> gateway::Upstream {
 
 fn hourly() -> Allowance {
     let login = Matcher { methods: None, path: Some("/auth/token".parse().unwrap()) };
-    Allowance {
-        name: "hourly".into(),
-        grant: Grant::Window {
-            limit: 1000,
-            window: seconds(3600),
-            spread: Spread::Even { burst: 20 },
-            arrival_guard: None,
-        },
-        counts: None,
-        exempt: vec![login],
-        mode: Mode::Enforce,
-        linger: Duration::from_secs(1),
-    }
+    let spread = Spread::Even { burst: 20 };
+    let grant = Grant::Window { limit: 1000, window: seconds(3600), spread, arrival_guard: None };
+    let exempt = vec![login];
+    Allowance { exempt, ..Allowance::new("hourly", grant, Duration::from_secs(1)) }
 }
 
 fn policy() -> gateway::CallPolicy {
@@ -144,6 +135,7 @@ fn dialect() -> Dialect {
         documentation: None,
         support: None,
         attempt_timeout: Some(seconds(60)),
+        spreads_evenly: false,
         extract: Extract::default(),
         own: None,
         rules: vec![throttled()],

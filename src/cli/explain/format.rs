@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use crate::allowance::{Allowance, Grant, Mode, Spread};
+use crate::allowance::{Allowance, Calendar, Grant, Mode, Period, Spread};
 use crate::dialect::{HoldRule, Place, Replay, Rule, RuleScope, When};
 use crate::outcome::FULL_PACE;
 use crate::routing::route::Matcher;
@@ -36,27 +36,61 @@ pub(super) fn size(bytes: u64) -> String {
 /// What an allowance grants, and how evenly it is spent.
 pub(super) fn allowance(allowance: &Allowance) -> String {
     let grant = match &allowance.grant {
-        Grant::Window { limit, window, spread, arrival_guard } => {
+        Grant::Window { limit, window, spread: how, arrival_guard } => {
             let guard = arrival_guard.map(|guard| format!(", arrival guard {}", span(guard)));
-            let window = match window.as_millis() {
-                1_000 => "s".into(),
-                60_000 => "m".into(),
-                3_600_000 => "h".into(),
-                86_400_000 => "day".into(),
-                _ => span(*window),
-            };
-            let spread = match spread {
-                Spread::Even { burst } => format!(", evenly after a burst of {burst}"),
-                Spread::None => ", as fast as the allowance permits".into(),
-            };
-            format!("{limit}/{window}{spread}{}", guard.unwrap_or_default())
+            format!("{}{}{}", rate(*limit, *window), spread(*how), guard.unwrap_or_default())
+        }
+        Grant::Calendar { limit, calendar, spread: how } => {
+            format!("{limit} {}{}", period(calendar), spread(*how))
+        }
+        Grant::Bucket { size, refill } => {
+            let step = refill
+                .step
+                .map(|every| format!(" every {}, of which one step is never used", span(every)));
+            let rate = rate(refill.units, refill.over);
+            format!("{size} at once, refilled by {rate}{}", step.unwrap_or_default())
         }
         Grant::Concurrency { limit } => format!("{limit} at the same time"),
+    };
+    let grant = match allowance.headroom {
+        0 => grant,
+        headroom => format!("{grant}, less {headroom} for others"),
     };
     match allowance.mode {
         Mode::Enforce => grant,
         Mode::Observe => format!("{grant} (observe: counts only, never delays)"),
     }
+}
+
+fn rate(units: u32, window: Duration) -> String {
+    let window = match window.as_millis() {
+        1_000 => "s".into(),
+        60_000 => "m".into(),
+        3_600_000 => "h".into(),
+        86_400_000 => "day".into(),
+        _ => span(window),
+    };
+    format!("{units}/{window}")
+}
+
+fn spread(spread: Spread) -> String {
+    match spread {
+        Spread::Auto => ", spread evenly once half of it is used".into(),
+        Spread::Even { burst } => format!(", evenly after a burst of {burst}"),
+        Spread::None => ", as fast as the allowance permits".into(),
+    }
+}
+
+/// `a month from day 1 at 00:00, UTC`.
+fn period(calendar: &Calendar) -> String {
+    let from = match calendar.period {
+        Period::Day => "a day from".to_owned(),
+        Period::Week(day) => format!("a week from {day:?}"),
+        Period::Month(day) => format!("a month from day {day}"),
+    };
+    let (hour, minute) = (calendar.at.hour(), calendar.at.minute());
+    let zone = calendar.zone.iana_name().unwrap_or("UTC");
+    format!("{from} {hour:02}:{minute:02} {zone}")
 }
 
 /// Which requests a matcher covers; its pattern can be read at the cited place.

@@ -13,12 +13,23 @@ enum Token<'t> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-struct Fraction {
-    over: u64,
-    under: u64,
+pub(super) struct Fraction {
+    pub(super) over: u64,
+    pub(super) under: u64,
 }
 
 impl Fraction {
+    /// A plain decimal number such as `12` or `1.5`.
+    pub(super) fn decimal(text: &str) -> Option<Self> {
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+        let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if whole.is_empty() || !digits(whole) || !digits(decimals) || text.ends_with('.') {
+            return None;
+        }
+        let under = 10_u64.checked_pow(u32::try_from(decimals.len()).ok()?)?;
+        Some(reduced(format!("{whole}{decimals}").parse().ok()?, under))
+    }
+
     fn times(self, factor: u64) -> Option<u64> {
         let product = self.over.checked_mul(factor)?;
         product.is_multiple_of(self.under).then(|| product / self.under)

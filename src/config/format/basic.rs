@@ -265,6 +265,66 @@ impl Format for Percent {
     }
 }
 
+/// A part of a number: a percentage of it, or so many.
+pub(crate) struct Share {
+    pub(crate) max: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Headroom {
+    Units(u32),
+    Percent(u32),
+}
+
+impl Share {
+    const PERCENT: Percent = Percent { max: 99 };
+
+    const fn count(&self) -> Count<u32> {
+        Count { min: 0, max: self.max }
+    }
+}
+
+impl Format for Share {
+    type Value = Headroom;
+
+    fn parse(&self, text: &str) -> Result<Headroom, Vec<Mismatch>> {
+        let parsed = match text.ends_with('%') {
+            true => Self::PERCENT.parse(text).map(Headroom::Percent),
+            false => self.count().parse(text).map(Headroom::Units),
+        };
+        parsed.map_err(|mut mismatches| {
+            mismatches.iter_mut().for_each(|mismatch| mismatch.accepted = self.accepted());
+            mismatches
+        })
+    }
+
+    fn write(&self, value: &Headroom) -> String {
+        match value {
+            Headroom::Units(units) => units.to_string(),
+            Headroom::Percent(percent) => format!("{percent}%"),
+        }
+    }
+
+    fn accepted(&self) -> String {
+        format!("{}, or {}", Self::PERCENT.accepted(), self.count().accepted())
+    }
+
+    fn schema(&self) -> Json {
+        json!({ "anyOf": [Self::PERCENT.schema(), self.count().schema()] })
+    }
+
+    fn to_json(&self, value: &Headroom) -> Json {
+        match value {
+            Headroom::Units(units) => (*units).into(),
+            Headroom::Percent(_) => self.write(value).into(),
+        }
+    }
+
+    fn guess(&self, text: &str) -> Option<String> {
+        amounts::percent(text)
+    }
+}
+
 /// One of some words, each of which stands for a value.
 pub(crate) struct Word<T: 'static>(pub(crate) &'static [(&'static str, T)]);
 

@@ -4,6 +4,7 @@
 
 mod amounts;
 mod basic;
+mod calendar;
 mod guess;
 mod network;
 mod parse;
@@ -13,8 +14,10 @@ mod tests;
 mod variables;
 
 pub(super) use basic::{
-    Count, Factor, Flag, FreeText, LogLevel, Percent, Token, Version, Word, Workers,
+    Count, Factor, Flag, FreeText, Headroom, LogLevel, Percent, Share, Token, Version, Word,
+    Workers,
 };
+pub(super) use calendar::{ClockTime, Day, FirstDay, Zone};
 pub(super) use network::{
     Address, Header, HeaderField, Host, HttpMethod, PathPattern, Prefix, UpstreamUrl, Url,
     origin_text,

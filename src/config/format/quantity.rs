@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value as Json;
 
-use super::amounts;
+use super::amounts::{self, Fraction};
 use super::parse::{Format, Mismatch, text_schema};
 use crate::config::diagnostic::DiagnosticCode;
 
@@ -214,7 +214,7 @@ pub(crate) struct Limit {
     pub(crate) window: Duration,
 }
 
-const LIMITS: &str = "calls per window: 10/s, 40/2s, 500/15m, 1000/h, 100/day";
+const LIMITS: &str = "calls per window: 10/s, 1.5/s, 500/15m, 1000/h, 100/day, 5000/month";
 /// No vendor counts faster; below it the timers are the error.
 const WINDOW_MIN: Duration = Duration::from_millis(10);
 /// The longest wait that this program accepts anywhere.
@@ -244,7 +244,8 @@ impl Format for CallLimit {
     }
 
     fn schema(&self) -> Json {
-        text_schema("^[0-9]+/([0-9]+)?(day|d|h|ms|m|s)([0-9]+(h|ms|m|s))*$")
+        const CALLS: &str = "[0-9]+(\\.[0-9]+)?";
+        text_schema(&format!("^{CALLS}/(week|month|([0-9]+)?(day|d|h|ms|m|s)([0-9]+(h|ms|m|s))*)$"))
     }
 
     fn guess(&self, text: &str) -> Option<String> {
@@ -265,31 +266,49 @@ fn parse_limit(text: &str) -> Result<Limit, Vec<Mismatch>> {
         };
         return Err(Mismatch::new(DiagnosticCode::Unit, message, accepted).into());
     };
-    match (limit_calls(calls.trim(), text), limit_window(window.trim(), text)) {
-        (Ok(calls), Ok(window)) => Ok(Limit { calls, window }),
-        (calls, window) => Err(calls.err().into_iter().chain(window.err()).collect()),
-    }
+    let (calls, window) = match (limit_calls(calls.trim(), text), limit_window(window.trim(), text))
+    {
+        (Ok(calls), Ok(window)) => (calls, window),
+        (calls, window) => return Err(calls.err().into_iter().chain(window.err()).collect()),
+    };
+    // 1.5 calls per second are 3 in 2 seconds: whole calls in the shortest window that has them.
+    let under = u32::try_from(calls.under).unwrap_or(u32::MAX);
+    let window = window.checked_mul(under).filter(|window| *window <= WINDOW_MAX);
+    let Some(window) = window else {
+        let message = format!("`{text}` is a whole number of calls only in a window of months");
+        let accepted = format!("whole calls in a window of at most {}", Length(WINDOW_MAX));
+        return Err(Mismatch::new(DiagnosticCode::Range, message, accepted).into());
+    };
+    let calls_in_bounds = u32::try_from(calls.over).ok().filter(|it| (1..=CALLS_MAX).contains(it));
+    let Some(calls) = calls_in_bounds else {
+        let message = format!("`{text}`: {} is out of bounds", calls.over);
+        let accepted = format!("1 to {CALLS_MAX} calls per window");
+        return Err(Mismatch::new(DiagnosticCode::Range, message, accepted).into());
+    };
+    Ok(Limit { calls, window })
 }
 
-fn limit_calls(calls: &str, text: &str) -> Result<u32, Mismatch> {
-    let Ok(number) = calls.parse::<i64>() else {
-        let message = format!("`{text}` is not a limit: `{calls}` is not a whole number");
-        return Err(Mismatch::new(DiagnosticCode::Type, message, LIMITS));
-    };
-    let number = u32::try_from(number).ok().filter(|number| (1..=CALLS_MAX).contains(number));
-    number.ok_or_else(|| {
+fn limit_calls(calls: &str, text: &str) -> Result<Fraction, Mismatch> {
+    if let Some(calls) = Fraction::decimal(calls) {
+        return Ok(calls);
+    }
+    if calls.parse::<i64>().is_ok() {
+        let message = format!("`{text}`: {calls} is out of bounds");
         let accepted = format!("1 to {CALLS_MAX} calls per window");
-        Mismatch::new(
-            DiagnosticCode::Range,
-            format!("`{text}`: {calls} is out of bounds"),
-            accepted,
-        )
-    })
+        return Err(Mismatch::new(DiagnosticCode::Range, message, accepted));
+    }
+    let message = format!("`{text}` is not a limit: `{calls}` is not a number");
+    Err(Mismatch::new(DiagnosticCode::Type, message, LIMITS))
 }
 
 fn limit_window(window: &str, text: &str) -> Result<Duration, Mismatch> {
-    let bare = !window.starts_with(|c: char| c.is_ascii_digit());
-    let spelled = if bare { format!("1{window}") } else { window.to_owned() };
+    let spelled = match window {
+        "week" => "7d".to_owned(),
+        // The longest month: a limit that is kept over 31 days is kept in every month.
+        "month" => "31d".to_owned(),
+        bare if !bare.starts_with(|c: char| c.is_ascii_digit()) => format!("1{bare}"),
+        counted => counted.to_owned(),
+    };
     let length = duration(&spelled).map_err(|mismatch| {
         let reason = mismatch.message.replace(&spelled, window);
         let message = format!("`{text}` is not a limit: {reason}");
@@ -362,6 +381,24 @@ mod tests {
             let expected = Limit { calls, window: Duration::from_millis(millis) };
             assert_eq!(parse_limit(text).unwrap(), expected, "{text}");
             assert_eq!(expected.to_string(), text);
+        }
+        let rows = [
+            ("1.5/s", "3/2s"),
+            ("0.5/m", "1/2m"),
+            ("2.50/h", "5/2h"),
+            ("10.0/s", "10/s"),
+            ("0.001/s", "1/16m40s"),
+            ("0.333/s", "333/16m40s"),
+            ("100/week", "100/7d"),
+            ("100/month", "100/31d"),
+            ("00012/s", "12/s"),
+        ];
+        for (text, shown) in rows {
+            assert_eq!(parse_limit(text).unwrap().to_string(), shown, "{text}");
+        }
+        let rejected = ["0.1/31d", "0.0/s", "1./s", ".5/s", "1.5.2/s", "0.00000001/h", "1e3/s"];
+        for text in rejected {
+            assert!(parse_limit(text).is_err(), "{text}");
         }
         for text in ["10", "0/s", "-1/s", "x/s", "10/", "10/fortnight", "10/0s", "1/32d", "1/s/s"] {
             assert!(parse_limit(text).is_err(), "{text}");

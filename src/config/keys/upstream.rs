@@ -3,12 +3,16 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
+
 use super::declare::*;
 use super::units::{DAY, GIB, HOUR, KIB, MIB, MILLISECOND};
 use crate::allowance::Mode;
 use crate::config::format::{
-    CallLimit, Count, Factor, Flag, FreeText, Header, HeaderField, Host, HttpMethod, PathPattern,
-    Percent, Prefix, Rate, Size, Span, Token, UpstreamUrl, Word,
+    CallLimit, ClockTime, Count, Factor, FirstDay, Flag, FreeText, Header, HeaderField, Headroom,
+    Host, HttpMethod, PathPattern, Percent, Prefix, Rate, Share, Size, Span, Token, UpstreamUrl,
+    Word, Zone,
 };
 use crate::gateway::{ClientAddress, ErrorShape, Redirects};
 use crate::outcome::SupportWhen;
@@ -26,6 +30,11 @@ pub(crate) static UPSTREAM: Groups = &[VENDOR, UPSTREAM_ONLY, GRANTS, CONNECTION
 pub(crate) static UPSTREAM_DEFAULTS: Groups = &[CONNECTION, POLICY];
 /// One entry of `routes`.
 pub(crate) static ROUTE_ENTRY: Groups = &[ROUTE_ENTRY_ONLY, POLICY];
+/// When a calendar period begins.
+pub(crate) static RESETS_KEYS: Groups = &[RESETS_SETTINGS];
+/// A bucket, and how it refills.
+pub(crate) static BUCKET_KEYS: Groups = &[BUCKET_SETTINGS];
+pub(crate) static REFILL_KEYS: Groups = &[REFILL_SETTINGS];
 /// One allowance.
 pub(crate) static ALLOWANCE: Groups = &[ALLOWANCE_ONLY, SPACING];
 /// A choice of calls.
@@ -111,11 +120,24 @@ group! {
     ALLOWANCE_ONLY:
 
     LIMIT: Optional<CallLimit> = optional("limit", CallLimit,
-        Absent::Means("given unless `concurrency` is"),
+        Absent::Means("given unless `bucket` or `concurrency` is"),
         "Calls per window, as the vendor counts them.");
 
+    RESETS: Section = Declared::new("resets", Map::of(RESETS_KEYS),
+        Absent::Means("the vendor counts a rolling window"),
+        "When the vendor's day, week or month begins, if it counts `limit` by the calendar.");
+
+    BUCKET: Section = Declared::new("bucket", Map::of(BUCKET_KEYS),
+        Absent::Means("given unless `limit` or `concurrency` is"),
+        "A leaky or token bucket: so many calls at once, and more as it refills.");
+
     CONCURRENCY: Optional<Count<u32>> = optional("concurrency", Count { min: 1, max: 1_000_000 },
-        Absent::Means("given unless `limit` is"), "Calls at the same time.");
+        Absent::Means("given unless `limit` or `bucket` is"), "Calls at the same time.");
+
+    /// What is granted is there to be used, unless others use it too.
+    HEADROOM: Setting<Share> = setting("headroom", Share { max: 100_000_000 },
+        Headroom::Units(0),
+        "How much of what is granted is left to whoever else uses the account.");
 
     ARRIVAL_GUARD: Optional<Span> = optional("arrival_guard",
         Span { min: MILLISECOND, max: HOUR },
@@ -124,7 +146,7 @@ group! {
          the promise rests on it.");
 
     LINGER: Optional<Span> = optional("linger", Span { min: Duration::ZERO, max: HOUR },
-        Absent::Means("1s beside `limit`, 30s beside `concurrency`"),
+        Absent::Means("1s, and 30s beside `concurrency`"),
         "How long an attempt that was given up without an answer still counts.");
 
     COUNTED: Section = Declared::new("match", Map::of(MATCHER), Absent::Means("every call"),
@@ -137,6 +159,42 @@ group! {
     MODE: Setting<Word<Mode>> = setting("mode",
         Word(&[("enforce", Mode::Enforce), ("observe", Mode::Observe)]), Mode::Enforce,
         "`observe` counts and reports, and never holds a call back.");
+}
+
+group! {
+    RESETS_SETTINGS:
+
+    RESETS_AT: Setting<ClockTime> = setting("at", ClockTime, Time::midnight(),
+        "The time of day, in its zone.");
+
+    RESETS_DAY: Optional<FirstDay> = optional("day", FirstDay,
+        Absent::Means("every day, `mon`, or `1`"),
+        "The weekday on which a week begins, or the day of the month: its last one if it is shorter.");
+
+    RESETS_ZONE: Setting<Zone> = setting("zone", Zone, TimeZone::UTC,
+        "The vendor's time zone.");
+}
+
+group! {
+    BUCKET_SETTINGS:
+
+    BUCKET_SIZE: Optional<Count<u32>> = optional("size", Count { min: 1, max: 100_000_000 },
+        Absent::Required, "How many calls at once, after rest.");
+
+    BUCKET_REFILL: Section = Declared::new("refill", Map::of(REFILL_KEYS).or_bare("rate"),
+        Absent::Required, "How fast it refills; a rate alone may stand for `{ rate: … }`.");
+}
+
+group! {
+    REFILL_SETTINGS:
+
+    REFILL_RATE: Optional<CallLimit> = optional("rate", CallLimit, Absent::Required,
+        "So many calls per time.");
+
+    REFILL_EVERY: Optional<Span> = optional("every", Span { min: MILLISECOND, max: DAY },
+        Absent::Means("it refills all the time"),
+        "The time between two steps, if the vendor refills in steps; one step of the size is then \
+         never used.");
 }
 
 /// At rest, 2 % of a limit may go at once: a page that makes several calls loads at once.
@@ -154,19 +212,23 @@ group! {
     /// How the calls of a limit are spaced: the vendor's, or a client's.
     SPACING:
 
+    SPREAD: Optional<Word<Spreading>> = optional("spread",
+        Word(&[
+            ("auto", Spreading::Auto), ("even", Spreading::Even), ("none", Spreading::None),
+        ]),
+        Absent::Means("`even` beside `burst` or where the dialect says so, else `auto`"),
+        "`auto` spreads what is left from half of the limit on; `even` spaces all calls evenly; \
+         `none` only counts.");
+
     BURST: Optional<Count<u32>> = optional("burst", Count { min: 1, max: 100_000_000 },
         Absent::Means("a fiftieth of the limit, at least 1"),
-        "How many may start at once after rest.");
-
-    /// The opposite of a burst at the top of the hour.
-    SPREAD: Setting<Word<Spreading>> = setting("spread",
-        Word(&[("even", Spreading::Even), ("none", Spreading::None)]), Spreading::Even,
-        "`even` spaces calls evenly; `none` only counts.");
+        "With `spread: even`, how many may start at once after rest.");
 }
 
-/// Whether calls are spaced. How, `burst` says.
+/// How calls are spaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spreading {
+    Auto,
     Even,
     None,
 }

@@ -6,6 +6,7 @@
 mod allowance;
 mod clients;
 mod dialect;
+mod grant;
 mod matchers;
 mod policy;
 mod profile;

@@ -79,7 +79,7 @@ impl<'a> Resolver<'a> {
         if scope.value(&keys::QUEUE_MAX) == 0 {
             self.warn_at(scope, &keys::WAIT, "with `queue.max: 0` no call waits for a slot");
         }
-        let window = |it: &Allowance| matches!(it.grant, Grant::Window { .. });
+        let window = |it: &Allowance| it.grant.length().is_some();
         if scope.value(&keys::EXPOSE_RATE_LIMIT) && !upstream.allowances.iter().any(window) {
             let message = "there is no allowance with a window to expose";
             self.warn_at(scope, &keys::EXPOSE_RATE_LIMIT, message);
@@ -130,10 +130,10 @@ impl<'a> Resolver<'a> {
         };
         let max = scope.value(&keys::CONNECTIONS_MAX);
         for allowance in upstream.allowances.iter().filter(|_| one_call_each) {
-            let Grant::Concurrency { limit } = allowance.grant else { continue };
+            let Grant::Concurrency { limit } = &allowance.grant else { continue };
             let fields = scope.entries(&keys::ALLOWANCES);
             let field = fields.iter().find(|field| *field.key == *allowance.name);
-            if let Some(field) = field.filter(|_| max < limit as usize) {
+            if let Some(field) = field.filter(|_| max < *limit as usize) {
                 let key = format!("{}.concurrency", entry_key(scope, field));
                 let message = format!(
                     "{limit} calls at a time are never reached: `connections.max` is {max}, and \
@@ -391,8 +391,13 @@ fn always_first(stricter: &Grant, wider: &Grant, named_first: bool) -> bool {
         (Grant::Concurrency { limit }, Grant::Concurrency { limit: more }) => {
             limit < more || limit == more && named_first
         }
-        (Grant::Window { .. }, Grant::Concurrency { .. })
-        | (Grant::Concurrency { .. }, Grant::Window { .. }) => false,
+        (
+            Grant::Window { .. }
+            | Grant::Calendar { .. }
+            | Grant::Bucket { .. }
+            | Grant::Concurrency { .. },
+            _,
+        ) => false,
     }
 }
 

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use super::policy::matcher;
 use super::reader::{Record, Resolver, Scope};
 use super::unused::KnownUpstream;
-use crate::allowance::{AccountRule, Grant, QueueBounds, SCOPES_MAX, scopes_of};
+use crate::allowance::{AccountRule, Allowance, QueueBounds, SCOPES_MAX, scopes_of};
 use crate::config::diagnostic::{Diagnostic, DiagnosticCode};
 use crate::config::files::{cannot_read, read_bounded};
 use crate::config::format::{Format as _, Header, Url, origin_text};
@@ -57,19 +57,18 @@ impl<'a> Resolver<'a> {
         }
         self.record_own(&scope, &keys::EXEMPT_EVERYWHERE);
         let account = self.account(root, &scope);
-        let allowances = self.allowances(&scope);
+        let policy = self.call_policy(&scope);
+        let dialect = policy.as_ref().map(|policy| &*policy.dialect);
+        let allowances = self.allowances(&scope, dialect);
         // A long window that is forgotten at a restart can be spent twice.
         for allowance in &allowances {
-            if let Grant::Window { window, .. } = allowance.grant
-                && window >= keys::GUARDED_BELOW
-            {
+            if allowance.grant.length().is_some_and(|length| length >= keys::GUARDED_BELOW) {
                 let key = format!("{}.{}", scope.key(&keys::ALLOWANCES), allowance.name);
                 let message = "what is spent is forgotten when the process ends";
                 self.warnings.push(format!("{key}: {message}"));
             }
         }
         let credential = self.credential(&scope);
-        let policy = self.call_policy(&scope);
         let entries = scope.maps(&keys::ROUTES).iter().enumerate();
         let routes: Vec<_> =
             entries.map(|(number, entry)| self.route_entry(&scope, number, entry)).collect();
@@ -297,7 +296,7 @@ impl<'a> Resolver<'a> {
     }
 
     fn check_agreement(&mut self, members: &[(&Field, &gateway::Upstream)]) {
-        let mut known: BTreeMap<&str, (Grant, Location)> = BTreeMap::new();
+        let mut known: BTreeMap<&str, (&Allowance, Location)> = BTreeMap::new();
         for (field, upstream) in members {
             for allowance in &upstream.allowances {
                 let name = &*allowance.name;
@@ -305,8 +304,9 @@ impl<'a> Resolver<'a> {
                 let mut written = scope.entries(&keys::ALLOWANCES).iter();
                 let written = written.find(|field| *field.key == *name);
                 let at = written.map_or(field.at, |field| field.item.at);
-                let (grant, first) = *known.entry(name).or_insert((allowance.grant, at));
-                if grant != allowance.grant {
+                let (other, first) = *known.entry(name).or_insert((allowance, at));
+                let same = allowance.grant == other.grant && allowance.headroom == other.headroom;
+                if !same {
                     let message = format!(
                         "`{name}` grants something else in another upstream of the account"
                     );

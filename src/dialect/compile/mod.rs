@@ -22,8 +22,20 @@ pub use schema::schema;
 /// The longest attempt timeout that a dialect may set.
 const ATTEMPT_TIMEOUT_MAX: Duration = Duration::from_secs(3_600);
 
-const DIALECT_KEYS: [&str; 9] =
-    ["name", "extends", "documentation", "support", "timeouts", "guess", "extract", "own", "rules"];
+const DIALECT_KEYS: [&str; 10] = [
+    "name",
+    "extends",
+    "documentation",
+    "support",
+    "timeouts",
+    "spread",
+    "guess",
+    "extract",
+    "own",
+    "rules",
+];
+/// Whether calls are to be spread evenly.
+const SPREADS: [(&str, bool); 2] = [("auto", false), ("even", true)];
 const TIMEOUT_KEYS: [&str; 1] = ["attempt"];
 const EXTRACT_KEYS: [&str; 10] = [
     "message",
@@ -76,6 +88,7 @@ pub fn compile_extending(
                 timeouts.duration("attempt", ATTEMPT_TIMEOUT_MAX)
             })
             .or(base.attempt_timeout),
+        spreads_evenly: fields.choice("spread", &SPREADS).unwrap_or(base.spreads_evenly),
         extract: fields
             .value("extract")
             .map_or_else(Extract::default, |(value, at)| extract(value, &at, &errors))
@@ -145,6 +158,7 @@ mod tests {
             "guess": "yes",
             "support": { "when": "exhaustd" },
             "timeouts": { "attempt": "60" },
+            "spread": "evenly",
             "extract": { "message": ["error"], "child": { "titel": "/title" } },
             "rules": [
                 { "name": "a", "when": { "status": "4x", "text": "(" }, "code": "rate_limit" },
@@ -165,6 +179,7 @@ mod tests {
                 "/support/when",
                 "/support",
                 "/timeouts/attempt",
+                "/spread",
                 "/extract/child/titel",
                 "/extract/message/0",
                 "/rules/0/when/status",
@@ -184,7 +199,7 @@ mod tests {
         );
         assert_eq!(found[0].2.as_deref(), Some("documentation"));
         assert_eq!(found[2].2.as_deref(), Some("exhausted"));
-        assert_eq!(found[9].2.as_deref(), Some("rate_limited"));
+        assert_eq!(found[10].2.as_deref(), Some("rate_limited"));
     }
 
     #[test]
@@ -214,6 +229,7 @@ mod tests {
             "guess": true,
             "documentation": "https://base.example",
             "timeouts": { "attempt": "9s" },
+            "spread": "even",
             "extract": { "message": "/b", "code": "/c", "child": { "code": "/x" }, "ignore": "i" },
             "rules": [rule(409, "conflict")],
         });
@@ -235,7 +251,8 @@ mod tests {
             ["transient_conflict", "conflict"]
         );
         assert_eq!(own.documentation.as_deref(), Some("https://own.example"));
-        assert_eq!((own.guesses, own.attempt_timeout), (true, Some(Duration::from_secs(9))));
+        assert_eq!((own.guesses, own.spreads_evenly), (true, true));
+        assert_eq!(own.attempt_timeout, Some(Duration::from_secs(9)));
     }
 
     #[test]

@@ -20,6 +20,11 @@ pub fn schema() -> Value {
         "timeouts": object(&json!({
             "attempt": duration("How long the vendor may take to respond, as it documents."),
         })),
+        "spread": {
+            "enum": ["auto", "even"],
+            "default": "auto",
+            "description": "`even` where the vendor asks for calls that are spread evenly.",
+        },
         "guess": {
             "type": "boolean",
             "default": false,
@@ -277,7 +282,7 @@ mod tests {
         let accepts = jsonschema::validator_for(&schema()).unwrap();
         let when = json!({ "status": [429, "4xx", "500-599"], "text": "(?i)x", "code": [1, "a"],
             "body": { "/a": ["b"] }, "header": { "x-a": true, "x-b": null, "x-c": "d" } });
-        let good = json!({ "guess": true, "support": "a@b", "timeouts": { "attempt": "1m" },
+        let good = json!({ "guess": true, "support": "a@b", "timeouts": { "attempt": "1m" }, "spread": "even",
             "extract": { "message": ["/a", "header:x-m", "text"], "child": { "code": "/c" } },
             "own": { "json": { "a": "{message}" }, "names": { "429": "x", "5xx": { "status": 503 } } },
             "rules": [

@@ -433,15 +433,17 @@ impl<'a> Members<'a> {
 /// Whether an object is one error under a name for several, not a map from fields to messages: it
 /// has a message, and beside it nothing or a code.
 pub(super) fn is_one_error(value: &Value) -> bool {
+    // Not any code: a form may have a field `promo_code`.
+    let codes = ["code", "errorcode", "errcode", "errno", "errornumber", "reasoncode"];
     let Some(map) = value.as_object() else { return false };
-    let text = |ends: &[&str], fits: &dyn Fn(&str) -> bool| {
-        map.iter().take(MEMBERS_MAX).any(|(name, value)| {
-            let name = plain(name);
-            ends.iter().any(|end| name.ends_with(end)) && scalar(value).is_some_and(|it| fits(&it))
-        })
+    let members = || map.iter().take(MEMBERS_MAX).map(|(name, value)| (plain(name), value));
+    let said = members().any(|(name, value)| {
+        ["message", "msg"].iter().any(|end| name.ends_with(end)) && scalar(value).is_some()
+    });
+    let coded = |(name, value): (Cow<'_, str>, &Value)| {
+        codes.contains(&&*name) && scalar(value).is_some_and(|code| is_word(&code))
     };
-    text(&["message", "msg"], &|_| true)
-        && (map.len() == 1 || text(&["code", "errno", "errornumber"], &is_word))
+    said && (map.len() == 1 || members().any(coded))
 }
 
 /// A name in one spelling; AWS's `__type` is not the `type` of others.

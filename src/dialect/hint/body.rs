@@ -185,7 +185,7 @@ fn unit_of(members: &Map<String, Value>) -> Option<&str> {
 
 /// Whether a bucket says that it is not used up: its reset is not what the caller waits for.
 fn something_remains(members: &Map<String, Value>) -> bool {
-    let mut lefts = members.iter().filter(|(name, _)| name.to_ascii_lowercase() == "remaining");
+    let mut lefts = members.iter().filter(|(name, _)| name.eq_ignore_ascii_case("remaining"));
     lefts.any(|(_, value)| value.as_f64().is_some_and(|left| left > 0.0))
 }
 

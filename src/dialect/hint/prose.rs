@@ -201,7 +201,7 @@ static TAG_OR_SPACE: LazyLock<Regex> = LazyLock::new(|| {
 const AGAIN: &str = concat!(
     r"(?i)(?:\b(?:re-?try(?:ing)?|re-?submit|re-?send|repeat|(?:come|check|call) back|next (?:request|call|attempt|try)",
     r"|try(?:ing)?(?: \w+){0,3}? (?:again|once more)|access(?: \w+){0,3}? again",
-    r"|(?:may|can|able to|allowed to)(?: \w+){1,4}? again",
+    r"|(?:may|can|able to|allowed to)(?: \w+){0,2}? (?:send|call|request|post|submit|connect|ask|search|query|log ?in)(?: \w+){0,3}? again",
     r"|(?:calls?|requests?|access|service|traffic)(?: will| can)? resumes?",
     r"|next (?:slot|window)(?: \w+){0,2}? (?:opens|starts|available|is))",
     r"(?:[ -](?:your|the|this|that|it|again|later|request|requests|call|calls|operation|query",
@@ -271,7 +271,7 @@ static THEN_RETRY: LazyLock<Regex> = LazyLock::new(|| {
 /// What introduces the end of maintenance.
 static MAINTENANCE_ENDS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(&format!(
-        r"(?i)\b(?:until|till|(?:ends?|ending|over|back|back online|back up|available|completed?|finished|resumes?)(?: again)? (?:in|at|on|by|around))(?: *:)? +{ABOUT}"
+        r"(?i)\b(?:(?:maintenance|down|unavailable|offline|closed)(?: \w+)? (?:until|till)|(?:ends?|ending|over|back|back online|back up|available|complet(?:ed?|ion)|finished|resumes?)(?: again)? (?:in|at|on|by|around))(?: *:)? +{ABOUT}"
     ))
 });
 
@@ -347,6 +347,10 @@ mod tests {
             ("Scheduled maintenance until 2026-01-01T00:30:00Z", Some(1_800_000)),
             ("We are down for maintenance and will be back in 30 minutes.", Some(1_800_000)),
             ("Maintenance ends in 10 minutes", Some(600_000)),
+            ("Maintenance. Expected completion at 2026-01-01T02:00:00Z", Some(7_200_000)),
+            ("The maintenance contract is valid until 2026-01-05T00:00:00Z", None),
+            ("You may use it again in production in 3 days.", None),
+            ("Retry in 5 100 requests", None),
             ("Timed out after 30 seconds, please try again", None),
             ("The offer ends in 10 minutes", None),
             ("Your token is valid until 2026-01-01T00:30:00Z", None),

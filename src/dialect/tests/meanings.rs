@@ -46,6 +46,9 @@ fn a_failed_part_of_the_vendor_is_not_the_callers_fault() {
             assert_eq!(got, (UpstreamError, Remedy::Backoff), "{status} {row}");
         }
     }
+    for status in [502, 503] {
+        assert_eq!(message(status, "Unauthorized").code, UpstreamError);
+    }
     let code = coded(500, "AuthenticationFailed", "The database refused the password.");
     assert_eq!(code.code, UpstreamError);
 }
@@ -176,6 +179,8 @@ fn a_limit_of_a_thing_is_not_a_limit_of_calls() {
         "Only 10 rooms per hour are allowed.",
         "The requester is limited.",
         "Concurrent users exceeded.",
+        "The access request limit is exceeded.",
+        "The minute entry limit is exceeded.",
     ];
     for sentence in sentences {
         for status in [400, 403, 409, 500] {

@@ -59,6 +59,7 @@ fn a_success_that_declares_an_error_is_one() {
                 "tasks":[{"id":"1","code":40501,"message":"No box","path":["v3"]}]}"#,
             InvalidRequest,
         ),
+        (r#"{"code":-412,"message":"拦截","ttl":1,"data":{"voucher":"x"}}"#, InvalidRequest),
         // Text and pages.
         ("ERR|105|The sender is locked", InvalidRequest),
         ("-3: The box is required", InvalidRequest),

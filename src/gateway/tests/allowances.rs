@@ -28,7 +28,7 @@ fn hold(harness: &Harness, name: &str) -> Option<HoldView> {
 
 /// The limit that the gateway assumes for this window.
 fn limit(harness: &Harness, name: &str) -> u32 {
-    let ScopeKind::Window { limit, .. } = scope(harness, name).kind else { panic!("a window") };
+    let ScopeKind::Units { limit, .. } = scope(harness, name).kind else { panic!("a window") };
     limit
 }
 

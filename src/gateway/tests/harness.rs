@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 
 use super::upstream::{Attempt, ExchangeScript, ScriptedUpstream};
-use crate::allowance::{AccountRule, Allowance, Grant, Mode, QueueBounds, Spread};
+use crate::allowance::{AccountRule, Allowance, Grant, QueueBounds, Spread};
 use crate::clock::Clock;
 use crate::gateway::{
     AddKey, CallPolicy, ClientAddress, ClientBodyError, ClientConnection, Drain, ErrorShape,
@@ -125,19 +125,9 @@ fn upstream(dialect: &str, change: impl FnOnce(&mut Upstream)) -> Upstream {
 
 /// An allowance of `limit` calls in so many seconds, which counts every call.
 pub(super) fn window(name: &str, limit: u32, seconds: u64, spread: Spread) -> Allowance {
-    Allowance {
-        name: name.into(),
-        grant: Grant::Window {
-            limit,
-            window: Duration::from_secs(seconds),
-            spread,
-            arrival_guard: None,
-        },
-        counts: None,
-        exempt: Vec::new(),
-        mode: Mode::Enforce,
-        linger: Duration::from_secs(1),
-    }
+    let window = Duration::from_secs(seconds);
+    let grant = Grant::Window { limit, window, spread, arrival_guard: None };
+    Allowance::new(name, grant, Duration::from_secs(1))
 }
 
 /// Adds an allowance of one call at a time.

@@ -43,7 +43,7 @@ impl Default for ScopeTotals {
 impl ScopeTotals {
     pub(super) fn add(&mut self, scope: &ScopeView) {
         let (limit, configured) = match scope.kind {
-            ScopeKind::Window { limit, configured, .. } => (Some(limit), Some(configured)),
+            ScopeKind::Units { limit, configured, .. } => (Some(limit), Some(configured)),
             ScopeKind::Concurrency { limit } => (Some(limit), Some(limit)),
             ScopeKind::Upstream | ScopeKind::Counted => (None, None),
         };

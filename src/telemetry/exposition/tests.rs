@@ -9,7 +9,7 @@ use super::super::metrics::{AttemptResult, CLIENTS_MAX, EndedCall, Metrics, Thro
 use super::super::table::{METRICS, MetricKind};
 use super::*;
 use crate::allowance::HoldView;
-use crate::allowance::{ScopeKind, ScopeView};
+use crate::allowance::{LedgerKind, ScopeKind, ScopeView};
 use crate::retry::decision::RetryReason;
 
 fn metrics() -> Arc<Metrics> {
@@ -122,7 +122,7 @@ fn view() -> AccountView {
     let window = Duration::from_secs(3600);
     let scope = ScopeView {
         name: "hour".into(),
-        kind: ScopeKind::Window { limit: 900, configured: 1000, window },
+        kind: ScopeKind::Units { kind: LedgerKind::Window, limit: 900, configured: 1000, window },
         occupied: 100,
         waiting: 3,
         pace_sixteenths: 8,

@@ -91,8 +91,12 @@ impl Signs<'_> {
     /// A credential of the caller's that is refused under a status of another meaning.
     fn refused_credential(&self) -> Option<Sign> {
         let statement = || {
+            // A gateway says "Unauthorized" of what stands behind it.
+            let own = !matches!(self.evidence.status(), 502 | 503) || self.sentence.contains(' ');
             let mut statements = self.sentence.split(['!', '?', ';', '\n']);
-            let found = statements.find_map(|it| CREDENTIAL.find(it.split(". ").next()?))?;
+            let found = statements
+                .find_map(|it| CREDENTIAL.find(it.split(". ").next()?))
+                .filter(|_| own)?;
             Some(Sign::Sentence(excerpt(found.as_str())))
         };
         let sign = self.code(&codes::CREDENTIAL).or_else(statement)?;

@@ -26,9 +26,7 @@ pub(super) static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
         r"[ _]?(?:has been |have been |had been |has |have |was |were |is |are |already )*",
         r"(?:exceed(?:s|ed|ing)?(?: the (?:limit|maximum))?|reached|hit|surpassed|used up|spent|violated|violation|violations)",
     );
-    let exceeded = concat!(
-        r"(?:request|rate|call|api|usage|query|error|hourly)s? (?:limits?|rate|quotas?|count|threshold)",
-    );
+    let exceeded = r"(?:request|rate|call|api|usage|query|error|hourly)s? (?:limits?|rate|quotas?|count|threshold)";
     let verbs =
         r"(?:exceed(?:s|ed|ing)?|surpass(?:es|ed)?|violat(?:es|ed|ing)|(?:reach|hit)(?:ed|ing)?)";
     let past = r"(?:been|being|was|were|is|are) (?:throttled|rate[ -]limited)\b";
@@ -74,7 +72,7 @@ const COUNTED: &str = concat!(
 
 /// The calls of a second, a minute or an hour are used up, or their permitted number is told.
 const SHORT: &str = concat!(
-    r"\b(?:this|the|per|an?|each|every|current) (?:second|minute|hour)(?:'?s)? (?:\w+ )?(?:requests|calls|queries|quota|allowance|limit)(?: (?:is|are|was|were|has been|have been))? (?:used up|exhausted|spent|exceeded)\b",
+    r"\b(?:this|the|per|an?|each|every|current) (?:second|minute|hour)(?:'?s)? (?:(?:api|request|call|query|rate|usage) )?(?:requests|calls|queries|quota|allowance|limit)(?: (?:is|are|was|were|has been|have been))? (?:used up|exhausted|spent|exceeded)\b",
     r"|\bhourly (?:request |call |api )?(?:requests|calls|quota|allowance) (?:(?:is|are|was|were|has been|have been) )?(?:used up|exhausted|spent|exceeded)\b",
     r"|\b(?:requests|calls|queries)(?: (?:allowed|permitted|available))? (?:for|of|in|per) (?:this |the |an? )?(?:second|minute|hour)(?: (?:is|are|was|were|has been|have been))? (?:used up|exhausted|spent|exceeded|reached)\b",
     r"|\b(?:used up|used|exhausted|consumed|spent) (?:all )?(?:of )?(?:your |the )?(?:api )?(?:requests|calls|queries) (?:for|of|in|per) (?:this|the|an?|your) (?:current )?(?:second|minute|hour)\b",
@@ -139,7 +137,7 @@ pub(super) static OTHER_RATES: LazyLock<Regex> = LazyLock::new(|| {
         r"|conversion|growth|inflation|birth|heart|pulse|infusion|flow|frame|bit|baud|sampl(?:e|ing)|refresh|margin)",
         r"[ -](?:rate|call)s?\b",
         r"|\b(?:storage|disk|memory|cpu|mailbox|space|seat|card|credit|spending|loan|overdraft|withdrawal|friend|leave|time[ -]off|feature|pull|merge|join)",
-        r"[ -](?:usage|limit|quota|request)s?\b",
+        r"[ -](?:usage|limit|quota|request)s?\b|\baccess requests?\b",
     ))
 });
 

@@ -336,12 +336,13 @@ impl Place<'_> {
             let of_error = CODES_OF_ERRORS.iter().any(|end| name.ends_with(end));
             let of_result = CODES_OF_RESULTS.iter().any(|end| name.ends_with(end));
             let numbered = of_result && plain && said && has_digit(it.value);
+            let facts_max = if number < Some(0) { NEGATIVE_FACTS_MAX } else { 0 };
             let far = !self.search.thing
                 && number
                     .is_some_and(|it| it < 0 || it >= if name == "status" { 400 } else { 300 });
             if of_error && plain && self.search.worded
                 || numbered
-                || far && said && object.facts <= usize::from(number < Some(0))
+                || far && said && object.facts <= facts_max
             {
                 return Some(self.certain(it));
             }
@@ -354,7 +355,8 @@ impl Place<'_> {
     fn is_negative(&self) -> bool {
         let code = |it: &&Member<'_>| matches!(&*it.plain, "code" | "errcode" | "errno");
         let mut codes = self.object.members.iter().filter(code);
-        self.object.facts == 0 && codes.any(|it| number(it.value).is_some_and(|it| it < 0))
+        self.object.facts <= NEGATIVE_FACTS_MAX
+            && codes.any(|it| number(it.value).is_some_and(|it| it < 0))
     }
 
     /// A list of which every item failed, as the count of errors beside it says.
@@ -415,6 +417,9 @@ impl Place<'_> {
         found.next()
     }
 }
+
+/// Members of a result beside a negative code, which no success has.
+const NEGATIVE_FACTS_MAX: usize = 2;
 
 /// Members of a result beside a flag that still leave it one of the call.
 const FLAGGED_FACTS_MAX: usize = 3;

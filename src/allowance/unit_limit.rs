@@ -1,4 +1,4 @@
-//! An allowance of N attempts in a window: its ledger, its pace, and what the vendor states.
+//! An allowance that counts units: its ledger, its pace, and what the vendor states.
 //!
 //! A statement of the vendor's only ever lowers what is granted, and expires: a lower limit when
 //! the vendor states a higher one or has not repeated it for a day, slots used elsewhere at the
@@ -6,9 +6,13 @@
 
 use std::time::Duration;
 
+use super::auto_pace::{AutoPace, Usage};
+use super::calendar::WallClock;
+use super::charge::Charge;
 use super::ledger::Ledger;
-use super::pace::{Pace, Rate};
+use super::pace::{Checkpoint, Pace, Rate};
 use super::settings::Spread;
+use super::view::LedgerKind;
 use crate::outcome::FULL_PACE;
 use crate::time::Moment;
 
@@ -17,10 +21,15 @@ use crate::time::Moment;
 const LEARNED_FOR: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug)]
-pub(super) struct WindowLimit {
+pub(super) struct UnitLimit {
     ledger: Ledger,
     configured: u32,
+    /// What the vendor grants and we leave: headroom, and one step of a stepwise refill. What the
+    /// vendor states is less by as much to us.
+    withheld: u32,
     spread: Spread,
+    auto: AutoPace,
+    /// The even pace, or what slows any other spread after a throttle.
     pub(super) pace: Option<Pace>,
     sixteenths: u8,
     /// When a learned limit expires.
@@ -29,23 +38,33 @@ pub(super) struct WindowLimit {
     drift: Option<i64>,
 }
 
-/// Slots that are occupied besides our own, because the vendor states that fewer remain.
+/// Units that are occupied besides our own, because the vendor states that fewer remain.
 #[derive(Clone, Copy, Debug)]
 struct UsedElsewhere {
-    slots: u32,
+    units: u32,
     until: Moment,
 }
 
-impl WindowLimit {
-    pub(super) fn new(limit: u32, window: Duration, spread: Spread) -> Self {
+/// The paces before a turn is taken, to give it back.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Turn {
+    auto: AutoPace,
+    pace: Option<Checkpoint>,
+}
+
+impl UnitLimit {
+    /// `withheld` is what the vendor grants beyond the limit of the ledger.
+    pub(super) fn new(ledger: Ledger, spread: Spread, withheld: u32) -> Self {
         let pace = match spread {
-            Spread::Even { burst } => Some(Pace::new(even_rate(limit, window, burst), FULL_PACE)),
-            Spread::None => None,
+            Spread::Even { burst } => Some(Pace::new(ledger.rate(burst), FULL_PACE)),
+            Spread::Auto | Spread::None => None,
         };
         Self {
-            ledger: Ledger::new(limit, window),
-            configured: limit,
+            configured: ledger.limit(),
+            ledger,
+            withheld,
             spread,
+            auto: AutoPace::default(),
             pace,
             sixteenths: FULL_PACE,
             learned_until: None,
@@ -54,12 +73,17 @@ impl WindowLimit {
         }
     }
 
-    pub(super) const fn length(&self) -> Duration {
-        self.ledger.window()
+    /// How long a unit is occupied at most.
+    pub(super) fn length(&self) -> Duration {
+        self.ledger.length()
+    }
+
+    pub(super) const fn kind(&self) -> LedgerKind {
+        self.ledger.kind()
     }
 
     /// The limit that applies now, which may be lower than the configured one.
-    pub(super) const fn limit(&self) -> u32 {
+    pub(super) fn limit(&self) -> u32 {
         self.ledger.limit()
     }
 
@@ -67,12 +91,17 @@ impl WindowLimit {
         self.configured
     }
 
+    /// What the vendor states as its limit, if it is configured right.
+    pub(super) const fn granted(&self) -> u32 {
+        self.configured.saturating_add(self.withheld)
+    }
+
     /// By how much the vendor's latest statement exceeded our own figure.
     pub(super) const fn drift(&self) -> Option<i64> {
         self.drift
     }
 
-    /// Slots free at `now`. What the vendor stated is forgotten here once it has expired.
+    /// Units free at `now`. What the vendor stated is forgotten here once it has expired.
     pub(super) fn free(&mut self, now: Moment) -> u32 {
         if self.used_elsewhere.is_some_and(|elsewhere| elsewhere.until <= now) {
             self.used_elsewhere = None;
@@ -81,65 +110,98 @@ impl WindowLimit {
             self.learned_until = None;
             self.set_limit(self.configured);
         }
-        self.ledger.free(now).saturating_sub(self.slots_elsewhere())
+        self.ledger.free(now).saturating_sub(self.units_elsewhere())
     }
 
-    /// Slots occupied at `now`, those used elsewhere included.
+    /// Units occupied at `now`, those used elsewhere included.
     pub(super) fn occupied(&mut self, now: Moment) -> u32 {
         self.free(now);
-        self.ledger.occupied().saturating_add(self.slots_elsewhere())
+        self.occupied_before()
     }
 
-    /// Whether a slot is free at `now`; if not, when one may be.
-    pub(super) fn check_slot(&mut self, now: Moment) -> Result<(), Moment> {
-        match self.free(now) {
-            0 => Err(self.next_release()),
-            _ => Ok(()),
-        }
+    /// Whether so many units are free at `now`; if not, when they may be.
+    pub(super) fn check_slot(&mut self, now: Moment, units: u32) -> Result<(), Moment> {
+        if units <= self.free(now) { Ok(()) } else { Err(self.free_at(units)) }
     }
 
-    /// When the next slot is released or a statement of the vendor's expires.
-    pub(super) fn next_release(&self) -> Moment {
+    /// When so many units are free, or a statement of the vendor's expires.
+    pub(super) fn free_at(&self, units: u32) -> Moment {
+        let limit = self.ledger.limit();
         let release = match self.used_elsewhere {
-            None => self.ledger.next_release(),
+            None => self.ledger.free_at(limit, units),
             Some(elsewhere) => {
-                let left = self.ledger.limit().saturating_sub(elsewhere.slots);
-                self.ledger.free_below(left).min(elsewhere.until)
+                let left = limit.saturating_sub(elsewhere.units);
+                self.ledger.free_at(left, units).min(elsewhere.until)
             }
         };
         self.learned_until.map_or(release, |until| release.min(until))
     }
 
-    /// When the `position`-th new attempt from `start` would start, counted from 1.
-    pub(super) fn estimate(&self, start: Moment, position: u32) -> Moment {
+    /// Takes a turn of its paces, for a call of so many units. Returns what gives it back.
+    ///
+    /// # Errors
+    /// It is too early; the moment is when the next turn comes.
+    pub(super) fn take_turn(&mut self, now: Moment, units: u32) -> Result<Turn, Moment> {
+        let before = Turn { auto: self.auto, pace: self.pace.as_ref().map(Pace::checkpoint) };
+        if self.spread == Spread::Auto {
+            self.free(now);
+            self.auto.take_turn(now, units, self.usage())?;
+        }
+        if let Some(pace) = &self.pace
+            && let Err(next) = pace.take_turn(now, units)
+        {
+            self.auto = before.auto;
+            return Err(next);
+        }
+        Ok(before)
+    }
+
+    /// Gives back all turns taken since this one.
+    pub(super) fn give_back(&mut self, turn: Turn) {
+        self.auto = turn.auto;
+        if let (Some(pace), Some(before)) = (&self.pace, turn.pace) {
+            pace.restore(before);
+        }
+    }
+
+    /// When a call of so many units would start from `start`, behind calls that take `ahead`.
+    pub(super) fn estimate(&self, start: Moment, ahead: u32, units: u32) -> Moment {
         let limit = self.ledger.limit();
-        let paced = self.pace.as_ref().map_or(start, |pace| pace.estimate(start, position));
+        if units == 0 {
+            return start;
+        }
+        let (first, last) = (ahead.saturating_add(1), ahead.saturating_add(units));
+        let mut paced = self.pace.as_ref().map_or(start, |pace| pace.estimate(start, first));
+        if self.spread == Spread::Auto {
+            paced = paced.max(self.auto.estimate(start, first, self.usage()));
+        }
         let slot = match self.used_elsewhere.filter(|elsewhere| start < elsewhere.until) {
-            None => self.ledger.estimate(limit, start, position),
+            None => self.ledger.estimate(limit, start, last),
             Some(elsewhere) => {
-                let left = limit.saturating_sub(elsewhere.slots);
-                let before_reset = self.ledger.estimate(left, start, position);
-                before_reset.min(self.ledger.estimate(limit, elsewhere.until, position))
+                let left = limit.saturating_sub(elsewhere.units);
+                let before_reset = self.ledger.estimate(left, start, last);
+                before_reset.min(self.ledger.estimate(limit, elsewhere.until, last))
             }
         };
         slot.max(paced)
     }
 
-    pub(super) const fn occupy(&mut self) {
-        self.ledger.occupy();
+    pub(super) fn occupy(&mut self, units: u32) {
+        self.ledger.occupy(units);
     }
 
-    pub(super) fn settle(&mut self, at: Moment) {
-        self.ledger.settle(at);
+    pub(super) fn settle(&mut self, at: Moment, charge: Charge) {
+        self.ledger.settle(at, charge);
     }
 
-    pub(super) const fn cancel(&mut self) {
-        self.ledger.cancel();
+    pub(super) fn cancel(&mut self, units: u32) {
+        self.ledger.cancel(units);
     }
 
     /// The vendor states a limit for a window of this length. The configured one stays the
     /// maximum.
-    pub(super) fn learn_limit(&mut self, limit: u32, now: Moment) {
+    pub(super) fn learn_limit(&mut self, stated: u32, now: Moment) {
+        let limit = stated.saturating_sub(self.withheld).max(1);
         if limit < self.configured {
             self.set_limit(limit);
             self.learned_until = Some(now.plus(LEARNED_FOR.max(self.length())));
@@ -148,21 +210,27 @@ impl WindowLimit {
         }
     }
 
-    /// The vendor states how many slots remain until a reset; this replaces its last statement.
+    /// The vendor states how many units remain until a reset; this replaces its last statement.
     pub(super) fn note_remaining(&mut self, remaining: u32, reset: Duration, now: Moment) {
         self.used_elsewhere = None;
+        let remaining = i64::from(remaining) - i64::from(self.withheld);
         let free = self.free(now);
-        self.drift = Some(i64::from(remaining) - i64::from(free));
-        let slots = free.saturating_sub(remaining);
-        if slots > 0 {
-            let until = now.plus(reset.min(self.length()));
-            self.used_elsewhere = Some(UsedElsewhere { slots, until });
+        self.drift = Some(remaining - i64::from(free));
+        let units = free.saturating_sub(u32::try_from(remaining).unwrap_or(0));
+        if units > 0 {
+            let until = now.plus(reset.min(self.ledger.released_in(units)));
+            self.used_elsewhere = Some(UsedElsewhere { units, until });
         }
     }
 
     /// The vendor states its limit, and not how much of it remains.
     pub(super) fn note_stated_limit(&mut self, stated: u32) {
-        self.drift = Some(i64::from(stated) - i64::from(self.configured));
+        self.drift = Some(i64::from(stated) - i64::from(self.granted()));
+    }
+
+    /// The wall clock was set.
+    pub(super) fn set_wall_clock(&mut self, wall: WallClock) {
+        self.ledger.set_wall_clock(wall);
     }
 
     /// Whether nothing would be lost if it were forgotten.
@@ -175,19 +243,20 @@ impl WindowLimit {
     pub(super) fn inherit(&mut self, from: &Self, now: Moment) {
         self.ledger.inherit(&from.ledger);
         self.set_speed(from.sixteenths, now);
+        self.auto.inherit(from.auto);
         if let (Some(own), Some(other)) = (&self.pace, &from.pace) {
             own.inherit(other);
         }
     }
 
-    /// Sets the pace to a part of the full one. If slots are not spread, a pace is added until the
-    /// full speed is recovered.
+    /// Sets the pace to a part of the full one. If units are not spread evenly, a pace is added
+    /// until the full speed is recovered.
     pub(super) fn set_speed(&mut self, sixteenths: u8, now: Moment) {
         self.sixteenths = sixteenths;
         match (&mut self.pace, self.spread) {
-            (Some(_), Spread::None) if sixteenths == FULL_PACE => self.pace = None,
+            (Some(_), Spread::Auto | Spread::None) if sixteenths == FULL_PACE => self.pace = None,
             (Some(pace), _) => pace.set_speed(sixteenths),
-            (None, Spread::None) if sixteenths < FULL_PACE => {
+            (None, Spread::Auto | Spread::None) if sixteenths < FULL_PACE => {
                 let pace = Pace::new(self.full_rate(), sixteenths);
                 pace.spend_burst(now);
                 self.pace = Some(pace);
@@ -199,9 +268,9 @@ impl WindowLimit {
     fn full_rate(&self) -> Rate {
         let burst = match self.spread {
             Spread::Even { burst } => burst,
-            Spread::None => 1,
+            Spread::Auto | Spread::None => 1,
         };
-        even_rate(self.ledger.limit(), self.length(), burst)
+        self.ledger.rate(burst)
     }
 
     fn set_limit(&mut self, limit: u32) {
@@ -215,13 +284,23 @@ impl WindowLimit {
         }
     }
 
-    fn slots_elsewhere(&self) -> u32 {
-        self.used_elsewhere.map_or(0, |elsewhere| elsewhere.slots)
+    /// How much is used. Before the first settlement no release is known; then it is taken to be
+    /// one window after the latest grant.
+    fn usage(&self) -> Usage {
+        let release = self.ledger.next_release();
+        let release = release.unwrap_or_else(|| self.auto.latest().plus(self.length()));
+        let next_release = self.used_elsewhere.map_or(release, |it| release.min(it.until));
+        Usage { limit: self.ledger.limit(), occupied: self.occupied_before(), next_release }
     }
-}
 
-fn even_rate(limit: u32, window: Duration, burst: u32) -> Rate {
-    Rate { slots: limit, over: window, burst: burst.min(limit) }
+    /// Units occupied when `free` was last asked, those used elsewhere included.
+    fn occupied_before(&self) -> u32 {
+        self.ledger.occupied().saturating_add(self.units_elsewhere())
+    }
+
+    fn units_elsewhere(&self) -> u32 {
+        self.used_elsewhere.map_or(0, |elsewhere| elsewhere.units)
+    }
 }
 
 #[cfg(test)]
@@ -229,6 +308,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::allowance::settings::Refill;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
@@ -240,14 +320,14 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn window(limit: u32) -> WindowLimit {
-        WindowLimit::new(limit, MINUTE, Spread::None)
+    fn window(limit: u32) -> UnitLimit {
+        UnitLimit::new(Ledger::rolling(limit, MINUTE), Spread::None, 0)
     }
 
-    fn spend(window: &mut WindowLimit, slots: u32, now: Moment) {
+    fn spend(window: &mut UnitLimit, slots: u32, now: Moment) {
         for _ in 0..slots {
-            window.occupy();
-            window.settle(now);
+            window.occupy(1);
+            window.settle(now, Charge::ONE);
         }
     }
 
@@ -264,18 +344,18 @@ mod tests {
         window.learn_limit(10, at(1_000));
         let day = 24 * 60 * 60;
         assert_eq!((window.free(at(day + 999)), window.free(at(day + 1_000))), (10, 100));
-        let mut weekly = WindowLimit::new(100, seconds(7 * day), Spread::None);
+        let mut weekly = UnitLimit::new(Ledger::rolling(100, seconds(7 * day)), Spread::None, 0);
         weekly.learn_limit(10, at(0));
         assert_eq!((weekly.free(at(7 * day - 1)), weekly.free(at(7 * day))), (10, 100));
     }
 
     #[test]
     fn a_learned_limit_slows_the_pace_in_proportion() {
-        let mut window = WindowLimit::new(60, MINUTE, Spread::Even { burst: 1 });
+        let mut window = UnitLimit::new(Ledger::rolling(60, MINUTE), Spread::Even { burst: 1 }, 0);
         window.learn_limit(6, at(0));
-        assert_eq!(window.estimate(at(0), 2), at(10));
+        assert_eq!(window.estimate(at(0), 1, 1), at(10));
         window.learn_limit(60, at(0));
-        assert_eq!(window.estimate(at(0), 2), at(1));
+        assert_eq!(window.estimate(at(0), 1, 1), at(1));
     }
 
     #[test]
@@ -285,8 +365,8 @@ mod tests {
         window.note_remaining(3, seconds(20), at(0));
         assert_eq!((window.free(at(1)), window.occupied(at(1))), (3, 7));
         spend(&mut window, 3, at(1));
-        assert_eq!(window.check_slot(at(1)), Err(at(20)));
-        assert_eq!((window.estimate(at(1), 1), window.estimate(at(1), 6)), (at(20), at(60)));
+        assert_eq!(window.check_slot(at(1), 1), Err(at(20)));
+        assert_eq!((window.estimate(at(1), 0, 1), window.estimate(at(1), 5, 1)), (at(20), at(60)));
         window.note_remaining(1, seconds(20), at(2));
         assert_eq!((window.free(at(2)), window.free(at(21)), window.free(at(22))), (1, 1, 5));
         window.note_remaining(9, seconds(3_600), at(30));
@@ -297,6 +377,32 @@ mod tests {
         );
         window.note_remaining(1, seconds(3_600), at(30));
         assert_eq!((window.free(at(61)), window.free(at(90))), (6, 10), "at most one window");
+    }
+
+    #[test]
+    fn what_is_withheld_is_withheld_of_what_the_vendor_states_too() {
+        let mut limit = UnitLimit::new(Ledger::rolling(90, MINUTE), Spread::None, 10);
+        limit.learn_limit(100, at(0));
+        limit.note_stated_limit(100);
+        assert_eq!((limit.limit(), limit.granted(), limit.drift()), (90, 100, Some(0)));
+        limit.note_remaining(100, seconds(60), at(0));
+        assert_eq!((limit.free(at(0)), limit.drift()), (90, Some(0)));
+        limit.note_remaining(30, seconds(60), at(0));
+        assert_eq!((limit.free(at(0)), limit.drift()), (20, Some(-70)));
+        limit.note_remaining(4, seconds(60), at(0));
+        assert_eq!(limit.free(at(0)), 0);
+        limit.learn_limit(50, at(70));
+        assert_eq!(limit.limit(), 40);
+        limit.learn_limit(5, at(70));
+        assert_eq!(limit.limit(), 1);
+    }
+
+    #[test]
+    fn what_others_use_of_a_bucket_leaks_too() {
+        let refill = Refill { units: 2, over: seconds(1), step: None };
+        let mut limit = UnitLimit::new(Ledger::bucket(40, refill), Spread::None, 0);
+        limit.note_remaining(30, MINUTE, at(0));
+        assert_eq!([0, 4, 5].map(|second| limit.free(at(second))), [30, 30, 40]);
     }
 
     #[test]
@@ -343,12 +449,12 @@ mod tests {
             for (gap, event) in events {
                 now += gap;
                 open.retain(|answer| {
-                    if *answer <= now { window.settle(at(*answer)); }
+                    if *answer <= now { window.settle(at(*answer), Charge::ONE); }
                     now < *answer
                 });
                 match event {
-                    Event::Ask { latency } => if window.check_slot(at(now)).is_ok() {
-                        window.occupy();
+                    Event::Ask { latency } => if window.check_slot(at(now), 1).is_ok() {
+                        window.occupy(1);
                         open.push(now + latency);
                         counted.push(now + latency / 2);
                     },
@@ -364,11 +470,11 @@ mod tests {
                     }
                     Event::Estimate(ahead) => {
                         let free = window.free(at(now));
-                        window.estimate(at(now + ahead), 3);
+                        window.estimate(at(now + ahead), 2, 1);
                         prop_assert_eq!(window.free(at(now)), free);
                     }
                 }
-                if window.check_slot(at(now)).is_err_and(|next| next <= at(now)) {
+                if window.check_slot(at(now), 1).is_err_and(|next| next <= at(now)) {
                     prop_assert!(false, "the next check would be at once");
                 }
             }
@@ -377,7 +483,7 @@ mod tests {
                 let within = counted[place..].iter().take_while(|it| **it < first + 60).count();
                 prop_assert!(within <= limit as usize, "{within} of {limit}");
             }
-            open.iter().for_each(|_| window.cancel());
+            open.iter().for_each(|_| window.cancel(1));
             let later = at(now + 100 + 2 * 24 * 60 * 60);
             prop_assert_eq!((window.free(later), window.limit()), (limit, limit));
         }

@@ -1,0 +1,167 @@
+//! The exact account of what a vendor grants, one kind a file: what is occupied, and until when.
+//!
+//! All kinds are exact by the same argument: an attempt counts as a whole from its send to its
+//! settlement, and only then begins to age. `tests/oracle.rs` holds all of them against one
+//! brute-force vendor.
+
+mod bucket;
+mod calendar;
+mod rolling;
+
+use std::time::Duration;
+
+use super::calendar::{Calendar, WallClock};
+use super::charge::Charge;
+use super::pace::Rate;
+use super::settings::Refill;
+use super::view::LedgerKind;
+use crate::time::Moment;
+
+use bucket::BucketLedger;
+use calendar::CalendarLedger;
+use rolling::RollingLedger;
+
+#[derive(Clone, Debug)]
+pub(super) enum Ledger {
+    Rolling(RollingLedger),
+    Calendar(Box<CalendarLedger>),
+    Bucket(BucketLedger),
+}
+
+/// Calls a method of whatever ledger it is.
+macro_rules! each {
+    ($ledger:expr, $of:ident => $call:expr) => {
+        match $ledger {
+            Self::Rolling($of) => $call,
+            Self::Calendar($of) => $call,
+            Self::Bucket($of) => $call,
+        }
+    };
+}
+
+impl Ledger {
+    pub(super) fn rolling(limit: u32, window: Duration) -> Self {
+        Self::Rolling(RollingLedger::new(limit, window))
+    }
+
+    pub(super) fn calendar(limit: u32, calendar: Calendar, wall: WallClock) -> Self {
+        Self::Calendar(Box::new(CalendarLedger::new(limit, calendar, wall)))
+    }
+
+    pub(super) fn bucket(limit: u32, refill: Refill) -> Self {
+        Self::Bucket(BucketLedger::new(limit, refill))
+    }
+
+    pub(super) const fn kind(&self) -> LedgerKind {
+        match self {
+            Self::Rolling(_) => LedgerKind::Window,
+            Self::Calendar(_) => LedgerKind::Calendar,
+            Self::Bucket(_) => LedgerKind::Bucket,
+        }
+    }
+
+    /// The rate at which units are granted on average.
+    pub(super) fn rate(&self, burst: u32) -> Rate {
+        let burst = burst.min(self.limit());
+        match self {
+            Self::Rolling(_) | Self::Calendar(_) => {
+                Rate { slots: self.limit(), over: self.length(), burst }
+            }
+            Self::Bucket(ledger) => Rate { burst, ..ledger.rate() },
+        }
+    }
+
+    pub(super) fn limit(&self) -> u32 {
+        each!(self, ledger => ledger.limit())
+    }
+
+    /// How long a unit is occupied at most, from its settlement on: the window or the longest
+    /// period; for a bucket, the time in which a full one leaks.
+    pub(super) fn length(&self) -> Duration {
+        match self {
+            Self::Rolling(ledger) => ledger.window(),
+            Self::Calendar(ledger) => ledger.length(),
+            Self::Bucket(ledger) => ledger.leaks_in(ledger.limit()),
+        }
+    }
+
+    /// How long so many units are occupied that were used now.
+    pub(super) fn released_in(&self, units: u32) -> Duration {
+        match self {
+            Self::Rolling(_) | Self::Calendar(_) => self.length(),
+            Self::Bucket(ledger) => ledger.leaks_in(units),
+        }
+    }
+
+    /// Changes the limit from the next grant on; occupied units stay occupied.
+    pub(super) fn set_limit(&mut self, limit: u32) {
+        each!(self, ledger => ledger.set_limit(limit.max(1)));
+    }
+
+    /// Takes over what another ledger of the same allowance has settled. This one must not have
+    /// been used.
+    pub(super) fn inherit(&mut self, from: &Self) {
+        match (self, from) {
+            (Self::Rolling(own), Self::Rolling(from)) => own.inherit(from),
+            (Self::Calendar(own), Self::Calendar(from)) => own.inherit(from),
+            (Self::Bucket(own), Self::Bucket(from)) => own.inherit(from),
+            (Self::Rolling(_) | Self::Calendar(_) | Self::Bucket(_), _) => {
+                debug_assert!(false, "the same allowance has the same kind of ledger");
+            }
+        }
+    }
+
+    /// Occupies units. An allowance that only observes may occupy more than its limit.
+    pub(super) fn occupy(&mut self, units: u32) {
+        each!(self, ledger => ledger.occupy(units));
+    }
+
+    /// The attempt is over at `at`, which lies ahead if it was given up (linger). From then on what
+    /// it used begins to age; that may be more or less than what was reserved for it.
+    pub(super) fn settle(&mut self, at: Moment, charge: Charge) {
+        each!(self, ledger => ledger.settle(at, charge));
+    }
+
+    /// No byte of the attempt can have arrived: its units are free at once.
+    pub(super) fn cancel(&mut self, units: u32) {
+        each!(self, ledger => ledger.cancel(units));
+    }
+
+    /// Units free at `now`.
+    pub(super) fn free(&mut self, now: Moment) -> u32 {
+        each!(self, ledger => ledger.free(now))
+    }
+
+    /// Units occupied when `free` was last asked.
+    pub(super) fn occupied(&self) -> u32 {
+        each!(self, ledger => ledger.occupied())
+    }
+
+    /// When `units` may be free if the limit is `limit`; `NEVER` if an attempt has to end first.
+    pub(super) fn free_at(&self, limit: u32, units: u32) -> Moment {
+        each!(self, ledger => ledger.free_at(limit, units))
+    }
+
+    /// When the next settled unit is released.
+    pub(super) fn next_release(&self) -> Option<Moment> {
+        match self {
+            Self::Rolling(ledger) => ledger.next_release(),
+            Self::Calendar(ledger) => Some(ledger.next_release()),
+            Self::Bucket(ledger) => ledger.next_release(),
+        }
+    }
+
+    /// When the `position`-th new unit from `start` would be granted if the limit were `limit`;
+    /// `position` is counted from 1. `start` may lie ahead, because asking releases nothing.
+    pub(super) fn estimate(&self, limit: u32, start: Moment, position: u32) -> Moment {
+        each!(self, ledger => ledger.estimate(limit, start, position))
+    }
+
+    /// The wall clock was set.
+    pub(super) fn set_wall_clock(&mut self, wall: WallClock) {
+        match self {
+            Self::Calendar(ledger) => ledger.set_wall_clock(wall),
+            Self::Rolling(_) | Self::Bucket(_) => {}
+        }
+    }
+}

@@ -1,0 +1,504 @@
+//! One oracle for every kind of grant: random schedules through the account's own state machine,
+//! against vendors that keep every arrival and may count it at any time between its send and its
+//! settlement.
+//!
+//! `EVENKEEL_ORACLE_CASES=1000000 cargo test --release --lib oracle` runs a million cases. A
+//! failure names its seed, which `EVENKEEL_ORACLE_SEED` runs alone.
+
+mod draw;
+mod vendor;
+
+use std::time::Duration;
+
+use http::Method;
+
+use self::draw::Draw;
+use self::vendor::{Life, START, Vendor};
+use crate::allowance::account_state::{AccountState, AdmissionDecision};
+use crate::allowance::calendar::WallClock;
+use crate::allowance::charge::{COST_CLASSES, CostClass, Costs, UsedCosts};
+use crate::allowance::concurrency_limit::PermitEnd;
+use crate::allowance::scope_layout::ScopeLayout;
+use crate::allowance::settings::{
+    AccountRule, Allowance, Grant, Mode, QueueBounds, Refill, Settles, Spread, UpstreamAllowances,
+};
+use crate::allowance::settle::ExchangeEnd;
+use crate::allowance::settlement::{AttemptEnd, Settlement};
+use crate::allowance::shares::ClientShare;
+use crate::allowance::slot_request::{GrantedSlot, ProbeFitness, Scheduling};
+use crate::outcome::LearnedLimit;
+use crate::routing::client::Priority;
+use crate::routing::route::CallPath;
+use crate::time::{Moment, nanos};
+
+/// So many in the suite, in some seconds.
+const CASES: u64 = 10_000;
+
+const STEPS_MAX: u64 = 60;
+
+/// Periods are of use only to longer cases.
+const HOUR: u64 = 3_600_000_000_000;
+
+/// Points in time at which everything arrives at once, tried for each case and allowance.
+const GATHERINGS: usize = 12;
+
+/// The scopes of an upstream's own stand before those of its allowances.
+const FIRST_ALLOWANCE: usize = 3;
+
+#[expect(clippy::disallowed_methods, reason = "the number of cases is no setting")]
+#[test]
+fn no_vendor_ever_counts_more_than_it_grants() {
+    let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let seeds = match number("EVENKEEL_ORACLE_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("EVENKEEL_ORACLE_CASES").unwrap_or(CASES),
+    };
+    let (mut granted, mut refused) = (0, 0);
+    for seed in seeds.clone() {
+        let case = Case::run(seed);
+        case.check();
+        granted += case.attempts.len() as u64;
+        refused += case.refused;
+    }
+    // Neither all calls nor none: the limits were reached.
+    let cases = seeds.end - seeds.start;
+    assert!(cases == 1 || cases * 2 < granted && cases * 2 < refused, "{granted} {refused}");
+}
+
+#[derive(Debug)]
+struct Case {
+    seed: u64,
+    draw: Draw,
+    allowances: Vec<Allowance>,
+    vendors: Vec<Vendor>,
+    state: AccountState,
+    layout: ScopeLayout,
+    now: u64,
+    /// The pace of events.
+    gap: u64,
+    until: u64,
+    attempts: Vec<Attempt>,
+    refused: u64,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    slot: GrantedSlot,
+    sent: u64,
+    stage: Stage,
+    /// By allowance: until when it may be counted, and what it used.
+    over: Vec<Option<u64>>,
+    units: Vec<u64>,
+    /// Never counted by the vendor.
+    cancelled: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Open,
+    /// The head of its response has arrived, its body has not ended.
+    Answered(ExchangeEnd),
+    Over,
+}
+
+impl Case {
+    fn run(seed: u64) -> Self {
+        let mut draw = Draw::of(seed);
+        let longest = draw.magnitude(1_000_000, nanos(Duration::from_secs(31 * 86_400)));
+        let count = draw.between(1, 3);
+        let allowances: Vec<_> = (0..count).map(|_| allowance(longest, &mut draw)).collect();
+        let steps = draw.between(1, STEPS_MAX);
+        let gap = draw.magnitude(longest / 1_000, longest / 2);
+        let until = (gap + longest) * 2 * STEPS_MAX;
+        let vendors = allowances.iter().map(|it| Vendor::of(&it.grant, until, &mut draw)).collect();
+        let upstream = UpstreamAllowances {
+            name: "vendor".into(),
+            account: AccountRule::Upstream,
+            allowances: allowances.clone(),
+            queue: QueueBounds::of_one_client(10),
+        };
+        let layout = ScopeLayout::new(&upstream, std::slice::from_ref(&upstream));
+        let wall = WallClock { moment: Moment::START, shows: START.parse().unwrap() };
+        let state = AccountState::new(layout.scopes(wall), QueueBounds::of_one_client(10), 0);
+        let (attempts, now, refused) = (Vec::new(), 0, 0);
+        let mut case = Self {
+            seed,
+            draw,
+            allowances,
+            vendors,
+            state,
+            layout,
+            now,
+            gap,
+            until,
+            attempts,
+            refused,
+        };
+        for _ in 0..steps {
+            case.step();
+        }
+        case
+    }
+
+    fn step(&mut self) {
+        if !self.draw.one_in(3) {
+            self.now += self.draw.below(self.gap);
+        }
+        match self.draw.below(8) {
+            0..4 => self.ask(),
+            4..7 => self.end_one(),
+            _ => self.wait_for_room(),
+        }
+    }
+
+    fn ask(&mut self) {
+        let now = Moment::from_nanos(self.now);
+        let scheduling = Scheduling {
+            of: ClientShare { client: 0, share: 1 },
+            priority: Priority::Normal,
+            arrival: now,
+            deadline: now,
+            probe_fitness: ProbeFitness::Replayable,
+        };
+        let path = CallPath::new("/");
+        let mut request = self.layout.slot_request((&Method::GET).into(), path, scheduling);
+        request.costs = self.costs();
+        // As many as fit at once, sometimes.
+        let times = if self.draw.one_in(4) { self.draw.between(1, 40) } else { 1 };
+        for _ in 0..times {
+            match self.state.admit(request, now) {
+                AdmissionDecision::Granted(slot) => self.granted(slot),
+                AdmissionDecision::Refused(_) => {
+                    self.refused += 1;
+                    self.check_refusal(request.costs);
+                    return;
+                }
+                AdmissionDecision::Queued(ticket) => {
+                    self.state.withdraw(ticket, now);
+                    self.check_refusal(request.costs);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Goes to the moment at which there is room by our own word.
+    fn wait_for_room(&mut self) {
+        let number = FIRST_ALLOWANCE + self.draw.index(self.allowances.len());
+        let now = Moment::from_nanos(self.now);
+        let costs = self.costs();
+        if let Err(next) = self.state.scopes[number].check_slot(now, costs)
+            && next < Moment::from_nanos(self.until / 2)
+        {
+            self.now = next.as_nanos();
+        }
+    }
+
+    /// From nothing to above every limit.
+    fn costs(&mut self) -> Costs {
+        let own = [1, 2, 3].map(|class| {
+            let limits = self.allowances.iter().zip(&self.vendors);
+            let own = limits.filter(|(it, _)| Some(it.cost_class) == CostClass::new(class));
+            let most = own.map(|(_, vendor)| vendor.limit()).max().unwrap_or(1);
+            let cost = match self.draw.below(4) {
+                0 => self.draw.below(3),
+                1 => self.draw.below(most + most / 2 + 1),
+                _ => self.draw.below(most / 8 + 2),
+            };
+            u32::try_from(cost).unwrap()
+        });
+        Costs::new(own)
+    }
+
+    fn granted(&mut self, slot: GrantedSlot) {
+        let costs = slot.request.costs;
+        let count = self.allowances.len();
+        let units = self.allowances.iter().map(|it| u64::from(costs.of(it.cost_class))).collect();
+        let over = vec![None; count];
+        let sent = self.now;
+        self.attempts.push(Attempt {
+            slot,
+            sent,
+            stage: Stage::Open,
+            over,
+            units,
+            cancelled: false,
+        });
+        for place in 0..count {
+            let limit = self.limit_in_force(place);
+            let units = match self.vendors[place] {
+                Vendor::Concurrency { .. } => 1,
+                Vendor::Rolling { .. } | Vendor::Calendar { .. } | Vendor::Bucket { .. } => {
+                    u64::from(costs.of(self.allowances[place].cost_class))
+                }
+            };
+            let counted = self.vendors[place].counted(&self.lives(place), self.now);
+            assert!(
+                units == 0 || counted <= limit,
+                "seed {}: {counted} of {limit} at a grant at {}: {self:#?}",
+                self.seed,
+                self.now
+            );
+        }
+    }
+
+    /// A statement of the vendor's may have lowered it.
+    fn limit_in_force(&mut self, place: usize) -> u64 {
+        let vendor = self.vendors[place].limit();
+        let lowered = self.state.scopes[FIRST_ALLOWANCE + place].units_mut().map(|it| it.limit());
+        match self.allowances[place].grant {
+            // A vendor that leaks in steps may be fuller than our bucket.
+            Grant::Bucket { refill: Refill { step: Some(_), .. }, .. }
+            | Grant::Concurrency { .. } => vendor,
+            Grant::Bucket { .. } | Grant::Window { .. } | Grant::Calendar { .. } => {
+                lowered.map_or(vendor, |limit| vendor.min(u64::from(limit)))
+            }
+        }
+    }
+
+    /// Where nothing is rounded or spread, a call is only refused if it would be one too many.
+    fn check_refusal(&mut self, costs: Costs) {
+        let [Allowance { grant, cost_class, .. }] = &*self.allowances else { return };
+        let exact = match grant {
+            Grant::Window { limit, spread, arrival_guard, .. } => {
+                *spread == Spread::None && *limit <= 1_024 && arrival_guard.is_none()
+            }
+            Grant::Bucket { refill, .. } => refill.step.is_none(),
+            Grant::Calendar { .. } | Grant::Concurrency { .. } => false,
+        };
+        let units = u64::from(costs.of(*cost_class));
+        let limit = self.limit_in_force(0);
+        let given_up = self.attempts.iter().any(|it| it.over[0].is_some_and(|at| self.now < at));
+        if exact && !given_up {
+            let counted = self.vendors[0].counted(&self.lives(0), self.now);
+            assert!(
+                limit < counted + units,
+                "seed {}: refused {units} with {counted} of {limit} at {}: {self:#?}",
+                self.seed,
+                self.now
+            );
+        }
+    }
+
+    /// Something happens to an attempt that is not over.
+    fn end_one(&mut self) {
+        let open: Vec<_> = (0..self.attempts.len())
+            .filter(|place| self.attempts[*place].stage != Stage::Over)
+            .collect();
+        if open.is_empty() {
+            return;
+        }
+        let place = open[self.draw.index(open.len())];
+        let attempt = &self.attempts[place];
+        let slot = attempt.slot;
+        match attempt.stage {
+            Stage::Answered(end) => self.body_over(place, end),
+            Stage::Open => match self.draw.below(12) {
+                0 => self.give_up(place),
+                1 if slot.settled == 0 => self.cancel(place),
+                2 | 3 if slot.request.guarded & !slot.settled != 0 => self.guard_passed(place),
+                4 => self.answered(place, AttemptEnd::Unanswered),
+                5 => self.answered(place, AttemptEnd::Refused),
+                _ => self.answered(place, AttemptEnd::Answered),
+            },
+            Stage::Over => {}
+        }
+    }
+
+    fn give_up(&mut self, place: usize) {
+        let slot = self.attempts[place].slot;
+        self.state.abandon(&slot, Moment::from_nanos(self.now));
+        self.over(place, u64::MAX, None);
+        self.attempts[place].stage = Stage::Over;
+    }
+
+    fn cancel(&mut self, place: usize) {
+        let attempt = &mut self.attempts[place];
+        self.state.cancel(&attempt.slot, Moment::from_nanos(self.now));
+        (attempt.cancelled, attempt.stage) = (true, Stage::Over);
+    }
+
+    /// By now the vendor has counted it.
+    fn guard_passed(&mut self, place: usize) {
+        let attempt = &mut self.attempts[place];
+        let guarded = attempt.slot.request.guarded;
+        let costs = attempt.slot.request.costs;
+        self.state.settle_guarded(guarded, costs, Moment::from_nanos(self.now));
+        attempt.slot.settled |= guarded;
+        self.over(place, guarded, Some(self.now));
+    }
+
+    fn answered(&mut self, place: usize, end: AttemptEnd) {
+        let ended = Moment::from_nanos(self.now);
+        let slot = self.attempts[place].slot;
+        let used = self.used(place);
+        let learned = self.draw.one_in(6).then(|| {
+            let told = self.draw.index(self.allowances.len());
+            let window = self.state.scopes[FIRST_ALLOWANCE + told].window();
+            let limit = self.draw.magnitude(1, 2 * self.vendors[told].limit());
+            let limit = u32::try_from(limit).unwrap();
+            LearnedLimit { limit, window: window.unwrap_or(Duration::ZERO) }
+        });
+        let sent = Moment::from_nanos(self.attempts[place].sent);
+        let answered = Settlement::answered(sent, ended);
+        self.state.settle(&slot, &Settlement { end, used, learned, ..answered });
+        let (permits, unsettled) = match end {
+            AttemptEnd::Answered => (PermitEnd::GivenUp, slot.request.settled_at_body_end),
+            AttemptEnd::Unanswered => (PermitEnd::GivenUp, 0),
+            AttemptEnd::Refused | AttemptEnd::NotSent => (PermitEnd::Done, 0),
+        };
+        let settled = !unsettled & !slot.settled & !slot.request.concurrent;
+        match end {
+            AttemptEnd::Answered => self.over(place, settled, Some(self.now)),
+            AttemptEnd::Unanswered | AttemptEnd::Refused | AttemptEnd::NotSent => {
+                self.over(place, settled, None);
+            }
+        }
+        self.note_used(place, settled, used);
+        self.attempts[place].stage = Stage::Answered(ExchangeEnd { permits, unsettled, used });
+    }
+
+    fn body_over(&mut self, place: usize, mut end: ExchangeEnd) {
+        if self.draw.one_in(2) {
+            end.permits = PermitEnd::Done;
+        }
+        if end.unsettled != 0 && self.draw.one_in(2) {
+            end.used = self.used(place);
+        }
+        let request = self.attempts[place].slot.request;
+        self.state.exchange_over(&request, end, Moment::from_nanos(self.now));
+        let scopes = end.unsettled | request.concurrent;
+        match end.permits {
+            PermitEnd::Done => self.over(place, scopes, Some(self.now)),
+            PermitEnd::GivenUp => self.over(place, scopes, None),
+        }
+        self.note_used(place, end.unsettled, end.used);
+        self.attempts[place].stage = Stage::Over;
+    }
+
+    /// What the vendor says was used: mostly less than reserved, sometimes more.
+    fn used(&mut self, place: usize) -> UsedCosts {
+        let costs = self.attempts[place].slot.request.costs;
+        let mut used = UsedCosts::UNKNOWN;
+        for number in 1..COST_CLASSES {
+            let class = CostClass::new(u8::try_from(number).unwrap()).unwrap();
+            let reserved = u64::from(costs.of(class));
+            if self.draw.one_in(3) {
+                let most = if self.draw.one_in(4) { 2 * reserved + 2 } else { reserved + 1 };
+                used.note(class, u32::try_from(self.draw.below(most)).unwrap());
+            }
+        }
+        used
+    }
+
+    fn note_used(&mut self, place: usize, scopes: u64, used: UsedCosts) {
+        let attempt = &mut self.attempts[place];
+        let costs = attempt.slot.request.costs;
+        for (number, allowance) in self.allowances.iter().enumerate() {
+            if scopes >> (FIRST_ALLOWANCE + number) & 1 == 1 {
+                let class = allowance.cost_class;
+                attempt.units[number] = u64::from(used.charge(class, costs.of(class)).used);
+            }
+        }
+    }
+
+    /// It is over for these scopes, at `at` or after their linger from now.
+    fn over(&mut self, place: usize, scopes: u64, at: Option<u64>) {
+        let attempt = &mut self.attempts[place];
+        for (number, allowance) in self.allowances.iter().enumerate() {
+            let over = &mut attempt.over[number];
+            if scopes >> (FIRST_ALLOWANCE + number) & 1 == 1 && over.is_none() {
+                *over = Some(at.unwrap_or(self.now + nanos(allowance.linger)));
+            }
+        }
+    }
+
+    /// The attempts as the vendor of an allowance sees them, by what is known now.
+    fn lives(&self, place: usize) -> Vec<Life> {
+        let counted = self.attempts.iter().filter(|attempt| !attempt.cancelled);
+        let life = |attempt: &Attempt| Life {
+            sent: attempt.sent,
+            over: attempt.over[place].unwrap_or(u64::MAX),
+            units: attempt.units[place],
+        };
+        counted.map(life).collect()
+    }
+
+    /// Whatever the vendor does, it never counts more than it grants, apart from what attempts
+    /// used beyond what was reserved for them.
+    fn check(&self) {
+        let mut draw = Draw::of(self.seed ^ 0xffff);
+        for (place, vendor) in self.vendors.iter().enumerate() {
+            let mut lives = self.lives(place);
+            for (life, attempt) in
+                lives.iter_mut().zip(self.attempts.iter().filter(|it| !it.cancelled))
+            {
+                let class = self.allowances[place].cost_class;
+                life.units = life.units.min(u64::from(attempt.slot.request.costs.of(class)));
+            }
+            let mut times: Vec<u64> =
+                lives.iter().flat_map(|life| [life.sent, life.over]).collect();
+            if let Vendor::Calendar { resets, .. } = vendor {
+                times.extend(resets.iter().flat_map(|reset| [*reset, reset - 1]));
+            }
+            times.retain(|time| *time < u64::MAX / 2);
+            for _ in 0..GATHERINGS.min(times.len()) {
+                let at = times[draw.index(times.len())];
+                let (most, limit) = (vendor.most(&lives, at), vendor.limit());
+                assert!(
+                    most <= limit,
+                    "seed {}: {most} of {limit} if all arrive at {at}: {self:#?}",
+                    self.seed
+                );
+            }
+        }
+    }
+}
+
+/// One of any kind, with a limit from 1 to a million.
+fn allowance(longest: u64, draw: &mut Draw) -> Allowance {
+    let limit = u32::try_from(draw.magnitude(1, 1_000_000)).unwrap();
+    let window = Duration::from_nanos(draw.magnitude(1_000_000, longest));
+    let spread = match draw.below(3) {
+        0 => Spread::Auto,
+        1 => Spread::Even { burst: u32::try_from(draw.between(1, u64::from(limit))).unwrap() },
+        _ => Spread::None,
+    };
+    let guard = Duration::from_nanos(draw.magnitude(1_000, longest));
+    let grant = match draw.below(8) {
+        0..4 => {
+            Grant::Window { limit, window, spread, arrival_guard: draw.one_in(4).then_some(guard) }
+        }
+        4 if HOUR <= longest => Grant::Calendar { limit, calendar: vendor::calendar(draw), spread },
+        4..7 => bucket(limit, window, draw),
+        _ => Grant::Concurrency { limit },
+    };
+    let units = grant.units();
+    let class = u8::try_from(draw.below(COST_CLASSES as u64)).unwrap();
+    Allowance {
+        name: format!("allowance {}", draw.below(u64::MAX)).into(),
+        grant,
+        counts: None,
+        exempt: Vec::new(),
+        mode: Mode::Enforce,
+        cost_class: CostClass::new(class).unwrap(),
+        headroom: if draw.one_in(4) {
+            u32::try_from(draw.below(u64::from(units))).unwrap()
+        } else {
+            0
+        },
+        settles: if draw.one_in(4) { Settles::AtBodyEnd } else { Settles::AtHead },
+        linger: Duration::from_nanos(draw.below(longest / 4)),
+    }
+}
+
+/// Leaks continuously, or in steps of less than its size.
+fn bucket(size: u32, over: Duration, draw: &mut Draw) -> Grant {
+    let units = u32::try_from(draw.magnitude(1, u64::from(size))).unwrap();
+    let every = Duration::from_nanos(draw.magnitude(1, nanos(over)));
+    let refill = Refill { units, over, step: None };
+    let stepwise = Refill { step: Some(every), ..refill };
+    let fits = stepwise.step_units() < size;
+    let refill = if fits && draw.one_in(2) { stepwise } else { refill };
+    Grant::Bucket { size, refill }
+}
