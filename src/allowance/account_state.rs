@@ -102,7 +102,6 @@ impl AccountState {
             return AdmissionDecision::Refused(refusal);
         }
         self.adjust_waiting(&request, WaitingChange::Joins);
-        self.adjust_waiting(&request, WaitingChange::Joins);
         AdmissionDecision::Queued(self.queue.join(request, now))
     }
 
