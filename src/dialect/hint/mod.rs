@@ -26,7 +26,6 @@ use std::time::SystemTime;
 use http::HeaderMap;
 use serde_json::Value;
 
-use body::Ends;
 pub use header::{HintSource, WaitHint, wait_header};
 pub(super) use prose::pattern;
 pub use prose::{learned, without_links};
@@ -47,7 +46,7 @@ pub(super) fn wait(
     let in_header = |(hint, name): (WaitHint, String)| (hint, format!("header {name}"));
     let in_body = || {
         let maintenance = prose::speaks_of_maintenance(text);
-        let ends = if maintenance { Ends::StateWaits } else { Ends::Ignored };
+        let ends = if maintenance { body::Ends::StateWaits } else { body::Ends::Ignored };
         let member = body::wait(tree, reset_headers, ends, now).map(|(span, at)| {
             (WaitHint { span, source: HintSource::Body }, format!("member {at}"))
         });
@@ -74,7 +73,7 @@ pub(super) fn asks_to_return(
     let now = header::now(headers, wall);
     wait_header(headers, wall).is_some()
         || rate_limit::named_wait(headers, now).is_some()
-        || body::wait(tree, ResetHeaders::Ignored, Ends::Ignored, now).is_some()
+        || body::wait(tree, ResetHeaders::Ignored, body::Ends::Ignored, now).is_some()
         || prose::wait(text, now).is_some()
 }
 

@@ -8,6 +8,11 @@ use http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::super::{excerpt, sentence};
+use super::names::{
+    ANSWERS, BAD_FLAGS, CODES_OF_ERRORS, CODES_OF_RESULTS, ERROR_ENDS, ERRORS, FAILED_FLAGS,
+    KIND_STATES, LISTS, STATES, STATUSES, VERDICTS, error_status, flag, has_digit, is_code,
+    is_good_flag,
+};
 use super::object::{
     Member, Object, error_code, is_error, is_failed, number, says_something, says_success,
 };
@@ -423,106 +428,3 @@ const NEGATIVE_FACTS_MAX: usize = 2;
 
 /// Members of a result beside a flag that still leave it one of the call.
 const FLAGGED_FACTS_MAX: usize = 3;
-
-/// The ends of names of flags that are set for a success.
-const GOOD_FLAGS: [&str; 7] =
-    ["success", "succeeded", "succeed", "successful", "isok", "isvalidrequest", "responseok"];
-const BAD_FLAGS: [&str; 8] =
-    ["error", "erro", "iserror", "haserror", "haserrors", "errorsexist", "isfault", "errorflag"];
-const FAILED_FLAGS: [&str; 3] = ["failed", "failure", "isfailed"];
-const VERDICTS: [&str; 5] = ["valid", "isvalid", "passed", "compliant", "verified"];
-
-/// The ends of names of members that say how the call went.
-const STATES: [&str; 10] = [
-    "status",
-    "stat",
-    "result",
-    "resultcode",
-    "returncode",
-    "ack",
-    "severity",
-    "qualifier",
-    "message",
-    "code",
-];
-const KIND_STATES: [&str; 1] = ["type"];
-const STATUSES: [&str; 7] =
-    ["status", "statuscode", "code", "httpstatus", "httpcode", "httpstatuscode", "errorcode"];
-const ERRORS: [&str; 20] = [
-    "error",
-    "errors",
-    "err",
-    "erro",
-    "erros",
-    "fault",
-    "faultstring",
-    "exception",
-    "errormessage",
-    "errormessages",
-    "errormsg",
-    "serviceexception",
-    "errorresponse",
-    "msgerro",
-    "errordetail",
-    "errordetails",
-    "errorlist",
-    "errorwrappers",
-    "faultinfo",
-    "apierror",
-];
-/// The ends of further such names, of objects and sentences.
-const ERROR_ENDS: [&str; 4] = ["error", "errors", "fault", "exception"];
-
-/// The ends of names of codes that are set for errors only.
-const CODES_OF_ERRORS: [&str; 8] = [
-    "errorcode",
-    "errcode",
-    "retcode",
-    "returncode",
-    "errno",
-    "infocode",
-    "statuscode",
-    "failcode",
-];
-/// The ends of names of codes that say how the call went.
-const CODES_OF_RESULTS: [&str; 6] =
-    ["rtncode", "rescode", "respcode", "responsecode", "resultcode", "reasoncode"];
-const CODES: [&str; 6] = ["code", "status", "ret", "rc", "cod", "codigo"];
-
-/// The ends of names of objects that are the answer of a call rather than a thing.
-const ANSWERS: [&str; 5] = ["response", "result", "reply", "body", "answer"];
-
-/// Lists in which a vendor sends one answer of its own.
-const LISTS: [&str; 3] = ["messages", "notifications", "responses"];
-
-fn is_good_flag(it: &Member<'_>) -> bool {
-    let name = &*it.plain;
-    matches!(name, "ok" | "status") || GOOD_FLAGS.iter().any(|end| name.ends_with(end))
-}
-
-fn is_code(it: &Member<'_>) -> bool {
-    let name = &*it.plain;
-    CODES.contains(&name)
-        || CODES_OF_ERRORS.iter().chain(&CODES_OF_RESULTS).any(|end| name.ends_with(end))
-}
-
-fn has_digit(value: &Value) -> bool {
-    value.is_number() || value.as_str().is_some_and(|it| it.contains(|c: char| c.is_ascii_digit()))
-}
-
-/// The value of a flag, written as one or as a word.
-fn flag(value: &Value) -> Option<bool> {
-    match value {
-        Value::Bool(flag) => Some(*flag),
-        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
-        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
-        Value::String(_) | Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            None
-        }
-    }
-}
-
-fn error_status(value: &Value) -> Option<StatusCode> {
-    let status = StatusCode::from_u16(u16::try_from(number(value)?).ok()?).ok()?;
-    (status.is_client_error() || status.is_server_error()).then_some(status)
-}

@@ -1,9 +1,10 @@
 //! Errors that a vendor reports with a status of success, on routes that opted in.
 //!
-//! `declared` finds where a body declares itself to be an error, `object` tells an error's members
-//! from those of a result; this file says what the error means.
+//! `declared` finds where a body declares itself to be an error, by the `names` of its members, and
+//! `object` tells an error's members from those of a result; this file says what the error means.
 
 mod declared;
+mod names;
 mod object;
 
 use http::StatusCode;
@@ -33,7 +34,7 @@ pub(super) fn guess<'m>(evidence: &Evidence<'_>) -> Option<Draft<'m>> {
         Strength::Worded => meaning(&signs).filter(|draft| draft.code != Code::NotFound),
         Strength::Coded => meaning(&signs).or_else(input),
         Strength::Certain => Some(meaning(&signs).unwrap_or_else(|| {
-            // Who states a wait asks for fewer calls, whatever the reason.
+            // A stated wait asks for fewer calls, whatever the reason.
             let (code, action) = if signs.asks_to_return() {
                 (Code::RateLimited, Action::HoldOnly(THROTTLE))
             } else {
