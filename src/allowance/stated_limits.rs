@@ -10,6 +10,8 @@ use super::hold::HoldContext;
 use super::scope_set::{members, set_of};
 use super::settlement::Settlement;
 use super::slot_request::GrantedSlot;
+use super::unit_limit::UnitLimit;
+use super::view::LedgerKind;
 use crate::outcome::{Basis, Bucket, FULL_PACE, HoldCause, HoldOrder, HoldScope, Standing, Wait};
 
 impl AccountState {
@@ -23,7 +25,10 @@ impl AccountState {
         if let Some(learned) = settlement.learned {
             for number in members(slot.request.scopes) {
                 let window = self.scopes[number].units_mut();
-                if let Some(window) = window.filter(|window| window.length() == learned.window) {
+                let named = |window: &&mut UnitLimit| {
+                    window.kind() != LedgerKind::Bucket && window.length() == learned.window
+                };
+                if let Some(window) = window.filter(named) {
                     window.learn_limit(learned.limit, settlement.ended);
                 }
             }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::body::{is_truthy, own_error};
 use super::fit::within;
-use super::leak::{Leaks, is_secret_member, without_leaks};
+use super::leak::{Leaks, SECRET, is_secret_member, without_leaks};
 use super::prefilter::is_surely_clean;
 use super::redact::Redactor;
 use super::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ERROR_BYTES_MAX, Problem, SHORT_CHARS_MAX};
@@ -65,7 +65,7 @@ impl<'a> Cleaner<'a> {
     #[must_use]
     pub fn clean(self, text: &str, chars_max: usize) -> Option<String> {
         if text.len() <= CLEANED_BYTES_MAX && is_surely_clean(text) && !self.holds_secret(text) {
-            return trimmed(text, chars_max);
+            return trimmed(text, chars_max).map(Cow::into_owned);
         }
         self.clean_by_patterns(text, chars_max)
     }
@@ -73,13 +73,13 @@ impl<'a> Cleaner<'a> {
     /// As [`Self::clean`], without a copy of a clean text.
     #[must_use]
     pub(super) fn clean_owned(self, text: String, chars_max: usize) -> Option<String> {
-        let bounded = !text.is_empty() && text.len() <= CLEANED_BYTES_MAX.min(chars_max);
-        let blank = |byte: Option<&u8>| byte.is_none_or(|byte| byte.is_ascii_whitespace());
-        let trimmed = !blank(text.as_bytes().first()) && !blank(text.as_bytes().last());
-        if bounded && trimmed && is_surely_clean(&text) && !self.holds_secret(&text) {
-            return Some(text);
+        if text.len() > CLEANED_BYTES_MAX || !is_surely_clean(&text) || self.holds_secret(&text) {
+            return self.clean_by_patterns(&text, chars_max);
         }
-        self.clean(&text, chars_max)
+        let shown = trimmed(&text, chars_max)?;
+        let whole = shown.len() == text.len();
+        let shown = if whole { None } else { Some(shown.into_owned()) };
+        Some(shown.unwrap_or(text))
     }
 
     fn clean_by_patterns(self, text: &str, chars_max: usize) -> Option<String> {
@@ -92,7 +92,7 @@ impl<'a> Cleaner<'a> {
         }
         let text = without_markup(printable(&text[..end]));
         let text = self.without_secrets(&text);
-        trimmed(&without_leaks(&text, Leaks::All), chars_max)
+        trimmed(&without_leaks(&text, Leaks::All), chars_max).map(Cow::into_owned)
     }
 
     /// The value without what must not reach clients, as at most `bytes_max` bytes of JSON.
@@ -147,7 +147,7 @@ impl<'a> Cleaner<'a> {
                     let is_secret =
                         value.as_str().is_some_and(|text| is_secret_member(&name, text));
                     let value = if is_secret {
-                        "[secret]".into()
+                        SECRET.into()
                     } else {
                         self.clean_value(value, values_left)?
                     };
@@ -283,16 +283,16 @@ fn without_markup(mut text: Cow<'_, str>) -> String {
 }
 
 /// The text without surrounding whitespace, cut to `chars_max`; `None` when it is blank.
-fn trimmed(text: &str, chars_max: usize) -> Option<String> {
+fn trimmed(text: &str, chars_max: usize) -> Option<Cow<'_, str>> {
     let text = text.trim();
     if text.is_empty() {
         return None;
     }
     if text.len() <= chars_max || text.char_indices().nth(chars_max).is_none() {
-        return Some(text.to_owned());
+        return Some(Cow::Borrowed(text));
     }
     let kept: String = text.chars().take(chars_max - 1).collect();
-    Some(kept.trim_end().to_owned() + "…")
+    Some(Cow::Owned(kept.trim_end().to_owned() + "…"))
 }
 
 fn pattern(text: &str) -> Regex {

@@ -38,8 +38,7 @@ pub(super) enum Leaks {
     Internals,
 }
 
-/// The text without leaks. Where a pattern has a group `leak` or `lookup`, only
-/// that is replaced.
+/// The text without leaks. Where a pattern has a group `leak` or `lookup`, only that is replaced.
 pub(super) fn without_leaks(text: &str, which: Leaks) -> Cow<'_, str> {
     let found = SET.matches(text);
     let mut shown = Cow::Borrowed(text);
@@ -143,7 +142,7 @@ static RULES: [Rule; 13] = [
     Rule {
         name: "private key",
         pattern: r"(?s)-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,30}PRIVATE KEY-----|\z)",
-        label: "[secret]",
+        label: SECRET,
         confirms: always,
         kind: Kind::Secret,
     },
@@ -167,7 +166,7 @@ static RULES: [Rule; 13] = [
             r"(?-u:\b)[A-Za-z][A-Za-z0-9+.-]{1,20}://",
             r#"(?<leak>[^\s/?#@"'<>\[\]]*:[^\s/?#@"'<>\[\]]*)@"#,
         ),
-        label: "[secret]",
+        label: SECRET,
         confirms: always,
         kind: Kind::Secret,
     },
@@ -181,14 +180,14 @@ static RULES: [Rule; 13] = [
             r"|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}|SG\.[\w-]{16,}\.[\w-]{16,}|npm_[A-Za-z0-9]{36}",
             r"|hf_[A-Za-z0-9]{30,}|dop_v1_[0-9a-f]{64}|eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*))",
         ),
-        label: "[secret]",
+        label: SECRET,
         confirms: always,
         kind: Kind::Secret,
     },
     Rule {
         name: "authorization",
         pattern: r"(?i)(?-u:\b)(?:bearer|basic)(?: |%20|\+)+(?<leak>[a-z0-9._~+/-]{16,}=*)",
-        label: "[secret]",
+        label: SECRET,
         confirms: |found, _| looks_random(&found["leak"]),
         kind: Kind::Secret,
     },
@@ -200,7 +199,7 @@ static RULES: [Rule; 13] = [
             r"|(?:access|refresh|auth|session|security)[_-]?token|(?:amz|goog)-signature)",
             r#"\\?["']?\s?(?<mark>[=:])\s?\\?["']?(?<leak>[^\s&;,"'<>(){}\[\]\\]+)"#,
         ),
-        label: "[secret]",
+        label: SECRET,
         confirms: |found, _| {
             let value = &found["leak"];
             let length_min = if found.name("query").is_some() { 16 } else { 6 };
@@ -294,6 +293,8 @@ static RULES: [Rule; 13] = [
     },
 ];
 
+/// In place of keys, tokens and passwords, also of those in members.
+pub(super) const SECRET: &str = "[secret]";
 const HOST: &str = "[internal host]";
 
 static SET: LazyLock<RegexSet> = LazyLock::new(|| {

@@ -20,6 +20,8 @@ const STEPS: u64 = 64;
 
 #[derive(Clone, Debug)]
 pub(in crate::allowance) struct BucketLedger {
+    /// The limit as configured.
+    size: u32,
     limit: u32,
     /// How much leaks in a nanosecond.
     leak: u128,
@@ -40,6 +42,7 @@ impl BucketLedger {
     #[must_use]
     pub(in crate::allowance) fn new(limit: u32, refill: Refill) -> Self {
         Self {
+            size: limit,
             limit,
             leak: u128::from(refill.units.max(1)),
             refill,
@@ -62,6 +65,11 @@ impl BucketLedger {
 
     pub(super) const fn rate(&self) -> Rate {
         Rate { slots: self.refill.units, over: self.refill.over, burst: 1 }
+    }
+
+    /// How long a full bucket takes to leak, whatever limit the vendor states meanwhile.
+    pub(super) fn length(&self) -> Duration {
+        self.leaks_in(self.size)
     }
 
     /// How long so many units take to leak.

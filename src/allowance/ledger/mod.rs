@@ -1,7 +1,7 @@
 //! The exact account of what a vendor grants, one kind a file: what is occupied, and until when.
 //!
 //! All kinds are exact by the same argument: an attempt counts as a whole from its send to its
-//! settlement, and only then begins to age. `tests/oracle.rs` holds all of them against one
+//! settlement, and only then begins to age. `tests/oracle` holds all of them against one
 //! brute-force vendor.
 
 mod bucket;
@@ -81,7 +81,7 @@ impl Ledger {
         match self {
             Self::Rolling(ledger) => ledger.window(),
             Self::Calendar(ledger) => ledger.length(),
-            Self::Bucket(ledger) => ledger.leaks_in(ledger.limit()),
+            Self::Bucket(ledger) => ledger.length(),
         }
     }
 

@@ -13,17 +13,37 @@ use crate::config::keys::{self, Declaration, Spreading};
 use crate::config::provenance::Origin;
 use crate::dialect::Dialect;
 
+/// How an allowance says what it grants.
+#[derive(Clone, Copy)]
+enum Kind {
+    Limit,
+    Bucket,
+    Concurrency,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Limit, Self::Bucket, Self::Concurrency];
+
+    fn key(self) -> &'static dyn Declaration {
+        match self {
+            Self::Limit => &keys::LIMIT,
+            Self::Bucket => &keys::BUCKET,
+            Self::Concurrency => &keys::CONCURRENCY,
+        }
+    }
+}
+
 impl<'a> Resolver<'a> {
     pub(super) fn grant(&mut self, scope: &Scope<'a>, dialect: Option<&Dialect>) -> Option<Grant> {
-        let kinds: [&dyn Declaration; 3] = [&keys::LIMIT, &keys::BUCKET, &keys::CONCURRENCY];
-        let mut written = kinds.into_iter().filter(|kind| scope.own(*kind).is_some());
+        let is_written = |kind: &Kind| scope.own(kind.key()).is_some();
+        let mut written = Kind::ALL.into_iter().filter(is_written);
         let (first, second) = (written.next(), written.next());
         if let (Some(first), Some(second)) = (first, second) {
-            let (one, other) = (first.path(), second.path());
+            let (one, other) = (first.key().path(), second.key().path());
             let message = format!("an allowance has either `{one}` or `{other}`, not both");
             let accepted = format!("two allowances, one with `{one}` and one with `{other}`");
-            let at = scope.own(second).map(|item| item.at);
-            self.conflict(at, scope.key(second), message, accepted);
+            let at = scope.own(second.key()).map(|item| item.at);
+            self.conflict(at, scope.key(second.key()), message, accepted);
             return None;
         }
         let Some(kind) = first else {
@@ -37,27 +57,30 @@ impl<'a> Resolver<'a> {
             }
             return None;
         };
-        let beside = kind.path();
-        let without_effect: &[&dyn Declaration] = match beside {
-            "limit" if scope.own(&keys::RESETS).is_some() => &[&keys::ARRIVAL_GUARD],
-            "limit" => &[],
-            _ => &[&keys::BURST, &keys::SPREAD, &keys::ARRIVAL_GUARD, &keys::RESETS],
+        let (beside, without_effect): (&dyn Declaration, &[&dyn Declaration]) = match kind {
+            Kind::Limit if scope.own(&keys::RESETS).is_some() => {
+                (&keys::RESETS, &[&keys::ARRIVAL_GUARD])
+            }
+            Kind::Limit => (&keys::LIMIT, &[]),
+            Kind::Bucket | Kind::Concurrency => {
+                (kind.key(), &[&keys::BURST, &keys::SPREAD, &keys::ARRIVAL_GUARD, &keys::RESETS])
+            }
         };
         for setting in without_effect {
             if let Some(item) = scope.own(*setting) {
-                let beside = if beside == "limit" { "resets" } else { beside };
+                let beside = beside.path();
                 let message = format!("`{}` has no effect beside `{beside}`", setting.path());
                 let accepted = format!("`{beside}` alone");
                 self.conflict(Some(item.at), scope.key(*setting), message, accepted);
             }
         }
-        match beside {
-            "bucket" => self.bucket(scope),
-            "concurrency" => {
+        match kind {
+            Kind::Limit => self.limit(scope, dialect),
+            Kind::Bucket => self.bucket(scope),
+            Kind::Concurrency => {
                 let permits = self.optional(scope, &keys::CONCURRENCY)?;
                 Some(Grant::Concurrency { limit: permits })
             }
-            _ => self.limit(scope, dialect),
         }
     }
 

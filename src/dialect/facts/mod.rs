@@ -55,7 +55,7 @@ pub(super) fn of_response(dialect: &Dialect, head: ResponseHead<'_>, document: &
     facts
 }
 
-/// The body's own member `error`, which the document is no longer needed for.
+/// The body's own member `error`, taken out of the document, which is not read any more.
 pub(super) fn error_member(
     dialect: &Dialect,
     head: ResponseHead<'_>,

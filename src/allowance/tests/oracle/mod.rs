@@ -79,7 +79,12 @@ struct Case {
     until: u64,
     attempts: Vec<Attempt>,
     refused: u64,
+    /// By allowance: the lower limit that the vendor stated, and until when it holds.
+    stated: Vec<Option<(u64, u64)>>,
 }
+
+/// What the vendor says an attempt used, by cost class.
+type Said = [Option<u32>; COST_CLASSES];
 
 #[derive(Debug)]
 struct Attempt {
@@ -89,6 +94,7 @@ struct Attempt {
     /// By allowance: until when it may be counted, and what it used.
     over: Vec<Option<u64>>,
     units: Vec<u64>,
+    said: Said,
     /// Never counted by the vendor.
     cancelled: bool,
 }
@@ -133,6 +139,7 @@ impl Case {
             until,
             attempts,
             refused,
+            stated: vec![None; usize::try_from(count).unwrap()],
         };
         for _ in 0..steps {
             case.step();
@@ -222,6 +229,7 @@ impl Case {
             stage: Stage::Open,
             over,
             units,
+            said: [None; COST_CLASSES],
             cancelled: false,
         });
         for place in 0..count {
@@ -242,16 +250,28 @@ impl Case {
         }
     }
 
-    /// A statement of the vendor's may have lowered it.
-    fn limit_in_force(&mut self, place: usize) -> u64 {
-        let vendor = self.vendors[place].limit();
-        let lowered = self.state.scopes[FIRST_ALLOWANCE + place].units_mut().map(|it| it.limit());
-        match self.allowances[place].grant {
-            // A vendor that leaks in steps may be fuller than our bucket.
-            Grant::Bucket { refill: Refill { step: Some(_), .. }, .. }
-            | Grant::Concurrency { .. } => vendor,
-            Grant::Bucket { .. } | Grant::Window { .. } | Grant::Calendar { .. } => {
-                lowered.map_or(vendor, |limit| vendor.min(u64::from(limit)))
+    /// What may be used now: less than the vendor grants if it has stated so, or if some is left to
+    /// others.
+    fn limit_in_force(&self, place: usize) -> u64 {
+        let Allowance { grant, headroom, .. } = &self.allowances[place];
+        let granted = self.vendors[place].limit();
+        // A vendor that leaks in steps may be fuller than our bucket.
+        if matches!(grant, Grant::Bucket { refill: Refill { step: Some(_), .. }, .. }) {
+            return granted;
+        }
+        let stated = self.stated[place].filter(|(_, until)| self.now < *until);
+        let least = stated.map_or(granted, |(limit, _)| limit.min(granted));
+        least.saturating_sub(u64::from(*headroom)).max(1)
+    }
+
+    /// The vendor states a limit for a window of this length.
+    fn limit_stated(&mut self, limit: u64, window: Duration) {
+        for (place, allowance) in self.allowances.iter().enumerate() {
+            // A statement about a window is about no bucket.
+            let is_bucket = matches!(allowance.grant, Grant::Bucket { .. });
+            if !is_bucket && allowance.grant.length() == Some(window) {
+                let kept = window.max(Duration::from_secs(86_400));
+                self.stated[place] = Some((limit, self.now + nanos(kept)));
             }
         }
     }
@@ -334,10 +354,10 @@ impl Case {
         let used = self.used(place);
         let learned = self.draw.one_in(6).then(|| {
             let told = self.draw.index(self.allowances.len());
-            let window = self.state.scopes[FIRST_ALLOWANCE + told].window();
+            let window = self.allowances[told].grant.length().unwrap_or_default();
             let limit = self.draw.magnitude(1, 2 * self.vendors[told].limit());
-            let limit = u32::try_from(limit).unwrap();
-            LearnedLimit { limit, window: window.unwrap_or(Duration::ZERO) }
+            self.limit_stated(limit, window);
+            LearnedLimit { limit: u32::try_from(limit).unwrap(), window }
         });
         let sent = Moment::from_nanos(self.attempts[place].sent);
         let answered = Settlement::answered(sent, ended);
@@ -354,7 +374,7 @@ impl Case {
                 self.over(place, settled, None);
             }
         }
-        self.note_used(place, settled, used);
+        self.note_used(place, settled);
         self.attempts[place].stage = Stage::Answered(ExchangeEnd { permits, unsettled, used });
     }
 
@@ -372,32 +392,37 @@ impl Case {
             PermitEnd::Done => self.over(place, scopes, Some(self.now)),
             PermitEnd::GivenUp => self.over(place, scopes, None),
         }
-        self.note_used(place, end.unsettled, end.used);
+        self.note_used(place, end.unsettled);
         self.attempts[place].stage = Stage::Over;
     }
 
     /// What the vendor says was used: mostly less than reserved, sometimes more.
     fn used(&mut self, place: usize) -> UsedCosts {
         let costs = self.attempts[place].slot.request.costs;
-        let mut used = UsedCosts::UNKNOWN;
-        for number in 1..COST_CLASSES {
-            let class = CostClass::new(u8::try_from(number).unwrap()).unwrap();
+        let (mut used, mut said) = (UsedCosts::UNKNOWN, [None; COST_CLASSES]);
+        for (number, said) in said.iter_mut().enumerate().skip(1) {
+            let class = class(number);
             let reserved = u64::from(costs.of(class));
             if self.draw.one_in(3) {
                 let most = if self.draw.one_in(4) { 2 * reserved + 2 } else { reserved + 1 };
-                used.note(class, u32::try_from(self.draw.below(most)).unwrap());
+                let units = u32::try_from(self.draw.below(most)).unwrap();
+                used.note(class, units);
+                *said = Some(units);
             }
         }
+        self.attempts[place].said = said;
         used
     }
 
-    fn note_used(&mut self, place: usize, scopes: u64, used: UsedCosts) {
+    /// What was said counts for these scopes, and what was reserved where nothing was said.
+    fn note_used(&mut self, place: usize, scopes: u64) {
         let attempt = &mut self.attempts[place];
-        let costs = attempt.slot.request.costs;
         for (number, allowance) in self.allowances.iter().enumerate() {
-            if scopes >> (FIRST_ALLOWANCE + number) & 1 == 1 {
-                let class = allowance.cost_class;
-                attempt.units[number] = u64::from(used.charge(class, costs.of(class)).used);
+            let own = (0..COST_CLASSES).find(|number| class(*number) == allowance.cost_class);
+            if let Some(used) = attempt.said[own.unwrap()]
+                && scopes >> (FIRST_ALLOWANCE + number) & 1 == 1
+            {
+                attempt.units[number] = u64::from(used);
             }
         }
     }
@@ -453,6 +478,10 @@ impl Case {
             }
         }
     }
+}
+
+fn class(number: usize) -> CostClass {
+    CostClass::new(u8::try_from(number).unwrap()).unwrap()
 }
 
 /// One of any kind, with a limit from 1 to a million.
