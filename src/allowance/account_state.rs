@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::calendar::WallClock;
 use super::hold::Hold;
-use super::queue::{Queue, Ticket};
+use super::lane::Ticket;
+use super::queue::Queue;
 use super::refusal::{Refusal, RefusalReason};
 use super::refused_places::RefusedPlaces;
 use super::scope::{AttemptRole, Scope, WaitingChange};

@@ -10,11 +10,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::queue::Ticket;
 use super::rank::CLASSES;
 use super::slot_request::SlotRequest;
 use crate::routing::client::Priority;
 use crate::time::Moment;
+
+/// A place in the queue, numbered by when it was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Ticket(pub(super) u64);
 
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -35,7 +38,7 @@ struct Class {
     calls: usize,
 }
 
-/// Whose calls a flow holds.
+/// The calls that a flow holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum FlowKey {
     Retries,

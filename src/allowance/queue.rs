@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bottleneck::BottleneckKind;
-use super::lane::{FlowKey, Lane, Order, Place, Turn};
+use super::lane::{FlowKey, Lane, Order, Place, Ticket, Turn};
 use super::shares::Shares;
 use super::slot_request::{GrantedSlot, SlotRequest};
 use crate::routing::client::Priority;
@@ -16,10 +16,6 @@ use crate::time::Moment;
 /// Lanes of one account. Calls with further sets of scopes share the last one, where they cannot
 /// overtake each other.
 const LANES_MAX: usize = 64;
-
-/// A place in the queue, numbered by when it was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
 
 #[derive(Debug)]
 pub(super) struct Waiter {

@@ -24,7 +24,7 @@ pub struct SlotRequest {
     pub costs: Costs,
     pub(super) upstream: UpstreamScopes,
     pub(super) path: PathId,
-    /// Whose call it is.
+    /// The client that makes it.
     pub of: ClientShare,
     pub priority: Priority,
     pub arrival: Moment,

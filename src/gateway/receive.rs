@@ -15,6 +15,7 @@ use crate::routing::authority;
 use crate::routing::client::{Identified, KeyLocation, UnknownClient};
 use crate::routing::method::CallMethod;
 use crate::routing::route::{AbsoluteForm, CallPath, Route};
+use crate::time::Moment;
 use crate::upstream::{HeaderCase, OriginalHead, RequestHead};
 
 use super::body::{IncomingBody, ReplayBody};
@@ -59,17 +60,8 @@ impl<E> Gateway<E> {
         let body = std::mem::take(request.body_mut()).into();
         let body = self.replay_body(body, upstream, [policy, certain]);
         let replayable = body.is_surely_replayable().then_some(ProbeFitness::Replayable);
-        let configured = &self.settings.clients.all()[identified.client];
-        let scheduling = Scheduling {
-            of: ClientShare {
-                client: u32::try_from(identified.client).unwrap_or(u32::MAX),
-                share: configured.share,
-            },
-            priority: configured.priority,
-            arrival,
-            deadline,
-            probe_fitness: replayable.unwrap_or(ProbeFitness::OneShot),
-        };
+        let fitness = replayable.unwrap_or(ProbeFitness::OneShot);
+        let scheduling = self.scheduling(identified.client, [arrival, deadline], fitness);
         let slot_request = self.accounts.slot_request(upstream, method, path, scheduling);
         let configured = settings.credential.as_ref().map(|it| Arc::clone(&it.written));
         let mut call = Call {
@@ -107,6 +99,21 @@ impl<E> Gateway<E> {
         }
         self.add_idempotency_key(&mut call, certain);
         Ok(call)
+    }
+
+    /// The place in the queue of a call of this client, by its arrival and deadline.
+    pub(super) fn scheduling(
+        &self,
+        client: usize,
+        [arrival, deadline]: [Moment; 2],
+        probe_fitness: ProbeFitness,
+    ) -> Scheduling {
+        let configured = &self.settings.clients.all()[client];
+        let of = ClientShare {
+            client: u32::try_from(client).unwrap_or(u32::MAX),
+            share: configured.share,
+        };
+        Scheduling { of, priority: configured.priority, arrival, deadline, probe_fitness }
     }
 
     /// A body of which as much is kept for another attempt as every reading of the call allows.

@@ -1,4 +1,4 @@
-//! Who gets how much and who waits how long, in simulated minutes.
+//! How much each client gets and how long its calls wait, in simulated minutes.
 
 use std::time::Duration;
 
@@ -159,7 +159,7 @@ fn shares_bind_under_contention_and_idle_ones_are_everybodys() {
             let calls = if *client == 3 { 6_000 } else { 40 * shares[*client] };
             for call in 0..calls {
                 let flood = if *client == 3 { f64::from(call) / 100.0 } else { 0.0 };
-                simulation.at(at(flood), *client as usize);
+                simulation.at(at(flood), *client);
             }
         }
         let (mut got, mut longest) = ([0_u32; 4], [Duration::ZERO; 4]);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::allowance::account_state::{AccountState, AdmissionDecision};
-use crate::allowance::queue::Ticket;
+use crate::allowance::lane::Ticket;
 use crate::allowance::scope_layout::ScopeLayout;
 use crate::allowance::slot_request::GrantedSlot;
 use crate::allowance::{
