@@ -46,9 +46,11 @@
 //! share: [`allowance::Accounts`], the metrics, the drain, and limits and queues of upstream
 //! connections. [`server`] then starts one worker thread per core. Each has its own runtime,
 //! listening socket, [`gateway::Gateway`] and [`upstream::Upstreams`] (its connections), so a call
-//! that does not wait needs no other thread. The control thread handles signals, the drain and
-//! the [`admin`] listener. `server/service.rs` connects the two sides: it hands requests to the
-//! gateway.
+//! that does not wait needs no other thread. The control thread handles signals, the drain, the
+//! [`admin`] listener and reloads: `cli/reload.rs` builds everything anew from a changed
+//! configuration, continues accounts, connections and counters, and gives each worker another
+//! gateway; calls under way keep theirs. `server/service.rs` connects the two sides: it hands
+//! requests to the gateway.
 //!
 //! # The life of a call
 //!

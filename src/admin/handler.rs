@@ -1,13 +1,14 @@
 //! Answers the requests of the admin listener.
 //!
-//! Everything is read through functions that the program passes in; the only change that a request
-//! can make is to release a hold. Readiness ignores the state of the vendors, because otherwise a
+//! Everything is read through functions that the program passes in; a request can release a hold
+//! and reload the configuration. Readiness ignores the state of the vendors, because otherwise a
 //! vendor's outage would take every replica out of service at once.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use serde_json::json;
@@ -15,6 +16,7 @@ use serde_json::json;
 use super::contract;
 use super::host;
 use super::metrics_format::MetricsFormat;
+use super::reload::Reload;
 use super::response::{self, AdminResponse, Refusal};
 use super::settings::Token;
 use super::status::{ProgramStatus, status};
@@ -44,6 +46,27 @@ pub struct AdminState {
     /// Releases a hold by its number.
     pub release: Arc<dyn Fn(u64) -> ReleaseResult + Send + Sync>,
     pub metrics: Arc<Metrics>,
+    /// Required of requests that change something.
+    pub token: Option<Token>,
+    /// Loads the configuration again and returns its warnings.
+    pub reload: Reload,
+}
+
+impl AdminState {
+    /// The state of a program without upstreams.
+    #[must_use]
+    pub fn new(clock: Clock, drain: Drain, metrics: Arc<Metrics>) -> Self {
+        Self {
+            clock,
+            drain,
+            upstreams: Vec::new(),
+            accounts: Arc::new(Vec::new),
+            release: Arc::new(|_| ReleaseResult::UnknownHold),
+            metrics,
+            token: None,
+            reload: Arc::new(|| Ok(Vec::new())),
+        }
+    }
 }
 
 impl std::fmt::Debug for AdminState {
@@ -54,16 +77,20 @@ impl std::fmt::Debug for AdminState {
 
 #[derive(Debug)]
 pub(super) struct Handler {
-    pub(super) state: AdminState,
+    /// Exchanged by a reload.
+    pub(super) state: Arc<ArcSwap<AdminState>>,
     /// The address that the listener is bound to.
     pub(super) address: SocketAddr,
-    pub(super) token: Option<Token>,
 }
 
 /// Set by browsers: whether a request comes from a page of the same site.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 impl Handler {
+    pub(super) fn clock(&self) -> Clock {
+        self.state.load().clock
+    }
+
     /// Answers a request. Its body is never read.
     pub(super) fn handle<B>(&self, request: &Request<B>) -> AdminResponse {
         let path = request.uri().path();
@@ -84,6 +111,7 @@ impl Handler {
     fn api<B>(&self, request: &Request<B>, path: &str) -> Result<AdminResponse, Refusal> {
         match path {
             "/api/v1/status" => reads(request).map(|()| self.status()),
+            "/api/v1/reload" => self.reload(request),
             "/api/v1/problem-schema" => reads(request).map(|()| response::json_schema(&schema())),
             _ => {
                 let hold = path.strip_prefix("/api/v1/holds/");
@@ -94,6 +122,28 @@ impl Handler {
     }
 
     fn release_hold<B>(&self, request: &Request<B>, hold: &str) -> Result<AdminResponse, Refusal> {
+        self.check_change(request)?;
+        let id = hold.parse().map_err(|_| Refusal::HoldNumber)?;
+        match (self.state.load().release)(id) {
+            ReleaseResult::Released => {
+                tracing::info!(hold = id, "hold released by an operator");
+                Ok(response::json(&json!({ "released": id })))
+            }
+            ReleaseResult::UnknownHold => Err(Refusal::Hold),
+        }
+    }
+
+    fn reload<B>(&self, request: &Request<B>) -> Result<AdminResponse, Refusal> {
+        self.check_change(request)?;
+        let reload = Arc::clone(&self.state.load().reload);
+        Ok(match reload() {
+            Ok(warnings) => response::json(&json!({ "reloaded": true, "warnings": warnings })),
+            Err(errors) => response::faulty_configuration(errors),
+        })
+    }
+
+    /// Whether a request may change something.
+    fn check_change<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
         if request.method() != Method::POST {
             return Err(Refusal::Method("POST"));
         }
@@ -104,17 +154,7 @@ impl Handler {
             Some(site) => site != "same-origin" && site != "none",
             None => request.headers().contains_key(ORIGIN),
         };
-        if is_foreign {
-            return Err(Refusal::ForeignPage);
-        }
-        let id = hold.parse().map_err(|_| Refusal::HoldNumber)?;
-        match (self.state.release)(id) {
-            ReleaseResult::Released => {
-                tracing::info!(hold = id, "hold released by an operator");
-                Ok(response::json(&json!({ "released": id })))
-            }
-            ReleaseResult::UnknownHold => Err(Refusal::Hold),
-        }
+        if is_foreign { Err(Refusal::ForeignPage) } else { Ok(()) }
     }
 
     fn check_host<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
@@ -125,7 +165,8 @@ impl Handler {
     }
 
     fn check_token(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let Some(token) = &self.token else { return Ok(()) };
+        let state = self.state.load();
+        let Some(token) = &state.token else { return Ok(()) };
         let value = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
         let parts = value.and_then(|value| value.split_at_checked("bearer ".len()));
         let is_right = parts.is_some_and(|(scheme, presented)| {
@@ -141,7 +182,7 @@ impl Handler {
     }
 
     fn ready(&self, query: Option<&str>) -> AdminResponse {
-        let is_draining = self.state.drain.is_announced();
+        let is_draining = self.state.load().drain.is_announced();
         let (status, word) = if is_draining {
             (StatusCode::SERVICE_UNAVAILABLE, "draining")
         } else {
@@ -156,7 +197,7 @@ impl Handler {
     /// One line per scope, over all accounts.
     fn scope_lines(&self) -> String {
         let mut all: BTreeMap<String, ScopeSummary> = BTreeMap::new();
-        for account in (self.state.accounts)() {
+        for account in (self.state.load().accounts)() {
             // An upstream has two scopes of the same name, for all its calls and for those that
             // count. A call that waits for both counts once.
             let mut scopes: BTreeMap<String, ScopeSummary> = BTreeMap::new();
@@ -179,13 +220,15 @@ impl Handler {
         if matches!(scope.kind, ScopeKind::Upstream | ScopeKind::Counted) {
             return scope.name.to_string();
         }
-        let names = account.upstreams.iter().filter_map(|number| self.state.upstreams.get(*number));
+        let state = self.state.load();
+        let names = account.upstreams.iter().filter_map(|number| state.upstreams.get(*number));
         let names: Vec<&str> = names.map(|name| &**name).collect();
         format!("{}/{}", names.join("+"), scope.name)
     }
 
     fn metrics(&self, headers: &HeaderMap) -> AdminResponse {
-        let AdminState { metrics, accounts, .. } = &self.state;
+        let state = self.state.load();
+        let AdminState { metrics, accounts, .. } = &**state;
         let format = MetricsFormat::preferred(headers);
         let text = match format {
             MetricsFormat::OpenMetrics => metrics.render(&accounts()),
@@ -195,12 +238,13 @@ impl Handler {
     }
 
     fn status(&self) -> AdminResponse {
+        let state = self.state.load();
         let program = ProgramStatus {
-            uptime: self.state.clock.now().since(Moment::START),
-            ready: !self.state.drain.is_announced(),
-            draining: self.state.drain.is_draining(),
+            uptime: state.clock.now().since(Moment::START),
+            ready: !state.drain.is_announced(),
+            draining: state.drain.is_draining(),
         };
-        response::json(&status(&program, &self.state.upstreams, &(self.state.accounts)()))
+        response::json(&status(&program, &state.upstreams, &(state.accounts)()))
     }
 }
 

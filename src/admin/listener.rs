@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -39,18 +40,19 @@ pub struct AdminListener {
 }
 
 impl AdminListener {
-    /// Binds the address; connections wait until [`serve`](Self::serve).
+    /// Binds the address; connections wait until [`serve`](Self::serve). A reload exchanges
+    /// `state`.
     ///
     /// # Errors
     /// The address is in use or not permitted; the message names it.
-    pub async fn bind(settings: &Settings, state: AdminState) -> io::Result<Self> {
+    pub async fn bind(settings: &Settings, state: Arc<ArcSwap<AdminState>>) -> io::Result<Self> {
         let named = |error: io::Error| {
             let text = format!("cannot listen on {} for administration: {error}", settings.address);
             io::Error::new(error.kind(), text)
         };
         let listener = TcpListener::bind(settings.address).await.map_err(named)?;
         let address = listener.local_addr()?;
-        let handler = Handler { state, address, token: settings.token.clone() };
+        let handler = Handler { state, address };
         Ok(Self { listener, handler: Arc::new(handler) })
     }
 
@@ -63,7 +65,7 @@ impl AdminListener {
     /// Serves until the future is dropped.
     pub async fn serve(self) -> Infallible {
         let open = Arc::new(OpenConnections::default());
-        let clock = self.handler.state.clock;
+        let clock = self.handler.clock();
         let mut id = 0;
         loop {
             id += 1;
@@ -91,7 +93,7 @@ struct Connection {
 impl OpenConnections {
     /// Serves one more connection and, if there are too many, closes the longest idle one.
     fn serve(self: &Arc<Self>, id: u64, socket: TcpStream, handler: &Arc<Handler>) {
-        let clock = handler.state.clock;
+        let clock = handler.clock();
         let last_used = Arc::new(AtomicU64::new(clock.now().as_nanos()));
         let mut open = self.locked();
         if open.len() >= CONNECTIONS_MAX {

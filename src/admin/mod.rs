@@ -9,6 +9,7 @@ mod handler;
 mod host;
 mod listener;
 mod metrics_format;
+mod reload;
 mod response;
 mod settings;
 mod status;
@@ -18,4 +19,5 @@ mod tests;
 
 pub use handler::{AdminState, ReleaseResult};
 pub use listener::AdminListener;
+pub use reload::{Reload, ReloadError};
 pub use settings::{Settings, Token};

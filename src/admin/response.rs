@@ -12,8 +12,11 @@ use http_body_util::Full;
 use serde_json::Value;
 
 use super::metrics_format::MetricsFormat;
+use super::reload::ReloadError;
 use crate::outcome::{Code, Source};
-use crate::problem::{CallContext, Occurrence, PROBLEM_MEDIA_TYPE, gateway_problem};
+use crate::problem::{
+    CallContext, ErrorItem, Occurrence, PROBLEM_MEDIA_TYPE, Problem, gateway_problem,
+};
 
 pub(super) type AdminResponse = Response<Full<Bytes>>;
 
@@ -99,12 +102,32 @@ pub(super) fn not_found(detail: String) -> AdminResponse {
     problem(Code::NotFound, detail)
 }
 
+/// The problem of a reload whose configuration is faulty.
+pub(super) fn faulty_configuration(errors: Vec<ReloadError>) -> AdminResponse {
+    let mut problem = client_problem(
+        Code::Unprocessable,
+        "The configuration is faulty, and the former one stays in force.".to_owned(),
+    );
+    let item = |error: ReloadError| ErrorItem {
+        detail: Some(error.text),
+        code: Some(error.code.to_owned()),
+        pointer: None,
+    };
+    problem.errors = errors.into_iter().map(item).collect();
+    with_type(problem.status, PROBLEM_MEDIA_TYPE, problem.to_bytes())
+}
+
 fn problem(code: Code, detail: String) -> AdminResponse {
+    let problem = client_problem(code, detail);
+    with_type(problem.status, PROBLEM_MEDIA_TYPE, problem.to_bytes())
+}
+
+fn client_problem(code: Code, detail: String) -> Problem {
     let occurrence = Occurrence { source: Some(Source::Client), ..Occurrence::default() };
     let mut problem = gateway_problem(code, &CallContext::default(), &occurrence);
     // Set afterwards, because cleaning would hide `localhost` as an internal host.
     problem.set_detail(detail);
-    with_type(problem.status, PROBLEM_MEDIA_TYPE, problem.to_bytes())
+    problem
 }
 
 /// Why a request is refused.

@@ -3,12 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::handler::Handler;
-use super::{AdminState, ReleaseResult, Token};
+use super::{AdminState, ReleaseResult, ReloadError, Token};
 use crate::allowance::{AccountView, HoldView, LedgerKind, ScopeKind, ScopeView};
 use crate::clock::Clock;
 use crate::gateway::Drain;
@@ -54,16 +55,16 @@ fn handler(token: Option<&str>) -> Handler {
         open.retain(|hold| *hold != id);
         if open.len() < before { ReleaseResult::Released } else { ReleaseResult::UnknownHold }
     };
+    let metrics = Metrics::new(vec!["droplink".into(), "wordbee".into()], vec![], 1);
     let state = AdminState {
-        clock,
-        drain: Drain::new(clock),
-        metrics: Arc::new(Metrics::new(vec!["droplink".into(), "wordbee".into()], vec![], 1)),
         upstreams,
         accounts: Arc::new(|| vec![account()]),
         release: Arc::new(release),
+        token: token.map(|token| Token(token.into())),
+        ..AdminState::new(clock, Drain::new(clock), Arc::new(metrics))
     };
-    let token = token.map(|token| Token(token.into()));
-    Handler { state, address: "127.0.0.1:9".parse().unwrap(), token }
+    let state = Arc::new(ArcSwap::from_pointee(state));
+    Handler { state, address: "127.0.0.1:9".parse().unwrap() }
 }
 
 fn ask(handler: &Handler, method: &str, uri: &str, headers: &[(&str, &str)]) -> (u16, String) {
@@ -95,14 +96,19 @@ fn probes_need_no_host_and_readiness_follows_the_drain() {
         text,
         "ready\nwordbee/day: open, 2 waiting\nwordbee/hour: held (maintenance), 90 s left\n"
     );
-    handler.state.drain.announce();
+    handler.state.load().drain.announce();
     assert_eq!(ask(&handler, "GET", "/readyz", &[]), (503, "draining\n".to_owned()));
     assert_eq!(ask(&handler, "GET", "/livez", &[]).0, 200);
 }
 
 #[test]
 fn verbose_readiness_lists_each_scope_once_over_all_accounts() {
-    let mut handler = handler(None);
+    let handler = handler(None);
+    let show = |accounts: Vec<AccountView>| {
+        let accounts = Arc::new(move || accounts.clone());
+        let state = AdminState { accounts, ..AdminState::clone(&handler.state.load()) };
+        handler.state.store(Arc::new(state));
+    };
     let own = |hold| ScopeView {
         name: "wordbee".into(),
         kind: ScopeKind::Upstream,
@@ -111,12 +117,12 @@ fn verbose_readiness_lists_each_scope_once_over_all_accounts() {
     };
     let held = account().scopes[0].hold;
     let busy = AccountView { scopes: vec![own(None), own(held)], ..account() };
-    handler.state.accounts = Arc::new(move || vec![busy.clone(), busy.clone(), account()]);
+    show(vec![busy.clone(), busy, account()]);
     let (_, text) = ask(&handler, "GET", "/readyz?verbose", &[]);
     let scopes = "wordbee: held (maintenance), 90 s left\nwordbee/day: open, 2 waiting\n";
     assert!(text.starts_with(&format!("ready\n{scopes}")), "{text}");
     let busy = AccountView { scopes: vec![own(None), own(None)], ..account() };
-    handler.state.accounts = Arc::new(move || vec![busy.clone(), busy.clone()]);
+    show(vec![busy.clone(), busy]);
     let (_, text) = ask(&handler, "GET", "/readyz?verbose", &[]);
     assert_eq!(text, "ready\nwordbee: open, 4 waiting\n");
 }
@@ -166,6 +172,33 @@ fn a_hold_is_released_once_and_with_the_token_only() {
     assert_eq!((status, text.contains("\"released\": 7")), (200, true));
     assert_eq!(ask(&handler, "POST", release, &[LOCAL, right]).0, 404);
     assert_eq!(ask(&handler, "POST", "/api/v1/holds/x/release", &[LOCAL, right]).0, 400);
+}
+
+#[test]
+fn a_reload_returns_the_warnings_or_what_is_wrong() {
+    let handler = handler(Some("s3cret"));
+    let right = ("authorization", "Bearer s3cret");
+    assert_eq!(ask(&handler, "POST", "/api/v1/reload", &[LOCAL]).0, 401);
+    assert_eq!(ask(&handler, "GET", "/api/v1/reload", &[LOCAL, right]).0, 405);
+    for (result, status) in [
+        (Ok(vec!["listen.address: later".to_owned()]), 200),
+        (Err(vec![ReloadError { code: "type", text: "a.yaml:1:2: no number".into() }]), 422),
+    ] {
+        let reload = Arc::new(move || result.clone());
+        let state = AdminState { reload, ..AdminState::clone(&handler.state.load()) };
+        handler.state.store(Arc::new(state));
+        let (found, text) = ask(&handler, "POST", "/api/v1/reload", &[LOCAL, right]);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(found, status, "{text}");
+        if status == 200 {
+            assert_eq!(value["warnings"], json!(["listen.address: later"]));
+        } else {
+            let error = &value["errors"][0];
+            assert_eq!((&error["code"], &value["code"]), (&json!("type"), &json!("unprocessable")));
+            assert_eq!(error["detail"], "a.yaml:1:2: no number");
+            assert!(jsonschema::is_valid(&crate::problem::schema(), &value), "{text}");
+        }
+    }
 }
 
 #[test]
@@ -300,7 +333,7 @@ async fn the_listener_serves_and_names_an_address_in_use() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let settings = crate::admin::Settings { address: "127.0.0.1:0".parse().unwrap(), token: None };
     let state = handler(None).state;
-    let listener = crate::admin::AdminListener::bind(&settings, state.clone()).await.unwrap();
+    let listener = crate::admin::AdminListener::bind(&settings, Arc::clone(&state)).await.unwrap();
     let address = listener.address();
     let taken = crate::admin::Settings { address, token: None };
     let fault = crate::admin::AdminListener::bind(&taken, state).await.unwrap_err();

@@ -17,6 +17,7 @@ use super::hold::HoldContext;
 use super::lane::Ticket;
 use super::outage_detector::BlindFailure;
 use super::refusal::Refusal;
+use super::scope_layout::ScopeLayout;
 use super::settings::QueueBounds;
 use super::settlement::SettleOutcome;
 use super::slot::Slot;
@@ -70,7 +71,8 @@ impl Account {
 
     /// A handle of this account for the calls of one key: it is dropped when they are over.
     pub(super) fn overflow_handle(self: &Arc<Self>) -> Self {
-        let unused = AccountState::new(Vec::new(), QueueBounds::of_one_client(0), 0);
+        let queue = QueueBounds::of_one_client(0);
+        let unused = AccountState::new(Arc::default(), Vec::new(), queue, 0);
         let overflow = Some(Arc::clone(self));
         Self { overflow, ..Self::new(unused, Arc::clone(&self.key), self.clock) }
     }
@@ -156,6 +158,30 @@ impl Account {
 
     pub(super) fn set_wall_clock(&self, wall: WallClock) {
         self.change(|state, _| state.set_wall_clock(wall));
+    }
+
+    /// Puts a layout of a newer configuration into force.
+    pub(super) fn reconfigure(
+        &self,
+        layout: &Arc<ScopeLayout>,
+        queue: QueueBounds,
+        wall: WallClock,
+    ) {
+        self.change(|state, now| state.reconfigure(layout, queue, wall, now));
+    }
+
+    /// Counts what these accounts have spent, whose place this one takes under another rule.
+    pub(super) fn count_elsewhere(&self, accounts: &[Arc<Self>]) {
+        let now = self.clock.now();
+        let spent = |window| {
+            let all = accounts.iter().flat_map(|account| account.lock().state.spent(window, now));
+            all.collect()
+        };
+        self.lock().state.count_elsewhere(spent, now);
+    }
+
+    pub(super) fn layout(&self) -> Arc<ScopeLayout> {
+        Arc::clone(&self.lock().state.layout)
     }
 
     pub(super) fn is_idle(&self, now: Moment) -> bool {

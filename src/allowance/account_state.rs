@@ -3,6 +3,7 @@
 //! A pure state machine; time and chance are arguments. A grant is all or nothing: a call gets a
 //! slot of every scope it needs, or none. The steps that settle slots are in `settle.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::calendar::WallClock;
@@ -12,6 +13,7 @@ use super::queue::Queue;
 use super::refusal::{Refusal, RefusalReason};
 use super::refused_places::RefusedPlaces;
 use super::scope::{AttemptRole, Scope, WaitingChange};
+use super::scope_layout::ScopeLayout;
 use super::scope_set::{members, set_of};
 use super::settings::{QueueBounds, SCOPES_MAX};
 use super::slot_request::{GrantedSlot, ProbeFitness, SlotRequest};
@@ -33,6 +35,9 @@ pub(super) struct AccountState {
     pub(super) queue: Queue,
     pub(super) refused_places: RefusedPlaces,
     pub(super) bounds: QueueBounds,
+    /// The scopes by number; requests of older configurations are completed by it.
+    pub(super) layout: Arc<ScopeLayout>,
+    pub(super) configuration: u32,
     /// The id of the latest hold.
     pub(super) holds: u64,
     /// How many responses have closed a scope; each is a numbered order.
@@ -63,13 +68,20 @@ struct Blocked {
 }
 
 impl AccountState {
-    pub(super) fn new(scopes: Vec<Scope>, bounds: QueueBounds, number: u32) -> Self {
+    pub(super) fn new(
+        layout: Arc<ScopeLayout>,
+        scopes: Vec<Scope>,
+        bounds: QueueBounds,
+        number: u32,
+    ) -> Self {
         debug_assert!(scopes.len() <= SCOPES_MAX, "configuration bounds the scopes of an account");
         Self {
             scopes,
             queue: Queue::default(),
             refused_places: RefusedPlaces::default(),
             bounds,
+            configuration: layout.version,
+            layout,
             holds: u64::from(number) << HOLD_BITS,
             orders: 0,
             grants: 0,
@@ -80,6 +92,8 @@ impl AccountState {
 
     /// Grants a slot at once, queues the call, or refuses it.
     pub(super) fn admit(&mut self, request: SlotRequest, now: Moment) -> AdmissionDecision {
+        let is_older = request.configuration < self.configuration;
+        let request = if is_older { self.completed(&request) } else { request };
         self.queue.raise(now);
         let class = request.class(now);
         let is_first = self.queue.is_empty()
@@ -358,9 +372,9 @@ impl AccountState {
         }
     }
 
-    fn adjust_waiting(&mut self, request: &SlotRequest, by: WaitingChange) {
+    pub(super) fn adjust_waiting(&mut self, request: &SlotRequest, by: WaitingChange) {
         for number in members(request.scopes) {
-            self.scopes[number].adjust_waiting(request.costs, by);
+            self.scopes[number].adjust_waiting(by);
         }
     }
 }

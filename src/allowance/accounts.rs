@@ -1,11 +1,12 @@
 //! All accounts: which one a call belongs to, and what the call needs of it.
 //!
-//! An account outlives its calls. Only accounts told apart by a header are ever forgotten, once
-//! they have no occupied slot, hold or waiting call; they are in `header_accounts.rs`.
+//! An account outlives its calls, and the configuration: each configuration has an [`Accounts`] of
+//! its own, which continues the accounts of the one before. Only accounts told apart by a header
+//! are ever forgotten, once they have no occupied slot, hold or waiting call; they are in
+//! `header_accounts.rs`.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -15,9 +16,11 @@ use super::account::Account;
 use super::account_state::AccountState;
 use super::calendar::WallClock;
 use super::header_accounts::{AccountCapacity, HeaderAccounts};
-use super::scope::Scope;
-use super::scope_layout::{ScopeLayout, client_scopes, client_slot_request};
-use super::settings::{AccountRule, Allowance, Mode, QueueBounds, UpstreamAllowances};
+use super::renewal::{groups, predecessors};
+use super::scope_layout::{Member, ScopeLayout, ScopesExhausted, UpstreamNeeds, Versions};
+use super::settings::{
+    AccountRule, Allowance, ClientAllowance, Grant, Mode, QueueBounds, UpstreamAllowances,
+};
 use super::slot_request::{Scheduling, SlotRequest};
 use super::view::AccountView;
 use crate::clock::Clock;
@@ -31,22 +34,28 @@ const CLIENT_QUEUE: QueueBounds = QueueBounds::of_one_client(1_000);
 /// guard around the boundaries of periods.
 const CLOCK_SET: Duration = Duration::from_millis(100);
 
+/// The accounts as one configuration uses them.
 #[derive(Debug)]
 pub struct Accounts {
     upstreams: Vec<UpstreamAccounts>,
     /// The accounts of clients with a limit of their own.
-    clients: Vec<Option<Arc<Account>>>,
-    capacity: AccountCapacity,
-    factory: AccountFactory,
+    clients: Vec<Option<UpstreamAccounts>>,
+    capacity: Arc<AccountCapacity>,
+    factory: Arc<AccountFactory>,
+    version: u32,
+    /// Lives as long as this configuration is used.
+    in_use: Arc<()>,
+    /// The former configurations that calls under way may still use.
+    older: Vec<(u32, Weak<()>)>,
 }
 
 #[derive(Debug)]
 struct UpstreamAccounts {
-    layout: ScopeLayout,
-    queue: QueueBounds,
+    rules: UpstreamAllowances,
+    needs: UpstreamNeeds,
     /// The account of calls that no header tells apart.
     sole: Arc<Account>,
-    by_header: Option<HeaderAccounts>,
+    by_header: Option<Arc<HeaderAccounts>>,
 }
 
 /// Opens accounts, each with a number of its own.
@@ -67,33 +76,132 @@ impl AccountFactory {
         *self.wall.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(&self, scopes: Vec<Scope>, queue: QueueBounds, key: Arc<str>) -> Arc<Account> {
+    fn open(&self, layout: Arc<ScopeLayout>, queue: QueueBounds, key: Arc<str>) -> Arc<Account> {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let state = AccountState::new(scopes, queue, number);
+        let scopes = layout.scopes(self.wall());
+        let state = AccountState::new(layout, scopes, queue, number);
         Arc::new(Account::new(state, key, self.clock))
     }
 }
 
+/// The accounts that upstreams share, as a configuration changes them.
+struct AccountGroup {
+    members: Vec<usize>,
+    /// The accounts that are continued.
+    accounts: Option<(Arc<Account>, Option<Arc<HeaderAccounts>>)>,
+    layout: Arc<ScopeLayout>,
+    /// Accounts of another rule, in whose place these are.
+    earlier: Vec<Arc<Account>>,
+}
+
 impl Accounts {
     /// The accounts of these upstreams, and of the clients that have a limit of their own.
+    ///
+    /// # Panics
+    /// An account has more scopes than [`SCOPES_MAX`](super::SCOPES_MAX), which configuration
+    /// rejects.
     #[must_use]
     pub fn new(
         upstreams: &[UpstreamAllowances],
-        client_limits: &[Option<Allowance>],
+        clients: &[ClientAllowance],
         accounts_max: usize,
         clock: Clock,
     ) -> Self {
-        let factory = AccountFactory::new(clock);
-        let mut named = HashMap::new();
-        let opened = |own| UpstreamAccounts::new(own, upstreams, &mut named, &factory);
-        let opened = upstreams.iter().map(opened).collect();
-        let client = |limit: &Allowance| {
-            let limit = Allowance { mode: Mode::Enforce, ..limit.clone() };
-            factory.open(client_scopes(&limit, factory.wall()), CLIENT_QUEUE, "".into())
+        let none = Self {
+            upstreams: Vec::new(),
+            clients: Vec::new(),
+            capacity: Arc::new(AccountCapacity::new(accounts_max)),
+            factory: Arc::new(AccountFactory::new(clock)),
+            version: 0,
+            in_use: Arc::default(),
+            older: Vec::new(),
         };
-        let clients = client_limits.iter().map(|limit| limit.as_ref().map(client)).collect();
-        let capacity = AccountCapacity::new(accounts_max);
-        Self { upstreams: opened, clients, capacity, factory }
+        let renewed = none.renewed(upstreams, clients, accounts_max);
+        renewed.expect("configuration bounds the scopes of an account")
+    }
+
+    /// The accounts under a changed configuration, which is in force for them from now on, for the
+    /// calls of this one too.
+    ///
+    /// # Errors
+    /// An account has no numbers left for new scopes. Then nothing has changed.
+    pub fn renewed(
+        &self,
+        upstreams: &[UpstreamAllowances],
+        clients: &[ClientAllowance],
+        accounts_max: usize,
+    ) -> Result<Self, ScopesExhausted> {
+        let mut older = self.older.clone();
+        older.push((self.version, Arc::downgrade(&self.in_use)));
+        older.retain(|(_, in_use)| in_use.strong_count() > 0);
+        let new = self.version + 1;
+        let oldest = older.iter().map(|(version, _)| *version).min().unwrap_or(new);
+        let versions = Versions { new, oldest };
+        let limits: Vec<_> = clients.iter().filter_map(limit_rules).collect();
+        let upstream_groups =
+            plan(upstreams, &self.upstreams.iter().collect::<Vec<_>>(), versions)?;
+        let limited: Vec<_> = self.clients.iter().flatten().collect();
+        let client_groups = plan(&limits, &limited, versions)?;
+        self.capacity.set_max(accounts_max);
+        let upstreams = self.apply(upstreams, upstream_groups);
+        let mut limits = self.apply(&limits, client_groups).into_iter();
+        let clients = clients.iter().map(|it| it.limit.as_ref().and_then(|_| limits.next()));
+        Ok(Self {
+            upstreams,
+            clients: clients.collect(),
+            capacity: Arc::clone(&self.capacity),
+            factory: Arc::clone(&self.factory),
+            version: new,
+            in_use: Arc::default(),
+            older,
+        })
+    }
+
+    /// Puts the planned layouts into force, and opens the accounts that are new.
+    fn apply(
+        &self,
+        rules: &[UpstreamAllowances],
+        groups: Vec<AccountGroup>,
+    ) -> Vec<UpstreamAccounts> {
+        let mut opened: Vec<Option<UpstreamAccounts>> = rules.iter().map(|_| None).collect();
+        for AccountGroup { members, accounts, layout, earlier } in groups {
+            let first = &rules[members[0]];
+            let (sole, by_header) = accounts.unwrap_or_else(|| self.open_group(first, &layout));
+            let wall = self.factory.wall();
+            sole.reconfigure(&layout, first.queue, wall);
+            sole.count_elsewhere(&earlier);
+            if let Some(by_header) = &by_header {
+                by_header.reconfigure(&layout, first.queue, wall);
+                by_header.count_elsewhere(&earlier);
+            }
+            for member in members {
+                opened[member] = Some(UpstreamAccounts {
+                    rules: rules[member].clone(),
+                    needs: UpstreamNeeds::new(&layout, &rules[member]),
+                    sole: Arc::clone(&sole),
+                    by_header: by_header.clone(),
+                });
+            }
+        }
+        opened.into_iter().flatten().collect()
+    }
+
+    fn open_group(
+        &self,
+        rules: &UpstreamAllowances,
+        layout: &Arc<ScopeLayout>,
+    ) -> (Arc<Account>, Option<Arc<HeaderAccounts>>) {
+        let open = |key: &str| self.factory.open(Arc::clone(layout), rules.queue, key.into());
+        let by_header = match &rules.account {
+            AccountRule::Named(_) | AccountRule::Upstream => None,
+            AccountRule::Header(header) => Some(Arc::new(HeaderAccounts::new(
+                header.clone(),
+                open("(overflow)"),
+                rules.queue,
+                Arc::clone(&self.capacity),
+            ))),
+        };
+        (open(""), by_header)
     }
 
     /// The account that a call belongs to.
@@ -106,7 +214,7 @@ impl Accounts {
         let Some(key) = value.filter(|value| !value.trim_ascii().is_empty()) else {
             return Arc::clone(&accounts.sole);
         };
-        by_header.find(key).unwrap_or_else(|| self.open(accounts, by_header, key))
+        by_header.find(key).unwrap_or_else(|| self.open(by_header, key))
     }
 
     /// What a call needs of its account.
@@ -118,7 +226,7 @@ impl Accounts {
         path: CallPath<'_>,
         scheduling: Scheduling,
     ) -> SlotRequest {
-        self.upstreams[upstream].layout.slot_request(method.into(), path, scheduling)
+        self.upstreams[upstream].needs.slot_request(method.into(), path, scheduling)
     }
 
     /// The account of a client's own limit, and what a call needs of it.
@@ -128,8 +236,8 @@ impl Accounts {
         client: usize,
         scheduling: Scheduling,
     ) -> Option<(&Arc<Account>, SlotRequest)> {
-        let account = self.clients.get(client)?.as_ref()?;
-        Some((account, client_slot_request(scheduling)))
+        let limit = self.clients.get(client)?.as_ref()?;
+        Some((&limit.sole, limit.needs.client_request(scheduling)))
     }
 
     /// Reopens the scopes that the hold of this id closes; returns whether there is one.
@@ -152,7 +260,8 @@ impl Accounts {
     /// Whether any allowance is counted by the calendar, so that the wall clock matters.
     #[must_use]
     pub fn count_by_calendar(&self) -> bool {
-        self.upstreams.iter().any(|upstream| upstream.layout.counts_by_calendar())
+        let allowances = self.upstreams.iter().flat_map(|upstream| &upstream.rules.allowances);
+        allowances.into_iter().any(|it| matches!(it.grant, Grant::Calendar { .. }))
     }
 
     /// Looks at the wall clock, which decides when calendar periods begin, and tells all accounts
@@ -166,7 +275,7 @@ impl Accounts {
         *known = wall;
         drop(known);
         let clients = self.clients.iter().flatten();
-        clients.for_each(|account| account.set_wall_clock(wall));
+        clients.for_each(|it| it.sole.set_wall_clock(wall));
         self.all().iter().for_each(|(_, account)| account.set_wall_clock(wall));
     }
 
@@ -178,25 +287,20 @@ impl Accounts {
                 Some((upstreams, _)) => upstreams.push(number),
                 None => all.push((vec![number], Arc::clone(&upstream.sole))),
             }
-            let by_header = upstream.by_header.iter().flat_map(HeaderAccounts::all);
+            let by_header = upstream.by_header.iter().flat_map(|table| table.all());
             all.extend(by_header.map(|account| (vec![number], account)));
         }
         all
     }
 
     #[cold]
-    fn open(
-        &self,
-        upstream: &UpstreamAccounts,
-        table: &HeaderAccounts,
-        key: &[u8],
-    ) -> Arc<Account> {
+    fn open(&self, table: &HeaderAccounts, key: &[u8]) -> Arc<Account> {
         let now = self.factory.clock.now();
         if self.capacity.may_sweep(now) {
             let tables = self.upstreams.iter().filter_map(|upstream| upstream.by_header.as_ref());
             self.capacity.release(tables.map(|table| table.sweep(now)).sum());
         }
-        table.open(key, &self.capacity, now, |key| upstream.open(key, &self.factory))
+        table.open(key, now, |layout, queue, key| self.factory.open(layout, queue, key))
     }
 }
 
@@ -206,28 +310,60 @@ fn wall_clock(clock: Clock) -> WallClock {
 }
 
 impl UpstreamAccounts {
-    fn new(
-        own: &UpstreamAllowances,
-        all: &[UpstreamAllowances],
-        named: &mut HashMap<Arc<str>, Arc<Account>>,
-        factory: &AccountFactory,
-    ) -> Self {
-        let layout = ScopeLayout::new(own, all);
-        let open = |key: &str| factory.open(layout.scopes(factory.wall()), own.queue, key.into());
-        let (sole, by_header) = match &own.account {
-            AccountRule::Named(name) => {
-                let account = named.entry(Arc::clone(name)).or_insert_with(|| open(""));
-                (Arc::clone(account), None)
-            }
-            AccountRule::Upstream => (open(""), None),
-            AccountRule::Header(header) => {
-                (open(""), Some(HeaderAccounts::new(header.clone(), open("(overflow)"))))
+    /// All its accounts.
+    fn all(&self) -> Vec<Arc<Account>> {
+        let by_header = self.by_header.iter().flat_map(|table| table.all());
+        std::iter::once(Arc::clone(&self.sole)).chain(by_header).collect()
+    }
+}
+
+/// A client's own limit, as the allowance of an account.
+fn limit_rules(client: &ClientAllowance) -> Option<UpstreamAllowances> {
+    let limit = Allowance { mode: Mode::Enforce, ..client.limit.clone()? };
+    Some(UpstreamAllowances {
+        name: Arc::clone(&client.name),
+        url: "".into(),
+        account: AccountRule::Upstream,
+        allowances: vec![limit],
+        queue: CLIENT_QUEUE,
+    })
+}
+
+/// Which accounts are continued, with which scopes. Changes nothing.
+fn plan(
+    rules: &[UpstreamAllowances],
+    before: &[&UpstreamAccounts],
+    versions: Versions,
+) -> Result<Vec<AccountGroup>, ScopesExhausted> {
+    let former: Vec<_> = before.iter().map(|it| &it.rules).collect();
+    let predecessors = predecessors(rules, &former);
+    let plan_group = |members: Vec<usize>| {
+        let rule = &rules[members[0]].account;
+        let continued = match rule {
+            AccountRule::Named(_) => before.iter().find(|it| it.rules.account == *rule),
+            AccountRule::Upstream | AccountRule::Header(_) => {
+                let before = predecessors[members[0]].map(|number| &before[number]);
+                before.filter(|it| it.rules.account == *rule)
             }
         };
-        Self { layout, queue: own.queue, sole, by_header }
-    }
-
-    fn open(&self, key: Arc<str>, factory: &AccountFactory) -> Arc<Account> {
-        factory.open(self.layout.scopes(factory.wall()), self.queue, key)
-    }
+        let sole = continued.map(|it| &it.sole);
+        let is_continued =
+            |it: &UpstreamAccounts| sole.is_some_and(|sole| Arc::ptr_eq(sole, &it.sole));
+        let mut earlier = Vec::new();
+        let mut of_group = Vec::new();
+        for member in &members {
+            let predecessor = predecessors[*member].map(|number| before[number]);
+            let same = predecessor.filter(|it| is_continued(it));
+            if let Some(other) = predecessor.filter(|it| !is_continued(it)) {
+                earlier.extend(other.all());
+            }
+            let before = same.map(|it| Arc::clone(&it.rules.name));
+            of_group.push(Member { upstream: &rules[*member], before });
+        }
+        let layout = sole.map(|account| account.layout()).unwrap_or_default();
+        let layout = Arc::new(layout.renewed(&of_group, versions)?);
+        let accounts = continued.map(|it| (Arc::clone(&it.sole), it.by_header.clone()));
+        Ok(AccountGroup { members, accounts, layout, earlier })
+    };
+    groups(rules).into_iter().map(plan_group).collect()
 }

@@ -89,6 +89,11 @@ impl ConcurrencyLimit {
         }
     }
 
+    /// Applies a changed limit from the next permit on.
+    pub(super) fn reconfigure(&mut self, limit: u32, linger: Duration) {
+        (self.limit, self.linger_nanos) = (limit, nanos(linger));
+    }
+
     /// Takes over the lingering permits of another one of the same allowance.
     pub(super) fn inherit(&mut self, from: &Self) {
         self.lingering.clone_from(&from.lingering);

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::account_state::AccountState;
 use super::bottleneck::{Bottleneck, BottleneckKind};
+use super::charge::Demand;
 use super::hold::Hold;
 use super::lane::Ticket;
 use super::queue::Ahead;
@@ -54,8 +55,7 @@ impl AccountState {
             let scope = &mut self.scopes[*number];
             let closed =
                 scope.check_hold(now).is_err() || scope.check_slot(now, request.costs).is_err();
-            let units = scope.units_of(ahead.of(*number), request.costs);
-            (scope.estimate(now, units, request.costs), closed, scope.waiting)
+            (scope.estimate(now, ahead.of(*number), request.costs), closed, scope.waiting)
         });
         let number = last.unwrap_or(usize::from(request.upstream.all));
         let scope = &mut self.scopes[number];
@@ -75,8 +75,8 @@ impl AccountState {
     /// retries of an upstream whose maintenance outlasted its stated end. Returns those calls,
     /// whose tasks must be woken.
     pub(super) fn dismiss_hopeless(&mut self, now: Moment) -> Vec<Ticket> {
-        let mut ahead = [0_u32; SCOPES_MAX];
-        let mut of_client: BTreeMap<u32, u32> = BTreeMap::new();
+        let mut ahead = [Demand::default(); SCOPES_MAX];
+        let mut of_client: BTreeMap<u64, Demand> = BTreeMap::new();
         let mut hopeless = Vec::new();
         let ended_too_early = std::mem::take(&mut self.ended_too_early);
         self.queue.raise(now);
@@ -90,8 +90,8 @@ impl AccountState {
                 hopeless.push(ticket);
                 continue;
             }
-            *own += 1;
-            members(request.scopes).for_each(|number| ahead[number] += 1);
+            own.add(request.costs);
+            members(request.scopes).for_each(|number| ahead[number].add(request.costs));
         }
         for ticket in &hopeless {
             if let Some(waiter) = self.queue.dismiss(*ticket) {
@@ -107,31 +107,29 @@ impl AccountState {
         &mut self,
         request: &SlotRequest,
         now: Moment,
-        further: &[(u64, usize)],
+        further: &[(u64, Demand)],
     ) -> Moment {
         let further = Ahead::new(further.to_vec());
         let class = request.class(now);
         let mut soonest = Moment::NEVER;
         for class in CLASSES.into_iter().filter(|it| *it <= class) {
             let ahead = self.queue.ahead(request, class);
-            let before = |number| ahead.of(number).saturating_add(further.of(number));
+            let before = |number| ahead.of(number).plus(further.of(number));
             let start = self.start_at(request, now, before);
             soonest = soonest.min(start.max(request.reaches(class)));
         }
         soonest
     }
 
-    /// When a call would start with so many calls before it in each scope.
+    /// When a call would start with such calls before it in each scope.
     fn start_at(
         &mut self,
         request: &SlotRequest,
         now: Moment,
-        ahead: impl Fn(usize) -> u32,
+        ahead: impl Fn(usize) -> Demand,
     ) -> Moment {
-        let estimate = |number: usize| {
-            let scope = &mut self.scopes[number];
-            scope.estimate(now, scope.units_of(ahead(number), request.costs), request.costs)
-        };
+        let estimate =
+            |number: usize| self.scopes[number].estimate(now, ahead(number), request.costs);
         members(request.scopes).map(estimate).fold(now, Moment::max)
     }
 }

@@ -14,6 +14,9 @@ use std::time::Duration;
 use http::HeaderName;
 
 use super::account::Account;
+use super::calendar::WallClock;
+use super::scope_layout::ScopeLayout;
+use super::settings::QueueBounds;
 use crate::time::Moment;
 
 /// How often a full table is searched for idle accounts. Clients can invent keys, and must not be
@@ -32,7 +35,7 @@ const HANDLES_MIN: usize = 64;
 /// How many accounts may be told apart, over all upstreams.
 #[derive(Debug)]
 pub(super) struct AccountCapacity {
-    max: usize,
+    max: AtomicUsize,
     open: AtomicUsize,
     /// When the table was last searched, in nanoseconds.
     swept: AtomicU64,
@@ -43,12 +46,21 @@ pub(super) struct AccountCapacity {
 impl AccountCapacity {
     pub(super) const fn new(max: usize) -> Self {
         let (swept, warned) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { max, open: AtomicUsize::new(0), swept, warned }
+        Self { max: AtomicUsize::new(max), open: AtomicUsize::new(0), swept, warned }
+    }
+
+    /// Changes how many there may be; those that are open stay.
+    pub(super) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
+    }
+
+    fn max(&self) -> usize {
+        self.max.load(Ordering::Relaxed)
     }
 
     /// Whether the table is full and it is time to search it for idle accounts.
     pub(super) fn may_sweep(&self, now: Moment) -> bool {
-        self.max <= self.open.load(Ordering::Relaxed) && is_due(&self.swept, SWEEP_INTERVAL, now)
+        self.max() <= self.open.load(Ordering::Relaxed) && is_due(&self.swept, SWEEP_INTERVAL, now)
     }
 
     pub(super) fn release(&self, accounts: usize) {
@@ -56,13 +68,13 @@ impl AccountCapacity {
     }
 
     fn try_reserve(&self) -> bool {
-        let more = |open| (open < self.max).then_some(open + 1);
+        let more = |open| (open < self.max()).then_some(open + 1);
         self.open.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
     fn warn(&self, header: &HeaderName, now: Moment) {
         if is_due(&self.warned, WARNING_INTERVAL, now) {
-            tracing::warn!(max = self.max, %header, "{TABLE_FULL}");
+            tracing::warn!(max = self.max(), %header, "{TABLE_FULL}");
         }
     }
 }
@@ -84,10 +96,15 @@ pub(super) struct HeaderAccounts {
     table: RwLock<AccountTable>,
     overflow: Arc<Account>,
     overflow_calls: AtomicU64,
+    capacity: Arc<AccountCapacity>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct AccountTable {
+    /// The scopes of accounts that are opened. A call of an older configuration opens one with the
+    /// scopes of the present one.
+    layout: Arc<ScopeLayout>,
+    queue: QueueBounds,
     accounts: HashMap<Box<[u8]>, Arc<Account>>,
     /// The handles of the overflow account, by key; there are never more than calls in it.
     overflow_handles: HashMap<Box<[u8]>, Weak<Account>>,
@@ -96,12 +113,45 @@ struct AccountTable {
 }
 
 impl HeaderAccounts {
-    pub(super) fn new(header: HeaderName, overflow: Arc<Account>) -> Self {
-        Self { header, table: RwLock::default(), overflow, overflow_calls: AtomicU64::new(0) }
+    pub(super) fn new(
+        header: HeaderName,
+        overflow: Arc<Account>,
+        queue: QueueBounds,
+        capacity: Arc<AccountCapacity>,
+    ) -> Self {
+        let table = AccountTable {
+            layout: overflow.layout(),
+            queue,
+            accounts: HashMap::new(),
+            overflow_handles: HashMap::new(),
+            handles_due: 0,
+        };
+        let overflow_calls = AtomicU64::new(0);
+        Self { header, table: RwLock::new(table), overflow, overflow_calls, capacity }
+    }
+
+    /// Puts a layout of a newer configuration into force for all accounts, and for those that will
+    /// be opened.
+    pub(super) fn reconfigure(
+        &self,
+        layout: &Arc<ScopeLayout>,
+        queue: QueueBounds,
+        wall: WallClock,
+    ) {
+        let mut table = self.write();
+        (table.layout, table.queue) = (Arc::clone(layout), queue);
+        let all = table.accounts.values().chain([&self.overflow]);
+        all.for_each(|account| account.reconfigure(layout, queue, wall));
     }
 
     pub(super) const fn header(&self) -> &HeaderName {
         &self.header
+    }
+
+    /// Counts what accounts of another rule have spent, whose place these take.
+    pub(super) fn count_elsewhere(&self, accounts: &[Arc<Account>]) {
+        // Accounts that are opened take over what the overflow account has spent.
+        self.overflow.count_elsewhere(accounts);
     }
 
     /// The account of this key, if it has one of its own.
@@ -114,10 +164,10 @@ impl HeaderAccounts {
     pub(super) fn open(
         &self,
         key: &[u8],
-        capacity: &AccountCapacity,
         now: Moment,
-        open: impl FnOnce(Arc<str>) -> Arc<Account>,
+        open: impl FnOnce(Arc<ScopeLayout>, QueueBounds, Arc<str>) -> Arc<Account>,
     ) -> Arc<Account> {
+        let capacity = &self.capacity;
         let mut table = self.write();
         if let Some(account) = table.accounts.get(key) {
             return Arc::clone(account);
@@ -132,7 +182,8 @@ impl HeaderAccounts {
             return table.add_overflow_handle(key, &self.overflow);
         }
         table.overflow_handles.remove(key);
-        let account = open(String::from_utf8_lossy(key).into());
+        let (layout, queue) = (Arc::clone(&table.layout), table.queue);
+        let account = open(layout, queue, String::from_utf8_lossy(key).into());
         account.inherit(&self.overflow, now);
         table.accounts.insert(key.into(), Arc::clone(&account));
         account
@@ -161,6 +212,13 @@ impl HeaderAccounts {
 
     fn write(&self) -> RwLockWriteGuard<'_, AccountTable> {
         self.table.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for HeaderAccounts {
+    fn drop(&mut self) {
+        let table = self.table.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.capacity.release(table.accounts.len());
     }
 }
 

@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::charge::Demand;
 use super::rank::CLASSES;
 use super::slot_request::SlotRequest;
 use crate::routing::client::Priority;
@@ -42,15 +43,16 @@ struct Class {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum FlowKey {
     Retries,
-    Client(u32),
+    Client(u64),
 }
 
 #[derive(Debug)]
 struct Flow {
     turn: Turn,
     priority: Priority,
-    /// By how much one call moves the next turn on.
-    step: u128,
+    /// By how much its calls move the next turn on, all together.
+    steps: u128,
+    demand: Demand,
     calls: BTreeSet<Place>,
 }
 
@@ -96,10 +98,10 @@ impl Lane {
         self.classes[..=class as usize].iter().map(|class| class.calls).sum()
     }
 
-    /// How many calls of this flow wait, in these classes.
-    fn len_of(classes: &[Class], key: FlowKey) -> usize {
+    /// What the calls of these flows cost that wait in these classes.
+    fn demand_of(classes: &[Class], key: FlowKey) -> Demand {
         let flows = classes.iter().filter_map(|class| class.flows.get(&key));
-        flows.map(|flow| flow.calls.len()).sum()
+        flows.map(|flow| flow.demand).sum()
     }
 
     /// Adds a call. Its flow has this turn if the call is its first.
@@ -117,18 +119,30 @@ impl Lane {
         let flow = class.flows.entry(key).or_insert_with(|| {
             let turn = if key == FlowKey::Retries { Turn::default() } else { turn };
             turns.insert((turn, key));
-            let step = request.of.step(request.costs.largest());
-            let priority = request.priority;
-            Flow { turn, priority, step, calls: BTreeSet::new() }
+            let (demand, calls) = (Demand::default(), BTreeSet::new());
+            Flow { turn, priority: request.priority, steps: 0, demand, calls }
         });
-        flow.calls.insert(place);
+        if flow.calls.insert(place) {
+            flow.demand.add(request.costs);
+            flow.steps += request.of.step(request.costs.largest());
+        }
     }
 
     /// Removes a call. Returns the turn of its client, if it is not a retry.
-    pub(super) fn remove(&mut self, class: Priority, key: FlowKey, place: Place) -> Option<u128> {
+    pub(super) fn remove(
+        &mut self,
+        class: Priority,
+        request: &SlotRequest,
+        place: Place,
+    ) -> Option<u128> {
+        let key = FlowKey::of(request);
         let class = &mut self.classes[class as usize];
         let flow = class.flows.get_mut(&key)?;
-        class.calls -= usize::from(flow.calls.remove(&place));
+        if flow.calls.remove(&place) {
+            class.calls -= 1;
+            flow.demand.remove(request.costs);
+            flow.steps -= request.of.step(request.costs.largest());
+        }
         let turn = flow.turn;
         if flow.calls.is_empty() {
             class.flows.remove(&key);
@@ -138,7 +152,7 @@ impl Lane {
     }
 
     /// The client had a turn: its calls here wait for the next one.
-    pub(super) fn postpone(&mut self, client: u32, next: Turn) {
+    pub(super) fn postpone(&mut self, client: u64, next: Turn) {
         let key = FlowKey::Client(client);
         for class in &mut self.classes {
             if let Some(flow) = class.flows.get_mut(&key) {
@@ -172,8 +186,8 @@ impl Lane {
     pub(super) fn orders(&self) -> impl Iterator<Item = Order> {
         self.classes.iter().enumerate().flat_map(move |(number, class)| {
             class.flows.iter().flat_map(move |(key, flow)| {
-                let step = if *key == FlowKey::Retries { 0 } else { flow.step };
-                let before = Self::len_of(&self.classes[..number], *key) as u128;
+                let step = if *key == FlowKey::Retries { 0 } else { flow.step() };
+                let before = u128::from(Self::demand_of(&self.classes[..number], *key).calls());
                 flow.calls.iter().zip(before..).map(move |(place, nth)| {
                     let turn = Turn { at: flow.turn.at + nth * step, ..flow.turn };
                     Order { class: flow.priority, turn, place: *place }
@@ -182,36 +196,45 @@ impl Lane {
         })
     }
 
-    /// How many calls of the client wait.
-    pub(super) fn calls_of(&self, client: u32) -> usize {
-        Self::len_of(&self.classes, FlowKey::Client(client))
+    /// By how much the waiting calls of a client move its next turn on.
+    pub(super) fn steps_of(&self, client: u64) -> u128 {
+        let key = FlowKey::Client(client);
+        self.classes.iter().filter_map(|class| class.flows.get(&key)).map(|flow| flow.steps).sum()
     }
 
-    /// How many calls go before a new one, from when it has reached this class, if its turn is
+    /// What the calls cost that go before a new one, from when it has reached this class, if its turn is
     /// `turn`. Flows of a more urgent priority than the class go first; beside those of its own
     /// priority, and those whose priority it has reached, it goes by turns.
-    pub(super) fn ahead(&self, request: &SlotRequest, class: Priority, turn: u128) -> usize {
+    pub(super) fn ahead(&self, request: &SlotRequest, class: Priority, turn: u128) -> Demand {
         let own = FlowKey::of(request);
         let before = |(number, of_class): (usize, &Class)| {
             let flows = of_class.flows.iter().map(|(key, flow)| {
                 let passed = request.priority < flow.priority && number > class as usize;
-                let counted = Self::len_of(&self.classes[..number], *key) > 0;
+                let counted = Self::demand_of(&self.classes[..number], *key).calls() > 0;
                 if *key == FlowKey::Retries {
-                    return if passed { 0 } else { flow.calls.len() };
+                    return if passed { Demand::default() } else { flow.demand };
                 }
                 if own == FlowKey::Retries || passed || counted {
-                    return 0;
+                    return Demand::default();
                 }
-                let all = Self::len_of(&self.classes[number..], *key);
+                let all = Self::demand_of(&self.classes[number..], *key);
                 if *key == own || flow.priority < class {
                     return all;
                 }
-                let Some(lead) = turn.checked_sub(flow.turn.at) else { return 0 };
-                usize::try_from(lead / flow.step.max(1)).map_or(all, |it| all.min(it + 1))
+                let Some(lead) = turn.checked_sub(flow.turn.at) else { return Demand::default() };
+                let calls = u64::try_from(lead / flow.step()).unwrap_or(u64::MAX);
+                all.of_calls(calls.saturating_add(1))
             });
-            flows.sum::<usize>()
+            flows.sum::<Demand>()
         };
         self.classes.iter().enumerate().map(before).sum()
+    }
+}
+
+impl Flow {
+    /// By how much one of its calls moves the next turn on, on average.
+    fn step(&self) -> u128 {
+        (self.steps / self.calls.len().max(1) as u128).max(1)
     }
 }
 

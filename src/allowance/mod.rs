@@ -7,6 +7,7 @@
 mod account;
 mod account_state;
 mod accounts;
+mod attempt_history;
 mod auto_pace;
 mod bottleneck;
 mod calendar;
@@ -21,8 +22,10 @@ mod outage_detector;
 mod pace;
 mod queue;
 mod rank;
+mod reconfigure;
 mod refusal;
 mod refused_places;
+mod renewal;
 mod scope;
 mod scope_layout;
 mod scope_set;
@@ -49,9 +52,10 @@ pub use charge::{COST_CLASSES, CostClass, Costs, UsedCosts};
 pub use hold::{Hold, ProbeState};
 pub use outage_detector::BlindFailure;
 pub use refusal::{Refusal, RefusalReason};
+pub use scope_layout::ScopesExhausted;
 pub use settings::{
-    AccountRule, Allowance, Grant, Mode, QueueBounds, Refill, SCOPES_MAX, Settles, Spread,
-    UpstreamAllowances, scopes_of,
+    AccountRule, Allowance, ClientAllowance, Grant, Mode, QueueBounds, Refill, SCOPES_MAX, Settles,
+    Spread, UpstreamAllowances, scopes_of,
 };
 pub use settlement::{AttemptEnd, HoldChange, HoldChangeKind, SettleOutcome, Settlement};
 pub use shares::ClientShare;

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::bottleneck::BottleneckKind;
-use super::lane::{FlowKey, Lane, Order, Place, Ticket, Turn};
+use super::charge::Demand;
+use super::lane::{Lane, Order, Place, Ticket, Turn};
 use super::shares::Shares;
 use super::slot_request::{GrantedSlot, SlotRequest};
 use crate::routing::client::Priority;
@@ -43,7 +44,7 @@ pub(super) struct Queue {
     /// When waiting calls count as more urgent.
     rises: BTreeSet<(Moment, Ticket)>,
     /// How many calls of each client wait.
-    by_client: BTreeMap<u32, usize>,
+    by_client: BTreeMap<u64, usize>,
     /// Calls that have left the queue with a slot, until their task collects it.
     granted: BTreeMap<Ticket, GrantedSlot>,
     /// Calls that have been dismissed, until their task notices, and what overtook them.
@@ -53,18 +54,18 @@ pub(super) struct Queue {
     turns: u64,
 }
 
-/// How many calls go before a call, by the scopes that they need.
-pub(super) struct Ahead(Vec<(u64, usize)>);
+/// What the calls cost that go before a call, by the scopes that they need.
+pub(super) struct Ahead(Vec<(u64, Demand)>);
 
 impl Ahead {
-    pub(super) const fn new(calls: Vec<(u64, usize)>) -> Self {
+    pub(super) const fn new(calls: Vec<(u64, Demand)>) -> Self {
         Self(calls)
     }
 
-    /// How many of them need this scope.
-    pub(super) fn of(&self, scope: usize) -> u32 {
+    /// Those of them that need this scope.
+    pub(super) fn of(&self, scope: usize) -> Demand {
         let calls = self.0.iter().filter(|(needs, _)| needs >> scope & 1 == 1);
-        u32::try_from(calls.map(|(_, calls)| calls).sum::<usize>()).unwrap_or(u32::MAX)
+        calls.map(|(_, demand)| *demand).sum()
     }
 }
 
@@ -78,7 +79,7 @@ impl Queue {
     }
 
     /// How many calls of this client wait.
-    pub(super) fn len_of(&self, client: u32) -> usize {
+    pub(super) fn len_of(&self, client: u64) -> usize {
         self.by_client.get(&client).copied().unwrap_or(0)
     }
 
@@ -122,8 +123,8 @@ impl Queue {
     pub(super) fn ahead(&self, request: &SlotRequest, class: Priority) -> Ahead {
         let of = request.of;
         let lanes = || self.lanes.iter().filter(|lane| lane.needs & request.scopes != 0);
-        let own = lanes().map(|lane| lane.calls_of(of.client)).sum::<usize>();
-        let turn = self.shares.next(of.client) + of.step(request.costs.largest()) * own as u128;
+        let own = lanes().map(|lane| lane.steps_of(of.client)).sum::<u128>();
+        let turn = self.shares.next(of.client) + own;
         let ahead = |lane: &Lane| (lane.needs, lane.ahead(request, class, turn));
         Ahead(lanes().map(ahead).collect())
     }
@@ -131,7 +132,37 @@ impl Queue {
     pub(super) fn join(&mut self, request: SlotRequest, now: Moment) -> Ticket {
         self.tickets += 1;
         let ticket = Ticket(self.tickets);
-        let class = request.class(now);
+        *self.by_client.entry(request.of.client).or_default() += 1;
+        let turn = self.shares.next(request.of.client);
+        self.insert(ticket, (request, now), request.class(now), turn);
+        ticket
+    }
+
+    pub(super) fn requests(&self) -> impl Iterator<Item = &SlotRequest> {
+        self.waiters.values().map(|waiter| &waiter.request)
+    }
+
+    /// Changes the requests of all waiting calls; they keep their places.
+    pub(super) fn change_requests(&mut self, change: impl Fn(&SlotRequest) -> SlotRequest) {
+        let tickets: Vec<Ticket> = self.waiters.keys().copied().collect();
+        let turns: Vec<u128> =
+            tickets.iter().map(|ticket| self.exit(*ticket).unwrap_or(0)).collect();
+        self.lanes.clear();
+        for (ticket, turn) in tickets.into_iter().zip(turns) {
+            let Some(Waiter { request, since, class, .. }) = self.waiters.remove(&ticket) else {
+                continue;
+            };
+            self.insert(ticket, (change(&request), since), class, turn);
+        }
+    }
+
+    fn insert(
+        &mut self,
+        ticket: Ticket,
+        (request, since): (SlotRequest, Moment),
+        class: Priority,
+        turn: u128,
+    ) {
         let known = self.lanes.iter().position(|lane| lane.scopes == request.scopes);
         let lane = known.unwrap_or_else(|| {
             if self.lanes.len() < LANES_MAX {
@@ -142,12 +173,9 @@ impl Queue {
         let lane = &mut self.lanes[lane];
         lane.needs |= request.scopes;
         let joined = Joined { class, waiting: lane.len() as u64, granted: lane.granted };
-        let waiter = Waiter { request, since: now, class, lane: lane.scopes, joined };
-        *self.by_client.entry(request.of.client).or_default() += 1;
+        let waiter = Waiter { request, since, class, lane: lane.scopes, joined };
         self.waiters.insert(ticket, waiter);
-        let turn = self.shares.next(request.of.client);
         self.enter(ticket, class, turn);
-        ticket
     }
 
     /// Moves the calls that have waited long enough into the next class.
@@ -253,6 +281,6 @@ impl Queue {
         }
         let place = Place { arrival: waiter.request.arrival, ticket };
         let lane = self.lanes.iter_mut().find(|lane| lane.scopes == waiter.lane)?;
-        lane.remove(waiter.class, FlowKey::of(&waiter.request), place)
+        lane.remove(waiter.class, &waiter.request, place)
     }
 }

@@ -1,18 +1,289 @@
-//! The scopes that an account has, and which of them a call of one upstream needs.
+//! The scopes of an account by number, and which of them a call of one upstream needs.
+//!
+//! A configuration that is reloaded keeps the numbers of scopes, because calls under way refer to
+//! them: new scopes get new numbers, and a number is used again only when no call of an older
+//! configuration is left.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::calendar::WallClock;
+use super::charge::CostClass;
 use super::scope::{CoveredCalls, Scope};
-use super::settings::{AccountRule, Allowance, Grant, Settles, UpstreamAllowances};
+use super::settings::{Allowance, Grant, SCOPES_MAX, Settles, UpstreamAllowances};
 use super::slot_request::{PathId, Scheduling, ScopeNeeds, SlotRequest, UpstreamScopes};
 use crate::routing::method::CallMethod;
 use crate::routing::route::CallPath;
+use crate::time::Moment;
 
-/// The scopes of one upstream's accounts.
-#[derive(Debug)]
+/// The scopes of an account.
+#[derive(Clone, Debug, Default)]
 pub(super) struct ScopeLayout {
-    templates: Vec<ScopeTemplate>,
+    pub(super) places: Vec<ScopePlace>,
+    /// The number of the configuration.
+    pub(super) version: u32,
+    /// Which upstreams need which allowances: the numbers of an upstream's scope of all its calls,
+    /// and of the allowance.
+    needs: Vec<(u8, u8)>,
+    additions: Vec<Addition>,
+}
+
+/// The scope of one number.
+#[derive(Clone, Debug)]
+pub(super) struct ScopePlace {
+    pub(super) template: ScopeTemplate,
+    /// The configuration in which this scope got the number.
+    pub(super) since: u32,
+    /// The first configuration without it.
+    pub(super) retired: Option<u32>,
+    /// The scope that it takes the place of, because its window or its calls have changed.
+    pub(super) replaces: Option<u8>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum ScopeTemplate {
+    Upstream(Arc<str>, CoveredCalls),
+    SlowStart(Arc<str>),
+    Allowance(Allowance),
+}
+
+/// A scope that calls of an upstream need from some configuration on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Addition {
+    pub(super) version: u32,
+    /// The number of the upstream's scope of all its calls.
+    pub(super) upstream: u8,
+    pub(super) scope: u8,
+    pub(super) concurrent: bool,
+    /// It counts the calls under way, each as one. What they cost otherwise is not known.
+    pub(super) counts_under_way: bool,
+}
+
+/// Which configurations there are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Versions {
+    /// The one that is being put into force.
+    pub(super) new: u32,
+    /// The oldest that calls under way still use.
+    pub(super) oldest: u32,
+}
+
+/// One upstream whose calls use an account, and its name until now.
+#[derive(Clone, Debug)]
+pub(super) struct Member<'a> {
+    pub(super) upstream: &'a UpstreamAllowances,
+    pub(super) before: Option<Arc<str>>,
+}
+
+/// An account has no numbers left for further scopes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScopesExhausted {
+    pub upstream: Arc<str>,
+}
+
+impl fmt::Display for ScopesExhausted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the allowances of `{}` have changed too often while calls of older configurations \
+             are under way: reload again when these are over, or restart",
+            self.upstream
+        )
+    }
+}
+
+impl ScopeTemplate {
+    pub(super) fn scope(&self, wall: WallClock) -> Scope {
+        match self {
+            Self::Upstream(name, calls) => Scope::upstream(name, *calls),
+            Self::SlowStart(name) => Scope::slow_start(name),
+            Self::Allowance(allowance) => Scope::allowance(allowance, wall),
+        }
+    }
+
+    /// Applies what has changed in the settings of a scope.
+    pub(super) fn apply_to(&self, scope: &mut Scope, now: Moment) {
+        match self {
+            Self::Upstream(name, _) | Self::SlowStart(name) => scope.name.clone_from(name),
+            Self::Allowance(allowance) => scope.reconfigure(allowance, now),
+        }
+    }
+
+    const fn allowance(&self) -> Option<&Allowance> {
+        match self {
+            Self::Allowance(allowance) => Some(allowance),
+            Self::Upstream(..) | Self::SlowStart(_) => None,
+        }
+    }
+
+    /// Whether both are for the same thing, by its name.
+    fn is_for(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Upstream(one, calls), Self::Upstream(other, others)) => {
+                one == other && calls == others
+            }
+            (Self::SlowStart(one), Self::SlowStart(other)) => one == other,
+            (Self::Allowance(one), Self::Allowance(other)) => one.name == other.name,
+            (Self::Upstream(..) | Self::SlowStart(_) | Self::Allowance(_), _) => false,
+        }
+    }
+
+    /// Whether only settings differ that can change while the scope stays what it is.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self.allowance(), other.allowance()) {
+            (Some(one), Some(other)) => one.counts_the_same_as(other),
+            (None, _) | (_, None) => self.is_for(other),
+        }
+    }
+
+    fn rename_upstream(&mut self, before: &str, now: &Arc<str>) {
+        match self {
+            Self::Upstream(name, _) | Self::SlowStart(name) if **name == *before => {
+                *name = Arc::clone(now);
+            }
+            Self::Upstream(..) | Self::SlowStart(_) | Self::Allowance(_) => {}
+        }
+    }
+}
+
+impl ScopeLayout {
+    /// The layout for these upstreams, which share an account.
+    ///
+    /// # Errors
+    /// There are not enough numbers.
+    pub(super) fn renewed(
+        &self,
+        members: &[Member<'_>],
+        versions: Versions,
+    ) -> Result<Self, ScopesExhausted> {
+        let mut next = Self { version: versions.new, ..self.clone() };
+        next.additions.retain(|addition| versions.oldest < addition.version);
+        for Member { upstream, before } in members {
+            for place in &mut next.places {
+                let before = before.as_ref().filter(|_| place.retired.is_none());
+                if let Some(before) = before {
+                    place.template.rename_upstream(before, &upstream.name);
+                }
+            }
+        }
+        let mut used = 0_u64;
+        for Member { upstream, .. } in members {
+            let mut all = 0;
+            for (order, template) in templates_of(upstream).enumerate() {
+                let number = next
+                    .place(&template, used, versions)
+                    .ok_or_else(|| ScopesExhausted { upstream: Arc::clone(&upstream.name) })?;
+                if order == 0 {
+                    all = number;
+                }
+                used |= 1 << number;
+                if let Some(allowance) = template.allowance() {
+                    next.add_need(self, all, number, allowance);
+                }
+            }
+        }
+        for (number, place) in next.places.iter_mut().enumerate() {
+            if used >> number & 1 == 0 && place.retired.is_none() {
+                place.retired = Some(versions.new);
+            }
+        }
+        Ok(next)
+    }
+
+    /// The layout of one upstream's own account.
+    #[cfg(test)]
+    pub(super) fn of(upstream: &UpstreamAllowances) -> Self {
+        let versions = Versions { new: 1, oldest: 1 };
+        Self::default().renewed(&[Member { upstream, before: None }], versions).unwrap()
+    }
+
+    /// The number of this scope: the one it has, or a new one. Upstreams that share an account
+    /// share the allowances of one name, so those `used` already are not changed again.
+    fn place(&mut self, template: &ScopeTemplate, used: u64, versions: Versions) -> Option<u8> {
+        let before = self.number_of(template);
+        if let Some(number) = before {
+            let place = &mut self.places[usize::from(number)];
+            if used >> number & 1 == 1 {
+                return before;
+            }
+            if place.template.is_same(template) {
+                place.template = template.clone();
+                return before;
+            }
+            place.retired = Some(versions.new);
+        }
+        let place = ScopePlace {
+            template: template.clone(),
+            since: versions.new,
+            retired: None,
+            replaces: before,
+        };
+        if self.places.len() < SCOPES_MAX {
+            self.places.push(place);
+            return Some(number(self.places.len() - 1));
+        }
+        let free = self.places.iter().position(|place| place.is_free(versions.oldest))?;
+        self.additions.retain(|addition| usize::from(addition.scope) != free);
+        self.places[free] = place;
+        Some(number(free))
+    }
+
+    /// The number of the scope of this kind and name.
+    fn number_of(&self, template: &ScopeTemplate) -> Option<u8> {
+        let serves =
+            |place: &ScopePlace| place.retired.is_none() && place.template.is_for(template);
+        self.places.iter().position(serves).map(number)
+    }
+
+    /// Notes that calls of an upstream need an allowance, if they did not until now.
+    fn add_need(&mut self, before: &Self, upstream: u8, scope: u8, allowance: &Allowance) {
+        let known = |(one, other): (u8, u8)| one == upstream && other == scope;
+        let needed = before.places.get(usize::from(scope)).is_some_and(|place| {
+            let unchanged = place.since == self.places[usize::from(scope)].since;
+            unchanged && before.needs.iter().copied().any(known)
+        });
+        let version = self.version;
+        self.needs.retain(|need| !known(*need));
+        self.needs.push((upstream, scope));
+        if !needed {
+            let concurrent = matches!(allowance.grant, Grant::Concurrency { .. });
+            let counts_under_way = !concurrent && allowance.cost_class == CostClass::CALLS;
+            self.additions.push(Addition {
+                version,
+                upstream,
+                scope,
+                concurrent,
+                counts_under_way,
+            });
+        }
+    }
+
+    /// The scopes that calls of configurations before `version` do not know that they need.
+    pub(super) fn added_since(&self, version: u32) -> impl Iterator<Item = &Addition> {
+        self.additions.iter().filter(move |addition| version < addition.version)
+    }
+
+    pub(super) fn scopes(&self, wall: WallClock) -> Vec<Scope> {
+        self.places.iter().map(|place| place.template.scope(wall)).collect()
+    }
+}
+
+impl ScopePlace {
+    /// Whether its number can be given to another scope. What ends with a body may outlive its
+    /// configuration.
+    fn is_free(&self, oldest: u32) -> bool {
+        let lasts = self.template.allowance().is_some_and(|allowance| {
+            let concurrent = matches!(allowance.grant, Grant::Concurrency { .. });
+            concurrent || allowance.settles == Settles::AtBodyEnd
+        });
+        !lasts && self.retired.is_some_and(|retired| retired <= oldest)
+    }
+}
+
+/// What the calls of one upstream need of its account.
+#[derive(Debug)]
+pub(super) struct UpstreamNeeds {
+    version: u32,
     upstream: UpstreamScopes,
     /// What every call needs: the upstream, and the allowances that count all calls.
     always: ScopeNeeds,
@@ -20,59 +291,18 @@ pub(super) struct ScopeLayout {
     selective: Vec<(u8, Allowance)>,
 }
 
-#[derive(Clone, Debug)]
-enum ScopeTemplate {
-    Upstream(Arc<str>, CoveredCalls),
-    SlowStart(Arc<str>),
-    Allowance(Allowance),
-}
-
-impl ScopeLayout {
-    /// The layout of one upstream's accounts. Upstreams that share an account get the same scopes
-    /// in the same order.
-    pub(super) fn new(own: &UpstreamAllowances, all: &[UpstreamAllowances]) -> Self {
-        let mut templates: Vec<ScopeTemplate> = Vec::new();
-        let mut upstream = UpstreamScopes { all: 0, counted: 1, slow_start: 2 };
-        let mut allowances: Vec<(u8, Allowance)> = Vec::new();
-        for other in all.iter().filter(|other| share_account(own, other)) {
-            let is_own = Arc::ptr_eq(&other.name, &own.name);
-            if is_own {
-                let all = number(templates.len());
-                upstream = UpstreamScopes { all, counted: all + 1, slow_start: all + 2 };
-            }
-            for calls in [CoveredCalls::All, CoveredCalls::Counted] {
-                templates.push(ScopeTemplate::Upstream(Arc::clone(&other.name), calls));
-            }
-            templates.push(ScopeTemplate::SlowStart(Arc::clone(&other.name)));
-            for allowance in &other.allowances {
-                let place = add_allowance(&mut templates, allowance);
-                if is_own {
-                    allowances.push((place, allowance.clone()));
-                }
-            }
-        }
-        let (selective, plain): (Vec<_>, Vec<_>) = allowances
-            .into_iter()
-            .partition(|(_, it)| it.counts.is_some() || !it.exempt.is_empty());
+impl UpstreamNeeds {
+    pub(super) fn new(layout: &ScopeLayout, own: &UpstreamAllowances) -> Self {
+        let numbers: Vec<u8> =
+            templates_of(own).filter_map(|template| layout.number_of(&template)).collect();
+        let (scopes, numbers) = numbers.split_at(3);
+        let upstream = UpstreamScopes { all: scopes[0], counted: scopes[1], slow_start: scopes[2] };
+        let allowances = numbers.iter().copied().zip(own.allowances.iter().cloned());
+        let (selective, plain): (Vec<_>, Vec<_>) =
+            allowances.partition(|(_, it)| it.counts.is_some() || !it.exempt.is_empty());
         let mut always = ScopeNeeds { scopes: 1 << upstream.all, ..ScopeNeeds::default() };
         plain.iter().for_each(|(number, allowance)| always.add(*number, allowance));
-        Self { templates, upstream, always, selective }
-    }
-
-    pub(super) fn scopes(&self, wall: WallClock) -> Vec<Scope> {
-        let scope = |template: &ScopeTemplate| match template {
-            ScopeTemplate::Upstream(name, calls) => Scope::upstream(name, *calls),
-            ScopeTemplate::SlowStart(name) => Scope::slow_start(name),
-            ScopeTemplate::Allowance(allowance) => Scope::allowance(allowance, wall),
-        };
-        self.templates.iter().map(scope).collect()
-    }
-
-    pub(super) fn counts_by_calendar(&self) -> bool {
-        self.templates.iter().any(|template| match template {
-            ScopeTemplate::Allowance(it) => matches!(it.grant, Grant::Calendar { .. }),
-            ScopeTemplate::Upstream(..) | ScopeTemplate::SlowStart(_) => false,
-        })
+        Self { version: layout.version, upstream, always, selective }
     }
 
     /// What a call needs. In doubt an allowance counts it.
@@ -97,24 +327,27 @@ impl ScopeLayout {
         if !exempt {
             needs.scopes |= 1 << self.upstream.counted;
         }
-        SlotRequest::new(needs, self.upstream, PathId::of(path.as_str()), scheduling)
+        let path = PathId::of(path.as_str());
+        SlotRequest::new(needs, self.upstream, path, scheduling).of_configuration(self.version)
+    }
+
+    /// What a call needs of its client's own limit.
+    pub(super) fn client_request(&self, scheduling: Scheduling) -> SlotRequest {
+        let request = SlotRequest::new(self.always, self.upstream, PathId::default(), scheduling);
+        request.of_configuration(self.version)
     }
 }
 
-/// The scopes of a client's own limit.
-pub(super) fn client_scopes(limit: &Allowance, wall: WallClock) -> Vec<Scope> {
-    vec![
-        Scope::upstream(&limit.name, CoveredCalls::All),
-        Scope::slow_start(&limit.name),
-        Scope::allowance(limit, wall),
-    ]
-}
-
-/// What a call needs of its client's own limit.
-pub(super) fn client_slot_request(scheduling: Scheduling) -> SlotRequest {
-    let upstream = UpstreamScopes { all: 0, counted: 0, slow_start: 1 };
-    let needs = ScopeNeeds { scopes: 0b101, ..ScopeNeeds::default() };
-    SlotRequest::new(needs, upstream, PathId::default(), scheduling)
+/// The scopes of an upstream: all its calls, the counted ones, the slow start, its allowances.
+fn templates_of(upstream: &UpstreamAllowances) -> impl Iterator<Item = ScopeTemplate> {
+    let name = || Arc::clone(&upstream.name);
+    let own = [
+        ScopeTemplate::Upstream(name(), CoveredCalls::All),
+        ScopeTemplate::Upstream(name(), CoveredCalls::Counted),
+        ScopeTemplate::SlowStart(name()),
+    ];
+    let allowances = upstream.allowances.iter().cloned().map(ScopeTemplate::Allowance);
+    own.into_iter().chain(allowances)
 }
 
 impl ScopeNeeds {
@@ -137,26 +370,6 @@ impl ScopeNeeds {
             | Grant::Bucket { .. } => {}
         }
     }
-}
-
-fn share_account(one: &UpstreamAllowances, other: &UpstreamAllowances) -> bool {
-    match (&one.account, &other.account) {
-        (AccountRule::Named(one), AccountRule::Named(other)) => one == other,
-        _ => Arc::ptr_eq(&one.name, &other.name),
-    }
-}
-
-/// Adds an allowance unless the account has one of the same name; returns its number.
-fn add_allowance(templates: &mut Vec<ScopeTemplate>, allowance: &Allowance) -> u8 {
-    let same = |template: &ScopeTemplate| match template {
-        ScopeTemplate::Allowance(known) => known.name == allowance.name,
-        ScopeTemplate::Upstream(..) | ScopeTemplate::SlowStart(_) => false,
-    };
-    let place = templates.iter().position(same).unwrap_or_else(|| {
-        templates.push(ScopeTemplate::Allowance(allowance.clone()));
-        templates.len() - 1
-    });
-    number(place)
 }
 
 fn number(place: usize) -> u8 {

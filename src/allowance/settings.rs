@@ -33,6 +33,8 @@ pub fn scopes_of<'a>(upstreams: impl IntoIterator<Item = &'a [Allowance]>) -> us
 #[derive(Clone, Debug)]
 pub struct UpstreamAllowances {
     pub name: Arc<str>,
+    /// The origin and path of its URL: by these it is recognised under another name.
+    pub url: Arc<str>,
     pub account: AccountRule,
     pub allowances: Vec<Allowance>,
     pub queue: QueueBounds,
@@ -59,6 +61,13 @@ impl QueueBounds {
         let left = self.all.saturating_sub(others);
         left.saturating_mul(self.client_percent as usize).div_ceil(100).max(1)
     }
+}
+
+/// The limit of one client, if it has one of its own.
+#[derive(Clone, Debug)]
+pub struct ClientAllowance {
+    pub name: Arc<str>,
+    pub limit: Option<Allowance>,
 }
 
 /// Which party the vendor counts.
@@ -107,6 +116,49 @@ impl Allowance {
             headroom: 0,
             settles: Settles::AtHead,
             linger,
+        }
+    }
+
+    /// Whether it counts the same calls in the same way as an earlier one of its name, so that what
+    /// was counted stays true.
+    pub(super) fn counts_the_same_as(&self, other: &Self) -> bool {
+        let same_grant = match (&self.grant, &other.grant) {
+            (Grant::Window { window, .. }, Grant::Window { window: other, .. }) => window == other,
+            (Grant::Calendar { calendar, .. }, Grant::Calendar { calendar: other, .. }) => {
+                calendar == other
+            }
+            (Grant::Bucket { refill, .. }, Grant::Bucket { refill: other, .. }) => refill == other,
+            (Grant::Concurrency { .. }, Grant::Concurrency { .. }) => true,
+            (
+                Grant::Window { .. }
+                | Grant::Calendar { .. }
+                | Grant::Bucket { .. }
+                | Grant::Concurrency { .. },
+                _,
+            ) => false,
+        };
+        let same_calls = self.counts == other.counts && self.exempt == other.exempt;
+        self.name == other.name && same_grant && same_calls && self.cost_class == other.cost_class
+    }
+
+    /// The units that we use, and those that the vendor grants and we leave: headroom, and one step
+    /// of a stepwise refill.
+    pub(super) fn units(&self) -> (u32, u32) {
+        let (granted, step) = match &self.grant {
+            Grant::Bucket { size, refill } => (*size, refill.step_units()),
+            Grant::Window { limit, .. }
+            | Grant::Calendar { limit, .. }
+            | Grant::Concurrency { limit } => (*limit, 0),
+        };
+        let withheld = self.headroom.saturating_add(step);
+        (granted.saturating_sub(withheld).max(1), withheld)
+    }
+
+    /// A bucket refills all the time, so there is nothing to spread.
+    pub(super) const fn spread(&self) -> Spread {
+        match &self.grant {
+            Grant::Window { spread, .. } | Grant::Calendar { spread, .. } => *spread,
+            Grant::Bucket { .. } | Grant::Concurrency { .. } => Spread::None,
         }
     }
 }

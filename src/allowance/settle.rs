@@ -30,6 +30,8 @@ impl AccountState {
         slot: &GrantedSlot,
         settlement: &Settlement<'_>,
     ) -> SettleOutcome {
+        let since = self.is_older(slot).then(|| self.counted_since(slot));
+        let slot = since.as_ref().unwrap_or(slot);
         let request = &slot.request;
         let unexpected = slot.unexpected_throttle || self.is_unexpected_throttle(slot, settlement);
         self.settle_windows(slot, settlement);
@@ -62,6 +64,8 @@ impl AccountState {
 
     /// Gives back a slot that will not be used: no byte was written.
     pub(super) fn cancel(&mut self, slot: &GrantedSlot, now: Moment) {
+        let since = self.is_older(slot).then(|| self.counted_since(slot));
+        let slot = since.as_ref().unwrap_or(slot);
         for number in members(slot.request.scopes) {
             self.scopes[number].cancel(slot.number, slot.request.costs);
             self.scopes[number].release_permit(PermitEnd::Done, now);
@@ -93,6 +97,8 @@ impl AccountState {
     /// An attempt was given up after bytes of it were written. It counts, and as a probe it has
     /// failed: otherwise every client that leaves would make room for another probe.
     pub(super) fn abandon(&mut self, slot: &GrantedSlot, now: Moment) -> SettleOutcome {
+        let since = self.is_older(slot).then(|| self.counted_since(slot));
+        let slot = since.as_ref().unwrap_or(slot);
         let before = self.holds_on(slot.probes);
         for number in members(slot.request.scopes & !slot.settled) {
             self.scopes[number].settle_given_up(now, slot.request.costs, UsedCosts::UNKNOWN);
@@ -148,6 +154,10 @@ impl AccountState {
 
     pub(super) fn release_permits(&mut self, scopes: u64, end: PermitEnd, now: Moment) {
         members(scopes).for_each(|number| self.scopes[number].release_permit(end, now));
+    }
+
+    const fn is_older(&self, slot: &GrantedSlot) -> bool {
+        slot.request.configuration < self.configuration
     }
 
     fn outage_outcome(&mut self, before: &[(usize, Option<Hold>)]) -> SettleOutcome {

@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 /// The client of a call and its weight among the clients whose calls wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClientShare {
-    /// An index into the clients of the settings.
-    pub client: u32,
+    /// The client's identity, which a reload does not change.
+    pub client: u64,
     pub share: u32,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Shares {
     /// The turn that was taken last.
     now: u128,
     /// The next turns of the clients that took one since a call began to wait.
-    next: BTreeMap<u32, u128>,
+    next: BTreeMap<u64, u128>,
 }
 
 impl ClientShare {
@@ -43,7 +43,7 @@ impl ClientShare {
 
 impl Shares {
     /// The client's next turn.
-    pub(super) fn next(&self, client: u32) -> u128 {
+    pub(super) fn next(&self, client: u64) -> u128 {
         self.next.get(&client).copied().unwrap_or(0).max(self.now)
     }
 

@@ -23,6 +23,8 @@ pub struct SlotRequest {
     /// What it costs, reserved as a whole.
     pub costs: Costs,
     pub(super) upstream: UpstreamScopes,
+    /// The number of the configuration by which these scopes were chosen.
+    pub(super) configuration: u32,
     pub(super) path: PathId,
     /// The client that makes it.
     pub of: ClientShare,
@@ -90,6 +92,7 @@ impl SlotRequest {
             settled_at_body_end: needs.settled_at_body_end,
             costs: Costs::ONE_EACH,
             upstream,
+            configuration: 0,
             path,
             of: scheduling.of,
             priority: scheduling.priority,
@@ -98,6 +101,10 @@ impl SlotRequest {
             probe_fitness: scheduling.probe_fitness,
             is_retry: false,
         }
+    }
+
+    pub(super) const fn of_configuration(self, configuration: u32) -> Self {
+        Self { configuration, ..self }
     }
 
     /// An attempt got a slot. A further one of the call keeps its place.
@@ -179,7 +186,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A call of a client that needs one allowance, the fourth scope, for up to a minute.
-    pub(in crate::allowance) fn request(client: u32, share: u32) -> SlotRequest {
+    pub(in crate::allowance) fn request(client: u64, share: u32) -> SlotRequest {
         let needs = ScopeNeeds { scopes: 0b1001, ..ScopeNeeds::default() };
         let upstream = UpstreamScopes { all: 0, counted: 1, slow_start: 2 };
         let scheduling = Scheduling {

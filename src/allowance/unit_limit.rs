@@ -183,7 +183,13 @@ impl UnitLimit {
                 before_reset.min(self.ledger.estimate(limit, elsewhere.until, last))
             }
         };
-        slot.max(paced)
+        let unit = self.ledger.unit_of_later_period(start, first);
+        match unit.filter(|_| self.spread == Spread::Auto) {
+            Some(unit) => {
+                slot.plus(AutoPace::wait_in_period(unit, limit, self.length())).max(paced)
+            }
+            None => slot.max(paced),
+        }
     }
 
     pub(super) fn occupy(&mut self, units: u32) {
@@ -236,6 +242,40 @@ impl UnitLimit {
     /// Whether nothing would be lost if it were forgotten.
     pub(super) fn is_idle(&mut self, now: Moment) -> bool {
         self.occupied(now) == 0 && self.sixteenths == FULL_PACE
+    }
+
+    /// Applies a changed limit and spread from the next grant on. A limit that was learned stays in
+    /// force below the new one. Returns whether there is another pace.
+    pub(super) fn reconfigure(
+        &mut self,
+        (limit, withheld): (u32, u32),
+        spread: Spread,
+        now: Moment,
+    ) -> bool {
+        let learned = self.learned_until.is_some().then(|| self.limit());
+        let changed = (self.configured, self.spread) != (limit, spread);
+        (self.configured, self.withheld, self.spread) = (limit, withheld, spread);
+        if learned.is_none_or(|learned| limit <= learned) {
+            self.learned_until = None;
+        }
+        self.ledger.set_limit(learned.unwrap_or(limit).min(limit));
+        if changed {
+            let even = matches!(spread, Spread::Even { .. });
+            let paced = even || self.sixteenths < FULL_PACE;
+            let pace = paced.then(|| Pace::new(self.full_rate(), self.sixteenths));
+            if let Some(pace) = &pace {
+                // The burst may have been spent just now.
+                pace.spend_burst(now);
+            }
+            self.pace = pace;
+        }
+        changed
+    }
+
+    /// Counts units that were used until `at` and had no place here.
+    pub(super) fn count_earlier(&mut self, at: Moment, units: u32) {
+        self.ledger.occupy(units);
+        self.ledger.settle(at, Charge { reserved: units, used: units });
     }
 
     /// Takes over what was spent and slowed in another one of the same allowance, but not what the

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use super::reload::Source;
 use super::run::{RunningGateway, control_runtime, report_error};
 use crate::clock::Clock;
 use crate::config::{Diagnostics, Environment, LoadRequest, load};
@@ -83,8 +84,10 @@ impl Demo {
         ];
         let request = LoadRequest { text: Some(text), sets: sets.into(), ..LoadRequest::default() };
         // Environment variables are ignored, so that the demo is the same everywhere.
-        let loaded = load(&request, &Environment::of([])).map_err(DemoError::Config)?;
-        let gateway = RunningGateway::start(loaded, Clock::start()).await?;
+        let environment = Environment::of([]);
+        let loaded = load(&request, &environment).map_err(DemoError::Config)?;
+        let source = Source { request, environment, level: None };
+        let gateway = RunningGateway::start(loaded, source, Clock::start()).await?;
         (settings.gateway, settings.admin) = (gateway.address(), gateway.admin_address());
         Ok(Self { settings, droplink, wordbee, gateway })
     }

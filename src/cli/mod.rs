@@ -10,13 +10,16 @@ pub mod demo;
 pub mod dialect;
 pub mod explain;
 mod files;
+mod generation;
 pub mod healthcheck;
 pub mod learn;
 pub mod normalise;
 pub mod problem;
 pub mod profile;
+mod reload;
 pub mod run;
 pub mod source;
+mod watch;
 
 use std::io::{Read, Write};
 use std::process::ExitCode;

@@ -1,31 +1,33 @@
 //! `evenkeel run`: serves in the foreground until a stop signal.
 //!
 //! The main thread is the control thread, with signals, drain and the admin listener. Calls are
-//! served by worker threads, each with a [`Gateway`] of its own. Daemonising, pid files and working
-//! directories are left to the service manager.
+//! served by worker threads, each with a [`CurrentGateway`] of its own. Daemonising, pid files and
+//! working directories are left to the service manager.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use clap::Args;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::files;
+use super::generation::{Generation, WorkerGateway};
+use super::reload::{Fixed, Reloader, Running, Source};
 use super::source::{ConfigSource, EXIT_CONFIG, report};
-use crate::admin::{AdminListener, AdminState, ReleaseResult};
-use crate::allowance::Accounts;
+use super::watch::Watch;
+use crate::admin::{AdminListener, AdminState};
 use crate::clock::Clock;
-use crate::config::{Environment, Flags, LoadRequest, Loaded, Settings, load};
-use crate::gateway::{Drain, Gateway, RequestBody, Shared};
-use crate::random::Random;
+use crate::config::{Environment, Flags, LoadRequest, Loaded, load};
+use crate::gateway::{CurrentGateway, Drain};
 use crate::server::{
     self, Listeners, ShutdownOutcome, StopRequests, StopSignals, WorkerConfig, Workers,
 };
-use crate::telemetry::{Log, Metrics, UpstreamLabels};
-use crate::upstream::{self, Upstreams};
+use crate::telemetry::Log;
 
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
@@ -64,15 +66,18 @@ impl RunArgs {
 /// Runs until stopped. An error at the start is printed to `err`.
 pub fn run(args: &RunArgs, err: &mut dyn Write) -> ExitCode {
     let clock = Clock::start();
-    let loaded = match load(&args.request(), &Environment::of_process()) {
+    let (request, environment) = (args.request(), Environment::of_process());
+    let loaded = match load(&request, &environment) {
         Ok(loaded) => loaded,
         Err(diagnostics) => return report(&diagnostics, err),
     };
-    let _log = match Log::start(&loaded.settings.telemetry, clock) {
+    let log = match Log::start(&loaded.settings.telemetry, clock) {
         Ok(log) => log,
         Err(error) => return report_error(err, &error, ExitCode::from(EXIT_CONFIG)),
     };
-    let ended = control_runtime().and_then(|runtime| runtime.block_on(serve(loaded, clock)));
+    let source = Source { request, environment, level: Some(log.level()) };
+    let serve = |runtime: tokio::runtime::Runtime| runtime.block_on(serve(loaded, source, clock));
+    let ended = control_runtime().and_then(serve);
     match ended {
         Ok(ShutdownOutcome::Drained) => ExitCode::SUCCESS,
         Ok(
@@ -94,7 +99,7 @@ pub(super) fn control_runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-async fn serve(loaded: Loaded, clock: Clock) -> io::Result<ShutdownOutcome> {
+async fn serve(loaded: Loaded, source: Source, clock: Clock) -> io::Result<ShutdownOutcome> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "evenkeel starts");
     for line in loaded.settings.summary() {
         tracing::info!("upstream {line}");
@@ -106,13 +111,34 @@ async fn serve(loaded: Loaded, clock: Clock) -> io::Result<ShutdownOutcome> {
         tracing::warn!("{shortage}");
     }
     let mut signals = StopSignals::listen()?;
-    let mut running = RunningGateway::start(loaded, clock).await?;
+    let hangup = signal(SignalKind::hangup())?;
+    let mut running = RunningGateway::start(loaded, source, clock).await?;
     running.ready().await;
+    tokio::spawn(reload_when_due(Arc::clone(&running.reloader), hangup, clock));
     let (address, admin) = (running.address(), running.admin_address());
     tracing::info!(%address, %admin, workers = running.config.settings.workers, "ready");
     let outcome = running.serve_until(&mut signals).await;
     tracing::info!(how = outcome.as_str(), "stopped");
     Ok(outcome)
+}
+
+/// How often files are looked at.
+const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Reloads at each SIGHUP, and when a file has changed.
+async fn reload_when_due(reloader: Arc<Reloader>, mut hangup: Signal, clock: Clock) {
+    loop {
+        let cause = tokio::select! {
+            _ = hangup.recv() => Some("signal"),
+            () = clock.sleep_until(clock.now().plus(WATCH_INTERVAL)) => {
+                reloader.has_changed().then_some("changed file")
+            }
+        };
+        if let Some(cause) = cause {
+            // The outcome has been logged.
+            let _ = reloader.reload(cause);
+        }
+    }
 }
 
 pub(super) struct RunningGateway {
@@ -122,7 +148,7 @@ pub(super) struct RunningGateway {
     address: SocketAddr,
     admin_address: SocketAddr,
     config: WorkerConfig,
-    accounts: Arc<Accounts>,
+    reloader: Arc<Reloader>,
 }
 
 /// How often the wall clock is looked at where calendar periods are counted. Between two looks it
@@ -131,31 +157,45 @@ const WALL_CLOCK_INTERVAL: Duration = Duration::from_secs(1);
 
 impl RunningGateway {
     /// Binds all listeners and starts the workers; to be called on the control thread's runtime.
-    pub(super) async fn start(loaded: Loaded, clock: Clock) -> io::Result<Self> {
-        let settings = loaded.settings;
+    pub(super) async fn start(loaded: Loaded, source: Source, clock: Clock) -> io::Result<Self> {
+        let Loaded { settings, files, .. } = loaded;
         let drain = Drain::new(clock);
         let listeners = Listeners::bind(settings.server.address, settings.server.workers);
         let listeners = listeners.map_err(|error| io::Error::other(error.to_string()))?;
-        let (server_settings, admin_settings) = (settings.server.clone(), settings.admin.clone());
-        let factory = GatewayFactory::new(settings, clock, &drain);
-        let accounts = Arc::clone(&factory.shared.accounts);
-        let (viewed, holds) = (Arc::clone(&accounts), Arc::clone(&accounts));
-        let state = AdminState {
-            clock,
-            drain: drain.clone(),
-            upstreams: factory.upstreams.iter().map(|it| Arc::clone(&it.name)).collect(),
-            accounts: Arc::new(move || viewed.view()),
-            release: Arc::new(move |id| match holds.release_hold(id) {
-                true => ReleaseResult::Released,
-                false => ReleaseResult::UnknownHold,
-            }),
-            metrics: Arc::clone(&factory.metrics),
+        let fixed = Fixed {
+            server: settings.server.clone(),
+            admin: settings.admin.clone(),
+            format: settings.telemetry.format,
         };
-        let admin = AdminListener::bind(&admin_settings, state).await?;
+        let generation = Generation::new(settings, clock, &drain);
+        generation.metrics().reloads().loaded(clock.wall());
+        let gateways: Vec<WorkerGateway> = (0..fixed.server.workers)
+            .map(|worker| Arc::new(CurrentGateway::new(generation.gateway(worker))))
+            .collect();
+        // The listener's requests reload by way of the reloader, which needs the listener's state.
+        let reloads = Arc::new(OnceLock::<Weak<Reloader>>::new());
+        let reload = Arc::clone(&reloads);
+        let state = AdminState {
+            token: fixed.admin.token.clone(),
+            reload: Arc::new(move || match reload.get().and_then(Weak::upgrade) {
+                Some(reloader) => reloader.reload("admin API"),
+                None => Ok(Vec::new()),
+            }),
+            ..AdminState::new(clock, drain.clone(), Arc::clone(generation.metrics()))
+        };
+        let state = Arc::new(ArcSwap::from_pointee(generation.admin_state(state)));
+        let admin = AdminListener::bind(&fixed.admin, Arc::clone(&state)).await?;
         let (address, admin_address) = (listeners.address(), admin.address());
-        let config = WorkerConfig { settings: server_settings, clock, drain };
-        let workers = server::start(listeners, &config, move |worker| factory.gateway(worker))?;
-        Ok(Self { workers, admin: Some(admin), address, admin_address, config, accounts })
+        let config = WorkerConfig { settings: fixed.server.clone(), clock, drain };
+        let handlers = gateways.clone();
+        let workers =
+            server::start(listeners, &config, move |worker| Arc::clone(&handlers[worker]))?;
+        let watch = Watch::new(&files);
+        let running = Running { generation, gateways, admin: state, fixed, watch };
+        let reloader = Arc::new(Reloader::new(running, source, clock));
+        // It is set only here.
+        let _ = reloads.set(Arc::downgrade(&reloader));
+        Ok(Self { workers, admin: Some(admin), address, admin_address, config, reloader })
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -172,15 +212,13 @@ impl RunningGateway {
         if let Some(admin) = self.admin.take() {
             tokio::spawn(async move { match admin.serve().await {} });
         }
-        if self.accounts.count_by_calendar() {
-            let (accounts, clock) = (Arc::clone(&self.accounts), self.config.clock);
-            tokio::spawn(async move {
-                loop {
-                    clock.sleep_until(clock.now().plus(WALL_CLOCK_INTERVAL)).await;
-                    accounts.follow_wall_clock();
-                }
-            });
-        }
+        let (reloader, clock) = (Arc::clone(&self.reloader), self.config.clock);
+        tokio::spawn(async move {
+            loop {
+                clock.sleep_until(clock.now().plus(WALL_CLOCK_INTERVAL)).await;
+                reloader.follow_wall_clock();
+            }
+        });
     }
 
     /// Serves until `stop` requests the end, then drains.
@@ -188,49 +226,5 @@ impl RunningGateway {
         let WorkerConfig { settings, clock, drain } = &self.config;
         let shutdown = settings.shutdown;
         server::serve_until_stopped(&mut self.workers, stop, shutdown, *clock, drain).await
-    }
-}
-
-/// Builds each worker's gateway from what the workers share.
-struct GatewayFactory {
-    shared: Shared,
-    metrics: Arc<Metrics>,
-    upstreams: Vec<upstream::Settings>,
-    upstreams_shared: Arc<upstream::Shared>,
-    clock: Clock,
-}
-
-impl GatewayFactory {
-    fn new(settings: Settings, clock: Clock, drain: &Drain) -> Self {
-        let Settings { server, gateway, upstreams, telemetry, .. } = settings;
-        let entries = gateway.routes.entries();
-        let path_of = |number: usize| -> Arc<str> {
-            let entry = entries.iter().find(|entry| entry.upstream == number);
-            let prefix = entry.map(|entry| &*entry.prefix).filter(|prefix| !prefix.is_empty());
-            prefix.unwrap_or("/").into()
-        };
-        let labels = upstreams.iter().enumerate().map(|(number, upstream)| UpstreamLabels {
-            name: Arc::clone(&upstream.name),
-            address: Arc::clone(&upstream.origin.host),
-            port: upstream.origin.port,
-            route: path_of(number),
-        });
-        let labels = labels.collect();
-        let clients = gateway.clients.all().iter();
-        let clients = clients.map(|client| Arc::clone(&client.name)).collect();
-        Self {
-            shared: Shared::new(Arc::new(gateway), telemetry.access, drain.clone(), clock),
-            metrics: Arc::new(Metrics::new(labels, clients, server.workers)),
-            upstreams_shared: upstream::Shared::new(&upstreams),
-            upstreams,
-            clock,
-        }
-    }
-
-    /// The gateway of one worker; to be called on the worker's thread.
-    fn gateway(&self, worker: usize) -> Gateway<Upstreams<RequestBody>> {
-        let exchange =
-            Upstreams::new(&self.upstreams, Arc::clone(&self.upstreams_shared), self.clock);
-        Gateway::new(&self.shared, self.metrics.shard(worker), exchange, Random::from_entropy())
     }
 }

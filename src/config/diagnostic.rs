@@ -3,6 +3,8 @@
 //! They are collected, so that one run shows them all. A secret never enters a message, and the
 //! locations of texts that may be secrets are kept, so that no excerpt of a file shows them.
 
+use std::path::PathBuf;
+
 use super::tree::{Location, Position, Sources};
 
 /// Mistakes that are kept; a file with more is not a configuration.
@@ -122,6 +124,8 @@ pub struct Diagnostics {
     beyond: usize,
     /// Texts that may be secrets.
     pub(super) hidden: Vec<Location>,
+    /// The files and folders that were read.
+    pub(super) read: Vec<PathBuf>,
 }
 
 impl Diagnostics {
@@ -143,6 +147,12 @@ impl Diagnostics {
 
     pub(super) fn hide(&mut self, at: Location) {
         self.hidden.push(at);
+    }
+
+    /// The files and folders that were read, those that hold secrets and certificates included.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.read
     }
 
     #[must_use]

@@ -140,6 +140,7 @@ impl Gatherer<'_> {
         if !path.is_dir() {
             return self.layer(SourceName::File(path.into()), read_text(path));
         }
+        self.diagnostics.read.push(path.into());
         let inside = yaml_files(path);
         if inside.is_empty() {
             self.unread += 1;
@@ -161,6 +162,9 @@ impl Gatherer<'_> {
     }
 
     fn document(&mut self, name: SourceName, text: Result<String, String>) -> Option<Node> {
+        if let SourceName::File(file) = &name {
+            self.diagnostics.read.push(file.clone());
+        }
         match text {
             Ok(text) => {
                 let at = self.source(name, text.clone());
@@ -184,7 +188,10 @@ impl Gatherer<'_> {
 
     /// Dialects and profiles in files of their own are weaker than any file that names the same.
     fn entries_in_files(&mut self, home: &Path, key: &'static str) {
-        for file in yaml_files(&home.join(key)) {
+        let folder = home.join(key);
+        let files = yaml_files(&folder);
+        self.diagnostics.read.push(folder);
+        for file in files {
             let Some(node) = self.document(SourceName::File(file.clone()), read_text(&file)) else {
                 continue;
             };

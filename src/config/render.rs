@@ -43,6 +43,18 @@ impl Diagnostics {
         out.join("\n") + "\n"
     }
 
+    /// All diagnostics with their codes, one line each, without excerpts.
+    #[must_use]
+    pub fn lines(&self) -> Vec<(&'static str, String)> {
+        let line = |diagnostic: &Diagnostic| {
+            let at = self.position(diagnostic).map(|at| format!("{at}: ")).unwrap_or_default();
+            let accepted = diagnostic.accepted.as_ref();
+            let accepted = accepted.map(|it| format!("; accepted: {it}")).unwrap_or_default();
+            (diagnostic.code.name(), format!("{at}{}{accepted}", diagnostic.message))
+        };
+        self.list.iter().take(SHOWN_MAX).map(line).collect()
+    }
+
     /// All diagnostics for programs.
     #[must_use]
     pub fn json(&self) -> Value {

@@ -1,5 +1,7 @@
 //! What the program runs on: the settings of every room, which cannot be invalid.
 
+use std::path::PathBuf;
+
 use super::provenance::Provenance;
 use crate::{admin, gateway, server, telemetry, upstream};
 
@@ -11,6 +13,8 @@ pub struct Loaded {
     pub provenance: Provenance,
     /// What is valid and probably not intended.
     pub warnings: Vec<String>,
+    /// The files and folders that were read, those that hold secrets and certificates included.
+    pub files: Vec<PathBuf>,
 }
 
 #[derive(Debug)]

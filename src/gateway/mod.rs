@@ -22,6 +22,7 @@
 //! | `retry_budget` | the retry budget that all workers share |
 //! | `body` | request and response bodies on their way through |
 //! | `connection`, `drain`, `settings`, `state` | what surrounds a call |
+//! | `current` | the gateway of a worker as a reload exchanges it |
 
 mod admit;
 mod attempt;
@@ -30,6 +31,7 @@ mod buffering;
 mod call;
 mod classify;
 mod connection;
+mod current;
 mod drain;
 mod error_response;
 mod handle;
@@ -51,6 +53,7 @@ mod tests;
 
 pub use body::{ClientBodyError, IncomingBody, ReplayPool, RequestBody, ResponseBody};
 pub use connection::{ClientConnection, OriginalHeads};
+pub use current::CurrentGateway;
 pub use drain::{Drain, DrainStage};
 pub use settings::{
     AddKey, AllowedShapes, CallPolicy, ClientAddress, Credential, ErrorShape, Expose, Idempotency,

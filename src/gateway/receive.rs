@@ -109,10 +109,7 @@ impl<E> Gateway<E> {
         probe_fitness: ProbeFitness,
     ) -> Scheduling {
         let configured = &self.settings.clients.all()[client];
-        let of = ClientShare {
-            client: u32::try_from(client).unwrap_or(u32::MAX),
-            share: configured.share,
-        };
+        let of = ClientShare { client: configured.id(), share: configured.share };
         Scheduling { of, priority: configured.priority, arrival, deadline, probe_fitness }
     }
 

@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use http::HeaderValue;
 
-use crate::allowance::{Accounts, UpstreamAllowances};
+use crate::allowance::{Accounts, ClientAllowance, ScopesExhausted, UpstreamAllowances};
 use crate::clock::Clock;
 use crate::headers::{self, ProtectedHeaders, Via};
 use crate::problem::Redactor;
@@ -29,7 +29,7 @@ pub struct Shared {
     pub settings: Arc<Settings>,
     pub accounts: Arc<Accounts>,
     /// By upstream.
-    pub(super) retry_budgets: Arc<[SharedRetryBudget]>,
+    pub(super) retry_budgets: Arc<[Arc<SharedRetryBudget>]>,
     /// Removes the credentials that we inject from everything a client reads.
     pub redactor: Arc<Redactor>,
     pub pool: Arc<ReplayPool>,
@@ -44,21 +44,13 @@ pub struct Shared {
 impl Shared {
     #[must_use]
     pub fn new(settings: Arc<Settings>, access: Access, drain: Drain, clock: Clock) -> Self {
-        let rules = |upstream: &Upstream| UpstreamAllowances {
-            name: Arc::clone(&upstream.name),
-            account: upstream.account.clone(),
-            allowances: upstream.allowances.clone(),
-            queue: upstream.queue,
-        };
-        let rules: Vec<_> = settings.upstreams.iter().map(rules).collect();
-        let accounts = Accounts::new(&rules, &settings.client_limits, settings.accounts_max, clock);
-        let credentials = settings.upstreams.iter().filter_map(|it| it.credential.as_ref());
-        let redactor = Redactor::new(credentials.map(|credential| credential.value.as_bytes()));
+        let (upstreams, clients) = (upstream_rules(&settings), client_rules(&settings));
+        let accounts = Accounts::new(&upstreams, &clients, settings.accounts_max, clock);
         let [a, b, c, d, ..] = Random::from_entropy().bytes16();
         Self {
             accounts: Arc::new(accounts),
-            retry_budgets: rules.iter().map(|_| SharedRetryBudget::default()).collect(),
-            redactor: Arc::new(redactor),
+            retry_budgets: upstreams.iter().map(|_| Arc::default()).collect(),
+            redactor: Arc::new(redactor(&settings)),
             pool: Arc::new(ReplayPool::new(settings.replay_bytes_max)),
             settings,
             drain,
@@ -67,6 +59,62 @@ impl Shared {
             clock,
         }
     }
+
+    /// The same under a changed configuration. Accounts, retry budgets and the replay pool live on.
+    ///
+    /// # Errors
+    /// An account has no room for its new allowances. Then nothing has changed.
+    pub fn renewed(
+        &self,
+        settings: Arc<Settings>,
+        access: Access,
+    ) -> Result<Self, ScopesExhausted> {
+        let (upstreams, clients) = (upstream_rules(&settings), client_rules(&settings));
+        let accounts = self.accounts.renewed(&upstreams, &clients, settings.accounts_max)?;
+        let budget = |upstream: &Upstream| {
+            let place = self.settings.upstreams.iter().position(|it| it.name == upstream.name);
+            place.map(|place| Arc::clone(&self.retry_budgets[place])).unwrap_or_default()
+        };
+        // Buffers of calls under way stay in the pool from which they were taken.
+        let pool = match self.settings.replay_bytes_max == settings.replay_bytes_max {
+            true => Arc::clone(&self.pool),
+            false => Arc::new(ReplayPool::new(settings.replay_bytes_max)),
+        };
+        Ok(Self {
+            pool,
+            accounts: Arc::new(accounts),
+            retry_budgets: settings.upstreams.iter().map(budget).collect(),
+            redactor: Arc::new(redactor(&settings)),
+            settings,
+            access,
+            ..self.clone()
+        })
+    }
+}
+
+fn upstream_rules(settings: &Settings) -> Vec<UpstreamAllowances> {
+    let rules = |upstream: &Upstream| UpstreamAllowances {
+        name: Arc::clone(&upstream.name),
+        url: [&*upstream.origin, &*upstream.base_path].concat().into(),
+        account: upstream.account.clone(),
+        allowances: upstream.allowances.clone(),
+        queue: upstream.queue,
+    };
+    settings.upstreams.iter().map(rules).collect()
+}
+
+fn client_rules(settings: &Settings) -> Vec<ClientAllowance> {
+    let clients = settings.clients.all().iter().zip(&settings.client_limits);
+    let rules = clients.map(|(client, limit)| ClientAllowance {
+        name: Arc::clone(&client.name),
+        limit: limit.clone(),
+    });
+    rules.collect()
+}
+
+fn redactor(settings: &Settings) -> Redactor {
+    let credentials = settings.upstreams.iter().filter_map(|it| it.credential.as_ref());
+    Redactor::new(credentials.map(|credential| credential.value.as_bytes()))
 }
 
 /// The gateway of one worker; `E` sends its requests.
@@ -75,7 +123,7 @@ pub struct Gateway<E> {
     pub(super) settings: Arc<Settings>,
     pub(super) accounts: Arc<Accounts>,
     /// By upstream.
-    pub(super) retry_budgets: Arc<[SharedRetryBudget]>,
+    pub(super) retry_budgets: Arc<[Arc<SharedRetryBudget>]>,
     pub(super) exchange: E,
     pub(super) shard: Arc<Shard>,
     pub(super) pool: Arc<ReplayPool>,

@@ -152,7 +152,7 @@ fn relay(mut problem: Problem, stated: Option<Wait>, call: &CallContext<'_>) -> 
     if own.is_some_and(|own| problem.retry_after.is_none_or(|its| own.millis > its.millis)) {
         problem.retry_after = own;
     }
-    if !is_error(problem.status) {
+    if !(problem.status.is_client_error() || problem.status.is_server_error()) {
         problem.status = problem.code.status();
     }
     call.cleaner.clean_problem(&mut problem);
@@ -344,6 +344,23 @@ mod tests {
 
     fn wait(seconds: u64, basis: Basis) -> Option<Wait> {
         Some(Wait { span: Duration::from_secs(seconds), basis })
+    }
+
+    #[test]
+    fn a_relayed_problem_has_the_status_of_an_error() {
+        let written = gateway_problem(
+            Code::AllowanceExhausted,
+            &CallContext::default(),
+            &Occurrence::default(),
+        );
+        for (stated, sent) in
+            [(429, 429), (503, 503), (200, 429), (399, 429), (600, 429), (816, 429)]
+        {
+            let status = StatusCode::from_u16(stated).unwrap();
+            let problem =
+                relay(Problem { status, ..written.clone() }, None, &CallContext::default());
+            assert_eq!(problem.status.as_u16(), sent, "{stated}");
+        }
     }
 
     #[test]

@@ -1,4 +1,7 @@
-//! Makes the gateway the [`Handler`] of client connections.
+//! Makes the gateway of a worker the [`Handler`] of client connections.
+
+use std::pin::pin;
+use std::sync::Arc;
 
 use http::{HeaderMap, Request, Response};
 
@@ -6,7 +9,7 @@ use super::body::ClientBody;
 use super::handler::{ConnectionChange, Handler, OutgoingBody};
 use super::request_error::RequestError;
 use crate::gateway::{
-    ClientConnection, Gateway, IncomingBody, OriginalHeads, RequestBody, ResponseBody,
+    ClientConnection, CurrentGateway, IncomingBody, OriginalHeads, RequestBody, ResponseBody,
 };
 use crate::upstream::{UpstreamBody, Upstreams};
 
@@ -22,7 +25,7 @@ impl OutgoingBody for ResponseBody<UpstreamBody<RequestBody>> {
     }
 }
 
-impl Handler for Gateway<Upstreams<RequestBody>> {
+impl Handler for Arc<CurrentGateway<Upstreams<RequestBody>>> {
     type Body = ResponseBody<UpstreamBody<RequestBody>>;
 
     fn handle(
@@ -31,21 +34,24 @@ impl Handler for Gateway<Upstreams<RequestBody>> {
         heads: &mut OriginalHeads,
         peer: &ClientConnection,
     ) -> impl Future<Output = Response<Self::Body>> + Send {
-        Self::handle(self, request, heads, peer)
+        let gateway = self.get();
+        // Pinned in place: awaiting the future directly would copy it.
+        async move { pin!(gateway.handle(request, heads, peer)).await }
     }
 
     fn reject(&self, error: RequestError, headers: Option<&HeaderMap>) -> Response<Self::Body> {
-        Self::refuse(self, error.code(), error.detail(), headers)
+        self.get().refuse(error.code(), error.detail(), headers)
     }
 
     fn tick(&self) {
-        self.exchange().sweep(self.clock().now());
+        let gateway = self.get();
+        gateway.exchange().sweep(gateway.clock().now());
     }
 
     fn connection(&self, change: ConnectionChange) {
         match change {
-            ConnectionChange::Opened => self.shard().connection_opened(),
-            ConnectionChange::Closed => self.shard().connection_closed(),
+            ConnectionChange::Opened => self.get().shard().connection_opened(),
+            ConnectionChange::Closed => self.get().shard().connection_closed(),
         }
     }
 }

@@ -21,13 +21,12 @@ const REPEAT_WINDOW: Duration = Duration::from_secs(1);
 pub struct StopSignals {
     terminate: Signal,
     interrupt: Signal,
-    hangup: Signal,
     user1: Signal,
     user2: Signal,
 }
 
 impl StopSignals {
-    /// Handles SIGTERM and SIGINT from now on; SIGHUP, SIGUSR1 and SIGUSR2 are logged and ignored.
+    /// Handles SIGTERM and SIGINT from now on; SIGUSR1 and SIGUSR2 are logged and ignored.
     ///
     /// # Errors
     /// A signal handler could not be installed.
@@ -35,7 +34,6 @@ impl StopSignals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
             user1: signal(SignalKind::user_defined1())?,
             user2: signal(SignalKind::user_defined2())?,
         })
@@ -114,9 +112,6 @@ impl StopRequests for StopSignals {
             let ignored = tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => {
-                    "SIGHUP ignored: restart to apply a changed configuration"
-                }
                 _ = self.user1.recv() => "SIGUSR1 ignored: it has no function",
                 _ = self.user2.recv() => "SIGUSR2 ignored: it has no function",
             };

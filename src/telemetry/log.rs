@@ -14,7 +14,7 @@ use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::fmt::{FmtContext, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::{Registry, fmt};
+use tracing_subscriber::{Registry, fmt, reload};
 
 use super::log_writer::{self, LogThread, LogWriter};
 use super::settings::{Format, Settings};
@@ -49,6 +49,24 @@ impl std::error::Error for LogError {}
 #[derive(Debug)]
 pub struct Log {
     _thread: LogThread,
+    level: LevelHandle,
+}
+
+/// Changes which lines are written while the program runs.
+#[derive(Clone, Debug)]
+pub struct LevelHandle(reload::Handle<Targets, Registry>);
+
+impl LevelHandle {
+    /// Writes lines of this level and more important ones from now on.
+    ///
+    /// # Errors
+    /// It is neither a level nor a filter.
+    pub fn set(&self, level: &str) -> Result<(), LogError> {
+        let filter = filter(level)?;
+        // Fails only when the log has ended.
+        let _ = self.0.reload(filter);
+        Ok(())
+    }
 }
 
 impl Log {
@@ -64,9 +82,14 @@ impl Log {
             (Format::Auto | Format::Text, true) => Style::ColouredText,
             (Format::Text, false) => Style::Text,
         };
-        let subscriber = subscriber(writer, filter, style, clock);
+        let (subscriber, level) = subscriber(writer, filter, style, clock);
         tracing::subscriber::set_global_default(subscriber).map_err(|_| LogError::Twice)?;
-        Ok(Self { _thread: thread })
+        Ok(Self { _thread: thread, level })
+    }
+
+    #[must_use]
+    pub fn level(&self) -> LevelHandle {
+        self.level.clone()
     }
 }
 
@@ -88,10 +111,11 @@ fn subscriber(
     filter: Targets,
     style: Style,
     clock: Clock,
-) -> Box<dyn Subscriber + Send + Sync> {
+) -> (Box<dyn Subscriber + Send + Sync>, LevelHandle) {
+    let (filter, level) = reload::Layer::new(filter);
     let filtered = Registry::default().with(filter);
     let layer = fmt::layer().with_writer(writer).with_timer(WallTime(clock));
-    match style {
+    let subscriber: Box<dyn Subscriber + Send + Sync> = match style {
         // The layer itself honours NO_COLOR.
         Style::ColouredText => Box::new(filtered.with(layer.with_target(false).compact())),
         Style::Text => Box::new(filtered.with(layer.with_ansi(false).with_target(false).compact())),
@@ -99,7 +123,8 @@ fn subscriber(
             let layer = layer.json().flatten_event(true);
             Box::new(filtered.with(layer.map_event_format(|inner| JsonLine { clock, inner })))
         }
-    }
+    };
+    (subscriber, LevelHandle(level))
 }
 
 /// Room for a line; most calls fit.
@@ -183,7 +208,7 @@ pub(super) mod tests {
     fn captured_at(level: &str, act: impl FnOnce()) -> String {
         lines_written(|writer| {
             let filter = filter(level).unwrap();
-            let subscriber = subscriber(writer, filter, Style::Json, Clock::start());
+            let (subscriber, _) = subscriber(writer, filter, Style::Json, Clock::start());
             tracing::subscriber::with_default(subscriber, act);
         })
     }
@@ -202,6 +227,28 @@ pub(super) mod tests {
             tracing::warn!(error = "x", "shown");
         });
         assert!(!text.contains("hidden") && text.contains("\"message\":\"shown\""), "{text}");
+    }
+
+    #[test]
+    fn the_level_changes_while_the_log_runs() {
+        let text = lines_written(|writer| {
+            let level = filter("info").unwrap();
+            let (subscriber, level) = subscriber(writer, level, Style::Json, Clock::start());
+            tracing::subscriber::with_default(subscriber, || {
+                for change in ["debug", "warn"] {
+                    tracing::debug!("{change} follows");
+                    tracing::info!("{change} is next");
+                    level.set(change).unwrap();
+                }
+                tracing::info!("hidden");
+                assert!(level.set("evenkeel=loud").is_err());
+            });
+        });
+        let messages: Vec<Value> = text
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap()["message"].clone())
+            .collect();
+        assert_eq!(messages, ["debug is next", "warn follows", "warn is next"]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 
 use super::call_log::BrokenBy;
 use super::counters::{ByStatus, Counter, Histogram};
+use super::reloads::Reloads;
 use crate::allowance::BottleneckKind;
 use crate::outcome::{Code, FailureKind, Source, StoppedBy};
 use crate::retry::decision::RetryReason;
@@ -26,6 +27,7 @@ pub(super) const METHODS: [&str; 10] =
 pub struct Metrics {
     pub(super) names: Arc<Names>,
     pub(super) shards: Arc<[Arc<Shard>]>,
+    pub(super) reloads: Arc<Reloads>,
 }
 
 /// Labels from the configuration.
@@ -50,9 +52,26 @@ impl Metrics {
     /// Upstreams and clients are counted by their place in these lists.
     #[must_use]
     pub fn new(upstreams: Vec<UpstreamLabels>, clients: Vec<Arc<str>>, workers: usize) -> Self {
-        let shard = |_| Arc::new(Shard::new(upstreams.len(), clients.len()));
+        let none = Names { upstreams: Vec::new(), clients: Vec::new() };
+        let names = Names { upstreams, clients };
+        let shard = |_| Arc::new(Shard::default().renewed(&none, &names));
         let shards = (0..workers.max(1)).map(shard).collect();
-        Self { names: Arc::new(Names { upstreams, clients }), shards }
+        Self { names: Arc::new(names), shards, reloads: Arc::default() }
+    }
+
+    /// The metrics of a changed configuration: upstreams and clients of the same name are counted
+    /// on.
+    #[must_use]
+    pub fn renewed(&self, upstreams: Vec<UpstreamLabels>, clients: Vec<Arc<str>>) -> Self {
+        let names = Names { upstreams, clients };
+        let shards = self.shards.iter().map(|it| Arc::new(it.renewed(&self.names, &names)));
+        let reloads = Arc::clone(&self.reloads);
+        Self { shards: shards.collect(), names: Arc::new(names), reloads }
+    }
+
+    #[must_use]
+    pub fn reloads(&self) -> &Reloads {
+        &self.reloads
     }
 
     /// The shard of one worker. Only that worker may write to it: its counters have a single
@@ -63,14 +82,28 @@ impl Metrics {
     }
 }
 
-/// The counters of one worker.
-#[derive(Debug)]
+/// The counters of one worker, as one configuration numbers them.
+#[derive(Debug, Default)]
 pub struct Shard {
-    pub(super) upstreams: Box<[UpstreamCounters]>,
+    pub(super) upstreams: Box<[UpstreamShard]>,
+    pub(super) worker: Arc<WorkerCounters>,
+}
+
+/// The counters of one worker that belong to no upstream.
+#[derive(Debug, Default)]
+pub(super) struct WorkerCounters {
     /// Problems of requests without an upstream.
-    pub(super) problems_without_upstream: Problems,
+    pub(super) problems: Problems,
     pub(super) connections_opened: Counter,
     pub(super) connections_closed: Counter,
+}
+
+/// One upstream in a worker's shard.
+#[derive(Debug, Default)]
+pub(super) struct UpstreamShard {
+    pub(super) counters: Arc<UpstreamCounters>,
+    /// By client: calls without and with a problem. The last place is for all further clients.
+    pub(super) clients: Box<[Arc<[Counter; 2]>]>,
 }
 
 pub(super) type ByMethod = [Histogram; METHODS.len()];
@@ -99,8 +132,6 @@ pub(super) struct UpstreamCounters {
     pub(super) calls_started: Counter,
     pub(super) calls_ended: Counter,
     pub(super) calls: ByStatus<ByMethod>,
-    /// By client: calls without and with a problem. The last place is for all further clients.
-    pub(super) clients: Box<[[Counter; 2]]>,
     pub(super) attempts: ByStatus<ByMethod>,
     pub(super) failures: [OnceLock<Box<ByMethod>>; FailureKind::ALL.len()],
     pub(super) retries_after_failure: [Counter; FailureKind::ALL.len()],
@@ -205,17 +236,27 @@ pub enum Throttle {
 }
 
 impl Shard {
-    fn new(upstreams: usize, clients: usize) -> Self {
-        let client_places = clients.min(CLIENTS_MAX) + 1;
-        let upstream = |_| UpstreamCounters {
-            clients: (0..client_places).map(|_| Default::default()).collect(),
-            ..UpstreamCounters::default()
+    /// The shard of a changed configuration, with the counters that it has under the same names.
+    fn renewed(&self, before: &Names, names: &Names) -> Self {
+        let upstream = |labels: &UpstreamLabels| {
+            let place = before.upstreams.iter().position(|it| it.name == labels.name);
+            let known = place.map(|place| &self.upstreams[place]);
+            let client = |name: &Arc<str>| {
+                let place = before.clients.iter().position(|it| it == name);
+                let place = place.filter(|place| *place < CLIENTS_MAX);
+                let counted = known.zip(place).map(|(known, place)| &known.clients[place]);
+                counted.cloned().unwrap_or_default()
+            };
+            let further = known.and_then(|known| known.clients.last());
+            let clients = names.clients.iter().take(CLIENTS_MAX).map(client);
+            UpstreamShard {
+                clients: clients.chain([further.cloned().unwrap_or_default()]).collect(),
+                counters: known.map(|known| Arc::clone(&known.counters)).unwrap_or_default(),
+            }
         };
         Self {
-            upstreams: (0..upstreams).map(upstream).collect(),
-            problems_without_upstream: Problems::default(),
-            connections_opened: Counter::default(),
-            connections_closed: Counter::default(),
+            upstreams: names.upstreams.iter().map(upstream).collect(),
+            worker: Arc::clone(&self.worker),
         }
     }
 
@@ -227,9 +268,11 @@ impl Shard {
         self.with(upstream, |counters| {
             counters.calls_ended.add(1);
             counters.calls.at(call.status)[method_place(call.method)].observe(call.took);
-            let client = call.client.min(counters.clients.len() - 1);
-            counters.clients[client][usize::from(call.code.is_some())].add(1);
         });
+        if let Some(UpstreamShard { clients, .. }) = self.upstreams.get(upstream) {
+            let client = call.client.min(clients.len() - 1);
+            clients[client][usize::from(call.code.is_some())].add(1);
+        }
     }
 
     /// `took` is the time until the head of the response or the failure.
@@ -282,9 +325,8 @@ impl Shard {
 
     /// A client is sent a problem; `upstream` is `None` if no route matched.
     pub fn problem(&self, upstream: Option<usize>, code: Code, source: Source) {
-        let counters = upstream.and_then(|upstream| self.upstreams.get(upstream));
-        let problems =
-            counters.map_or(&self.problems_without_upstream, |counters| &counters.problems);
+        let shard = upstream.and_then(|upstream| self.upstreams.get(upstream));
+        let problems = shard.map_or(&self.worker.problems, |shard| &shard.counters.problems);
         problems.of(code)[source as usize].add(1);
     }
 
@@ -310,17 +352,17 @@ impl Shard {
     }
 
     pub fn connection_opened(&self) {
-        self.connections_opened.add(1);
+        self.worker.connections_opened.add(1);
     }
 
     pub fn connection_closed(&self) {
-        self.connections_closed.add(1);
+        self.worker.connections_closed.add(1);
     }
 
     fn with(&self, upstream: usize, count: impl FnOnce(&UpstreamCounters)) {
         debug_assert!(upstream < self.upstreams.len(), "upstreams are numbered");
-        if let Some(counters) = self.upstreams.get(upstream) {
-            count(counters);
+        if let Some(shard) = self.upstreams.get(upstream) {
+            count(&shard.counters);
         }
     }
 }

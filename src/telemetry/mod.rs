@@ -11,6 +11,7 @@ mod log_writer;
 mod metrics;
 mod operator_log;
 mod process;
+mod reloads;
 mod settings;
 mod table;
 
@@ -19,11 +20,12 @@ pub use call_log::{
 };
 #[cfg(test)]
 pub(crate) use log::tests::captured;
-pub use log::{Log, LogError};
+pub use log::{LevelHandle, Log, LogError};
 pub use metrics::{
     AttemptResult, CLIENTS_MAX, EndedCall, LimitOf, Metrics, Shard, SlotResult, Throttle,
     UpstreamLabels,
 };
 pub use operator_log::{log_hold, log_resource_shortage};
+pub use reloads::Reloads;
 pub use settings::{Access, Format, Settings};
 pub use table::{METRICS, Metric, MetricKind};

@@ -121,6 +121,10 @@ metrics! {
         "Configured upstreams";
     CLIENTS: Gauge "evenkeel_clients" []
         "Configured clients";
+    RELOADS: Counter "evenkeel_reloads_total" ["result"]
+        "Reloads of the configuration; a refused one changed nothing";
+    CONFIG_LOADED: Gauge "evenkeel_config_loaded_timestamp_seconds" []
+        "When the configuration in force was loaded, in seconds since 1970";
     CPU: Counter "process_cpu_seconds_total" []
         "CPU time of the process, user and system";
     RESIDENT: Gauge "process_resident_memory_bytes" []

@@ -77,6 +77,11 @@ impl<B: RequestBody> Pool<B> {
         pool
     }
 
+    /// Whether it has the connections of this upstream.
+    pub(super) fn shares(&self, shared: &Arc<SharedUpstream>) -> bool {
+        Arc::ptr_eq(&self.shared, shared)
+    }
+
     pub(super) fn now(&self) -> Moment {
         self.clock.now()
     }

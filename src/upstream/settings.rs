@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::uri::Authority;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Its name in the configuration.
     pub name: Arc<str>,
@@ -31,7 +31,7 @@ pub struct ResponseLimits {
     pub headers_max: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     pub scheme: Scheme,
     /// Host and port as in the `Host` header; the port is absent when it is the scheme's default.

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::queue::{AnyConnection, ConnectionQueue};
-use super::settings::{Protocol, Scheme, Settings};
+use super::settings::{Protocol, Scheme, Settings, TlsRoots};
 use super::tls::TlsConfig;
 
 /// What the workers' [`Upstreams`](super::Upstreams) share; made once per configuration.
@@ -24,6 +24,19 @@ impl Shared {
     #[must_use]
     pub fn new(settings: &[Settings]) -> Arc<Self> {
         let upstreams = settings.iter().map(|settings| Arc::new(SharedUpstream::new(settings)));
+        Arc::new(Self { upstreams: upstreams.collect() })
+    }
+
+    /// For changed settings: an upstream whose settings are the same keeps its connections.
+    #[must_use]
+    pub fn renewed(&self, settings: &[Settings]) -> Arc<Self> {
+        let known = |settings: &Settings| {
+            let same = |upstream: &&Arc<SharedUpstream>| upstream.serves(settings);
+            self.upstreams.iter().find(same).map(Arc::clone)
+        };
+        let upstreams = settings
+            .iter()
+            .map(|it| known(it).unwrap_or_else(|| Arc::new(SharedUpstream::new(it))));
         Arc::new(Self { upstreams: upstreams.collect() })
     }
 
@@ -67,6 +80,7 @@ pub(super) trait WorkerPool: Send + Sync {
 }
 
 pub(super) struct SharedUpstream {
+    settings: Settings,
     permits: Arc<Semaphore>,
     connections_max: usize,
     pub(super) queue: ConnectionQueue,
@@ -94,6 +108,7 @@ impl SharedUpstream {
             Scheme::Https => Some(Arc::new(TlsConfig::new(&settings.roots, settings.protocol))),
         };
         let upstream = Self {
+            settings: settings.clone(),
             permits: Arc::new(Semaphore::new(connections_max)),
             connections_max,
             queue: ConnectionQueue::default(),
@@ -107,6 +122,13 @@ impl SharedUpstream {
             (Protocol::Auto, Scheme::Https) => HttpVersion::Unknown,
         });
         upstream
+    }
+
+    /// Whether its connections can be used with these settings. The file of certificates may have
+    /// changed, so it is read again.
+    fn serves(&self, settings: &Settings) -> bool {
+        let from_file = matches!(settings.roots, TlsRoots::File(_));
+        self.settings == *settings && !from_file
     }
 
     pub(super) fn version(&self) -> HttpVersion {

@@ -38,6 +38,18 @@ impl<B: RequestBody> Upstreams<B> {
         Self { pools: settings.iter().enumerate().map(pool).collect() }
     }
 
+    /// For changed settings, of which `shared` is made: an upstream whose settings are the same
+    /// keeps its connections; those of the others close when the calls on them are over.
+    #[must_use]
+    pub fn renewed(&self, settings: &[Settings], shared: &Shared, clock: Clock) -> Self {
+        let pool = |(number, settings): (usize, &Settings)| {
+            let shared = shared.upstream(number);
+            let known = self.pools.iter().find(|pool| pool.shares(&shared)).map(Arc::clone);
+            known.unwrap_or_else(|| Pool::new(settings, shared, clock))
+        };
+        Self { pools: settings.iter().enumerate().map(pool).collect() }
+    }
+
     /// Closes connections that have been idle too long at `now` or that the upstream closed. To be
     /// called about once a second; without idle connections it costs nothing.
     pub fn sweep(&self, now: Moment) {

@@ -95,6 +95,7 @@ fn rules() -> UpstreamAllowances {
     let allowance = Allowance::new("all", grant, Duration::from_secs(1));
     UpstreamAllowances {
         name: Arc::from("vendor"),
+        url: "http://vendor".into(),
         account: AccountRule::Upstream,
         allowances: vec![allowance],
         queue: QueueBounds::of_one_client(1_000),

@@ -39,6 +39,8 @@ mod promises;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod reload;
+#[cfg(test)]
 mod replay;
 #[cfg(test)]
 mod sdk_retries;

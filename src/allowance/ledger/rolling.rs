@@ -63,6 +63,11 @@ impl RollingLedger {
     /// Changes the limit from the next grant on; occupied units stay occupied.
     pub(super) fn set_limit(&mut self, limit: u32) {
         self.limit = limit;
+        if self.grain == 1 && EXACT_LIMIT_MAX < limit {
+            self.grain = self.window.div_ceil(GRAINS);
+            let settled = std::mem::take(&mut self.settled);
+            settled.iter().for_each(|it| self.insert(it.at, it.units));
+        }
     }
 
     /// Takes over the settled units of another ledger of the same allowance. This one must not
@@ -91,14 +96,17 @@ impl RollingLedger {
         match self.settled.back_mut() {
             // Most attempts settle in the same grain as the one before, which takes no division.
             Some(last) if at <= last.at && last.at - at < self.grain => last.units += units,
-            _ => {
-                let at = at.div_ceil(self.grain).saturating_mul(self.grain);
-                let place = self.settled.partition_point(|settled| settled.at < at);
-                match self.settled.get_mut(place) {
-                    Some(settled) if settled.at == at => settled.units += units,
-                    _ => self.settled.insert(place, Settled { at, units }),
-                }
-            }
+            _ => self.insert(at, units),
+        }
+    }
+
+    /// Adds units that settled at `at`.
+    fn insert(&mut self, at: u64, units: u64) {
+        let at = at.div_ceil(self.grain).saturating_mul(self.grain);
+        let place = self.settled.partition_point(|settled| settled.at < at);
+        match self.settled.get_mut(place) {
+            Some(settled) if settled.at == at => settled.units += units,
+            _ => self.settled.insert(place, Settled { at, units }),
         }
     }
 

@@ -3,20 +3,22 @@
 //! A pure state machine; time and chance are arguments. This file counts and paces; `holds` closes,
 //! reopens and slows, `view` shows.
 
+mod change;
 mod holds;
 mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attempt_history::AttemptHistory;
 use super::calendar::WallClock;
-use super::charge::{CostClass, Costs, UsedCosts, saturated};
+use super::charge::{CostClass, Costs, Demand, UsedCosts, saturated};
 use super::concurrency_limit::{ConcurrencyLimit, PermitEnd};
 use super::hold::{Hold, ProbeState};
 use super::ledger::Ledger;
 use super::outage_detector::OutageDetector;
 use super::pace::Checkpoint;
-use super::settings::{Allowance, Grant, Mode, Spread};
+use super::settings::{Allowance, Grant, Mode};
 use super::slot_request::PathId;
 use super::slow_start::SlowStart;
 use super::temporary_pace::TemporaryPace;
@@ -53,8 +55,8 @@ pub(super) struct Scope {
     granted_turn: Option<GrantedTurn>,
     /// Calls that wait for it.
     pub(super) waiting: u32,
-    /// The units that they wait for.
-    waiting_units: u64,
+    /// It is no longer configured, and only calls of older configurations use it.
+    pub(super) retired: bool,
 }
 
 #[derive(Debug)]
@@ -70,6 +72,7 @@ struct UpstreamState {
     calls: CoveredCalls,
     temporary_pace: Option<TemporaryPace>,
     sent: PerSecond<u32, BUSIEST_OF_SECONDS>,
+    history: AttemptHistory,
     outage_detector: OutageDetector,
     /// The path that failed most when the outage began, or that of the latest failed probe.
     avoided_path: Option<PathId>,
@@ -125,6 +128,7 @@ impl Scope {
             calls,
             temporary_pace: None,
             sent: PerSecond::default(),
+            history: AttemptHistory::default(),
             outage_detector: OutageDetector::default(),
             avoided_path: None,
         };
@@ -137,27 +141,20 @@ impl Scope {
     }
 
     pub(super) fn allowance(allowance: &Allowance, wall: WallClock) -> Self {
-        let (headroom, linger) = (allowance.headroom, allowance.linger);
-        let left = |granted: u32, withheld: u32| granted.saturating_sub(withheld).max(1);
-        let units = |ledger, spread, withheld| {
-            ScopeState::Units(Box::new(UnitLimit::new(ledger, spread, withheld)))
+        let (linger, (limit, withheld)) = (allowance.linger, allowance.units());
+        let units = |ledger| {
+            let limit = UnitLimit::new(ledger, allowance.spread(), withheld);
+            ScopeState::Units(Box::new(limit))
         };
         let state = match &allowance.grant {
-            Grant::Concurrency { limit } => {
-                ScopeState::Concurrency(ConcurrencyLimit::new(left(*limit, headroom), linger))
+            Grant::Concurrency { .. } => {
+                ScopeState::Concurrency(ConcurrencyLimit::new(limit, linger))
             }
-            Grant::Window { limit, window, spread, .. } => {
-                units(Ledger::rolling(left(*limit, headroom), *window), *spread, headroom)
+            Grant::Window { window, .. } => units(Ledger::rolling(limit, *window)),
+            Grant::Calendar { calendar, .. } => {
+                units(Ledger::calendar(limit, calendar.clone(), wall))
             }
-            Grant::Calendar { limit, calendar, spread } => {
-                let ledger = Ledger::calendar(left(*limit, headroom), calendar.clone(), wall);
-                units(ledger, *spread, headroom)
-            }
-            Grant::Bucket { size, refill } => {
-                let withheld = headroom.saturating_add(refill.step_units());
-                // It refills all the time, so there is nothing to spread.
-                units(Ledger::bucket(left(*size, withheld), *refill), Spread::None, withheld)
-            }
+            Grant::Bucket { refill, .. } => units(Ledger::bucket(limit, *refill)),
         };
         let cost_class = allowance.cost_class;
         Self { cost_class, linger, ..Self::new(&allowance.name, state, allowance.mode) }
@@ -178,7 +175,7 @@ impl Scope {
             tried_turn: None,
             granted_turn: None,
             waiting: 0,
-            waiting_units: 0,
+            retired: false,
         }
     }
 
@@ -296,6 +293,7 @@ impl Scope {
             ScopeState::Upstream(upstream) => {
                 let sent = upstream.sent.at(now);
                 *sent = sent.saturating_add(1);
+                upstream.history.began();
             }
         }
     }
@@ -306,7 +304,8 @@ impl Scope {
         match &mut self.state {
             ScopeState::Units(window) => window.settle(at, used.charge(class, costs.of(class))),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
-            ScopeState::Concurrency(_) | ScopeState::Upstream(_) => {}
+            ScopeState::Upstream(upstream) => upstream.history.ended(at),
+            ScopeState::Concurrency(_) => {}
         }
     }
 
@@ -321,7 +320,8 @@ impl Scope {
         match &mut self.state {
             ScopeState::Units(window) => window.cancel(units),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
-            ScopeState::Concurrency(_) | ScopeState::Upstream(_) => {}
+            ScopeState::Upstream(upstream) => upstream.history.was_not_sent(),
+            ScopeState::Concurrency(_) => {}
         }
         if let Some(granted) = self.granted_turn.take_if(|granted| granted.grant == grant) {
             self.restore(granted.turn);
@@ -344,38 +344,30 @@ impl Scope {
         grant < self.latest_answered
     }
 
+    /// All calls cease to wait for it.
+    pub(super) const fn clear_waiting(&mut self) {
+        self.waiting = 0;
+    }
+
     /// A call begins or ceases to wait for it.
-    pub(super) fn adjust_waiting(&mut self, costs: Costs, by: WaitingChange) {
-        let units = u64::from(self.units(costs));
-        (self.waiting, self.waiting_units) = match by {
-            WaitingChange::Joins => {
-                (self.waiting.saturating_add(1), self.waiting_units.saturating_add(units))
-            }
-            WaitingChange::Leaves => {
-                (self.waiting.saturating_sub(1), self.waiting_units.saturating_sub(units))
-            }
+    pub(super) const fn adjust_waiting(&mut self, by: WaitingChange) {
+        self.waiting = match by {
+            WaitingChange::Joins => self.waiting.saturating_add(1),
+            WaitingChange::Leaves => self.waiting.saturating_sub(1),
         };
     }
 
-    /// The units that so many calls take before one with these costs, if they cost as much as the
-    /// waiting calls on average; without any, as much as that one.
-    pub(super) fn units_of(&self, calls: u32, costs: Costs) -> u32 {
-        let (units, of) = match self.waiting {
-            0 => (u64::from(self.units(costs)), 1),
-            waiting => (self.waiting_units, u64::from(waiting)),
-        };
-        saturated(u64::from(calls).saturating_mul(units).div_ceil(of))
-    }
-
-    /// When a call would start behind others that take `ahead` units.
-    pub(super) fn estimate(&mut self, now: Moment, ahead: u32, costs: Costs) -> Moment {
+    /// When a call would start behind others that cost `ahead`.
+    pub(super) fn estimate(&mut self, now: Moment, ahead: Demand, costs: Costs) -> Moment {
         if self.mode == Mode::Observe {
             return now;
         }
         let open = self.hold.map_or(now, |hold| hold.until.max(now));
-        let position = ahead.saturating_add(1);
+        let position = saturated(ahead.calls()).saturating_add(1);
         match &self.state {
-            ScopeState::Units(window) => window.estimate(open, ahead, self.units(costs)),
+            ScopeState::Units(window) => {
+                window.estimate(open, ahead.of(self.cost_class), self.units(costs))
+            }
             ScopeState::Concurrency(limit) => limit.estimate(open, position),
             ScopeState::SlowStart(_) => open,
             ScopeState::Upstream(upstream) => match &upstream.temporary_pace {

@@ -8,8 +8,12 @@ use crate::outcome::FULL_PACE;
 use crate::time::Moment;
 
 impl Scope {
-    /// `None` for a slow start, which is shown as part of its upstream.
+    /// `None` for a slow start, which is shown as part of its upstream, and for a scope that is no
+    /// longer configured.
     pub(in crate::allowance) fn view(&mut self, now: Moment) -> Option<ScopeView> {
+        if self.retired {
+            return None;
+        }
         self.recover(now);
         let mut sixteenths = self.slowdown.sixteenths;
         let (kind, occupied, release) = match &mut self.state {

@@ -13,6 +13,7 @@ fn by_header(
 ) -> Arc<Accounts> {
     let upstream = |name: &&str| UpstreamAllowances {
         name: (*name).into(),
+        url: "http://vendor".into(),
         account: AccountRule::Header(HeaderName::from_static("x-account")),
         allowances: vec![allowance.clone()],
         queue: QueueBounds::of_one_client(1_000),

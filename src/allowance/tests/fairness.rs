@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use super::simulation::{Caller, Happening, Simulation};
 use super::window;
-use crate::allowance::{ClientShare, QueueBounds, Spread};
+use crate::allowance::{ClientShare, Costs, QueueBounds, Spread};
 use crate::routing::client::Priority;
 use crate::time::Moment;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn caller(client: u32, share: u32, priority: Priority, patience: u32) -> Caller {
-    Caller { of: ClientShare { client, share }, priority, patience: SECOND * patience }
+fn caller(client: u64, share: u32, priority: Priority, patience: u32) -> Caller {
+    let (of, patience) = (ClientShare { client, share }, SECOND * patience);
+    Caller { of, priority, patience, costs: Costs::ONE_EACH }
 }
 
 fn at(seconds: f64) -> Moment {
@@ -147,7 +148,7 @@ fn who_comes_back_when_told_gets_through() {
 fn shares_bind_under_contention_and_idle_ones_are_everybodys() {
     // A round of all shares is a tenth of a second.
     let shares = [1, 2, 5, 1];
-    let clients = |client: u32| caller(client, shares[client as usize], Priority::Normal, 30);
+    let clients = |client: u64| caller(client, shares[client as usize], Priority::Normal, 30);
     for (busy, expected) in [
         (vec![0, 1, 2, 3], [600, 1_200, 3_000, 600]),
         (vec![0, 1, 3], [1_350, 2_700, 0, 1_350]),

@@ -1,5 +1,6 @@
 //! What a call costs among a hundred thousand that wait.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::window;
@@ -23,9 +24,10 @@ fn round_trip(waiting: u32) -> Duration {
         Scope::slow_start(&name),
         Scope::allowance(&window(1, Duration::from_secs(1), Spread::None), wall()),
     ];
-    let mut state = AccountState::new(scopes, QueueBounds::of_one_client(200_000), 0);
+    let mut state =
+        AccountState::new(Arc::default(), scopes, QueueBounds::of_one_client(200_000), 0);
     let call = |number: u32| {
-        let mut call = request(number % CLIENTS, 1 + number % 3);
+        let mut call = request(u64::from(number % CLIENTS), 1 + number % 3);
         call.deadline = Moment::NEVER;
         call
     };

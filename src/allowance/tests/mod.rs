@@ -2,10 +2,12 @@
 
 mod accounts;
 mod costs;
+mod estimates;
 mod fairness;
 mod holds;
 mod many;
 mod oracle;
+mod reloads;
 mod simulation;
 
 use std::sync::{Arc, Mutex};
@@ -33,6 +35,7 @@ fn window(limit: u32, window: Duration, spread: Spread) -> Allowance {
 fn accounts_of(allowances: Vec<Allowance>, clock: Clock) -> Arc<Accounts> {
     let upstream = UpstreamAllowances {
         name: "vendor".into(),
+        url: "http://vendor".into(),
         account: AccountRule::Upstream,
         allowances,
         queue: QueueBounds::of_one_client(1_000),
@@ -350,6 +353,7 @@ fn the_number_of_scopes_is_known_from_the_settings() {
     let named = |name: &str| Allowance { name: name.into(), ..window(1, MINUTE, Spread::None) };
     let upstream = |name: &str, allowances: Vec<Allowance>| UpstreamAllowances {
         name: name.into(),
+        url: "http://vendor".into(),
         account: AccountRule::Named("shared".into()),
         allowances,
         queue: QueueBounds::of_one_client(1),

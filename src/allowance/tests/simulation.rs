@@ -2,14 +2,15 @@
 //! that of the next event. Everything is answered after the same latency.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::allowance::account_state::{AccountState, AdmissionDecision};
 use crate::allowance::lane::Ticket;
-use crate::allowance::scope_layout::ScopeLayout;
+use crate::allowance::scope_layout::{ScopeLayout, UpstreamNeeds};
 use crate::allowance::slot_request::GrantedSlot;
 use crate::allowance::{
-    AccountRule, Allowance, ClientShare, ProbeFitness, QueueBounds, Refusal, Scheduling,
+    AccountRule, Allowance, ClientShare, Costs, ProbeFitness, QueueBounds, Refusal, Scheduling,
     Settlement, SlotRequest, UpstreamAllowances, WallClock,
 };
 use crate::routing::client::Priority;
@@ -23,6 +24,7 @@ pub(super) struct Caller {
     pub(super) of: ClientShare,
     pub(super) priority: Priority,
     pub(super) patience: Duration,
+    pub(super) costs: Costs,
 }
 
 #[derive(Debug)]
@@ -45,7 +47,7 @@ pub(super) enum Happening {
 pub(super) struct Simulation {
     pub(super) now: Moment,
     pub(super) state: AccountState,
-    layout: ScopeLayout,
+    needs: UpstreamNeeds,
     pub(super) callers: Vec<Caller>,
     latency: Duration,
     events: BTreeMap<(Moment, u64), Event>,
@@ -65,17 +67,20 @@ impl Simulation {
     pub(super) fn new(allowance: Allowance, queue: QueueBounds, callers: Vec<Caller>) -> Self {
         let upstream = UpstreamAllowances {
             name: "vendor".into(),
+            url: "".into(),
             account: AccountRule::Upstream,
             allowances: vec![allowance],
             queue,
         };
-        let layout = ScopeLayout::new(&upstream, std::slice::from_ref(&upstream));
+        let layout = Arc::new(ScopeLayout::of(&upstream));
+        let needs = UpstreamNeeds::new(&layout, &upstream);
         let shows = "1970-01-01T00:00:00Z".parse().unwrap();
         let wall = WallClock { moment: Moment::START, shows };
+        let scopes = layout.scopes(wall);
         Self {
             now: Moment::START,
-            state: AccountState::new(layout.scopes(wall), queue, 0),
-            layout,
+            state: AccountState::new(layout, scopes, queue, 0),
+            needs,
             callers,
             latency: Duration::from_millis(20),
             events: BTreeMap::new(),
@@ -95,9 +100,14 @@ impl Simulation {
         self.now.plus(Duration::from_secs(seconds_up(refusal.retry_after).max(1)))
     }
 
-    /// The caller makes a call.
-    pub(super) fn ask(&mut self, caller: usize) {
-        let Caller { of, priority, patience } = self.callers[caller];
+    /// When a call of this caller would start.
+    pub(super) fn estimate(&mut self, caller: usize) -> Moment {
+        let request = self.request(caller);
+        self.state.estimate(&request, self.now)
+    }
+
+    fn request(&self, caller: usize) -> SlotRequest {
+        let Caller { of, priority, patience, costs } = self.callers[caller];
         let scheduling = Scheduling {
             of,
             priority,
@@ -106,7 +116,13 @@ impl Simulation {
             probe_fitness: ProbeFitness::Replayable,
         };
         let method = CallMethod::from(&http::Method::GET);
-        let request = self.layout.slot_request(method, CallPath::new("/"), scheduling);
+        let request = self.needs.slot_request(method, CallPath::new("/"), scheduling);
+        SlotRequest { costs, ..request }
+    }
+
+    /// The caller makes a call.
+    pub(super) fn ask(&mut self, caller: usize) {
+        let request = self.request(caller);
         match self.state.admit(request, self.now) {
             AdmissionDecision::Granted(slot) => self.started(caller, slot),
             AdmissionDecision::Queued(ticket) => {

@@ -50,7 +50,7 @@ pub(super) fn resolve(
     let settings = resolver.settings();
     let Resolver { diagnostics, provenance, warnings, .. } = resolver;
     let settings = settings.filter(|_| diagnostics.count() == 0)?;
-    Some(Loaded { settings, provenance, warnings })
+    Some(Loaded { settings, provenance, warnings, files: diagnostics.read.clone() })
 }
 
 /// The address of the admin listener; `None` when it is faulty.

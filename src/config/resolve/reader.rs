@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::config::diagnostic::{Diagnostic, DiagnosticCode, Diagnostics};
 use crate::config::environment::Environment;
 use crate::config::format::Format;
-use crate::config::item::{Content, Field, Item};
+use crate::config::item::{Content, Field, Item, SecretRef};
 use crate::config::keys::{Declaration, Groups, List, Maps, Optional, SecretSetting, Setting};
 use crate::config::provenance::{Origin, Provenance};
 use crate::config::secret::{Secret, SecretsRead};
@@ -218,6 +218,9 @@ impl<'a> Resolver<'a> {
             return Some(Secret::unread(&key));
         }
         let folder = self.diagnostics.sources.folder(item.at);
+        if let SecretRef::File(path) = reference {
+            self.diagnostics.read.push(folder.join(&**path));
+        }
         let message = match Secret::resolve(reference, self.env, folder) {
             Ok(secret) if http::HeaderValue::from_bytes(secret.bytes()).is_ok() => {
                 if let [b'"', .., b'"'] | [b'\'', .., b'\''] = secret.bytes() {

@@ -136,6 +136,7 @@ impl<'a> Resolver<'a> {
         };
         let key = scope.key(&keys::TLS_CA);
         let file = self.diagnostics.sources.folder(item.at).join(&*written);
+        self.diagnostics.read.push(file.clone());
         if let Err(message) = check_pem(&file) {
             let diagnostic = Diagnostic::new(DiagnosticCode::File, Some(item.at), message);
             let accepted = "a PEM file with at least one certificate";

@@ -19,9 +19,10 @@ use super::call_log::BrokenBy;
 use super::counters::{Counter, Totals, statuses};
 use super::metrics::{
     ByMethod, LimitOf, METHODS, Metrics, Names, Problems, Shard, SlotResult, UpstreamCounters,
-    UpstreamLabels,
+    UpstreamLabels, WorkerCounters,
 };
 use super::process::Process;
+use super::reloads::Reloads;
 use super::table::{self, Metric};
 use crate::allowance::{AccountView, BottleneckKind};
 use crate::outcome::{Code, FailureKind, HoldCause, Source, StoppedBy};
@@ -52,7 +53,8 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, accounts: &[AccountView]) -> String {
         let (names, shards) = (Arc::clone(&self.names), Arc::clone(&self.shards));
-        let scrape = Scrape { names, shards, accounts: accounts.to_vec() };
+        let reloads = Arc::clone(&self.reloads);
+        let scrape = Scrape { names, shards, reloads, accounts: accounts.to_vec() };
         let mut registry = Registry::default();
         registry.register_collector(Box::new(scrape));
         let mut text = String::new();
@@ -72,6 +74,7 @@ impl Metrics {
 struct Scrape {
     names: Arc<Names>,
     shards: Arc<[Arc<Shard>]>,
+    reloads: Arc<Reloads>,
     accounts: Vec<AccountView>,
 }
 
@@ -104,7 +107,11 @@ impl Scrape {
         for (metric, number) in numbers {
             Family::open(out, metric)?.gauge(&[], number as f64)?;
         }
-        Ok(())
+        let mut reloads = Family::open(out, table::RELOADS)?;
+        for (result, count) in self.reloads.counts() {
+            reloads.counter(&[("result", result)], count)?;
+        }
+        Family::open(out, table::CONFIG_LOADED)?.gauge(&[], self.reloads.loaded_seconds())
     }
 
     fn calls(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -133,14 +140,14 @@ impl Scrape {
     fn client_calls(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let mut family = Family::open(out, table::CLIENT_CALLS)?;
         self.each_upstream(|upstream, name| {
-            let places =
-                self.counters(upstream).map(|counters| counters.clients.len()).max().unwrap_or(0);
+            let shards = || self.shards.iter().filter_map(|shard| shard.upstreams.get(upstream));
+            let places = shards().map(|shard| shard.clients.len()).max().unwrap_or(0);
             for place in 0..places {
                 // The last place is shared by all clients without one of their own.
                 let own = self.names.clients.get(place).filter(|_| place + 1 < places);
                 let client = own.map_or(OTHER, |name| name);
                 for (way, result) in ["ok", "problem"].into_iter().enumerate() {
-                    let count = self.sum(upstream, |counters| &counters.clients[place][way]);
+                    let count = shards().map(|shard| shard.clients[place][way].read()).sum();
                     let labels = table::CLIENT_CALLS.labels([name, client, result]);
                     family.counter_unless_zero(&labels, count)?;
                 }
@@ -261,9 +268,7 @@ impl Scrape {
             let all = || self.counters(upstream).map(|counters| &counters.problems);
             write_problems(&mut family, name, all)
         })?;
-        write_problems(&mut family, "", || {
-            self.shards.iter().map(|shard| &shard.problems_without_upstream)
-        })?;
+        write_problems(&mut family, "", || self.shards.iter().map(|shard| &shard.worker.problems))?;
         let plain: [(Metric, CounterOf); 3] = [
             (table::THROTTLED, |counters| &counters.throttled),
             (table::UNEXPECTED, |counters| &counters.throttled_unexpectedly),
@@ -287,9 +292,11 @@ impl Scrape {
     }
 
     fn connections(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let sum = |cell: fn(&Shard) -> &Counter| self.shards.iter().map(|s| cell(s).read()).sum();
-        let opened: u64 = sum(|shard| &shard.connections_opened);
-        let closed: u64 = sum(|shard| &shard.connections_closed);
+        let sum = |cell: fn(&WorkerCounters) -> &Counter| {
+            self.shards.iter().map(|shard| cell(&shard.worker).read()).sum()
+        };
+        let opened: u64 = sum(|worker| &worker.connections_opened);
+        let closed: u64 = sum(|worker| &worker.connections_closed);
         let open = opened.saturating_sub(closed) as f64;
         Family::open(out, table::CONNECTIONS_OPEN)?.gauge(&[], open)?;
         Family::open(out, table::CONNECTIONS)?.counter(&[], opened)
@@ -378,7 +385,8 @@ impl Scrape {
     }
 
     fn counters(&self, upstream: usize) -> impl Iterator<Item = &UpstreamCounters> {
-        self.shards.iter().filter_map(move |shard| shard.upstreams.get(upstream))
+        let shards = self.shards.iter().filter_map(move |shard| shard.upstreams.get(upstream));
+        shards.map(|shard| &*shard.counters)
     }
 
     fn sum<'a>(

@@ -20,7 +20,7 @@ pub(crate) struct Gateway {
     /// The admin listener.
     pub(crate) admin: SocketAddr,
     logs: Arc<Mutex<String>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Gateway {
@@ -91,7 +91,14 @@ impl Gateway {
             .spawn()
             .unwrap();
         let logs = collect(child.stderr.take().unwrap());
-        Self { child, address, admin, logs, _folder: folder }
+        Self { child, address, admin, logs, folder }
+    }
+
+    /// Writes another configuration over the one it was started on, at once as editors do.
+    pub(crate) fn configure(&self, yaml: &str) {
+        let path = |name: &str| self.folder.path().join(name);
+        std::fs::write(path("next"), yaml).unwrap();
+        std::fs::rename(path("next"), path("evenkeel.yaml")).unwrap();
     }
 
     pub(crate) fn connect(&self) -> Connection {

@@ -8,6 +8,7 @@
 mod draw;
 mod vendor;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Method;
@@ -18,7 +19,7 @@ use crate::allowance::account_state::{AccountState, AdmissionDecision};
 use crate::allowance::calendar::WallClock;
 use crate::allowance::charge::{COST_CLASSES, CostClass, Costs, UsedCosts};
 use crate::allowance::concurrency_limit::PermitEnd;
-use crate::allowance::scope_layout::ScopeLayout;
+use crate::allowance::scope_layout::{ScopeLayout, UpstreamNeeds};
 use crate::allowance::settings::{
     AccountRule, Allowance, Grant, Mode, QueueBounds, Refill, Settles, Spread, UpstreamAllowances,
 };
@@ -72,7 +73,7 @@ struct Case {
     allowances: Vec<Allowance>,
     vendors: Vec<Vendor>,
     state: AccountState,
-    layout: ScopeLayout,
+    needs: UpstreamNeeds,
     now: u64,
     /// The pace of events.
     gap: u64,
@@ -119,13 +120,16 @@ impl Case {
         let vendors = allowances.iter().map(|it| Vendor::of(&it.grant, until, &mut draw)).collect();
         let upstream = UpstreamAllowances {
             name: "vendor".into(),
+            url: "".into(),
             account: AccountRule::Upstream,
             allowances: allowances.clone(),
             queue: QueueBounds::of_one_client(10),
         };
-        let layout = ScopeLayout::new(&upstream, std::slice::from_ref(&upstream));
+        let layout = Arc::new(ScopeLayout::of(&upstream));
+        let needs = UpstreamNeeds::new(&layout, &upstream);
         let wall = WallClock { moment: Moment::START, shows: START.parse().unwrap() };
-        let state = AccountState::new(layout.scopes(wall), QueueBounds::of_one_client(10), 0);
+        let scopes = layout.scopes(wall);
+        let state = AccountState::new(layout, scopes, upstream.queue, 0);
         let (attempts, now, refused) = (Vec::new(), 0, 0);
         let mut case = Self {
             seed,
@@ -133,7 +137,7 @@ impl Case {
             allowances,
             vendors,
             state,
-            layout,
+            needs,
             now,
             gap,
             until,
@@ -168,7 +172,7 @@ impl Case {
             probe_fitness: ProbeFitness::Replayable,
         };
         let path = CallPath::new("/");
-        let mut request = self.layout.slot_request((&Method::GET).into(), path, scheduling);
+        let mut request = self.needs.slot_request((&Method::GET).into(), path, scheduling);
         request.costs = self.costs();
         // As many as fit at once, sometimes.
         let times = if self.draw.one_in(4) { self.draw.between(1, 40) } else { 1 };
