@@ -148,7 +148,7 @@ fn who_comes_back_when_told_gets_through() {
 fn shares_bind_under_contention_and_idle_ones_are_everybodys() {
     // A round of all shares is a tenth of a second.
     let shares = [1, 2, 5, 1];
-    let clients = |client: u64| caller(client, shares[client as usize], Priority::Normal, 30);
+    let clients = |client: usize| caller(client as u64, shares[client], Priority::Normal, 30);
     for (busy, expected) in [
         (vec![0, 1, 2, 3], [600, 1_200, 3_000, 600]),
         (vec![0, 1, 3], [1_350, 2_700, 0, 1_350]),
