@@ -180,6 +180,24 @@ impl Account {
         self.lock().state.count_elsewhere(spent, now);
     }
 
+    /// Takes over the holds of accounts in whose place this one is.
+    pub(super) fn take_holds_of(&self, accounts: &[Arc<Self>]) {
+        let now = self.clock.now();
+        for account in accounts {
+            let former = account.lock();
+            self.lock().state.take_holds_of(&former.state, now);
+        }
+    }
+
+    /// Other accounts take its place: it grants nothing any more, and calls that wait are told.
+    pub(super) fn supersede(&self) {
+        let mut live = self.lock();
+        let dismissed = live.state.supersede();
+        let wakers = live.wakers_of(dismissed);
+        drop(live);
+        wake(wakers);
+    }
+
     pub(super) fn layout(&self) -> Arc<ScopeLayout> {
         Arc::clone(&self.lock().state.layout)
     }

@@ -93,6 +93,9 @@ impl AccountState {
     /// Grants a slot at once, queues the call, or refuses it.
     pub(super) fn admit(&mut self, request: SlotRequest, now: Moment) -> AdmissionDecision {
         let is_older = request.configuration < self.configuration;
+        if is_older && let Some(refusal) = self.superseded(&request) {
+            return AdmissionDecision::Refused(refusal);
+        }
         let request = if is_older { self.completed(&request) } else { request };
         self.queue.raise(now);
         let class = request.class(now);

@@ -90,7 +90,7 @@ struct AccountGroup {
     /// The accounts that are continued.
     accounts: Option<(Arc<Account>, Option<Arc<HeaderAccounts>>)>,
     layout: Arc<ScopeLayout>,
-    /// Accounts of another rule, in whose place these are.
+    /// Accounts that are not continued, in whose place these are.
     earlier: Vec<Arc<Account>>,
 }
 
@@ -169,10 +169,15 @@ impl Accounts {
             let (sole, by_header) = accounts.unwrap_or_else(|| self.open_group(first, &layout));
             let wall = self.factory.wall();
             sole.reconfigure(&layout, first.queue, wall);
-            sole.count_elsewhere(&earlier);
             if let Some(by_header) = &by_header {
                 by_header.reconfigure(&layout, first.queue, wall);
-                by_header.count_elsewhere(&earlier);
+            }
+            // First, so that nothing is spent there that is not counted here.
+            earlier.iter().for_each(|account| account.supersede());
+            // Accounts that are opened later take over what the overflow account has spent.
+            for account in by_header.iter().map(|it| it.overflow()).chain([&sole]) {
+                account.count_elsewhere(&earlier);
+                account.take_holds_of(&earlier);
             }
             for member in members {
                 opened[member] = Some(UpstreamAccounts {
@@ -310,6 +315,11 @@ fn wall_clock(clock: Clock) -> WallClock {
 }
 
 impl UpstreamAccounts {
+    /// Whether both use the same accounts.
+    fn shares(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.sole, &other.sole)
+    }
+
     /// All its accounts.
     fn all(&self) -> Vec<Arc<Account>> {
         let by_header = self.by_header.iter().flat_map(|table| table.all());
@@ -337,30 +347,37 @@ fn plan(
 ) -> Result<Vec<AccountGroup>, ScopesExhausted> {
     let former: Vec<_> = before.iter().map(|it| &it.rules).collect();
     let predecessors = predecessors(rules, &former);
+    let predecessor = |member: &usize| predecessors[*member].map(|number| before[number]);
     let plan_group = |members: Vec<usize>| {
-        let rule = &rules[members[0]].account;
-        let continued = match rule {
-            AccountRule::Named(_) => before.iter().find(|it| it.rules.account == *rule),
-            AccountRule::Upstream | AccountRule::Header(_) => {
-                let before = predecessors[members[0]].map(|number| &before[number]);
-                before.filter(|it| it.rules.account == *rule)
-            }
+        // Where the upstreams of an account part, none of the parts continues it.
+        let keeps_all = |it: &&UpstreamAccounts| {
+            let uses = |member: &usize| predecessor(member).is_some_and(|other| other.shares(it));
+            (0..rules.len()).filter(uses).all(|member| members.contains(&member))
         };
-        let sole = continued.map(|it| &it.sole);
-        let is_continued =
-            |it: &UpstreamAccounts| sole.is_some_and(|sole| Arc::ptr_eq(sole, &it.sole));
-        let mut earlier = Vec::new();
+        let rule = &rules[members[0]].account;
+        let of_name = before.iter().copied().find(|it| match rule {
+            AccountRule::Named(_) => it.rules.account == *rule,
+            AccountRule::Upstream | AccountRule::Header(_) => false,
+        });
+        let of_members = members.iter().filter_map(predecessor);
+        let mut candidates = of_name.into_iter().chain(of_members);
+        let continued =
+            candidates.find(|it| it.rules.account.is_continued_by(rule) && keeps_all(it));
+        let mut earlier: Vec<Arc<Account>> = Vec::new();
         let mut of_group = Vec::new();
         for member in &members {
-            let predecessor = predecessors[*member].map(|number| before[number]);
-            let same = predecessor.filter(|it| is_continued(it));
-            if let Some(other) = predecessor.filter(|it| !is_continued(it)) {
-                earlier.extend(other.all());
+            let predecessor = predecessor(member);
+            let same = predecessor.filter(|it| continued.is_some_and(|kept| kept.shares(it)));
+            let other = predecessor.filter(|_| same.is_none());
+            for account in other.iter().flat_map(|it| it.all()) {
+                if !earlier.iter().any(|known| Arc::ptr_eq(known, &account)) {
+                    earlier.push(account);
+                }
             }
             let before = same.map(|it| Arc::clone(&it.rules.name));
             of_group.push(Member { upstream: &rules[*member], before });
         }
-        let layout = sole.map(|account| account.layout()).unwrap_or_default();
+        let layout = continued.map(|it| it.sole.layout()).unwrap_or_default();
         let layout = Arc::new(layout.renewed(&of_group, versions)?);
         let accounts = continued.map(|it| (Arc::clone(&it.sole), it.by_header.clone()));
         Ok(AccountGroup { members, accounts, layout, earlier })

@@ -14,8 +14,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// The longest window that can be configured.
-const KEPT: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+/// The longest window or period that can be configured, with what a change of clocks and the linger
+/// of an attempt add to it.
+const KEPT: Duration = Duration::from_secs(33 * 24 * 60 * 60);
 
 /// The attempts of one upstream, by when they ended.
 #[derive(Clone, Debug, Default)]
@@ -59,9 +60,12 @@ impl AttemptHistory {
             bucket.attempts = bucket.attempts.saturating_add(1);
             return;
         }
-        self.coarsen(at);
-        let closes = at.saturating_add(nanos(MINUTE));
-        self.buckets.push_back(Bucket { closes, last: at, attempts: 1 });
+        self.begin_bucket(at);
+    }
+
+    /// Takes over the attempts that have ended in another one.
+    pub(super) fn inherit(&mut self, from: &Self) {
+        self.buckets.clone_from(&from.buckets);
     }
 
     /// What may be spent of a window of this length.
@@ -72,10 +76,18 @@ impl AttemptHistory {
         Spent { ended: ended.collect(), under_way: self.under_way }
     }
 
+    #[cold]
+    fn begin_bucket(&mut self, at: u64) {
+        self.coarsen(at);
+        let closes = at.saturating_add(nanos(MINUTE));
+        self.buckets.push_back(Bucket { closes, last: at, attempts: 1 });
+    }
+
     /// Joins old buckets and forgets those that no window reaches.
     fn coarsen(&mut self, now: u64) {
-        let mut kept: VecDeque<Bucket> = VecDeque::with_capacity(self.buckets.len() + 1);
-        for bucket in self.buckets.drain(..) {
+        let mut kept = 0_usize;
+        for place in 0..self.buckets.len() {
+            let bucket = self.buckets[place];
             let age = Duration::from_nanos(now.saturating_sub(bucket.last));
             let width = match age {
                 age if age < HOUR => Duration::ZERO,
@@ -84,15 +96,18 @@ impl AttemptHistory {
                 _ => continue,
             };
             let same = |at: u64| at.checked_div(nanos(width));
-            match kept.back_mut() {
-                Some(last) if same(last.last).is_some() && same(last.last) == same(bucket.last) => {
-                    let attempts = last.attempts.saturating_add(bucket.attempts);
-                    *last = Bucket { attempts, ..bucket };
-                }
-                _ => kept.push_back(bucket),
+            let last = kept.checked_sub(1).map(|place| self.buckets[place]);
+            let joined = last
+                .filter(|last| same(last.last).is_some() && same(last.last) == same(bucket.last));
+            if let Some(last) = joined {
+                let attempts = last.attempts.saturating_add(bucket.attempts);
+                self.buckets[kept - 1] = Bucket { attempts, ..bucket };
+            } else {
+                self.buckets[kept] = bucket;
+                kept += 1;
             }
         }
-        self.buckets = kept;
+        self.buckets.truncate(kept);
     }
 }
 
@@ -127,7 +142,7 @@ mod tests {
                 history.ended(Moment::from_millis(now * 1_000));
                 ends.push(now);
             }
-            prop_assert!(history.buckets.len() <= 60 + 25 + 32, "{}", history.buckets.len());
+            prop_assert!(history.buckets.len() <= 60 + 25 + 34, "{}", history.buckets.len());
             let window = Duration::from_secs(window);
             let now = Moment::from_millis(now * 1_000);
             let spent = history.spent(window, now);

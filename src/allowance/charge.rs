@@ -120,7 +120,6 @@ impl Charge {
     pub(super) const ONE: Self = Self::exactly(1);
 
     /// What was reserved was used.
-    #[cfg(test)]
     pub(super) const fn exactly(units: u32) -> Self {
         Self { reserved: units, used: units }
     }

@@ -29,6 +29,9 @@ impl AccountState {
 
     /// Why a call is refused that has no slot within its patience.
     pub(super) fn refusal(&mut self, request: &SlotRequest, now: Moment) -> Refusal {
+        if let Some(refusal) = self.superseded(request) {
+            return refusal;
+        }
         if let Some(Hold { cause, failed_probes, .. }) = self.longest_hold(request.scopes) {
             let reason = RefusalReason::Held { cause, failed_probes };
             let retry_after = now.until(self.estimate(request, now));

@@ -148,10 +148,8 @@ impl HeaderAccounts {
         &self.header
     }
 
-    /// Counts what accounts of another rule have spent, whose place these take.
-    pub(super) fn count_elsewhere(&self, accounts: &[Arc<Account>]) {
-        // Accounts that are opened take over what the overflow account has spent.
-        self.overflow.count_elsewhere(accounts);
+    pub(super) const fn overflow(&self) -> &Arc<Account> {
+        &self.overflow
     }
 
     /// The account of this key, if it has one of its own.

@@ -138,13 +138,17 @@ impl Queue {
         ticket
     }
 
+    pub(super) fn tickets(&self) -> Vec<Ticket> {
+        self.waiters.keys().copied().collect()
+    }
+
     pub(super) fn requests(&self) -> impl Iterator<Item = &SlotRequest> {
         self.waiters.values().map(|waiter| &waiter.request)
     }
 
     /// Changes the requests of all waiting calls; they keep their places.
     pub(super) fn change_requests(&mut self, change: impl Fn(&SlotRequest) -> SlotRequest) {
-        let tickets: Vec<Ticket> = self.waiters.keys().copied().collect();
+        let tickets = self.tickets();
         let turns: Vec<u128> =
             tickets.iter().map(|ticket| self.exit(*ticket).unwrap_or(0)).collect();
         self.lanes.clear();

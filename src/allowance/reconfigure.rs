@@ -3,23 +3,31 @@
 //!
 //! Nothing is granted twice: an allowance that is new starts from what the upstream's attempts have
 //! spent, those under way included, and calls that began before it was there are counted by it from
-//! their next attempt on.
+//! their next attempt on. What is not known, such as the cost of earlier attempts, counts as spent.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::account_state::AccountState;
 use super::attempt_history::Spent;
+use super::bottleneck::{Bottleneck, BottleneckKind};
 use super::calendar::WallClock;
+use super::lane::Ticket;
+use super::refusal::{Refusal, RefusalReason};
 use super::scope::{Scope, WaitingChange};
 use super::scope_layout::ScopeLayout;
+use super::scope_set::members;
 use super::settings::QueueBounds;
+use super::settlement::AttemptEnd;
 use super::slot_request::{GrantedSlot, SlotRequest};
 use crate::time::Moment;
 
-/// Attempts under way whose ends an account will not see, or whose cost is not known, are counted
-/// for so long: no attempt without a long-running body takes longer.
+/// Attempts under way whose ends an account will not see are counted for so long: no attempt
+/// without a long-running body takes longer.
 const UNDER_WAY_MAX: Duration = Duration::from_secs(10 * 60);
+
+/// The configuration of an account whose place others have taken: every request is older.
+const SUPERSEDED: u32 = u32::MAX;
 
 impl AccountState {
     /// Puts a layout of a newer configuration into force.
@@ -42,7 +50,7 @@ impl AccountState {
             }
             let mut scope = place.template.scope(wall);
             if let Some(replaced) = place.replaces {
-                scope.take_hold_of(&self.scopes[usize::from(replaced)]);
+                scope.take_hold_of(&self.scopes[usize::from(replaced)], now);
             }
             match self.scopes.get_mut(number) {
                 Some(free) => *free = scope,
@@ -53,7 +61,7 @@ impl AccountState {
             let [upstream, scope] = [addition.upstream, addition.scope].map(usize::from);
             if let Some(reach) = self.scopes[scope].reach() {
                 let spent = self.scopes[upstream].spent(reach, now);
-                self.scopes[scope].count_earlier(spent, now.plus(UNDER_WAY_MAX));
+                self.scopes[scope].count_earlier(&spent, now);
             }
         }
         self.layout = Arc::clone(layout);
@@ -66,8 +74,46 @@ impl AccountState {
         let until = now.plus(UNDER_WAY_MAX);
         for scope in &mut self.scopes {
             let all = scope.reach().map(&spent).unwrap_or_default();
-            all.into_iter().for_each(|it| scope.count_earlier(it.all_ended(until), until));
+            all.into_iter().for_each(|it| scope.count_earlier(&it.all_ended(until), now));
         }
+    }
+
+    /// Takes over the holds of an account in whose place this one is.
+    pub(super) fn take_holds_of(&mut self, former: &Self, now: Moment) {
+        for scope in &mut self.scopes {
+            let same = former.scopes.iter().find(|it| scope.is_same_as(it));
+            let until = |scope: &Scope| scope.hold.map(|hold| hold.until);
+            if let Some(same) = same.filter(|same| until(scope) < until(same)) {
+                scope.take_hold_of(same, now);
+                if let Some(hold) = &mut scope.hold {
+                    self.holds += 1;
+                    hold.id = self.holds;
+                }
+            }
+        }
+        self.orders = self.orders.max(former.orders);
+    }
+
+    /// Other accounts take its place: it grants nothing any more. Returns the calls that waited.
+    pub(super) fn supersede(&mut self) -> Vec<Ticket> {
+        self.configuration = SUPERSEDED;
+        let waiting = self.queue.tickets();
+        for ticket in &waiting {
+            if let Some(waiter) = self.queue.dismiss(*ticket) {
+                self.no_longer_waits(*ticket, &waiter.request);
+            }
+        }
+        waiting
+    }
+
+    /// Why a call is refused whose account is superseded: the next one of its client will have
+    /// another account.
+    pub(super) fn superseded(&self, request: &SlotRequest) -> Option<Refusal> {
+        let name = &self.scopes.get(usize::from(request.upstream.all))?.name;
+        let bottleneck = Bottleneck { kind: BottleneckKind::Queue, name: Arc::clone(name) };
+        let reason = RefusalReason::Exhausted { bottleneck };
+        let refusal = Refusal { reason, retry_after: Duration::from_secs(1), overtaken: None };
+        (self.configuration == SUPERSEDED).then_some(refusal)
     }
 
     /// What the calls of all its upstreams may have spent of a window of this length.
@@ -88,16 +134,27 @@ impl AccountState {
         completed
     }
 
-    /// A slot that was granted under an older configuration, with the windows that have counted it
-    /// since as one under way.
+    /// A slot that was granted under an older configuration, with the allowances that have counted
+    /// it since as one under way.
     pub(super) fn counted_since(&self, slot: &GrantedSlot) -> GrantedSlot {
         let mut slot = *slot;
         for addition in self.layout.added_since(slot.request.configuration) {
-            if addition.upstream == slot.request.upstream.all && addition.counts_under_way {
+            if addition.upstream == slot.request.upstream.all {
                 slot.request.scopes |= 1 << addition.scope;
             }
         }
         slot
+    }
+
+    /// The attempt of a slot that was granted under an older configuration is over.
+    pub(super) fn end_earlier(&mut self, slot: &GrantedSlot, at: Moment, end: AttemptEnd) {
+        let since = self.counted_since(slot).request.scopes & !slot.request.scopes;
+        for number in members(since) {
+            self.scopes[number].end_earlier(at, end);
+            if end == AttemptEnd::Answered {
+                self.scopes[number].note_answered(slot.number);
+            }
+        }
     }
 
     fn complete_waiting(&mut self) {

@@ -8,7 +8,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::calendar::WallClock;
-use super::charge::CostClass;
 use super::scope::{CoveredCalls, Scope};
 use super::settings::{Allowance, Grant, SCOPES_MAX, Settles, UpstreamAllowances};
 use super::slot_request::{PathId, Scheduling, ScopeNeeds, SlotRequest, UpstreamScopes};
@@ -38,6 +37,8 @@ pub(super) struct ScopePlace {
     pub(super) retired: Option<u32>,
     /// The scope that it takes the place of, because its window or its calls have changed.
     pub(super) replaces: Option<u8>,
+    /// What ends only with a body may outlive its configuration.
+    ends_with_body: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -55,8 +56,6 @@ pub(super) struct Addition {
     pub(super) upstream: u8,
     pub(super) scope: u8,
     pub(super) concurrent: bool,
-    /// It counts the calls under way, each as one. What they cost otherwise is not known.
-    pub(super) counts_under_way: bool,
 }
 
 /// Which configurations there are.
@@ -136,6 +135,14 @@ impl ScopeTemplate {
         }
     }
 
+    /// Whether its slots are kept until the body of a response has ended.
+    fn ends_with_body(&self) -> bool {
+        self.allowance().is_some_and(|allowance| {
+            let concurrent = matches!(allowance.grant, Grant::Concurrency { .. });
+            concurrent || allowance.settles == Settles::AtBodyEnd
+        })
+    }
+
     fn rename_upstream(&mut self, before: &str, now: &Arc<str>) {
         match self {
             Self::Upstream(name, _) | Self::SlowStart(name) if **name == *before => {
@@ -166,6 +173,7 @@ impl ScopeLayout {
                 }
             }
         }
+        next.rename_allowances(members);
         let mut used = 0_u64;
         for Member { upstream, .. } in members {
             let mut all = 0;
@@ -197,6 +205,31 @@ impl ScopeLayout {
         Self::default().renewed(&[Member { upstream, before: None }], versions).unwrap()
     }
 
+    /// An allowance under a new name is the former one that counted the same and is gone.
+    fn rename_allowances(&mut self, members: &[Member<'_>]) {
+        let mut all = members.iter().flat_map(|member| &member.upstream.allowances);
+        let names: Vec<_> = all.by_ref().map(|allowance| Arc::clone(&allowance.name)).collect();
+        for Member { upstream, .. } in members {
+            let own = ScopeTemplate::Upstream(Arc::clone(&upstream.name), CoveredCalls::All);
+            let Some(own) = self.number_of(&own) else { continue };
+            for allowance in &upstream.allowances {
+                let template = ScopeTemplate::Allowance(allowance.clone());
+                if self.number_of(&template).is_some() {
+                    continue;
+                }
+                let former = self.places.iter().enumerate().position(|(place, former)| {
+                    let gone = former.template.allowance().is_some_and(|it| {
+                        it.counts_the_same_as(allowance) && !names.contains(&it.name)
+                    });
+                    gone && former.retired.is_none() && self.needs.contains(&(own, number(place)))
+                });
+                if let Some(former) = former {
+                    self.places[former].template = template;
+                }
+            }
+        }
+    }
+
     /// The number of this scope: the one it has, or a new one. Upstreams that share an account
     /// share the allowances of one name, so those `used` already are not changed again.
     fn place(&mut self, template: &ScopeTemplate, used: u64, versions: Versions) -> Option<u8> {
@@ -208,6 +241,7 @@ impl ScopeLayout {
             }
             if place.template.is_same(template) {
                 place.template = template.clone();
+                place.ends_with_body |= template.ends_with_body();
                 return before;
             }
             place.retired = Some(versions.new);
@@ -217,6 +251,7 @@ impl ScopeLayout {
             since: versions.new,
             retired: None,
             replaces: before,
+            ends_with_body: template.ends_with_body(),
         };
         if self.places.len() < SCOPES_MAX {
             self.places.push(place);
@@ -229,7 +264,7 @@ impl ScopeLayout {
     }
 
     /// The number of the scope of this kind and name.
-    fn number_of(&self, template: &ScopeTemplate) -> Option<u8> {
+    pub(super) fn number_of(&self, template: &ScopeTemplate) -> Option<u8> {
         let serves =
             |place: &ScopePlace| place.retired.is_none() && place.template.is_for(template);
         self.places.iter().position(serves).map(number)
@@ -247,14 +282,7 @@ impl ScopeLayout {
         self.needs.push((upstream, scope));
         if !needed {
             let concurrent = matches!(allowance.grant, Grant::Concurrency { .. });
-            let counts_under_way = !concurrent && allowance.cost_class == CostClass::CALLS;
-            self.additions.push(Addition {
-                version,
-                upstream,
-                scope,
-                concurrent,
-                counts_under_way,
-            });
+            self.additions.push(Addition { version, upstream, scope, concurrent });
         }
     }
 
@@ -269,14 +297,9 @@ impl ScopeLayout {
 }
 
 impl ScopePlace {
-    /// Whether its number can be given to another scope. What ends with a body may outlive its
-    /// configuration.
+    /// Whether its number can be given to another scope.
     fn is_free(&self, oldest: u32) -> bool {
-        let lasts = self.template.allowance().is_some_and(|allowance| {
-            let concurrent = matches!(allowance.grant, Grant::Concurrency { .. });
-            concurrent || allowance.settles == Settles::AtBodyEnd
-        });
-        !lasts && self.retired.is_some_and(|retired| retired <= oldest)
+        !self.ends_with_body && self.retired.is_some_and(|retired| retired <= oldest)
     }
 }
 

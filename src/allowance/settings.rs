@@ -81,6 +81,17 @@ pub enum AccountRule {
     Named(Arc<str>),
 }
 
+impl AccountRule {
+    /// Whether accounts of this rule are still those that the vendor counts under another rule.
+    pub(super) fn is_continued_by(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Header(one), Self::Header(other)) => one == other,
+            (Self::Header(_), _) | (_, Self::Header(_)) => false,
+            (Self::Upstream | Self::Named(_), Self::Upstream | Self::Named(_)) => true,
+        }
+    }
+}
+
 /// One allowance as configured.
 #[derive(Clone, Debug)]
 pub struct Allowance {
@@ -119,8 +130,8 @@ impl Allowance {
         }
     }
 
-    /// Whether it counts the same calls in the same way as an earlier one of its name, so that what
-    /// was counted stays true.
+    /// Whether it counts the same calls in the same way as an earlier one, so that what was counted
+    /// stays true.
     pub(super) fn counts_the_same_as(&self, other: &Self) -> bool {
         let same_grant = match (&self.grant, &other.grant) {
             (Grant::Window { window, .. }, Grant::Window { window: other, .. }) => window == other,
@@ -138,7 +149,7 @@ impl Allowance {
             ) => false,
         };
         let same_calls = self.counts == other.counts && self.exempt == other.exempt;
-        self.name == other.name && same_grant && same_calls && self.cost_class == other.cost_class
+        same_grant && same_calls && self.cost_class == other.cost_class
     }
 
     /// The units that we use, and those that the vendor grants and we leave: headroom, and one step

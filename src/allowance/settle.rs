@@ -31,10 +31,13 @@ impl AccountState {
         settlement: &Settlement<'_>,
     ) -> SettleOutcome {
         let since = self.is_older(slot).then(|| self.counted_since(slot));
-        let slot = since.as_ref().unwrap_or(slot);
+        let (own, slot) = (slot, since.as_ref().unwrap_or(slot));
         let request = &slot.request;
         let unexpected = slot.unexpected_throttle || self.is_unexpected_throttle(slot, settlement);
-        self.settle_windows(slot, settlement);
+        self.settle_windows(own, settlement);
+        if since.is_some() {
+            self.end_earlier(own, settlement.ended, settlement.end);
+        }
         let answered = settlement.end == AttemptEnd::Answered;
         let served = settlement.order.is_none_or(|order| order.cause == HoldCause::Pause);
         if answered && settlement.blind_failure.is_none() && served {
@@ -64,8 +67,9 @@ impl AccountState {
 
     /// Gives back a slot that will not be used: no byte was written.
     pub(super) fn cancel(&mut self, slot: &GrantedSlot, now: Moment) {
-        let since = self.is_older(slot).then(|| self.counted_since(slot));
-        let slot = since.as_ref().unwrap_or(slot);
+        if self.is_older(slot) {
+            self.end_earlier(slot, now, AttemptEnd::NotSent);
+        }
         for number in members(slot.request.scopes) {
             self.scopes[number].cancel(slot.number, slot.request.costs);
             self.scopes[number].release_permit(PermitEnd::Done, now);
@@ -97,8 +101,9 @@ impl AccountState {
     /// An attempt was given up after bytes of it were written. It counts, and as a probe it has
     /// failed: otherwise every client that leaves would make room for another probe.
     pub(super) fn abandon(&mut self, slot: &GrantedSlot, now: Moment) -> SettleOutcome {
-        let since = self.is_older(slot).then(|| self.counted_since(slot));
-        let slot = since.as_ref().unwrap_or(slot);
+        if self.is_older(slot) {
+            self.end_earlier(slot, now, AttemptEnd::Unanswered);
+        }
         let before = self.holds_on(slot.probes);
         for number in members(slot.request.scopes & !slot.settled) {
             self.scopes[number].settle_given_up(now, slot.request.costs, UsedCosts::UNKNOWN);

@@ -32,10 +32,16 @@ pub(super) struct UnitLimit {
     /// The even pace, or what slows any other spread after a throttle.
     pub(super) pace: Option<Pace>,
     sixteenths: u8,
-    /// When a learned limit expires.
-    learned_until: Option<Moment>,
+    stated: Option<StatedLimit>,
     used_elsewhere: Option<UsedElsewhere>,
     drift: Option<i64>,
+}
+
+/// The limit that the vendor states, and until when it is believed.
+#[derive(Clone, Copy, Debug)]
+struct StatedLimit {
+    limit: u32,
+    until: Moment,
 }
 
 /// Units that are occupied besides our own, because the vendor states that fewer remain.
@@ -67,7 +73,7 @@ impl UnitLimit {
             auto: AutoPace::default(),
             pace,
             sixteenths: FULL_PACE,
-            learned_until: None,
+            stated: None,
             used_elsewhere: None,
             drift: None,
         }
@@ -106,9 +112,9 @@ impl UnitLimit {
         if self.used_elsewhere.is_some_and(|elsewhere| elsewhere.until <= now) {
             self.used_elsewhere = None;
         }
-        if self.learned_until.is_some_and(|until| until <= now) {
-            self.learned_until = None;
-            self.set_limit(self.configured);
+        if self.stated.is_some_and(|stated| stated.until <= now) {
+            self.stated = None;
+            self.apply_limit();
         }
         self.ledger.free(now).saturating_sub(self.units_elsewhere())
     }
@@ -116,7 +122,11 @@ impl UnitLimit {
     /// Units occupied at `now`, those used elsewhere included.
     pub(super) fn occupied(&mut self, now: Moment) -> u32 {
         self.free(now);
-        self.occupied_before()
+        // Where it is not known how much attempts cost, the whole limit is occupied.
+        match self.occupied_before() {
+            u32::MAX => self.limit(),
+            occupied => occupied,
+        }
     }
 
     /// Whether so many units are free at `now`; if not, when they may be.
@@ -134,7 +144,8 @@ impl UnitLimit {
                 self.ledger.free_at(left, units).min(elsewhere.until)
             }
         };
-        self.learned_until.map_or(release, |until| release.min(until))
+        let lower = self.stated.filter(|stated| self.ours(stated.limit) < self.configured);
+        lower.map_or(release, |stated| release.min(stated.until))
     }
 
     /// Takes a turn of its paces, for a call of so many units. Returns what gives it back.
@@ -214,13 +225,9 @@ impl UnitLimit {
     /// The vendor states a limit for a window of this length. The configured one stays the
     /// maximum.
     pub(super) fn learn_limit(&mut self, stated: u32, now: Moment) {
-        let limit = stated.saturating_sub(self.withheld).max(1);
-        if limit < self.configured {
-            self.set_limit(limit);
-            self.learned_until = Some(now.plus(LEARNED_FOR.max(self.length())));
-        } else if self.learned_until.take().is_some() {
-            self.set_limit(self.configured);
-        }
+        let until = now.plus(LEARNED_FOR.max(self.length()));
+        self.stated = Some(StatedLimit { limit: stated, until });
+        self.apply_limit();
     }
 
     /// The vendor states how many units remain until a reset; this replaces its last statement.
@@ -251,38 +258,50 @@ impl UnitLimit {
         self.occupied(now) == 0 && self.sixteenths == FULL_PACE
     }
 
-    /// Applies a changed limit and spread from the next grant on. A limit that was learned stays in
-    /// force below the new one. Returns whether there is another pace.
+    /// Applies a changed limit and spread from the next grant on. What the vendor has stated stays
+    /// in force. Returns whether there is another pace.
     pub(super) fn reconfigure(
         &mut self,
         (limit, withheld): (u32, u32),
         spread: Spread,
         now: Moment,
     ) -> bool {
-        let learned = self.learned_until.is_some().then(|| self.limit());
         let changed = (self.configured, self.spread) != (limit, spread);
         (self.configured, self.withheld, self.spread) = (limit, withheld, spread);
-        if learned.is_none_or(|learned| limit <= learned) {
-            self.learned_until = None;
-        }
-        self.ledger.set_limit(learned.unwrap_or(limit).min(limit));
+        self.ledger.resize(limit, now);
+        self.apply_limit();
         if changed {
             let even = matches!(spread, Spread::Even { .. });
-            let paced = even || self.sixteenths < FULL_PACE;
-            let pace = paced.then(|| Pace::new(self.full_rate(), self.sixteenths));
-            if let Some(pace) = &pace {
-                // The burst may have been spent just now.
-                pace.spend_burst(now);
+            let rate = self.full_rate();
+            match &mut self.pace {
+                Some(pace) if even || self.sixteenths < FULL_PACE => {
+                    pace.set_rate(rate, self.sixteenths);
+                }
+                None if even => {
+                    let pace = Pace::new(rate, self.sixteenths);
+                    // The burst may have been spent just now.
+                    pace.spend_burst(now);
+                    self.pace = Some(pace);
+                }
+                Some(_) | None => self.pace = None,
             }
-            self.pace = pace;
         }
         changed
     }
 
-    /// Counts units that were used until `at` and had no place here.
+    /// How far back attempts matter to it.
+    pub(super) fn reach(&self) -> Duration {
+        self.ledger.reach(self.granted())
+    }
+
+    /// Counts units that were used until `at` by attempts that did not know of it.
     pub(super) fn count_earlier(&mut self, at: Moment, units: u32) {
-        self.ledger.occupy(units);
-        self.ledger.settle(at, Charge { reserved: units, used: units });
+        self.ledger.count_earlier(at, units);
+    }
+
+    /// What was used before fills a bucket at most.
+    pub(super) fn bound_earlier(&mut self, now: Moment) {
+        self.ledger.bound_earlier(now, self.granted());
     }
 
     /// Takes over what was spent and slowed in another one of the same allowance, but not what the
@@ -320,7 +339,15 @@ impl UnitLimit {
         self.ledger.rate(burst)
     }
 
-    fn set_limit(&mut self, limit: u32) {
+    /// What a limit of the vendor's leaves to us.
+    fn ours(&self, stated: u32) -> u32 {
+        stated.saturating_sub(self.withheld).max(1)
+    }
+
+    /// Puts the lowest of the limits into force.
+    fn apply_limit(&mut self) {
+        let stated = self.stated.map_or(u32::MAX, |stated| self.ours(stated.limit));
+        let limit = self.configured.min(stated);
         if limit == self.ledger.limit() {
             return;
         }

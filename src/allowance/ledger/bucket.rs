@@ -36,6 +36,8 @@ pub(in crate::allowance) struct BucketLedger {
     /// lies ahead where an attempt was given up.
     settled: VecDeque<(u64, u64)>,
     settled_units: u64,
+    /// When it was last filled with what did not go through it, bounded by its size then.
+    filled: Option<Moment>,
 }
 
 impl BucketLedger {
@@ -52,6 +54,7 @@ impl BucketLedger {
             since: Moment::START,
             settled: VecDeque::new(),
             settled_units: 0,
+            filled: None,
         }
     }
 
@@ -61,6 +64,39 @@ impl BucketLedger {
 
     pub(super) fn set_limit(&mut self, limit: u32) {
         self.limit = limit;
+    }
+
+    /// The configured limit has changed. A bucket that was full by an earlier size is full again.
+    pub(super) fn resize(&mut self, limit: u32, now: Moment) {
+        let more = limit.saturating_sub(self.size);
+        self.size = limit;
+        if self.filled.is_some_and(|at| now < at.plus(self.length())) {
+            self.free(now);
+            self.level += u128::from(more) * self.unit;
+        }
+    }
+
+    /// How far back attempts matter to a bucket of this size: what was poured in before has leaked,
+    /// also where it leaks in steps.
+    pub(super) fn reach(&self, size: u32) -> Duration {
+        self.leaks_in(size).saturating_add(self.refill.step.unwrap_or_default())
+    }
+
+    /// What did not go through it fills it at most: no vendor's bucket is fuller than its size.
+    pub(super) fn bound_earlier(&mut self, now: Moment, size: u32) {
+        self.free(now);
+        self.filled = Some(now);
+        let most = u128::from(size) * self.unit;
+        if self.level + u128::from(self.settled_units) * self.unit <= most {
+            return;
+        }
+        self.level = most;
+        if let Some((at, _)) = self.settled.pop_back() {
+            self.level = 0;
+            self.settled.clear();
+            self.settled.push_back((at, u64::from(size)));
+            self.settled_units = u64::from(size);
+        }
     }
 
     pub(super) const fn rate(&self) -> Rate {
@@ -224,6 +260,22 @@ mod tests {
         bucket.settle(at(100), Charge::exactly(9));
         assert_eq!((bucket.free(at(99)), bucket.free_at(10, 2)), (1, at(100)));
         assert_eq!((bucket.free(at(104)), bucket.free(at(130))), (2, 10));
+    }
+
+    #[test]
+    fn what_was_used_earlier_fills_it_at_most() {
+        let mut bucket = bucket(10);
+        bucket.occupy(u32::MAX);
+        bucket.settle(at(100), Charge::exactly(u32::MAX));
+        bucket.bound_earlier(at(100), 10);
+        assert_eq!((bucket.free(at(100)), bucket.free(at(104))), (0, 1));
+        bucket.resize(20, at(104));
+        bucket.set_limit(20);
+        assert_eq!(bucket.free(at(104)), 1, "it may have been full by the new size too");
+        bucket.occupy(30);
+        bucket.settle(at(120), Charge::exactly(30));
+        bucket.bound_earlier(at(110), 20);
+        assert_eq!((bucket.free(at(119)), bucket.free(at(124))), (0, 1));
     }
 
     #[test]

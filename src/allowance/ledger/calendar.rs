@@ -81,6 +81,18 @@ impl CalendarLedger {
         }
     }
 
+    /// Counts units that were used until `at`, in the periods to which an attempt of that time may
+    /// belong.
+    pub(super) fn count_earlier(&mut self, at: Moment, units: u32) {
+        self.open_until(at);
+        let mut last = self.calendar.first(at, self.wall);
+        if last.earliest <= at {
+            last = self.calendar.following(last, self.wall);
+        }
+        let open = self.open.iter_mut().filter(|period| period.until <= last.date);
+        open.for_each(|period| period.units += u64::from(units));
+    }
+
     pub(super) fn cancel(&mut self, units: u32) {
         self.in_flight = self.in_flight.saturating_sub(u64::from(units));
         for period in &mut self.open {
@@ -252,6 +264,20 @@ mod tests {
         assert_eq!(start(13), next.plus(24 * HOUR));
         assert_eq!(ledger.estimate(10, at(4_000), 10), at(4_000));
         assert_eq!(ledger.estimate(10, at(4_000), 11), at(4_000).plus(24 * HOUR));
+    }
+
+    #[test]
+    fn what_was_used_earlier_counts_in_the_period_in_which_it_was_used() {
+        let mut ledger = ledger(10);
+        ledger.free(at(4_000));
+        ledger.count_earlier(at(3_000), 4);
+        assert_eq!(ledger.free(at(4_000)), 10, "in the period before");
+        ledger.count_earlier(at(3_599), 3);
+        ledger.count_earlier(at(3_700), 2);
+        assert_eq!(ledger.free(at(4_000)), 5, "around the boundary it may be either");
+        let tomorrow = 25 * 3_600;
+        ledger.count_earlier(at(tomorrow), 1);
+        assert_eq!((ledger.free(at(4_000)), ledger.free(at(tomorrow + 10))), (4, 9));
     }
 
     #[test]

@@ -21,6 +21,9 @@ use bucket::BucketLedger;
 use calendar::CalendarLedger;
 use rolling::RollingLedger;
 
+/// A period may be longer by this than its calendar says, where clocks are changed.
+const CLOCK_CHANGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
 #[derive(Clone, Debug)]
 pub(super) enum Ledger {
     Rolling(RollingLedger),
@@ -96,6 +99,42 @@ impl Ledger {
     /// Changes the limit from the next grant on; occupied units stay occupied.
     pub(super) fn set_limit(&mut self, limit: u32) {
         each!(self, ledger => ledger.set_limit(limit.max(1)));
+    }
+
+    /// The configured limit has changed.
+    pub(super) fn resize(&mut self, limit: u32, now: Moment) {
+        match self {
+            Self::Bucket(ledger) => ledger.resize(limit, now),
+            Self::Rolling(_) | Self::Calendar(_) => {}
+        }
+    }
+
+    /// How far back attempts matter to a vendor that grants so many.
+    pub(super) fn reach(&self, granted: u32) -> Duration {
+        match self {
+            Self::Rolling(_) => self.length(),
+            Self::Calendar(_) => self.length().saturating_add(CLOCK_CHANGE_MAX),
+            Self::Bucket(ledger) => ledger.reach(granted),
+        }
+    }
+
+    /// Counts units that were used until `at` and did not go through this ledger.
+    pub(super) fn count_earlier(&mut self, at: Moment, units: u32) {
+        match self {
+            Self::Calendar(ledger) => ledger.count_earlier(at, units),
+            Self::Rolling(_) | Self::Bucket(_) => {
+                self.occupy(units);
+                self.settle(at, Charge::exactly(units));
+            }
+        }
+    }
+
+    /// What was used before fills the bucket of a vendor that grants so many, at most.
+    pub(super) fn bound_earlier(&mut self, now: Moment, granted: u32) {
+        match self {
+            Self::Bucket(ledger) => ledger.bound_earlier(now, granted),
+            Self::Rolling(_) | Self::Calendar(_) => {}
+        }
     }
 
     /// Takes over what another ledger of the same allowance has settled. This one must not have

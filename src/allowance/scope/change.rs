@@ -4,15 +4,22 @@ use std::time::Duration;
 
 use super::{Scope, ScopeState};
 use crate::allowance::attempt_history::Spent;
-use crate::allowance::charge::CostClass;
+use crate::allowance::charge::{Charge, CostClass};
+use crate::allowance::concurrency_limit::PermitEnd;
 use crate::allowance::hold::{Hold, ProbeState};
 use crate::allowance::settings::Allowance;
+use crate::allowance::settlement::AttemptEnd;
+use crate::outcome::FULL_PACE;
 use crate::time::Moment;
+
+/// What an attempt may have cost of which only is known that there was one: more than any limit.
+const UNKNOWN_COST: u32 = u32::MAX;
 
 impl Scope {
     /// Applies changed settings of the same allowance: a lower limit binds from the next grant, and
     /// what was counted, learned and held stays. Another kind of grant is another scope.
     pub(in crate::allowance) fn reconfigure(&mut self, allowance: &Allowance, now: Moment) {
+        self.name.clone_from(&allowance.name);
         (self.mode, self.linger) = (allowance.mode, allowance.linger);
         let (limit, withheld) = allowance.units();
         match &mut self.state {
@@ -29,40 +36,86 @@ impl Scope {
         }
     }
 
-    /// Counts what calls have spent that did not know of this scope. What they cost is known where
-    /// each counts as one; any other cost may have been the whole limit.
-    pub(in crate::allowance) fn count_earlier(&mut self, spent: Spent, unseen_until: Moment) {
-        let (linger, cost_class) = (self.linger, self.cost_class);
-        let ScopeState::Units(units) = &mut self.state else { return };
-        let whole = units.configured();
-        if cost_class == CostClass::CALLS {
-            units.occupy(spent.under_way);
-            let ended = spent.ended.iter();
-            ended.for_each(|(at, attempts)| units.count_earlier(at.plus(linger), *attempts));
-        } else {
-            let all = spent.all_ended(unseen_until).ended;
-            all.iter().for_each(|(at, _)| units.count_earlier(at.plus(linger), whole));
+    /// Counts what calls have spent that did not know of this scope.
+    pub(in crate::allowance) fn count_earlier(&mut self, spent: &Spent, now: Moment) {
+        let cost = self.cost_of_earlier();
+        let linger = self.linger;
+        match &mut self.state {
+            ScopeState::Units(units) => {
+                (0..spent.under_way).for_each(|_| units.occupy(cost));
+                for (at, attempts) in &spent.ended {
+                    units.count_earlier(at.plus(linger), attempts.saturating_mul(cost));
+                }
+                units.bound_earlier(now);
+            }
+            ScopeState::Concurrency(limit) => (0..spent.under_way).for_each(|_| limit.occupy()),
+            ScopeState::SlowStart(_) | ScopeState::Upstream(_) => {}
         }
     }
 
-    /// Takes over the hold of the scope that this one replaces.
-    pub(in crate::allowance) fn take_hold_of(&mut self, replaced: &Self) {
-        self.hold = replaced.hold.map(|hold| Hold { probe: ProbeState::Due, ..hold });
-        (self.order, self.last_closed) = (replaced.order, replaced.last_closed);
+    /// An attempt is over that was under way when this scope came into force.
+    pub(in crate::allowance) fn end_earlier(&mut self, at: Moment, end: AttemptEnd) {
+        let cost = self.cost_of_earlier();
+        let linger = self.linger;
+        match (&mut self.state, end) {
+            (ScopeState::Units(units), AttemptEnd::NotSent) => units.cancel(cost),
+            (ScopeState::Units(units), end) => {
+                let over = if end == AttemptEnd::Answered { at } else { at.plus(linger) };
+                units.settle(over, Charge::exactly(cost));
+                units.bound_earlier(at);
+            }
+            (ScopeState::Concurrency(limit), AttemptEnd::NotSent | AttemptEnd::Refused) => {
+                limit.release(PermitEnd::Done, at);
+            }
+            // The end of the response's body will not be seen.
+            (ScopeState::Concurrency(limit), AttemptEnd::Answered | AttemptEnd::Unanswered) => {
+                limit.release(PermitEnd::GivenUp, at);
+            }
+            (ScopeState::SlowStart(_) | ScopeState::Upstream(_), _) => {}
+        }
     }
 
-    /// How long an attempt counts after it ended, for an allowance that counts units.
+    /// Takes over the hold and the slowness of the scope that this one replaces.
+    pub(in crate::allowance) fn take_hold_of(&mut self, replaced: &Self, now: Moment) {
+        self.hold = replaced.hold.map(|hold| Hold { probe: ProbeState::Due, ..hold });
+        (self.order, self.last_closed) = (replaced.order, replaced.last_closed);
+        if let ScopeState::Units(units) = &mut self.state
+            && replaced.slowdown.sixteenths < FULL_PACE
+        {
+            self.slowdown = replaced.slowdown;
+            units.set_speed(self.slowdown.sixteenths, now);
+        }
+    }
+
+    /// Whether both are the same scope of the same upstream, in different accounts.
+    pub(in crate::allowance) fn is_same_as(&self, other: &Self) -> bool {
+        self.name == other.name && self.label() == other.label() && !other.retired
+    }
+
+    /// How far back attempts matter to it.
     pub(in crate::allowance) fn reach(&self) -> Option<Duration> {
-        self.window().map(|window| window.saturating_add(self.linger))
+        match &self.state {
+            ScopeState::Units(units) => Some(units.reach().saturating_add(self.linger)),
+            ScopeState::Concurrency(_) => Some(Duration::ZERO),
+            ScopeState::SlowStart(_) | ScopeState::Upstream(_) => None,
+        }
     }
 
     /// What the calls of this upstream may have spent of a window of this length.
     pub(in crate::allowance) fn spent(&self, window: Duration, now: Moment) -> Spent {
         match &self.state {
-            ScopeState::Upstream(upstream) => upstream.history.spent(window, now),
+            ScopeState::Upstream(upstream) => {
+                let history = upstream.history.as_ref();
+                history.map(|history| history.spent(window, now)).unwrap_or_default()
+            }
             ScopeState::Units(_) | ScopeState::Concurrency(_) | ScopeState::SlowStart(_) => {
                 Spent::default()
             }
         }
+    }
+
+    /// What an attempt costs of which only is known that there was one.
+    fn cost_of_earlier(&self) -> u32 {
+        if self.cost_class == CostClass::CALLS { 1 } else { UNKNOWN_COST }
     }
 }

@@ -72,7 +72,8 @@ struct UpstreamState {
     calls: CoveredCalls,
     temporary_pace: Option<TemporaryPace>,
     sent: PerSecond<u32, BUSIEST_OF_SECONDS>,
-    history: AttemptHistory,
+    /// Kept for all its calls only.
+    history: Option<AttemptHistory>,
     outage_detector: OutageDetector,
     /// The path that failed most when the outage began, or that of the latest failed probe.
     avoided_path: Option<PathId>,
@@ -128,7 +129,7 @@ impl Scope {
             calls,
             temporary_pace: None,
             sent: PerSecond::default(),
-            history: AttemptHistory::default(),
+            history: (calls == CoveredCalls::All).then(AttemptHistory::default),
             outage_detector: OutageDetector::default(),
             avoided_path: None,
         };
@@ -293,7 +294,9 @@ impl Scope {
             ScopeState::Upstream(upstream) => {
                 let sent = upstream.sent.at(now);
                 *sent = sent.saturating_add(1);
-                upstream.history.began();
+                if let Some(history) = &mut upstream.history {
+                    history.began();
+                }
             }
         }
     }
@@ -304,7 +307,11 @@ impl Scope {
         match &mut self.state {
             ScopeState::Units(window) => window.settle(at, used.charge(class, costs.of(class))),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
-            ScopeState::Upstream(upstream) => upstream.history.ended(at),
+            ScopeState::Upstream(upstream) => {
+                if let Some(history) = &mut upstream.history {
+                    history.ended(at);
+                }
+            }
             ScopeState::Concurrency(_) => {}
         }
     }
@@ -320,7 +327,11 @@ impl Scope {
         match &mut self.state {
             ScopeState::Units(window) => window.cancel(units),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
-            ScopeState::Upstream(upstream) => upstream.history.was_not_sent(),
+            ScopeState::Upstream(upstream) => {
+                if let Some(history) = &mut upstream.history {
+                    history.was_not_sent();
+                }
+            }
             ScopeState::Concurrency(_) => {}
         }
         if let Some(granted) = self.granted_turn.take_if(|granted| granted.grant == grant) {
@@ -397,6 +408,9 @@ impl Scope {
             (ScopeState::Concurrency(own), ScopeState::Concurrency(other)) => own.inherit(other),
             (ScopeState::Upstream(own), ScopeState::Upstream(other)) => {
                 own.temporary_pace = other.temporary_pace.as_ref().map(TemporaryPace::copy);
+                if let (Some(own), Some(other)) = (&mut own.history, &other.history) {
+                    own.inherit(other);
+                }
             }
             (
                 ScopeState::Units(_)

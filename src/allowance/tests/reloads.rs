@@ -153,8 +153,9 @@ async fn holds_live_on_and_are_released_by_their_number() {
 async fn numbers_of_scopes_are_used_again_when_no_older_call_is_left() {
     let clock = Clock::start();
     let of = |turn: usize| {
+        let span = MINUTE + Duration::from_secs(turn as u64);
         let allowances =
-            (0..20).map(|number| named(&format!("a{turn}_{number}"), &window(50, MINUTE, PLAIN)));
+            (0..20).map(|number| named(&format!("a{turn}_{number}"), &window(50, span, PLAIN)));
         [upstream("vendor", allowances.collect())]
     };
     let mut latest = accounts(&of(0), clock);

@@ -22,6 +22,24 @@ pub(super) struct Life {
     pub(super) sent: u64,
     pub(super) over: u64,
     pub(super) units: u64,
+    /// It was granted before the present limit came into force.
+    pub(super) earlier: bool,
+}
+
+/// What a vendor counts, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Arrival {
+    at: u64,
+    units: u64,
+    earlier: bool,
+}
+
+impl Life {
+    /// As near to `at` as it can be.
+    fn arrival(&self, at: u64) -> Arrival {
+        let at = at.clamp(self.sent, self.over);
+        Arrival { at, units: self.units, earlier: self.earlier }
+    }
 }
 
 #[derive(Debug)]
@@ -65,6 +83,22 @@ impl Vendor {
         }
     }
 
+    /// The same grants as many as this from now on.
+    pub(super) fn set_limit(&mut self, grant: &Grant) {
+        let units = match grant {
+            Grant::Bucket { size, .. } => u64::from(*size),
+            Grant::Window { limit, .. }
+            | Grant::Calendar { limit, .. }
+            | Grant::Concurrency { limit } => u64::from(*limit),
+        };
+        match self {
+            Self::Rolling { limit, .. }
+            | Self::Calendar { limit, .. }
+            | Self::Concurrency { limit } => *limit = units,
+            Self::Bucket { size, .. } => *size = units,
+        }
+    }
+
     pub(super) fn limit(&self) -> u64 {
         match self {
             Self::Rolling { limit, .. }
@@ -76,13 +110,14 @@ impl Vendor {
 
     /// The most that it ever counts if each attempt arrives as near to `at` as it can. That is the
     /// worst case for every window that begins, every period that ends and every bucket that is
-    /// filled at `at`.
+    /// filled at `at`. What earlier limits let through alone is no concern of this one.
     pub(super) fn most(&self, lives: &[Life], at: u64) -> u64 {
         if let Self::Concurrency { .. } = self {
-            return lives.iter().filter(|life| life.sent <= at && at < life.over).count() as u64;
+            let at_work = lives.iter().filter(|life| life.sent <= at && at < life.over);
+            let any_later = at_work.clone().any(|life| !life.earlier);
+            return if any_later { at_work.count() as u64 } else { 0 };
         }
-        let arrival = |life: &Life| (at.clamp(life.sent, life.over), life.units);
-        let mut arrivals: Vec<_> = lives.iter().map(arrival).collect();
+        let mut arrivals: Vec<_> = lives.iter().map(|life| life.arrival(at)).collect();
         arrivals.sort_unstable();
         self.most_counted(&arrivals)
     }
@@ -90,33 +125,35 @@ impl Vendor {
     /// What it counts at `at`, when everything that is under way arrives.
     pub(super) fn counted(&self, lives: &[Life], at: u64) -> u64 {
         let until: Vec<_> = lives.iter().copied().filter(|life| life.sent <= at).collect();
-        let arrival = |life: &Life| (at.clamp(life.sent, life.over), life.units);
-        let arrivals = until.iter().map(arrival);
+        let arrivals = until.iter().map(|life| life.arrival(at));
         match self {
             Self::Rolling { window, .. } => {
-                arrivals.filter(|(time, _)| at < time + window).map(|(_, units)| units).sum()
+                arrivals.filter(|it| at < it.at + window).map(|it| it.units).sum()
             }
             Self::Calendar { resets, .. } => {
                 let began = resets.iter().rev().find(|reset| **reset <= at).copied().unwrap_or(0);
-                arrivals.filter(|(time, _)| began <= *time).map(|(_, units)| units).sum()
+                arrivals.filter(|it| began <= it.at).map(|it| it.units).sum()
             }
             Self::Bucket { .. } => {
                 let mut arrivals: Vec<_> = arrivals.collect();
                 arrivals.sort_unstable();
-                arrivals.push((at, 0));
+                arrivals.push(Arrival { at, units: 0, earlier: false });
                 self.last_level(&arrivals)
             }
-            Self::Concurrency { .. } => self.most(&until, at),
+            Self::Concurrency { .. } => until.iter().filter(|life| at < life.over).count() as u64,
         }
     }
 
-    fn most_counted(&self, arrivals: &[(u64, u64)]) -> u64 {
+    fn most_counted(&self, arrivals: &[Arrival]) -> u64 {
+        let sum = |counted: &[Arrival]| {
+            let any_later = counted.iter().any(|arrival| !arrival.earlier && arrival.units > 0);
+            if any_later { counted.iter().map(|arrival| arrival.units).sum() } else { 0 }
+        };
         match self {
             Self::Rolling { window, .. } => {
-                let in_window = |(place, (first, _)): (usize, &(u64, u64))| {
-                    let within =
-                        arrivals[place..].iter().take_while(|(at, _)| *at < first + window);
-                    within.map(|(_, units)| units).sum()
+                let in_window = |(place, first): (usize, &Arrival)| {
+                    let rest = &arrivals[place..];
+                    sum(&rest[..rest.iter().take_while(|it| it.at < first.at + window).count()])
                 };
                 arrivals.iter().enumerate().map(in_window).max().unwrap_or(0)
             }
@@ -124,8 +161,8 @@ impl Vendor {
                 let mut most = 0;
                 let mut rest = arrivals;
                 for reset in resets.iter().chain([&u64::MAX]) {
-                    let count = rest.iter().take_while(|(at, _)| at < reset).count();
-                    most = most.max(rest[..count].iter().map(|(_, units)| units).sum());
+                    let count = rest.iter().take_while(|it| it.at < *reset).count();
+                    most = most.max(sum(&rest[..count]));
                     rest = &rest[count..];
                 }
                 most
@@ -138,12 +175,13 @@ impl Vendor {
         }
     }
 
-    /// The level of a bucket after the last arrival, rounded up to whole units.
-    fn last_level(&self, arrivals: &[(u64, u64)]) -> u64 {
-        let Self::Bucket { refill, phase, .. } = self else { return 0 };
+    /// The level of a bucket after the last arrival, rounded up to whole units. Attempts that were
+    /// granted by other limits fill it at most.
+    fn last_level(&self, arrivals: &[Arrival]) -> u64 {
+        let Self::Bucket { size, refill, phase } = self else { return 0 };
         let (rate, over) = (u128::from(refill.units), u128::from(nanos(refill.over)));
         let (mut level, mut since) = (0_u128, 0);
-        for (at, units) in arrivals {
+        for Arrival { at, units, earlier } in arrivals {
             let leaked = match refill.step.map(nanos) {
                 None => u128::from(at - since) * rate,
                 Some(every) => {
@@ -151,7 +189,11 @@ impl Vendor {
                     u128::from(steps(*at) - steps(since)) * u128::from(every) * rate
                 }
             };
-            level = level.saturating_sub(leaked) + u128::from(*units) * over;
+            let left = level.saturating_sub(leaked);
+            level = left + u128::from(*units) * over;
+            if *earlier {
+                level = level.min(left.max(u128::from(*size) * over));
+            }
             since = *at;
         }
         u64::try_from(level.div_ceil(over)).unwrap()
