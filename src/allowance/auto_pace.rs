@@ -76,8 +76,8 @@ impl AutoPace {
         last.at.plus(Duration::from_nanos(u64::try_from(share).unwrap_or(u64::MAX))).max(start)
     }
 
-    /// How long after the beginning of a period its `position`-th unit starts, if all before it have
-    /// been asked for.
+    /// How long after the beginning of a period its `position`-th unit starts, if all before it
+    /// have been asked for.
     pub(super) fn wait_in_period(position: u32, limit: u32, length: Duration) -> Duration {
         let at_once = limit.div_ceil(2);
         let spread = u128::from(position.saturating_sub(at_once));

@@ -202,9 +202,9 @@ impl Lane {
         self.classes.iter().filter_map(|class| class.flows.get(&key)).map(|flow| flow.steps).sum()
     }
 
-    /// What the calls cost that go before a new one, from when it has reached this class, if its turn is
-    /// `turn`. Flows of a more urgent priority than the class go first; beside those of its own
-    /// priority, and those whose priority it has reached, it goes by turns.
+    /// What the calls cost that go before a new one, from when it has reached this class, if its
+    /// turn is `turn`. Flows of a more urgent priority than the class go first; beside those of its
+    /// own priority, and those whose priority it has reached, it goes by turns.
     pub(super) fn ahead(&self, request: &SlotRequest, class: Priority, turn: u128) -> Demand {
         let own = FlowKey::of(request);
         let before = |(number, of_class): (usize, &Class)| {

@@ -196,8 +196,8 @@ impl Ledger {
         each!(self, ledger => ledger.estimate(limit, start, position))
     }
 
-    /// Which unit of a later period the `position`-th new unit from `start` is, if the vendor counts
-    /// periods and the present one has no room for it.
+    /// Which unit of a later period the `position`-th new unit from `start` is, if the vendor
+    /// counts periods and the present one has no room for it.
     pub(super) fn unit_of_later_period(&self, start: Moment, position: u32) -> Option<u32> {
         match self {
             Self::Calendar(ledger) => {
