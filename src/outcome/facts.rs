@@ -39,8 +39,19 @@ pub struct Facts {
     /// Where message and code were found: a JSON Pointer, or the name of a header.
     pub message_at: Option<String>,
     pub code_at: Option<String>,
-    /// JSON Pointers to the values of the body that these facts repeat; `details` leaves them out.
-    pub pointers: Vec<String>,
+    /// The values of the document that these facts repeat; `details` leaves them out.
+    pub carried: Vec<ValueId>,
+}
+
+/// Which value of a document it is: its address, as long as the document stays where it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ValueId(usize);
+
+impl ValueId {
+    #[must_use]
+    pub fn of(value: &Value) -> Self {
+        Self(std::ptr::from_ref(value).addr())
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,7 +100,7 @@ impl Facts {
             self.children = other.children;
         }
         self.beside.extend(other.beside);
-        self.pointers.extend(other.pointers);
+        self.carried.extend(other.carried);
         self
     }
 }

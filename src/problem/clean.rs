@@ -9,11 +9,11 @@ use std::sync::LazyLock;
 
 use http::{HeaderName, HeaderValue};
 use regex::Regex;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::body::{is_truthy, own_error};
 use super::fit::within;
-use super::leak::{Leaks, SECRET, is_secret_member, without_leaks};
+use super::leak::{Leaks, SECRET, is_named, is_secret_member, without_leaks};
 use super::prefilter::is_surely_clean;
 use super::redact::Redactor;
 use super::{DETAIL_CHARS_MAX, DETAILS_BYTES_MAX, ERROR_BYTES_MAX, Problem, SHORT_CHARS_MAX};
@@ -49,6 +49,19 @@ const ADDRESSING: [HeaderName; 7] = [
     http::header::VIA,
 ];
 
+/// How much more of a tree is cleaned; what lies behind is cut off anyway.
+struct Left {
+    values: usize,
+    bytes: usize,
+}
+
+impl Left {
+    /// Counts a clean text, which takes at least as many bytes of JSON.
+    fn spend(&mut self, text: &str) {
+        self.bytes = self.bytes.saturating_sub(text.len());
+    }
+}
+
 /// Cleans texts; the default one knows no credentials.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Cleaner<'a> {
@@ -73,13 +86,15 @@ impl<'a> Cleaner<'a> {
     /// As [`Self::clean`], without a copy of a clean text.
     #[must_use]
     pub(super) fn clean_owned(self, text: String, chars_max: usize) -> Option<String> {
-        if text.len() > CLEANED_BYTES_MAX || !is_surely_clean(&text) || self.holds_secret(&text) {
-            return self.clean_by_patterns(&text, chars_max);
-        }
-        let shown = trimmed(&text, chars_max)?;
-        let whole = shown.len() == text.len();
-        let shown = if whole { None } else { Some(shown.into_owned()) };
-        Some(shown.unwrap_or(text))
+        if self.is_clean(&text, chars_max) { Some(text) } else { self.clean(&text, chars_max) }
+    }
+
+    /// Whether the text surely stays as it is.
+    fn is_clean(self, text: &str, chars_max: usize) -> bool {
+        (1..=chars_max).contains(&text.len())
+            && text.trim().len() == text.len()
+            && is_surely_clean(text)
+            && !self.holds_secret(text)
     }
 
     fn clean_by_patterns(self, text: &str, chars_max: usize) -> Option<String> {
@@ -97,10 +112,9 @@ impl<'a> Cleaner<'a> {
 
     /// The value without what must not reach clients, as at most `bytes_max` bytes of JSON.
     #[must_use]
-    pub fn details(self, value: Value, bytes_max: usize) -> Option<Value> {
-        let mut values_left = DETAIL_VALUES_MAX;
-        let clean = self.clean_value(value, &mut values_left)?;
-        Some(within(clean, bytes_max))
+    pub fn details(self, mut value: Value, bytes_max: usize) -> Option<Value> {
+        let mut left = Left { values: DETAIL_VALUES_MAX, bytes: bytes_max };
+        self.clean_value(&mut value, &mut left).then(|| within(value, bytes_max))
     }
 
     /// A member `error` without what must not reach clients; `None` when nothing is left of it.
@@ -114,47 +128,59 @@ impl<'a> Cleaner<'a> {
         })
     }
 
-    fn clean_value(self, value: Value, values_left: &mut usize) -> Option<Value> {
-        *values_left = values_left.checked_sub(1)?;
+    /// Whether anything is left of the value.
+    fn clean_value(self, value: &mut Value, left: &mut Left) -> bool {
+        if left.values == 0 || left.bytes == 0 {
+            return false;
+        }
+        left.values -= 1;
         match value {
-            Value::Null | Value::Bool(_) => Some(value),
-            Value::Number(ref number) => {
-                let text = number.to_string();
-                let secret = self.holds_secret(&text);
-                Some(if secret { self.without_secrets(&text).into() } else { value })
+            Value::Null | Value::Bool(_) => true,
+            Value::Number(number) => {
+                if let Some(redactor) = self.redactor
+                    && let Cow::Owned(shown) = redactor.redact(&number.to_string())
+                {
+                    *value = shown.into();
+                }
+                true
             }
-            Value::String(text) => self.clean_owned(text, DETAIL_CHARS_MAX).map(Value::String),
+            Value::String(text) => match self.clean_owned(std::mem::take(text), DETAIL_CHARS_MAX) {
+                Some(clean) => {
+                    left.spend(&clean);
+                    *text = clean;
+                    true
+                }
+                None => false,
+            },
             Value::Array(items) => {
                 let was_empty = items.is_empty();
-                let clean = |item| self.clean_value(item, values_left);
-                let clean: Vec<Value> = items.into_iter().filter_map(clean).collect();
-                (clean.is_empty() == was_empty).then_some(Value::Array(clean))
+                items.retain_mut(|item| self.clean_value(item, left));
+                items.is_empty() == was_empty
             }
             Value::Object(members) => {
-                let is_trace = |name: &str, value: &Value| {
-                    // The id of a trace is none.
-                    let is_word = |text: &str| !text.contains(char::is_whitespace);
-                    if value.as_str().is_some_and(is_word) {
+                let was_empty = members.is_empty();
+                let mut names_are_clean = true;
+                members.retain(|name, value| {
+                    let text = value.as_str();
+                    if text.is_some_and(|text| is_secret_member(name, text)) {
+                        *value = SECRET.into();
+                    } else if is_trace(name, text) || !self.clean_value(value, left) {
                         return false;
                     }
-                    let letters = || name.bytes().filter(u8::is_ascii_alphanumeric);
-                    let plain = || letters().map(|byte| byte.to_ascii_lowercase());
-                    TRACE_MEMBERS.iter().any(|trace| plain().eq(trace.bytes()))
-                };
-                let was_empty = members.is_empty();
-                let shown = members.into_iter().filter(|(name, value)| !is_trace(name, value));
-                let clean = shown.filter_map(|(name, value)| {
-                    let is_secret =
-                        value.as_str().is_some_and(|text| is_secret_member(&name, text));
-                    let value = if is_secret {
-                        SECRET.into()
+                    if self.is_clean(name, SHORT_CHARS_MAX) {
+                        left.spend(name);
                     } else {
-                        self.clean_value(value, values_left)?
-                    };
-                    Some((self.clean_owned(name, SHORT_CHARS_MAX)?, value))
+                        names_are_clean = false;
+                    }
+                    true
                 });
-                let clean: Map<String, Value> = clean.collect();
-                (clean.is_empty() == was_empty).then_some(Value::Object(clean))
+                if !names_are_clean {
+                    let named = std::mem::take(members).into_iter().filter_map(|(name, value)| {
+                        Some((self.clean_owned(name, SHORT_CHARS_MAX)?, value))
+                    });
+                    *members = named.collect();
+                }
+                members.is_empty() == was_empty
             }
         }
     }
@@ -214,6 +240,11 @@ impl<'a> Cleaner<'a> {
     fn without_secrets(self, text: &str) -> Cow<'_, str> {
         self.redactor.map_or(Cow::Borrowed(text), |redactor| redactor.redact(text))
     }
+}
+
+/// Whether a member with this name and text holds a stack trace. The id of a trace is none.
+fn is_trace(name: &str, text: Option<&str>) -> bool {
+    text.is_none_or(|text| text.contains(char::is_whitespace)) && is_named(name, &TRACE_MEMBERS)
 }
 
 /// Removes control characters other than newline and tab, invisible ones, and marks that change the

@@ -98,10 +98,22 @@ pub(super) fn is_secret_member(name: &str, value: &str) -> bool {
         "authorization",
         "connectionstring",
     ];
-    let letters = || name.bytes().filter(u8::is_ascii_alphanumeric);
-    let is_name = |secret: &str| letters().map(|it| it.to_ascii_lowercase()).eq(secret.bytes());
-    // Names are short; the values of most members need not be looked at.
-    name.len() <= 24 && NAMES.iter().any(|secret| is_name(secret)) && looks_random(value)
+    // Few values look random, so that few names are compared.
+    looks_random(value) && is_named(name, &NAMES)
+}
+
+/// Letters and digits of a name that is compared; no name in the lists is longer.
+const NAME_BYTES_MAX: usize = 24;
+
+/// Whether a name is one of these, without regard to letter case and punctuation.
+pub(super) fn is_named(name: &str, names: &[&str]) -> bool {
+    let (mut plain, mut length) = ([0; NAME_BYTES_MAX], 0);
+    for byte in name.bytes().filter(u8::is_ascii_alphanumeric) {
+        let Some(place) = plain.get_mut(length) else { return false };
+        *place = byte.to_ascii_lowercase();
+        length += 1;
+    }
+    names.iter().any(|it| *it.as_bytes() == plain[..length])
 }
 
 /// Whether a value is rather a key than a word: letters and digits, without blanks.

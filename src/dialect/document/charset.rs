@@ -20,16 +20,14 @@ pub(super) fn text_of(bytes: Bytes, media: &str) -> String {
     if let Some(encoding) = utf16(&bytes) {
         return lossy(encoding, &bytes);
     }
-    let declared = [label(media, "charset="), declared_inside(&bytes)];
-    let declared = declared.iter().flatten().filter_map(|label| Encoding::for_label(label));
-    if bytes.contains(&0x1b) && declared.clone().any(|encoding| encoding == ISO_2022_JP) {
+    if bytes.contains(&0x1b) && declared(&bytes, media).any(|encoding| encoding == ISO_2022_JP) {
         return lossy(ISO_2022_JP, &bytes);
     }
     let bytes = match String::from_utf8(Vec::from(bytes)) {
         Ok(text) => return text,
         Err(error) => error.into_bytes(),
     };
-    let mut others = declared.filter(|encoding| *encoding != UTF_8);
+    let mut others = declared(&bytes, media).filter(|encoding| *encoding != UTF_8);
     let text = others.find_map(|it| it.decode_without_bom_handling_and_without_replacement(&bytes));
     if let Some(text) = text {
         return text.into_owned();
@@ -71,6 +69,12 @@ fn utf16(bytes: &[u8]) -> Option<&'static Encoding> {
     let half = pairs().count().div_ceil(2).max(1);
     let is_little = (little >= half).then_some(UTF_16LE);
     is_little.or_else(|| (big >= half).then_some(UTF_16BE))
+}
+
+/// The charsets that media type and document declare.
+fn declared(bytes: &[u8], media: &str) -> impl Iterator<Item = &'static Encoding> {
+    let labels = [label(media, "charset="), declared_inside(bytes)].into_iter().flatten();
+    labels.filter_map(|label| Encoding::for_label(&label))
 }
 
 /// The charset in an XML declaration or a `meta` element.

@@ -8,7 +8,8 @@ use std::cell::Cell;
 
 use serde_json::{Map, Value};
 
-use super::names::{self, Member, Members, is_word};
+use super::members::{Member, Members};
+use super::names::{self, is_word};
 use super::values::{escaped, nonempty, scalar};
 use super::weight::{
     BESIDE_BYTES_MAX, BESIDE_MAX, Weight, is_any_phrase, is_generic, is_phrase, is_success,
@@ -16,7 +17,7 @@ use super::weight::{
 };
 use super::{children, soap, text};
 use crate::dialect::document::{BodyFormat, Document, json};
-use crate::outcome::{Facts, ResponseHead};
+use crate::outcome::{Facts, ResponseHead, ValueId};
 
 /// Envelopes and wrappers inside each other that are opened.
 const DEPTH_MAX: usize = 10;
@@ -105,9 +106,9 @@ impl Guesser {
         let Some(depth) = depth.checked_sub(1) else { return Facts::default() };
         match value {
             Value::String(text) => {
-                let pointers = vec![at.to_owned()];
+                let carried = vec![ValueId::of(value)];
                 let message_at = Some(at.to_owned());
-                Facts { message: nonempty(text), message_at, pointers, ..Facts::default() }
+                Facts { message: nonempty(text), message_at, carried, ..Facts::default() }
             }
             Value::Array(items) => self.array(value, items, at, depth),
             Value::Object(map) => self.object(map, at, depth),
@@ -132,7 +133,7 @@ impl Guesser {
             [Value::Object(only)] => self.object(only, &format!("{at}/0"), depth),
             _ => Facts::default(),
         };
-        children::of_list(list, at, &mut facts);
+        children::of_list(list, &mut facts);
         self.promote(&mut facts);
         facts
     }
@@ -143,7 +144,7 @@ impl Guesser {
         let nothing = |facts: &Facts| {
             facts.message.is_none() && facts.code.is_none() && facts.children.is_empty()
         };
-        let members = Members::of(map, at);
+        let members = Members::at(map, at);
         // What is inside an envelope counts more than what stands beside it, unless it is a word.
         let envelope = members.envelope();
         let inside = envelope.map(|member| self.value(member.value, &member.at(), depth));
@@ -196,14 +197,14 @@ impl Guesser {
         let mut facts = Facts::default();
         self.message(members, &mut facts);
         self.code(members, &mut facts);
-        facts.reference = members.take(&names::REFERENCES, &mut facts.pointers);
-        facts.occurred_at = members.take(&names::DATES, &mut facts.pointers);
-        facts.operation = members.take(&["operation"], &mut facts.pointers);
+        facts.reference = members.take(&names::REFERENCES, &mut facts.carried);
+        facts.occurred_at = members.take(&names::DATES, &mut facts.carried);
+        facts.operation = members.take(&["operation"], &mut facts.carried);
         // `{"sys": {"type": "Error", "id": CODE}}` (Contentful).
         if facts.code.is_none()
             && let Some(sys) = members.object("sys")
         {
-            facts.code = sys.take(&["id"], &mut facts.pointers);
+            facts.code = sys.take(&["id"], &mut facts.carried);
         }
         innermost(members, &mut facts);
         self.skip_decoys(members, &mut facts);
@@ -244,7 +245,7 @@ impl Guesser {
         let (member, text) = &texts[best];
         facts.message = nonempty(text);
         facts.message_at = Some(member.at());
-        facts.pointers.push(member.at());
+        facts.carried.push(member.id());
         for (_, other) in texts.iter().filter(|(_, other)| other != text) {
             keep_beside(other, facts);
         }
@@ -301,7 +302,7 @@ impl Guesser {
         let first = found.next();
         let others: Vec<String> = found.map(|(_, text)| text).collect();
         if let Some((member, text)) = first {
-            facts.pointers.push(member.at());
+            facts.carried.push(member.id());
             facts.code_at = Some(member.at());
             facts.code = Some(names::short(text));
         } else if let Some(word) = facts.beside.iter().find(|text| names::is_code_word(text)) {
@@ -315,7 +316,7 @@ impl Guesser {
             member.value.as_str().is_some_and(|text| is_phrase(text, self.status))
         };
         let phrase = members.named(&["error", "errors", "fault"]).find(is_phrase);
-        facts.pointers.extend(phrase.map(|member| member.at()));
+        facts.carried.extend(phrase.map(|member| member.id()));
     }
 
     fn is_code(&self, text: &str) -> bool {
@@ -385,7 +386,7 @@ impl Guesser {
                 Value::Null | Value::Array(_) | Value::Object(_) => false,
             };
             if decoy {
-                facts.pointers.push(member.at());
+                facts.carried.push(member.id());
             }
         }
     }
@@ -410,7 +411,7 @@ impl Guesser {
             None => value,
         };
         let map = error.as_object()?;
-        let members = Members::of(map, "");
+        let members = Members::of(map);
         let envelope = members.envelope();
         let inside = envelope.and_then(|member| self.status_phrase(member.value, depth));
         inside.or_else(|| {
@@ -428,12 +429,12 @@ fn innermost(members: &Members<'_>, facts: &mut Facts) {
     let mut inner = members.object("innererror");
     for _ in 0..DEPTH_MAX {
         let Some(members) = inner else { return };
-        if let Some(code) = members.take(&["code"], &mut facts.pointers) {
+        if let Some(code) = members.take(&["code"], &mut facts.carried) {
             facts.code = Some(code);
         }
-        let reference = members.take(&names::REFERENCES, &mut facts.pointers);
+        let reference = members.take(&names::REFERENCES, &mut facts.carried);
         facts.reference = facts.reference.take().or(reference);
-        let date = members.take(&names::DATES, &mut facts.pointers);
+        let date = members.take(&names::DATES, &mut facts.carried);
         facts.occurred_at = facts.occurred_at.take().or(date);
         inner = members.object("innererror");
     }

@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 
+use super::members::{MEMBERS_MAX, Member, Members, is_one_error};
 use super::names::{
-    self, CHILD_CODES, CHILD_FIELDS, CHILD_MESSAGES, LISTS, LOOSE_LISTS, MEMBERS_MAX, Member,
-    Members, NO_FIELDS, plain,
+    self, CHILD_CODES, CHILD_FIELDS, CHILD_MESSAGES, LISTS, LOOSE_LISTS, NO_FIELDS, plain,
 };
 use super::values::{as_pointer, escaped, nonempty, pointer_of_steps};
 use super::weight::{Weight, keep_beside, message_text, weight};
-use crate::outcome::{CHILDREN_MAX, ChildError, Facts};
+use crate::outcome::{CHILDREN_MAX, ChildError, Facts, ValueId};
 
 const DEPTH_MAX: usize = 6;
 
@@ -23,18 +23,19 @@ pub(super) fn of_members(members: &Members<'_>, facts: &mut Facts) {
         first.is_some_and(|first| first.is_object() || said)
     });
     for member in members.named(&LISTS).chain(further) {
-        let at = member.at();
-        let carried = facts.pointers.contains(&at);
+        let carried = facts.carried.contains(&member.id());
         let secondary = member.plain == "messages" && !facts.children.is_empty();
         if carried || secondary {
             continue;
         }
         match member.value {
-            Value::Array(_) => of_list(member.value, &at, facts),
-            Value::Object(_) if names::is_one_error(member.value) => {}
-            Value::Object(map) if maps_fields(member.plain, map) => of_field_map(map, &at, facts),
+            Value::Array(_) => of_list(member.value, facts),
+            Value::Object(_) if is_one_error(member.value) => {}
+            Value::Object(map) if maps_fields(member.plain, map) => {
+                of_field_map(map, member.name, facts);
+            }
             Value::Object(map) if member.plain == "details" => {
-                of_members(&Members::of(map, &at), facts);
+                of_members(&Members::of(map), facts);
             }
             Value::Object(_)
             | Value::Null
@@ -50,7 +51,7 @@ pub(super) fn of_members(members: &Members<'_>, facts: &mut Facts) {
             map.is_some_and(|map| map.keys().any(|name| STRICT_MESSAGES.contains(&&*plain(name))))
         };
         if facts.children.is_empty() && items.iter().all(is_error) {
-            of_list(member.value, &member.at(), facts);
+            of_list(member.value, facts);
         }
     }
 }
@@ -68,20 +69,19 @@ fn maps_fields(name: &str, map: &Map<String, Value>) -> bool {
     }
 }
 
-pub(super) fn of_list(list: &Value, at: &str, facts: &mut Facts) {
+pub(super) fn of_list(list: &Value, facts: &mut Facts) {
     let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
-    for (place, item) in items.iter().enumerate() {
+    for item in items {
         if facts.children.len() >= CHILDREN_MAX {
             return;
         }
-        let at = format!("{at}/{place}");
-        match (child(item, &at, None, &mut facts.pointers), item) {
+        match (child(item, None, &mut facts.carried), item) {
             (Some(child), _) => facts.children.push(child),
             // Google's `BadRequest` among the details has a list of its own.
             (None, Value::Object(map)) => {
-                let inside = Members::of(map, &at);
+                let inside = Members::of(map);
                 for member in inside.ending(&["violations"], &[]) {
-                    of_list(member.value, &member.at(), facts);
+                    of_list(member.value, facts);
                 }
             }
             (None, _) => {}
@@ -89,12 +89,13 @@ pub(super) fn of_list(list: &Value, at: &str, facts: &mut Facts) {
     }
 }
 
-/// `{"field": ["message"]}`, nested as deep as the vendor's own data.
-pub(super) fn of_field_map(map: &Map<String, Value>, at: &str, facts: &mut Facts) {
+/// `{"field": ["message"]}`, nested as deep as the vendor's own data. A map without a name of its
+/// own, that of the whole body, counts only where every value is a list or an object.
+pub(super) fn of_field_map(map: &Map<String, Value>, name: &str, facts: &mut Facts) {
     let mut walk = FieldWalk { facts, values_left: MEMBERS_MAX };
-    let named = !at.is_empty();
+    let named = !name.is_empty();
     if named || map.values().all(|value| value.is_array() || value.is_object()) {
-        walk.map(map, at, "", DEPTH_MAX);
+        walk.map(map, "", DEPTH_MAX);
     }
 }
 
@@ -134,9 +135,8 @@ struct FieldWalk<'a> {
 }
 
 impl FieldWalk<'_> {
-    fn map(&mut self, map: &Map<String, Value>, at: &str, field: &str, depth: usize) {
+    fn map(&mut self, map: &Map<String, Value>, field: &str, depth: usize) {
         for (name, value) in map {
-            let step = escaped(name);
             let spelled = plain(name);
             if names::REFERENCES.contains(&&*spelled) || names::DATES.contains(&&*spelled) {
                 continue;
@@ -144,13 +144,13 @@ impl FieldWalk<'_> {
             let inner = if NO_FIELDS.contains(&&*spelled) {
                 field.to_owned()
             } else {
-                format!("{field}/{step}")
+                [field, "/", &escaped(name)].concat()
             };
-            self.value(value, &format!("{at}/{step}"), &inner, depth);
+            self.value(value, &inner, depth);
         }
     }
 
-    fn value(&mut self, value: &Value, at: &str, field: &str, depth: usize) {
+    fn value(&mut self, value: &Value, field: &str, depth: usize) {
         let full = self.facts.children.len() >= CHILDREN_MAX;
         let is_message = |(name, value): (&String, &Value)| {
             value.is_string() && CHILD_MESSAGES.contains(&&*plain(name))
@@ -168,12 +168,12 @@ impl FieldWalk<'_> {
                         Some(_) if !field.is_empty() => format!("{field}/{place}"),
                         Some(_) | None => field.to_owned(),
                     };
-                    self.value(item, &format!("{at}/{place}"), &inner, depth);
+                    self.value(item, &inner, depth);
                 }
             }
-            Value::Object(map) if !map.iter().any(is_message) => self.map(map, at, field, depth),
+            Value::Object(map) if !map.iter().any(is_message) => self.map(map, field, depth),
             Value::Object(_) | Value::String(_) => {
-                let child = child(value, at, Some(field), &mut self.facts.pointers);
+                let child = child(value, Some(field), &mut self.facts.carried);
                 self.facts.children.extend(child);
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -182,34 +182,29 @@ impl FieldWalk<'_> {
 }
 
 /// One error: a text, or an object with a message or a code.
-fn child(
-    item: &Value,
-    at: &str,
-    field: Option<&str>,
-    pointers: &mut Vec<String>,
-) -> Option<ChildError> {
+fn child(item: &Value, field: Option<&str>, carried: &mut Vec<ValueId>) -> Option<ChildError> {
     let outer = field.filter(|field| !field.is_empty()).map(str::to_owned);
     match item {
         Value::String(text) => {
-            pointers.push(at.to_owned());
+            carried.push(ValueId::of(item));
             Some(ChildError { message: Some(nonempty(text)?), code: None, pointer: outer })
         }
         Value::Object(map) => {
             let mut found = Vec::new();
-            let child = in_object(&Members::of(map, at), outer, &mut found);
+            let child = in_object(&Members::of(map), outer, &mut found);
             // A code alone makes an error only beside a field (GitHub), or where it is called one.
             let coded = child.code.is_some()
                 && (child.pointer.is_some()
                     || map.keys().any(|name| plain(name).ends_with("code")));
             let is_error = child.message.is_some() || coded;
             if is_error {
-                pointers.extend(found);
+                carried.extend(found);
             }
             is_error.then_some(child)
         }
         Value::Array(parts) => {
             let child = in_parts(parts, outer)?;
-            pointers.push(at.to_owned());
+            carried.push(ValueId::of(item));
             Some(child)
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => None,
@@ -233,58 +228,58 @@ fn in_parts(parts: &[Value], outer: Option<String>) -> Option<ChildError> {
 fn in_object(
     members: &Members<'_>,
     outer: Option<String>,
-    pointers: &mut Vec<String>,
+    carried: &mut Vec<ValueId>,
 ) -> ChildError {
-    let mut message = message_of(members, pointers);
-    let mut code = code_of(members, message.as_deref(), pointers);
+    let mut message = message_of(members, carried);
+    let mut code = code_of(members, message.as_deref(), carried);
     // A word as the reason is a code (Google's `ErrorInfo`).
     let reason = members.named(&["reason"]).next().and_then(|member| member.value.as_str());
     if code.is_none() && message.is_some() && message.as_deref() == reason {
         code = message.take_if(|word| names::is_code_word(word));
     }
     if let (None, Some(extensions)) = (&code, members.object("extensions")) {
-        code = extensions.take(&["code", "classification", "errorclass"], pointers);
+        code = extensions.take(&["code", "classification", "errorclass"], carried);
     }
-    let mut pointer = field_of(members, pointers).or(outer);
+    let mut pointer = field_of(members, carried).or(outer);
     if let (None, Some(source)) = (&pointer, members.object("source")) {
-        let field = source.take(&["pointer", "parameter"], pointers);
+        let field = source.take(&["pointer", "parameter"], carried);
         pointer = field.as_deref().map(as_pointer);
     }
     // `name` is the field, or the code where the field has a name of its own.
     if pointer.is_none() {
-        pointer = text_of(members, &["name"], pointers).as_deref().map(as_pointer);
+        pointer = text_of(members, &["name"], carried).as_deref().map(as_pointer);
     } else if code.is_none() {
-        code = text_of(members, &["name"], pointers);
+        code = text_of(members, &["name"], carried);
     }
     if code.is_none() && pointer.is_some() && message.is_some() {
-        code = word_of(members, pointers);
+        code = word_of(members, carried);
     }
     ChildError { message, code, pointer }
 }
 
 /// The text under the best name; a word under a name that may hold a code gives way to a sentence.
-fn message_of(members: &Members<'_>, pointers: &mut Vec<String>) -> Option<String> {
+fn message_of<'m>(members: &'m Members<'m>, carried: &mut Vec<ValueId>) -> Option<String> {
     let listed = members.named(&CHILD_MESSAGES).chain(members.named(&names::MESSAGES));
     let ending = members.ending(&names::MESSAGE_ENDS, &CHILD_MESSAGES);
-    let told = |member: Member<'_, '_>| {
+    let told = |member: Member<'m, 'm>| {
         let text = message_text(member.value)?;
-        Some((member.at(), member.plain.to_owned(), nonempty(text)?))
+        Some((member, nonempty(text)?))
     };
     let mut texts = listed.chain(ending).filter_map(told);
-    let (mut at, name, mut text) = texts.next()?;
+    let (mut member, mut text) = texts.next()?;
     let codes = ["error", "reason", "issue", "title"];
-    if codes.contains(&name.as_str())
+    if codes.contains(&member.plain)
         && weight(&text) != Weight::Sentence
-        && let Some(better) = texts.find(|(_, _, text)| weight(text) == Weight::Sentence)
+        && let Some(better) = texts.find(|(_, text)| weight(text) == Weight::Sentence)
     {
-        (at, _, text) = better;
+        (member, text) = better;
     }
-    pointers.push(at);
+    carried.push(member.id());
     Some(text)
 }
 
 /// A code under a name that as often holds something else: `cause="taken"`, `id="UNKNOWN_SKU"`.
-fn word_of(members: &Members<'_>, pointers: &mut Vec<String>) -> Option<String> {
+fn word_of(members: &Members<'_>, carried: &mut Vec<ValueId>) -> Option<String> {
     let mut candidates = members.named(&["cause", "id"]);
     let (member, text) = candidates.find_map(|member| {
         let text = member.value.as_str()?;
@@ -293,15 +288,15 @@ fn word_of(members: &Members<'_>, pointers: &mut Vec<String>) -> Option<String> 
             && (member.plain == "cause" || names::is_code_word(text));
         is_code.then_some((member, text))
     })?;
-    pointers.push(member.at());
+    carried.push(member.id());
     Some(text.to_owned())
 }
 
-fn text_of(members: &Members<'_>, names: &[&str], pointers: &mut Vec<String>) -> Option<String> {
+fn text_of(members: &Members<'_>, names: &[&str], carried: &mut Vec<ValueId>) -> Option<String> {
     let mut candidates = members.named(names);
     let (member, text) =
         candidates.find_map(|member| Some((member, nonempty(member.value.as_str()?)?)))?;
-    pointers.push(member.at());
+    carried.push(member.id());
     Some(text)
 }
 
@@ -311,7 +306,7 @@ const CHILD_CODE_ENDS: [&str; 5] = ["code", "errno", "errornumber", "messageid",
 fn code_of(
     members: &Members<'_>,
     message: Option<&str>,
-    pointers: &mut Vec<String>,
+    carried: &mut Vec<ValueId>,
 ) -> Option<String> {
     let ending = members.ending(&CHILD_CODE_ENDS, &CHILD_CODES);
     let ending = ending.filter(|member| !names::NO_CODES.contains(&member.plain));
@@ -330,18 +325,18 @@ fn code_of(
             && !text.contains(char::is_whitespace);
         fits.then_some((member, text))
     })?;
-    pointers.push(member.at());
+    carried.push(member.id());
     Some(names::short(text))
 }
 
 /// The field: a name, a pointer, or a list of path segments.
-fn field_of(members: &Members<'_>, pointers: &mut Vec<String>) -> Option<String> {
+fn field_of(members: &Members<'_>, carried: &mut Vec<ValueId>) -> Option<String> {
     let mut candidates = members.named(&CHILD_FIELDS);
     let (member, field) = candidates.find_map(|member| match member.value {
         Value::String(text) => Some((member, as_pointer(&nonempty(text)?))),
         Value::Array(steps) => Some((member, pointer_of_steps(steps)?)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
     })?;
-    pointers.push(member.at());
+    carried.push(member.id());
     Some(field)
 }

@@ -4,18 +4,19 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use super::children::of_field_map;
-use super::names::{is_one_error, is_status_page, short};
+use super::members::is_one_error;
+use super::names::{is_status_page, short};
 use super::values::{as_pointer, nonempty, pointer_of_steps, scalar};
 use crate::dialect::definition::{Extract, Place};
 use crate::dialect::document::{Document, pointer};
-use crate::outcome::{CHILDREN_MAX, ChildError, Facts};
+use crate::outcome::{CHILDREN_MAX, ChildError, Facts, ValueId};
 
 const CHILD_DEPTH_MAX: usize = 4;
 /// Characters of a reference; a longer text is a sentence.
 const REFERENCE_CHARS_MAX: usize = 200;
 
 pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) -> Facts {
-    let mut extractor = Extractor { headers, document, pointers: Vec::new() };
+    let mut extractor = Extractor { headers, document, carried: Vec::new() };
     // A number is not a sentence (D11).
     let sentences = places.message.iter().filter(|place| match place {
         Place::Pointer(it) => !pointer::at(&document.tree, it).is_some_and(Value::is_number),
@@ -33,7 +34,7 @@ pub(super) fn facts(places: &Extract, headers: &HeaderMap, document: &Document) 
         occurred_at: extractor.first(&places.date),
         reference: extractor.reference(&places.reference),
         children: extractor.children(places),
-        pointers: extractor.pointers,
+        carried: extractor.carried,
         ..Facts::default()
     };
     // A list of one, whose error is the message itself, says nothing more.
@@ -55,8 +56,8 @@ fn explains_a_status(code: &str) -> bool {
 struct Extractor<'a> {
     headers: &'a HeaderMap,
     document: &'a Document,
-    /// Where the facts so far were found.
-    pointers: Vec<String>,
+    /// The values that the facts so far were taken from.
+    carried: Vec<ValueId>,
 }
 
 impl Extractor<'_> {
@@ -82,8 +83,9 @@ impl Extractor<'_> {
     fn text_at(&mut self, place: &Place) -> Option<String> {
         match place {
             Place::Pointer(pointer) => {
-                let text = scalar(pointer::at(&self.document.tree, pointer)?)?;
-                self.pointers.push(pointer.to_string());
+                let value = pointer::at(&self.document.tree, pointer)?;
+                let text = scalar(value)?;
+                self.carried.push(ValueId::of(value));
                 Some(text)
             }
             Place::Header(name) => nonempty(self.headers.get(name)?.to_str().ok()?.trim()),
@@ -94,7 +96,7 @@ impl Extractor<'_> {
     /// A reference is an id, that is one word with a digit in it, or a GUID inside a sentence.
     fn reference(&mut self, places: &[Place]) -> Option<String> {
         for place in places {
-            let before = self.pointers.len();
+            let before = self.carried.len();
             if let Some(text) = self.text_at(place) {
                 let word = text.trim();
                 let is_id = word.len() <= REFERENCE_CHARS_MAX
@@ -104,7 +106,7 @@ impl Extractor<'_> {
                     return Some(text);
                 }
                 // The sentence says more than the id in it, so it stays in the details.
-                self.pointers.truncate(before);
+                self.carried.truncate(before);
                 let is_separator = |c: char| !(c.is_ascii_hexdigit() || c == '-');
                 let is_guid = |word: &&str| word.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
                 if let Some(guid) = text.split(is_separator).find(is_guid) {
@@ -124,7 +126,7 @@ impl Extractor<'_> {
                 {
                     let mut found = Facts::default();
                     of_field_map(map, pointer, &mut found);
-                    self.pointers.extend(found.pointers);
+                    self.carried.extend(found.carried);
                     children.extend(found.children);
                 }
                 self.list(pointer, places, CHILD_DEPTH_MAX, &mut children);
@@ -138,19 +140,18 @@ impl Extractor<'_> {
 
     fn list(&mut self, at: &str, places: &Extract, depth_left: usize, into: &mut Vec<ChildError>) {
         let Some(depth_left) = depth_left.checked_sub(1) else { return };
-        let Some(items) = pointer::at(&self.document.tree, at).and_then(Value::as_array) else {
-            return;
-        };
+        let Some(list) = pointer::at(&self.document.tree, at) else { return };
+        let Some(items) = list.as_array() else { return };
         if items.is_empty() {
             // The problem's own `errors` is empty then, which says the same.
-            self.pointers.push(at.to_owned());
+            self.carried.push(ValueId::of(list));
         }
         for (place, item) in items.iter().enumerate() {
             if into.len() >= CHILDREN_MAX {
                 return;
             }
             let at = format!("{at}/{place}");
-            into.extend(self.child(item, &at, places));
+            into.extend(self.child(item, places));
             // A child may carry a list of its own under the same name as the outer one.
             for place in &places.children {
                 if let Place::Pointer(pointer) = place {
@@ -161,9 +162,9 @@ impl Extractor<'_> {
         }
     }
 
-    fn child(&mut self, item: &Value, at: &str, places: &Extract) -> Option<ChildError> {
+    fn child(&mut self, item: &Value, places: &Extract) -> Option<ChildError> {
         if let Value::String(text) = item {
-            self.pointers.push(at.to_owned());
+            self.carried.push(ValueId::of(item));
             return nonempty(text).map(|text| ChildError { message: Some(text), ..<_>::default() });
         }
         let mut first = |places: &[Place]| {
@@ -172,7 +173,7 @@ impl Extractor<'_> {
                     let value = pointer::at(item, pointer)?;
                     let steps = || pointer_of_steps(value.as_array()?);
                     let text = scalar(value).or_else(steps)?;
-                    self.pointers.push(format!("{at}{pointer}"));
+                    self.carried.push(ValueId::of(value));
                     Some(text)
                 }
                 Place::Header(_) | Place::Text => None,

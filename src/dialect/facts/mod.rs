@@ -7,6 +7,7 @@ mod auto;
 mod children;
 mod error_member;
 mod extract;
+mod members;
 mod names;
 mod soap;
 mod text;
@@ -16,9 +17,9 @@ mod weight;
 use serde_json::{Map, Value};
 
 use super::definition::{Dialect, Extract, Place};
-use super::document::{BodyFormat, Document, pointer};
+use super::document::{BodyFormat, Document};
 use crate::outcome::{
-    DETAIL_VALUES_MAX, ErrorMember, Facts, RelayedProblem, ResponseHead, TYPE_PREFIX,
+    DETAIL_VALUES_MAX, ErrorMember, Facts, RelayedProblem, ResponseHead, TYPE_PREFIX, ValueId,
 };
 
 /// The facts of a response. Under a dialect that does not guess, what only `auto` finds gives the
@@ -37,7 +38,7 @@ pub(super) fn of_response(dialect: &Dialect, head: ResponseHead<'_>, document: &
         let mut guessed = auto::facts(head, document);
         // Where the dialect knows the list of single errors, another list is none.
         if facts.recognised && !places.children.is_empty() {
-            (guessed.children, guessed.pointers) = (Vec::new(), Vec::new());
+            (guessed.children, guessed.carried) = (Vec::new(), Vec::new());
         }
         let found = guessed.message.is_some() || guessed.code.is_some();
         facts = facts.or(guessed);
@@ -92,8 +93,7 @@ fn relayed(tree: &Value) -> Option<Facts> {
 
 /// What the body says and no fact carries, in the vendor's own shape.
 fn details(facts: &Facts, tree: &Value, places: &Extract) -> Option<Value> {
-    let carried = facts.pointers.iter().filter_map(|place| pointer::at(tree, place));
-    let mut carried: Vec<*const Value> = carried.map(std::ptr::from_ref).collect();
+    let mut carried = facts.carried.clone();
     carried.sort_unstable();
     let mut rest = Rest {
         carried,
@@ -106,8 +106,8 @@ fn details(facts: &Facts, tree: &Value, places: &Extract) -> Option<Value> {
 
 /// Copies a tree without what the facts carry already.
 struct Rest<'a> {
-    /// Values of the tree that facts were taken from, in the order of their addresses.
-    carried: Vec<*const Value>,
+    /// Values of the tree that facts were taken from, sorted.
+    carried: Vec<ValueId>,
     /// Texts of facts, which vendors often repeat elsewhere.
     texts: [Option<&'a str>; 2],
     ignored: &'a [Box<str>],
@@ -117,7 +117,7 @@ struct Rest<'a> {
 impl Rest<'_> {
     /// `None` where nothing remains, or the member is null or blank.
     fn of(&mut self, value: &Value) -> Option<Value> {
-        if self.values_left == 0 || self.carried.binary_search(&std::ptr::from_ref(value)).is_ok() {
+        if self.values_left == 0 || self.carried.binary_search(&ValueId::of(value)).is_ok() {
             return None;
         }
         let rest = self.of_uncarried(value)?;
@@ -144,7 +144,10 @@ impl Rest<'_> {
                 let ignored = self.ignored;
                 let is_ignored = |name: &str| ignored.iter().any(|it| **it == *name);
                 let kept = members.iter().filter(|(name, _)| !is_ignored(name));
-                let kept = kept.filter_map(|(name, value)| Some((name.clone(), self.of(value)?)));
+                let kept = kept.filter_map(|(name, value)| {
+                    let rest = self.of(value)?;
+                    Some((name.clone(), rest))
+                });
                 let rest: Map<String, Value> = kept.collect();
                 (!rest.is_empty()).then_some(Value::Object(rest))
             }

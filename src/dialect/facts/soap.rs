@@ -8,18 +8,18 @@
 
 use serde_json::Value;
 
-use super::names::Members;
-use crate::outcome::Facts;
+use super::members::Members;
+use crate::outcome::{Facts, ValueId};
 
 /// Subcodes inside subcodes; services use one or two.
 const SUBCODES_MAX: usize = 4;
 
 /// The facts of the fault, unless there is none. `inside` finds those of an object at a pointer.
 pub(super) fn fault(tree: &Value, inside: impl Fn(&Value, &str) -> Facts) -> Option<Facts> {
-    let fault = Members::of(tree.as_object()?, "").object("fault")?;
-    let mut pointers = Vec::new();
-    let code = fault_code(&fault, &mut pointers);
-    let reason = reason(&fault, &mut pointers);
+    let fault = Members::of(tree.as_object()?).object("fault")?;
+    let mut carried = Vec::new();
+    let code = fault_code(&fault, &mut carried);
+    let reason = reason(&fault, &mut carried);
     if code.is_none() && reason.is_none() {
         return None;
     }
@@ -29,30 +29,30 @@ pub(super) fn fault(tree: &Value, inside: impl Fn(&Value, &str) -> Facts) -> Opt
     let is_sentence = |text: &String| text.trim().contains(char::is_whitespace);
     facts.message = facts.message.filter(|text| reason.is_none() || is_sentence(text)).or(reason);
     facts.code = facts.code.or(code);
-    facts.pointers.extend(pointers);
+    facts.carried.extend(carried);
     Some(facts)
 }
 
 /// The code without the prefix of its namespace.
-fn fault_code(fault: &Members<'_>, pointers: &mut Vec<String>) -> Option<String> {
-    let mut code = fault.take(&["faultcode"], pointers);
+fn fault_code(fault: &Members<'_>, carried: &mut Vec<ValueId>) -> Option<String> {
+    let mut code = fault.take(&["faultcode"], carried);
     let mut layer = fault.object("code");
     for _ in 0..SUBCODES_MAX {
         let Some(members) = layer else { break };
-        code = members.take(&["value"], pointers).or(code);
+        code = members.take(&["value"], carried).or(code);
         layer = members.object("subcode");
     }
     code.map(|code| code.rsplit(':').next().unwrap_or_default().to_owned())
 }
 
 /// The sentence, the first of several languages.
-fn reason(fault: &Members<'_>, pointers: &mut Vec<String>) -> Option<String> {
-    let taken = fault.take(&["faultstring", "reason"], pointers);
+fn reason(fault: &Members<'_>, carried: &mut Vec<ValueId>) -> Option<String> {
+    let taken = fault.take(&["faultstring", "reason"], carried);
     taken.or_else(|| {
         let reason = fault.object("reason")?;
         let texts = reason.named(&["text"]).next()?;
         let text = texts.value.as_str().or_else(|| texts.value.get(0)?.as_str())?;
-        pointers.push(texts.at());
+        carried.push(texts.id());
         Some(text.to_owned())
     })
 }
@@ -65,10 +65,10 @@ mod tests {
 
     #[test]
     fn both_versions_yield_the_sentence_and_the_most_specific_code() {
-        let inside = |value: &Value, at: &str| Facts {
+        let inside = |value: &Value, _: &str| Facts {
             message: value["message"].as_str().map(str::to_owned),
             code: value["code"].as_str().map(str::to_owned),
-            pointers: vec![at.to_owned()],
+            carried: vec![ValueId::of(value)],
             ..Facts::default()
         };
         let old = |detail: Value| {

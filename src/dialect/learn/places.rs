@@ -105,8 +105,7 @@ fn found_at<'r>(fact: Fact, place: &str, reading: &'r Reading<'_>) -> Option<&'r
 /// Where `auto` found a fact; headers count where the body does not have it.
 fn candidates(fact: Fact, reading: &Reading<'_>) -> Vec<String> {
     let Some(wanted) = fact.of(&reading.facts) else { return Vec::new() };
-    let is_carried = |place: &str| reading.facts.pointers.iter().any(|carried| carried == place);
-    let texts = reading.texts.iter().filter(|text| is_carried(&text.place));
+    let texts = reading.texts.iter().filter(|text| text.is_carried);
     let texts = texts.filter(|text| found_at(fact, &text.place, reading) == Some(wanted));
     let places: Vec<String> = texts.map(|text| text.place.clone()).collect();
     if !places.is_empty() || !matches!(fact, Fact::Code | Fact::Reference) {
@@ -126,10 +125,9 @@ pub(super) fn suspected(fact: Fact, readings: &[Reading<'_>], numbers: &[usize])
         let Some(found) = reading.text_at(place) else { return false };
         let text = found.text.trim();
         let is_sentence = text.split_whitespace().count() > 1;
-        let is_taken = reading.facts.pointers.iter().any(|carried| carried == place);
         // A number of the status is none of the vendor's, and a moment no code.
         let coded = text.parse() != Ok(reading.status()) && !text.contains([':', '@']);
-        !is_taken && if fact == Fact::Message { is_sentence } else { !is_sentence && coded }
+        !found.is_carried && if fact == Fact::Message { is_sentence } else { !is_sentence && coded }
     };
     let Some(first) = numbers.first().map(|number| &readings[*number]) else { return Vec::new() };
     let places = first.texts.iter().map(|text| text.place.as_str());

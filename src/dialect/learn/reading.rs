@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use crate::dialect::definition::Dialect;
 use crate::dialect::document::Document;
-use crate::dialect::understand;
-use crate::outcome::{Classification, Facts, ResponseHead};
+use crate::dialect::{facts, grpc, understand};
+use crate::outcome::{Classification, Facts, ResponseHead, ValueId};
 
 /// A captured response.
 #[derive(Clone, Debug)]
@@ -25,9 +25,12 @@ pub struct Sample {
 }
 
 impl Sample {
+    fn head(&self) -> ResponseHead<'_> {
+        ResponseHead { status: self.status, headers: &self.headers }
+    }
+
     pub(super) fn understood(&self, dialect: &Dialect) -> Option<(Classification, Facts)> {
-        let head = ResponseHead { status: self.status, headers: &self.headers };
-        understand(dialect, head, Some(self.body.clone()), self.at)
+        understand(dialect, self.head(), Some(self.body.clone()), self.at)
     }
 }
 
@@ -49,6 +52,8 @@ pub(super) struct Text {
     pub(super) place: String,
     pub(super) text: String,
     pub(super) is_number: bool,
+    /// Whether a fact was taken from it.
+    pub(super) is_carried: bool,
 }
 
 /// Places of one body that are looked at; an error has a few dozen.
@@ -62,6 +67,7 @@ impl<'a> Reading<'a> {
         let silent = Dialect { guesses: false, ..auto.clone() };
         let by_status = sample.understood(&silent).map(|(classification, _)| classification);
         let document = Document::read(&sample.headers, Some(sample.body.clone()));
+        let carried = facts::of_response(auto, grpc::as_http(sample.head()), &document).carried;
         let (mut texts, mut lists) = (Vec::new(), Vec::new());
         walk(&document.tree, "", DEPTH_MAX, &mut |place, value| {
             if let Value::Array(_) = value {
@@ -71,6 +77,7 @@ impl<'a> Reading<'a> {
                 place: place.to_owned(),
                 text,
                 is_number: value.is_number(),
+                is_carried: carried.contains(&ValueId::of(value)),
             }));
             texts.len() + lists.len() < PLACES_MAX
         });
