@@ -13,8 +13,10 @@ mod bottleneck;
 mod calendar;
 mod charge;
 mod concurrency_limit;
+mod estimate;
 mod header_accounts;
 mod hold;
+mod lane;
 mod ledger;
 mod outage_detector;
 mod pace;
@@ -22,6 +24,7 @@ mod queue;
 mod rank;
 mod reconfigure;
 mod refusal;
+mod refused_places;
 mod renewal;
 mod scope;
 mod scope_layout;
@@ -29,6 +32,7 @@ mod scope_set;
 mod settings;
 mod settle;
 mod settlement;
+mod shares;
 mod slot;
 mod slot_request;
 mod slow_start;
@@ -50,10 +54,11 @@ pub use outage_detector::BlindFailure;
 pub use refusal::{Refusal, RefusalReason};
 pub use scope_layout::ScopesExhausted;
 pub use settings::{
-    AccountRule, Allowance, ClientAllowance, Grant, Mode, Refill, SCOPES_MAX, Settles, Spread,
-    UpstreamAllowances, scopes_of,
+    AccountRule, Allowance, ClientAllowance, Grant, Mode, QueueBounds, Refill, SCOPES_MAX, Settles,
+    Spread, UpstreamAllowances, scopes_of,
 };
 pub use settlement::{AttemptEnd, HoldChange, HoldChangeKind, SettleOutcome, Settlement};
+pub use shares::ClientShare;
 pub use slot::{ConcurrencyPermit, Slot};
 pub use slot_request::{ProbeFitness, Scheduling, SlotRequest};
 pub use view::{AccountView, HoldView, LedgerKind, ScopeKind, ScopeView, TightestAllowance};
