@@ -14,10 +14,11 @@ use super::account_state::{AccountState, AdmissionDecision};
 use super::bottleneck::Bottleneck;
 use super::calendar::WallClock;
 use super::hold::HoldContext;
+use super::lane::Ticket;
 use super::outage_detector::BlindFailure;
-use super::queue::Ticket;
 use super::refusal::Refusal;
 use super::scope_layout::ScopeLayout;
+use super::settings::QueueBounds;
 use super::settlement::SettleOutcome;
 use super::slot::Slot;
 use super::slot_request::{GrantedSlot, SlotRequest};
@@ -85,7 +86,8 @@ impl Account {
 
     /// A handle of this account for the calls of one key: it is dropped when they are over.
     pub(super) fn overflow_handle(self: &Arc<Self>) -> Self {
-        let unused = AccountState::new(Arc::default(), Vec::new(), 0, 0);
+        let queue = QueueBounds::of_one_client(0);
+        let unused = AccountState::new(Arc::default(), Vec::new(), queue, 0);
         let overflow = Some(Arc::clone(self));
         let records = self.records.clone();
         Self { overflow, records, ..Self::new(unused, Arc::clone(&self.key), self.clock) }
@@ -158,7 +160,7 @@ impl Account {
             key: Arc::clone(&self.key),
             scopes: state.views(now),
             waiting: state.queue.len(),
-            longest_wait: state.queue.oldest().map_or(Duration::ZERO, |since| now.since(since)),
+            longest_wait: state.queue.oldest().map_or(Duration::ZERO, |(_, at)| now.since(at)),
             overflow_calls,
         }
     }
@@ -174,8 +176,13 @@ impl Account {
     }
 
     /// Puts a layout of a newer configuration into force.
-    pub(super) fn reconfigure(&self, layout: &Arc<ScopeLayout>, queue_max: usize, wall: WallClock) {
-        self.change(|state, now| state.reconfigure(layout, queue_max, wall, now));
+    pub(super) fn reconfigure(
+        &self,
+        layout: &Arc<ScopeLayout>,
+        queue: QueueBounds,
+        wall: WallClock,
+    ) {
+        self.change(|state, now| state.reconfigure(layout, queue, wall, now));
     }
 
     /// Counts what these accounts have spent, whose place this one takes under another rule.
@@ -329,11 +336,12 @@ impl Waiting {
         let state = &mut live.state;
         let outcome = if let Some(granted) = state.queue.collect_grant(ticket) {
             Ok(Ok(granted))
-        } else if state.queue.collect_dismissal(ticket) {
-            Ok(Err(state.refusal(&self.request, now)))
+        } else if let Some(overtaken) = state.queue.collect_dismissal(ticket) {
+            Ok(Err(Refusal { overtaken, ..state.refusal(&self.request, now) }))
         } else if self.request.deadline <= now {
+            let overtaken = state.queue.overtaken(ticket);
             state.withdraw(ticket, now);
-            let refusal = state.refusal(&self.request, now);
+            let refusal = Refusal { overtaken, ..state.refusal(&self.request, now) };
             // It may have kept the account's timer, which needs another keeper now.
             wakers.extend(live.dispatch(now));
             Ok(Err(refusal))

@@ -6,28 +6,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::bottleneck::{Bottleneck, BottleneckKind};
 use super::calendar::WallClock;
 use super::hold::Hold;
-use super::queue::{Queue, Ticket};
+use super::lane::Ticket;
+use super::queue::Queue;
 use super::refusal::{Refusal, RefusalReason};
+use super::refused_places::RefusedPlaces;
 use super::scope::{AttemptRole, Scope, WaitingChange};
 use super::scope_layout::ScopeLayout;
 use super::scope_set::{members, set_of};
-use super::settings::SCOPES_MAX;
+use super::settings::{QueueBounds, SCOPES_MAX};
 use super::slot_request::{GrantedSlot, ProbeFitness, SlotRequest};
 use super::view::{ScopeView, TightestAllowance};
-use crate::routing::client::Priority;
 use crate::time::Moment;
 
 /// Bits of a hold's id that count the holds of one account; the account's number stands above
 /// them. An account that began a hold every second would run out after twelve days; then an
 /// operator's release by id may open another account's hold too, and nothing else is affected.
 const HOLD_BITS: u32 = 20;
-
-/// What a client is told to wait where records cannot be written: until then an operator or the
-/// next attempt may have helped.
-const UNRECORDED_WAIT: Duration = Duration::from_secs(5);
 
 /// Remaining shares are compared in millionths: whole numbers, and finer than one slot of any
 /// allowance whose slots are tracked one by one.
@@ -37,7 +33,8 @@ const WHOLE_SHARE: u64 = 1_000_000;
 pub(super) struct AccountState {
     pub(super) scopes: Vec<Scope>,
     pub(super) queue: Queue,
-    pub(super) queue_max: usize,
+    pub(super) refused_places: RefusedPlaces,
+    pub(super) bounds: QueueBounds,
     /// The scopes by number; requests of older configurations are completed by it.
     pub(super) layout: Arc<ScopeLayout>,
     pub(super) configuration: u32,
@@ -76,14 +73,15 @@ impl AccountState {
     pub(super) fn new(
         layout: Arc<ScopeLayout>,
         scopes: Vec<Scope>,
-        queue_max: usize,
+        bounds: QueueBounds,
         number: u32,
     ) -> Self {
         debug_assert!(scopes.len() <= SCOPES_MAX, "configuration bounds the scopes of an account");
         Self {
             scopes,
             queue: Queue::default(),
-            queue_max,
+            refused_places: RefusedPlaces::default(),
+            bounds,
             configuration: layout.version,
             recorded_from: None,
             layout,
@@ -102,22 +100,27 @@ impl AccountState {
             return AdmissionDecision::Refused(refusal);
         }
         let request = if is_older { self.completed(&request) } else { request };
-        let mut contended = members(request.scopes)
-            .map(|number| &self.scopes[number])
-            .filter(|scope| scope.is_contended());
+        self.queue.raise(now);
+        let class = request.class(now);
         let is_first = self.queue.is_empty()
-            || contended.all(|scope| ahead(&scope.waiting, request.priority) == 0);
+            || !self.queue.waits_before(class, self.contended(request.scopes));
         if is_first && let Ok(slot) = self.try_grant(&request, now) {
             return AdmissionDecision::Granted(slot);
         }
-        let start = self.estimate(&request, now);
-        if request.deadline < start {
+        if request.deadline < self.estimate(&request, now) {
             return AdmissionDecision::Refused(self.refusal(&request, now));
         }
-        if self.queue_max <= self.queue.len() {
-            let retry_after = now.until(start).max(Duration::from_secs(1));
-            let reason = RefusalReason::QueueFull;
-            return AdmissionDecision::Refused(Refusal { reason, retry_after });
+        let full = if self.bounds.all <= self.queue.len() {
+            Some(RefusalReason::QueueFull)
+        } else {
+            let own = self.queue.len_of(request.of.client);
+            let full = self.bounds.client_max(self.queue.len() - own) <= own;
+            full.then_some(RefusalReason::ClientQueueFull)
+        };
+        if let Some(reason) = full {
+            let retry_after = self.told_wait(&request, now).max(Duration::from_secs(1));
+            let refusal = Refusal { reason, retry_after, overtaken: None };
+            return AdmissionDecision::Refused(refusal);
         }
         self.adjust_waiting(&request, WaitingChange::Joins);
         AdmissionDecision::Queued(self.queue.join(request, now))
@@ -128,6 +131,7 @@ impl AccountState {
     pub(super) fn dispatch(&mut self, now: Moment) -> Vec<Ticket> {
         let mut woken = Vec::new();
         let mut next = Moment::NEVER;
+        self.queue.raise(now);
         while !self.queue.is_empty() {
             self.appoint_probes(now, &mut woken);
             match self.grant_first(now) {
@@ -158,79 +162,9 @@ impl AccountState {
         }
     }
 
-    /// Why a call is refused that has no slot within its patience.
-    pub(super) fn refusal(&mut self, request: &SlotRequest, now: Moment) -> Refusal {
-        if let Some(refusal) = self.superseded(request) {
-            return refusal;
-        }
-        let start = self.estimate(request, now);
-        let retry_after = if start == Moment::NEVER { UNRECORDED_WAIT } else { now.until(start) };
-        let reason = match self.longest_hold(request.scopes) {
-            Some(Hold { cause, failed_probes, .. }) => RefusalReason::Held { cause, failed_probes },
-            None => RefusalReason::Exhausted { bottleneck: self.bottleneck(request, now) },
-        };
-        Refusal { reason, retry_after }
-    }
-
-    /// What keeps a call waiting now: of the scopes it needs, the one that has a slot last.
-    pub(super) fn bottleneck(&mut self, request: &SlotRequest, now: Moment) -> Bottleneck {
-        let last = members(request.scopes).max_by_key(|number| {
-            let scope = &mut self.scopes[*number];
-            let closed =
-                scope.check_hold(now).is_err() || scope.check_slot(now, request.costs).is_err();
-            let waiting: u32 = scope.waiting.iter().sum();
-            let ahead = scope.units_ahead(request.priority);
-            (scope.estimate(now, ahead, request.costs), closed, waiting)
-        });
-        let number = last.unwrap_or(usize::from(request.upstream.all));
-        let scope = &mut self.scopes[number];
-        let kind = if let Some(hold) = &scope.hold {
-            BottleneckKind::Hold(hold.cause)
-        } else if scope.cannot_be_recorded(request.costs) {
-            BottleneckKind::Record
-        } else if scope.is_enforced_allowance() && scope.window().is_none() {
-            BottleneckKind::Concurrency
-        } else if scope.slow_start_mut().is_some() || scope.check_slot(now, request.costs).is_ok() {
-            BottleneckKind::Pace
-        } else {
-            BottleneckKind::Allowance
-        };
-        Bottleneck { kind, name: Arc::clone(&scope.name) }
-    }
-
     pub(super) fn longest_hold(&self, scopes: u64) -> Option<Hold> {
         let holds = members(scopes).filter_map(|number| self.scopes[number].hold.as_ref());
         holds.max_by_key(|hold| hold.until).copied()
-    }
-
-    /// Dismisses the waiting calls that can no longer start within their patience, and the unpaid
-    /// retries of an upstream whose maintenance outlasted its stated end. Returns those calls,
-    /// whose tasks must be woken.
-    pub(super) fn dismiss_hopeless(&mut self, now: Moment) -> Vec<Ticket> {
-        let mut ahead = [0_u32; SCOPES_MAX];
-        let mut hopeless = Vec::new();
-        let ended_too_early = std::mem::take(&mut self.ended_too_early);
-        let Self { queue, scopes, .. } = self;
-        for (ticket, request) in queue.iter() {
-            let mut start = now;
-            for number in members(request.scopes) {
-                start = start.max(scopes[number].estimate(now, ahead[number], request.costs));
-            }
-            if request.deadline < start || request.scopes & ended_too_early != 0 {
-                hopeless.push(ticket);
-                continue;
-            }
-            for number in members(request.scopes) {
-                let units = scopes[number].units(request.costs);
-                ahead[number] = ahead[number].saturating_add(units);
-            }
-        }
-        for ticket in &hopeless {
-            if let Some(waiter) = self.queue.dismiss(*ticket) {
-                self.no_longer_waits(*ticket, &waiter.request);
-            }
-        }
-        hopeless
     }
 
     /// Reopens the scope that the hold of this id closes, and those that the same response closed.
@@ -285,16 +219,6 @@ impl AccountState {
         usages.min_by_key(|it| u64::from(it.remaining) * WHOLE_SHARE / u64::from(it.limit.max(1)))
     }
 
-    pub(super) fn estimate(&mut self, request: &SlotRequest, now: Moment) -> Moment {
-        let mut start = now;
-        for number in members(request.scopes) {
-            let scope = &mut self.scopes[number];
-            let ahead = scope.units_ahead(request.priority);
-            start = start.max(scope.estimate(now, ahead, request.costs));
-        }
-        start
-    }
-
     /// Takes a slot of every scope, or of none.
     fn try_grant(&mut self, request: &SlotRequest, now: Moment) -> Result<GrantedSlot, Blocked> {
         let probes = self.check_holds_and_slots(request, now)?;
@@ -312,6 +236,7 @@ impl AccountState {
             number,
             probes,
             would_wait,
+            overtaken: None,
             settled: 0,
             held_early: 0,
             unexpected_throttle: false,
@@ -380,8 +305,7 @@ impl AccountState {
         let (mut closed, mut next) = (0, Moment::NEVER);
         for (ticket, request) in self.queue.lane_heads() {
             if request.scopes & closed != 0 {
-                let contended = |number: &usize| self.scopes[*number].is_contended();
-                closed |= set_of(members(request.scopes).filter(contended));
+                closed |= self.contended(request.scopes);
                 continue;
             }
             match self.try_grant(&request, now) {
@@ -405,14 +329,19 @@ impl AccountState {
             if self.scopes[number].check_hold(now) != Ok(AttemptRole::Probe) {
                 continue;
             }
-            let waiting = self.queue.iter().map(|(ticket, request)| (ticket, *request));
-            let candidates = waiting.filter(|(_, request)| request.scopes >> number & 1 == 1);
-            // `min_by_key` returns the first of several that suit equally.
-            let unsuitable = |(_, request): &(Ticket, SlotRequest)| {
+            // The first of those that suit best.
+            let mut best: Option<((bool, bool), Ticket, SlotRequest)> = None;
+            for (ticket, request) in self.queue.waiters_for(number) {
                 let one_shot = request.probe_fitness == ProbeFitness::OneShot;
-                (self.scopes[number].avoids(request.path), one_shot)
-            };
-            let Some((ticket, request)) = candidates.min_by_key(unsuitable) else { continue };
+                let unsuitable = (self.scopes[number].avoids(request.path), one_shot);
+                if best.as_ref().is_none_or(|(known, ..)| unsuitable < *known) {
+                    best = Some((unsuitable, ticket, *request));
+                }
+                if unsuitable == (false, false) {
+                    break;
+                }
+            }
+            let Some((_, ticket, request)) = best else { continue };
             if let Ok(slot) = self.try_grant(&request, now) {
                 self.grant_waiting(ticket, slot);
                 woken.push(ticket);
@@ -430,10 +359,15 @@ impl AccountState {
         self.timekeeper = self.timekeeper.filter(|(keeper, _)| *keeper != ticket);
     }
 
+    /// The scopes for which a waiting call can keep others from going first.
+    fn contended(&self, scopes: u64) -> u64 {
+        set_of(members(scopes).filter(|number| self.scopes[*number].is_contended()))
+    }
+
     /// One timer serves the whole account. The task of one waiting call keeps it, and is woken
     /// when it has to be set to another moment.
     fn set_timer(&mut self, next: Moment, woken: &mut Vec<Ticket>) {
-        let Some(first) = self.queue.first() else {
+        let Some((first, _)) = self.queue.oldest() else {
             self.timekeeper = None;
             return;
         };
@@ -446,11 +380,7 @@ impl AccountState {
 
     pub(super) fn adjust_waiting(&mut self, request: &SlotRequest, by: WaitingChange) {
         for number in members(request.scopes) {
-            self.scopes[number].adjust_waiting(request.priority, request.costs, by);
+            self.scopes[number].adjust_waiting(by);
         }
     }
-}
-
-fn ahead(waiting: &[u32; 3], priority: Priority) -> u32 {
-    waiting[..=priority as usize].iter().sum()
 }

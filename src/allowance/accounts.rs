@@ -18,7 +18,9 @@ use super::calendar::WallClock;
 use super::header_accounts::{AccountCapacity, HeaderAccounts};
 use super::renewal::{groups, predecessors};
 use super::scope_layout::{Member, ScopeLayout, ScopesExhausted, UpstreamNeeds, Versions};
-use super::settings::{AccountRule, Allowance, ClientAllowance, Grant, Mode, UpstreamAllowances};
+use super::settings::{
+    AccountRule, Allowance, ClientAllowance, Grant, Mode, QueueBounds, UpstreamAllowances,
+};
 use super::slot_request::{Scheduling, SlotRequest};
 use super::store::{Records, StartKind};
 use super::view::AccountView;
@@ -27,7 +29,7 @@ use crate::routing::method::CallMethod;
 use crate::routing::route::CallPath;
 
 /// The most calls of one client that wait for its own limit.
-const CLIENT_QUEUE_MAX: usize = 1_000;
+const CLIENT_QUEUE: QueueBounds = QueueBounds::of_one_client(1_000);
 
 /// The wall clock has been set if it is this far from where it should be; less is well within the
 /// guard around the boundaries of periods.
@@ -81,12 +83,12 @@ impl AccountFactory {
         &self,
         by: CountedBy,
         layout: Arc<ScopeLayout>,
-        queue_max: usize,
+        queue: QueueBounds,
         key: Arc<str>,
     ) -> Arc<Account> {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let scopes = layout.scopes(self.wall());
-        let state = AccountState::new(layout, scopes, queue_max, number);
+        let state = AccountState::new(layout, scopes, queue, number);
         Arc::new(match self.records.as_ref().filter(|_| by == CountedBy::Vendor) {
             Some(records) => Account::recorded_in(Arc::clone(records), state, key, self.clock),
             None => Account::new(state, key, self.clock),
@@ -211,9 +213,9 @@ impl Accounts {
             }
             let (sole, by_header) = accounts.unwrap_or_else(|| self.open_group(by, first, &layout));
             let wall = self.factory.wall();
-            sole.reconfigure(&layout, first.queue_max, wall);
+            sole.reconfigure(&layout, first.queue, wall);
             if let Some(by_header) = &by_header {
-                by_header.reconfigure(&layout, first.queue_max, wall);
+                by_header.reconfigure(&layout, first.queue, wall);
             }
             // First, so that nothing is spent there that is not counted here.
             earlier.iter().for_each(|account| account.supersede());
@@ -240,14 +242,13 @@ impl Accounts {
         rules: &UpstreamAllowances,
         layout: &Arc<ScopeLayout>,
     ) -> (Arc<Account>, Option<Arc<HeaderAccounts>>) {
-        let open =
-            |key: &str| self.factory.open(by, Arc::clone(layout), rules.queue_max, key.into());
+        let open = |key: &str| self.factory.open(by, Arc::clone(layout), rules.queue, key.into());
         let by_header = match &rules.account {
             AccountRule::Named(_) | AccountRule::Upstream => None,
             AccountRule::Header(header) => Some(Arc::new(HeaderAccounts::new(
                 header.clone(),
                 open("(overflow)"),
-                rules.queue_max,
+                rules.queue,
                 Arc::clone(&self.capacity),
             ))),
         };
@@ -355,8 +356,8 @@ impl Accounts {
             let tables = self.upstreams.iter().filter_map(|upstream| upstream.by_header.as_ref());
             self.capacity.release(tables.map(|table| table.sweep(now)).sum());
         }
-        table.open(key, now, |layout, queue_max, key| {
-            self.factory.open(CountedBy::Vendor, layout, queue_max, key)
+        table.open(key, now, |layout, queue, key| {
+            self.factory.open(CountedBy::Vendor, layout, queue, key)
         })
     }
 }
@@ -387,7 +388,7 @@ fn limit_rules(client: &ClientAllowance) -> Option<UpstreamAllowances> {
         url: "".into(),
         account: AccountRule::Upstream,
         allowances: vec![limit],
-        queue_max: CLIENT_QUEUE_MAX,
+        queue: CLIENT_QUEUE,
     })
 }
 

@@ -76,6 +76,15 @@ impl AutoPace {
         last.at.plus(Duration::from_nanos(u64::try_from(share).unwrap_or(u64::MAX))).max(start)
     }
 
+    /// How long after the beginning of a period its `position`-th unit starts, if all before it
+    /// have been asked for.
+    pub(super) fn wait_in_period(position: u32, limit: u32, length: Duration) -> Duration {
+        let at_once = limit.div_ceil(2);
+        let spread = u128::from(position.saturating_sub(at_once));
+        let share = length.as_nanos() * spread / u128::from(limit - at_once + 1);
+        Duration::from_nanos(u64::try_from(share).unwrap_or(u64::MAX))
+    }
+
     pub(super) const fn latest(self) -> Moment {
         self.at
     }

@@ -27,19 +27,28 @@ pub enum BottleneckKind {
     Client,
     /// The queue is full.
     Queue,
+    /// As many calls of the client wait as may.
+    ClientQueue,
+    /// Later calls of a higher priority went first.
+    Priority,
+    /// Later calls of other clients went first, because this one had its share.
+    Share,
     /// What is used of an allowance cannot be recorded.
     Record,
 }
 
 impl BottleneckKind {
     /// One of each kind that has a label of its own in metrics: holds share one.
-    pub const LABELLED: [Self; 7] = [
+    pub const LABELLED: [Self; 10] = [
         Self::Allowance,
         Self::Pace,
         Self::Concurrency,
         Self::Hold(HoldCause::Throttle),
         Self::Client,
         Self::Queue,
+        Self::ClientQueue,
+        Self::Priority,
+        Self::Share,
         Self::Record,
     ];
 
@@ -53,7 +62,10 @@ impl BottleneckKind {
             Self::Hold(_) => 3,
             Self::Client => 4,
             Self::Queue => 5,
-            Self::Record => 6,
+            Self::ClientQueue => 6,
+            Self::Priority => 7,
+            Self::Share => 8,
+            Self::Record => 9,
         }
     }
 
@@ -67,6 +79,9 @@ impl BottleneckKind {
             Self::Hold(_) => "hold",
             Self::Client => "client_limit",
             Self::Queue => "queue",
+            Self::ClientQueue => "client_queue",
+            Self::Priority => "priority",
+            Self::Share => "share",
             Self::Record => "record",
         }
     }
@@ -84,6 +99,9 @@ impl fmt::Display for Bottleneck {
             BottleneckKind::Hold(HoldCause::Pause) => "pause of",
             BottleneckKind::Client => "limit of client",
             BottleneckKind::Queue => "queue of",
+            BottleneckKind::ClientQueue => "waiting calls of client",
+            BottleneckKind::Priority => "priority of client",
+            BottleneckKind::Share => "share of client",
             BottleneckKind::Record => "record of",
         };
         write!(f, "{kind} {}", self.name)

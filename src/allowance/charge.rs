@@ -1,5 +1,7 @@
 //! What an attempt costs: units of each cost class, reserved before it is sent and settled after.
 
+use std::iter::Sum;
+
 /// How many different costs a call may have: calls, and three of the vendor's own such as input
 /// tokens, output tokens and points. Every allowance counts one of them.
 pub const COST_CLASSES: usize = 4;
@@ -17,8 +19,57 @@ impl Costs {
         Self([1, first, second, third])
     }
 
+    /// The cost by which calls that wait share what there is.
+    pub(super) fn largest(self) -> u32 {
+        self.0.into_iter().fold(1, u32::max)
+    }
+
     pub(super) const fn of(self, class: CostClass) -> u32 {
         self.0[class.0 as usize]
+    }
+}
+
+/// What several calls cost together, class by class. The first is the number of the calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Demand([u64; COST_CLASSES]);
+
+impl Demand {
+    pub(super) fn add(&mut self, costs: Costs) {
+        for (sum, units) in self.0.iter_mut().zip(costs.0) {
+            *sum = sum.saturating_add(u64::from(units));
+        }
+    }
+
+    pub(super) fn remove(&mut self, costs: Costs) {
+        for (sum, units) in self.0.iter_mut().zip(costs.0) {
+            *sum = sum.saturating_sub(u64::from(units));
+        }
+    }
+
+    #[must_use]
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self(std::array::from_fn(|class| self.0[class].saturating_add(other.0[class])))
+    }
+
+    /// What so many of the calls cost, on average.
+    #[must_use]
+    pub(super) fn of_calls(self, calls: u64) -> Self {
+        let all = self.calls().max(1);
+        Self(self.0.map(|units| units.saturating_mul(calls.min(all)).div_ceil(all)))
+    }
+
+    pub(super) const fn calls(self) -> u64 {
+        self.0[0]
+    }
+
+    pub(super) fn of(self, class: CostClass) -> u32 {
+        saturated(self.0[class.0 as usize])
+    }
+}
+
+impl Sum for Demand {
+    fn sum<I: Iterator<Item = Self>>(demands: I) -> Self {
+        demands.fold(Self::default(), Self::plus)
     }
 }
 

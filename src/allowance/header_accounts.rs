@@ -16,6 +16,7 @@ use http::HeaderName;
 use super::account::Account;
 use super::calendar::WallClock;
 use super::scope_layout::ScopeLayout;
+use super::settings::QueueBounds;
 use crate::time::Moment;
 
 /// How often a full table is searched for idle accounts. Clients can invent keys, and must not be
@@ -103,7 +104,7 @@ struct AccountTable {
     /// The scopes of accounts that are opened. A call of an older configuration opens one with the
     /// scopes of the present one.
     layout: Arc<ScopeLayout>,
-    queue_max: usize,
+    queue: QueueBounds,
     accounts: HashMap<Box<[u8]>, Arc<Account>>,
     /// The handles of the overflow account, by key; there are never more than calls in it.
     overflow_handles: HashMap<Box<[u8]>, Weak<Account>>,
@@ -115,12 +116,12 @@ impl HeaderAccounts {
     pub(super) fn new(
         header: HeaderName,
         overflow: Arc<Account>,
-        queue_max: usize,
+        queue: QueueBounds,
         capacity: Arc<AccountCapacity>,
     ) -> Self {
         let table = AccountTable {
             layout: overflow.layout(),
-            queue_max,
+            queue,
             accounts: HashMap::new(),
             overflow_handles: HashMap::new(),
             handles_due: 0,
@@ -131,11 +132,16 @@ impl HeaderAccounts {
 
     /// Puts a layout of a newer configuration into force for all accounts, and for those that will
     /// be opened.
-    pub(super) fn reconfigure(&self, layout: &Arc<ScopeLayout>, queue_max: usize, wall: WallClock) {
+    pub(super) fn reconfigure(
+        &self,
+        layout: &Arc<ScopeLayout>,
+        queue: QueueBounds,
+        wall: WallClock,
+    ) {
         let mut table = self.write();
-        (table.layout, table.queue_max) = (Arc::clone(layout), queue_max);
+        (table.layout, table.queue) = (Arc::clone(layout), queue);
         let all = table.accounts.values().chain([&self.overflow]);
-        all.for_each(|account| account.reconfigure(layout, queue_max, wall));
+        all.for_each(|account| account.reconfigure(layout, queue, wall));
     }
 
     pub(super) const fn header(&self) -> &HeaderName {
@@ -157,7 +163,7 @@ impl HeaderAccounts {
         &self,
         key: &[u8],
         now: Moment,
-        open: impl FnOnce(Arc<ScopeLayout>, usize, Arc<str>) -> Arc<Account>,
+        open: impl FnOnce(Arc<ScopeLayout>, QueueBounds, Arc<str>) -> Arc<Account>,
     ) -> Arc<Account> {
         let capacity = &self.capacity;
         let mut table = self.write();
@@ -174,8 +180,8 @@ impl HeaderAccounts {
             return table.add_overflow_handle(key, &self.overflow);
         }
         table.overflow_handles.remove(key);
-        let (layout, queue_max) = (Arc::clone(&table.layout), table.queue_max);
-        let account = open(layout, queue_max, String::from_utf8_lossy(key).into());
+        let (layout, queue) = (Arc::clone(&table.layout), table.queue);
+        let account = open(layout, queue, String::from_utf8_lossy(key).into());
         account.inherit(&self.overflow, now);
         table.accounts.insert(key.into(), Arc::clone(&account));
         account

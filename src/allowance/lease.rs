@@ -41,6 +41,8 @@ pub(super) struct Lease {
     changed: bool,
     /// More units must be set aside soon.
     due: bool,
+    /// What a call needs for which too few are set aside.
+    wanted: u32,
     /// The latest record could not be written.
     failed: bool,
 }
@@ -58,6 +60,7 @@ impl Lease {
             settled: VecDeque::new(),
             changed: true,
             due: true,
+            wanted: 0,
             failed: false,
         }
     }
@@ -75,7 +78,9 @@ impl Lease {
     /// Whether so many units are set aside. If not, they soon will be.
     pub(super) fn covers(&mut self, units: u32) -> bool {
         let covers = i64::from(units) <= self.left;
-        self.due |= !covers;
+        if !covers {
+            (self.due, self.wanted) = (true, self.wanted.max(units));
+        }
         covers
     }
 
@@ -138,7 +143,7 @@ impl Lease {
         self.settled.retain(|it| now.as_nanos() < it.at.saturating_add(self.window));
         let more = if self.is_short(waiting) { self.needed(waiting) - self.left } else { 0 };
         self.offered = more;
-        self.changed = false;
+        (self.changed, self.wanted) = (false, 0);
         self.record_with(name, self.left + more, now)
     }
 
@@ -160,7 +165,7 @@ impl Lease {
 
     /// How many units should be set aside.
     fn needed(&self, waiting: u64) -> i64 {
-        let waiting = waiting.min(u64::from(self.limit));
+        let waiting = waiting.max(self.wanted.into()).min(u64::from(self.limit));
         i64::from(self.block()).saturating_add_unsigned(waiting).min(i64::from(self.limit))
     }
 
@@ -255,6 +260,19 @@ mod tests {
         assert!((10_000_000_000..10_000_000_000 + grain).contains(&settled[0].at));
         assert_eq!(lease.last_record("a".into(), at(10)).units.outstanding, 0);
         assert!(lease.record("a".into(), 0, at(71)).units.settled.is_empty());
+    }
+
+    #[test]
+    fn a_call_that_costs_more_than_a_part_is_set_aside_for() {
+        let mut lease = lease(1_000);
+        assert!(!lease.covers(300));
+        outstanding(&mut lease, 0, at(0));
+        lease.written();
+        assert!(lease.covers(300));
+        lease.occupy(300);
+        outstanding(&mut lease, 0, at(0));
+        lease.written();
+        assert!(lease.covers(10) && !lease.covers(11));
     }
 
     #[test]

@@ -14,8 +14,10 @@ mod bottleneck;
 mod calendar;
 mod charge;
 mod concurrency_limit;
+mod estimate;
 mod header_accounts;
 mod hold;
+mod lane;
 mod lease;
 mod ledger;
 mod outage_detector;
@@ -26,6 +28,7 @@ mod reconfigure;
 mod record;
 mod recovered;
 mod refusal;
+mod refused_places;
 mod renewal;
 mod scope;
 mod scope_layout;
@@ -33,6 +36,7 @@ mod scope_set;
 mod settings;
 mod settle;
 mod settlement;
+mod shares;
 mod slot;
 mod slot_request;
 mod slow_start;
@@ -56,10 +60,11 @@ pub use outage_detector::BlindFailure;
 pub use refusal::{Refusal, RefusalReason};
 pub use scope_layout::ScopesExhausted;
 pub use settings::{
-    AccountRule, Allowance, ClientAllowance, FirstStart, Grant, Mode, Refill, SCOPES_MAX, Settles,
-    Spread, StateSettings, UpstreamAllowances, scopes_of,
+    AccountRule, Allowance, ClientAllowance, FirstStart, Grant, Mode, QueueBounds, Refill,
+    SCOPES_MAX, Settles, Spread, StateSettings, UpstreamAllowances, scopes_of,
 };
 pub use settlement::{AttemptEnd, HoldChange, HoldChangeKind, SettleOutcome, Settlement};
+pub use shares::ClientShare;
 pub use slot::{ConcurrencyPermit, Slot};
 pub use slot_request::{ProbeFitness, Scheduling, SlotRequest};
 pub use store::{RecordError, Recorder, Records, StateError};

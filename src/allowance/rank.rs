@@ -1,47 +1,81 @@
-//! The order in which waiting calls go: by priority, with ageing, then by arrival.
+//! The class of a waiting call: its priority at first, and more urgent the longer it has waited.
 //!
-//! A rank is the arrival of a call, moved back by what its priority concedes to more urgent calls.
-//! An interactive call overtakes a batch call that arrived up to that much earlier and no further,
-//! so no call starves; within one priority it is first come, first served. A retry keeps the rank
-//! of its call.
+//! A call that has waited for a quarter of its patience counts as one class more urgent. So every
+//! call is in the most urgent class by the middle of its patience, with half of it left to get its
+//! client's share there; an urgent call goes first until then. A retry keeps the arrival of its
+//! call, and with it the class that its call has reached.
 
-use std::time::Duration;
-
+use super::slot_request::SlotRequest;
 use crate::routing::client::Priority;
-use crate::time::Moment;
+use crate::time::{Moment, nanos};
 
-/// Longer than the default patience, so that priority is strict within one patience.
-const NORMAL_CONCEDES: Duration = Duration::from_secs(60);
+/// Two steps lead from the least to the most urgent class, which leaves half of the patience.
+const PATIENCE_PER_STEP: u64 = 4;
 
-const BATCH_CONCEDES: Duration = Duration::from_secs(300);
+/// All classes, the most urgent first.
+pub(super) const CLASSES: [Priority; 3] =
+    [Priority::Interactive, Priority::Normal, Priority::Batch];
 
-/// A place in the order of waiting calls; the smallest goes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rank(Moment);
+impl SlotRequest {
+    /// The class that the call has reached at `now`.
+    pub(super) fn class(&self, now: Moment) -> Priority {
+        let reached = |class: &&Priority| self.reaches(**class) <= now;
+        CLASSES.iter().find(reached).copied().unwrap_or(self.priority)
+    }
 
-impl Rank {
-    #[must_use]
-    pub fn new(priority: Priority, arrival: Moment) -> Self {
-        let concession = match priority {
-            Priority::Interactive => Duration::ZERO,
-            Priority::Normal => NORMAL_CONCEDES,
-            Priority::Batch => BATCH_CONCEDES,
+    /// When the call reaches this class; `NEVER` without any patience, as it does not wait then.
+    pub(super) fn reaches(&self, class: Priority) -> Moment {
+        let steps = (self.priority as u64).saturating_sub(class as u64);
+        let patience = nanos(self.arrival.until(self.deadline));
+        if steps == 0 {
+            return self.arrival;
+        }
+        if patience == 0 {
+            return Moment::NEVER;
+        }
+        let waited = patience / PATIENCE_PER_STEP * steps;
+        Moment::from_nanos(self.arrival.as_nanos().saturating_add(waited))
+    }
+
+    /// When the call leaves this class for a more urgent one.
+    pub(super) fn rises_from(&self, class: Priority) -> Option<Moment> {
+        let next = match class {
+            Priority::Interactive => return None,
+            Priority::Normal => Priority::Interactive,
+            Priority::Batch => Priority::Normal,
         };
-        Self(arrival.plus(concession))
+        Some(self.reaches(next)).filter(|at| *at != Moment::NEVER)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::allowance::slot_request::tests::request;
 
     #[test]
-    fn urgent_calls_overtake_others_up_to_the_concession_of_their_priority() {
-        let rank = |priority, second: u64| Rank::new(priority, Moment::from_millis(second * 1000));
-        assert!(rank(Priority::Interactive, 30) < rank(Priority::Normal, 0));
-        assert!(rank(Priority::Normal, 0) < rank(Priority::Normal, 1));
-        assert!(rank(Priority::Normal, 200) < rank(Priority::Batch, 0));
-        assert!(rank(Priority::Batch, 0) < rank(Priority::Normal, 241));
-        assert!(rank(Priority::Batch, 0) < rank(Priority::Interactive, 301));
+    fn each_quarter_of_its_patience_makes_a_call_more_urgent() {
+        let at = |second: u64| Moment::from_millis(second * 1_000);
+        let call = |priority, patience: u64| {
+            let mut call = request(1, 1);
+            (call.priority, call.arrival, call.deadline) = (priority, at(100), at(100 + patience));
+            call
+        };
+        let batch = call(Priority::Batch, 40);
+        for (second, class) in [
+            (100, Priority::Batch),
+            (109, Priority::Batch),
+            (110, Priority::Normal),
+            (119, Priority::Normal),
+            (120, Priority::Interactive),
+        ] {
+            assert_eq!(batch.class(at(second)), class, "{second}");
+        }
+        assert_eq!(batch.rises_from(Priority::Batch), Some(at(110)));
+        assert_eq!(batch.rises_from(Priority::Normal), Some(at(120)));
+        assert_eq!(batch.rises_from(Priority::Interactive), None);
+        assert_eq!(call(Priority::Normal, 40).class(at(110)), Priority::Interactive);
+        assert_eq!(call(Priority::Batch, 0).class(at(100)), Priority::Batch);
+        assert_eq!(call(Priority::Batch, 0).rises_from(Priority::Batch), None);
     }
 }

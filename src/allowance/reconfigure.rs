@@ -12,11 +12,12 @@ use super::account_state::AccountState;
 use super::attempt_history::Spent;
 use super::bottleneck::{Bottleneck, BottleneckKind};
 use super::calendar::WallClock;
-use super::queue::Ticket;
+use super::lane::Ticket;
 use super::refusal::{Refusal, RefusalReason};
 use super::scope::{Scope, WaitingChange};
 use super::scope_layout::ScopeLayout;
 use super::scope_set::members;
+use super::settings::QueueBounds;
 use super::settlement::AttemptEnd;
 use super::slot_request::{GrantedSlot, SlotRequest};
 use crate::time::Moment;
@@ -33,7 +34,7 @@ impl AccountState {
     pub(super) fn reconfigure(
         &mut self,
         layout: &Arc<ScopeLayout>,
-        queue_max: usize,
+        bounds: QueueBounds,
         wall: WallClock,
         now: Moment,
     ) {
@@ -67,7 +68,7 @@ impl AccountState {
             }
         }
         self.layout = Arc::clone(layout);
-        (self.configuration, self.queue_max) = (layout.version, queue_max);
+        (self.configuration, self.bounds) = (layout.version, bounds);
         self.complete_waiting();
     }
 
@@ -99,7 +100,7 @@ impl AccountState {
     /// Other accounts take its place: it grants nothing any more. Returns the calls that waited.
     pub(super) fn supersede(&mut self) -> Vec<Ticket> {
         self.configuration = SUPERSEDED;
-        let waiting: Vec<_> = self.queue.iter().map(|(ticket, _)| ticket).collect();
+        let waiting = self.queue.tickets();
         for ticket in &waiting {
             if let Some(waiter) = self.queue.dismiss(*ticket) {
                 self.no_longer_waits(*ticket, &waiter.request);
@@ -114,7 +115,7 @@ impl AccountState {
         let name = &self.scopes.get(usize::from(request.upstream.all))?.name;
         let bottleneck = Bottleneck { kind: BottleneckKind::Queue, name: Arc::clone(name) };
         let reason = RefusalReason::Exhausted { bottleneck };
-        let refusal = Refusal { reason, retry_after: Duration::from_secs(1) };
+        let refusal = Refusal { reason, retry_after: Duration::from_secs(1), overtaken: None };
         (self.configuration == SUPERSEDED).then_some(refusal)
     }
 
@@ -163,7 +164,7 @@ impl AccountState {
         let mut queue = std::mem::take(&mut self.queue);
         queue.change_requests(|request| self.completed(request));
         self.scopes.iter_mut().for_each(Scope::clear_waiting);
-        queue.iter().for_each(|(_, request)| self.adjust_waiting(request, WaitingChange::Joins));
+        queue.requests().for_each(|request| self.adjust_waiting(request, WaitingChange::Joins));
         self.queue = queue;
     }
 }

@@ -47,8 +47,8 @@ impl AccountState {
     /// Whether the latest record is out of date.
     pub(super) fn has_changed(&mut self) -> bool {
         let outdated = |scope: &mut Scope| {
-            let awaited = scope.units_awaited();
-            scope.lease_mut().is_some_and(|lease| lease.is_outdated(awaited))
+            let waiting = u64::from(scope.waiting);
+            scope.lease_mut().is_some_and(|lease| lease.is_outdated(waiting))
         };
         self.scopes.iter_mut().any(outdated)
     }
@@ -56,9 +56,9 @@ impl AccountState {
     /// The record to write now. [`recorded`](Self::recorded) has to follow.
     pub(super) fn record(&mut self, now: Moment) -> Vec<AllowanceRecord> {
         let leased = self.scopes.iter_mut().filter_map(|scope| {
-            let awaited = scope.units_awaited();
+            let waiting = u64::from(scope.waiting);
             let name = Arc::clone(&scope.name);
-            scope.lease_mut().map(|lease| lease.record(name, awaited, now))
+            scope.lease_mut().map(|lease| lease.record(name, waiting, now))
         });
         leased.collect()
     }

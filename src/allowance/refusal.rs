@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::bottleneck::Bottleneck;
+use super::bottleneck::{Bottleneck, BottleneckKind};
 use crate::outcome::HoldCause;
 
 /// A call that is not sent.
@@ -11,11 +11,15 @@ pub struct Refusal {
     pub reason: RefusalReason,
     /// An estimate of how long it would have had to wait.
     pub retry_after: Duration,
+    /// What let later calls overtake it while it waited, if that cost it a slot.
+    pub overtaken: Option<BottleneckKind>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefusalReason {
     QueueFull,
+    /// As many calls of this client wait as may.
+    ClientQueueFull,
     /// No slot is free within the patience of the call.
     Exhausted {
         bottleneck: Bottleneck,

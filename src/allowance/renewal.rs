@@ -43,10 +43,17 @@ pub(super) fn groups(upstreams: &[UpstreamAllowances]) -> Vec<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::allowance::settings::QueueBounds;
 
     fn upstream(name: &str, url: &str, account: AccountRule) -> UpstreamAllowances {
         let (name, url) = (name.into(), url.into());
-        UpstreamAllowances { name, url, account, allowances: Vec::new(), queue_max: 1 }
+        UpstreamAllowances {
+            name,
+            url,
+            account,
+            allowances: Vec::new(),
+            queue: QueueBounds::of_one_client(1),
+        }
     }
 
     #[test]

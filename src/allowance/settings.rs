@@ -55,8 +55,30 @@ pub struct UpstreamAllowances {
     pub url: Arc<str>,
     pub account: AccountRule,
     pub allowances: Vec<Allowance>,
-    /// The most calls that may wait.
-    pub queue_max: usize,
+    pub queue: QueueBounds,
+}
+
+/// The most calls that may wait for one account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueBounds {
+    pub all: usize,
+    /// How much of what other clients leave one client may fill, in percent. So there is always
+    /// room for one more client, however many fill their part.
+    pub client_percent: u32,
+}
+
+impl QueueBounds {
+    /// The whole queue may be one client's.
+    #[must_use]
+    pub const fn of_one_client(all: usize) -> Self {
+        Self { all, client_percent: 100 }
+    }
+
+    /// How many calls of a client may wait while `others` of other clients do.
+    pub(super) fn client_max(self, others: usize) -> usize {
+        let left = self.all.saturating_sub(others);
+        left.saturating_mul(self.client_percent as usize).div_ceil(100).max(1)
+    }
 }
 
 impl UpstreamAllowances {

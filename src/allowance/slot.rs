@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::account::Account;
+use super::bottleneck::BottleneckKind;
 use super::charge::CostClass;
 use super::concurrency_limit::PermitEnd;
 use super::settle::ExchangeEnd;
@@ -32,6 +33,12 @@ impl Slot {
     #[must_use]
     pub const fn would_have_waited(&self) -> bool {
         self.granted.would_wait
+    }
+
+    /// What let later calls overtake this one while it waited, if that cost it a slot.
+    #[must_use]
+    pub const fn overtaken(&self) -> Option<BottleneckKind> {
+        self.granted.overtaken
     }
 
     #[must_use]

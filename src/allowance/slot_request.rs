@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::bottleneck::BottleneckKind;
 use super::charge::Costs;
-use super::rank::Rank;
+use super::shares::ClientShare;
 use crate::routing::client::Priority;
 use crate::time::Moment;
 
@@ -25,16 +26,21 @@ pub struct SlotRequest {
     /// The number of the configuration by which these scopes were chosen.
     pub(super) configuration: u32,
     pub(super) path: PathId,
-    pub rank: Rank,
+    /// The client that makes it.
+    pub of: ClientShare,
     pub priority: Priority,
+    pub arrival: Moment,
     /// The call does not start later.
     pub deadline: Moment,
     pub probe_fitness: ProbeFitness,
+    /// An attempt of the call has had a slot before, so it goes before calls that have not.
+    pub(super) is_retry: bool,
 }
 
 /// What decides about the place of a call in the queue.
 #[derive(Clone, Copy, Debug)]
 pub struct Scheduling {
+    pub of: ClientShare,
     pub priority: Priority,
     pub arrival: Moment,
     /// The call does not start later.
@@ -88,10 +94,12 @@ impl SlotRequest {
             upstream,
             configuration: 0,
             path,
-            rank: Rank::new(scheduling.priority, scheduling.arrival),
+            of: scheduling.of,
             priority: scheduling.priority,
+            arrival: scheduling.arrival,
             deadline: scheduling.deadline,
             probe_fitness: scheduling.probe_fitness,
+            is_retry: false,
         }
     }
 
@@ -99,12 +107,18 @@ impl SlotRequest {
         Self { configuration, ..self }
     }
 
+    /// An attempt got a slot. A further one of the call keeps its place.
+    pub const fn attempt_began(&mut self) {
+        self.is_retry = true;
+        self.leave_slow_start();
+    }
+
     /// The next attempt is a retry after a hold that the retry budget has not paid for.
     pub const fn join_slow_start(&mut self) {
         self.scopes |= 1 << self.upstream.slow_start;
     }
 
-    pub const fn leave_slow_start(&mut self) {
+    const fn leave_slow_start(&mut self) {
         self.scopes &= !(1 << self.upstream.slow_start);
     }
 
@@ -157,6 +171,8 @@ pub(super) struct GrantedSlot {
     pub(super) probes: u64,
     /// An allowance that only observes would have made it wait.
     pub(super) would_wait: bool,
+    /// What let later calls overtake it while it waited, if that cost it a slot.
+    pub(super) overtaken: Option<BottleneckKind>,
     /// Scopes settled before the response, because the arrival guard has passed.
     pub(super) settled: u64,
     /// Scopes closed by the response's head, before its body was read.
@@ -166,8 +182,22 @@ pub(super) struct GrantedSlot {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// A call of a client that needs one allowance, the fourth scope, for up to a minute.
+    pub(in crate::allowance) fn request(client: u64, share: u32) -> SlotRequest {
+        let needs = ScopeNeeds { scopes: 0b1001, ..ScopeNeeds::default() };
+        let upstream = UpstreamScopes { all: 0, counted: 1, slow_start: 2 };
+        let scheduling = Scheduling {
+            of: ClientShare { client, share },
+            priority: Priority::Normal,
+            arrival: Moment::START,
+            deadline: Moment::from_millis(60_000),
+            probe_fitness: ProbeFitness::Replayable,
+        };
+        SlotRequest::new(needs, upstream, PathId::default(), scheduling)
+    }
 
     #[test]
     fn paths_that_differ_only_in_segments_with_digits_are_the_same() {

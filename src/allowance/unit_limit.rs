@@ -197,7 +197,14 @@ impl UnitLimit {
         let (first, last) = (ahead.saturating_add(1), ahead.saturating_add(units));
         let mut paced = self.pace.as_ref().map_or(start, |pace| pace.estimate(start, first));
         if self.spread == Spread::Auto {
-            paced = paced.max(self.auto.estimate(start, first, self.usage()));
+            // A unit of a rolling window starts no sooner than a window after the one whose place
+            // it takes.
+            let rounds = match self.kind() {
+                LedgerKind::Window => (first - 1) / limit.max(1),
+                LedgerKind::Calendar | LedgerKind::Bucket => 0,
+            };
+            let turn = self.auto.estimate(start, first - rounds * limit, self.usage());
+            paced = paced.max(turn.plus(self.length().saturating_mul(rounds)));
         }
         let slot = match self.used_elsewhere.filter(|elsewhere| start < elsewhere.until) {
             None => self.ledger.estimate(limit, start, last),
@@ -207,7 +214,13 @@ impl UnitLimit {
                 before_reset.min(self.ledger.estimate(limit, elsewhere.until, last))
             }
         };
-        slot.max(paced)
+        let unit = self.ledger.unit_of_later_period(start, first);
+        match unit.filter(|_| self.spread == Spread::Auto) {
+            Some(unit) => {
+                slot.plus(AutoPace::wait_in_period(unit, limit, self.length())).max(paced)
+            }
+            None => slot.max(paced),
+        }
     }
 
     pub(super) fn occupy(&mut self, units: u32) {

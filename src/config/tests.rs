@@ -264,11 +264,20 @@ fn is_also_in_defaults(path: &str, key: &str) -> bool {
 }
 
 #[test]
-fn a_share_is_accepted_with_a_warning() {
-    let warnings = load_file("config/examples/shared-service.yaml").unwrap().warnings;
-    let about = |warning: &&String| warning.starts_with("clients.storefront.share: ");
-    assert_eq!(warnings.iter().filter(about).count(), 1, "{warnings:?}");
-    assert!(!warnings.iter().any(|warning| warning.starts_with("clients.reports")), "{warnings:?}");
+fn one_of_several_clients_may_fill_a_part_of_the_queue() {
+    let upstream = "upstreams: { v: { url: 'https://a.b', allowances: { a: 1/s }, queue: QUEUE } }";
+    let bounds = |clients: &str, queue: &str| {
+        let text = format!("{clients}\n{}", upstream.replace("QUEUE", queue));
+        let env = Environment::of([("A", "a"), ("B", "b")]);
+        let bounds = load_text(&text, &env, &[]).unwrap().settings.gateway.upstreams[0].queue;
+        (bounds.all, bounds.client_percent)
+    };
+    let one = "clients: { a: { key: { env: A } } }";
+    let two = "clients: { a: { key: { env: A } }, b: { key: { env: B } } }";
+    assert_eq!(bounds("", "{ max: 11 }"), (11, 100));
+    assert_eq!(bounds(one, "{ max: 11 }"), (11, 100));
+    assert_eq!(bounds(two, "{ max: 11 }"), (11, 50));
+    assert_eq!(bounds(two, "{ max: 11, per_client: 10% }"), (11, 10));
 }
 
 #[test]

@@ -24,6 +24,7 @@ pub mod hint;
 mod learn;
 mod own;
 mod spelling;
+mod verdict;
 
 use std::time::SystemTime;
 

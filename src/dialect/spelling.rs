@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::{Map, Value};
+
 /// Characters of a name that are compared; longer ones are no name of ours.
 const CHARS_MAX: usize = 40;
 
@@ -13,4 +15,18 @@ pub(super) fn plain(name: &str) -> Cow<'_, str> {
     }
     let letters = name.chars().filter(char::is_ascii_alphanumeric).take(CHARS_MAX);
     letters.map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// The bytes of the start that all names of an object share, up to a `_`: vendors put their own
+/// name before those of every member (`vnp_ResponseCode`, `vnp_Message`). A start that says
+/// something of an error is a part of the names.
+pub(super) fn shared_start(map: &Map<String, Value>) -> usize {
+    let mut names = map.keys();
+    let Some(first) = names.next().filter(|_| map.len() > 1) else { return 0 };
+    let said = ["err", "fault", "exception", "message", "status", "result", "return", "response"];
+    let start = first.rmatch_indices('_').map(|(at, _)| at + 1).find(|length| {
+        map.keys().all(|name| name.len() > *length && name.starts_with(&first[..*length]))
+    });
+    let is_said = || said.iter().any(|word| plain(first).starts_with(word));
+    start.filter(|_| !is_said()).unwrap_or_default()
 }

@@ -25,6 +25,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Applies the client's own limit, once per call and before the account's queue.
     pub(super) async fn admit_client(&self, call: &mut Call<'_>) -> Result<(), Interruption> {
         let scheduling = Scheduling {
+            of: call.slot_request.of,
             priority: call.slot_request.priority,
             arrival: call.arrival,
             deadline: call.deadline,
@@ -58,7 +59,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Ok(slot) => slot,
             Err(wait) => wait.await?,
         };
-        call.slot_request.leave_slow_start();
+        call.slot_request.attempt_began();
         if slot.would_have_waited() {
             self.shard.slot_requested(
                 call.upstream,
@@ -92,7 +93,8 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 Ok(slot)
             }
             Admission::Refused(refusal) => {
-                let waited = Some((blocked_by(&refusal, limit_of, call).kind, Duration::ZERO));
+                let blocked_by = self.blocked_by(&refusal, limit_of, call);
+                let waited = Some((blocked_by.kind, Duration::ZERO));
                 self.shard.slot_requested(call.upstream, limit_of, SlotResult::Refused, waited);
                 Err(Box::pin(std::future::ready(Err(Interruption::Refused(refusal)))))
             }
@@ -126,6 +128,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
                 granted = waiting => granted.map_err(Interruption::Refused),
                 () = self.drain.cutoff() => Err(Interruption::Draining),
             };
+            let overtaken = match &result {
+                Ok(slot) => slot.overtaken(),
+                Err(interruption) => interruption.refusal().and_then(|it| it.overtaken),
+            };
+            if let Some(kind) = overtaken {
+                awaited = Bottleneck { kind, name: self.client_name(call) };
+            }
             let waited = self.clock.now().since(began);
             call.history.waited += waited;
             let admitted = match &result {
@@ -152,19 +161,38 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             result
         })
     }
-}
 
-/// What a refused call would have needed a slot of.
-pub(super) fn blocked_by(refusal: &Refusal, limit_of: LimitOf, call: &Call<'_>) -> Bottleneck {
-    let upstream = || Arc::clone(&call.settings.name);
-    match &refusal.reason {
-        RefusalReason::QueueFull => Bottleneck { kind: BottleneckKind::Queue, name: upstream() },
-        RefusalReason::Held { cause, .. } => {
-            Bottleneck { kind: BottleneckKind::Hold(*cause), name: upstream() }
+    /// What a refused call would have needed a slot of.
+    pub(super) fn blocked_by(
+        &self,
+        refusal: &Refusal,
+        limit_of: LimitOf,
+        call: &Call<'_>,
+    ) -> Bottleneck {
+        if let Some(kind) = refusal.overtaken {
+            return Bottleneck { kind, name: self.client_name(call) };
         }
-        RefusalReason::Exhausted { bottleneck } => match limit_of {
-            LimitOf::Client => Bottleneck { kind: BottleneckKind::Client, ..bottleneck.clone() },
-            LimitOf::Upstream => bottleneck.clone(),
-        },
+        let upstream = || Arc::clone(&call.settings.name);
+        match &refusal.reason {
+            RefusalReason::QueueFull => {
+                Bottleneck { kind: BottleneckKind::Queue, name: upstream() }
+            }
+            RefusalReason::ClientQueueFull => {
+                Bottleneck { kind: BottleneckKind::ClientQueue, name: self.client_name(call) }
+            }
+            RefusalReason::Held { cause, .. } => {
+                Bottleneck { kind: BottleneckKind::Hold(*cause), name: upstream() }
+            }
+            RefusalReason::Exhausted { bottleneck } => match limit_of {
+                LimitOf::Client => {
+                    Bottleneck { kind: BottleneckKind::Client, ..bottleneck.clone() }
+                }
+                LimitOf::Upstream => bottleneck.clone(),
+            },
+        }
+    }
+
+    fn client_name(&self, call: &Call<'_>) -> Arc<str> {
+        Arc::clone(&self.settings.clients.all()[call.client].name)
     }
 }

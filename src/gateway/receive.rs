@@ -7,7 +7,7 @@ use std::sync::Arc;
 use http::header::HOST;
 use http::{HeaderMap, Method, Request, Version};
 
-use crate::allowance::{AccountRule, ProbeFitness, Scheduling};
+use crate::allowance::{AccountRule, ClientShare, ProbeFitness, Scheduling};
 use crate::headers::{self, AmbiguousHeader, RequestPolicy, RequestScan, Trailers};
 use crate::outcome::Code;
 use crate::retry::replay::RepeatPermission;
@@ -15,6 +15,7 @@ use crate::routing::authority;
 use crate::routing::client::{Identified, KeyLocation, UnknownClient};
 use crate::routing::method::CallMethod;
 use crate::routing::route::{AbsoluteForm, CallPath, Route};
+use crate::time::Moment;
 use crate::upstream::{HeaderCase, OriginalHead, RequestHead};
 
 use super::body::{IncomingBody, ReplayBody};
@@ -59,12 +60,8 @@ impl<E> Gateway<E> {
         let body = std::mem::take(request.body_mut()).into();
         let body = self.replay_body(body, upstream, [policy, certain]);
         let replayable = body.is_surely_replayable().then_some(ProbeFitness::Replayable);
-        let scheduling = Scheduling {
-            priority: self.settings.clients.all()[identified.client].priority,
-            arrival,
-            deadline,
-            probe_fitness: replayable.unwrap_or(ProbeFitness::OneShot),
-        };
+        let fitness = replayable.unwrap_or(ProbeFitness::OneShot);
+        let scheduling = self.scheduling(identified.client, [arrival, deadline], fitness);
         let slot_request = self.accounts.slot_request(upstream, method, path, scheduling);
         let configured = settings.credential.as_ref().map(|it| Arc::clone(&it.written));
         let mut call = Call {
@@ -102,6 +99,18 @@ impl<E> Gateway<E> {
         }
         self.add_idempotency_key(&mut call, certain);
         Ok(call)
+    }
+
+    /// The place in the queue of a call of this client, by its arrival and deadline.
+    pub(super) fn scheduling(
+        &self,
+        client: usize,
+        [arrival, deadline]: [Moment; 2],
+        probe_fitness: ProbeFitness,
+    ) -> Scheduling {
+        let configured = &self.settings.clients.all()[client];
+        let of = ClientShare { client: configured.id(), share: configured.share };
+        Scheduling { of, priority: configured.priority, arrival, deadline, probe_fitness }
     }
 
     /// A body of which as much is kept for another attempt as every reading of the call allows.

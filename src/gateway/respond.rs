@@ -19,7 +19,6 @@ use crate::problem::{
 use crate::telemetry::LimitOf;
 use crate::upstream::{Exchange, Interim};
 
-use super::admit::blocked_by;
 use super::body::{RequestBody, ResponseBody};
 use super::call::{Call, Rejection, call_headers};
 use super::connection::ClientConnection;
@@ -183,9 +182,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         interruption: &Interruption,
     ) -> Response<ResponseBody<E::Body>> {
         let blocked_by = match interruption {
-            Interruption::Refused(refusal) => Some(blocked_by(refusal, LimitOf::Upstream, call)),
+            Interruption::Refused(refusal) => {
+                Some(self.blocked_by(refusal, LimitOf::Upstream, call))
+            }
             Interruption::ClientLimited(refusal) => {
-                Some(blocked_by(refusal, LimitOf::Client, call))
+                Some(self.blocked_by(refusal, LimitOf::Client, call))
             }
             Interruption::Draining
             | Interruption::ClientBodyBroken
@@ -204,9 +205,12 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Some(RefusalReason::Held { cause, failed_probes }) => {
                 (Some(*cause), *failed_probes, call.policy.dialect.support_under(*cause))
             }
-            Some(RefusalReason::QueueFull | RefusalReason::Exhausted { .. }) | None => {
-                (None, 0, context.support)
-            }
+            Some(
+                RefusalReason::QueueFull
+                | RefusalReason::ClientQueueFull
+                | RefusalReason::Exhausted { .. },
+            )
+            | None => (None, 0, context.support),
         };
         let retry_after = match interruption {
             Interruption::Draining => Some(DRAINING_RETRY),
@@ -328,6 +332,12 @@ fn exhausted_detail(blocked_by: &Bottleneck) -> Option<Cow<'static, str>> {
         BottleneckKind::Allowance => "slot of the allowance",
         BottleneckKind::Concurrency => "concurrency slot of the allowance",
         BottleneckKind::Client => "slot of the limit of the client",
+        BottleneckKind::Share => "slot beyond the share of the client",
+        BottleneckKind::Priority => "slot for the priority of the client",
+        BottleneckKind::ClientQueue => {
+            let most = format!("As many calls of the client `{name}` wait as one client may have.");
+            return Some(most.into());
+        }
         BottleneckKind::Pace => {
             let detail = format!(
                 "What is left of `{name}` is spread over time, and the next turn comes later than \

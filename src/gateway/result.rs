@@ -100,7 +100,7 @@ impl Interruption {
 
 const fn refusal_code(refusal: &Refusal, exhausted: Code) -> Code {
     match refusal.reason {
-        RefusalReason::QueueFull => Code::QueueFull,
+        RefusalReason::QueueFull | RefusalReason::ClientQueueFull => Code::QueueFull,
         RefusalReason::Exhausted { .. } => exhausted,
         RefusalReason::Held { .. } => Code::UpstreamHeld,
     }

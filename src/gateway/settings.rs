@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::allowance::{AccountRule, Allowance};
+use crate::allowance::{AccountRule, Allowance, QueueBounds};
 use crate::dialect::Dialect;
 use crate::headers::ProtectedHeaders;
 use crate::problem::StatusPolicy;
@@ -45,7 +45,7 @@ pub struct Upstream {
     pub account: AccountRule,
     pub allowances: Vec<Allowance>,
     /// Calls that may wait for a slot at the same time.
-    pub queue_max: usize,
+    pub queue: QueueBounds,
     /// Sent instead of the client's.
     pub credential: Option<Credential>,
     /// The first matcher that matches a call sets its policy.

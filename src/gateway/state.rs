@@ -107,7 +107,7 @@ pub fn upstream_rules(settings: &Settings) -> Vec<UpstreamAllowances> {
         url: [&*upstream.origin, &*upstream.base_path].concat().into(),
         account: upstream.account.clone(),
         allowances: upstream.allowances.clone(),
-        queue_max: upstream.queue_max,
+        queue: upstream.queue,
     };
     settings.upstreams.iter().map(rules).collect()
 }

@@ -1,6 +1,7 @@
 //! Identifies a client by the key it presents. Keys are only compared, never printed.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
@@ -21,8 +22,18 @@ pub struct Client {
     /// Also a metric label.
     pub name: Arc<str>,
     pub priority: Priority,
-    /// Its weight among the waiting clients.
+    /// Its weight among the clients whose calls wait.
     pub share: u32,
+}
+
+impl Client {
+    /// Tells it apart from others, over reloads too: a hash of its name.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.name.hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// The clients of the configuration and their keys.

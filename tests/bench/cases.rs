@@ -12,8 +12,8 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version};
 
 use evenkeel::allowance::{
-    AccountRule, Accounts, Admission, Allowance, Grant, ProbeFitness, Scheduling, Settlement,
-    Spread, UpstreamAllowances,
+    AccountRule, Accounts, Admission, Allowance, ClientShare, Grant, ProbeFitness, QueueBounds,
+    Scheduling, Settlement, Spread, UpstreamAllowances,
 };
 use evenkeel::clock::Clock;
 use evenkeel::dialect;
@@ -69,6 +69,7 @@ fn grant_and_settle(iterations: u64) -> Duration {
     timed(iterations, |iteration| {
         let now = Moment::from_nanos(iteration * 500_000);
         let scheduling = Scheduling {
+            of: ClientShare { client: 0, share: 1 },
             priority: Priority::Normal,
             arrival: now,
             deadline: now.plus(Duration::from_secs(30)),
@@ -97,7 +98,7 @@ fn rules() -> UpstreamAllowances {
         url: "http://vendor".into(),
         account: AccountRule::Upstream,
         allowances: vec![allowance],
-        queue_max: 1_000,
+        queue: QueueBounds::of_one_client(1_000),
     }
 }
 

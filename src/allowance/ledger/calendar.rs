@@ -128,17 +128,29 @@ impl CalendarLedger {
             return Moment::NEVER;
         }
         let newest = self.open.back().filter(|period| start < period.ends);
-        let (units, reset) = newest.map_or((self.in_flight, start), |it| (it.units, it.ends));
-        let (limit, position) = (u64::from(limit), u64::from(position));
-        let free = limit.saturating_sub(units);
-        let Some(behind) = position.checked_sub(free + 1) else {
+        let Some((periods, _)) = self.in_later_period(limit, start, position) else {
             // Around a boundary the old period may be the fuller one.
+            let (limit, position) = (u64::from(limit), u64::from(position));
             let full = |it: &&OpenPeriod| start < it.ends && limit < it.units + position;
             return self.open.iter().find(full).map_or(start, |period| period.ends);
         };
-        let rounds = u32::try_from(behind / limit).unwrap_or(u32::MAX);
-        let rounds = if newest.is_some() { rounds } else { rounds.saturating_add(1) };
+        let (reset, rounds) = newest.map_or((start, periods), |it| (it.ends, periods - 1));
         reset.plus(self.length().saturating_mul(rounds))
+    }
+
+    /// Where the `position`-th new unit from `start` goes if the open periods have no room for it:
+    /// how many periods later, and as which unit of that one.
+    pub(super) fn in_later_period(
+        &self,
+        limit: u32,
+        start: Moment,
+        position: u32,
+    ) -> Option<(u32, u32)> {
+        let newest = self.open.back().filter(|period| start < period.ends);
+        let units = newest.map_or(self.in_flight, |period| period.units);
+        let limit = u64::from(limit.max(1));
+        let behind = u64::from(position).checked_sub(limit.saturating_sub(units) + 1)?;
+        Some((saturated(behind / limit + 1), saturated(behind % limit + 1)))
     }
 
     /// The wall clock was set. What the present period counts is kept; after a step of more than

@@ -196,6 +196,17 @@ impl Ledger {
         each!(self, ledger => ledger.estimate(limit, start, position))
     }
 
+    /// Which unit of a later period the `position`-th new unit from `start` is, if the vendor
+    /// counts periods and the present one has no room for it.
+    pub(super) fn unit_of_later_period(&self, start: Moment, position: u32) -> Option<u32> {
+        match self {
+            Self::Calendar(ledger) => {
+                ledger.in_later_period(ledger.limit(), start, position).map(|(_, unit)| unit)
+            }
+            Self::Rolling(_) | Self::Bucket(_) => None,
+        }
+    }
+
     /// The wall clock was set.
     pub(super) fn set_wall_clock(&mut self, wall: WallClock) {
         match self {

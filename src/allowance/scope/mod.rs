@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::attempt_history::AttemptHistory;
 use super::calendar::WallClock;
-use super::charge::{CostClass, Costs, UsedCosts, saturated};
+use super::charge::{CostClass, Costs, Demand, UsedCosts, saturated};
 use super::concurrency_limit::{ConcurrencyLimit, PermitEnd};
 use super::hold::{Hold, ProbeState};
 use super::lease::Lease;
@@ -25,7 +25,6 @@ use super::slow_start::SlowStart;
 use super::temporary_pace::TemporaryPace;
 use super::unit_limit::{Turn, UnitLimit};
 use crate::outcome::FULL_PACE;
-use crate::routing::client::Priority;
 use crate::time::{Moment, PerSecond};
 
 /// A slowed pace recovers by one sixteenth after each of these without a throttle.
@@ -55,10 +54,8 @@ pub(super) struct Scope {
     /// The pace before the turn that is taken while a grant is tried.
     tried_turn: Option<TakenTurn>,
     granted_turn: Option<GrantedTurn>,
-    /// Calls that wait for it, by priority.
-    pub(super) waiting: [u32; 3],
-    /// The units that they wait for.
-    waiting_units: [u64; 3],
+    /// Calls that wait for it.
+    pub(super) waiting: u32,
     /// It is no longer configured, and only calls of older configurations use it.
     pub(super) retired: bool,
 }
@@ -179,8 +176,7 @@ impl Scope {
             slowdown: Slowdown { sixteenths: FULL_PACE, since: Moment::START },
             tried_turn: None,
             granted_turn: None,
-            waiting: [0; 3],
-            waiting_units: [0; 3],
+            waiting: 0,
             retired: false,
         }
     }
@@ -228,11 +224,6 @@ impl Scope {
 
     pub(super) fn lease_mut(&mut self) -> Option<&mut Lease> {
         self.units_mut().and_then(UnitLimit::lease_mut)
-    }
-
-    /// The units that waiting calls take.
-    pub(super) fn units_awaited(&self) -> u64 {
-        self.waiting_units.iter().sum()
     }
 
     /// The length of its window.
@@ -377,34 +368,28 @@ impl Scope {
 
     /// All calls cease to wait for it.
     pub(super) const fn clear_waiting(&mut self) {
-        (self.waiting, self.waiting_units) = ([0; 3], [0; 3]);
+        self.waiting = 0;
     }
 
     /// A call begins or ceases to wait for it.
-    pub(super) fn adjust_waiting(&mut self, priority: Priority, costs: Costs, by: WaitingChange) {
-        let units = u64::from(self.units(costs));
-        let calls = &mut self.waiting[priority as usize];
-        let all = &mut self.waiting_units[priority as usize];
-        (*calls, *all) = match by {
-            WaitingChange::Joins => (calls.saturating_add(1), all.saturating_add(units)),
-            WaitingChange::Leaves => (calls.saturating_sub(1), all.saturating_sub(units)),
+    pub(super) const fn adjust_waiting(&mut self, by: WaitingChange) {
+        self.waiting = match by {
+            WaitingChange::Joins => self.waiting.saturating_add(1),
+            WaitingChange::Leaves => self.waiting.saturating_sub(1),
         };
     }
 
-    /// The units that waiting calls of this or a higher priority take first.
-    pub(super) fn units_ahead(&self, priority: Priority) -> u32 {
-        saturated(self.waiting_units[..=priority as usize].iter().sum())
-    }
-
-    /// When a call would start behind others that take `ahead` units.
-    pub(super) fn estimate(&mut self, now: Moment, ahead: u32, costs: Costs) -> Moment {
+    /// When a call would start behind others that cost `ahead`.
+    pub(super) fn estimate(&mut self, now: Moment, ahead: Demand, costs: Costs) -> Moment {
         if self.mode == Mode::Observe {
             return now;
         }
         let open = self.hold.map_or(now, |hold| hold.until.max(now));
-        let position = ahead.saturating_add(1);
+        let position = saturated(ahead.calls()).saturating_add(1);
         match &self.state {
-            ScopeState::Units(window) => window.estimate(open, ahead, self.units(costs)),
+            ScopeState::Units(window) => {
+                window.estimate(open, ahead.of(self.cost_class), self.units(costs))
+            }
             ScopeState::Concurrency(limit) => limit.estimate(open, position),
             ScopeState::SlowStart(_) => open,
             ScopeState::Upstream(upstream) => match &upstream.temporary_pace {
@@ -423,7 +408,7 @@ impl Scope {
             ScopeState::SlowStart(_) => true,
             ScopeState::Upstream(upstream) => upstream.temporary_pace.is_none(),
         };
-        unused && self.hold.is_none() && self.waiting == [0; 3]
+        unused && self.hold.is_none()
     }
 
     /// Takes over what was spent, slowed and held in the same scope of another account, which calls

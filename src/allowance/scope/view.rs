@@ -48,7 +48,7 @@ impl Scope {
             name: Arc::clone(&self.name),
             kind,
             occupied,
-            waiting: self.waiting.iter().sum::<u32>() as usize,
+            waiting: self.waiting as usize,
             pace_sixteenths: sixteenths,
             next_release: now.until(release.unwrap_or(now)),
             drift: self.units_mut().and_then(|window| window.drift()),

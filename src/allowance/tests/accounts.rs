@@ -16,7 +16,7 @@ fn by_header(
         url: "http://vendor".into(),
         account: AccountRule::Header(HeaderName::from_static("x-account")),
         allowances: vec![allowance.clone()],
-        queue_max: 1_000,
+        queue: QueueBounds::of_one_client(1_000),
     };
     let upstreams: Vec<_> = names.iter().map(upstream).collect();
     Arc::new(Accounts::new(&upstreams, &[], accounts_max, clock))

@@ -2,10 +2,14 @@
 
 mod accounts;
 mod costs;
+mod estimates;
+mod fairness;
 mod holds;
+mod many;
 mod oracle;
 mod reloads;
 mod restarts;
+mod simulation;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -35,13 +39,14 @@ fn accounts_of(allowances: Vec<Allowance>, clock: Clock) -> Arc<Accounts> {
         url: "http://vendor".into(),
         account: AccountRule::Upstream,
         allowances,
-        queue_max: 1_000,
+        queue: QueueBounds::of_one_client(1_000),
     };
     Arc::new(Accounts::new(&[upstream], &[], 10, clock))
 }
 
 fn scheduling(now: Moment, patience: Duration) -> Scheduling {
     Scheduling {
+        of: ClientShare { client: 0, share: 1 },
         priority: Priority::Normal,
         arrival: now,
         deadline: now.plus(patience),
@@ -352,7 +357,7 @@ fn the_number_of_scopes_is_known_from_the_settings() {
         url: "http://vendor".into(),
         account: AccountRule::Named("shared".into()),
         allowances,
-        queue_max: 1,
+        queue: QueueBounds::of_one_client(1),
     };
     let upstreams = [
         upstream("one", vec![named("a"), named("b")]),

@@ -10,7 +10,7 @@ fn upstream(name: &str, allowances: Vec<Allowance>) -> UpstreamAllowances {
         url: "http://vendor".into(),
         account: AccountRule::Upstream,
         allowances,
-        queue_max: 1_000,
+        queue: QueueBounds::of_one_client(1_000),
     }
 }
 

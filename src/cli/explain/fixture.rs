@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, Method};
 
-use crate::allowance::{AccountRule, Allowance, Grant, Spread};
+use crate::allowance::{AccountRule, Allowance, Grant, QueueBounds, Spread};
 use crate::config::Settings;
 use crate::dialect::{Dialect, Extract, HoldRule, Replay, Rule, RuleScope, When};
 use crate::outcome::{Code, HoldCause};
@@ -84,7 +84,7 @@ fn wordbee() -> gateway::Upstream {
         base_path: "/api".into(),
         account: AccountRule::Header(HeaderName::from_static("x-auth-accountid")),
         allowances: vec![hourly()],
-        queue_max: 1000,
+        queue: QueueBounds::of_one_client(1_000),
         credential: None,
         routes: vec![(search, declared)],
         policy: policy(),

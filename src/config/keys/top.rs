@@ -211,7 +211,7 @@ group! {
         Priority::Normal, "How urgent its calls are.");
 
     CLIENT_SHARE: Setting<Count<u32>> = setting("share", Count { min: 1, max: 1_000 }, 1,
-        "Its weight among the waiting clients; accepted, and not in force yet.");
+        "Its weight among the clients whose calls wait; what others leave unused is everybody's.");
 
     CLIENT_ERRORS: Optional<Word<ErrorShape>> = optional("errors", Word(ERROR_SHAPES),
         Absent::Means("as the route and the upstream say"),

@@ -277,6 +277,10 @@ group! {
     QUEUE_MAX: Setting<Count<usize>> = setting("queue.max", Count { min: 0, max: 1_000_000 },
         1_000, "Calls that may wait; with 0 no call waits.");
 
+    /// However many calls one client has waiting, there is room for those of others.
+    QUEUE_PER_CLIENT: Setting<Percent> = setting("queue.per_client", Percent { max: 100 }, 50,
+        "How much of what the others leave one of several clients may fill.");
+
     CONNECTIONS: Section =
         section("connections", "Connections to the vendor, over all workers.");
 

@@ -54,11 +54,6 @@ impl<'a> Resolver<'a> {
         let scope = Scope::of(Some(&field.item), keys::CLIENT, format!("clients.{}", field.key));
         let priority = self.get(&scope, &keys::CLIENT_PRIORITY);
         let share = self.get(&scope, &keys::CLIENT_SHARE);
-        if share != 1 {
-            let key = scope.key(&keys::CLIENT_SHARE);
-            let order = "within a priority, calls go first come, first served";
-            self.warnings.push(format!("{key}: shares are not in force yet: {order}"));
-        }
         let errors = self.optional(&scope, &keys::CLIENT_ERRORS);
         let retries = self.optional(&scope, &keys::OWN_RETRIES);
         let limit = scope.own(&keys::CLIENT_LIMIT).and_then(|item| {

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use super::policy::matcher;
 use super::reader::{Record, Resolver, Scope};
 use super::unused::KnownUpstream;
-use crate::allowance::{AccountRule, Allowance, SCOPES_MAX, scopes_of};
+use crate::allowance::{AccountRule, Allowance, QueueBounds, SCOPES_MAX, scopes_of};
 use crate::config::diagnostic::{Diagnostic, DiagnosticCode};
 use crate::config::files::{cannot_read, read_bounded};
 use crate::config::format::{Format as _, Header, Url, origin_text};
@@ -72,7 +72,7 @@ impl<'a> Resolver<'a> {
         let entries = scope.maps(&keys::ROUTES).iter().enumerate();
         let routes: Vec<_> =
             entries.map(|(number, entry)| self.route_entry(&scope, number, entry)).collect();
-        let queue_max = self.get(&scope, &keys::QUEUE_MAX);
+        let queue = self.queue_bounds(root, &scope);
         let connections = self.connections(field, &scope, url.as_ref());
         self.warn_of_unused_in(&KnownUpstream {
             root,
@@ -89,12 +89,22 @@ impl<'a> Resolver<'a> {
             base_path: url.path,
             account: account?,
             allowances,
-            queue_max,
+            queue,
             credential,
             routes: routes.into_iter().collect::<Option<_>>()?,
             policy: policy?,
         };
         Some((gateway_side, connections?))
+    }
+
+    /// With a single client, there is nobody to leave room for.
+    fn queue_bounds(&mut self, root: &Scope<'a>, scope: &Scope<'a>) -> QueueBounds {
+        let all = self.get(scope, &keys::QUEUE_MAX);
+        let client_percent = self.get(scope, &keys::QUEUE_PER_CLIENT);
+        if root.entries(&keys::CLIENTS).len() < 2 {
+            return QueueBounds::of_one_client(all);
+        }
+        QueueBounds { all, client_percent }
     }
 
     fn connections(

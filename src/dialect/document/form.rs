@@ -28,15 +28,24 @@ fn lines(text: &str) -> Option<Value> {
     let mut fields = Map::new();
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let is_mark = |line: &&str| *line == "EOF" || line.starts_with('[') && line.ends_with(']');
-    for line in lines.filter(|line| !is_mark(line)).take(FIELDS_MAX) {
-        let (name, value) = line.split_once('=')?;
+    let mut lines = lines.filter(|line| !is_mark(line)).take(FIELDS_MAX).peekable();
+    // Lines as of a header must speak of how the call went, as a sentence may begin so too.
+    let separator = if lines.peek()?.contains('=') { "=" } else { ": " };
+    let told = |name: &str| {
+        let ends = ["status", "status-code", "response", "result", "error", "code"];
+        ends.iter().any(|end| name.eq_ignore_ascii_case(end))
+    };
+    let headed = separator == ": ";
+    for line in lines {
+        let (name, value) = line.split_once(separator)?;
         let name = name.trim_end();
         if !is_name(name) {
             return None;
         }
         fields.insert(name.to_owned(), Value::String(value.trim_start().to_owned()));
     }
-    (fields.len() >= 2).then_some(Value::Object(fields))
+    let enough = !headed || fields.keys().any(|name| told(name));
+    (enough && fields.len() >= 2).then_some(Value::Object(fields))
 }
 
 fn is_name(name: &str) -> bool {
@@ -76,6 +85,9 @@ mod tests {
         assert_eq!(parse("a=b\nThe box is empty.", "text/plain"), None);
         let spaced = json!({ "a": "It is closed.", "b": "" });
         assert_eq!(parse("a=It is closed.&b=", "text/plain"), Some(spaced));
+        let headed = json!({ "Response": "Error", "Message": "It is closed." });
+        assert_eq!(parse("Response: Error\r\nMessage: It is closed.", "text/plain"), Some(headed));
+        assert_eq!(parse("Registrar: Depot\nTelephone: 1", "text/plain"), None);
         assert_eq!(parse("a=b", "text/plain"), None);
         assert_eq!(parse("a=b&c", "application/x-www-form-urlencoded"), None);
     }

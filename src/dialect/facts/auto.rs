@@ -9,14 +9,15 @@ use std::cell::Cell;
 use serde_json::{Map, Value};
 
 use super::members::{Member, Members};
-use super::names::{self, is_word};
+use super::names;
 use super::values::{escaped, nonempty, scalar};
 use super::weight::{
-    BESIDE_BYTES_MAX, BESIDE_MAX, Weight, is_any_phrase, is_generic, is_phrase, is_success,
-    keep_beside, last_of_traceback, may_map_fields, message_text, weight,
+    BESIDE_BYTES_MAX, BESIDE_MAX, Weight, is_any_phrase, is_generic, is_phrase, keep_beside,
+    last_of_traceback, may_map_fields, message_text, weight,
 };
 use super::{children, soap, text};
 use crate::dialect::document::{BodyFormat, Document, json};
+use crate::dialect::verdict;
 use crate::outcome::{Facts, ResponseHead, ValueId};
 
 /// Envelopes and wrappers inside each other that are opened.
@@ -78,8 +79,8 @@ fn of_headers(head: ResponseHead<'_>, facts: &mut Facts) {
     }
 }
 
-struct Guesser {
-    status: u16,
+pub(super) struct Guesser {
+    pub(super) status: u16,
     objects_left: Cell<usize>,
 }
 
@@ -133,6 +134,13 @@ impl Guesser {
             [Value::Object(only)] => self.object(only, &format!("{at}/0"), depth),
             _ => Facts::default(),
         };
+        // The first of a batch of calls that all failed.
+        if let [Value::Object(first), _, ..] = items
+            && self.status < 300
+            && first.contains_key("jsonrpc")
+        {
+            facts = self.object(first, &format!("{at}/0"), depth);
+        }
         children::of_list(list, &mut facts);
         self.promote(&mut facts);
         facts
@@ -226,7 +234,13 @@ impl Guesser {
                     && !is_phrase(text, self.status);
                 said.then_some((member, text))
             });
+        // Under a success, what is no state is a sentence.
+        let states = members.named(&["status"]).filter(|member| {
+            let text = member.value.as_str().unwrap_or_default();
+            self.status < 300 && weight(text) == Weight::Sentence && !is_any_phrase(text)
+        });
         let listed = listed.chain(ending).filter_map(|member| self.told(member));
+        let listed = listed.chain(states.filter_map(|it| Some((it, it.value.as_str()?))));
         let texts: Vec<(Member<'_, '_>, &str)> = listed.chain(errors).collect();
         let mut best: Option<usize> = None;
         for (place, (_, text)) in texts.iter().enumerate() {
@@ -258,103 +272,8 @@ impl Guesser {
             "reason" => weight(text) == Weight::Word,
             name => names::KINDS.contains(&name) && names::is_code_word(text),
         };
-        let fine = self.status < 300 && is_success(text);
+        let fine = self.status < 300 && verdict::is_plain_success(text);
         (text.parse() != Ok(self.status) && !coded && !fine).then_some((member, text))
-    }
-
-    /// A code by its name; `error` as one word; a kind; a word among the messages.
-    fn code(&self, members: &Members<'_>, facts: &mut Facts) {
-        let message = facts.message.as_deref();
-        let code_text = |value: &Value| {
-            let text = scalar(value).filter(|text| self.is_code(text))?;
-            (message != Some(text.as_str())).then_some(text)
-        };
-        let foreign = |name: &str| {
-            names::NO_CODES.iter().any(|end| name.ends_with(end)) || names::KINDS.contains(&name)
-        };
-        let ending = members.ending(&names::CODE_ENDS, &names::CODES);
-        let named = members.named(&names::CODES).chain(ending.filter(|it| !foreign(it.plain)));
-        let named = named.filter_map(|member| Some((member, code_text(member.value)?)));
-        let error = members.named(&["error", "errors", "err", "fault", "erro"]);
-        let error = error.filter_map(|member| {
-            let text = scalar(member.value)?;
-            // 0 and 1 are flags.
-            let flag = matches!(text.as_str(), "0" | "1");
-            let word = is_word(&text) && !is_phrase(&text, self.status) && self.is_code(&text);
-            let alone = member.value.is_number() && message.is_none();
-            (word && !flag && !alone).then_some((member, text))
-        });
-        let kinds = members.named(&names::KINDS).filter_map(|member| {
-            let text = code_text(member.value)?;
-            self.is_kind(member, &text).then_some((member, text))
-        });
-        let ids = members.named(&["id"]).filter_map(|member| {
-            let text = member.value.as_str()?;
-            let digits = text.contains(|c: char| c.is_ascii_digit());
-            let named = !digits && text.contains(['_', '-']);
-            // The id of an error itself, in capitals.
-            let outer = member.parent.rsplit('/').next().unwrap_or_default();
-            let shouted = text.len() > 2 && text.bytes().all(|byte| byte.is_ascii_uppercase());
-            let is_code = named || shouted && Members::is_envelope(outer);
-            (is_code && is_word(text)).then(|| (member, text.to_owned()))
-        });
-        let mut found = named.chain(error).chain(kinds).chain(ids);
-        let first = found.next();
-        let others: Vec<String> = found.map(|(_, text)| text).collect();
-        if let Some((member, text)) = first {
-            facts.carried.push(member.id());
-            facts.code_at = Some(member.at());
-            facts.code = Some(names::short(text));
-        } else if let Some(word) = facts.beside.iter().find(|text| names::is_code_word(text)) {
-            facts.code = Some(word.clone());
-        }
-        for other in others {
-            keep_beside(&other, facts);
-        }
-        // A phrase that repeats the status is carried by the status.
-        let is_phrase = |member: &Member<'_, '_>| {
-            member.value.as_str().is_some_and(|text| is_phrase(text, self.status))
-        };
-        let phrase = members.named(&["error", "errors", "fault"]).find(is_phrase);
-        facts.carried.extend(phrase.map(|member| member.id()));
-    }
-
-    fn is_code(&self, text: &str) -> bool {
-        let decoy = [
-            "error",
-            "errors",
-            "error.list",
-            "fail",
-            "failed",
-            "failure",
-            "false",
-            "fatal",
-            "warning",
-            "system",
-            "about:blank",
-            "-1",
-        ];
-        let repeats = text.parse() == Ok(self.status) || names::is_status_page(text);
-        let fine = self.status < 300 && is_success(text);
-        !repeats
-            && !fine
-            && !text.contains(char::is_whitespace)
-            && !text.bytes().all(|byte| byte == b'0')
-            && !decoy.iter().any(|it| text.eq_ignore_ascii_case(it))
-    }
-
-    /// Whether the value under a name that holds more than codes is one.
-    fn is_kind(&self, member: Member<'_, '_>, text: &str) -> bool {
-        let number = text.parse::<i64>().ok();
-        match member.plain {
-            // A body's `status` that contradicts that of HTTP is no code either.
-            "status" | "statuscode" => !number.is_some_and(|it| (0..=599).contains(&it)),
-            // An id of this occurrence has digits among its letters.
-            "errorid" => number.is_some() || !text.contains(|c: char| c.is_ascii_digit()),
-            "value" => number.is_some() && !member.parent.is_empty(),
-            "reason" | "class" | "name" | "key" => number.is_none(),
-            _ => true,
-        }
     }
 
     /// What stands in a fault's `detail` is more specific than the fault itself (SOAP).
@@ -371,6 +290,14 @@ impl Guesser {
                 *facts = said.or(Facts { children: Vec::new(), ..inner });
                 facts.code = facts.code.take().filter(|_| !coded || facts.message.is_some());
             }
+        }
+        // Of a call that failed on the server, JSON-RPC keeps the reason under `data`.
+        let said = facts.message.as_deref().unwrap_or_default();
+        if said.to_ascii_lowercase().ends_with("server error")
+            && let Some(data) = members.named(&["data"]).find(|member| member.value.is_object())
+        {
+            let inner = self.value(data.value, &data.at(), depth);
+            *facts = inner_first(inner, std::mem::take(facts));
         }
     }
 

@@ -6,7 +6,7 @@ use super::members::{MEMBERS_MAX, Member, Members, is_one_error};
 use super::names::{
     self, CHILD_CODES, CHILD_FIELDS, CHILD_MESSAGES, LISTS, LOOSE_LISTS, NO_FIELDS, plain,
 };
-use super::values::{as_pointer, escaped, nonempty, pointer_of_steps};
+use super::values::{as_pointer, escaped, nonempty, only_scalar, pointer_of_steps};
 use super::weight::{Weight, keep_beside, message_text, weight};
 use crate::outcome::{CHILDREN_MAX, ChildError, Facts, ValueId};
 
@@ -312,15 +312,13 @@ fn code_of(
     let ending = ending.filter(|member| !names::NO_CODES.contains(&member.plain));
     let mut candidates = members.named(&CHILD_CODES).chain(ending);
     let (member, text) = candidates.find_map(|member| {
-        let text = match member.value {
-            Value::String(text) => nonempty(text)?,
-            Value::Number(number) => number.to_string(),
-            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-        };
+        let text = only_scalar(member.value)?;
         // The only text of an error is its message, and its code as well if it looks like one.
         let both = member.name == "error" && names::is_code_word(&text);
         let typed = member.name == "@type";
+        let graded = ["fatal", "warning"].iter().any(|it| text.eq_ignore_ascii_case(it));
         let fits = !typed
+            && !graded
             && (both || Some(text.as_str()) != message)
             && !text.contains(char::is_whitespace);
         fits.then_some((member, text))

@@ -113,7 +113,8 @@ impl<'a> Members<'a> {
 /// has a message, and beside it nothing or a code.
 pub(super) fn is_one_error(value: &Value) -> bool {
     // Not any code: a form may have a field `promo_code`.
-    let codes = ["code", "errorcode", "errcode", "errno", "errornumber", "reasoncode"];
+    let codes =
+        ["code", "errorcode", "errcode", "errno", "errornumber", "reasoncode", "statuscode", "cod"];
     let Some(map) = value.as_object() else { return false };
     let members = || map.iter().take(MEMBERS_MAX).map(|(name, value)| (plain(name), value));
     let said = members().any(|(name, value)| {

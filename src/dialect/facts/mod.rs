@@ -5,6 +5,7 @@
 
 mod auto;
 mod children;
+mod code;
 mod error_member;
 mod extract;
 mod members;
@@ -13,6 +14,8 @@ mod soap;
 mod text;
 mod values;
 mod weight;
+
+pub(super) use names::is_shouted_error;
 
 use serde_json::{Map, Value};
 

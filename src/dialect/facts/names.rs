@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use crate::dialect::spelling;
 
 /// Objects that hold the error itself.
-pub(super) const ENVELOPES: [&str; 12] = [
+pub(super) const ENVELOPES: [&str; 13] = [
     "error",
     "fault",
     "err",
@@ -19,93 +19,35 @@ pub(super) const ENVELOPES: [&str; 12] = [
     "serviceexception",
     "responsestatus",
     "errorinfo",
+    "erro",
 ];
 
 /// Messages, the most specific first.
-pub(super) const MESSAGES: [&str; 47] = [
-    "submsg",
-    "submessage",
-    "message",
-    "errormessage",
-    "longmessage",
-    "errormsg",
-    "msg",
-    "errordescription",
-    "detail",
-    "description",
-    "errorsummary",
-    "errortext",
-    "errtext",
-    "errorstring",
-    "errordetail",
-    "faultstring",
-    "shorttext",
-    "usermessage",
-    "displaymessage",
-    "developermessage",
-    "localizedmessage",
-    "oauthproblemadvice",
-    "exceptionmessage",
-    "title",
-    "summary",
-    "reasonphrase",
-    "details",
-    "info",
-    "text",
-    "reason",
-    "statustext",
-    "cause",
-    "causa",
-    "information",
-    "moreinformation",
-    "note",
-    "string",
-    "mensaje",
-    "mensagem",
-    "descripcion",
-    "descricao",
-    "glosa",
-    "meldung",
-    "fehlertext",
-    "libelle",
-    "commentaire",
-    "result",
+#[rustfmt::skip]
+pub(super) const MESSAGES: [&str; 51] = [
+    "submsg", "submessage", "message", "errormessage", "longmessage", "errormsg", "msg",
+    "errordescription", "detail", "description", "errorsummary", "errortext", "errtext",
+    "errorstring", "errordetail", "faultstring", "shorttext", "usermessage", "displaymessage",
+    "developermessage", "localizedmessage", "oauthproblemadvice", "exceptionmessage", "title",
+    "summary", "reasonphrase", "details", "info", "text", "reason", "statustext", "cause",
+    "causa", "information", "moreinformation", "note", "string", "mensaje", "mensagem",
+    "descripcion", "descricao", "glosa", "meldung", "fehlertext", "libelle", "commentaire",
+    "result", "errtxt", "replytext", "rmk", "remarks",
 ];
 
 /// The ends of further names of messages: `state_message`, `messageTxt`, `MsgErro`.
-pub(super) const MESSAGE_ENDS: [&str; 28] = [
-    "longmessage",
-    "message",
-    "msg",
-    "messagetxt",
-    "messagetext",
-    "msgtext",
-    "msgs",
-    "description",
-    "exceptiontext",
-    "msgerro",
-    "errorreason",
-    "explanation",
-    "statusinfo",
-    "desc",
-    "errordetail",
-    "errordetails",
-    "failurereason",
-    "failreason",
-    "errorstring",
-    "errorstr",
-    "errorinfo",
-    "errortitle",
-    "errtext",
-    "errortext",
-    "responsetext",
-    "resulttext",
-    "messagecontent",
-    "motivo",
+#[rustfmt::skip]
+pub(super) const MESSAGE_ENDS: [&str; 35] = [
+    "longmessage", "message", "msg", "messagetxt", "messagetext", "msgtext", "msgs",
+    "description", "exceptiontext", "msgerro", "errorreason", "explanation", "statusinfo", "desc",
+    "errordetail", "errordetails", "failurereason", "failreason", "errorstring", "errorstr",
+    "errorinfo", "errortitle", "errtext", "errortext", "responsetext", "resulttext",
+    "messagecontent", "motivo", "errtxt", "errornote", "errnm", "messagestring", "statusdetail",
+    "responsedetail", "errordesc",
 ];
 
 /// Names that hold a code and nothing else, the most specific first.
-pub(super) const CODES: [&str; 17] = [
+pub(super) const CODES: [&str; 19] = [
     "subcode",
     "code",
     "errorcode",
@@ -123,10 +65,20 @@ pub(super) const CODES: [&str; 17] = [
     "codereponse",
     "coderetour",
     "cstat",
+    "cod",
+    "errcd",
 ];
 
 /// The ends of further names of codes: `serviceErrorCode`, `ECODE`.
-pub(super) const CODE_ENDS: [&str; 4] = ["code", "errno", "messageid", "messagekey"];
+#[rustfmt::skip]
+pub(super) const CODE_ENDS: [&str; 13] = [
+    "code", "errno", "messageid", "messagekey", "msgcd", "rspcd", "rescd", "coderesult",
+    "coderro", "coderror", "errcd", "retval", "codigoerro",
+];
+
+/// The ends of those that say how a call went, before codes of any other thing (`partnerCode`).
+pub(super) const RESULT_CODE_ENDS: [&str; 7] =
+    ["errorcode", "errcode", "resultcode", "returncode", "responsecode", "respcode", "retcode"];
 
 /// Codes of something else than an error.
 pub(super) const NO_CODES: [&str; 17] = [
@@ -150,28 +102,11 @@ pub(super) const NO_CODES: [&str; 17] = [
 ];
 
 /// Names that often hold a code, but may hold a class of errors, or a sentence.
-pub(super) const KINDS: [&str; 21] = [
-    "type",
-    "errornumber",
-    "errorid",
-    "name",
-    "category",
-    "errortype",
-    "faultcode",
-    "reason",
-    "kind",
-    "key",
-    "status",
-    "statuscode",
-    "number",
-    "exception",
-    "policyname",
-    "errorgroup",
-    "errorclass",
-    "errorstatus",
-    "tag",
-    "class",
-    "value",
+#[rustfmt::skip]
+pub(super) const KINDS: [&str; 22] = [
+    "statuscode", "type", "errornumber", "errorid", "name", "category", "errortype", "faultcode",
+    "reason", "kind", "key", "status", "result", "number", "exception", "policyname",
+    "errorgroup", "errorclass", "errorstatus", "tag", "class", "value",
 ];
 
 pub(super) const REFERENCES: [&str; 20] = [
@@ -221,7 +156,7 @@ pub(super) const REFERENCE_HEADERS: [&str; 14] = [
 ];
 
 /// Lists of single errors, the most specific first.
-pub(super) const LISTS: [&str; 26] = [
+pub(super) const LISTS: [&str; 27] = [
     "errors",
     "errormessages",
     "errormessagelist",
@@ -248,49 +183,20 @@ pub(super) const LISTS: [&str; 26] = [
     "elements",
     "problems",
     "messages",
+    "errorarray",
 ];
 
+#[rustfmt::skip]
 pub(super) const CHILD_MESSAGES: [&str; 21] = [
-    "message",
-    "msg",
-    "detail",
-    "description",
-    "errormessage",
-    "errorsummary",
-    "title",
-    "text",
-    "details",
-    "summary",
-    "error",
-    "reason",
-    "issue",
-    "messagetext",
-    "info",
-    "msgtext",
-    "errormsg",
-    "errortext",
-    "shorttext",
-    "messagecontent",
-    "erro",
+    "message", "msg", "detail", "description", "errormessage", "errorsummary", "title", "text",
+    "details", "summary", "error", "reason", "issue", "messagetext", "info", "msgtext",
+    "errormsg", "errortext", "shorttext", "messagecontent", "erro",
 ];
 
-pub(super) const CHILD_CODES: [&str; 16] = [
-    "code",
-    "errorcode",
-    "errno",
-    "issue",
-    "error",
-    "reason",
-    "type",
-    "errortype",
-    "keyword",
-    "rule",
-    "statuscode",
-    "errorkey",
-    "category",
-    "kind",
-    "key",
-    "number",
+#[rustfmt::skip]
+pub(super) const CHILD_CODES: [&str; 18] = [
+    "code", "errorcode", "errno", "errorid", "issue", "error", "reason", "type", "errortype",
+    "keyword", "rule", "statuscode", "errorkey", "category", "kind", "key", "number", "cod",
 ];
 
 /// The field that a single error is about.
@@ -312,7 +218,7 @@ pub(super) const CHILD_FIELDS: [&str; 14] = [
 ];
 
 /// The ends of further names of lists: `subErrors`, `constraintViolations`.
-pub(super) const LIST_ENDS: [&str; 9] = [
+pub(super) const LIST_ENDS: [&str; 10] = [
     "errors",
     "errorlist",
     "errordetails",
@@ -322,6 +228,7 @@ pub(super) const LIST_ENDS: [&str; 9] = [
     "problems",
     "invalidparams",
     "invalidfields",
+    "errorarray",
 ];
 
 /// Names of lists that may as well repeat what was sent.
@@ -382,6 +289,12 @@ pub(super) fn is_status_page(text: &str) -> bool {
 pub(super) fn is_word(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | '/');
     !text.is_empty() && text.chars().all(plain)
+}
+
+/// Whether a word calls itself an error in capitals: `ERROR_NO_BOX`.
+pub(in crate::dialect) fn is_shouted_error(text: &str) -> bool {
+    let shouted = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    text.chars().all(shouted) && ["ERROR_", "ERR_"].iter().any(|start| text.starts_with(start))
 }
 
 /// Whether a word looks like a code: `MONTHLY_LIMIT`, `rate_limit`, `NotFound`, `E1001`.

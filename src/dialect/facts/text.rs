@@ -20,6 +20,10 @@ pub(super) fn in_fields(text: &str, status: u16) -> Option<Facts> {
     if text.len() > LINE_BYTES_MAX {
         return None;
     }
+    let shouted = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    if text.contains('_') && text.chars().all(shouted) {
+        return Some(Facts { code: Some(text.to_owned()), ..Facts::default() });
+    }
     let (code, message) = match text.split_once('\n') {
         // A label, and the code on a line of its own.
         Some((label, code)) => (behind_label(label)?.is_empty().then_some(code.trim())?, ""),
@@ -61,7 +65,7 @@ fn labelled(text: &str) -> Option<(&str, &str)> {
     let ends = match inner.chars().next() {
         None => rest.is_some(),
         Some('(' | ',' | ';') => rest.is_some(),
-        Some(':') => inner[1..].starts_with(' '),
+        Some(':') => inner.trim_start_matches(':').starts_with(' '),
         Some(_) => false,
     };
     if length == 0 || code.len() > CODE_CHARS_MAX || !ends {
@@ -77,7 +81,9 @@ fn behind_label(text: &str) -> Option<&str> {
     let labels = ["error", "err", "fail", "failed", "failure"];
     let (label, rest) = text.split_at(length);
     let rest = rest.trim_start();
-    let separated = rest.is_empty() || rest.starts_with([':', '=', '|']);
+    let numbered = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    let numbered = numbered.len() < rest.len() && numbered.trim_start().starts_with("::");
+    let separated = rest.is_empty() || numbered || rest.starts_with([':', '=', '|']);
     let is_label = labels.iter().any(|it| it.eq_ignore_ascii_case(label));
     (is_label && separated).then(|| rest.trim_start_matches([':', '=', '|']).trim_start())
 }
@@ -97,6 +103,8 @@ mod tests {
             ("ERR: 001, The key is unknown", "001", Some("The key is unknown")),
             ("-3: The box is empty", "-3", Some("The box is empty")),
             ("error\nno_box", "no_box", None),
+            ("ERROR 132 :: THE BOX IS EMPTY", "132", Some("THE BOX IS EMPTY")),
+            ("NO_BOXES", "NO_BOXES", None),
         ];
         for (text, code, message) in rows {
             let facts = in_fields(text, 200).unwrap();

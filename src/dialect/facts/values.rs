@@ -13,6 +13,16 @@ pub(super) fn scalar(value: &Value) -> Option<String> {
     }
 }
 
+/// The same of a list of one.
+pub(super) fn only_scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::Array(items) => items.first().filter(|_| items.len() == 1).and_then(scalar),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            scalar(value)
+        }
+    }
+}
+
 /// The text, unless it is blank or of unreadable characters only.
 pub(super) fn nonempty(text: &str) -> Option<String> {
     let says_nothing = |c: char| c.is_whitespace() || c == char::REPLACEMENT_CHARACTER;

@@ -65,12 +65,6 @@ pub(super) fn is_generic(text: &str) -> bool {
     text.len() <= 40 && generic.contains(&&*names::plain(text))
 }
 
-/// Whether a text only says that all is well, as the part of a vendor's envelope above an error.
-pub(super) fn is_success(text: &str) -> bool {
-    let words = ["ok", "success", "successful", "true", "200", "20000", "10000"];
-    words.contains(&&*names::plain(text))
-}
-
 /// Whether a text is the reason phrase of the status; `NOT_FOUND` counts as a code all the same.
 pub(super) fn is_phrase(text: &str, status: u16) -> bool {
     let phrase = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
@@ -97,7 +91,8 @@ pub(super) fn is_any_phrase(text: &str) -> bool {
 pub(super) fn message_text(value: &Value) -> Option<&str> {
     let value = match value {
         Value::Array(items) => items.first().filter(|_| items.len() == 1)?,
-        Value::Object(map) => map.get("value").or_else(|| map.get("#text"))?,
+        // The last is a message in several languages.
+        Value::Object(map) => ["value", "#text", "en"].iter().find_map(|name| map.get(*name))?,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
     };
     value.as_str().filter(|text| !text.trim().is_empty())

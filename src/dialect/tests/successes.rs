@@ -6,6 +6,17 @@ fn inside(body: &str) -> Option<crate::outcome::Code> {
     understood("auto", 200, &[], body).map(|it| it.code)
 }
 
+fn assert_errors(rows: &[(&str, crate::outcome::Code)]) {
+    let wrong = rows.iter().filter(|(body, code)| inside(body) != Some(*code));
+    let wrong: Vec<_> = wrong.map(|(body, _)| (inside(body), body)).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn assert_successes(rows: &[&str]) {
+    let wrong: Vec<_> = rows.iter().filter_map(|body| Some((inside(body)?, body))).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn a_success_that_declares_an_error_is_one() {
     let rows = [
@@ -60,16 +71,8 @@ fn a_success_that_declares_an_error_is_one() {
             InvalidRequest,
         ),
         (r#"{"code":-412,"message":"拦截","ttl":1,"data":{"voucher":"x"}}"#, InvalidRequest),
-        // Text and pages.
-        ("ERR|105|The sender is locked", InvalidRequest),
-        ("-3: The box is required", InvalidRequest),
-        ("105: Invalid API key", Unauthenticated),
-        ("<html><title>Depot</title><h1>Database Error</h1>", UpstreamError),
-        ("<html><title>Site Maintenance</title><h1>Back soon</h1>", UpstreamMaintenance),
     ];
-    let wrong = rows.iter().filter(|(body, code)| inside(body) != Some(*code));
-    let wrong: Vec<_> = wrong.map(|(body, _)| (inside(body), body)).collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_errors(&rows);
 }
 
 #[test]
@@ -105,7 +108,115 @@ fn a_success_that_only_looks_like_an_error_stays_one() {
         r#"{"code":0,"items":[{"code":404,"message":"Gone"},{"code":0,"message":"OK"}]}"#,
         r#"{"number":"1Z","status":{"code":"exception","description":"Closed"},"events":[{"x":1}]}"#,
         r#"{"data":{"viewer":{"login":"a"},"box":null},"errors":[{"message":"No box"}]}"#,
+        r#"{"data":[{"code":"SUCCESS","status":"success","message":"added"},
+            {"code":"DUPLICATE_BOX","status":"error","message":"The box is there"}]}"#,
+        r#"[{"jsonrpc":"2.0","id":1,"result":"0x1"},
+            {"jsonrpc":"2.0","id":2,"error":{"code":-32602,"message":"No box"}}]"#,
+        r#"{"status":"success","result":"invalid","flags":["bad_syntax"]}"#,
+        r#"{"valid":false,"number":"1","error_code":"bad-input","details":"It is not valid"}"#,
+        r#"{"message":{"header":{"status_code":200},"body":{"lyrics":"access denied"}}}"#,
+        r#"{"delivery":{"status":"failed","error":{"code":30006,"message":"Gone"}},"id":"m"}"#,
+        r#"{"job":{"status":"error"}}"#,
+        "<box><id>5</id><status>error</status><error>Full</error><created>2024</created></box>",
+        "<r><Ack>Warning</Ack><Errors><ShortMessage>Late</ShortMessage></Errors></r>",
+    ];
+    assert_successes(&rows);
+}
+
+#[test]
+fn names_behind_a_vendors_own_are_read() {
+    let rows = [
+        // Names with the vendor's own before them, in short, or of another language.
+        (
+            r#"{"box_ResponseId":"9","box_ResponseCode":"91","box_Message":"No box"}"#,
+            InvalidRequest,
+        ),
+        (r#"{"rt_cd":"7","msg_cd":"BOX00201","msg1":"The box is locked"}"#, InvalidRequest),
+        ("CODEREPONSE=00004&COMMENTAIRE=Boîte fermée&SITE=7&RANG=32", InvalidRequest),
+    ];
+    assert_errors(&rows);
+}
+
+#[test]
+fn a_failure_inside_wrappers_lists_and_numbers_is_one() {
+    let rows = [
+        // Inside wrappers that hold nothing else.
+        (
+            r#"{"results":{"common":{"errorCode":"E1","errorMessage":"The box is locked",
+            "page":"1","perPage":"10"},"boxes":null}}"#,
+            InvalidRequest,
+        ),
+        (r#"{"ok":0,"data":{"code":20001}}"#, InvalidRequest),
+        (
+            "<box><response><result code='2303'><msg>The box is locked</msg></result>
+                <trID><clTRID>1</clTRID></trID></response></box>",
+            InvalidRequest,
+        ),
+        (
+            r#"{"data":{"open":{"box":null,"userErrors":[{"field":["a"],"message":"Taken"}]}}}"#,
+            InvalidRequest,
+        ),
+        // Lists of which every item failed.
+        (
+            r#"{"data":[{"code":"DUPLICATE_BOX","message":"The box is there","status":"error"}]}"#,
+            InvalidRequest,
+        ),
+        (
+            r#"[{"jsonrpc":"2.0","id":1,"error":{"code":-32602,"message":"No box"}},
+            {"jsonrpc":"2.0","id":2,"error":{"code":-32602,"message":"No box"}}]"#,
+            InvalidRequest,
+        ),
+        (
+            r#"{"count":"1","messages":[{"status":"4","error-text":"Bad Credentials"}]}"#,
+            Unauthenticated,
+        ),
+        // Numbers and words that are nothing else than errors.
+        (r#"{"result":904,"resultExplanation":"The currency is unknown"}"#, InvalidRequest),
+        (r#"{"box":12,"error":-1,"error_note":"The box is locked"}"#, InvalidRequest),
+        ("<CGI><result>-2</result></CGI>", InvalidRequest),
+        (r#"{"status":0,"request":"ERROR_NO_BOX"}"#, InvalidRequest),
+        (r#"{"result_code":0,"result_message":"Failed: the box is locked"}"#, InvalidRequest),
+        (r#"{"statuscode":"027","status":"The box is locked"}"#, InvalidRequest),
+        // Words without a status beside them.
+        (r#"{"code":103,"msg":"提交过快"}"#, RateLimited),
+        (r#"{"code":18,"msg":"Open api qps request limit reached"}"#, RateLimited),
+        (r#"{"error":{"code":12,"message":"Too many actions: try again later"}}"#, RateLimited),
+        (
+            r#"{"success":false,"message":"Insufficient credits","code":"NO_CREDITS"}"#,
+            QuotaExhausted,
+        ),
+        (r#"{"error":-10,"msg":"auth failed"}"#, Unauthenticated),
+        (r#"{"success":false,"code":"LOGIN_REQUIRED"}"#, Unauthenticated),
+    ];
+    assert_errors(&rows);
+}
+
+#[test]
+fn texts_and_pages_that_are_errors_are_told_by_their_start() {
+    let rows = [
+        // Text and pages.
+        ("ERR|105|The sender is locked", InvalidRequest),
+        ("-3: The box is required", InvalidRequest),
+        ("105: Invalid API key", Unauthenticated),
+        ("Response: Error\r\nMessage: Authentication failed", Unauthenticated),
+        ("-ERR Invalid Command", InvalidRequest),
+        ("ERROR 132 :: THE BOX IS LOCKED", InvalidRequest),
+        ("NO_BOXES", InvalidRequest),
+        ("KO", InvalidRequest),
+        ("<html><title>Depot</title><h1>Database Error</h1>", UpstreamError),
+        ("<html><title>Site Maintenance</title><h1>Back soon</h1>", UpstreamMaintenance),
+    ];
+    assert_errors(&rows);
+}
+
+#[test]
+fn codes_measures_and_texts_of_successes_are_none() {
+    let rows = [
         // Codes and words of a success.
+        r#"{"box_ResponseCode":"00","box_Message":"Confirmed","box_State":"02"}"#,
+        r#"{"rt_cd":"0","msg_cd":"BOX00000","msg1":"정상처리 되었습니다."}"#,
+        r#"{"resultCode":"3001","resultMsg":"카드 결제 성공","box":"U"}"#,
+        r#"{"respCode":"2001","respDesc":"Transaction in progress"}"#,
         r#"{"code":1000,"message":"Saved","data":{"id":7}}"#,
         r#"{"code":1000,"message":"成功"}"#,
         r#"{"code":2000,"message":"처리 완료"}"#,
@@ -140,12 +251,16 @@ fn a_success_that_only_looks_like_an_error_stays_one() {
         "-5: the lowest temperature today",
         "Error handling in Rust: a guide",
         "Failure is not an option",
+        "fail2ban",
+        "404|Page not found|en",
+        "STATUS_WAIT_CODE",
+        "+OK Job-UUID: 7f4db78a",
+        "Response: Success\r\nMessage: Authentication accepted",
         "0|IN_PROGRESS|12345",
         "1701|919812345678|bc5f7425",
         "12|Rate limits explained|https://a.example/12",
         "<html><title>Error codes | Depot</title><h1>Error codes</h1><p>The rate limit exceeded.",
         "<html><title>How we fixed the database error</title><p>Service unavailable.",
     ];
-    let wrong: Vec<_> = rows.iter().filter_map(|body| Some((inside(body)?, body))).collect();
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert_successes(&rows);
 }

@@ -8,7 +8,9 @@ use http::Method;
 use super::harness::{Harness, harness, window};
 use super::upstream::ExchangeScript;
 use super::{OK, PATIENT};
-use crate::allowance::{Allowance, Grant, HoldView, Mode, ScopeKind, ScopeView, Spread};
+use crate::allowance::{
+    Allowance, Grant, HoldView, Mode, QueueBounds, ScopeKind, ScopeView, Spread,
+};
 use crate::gateway::Upstream;
 use crate::outcome::{FailureKind, HoldCause};
 use crate::routing::route::Matcher;
@@ -131,7 +133,9 @@ async fn a_throttle_halves_the_observed_rate_which_soon_doubles_again() {
     let mut scripts = vec![OK; 40];
     scripts.push(THROTTLED);
     scripts.push(OK);
-    let harness = Arc::new(harness("auto", &scripts, |upstream| upstream.queue_max = 1_000));
+    let harness = Arc::new(harness("auto", &scripts, |upstream| {
+        upstream.queue = QueueBounds::of_one_client(1_000)
+    }));
     assert!(crowd(&harness, 40).await.iter().all(|status| *status == 200));
     harness.until(2.0).await;
     assert_eq!(harness.get("/things").await, 200);

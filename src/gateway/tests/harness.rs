@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Full};
 use serde_json::Value;
 
 use super::upstream::{Attempt, ExchangeScript, ScriptedUpstream};
-use crate::allowance::{AccountRule, Allowance, Grant, Spread};
+use crate::allowance::{AccountRule, Allowance, Grant, QueueBounds, Spread};
 use crate::clock::Clock;
 use crate::gateway::{
     AddKey, CallPolicy, ClientAddress, ClientBodyError, ClientConnection, Drain, ErrorShape,
@@ -114,7 +114,7 @@ fn upstream(dialect: &str, change: impl FnOnce(&mut Upstream)) -> Upstream {
         base_path: "/v1".into(),
         account: AccountRule::Upstream,
         allowances: Vec::new(),
-        queue_max: 100,
+        queue: QueueBounds::of_one_client(100),
         credential: None,
         routes: Vec::new(),
         policy: policy(dialect),

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::harness::{harness, seeded, window};
 use super::upstream::ExchangeScript;
 use super::{OK, PATIENT};
-use crate::allowance::Spread;
+use crate::allowance::{QueueBounds, Spread};
 use crate::gateway::Upstream;
 
 /// The 429 of the documentation, which states a maximum but no wait.
@@ -29,7 +29,7 @@ fn unspread(upstream: &mut Upstream) {
 /// A thousand an hour, spread.
 fn spread(upstream: &mut Upstream) {
     upstream.allowances.push(window("account", 1000, 3600, Spread::Even { burst: 20 }));
-    upstream.queue_max = 1000;
+    upstream.queue = QueueBounds::of_one_client(1_000);
 }
 
 #[tokio::test(start_paused = true)]

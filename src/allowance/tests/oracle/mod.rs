@@ -21,10 +21,11 @@ use crate::allowance::charge::{COST_CLASSES, CostClass, Costs, UsedCosts};
 use crate::allowance::concurrency_limit::PermitEnd;
 use crate::allowance::scope_layout::{Member, ScopeLayout, ScopeTemplate, UpstreamNeeds, Versions};
 use crate::allowance::settings::{
-    AccountRule, Allowance, Grant, Mode, Refill, Settles, Spread, UpstreamAllowances,
+    AccountRule, Allowance, Grant, Mode, QueueBounds, Refill, Settles, Spread, UpstreamAllowances,
 };
 use crate::allowance::settle::ExchangeEnd;
 use crate::allowance::settlement::{AttemptEnd, Settlement};
+use crate::allowance::shares::ClientShare;
 use crate::allowance::slot_request::{GrantedSlot, ProbeFitness, Scheduling};
 use crate::outcome::LearnedLimit;
 use crate::routing::client::Priority;
@@ -137,7 +138,7 @@ impl Case {
         let layout = Arc::new(ScopeLayout::of(&upstream));
         let needs = UpstreamNeeds::new(&layout, &upstream);
         let scopes = layout.scopes(wall());
-        let state = AccountState::new(Arc::clone(&layout), scopes, 10, 0);
+        let state = AccountState::new(Arc::clone(&layout), scopes, upstream.queue, 0);
         let numbers = numbers(&layout, &allowances);
         let (attempts, now, refused) = (Vec::new(), 0, 0);
         let mut case = Self {
@@ -180,6 +181,7 @@ impl Case {
     fn ask(&mut self) {
         let now = Moment::from_nanos(self.now);
         let scheduling = Scheduling {
+            of: ClientShare { client: 0, share: 1 },
             priority: Priority::Normal,
             arrival: now,
             deadline: now,
@@ -503,7 +505,12 @@ impl Case {
         let versions = Versions { new: self.version, oldest: 1 };
         let members = [Member { upstream: &upstream, before: Some("vendor".into()) }];
         self.layout = Arc::new(self.layout.renewed(&members, versions).unwrap());
-        self.state.reconfigure(&self.layout, 10, wall(), Moment::from_nanos(self.now));
+        self.state.reconfigure(
+            &self.layout,
+            QueueBounds::of_one_client(10),
+            wall(),
+            Moment::from_nanos(self.now),
+        );
         self.needs = UpstreamNeeds::new(&self.layout, &upstream);
         let before = std::mem::replace(&mut self.numbers, numbers(&self.layout, &self.allowances));
         for (place, before) in before.into_iter().enumerate() {
@@ -586,7 +593,7 @@ fn upstream(allowances: &[Allowance]) -> UpstreamAllowances {
         url: "".into(),
         account: AccountRule::Upstream,
         allowances: allowances.to_vec(),
-        queue_max: 10,
+        queue: QueueBounds::of_one_client(10),
     }
 }
 

@@ -35,7 +35,7 @@ impl<'a> Code<'a> {
 
 /// The words of codes that limit calls.
 #[rustfmt::skip]
-const LIMIT_VOCABULARY: [&str; 183] = [
+const LIMIT_VOCABULARY: [&str; 186] = [
     // The limit and what became of it.
     "limit", "limits", "limited", "limiting", "limiter", "quota", "quotas", "threshold", "count",
     "cap", "caps", "allowance", "max", "maximum", "exceed", "exceeded", "exceeds", "exceeding",
@@ -60,6 +60,7 @@ const LIMIT_VOCABULARY: [&str; 183] = [
     "user", "users", "app", "application", "appkey", "client", "account", "tenant", "project",
     "developer", "consumer", "ip", "key", "plan", "individual", "global", "total", "primary",
     "secondary", "priority", "server", "service", "gateway", "policies", "policy", "org",
+    "number", "business", "momentarily",
     // Around them.
     "e", "err", "error", "exception", "fault", "forbidden", "denied", "http", "is", "was", "has",
     "been", "the", "of", "for", "and", "by",
@@ -96,7 +97,7 @@ pub(super) static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"\b(?:too ?many ?(?:\w+ ){0,2}(?:requests?|calls|quer(?:y|ies)|connections|visits|hits|operations|invocations|attempts try)",
         r"|throttled\w*|throttl(?:e|ing) ?(?:exception|error|exceeded|user|api|limit\w*)|requests? throttled|^throttling$|^throttling \w+$",
-        r"|rate ?limit(?:ed|s)? ?(?:exceeded\w*|reached|hit|over\w*|violation|error|exception)|rate ?limited|rate exceeded",
+        r"|throttle limit exceeded(?: \w+)?|number of (?:\w+ ){0,2}requests exceed\w*|limit control|rate ?limit(?:ed|s)? ?(?:exceeded\w*|reached|hit|over\w*|violation|error|exception)|rate ?limited|rate exceeded",
         r"|rate limit quota violation|ratelimit quota violation",
         r"|over ?(?:qps|tps|rps|rate|query limit|request limit|call limit|rate limit)|exceed\w* (?:\w+ ){0,2}(?:rate|requests?|calls?|qps|quer(?:y|ies)) ?(?:limits?)?$",
         r"|max(?:imum)? ?concurren(?:t|cy) ?req\w*|frequency is too high|(?:app|api) call limited|slow ?down|spike ?arrest ?violation|flow ?control|flood(?: ?(?:wait|error))?|too ?(?:fast|frequent(?:ly)?)|frequently (?:access|request)|request ?rate ?too ?large|enhance ?your ?calm",
@@ -169,6 +170,14 @@ pub(super) static NOT_FOUND: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"\b(?:not found|no such \w+|no record|does not exist|not defined)$"));
 
 pub(super) static ALREADY_EXISTS: LazyLock<Regex> = LazyLock::new(|| pattern(r"^already ?exists$"));
+
+/// That a credential is missing or refused, where no status says which of the two meanings
+/// "unauthorized" has.
+pub(super) static UNAUTHORIZED: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"(?:^|\b)(?:unauthori[sz]ed|(?:login|auth(?:entication)?|credentials?) ?required|auth(?:entication|orization)? ?exception)$",
+    )
+});
 
 pub(super) static FORBIDDEN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(

@@ -21,7 +21,7 @@ pub(super) static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
         r"(?:(?:rate|requests?|calls?|quer(?:y|ies)|usage|api|qps|tps|rps|throughput|ingestion rate|pull rate|frequency|traffic|error",
         r"|per[- ](?:second|minute|hour)|hourly|minutely|minute|concurrency|concurrent (?:requests?|calls?|quer(?:y|ies)|connections?|api))",
         r"[ _-]?(?:limits?|quotas?|thresholds?|allowance)",
-        r"|throttle|throttling (?:limit|threshold)|request rate|(?:access |call |request )frequency|call (?:count|rate|volume))",
+        r"|throttle|throttling (?:limit|threshold)|request rate|(?:access |call |request )frequency|(?:call|api|request|query) (?:count|rate|volume))",
         r"(?:(?: for| of| on| per) [^.\n]{1,80}?)?",
         r"[ _]?(?:has been |have been |had been |has |have |was |were |is |are |already )*",
         r"(?:exceed(?:s|ed|ing)?(?: the (?:limit|maximum))?|reached|hit|surpassed|used up|spent|violated|violation|violations)",
@@ -48,7 +48,7 @@ pub(super) static THROTTLED: LazyLock<Regex> = LazyLock::new(|| {
 
 /// Words before a limit of calls. Any other word makes it a limit of a thing: `phone call limit`.
 const QUALIFIER: &str = concat!(
-    r"(?:an?|any|the|this|that|your|our|its|their|my|of|on|per|for|by|and|or|api|http|rest|web|service|server|requests?|calls?|quer(?:y|ies)",
+    r"(?:an?|any|open|qps|tps|invocation|the|this|that|your|our|its|their|my|of|on|per|for|by|and|or|api|http|rest|web|service|server|requests?|calls?|quer(?:y|ies)",
     r"|rate|usage|access|traffic|user|client|account|app|application|page|tenant|project|org|organi[sz]ation|team|workspace|developer|consumer",
     r"|subscription|key|tokens?|ip|address|method|endpoint|resource|route|global|overall|total|daily|hourly|minutely|minute|second|hour",
     r"|maximum|max|allowed|permitted|configured|default|current|concurrent|simultaneous|secondary|primary|burst|sustained|short|long|term|free",
@@ -59,14 +59,14 @@ const QUALIFIER: &str = concat!(
 /// The number of calls was too high, in a sentence of its own shape.
 const COUNTED: &str = concat!(
     r"\b(?:number|amount|count|volume|rate|frequency) of (?:(?:the|your|our|this|api|http|allowed|permitted|hourly|concurrent|total|\w+ly) ){0,3}",
-    r"(?:requests|calls|queries|invocations|hits|api (?:requests|calls|invocations))\b[^.\n]{0,90}?\b",
+    r"(?:requests|accesses|calls|queries|invocations|hits|api (?:requests|calls|invocations))\b[^.\n]{0,90}?\b",
     r"(?:exceed(?:s|ed|ing)?|surpassed|used up|exhausted|was reached|been reached|too high|over the limit)\b",
     r"|\bexceed(?:s|ed|ing)? (?:\w+ ){0,3}number of (?:\w+ ){0,2}(?:requests|calls|queries|invocations|times [^.\n]{0,60}\bcall(?:ed)?)\b",
     r"|\b(?:maximum|max\.?) (?:(?:number|of|the|allowed|permitted|concurrent|simultaneous|parallel|api|http|hourly|your|\d[\d,.]*) ){0,4}(?:requests|calls|queries)\b[^.\n]{0,60}\b(?:reached|exceeded)\b",
     r"|\blimit of \d[\d,.]* (?:(?:api|http|concurrent|free) )?(?:requests|calls|queries)(?: (?:per|an?|each|every|in) [^.\n]{1,30}?)? (?:was |has been |is )?(?:reached|exceeded|hit)\b",
     r"|\b(?:hourly|minutely|per[- ]minute|per[- ]second) limit (?:of [^.\n]{1,60} )?(?:was |has been |is )?(?:reached|exceeded|hit|used up)\b",
     r"|\bmore (?:\w+ )?than (?:is |are )?allowed (?:requests |calls )?per (?:second|minute|hour)\b",
-    r"|\brequests are more than allowed\b|^\W*(?:app|api|user|request)(?: calls?)? limited\W*$",
+    r"|\b(?:requests|calls|queries) are (?:too many|too frequent|more than allowed)\b|\btoo (?:many actions|frequent (?:requests|calls|access))\b|^\W*(?:app|api|user|request)(?: calls?)? limited\W*$",
     r"|\byou (?:have )?(?:made|sent) \d[\d,.]* (?:requests|calls|queries) [^.\n]{1,40}\b(?:allowed|permitted)\b",
 );
 
@@ -84,7 +84,7 @@ const SHORT: &str = concat!(
 
 /// Idioms that state a throttle by themselves.
 const FLAT: &str = concat!(
-    r"\benhance your calm\b|\bover (?:qps|queries per second|query|rate|request) ?(?:limits?)?(?:\W*$)",
+    r"\benhance your calm\b|\bover (?:your|the|its) (?:api |request )?(?:rate|request|query|call) limit\b|\bover (?:qps|queries per second|query|rate|request) ?(?:limits?)?(?:\W*$)",
     r"|\bover queries per second limit\b|\bspike arrest violation\b|\bflood (?:control exceeded|wait of \d)|\btraffic limit exceeded\b",
     r"|\bplease (?:reduce|decrease|lower|slow) (?:down )?(?:the |your )(?:\w+ )?(?:request|call|query|api|upload)s? ?(?:rate|frequency|volume)\b",
     r"|\bplease slow down(?:\W*$|[.!,;:])|^\W*slow down[.!,;:]|^\W*(?:throttled|throttling|rate[ -]limited)(?:\W*$|[.!,;:])",
@@ -106,7 +106,7 @@ const FOREIGN_THROTTLE: &str = concat!(
     r"|\b(?:muitas|excesso de) (?:requisições|solicitações|chamadas|consultas)\b",
     r"|\btroppe (?:richieste|chiamate)\b|\blimite (?:di (?:richieste|chiamate)|breve|orario|al minuto) (?:\w+ )?(?:raggiunto|superato)\b",
     r"|\bte veel (?:verzoeken|aanvragen|aanroepen|requests)\b|\bzbyt wiele (?:żądań|zapytań)\b|слишком много запросов|요청이 너무 많|çok fazla istek",
-    r"|(?:请求|访问|操作|调用|發送|请求频率)(?:过于|太|過於)?(?:频繁|頻繁|过快)|请求过多|(?:QPS|qps|频率|并发|流量)[^。，\n]{0,8}(?:超|上限|限制)|限流|触发流控",
+    r"|(?:请求|访问|操作|调用|發送|发送|提交|查询|请求频率)(?:过于|太|過於|过)?(?:频繁|頻繁|过快|快)|流控|(?:超过|超出|超)(?:最大)?(?:请求|访问|调用)?(?:频率|次数)|(?:초당|분당|호출)[^.\n]{0,12}초과|アクセスが(?:集中|多)|请求过多|(?:QPS|qps|频率|并发|流量)[^。，\n]{0,8}(?:超|上限|限制)|限流|触发流控",
     r"|リクエスト(?:数)?(?:が|は)?(?:多すぎ|上限|制限)|요청[^.\n]{0,8}(?:제한|한도|횟수)[^.\n]{0,4}초과|每秒[^。\n]{0,8}(?:上限|超)",
     r"|\bexcedido o n[uú]mero de (?:acessos|requisições|chamadas)|\bconsumo redundante\b|превышен\w* (?:лимит|число|количество) (?:запросов|обращений)",
 );
@@ -225,7 +225,7 @@ pub(super) static USED_UP: LazyLock<Regex> = LazyLock::new(|| {
 /// Credits or a quota that only a purchase or the next period restores.
 pub(super) static CREDITS_GONE: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?im)\bout of call volume quota\b",
+        r"(?im)\bout of call volume quota\b|^\W*limit (?:exceed(?:ed)?|reach(?:ed)?)\b[^\n]{0,20}\bupgrade\b|\bapi (?:\w+ )?balance is zero\b",
         r"|\binsufficient (?:\w+ ){0,2}(?:credits?|quota)\b|\b(?:not (?:have )?enough|no (?:more|remaining|further)|(?:run|ran|are|is|be) out of|lacks?) (?:\w+ ){0,2}(?:credits|quota)\b|\bno credits? (?:left|remaining|available)\b|^\W*(?:no|out of) (?:\w+ )?credits?\W*$",
         r"|\b(?:exhausted|depleted|spent|used(?: up)?|consumed) (?:all (?:of )?)?(?:your |the |its )?(?:\w+ ){0,2}credits?\b",
         r"|\bcredits?(?: \w+){0,3}? (?:exhausted|used up|depleted|insufficient|consumed|spent|have run out|ran out|too low)\b",
@@ -253,7 +253,7 @@ pub(super) static FUNDS_GONE: LazyLock<Regex> = LazyLock::new(|| {
 /// That such funds pay for the API.
 pub(super) static PAYS_FOR_API: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)\b(?:api|top[ -]?up|recharge|add (?:more )?(?:funds|credits)|prepaid|billing|subscription|plan|your account(?:'s)? balance|account balance|please pay)\b",
+        r"(?i)\b(?:api|top[ -]?up|recharge|add (?:more )?(?:funds|credits)|prepaid|billing|subscription|plan|your account(?:'s)? balance|account balance|balance (?:on|in|of) (?:the|your) account|please pay)\b",
     )
 });
 
@@ -314,7 +314,7 @@ pub(super) static PAGE_FAULT: LazyLock<Regex> = LazyLock::new(|| {
 pub(super) static FORBIDDEN: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
         r"(?i)\b(?:access (?:is |was )?(?:denied|forbidden)|permission denied|(?:do(?:es)? not|don.?t|doesn.?t) have (?:the )?(?:\w+ ){0,2}permissions?",
-        r"|insufficient (?:permissions?|privileges|scopes?)|not (?:permitted|authori[sz]ed) to|acceso denegado|acesso negado|accès refusé|zugriff verweigert)\b",
+        r"|insufficient (?:permissions?|privileges?|scopes?)|not (?:permitted|authori[sz]ed) to|acceso denegado|acesso negado|accès refusé|zugriff verweigert)\b",
         r"|доступ запрещ|权限不足|无权限|没有权限|권한이 없",
     ))
 });
@@ -328,20 +328,20 @@ pub(super) static VENDOR_FAULT: LazyLock<Regex> = LazyLock::new(|| {
 
 pub(super) static CREDENTIAL_WORDS: LazyLock<Regex> = LazyLock::new(|| {
     pattern(concat!(
-        r"(?i)\b(?:(?:invalid|expired|revoked|incorrect|bad|wrong|malformed|unknown) (?:or (?:expired|missing|revoked) )?(?:(?:user|username|api|access|auth|authentication|refresh|bearer|login|security|oauth|client|name|and|or|jwt|merchant|your|the)[ _]){0,4}(?:token|keys?|credentials?|session|signature|passwords?|login|ks|checksum|client id|client secret|api[- ]?key)",
+        r"(?i)\b(?:(?:invalid|expired|revoked|incorrect|bad|wrong|malformed|unknown) (?:or (?:expired|missing|revoked) )?(?:(?:user|username|api|access|auth|authentication|authorization|refresh|bearer|login|security|oauth|client|name|and|or|jwt|merchant|your|the)[ _]){0,4}(?:token|keys?|licen[cs]e(?: number| key)?|credentials?|session|signature|passwords?|login|ks|checksum|client id|client secret|api[- ]?key)",
         r"|(?:token|key|credentials?|session|signature|password|secret)(?: [\w-]+){0,6}? (?:is |are |has |was |been )*(?:not valid|invalid|expired|revoked|incorrect|malformed|wrong)",
         r"|(?:user|username|user-id|login|merchant login)(?: [\w-]+){0,4} (?:password|id) (?:is |are )(?:incorrect|wrong|invalid)",
-        r"|auth(?:entication|orisation|orization) (?:has )?fail(?:ed|ure)|failed to authenticate|not authenticated|unauthori[sz]ed user|login failed|invalid auth\w*|(?:token|key) (?:was |is )?not (?:found|recogni[sz]ed)|checksum security check",
+        r"|auth(?:entication|orisation|orization)? (?:has )?(?:fail(?:ed|ure)?|err(?:or)?|expired)|(?:could not|cannot|can't|unable to) authenticate|must (?:be (?:logged|signed) in|log ?in|be authenticated)|(?:log|sign) ?in again|(?:wrong|bad|incorrect) (?:user ?name|password)|failed to authenticate|not authenticated|unauthori[sz]ed user|login failed|invalid auth\w*|(?:token|key) (?:was |is )?not (?:found|recogni[sz]ed)|checksum security check",
         r"|authori[sz]e error|authori[sz]ation failing|required authentication|not logged in|falsches passwort|ungültige[rs]? (?:token|schlüssel|zugangsdaten)|identifiants invalides|credenciales (?:inválidas|no válidas)|credenciais inválidas|credenziali non valide)\b",
         r"|(?:不合法|无效|非法|过期|错误)的?\s?(?:access_?token|app_?key|app_?id|key|密钥|签名|token|凭证|api_?key)|(?:token|密钥|签名|凭证|access_?token)\s?(?:无效|已?过期|错误|不合法|失效)",
-        r"|登[陆录]失败|验签失败|認証に失敗|(?:인증키|키값?|토큰)[이가은는]? ?(?:유효하지|만료)|(?:등록되지|유효하지) ?않은 (?:인증)?키|неверн\w+ (?:токен|пароль|логин|ключ|api)",
+        r"|[认認][证證]失败|鉴权失败|未登[录陆]|未授权|签名(?:不正确|校验失败|验证失败)|인증 ?(?:오류|실패)|승인되지 않은|認証エラー|şifre(?:si)? hatalı|неправильн\w+ (?:пароль|логин|токен|ключ)|验签失败|認証に失敗|(?:인증키|키값?|토큰)[이가은는]? ?(?:유효하지|만료)|(?:등록되지|유효하지) ?않은 (?:인증)?키|неверн\w+ (?:токен|пароль|логин|ключ|api)",
     ))
 });
 
 /// That a thing was not found, in a statement of its own.
 pub(super) static NOT_FOUND: LazyLock<Regex> = LazyLock::new(|| {
     pattern(
-        r"(?i)^\W*(?:[\w-]+ ){0,8}?(?:was |were |is |could |can )?not (?:be )?(?:found|exist)\W*(?:[\w-]+\W*)?$|\bno such \w+|\bdoes(?: not|n't) exist\b|\bdid not return any results\b|\bcan ?not find\b|\bno (?:\w+ ){0,2}found\W*$|\bне найден|\bno (?:fue )?encontrad[oa]\b|\bnão (?:foi )?encontrad[oa]\b|\bnicht gefunden\b|\bintrouvable\b|\bnon trovat[oa]\b|未找到|查无|見つかりません|찾을 수 없|^\W*no (?:\w+ ){0,3}(?:results?|records?|data|matches) (?:were |was )?found|\bcould not find\b|^\W*no records?\W*$|不存在",
+        r"(?i)^\W*(?:[\w-]+ ){0,8}?(?:was |were |is |could |can )?not (?:be )?(?:found|exist)\W*(?:[\w-]+\W*)?$|\bno such \w+|\bdoes(?: not|n't) exist\b|\bdid not return any results\b|\bcan ?not find\b|\bno (?:\w+ ){0,2}found\W*$|не найден|\bno (?:fue )?encontrad[oa]\b|\bnão (?:foi )?encontrad[oa]\b|\bnicht gefunden\b|\bintrouvable\b|\bnon trovat[oa]\b|未找到|查无|見つかりません|찾을 수 없|^\W*no (?:\w+ ){0,3}(?:results?|records?|data|matches) (?:were |was )?found|\bcould not find\b|^\W*no records?\W*$|不存在",
     )
 });
 

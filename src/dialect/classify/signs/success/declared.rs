@@ -4,59 +4,34 @@
 //! What has a result of its own is none: a thing that was asked for may have failed long ago, and
 //! a list may hold errors of single items.
 
-use http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::super::{excerpt, sentence};
+use super::super::excerpt;
+use super::declaration::{Declared, Strength};
 use super::names::{
     ANSWERS, BAD_FLAGS, CODES_OF_ERRORS, CODES_OF_RESULTS, ERROR_ENDS, ERRORS, FAILED_FLAGS,
     KIND_STATES, LISTS, STATES, STATUSES, VERDICTS, error_status, flag, has_digit, is_code,
     is_good_flag,
 };
 use super::object::{
-    Member, Object, error_code, is_error, is_failed, number, says_something, says_success,
+    Member, Object, error_code, holds_result, is_error, is_failed, is_warning, number,
+    says_something,
 };
+use super::text::{self, is_labelled};
 use crate::dialect::classify::evidence::Evidence;
 use crate::dialect::document::BodyFormat;
+use crate::dialect::facts::is_shouted_error;
+use crate::dialect::verdict::{is_success_word, says_success};
 use crate::outcome::Sign;
 
 /// Objects inside each other that are searched for a declaration.
 const DEPTH_MAX: usize = 8;
-/// Characters of a text that may be an error as a whole.
-const TEXT_CHARS_MAX: usize = 400;
-/// Lines of such a text; more are a table or a log.
-const TEXT_LINES_MAX: usize = 3;
-/// Characters of a page that may be an error; a longer one is about something.
-const PAGE_CHARS_MAX: usize = 1_000;
-
-pub(super) struct Declared {
-    pub(super) sign: Sign,
-    /// The error status that the body states.
-    pub(super) status: Option<StatusCode>,
-    pub(super) strength: Strength,
-}
-
-/// What more is needed for a body to be an error.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Strength {
-    /// Its words must mean trouble with the call.
-    Worded,
-    /// It has a code, so that its words may also be about the input.
-    Coded,
-    /// Nothing.
-    Certain,
-}
-
-impl Declared {
-    const fn by(sign: Sign, strength: Strength) -> Self {
-        Self { sign, status: None, strength }
-    }
-}
 
 pub(super) fn of(evidence: &Evidence<'_>) -> Option<Declared> {
     let Evidence { document, facts, .. } = *evidence;
     let worded = facts.message.is_some() || facts.code.is_some();
-    let search = Search { worded, format: document.format, thing: false, root: "" };
+    let said = facts.message_at.is_some();
+    let search = Search { worded, said, format: document.format, thing: false, root: "" };
     match document.format {
         BodyFormat::Json | BodyFormat::Form | BodyFormat::Xml => match &document.tree {
             Value::Object(map) => search.object(map, "", DEPTH_MAX).or_else(|| {
@@ -70,59 +45,18 @@ pub(super) fn of(evidence: &Evidence<'_>) -> Option<Declared> {
             Value::Array(items) => search.array(items, "", DEPTH_MAX),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
         },
-        BodyFormat::Text => {
-            let text = document.text.trim();
-            let lines = text.lines().count();
-            if text.is_empty() || text.len() > TEXT_CHARS_MAX || lines > TEXT_LINES_MAX {
-                return None;
-            }
-            let labelled = is_labelled(text);
-            // More lines, or a date before the rest, make a log.
-            let logged = lines > 1 || dated(text);
-            if logged && !labelled {
-                return None;
-            }
-            let strength = match (labelled, &facts.code) {
-                (true, _) => Strength::Certain,
-                (false, Some(_)) => Strength::Coded,
-                (false, None) => Strength::Worded,
-            };
-            Some(Declared::by(Sign::Sentence(excerpt(text)), strength))
-        }
-        // The heading of a short page says it, not what the page is about.
-        BodyFormat::Html => {
-            let heading = facts.message.as_deref()?.trim();
-            let short = document.text.len() <= PAGE_CHARS_MAX;
-            let states = [&sentence::THROTTLED, &sentence::IN_MAINTENANCE, &sentence::OVERLOADED];
-            let stated = states.iter().any(|what| what.is_match(heading))
-                || sentence::PAGE_FAULT.is_match(heading);
-            let sign = Sign::Sentence(excerpt(heading));
-            (short && stated).then(|| Declared::by(sign, Strength::Worded))
-        }
+        BodyFormat::Text => text::of_line(evidence),
+        BodyFormat::Html => text::of_page(evidence),
         BodyFormat::Empty | BodyFormat::Unreadable => None,
     }
-}
-
-/// Whether a text starts with a word that calls it an error, as `Error: …` and `FAIL` do.
-fn is_labelled(text: &str) -> bool {
-    let labels = ["error", "err", "fail", "failed", "failure", "fault", "exception"];
-    let end = text.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (label, rest) = text.split_at(end);
-    let rest = rest.trim_start_matches(' ');
-    let ends = |c: char| c.is_ascii_digit() || [':', '=', '|', '!', '\r', '\n'].contains(&c);
-    labels.iter().any(|it| it.eq_ignore_ascii_case(label)) && rest.chars().next().is_none_or(ends)
-}
-
-/// Whether a text starts with a date.
-fn dated(text: &str) -> bool {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    matches!(digits, 2 | 4) && text[digits..].starts_with(['-', '/'])
 }
 
 #[derive(Clone, Copy)]
 struct Search<'a> {
     /// Whether the body has a message or a code.
     worded: bool,
+    /// Whether the message has the name of one.
+    said: bool,
     format: BodyFormat,
     /// Whether the object has the name of a thing, whose state is none of the call.
     thing: bool,
@@ -130,9 +64,22 @@ struct Search<'a> {
     root: &'a str,
 }
 
-fn is_only_error(object: &Object<'_>) -> bool {
-    let named = |it: &Member<'_>| it.plain.starts_with("err") || it.plain.ends_with("error");
-    object.is_bare() && object.members.iter().any(named)
+/// Whether an item of a list is an error and nothing else: it has one, or a code and the state or
+/// the flag of a failure.
+fn is_failed_item(item: &Value) -> bool {
+    let Some(map) = item.as_object() else { return false };
+    let object = Object::of(map);
+    let named = |it: &Member<'_>| {
+        (it.plain.starts_with("err") || it.plain.ends_with("error")) && says_something(it.value)
+    };
+    let failed = |it: &Member<'_>| {
+        let state = matches!(&*it.plain, "status" | "result");
+        state && it.value.as_str().is_some_and(is_failed)
+            || is_good_flag(it) && flag(it.value) == Some(false)
+    };
+    let coded = || object.members.iter().any(|it| it.plain.ends_with("code"));
+    let is_error = || object.members.iter().any(named);
+    object.is_bare() && (is_error() || coded() && object.members.iter().any(failed))
 }
 
 /// Whether what follows the word in `["error", 10020, "limit: invalid"]` is a code or a sentence.
@@ -149,10 +96,11 @@ impl Search<'_> {
 
     fn array(&self, items: &[Value], at: &str, depth: usize) -> Option<Declared> {
         match items {
-            // Of one item only where it is an error and nothing else.
-            [Value::Object(only)] if is_only_error(&Object::of(only)) => {
-                let found = self.object(only, &format!("{at}/0"), depth.checked_sub(1)?)?;
-                (found.strength == Strength::Certain).then_some(found)
+            // Of items only where each is an error and nothing else.
+            [Value::Object(first), rest @ ..] if items.iter().all(is_failed_item) => {
+                let found = self.object(first, &format!("{at}/0"), depth.checked_sub(1)?)?;
+                let single = rest.is_empty() || first.contains_key("jsonrpc");
+                (single && found.strength == Strength::Certain).then_some(found)
             }
             [Value::String(first), rest @ ..] if is_failed(first) && parts_of_error(rest) => {
                 Some(Declared::by(self.sign(&format!("{at}/0"), first), Strength::Certain))
@@ -167,6 +115,9 @@ impl Search<'_> {
         if object.members.iter().any(|it| is_good_flag(it) && flag(it.value) == Some(true)) {
             return None;
         }
+        if object.members.iter().any(is_warning) {
+            return None;
+        }
         let here = Place { search: self, at, object: &object };
         let flagged = here.flag();
         if flagged.is_some()
@@ -177,19 +128,30 @@ impl Search<'_> {
         }
         let succeeded = object.said().is_some_and(says_success);
         let own = || here.state().or_else(|| here.status()).or_else(|| here.in_place());
-        let own = || own().or_else(|| here.code());
-        let own = if succeeded { None } else { own() };
+        let code = if succeeded { None } else { here.code() };
+        let is_certain = |found: &Declared| found.strength == Strength::Certain;
+        let (certain, weak) = match code {
+            Some(found) if is_certain(&found) => (Some(found), None),
+            other => (None, other),
+        };
+        let own = if succeeded { None } else { own().or(certain) };
         let own = own.or_else(|| here.all_failed());
         if succeeded {
             return own;
         }
-        own.or_else(|| here.inside(depth)).or_else(|| {
+        own.or_else(|| here.inside(depth)).or(weak).or_else(|| {
             // One sentence and little else; an empty list is a result.
-            let listed = map.values().any(Value::is_array);
-            let bare = at.is_empty() && object.is_bare() && !listed;
-            let bare = bare && map.len() <= BARE_MEMBERS_MAX;
+            let bare = at.is_empty() && object.is_bare() && map.len() <= BARE_MEMBERS_MAX;
+            let result = |it: &Value| it.is_array() || !self.said && holds_result(it, DEPTH_MAX);
+            let bare = bare && !map.values().any(result);
             let first = object.members.first().filter(|_| bare && self.worded)?;
-            Some(Declared::by(here.member(first), Strength::Worded))
+            // "Failed: the box is locked" needs no further proof.
+            let labelled = object.members.iter().find(|it| {
+                let named = ["message", "msg"].iter().any(|end| it.plain.ends_with(end));
+                named && it.value.as_str().is_some_and(is_labelled)
+            });
+            let labelled = labelled.map(|it| here.certain(it));
+            labelled.or_else(|| Some(Declared::by(here.member(first), Strength::Worded)))
         })
     }
 
@@ -274,6 +236,15 @@ impl Place<'_> {
         if !self.search.worded || self.object.parts > own {
             return None;
         }
+        // The state of a thing says nothing of the call, unless an error stands beside it.
+        let explained = || self.object.members.iter().any(|it| it.plain.starts_with("err"));
+        let state = |it: &&Member<'_>| STATES.iter().any(|end| it.plain.ends_with(end));
+        let mut states = self.object.members.iter().filter(state);
+        let fine = states.any(|it| it.value.as_str().is_some_and(is_success_word));
+        let said = || self.object.said().is_some();
+        if fine && !explained() || self.search.thing && !explained() && !said() {
+            return None;
+        }
         let failed = self.object.members.iter().find(|it| {
             // What kind of thing it is, and how grave, says no more of an event that was asked for.
             let kind = KIND_STATES.contains(&&*it.plain)
@@ -286,8 +257,9 @@ impl Place<'_> {
 
     /// A status ≥ 400 where there is no result.
     fn status(&self) -> Option<Declared> {
-        let mut statuses = self.object.named(&STATUSES);
-        let bare = self.search.worded && self.object.parts == 0;
+        let statuses = self.object.members.iter();
+        let mut statuses = statuses.filter(|it| STATUSES.contains(&&*it.plain));
+        let bare = self.search.worded && self.object.parts == 0 && !self.search.thing;
         let bare = bare && (self.object.facts == 0 || self.search.is_form());
         let (status, it) = statuses.find_map(|it| Some((error_status(it.value)?, it)))?;
         bare.then(|| Declared { status: Some(status), ..self.certain(it) })
@@ -298,7 +270,8 @@ impl Place<'_> {
         let object = self.object;
         let verdict = || object.members.iter().any(|it| VERDICTS.contains(&&*it.plain));
         let coded = || object.members.iter().filter(|it| is_code(it));
-        let fine = || coded().any(|it| error_code(it.value).is_none());
+        // `result: 0` is a failure as often as a success.
+        let fine = || coded().any(|it| it.plain != "result" && error_code(it.value).is_none());
         let found = object.members.iter().find(|it| {
             let name = &*it.plain;
             let exact = ERRORS.contains(&name);
@@ -313,7 +286,16 @@ impl Place<'_> {
                 // A number of errors.
                 Value::String(text) if name == "errors" && text.parse::<u64>().is_ok() => false,
                 Value::String(text) => exact || text.trim().contains(char::is_whitespace),
-                Value::Number(_) => matches!(name, "error" | "err") && object.facts == 0,
+                Value::Number(_) => {
+                    let noted = || {
+                        object
+                            .members
+                            .iter()
+                            .any(|it| ERRORS.contains(&&*it.plain) && it.value.is_string())
+                    };
+                    let alone = object.facts == 0 || object.facts <= NOTED_FACTS_MAX && noted();
+                    matches!(name, "error" | "err") && alone
+                }
                 Value::Null | Value::Bool(_) => false,
             };
             named && is_it && is_error(it.value)
@@ -327,7 +309,28 @@ impl Place<'_> {
         if object.parts > 0 && !self.is_negative() {
             return None;
         }
-        let said = object.said().is_some();
+        // An item of a list may say it.
+        let alone = object.is_bare() && self.at.is_empty() && self.search.worded;
+        let said = object.said().is_some() || alone;
+        if object.members.iter().any(|it| VERDICTS.contains(&&*it.plain)) {
+            return None;
+        }
+        let lone = object.members.iter().filter(|_| object.members.len() == 1);
+        let mut lone = lone.filter(|it| is_code(it) && number(it.value) < Some(0));
+        if let Some(it) = lone.find(|it| number(it.value).is_some()) {
+            return Some(self.certain(it));
+        }
+        let shouted = |it: &&Member<'_>| {
+            let text = it.value.as_str().filter(|text| !text.contains(char::is_whitespace));
+            text.is_some_and(|text| {
+                let ends = ["Error", "Exception"];
+                let named = ends.iter().any(|end| text.len() > end.len() && text.ends_with(end));
+                is_shouted_error(text) || named && object.members.iter().any(is_code)
+            })
+        };
+        if let Some(it) = object.members.iter().find(shouted).filter(|_| object.is_bare()) {
+            return Some(self.certain(it));
+        }
         let mut weak = None;
         for it in object.members.iter().filter(|it| is_code(it) && error_code(it.value).is_some()) {
             let name = &*it.plain;
@@ -335,25 +338,34 @@ impl Place<'_> {
             // 1 is the success of many vendors.
             let plain = number != Some(1);
             // A word is a state rather than a code there.
-            if name == "status" && number.is_none() {
+            if matches!(name, "status" | "result") && number.is_none() {
                 continue;
             }
             let of_error = CODES_OF_ERRORS.iter().any(|end| name.ends_with(end));
             let of_result = CODES_OF_RESULTS.iter().any(|end| name.ends_with(end));
             let numbered = of_result && plain && said && has_digit(it.value);
-            let facts_max = if number < Some(0) { NEGATIVE_FACTS_MAX } else { 0 };
+            let facts_max = match number {
+                Some(..0) => NEGATIVE_FACTS_MAX,
+                Some(1_000..) if name != "status" => CODED_FACTS_MAX,
+                Some(0..) | None => 0,
+            };
             let far = !self.search.thing
-                && number
-                    .is_some_and(|it| it < 0 || it >= if name == "status" { 400 } else { 300 });
+                && number.is_some_and(|it| {
+                    it < 0 || it >= if name.ends_with("status") { 400 } else { 300 }
+                });
             if of_error && plain && self.search.worded
                 || numbered
                 || far && said && object.facts <= facts_max
             {
                 return Some(self.certain(it));
             }
+            // A thing may be about a status.
+            if object.facts > 0 && error_status(it.value).is_some() {
+                continue;
+            }
             weak = weak.or_else(|| said.then(|| Declared::by(self.member(it), Strength::Coded)));
         }
-        weak.filter(|_| object.facts == 0)
+        weak.filter(|_| object.facts <= CODED_FACTS_MAX)
     }
 
     /// Whether its code is negative, which no success's is.
@@ -394,9 +406,19 @@ impl Place<'_> {
         if object.facts > 2 && !self.search.is_form() {
             return None;
         }
+        // Several things in one are a report about each.
+        let things = object.members.iter().filter(|it| {
+            matches!(it.value, Value::Object(_))
+                && !it.belongs_to_errors()
+                && says_something(it.value)
+        });
+        if self.search.thing && things.count() > 1 {
+            return None;
+        }
+        let listable = |it: &Member<'_>| object.facts == 0 && LISTS.contains(&&*it.plain);
         let alone = object.members.len() == 1;
         let found = object.members.iter().filter_map(|it| {
-            let own = usize::from(!it.belongs_to_errors() && says_something(it.value));
+            let own = usize::from(!it.belongs_to_errors() && holds_result(it.value, DEPTH_MAX));
             if object.parts > own {
                 return None;
             }
@@ -405,10 +427,10 @@ impl Place<'_> {
                 && !it.belongs_to_errors()
                 && !ANSWERS.iter().any(|end| it.plain.ends_with(end));
             match it.value {
+                // Beside facts of its own, a thing is one of them.
+                Value::Object(_) if thing && object.facts > 0 => None,
                 Value::Object(inner) => Search { thing, ..*self.search }.object(inner, &at, depth),
-                Value::Array(items)
-                    if alone || object.facts == 0 && LISTS.contains(&&*it.plain) =>
-                {
+                Value::Array(items) if alone || listable(it) => {
                     self.search.array(items, &at, depth)
                 }
                 Value::Null
@@ -422,6 +444,12 @@ impl Place<'_> {
         found.next()
     }
 }
+
+/// Members of a result beside a number and a sentence that are both called an error.
+const NOTED_FACTS_MAX: usize = 2;
+
+/// Members of a result beside a code and words that mean trouble with the call.
+const CODED_FACTS_MAX: usize = 1;
 
 /// Members of a result beside a negative code, which no success has.
 const NEGATIVE_FACTS_MAX: usize = 2;

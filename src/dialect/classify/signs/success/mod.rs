@@ -1,11 +1,14 @@
 //! Errors that a vendor reports with a status of success, on routes that opted in.
 //!
 //! `declared` finds where a body declares itself to be an error, by the `names` of its members, and
-//! `object` tells an error's members from those of a result; this file says what the error means.
+//! `object` tells an error's members from those of a result, and `text` reads what is no object;
+//! this file says what the error means.
 
+mod declaration;
 mod declared;
 mod names;
 mod object;
+mod text;
 
 use http::StatusCode;
 
@@ -14,7 +17,7 @@ use crate::dialect::classify::draft::{Action, Draft};
 use crate::dialect::classify::evidence::Evidence;
 use crate::dialect::classify::status::{self, THROTTLE};
 use crate::outcome::{Code, Processing};
-use declared::Strength;
+use declaration::Strength;
 
 pub(super) fn guess<'m>(evidence: &Evidence<'_>) -> Option<Draft<'m>> {
     if !evidence.head.status.is_success() {
@@ -54,7 +57,9 @@ fn meaning<'m>(signs: &Signs<'_>) -> Option<Draft<'m>> {
     if let Some(sign) = signs.quota() {
         return Some(ends(Code::QuotaExhausted, sign));
     }
-    if let Some(sign) = signs.says_throttled() {
+    // As an error, a code that only names a limit says that it was exceeded.
+    let limit = || signs.code_of_limit(&codes::LIMIT);
+    if let Some(sign) = signs.says_throttled().or_else(limit) {
         return Some(Draft::new(Code::RateLimited, processed, Action::HoldOnly(THROTTLE)).by(sign));
     }
     let quota = signs.code(&codes::QUOTA_EXCEEDED);
@@ -67,7 +72,8 @@ fn meaning<'m>(signs: &Signs<'_>) -> Option<Draft<'m>> {
     if let Some(sign) = signs.in_maintenance() {
         return Some(again(Code::UpstreamMaintenance, sign));
     }
-    if let Some(sign) = signs.bad_credential() {
+    let refused = signs.bad_credential().or_else(|| signs.code(&codes::UNAUTHORIZED));
+    if let Some(sign) = refused {
         return Some(ends(Code::Unauthenticated, sign));
     }
     let text = &signs.sentence;

@@ -8,13 +8,22 @@ use super::object::{Member, number};
 /// The ends of names of flags that are set for a success.
 pub(super) const GOOD_FLAGS: [&str; 7] =
     ["success", "succeeded", "succeed", "successful", "isok", "isvalidrequest", "responseok"];
-pub(super) const BAD_FLAGS: [&str; 8] =
-    ["error", "erro", "iserror", "haserror", "haserrors", "errorsexist", "isfault", "errorflag"];
+pub(super) const BAD_FLAGS: [&str; 9] = [
+    "error",
+    "erro",
+    "iserror",
+    "haserror",
+    "haserrors",
+    "errorsexist",
+    "isfault",
+    "errorflag",
+    "fault",
+];
 pub(super) const FAILED_FLAGS: [&str; 3] = ["failed", "failure", "isfailed"];
 pub(super) const VERDICTS: [&str; 5] = ["valid", "isvalid", "passed", "compliant", "verified"];
 
 /// The ends of names of members that say how the call went.
-pub(super) const STATES: [&str; 10] = [
+pub(super) const STATES: [&str; 12] = [
     "status",
     "stat",
     "result",
@@ -25,11 +34,21 @@ pub(super) const STATES: [&str; 10] = [
     "qualifier",
     "message",
     "code",
+    "rc",
+    "response",
 ];
 pub(super) const KIND_STATES: [&str; 1] = ["type"];
-pub(super) const STATUSES: [&str; 7] =
-    ["status", "statuscode", "code", "httpstatus", "httpcode", "httpstatuscode", "errorcode"];
-pub(super) const ERRORS: [&str; 20] = [
+pub(super) const STATUSES: [&str; 8] = [
+    "status",
+    "statuscode",
+    "code",
+    "httpstatus",
+    "httpcode",
+    "httpstatuscode",
+    "errorcode",
+    "rcode",
+];
+pub(super) const ERRORS: [&str; 29] = [
     "error",
     "errors",
     "err",
@@ -50,12 +69,22 @@ pub(super) const ERRORS: [&str; 20] = [
     "errorwrappers",
     "faultinfo",
     "apierror",
+    "errdesc",
+    "errnm",
+    "errordesc",
+    "errordescription",
+    "errortext",
+    "errornote",
+    "errtext",
+    "errtxt",
+    "errorcondition",
 ];
 /// The ends of further such names, of objects and sentences.
-pub(super) const ERROR_ENDS: [&str; 4] = ["error", "errors", "fault", "exception"];
+pub(super) const ERROR_ENDS: [&str; 6] =
+    ["error", "errors", "fault", "exception", "errorlist", "errorarray"];
 
 /// The ends of names of codes that are set for errors only.
-pub(super) const CODES_OF_ERRORS: [&str; 8] = [
+pub(super) const CODES_OF_ERRORS: [&str; 9] = [
     "errorcode",
     "errcode",
     "retcode",
@@ -64,14 +93,34 @@ pub(super) const CODES_OF_ERRORS: [&str; 8] = [
     "infocode",
     "statuscode",
     "failcode",
+    "errcd",
 ];
 /// The ends of names of codes that say how the call went.
-pub(super) const CODES_OF_RESULTS: [&str; 6] =
-    ["rtncode", "rescode", "respcode", "responsecode", "resultcode", "reasoncode"];
-pub(super) const CODES: [&str; 6] = ["code", "status", "ret", "rc", "cod", "codigo"];
+pub(super) const CODES_OF_RESULTS: [&str; 18] = [
+    "rtncode",
+    "rescode",
+    "respcode",
+    "responsecode",
+    "resultcode",
+    "reasoncode",
+    "replycode",
+    "retval",
+    "rspcd",
+    "rtcd",
+    "rescd",
+    "resultcd",
+    "coderesult",
+    "msgcd",
+    "codereponse",
+    "coderetour",
+    "codigoretorno",
+    "codigorespuesta",
+];
+pub(super) const CODES: [&str; 7] = ["code", "status", "ret", "rc", "cod", "codigo", "result"];
 
 /// The ends of names of objects that are the answer of a call rather than a thing.
-pub(super) const ANSWERS: [&str; 5] = ["response", "result", "reply", "body", "answer"];
+pub(super) const ANSWERS: [&str; 7] =
+    ["response", "result", "reply", "body", "answer", "summary", "common"];
 
 /// Lists in which a vendor sends one answer of its own.
 pub(super) const LISTS: [&str; 3] = ["messages", "notifications", "responses"];
@@ -83,7 +132,9 @@ pub(super) fn is_good_flag(it: &Member<'_>) -> bool {
 
 pub(super) fn is_code(it: &Member<'_>) -> bool {
     let name = &*it.plain;
-    CODES.contains(&name)
+    let numbered = name.ends_with("status") && it.value.is_number();
+    numbered
+        || CODES.contains(&name)
         || CODES_OF_ERRORS.iter().chain(&CODES_OF_RESULTS).any(|end| name.ends_with(end))
 }
 

@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use crate::dialect::spelling::plain;
+use crate::dialect::spelling::{plain, shared_start};
+use crate::dialect::verdict;
 
 /// Members of one object that are looked at.
 const MEMBERS_MAX: usize = 100;
@@ -27,20 +28,19 @@ pub(super) struct Object<'a> {
 
 impl<'a> Object<'a> {
     pub(super) fn of(map: &'a Map<String, Value>) -> Self {
+        let start = shared_start(map);
         let members = map.iter().take(MEMBERS_MAX);
-        let members: Vec<Member<'a>> =
-            members.map(|(name, value)| Member { plain: plain(name), name, value }).collect();
-        let counted = |is_part: bool| {
+        let members: Vec<Member<'a>> = members
+            .map(|(name, value)| Member { plain: plain(&name[start..]), name, value })
+            .collect();
+        let is_rpc = map.contains_key("jsonrpc");
+        let results = || {
             let results = members.iter().filter(|it| !it.belongs_to_errors() && it.name != "#text");
-            results.filter(move |it| says_something(it.value) && is_container(it.value) == is_part)
+            results.filter(|it| !(is_rpc && it.name == "id") && says_something(it.value))
         };
-        let (facts, parts) = (counted(false).count(), counted(true).count());
+        let facts = results().filter(|it| !is_container(it.value)).count();
+        let parts = results().filter(|it| holds_result(it.value, RESULT_DEPTH_MAX)).count();
         Self { members, facts, parts }
-    }
-
-    /// The members of these names, in the order of the body.
-    pub(super) fn named(&self, names: &'static [&str]) -> impl Iterator<Item = &Member<'a>> {
-        self.members.iter().filter(|it| names.contains(&&*it.plain))
     }
 
     /// Whether nothing in it is a result of the call.
@@ -52,8 +52,9 @@ impl<'a> Object<'a> {
     /// members of its own than an error; where one is named after errors, more are needed.
     pub(super) fn is_record(&self) -> bool {
         let explained = self.members.iter().any(|it| {
-            let named = it.plain.starts_with("err") || it.plain.ends_with("error");
-            named && !it.is_past() && says_something(it.value)
+            let ends = ["error", "errcode", "errorcode", "errmsg", "errormessage"];
+            let named = ends.iter().any(|end| it.plain.ends_with(end));
+            (named || it.plain.starts_with("err")) && !it.is_past() && says_something(it.value)
         });
         let named = self.members.iter().any(|it| RECORD_NAMES.contains(&&*it.plain));
         self.facts > if explained && !named { RECORD_FACTS_MAX } else { 1 }
@@ -70,21 +71,46 @@ impl<'a> Object<'a> {
 const RECORD_FACTS_MAX: usize = 3;
 
 /// Members that say of which kind a thing is, or when it came to be.
-const RECORD_NAMES: [&str; 6] =
-    ["object", "entity", "createdat", "createdtime", "updatedat", "finishedat"];
+const RECORD_NAMES: [&str; 9] = [
+    "object",
+    "entity",
+    "createdat",
+    "createdtime",
+    "updatedat",
+    "finishedat",
+    "created",
+    "startedat",
+    "finished",
+];
 
 impl Member<'_> {
     fn is_message(&self) -> bool {
-        MESSAGES.contains(&&*self.plain) || MESSAGE_ENDS.iter().any(|end| self.plain.ends_with(end))
+        let name = self.plain.trim_end_matches(|c: char| c.is_ascii_digit());
+        MESSAGES.contains(&name)
+            || MESSAGE_ENDS.iter().any(|end| name.ends_with(end))
+            || name == "status" && self.value.as_str().is_some_and(|it| it.trim().contains(' '))
     }
 
     /// Whether errors have such a member, or every response of a vendor.
     pub(super) fn belongs_to_errors(&self) -> bool {
         let name = &*self.plain;
+        let state = || match self.value {
+            Value::Number(_) => true,
+            Value::String(text) => is_failed(text) || verdict::is_success_word(text),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => false,
+        };
         !self.is_past()
-            && (ENVELOPE.contains(&name)
+            && (name.ends_with("status") && state()
+                || ENVELOPE.contains(&name)
                 || ENVELOPE_STARTS.iter().any(|start| name.starts_with(start))
                 || ENVELOPE_ENDS.iter().any(|end| name.ends_with(end)))
+    }
+
+    /// Whether its name is that of an error, so that whatever it holds is no result.
+    fn is_of_errors(&self) -> bool {
+        let ends = ["error", "errors", "fault", "exception", "exceptions"];
+        !self.is_past()
+            && (self.plain.starts_with("err") || ends.iter().any(|end| self.plain.ends_with(end)))
     }
 
     /// Whether it is about something before this call: `last_error`.
@@ -93,9 +119,21 @@ impl Member<'_> {
     }
 }
 
-const MESSAGES: [&str; 8] =
-    ["detail", "details", "info", "information", "reason", "title", "note", "text"];
-const MESSAGE_ENDS: [&str; 11] = [
+const MESSAGES: [&str; 12] = [
+    "detail",
+    "details",
+    "info",
+    "information",
+    "reason",
+    "title",
+    "note",
+    "text",
+    "emsg",
+    "rmk",
+    "remark",
+    "remarks",
+];
+const MESSAGE_ENDS: [&str; 25] = [
     "message",
     "msg",
     "description",
@@ -107,113 +145,81 @@ const MESSAGE_ENDS: [&str; 11] = [
     "statusinfo",
     "errormsg",
     "motivo",
+    "detail",
+    "errnm",
+    "errtxt",
+    "errornote",
+    "messagestring",
+    "replytext",
+    "explanation",
+    "mensaje",
+    "mensagem",
+    "descricao",
+    "descripcion",
+    "commentaire",
+    "comentario",
+    "meldung",
 ];
 
 /// Members that are no result of the call.
-const ENVELOPE: [&str; 52] = [
-    "apierror",
-    "apiversion",
-    "code",
-    "context",
-    "copyright",
-    "cost",
-    "date",
-    "debug",
-    "detail",
-    "details",
-    "documentation",
-    "erro",
-    "erros",
-    "extensions",
-    "head",
-    "header",
-    "headers",
-    "help",
-    "info",
-    "information",
-    "jsonapi",
-    "jsonrpc",
-    "kind",
-    "lang",
-    "language",
-    "links",
-    "locale",
-    "meta",
-    "metadata",
-    "moreinfo",
-    "note",
-    "ok",
-    "params",
-    "parameter",
-    "parameters",
-    "reason",
-    "rc",
-    "server",
-    "servedby",
-    "serviceexception",
-    "sign",
-    "signature",
-    "stat",
-    "status",
-    "success",
-    "resolution",
-    "tid",
-    "title",
-    "ts",
-    "type",
-    "version",
-    "warnings",
+#[rustfmt::skip]
+const ENVELOPE: [&str; 68] = [
+    "apierror", "apiversion", "code", "context", "copyright", "cost", "date", "debug", "detail",
+    "details", "documentation", "erro", "erros", "extensions", "head", "header", "headers",
+    "help", "info", "information", "jsonapi", "jsonrpc", "kind", "lang", "language", "links",
+    "locale", "meta", "metadata", "moreinfo", "note", "ok", "params", "parameter", "parameters",
+    "reason", "rc", "server", "servedby", "serviceexception", "sign", "signature", "stat",
+    "status", "success", "resolution", "tid", "title", "ts", "type", "version", "warnings",
+    "action", "cmd", "command", "environment", "hint", "ndc", "ratelimit", "summary", "svtrid",
+    "termsofuse", "trid", "tmst", "ttl", "isvalid", "extra", "now",
 ];
-const ENVELOPE_STARTS: [&str; 19] = [
-    "api",
-    "caus",
-    "debug",
-    "err",
-    "exception",
-    "failcode",
-    "fault",
-    "logid",
-    "message",
-    "msg",
-    "request",
-    "respon",
-    "result",
-    "ret",
-    "rtn",
-    "status",
-    "sub",
-    "trace",
-    "wait",
+#[rustfmt::skip]
+const ENVELOPE_STARTS: [&str; 23] = [
+    "api", "caus", "debug", "err", "exception", "failcode", "fault", "logid", "message", "msg",
+    "request", "respon", "result", "ret", "rtn", "status", "sub", "trace", "wait", "build",
+    "haswarning", "terms", "runtime",
 ];
-const ENVELOPE_ENDS: [&str; 24] = [
-    "code",
-    "count",
-    "correlationid",
-    "conversationid",
-    "desc",
-    "description",
-    "elapsed",
-    "error",
-    "errors",
-    "exception",
-    "fault",
-    "flag",
-    "message",
-    "msg",
-    "reference",
-    "requestid",
-    "severity",
-    "success",
-    "time",
-    "timestamp",
-    "traceid",
-    "helpurl",
-    "infourl",
-    "version",
+#[rustfmt::skip]
+const ENVELOPE_ENDS: [&str; 40] = [
+    "code", "count", "correlationid", "conversationid", "desc", "description", "elapsed", "error",
+    "errors", "exception", "fault", "flag", "message", "msg", "reference", "requestid",
+    "severity", "success", "time", "timestamp", "traceid", "helpurl", "infourl", "version",
+    "header", "milliseconds", "trid", "errornote", "explanation", "errtxt", "errorlist",
+    "errorarray", "mensaje", "mensagem", "descricao", "descripcion", "commentaire", "comentario",
+    "motivo", "meldung",
 ];
 
 fn is_container(value: &Value) -> bool {
     value.is_array() || value.is_object()
+}
+
+/// Objects inside each other that are searched for a result.
+const RESULT_DEPTH_MAX: usize = 4;
+/// Parts of a result that are left empty or hold an error; more of them are a report.
+const PARTS_MAX: usize = 1;
+
+/// Whether an object or a list holds more than the members of an error.
+pub(super) fn holds_result(value: &Value, depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return true };
+    let map = match value {
+        Value::Object(map) => map,
+        Value::Array(items) => return !items.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return false,
+    };
+    let members = || {
+        let members = map.iter().filter(|(name, _)| *name != "#text");
+        let members = members.map(|(name, value)| Member { plain: plain(name), name, value });
+        members.filter(|it| says_something(it.value) && !it.is_of_errors())
+    };
+    let parts = || members().filter(|it| is_container(it.value) && !it.belongs_to_errors());
+    parts().count() > PARTS_MAX
+        || members().any(|it| match it.value {
+            Value::Array(_) => !it.belongs_to_errors(),
+            Value::Object(_) => holds_result(it.value, depth),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+                !it.belongs_to_errors()
+            }
+        })
 }
 
 /// Whether a value is more than a place left empty.
@@ -225,45 +231,6 @@ pub(super) fn says_something(value: &Value) -> bool {
         Value::Number(_) | Value::Bool(_) => true,
         Value::Null => false,
     }
-}
-
-/// Whether a sentence reports a success.
-pub(super) fn says_success(text: &str) -> bool {
-    let text = text.trim().to_lowercase();
-    let starts = [
-        "ok",
-        "success",
-        "successful",
-        "approved",
-        "accepted",
-        "complete",
-        "completed",
-        "done",
-        "normal",
-        "no error",
-        "transaction approved",
-        "command completed",
-    ];
-    let first = |start: &&str| {
-        let rest = text.strip_prefix(*start);
-        rest.is_some_and(|rest| !rest.starts_with(char::is_alphabetic))
-    };
-    let anywhere = [
-        "successfully",
-        "成功",
-        "正常",
-        "완료",
-        "정상",
-        "успешно",
-        "com sucesso",
-        "con éxito",
-        "exitosa",
-        "erfolgreich",
-        "avec succès",
-        "con successo",
-    ];
-    let denied = ["not ", "un", "不", "未", "não ", "no se "].iter().any(|no| text.contains(no));
-    starts.iter().any(first) || !denied && anywhere.iter().any(|words| text.contains(words))
 }
 
 /// Whether a word reports a failure: `fail`, `Failed`, `OVER_QUERY_LIMIT`, `REQUEST_DENIED`.
@@ -291,9 +258,33 @@ pub(super) fn is_failed(text: &str) -> bool {
         "notok",
         "unauthorized",
         "unsuccessful",
+        "nack",
+        "ng",
+        "not_ok",
+        "no",
     ];
-    let starts = ["over_", "invalid_", "error_", "no-access", "no_access", "no-login"];
-    let ends = ["_error", "_denied", "_failed", "_exceeded", "_not_processed", "_failure"];
+    let starts = [
+        "over_",
+        "invalid_",
+        "error_",
+        "err_",
+        "wrong_",
+        "fail_",
+        "no-access",
+        "no_access",
+        "no-login",
+    ];
+    let ends = [
+        "_error",
+        "_denied",
+        "_expired",
+        "_invalid",
+        "_disabled",
+        "_failed",
+        "_exceeded",
+        "_not_processed",
+        "_failure",
+    ];
     word.len() <= 40
         && (exact.contains(&word.as_str())
             || starts.iter().any(|start| word.starts_with(start))
@@ -314,7 +305,7 @@ pub(super) fn is_error(value: &Value) -> bool {
     }
 }
 
-/// The value of a code as text, unless it is one of a success: only zeros, 2xx, a round thousand.
+/// The value of a code as text, unless it is one of a success.
 pub(super) fn error_code(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.trim().to_ascii_lowercase(),
@@ -323,17 +314,14 @@ pub(super) fn error_code(value: &Value) -> Option<String> {
             return None;
         }
     };
-    let good =
-        ["", "ok", "success", "succeeded", "successful", "approved", "accepted", "completed"];
-    let none = ["none", "null", "true", "false"];
-    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
-    let rest = digits.strip_prefix(['1', '2']).unwrap_or(&digits);
-    let round = !digits.is_empty()
-        && rest.bytes().all(|byte| byte == b'0')
-        && (rest.len() == digits.len() || rest.len() > 2);
-    let status = digits.len() == 3 && digits == text && digits.starts_with('2');
-    let fine = good.contains(&text.as_str()) || none.contains(&text.as_str()) || round || status;
-    (!fine).then_some(text)
+    (!verdict::is_success_code(&text)).then_some(text)
+}
+
+/// Whether a member says of the whole call that there were only warnings.
+pub(super) fn is_warning(it: &Member<'_>) -> bool {
+    let graded = ["ack", "severity", "severitycode", "resultcode"].contains(&&*it.plain);
+    let warned = |text: &str| text.to_ascii_lowercase().ends_with("warning");
+    graded && it.value.as_str().is_some_and(warned)
 }
 
 /// A number, written as one or as text.
