@@ -214,13 +214,14 @@ mod tests {
         let mut lease = lease(1_000);
         assert!(!lease.covers(1));
         assert!(lease.take_due() && !lease.take_due());
-        assert_eq!(outstanding(&mut lease, 0, at(0)), 10, "one part in a hundred");
+        let expected = 10 + 1;
+        assert_eq!(outstanding(&mut lease, 0, at(0)), expected, "a hundredth, and what is needed");
         assert!(!lease.covers(1), "it is not safe yet");
         lease.written();
-        assert!(lease.covers(10) && !lease.covers(11));
+        assert!(lease.covers(11) && !lease.covers(12));
         lease.not_written();
-        assert!(lease.covers(10), "what is on record stays usable");
-        assert!(lease.has_failed(5, 6) && !lease.has_failed(5, 5));
+        assert!(lease.covers(11), "what is on record stays usable");
+        assert!(lease.has_failed(5, 7) && !lease.has_failed(5, 6));
     }
 
     #[test]
@@ -284,8 +285,8 @@ mod tests {
         lease.take_due();
         lease.settle(at(1), Charge { reserved: 1, used: 6 });
         assert!(lease.take_due() && !lease.covers(1));
-        assert_eq!(outstanding(&mut lease, 0, at(1)), 1);
+        assert_eq!(outstanding(&mut lease, 0, at(1)), 1 + 1);
         lease.written();
-        assert!(lease.covers(1) && !lease.covers(2));
+        assert!(lease.covers(2) && !lease.covers(3));
     }
 }

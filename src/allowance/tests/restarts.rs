@@ -180,9 +180,10 @@ impl Process {
             }
             Event::Killed { written, .. } => {
                 let safe = self.writing.take().filter(|_| written).or(self.safe.take());
-                // The vendor answers nobody, and has counted all that was sent.
+                // The vendor has counted all that was sent when the process starts again.
                 self.under_way.clear();
-                let all = std::mem::take(&mut self.all);
+                let mut all = std::mem::take(&mut self.all);
+                all.iter_mut().for_each(|attempt| attempt.answered = attempt.answered.min(now));
                 *self = Self { all, ..Self::start(self.fault, self.kind, self.limit, safe, now) };
             }
         }
