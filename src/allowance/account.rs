@@ -16,6 +16,7 @@ use super::calendar::WallClock;
 use super::hold::HoldContext;
 use super::lane::Ticket;
 use super::outage_detector::BlindFailure;
+use super::recovered::AccountId;
 use super::refusal::Refusal;
 use super::scope_layout::ScopeLayout;
 use super::settings::QueueBounds;
@@ -36,8 +37,8 @@ pub struct Account {
     overflow: Option<Arc<Self>>,
     key: Arc<str>,
     clock: Clock,
-    /// Where its allowances are recorded, if they are.
-    records: Option<Arc<Records>>,
+    /// Where its allowances are recorded, if they are, and under which key.
+    records: Option<(Arc<Records>, Arc<str>)>,
 }
 
 #[derive(Debug)]
@@ -73,15 +74,16 @@ impl Account {
         Self { live: Mutex::new(live), overflow: None, key, clock, records: None }
     }
 
-    /// An account whose allowances are recorded, and what is on record of them counts.
-    pub(super) fn recorded_in(
-        records: Arc<Records>,
-        mut state: AccountState,
-        key: Arc<str>,
-        clock: Clock,
-    ) -> Self {
-        records.begin(&mut state, &key, clock.now());
-        Self { records: Some(records), ..Self::new(state, key, clock) }
+    /// The same; its allowances are recorded under this key from [`begin`](Self::begin) on.
+    pub(super) fn recorded_in(self, records: Arc<Records>, key: Arc<str>) -> Self {
+        Self { records: Some((records, key)), ..self }
+    }
+
+    /// Counts what is on record of it, besides what it has inherited.
+    pub(super) fn begin(&self) {
+        if let Some((records, key)) = &self.records {
+            records.begin(&mut self.lock().state, key, self.clock.now());
+        }
     }
 
     /// A handle of this account for the calls of one key: it is dropped when they are over.
@@ -282,7 +284,12 @@ impl Account {
         });
     }
 
-    /// What its records are filed under.
+    /// What its records are filed under, if there are any.
+    pub(super) fn record_id(&self) -> Option<AccountId> {
+        let (_, key) = self.records.as_ref()?;
+        Some(AccountId { group: self.group(), key: Arc::clone(key) })
+    }
+
     pub(super) fn group(&self) -> Arc<str> {
         Arc::clone(&self.lock().state.layout.group)
     }
@@ -292,7 +299,7 @@ impl Account {
         let due = live.state.take_record_due();
         drop(live);
         wakers.into_iter().for_each(Waker::wake);
-        if let Some(records) = self.records.as_ref().filter(|_| due) {
+        if let Some((records, _)) = self.records.as_ref().filter(|_| due) {
             records.notify();
         }
     }

@@ -10,6 +10,7 @@ use super::calendar::WallClock;
 use super::hold::Hold;
 use super::lane::Ticket;
 use super::queue::Queue;
+use super::recovered::RecordRules;
 use super::refusal::{Refusal, RefusalReason};
 use super::refused_places::RefusedPlaces;
 use super::scope::{AttemptRole, Scope, WaitingChange};
@@ -38,8 +39,8 @@ pub(super) struct AccountState {
     /// The scopes by number; requests of older configurations are completed by it.
     pub(super) layout: Arc<ScopeLayout>,
     pub(super) configuration: u32,
-    /// The shortest window that is recorded, if any is.
-    pub(super) recorded_from: Option<Duration>,
+    /// How its allowances are recorded, if they are.
+    pub(super) records: Option<RecordRules>,
     /// The id of the latest hold.
     pub(super) holds: u64,
     /// How many responses have closed a scope; each is a numbered order.
@@ -83,7 +84,7 @@ impl AccountState {
             refused_places: RefusedPlaces::default(),
             bounds,
             configuration: layout.version,
-            recorded_from: None,
+            records: None,
             layout,
             holds: u64::from(number) << HOLD_BITS,
             orders: 0,

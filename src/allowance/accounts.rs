@@ -78,21 +78,20 @@ impl AccountFactory {
         *self.wall.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An account of the vendor's, which is recorded, or one with a client's own limit.
-    fn open(
-        &self,
-        by: CountedBy,
-        layout: Arc<ScopeLayout>,
-        queue: QueueBounds,
-        key: Arc<str>,
-    ) -> Arc<Account> {
+    /// An account that is not recorded, such as one with a client's own limit.
+    fn open(&self, layout: Arc<ScopeLayout>, queue: QueueBounds, key: Arc<str>) -> Account {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let scopes = layout.scopes(self.wall());
         let state = AccountState::new(layout, scopes, queue, number);
-        Arc::new(match self.records.as_ref().filter(|_| by == CountedBy::Vendor) {
-            Some(records) => Account::recorded_in(Arc::clone(records), state, key, self.clock),
-            None => Account::new(state, key, self.clock),
-        })
+        Account::new(state, key, self.clock)
+    }
+
+    /// The same, recorded under this key where anything is.
+    fn recorded(&self, account: Account, key: impl Into<Arc<str>>) -> Account {
+        match &self.records {
+            Some(records) => account.recorded_in(Arc::clone(records), key.into()),
+            None => account,
+        }
     }
 }
 
@@ -204,6 +203,9 @@ impl Accounts {
             let first = &rules[members[0]];
             if let Some(records) = self.factory.records.as_ref().filter(|_| by == CountedBy::Vendor)
             {
+                if let Some((sole, _)) = &accounts {
+                    records.rename(&sole.group(), &layout.group);
+                }
                 let all: Vec<_> = members.iter().flat_map(|it| &rules[*it].allowances).collect();
                 let start = match self.version {
                     0 => StartKind::Process,
@@ -242,7 +244,15 @@ impl Accounts {
         rules: &UpstreamAllowances,
         layout: &Arc<ScopeLayout>,
     ) -> (Arc<Account>, Option<Arc<HeaderAccounts>>) {
-        let open = |key: &str| self.factory.open(by, Arc::clone(layout), rules.queue, key.into());
+        let open = |key: &str| {
+            let account = self.factory.open(Arc::clone(layout), rules.queue, key.into());
+            let account = match by {
+                CountedBy::Vendor => self.factory.recorded(account, key),
+                CountedBy::Us => account,
+            };
+            account.begin();
+            Arc::new(account)
+        };
         let by_header = match &rules.account {
             AccountRule::Named(_) | AccountRule::Upstream => None,
             AccountRule::Header(header) => Some(Arc::new(HeaderAccounts::new(
@@ -357,7 +367,9 @@ impl Accounts {
             self.capacity.release(tables.map(|table| table.sweep(now)).sum());
         }
         table.open(key, now, |layout, queue, key| {
-            self.factory.open(CountedBy::Vendor, layout, queue, key)
+            // A value that a client chooses is never the key of another account.
+            let record_key = format!("={key}");
+            Arc::new(self.factory.recorded(self.factory.open(layout, queue, key), record_key))
         })
     }
 }

@@ -183,6 +183,7 @@ impl HeaderAccounts {
         let (layout, queue) = (Arc::clone(&table.layout), table.queue);
         let account = open(layout, queue, String::from_utf8_lossy(key).into());
         account.inherit(&self.overflow, now);
+        account.begin();
         table.accounts.insert(key.into(), Arc::clone(&account));
         account
     }

@@ -37,6 +37,8 @@ pub(super) struct Lease {
     offered: i64,
     /// Ascending.
     settled: VecDeque<SettledUnits>,
+    /// Calls have needed it: an account that nobody uses sets nothing aside.
+    used: bool,
     /// Something has changed that is not recorded.
     changed: bool,
     /// More units must be set aside soon.
@@ -58,8 +60,9 @@ impl Lease {
             left: 0,
             offered: 0,
             settled: VecDeque::new(),
+            used: false,
             changed: true,
-            due: true,
+            due: false,
             wanted: 0,
             failed: false,
         }
@@ -69,17 +72,12 @@ impl Lease {
         self.limit = limit;
     }
 
-    /// Takes over what another one of the same allowance has settled.
-    pub(super) fn inherit(&mut self, from: &Self) {
-        self.settled.clone_from(&from.settled);
-        self.changed = true;
-    }
-
     /// Whether so many units are set aside. If not, they soon will be.
     pub(super) fn covers(&mut self, units: u32) -> bool {
         let covers = i64::from(units) <= self.left;
         if !covers {
-            (self.due, self.wanted) = (true, self.wanted.max(units));
+            (self.used, self.due) = (true, true);
+            self.wanted = self.wanted.max(units);
         }
         covers
     }
@@ -165,6 +163,9 @@ impl Lease {
 
     /// How many units should be set aside.
     fn needed(&self, waiting: u64) -> i64 {
+        if !self.used {
+            return 0;
+        }
         let waiting = waiting.max(self.wanted.into()).min(u64::from(self.limit));
         i64::from(self.block()).saturating_add_unsigned(waiting).min(i64::from(self.limit))
     }
@@ -202,7 +203,7 @@ mod tests {
     }
 
     fn lease(limit: u32) -> Lease {
-        Lease::new(limit, MINUTE, "".into(), Moment::START)
+        Lease { used: true, ..Lease::new(limit, MINUTE, "".into(), Moment::START) }
     }
 
     fn outstanding(lease: &mut Lease, waiting: u64, now: Moment) -> u64 {
@@ -212,6 +213,8 @@ mod tests {
     #[test]
     fn nothing_is_granted_before_it_is_on_record() {
         let mut lease = lease(1_000);
+        let mut unused = Lease { used: false, ..lease.clone() };
+        assert_eq!(outstanding(&mut unused, 0, at(0)), 0);
         assert!(!lease.covers(1));
         assert!(lease.take_due() && !lease.take_due());
         let expected = 10 + 1;

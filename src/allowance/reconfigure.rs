@@ -51,7 +51,7 @@ impl AccountState {
                 continue;
             }
             let mut scope = place.template.scope(wall);
-            self.record_from(&mut scope, place, now);
+            self.record_new(&mut scope, place, now);
             if let Some(replaced) = place.replaces {
                 scope.take_hold_of(&self.scopes[usize::from(replaced)], now);
             }

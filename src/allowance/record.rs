@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::account_state::AccountState;
 use super::lease::Lease;
-use super::recovered::{RecordRules, Recovered};
+use super::recovered::{RecordRules, Recovered, Start};
 use super::scope::Scope;
 use super::scope_layout::ScopePlace;
 use super::unit_record::AllowanceRecord;
@@ -19,7 +19,7 @@ impl AccountState {
         rules: RecordRules,
         now: Moment,
     ) {
-        self.recorded_from = Some(rules.shortest);
+        self.records = Some(rules);
         for (place, scope) in self.layout.places.iter().zip(&mut self.scopes) {
             let Some(allowance) = place.template.allowance() else { continue };
             let start = recovered.start((&self.layout.group, account), allowance, rules, now);
@@ -28,20 +28,19 @@ impl AccountState {
         }
     }
 
-    /// Records the scope of an allowance that is new after a reload.
-    pub(super) fn record_from(&self, scope: &mut Scope, place: &ScopePlace, now: Moment) {
-        if let (Some(shortest), Some(allowance)) = (self.recorded_from, place.template.allowance())
-            && allowance.is_recorded(shortest)
-            && let Some(units) = scope.units_mut()
-        {
-            units.start_lease(allowance.calls().into(), now);
-        }
+    /// Records the scope of an allowance that is new after a reload. What the former process did is
+    /// not known of it, and counts as the whole allowance.
+    pub(super) fn record_new(&self, scope: &mut Scope, place: &ScopePlace, now: Moment) {
+        let (Some(rules), Some(allowance)) = (self.records, place.template.allowance()) else {
+            return;
+        };
+        let calls = allowance.is_recorded(rules.shortest).then(|| allowance.calls().into());
+        scope.begin_with(calls, &Start::unknown(allowance, rules, now));
     }
 
     /// Whether more units have to be set aside soon; asked once for each time that it becomes so.
     pub(super) fn take_record_due(&mut self) -> bool {
-        let recorded = self.recorded_from.is_some();
-        recorded && self.leases().fold(false, |due, lease| lease.take_due() | due)
+        self.records.is_some() && self.leases().fold(false, |due, lease| lease.take_due() | due)
     }
 
     /// Whether the latest record is out of date.

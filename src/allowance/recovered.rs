@@ -12,9 +12,6 @@ use crate::time::Moment;
 /// one is for the operator to decide.
 const ASSUMED_SPENT_MAX: Duration = Duration::from_secs(60 * 60);
 
-/// How long after the end of a process the vendor may still count its last attempts.
-const LINGER: Duration = Duration::from_secs(1);
-
 /// An allowance of a group of accounts, and since when it is on record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RecordedAllowance {
@@ -23,11 +20,12 @@ pub(super) struct RecordedAllowance {
     pub(super) since: Moment,
 }
 
-/// An account by what its upstream or the configuration calls it, and by its key.
+/// What the records of an account are filed under.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct AccountId {
     /// The accounts that one rule tells apart.
     pub(super) group: Arc<str>,
+    /// `=` and the value of the header for an account that it tells apart.
     pub(super) key: Arc<str>,
 }
 
@@ -62,8 +60,8 @@ pub(super) struct RecordRules {
 
 impl RecordRules {
     /// When attempts of the former process have reached the vendor, or never will.
-    pub(super) fn over(&self) -> Moment {
-        self.began.plus(LINGER)
+    pub(super) fn over(&self, allowance: &Allowance) -> Moment {
+        self.began.plus(allowance.linger)
     }
 }
 
@@ -78,6 +76,23 @@ impl Recovered {
             unknown.then(|| UnknownPast { allowance: Arc::clone(&allowance.name), window })
         });
         unknown.collect()
+    }
+
+    /// The accounts of a group go on under another name.
+    pub(super) fn rename(&mut self, group: &Arc<str>, to: &Arc<str>) {
+        if group == to {
+            return;
+        }
+        if let Some(allowances) = self.groups.remove(group) {
+            self.groups.insert(Arc::clone(to), allowances);
+        }
+        let accounts = std::mem::take(&mut self.accounts).into_iter().map(|(mut id, records)| {
+            if id.group == *group {
+                id.group = Arc::clone(to);
+            }
+            (id, records)
+        });
+        self.accounts = accounts.collect();
     }
 
     /// Records the allowances of a group from now on, as far as they are not on record already.
@@ -99,7 +114,7 @@ impl Recovered {
                 Some(_) | None => {
                     let window = allowance.grant.length().unwrap_or_default();
                     unknown.push(UnknownPast { allowance: Arc::clone(&name), window });
-                    rules.over()
+                    rules.over(allowance)
                 }
             };
             entries.push(RecordedAllowance { name, calls, since });
@@ -123,8 +138,9 @@ impl Recovered {
             let mut since = known.filter(|it| it.name == allowance.name).map(|it| it.since);
             since.next().unwrap_or(now)
         } else {
-            // Nothing is written of it; but after an orderly end nothing can be under way.
-            self.stopped.filter(|_| !self.damaged).unwrap_or(rules.over())
+            // Nothing is written of it but when the former process ended, if it ended in order.
+            let stopped = self.stopped.filter(|_| !self.damaged);
+            stopped.unwrap_or(rules.began).plus(allowance.linger)
         };
         let known = account.iter().find(|it| it.name == allowance.name && *it.calls == *calls);
         let record = match known {
@@ -140,7 +156,7 @@ impl Recovered {
             },
         };
         let limit = (allowance.units().0, window);
-        Start { since, spent: record.spent(limit, rules.over(), now) }
+        Start { since, spent: record.spent(limit, rules.over(allowance), now) }
     }
 }
 
@@ -151,4 +167,17 @@ pub(super) struct Start {
     pub(super) since: Moment,
     /// Units used, and until when.
     pub(super) spent: Vec<(Moment, u64)>,
+}
+
+impl Start {
+    /// The start of an allowance that comes into force at `now`: what this process has done is
+    /// known from elsewhere, and what the former one did is not.
+    pub(super) fn unknown(allowance: &Allowance, rules: RecordRules, now: Moment) -> Self {
+        let window = allowance.grant.length().unwrap_or_default();
+        let counts = |over: &Moment| now < over.plus(window);
+        let unused = rules.first_start == Some(FirstStart::Unused);
+        let over = Some(rules.over(allowance)).filter(|over| !unused && counts(over));
+        let spent = over.map(|over| (over, u64::from(allowance.units().0)));
+        Self { since: now, spent: spent.into_iter().collect() }
+    }
 }

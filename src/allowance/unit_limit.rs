@@ -352,9 +352,6 @@ impl UnitLimit {
     /// vendor stated.
     pub(super) fn inherit(&mut self, from: &Self, now: Moment) {
         self.ledger.inherit(&from.ledger);
-        if let (Some(own), Some(other)) = (&mut self.lease, &from.lease) {
-            own.inherit(other);
-        }
         self.set_speed(from.sixteenths, now);
         self.auto.inherit(from.auto);
         if let (Some(own), Some(other)) = (&self.pace, &from.pace) {

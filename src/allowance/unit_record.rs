@@ -55,10 +55,11 @@ impl UnitRecord {
         unknown.into_iter().chain(settled).chain(outstanding).collect()
     }
 
-    /// Whether units that it holds may still count.
-    pub(super) fn matters(&self, over: Moment, now: Moment) -> bool {
+    /// Whether units that it holds may still count for a process that `began` then. By a window
+    /// later, what had not settled has reached the vendor.
+    pub(super) fn matters(&self, began: Moment, now: Moment) -> bool {
         let counts = |at: Moment| now < at.plus(self.window);
         let settled = self.settled.iter().any(|it| counts(Moment::from_nanos(it.at)));
-        settled || 0 < self.outstanding && counts(over)
+        settled || 0 < self.outstanding && counts(began.plus(self.window))
     }
 }

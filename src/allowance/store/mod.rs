@@ -52,6 +52,11 @@ impl Records {
         }
     }
 
+    /// The accounts of a group go on under another name.
+    pub(super) fn rename(&self, group: &Arc<str>, to: &Arc<str>) {
+        self.lock().rename(group, to);
+    }
+
     /// Records the allowances of a group of accounts from now on.
     pub(super) fn enter(&self, group: &Arc<str>, allowances: &[&Allowance], start: StartKind) {
         let rules = match start {
@@ -79,9 +84,9 @@ impl Records {
 
     /// The records that no account has taken over yet, without those that have expired.
     fn unopened(&self, now: Moment) -> Vec<(AccountId, Vec<AllowanceRecord>)> {
-        let over = self.rules.over();
+        let began = self.rules.began;
         let mut recovered = self.lock();
-        recovered.accounts.retain(|_, all| all.iter().any(|it| it.units.matters(over, now)));
+        recovered.accounts.retain(|_, all| all.iter().any(|it| it.units.matters(began, now)));
         recovered.accounts.iter().map(|(id, all)| (id.clone(), all.clone())).collect()
     }
 

@@ -13,7 +13,7 @@ use super::journal::{Journal, StateError};
 use super::line::Line;
 use crate::allowance::account::Account;
 use crate::allowance::accounts::Accounts;
-use crate::allowance::recovered::{AccountId, RecordRules, UnknownPast};
+use crate::allowance::recovered::{RecordRules, UnknownPast};
 use crate::allowance::settings::{StateSettings, UpstreamAllowances};
 use crate::allowance::unit_record::AllowanceRecord;
 use crate::clock::Clock;
@@ -177,21 +177,26 @@ impl Recorder {
     async fn commit(&mut self, batch: Batch) -> io::Result<()> {
         let Batch { accounts, lines, rewrite } = batch;
         let journal = self.journal.take();
-        let mut journal = journal.ok_or_else(|| io::Error::other("a write was cut short"))?;
         let written = tokio::task::spawn_blocking(move || {
+            let Some(mut journal) = journal else {
+                return (None, Err(io::Error::other("an earlier write has panicked")));
+            };
             let result = if rewrite { journal.rewrite(&lines) } else { journal.append(&lines) };
-            (journal, result)
+            (Some(journal), result)
         });
-        let (journal, result) = written.await.map_err(io::Error::other)?;
-        self.journal = Some(journal);
+        let (journal, result) = match written.await {
+            Ok(written) => written,
+            Err(panic) => (None, Err(io::Error::other(panic))),
+        };
+        self.journal = journal;
         accounts.iter().for_each(|account| account.recorded(result.is_ok()));
         result
     }
 }
 
 fn account_line(account: &Account, records: Vec<AllowanceRecord>) -> Option<Line> {
-    let id = AccountId { group: account.group(), key: account.key().into() };
-    (!records.is_empty()).then_some(Line::Account(id, records))
+    let id = account.record_id().filter(|_| !records.is_empty())?;
+    Some(Line::Account(id, records))
 }
 
 impl fmt::Display for RecordError {
@@ -206,7 +211,7 @@ impl fmt::Display for RecordError {
                 }
                 f.write_str(
                     ". Set `state.first_start` to `spent` if it may have been used already, and to \
-                     `unused` if it has not; once there are records, the setting is ignored",
+                     `unused` for this start if it has not",
                 )
             }
         }

@@ -7,6 +7,7 @@ mod fairness;
 mod holds;
 mod many;
 mod oracle;
+mod records;
 mod reloads;
 mod restarts;
 mod simulation;
