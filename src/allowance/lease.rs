@@ -37,14 +37,13 @@ pub(super) struct Lease {
     offered: i64,
     /// Ascending.
     settled: VecDeque<SettledUnits>,
-    /// Calls have needed it: an account that nobody uses sets nothing aside.
-    used: bool,
     /// Something has changed that is not recorded.
     changed: bool,
     /// More units must be set aside soon.
     due: bool,
-    /// What a call needs for which too few are set aside.
-    wanted: u32,
+    /// What a call needs for which too few are set aside; `None` until the first call, so that an
+    /// account without calls sets nothing aside.
+    wanted: Option<u32>,
     /// The latest record could not be written.
     failed: bool,
 }
@@ -60,10 +59,9 @@ impl Lease {
             left: 0,
             offered: 0,
             settled: VecDeque::new(),
-            used: false,
             changed: true,
             due: false,
-            wanted: 0,
+            wanted: None,
             failed: false,
         }
     }
@@ -76,8 +74,7 @@ impl Lease {
     pub(super) fn covers(&mut self, units: u32) -> bool {
         let covers = i64::from(units) <= self.left;
         if !covers {
-            (self.used, self.due) = (true, true);
-            self.wanted = self.wanted.max(units);
+            (self.due, self.wanted) = (true, self.wanted.max(Some(units)));
         }
         covers
     }
@@ -141,7 +138,7 @@ impl Lease {
         self.settled.retain(|it| now.as_nanos() < it.at.saturating_add(self.window));
         let more = if self.is_short(waiting) { self.needed(waiting) - self.left } else { 0 };
         self.offered = more;
-        (self.changed, self.wanted) = (false, 0);
+        (self.changed, self.wanted) = (false, self.wanted.map(|_| 0));
         self.record_with(name, self.left + more, now)
     }
 
@@ -163,10 +160,8 @@ impl Lease {
 
     /// How many units should be set aside.
     fn needed(&self, waiting: u64) -> i64 {
-        if !self.used {
-            return 0;
-        }
-        let waiting = waiting.max(self.wanted.into()).min(u64::from(self.limit));
+        let Some(wanted) = self.wanted else { return 0 };
+        let waiting = waiting.max(wanted.into()).min(u64::from(self.limit));
         i64::from(self.block()).saturating_add_unsigned(waiting).min(i64::from(self.limit))
     }
 
@@ -203,7 +198,7 @@ mod tests {
     }
 
     fn lease(limit: u32) -> Lease {
-        Lease { used: true, ..Lease::new(limit, MINUTE, "".into(), Moment::START) }
+        Lease { wanted: Some(0), ..Lease::new(limit, MINUTE, "".into(), Moment::START) }
     }
 
     fn outstanding(lease: &mut Lease, waiting: u64, now: Moment) -> u64 {
@@ -213,7 +208,7 @@ mod tests {
     #[test]
     fn nothing_is_granted_before_it_is_on_record() {
         let mut lease = lease(1_000);
-        let mut unused = Lease { used: false, ..lease.clone() };
+        let mut unused = Lease { wanted: None, ..lease.clone() };
         assert_eq!(outstanding(&mut unused, 0, at(0)), 0);
         assert!(!lease.covers(1));
         assert!(lease.take_due() && !lease.take_due());
