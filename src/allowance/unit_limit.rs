@@ -306,7 +306,7 @@ impl UnitLimit {
     ) -> bool {
         let changed = (self.configured, self.spread) != (limit, spread);
         (self.configured, self.withheld, self.spread) = (limit, withheld, spread);
-        self.ledger.resize(limit, now);
+        self.ledger.resize(limit, self.granted(), now);
         self.apply_limit();
         if let Some(lease) = &mut self.lease {
             lease.set_limit(limit);
@@ -346,6 +346,19 @@ impl UnitLimit {
     /// What was used before fills a bucket at most.
     pub(super) fn bound_earlier(&mut self, now: Moment) {
         self.ledger.bound_earlier(now, self.granted());
+    }
+
+    /// An attempt ended at `at` that did not know of it, and of which only is known that there was
+    /// one, for which `reserved` was occupied.
+    pub(super) fn end_unknown(&mut self, at: Moment, reserved: u32, now: Moment) {
+        let granted = self.granted();
+        self.ledger.end_unknown(at, reserved, granted, now);
+        if let Some(lease) = &mut self.lease {
+            lease.settle(
+                at,
+                Charge { reserved, used: self.configured.saturating_add(self.withheld) },
+            );
+        }
     }
 
     /// Takes over what was spent and slowed in another one of the same allowance, but not what the

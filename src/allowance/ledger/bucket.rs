@@ -36,8 +36,11 @@ pub(in crate::allowance) struct BucketLedger {
     /// lies ahead where an attempt was given up.
     settled: VecDeque<(u64, u64)>,
     settled_units: u64,
-    /// When it was last filled with what did not go through it, bounded by its size then.
-    filled: Option<Moment>,
+    /// Until when what did not go through it was last poured in, and the vendor's size that bounded
+    /// it.
+    filled: Option<(Moment, u32)>,
+    /// Units that attempts of its own used since: they come on top of what filled it.
+    own_units: u64,
 }
 
 impl BucketLedger {
@@ -55,6 +58,7 @@ impl BucketLedger {
             settled: VecDeque::new(),
             settled_units: 0,
             filled: None,
+            own_units: 0,
         }
     }
 
@@ -66,13 +70,25 @@ impl BucketLedger {
         self.limit = limit;
     }
 
-    /// The configured limit has changed. A bucket that was full by an earlier size is full again.
-    pub(super) fn resize(&mut self, limit: u32, now: Moment) {
-        let more = limit.saturating_sub(self.size);
+    /// The configured limit has changed, and `granted` of the vendor's, of which it is a part. A
+    /// bucket that was full by a smaller size of the vendor's is full again.
+    pub(super) fn resize(&mut self, limit: u32, granted: u32, now: Moment) {
         self.size = limit;
-        if self.filled.is_some_and(|at| now < at.plus(self.length())) {
+        if let Some((at, before)) = self.filled
+            && before < granted
+            && now < at.plus(self.leaks_in(granted))
+        {
             self.free(now);
-            self.level += u128::from(more) * self.unit;
+            let more = granted - before;
+            match self.settled.back_mut() {
+                // What lies ahead was bounded too.
+                Some((_, units)) => {
+                    *units += u64::from(more);
+                    self.settled_units += u64::from(more);
+                }
+                None => self.level += u128::from(more) * self.unit,
+            }
+            self.filled = Some((at, granted));
         }
     }
 
@@ -85,7 +101,8 @@ impl BucketLedger {
     /// What did not go through it fills it at most: no vendor's bucket is fuller than its size.
     pub(super) fn bound_earlier(&mut self, now: Moment, size: u32) {
         self.free(now);
-        self.filled = Some(now);
+        let last = self.settled.back().map_or(now, |(at, _)| Moment::from_nanos(*at));
+        (self.filled, self.own_units) = (Some((last, size)), 0);
         let most = u128::from(size) * self.unit;
         if self.level + u128::from(self.settled_units) * self.unit <= most {
             return;
@@ -97,6 +114,20 @@ impl BucketLedger {
             self.settled.push_back((at, u64::from(size)));
             self.settled_units = u64::from(size);
         }
+    }
+
+    /// An attempt ended at `at` of which only is known that there was one. It filled the vendor's
+    /// bucket at most, and what attempts of our own used comes on top.
+    pub(super) fn fill(&mut self, at: Moment, size: u32, now: Moment) {
+        self.free(now);
+        let until = self.filled.map_or(at, |(until, _)| until.max(at));
+        self.filled = Some((until, size));
+        if now < at {
+            return self.pour_in(at, u64::from(size));
+        }
+        let full = u128::from(size) * self.unit;
+        let most = full + u128::from(self.own_units) * self.unit;
+        self.level = (self.level + full).min(self.level.max(most));
     }
 
     pub(super) const fn rate(&self) -> Rate {
@@ -127,7 +158,11 @@ impl BucketLedger {
     /// The attempt is over at `at`, which lies ahead if it was given up (linger).
     pub(super) fn settle(&mut self, at: Moment, charge: Charge) {
         self.in_flight = self.in_flight.saturating_sub(u64::from(charge.reserved));
-        let units = u64::from(charge.used);
+        self.own_units = self.own_units.saturating_add(u64::from(charge.used));
+        self.pour_in(at, u64::from(charge.used));
+    }
+
+    fn pour_in(&mut self, at: Moment, units: u64) {
         if at <= self.since {
             self.level += u128::from(units) * self.unit;
         } else if units > 0 {
@@ -269,13 +304,51 @@ mod tests {
         bucket.settle(at(100), Charge::exactly(u32::MAX));
         bucket.bound_earlier(at(100), 10);
         assert_eq!((bucket.free(at(100)), bucket.free(at(104))), (0, 1));
-        bucket.resize(20, at(104));
+        bucket.resize(20, 20, at(104));
         bucket.set_limit(20);
         assert_eq!(bucket.free(at(104)), 1, "it may have been full by the new size too");
         bucket.occupy(30);
         bucket.settle(at(120), Charge::exactly(30));
         bucket.bound_earlier(at(110), 20);
         assert_eq!((bucket.free(at(119)), bucket.free(at(124))), (0, 1));
+    }
+
+    #[test]
+    fn a_size_of_the_vendors_that_was_raised_counts_also_if_less_of_it_is_used() {
+        let mut bucket = bucket(10);
+        bucket.occupy(u32::MAX);
+        bucket.settle(at(100), Charge::exactly(u32::MAX));
+        bucket.bound_earlier(at(100), 10);
+        bucket.resize(5, 20, at(104));
+        bucket.set_limit(5);
+        let free = [104, 150, 153, 154, 167].map(|now| bucket.free(at(now)));
+        assert_eq!(free, [0, 0, 0, 1, 5], "18.8 units are left at 104, and leak to 5 by 150");
+        bucket.resize(5, 20, at(167));
+        assert_eq!(bucket.free(at(167)), 5);
+    }
+
+    #[test]
+    fn attempts_of_unknown_cost_fill_it_at_most_and_its_own_units_come_on_top() {
+        let mut bucket = bucket(10);
+        bucket.bound_earlier(at(100), 10);
+        bucket.settle(at(100), Charge { reserved: 0, used: 3 });
+        for _ in 0..5 {
+            bucket.fill(at(100), 10, at(100));
+            assert_eq!(bucket.occupied(), 13);
+        }
+        bucket.fill(at(110), 10, at(100));
+        assert_eq!([109, 110].map(|now| (bucket.free(at(now)), bucket.occupied()).1), [21, 20]);
+    }
+
+    #[test]
+    fn what_was_bounded_and_is_not_poured_in_yet_is_raised_with_the_size() {
+        let mut bucket = bucket(5);
+        bucket.occupy(u32::MAX);
+        bucket.settle(at(1_000), Charge::exactly(u32::MAX));
+        bucket.bound_earlier(at(100), 5);
+        bucket.resize(10, 10, at(100));
+        bucket.set_limit(10);
+        assert_eq!([999, 1_000, 1_004, 1_034].map(|now| bucket.free(at(now))), [0, 0, 1, 10]);
     }
 
     #[test]

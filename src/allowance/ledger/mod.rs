@@ -101,10 +101,10 @@ impl Ledger {
         each!(self, ledger => ledger.set_limit(limit.max(1)));
     }
 
-    /// The configured limit has changed.
-    pub(super) fn resize(&mut self, limit: u32, now: Moment) {
+    /// The configured limit has changed, or what the vendor grants, of which it is a part.
+    pub(super) fn resize(&mut self, limit: u32, granted: u32, now: Moment) {
         match self {
-            Self::Bucket(ledger) => ledger.resize(limit, now),
+            Self::Bucket(ledger) => ledger.resize(limit, granted, now),
             Self::Rolling(_) | Self::Calendar(_) => {}
         }
     }
@@ -134,6 +134,18 @@ impl Ledger {
         match self {
             Self::Bucket(ledger) => ledger.bound_earlier(now, granted),
             Self::Rolling(_) | Self::Calendar(_) => {}
+        }
+    }
+
+    /// An attempt ended at `at` that did not go through this ledger, and of which only is known that
+    /// there was one, for which `reserved` was occupied.
+    pub(super) fn end_unknown(&mut self, at: Moment, reserved: u32, granted: u32, now: Moment) {
+        match self {
+            Self::Bucket(ledger) => {
+                ledger.cancel(reserved);
+                ledger.fill(at, granted, now);
+            }
+            Self::Rolling(_) | Self::Calendar(_) => self.settle(at, Charge::exactly(reserved)),
         }
     }
 

@@ -63,8 +63,10 @@ impl Scope {
             (ScopeState::Units(units), AttemptEnd::NotSent) => units.cancel(cost),
             (ScopeState::Units(units), end) => {
                 let over = if end == AttemptEnd::Answered { at } else { at.plus(linger) };
-                units.settle(over, Charge::exactly(cost));
-                units.bound_earlier(at);
+                match cost {
+                    UNKNOWN_COST => units.end_unknown(over, cost, at),
+                    known => units.settle(over, Charge::exactly(known)),
+                }
             }
             (ScopeState::Concurrency(limit), AttemptEnd::NotSent | AttemptEnd::Refused) => {
                 limit.release(PermitEnd::Done, at);

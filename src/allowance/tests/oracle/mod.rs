@@ -46,6 +46,9 @@ const GATHERINGS: usize = 12;
 /// Each may take new numbers of scopes, while calls of every earlier configuration are under way.
 const RELOADS_MAX: u32 = 15;
 
+/// Beyond the cases of the suite: schedules that once exceeded a limit.
+const ONCE_WRONG: [u64; 3] = [13_739, 62_373, 500_871];
+
 #[expect(clippy::disallowed_methods, reason = "the number of cases is no setting")]
 #[test]
 fn no_vendor_ever_counts_more_than_it_grants() {
@@ -55,7 +58,7 @@ fn no_vendor_ever_counts_more_than_it_grants() {
         None => 0..number("EVENKEEL_ORACLE_CASES").unwrap_or(CASES),
     };
     let (mut granted, mut refused, mut reloads) = (0, 0, 0);
-    for seed in seeds.clone() {
+    for seed in seeds.clone().chain(ONCE_WRONG) {
         let case = Case::run(seed);
         case.check();
         granted += case.attempts.len() as u64;
@@ -66,6 +69,17 @@ fn no_vendor_ever_counts_more_than_it_grants() {
     let cases = seeds.end - seeds.start;
     let reached = cases * 2 < granted && cases * 2 < refused && cases < u64::from(reloads);
     assert!(cases == 1 || reached, "{granted} {refused} {reloads}");
+}
+
+/// By how much a settlement is rounded up under this limit.
+fn grain_of(allowance: &Allowance) -> u64 {
+    match &allowance.grant {
+        Grant::Window { window, .. } if 1_024 < allowance.units().0 => nanos(*window).div_ceil(256),
+        Grant::Window { .. }
+        | Grant::Calendar { .. }
+        | Grant::Bucket { .. }
+        | Grant::Concurrency { .. } => 0,
+    }
 }
 
 #[derive(Debug)]
@@ -84,6 +98,8 @@ struct Case {
     version: u32,
     /// Allowances have been filled with what was known of earlier attempts.
     refilled: bool,
+    /// By how much settlements of the first allowance may be rounded up.
+    grain: u64,
     now: u64,
     /// The pace of events.
     gap: u64,
@@ -153,6 +169,7 @@ impl Case {
             numbers,
             version: 1,
             refilled: false,
+            grain: grain_of(&upstream.allowances[0]),
             now,
             gap,
             until,
@@ -313,7 +330,12 @@ impl Case {
         let limit = self.limit_in_force(0);
         let given_up = self.attempts.iter().any(|it| it.over[0].is_some_and(|at| self.now < at));
         if exact && !given_up && !self.refilled {
-            let counted = self.vendors[0].counted(&self.lives(0), self.now);
+            // A larger limit may have been in force, of which settlements are rounded up.
+            let lives = self.lives(0).into_iter();
+            let rounded: Vec<_> = lives
+                .map(|life| Life { over: life.over.saturating_add(self.grain), ..life })
+                .collect();
+            let counted = self.vendors[0].counted(&rounded, self.now);
             assert!(
                 limit < counted + units,
                 "seed {}: refused {units} with {counted} of {limit} at {}: {self:#?}",
@@ -519,6 +541,9 @@ impl Case {
                 self.vendors[place].set_limit(grant);
                 // Ours may be fuller than the present size for a while.
                 self.refilled |= matches!(grant, Grant::Bucket { .. });
+                if place == 0 {
+                    self.grain = self.grain.max(grain_of(&self.allowances[0]));
+                }
             } else {
                 self.vendors[place] = Vendor::of(grant, self.until, &mut self.draw);
                 self.stated[place] = None;
