@@ -137,8 +137,8 @@ impl Ledger {
         }
     }
 
-    /// An attempt ended at `at` that did not go through this ledger, and of which only is known that
-    /// there was one, for which `reserved` was occupied.
+    /// An attempt ended at `at` that did not go through this ledger, and of which only is known
+    /// that there was one, for which `reserved` was occupied.
     pub(super) fn end_unknown(&mut self, at: Moment, reserved: u32, granted: u32, now: Moment) {
         match self {
             Self::Bucket(ledger) => {
