@@ -15,7 +15,10 @@ use jiff::Timestamp;
 use super::account::Account;
 use super::account_state::AccountState;
 use super::calendar::WallClock;
+use super::charge::CostClass;
+use super::cost_rule::CostRule;
 use super::header_accounts::{AccountCapacity, HeaderAccounts};
+use super::refusal::CostExceeded;
 use super::renewal::{groups, predecessors};
 use super::scope_layout::{Member, ScopeLayout, ScopesExhausted, UpstreamNeeds, Versions};
 use super::settings::{
@@ -288,6 +291,18 @@ impl Accounts {
         scheduling: Scheduling,
     ) -> SlotRequest {
         self.upstreams[upstream].needs.slot_request(method.into(), path, scheduling)
+    }
+
+    /// The costs that allowances of an upstream count beside calls.
+    #[must_use]
+    pub fn costs(&self, upstream: usize) -> &[(CostClass, Arc<CostRule>)] {
+        self.upstreams[upstream].needs.costs()
+    }
+
+    /// The allowance that can never grant what a call costs, if there is one.
+    #[must_use]
+    pub fn exceeded_by(&self, upstream: usize, request: &SlotRequest) -> Option<CostExceeded> {
+        self.upstreams[upstream].needs.exceeded_by(request)
     }
 
     /// The account of a client's own limit, and what a call needs of it.

@@ -27,6 +27,13 @@ impl Costs {
     pub(super) const fn of(self, class: CostClass) -> u32 {
         self.0[class.0 as usize]
     }
+
+    /// The plain count stays one.
+    pub fn set(&mut self, class: CostClass, units: u32) {
+        if class != CostClass::CALLS {
+            self.0[class.0 as usize] = units;
+        }
+    }
 }
 
 /// What several calls cost together, class by class. The first is the number of the calls.
@@ -100,8 +107,9 @@ impl CostClass {
     /// Every call counts as one.
     pub const CALLS: Self = Self(0);
 
-    pub(super) const fn number(self) -> u8 {
-        self.0
+    /// As a set of one.
+    pub(super) const fn bit(self) -> u8 {
+        1 << self.0
     }
 
     /// `None` beyond the last class.

@@ -14,9 +14,11 @@ mod bottleneck;
 mod calendar;
 mod charge;
 mod concurrency_limit;
+mod cost_rule;
 mod estimate;
 mod header_accounts;
 mod hold;
+mod json_units;
 mod lane;
 mod lease;
 mod ledger;
@@ -55,13 +57,18 @@ pub use accounts::Accounts;
 pub use bottleneck::{Bottleneck, BottleneckKind};
 pub use calendar::{CLOCK_GUARD, Calendar, Period, WallClock};
 pub use charge::{COST_CLASSES, CostClass, Costs, UsedCosts};
+pub use cost_rule::{
+    CostPart, CostRule, Estimate, RequestContent, Settles, UnknownCost, UsedAt, used_in_head,
+    used_in_json,
+};
 pub use hold::{Hold, ProbeState};
+pub use json_units::{Pointer, PointerError};
 pub use outage_detector::BlindFailure;
-pub use refusal::{Refusal, RefusalReason};
+pub use refusal::{CostExceeded, Refusal, RefusalReason};
 pub use scope_layout::ScopesExhausted;
 pub use settings::{
     AccountRule, Allowance, ClientAllowance, FirstStart, Grant, Mode, QueueBounds, Refill,
-    SCOPES_MAX, Settles, Spread, StateSettings, UpstreamAllowances, scopes_of,
+    SCOPES_MAX, Spread, StateSettings, UpstreamAllowances, scopes_of,
 };
 pub use settlement::{AttemptEnd, HoldChange, HoldChangeKind, SettleOutcome, Settlement};
 pub use shares::ClientShare;

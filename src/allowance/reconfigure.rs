@@ -132,6 +132,10 @@ impl AccountState {
             if addition.upstream == request.upstream.all {
                 completed.scopes |= 1 << addition.scope;
                 completed.concurrent |= u64::from(addition.concurrent) << addition.scope;
+                if let Some((class, default)) = addition.cost {
+                    let cost = completed.costs.of(class).max(default);
+                    completed.costs.set(class, cost);
+                }
             }
         }
         completed

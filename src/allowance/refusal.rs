@@ -1,5 +1,6 @@
 //! Why a call gets no slot.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::bottleneck::{Bottleneck, BottleneckKind};
@@ -29,4 +30,12 @@ pub enum RefusalReason {
         cause: HoldCause,
         failed_probes: u32,
     },
+}
+
+/// A call that costs more than an allowance ever grants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CostExceeded {
+    pub allowance: Arc<str>,
+    pub cost: u32,
+    pub limit: u32,
 }

@@ -8,8 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::calendar::WallClock;
+use super::charge::CostClass;
+use super::cost_rule::{CostRule, Settles};
+use super::refusal::CostExceeded;
 use super::scope::{CoveredCalls, Scope};
-use super::settings::{Allowance, Grant, SCOPES_MAX, Settles, UpstreamAllowances};
+use super::settings::{Allowance, Grant, Mode, SCOPES_MAX, UpstreamAllowances};
 use super::slot_request::{PathId, Scheduling, ScopeNeeds, SlotRequest, UpstreamScopes};
 use crate::routing::method::CallMethod;
 use crate::routing::route::CallPath;
@@ -58,6 +61,8 @@ pub(super) struct Addition {
     pub(super) upstream: u8,
     pub(super) scope: u8,
     pub(super) concurrent: bool,
+    /// What a call costs there of which it was not found out.
+    pub(super) cost: Option<(CostClass, u32)>,
 }
 
 /// Which configurations there are.
@@ -285,7 +290,8 @@ impl ScopeLayout {
         self.needs.push((upstream, scope));
         if !needed {
             let concurrent = matches!(allowance.grant, Grant::Concurrency { .. });
-            self.additions.push(Addition { version, upstream, scope, concurrent });
+            let cost = allowance.cost.as_ref().map(|rule| (allowance.cost_class, rule.default));
+            self.additions.push(Addition { version, upstream, scope, concurrent, cost });
         }
     }
 
@@ -315,6 +321,10 @@ pub(super) struct UpstreamNeeds {
     always: ScopeNeeds,
     /// The allowances that count or exempt only some calls.
     selective: Vec<(u8, Allowance)>,
+    /// The costs that its allowances count.
+    costs: Vec<(CostClass, Arc<CostRule>)>,
+    /// The allowances that count them and are enforced.
+    bounds: Vec<(u8, Allowance)>,
 }
 
 impl UpstreamNeeds {
@@ -324,11 +334,20 @@ impl UpstreamNeeds {
         let (scopes, numbers) = numbers.split_at(3);
         let upstream = UpstreamScopes { all: scopes[0], counted: scopes[1], slow_start: scopes[2] };
         let allowances = numbers.iter().copied().zip(own.allowances.iter().cloned());
+        let mut costs: Vec<(CostClass, Arc<CostRule>)> = Vec::new();
+        for allowance in &own.allowances {
+            let known = costs.iter().any(|(class, _)| *class == allowance.cost_class);
+            let rule = allowance.cost.as_ref().filter(|_| !known);
+            costs.extend(rule.map(|rule| (allowance.cost_class, Arc::clone(rule))));
+        }
+        let counts_costs =
+            |(_, it): &(u8, Allowance)| it.cost.is_some() && it.mode == Mode::Enforce;
+        let bounds = allowances.clone().filter(counts_costs).collect();
         let (selective, plain): (Vec<_>, Vec<_>) =
             allowances.partition(|(_, it)| it.counts.is_some() || !it.exempt.is_empty());
         let mut always = ScopeNeeds { scopes: 1 << upstream.all, ..ScopeNeeds::default() };
         plain.iter().for_each(|(number, allowance)| always.add(*number, allowance));
-        Self { version: layout.version, upstream, always, selective }
+        Self { version: layout.version, upstream, always, selective, costs, bounds }
     }
 
     /// What a call needs. In doubt an allowance counts it.
@@ -357,6 +376,20 @@ impl UpstreamNeeds {
         SlotRequest::new(needs, self.upstream, path, scheduling).of_configuration(self.version)
     }
 
+    pub(super) fn costs(&self) -> &[(CostClass, Arc<CostRule>)] {
+        &self.costs
+    }
+
+    /// The allowance that can never grant what a call costs, if there is one.
+    pub(super) fn exceeded_by(&self, request: &SlotRequest) -> Option<CostExceeded> {
+        self.bounds.iter().find_map(|(number, allowance)| {
+            let (cost, limit) = (request.costs.of(allowance.cost_class), allowance.units().0);
+            let exceeded = request.scopes >> number & 1 == 1 && limit < cost;
+            let allowance = Arc::clone(&allowance.name);
+            exceeded.then_some(CostExceeded { allowance, cost, limit })
+        })
+    }
+
     /// What a call needs of its client's own limit.
     pub(super) fn client_request(&self, scheduling: Scheduling) -> SlotRequest {
         let request = SlotRequest::new(self.always, self.upstream, PathId::default(), scheduling);
@@ -379,6 +412,9 @@ fn templates_of(upstream: &UpstreamAllowances) -> impl Iterator<Item = ScopeTemp
 impl ScopeNeeds {
     fn add(&mut self, number: u8, allowance: &Allowance) {
         self.scopes |= 1 << number;
+        if allowance.cost_class != CostClass::CALLS {
+            self.cost_classes |= allowance.cost_class.bit();
+        }
         match &allowance.grant {
             Grant::Concurrency { .. } => self.concurrent |= 1 << number,
             Grant::Window { .. } | Grant::Calendar { .. } | Grant::Bucket { .. }

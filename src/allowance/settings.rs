@@ -9,6 +9,7 @@ use http::HeaderName;
 
 use super::calendar::Calendar;
 use super::charge::CostClass;
+use super::cost_rule::{CostRule, Settles};
 use crate::routing::route::Matcher;
 
 /// The most scopes of one account, those that every upstream has included: their sets are 64-bit
@@ -133,7 +134,9 @@ pub struct Allowance {
     /// Which calls it does not count (W16).
     pub exempt: Vec<Matcher>,
     pub mode: Mode,
-    /// The cost of a call that it counts.
+    /// What a call costs that it counts; `None`: one.
+    pub cost: Option<Arc<CostRule>>,
+    /// The place of that cost among all costs of a call.
     pub cost_class: CostClass,
     /// Units of the grant that are left to others who use the same account.
     pub headroom: u32,
@@ -153,6 +156,7 @@ impl Allowance {
             counts: None,
             exempt: Vec::new(),
             mode: Mode::Enforce,
+            cost: None,
             cost_class: CostClass::CALLS,
             headroom: 0,
             settles: Settles::AtHead,
@@ -179,7 +183,8 @@ impl Allowance {
             ) => false,
         };
         let same_calls = self.counts == other.counts && self.exempt == other.exempt;
-        same_grant && same_calls && self.cost_class == other.cost_class
+        let same_cost = self.cost == other.cost && self.cost_class == other.cost_class;
+        same_grant && same_calls && same_cost
     }
 
     /// The units that we use, and those that the vendor grants and we leave: headroom, and one step
@@ -205,8 +210,11 @@ impl Allowance {
     pub(super) fn calls(&self) -> String {
         let counted = self.counts.iter().map(|matcher| format!("{matcher};"));
         let exempt = self.exempt.iter().map(|matcher| format!("not {matcher};"));
-        let class = format!("cost {}", self.cost_class.number());
-        counted.chain(exempt).chain([class]).collect()
+        let cost = match &self.cost {
+            Some(rule) => format!("cost {rule}"),
+            None => "cost 0".to_owned(),
+        };
+        counted.chain(exempt).chain([cost]).collect()
     }
 
     /// A bucket refills all the time, so there is nothing to spread.
@@ -216,16 +224,6 @@ impl Allowance {
             Grant::Bucket { .. } | Grant::Concurrency { .. } => Spread::None,
         }
     }
-}
-
-/// When it is known what a call has used.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Settles {
-    /// When the head of the response has arrived.
-    #[default]
-    AtHead,
-    /// When its body has ended.
-    AtBodyEnd,
 }
 
 /// What the vendor grants.

@@ -134,6 +134,18 @@ impl ConcurrencyPermit {
         self.end.permits = PermitEnd::Done;
     }
 
+    /// Whether only the end of the body settles what was reserved.
+    #[must_use]
+    pub const fn awaits_body(&self) -> bool {
+        self.end.unsettled != 0
+    }
+
+    /// Whether an allowance that the attempt needed counts this cost.
+    #[must_use]
+    pub const fn needs_cost(&self, class: CostClass) -> bool {
+        self.request.needs_cost(class)
+    }
+
     /// The body says what the attempt used. The latest word counts.
     pub fn note_used(&mut self, class: CostClass, units: u32) {
         self.end.used.note(class, units);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::bottleneck::BottleneckKind;
-use super::charge::Costs;
+use super::charge::{CostClass, Costs};
 use super::shares::ClientShare;
 use crate::routing::client::Priority;
 use crate::time::Moment;
@@ -20,6 +20,8 @@ pub struct SlotRequest {
     pub(super) arrival_guard: Option<Duration>,
     /// Those whose slots are settled once the response's body has ended.
     pub(super) settled_at_body_end: u64,
+    /// The costs that it needs, as a set of their classes.
+    pub(super) cost_classes: u8,
     /// What it costs, reserved as a whole.
     pub costs: Costs,
     pub(super) upstream: UpstreamScopes,
@@ -64,6 +66,7 @@ pub(super) struct ScopeNeeds {
     pub(super) guarded: u64,
     pub(super) arrival_guard: Option<Duration>,
     pub(super) settled_at_body_end: u64,
+    pub(super) cost_classes: u8,
 }
 
 /// The scopes that every upstream has besides its allowances.
@@ -90,6 +93,7 @@ impl SlotRequest {
             guarded: needs.guarded,
             arrival_guard: needs.arrival_guard,
             settled_at_body_end: needs.settled_at_body_end,
+            cost_classes: needs.cost_classes,
             costs: Costs::ONE_EACH,
             upstream,
             configuration: 0,
@@ -101,6 +105,18 @@ impl SlotRequest {
             probe_fitness: scheduling.probe_fitness,
             is_retry: false,
         }
+    }
+
+    /// Whether an allowance counts anything of it but the call itself.
+    #[must_use]
+    pub const fn has_costs(&self) -> bool {
+        self.cost_classes != 0
+    }
+
+    /// Whether an allowance that it needs counts this cost.
+    #[must_use]
+    pub const fn needs_cost(&self, class: CostClass) -> bool {
+        self.cost_classes & class.bit() != 0
     }
 
     pub(super) const fn of_configuration(self, configuration: u32) -> Self {

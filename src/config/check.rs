@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use super::diagnostic::{Diagnostic, DiagnosticCode, Diagnostics};
 use super::format::{self, AnyFormat, Mismatch};
 use super::item::{Content, Field, Item, SecretRef};
-use super::keys::{self, Data, Element, Groups, Key, Keys, Kind, SECRETS};
+use super::keys::{self, Bare, Data, Element, Groups, Key, Keys, Kind, SECRETS};
 use super::suggest::{self, Suggestion};
 use super::synonyms::RENAMED;
 use super::tree::{Location, Member, Node, Value};
@@ -44,7 +44,12 @@ impl Checker<'_> {
             Kind::Map(keys) => self.map(node, keys),
             Kind::Shorthand { key, keys } => self.shorthand(node, key, keys),
             Kind::Named { of, max } => self.named(node, of, max),
-            Kind::List { of, min, max } => self.list(node, of, min..=max),
+            Kind::List { of, bare: Bare::ListOfOne, .. }
+                if !matches!(node.value, Value::List(_) | Value::Nothing) =>
+            {
+                Item { at, content: Content::List(vec![self.item(node, of.into())]) }
+            }
+            Kind::List { of, min, max, .. } => self.list(node, of, min..=max),
             Kind::Secret => self.secret(&node),
             Kind::Data(Data::Dialect | Data::Rules) => Item { at, content: Content::Data(node) },
             // `field` has said that the key is not supported.

@@ -4,7 +4,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Absent, Data, Keys, Kind};
+use super::keys::{self, Absent, Bare, Data, Keys, Kind};
 use crate::dialect;
 
 /// The JSON Schema (2020-12) of the configuration.
@@ -62,9 +62,15 @@ fn of_kind(kind: Kind) -> Value {
             "propertyNames": { "pattern": "^[a-z][a-z0-9_]{0,63}$" },
             "additionalProperties": of_kind(of.into()),
         }),
-        Kind::List { of, min, max } => {
+        Kind::List { of, min, max, bare } => {
             let items = of_kind(of.into());
-            json!({ "type": ["array", "null"], "minItems": min, "maxItems": max, "items": items })
+            let list = json!({
+                "type": ["array", "null"], "minItems": min, "maxItems": max, "items": items,
+            });
+            match bare {
+                Bare::Refused => list,
+                Bare::ListOfOne => json!({ "anyOf": [items, list] }),
+            }
         }
         Kind::Secret => json!({ "oneOf": [reference_to("env"), reference_to("file")] }),
         Kind::Data(Data::Dialect) => dialect::schema(),

@@ -42,6 +42,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let slot = admitted.map_err(|interruption| match interruption {
             Interruption::Refused(refusal) => Interruption::ClientLimited(refusal),
             Interruption::ClientLimited(_)
+            | Interruption::CostExceeded(_)
             | Interruption::Draining
             | Interruption::ClientBodyBroken
             | Interruption::ClientBodyStalled => interruption,
@@ -139,9 +140,11 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             call.history.waited += waited;
             let admitted = match &result {
                 Ok(_) => SlotResult::Queued,
-                Err(Interruption::Refused(_) | Interruption::ClientLimited(_)) => {
-                    SlotResult::Refused
-                }
+                Err(
+                    Interruption::Refused(_)
+                    | Interruption::ClientLimited(_)
+                    | Interruption::CostExceeded(_),
+                ) => SlotResult::Refused,
                 Err(
                     Interruption::Draining
                     | Interruption::ClientBodyBroken

@@ -63,7 +63,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             let over = self.clock.now();
             call.history.upstream_time += over.since(sent);
             call.history.exchanged_at = Some(over);
-            let settlement = Settlement::answered(sent, over);
+            let mut settlement = Settlement::answered(sent, over);
+            if let Ok(response) = &exchanged {
+                settlement.used = self.used_costs(call, response.headers());
+            }
             let only_errors = call.policy.inspect == Inspect::Errors;
             let classifying = match exchanged {
                 Ok(response) if only_errors && response.status().as_u16() < 400 => {

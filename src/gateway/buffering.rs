@@ -18,7 +18,8 @@ use super::state::{BoxFuture, Gateway};
 impl<E: Exchange<RequestBody>> Gateway<E> {
     /// Reads the body of `call` if it is small.
     pub(super) async fn buffer_request(&self, call: &mut Call<'_>) -> Result<(), Interruption> {
-        if !call.body.fits_buffer() || call.has_media_type("application/grpc") {
+        let wanted = call.body.fits_buffer() || self.needs_body(call);
+        if !wanted || call.has_media_type("application/grpc") {
             return Ok(());
         }
         // Most bodies arrive with their head.

@@ -19,7 +19,7 @@ use crate::outcome::{Failure, FailureKind, ResponseHead};
 use crate::telemetry::{self, AttemptResult};
 use crate::upstream::Exchange;
 
-use super::body::{Extent, IdleTimer, PeekedBody, RequestBody, ResponseBody, peek};
+use super::body::{Extent, IdleTimer, Metered, PeekedBody, RequestBody, ResponseBody, peek};
 use super::call::Call;
 use super::result::{CallResult, FailedAttempt, Interruption};
 use super::settings::ErrorShape;
@@ -51,7 +51,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let idle = IdleTimer::new(self.clock, call.response_idle_timeout(scan));
         let status = response.status();
         let context = || self.response_context(call, status);
-        let response = response.map(|body| ResponseBody::of_vendor(body, idle, permit, context));
+        let tap = self.usage_tap(call, response.headers(), &permit);
+        let metered = Metered { permit, tap };
+        let response = response.map(|body| ResponseBody::of_vendor(body, idle, metered, context));
         // Only now, because the context names the account of the request's headers.
         self.exchange.recycle_headers(call.upstream, &mut call.request.headers);
         CallResult::Response(response, scan)
@@ -151,7 +153,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             let idle = IdleTimer::new(self.clock, call.response_idle_timeout(scan));
             let context = self.response_context(call, parts.status);
             let (read, rest) = peeked.into_frames();
-            let body = ResponseBody::resumed(read, rest, idle, permit, context);
+            let tap = self.usage_tap(call, &parts.headers, &permit);
+            let metered = Metered { permit, tap };
+            let body = ResponseBody::resumed(read, rest, idle, metered, context);
             return Ok(CallResult::Response(Response::from_parts(parts, body), scan));
         };
         let (upstream, rule) = (&call.settings.name, &classification.rule);

@@ -131,14 +131,14 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let idle = IdleTimer::new(self.clock, call.response_idle_timeout(scan));
         let context = self.response_context(call, parts.status);
         let Some(redactor) = redactor else {
-            return Some(ResponseBody::resumed(read, rest, idle, permit, context));
+            return Some(ResponseBody::resumed(read, rest, idle, permit.into(), context));
         };
         // Compressed, it cannot be searched piece by piece.
         if is_encoded(&parts.headers) || first_bytes(&read).is_some_and(is_compressed) {
             return None;
         }
         drop_digests(&mut parts.headers);
-        let body = ResponseBody::resumed(read, rest, idle, permit, context);
+        let body = ResponseBody::resumed(read, rest, idle, permit.into(), context);
         Some(body.masked(Mask::new(Arc::clone(redactor))))
     }
 }

@@ -42,6 +42,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut cancellation = CancellationRecord::new(self, call);
         self.retry_budgets[call.upstream].call_began(call.arrival);
         let admitted = match self.buffer_request(call).await {
+            Ok(()) => self.estimate_cost(call),
+            Err(interruption) => Err(interruption),
+        };
+        let admitted = match admitted {
             Ok(()) => self.admit_client(call).await,
             Err(interruption) => Err(interruption),
         };

@@ -31,6 +31,7 @@ mod buffering;
 mod call;
 mod classify;
 mod connection;
+mod cost;
 mod current;
 mod drain;
 mod error_response;

@@ -2,13 +2,16 @@
 //! went wrong. What a problem says is decided by [`problem`](crate::problem).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
 
-use crate::allowance::{Bottleneck, BottleneckKind, RefusalReason, TightestAllowance};
+use crate::allowance::{
+    Bottleneck, BottleneckKind, CostExceeded, RefusalReason, TightestAllowance,
+};
 use crate::headers::names::PROXY_STATUS;
 use crate::headers::{self, CallHeaders, ResponsePolicy, Trailers};
 use crate::outcome::{Basis, Code, FailureKind, Processing, Source, StoppedBy, Wait};
@@ -188,6 +191,10 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Interruption::ClientLimited(refusal) => {
                 Some(self.blocked_by(refusal, LimitOf::Client, call))
             }
+            Interruption::CostExceeded(exceeded) => Some(Bottleneck {
+                kind: BottleneckKind::Allowance,
+                name: Arc::clone(&exceeded.allowance),
+            }),
             Interruption::Draining
             | Interruption::ClientBodyBroken
             | Interruption::ClientBodyStalled => None,
@@ -195,6 +202,13 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let (source, detail) = match interruption {
             Interruption::ClientBodyBroken => (Some(Source::Client), Some(BODY_BROKE.into())),
             Interruption::ClientBodyStalled => (Some(Source::Client), Some(BODY_STALLED.into())),
+            Interruption::CostExceeded(CostExceeded { allowance, cost, limit }) => {
+                let detail = format!(
+                    "The call costs {cost} units of the allowance `{allowance}`, which never grants \
+                     more than {limit}."
+                );
+                (None, Some(detail.into()))
+            }
             Interruption::Refused(_) | Interruption::ClientLimited(_) | Interruption::Draining => {
                 (None, blocked_by.as_ref().and_then(exhausted_detail))
             }
@@ -216,6 +230,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Interruption::Draining => Some(DRAINING_RETRY),
             Interruption::Refused(_)
             | Interruption::ClientLimited(_)
+            | Interruption::CostExceeded(_)
             | Interruption::ClientBodyBroken
             | Interruption::ClientBodyStalled => refusal.map(|refusal| refusal.retry_after),
         };

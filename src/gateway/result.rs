@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Response;
 use http::response::Parts;
 
-use crate::allowance::{Refusal, RefusalReason, SettleOutcome};
+use crate::allowance::{CostExceeded, Refusal, RefusalReason, SettleOutcome};
 use crate::headers::ResponseScan;
 use crate::outcome::{Classification, Code, Facts, Failure, StoppedBy};
 use crate::retry::decision::RetryReason;
@@ -46,6 +46,8 @@ pub(super) enum Interruption {
     Refused(Refusal),
     /// No slot of the client's own limit.
     ClientLimited(Refusal),
+    /// It costs more than an allowance ever grants.
+    CostExceeded(CostExceeded),
     /// The program is stopping.
     Draining,
     /// The client's connection broke within the request's body.
@@ -83,7 +85,10 @@ impl Interruption {
     pub(super) const fn refusal(&self) -> Option<&Refusal> {
         match self {
             Self::Refused(refusal) | Self::ClientLimited(refusal) => Some(refusal),
-            Self::Draining | Self::ClientBodyBroken | Self::ClientBodyStalled => None,
+            Self::CostExceeded(_)
+            | Self::Draining
+            | Self::ClientBodyBroken
+            | Self::ClientBodyStalled => None,
         }
     }
 
@@ -91,6 +96,7 @@ impl Interruption {
         match self {
             Self::Refused(refusal) => refusal_code(refusal, Code::AllowanceExhausted),
             Self::ClientLimited(refusal) => refusal_code(refusal, Code::ClientLimited),
+            Self::CostExceeded(_) => Code::CostExceedsAllowance,
             Self::Draining => Code::Draining,
             Self::ClientBodyBroken => Code::InvalidRequest,
             Self::ClientBodyStalled => Code::RequestTimeout,

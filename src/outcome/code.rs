@@ -38,6 +38,8 @@ pub enum Code {
     AllowanceExhausted,
     QueueFull,
     ClientLimited,
+    /// The call costs more than an allowance ever grants.
+    CostExceedsAllowance,
     /// A conflict that should have passed, and did not (a database deadlock that persists).
     TransientConflict,
     UpstreamMaintenance,

@@ -11,7 +11,7 @@ impl Code {
     }
 }
 
-const ADVICE: [(Code, &str); 38] = [
+const ADVICE: [(Code, &str); 39] = [
     (
         Code::InvalidRequest,
         "Do not repeat the request as it is. Correct it first: `detail` says what is wrong, and \
@@ -86,6 +86,11 @@ const ADVICE: [(Code, &str); 38] = [
         Code::ClientLimited,
         "Wait `retry_after` seconds, then send the request again. If the limit is too low for the \
          purpose, ask the gateway's operator.",
+    ),
+    (
+        Code::CostExceedsAllowance,
+        "Ask for less at once, such as fewer tokens, or split the request. If the cost is \
+         estimated too high, the gateway's operator can change it.",
     ),
     (Code::TransientConflict, "Send the same request again after some seconds."),
     (

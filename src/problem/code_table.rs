@@ -35,7 +35,7 @@ const CLIENT: Source = Source::Client;
 const GATEWAY: Source = Source::Gateway;
 const UPSTREAM: Source = Source::Upstream;
 
-pub(super) const ROWS: [Row; 38] = [
+pub(super) const ROWS: [Row; 39] = [
     Row {
         code: Code::InvalidRequest,
         name: "invalid_request",
@@ -263,6 +263,17 @@ pub(super) const ROWS: [Row; 38] = [
         proxy_error: Some("proxy_internal_response"),
         about: "This client has reached the limit that the gateway's operator set for it. The \
                 request was not sent to the vendor.",
+    },
+    Row {
+        code: Code::CostExceedsAllowance,
+        name: "cost_exceeds_allowance",
+        status: StatusCode::BAD_REQUEST,
+        title: "Cost exceeds the allowance",
+        sources: &[GATEWAY],
+        retryable: Retryable::No,
+        proxy_error: Some("proxy_internal_response"),
+        about: "The request costs more than the vendor ever allows at once, so that it was not \
+                sent and waiting does not help.",
     },
     Row {
         code: Code::TransientConflict,

@@ -80,6 +80,7 @@ const fn origin(code: Code) -> Origin {
         Code::AllowanceExhausted => Origin::Refusal(Some(40)),
         Code::QueueFull => Origin::Refusal(Some(12)),
         Code::ClientLimited => Origin::Refusal(Some(3)),
+        Code::CostExceedsAllowance => Origin::Refusal(None),
         Code::UpstreamHeld => Origin::Refusal(Some(180)),
         Code::ConnectionsExhausted => Origin::Refusal(None),
         Code::Draining => Origin::Refusal(Some(1)),

@@ -25,7 +25,7 @@ pub use metrics::{
     AttemptResult, CLIENTS_MAX, EndedCall, LimitOf, Metrics, Shard, SlotResult, Throttle,
     UpstreamLabels,
 };
-pub use operator_log::{log_hold, log_resource_shortage};
+pub use operator_log::{CostOf, log_hold, log_resource_shortage, log_unknown_cost};
 pub use reloads::Reloads;
 pub use settings::{Access, Format, Settings};
 pub use table::{METRICS, Metric, MetricKind};

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::allowance::{HoldChange, HoldChangeKind};
+use crate::allowance::{HoldChange, HoldChangeKind, UnknownCost};
 use crate::time::Moment;
 
 /// Logs a change of a hold; `rule` is the dialect's rule that ordered it, if one did.
@@ -57,6 +57,34 @@ pub fn log_resource_shortage(cause: &dyn Display, now: Moment) {
             "connections fail because this machine lacks resources, usually open files: raise the \
              limit of open files, or lower `connections.max`"
         );
+    }
+}
+
+/// The message that does not say what it costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CostOf {
+    Request,
+    Response,
+}
+
+/// Logs that a call costs what was configured or estimated, because it is not said what it costs.
+pub fn log_unknown_cost(upstream: &str, of: CostOf, unknown: UnknownCost, now: Moment) {
+    static REQUESTS: RateLimit = RateLimit::new();
+    static RESPONSES: RateLimit = RateLimit::new();
+    let reason = unknown.as_str();
+    match of {
+        CostOf::Request if REQUESTS.permits(now) => tracing::warn!(
+            upstream,
+            reason,
+            "a request does not say what it costs, so that at least `cost.default` is reserved"
+        ),
+        CostOf::Response if RESPONSES.permits(now) => tracing::warn!(
+            upstream,
+            reason,
+            "an answer does not say what its call used, so that what was reserved counts: see \
+             `cost.settle`"
+        ),
+        CostOf::Request | CostOf::Response => {}
     }
 }
 

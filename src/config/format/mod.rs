@@ -6,6 +6,7 @@ mod amounts;
 mod basic;
 mod calendar;
 mod guess;
+mod json_place;
 mod network;
 mod parse;
 mod quantity;
@@ -18,6 +19,7 @@ pub(super) use basic::{
     Workers,
 };
 pub(super) use calendar::{ClockTime, Day, FirstDay, Zone};
+pub(super) use json_place::JsonPlace;
 pub(super) use network::{
     Address, Folder, Header, HeaderField, Host, HttpMethod, PathPattern, Prefix, UpstreamUrl, Url,
     origin_text,

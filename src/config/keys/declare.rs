@@ -73,6 +73,14 @@ pub(crate) struct Values<F> {
     pub(crate) format: F,
     pub(crate) min: usize,
     pub(crate) max: usize,
+    pub(crate) bare: Bare,
+}
+
+/// Whether an entry without a list stands for a list of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bare {
+    Refused,
+    ListOfOne,
 }
 
 pub(crate) struct Map {
@@ -84,7 +92,21 @@ pub(crate) struct Map {
 
 pub(crate) struct MapList {
     pub(crate) of: Groups,
+    pub(crate) min: usize,
     pub(crate) max: usize,
+    pub(crate) bare: Bare,
+}
+
+impl MapList {
+    /// So many maps, or none.
+    pub(crate) const fn up_to(max: usize, of: Groups) -> Self {
+        Self { of, min: 0, max, bare: Bare::Refused }
+    }
+
+    /// The same, or a map alone.
+    pub(crate) const fn or_bare(self) -> Self {
+        Self { min: 1, bare: Bare::ListOfOne, ..self }
+    }
 }
 
 pub(crate) struct Named {
@@ -117,6 +139,7 @@ pub(crate) enum Kind {
         of: Element,
         min: usize,
         max: usize,
+        bare: Bare,
     },
     Secret,
     Data(Data),
@@ -215,7 +238,10 @@ impl Key {
             Kind::Secret => SECRETS.into(),
             Kind::Shorthand { .. } | Kind::Map(_) => format!("a map: {}", self.doc),
             Kind::Named { .. } => format!("a map from names to their settings: {}", self.doc),
-            Kind::List { .. } => format!("a list: {}", self.doc),
+            Kind::List { bare: Bare::Refused, .. } => format!("a list: {}", self.doc),
+            Kind::List { bare: Bare::ListOfOne, .. } => {
+                format!("one, or a list: {}", self.doc)
+            }
             Kind::Data(_) | Kind::Later => self.doc.into(),
         }
     }
@@ -273,7 +299,8 @@ impl<F: Format> Content for Single<F> {
 
 impl<F: Format> Content for Values<F> {
     fn kind(&'static self, _inside: Keys) -> Kind {
-        Kind::List { of: Element::Value(&self.format), min: self.min, max: self.max }
+        let Self { min, max, bare, .. } = *self;
+        Kind::List { of: Element::Value(&self.format), min, max, bare }
     }
 }
 
@@ -286,7 +313,8 @@ impl Content for Map {
 
 impl Content for MapList {
     fn kind(&'static self, _inside: Keys) -> Kind {
-        Kind::List { of: Element::Map(self.of), min: 0, max: self.max }
+        let Self { of, min, max, bare } = *self;
+        Kind::List { of: Element::Map(of), min, max, bare }
     }
 }
 

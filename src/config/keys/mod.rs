@@ -3,15 +3,17 @@
 //! Adding one takes its declaration here, a line in `config/evenkeel.yaml` and its use. Doc
 //! comments on declarations give the reason of the default; the text inside is what users read.
 
+mod cost;
 mod declare;
 mod profile;
 mod top;
 mod units;
 mod upstream;
 
+pub(super) use cost::*;
 pub(super) use declare::{
-    Absent, Data, Declaration, Element, Groups, Key, Keys, Kind, List, Maps, Optional, SECRETS,
-    SecretSetting, Setting,
+    Absent, Bare, Data, Declaration, Element, Groups, Key, Keys, Kind, List, Maps, Optional,
+    SECRETS, SecretSetting, Setting,
 };
 pub(super) use profile::*;
 pub(super) use top::*;

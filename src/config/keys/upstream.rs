@@ -6,6 +6,7 @@ use std::time::Duration;
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
 
+use super::cost::COST_KEYS;
 use super::declare::*;
 use super::units::{DAY, GIB, HOUR, KIB, MIB, MILLISECOND};
 use crate::allowance::Mode;
@@ -59,11 +60,11 @@ group! {
         Token { accepted: "a name of letters, digits and `-`" }, Absent::Means("not shared"),
         "Upstreams with the same name share one account.");
 
-    EXEMPT_EVERYWHERE: Maps = Declared::new("exempt", MapList { of: MATCHER, max: 64 },
+    EXEMPT_EVERYWHERE: Maps = Declared::new("exempt", MapList::up_to(64, MATCHER),
         Absent::Means("no call"),
         "Which calls no allowance counts that has no `exempt` of its own.");
 
-    ROUTES: Maps = Declared::new("routes", MapList { of: ROUTE_ENTRY, max: 256 },
+    ROUTES: Maps = Declared::new("routes", MapList::up_to(256, ROUTE_ENTRY),
         Absent::Means("every call is treated alike"),
         "Calls that are treated differently; the first match wins.");
 }
@@ -139,6 +140,10 @@ group! {
         Headroom::Units(0),
         "How much of what is granted is left to whoever else uses the account.");
 
+    COST: Section = Declared::new("cost", Map::of(COST_KEYS).or_bare("default"),
+        Absent::Means("one unit for each call"),
+        "How many units a call takes; a number alone may stand for `{ default: … }`.");
+
     ARRIVAL_GUARD: Optional<Span> = optional("arrival_guard",
         Span { min: MILLISECOND, max: HOUR },
         Absent::Means("1s for windows under a minute, none for longer ones"),
@@ -152,7 +157,7 @@ group! {
     COUNTED: Section = Declared::new("match", Map::of(MATCHER), Absent::Means("every call"),
         "Which calls it counts.");
 
-    EXEMPT: Maps = Declared::new("exempt", MapList { of: MATCHER, max: 64 },
+    EXEMPT: Maps = Declared::new("exempt", MapList::up_to(64, MATCHER),
         Absent::Means("no call"), "Which calls the vendor does not count.");
 
     /// An allowance is there to be kept.
@@ -237,7 +242,7 @@ group! {
     MATCHER_SETTINGS:
 
     MATCH_METHODS: List<HttpMethod> = Declared::new("methods",
-        Values { format: HttpMethod, min: 1, max: 16 }, Absent::Means("every method"),
+        Values { format: HttpMethod, min: 1, max: 16, bare: Bare::Refused }, Absent::Means("every method"),
         "Any of these methods.");
 
     MATCH_PATH: Optional<PathPattern> = optional("path", PathPattern,
@@ -255,7 +260,7 @@ group! {
         "The operation may be performed twice, whatever its method.");
 
     REQUIRE: List<HeaderField> = Declared::new("require",
-        Values { format: HeaderField::ANY, min: 0, max: 16 }, Absent::Means("no header"),
+        Values { format: HeaderField::ANY, min: 0, max: 16, bare: Bare::Refused }, Absent::Means("no header"),
         "Headers without which a call is rejected here.");
 
     RULES: Rules = Declared::new("rules", RuleData, Absent::Means("no rules of its own"),
@@ -450,7 +455,7 @@ group! {
          gateway's own follow the template `own` of the dialect.");
 
     ERRORS_ALLOWED: List<Word<ErrorShape>> = Declared::new("errors_allowed",
-        Values { format: Word(ERROR_SHAPES), min: 0, max: 2 },
+        Values { format: Word(ERROR_SHAPES), min: 0, max: 2, bare: Bare::Refused },
         Absent::Means("`problem`, and what `errors` says"),
         "What a request may ask for with `Evenkeel-Errors`.");
 

@@ -1,5 +1,6 @@
 //! The allowances of upstreams and the limits of clients. What one grants is in `grant.rs`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::policy::matcher;
@@ -40,6 +41,7 @@ impl<'a> Resolver<'a> {
         let exempt = exempt.iter().map(matcher).collect();
         let grant = grant?;
         let headroom = self.headroom(&scope, &grant)?;
+        let cost = self.cost(&scope, &grant, headroom)?;
         let linger = self.linger(&scope, &grant);
         Some(Allowance {
             name: (*field.key).into(),
@@ -47,9 +49,11 @@ impl<'a> Resolver<'a> {
             counts,
             exempt,
             mode,
+            settles: cost.as_ref().map_or(Settles::AtHead, |rule| rule.settles()),
+            cost: cost.map(Arc::new),
+            // Set where all allowances of the account are known.
             cost_class: CostClass::CALLS,
             headroom,
-            settles: Settles::AtHead,
             linger,
         })
     }

@@ -5,6 +5,7 @@
 
 mod allowance;
 mod clients;
+mod cost;
 mod dialect;
 mod grant;
 mod matchers;

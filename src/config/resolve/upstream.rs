@@ -42,7 +42,8 @@ impl<'a> Resolver<'a> {
             let diagnostic = diagnostic.key(root.key(&keys::UPSTREAMS));
             self.diagnostics.push(diagnostic.accepted("`NAME: { url: https://… }`"));
         }
-        let upstreams: Vec<_> = fields.iter().map(|field| self.upstream(root, field)).collect();
+        let mut upstreams: Vec<_> = fields.iter().map(|field| self.upstream(root, field)).collect();
+        self.place_costs(fields, &mut upstreams);
         self.check_accounts(fields, &upstreams);
         upstreams
     }
@@ -306,7 +307,9 @@ impl<'a> Resolver<'a> {
                 let written = written.find(|field| *field.key == *name);
                 let at = written.map_or(field.at, |field| field.item.at);
                 let (other, first) = *known.entry(name).or_insert((allowance, at));
-                let same = allowance.grant == other.grant && allowance.headroom == other.headroom;
+                let same = allowance.grant == other.grant
+                    && allowance.headroom == other.headroom
+                    && allowance.cost == other.cost;
                 if !same {
                     let message = format!(
                         "`{name}` grants something else in another upstream of the account"

@@ -130,6 +130,7 @@ pub(super) const fn of_code<'a>(code: Code, processing: Processing) -> Draft<'a>
         | Code::UpstreamTruncated
         | Code::UpstreamTimeout => Action::Retry(None),
         Code::InvalidRequest
+        | Code::CostExceedsAllowance
         | Code::Unauthenticated
         | Code::CredentialRejected
         | Code::Forbidden

@@ -7,10 +7,11 @@ use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, StatusCode};
 use http_body::Frame;
 
+use crate::allowance::UnknownCost;
 use crate::gateway::settings::Settings;
 use crate::headers;
 use crate::problem::Redactor;
-use crate::telemetry::{self, Access, BreakCause, BrokenBody, BrokenBy, Shard};
+use crate::telemetry::{self, Access, BreakCause, BrokenBody, BrokenBy, CostOf, Shard};
 use crate::time::Moment;
 
 /// What a streaming response keeps of its call.
@@ -66,6 +67,15 @@ impl ResponseContext {
                 total: now.since(self.arrival),
             },
         );
+    }
+
+    /// Logs that a response says nothing usable of its cost.
+    #[cold]
+    pub(super) fn log_unknown_cost(&self, unknown: UnknownCost, now: Moment) {
+        if !self.is_bodiless() {
+            let upstream = &self.settings.upstreams[self.upstream].name;
+            telemetry::log_unknown_cost(upstream, CostOf::Response, unknown, now);
+        }
     }
 
     /// Removes from trailers what only a head may carry, and the injected credential.

@@ -9,6 +9,7 @@ mod peek;
 mod pieces;
 mod replay;
 mod response;
+mod tap;
 
 pub use incoming::{ClientBodyError, IncomingBody};
 pub use replay::{ReplayPool, RequestBody};
@@ -17,4 +18,5 @@ pub use response::ResponseBody;
 pub(super) use context::{CallIdentity, ResponseContext};
 pub(super) use peek::{Extent, KeptBody, PeekedBody, peek};
 pub(super) use replay::{ReplayBody, UploadProgress};
-pub(super) use response::IdleTimer;
+pub(super) use response::{IdleTimer, Metered};
+pub(super) use tap::UsageTap;

@@ -187,6 +187,37 @@ impl ReplayBody {
         }
     }
 
+    /// All of it, where nothing of it is missing or gone.
+    pub(in crate::gateway) fn whole(&self) -> Option<Bytes> {
+        match self {
+            Self::Empty => Some(Bytes::new()),
+            Self::Buffered(buffer) => locked(buffer).whole(),
+        }
+    }
+
+    /// The length of all of it, where that is known.
+    pub(in crate::gateway) fn length(&self) -> Option<u64> {
+        match self {
+            Self::Empty => Some(0),
+            Self::Buffered(buffer) => {
+                let buffer = locked(buffer);
+                let read = matches!(buffer.source, Source::EndedCall);
+                buffer.size.exact().or(read.then_some(buffer.received_bytes))
+            }
+        }
+    }
+
+    /// Whether its declared length exceeds the buffer.
+    pub(in crate::gateway) fn exceeds_buffer(&self) -> bool {
+        match self {
+            Self::Empty => false,
+            Self::Buffered(buffer) => {
+                let buffer = locked(buffer);
+                buffer.size.lower() > buffer.bytes_max as u64
+            }
+        }
+    }
+
     pub(in crate::gateway) fn kept_bytes(&self) -> usize {
         match self {
             Self::Empty => 0,
@@ -218,6 +249,11 @@ impl ReplayBody {
 }
 
 impl ReplayBuffer {
+    fn whole(&self) -> Option<Bytes> {
+        let whole = matches!(self.source, Source::EndedCall) && self.state == BodyState::Replayable;
+        whole.then(|| self.pieces.joined())
+    }
+
     fn poll_fill(&mut self, context: &mut Context<'_>) -> Poll<()> {
         while self.pieces.bytes() < self.bytes_max {
             if !matches!(self.source, Source::Open(_)) {

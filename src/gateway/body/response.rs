@@ -11,7 +11,8 @@ use http_body::{Body, Frame, SizeHint};
 use super::coalesce::Coalesced;
 use super::context::ResponseContext;
 use super::masked::Masked;
-use crate::allowance::ConcurrencyPermit;
+use super::tap::UsageTap;
+use crate::allowance::{ConcurrencyPermit, UnknownCost};
 use crate::clock::Clock;
 use crate::outcome::{Delivery, Failure, FailureKind};
 use crate::problem::Mask;
@@ -36,15 +37,18 @@ impl<B: upstream::ExchangeBody> ResponseBody<B> {
     pub(in crate::gateway) fn of_vendor(
         mut body: B,
         idle: IdleTimer,
-        mut permit: ConcurrencyPermit,
+        mut metered: Metered,
         context: impl FnOnce() -> ResponseContext,
     ) -> Self {
         match body.take_whole() {
             Some(bytes) => {
-                permit.body_ended();
+                metered.passes(&bytes);
+                if let Some(unknown) = metered.ended() {
+                    context().log_unknown_cost(unknown, idle.clock.now());
+                }
                 Self::Whole(Some(bytes).filter(|bytes| !bytes.is_empty()))
             }
-            None => Self::Streamed(Box::new(Streamed::new(body, idle, permit, context()))),
+            None => Self::Streamed(Box::new(Streamed::new(body, idle, metered, context()))),
         }
     }
 
@@ -53,10 +57,10 @@ impl<B: upstream::ExchangeBody> ResponseBody<B> {
         read: VecDeque<Frame<Bytes>>,
         rest: B,
         idle: IdleTimer,
-        permit: ConcurrencyPermit,
+        metered: Metered,
         context: ResponseContext,
     ) -> Self {
-        let mut streamed = Streamed::new(rest, idle, permit, context);
+        let mut streamed = Streamed::new(rest, idle, metered, context);
         streamed.read = read;
         Self::Streamed(Box::new(streamed))
     }
@@ -79,6 +83,13 @@ impl<B: upstream::ExchangeBody> ResponseBody<B> {
     }
 }
 
+/// The place of an attempt, and what its body says of its cost.
+#[derive(Debug)]
+pub(in crate::gateway) struct Metered {
+    pub(in crate::gateway) permit: ConcurrencyPermit,
+    pub(in crate::gateway) tap: Option<Box<UsageTap>>,
+}
+
 /// A vendor's body as it arrives. If it breaks off, so does the client's.
 #[derive(Debug)]
 pub struct Streamed<B> {
@@ -88,7 +99,7 @@ pub struct Streamed<B> {
     idle: IdleTimer,
     /// Kept back until what came before it has been written.
     failure: Option<Failure>,
-    permit: ConcurrencyPermit,
+    metered: Metered,
     context: ResponseContext,
     bytes: u64,
     /// When the latest bytes were taken.
@@ -119,19 +130,36 @@ impl IdleTimer {
     }
 }
 
+/// An error says nothing of the cost: what was reserved counts.
+impl From<ConcurrencyPermit> for Metered {
+    fn from(permit: ConcurrencyPermit) -> Self {
+        Self { permit, tap: None }
+    }
+}
+
+impl Metered {
+    fn passes(&mut self, data: &[u8]) {
+        if let Some(tap) = &mut self.tap {
+            tap.push(data);
+        }
+    }
+
+    /// All of the body has passed. Returns why it is not known what its attempt used.
+    fn ended(&mut self) -> Option<UnknownCost> {
+        let unknown = self.tap.take().and_then(|tap| tap.finish(&mut self.permit));
+        self.permit.body_ended();
+        unknown
+    }
+}
+
 impl<B> Streamed<B> {
-    const fn new(
-        body: B,
-        idle: IdleTimer,
-        permit: ConcurrencyPermit,
-        context: ResponseContext,
-    ) -> Self {
+    fn new(body: B, idle: IdleTimer, metered: Metered, context: ResponseContext) -> Self {
         Self {
             read: VecDeque::new(),
             rest: Coalesced::new(body),
             idle,
             failure: None,
-            permit,
+            metered,
             taken_at: context.arrival,
             context,
             bytes: 0,
@@ -140,21 +168,31 @@ impl<B> Streamed<B> {
     }
 
     fn pass(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
-        self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+        if let Some(data) = frame.data_ref() {
+            self.bytes += data.len() as u64;
+            self.metered.passes(data);
+        }
         self.taken_at = self.idle.clock.now();
         self.context.filter(frame)
+    }
+
+    /// All of it has passed.
+    fn ended(&mut self) {
+        if let Some(unknown) = self.metered.ended() {
+            self.context.log_unknown_cost(unknown, self.idle.clock.now());
+        }
     }
 
     /// Records that the vendor's side broke off, which counts towards an outage.
     fn record_failure(&mut self, failure: &Failure) {
         let now = self.idle.clock.now();
-        let settled = self.permit.body_broke_off();
+        let settled = self.metered.permit.body_broke_off();
         self.ending_known = true;
         let cause = BreakCause::Exchange(failure);
         self.context.record_break(BrokenBy::Upstream, cause, self.bytes, now);
         let upstream = &self.context.settings.upstreams[self.context.upstream].name;
         for change in &settled.hold_changes {
-            telemetry::log_hold((upstream, self.permit.account_key()), change, None, now);
+            telemetry::log_hold((upstream, self.metered.permit.account_key()), change, None, now);
         }
     }
 }
@@ -184,7 +222,11 @@ where
     ) -> Poll<Option<Result<Frame<Bytes>, Failure>>> {
         let this = &mut *self;
         if let Some(frame) = this.read.pop_front() {
-            return Poll::Ready(Some(Ok(this.pass(frame))));
+            let frame = this.pass(frame);
+            if this.is_end_stream() {
+                this.ended();
+            }
+            return Poll::Ready(Some(Ok(frame)));
         }
         if let Some(failure) = this.failure.take() {
             return Poll::Ready(Some(Err(failure)));
@@ -202,7 +244,7 @@ where
                 let frame = this.pass(frame);
                 // A server that knows the length does not poll again to see the end.
                 if this.rest.is_end_stream() {
-                    this.permit.body_ended();
+                    this.ended();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
@@ -215,7 +257,7 @@ where
                 Poll::Pending
             }
             None => {
-                this.permit.body_ended();
+                this.ended();
                 Poll::Ready(None)
             }
         }

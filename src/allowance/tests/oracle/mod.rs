@@ -19,9 +19,10 @@ use crate::allowance::account_state::{AccountState, AdmissionDecision};
 use crate::allowance::calendar::WallClock;
 use crate::allowance::charge::{COST_CLASSES, CostClass, Costs, UsedCosts};
 use crate::allowance::concurrency_limit::PermitEnd;
+use crate::allowance::cost_rule::Settles;
 use crate::allowance::scope_layout::{Member, ScopeLayout, ScopeTemplate, UpstreamNeeds, Versions};
 use crate::allowance::settings::{
-    AccountRule, Allowance, Grant, Mode, QueueBounds, Refill, Settles, Spread, UpstreamAllowances,
+    AccountRule, Allowance, Grant, Mode, QueueBounds, Refill, Spread, UpstreamAllowances,
 };
 use crate::allowance::settle::ExchangeEnd;
 use crate::allowance::settlement::{AttemptEnd, Settlement};
@@ -675,6 +676,7 @@ fn drawn_allowance(longest: u64, draw: &mut Draw) -> Allowance {
     let units = grant.units();
     let class = u8::try_from(draw.below(COST_CLASSES as u64)).unwrap();
     Allowance {
+        cost: None,
         name: format!("allowance {}", draw.below(u64::MAX)).into(),
         grant,
         counts: None,
