@@ -18,6 +18,7 @@ mod allowances;
 mod bounds;
 mod breaks;
 mod calls;
+mod costs;
 mod droplink;
 mod harness;
 mod hold_log;
