@@ -123,7 +123,7 @@ impl Search<'_> {
         };
         let open: Vec<_> = self.open.iter().copied().filter(leads).collect();
         let (pointers, depth) = (self.pointers, self.depth + 1);
-        (!open.is_empty()).then(|| Search { pointers, open, depth, found: &mut *self.found })
+        (!open.is_empty()).then_some(Search { pointers, open, depth, found: &mut *self.found })
     }
 
     /// A pointer ends here, so the value is read as a whole.

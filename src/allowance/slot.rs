@@ -130,8 +130,17 @@ pub struct ConcurrencyPermit {
 }
 
 impl ConcurrencyPermit {
-    pub const fn body_ended(&mut self) {
+    /// All of the body has arrived. What it says of the costs has been noted.
+    pub fn body_ended(&mut self) {
         self.end.permits = PermitEnd::Done;
+        self.release();
+    }
+
+    fn release(&mut self) {
+        if self.request.concurrent | self.end.unsettled != 0 {
+            self.account.change(|state, now| state.exchange_over(&self.request, self.end, now));
+            (self.request.concurrent, self.end.unsettled) = (0, 0);
+        }
     }
 
     /// Whether only the end of the body settles what was reserved.
@@ -164,8 +173,6 @@ impl ConcurrencyPermit {
 
 impl Drop for ConcurrencyPermit {
     fn drop(&mut self) {
-        if self.request.concurrent | self.end.unsettled != 0 {
-            self.account.change(|state, now| state.exchange_over(&self.request, self.end, now));
-        }
+        self.release();
     }
 }

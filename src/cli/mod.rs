@@ -258,6 +258,7 @@ mod tests {
     fn the_reference_configuration_with_every_key_set_is_valid() {
         let text = std::fs::read_to_string("config/evenkeel.yaml").unwrap();
         let text = text.replace("#? ca: ", "# ca: ").replace("#?   name: acme", "# name: acme");
+        let text = text.replace("#?         header: x-used", "# header: x-used");
         let text = text.replace("#? ", "").replace("concurrency: 8", "concurrency: 9");
         let secrets = crate::config::SecretsRead::No;
         let request = crate::config::LoadRequest {

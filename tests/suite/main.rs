@@ -18,6 +18,7 @@ mod clients;
 mod codec;
 #[cfg(test)]
 mod connections;
+mod costs;
 #[cfg(test)]
 mod fidelity;
 #[cfg(test)]

@@ -39,7 +39,8 @@ group! {
         "The published limits by name; none is in force unless an upstream names it.");
 
     UNSUPPORTED: List<FreeText> = Declared::new("unsupported",
-        Values { format: SENTENCE, min: 0, max: SENTENCES_MAX, bare: Bare::Refused }, Absent::Means("nothing"),
+        Values { format: SENTENCE, min: 0, max: SENTENCES_MAX, bare: Bare::Refused },
+        Absent::Means("nothing"),
         "Published limits that allowances cannot express, in the vendor's words.");
 }
 
@@ -59,6 +60,7 @@ group! {
         "When it was read there.");
 
     TIER_UNSUPPORTED: List<FreeText> = Declared::new("unsupported",
-        Values { format: SENTENCE, min: 0, max: SENTENCES_MAX, bare: Bare::Refused }, Absent::Means("nothing"),
+        Values { format: SENTENCE, min: 0, max: SENTENCES_MAX, bare: Bare::Refused },
+        Absent::Means("nothing"),
         "Its limits that allowances cannot express, in the vendor's words.");
 }

@@ -251,6 +251,7 @@ impl<'a> Resolver<'a> {
                 other.name != allowance.name
                     && other.mode == Mode::Enforce
                     && other.exempt.is_empty()
+                    && other.cost == allowance.cost
                     && named(&other.name).is_some_and(|it| counted(it).covers(&counted(field)))
                     && always_first(&other.grant, &allowance.grant, other.name < allowance.name)
             });
@@ -540,6 +541,7 @@ mod tests {
             "a: { limit: 1/s, match: { methods: [GET] }, exempt: [{ methods: [HEAD] }] }",
             "a: { limit: 1/s, match: { path: /x/** }, exempt: [{ path: /*/y }] }",
             "a: 10/s, b: { concurrency: 4 }",
+            "a: 10/s, b: { limit: 700/m, cost: 5 }",
         ] {
             let warnings = warnings_of(&vendor(&format!("allowances: {{ {fine} }}")));
             let unused = |it: &&String| !it.contains("forgotten");
