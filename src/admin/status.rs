@@ -48,10 +48,12 @@ fn account(account: &AccountView) -> Value {
 
 fn scope(scope: &ScopeView) -> Value {
     let (kind, limit, configured, window) = match scope.kind {
-        ScopeKind::Units { kind, limit, configured, window } => {
+        ScopeKind::Units { kind, limit, configured, window, .. } => {
             (kind.as_str(), Some(limit), Some(configured), Some(seconds(window)))
         }
-        ScopeKind::Concurrency { limit } => ("concurrency", Some(limit), Some(limit), None),
+        ScopeKind::Concurrency { limit, configured } => {
+            ("concurrency", Some(limit), Some(configured), None)
+        }
         ScopeKind::Upstream => ("upstream", None, None, None),
         ScopeKind::Counted => ("counted_calls", None, None, None),
     };

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::handler::Handler;
 use super::{AdminState, ReleaseResult, ReloadError, Token};
-use crate::allowance::{AccountView, HoldView, LedgerKind, ScopeKind, ScopeView};
+use crate::allowance::{AccountView, HoldView, LedgerKind, LeversView, ScopeKind, ScopeView};
 use crate::clock::Clock;
 use crate::gateway::Drain;
 use crate::outcome::HoldCause;
@@ -26,13 +26,20 @@ fn account() -> AccountView {
     let window = Duration::from_secs(3600);
     let scope = |name: &str, hold| ScopeView {
         name: name.into(),
-        kind: ScopeKind::Units { kind: LedgerKind::Window, limit: 900, configured: 1000, window },
+        kind: ScopeKind::Units {
+            kind: LedgerKind::Window,
+            limit: 900,
+            configured: 1000,
+            learned: Some(900),
+            window,
+        },
         occupied: 100,
         waiting: 2,
         pace_sixteenths: 8,
         next_release: Duration::from_millis(1234),
         drift: Some(-3),
         hold,
+        levers: LeversView::default(),
         observe: false,
     };
     AccountView {

@@ -15,6 +15,7 @@ use super::bottleneck::Bottleneck;
 use super::calendar::WallClock;
 use super::hold::HoldContext;
 use super::lane::Ticket;
+use super::lever::{LeverOrder, LeverReport};
 use super::outage_detector::BlindFailure;
 use super::recovered::AccountId;
 use super::refusal::Refusal;
@@ -129,6 +130,16 @@ impl Account {
     /// Reopens the scopes that the hold of this id closes; returns whether there is one.
     pub fn release_hold(&self, id: u64) -> bool {
         self.change(|state, now| state.release_hold(id, now))
+    }
+
+    /// Pulls a lever and tells the calls that wait.
+    pub(super) fn pull(&self, order: &LeverOrder) -> LeverReport {
+        let mut report = LeverReport::default();
+        self.settle_with(|state| {
+            report = state.pull(order, self.clock.now());
+            SettleOutcome { closed: true, ..SettleOutcome::default() }
+        });
+        report
     }
 
     /// A call failed blindly with all its attempts, which counts towards an outage.

@@ -16,6 +16,7 @@ use super::account::Account;
 use super::account_state::AccountState;
 use super::calendar::WallClock;
 use super::header_accounts::{AccountCapacity, HeaderAccounts};
+use super::lever::{LeverOrder, LeverRefusal, LeverReport};
 use super::renewal::{groups, predecessors};
 use super::scope_layout::{Member, ScopeLayout, ScopesExhausted, UpstreamNeeds, Versions};
 use super::settings::{
@@ -305,6 +306,30 @@ impl Accounts {
     #[must_use]
     pub fn release_hold(&self, id: u64) -> bool {
         self.all().iter().any(|(_, account)| account.release_hold(id))
+    }
+
+    /// Pulls a lever of one account or of all accounts of an upstream.
+    ///
+    /// # Errors
+    /// The order names something that does not exist, or does not say enough.
+    pub fn pull_lever(&self, order: &LeverOrder) -> Result<LeverReport, LeverRefusal> {
+        let names = || self.upstreams.iter().map(|it| Arc::clone(&it.rules.name)).collect();
+        let upstream = self.upstreams.iter().find(|it| it.rules.name == order.upstream);
+        let upstream = upstream.ok_or_else(|| LeverRefusal::UnknownUpstream(names()))?;
+        order.check(upstream.rules.allowances.iter().map(|it| Arc::clone(&it.name)).collect())?;
+        let named = |account: &Arc<Account>| {
+            order.account.as_deref().is_none_or(|key| key == account.key())
+        };
+        let mut report = LeverReport::default();
+        // Accounts that are opened meanwhile inherit from the overflow account, so it comes first.
+        let overflow = upstream.by_header.iter().map(|table| Arc::clone(table.overflow()));
+        let overflow: Vec<_> = overflow.collect();
+        let first = overflow.iter().filter(|it| named(it)).map(|it| it.pull(order));
+        first.for_each(|it| report.add(it));
+        let others = upstream.all();
+        let others = others.iter().filter(|it| named(it) && overflow.iter().all(|other| !Arc::ptr_eq(it, other)));
+        others.map(|it| it.pull(order)).for_each(|it| report.add(it));
+        if report.accounts == 0 { Err(LeverRefusal::UnknownAccount) } else { Ok(report) }
     }
 
     /// What the API, the metrics and the live page show.

@@ -36,6 +36,11 @@ impl AccountState {
         if let Some(refusal) = self.superseded(request) {
             return refusal;
         }
+        if let Some(name) = self.paused(request.scopes, now) {
+            let start = self.estimate(request, now);
+            let reason = RefusalReason::Paused { name, open_ended: start == Moment::NEVER };
+            return Refusal { reason, retry_after: now.until(start), overtaken: None };
+        }
         if let Some(Hold { cause, failed_probes, .. }) = self.longest_hold(request.scopes) {
             let reason = RefusalReason::Held { cause, failed_probes };
             let retry_after = now.until(self.estimate(request, now));
@@ -67,7 +72,9 @@ impl AccountState {
         });
         let number = last.unwrap_or(usize::from(request.upstream.all));
         let scope = &mut self.scopes[number];
-        let kind = if let Some(hold) = &scope.hold {
+        let kind = if scope.paused_until(now).is_some() {
+            BottleneckKind::Paused
+        } else if let Some(hold) = &scope.hold {
             BottleneckKind::Hold(hold.cause)
         } else if scope.cannot_be_recorded(request.costs) {
             BottleneckKind::Record

@@ -103,6 +103,12 @@ impl Lease {
         self.left += i64::from(units);
     }
 
+    /// Forgets what was used by attempts that are over, on record as well.
+    pub(super) fn forget_spent(&mut self) {
+        self.settled.clear();
+        self.changed = true;
+    }
+
     /// Counts units that were used until `at` and were never set aside.
     pub(super) fn count_earlier(&mut self, at: Moment, units: u32) {
         self.changed = true;

@@ -20,6 +20,8 @@ mod hold;
 mod lane;
 mod lease;
 mod ledger;
+mod lever;
+mod levers;
 mod outage_detector;
 mod pace;
 mod queue;
@@ -56,6 +58,9 @@ pub use bottleneck::{Bottleneck, BottleneckKind};
 pub use calendar::{CLOCK_GUARD, Calendar, Period, WallClock};
 pub use charge::{COST_CLASSES, CostClass, Costs, UsedCosts};
 pub use hold::{Hold, ProbeState};
+pub use lever::{
+    Lever, LeverOrder, LeverOrigin, LeverRefusal, LeverReport, LoweredLimit, PAUSE_MAX,
+};
 pub use outage_detector::BlindFailure;
 pub use refusal::{Refusal, RefusalReason};
 pub use scope_layout::ScopesExhausted;
@@ -68,4 +73,7 @@ pub use shares::ClientShare;
 pub use slot::{ConcurrencyPermit, Slot};
 pub use slot_request::{ProbeFitness, Scheduling, SlotRequest};
 pub use store::{RecordError, Recorder, Records, StateError};
-pub use view::{AccountView, HoldView, LedgerKind, ScopeKind, ScopeView, TightestAllowance};
+pub use view::{
+    AccountView, HoldView, LedgerKind, LeversView, PauseView, ScopeKind, ScopeView,
+    TightestAllowance,
+};

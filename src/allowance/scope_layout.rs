@@ -76,6 +76,14 @@ pub(super) struct Member<'a> {
     pub(super) before: Option<Arc<str>>,
 }
 
+/// The scopes of one upstream, each as a set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ScopesOfUpstream {
+    pub(super) all: u64,
+    pub(super) counted: u64,
+    pub(super) allowances: u64,
+}
+
 /// An account has no numbers left for further scopes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScopesExhausted {
@@ -292,6 +300,21 @@ impl ScopeLayout {
     /// The scopes that calls of configurations before `version` do not know that they need.
     pub(super) fn added_since(&self, version: u32) -> impl Iterator<Item = &Addition> {
         self.additions.iter().filter(move |addition| version < addition.version)
+    }
+
+    /// The scopes of an upstream and of its allowances.
+    pub(super) fn scopes_of_upstream(&self, name: &Arc<str>) -> ScopesOfUpstream {
+        let own = |calls| self.number_of(&ScopeTemplate::Upstream(Arc::clone(name), calls));
+        let (all, counted) = (own(CoveredCalls::All), own(CoveredCalls::Counted));
+        let of_upstream = self.needs.iter().filter(|(upstream, _)| Some(*upstream) == all);
+        let in_use = |number: &u8| self.places[usize::from(*number)].retired.is_none();
+        let allowances = of_upstream.map(|(_, scope)| *scope).filter(in_use);
+        let set = |number: Option<u8>| number.map_or(0, |number| 1 << number);
+        ScopesOfUpstream {
+            all: set(all),
+            counted: set(counted),
+            allowances: allowances.fold(0, |allowances, number| allowances | 1 << number),
+        }
     }
 
     pub(super) fn scopes(&self, wall: WallClock) -> Vec<Scope> {

@@ -12,6 +12,7 @@ use super::calendar::WallClock;
 use super::charge::Charge;
 use super::lease::Lease;
 use super::ledger::Ledger;
+use super::lever::LoweredLimit;
 use super::pace::{Checkpoint, Pace, Rate};
 use super::settings::Spread;
 use super::view::LedgerKind;
@@ -36,6 +37,8 @@ pub(super) struct UnitLimit {
     sixteenths: u8,
     stated: Option<StatedLimit>,
     used_elsewhere: Option<UsedElsewhere>,
+    /// What an operator has lowered the limit to.
+    lowered: Option<LoweredLimit>,
     drift: Option<i64>,
     /// What is on record of it, if it is recorded.
     lease: Option<Box<Lease>>,
@@ -79,6 +82,7 @@ impl UnitLimit {
             sixteenths: FULL_PACE,
             stated: None,
             used_elsewhere: None,
+            lowered: None,
             drift: None,
             lease: None,
         }
@@ -100,6 +104,12 @@ impl UnitLimit {
 
     pub(super) const fn configured(&self) -> u32 {
         self.configured
+    }
+
+    /// The limit that the vendor stated, as far as it leaves us less than the configured one.
+    pub(super) fn learned(&self) -> Option<u32> {
+        let stated = self.stated.map(|stated| self.ours(stated.limit));
+        stated.filter(|stated| *stated < self.configured)
     }
 
     /// What the vendor states as its limit, if it is configured right.
@@ -190,6 +200,9 @@ impl UnitLimit {
         let limit = self.ledger.limit();
         if units == 0 {
             return start;
+        }
+        if limit < units {
+            return self.free_at(units).max(start);
         }
         if self.lease.as_ref().is_some_and(|lease| lease.has_failed(ahead, units)) {
             return Moment::NEVER;
@@ -296,6 +309,36 @@ impl UnitLimit {
         self.occupied(now) == 0 && self.sixteenths == FULL_PACE
     }
 
+    /// Lowers the limit below the configured one, or no longer.
+    pub(super) fn set_lowered(&mut self, to: Option<LoweredLimit>, now: Moment) {
+        self.lowered = to;
+        self.apply_limit();
+        // A bucket with less room leaks as fast as before, so its pace is lowered as well.
+        self.set_speed(self.sixteenths, now);
+        if self.kind() == LedgerKind::Bucket {
+            let (rate, sixteenths) = (self.full_rate(), self.sixteenths);
+            self.pace.iter_mut().for_each(|pace| pace.set_rate(rate, sixteenths));
+        }
+    }
+
+    /// Forgets what the vendor stated; returns whether it stated anything.
+    pub(super) fn forget_stated(&mut self) -> bool {
+        let (stated, elsewhere) = (self.stated.take(), self.used_elsewhere.take());
+        self.drift = None;
+        self.apply_limit();
+        stated.is_some() || elsewhere.is_some()
+    }
+
+    /// Forgets what attempts used that are over, and what others used; returns how many units.
+    pub(super) fn forget_spent(&mut self, now: Moment) -> u64 {
+        self.free(now);
+        self.used_elsewhere = None;
+        if let Some(lease) = &mut self.lease {
+            lease.forget_spent();
+        }
+        self.ledger.forget_spent()
+    }
+
     /// Applies a changed limit and spread from the next grant on. What the vendor has stated stays
     /// in force. Returns whether there is another pace.
     pub(super) fn reconfigure(
@@ -312,13 +355,11 @@ impl UnitLimit {
             lease.set_limit(limit);
         }
         if changed {
-            let even = matches!(spread, Spread::Even { .. });
+            let paced = self.is_paced();
             let rate = self.full_rate();
             match &mut self.pace {
-                Some(pace) if even || self.sixteenths < FULL_PACE => {
-                    pace.set_rate(rate, self.sixteenths);
-                }
-                None if even => {
+                Some(pace) if paced => pace.set_rate(rate, self.sixteenths),
+                None if paced => {
                     let pace = Pace::new(rate, self.sixteenths);
                     // The burst may have been spent just now.
                     pace.spend_burst(now);
@@ -376,16 +417,23 @@ impl UnitLimit {
     /// until the full speed is recovered.
     pub(super) fn set_speed(&mut self, sixteenths: u8, now: Moment) {
         self.sixteenths = sixteenths;
-        match (&mut self.pace, self.spread) {
-            (Some(_), Spread::Auto | Spread::None) if sixteenths == FULL_PACE => self.pace = None,
-            (Some(pace), _) => pace.set_speed(sixteenths),
-            (None, Spread::Auto | Spread::None) if sixteenths < FULL_PACE => {
+        let paced = self.is_paced();
+        match &mut self.pace {
+            Some(pace) if paced => pace.set_speed(sixteenths),
+            None if paced => {
                 let pace = Pace::new(self.full_rate(), sixteenths);
                 pace.spend_burst(now);
                 self.pace = Some(pace);
             }
-            (None, _) => {}
+            Some(_) | None => self.pace = None,
         }
+    }
+
+    /// Whether it has a pace of its own now: by its spread, slowed, or as a lowered bucket.
+    const fn is_paced(&self) -> bool {
+        let even = matches!(self.spread, Spread::Even { .. });
+        let lowered = matches!(self.kind(), LedgerKind::Bucket) && self.lowered.is_some();
+        even || self.sixteenths < FULL_PACE || lowered
     }
 
     fn full_rate(&self) -> Rate {
@@ -393,7 +441,11 @@ impl UnitLimit {
             Spread::Even { burst } => burst,
             Spread::Auto | Spread::None => 1,
         };
-        self.ledger.rate(burst)
+        let rate = self.ledger.rate(burst);
+        match self.lowered.filter(|_| self.kind() == LedgerKind::Bucket) {
+            Some(to) => rate.lowered(to.of(self.configured), self.configured),
+            None => rate,
+        }
     }
 
     /// What a limit of the vendor's leaves to us.
@@ -404,7 +456,8 @@ impl UnitLimit {
     /// Puts the lowest of the limits into force.
     fn apply_limit(&mut self) {
         let stated = self.stated.map_or(u32::MAX, |stated| self.ours(stated.limit));
-        let limit = self.configured.min(stated);
+        let lowered = self.lowered.map_or(u32::MAX, |to| to.of(self.configured));
+        let limit = self.configured.min(stated).min(lowered);
         if limit == self.ledger.limit() {
             return;
         }

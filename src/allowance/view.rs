@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hold::Hold;
+use super::lever::LeverOrigin;
 use crate::outcome::HoldCause;
 use crate::time::Moment;
 
@@ -43,6 +44,7 @@ pub struct ScopeView {
     /// allowance too.
     pub drift: Option<i64>,
     pub hold: Option<HoldView>,
+    pub levers: LeversView,
     /// It only counts.
     pub observe: bool,
 }
@@ -54,11 +56,14 @@ pub enum ScopeKind {
         /// The limit that applies now: a statement of the vendor's may lower the configured one.
         limit: u32,
         configured: u32,
+        /// The limit that the vendor stated, if it is lower.
+        learned: Option<u32>,
         /// The window or the longest period; for a bucket, the time in which a full one leaks.
         window: Duration,
     },
     Concurrency {
         limit: u32,
+        configured: u32,
     },
     /// All calls of an upstream. It has no limit and is only closed by holds.
     Upstream,
@@ -94,6 +99,21 @@ pub struct HoldView {
     pub remaining: Duration,
     /// Probes that failed in a row.
     pub failed_probes: u32,
+}
+
+/// What an operator has changed of a scope.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeversView {
+    pub pause: Option<PauseView>,
+    /// The operator who lowered the limit.
+    pub lowered: Option<LeverOrigin>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseView {
+    /// `None`: until it is resumed.
+    pub remaining: Option<Duration>,
+    pub origin: LeverOrigin,
 }
 
 impl HoldView {

@@ -178,6 +178,11 @@ impl Ledger {
         each!(self, ledger => ledger.cancel(units));
     }
 
+    /// Forgets what is settled; returns how many units.
+    pub(super) fn forget_spent(&mut self) -> u64 {
+        each!(self, ledger => ledger.forget_spent())
+    }
+
     /// Units free at `now`.
     pub(super) fn free(&mut self, now: Moment) -> u32 {
         each!(self, ledger => ledger.free(now))

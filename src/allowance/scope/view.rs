@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::{CoveredCalls, Scope, ScopeState};
-use crate::allowance::view::{HoldView, ScopeKind, ScopeView, TightestAllowance};
+use crate::allowance::view::{
+    HoldView, LeversView, PauseView, ScopeKind, ScopeView, TightestAllowance,
+};
 use crate::outcome::FULL_PACE;
 use crate::time::Moment;
 
@@ -24,12 +26,14 @@ impl Scope {
                     kind: window.kind(),
                     limit: window.limit(),
                     configured: window.configured(),
+                    learned: window.learned(),
                     window: window.length(),
                 };
                 (kind, occupied, window.check_slot(now, 1).err())
             }
             ScopeState::Concurrency(limit) => {
-                let kind = ScopeKind::Concurrency { limit: limit.limit() };
+                let configured = limit.configured();
+                let kind = ScopeKind::Concurrency { limit: limit.limit(), configured };
                 (kind, limit.occupied(now), limit.check_slot(now).err())
             }
             ScopeState::Upstream(upstream) => {
@@ -53,8 +57,20 @@ impl Scope {
             next_release: now.until(release.unwrap_or(now)),
             drift: self.units_mut().and_then(|window| window.drift()),
             hold: self.hold.map(|hold| HoldView::of(&hold, now)),
+            levers: self.levers_view(now),
             observe: self.observes(),
         })
+    }
+
+    fn levers_view(&mut self, now: Moment) -> LeversView {
+        let Some(levers) = &mut self.levers else { return LeversView::default() };
+        levers.paused_until(now);
+        let pause = levers.pause.as_ref().map(|pause| PauseView {
+            remaining: (pause.until != Moment::NEVER).then(|| now.until(pause.until)),
+            origin: pause.origin.clone(),
+        });
+        let lowered = levers.lowered.as_ref().map(|(_, origin)| origin.clone());
+        LeversView { pause, lowered }
     }
 
     /// Its name in the log.

@@ -44,7 +44,7 @@ impl ScopeTotals {
     pub(super) fn add(&mut self, scope: &ScopeView) {
         let (limit, configured) = match scope.kind {
             ScopeKind::Units { limit, configured, .. } => (Some(limit), Some(configured)),
-            ScopeKind::Concurrency { limit } => (Some(limit), Some(limit)),
+            ScopeKind::Concurrency { limit, configured } => (Some(limit), Some(configured)),
             ScopeKind::Upstream | ScopeKind::Counted => (None, None),
         };
         let remaining = limit.map(|limit| limit.saturating_sub(scope.occupied));

@@ -9,7 +9,7 @@ use super::super::metrics::{AttemptResult, CLIENTS_MAX, EndedCall, Metrics, Thro
 use super::super::table::{METRICS, MetricKind};
 use super::*;
 use crate::allowance::HoldView;
-use crate::allowance::{LedgerKind, ScopeKind, ScopeView};
+use crate::allowance::{LedgerKind, LeversView, ScopeKind, ScopeView};
 use crate::retry::decision::RetryReason;
 
 fn metrics() -> Arc<Metrics> {
@@ -122,13 +122,20 @@ fn view() -> AccountView {
     let window = Duration::from_secs(3600);
     let scope = ScopeView {
         name: "hour".into(),
-        kind: ScopeKind::Units { kind: LedgerKind::Window, limit: 900, configured: 1000, window },
+        kind: ScopeKind::Units {
+            kind: LedgerKind::Window,
+            limit: 900,
+            configured: 1000,
+            learned: Some(900),
+            window,
+        },
         occupied: 100,
         waiting: 3,
         pace_sixteenths: 8,
         next_release: Duration::from_millis(1500),
         drift: Some(-3),
         hold: Some(hold),
+        levers: LeversView::default(),
         observe: false,
     };
     AccountView {
