@@ -9,8 +9,11 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::handler::Handler;
-use super::{AdminState, ReleaseResult, ReloadError, Token};
-use crate::allowance::{AccountView, HoldView, LedgerKind, LeversView, ScopeKind, ScopeView};
+use super::{AdminState, NamedToken, ReleaseResult, ReloadError, Token};
+use crate::allowance::{
+    AccountView, HoldView, LedgerKind, Lever, LeverOrder, LeverRefusal, LeverReport, LeversView,
+    ScopeKind, ScopeView,
+};
 use crate::clock::Clock;
 use crate::gateway::Drain;
 use crate::outcome::HoldCause;
@@ -52,6 +55,10 @@ fn account() -> AccountView {
     }
 }
 
+fn named_token(name: &str, token: &str) -> NamedToken {
+    NamedToken { name: name.into(), token: Token(token.into()) }
+}
+
 fn handler(token: Option<&str>) -> Handler {
     let clock = Clock::start();
     let upstreams: Vec<Arc<str>> = vec!["droplink".into(), "wordbee".into()];
@@ -67,7 +74,7 @@ fn handler(token: Option<&str>) -> Handler {
         upstreams,
         accounts: Arc::new(|| vec![account()]),
         release: Arc::new(release),
-        token: token.map(|token| Token(token.into())),
+        tokens: token.iter().map(|token| named_token("alice", token)).collect(),
         ..AdminState::new(clock, Drain::new(clock), Arc::new(metrics))
     };
     let state = Arc::new(ArcSwap::from_pointee(state));
@@ -179,6 +186,80 @@ fn a_hold_is_released_once_and_with_the_token_only() {
     assert_eq!((status, text.contains("\"released\": 7")), (200, true));
     assert_eq!(ask(&handler, "POST", release, &[LOCAL, right]).0, 404);
     assert_eq!(ask(&handler, "POST", "/api/v1/holds/x/release", &[LOCAL, right]).0, 400);
+}
+
+#[test]
+fn a_lever_needs_a_token_whose_name_is_logged() {
+    let pause = "/api/v1/allowances/wordbee/pause?seconds=60&reason=their+incident";
+    let open = handler(None);
+    let (status, text) = ask(&open, "POST", pause, &[LOCAL]);
+    assert!(status == 403 && text.contains("admin: { tokens:"), "{status} {text}");
+    let handler = handler(Some("s3cret"));
+    let pulled = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&pulled);
+    let levers = move |order: &LeverOrder| {
+        seen.lock().unwrap().push(order.clone());
+        let changed = vec!["wordbee".into()];
+        Ok(LeverReport { accounts: 2, changed, forgotten: 0 })
+    };
+    let state = AdminState::clone(&handler.state.load());
+    let tokens = vec![named_token("alice", "s3cret"), named_token("bob", "0ther")];
+    let state = AdminState { levers: Arc::new(levers), tokens, ..state };
+    handler.state.store(Arc::new(state));
+    assert_eq!(ask(&handler, "POST", pause, &[LOCAL]).0, 401);
+    assert_eq!(ask(&handler, "POST", pause, &[LOCAL, ("authorization", "Bearer 0the")]).0, 401);
+    let bob = ("authorization", "Bearer 0ther");
+    assert_eq!(ask(&handler, "GET", pause, &[LOCAL, bob]).0, 405);
+    assert_eq!(pulled.lock().unwrap().len(), 0);
+    let log = crate::telemetry::captured(|| {
+        let (status, text) = ask(&handler, "POST", pause, &[LOCAL, bob]);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let expected = json!({
+            "lever": "pause", "upstream": "wordbee", "by": "bob", "accounts": 2,
+            "changed": ["wordbee"], "forgotten_units": 0,
+        });
+        assert_eq!((status, value), (200, expected));
+    });
+    let line: Value = serde_json::from_str(&log).unwrap();
+    for (field, value) in [
+        ("level", json!("WARN")),
+        ("lever", json!("pause")),
+        ("by", json!("bob")),
+        ("reason", json!("their incident")),
+        ("seconds", json!(60.0)),
+        ("message", json!("lever pulled by an operator")),
+    ] {
+        assert_eq!(line[field], value, "{field}: {log}");
+    }
+    assert_eq!(pulled.lock().unwrap()[0].lever, Lever::Pause(Some(Duration::from_secs(60))));
+    let text = ask(&handler, "GET", "/metrics", &[]).1;
+    let counted = "evenkeel_levers_total{upstream=\"wordbee\",lever=\"pause\"} 1";
+    assert!(text.contains(counted), "{text}");
+}
+
+#[test]
+fn a_lever_that_does_nothing_says_why() {
+    let handler = handler(Some("s3cret"));
+    let right = ("authorization", "Bearer s3cret");
+    let names = || vec!["a".into(), "b".into()];
+    let rows = [
+        (LeverRefusal::UnknownUpstream(names()), 404, "There are: a, b."),
+        (LeverRefusal::UnknownAccount, 404, "first call"),
+        (LeverRefusal::UnknownAllowance(names()), 404, "There are: a, b."),
+        (LeverRefusal::UnknownAllowance(Vec::new()), 404, "no allowances"),
+        (LeverRefusal::NoAllowances, 400, "paused"),
+        (LeverRefusal::AmbiguousAllowance(names()), 400, "(a, b)"),
+    ];
+    for (refusal, status, told) in rows {
+        let levers = Arc::new(move |_: &LeverOrder| Err(refusal.clone()));
+        let state = AdminState { levers, ..AdminState::clone(&handler.state.load()) };
+        handler.state.store(Arc::new(state));
+        let uri = "/api/v1/allowances/x/lower?to=7&reason=x";
+        let (found, text) = ask(&handler, "POST", uri, &[LOCAL, right]);
+        assert!(found == status && text.contains(told), "{found} {text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert!(jsonschema::is_valid(&crate::problem::schema(), &value), "{text}");
+    }
 }
 
 #[test]
@@ -338,11 +419,12 @@ fn refusals_are_problems() {
 #[tokio::test]
 async fn the_listener_serves_and_names_an_address_in_use() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let settings = crate::admin::Settings { address: "127.0.0.1:0".parse().unwrap(), token: None };
+    let settings =
+        crate::admin::Settings { address: "127.0.0.1:0".parse().unwrap(), tokens: Vec::new() };
     let state = handler(None).state;
     let listener = crate::admin::AdminListener::bind(&settings, Arc::clone(&state)).await.unwrap();
     let address = listener.address();
-    let taken = crate::admin::Settings { address, token: None };
+    let taken = crate::admin::Settings { address, tokens: Vec::new() };
     let fault = crate::admin::AdminListener::bind(&taken, state).await.unwrap_err();
     assert!(fault.to_string().contains(&address.to_string()), "{fault}");
     tokio::spawn(listener.serve());

@@ -327,7 +327,9 @@ impl Accounts {
         let first = overflow.iter().filter(|it| named(it)).map(|it| it.pull(order));
         first.for_each(|it| report.add(it));
         let others = upstream.all();
-        let others = others.iter().filter(|it| named(it) && overflow.iter().all(|other| !Arc::ptr_eq(it, other)));
+        let others = others
+            .iter()
+            .filter(|it| named(it) && overflow.iter().all(|other| !Arc::ptr_eq(it, other)));
         others.map(|it| it.pull(order)).for_each(|it| report.add(it));
         if report.accounts == 0 { Err(LeverRefusal::UnknownAccount) } else { Ok(report) }
     }

@@ -27,11 +27,9 @@ impl AccountState {
             let scope = &mut self.scopes[number];
             let forgotten = match order.lever {
                 Lever::ForgetSpent => scope.forget_spent(now),
-                Lever::Pause(_)
-                | Lever::Resume
-                | Lever::Lower(_)
-                | Lever::Raise
-                | Lever::Reset => 0,
+                Lever::Pause(_) | Lever::Resume | Lever::Lower(_) | Lever::Raise | Lever::Reset => {
+                    0
+                }
             };
             report.forgotten += forgotten;
             let changed = forgotten > 0 || change(scope, order, now);

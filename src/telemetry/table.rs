@@ -105,6 +105,10 @@ metrics! {
         "Accounts with a hold, by its cause";
     HOLD_REMAINING: Gauge "evenkeel_hold_remaining_seconds" ["upstream", "policy"]
         "Remaining time of the longest hold";
+    PAUSED: Gauge "evenkeel_paused" ["upstream", "policy"]
+        "Accounts in which an operator has paused it";
+    LOWERED: Gauge "evenkeel_lowered" ["upstream", "policy"]
+        "Accounts in which an operator has lowered its limit";
     HOLD_FAILURES: Gauge "evenkeel_hold_failed_probes" ["upstream", "policy"]
         "Failed probes of the hold in a row";
     WAITING: Gauge "evenkeel_waiting_calls" ["upstream"]
@@ -121,6 +125,10 @@ metrics! {
         "Configured upstreams";
     CLIENTS: Gauge "evenkeel_clients" []
         "Configured clients";
+    LEVERS: Counter "evenkeel_levers_total" ["upstream", "lever"]
+        "Levers that operators have pulled";
+    FORGOTTEN: Counter "evenkeel_forgotten_units_total" ["upstream"]
+        "Spent units that operators had the gateway forget: the vendor may count them still";
     RELOADS: Counter "evenkeel_reloads_total" ["result"]
         "Reloads of the configuration; a refused one changed nothing";
     CONFIG_LOADED: Gauge "evenkeel_config_loaded_timestamp_seconds" []

@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use super::call_log::BrokenBy;
 use super::counters::{Counter, Totals, statuses};
+use super::levers::Levers;
 use super::metrics::{
     ByMethod, LimitOf, METHODS, Metrics, Names, Problems, Shard, SlotResult, UpstreamCounters,
     UpstreamLabels, WorkerCounters,
@@ -53,8 +54,8 @@ impl Metrics {
     #[must_use]
     pub fn render(&self, accounts: &[AccountView]) -> String {
         let (names, shards) = (Arc::clone(&self.names), Arc::clone(&self.shards));
-        let reloads = Arc::clone(&self.reloads);
-        let scrape = Scrape { names, shards, reloads, accounts: accounts.to_vec() };
+        let (reloads, levers) = (Arc::clone(&self.reloads), Arc::clone(&self.levers));
+        let scrape = Scrape { names, shards, reloads, levers, accounts: accounts.to_vec() };
         let mut registry = Registry::default();
         registry.register_collector(Box::new(scrape));
         let mut text = String::new();
@@ -75,6 +76,7 @@ struct Scrape {
     names: Arc<Names>,
     shards: Arc<[Arc<Shard>]>,
     reloads: Arc<Reloads>,
+    levers: Arc<Levers>,
     accounts: Vec<AccountView>,
 }
 
@@ -82,6 +84,7 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let out = &mut encoder;
         self.program(out)?;
+        self.levers(out)?;
         self.calls(out)?;
         self.attempts(out)?;
         self.retries(out)?;
@@ -112,6 +115,19 @@ impl Scrape {
             reloads.counter(&[("result", result)], count)?;
         }
         Family::open(out, table::CONFIG_LOADED)?.gauge(&[], self.reloads.loaded_seconds())
+    }
+
+    fn levers(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = Family::open(out, table::LEVERS)?;
+        self.each_upstream(|_, name| {
+            self.levers.of(name).by_name().try_for_each(|(lever, count)| {
+                family.counter(&table::LEVERS.labels([name, lever]), count)
+            })
+        })?;
+        let mut family = Family::open(out, table::FORGOTTEN)?;
+        self.each_upstream(|_, name| {
+            family.counter(&[("upstream", name)], self.levers.of(name).forgotten_units)
+        })
     }
 
     fn calls(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -334,8 +350,10 @@ impl Scrape {
                 family.gauge(&labels, f64::from(scope.holds[cause as usize]))?;
             }
         }
-        let gauges: [(Metric, HoldGauge); 2] = [
+        let gauges: [(Metric, HoldGauge); 4] = [
             (table::HOLD_REMAINING, |scope| scope.hold_remaining.as_secs_f64()),
+            (table::PAUSED, |scope| f64::from(scope.paused)),
+            (table::LOWERED, |scope| f64::from(scope.lowered)),
             (table::HOLD_FAILURES, |scope| f64::from(scope.hold_failures)),
         ];
         for (metric, value) in gauges {

@@ -20,6 +20,9 @@ pub(super) struct ScopeTotals {
     pub(super) holds: [u32; HoldCause::ALL.len()],
     pub(super) hold_remaining: Duration,
     pub(super) hold_failures: u32,
+    /// Accounts in which an operator has paused it.
+    pub(super) paused: u32,
+    pub(super) lowered: u32,
 }
 
 impl Default for ScopeTotals {
@@ -36,6 +39,8 @@ impl Default for ScopeTotals {
             holds: [0; HoldCause::ALL.len()],
             hold_remaining: Duration::ZERO,
             hold_failures: 0,
+            paused: 0,
+            lowered: 0,
         }
     }
 }
@@ -56,6 +61,8 @@ impl ScopeTotals {
         self.pace_sixteenths = self.pace_sixteenths.min(scope.pace_sixteenths);
         self.next_release = self.next_release.max(scope.next_release);
         self.drift = self.drift.into_iter().chain(scope.drift).max_by_key(|it| it.unsigned_abs());
+        self.paused += u32::from(scope.levers.pause.is_some());
+        self.lowered += u32::from(scope.levers.lowered.is_some());
         if let Some(hold) = scope.hold {
             self.holds[hold.cause as usize] += 1;
             self.hold_remaining = self.hold_remaining.max(hold.remaining);
