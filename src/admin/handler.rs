@@ -197,10 +197,12 @@ impl Handler {
         let parts = value.and_then(|value| value.split_at_checked("bearer ".len()));
         let presented = parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
         let (_, presented) = presented.ok_or(Refusal::Token)?;
-        // All are compared, so that the time does not tell which one is like it.
         let presented = presented.trim_ascii();
-        let right = state.tokens.iter().filter(|it| it.token.is(presented)).last();
-        right.map(|it| Some(Arc::clone(&it.name))).ok_or(Refusal::Token)
+        // All are compared, so that the time does not tell which one is like it.
+        let right = state.tokens.iter().fold(None, |right, token| {
+            if token.token.is(presented) { Some(Arc::clone(&token.name)) } else { right }
+        });
+        right.map(Some).ok_or(Refusal::Token)
     }
 
     fn ready(&self, query: Option<&str>) -> AdminResponse {

@@ -210,10 +210,9 @@ mod tests {
             ("v/reset", "reason=a&reason=b", "twice"),
         ];
         for (rest, query, named) in rows {
-            match read(rest, query).unwrap_err() {
-                Refusal::Invalid(detail) => assert!(detail.contains(named), "{query}: {detail}"),
-                other => panic!("{query}: {other:?}"),
-            }
+            let refusal = read(rest, query).unwrap_err();
+            let Refusal::Invalid(detail) = refusal else { panic!("{query}: {refusal:?}") };
+            assert!(detail.contains(named), "{query}: {detail}");
         }
         for rest in ["v", "v/stop", "v/"] {
             assert_eq!(read(rest, ""), Err(Refusal::NotFound), "{rest}");

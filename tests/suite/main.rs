@@ -27,6 +27,8 @@ mod language;
 #[cfg(test)]
 mod leaving;
 #[cfg(test)]
+mod levers;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod misbehaviour;

@@ -1,0 +1,141 @@
+//! Levers of operators: by the command line and the admin API, seen by clients.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use crate::support::gateway::{Gateway, PROGRAM, one_upstream};
+use crate::support::script::{Script, ok};
+use crate::support::wire::{self, Answer, request};
+use crate::support::{problem, time};
+
+const TOKENS: &str = "admin: { tokens: { alice: { env: ALICE }, bob: { env: BOB } } }\n";
+const VARIABLES: [(&str, &str); 2] = [("ALICE", "token-of-alice"), ("BOB", "token-of-bob")];
+
+fn start(url: &str, more: &str) -> Gateway {
+    let more = format!("wait: {{ default: 0s }}\n{more}");
+    Gateway::start_with(&(one_upstream(url, &more) + TOKENS), &VARIABLES)
+}
+
+/// Runs `evenkeel allowance` against a gateway.
+fn lever(gateway: &Gateway, words: &[&str], token: &str) -> Output {
+    let admin = gateway.admin.to_string();
+    Command::new(PROGRAM)
+        .arg("allowance")
+        .args(words)
+        .args(["--admin", &admin])
+        .env_clear()
+        .env("EVENKEEL_ADMIN_TOKEN", token)
+        .output()
+        .unwrap()
+}
+
+#[track_caller]
+fn pulled(gateway: &Gateway, words: &[&str]) -> String {
+    let output = lever(gateway, words, "token-of-alice");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    text
+}
+
+#[track_caller]
+fn refused(output: &Output, told: &str) {
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(1) && text.contains(told), "{text}");
+}
+
+fn post(gateway: &Gateway, target: &str, token: &str) -> Answer {
+    let (host, bearer) = (gateway.admin.to_string(), format!("Bearer {token}"));
+    let head = format!(
+        "POST {target} HTTP/1.1\r\nHost: {host}\r\nAuthorization: {bearer}\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    wire::call(gateway.admin, head.as_bytes())
+}
+
+#[test]
+fn a_paused_upstream_is_answered_here_until_it_is_resumed() {
+    let script = Script::always(ok("ok"));
+    let gateway = start(&script.url(), "");
+    assert_eq!(gateway.get("/v/a").status, 200);
+    let told = pulled(&gateway, &["pause", "vendor", "--for", "10m", "--reason", "their incident"]);
+    assert_eq!(told, "pause vendor: vendor in 1 account\n");
+    let answer = gateway.get("/v/a");
+    let paused = problem::expect(&answer, 503, "paused", "gateway");
+    let wait = paused["retry_after"].as_u64().unwrap();
+    assert!((590..=600).contains(&wait) && paused["retryable"] == true, "{paused:#}");
+    assert!(!answer.text().contains("incident"), "the reason is not for clients");
+    pulled(&gateway, &["pause", "vendor", "--reason", "longer than thought"]);
+    let paused = problem::expect(&gateway.get("/v/a"), 503, "paused", "gateway");
+    assert_eq!(paused["retry_after"].as_u64(), None, "its end is not known");
+    assert_eq!(script.arrivals(), 1);
+    assert_eq!(pulled(&gateway, &["resume", "vendor"]), "resume vendor: vendor in 1 account\n");
+    assert_eq!(gateway.get("/v/a").status, 200);
+    let nothing = "resume vendor: nothing to change in 1 account\n";
+    assert_eq!(pulled(&gateway, &["resume", "vendor"]), nothing);
+    let logs = gateway.logs();
+    let line = logs.lines().find(|line| line.contains("their incident")).unwrap();
+    assert!(line.contains("alice") && line.contains("pause") && line.contains("600"), "{line}");
+    assert!(logs.contains("operator's pause of vendor"), "{logs}");
+}
+
+#[test]
+fn a_call_waits_for_the_end_of_a_pause_that_its_patience_outlasts() {
+    let script = Script::always(ok("ok"));
+    let gateway = start(&script.url(), "");
+    pulled(&gateway, &["pause", "vendor", "--for", "2s", "--reason", "x"]);
+    let start = time::now();
+    let patient = request("GET", "/v/a", &[("prefer", "wait=20")], b"");
+    assert_eq!(gateway.call(&patient).status, 200);
+    assert!(time::now() - start > Duration::from_millis(1_000));
+}
+
+#[test]
+fn levers_stay_in_force_over_a_reload() {
+    let script = Script::always(ok("ok"));
+    let limit = |limit: u32| {
+        format!(
+            "wait: {{ default: 0s }}\nallowances: {{ all: {{ limit: {limit}/h, spread: none }} }}"
+        )
+    };
+    let yaml = |count| one_upstream(&script.url(), &limit(count)) + TOKENS;
+    let gateway = Gateway::start_with(&yaml(10), &VARIABLES);
+    pulled(&gateway, &["lower", "vendor", "--to", "50%", "--reason", "x"]);
+    let granted = || (0..20).filter(|_| gateway.get("/v/a").status == 200).count();
+    assert_eq!(granted(), 5);
+    gateway.configure(&yaml(20));
+    assert_eq!(post(&gateway, "/api/v1/reload", "token-of-bob").status, 200);
+    assert_eq!(granted(), 5, "half of 20");
+    pulled(&gateway, &["raise", "vendor"]);
+    assert_eq!(granted(), 10);
+    let told = pulled(&gateway, &["forget-spent", "vendor", "--yes", "--reason", "x"]);
+    assert_eq!(told, "forget-spent vendor: 20 units of all in 1 account\n");
+    pulled(&gateway, &["pause", "vendor", "--allowance", "all", "--reason", "x"]);
+    gateway.configure(&yaml(30));
+    assert_eq!(post(&gateway, "/api/v1/reload", "token-of-bob").status, 200);
+    problem::expect(&gateway.get("/v/a"), 503, "paused", "gateway");
+    let metrics = wire::call(gateway.admin, &request("GET", "/metrics", &[], b"")).text();
+    for line in [
+        "evenkeel_forgotten_units_total{upstream=\"vendor\"} 20",
+        "evenkeel_levers_total{upstream=\"vendor\",lever=\"forget-spent\"} 1",
+        "evenkeel_paused{upstream=\"vendor\",policy=\"all\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+}
+
+#[test]
+fn without_a_token_no_lever_moves() {
+    let script = Script::always(ok("ok"));
+    let gateway = start(&script.url(), "");
+    let pause = ["pause", "vendor", "--reason", "x"];
+    refused(&lever(&gateway, &pause, ""), "needs an admin token");
+    refused(&lever(&gateway, &pause, "token-of-carol"), "needs an admin token");
+    let unknown = ["pause", "vendors", "--reason", "x"];
+    refused(&lever(&gateway, &unknown, "token-of-bob"), "There are: vendor.");
+    let no_allowances = ["lower", "vendor", "--to", "10", "--reason", "x"];
+    refused(&lever(&gateway, &no_allowances, "token-of-bob"), "no allowances");
+    assert_eq!(gateway.get("/v/a").status, 200);
+    let open = Gateway::start(&one_upstream(&script.url(), ""));
+    refused(&lever(&open, &pause, "token-of-bob"), "admin: { tokens:");
+    assert_eq!(open.get("/v/a").status, 200);
+}
