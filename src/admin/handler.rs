@@ -1,8 +1,8 @@
 //! Answers the requests of the admin listener.
 //!
 //! Everything is read through functions that the program passes in; a request can release a hold,
-//! pull a lever and reload the configuration. Readiness ignores the state of the vendors, because otherwise a
-//! vendor's outage would take every replica out of service at once.
+//! pull a lever and reload the configuration. Readiness ignores the state of the vendors, because
+//! otherwise a vendor's outage would take every replica out of service at once.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

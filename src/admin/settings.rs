@@ -23,7 +23,8 @@ pub struct NamedToken {
 pub struct Token(pub Arc<str>);
 
 impl Token {
-    /// Takes the same time however many bytes are right, so that a token cannot be guessed bytewise.
+    /// Takes the same time however many bytes are right, so that a token cannot be guessed
+    /// bytewise.
     pub(super) fn is(&self, presented: &[u8]) -> bool {
         let token = self.0.as_bytes();
         let differing = presented.iter().zip(token).fold(0, |found, (a, b)| found | (a ^ b));
