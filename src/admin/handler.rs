@@ -13,16 +13,19 @@ use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use serde_json::json;
 
+use super::allowances;
 use super::contract;
 use super::host;
 use super::levers;
 use super::metrics_format::MetricsFormat;
+use super::query::decoded;
 use super::reload::Reload;
 use super::response::{self, AdminResponse, Refusal};
 use super::settings::NamedToken;
 use super::status::{ProgramStatus, status};
 use crate::allowance::{
-    AccountView, HoldView, LeverOrder, LeverRefusal, LeverReport, ScopeKind, ScopeView,
+    AccountPage, AccountView, HoldView, LeverOrder, LeverRefusal, LeverReport, PageOfAccounts,
+    ScopeKind, ScopeView,
 };
 use crate::clock::Clock;
 use crate::gateway::Drain;
@@ -49,6 +52,8 @@ pub struct AdminState {
     /// The names of the upstreams, by number.
     pub upstreams: Vec<Arc<str>>,
     pub accounts: Arc<dyn Fn() -> Vec<AccountView> + Send + Sync>,
+    /// Some of the accounts.
+    pub page: Arc<dyn Fn(&AccountPage) -> PageOfAccounts + Send + Sync>,
     /// Releases a hold by its number.
     pub release: Arc<dyn Fn(u64) -> ReleaseResult + Send + Sync>,
     pub levers: Levers,
@@ -68,6 +73,7 @@ impl AdminState {
             drain,
             upstreams: Vec::new(),
             accounts: Arc::new(Vec::new),
+            page: Arc::new(|_| PageOfAccounts { total: 0, accounts: Vec::new() }),
             release: Arc::new(|_| ReleaseResult::UnknownHold),
             levers: Arc::new(|_| Err(LeverRefusal::UnknownUpstream(Vec::new()))),
             metrics,
@@ -122,8 +128,8 @@ impl Handler {
             "/api/v1/reload" => self.reload(request),
             "/api/v1/problem-schema" => reads(request).map(|()| response::json_schema(&schema())),
             _ => {
-                if let Some(rest) = path.strip_prefix("/api/v1/allowances/") {
-                    return self.pull_lever(request, rest);
+                if let Some(rest) = path.strip_prefix("/api/v1/allowances") {
+                    return self.allowances(request, rest);
                 }
                 let hold = path.strip_prefix("/api/v1/holds/");
                 let hold = hold.and_then(|rest| rest.strip_suffix("/release"));
@@ -143,6 +149,20 @@ impl Handler {
             }
             ReleaseResult::UnknownHold => Err(Refusal::Hold),
         }
+    }
+
+    fn allowances<B>(&self, request: &Request<B>, rest: &str) -> Result<AdminResponse, Refusal> {
+        let upstream = match rest.strip_prefix('/') {
+            Some(rest) if rest.contains('/') => return self.pull_lever(request, rest),
+            Some(name) => Some(decoded(name).map_err(|it| Refusal::Invalid(it.into()))?),
+            None if rest.is_empty() => None,
+            None => return Err(Refusal::NotFound),
+        };
+        reads(request)?;
+        let (state, query) = (self.state.load(), request.uri().query());
+        let page = allowances::page(upstream.as_deref(), query, &state.upstreams)?;
+        let found = (state.page)(&page);
+        Ok(response::json(&allowances::allowances(&page, &found, &state.upstreams)))
     }
 
     fn pull_lever<B>(&self, request: &Request<B>, rest: &str) -> Result<AdminResponse, Refusal> {

@@ -137,9 +137,7 @@ pub(super) fn answer(order: &LeverOrder, report: &LeverReport) -> Value {
 pub(super) fn refusal(refusal: LeverRefusal) -> Refusal {
     let listed = |names: Vec<Arc<str>>| names.join(", ");
     match refusal {
-        LeverRefusal::UnknownUpstream(known) => {
-            Refusal::Unknown(format!("No upstream has this name. There are: {}.", listed(known)))
-        }
+        LeverRefusal::UnknownUpstream(known) => Refusal::unknown_upstream(&known),
         LeverRefusal::UnknownAccount => {
             let detail =
                 "No account of this upstream has this key; one is opened by its first call.";

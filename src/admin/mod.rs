@@ -4,6 +4,7 @@
 //! of somebody else makes a browser send.
 
 mod accept;
+mod allowances;
 mod contract;
 mod handler;
 mod host;

@@ -3,6 +3,7 @@
 //! Caches must not store a response, and browsers must not guess its media type.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{
@@ -156,6 +157,12 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
+    /// No upstream has the name; these are the ones that there are.
+    pub(super) fn unknown_upstream(known: &[Arc<str>]) -> Self {
+        let known = known.join(", ");
+        Self::Unknown(format!("No upstream has this name. There are: {known}."))
+    }
+
     /// The problem that tells the client.
     pub(super) fn response(self) -> AdminResponse {
         let (code, detail): (_, Cow<'_, str>) = match &self {

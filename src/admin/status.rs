@@ -74,7 +74,7 @@ fn scope(scope: &ScopeView) -> Value {
     })
 }
 
-fn hold(hold: &HoldView) -> Value {
+pub(super) fn hold(hold: &HoldView) -> Value {
     json!({
         "id": hold.id,
         "cause": hold.cause.as_str(),
@@ -84,6 +84,6 @@ fn hold(hold: &HoldView) -> Value {
 }
 
 /// Rounded to milliseconds.
-fn seconds(span: Duration) -> f64 {
+pub(super) fn seconds(span: Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
 }

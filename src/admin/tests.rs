@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use super::handler::Handler;
 use super::{AdminState, NamedToken, ReleaseResult, ReloadError, Token};
 use crate::allowance::{
-    AccountView, HoldView, LedgerKind, Lever, LeverOrder, LeverRefusal, LeverReport, LeversView,
-    ScopeKind, ScopeView,
+    AccountView, HoldView, LedgerKind, Lever, LeverOrder, LeverOrigin, LeverRefusal, LeverReport,
+    LeversView, PageOfAccounts, PauseView, RecordView, ScopeKind, ScopeView,
 };
 use crate::clock::Clock;
 use crate::gateway::Drain;
@@ -43,6 +43,10 @@ fn account() -> AccountView {
         drift: Some(-3),
         hold,
         levers: LeversView::default(),
+        record: None,
+        in_flight: 2,
+        elsewhere: 0,
+        next_slot: Some(Duration::ZERO),
         observe: false,
     };
     AccountView {
@@ -50,6 +54,8 @@ fn account() -> AccountView {
         key: "team-a".into(),
         scopes: vec![scope("hour", Some(hold)), scope("day", None)],
         waiting: 4,
+        waiting_by_class: [1, 3, 0],
+        waiting_by_client: vec![("web".into(), 3), ("nightly".into(), 1)],
         longest_wait: Duration::from_secs(3),
         overflow_calls: None,
     }
@@ -73,6 +79,10 @@ fn handler(token: Option<&str>) -> Handler {
     let state = AdminState {
         upstreams,
         accounts: Arc::new(|| vec![account()]),
+        page: Arc::new(|page| PageOfAccounts {
+            total: 3,
+            accounts: vec![account(); page.most.min(2)],
+        }),
         release: Arc::new(release),
         tokens: token.iter().map(|token| named_token("alice", token)).collect(),
         ..AdminState::new(clock, Drain::new(clock), Arc::new(metrics))
@@ -186,6 +196,79 @@ fn a_hold_is_released_once_and_with_the_token_only() {
     assert_eq!((status, text.contains("\"released\": 7")), (200, true));
     assert_eq!(ask(&handler, "POST", release, &[LOCAL, right]).0, 404);
     assert_eq!(ask(&handler, "POST", "/api/v1/holds/x/release", &[LOCAL, right]).0, 400);
+}
+
+#[test]
+fn the_allowances_show_limits_use_queue_holds_and_levers() {
+    let handler = handler(None);
+    let (status, text) = ask(&handler, "GET", "/api/v1/allowances", &[LOCAL]);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let page = [&value["accounts_total"], &value["truncated"], &value["next_offset"]];
+    assert_eq!((status, page), (200, [&json!(3), &json!(true), &json!(2)]));
+    let account = &value["accounts"][0];
+    assert_eq!((&account["upstreams"], &account["key"]), (&json!(["wordbee"]), &json!("team-a")));
+    let queue = json!({
+        "waiting": 4, "longest_wait_seconds": 3.0,
+        "by_class": { "interactive": 1, "normal": 3, "batch": 0 },
+        "by_client": [
+            { "client": "web", "waiting": 3 }, { "client": "nightly", "waiting": 1 },
+        ],
+        "of_other_clients": 0,
+    });
+    assert_eq!(account["queue"], queue);
+    let hour = json!({
+        "name": "hour", "kind": "window", "window_seconds": 3600.0, "limit": 900,
+        "limited_by": "vendor", "limit_configured": 1000, "limit_learned": 900, "lowered": null,
+        "used": 100, "used_elsewhere": 0, "in_flight": 2, "remaining": 800,
+        "next_slot_seconds": 0.0, "pace": 0.5, "waiting": 2, "drift": -3, "observe": false,
+        "hold": { "id": 7, "cause": "maintenance", "remaining_seconds": 89.5, "failed_probes": 1 },
+        "pause": null, "record": null,
+    });
+    assert_eq!(account["allowances"][0], hour);
+    let (_, text) = ask(&handler, "GET", "/api/v1/allowances/wordbee?limit=1", &[LOCAL]);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["accounts"].as_array().unwrap().len(), 1);
+    for (uri, status) in [
+        ("/api/v1/allowances/nobody", 404),
+        ("/api/v1/allowances?limit=0", 400),
+        ("/api/v1/allowances?limit=1001", 400),
+        ("/api/v1/allowances?offset=-1", 400),
+        ("/api/v1/allowances?accounts=a", 400),
+        ("/api/v1/allowances/%f", 400),
+        ("/api/v1/allowancesx", 404),
+    ] {
+        assert_eq!(ask(&handler, "GET", uri, &[LOCAL]).0, status, "{uri}");
+    }
+    assert_eq!(ask(&handler, "PUT", "/api/v1/allowances", &[LOCAL]).0, 405);
+}
+
+#[test]
+fn an_allowance_shows_who_lowered_and_paused_it() {
+    let origin = || LeverOrigin { by: "alice".into(), reason: "incident".into() };
+    let pause = PauseView { remaining: None, origin: origin() };
+    let levers = LeversView { pause: Some(pause), lowered: Some(origin()) };
+    let kind = ScopeKind::Concurrency { limit: 4, configured: 10 };
+    let record = Some(RecordView { failed: true, set_aside: 5 });
+    let scope = ScopeView { kind, levers, record, ..account().scopes[1].clone() };
+    let upstream = ScopeView { kind: ScopeKind::Upstream, ..scope.clone() };
+    let shown = AccountView { scopes: vec![upstream, scope], ..account() };
+    let page = move |_: &crate::allowance::AccountPage| PageOfAccounts {
+        total: 1,
+        accounts: vec![shown.clone()],
+    };
+    let handler = handler(None);
+    let state = AdminState::clone(&handler.state.load());
+    handler.state.store(Arc::new(AdminState { page: Arc::new(page), ..state }));
+    let (_, text) = ask(&handler, "GET", "/api/v1/allowances", &[LOCAL]);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&value["truncated"], &value["next_offset"]), (&json!(false), &Value::Null));
+    let shown = &value["accounts"][0];
+    let by = json!({ "by": "alice", "reason": "incident" });
+    let paused = json!({ "remaining_seconds": null, "by": "alice", "reason": "incident" });
+    let allowance = &shown["allowances"][0];
+    assert_eq!((&allowance["limited_by"], &allowance["lowered"]), (&json!("operator"), &by));
+    assert_eq!([&allowance["pause"], &shown["calls"][0]["pause"]], [&paused, &paused]);
+    assert_eq!(allowance["record"], json!({ "state": "failed", "set_aside": 5 }));
 }
 
 #[test]

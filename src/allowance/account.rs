@@ -3,7 +3,7 @@
 //! Nothing is awaited under the lock, and tasks are woken after it is released. There is no thread
 //! and no polling: the task of one waiting call keeps the account's timer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -165,14 +165,27 @@ impl Account {
         self.lock().state.tightest_allowance(request, now)
     }
 
-    pub(super) fn view(&self, upstreams: Vec<usize>, overflow_calls: Option<u64>) -> AccountView {
+    pub(super) fn view(
+        &self,
+        upstreams: Vec<usize>,
+        overflow_calls: Option<u64>,
+        client_names: &HashMap<u64, Arc<str>>,
+    ) -> AccountView {
         let now = self.clock.now();
         let state = &mut self.lock().state;
+        let clients = state.queue.by_client().filter_map(|(client, calls)| {
+            client_names.get(&client).map(|name| (Arc::clone(name), calls))
+        });
+        let mut waiting_by_client: Vec<_> = clients.collect();
+        waiting_by_client
+            .sort_by(|(one, first), (other, second)| (second, one).cmp(&(first, other)));
         AccountView {
             upstreams,
             key: Arc::clone(&self.key),
             scopes: state.views(now),
             waiting: state.queue.len(),
+            waiting_by_class: state.queue.by_class(),
+            waiting_by_client,
             longest_wait: state.queue.oldest().map_or(Duration::ZERO, |(_, at)| now.since(at)),
             overflow_calls,
         }

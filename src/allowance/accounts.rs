@@ -5,6 +5,7 @@
 //! are ever forgotten, once they have no occupied slot, hold or waiting call; they are in
 //! `header_accounts.rs`.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -16,7 +17,6 @@ use super::account::Account;
 use super::account_state::AccountState;
 use super::calendar::WallClock;
 use super::header_accounts::{AccountCapacity, HeaderAccounts};
-use super::lever::{LeverOrder, LeverRefusal, LeverReport};
 use super::renewal::{groups, predecessors};
 use super::scope_layout::{Member, ScopeLayout, ScopesExhausted, UpstreamNeeds, Versions};
 use super::settings::{
@@ -24,8 +24,8 @@ use super::settings::{
 };
 use super::slot_request::{Scheduling, SlotRequest};
 use super::store::{Records, StartKind};
-use super::view::AccountView;
 use crate::clock::Clock;
+use crate::routing::client::client_id;
 use crate::routing::method::CallMethod;
 use crate::routing::route::CallPath;
 
@@ -39,9 +39,11 @@ const CLOCK_SET: Duration = Duration::from_millis(100);
 /// The accounts as one configuration uses them.
 #[derive(Debug)]
 pub struct Accounts {
-    upstreams: Vec<UpstreamAccounts>,
+    pub(super) upstreams: Vec<UpstreamAccounts>,
     /// The accounts of clients with a limit of their own.
     clients: Vec<Option<UpstreamAccounts>>,
+    /// The names of the clients, by what tells them apart in a queue.
+    pub(super) client_names: HashMap<u64, Arc<str>>,
     capacity: Arc<AccountCapacity>,
     factory: Arc<AccountFactory>,
     version: u32,
@@ -52,12 +54,12 @@ pub struct Accounts {
 }
 
 #[derive(Debug)]
-struct UpstreamAccounts {
-    rules: UpstreamAllowances,
+pub(super) struct UpstreamAccounts {
+    pub(super) rules: UpstreamAllowances,
     needs: UpstreamNeeds,
     /// The account of calls that no header tells apart.
-    sole: Arc<Account>,
-    by_header: Option<Arc<HeaderAccounts>>,
+    pub(super) sole: Arc<Account>,
+    pub(super) by_header: Option<Arc<HeaderAccounts>>,
 }
 
 /// Opens accounts, each with a number of its own.
@@ -145,6 +147,7 @@ impl Accounts {
         let none = Self {
             upstreams: Vec::new(),
             clients: Vec::new(),
+            client_names: HashMap::new(),
             capacity: Arc::new(AccountCapacity::new(accounts_max)),
             factory: Arc::new(AccountFactory::new(clock, records)),
             version: 0,
@@ -180,10 +183,13 @@ impl Accounts {
         self.capacity.set_max(accounts_max);
         let upstreams = self.apply(CountedBy::Vendor, upstreams, upstream_groups);
         let mut limits = self.apply(CountedBy::Us, &limits, client_groups).into_iter();
+        let names = clients.iter().map(|it| (client_id(&it.name), Arc::clone(&it.name)));
+        let client_names = names.collect();
         let clients = clients.iter().map(|it| it.limit.as_ref().and_then(|_| limits.next()));
         Ok(Self {
             upstreams,
             clients: clients.collect(),
+            client_names,
             capacity: Arc::clone(&self.capacity),
             factory: Arc::clone(&self.factory),
             version: new,
@@ -302,49 +308,6 @@ impl Accounts {
         Some((&limit.sole, limit.needs.client_request(scheduling)))
     }
 
-    /// Reopens the scopes that the hold of this id closes; returns whether there is one.
-    #[must_use]
-    pub fn release_hold(&self, id: u64) -> bool {
-        self.all().iter().any(|(_, account)| account.release_hold(id))
-    }
-
-    /// Pulls a lever of one account or of all accounts of an upstream.
-    ///
-    /// # Errors
-    /// The order names something that does not exist, or does not say enough.
-    pub fn pull_lever(&self, order: &LeverOrder) -> Result<LeverReport, LeverRefusal> {
-        let names = || self.upstreams.iter().map(|it| Arc::clone(&it.rules.name)).collect();
-        let upstream = self.upstreams.iter().find(|it| it.rules.name == order.upstream);
-        let upstream = upstream.ok_or_else(|| LeverRefusal::UnknownUpstream(names()))?;
-        order.check(upstream.rules.allowances.iter().map(|it| Arc::clone(&it.name)).collect())?;
-        let named = |account: &Arc<Account>| {
-            order.account.as_deref().is_none_or(|key| key == account.key())
-        };
-        let mut report = LeverReport::default();
-        // Accounts that are opened meanwhile inherit from the overflow account, so it comes first.
-        let overflow = upstream.by_header.iter().map(|table| Arc::clone(table.overflow()));
-        let overflow: Vec<_> = overflow.collect();
-        let first = overflow.iter().filter(|it| named(it)).map(|it| it.pull(order));
-        first.for_each(|it| report.add(it));
-        let others = upstream.all();
-        let others = others
-            .iter()
-            .filter(|it| named(it) && overflow.iter().all(|other| !Arc::ptr_eq(it, other)));
-        others.map(|it| it.pull(order)).for_each(|it| report.add(it));
-        if report.accounts == 0 { Err(LeverRefusal::UnknownAccount) } else { Ok(report) }
-    }
-
-    /// What the API, the metrics and the live page show.
-    #[must_use]
-    pub fn view(&self) -> Vec<AccountView> {
-        let view = |(upstreams, account): (Vec<usize>, Arc<Account>)| {
-            let tables = self.upstreams.iter().filter_map(|upstream| upstream.by_header.as_ref());
-            let overflow_calls = tables.filter_map(|it| it.overflow_calls(&account)).next();
-            account.view(upstreams, overflow_calls)
-        };
-        self.all().into_iter().map(view).collect()
-    }
-
     /// Whether any allowance is counted by the calendar, so that the wall clock matters.
     #[must_use]
     pub fn count_by_calendar(&self) -> bool {
@@ -370,20 +333,6 @@ impl Accounts {
     /// The accounts whose allowances are recorded.
     pub(super) fn recorded(&self) -> Vec<Arc<Account>> {
         self.all().into_iter().map(|(_, account)| account).collect()
-    }
-
-    /// Every upstream's accounts with the numbers of the upstreams that use them.
-    fn all(&self) -> Vec<(Vec<usize>, Arc<Account>)> {
-        let mut all: Vec<(Vec<usize>, Arc<Account>)> = Vec::new();
-        for (number, upstream) in self.upstreams.iter().enumerate() {
-            match all.iter_mut().find(|(_, known)| Arc::ptr_eq(known, &upstream.sole)) {
-                Some((upstreams, _)) => upstreams.push(number),
-                None => all.push((vec![number], Arc::clone(&upstream.sole))),
-            }
-            let by_header = upstream.by_header.iter().flat_map(|table| table.all());
-            all.extend(by_header.map(|account| (vec![number], account)));
-        }
-        all
     }
 
     #[cold]
@@ -413,7 +362,7 @@ impl UpstreamAccounts {
     }
 
     /// All its accounts.
-    fn all(&self) -> Vec<Arc<Account>> {
+    pub(super) fn all(&self) -> Vec<Arc<Account>> {
         let by_header = self.by_header.iter().flat_map(|table| table.all());
         std::iter::once(Arc::clone(&self.sole)).chain(by_header).collect()
     }

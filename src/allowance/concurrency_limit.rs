@@ -56,6 +56,11 @@ impl ConcurrencyLimit {
         self.configured
     }
 
+    /// Attempts under way, without those that were given up.
+    pub(super) const fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
     /// Lowers the limit below the configured one, or no longer.
     pub(super) fn set_lowered(&mut self, to: Option<LoweredLimit>) {
         self.lowered = to;

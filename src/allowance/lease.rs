@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::charge::Charge;
 use super::unit_record::{AllowanceRecord, SettledUnits, UnitRecord};
+use super::view::RecordView;
 use crate::time::{Moment, nanos};
 
 /// One part in so many of the limit is set aside at a time: as much is lost if the process is
@@ -77,6 +78,11 @@ impl Lease {
             (self.due, self.wanted) = (true, self.wanted.max(Some(units)));
         }
         covers
+    }
+
+    pub(super) fn view(&self) -> RecordView {
+        let set_aside = u32::try_from(self.left.max(0)).unwrap_or(u32::MAX);
+        RecordView { failed: self.failed, set_aside }
     }
 
     /// Whether so many units are not set aside, behind others, and will not be for now because

@@ -2,8 +2,8 @@
 //!
 //! A call asks an [`Account`] for a [`Slot`] of every scope it needs, waits if it has to, and
 //! settles the slot with what happened to the attempt. The files `account`, `accounts`,
-//! `header_accounts`, `slot` and `store` are live (locks, timers, tasks, files); all others only
-//! decide.
+//! `header_accounts`, `operators`, `slot` and `store` are live (locks, timers, tasks, files); all
+//! others only decide.
 
 mod account;
 mod account_state;
@@ -22,6 +22,7 @@ mod lease;
 mod ledger;
 mod lever;
 mod levers;
+mod operators;
 mod outage_detector;
 mod pace;
 mod queue;
@@ -74,6 +75,6 @@ pub use slot::{ConcurrencyPermit, Slot};
 pub use slot_request::{ProbeFitness, Scheduling, SlotRequest};
 pub use store::{RecordError, Recorder, Records, StateError};
 pub use view::{
-    AccountView, HoldView, LedgerKind, LeversView, PauseView, ScopeKind, ScopeView,
-    TightestAllowance,
+    AccountPage, AccountView, HoldView, LedgerKind, LeversView, PageOfAccounts, PauseView,
+    RecordView, ScopeKind, ScopeView, TightestAllowance,
 };

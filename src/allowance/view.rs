@@ -19,6 +19,10 @@ pub struct AccountView {
     pub scopes: Vec<ScopeView>,
     /// Calls that wait.
     pub waiting: usize,
+    /// The same by class, the most urgent first.
+    pub waiting_by_class: [usize; 3],
+    /// The same by client, the most first; clients that are no longer configured are left out.
+    pub waiting_by_client: Vec<(Arc<str>, usize)>,
     /// How long the call has waited that has waited longest.
     pub longest_wait: Duration,
     /// How many calls it has served, if it is the overflow account.
@@ -33,6 +37,12 @@ pub struct ScopeView {
     pub kind: ScopeKind,
     /// Units or slots occupied now.
     pub occupied: u32,
+    /// Of these, the units of attempts under way; for an upstream, its attempts under way.
+    pub in_flight: u32,
+    /// Of these, units that the vendor says others have used.
+    pub elsewhere: u32,
+    /// How long until a call of one unit would start if none waited; `None` if nobody knows.
+    pub next_slot: Option<Duration>,
     /// Calls that wait for it.
     pub waiting: usize,
     /// Its pace, in sixteenths of the full one.
@@ -45,6 +55,8 @@ pub struct ScopeView {
     pub drift: Option<i64>,
     pub hold: Option<HoldView>,
     pub levers: LeversView,
+    /// How it is recorded, if it is.
+    pub record: Option<RecordView>,
     /// It only counts.
     pub observe: bool,
 }
@@ -99,6 +111,34 @@ pub struct HoldView {
     pub remaining: Duration,
     /// Probes that failed in a row.
     pub failed_probes: u32,
+}
+
+/// The record of an allowance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordView {
+    /// The latest record could not be written.
+    pub failed: bool,
+    /// Units that may be granted before the next record is written.
+    pub set_aside: u32,
+}
+
+/// Which accounts are shown.
+#[derive(Clone, Debug, Default)]
+pub struct AccountPage {
+    /// Only those of this upstream.
+    pub upstream: Option<usize>,
+    /// Only those of this key.
+    pub key: Option<String>,
+    /// After so many others.
+    pub offset: usize,
+    pub most: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct PageOfAccounts {
+    /// How many there are.
+    pub total: usize,
+    pub accounts: Vec<AccountView>,
 }
 
 /// What an operator has changed of a scope.

@@ -1,4 +1,5 @@
-//! `evenkeel allowance`: the levers of operators, as a client of a running gateway's admin API.
+//! `evenkeel allowance`: what is used of allowances, and the levers of operators, as a client of a
+//! running gateway's admin API.
 //!
 //! The token comes from a file or the environment, never from the command line, which other users
 //! of the machine can read. Its name in the configuration is logged.
@@ -26,7 +27,29 @@ const TOKEN_VARIABLE: &str = "EVENKEEL_ADMIN_TOKEN";
 #[derive(Args, Clone, Debug)]
 pub struct AllowanceArgs {
     #[command(subcommand)]
-    lever: LeverArgs,
+    verb: Verb,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum Verb {
+    /// Prints limits, use, queues, holds and levers as JSON.
+    Show(ShowArgs),
+    #[command(flatten)]
+    Lever(LeverArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+struct ShowArgs {
+    /// One upstream, by its name in the configuration, instead of all.
+    upstream: Option<String>,
+    /// One account, by the value of its header, instead of all.
+    #[arg(long, value_name = "KEY")]
+    account: Option<String>,
+    /// How many accounts are left out before the first that is shown.
+    #[arg(long, value_name = "N")]
+    offset: Option<usize>,
+    #[command(flatten)]
+    gateway: RunningGateway,
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -101,6 +124,13 @@ struct Target {
     #[arg(long, value_name = "KEY")]
     account: Option<String>,
     #[command(flatten)]
+    gateway: RunningGateway,
+}
+
+/// The gateway that is asked.
+#[derive(Args, Clone, Debug)]
+struct RunningGateway {
+    #[command(flatten)]
     source: ConfigSource,
     /// The address of the admin listener, instead of the configured one.
     #[arg(long, value_name = "ADDR")]
@@ -110,29 +140,31 @@ struct Target {
     token_file: Option<PathBuf>,
 }
 
-/// A lever with its parameters, as the API names them.
+/// A request of the API.
 struct Request<'a> {
-    lever: &'static str,
-    target: &'a Target,
+    gateway: &'a RunningGateway,
+    method: &'static str,
+    /// Below `/api/v1/allowances`.
+    path: String,
     parameters: Vec<(&'static str, String)>,
 }
 
-/// Prints what the lever did, or why it did nothing.
+/// Prints what is shown, what the lever did, or why it did nothing.
 pub fn run(
     args: &AllowanceArgs,
     environment: &Environment,
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> ExitCode {
-    let request = args.lever.request();
-    let target = request.target;
-    let configured = || admin_address(&target.source.request(), environment);
-    let admin = match target.admin.map_or_else(configured, Ok) {
+    let request = args.verb.request();
+    let gateway = request.gateway;
+    let configured = || admin_address(&gateway.source.request(), environment);
+    let admin = match gateway.admin.map_or_else(configured, Ok) {
         Ok(admin) => connectable(admin),
         Err(diagnostics) => return report(&diagnostics, err),
     };
-    let answered = token(target, environment).and_then(|token| {
-        ask(admin, "POST", &request.uri(), token.as_deref())
+    let answered = token(gateway, environment).and_then(|token| {
+        ask(admin, request.method, &request.uri(), token.as_deref())
             .map_err(|error| format!("no gateway answers at {admin}: {error}"))
     });
     let told = match answered.and_then(told) {
@@ -140,6 +172,29 @@ pub fn run(
         Err(text) => writeln!(err, "error: {text}").map(|()| ExitCode::FAILURE),
     };
     told.unwrap_or(ExitCode::FAILURE)
+}
+
+impl Verb {
+    fn request(&self) -> Request<'_> {
+        match self {
+            Self::Show(args) => args.request(),
+            Self::Lever(args) => args.request(),
+        }
+    }
+}
+
+impl ShowArgs {
+    fn request(&self) -> Request<'_> {
+        let upstream = self.upstream.as_ref().map(|name| format!("/{}", encoded(name)));
+        let account = self.account.clone().map(|key| ("account", key));
+        let offset = self.offset.map(|offset| ("offset", offset.to_string()));
+        Request {
+            gateway: &self.gateway,
+            method: "GET",
+            path: upstream.unwrap_or_default(),
+            parameters: [account, offset].into_iter().flatten().collect(),
+        }
+    }
 }
 
 impl LeverArgs {
@@ -164,17 +219,18 @@ impl LeverArgs {
         let account = target.account.clone().map(|key| ("account", key));
         let reason = Some(("reason", reason)).filter(|(_, reason)| !reason.is_empty());
         let parameters = [own, allowance, account, reason].into_iter().flatten().collect();
-        Request { lever, target, parameters }
+        let path = format!("/{}/{lever}", encoded(&target.upstream));
+        Request { gateway: &target.gateway, method: "POST", path, parameters }
     }
 }
 
 impl Request<'_> {
     fn uri(&self) -> String {
-        let upstream = encoded(&self.target.upstream);
         let parts =
             self.parameters.iter().map(|(name, value)| format!("{name}={}", encoded(value)));
         let query = parts.collect::<Vec<_>>().join("&");
-        format!("/api/v1/allowances/{upstream}/{}?{query}", self.lever)
+        let separator = if query.is_empty() { "" } else { "?" };
+        format!("/api/v1/allowances{}{separator}{query}", self.path)
     }
 }
 
@@ -193,8 +249,8 @@ fn encoded(text: &str) -> String {
     encoded
 }
 
-fn token(target: &Target, environment: &Environment) -> Result<Option<String>, String> {
-    let text = match &target.token_file {
+fn token(gateway: &RunningGateway, environment: &Environment) -> Result<Option<String>, String> {
+    let text = match &gateway.token_file {
         Some(file) => {
             let text = std::fs::read_to_string(file);
             Some(text.map_err(|error| format!("{}: {error}", file.display()))?)
@@ -235,6 +291,9 @@ fn told(response: AdminResponse) -> Result<String, String> {
         let detail = if detail.is_empty() { "this is not an admin listener" } else { detail };
         return Err(format!("{detail} ({status})"));
     }
+    if value["accounts_total"].is_number() {
+        return Ok(body);
+    }
     let (lever, upstream) = (text("lever"), text("upstream"));
     let changed = value["changed"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let changed = changed.collect::<Vec<_>>().join(", ");
@@ -272,7 +331,7 @@ mod tests {
 
     fn uri(line: &str) -> Result<String, clap::Error> {
         let words = std::iter::once("allowance").chain(line.split(' '));
-        Line::try_parse_from(words).map(|line| line.args.lever.request().uri())
+        Line::try_parse_from(words).map(|line| line.args.verb.request().uri())
     }
 
     #[test]
@@ -280,19 +339,21 @@ mod tests {
         let rows = [
             (
                 "pause stripe --for 10m --reason incident",
-                "stripe/pause?seconds=600&reason=incident",
+                "/stripe/pause?seconds=600&reason=incident",
             ),
-            ("pause a&b --reason x", "a%26b/pause?reason=x"),
-            ("resume stripe", "stripe/resume?"),
+            ("pause a&b --reason x", "/a%26b/pause?reason=x"),
+            ("resume stripe", "/stripe/resume"),
+            ("show", ""),
+            ("show stripe --account a --offset 100", "/stripe?account=a&offset=100"),
             (
                 "lower v --to 40% --allowance hour --account a/b --reason x",
-                "v/lower?to=40%25&allowance=hour&account=a%2Fb&reason=x",
+                "/v/lower?to=40%25&allowance=hour&account=a%2Fb&reason=x",
             ),
-            ("raise v --reason over", "v/raise?reason=over"),
-            ("forget-spent v --yes --reason x", "v/forget-spent?reason=x"),
+            ("raise v --reason over", "/v/raise?reason=over"),
+            ("forget-spent v --yes --reason x", "/v/forget-spent?reason=x"),
         ];
         for (line, expected) in rows {
-            assert_eq!(uri(line).unwrap(), format!("/api/v1/allowances/{expected}"), "{line}");
+            assert_eq!(uri(line).unwrap(), format!("/api/v1/allowances{expected}"), "{line}");
         }
     }
 

@@ -92,9 +92,11 @@ impl Generation {
     pub(super) fn admin_state(&self, base: AdminState) -> AdminState {
         let (accounts, holds) = (Arc::clone(&self.shared.accounts), &self.shared.accounts);
         let (holds, levers) = (Arc::clone(holds), Arc::clone(&self.shared.accounts));
+        let page = Arc::clone(&self.shared.accounts);
         AdminState {
             upstreams: self.upstreams.iter().map(|it| Arc::clone(&it.name)).collect(),
             accounts: Arc::new(move || accounts.view()),
+            page: Arc::new(move |wanted| page.page(wanted)),
             release: Arc::new(move |id| match holds.release_hold(id) {
                 true => ReleaseResult::Released,
                 false => ReleaseResult::UnknownHold,

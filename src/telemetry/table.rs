@@ -91,6 +91,10 @@ metrics! {
         "Free slots, of the account with the fewest";
     OCCUPIED: Gauge "evenkeel_ratelimit_occupied" ["upstream", "policy"]
         "Occupied slots";
+    IN_FLIGHT: Gauge "evenkeel_ratelimit_in_flight" ["upstream", "policy"]
+        "Units of attempts under way; for the policy of an upstream's own name, its attempts";
+    UNRECORDED: Gauge "evenkeel_unrecorded" ["upstream", "policy"]
+        "Accounts in which what is used of the allowance cannot be recorded";
     RESET: Gauge "evenkeel_ratelimit_reset_seconds" ["upstream", "policy"]
         "Time until the next slot is released";
     DRIFT: Gauge "evenkeel_ratelimit_drift" ["upstream", "policy"]
@@ -113,6 +117,10 @@ metrics! {
         "Failed probes of the hold in a row";
     WAITING: Gauge "evenkeel_waiting_calls" ["upstream"]
         "Waiting calls";
+    WAITING_BY_CLASS: Gauge "evenkeel_waiting_calls_by_class" ["upstream", "class"]
+        "Waiting calls by the class that they have reached";
+    WAITING_BY_CLIENT: Gauge "evenkeel_waiting_calls_by_client" ["upstream", "client"]
+        "Waiting calls by client, of clients with any";
     LONGEST_WAIT: Gauge "evenkeel_longest_wait_seconds" ["upstream"]
         "How long the first call in the queue has waited";
     ACCOUNTS: Gauge "evenkeel_accounts" ["upstream"]

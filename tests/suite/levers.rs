@@ -3,6 +3,8 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::support::gateway::{Gateway, PROGRAM, one_upstream};
 use crate::support::script::{Script, ok};
 use crate::support::wire::{self, Answer, request};
@@ -121,6 +123,43 @@ fn levers_stay_in_force_over_a_reload() {
     ] {
         assert!(metrics.contains(line), "{line}\n{metrics}");
     }
+}
+
+#[test]
+fn operators_see_use_queue_and_levers_of_each_account() {
+    let script = Script::always(ok("ok"));
+    let more = "wait: { default: 20s }\naccount: { header: x-account }\n\
+                allowances: { all: { limit: 2/h, spread: none } }";
+    let clients = "clients: { web: { key: { env: WEB } } }\n";
+    let yaml = one_upstream(&script.url(), more) + TOKENS + clients;
+    let variables = [VARIABLES[0], VARIABLES[1], ("WEB", "key-of-web")];
+    let gateway = Gateway::start_with(&yaml, &variables);
+    let as_account = |account: &str| {
+        request("GET", "/v/a", &[("evenkeel-key", "key-of-web"), ("x-account", account)], b"")
+    };
+    for account in ["a", "a", "b"] {
+        assert_eq!(gateway.call(&as_account(account)).status, 200);
+    }
+    pulled(&gateway, &["pause", "vendor", "--account", "b", "--for", "5s", "--reason", "audit"]);
+    let mut waiting = gateway.connect();
+    waiting.send(&as_account("b"));
+    let show = || -> Value {
+        serde_json::from_str(&pulled(&gateway, &["show", "vendor", "--account", "b"])).unwrap()
+    };
+    time::until("the call waits", || show()["accounts"][0]["queue"]["waiting"] == 1);
+    let shown = show();
+    let account = &shown["accounts"][0];
+    assert_eq!(account["queue"]["by_client"][0], json!({ "client": "web", "waiting": 1 }));
+    assert_eq!(account["queue"]["by_class"]["normal"], 1);
+    let pause = &account["calls"][0]["pause"];
+    assert!(pause["by"] == "alice" && pause["reason"] == "audit", "{shown:#}");
+    let all = &account["allowances"][0];
+    assert_eq!([&all["used"], &all["remaining"], &all["limit"]], [1, 1, 2]);
+    assert_eq!(waiting.answer().status, 200);
+    let listed: Value = serde_json::from_str(&pulled(&gateway, &["show"])).unwrap();
+    let keys = listed["accounts"].as_array().unwrap().iter().map(|it| it["key"].as_str().unwrap());
+    assert_eq!(keys.collect::<Vec<_>>(), ["", "(overflow)", "a", "b"]);
+    assert_eq!(listed["accounts"][2]["allowances"][0]["remaining"], 0);
 }
 
 #[test]

@@ -162,6 +162,11 @@ impl BucketLedger {
         self.pour_in(at, u64::from(charge.used));
     }
 
+    /// Units of attempts under way.
+    pub(super) const fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
     /// Empties it of all but what is under way; returns how many units there were.
     pub(super) fn forget_spent(&mut self) -> u64 {
         let level = u64::try_from(self.level.div_ceil(self.unit)).unwrap_or(u64::MAX);

@@ -100,6 +100,11 @@ impl CalendarLedger {
         }
     }
 
+    /// Units of attempts under way.
+    pub(super) const fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
     /// Forgets all but what is under way; returns how many units.
     pub(super) fn forget_spent(&mut self) -> u64 {
         let before = self.open.iter().map(|period| period.units).max().unwrap_or(0);

@@ -389,3 +389,62 @@ fn in_a_shared_account_a_paused_upstream_stops_its_own_calls() {
     };
     assert_eq!([granted(0), granted(1)], [false, true]);
 }
+
+#[test]
+fn accounts_are_shown_page_by_page() {
+    let clock = Clock::start();
+    let accounts = by_header(10, clock);
+    for key in ["c", "a", "b"] {
+        assert!(is_granted(&accounts, clock, key));
+    }
+    let keys = |page: AccountPage| {
+        let found = accounts.page(&page);
+        let keys = found.accounts.iter().map(|it| it.key.to_string()).collect::<Vec<_>>();
+        (found.total, keys.join(" "))
+    };
+    let page = AccountPage { most: 2, ..AccountPage::default() };
+    assert_eq!(keys(page.clone()), (5, " (overflow)".to_owned()));
+    assert_eq!(keys(AccountPage { offset: 2, ..page.clone() }), (5, "a b".to_owned()));
+    assert_eq!(keys(AccountPage { offset: 4, ..page.clone() }), (5, "c".to_owned()));
+    assert_eq!(keys(AccountPage { upstream: Some(1), ..page.clone() }), (0, String::new()));
+    assert_eq!(keys(AccountPage { key: Some("b".into()), ..page }), (1, "b".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_flight_and_waits_is_shown_by_class_and_client() {
+    let clock = Clock::start();
+    let upstream = UpstreamAllowances {
+        name: "vendor".into(),
+        url: "http://vendor".into(),
+        account: AccountRule::Upstream,
+        allowances: vec![window(2, MINUTE, Spread::None)],
+        queue: QueueBounds::of_one_client(1_000),
+    };
+    let client = |name: &str| ClientAllowance { name: name.into(), limit: None };
+    let clients = [client("web"), client("nightly")];
+    let accounts = Accounts::new(&[upstream], &clients, 10, clock);
+    let ask = |name: &str, priority| {
+        let now = clock.now();
+        let of = ClientShare { client: crate::routing::client::client_id(name), share: 1 };
+        let scheduling = Scheduling { of, priority, ..scheduling(now, MINUTE * 3) };
+        let request = accounts.slot_request(0, &Method::GET, CallPath::new("/"), scheduling);
+        accounts.account(0, &HeaderMap::new()).acquire(request, now)
+    };
+    let Admission::Granted(over) = ask("web", Priority::Normal) else { panic!("it is free") };
+    over.settle(&plain(clock)).1.body_ended();
+    let rows = [
+        ("web", Priority::Normal),
+        ("web", Priority::Interactive),
+        ("nightly", Priority::Batch),
+        ("web", Priority::Batch),
+        ("gone", Priority::Batch),
+    ];
+    let calls: Vec<_> = rows.map(|(name, priority)| ask(name, priority)).into();
+    let view = &accounts.view()[0];
+    assert_eq!((view.waiting, view.waiting_by_class), (4, [1, 0, 3]));
+    assert_eq!(view.waiting_by_client, [("web".into(), 2), ("nightly".into(), 1)]);
+    let scope = &view.scopes[2];
+    assert_eq!((scope.occupied, scope.in_flight, view.scopes[0].in_flight), (2, 1, 1));
+    assert_eq!(scope.next_slot, Some(MINUTE));
+    drop(calls);
+}

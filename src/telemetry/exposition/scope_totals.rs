@@ -11,6 +11,9 @@ pub(super) struct ScopeTotals {
     pub(super) configured: Option<u32>,
     pub(super) remaining: Option<u32>,
     pub(super) occupied: u64,
+    pub(super) in_flight: u64,
+    /// Accounts in which it cannot be recorded.
+    pub(super) unrecorded: u32,
     pub(super) waiting: usize,
     pub(super) pace_sixteenths: u8,
     pub(super) next_release: Duration,
@@ -32,6 +35,8 @@ impl Default for ScopeTotals {
             configured: None,
             remaining: None,
             occupied: 0,
+            in_flight: 0,
+            unrecorded: 0,
             waiting: 0,
             pace_sixteenths: 16,
             next_release: Duration::ZERO,
@@ -57,6 +62,8 @@ impl ScopeTotals {
         self.configured = smaller(self.configured, configured);
         self.remaining = smaller(self.remaining, remaining);
         self.occupied += u64::from(scope.occupied);
+        self.in_flight += u64::from(scope.in_flight);
+        self.unrecorded += u32::from(scope.record.is_some_and(|record| record.failed));
         self.waiting += scope.waiting;
         self.pace_sixteenths = self.pace_sixteenths.min(scope.pace_sixteenths);
         self.next_release = self.next_release.max(scope.next_release);

@@ -4,6 +4,8 @@
 //! the vendor states a higher one or has not repeated it for a day, slots used elsewhere at the
 //! reset that was stated with them.
 
+mod levers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +17,7 @@ use super::ledger::Ledger;
 use super::lever::LoweredLimit;
 use super::pace::{Checkpoint, Pace, Rate};
 use super::settings::Spread;
-use super::view::LedgerKind;
+use super::view::{LedgerKind, RecordView};
 use crate::outcome::FULL_PACE;
 use crate::time::Moment;
 
@@ -112,6 +114,16 @@ impl UnitLimit {
         stated.filter(|stated| *stated < self.configured)
     }
 
+    /// Units of attempts under way.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.ledger.in_flight()
+    }
+
+    /// How it is recorded, if it is.
+    pub(super) fn record(&self) -> Option<RecordView> {
+        self.lease.as_ref().map(|lease| lease.view())
+    }
+
     /// What the vendor states as its limit, if it is configured right.
     pub(super) const fn granted(&self) -> u32 {
         self.configured.saturating_add(self.withheld)
@@ -146,12 +158,15 @@ impl UnitLimit {
 
     /// Whether so many units are free at `now`; if not, when they may be.
     pub(super) fn check_slot(&mut self, now: Moment, units: u32) -> Result<(), Moment> {
-        if self.free(now) < units {
-            return Err(self.free_at(units));
-        }
+        self.check_free(now, units)?;
         // A record that is written is an event.
         let covered = self.lease.as_mut().is_none_or(|lease| lease.covers(units));
         if covered { Ok(()) } else { Err(Moment::NEVER) }
+    }
+
+    /// The same, whether it is recorded or not.
+    pub(super) fn check_free(&mut self, now: Moment, units: u32) -> Result<(), Moment> {
+        if units <= self.free(now) { Ok(()) } else { Err(self.free_at(units)) }
     }
 
     /// When so many units are free, or a statement of the vendor's expires.
@@ -309,36 +324,6 @@ impl UnitLimit {
         self.occupied(now) == 0 && self.sixteenths == FULL_PACE
     }
 
-    /// Lowers the limit below the configured one, or no longer.
-    pub(super) fn set_lowered(&mut self, to: Option<LoweredLimit>, now: Moment) {
-        self.lowered = to;
-        self.apply_limit();
-        // A bucket with less room leaks as fast as before, so its pace is lowered as well.
-        self.set_speed(self.sixteenths, now);
-        if self.kind() == LedgerKind::Bucket {
-            let (rate, sixteenths) = (self.full_rate(), self.sixteenths);
-            self.pace.iter_mut().for_each(|pace| pace.set_rate(rate, sixteenths));
-        }
-    }
-
-    /// Forgets what the vendor stated; returns whether it stated anything.
-    pub(super) fn forget_stated(&mut self) -> bool {
-        let (stated, elsewhere) = (self.stated.take(), self.used_elsewhere.take());
-        self.drift = None;
-        self.apply_limit();
-        stated.is_some() || elsewhere.is_some()
-    }
-
-    /// Forgets what attempts used that are over, and what others used; returns how many units.
-    pub(super) fn forget_spent(&mut self, now: Moment) -> u64 {
-        self.free(now);
-        self.used_elsewhere = None;
-        if let Some(lease) = &mut self.lease {
-            lease.forget_spent();
-        }
-        self.ledger.forget_spent()
-    }
-
     /// Applies a changed limit and spread from the next grant on. What the vendor has stated stays
     /// in force. Returns whether there is another pace.
     pub(super) fn reconfigure(
@@ -482,7 +467,8 @@ impl UnitLimit {
         self.ledger.occupied().saturating_add(self.units_elsewhere())
     }
 
-    fn units_elsewhere(&self) -> u32 {
+    /// Units that others have used, as the vendor states.
+    pub(super) fn units_elsewhere(&self) -> u32 {
         self.used_elsewhere.map_or(0, |elsewhere| elsewhere.units)
     }
 }
