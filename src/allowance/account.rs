@@ -26,7 +26,7 @@ use super::slot::Slot;
 use super::slot_request::{GrantedSlot, SlotRequest};
 use super::store::Records;
 use super::unit_record::AllowanceRecord;
-use super::view::{AccountView, TightestAllowance};
+use super::view::{AccountView, TightestAllowance, UsageView};
 use crate::clock::Clock;
 use crate::time::Moment;
 
@@ -163,6 +163,12 @@ impl Account {
     pub fn tightest_allowance(&self, request: &SlotRequest) -> Option<TightestAllowance> {
         let now = self.clock.now();
         self.lock().state.tightest_allowance(request, now)
+    }
+
+    /// What the client of this request sees of the allowances of its upstream.
+    pub(super) fn usage(&self, request: &SlotRequest) -> UsageView {
+        let now = self.clock.now();
+        self.lock().state.usage(request, now)
     }
 
     pub(super) fn view(

@@ -24,6 +24,7 @@ use super::settings::{
 };
 use super::slot_request::{Scheduling, SlotRequest};
 use super::store::{Records, StartKind};
+use super::view::UsageView;
 use crate::clock::Clock;
 use crate::routing::client::client_id;
 use crate::routing::method::CallMethod;
@@ -276,13 +277,31 @@ impl Accounts {
     #[must_use]
     pub fn account(&self, upstream: usize, headers: &HeaderMap) -> Arc<Account> {
         let accounts = &self.upstreams[upstream];
-        let Some(by_header) = &accounts.by_header else { return Arc::clone(&accounts.sole) };
-        let value = headers.get(by_header.header()).map(http::HeaderValue::as_bytes);
-        // To the vendor too, a blank value names no account.
-        let Some(key) = value.filter(|value| !value.trim_ascii().is_empty()) else {
+        let Some((by_header, key)) = accounts.key_of(headers) else {
             return Arc::clone(&accounts.sole);
         };
         by_header.find(key).unwrap_or_else(|| self.open(by_header, key))
+    }
+
+    /// What a client sees of the allowances that its calls to an upstream need. An account that is
+    /// not open yet would begin with what the overflow account has spent.
+    #[must_use]
+    pub fn usage(&self, upstream: usize, headers: &HeaderMap, scheduling: Scheduling) -> UsageView {
+        let accounts = &self.upstreams[upstream];
+        let account = match accounts.key_of(headers) {
+            Some((by_header, key)) => {
+                by_header.find(key).unwrap_or_else(|| Arc::clone(by_header.overflow()))
+            }
+            None => Arc::clone(&accounts.sole),
+        };
+        account.usage(&accounts.needs.plain_request(scheduling))
+    }
+
+    /// What a client sees of its own limit, if it has one.
+    #[must_use]
+    pub fn client_usage(&self, client: usize, scheduling: Scheduling) -> Option<UsageView> {
+        let (account, request) = self.client_limit(client, scheduling)?;
+        Some(account.usage(&request))
     }
 
     /// What a call needs of its account.
@@ -356,6 +375,14 @@ fn wall_clock(clock: Clock) -> WallClock {
 }
 
 impl UpstreamAccounts {
+    /// The header that tells its accounts apart, and its value in these headers.
+    fn key_of<'a>(&'a self, headers: &'a HeaderMap) -> Option<(&'a HeaderAccounts, &'a [u8])> {
+        let by_header = self.by_header.as_deref()?;
+        let key = headers.get(by_header.header())?.as_bytes();
+        // To the vendor too, a blank value names no account.
+        (!key.trim_ascii().is_empty()).then_some((by_header, key))
+    }
+
     /// Whether both use the same accounts.
     fn shares(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.sole, &other.sole)

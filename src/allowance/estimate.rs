@@ -18,6 +18,7 @@ use super::refusal::{Refusal, RefusalReason};
 use super::scope_set::members;
 use super::settings::SCOPES_MAX;
 use super::slot_request::SlotRequest;
+use super::view::{ScopeView, UsageView};
 use crate::routing::client::Priority;
 use crate::time::{Moment, seconds_up};
 
@@ -59,6 +60,26 @@ impl AccountState {
         let back = now.plus(Duration::from_secs(seconds_up(wait).max(1)));
         self.refused_places.keep(request, back, self.bounds);
         wait
+    }
+
+    /// What the client of this request sees of the allowances of its upstream.
+    pub(super) fn usage(&mut self, request: &SlotRequest, now: Moment) -> UsageView {
+        // Estimates take attempts under way to end at once; scopes that are full say otherwise.
+        let known = self.views_of(request.scopes, now).iter().all(|it| it.next_slot.is_some());
+        let places = self.refused_places.ahead(request, now);
+        let start = self.start_behind(request, now, &places);
+        let known = known && start != Moment::NEVER;
+        UsageView {
+            scopes: self.views_of(self.layout.allowances_of(request.upstream.all), now),
+            next_slot: known.then(|| now.until(start)),
+            waiting: self.queue.len_of(request.of.client),
+            held: self.longest_hold(request.scopes).is_some(),
+            paused: self.paused(request.scopes, now).is_some(),
+        }
+    }
+
+    fn views_of(&mut self, scopes: u64, now: Moment) -> Vec<ScopeView> {
+        members(scopes).filter_map(|number| self.scopes[number].view(now)).collect()
     }
 
     /// What keeps a call waiting now: of the scopes it needs, the one that has a slot last.

@@ -76,5 +76,5 @@ pub use slot_request::{ProbeFitness, Scheduling, SlotRequest};
 pub use store::{RecordError, Recorder, Records, StateError};
 pub use view::{
     AccountPage, AccountView, HoldView, LedgerKind, LeversView, PageOfAccounts, PauseView,
-    RecordView, ScopeKind, ScopeView, TightestAllowance,
+    RecordView, ScopeKind, ScopeView, TightestAllowance, UsageView,
 };

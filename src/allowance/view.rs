@@ -113,6 +113,20 @@ pub struct HoldView {
     pub failed_probes: u32,
 }
 
+/// What a client sees of an account that its calls to one upstream use.
+#[derive(Clone, Debug)]
+pub struct UsageView {
+    /// The upstream's allowances.
+    pub scopes: Vec<ScopeView>,
+    /// How long a call that came now would wait behind the others; `None` if nobody knows.
+    pub next_slot: Option<Duration>,
+    /// Calls of this client that wait.
+    pub waiting: usize,
+    /// A hold is in force for most calls.
+    pub held: bool,
+    pub paused: bool,
+}
+
 /// The record of an allowance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordView {

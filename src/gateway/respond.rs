@@ -375,6 +375,6 @@ const fn retries_exhausted(call: &Call<'_>, failed_probes: u32) -> bool {
     spent || (probed && 0 < failed_probes)
 }
 
-const fn headers_without_call(request_id: &HeaderValue) -> CallHeaders<'_> {
+pub(super) const fn headers_without_call(request_id: &HeaderValue) -> CallHeaders<'_> {
     CallHeaders { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
 }

@@ -35,6 +35,8 @@ mod misbehaviour;
 #[cfg(test)]
 mod operating;
 #[cfg(test)]
+mod own_usage;
+#[cfg(test)]
 mod payloads;
 #[cfg(test)]
 mod promises;
