@@ -25,7 +25,7 @@ use super::settings::NamedToken;
 use super::status::{ProgramStatus, status};
 use crate::allowance::{
     AccountPage, AccountView, HoldView, LeverOrder, LeverRefusal, LeverReport, PageOfAccounts,
-    ScopeKind, ScopeView,
+    PauseView, ScopeKind, ScopeView,
 };
 use crate::clock::Clock;
 use crate::gateway::Drain;
@@ -249,11 +249,13 @@ impl Handler {
                 let summary = scopes.entry(self.scope_name(&account, scope)).or_default();
                 summary.waiting = summary.waiting.max(scope.waiting);
                 summary.hold = longer(summary.hold, scope.hold);
+                summary.pause = summary.pause.take().or_else(|| scope.levers.pause.clone());
             }
             for (name, scope) in scopes {
                 let summary = all.entry(name).or_default();
                 summary.waiting += scope.waiting;
                 summary.hold = longer(summary.hold, scope.hold);
+                summary.pause = summary.pause.take().or(scope.pause);
             }
         }
         all.iter().map(|(name, summary)| format!("{name}: {summary}\n")).collect()
@@ -298,10 +300,17 @@ struct ScopeSummary {
     waiting: usize,
     /// The longest.
     hold: Option<HoldView>,
+    /// One of them.
+    pause: Option<PauseView>,
 }
 
 impl std::fmt::Display for ScopeSummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(PauseView { remaining, origin }) = &self.pause {
+            write!(f, "paused by {}", origin.by)?;
+            let left = remaining.map(seconds_up);
+            return left.map_or(Ok(()), |left| write!(f, ", {left} s left"));
+        }
         match self.hold {
             Some(hold) => {
                 let left = seconds_up(hold.remaining);

@@ -149,6 +149,15 @@ fn verbose_readiness_lists_each_scope_once_over_all_accounts() {
     show(vec![busy.clone(), busy]);
     let (_, text) = ask(&handler, "GET", "/readyz?verbose", &[]);
     assert_eq!(text, "ready\nwordbee: open, 4 waiting\n");
+    let origin = LeverOrigin { by: "alice".into(), reason: "incident".into() };
+    for (left, told) in [(Some(Duration::from_millis(8_500)), ", 9 s left"), (None, "")] {
+        let pause = Some(PauseView { remaining: left, origin: origin.clone() });
+        let levers = LeversView { pause, lowered: None };
+        let paused = ScopeView { levers, ..own(held) };
+        show(vec![AccountView { scopes: vec![own(None), paused], ..account() }]);
+        let (_, text) = ask(&handler, "GET", "/readyz?verbose", &[]);
+        assert_eq!(text, format!("ready\nwordbee: paused by alice{told}\n"));
+    }
 }
 
 #[test]

@@ -125,6 +125,33 @@ fn levers_stay_in_force_over_a_reload() {
     }
 }
 
+/// What is forgotten is off the record too: a killed process does not bring it back.
+#[test]
+fn forgotten_units_stay_forgotten_after_a_kill() {
+    let script = Script::always(ok("ok"));
+    let dir = tempfile::tempdir().unwrap();
+    let more = "wait: { default: 200ms }\nallowances: { all: { limit: 1000/h, spread: none } }";
+    let state = format!("state: {{ dir: {}, first_start: unused }}\n", dir.path().display());
+    let yaml = one_upstream(&script.url(), more) + TOKENS + &state;
+    let used = |gateway: &Gateway| -> u64 {
+        let shown: Value = serde_json::from_str(&pulled(gateway, &["show"])).unwrap();
+        let all = &shown["accounts"][0]["allowances"][0];
+        assert_eq!(all["record"]["state"], "recorded", "{shown:#}");
+        all["used"].as_u64().unwrap()
+    };
+    let gateway = Gateway::start_with(&yaml, &VARIABLES);
+    (0..60).for_each(|_| assert_eq!(gateway.get("/v/a").status, 200));
+    assert_eq!(used(&gateway), 60);
+    pulled(&gateway, &["forget-spent", "vendor", "--yes", "--reason", "they reset it"]);
+    assert_eq!(used(&gateway), 0);
+    // The record follows at most a second later.
+    std::thread::sleep(Duration::from_millis(2_500));
+    gateway.signal("KILL");
+    let gateway = Gateway::start_with(&yaml, &VARIABLES);
+    let used = used(&gateway);
+    assert!(used <= 11, "{used}: only what was set aside");
+}
+
 #[test]
 fn operators_see_use_queue_and_levers_of_each_account() {
     let script = Script::always(ok("ok"));
