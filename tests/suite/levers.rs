@@ -204,4 +204,14 @@ fn without_a_token_no_lever_moves() {
     let open = Gateway::start(&one_upstream(&script.url(), ""));
     refused(&lever(&open, &pause, "token-of-bob"), "admin: { tokens:");
     assert_eq!(open.get("/v/a").status, 200);
+    // What the refusal says helps.
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(secret.path(), "token-in-a-file\n").unwrap();
+    let tokens =
+        format!("admin: {{ tokens: {{ carol: {{ file: {} }} }} }}\n", secret.path().display());
+    open.configure(&(one_upstream(&script.url(), "") + &tokens));
+    assert_eq!(post(&open, "/api/v1/reload", "").status, 200);
+    assert!(lever(&open, &pause, "token-in-a-file").status.success());
+    problem::expect(&open.get("/v/a"), 503, "paused", "gateway");
+    time::until("it is logged", || open.logs().contains("carol"));
 }
