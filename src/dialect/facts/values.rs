@@ -23,10 +23,14 @@ pub(super) fn only_scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// The text, unless it is blank or of unreadable characters only.
+/// The text, unless it is blank.
 pub(super) fn nonempty(text: &str) -> Option<String> {
-    let says_nothing = |c: char| c.is_whitespace() || c == char::REPLACEMENT_CHARACTER;
-    (!text.chars().all(says_nothing)).then(|| text.to_owned())
+    (!is_blank(text)).then(|| text.to_owned())
+}
+
+/// Whether a text has nothing but whitespace and unreadable characters.
+pub(super) fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c == char::REPLACEMENT_CHARACTER)
 }
 
 pub(super) fn escaped(name: &str) -> Cow<'_, str> {
@@ -49,11 +53,14 @@ pub(super) fn as_pointer(field: &str) -> String {
     let path = name.strip_prefix("$.").unwrap_or(name);
     // Nearly all are plain names with single dots between; this way costs a tenth of the other,
     // which saves 5 % of a list of errors.
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
-    let ends_in_dot = path.starts_with('.') || path.ends_with('.') || path.is_empty();
-    let is_plain = !ends_in_dot && path.as_bytes().iter().all(is_plain);
-    if is_plain && !path.as_bytes().windows(2).any(|pair| pair == b"..") {
-        return ["/", &path.replace('.', "/")].concat();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if path.split('.').all(|step| !step.is_empty() && step.bytes().all(is_plain)) {
+        let mut pointer = String::with_capacity(1 + path.len());
+        for step in path.split('.') {
+            pointer.push('/');
+            pointer.push_str(step);
+        }
+        return pointer;
     }
     steps_of(path).unwrap_or_else(|| ["/", &escaped(name)].concat())
 }
