@@ -65,12 +65,12 @@ const QUOTES: usize = 2;
 
 /// The length of a text as JSON.
 fn json_bytes(text: &str) -> usize {
-    let bytes = |byte: u8| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => "\\n".len(),
-        0..b' ' => "\\u001f".len(),
-        _ => 1,
+    let is_escaped = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    let further = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => "n".len(),
+        _ => "u001f".len(),
     };
-    QUOTES + text.bytes().map(bytes).sum::<usize>()
+    QUOTES + text.len() + text.bytes().filter(is_escaped).map(further).sum::<usize>()
 }
 
 /// `false` where fewer bytes are left.

@@ -53,14 +53,11 @@ pub(super) fn as_pointer(field: &str) -> String {
     let path = name.strip_prefix("$.").unwrap_or(name);
     // Nearly all are plain names with single dots between; this way costs a tenth of the other,
     // which saves 5 % of a list of errors.
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    if path.split('.').all(|step| !step.is_empty() && step.bytes().all(is_plain)) {
-        let mut pointer = String::with_capacity(1 + path.len());
-        for step in path.split('.') {
-            pointer.push('/');
-            pointer.push_str(step);
-        }
-        return pointer;
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    let ends_in_dot = path.starts_with('.') || path.ends_with('.') || path.is_empty();
+    let is_plain = !ends_in_dot && path.as_bytes().iter().all(is_plain);
+    if is_plain && !path.as_bytes().windows(2).any(|pair| pair == b"..") {
+        return ["/", &path.replace('.', "/")].concat();
     }
     steps_of(path).unwrap_or_else(|| ["/", &escaped(name)].concat())
 }
