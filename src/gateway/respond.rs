@@ -8,7 +8,7 @@ use http::header::ALLOW;
 use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
 
-use crate::allowance::{Bottleneck, BottleneckKind, RefusalReason, TightestAllowance};
+use crate::allowance::{Bottleneck, BottleneckKind, Refusal, RefusalReason, TightestAllowance};
 use crate::headers::names::PROXY_STATUS;
 use crate::headers::{self, CallHeaders, ResponsePolicy, Trailers};
 use crate::outcome::{Basis, Code, FailureKind, Processing, Source, StoppedBy, Wait};
@@ -208,6 +208,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Some(
                 RefusalReason::QueueFull
                 | RefusalReason::ClientQueueFull
+                | RefusalReason::Paused { .. }
                 | RefusalReason::Exhausted { .. },
             )
             | None => (None, 0, context.support),
@@ -217,7 +218,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Interruption::Refused(_)
             | Interruption::ClientLimited(_)
             | Interruption::ClientBodyBroken
-            | Interruption::ClientBodyStalled => refusal.map(|refusal| refusal.retry_after),
+            | Interruption::ClientBodyStalled => refusal.and_then(Refusal::known_wait),
         };
         let retry_after = retry_after.map(estimate);
         let retries_exhausted = retries_exhausted(call, failed_probes);
@@ -352,6 +353,10 @@ fn exhausted_detail(blocked_by: &Bottleneck) -> Option<Cow<'static, str>> {
             );
             return Some(detail.into());
         }
+        BottleneckKind::Paused => {
+            let paused = format!("The gateway's operator has paused requests that need `{name}`.");
+            return Some(paused.into());
+        }
         BottleneckKind::Hold(_) | BottleneckKind::Queue => return None,
     };
     Some(format!("No {limit} `{name}` is free within the time this call may wait.").into())
@@ -370,6 +375,6 @@ const fn retries_exhausted(call: &Call<'_>, failed_probes: u32) -> bool {
     spent || (probed && 0 < failed_probes)
 }
 
-const fn headers_without_call(request_id: &HeaderValue) -> CallHeaders<'_> {
+pub(super) const fn headers_without_call(request_id: &HeaderValue) -> CallHeaders<'_> {
     CallHeaders { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
 }

@@ -81,6 +81,7 @@ const fn origin(code: Code) -> Origin {
         Code::QueueFull => Origin::Refusal(Some(12)),
         Code::ClientLimited => Origin::Refusal(Some(3)),
         Code::UpstreamHeld => Origin::Refusal(Some(180)),
+        Code::Paused => Origin::Refusal(Some(600)),
         Code::ConnectionsExhausted => Origin::Refusal(None),
         Code::Draining => Origin::Refusal(Some(1)),
         Code::RequestTimeout
