@@ -1,8 +1,8 @@
 //! Answers the requests of the admin listener.
 //!
-//! Everything is read through functions that the program passes in; a request can release a hold
-//! and reload the configuration. Readiness ignores the state of the vendors, because otherwise a
-//! vendor's outage would take every replica out of service at once.
+//! Everything is read through functions that the program passes in; a request can release a hold,
+//! pull a lever and reload the configuration. Readiness ignores the state of the vendors, because
+//! otherwise a vendor's outage would take every replica out of service at once.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,14 +13,20 @@ use http::header::{AUTHORIZATION, HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, Method, Request, StatusCode};
 use serde_json::json;
 
+use super::allowances;
 use super::contract;
 use super::host;
+use super::levers;
 use super::metrics_format::MetricsFormat;
+use super::query::decoded;
 use super::reload::Reload;
 use super::response::{self, AdminResponse, Refusal};
-use super::settings::Token;
+use super::settings::NamedToken;
 use super::status::{ProgramStatus, status};
-use crate::allowance::{AccountView, HoldView, ScopeKind, ScopeView};
+use crate::allowance::{
+    AccountPage, AccountView, HoldView, LeverOrder, LeverRefusal, LeverReport, PageOfAccounts,
+    PauseView, ScopeKind, ScopeView,
+};
 use crate::clock::Clock;
 use crate::gateway::Drain;
 use crate::problem::schema;
@@ -34,6 +40,9 @@ pub enum ReleaseResult {
     UnknownHold,
 }
 
+/// Pulls a lever.
+type Levers = Arc<dyn Fn(&LeverOrder) -> Result<LeverReport, LeverRefusal> + Send + Sync>;
+
 /// What the admin listener shows of the program.
 #[derive(Clone)]
 pub struct AdminState {
@@ -43,11 +52,14 @@ pub struct AdminState {
     /// The names of the upstreams, by number.
     pub upstreams: Vec<Arc<str>>,
     pub accounts: Arc<dyn Fn() -> Vec<AccountView> + Send + Sync>,
+    /// Some of the accounts.
+    pub page: Arc<dyn Fn(&AccountPage) -> PageOfAccounts + Send + Sync>,
     /// Releases a hold by its number.
     pub release: Arc<dyn Fn(u64) -> ReleaseResult + Send + Sync>,
+    pub levers: Levers,
     pub metrics: Arc<Metrics>,
-    /// Required of requests that change something.
-    pub token: Option<Token>,
+    /// One of them is required of requests that change something.
+    pub tokens: Vec<NamedToken>,
     /// Loads the configuration again and returns its warnings.
     pub reload: Reload,
 }
@@ -61,9 +73,11 @@ impl AdminState {
             drain,
             upstreams: Vec::new(),
             accounts: Arc::new(Vec::new),
+            page: Arc::new(|_| PageOfAccounts { total: 0, accounts: Vec::new() }),
             release: Arc::new(|_| ReleaseResult::UnknownHold),
+            levers: Arc::new(|_| Err(LeverRefusal::UnknownUpstream(Vec::new()))),
             metrics,
-            token: None,
+            tokens: Vec::new(),
             reload: Arc::new(|| Ok(Vec::new())),
         }
     }
@@ -114,6 +128,9 @@ impl Handler {
             "/api/v1/reload" => self.reload(request),
             "/api/v1/problem-schema" => reads(request).map(|()| response::json_schema(&schema())),
             _ => {
+                if let Some(rest) = path.strip_prefix("/api/v1/allowances") {
+                    return self.allowances(request, rest);
+                }
                 let hold = path.strip_prefix("/api/v1/holds/");
                 let hold = hold.and_then(|rest| rest.strip_suffix("/release"));
                 self.release_hold(request, hold.ok_or(Refusal::NotFound)?)
@@ -122,15 +139,40 @@ impl Handler {
     }
 
     fn release_hold<B>(&self, request: &Request<B>, hold: &str) -> Result<AdminResponse, Refusal> {
-        self.check_change(request)?;
-        let id = hold.parse().map_err(|_| Refusal::HoldNumber)?;
+        let by = self.check_change(request)?;
+        let number = |_| Refusal::Invalid("The number of a hold must be a decimal number.".into());
+        let id = hold.parse().map_err(number)?;
         match (self.state.load().release)(id) {
             ReleaseResult::Released => {
-                tracing::info!(hold = id, "hold released by an operator");
+                tracing::info!(hold = id, by = by.as_deref(), "hold released by an operator");
                 Ok(response::json(&json!({ "released": id })))
             }
             ReleaseResult::UnknownHold => Err(Refusal::Hold),
         }
+    }
+
+    fn allowances<B>(&self, request: &Request<B>, rest: &str) -> Result<AdminResponse, Refusal> {
+        let upstream = match rest.strip_prefix('/') {
+            Some(rest) if rest.contains('/') => return self.pull_lever(request, rest),
+            Some(name) => Some(decoded(name).map_err(|it| Refusal::Invalid(it.into()))?),
+            None if rest.is_empty() => None,
+            None => return Err(Refusal::NotFound),
+        };
+        reads(request)?;
+        let (state, query) = (self.state.load(), request.uri().query());
+        let page = allowances::page(upstream.as_deref(), query, &state.upstreams)?;
+        let found = (state.page)(&page);
+        Ok(response::json(&allowances::allowances(&page, &found, &state.upstreams)))
+    }
+
+    fn pull_lever<B>(&self, request: &Request<B>, rest: &str) -> Result<AdminResponse, Refusal> {
+        let by = self.check_change(request)?.ok_or(Refusal::NoTokens)?;
+        let order = levers::order(rest, request.uri().query(), &by)?;
+        let state = self.state.load();
+        let report = (state.levers)(&order).map_err(levers::refusal)?;
+        state.metrics.levers().pulled(&order.upstream, order.lever, &report);
+        levers::log(&order, &report);
+        Ok(response::json(&levers::answer(&order, &report)))
     }
 
     fn reload<B>(&self, request: &Request<B>) -> Result<AdminResponse, Refusal> {
@@ -142,19 +184,20 @@ impl Handler {
         })
     }
 
-    /// Whether a request may change something.
-    fn check_change<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+    /// Whether a request may change something, and the name of the token that it carries; `None`
+    /// if there are no tokens.
+    fn check_change<B>(&self, request: &Request<B>) -> Result<Option<Arc<str>>, Refusal> {
         if request.method() != Method::POST {
             return Err(Refusal::Method("POST"));
         }
-        self.check_token(request.headers())?;
+        let by = self.token_name(request.headers())?;
         // Browsers say whether a page of another site sends the request; other programs send
         // neither header.
         let is_foreign = match request.headers().get(SEC_FETCH_SITE) {
             Some(site) => site != "same-origin" && site != "none",
             None => request.headers().contains_key(ORIGIN),
         };
-        if is_foreign { Err(Refusal::ForeignPage) } else { Ok(()) }
+        if is_foreign { Err(Refusal::ForeignPage) } else { Ok(by) }
     }
 
     fn check_host<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
@@ -164,21 +207,22 @@ impl Handler {
         if is_ours { Ok(()) } else { Err(Refusal::Host) }
     }
 
-    fn check_token(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+    /// The name of the token that a request carries; `None` if there are no tokens.
+    fn token_name(&self, headers: &HeaderMap) -> Result<Option<Arc<str>>, Refusal> {
         let state = self.state.load();
-        let Some(token) = &state.token else { return Ok(()) };
+        if state.tokens.is_empty() {
+            return Ok(None);
+        }
         let value = headers.get(AUTHORIZATION).map(|value| value.as_bytes());
         let parts = value.and_then(|value| value.split_at_checked("bearer ".len()));
-        let is_right = parts.is_some_and(|(scheme, presented)| {
-            let (presented, token) = (presented.trim_ascii(), token.0.as_bytes());
-            // Takes the same time however many bytes are right, so that a token cannot be guessed
-            // bytewise.
-            let differing = presented.iter().zip(token).fold(0, |found, (a, b)| found | (a ^ b));
-            scheme.eq_ignore_ascii_case(b"bearer ")
-                && presented.len() == token.len()
-                && differing == 0
+        let presented = parts.filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"bearer "));
+        let (_, presented) = presented.ok_or(Refusal::Token)?;
+        let presented = presented.trim_ascii();
+        // All are compared, so that the time does not tell which one is like it.
+        let right = state.tokens.iter().fold(None, |right, token| {
+            if token.token.is(presented) { Some(Arc::clone(&token.name)) } else { right }
         });
-        if is_right { Ok(()) } else { Err(Refusal::Token) }
+        right.map(Some).ok_or(Refusal::Token)
     }
 
     fn ready(&self, query: Option<&str>) -> AdminResponse {
@@ -205,11 +249,13 @@ impl Handler {
                 let summary = scopes.entry(self.scope_name(&account, scope)).or_default();
                 summary.waiting = summary.waiting.max(scope.waiting);
                 summary.hold = longer(summary.hold, scope.hold);
+                summary.pause = summary.pause.take().or_else(|| scope.levers.pause.clone());
             }
             for (name, scope) in scopes {
                 let summary = all.entry(name).or_default();
                 summary.waiting += scope.waiting;
                 summary.hold = longer(summary.hold, scope.hold);
+                summary.pause = summary.pause.take().or(scope.pause);
             }
         }
         all.iter().map(|(name, summary)| format!("{name}: {summary}\n")).collect()
@@ -254,10 +300,17 @@ struct ScopeSummary {
     waiting: usize,
     /// The longest.
     hold: Option<HoldView>,
+    /// One of them.
+    pause: Option<PauseView>,
 }
 
 impl std::fmt::Display for ScopeSummary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(PauseView { remaining, origin }) = &self.pause {
+            write!(f, "paused by {}", origin.by)?;
+            let left = remaining.map(seconds_up);
+            return left.map_or(Ok(()), |left| write!(f, ", {left} s left"));
+        }
         match self.hold {
             Some(hold) => {
                 let left = seconds_up(hold.remaining);

@@ -4,11 +4,14 @@
 //! of somebody else makes a browser send.
 
 mod accept;
+mod allowances;
 mod contract;
 mod handler;
 mod host;
+mod levers;
 mod listener;
 mod metrics_format;
+mod query;
 mod reload;
 mod response;
 mod settings;
@@ -20,4 +23,4 @@ mod tests;
 pub use handler::{AdminState, ReleaseResult};
 pub use listener::AdminListener;
 pub use reload::{Reload, ReloadError};
-pub use settings::{Settings, Token};
+pub use settings::{NamedToken, Settings, Token};

@@ -2,6 +2,9 @@
 //!
 //! Caches must not store a response, and browsers must not guess its media type.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{
     ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
@@ -131,7 +134,7 @@ fn client_problem(code: Code, detail: String) -> Problem {
 }
 
 /// Why a request is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
     /// The API has no such path.
     NotFound,
@@ -141,39 +144,56 @@ pub(super) enum Refusal {
     Host,
     /// The token is missing or wrong.
     Token,
+    /// No token is configured, and this request needs one.
+    NoTokens,
+    /// What the request is about does not exist.
+    Unknown(String),
+    /// A part of the request is missing or wrong.
+    Invalid(Cow<'static, str>),
     /// A page of another site made a browser send the request.
     ForeignPage,
     /// No hold has this number.
     Hold,
-    /// The hold's number is not a number.
-    HoldNumber,
 }
 
 impl Refusal {
+    /// No upstream has the name; these are the ones that there are.
+    pub(super) fn unknown_upstream(known: &[Arc<str>]) -> Self {
+        let known = known.join(", ");
+        Self::Unknown(format!("No upstream has this name. There are: {known}."))
+    }
+
     /// The problem that tells the client.
     pub(super) fn response(self) -> AdminResponse {
-        let (code, detail) = match self {
-            Self::NotFound => (Code::RouteNotFound, "The admin API has no such path."),
+        let (code, detail): (_, Cow<'_, str>) = match &self {
+            Self::NotFound => (Code::RouteNotFound, "The admin API has no such path.".into()),
             Self::Method(_) => {
-                (Code::MethodNotAllowed, "This path does not support the request's method.")
+                (Code::MethodNotAllowed, "This path does not support the request's method.".into())
             }
             Self::Host => (
                 Code::Misdirected,
-                "The admin API must be addressed as localhost or by its own IP address.",
+                "The admin API must be addressed as localhost or by its own IP address.".into(),
             ),
             Self::Token => (
                 Code::Unauthenticated,
-                "This request needs the admin token: `Authorization: Bearer …`.",
+                "This request needs an admin token: `Authorization: Bearer …`.".into(),
             ),
+            Self::NoTokens => (
+                Code::Forbidden,
+                "Levers need a token, also from this machine, and none is configured. Add \
+                 `admin: { tokens: { NAME: { file: PATH } } }` and reload."
+                    .into(),
+            ),
+            Self::Unknown(detail) => (Code::NotFound, detail.into()),
+            Self::Invalid(detail) => (Code::InvalidRequest, (&**detail).into()),
             Self::ForeignPage => {
-                (Code::Forbidden, "Web pages of other sites may not use the admin API.")
+                (Code::Forbidden, "Web pages of other sites may not use the admin API.".into())
             }
-            Self::Hold => (Code::NotFound, "No hold has this number, or it has already ended."),
-            Self::HoldNumber => {
-                (Code::InvalidRequest, "The number of a hold must be a decimal number.")
+            Self::Hold => {
+                (Code::NotFound, "No hold has this number, or it has already ended.".into())
             }
         };
-        let mut response = problem(code, detail.to_owned());
+        let mut response = problem(code, detail.into_owned());
         if let Self::Method(allowed) = self {
             response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
         }

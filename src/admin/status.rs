@@ -48,10 +48,12 @@ fn account(account: &AccountView) -> Value {
 
 fn scope(scope: &ScopeView) -> Value {
     let (kind, limit, configured, window) = match scope.kind {
-        ScopeKind::Units { kind, limit, configured, window } => {
+        ScopeKind::Units { kind, limit, configured, window, .. } => {
             (kind.as_str(), Some(limit), Some(configured), Some(seconds(window)))
         }
-        ScopeKind::Concurrency { limit } => ("concurrency", Some(limit), Some(limit), None),
+        ScopeKind::Concurrency { limit, configured } => {
+            ("concurrency", Some(limit), Some(configured), None)
+        }
         ScopeKind::Upstream => ("upstream", None, None, None),
         ScopeKind::Counted => ("counted_calls", None, None, None),
     };
@@ -72,7 +74,7 @@ fn scope(scope: &ScopeView) -> Value {
     })
 }
 
-fn hold(hold: &HoldView) -> Value {
+pub(super) fn hold(hold: &HoldView) -> Value {
     json!({
         "id": hold.id,
         "cause": hold.cause.as_str(),
@@ -82,6 +84,6 @@ fn hold(hold: &HoldView) -> Value {
 }
 
 /// Rounded to milliseconds.
-fn seconds(span: Duration) -> f64 {
+pub(super) fn seconds(span: Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
 }

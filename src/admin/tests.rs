@@ -9,8 +9,11 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::handler::Handler;
-use super::{AdminState, ReleaseResult, ReloadError, Token};
-use crate::allowance::{AccountView, HoldView, LedgerKind, ScopeKind, ScopeView};
+use super::{AdminState, NamedToken, ReleaseResult, ReloadError, Token};
+use crate::allowance::{
+    AccountView, HoldView, LedgerKind, Lever, LeverOrder, LeverOrigin, LeverRefusal, LeverReport,
+    LeversView, PageOfAccounts, PauseView, RecordView, ScopeKind, ScopeView,
+};
 use crate::clock::Clock;
 use crate::gateway::Drain;
 use crate::outcome::HoldCause;
@@ -26,13 +29,24 @@ fn account() -> AccountView {
     let window = Duration::from_secs(3600);
     let scope = |name: &str, hold| ScopeView {
         name: name.into(),
-        kind: ScopeKind::Units { kind: LedgerKind::Window, limit: 900, configured: 1000, window },
+        kind: ScopeKind::Units {
+            kind: LedgerKind::Window,
+            limit: 900,
+            configured: 1000,
+            learned: Some(900),
+            window,
+        },
         occupied: 100,
         waiting: 2,
         pace_sixteenths: 8,
         next_release: Duration::from_millis(1234),
         drift: Some(-3),
         hold,
+        levers: LeversView::default(),
+        record: None,
+        in_flight: 2,
+        elsewhere: 0,
+        next_slot: Some(Duration::ZERO),
         observe: false,
     };
     AccountView {
@@ -40,9 +54,15 @@ fn account() -> AccountView {
         key: "team-a".into(),
         scopes: vec![scope("hour", Some(hold)), scope("day", None)],
         waiting: 4,
+        waiting_by_class: [1, 3, 0],
+        waiting_by_client: vec![("web".into(), 3), ("nightly".into(), 1)],
         longest_wait: Duration::from_secs(3),
         overflow_calls: None,
     }
+}
+
+fn named_token(name: &str, token: &str) -> NamedToken {
+    NamedToken { name: name.into(), token: Token(token.into()) }
 }
 
 fn handler(token: Option<&str>) -> Handler {
@@ -59,8 +79,12 @@ fn handler(token: Option<&str>) -> Handler {
     let state = AdminState {
         upstreams,
         accounts: Arc::new(|| vec![account()]),
+        page: Arc::new(|page| PageOfAccounts {
+            total: 3,
+            accounts: vec![account(); page.most.min(2)],
+        }),
         release: Arc::new(release),
-        token: token.map(|token| Token(token.into())),
+        tokens: token.iter().map(|token| named_token("alice", token)).collect(),
         ..AdminState::new(clock, Drain::new(clock), Arc::new(metrics))
     };
     let state = Arc::new(ArcSwap::from_pointee(state));
@@ -125,6 +149,15 @@ fn verbose_readiness_lists_each_scope_once_over_all_accounts() {
     show(vec![busy.clone(), busy]);
     let (_, text) = ask(&handler, "GET", "/readyz?verbose", &[]);
     assert_eq!(text, "ready\nwordbee: open, 4 waiting\n");
+    let origin = LeverOrigin { by: "alice".into(), reason: "incident".into() };
+    for (left, told) in [(Some(Duration::from_millis(8_500)), ", 9 s left"), (None, "")] {
+        let pause = Some(PauseView { remaining: left, origin: origin.clone() });
+        let levers = LeversView { pause, lowered: None };
+        let paused = ScopeView { levers, ..own(held) };
+        show(vec![AccountView { scopes: vec![own(None), paused], ..account() }]);
+        let (_, text) = ask(&handler, "GET", "/readyz?verbose", &[]);
+        assert_eq!(text, format!("ready\nwordbee: paused by alice{told}\n"));
+    }
 }
 
 #[test]
@@ -172,6 +205,153 @@ fn a_hold_is_released_once_and_with_the_token_only() {
     assert_eq!((status, text.contains("\"released\": 7")), (200, true));
     assert_eq!(ask(&handler, "POST", release, &[LOCAL, right]).0, 404);
     assert_eq!(ask(&handler, "POST", "/api/v1/holds/x/release", &[LOCAL, right]).0, 400);
+}
+
+#[test]
+fn the_allowances_show_limits_use_queue_holds_and_levers() {
+    let handler = handler(None);
+    let (status, text) = ask(&handler, "GET", "/api/v1/allowances", &[LOCAL]);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    let page = [&value["accounts_total"], &value["truncated"], &value["next_offset"]];
+    assert_eq!((status, page), (200, [&json!(3), &json!(true), &json!(2)]));
+    let account = &value["accounts"][0];
+    assert_eq!((&account["upstreams"], &account["key"]), (&json!(["wordbee"]), &json!("team-a")));
+    let queue = json!({
+        "waiting": 4, "longest_wait_seconds": 3.0,
+        "by_class": { "interactive": 1, "normal": 3, "batch": 0 },
+        "by_client": [
+            { "client": "web", "waiting": 3 }, { "client": "nightly", "waiting": 1 },
+        ],
+        "of_other_clients": 0,
+    });
+    assert_eq!(account["queue"], queue);
+    let hour = json!({
+        "name": "hour", "kind": "window", "window_seconds": 3600.0, "limit": 900,
+        "limited_by": "vendor", "limit_configured": 1000, "limit_learned": 900, "lowered": null,
+        "used": 100, "used_elsewhere": 0, "in_flight": 2, "remaining": 800,
+        "next_slot_seconds": 0.0, "pace": 0.5, "waiting": 2, "drift": -3, "observe": false,
+        "hold": { "id": 7, "cause": "maintenance", "remaining_seconds": 89.5, "failed_probes": 1 },
+        "pause": null, "record": null,
+    });
+    assert_eq!(account["allowances"][0], hour);
+    let (_, text) = ask(&handler, "GET", "/api/v1/allowances/wordbee?limit=1", &[LOCAL]);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["accounts"].as_array().unwrap().len(), 1);
+    for (uri, status) in [
+        ("/api/v1/allowances/nobody", 404),
+        ("/api/v1/allowances?limit=0", 400),
+        ("/api/v1/allowances?limit=1001", 400),
+        ("/api/v1/allowances?offset=-1", 400),
+        ("/api/v1/allowances?accounts=a", 400),
+        ("/api/v1/allowances/%f", 400),
+        ("/api/v1/allowancesx", 404),
+    ] {
+        assert_eq!(ask(&handler, "GET", uri, &[LOCAL]).0, status, "{uri}");
+    }
+    assert_eq!(ask(&handler, "PUT", "/api/v1/allowances", &[LOCAL]).0, 405);
+}
+
+#[test]
+fn an_allowance_shows_who_lowered_and_paused_it() {
+    let origin = || LeverOrigin { by: "alice".into(), reason: "incident".into() };
+    let pause = PauseView { remaining: None, origin: origin() };
+    let levers = LeversView { pause: Some(pause), lowered: Some(origin()) };
+    let kind = ScopeKind::Concurrency { limit: 4, configured: 10 };
+    let record = Some(RecordView { failed: true, set_aside: 5 });
+    let scope = ScopeView { kind, levers, record, ..account().scopes[1].clone() };
+    let upstream = ScopeView { kind: ScopeKind::Upstream, ..scope.clone() };
+    let shown = AccountView { scopes: vec![upstream, scope], ..account() };
+    let page = move |_: &crate::allowance::AccountPage| PageOfAccounts {
+        total: 1,
+        accounts: vec![shown.clone()],
+    };
+    let handler = handler(None);
+    let state = AdminState::clone(&handler.state.load());
+    handler.state.store(Arc::new(AdminState { page: Arc::new(page), ..state }));
+    let (_, text) = ask(&handler, "GET", "/api/v1/allowances", &[LOCAL]);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((&value["truncated"], &value["next_offset"]), (&json!(false), &Value::Null));
+    let shown = &value["accounts"][0];
+    let by = json!({ "by": "alice", "reason": "incident" });
+    let paused = json!({ "remaining_seconds": null, "by": "alice", "reason": "incident" });
+    let allowance = &shown["allowances"][0];
+    assert_eq!((&allowance["limited_by"], &allowance["lowered"]), (&json!("operator"), &by));
+    assert_eq!([&allowance["pause"], &shown["calls"][0]["pause"]], [&paused, &paused]);
+    assert_eq!(allowance["record"], json!({ "state": "failed", "set_aside": 5 }));
+}
+
+#[test]
+fn a_lever_needs_a_token_whose_name_is_logged() {
+    let pause = "/api/v1/allowances/wordbee/pause?seconds=60&reason=their+incident";
+    let open = handler(None);
+    let (status, text) = ask(&open, "POST", pause, &[LOCAL]);
+    assert!(status == 403 && text.contains("admin: { tokens:"), "{status} {text}");
+    let handler = handler(Some("s3cret"));
+    let pulled = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&pulled);
+    let levers = move |order: &LeverOrder| {
+        seen.lock().unwrap().push(order.clone());
+        let changed = vec!["wordbee".into()];
+        Ok(LeverReport { accounts: 2, changed, forgotten: 0 })
+    };
+    let state = AdminState::clone(&handler.state.load());
+    let tokens = vec![named_token("alice", "s3cret"), named_token("bob", "0ther")];
+    let state = AdminState { levers: Arc::new(levers), tokens, ..state };
+    handler.state.store(Arc::new(state));
+    assert_eq!(ask(&handler, "POST", pause, &[LOCAL]).0, 401);
+    assert_eq!(ask(&handler, "POST", pause, &[LOCAL, ("authorization", "Bearer 0the")]).0, 401);
+    let bob = ("authorization", "Bearer 0ther");
+    assert_eq!(ask(&handler, "GET", pause, &[LOCAL, bob]).0, 405);
+    assert_eq!(pulled.lock().unwrap().len(), 0);
+    let log = crate::telemetry::captured(|| {
+        let (status, text) = ask(&handler, "POST", pause, &[LOCAL, bob]);
+        let value: Value = serde_json::from_str(&text).unwrap();
+        let expected = json!({
+            "lever": "pause", "upstream": "wordbee", "by": "bob", "accounts": 2,
+            "changed": ["wordbee"], "forgotten_units": 0,
+        });
+        assert_eq!((status, value), (200, expected));
+    });
+    let line: Value = serde_json::from_str(&log).unwrap();
+    for (field, value) in [
+        ("level", json!("WARN")),
+        ("lever", json!("pause")),
+        ("by", json!("bob")),
+        ("reason", json!("their incident")),
+        ("seconds", json!(60.0)),
+        ("message", json!("lever pulled by an operator")),
+    ] {
+        assert_eq!(line[field], value, "{field}: {log}");
+    }
+    assert_eq!(pulled.lock().unwrap()[0].lever, Lever::Pause(Some(Duration::from_secs(60))));
+    let text = ask(&handler, "GET", "/metrics", &[]).1;
+    let counted = "evenkeel_levers_total{upstream=\"wordbee\",lever=\"pause\"} 1";
+    assert!(text.contains(counted), "{text}");
+}
+
+#[test]
+fn a_lever_that_does_nothing_says_why() {
+    let handler = handler(Some("s3cret"));
+    let right = ("authorization", "Bearer s3cret");
+    let names = || vec!["a".into(), "b".into()];
+    let rows = [
+        (LeverRefusal::UnknownUpstream(names()), 404, "There are: a, b."),
+        (LeverRefusal::UnknownAccount, 404, "first call"),
+        (LeverRefusal::UnknownAllowance(names()), 404, "There are: a, b."),
+        (LeverRefusal::UnknownAllowance(Vec::new()), 404, "no allowances"),
+        (LeverRefusal::NoAllowances, 400, "paused"),
+        (LeverRefusal::AmbiguousAllowance(names()), 400, "(a, b)"),
+    ];
+    for (refusal, status, told) in rows {
+        let levers = Arc::new(move |_: &LeverOrder| Err(refusal.clone()));
+        let state = AdminState { levers, ..AdminState::clone(&handler.state.load()) };
+        handler.state.store(Arc::new(state));
+        let uri = "/api/v1/allowances/x/lower?to=7&reason=x";
+        let (found, text) = ask(&handler, "POST", uri, &[LOCAL, right]);
+        assert!(found == status && text.contains(told), "{found} {text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert!(jsonschema::is_valid(&crate::problem::schema(), &value), "{text}");
+    }
 }
 
 #[test]
@@ -331,11 +511,12 @@ fn refusals_are_problems() {
 #[tokio::test]
 async fn the_listener_serves_and_names_an_address_in_use() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let settings = crate::admin::Settings { address: "127.0.0.1:0".parse().unwrap(), token: None };
+    let settings =
+        crate::admin::Settings { address: "127.0.0.1:0".parse().unwrap(), tokens: Vec::new() };
     let state = handler(None).state;
     let listener = crate::admin::AdminListener::bind(&settings, Arc::clone(&state)).await.unwrap();
     let address = listener.address();
-    let taken = crate::admin::Settings { address, token: None };
+    let taken = crate::admin::Settings { address, tokens: Vec::new() };
     let fault = crate::admin::AdminListener::bind(&taken, state).await.unwrap_err();
     assert!(fault.to_string().contains(&address.to_string()), "{fault}");
     tokio::spawn(listener.serve());

@@ -3,7 +3,7 @@
 //! Nothing is awaited under the lock, and tasks are woken after it is released. There is no thread
 //! and no polling: the task of one waiting call keeps the account's timer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +15,7 @@ use super::bottleneck::Bottleneck;
 use super::calendar::WallClock;
 use super::hold::HoldContext;
 use super::lane::Ticket;
+use super::lever::{LeverOrder, LeverReport};
 use super::outage_detector::BlindFailure;
 use super::recovered::AccountId;
 use super::refusal::Refusal;
@@ -25,7 +26,7 @@ use super::slot::Slot;
 use super::slot_request::{GrantedSlot, SlotRequest};
 use super::store::Records;
 use super::unit_record::AllowanceRecord;
-use super::view::{AccountView, TightestAllowance};
+use super::view::{AccountView, TightestAllowance, UsageView};
 use crate::clock::Clock;
 use crate::time::Moment;
 
@@ -131,6 +132,16 @@ impl Account {
         self.change(|state, now| state.release_hold(id, now))
     }
 
+    /// Pulls a lever and tells the calls that wait.
+    pub(super) fn pull(&self, order: &LeverOrder) -> LeverReport {
+        let mut report = LeverReport::default();
+        self.settle_with(|state| {
+            report = state.pull(order, self.clock.now());
+            SettleOutcome { closed: true, ..SettleOutcome::default() }
+        });
+        report
+    }
+
     /// A call failed blindly with all its attempts, which counts towards an outage.
     pub fn call_failed(
         &self,
@@ -154,14 +165,33 @@ impl Account {
         self.lock().state.tightest_allowance(request, now)
     }
 
-    pub(super) fn view(&self, upstreams: Vec<usize>, overflow_calls: Option<u64>) -> AccountView {
+    /// What the client of this request sees of the allowances of its upstream.
+    pub(super) fn usage(&self, request: &SlotRequest) -> UsageView {
+        let now = self.clock.now();
+        self.lock().state.usage(request, now)
+    }
+
+    pub(super) fn view(
+        &self,
+        upstreams: Vec<usize>,
+        overflow_calls: Option<u64>,
+        client_names: &HashMap<u64, Arc<str>>,
+    ) -> AccountView {
         let now = self.clock.now();
         let state = &mut self.lock().state;
+        let clients = state.queue.by_client().filter_map(|(client, calls)| {
+            client_names.get(&client).map(|name| (Arc::clone(name), calls))
+        });
+        let mut waiting_by_client: Vec<_> = clients.collect();
+        waiting_by_client
+            .sort_by(|(one, first), (other, second)| (second, one).cmp(&(first, other)));
         AccountView {
             upstreams,
             key: Arc::clone(&self.key),
             scopes: state.views(now),
             waiting: state.queue.len(),
+            waiting_by_class: state.queue.by_class(),
+            waiting_by_client,
             longest_wait: state.queue.oldest().map_or(Duration::ZERO, |(_, at)| now.since(at)),
             overflow_calls,
         }

@@ -5,6 +5,7 @@
 //! are ever forgotten, once they have no occupied slot, hold or waiting call; they are in
 //! `header_accounts.rs`.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -26,8 +27,9 @@ use super::settings::{
 };
 use super::slot_request::{Scheduling, SlotRequest};
 use super::store::{Records, StartKind};
-use super::view::AccountView;
+use super::view::UsageView;
 use crate::clock::Clock;
+use crate::routing::client::client_id;
 use crate::routing::method::CallMethod;
 use crate::routing::route::CallPath;
 
@@ -41,9 +43,11 @@ const CLOCK_SET: Duration = Duration::from_millis(100);
 /// The accounts as one configuration uses them.
 #[derive(Debug)]
 pub struct Accounts {
-    upstreams: Vec<UpstreamAccounts>,
+    pub(super) upstreams: Vec<UpstreamAccounts>,
     /// The accounts of clients with a limit of their own.
     clients: Vec<Option<UpstreamAccounts>>,
+    /// The names of the clients, by what tells them apart in a queue.
+    pub(super) client_names: HashMap<u64, Arc<str>>,
     capacity: Arc<AccountCapacity>,
     factory: Arc<AccountFactory>,
     version: u32,
@@ -54,12 +58,12 @@ pub struct Accounts {
 }
 
 #[derive(Debug)]
-struct UpstreamAccounts {
-    rules: UpstreamAllowances,
+pub(super) struct UpstreamAccounts {
+    pub(super) rules: UpstreamAllowances,
     needs: UpstreamNeeds,
     /// The account of calls that no header tells apart.
-    sole: Arc<Account>,
-    by_header: Option<Arc<HeaderAccounts>>,
+    pub(super) sole: Arc<Account>,
+    pub(super) by_header: Option<Arc<HeaderAccounts>>,
 }
 
 /// Opens accounts, each with a number of its own.
@@ -147,6 +151,7 @@ impl Accounts {
         let none = Self {
             upstreams: Vec::new(),
             clients: Vec::new(),
+            client_names: HashMap::new(),
             capacity: Arc::new(AccountCapacity::new(accounts_max)),
             factory: Arc::new(AccountFactory::new(clock, records)),
             version: 0,
@@ -182,10 +187,13 @@ impl Accounts {
         self.capacity.set_max(accounts_max);
         let upstreams = self.apply(CountedBy::Vendor, upstreams, upstream_groups);
         let mut limits = self.apply(CountedBy::Us, &limits, client_groups).into_iter();
+        let names = clients.iter().map(|it| (client_id(&it.name), Arc::clone(&it.name)));
+        let client_names = names.collect();
         let clients = clients.iter().map(|it| it.limit.as_ref().and_then(|_| limits.next()));
         Ok(Self {
             upstreams,
             clients: clients.collect(),
+            client_names,
             capacity: Arc::clone(&self.capacity),
             factory: Arc::clone(&self.factory),
             version: new,
@@ -272,13 +280,31 @@ impl Accounts {
     #[must_use]
     pub fn account(&self, upstream: usize, headers: &HeaderMap) -> Arc<Account> {
         let accounts = &self.upstreams[upstream];
-        let Some(by_header) = &accounts.by_header else { return Arc::clone(&accounts.sole) };
-        let value = headers.get(by_header.header()).map(http::HeaderValue::as_bytes);
-        // To the vendor too, a blank value names no account.
-        let Some(key) = value.filter(|value| !value.trim_ascii().is_empty()) else {
+        let Some((by_header, key)) = accounts.key_of(headers) else {
             return Arc::clone(&accounts.sole);
         };
         by_header.find(key).unwrap_or_else(|| self.open(by_header, key))
+    }
+
+    /// What a client sees of the allowances that its calls to an upstream need. An account that is
+    /// not open yet would begin with what the overflow account has spent.
+    #[must_use]
+    pub fn usage(&self, upstream: usize, headers: &HeaderMap, scheduling: Scheduling) -> UsageView {
+        let accounts = &self.upstreams[upstream];
+        let account = match accounts.key_of(headers) {
+            Some((by_header, key)) => {
+                by_header.find(key).unwrap_or_else(|| Arc::clone(by_header.overflow()))
+            }
+            None => Arc::clone(&accounts.sole),
+        };
+        account.usage(&accounts.needs.plain_request(scheduling))
+    }
+
+    /// What a client sees of its own limit, if it has one.
+    #[must_use]
+    pub fn client_usage(&self, client: usize, scheduling: Scheduling) -> Option<UsageView> {
+        let (account, request) = self.client_limit(client, scheduling)?;
+        Some(account.usage(&request))
     }
 
     /// What a call needs of its account.
@@ -316,23 +342,6 @@ impl Accounts {
         Some((&limit.sole, limit.needs.client_request(scheduling)))
     }
 
-    /// Reopens the scopes that the hold of this id closes; returns whether there is one.
-    #[must_use]
-    pub fn release_hold(&self, id: u64) -> bool {
-        self.all().iter().any(|(_, account)| account.release_hold(id))
-    }
-
-    /// What the API, the metrics and the live page show.
-    #[must_use]
-    pub fn view(&self) -> Vec<AccountView> {
-        let view = |(upstreams, account): (Vec<usize>, Arc<Account>)| {
-            let tables = self.upstreams.iter().filter_map(|upstream| upstream.by_header.as_ref());
-            let overflow_calls = tables.filter_map(|it| it.overflow_calls(&account)).next();
-            account.view(upstreams, overflow_calls)
-        };
-        self.all().into_iter().map(view).collect()
-    }
-
     /// Whether any allowance is counted by the calendar, so that the wall clock matters.
     #[must_use]
     pub fn count_by_calendar(&self) -> bool {
@@ -360,20 +369,6 @@ impl Accounts {
         self.all().into_iter().map(|(_, account)| account).collect()
     }
 
-    /// Every upstream's accounts with the numbers of the upstreams that use them.
-    fn all(&self) -> Vec<(Vec<usize>, Arc<Account>)> {
-        let mut all: Vec<(Vec<usize>, Arc<Account>)> = Vec::new();
-        for (number, upstream) in self.upstreams.iter().enumerate() {
-            match all.iter_mut().find(|(_, known)| Arc::ptr_eq(known, &upstream.sole)) {
-                Some((upstreams, _)) => upstreams.push(number),
-                None => all.push((vec![number], Arc::clone(&upstream.sole))),
-            }
-            let by_header = upstream.by_header.iter().flat_map(|table| table.all());
-            all.extend(by_header.map(|account| (vec![number], account)));
-        }
-        all
-    }
-
     #[cold]
     fn open(&self, table: &HeaderAccounts, key: &[u8]) -> Arc<Account> {
         let now = self.factory.clock.now();
@@ -395,13 +390,21 @@ fn wall_clock(clock: Clock) -> WallClock {
 }
 
 impl UpstreamAccounts {
+    /// The header that tells its accounts apart, and its value in these headers.
+    fn key_of<'a>(&'a self, headers: &'a HeaderMap) -> Option<(&'a HeaderAccounts, &'a [u8])> {
+        let by_header = self.by_header.as_deref()?;
+        let key = headers.get(by_header.header())?.as_bytes();
+        // To the vendor too, a blank value names no account.
+        (!key.trim_ascii().is_empty()).then_some((by_header, key))
+    }
+
     /// Whether both use the same accounts.
     fn shares(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.sole, &other.sole)
     }
 
     /// All its accounts.
-    fn all(&self) -> Vec<Arc<Account>> {
+    pub(super) fn all(&self) -> Vec<Arc<Account>> {
         let by_header = self.by_header.iter().flat_map(|table| table.all());
         std::iter::once(Arc::clone(&self.sole)).chain(by_header).collect()
     }

@@ -44,6 +44,11 @@ pub(super) struct Spent {
 }
 
 impl AttemptHistory {
+    /// Attempts that have not ended.
+    pub(super) const fn under_way(&self) -> u32 {
+        self.under_way
+    }
+
     pub(super) const fn began(&mut self) {
         self.under_way = self.under_way.saturating_add(1);
     }

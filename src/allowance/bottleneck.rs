@@ -23,6 +23,8 @@ pub enum BottleneckKind {
     /// As many calls as are allowed are in flight.
     Concurrency,
     Hold(HoldCause),
+    /// An operator has paused it.
+    Paused,
     /// The client's own limit.
     Client,
     /// The queue is full.
@@ -39,7 +41,7 @@ pub enum BottleneckKind {
 
 impl BottleneckKind {
     /// One of each kind that has a label of its own in metrics: holds share one.
-    pub const LABELLED: [Self; 10] = [
+    pub const LABELLED: [Self; 11] = [
         Self::Allowance,
         Self::Pace,
         Self::Concurrency,
@@ -50,6 +52,7 @@ impl BottleneckKind {
         Self::Priority,
         Self::Share,
         Self::Record,
+        Self::Paused,
     ];
 
     /// Its place in [`Self::LABELLED`].
@@ -66,6 +69,7 @@ impl BottleneckKind {
             Self::Priority => 7,
             Self::Share => 8,
             Self::Record => 9,
+            Self::Paused => 10,
         }
     }
 
@@ -83,6 +87,7 @@ impl BottleneckKind {
             Self::Priority => "priority",
             Self::Share => "share",
             Self::Record => "record",
+            Self::Paused => "paused",
         }
     }
 }
@@ -103,6 +108,7 @@ impl fmt::Display for Bottleneck {
             BottleneckKind::Priority => "priority of client",
             BottleneckKind::Share => "share of client",
             BottleneckKind::Record => "record of",
+            BottleneckKind::Paused => "operator's pause of",
         };
         write!(f, "{kind} {}", self.name)
     }
@@ -119,6 +125,7 @@ mod tests {
             (BottleneckKind::Pace, "pace of hour"),
             (BottleneckKind::Hold(HoldCause::Maintenance), "maintenance hold on hour"),
             (BottleneckKind::Queue, "queue of hour"),
+            (BottleneckKind::Paused, "operator's pause of hour"),
         ];
         for (what, text) in rows {
             assert_eq!(Bottleneck { kind: what, name: "hour".into() }.to_string(), text);

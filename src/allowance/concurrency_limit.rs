@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use super::lever::LoweredLimit;
 use crate::time::{Moment, nanos};
 
 /// Up to this many permits of abandoned attempts are released exactly on time; an enforced limit up
@@ -25,7 +26,10 @@ pub(super) enum PermitEnd {
 
 #[derive(Clone, Debug)]
 pub(super) struct ConcurrencyLimit {
+    configured: u32,
+    /// The limit in force: an operator may have lowered it.
     limit: u32,
+    lowered: Option<LoweredLimit>,
     in_flight: u32,
     linger_nanos: u64,
     /// The permits of abandoned attempts by the moment when they are free, ascending.
@@ -34,11 +38,40 @@ pub(super) struct ConcurrencyLimit {
 
 impl ConcurrencyLimit {
     pub(super) fn new(limit: u32, linger: Duration) -> Self {
-        Self { limit, in_flight: 0, linger_nanos: nanos(linger), lingering: VecDeque::new() }
+        Self {
+            configured: limit,
+            limit,
+            lowered: None,
+            in_flight: 0,
+            linger_nanos: nanos(linger),
+            lingering: VecDeque::new(),
+        }
     }
 
     pub(super) const fn limit(&self) -> u32 {
         self.limit
+    }
+
+    pub(super) const fn configured(&self) -> u32 {
+        self.configured
+    }
+
+    /// Attempts under way, without those that were given up.
+    pub(super) const fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// Lowers the limit below the configured one, or no longer.
+    pub(super) fn set_lowered(&mut self, to: Option<LoweredLimit>) {
+        self.lowered = to;
+        self.limit = to.map_or(self.configured, |to| to.of(self.configured));
+    }
+
+    /// Frees the permits of attempts that were given up; returns how many.
+    pub(super) fn forget_given_up(&mut self, now: Moment) -> u64 {
+        let before = self.occupied(now);
+        self.lingering.clear();
+        u64::from(before - self.occupied(now))
     }
 
     pub(super) fn occupied(&mut self, now: Moment) -> u32 {
@@ -91,7 +124,8 @@ impl ConcurrencyLimit {
 
     /// Applies a changed limit from the next permit on.
     pub(super) fn reconfigure(&mut self, limit: u32, linger: Duration) {
-        (self.limit, self.linger_nanos) = (limit, nanos(linger));
+        (self.configured, self.linger_nanos) = (limit, nanos(linger));
+        self.set_lowered(self.lowered);
     }
 
     /// Takes over the lingering permits of another one of the same allowance.

@@ -18,6 +18,7 @@ use super::refusal::{Refusal, RefusalReason};
 use super::scope_set::members;
 use super::settings::SCOPES_MAX;
 use super::slot_request::SlotRequest;
+use super::view::{ScopeView, UsageView};
 use crate::routing::client::Priority;
 use crate::time::{Moment, seconds_up};
 
@@ -35,6 +36,11 @@ impl AccountState {
     pub(super) fn refusal(&mut self, request: &SlotRequest, now: Moment) -> Refusal {
         if let Some(refusal) = self.superseded(request) {
             return refusal;
+        }
+        if let Some(name) = self.paused(request.scopes, now) {
+            let start = self.estimate(request, now);
+            let reason = RefusalReason::Paused { name, open_ended: start == Moment::NEVER };
+            return Refusal { reason, retry_after: now.until(start), overtaken: None };
         }
         if let Some(Hold { cause, failed_probes, .. }) = self.longest_hold(request.scopes) {
             let reason = RefusalReason::Held { cause, failed_probes };
@@ -56,6 +62,26 @@ impl AccountState {
         wait
     }
 
+    /// What the client of this request sees of the allowances of its upstream.
+    pub(super) fn usage(&mut self, request: &SlotRequest, now: Moment) -> UsageView {
+        // Estimates take attempts under way to end at once; scopes that are full say otherwise.
+        let known = self.views_of(request.scopes, now).iter().all(|it| it.next_slot.is_some());
+        let places = self.refused_places.ahead(request, now);
+        let start = self.start_behind(request, now, &places);
+        let known = known && start != Moment::NEVER;
+        UsageView {
+            scopes: self.views_of(self.layout.allowances_of(request.upstream.all), now),
+            next_slot: known.then(|| now.until(start)),
+            waiting: self.queue.len_of(request.of.client),
+            held: self.longest_hold(request.scopes).is_some(),
+            paused: self.paused(request.scopes, now).is_some(),
+        }
+    }
+
+    fn views_of(&mut self, scopes: u64, now: Moment) -> Vec<ScopeView> {
+        members(scopes).filter_map(|number| self.scopes[number].view(now)).collect()
+    }
+
     /// What keeps a call waiting now: of the scopes it needs, the one that has a slot last.
     pub(super) fn bottleneck(&mut self, request: &SlotRequest, now: Moment) -> Bottleneck {
         let ahead = self.queue.ahead(request, request.class(now));
@@ -67,7 +93,9 @@ impl AccountState {
         });
         let number = last.unwrap_or(usize::from(request.upstream.all));
         let scope = &mut self.scopes[number];
-        let kind = if let Some(hold) = &scope.hold {
+        let kind = if scope.paused_until(now).is_some() {
+            BottleneckKind::Paused
+        } else if let Some(hold) = &scope.hold {
             BottleneckKind::Hold(hold.cause)
         } else if scope.cannot_be_recorded(request.costs) {
             BottleneckKind::Record

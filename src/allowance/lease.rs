@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::charge::Charge;
 use super::unit_record::{AllowanceRecord, SettledUnits, UnitRecord};
+use super::view::RecordView;
 use crate::time::{Moment, nanos};
 
 /// One part in so many of the limit is set aside at a time: as much is lost if the process is
@@ -79,6 +80,11 @@ impl Lease {
         covers
     }
 
+    pub(super) fn view(&self) -> RecordView {
+        let set_aside = u32::try_from(self.left.max(0)).unwrap_or(u32::MAX);
+        RecordView { failed: self.failed, set_aside }
+    }
+
     /// Whether so many units are not set aside, behind others, and will not be for now because
     /// records cannot be written.
     pub(super) fn has_failed(&self, ahead: u32, units: u32) -> bool {
@@ -101,6 +107,12 @@ impl Lease {
     pub(super) fn cancel(&mut self, units: u32) {
         self.under_way = self.under_way.saturating_sub(u64::from(units));
         self.left += i64::from(units);
+    }
+
+    /// Forgets what was used by attempts that are over, on record as well.
+    pub(super) fn forget_spent(&mut self) {
+        self.settled.clear();
+        self.changed = true;
     }
 
     /// Counts units that were used until `at` and were never set aside.

@@ -2,8 +2,8 @@
 //!
 //! A call asks an [`Account`] for a [`Slot`] of every scope it needs, waits if it has to, and
 //! settles the slot with what happened to the attempt. The files `account`, `accounts`,
-//! `header_accounts`, `slot` and `store` are live (locks, timers, tasks, files); all others only
-//! decide.
+//! `header_accounts`, `operators`, `slot` and `store` are live (locks, timers, tasks, files); all
+//! others only decide.
 
 mod account;
 mod account_state;
@@ -22,6 +22,9 @@ mod json_units;
 mod lane;
 mod lease;
 mod ledger;
+mod lever;
+mod levers;
+mod operators;
 mod outage_detector;
 mod pace;
 mod queue;
@@ -63,6 +66,9 @@ pub use cost_rule::{
 };
 pub use hold::{Hold, ProbeState};
 pub use json_units::{Pointer, PointerError};
+pub use lever::{
+    Lever, LeverOrder, LeverOrigin, LeverRefusal, LeverReport, LoweredLimit, PAUSE_MAX,
+};
 pub use outage_detector::BlindFailure;
 pub use refusal::{CostExceeded, Refusal, RefusalReason};
 pub use scope_layout::ScopesExhausted;
@@ -75,4 +81,7 @@ pub use shares::ClientShare;
 pub use slot::{ConcurrencyPermit, Slot};
 pub use slot_request::{ProbeFitness, Scheduling, SlotRequest};
 pub use store::{RecordError, Recorder, Records, StateError};
-pub use view::{AccountView, HoldView, LedgerKind, ScopeKind, ScopeView, TightestAllowance};
+pub use view::{
+    AccountPage, AccountView, HoldView, LedgerKind, LeversView, PageOfAccounts, PauseView,
+    RecordView, ScopeKind, ScopeView, TightestAllowance, UsageView,
+};

@@ -34,6 +34,14 @@ impl Rate {
         Duration::from_nanos(u64::try_from(interval).unwrap_or(u64::MAX).max(1))
     }
 
+    /// A part of this rate: so many of so many slots, and no burst.
+    #[must_use]
+    pub(super) fn lowered(self, part: u32, of: u32) -> Self {
+        let over = (self.over.as_nanos() * u128::from(of)).div_ceil(u128::from(part.max(1)));
+        let over = Duration::from_nanos(u64::try_from(over).unwrap_or(u64::MAX));
+        Self { over, burst: 1, ..self }
+    }
+
     /// The burst at `sixteenths` of this rate, at least one.
     fn burst(&self, sixteenths: u8) -> NonZeroU32 {
         let part = u64::from(self.burst) * u64::from(sixteenths.clamp(1, FULL_PACE))

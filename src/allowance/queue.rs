@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bottleneck::BottleneckKind;
 use super::charge::Demand;
 use super::lane::{Lane, Order, Place, Ticket, Turn};
+use super::rank::CLASSES;
 use super::shares::Shares;
 use super::slot_request::{GrantedSlot, SlotRequest};
 use crate::routing::client::Priority;
@@ -81,6 +82,18 @@ impl Queue {
     /// How many calls of this client wait.
     pub(super) fn len_of(&self, client: u64) -> usize {
         self.by_client.get(&client).copied().unwrap_or(0)
+    }
+
+    /// How many calls of each client wait.
+    pub(super) fn by_client(&self) -> impl Iterator<Item = (u64, usize)> {
+        self.by_client.iter().map(|(client, calls)| (*client, *calls))
+    }
+
+    /// How many calls of each class wait, the most urgent first.
+    pub(super) fn by_class(&self) -> [usize; 3] {
+        let from = CLASSES.map(|class| self.lanes.iter().map(|lane| lane.len_from(class)).sum());
+        let [interactive, normal, batch]: [usize; 3] = from;
+        [interactive, normal - interactive, batch - normal]
     }
 
     /// Whether a call of this or a more urgent class waits for any of these scopes.

@@ -53,7 +53,9 @@ impl AccountState {
             let mut scope = place.template.scope(wall);
             self.record_new(&mut scope, place, now);
             if let Some(replaced) = place.replaces {
-                scope.take_hold_of(&self.scopes[usize::from(replaced)], now);
+                let replaced = &self.scopes[usize::from(replaced)];
+                scope.take_hold_of(replaced, now);
+                scope.take_levers_of(replaced, now);
             }
             match self.scopes.get_mut(number) {
                 Some(free) => *free = scope,
@@ -81,10 +83,13 @@ impl AccountState {
         }
     }
 
-    /// Takes over the holds of an account in whose place this one is.
+    /// Takes over the holds and levers of an account in whose place this one is.
     pub(super) fn take_holds_of(&mut self, former: &Self, now: Moment) {
         for scope in &mut self.scopes {
             let same = former.scopes.iter().find(|it| scope.is_same_as(it));
+            if let Some(same) = same.filter(|_| scope.has_no_levers(now)) {
+                scope.take_levers_of(same, now);
+            }
             let until = |scope: &Scope| scope.hold.map(|hold| hold.until);
             if let Some(same) = same.filter(|same| until(scope) < until(same)) {
                 scope.take_hold_of(same, now);

@@ -16,6 +16,21 @@ pub struct Refusal {
     pub overtaken: Option<BottleneckKind>,
 }
 
+impl Refusal {
+    /// How long the client is told to wait; `None` if that is not known.
+    #[must_use]
+    pub const fn known_wait(&self) -> Option<Duration> {
+        match self.reason {
+            RefusalReason::Paused { open_ended: true, .. } => None,
+            RefusalReason::QueueFull
+            | RefusalReason::ClientQueueFull
+            | RefusalReason::Exhausted { .. }
+            | RefusalReason::Paused { .. }
+            | RefusalReason::Held { .. } => Some(self.retry_after),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefusalReason {
     QueueFull,
@@ -24,6 +39,13 @@ pub enum RefusalReason {
     /// No slot is free within the patience of the call.
     Exhausted {
         bottleneck: Bottleneck,
+    },
+    /// An operator's pause outlasts the patience of the call.
+    Paused {
+        /// The upstream or the allowance that is paused.
+        name: Arc<str>,
+        /// It ends only when it is resumed, so that no wait is known.
+        open_ended: bool,
     },
     /// A hold outlasts the patience of the call.
     Held {

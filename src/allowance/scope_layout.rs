@@ -81,6 +81,14 @@ pub(super) struct Member<'a> {
     pub(super) before: Option<Arc<str>>,
 }
 
+/// The scopes of one upstream, each as a set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ScopesOfUpstream {
+    pub(super) all: u64,
+    pub(super) counted: u64,
+    pub(super) allowances: u64,
+}
+
 /// An account has no numbers left for further scopes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ScopesExhausted {
@@ -300,6 +308,23 @@ impl ScopeLayout {
         self.additions.iter().filter(move |addition| version < addition.version)
     }
 
+    /// The scopes of an upstream and of its allowances.
+    pub(super) fn scopes_of_upstream(&self, name: &Arc<str>) -> ScopesOfUpstream {
+        let own = |calls| self.number_of(&ScopeTemplate::Upstream(Arc::clone(name), calls));
+        let (all, counted) = (own(CoveredCalls::All), own(CoveredCalls::Counted));
+        let set = |number: Option<u8>| number.map_or(0, |number| 1 << number);
+        let allowances = all.map_or(0, |all| self.allowances_of(all));
+        ScopesOfUpstream { all: set(all), counted: set(counted), allowances }
+    }
+
+    /// The allowances of the upstream with this number of its scope of all calls, as a set.
+    pub(super) fn allowances_of(&self, all: u8) -> u64 {
+        let of_upstream = self.needs.iter().filter(|(upstream, _)| *upstream == all);
+        let in_use = |number: &u8| self.places[usize::from(*number)].retired.is_none();
+        let allowances = of_upstream.map(|(_, scope)| *scope).filter(in_use);
+        allowances.fold(0, |allowances, number| allowances | 1 << number)
+    }
+
     pub(super) fn scopes(&self, wall: WallClock) -> Vec<Scope> {
         self.places.iter().map(|place| place.template.scope(wall)).collect()
     }
@@ -388,6 +413,14 @@ impl UpstreamNeeds {
             let allowance = Arc::clone(&allowance.name);
             exceeded.then_some(CostExceeded { allowance, cost, limit })
         })
+    }
+
+    /// What a call needs that is counted only by those allowances that count all calls.
+    pub(super) fn plain_request(&self, scheduling: Scheduling) -> SlotRequest {
+        let mut needs = self.always;
+        needs.scopes |= 1 << self.upstream.counted;
+        let request = SlotRequest::new(needs, self.upstream, PathId::default(), scheduling);
+        request.of_configuration(self.version)
     }
 
     /// What a call needs of its client's own limit.

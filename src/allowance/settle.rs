@@ -280,7 +280,7 @@ impl AccountState {
             held_until: longest.map(|hold| hold.until),
             basis: longest.map(|hold| hold.basis),
             failed_probes: longest.map_or(0, |hold| hold.failed_probes),
-            slot_free_at: (now < start).then_some(start),
+            slot_free_at: (now < start && start != Moment::NEVER).then_some(start),
             closed: true,
             ..SettleOutcome::default()
         }

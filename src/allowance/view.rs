@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::hold::Hold;
+use super::lever::LeverOrigin;
 use crate::outcome::HoldCause;
 use crate::time::Moment;
 
@@ -18,6 +19,10 @@ pub struct AccountView {
     pub scopes: Vec<ScopeView>,
     /// Calls that wait.
     pub waiting: usize,
+    /// The same by class, the most urgent first.
+    pub waiting_by_class: [usize; 3],
+    /// The same by client, the most first; clients that are no longer configured are left out.
+    pub waiting_by_client: Vec<(Arc<str>, usize)>,
     /// How long the call has waited that has waited longest.
     pub longest_wait: Duration,
     /// How many calls it has served, if it is the overflow account.
@@ -32,6 +37,12 @@ pub struct ScopeView {
     pub kind: ScopeKind,
     /// Units or slots occupied now.
     pub occupied: u32,
+    /// Of these, the units of attempts under way; for an upstream, its attempts under way.
+    pub in_flight: u32,
+    /// Of these, units that the vendor says others have used.
+    pub elsewhere: u32,
+    /// How long until a call of one unit would start if none waited; `None` if nobody knows.
+    pub next_slot: Option<Duration>,
     /// Calls that wait for it.
     pub waiting: usize,
     /// Its pace, in sixteenths of the full one.
@@ -43,6 +54,9 @@ pub struct ScopeView {
     /// allowance too.
     pub drift: Option<i64>,
     pub hold: Option<HoldView>,
+    pub levers: LeversView,
+    /// How it is recorded, if it is.
+    pub record: Option<RecordView>,
     /// It only counts.
     pub observe: bool,
 }
@@ -54,11 +68,14 @@ pub enum ScopeKind {
         /// The limit that applies now: a statement of the vendor's may lower the configured one.
         limit: u32,
         configured: u32,
+        /// The limit that the vendor stated, if it is lower.
+        learned: Option<u32>,
         /// The window or the longest period; for a bucket, the time in which a full one leaks.
         window: Duration,
     },
     Concurrency {
         limit: u32,
+        configured: u32,
     },
     /// All calls of an upstream. It has no limit and is only closed by holds.
     Upstream,
@@ -94,6 +111,63 @@ pub struct HoldView {
     pub remaining: Duration,
     /// Probes that failed in a row.
     pub failed_probes: u32,
+}
+
+/// What a client sees of an account that its calls to one upstream use.
+#[derive(Clone, Debug)]
+pub struct UsageView {
+    /// The upstream's allowances.
+    pub scopes: Vec<ScopeView>,
+    /// How long a call that came now would wait behind the others; `None` if nobody knows.
+    pub next_slot: Option<Duration>,
+    /// Calls of this client that wait.
+    pub waiting: usize,
+    /// A hold is in force for most calls.
+    pub held: bool,
+    pub paused: bool,
+}
+
+/// The record of an allowance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordView {
+    /// The latest record could not be written.
+    pub failed: bool,
+    /// Units that may be granted before the next record is written.
+    pub set_aside: u32,
+}
+
+/// Which accounts are shown.
+#[derive(Clone, Debug, Default)]
+pub struct AccountPage {
+    /// Only those of this upstream.
+    pub upstream: Option<usize>,
+    /// Only those of this key.
+    pub key: Option<String>,
+    /// After so many others.
+    pub offset: usize,
+    pub most: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct PageOfAccounts {
+    /// How many there are.
+    pub total: usize,
+    pub accounts: Vec<AccountView>,
+}
+
+/// What an operator has changed of a scope.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeversView {
+    pub pause: Option<PauseView>,
+    /// The operator who lowered the limit.
+    pub lowered: Option<LeverOrigin>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PauseView {
+    /// `None`: until it is resumed.
+    pub remaining: Option<Duration>,
+    pub origin: LeverOrigin,
 }
 
 impl HoldView {

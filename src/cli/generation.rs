@@ -91,14 +91,17 @@ impl Generation {
     /// What the admin listener shows of it; `base` has what does not depend on the configuration.
     pub(super) fn admin_state(&self, base: AdminState) -> AdminState {
         let (accounts, holds) = (Arc::clone(&self.shared.accounts), &self.shared.accounts);
-        let holds = Arc::clone(holds);
+        let (holds, levers) = (Arc::clone(holds), Arc::clone(&self.shared.accounts));
+        let page = Arc::clone(&self.shared.accounts);
         AdminState {
             upstreams: self.upstreams.iter().map(|it| Arc::clone(&it.name)).collect(),
             accounts: Arc::new(move || accounts.view()),
+            page: Arc::new(move |wanted| page.page(wanted)),
             release: Arc::new(move |id| match holds.release_hold(id) {
                 true => ReleaseResult::Released,
                 false => ReleaseResult::UnknownHold,
             }),
+            levers: Arc::new(move |order| levers.pull_lever(order)),
             metrics: Arc::clone(&self.metrics),
             ..base
         }

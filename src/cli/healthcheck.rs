@@ -4,20 +4,15 @@
 //! the configuration is read, so secrets need not be accessible. The exit code is 0 or 1 only,
 //! since container engines reserve the others.
 
-use std::io::{self, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::io::Write;
+use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 
+use super::admin_client::{ask, connectable};
 use super::source::{ConfigSource, report};
 use crate::config::{Environment, admin_address};
-
-/// The timeout of connecting and of each read and write.
-const STEP_TIMEOUT: Duration = Duration::from_secs(2);
-/// The status line and the short body of `/readyz` fit.
-const RESPONSE_BYTES_MAX: u64 = 4096;
 
 #[derive(Args, Clone, Debug)]
 pub struct HealthcheckArgs {
@@ -38,9 +33,9 @@ pub fn run(args: &HealthcheckArgs, environment: &Environment, err: &mut dyn Writ
             return ExitCode::FAILURE;
         }
     };
-    let reason = match request_readyz(admin) {
-        Ok(response) if response.starts_with("HTTP/1.1 200 ") => return ExitCode::SUCCESS,
-        Ok(response) => response.lines().last().unwrap_or("the response is empty").to_owned(),
+    let reason = match ask(admin, "GET", "/readyz", None) {
+        Ok(response) if response.status == 200 => return ExitCode::SUCCESS,
+        Ok(response) => response.body.lines().last().unwrap_or("the response is empty").to_owned(),
         Err(error) => error.to_string(),
     };
     // If stderr is closed, the exit code still shows the failure.
@@ -48,44 +43,15 @@ pub fn run(args: &HealthcheckArgs, environment: &Environment, err: &mut dyn Writ
     ExitCode::FAILURE
 }
 
-/// Replaces the unspecified address, to which nobody can connect, by loopback.
-fn connectable(address: SocketAddr) -> SocketAddr {
-    let loopback: IpAddr = match address {
-        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
-        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
-    };
-    let unspecified = address.ip().is_unspecified();
-    SocketAddr::new(if unspecified { loopback } else { address.ip() }, address.port())
-}
-
-fn request_readyz(admin: SocketAddr) -> io::Result<String> {
-    let mut socket = TcpStream::connect_timeout(&admin, STEP_TIMEOUT)?;
-    socket.set_read_timeout(Some(STEP_TIMEOUT))?;
-    socket.set_write_timeout(Some(STEP_TIMEOUT))?;
-    let request = format!("GET /readyz HTTP/1.1\r\nhost: {admin}\r\nconnection: close\r\n\r\n");
-    socket.write_all(request.as_bytes())?;
-    let mut response = Vec::new();
-    socket.take(RESPONSE_BYTES_MAX).read_to_end(&mut response)?;
-    Ok(String::from_utf8_lossy(&response).into_owned())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::net::TcpListener;
 
     use super::*;
 
     fn args(admin: SocketAddr) -> HealthcheckArgs {
         HealthcheckArgs { source: ConfigSource::default(), admin: Some(admin) }
-    }
-
-    #[test]
-    fn the_unspecified_address_is_replaced_by_loopback() {
-        for (bound, expected) in
-            [("0.0.0.0:9", "127.0.0.1:9"), ("[::]:9", "[::1]:9"), ("10.0.0.1:9", "10.0.0.1:9")]
-        {
-            assert_eq!(connectable(bound.parse().unwrap()), expected.parse().unwrap());
-        }
     }
 
     fn check_against(response: &'static str) -> (String, String) {
@@ -95,7 +61,7 @@ mod tests {
             let (mut socket, _) = listener.accept().unwrap();
             let mut request = [0; 1024];
             let read = socket.read(&mut request).unwrap();
-            assert!(request[..read].starts_with(b"GET /readyz HTTP/1.1\r\n"));
+            assert!(request[..read].starts_with(b"GET /readyz HTTP/1.0\r\n"));
             socket.write_all(response.as_bytes()).unwrap();
         });
         let mut err = Vec::new();

@@ -3,6 +3,8 @@
 //! Results go to stdout, everything else to stderr. Exit codes: 0 success, 1 runtime error, 2 usage
 //! error, 78 configuration error.
 
+mod admin_client;
+pub mod allowance;
 pub mod capture;
 pub mod check;
 pub mod config;
@@ -61,6 +63,8 @@ enum Subcommands {
     Profile(profile::ProfileArgs),
     /// Prints the effective settings, or the JSON Schema of the configuration.
     Config(config::ConfigArgs),
+    /// Pauses, lowers or resets what a running gateway may use of its vendors' allowances.
+    Allowance(allowance::AllowanceArgs),
     /// Checks whether a running gateway is ready, for container probes.
     Healthcheck(healthcheck::HealthcheckArgs),
 }
@@ -110,6 +114,7 @@ pub fn main() -> ExitCode {
             let stdin = &mut std::io::empty();
             profile::run(&args, &mut Streams { stdin, stdout: out, stderr: err })
         }
+        Subcommands::Allowance(args) => allowance::run(&args, &Environment::of_process(), out, err),
         Subcommands::Healthcheck(args) => healthcheck::run(&args, &Environment::of_process(), err),
     }
 }
@@ -202,6 +207,9 @@ mod tests {
             "evenkeel problem openapi",
             "evenkeel problem rate_limited --format html",
             "evenkeel healthcheck --admin 127.0.0.1:9900",
+            "evenkeel allowance pause stripe --for 10m --reason incident",
+            "evenkeel allowance lower stripe --to 40% --allowance hour --reason incident",
+            "evenkeel allowance resume stripe --admin 127.0.0.1:9900 --token-file t",
             "evenkeel healthcheck -c a.yaml --set admin.address=127.0.0.1:1",
         ];
         for line in lines {

@@ -140,14 +140,14 @@ impl Reloader {
         warnings.extend(self.fixed.changed(&settings).into_iter().map(|key| {
             format!("{key}: a change takes effect at the next restart; the rest is in force")
         }));
-        let (level, tokens) = (settings.telemetry.level.clone(), settings.admin.token.clone());
+        let (level, tokens) = (settings.telemetry.level.clone(), settings.admin.tokens.clone());
         let generation = state.generation.renewed(settings);
         let generation = generation
             .map_err(|error| vec![ReloadError { code: "scopes", text: error.to_string() }])?;
         for (worker, gateway) in self.gateways.iter().enumerate() {
             gateway.replace(generation.gateway_after(worker, &gateway.get()));
         }
-        let base = AdminState { token: tokens, ..AdminState::clone(&self.admin.load()) };
+        let base = AdminState { tokens, ..AdminState::clone(&self.admin.load()) };
         self.admin.store(Arc::new(generation.admin_state(base)));
         if let Some(Err(error)) = self.level.as_ref().map(|handle| handle.set(&level)) {
             warnings.push(error.to_string());

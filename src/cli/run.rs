@@ -225,7 +225,7 @@ impl RunningGateway {
         let reloads = Arc::new(OnceLock::<Weak<Reloader>>::new());
         let reload = Arc::clone(&reloads);
         let state = AdminState {
-            token: fixed.admin.token.clone(),
+            tokens: fixed.admin.tokens.clone(),
             reload: Arc::new(move || match reload.get().and_then(Weak::upgrade) {
                 Some(reloader) => reloader.reload("admin API"),
                 None => Ok(Vec::new()),

@@ -25,7 +25,7 @@ impl Environment {
     }
 
     /// The value of a variable that is set and not empty.
-    pub(super) fn value(&self, name: &str) -> Option<&OsString> {
+    pub fn value(&self, name: &str) -> Option<&OsString> {
         self.0.get(name).filter(|value| !value.is_empty())
     }
 

@@ -36,6 +36,7 @@ mod tree;
 mod yaml;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 pub use diagnostic::{DiagnosticCode, Diagnostics};
 pub use dialect_file::dialect_in_file;
@@ -76,6 +77,18 @@ pub fn load(request: &LoadRequest, environment: &Environment) -> Result<Loaded, 
         }
         diagnostics.sort();
         diagnostics
+    })
+}
+
+/// A duration between two bounds, as the configuration writes it: `10m`.
+///
+/// # Errors
+/// What is wrong with it, and what is accepted.
+pub fn duration(text: &str, [min, max]: [Duration; 2]) -> Result<Duration, String> {
+    let format = format::Span { min, max };
+    format::Format::parse(&format, text).map_err(|mismatches| {
+        let told = mismatches.into_iter().map(|it| format!("{}: {}", it.message, it.accepted));
+        told.collect::<Vec<_>>().join("; ")
     })
 }
 

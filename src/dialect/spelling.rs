@@ -14,7 +14,9 @@ pub(super) fn plain(name: &str) -> Cow<'_, str> {
         return Cow::Borrowed(name);
     }
     let letters = name.chars().filter(char::is_ascii_alphanumeric).take(CHARS_MAX);
-    letters.map(|c| c.to_ascii_lowercase()).collect()
+    let mut plain = String::with_capacity(name.len().min(CHARS_MAX));
+    plain.extend(letters.map(|c| c.to_ascii_lowercase()));
+    plain.into()
 }
 
 /// The bytes of the start that all names of an object share, up to a `_`: vendors put their own

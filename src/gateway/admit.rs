@@ -183,6 +183,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             RefusalReason::ClientQueueFull => {
                 Bottleneck { kind: BottleneckKind::ClientQueue, name: self.client_name(call) }
             }
+            RefusalReason::Paused { name, .. } => {
+                Bottleneck { kind: BottleneckKind::Paused, name: Arc::clone(name) }
+            }
             RefusalReason::Held { cause, .. } => {
                 Bottleneck { kind: BottleneckKind::Hold(*cause), name: upstream() }
             }

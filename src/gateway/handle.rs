@@ -12,6 +12,7 @@ use crate::upstream::Exchange;
 use super::body::{IncomingBody, RequestBody, ResponseBody};
 use super::call::{Call, Reason, Rejection};
 use super::connection::{ClientConnection, OriginalHeads};
+use super::own_usage;
 use super::result::CallResult;
 use super::shape::ShapeContext;
 use super::state::Gateway;
@@ -28,6 +29,9 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
     ) -> Response<ResponseBody<E::Body>> {
         if *request.method() == Method::OPTIONS && headers::is_last_hop(request.headers()) {
             return self.answer_options(request.headers());
+        }
+        if own_usage::is_asked_for(request) {
+            return self.answer_usage(request);
         }
         let mut received = self.receive(request, heads.request.take(), client);
         // Borrowed from here on, because a call is large too.

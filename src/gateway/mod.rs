@@ -36,6 +36,7 @@ mod current;
 mod drain;
 mod error_response;
 mod handle;
+mod own_usage;
 mod receive;
 mod record;
 mod respond;

@@ -143,7 +143,7 @@ impl<E> Gateway<E> {
         }
     }
 
-    fn identify(&self, headers: &HeaderMap) -> Result<Identified, Reason> {
+    pub(super) fn identify(&self, headers: &HeaderMap) -> Result<Identified, Reason> {
         self.settings.clients.identify(headers).map_err(|unknown| match unknown {
             UnknownClient::NoKey => KEY_MISSING,
             UnknownClient::WrongKey => KEY_UNKNOWN,

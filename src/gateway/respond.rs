@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode, Version};
 use http_body::Body;
 
 use crate::allowance::{
-    Bottleneck, BottleneckKind, CostExceeded, RefusalReason, TightestAllowance,
+    Bottleneck, BottleneckKind, CostExceeded, Refusal, RefusalReason, TightestAllowance,
 };
 use crate::headers::names::PROXY_STATUS;
 use crate::headers::{self, CallHeaders, ResponsePolicy, Trailers};
@@ -222,6 +222,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             Some(
                 RefusalReason::QueueFull
                 | RefusalReason::ClientQueueFull
+                | RefusalReason::Paused { .. }
                 | RefusalReason::Exhausted { .. },
             )
             | None => (None, 0, context.support),
@@ -232,7 +233,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
             | Interruption::ClientLimited(_)
             | Interruption::CostExceeded(_)
             | Interruption::ClientBodyBroken
-            | Interruption::ClientBodyStalled => refusal.map(|refusal| refusal.retry_after),
+            | Interruption::ClientBodyStalled => refusal.and_then(Refusal::known_wait),
         };
         let retry_after = retry_after.map(estimate);
         let retries_exhausted = retries_exhausted(call, failed_probes);
@@ -367,6 +368,10 @@ fn exhausted_detail(blocked_by: &Bottleneck) -> Option<Cow<'static, str>> {
             );
             return Some(detail.into());
         }
+        BottleneckKind::Paused => {
+            let paused = format!("The gateway's operator has paused requests that need `{name}`.");
+            return Some(paused.into());
+        }
         BottleneckKind::Hold(_) | BottleneckKind::Queue => return None,
     };
     Some(format!("No {limit} `{name}` is free within the time this call may wait.").into())
@@ -385,6 +390,6 @@ const fn retries_exhausted(call: &Call<'_>, failed_probes: u32) -> bool {
     spent || (probed && 0 < failed_probes)
 }
 
-const fn headers_without_call(request_id: &HeaderValue) -> CallHeaders<'_> {
+pub(super) const fn headers_without_call(request_id: &HeaderValue) -> CallHeaders<'_> {
     CallHeaders { request_id, attempts: 0, wait_applied: None, timing: None, rate_limit: None }
 }

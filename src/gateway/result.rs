@@ -108,6 +108,7 @@ const fn refusal_code(refusal: &Refusal, exhausted: Code) -> Code {
     match refusal.reason {
         RefusalReason::QueueFull | RefusalReason::ClientQueueFull => Code::QueueFull,
         RefusalReason::Exhausted { .. } => exhausted,
+        RefusalReason::Paused { .. } => Code::Paused,
         RefusalReason::Held { .. } => Code::UpstreamHeld,
     }
 }

@@ -45,6 +45,8 @@ pub enum Code {
     UpstreamMaintenance,
     /// A hold is in place, so the vendor was not asked.
     UpstreamHeld,
+    /// An operator has paused the upstream or one of its allowances.
+    Paused,
     /// No connection to the vendor is left, because of a limit on our side.
     ConnectionsExhausted,
     UpstreamError,

@@ -11,7 +11,7 @@ impl Code {
     }
 }
 
-const ADVICE: [(Code, &str); 39] = [
+const ADVICE: [(Code, &str); 40] = [
     (
         Code::InvalidRequest,
         "Do not repeat the request as it is. Correct it first: `detail` says what is wrong, and \
@@ -100,6 +100,11 @@ const ADVICE: [(Code, &str); 39] = [
     (
         Code::UpstreamHeld,
         "Wait `retry_after` seconds, then send the request again. Postpone work that can wait.",
+    ),
+    (
+        Code::Paused,
+        "Wait `retry_after` seconds, then send the request again. Without `retry_after`, ask the \
+         gateway's operator how long the pause lasts, and try rarely meanwhile.",
     ),
     (
         Code::ConnectionsExhausted,

@@ -16,8 +16,8 @@ use super::{
     SHORT_CHARS_MAX, UpstreamError,
 };
 use crate::outcome::{
-    CHILDREN_MAX, ChildError, Classification, Code, Facts, HoldCause, Remedy, Source, StoppedBy,
-    Support, SupportWhen, Wait,
+    CHILDREN_MAX, ChildError, Classification, Code, ErrorMember, Facts, HoldCause, Remedy, Source,
+    StoppedBy, Support, SupportWhen, Wait,
 };
 use crate::time::seconds_up;
 
@@ -105,7 +105,6 @@ pub fn upstream_problem(
     let error = facts.as_mut().and_then(|facts| facts.error.take());
     let error = error.and_then(|error| call.cleaner.error(error));
     let support = classification.support.as_ref().or(call.support);
-    let bare = bare_problem(code, detail, call);
     Problem {
         status: status(code, classification, call),
         source,
@@ -114,8 +113,7 @@ pub fn upstream_problem(
         upstream: Some(upstream_error(facts, call)),
         errors: errors.unwrap_or_default(),
         support: support_contact(support, call),
-        error: error.unwrap_or_else(|| own_error(code, &bare.detail)),
-        ..bare
+        ..bare_problem(code, detail, error, call)
     }
 }
 
@@ -135,7 +133,7 @@ pub fn gateway_problem(code: Code, call: &CallContext<'_>, occurrence: &Occurren
         retry_after: longest(None, call.retry_after),
         upstream: call.upstream.is_some().then(|| upstream_error(None, call)),
         support: support_contact(call.support, call),
-        ..bare_problem(code, detail, call)
+        ..bare_problem(code, detail, None, call)
     }
 }
 
@@ -160,12 +158,17 @@ fn relay(mut problem: Problem, stated: Option<Wait>, call: &CallContext<'_>) -> 
 }
 
 /// The members that do not depend on the kind of problem.
-fn bare_problem(code: Code, detail: Option<String>, call: &CallContext<'_>) -> Problem {
+fn bare_problem(
+    code: Code,
+    detail: Option<String>,
+    error: Option<ErrorMember>,
+    call: &CallContext<'_>,
+) -> Problem {
     let detail = detail.unwrap_or_else(|| code.title().to_owned() + ".");
     Problem {
         code,
         status: code.status(),
-        error: own_error(code, &detail),
+        error: error.unwrap_or_else(|| own_error(code, &detail)),
         detail,
         source: code.sources()[0],
         retryable: false,
@@ -322,7 +325,7 @@ mod tests {
     use http::{HeaderMap, HeaderValue};
 
     use super::*;
-    use crate::outcome::{Basis, ErrorMember, Processing, Sign};
+    use crate::outcome::{Basis, Processing, Sign};
     use crate::problem::{Redactor, problem_headers, schema};
 
     fn classification(code: Code) -> Classification {

@@ -244,7 +244,7 @@ impl<'a> Cleaner<'a> {
 
 /// Whether a member with this name and text holds a stack trace. The id of a trace is none.
 fn is_trace(name: &str, text: Option<&str>) -> bool {
-    text.is_none_or(|text| text.contains(char::is_whitespace)) && is_named(name, &TRACE_MEMBERS)
+    is_named(name, &TRACE_MEMBERS) && text.is_none_or(|text| text.contains(char::is_whitespace))
 }
 
 /// Removes control characters other than newline and tab, invisible ones, and marks that change the

@@ -35,7 +35,7 @@ const CLIENT: Source = Source::Client;
 const GATEWAY: Source = Source::Gateway;
 const UPSTREAM: Source = Source::Upstream;
 
-pub(super) const ROWS: [Row; 39] = [
+pub(super) const ROWS: [Row; 40] = [
     Row {
         code: Code::InvalidRequest,
         name: "invalid_request",
@@ -309,6 +309,17 @@ pub(super) const ROWS: [Row; 39] = [
         about: "The vendor recently limited the rate, closed for maintenance or kept failing, so \
                 the gateway answers without sending the request. `retry_after` is the time that \
                 remains.",
+    },
+    Row {
+        code: Code::Paused,
+        name: "paused",
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        title: "Requests to the upstream are paused",
+        sources: &[GATEWAY],
+        retryable: Retryable::Yes,
+        proxy_error: Some("destination_unavailable"),
+        about: "The gateway's operator has paused requests to this vendor. `retry_after` is the \
+                time that remains; it is absent if the pause has no set end.",
     },
     Row {
         code: Code::ConnectionsExhausted,

@@ -1,79 +1,55 @@
 //! Cuts a tree down to so many bytes of JSON, in its order.
 
-use std::io::{self, Write};
-
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The value, or as much of it as fits into so many bytes of JSON.
-pub(super) fn within(value: Value, bytes_max: usize) -> Value {
-    if json_bytes(&value) <= bytes_max {
-        return value;
-    }
+pub(super) fn within(mut value: Value, bytes_max: usize) -> Value {
     let mut bytes_left = bytes_max;
-    fit(&value, &mut bytes_left).unwrap_or(Value::Null)
+    if fit(&mut value, &mut bytes_left) { value } else { Value::Null }
 }
 
-/// The length of a value's JSON.
-fn json_bytes<T: Serialize + ?Sized>(value: &T) -> usize {
-    struct Count(usize);
-
-    impl Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    let mut count = Count(0);
-    serde_json::to_writer(&mut count, value).expect("texts and trees of JSON serialise");
-    count.0
-}
-
-/// As much of a value as fits into the bytes left: a text is cut, what follows is left out.
-fn fit(value: &Value, bytes_left: &mut usize) -> Option<Value> {
+/// Cuts a value to what fits into the bytes left: a text is shortened, what follows is removed.
+/// `false` where nothing of it fits.
+fn fit(value: &mut Value, bytes_left: &mut usize) -> bool {
+    let mut fits = true;
+    let mut comma = 0;
     match value {
-        Value::Null | Value::Bool(_) | Value::Number(_) => {
-            spend(bytes_left, json_bytes(value))?;
-            Some(value.clone())
-        }
-        Value::String(text) => fit_text(text, bytes_left).map(Value::String),
+        Value::Null => spend(bytes_left, "null".len()),
+        Value::Bool(true) => spend(bytes_left, "true".len()),
+        Value::Bool(false) => spend(bytes_left, "false".len()),
+        Value::Number(number) => spend(bytes_left, number.as_str().len()),
+        Value::String(text) => fit_text(text, bytes_left),
         Value::Array(items) => {
-            spend(bytes_left, "[]".len())?;
-            let mut fitting = Vec::new();
-            for item in items {
-                let comma = usize::from(!fitting.is_empty());
-                let item = spend(bytes_left, comma).and_then(|()| fit(item, bytes_left));
-                let Some(item) = item else { break };
-                fitting.push(item);
+            if !spend(bytes_left, "[]".len()) {
+                return false;
             }
-            Some(Value::Array(fitting))
+            items.retain_mut(|item| {
+                fits = fits && spend(bytes_left, comma) && fit(item, bytes_left);
+                comma = ",".len();
+                fits
+            });
+            true
         }
         Value::Object(members) => {
-            spend(bytes_left, "{}".len())?;
-            let mut fitting = Map::new();
-            for (name, value) in members {
-                let comma = usize::from(!fitting.is_empty());
-                let name_bytes = comma + json_bytes(name) + ":".len();
-                let value = spend(bytes_left, name_bytes).and_then(|()| fit(value, bytes_left));
-                let Some(value) = value else { break };
-                fitting.insert(name.clone(), value);
+            if !spend(bytes_left, "{}".len()) {
+                return false;
             }
-            Some(Value::Object(fitting))
+            members.retain(|name, value| {
+                let name_bytes = comma + json_bytes(name) + ":".len();
+                fits = fits && spend(bytes_left, name_bytes) && fit(value, bytes_left);
+                comma = ",".len();
+                fits
+            });
+            true
         }
     }
 }
 
-fn fit_text(text: &str, bytes_left: &mut usize) -> Option<String> {
-    const QUOTES: usize = 2;
-    if spend(bytes_left, json_bytes(text)).is_some() {
-        return Some(text.to_owned());
+fn fit_text(text: &mut String, bytes_left: &mut usize) -> bool {
+    if spend(bytes_left, json_bytes(text)) {
+        return true;
     }
-    let room = bytes_left.checked_sub("…".len() + QUOTES)?;
+    let Some(room) = bytes_left.checked_sub(QUOTES + "…".len()) else { return false };
     let mut used = 0;
     let fits = |c: &char| {
         used += json_bytes(c.encode_utf8(&mut [0; 4])) - QUOTES;
@@ -81,12 +57,27 @@ fn fit_text(text: &str, bytes_left: &mut usize) -> Option<String> {
     };
     let kept: String = text.chars().take_while(fits).collect();
     *bytes_left = 0;
-    Some(kept.trim_end().to_owned() + "…")
+    *text = kept.trim_end().to_owned() + "…";
+    true
 }
 
-fn spend(bytes_left: &mut usize, bytes: usize) -> Option<()> {
-    *bytes_left = bytes_left.checked_sub(bytes)?;
-    Some(())
+const QUOTES: usize = 2;
+
+/// The length of a text as JSON.
+fn json_bytes(text: &str) -> usize {
+    let is_escaped = |byte: &u8| *byte < b' ' || matches!(byte, b'"' | b'\\');
+    let further = |byte: u8| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => "n".len(),
+        _ => "u001f".len(),
+    };
+    QUOTES + text.len() + text.bytes().filter(is_escaped).map(further).sum::<usize>()
+}
+
+/// `false` where fewer bytes are left.
+fn spend(bytes_left: &mut usize, bytes: usize) -> bool {
+    let rest = bytes_left.checked_sub(bytes);
+    *bytes_left = rest.unwrap_or(*bytes_left);
+    rest.is_some()
 }
 
 #[cfg(test)]
@@ -99,9 +90,10 @@ mod tests {
         #[test]
         fn fitting_counts_the_bytes_of_the_json(text in "(?s:.{0,30})", n in any::<i64>()) {
             let value = serde_json::json!({ "a": [text, n, null, true], &text: { "b": {} } });
-            let all = json_bytes(&value);
-            prop_assert_eq!(fit(&value, &mut all.clone()), Some(value.clone()));
-            prop_assert_ne!(fit(&value, &mut (all - 1)), Some(value));
+            let all = value.to_string().len();
+            prop_assert_eq!(&within(value.clone(), all), &value);
+            let less = within(value.clone(), all - 1);
+            prop_assert!(less != value && less.to_string().len() < all, "{}", less);
         }
     }
 }

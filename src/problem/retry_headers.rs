@@ -8,7 +8,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Problem;
-use crate::outcome::{Advice, StoppedBy, X_SHOULD_RETRY};
+use crate::outcome::{Advice, Code, StoppedBy, X_SHOULD_RETRY};
 
 /// Read before `Retry-After` by Azure's SDKs and those that Stainless generates.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
@@ -58,13 +58,18 @@ fn discourages_retry(problem: &Problem) -> bool {
         Some(StoppedBy::Patience | StoppedBy::Client) => false,
         None => !problem.retryable,
     };
-    stopped || problem.retry_after.is_some_and(|wait| HEEDED_SECONDS_MAX < wait.seconds)
+    let too_long = match problem.retry_after {
+        Some(wait) => HEEDED_SECONDS_MAX < wait.seconds,
+        // An operator's pause that ends when it is resumed.
+        None => problem.code == Code::Paused,
+    };
+    stopped || too_long
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{Basis, Code};
+    use crate::outcome::Basis;
     use crate::problem::{CallContext, Occurrence, RetryAfter, gateway_problem};
 
     fn problem(stopped_by: Option<StoppedBy>, millis: Option<u64>) -> Problem {
@@ -118,6 +123,13 @@ mod tests {
         assert_eq!(at(59_001), ["retry-after-ms: 59001", "retry-after: 60"]);
         let late = ["retry-after-ms: 60001", "retry-after: 61", "x-should-retry: false"];
         assert_eq!(at(60_001), late);
+    }
+
+    #[test]
+    fn a_pause_without_an_end_discourages_a_retry() {
+        let paused = |millis| Problem { code: Code::Paused, ..problem(None, millis) };
+        assert_eq!(sent(&paused(None), &[]), ["x-should-retry: false"]);
+        assert_eq!(sent(&paused(Some(2_000)), &[]), ["retry-after-ms: 2000", "retry-after: 2"]);
     }
 
     #[test]

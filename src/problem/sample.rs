@@ -82,6 +82,7 @@ const fn origin(code: Code) -> Origin {
         Code::ClientLimited => Origin::Refusal(Some(3)),
         Code::CostExceedsAllowance => Origin::Refusal(None),
         Code::UpstreamHeld => Origin::Refusal(Some(180)),
+        Code::Paused => Origin::Refusal(Some(600)),
         Code::ConnectionsExhausted => Origin::Refusal(None),
         Code::Draining => Origin::Refusal(Some(1)),
         Code::RequestTimeout

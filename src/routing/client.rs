@@ -30,10 +30,16 @@ impl Client {
     /// Tells it apart from others, over reloads too: a hash of its name.
     #[must_use]
     pub fn id(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.name.hash(&mut hasher);
-        hasher.finish()
+        client_id(&self.name)
     }
+}
+
+/// What tells a client of this name apart from others.
+#[must_use]
+pub fn client_id(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The clients of the configuration and their keys.

@@ -10,6 +10,7 @@ use http::{Method, StatusCode};
 
 use super::call_log::BrokenBy;
 use super::counters::{ByStatus, Counter, Histogram};
+use super::levers::Levers;
 use super::reloads::Reloads;
 use crate::allowance::BottleneckKind;
 use crate::outcome::{Code, FailureKind, Source, StoppedBy};
@@ -28,6 +29,7 @@ pub struct Metrics {
     pub(super) names: Arc<Names>,
     pub(super) shards: Arc<[Arc<Shard>]>,
     pub(super) reloads: Arc<Reloads>,
+    pub(super) levers: Arc<Levers>,
 }
 
 /// Labels from the configuration.
@@ -56,7 +58,7 @@ impl Metrics {
         let names = Names { upstreams, clients };
         let shard = |_| Arc::new(Shard::default().renewed(&none, &names));
         let shards = (0..workers.max(1)).map(shard).collect();
-        Self { names: Arc::new(names), shards, reloads: Arc::default() }
+        Self { names: Arc::new(names), shards, reloads: Arc::default(), levers: Arc::default() }
     }
 
     /// The metrics of a changed configuration: upstreams and clients of the same name are counted
@@ -65,13 +67,18 @@ impl Metrics {
     pub fn renewed(&self, upstreams: Vec<UpstreamLabels>, clients: Vec<Arc<str>>) -> Self {
         let names = Names { upstreams, clients };
         let shards = self.shards.iter().map(|it| Arc::new(it.renewed(&self.names, &names)));
-        let reloads = Arc::clone(&self.reloads);
-        Self { shards: shards.collect(), names: Arc::new(names), reloads }
+        let (reloads, levers) = (Arc::clone(&self.reloads), Arc::clone(&self.levers));
+        Self { shards: shards.collect(), names: Arc::new(names), reloads, levers }
     }
 
     #[must_use]
     pub fn reloads(&self) -> &Reloads {
         &self.reloads
+    }
+
+    #[must_use]
+    pub fn levers(&self) -> &Levers {
+        &self.levers
     }
 
     /// The shard of one worker. Only that worker may write to it: its counters have a single

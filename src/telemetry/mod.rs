@@ -6,6 +6,7 @@
 mod call_log;
 mod counters;
 mod exposition;
+mod levers;
 mod log;
 mod log_writer;
 mod metrics;
@@ -18,6 +19,7 @@ mod table;
 pub use call_log::{
     BreakCause, BrokenBody, BrokenBy, CallRecord, CallSummary, log_broken_body, log_call,
 };
+pub use levers::Levers;
 #[cfg(test)]
 pub(crate) use log::tests::captured;
 pub use log::{LevelHandle, Log, LogError};
@@ -25,7 +27,7 @@ pub use metrics::{
     AttemptResult, CLIENTS_MAX, EndedCall, LimitOf, Metrics, Shard, SlotResult, Throttle,
     UpstreamLabels,
 };
-pub use operator_log::{CostOf, log_hold, log_resource_shortage, log_unknown_cost};
+pub use operator_log::{CostOf, log_hold, log_resource_shortage, log_unknown_cost, seconds_of};
 pub use reloads::Reloads;
 pub use settings::{Access, Format, Settings};
 pub use table::{METRICS, Metric, MetricKind};

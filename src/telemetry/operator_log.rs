@@ -19,8 +19,7 @@ pub fn log_hold(
     let scope = &**scope;
     let account = Some(account).filter(|account| !account.is_empty());
     let cause = hold.cause.as_str();
-    // Tenths are precise enough for people.
-    let seconds = (now.until(hold.until).as_secs_f64() * 10.0).round() / 10.0;
+    let seconds = seconds_of(now.until(hold.until));
     let (id, failures) = (hold.id, hold.failed_probes);
     match event {
         HoldChangeKind::Began => {
@@ -43,6 +42,12 @@ pub fn log_hold(
             tracing::info!(upstream, scope, account, cause, id, "hold ended");
         }
     }
+}
+
+/// The seconds of a log line; tenths are precise enough for people.
+#[must_use]
+pub fn seconds_of(span: Duration) -> f64 {
+    (span.as_secs_f64() * 10.0).round() / 10.0
 }
 
 /// As long as resources are short, one line per minute says so.

@@ -91,6 +91,10 @@ metrics! {
         "Free slots, of the account with the fewest";
     OCCUPIED: Gauge "evenkeel_ratelimit_occupied" ["upstream", "policy"]
         "Occupied slots";
+    IN_FLIGHT: Gauge "evenkeel_ratelimit_in_flight" ["upstream", "policy"]
+        "Units of attempts under way; for the policy of an upstream's own name, its attempts";
+    UNRECORDED: Gauge "evenkeel_unrecorded" ["upstream", "policy"]
+        "Accounts in which what is used of the allowance cannot be recorded";
     RESET: Gauge "evenkeel_ratelimit_reset_seconds" ["upstream", "policy"]
         "Time until the next slot is released";
     DRIFT: Gauge "evenkeel_ratelimit_drift" ["upstream", "policy"]
@@ -105,10 +109,18 @@ metrics! {
         "Accounts with a hold, by its cause";
     HOLD_REMAINING: Gauge "evenkeel_hold_remaining_seconds" ["upstream", "policy"]
         "Remaining time of the longest hold";
+    PAUSED: Gauge "evenkeel_paused" ["upstream", "policy"]
+        "Accounts in which an operator has paused it";
+    LOWERED: Gauge "evenkeel_lowered" ["upstream", "policy"]
+        "Accounts in which an operator has lowered its limit";
     HOLD_FAILURES: Gauge "evenkeel_hold_failed_probes" ["upstream", "policy"]
         "Failed probes of the hold in a row";
     WAITING: Gauge "evenkeel_waiting_calls" ["upstream"]
         "Waiting calls";
+    WAITING_BY_CLASS: Gauge "evenkeel_waiting_calls_by_class" ["upstream", "class"]
+        "Waiting calls by the class that they have reached";
+    WAITING_BY_CLIENT: Gauge "evenkeel_waiting_calls_by_client" ["upstream", "client"]
+        "Waiting calls by client, of clients with any";
     LONGEST_WAIT: Gauge "evenkeel_longest_wait_seconds" ["upstream"]
         "How long the first call in the queue has waited";
     ACCOUNTS: Gauge "evenkeel_accounts" ["upstream"]
@@ -121,6 +133,10 @@ metrics! {
         "Configured upstreams";
     CLIENTS: Gauge "evenkeel_clients" []
         "Configured clients";
+    LEVERS: Counter "evenkeel_levers_total" ["upstream", "lever"]
+        "Levers that operators have pulled";
+    FORGOTTEN: Counter "evenkeel_forgotten_units_total" ["upstream"]
+        "Spent units that operators had the gateway forget: the vendor may count them still";
     RELOADS: Counter "evenkeel_reloads_total" ["result"]
         "Reloads of the configuration; a refused one changed nothing";
     CONFIG_LOADED: Gauge "evenkeel_config_loaded_timestamp_seconds" []

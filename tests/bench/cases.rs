@@ -29,6 +29,10 @@ use evenkeel::time::Moment;
 
 use crate::measure::{Case, timed};
 
+/// The allocator of the program, because the times include what is allocated.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// In the order of the table. `targets.rs` finds the case of a bound by its name.
 pub(crate) const ALL: &[Case] = &[
     Case { name: "moment arithmetic", run: moment_arithmetic },

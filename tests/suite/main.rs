@@ -28,11 +28,15 @@ mod language;
 #[cfg(test)]
 mod leaving;
 #[cfg(test)]
+mod levers;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod misbehaviour;
 #[cfg(test)]
 mod operating;
+#[cfg(test)]
+mod own_usage;
 #[cfg(test)]
 mod payloads;
 #[cfg(test)]

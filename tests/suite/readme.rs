@@ -186,12 +186,18 @@ fn its_flags_exist() {
             continue;
         }
         verbs.insert(verb.to_owned());
-        let help = printed(&help);
+        let mut help = printed(&help);
+        let mut words = words.peekable();
+        // `evenkeel allowance pause` has flags of its own.
+        if let Some(word) = words.peek().filter(|word| word.starts_with(char::is_alphabetic)) {
+            help += &printed(&evenkeel(&[verb, word, "--help"], &[]));
+        }
         for flag in words.filter(|word| word.starts_with('-')) {
             assert!(help.contains(flag), "`evenkeel {verb}` has no {flag}");
         }
     }
     let all = [
+        "allowance",
         "check",
         "config",
         "demo",

@@ -142,7 +142,7 @@ fn name(text: &str) -> String {
 fn is_pure(file: &File) -> bool {
     const ROOMS: [&str; 7] =
         ["time", "outcome", "dialect", "problem", "retry", "routing", "headers"];
-    const LIVE: [&str; 4] = ["account", "accounts", "header_accounts", "slot"];
+    const LIVE: [&str; 5] = ["account", "accounts", "header_accounts", "operators", "slot"];
     if ROOMS.contains(&file.room()) {
         return true;
     }

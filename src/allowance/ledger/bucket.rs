@@ -162,6 +162,19 @@ impl BucketLedger {
         self.pour_in(at, u64::from(charge.used));
     }
 
+    /// Units of attempts under way.
+    pub(super) const fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// Empties it of all but what is under way; returns how many units there were.
+    pub(super) fn forget_spent(&mut self) -> u64 {
+        let level = u64::try_from(self.level.div_ceil(self.unit)).unwrap_or(u64::MAX);
+        (self.level, self.filled, self.own_units) = (0, None, 0);
+        self.settled.clear();
+        level.saturating_add(std::mem::take(&mut self.settled_units))
+    }
+
     fn pour_in(&mut self, at: Moment, units: u64) {
         if at <= self.since {
             self.level += u128::from(units) * self.unit;

@@ -100,6 +100,18 @@ impl CalendarLedger {
         }
     }
 
+    /// Units of attempts under way.
+    pub(super) const fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// Forgets all but what is under way; returns how many units.
+    pub(super) fn forget_spent(&mut self) -> u64 {
+        let before = self.open.iter().map(|period| period.units).max().unwrap_or(0);
+        self.open.iter_mut().for_each(|period| period.units = self.in_flight);
+        before.saturating_sub(self.in_flight)
+    }
+
     pub(super) fn free(&mut self, now: Moment) -> u32 {
         self.open_until(now);
         while self.open.len() > 1 && self.open[0].ends <= now {

@@ -11,7 +11,7 @@ mod rolling;
 use std::time::Duration;
 
 use super::calendar::{Calendar, WallClock};
-use super::charge::Charge;
+use super::charge::{Charge, saturated};
 use super::pace::Rate;
 use super::settings::Refill;
 use super::view::LedgerKind;
@@ -178,6 +178,11 @@ impl Ledger {
         each!(self, ledger => ledger.cancel(units));
     }
 
+    /// Forgets what is settled; returns how many units.
+    pub(super) fn forget_spent(&mut self) -> u64 {
+        each!(self, ledger => ledger.forget_spent())
+    }
+
     /// Units free at `now`.
     pub(super) fn free(&mut self, now: Moment) -> u32 {
         each!(self, ledger => ledger.free(now))
@@ -186,6 +191,11 @@ impl Ledger {
     /// Units occupied when `free` was last asked.
     pub(super) fn occupied(&self) -> u32 {
         each!(self, ledger => ledger.occupied())
+    }
+
+    /// Units of attempts under way.
+    pub(super) fn in_flight(&self) -> u32 {
+        each!(self, ledger => saturated(ledger.in_flight()))
     }
 
     /// When `units` may be free if the limit is `limit`; `NEVER` if an attempt has to end first.

@@ -116,6 +116,17 @@ impl RollingLedger {
         self.in_flight = self.in_flight.saturating_sub(u64::from(units));
     }
 
+    /// Units of attempts under way.
+    pub(super) const fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// Forgets what is settled; returns how many units.
+    pub(super) fn forget_spent(&mut self) -> u64 {
+        self.settled.clear();
+        std::mem::take(&mut self.settled_units)
+    }
+
     /// Units free at `now`.
     pub(super) fn free(&mut self, now: Moment) -> u32 {
         while let Some(first) = self.settled.front()

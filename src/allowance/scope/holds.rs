@@ -10,8 +10,11 @@ use crate::outcome::{Basis, FULL_PACE, HoldCause, HoldOrder, HoldScope, Wait};
 use crate::time::Moment;
 
 impl Scope {
-    /// Whether the hold lets a call go at `now`, and in which role; if not, when it may.
-    pub(in crate::allowance) fn check_hold(&self, now: Moment) -> Result<AttemptRole, Moment> {
+    /// Whether holds and pauses let a call go at `now`, and in which role; if not, when they may.
+    pub(in crate::allowance) fn check_hold(&mut self, now: Moment) -> Result<AttemptRole, Moment> {
+        if let Some(until) = self.paused_until(now) {
+            return Err(until);
+        }
         match self.hold.as_ref().map(|hold| hold.status(now)) {
             None => Ok(AttemptRole::Ordinary),
             Some(HoldStatus::ProbeDue) => Ok(AttemptRole::Probe),

@@ -5,6 +5,7 @@
 
 mod change;
 mod holds;
+mod levers;
 mod view;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use super::concurrency_limit::{ConcurrencyLimit, PermitEnd};
 use super::hold::{Hold, ProbeState};
 use super::lease::Lease;
 use super::ledger::Ledger;
+use super::lever::ScopeLevers;
 use super::outage_detector::OutageDetector;
 use super::pace::Checkpoint;
 use super::settings::{Allowance, Grant, Mode};
@@ -56,6 +58,8 @@ pub(super) struct Scope {
     granted_turn: Option<GrantedTurn>,
     /// Calls that wait for it.
     pub(super) waiting: u32,
+    /// What an operator has changed. On the heap, because most scopes have none.
+    levers: Option<Box<ScopeLevers>>,
     /// It is no longer configured, and only calls of older configurations use it.
     pub(super) retired: bool,
 }
@@ -177,6 +181,7 @@ impl Scope {
             tried_turn: None,
             granted_turn: None,
             waiting: 0,
+            levers: None,
             retired: false,
         }
     }
@@ -188,7 +193,8 @@ impl Scope {
                 self.mode == Mode::Enforce
             }
             ScopeState::Upstream(upstream) => {
-                upstream.temporary_pace.is_some() || self.hold.is_some()
+                let paused = self.levers.as_ref().is_some_and(|levers| levers.pause.is_some());
+                upstream.temporary_pace.is_some() || self.hold.is_some() || paused
             }
         }
     }
@@ -381,10 +387,11 @@ impl Scope {
 
     /// When a call would start behind others that cost `ahead`.
     pub(super) fn estimate(&mut self, now: Moment, ahead: Demand, costs: Costs) -> Moment {
-        if self.mode == Mode::Observe {
-            return now;
+        let resumed = self.paused_until(now).unwrap_or(now);
+        if self.mode == Mode::Observe || resumed == Moment::NEVER {
+            return resumed;
         }
-        let open = self.hold.map_or(now, |hold| hold.until.max(now));
+        let open = self.hold.map_or(resumed, |hold| hold.until.max(resumed));
         let position = saturated(ahead.calls()).saturating_add(1);
         match &self.state {
             ScopeState::Units(window) => {
@@ -408,7 +415,7 @@ impl Scope {
             ScopeState::SlowStart(_) => true,
             ScopeState::Upstream(upstream) => upstream.temporary_pace.is_none(),
         };
-        unused && self.hold.is_none()
+        unused && self.hold.is_none() && self.has_no_levers(now)
     }
 
     /// Takes over what was spent, slowed and held in the same scope of another account, which calls
@@ -433,6 +440,7 @@ impl Scope {
         }
         self.hold = from.hold.map(|hold| Hold { id: 0, probe: ProbeState::Due, ..hold });
         (self.last_closed, self.slowdown) = (from.last_closed, from.slowdown);
+        self.take_levers_of(from, now);
     }
 
     fn restore(&mut self, turn: TakenTurn) {

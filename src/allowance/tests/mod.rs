@@ -5,6 +5,7 @@ mod costs;
 mod estimates;
 mod fairness;
 mod holds;
+mod levers;
 mod many;
 mod oracle;
 mod records;

@@ -35,7 +35,7 @@ pub(in crate::cli) fn settings() -> Settings {
             streams_max: 100,
             shutdown: server::Shutdown { delay: seconds(0), grace: seconds(30) },
         },
-        admin: admin::Settings { address, token: None },
+        admin: admin::Settings { address, tokens: Vec::new() },
         gateway: gateway::Settings {
             clients: Clients::without_keys(HeaderName::from_static("evenkeel-key")),
             client_limits: vec![None],

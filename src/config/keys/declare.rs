@@ -152,6 +152,7 @@ pub(crate) enum Element {
     Value(&'static dyn AnyFormat),
     Map(Groups),
     Shorthand(&'static str, Groups),
+    Secret,
     Dialect,
 }
 
@@ -168,6 +169,7 @@ impl From<Element> for Kind {
             Element::Value(format) => Self::Value(format),
             Element::Map(groups) => Self::Map(Keys::of(groups)),
             Element::Shorthand(key, groups) => Self::Shorthand { key, keys: Keys::of(groups) },
+            Element::Secret => Self::Secret,
             Element::Dialect => Self::Data(Data::Dialect),
         }
     }

@@ -101,7 +101,14 @@ group! {
 
     ADMIN_TOKEN: SecretSetting = Declared::new("admin.token", SecretReference,
         Absent::Means("no token, and loopback only"),
-        "The bearer token of requests that change something; reading needs none.");
+        "The bearer token of requests that change something; reading needs none. In the log its \
+         name is `admin`.");
+
+    /// One for each operator or program: levers are logged with the name.
+    ADMIN_TOKENS: Entries = Declared::new("admin.tokens",
+        Named { of: Element::Secret, max: 1_000 },
+        Absent::Means("only `admin.token`, if there is one"),
+        "Further tokens of requests that change something, by the name of their holder.");
 
     STATE: Section = section("state",
         "Where allowances are recorded, so that they outlive the process.");

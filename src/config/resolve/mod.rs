@@ -9,6 +9,7 @@ mod cost;
 mod dialect;
 mod grant;
 mod matchers;
+mod operators;
 mod policy;
 mod profile;
 mod reader;
@@ -126,30 +127,6 @@ impl<'a> Resolver<'a> {
                 grace: self.get(root, &keys::SHUTDOWN_GRACE),
             },
         }
-    }
-
-    fn admin(&mut self, root: &Scope<'a>) -> admin::Settings {
-        let address = self.get(root, &keys::ADMIN_ADDRESS);
-        // A bearer token travels as text.
-        let secret = self.secret(root, &keys::ADMIN_TOKEN);
-        let text = secret.as_ref().map(|secret| std::str::from_utf8(secret.bytes()));
-        if let Some(Err(_)) = text {
-            let at = root.written(&keys::ADMIN_TOKEN).map(|item| item.at);
-            let diagnostic = Diagnostic::new(DiagnosticCode::Secret, at, "the token is not UTF-8");
-            let diagnostic = diagnostic.key(root.key(&keys::ADMIN_TOKEN));
-            self.diagnostics.push(diagnostic.accepted("one line of visible characters"));
-        }
-        let token = text.and_then(Result::ok).map(|text| admin::Token(text.into()));
-        if root.written(&keys::ADMIN_TOKEN).is_none() && !address.ip().is_loopback() {
-            let at = root.written(&keys::ADMIN_ADDRESS).map(|item| item.at);
-            let message =
-                format!("{address} can be reached from other machines, and there is no token");
-            let diagnostic = Diagnostic::new(DiagnosticCode::Conflict, at, message);
-            let diagnostic = diagnostic.key(root.key(&keys::ADMIN_ADDRESS));
-            let accepted = "`admin.token: { env: NAME }`, or a loopback address";
-            self.diagnostics.push(diagnostic.found(address.to_string()).accepted(accepted));
-        }
-        admin::Settings { address, token }
     }
 
     /// Port 0 is another port each time, so two listeners may both have it.

@@ -211,9 +211,23 @@ impl<'a> Resolver<'a> {
 
     pub(super) fn secret(&mut self, scope: &Scope<'a>, setting: &SecretSetting) -> Option<Secret> {
         let item = scope.written(setting)?;
+        if let Content::Secret(reference) = &item.content {
+            self.record(scope, setting, reference.to_yaml(), self.origin(item));
+        }
+        self.resolved_secret(item, scope.key(setting))
+    }
+
+    /// A secret under a name of the operator's choosing.
+    pub(super) fn named_secret(&mut self, field: &'a Field, map: &str) -> Option<Secret> {
+        let key = format!("{map}.{}", field.key);
+        if let Content::Secret(reference) = &field.item.content {
+            self.provenance.record(key.clone(), reference.to_yaml(), self.origin(&field.item));
+        }
+        self.resolved_secret(&field.item, key)
+    }
+
+    fn resolved_secret(&mut self, item: &'a Item, key: String) -> Option<Secret> {
         let Content::Secret(reference) = &item.content else { return None };
-        let key = scope.key(setting);
-        self.record(scope, setting, reference.to_yaml(), self.origin(item));
         if self.secrets == SecretsRead::No {
             return Some(Secret::unread(&key));
         }

@@ -119,7 +119,7 @@ pub(super) const fn of_code<'a>(code: Code, processing: Processing) -> Draft<'a>
         Code::RateLimited | Code::AllowanceExhausted | Code::QueueFull | Code::ClientLimited => {
             Action::Hold(THROTTLE)
         }
-        Code::UpstreamMaintenance | Code::UpstreamHeld => Action::Hold(MAINTENANCE),
+        Code::UpstreamMaintenance | Code::UpstreamHeld | Code::Paused => Action::Hold(MAINTENANCE),
         Code::TransientConflict
         | Code::Draining
         | Code::ConnectionsExhausted

@@ -114,12 +114,13 @@ fn code(fields: &Fields<'_>, at: &str, errors: &Errors) -> Option<Code> {
 
 /// The codes that a rule can give: those that a vendor or a broken exchange can mean.
 pub(super) fn codes() -> impl Iterator<Item = Code> {
-    const OURS: [Code; 9] = [
+    const OURS: [Code; 10] = [
         Code::AllowanceExhausted,
         Code::QueueFull,
         Code::ClientLimited,
         Code::CostExceedsAllowance,
         Code::UpstreamHeld,
+        Code::Paused,
         Code::LoopDetected,
         Code::Draining,
         Code::GatewayError,

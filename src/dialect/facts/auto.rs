@@ -382,8 +382,9 @@ impl Guesser {
 /// The facts of an envelope's inside, completed by those beside it. A word inside gives way to a
 /// sentence outside.
 fn inner_first(inside: Facts, outside: Facts) -> Facts {
-    let heavy = |facts: &Facts| facts.message.as_deref().map(weight);
-    if heavy(&inside) < Some(Weight::Sentence) && heavy(&outside) > heavy(&inside) {
+    let weight_of = |facts: &Facts| facts.message.as_deref().map(weight);
+    let inner_weight = weight_of(&inside);
+    if inner_weight < Some(Weight::Sentence) && weight_of(&outside) > inner_weight {
         let mut facts = inside;
         if let Some(word) = facts.message.take() {
             keep_beside(&word, &mut facts);

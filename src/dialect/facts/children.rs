@@ -6,7 +6,7 @@ use super::members::{MEMBERS_MAX, Member, Members, is_one_error};
 use super::names::{
     self, CHILD_CODES, CHILD_FIELDS, CHILD_MESSAGES, LISTS, LOOSE_LISTS, NO_FIELDS, plain,
 };
-use super::values::{as_pointer, escaped, nonempty, only_scalar, pointer_of_steps};
+use super::values::{as_pointer, escaped, is_blank, nonempty, only_scalar, pointer_of_steps};
 use super::weight::{Weight, keep_beside, message_text, weight};
 use crate::outcome::{CHILDREN_MAX, ChildError, Facts, ValueId};
 
@@ -190,15 +190,15 @@ fn child(item: &Value, field: Option<&str>, carried: &mut Vec<ValueId>) -> Optio
             Some(ChildError { message: Some(nonempty(text)?), code: None, pointer: outer })
         }
         Value::Object(map) => {
-            let mut found = Vec::new();
-            let child = in_object(&Members::of(map), outer, &mut found);
+            let before = carried.len();
+            let child = in_object(&Members::of(map), outer, carried);
             // A code alone makes an error only beside a field (GitHub), or where it is called one.
             let coded = child.code.is_some()
                 && (child.pointer.is_some()
                     || map.keys().any(|name| plain(name).ends_with("code")));
             let is_error = child.message.is_some() || coded;
-            if is_error {
-                carried.extend(found);
+            if !is_error {
+                carried.truncate(before);
             }
             is_error.then_some(child)
         }
@@ -331,9 +331,11 @@ fn code_of(
 fn field_of(members: &Members<'_>, carried: &mut Vec<ValueId>) -> Option<String> {
     let mut candidates = members.named(&CHILD_FIELDS);
     let (member, field) = candidates.find_map(|member| match member.value {
-        Value::String(text) => Some((member, as_pointer(&nonempty(text)?))),
+        Value::String(text) if !is_blank(text) => Some((member, as_pointer(text))),
         Value::Array(steps) => Some((member, pointer_of_steps(steps)?)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            None
+        }
     })?;
     carried.push(member.id());
     Some(field)

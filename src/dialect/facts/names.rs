@@ -259,7 +259,7 @@ pub(super) fn plain(name: &str) -> Cow<'_, str> {
 
 /// A code without its namespace and the URL behind it (AWS).
 pub(super) fn short(code: String) -> String {
-    if code.starts_with("http") {
+    if code.starts_with("http") || !code.contains(['#', ':']) {
         return code;
     }
     let tail = code.rsplit('#').next().unwrap_or(&code);

@@ -23,10 +23,14 @@ pub(super) fn only_scalar(value: &Value) -> Option<String> {
     }
 }
 
-/// The text, unless it is blank or of unreadable characters only.
+/// The text, unless it is blank.
 pub(super) fn nonempty(text: &str) -> Option<String> {
-    let says_nothing = |c: char| c.is_whitespace() || c == char::REPLACEMENT_CHARACTER;
-    (!text.chars().all(says_nothing)).then(|| text.to_owned())
+    (!is_blank(text)).then(|| text.to_owned())
+}
+
+/// Whether a text has nothing but whitespace and unreadable characters.
+pub(super) fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c == char::REPLACEMENT_CHARACTER)
 }
 
 pub(super) fn escaped(name: &str) -> Cow<'_, str> {

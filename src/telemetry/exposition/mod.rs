@@ -3,11 +3,11 @@
 //!
 //! Workers go on counting meanwhile; a scrape may or may not see what they add.
 
+mod accounts;
 mod classic;
 mod family;
 mod scope_totals;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use prometheus_client::registry::Registry;
 
 use super::call_log::BrokenBy;
 use super::counters::{Counter, Totals, statuses};
+use super::levers::Levers;
 use super::metrics::{
     ByMethod, LimitOf, METHODS, Metrics, Names, Problems, Shard, SlotResult, UpstreamCounters,
     UpstreamLabels, WorkerCounters,
@@ -25,11 +26,10 @@ use super::process::Process;
 use super::reloads::Reloads;
 use super::table::{self, Metric};
 use crate::allowance::{AccountView, BottleneckKind};
-use crate::outcome::{Code, FailureKind, HoldCause, Source, StoppedBy};
+use crate::outcome::{Code, FailureKind, Source, StoppedBy};
 
 use classic::classic;
 use family::Family;
-use scope_totals::ScopeTotals;
 
 /// The label of everything without one of its own, as OpenTelemetry spells it.
 const OTHER: &str = "_OTHER";
@@ -44,17 +44,14 @@ const SERVER_ERROR: u16 = 500;
 
 /// How the value of a metric is read.
 type CounterOf = fn(&UpstreamCounters) -> &Counter;
-type ScopeGauge = fn(&ScopeTotals) -> Option<f64>;
-type HoldGauge = fn(&ScopeTotals) -> f64;
-type AccountsGauge = fn(&[&AccountView]) -> f64;
 
 impl Metrics {
     /// Everything as OpenMetrics text, with gauges of the accounts as they are now.
     #[must_use]
     pub fn render(&self, accounts: &[AccountView]) -> String {
         let (names, shards) = (Arc::clone(&self.names), Arc::clone(&self.shards));
-        let reloads = Arc::clone(&self.reloads);
-        let scrape = Scrape { names, shards, reloads, accounts: accounts.to_vec() };
+        let (reloads, levers) = (Arc::clone(&self.reloads), Arc::clone(&self.levers));
+        let scrape = Scrape { names, shards, reloads, levers, accounts: accounts.to_vec() };
         let mut registry = Registry::default();
         registry.register_collector(Box::new(scrape));
         let mut text = String::new();
@@ -75,6 +72,7 @@ struct Scrape {
     names: Arc<Names>,
     shards: Arc<[Arc<Shard>]>,
     reloads: Arc<Reloads>,
+    levers: Arc<Levers>,
     accounts: Vec<AccountView>,
 }
 
@@ -82,6 +80,7 @@ impl Collector for Scrape {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let out = &mut encoder;
         self.program(out)?;
+        self.levers(out)?;
         self.calls(out)?;
         self.attempts(out)?;
         self.retries(out)?;
@@ -91,6 +90,7 @@ impl Collector for Scrape {
         self.scopes(out)?;
         self.holds(out)?;
         self.waiting(out)?;
+        self.waiting_by(out)?;
         Process::read().map_or(Ok(()), |process| write_process(out, &process))
     }
 }
@@ -112,6 +112,19 @@ impl Scrape {
             reloads.counter(&[("result", result)], count)?;
         }
         Family::open(out, table::CONFIG_LOADED)?.gauge(&[], self.reloads.loaded_seconds())
+    }
+
+    fn levers(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let mut family = Family::open(out, table::LEVERS)?;
+        self.each_upstream(|_, name| {
+            self.levers.of(name).by_name().try_for_each(|(lever, count)| {
+                family.counter(&table::LEVERS.labels([name, lever]), count)
+            })
+        })?;
+        let mut family = Family::open(out, table::FORGOTTEN)?;
+        self.each_upstream(|_, name| {
+            family.counter(&[("upstream", name)], self.levers.of(name).forgotten_units)
+        })
     }
 
     fn calls(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -302,75 +315,6 @@ impl Scrape {
         Family::open(out, table::CONNECTIONS)?.counter(&[], opened)
     }
 
-    fn scopes(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let scopes = self.summed_scopes();
-        let gauges: [(Metric, ScopeGauge); 8] = [
-            (table::LIMIT, |scope| scope.limit.map(f64::from)),
-            (table::CONFIGURED, |scope| scope.configured.map(f64::from)),
-            (table::REMAINING, |scope| scope.remaining.map(f64::from)),
-            (table::OCCUPIED, |scope| scope.limit.map(|_| scope.occupied as f64)),
-            (table::RESET, |scope| scope.limit.map(|_| scope.next_release.as_secs_f64())),
-            (table::DRIFT, |scope| scope.drift.map(|drift| drift as f64)),
-            (table::QUEUED, |scope| Some(scope.waiting as f64)),
-            (table::PACE, |scope| Some(f64::from(scope.pace_sixteenths) / 16.0)),
-        ];
-        for (metric, value) in gauges {
-            let mut family = Family::open(out, metric)?;
-            for ((upstream, policy), scope) in &scopes {
-                let labels = metric.labels([self.upstream_label(*upstream), *policy]);
-                value(scope).map_or(Ok(()), |value| family.gauge(&labels, value))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn holds(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let scopes = self.summed_scopes();
-        let mut family = Family::open(out, table::HOLD)?;
-        for ((upstream, policy), scope) in &scopes {
-            for cause in HoldCause::ALL {
-                let name = self.upstream_label(*upstream);
-                let labels = table::HOLD.labels([name, *policy, cause.as_str()]);
-                family.gauge(&labels, f64::from(scope.holds[cause as usize]))?;
-            }
-        }
-        let gauges: [(Metric, HoldGauge); 2] = [
-            (table::HOLD_REMAINING, |scope| scope.hold_remaining.as_secs_f64()),
-            (table::HOLD_FAILURES, |scope| f64::from(scope.hold_failures)),
-        ];
-        for (metric, value) in gauges {
-            let mut family = Family::open(out, metric)?;
-            for ((upstream, policy), scope) in &scopes {
-                let labels = metric.labels([self.upstream_label(*upstream), *policy]);
-                family.gauge(&labels, value(scope))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn waiting(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let gauges: [(Metric, AccountsGauge); 3] = [
-            (table::WAITING, |own| own.iter().map(|a| a.waiting).sum::<usize>() as f64),
-            (table::LONGEST_WAIT, |own| {
-                own.iter().map(|a| a.longest_wait).max().unwrap_or_default().as_secs_f64()
-            }),
-            (table::ACCOUNTS, |own| own.len() as f64),
-        ];
-        for (metric, value) in gauges {
-            let mut family = Family::open(out, metric)?;
-            self.each_upstream(|upstream, name| {
-                let own = self.accounts.iter().filter(|view| view.upstreams.contains(&upstream));
-                family.gauge(&[("upstream", name)], value(&own.collect::<Vec<_>>()))
-            })?;
-        }
-        let mut overflow = Family::open(out, table::OVERFLOW)?;
-        self.each_upstream(|upstream, name| {
-            let own = self.accounts.iter().filter(|view| view.upstreams.contains(&upstream));
-            let calls = own.filter_map(|view| view.overflow_calls).sum();
-            overflow.counter(&[("upstream", name)], calls)
-        })
-    }
-
     fn each_upstream(&self, mut write: impl FnMut(usize, &str) -> fmt::Result) -> fmt::Result {
         let names = self.names.upstreams.iter().enumerate();
         names.into_iter().try_for_each(|(upstream, labels)| write(upstream, &labels.name))
@@ -395,22 +339,6 @@ impl Scrape {
         counter: impl Fn(&'a UpstreamCounters) -> &'a Counter,
     ) -> u64 {
         self.counters(upstream).map(|counters| counter(counters).read()).sum()
-    }
-
-    /// The scopes of all accounts by upstream and name. An account's key may come from a request,
-    /// so it must not become a label.
-    fn summed_scopes(&self) -> BTreeMap<(usize, &str), ScopeTotals> {
-        let mut summed: BTreeMap<(usize, &str), ScopeTotals> = BTreeMap::new();
-        for account in &self.accounts {
-            for (upstream, scope) in account
-                .upstreams
-                .iter()
-                .flat_map(|upstream| account.scopes.iter().map(move |scope| (*upstream, scope)))
-            {
-                summed.entry((upstream, &*scope.name)).or_default().add(scope);
-            }
-        }
-        summed
     }
 }
 

@@ -9,7 +9,8 @@ use super::super::metrics::{AttemptResult, CLIENTS_MAX, EndedCall, Metrics, Thro
 use super::super::table::{METRICS, MetricKind};
 use super::*;
 use crate::allowance::HoldView;
-use crate::allowance::{LedgerKind, ScopeKind, ScopeView};
+use crate::allowance::{LedgerKind, LeversView, ScopeKind, ScopeView};
+use crate::outcome::HoldCause;
 use crate::retry::decision::RetryReason;
 
 fn metrics() -> Arc<Metrics> {
@@ -122,13 +123,24 @@ fn view() -> AccountView {
     let window = Duration::from_secs(3600);
     let scope = ScopeView {
         name: "hour".into(),
-        kind: ScopeKind::Units { kind: LedgerKind::Window, limit: 900, configured: 1000, window },
+        kind: ScopeKind::Units {
+            kind: LedgerKind::Window,
+            limit: 900,
+            configured: 1000,
+            learned: Some(900),
+            window,
+        },
         occupied: 100,
         waiting: 3,
         pace_sixteenths: 8,
         next_release: Duration::from_millis(1500),
         drift: Some(-3),
         hold: Some(hold),
+        levers: LeversView::default(),
+        record: None,
+        in_flight: 2,
+        elsewhere: 0,
+        next_slot: Some(Duration::ZERO),
         observe: false,
     };
     AccountView {
@@ -136,6 +148,8 @@ fn view() -> AccountView {
         key: "from a header".into(),
         scopes: vec![scope],
         waiting: 5,
+        waiting_by_class: [1, 3, 0],
+        waiting_by_client: vec![("shop".into(), 3), ("nightly".into(), 1)],
         longest_wait: Duration::from_secs(4),
         overflow_calls: Some(6),
     }
@@ -159,6 +173,11 @@ fn accounts_become_gauges_without_their_keys() {
         "evenkeel_accounts{upstream=\"wordbee\"} 2.0",
         "evenkeel_accounts_overflow_calls_total{upstream=\"wordbee\"} 12",
         "evenkeel_ratelimit_drift{upstream=\"wordbee\",policy=\"hour\"} -3.0",
+        "evenkeel_ratelimit_in_flight{upstream=\"wordbee\",policy=\"hour\"} 4.0",
+        "evenkeel_unrecorded{upstream=\"wordbee\",policy=\"hour\"} 0.0",
+        "evenkeel_waiting_calls_by_class{upstream=\"wordbee\",class=\"normal\"} 6.0",
+        "evenkeel_waiting_calls_by_client{upstream=\"wordbee\",client=\"shop\"} 6.0",
+        "evenkeel_waiting_calls_by_client{upstream=\"wordbee\",client=\"_OTHER\"} 2.0",
     ];
     for line in lines {
         has(&text, line);

@@ -20,6 +20,7 @@ use crate::allowance::calendar::WallClock;
 use crate::allowance::charge::{COST_CLASSES, CostClass, Costs, UsedCosts};
 use crate::allowance::concurrency_limit::PermitEnd;
 use crate::allowance::cost_rule::Settles;
+use crate::allowance::lever::{Lever, LeverOrder, LeverOrigin, LoweredLimit};
 use crate::allowance::scope_layout::{Member, ScopeLayout, ScopeTemplate, UpstreamNeeds, Versions};
 use crate::allowance::settings::{
     AccountRule, Allowance, Grant, Mode, QueueBounds, Refill, Spread, UpstreamAllowances,
@@ -109,6 +110,10 @@ struct Case {
     refused: u64,
     /// By allowance: the lower limit that the vendor stated, and until when it holds.
     stated: Vec<Option<(u64, u64)>>,
+    /// What an operator has lowered all limits to.
+    lowered: Option<LoweredLimit>,
+    /// Until when an operator has paused everything.
+    paused_until: u64,
 }
 
 /// What the vendor says an attempt used, by cost class.
@@ -177,6 +182,8 @@ impl Case {
             attempts,
             refused,
             stated: vec![None; usize::try_from(count).unwrap()],
+            lowered: None,
+            paused_until: 0,
         };
         for _ in 0..steps {
             case.step();
@@ -192,6 +199,8 @@ impl Case {
             0..12 => self.ask(),
             12..20 => self.end_one(),
             20 if self.version <= RELOADS_MAX => self.reload(),
+            // In a part of the cases, so that schedules that were once wrong stay what they were.
+            21 if self.seed % 4 == 2 => self.pull_lever(),
             _ => self.wait_for_room(),
         }
     }
@@ -227,6 +236,36 @@ impl Case {
         }
     }
 
+    /// An operator lowers all limits, gives them back, pauses or resumes.
+    fn pull_lever(&mut self) {
+        let lever = match self.draw.below(5) {
+            0 => {
+                Lever::Lower(LoweredLimit::Percent(u8::try_from(self.draw.between(1, 99)).unwrap()))
+            }
+            1 => {
+                let most = self.vendors.iter().map(Vendor::limit).max().unwrap_or(1);
+                let units = self.draw.magnitude(1, 2 * most);
+                Lever::Lower(LoweredLimit::Units(u32::try_from(units).unwrap()))
+            }
+            2 => Lever::Raise,
+            3 => Lever::Pause(Some(Duration::from_nanos(self.draw.below(self.gap) + 1))),
+            _ => Lever::Resume,
+        };
+        match lever {
+            Lever::Lower(to) => self.lowered = Some(to),
+            Lever::Raise => self.lowered = None,
+            Lever::Pause(length) => {
+                self.paused_until = self.now + nanos(length.unwrap_or_default());
+            }
+            Lever::Resume => self.paused_until = 0,
+            Lever::Reset | Lever::ForgetSpent => {}
+        }
+        let origin = LeverOrigin { by: "".into(), reason: "".into() };
+        let upstream = "vendor".into();
+        let order = LeverOrder { lever, upstream, account: None, allowance: None, origin };
+        self.state.pull(&order, Moment::from_nanos(self.now));
+    }
+
     /// Goes to the moment at which there is room by our own word.
     fn wait_for_room(&mut self) {
         let place = self.draw.index(self.allowances.len());
@@ -256,6 +295,7 @@ impl Case {
     }
 
     fn granted(&mut self, slot: GrantedSlot) {
+        assert!(self.paused_until <= self.now, "seed {}: granted in a pause", self.seed);
         let costs = slot.request.costs;
         let count = self.allowances.len();
         let units = self.allowances.iter().map(|it| u64::from(costs.of(it.cost_class))).collect();
@@ -302,7 +342,9 @@ impl Case {
         }
         let stated = self.stated[place].filter(|(_, until)| self.now < *until);
         let least = stated.map_or(granted, |(limit, _)| limit.min(granted));
-        least.saturating_sub(u64::from(*headroom)).max(1)
+        let least = least.saturating_sub(u64::from(*headroom)).max(1);
+        let configured = self.allowances[place].units().0;
+        self.lowered.map_or(least, |to| least.min(u64::from(to.of(configured))))
     }
 
     /// The vendor states a limit for a window of this length.
@@ -324,13 +366,15 @@ impl Case {
             Grant::Window { limit, spread, arrival_guard, .. } => {
                 *spread == Spread::None && *limit <= 1_024 && arrival_guard.is_none()
             }
-            Grant::Bucket { refill, .. } => refill.step.is_none(),
+            // A lowered bucket has a pace too.
+            Grant::Bucket { refill, .. } => refill.step.is_none() && self.lowered.is_none(),
             Grant::Calendar { .. } | Grant::Concurrency { .. } => false,
         };
         let units = u64::from(costs.of(*cost_class));
         let limit = self.limit_in_force(0);
         let given_up = self.attempts.iter().any(|it| it.over[0].is_some_and(|at| self.now < at));
-        if exact && !given_up && !self.refilled {
+        let paused = self.now < self.paused_until;
+        if exact && !given_up && !self.refilled && !paused {
             // A larger limit may have been in force, of which settlements are rounded up.
             let lives = self.lives(0).into_iter();
             let rounded: Vec<_> = lives

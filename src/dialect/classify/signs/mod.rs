@@ -400,11 +400,12 @@ fn codes_of<'e>(evidence: &'e Evidence<'e>) -> Vec<codes::Code<'e>> {
     let problem = oauth_problem(evidence).filter(|text| !text.contains(char::is_whitespace));
     let codes = facts.code.as_deref().into_iter().chain(children).chain(policy).chain(problem);
     let worded =
-        |code: &&str| code.contains(|c: char| c.is_ascii_alphabetic()) && !code.contains("://");
+        |code: &str| code.contains(|c: char| c.is_ascii_alphabetic()) && !code.contains("://");
     let mut found: Vec<codes::Code<'e>> = Vec::new();
-    for code in codes.chain(beside).chain(message).filter(worded) {
+    for code in codes.chain(beside).chain(message) {
         // Single errors often have the same code.
-        if found.len() < CODES_MAX && !found.iter().any(|known| known.written == code) {
+        let known = found.iter().any(|known| known.written == code);
+        if found.len() < CODES_MAX && !known && worded(code) {
             found.push(codes::Code::of(code));
         }
     }

@@ -4,6 +4,8 @@
 //! the vendor states a higher one or has not repeated it for a day, slots used elsewhere at the
 //! reset that was stated with them.
 
+mod levers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,9 +14,10 @@ use super::calendar::WallClock;
 use super::charge::Charge;
 use super::lease::Lease;
 use super::ledger::Ledger;
+use super::lever::LoweredLimit;
 use super::pace::{Checkpoint, Pace, Rate};
 use super::settings::Spread;
-use super::view::LedgerKind;
+use super::view::{LedgerKind, RecordView};
 use crate::outcome::FULL_PACE;
 use crate::time::Moment;
 
@@ -36,6 +39,8 @@ pub(super) struct UnitLimit {
     sixteenths: u8,
     stated: Option<StatedLimit>,
     used_elsewhere: Option<UsedElsewhere>,
+    /// What an operator has lowered the limit to.
+    lowered: Option<LoweredLimit>,
     drift: Option<i64>,
     /// What is on record of it, if it is recorded.
     lease: Option<Box<Lease>>,
@@ -79,6 +84,7 @@ impl UnitLimit {
             sixteenths: FULL_PACE,
             stated: None,
             used_elsewhere: None,
+            lowered: None,
             drift: None,
             lease: None,
         }
@@ -100,6 +106,22 @@ impl UnitLimit {
 
     pub(super) const fn configured(&self) -> u32 {
         self.configured
+    }
+
+    /// The limit that the vendor stated, as far as it leaves us less than the configured one.
+    pub(super) fn learned(&self) -> Option<u32> {
+        let stated = self.stated.map(|stated| self.ours(stated.limit));
+        stated.filter(|stated| *stated < self.configured)
+    }
+
+    /// Units of attempts under way.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.ledger.in_flight()
+    }
+
+    /// How it is recorded, if it is.
+    pub(super) fn record(&self) -> Option<RecordView> {
+        self.lease.as_ref().map(|lease| lease.view())
     }
 
     /// What the vendor states as its limit, if it is configured right.
@@ -136,12 +158,15 @@ impl UnitLimit {
 
     /// Whether so many units are free at `now`; if not, when they may be.
     pub(super) fn check_slot(&mut self, now: Moment, units: u32) -> Result<(), Moment> {
-        if self.free(now) < units {
-            return Err(self.free_at(units));
-        }
+        self.check_free(now, units)?;
         // A record that is written is an event.
         let covered = self.lease.as_mut().is_none_or(|lease| lease.covers(units));
         if covered { Ok(()) } else { Err(Moment::NEVER) }
+    }
+
+    /// The same, whether it is recorded or not.
+    pub(super) fn check_free(&mut self, now: Moment, units: u32) -> Result<(), Moment> {
+        if units <= self.free(now) { Ok(()) } else { Err(self.free_at(units)) }
     }
 
     /// When so many units are free, or a statement of the vendor's expires.
@@ -190,6 +215,9 @@ impl UnitLimit {
         let limit = self.ledger.limit();
         if units == 0 {
             return start;
+        }
+        if limit < units {
+            return self.free_at(units).max(start);
         }
         if self.lease.as_ref().is_some_and(|lease| lease.has_failed(ahead, units)) {
             return Moment::NEVER;
@@ -312,13 +340,11 @@ impl UnitLimit {
             lease.set_limit(limit);
         }
         if changed {
-            let even = matches!(spread, Spread::Even { .. });
+            let paced = self.is_paced();
             let rate = self.full_rate();
             match &mut self.pace {
-                Some(pace) if even || self.sixteenths < FULL_PACE => {
-                    pace.set_rate(rate, self.sixteenths);
-                }
-                None if even => {
+                Some(pace) if paced => pace.set_rate(rate, self.sixteenths),
+                None if paced => {
                     let pace = Pace::new(rate, self.sixteenths);
                     // The burst may have been spent just now.
                     pace.spend_burst(now);
@@ -376,16 +402,23 @@ impl UnitLimit {
     /// until the full speed is recovered.
     pub(super) fn set_speed(&mut self, sixteenths: u8, now: Moment) {
         self.sixteenths = sixteenths;
-        match (&mut self.pace, self.spread) {
-            (Some(_), Spread::Auto | Spread::None) if sixteenths == FULL_PACE => self.pace = None,
-            (Some(pace), _) => pace.set_speed(sixteenths),
-            (None, Spread::Auto | Spread::None) if sixteenths < FULL_PACE => {
+        let paced = self.is_paced();
+        match &mut self.pace {
+            Some(pace) if paced => pace.set_speed(sixteenths),
+            None if paced => {
                 let pace = Pace::new(self.full_rate(), sixteenths);
                 pace.spend_burst(now);
                 self.pace = Some(pace);
             }
-            (None, _) => {}
+            Some(_) | None => self.pace = None,
         }
+    }
+
+    /// Whether it has a pace of its own now: by its spread, slowed, or as a lowered bucket.
+    const fn is_paced(&self) -> bool {
+        let even = matches!(self.spread, Spread::Even { .. });
+        let lowered = matches!(self.kind(), LedgerKind::Bucket) && self.lowered.is_some();
+        even || self.sixteenths < FULL_PACE || lowered
     }
 
     fn full_rate(&self) -> Rate {
@@ -393,7 +426,11 @@ impl UnitLimit {
             Spread::Even { burst } => burst,
             Spread::Auto | Spread::None => 1,
         };
-        self.ledger.rate(burst)
+        let rate = self.ledger.rate(burst);
+        match self.lowered.filter(|_| self.kind() == LedgerKind::Bucket) {
+            Some(to) => rate.lowered(to.of(self.configured), self.configured),
+            None => rate,
+        }
     }
 
     /// What a limit of the vendor's leaves to us.
@@ -404,7 +441,8 @@ impl UnitLimit {
     /// Puts the lowest of the limits into force.
     fn apply_limit(&mut self) {
         let stated = self.stated.map_or(u32::MAX, |stated| self.ours(stated.limit));
-        let limit = self.configured.min(stated);
+        let lowered = self.lowered.map_or(u32::MAX, |to| to.of(self.configured));
+        let limit = self.configured.min(stated).min(lowered);
         if limit == self.ledger.limit() {
             return;
         }
@@ -429,7 +467,8 @@ impl UnitLimit {
         self.ledger.occupied().saturating_add(self.units_elsewhere())
     }
 
-    fn units_elsewhere(&self) -> u32 {
+    /// Units that others have used, as the vendor states.
+    pub(super) fn units_elsewhere(&self) -> u32 {
         self.used_elsewhere.map_or(0, |elsewhere| elsewhere.units)
     }
 }
