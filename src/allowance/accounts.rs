@@ -29,9 +29,8 @@ use super::slot_request::{Scheduling, SlotRequest};
 use super::store::{Records, StartKind};
 use super::view::UsageView;
 use crate::clock::Clock;
+use crate::routing::call_matcher::CallHead;
 use crate::routing::client::client_id;
-use crate::routing::method::CallMethod;
-use crate::routing::route::CallPath;
 
 /// The most calls of one client that wait for its own limit.
 const CLIENT_QUEUE: QueueBounds = QueueBounds::of_one_client(1_000);
@@ -312,11 +311,10 @@ impl Accounts {
     pub fn slot_request<'m>(
         &self,
         upstream: usize,
-        method: impl Into<CallMethod<'m>>,
-        path: CallPath<'_>,
+        call: impl Into<CallHead<'m>>,
         scheduling: Scheduling,
     ) -> SlotRequest {
-        self.upstreams[upstream].needs.slot_request(method.into(), path, scheduling)
+        self.upstreams[upstream].needs.slot_request(call.into(), scheduling)
     }
 
     /// The costs that allowances of an upstream count beside calls.

@@ -14,8 +14,7 @@ use super::refusal::CostExceeded;
 use super::scope::{CoveredCalls, Scope};
 use super::settings::{Allowance, Grant, Mode, SCOPES_MAX, UpstreamAllowances};
 use super::slot_request::{PathId, Scheduling, ScopeNeeds, SlotRequest, UpstreamScopes};
-use crate::routing::method::CallMethod;
-use crate::routing::route::CallPath;
+use crate::routing::call_matcher::CallHead;
 use crate::time::Moment;
 
 /// The scopes of an account.
@@ -369,35 +368,29 @@ impl UpstreamNeeds {
             |(_, it): &(u8, Allowance)| it.cost.is_some() && it.mode == Mode::Enforce;
         let bounds = allowances.clone().filter(counts_costs).collect();
         let (selective, plain): (Vec<_>, Vec<_>) =
-            allowances.partition(|(_, it)| it.counts.is_some() || !it.exempt.is_empty());
+            allowances.partition(|(_, it)| !(it.counts.is_empty() && it.exempt.is_empty()));
         let mut always = ScopeNeeds { scopes: 1 << upstream.all, ..ScopeNeeds::default() };
         plain.iter().for_each(|(number, allowance)| always.add(*number, allowance));
         Self { version: layout.version, upstream, always, selective, costs, bounds }
     }
 
     /// What a call needs. In doubt an allowance counts it.
-    pub(super) fn slot_request(
-        &self,
-        method: CallMethod<'_>,
-        path: CallPath<'_>,
-        scheduling: Scheduling,
-    ) -> SlotRequest {
+    pub(super) fn slot_request(&self, call: CallHead<'_>, scheduling: Scheduling) -> SlotRequest {
         let mut needs = self.always;
         let mut exempt = false;
         for (number, allowance) in &self.selective {
-            if allowance.exempt.iter().any(|matcher| matcher.must_match(method, path)) {
+            if allowance.exempts(call).is_some() {
                 exempt = true;
                 continue;
             }
-            let counts = allowance.counts.as_ref();
-            if counts.is_none_or(|matcher| matcher.may_match(method, path)) {
+            if allowance.may_count(call) {
                 needs.add(*number, allowance);
             }
         }
         if !exempt {
             needs.scopes |= 1 << self.upstream.counted;
         }
-        let path = PathId::of(path.as_str());
+        let path = PathId::of(call.path.as_str());
         SlotRequest::new(needs, self.upstream, path, scheduling).of_configuration(self.version)
     }
 

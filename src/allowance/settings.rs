@@ -10,7 +10,7 @@ use http::HeaderName;
 use super::calendar::Calendar;
 use super::charge::CostClass;
 use super::cost_rule::{CostRule, Settles};
-use crate::routing::route::Matcher;
+use crate::routing::call_matcher::{CallHead, CallMatcher};
 
 /// The most scopes of one account, those that every upstream has included: their sets are 64-bit
 /// numbers.
@@ -129,10 +129,10 @@ pub struct Allowance {
     /// Its name in the configuration, also a metric label.
     pub name: Arc<str>,
     pub grant: Grant,
-    /// Which calls it counts; `None` means all.
-    pub counts: Option<Matcher>,
+    /// Which calls it counts: those that any of these matches, without any of them all.
+    pub counts: Vec<CallMatcher>,
     /// Which calls it does not count (W16).
-    pub exempt: Vec<Matcher>,
+    pub exempt: Vec<CallMatcher>,
     pub mode: Mode,
     /// What a call costs that it counts; `None`: one.
     pub cost: Option<Arc<CostRule>>,
@@ -153,7 +153,7 @@ impl Allowance {
         Self {
             name: name.into(),
             grant,
-            counts: None,
+            counts: Vec::new(),
             exempt: Vec::new(),
             mode: Mode::Enforce,
             cost: None,
@@ -162,6 +162,18 @@ impl Allowance {
             settles: Settles::AtHead,
             linger,
         }
+    }
+
+    /// Whether some reading of a call is one that it counts, apart from those that are exempt.
+    #[must_use]
+    pub fn may_count(&self, call: CallHead<'_>) -> bool {
+        self.counts.is_empty() || self.counts.iter().any(|matcher| matcher.may_match(call))
+    }
+
+    /// What exempts a call however it is read.
+    #[must_use]
+    pub fn exempts(&self, call: CallHead<'_>) -> Option<&CallMatcher> {
+        self.exempt.iter().find(|matcher| matcher.must_match(call))
     }
 
     /// Whether it counts the same calls in the same way as an earlier one, so that what was counted

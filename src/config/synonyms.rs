@@ -23,13 +23,14 @@ pub(super) const SWITCHES: [(&str, &str, &str); 12] = [
 ];
 
 /// Sections of which a bare value means another key than the first.
-pub(super) const KEYS_OF_BARE_VALUES: [(&str, &str); 6] = [
+pub(super) const KEYS_OF_BARE_VALUES: [(&str, &str); 7] = [
     ("listen", "address"),
     ("admin", "address"),
     ("timeouts", "attempt"),
     ("shutdown", "grace"),
     ("account", "name"),
     ("match", "path"),
+    ("exempt", "methods"),
 ];
 
 /// Where a setting stands here, and its names elsewhere. The first place that exists counts.

@@ -12,6 +12,7 @@ use crate::headers::{self, AmbiguousHeader, RequestPolicy, RequestScan, Trailers
 use crate::outcome::Code;
 use crate::retry::replay::RepeatPermission;
 use crate::routing::authority;
+use crate::routing::call_matcher::{CallFields, CallHead};
 use crate::routing::client::{Identified, KeyLocation, UnknownClient};
 use crate::routing::method::CallMethod;
 use crate::routing::route::{AbsoluteForm, CallPath, Route};
@@ -62,7 +63,10 @@ impl<E> Gateway<E> {
         let replayable = body.is_surely_replayable().then_some(ProbeFitness::Replayable);
         let fitness = replayable.unwrap_or(ProbeFitness::OneShot);
         let scheduling = self.scheduling(identified.client, [arrival, deadline], fitness);
-        let slot_request = self.accounts.slot_request(upstream, method, path, scheduling);
+        let (headers, query) = (request.headers(), client_url.target.query());
+        let fields = Some(CallFields { headers, query });
+        let head = CallHead { method, path, fields };
+        let slot_request = self.accounts.slot_request(upstream, head, scheduling);
         let configured = settings.credential.as_ref().map(|it| Arc::clone(&it.written));
         let mut call = Call {
             id,

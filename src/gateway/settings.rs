@@ -65,6 +65,9 @@ impl Settings {
         let policies = upstream.routes.iter().map(|(_, policy)| policy).chain([&upstream.policy]);
         let decisive =
             policies.flat_map(|policy| policy.require.iter().chain([&policy.idempotency.header]));
+        let matchers = upstream.allowances.iter().flat_map(|it| it.counts.iter().chain(&it.exempt));
+        let matched = matchers.flat_map(|it| it.headers.iter().map(|header| &header.name));
+        let decisive = decisive.chain(matched);
         let credential = upstream.credential.as_ref().map(|credential| credential.header.clone());
         let key_header = self.clients.key_header().clone();
         let decisive = account.into_iter().chain(decisive.cloned()).collect();

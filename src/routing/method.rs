@@ -113,11 +113,16 @@ pub fn query_may_override(query: &str) -> bool {
 
 /// A query parameter's name as the most lenient framework reads it. PHP drops leading blanks, ends
 /// the name at a NUL, reads a blank, a dot or a leading bracket as `_`, and drops `[]`.
-fn parameter_name(text: &str) -> String {
+pub(super) fn parameter_name(text: &str) -> String {
     let text = decoded(text).to_ascii_lowercase();
     let name = until_nul(&text).trim_matches(is_blank);
     let bracket = name.char_indices().skip(1).find(|(_, c)| *c == '[');
     name[..bracket.map_or(name.len(), |(at, _)| at)].replace([' ', '.', '['], "_")
+}
+
+/// A query parameter's value as the most lenient framework reads it.
+pub(super) fn parameter_value(text: &str) -> String {
+    until_nul(&decoded(text)).to_owned()
 }
 
 fn until_nul(text: &str) -> &str {

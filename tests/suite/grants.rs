@@ -90,3 +90,64 @@ fn a_fraction_of_a_call_a_second_is_kept_exactly() {
     assert_eq!(passed, 3, "three in two minutes");
     assert!((115..=120).contains(&said["retry_after"].as_u64().unwrap()), "{said:#}");
 }
+
+/// Asks in these spellings, each of which may count; how many passed.
+fn passed(gateway: &Gateway, spellings: &[(&str, &[(&str, &str)])]) -> usize {
+    let answers = spellings.iter().map(|(target, headers)| {
+        let headers = [&[("Prefer", "wait=0")], *headers].concat();
+        gateway.call(&request("GET", target, &headers, b"")).status
+    });
+    answers.filter(|status| *status == 200).count()
+}
+
+#[test]
+fn an_allowance_counts_what_any_of_its_matches_may_match() {
+    let script = Script::always(ok("ok"));
+    let allowance = "{ limit: 2/h, spread: none, match: [{ path: /bulk }, \
+                     { headers: x-kind=bulk }, { query: action=export }] }";
+    let spellings: [(&str, &[(&str, &str)]); 8] = [
+        ("/v/bulk", &[]),
+        ("/v/BULK/", &[]),
+        ("/v/a", &[("X-Kind", "Bulk")]),
+        ("/v/a", &[("X-Kind", "small, \"bulk\"")]),
+        ("/v/a", &[("X-Kind", "small"), ("X-Kind", "bulk")]),
+        ("/v/a?action=export", &[]),
+        ("/v/a?b&ACTION%5b%5d=%65xport", &[]),
+        ("/v/a?action=import;action=export", &[]),
+    ];
+    assert_eq!(passed(&gateway_with(&script, allowance), &spellings), 2);
+    let others: [(&str, &[(&str, &str)]); 4] = [
+        ("/v/a", &[("X-Kind", "bulky"), ("X_Kind", "bulk")]),
+        ("/v/a?action=exports", &[]),
+        ("/v/a?xaction=export", &[]),
+        ("/v/bulk/more", &[]),
+    ];
+    let before = script.arrivals();
+    assert_eq!(passed(&gateway_with(&script, allowance), &others), 4);
+    let seen = &script.requests()[before];
+    assert!(seen.all("x_kind").is_empty(), "an imitation is not sent on: {seen:?}");
+}
+
+#[test]
+fn only_the_exact_spelling_of_headers_and_query_exempts() {
+    let script = Script::always(ok("ok"));
+    let allowance =
+        "{ limit: 1/h, spread: none, exempt: [{ headers: x-probe=yes, query: dry=1 }] }";
+    let gateway = gateway_with(&script, allowance);
+    let exact: (&str, &[(&str, &str)]) = ("/v/a?dry=1", &[("X-Probe", "yes")]);
+    assert_eq!(passed(&gateway, &[exact; 5]), 5, "they are not counted");
+    let inexact: [(&str, &[(&str, &str)]); 6] = [
+        ("/v/a?dry=1", &[("X-Probe", "YES")]),
+        ("/v/a?dry=1", &[("X-Probe", "yes"), ("X-Probe", "no")]),
+        ("/v/a?dry=1&dry=0", &[("X-Probe", "yes")]),
+        ("/v/a?dry=1&d%72y=0", &[("X-Probe", "yes")]),
+        ("/v/a?dry=1;x=1", &[("X-Probe", "yes")]),
+        ("/v/a?dry=1", &[]),
+    ];
+    assert_eq!(passed(&gateway, &inexact), 1, "all of them are counted");
+    let nominated: (&str, &[(&str, &str)]) =
+        ("/v/a?dry=1", &[("X-Probe", "yes"), ("Connection", "x-probe")]);
+    assert_eq!(passed(&gateway, &[nominated]), 1, "it reaches the vendor as it was read");
+    let last = script.requests().pop().unwrap();
+    assert_eq!(last.all("x-probe"), ["yes"]);
+}

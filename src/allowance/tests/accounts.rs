@@ -33,7 +33,7 @@ fn granted(accounts: &Accounts, clock: Clock, key: &str) -> Vec<Slot> {
     loop {
         let now = clock.now();
         let scheduling = scheduling(now, Duration::ZERO);
-        let request = accounts.slot_request(0, &Method::GET, CallPath::new("/"), scheduling);
+        let request = accounts.slot_request(0, (&Method::GET, CallPath::new("/")), scheduling);
         match accounts.account(0, &of(key)).acquire(request, now) {
             Admission::Granted(slot) => slots.push(slot),
             Admission::Refused(_) | Admission::Queued(_) => return slots,
@@ -108,8 +108,7 @@ async fn no_key_exceeds_its_allowance_whichever_account_serves_it() {
             let now = clock.now();
             let request = accounts.slot_request(
                 0,
-                &Method::GET,
-                CallPath::new("/"),
+                (&Method::GET, CallPath::new("/")),
                 scheduling(now, Duration::ZERO),
             );
             if let Admission::Granted(slot) =

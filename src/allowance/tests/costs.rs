@@ -16,7 +16,7 @@ fn costing(accounts: &Accounts, clock: Clock, units: u32) -> Result<Slot, Refusa
     let now = clock.now();
     let scheduling = scheduling(now, Duration::ZERO);
     let path = CallPath::new("/");
-    let mut request = accounts.slot_request(0, &Method::GET, path, scheduling);
+    let mut request = accounts.slot_request(0, (&Method::GET, path), scheduling);
     request.costs = Costs::new([units, 0, 0]);
     match accounts.account(0, &HeaderMap::new()).acquire(request, now) {
         Admission::Granted(slot) => Ok(slot),

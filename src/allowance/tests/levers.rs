@@ -132,7 +132,7 @@ async fn a_pause_neither_shortens_a_hold_nor_ends_with_it() {
 async fn a_pause_of_an_allowance_stops_only_the_calls_that_it_counts() {
     let clock = Clock::start();
     let reads = Matcher { methods: None, path: Some("/reads".parse().unwrap()) };
-    let own = Allowance { counts: Some(reads), ..named("reads", 10, MINUTE) };
+    let own = Allowance { counts: vec![reads.into()], ..named("reads", 10, MINUTE) };
     let accounts = accounts_of(vec![window(10, MINUTE, Spread::None), own], clock);
     let report = accounts.pull_lever(&of_allowance(Lever::Pause(None), "reads")).unwrap();
     assert_eq!(report.changed, ["reads".into()]);
@@ -240,7 +240,7 @@ async fn a_call_that_costs_more_than_a_lowered_limit_is_told_at_once() {
     pull(&accounts, Lever::Lower(LoweredLimit::Units(10)));
     let now = clock.now();
     let scheduling = scheduling(now, MINUTE);
-    let mut request = accounts.slot_request(0, &Method::GET, CallPath::new("/"), scheduling);
+    let mut request = accounts.slot_request(0, (&Method::GET, CallPath::new("/")), scheduling);
     request.costs = Costs::new([50, 1, 1]);
     let account = accounts.account(0, &HeaderMap::new());
     assert!(matches!(account.acquire(request, now), Admission::Refused(_)));
@@ -331,7 +331,7 @@ fn is_granted(accounts: &Accounts, clock: Clock, account: &str) -> bool {
     headers.insert("x-account", account.parse().unwrap());
     let now = clock.now();
     let scheduling = scheduling(now, Duration::ZERO);
-    let request = accounts.slot_request(0, &Method::GET, CallPath::new("/"), scheduling);
+    let request = accounts.slot_request(0, (&Method::GET, CallPath::new("/")), scheduling);
     matches!(accounts.account(0, &headers).acquire(request, now), Admission::Granted(_))
 }
 
@@ -383,7 +383,7 @@ fn in_a_shared_account_a_paused_upstream_stops_its_own_calls() {
     let granted = |number| {
         let now = clock.now();
         let scheduling = scheduling(now, Duration::ZERO);
-        let request = accounts.slot_request(number, &Method::GET, CallPath::new("/"), scheduling);
+        let request = accounts.slot_request(number, (&Method::GET, CallPath::new("/")), scheduling);
         let account = accounts.account(number, &HeaderMap::new());
         matches!(account.acquire(request, now), Admission::Granted(_))
     };
@@ -427,7 +427,7 @@ async fn what_is_in_flight_and_waits_is_shown_by_class_and_client() {
         let now = clock.now();
         let of = ClientShare { client: crate::routing::client::client_id(name), share: 1 };
         let scheduling = Scheduling { of, priority, ..scheduling(now, MINUTE * 3) };
-        let request = accounts.slot_request(0, &Method::GET, CallPath::new("/"), scheduling);
+        let request = accounts.slot_request(0, (&Method::GET, CallPath::new("/")), scheduling);
         accounts.account(0, &HeaderMap::new()).acquire(request, now)
     };
     let Admission::Granted(over) = ask("web", Priority::Normal) else { panic!("it is free") };

@@ -59,7 +59,7 @@ fn scheduling(now: Moment, patience: Duration) -> Scheduling {
 fn ask(accounts: &Accounts, clock: Clock, path: &str, patience: Duration) -> Admission {
     let now = clock.now();
     let request =
-        accounts.slot_request(0, &Method::GET, CallPath::new(path), scheduling(now, patience));
+        accounts.slot_request(0, (&Method::GET, CallPath::new(path)), scheduling(now, patience));
     accounts.account(0, &HeaderMap::new()).acquire(request, now)
 }
 
@@ -284,7 +284,7 @@ async fn exempt_calls_pass_an_exhausted_allowance_and_its_hold() {
         methods: None,
         path: Some("/auth/token".parse().unwrap()),
     };
-    hourly.exempt.push(auth);
+    hourly.exempt.push(auth.into());
     let accounts = accounts_of(vec![hourly], clock);
     let mut throttle = order(HoldCause::Throttle, 10);
     throttle.scope = HoldScope::Allowance;
@@ -305,8 +305,11 @@ async fn an_allowance_that_only_observes_is_never_the_tightest() {
     };
     let accounts = accounts_of(vec![observed, window(10, MINUTE, Spread::None)], clock);
     slot(&accounts, clock, MINUTE).await.unwrap().settle(&plain(clock));
-    let request =
-        accounts.slot_request(0, &Method::GET, CallPath::new("/"), scheduling(clock.now(), MINUTE));
+    let request = accounts.slot_request(
+        0,
+        (&Method::GET, CallPath::new("/")),
+        scheduling(clock.now(), MINUTE),
+    );
     let tightest = accounts.account(0, &HeaderMap::new()).tightest_allowance(&request).unwrap();
     assert_eq!((&*tightest.name, tightest.remaining), ("all", 9));
 }
@@ -336,8 +339,7 @@ async fn an_outage_holds_the_upstream() {
         slot(&accounts, clock, MINUTE).await.unwrap().settle(&settlement);
         let request = accounts.slot_request(
             0,
-            &Method::GET,
-            CallPath::new("/"),
+            (&Method::GET, CallPath::new("/")),
             scheduling(clock.now(), MINUTE),
         );
         let account = accounts.account(0, &HeaderMap::new());

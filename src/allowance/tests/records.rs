@@ -71,8 +71,7 @@ impl Process {
             let account = self.accounts.account(0, &headers);
             let request = self.accounts.slot_request(
                 0,
-                &Method::GET,
-                CallPath::new("/"),
+                (&Method::GET, CallPath::new("/")),
                 scheduling(now, Duration::ZERO),
             );
             if let Admission::Granted(slot) = account.acquire(request, now) {

@@ -211,7 +211,7 @@ async fn accounts_by_header_are_all_changed_and_opened_with_the_new_scopes() {
         let headers = HeaderMap::from_iter([(header.clone(), key.parse().unwrap())]);
         let path = CallPath::new("/");
         let scheduling = scheduling(now, Duration::ZERO);
-        let request = accounts.slot_request(0, &Method::GET, path, scheduling);
+        let request = accounts.slot_request(0, (&Method::GET, path), scheduling);
         let account = accounts.account(0, &headers);
         let slots = std::iter::from_fn(|| match account.acquire(request, now) {
             Admission::Granted(slot) => Some(slot),

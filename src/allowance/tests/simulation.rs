@@ -116,7 +116,7 @@ impl Simulation {
             probe_fitness: ProbeFitness::Replayable,
         };
         let method = CallMethod::from(&http::Method::GET);
-        let request = self.needs.slot_request(method, CallPath::new("/"), scheduling);
+        let request = self.needs.slot_request((method, CallPath::new("/")).into(), scheduling);
         SlotRequest { costs, ..request }
     }
 

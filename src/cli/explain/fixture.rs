@@ -96,6 +96,7 @@ fn hourly() -> Allowance {
     let spread = Spread::Even { burst: 20 };
     let grant = Grant::Window { limit: 1000, window: seconds(3600), spread, arrival_guard: None };
     let exempt = vec![login];
+    let exempt = exempt.into_iter().map(Into::into).collect();
     Allowance { exempt, ..Allowance::new("hourly", grant, Duration::from_secs(1)) }
 }
 

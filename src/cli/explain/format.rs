@@ -7,6 +7,7 @@ use http::Method;
 use crate::allowance::{Allowance, Calendar, Grant, Mode, Period, Spread};
 use crate::dialect::{HoldRule, Place, Replay, Rule, RuleScope, When};
 use crate::outcome::FULL_PACE;
+use crate::routing::call_matcher::CallMatcher;
 use crate::routing::route::Matcher;
 
 /// A duration in as many units as it needs: `1m30s`.
@@ -102,6 +103,17 @@ pub(super) fn matcher(matcher: &Matcher) -> String {
         ("", Some(_)) => "this path".into(),
         (methods, None) => methods.into(),
         (methods, Some(_)) => format!("{methods} on this path"),
+    }
+}
+
+/// Which requests a matcher covers, with its headers and parameters.
+pub(super) fn call_matcher(of: &CallMatcher) -> String {
+    let headers = of.headers.iter().map(|it| format!("header {it}"));
+    let query = of.query.iter().map(|it| format!("parameter {it}"));
+    let conditions: Vec<_> = headers.chain(query).collect();
+    match conditions.is_empty() {
+        true => matcher(&of.matcher),
+        false => format!("{} with {}", matcher(&of.matcher), conditions.join(" and ")),
     }
 }
 

@@ -22,6 +22,7 @@ use crate::problem::StatusPolicy;
 use crate::retry::backoff::Backoff;
 use crate::retry::client::{CallSeries, ClientRetries};
 use crate::retry::replay::RepeatPermission;
+use crate::routing::call_matcher::{CallFields, CallHead};
 use crate::routing::client::{KeyLocation, UnknownClient};
 use crate::routing::method::{CallMethod, overrides};
 use crate::routing::route::{CallPath, PathReading, Route};
@@ -132,6 +133,12 @@ fn behind_prefix(request: &ExplainedRequest, route: Route) -> CallPath<'_> {
 impl Explained<'_> {
     pub(super) fn path(&self) -> CallPath<'_> {
         behind_prefix(self.request, self.route)
+    }
+
+    pub(super) fn head(&self) -> CallHead<'_> {
+        let (headers, query) = (&self.request.headers, self.request.target.query());
+        let fields = Some(CallFields { headers, query });
+        CallHead { method: self.method(), path: self.path(), fields }
     }
 
     pub(super) const fn method(&self) -> CallMethod<'_> {
@@ -245,18 +252,18 @@ impl Explained<'_> {
         if self.upstream.allowances.is_empty() {
             rows.push("allowances", "none: nothing is counted");
         }
-        let (method, path) = (self.method(), self.path());
+        let head = self.head();
         for allowance in &self.upstream.allowances {
-            let exempt = allowance.exempt.iter().find(|matcher| matcher.must_match(method, path));
-            let counts = allowance.counts.as_ref().filter(|it| !it.may_match(method, path));
-            let count = match (exempt, counts) {
+            let count = match (allowance.exempts(head), allowance.may_count(head)) {
                 (Some(exempt), _) => {
-                    format!("does not count it: exempt, {}", format::matcher(exempt))
+                    format!("does not count it: exempt, {}", format::call_matcher(exempt))
                 }
-                (None, Some(others)) => {
-                    format!("does not count it: only {}", format::matcher(others))
+                (None, false) => {
+                    let counted = allowance.counts.iter().map(format::call_matcher);
+                    let counted = counted.collect::<Vec<_>>().join(" and ");
+                    format!("does not count it: only {counted}")
                 }
-                (None, None) => format::allowance(allowance),
+                (None, true) => format::allowance(allowance),
             };
             let text = format!("{}  {count}", allowance.name);
             let key = format!("allowances.{}", allowance.name);

@@ -108,11 +108,9 @@ impl Explained<'_> {
 
     /// Whether the hold keeps this call waiting too. Exempt ones wait for holds on the upstream.
     fn is_held_by(&self, order: &HoldOrder) -> bool {
-        let (method, path) = (self.method(), self.path());
-        let counted = |allowance: &Allowance| {
-            let exempt = allowance.exempt.iter().any(|it| it.must_match(method, path));
-            !exempt && allowance.counts.as_ref().is_none_or(|it| it.may_match(method, path))
-        };
+        let head = self.head();
+        let counted =
+            |allowance: &Allowance| allowance.exempts(head).is_none() && allowance.may_count(head);
         match order.scope {
             HoldScope::Upstream => true,
             HoldScope::Allowance | HoldScope::Window(_) => {

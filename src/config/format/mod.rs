@@ -5,6 +5,7 @@
 mod amounts;
 mod basic;
 mod calendar;
+mod condition;
 mod guess;
 mod json_place;
 mod network;
@@ -19,6 +20,7 @@ pub(super) use basic::{
     Workers,
 };
 pub(super) use calendar::{ClockTime, Day, FirstDay, Zone};
+pub(super) use condition::{HeaderText, QueryText};
 pub(super) use json_place::JsonPlace;
 pub(super) use network::{
     Address, Folder, Header, HeaderField, Host, HttpMethod, PathPattern, Prefix, UpstreamUrl, Url,

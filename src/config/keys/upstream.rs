@@ -11,9 +11,9 @@ use super::declare::*;
 use super::units::{DAY, GIB, HOUR, KIB, MIB, MILLISECOND};
 use crate::allowance::Mode;
 use crate::config::format::{
-    CallLimit, ClockTime, Count, Factor, FirstDay, Flag, FreeText, Header, HeaderField, Headroom,
-    Host, HttpMethod, PathPattern, Percent, Prefix, Rate, Share, Size, Span, Token, UpstreamUrl,
-    Word, Zone,
+    CallLimit, ClockTime, Count, Factor, FirstDay, Flag, FreeText, Header, HeaderField, HeaderText,
+    Headroom, Host, HttpMethod, PathPattern, Percent, Prefix, QueryText, Rate, Share, Size, Span,
+    Token, UpstreamUrl, Word, Zone,
 };
 use crate::gateway::{ClientAddress, ErrorShape, Redirects};
 use crate::outcome::SupportWhen;
@@ -40,6 +40,8 @@ pub(crate) static REFILL_KEYS: Groups = &[REFILL_SETTINGS];
 pub(crate) static ALLOWANCE: Groups = &[ALLOWANCE_ONLY, SPACING];
 /// A choice of calls.
 pub(crate) static MATCHER: Groups = &[MATCHER_SETTINGS];
+/// The same by headers and query too.
+pub(crate) static CALL_MATCHER: Groups = &[MATCHER_SETTINGS, CONDITION_SETTINGS];
 
 group! {
     /// What a profile may know too.
@@ -60,7 +62,7 @@ group! {
         Token { accepted: "a name of letters, digits and `-`" }, Absent::Means("not shared"),
         "Upstreams with the same name share one account.");
 
-    EXEMPT_EVERYWHERE: Maps = Declared::new("exempt", MapList::up_to(64, MATCHER),
+    EXEMPT_EVERYWHERE: Maps = Declared::new("exempt", MapList::up_to(64, CALL_MATCHER),
         Absent::Means("no call"),
         "Which calls no allowance counts that has no `exempt` of its own.");
 
@@ -154,10 +156,10 @@ group! {
         Absent::Means("1s, and 30s beside `concurrency`"),
         "How long an attempt that was given up without an answer still counts.");
 
-    COUNTED: Section = Declared::new("match", Map::of(MATCHER), Absent::Means("every call"),
-        "Which calls it counts.");
+    COUNTED: Maps = Declared::new("match", MapList::up_to(64, CALL_MATCHER).or_bare(),
+        Absent::Means("every call"), "Which calls it counts: those that any of these matches.");
 
-    EXEMPT: Maps = Declared::new("exempt", MapList::up_to(64, MATCHER),
+    EXEMPT: Maps = Declared::new("exempt", MapList::up_to(64, CALL_MATCHER),
         Absent::Means("no call"), "Which calls the vendor does not count.");
 
     /// An allowance is there to be kept.
@@ -248,6 +250,20 @@ group! {
     MATCH_PATH: Optional<PathPattern> = optional("path", PathPattern,
         Absent::Means("every path"),
         "The path behind the route's prefix; `*` is one segment, `**` any rest.");
+}
+
+group! {
+    CONDITION_SETTINGS:
+
+    MATCH_HEADERS: List<HeaderText> = Declared::new("headers",
+        Values { format: HeaderText, min: 1, max: 16, bare: Bare::ListOfOne },
+        Absent::Means("whatever its headers"),
+        "All of these headers: `NAME`, or `NAME=VALUE`.");
+
+    MATCH_QUERY: List<QueryText> = Declared::new("query",
+        Values { format: QueryText, min: 1, max: 16, bare: Bare::ListOfOne },
+        Absent::Means("whatever its query"),
+        "All of these parameters of the query: `NAME`, or `NAME=VALUE`.");
 }
 
 group! {

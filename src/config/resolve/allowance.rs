@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::policy::matcher;
+use super::policy::call_matcher;
 use super::reader::{Resolver, Scope};
 use crate::allowance::{Allowance, CostClass, Grant, Settles};
 use crate::config::item::Field;
@@ -31,14 +31,14 @@ impl<'a> Resolver<'a> {
         let scope = Scope::of(Some(&field.item), keys::ALLOWANCE, path);
         let grant = self.grant(&scope, dialect);
         self.record_own(&scope, &keys::COUNTED);
-        let counts = scope.own(&keys::COUNTED).map(matcher);
+        let counts = scope.maps(&keys::COUNTED).iter().map(call_matcher).collect();
         let mode = self.get(&scope, &keys::MODE);
         self.record_own(&scope, &keys::EXEMPT);
         let exempt = match scope.own(&keys::EXEMPT) {
             Some(_) => scope.maps(&keys::EXEMPT),
             None => upstream.maps(&keys::EXEMPT_EVERYWHERE),
         };
-        let exempt = exempt.iter().map(matcher).collect();
+        let exempt = exempt.iter().map(call_matcher).collect();
         let grant = grant?;
         let headroom = self.headroom(&scope, &grant)?;
         let cost = self.cost(&scope, &grant, headroom)?;

@@ -60,16 +60,30 @@ fn behind<'t>(text: &'t str, start: &str) -> Option<&'t str> {
 pub(super) struct Coverage {
     methods: Option<Vec<Method>>,
     segments: Vec<String>,
+    /// The headers and parameters that a call has to have.
+    conditions: Vec<String>,
 }
 
 impl Coverage {
-    /// The coverage of a `match` or an entry of `exempt`; without one, every call.
+    /// The coverage of an entry of `match` or `exempt`; without one, every call.
     pub(super) fn of(item: Option<&Item>) -> Self {
-        let scope = Scope::of(item, keys::MATCHER, "");
+        let scope = Scope::of(item, keys::CALL_MATCHER, "");
+        let headers = scope.written_list(&keys::MATCH_HEADERS).unwrap_or_default();
+        let query = scope.written_list(&keys::MATCH_QUERY).unwrap_or_default();
+        let query = query.iter().map(|it| format!("?{it}"));
+        let conditions = headers.iter().map(ToString::to_string).chain(query).collect();
         let path = scope.written_value(&keys::MATCH_PATH).map(|path| path.written);
         let path = path.unwrap_or_else(|| "/**".into());
         let segments = path.split('/').skip(1).map(str::to_owned).collect();
-        Self { methods: scope.written_list(&keys::MATCH_METHODS), segments }
+        Self { methods: scope.written_list(&keys::MATCH_METHODS), segments, conditions }
+    }
+
+    /// The coverage of each entry of a `match`; without any, every call.
+    pub(super) fn of_each(items: &[Item]) -> Vec<Self> {
+        match items {
+            [] => vec![Self::of(None)],
+            items => items.iter().map(|item| Self::of(Some(item))).collect(),
+        }
     }
 
     /// Whether it matches every call that the other matches.
@@ -79,7 +93,8 @@ impl Coverage {
             (Some(_), None) => false,
             (Some(own), Some(others)) => others.iter().all(|method| own.contains(method)),
         };
-        methods && covers(&self.segments, &other.segments)
+        let conditions = self.conditions.iter().all(|it| other.conditions.contains(it));
+        methods && conditions && covers(&self.segments, &other.segments)
     }
 
     /// Whether some call may match both, by the widest reading of its path and method.

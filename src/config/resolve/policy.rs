@@ -12,6 +12,7 @@ use crate::dialect::Dialect;
 use crate::gateway::{AddKey, CallPolicy, Expose, Idempotency, Inspect, Repeat};
 use crate::outcome::Support;
 use crate::retry::backoff::Backoff;
+use crate::routing::call_matcher::CallMatcher;
 use crate::routing::route::Matcher;
 
 impl<'a> Resolver<'a> {
@@ -152,4 +153,13 @@ pub(super) fn matcher(item: &Item) -> Matcher {
     let scope = Scope::of(Some(item), keys::MATCHER, "");
     let path = scope.written_value(&keys::MATCH_PATH).map(|path| path.pattern);
     Matcher { methods: scope.written_list(&keys::MATCH_METHODS), path }
+}
+
+pub(super) fn call_matcher(item: &Item) -> CallMatcher {
+    let scope = Scope::of(Some(item), keys::CALL_MATCHER, "");
+    CallMatcher {
+        matcher: matcher(item),
+        headers: scope.written_list(&keys::MATCH_HEADERS).unwrap_or_default(),
+        query: scope.written_list(&keys::MATCH_QUERY).unwrap_or_default(),
+    }
 }

@@ -11,7 +11,7 @@ use super::matchers::{Coverage, never_matches};
 use super::reader::{Resolver, Scope};
 use crate::allowance::{Allowance, Grant, Mode};
 use crate::config::format::{Length, Url};
-use crate::config::item::Field;
+use crate::config::item::{Field, Item};
 use crate::config::keys::{self, Declaration};
 use crate::upstream::{Protocol, Scheme};
 use crate::{admin, server};
@@ -154,8 +154,13 @@ impl<'a> Resolver<'a> {
         for field in scope.entries(&keys::ALLOWANCES) {
             let key = entry_key(scope, field);
             let allowance = Scope::of(Some(&field.item), keys::ALLOWANCE, key);
-            let counted = allowance.own(&keys::COUNTED);
-            matchers.extend(counted.map(|item| (allowance.key(&keys::COUNTED), item)));
+            let (key, counted) = (allowance.key(&keys::COUNTED), allowance.own(&keys::COUNTED));
+            let entries = counted.map_or(&[][..], Item::entries).iter().enumerate();
+            matchers.extend(entries.map(|(number, item)| {
+                // A map alone stands for a list of one.
+                let is_alone = counted.is_some_and(|list| list.at == item.at);
+                (if is_alone { key.clone() } else { format!("{key}.{number}") }, item)
+            }));
             let exempt = allowance.maps(&keys::EXEMPT).iter().enumerate();
             let key = allowance.key(&keys::EXEMPT);
             matchers.extend(exempt.map(|(number, item)| (format!("{key}.{number}"), item)));
@@ -218,18 +223,18 @@ impl<'a> Resolver<'a> {
         for field in scope.entries(&keys::ALLOWANCES) {
             let key = entry_key(scope, field);
             let allowance = Scope::of(Some(&field.item), keys::ALLOWANCE, key);
-            let counted = Coverage::of(allowance.own(&keys::COUNTED));
+            let counted = Coverage::of_each(allowance.maps(&keys::COUNTED));
             let mut counts_some = true;
             for (number, item) in allowance.maps(&keys::EXEMPT).iter().enumerate() {
                 let key = format!("{}.{number}", allowance.key(&keys::EXEMPT));
                 let exempt = Coverage::of(Some(item));
-                if counts_some && exempt.covers(&counted) {
+                if counts_some && counted.iter().all(|it| exempt.covers(it)) {
                     counts_some = false;
                     let message =
                         "every call that the allowance counts is exempt, so it counts none";
                     self.warn(item.at, &key, message);
                 }
-                if !exempt.overlaps(&counted) {
+                if !counted.iter().any(|it| exempt.overlaps(it)) {
                     let message = "it exempts nothing: `match` counts none of these calls";
                     self.warn(item.at, &key, message);
                 }
@@ -243,7 +248,11 @@ impl<'a> Resolver<'a> {
         let named = |name: &str| fields.iter().find(|field| *field.key == *name);
         let counted = |field: &Field| {
             let allowance = Scope::of(Some(&field.item), keys::ALLOWANCE, "");
-            Coverage::of(allowance.own(&keys::COUNTED))
+            Coverage::of_each(allowance.maps(&keys::COUNTED))
+        };
+        let covers = |wide: &Field, narrow: &Field| {
+            let wide = counted(wide);
+            counted(narrow).iter().all(|it| wide.iter().any(|wide| wide.covers(it)))
         };
         for allowance in upstream.allowances {
             let Some(field) = named(&allowance.name) else { continue };
@@ -252,7 +261,7 @@ impl<'a> Resolver<'a> {
                     && other.mode == Mode::Enforce
                     && other.exempt.is_empty()
                     && other.cost == allowance.cost
-                    && named(&other.name).is_some_and(|it| counted(it).covers(&counted(field)))
+                    && named(&other.name).is_some_and(|it| covers(it, field))
                     && always_first(&other.grant, &allowance.grant, other.name < allowance.name)
             });
             if let Some(stricter) = stricter {

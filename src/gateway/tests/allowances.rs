@@ -284,7 +284,7 @@ async fn a_throttle_is_unexpected_only_if_an_enforced_window_had_room() {
     let minute = |mode| Allowance { mode, ..window("minute", 100, 60, Spread::None) };
     let exempt = || {
         let things = Matcher { methods: None, path: Some("/**".parse().unwrap()) };
-        Allowance { exempt: vec![things], ..minute(Mode::Enforce) }
+        Allowance { exempt: vec![things.into()], ..minute(Mode::Enforce) }
     };
     let parallel =
         || Allowance { grant: Grant::Concurrency { limit: 100 }, ..minute(Mode::Enforce) };

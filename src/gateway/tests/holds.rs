@@ -240,7 +240,8 @@ async fn a_short_failure_is_retried_although_the_budget_is_small() {
 async fn an_exempt_call_waits_as_the_vendor_asks_and_is_charged_to_the_budget() {
     let exempt = |upstream: &mut Upstream| {
         let mut limited = window("all", 100, 60, Spread::None);
-        limited.exempt.push(Matcher { methods: None, path: Some("/things".parse().unwrap()) });
+        let things = Matcher { methods: None, path: Some("/things".parse().unwrap()) };
+        limited.exempt.push(things.into());
         upstream.allowances.push(limited);
     };
     let harness =

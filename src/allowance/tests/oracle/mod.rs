@@ -215,7 +215,7 @@ impl Case {
             probe_fitness: ProbeFitness::Replayable,
         };
         let path = CallPath::new("/");
-        let mut request = self.needs.slot_request((&Method::GET).into(), path, scheduling);
+        let mut request = self.needs.slot_request((&Method::GET, path).into(), scheduling);
         request.costs = self.costs();
         // As many as fit at once, sometimes.
         let times = if self.draw.one_in(4) { self.draw.between(1, 40) } else { 1 };
@@ -723,7 +723,7 @@ fn drawn_allowance(longest: u64, draw: &mut Draw) -> Allowance {
         cost: None,
         name: format!("allowance {}", draw.below(u64::MAX)).into(),
         grant,
-        counts: None,
+        counts: Vec::new(),
         exempt: Vec::new(),
         mode: Mode::Enforce,
         cost_class: CostClass::new(class).unwrap(),
