@@ -80,7 +80,7 @@ fn grant_and_settle(iterations: u64) -> Duration {
             probe_fitness: ProbeFitness::Replayable,
         };
         let request =
-            accounts.slot_request(0, &Method::GET, CallPath::new("/things/1"), scheduling);
+            accounts.slot_request(0, (&Method::GET, CallPath::new("/things/1")), scheduling);
         let Admission::Granted(slot) = account.acquire(request, now) else {
             unreachable!("the allowance has room")
         };
