@@ -318,3 +318,18 @@ async fn simulate(steps: Vec<Step>) -> Result<(), TestCaseError> {
     }
     Ok(())
 }
+
+/// What such a call costs was not found out when it arrived.
+#[tokio::test(start_paused = true)]
+async fn a_call_from_before_a_reload_costs_the_default_of_a_cost_that_is_new() {
+    let clock = Clock::start();
+    let calls = window(50, MINUTE, PLAIN);
+    let units = Allowance {
+        cost: Some(Arc::new(CostRule::fixed(30))),
+        cost_class: CostClass::new(1).unwrap(),
+        ..named("units", &window(100, MINUTE, PLAIN))
+    };
+    let first = accounts(&[upstream("vendor", vec![calls.clone()])], clock);
+    let _second = renewed(&first, &[upstream("vendor", vec![calls, units])]);
+    assert_eq!(spend(&first, clock), 3, "90 of 100");
+}
