@@ -66,6 +66,11 @@ impl Clock {
         tokio::time::sleep_until(self.instant(moment))
     }
 
+    /// What a future results in, if it takes no longer than this.
+    pub async fn within<T>(self, span: Duration, future: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout(span, future).await.ok()
+    }
+
     /// `moment` for tokio's timers, to reset an existing one.
     #[must_use]
     pub fn instant(&self, moment: Moment) -> Instant {

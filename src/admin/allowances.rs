@@ -170,6 +170,14 @@ fn origin(origin: &LeverOrigin) -> Value {
 }
 
 fn record(record: &RecordView) -> Value {
-    let state = if record.failed { "failed" } else { "recorded" };
-    json!({ "state": state, "set_aside": record.set_aside })
+    let state = match (record.shared_free.is_some(), record.failed) {
+        (false, false) => "recorded",
+        (true, false) => "shared",
+        (_, true) => "failed",
+    };
+    let mut shown = json!({ "state": state, "set_aside": record.set_aside });
+    if let Some(free) = record.shared_free {
+        shown["shared_free"] = free.into();
+    }
+    shown
 }

@@ -257,7 +257,7 @@ fn an_allowance_shows_who_lowered_and_paused_it() {
     let pause = PauseView { remaining: None, origin: origin() };
     let levers = LeversView { pause: Some(pause), lowered: Some(origin()) };
     let kind = ScopeKind::Concurrency { limit: 4, configured: 10 };
-    let record = Some(RecordView { failed: true, set_aside: 5 });
+    let record = Some(RecordView { failed: true, set_aside: 5, shared_free: None });
     let scope = ScopeView { kind, levers, record, ..account().scopes[1].clone() };
     let upstream = ScopeView { kind: ScopeKind::Upstream, ..scope.clone() };
     let shown = AccountView { scopes: vec![upstream, scope], ..account() };

@@ -6,9 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 use super::account_state::{AccountState, AdmissionDecision};
 use super::bottleneck::Bottleneck;
@@ -20,8 +22,10 @@ use super::outage_detector::BlindFailure;
 use super::recovered::AccountId;
 use super::refusal::Refusal;
 use super::scope_layout::ScopeLayout;
-use super::settings::QueueBounds;
+use super::settings::{QueueBounds, StoreSettings};
 use super::settlement::SettleOutcome;
+use super::shared::state::{Ask, Grant};
+use super::shared::store_time::StoreTime;
 use super::slot::Slot;
 use super::slot_request::{GrantedSlot, SlotRequest};
 use super::store::Records;
@@ -40,6 +44,15 @@ pub struct Account {
     clock: Clock,
     /// Where its allowances are recorded, if they are, and under which key.
     records: Option<(Arc<Records>, Arc<str>)>,
+    /// Under which key its allowances are shared, if they are.
+    shared: Option<(Arc<str>, OnceLock<SharedName>)>,
+}
+
+/// What an account is called in the store, and what to notify when an exchange is due.
+#[derive(Debug)]
+struct SharedName {
+    name: String,
+    exchange_due: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -72,12 +85,29 @@ impl LiveState {
 impl Account {
     pub(super) fn new(state: AccountState, key: Arc<str>, clock: Clock) -> Self {
         let live = LiveState { state, wakers: BTreeMap::new() };
-        Self { live: Mutex::new(live), overflow: None, key, clock, records: None }
+        Self { live: Mutex::new(live), overflow: None, key, clock, records: None, shared: None }
     }
 
     /// The same; its allowances are recorded under this key from [`begin`](Self::begin) on.
     pub(super) fn recorded_in(self, records: Arc<Records>, key: Arc<str>) -> Self {
         Self { records: Some((records, key)), ..self }
+    }
+
+    /// The same; its allowances are shared under this key from [`join`](Self::join) on.
+    pub(super) fn shared_as(self, store: &Arc<StoreSettings>, key: Arc<str>) -> Self {
+        self.lock().state.share(store);
+        Self { shared: Some((key, OnceLock::new())), ..self }
+    }
+
+    /// Is kept in step with the store from now on. Returns what it notifies when an exchange is
+    /// due, the first time.
+    pub(super) fn join(&self) -> Option<Arc<Notify>> {
+        let (key, joined) = self.shared.as_ref()?;
+        let exchange_due = Arc::<Notify>::default();
+        // It goes on under this name even if its upstream is renamed.
+        let name = format!("{}:{key}", self.group());
+        let shared = SharedName { name, exchange_due: Arc::clone(&exchange_due) };
+        joined.set(shared).is_ok().then_some(exchange_due)
     }
 
     /// Counts what is on record of it, besides what it has inherited.
@@ -111,7 +141,10 @@ impl Account {
                 self.release(live, Vec::new());
                 Admission::Granted(Slot::new(Arc::clone(self), granted))
             }
-            AdmissionDecision::Refused(refusal) => Admission::Refused(refusal),
+            AdmissionDecision::Refused(refusal) => {
+                self.release(live, Vec::new());
+                Admission::Refused(refusal)
+            }
             AdmissionDecision::Queued(ticket) => {
                 let bottleneck = live.state.bottleneck(&request, now);
                 let wakers = live.dispatch(now);
@@ -327,11 +360,51 @@ impl Account {
     /// Gives up the lock, then wakes tasks, and the recorder if it has something to do.
     fn release(&self, mut live: MutexGuard<'_, LiveState>, wakers: Vec<Waker>) {
         let due = live.state.take_record_due();
+        let exchange_due = live.state.take_exchange_due();
         drop(live);
         wakers.into_iter().for_each(Waker::wake);
         if let Some((records, _)) = self.records.as_ref().filter(|_| due) {
             records.notify();
         }
+        let notify = self.overflow.as_deref().unwrap_or(self).shared.as_ref();
+        if let Some(notify) = notify.filter(|_| exchange_due).and_then(|(_, it)| it.get()) {
+            notify.exchange_due.notify_one();
+        }
+    }
+
+    /// What it is called in the store.
+    pub(super) fn store_name(&self) -> &str {
+        self.shared.as_ref().and_then(|(_, joined)| joined.get()).map_or("", |it| &it.name)
+    }
+
+    pub(super) fn asks(&self, time: &StoreTime, now: Moment) -> Vec<Ask> {
+        self.lock().state.asks(time, now)
+    }
+
+    pub(super) fn last_asks(&self, time: &StoreTime, now: Moment) -> Vec<Ask> {
+        self.lock().state.last_asks(time, now)
+    }
+
+    /// The store has granted what was asked. Returns when the next exchange is due.
+    pub(super) fn take_grants(
+        &self,
+        grants: Vec<Grant>,
+        time: &StoreTime,
+        asked: Moment,
+    ) -> Moment {
+        self.change(|state, now| state.take_grants(grants, time, asked, now))
+    }
+
+    pub(super) fn asks_were_noted(&self) {
+        self.lock().state.asks_were_noted();
+    }
+
+    /// The store did not answer. Waiting calls are told if they have no prospect of a slot.
+    pub(super) fn store_is_away(&self) {
+        self.settle_with(|state| {
+            state.store_is_away();
+            SettleOutcome { closed: true, ..SettleOutcome::default() }
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, LiveState> {

@@ -16,7 +16,7 @@ use super::refused_places::RefusedPlaces;
 use super::scope::{AttemptRole, Scope, WaitingChange};
 use super::scope_layout::ScopeLayout;
 use super::scope_set::{members, set_of};
-use super::settings::{QueueBounds, SCOPES_MAX};
+use super::settings::{QueueBounds, SCOPES_MAX, StoreSettings};
 use super::slot_request::{GrantedSlot, ProbeFitness, SlotRequest};
 use super::view::{ScopeView, TightestAllowance};
 use crate::time::Moment;
@@ -41,6 +41,8 @@ pub(super) struct AccountState {
     pub(super) configuration: u32,
     /// How its allowances are recorded, if they are.
     pub(super) records: Option<RecordRules>,
+    /// The store in which its allowances are shared, if they are.
+    pub(super) store: Option<Arc<StoreSettings>>,
     /// The id of the latest hold.
     pub(super) holds: u64,
     /// How many responses have closed a scope; each is a numbered order.
@@ -85,6 +87,7 @@ impl AccountState {
             bounds,
             configuration: layout.version,
             records: None,
+            store: None,
             layout,
             holds: u64::from(number) << HOLD_BITS,
             orders: 0,
@@ -226,15 +229,16 @@ impl AccountState {
         let would_wait = self.take_pace_turns(request, now)?;
         self.grants += 1;
         let number = self.grants;
-        for scope in members(request.scopes) {
-            self.scopes[scope].occupy(number, request.costs, now);
-        }
+        let occupied =
+            members(request.scopes).map(|it| self.scopes[it].occupy(number, request.costs, now));
+        let start_by = occupied.fold(Moment::NEVER, Moment::min);
         for scope in members(probes) {
             self.scopes[scope].probe_sent();
         }
         Ok(GrantedSlot {
             request: *request,
             number,
+            start_by,
             probes,
             would_wait,
             overtaken: None,

@@ -26,7 +26,7 @@ use super::settings::{
     AccountRule, Allowance, ClientAllowance, Grant, Mode, QueueBounds, UpstreamAllowances,
 };
 use super::slot_request::{Scheduling, SlotRequest};
-use super::store::{Records, StartKind};
+use super::store::{AccountStore, Records, StartKind};
 use super::view::UsageView;
 use crate::clock::Clock;
 use crate::routing::call_matcher::CallHead;
@@ -70,21 +70,21 @@ pub(super) struct UpstreamAccounts {
 struct AccountFactory {
     opened: AtomicU32,
     clock: Clock,
-    records: Option<Arc<Records>>,
+    store: Option<AccountStore>,
     /// What the wall clock was last seen to show.
     wall: Mutex<WallClock>,
 }
 
 impl AccountFactory {
-    fn new(clock: Clock, records: Option<Arc<Records>>) -> Self {
-        Self { opened: AtomicU32::new(0), clock, records, wall: Mutex::new(wall_clock(clock)) }
+    fn new(clock: Clock, store: Option<AccountStore>) -> Self {
+        Self { opened: AtomicU32::new(0), clock, store, wall: Mutex::new(wall_clock(clock)) }
     }
 
     fn wall(&self) -> WallClock {
         *self.wall.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An account that is not recorded, such as one with a client's own limit.
+    /// An account that is kept in memory only, such as one with a client's own limit.
     fn open(&self, layout: Arc<ScopeLayout>, queue: QueueBounds, key: Arc<str>) -> Account {
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
         let scopes = layout.scopes(self.wall());
@@ -92,11 +92,28 @@ impl AccountFactory {
         Account::new(state, key, self.clock)
     }
 
-    /// The same, recorded under this key where anything is.
-    fn recorded(&self, account: Account, key: impl Into<Arc<str>>) -> Account {
-        match &self.records {
-            Some(records) => account.recorded_in(Arc::clone(records), key.into()),
+    /// The same, recorded or shared under this key where anything is.
+    fn stored(&self, account: Account, key: impl Into<Arc<str>>) -> Account {
+        match &self.store {
+            Some(AccountStore::Journal(records)) => {
+                account.recorded_in(Arc::clone(records), key.into())
+            }
+            Some(AccountStore::Shared(shared)) => account.shared_as(&shared.settings, key.into()),
             None => account,
+        }
+    }
+
+    /// From now on, what it shares is exchanged with the store.
+    fn join(&self, account: &Arc<Account>) {
+        if let Some(AccountStore::Shared(shared)) = &self.store {
+            shared.open(account);
+        }
+    }
+
+    fn records(&self) -> Option<&Arc<Records>> {
+        match &self.store {
+            Some(AccountStore::Journal(records)) => Some(records),
+            Some(AccountStore::Shared(_)) | None => None,
         }
     }
 }
@@ -132,27 +149,27 @@ impl Accounts {
         accounts_max: usize,
         clock: Clock,
     ) -> Self {
-        Self::with_records(upstreams, clients, accounts_max, clock, None)
+        Self::with_store(upstreams, clients, accounts_max, clock, None)
     }
 
-    /// The same; what the vendor counts is recorded, and what is on record of it counts.
+    /// The same; what the vendor counts is also kept elsewhere, and what is known there counts.
     ///
     /// # Panics
     /// As [`new`](Self::new).
     #[must_use]
-    pub fn with_records(
+    pub fn with_store(
         upstreams: &[UpstreamAllowances],
         clients: &[ClientAllowance],
         accounts_max: usize,
         clock: Clock,
-        records: Option<Arc<Records>>,
+        store: Option<AccountStore>,
     ) -> Self {
         let none = Self {
             upstreams: Vec::new(),
             clients: Vec::new(),
             client_names: HashMap::new(),
             capacity: Arc::new(AccountCapacity::new(accounts_max)),
-            factory: Arc::new(AccountFactory::new(clock, records)),
+            factory: Arc::new(AccountFactory::new(clock, store)),
             version: 0,
             in_use: Arc::default(),
             older: Vec::new(),
@@ -211,8 +228,7 @@ impl Accounts {
         let mut opened: Vec<Option<UpstreamAccounts>> = rules.iter().map(|_| None).collect();
         for AccountGroup { members, accounts, layout, earlier } in groups {
             let first = &rules[members[0]];
-            if let Some(records) = self.factory.records.as_ref().filter(|_| by == CountedBy::Vendor)
-            {
+            if let Some(records) = self.factory.records().filter(|_| by == CountedBy::Vendor) {
                 if let Some((sole, _)) = &accounts {
                     records.rename(&sole.group(), &layout.group);
                 }
@@ -257,11 +273,13 @@ impl Accounts {
         let open = |key: &str| {
             let account = self.factory.open(Arc::clone(layout), rules.queue, key.into());
             let account = match by {
-                CountedBy::Vendor => self.factory.recorded(account, key),
+                CountedBy::Vendor => self.factory.stored(account, key),
                 CountedBy::Us => account,
             };
             account.begin();
-            Arc::new(account)
+            let account = Arc::new(account);
+            self.factory.join(&account);
+            account
         };
         let by_header = match &rules.account {
             AccountRule::Named(_) | AccountRule::Upstream => None,
@@ -374,11 +392,13 @@ impl Accounts {
             let tables = self.upstreams.iter().filter_map(|upstream| upstream.by_header.as_ref());
             self.capacity.release(tables.map(|table| table.sweep(now)).sum());
         }
-        table.open(key, now, |layout, queue, key| {
+        let account = table.open(key, now, |layout, queue, key| {
             // A value that a client chooses is never the key of another account.
             let record_key = format!("={key}");
-            Arc::new(self.factory.recorded(self.factory.open(layout, queue, key), record_key))
-        })
+            Arc::new(self.factory.stored(self.factory.open(layout, queue, key), record_key))
+        });
+        self.factory.join(&account);
+        account
     }
 }
 

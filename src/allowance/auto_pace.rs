@@ -25,7 +25,7 @@ impl Usage {
     }
 
     /// How many units start at once, before half of the limit is occupied.
-    const fn at_once(self) -> u32 {
+    pub(super) const fn at_once(self) -> u32 {
         self.limit.div_ceil(2).saturating_sub(self.occupied)
     }
 }
@@ -38,6 +38,11 @@ pub(super) struct AutoPace {
 }
 
 impl AutoPace {
+    /// The latest grant was one unit at `at`.
+    pub(super) const fn after(at: Moment) -> Self {
+        Self { at, units: 1 }
+    }
+
     /// Takes a turn for a call of so many units. A call that costs nothing needs none.
     ///
     /// # Errors

@@ -35,7 +35,7 @@ pub enum BottleneckKind {
     Priority,
     /// Later calls of other clients went first, because this one had its share.
     Share,
-    /// What is used of an allowance cannot be recorded.
+    /// What is used of an allowance cannot be recorded, or the store that shares it is away.
     Record,
 }
 

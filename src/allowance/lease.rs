@@ -82,7 +82,7 @@ impl Lease {
 
     pub(super) fn view(&self) -> RecordView {
         let set_aside = u32::try_from(self.left.max(0)).unwrap_or(u32::MAX);
-        RecordView { failed: self.failed, set_aside }
+        RecordView { failed: self.failed, set_aside, shared_free: None }
     }
 
     /// Whether so many units are not set aside, behind others, and will not be for now because

@@ -35,12 +35,14 @@ mod recovered;
 mod refusal;
 mod refused_places;
 mod renewal;
+mod reservation;
 mod scope;
 mod scope_layout;
 mod scope_set;
 mod settings;
 mod settle;
 mod settlement;
+mod shared;
 mod shares;
 mod slot;
 mod slot_request;
@@ -73,14 +75,18 @@ pub use outage_detector::BlindFailure;
 pub use refusal::{CostExceeded, Refusal, RefusalReason};
 pub use scope_layout::ScopesExhausted;
 pub use settings::{
-    AccountRule, Allowance, ClientAllowance, FirstStart, Grant, Mode, QueueBounds, Refill,
-    SCOPES_MAX, Spread, StateSettings, UpstreamAllowances, scopes_of,
+    AccountRule, Allowance, ClientAllowance, FirstStart, Grant, Mode, OnLoss, OnLossMode,
+    QueueBounds, Refill, SCOPES_MAX, Spread, StateSettings, StoreSettings, UpstreamAllowances,
+    scopes_of,
 };
 pub use settlement::{AttemptEnd, HoldChange, HoldChangeKind, SettleOutcome, Settlement};
 pub use shares::ClientShare;
 pub use slot::{ConcurrencyPermit, Slot};
 pub use slot_request::{ProbeFitness, Scheduling, SlotRequest};
-pub use store::{RecordError, Recorder, Records, StateError};
+pub use store::{
+    AccountStore, Chance, RecordError, Recorder, Records, RedisStore, SharedAccounts, SharedStore,
+    Sharing, StateError, StoreError,
+};
 pub use view::{
     AccountPage, AccountView, HoldView, LedgerKind, LeversView, PageOfAccounts, PauseView,
     RecordView, ScopeKind, ScopeView, TightestAllowance, UsageView,

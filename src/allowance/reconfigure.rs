@@ -71,6 +71,7 @@ impl AccountState {
         }
         self.layout = Arc::clone(layout);
         (self.configuration, self.bounds) = (layout.version, bounds);
+        self.apply_sharing();
         self.complete_waiting();
     }
 

@@ -10,7 +10,7 @@ use crate::time::Moment;
 
 /// Windows up to this length count as spent if nothing is on record of them. To wait out a longer
 /// one is for the operator to decide.
-const ASSUMED_SPENT_MAX: Duration = Duration::from_secs(60 * 60);
+pub(super) const ASSUMED_SPENT_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// An allowance of a group of accounts, and since when it is on record.
 #[derive(Clone, Debug, PartialEq, Eq)]

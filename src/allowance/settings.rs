@@ -48,6 +48,49 @@ pub struct StateSettings {
     pub shortest: Duration,
 }
 
+/// Where replicas share allowances, and how.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// Where the store is; may hold a password.
+    pub url: Arc<str>,
+    /// Where Sentinels name the master, its name.
+    pub sentinel_master: Option<Arc<str>>,
+    /// Whether the store is a cluster.
+    pub is_cluster: bool,
+    /// What the names of its keys begin with.
+    pub prefix: Arc<str>,
+    pub on_loss: OnLoss,
+    /// For how long an answer is awaited.
+    pub timeout: Duration,
+    /// `None`: only windows that are waited out soon may begin in an empty store.
+    pub first_start: Option<FirstStart>,
+}
+
+impl std::fmt::Debug for StoreSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // The URL may hold a password.
+        f.debug_struct("StoreSettings").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+/// Whether a replica goes on while the store is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLossMode {
+    Reserve,
+    Stop,
+}
+
+/// What a replica does while the store is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLoss {
+    /// It goes on with a part of each allowance, which it leased before.
+    Reserve {
+        percent: u32,
+        replicas_max: u32,
+    },
+    Stop,
+}
+
 /// The settings of one upstream that concern its account.
 #[derive(Clone, Debug)]
 pub struct UpstreamAllowances {
@@ -144,6 +187,8 @@ pub struct Allowance {
     /// How much later an attempt that was given up counts as over: until then the vendor may still
     /// count it, or be at work on it.
     pub linger: Duration,
+    /// The longest that an attempt takes from its first byte to the head of its response.
+    pub longest_attempt: Duration,
 }
 
 impl Allowance {
@@ -161,6 +206,7 @@ impl Allowance {
             headroom: 0,
             settles: Settles::AtHead,
             linger,
+            longest_attempt: Duration::ZERO,
         }
     }
 

@@ -2,7 +2,7 @@
 //! on or end. Limits that the vendor states are in `stated_limits.rs`.
 
 use super::account_state::AccountState;
-use super::charge::{Costs, UsedCosts};
+use super::charge::UsedCosts;
 use super::concurrency_limit::PermitEnd;
 use super::hold::{Hold, HoldContext};
 use super::outage_detector::BlindFailure;
@@ -17,6 +17,7 @@ use crate::time::Moment;
 /// How an exchange ended, as far as what is kept beyond the response's head is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ExchangeEnd {
+    pub(super) grant: u64,
     pub(super) permits: PermitEnd,
     /// The scopes whose slots are settled only now.
     pub(super) unsettled: u64,
@@ -80,9 +81,11 @@ impl AccountState {
     }
 
     /// The arrival guard of these scopes has passed.
-    pub(super) fn settle_guarded(&mut self, scopes: u64, costs: Costs, at: Moment) {
-        let unknown = UsedCosts::UNKNOWN;
-        members(scopes).for_each(|number| self.scopes[number].settle(at, costs, unknown));
+    pub(super) fn settle_guarded(&mut self, slot: &GrantedSlot, scopes: u64, at: Moment) {
+        let (grant, costs) = (slot.number, slot.request.costs);
+        for number in members(scopes) {
+            self.scopes[number].settle(grant, at, costs, UsedCosts::UNKNOWN);
+        }
     }
 
     /// The exchange is over, its body included: permits are released, and what an attempt used is
@@ -92,8 +95,10 @@ impl AccountState {
         for number in members(over.unsettled) {
             let scope = &mut self.scopes[number];
             match over.permits {
-                PermitEnd::Done => scope.settle(now, request.costs, over.used),
-                PermitEnd::GivenUp => scope.settle_given_up(now, request.costs, over.used),
+                PermitEnd::Done => scope.settle(over.grant, now, request.costs, over.used),
+                PermitEnd::GivenUp => {
+                    scope.settle_given_up(over.grant, now, request.costs, over.used);
+                }
             }
         }
     }
@@ -106,7 +111,8 @@ impl AccountState {
         }
         let before = self.holds_on(slot.probes);
         for number in members(slot.request.scopes & !slot.settled) {
-            self.scopes[number].settle_given_up(now, slot.request.costs, UsedCosts::UNKNOWN);
+            let (scope, costs) = (&mut self.scopes[number], slot.request.costs);
+            scope.settle_given_up(slot.number, now, costs, UsedCosts::UNKNOWN);
         }
         self.release_permits(slot.request.concurrent, PermitEnd::GivenUp, now);
         for number in members(slot.probes) {
@@ -183,7 +189,7 @@ impl AccountState {
                 let scope = &mut self.scopes[number];
                 scope.note_answered(slot.number);
                 if later >> number & 1 == 0 {
-                    scope.settle(settlement.ended, costs, settlement.used);
+                    scope.settle(slot.number, settlement.ended, costs, settlement.used);
                 }
             }
             return;
@@ -193,7 +199,7 @@ impl AccountState {
             match settlement.end {
                 AttemptEnd::NotSent => scope.cancel(slot.number, costs),
                 AttemptEnd::Answered | AttemptEnd::Unanswered | AttemptEnd::Refused => {
-                    scope.settle_given_up(settlement.ended, costs, settlement.used);
+                    scope.settle_given_up(slot.number, settlement.ended, costs, settlement.used);
                 }
             }
         }

@@ -41,6 +41,13 @@ impl Slot {
         self.granted.overtaken
     }
 
+    /// When its first byte has to be written at the latest: then other replicas may be granted what
+    /// it took.
+    #[must_use]
+    pub const fn start_by(&self) -> Moment {
+        self.granted.start_by
+    }
+
     #[must_use]
     pub const fn is_probe(&self) -> bool {
         self.granted.probes != 0
@@ -60,8 +67,7 @@ impl Slot {
         let guarded = self.granted.request.guarded & !self.granted.settled;
         if let Some(account) = self.account.as_ref().filter(|_| guarded != 0) {
             self.granted.settled |= guarded;
-            let costs = self.granted.request.costs;
-            account.change(|state, _| state.settle_guarded(guarded, costs, at));
+            account.change(|state, _| state.settle_guarded(&self.granted, guarded, at));
         }
     }
 
@@ -101,7 +107,8 @@ impl Slot {
         };
         let answered = settlement.end == AttemptEnd::Answered;
         let unsettled = if answered { request.settled_at_body_end } else { 0 };
-        let end = ExchangeEnd { permits, unsettled, used: settlement.used };
+        let (grant, used) = (self.granted.number, settlement.used);
+        let end = ExchangeEnd { grant, permits, unsettled, used };
         (outcome, ConcurrencyPermit { account, request, end })
     }
 

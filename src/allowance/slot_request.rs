@@ -183,6 +183,8 @@ pub(super) struct GrantedSlot {
     pub(super) request: SlotRequest,
     /// Its number within the account, which orders responses by when their attempts were granted.
     pub(super) number: u64,
+    /// By when its attempt has to start.
+    pub(super) start_by: Moment,
     /// The scopes whose hold it probes.
     pub(super) probes: u64,
     /// An allowance that only observes would have made it wait.

@@ -55,7 +55,7 @@ pub struct ScopeView {
     pub drift: Option<i64>,
     pub hold: Option<HoldView>,
     pub levers: LeversView,
-    /// How it is recorded, if it is.
+    /// How it is recorded or shared, if it is.
     pub record: Option<RecordView>,
     /// It only counts.
     pub observe: bool,
@@ -127,13 +127,15 @@ pub struct UsageView {
     pub paused: bool,
 }
 
-/// The record of an allowance.
+/// How units of an allowance are secured before they are granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordView {
-    /// The latest record could not be written.
+    /// The latest record could not be written, or the store is away.
     pub failed: bool,
-    /// Units that may be granted before the next record is written.
+    /// Units that may be granted before the next record is written or exchange with the store.
     pub set_aside: u32,
+    /// Units that all replicas together left, at the latest exchange.
+    pub shared_free: Option<u64>,
 }
 
 /// Which accounts are shown.

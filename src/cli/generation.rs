@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::admin::{AdminState, ReleaseResult};
-use crate::allowance::{Accounts, Records, ScopesExhausted};
+use crate::allowance::{AccountStore, Accounts, ScopesExhausted};
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::gateway::{self, CurrentGateway, Drain, Gateway, RequestBody, Shared};
@@ -27,12 +27,12 @@ impl Generation {
         settings: Settings,
         clock: Clock,
         drain: &Drain,
-        records: Option<Arc<Records>>,
+        store: Option<AccountStore>,
     ) -> Self {
         let Settings { server, gateway, upstreams, telemetry, .. } = settings;
         let (labels, clients) = (labels(&gateway, &upstreams), client_names(&gateway));
         Self {
-            shared: Shared::new(Arc::new(gateway), telemetry.access, drain.clone(), clock, records),
+            shared: Shared::new(Arc::new(gateway), telemetry.access, drain.clone(), clock, store),
             metrics: Arc::new(Metrics::new(labels, clients, server.workers)),
             connections: upstream::Shared::new(&upstreams),
             upstreams,

@@ -21,6 +21,7 @@ pub mod profile;
 mod reload;
 pub mod run;
 pub mod source;
+mod state;
 mod watch;
 
 use std::io::{Read, Write};

@@ -11,7 +11,7 @@ use arc_swap::ArcSwap;
 use super::generation::{Generation, WorkerGateway};
 use super::watch::Watch;
 use crate::admin::{AdminState, ReloadError};
-use crate::allowance::{Accounts, StateSettings};
+use crate::allowance::{Accounts, StateSettings, StoreSettings};
 use crate::clock::Clock;
 use crate::config::{Environment, LoadRequest, Loaded, Settings, load};
 use crate::telemetry::{Format, LevelHandle};
@@ -40,6 +40,7 @@ pub(super) struct Fixed {
     pub(super) admin: admin::Settings,
     pub(super) format: Format,
     pub(super) state: Option<StateSettings>,
+    pub(super) store: Option<StoreSettings>,
 }
 
 /// What a program under way is made of, for its reloads.
@@ -175,6 +176,7 @@ impl Fixed {
             ("admin.address", self.admin.address != settings.admin.address),
             ("telemetry.log.format", self.format != settings.telemetry.format),
             ("state", self.state != settings.state),
+            ("store", self.store != settings.store),
             ("shutdown.delay", stop.delay != later.delay),
             ("shutdown.grace", stop.grace != later.grace),
         ];

@@ -14,19 +14,17 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use clap::Args;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use super::files;
 use super::generation::{Generation, WorkerGateway};
 use super::reload::{Fixed, Reloader, Running, Source};
 use super::source::{ConfigSource, EXIT_CONFIG, report};
+use super::state::{RunningKeeper, StateKeeper};
 use super::watch::Watch;
 use crate::admin::{AdminListener, AdminState};
-use crate::allowance::Recorder;
 use crate::clock::Clock;
 use crate::config::{Environment, Flags, LoadRequest, Loaded, Settings, load};
-use crate::gateway::{self, CurrentGateway, Drain};
+use crate::gateway::{CurrentGateway, Drain};
 use crate::server::{
     self, Listeners, ShutdownOutcome, StopRequests, StopSignals, WorkerConfig, Workers,
 };
@@ -78,19 +76,13 @@ pub fn run(args: &RunArgs, err: &mut dyn Write) -> ExitCode {
         Ok(log) => log,
         Err(error) => return report_error(err, &error, ExitCode::from(EXIT_CONFIG)),
     };
-    let recorder = match loaded.settings.state.as_ref() {
-        Some(state) => {
-            let upstreams = gateway::upstream_rules(&loaded.settings.gateway);
-            match Recorder::open(state, &upstreams, clock) {
-                Ok(recorder) => Some(recorder),
-                Err(error) => return report_error(err, &error, ExitCode::from(EXIT_CONFIG)),
-            }
-        }
-        None => None,
+    let keeper = match StateKeeper::open(&loaded.settings, clock) {
+        Ok(keeper) => keeper,
+        Err(error) => return report_error(err, &error, ExitCode::from(EXIT_CONFIG)),
     };
     let source = Source { request, environment, level: Some(log.level()) };
     let serve =
-        |runtime: tokio::runtime::Runtime| runtime.block_on(serve(loaded, source, clock, recorder));
+        |runtime: tokio::runtime::Runtime| runtime.block_on(serve(loaded, source, clock, keeper));
     let ended = control_runtime().and_then(serve);
     match ended {
         Ok(ShutdownOutcome::Drained) => ExitCode::SUCCESS,
@@ -99,6 +91,9 @@ pub fn run(args: &RunArgs, err: &mut dyn Write) -> ExitCode {
             | ShutdownOutcome::Forced
             | ShutdownOutcome::WorkersFailed,
         ) => ExitCode::FAILURE,
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            report_error(err, &error, ExitCode::from(EXIT_CONFIG))
+        }
         Err(error) => report_error(err, &error, ExitCode::FAILURE),
     }
 }
@@ -117,7 +112,7 @@ async fn serve(
     loaded: Loaded,
     source: Source,
     clock: Clock,
-    recorder: Option<Recorder>,
+    keeper: Option<StateKeeper>,
 ) -> io::Result<ShutdownOutcome> {
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "evenkeel starts");
     for line in loaded.settings.summary() {
@@ -134,7 +129,7 @@ async fn serve(
     }
     let mut signals = StopSignals::listen()?;
     let hangup = signal(SignalKind::hangup())?;
-    let mut running = RunningGateway::start(loaded, source, clock, recorder).await?;
+    let mut running = RunningGateway::start(loaded, source, clock, keeper).await?;
     running.ready().await;
     tokio::spawn(reload_when_due(Arc::clone(&running.reloader), hangup, clock));
     let (address, admin) = (running.address(), running.admin_address());
@@ -145,13 +140,14 @@ async fn serve(
 }
 
 /// What is said where a restart would grant long windows once more.
-const NOTHING_IS_RECORDED: &str = "there are allowances of a minute or more and no `state.dir`: a \
-    restart forgets what was spent of them";
+const NOTHING_IS_RECORDED: &str = "there are allowances of a minute or more and no `state.dir` or \
+    `store`: a restart forgets what was spent of them";
 
 fn forgets_windows(settings: &Settings) -> bool {
     const MINUTE: Duration = Duration::from_secs(60);
     let mut allowances = settings.gateway.upstreams.iter().flat_map(|it| &it.allowances);
-    settings.state.is_none() && allowances.any(|allowance| allowance.is_recorded(MINUTE))
+    let is_kept = settings.state.is_some() || settings.store.is_some();
+    !is_kept && allowances.any(|allowance| allowance.is_recorded(MINUTE))
 }
 
 /// How often files are looked at.
@@ -181,13 +177,7 @@ pub(super) struct RunningGateway {
     admin_address: SocketAddr,
     config: WorkerConfig,
     reloader: Arc<Reloader>,
-    recording: Option<Recording>,
-}
-
-/// The task that writes records, and what stops it.
-struct Recording {
-    task: JoinHandle<Recorder>,
-    stop: oneshot::Sender<()>,
+    keeper: Option<RunningKeeper>,
 }
 
 /// How often the wall clock is looked at where calendar periods are counted. Between two looks it
@@ -200,7 +190,7 @@ impl RunningGateway {
         loaded: Loaded,
         source: Source,
         clock: Clock,
-        mut recorder: Option<Recorder>,
+        mut keeper: Option<StateKeeper>,
     ) -> io::Result<Self> {
         let Loaded { settings, files, .. } = loaded;
         let drain = Drain::new(clock);
@@ -211,11 +201,16 @@ impl RunningGateway {
             admin: settings.admin.clone(),
             format: settings.telemetry.format,
             state: settings.state.clone(),
+            store: settings.store.clone(),
         };
-        let records = recorder.as_ref().map(Recorder::records);
-        let generation = Generation::new(settings, clock, &drain, records);
-        if let Some(recorder) = &mut recorder {
-            recorder.begin(generation.accounts()).await.map_err(io::Error::other)?;
+        let store = keeper.as_ref().map(StateKeeper::store);
+        let generation = Generation::new(settings, clock, &drain, store);
+        if let Some(keeper) = &mut keeper {
+            let begun = keeper.begin(generation.accounts()).await;
+            let invalid = |error: Box<dyn std::error::Error>| {
+                io::Error::new(io::ErrorKind::InvalidInput, error.to_string())
+            };
+            begun.map_err(invalid)?;
         }
         generation.metrics().reloads().loaded(clock.wall());
         let gateways: Vec<WorkerGateway> = (0..fixed.server.workers)
@@ -244,16 +239,8 @@ impl RunningGateway {
         let reloader = Arc::new(Reloader::new(running, source, clock));
         // It is set only here.
         let _ = reloads.set(Arc::downgrade(&reloader));
-        let recording = recorder.map(|recorder| Recording::start(recorder, &reloader));
-        Ok(Self {
-            workers,
-            admin: Some(admin),
-            address,
-            admin_address,
-            config,
-            reloader,
-            recording,
-        })
+        let keeper = keeper.map(|keeper| keeper.start(&reloader));
+        Ok(Self { workers, admin: Some(admin), address, admin_address, config, reloader, keeper })
     }
 
     pub(super) const fn address(&self) -> SocketAddr {
@@ -285,27 +272,9 @@ impl RunningGateway {
         let shutdown = settings.shutdown;
         let outcome =
             server::serve_until_stopped(&mut self.workers, stop, shutdown, *clock, drain).await;
-        if let Some(recording) = self.recording.take() {
-            recording.finish(&self.reloader).await;
+        if let Some(keeper) = self.keeper.take() {
+            keeper.finish(&self.reloader).await;
         }
         outcome
-    }
-}
-
-impl Recording {
-    fn start(recorder: Recorder, reloader: &Arc<Reloader>) -> Self {
-        let (stop, stopped) = oneshot::channel();
-        let reloader = Arc::clone(reloader);
-        let task = tokio::spawn(recorder.run(move || reloader.accounts(), stopped));
-        Self { task, stop }
-    }
-
-    async fn finish(self, reloader: &Reloader) {
-        // If the task has ended, it has nobody to tell.
-        let _ = self.stop.send(());
-        match self.task.await {
-            Ok(mut recorder) => recorder.finish(&reloader.accounts()).await,
-            Err(error) => tracing::error!(%error, "the last records are not written"),
-        }
     }
 }

@@ -52,8 +52,6 @@ impl Checker<'_> {
             Kind::List { of, min, max, .. } => self.list(node, of, min..=max),
             Kind::Secret => self.secret(&node),
             Kind::Data(Data::Dialect | Data::Rules) => Item { at, content: Content::Data(node) },
-            // `field` has said that the key is not supported.
-            Kind::Later => Item::faulty(at),
         }
     }
 
@@ -197,13 +195,6 @@ impl Checker<'_> {
     fn field(&mut self, member: Member, key: &Key) -> Field {
         let Member { key: name, at, node } = member;
         self.path.push(name.to_string());
-        if matches!(key.kind, Kind::Later) {
-            let message = format!("`{name}` is not supported yet");
-            let diagnostic =
-                self.diagnostic(DiagnosticCode::Unsupported, at, message).found(&*name);
-            let accepted = "nothing: a later version supports the key; remove it until then";
-            self.push(diagnostic.accepted(accepted));
-        }
         let item = self.item(node, key.kind);
         self.path.pop();
         Field { key: name, at, item }

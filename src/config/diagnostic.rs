@@ -33,8 +33,6 @@ pub enum DiagnosticCode {
     File,
     /// A variable or `--set` does not name a key and a value.
     Layer,
-    /// A key that only a later version supports.
-    Unsupported,
 }
 
 impl DiagnosticCode {
@@ -54,7 +52,6 @@ impl DiagnosticCode {
             Self::Secret => "secret",
             Self::File => "file",
             Self::Layer => "layer",
-            Self::Unsupported => "unsupported",
         }
     }
 }

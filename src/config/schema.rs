@@ -75,7 +75,6 @@ fn of_kind(kind: Kind) -> Value {
         Kind::Secret => json!({ "oneOf": [reference_to("env"), reference_to("file")] }),
         Kind::Data(Data::Dialect) => dialect::schema(),
         Kind::Data(Data::Rules) => dialect::schema()["properties"]["rules"].take(),
-        Kind::Later => json!({ "not": {} }),
     }
 }
 

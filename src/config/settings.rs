@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::provenance::Provenance;
-use crate::allowance::StateSettings;
+use crate::allowance::{StateSettings, StoreSettings};
 use crate::{admin, gateway, server, telemetry, upstream};
 
 /// A valid configuration.
@@ -28,4 +28,6 @@ pub struct Settings {
     pub telemetry: telemetry::Settings,
     /// Where allowances are recorded, if they are.
     pub state: Option<StateSettings>,
+    /// Where replicas share allowances, if they do.
+    pub store: Option<StoreSettings>,
 }

@@ -187,7 +187,7 @@ fn leaf(kind: Kind) -> Option<&'static dyn AnyFormat> {
         Kind::Value(format) => Some(format),
         Kind::Shorthand { key, keys } => leaf(keys.find(key)?.kind),
         Kind::List { of, .. } => leaf(of.into()),
-        Kind::Map(_) | Kind::Named { .. } | Kind::Secret | Kind::Data(_) | Kind::Later => None,
+        Kind::Map(_) | Kind::Named { .. } | Kind::Secret | Kind::Data(_) => None,
     }
 }
 

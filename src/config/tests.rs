@@ -232,7 +232,7 @@ fn the_reference_has_every_key() {
 /// Walks the declarations and the file together; of a map from names, any entry may have a key.
 fn every_key(item: &Item, keys: Keys, path: &str) {
     for key in keys.each() {
-        if matches!(key.kind, Kind::Later) || is_also_in_defaults(path, key.name) {
+        if is_also_in_defaults(path, key.name) {
             continue;
         }
         let path = format!("{path}.{}", key.name);
@@ -245,7 +245,7 @@ fn every_key_inside(item: &Item, kind: Kind, path: &str) {
     let element: Option<Kind> = match kind {
         Kind::Map(keys) | Kind::Shorthand { keys, .. } => return every_key(item, keys, path),
         Kind::Named { of, .. } | Kind::List { of, .. } => Some(of.into()),
-        Kind::Value(_) | Kind::Secret | Kind::Data(_) | Kind::Later => None,
+        Kind::Value(_) | Kind::Secret | Kind::Data(_) => None,
     };
     if let Some(Kind::Map(keys) | Kind::Shorthand { keys, .. }) = element {
         let entries = item.entries().iter().chain(item.fields().iter().map(|field| &field.item));

@@ -112,7 +112,7 @@ impl<E: Exchange<RequestBody>> Gateway<E> {
         let mut upload = UploadMonitor::new(call, sent);
         let body = call.next_attempt(|| self.random.bytes8());
         let timeouts = AttemptTimeouts::new(call.policy, slot);
-        let progress = Progress::starting_at(sent);
+        let progress = Progress::starting_at(sent).with_start_by(slot.start_by());
         let exchange = self.exchange.exchange(call.upstream, &call.request, body, &progress);
         let mut exchange = pin!(exchange);
         let mut guard =

@@ -113,7 +113,7 @@ impl<E> Gateway<E> {
         probe_fitness: ProbeFitness,
     ) -> Scheduling {
         let configured = &self.settings.clients.all()[client];
-        let of = ClientShare { client: configured.id(), share: configured.share };
+        let of = ClientShare { client: configured.id, share: configured.share };
         Scheduling { of, priority: configured.priority, arrival, deadline, probe_fitness }
     }
 

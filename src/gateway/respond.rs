@@ -363,8 +363,8 @@ fn exhausted_detail(blocked_by: &Bottleneck) -> Option<Cow<'static, str>> {
         }
         BottleneckKind::Record => {
             let detail = format!(
-                "What is used of `{name}` cannot be recorded, so that nothing more is granted. The \
-                 gateway's log says why."
+                "What is used of `{name}` cannot be recorded in its directory or store, so that \
+                 nothing more is granted. The gateway's log says why."
             );
             return Some(detail.into());
         }

@@ -96,8 +96,12 @@ impl Settings {
 }
 
 impl Upstream {
+    /// The policies of all its calls.
+    pub fn policies(&self) -> impl Iterator<Item = &CallPolicy> {
+        self.routes.iter().map(|(_, policy)| policy).chain([&self.policy])
+    }
+
     /// The policies of a call, by its method and the path after the route's prefix.
-    #[must_use]
     pub fn policies_for<'m>(
         &self,
         method: impl Into<CallMethod<'m>>,

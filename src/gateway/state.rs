@@ -6,7 +6,9 @@ use std::time::UNIX_EPOCH;
 
 use http::HeaderValue;
 
-use crate::allowance::{Accounts, ClientAllowance, Records, ScopesExhausted, UpstreamAllowances};
+use crate::allowance::{
+    AccountStore, Accounts, Allowance, ClientAllowance, ScopesExhausted, UpstreamAllowances,
+};
 use crate::clock::Clock;
 use crate::headers::{self, ProtectedHeaders, Via};
 use crate::problem::Redactor;
@@ -48,11 +50,11 @@ impl Shared {
         access: Access,
         drain: Drain,
         clock: Clock,
-        records: Option<Arc<Records>>,
+        store: Option<AccountStore>,
     ) -> Self {
         let (upstreams, clients) = (upstream_rules(&settings), client_rules(&settings));
         let max = settings.accounts_max;
-        let accounts = Accounts::with_records(&upstreams, &clients, max, clock, records);
+        let accounts = Accounts::with_store(&upstreams, &clients, max, clock, store);
         let [a, b, c, d, ..] = Random::from_entropy().bytes16();
         Self {
             accounts: Arc::new(accounts),
@@ -102,11 +104,14 @@ impl Shared {
 /// What the accounts of the upstreams have to keep.
 #[must_use]
 pub fn upstream_rules(settings: &Settings) -> Vec<UpstreamAllowances> {
+    let policies = settings.upstreams.iter().flat_map(Upstream::policies);
+    let longest_attempt = policies.map(|policy| policy.attempt_timeout).max().unwrap_or_default();
+    let timed = |allowance: &Allowance| Allowance { longest_attempt, ..allowance.clone() };
     let rules = |upstream: &Upstream| UpstreamAllowances {
         name: Arc::clone(&upstream.name),
         url: [&*upstream.origin, &*upstream.base_path].concat().into(),
         account: upstream.account.clone(),
-        allowances: upstream.allowances.clone(),
+        allowances: upstream.allowances.iter().map(timed).collect(),
         queue: upstream.queue,
     };
     settings.upstreams.iter().map(rules).collect()

@@ -21,16 +21,18 @@ pub enum Priority {
 pub struct Client {
     /// Also a metric label.
     pub name: Arc<str>,
+    /// Tells it apart from others, over reloads too: a hash of its name.
+    pub id: u64,
     pub priority: Priority,
     /// Its weight among the clients whose calls wait.
     pub share: u32,
 }
 
 impl Client {
-    /// Tells it apart from others, over reloads too: a hash of its name.
     #[must_use]
-    pub fn id(&self) -> u64 {
-        client_id(&self.name)
+    pub fn new(name: impl Into<Arc<str>>, priority: Priority, share: u32) -> Self {
+        let name = name.into();
+        Self { id: client_id(&name), name, priority, share }
     }
 }
 
@@ -80,7 +82,7 @@ impl Clients {
     /// Without keys every request belongs to the client `default`.
     #[must_use]
     pub fn without_keys(key_header: HeaderName) -> Self {
-        let default = Client { name: "default".into(), priority: Priority::default(), share: 1 };
+        let default = Client::new("default", Priority::default(), 1);
         Self { key_header, clients: vec![default], keys: HashMap::new() }
     }
 
@@ -141,8 +143,7 @@ mod tests {
     use super::*;
 
     fn clients() -> Clients {
-        let client =
-            |name: &str| Client { name: name.into(), priority: Priority::Normal, share: 1 };
+        let client = |name: &str| Client::new(name, Priority::Normal, 1);
         let keyed = |name: &str, key: &[u8]| (client(name), Box::from(key));
         Clients::with_keys(
             HeaderName::from_static("evenkeel-key"),

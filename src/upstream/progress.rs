@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::{HeaderMap, StatusCode};
 
+use crate::clock::Clock;
 use crate::http1::OriginalHead;
 use crate::outcome::Delivery;
 use crate::time::Moment;
@@ -17,9 +18,11 @@ pub(super) const INTERIM_BYTES_MAX: usize = 256 * 1024;
 /// Belongs to one attempt, which watches it while the exchange updates it.
 ///
 /// Moments are kept as nanoseconds; zero means that it has not happened.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Progress {
     started: AtomicU64,
+    /// No byte may be written after this, if none has been before.
+    start_by: Moment,
     /// The latest write of the request to the socket.
     written: AtomicU64,
     /// The write of its last byte.
@@ -49,11 +52,36 @@ impl fmt::Debug for Interim {
     }
 }
 
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            started: AtomicU64::default(),
+            start_by: Moment::NEVER,
+            written: AtomicU64::default(),
+            sent: AtomicU64::default(),
+            received: Mutex::default(),
+            has_interim: AtomicBool::default(),
+        }
+    }
+}
+
 impl Progress {
     /// For an attempt that starts at `now`, so that the exchange need not read the clock again.
     #[must_use]
     pub fn starting_at(now: Moment) -> Self {
         Self { started: AtomicU64::new(now.as_nanos()), ..Self::default() }
+    }
+
+    /// The same; its first byte has to be written by then.
+    #[must_use]
+    pub fn with_start_by(self, start_by: Moment) -> Self {
+        Self { start_by, ..self }
+    }
+
+    /// Whether it is too late to begin. Asked right before the first byte is written: what the
+    /// attempt was granted may have been granted to others since.
+    pub(super) fn is_too_late(&self, clock: Clock) -> bool {
+        self.start_by != Moment::NEVER && self.start_by < clock.now()
     }
 
     /// When the attempt started, if that was stated.

@@ -55,6 +55,8 @@ mod seeds;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]
+mod sharing;
+#[cfg(test)]
 mod spelling;
 #[cfg(test)]
 mod tidy;

@@ -50,7 +50,7 @@ fn repeated_signals_within_a_second_count_once_and_uploads_finish() {
         let answer = connection.answer();
         assert_eq!((&*answer.text(), answer.header("connection")), ("late", Some("close")));
     }
-    assert!(gateway.stop().success(), "it had drained");
+    assert!(gateway.stopped().success(), "it had drained");
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn responses_announce_the_close_during_the_shutdown_delay() {
     let answer = kept.answer();
     assert_eq!((&*answer.text(), answer.header("connection")), ("ok", Some("close")));
     assert_eq!(gateway.get("/v/b").header("connection"), Some("close"));
-    assert!(gateway.stop().success());
+    assert!(gateway.stopped().success());
 }
 
 #[test]

@@ -2,10 +2,9 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::support::arrivals::{Clocked, demand, worst};
 use crate::support::gateway::{Gateway, PROGRAM, one_upstream};
 use crate::support::script::{Script, ok};
 use crate::support::{problem, time};
@@ -15,51 +14,17 @@ fn with_state(url: &str, dir: &Path, state: &str, more: &str) -> String {
     format!("{}{state}", one_upstream(url, more))
 }
 
-/// A vendor that notes when each call arrives.
-fn clocked() -> (Script, Arc<Mutex<Vec<Instant>>>) {
-    let arrivals: Arc<Mutex<Vec<Instant>>> = Arc::default();
-    let log = Arc::clone(&arrivals);
-    let script = Script::answering(move |_| {
-        log.lock().expect("no thread panicked").push(time::now());
-        ok("ok")
-    });
-    (script, arrivals)
-}
-
-/// The most arrivals in any interval of this length.
-fn worst(arrivals: &[Instant], window: Duration) -> usize {
-    let within = |first: &Instant| {
-        let inside = |it: &&Instant| first <= *it && **it < *first + window;
-        arrivals.iter().filter(inside).count()
-    };
-    arrivals.iter().map(within).max().unwrap_or(0)
-}
-
-/// Asks from several threads for so long, whatever is answered.
-fn demand(gateway: &Gateway, span: Duration) {
-    let until = time::now() + span;
-    thread::scope(|scope| {
-        for _ in 0..4 {
-            scope.spawn(|| {
-                while time::now() < until {
-                    gateway.get("/v/a");
-                }
-            });
-        }
-    });
-}
-
 #[test]
 fn a_killed_process_spends_nothing_twice() {
     const LIMIT: usize = 40;
     const WINDOW: Duration = Duration::from_secs(2);
-    let (script, arrivals) = clocked();
+    let vendor = Clocked::start();
     let dir = tempfile::tempdir().unwrap();
     let allowance = format!(
         "allowances: {{ all: {{ limit: {LIMIT}/2s, spread: none }} }}\nwait: {{ default: 100ms }}"
     );
     let state = "shortest_window: 1s, first_start: unused";
-    let yaml = with_state(&script.url(), dir.path(), state, &allowance);
+    let yaml = with_state(&vendor.url(), dir.path(), state, &allowance);
     let began = time::now();
     for round in 0..8_u64 {
         let gateway = Gateway::start(&yaml);
@@ -68,7 +33,7 @@ fn a_killed_process_spends_nothing_twice() {
     }
     let gateway = Gateway::start(&yaml);
     demand(&gateway, WINDOW * 2);
-    let arrivals = arrivals.lock().unwrap().clone();
+    let arrivals = vendor.arrivals();
     assert!(worst(&arrivals, WINDOW) <= LIMIT, "{}", worst(&arrivals, WINDOW));
     let windows = began.elapsed().as_secs_f64() / WINDOW.as_secs_f64();
     let used = arrivals.len() as f64 / (windows * LIMIT as f64);
@@ -77,11 +42,11 @@ fn a_killed_process_spends_nothing_twice() {
 
 #[test]
 fn an_orderly_restart_keeps_what_was_spent_to_the_unit() {
-    let (script, arrivals) = clocked();
+    let vendor = Clocked::start();
     let dir = tempfile::tempdir().unwrap();
     let allowance = "allowances: { day: { limit: 3/day, resets: { zone: Pacific/Apia } } }\n\
                      wait: { default: 100ms }";
-    let yaml = with_state(&script.url(), dir.path(), "first_start: unused", allowance);
+    let yaml = with_state(&vendor.url(), dir.path(), "first_start: unused", allowance);
     let first = Gateway::start(&yaml);
     assert_eq!([(); 2].map(|()| first.get("/v/a").status), [200; 2]);
     assert!(first.stop().success());
@@ -93,7 +58,7 @@ fn an_orderly_restart_keeps_what_was_spent_to_the_unit() {
     second.signal("KILL");
     let third = Gateway::start(&yaml);
     assert_eq!(third.get("/v/a").status, 429);
-    assert_eq!(arrivals.lock().unwrap().len(), 3);
+    assert_eq!(vendor.arrivals().len(), 3);
 }
 
 #[test]

@@ -14,6 +14,9 @@ use crate::allowance::settlement::AttemptEnd;
 use crate::outcome::FULL_PACE;
 use crate::time::Moment;
 
+/// No grant has this number.
+const UNKNOWN_GRANT: u64 = 0;
+
 /// What an attempt may have cost of which only is known that there was one: more than any limit.
 const UNKNOWN_COST: u32 = u32::MAX;
 
@@ -44,7 +47,9 @@ impl Scope {
         let linger = self.linger;
         match &mut self.state {
             ScopeState::Units(units) => {
-                (0..spent.under_way).for_each(|_| units.occupy(cost));
+                (0..spent.under_way).for_each(|_| {
+                    units.occupy(UNKNOWN_GRANT, cost, now);
+                });
                 for (at, attempts) in &spent.ended {
                     units.count_earlier(at.plus(linger), attempts.saturating_mul(cost));
                 }
@@ -60,12 +65,12 @@ impl Scope {
         let cost = self.cost_of_earlier();
         let linger = self.linger;
         match (&mut self.state, end) {
-            (ScopeState::Units(units), AttemptEnd::NotSent) => units.cancel(cost),
+            (ScopeState::Units(units), AttemptEnd::NotSent) => units.cancel(UNKNOWN_GRANT, cost),
             (ScopeState::Units(units), end) => {
                 let over = if end == AttemptEnd::Answered { at } else { at.plus(linger) };
                 match cost {
                     UNKNOWN_COST => units.end_unknown(over, cost, at),
-                    known => units.settle(over, Charge::exactly(known)),
+                    known => units.settle(UNKNOWN_GRANT, over, Charge::exactly(known)),
                 }
             }
             (ScopeState::Concurrency(limit), AttemptEnd::NotSent | AttemptEnd::Refused) => {

@@ -16,7 +16,6 @@ use super::calendar::WallClock;
 use super::charge::{CostClass, Costs, Demand, UsedCosts, saturated};
 use super::concurrency_limit::{ConcurrencyLimit, PermitEnd};
 use super::hold::{Hold, ProbeState};
-use super::lease::Lease;
 use super::ledger::Ledger;
 use super::lever::ScopeLevers;
 use super::outage_detector::OutageDetector;
@@ -222,16 +221,6 @@ impl Scope {
         }
     }
 
-    /// Whether a call has no slot because the allowance cannot be recorded.
-    pub(super) fn cannot_be_recorded(&mut self, costs: Costs) -> bool {
-        let units = self.units(costs);
-        self.lease_mut().is_some_and(|lease| lease.has_failed(0, units))
-    }
-
-    pub(super) fn lease_mut(&mut self) -> Option<&mut Lease> {
-        self.units_mut().and_then(UnitLimit::lease_mut)
-    }
-
     /// The length of its window.
     pub(super) fn window(&self) -> Option<Duration> {
         match &self.state {
@@ -298,14 +287,14 @@ impl Scope {
     }
 
     /// Takes a slot, and keeps the turn that was taken for it. `check_slot` has found one free,
-    /// unless the scope only observes.
-    pub(super) fn occupy(&mut self, grant: u64, costs: Costs, now: Moment) {
+    /// unless the scope only observes. Returns by when the attempt has to start.
+    pub(super) fn occupy(&mut self, grant: u64, costs: Costs, now: Moment) -> Moment {
         if let Some(turn) = self.tried_turn.take() {
             self.granted_turn = Some(GrantedTurn { grant, turn });
         }
         let units = self.units(costs);
         match &mut self.state {
-            ScopeState::Units(window) => window.occupy(units),
+            ScopeState::Units(window) => return window.occupy(grant, units, now),
             ScopeState::Concurrency(limit) => limit.occupy(),
             ScopeState::SlowStart(slow_start) => slow_start.occupy(),
             ScopeState::Upstream(upstream) => {
@@ -316,13 +305,16 @@ impl Scope {
                 }
             }
         }
+        Moment::NEVER
     }
 
-    /// The attempt was answered at `at`, from which its window runs.
-    pub(super) fn settle(&mut self, at: Moment, costs: Costs, used: UsedCosts) {
+    /// The attempt of a grant was answered at `at`, from which its window runs.
+    pub(super) fn settle(&mut self, grant: u64, at: Moment, costs: Costs, used: UsedCosts) {
         let class = self.cost_class;
         match &mut self.state {
-            ScopeState::Units(window) => window.settle(at, used.charge(class, costs.of(class))),
+            ScopeState::Units(window) => {
+                window.settle(grant, at, used.charge(class, costs.of(class)));
+            }
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
             ScopeState::Upstream(upstream) => {
                 if let Some(history) = &mut upstream.history {
@@ -334,15 +326,21 @@ impl Scope {
     }
 
     /// The attempt was given up at `now`: the vendor may count it a little later.
-    pub(super) fn settle_given_up(&mut self, now: Moment, costs: Costs, used: UsedCosts) {
-        self.settle(now.plus(self.linger), costs, used);
+    pub(super) fn settle_given_up(
+        &mut self,
+        grant: u64,
+        now: Moment,
+        costs: Costs,
+        used: UsedCosts,
+    ) {
+        self.settle(grant, now.plus(self.linger), costs, used);
     }
 
     /// Nothing was sent: the slot is free at once, and its turn too unless the next one was taken.
     pub(super) fn cancel(&mut self, grant: u64, costs: Costs) {
         let units = self.units(costs);
         match &mut self.state {
-            ScopeState::Units(window) => window.cancel(units),
+            ScopeState::Units(window) => window.cancel(grant, units),
             ScopeState::SlowStart(slow_start) => slow_start.ended(),
             ScopeState::Upstream(upstream) => {
                 if let Some(history) = &mut upstream.history {

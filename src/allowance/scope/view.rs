@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{CoveredCalls, Scope, ScopeState};
 use crate::allowance::attempt_history::AttemptHistory;
 use crate::allowance::charge::{Costs, Demand};
+use crate::allowance::lease::Lease;
 use crate::allowance::settings::Mode;
 use crate::allowance::view::{
     HoldView, LeversView, PauseView, ScopeKind, ScopeView, TightestAllowance,
@@ -24,6 +25,16 @@ struct Use {
 }
 
 impl Scope {
+    /// Whether a call has no slot because the allowance cannot be recorded.
+    pub(in crate::allowance) fn cannot_be_recorded(&mut self, costs: Costs) -> bool {
+        let units = self.units(costs);
+        self.units_mut().is_some_and(|window| window.cannot_be_secured(units))
+    }
+
+    pub(in crate::allowance) fn lease_mut(&mut self) -> Option<&mut Lease> {
+        self.units_mut().and_then(|window| window.lease_mut())
+    }
+
     /// `None` for a slow start, which is shown as part of its upstream, and for a scope that is no
     /// longer configured.
     pub(in crate::allowance) fn view(&mut self, now: Moment) -> Option<ScopeView> {

@@ -6,6 +6,8 @@
 mod journal;
 mod line;
 mod recorder;
+mod redis;
+mod shared;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +22,15 @@ use crate::time::Moment;
 
 pub use journal::StateError;
 pub use recorder::{RecordError, Recorder};
+pub use redis::{RedisStore, StoreError};
+pub use shared::{Chance, SharedAccounts, SharedStore, Sharing};
+
+/// Where accounts are kept besides the memory of the process.
+#[derive(Clone, Debug)]
+pub enum AccountStore {
+    Journal(Arc<Records>),
+    Shared(Arc<SharedAccounts>),
+}
 
 /// Whether allowances are entered for a process that begins, or by a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

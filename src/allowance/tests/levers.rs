@@ -79,8 +79,8 @@ async fn a_pause_without_an_end_refuses_at_once_and_is_resumed_by_hand() {
     let refusal = refused(ask(&accounts, clock, "/", MINUTE * 60 * 24 * 365));
     let reason = RefusalReason::Paused { name: "vendor".into(), open_ended: true };
     assert_eq!((&refusal.reason, refusal.known_wait()), (&reason, None));
-    assert_eq!(pull(&accounts, Lever::Resume).changed, ["vendor".into()]);
-    assert_eq!(pull(&accounts, Lever::Resume).changed, []);
+    assert_eq!(pull(&accounts, Lever::Resume).changed, [Arc::<str>::from("vendor")]);
+    assert_eq!(pull(&accounts, Lever::Resume).changed, [] as [Arc<str>; 0]);
     spend(&accounts, clock, 10);
 }
 
@@ -135,11 +135,11 @@ async fn a_pause_of_an_allowance_stops_only_the_calls_that_it_counts() {
     let own = Allowance { counts: vec![reads.into()], ..named("reads", 10, MINUTE) };
     let accounts = accounts_of(vec![window(10, MINUTE, Spread::None), own], clock);
     let report = accounts.pull_lever(&of_allowance(Lever::Pause(None), "reads")).unwrap();
-    assert_eq!(report.changed, ["reads".into()]);
+    assert_eq!(report.changed, [Arc::<str>::from("reads")]);
     let refusal = refused(ask(&accounts, clock, "/reads", Duration::ZERO));
     assert!(matches!(refusal.reason, RefusalReason::Paused { name, .. } if &*name == "reads"));
     spend(&accounts, clock, 3);
-    assert_eq!(pull(&accounts, Lever::Resume).changed, ["reads".into()]);
+    assert_eq!(pull(&accounts, Lever::Resume).changed, [Arc::<str>::from("reads")]);
     assert!(matches!(ask(&accounts, clock, "/reads", Duration::ZERO), Admission::Granted(_)));
 }
 
@@ -165,8 +165,8 @@ async fn a_lowered_limit_binds_from_the_next_call_and_is_never_above_the_configu
     assert_eq!(free(&accounts, clock), 7);
     pull(&accounts, Lever::Lower(LoweredLimit::Units(2)));
     assert_eq!(free(&accounts, clock), 0);
-    assert_eq!(pull(&accounts, Lever::Raise).changed, ["all".into()]);
-    assert_eq!(pull(&accounts, Lever::Raise).changed, []);
+    assert_eq!(pull(&accounts, Lever::Raise).changed, [Arc::<str>::from("all")]);
+    assert_eq!(pull(&accounts, Lever::Raise).changed, [] as [Arc<str>; 0]);
     assert_eq!(free(&accounts, clock), 7);
 }
 
@@ -257,7 +257,7 @@ async fn a_reset_forgets_what_was_learned_and_keeps_what_is_spent() {
     (settlement.order, settlement.learned) = (Some(&throttle), Some(learned));
     ask_granted(&accounts, clock).settle(&settlement);
     pull(&accounts, Lever::Pause(None));
-    assert_eq!(pull(&accounts, Lever::Reset).changed, ["all".into()]);
+    assert_eq!(pull(&accounts, Lever::Reset).changed, [Arc::<str>::from("all")]);
     let scope = &accounts.view()[0].scopes[2];
     assert_eq!((scope.hold, scope.pace_sixteenths, scope.occupied), (None, 16, 1));
     assert_eq!(free(&accounts, clock), 0, "a pause is not reset");

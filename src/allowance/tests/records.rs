@@ -47,8 +47,8 @@ impl Process {
         let settings = StateSettings { dir: dir.path().to_owned(), first_start, shortest: MINUTE };
         let upstreams = std::slice::from_ref(upstream);
         let mut recorder = Recorder::open(&settings, upstreams, clock).unwrap();
-        let records = Some(recorder.records());
-        let accounts = Accounts::with_records(upstreams, &[], accounts_max, clock, records);
+        let records = Some(AccountStore::Journal(recorder.records()));
+        let accounts = Accounts::with_store(upstreams, &[], accounts_max, clock, records);
         recorder.begin(&accounts).await.unwrap();
         Self { recorder, accounts, clock }
     }

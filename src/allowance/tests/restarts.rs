@@ -138,7 +138,7 @@ impl Process {
             let over = attempt.answered <= now;
             if over {
                 let charge = Charge { reserved: attempt.cost, used: attempt.cost };
-                units.settle(at(attempt.answered), charge);
+                units.settle(0, at(attempt.answered), charge);
             }
             !over
         });
@@ -149,7 +149,7 @@ impl Process {
             Event::Calls { calls, cost, latency } => {
                 for _ in 0..calls {
                     if self.units.check_slot(at(now), cost).is_ok() {
-                        self.units.occupy(cost);
+                        self.units.occupy(0, cost, at(now));
                         let attempt = Attempt { sent: now, answered: now + latency, cost };
                         self.under_way.push(attempt);
                         self.all.push(attempt);

@@ -30,8 +30,8 @@ impl UnitLimit {
     pub(in crate::allowance) fn forget_spent(&mut self, now: Moment) -> u64 {
         self.free(now);
         self.used_elsewhere = None;
-        if let Some(lease) = &mut self.lease {
-            lease.forget_spent();
+        if let Some(reservation) = &mut self.reservation {
+            reservation.forget_spent();
         }
         self.ledger.forget_spent()
     }

@@ -5,19 +5,19 @@
 //! reset that was stated with them.
 
 mod levers;
+mod securing;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::auto_pace::{AutoPace, Usage};
 use super::calendar::WallClock;
 use super::charge::Charge;
-use super::lease::Lease;
 use super::ledger::Ledger;
 use super::lever::LoweredLimit;
 use super::pace::{Checkpoint, Pace, Rate};
+use super::reservation::Reservation;
 use super::settings::Spread;
-use super::view::{LedgerKind, RecordView};
+use super::view::LedgerKind;
 use crate::outcome::FULL_PACE;
 use crate::time::Moment;
 
@@ -42,8 +42,8 @@ pub(super) struct UnitLimit {
     /// What an operator has lowered the limit to.
     lowered: Option<LoweredLimit>,
     drift: Option<i64>,
-    /// What is on record of it, if it is recorded.
-    lease: Option<Box<Lease>>,
+    /// How its units are secured, if they are recorded or shared.
+    reservation: Option<Reservation>,
 }
 
 /// The limit that the vendor states, and until when it is believed.
@@ -86,7 +86,7 @@ impl UnitLimit {
             used_elsewhere: None,
             lowered: None,
             drift: None,
-            lease: None,
+            reservation: None,
         }
     }
 
@@ -117,11 +117,6 @@ impl UnitLimit {
     /// Units of attempts under way.
     pub(super) fn in_flight(&self) -> u32 {
         self.ledger.in_flight()
-    }
-
-    /// How it is recorded, if it is.
-    pub(super) fn record(&self) -> Option<RecordView> {
-        self.lease.as_ref().map(|lease| lease.view())
     }
 
     /// What the vendor states as its limit, if it is configured right.
@@ -159,9 +154,10 @@ impl UnitLimit {
     /// Whether so many units are free at `now`; if not, when they may be.
     pub(super) fn check_slot(&mut self, now: Moment, units: u32) -> Result<(), Moment> {
         self.check_free(now, units)?;
-        // A record that is written is an event.
-        let covered = self.lease.as_mut().is_none_or(|lease| lease.covers(units));
-        if covered { Ok(()) } else { Err(Moment::NEVER) }
+        match &mut self.reservation {
+            None => Ok(()),
+            Some(reservation) => reservation.check(units, now),
+        }
     }
 
     /// The same, whether it is recorded or not.
@@ -219,10 +215,12 @@ impl UnitLimit {
         if limit < units {
             return self.free_at(units).max(start);
         }
-        if self.lease.as_ref().is_some_and(|lease| lease.has_failed(ahead, units)) {
+        let (first, last) = (ahead.saturating_add(1), ahead.saturating_add(units));
+        let reservation = self.reservation.as_ref();
+        if reservation.is_some_and(|it| it.has_failed(ahead, units)) {
             return Moment::NEVER;
         }
-        let (first, last) = (ahead.saturating_add(1), ahead.saturating_add(units));
+        let start = reservation.map_or(start, |it| it.estimate(start, last));
         let mut paced = self.pace.as_ref().map_or(start, |pace| pace.estimate(start, first));
         if self.spread == Spread::Auto {
             // A unit of a rolling window starts no sooner than a window after the one whose place
@@ -251,41 +249,27 @@ impl UnitLimit {
         }
     }
 
-    pub(super) fn occupy(&mut self, units: u32) {
+    /// Takes units for a grant. Returns by when its attempt has to start.
+    pub(super) fn occupy(&mut self, grant: u64, units: u32, now: Moment) -> Moment {
         self.ledger.occupy(units);
-        if let Some(lease) = &mut self.lease {
-            lease.occupy(units);
+        match &mut self.reservation {
+            None => Moment::NEVER,
+            Some(reservation) => reservation.occupy(grant, units, now),
         }
     }
 
-    pub(super) fn settle(&mut self, at: Moment, charge: Charge) {
+    pub(super) fn settle(&mut self, grant: u64, at: Moment, charge: Charge) {
         self.ledger.settle(at, charge);
-        if let Some(lease) = &mut self.lease {
-            lease.settle(at, charge);
+        if let Some(reservation) = &mut self.reservation {
+            reservation.settle(grant, at, charge);
         }
     }
 
-    pub(super) fn cancel(&mut self, units: u32) {
+    pub(super) fn cancel(&mut self, grant: u64, units: u32) {
         self.ledger.cancel(units);
-        if let Some(lease) = &mut self.lease {
-            lease.cancel(units);
+        if let Some(reservation) = &mut self.reservation {
+            reservation.cancel(grant, units);
         }
-    }
-
-    /// Records it from now on. What was used before `since` is not on record.
-    pub(super) fn start_lease(&mut self, calls: Arc<str>, since: Moment) {
-        // A bucket in debt takes longer to leak than a full one.
-        let reaches = if self.kind() == LedgerKind::Bucket { 2 } else { 1 };
-        let window = self.reach().saturating_mul(reaches);
-        self.lease = Some(Box::new(Lease::new(self.configured, window, calls, since)));
-    }
-
-    pub(super) fn end_lease(&mut self) {
-        self.lease = None;
-    }
-
-    pub(super) fn lease_mut(&mut self) -> Option<&mut Lease> {
-        self.lease.as_deref_mut()
     }
 
     /// The vendor states a limit for a window of this length. The configured one stays the
@@ -336,7 +320,7 @@ impl UnitLimit {
         (self.configured, self.withheld, self.spread) = (limit, withheld, spread);
         self.ledger.resize(limit, self.granted(), now);
         self.apply_limit();
-        if let Some(lease) = &mut self.lease {
+        if let Some(lease) = self.lease_mut() {
             lease.set_limit(limit);
         }
         if changed {
@@ -364,8 +348,8 @@ impl UnitLimit {
     /// Counts units that were used until `at` by attempts that did not know of it.
     pub(super) fn count_earlier(&mut self, at: Moment, units: u32) {
         self.ledger.count_earlier(at, units);
-        if let Some(lease) = &mut self.lease {
-            lease.count_earlier(at, units);
+        if let Some(reservation) = &mut self.reservation {
+            reservation.count_earlier(at, units);
         }
     }
 
@@ -379,11 +363,8 @@ impl UnitLimit {
     pub(super) fn end_unknown(&mut self, at: Moment, reserved: u32, now: Moment) {
         let granted = self.granted();
         self.ledger.end_unknown(at, reserved, granted, now);
-        if let Some(lease) = &mut self.lease {
-            lease.settle(
-                at,
-                Charge { reserved, used: self.configured.saturating_add(self.withheld) },
-            );
+        if let Some(reservation) = &mut self.reservation {
+            reservation.settle(0, at, Charge { reserved, used: granted });
         }
     }
 
@@ -391,6 +372,9 @@ impl UnitLimit {
     /// vendor stated.
     pub(super) fn inherit(&mut self, from: &Self, now: Moment) {
         self.ledger.inherit(&from.ledger);
+        if let Some(lease) = self.shared_mut() {
+            lease.count_earlier(now, from.ledger.occupied());
+        }
         self.set_speed(from.sixteenths, now);
         self.auto.inherit(from.auto);
         if let (Some(own), Some(other)) = (&self.pace, &from.pace) {
@@ -496,8 +480,8 @@ mod tests {
 
     fn spend(window: &mut UnitLimit, slots: u32, now: Moment) {
         for _ in 0..slots {
-            window.occupy(1);
-            window.settle(now, Charge::ONE);
+            window.occupy(0, 1, now);
+            window.settle(0, now, Charge::ONE);
         }
     }
 
@@ -619,12 +603,12 @@ mod tests {
             for (gap, event) in events {
                 now += gap;
                 open.retain(|answer| {
-                    if *answer <= now { window.settle(at(*answer), Charge::ONE); }
+                    if *answer <= now { window.settle(0, at(*answer), Charge::ONE); }
                     now < *answer
                 });
                 match event {
                     Event::Ask { latency } => if window.check_slot(at(now), 1).is_ok() {
-                        window.occupy(1);
+                        window.occupy(0, 1, at(now));
                         open.push(now + latency);
                         counted.push(now + latency / 2);
                     },
@@ -653,7 +637,7 @@ mod tests {
                 let within = counted[place..].iter().take_while(|it| **it < first + 60).count();
                 prop_assert!(within <= limit as usize, "{within} of {limit}");
             }
-            open.iter().for_each(|_| window.cancel(1));
+            open.iter().for_each(|_| window.cancel(0, 1));
             let later = at(now + 100 + 2 * 24 * 60 * 60);
             prop_assert_eq!((window.free(later), window.limit()), (limit, limit));
         }

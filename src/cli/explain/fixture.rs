@@ -71,6 +71,7 @@ pub(in crate::cli) fn settings() -> Settings {
             format: telemetry::Format::Text,
         },
         state: None,
+        store: None,
     }
 }
 

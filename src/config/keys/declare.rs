@@ -59,8 +59,6 @@ pub(crate) type Entries = Declared<Named>;
 pub(crate) type SecretSetting = Declared<SecretReference>;
 /// Rules of a dialect, which the dialect room checks itself.
 pub(crate) type Rules = Declared<RuleData>;
-/// A key that only a later version understands.
-pub(crate) type Later = Declared<Unsupported>;
 
 pub(crate) struct WithDefault<F: Format> {
     pub(crate) format: F,
@@ -118,8 +116,6 @@ pub(crate) struct SecretReference;
 
 pub(crate) struct RuleData;
 
-pub(crate) struct Unsupported;
-
 /// What a key may hold.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
@@ -143,7 +139,6 @@ pub(crate) enum Kind {
     },
     Secret,
     Data(Data),
-    Later,
 }
 
 /// What an entry of a list or of a map of names may hold.
@@ -221,7 +216,7 @@ impl Keys {
         path.into_iter().try_fold(Kind::Map(self), |kind, name| match kind {
             Kind::Map(keys) | Kind::Shorthand { keys, .. } => keys.find(name).map(|key| key.kind),
             Kind::Named { of, .. } => Some(of.into()),
-            Kind::Value(_) | Kind::List { .. } | Kind::Secret | Kind::Data(_) | Kind::Later => None,
+            Kind::Value(_) | Kind::List { .. } | Kind::Secret | Kind::Data(_) => None,
         })
     }
 
@@ -244,7 +239,7 @@ impl Key {
             Kind::List { bare: Bare::ListOfOne, .. } => {
                 format!("one, or a list: {}", self.doc)
             }
-            Kind::Data(_) | Kind::Later => self.doc.into(),
+            Kind::Data(_) => self.doc.into(),
         }
     }
 }
@@ -335,12 +330,6 @@ impl Content for SecretReference {
 impl Content for RuleData {
     fn kind(&'static self, _inside: Keys) -> Kind {
         Kind::Data(Data::Rules)
-    }
-}
-
-impl Content for Unsupported {
-    fn kind(&'static self, _inside: Keys) -> Kind {
-        Kind::Later
     }
 }
 

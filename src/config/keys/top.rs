@@ -8,10 +8,10 @@ use super::declare::*;
 use super::profile::PROFILE;
 use super::units::{DAY, GIB, HOUR, KIB, MIB, SECOND};
 use super::upstream::{ERROR_SHAPES, SPACING, UPSTREAM, UPSTREAM_DEFAULTS};
-use crate::allowance::FirstStart;
+use crate::allowance::{FirstStart, OnLossMode};
 use crate::config::format::{
-    Address, CallLimit, Count, Folder, Header, HeaderField, LogLevel, Size, Span, Token, Version,
-    Word, Workers,
+    Address, CallLimit, Count, Flag, Folder, Header, HeaderField, LogLevel, Percent, Size, Span,
+    Token, Version, Word, Workers,
 };
 use crate::gateway::ErrorShape;
 use crate::retry::client::ClientRetries;
@@ -128,8 +128,47 @@ group! {
         Span { min: Duration::from_millis(1), max: DAY }, Duration::from_secs(60),
         "Shorter windows are not recorded: after a restart they count as spent.");
 
-    STORE: Later = Declared::new("store", Unsupported,
-        Absent::Means("every process counts for itself"), "Where replicas share allowances.");
+    STORE: Section = section("store", "Where replicas share allowances: Redis 7 or Valkey.");
+
+    STORE_REDIS: Section = section("store.redis", "The server, and how it is reached.");
+
+    STORE_URL: SecretSetting = Declared::new("store.redis.url", SecretReference,
+        Absent::Means("every process counts for itself"),
+        "`redis://` or `rediss://` with user and password; several, with commas between, of \
+            Sentinels or nodes of a cluster.");
+
+    STORE_SENTINEL: Optional<Token> = optional("store.redis.sentinel_master",
+        Token { accepted: "the name of a master" }, Absent::Means("no Sentinels"),
+        "The master that the Sentinels at the URL name.");
+
+    STORE_CLUSTER: Setting<Flag> = setting("store.redis.cluster", Flag, false,
+        "Whether the URL is of nodes of a cluster.");
+
+    STORE_PREFIX: Setting<Token> = setting("store.prefix",
+        Token { accepted: "a name of letters, digits and `-`" }, Cow::Borrowed("evenkeel"),
+        "What the names of the keys begin with; gateways with the same one share allowances.");
+
+    /// Long enough for a server in another zone; decisions then take less than 50 ms.
+    STORE_TIMEOUT: Setting<Span> = setting("store.timeout",
+        Span { min: Duration::from_millis(1), max: Duration::from_secs(10) },
+        Duration::from_millis(40), "For how long an answer of the store is awaited.");
+
+    ON_LOSS: Setting<Word<OnLossMode>> = setting("store.on_loss",
+        Word(&[("reserve", OnLossMode::Reserve), ("stop", OnLossMode::Stop)]),
+        OnLossMode::Reserve,
+        "What a replica grants while the store is away: its `reserve`, or nothing.");
+
+    /// Ten replicas keep a tenth of the allowance back for it.
+    RESERVE: Setting<Percent> = setting("store.reserve", Percent { max: 50 }, 1,
+        "The part of each allowance that a replica has leased for that time.");
+
+    RESERVES_MAX: Setting<Count<u32>> = setting("store.replicas_max",
+        Count { min: 1, max: 1_000 }, 10, "How many replicas have a reserve.");
+
+    STORE_FIRST_START: Optional<Word<FirstStart>> = optional("store.first_start",
+        Word(&[("spent", FirstStart::Spent), ("unused", FirstStart::Unused)]),
+        Absent::Means("`spent` for windows up to an hour; longer ones need a decision"),
+        "What counts as spent in a store that holds nothing yet.");
 
     CLIENTS: Entries = Declared::new("clients",
         Named { of: Element::Map(CLIENT), max: 10_000 },

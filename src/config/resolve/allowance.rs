@@ -55,6 +55,8 @@ impl<'a> Resolver<'a> {
             cost_class: CostClass::CALLS,
             headroom,
             linger,
+            // Known when all policies are.
+            longest_attempt: Duration::ZERO,
         })
     }
 

@@ -70,7 +70,7 @@ impl<'a> Resolver<'a> {
             let accepted = "a different key for each client";
             self.diagnostics.push(diagnostic.accepted(accepted).related(first, "the other"));
         }
-        let client = Client { name: (*field.key).into(), priority, share };
+        let client = Client::new(&*field.key, priority, share);
         Some(ConfiguredClient { client, key, limit, retries, errors })
     }
 }

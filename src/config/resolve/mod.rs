@@ -30,7 +30,7 @@ use super::provenance::Provenance;
 use super::secret::SecretsRead;
 use super::settings::{Loaded, Settings};
 use super::tree::Location;
-use crate::allowance::StateSettings;
+use crate::allowance::{OnLoss, OnLossMode, StateSettings, StoreSettings};
 use crate::{admin, gateway, server, telemetry};
 use reader::{Resolver, Scope};
 
@@ -93,20 +93,59 @@ impl<'a> Resolver<'a> {
         self.warn_of_unused(&root, &server, &admin);
         let (sides, upstreams): (Vec<_>, Vec<_>) = upstreams.into_iter().flatten().unzip();
         let gateway = gateway::Settings { upstreams: sides, ..gateway };
-        let state = self.state(&root);
-        Some(Settings { server, admin, gateway, upstreams, telemetry, state })
+        let store = self.store(&root);
+        let state = self.state(&root, store.is_some());
+        Some(Settings { server, admin, gateway, upstreams, telemetry, state, store })
     }
 
-    fn state(&mut self, root: &Scope<'a>) -> Option<StateSettings> {
+    /// Where replicas share allowances.
+    fn store(&mut self, root: &Scope<'a>) -> Option<StoreSettings> {
+        let url = self.secret(root, &keys::STORE_URL);
+        let sentinel_master = self.optional(root, &keys::STORE_SENTINEL);
+        let is_cluster = self.get(root, &keys::STORE_CLUSTER);
+        let prefix = self.get(root, &keys::STORE_PREFIX);
+        let timeout = self.get(root, &keys::STORE_TIMEOUT);
+        let on_loss = self.get(root, &keys::ON_LOSS);
+        let percent = self.get(root, &keys::RESERVE);
+        let replicas_max = self.get(root, &keys::RESERVES_MAX);
+        let first_start = self.optional(root, &keys::STORE_FIRST_START);
+        if let (true, Some(item)) = (is_cluster, root.written(&keys::STORE_SENTINEL)) {
+            let message = "a store is a cluster or found by Sentinels, not both";
+            let diagnostic = Diagnostic::new(DiagnosticCode::Conflict, Some(item.at), message);
+            let accepted = "one of `store.redis.sentinel_master` and `store.redis.cluster`";
+            let diagnostic = diagnostic.key(root.key(&keys::STORE_SENTINEL));
+            self.diagnostics.push(diagnostic.accepted(accepted));
+        }
+        Some(StoreSettings {
+            url: String::from_utf8_lossy(url?.bytes()).as_ref().into(),
+            sentinel_master: sentinel_master.map(|name| name.as_ref().into()),
+            is_cluster,
+            prefix: prefix.as_ref().into(),
+            on_loss: match on_loss {
+                OnLossMode::Reserve => OnLoss::Reserve { percent, replicas_max },
+                OnLossMode::Stop => OnLoss::Stop,
+            },
+            timeout,
+            first_start,
+        })
+    }
+
+    fn state(&mut self, root: &Scope<'a>, is_shared: bool) -> Option<StateSettings> {
         // systemd separates several directories by colons, and creates the first one for this.
         let from_systemd = || {
             let directories = self.env.value("STATE_DIRECTORY")?.to_str()?;
             directories.split(':').next().filter(|it| it.starts_with('/')).map(PathBuf::from)
         };
-        let from_systemd = from_systemd();
+        // Where allowances are shared, the directory that systemd offers is not needed.
+        let from_systemd = from_systemd().filter(|_| !is_shared);
         let dir = self.optional(root, &keys::STATE_DIR).or(from_systemd);
         let first_start = self.optional(root, &keys::FIRST_START);
         let shortest = self.get(root, &keys::SHORTEST_WINDOW);
+        if let (true, Some(item)) = (is_shared, root.written(&keys::STATE_DIR)) {
+            let message = "nothing is recorded there, because allowances are shared in a store";
+            self.warn(item.at, &root.key(&keys::STATE_DIR), message);
+            return None;
+        }
         dir.map(|dir| StateSettings { dir, first_start, shortest })
     }
 

@@ -62,7 +62,9 @@ impl<'a> Resolver<'a> {
         let dialect = policy.as_ref().map(|policy| &*policy.dialect);
         let allowances = self.allowances(&scope, dialect);
         // A long window that is forgotten at a restart can be spent twice.
-        for allowance in &allowances {
+        let written = |key: &dyn keys::Declaration| root.written(key).is_some();
+        let is_kept = written(&keys::STATE_DIR) || written(&keys::STORE_URL);
+        for allowance in allowances.iter().filter(|_| !is_kept) {
             if allowance.grant.length().is_some_and(|length| length >= keys::GUARDED_BELOW) {
                 let key = format!("{}.{}", scope.key(&keys::ALLOWANCES), allowance.name);
                 let message = "what is spent is forgotten when the process ends";

@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(places(&own.extract.message), r#"[Pointer("/a"), Pointer("/b")]"#);
         assert_eq!(places(&own.extract.code), r#"[Pointer("/c")]"#);
         assert_eq!(places(&own.extract.child_code), r#"[Pointer("/y"), Pointer("/x")]"#);
-        assert_eq!(own.extract.ignore, ["i".into()]);
+        assert_eq!(own.extract.ignore, [Box::<str>::from("i")]);
         assert_eq!(
             own.rules.iter().map(|it| it.code.as_str()).collect::<Vec<_>>(),
             ["transient_conflict", "conflict"]

@@ -214,3 +214,9 @@ fn chain(error: &dyn Error) -> String {
     }
     text
 }
+
+/// The allowance was leased for a time that ended before the first byte could be written.
+pub(super) fn too_late() -> Failure {
+    let detail = "the lease of the allowance ended before the request could be written";
+    Failure::new(FailureKind::ConnectionLimit, Delivery::NotSent, detail)
+}

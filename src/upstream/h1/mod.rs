@@ -181,6 +181,9 @@ impl<B: RequestBody> Connection<B> {
         pending: &mut PendingExchange<'_, '_, B>,
         cx: &mut Context<'_>,
     ) -> Result<(), SendError> {
+        if self.outgoing.is_untouched() && pending.progress.is_too_late(self.clock) {
+            return Err(SendError::Failed(failure::too_late()));
+        }
         let body = pending.request.body.as_mut();
         let (clock, last_write) = (self.clock, &mut self.last_write);
         let wrote = || {

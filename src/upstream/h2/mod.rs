@@ -166,6 +166,9 @@ impl Stream {
     ) -> Result<StreamBody<B>, SendError> {
         let Self { mut sender, permit } = self;
         let state = Arc::clone(&permit.state);
+        if progress.is_too_late(state.clock) {
+            return Err(SendError::Failed(failure::too_late()));
+        }
         let body = request.body.as_ref().expect("a request is sent once");
         let is_bodiless = body.is_end_stream();
         let head = head::request(request.head, destination, body.size_hint().exact());

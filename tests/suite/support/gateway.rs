@@ -145,11 +145,14 @@ impl Gateway {
 
     /// Asks it to stop and waits until it has.
     #[track_caller]
-    pub(crate) fn stop(mut self) -> ExitStatus {
-        // It may have stopped already, after an earlier signal.
-        if self.child.try_wait().unwrap().is_none() {
-            self.signal("TERM");
-        }
+    pub(crate) fn stop(self) -> ExitStatus {
+        self.signal("TERM");
+        self.stopped()
+    }
+
+    /// Waits until it has stopped, after an earlier signal: another one would cut off its drain.
+    #[track_caller]
+    pub(crate) fn stopped(mut self) -> ExitStatus {
         let mut status = None;
         time::until("the gateway stops", || {
             status = self.child.try_wait().unwrap();
@@ -187,7 +190,7 @@ fn is_ready(admin: SocketAddr) -> bool {
 
 /// A free address. Ports are taken in turn from below the ephemeral range, so that no outgoing
 /// connection of the suite gets the same one in the meantime.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     const FIRST: u16 = 15_000;
     const COUNT: u16 = 15_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
@@ -215,7 +218,7 @@ fn collect(stderr: impl std::io::Read + Send + 'static) -> Arc<Mutex<String>> {
 }
 
 /// Sends a signal with the shell's `kill`.
-fn signal(process: u32, name: &str) {
+pub(crate) fn signal(process: u32, name: &str) {
     let status = Command::new("sh").arg("-c").arg(format!("kill -{name} {process}")).status();
     assert!(status.unwrap().success(), "no signal {name} to {process}");
 }

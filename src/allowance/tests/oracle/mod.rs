@@ -433,8 +433,7 @@ impl Case {
     fn guard_passed(&mut self, place: usize) {
         let attempt = &mut self.attempts[place];
         let guarded = attempt.slot.request.guarded;
-        let costs = attempt.slot.request.costs;
-        self.state.settle_guarded(guarded, costs, Moment::from_nanos(self.now));
+        self.state.settle_guarded(&attempt.slot, guarded, Moment::from_nanos(self.now));
         attempt.slot.settled |= guarded;
         self.over(place, guarded, Some(self.now));
     }
@@ -467,7 +466,8 @@ impl Case {
         }
         self.note_used(place, settled);
         self.ended(place, end);
-        self.attempts[place].stage = Stage::Answered(ExchangeEnd { permits, unsettled, used });
+        let end = ExchangeEnd { grant: slot.number, permits, unsettled, used };
+        self.attempts[place].stage = Stage::Answered(end);
     }
 
     fn body_over(&mut self, place: usize, mut end: ExchangeEnd) {
@@ -734,6 +734,7 @@ fn drawn_allowance(longest: u64, draw: &mut Draw) -> Allowance {
         },
         settles: if draw.one_in(4) { Settles::AtBodyEnd } else { Settles::AtHead },
         linger: Duration::from_nanos(draw.below(longest / 4)),
+        longest_attempt: Duration::ZERO,
     }
 }
 
