@@ -11,7 +11,7 @@ use super::used::Release;
 use crate::allowance::charge::{Charge, saturated};
 use crate::allowance::ledger::Ledger;
 use crate::allowance::view::RecordView;
-use crate::time::{Moment, nanos};
+use crate::time::Moment;
 
 /// The demand of this time is leased ahead.
 const LEASED_AHEAD: Duration = Duration::from_millis(100);
@@ -38,9 +38,9 @@ pub(in crate::allowance) struct SharedLease {
     /// No attempt starts after this with units that are leased by now.
     start_by: Moment,
     /// What has settled and was not reported.
-    settled: Vec<(Moment, u64)>,
+    settled: Vec<Settled>,
     /// What is being reported, or was without an answer.
-    reported: Vec<(Moment, u64)>,
+    reported: Vec<Settled>,
     demand: Demand,
     /// More units are needed, or those that are there have to be renewed.
     due: bool,
@@ -52,6 +52,8 @@ pub(in crate::allowance) struct SharedLease {
     away: bool,
     /// What has settled is to be forgotten in the store.
     forgets: bool,
+    /// The store is being asked to forget it.
+    forgetting: bool,
     reserve: Option<Reserve>,
     /// What all replicas had, at the latest exchange.
     pub(in crate::allowance) outlook: Outlook,
@@ -66,6 +68,14 @@ struct Reserve {
     grants: Vec<(u64, u32)>,
     /// Nothing more may be used of it, and what settles is reported.
     has_ended: bool,
+}
+
+/// Units that settled in the same part of a window.
+#[derive(Clone, Copy, Debug)]
+struct Settled {
+    first: Moment,
+    last: Moment,
+    units: u64,
 }
 
 /// Units that were granted lately.
@@ -129,6 +139,7 @@ impl SharedLease {
             ask_again: Moment::START,
             away: false,
             forgets: false,
+            forgetting: false,
             reserve: None,
         }
     }
@@ -238,12 +249,14 @@ impl SharedLease {
     /// Counts units that were used until `at`.
     pub(in crate::allowance) fn count_earlier(&mut self, at: Moment, units: u32) {
         let grain = self.window() / GRAINS;
+        let units = u64::from(units);
         match self.settled.last_mut() {
-            // Late is safe: most attempts settle in the same part as the one before.
-            Some(last) if last.0 <= at && nanos(at.since(last.0)) < nanos(grain) => {
-                *last = (at, last.1.saturating_add(units.into()));
+            // Late is safe: all count as settled with the last of them.
+            Some(part) if part.first <= at && at.since(part.first) < grain => {
+                part.last = part.last.max(at);
+                part.units = part.units.saturating_add(units);
             }
-            _ => self.settled.push((at, units.into())),
+            _ => self.settled.push(Settled { first: at, last: at, units }),
         }
     }
 
@@ -279,6 +292,7 @@ impl SharedLease {
         let asks_reserve = 0 < self.rules.reserve && reserve.is_none_or(|it| !it.has_ended);
         let wanted = saturated(ahead - leased.min(ahead));
         self.reported.append(&mut self.settled);
+        self.forgetting |= std::mem::take(&mut self.forgets);
         let over =
             |within: Duration| time.latest(now).plus(within.saturating_add(self.rules.ends_within));
         Ask {
@@ -287,19 +301,21 @@ impl SharedLease {
             held: self.under_way.saturating_add(leased).saturating_add(ended),
             wanted,
             needed: wanted.min(self.needed.max(1)),
-            settled: self.reported.iter().map(|(at, units)| (time.latest(*at), *units)).collect(),
+            settled: self.reported.iter().map(|it| (time.latest(it.last), it.units)).collect(),
             over: over(self.rules.start_within),
             reserve_over: asks_reserve.then(|| over(RESERVE_FOR)),
-            forgets: self.forgets,
+            forgets: self.forgetting,
             leaves: false,
         }
     }
 
-    /// What to report when nothing is granted any more: all attempts have ended.
+    /// What to report when nothing is granted any more. Attempts that have not ended count until
+    /// they must have.
     pub(in crate::allowance) fn last_ask(&mut self, time: &StoreTime, now: Moment) -> Ask {
         if let Some(mut reserve) = self.reserve.take() {
             reserve.ledger.free(now);
-            self.count_earlier(now, saturated(reserve.ledger.occupied().into()));
+            let over = now.plus(self.rules.ends_within);
+            self.count_earlier(over, reserve.ledger.occupied());
         }
         (self.ready, self.needed) = (0, 0);
         (self.demand, self.start_by) = (Demand::default(), Moment::START);
@@ -323,7 +339,7 @@ impl SharedLease {
 
     /// The store has taken note of what was asked at `asked`, and grants this.
     pub(in crate::allowance) fn granted(&mut self, grant: Grant, time: &StoreTime, asked: Moment) {
-        (self.away, self.forgets) = (false, false);
+        (self.away, self.forgetting) = (false, false);
         self.reported.clear();
         self.needed = 0;
         self.start_by = asked.plus(self.rules.start_within);
@@ -454,5 +470,110 @@ impl SharedLease {
         let reserve = self.reserve.as_ref().map(|it| it.start_by.minus(RESERVE_FOR / 2));
         let times = [again, soon.then(|| now.plus(LEASED_AHEAD)), settling, reserve];
         times.into_iter().flatten().min().unwrap_or(Moment::NEVER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::allowance::settings::Spread;
+
+    fn at(millisecond: u64) -> Moment {
+        Moment::from_millis(millisecond)
+    }
+
+    fn lease() -> SharedLease {
+        let rules = ShareRules {
+            name: "a".into(),
+            counts: "all".into(),
+            limit: 1_280,
+            release: Release::After(Duration::from_millis(12_800)),
+            spread: Spread::None,
+            reserve: 0,
+            reserves_max: 0,
+            start_within: Duration::from_secs(5),
+            ends_within: Duration::from_secs(60),
+        };
+        SharedLease::new(Arc::new(rules))
+    }
+
+    fn time(now: Moment) -> StoreTime {
+        StoreTime { shown: now, sent: now, received: now }
+    }
+
+    fn ask(lease: &mut SharedLease, waiting: u64, now: Moment) -> Ask {
+        lease.ask((1_280, waiting), &time(now), now)
+    }
+
+    fn grant(lease: &mut SharedLease, units: u32, now: Moment) {
+        let grant = Grant { steps: vec![(now, units)], ..Grant::default() };
+        lease.granted(grant, &time(now), now);
+    }
+
+    #[test]
+    fn a_lease_is_good_until_its_end() {
+        let mut lease = lease();
+        assert_eq!(lease.check(1, at(0)), Err(Moment::NEVER));
+        assert!(lease.take_due() && !lease.take_due());
+        assert_eq!(ask(&mut lease, 2, at(0)).wanted, 2);
+        grant(&mut lease, 2, at(0));
+        assert_eq!(lease.check(2, at(4_999)), Ok(()));
+        assert_eq!(lease.occupy(1, 1, at(4_999)), at(5_000));
+        assert_eq!(lease.check(1, at(5_001)), Err(Moment::NEVER));
+        assert_eq!(ask(&mut lease, 0, at(5_001)).held, 1, "the attempt under way");
+    }
+
+    #[test]
+    fn what_settled_is_reported_in_parts_of_a_window_until_it_has_arrived() {
+        let mut lease = lease();
+        ask(&mut lease, 200, at(0));
+        grant(&mut lease, 200, at(0));
+        for number in 0..150 {
+            lease.occupy(number, 1, at(number));
+            lease.settle(number, at(number), Charge::ONE);
+        }
+        let first = ask(&mut lease, 0, at(150)).settled;
+        assert_eq!(first, [(at(99), 100), (at(149), 50)]);
+        lease.unanswered();
+        lease.occupy(150, 1, at(200));
+        lease.settle(150, at(200), Charge::ONE);
+        let again = ask(&mut lease, 0, at(201)).settled;
+        assert_eq!(again, [(at(99), 100), (at(149), 50), (at(200), 1)]);
+        lease.unanswered();
+        lease.was_noted();
+        assert_eq!(ask(&mut lease, 0, at(202)).settled, []);
+    }
+
+    #[test]
+    fn what_is_not_needed_is_given_back() {
+        let mut lease = lease();
+        ask(&mut lease, 20, at(0));
+        grant(&mut lease, 20, at(0));
+        lease.occupy(1, 3, at(0));
+        let asked = ask(&mut lease, 0, at(100));
+        assert_eq!((asked.held, asked.wanted), (3 + 3, 0), "as much as it used lately");
+        assert_eq!(ask(&mut lease, 0, at(300)).held, 3, "nothing was used since");
+    }
+
+    #[test]
+    fn to_forget_is_asked_until_it_has_arrived() {
+        let mut lease = lease();
+        lease.forget_spent();
+        assert!(ask(&mut lease, 0, at(0)).forgets);
+        lease.forget_spent();
+        grant(&mut lease, 0, at(0));
+        assert!(ask(&mut lease, 0, at(1)).forgets, "the second time");
+        grant(&mut lease, 0, at(1));
+        assert!(!ask(&mut lease, 0, at(2)).forgets);
+    }
+
+    #[test]
+    fn the_last_word_names_what_is_under_way() {
+        let mut lease = lease();
+        ask(&mut lease, 5, at(0));
+        grant(&mut lease, 5, at(0));
+        lease.occupy(1, 2, at(0));
+        let last = lease.last_ask(&time(at(1)), at(1));
+        assert_eq!((last.held, last.leaves), (2, true));
     }
 }

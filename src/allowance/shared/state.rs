@@ -231,6 +231,11 @@ impl SharedAccount {
         }
         if ask.leaves {
             allowance.shares.remove(replica);
+            if 0 < ask.held {
+                let (leased, over) = (ask.held, ask.over.as_nanos());
+                let share = Share { limit: ask.limit, leased, over, ..Share::default() };
+                allowance.shares.insert(Arc::clone(replica), share);
+            }
             return Grant::default();
         }
         allowance.lease(replica, ask, now)
