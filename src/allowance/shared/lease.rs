@@ -50,10 +50,10 @@ pub(in crate::allowance) struct SharedLease {
     ask_again: Moment,
     /// The store is away.
     away: bool,
-    /// What has settled is to be forgotten in the store.
-    forgets: bool,
-    /// The store is being asked to forget it.
-    forgetting: bool,
+    /// Orders to forget what has settled that have not arrived, and how many of them are on their
+    /// way.
+    forget_orders: u32,
+    forgets_asked: u32,
     reserve: Option<Reserve>,
     /// What all replicas had, at the latest exchange.
     pub(in crate::allowance) outlook: Outlook,
@@ -138,8 +138,8 @@ impl SharedLease {
             needed: 0,
             ask_again: Moment::START,
             away: false,
-            forgets: false,
-            forgetting: false,
+            forget_orders: 0,
+            forgets_asked: 0,
             reserve: None,
         }
     }
@@ -292,7 +292,7 @@ impl SharedLease {
         let asks_reserve = 0 < self.rules.reserve && reserve.is_none_or(|it| !it.has_ended);
         let wanted = saturated(ahead - leased.min(ahead));
         self.reported.append(&mut self.settled);
-        self.forgetting |= std::mem::take(&mut self.forgets);
+        self.forgets_asked = self.forget_orders;
         let over =
             |within: Duration| time.latest(now).plus(within.saturating_add(self.rules.ends_within));
         Ask {
@@ -304,7 +304,7 @@ impl SharedLease {
             settled: self.reported.iter().map(|it| (time.latest(it.last), it.units)).collect(),
             over: over(self.rules.start_within),
             reserve_over: asks_reserve.then(|| over(RESERVE_FOR)),
-            forgets: self.forgetting,
+            forgets: 0 < self.forget_orders,
             leaves: false,
         }
     }
@@ -339,7 +339,8 @@ impl SharedLease {
 
     /// The store has taken note of what was asked at `asked`, and grants this.
     pub(in crate::allowance) fn granted(&mut self, grant: Grant, time: &StoreTime, asked: Moment) {
-        (self.away, self.forgetting) = (false, false);
+        self.away = false;
+        self.forget_orders -= std::mem::take(&mut self.forgets_asked);
         self.reported.clear();
         self.needed = 0;
         self.start_by = asked.plus(self.rules.start_within);
@@ -393,7 +394,8 @@ impl SharedLease {
     /// What has settled counts as unused, for all replicas.
     pub(in crate::allowance) fn forget_spent(&mut self) {
         self.settled.clear();
-        (self.forgets, self.due) = (true, true);
+        self.forget_orders = self.forget_orders.saturating_add(1);
+        self.due = true;
     }
 
     pub(in crate::allowance) fn view(&self) -> RecordView {

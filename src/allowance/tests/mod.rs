@@ -7,7 +7,7 @@ mod fairness;
 mod holds;
 mod levers;
 mod many;
-mod oracle;
+pub(super) mod oracle;
 mod records;
 mod reloads;
 mod restarts;

@@ -51,10 +51,14 @@ const RELOADS_MAX: u32 = 15;
 /// Beyond the cases of the suite: schedules that once exceeded a limit.
 const ONCE_WRONG: [u64; 3] = [13_739, 62_373, 500_871];
 
+/// A number of cases, or of a seed, that a developer asks for.
 #[expect(clippy::disallowed_methods, reason = "the number of cases is no setting")]
+pub(in crate::allowance) fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|value| value.parse().ok())
+}
+
 #[test]
 fn no_vendor_ever_counts_more_than_it_grants() {
-    let number = |name| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
     let seeds = match number("EVENKEEL_ORACLE_SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number("EVENKEEL_ORACLE_CASES").unwrap_or(CASES),
