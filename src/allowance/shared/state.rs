@@ -265,6 +265,9 @@ impl SharedAllowance {
     /// back.
     fn spend_unknown(&mut self, rules: &ShareRules, at: Moment, now: Moment) {
         self.shares.values_mut().for_each(|share| share.leased = 0);
+        if let Release::Leaking { .. } = rules.release {
+            return self.used.fill(&rules.release, at, self.limit(rules.limit));
+        }
         let known = self.occupied(&rules.release, now);
         let unknown = u64::from(self.limit(rules.limit)).saturating_sub(known);
         self.used.add(&rules.release, at, unknown);

@@ -109,7 +109,6 @@ impl Store {
             }
             2 => self.instance += 1,
             3 => self.away_until = now + rng.u64(..2_000),
-            4 => (self.found.version, self.found.value) = (String::new(), String::new()),
             _ => {}
         }
     }

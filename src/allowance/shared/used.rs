@@ -108,6 +108,12 @@ impl Used {
         }
     }
 
+    /// A bucket may be full until `at`.
+    pub(in crate::allowance) fn fill(&mut self, release: &Release, at: Moment, limit: u32) {
+        let full = at.as_nanos().saturating_add(release.leaks_in(limit.into()));
+        self.empty = self.empty.max(full);
+    }
+
     /// Forgets what counts no more. When a bucket had leaked out still matters for what settled
     /// before and is reported late.
     pub(in crate::allowance) fn prune(&mut self, release: &Release, now: Moment) {
