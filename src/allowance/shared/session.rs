@@ -46,24 +46,31 @@ struct Header {
 
 const FORMAT: u32 = 1;
 
-/// What is sent to the store. Nothing is written if the header or the version is not as expected;
-/// an empty text stands for nothing.
+/// What is sent to the store. An empty text stands for nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     Read,
     /// Begins an epoch.
     Begin {
-        expected: String,
-        version: String,
+        condition: Condition,
         header: String,
     },
     Write {
-        header: String,
-        expected: String,
+        condition: Condition,
         version: String,
         value: String,
         kept: Duration,
     },
+}
+
+/// What has to be so where a request is executed; otherwise nothing is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// The process of the store. After a failover, another one may hold just the version that one
+    /// of the replicas knew.
+    pub instance: Arc<str>,
+    pub header: String,
+    pub version: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -179,12 +186,17 @@ impl Session {
                 instance: self.instance.to_string(),
                 since: since.as_nanos(),
             };
-            Request::Begin {
-                expected: self.header_text.clone(),
-                version: self.version.clone(),
-                header: text(&header),
-            }
+            Request::Begin { condition: self.condition(), header: text(&header) }
         })
+    }
+
+    /// Nothing has changed since the store was read.
+    fn condition(&self) -> Condition {
+        Condition {
+            instance: Arc::clone(&self.instance),
+            header: self.header_text.clone(),
+            version: self.version.clone(),
+        }
     }
 
     /// Decides by what is known of the store. The grants are in force if it is still so.
@@ -207,9 +219,9 @@ impl Session {
         self.writes += 1;
         let grants = account.grant((&self.replica, self.writes), asks, now);
         let request = Request::Write {
-            header: self.header_text.clone(),
-            expected: self.version.clone(),
-            version: account.version(),
+            condition: self.condition(),
+            // Of one write only, so that none is taken for another one.
+            version: format!("{}.{}", self.replica, self.writes),
             value: text(&account),
             kept: account.matters_until().since(now).saturating_add(KEPT_LONGER),
         };

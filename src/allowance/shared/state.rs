@@ -175,11 +175,6 @@ impl SharedAccount {
         self.replicas.get(replica).map(|presence| presence.write)
     }
 
-    /// Tells one write from another.
-    pub(in crate::allowance) fn version(&self) -> String {
-        format!("{}.{}", self.epoch, self.writes)
-    }
-
     pub(in crate::allowance) const fn matters_until(&self) -> Moment {
         Moment::from_nanos(self.matters_until)
     }

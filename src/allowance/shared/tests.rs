@@ -7,7 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::lease::SharedLease;
-use super::session::{Beginning, Found, Received, Reply, Request, Session};
+use super::session::{Beginning, Condition, Found, Received, Reply, Request, Session};
 use super::state::{Grant, ShareRules};
 use super::used::Release;
 use crate::allowance::charge::Charge;
@@ -74,21 +74,20 @@ impl Store {
             shown: at(now + self.ahead),
             instance: self.instance.to_string().into(),
         };
-        let held = self.found.clone();
+        let holds = |it: &Condition| {
+            *it.instance == self.instance.to_string()
+                && (&it.header, &it.version) == (&self.found.header, &self.found.version)
+        };
         match request {
-            Request::Begin { expected, version, header }
-                if (expected, version) == (&held.header, &held.version) =>
-            {
+            Request::Begin { condition, header } if holds(condition) => {
                 self.found.header.clone_from(header);
             }
-            Request::Write { header, expected, version, value, .. }
-                if (header, expected) == (&held.header, &held.version) =>
-            {
+            Request::Write { condition, version, value, .. } if holds(condition) => {
                 self.found.version.clone_from(version);
                 self.found.value.clone_from(value);
             }
             Request::Read | Request::Begin { .. } | Request::Write { .. } => {
-                return reply(Some(held));
+                return reply(Some(self.found.clone()));
             }
         }
         reply(None)
@@ -395,6 +394,9 @@ impl Outcome {
     }
 }
 
+/// Beyond the seeds of the suite: schedules that once exceeded a limit.
+const ONCE_WRONG: [u64; 1] = [80];
+
 const KINDS: [Kind; 4] = [
     Kind::Window(Spread::None),
     Kind::Window(Spread::Auto),
@@ -403,9 +405,9 @@ const KINDS: [Kind; 4] = [
 ];
 
 /// The first seeds whose schedule violates the limit, with the kind.
-fn violations(seeds: std::ops::Range<u64>, fault: Fault) -> Vec<(u64, Kind)> {
+fn violations(seeds: impl IntoIterator<Item = u64>, fault: Fault) -> Vec<(u64, Kind)> {
     let kinds = |seed| KINDS.map(|kind| (seed, kind));
-    let all = seeds.flat_map(kinds);
+    let all = seeds.into_iter().flat_map(kinds);
     all.filter(|(seed, kind)| {
         simulate(*seed, *kind, fault, Faults::Many).violation(*kind).is_some()
     })
@@ -416,7 +418,7 @@ fn violations(seeds: std::ops::Range<u64>, fault: Fault) -> Vec<(u64, Kind)> {
 #[test]
 fn replicas_never_exceed_what_they_share() {
     let seeds = number("EVENKEEL_SHARED_SEEDS").unwrap_or(12);
-    assert_eq!(violations(0..seeds, Fault::None), []);
+    assert_eq!(violations((0..seeds).chain(ONCE_WRONG), Fault::None), []);
 }
 
 #[test]

@@ -18,18 +18,19 @@ use tokio::sync::Mutex;
 
 use super::shared::SharedStore;
 use crate::allowance::settings::StoreSettings;
-use crate::allowance::shared::session::{Found, Reply, Request};
+use crate::allowance::shared::session::{Condition, Found, Reply, Request};
 use crate::clock::Clock;
 use crate::time::Moment;
 
-/// `KEYS`: header and account. `ARGV`: whether to read only, expected header and version, then the
-/// header, version and value to write (empty: none), and for how long the value is kept, in ms.
+/// `KEYS`: header and account. `ARGV`: the process of the store, the header and the version that are
+/// expected (no process: it only reads), then the header, version and value to write (empty: none),
+/// and for how long the value is kept, in ms.
 const SCRIPT: &str = r"
 local header = redis.call('GET', KEYS[1]) or ''
 local version = redis.call('HGET', KEYS[2], 'version') or ''
 local time = redis.call('TIME')
 local instance = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
-if ARGV[1] == 'read' or header ~= ARGV[2] or version ~= ARGV[3] then
+if instance ~= ARGV[1] or header ~= ARGV[2] or version ~= ARGV[3] then
   local value = redis.call('HGET', KEYS[2], 'value') or ''
   return {0, time[1], time[2], instance, header, version, value}
 end
@@ -162,15 +163,19 @@ impl RedisStore {
         let prefix = &self.settings.prefix;
         let mut invocation = self.script.prepare_invoke();
         invocation.key(format!("{{{prefix}}}:header")).key(format!("{{{prefix}}}:{account}"));
+        let mut expect = |it: &Condition| {
+            invocation.arg(&*it.instance).arg(&it.header).arg(&it.version);
+        };
         match request {
-            Request::Read => invocation.arg("read"),
-            Request::Begin { expected, version, header } => {
-                invocation.arg("write").arg(expected).arg(version).arg(header).arg("")
+            Request::Read => invocation.arg(""),
+            Request::Begin { condition, header } => {
+                expect(condition);
+                invocation.arg(header).arg("")
             }
-            Request::Write { header, expected, version, value, kept } => {
+            Request::Write { condition, version, value, kept } => {
+                expect(condition);
                 let kept = u64::try_from(kept.as_millis()).unwrap_or(u64::MAX);
-                invocation.arg("write").arg(header).arg(expected).arg("").arg(version);
-                invocation.arg(value).arg(kept)
+                invocation.arg("").arg(version).arg(value).arg(kept)
             }
         };
         invocation
