@@ -48,11 +48,11 @@ pub struct Account {
     shared: Option<(Arc<str>, OnceLock<SharedName>)>,
 }
 
-/// What an account is called in the store, and what to notify when an exchange is due.
+/// What an account is called in the store, and what to notify when a round trip is due.
 #[derive(Debug)]
 struct SharedName {
     name: String,
-    exchange_due: Arc<Notify>,
+    ask_due: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -103,11 +103,11 @@ impl Account {
     /// due, the first time.
     pub(super) fn join(&self) -> Option<Arc<Notify>> {
         let (key, joined) = self.shared.as_ref()?;
-        let exchange_due = Arc::<Notify>::default();
+        let ask_due = Arc::<Notify>::default();
         // It goes on under this name even if its upstream is renamed.
         let name = format!("{}:{key}", self.group());
-        let shared = SharedName { name, exchange_due: Arc::clone(&exchange_due) };
-        joined.set(shared).is_ok().then_some(exchange_due)
+        let shared = SharedName { name, ask_due: Arc::clone(&ask_due) };
+        joined.set(shared).is_ok().then_some(ask_due)
     }
 
     /// Counts what is on record of it, besides what it has inherited.
@@ -360,15 +360,15 @@ impl Account {
     /// Gives up the lock, then wakes tasks, and the recorder if it has something to do.
     fn release(&self, mut live: MutexGuard<'_, LiveState>, wakers: Vec<Waker>) {
         let due = live.state.take_record_due();
-        let exchange_due = live.state.take_exchange_due();
+        let ask_due = live.state.take_ask_due();
         drop(live);
         wakers.into_iter().for_each(Waker::wake);
         if let Some((records, _)) = self.records.as_ref().filter(|_| due) {
             records.notify();
         }
         let notify = self.overflow.as_deref().unwrap_or(self).shared.as_ref();
-        if let Some(notify) = notify.filter(|_| exchange_due).and_then(|(_, it)| it.get()) {
-            notify.exchange_due.notify_one();
+        if let Some(notify) = notify.filter(|_| ask_due).and_then(|(_, it)| it.get()) {
+            notify.ask_due.notify_one();
         }
     }
 
@@ -385,7 +385,7 @@ impl Account {
         self.lock().state.last_asks(time, now)
     }
 
-    /// The store has granted what was asked. Returns when the next exchange is due.
+    /// The store has granted what was asked. Returns when the next round trip is due.
     pub(super) fn take_grants(
         &self,
         grants: Vec<Grant>,

@@ -132,9 +132,9 @@ pub struct UsageView {
 pub struct RecordView {
     /// The latest record could not be written, or the store is away.
     pub failed: bool,
-    /// Units that may be granted before the next record is written or exchange with the store.
+    /// Units that may be granted before the next record is written or round trip to the store.
     pub set_aside: u32,
-    /// Units that all replicas together left, at the latest exchange.
+    /// Units that all replicas together left, at the latest round trip.
     pub shared_free: Option<u64>,
 }
 

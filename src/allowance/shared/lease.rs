@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::state::{Ask, Grant, ShareRules};
 use super::store_time::StoreTime;
-use super::used::Release;
+use super::used::{GRAINS, Release};
 use crate::allowance::charge::{Charge, saturated};
 use crate::allowance::ledger::Ledger;
 use crate::allowance::view::RecordView;
@@ -15,9 +15,6 @@ use crate::time::Moment;
 
 /// The demand of this time is leased ahead.
 const LEASED_AHEAD: Duration = Duration::from_millis(100);
-
-/// Settlements are reported in so many parts of a window.
-const GRAINS: u32 = 128;
 
 /// While attempts are under way, what has settled is reported at least this often.
 const SETTLED_WITHIN: Duration = Duration::from_secs(1);
@@ -55,8 +52,8 @@ pub(in crate::allowance) struct SharedLease {
     forget_orders: u32,
     forgets_asked: u32,
     reserve: Option<Reserve>,
-    /// What all replicas had, at the latest exchange.
-    pub(in crate::allowance) outlook: Outlook,
+    /// What all replicas had, at the latest round trip.
+    outlook: Outlook,
 }
 
 /// What the replica may use while the store is away: a part of the allowance in every window.
@@ -87,10 +84,10 @@ struct Demand {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(in crate::allowance) struct Outlook {
+struct Outlook {
     /// The limit that binds, which is the lowest that a replica knows.
-    pub(in crate::allowance) limit: u32,
-    pub(in crate::allowance) free: u64,
+    limit: u32,
+    free: u64,
     releases: Vec<(Moment, u64)>,
 }
 
@@ -150,7 +147,7 @@ impl SharedLease {
         self.rules = rules;
     }
 
-    /// Whether so many units may be granted. If not, when, or `NEVER` if that takes an exchange,
+    /// Whether so many units may be granted. If not, when, or `NEVER` if that takes a round trip,
     /// which is then due.
     pub(in crate::allowance) fn check(&mut self, units: u32, now: Moment) -> Result<(), Moment> {
         self.ripen(now);
@@ -260,7 +257,7 @@ impl SharedLease {
         }
     }
 
-    /// Whether an exchange is due; asked once for each time that it becomes so.
+    /// Whether a round trip is due; asked once for each time that it becomes so.
     pub(in crate::allowance) const fn take_due(&mut self) -> bool {
         std::mem::replace(&mut self.due, false)
     }
@@ -394,6 +391,7 @@ impl SharedLease {
     /// What has settled counts as unused, for all replicas.
     pub(in crate::allowance) fn forget_spent(&mut self) {
         self.settled.clear();
+        self.reported.clear();
         self.forget_orders = self.forget_orders.saturating_add(1);
         self.due = true;
     }
@@ -460,9 +458,9 @@ impl SharedLease {
         Moment::START
     }
 
-    /// When the next exchange is due even if nothing happens: when there may be more, to report
+    /// When the next round trip is due even if nothing happens: when there may be more, to report
     /// what has settled meanwhile, to give back what is not needed, and before a lease ends.
-    pub(in crate::allowance) fn next_exchange(&self, now: Moment) -> Moment {
+    pub(in crate::allowance) fn next_ask(&self, now: Moment) -> Moment {
         let again = Some(self.ask_again).filter(|it| *it != Moment::START);
         let soon = !self.settled.is_empty() || 0 < self.leased();
         let settling = (0 < self.under_way).then(|| {

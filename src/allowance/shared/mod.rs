@@ -10,10 +10,11 @@
 //! `start_by`, and units of a replica that is never heard of again count as settled once every
 //! attempt that began by then must have ended.
 //!
-//! `used` counts, `state` grants, `session` exchanges and notices that the store has forgotten,
-//! `store_time` compares clocks, and `lease` is what a replica has of an allowance.
+//! `used` counts, `state` grants, `session` reads, writes and notices that the store has forgotten,
+//! `store_time` compares clocks, `lease` is what a replica has of an allowance, and `asks` is what
+//! an account wants.
 
-mod exchange;
+mod asks;
 pub(super) mod lease;
 mod rules;
 pub(super) mod session;

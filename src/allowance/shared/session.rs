@@ -1,5 +1,5 @@
-//! The exchanges of one account with the store: reads, decides, writes on condition that nothing
-//! has changed, and notices when the store has forgotten what it held.
+//! Keeps one account in step with the store: reads, decides, writes on condition that nothing has
+//! changed, and notices when the store has forgotten what it held.
 //!
 //! Pure: requests go out as values and replies come in as values.
 //!
@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::state::{Ask, Grant, SharedAccount};
 use super::store_time::StoreTime;
+use crate::allowance::settings::FirstStart;
 use crate::time::Moment;
 
 /// A clock of the store that runs ahead of ours by more than this was set, and whatever it released
@@ -103,14 +104,7 @@ impl fmt::Display for ForeignValue {
     }
 }
 
-/// From what an account begins in a store that holds nothing at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::allowance) enum Beginning {
-    Spent,
-    Unused,
-}
-
-/// What has become of a write that was not answered.
+/// What a reply says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::allowance) enum Received {
     Written,
@@ -123,7 +117,8 @@ pub(in crate::allowance) enum Received {
 #[derive(Debug)]
 pub(in crate::allowance) struct Session {
     replica: Arc<str>,
-    beginning: Beginning,
+    /// From what an account begins in a store that holds nothing at all.
+    first_start: FirstStart,
     header: Header,
     /// The header as the store holds it.
     header_text: String,
@@ -143,10 +138,10 @@ pub(in crate::allowance) struct Session {
 }
 
 impl Session {
-    pub(in crate::allowance) fn new(replica: Arc<str>, beginning: Beginning) -> Self {
+    pub(in crate::allowance) fn new(replica: Arc<str>, first_start: FirstStart) -> Self {
         Self {
             replica,
-            beginning,
+            first_start,
             header: Header::default(),
             header_text: String::new(),
             version: String::new(),
@@ -170,15 +165,15 @@ impl Session {
         self.has_forgotten && 0 < self.header.epoch
     }
 
-    /// What has to be exchanged before units can be asked for.
+    /// What has to be read or written before units can be asked for.
     pub(in crate::allowance) fn preparation(&self, now: Moment) -> Option<Request> {
         let time = self.time.filter(|time| now < time.received.plus(READING_KEPT));
         let Some(time) = time.filter(|_| !self.is_unresolved) else { return Some(Request::Read) };
         self.has_forgotten.then(|| {
             let is_first = self.header.epoch == 0 && self.account.is_none();
-            let since = match (is_first, self.beginning) {
-                (true, Beginning::Unused) => Moment::START,
-                (true, Beginning::Spent) | (false, _) => time.latest(now),
+            let since = match (is_first, self.first_start) {
+                (true, FirstStart::Unused) => Moment::START,
+                (true, FirstStart::Spent) | (false, _) => time.latest(now),
             };
             let header = Header {
                 format: FORMAT,
@@ -240,10 +235,11 @@ impl Session {
         [sent, received]: [Moment; 2],
     ) -> Result<Received, ForeignValue> {
         let time = StoreTime { shown: reply.shown, sent, received };
-        if let Some(earlier) = self.time.replace(time) {
+        let clock_was_set = self.time.replace(time).is_some_and(|earlier| {
             let drift = received.since(earlier.received) / DRIFT;
-            self.has_forgotten |= CLOCK_SET.saturating_add(drift) < time.ahead_of(&earlier);
-        }
+            CLOCK_SET.saturating_add(drift) < time.ahead_of(&earlier)
+        });
+        self.has_forgotten |= clock_was_set;
         self.instance = reply.instance;
         let proposed = self.proposed.take();
         match (reply.found, request) {
@@ -251,7 +247,7 @@ impl Session {
             (None, Request::Begin { header, .. }) => {
                 self.header = parse(header)?;
                 self.header_text.clone_from(header);
-                self.has_forgotten = false;
+                self.has_forgotten = clock_was_set;
                 Ok(Received::Written)
             }
             (None, Request::Write { version, .. }) => {
@@ -270,10 +266,13 @@ impl Session {
     }
 
     fn find(&mut self, found: Found, now: Moment) -> Result<Received, ForeignValue> {
-        let header = match &*found.header {
-            "" => Header::default(),
+        let header: Header = match &*found.header {
+            "" => Header { format: FORMAT, ..Header::default() },
             text => parse(text)?,
         };
+        if header.format != FORMAT {
+            return Err(ForeignValue);
+        }
         let stored: Option<SharedAccount> = match &*found.value {
             "" => None,
             text => Some(parse(text)?),

@@ -1,7 +1,7 @@
 //! What the store holds of an account, and how many units a replica may lease.
 //!
-//! All moments are the store's. A replica knows its clock up to the length of an exchange: it takes
-//! the early bound for now, and the late bound for when attempts end.
+//! All moments are the store's. A replica knows its clock up to the length of a round trip: it
+//! takes the early bound for now, and the late bound for when attempts end.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::outcome::FULL_PACE;
 use crate::time::Moment;
 
 /// Units whose turn comes within this time are leased together: at ten thousand calls a second, one
-/// exchange serves hundreds of them.
+/// round trip serves hundreds of them.
 const HORIZON: Duration = Duration::from_millis(100);
 
 /// Turns that are closer than this are one.
@@ -58,7 +58,7 @@ pub(in crate::allowance) struct Ask {
     /// More units that it would like to have, and the fewest that are of use to it.
     pub(in crate::allowance) wanted: u32,
     pub(in crate::allowance) needed: u32,
-    /// What has settled since the last exchange, and when.
+    /// What has settled since the last round trip, and when.
     pub(in crate::allowance) settled: Vec<(Moment, u64)>,
     /// When the attempts of all that it holds or is granted have settled.
     pub(in crate::allowance) over: Moment,

@@ -7,7 +7,7 @@ use crate::time::Moment;
 /// A reading of the store's clock, and between which moments of our own it was taken.
 ///
 /// Moments of the store are nanoseconds since 1970. Both clocks run equally fast; how far they are
-/// apart is known up to the length of the exchange, so every conversion has an early and a late
+/// apart is known up to the length of the round trip, so every conversion has an early and a late
 /// bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::allowance) struct StoreTime {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reading_is_known_up_to_the_length_of_the_exchange() {
+    fn a_reading_is_known_up_to_the_length_of_a_round_trip() {
         let at = Moment::from_millis;
         let time = StoreTime { shown: at(1_000_000), sent: at(100), received: at(130) };
         assert_eq!((time.earliest(at(150)), time.latest(at(150))), (at(1_000_020), at(1_000_050)));

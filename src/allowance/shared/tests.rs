@@ -7,11 +7,11 @@ use std::time::Duration;
 use fastrand::Rng;
 
 use super::lease::SharedLease;
-use super::session::{Beginning, Condition, Found, Received, Reply, Request, Session};
+use super::session::{Condition, Found, Received, Reply, Request, Session};
 use super::state::{Grant, ShareRules};
 use super::used::Release;
 use crate::allowance::charge::Charge;
-use crate::allowance::settings::Spread;
+use crate::allowance::settings::{FirstStart, Spread};
 use crate::allowance::tests::oracle::number;
 use crate::time::Moment;
 
@@ -159,7 +159,7 @@ impl Replica {
             born,
             fault,
             lease: SharedLease::new(Arc::clone(rules)),
-            session: Session::new(name, Beginning::Unused),
+            session: Session::new(name, FirstStart::Unused),
             exchange: None,
             given_up: Vec::new(),
             wakes: born,
@@ -285,12 +285,12 @@ impl Replica {
                 let mut next = now;
                 for grant in exchange.grants {
                     self.lease.granted(grant, &time, exchange.asked);
-                    let wakes = self.lease.next_exchange(own);
+                    let wakes = self.lease.next_ask(own);
                     next = now + u64::try_from(wakes.since(own).as_millis()).unwrap().min(500);
                 }
                 self.wakes = next;
                 if self.fault == Fault::TrustsEveryStore {
-                    self.session = Session::new(Arc::clone(&self.name), Beginning::Unused);
+                    self.session = Session::new(Arc::clone(&self.name), FirstStart::Unused);
                 }
             }
         }
@@ -353,7 +353,7 @@ fn simulate(seed: u64, kind: Kind, fault: Fault, faults: Faults) -> Outcome {
                     let gone = &mut replicas[chosen];
                     *gone = Replica::new(born, &rules, fault, now);
                     // The store is emptied only where it had been used.
-                    gone.session = Session::new(format!("{born}").into(), Beginning::Spent);
+                    gone.session = Session::new(format!("{born}").into(), FirstStart::Spent);
                     born += 1;
                 }
                 1..=5 => replicas[chosen].paused_until = now + rng.u64(..4_000),

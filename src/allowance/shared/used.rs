@@ -10,7 +10,7 @@ use crate::time::{Moment, nanos};
 
 /// Releases are counted in so many parts of a window: the value in the store stays small, and a
 /// unit is released at most one part late.
-const GRAINS: u32 = 128;
+pub(super) const GRAINS: u32 = 128;
 
 /// The parts in which ends of calendar periods are counted.
 const PERIOD_GRAIN: Duration = Duration::from_secs(1);

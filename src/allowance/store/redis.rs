@@ -22,9 +22,9 @@ use crate::allowance::shared::session::{Condition, Found, Reply, Request};
 use crate::clock::Clock;
 use crate::time::Moment;
 
-/// `KEYS`: header and account. `ARGV`: the process of the store, the header and the version that are
-/// expected (no process: it only reads), then the header, version and value to write (empty: none),
-/// and for how long the value is kept, in ms.
+/// `KEYS`: header and account. `ARGV`: the process of the store, the header and the version that
+/// are expected (no process: it only reads), then the header, version and value to write (empty:
+/// none), and for how long the value is kept, in ms.
 const SCRIPT: &str = r"
 local header = redis.call('GET', KEYS[1]) or ''
 local version = redis.call('HGET', KEYS[2], 'version') or ''
@@ -44,15 +44,26 @@ end
 return {1, time[1], time[2], instance, '', '', ''}
 ";
 
+/// How long it may take to connect: name resolution, TLS and login are several round trips.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How long the first answer is awaited.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// What the script returns.
 type Raw = (u8, u64, u64, String, String, String, String);
 
 pub struct RedisStore {
+    script: Script,
+    server: Arc<Server>,
+}
+
+/// The server, and the connection to it that all accounts share.
+struct Server {
     settings: Arc<StoreSettings>,
     clock: Clock,
-    script: Script,
     source: Source,
-    /// `None` after a failure: the next exchange connects anew.
+    /// `None` after a failure: the next round trip connects anew.
     connection: Mutex<Option<Connection>>,
 }
 
@@ -122,45 +133,27 @@ impl RedisStore {
             }
             None if settings.is_cluster => {
                 let nodes = ClusterClientBuilder::new(url.split(','));
-                let nodes = nodes.connection_timeout(settings.timeout);
+                let nodes = nodes.connection_timeout(CONNECT_TIMEOUT);
                 Source::Cluster(Box::new(nodes.response_timeout(settings.timeout).build()?))
             }
             None => Source::Single(Box::new(Client::open(url)?)),
         };
-        let (script, connection) = (Script::new(SCRIPT), Mutex::new(None));
-        Ok(Self { settings, clock, script, source, connection })
+        let server = Server { settings, clock, source, connection: Mutex::new(None) };
+        Ok(Self { script: Script::new(SCRIPT), server: Arc::new(server) })
     }
 
     async fn connection(&self) -> Result<Connection, StoreError> {
-        let mut kept = self.connection.lock().await;
-        if let Some(connection) = &*kept {
-            return Ok(connection.clone());
+        if let Some(connection) = self.server.connection.try_lock().ok().and_then(|it| it.clone()) {
+            return Ok(connection);
         }
-        let timeout = self.settings.timeout;
-        let opening = self.clock.within(timeout, self.connect()).await;
-        let connection = opening.ok_or(StoreError::TimedOut(timeout))??;
-        *kept = Some(connection.clone());
-        Ok(connection)
-    }
-
-    async fn connect(&self) -> Result<Connection, StoreError> {
-        let timeout = Some(self.settings.timeout);
-        let config = AsyncConnectionConfig::new();
-        let config = config.set_connection_timeout(timeout).set_response_timeout(timeout);
-        Ok(match &self.source {
-            Source::Single(client) => Connection::Single(
-                client.get_multiplexed_async_connection_with_config(&config).await?,
-            ),
-            Source::Sentinel(client) => {
-                let mut client = client.lock().await;
-                Connection::Single(client.get_async_connection_with_config(&config).await?)
-            }
-            Source::Cluster(client) => Connection::Cluster(client.get_async_connection().await?),
-        })
+        // Goes on when this round trip has timed out: to connect may take several.
+        let server = Arc::clone(&self.server);
+        let opening = tokio::spawn(async move { server.connection().await });
+        opening.await.unwrap_or(Err(StoreError::TimedOut(CONNECT_TIMEOUT)))
     }
 
     fn invocation(&self, account: &str, request: &Request) -> redis::ScriptInvocation<'_> {
-        let prefix = &self.settings.prefix;
+        let prefix = &self.server.settings.prefix;
         let mut invocation = self.script.prepare_invoke();
         invocation.key(format!("{{{prefix}}}:header")).key(format!("{{{prefix}}}:{account}"));
         let mut expect = |it: &Condition| {
@@ -182,8 +175,35 @@ impl RedisStore {
     }
 }
 
-/// How long the first answer is awaited.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+impl Server {
+    async fn connection(&self) -> Result<Connection, StoreError> {
+        let mut kept = self.connection.lock().await;
+        if let Some(connection) = &*kept {
+            return Ok(connection.clone());
+        }
+        let opening = self.clock.within(CONNECT_TIMEOUT, self.connect()).await;
+        let connection = opening.ok_or(StoreError::TimedOut(CONNECT_TIMEOUT))??;
+        *kept = Some(connection.clone());
+        Ok(connection)
+    }
+
+    async fn connect(&self) -> Result<Connection, StoreError> {
+        let timeout = Some(self.settings.timeout);
+        let config = AsyncConnectionConfig::new();
+        let connect_timeout = Some(CONNECT_TIMEOUT);
+        let config = config.set_connection_timeout(connect_timeout).set_response_timeout(timeout);
+        Ok(match &self.source {
+            Source::Single(client) => Connection::Single(
+                client.get_multiplexed_async_connection_with_config(&config).await?,
+            ),
+            Source::Sentinel(client) => {
+                let mut client = client.lock().await;
+                Connection::Single(client.get_async_connection_with_config(&config).await?)
+            }
+            Source::Cluster(client) => Connection::Cluster(client.get_async_connection().await?),
+        })
+    }
+}
 
 impl SharedStore for RedisStore {
     type Error = StoreError;
@@ -193,11 +213,11 @@ impl SharedStore for RedisStore {
         let mut command = redis::cmd("INFO");
         command.arg("memory");
         let asked = command.query_async::<String>(&mut connection);
-        let info = self.clock.within(CHECK_TIMEOUT, asked).await;
+        let info = self.server.clock.within(CHECK_TIMEOUT, asked).await;
         let info = match info.ok_or(StoreError::TimedOut(CHECK_TIMEOUT))? {
             Ok(info) => info,
             // Each of its nodes answers for itself, which is not checked.
-            Err(_) if self.settings.is_cluster => String::new(),
+            Err(_) if self.server.settings.is_cluster => String::new(),
             Err(error) => return Err(error.into()),
         };
         let of = |name: &str| info.lines().find_map(|line| line.strip_prefix(name));
@@ -219,18 +239,18 @@ impl SharedStore for RedisStore {
     }
 
     async fn ask(&self, account: &str, request: &Request) -> Result<Reply, StoreError> {
-        let timeout = self.settings.timeout;
-        let exchanged = async {
+        let timeout = self.server.settings.timeout;
+        let round_trip = async {
             let mut connection = self.connection().await?;
             let invocation = self.invocation(account, request);
             Ok(invocation.invoke_async::<Raw>(&mut connection).await?)
         };
-        let result = self.clock.within(timeout, exchanged).await;
+        let result = self.server.clock.within(timeout, round_trip).await;
         match result.unwrap_or(Err(StoreError::TimedOut(timeout))) {
             Ok(raw) => Ok(reply(raw)),
             Err(error) => {
                 // What it is connected to may be a server that has become a replica.
-                *self.connection.lock().await = None;
+                *self.server.connection.lock().await = None;
                 Err(error)
             }
         }
@@ -276,6 +296,8 @@ impl ConnectionLike for Connection {
 
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisStore").field("settings", &self.settings).finish_non_exhaustive()
+        f.debug_struct("RedisStore")
+            .field("settings", &self.server.settings)
+            .finish_non_exhaustive()
     }
 }

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::allowance::account::Account;
 use crate::allowance::recovered::ASSUMED_SPENT_MAX;
 use crate::allowance::settings::{FirstStart, StoreSettings, UpstreamAllowances};
-use crate::allowance::shared::session::{Beginning, Received, Reply, Request, Session};
+use crate::allowance::shared::session::{Received, Reply, Request, Session};
 use crate::allowance::shared::state::Grant;
 use crate::clock::Clock;
 use crate::time::{Moment, with_jitter};
@@ -44,17 +44,17 @@ pub trait SharedStore: Send + Sync + 'static {
 /// How often the store is read before it counts as away at the start.
 const FIRST_READS_MAX: usize = 5;
 
-/// How often an exchange is tried in a row if other replicas keep writing first.
+/// How often a round trip is tried in a row if other replicas keep writing first.
 const TRIES_MAX: usize = 20;
 
 /// A store that is away is asked again after this time at first, and after twice as long each time.
 const RETRY_FIRST: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 
-/// How long the last exchanges may take when the program stops.
-const LAST_EXCHANGES_MAX: Duration = Duration::from_secs(1);
+/// How long the last round trips may take when the program stops.
+const LAST_ROUND_TRIPS_MAX: Duration = Duration::from_secs(1);
 
-const FORGOTTEN: &str = "the store of allowances was emptied, set back or exchanged, or its clock was \
+const FORGOTTEN: &str = "the store of allowances was emptied, set back or replaced, or its clock was \
     set: what it may have granted counts as used, for a window at most";
 
 const STORE_AWAY: &str = "the store of allowances cannot be used: until it can, this replica goes \
@@ -123,7 +123,7 @@ struct Parts<S> {
     replica: Arc<str>,
     clock: Clock,
     chance: Chance,
-    /// The latest exchange failed.
+    /// The latest round trip failed.
     is_away: AtomicBool,
 }
 
@@ -222,7 +222,7 @@ impl<S: SharedStore> Sharing<S> {
         }
         let _ = stopping.send(true);
         let ended = async { while tasks.join_next().await.is_some() {} };
-        if self.parts.clock.within(LAST_EXCHANGES_MAX, ended).await.is_none() {
+        if self.parts.clock.within(LAST_ROUND_TRIPS_MAX, ended).await.is_none() {
             tracing::warn!(
                 "the last use of allowances is not reported to the store: the units of this \
                  replica are free again when its leases end"
@@ -242,7 +242,7 @@ struct Keeper<S> {
     lower_limits: Vec<(Arc<str>, u32)>,
 }
 
-/// What an exchange is for.
+/// What a round trip is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     Lease,
@@ -252,11 +252,8 @@ enum Purpose {
 
 impl<S: SharedStore> Keeper<S> {
     fn new(parts: Arc<Parts<S>>, account: Weak<Account>, notify: Arc<Notify>) -> Self {
-        let beginning = match parts.settings.first_start {
-            Some(FirstStart::Unused) => Beginning::Unused,
-            Some(FirstStart::Spent) | None => Beginning::Spent,
-        };
-        let session = Session::new(Arc::clone(&parts.replica), beginning);
+        let first_start = parts.settings.first_start.unwrap_or(FirstStart::Spent);
+        let session = Session::new(Arc::clone(&parts.replica), first_start);
         Self { parts, account, notify, session, failures: 0, lower_limits: Vec::new() }
     }
 
@@ -298,8 +295,8 @@ impl<S: SharedStore> Keeper<S> {
                     self.session.propose(&asks, asked)
                 }
             };
-            let exchanged = self.parts.store.ask(account.store_name(), &request);
-            let reply = match exchanged.await {
+            let asked_store = self.parts.store.ask(account.store_name(), &request);
+            let reply = match asked_store.await {
                 Ok(reply) => reply,
                 Err(error) => return self.failed(account, &error),
             };

@@ -44,6 +44,19 @@ async fn the_host_header_is_that_of_the_upstream() {
 }
 
 #[tokio::test]
+async fn nothing_is_written_once_it_is_too_late_to_start() {
+    let vendor = Vendor::start(Peer::serve).await;
+    let mut worker = Worker::new(settings(vendor.port));
+    assert_eq!(worker.text("/").await, "0.0");
+    worker.progress = Progress::default().with_start_by(Moment::START);
+    let failure = worker.send(request(Method::GET, "/late", "")).await.unwrap_err();
+    assert_eq!((failure.kind, failure.delivery), TOO_LATE);
+    worker.progress = Progress::default().with_start_by(Moment::NEVER);
+    worker.text("/").await;
+    assert!(vendor.heads().iter().all(|head| !head.contains("/late")));
+}
+
+#[tokio::test]
 async fn progress_reports_writes_and_the_end_of_the_request() {
     let vendor = Vendor::start(|mut peer: Peer, _| async move {
         peer.read_head().await;

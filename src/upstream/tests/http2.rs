@@ -474,6 +474,24 @@ async fn a_response_body_dropped_half_way_ends_the_upload() {
 }
 
 #[tokio::test]
+async fn no_stream_is_opened_once_it_is_too_late_to_start() {
+    let vendor = Vendor::start(|peer: Peer, _| async move {
+        let mut frames = Frames::accept(peer, None).await;
+        let head = frames.until(HEADERS).await.unwrap();
+        assert_eq!(head.stream, 1, "the late one was not opened");
+        frames.respond(head.stream, b"done").await;
+        settle().await;
+    })
+    .await;
+    let mut worker = Worker::new(h2(vendor.port));
+    worker.progress = Progress::default().with_start_by(Moment::START);
+    let failure = worker.send(request(Method::GET, "/", "")).await.unwrap_err();
+    assert_eq!((failure.kind, failure.delivery), TOO_LATE);
+    worker.progress = Progress::default().with_start_by(Moment::NEVER);
+    assert_eq!(worker.text("/").await, "done");
+}
+
+#[tokio::test]
 async fn progress_reports_writes_and_the_end_of_the_request() {
     let vendor = Vendor::start(|peer: Peer, _| async move {
         let mut frames = Frames::accept(peer, None).await;

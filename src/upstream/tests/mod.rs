@@ -22,7 +22,8 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::clock::Clock;
-use crate::outcome::Failure;
+use crate::outcome::{Delivery, Failure, FailureKind};
+use crate::time::Moment;
 
 type TestBody = UnsyncBoxBody<Bytes, ClientLeft>;
 type UpstreamResponse = Response<UpstreamBody<TestBody>>;
@@ -40,6 +41,9 @@ impl std::fmt::Display for ClientLeft {
 impl std::error::Error for ClientLeft {}
 
 /// One worker with one upstream.
+/// The lease of what it takes ended before its first byte.
+const TOO_LATE: (FailureKind, Delivery) = (FailureKind::ConnectionLimit, Delivery::NotSent);
+
 struct Worker {
     upstreams: Upstreams<TestBody>,
     shared: Arc<Shared>,

@@ -28,8 +28,8 @@ impl AccountState {
         }
     }
 
-    /// Whether an exchange is due; asked once for each time that it becomes so.
-    pub(in crate::allowance) fn take_exchange_due(&mut self) -> bool {
+    /// Whether a round trip is due; asked once for each time that it becomes so.
+    pub(in crate::allowance) fn take_ask_due(&mut self) -> bool {
         self.store.is_some() && self.shared().fold(false, |due, (lease, _)| lease.take_due() | due)
     }
 
@@ -42,7 +42,7 @@ impl AccountState {
         self.shared().map(|(lease, _)| lease.last_ask(time, now)).collect()
     }
 
-    /// Returns when the next exchange is due.
+    /// Returns when the next round trip is due.
     pub(in crate::allowance) fn take_grants(
         &mut self,
         grants: Vec<Grant>,
@@ -52,7 +52,7 @@ impl AccountState {
     ) -> Moment {
         let granted = self.shared().zip(grants).map(|((lease, _), grant)| {
             lease.granted(grant, time, asked);
-            lease.next_exchange(now)
+            lease.next_ask(now)
         });
         granted.min().unwrap_or(Moment::NEVER)
     }
